@@ -1,0 +1,123 @@
+// Package nat is the nat table as iptables-save prints it: typed rules, and
+// their canonical text both ways.
+//
+// It is the one language that the rooms above share, so it knows no config, no
+// file, no process and no systemd.
+package nat
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Family is an address family. Each has a nat table, a rules file and iptables
+// programs of its own.
+type Family uint8
+
+// The two families, in the order in which they are printed and loaded.
+const (
+	IPv4 Family = iota
+	IPv6
+)
+
+// Families lists both families in the order in which they are handled.
+func Families() []Family { return []Family{IPv4, IPv6} }
+
+// FamilyOf returns the family of an address.
+func FamilyOf(address netip.Addr) Family {
+	if address.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// String returns "ipv4" or "ipv6".
+func (f Family) String() string {
+	if f == IPv6 {
+		return "ipv6"
+	}
+	return "ipv4"
+}
+
+// The built-in chains of the nat table, in the order of iptables-save.
+const (
+	Prerouting  = "PREROUTING"
+	Input       = "INPUT"
+	Output      = "OUTPUT"
+	Postrouting = "POSTROUTING"
+)
+
+// Own chains: every name begins with Prefix. The three that the jumps lead to
+// are in capitals, so no service, whose name is in small letters, can meet them.
+const (
+	Prefix      = "NATSPREAD"
+	ServicePre  = Prefix + "-PRE"
+	ServiceOut  = Prefix + "-OUT"
+	ServicePost = Prefix + "-POST"
+)
+
+// Comment stands in each jump, so that people who read the table know whose it is.
+const Comment = "natspread"
+
+// BuiltIn lists the built-in chains in the order of iptables-save.
+func BuiltIn() []string { return []string{Prerouting, Input, Output, Postrouting} }
+
+// Hooked maps a built-in chain to the own chain that its jump leads to; "" for
+// INPUT, where nothing of ours stands.
+func Hooked(builtIn string) string {
+	switch builtIn {
+	case Prerouting:
+		return ServicePre
+	case Output:
+		return ServiceOut
+	case Postrouting:
+		return ServicePost
+	}
+	return ""
+}
+
+// ServiceChain returns the name of the chain that picks a service's backend.
+// A service's name has at most 15 bytes, so the chain's stays within the 28 that
+// the kernel takes (XT_EXTENSION_MAXNAMELEN less its NUL).
+func ServiceChain(service string) string { return Prefix + "-" + service }
+
+// IsOwn tells whether a chain is ours by its name.
+func IsOwn(chain string) bool {
+	return chain == Prefix || strings.HasPrefix(chain, Prefix+"-")
+}
+
+// Ports is a range of ports, both ends included; First == Last is one port, and
+// the zero value is no condition on the port at all.
+type Ports struct{ First, Last uint16 }
+
+// appendTo appends the ports as iptables prints them: 80, or 8000:8010.
+func (p Ports) appendTo(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(p.First), 10)
+	if p.Last != p.First {
+		b = append(b, ':')
+		b = strconv.AppendUint(b, uint64(p.Last), 10)
+	}
+	return b
+}
+
+// contains tells whether a port satisfies the condition.
+func (p Ports) contains(port uint16) bool {
+	return p == Ports{} || p.First <= port && port <= p.Last
+}
+
+// appendAddress appends an address as inet_ntop(3) prints it, which is what
+// iptables-save uses: unlike netip it writes ::102:304 as ::1.2.3.4.
+func appendAddress(b []byte, address netip.Addr) []byte {
+	if !address.Is6() || !dottedTail(address.As16()) {
+		return address.AppendTo(b)
+	}
+	raw := address.As16()
+	return netip.AddrFrom4([4]byte(raw[12:])).AppendTo(append(b, "::"...))
+}
+
+// dottedTail tells whether exactly the first 96 bits are the run of zeros that
+// inet_ntop(3) shortens, in which case it takes the rest for an IPv4 address.
+func dottedTail(raw [16]byte) bool {
+	return [12]byte(raw[:12]) == [12]byte{} && (raw[12] != 0 || raw[13] != 0)
+}

@@ -1,0 +1,123 @@
+package nat
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Table is natspread's part of one family's nat table. Its own chains stand in
+// the order of iptables-save, bytewise by name; the jumps follow from them: a
+// table with chains has all three, a table without has none.
+type Table struct {
+	Family Family
+	Chains []Chain
+}
+
+// Sort puts the chains into the order of iptables-save.
+func (t *Table) Sort() {
+	slices.SortFunc(t.Chains, func(a, b Chain) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Empty tells whether there is nothing of ours in the table.
+func (t Table) Empty() bool { return len(t.Chains) == 0 }
+
+// Chain returns the own chain of that name and whether there is one. The chains
+// must be in order.
+func (t Table) Chain(name string) (Chain, bool) {
+	i, found := slices.BinarySearchFunc(t.Chains, name, func(c Chain, name string) int {
+		return cmp.Compare(c.Name, name)
+	})
+	if !found {
+		return Chain{}, false
+	}
+	return t.Chains[i], true
+}
+
+// Jumps returns the rules that belong into a built-in chain: one, or none.
+func (t Table) Jumps(builtIn string) []Rule {
+	chain := Hooked(builtIn)
+	if chain == "" || t.Empty() {
+		return nil
+	}
+	return []Rule{{Comment: Comment, Target: Target{Kind: Jump, Chain: chain}}}
+}
+
+// Text returns the complete nat table in the canonical form: byte for byte what
+// iptables-save prints after iptables-restore took it on an empty table, less
+// comment lines and with counters at zero.
+func (t Table) Text() []byte {
+	b := make([]byte, 0, 256+110*t.size())
+	b = append(b, "*nat\n"...)
+	for _, name := range BuiltIn() {
+		b = appendDeclaration(b, name, "ACCEPT")
+	}
+	for _, chain := range t.Chains {
+		b = appendDeclaration(b, chain.Name, "-")
+	}
+	for _, name := range BuiltIn() {
+		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
+	}
+	for _, chain := range t.Chains {
+		b = chain.AppendText(b)
+	}
+	return append(b, "COMMIT\n"...)
+}
+
+// size counts the lines of own chains, for one allocation of the text.
+func (t Table) size() int {
+	n := len(t.Chains)
+	for _, chain := range t.Chains {
+		n += len(chain.Rules)
+	}
+	return n
+}
+
+// appendDeclaration appends the line that makes a chain, or empties it.
+func appendDeclaration(b []byte, chain, policy string) []byte {
+	b = append(append(b, ':'), chain...)
+	b = append(append(b, ' '), policy...)
+	return append(b, " [0:0]\n"...)
+}
+
+// AppendText appends the chain's rules, one "-A CHAIN …" line each.
+func (c Chain) AppendText(b []byte) []byte {
+	for _, rule := range c.Rules {
+		b = append(append(b, "-A "...), c.Name...)
+		b = append(rule.AppendText(append(b, ' ')), '\n')
+	}
+	return b
+}
+
+// Parse reads the canonical text of a table that holds nothing but natspread's
+// own: known matches and targets, own chains, the jumps. Everything else is an
+// error, also a different spelling of the same rule, so whatever passes is text
+// that Table.Text wrote or could have written.
+func Parse(family Family, text []byte) (Table, error) {
+	saved, err := ParseSaved(text)
+	if err != nil {
+		return Table{}, err
+	}
+	table, err := saved.Own(family)
+	if err != nil {
+		return Table{}, err
+	}
+	if line, differ := firstDifference(text, table.Text()); differ {
+		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
+	}
+	return table, nil
+}
+
+// firstDifference returns the number of the first line, from 1, in which two
+// texts differ.
+func firstDifference(a, b []byte) (line int, differ bool) {
+	if bytes.Equal(a, b) {
+		return 0, false
+	}
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return 1 + bytes.Count(a[:n], []byte("\n")), true
+}
