@@ -1,0 +1,132 @@
+// Package atomicfile exists so that a file or symlink is the old one or the new one, whole, and synced with
+// its directory, even across a kill or a power cut; it must not know what the bytes mean.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/google/renameio/v2"
+)
+
+// WriteFile replaces the file at path by one that holds data and has exactly the mode perm, whatever the
+// umask is and whatever mode the old file had. A symlink at path is replaced, not followed. After an error
+// the old file stands, unless the error says that the new one is in place.
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("cannot write %s: it is a directory", path)
+	}
+	// Left to itself renameio would put the temporary file into /tmp, out of reach of Sweep.
+	pending, err := renameio.NewPendingFile(path,
+		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, cause(err))
+	}
+	defer func() { _ = pending.Cleanup() }()
+	if _, err := pending.Write(data); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, cause(err))
+	}
+	if err := pending.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, cause(err))
+	}
+	return syncParent(path)
+}
+
+// Symlink makes path a symlink to target in one step, whether or not there is a symlink already. Anything
+// else at path is left alone and is an error: it may be somebody's data.
+func Symlink(target, path string) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSymlink {
+		return fmt.Errorf("cannot link %s: something that is not a symlink is in its place", path)
+	}
+	temporary, err := symlinkBeside(target, path)
+	if err != nil {
+		return fmt.Errorf("cannot link %s: %w", path, cause(err))
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		_ = os.Remove(temporary)
+		return fmt.Errorf("cannot link %s: %w", path, cause(err))
+	}
+	return syncParent(path)
+}
+
+// symlinkBeside makes a symlink under a temporary name of the shape that renameio gives to files, so that
+// Sweep has one shape to know.
+func symlinkBeside(target, path string) (string, error) {
+	for {
+		temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+strconv.FormatInt(rand.Int64(), 10))
+		if err := os.Symlink(target, temporary); !errors.Is(err, fs.ErrExist) {
+			return temporary, err
+		}
+	}
+}
+
+// SyncDir makes the names in dir durable: a rename alone can be undone by a power cut.
+func SyncDir(dir string) error {
+	opened, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("cannot sync directory %s: %w", dir, cause(err))
+	}
+	defer func() { _ = opened.Close() }()
+	if err := opened.Sync(); err != nil {
+		return fmt.Errorf("cannot sync directory %s: %w", dir, cause(err))
+	}
+	return nil
+}
+
+// syncParent tells apart the one failure after which the new name is already in place.
+func syncParent(path string) error {
+	if err := SyncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("%s is replaced, but may not survive a power cut: %w", path, err)
+	}
+	return nil
+}
+
+// MkdirAll makes dir and its missing parents with exactly the mode perm, whatever the umask is, and syncs
+// the parent of each directory it made. Directories that exist keep their mode.
+func MkdirAll(dir string, perm fs.FileMode) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := MkdirAll(parent, perm); err != nil {
+			return err
+		}
+	}
+	if err := mkdir(dir, perm); err != nil {
+		return fmt.Errorf("cannot make directory %s: %w", dir, cause(err))
+	}
+	return SyncDir(filepath.Dir(dir))
+}
+
+// mkdir makes one directory; one that somebody else made in the meantime is as good.
+func mkdir(dir string, perm fs.FileMode) error {
+	err := os.Mkdir(dir, perm)
+	if errors.Is(err, fs.ErrExist) {
+		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return os.Chmod(dir, perm)
+}
+
+// cause drops the file name that the os package puts into its errors: callers name the target, and the
+// name of a temporary file would only mislead.
+func cause(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	var linkError *os.LinkError
+	if errors.As(err, &linkError) {
+		return linkError.Err
+	}
+	return err
+}

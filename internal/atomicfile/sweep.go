@@ -1,0 +1,86 @@
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// shortestDigits keeps dates and versions in other people's dot-files (".notes.20240101120000") from being
+// taken for a temporary; of our own random numbers only 1 in 9,000 is shorter.
+const shortestDigits = 16
+
+// longestDigits is the length of the largest int64.
+const longestDigits = 19
+
+// Sweep removes the temporaries that a killed run left in dir: regular files and symlinks with the names
+// that WriteFile and Symlink give, dot, name of the target, random number. With targets, only those of
+// these names go, which is what a directory shared with others needs. The caller holds whatever lock keeps
+// a second writer out: a temporary still being written looks the same. A missing dir holds nothing.
+func Sweep(dir string, targets ...string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot sweep %s: %w", dir, cause(err))
+	}
+	swept := false
+	for _, entry := range entries {
+		if !isTemporary(entry, targets) {
+			continue
+		}
+		path := filepath.Join(dir, entry.Name())
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot remove the left-over %s: %w", path, cause(err))
+		}
+		swept = true
+	}
+	if !swept {
+		return nil
+	}
+	return SyncDir(dir)
+}
+
+// isTemporary judges by kind and name alone: contents cut short say nothing.
+func isTemporary(entry fs.DirEntry, targets []string) bool {
+	if kind := entry.Type(); kind != 0 && kind != fs.ModeSymlink {
+		return false
+	}
+	name, hasDot := strings.CutPrefix(entry.Name(), ".")
+	if !hasDot {
+		return false
+	}
+	if len(targets) == 0 {
+		return endsRandom(name)
+	}
+	for _, target := range targets {
+		if digits, ok := strings.CutPrefix(name, target); ok && isRandomNumber(digits) {
+			return true
+		}
+	}
+	return false
+}
+
+// endsRandom tries each length, because a target's own name may end in a digit, as that of rules.v4 does.
+func endsRandom(name string) bool {
+	if strings.Trim(name, "0123456789") == "" {
+		return false
+	}
+	for count := shortestDigits; count <= longestDigits && count < len(name); count++ {
+		if isRandomNumber(name[len(name)-count:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// isRandomNumber reports whether digits is what strconv.FormatInt prints for a number of rand.Int64.
+func isRandomNumber(digits string) bool {
+	number, err := strconv.ParseInt(digits, 10, 64)
+	return err == nil && number >= 0 && strconv.FormatInt(number, 10) == digits
+}

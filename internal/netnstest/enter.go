@@ -1,0 +1,164 @@
+package netnstest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// hostsDir is where iproute2 looks for named network namespaces.
+	hostsDir = "/run/netns"
+
+	// lockFile is where legacy iptables takes its lock; the default under /run
+	// is meant, but a build may have chosen /var/lock, which isn't ours.
+	lockFile = "/run/xtables.lock"
+
+	// sbin is appended to PATH: Debian gives it to no ordinary user.
+	sbin = "/usr/local/sbin:/usr/sbin:/sbin"
+
+	// firstUserNamespace is the inode number every kernel gives the machine's
+	// own user namespace (PROC_USER_INIT_INO).
+	firstUserNamespace = 0xEFFFFFFD
+
+	// entered replaces the mark once the namespaces are ready.
+	entered = "entered"
+)
+
+// enter makes the child's namespaces usable, after it has made sure that they
+// are the child's own.
+func enter(t *testing.T, mark string) {
+	t.Helper()
+	left, name, _ := strings.Cut(mark, " ")
+	if left == entered || name != t.Name() {
+		t.Fatalf("cannot isolate %s: already in the namespaces of %s (call Isolate once, in the innermost test)", t.Name(), name)
+	}
+	if err := checkIsolated(left); err != nil {
+		t.Fatalf("cannot isolate %s: %v", t.Name(), err)
+	}
+	if err := errors.Join(mountPrivate(), settleNetwork()); err != nil {
+		// A security module may let the clone pass and refuse what root does in
+		// it; EROFS is a container's read-only /proc/sys.
+		refuse(t, fmt.Errorf("cannot set up the new namespaces: %w", err), unix.EPERM, unix.EACCES, unix.EROFS)
+	}
+	err := errors.Join(
+		os.Setenv(markName, entered+" "+name),
+		os.Setenv("XTABLES_LOCKFILE", lockFile),
+		os.Setenv("PATH", os.Getenv("PATH")+":"+sbin),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkIsolated fails unless the network namespace is neither the machine's nor
+// the one left, and belongs to a user namespace of this process that isn't the
+// machine's: an environment variable alone must not unlock anything.
+func checkIsolated(left string) error {
+	now, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		return fmt.Errorf("cannot tell the network namespace: %w", err)
+	}
+	if now == left {
+		return fmt.Errorf("still in the network namespace it came from, %s", left)
+	}
+	user, err := os.Open("/proc/self/ns/user")
+	if err != nil {
+		return fmt.Errorf("cannot tell the user namespace: %w", err)
+	}
+	defer user.Close()
+	own, err := inode(int(user.Fd()))
+	if err != nil {
+		return fmt.Errorf("cannot tell the user namespace: %w", err)
+	}
+	owner, err := networkOwner()
+	if err != nil {
+		return fmt.Errorf("cannot tell who owns the network namespace: %w", err)
+	}
+	if own == firstUserNamespace || owner != own {
+		return fmt.Errorf("the network namespace %s is not its own", now)
+	}
+	return nil
+}
+
+// networkOwner is the inode of the user namespace that owns the network one.
+func networkOwner() (uint64, error) {
+	network, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return 0, err
+	}
+	defer network.Close()
+	fd, err := unix.IoctlRetInt(int(network.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		return 0, os.NewSyscallError("ioctl NS_GET_USERNS", err)
+	}
+	defer unix.Close(fd)
+	return inode(fd)
+}
+
+// inode identifies a namespace by its open file.
+func inode(fd int) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
+	return st.Ino, nil
+}
+
+// mountPrivate hides /run, and with it every daemon's socket, behind an empty
+// one. A /proc that shows the new process namespace is refused in a container
+// that hides parts of it; the old one serves as well but shows other numbers.
+func mountPrivate() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return &fs.PathError{Op: "make private", Path: "/", Err: err}
+	}
+	if err := unix.Mount("netnstest", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
+		return &fs.PathError{Op: "mount tmpfs on", Path: "/run", Err: err}
+	}
+	err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	if err != nil && !errors.Is(err, unix.EPERM) {
+		return &fs.PathError{Op: "mount proc on", Path: "/proc", Err: err}
+	}
+	return os.Mkdir(hostsDir, 0o755)
+}
+
+// settleNetwork brings a fresh network namespace to one known state: lo up, and
+// no value left that the kernel copies from the machine's own namespace.
+// Without accept_dad an IPv6 link-local address is usable at once, not after 1 s.
+func settleNetwork() error {
+	return errors.Join(
+		loopbackUp(),
+		writeSysctl("net.ipv4.ip_forward", "0"),
+		writeSysctl("net.ipv4.conf.all.rp_filter", "0"),
+		writeSysctl("net.ipv4.conf.default.rp_filter", "0"),
+		writeSysctl("net.ipv6.conf.all.forwarding", "0"),
+		writeSysctl("net.ipv6.conf.all.accept_dad", "0"),
+		writeSysctl("net.ipv6.conf.default.accept_dad", "0"),
+	)
+}
+
+// writeSysctl sets a value of the calling thread's network namespace.
+func writeSysctl(name, value string) error {
+	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
+	return os.WriteFile(path, []byte(value), 0)
+}
+
+// loopbackUp is "ip link set lo up" without a process.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP)
+	return os.NewSyscallError("ioctl SIOCSIFFLAGS lo", unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request))
+}
