@@ -1,0 +1,203 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// broadcast reaches every machine of a link, so it names none.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// endpoint is "HOST:PORTS" taken apart before either half is checked.
+type endpoint struct {
+	host, ports string
+	hasPorts    bool
+}
+
+// splitEndpoint takes "10.0.0.1:80", "[2001:db8::1]:80", "*:80" and the same
+// without ports apart. An IPv6 address without brackets has no ports.
+func splitEndpoint(text string) (endpoint, *fault) {
+	if inside, ok := strings.CutPrefix(text, "["); ok {
+		host, rest, closed := strings.Cut(inside, "]")
+		ports, hasPorts := strings.CutPrefix(rest, ":")
+		if !closed || rest != "" && !hasPorts || !strings.Contains(host, ":") {
+			return endpoint{}, &fault{"brackets go around an IPv6 address, before its port", `write it as "[2001:db8::10]:80"`}
+		}
+		return endpoint{host, ports, hasPorts}, nil
+	}
+	if strings.Count(text, ":") > 1 {
+		return endpoint{host: text}, nil
+	}
+	host, ports, hasPorts := strings.Cut(text, ":")
+	return endpoint{host, ports, hasPorts}, nil
+}
+
+// parseListen reads an address or "*", and the ports that must follow.
+func parseListen(text string) (Listen, *fault) {
+	e, why := splitEndpoint(text)
+	if why != nil {
+		return Listen{}, why
+	}
+	var l Listen
+	if e.host != "*" {
+		if l.Addr, why = parseUnicast(e.host); why != nil {
+			if l.Addr.IsUnspecified() {
+				why = &fault{"it is the unspecified address", `write "*:` + portOr(e.ports) + `" for every address of this machine`}
+			}
+			return Listen{}, why
+		}
+	}
+	if !e.hasPorts {
+		return Listen{}, &fault{"it has no port", `write "` + Listen{l.Addr, Ports{80, 80}}.String() + `", with the port that clients connect to`}
+	}
+	l.Ports, why = parsePorts(e.ports)
+	return l, why
+}
+
+// portOr is what was typed for a port, as long as it is one.
+func portOr(ports string) string {
+	if _, why := parsePorts(ports); why != nil {
+		return "80"
+	}
+	return ports
+}
+
+// parseBackend reads an address and the one port that may follow.
+func parseBackend(text string) (Backend, *fault) {
+	e, why := splitEndpoint(text)
+	if why != nil {
+		return Backend{}, why
+	}
+	addr, why := parseUnicast(e.host)
+	if why != nil {
+		return Backend{}, why
+	}
+	b := Backend{Addr: addr, Weight: 1}
+	if !e.hasPorts {
+		return b, nil
+	}
+	ports, why := parsePorts(e.ports)
+	switch {
+	case why != nil:
+		return Backend{}, why
+	case ports.First != ports.Last:
+		return Backend{}, &fault{"a backend has one port", `write "` + addr.String() + `" to keep the port that the client asked for`}
+	}
+	b.Port = ports.First
+	return b, nil
+}
+
+// parsePorts reads "80" or "8000-8010".
+func parsePorts(text string) (Ports, *fault) {
+	low, high, isRange := strings.Cut(text, "-")
+	if !isRange {
+		high = low
+	}
+	first, ok := parsePort(low)
+	last, ok2 := parsePort(high)
+	switch {
+	case !ok || !ok2:
+		return Ports{}, &fault{"its port is not a number from 1 to 65535", `write the port's number, as in "192.0.2.10:80"`}
+	case first > last:
+		return Ports{}, &fault{"its port range ends before it begins", "write the smaller port first: " + high + "-" + low}
+	}
+	return Ports{first, last}, nil
+}
+
+// parsePort reads plain digits, without a sign or a leading zero.
+func parsePort(text string) (uint16, bool) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return uint16(n), err == nil && n > 0 && text[0] != '0'
+}
+
+// parseUnicast reads the address of one machine. It returns the address with
+// the fault when it is well written but no such address.
+func parseUnicast(text string) (netip.Addr, *fault) {
+	a, why := parseAddr(text)
+	if why != nil {
+		return netip.Addr{}, why
+	}
+	const fix = "write the address of one machine, as in 10.0.0.1 or 2001:db8::1"
+	switch {
+	case a.IsUnspecified():
+		return a, &fault{"it is the unspecified address, which no machine has", fix}
+	case a.IsLoopback():
+		return a, &fault{"it is a loopback address, which never leaves its machine", fix}
+	case a.IsMulticast():
+		return a, &fault{"it is a multicast address", fix}
+	case a == broadcast:
+		return a, &fault{"it is the broadcast address", fix}
+	}
+	return a, nil
+}
+
+// parseAddr reads an address in the one form that means the same everywhere.
+func parseAddr(text string) (netip.Addr, *fault) {
+	a, err := netip.ParseAddr(text)
+	switch {
+	case err != nil:
+		return a, addrFault(text)
+	case a.Zone() != "":
+		return a, &fault{"it has a zone, and zones have no place in nat", "write " + a.WithZone("").String() + "; interface = says where traffic comes in"}
+	case a.Is4In6():
+		return a, &fault{"it is an IPv4 address written as IPv6", "write " + a.Unmap().String()}
+	}
+	return a, nil
+}
+
+// addrFault says what keeps text from being an address.
+func addrFault(text string) *fault {
+	octets := strings.Split(text, ".")
+	switch {
+	case text == "":
+		return &fault{cause: "its address is missing"}
+	case text == "*":
+		return &fault{cause: "* stands for this machine, so only listen can have it"}
+	case strings.ContainsAny(text, ", \t\r\n"):
+		return &fault{"no address has a space or a comma in it", `write one address without spaces; several are a list: ["10.0.0.1:80", "10.0.0.2:80"]`}
+	case strings.Contains(text, ":"):
+		return &fault{"it is neither an IPv4 address with a port nor an IPv6 address", "write it as 10.0.0.1:80, 2001:db8::1 or [2001:db8::1]:80"}
+	case strings.Trim(text, "0123456789.") != "":
+		return &fault{"it is not an address, and names are not looked up because DNS may be away at boot", "write the address the name stands for, as in 10.0.0.1"}
+	case len(octets) != 4:
+		return &fault{"an IPv4 address has four numbers", "write all four numbers, as in 10.0.0.1"}
+	}
+	if plain, err := netip.ParseAddr(trimZeros(octets)); err == nil {
+		return &fault{"a leading zero makes a number octal to some programs", "write " + plain.String()}
+	}
+	return &fault{"the numbers of an IPv4 address are 0 to 255", "write four numbers from 0 to 255, as in 10.0.0.1"}
+}
+
+// trimZeros joins the octets of an address without their leading zeros.
+func trimZeros(octets []string) string {
+	plain := make([]string, len(octets))
+	for i, o := range octets {
+		plain[i] = strings.TrimLeft(o, "0")
+		if plain[i] == "" && o != "" {
+			plain[i] = "0"
+		}
+	}
+	return strings.Join(plain, ".")
+}
+
+// parsePrefix reads a subnet whose host bits are zero.
+func parsePrefix(text string) (netip.Prefix, *fault) {
+	host, _, slash := strings.Cut(text, "/")
+	a, why := parseAddr(host)
+	if why != nil {
+		return netip.Prefix{}, why
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case !slash:
+		return p, &fault{"it has no prefix length", "write " + netip.PrefixFrom(a, a.BitLen()).String() + " for this one address"}
+	case err != nil:
+		return p, &fault{"its prefix length is not a number from 1 to " + strconv.Itoa(a.BitLen()), "write a subnet, as in 10.0.0.0/24"}
+	case p.Bits() == 0:
+		return p, &fault{"it holds every client there is", `write snat = "masquerade" in place of hairpin`}
+	case p != p.Masked():
+		return p, &fault{"it has bits set beyond its prefix length", "write " + p.Masked().String()}
+	}
+	return p, nil
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// Bounds of what one file may ask for. They keep the rules that follow from it
+// within what the kernel loads in a blink.
+const (
+	// MaxSize is the most bytes a config may have: ten thousand services take 2 MB.
+	MaxSize = 16 << 20
+	// MaxBackends is the most backends of one service.
+	MaxBackends = 4096
+	// MaxTurns is the longest round-robin period, the sum of the weights over
+	// their greatest common divisor: each turn costs a rule.
+	MaxTurns = 4096
+	// MaxWeight is the greatest weight of a backend.
+	MaxWeight = 65535
+)
+
+// Config is a whole checked file.
+type Config struct {
+	Services []Service // in file order, at least one
+}
+
+// Service is one balanced service. Its addresses are all of one family.
+type Service struct {
+	Name      string     // at most 15 of a-z, 0-9 and "-", so it fits a chain's name
+	Listen    []Listen   // at least one
+	Protocols []Protocol // in file order, at least one
+	SNAT      SNAT
+	Backends  []Backend // at least one
+	Algorithm Algorithm
+	Interface string         // the interface traffic must come in by; "" is any
+	Hairpin   []netip.Prefix // clients to masquerade although SNAT is None
+	Local     bool           // connections made on the balancer itself are balanced too
+}
+
+// Is6 reports whether the service is IPv6. The backends decide, because "*"
+// has no family of its own.
+func (s Service) Is6() bool { return s.Backends[0].Addr.Is6() }
+
+// Listen is what clients connect to.
+type Listen struct {
+	Addr  netip.Addr // the zero Addr is "*": every address of the balancer
+	Ports Ports
+}
+
+// Any reports whether l stands for every address of the balancer.
+func (l Listen) Any() bool { return !l.Addr.IsValid() }
+
+// String writes l as the config does: "192.0.2.10:80", "[2001:db8::10]:80-89", "*:80".
+func (l Listen) String() string {
+	if l.Any() {
+		return "*:" + l.Ports.String()
+	}
+	return host(l.Addr) + ":" + l.Ports.String()
+}
+
+// Ports is a range with both ends in it; a single port is both ends.
+type Ports struct{ First, Last uint16 }
+
+// String writes "80" or "8000-8010".
+func (p Ports) String() string {
+	if p.First == p.Last {
+		return strconv.Itoa(int(p.First))
+	}
+	return strconv.Itoa(int(p.First)) + "-" + strconv.Itoa(int(p.Last))
+}
+
+// contains reports whether port is one of p.
+func (p Ports) contains(port uint16) bool { return p.First <= port && port <= p.Last }
+
+// Backend is a server that connections are spread to.
+type Backend struct {
+	Addr   netip.Addr
+	Port   uint16 // 0 keeps the port the client asked for
+	Weight int    // 0 to MaxWeight; 0 takes no new connections
+}
+
+// String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1".
+func (b Backend) String() string {
+	if b.Port == 0 {
+		return b.Addr.String()
+	}
+	return host(b.Addr) + ":" + strconv.Itoa(int(b.Port))
+}
+
+// host writes an address the way it stands before a port.
+func host(a netip.Addr) string {
+	if a.Is6() {
+		return "[" + a.String() + "]"
+	}
+	return a.String()
+}
+
+// Protocol is a transport that has ports.
+type Protocol string
+
+// The protocols a service can speak.
+const (
+	TCP  Protocol = "tcp"
+	UDP  Protocol = "udp"
+	SCTP Protocol = "sctp"
+)
+
+// Algorithm is how the next backend is picked.
+type Algorithm string
+
+// The algorithms. Random is the default, because round-robin starts over at
+// each load of the rules.
+const (
+	Random     Algorithm = "random"
+	RoundRobin Algorithm = "round-robin"
+)
+
+// SNAT is whose address a backend sees as the client's.
+type SNAT struct {
+	Mode SNATMode
+	Addr netip.Addr // set with mode Address only
+}
+
+// String writes s as the config does: "masquerade", "none" or the address.
+func (s SNAT) String() string {
+	switch s.Mode {
+	case Address:
+		return s.Addr.String()
+	case None:
+		return "none"
+	default:
+		return "masquerade"
+	}
+}
+
+// SNATMode is the kind of source address rewriting.
+type SNATMode int
+
+// The modes of SNAT.
+const (
+	Masquerade SNATMode = iota // the balancer's address on the way out; the default
+	Address                    // one fixed address
+	None                       // the client's own: backends must route back through the balancer
+)

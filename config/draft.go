@@ -1,0 +1,117 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// draft is a service whose values are each checked alone, with the places the
+// checks between them need.
+type draft struct {
+	table
+	keys      places
+	name      located[string]
+	listen    []located[Listen]
+	protocols []located[Protocol]
+	snat      located[SNAT]
+	backends  []located[Backend]
+	algorithm located[Algorithm]
+	iface     located[string]
+	hairpin   []located[netip.Prefix]
+	local     bool
+}
+
+// readService reads the pairs below one [[service]] over the defaults.
+func (s *source) readService(t table) *draft {
+	d := &draft{table: t, local: true}
+	d.protocols = []located[Protocol]{{val: TCP}}
+	d.algorithm.val = Random
+	d.keys = readPairs(s, "a service", serviceKeys, t.pairs, d)
+	return d
+}
+
+// service is the draft without its places.
+func (d *draft) service() Service {
+	return Service{
+		Name:      d.name.val,
+		Listen:    values(d.listen),
+		Protocols: values(d.protocols),
+		SNAT:      d.snat.val,
+		Backends:  values(d.backends),
+		Algorithm: d.algorithm.val,
+		Interface: d.iface.val,
+		Hairpin:   values(d.hairpin),
+		Local:     d.local,
+	}
+}
+
+// values drops the places; an empty list becomes nil, as if it were not there.
+func values[T any](list []located[T]) []T {
+	var all []T
+	for _, l := range list {
+		all = append(all, l.val)
+	}
+	return all
+}
+
+// setLocal reads true or false.
+func setLocal(d *draft, f field) {
+	if f.has(f.value, isBool) {
+		d.local = f.value.text == "true"
+	}
+}
+
+// setBackends reads a list whose items are addresses or tables.
+func setBackends(d *draft, f field) {
+	items := f.list()
+	if f.value.kind == isList && len(items) == 0 {
+		f.refuse(f.value, fault{cause: "a service without a backend answers nobody"})
+	}
+	if len(items) > MaxBackends {
+		f.refuse(items[MaxBackends], fault{
+			cause: "it is one more than the " + strconv.Itoa(MaxBackends) + " a service may have",
+			fix:   "spread the backends over several services",
+		})
+		items = items[:MaxBackends]
+	}
+	f.name = "backend"
+	for _, v := range items {
+		if v.kind == isTable {
+			d.backends = append(d.backends, f.backendTable(v)...)
+			continue
+		}
+		d.backends = append(d.backends, many(f, []value{v}, parseBackend)...)
+	}
+}
+
+// backendTable reads { address = ..., weight = ... }; there is no backend in it
+// when its address is missing or wrong.
+func (f field) backendTable(v value) []located[Backend] {
+	b := backendDraft{weight: 1}
+	keys := readPairs(f.source, "a backend", backendKeys, v.pairs, &b)
+	if _, ok := keys.of("address"); !ok {
+		f.source.refuse(v.at, `write { address = "10.0.0.1:80", weight = 1 }`, "cannot use backend: it has no address")
+	}
+	if !b.address.val.Addr.IsValid() {
+		return nil
+	}
+	b.address.val.Weight = b.weight
+	return []located[Backend]{b.address}
+}
+
+// setWeight reads a whole number from 0 to MaxWeight.
+func setWeight(b *backendDraft, f field) {
+	if f.value.kind == isFloat {
+		f.refuse(f.value, fault{"a weight is a whole number", "write weights whose ratio is the one you want: 3 and 2 for 1.5 and 1"})
+		return
+	}
+	if !f.has(f.value, isInteger) {
+		return
+	}
+	n, err := strconv.ParseInt(f.value.text, 0, 64)
+	if err != nil || n < 0 || n > MaxWeight {
+		f.refuse(f.value, fault{"a weight is 0 to " + strconv.Itoa(MaxWeight), "write a smaller ratio, such as weight = 1; 0 drains the backend"})
+		return
+	}
+	b.weight = int(n)
+}

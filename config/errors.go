@@ -1,0 +1,103 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Error is one fault of a config and its place.
+type Error struct {
+	File    string // as given to Parse
+	Line    int    // from 1
+	Column  int    // from 1, in bytes
+	Width   int    // bytes the carets cover, at least 1
+	Source  string // the whole line as it stands in the file
+	Message string // what cannot be used, and why
+	Fix     string // what to write instead
+	Related int    // the other line where two places clash, or 0
+}
+
+// Error writes the place and the message, the source line with carets under the
+// value, and the fix. Nothing unprintable of the file reaches a terminal.
+func (e Error) Error() string {
+	line, carets := e.excerpt()
+	return fmt.Sprintf("%s:%d:%d: %s\n    %s\n    %s\nfix: %s",
+		printable(e.File), e.Line, e.Column, e.Message, line, carets, e.Fix)
+}
+
+// context is how many bytes of a long line are shown on each side of the caret.
+const context = 60
+
+// excerpt returns the part of the source line around the value and the carets
+// that belong below it.
+func (e Error) excerpt() (line, carets string) {
+	at := min(e.Column-1, len(e.Source))
+	before, from := e.Source[:at], e.Source[at:]
+	value, after := from, ""
+	if e.Width < len(from) {
+		value, after = from[:e.Width], from[e.Width:]
+	}
+	head, value, tail := printable(lastBytes(before)), printable(firstBytes(value)), printable(firstBytes(after))
+	width := max(1, utf8.RuneCountInString(value))
+	return head + value + tail, strings.Repeat(" ", utf8.RuneCountInString(head)) + strings.Repeat("^", width)
+}
+
+// firstBytes cuts s after context bytes, between two characters.
+func firstBytes(s string) string {
+	if len(s) <= context {
+		return s
+	}
+	n := context
+	for n > context-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "..."
+}
+
+// lastBytes keeps the last context bytes of s, from the start of a character.
+func lastBytes(s string) string {
+	if len(s) <= context {
+		return s
+	}
+	n := len(s) - context
+	for n < len(s)-1 && !utf8.RuneStart(s[n]) {
+		n++
+	}
+	return "..." + s[n:]
+}
+
+// printable escapes what a terminal would obey instead of show; a tab becomes
+// one space so that carets stay below their value.
+func printable(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// Errors is every fault found in one run, in the order of the file.
+type Errors []Error
+
+// Error writes them all, with an empty line between two.
+func (e Errors) Error() string {
+	all := make([]string, len(e))
+	for i, err := range e {
+		all[i] = err.Error()
+	}
+	return strings.Join(all, "\n\n")
+}

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// claim is one listen address of a service for one protocol.
+type claim struct {
+	listen   Listen
+	protocol Protocol
+	six      bool
+	service  *draft
+	at       span
+}
+
+// checkNames files every name that an earlier service has.
+func (s *source) checkNames(drafts []*draft) {
+	first := make(map[string]span)
+	for _, d := range drafts {
+		at, taken := first[d.name.val]
+		switch {
+		case d.name.val == "":
+		case taken:
+			s.refuse(d.name.at, "give each service a name of its own",
+				"cannot use name %q: the service on line %d has it", d.name.val, s.line(at)).Related = s.line(at)
+		default:
+			first[d.name.val] = d.name.at
+		}
+	}
+}
+
+// checkOverlaps files listen addresses that claim the same packets: the rules
+// of the second would never see one. Sorted, so that ten thousand services cost
+// no more than a sort.
+func (s *source) checkOverlaps(drafts []*draft) {
+	all := claims(drafts)
+	slices.SortFunc(all, compareClaims)
+	told := make(map[[2]int]bool)
+	for kin := range runs(all, sameKin) {
+		var wild ranges // "*" comes first, because the zero address does
+		for group := range runs(kin, sameAddr) {
+			same := newRanges(group)
+			if group[0].listen.Any() {
+				wild = same
+			}
+			for i, c := range group {
+				s.refuseOverlap(c, same.among(i, c), told)
+				if !c.listen.Any() {
+					s.refuseOverlap(c, wild.overlapping(c), told)
+				}
+			}
+		}
+	}
+}
+
+// claims lists what the services claim; one without a family claims nothing.
+func claims(drafts []*draft) []claim {
+	var all []claim
+	for _, d := range drafts {
+		six, _, known := d.family()
+		if !known {
+			continue
+		}
+		for _, l := range d.listen {
+			for _, p := range distinct(d.protocols) {
+				all = append(all, claim{l.val, p, six, d, l.at})
+			}
+		}
+	}
+	return all
+}
+
+// distinct returns each protocol of a list once, since one written twice is an
+// error of its own.
+func distinct(list []located[Protocol]) []Protocol {
+	all := values(list)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// compareClaims sorts by family, protocol, address and first port.
+func compareClaims(a, b claim) int {
+	return cmp.Or(
+		compareBool(a.six, b.six),
+		strings.Compare(string(a.protocol), string(b.protocol)),
+		a.listen.Addr.Compare(b.listen.Addr),
+		cmp.Compare(a.listen.Ports.First, b.listen.Ports.First),
+		cmp.Compare(a.at.start, b.at.start),
+	)
+}
+
+// compareBool sorts false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// sameKin reports whether two claims can meet at all.
+func sameKin(a, b claim) bool { return a.six == b.six && a.protocol == b.protocol }
+
+// sameAddr reports whether two claims are of one address.
+func sameAddr(a, b claim) bool { return a.listen.Addr == b.listen.Addr }
+
+// runs cuts a sorted list where same stops holding.
+func runs(list []claim, same func(a, b claim) bool) iter.Seq[[]claim] {
+	return func(yield func([]claim) bool) {
+		for len(list) > 0 {
+			n := 1
+			for n < len(list) && same(list[0], list[n]) {
+				n++
+			}
+			if !yield(list[:n]) {
+				return
+			}
+			list = list[n:]
+		}
+	}
+}
+
+// ranges are claims by first port, with the one that reaches furthest up to
+// each of them.
+type ranges struct {
+	claims   []claim
+	furthest []int
+}
+
+// newRanges prepares claims that are sorted by first port.
+func newRanges(sorted []claim) ranges {
+	r := ranges{sorted, make([]int, len(sorted))}
+	for i := 1; i < len(sorted); i++ {
+		r.furthest[i] = r.furthest[i-1]
+		if sorted[i].listen.Ports.Last > sorted[r.furthest[i]].listen.Ports.Last {
+			r.furthest[i] = i
+		}
+	}
+	return r
+}
+
+// overlapping returns a claim whose ports overlap those of c, or nil.
+func (r ranges) overlapping(c claim) *claim {
+	return r.among(sort.Search(len(r.claims), func(i int) bool {
+		return r.claims[i].listen.Ports.First > c.listen.Ports.Last
+	}), c)
+}
+
+// among returns that of the first n claims which reaches into the ports of c,
+// all of which begin no later than c ends; or nil.
+func (r ranges) among(n int, c claim) *claim {
+	if n == 0 {
+		return nil
+	}
+	if other := &r.claims[r.furthest[n-1]]; other.listen.Ports.Last >= c.listen.Ports.First {
+		return other
+	}
+	return nil
+}
+
+// refuseOverlap files two claims at the later of their places, once for all the
+// protocols they share.
+func (s *source) refuseOverlap(c claim, other *claim, told map[[2]int]bool) {
+	if other == nil {
+		return
+	}
+	first, second := *other, c
+	if first.at.start > second.at.start {
+		first, second = second, first
+	}
+	if places := [2]int{first.at.start, second.at.start}; !told[places] {
+		told[places] = true
+		s.refuse(second.at, "give one of them another address or port, or take one out",
+			"cannot use listen %s: %s has %s for %s already on line %d", s.show(second.at),
+			first.service.label(), s.show(first.at), first.protocol, s.line(first.at)).Related = s.line(first.at)
+	}
+}
