@@ -1,0 +1,72 @@
+package units
+
+import "context"
+
+// Manager is the part of a running systemd that install and uninstall need.
+type Manager interface {
+	// Enable makes the symlinks that the unit's [Install] names and reports whether any was missing.
+	Enable(ctx context.Context, unit string) (changed bool, err error)
+	// Disable removes the symlinks that enable the unit and reports whether there were any; an unknown
+	// unit has none.
+	Disable(ctx context.Context, unit string) (changed bool, err error)
+	// Reload makes systemd read all unit files and symlinks anew.
+	Reload(ctx context.Context) error
+	// Start returns when the unit's start has ended, with an error unless it is active.
+	Start(ctx context.Context, unit string) error
+	// Stop returns when the unit's stop has ended; an unknown unit is stopped.
+	Stop(ctx context.Context, unit string) error
+	// ResetFailed makes systemd forget that the unit failed; an unknown unit never did.
+	ResetFailed(ctx context.Context, unit string) error
+}
+
+// Install writes the unit for program unless a package ships one, enables it and starts it. What was done is
+// told in order, also beside an error; each step can be repeated, so a second Install mends a broken one.
+func Install(ctx context.Context, manager Manager, root, program string) (done []string, err error) {
+	_, done, err = provideUnit(root, program)
+	if err != nil {
+		return done, err
+	}
+	changed, err := manager.Enable(ctx, Name)
+	if err != nil {
+		return done, err
+	}
+	if changed {
+		done = append(done, "enabled "+Name)
+	}
+	// After Enable, because the running systemd learns of new symlinks, too, only by a reload.
+	if err := manager.Reload(ctx); err != nil {
+		return done, err
+	}
+	done = append(done, "reloaded systemd")
+	if err := manager.Start(ctx, Name); err != nil {
+		return done, err
+	}
+	return append(done, "started "+Name), nil
+}
+
+// Uninstall stops and disables the unit and takes its file away if Install wrote it; a packaged unit, a unit
+// changed by hand and drop-ins stay. What was done is told in order, also beside an error; when the stop
+// fails nothing is taken away.
+func Uninstall(ctx context.Context, manager Manager, root string) (done []string, err error) {
+	if err := manager.Stop(ctx, Name); err != nil {
+		return nil, err
+	}
+	done = append(done, "stopped "+Name)
+	changed, err := manager.Disable(ctx, Name)
+	if err != nil {
+		return done, err
+	}
+	if changed {
+		done = append(done, "disabled "+Name)
+	}
+	// Also what Disable cannot see: symlinks to a unit file that is already gone.
+	removed, err := UninstallOffline(root)
+	done = append(done, removed...)
+	if err != nil {
+		return done, err
+	}
+	if err := manager.Reload(ctx); err != nil {
+		return done, err
+	}
+	return append(done, "reloaded systemd"), manager.ResetFailed(ctx, Name)
+}

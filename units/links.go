@@ -1,0 +1,108 @@
+package units
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"natspread/internal/atomicfile"
+)
+
+// InstallOffline writes the unit for program into the image at root and makes the symlinks that
+// "systemctl --root enable" makes, without systemd and without rights beyond those to the files. Where the
+// image holds a packaged unit, only the symlinks are made. done is told in order, also beside an error.
+func InstallOffline(root, program string) (done []string, err error) {
+	unit, done, err := provideUnit(root, program)
+	if err != nil {
+		return done, err
+	}
+	for _, by := range wantedBy {
+		made, err := link(root, unit, by)
+		done = append(done, made...)
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// UninstallOffline takes away from the image at root what InstallOffline put there; a packaged unit, a unit
+// changed by hand and drop-ins stay. done is told in order, also beside an error.
+func UninstallOffline(root string) (done []string, err error) {
+	done, err = removeLinks(root)
+	if err != nil {
+		return done, err
+	}
+	removed, err := removeUnit(root)
+	return append(done, removed...), err
+}
+
+// link makes the symlink that lets the unit named by pull ours in.
+func link(root, unit, by string) ([]string, error) {
+	dir, err := inside(root, filepath.Join(administratorDir, by+".wants"))
+	if err != nil {
+		return nil, err
+	}
+	if err := atomicfile.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := atomicfile.Sweep(dir, Name); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, Name)
+	if target, err := os.Readlink(path); err == nil && target == unit {
+		return nil, nil
+	}
+	if err := atomicfile.Symlink(unit, path); err != nil {
+		return nil, err
+	}
+	return []string{"linked " + path}, nil
+}
+
+// removeLinks removes every symlink that enables the unit, also those an administrator made, as systemctl
+// disable does: each would dangle.
+func removeLinks(root string) (done []string, err error) {
+	dir, err := inside(root, administratorDir)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot list %s: %w", dir, cause(err))
+	}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".wants") && !strings.HasSuffix(entry.Name(), ".requires") {
+			continue
+		}
+		removed, err := unlink(root, entry.Name())
+		done = append(done, removed...)
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// unlink removes our symlink from one directory of administratorDir, and the directory with it when that
+// leaves it empty, as systemctl does.
+func unlink(root, name string) ([]string, error) {
+	dir, err := inside(root, filepath.Join(administratorDir, name))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, Name)
+	if _, err := os.Readlink(path); err != nil {
+		return nil, nil // no such symlink: nothing of ours
+	}
+	done, err := removeFile(path, "")
+	if err == nil {
+		_ = os.Remove(dir) // refused by the kernel unless empty
+	}
+	return done, err
+}

@@ -1,0 +1,93 @@
+package units
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"natspread/internal/atomicfile"
+)
+
+// programDir is where programs go that the administrator, not a package, put on the machine.
+const programDir = "/usr/local/sbin"
+
+// programName is the file's name, also when the copy that runs has another.
+const programName = "natspread"
+
+// InstallProgram puts a copy of the program at from into programDir below root, mode 0755, unless the very
+// same is there. It returns the path as seen from inside root, which is the one a unit needs.
+func InstallProgram(root, from string) (path string, err error) {
+	path = filepath.Join(programDir, programName)
+	dir, err := inside(root, programDir)
+	if err != nil {
+		return "", err
+	}
+	target := filepath.Join(dir, programName)
+	same, data, err := sameProgram(target, from)
+	if err != nil || same {
+		return path, err
+	}
+	if err := atomicfile.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := atomicfile.Sweep(dir, programName); err != nil {
+		return "", err
+	}
+	return path, atomicfile.WriteFile(target, data, 0o755)
+}
+
+// sameProgram reports whether target is already what a copy of from would be, and returns from's bytes
+// where it is not. A symlink at target is not: in an image it may lead out of it.
+func sameProgram(target, from string) (same bool, data []byte, err error) {
+	running, err := os.Stat(from)
+	if err != nil {
+		return false, nil, fmt.Errorf("cannot copy the program %s: %w", from, cause(err))
+	}
+	if !running.Mode().IsRegular() {
+		return false, nil, fmt.Errorf("cannot copy the program %s: it is not a regular file", from)
+	}
+	installed, err := os.Lstat(target)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, nil, fmt.Errorf("cannot look at %s: %w", target, cause(err))
+	}
+	if err == nil && os.SameFile(running, installed) {
+		return true, nil, nil
+	}
+	data, err = os.ReadFile(from)
+	if err != nil {
+		return false, nil, fmt.Errorf("cannot copy the program %s: %w", from, cause(err))
+	}
+	if installed == nil || installed.Mode() != 0o755 || installed.Size() != int64(len(data)) {
+		return false, data, nil
+	}
+	old, err := os.ReadFile(target)
+	return err == nil && bytes.Equal(old, data), data, nil
+}
+
+// Owned reports whether a package of dpkg or rpm owns the file at path. A host that has neither program, or
+// whose program fails, is one where no package does.
+func Owned(ctx context.Context, run Runner, path string) bool {
+	// dpkg-query takes a pattern; escaped it means just this path.
+	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	if listed, err := run(ctx, nil, "dpkg-query", "-S", pattern); err == nil && dpkgOwns(listed, path) {
+		return true
+	}
+	named, err := run(ctx, nil, "rpm", "-qf", path)
+	return err == nil && len(bytes.TrimSpace(named)) > 0
+}
+
+// dpkgOwns looks for "PACKAGE: PATH"; a line on a diversion tells of a path without a package.
+func dpkgOwns(listed []byte, path string) bool {
+	for line := range strings.Lines(string(listed)) {
+		line = strings.TrimSuffix(line, "\n")
+		if strings.HasSuffix(line, ": "+path) && !strings.HasPrefix(line, "diversion by ") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,82 @@
+package units
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// mostSymlinks is how many symlinks the kernel itself follows in one path.
+const mostSymlinks = 40
+
+// inside returns where the directory dir of an image lies, with the image's symlinks followed as a process
+// chrooted into root would follow them: absolute ones begin at root, and none leads out of it. What does not
+// exist yet is taken as it stands. The image is taken as still; nobody may be at work in it meanwhile.
+func inside(root, dir string) (string, error) {
+	opened, err := os.OpenRoot(root)
+	if err != nil {
+		return "", fmt.Errorf("cannot open the root %s: %w", root, cause(err))
+	}
+	defer func() { _ = opened.Close() }()
+	resolved, rest, followed := ".", parts(dir), 0
+	for len(rest) > 0 {
+		next := climb(resolved, rest[0])
+		rest = rest[1:]
+		target, err := readlink(opened, next)
+		if err != nil {
+			return "", fmt.Errorf("cannot look up %s in %s: %w", dir, root, err)
+		}
+		if target == "" {
+			resolved = next
+			continue
+		}
+		if followed++; followed > mostSymlinks {
+			return "", fmt.Errorf("cannot look up %s in %s: too many symlinks", dir, root)
+		}
+		if filepath.IsAbs(target) {
+			resolved = "."
+		}
+		rest = append(parts(target), rest...)
+	}
+	return filepath.Join(root, resolved), nil
+}
+
+// parts splits a path as the kernel does; "." and doubled slashes go.
+func parts(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}
+
+// climb goes one step on from a resolved directory; the top's parent is the top.
+func climb(resolved, part string) string {
+	if part == ".." && resolved == "." {
+		return "."
+	}
+	return filepath.Join(resolved, part)
+}
+
+// readlink returns where path points to, or "" when it is no symlink or does not exist.
+func readlink(opened *os.Root, path string) (string, error) {
+	info, err := opened.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Type() != fs.ModeSymlink {
+		return "", nil
+	}
+	return opened.Readlink(path)
+}
+
+// cause drops the operation and path that the os package puts first, for messages that already name both.
+func cause(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}

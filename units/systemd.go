@@ -1,0 +1,143 @@
+package units
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+	bus "github.com/godbus/dbus/v5"
+)
+
+// runningDir exists exactly while systemd is PID 1: sd_booted(3).
+const runningDir = "/run/systemd/system"
+
+// jobTimeout is longer than the unit's own TimeoutStartSec, so that systemd's verdict comes first.
+const jobTimeout = 2 * time.Minute
+
+// noSuchUnit is systemd's name for a unit that is neither loaded nor on disk.
+const noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
+
+// Systemd is the running systemd, reached over D-Bus.
+type Systemd struct{ conn *dbus.Conn }
+
+// Systemd is what Install is given on a live machine.
+var _ Manager = (*Systemd)(nil)
+
+// Connect reaches the running systemd; root needs no D-Bus daemon for it. The connection ends with ctx.
+func Connect(ctx context.Context) (*Systemd, error) {
+	return connect(ctx, runningDir, dbus.NewWithContext)
+}
+
+// connect is Connect with what says that systemd runs, and the way to it.
+func connect(ctx context.Context, running string, dial func(context.Context) (*dbus.Conn, error)) (*Systemd, error) {
+	if info, err := os.Lstat(running); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("cannot reach systemd: it is not running here (no %s); for an image use --root DIR", running)
+	}
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach systemd: %w", err)
+	}
+	return &Systemd{conn}, nil
+}
+
+// Close ends the connection.
+func (s *Systemd) Close() { s.conn.Close() }
+
+// Enable implements Manager.
+func (s *Systemd) Enable(ctx context.Context, unit string) (bool, error) {
+	hasInstall, changes, err := s.conn.EnableUnitFilesContext(ctx, []string{unit}, false, false)
+	if err != nil {
+		return false, fmt.Errorf("cannot enable %s: %w", unit, err)
+	}
+	if !hasInstall {
+		return false, fmt.Errorf("cannot enable %s: its unit file has no [Install] section; see: systemctl cat %s", unit, unit)
+	}
+	return len(changes) > 0, nil
+}
+
+// Disable implements Manager.
+func (s *Systemd) Disable(ctx context.Context, unit string) (bool, error) {
+	changes, err := s.conn.DisableUnitFilesContext(ctx, []string{unit}, false)
+	if err != nil && !isNoSuchUnit(err) {
+		return false, fmt.Errorf("cannot disable %s: %w", unit, err)
+	}
+	return len(changes) > 0, nil
+}
+
+// Reload implements Manager.
+func (s *Systemd) Reload(ctx context.Context) error {
+	if err := s.conn.ReloadContext(ctx); err != nil {
+		return fmt.Errorf("cannot reload systemd: %w", err)
+	}
+	return nil
+}
+
+// Start implements Manager.
+func (s *Systemd) Start(ctx context.Context, unit string) error {
+	return waitJob(ctx, "start", unit, s.conn.StartUnitContext)
+}
+
+// Stop implements Manager.
+func (s *Systemd) Stop(ctx context.Context, unit string) error {
+	err := waitJob(ctx, "stop", unit, s.conn.StopUnitContext)
+	if isNoSuchUnit(err) {
+		return nil
+	}
+	return err
+}
+
+// ResetFailed implements Manager.
+func (s *Systemd) ResetFailed(ctx context.Context, unit string) error {
+	if err := s.conn.ResetFailedUnitContext(ctx, unit); err != nil && !isNoSuchUnit(err) {
+		return fmt.Errorf("cannot reset the failed state of %s: %w", unit, err)
+	}
+	return nil
+}
+
+// isNoSuchUnit looks for the one D-Bus error that means there is nothing to do.
+func isNoSuchUnit(err error) bool {
+	var busError bus.Error
+	return errors.As(err, &busError) && busError.Name == noSuchUnit
+}
+
+// begin is the shape of go-systemd's methods that queue a job.
+type begin func(ctx context.Context, unit, mode string, result chan<- string) (int, error)
+
+// waitJob queues a job and waits for its result, bounded even where systemd never tells one.
+func waitJob(ctx context.Context, verb, unit string, begin begin) error {
+	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
+	defer cancel()
+	result := make(chan string, 1)
+	if _, err := begin(ctx, unit, "replace", result); err != nil {
+		return fmt.Errorf("cannot %s %s: %w", verb, unit, err)
+	}
+	select {
+	case word := <-result:
+		return jobError(verb, unit, word)
+	case <-ctx.Done():
+		return fmt.Errorf("cannot %s %s: systemd has not finished: %w; see: systemctl status %s", verb, unit, ctx.Err(), unit)
+	}
+}
+
+// jobError turns the result of a job, one of systemd's words, into an error that says where to look.
+func jobError(verb, unit, result string) error {
+	why := "systemd says " + result
+	switch result {
+	case "done":
+		return nil
+	case "failed":
+		why = "its program failed"
+	case "timeout":
+		why = "it took too long"
+	case "dependency":
+		why = "a unit that it needs failed"
+	case "canceled":
+		why = "another job took the place of this one"
+	case "skipped":
+		why = "a condition of the unit is not met"
+	}
+	return fmt.Errorf("cannot %s %s: %s; see: systemctl status %s", verb, unit, why, unit)
+}

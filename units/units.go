@@ -1,0 +1,28 @@
+// Package units exists so that systemd loads the balancer at every boot, live or in an image under a root;
+// it must not know rules or the config.
+package units
+
+import (
+	"context"
+	"path/filepath"
+)
+
+// Name is the unit that this package writes, enables and takes away.
+const Name = "natspread.service"
+
+// administratorDir is where systemd looks first, and so where only we and the administrator write.
+const administratorDir = "/etc/systemd/system"
+
+// packageDirs are where packages ship units, in systemd's order. The last is where Debian 12 and older put
+// them; on a merged /usr it is the same directory as the one before.
+var packageDirs = []string{"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+
+// wantedBy are the units whose start brings ours along: the boot, and the one service whose stop takes ours
+// down with it.
+var wantedBy = []string{"multi-user.target", "nftables.service"}
+
+// administratorPath is the unit file as install writes it.
+var administratorPath = filepath.Join(administratorDir, Name)
+
+// Runner runs a program with stdin and returns what it printed on stdout.
+type Runner func(ctx context.Context, stdin []byte, name string, args ...string) (stdout []byte, err error)

@@ -1,0 +1,149 @@
+package units
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// program skips a test that needs one of systemd's programs where it is not installed.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("no %s on this machine", name)
+	}
+	return path
+}
+
+// verify returns what systemd-analyze complains about when the unit is started with the units in dir and
+// those that systemd itself ships. Its exit code is 0 for a cycle and for an unknown key alike.
+func verify(t *testing.T, dir, unit string) string {
+	t.Helper()
+	analyze := exec.Command(program(t, "systemd-analyze"), "verify", "--man=no", "--generators=no", unit)
+	analyze.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_LOG_TARGET=console", "SYSTEMD_LOG_COLOR=no",
+		"SYSTEMD_UNIT_PATH="+dir+":/usr/lib/systemd/system:/lib/systemd/system")
+	stderr := &bytes.Buffer{}
+	analyze.Stderr = stderr
+	if err := analyze.Run(); err != nil && stderr.Len() == 0 {
+		t.Fatalf("systemd-analyze: %v", err)
+	}
+	return stderr.String()
+}
+
+// writeFile writes a file of the scene, with its directory.
+func writeFile(t *testing.T, path, data string, perm os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(data), perm); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// systemctlRoot runs the real systemctl on an image.
+func systemctlRoot(t *testing.T, root string, args ...string) string {
+	t.Helper()
+	output, err := exec.Command(program(t, "systemctl"), append([]string{"--root=" + root}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("systemctl --root=DIR %s: %v\n%s", strings.Join(args, " "), err, output)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// relativeAliases keeps the aliases that systemctl made working where root is not /.
+func relativeAliases(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(dir, entry.Name())
+		target, err := os.Readlink(path)
+		if err != nil {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Base(target), path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBootOrder starts multi-user.target with our unit among the firewall services of a machine: a cycle
+// would make systemd drop one of them without a word to anybody.
+func TestBootOrder(t *testing.T) {
+	for _, path := range stories(t, "boot") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			_, files := story(t, path)
+			root := t.TempDir()
+			dir := filepath.Join(root, administratorDir)
+			want := strings.TrimSpace(files["want"])
+			delete(files, "want")
+			for name, data := range files {
+				writeFile(t, filepath.Join(dir, name), data, 0o644)
+				if strings.HasSuffix(name, ".service") && strings.Contains(data, "[Install]") {
+					systemctlRoot(t, root, "enable", name)
+				}
+			}
+			relativeAliases(t, dir)
+			if before := verify(t, dir, "multi-user.target"); before != "" {
+				t.Fatalf("the scene itself is not clean:\n%s", before)
+			}
+			if _, err := InstallOffline(root, "/bin/true"); err != nil {
+				t.Fatal(err)
+			}
+			after := verify(t, dir, "multi-user.target")
+			if want == "" && after != "" || !strings.Contains(after, want) {
+				t.Errorf("systemd-analyze verify wants %q, says\n%s", want, after)
+			}
+		})
+	}
+}
+
+// TestVerify lets systemd find the programs of the goldens: a path quoted wrongly would not be executable.
+func TestVerify(t *testing.T) {
+	for _, path := range stories(t, "text") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			_, files := story(t, path)
+			scene := t.TempDir()
+			command := filepath.Join(scene, strings.TrimSuffix(files["program"], "\n"))
+			writeFile(t, command, "#!/bin/sh\n", 0o755)
+			text, err := Text(command)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(scene, "units")
+			writeFile(t, filepath.Join(dir, Name), string(stamp(text)), 0o644)
+			if complaint := verify(t, dir, Name); complaint != "" {
+				t.Error(complaint)
+			}
+			if err := os.Remove(command); err != nil {
+				t.Fatal(err)
+			}
+			if verify(t, dir, Name) == "" {
+				t.Error("a missing program was not noticed: this test has proven nothing")
+			}
+		})
+	}
+}
+
+// An unknown key is what a typo in the text would be.
+func TestVerifySeesTypos(t *testing.T) {
+	text, err := Text("/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, Name), strings.Replace(string(text), "PartOf=", "PartsOf=", 1), 0o644)
+	if !strings.Contains(verify(t, dir, Name), "PartsOf") {
+		t.Error("not noticed")
+	}
+}
