@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+
+	"natspread/config"
+	"natspread/render"
+	"natspread/restore"
+)
+
+// checked is a config that was read and found good, and what it leads to.
+type checked struct {
+	name   string // where it was read
+	text   []byte
+	config config.Config
+	tables restore.Tables
+}
+
+// load reads and checks the config and plans its tables.
+func (s *session) load(o options) (checked, error) {
+	text, err := config.Read(o.config, s.in)
+	if err != nil {
+		return checked{}, coded(exitConfig, err)
+	}
+	cfg, err := config.Parse(o.config, text)
+	if err != nil {
+		return checked{}, coded(exitConfig, err)
+	}
+	return checked{name: o.config, text: text, config: cfg, tables: tablesOf(cfg)}, nil
+}
+
+// tablesOf hands a plan over to the boot path, which knows nothing of plans.
+func tablesOf(cfg config.Config) restore.Tables {
+	plan := render.New(cfg)
+	return restore.Tables{IPv4: plan.IPv4, IPv6: plan.IPv6}
+}
+
+// summary counts what is in the config: 2 services, 5 backends.
+func (c checked) summary() string {
+	return plural(len(c.config.Services), "service") + ", " + plural(c.backends(), "backend")
+}
+
+// backends counts the backends of all services.
+func (c checked) backends() int {
+	n := 0
+	for _, service := range c.config.Services {
+		n += len(service.Backends)
+	}
+	return n
+}
+
+// host returns the machine that a run works on.
+func (s *session) host(o options) restore.Host {
+	return restore.Host{Root: o.root, Run: s.run, Variant: o.variant, Version: version()}
+}
+
+// nothingChanged adds to an error what it left behind.
+func nothingChanged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; nothing was changed", err)
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"natspread/config"
+	"natspread/restore"
+)
+
+// The exit codes, as the manual has them.
+const (
+	exitDone      = 0
+	exitFailed    = 1 // nothing was changed, or the words say what; diff, status: they differ
+	exitUsage     = 2 // diff: any trouble that has no code of its own
+	exitNotLoaded = 3 // status
+	exitNoRights  = 4
+	exitMissing   = 5 // iptables, or a match or target of the kernel
+	exitConfig    = 6 // missing or wrong
+	exitBusy      = 75
+)
+
+// codedError is an error that decides the exit code itself.
+type codedError struct {
+	code int
+	err  error
+}
+
+// Error returns the words of the error inside.
+func (e *codedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error inside.
+func (e *codedError) Unwrap() error { return e.err }
+
+// coded gives an error an exit code; nil stays nil.
+func coded(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &codedError{code: code, err: err}
+}
+
+// exitSilently is an exit code without words: standard output said it all.
+func exitSilently(code int) error { return coded(code, errSilent) }
+
+// usageErrorf returns an error of what was typed.
+func usageErrorf(format string, args ...any) error {
+	return coded(exitUsage, fmt.Errorf(format, args...))
+}
+
+// exitCode returns the code of an error.
+func exitCode(err error) int {
+	var fixed *codedError
+	var wrong config.Errors
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &fixed):
+		return fixed.code
+	case errors.As(err, &wrong):
+		return exitConfig
+	case errors.Is(err, restore.ErrNoRights):
+		return exitNoRights
+	case errors.Is(err, restore.ErrMissing):
+		return exitMissing
+	case errors.Is(err, restore.ErrBusy):
+		return exitBusy
+	}
+	return exitFailed
+}
+
+// needRights refuses, before any work, what takes rights over the nat table.
+func needRights(verb string) error {
+	if restore.HasNetAdmin() {
+		return nil
+	}
+	return coded(exitNoRights, fmt.Errorf("%s takes root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))
+}

@@ -1,0 +1,17 @@
+// Command natspread balances connections with nothing but the kernel's nat table,
+// and puts that table back at every boot.
+//
+// It holds flags, wiring, words for people and exit codes; it knows neither the
+// syntax of rules nor that of units.
+package main
+
+import (
+	"os"
+
+	"natspread/restore"
+)
+
+// main runs the program. Everything below it is told its input and output.
+func main() {
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, restore.Exec()))
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"natspread/config"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// serviceStatus is one service in the output of status.
+type serviceStatus struct {
+	Name        string          `json:"name"`
+	Listen      []string        `json:"listen"`
+	Protocols   []string        `json:"protocols"`
+	Algorithm   string          `json:"algorithm"`
+	SNAT        string          `json:"snat"`
+	Connections uint64          `json:"connections"` // since the last load
+	Backends    []backendStatus `json:"backends"`
+}
+
+// backendStatus is one backend in the output of status.
+type backendStatus struct {
+	Address     string  `json:"address"`
+	Weight      int     `json:"weight"`
+	Wanted      float64 `json:"wanted"` // share of new connections, 0 to 1
+	Seen        float64 `json:"seen"`   // the same, as counted
+	Connections uint64  `json:"connections"`
+}
+
+// services describes the services of a status from its generation's own config.
+func services(found restore.Status) ([]serviceStatus, error) {
+	if found.Good.Generation == 0 {
+		return nil, nil
+	}
+	name := fmt.Sprintf("generation %d's config", found.Good.Generation)
+	cfg, err := config.Parse(name, found.Good.Config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot name the services: %w", err)
+	}
+	described := make([]serviceStatus, len(cfg.Services))
+	counts := [2]map[string]map[nat.Target]uint64{
+		nat.IPv4: counted(found.Live[nat.IPv4]), nat.IPv6: counted(found.Live[nat.IPv6]),
+	}
+	for i, service := range cfg.Services {
+		family := nat.FamilyOf(service.Backends[0].Addr)
+		described[i] = describe(service, counts[family][nat.ServiceChain(service.Name)])
+	}
+	return described, nil
+}
+
+// counted sums, by own chain and target, the connections that the kernel counted:
+// a rule in the nat table meets each connection once.
+func counted(live nat.Saved) map[string]map[nat.Target]uint64 {
+	counts := map[string]map[nat.Target]uint64{}
+	for _, chain := range live.OwnChains() {
+		targets := map[nat.Target]uint64{}
+		for _, rule := range chain.Rules {
+			// A rule that somebody else put there is drift, and counts for nobody.
+			if parsed, err := nat.ParseRule(rule.Text); err == nil {
+				targets[parsed.Target] += rule.Packets
+			}
+		}
+		counts[chain.Name] = targets
+	}
+	return counts
+}
+
+// describe describes one service with the connections that each target got.
+func describe(service config.Service, counts map[nat.Target]uint64) serviceStatus {
+	described := serviceStatus{
+		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(),
+		Backends: make([]backendStatus, len(service.Backends)),
+	}
+	for _, listen := range service.Listen {
+		described.Listen = append(described.Listen, listen.String())
+	}
+	for _, protocol := range service.Protocols {
+		described.Protocols = append(described.Protocols, string(protocol))
+	}
+	weights := 0
+	for i, backend := range service.Backends {
+		weights += backend.Weight
+		connections := counts[nat.Target{Kind: nat.DNAT, Address: backend.Addr, Port: backend.Port}]
+		described.Connections += connections
+		described.Backends[i] = backendStatus{Address: backend.String(), Weight: backend.Weight, Connections: connections}
+	}
+	for i := range described.Backends {
+		backend := &described.Backends[i]
+		backend.Wanted = ratio(float64(backend.Weight), float64(weights))
+		backend.Seen = ratio(float64(backend.Connections), float64(described.Connections))
+	}
+	return described
+}
+
+// ratio divides, and is 0 where there is nothing to share.
+func ratio(part, whole float64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return part / whole
+}
+
+// text returns the service for people: a line of its own and one a backend.
+func (s serviceStatus) text() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s  %s %s  %s, snat %s  %d connections\n", s.Name,
+		strings.Join(s.Protocols, "+"), strings.Join(s.Listen, " "), s.Algorithm, s.SNAT, s.Connections)
+	width := 0
+	for _, backend := range s.Backends {
+		width = max(width, len(backend.Address))
+	}
+	for _, backend := range s.Backends {
+		fmt.Fprintf(&text, "  %-*s  weight %-5d  wanted %6.2f %%  seen %6.2f %%  %8d  %s\n", width, backend.Address,
+			backend.Weight, 100*backend.Wanted, 100*backend.Seen, backend.Connections, bar(backend.Seen))
+	}
+	return text.String()
+}
+
+// bar draws a share as a bar of at most 20 characters.
+func bar(share float64) string { return strings.Repeat("#", int(share*20+0.5)) }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/restore"
+)
+
+// applyVerb describes apply.
+func (s *session) applyVerb() *cli.Command {
+	return verb(&cli.Command{
+		Name:  "apply",
+		Usage: "make the config true, now and at every boot",
+		Description: "Checks the config, proves its rules, writes them as a new generation, loads them\n" +
+			"in one transaction, reads them back, makes them what boot loads, and switches\n" +
+			"forwarding on. When a step fails, everything is as it was before.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Usage: "check and prove, but write and load nothing"},
+		},
+	}, "natspread apply --dry-run && natspread apply", s.apply)
+}
+
+// applyResult is what apply, restore and stop print with --json.
+type applyResult struct {
+	Changed    bool     `json:"changed"`
+	DryRun     bool     `json:"dry_run,omitempty"`
+	Generation int      `json:"generation,omitempty"`
+	Variant    string   `json:"variant"`
+	Notes      []string `json:"notes,omitempty"`
+}
+
+// apply applies.
+func (s *session) apply(ctx context.Context, o options) error {
+	if err := needRights("apply"); err != nil {
+		return err
+	}
+	c, err := s.load(o)
+	if err != nil {
+		return err
+	}
+	result, err := s.host(o).Apply(ctx, c.request("apply", o.dryRun))
+	if err != nil {
+		return err
+	}
+	return s.applied(o, c, result)
+}
+
+// request asks the boot path to make a config true.
+func (c checked) request(command string, dryRun bool) restore.Request {
+	return restore.Request{Tables: c.tables, Config: c.text, Command: command, Now: time.Now(), DryRun: dryRun}
+}
+
+// applied says what apply did.
+func (s *session) applied(o options, c checked, result restore.Result) error {
+	switch {
+	case o.dryRun:
+		s.tell(o, "dry run: %s, proven with the %s variant of iptables; nothing was changed", c.summary(), result.Variant)
+	case !result.Changed:
+		s.tell(o, "no change: generation %d is loaded already", result.Generation)
+	default:
+		s.tell(o, "applied generation %d: %s, by the %s variant of iptables", result.Generation, c.summary(), result.Variant)
+	}
+	return s.printResult(o, result)
+}
+
+// printResult prints the notes of a result, and with --json all of it.
+func (s *session) printResult(o options, result restore.Result) error {
+	for _, note := range result.Notes {
+		s.tell(o, "note: %s", note)
+	}
+	if !o.json {
+		return nil
+	}
+	return s.printJSON(applyResult{
+		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
+		Generation: result.Generation, Variant: string(result.Variant), Notes: result.Notes,
+	})
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/urfave/cli/v2"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// diffVerb describes diff.
+func (s *session) diffVerb() *cli.Command {
+	return verb(&cli.Command{
+		Name:  "diff",
+		Usage: "compare the kernel's rules with what the config wants",
+		Description: "Prints a unified diff of natspread's part of the nat table: - is in the kernel, +\n" +
+			"is what apply would load. Exits 0 when there is none, 1 when there is one, and 2,\n" +
+			"or the code of the cause, on trouble. With --saved it compares with a file that\n" +
+			"iptables-save wrote, which takes no rights; -6 says that it is one of IPv6.",
+		Flags: append(familyFlags(),
+			&cli.StringFlag{Name: "saved", Usage: "compare with this `FILE` of iptables-save; - is standard input"},
+		),
+	}, "natspread diff --color always", s.diff)
+}
+
+// diffResult is what diff prints with --json.
+type diffResult struct {
+	Differ  bool   `json:"differ"`
+	Added   int    `json:"added"`   // lines that apply would add
+	Removed int    `json:"removed"` // lines that apply would remove
+	Diff    string `json:"diff"`    // unified
+}
+
+// diff compares.
+func (s *session) diff(ctx context.Context, o options) error {
+	if o.saved == "" {
+		if err := needRights("diff"); err != nil {
+			return err
+		}
+	}
+	c, err := s.load(o)
+	if err != nil {
+		return err
+	}
+	var result diffResult
+	for _, family := range o.diffFamilies() {
+		live, err := s.liveText(ctx, o, c, family)
+		if err != nil {
+			return troubled(err)
+		}
+		from := "kernel " + family.String()
+		if o.saved != "" {
+			from = o.saved
+		}
+		result.add(diff.Diff(from, live, c.name+" "+family.String(), c.tables.Of(family).Text()))
+	}
+	return s.printDiff(o, result)
+}
+
+// troubled gives trouble the exit code that diff(1) uses, as 1 means a difference.
+func troubled(err error) error {
+	if code := exitCode(err); code != exitFailed {
+		return err
+	}
+	return coded(exitUsage, err)
+}
+
+// diffFamilies returns the families to compare: a saved file has one.
+func (o options) diffFamilies() []nat.Family {
+	if o.saved != "" || o.family6 || o.family4 {
+		return []nat.Family{o.family()}
+	}
+	return nat.Families()
+}
+
+// liveText returns natspread's part of a family's table, live or from a file.
+func (s *session) liveText(ctx context.Context, o options, c checked, family nat.Family) ([]byte, error) {
+	if o.saved != "" {
+		text, err := config.Read(o.saved, s.in)
+		if err != nil {
+			return nil, err
+		}
+		saved, err := nat.ParseSaved(text)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", o.saved, err)
+		}
+		return saved.OwnText(), nil
+	}
+	kernel, err := s.host(o).Kernel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	saved, err := kernel.Read(ctx, c.tables.Of(family), false)
+	return saved.OwnText(), err
+}
+
+// add adds the diff of one family.
+func (r *diffResult) add(unified []byte) {
+	if len(unified) == 0 {
+		return
+	}
+	// The first line is the command line that would make the diff.
+	_, unified, _ = bytes.Cut(unified, []byte("\n"))
+	for line := range strings.Lines(string(unified)) {
+		switch {
+		case strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "--- "):
+		case line[0] == '+':
+			r.Added++
+		case line[0] == '-':
+			r.Removed++
+		}
+	}
+	r.Diff += string(unified)
+	r.Differ = true
+}
+
+// printDiff prints the diff and a summary, and exits as diff(1) does.
+func (s *session) printDiff(o options, result diffResult) error {
+	var err error
+	if o.json {
+		err = s.printJSON(result)
+	} else {
+		err = s.print(s.paintDiff(o, result.Diff))
+	}
+	if err != nil {
+		return troubled(err)
+	}
+	if !result.Differ {
+		s.tell(o, "no difference")
+		return nil
+	}
+	s.tell(o, "apply would add %s and remove %s", plural(result.Added, "line"), plural(result.Removed, "line"))
+	return exitSilently(exitFailed)
+}
+
+// paintDiff colors the lines of a unified diff.
+func (s *session) paintDiff(o options, unified string) string {
+	if !s.colored(o) {
+		return unified
+	}
+	var painted strings.Builder
+	for line := range strings.Lines(unified) {
+		code := map[byte]string{'+': "32", '-': "31", '@': "36"}[line[0]]
+		line = strings.TrimSuffix(line, "\n")
+		if code != "" {
+			line = s.paint(o, code, line)
+		}
+		painted.WriteString(line + "\n")
+	}
+	return painted.String()
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/config"
+	"natspread/internal/atomicfile"
+)
+
+// initVerb describes init.
+func (s *session) initVerb() *cli.Command {
+	return verb(&cli.Command{
+		Name:        "init",
+		Usage:       "write a commented config, from flags or as an example",
+		Description: "An existing config is never overwritten. --config - prints the new one instead.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDRESS:PORT`; may be given again"},
+			&cli.StringSliceFlag{Name: "backend", Usage: "send connections to `ADDRESS:PORT`; may be given again"},
+			&cli.StringFlag{Name: "snat", Usage: "rewrite the source: masquerade, none or an `ADDRESS`"},
+		},
+	}, "natspread init --listen 192.0.2.10:80 --backend 10.0.0.1:80 --backend 10.0.0.2:80", s.init)
+}
+
+// init writes the config.
+func (s *session) init(_ context.Context, o options) error {
+	text, err := newConfig(o)
+	if err != nil {
+		return err
+	}
+	if o.config == "-" {
+		return s.print(string(text))
+	}
+	if err := writeNew(o.config, text); err != nil {
+		return err
+	}
+	s.tell(o, "wrote %s: edit it, then run natspread check", o.config)
+	if o.json {
+		return s.printJSON(map[string]string{"config": o.config})
+	}
+	return nil
+}
+
+// newConfig returns the text for a new config. A wrong flag is wrong usage, said
+// in the words that the same value in a config would get.
+func newConfig(o options) ([]byte, error) {
+	if len(o.listen) == 0 && len(o.backends) == 0 && o.snat == "" {
+		return config.Example(), nil
+	}
+	text, err := config.Compose(o.listen, o.backends, o.snat)
+	return text, coded(exitUsage, err)
+}
+
+// writeNew writes a file that must not exist yet.
+func writeNew(path string, text []byte) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists already: edit it, or move it away first; nothing was changed", path)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nothingChanged(err)
+	}
+	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nothingChanged(err)
+	}
+	return nothingChanged(atomicfile.WriteFile(path, text, 0o644))
+}

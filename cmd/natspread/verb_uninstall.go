@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/units"
+)
+
+// uninstallVerb describes uninstall.
+func (s *session) uninstallVerb() *cli.Command {
+	return verb(&cli.Command{
+		Name:  "uninstall",
+		Usage: "the way back: stop, disable, unit away",
+		Description: "Config, generations and the program stay. With a --root other than / only files and\n" +
+			"links below DIR are taken away.",
+	}, "natspread uninstall", s.uninstall)
+}
+
+// uninstall uninstalls, live or from an image.
+func (s *session) uninstall(ctx context.Context, o options) error {
+	if o.offline() {
+		done, err := units.UninstallOffline(o.root)
+		if err != nil {
+			return err
+		}
+		return s.printInstalled(o, 0, done)
+	}
+	if err := needRights("uninstall"); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, systemdTimeout)
+	defer cancel()
+	systemd, err := units.Connect(ctx)
+	if err != nil {
+		return nothingChanged(err)
+	}
+	defer systemd.Close()
+	done, err := units.Uninstall(ctx, systemd, o.root)
+	if err != nil {
+		return err
+	}
+	// The unit's own stop did this, unless the unit was not there or not started.
+	result, err := s.host(o).Stop(ctx)
+	if err != nil {
+		return fmt.Errorf("the unit is gone, but its rules are not: %w", err)
+	}
+	if result.Changed {
+		done = append(done, "took the rules out of the kernel")
+	}
+	done = append(done, "left in place: /etc/natspread, /var/lib/natspread, the program")
+	return s.printInstalled(o, 0, done)
+}

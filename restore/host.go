@@ -1,0 +1,109 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"natspread/nat"
+)
+
+// Host is a machine that natspread works on: the kernel that its programs reach,
+// and the files below its root directory.
+type Host struct {
+	Root    string  // "/", or where every file is below
+	Run     Runner  // Exec(), or a seam
+	Variant Variant // Auto, or the one that the administrator chose
+	Version string  // of natspread, for manifests
+}
+
+// store returns the generations of the host.
+func (h Host) store() Store { return Store{Root: h.Root} }
+
+// forwarding returns the host's forwarding switches. They are the kernel's and
+// not on disk, so they are the same below every root.
+func (h Host) forwarding() forwarding {
+	return forwarding{proc: "/proc/sys", runDir: filepath.Join(h.Root, runDir)}
+}
+
+// lock takes natspread's own lock.
+func (h Host) lock(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, filepath.Join(h.Root, runDir))
+}
+
+// Kernel returns the live tables by the variant that is in use.
+func (h Host) Kernel(ctx context.Context) (Kernel, error) {
+	if h.Variant == NFT || h.Variant == Legacy {
+		return Kernel{Run: h.Run, Variant: h.Variant}, nil
+	}
+	variant, err := DetectVariant(ctx, h.Run)
+	return Kernel{Run: h.Run, Variant: variant}, err
+}
+
+// other returns the kernel by the other variant, and whether the host has the
+// programs for it.
+func (h Host) other(kernel Kernel) (Kernel, bool) {
+	kernel.Variant = kernel.Variant.Other()
+	return kernel, findProgram("/", programName(nat.IPv4, kernel.Variant, "restore")) != ""
+}
+
+// clearOther takes natspread's rules out of the other variant, where they would
+// balance a second time. What it cannot read there holds nothing of ours.
+func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err error) {
+	other, present := h.other(kernel)
+	if !present {
+		return false, nil
+	}
+	for _, family := range nat.Families() {
+		held, err := other.holdsOwn(ctx, family)
+		if err != nil || !held {
+			continue
+		}
+		if _, err := other.load(ctx, nat.Table{Family: family}); err != nil {
+			return cleared, fmt.Errorf("cannot take the rules out of the %s variant: %w", other.Variant, err)
+		}
+		cleared = true
+	}
+	return cleared, nil
+}
+
+// holdsOwn tells whether a family's live table has anything of natspread's.
+func (k Kernel) holdsOwn(ctx context.Context, family nat.Family) (bool, error) {
+	if !k.mayHold(family) {
+		return false, nil
+	}
+	saved, err := k.Save(ctx, family, false)
+	if err != nil {
+		return false, err
+	}
+	return len(Differences(saved, nat.Table{Family: family})) != 0, nil
+}
+
+// differences compares both families' live tables with what they should be.
+func (k Kernel) differences(ctx context.Context, tables Tables) ([]string, error) {
+	var differences []string
+	for _, family := range nat.Families() {
+		table := tables.Of(family)
+		saved, err := k.Read(ctx, table, false)
+		if err != nil {
+			return nil, err
+		}
+		differences = append(differences, Differences(saved, table)...)
+	}
+	return differences, nil
+}
+
+// Read saves a family's live table, unless nothing is wanted there and nothing
+// can be there: a host without IPv6 programs is no error for a config without
+// IPv6 services.
+func (k Kernel) Read(ctx context.Context, table nat.Table, counters bool) (nat.Saved, error) {
+	if table.Empty() && !k.mayHold(table.Family) {
+		return nat.Saved{}, nil
+	}
+	saved, err := k.Save(ctx, table.Family, counters)
+	if table.Empty() && errors.Is(err, ErrMissing) {
+		return nat.Saved{}, nil
+	}
+	return saved, err
+}

@@ -1,0 +1,118 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+
+	"natspread/nat"
+)
+
+// loadTries bounds how often a load is tried anew when somebody else changes the
+// table between our reading it and our transaction, which then fails as a whole.
+const loadTries = 3
+
+// change is one family's part of a load: what stood there before, for undo.
+type change struct {
+	before nat.Saved
+	loaded bool // the kernel was given something
+}
+
+// load brings natspread's part of a family's live table to what is wanted, in one
+// transaction that touches nothing else, and reads it back.
+func (k Kernel) load(ctx context.Context, table nat.Table) (change, error) {
+	var before nat.Saved
+	var err error
+	for try := 1; ; try++ {
+		if before, err = k.Read(ctx, table, false); err != nil {
+			return change{}, err
+		}
+		text := transaction(layoutOfSaved(before), layoutOf(table))
+		if text == nil {
+			return change{before: before}, nil
+		}
+		if err = k.restore(ctx, table.Family, text, "--noflush"); err == nil {
+			break
+		}
+		if try == loadTries || !k.changedSince(ctx, table.Family, before) {
+			return change{}, fmt.Errorf("cannot load the %v rules: %w", table.Family, err)
+		}
+	}
+	done := change{before: before, loaded: true}
+	after, err := k.Save(ctx, table.Family, false)
+	if err == nil {
+		err = compare(after, table)
+	}
+	if err != nil {
+		return done, fmt.Errorf("cannot read the %v rules back: %w", table.Family, err)
+	}
+	return done, nil
+}
+
+// changedSince tells whether somebody changed the layout of natspread's part since
+// it was read, which is the one reason to try a transaction again.
+func (k Kernel) changedSince(ctx context.Context, family nat.Family, before nat.Saved) bool {
+	now, err := k.Save(ctx, family, false)
+	return err == nil && transaction(layoutOfSaved(before), layoutOfSaved(now)) != nil
+}
+
+// undo puts natspread's part of a family's table back to what it was.
+func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error {
+	if !done.loaded {
+		return nil
+	}
+	now, err := k.Save(ctx, family, false)
+	if err != nil {
+		return err
+	}
+	text := transaction(layoutOfSaved(now), layoutOfSaved(done.before))
+	if text == nil {
+		return nil
+	}
+	return k.restore(ctx, family, text, "--noflush")
+}
+
+// Tables are natspread's parts of both families' nat tables.
+type Tables struct{ IPv4, IPv6 nat.Table }
+
+// noTables returns the tables that hold nothing of natspread's.
+func noTables() Tables {
+	return Tables{IPv4: nat.Table{Family: nat.IPv4}, IPv6: nat.Table{Family: nat.IPv6}}
+}
+
+// Of returns the table of a family.
+func (t Tables) Of(family nat.Family) nat.Table {
+	if family == nat.IPv6 {
+		return t.IPv6
+	}
+	return t.IPv4
+}
+
+// loadAll loads both families. When one fails the other is put back too, and the
+// error says what became of the kernel.
+func (k Kernel) loadAll(ctx context.Context, tables Tables) (undo func(context.Context) error, changed bool, err error) {
+	var done [2]change
+	undo = func(ctx context.Context) error {
+		for _, family := range nat.Families() {
+			if err := k.undo(ctx, family, done[family]); err != nil {
+				return fmt.Errorf("and the %v rules could not be put back: %w", family, err)
+			}
+		}
+		return nil
+	}
+	for _, family := range nat.Families() {
+		done[family], err = k.load(ctx, tables.Of(family))
+		if err != nil {
+			return nil, false, joinUndo(ctx, err, undo)
+		}
+		changed = changed || done[family].loaded
+	}
+	return undo, changed, nil
+}
+
+// joinUndo undoes what was done before an error and adds the outcome to it.
+func joinUndo(ctx context.Context, err error, undo func(context.Context) error) error {
+	if failed := undo(context.WithoutCancel(ctx)); failed != nil {
+		return fmt.Errorf("%w; %w", err, failed)
+	}
+	return fmt.Errorf("%w; nothing was changed", err)
+}

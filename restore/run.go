@@ -1,0 +1,162 @@
+package restore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ChildTimeout bounds each program that natspread runs.
+const ChildTimeout = 30 * time.Second
+
+// maxOutput bounds what a program may print: 10,000 services of three backends
+// are 8 MB.
+const maxOutput = 256 << 20
+
+// Runner runs a program by its absolute path and returns what it printed on
+// standard output. It is the one seam for running programs; a failed program is a
+// *ProgramError.
+type Runner func(ctx context.Context, stdin []byte, name string, args ...string) (stdout []byte, err error)
+
+// ProgramError is a program that could not be started, failed or did not end.
+type ProgramError struct {
+	Name   string
+	Args   []string
+	Code   int    // exit code; -1 when it did not exit by itself
+	Stderr string // what it said, trimmed
+	Err    error  // the cause, for errors.Is
+}
+
+// Error names the program, how it ended and the last line that it said.
+func (e *ProgramError) Error() string {
+	said := e.Stderr
+	if said == "" {
+		said = e.Err.Error()
+	}
+	return fmt.Sprintf("%s: %s", strings.Join(append([]string{e.Name}, e.Args...), " "), said)
+}
+
+// Unwrap returns the cause.
+func (e *ProgramError) Unwrap() error { return e.Err }
+
+// Errors that callers branch on; each is an exit code of the command line.
+var (
+	// ErrNoRights: CAP_NET_ADMIN, or what a namespace takes, is missing.
+	ErrNoRights = errors.New("no rights")
+	// ErrMissing: iptables, a match or a target is not there.
+	ErrMissing = errors.New("missing")
+	// ErrBusy: a lock was not free in time.
+	ErrBusy = errors.New("lock busy")
+)
+
+// Exec returns the Runner that really runs programs: in a process group of their
+// own, killed after ChildTimeout, with an environment that holds nothing of the
+// caller's but XTABLES_LOCKFILE, where iptables(8) looks for its lock.
+func Exec() Runner {
+	environ := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	if lock := os.Getenv("XTABLES_LOCKFILE"); lock != "" {
+		environ = append(environ, "XTABLES_LOCKFILE="+lock)
+	}
+	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, ChildTimeout)
+		defer cancel()
+		stdout, stderr := &limited{left: maxOutput}, &limited{left: 1 << 16}
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Env = environ
+		cmd.Dir = "/"
+		cmd.Stdin = bytes.NewReader(stdin)
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+		cmd.WaitDelay = time.Second
+		if err := cmd.Run(); err != nil {
+			return nil, programError(ctx, cmd, stderr.String(), err)
+		}
+		return stdout.Bytes(), nil
+	}
+}
+
+// limited keeps what is written to it up to a bound, and refuses what is over.
+type limited struct {
+	bytes.Buffer
+	left int
+}
+
+// Write keeps the bytes, or fails when the bound is reached.
+func (l *limited) Write(p []byte) (int, error) {
+	if len(p) > l.left {
+		return 0, errors.New("the program prints without end")
+	}
+	l.left -= len(p)
+	return l.Buffer.Write(p)
+}
+
+// programError tells how a program failed, and which of the errors that callers
+// know it amounts to.
+func programError(ctx context.Context, cmd *exec.Cmd, stderr string, err error) *ProgramError {
+	failed := &ProgramError{
+		Name: cmd.Path, Args: cmd.Args[1:], Code: -1,
+		Stderr: meaningful(stderr), Err: err,
+	}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		failed.Stderr = ""
+		failed.Err = fmt.Errorf("killed, as it did not end within %v: %w", ChildTimeout, ctx.Err())
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
+		failed.Err = fmt.Errorf("%w: %w", ErrMissing, err)
+	case errors.As(err, &exit):
+		failed.Code = exit.ExitCode()
+		if cause := causeOf(stderr); cause != nil {
+			failed.Err = fmt.Errorf("%w: %w", cause, err)
+		}
+	}
+	return failed
+}
+
+// meaningful drops the lines of iptables that say nothing about the cause.
+func meaningful(stderr string) string {
+	var kept []string
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "Try `") && !strings.HasPrefix(line, "# Warning:") {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "; ")
+}
+
+// causes maps what the iptables programs say to the errors that callers know.
+// Their exit codes do not tell: 4 is a held lock as well as missing rights.
+var causes = []struct {
+	said  string
+	cause error
+}{
+	{"holding the xtables lock", ErrBusy},
+	{"you must be root", ErrNoRights},
+	{"Operation not permitted", ErrNoRights},
+	{"Couldn't load match", ErrMissing},
+	{"Couldn't load target", ErrMissing},
+	{"missing kernel module", ErrMissing},
+	{"do you need to insmod", ErrMissing},
+	{"Can't find library", ErrMissing},
+	{"Protocol not supported", ErrMissing},
+	{"No chain/target/match by that name", ErrMissing},
+}
+
+// causeOf returns the known error behind what a program said, or nil.
+func causeOf(stderr string) error {
+	for _, known := range causes {
+		if strings.Contains(stderr, known.said) {
+			return known.cause
+		}
+	}
+	return nil
+}

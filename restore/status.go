@@ -1,0 +1,138 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"natspread/nat"
+)
+
+// State is how the kernel stands to the current generation.
+type State string
+
+// The states. Drift covers whatever keeps the balancer from doing what the current
+// generation says: other rules, an older generation, forwarding switched off.
+const (
+	InStep    State = "in step"
+	Drift     State = "drift"
+	NotLoaded State = "not loaded"
+)
+
+// Status is what Host.Status found.
+type Status struct {
+	State   State
+	Variant Variant
+	Current int          // the generation that boot is to load; 0 when there is none
+	Good    Generation   // the one that boot will end up with; its number is 0 when there is none
+	Drifts  []string     // what is not as it should be, a line each
+	Live    [2]nat.Saved // what is in the kernel, by family, with counters
+}
+
+// Status compares the kernel, forwarding and disk. It changes nothing and takes
+// no lock.
+func (h Host) Status(ctx context.Context) (Status, error) {
+	kernel, err := h.Kernel(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	status := Status{Variant: kernel.Variant}
+	good, fallback, err := h.store().newestGood()
+	switch {
+	case err != nil:
+		good = Generation{Tables: noTables()}
+		if !errors.Is(err, ErrNone) {
+			status.Drifts = append(status.Drifts, err.Error())
+		}
+	case fallback != nil:
+		status.Drifts = append(status.Drifts, fmt.Sprintf("%v; boot will fall back to generation %d", fallback, good.Generation))
+	}
+	status.Good = good
+	status.Current, _ = h.store().CurrentNumber()
+	loaded, err := h.compareLive(ctx, kernel, &status)
+	if err != nil {
+		return Status{}, err
+	}
+	status.State = stateOf(loaded, status.Drifts)
+	return status, nil
+}
+
+// stateOf sums up: nothing of ours in the kernel is not loaded, whatever else is.
+func stateOf(loaded bool, drifts []string) State {
+	switch {
+	case !loaded:
+		return NotLoaded
+	case len(drifts) != 0:
+		return Drift
+	}
+	return InStep
+}
+
+// compareLive adds the drifts of the kernel to a status and tells whether anything
+// of natspread's is in use there: without a jump no packet meets its chains.
+func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (loaded bool, err error) {
+	var drifts []string
+	for _, family := range nat.Families() {
+		table := status.Good.Tables.Of(family)
+		saved, err := kernel.Read(ctx, table, true)
+		if err != nil {
+			return false, err
+		}
+		status.Live[family] = saved
+		drifts = append(drifts, Differences(saved, table)...)
+		loaded = loaded || hasJump(saved)
+	}
+	off, err := h.forwardingOff(status.Good.Tables)
+	if err != nil {
+		return false, err
+	}
+	if loaded { // else every line would say the same
+		status.Drifts = append(append(status.Drifts, drifts...), off...)
+	}
+	status.Drifts = append(status.Drifts, h.otherHolds(ctx, kernel)...)
+	return loaded, nil
+}
+
+// hasJump tells whether a live table leads to a chain of natspread's.
+func hasJump(saved nat.Saved) bool {
+	for _, builtIn := range nat.BuiltIn() {
+		if len(saved.Jumps(builtIn)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// otherHolds returns a line for each family whose table of the other variant has
+// something of natspread's too.
+func (h Host) otherHolds(ctx context.Context, kernel Kernel) []string {
+	other, present := h.other(kernel)
+	if !present {
+		return nil
+	}
+	var lines []string
+	for _, family := range nat.Families() {
+		if held, err := other.holdsOwn(ctx, family); err == nil && held {
+			lines = append(lines, fmt.Sprintf("%v: the %s variant holds rules of natspread's too: apply takes them out", family, other.Variant))
+		}
+	}
+	return lines
+}
+
+// forwardingOff returns a line for each family that has rules and is not forwarded.
+func (h Host) forwardingOff(tables Tables) ([]string, error) {
+	var off []string
+	for _, family := range nat.Families() {
+		if tables.Of(family).Empty() {
+			continue
+		}
+		on, err := h.forwarding().on(family)
+		if err != nil {
+			return nil, err
+		}
+		if !on {
+			off = append(off, fmt.Sprintf("%v: %s is not 1, so nothing is forwarded", family, sysctl(family)))
+		}
+	}
+	return off, nil
+}

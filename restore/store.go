@@ -1,0 +1,324 @@
+package restore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"natspread/internal/atomicfile"
+	"natspread/nat"
+)
+
+// Keep is how many generations stay on disk.
+const Keep = 10
+
+// Where things are, below the root directory.
+const (
+	stateDir       = "var/lib/natspread"
+	generationsDir = stateDir + "/generations"
+	currentLink    = stateDir + "/current"
+	runDir         = "run/natspread"
+)
+
+// The files of a generation. The manifest has the checksums of the others.
+const (
+	configFile   = "natspread.toml"
+	manifestFile = "manifest"
+)
+
+// rulesFile returns the name of a family's rules file.
+func rulesFile(family nat.Family) string {
+	if family == nat.IPv6 {
+		return "rules.v6"
+	}
+	return "rules.v4"
+}
+
+// Manifest says where a generation comes from and what belongs to it. It is
+// written as JSON.
+type Manifest struct {
+	Generation int               `json:"generation"`
+	Created    time.Time         `json:"created"` // UTC, whole seconds
+	Command    string            `json:"command"` // the verb that made it
+	Version    string            `json:"version"` // of natspread
+	Variant    Variant           `json:"variant"` // of the iptables that it is for; nft or legacy
+	Proven     bool              `json:"proven"`  // it was loaded in a scratch namespace, with that variant
+	SHA256     map[string]string `json:"sha256"`  // of each other file, in hex
+}
+
+// Generation is one complete, verified set of files.
+type Generation struct {
+	Manifest
+	Tables Tables
+	Config []byte // the config that the rules were made from
+}
+
+// Store is the generations below a root directory.
+type Store struct{ Root string }
+
+// path returns a place below the root.
+func (s Store) path(elements ...string) string {
+	return filepath.Join(append([]string{s.Root}, elements...)...)
+}
+
+// dir returns the directory of a generation, relative to the root.
+func dir(number int) string { return filepath.Join(generationsDir, strconv.Itoa(number)) }
+
+// Numbers returns the numbers of the generations on disk, the newest first.
+func (s Store) Numbers() ([]int, error) {
+	entries, err := os.ReadDir(s.path(generationsDir))
+	if err != nil && !notExist(err) {
+		return nil, fmt.Errorf("cannot list the generations: %w", err)
+	}
+	var numbers []int
+	for _, entry := range entries {
+		if number, ok := generationNumber(entry.Name()); ok {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.SortFunc(numbers, func(a, b int) int { return b - a })
+	return numbers, nil
+}
+
+// generationNumber reads a generation's number from the name of its directory.
+func generationNumber(name string) (int, bool) {
+	number, err := strconv.Atoi(name)
+	return number, err == nil && number > 0 && strconv.Itoa(number) == name
+}
+
+// ErrNone says that no generation was ever made current.
+var ErrNone = errors.New("no generation has been applied yet: run natspread apply")
+
+// CurrentNumber returns the number of the generation that boot loads.
+func (s Store) CurrentNumber() (int, error) {
+	target, err := os.Readlink(s.path(currentLink))
+	if notExist(err) {
+		return 0, ErrNone
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot read %s: %w", s.path(currentLink), err)
+	}
+	parent, name := filepath.Split(target)
+	number, ok := generationNumber(name)
+	if !ok || parent != "generations/" {
+		return 0, fmt.Errorf("%s leads to %q, which is no generation", s.path(currentLink), target)
+	}
+	return number, nil
+}
+
+// Read returns a generation, after every check that stands between a file on
+// disk and the kernel: whose it is, who may write it, size, checksums, and the
+// grammar of its rules.
+func (s Store) Read(number int) (Generation, error) {
+	generation, err := s.read(number)
+	if err != nil {
+		return Generation{}, fmt.Errorf("generation %d is not good: %w", number, err)
+	}
+	return generation, nil
+}
+
+// read is Read without the words around its errors.
+func (s Store) read(number int) (Generation, error) {
+	data, err := readTrusted(s.Root, filepath.Join(dir(number), manifestFile))
+	if err != nil {
+		return Generation{}, err
+	}
+	var generation Generation
+	if err := json.Unmarshal(data, &generation.Manifest); err != nil {
+		return Generation{}, fmt.Errorf("%s: %w", manifestFile, err)
+	}
+	if generation.Generation != number {
+		return Generation{}, fmt.Errorf("%s is that of generation %d", manifestFile, generation.Generation)
+	}
+	if v := generation.Variant; v != NFT && v != Legacy {
+		return Generation{}, fmt.Errorf("%s: unknown variant %q", manifestFile, v)
+	}
+	if generation.Tables.IPv4, err = s.readRules(generation.Manifest, nat.IPv4); err != nil {
+		return Generation{}, err
+	}
+	if generation.Tables.IPv6, err = s.readRules(generation.Manifest, nat.IPv6); err != nil {
+		return Generation{}, err
+	}
+	generation.Config, err = s.readMember(generation.Manifest, configFile)
+	return generation, err
+}
+
+// readRules reads the rules of a family.
+func (s Store) readRules(manifest Manifest, family nat.Family) (nat.Table, error) {
+	name := rulesFile(family)
+	data, err := readTrusted(s.Root, filepath.Join(dir(manifest.Generation), name))
+	if err != nil {
+		return nat.Table{}, err
+	}
+	// What is wrong with the file by itself says more than a checksum does.
+	table, err := nat.Open(family, data)
+	if err == nil && manifest.SHA256[name] != checksum(data) {
+		err = errOtherFile
+	}
+	if err != nil {
+		return nat.Table{}, fmt.Errorf("%s: %w", s.path(dir(manifest.Generation), name), err)
+	}
+	return table, nil
+}
+
+// errOtherFile says that a file is whole but belongs to another generation.
+var errOtherFile = errors.New("its sha256 is not the one in the manifest")
+
+// readMember reads a file of a generation whose checksum is in the manifest.
+func (s Store) readMember(manifest Manifest, name string) ([]byte, error) {
+	data, err := readTrusted(s.Root, filepath.Join(dir(manifest.Generation), name))
+	if err == nil && manifest.SHA256[name] != checksum(data) {
+		err = fmt.Errorf("%s: %w", s.path(dir(manifest.Generation), name), errOtherFile)
+	}
+	return data, err
+}
+
+// checksum returns the sha256 of data in hex.
+func checksum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// pendingPrefix begins the name of a generation that is being written.
+const pendingPrefix = ".pending-"
+
+// Write writes a new generation, whole and synced, and returns its number. It is
+// not current yet. A failure leaves nothing behind.
+func (s Store) Write(generation Generation) (number int, err error) {
+	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
+		return 0, fmt.Errorf("cannot write a generation: %w", err)
+	}
+	if err := s.sweep(); err != nil {
+		return 0, err
+	}
+	numbers, err := s.Numbers()
+	if err != nil {
+		return 0, err
+	}
+	generation.Generation = 1
+	if len(numbers) > 0 {
+		generation.Generation = numbers[0] + 1
+	}
+	if err := s.write(generation); err != nil {
+		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
+	}
+	return generation.Generation, nil
+}
+
+// write fills a directory beside its final place and renames it, so that no
+// reader ever sees a generation in part.
+func (s Store) write(generation Generation) error {
+	pending, err := os.MkdirTemp(s.path(generationsDir), pendingPrefix)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(pending) // gone by then after success
+	files, err := members(&generation)
+	if err != nil {
+		return err
+	}
+	for name, data := range files {
+		if err := atomicfile.WriteFile(filepath.Join(pending, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(pending, s.path(dir(generation.Generation))); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(s.path(generationsDir))
+}
+
+// members returns the files of a generation by name, and fills in the checksums.
+func members(generation *Generation) (map[string][]byte, error) {
+	files := map[string][]byte{configFile: generation.Config}
+	for _, family := range nat.Families() {
+		files[rulesFile(family)] = nat.Seal(generation.Tables.Of(family))
+	}
+	generation.SHA256 = map[string]string{}
+	for name, data := range files {
+		generation.SHA256[name] = checksum(data)
+	}
+	manifest, err := json.MarshalIndent(generation.Manifest, "", "  ")
+	files[manifestFile] = append(manifest, '\n')
+	return files, err
+}
+
+// SetCurrent makes a generation the one that boot loads.
+func (s Store) SetCurrent(number int) error {
+	if err := s.pointCurrent(filepath.Join("generations", strconv.Itoa(number))); err != nil {
+		return fmt.Errorf("cannot make generation %d current: %w", number, err)
+	}
+	return nil
+}
+
+// pointCurrent lets current lead to a target; with "" it takes current away.
+func (s Store) pointCurrent(target string) error {
+	if target != "" {
+		return atomicfile.Symlink(target, s.path(currentLink))
+	}
+	if err := os.Remove(s.path(currentLink)); err != nil && !notExist(err) {
+		return err
+	}
+	return atomicfile.SyncDir(s.path(stateDir))
+}
+
+// remove deletes a generation.
+func (s Store) remove(number int) error {
+	if err := os.RemoveAll(s.path(dir(number))); err != nil {
+		return fmt.Errorf("cannot remove generation %d: %w", number, err)
+	}
+	return atomicfile.SyncDir(s.path(generationsDir))
+}
+
+// prune deletes all but the newest generations, never the current one.
+func (s Store) prune(current int) error {
+	numbers, err := s.Numbers()
+	if err != nil {
+		return err
+	}
+	for i, number := range numbers {
+		if i < Keep || number == current {
+			continue
+		}
+		if err := s.remove(number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep removes what a killed run left: generations half written, and temporary
+// links beside current. The caller holds the lock, so none is in use.
+func (s Store) sweep() error {
+	entries, err := os.ReadDir(s.path(generationsDir))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), pendingPrefix) {
+			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return atomicfile.Sweep(s.path(stateDir), filepath.Base(currentLink))
+}
+
+// same tells whether two generations hold the same rules and the same config.
+func (g Generation) same(other Generation) bool {
+	for _, family := range nat.Families() {
+		if !bytes.Equal(g.Tables.Of(family).Text(), other.Tables.Of(family).Text()) {
+			return false
+		}
+	}
+	return bytes.Equal(g.Config, other.Config)
+}

@@ -1,0 +1,105 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxFile bounds a file of a generation: 10,000 services of three backends are
+// 8 MB of rules.
+const maxFile = 64 << 20
+
+// readTrusted reads a file that boot will act on: path is below root, where each
+// directory on the way and the file itself must be root's, writable by nobody
+// else and no link, and the file regular and of bounded size. Every check is made
+// on the opened thing, so nobody can swap it afterwards.
+func readTrusted(root, path string) ([]byte, error) {
+	file, err := openTrusted(root, path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: it is no regular file", path)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s: it is larger than %d bytes", path, maxFile)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s: it is larger than %d bytes", path, maxFile)
+	}
+	return data, err
+}
+
+// openTrusted walks from root to path, one directory at a time.
+func openTrusted(root, path string) (*os.File, error) {
+	dir, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	walked := root
+	names := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
+	for i, name := range names {
+		if err := trusted(dir, walked); err != nil {
+			unix.Close(dir)
+			return nil, err
+		}
+		flags := unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+		if i < len(names)-1 {
+			flags |= unix.O_DIRECTORY
+		}
+		next, err := unix.Openat(dir, name, flags, 0)
+		unix.Close(dir)
+		walked = filepath.Join(walked, name)
+		if err != nil {
+			return nil, openError(walked, err)
+		}
+		dir = next
+	}
+	if err := trusted(dir, walked); err != nil {
+		unix.Close(dir)
+		return nil, err
+	}
+	return os.NewFile(uintptr(dir), path), nil
+}
+
+// openError says in words what the kernel says of a link: O_NOFOLLOW on a file is
+// ELOOP, on a directory ENOTDIR.
+func openError(path string, err error) error {
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
+		return fmt.Errorf("%s is a link, or no directory", path)
+	}
+	return err
+}
+
+// trusted checks that what was opened is root's and that only root may write it.
+func trusted(fd int, path string) error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return err
+	}
+	if stat.Uid != 0 {
+		return fmt.Errorf("%s belongs to user %d, not to root: chown root %s", path, stat.Uid, path)
+	}
+	if stat.Mode&0o022 != 0 {
+		return fmt.Errorf("%s may be written by its group or by others: chmod go-w %s", path, path)
+	}
+	return nil
+}
+
+// readOnly tells whether an error comes from a file system that takes no writes.
+func readOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
+// notExist tells whether an error says that a file is not there.
+func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
