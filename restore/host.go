@@ -94,11 +94,11 @@ func (k Kernel) differences(ctx context.Context, tables Tables) ([]string, error
 	return differences, nil
 }
 
-// Read saves a family's live table, unless nothing is wanted there and nothing
-// can be there: a host without IPv6 programs is no error for a config without
-// IPv6 services.
+// Read saves a family's live table for comparison with a wanted one. A table that
+// does not exist yet is an empty one; and a host without IPv6 programs is no error
+// for a config without IPv6 services.
 func (k Kernel) Read(ctx context.Context, table nat.Table, counters bool) (nat.Saved, error) {
-	if table.Empty() && !k.mayHold(table.Family) {
+	if !k.mayHold(table.Family) {
 		return nat.Saved{}, nil
 	}
 	saved, err := k.Save(ctx, table.Family, counters)

@@ -1,11 +1,11 @@
 package restore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"natspread/nat"
@@ -177,8 +177,9 @@ func sameRules(live []nat.SavedRule, want []nat.Rule) bool {
 	return true
 }
 
-// mayHold tells whether a table of the variant can hold anything at all. To ask
-// iptables-legacy-save itself would create the table, and load its modules.
+// mayHold tells whether a table of the variant exists, without which it holds
+// nothing. To ask iptables-legacy-save itself would create it, and load its modules;
+// the nft variant creates nothing when asked.
 func (k Kernel) mayHold(family nat.Family) bool {
 	if k.Variant != Legacy {
 		return true
@@ -188,5 +189,8 @@ func (k Kernel) mayHold(family nat.Family) bool {
 		names = "/proc/net/ip6_tables_names"
 	}
 	tables, err := os.ReadFile(names)
-	return err == nil && bytes.Contains(append([]byte("\n"), tables...), []byte("\nnat\n"))
+	if err != nil {
+		return !notExist(err) // without the module there is no file
+	}
+	return slices.Contains(strings.Fields(string(tables)), "nat")
 }

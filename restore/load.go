@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"natspread/nat"
 )
@@ -18,26 +19,26 @@ type change struct {
 }
 
 // load brings natspread's part of a family's live table to what is wanted, in one
-// transaction that touches nothing else, and reads it back.
-func (k Kernel) load(ctx context.Context, table nat.Table) (change, error) {
-	var before nat.Saved
-	var err error
+// transaction that touches nothing else, and reads it back. The change that it
+// returns is to be undone also when it fails: a program that was killed may have
+// done its work before.
+func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err error) {
 	for try := 1; ; try++ {
-		if before, err = k.Read(ctx, table, false); err != nil {
+		if done.before, err = k.Read(ctx, table, false); err != nil {
 			return change{}, err
 		}
-		text := transaction(layoutOfSaved(before), layoutOf(table))
+		text := transaction(layoutOfSaved(done.before), layoutOf(table))
 		if text == nil {
-			return change{before: before}, nil
+			return done, nil
 		}
+		done.loaded = true
 		if err = k.restore(ctx, table.Family, text, "--noflush"); err == nil {
 			break
 		}
-		if try == loadTries || !k.changedSince(ctx, table.Family, before) {
-			return change{}, fmt.Errorf("cannot load the %v rules: %w", table.Family, err)
+		if try == loadTries || !k.changedSince(ctx, table.Family, done.before) {
+			return done, fmt.Errorf("cannot load the %v rules: %w%s", table.Family, err, heldBy(done.before, table))
 		}
 	}
-	done := change{before: before, loaded: true}
 	after, err := k.Save(ctx, table.Family, false)
 	if err == nil {
 		err = compare(after, table)
@@ -46,6 +47,23 @@ func (k Kernel) load(ctx context.Context, table nat.Table) (change, error) {
 		return done, fmt.Errorf("cannot read the %v rules back: %w", table.Family, err)
 	}
 	return done, nil
+}
+
+// heldBy names the first foreign rule that leads to a chain of ours that is to go,
+// which the kernel then refuses to delete; "" when there is none.
+func heldBy(before nat.Saved, table nat.Table) string {
+	for _, chain := range before.Chains {
+		if nat.IsOwn(chain.Name) || slices.Contains(nat.BuiltIn(), chain.Name) {
+			continue
+		}
+		for _, rule := range chain.Rules {
+			target := rule.JumpsTo()
+			if _, stays := table.Chain(target); nat.IsOwn(target) && !stays {
+				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: iptables -t nat -D %s %s", target, chain.Name, rule.Text)
+			}
+		}
+	}
+	return ""
 }
 
 // changedSince tells whether somebody changed the layout of natspread's part since

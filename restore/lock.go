@@ -17,7 +17,7 @@ const lockTimeout = 5 * time.Second
 // lock takes the lock that keeps two natspreads apart, waiting up to lockTimeout,
 // and returns what gives it back. The kernel frees it when a holder dies.
 func lock(ctx context.Context, runDir string) (unlock func(), err error) {
-	if err := os.MkdirAll(runDir, 0o755); err != nil {
+	if err := os.MkdirAll(runDir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot lock: %w", err)
 	}
 	path := filepath.Join(runDir, "lock")

@@ -32,13 +32,13 @@ const (
 
 // enter makes the child's namespaces usable, after it has made sure that they
 // are the child's own.
-func enter(t *testing.T, mark string) {
+func enter(t *testing.T, mark string, check func(left string) error) {
 	t.Helper()
 	left, name, _ := strings.Cut(mark, " ")
 	if left == entered || name != t.Name() {
 		t.Fatalf("cannot isolate %s: already in the namespaces of %s (call Isolate once, in the innermost test)", t.Name(), name)
 	}
-	if err := checkIsolated(left); err != nil {
+	if err := check(left); err != nil {
 		t.Fatalf("cannot isolate %s: %v", t.Name(), err)
 	}
 	if err := errors.Join(mountPrivate(), settleNetwork()); err != nil {
@@ -60,21 +60,13 @@ func enter(t *testing.T, mark string) {
 // the one left, and belongs to a user namespace of this process that isn't the
 // machine's: an environment variable alone must not unlock anything.
 func checkIsolated(left string) error {
-	now, err := os.Readlink("/proc/self/ns/net")
+	now, err := leftNetwork(left)
 	if err != nil {
-		return fmt.Errorf("cannot tell the network namespace: %w", err)
+		return err
 	}
-	if now == left {
-		return fmt.Errorf("still in the network namespace it came from, %s", left)
-	}
-	user, err := os.Open("/proc/self/ns/user")
+	own, err := ownUser()
 	if err != nil {
-		return fmt.Errorf("cannot tell the user namespace: %w", err)
-	}
-	defer user.Close()
-	own, err := inode(int(user.Fd()))
-	if err != nil {
-		return fmt.Errorf("cannot tell the user namespace: %w", err)
+		return err
 	}
 	owner, err := networkOwner()
 	if err != nil {
@@ -84,6 +76,32 @@ func checkIsolated(left string) error {
 		return fmt.Errorf("the network namespace %s is not its own", now)
 	}
 	return nil
+}
+
+// leftNetwork names the network namespace, and fails if it is the one left.
+func leftNetwork(left string) (now string, err error) {
+	now, err = os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		return "", fmt.Errorf("cannot tell the network namespace: %w", err)
+	}
+	if now == left {
+		return "", fmt.Errorf("still in the network namespace it came from, %s", left)
+	}
+	return now, nil
+}
+
+// ownUser is the inode of this process's user namespace.
+func ownUser() (uint64, error) {
+	user, err := os.Open("/proc/self/ns/user")
+	if err != nil {
+		return 0, fmt.Errorf("cannot tell the user namespace: %w", err)
+	}
+	defer user.Close()
+	own, err := inode(int(user.Fd()))
+	if err != nil {
+		return 0, fmt.Errorf("cannot tell the user namespace: %w", err)
+	}
+	return own, nil
 }
 
 // networkOwner is the inode of the user namespace that owns the network one.

@@ -46,26 +46,39 @@ const (
 // process namespace, so whatever it starts ends with it.
 func Isolate(t *testing.T) bool {
 	t.Helper()
+	return isolate(t, withUserNamespace, checkIsolated)
+}
+
+// The namespaces of a child: its own user namespace makes anyone root in it.
+const (
+	withoutUserNamespace = unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID
+	withUserNamespace    = withoutUserNamespace | unix.CLONE_NEWUSER
+)
+
+// isolate is what the ways to isolate a test share: they differ in the child's
+// namespaces, and in how the child makes sure that it has them.
+func isolate(t *testing.T, namespaces uintptr, check func(left string) error) bool {
+	t.Helper()
 	if mark := os.Getenv(markName); mark != "" {
-		enter(t, mark)
+		enter(t, mark, check)
 		return true
 	}
 	t.Parallel()
-	isolateInChild(t)
+	isolateInChild(t, namespaces)
 	return false
 }
 
 // isolateInChild runs the child and gives its result to t. The goroutine keeps
 // its thread, because the kernel sends a parent-death signal when the thread
 // that started the child ends.
-func isolateInChild(t *testing.T) {
+func isolateInChild(t *testing.T, namespaces uintptr) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	limit := timeLimit(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit+afterLimit)
 	defer cancel()
-	cmd, err := childCommand(ctx, t, limit)
+	cmd, err := childCommand(ctx, t, limit, namespaces)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +108,7 @@ func timeLimit(t *testing.T) time.Duration {
 }
 
 // childCommand is this test binary once more, in namespaces of its own.
-func childCommand(ctx context.Context, t *testing.T, limit time.Duration) (*exec.Cmd, error) {
+func childCommand(ctx context.Context, t *testing.T, limit time.Duration, namespaces uintptr) (*exec.Cmd, error) {
 	netns, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell the network namespace: %w", err)
@@ -105,11 +118,13 @@ func childCommand(ctx context.Context, t *testing.T, limit time.Duration) (*exec
 	cmd.Env = append(os.Environ(), markName+"="+netns+" "+t.Name(), "TMPDIR="+t.TempDir())
 	cmd.WaitDelay = afterLimit
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		Setpgid:     true,
-		Pdeathsig:   unix.SIGKILL,
+		Cloneflags: namespaces,
+		Setpgid:    true,
+		Pdeathsig:  unix.SIGKILL,
+	}
+	if namespaces&unix.CLONE_NEWUSER != 0 {
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
 	return cmd, nil
 }
