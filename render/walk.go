@@ -76,6 +76,8 @@ func (w *walker) chain(name string, share *big.Rat, depth int) (*big.Rat, error)
 }
 
 // split divides a share into what a statistic match takes and what it leaves.
+// Two products stay a third of the size of a product and a difference, which
+// tells with a thousand backends.
 func split(share *big.Rat, statistic nat.Statistic) (taken, left *big.Rat) {
 	part := big.NewRat(1, 1)
 	switch {
@@ -84,6 +86,6 @@ func split(share *big.Rat, statistic nat.Statistic) (taken, left *big.Rat) {
 	case statistic.Every != 0:
 		part.SetFrac64(1, int64(statistic.Every))
 	}
-	taken = new(big.Rat).Mul(share, part)
-	return taken, new(big.Rat).Sub(share, taken)
+	rest := new(big.Rat).Sub(big.NewRat(1, 1), part)
+	return part.Mul(part, share), rest.Mul(rest, share)
 }

@@ -59,6 +59,15 @@ func TestHelper(t *testing.T) {
 		}
 		return
 	}
+	if behaviour == "as root in use" {
+		if err := loopbackUp(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.HasPrefix(behaviour, "as root") {
+		IsolateAsRoot(t)
+		return
+	}
 	if Isolate(t) {
 		behave(t, behaviour)
 	}

@@ -91,6 +91,9 @@ func isolateInChild(t *testing.T, namespaces uintptr) {
 			unix.EPERM, unix.EACCES, unix.ENOSPC, unix.EUSERS, unix.EINVAL, unix.ENOSYS)
 	}
 	err = cmd.Wait()
+	for _, file := range cmd.ExtraFiles {
+		file.Close()
+	}
 	if ctx.Err() != nil {
 		err = fmt.Errorf("killed after %v: %w", limit+afterLimit, err)
 	}
@@ -122,10 +125,12 @@ func childCommand(ctx context.Context, t *testing.T, limit time.Duration, namesp
 		Setpgid:    true,
 		Pdeathsig:  unix.SIGKILL,
 	}
-	if namespaces&unix.CLONE_NEWUSER != 0 {
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	if namespaces&unix.CLONE_NEWUSER == 0 {
+		cmd.ExtraFiles, err = openLeft()
+		return cmd, err
 	}
+	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	return cmd, nil
 }
 

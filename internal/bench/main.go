@@ -1,0 +1,60 @@
+// Command bench exists to put figures beside natspread's promises of speed: each
+// is measured side by side with what it is compared to, in turns, in one run.
+//
+// It is no test: a missed target is printed, and nothing depends on it. It must be
+// started in a network namespace and a mount namespace of its own; see the
+// Makefile.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// main runs the benchmarks.
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run measures everything for the program named in the arguments.
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	rounds := flags.Int("rounds", 9, "how often each figure is taken; the median is printed")
+	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
+		fmt.Fprintln(stderr, "usage: bench [-rounds N] PROGRAM")
+		return 2
+	}
+	if err := measureAll(flags.Arg(0), *rounds, stdout); err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// measureAll prepares the configs and prints a line for each figure.
+func measureAll(program string, rounds int, out io.Writer) error {
+	program, err := filepath.Abs(program)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "natspread-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := bench{program: program, dir: dir, rounds: rounds, out: out}
+	fmt.Fprintf(out, "medians of %d rounds, in turns with what each is compared to\n\n", rounds)
+	for _, measure := range []func() error{
+		b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany,
+	} {
+		if err := measure(); err != nil {
+			return errors.Join(errors.New("cannot measure"), err)
+		}
+	}
+	return nil
+}

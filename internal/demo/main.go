@@ -1,0 +1,105 @@
+// Command demo exists so that anyone can watch the main job at work in a few
+// seconds: it plays a client and backends in network namespaces of its own and
+// drives the real program between them; it must not know how that program works,
+// only what its config says.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+// The exit codes.
+const (
+	exitFair        = 0
+	exitFailed      = 1 // a share out of bounds, a restore that did not bring it back
+	exitUsage       = 2
+	exitInterrupted = 130 // what a shell makes of Ctrl-C
+)
+
+// main keeps its thread, so that no other goroutine moves the process's first
+// one to another namespace: /proc/self would show that namespace from then on.
+func main() {
+	runtime.LockOSThread()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run plays the demo, or, in the process that it started for that, the inside.
+func run(args []string, stdout *os.File, stderr io.Writer) int {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: demo [-n CONNECTIONS] PROGRAM")
+		flags.PrintDefaults()
+	}
+	connections := flags.Int("n", 3000, "how many connections each table counts")
+	left := flags.String("inside", "", "set by the demo itself: the network namespace that it left")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage
+	}
+	if flags.NArg() != 1 || *connections < 100 {
+		flags.Usage()
+		return exitUsage
+	}
+	program, err := filepath.Abs(flags.Arg(0))
+	if err == nil && *left != "" {
+		err = inside(*left, program, *connections, newScreen(stdout))
+	} else if err == nil {
+		err = outside(program, *connections, stdout, stderr)
+	}
+	return exitCode(err, stderr)
+}
+
+// outside plays the demo in a process with namespaces of its own, which all end
+// with it, however it ends.
+func outside(program string, connections int, stdout, stderr io.Writer) error {
+	if _, err := os.Stat(program); err != nil {
+		return fmt.Errorf("cannot run natspread: %w: run make build", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	cmd, err := isolated(ctx, "-n", fmt.Sprint(connections), "-inside", "LEFT", program)
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot make namespaces: %w: it takes root or user namespaces (sysctl user.max_user_namespaces), and no chroot", err)
+	}
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	if cmd.ProcessState.Exited() && err != nil {
+		return errSaid
+	}
+	return err
+}
+
+// Errors that only decide the exit code.
+var (
+	errInterrupted = errors.New("interrupted; nothing is left behind")
+	errSaid        = errors.New("the inside said what is wrong")
+)
+
+// exitCode says what is wrong and returns the code for it.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitFair
+	}
+	if !errors.Is(err, errSaid) {
+		fmt.Fprintf(stderr, "demo: %v\n", err)
+	}
+	if errors.Is(err, errInterrupted) {
+		return exitInterrupted
+	}
+	return exitFailed
+}

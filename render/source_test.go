@@ -1,0 +1,136 @@
+package render
+
+import (
+	"net/netip"
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// mustRewriteSources sends translated packets, ours and others', through
+// POSTROUTING and fails unless each gets the source that its service's snat says.
+func mustRewriteSources(t rapid.TB, cfg config.Config, table nat.Table) {
+	t.Helper()
+	services := servicesOf(cfg, table.Family)
+	for packet := range leaving(services, table.Family) {
+		outcomes, err := Walk(table, nat.Postrouting, packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, rewritten := rewriting(services, packet)
+		switch {
+		case !rewritten && len(outcomes) == 0:
+		case rewritten && len(outcomes) == 1 && outcomes[0].Target == want && isOne(outcomes[0].Share):
+		default:
+			t.Fatalf("%+v meets %v; want %v: %v", packet, outcomes, rewritten, want)
+		}
+	}
+}
+
+// leaving returns packets on their way to backends, each once: as the services
+// translate them, as somebody else does, and untranslated.
+func leaving(services []config.Service, family nat.Family) map[nat.Packet]bool {
+	packets := map[nat.Packet]bool{}
+	elsewhere := destinations(config.Listen{}, family)[1].Destination
+	for _, service := range services {
+		for _, client := range clientsOf(service, family) {
+			for packet := range translations(service, elsewhere) {
+				packet.Source = client
+				packets[packet] = true
+				packet.OriginalAddress = elsewhere
+				packets[packet] = true
+				packet.OriginalAddress, packet.OriginalPort = netip.Addr{}, 0
+				packets[packet] = true
+			}
+		}
+	}
+	return packets
+}
+
+// clientsOf returns a stranger and those at the edges of the hairpin subnets.
+func clientsOf(service config.Service, family nat.Family) []netip.Addr {
+	all := []netip.Addr{stranger(family)}
+	for _, subnet := range service.Hairpin {
+		last := lastOf(subnet)
+		all = append(all, subnet.Addr(), subnet.Addr().Prev(), last, last.Next())
+	}
+	return slices.DeleteFunc(all, func(a netip.Addr) bool { return !a.IsValid() })
+}
+
+// lastOf returns the last address of a subnet.
+func lastOf(subnet netip.Prefix) netip.Addr {
+	raw := subnet.Addr().AsSlice()
+	for bit := subnet.Bits(); bit < len(raw)*8; bit++ {
+		raw[bit/8] |= 0x80 >> (bit % 8)
+	}
+	last, _ := netip.AddrFromSlice(raw)
+	return last
+}
+
+// translations returns packets to a few backends of a service, and to a machine
+// that is none, that had asked for what the service listens on or just beside it.
+func translations(service config.Service, elsewhere netip.Addr) map[nat.Packet]bool {
+	packets := map[nat.Packet]bool{}
+	backends, _ := weighted(service)
+	if len(backends) == 0 {
+		backends = service.Backends
+	}
+	few := []config.Backend{backends[0], backends[len(backends)/2], backends[len(backends)-1], {Addr: elsewhere, Port: 80}}
+	for _, listen := range service.Listen {
+		asked := listen.Addr
+		if listen.Any() {
+			asked = service.Backends[0].Addr.Next() // any address will do for one of this host
+		}
+		for _, port := range edges(listen.Ports) {
+			for _, protocol := range []string{"tcp", "udp", "sctp"} {
+				for _, backend := range few {
+					packet := nat.Packet{Protocol: protocol, Destination: backend.Addr, Port: backend.Port, OriginalAddress: asked, OriginalPort: port}
+					if packet.Port == 0 {
+						packet.Port = port
+					}
+					packets[packet] = true
+					packet.Port ^= 1
+					packets[packet] = true
+				}
+			}
+		}
+	}
+	return packets
+}
+
+// rewriting returns what a packet's source becomes, by what the configs say.
+func rewriting(services []config.Service, packet nat.Packet) (nat.Target, bool) {
+	for _, service := range services {
+		if !translates(service, packet) {
+			continue
+		}
+		switch service.SNAT.Mode {
+		case config.Address:
+			return nat.Target{Kind: nat.SNAT, Address: service.SNAT.Addr}, true
+		case config.None:
+			beside := slices.ContainsFunc(service.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) })
+			return nat.Target{Kind: nat.Masquerade}, beside
+		}
+		return nat.Target{Kind: nat.Masquerade}, true
+	}
+	return nat.Target{}, false
+}
+
+// translates tells whether a packet's connection may be one of the service's: by
+// what it had asked for, and with "*" also by where it goes.
+func translates(service config.Service, packet nat.Packet) bool {
+	active, _ := weighted(service)
+	if !packet.OriginalAddress.IsValid() || len(active) == 0 || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
+		return false
+	}
+	toBackend := slices.ContainsFunc(active, func(b config.Backend) bool {
+		return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
+	})
+	return slices.ContainsFunc(service.Listen, func(listen config.Listen) bool {
+		return listen.Ports.First <= packet.OriginalPort && packet.OriginalPort <= listen.Ports.Last &&
+			(listen.Addr == packet.OriginalAddress || listen.Any() && toBackend)
+	})
+}

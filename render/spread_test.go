@@ -1,0 +1,157 @@
+package render
+
+import (
+	"math/big"
+	"net/netip"
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// step is how far a share may be from what is wanted: the kernel's 2^-31.
+var step = big.NewRat(1, nat.Certain)
+
+// mustSpread sends packets to and past everything that a config listens on, and
+// fails unless each goes to the backends of the service that claims it, at their
+// shares, and all others are left alone.
+func mustSpread(t rapid.TB, cfg config.Config, table nat.Table) {
+	t.Helper()
+	services := servicesOf(cfg, table.Family)
+	for packet := range probes(services, table.Family) {
+		for _, builtIn := range []string{nat.Prerouting, nat.Output} {
+			if builtIn == nat.Output {
+				packet.InInterface = ""
+			}
+			outcomes, err := Walk(table, builtIn, packet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(services, func(s config.Service) bool { return claimed(s, builtIn, packet) })
+			if i < 0 {
+				if len(outcomes) != 0 {
+					t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
+				}
+				continue
+			}
+			mustHaveShares(t, services[i], outcomes)
+		}
+	}
+}
+
+// probes returns packets at the edges of what the services listen on, each once.
+func probes(services []config.Service, family nat.Family) map[nat.Packet]bool {
+	packets := map[nat.Packet]bool{}
+	for _, service := range services {
+		for _, listen := range service.Listen {
+			for _, to := range destinations(listen, family) {
+				for _, port := range edges(listen.Ports) {
+					for _, protocol := range []string{"tcp", "udp", "sctp"} {
+						to.Source, to.Port, to.Protocol = stranger(family), port, protocol
+						to.InInterface = service.Interface
+						packets[to] = true
+						to.InInterface = "other0"
+						packets[to] = true
+					}
+				}
+			}
+		}
+	}
+	return packets
+}
+
+// destinations returns packets to a listen address, to another address of this
+// host, to one of the host's own and to one elsewhere.
+func destinations(listen config.Listen, family nat.Family) []nat.Packet {
+	here, elsewhere, own := "192.0.0.250", "198.51.100.250", "127.8.9.10"
+	if family == nat.IPv6 {
+		here, elsewhere, own = "2001:db8::fffe", "2001:db8:fffe::1", "::1"
+	}
+	packets := []nat.Packet{
+		{Destination: netip.MustParseAddr(here), Local: true},
+		{Destination: netip.MustParseAddr(elsewhere)},
+		{Destination: netip.MustParseAddr(own), Local: true},
+	}
+	if !listen.Any() {
+		packets = append(packets, nat.Packet{Destination: listen.Addr, Local: true}, nat.Packet{Destination: listen.Addr})
+	}
+	return packets
+}
+
+// edges returns the first and the last port of a range and those beside it.
+func edges(ports config.Ports) []uint16 {
+	all := []uint16{ports.First, ports.Last, ports.First - 1, ports.Last + 1}
+	return slices.DeleteFunc(all, func(port uint16) bool { return port == 0 })
+}
+
+// claimed tells whether a packet is for a service, by what its config says.
+func claimed(service config.Service, builtIn string, packet nat.Packet) bool {
+	if !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
+		return false
+	}
+	if builtIn == nat.Output && !service.Local {
+		return false
+	}
+	if builtIn == nat.Prerouting && service.Interface != "" && service.Interface != packet.InInterface {
+		return false
+	}
+	return slices.ContainsFunc(service.Listen, func(listen config.Listen) bool {
+		if packet.Port < listen.Ports.First || packet.Port > listen.Ports.Last {
+			return false
+		}
+		if listen.Any() {
+			return packet.Local && (builtIn == nat.Prerouting || !packet.Destination.IsLoopback())
+		}
+		return packet.Destination == listen.Addr
+	})
+}
+
+// mustHaveShares fails unless the outcomes are the service's backends at their
+// weights over the sum, exactly for round-robin, and leave nothing over.
+func mustHaveShares(t rapid.TB, service config.Service, outcomes []Outcome) {
+	t.Helper()
+	active, sum := weighted(service)
+	if len(active) == 0 {
+		if len(outcomes) != 1 || outcomes[0].Target != (nat.Target{Kind: nat.Redirect}) || !isOne(outcomes[0].Share) {
+			t.Fatalf("service %s is drained, but a client meets %v", service.Name, outcomes)
+		}
+		return
+	}
+	shares, total := shareByTarget(outcomes)
+	if !isOne(total) {
+		t.Fatalf("service %s: the shares sum to %s", service.Name, total.FloatString(12))
+	}
+	if len(shares) != len(active) {
+		t.Fatalf("service %s: %d targets for %d backends with a weight", service.Name, len(shares), len(active))
+	}
+	for _, backend := range active {
+		got := shares[nat.Target{Kind: nat.DNAT, Address: backend.Addr, Port: backend.Port}]
+		if got == nil {
+			t.Fatalf("service %s: nothing goes to %s", service.Name, backend)
+		}
+		want := big.NewRat(int64(backend.Weight), int64(sum))
+		off := new(big.Rat).Sub(got, want)
+		if off.Abs(off); off.Cmp(step) > 0 || service.Algorithm == config.RoundRobin && off.Sign() != 0 {
+			t.Fatalf("service %s: %s has %s in place of %s", service.Name, backend, got.FloatString(12), want.FloatString(12))
+		}
+	}
+}
+
+// shareByTarget sums up outcomes.
+func shareByTarget(outcomes []Outcome) (shares map[nat.Target]*big.Rat, total *big.Rat) {
+	shares, total = map[nat.Target]*big.Rat{}, new(big.Rat)
+	for _, outcome := range outcomes {
+		total.Add(total, outcome.Share)
+		if share, twice := shares[outcome.Target]; twice {
+			shares[outcome.Target] = new(big.Rat).Add(share, outcome.Share)
+		} else {
+			shares[outcome.Target] = outcome.Share
+		}
+	}
+	return shares, total
+}
+
+// isOne tells whether a share is everything.
+func isOne(share *big.Rat) bool { return share.Cmp(big.NewRat(1, 1)) == 0 }

@@ -1,0 +1,178 @@
+package render
+
+import (
+	"flag"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// update rewrites what the stories want with what they get.
+var update = flag.Bool("update", false, "rewrite the rules and walks of testdata/render")
+
+// storyDir holds one txtar per story: a comment with its reason, natspread.toml,
+// the tables of the families that have services as rules.v4 and rules.v6, and
+// walk, where questions stand with their answers indented below.
+const storyDir = "../testdata/render"
+
+// TestStories renders each story and compares tables and walks with what it wants.
+func TestStories(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(storyDir, "*.txtar"))
+	if err != nil || len(paths) < 30 {
+		t.Fatalf("found %d stories in %s: %v", len(paths), storyDir, err)
+	}
+	if first := filepath.Base(paths[0]); first != "article.txtar" {
+		t.Errorf("the first story is %s", first)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			story, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(strings.TrimSpace(string(story.Comment))) == 0 {
+				t.Error("the story does not say why it exists")
+			}
+			got := retold(t, story)
+			if *update {
+				if err := os.WriteFile(path, txtar.Format(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(txtar.Format(story)), string(txtar.Format(got))); diff != "" {
+				t.Errorf("want -, got +:\n%s", diff)
+			}
+		})
+	}
+}
+
+// retold returns the story as the code tells it now.
+func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, file := range story.Files {
+		files[file.Name] = file.Data
+	}
+	cfg, err := config.Parse("natspread.toml", files["natspread.toml"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := New(cfg)
+	mustKeepPromises(t, cfg)
+	told := &txtar.Archive{Comment: story.Comment, Files: []txtar.File{{Name: "natspread.toml", Data: files["natspread.toml"]}}}
+	for _, family := range nat.Families() {
+		table := plan.Table(family)
+		if table.Empty() != !hasFamily(cfg, family) {
+			t.Errorf("the %v table is empty: %v", family, table.Empty())
+		}
+		if !table.Empty() {
+			told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("rules.v%s", family.String()[3:]), Data: table.Text()})
+		}
+	}
+	if walk, ok := files["walk"]; ok {
+		told.Files = append(told.Files, txtar.File{Name: "walk", Data: walked(t, plan, string(walk))})
+	}
+	return told
+}
+
+// hasFamily tells whether a config has a service of the family.
+func hasFamily(cfg config.Config, family nat.Family) bool {
+	for _, service := range cfg.Services {
+		if nat.FamilyOf(service.Backends[0].Addr) == family {
+			return true
+		}
+	}
+	return false
+}
+
+// walked answers the questions of a walk anew.
+func walked(t *testing.T, plan Plan, walk string) []byte {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(walk) {
+		if strings.HasPrefix(line, " ") {
+			continue // an old answer
+		}
+		builtIn, packet := question(t, strings.Fields(line))
+		outcomes, err := Walk(plan.Table(nat.FamilyOf(packet.Destination)), builtIn, packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(line)
+		left := big.NewRat(1, 1)
+		for _, outcome := range outcomes {
+			left.Sub(left, outcome.Share)
+			target := strings.TrimPrefix(string(nat.Rule{Target: outcome.Target}.AppendText(nil)), "-j ")
+			fmt.Fprintf(&b, "    %s: %s\n", target, fraction(outcome.Share))
+		}
+		if left.Sign() != 0 {
+			fmt.Fprintf(&b, "    untouched: %s\n", fraction(left))
+		}
+	}
+	return []byte(b.String())
+}
+
+// fraction writes a share exactly as long as that can be read: each random match
+// makes the denominator 2^31 times as large.
+func fraction(share *big.Rat) string {
+	switch bits := share.Denom().BitLen(); {
+	case bits < 14:
+		return share.RatString()
+	case bits < 64:
+		return share.FloatString(12) + " = " + share.RatString()
+	default:
+		return share.FloatString(20)
+	}
+}
+
+// question reads "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from
+// SOURCE] [asked ADDRESS:PORT]", the last for what the client had asked for.
+func question(t *testing.T, words []string) (builtIn string, packet nat.Packet) {
+	t.Helper()
+	if len(words) < 3 {
+		t.Fatalf("cannot read the question %q", words)
+	}
+	to := netip.MustParseAddrPort(words[2])
+	packet = nat.Packet{Protocol: words[1], Destination: to.Addr(), Port: to.Port(), Source: stranger(nat.FamilyOf(to.Addr()))}
+	for rest := words[3:]; len(rest) > 0; rest = rest[1:] {
+		if rest[0] == "local" {
+			packet.Local = true
+			continue
+		}
+		if len(rest) < 2 {
+			t.Fatalf("cannot read the question %q", words)
+		}
+		switch value := rest[1]; rest[0] {
+		case "in":
+			packet.InInterface = value
+		case "from":
+			packet.Source = netip.MustParseAddr(value)
+		case "asked":
+			asked := netip.MustParseAddrPort(value)
+			packet.OriginalAddress, packet.OriginalPort = asked.Addr(), asked.Port()
+		default:
+			t.Fatalf("cannot read %q in the question %q", rest[0], words)
+		}
+		rest = rest[1:]
+	}
+	return words[0], packet
+}
+
+// stranger is a client's address that no config of the tests names.
+func stranger(family nat.Family) netip.Addr {
+	if family == nat.IPv6 {
+		return netip.MustParseAddr("2001:db8:ffff::9")
+	}
+	return netip.MustParseAddr("203.0.113.9")
+}
