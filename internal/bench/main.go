@@ -48,6 +48,9 @@ func measureAll(program string, rounds int, out io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	b := bench{program: program, dir: dir, rounds: rounds, out: out}
+	if err := os.Mkdir(b.root(), 0o755); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "medians of %d rounds, in turns with what each is compared to\n\n", rounds)
 	for _, measure := range []func() error{
 		b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany,

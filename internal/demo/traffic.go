@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// patience bounds each connection: a lost SYN is sent again after 1 s.
-	patience = 3 * time.Second
+	// patience bounds each connection: a lost SYN is sent again after 1 s, 3 s and 7 s.
+	patience = 10 * time.Second
 
 	// askers is how many connections are made at a time.
 	askers = 8

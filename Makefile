@@ -1,0 +1,64 @@
+# What a person types, and what .ci/run types too. Longer work is a script in
+# .ci or a program in internal.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION ?=
+
+# Nothing of the machine or the day goes into the program, so that two builds of
+# the same source by the same Go are the same bytes.
+STATIC  = CGO_ENABLED=0 go build -trimpath -buildvcs=false
+LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
+
+# Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
+export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
+
+.PHONY: help build test lint bench fuzz demo install man completions deb deb-test clean
+
+help: ## list these targets
+	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/natspread, one static program (VERSION=1.2.3 names it)
+	@.ci/need go
+	$(STATIC) -ldflags '$(LDFLAGS)' -o bin/natspread ./cmd/natspread
+
+test: ## install what the tests need, run them all, count and print the skips
+	@.ci/test
+
+lint: ## gofmt -s, go vet, staticcheck with all checks, go mod tidy -diff
+	@.ci/lint
+
+bench: build ## every benchmark, each ratio measured side by side
+	@.ci/bench
+
+fuzz: ## each fuzz target for FUZZTIME (5s)
+	@.ci/fuzz
+
+demo: build ## watch it balance 3,000 connections, and again after a "reboot"
+	@.ci/need iptables iproute2
+	@go run ./internal/demo bin/natspread
+
+install: build ## program and unit into DESTDIR, below PREFIX (/usr/local)
+	install -D -m 0755 bin/natspread $(DESTDIR)$(PREFIX)/sbin/natspread
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
+	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread.service
+
+man: bin/man/natspread.8 bin/man/natspread.toml.5 ## bin/man, from docs/man
+
+# The writer of roff leaves blocks of code where the words begin.
+bin/man/%: docs/man/%.md
+	@mkdir -p bin/man
+	GOOS= GOARCH= go run github.com/cpuguy83/go-md2man/v2 -in $< -out $@
+	@sed -i -e 's/^\.EX$$/.RS 4\n.EX/' -e 's/^\.EE$$/.EE\n.RE/' $@
+
+completions: ## for bash, zsh and fish, anew from the command tree
+	go test ./cmd/natspread -run '^TestCompletions$$' -update
+
+deb: ## bin/natspread_VERSION_ARCH.deb (ARCH=arm64 builds for another machine)
+	@ARCH=$(ARCH) .ci/deb bin
+
+deb-test: ## the package: built twice, linted, installed and removed in a chroot
+	@.ci/deb-test
+
+clean: ## take away what was built here
+	rm -rf bin
