@@ -191,7 +191,6 @@ func (r *ruleReader) target(name string) {
 		target.Chain = name
 		r.bad = r.bad || !ownChain(name)
 	}
-	r.bad = r.bad || len(r.words) != 0
 }
 
 // peek returns the next word without taking it.
@@ -246,6 +245,5 @@ func (r *ruleReader) backend(text string) (netip.Addr, uint16) {
 	if err != nil {
 		return r.address(text), 0
 	}
-	r.bad = r.bad || pair.Port() == 0
 	return r.address(pair.Addr().String()), pair.Port()
 }
