@@ -105,8 +105,8 @@ func (s Store) holds(wanted Generation) int {
 // inStep tells whether the kernel holds the tables and forwards them. A kernel
 // that cannot be read is for the load to fail on.
 func (h Host) inStep(ctx context.Context, kernel Kernel, tables Tables) bool {
-	differences, err := kernel.differences(ctx, tables)
-	if err != nil || len(differences) != 0 || len(h.otherHolds(ctx, kernel)) != 0 {
+	held, err := kernel.holds(ctx, tables)
+	if err != nil || !held || len(h.otherHolds(ctx, kernel)) != 0 {
 		return false
 	}
 	off, err := h.forwardingOff(tables)
@@ -177,7 +177,11 @@ func (p publication) abandon() error {
 	if !p.needed {
 		return nil
 	}
-	err := p.store.pointCurrent(p.before)
+	var err error
+	// A disk that took no new link takes none back either, and need not.
+	if now, _ := os.Readlink(p.store.path(currentLink)); now != p.before {
+		err = p.store.pointCurrent(p.before)
+	}
 	return errors.Join(err, p.store.remove(p.number))
 }
 

@@ -98,7 +98,7 @@ func (f forwarding) keep(family nat.Family, value []byte) (forget func() error, 
 	}
 	err = atomicfile.WriteFile(f.kept(family), value, 0o600)
 	switch {
-	case readOnly(err):
+	case readOnly(err), notExist(err): // without its directory, which lock makes where it can
 		return nothing, nil
 	case err != nil:
 		return nil, fmt.Errorf("cannot keep the value of %s: %w", sysctl(family), err)

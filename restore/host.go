@@ -80,18 +80,17 @@ func (k Kernel) holdsOwn(ctx context.Context, family nat.Family) (bool, error) {
 	return len(Differences(saved, nat.Table{Family: family})) != 0, nil
 }
 
-// differences compares both families' live tables with what they should be.
-func (k Kernel) differences(ctx context.Context, tables Tables) ([]string, error) {
-	var differences []string
+// holds tells whether the kernel holds both families' tables in such a way that a
+// load would change nothing: also each jump in its place, before foreign rules.
+func (k Kernel) holds(ctx context.Context, tables Tables) (bool, error) {
 	for _, family := range nat.Families() {
 		table := tables.Of(family)
 		saved, err := k.Read(ctx, table, false)
-		if err != nil {
-			return nil, err
+		if err != nil || transaction(layoutOfSaved(saved), layoutOf(table)) != nil {
+			return false, err
 		}
-		differences = append(differences, Differences(saved, table)...)
 	}
-	return differences, nil
+	return true, nil
 }
 
 // Read saves a family's live table for comparison with a wanted one. A table that
@@ -102,7 +101,7 @@ func (k Kernel) Read(ctx context.Context, table nat.Table, counters bool) (nat.S
 		return nat.Saved{}, nil
 	}
 	saved, err := k.Save(ctx, table.Family, counters)
-	if table.Empty() && errors.Is(err, ErrMissing) {
+	if table.Family == nat.IPv6 && table.Empty() && errors.Is(err, ErrMissing) {
 		return nat.Saved{}, nil
 	}
 	return saved, err

@@ -1,7 +1,9 @@
 package restore
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,15 +26,20 @@ type change struct {
 // done its work before.
 func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err error) {
 	for try := 1; ; try++ {
-		if done.before, err = k.Read(ctx, table, false); err != nil {
-			return change{}, err
+		now, err := k.Read(ctx, table, false)
+		if err != nil {
+			return done, err
 		}
-		text := transaction(layoutOfSaved(done.before), layoutOf(table))
+		text := transaction(layoutOfSaved(now), layoutOf(table))
+		if text == nil && try > 1 {
+			return done, nil // the program that failed had done its work
+		}
+		done.before = now
 		if text == nil {
 			return done, nil
 		}
 		done.loaded = true
-		if err = k.restore(ctx, table.Family, text, "--noflush"); err == nil {
+		if err = k.send(ctx, table.Family, text); err == nil {
 			break
 		}
 		if try == loadTries || !k.changedSince(ctx, table.Family, done.before) {
@@ -47,6 +54,41 @@ func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err err
 		return done, fmt.Errorf("cannot read the %v rules back: %w", table.Family, err)
 	}
 	return done, nil
+}
+
+// send hands a transaction to the kernel.
+func (k Kernel) send(ctx context.Context, family nat.Family, transaction []byte) error {
+	if k.Variant != Legacy || !k.mayHold(family) {
+		return k.restore(ctx, family, transaction, "--noflush")
+	}
+	policies, err := k.policies(ctx, family)
+	if err != nil {
+		return err
+	}
+	text := slices.Concat([]byte(begin), policies, transaction[len(begin):])
+	return k.restore(ctx, family, text, "--noflush", "-c")
+}
+
+// policies returns the declarations of a family's built-in chains, with counters.
+// The legacy variant sets the counters of all policies to zero in every change that
+// does not give them, even in iptables -A.
+func (k Kernel) policies(ctx context.Context, family nat.Family) ([]byte, error) {
+	path, err := k.program(ctx, family, "save")
+	if err != nil {
+		return nil, err
+	}
+	text, err := k.Run(ctx, nil, path, "-t", "nat", "-c")
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the nat table: %w", err)
+	}
+	var policies []byte
+	for line := range bytes.Lines(text) {
+		name, _, _ := bytes.Cut(line, []byte(" "))
+		if len(name) > 0 && name[0] == ':' && slices.Contains(nat.BuiltIn(), string(name[1:])) {
+			policies = append(policies, line...)
+		}
+	}
+	return policies, nil
 }
 
 // heldBy names the first foreign rule that leads to a chain of ours that is to go,
@@ -73,7 +115,8 @@ func (k Kernel) changedSince(ctx context.Context, family nat.Family, before nat.
 	return err == nil && transaction(layoutOfSaved(before), layoutOfSaved(now)) != nil
 }
 
-// undo puts natspread's part of a family's table back to what it was.
+// undo puts natspread's part of a family's table back to what it was. Whether it
+// is so, the kernel says and not the program.
 func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error {
 	if !done.loaded {
 		return nil
@@ -86,7 +129,14 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 	if text == nil {
 		return nil
 	}
-	return k.restore(ctx, family, text, "--noflush")
+	sent := k.send(ctx, family, text)
+	if now, err = k.Save(ctx, family, false); err != nil {
+		return errors.Join(sent, err)
+	}
+	if transaction(layoutOfSaved(now), layoutOfSaved(done.before)) == nil {
+		return nil
+	}
+	return errors.Join(errNotInStep, sent)
 }
 
 // Tables are natspread's parts of both families' nat tables.

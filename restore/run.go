@@ -76,26 +76,39 @@ func Exec() Runner {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		cmd.WaitDelay = time.Second
-		if err := cmd.Run(); err != nil {
-			return nil, programError(ctx, cmd, stderr.String(), err)
+		err := cmd.Run()
+		switch {
+		case errors.Is(err, exec.ErrWaitDelay): // a child of the program's holds its output
+			_ = cmd.Cancel()
+		case err != nil && (stdout.full || stderr.full):
+			err = errEndless // the program itself saw only a broken pipe
 		}
-		return stdout.Bytes(), nil
+		if err != nil {
+			return nil, programError(ctx, cmd, stderr.kept.String(), err)
+		}
+		return stdout.kept.Bytes(), nil
 	}
 }
 
-// limited keeps what is written to it up to a bound, and refuses what is over.
+// errEndless says that a program printed more than it may.
+var errEndless = errors.New("it prints without end")
+
+// limited keeps what is written to it up to a bound, and refuses what is over. The
+// buffer is not embedded: io.Copy would find its ReadFrom and pass by the bound.
 type limited struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	left int
+	full bool
 }
 
 // Write keeps the bytes, or fails when the bound is reached.
 func (l *limited) Write(p []byte) (int, error) {
 	if len(p) > l.left {
-		return 0, errors.New("the program prints without end")
+		l.full = true
+		return 0, errEndless
 	}
 	l.left -= len(p)
-	return l.Buffer.Write(p)
+	return l.kept.Write(p)
 }
 
 // programError tells how a program failed, and which of the errors that callers
@@ -109,12 +122,14 @@ func programError(ctx context.Context, cmd *exec.Cmd, stderr string, err error) 
 	switch {
 	case ctx.Err() != nil:
 		failed.Stderr = ""
-		failed.Err = fmt.Errorf("killed, as it did not end within %v: %w", ChildTimeout, ctx.Err())
+		failed.Err = fmt.Errorf("killed, as it did not end in time: %w", ctx.Err())
+	case errors.Is(err, errEndless):
+		failed.Stderr = ""
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
 		failed.Err = fmt.Errorf("%w: %w", ErrMissing, err)
 	case errors.As(err, &exit):
 		failed.Code = exit.ExitCode()
-		if cause := causeOf(stderr); cause != nil {
+		if cause := causeOf(failed.Code, stderr); cause != nil {
 			failed.Err = fmt.Errorf("%w: %w", cause, err)
 		}
 	}
@@ -134,7 +149,8 @@ func meaningful(stderr string) string {
 }
 
 // causes maps what the iptables programs say to the errors that callers know.
-// Their exit codes do not tell: 4 is a held lock as well as missing rights.
+// Their exit codes do not tell: 4 is a held lock as well as missing rights. The
+// words do not either: of the lock there is talk also when it came free in time.
 var causes = []struct {
 	said  string
 	cause error
@@ -152,9 +168,10 @@ var causes = []struct {
 }
 
 // causeOf returns the known error behind what a program said, or nil.
-func causeOf(stderr string) error {
+func causeOf(code int, stderr string) error {
+	const resourceProblem = 4
 	for _, known := range causes {
-		if strings.Contains(stderr, known.said) {
+		if strings.Contains(stderr, known.said) && (known.cause != ErrBusy || code == resourceProblem) {
 			return known.cause
 		}
 	}

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -9,19 +10,29 @@ import (
 
 // inScratchNamespace runs f on a thread that has a new, empty network namespace
 // to itself; programs that f starts inherit it. The thread is never given back, so
-// it ends with f and takes the namespace along, whatever f did there.
+// it ends with f and takes the namespace along, whatever f did there. Only the
+// first thread of a process never ends, and /proc/self shows everyone its
+// namespaces, so that one is not taken.
 func inScratchNamespace(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // and no unlock
+		runtime.LockOSThread() // and no unlock, but of the first thread
+		if unix.Gettid() == unix.Getpid() {
+			done <- inScratchNamespace(f) // on another, as this one is held
+			runtime.UnlockOSThread()
+			return
+		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("%w: cannot make a network namespace, which takes CAP_SYS_ADMIN: %w", ErrNoRights, err)
+			done <- fmt.Errorf("%w: %w: %w", ErrNoRights, errNoNamespace, err)
 			return
 		}
 		done <- f()
 	}()
 	return <-done
 }
+
+// errNoNamespace says that nothing could be proven, which is not that a proof failed.
+var errNoNamespace = errors.New("cannot make a network namespace, which takes CAP_SYS_ADMIN")
 
 // HasNetAdmin tells whether this process may change the nat table.
 func HasNetAdmin() bool {

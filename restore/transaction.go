@@ -65,10 +65,13 @@ func layoutOfSaved(saved nat.Saved) layout {
 	return live
 }
 
+// begin is the first line of a transaction.
+const begin = "*nat\n"
+
 // transaction returns the text for "iptables-restore --noflush" that leads from
 // one layout to another in one step, nil when there is nothing to do. It declares,
-// and thereby empties, only chains that change, so the counters and the turns of
-// all others go on; jumps that are not what they should be are taken out by their
+// and thereby empties, only chains that change, so the counters of all others go on,
+// and by nft their turns too; jumps that are not what they should be are taken out by their
 // text, every one, and put in by their place.
 func transaction(live, want layout) []byte {
 	var declare, remove, add, insert, drop []byte
@@ -106,5 +109,5 @@ func transaction(live, want layout) []byte {
 	if len(body) == 0 {
 		return nil
 	}
-	return append(append([]byte("*nat\n"), body...), "COMMIT\n"...)
+	return append(append([]byte(begin), body...), "COMMIT\n"...)
 }

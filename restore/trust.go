@@ -22,8 +22,9 @@ const maxFile = 64 << 20
 // on the opened thing, so nobody can swap it afterwards.
 func readTrusted(root, path string) ([]byte, error) {
 	file, err := openTrusted(root, path)
+	path = filepath.Join(root, path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
@@ -31,13 +32,13 @@ func readTrusted(root, path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: it is no regular file", path)
+		return nil, fmt.Errorf("cannot read %s: it is no regular file", path)
 	case info.Size() > maxFile:
-		return nil, fmt.Errorf("%s: it is larger than %d bytes", path, maxFile)
+		return nil, fmt.Errorf("cannot read %s: it is larger than %d bytes", path, maxFile)
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s: it is larger than %d bytes", path, maxFile)
+		err = fmt.Errorf("cannot read %s: it is larger than %d bytes", path, maxFile)
 	}
 	return data, err
 }
@@ -60,11 +61,13 @@ func openTrusted(root, path string) (*os.File, error) {
 			flags |= unix.O_DIRECTORY
 		}
 		next, err := unix.Openat(dir, name, flags, 0)
-		unix.Close(dir)
 		walked = filepath.Join(walked, name)
 		if err != nil {
-			return nil, openError(walked, err)
+			err = openError(dir, name, walked, err)
+			unix.Close(dir)
+			return nil, err
 		}
+		unix.Close(dir)
 		dir = next
 	}
 	if err := trusted(dir, walked); err != nil {
@@ -75,12 +78,22 @@ func openTrusted(root, path string) (*os.File, error) {
 }
 
 // openError says in words what the kernel says of a link: O_NOFOLLOW on a file is
-// ELOOP, on a directory ENOTDIR.
-func openError(path string, err error) error {
-	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
+// ELOOP, on a directory ENOTDIR. Root without CAP_DAC_OVERRIDE, as in the unit's
+// sandbox, may not even open what is another user's alone: the owner is the reason.
+func openError(dir int, name, path string, err error) error {
+	var stat unix.Stat_t
+	switch {
+	case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR):
 		return fmt.Errorf("%s is a link, or no directory", path)
+	case errors.Is(err, unix.EACCES) && unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW) == nil && stat.Uid != 0:
+		return notRoots(path, stat)
 	}
 	return err
+}
+
+// notRoots says that a file is another user's.
+func notRoots(path string, stat unix.Stat_t) error {
+	return fmt.Errorf("%s belongs to user %d, not to root: chown root %s", path, stat.Uid, path)
 }
 
 // trusted checks that what was opened is root's and that only root may write it.
@@ -90,7 +103,7 @@ func trusted(fd int, path string) error {
 		return err
 	}
 	if stat.Uid != 0 {
-		return fmt.Errorf("%s belongs to user %d, not to root: chown root %s", path, stat.Uid, path)
+		return notRoots(path, stat)
 	}
 	if stat.Mode&0o022 != 0 {
 		return fmt.Errorf("%s may be written by its group or by others: chmod go-w %s", path, path)

@@ -1,0 +1,400 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/netnstest"
+	"natspread/restore"
+)
+
+// programs puts other programs in the place of a variant's, in the test's own mount
+// namespace.
+type programs struct {
+	place string // the file behind all of the variant's names
+	dir   string // holds copies of the real ones, and what a script leaves
+}
+
+// findPrograms copies a variant's programs to where a script finds them.
+func findPrograms(t *testing.T, variant restore.Variant) programs {
+	t.Helper()
+	path, err := exec.LookPath(netnstest.Programs(string(variant), 4).Restore)
+	must(t, err)
+	place, err := filepath.EvalSymlinks(path)
+	must(t, err)
+	p := programs{place: place, dir: t.TempDir()}
+	content, err := os.ReadFile(place)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(p.dir, "multi"), content, 0o755))
+	for _, family := range []int{4, 6} {
+		tools := netnstest.Programs(string(variant), family)
+		for _, name := range []string{tools.Restore, tools.Save} {
+			must(t, os.Symlink("multi", filepath.Join(p.dir, name)))
+		}
+	}
+	return p
+}
+
+// instead does something while another file stands in the programs' place.
+func (p programs) instead(t *testing.T, content string, mode os.FileMode, do func()) {
+	t.Helper()
+	path := filepath.Join(p.dir, "instead")
+	must(t, os.WriteFile(path, []byte(content), 0o700))
+	must(t, os.Chmod(path, mode))
+	must(t, unix.Mount(path, p.place, "", unix.MS_BIND, ""))
+	defer func() { must(t, unix.Unmount(p.place, unix.MNT_DETACH)) }()
+	do()
+}
+
+// faulty does something while calls that match a pattern of sh's run a script, in
+// which real runs the program that was called.
+func (p programs) faulty(t *testing.T, pattern, script string, do func()) {
+	t.Helper()
+	p.instead(t, fmt.Sprintf("#!/bin/sh\nreal() { %[1]s/\"$name\" \"$@\"; }\nname=${0##*/}\ncase \"$name $*\" in\n%[2]s)\n%[3]s\n;;\n*) exec %[1]s/\"$name\" \"$@\" ;;\nesac\n",
+		p.dir, pattern, script), 0o755, do)
+}
+
+// The calls in which a program may go wrong.
+const (
+	everyCall   = `*`
+	restoreCall = `*-restore\ *`
+	loadCall    = `*-restore\ *--noflush*`
+	saveCall    = `*-save\ *`
+)
+
+// verbs are what can meet a faulty program.
+var verbs = []struct {
+	name string
+	run  func(ctx context.Context, t *testing.T, host restore.Host) error
+}{
+	{"apply", func(ctx context.Context, t *testing.T, host restore.Host) error {
+		_, err := host.Apply(ctx, request(t, smaller))
+		return err
+	}},
+	{"restore", func(ctx context.Context, _ *testing.T, host restore.Host) error {
+		_, err := host.Restore(ctx)
+		return err
+	}},
+	{"stop", func(ctx context.Context, _ *testing.T, host restore.Host) error {
+		_, err := host.Stop(ctx)
+		return err
+	}},
+}
+
+// TestFaultyPrograms lets the programs fail in every way, at every step.
+func TestFaultyPrograms(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host, programs := oddHost(t, variant), findPrograms(t, variant)
+		before := state(t, host)
+		for _, fault := range []struct {
+			name, script string
+			class        error
+		}{
+			{"fails with 1", "exit 1", nil},
+			{"fails with 2", "exit 2", nil},
+			{"fails with 4", "echo 'iptables: Device or resource busy.' >&2; exit 4", nil},
+			{"lock held", "echo 'Another app is currently holding the xtables lock. Stopped waiting after 5s.' >&2; exit 4", restore.ErrBusy},
+			{"lock held for a while", "echo 'Another app is currently holding the xtables lock; still 4s 0us time ahead' >&2; echo 'line 7 failed' >&2; exit 1", nil},
+			{"no rights", "echo 'Could not fetch rule set generation id: Permission denied (you must be root)' >&2; exit 4", restore.ErrNoRights},
+			{"no match", `echo "Couldn't load match 'statistic':No such file or directory" >&2; exit 2`, restore.ErrMissing},
+			{"killed", "kill -9 $$", nil},
+			{"says nothing", "cat >/dev/null; exit 0", nil},
+			{"says something else", "cat >/dev/null; echo hello", nil},
+			{"says half of it", `real "$@" | head -n 3`, nil},
+		} {
+			for _, call := range []string{everyCall, restoreCall, loadCall, saveCall} {
+				for _, verb := range verbs {
+					if restores := fault.name == "says half of it" && call != saveCall || // which print nothing anyway
+						verb.name != "apply" && call == restoreCall; restores { // there, the only one is the load
+						continue
+					}
+					t.Run(fault.name+"/"+call+"/"+verb.name, func(t *testing.T) {
+						programs.faulty(t, call, fault.script, func() {
+							err := verb.run(t.Context(), t, host)
+							wantClass(t, err, fault.class)
+							if err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
+								t.Errorf("the error does not say that nothing was changed: %v", err)
+							}
+						})
+					})
+				}
+			}
+		}
+		wantState(t, host, before)
+		apply(t, host, smaller) // and nothing stands in its way
+		wantLoaded(t, variant, smaller)
+	})
+}
+
+// TestMissingPrograms also asks for the variant, which needs a program itself.
+func TestMissingPrograms(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host, programs := oddHost(t, variant), findPrograms(t, variant)
+		before := state(t, host)
+		missing := func(t *testing.T, host restore.Host) {
+			for _, verb := range verbs {
+				err := verb.run(t.Context(), t, host)
+				wantClass(t, err, restore.ErrMissing)
+				if err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
+					t.Errorf("%s: the error does not say that nothing was changed: %v", verb.name, err)
+				}
+			}
+			if _, err := host.Status(t.Context()); !errors.Is(err, restore.ErrMissing) {
+				t.Errorf("status: %v", err)
+			}
+		}
+		programs.instead(t, "", 0o644, func() { missing(t, host) })
+		programs.instead(t, "no program\n", 0o755, func() { missing(t, host) })
+		programs.instead(t, "#!/nowhere/sh\n", 0o755, func() { missing(t, host) })
+		sbin := filepath.Dir(programs.place)
+		must(t, unix.Mount("none", sbin, "tmpfs", 0, ""))
+		missing(t, host)
+		chosen := host
+		chosen.Variant = restore.Auto
+		missing(t, chosen)
+		must(t, unix.Unmount(sbin, unix.MNT_DETACH))
+		wantState(t, host, before)
+	})
+}
+
+// TestHangingPrograms are killed with their children when their time is up.
+func TestHangingPrograms(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host, programs := oddHost(t, variant), findPrograms(t, variant)
+		before, pids := state(t, host), filepath.Join(programs.dir, "pids")
+		hang := "\nsleep 600 & echo $$ $! >>" + pids + "; sleep 600"
+		for _, fault := range []struct{ name, call, script string }{
+			{"every", everyCall, hang},
+			{"the proof", restoreCall, hang},
+			{"the load", loadCall, hang},
+			{"the load, with its work done", loadCall, `real "$@"; [ -e ` + pids + " ] || {" + hang + "\n}"},
+			{"reading", saveCall, hang},
+		} {
+			for _, verb := range verbs {
+				t.Run(fault.name+"/"+verb.name, func(t *testing.T) {
+					programs.faulty(t, fault.call, fault.script, func() {
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						killed := cancelWhenThere(cancel, pids)
+						err := verb.run(ctx, t, host)
+						if took := time.Since(<-killed); took > 3*time.Second {
+							t.Errorf("it took %v", took)
+						}
+						wantClass(t, err, nil)
+						if !errors.Is(err, context.Canceled) || !strings.HasSuffix(err.Error(), "; nothing was changed") {
+							t.Errorf("%v", err)
+						}
+					})
+					wantDead(t, pids)
+					wantState(t, host, before)
+				})
+			}
+		}
+	})
+}
+
+// cancelWhenThere cancels when a file is there and has something in it, and sends
+// when that was.
+func cancelWhenThere(cancel func(), path string) <-chan time.Time {
+	when := make(chan time.Time, 1)
+	go func() {
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+				break
+			}
+		}
+		when <- time.Now()
+		cancel()
+	}()
+	return when
+}
+
+// TestTimeIsUp kills a program and its child when the time is up.
+func TestTimeIsUp(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	must(t, err)
+	pids := filepath.Join(t.TempDir(), "pids")
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err = restore.Exec()(ctx, nil, sh, "-c", "sleep 600 & echo $$ $! >"+pids+"; wait")
+	wantClass(t, err, nil)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "killed, as it did not end in time") {
+		t.Errorf("%v", err)
+	}
+	wantDead(t, pids)
+}
+
+// wantDead asks that processes which wrote down their numbers are gone, or wait
+// only to be reaped: an orphan is this process's, the first of its namespace.
+func wantDead(t *testing.T, path string) {
+	t.Helper()
+	pids, err := os.ReadFile(path)
+	must(t, err)
+	for _, pid := range strings.Fields(string(pids)) {
+		alive := func() bool {
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			return err == nil && !strings.Contains(string(stat), ") Z ")
+		}
+		for deadline := time.Now().Add(2 * time.Second); alive() && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if alive() {
+			t.Errorf("process %s lives on", pid)
+		}
+	}
+	must(t, os.Remove(path))
+}
+
+// TestEndlessPrograms has programs that print without end, or leave somebody behind who holds their
+// output open.
+func TestEndlessPrograms(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		if variant != restore.NFT {
+			return // it takes a while, and is no matter of the variant
+		}
+		host, programs := oddHost(t, variant), findPrograms(t, variant)
+		before := state(t, host)
+		for _, fault := range []struct{ name, call, script, want string }{
+			{"output", saveCall, "exec yes", "it prints without end"},
+			{"errors", restoreCall, "exec yes >&2", "it prints without end"},
+			{"held open", saveCall, `real "$@"; sleep 600 & echo $! >` + programs.dir + "/pids", "WaitDelay expired"},
+		} {
+			t.Run(fault.name, func(t *testing.T) {
+				programs.faulty(t, fault.call, fault.script, func() {
+					_, err := host.Apply(t.Context(), request(t, smaller))
+					wantClass(t, err, nil)
+					if err == nil || !strings.Contains(err.Error(), fault.want) || len(err.Error()) > 1000 {
+						t.Errorf("%.1000v", err)
+					}
+				})
+				wantState(t, host, before)
+			})
+		}
+		wantDead(t, programs.dir+"/pids")
+	})
+}
+
+// hold takes a lock as another process would, until the test ends.
+func hold(t *testing.T, path string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	must(t, err)
+	t.Cleanup(func() { file.Close() })
+	must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB))
+}
+
+// TestLockHeld waits as long as it may for another natspread, and less when there
+// is less time.
+func TestLockHeld(t *testing.T) {
+	for _, verb := range verbs {
+		for _, limit := range []time.Duration{50 * time.Millisecond, time.Hour} {
+			if verb.name != "apply" && limit == time.Hour {
+				continue // five seconds once are enough
+			}
+			t.Run(fmt.Sprint(verb.name, limit), func(t *testing.T) {
+				t.Parallel()
+				host := newHost(t, restore.NFT)
+				host.Run = func(context.Context, []byte, string, ...string) ([]byte, error) {
+					t.Error("a program was run without the lock")
+					return nil, errSeam
+				}
+				hold(t, filepath.Join(host.Root, "run/natspread/lock"))
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				start := time.Now()
+				err := verb.run(ctx, t, host)
+				wantClass(t, err, restore.ErrBusy)
+				if want := min(limit, 5*time.Second); time.Since(start) < want || time.Since(start) > want+2*time.Second {
+					t.Errorf("it took %v, want %v", time.Since(start), want)
+				}
+			})
+		}
+	}
+}
+
+// TestXtablesLockHeld meets the lock of iptables itself, which only legacy takes.
+func TestXtablesLockHeld(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		if variant != restore.Legacy {
+			return
+		}
+		host := oddHost(t, variant)
+		before := state(t, host)
+		hold(t, os.Getenv("XTABLES_LOCKFILE"))
+		start := time.Now()
+		_, err := host.Apply(t.Context(), request(t, smaller))
+		wantUnchanged(t, host, before, err, restore.ErrBusy)
+		if took := time.Since(start); took < 4*time.Second || took > 8*time.Second {
+			t.Errorf("it took %v, want 5s", took)
+		}
+	})
+}
+
+// TestAppliesAtOnce run one after the other, whoever comes first.
+func TestAppliesAtOnce(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		configs := []string{article, smaller, alone, article + alone}
+		done := make(chan error)
+		for _, toml := range configs {
+			request := request(t, toml)
+			go func() {
+				_, err := host.Apply(context.Background(), request)
+				done <- err
+			}()
+		}
+		for range configs {
+			must(t, <-done)
+		}
+		store := restore.Store{Root: host.Root}
+		number, err := store.CurrentNumber()
+		must(t, err)
+		current, err := store.Read(number)
+		must(t, err)
+		if number != len(configs) {
+			t.Errorf("current is %d of %d", number, len(configs))
+		}
+		wantLoaded(t, variant, string(current.Config))
+	})
+}
+
+// TestEnvironmentIsClean keeps the caller's own variables from the programs.
+func TestEnvironmentIsClean(t *testing.T) {
+	t.Setenv("XTABLES_LIBDIR", "/evil")
+	t.Setenv("XTABLES_LOCKFILE", "/run/other.lock")
+	env, err := exec.LookPath("env")
+	must(t, err)
+	out, err := restore.Exec()(t.Context(), nil, env)
+	must(t, err)
+	if want := "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\nXTABLES_LOCKFILE=/run/other.lock\n"; string(out) != want {
+		t.Errorf("environment:\n%s", out)
+	}
+}
+
+// TestProgramError is what a caller may read of a failed program.
+func TestProgramError(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	must(t, err)
+	_, err = restore.Exec()(t.Context(), nil, sh, "-c", "echo first >&2; echo '# Warning: iptables-legacy tables present' >&2; echo 'Try `x --help' >&2; echo last >&2; exit 3")
+	var failed *restore.ProgramError
+	if !errors.As(err, &failed) || failed.Code != 3 || failed.Stderr != "first; last" || !strings.HasSuffix(err.Error(), ": first; last") {
+		t.Errorf("%#v", err)
+	}
+	_, err = restore.Exec()(t.Context(), nil, "/nowhere/iptables-save")
+	if !errors.As(err, &failed) || failed.Code != -1 || !errors.Is(err, restore.ErrMissing) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%#v", err)
+	}
+	if out, err := restore.Exec()(t.Context(), []byte("in"), sh, "-c", "cat; pwd"); err != nil || string(out) != "in/\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}

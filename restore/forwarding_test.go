@@ -1,0 +1,150 @@
+package restore
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"natspread/nat"
+)
+
+// switches is a place of sysctls that holds both switches, set long ago.
+func switches(t *testing.T, four, six string) forwarding {
+	t.Helper()
+	f := forwarding{proc: t.TempDir(), runDir: t.TempDir()}
+	for family, value := range map[nat.Family]string{nat.IPv4: four, nat.IPv6: six} {
+		if err := os.MkdirAll(filepath.Dir(f.file(family)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f.file(family), []byte(value+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(f.file(family), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// long is a time at which nothing here was written.
+var long = time.Unix(1e9, 0)
+
+// values returns the switches as "01", each followed by "!" if it was written, and
+// what is kept of the values before, "-" for nothing.
+func (f forwarding) values(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for _, family := range nat.Families() {
+		value, err := os.ReadFile(f.file(family))
+		if err != nil {
+			value = []byte("gone")
+		}
+		b.WriteString(strings.TrimSpace(string(value)))
+		if info, err := os.Stat(f.file(family)); err == nil && !info.ModTime().Equal(long) {
+			b.WriteString("!")
+		}
+	}
+	b.WriteString(" ")
+	for _, family := range nat.Families() {
+		kept, err := os.ReadFile(f.kept(family))
+		if err != nil {
+			kept = []byte("-")
+		}
+		b.WriteString(strings.TrimSpace(string(kept)))
+	}
+	return b.String()
+}
+
+// rules returns tables that have something in the families named.
+func rules(families ...nat.Family) Tables {
+	tables := noTables()
+	for _, family := range families {
+		some := nat.Table{Family: family, Chains: []nat.Chain{{Name: nat.ServicePre}}}
+		if family == nat.IPv6 {
+			tables.IPv6 = some
+		} else {
+			tables.IPv4 = some
+		}
+	}
+	return tables
+}
+
+func TestForwarding(t *testing.T) {
+	both, four, none := rules(nat.Families()...), rules(nat.IPv4), noTables()
+	for _, c := range []struct {
+		name, before string
+		steps        []Tables
+		want         []string // after each step
+	}{
+		{"off before", "00", []Tables{both, both, none, none}, []string{"1!1! 00", "1!1! 00", "0!0! --", "0!0! --"}},
+		{"on before", "11", []Tables{both, none}, []string{"11 11", "11 --"}},
+		{"one on before", "10", []Tables{both, none}, []string{"11! 10", "10! --"}},
+		{"one family", "00", []Tables{four, none}, []string{"1!0 0-", "0!0 --"}},
+		{"a family less", "00", []Tables{both, four, both, none}, []string{"1!1! 00", "1!0! 0-", "1!1! 00", "0!0! --"}},
+		{"nothing to put back", "01", []Tables{none}, []string{"01 --"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := switches(t, c.before[:1], c.before[1:])
+			for i, tables := range c.steps {
+				if err := f.set(tables); err != nil {
+					t.Fatal(err)
+				}
+				if got := f.values(t); got != c.want[i] {
+					t.Errorf("step %d: %s, want %s", i+1, got, c.want[i])
+				}
+			}
+		})
+	}
+}
+
+// TestForwardingSwitchedOffByOthers is set again, and the value from before
+// natspread stays the one kept.
+func TestForwardingSwitchedOffByOthers(t *testing.T) {
+	f := switches(t, "2", "1")
+	for range 2 {
+		if err := f.set(rules(nat.Families()...)); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.values(t); got != "1!1 21" && got != "1!1! 21" {
+			t.Errorf("%s", got)
+		}
+		for _, family := range nat.Families() {
+			if on, err := f.on(family); !on || err != nil {
+				t.Errorf("%v: %v, %v", family, on, err)
+			}
+			if err := f.write(family, []byte("0\n")); err != nil {
+				t.Fatal(err)
+			}
+			if on, err := f.on(family); on || err != nil {
+				t.Errorf("%v: %v, %v", family, on, err)
+			}
+		}
+	}
+}
+
+// TestForwardingUndo lets the second family fail, whose host has no IPv6.
+func TestForwardingUndo(t *testing.T) {
+	f := switches(t, "0", "0")
+	if err := os.Remove(f.file(nat.IPv6)); err != nil {
+		t.Fatal(err)
+	}
+	err := f.set(rules(nat.Families()...))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "net.ipv6.conf.all.forwarding") {
+		t.Errorf("%v", err)
+	}
+	if got := f.values(t); got != "0!gone --" {
+		t.Errorf("%s", got)
+	}
+	if err := f.set(rules(nat.IPv4)); err != nil {
+		t.Errorf("without IPv6 services: %v", err)
+	}
+	// IPv4 is to be put back, and IPv6 to be set, which fails.
+	err = f.set(rules(nat.IPv6))
+	if got := f.values(t); err == nil || got != "1!gone 0-" {
+		t.Errorf("%s, %v", got, err)
+	}
+}

@@ -1,0 +1,159 @@
+package restore_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// longMessage is the size of a text from which on nft may need more than one
+// socket's buffer holds, which only the machine's own root may enlarge.
+const longMessage = 40 << 10
+
+// golden is the rules of one family in a story.
+type golden struct {
+	name  string
+	table nat.Table
+}
+
+// goldens returns every rules file of the stories in testdata/render.
+func goldens(t *testing.T) []golden {
+	t.Helper()
+	paths, err := filepath.Glob("../testdata/render/*.txtar")
+	must(t, err)
+	var found []golden
+	for _, path := range paths {
+		story, err := txtar.ParseFile(path)
+		must(t, err)
+		for _, file := range story.Files {
+			family, ok := map[string]nat.Family{"rules.v4": nat.IPv4, "rules.v6": nat.IPv6}[file.Name]
+			if !ok {
+				continue
+			}
+			table, err := nat.Parse(family, file.Data)
+			if err != nil {
+				t.Errorf("%s, %s: %v", path, file.Name, err)
+			}
+			found = append(found, golden{filepath.Base(path) + "/" + file.Name, table})
+		}
+	}
+	if len(found) < 25 {
+		t.Errorf("only %d goldens", len(found))
+	}
+	return found
+}
+
+// TestGoldensAreCanonical has every golden come back from the kernel byte for byte.
+func TestGoldensAreCanonical(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, golden := range goldens(t) {
+			if len(golden.table.Text()) < longMessage {
+				t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
+			}
+		}
+	})
+}
+
+// comesBack proves a table, and then does the same by hand, so that a fault in
+// the proof cannot hide itself.
+func comesBack(t *testing.T, variant restore.Variant, table nat.Table) {
+	t.Helper()
+	kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
+	before := save(t, variant, table.Family)
+	if err := kernel.Prove(t.Context(), table); err != nil {
+		t.Error(err)
+	}
+	wantSame(t, "the live table", before, save(t, variant, table.Family))
+	put(t, variant, table.Family, string(table.Text()))
+	wantSame(t, "the golden", string(table.Text()), save(t, variant, table.Family))
+}
+
+// many is a config of one service a family with so many backends.
+func many(backends int, algorithm string) string {
+	var b strings.Builder
+	for _, s := range []struct{ name, listen, address string }{
+		{"web", "192.0.2.10:80", "10.0.%d.%d:80"},
+		{"web6", "[2001:db8::10]:80", "[fd00::%x:%x]:80"},
+	} {
+		fmt.Fprintf(&b, "[[service]]\nname = %q\nlisten = %q\nalgorithm = %q\nbackends = [\n", s.name, s.listen, algorithm)
+		for i := range backends {
+			fmt.Fprintf(&b, "  \""+s.address+"\",\n", i/250+1, i%250+1)
+		}
+		b.WriteString("]\n")
+	}
+	return b.String()
+}
+
+// TestThousandBackends loads what needs more than one socket's buffer: generated
+// pools, and what is long among the goldens.
+func TestThousandBackends(t *testing.T) {
+	for _, name := range netnstest.Variants(t) {
+		t.Run(name, func(t *testing.T) {
+			if !netnstest.IsolateAsRoot(t) {
+				return
+			}
+			variant := restore.Variant(name)
+			for _, golden := range goldens(t) {
+				if len(golden.table.Text()) >= longMessage {
+					t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
+				}
+			}
+			host := newHost(t, variant)
+			for _, algorithm := range []string{"random", "round-robin"} {
+				thousand := many(1000, algorithm)
+				for _, f := range nat.Families() {
+					comesBack(t, variant, tables(t, thousand).Of(f))
+				}
+				apply(t, host, thousand)
+				wantLoaded(t, variant, thousand)
+				if again := apply(t, host, thousand); again.Changed {
+					t.Error("what is in step was applied again")
+				}
+			}
+			apply(t, host, article)
+			wantLoaded(t, variant, article)
+		})
+	}
+}
+
+// TestProofRefuses shows rules that iptables-restore or its --test take without
+// complaint, and that no proof may take.
+func TestProofRefuses(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
+		for _, c := range []struct {
+			name   string
+			change func(table *nat.Table)
+		}{
+			{"DNAT in POSTROUTING", func(table *nat.Table) {
+				dnat := table.Chains[3].Rules[0] // NATSPREAD-web
+				table.Chains[1].Rules = append(table.Chains[1].Rules, dnat)
+			}},
+			{"a circle", func(table *nat.Table) {
+				table.Chains[3].Rules = append([]nat.Rule{{Target: nat.Target{Chain: nat.ServicePre}}}, table.Chains[3].Rules...)
+			}},
+			{"a missing chain", func(table *nat.Table) {
+				table.Chains[0].Rules = append(table.Chains[0].Rules, nat.Rule{Target: nat.Target{Chain: "NATSPREAD-none"}})
+			}},
+			{"two -d", func(table *nat.Table) { // the kernel takes the last
+				rule := &table.Chains[0].Rules[0]
+				rule.NotDestination = rule.Destination
+			}},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				table := tables(t, article).IPv4
+				c.change(&table)
+				if err := kernel.Prove(t.Context(), table); err == nil {
+					t.Errorf("proven:\n%s", table.Text())
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,363 @@
+package restore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// errSeam is what a Runner of these tests fails with.
+var errSeam = errors.New("seam")
+
+// isLoad tells whether a call is that of a transaction for a family, and isSave
+// whether it reads a family's table.
+func isLoad(f nat.Family, name string, args []string) bool {
+	return slices.Contains(args, "--noflush") && isFamily(f, name)
+}
+
+func isSave(f nat.Family, name string) bool {
+	return strings.HasSuffix(name, "-save") && isFamily(f, name)
+}
+
+// isFamily tells a family's programs by their names.
+func isFamily(f nat.Family, name string) bool {
+	return strings.HasPrefix(filepath.Base(name), "ip6") == (f == nat.IPv6)
+}
+
+// TestSomebodyElseChangesTheTable has a jump doubled, and one of the two taken out
+// between the reading and the transaction that takes out both.
+func TestSomebodyElseChangesTheTable(t *testing.T) {
+	const double = "PREROUTING -m comment --comment natspread -j NATSPREAD-PRE"
+	for _, c := range []struct {
+		name  string
+		times int // how often somebody interferes
+		loads int // of IPv4
+		fails bool
+	}{
+		{"never", 0, 1, false},
+		{"once", 1, 2, false},
+		{"twice", 2, 3, false},
+		{"for ever", 1000, 3, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+				host := newHost(t, variant)
+				putForeign(t, variant)
+				apply(t, host, article)
+				iptables(t, variant, nat.IPv4, "-A "+double)
+				before := others(t, variant)
+				run, loads, doubled := host.Run, 0, true
+				host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+					if isLoad(nat.IPv4, name, args) {
+						if loads++; loads <= c.times {
+							line := map[bool]string{true: "-D ", false: "-A "}[doubled] + double
+							iptables(t, variant, nat.IPv4, line)
+							doubled = !doubled
+						}
+						if loads <= c.times && doubled { // one jump more than was read is no failure by itself
+							return nil, errSeam
+						}
+					}
+					return run(ctx, stdin, name, args...)
+				}
+				_, err := host.Apply(t.Context(), request(t, smaller))
+				if (err != nil) != c.fails || loads != c.loads && !c.fails {
+					t.Errorf("%d loads, want %d; error %v", loads, c.loads, err)
+				}
+				if !c.fails {
+					wantLoaded(t, variant, smaller)
+				}
+				if variant == restore.NFT { // in legacy iptables itself resets the policies' counters
+					wantSame(t, "foreign rules", before, others(t, variant))
+				}
+			})
+		})
+	}
+}
+
+// TestUndo lets a step of an apply fail, and asks that all is as it was: what
+// stood in the kernel, however odd, forwarding, what is current, and the files.
+func TestUndo(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		run  func(run restore.Runner) restore.Runner
+	}{
+		{"IPv4 does not load", failOn(nat.IPv4)},
+		{"IPv6 does not load", failOn(nat.IPv6)},
+		{"IPv4 reads back otherwise", lieOnce(nat.IPv4)},
+		{"IPv6 reads back otherwise", lieOnce(nat.IPv6)},
+		{"IPv4 cannot be read back", failReadBack(nat.IPv4)},
+		{"IPv6 cannot be read back", failReadBack(nat.IPv6)},
+		{"IPv4 loads and fails, IPv6 does not load", func(run restore.Runner) restore.Runner {
+			return failOn(nat.IPv6)(loadThenFail(nat.IPv4)(run))
+		}},
+		{"the proof reads back otherwise", lieInProof},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+				host := oddHost(t, variant)
+				before := state(t, host)
+				failing := host
+				failing.Run = c.run(host.Run)
+				_, err := failing.Apply(t.Context(), request(t, smaller))
+				wantUnchanged(t, host, before, err, nil)
+				if strings.Contains(c.name, "load") != errors.Is(err, errSeam) && !strings.Contains(c.name, "read") {
+					t.Errorf("the cause is lost: %v", err)
+				}
+				apply(t, host, smaller) // and nothing stands in its way
+				wantLoaded(t, variant, smaller)
+			})
+		})
+	}
+}
+
+// TestUndoIsJudgedByTheKernel has the program that undoes fail in two ways: one
+// that did its work all the same, and one that claims to have done it.
+func TestUndoIsJudgedByTheKernel(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := oddHost(t, variant)
+		before := state(t, host)
+		seam := func(undo func(run func() error) error) restore.Runner {
+			run, loads := lieOnce(nat.IPv4)(host.Run), 0
+			return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {
+				if isLoad(nat.IPv4, name, args) {
+					if loads++; loads == 2 {
+						return nil, undo(func() error { _, err := run(ctx, stdin, name, args...); return err })
+					}
+				}
+				return run(ctx, stdin, name, args...)
+			}
+		}
+		failing := host
+		failing.Run = seam(func(run func() error) error { return errors.Join(run(), errSeam) })
+		_, err := failing.Apply(t.Context(), request(t, smaller))
+		wantUnchanged(t, host, before, err, nil)
+
+		failing.Run = seam(func(func() error) error { return nil })
+		_, err = failing.Apply(t.Context(), request(t, smaller))
+		if err == nil || strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "the ipv4 rules could not be put back") {
+			t.Errorf("rules are left, and the error is: %v", err)
+		}
+	})
+}
+
+// TestLoadedByAProgramThatFailed is no reason to fail when the table turns out to
+// be as wanted.
+func TestLoadedByAProgramThatFailed(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := oddHost(t, variant)
+		host.Run = loadThenFail(nat.IPv6)(host.Run)
+		if result := apply(t, host, smaller); !result.Loaded {
+			t.Errorf("%+v", result)
+		}
+		wantLoaded(t, variant, smaller)
+	})
+}
+
+// oddHost returns a host on which the article's balancer is loaded, and then
+// somebody was at it: an apply has to undo to that, not to what natspread loads.
+func oddHost(t *testing.T, variant restore.Variant) restore.Host {
+	t.Helper()
+	host := newHost(t, variant)
+	apply(t, host, article)
+	putForeign(t, variant)
+	for _, f := range nat.Families() {
+		for _, line := range []string{
+			"-N NATSPREAD-PRE", "-N NATSPREAD-by-hand", "-A NATSPREAD-PRE -p udp -j NATSPREAD-by-hand",
+			"-A NATSPREAD-by-hand -m mark --mark 7 -j RETURN", "-I PREROUTING 3 -i eth9 -g NATSPREAD-PRE", "-A PREROUTING -j NATSPREAD-PRE",
+		} {
+			iptables(t, variant, f, line)
+		}
+	}
+	return host
+}
+
+// failOn returns a seam in which a family's transaction fails.
+func failOn(f nat.Family) func(restore.Runner) restore.Runner {
+	return func(run restore.Runner) restore.Runner {
+		failed := false
+		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			if isLoad(f, name, args) && !failed {
+				failed = true
+				return nil, errSeam
+			}
+			return run(ctx, stdin, name, args...)
+		}
+	}
+}
+
+// loadThenFail returns a seam in which a family's transaction does its work, and
+// fails all the same, as a program that is killed at its end does.
+func loadThenFail(f nat.Family) func(restore.Runner) restore.Runner {
+	return func(run restore.Runner) restore.Runner {
+		failed := false
+		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			out, err := run(ctx, stdin, name, args...)
+			if err == nil && isLoad(f, name, args) && !failed {
+				failed = true
+				return nil, errSeam
+			}
+			return out, err
+		}
+	}
+}
+
+// lieOnce returns a seam in which the first reading of a family's table after its
+// transaction gives what one before it gave.
+func lieOnce(f nat.Family) func(restore.Runner) restore.Runner {
+	return afterLoad(f, func(before, _ []byte) ([]byte, error) { return before, nil })
+}
+
+// failReadBack returns a seam in which that reading fails.
+func failReadBack(f nat.Family) func(restore.Runner) restore.Runner {
+	return afterLoad(f, func(_, _ []byte) ([]byte, error) { return nil, errSeam })
+}
+
+// afterLoad returns a seam that changes the first reading of a family's table
+// after its transaction.
+func afterLoad(f nat.Family, change func(before, after []byte) ([]byte, error)) func(restore.Runner) restore.Runner {
+	return func(run restore.Runner) restore.Runner {
+		var before []byte
+		armed, done := false, false
+		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			out, err := run(ctx, stdin, name, args...)
+			switch {
+			case isLoad(f, name, args):
+				armed = !done
+			case !isSave(f, name) || err != nil:
+			case armed:
+				armed, done = false, true
+				return change(before, out)
+			default:
+				before = out
+			}
+			return out, err
+		}
+	}
+}
+
+// lieInProof is a seam in which a proof reads back a rule less than it loaded.
+func lieInProof(run restore.Runner) restore.Runner {
+	proving := false
+	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+		out, err := run(ctx, stdin, name, args...)
+		if strings.HasSuffix(name, "-restore") && !slices.Contains(args, "--noflush") {
+			proving = true
+		} else if proving {
+			lines := bytes.SplitAfter(out, []byte("\n"))
+			i := slices.IndexFunc(lines, func(line []byte) bool { return bytes.HasPrefix(line, []byte("-A NATSPREAD-web")) })
+			return bytes.Join(slices.Delete(lines, i, i+1), nil), err
+		}
+		return out, err
+	}
+}
+
+// TestCurrentCannotBeSwitched is the last step of an apply but one, with the rules
+// loaded already.
+func TestCurrentCannotBeSwitched(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, state string) (mend func())
+		cause error
+	}{
+		{"read-only", readOnlyButGenerations, unix.EROFS},
+		{"no room for a link", lastInode, unix.ENOSPC},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+				host := newHost(t, variant)
+				stateDir := filepath.Join(host.Root, "var/lib/natspread")
+				must(t, os.MkdirAll(stateDir, 0o700))
+				must(t, unix.Mount("tmpfs", stateDir, "tmpfs", 0, "mode=700"))
+				apply(t, host, article)
+				before := state(t, host)
+				mend := c.spoil(t, stateDir)
+				_, err := host.Apply(t.Context(), request(t, smaller))
+				mend()
+				wantUnchanged(t, host, before, err, nil)
+				if !errors.Is(err, c.cause) || err != nil && !strings.Contains(err.Error(), "cannot make generation 2 current") {
+					t.Errorf("the cause is not %v: %v", c.cause, err)
+				}
+				must(t, unix.Unmount(stateDir, unix.MNT_DETACH))
+			})
+		})
+	}
+}
+
+// readOnlyButGenerations lets generations be written, and nothing beside them.
+func readOnlyButGenerations(t *testing.T, state string) (mend func()) {
+	t.Helper()
+	generations := filepath.Join(state, "generations")
+	must(t, unix.Mount(generations, generations, "", unix.MS_BIND, ""))
+	must(t, unix.Mount("", state, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	return func() {
+		must(t, unix.Unmount(generations, unix.MNT_DETACH))
+		must(t, unix.Mount("", state, "", unix.MS_BIND|unix.MS_REMOUNT, ""))
+	}
+}
+
+// lastInode leaves room for a generation's directory and its four files, and not
+// for a link more.
+func lastInode(t *testing.T, state string) (mend func()) {
+	t.Helper()
+	var room unix.Statfs_t
+	must(t, unix.Statfs(state, &room))
+	used := room.Files - room.Ffree
+	must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes="+itoa(used+5)))
+	return func() { must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes=100000")) }
+}
+
+// TestForwardingCannotBeSet is the last step of all.
+func TestForwardingCannotBeSet(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, first := range []bool{true, false} {
+			host := newHost(t, variant)
+			if !first {
+				apply(t, host, article)
+				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+			}
+			before := state(t, host)
+			readOnlySysctls(t, func() {
+				_, err := host.Apply(t.Context(), request(t, smaller))
+				wantUnchanged(t, host, before, err, nil)
+				if !errors.Is(err, unix.EROFS) || err != nil && !strings.Contains(err.Error(), "cannot set net.ipv4.ip_forward to 1") {
+					t.Errorf("the cause is lost: %v", err)
+				}
+			})
+		}
+	})
+}
+
+// TestForwardingNeedNotBeSet is the same with nothing to write.
+func TestForwardingNeedNotBeSet(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0))
+		readOnlySysctls(t, func() {
+			apply(t, host, article)
+			if _, err := host.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// readOnlySysctls does something while no sysctl can be written.
+func readOnlySysctls(t *testing.T, do func()) {
+	t.Helper()
+	must(t, unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND|unix.MS_REC, ""))
+	must(t, unix.Mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	do()
+	must(t, unix.Unmount("/proc/sys", unix.MNT_DETACH))
+}
