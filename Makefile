@@ -7,13 +7,13 @@ VERSION ?=
 
 # Nothing of the machine or the day goes into the program, so that two builds of
 # the same source by the same Go are the same bytes.
-STATIC  = CGO_ENABLED=0 go build -trimpath -buildvcs=false
+STATIC  = CGO_ENABLED=0 go build -tags urfave_cli_no_docs -trimpath -buildvcs=false
 LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench fuzz demo install man completions deb deb-test clean
+.PHONY: help build test lint bench fuzz demo install man completions clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,12 +53,6 @@ bin/man/%: docs/man/%.md
 
 completions: ## for bash, zsh and fish, anew from the command tree
 	go test ./cmd/natspread -run '^TestCompletions$$' -update
-
-deb: ## bin/natspread_VERSION_ARCH.deb (ARCH=arm64 builds for another machine)
-	@ARCH=$(ARCH) .ci/deb bin
-
-deb-test: ## the package: built twice, linted, installed and removed in a chroot
-	@.ci/deb-test
 
 clean: ## take away what was built here
 	rm -rf bin

@@ -15,9 +15,10 @@ type Saved struct{ Chains []SavedChain }
 
 // SavedChain is one chain of a Saved.
 type SavedChain struct {
-	Name   string
-	Policy string // ACCEPT or DROP for a built-in chain, "-" for others
-	Rules  []SavedRule
+	Name     string
+	Policy   string // ACCEPT or DROP for a built-in chain, "-" for others
+	Counters string // "[packets:bytes]" that met the policy
+	Rules    []SavedRule
 }
 
 // SavedRule is one rule of a SavedChain.
@@ -92,7 +93,7 @@ func (r *savedReader) line(line string) error {
 // chain takes "NAME POLICY [packets:bytes]".
 func (r *savedReader) chain(line string) error {
 	name, rest, _ := strings.Cut(line, " ")
-	policy, _, ok := strings.Cut(rest, " ")
+	policy, counters, ok := strings.Cut(rest, " ")
 	if !ok || name == "" {
 		return errors.New("a chain needs a name, a policy and counters")
 	}
@@ -100,7 +101,7 @@ func (r *savedReader) chain(line string) error {
 		return fmt.Errorf("chain %s stands twice", name)
 	}
 	r.index[name] = len(r.saved.Chains)
-	r.saved.Chains = append(r.saved.Chains, SavedChain{Name: name, Policy: policy})
+	r.saved.Chains = append(r.saved.Chains, SavedChain{Name: name, Policy: policy, Counters: counters})
 	return nil
 }
 

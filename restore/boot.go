@@ -140,7 +140,7 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 // not ours, which keep connection tracking switched on.
 func (k Kernel) foreignRules(ctx context.Context) bool {
 	for _, family := range nat.Families() {
-		saved, err := k.Read(ctx, nat.Table{Family: family}, false)
+		saved, err := k.Read(ctx, nat.Table{Family: family})
 		if err != nil {
 			continue
 		}

@@ -227,7 +227,7 @@ func TestTimeIsUp(t *testing.T) {
 	defer cancel()
 	_, err = restore.Exec()(ctx, nil, sh, "-c", "sleep 600 & echo $$ $! >"+pids+"; wait")
 	wantClass(t, err, nil)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "killed, as it did not end in time") {
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "killed after ") {
 		t.Errorf("%v", err)
 	}
 	wantDead(t, pids)

@@ -73,7 +73,7 @@ func (k Kernel) holdsOwn(ctx context.Context, family nat.Family) (bool, error) {
 	if !k.mayHold(family) {
 		return false, nil
 	}
-	saved, err := k.Save(ctx, family, false)
+	saved, err := k.Save(ctx, family)
 	if err != nil {
 		return false, err
 	}
@@ -85,7 +85,7 @@ func (k Kernel) holdsOwn(ctx context.Context, family nat.Family) (bool, error) {
 func (k Kernel) holds(ctx context.Context, tables Tables) (bool, error) {
 	for _, family := range nat.Families() {
 		table := tables.Of(family)
-		saved, err := k.Read(ctx, table, false)
+		saved, err := k.Read(ctx, table)
 		if err != nil || transaction(layoutOfSaved(saved), layoutOf(table)) != nil {
 			return false, err
 		}
@@ -96,11 +96,11 @@ func (k Kernel) holds(ctx context.Context, tables Tables) (bool, error) {
 // Read saves a family's live table for comparison with a wanted one. A table that
 // does not exist yet is an empty one; and a host without IPv6 programs is no error
 // for a config without IPv6 services.
-func (k Kernel) Read(ctx context.Context, table nat.Table, counters bool) (nat.Saved, error) {
+func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
 	if !k.mayHold(table.Family) {
 		return nat.Saved{}, nil
 	}
-	saved, err := k.Save(ctx, table.Family, counters)
+	saved, err := k.Save(ctx, table.Family)
 	if table.Family == nat.IPv6 && table.Empty() && errors.Is(err, ErrMissing) {
 		return nat.Saved{}, nil
 	}

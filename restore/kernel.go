@@ -39,17 +39,13 @@ func (k Kernel) program(ctx context.Context, family nat.Family, verb string) (st
 		name, strings.Join(programDirs, ", "), ErrMissing)
 }
 
-// Save returns the live nat table of a family; with counters, each rule's too.
-func (k Kernel) Save(ctx context.Context, family nat.Family, counters bool) (nat.Saved, error) {
+// Save returns the live nat table of a family, with counters.
+func (k Kernel) Save(ctx context.Context, family nat.Family) (nat.Saved, error) {
 	path, err := k.program(ctx, family, "save")
 	if err != nil {
 		return nat.Saved{}, err
 	}
-	args := []string{"-t", "nat"}
-	if counters {
-		args = append(args, "-c")
-	}
-	text, err := k.Run(ctx, nil, path, args...)
+	text, err := k.Run(ctx, nil, path, "-t", "nat", "-c")
 	if err != nil {
 		return nat.Saved{}, fmt.Errorf("cannot read the nat table: %w", err)
 	}
@@ -82,7 +78,7 @@ func (k Kernel) Prove(ctx context.Context, table nat.Table) error {
 		if err := k.restore(ctx, table.Family, table.Text()); err != nil {
 			return err
 		}
-		saved, err := k.Save(ctx, table.Family, false)
+		saved, err := k.Save(ctx, table.Family)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +25,7 @@ type change struct {
 // done its work before.
 func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err error) {
 	for try := 1; ; try++ {
-		now, err := k.Read(ctx, table, false)
+		now, err := k.Read(ctx, table)
 		if err != nil {
 			return done, err
 		}
@@ -39,14 +38,14 @@ func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err err
 			return done, nil
 		}
 		done.loaded = true
-		if err = k.send(ctx, table.Family, text); err == nil {
+		if err = k.send(ctx, table.Family, now, text); err == nil {
 			break
 		}
 		if try == loadTries || !k.changedSince(ctx, table.Family, done.before) {
 			return done, fmt.Errorf("cannot load the %v rules: %w%s", table.Family, err, heldBy(done.before, table))
 		}
 	}
-	after, err := k.Save(ctx, table.Family, false)
+	after, err := k.Save(ctx, table.Family)
 	if err == nil {
 		err = compare(after, table)
 	}
@@ -56,39 +55,20 @@ func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err err
 	return done, nil
 }
 
-// send hands a transaction to the kernel.
-func (k Kernel) send(ctx context.Context, family nat.Family, transaction []byte) error {
-	if k.Variant != Legacy || !k.mayHold(family) {
+// send hands a transaction to the kernel, which holds now what was saved. The legacy
+// variant sets the counters of all policies to zero in every change that does not
+// give them, even in iptables -A, so it is given them.
+func (k Kernel) send(ctx context.Context, family nat.Family, now nat.Saved, transaction []byte) error {
+	if k.Variant != Legacy {
 		return k.restore(ctx, family, transaction, "--noflush")
 	}
-	policies, err := k.policies(ctx, family)
-	if err != nil {
-		return err
-	}
-	text := slices.Concat([]byte(begin), policies, transaction[len(begin):])
-	return k.restore(ctx, family, text, "--noflush", "-c")
-}
-
-// policies returns the declarations of a family's built-in chains, with counters.
-// The legacy variant sets the counters of all policies to zero in every change that
-// does not give them, even in iptables -A.
-func (k Kernel) policies(ctx context.Context, family nat.Family) ([]byte, error) {
-	path, err := k.program(ctx, family, "save")
-	if err != nil {
-		return nil, err
-	}
-	text, err := k.Run(ctx, nil, path, "-t", "nat", "-c")
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the nat table: %w", err)
-	}
-	var policies []byte
-	for line := range bytes.Lines(text) {
-		name, _, _ := bytes.Cut(line, []byte(" "))
-		if len(name) > 0 && name[0] == ':' && slices.Contains(nat.BuiltIn(), string(name[1:])) {
-			policies = append(policies, line...)
+	text := []byte(begin)
+	for _, chain := range now.Chains {
+		if slices.Contains(nat.BuiltIn(), chain.Name) {
+			text = fmt.Appendf(text, ":%s %s %s\n", chain.Name, chain.Policy, chain.Counters)
 		}
 	}
-	return policies, nil
+	return k.restore(ctx, family, append(text, transaction[len(begin):]...), "--noflush", "-c")
 }
 
 // heldBy names the first foreign rule that leads to a chain of ours that is to go,
@@ -111,7 +91,7 @@ func heldBy(before nat.Saved, table nat.Table) string {
 // changedSince tells whether somebody changed the layout of natspread's part since
 // it was read, which is the one reason to try a transaction again.
 func (k Kernel) changedSince(ctx context.Context, family nat.Family, before nat.Saved) bool {
-	now, err := k.Save(ctx, family, false)
+	now, err := k.Save(ctx, family)
 	return err == nil && transaction(layoutOfSaved(before), layoutOfSaved(now)) != nil
 }
 
@@ -121,7 +101,7 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 	if !done.loaded {
 		return nil
 	}
-	now, err := k.Save(ctx, family, false)
+	now, err := k.Save(ctx, family)
 	if err != nil {
 		return err
 	}
@@ -129,8 +109,8 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 	if text == nil {
 		return nil
 	}
-	sent := k.send(ctx, family, text)
-	if now, err = k.Save(ctx, family, false); err != nil {
+	sent := k.send(ctx, family, now, text)
+	if now, err = k.Save(ctx, family); err != nil {
 		return errors.Join(sent, err)
 	}
 	if transaction(layoutOfSaved(now), layoutOfSaved(done.before)) == nil {

@@ -76,6 +76,7 @@ func Exec() Runner {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		cmd.WaitDelay = time.Second
+		began := time.Now()
 		err := cmd.Run()
 		switch {
 		case errors.Is(err, exec.ErrWaitDelay): // a child of the program's holds its output
@@ -84,7 +85,7 @@ func Exec() Runner {
 			err = errEndless // the program itself saw only a broken pipe
 		}
 		if err != nil {
-			return nil, programError(ctx, cmd, stderr.kept.String(), err)
+			return nil, programError(ctx, cmd, time.Since(began), stderr.kept.String(), err)
 		}
 		return stdout.kept.Bytes(), nil
 	}
@@ -111,9 +112,9 @@ func (l *limited) Write(p []byte) (int, error) {
 	return l.kept.Write(p)
 }
 
-// programError tells how a program failed, and which of the errors that callers
-// know it amounts to.
-func programError(ctx context.Context, cmd *exec.Cmd, stderr string, err error) *ProgramError {
+// programError tells how a program failed after it ran for some time, and which of
+// the errors that callers know it amounts to.
+func programError(ctx context.Context, cmd *exec.Cmd, ran time.Duration, stderr string, err error) *ProgramError {
 	failed := &ProgramError{
 		Name: cmd.Path, Args: cmd.Args[1:], Code: -1,
 		Stderr: meaningful(stderr), Err: err,
@@ -122,7 +123,7 @@ func programError(ctx context.Context, cmd *exec.Cmd, stderr string, err error) 
 	switch {
 	case ctx.Err() != nil:
 		failed.Stderr = ""
-		failed.Err = fmt.Errorf("killed, as it did not end in time: %w", ctx.Err())
+		failed.Err = fmt.Errorf("killed after %v: %w", ran.Round(time.Second), ctx.Err())
 	case errors.Is(err, errEndless):
 		failed.Stderr = ""
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):

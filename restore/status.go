@@ -74,7 +74,7 @@ func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (l
 	var drifts []string
 	for _, family := range nat.Families() {
 		table := status.Good.Tables.Of(family)
-		saved, err := kernel.Read(ctx, table, true)
+		saved, err := kernel.Read(ctx, table)
 		if err != nil {
 			return false, err
 		}

@@ -91,3 +91,9 @@ func dpkgOwns(listed []byte, path string) bool {
 	}
 	return false
 }
+
+// Packaged reports whether a package below root ships the unit, and so the program that it runs.
+func Packaged(root string) (bool, error) {
+	path, err := packagedUnit(root)
+	return path != "", err
+}

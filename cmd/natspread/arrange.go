@@ -9,49 +9,96 @@ import (
 	"natspread/internal/near"
 )
 
-// arrange puts arguments into the one order that the flag parser reads whole:
-// verb, flags, "--", the rest. Left to itself the parser stops at the first
-// argument and silently drops every flag behind it, and it takes no flag of a
-// verb before the verb.
-func arrange(commands []*cli.Command, args []string) ([]string, error) {
-	common := takesValue(commonFlags())
-	at := verbAt(common, args)
-	if at < 0 || args[at] == "help" {
-		return args, helpTopic(commands, args, at)
-	}
-	command, err := findVerb(commands, args[at])
-	if err != nil {
-		return nil, err
-	}
-	before, rest := splitFlags(common, args[:at])
-	if len(rest) > 0 {
-		return nil, usageErrorf("what is %q before the verb?", rest[0])
-	}
-	after, rest := splitFlags(takesValue(command.Flags), args[at+1:])
-	arranged := append([]string{command.Name}, before...)
-	arranged = append(append(arranged, after...), "--")
-	return append(arranged, rest...), nil
+// commandLine is what was typed, taken apart.
+type commandLine struct {
+	verb  *cli.Command // nil when only help is asked for
+	help  bool
+	flags []string // of the verb, each under its first name, with its value
 }
 
-// takesValue maps the names of flags, with their dashes, to whether a value
-// follows them.
-func takesValue(flags []cli.Flag) map[string]bool {
-	takes := map[string]bool{}
+// arrange takes arguments apart, in whatever order they are. Left to itself the
+// flag parser stops at the first argument and silently drops every flag behind
+// it, takes no flag of a verb before the verb, takes "--" for the value that a
+// last flag lacks, and refuses a flag that is given under both of its names.
+func arrange(commands []*cli.Command, args []string) (commandLine, error) {
+	if slices.Equal(args, []string{"--version"}) {
+		args = []string{"version"}
+	}
+	at := 0
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		at = verbAt(everyFlag(commands), args)
+	}
+	if at < 0 || args[at] == "help" {
+		return arrangeHelp(commands, args, at)
+	}
+	verb, err := findVerb(commands, args[at])
+	if err != nil {
+		return commandLine{}, err
+	}
+	others := slices.Concat(args[:at], args[at+1:])
+	line, rest, err := splitFlags("natspread "+verb.Name, flagsOf(verb.Flags), others)
+	if err != nil {
+		return commandLine{}, err
+	}
+	if len(rest) > 0 {
+		return commandLine{}, usageErrorf("natspread %s takes no argument %q: see natspread %s --help", verb.Name, rest[0], verb.Name)
+	}
+	line.verb = verb
+	return line, nil
+}
+
+// arrangeHelp is arrange for "natspread help [VERB]" and for no verb at all.
+func arrangeHelp(commands []*cli.Command, args []string, at int) (commandLine, error) {
+	line, words, err := splitFlags("natspread", flagsOf(commonFlags()), args)
+	switch {
+	case err != nil:
+		return commandLine{}, err
+	case at < 0 && !line.help:
+		return commandLine{}, usageErrorf("which verb? see natspread --help")
+	case at < 0, len(words) == 1, len(words) == 2 && words[1] == "help":
+		return commandLine{help: true}, nil
+	case len(words) > 2:
+		return commandLine{}, usageErrorf("help takes one verb, not %q too: see natspread --help", words[2])
+	}
+	verb, err := findVerb(commands, words[1])
+	return commandLine{verb: verb, help: true}, err
+}
+
+// knownFlag is a flag by one of its names.
+type knownFlag struct {
+	name       string // its first name, with dashes
+	takesValue bool
+}
+
+// flagsOf maps the names of flags, with their dashes, to the flags.
+func flagsOf(flags []cli.Flag) map[string]knownFlag {
+	known := map[string]knownFlag{}
 	for _, flag := range flags {
 		_, boolean := flag.(*cli.BoolFlag)
-		for _, name := range flag.Names() {
-			takes["-"+name], takes["--"+name] = !boolean, !boolean
+		names := flag.Names()
+		found := knownFlag{name: "--" + names[0], takesValue: !boolean}
+		for _, name := range names {
+			known["-"+name], known["--"+name] = found, found
 		}
 	}
-	return takes
+	return known
+}
+
+// everyFlag maps the flags of all verbs; none means two things in two verbs.
+func everyFlag(commands []*cli.Command) map[string]knownFlag {
+	var flags []cli.Flag
+	for _, command := range commands {
+		flags = append(flags, command.Flags...)
+	}
+	return flagsOf(flags)
 }
 
 // verbAt returns the place of the first argument that is neither a flag nor the
 // value of one, -1 when there is none.
-func verbAt(takes map[string]bool, args []string) int {
+func verbAt(known map[string]knownFlag, args []string) int {
 	for i := 0; i < len(args); i++ {
 		switch {
-		case takes[args[i]]:
+		case known[args[i]].takesValue:
 			i++
 		case !strings.HasPrefix(args[i], "-"):
 			return i
@@ -61,44 +108,59 @@ func verbAt(takes map[string]bool, args []string) int {
 }
 
 // splitFlags parts flags, with their values, from other arguments. Behind "--"
-// nothing is a flag.
-func splitFlags(takes map[string]bool, args []string) (flags, rest []string) {
+// nothing is a flag. whose is what has those flags, for words.
+func splitFlags(whose string, known map[string]knownFlag, args []string) (line commandLine, rest []string, err error) {
 	for i := 0; i < len(args); i++ {
-		switch arg := args[i]; {
+		arg := args[i]
+		name, value, hasValue := strings.Cut(arg, "=")
+		flag, found := known[name]
+		switch {
 		case arg == "--":
-			return flags, append(rest, args[i+1:]...)
+			return line, append(rest, args[i+1:]...), nil
 		case arg == "-" || !strings.HasPrefix(arg, "-"):
 			rest = append(rest, arg)
-		case takes[arg] && i+1 < len(args):
-			flags = append(flags, arg, args[i+1])
+		case arg == "-h" || arg == "--help" || arg == "-help":
+			line.help = true
+		case !found:
+			return line, nil, unknownFlag(whose, name, known)
+		case flag.takesValue && !hasValue && i+1 == len(args):
+			return line, nil, usageErrorf("%s needs a value: see %s --help", name, whose)
+		case flag.takesValue && !hasValue:
 			i++
+			line.flags = append(line.flags, flag.name+"="+args[i])
+		case hasValue:
+			line.flags = append(line.flags, flag.name+"="+value)
 		default:
-			flags = append(flags, arg)
+			line.flags = append(line.flags, flag.name)
 		}
 	}
-	return flags, rest
+	return line, rest, nil
+}
+
+// unknownFlag is the error for a flag that there is not, with the nearest one.
+func unknownFlag(whose, name string, known map[string]knownFlag) error {
+	var names []string
+	for _, flag := range known {
+		names = append(names, flag.name)
+	}
+	slices.Sort(names) // a map's order is another one in each run
+	if meant := near.Word(name, names); meant != "" {
+		return usageErrorf("%s has no flag %q: did you mean %s?", whose, name, meant)
+	}
+	return usageErrorf("%s has no flag %q: see %s --help", whose, name, whose)
 }
 
 // findVerb returns the verb of that name, or an error with the nearest one.
 func findVerb(commands []*cli.Command, name string) (*cli.Command, error) {
-	names := make([]string, len(commands))
-	for i, command := range commands {
-		if names[i] = command.Name; names[i] == name {
+	names := []string{"help"}
+	for _, command := range commands {
+		if command.Name == name {
 			return command, nil
 		}
+		names = append(names, command.Name)
 	}
 	if meant := near.Word(name, names); meant != "" {
 		return nil, usageErrorf("there is no verb %q: did you mean %s?", name, meant)
 	}
 	return nil, usageErrorf("there is no verb %q: see natspread --help", name)
-}
-
-// helpTopic checks what "natspread help TOPIC" asks for; the library exits 3 on a
-// topic that it does not know.
-func helpTopic(commands []*cli.Command, args []string, at int) error {
-	if at < 0 || at+1 >= len(args) || slices.Contains([]string{"-h", "--help"}, args[at+1]) {
-		return nil
-	}
-	_, err := findVerb(commands, args[at+1])
-	return err
 }

@@ -22,11 +22,15 @@ func (s *session) load(o options) (checked, error) {
 	if err != nil {
 		return checked{}, coded(exitConfig, err)
 	}
-	cfg, err := config.Parse(o.config, text)
+	name := o.config
+	if name == "-" {
+		name = "stdin"
+	}
+	cfg, err := config.Parse(name, text)
 	if err != nil {
 		return checked{}, coded(exitConfig, err)
 	}
-	return checked{name: o.config, text: text, config: cfg, tables: tablesOf(cfg)}, nil
+	return checked{name: name, text: text, config: cfg, tables: tablesOf(cfg)}, nil
 }
 
 // tablesOf hands a plan over to the boot path, which knows nothing of plans.
@@ -51,7 +55,7 @@ func (c checked) backends() int {
 
 // host returns the machine that a run works on.
 func (s *session) host(o options) restore.Host {
-	return restore.Host{Root: o.root, Run: s.run, Variant: o.variant, Version: version()}
+	return restore.Host{Root: o.root, Run: s.traced(o), Variant: o.variant, Version: version()}
 }
 
 // nothingChanged adds to an error what it left behind.

@@ -20,6 +20,26 @@ const (
 	exitBusy      = 75
 )
 
+// exitCodes returns the exit codes with what --help says of them.
+func exitCodes() []exitWords {
+	return []exitWords{
+		{exitDone, "done"},
+		{exitFailed, "failed, and the words say what was changed; diff, status: they differ"},
+		{exitUsage, "wrong usage; diff: trouble without a code of its own"},
+		{exitNotLoaded, "status: nothing is loaded"},
+		{exitNoRights, "no rights over the network"},
+		{exitMissing, "iptables, or a match or target of the kernel, is missing"},
+		{exitConfig, "the config is missing or wrong"},
+		{exitBusy, "another natspread is at work, or iptables' lock is held"},
+	}
+}
+
+// exitWords is an exit code and its meaning.
+type exitWords struct {
+	code  int
+	words string
+}
+
 // codedError is an error that decides the exit code itself.
 type codedError struct {
 	code int

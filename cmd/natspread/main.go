@@ -13,5 +13,6 @@ import (
 
 // main runs the program. Everything below it is told its input and output.
 func main() {
-	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, restore.Exec()))
+	std := streams{os.Stdin, os.Stdout, os.Stderr}
+	os.Exit(run(os.Args[1:], &session{streams: std, runner: restore.Exec(), connect: connectSystemd}))
 }

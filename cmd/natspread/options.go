@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -38,16 +40,19 @@ func commonFlags() []cli.Flag {
 		&cli.StringFlag{Name: "variant", Value: string(restore.Auto), Usage: "use this `VARIANT` of iptables: auto, nft or legacy"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON on standard output"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell of each program that is run, too"},
 		&cli.StringFlag{Name: "color", Value: "auto", Usage: "use colors: `WHEN` is auto, always or never"},
 	}
 }
 
 // optionsOf reads the flags and checks their values.
 func optionsOf(c *cli.Context) (options, error) {
-	root, err := filepath.Abs(c.String("root"))
+	if err := noneEmpty(c); err != nil {
+		return options{}, err
+	}
+	root, err := rootDir(c.String("root"))
 	if err != nil {
-		return options{}, usageErrorf("cannot use --root %q: %v", c.String("root"), err)
+		return options{}, err
 	}
 	o := options{
 		config:  c.String("config"),
@@ -71,10 +76,59 @@ func optionsOf(c *cli.Context) (options, error) {
 	if err := oneOf("variant", string(o.variant), "auto", "nft", "legacy"); err != nil {
 		return options{}, err
 	}
-	if c.Bool("4") && c.Bool("6") {
-		return options{}, usageErrorf("-4 and -6 exclude each other: one family is printed, -o DIR writes both")
+	if o.family4 && o.family6 {
+		return options{}, usageErrorf("-4 and -6 exclude each other: give one of them, or none")
+	}
+	if o.config == "-" && o.saved == "-" {
+		return options{}, usageErrorf("--config and --saved cannot both be -: there is one standard input")
 	}
 	return o, oneOf("color", o.color, "auto", "always", "never")
+}
+
+// noneEmpty refuses flags with an empty value, which mostly come from an unset
+// variable of a script: --root "$IMAGE" must not mean the working directory, nor
+// --config "" the config of the machine.
+func noneEmpty(c *cli.Context) error {
+	for _, flag := range c.Command.Flags {
+		described, ok := flag.(cli.DocGenerationFlag)
+		name := flag.Names()[0]
+		if ok && described.TakesValue() && c.IsSet(name) && given(c, name) == "" {
+			return usageErrorf("%s is given an empty value: see natspread %s --help", dashed(name), c.Command.Name)
+		}
+	}
+	return nil
+}
+
+// given returns the value of a flag as text; a list without any empty element is
+// not empty.
+func given(c *cli.Context, name string) string {
+	list, ok := c.Value(name).(cli.StringSlice)
+	if !ok {
+		return c.String(name)
+	}
+	for _, value := range list.Value() {
+		if value == "" {
+			return ""
+		}
+	}
+	return fmt.Sprint(list.Value())
+}
+
+// rootDir returns the absolute path of the directory that every file is below. One
+// that does not exist is a slip, and would look like a machine without natspread.
+func rootDir(dir string) (string, error) {
+	root, err := filepath.Abs(dir)
+	if err != nil {
+		return "", usageErrorf("cannot use --root %q: %v", dir, err)
+	}
+	info, err := os.Stat(root)
+	switch {
+	case err != nil:
+		return "", usageErrorf("cannot use --root %q: %v: make it first, or name one that is there", dir, cause(err))
+	case !info.IsDir():
+		return "", usageErrorf("cannot use --root %q: it is not a directory", dir)
+	}
+	return root, nil
 }
 
 // oneOf checks the value of a flag that has few.

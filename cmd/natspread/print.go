@@ -1,16 +1,22 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"strconv"
 	"strings"
+	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"natspread/config"
+	"natspread/restore"
 )
 
 // complain says what went wrong, on standard error. What a config gets is printed
@@ -24,7 +30,32 @@ func (s *session) complain(err error) {
 		fmt.Fprintln(s.err, strings.TrimRight(err.Error(), "\n"))
 		return
 	}
-	fmt.Fprintf(s.err, "natspread: %s\n", strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintf(s.err, "natspread: %s\n", oneLine(err.Error()))
+}
+
+// oneLine returns words that stay on one line and that a terminal shows instead of
+// obeying them: names of files and what programs said can hold anything.
+func oneLine(words string) string {
+	words = strings.ReplaceAll(strings.TrimSpace(words), "\n", "; ")
+	var line strings.Builder
+	for _, r := range words {
+		if unicode.IsPrint(r) {
+			line.WriteRune(r)
+		} else {
+			line.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return line.String()
+}
+
+// cause drops the operation and the path from a system's error, for words that
+// have them already.
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // tell says something on standard error, unless it should be quiet.
@@ -34,15 +65,34 @@ func (s *session) tell(o options, format string, args ...any) {
 	}
 }
 
-// tellMore says what only -v asks for.
-func (s *session) tellMore(o options, format string, args ...any) {
-	if o.verbose {
-		s.tell(o, format, args...)
+// tellDone tells, a line each, what was done.
+func (s *session) tellDone(o options, done []string) {
+	for _, line := range done {
+		s.tell(o, "%s", line)
 	}
 }
 
-// printJSON prints the result of a verb for programs. A value always ends with
-// the end of a line.
+// traced returns the session's runner, which with -v tells of each program that
+// was run.
+func (s *session) traced(o options) restore.Runner {
+	if !o.verbose {
+		return s.runner
+	}
+	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+		began := time.Now()
+		stdout, err := s.runner(ctx, stdin, name, args...)
+		ended := "done"
+		if err != nil {
+			ended = "failed"
+		}
+		s.tell(o, "ran %s %s: %s after %v", name, strings.Join(args, " "), ended, time.Since(began).Round(time.Millisecond))
+		return stdout, err
+	}
+}
+
+// printJSON prints the result of a verb for programs: one object, of the type named
+// after the verb, and the end of a line. A verb that fails prints words on standard
+// error instead, with --json too, and the exit code tells why.
 func (s *session) printJSON(value any) error {
 	encoder := json.NewEncoder(s.out)
 	encoder.SetIndent("", "  ")

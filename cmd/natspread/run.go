@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
@@ -22,43 +23,68 @@ type streams struct {
 // session is what the verbs share in one run of the program.
 type session struct {
 	streams
-	run restore.Runner // the one way to run programs
+	runner  restore.Runner                         // the one way to run programs
+	connect func(context.Context) (systemd, error) // the one way to the running systemd
 }
 
 // run runs natspread with the arguments behind the program's name and returns the
 // exit code.
-func run(args []string, std streams, runner restore.Runner) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+func run(args []string, s *session) int {
+	ctx, stop := signal.NotifyContext(context.Background(), interruptions()...)
 	defer stop()
-	s := &session{streams: std, run: runner}
-	app := s.app()
-	arranged, err := arrange(app.Commands, args)
-	if err == nil {
-		err = app.RunContext(ctx, append([]string{app.Name}, arranged...))
-	}
+	// A closed pipe shall be an error of the write, not the end of the program
+	// between two steps. Caught and not ignored, since children inherit what is ignored.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
+
+	err := s.dispatch(ctx, args)
 	s.complain(err)
 	return exitCode(err)
 }
 
-// app describes the command line. The library's own handling of errors is switched
-// off everywhere: it prints usage errors on standard output and chooses exit codes
-// of its own.
+// interruptions are the signals upon which natspread stops what it does, and puts
+// back what it did by half. A hangup under nohup stays ignored.
+func interruptions() []os.Signal {
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// dispatch finds out what is asked for, help or a verb, and does it.
+func (s *session) dispatch(ctx context.Context, args []string) error {
+	app := s.app()
+	line, err := arrange(app.Commands, args)
+	switch {
+	case err != nil:
+		return err
+	case line.help && line.verb == nil:
+		return s.print(programHelp(app))
+	case line.help:
+		return s.print(verbHelp(line.verb))
+	}
+	return app.RunContext(ctx, append([]string{app.Name, line.verb.Name}, line.flags...))
+}
+
+// app describes the command line. The library only parses flags: its own handling
+// of errors and help is switched off, because it prints usage errors on standard
+// output, chooses exit codes of its own and does not see that printing failed.
 func (s *session) app() *cli.App {
 	app := &cli.App{
-		Name:            "natspread",
-		Usage:           "balance connections with the kernel's nat table, and keep it across reboots",
-		UsageText:       "natspread VERB [flags]",
-		Version:         version(),
-		HideVersion:     true, // it would take -v; the verb version prints it
-		HideHelpCommand: false,
-		Writer:          s.out,
-		ErrWriter:       s.err,
-		ExitErrHandler:  func(*cli.Context, error) {},
-		OnUsageError:    onUsageError,
-		Action:          noVerb,
-		Description: "One TOML file names services and their backends. natspread turns it into a nat\n" +
-			"table, proves it in a scratch network namespace, loads it beside everyone else's\n" +
-			"rules, and puts it back at every boot.\n\n" +
+		Name:           "natspread",
+		Usage:          "balance connections with the kernel's nat table, across reboots",
+		UsageText:      "natspread VERB [flags]",
+		HideHelp:       true,
+		HideVersion:    true, // it would take -v
+		Writer:         s.err,
+		ErrWriter:      s.err,
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   onUsageError,
+		Description: "One TOML file names services and their backends. natspread turns it into a\n" +
+			"nat table, proves it in a scratch network namespace, loads it beside everyone\n" +
+			"else's rules, and puts it back at every boot.\n\n" +
 			"Example:\n" +
 			"  natspread init && natspread check && natspread apply && natspread status",
 	}
@@ -76,12 +102,9 @@ func verb(command *cli.Command, example string, action func(context.Context, opt
 	command.Flags = append(command.Flags, commonFlags()...)
 	command.UsageText = "natspread " + command.Name + " [flags]"
 	command.Description += "\n\nExample:\n  " + example
-	command.HideHelpCommand = true
+	command.HideHelp = true
 	command.OnUsageError = onUsageError
 	command.Action = func(c *cli.Context) error {
-		if c.Args().Present() {
-			return usageErrorf("%s takes no argument %q: see natspread %s --help", command.Name, c.Args().First(), command.Name)
-		}
 		chosen, err := optionsOf(c)
 		if err != nil {
 			return err
@@ -93,19 +116,7 @@ func verb(command *cli.Command, example string, action func(context.Context, opt
 
 // onUsageError turns a complaint of the flag parser into ours.
 func onUsageError(c *cli.Context, err error, _ bool) error {
-	where := "natspread --help"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "natspread" {
-		where = "natspread " + c.Command.Name + " --help"
-	}
-	return usageErrorf("%v: see %s", err, where)
-}
-
-// noVerb says what to type when nothing was.
-func noVerb(c *cli.Context) error {
-	if c.Bool("help") {
-		return cli.ShowAppHelp(c)
-	}
-	return usageErrorf("which verb? see natspread --help")
+	return usageErrorf("%v: see natspread %s --help", err, c.Command.Name)
 }
 
 // version returns the version that the build wrote into the program, "devel"

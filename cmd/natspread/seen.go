@@ -112,8 +112,9 @@ func (s serviceStatus) text() string {
 		width = max(width, len(backend.Address))
 	}
 	for _, backend := range s.Backends {
-		fmt.Fprintf(&text, "  %-*s  weight %-5d  wanted %6.2f %%  seen %6.2f %%  %8d  %s\n", width, backend.Address,
+		line := fmt.Sprintf("  %-*s  weight %-5d  wanted %6.2f %%  seen %6.2f %%  %8d  %s", width, backend.Address,
 			backend.Weight, 100*backend.Wanted, 100*backend.Seen, backend.Connections, bar(backend.Seen))
+		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return text.String()
 }

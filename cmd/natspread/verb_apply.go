@@ -25,11 +25,11 @@ func (s *session) applyVerb() *cli.Command {
 
 // applyResult is what apply, restore and stop print with --json.
 type applyResult struct {
-	Changed    bool     `json:"changed"`
-	DryRun     bool     `json:"dry_run,omitempty"`
-	Generation int      `json:"generation,omitempty"`
-	Variant    string   `json:"variant"`
-	Notes      []string `json:"notes,omitempty"`
+	Changed    bool     `json:"changed"`              // false when there was nothing to do
+	DryRun     bool     `json:"dry_run,omitempty"`    // apply only: proven, and nothing else
+	Generation int      `json:"generation,omitempty"` // the current one; not with stop
+	Variant    string   `json:"variant"`              // of iptables: nft, legacy
+	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 }
 
 // apply applies.

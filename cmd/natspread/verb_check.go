@@ -15,8 +15,9 @@ func (s *session) checkVerb() *cli.Command {
 	return verb(&cli.Command{
 		Name:  "check",
 		Usage: "check the config and prove its rules; changes nothing",
-		Description: "With the rights for it, the rules are really loaded, in a network namespace that\n" +
-			"is thrown away. Without them, only the config is checked, and check says so.",
+		Description: "With the rights for it, the rules are really loaded, in a network namespace\n" +
+			"that is thrown away. Without them, only the config is checked, and check says\n" +
+			"so.",
 	}, "natspread check --config ./natspread.toml", s.check)
 }
 

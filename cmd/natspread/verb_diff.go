@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/urfave/cli/v2"
 
-	"natspread/config"
 	"natspread/nat"
 )
 
@@ -18,11 +19,12 @@ func (s *session) diffVerb() *cli.Command {
 	return verb(&cli.Command{
 		Name:  "diff",
 		Usage: "compare the kernel's rules with what the config wants",
-		Description: "Prints a unified diff of natspread's part of the nat table: - is in the kernel, +\n" +
-			"is what apply would load. Exits 0 when there is none, 1 when there is one, and 2,\n" +
-			"or the code of the cause, on trouble. With --saved it compares with a file that\n" +
-			"iptables-save wrote, which takes no rights; -6 says that it is one of IPv6.",
-		Flags: append(familyFlags(),
+		Description: "Prints a unified diff of natspread's part of the nat table: - is in the kernel,\n" +
+			"+ is what apply would load. Exits 0 when there is none, 1 when there is one,\n" +
+			"and 2, or the code of the cause, on trouble. With --saved it compares with a\n" +
+			"file that iptables-save wrote, which takes no rights; -6 says that it is one\n" +
+			"of IPv6.",
+		Flags: append(familyFlags("compare only"),
 			&cli.StringFlag{Name: "saved", Usage: "compare with this `FILE` of iptables-save; - is standard input"},
 		),
 	}, "natspread diff --color always", s.diff)
@@ -81,13 +83,13 @@ func (o options) diffFamilies() []nat.Family {
 // liveText returns natspread's part of a family's table, live or from a file.
 func (s *session) liveText(ctx context.Context, o options, c checked, family nat.Family) ([]byte, error) {
 	if o.saved != "" {
-		text, err := config.Read(o.saved, s.in)
+		text, err := s.readSaved(o.saved)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
 		}
 		saved, err := nat.ParseSaved(text)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", o.saved, err)
+			return nil, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)
 		}
 		return saved.OwnText(), nil
 	}
@@ -95,8 +97,31 @@ func (s *session) liveText(ctx context.Context, o options, c checked, family nat
 	if err != nil {
 		return nil, err
 	}
-	saved, err := kernel.Read(ctx, c.tables.Of(family), false)
+	saved, err := kernel.Read(ctx, c.tables.Of(family))
 	return saved.OwnText(), err
+}
+
+// maxSaved bounds a file of iptables-save: 10,000 services of three backends are
+// 8 MB.
+const maxSaved = 64 << 20
+
+// readSaved reads a file of iptables-save, also a FIFO, as in
+// --saved <(ssh HOST iptables-save).
+func (s *session) readSaved(name string) ([]byte, error) {
+	in := s.in
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, cause(err)
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxSaved+1))
+	if err == nil && len(text) > maxSaved {
+		err = fmt.Errorf("it is larger than %d MiB", maxSaved>>20)
+	}
+	return text, cause(err)
 }
 
 // add adds the diff of one family.

@@ -25,7 +25,13 @@ func (s *session) initVerb() *cli.Command {
 			&cli.StringSliceFlag{Name: "backend", Usage: "send connections to `ADDRESS:PORT`; may be given again"},
 			&cli.StringFlag{Name: "snat", Usage: "rewrite the source: masquerade, none or an `ADDRESS`"},
 		},
-	}, "natspread init --listen 192.0.2.10:80 --backend 10.0.0.1:80 --backend 10.0.0.2:80", s.init)
+	}, "natspread init --listen 192.0.2.10:80 --backend 10.0.0.1 --backend 10.0.0.2", s.init)
+}
+
+// initResult is what init prints with --json.
+type initResult struct {
+	Config string `json:"config"`         // where the config was written
+	Text   string `json:"text,omitempty"` // the config itself, where it was to be printed
 }
 
 // init writes the config.
@@ -34,15 +40,18 @@ func (s *session) init(_ context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.config == "-" && o.json {
+		return s.printJSON(initResult{Config: "stdout", Text: string(text)})
+	}
 	if o.config == "-" {
 		return s.print(string(text))
 	}
 	if err := writeNew(o.config, text); err != nil {
-		return err
+		return nothingChanged(err)
 	}
 	s.tell(o, "wrote %s: edit it, then run natspread check", o.config)
 	if o.json {
-		return s.printJSON(map[string]string{"config": o.config})
+		return s.printJSON(initResult{Config: o.config})
 	}
 	return nil
 }
@@ -60,12 +69,12 @@ func newConfig(o options) ([]byte, error) {
 // writeNew writes a file that must not exist yet.
 func writeNew(path string, text []byte) error {
 	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s exists already: edit it, or move it away first; nothing was changed", path)
+		return fmt.Errorf("%s exists already: edit it, or move it away first", path)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nothingChanged(err)
+		return fmt.Errorf("cannot write %s: %w", path, cause(err))
 	}
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nothingChanged(err)
+		return err
 	}
-	return nothingChanged(atomicfile.WriteFile(path, text, 0o644))
+	return atomicfile.WriteFile(path, text, 0o644)
 }

@@ -13,25 +13,42 @@ import (
 	"natspread/units"
 )
 
-// systemdTimeout bounds what is asked of the live systemd.
-const systemdTimeout = 60 * time.Second
+// systemdTimeout bounds an install or uninstall that waits for the live systemd:
+// longer than a unit may take to start, so that systemd's verdict comes first.
+const systemdTimeout = 4 * time.Minute
+
+// systemd is the running systemd.
+type systemd interface {
+	units.Manager
+	Close()
+}
+
+// connectSystemd reaches the running systemd.
+func connectSystemd(ctx context.Context) (systemd, error) {
+	reached, err := units.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return reached, nil
+}
 
 // installVerb describes install.
 func (s *session) installVerb() *cli.Command {
 	return verb(&cli.Command{
 		Name:  "install",
-		Usage: "apply, and have it restored at every boot: check, apply, unit, enable",
-		Description: "A program that no package owns is copied to /usr/local/sbin first. With a --root\n" +
-			"other than / it works on an image: rules, config, program, unit and its enablement\n" +
-			"become files below DIR; no kernel and no systemd is asked, and the rules are proven\n" +
-			"when the image boots.",
+		Usage: "apply, and have it restored at every boot",
+		Description: "Applies the config, copies a program that no package owns to /usr/local/sbin,\n" +
+			"writes the unit, enables and starts it. With a --root other than / it works on\n" +
+			"an image: rules, config, program, unit and its enablement become files below\n" +
+			"DIR; no kernel and no systemd is asked, and the rules are proven when the image\n" +
+			"boots.",
 	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", s.install)
 }
 
 // installResult is what install and uninstall print with --json.
 type installResult struct {
-	Generation int      `json:"generation,omitempty"`
-	Done       []string `json:"done"`
+	Generation int      `json:"generation,omitempty"` // install only: the one that boot loads
+	Done       []string `json:"done"`                 // a sentence each, in order
 }
 
 // install installs, live or into an image.
@@ -48,11 +65,11 @@ func (s *session) install(ctx context.Context, o options) error {
 	}
 	connecting, cancel := context.WithTimeout(ctx, systemdTimeout)
 	defer cancel()
-	systemd, err := units.Connect(connecting)
+	running, err := s.connect(connecting)
 	if err != nil {
 		return nothingChanged(err)
 	}
-	defer systemd.Close()
+	defer running.Close()
 	result, err := s.host(o).Apply(ctx, c.request("install", false))
 	if err != nil {
 		return err
@@ -60,29 +77,30 @@ func (s *session) install(ctx context.Context, o options) error {
 	if err := s.applied(o.withoutJSON(), c, result); err != nil {
 		return err
 	}
-	return s.installUnit(connecting, o, c, systemd, result.Generation)
+	done, err := s.installFiles(connecting, o, c, func(program string) ([]string, error) {
+		return units.Install(connecting, running, o.root, program)
+	})
+	if err != nil {
+		s.tellDone(o, done)
+		return fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
+	}
+	return s.printInstalled(o, result.Generation, done)
 }
 
-// installUnit puts program and unit in place once the rules are.
-func (s *session) installUnit(ctx context.Context, o options, c checked, systemd units.Manager, generation int) error {
+// installFiles puts program, config and unit in place once the rules are. What was
+// done is returned beside an error, too.
+func (s *session) installFiles(ctx context.Context, o options, c checked, unit func(program string) ([]string, error)) (done []string, err error) {
 	program, done, err := s.installProgram(ctx, o)
 	if err != nil {
-		return applied(err)
+		return done, err
 	}
 	kept, err := keepConfig(o, c)
+	done = append(done, kept...)
 	if err != nil {
-		return applied(err)
+		return done, err
 	}
-	changed, err := units.Install(ctx, systemd, o.root, program)
-	if err != nil {
-		return applied(err)
-	}
-	return s.printInstalled(o, generation, append(append(done, kept...), changed...))
-}
-
-// applied adds to an error of install that the rules are in place already.
-func applied(err error) error {
-	return fmt.Errorf("the rules are applied, but not yet restored at boot: %w", err)
+	changed, err := unit(program)
+	return append(done, changed...), err
 }
 
 // installOffline installs into an image.
@@ -100,24 +118,20 @@ func (s *session) installOffline(ctx context.Context, o options) error {
 		return err
 	}
 	done := []string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot", generation, variant)}
-	program, copied, err := s.installProgram(ctx, o)
+	files, err := s.installFiles(ctx, o, c, func(program string) ([]string, error) {
+		return units.InstallOffline(o.root, program)
+	})
+	done = append(done, files...)
 	if err != nil {
-		return err
+		s.tellDone(o, done)
+		return fmt.Errorf("the image is not complete: %w", err)
 	}
-	kept, err := keepConfig(o, c)
-	if err != nil {
-		return err
-	}
-	changed, err := units.InstallOffline(o.root, program)
-	if err != nil {
-		return err
-	}
-	done = append(append(append(done, copied...), kept...), changed...)
 	return s.printInstalled(o, generation, done)
 }
 
 // installProgram returns the path that the unit is to run, after copying the
-// running program there when no package owns it.
+// running program there, unless a package owns it or ships the unit: a copy would
+// stand before the package's program in PATH, and age there.
 func (s *session) installProgram(ctx context.Context, o options) (path string, done []string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -126,8 +140,9 @@ func (s *session) installProgram(ctx context.Context, o options) (path string, d
 	if self, err = filepath.EvalSymlinks(self); err != nil {
 		return "", nil, fmt.Errorf("cannot find the running program: %w", err)
 	}
-	if !o.offline() && units.Owned(ctx, units.Runner(s.run), self) {
-		return self, nil, nil
+	packaged, err := units.Packaged(o.root)
+	if err != nil || packaged || !o.offline() && units.Owned(ctx, units.Runner(s.runner), self) {
+		return self, nil, err
 	}
 	path, err = units.InstallProgram(o.root, self)
 	if err != nil {
@@ -151,11 +166,9 @@ func keepConfig(o options, c checked) (done []string, err error) {
 
 // printInstalled says what was done.
 func (s *session) printInstalled(o options, generation int, done []string) error {
-	for _, line := range done {
-		s.tell(o, "%s", line)
-	}
+	s.tellDone(o, done)
 	if o.json {
-		return s.printJSON(installResult{Generation: generation, Done: done})
+		return s.printJSON(installResult{Generation: generation, Done: append([]string{}, done...)})
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ func (s *session) uninstallVerb() *cli.Command {
 	return verb(&cli.Command{
 		Name:  "uninstall",
 		Usage: "the way back: stop, disable, unit away",
-		Description: "Config, generations and the program stay. With a --root other than / only files and\n" +
-			"links below DIR are taken away.",
+		Description: "Config, generations and the program stay. With a --root other than / only files\n" +
+			"and links below DIR are taken away.",
 	}, "natspread uninstall", s.uninstall)
 }
 
@@ -24,6 +24,7 @@ func (s *session) uninstall(ctx context.Context, o options) error {
 	if o.offline() {
 		done, err := units.UninstallOffline(o.root)
 		if err != nil {
+			s.tellDone(o, done)
 			return err
 		}
 		return s.printInstalled(o, 0, done)
@@ -33,18 +34,20 @@ func (s *session) uninstall(ctx context.Context, o options) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, systemdTimeout)
 	defer cancel()
-	systemd, err := units.Connect(ctx)
+	running, err := s.connect(ctx)
 	if err != nil {
 		return nothingChanged(err)
 	}
-	defer systemd.Close()
-	done, err := units.Uninstall(ctx, systemd, o.root)
+	defer running.Close()
+	done, err := units.Uninstall(ctx, running, o.root)
 	if err != nil {
+		s.tellDone(o, done)
 		return err
 	}
 	// The unit's own stop did this, unless the unit was not there or not started.
 	result, err := s.host(o).Stop(ctx)
 	if err != nil {
+		s.tellDone(o, done)
 		return fmt.Errorf("the unit is gone, but its rules are not: %w", err)
 	}
 	if result.Changed {

@@ -16,10 +16,18 @@ func (s *session) versionVerb() *cli.Command {
 	}, "natspread version --json", s.version)
 }
 
+// versionResult is what version prints with --json.
+type versionResult struct {
+	Version  string `json:"version"`
+	Go       string `json:"go"`       // that it was built with
+	Platform string `json:"platform"` // linux/amd64
+}
+
 // version prints it.
 func (s *session) version(_ context.Context, o options) error {
+	result := versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if o.json {
-		return s.printJSON(map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+		return s.printJSON(result)
 	}
-	return s.print(fmt.Sprintf("natspread %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	return s.print(fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))
 }

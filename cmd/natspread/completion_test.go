@@ -1,0 +1,225 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
+
+	"natspread/completions"
+)
+
+// completionDir holds the completions as they are shipped.
+const completionDir = "../../completions"
+
+// commandTree returns what can be typed, as the completions know it.
+func commandTree(t *testing.T) completions.Tree {
+	t.Helper()
+	tree := completions.Tree{Flags: shellFlags(t, commonFlags())}
+	tree.Flags = append(tree.Flags, completions.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
+	for _, command := range (&session{}).app().Commands {
+		own := command.Flags[:len(command.Flags)-len(commonFlags())]
+		tree.Verbs = append(tree.Verbs, completions.Verb{Name: command.Name, Words: command.Usage, Flags: shellFlags(t, own)})
+	}
+	help := completions.Verb{Name: "help", Words: "print the help, or that of a verb", Verbs: true}
+	tree.Verbs = append(tree.Verbs, help)
+	return tree
+}
+
+// shellFlags describes flags.
+func shellFlags(t *testing.T, flags []cli.Flag) []completions.Flag {
+	t.Helper()
+	var described []completions.Flag
+	for _, flag := range flags {
+		known := flag.(cli.DocGenerationFlag)
+		value, words := unquoteValue(known.GetUsage())
+		shell := completions.Flag{Words: words}
+		for _, name := range flag.Names() {
+			shell.Names = append(shell.Names, dashed(name))
+		}
+		if known.TakesValue() {
+			shell.Value = shellValue(t, value)
+		}
+		described = append(described, shell)
+	}
+	return described
+}
+
+// shellValue tells from the name that a value has in the help what it can be.
+func shellValue(t *testing.T, name string) completions.Value {
+	t.Helper()
+	switch name {
+	case "FILE":
+		return completions.Value{Kind: completions.File}
+	case "DIR":
+		return completions.Value{Kind: completions.Directory}
+	case "VARIANT":
+		return completions.Value{Kind: completions.Word, Words: []string{"auto", "nft", "legacy"}}
+	case "WHEN":
+		return completions.Value{Kind: completions.Word, Words: []string{"auto", "always", "never"}}
+	case "ADDRESS":
+		return completions.Value{Kind: completions.Free, Words: []string{"masquerade", "none"}}
+	case "ADDRESS:PORT":
+		return completions.Value{Kind: completions.Free}
+	}
+	t.Fatalf("what completes a %s?", name)
+	return completions.Value{}
+}
+
+// TestCompletions holds the shipped files against the command tree; with -update it
+// writes them.
+func TestCompletions(t *testing.T) {
+	for name, write := range map[string]func(completions.Tree) string{
+		"natspread.bash": completions.Bash,
+		"natspread.zsh":  completions.Zsh,
+		"natspread.fish": completions.Fish,
+	} {
+		path, text := filepath.Join(completionDir, name), write(commandTree(t))
+		if *update {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shipped, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(shipped), text); diff != "" {
+			t.Errorf("%s is not that of the command tree: make completions\n%s", name, diff)
+		}
+	}
+}
+
+// TestCompletionWords gives the program each word that completes a value, and one
+// that does not: what a shell offers is what the program takes.
+func TestCompletionWords(t *testing.T) {
+	for flag, verb := range map[string]string{"--variant": "version", "--color": "version", "--snat": "init"} {
+		var words []string
+		for _, known := range slices.Concat(commandTree(t).Flags, commandTree(t).Verbs[0].Flags) {
+			if known.Names[0] == flag {
+				words = known.Value.Words
+			}
+		}
+		if len(words) == 0 {
+			t.Errorf("no word completes %s", flag)
+		}
+		for _, word := range append(words, "sideways") {
+			args := []string{verb, flag, word, "--config", "-"}
+			if verb == "init" {
+				args = append(args, "--listen", "192.0.2.10:80", "--backend", "10.0.0.1:80")
+			}
+			out, err := program(t, "natspread", args...).CombinedOutput()
+			if (err == nil) != (word != "sideways") {
+				t.Errorf("%v: %v\n%s", args, err, out)
+			}
+		}
+	}
+}
+
+// completionCase is something typed, and all that a shell is to offer for its last
+// word. A name of several words is offered under each.
+type completionCase struct {
+	typed string
+	want  []string
+}
+
+// completionCases covers each verb and each flag of the command tree, in a directory
+// that holds the directory "sub" and the file "web.toml".
+func completionCases(t *testing.T) []completionCase {
+	t.Helper()
+	tree := commandTree(t)
+	verbs := func(pick func(completions.Verb) bool) (names []string) {
+		for _, verb := range tree.Verbs {
+			if pick(verb) {
+				names = append(names, verb.Name)
+			}
+		}
+		return names
+	}
+	names := func(flags []completions.Flag) (names []string) {
+		for _, flag := range flags {
+			names = append(names, flag.Names...)
+		}
+		return names
+	}
+	every := verbs(func(completions.Verb) bool { return true })
+	cases := []completionCase{
+		{"", every},
+		{"--json --root=sub -q ", every},
+		{"--root sub --config web.toml ", every},
+		{"un", []string{"uninstall"}},
+		{"-", names(tree.Flags)},
+		{"help ", verbs(func(verb completions.Verb) bool { return !verb.Verbs })},
+		{"help unin", []string{"uninstall"}},
+		{"sideways --dry", nil},
+		{"init --listen 192.0.2.10:80 --sn", []string{"--snat"}},
+	}
+	for _, verb := range tree.Verbs {
+		flags := slices.Concat(tree.Flags, verb.Flags)
+		cases = append(cases, completionCase{verb.Name + " -", names(flags)})
+		for _, flag := range flags {
+			cases = append(cases, valueCases(verb.Name, flag)...)
+		}
+	}
+	return cases
+}
+
+// valueCases covers the value of a flag, behind a space and behind an "=".
+func valueCases(verb string, flag completions.Flag) []completionCase {
+	if flag.Value.Kind == completions.None || verb == "help" {
+		return nil
+	}
+	want := flag.Value.Words
+	switch flag.Value.Kind {
+	case completions.File:
+		want = []string{"sub", "web.toml"}
+	case completions.Directory:
+		want = []string{"sub"}
+	}
+	cases := []completionCase{{verb + " " + flag.Names[0] + " ", want}}
+	if strings.HasPrefix(flag.Names[0], "--") {
+		cases = append(cases, completionCase{verb + " " + flag.Names[0] + "=", want})
+	}
+	return cases
+}
+
+// checkCompletions asks a shell what it offers in each case; offered is told what was
+// typed, all cases at once, and returns a list for each.
+func checkCompletions(t *testing.T, offered func(dir string, typed []string) [][]string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "web.toml"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cases := completionCases(t)
+	var typed []string
+	for _, c := range cases {
+		typed = append(typed, "natspread "+c.typed)
+	}
+	got := offered(dir, typed)
+	if len(got) != len(cases) {
+		t.Fatalf("%d answers to %d questions", len(got), len(cases))
+	}
+	for i, c := range cases {
+		answer, want := slices.Clone(got[i]), slices.Clone(c.want)
+		for i, word := range answer { // fish offers the whole of --root=sub/, the others what is behind
+			_, value, found := strings.Cut(word, "=")
+			if !found {
+				value = word
+			}
+			answer[i] = strings.TrimSuffix(value, "/")
+		}
+		slices.Sort(answer)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, slices.Compact(answer)); diff != "" {
+			t.Errorf("natspread %s: -want +offered\n%s", c.typed, diff)
+		}
+	}
+}

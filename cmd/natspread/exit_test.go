@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/netnstest"
+)
+
+// exitCase is one way to an exit code.
+type exitCase struct {
+	code    int
+	name    string
+	prepare func(t *testing.T, root string)
+	args    []string
+	program string // "" is natspread in this process
+}
+
+// exitCases are every exit code, each come by for real, one after the other on the
+// same machine.
+func exitCases() []exitCase {
+	return []exitCase{
+		{exitNotLoaded, "status before anything was applied", nil, []string{"status"}, ""},
+		{exitFailed, "restore before anything was applied", nil, []string{"restore"}, ""},
+		{exitFailed, "diff before anything was applied", nil, []string{"diff"}, ""},
+		{exitDone, "apply", nil, []string{"apply"}, ""},
+		{exitDone, "status", nil, []string{"status"}, ""},
+		{exitDone, "diff", nil, []string{"diff"}, ""},
+		{exitFailed, "status after someone's change", changeRules, []string{"status"}, ""},
+		{exitFailed, "diff after someone's change", nil, []string{"diff"}, ""},
+		{exitFailed, "init over a config", nil, []string{"init"}, ""},
+		{exitUsage, "no such verb", nil, []string{"aply"}, ""},
+		{exitUsage, "no such flag", nil, []string{"apply", "--force"}, ""},
+		{exitUsage, "diff against a missing file", nil, []string{"diff", "--saved", "missing"}, ""},
+		{exitNoRights, "apply by nobody", nil, []string{"apply"}, "nobody"},
+		{exitNoRights, "status by nobody", nil, []string{"status"}, "nobody"},
+		{exitConfig, "a missing config", nil, []string{"apply", "--config", "missing.toml"}, ""},
+		{exitConfig, "a wrong config", breakConfig, []string{"apply"}, ""},
+		{exitBusy, "restore while the lock is held", holdLock, []string{"restore"}, ""},
+		{exitMissing, "no iptables", hidePrograms, []string{"status"}, ""},
+	}
+}
+
+// changeRules takes a rule out.
+func changeRules(t *testing.T, _ string) {
+	netnstest.Self().Command(t, "", "iptables-nft", "-t", "nat", "-D", "NATSPREAD-web", "1")
+}
+
+// breakConfig appends a key that there is not.
+func breakConfig(t *testing.T, root string) {
+	writeFile(t, filepath.Join(root, configPath), article+"wieght = 1\n")
+}
+
+// holdLock holds natspread's lock until the test ends.
+func holdLock(t *testing.T, root string) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(root, lockDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		t.Cleanup(func() { file.Close() })
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hidePrograms leaves no iptables on the machine.
+func hidePrograms(t *testing.T, _ string) {
+	t.Helper()
+	if err := mountMemory("/usr/sbin", "mode=0755"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The whole table of exit codes, as the help has it: each must be one that really
+// comes about.
+func TestExitCodes(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	root := rootWith(t, article)
+	seen := map[int]bool{}
+	for _, c := range exitCases() {
+		if c.prepare != nil {
+			c.prepare(t, root)
+		}
+		args := append([]string{"--root", root, "--variant", "nft"}, c.args...)
+		got := inProcess(args...)
+		if c.program != "" {
+			got = asProgram(t, c.program, args...)
+		}
+		if got.code != c.code {
+			t.Errorf("%s: exit code is %d, not %d\n%s%s", c.name, got.code, c.code, got.out, got.err)
+		}
+		if (got.out + got.err) == "" {
+			t.Errorf("%s: exit code %d without a word", c.name, got.code)
+		}
+		seen[c.code] = true
+	}
+	for _, exit := range exitCodes() {
+		if !seen[exit.code] {
+			t.Errorf("no case for exit code %d, %s", exit.code, exit.words)
+		}
+	}
+}
+
+// asProgram runs natspread, or nobody, as a process of its own.
+func asProgram(t *testing.T, name string, args ...string) outcome {
+	t.Helper()
+	cmd := program(t, name, args...)
+	var out, talk bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &talk
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return outcome{code: cmd.ProcessState.ExitCode(), out: out.String(), err: talk.String()}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
+)
+
+// Every verb's help must name each of its flags and have an example that can be
+// typed as it stands, and fit a terminal.
+func TestVerbHelp(t *testing.T) {
+	t.Parallel()
+	for _, command := range (&session{}).app().Commands {
+		help := inProcess(command.Name, "--help").want(t, exitDone)
+		if help.err != "" || !strings.HasSuffix(help.out, "\n") {
+			t.Errorf("%s: help is not data: %q", command.Name, help.err)
+		}
+		wantNarrow(t, help.out)
+		for _, flag := range append(command.Flags, &cli.BoolFlag{Name: "help", Aliases: []string{"h"}}) {
+			wantFlag(t, command.Name, help.out, flag)
+		}
+		_, example, found := strings.Cut(help.out, "\nExample:\n")
+		example, _, _ = strings.Cut(example, "\n\n")
+		if !found || !strings.Contains(example, command.Name) {
+			t.Errorf("%s: no example of it", command.Name)
+		}
+		wantExamples(t, example)
+	}
+}
+
+// wantNarrow fails unless every line fits.
+func wantNarrow(t *testing.T, help string) {
+	t.Helper()
+	for line := range strings.Lines(help) {
+		if width := utf8.RuneCountInString(strings.TrimRight(line, "\n")); width > 80 {
+			t.Errorf("%d characters wide: %s", width, line)
+		}
+		if strings.ContainsAny(line, "`\t") {
+			t.Errorf("not for people: %q", line)
+		}
+	}
+}
+
+// wantFlag fails unless a line of the help begins with the flag's names, and its
+// value if it takes one, and says something of it.
+func wantFlag(t *testing.T, verb, help string, flag cli.Flag) {
+	t.Helper()
+	var names []string
+	for _, name := range flag.Names() {
+		names = append(names, dashed(name))
+	}
+	value := ""
+	if _, boolean := flag.(*cli.BoolFlag); !boolean {
+		value = " [A-Z:]+"
+	}
+	line := regexp.MustCompile("(?m)^  " + strings.Join(names, ", ") + value + "  +[a-z]")
+	if !line.MatchString(help) {
+		t.Errorf("%s: help has no line for %s", verb, strings.Join(names, ", "))
+	}
+}
+
+// wantExamples fails unless natspread takes each line of an example.
+func wantExamples(t *testing.T, example string) {
+	t.Helper()
+	for line := range strings.Lines(example) {
+		for typed := range strings.SplitSeq(line, "&&") {
+			words := strings.Fields(typed)
+			for i, word := range words {
+				if word == "./image" {
+					words[i] = "." // any directory that is there
+				}
+			}
+			if words[0] != "natspread" {
+				t.Errorf("%q is not a run of natspread", typed)
+				continue
+			}
+			if _, _, err := parse(words[1:]...); err != nil {
+				t.Errorf("the example %q: %v", typed, err)
+			}
+		}
+	}
+}
+
+// The help of the program must name every verb, every common flag and every exit
+// code, with the words of the README.
+func TestProgramHelp(t *testing.T) {
+	t.Parallel()
+	app := (&session{}).app()
+	help := inProcess("--help").want(t, exitDone).out
+	wantNarrow(t, help)
+	for _, command := range app.Commands {
+		if !strings.Contains(help, "\n  "+command.Name+" ") || !strings.Contains(help, command.Usage+"\n") {
+			t.Errorf("the help does not tell of %s", command.Name)
+		}
+	}
+	for _, flag := range commonFlags() {
+		wantFlag(t, "natspread", help, flag)
+	}
+	for _, exit := range exitCodes() {
+		if line := fmt.Sprintf("\n  %-2d  %s\n", exit.code, exit.words); !strings.Contains(help, line) {
+			t.Errorf("the help has no line %q", line)
+		}
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want [][]string
+	for _, exit := range exitCodes() {
+		want = append(want, []string{fmt.Sprint(exit.code), exit.words})
+	}
+	var got [][]string
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \| (.*) \|$`).FindAllStringSubmatch(string(readme), -1) {
+		got = append(got, row[1:])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("exit codes, --help -, README +:\n%s", diff)
+	}
+}

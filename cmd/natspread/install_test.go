@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/netnstest"
+	"natspread/units"
+)
+
+// fakeSystemd is a systemd without processes of its own: it remembers what it was
+// asked for, does what the unit says when it starts or stops it, and fails where it
+// is told to.
+type fakeSystemd struct {
+	t     *testing.T
+	fails string // the call that fails
+	calls []string
+}
+
+// The verbs are given it in place of the running one.
+var _ systemd = (*fakeSystemd)(nil)
+
+// errFake is how a call fails.
+var errFake = errors.New("cannot do it: its program failed; see: systemctl status natspread.service")
+
+// call remembers a call and tells how it ends.
+func (f *fakeSystemd) call(name string) error {
+	f.calls = append(f.calls, name)
+	if f.fails == name {
+		return errFake
+	}
+	return nil
+}
+
+// Enable implements units.Manager.
+func (f *fakeSystemd) Enable(context.Context, string) (bool, error) { return true, f.call("enable") }
+
+// Disable implements units.Manager.
+func (f *fakeSystemd) Disable(context.Context, string) (bool, error) { return true, f.call("disable") }
+
+// Reload implements units.Manager.
+func (f *fakeSystemd) Reload(context.Context) error { return f.call("reload") }
+
+// ResetFailed implements units.Manager.
+func (f *fakeSystemd) ResetFailed(context.Context, string) error { return f.call("reset-failed") }
+
+// Start implements units.Manager: the unit restores.
+func (f *fakeSystemd) Start(context.Context, string) error {
+	inProcess("restore").want(f.t, exitDone)
+	return f.call("start")
+}
+
+// Stop implements units.Manager: the unit stops.
+func (f *fakeSystemd) Stop(context.Context, string) error {
+	inProcess("stop").want(f.t, exitDone)
+	return f.call("stop")
+}
+
+// Close ends what began with connect.
+func (f *fakeSystemd) Close() { f.calls = append(f.calls, "close") }
+
+// connect is the seam.
+func (f *fakeSystemd) connect(context.Context) (systemd, error) {
+	f.calls = append(f.calls, "connect")
+	return f, nil
+}
+
+// onMachine runs natspread on the machine that this process has to itself.
+func (f *fakeSystemd) onMachine(args ...string) outcome {
+	f.calls = nil
+	return natspreadWith("", f.connect, args...)
+}
+
+// wantCalls fails unless systemd was asked for just this.
+func (f *fakeSystemd) wantCalls(calls ...string) {
+	f.t.Helper()
+	if diff := cmp.Diff(calls, f.calls); diff != "" {
+		f.t.Errorf("calls of systemd, want -, got +:\n%s", diff)
+	}
+}
+
+// liveMachine gives the test a machine of its own with a config and a systemd.
+func liveMachine(t *testing.T, variant string) *fakeSystemd {
+	t.Helper()
+	if err := ownMachine(variant); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, "/etc/natspread/natspread.toml", article)
+	return &fakeSystemd{t: t}
+}
+
+// The whole life of an installation on a live machine, with each variant.
+func TestInstallLive(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.Variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			if netnstest.Isolate(t) {
+				installLive(t, liveMachine(t, variant))
+			}
+		})
+	}
+}
+
+// installLive installs twice and uninstalls twice.
+func installLive(t *testing.T, machine *fakeSystemd) {
+	got := machine.onMachine("install").want(t, exitDone)
+	machine.wantCalls("connect", "enable", "reload", "start", "close")
+	if got.out != "" {
+		t.Errorf("standard output is %q", got.out)
+	}
+	want := []string{
+		"applied generation 1: 1 service, 3 backends", "program /usr/local/sbin/natspread",
+		"wrote /etc/systemd/system/natspread.service", "enabled natspread.service", "reloaded systemd", "started natspread.service",
+	}
+	rest := "\n" + got.err
+	for _, line := range want { // in this order; what else the unit needs is units' own
+		_, after, found := strings.Cut(rest, "\n"+line)
+		if !found {
+			t.Errorf("no %q, or not in its place, in\n%s", line, got.err)
+		}
+		rest = after
+	}
+	inProcess("status").want(t, exitDone)
+	unit, err := os.ReadFile("/etc/systemd/system/" + units.Name)
+	if err != nil || !strings.Contains(string(unit), "\nExecStart=/usr/local/sbin/natspread restore\n") {
+		t.Errorf("the unit is %v\n%s", err, unit)
+	}
+	if info, err := os.Stat("/usr/local/sbin/natspread"); err != nil || info.Mode() != 0o755 {
+		t.Errorf("the program is %v, %v", info, err)
+	}
+
+	got = machine.onMachine("install", "--json", "-q").want(t, exitDone)
+	var result installResult
+	if err := json.Unmarshal([]byte(got.out), &result); err != nil || result.Generation != 1 || !slices.Contains(result.Done, "started natspread.service") {
+		t.Errorf("a second install: %v, %+v", err, result)
+	}
+	uninstallLive(t, machine)
+}
+
+// uninstallLive goes back, twice.
+func uninstallLive(t *testing.T, machine *fakeSystemd) {
+	t.Helper()
+	got := machine.onMachine("uninstall").want(t, exitDone)
+	machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "close")
+	if got.out != "" || !strings.Contains(got.err, "left in place: /etc/natspread, /var/lib/natspread, the program\n") {
+		t.Errorf("uninstall says %q, %q", got.out, got.err)
+	}
+	inProcess("status").want(t, exitNotLoaded)
+	for path, stays := range map[string]bool{
+		"/etc/systemd/system/" + units.Name: false, "/etc/natspread/natspread.toml": true,
+		"/var/lib/natspread/current": true, "/usr/local/sbin/natspread": true,
+	} {
+		if _, err := os.Lstat(path); (err == nil) != stays {
+			t.Errorf("after uninstall %s stays: %v, wanted %v", path, err == nil, stays)
+		}
+	}
+	machine.onMachine("uninstall", "--json").want(t, exitDone)
+}
+
+// Rules that someone loaded again after the unit was stopped go, too.
+func TestUninstallRunningWithoutUnit(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	inProcess("apply").want(t, exitDone)
+	stopless := &unitless{machine}
+	got := natspreadWith("", stopless.connect, "uninstall").want(t, exitDone)
+	if !strings.Contains(got.err, "took the rules out of the kernel\n") {
+		t.Errorf("%s", got.err)
+	}
+	inProcess("status").want(t, exitNotLoaded)
+}
+
+// unitless is a systemd that never had the unit, so that its stop does nothing.
+type unitless struct{ *fakeSystemd }
+
+// Stop implements units.Manager.
+func (u *unitless) Stop(context.Context, string) error { return nil }
+
+// connect is the seam.
+func (u *unitless) connect(context.Context) (systemd, error) { return u, nil }
+
+// Whichever call of systemd fails: install says that the rules are applied but will
+// not be there after a boot, and what was done before; the rules stay.
+func TestInstallFails(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	for _, c := range []struct{ fails, done, not string }{
+		{"enable", "wrote /etc/systemd/system/natspread.service\n", "enabled"},
+		{"reload", "enabled natspread.service\n", "reloaded"},
+		{"start", "reloaded systemd\n", "started"},
+	} {
+		machine.fails = c.fails
+		got := machine.onMachine("install").want(t, exitFailed)
+		talk, last, _ := strings.Cut(got.err, "natspread: ")
+		if got.out != "" || last != "the rules are applied, but not restored at boot: "+errFake.Error()+"\n" {
+			t.Errorf("%s fails: it says %q, %q", c.fails, got.out, got.err)
+		}
+		if !strings.Contains(talk, "program /usr/local/sbin/natspread\n") || !strings.Contains(talk, c.done) || strings.Contains(talk, c.not) {
+			t.Errorf("%s fails: what was done is %q", c.fails, talk)
+		}
+		if quiet := machine.onMachine("install", "-q").want(t, exitFailed); strings.Count(quiet.err, "\n") != 1 {
+			t.Errorf("%s fails: -q leaves %q", c.fails, quiet.err)
+		}
+		inProcess("status").want(t, exitDone)
+		if err := os.Remove("/etc/systemd/system/" + units.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whichever call of systemd fails: uninstall tells what was done before.
+func TestUninstallFails(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	for _, c := range []struct{ fails, done, not string }{
+		{"stop", "", "stopped"},
+		{"disable", "stopped natspread.service\n", "disabled"},
+		{"reload", "removed /etc/systemd/system/natspread.service\n", "reloaded"},
+		{"reset-failed", "reloaded systemd\n", "left in place"},
+	} {
+		machine.fails = ""
+		machine.onMachine("install").want(t, exitDone)
+		machine.fails = c.fails
+		got := machine.onMachine("uninstall").want(t, exitFailed)
+		if !strings.HasSuffix(got.err, "natspread: "+errFake.Error()+"\n") || !strings.Contains(got.err, c.done) || strings.Contains(got.err, c.not) {
+			t.Errorf("%s fails: it says %q", c.fails, got.err)
+		}
+	}
+}
+
+// Nothing is applied for an installation that cannot come about: no systemd, or a
+// wrong config.
+func TestInstallNeedsSystemd(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	before := everything(t, "/var/lib") + everything(t, "/etc") + everything(t, "/usr/local")
+	for _, verb := range []string{"install", "uninstall"} {
+		got := inProcess(verb).want(t, exitFailed)
+		got.oneComplaint(t)
+		if got.err != "natspread: "+errNoSystemd.Error()+"; nothing was changed\n" {
+			t.Errorf("%s says %q", verb, got.err)
+		}
+	}
+	machine.onMachine("install", "--config", "/missing").want(t, exitConfig)
+	machine.wantCalls()
+	if after := everything(t, "/var/lib") + everything(t, "/etc") + everything(t, "/usr/local"); after != before {
+		t.Errorf("something changed: before\n%safter\n%s", before, after)
+	}
+}

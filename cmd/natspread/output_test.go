@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"natspread/internal/netnstest"
+)
+
+// outputCase is a run that ends well, and what it has for standard output.
+type outputCase struct {
+	verb   string
+	args   []string
+	prints bool // data without --json; talk goes to standard error
+	silent bool // nothing to talk about
+	result any  // what --json prints
+}
+
+// outputCases are one for each verb, in an order in which each ends well.
+func outputCases(dir string) []outputCase {
+	image := filepath.Join(dir, "image")
+	config := filepath.Join(image, configPath)
+	return []outputCase{
+		{verb: "version", prints: true, silent: true, result: new(versionResult)},
+		{verb: "init", args: []string{"--config", filepath.Join(dir, "new.toml")}, result: new(initResult)},
+		{verb: "check", result: new(checkResult)},
+		{verb: "render", prints: true, silent: true, result: new(renderResult)},
+		{verb: "apply", result: new(applyResult)},
+		{verb: "diff", prints: true, result: new(diffResult)},
+		{verb: "status", prints: true, silent: true, result: new(statusResult)},
+		{verb: "restore", result: new(applyResult)},
+		{verb: "stop", result: new(applyResult)},
+		{verb: "install", args: []string{"--root", image, "--config", config}, result: new(installResult)},
+		{verb: "uninstall", args: []string{"--root", image}, result: new(installResult)},
+	}
+}
+
+// Standard output is data and standard error is talk, in every verb: -q silences
+// all talk of a run that ends well, and --json makes the data one object of the
+// shape that is written down, with nothing around it.
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"-q"}, {"--json"}, {"--json", "-q"}} {
+		t.Run(strings.Join(flags, ""), func(t *testing.T) {
+			if !netnstest.Isolate(t) {
+				return
+			}
+			root := rootWith(t, article)
+			writeFile(t, filepath.Join(root, "image", configPath), article)
+			tried := map[string]bool{}
+			for _, c := range outputCases(root) {
+				tried[c.verb] = true
+				args := append([]string{"--root", root, "--variant", "nft", c.verb}, append(c.args, flags...)...)
+				c.check(t, inProcess(args...), flags)
+			}
+			for _, command := range (&session{}).app().Commands {
+				if !tried[command.Name] {
+					t.Errorf("%s was not tried", command.Name)
+				}
+			}
+		})
+	}
+}
+
+// check looks at both outputs of one run.
+func (c outputCase) check(t *testing.T, got outcome, flags []string) {
+	t.Helper()
+	asJSON, quiet := strings.Contains(strings.Join(flags, " "), "--json"), strings.Contains(strings.Join(flags, " "), "-q")
+	if got.code != exitDone {
+		t.Errorf("%s: exit code %d\n%s", c.verb, got.code, got.err)
+	}
+	if talks := got.err != ""; talks == (quiet || c.silent) {
+		t.Errorf("%s: standard error is %q", c.verb, got.err)
+	}
+	if asJSON {
+		c.checkJSON(t, got.out)
+		return
+	}
+	// A diff of what is the same prints nothing.
+	if c.prints && c.verb != "diff" && got.out == "" || !c.prints && got.out != "" {
+		t.Errorf("%s: standard output is %q", c.verb, got.out)
+	}
+}
+
+// checkJSON reads standard output strictly into the shape that is written down, and
+// wants the same text back.
+func (c outputCase) checkJSON(t *testing.T, text string) {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(c.result); err != nil {
+		t.Errorf("%s: %v in %q", c.verb, err, text)
+		return
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		t.Errorf("%s: more than one value: %q", c.verb, text)
+	}
+	var again bytes.Buffer
+	_ = (&session{streams: streams{out: &again}}).printJSON(c.result)
+	if again.String() != text {
+		t.Errorf("%s: some of %q is not in the shape, which gives %q", c.verb, text, again.String())
+	}
+	if strings.Contains(text, ": null") {
+		t.Errorf("%s: a program would have to know null: %s", c.verb, text)
+	}
+}
+
+// A reader that goes away early must not end natspread by a signal, between two
+// steps of its work.
+func TestClosedPipe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "natspread.toml"), article)
+	for _, args := range [][]string{{"render"}, {"render", "--json"}, {"--help"}, {"version"}} {
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := reader.Close(); err != nil {
+			t.Fatal(err)
+		}
+		cmd := program(t, "natspread", args...)
+		if args[0] == "render" {
+			cmd.Args = append(cmd.Args, "--config", filepath.Join(dir, "natspread.toml"))
+		}
+		var talk bytes.Buffer
+		cmd.Stdout, cmd.Stderr = writer, &talk
+		err = cmd.Run()
+		writer.Close()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasSuffix(talk.String(), "broken pipe\n") {
+			t.Errorf("natspread %s: %v, %q", strings.Join(args, " "), err, talk.String())
+		}
+	}
+}
+
+// -v tells of each program that is run, with its path and how it ended.
+func TestVerbose(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	root := rootWith(t, article)
+	got := inProcess("--root", root, "--variant", "nft", "apply", "-v").want(t, exitDone)
+	for _, want := range []string{
+		"(?m)^ran /usr/sbin/iptables-nft-restore .*: done after [0-9]+",
+		"(?m)^ran /usr/sbin/iptables-nft-save .*: done after [0-9]+",
+		"(?m)^applied generation 1",
+	} {
+		if !regexp.MustCompile(want).MatchString(got.err) {
+			t.Errorf("no %q in:\n%s", want, got.err)
+		}
+	}
+	if got.out != "" {
+		t.Errorf("standard output is %q", got.out)
+	}
+	if quiet := inProcess("--root", root, "--variant", "nft", "status", "-v", "-q").want(t, exitDone); quiet.err != "" {
+		t.Errorf("-q is not stronger than -v: %q", quiet.err)
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/netnstest"
+	"natspread/restore"
+)
+
+// update rewrites the files that the scripts compare with.
+var update = flag.Bool("update", false, "rewrite the wanted files in testdata/scripts")
+
+// Scripts that need no kernel, and those that each get namespaces of their own,
+// once for every variant of iptables.
+const (
+	scriptDir       = "../../testdata/scripts"
+	kernelScriptDir = scriptDir + "/kernel"
+)
+
+// commonFlagsName is the environment variable whose words the scripts' natspread
+// takes for the first of its arguments, so that "natspread apply" in a script works
+// below the script's own root, with the variant that it runs for.
+const commonFlagsName = "FLAGS"
+
+// TestMain lets scripts and tests run natspread as a program of its own, and as
+// nobody.
+func TestMain(m *testing.M) {
+	syscall.Umask(0o022) // what natspread trusts must not depend on the tester's own
+	// Some tests only wait, half a minute even, and shall not keep others from it.
+	if err := flag.Set("test.parallel", strconv.Itoa(2+runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	testscript.Main(m, map[string]func(){"natspread": natspread, "nobody": nobody})
+}
+
+// natspread is the program.
+func natspread() {
+	os.Args = append(append(os.Args[:1:1], strings.Fields(os.Getenv(commonFlagsName))...), os.Args[1:]...)
+	main()
+}
+
+// nobody is the program without any rights: as another user where this process may
+// change its user, and without capabilities in any case. Rights are taken from one
+// thread, and exec makes that one the process.
+func nobody() {
+	runtime.LockOSThread()
+	const id = 65534
+	for capability := range uintptr(64) {
+		// Refused where there is nothing to drop.
+		_ = unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
+	}
+	for _, call := range [][4]uintptr{{unix.SYS_SETGROUPS}, {unix.SYS_SETRESGID, id, id, id}, {unix.SYS_SETRESUID, id, id, id}} {
+		// Refused to an ordinary user, and where only one user is mapped.
+		_, _, _ = unix.RawSyscall(call[0], call[1], call[2], call[3])
+	}
+	panic(syscall.Exec("/proc/self/exe", append([]string{"natspread"}, os.Args[1:]...), os.Environ()))
+}
+
+// TestScripts runs the scripts that need no kernel.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	work := t.TempDir()
+	if err := os.Chmod(filepath.Dir(work), 0o755); err != nil { // nobody works there, too
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                scriptDir,
+		Cmds:               scriptCommands(),
+		WorkdirRoot:        work,
+		UpdateScripts:      *update,
+		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			return os.Chmod(env.WorkDir, 0o777)
+		},
+	})
+}
+
+// TestKernelScripts runs the scripts that load rules: each in namespaces of its
+// own, with each variant, every file below $WORK/root.
+func TestKernelScripts(t *testing.T) {
+	t.Parallel()
+	scripts, err := filepath.Glob(kernelScriptDir + "/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts in %s: %v", kernelScriptDir, err)
+	}
+	variants := netnstest.Variants(t)
+	for _, script := range scripts {
+		for _, variant := range variants {
+			t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar")+"/"+variant, func(t *testing.T) {
+				if netnstest.Isolate(t) {
+					runKernelScript(t, script, variant)
+				}
+			})
+		}
+	}
+}
+
+// runKernelScript runs one script in the namespaces that this process is in.
+func runKernelScript(t *testing.T, script, variant string) {
+	testscript.Run(t, testscript.Params{
+		Files:              []string{script},
+		Cmds:               scriptCommands(),
+		UpdateScripts:      *update,
+		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			root := filepath.Join(env.WorkDir, "root")
+			for _, family := range []string{"ip", "ip6"} {
+				env.Setenv(strings.ToUpper(family)+"TABLES", family+"tables-"+variant)
+			}
+			env.Setenv("VARIANT", variant)
+			env.Setenv("OTHER", string(restore.Variant(variant).Other()))
+			env.Setenv("XTABLES_LOCKFILE", os.Getenv("XTABLES_LOCKFILE"))
+			env.Setenv(commonFlagsName, "--root "+root+" --variant "+variant)
+			return os.MkdirAll(root, 0o755)
+		},
+	})
+}
+
+// program returns a command of the test's own copy of natspread, or of nobody.
+func program(t testing.TB, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Args[0] = name
+	return cmd
+}

@@ -1,0 +1,51 @@
+# bash completion for natspread(8), written by make completions from the command tree.
+
+_natspread() {
+    local cur=${COMP_WORDS[COMP_CWORD]} flag='' verb='' word
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case $flag$word in
+        *=) ;;
+        *:) flag=: ;;
+        *) if [[ $flag ]]; then
+               flag=
+           else
+               case $word in
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--saved) flag=$word ;;
+               -*) ;;
+               *) verb=${verb:-$word} ;;
+               esac
+           fi ;;
+        esac
+    done
+    [[ $cur != = ]] || cur=
+
+    COMPREPLY=()
+    case $flag in
+    --config|--saved) _natspread_files -f ;;
+    --root|-o) _natspread_files -d ;;
+    --variant) mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
+    --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
+    --snat) mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
+    '') _natspread_words ;;
+    esac
+}
+
+_natspread_files() {
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+    compopt -o filenames 2>/dev/null
+}
+
+_natspread_words() {
+    local words='--config --root --variant --json --quiet -q --verbose -v --color --help -h'
+    case $verb in
+    '') [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version help' ;;
+    init) words+=' --listen --backend --snat' ;;
+    render) words+=' -4 -6 -o' ;;
+    diff) words+=' -4 -6 --saved' ;;
+    apply) words+=' --dry-run' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version' ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _natspread natspread

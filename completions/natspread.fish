@@ -1,0 +1,49 @@
+# fish completion for natspread(8), written by make completions from the command tree.
+
+function __natspread_verb
+    set -l value false
+    for word in (commandline -opc)[2..]
+        if $value
+            set value false
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --saved
+            set value true
+        else if not string match -q -- '-*' $word
+            test "$word" = "$argv"
+            return
+        end
+    end
+    test -z "$argv"
+end
+
+complete -c natspread -f
+complete -c natspread -n "__natspread_verb ''" -a init -d 'write a commented config, from flags or as an example'
+complete -c natspread -n "__natspread_verb ''" -a check -d 'check the config and prove its rules; changes nothing'
+complete -c natspread -n "__natspread_verb ''" -a render -d 'print the rules as iptables-restore takes them'
+complete -c natspread -n "__natspread_verb ''" -a diff -d 'compare the kernel\'s rules with what the config wants'
+complete -c natspread -n "__natspread_verb ''" -a apply -d 'make the config true, now and at every boot'
+complete -c natspread -n "__natspread_verb ''" -a restore -d 'load the current generation: what the unit runs at boot'
+complete -c natspread -n "__natspread_verb ''" -a status -d 'show services, shares, and whether the kernel is in step'
+complete -c natspread -n "__natspread_verb ''" -a stop -d 'take natspread\'s rules out of the kernel'
+complete -c natspread -n "__natspread_verb ''" -a install -d 'apply, and have it restored at every boot'
+complete -c natspread -n "__natspread_verb ''" -a uninstall -d 'the way back: stop, disable, unit away'
+complete -c natspread -n "__natspread_verb ''" -a version -d 'print the version'
+complete -c natspread -n "__natspread_verb ''" -a help -d 'print the help, or that of a verb'
+complete -c natspread -l config -r -F -d 'read the config from FILE; - is standard input'
+complete -c natspread -l root -x -a '(__fish_complete_directories (commandline -ct | string replace -r "^-[^=]*=" ""))' -d 'keep every file below DIR'
+complete -c natspread -l variant -x -a 'auto nft legacy' -d 'use this VARIANT of iptables: auto, nft or legacy'
+complete -c natspread -l json -d 'print the result as JSON on standard output'
+complete -c natspread -l quiet -s q -d 'say nothing but errors'
+complete -c natspread -l verbose -s v -d 'tell of each program that is run, too'
+complete -c natspread -l color -x -a 'auto always never' -d 'use colors: WHEN is auto, always or never'
+complete -c natspread -l help -s h -d 'print the help'
+complete -c natspread -n '__natspread_verb init' -l listen -x -d 'listen on ADDRESS:PORT; may be given again'
+complete -c natspread -n '__natspread_verb init' -l backend -x -d 'send connections to ADDRESS:PORT; may be given again'
+complete -c natspread -n '__natspread_verb init' -l snat -x -a 'masquerade none' -d 'rewrite the source: masquerade, none or an ADDRESS'
+complete -c natspread -n '__natspread_verb render' -s 4 -d 'print IPv4'
+complete -c natspread -n '__natspread_verb render' -s 6 -d 'print IPv6'
+complete -c natspread -n '__natspread_verb render' -s o -x -a '(__fish_complete_directories (commandline -ct | string replace -r "^-[^=]*=" ""))' -d 'write rules.v4 and rules.v6 into DIR, which must exist, instead'
+complete -c natspread -n '__natspread_verb diff' -s 4 -d 'compare only IPv4'
+complete -c natspread -n '__natspread_verb diff' -s 6 -d 'compare only IPv6'
+complete -c natspread -n '__natspread_verb diff' -l saved -r -F -d 'compare with this FILE of iptables-save; - is standard input'
+complete -c natspread -n '__natspread_verb apply' -l dry-run -d 'check and prove, but write and load nothing'
+complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply restore status stop install uninstall version'

@@ -1,0 +1,74 @@
+#compdef natspread
+# zsh completion for natspread(8), written by make completions from the command tree.
+
+_natspread() {
+    local curcontext=$curcontext state line
+    local -a verbs flags
+    verbs=(
+        'init:write a commented config, from flags or as an example'
+        'check:check the config and prove its rules; changes nothing'
+        'render:print the rules as iptables-restore takes them'
+        'diff:compare the kernel'\''s rules with what the config wants'
+        'apply:make the config true, now and at every boot'
+        'restore:load the current generation: what the unit runs at boot'
+        'status:show services, shares, and whether the kernel is in step'
+        'stop:take natspread'\''s rules out of the kernel'
+        'install:apply, and have it restored at every boot'
+        'uninstall:the way back: stop, disable, unit away'
+        'version:print the version'
+        'help:print the help, or that of a verb'
+    )
+    flags=(
+        '*--config=[read the config from FILE; - is standard input]:file:_files'
+        '*--root=[keep every file below DIR]:directory:_files -/'
+        '*--variant=[use this VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
+        '*--json[print the result as JSON on standard output]'
+        '*--quiet[say nothing but errors]'
+        '*-q[say nothing but errors]'
+        '*--verbose[tell of each program that is run, too]'
+        '*-v[tell of each program that is run, too]'
+        '*--color=[use colors: WHEN is auto, always or never]:value:(auto always never)'
+        '*--help[print the help]'
+        '*-h[print the help]'
+    )
+    _arguments -C -S $flags '1:verb:->verb' '*::argument:->behind' && return
+    case $state:$words[1] in
+    verb:*)
+        _describe verb verbs
+        return
+        ;;
+    behind:init)
+        flags+=(
+        '*--listen=[listen on ADDRESS:PORT; may be given again]:value: '
+        '*--backend=[send connections to ADDRESS:PORT; may be given again]:value: '
+        '*--snat=[rewrite the source: masquerade, none or an ADDRESS]:value:(masquerade none)'
+        )
+        ;;
+    behind:render)
+        flags+=(
+        '*-4[print IPv4]'
+        '*-6[print IPv6]'
+        '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead]:directory:_files -/'
+        )
+        ;;
+    behind:diff)
+        flags+=(
+        '*-4[compare only IPv4]'
+        '*-6[compare only IPv6]'
+        '*--saved=[compare with this FILE of iptables-save; - is standard input]:file:_files'
+        )
+        ;;
+    behind:apply)
+        flags+=(
+        '*--dry-run[check and prove, but write and load nothing]'
+        )
+        ;;
+    behind:help)
+        _arguments -S $flags '1:verb:(init check render diff apply restore status stop install uninstall version)'
+        return
+        ;;
+    esac
+    _arguments -S $flags
+}
+
+_natspread "$@"
