@@ -8,8 +8,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"natspread/internal/configtest"
 	"natspread/internal/netnstest"
 	"natspread/nat"
+	"natspread/render"
 	"natspread/restore"
 )
 
@@ -57,6 +59,33 @@ func TestGoldensAreCanonical(t *testing.T) {
 			if len(golden.table.Text()) < longMessage {
 				t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
 			}
+		}
+	})
+}
+
+// TestEveryConfigLoads has the kernel take, and give back, what any checked config
+// turns into, and not only the stories.
+func TestEveryConfigLoads(t *testing.T) {
+	const configs = 60
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
+		proven := 0
+		for seed := range configs {
+			cfg := configtest.Config().Example(seed)
+			plan := render.New(cfg)
+			for _, family := range nat.Families() {
+				table := plan.Table(family)
+				if table.Empty() || len(table.Text()) >= longMessage {
+					continue
+				}
+				if err := kernel.Prove(t.Context(), table); err != nil {
+					t.Errorf("%v\n%s", err, configtest.Text(cfg))
+				}
+				proven++
+			}
+		}
+		if proven < configs {
+			t.Errorf("only %d tables were small enough to be loaded", proven)
 		}
 	})
 }

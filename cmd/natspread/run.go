@@ -65,6 +65,7 @@ func (s *session) dispatch(ctx context.Context, args []string) error {
 	case line.help:
 		return s.print(verbHelp(line.verb))
 	}
+	app.Commands = []*cli.Command{line.verb} // the library would set up the others too
 	return app.RunContext(ctx, append([]string{app.Name, line.verb.Name}, line.flags...))
 }
 
