@@ -38,13 +38,23 @@ const (
 	masked                      // systemctl mask: a symlink to /dev/null
 )
 
-// unitFile looks at administratorPath below root without following it.
-func unitFile(root string) (path string, data []byte, whose holder, err error) {
-	dir, err := inside(root, administratorDir)
+// shipped is a file that a package ships, and install writes where none does.
+type shipped struct {
+	name string // below a directory of units
+	text func(program string) ([]byte, error)
+}
+
+// theUnit and theDropIn return the two files that there are.
+func theUnit() shipped   { return shipped{Name, Text} }
+func theDropIn() shipped { return shipped{DropInName, DropIn} }
+
+// lookAt looks at a file in administratorDir below root without following it.
+func (s shipped) lookAt(root string) (path string, data []byte, whose holder, err error) {
+	dir, err := inside(root, filepath.Join(administratorDir, filepath.Dir(s.name)))
 	if err != nil {
 		return "", nil, nobody, err
 	}
-	path = filepath.Join(dir, Name)
+	path = filepath.Join(dir, filepath.Base(s.name))
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path, nil, nobody, nil
@@ -68,47 +78,68 @@ func unitFile(root string) (path string, data []byte, whose holder, err error) {
 	return path, data, administrator, nil
 }
 
-// packagedUnit returns the unit that a package ships, as a path below root, or "".
-func packagedUnit(root string) (string, error) {
+// packaged returns the file that a package ships, as a path below root, or "".
+func (s shipped) packaged(root string) (string, error) {
 	for _, dir := range packageDirs {
-		resolved, err := inside(root, dir)
+		resolved, err := inside(root, filepath.Join(dir, filepath.Dir(s.name)))
 		if err != nil {
 			return "", err
 		}
-		if _, err := os.Lstat(filepath.Join(resolved, Name)); err == nil {
-			return filepath.Join(dir, Name), nil
+		if _, err := os.Lstat(filepath.Join(resolved, filepath.Base(s.name))); err == nil {
+			return filepath.Join(dir, s.name), nil
 		}
 	}
 	return "", nil
 }
 
-// provideUnit sees to it that there is one unit file to enable, and returns its path below root.
-func provideUnit(root, program string) (unit string, done []string, err error) {
-	packaged, err := packagedUnit(root)
+// provideFiles sees to it that there is one unit to enable, whose path below root it returns, and one drop-in.
+func provideFiles(root, program string) (unit string, done []string, err error) {
+	unit, done, err = theUnit().provide(root, program)
+	if err != nil {
+		return "", done, err
+	}
+	_, more, err := theDropIn().provide(root, program)
+	return unit, append(done, more...), err
+}
+
+// provide sees to it that there is one such file, and returns its path below root.
+func (s shipped) provide(root, program string) (path string, done []string, err error) {
+	packaged, err := s.packaged(root)
 	if err != nil {
 		return "", nil, err
 	}
-	path, data, whose, err := unitFile(root)
+	own := filepath.Join(administratorDir, s.name)
+	path, data, whose, err := s.lookAt(root)
 	switch {
 	case err != nil:
 		return "", nil, err
-	case whose == masked:
+	case whose == masked && s.name == Name:
 		return "", nil, fmt.Errorf("cannot enable %s: it is masked by %s; to allow it: systemctl unmask %s", Name, path, Name)
+	case whose == masked: // a drop-in that the administrator does not want
+		return own, nil, nil
 	case packaged == "":
-		done, err = writeUnit(path, data, whose, program)
-		return administratorPath, done, err
+		done, err = s.write(path, data, whose, program)
+		return own, done, err
 	case whose == ours:
-		done, err = removeFile(path, ", which hid the package's unit")
+		done, err = removeFile(path, ", which hid the package's "+s.kind())
 		return packaged, done, err
 	case whose == administrator:
-		return administratorPath, nil, nil
+		return own, nil, nil
 	}
 	return packaged, nil, nil
 }
 
-// writeUnit writes our unit unless those very bytes are there, and never over what somebody else wrote.
-func writeUnit(path string, old []byte, whose holder, program string) ([]string, error) {
-	text, err := Text(program)
+// kind says what the file is, in a word.
+func (s shipped) kind() string {
+	if s.name == Name {
+		return "unit"
+	}
+	return "drop-in"
+}
+
+// write writes our file unless those very bytes are there, and never over what somebody else wrote.
+func (s shipped) write(path string, old []byte, whose holder, program string) ([]string, error) {
+	text, err := s.text(program)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +148,7 @@ func writeUnit(path string, old []byte, whose holder, program string) ([]string,
 			"and keep changes in a drop-in: systemctl edit %s", path, Name)
 	}
 	dir := filepath.Dir(path)
-	if err := atomicfile.Sweep(dir, Name); err != nil {
+	if err := atomicfile.Sweep(dir, filepath.Base(path)); err != nil {
 		return nil, err
 	}
 	if whose == ours && bytes.Equal(old, stamp(text)) {
@@ -132,9 +163,24 @@ func writeUnit(path string, old []byte, whose holder, program string) ([]string,
 	return []string{"wrote " + path}, nil
 }
 
-// removeUnit takes away our own unit file; one changed by hand is kept, and said to be.
-func removeUnit(root string) ([]string, error) {
-	path, _, whose, err := unitFile(root)
+// removeFiles takes away what provideFiles wrote, and the drop-in's directory when that leaves it empty.
+func removeFiles(root string) (done []string, err error) {
+	done, err = theUnit().remove(root)
+	if err != nil {
+		return done, err
+	}
+	more, err := theDropIn().remove(root)
+	if len(more) > 0 && err == nil {
+		if path, _, whose, _ := theDropIn().lookAt(root); whose == nobody {
+			_ = os.Remove(filepath.Dir(path)) // refused by the kernel unless empty
+		}
+	}
+	return append(done, more...), err
+}
+
+// remove takes away our own file; one changed by hand is kept, and said to be.
+func (s shipped) remove(root string) ([]string, error) {
+	path, _, whose, err := s.lookAt(root)
 	switch {
 	case err != nil:
 		return nil, err

@@ -22,7 +22,7 @@ type Manager interface {
 // Install writes the unit for program unless a package ships one, enables it and starts it. What was done is
 // told in order, also beside an error; each step can be repeated, so a second Install mends a broken one.
 func Install(ctx context.Context, manager Manager, root, program string) (done []string, err error) {
-	_, done, err = provideUnit(root, program)
+	_, done, err = provideFiles(root, program)
 	if err != nil {
 		return done, err
 	}

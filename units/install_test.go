@@ -56,10 +56,10 @@ func TestInstall(t *testing.T) {
 		calls  int
 		done   []string
 	}{
-		{"", 3, []string{"wrote ROOT" + administratorPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"}},
-		{"enable natspread.service", 1, []string{"wrote ROOT" + administratorPath}},
-		{"reload", 2, []string{"wrote ROOT" + administratorPath, "enabled natspread.service"}},
-		{"start natspread.service", 3, []string{"wrote ROOT" + administratorPath, "enabled natspread.service", "reloaded systemd"}},
+		{"", 3, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"}},
+		{"enable natspread.service", 1, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath}},
+		{"reload", 2, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath, "enabled natspread.service"}},
+		{"start natspread.service", 3, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath, "enabled natspread.service", "reloaded systemd"}},
 	} {
 		t.Run(test.failAt, func(t *testing.T) {
 			root := t.TempDir()

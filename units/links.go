@@ -15,7 +15,7 @@ import (
 // "systemctl --root enable" makes, without systemd and without rights beyond those to the files. Where the
 // image holds a packaged unit, only the symlinks are made. done is told in order, also beside an error.
 func InstallOffline(root, program string) (done []string, err error) {
-	unit, done, err := provideUnit(root, program)
+	unit, done, err := provideFiles(root, program)
 	if err != nil {
 		return done, err
 	}
@@ -36,7 +36,7 @@ func UninstallOffline(root string) (done []string, err error) {
 	if err != nil {
 		return done, err
 	}
-	removed, err := removeUnit(root)
+	removed, err := removeFiles(root)
 	return append(done, removed...), err
 }
 

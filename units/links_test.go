@@ -12,6 +12,9 @@ import (
 
 const testProgram = "/usr/local/sbin/natspread"
 
+// dropInPath is where install writes the drop-in.
+var dropInPath = filepath.Join(administratorDir, DropInName)
+
 // tree lists what is in root: directories end in a slash, symlinks name their target.
 func tree(t *testing.T, root string) []string {
 	t.Helper()
@@ -58,6 +61,16 @@ func unitText(t *testing.T, program string) string {
 	return string(stamp(text))
 }
 
+// dropInText is the whole drop-in as install writes it.
+func dropInText(t *testing.T, program string) string {
+	t.Helper()
+	text, err := DropIn(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(stamp(text))
+}
+
 // phrases puts the image's root into the paths of wanted phrases.
 func phrases(root string, wanted ...string) []string {
 	var phrases []string
@@ -86,8 +99,8 @@ func TestOffline(t *testing.T) {
 	}
 	want(t, "done", phrases(root,
 		"wrote ROOT/etc/systemd/system/natspread.service",
-		"linked ROOT/etc/systemd/system/multi-user.target.wants/natspread.service",
-		"linked ROOT/etc/systemd/system/nftables.service.wants/natspread.service"), done)
+		"wrote ROOT/etc/systemd/system/nftables.service.d/natspread.conf",
+		"linked ROOT/etc/systemd/system/multi-user.target.wants/natspread.service"), done)
 	installed := []string{
 		"/etc/",
 		"/etc/systemd/",
@@ -95,13 +108,16 @@ func TestOffline(t *testing.T) {
 		"/etc/systemd/system/multi-user.target.wants/",
 		"/etc/systemd/system/multi-user.target.wants/natspread.service -> /etc/systemd/system/natspread.service",
 		"/etc/systemd/system/natspread.service",
-		"/etc/systemd/system/nftables.service.wants/",
-		"/etc/systemd/system/nftables.service.wants/natspread.service -> /etc/systemd/system/natspread.service",
+		"/etc/systemd/system/nftables.service.d/",
+		"/etc/systemd/system/nftables.service.d/natspread.conf",
 	}
 	want(t, "image", installed, tree(t, root))
 	file := filepath.Join(root, administratorPath)
 	if got, err := os.ReadFile(file); err != nil || string(got) != unitText(t, testProgram) {
 		t.Errorf("unit holds\n%s%v", got, err)
+	}
+	if got, err := os.ReadFile(filepath.Join(root, dropInPath)); err != nil || string(got) != dropInText(t, testProgram) {
+		t.Errorf("drop-in holds\n%s%v", got, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o644 {
 		t.Errorf("unit has mode %v, %v", info.Mode(), err)
@@ -115,7 +131,8 @@ func TestOffline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "done for another program", phrases(root, "wrote ROOT/etc/systemd/system/natspread.service"), done)
+	want(t, "done for another program", phrases(root, "wrote ROOT/etc/systemd/system/natspread.service",
+		"wrote ROOT/etc/systemd/system/nftables.service.d/natspread.conf"), done)
 
 	done, err = UninstallOffline(root)
 	if err != nil {
@@ -123,8 +140,8 @@ func TestOffline(t *testing.T) {
 	}
 	want(t, "undone", phrases(root,
 		"removed ROOT/etc/systemd/system/multi-user.target.wants/natspread.service",
-		"removed ROOT/etc/systemd/system/nftables.service.wants/natspread.service",
-		"removed ROOT/etc/systemd/system/natspread.service"), done)
+		"removed ROOT/etc/systemd/system/natspread.service",
+		"removed ROOT/etc/systemd/system/nftables.service.d/natspread.conf"), done)
 	want(t, "image", []string{"/etc/", "/etc/systemd/", "/etc/systemd/system/"}, tree(t, root))
 	if done, err = UninstallOffline(root); err != nil || done != nil {
 		t.Errorf("the second time: %q, %v", done, err)
@@ -145,6 +162,7 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 			for _, root := range []string{ours, theirs} {
 				if test.file != "" {
 					writeFile(t, filepath.Join(root, test.file), unitText(t, "/usr/sbin/natspread"), 0o644)
+					writeFile(t, filepath.Join(root, filepath.Dir(test.file), DropInName), dropInText(t, "/usr/sbin/natspread"), 0o644)
 				}
 				if test.merged != "" {
 					symlink(t, test.merged, filepath.Join(root, "lib"))
@@ -152,6 +170,7 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 			}
 			if test.file == "" {
 				writeFile(t, filepath.Join(theirs, administratorPath), unitText(t, testProgram), 0o644)
+				writeFile(t, filepath.Join(theirs, dropInPath), dropInText(t, testProgram), 0o644)
 			}
 			systemctlRoot(t, theirs, "enable", Name)
 			if _, err := InstallOffline(ours, testProgram); err != nil {
@@ -172,8 +191,10 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.file == "" { // systemctl keeps the file, uninstall does not
-				if err := os.Remove(filepath.Join(theirs, administratorPath)); err != nil {
-					t.Fatal(err)
+				for _, path := range []string{administratorPath, dropInPath, filepath.Dir(dropInPath)} {
+					if err := os.Remove(filepath.Join(theirs, path)); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			want(t, "image after", tree(t, theirs), tree(t, ours))
@@ -314,12 +335,60 @@ func TestWhoseUnit(t *testing.T) {
 			default:
 				writeFile(t, filepath.Join(root, written), test.file, 0o644)
 			}
-			unit, done, err := provideUnit(root, testProgram)
+			unit, done, err := theUnit().provide(root, testProgram)
 			if message := strings.ReplaceAll(test.err, "ROOT", root); (err == nil) != (message == "") || err != nil && err.Error() != message {
 				t.Errorf("error\n  %v\nwant\n  %v", err, message)
 			}
 			if err == nil && unit != test.unit {
 				t.Errorf("unit %q, want %q", unit, test.unit)
+			}
+			if got := strings.Join(done, "; "); got != strings.ReplaceAll(test.done, "ROOT", root) {
+				t.Errorf("done %q, want %q", got, test.done)
+			}
+		})
+	}
+}
+
+// TestWhoseDropIn tries every owner of the drop-in; one that the administrator masked is not wanted.
+func TestWhoseDropIn(t *testing.T) {
+	const packaged, written = "/usr/lib/systemd/system/" + DropInName, "/etc/systemd/system/" + DropInName
+	for _, test := range []struct {
+		name     string
+		packaged bool
+		file     string // "" for none, "ours", "masked", or the contents
+		path     string
+		done     string
+		err      string
+	}{
+		{"none", false, "", written, "wrote ROOT" + written, ""},
+		{"ours", false, "ours", written, "", ""},
+		{"theirs", false, "[Service]\n", "", "", "changed by hand"},
+		{"masked", false, "masked", written, "", ""},
+		{"packaged", true, "", packaged, "", ""},
+		{"packaged, ours", true, "ours", packaged, "removed ROOT" + written + ", which hid the package's drop-in", ""},
+		{"packaged, theirs", true, "[Service]\n", written, "", ""},
+		{"packaged, masked", true, "masked", written, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			root := t.TempDir()
+			if test.packaged {
+				writeFile(t, filepath.Join(root, packaged), "[Service]\n", 0o644)
+			}
+			switch test.file {
+			case "":
+			case "ours":
+				writeFile(t, filepath.Join(root, written), dropInText(t, testProgram), 0o644)
+			case "masked":
+				symlink(t, "/dev/null", filepath.Join(root, written))
+			default:
+				writeFile(t, filepath.Join(root, written), test.file, 0o644)
+			}
+			path, done, err := theDropIn().provide(root, testProgram)
+			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%v, want %q", err, test.err)
+			}
+			if err == nil && path != test.path {
+				t.Errorf("path %q, want %q", path, test.path)
 			}
 			if got := strings.Join(done, "; "); got != strings.ReplaceAll(test.done, "ROOT", root) {
 				t.Errorf("done %q, want %q", got, test.done)

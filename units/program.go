@@ -94,6 +94,6 @@ func dpkgOwns(listed []byte, path string) bool {
 
 // Packaged reports whether a package below root ships the unit, and so the program that it runs.
 func Packaged(root string) (bool, error) {
-	path, err := packagedUnit(root)
+	path, err := theUnit().packaged(root)
 	return path != "", err
 }

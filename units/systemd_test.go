@@ -164,7 +164,7 @@ func TestSystemdCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "done", phrases(root, "wrote ROOT"+administratorPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"), done)
+	want(t, "done", phrases(root, "wrote ROOT"+administratorPath, "wrote ROOT"+dropInPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"), done)
 	if _, err = Uninstall(context.Background(), systemd, root); err != nil {
 		t.Fatal(err)
 	}

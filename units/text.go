@@ -17,16 +17,13 @@ func Text(program string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var options []*unit.UnitOption
-	for _, lines := range []struct {
-		section string
-		lines   []line
-	}{{"Unit", ordering()}, {"Service", service(command)}, {"Install", install()}} {
-		for _, line := range lines.lines {
-			options = append(options, unit.NewUnitOption(lines.section, line.name, line.value))
-		}
-	}
-	return serialize(options)
+	return serialize([]section{{"Unit", ordering()}, {"Service", service(command)}, {"Install", install()}})
+}
+
+// section is a part of a unit file.
+type section struct {
+	name  string
+	lines []line
 }
 
 // line is one NAME=VALUE of a unit file.
@@ -39,10 +36,15 @@ func ordering() []line {
 		{"Documentation", "man:natspread(8)"},
 		// The defaults would put us after sysinit.target, and cloud-init puts that after the network: a cycle.
 		{"DefaultDependencies", "no"},
-		// All local mounts, /var among them; RequiresMountsFor= would make a cycle where /var is on the network.
+		// All local mounts, /var among them; RequiresMountsFor=, which PrivateTmp= brings along, would make a
+		// cycle where /var is on the network.
 		{"After", "local-fs.target"},
 		// sysctl.d would set ip_forward back, and iptables-legacy needs the modules that the host names.
 		{"After", "systemd-modules-load.service systemd-sysctl.service"},
+		// The kernel loads by itself what nft needs and what a rule names, but iptables-legacy loads its two
+		// modules with modprobe, which the sandbox forbids. Where there are none nothing happens.
+		{"Wants", "modprobe@ip_tables.service modprobe@ip6_tables.service"},
+		{"After", "modprobe@ip_tables.service modprobe@ip6_tables.service"},
 		// Each of these empties or replaces the nat table when it starts. All come before network-pre.target
 		// themselves, so none closes a cycle; of the others that flush, shorewall comes after the network and would.
 		{"After", "nftables.service netfilter-persistent.service iptables.service ip6tables.service"},
@@ -51,10 +53,8 @@ func ordering() []line {
 		{"Before", "network-pre.target shutdown.target"},
 		// Without the defaults nothing else stops the unit at shutdown; the order above stops it after the network.
 		{"Conflicts", "shutdown.target"},
-		// A restart of nftables empties our table while our unit stays active: restart, and stop, with it.
-		{"PartOf", "nftables.service"},
-		// A reload of these empties our table too; ours answers with restore.
-		{"ReloadPropagatedFrom", "nftables.service netfilter-persistent.service iptables.service ip6tables.service firewalld.service"},
+		// A reload of these empties our table; ours answers with restore. What nftables does is in DropIn.
+		{"ReloadPropagatedFrom", "iptables.service ip6tables.service firewalld.service"},
 	}
 }
 
@@ -73,17 +73,39 @@ func service(command string) []line {
 		{"RuntimeDirectoryMode", "0700"},
 		{"RuntimeDirectoryPreserve", "yes"},
 		{"UMask", "0077"},
-		// No capability set: legacy iptables runs modprobe, and a proof makes a network namespace.
+		// The first for all, the second for the raw socket of iptables-legacy. Without CAP_SYS_ADMIN no scratch
+		// namespace can be made: rules that were never proven are proven by their load, read back.
+		{"CapabilityBoundingSet", "CAP_NET_ADMIN CAP_NET_RAW"},
 		{"NoNewPrivileges", "yes"},
-		// Leaves /run (lock files), /var/lib/natspread and /proc/sys writable; /proc/sys must be.
-		{"ProtectSystem", "full"},
-		// Read-only rather than hidden, so that a program kept in a home directory still starts.
-		{"ProtectHome", "read-only"},
-		// nft talks netlink, legacy raw sockets of both families, the journal AF_UNIX.
-		{"RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"},
-		{"LockPersonality", "yes"},
+		// nft talks netlink, legacy raw sockets of both families.
+		{"RestrictAddressFamilies", "AF_NETLINK AF_INET AF_INET6"},
+		{"IPAddressDeny", "any"},
+		// Lock files are in /run, forwarding in /proc/sys/net; the generations are only read. A program kept
+		// in a home directory still starts, as all the rest is read-only and nothing is hidden.
+		{"ProtectSystem", "strict"},
+		{"ProtectKernelTunables", "yes"},
+		{"ReadWritePaths", "/run /proc/sys/net"},
+		{"ProtectProc", "invisible"},
+		{"ProtectKernelModules", "yes"},
+		{"ProtectKernelLogs", "yes"},
+		{"ProtectControlGroups", "yes"},
+		{"ProtectClock", "yes"},
+		{"ProtectHostname", "yes"},
+		// Not PrivateDevices=, whose mounting takes a directory in /tmp: systemd-tmpfiles-setup, which empties
+		// /tmp at the same time, removes it, and the unit fails.
+		{"DevicePolicy", "closed"},
+		{"RestrictNamespaces", "yes"},
 		{"RestrictRealtime", "yes"},
 		{"RestrictSUIDSGID", "yes"},
+		{"LockPersonality", "yes"},
+		{"MemoryDenyWriteExecute", "yes"},
+		{"SystemCallArchitectures", "native"},
+		{"SystemCallFilter", "@system-service"},
+		{"SystemCallFilter", "~@privileged @resources"},
+		// A call that is not foreseen fails, and does not kill the program in the middle of its work.
+		{"SystemCallErrorNumber", "EPERM"},
+		// Not to be added: PrivateNetwork, which succeeds in the wrong network; PrivateUsers, which may not
+		// load rules; ProcSubset=pid, which hides /proc/sys.
 	}
 }
 
@@ -95,6 +117,15 @@ func install() []line {
 // execPath writes a program for an Exec line. A ":" keeps systemd from replacing $VARIABLES, which in the
 // program's own path it would do in one place and not in the other.
 func execPath(program string) (string, error) {
+	path, err := execWord(program)
+	if err == nil && strings.Contains(path, "$") {
+		path = ":" + path
+	}
+	return path, err
+}
+
+// execWord writes a program as one word of an Exec line.
+func execWord(program string) (string, error) {
 	if !filepath.IsAbs(program) || filepath.Clean(program) != program || program == "/" {
 		return "", fmt.Errorf("cannot write a unit for %q: the program must be an absolute path without ., .. or doubled slashes", program)
 	}
@@ -106,21 +137,22 @@ func execPath(program string) (string, error) {
 	if strings.ContainsAny(path, " ;") {
 		path = `"` + path + `"`
 	}
-	if strings.Contains(path, "$") {
-		path = ":" + path
-	}
 	return path, nil
 }
 
 // serialize adds the check that go-systemd leaves to its callers: it escapes nothing, so that a newline in a
 // value would begin a line of the value's own choosing, and a backslash at the end would swallow the next.
-func serialize(options []*unit.UnitOption) ([]byte, error) {
-	for _, option := range options {
-		for _, text := range []string{option.Section, option.Name, option.Value} {
-			if text == "" || !printable(text) || strings.HasSuffix(text, `\`) {
-				return nil, fmt.Errorf("cannot write %s= in [%s]: %q does not fit on one line of a unit file",
-					option.Name, option.Section, text)
+func serialize(sections []section) ([]byte, error) {
+	var options []*unit.UnitOption
+	for _, section := range sections {
+		for _, line := range section.lines {
+			for _, text := range []string{section.name, line.name, line.value} {
+				if text == "" || !printable(text) || strings.HasSuffix(text, `\`) {
+					return nil, fmt.Errorf("cannot write %s= in [%s]: %q does not fit on one line of a unit file",
+						line.name, section.name, text)
+				}
 			}
+			options = append(options, unit.NewUnitOption(section.name, line.name, line.value))
 		}
 	}
 	text, err := io.ReadAll(unit.Serialize(options))

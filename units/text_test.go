@@ -43,11 +43,16 @@ func story(t *testing.T, path string) (*txtar.Archive, map[string]string) {
 	return archive, files
 }
 
-func TestText(t *testing.T) {
-	for _, path := range stories(t, "text") {
+func TestText(t *testing.T) { goldens(t, "text", Text) }
+
+func TestDropIn(t *testing.T) { goldens(t, "dropin", DropIn) }
+
+// goldens compares what a function writes for a program with the stories of one kind.
+func goldens(t *testing.T, kind string, write func(program string) ([]byte, error)) {
+	for _, path := range stories(t, kind) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			archive, files := story(t, path)
-			got, err := Text(strings.TrimSuffix(files["program"], "\n"))
+			got, err := write(strings.TrimSuffix(files["program"], "\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,8 +63,8 @@ func TestText(t *testing.T) {
 				}
 				return
 			}
-			if diff := cmp.Diff(files["natspread.service"], string(got)); diff != "" {
-				t.Errorf("unit (-want +got):\n%s", diff)
+			if diff := cmp.Diff(files[archive.Files[1].Name], string(got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", archive.Files[1].Name, diff)
 			}
 		})
 	}
@@ -88,26 +93,28 @@ func TestTextRefuses(t *testing.T) {
 		`/nat"spread`:                        bytes,
 		"/nat'spread":                        bytes,
 	} {
-		text, err := Text(program)
-		if err == nil || !strings.Contains(err.Error(), want) || text != nil {
-			t.Errorf("%q: %v", program, err)
+		for _, write := range []func(string) ([]byte, error){Text, DropIn} {
+			text, err := write(program)
+			if err == nil || !strings.Contains(err.Error(), want) || text != nil {
+				t.Errorf("%q: %v", program, err)
+			}
 		}
 	}
 }
 
 // go-systemd writes any of these as they stand, each of which changes what the next line means.
 func TestSerializeRefuses(t *testing.T) {
-	for _, option := range []unit.UnitOption{
-		{Section: "Unit", Name: "Description", Value: "a\nb"},
-		{Section: "Unit", Name: "Description", Value: "a\rb"},
-		{Section: "Unit", Name: "Description", Value: `a\`},
-		{Section: "Unit", Name: "Description", Value: ""},
-		{Section: "Unit", Name: "Descr\niption", Value: "a"},
-		{Section: "Unit]\n[Service", Name: "Description", Value: "a"},
-		{Section: "", Name: "Description", Value: "a"},
+	for _, bad := range []section{
+		{"Unit", []line{{"Description", "a\nb"}}},
+		{"Unit", []line{{"Description", "a\rb"}}},
+		{"Unit", []line{{"Description", `a\`}}},
+		{"Unit", []line{{"Description", ""}}},
+		{"Unit", []line{{"Descr\niption", "a"}}},
+		{"Unit]\n[Service", []line{{"Description", "a"}}},
+		{"", []line{{"Description", "a"}}},
 	} {
-		if text, err := serialize([]*unit.UnitOption{&option}); err == nil {
-			t.Errorf("%+v: written as %q", option, text)
+		if text, err := serialize([]section{bad}); err == nil {
+			t.Errorf("%+v: written as %q", bad, text)
 		}
 	}
 }
@@ -130,7 +137,7 @@ func TestTextReadsBack(t *testing.T) {
 		"ExecStart":  "/usr/local/sbin/natspread restore",
 		"ExecReload": "/usr/local/sbin/natspread restore",
 		"ExecStop":   "/usr/local/sbin/natspread stop",
-		"WantedBy":   "multi-user.target nftables.service",
+		"WantedBy":   "multi-user.target",
 	} {
 		if diff := cmp.Diff([]string{want}, got[name]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

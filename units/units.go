@@ -17,9 +17,8 @@ const administratorDir = "/etc/systemd/system"
 // them; on a merged /usr it is the same directory as the one before.
 var packageDirs = []string{"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// wantedBy are the units whose start brings ours along: the boot, and the one service whose stop takes ours
-// down with it.
-var wantedBy = []string{"multi-user.target", "nftables.service"}
+// wantedBy are the units whose start brings ours along.
+var wantedBy = []string{"multi-user.target"}
 
 // administratorPath is the unit file as install writes it.
 var administratorPath = filepath.Join(administratorDir, Name)

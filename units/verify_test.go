@@ -135,6 +135,26 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyDropIn adds the drop-ins of the goldens to the kind of service that they are for.
+func TestVerifyDropIn(t *testing.T) {
+	for _, path := range stories(t, "dropin") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			_, files := story(t, path)
+			dir := t.TempDir()
+			writeFile(t, filepath.Join(dir, "nftables.service"), "[Service]\nType=oneshot\nExecStart=/bin/true\n", 0o644)
+			dropIn := filepath.Join(dir, DropInName)
+			writeFile(t, dropIn, files["natspread.conf"], 0o644)
+			if complaint := verify(t, dir, "nftables.service"); complaint != "" {
+				t.Error(complaint)
+			}
+			writeFile(t, dropIn, strings.ReplaceAll(files["natspread.conf"], "'for", "for"), 0o644)
+			if verify(t, dir, "nftables.service") == "" {
+				t.Error("an open quote was not noticed: this test has proven nothing")
+			}
+		})
+	}
+}
+
 // An unknown key is what a typo in the text would be.
 func TestVerifySeesTypos(t *testing.T) {
 	text, err := Text("/bin/true")
@@ -142,8 +162,8 @@ func TestVerifySeesTypos(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, Name), strings.Replace(string(text), "PartOf=", "PartsOf=", 1), 0o644)
-	if !strings.Contains(verify(t, dir, Name), "PartsOf") {
+	writeFile(t, filepath.Join(dir, Name), strings.Replace(string(text), "Conflicts=", "Conflict=", 1), 0o644)
+	if !strings.Contains(verify(t, dir, Name), "'Conflict'") {
 		t.Error("not noticed")
 	}
 }

@@ -1,5 +1,5 @@
-// Command print exists so that make install and packages ship the very unit that
-// natspread install writes; it must not know what is in it.
+// Command print exists so that make install and packages ship the very files that
+// natspread install writes; it must not know what is in them.
 package main
 
 import (
@@ -9,13 +9,9 @@ import (
 	"natspread/units"
 )
 
-// main prints natspread.service for the program at the path that is its argument.
+// main prints one of the files for a program: natspread.service, or the drop-in.
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: print PROGRAM")
-		os.Exit(2)
-	}
-	text, err := units.Text(os.Args[1])
+	text, err := printed(os.Args[1:])
 	if err == nil {
 		_, err = os.Stdout.Write(text)
 	}
@@ -23,4 +19,15 @@ func main() {
 		fmt.Fprintf(os.Stderr, "print: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// printed returns the file that the arguments ask for.
+func printed(args []string) ([]byte, error) {
+	switch {
+	case len(args) == 1:
+		return units.Text(args[0])
+	case len(args) == 2 && args[1] == units.DropInName:
+		return units.DropIn(args[0])
+	}
+	return nil, fmt.Errorf("usage: print PROGRAM [%s]", units.DropInName)
 }
