@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench fuzz demo install man completions clean
+.PHONY: help build test lint bench fuzz demo install man completions deb deb-test boot-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,8 @@ install: build ## program and unit into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 0755 bin/natspread $(DESTDIR)$(PREFIX)/sbin/natspread
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread.service
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system/nftables.service.d
+	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread nftables.service.d/natspread.conf > $(DESTDIR)$(PREFIX)/lib/systemd/system/nftables.service.d/natspread.conf
 
 man: bin/man/natspread.8 bin/man/natspread.toml.5 ## bin/man, from docs/man
 
@@ -53,6 +55,16 @@ bin/man/%: docs/man/%.md
 
 completions: ## for bash, zsh and fish, anew from the command tree
 	go test ./cmd/natspread -run '^TestCompletions$$' -update
+
+deb: ## bin/natspread_VERSION_ARCH.deb (ARCH=arm64 builds for another machine)
+	@ARCH=$(ARCH) .ci/deb bin
+
+deb-test: ## the package: built twice, linted, installed and removed in a chroot
+	@.ci/deb-test
+
+boot-test: ## the package in a Debian that is really booted, killed, damaged and flushed
+	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
+	@boot/container
 
 clean: ## take away what was built here
 	rm -rf bin

@@ -1,0 +1,84 @@
+# The Debian that is booted: built once from this machine's own mirror, and from then on
+# only read, each machine below a layer of its own. Sourced by container.
+# shellcheck shell=bash
+
+cache=${BOOT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/natspread-boot}
+
+# perl is there in every Debian; the rest is what natspread meets at boot.
+packages=systemd,systemd-sysv,dbus,procps,kmod,iproute2,iptables,nftables,netfilter-persistent,iptables-persistent
+
+# mirror prints the suite that this machine runs and where its apt gets it. It is asked for
+# each time, so that no address gets into a file.
+mirror() {
+  local suite
+  suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
+  # shellcheck disable=SC2016
+  apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+    awk -v suite="$suite" '$1 == suite { print; exit }'
+}
+
+# root_dir prints the path of the root, after building it when it is not there. What it is
+# made from is part of its name: another list of packages is another root.
+root_dir() {
+  local suite url name root
+  read -r suite url <<<"$(mirror)" || true
+  [[ $url ]] || cannot "apt knows no mirror of this release: run apt-get update"
+  name=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
+  root=$cache/$suite-$name
+  mkdir -p "$cache"
+  exec 8>"$cache/lock"
+  flock 8 # of two that build the same the second waits
+  if [[ ! -d $root ]]; then
+    echo "building the Debian that is booted, once: $root" >&2
+    rm -rf "$root.new"
+    build_root "$suite" "$url" "$root.new" >"$cache/log" 2>&1 || {
+      rm -rf "$root.new"
+      tail -n 5 "$cache/log" | sed -E 's#(https?://)[^ /]+#\1MIRROR#g' >&2
+      cannot "the root cannot be built, the whole story is in $cache/log"
+    }
+    mv "$root.new" "$root"
+  fi
+  exec 8>&-
+  echo "$root"
+}
+
+# build_root builds the root in two steps, fetching with the network and unpacking without,
+# because the scripts of iptables-persistent look at the nat table of wherever they run. The
+# second step mounts things, which end with it in a namespace of its own.
+build_root() {
+  local suite=$1 url=$2 root=$3
+  export DPKG_FORCE=unsafe-io # a root that a power cut spoils is built again
+  apt-get update -qq || true # what apt knows already may do
+  debootstrap --variant=minbase --include="$packages" --make-tarball="$root.tar" "$suite" "$root" "$url" &&
+    unshare --net --mount --propagation private --pid --fork --kill-child=KILL --mount-proc \
+      debootstrap --variant=minbase --include="$packages" --unpack-tarball="$root.tar" "$suite" "$root" "$url" &&
+    rm -rf "$root.tar" "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/usr/share/{doc,man,locale}/* "$root"/etc/iptables/rules.* &&
+    : >"$root/etc/apt/sources.list" && echo 00000000000000000000000000000b07 >"$root/etc/machine-id" &&
+    chroot "$root" systemctl disable netfilter-persistent.service nftables.service &&
+    fetch_units "$root/usr/share/boot-units" && network "$root"
+}
+
+# fetch_units keeps the units of the firewalls that want too much for a small root, to be
+# booted with /bin/true for a program: their order is the real one.
+fetch_units() {
+  local dir=$1 from
+  mkdir -p "$dir" && from=$(mktemp -d) && (
+    cd "$from" && apt-get -o APT::Sandbox::User=root download -q ufw firewalld &&
+      for deb in *.deb; do dpkg-deb -x "$deb" . || exit; done &&
+      find . -name ufw.service -o -name firewalld.service | xargs -I{} cp {} "$dir"
+  )
+  local rc=$?
+  rm -rf "$from"
+  [[ $rc = 0 && -f $dir/ufw.service && -f $dir/firewalld.service ]]
+}
+
+# network gives the machine a network of one interface with the balancer's address, brought
+# up by systemd-networkd, which waits for network-pre.target as every other does.
+network() {
+  local dir=$1/etc/systemd/network
+  printf '[NetDev]\nName=lb0\nKind=bridge\n' >"$dir/lb0.netdev" &&
+    printf '[Match]\nName=lb0\n[Link]\nRequiredForOnline=no\n[Network]\nAddress=192.0.2.10/24\nLinkLocalAddressing=no\nConfigureWithoutCarrier=yes\n' >"$dir/lb0.network" &&
+    chroot "$1" systemctl enable systemd-networkd.service &&
+    chroot "$1" systemctl disable systemd-networkd-wait-online.service &&
+    chroot "$1" systemctl mask getty.target console-getty.service systemd-resolved.service
+}

@@ -1,0 +1,37 @@
+# The life of the package, from the first installation to the one after the purge.
+machine
+boot
+prepare list_files
+check "installing changes no rule and no setting" installs natspread.deb
+check "it is enabled, and waits to be set up" waits
+reboot
+check "a boot before it is set up fails nothing" untroubled
+check "init, apply: in step" init_apply
+check "systemd-analyze verify has nothing to say" verified
+check "exposure at most 2.0" hardened
+print hardened
+reboot
+check "rebooted" rebooted article
+cut
+boot
+check "killed, and booted" rebooted article
+check "uninstall, install: in step" again
+reboot
+check "rebooted after uninstall and install" rebooted article
+prepare wire
+check "upgrade: no rule vanishes, no connection fails" undisturbed dpkg --install /opt/boot/natspread-newer.deb
+check "upgraded" version_is natspread-newer.deb
+check "in step after the upgrade" in_step article
+check "downgrade: no rule vanishes, no connection fails" undisturbed dpkg --install /opt/boot/natspread.deb
+check "downgraded" version_is natspread.deb
+check "the watch would see a restart" disturbed
+reboot
+check "rebooted after upgrade and downgrade" rebooted article
+check "remove: rules, forwarding and unit are gone, the config is not" removed
+reboot
+check "a boot after remove loads nothing and fails nothing" none_loaded
+check "purge leaves no file" purged
+check "reinstalling changes no rule and no setting" installs natspread.deb
+check "init, apply after purge: in step" init_apply
+reboot
+check "rebooted after purge and reinstallation" rebooted article
