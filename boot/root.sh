@@ -65,7 +65,7 @@ fetch_units() {
   mkdir -p "$dir" && from=$(mktemp -d) && (
     cd "$from" && apt-get -o APT::Sandbox::User=root download -q ufw firewalld &&
       for deb in *.deb; do dpkg-deb -x "$deb" . || exit; done &&
-      find . -name ufw.service -o -name firewalld.service | xargs -I{} cp {} "$dir"
+      find . \( -name ufw.service -o -name firewalld.service \) -exec cp {} "$dir" \;
   )
   local rc=$?
   rm -rf "$from"
