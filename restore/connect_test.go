@@ -18,7 +18,7 @@ import (
 // patience bounds a question that has no answer, and hurry one that is refused.
 const (
 	patience = 300 * time.Millisecond
-	hurry    = time.Second
+	hurry    = 10 * time.Second
 )
 
 // transports are the protocols that have sockets on every kernel.

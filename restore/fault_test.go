@@ -186,7 +186,7 @@ func TestHangingPrograms(t *testing.T) {
 						defer cancel()
 						killed := cancelWhenThere(cancel, pids)
 						err := verb.run(ctx, t, host)
-						if took := time.Since(<-killed); took > 3*time.Second {
+						if took := time.Since(<-killed); took > busy {
 							t.Errorf("it took %v", took)
 						}
 						wantClass(t, err, nil)
@@ -283,6 +283,10 @@ func TestEndlessPrograms(t *testing.T) {
 	})
 }
 
+// busy is how much later than it may a machine with other things to do gets to
+// something. What hangs takes for ever, and is still told from that.
+const busy = 20 * time.Second
+
 // hold takes a lock as another process would, until the test ends.
 func hold(t *testing.T, path string) {
 	t.Helper()
@@ -309,12 +313,12 @@ func TestLockHeld(t *testing.T) {
 					return nil, errSeam
 				}
 				hold(t, filepath.Join(host.Root, "run/natspread/lock"))
+				start := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), limit)
 				defer cancel()
-				start := time.Now()
 				err := verb.run(ctx, t, host)
 				wantClass(t, err, restore.ErrBusy)
-				if want := min(limit, 5*time.Second); time.Since(start) < want || time.Since(start) > want+2*time.Second {
+				if want := min(limit, 5*time.Second); time.Since(start) < want || time.Since(start) > want+busy {
 					t.Errorf("it took %v, want %v", time.Since(start), want)
 				}
 			})
@@ -334,7 +338,7 @@ func TestXtablesLockHeld(t *testing.T) {
 		start := time.Now()
 		_, err := host.Apply(t.Context(), request(t, smaller))
 		wantUnchanged(t, host, before, err, restore.ErrBusy)
-		if took := time.Since(start); took < 4*time.Second || took > 8*time.Second {
+		if took := time.Since(start); took < 4*time.Second || took > 5*time.Second+busy {
 			t.Errorf("it took %v, want 5s", took)
 		}
 	})

@@ -108,7 +108,7 @@ func TestHangingProgram(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	got := applyHangs(t, func(*os.Process) {}, 33*time.Second).want(t, exitFailed)
+	got := applyHangs(t, func(*os.Process) {}, 55*time.Second).want(t, exitFailed)
 	got.oneComplaint(t)
 	if !strings.Contains(got.err, "killed after 30s") || !strings.HasSuffix(got.err, "nothing was changed\n") {
 		t.Errorf("%s", got.err)
@@ -127,7 +127,7 @@ func TestInterrupted(t *testing.T) {
 				if err := process.Signal(sent); err != nil {
 					t.Error(err)
 				}
-			}, 5*time.Second).want(t, exitFailed)
+			}, 25*time.Second).want(t, exitFailed)
 			got.oneComplaint(t)
 			if !strings.HasSuffix(got.err, "nothing was changed\n") {
 				t.Errorf("%s", got.err)
