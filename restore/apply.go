@@ -186,8 +186,8 @@ func (p publication) abandon() error {
 }
 
 // WriteOffline writes the tables as a new, current generation below the root and
-// touches no kernel: for images. Nothing is proven until the image boots, and
-// restore then proves it before it loads it.
+// touches no kernel: for images. Nothing is proven until restore, when the image
+// boots: see kernelFor.
 func (h Host) WriteOffline(request Request, variant Variant) (number int, err error) {
 	store := h.store()
 	wanted := h.generation(request, variant, false)

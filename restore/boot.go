@@ -101,7 +101,7 @@ func (h Host) kernelFor(ctx context.Context, generation Generation) (Kernel, []s
 	if same {
 		return kernel, nil, nil
 	}
-	return kernel, []string{fmt.Sprintf("generation %d was made for the %s variant of iptables; this host uses %s, with which it was proven anew",
+	return kernel, []string{fmt.Sprintf("generation %d was made for the %s variant of iptables; this host loads it by %s",
 		generation.Generation, generation.Variant, kernel.Variant)}, nil
 }
 
