@@ -82,9 +82,40 @@ func Hooked(builtIn string) string {
 // the kernel takes (XT_EXTENSION_MAXNAMELEN less its NUL).
 func ServiceChain(service string) string { return Prefix + "-" + service }
 
+// PickChain returns the name of a chain of the tree below a service's: the service's,
+// a capital letter for its level from 0 to 25, which no service's name can hold, and
+// its place in the level, from 0 to 1,295, in two digits of base 36.
+func PickChain(service string, level, place int) string {
+	digits := strconv.FormatInt(int64(36*36+place), 36)
+	return ServiceChain(service) + string(rune('A'+level)) + digits[1:]
+}
+
+// ServiceOf returns the service whose backends a chain picks from, "" for a chain that
+// picks none.
+func ServiceOf(chain string) string {
+	rest, _ := strings.CutPrefix(chain, Prefix+"-")
+	if i := strings.IndexFunc(rest, func(r rune) bool { return 'A' <= r && r <= 'Z' }); i >= 0 {
+		rest = rest[:i]
+	}
+	if !IsOwn(chain) || rest == chain {
+		return ""
+	}
+	return rest
+}
+
+// MaxChain is the longest name of a chain, in bytes: XT_EXTENSION_MAXNAMELEN less
+// its NUL.
+const MaxChain = 28
+
+// MaxDepth is how many own chains may lead to one another below a built-in one: nft
+// refuses a packet's way through more than 16 chains, whether by -j or by -g
+// (NFT_JUMP_STACK_SIZE).
+const MaxDepth = 15
+
 // IsOwn tells whether a chain is ours by its name.
 func IsOwn(chain string) bool {
-	return chain == Prefix || strings.HasPrefix(chain, Prefix+"-")
+	rest, ours := strings.CutPrefix(chain, Prefix)
+	return ours && (rest == "" || rest[0] == '-' || rest[0] == '.')
 }
 
 // Ports is a range of ports, both ends included; First == Last is one port, and

@@ -69,6 +69,8 @@ func (r *ruleReader) option() error {
 		r.match(r.next())
 	case "-j":
 		r.target(r.next())
+	case "-g":
+		rule.Target = Target{Kind: Goto, Chain: r.ownChain(r.next())}
 	default:
 		r.bad = true
 	}
@@ -78,12 +80,8 @@ func (r *ruleReader) option() error {
 	return nil
 }
 
-// The longest names that the kernel takes: XT_EXTENSION_MAXNAMELEN and IFNAMSIZ,
-// less their NUL.
-const (
-	maxChain     = 28
-	maxInterface = 15
-)
+// maxInterface is the longest name of an interface: IFNAMSIZ less its NUL.
+const maxInterface = 15
 
 // plain tells whether a name has no byte that iptables-restore could read as a
 // quote, an escape, a wildcard, an option or the end of a word.
@@ -99,7 +97,7 @@ func plain(name string) bool {
 
 // ownChain tells whether natspread may have given the name to a chain.
 func ownChain(name string) bool {
-	return IsOwn(name) && plain(name) && len(name) <= maxChain
+	return IsOwn(name) && plain(name) && len(name) <= MaxChain
 }
 
 // knownProtocol tells whether a rule of ours may name the protocol.
@@ -133,12 +131,14 @@ func (r *ruleReader) match(name string) {
 
 // conntrack takes the options of -m conntrack.
 func (r *ruleReader) conntrack() {
-	r.word("--ctstate")
-	r.word("DNAT")
-	r.rule.Translated = true
+	if r.peek() == "--ctstate" {
+		r.next()
+		r.word("DNAT")
+		r.rule.Translated = true
+	}
 	if r.peek() == "--ctorigdst" {
 		r.next()
-		r.rule.OriginalAddress = r.address(r.next())
+		r.rule.OriginalDestination = r.originalDestination()
 	}
 	if r.peek() == "--ctorigdstport" {
 		r.next()
@@ -188,9 +188,14 @@ func (r *ruleReader) target(name string) {
 		r.word("--to-ports")
 		r.word("0")
 	default:
-		target.Chain = name
-		r.bad = r.bad || !ownChain(name)
+		target.Chain = r.ownChain(name)
 	}
+}
+
+// ownChain takes the name of a chain of ours.
+func (r *ruleReader) ownChain(name string) string {
+	r.bad = r.bad || !ownChain(name)
+	return name
 }
 
 // peek returns the next word without taking it.
@@ -229,6 +234,15 @@ func (r *ruleReader) prefix() netip.Prefix {
 	prefix, err := netip.ParsePrefix(r.next())
 	r.bad = r.bad || err != nil || prefix.Masked() != prefix || prefix.Bits() == 0
 	return prefix
+}
+
+// originalDestination takes an address, or a prefix of several.
+func (r *ruleReader) originalDestination() netip.Prefix {
+	if strings.Contains(r.peek(), "/") {
+		return r.prefix()
+	}
+	address := r.address(r.next())
+	return netip.PrefixFrom(address, address.BitLen())
 }
 
 // address reads an address that a machine can have. A zone could hold any byte,

@@ -9,19 +9,19 @@ import (
 // Rule is one rule of an own chain, or a jump. The zero value of a field is no
 // condition. The field order is the order in which iptables-save prints them.
 type Rule struct {
-	Source           netip.Prefix // -s
-	NotDestination   netip.Prefix // ! -d
-	Destination      netip.Prefix // -d
-	InInterface      string       // -i
-	Protocol         string       // -p: tcp, udp, sctp
-	DestinationPorts Ports        // -m PROTOCOL --dport
-	LocalDestination bool         // -m addrtype --dst-type LOCAL
-	Translated       bool         // -m conntrack --ctstate DNAT: the destination was rewritten
-	OriginalAddress  netip.Addr   // --ctorigdst, only with Translated
-	OriginalPorts    Ports        // --ctorigdstport, only with Translated
-	Statistic        Statistic    // -m statistic
-	Comment          string       // -m comment --comment: letters only, so it needs no quotes
-	Target           Target       // -j
+	Source              netip.Prefix // -s
+	NotDestination      netip.Prefix // ! -d
+	Destination         netip.Prefix // -d
+	InInterface         string       // -i
+	Protocol            string       // -p: tcp, udp, sctp
+	DestinationPorts    Ports        // -m PROTOCOL --dport
+	LocalDestination    bool         // -m addrtype --dst-type LOCAL
+	Translated          bool         // -m conntrack --ctstate DNAT: the destination was rewritten
+	OriginalDestination netip.Prefix // -m conntrack --ctorigdst: what it was before
+	OriginalPorts       Ports        // -m conntrack --ctorigdstport
+	Statistic           Statistic    // -m statistic
+	Comment             string       // -m comment --comment: letters only, so it needs no quotes
+	Target              Target       // -j, or -g
 }
 
 // Statistic is the match that spreads connections: random with a probability
@@ -42,10 +42,13 @@ const Certain = 1 << 31
 // TargetKind is what a rule does with a packet that it matches.
 type TargetKind uint8
 
-// The targets that natspread's rules use. Redirect always leads to port 0, where
-// no socket can listen: the kernel itself answers with a refusal.
+// The targets that natspread's rules use. A Jump comes back to the rule behind it
+// when the chain that it leads to has nothing for a packet; a Goto goes on where
+// that rule's own chain would. Redirect always leads to port 0, where no socket can
+// listen: the kernel itself answers with a refusal.
 const (
 	Jump TargetKind = iota
+	Goto
 	DNAT
 	SNAT
 	Masquerade
@@ -55,7 +58,7 @@ const (
 // Target is the end of a rule.
 type Target struct {
 	Kind    TargetKind
-	Chain   string     // Jump
+	Chain   string     // Jump, Goto
 	Address netip.Addr // DNAT, SNAT
 	Port    uint16     // DNAT; 0 keeps the port of the packet
 }
@@ -71,7 +74,7 @@ func (r Rule) Matches(p Packet) bool {
 		r.DestinationPorts.contains(p.Port) &&
 		(!r.LocalDestination || p.Local) &&
 		(!r.Translated || p.OriginalAddress.IsValid()) &&
-		(!r.OriginalAddress.IsValid() || r.OriginalAddress == p.OriginalAddress) &&
+		prefixHolds(r.OriginalDestination, p.OriginalAddress) &&
 		r.OriginalPorts.contains(p.OriginalPort)
 }
 
@@ -110,7 +113,7 @@ func (r Rule) AppendText(b []byte) []byte {
 	if r.LocalDestination {
 		b = append(b, "-m addrtype --dst-type LOCAL "...)
 	}
-	if r.Translated {
+	if r.Translated || r.OriginalDestination.IsValid() || r.OriginalPorts != (Ports{}) {
 		b = r.appendConntrack(b)
 	}
 	b = r.Statistic.appendTo(b)
@@ -133,9 +136,14 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 // appendConntrack appends the conditions on what the connection asked for
 // before its destination was rewritten.
 func (r Rule) appendConntrack(b []byte) []byte {
-	b = append(b, "-m conntrack --ctstate DNAT "...)
-	if r.OriginalAddress.IsValid() {
-		b = append(appendAddress(append(b, "--ctorigdst "...), r.OriginalAddress), ' ')
+	b = append(b, "-m conntrack "...)
+	if r.Translated {
+		b = append(b, "--ctstate DNAT "...)
+	}
+	if prefix := r.OriginalDestination; prefix.IsSingleIP() { // alone of all prefixes without its length
+		b = append(appendAddress(append(b, "--ctorigdst "...), prefix.Addr()), ' ')
+	} else {
+		b = appendPrefix(b, "--ctorigdst ", prefix)
 	}
 	if r.OriginalPorts != (Ports{}) {
 		b = append(r.OriginalPorts.appendTo(append(b, "--ctorigdstport "...)), ' ')
@@ -165,6 +173,8 @@ func (t Target) appendTo(b []byte) []byte {
 	switch t.Kind {
 	case Jump:
 		return append(append(b, "-j "...), t.Chain...)
+	case Goto:
+		return append(append(b, "-g "...), t.Chain...)
 	case DNAT:
 		return t.appendBackend(append(b, "-j DNAT --to-destination "...))
 	case SNAT:

@@ -33,7 +33,7 @@ func TestRules(t *testing.T) {
 			NotDestination: netip.MustParsePrefix("127.0.0.0/8"), Protocol: "sctp", DestinationPorts: Ports{80, 80}, LocalDestination: true, Target: web,
 		},
 		"-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 8000:8010 -j SNAT --to-source 192.0.2.10": {
-			Protocol: "tcp", Translated: true, OriginalAddress: netip.MustParseAddr("192.0.2.10"), OriginalPorts: Ports{8000, 8010},
+			Protocol: "tcp", Translated: true, OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{8000, 8010},
 			Target: to(SNAT, "192.0.2.10", 0),
 		},
 		"-s 10.0.0.0/24 -d 10.0.0.1/32 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80 -j MASQUERADE": {
@@ -52,8 +52,17 @@ func TestRules(t *testing.T) {
 		"-p tcp -m statistic --mode nth --every 2 --packet 0 -j DNAT --to-destination [2001:db8::1]:80": {
 			Protocol: "tcp", Statistic: Statistic{Every: 2}, Target: to(DNAT, "2001:db8::1", 80),
 		},
-		"-p tcp -j DNAT --to-destination 2001:db8::1":         {Protocol: "tcp", Target: to(DNAT, "2001:db8::1", 0)},
-		"-p tcp -j DNAT --to-destination [::1.2.3.4]:1":       {Protocol: "tcp", Target: to(DNAT, "::102:304", 1)},
+		"-p tcp -j DNAT --to-destination 2001:db8::1":   {Protocol: "tcp", Target: to(DNAT, "2001:db8::1", 0)},
+		"-p tcp -j DNAT --to-destination [::1.2.3.4]:1": {Protocol: "tcp", Target: to(DNAT, "::102:304", 1)},
+		"-d 10.96.0.0/12 -p tcp -m tcp --dport 1:1023 -g NATSPREAD.d0a600000-12": {
+			Destination: netip.MustParsePrefix("10.96.0.0/12"), Protocol: "tcp", DestinationPorts: Ports{1, 1023}, Target: Target{Kind: Goto, Chain: "NATSPREAD.d0a600000-12"},
+		},
+		"-p tcp -m conntrack --ctorigdst 10.96.0.0/12 --ctorigdstport 80 -g NATSPREAD.s0a600000-12": {
+			Protocol: "tcp", OriginalDestination: netip.MustParsePrefix("10.96.0.0/12"), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Goto, Chain: "NATSPREAD.s0a600000-12"},
+		},
+		"-m conntrack --ctorigdst 2001:db8::/32 -g NATSPREAD-web": {
+			OriginalDestination: netip.MustParsePrefix("2001:db8::/32"), Target: Target{Kind: Goto, Chain: "NATSPREAD-web"},
+		},
 		"-p tcp -j REDIRECT --to-ports 0":                     {Protocol: "tcp", Target: Target{Kind: Redirect}},
 		"-s ::10.0.0.0/104 -j SNAT --to-source ::10.0.0.3":    {Source: netip.MustParsePrefix("::a00:0/104"), Target: to(SNAT, "::a00:3", 0)},
 		"-j " + Prefix + "-" + strings.Repeat("a", 15+3):      {Target: Target{Chain: Prefix + "-" + strings.Repeat("a", 18)}},
@@ -111,7 +120,8 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-m statistic --mode nth --every 2 --packet 0 -p tcp" + dnat, "-j NATSPREAD-web -p tcp",
 			"-d 10.0.0.1 -j NATSPREAD-web", "-d 10.1/16 -j NATSPREAD-web", "-d 10.0.0.1/24 -j NATSPREAD-web", "-d 10.0.0.0/024 -j NATSPREAD-web", "-d 10.0.0.1/255.255.255.255 -j NATSPREAD-web",
 			"! -s 10.0.0.1/32 -j NATSPREAD-web", "-d 0.0.0.0/0 -j NATSPREAD-web", "-s ::/0 -j MASQUERADE", "! -d 0.0.0.0/0 -j NATSPREAD-web",
-			"-d 2001:DB8::1/128 -j NATSPREAD-web", "-d 2001:db8:0::1/128 -j NATSPREAD-web", "-d ::102:304/128 -j NATSPREAD-web", "--jump NATSPREAD-web", "-g NATSPREAD-web",
+			"-d 2001:DB8::1/128 -j NATSPREAD-web", "-d 2001:db8:0::1/128 -j NATSPREAD-web", "-d ::102:304/128 -j NATSPREAD-web", "--jump NATSPREAD-web", "--goto NATSPREAD-web", "-m conntrack --ctorigdst 10.0.0.1/32 -j NATSPREAD-web", "-m conntrack -j NATSPREAD-web",
+			"-m conntrack --ctorigdst 10.0.0.1/24 -j NATSPREAD-web", "-m conntrack --ctorigdst 0.0.0.0/0 -j NATSPREAD-web", "-m conntrack --ctorigdst 10.0.0.0/255.0.0.0 -j NATSPREAD-web",
 		},
 		"probabilities and turns": {
 			"-p tcp -m statistic --mode random --probability 1.00000000000" + dnat, "-p tcp -m statistic --mode random --probability 0.00000000000" + dnat,
@@ -135,7 +145,7 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p icmp -j NATSPREAD-web", "-p all -j NATSPREAD-web", "-p", "-j REDIRECT --to-ports 80", "-j REDIRECT",
 		},
 		"targets of others": {
-			"", "-p tcp", "-j ACCEPT", "-j DROP", "-j RETURN", "-j DOCKER", "-j LOG --log-prefix x", "-j NATSPREADER", "-j natspread-web",
+			"", "-p tcp", "-j ACCEPT", "-j DROP", "-g ACCEPT", "-g DOCKER", "-g", "-j NATSPREAD-web -g NATSPREAD-web", "-j RETURN", "-j DOCKER", "-j LOG --log-prefix x", "-j NATSPREADER", "-j natspread-web",
 			"-j NATSPREAD-" + strings.Repeat("a", 19), "-i " + strings.Repeat("a", 16) + " -j NATSPREAD-web", "-j", "-j NATSPREAD-web extra", "NATSPREAD-web",
 		},
 	}
@@ -185,7 +195,7 @@ func TestMatches(t *testing.T) {
 		"--dport last":    {Rule{DestinationPorts: Ports{80, 90}}, Packet{Port: 90}, Packet{Port: 91}},
 		"--dst-type":      {Rule{LocalDestination: true}, Packet{Local: true}, Packet{}},
 		"--ctstate":       {Rule{Translated: true}, Packet{OriginalAddress: address("10.0.0.9")}, Packet{}},
-		"--ctorigdst":     {Rule{OriginalAddress: address("10.0.0.9")}, Packet{OriginalAddress: address("10.0.0.9")}, Packet{OriginalAddress: address("10.0.0.8")}},
+		"--ctorigdst":     {Rule{OriginalDestination: net}, Packet{OriginalAddress: address("10.0.0.9")}, Packet{OriginalAddress: address("10.0.1.9")}},
 		"--ctorigdstport": {Rule{OriginalPorts: Ports{1, 2}}, Packet{OriginalPort: 2}, Packet{OriginalPort: 3}},
 	} {
 		if !test.rule.Matches(test.yes) || test.rule.Matches(test.not) {

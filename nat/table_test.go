@@ -21,7 +21,7 @@ func sample(family Family) Table {
 	}
 	return Table{Family: family, Chains: []Chain{
 		{Name: ServiceOut, Rules: []Rule{claim}},
-		{Name: ServicePost, Rules: []Rule{{Protocol: "tcp", Translated: true, OriginalAddress: listen, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade}}}},
+		{Name: ServicePost, Rules: []Rule{{Protocol: "tcp", Translated: true, OriginalDestination: netip.PrefixFrom(listen, listen.BitLen()), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade}}}},
 		{Name: ServicePre, Rules: []Rule{claim}},
 		{Name: ServiceChain("web"), Rules: []Rule{
 			{Protocol: "tcp", Statistic: Statistic{Steps: Certain / 2}, Target: Target{Kind: DNAT, Address: backend, Port: 80}},
@@ -112,7 +112,7 @@ func TestParseNamesTheLine(t *testing.T) {
 // TestOwnNames tells own chains from those that only look like it.
 func TestOwnNames(t *testing.T) {
 	for name, want := range map[string]bool{
-		"NATSPREAD": true, "NATSPREAD-PRE": true, "NATSPREAD-web": true, "NATSPREAD-": true,
+		"NATSPREAD": true, "NATSPREAD-PRE": true, "NATSPREAD-web": true, "NATSPREAD-": true, "NATSPREAD.d0a000000-08": true,
 		"NATSPREADER": false, "natspread-web": false, "MY-NATSPREAD": false, "": false, "PREROUTING": false, "NATSPREAD_x": false,
 	} {
 		if IsOwn(name) != want {
@@ -124,8 +124,24 @@ func TestOwnNames(t *testing.T) {
 			t.Errorf("%s leads to %q", builtIn, hook)
 		}
 	}
-	if longest := ServiceChain(strings.Repeat("a", 15)); len(longest) > maxChain || !ownChain(longest) {
+	if longest := ServiceChain(strings.Repeat("a", 15)); len(longest) > MaxChain || !ownChain(longest) {
 		t.Errorf("the kernel takes no chain %s", longest)
+	}
+}
+
+// TestPickChains names the chains of a service's tree, and the service by a chain.
+func TestPickChains(t *testing.T) {
+	longest := strings.Repeat("a", 15)
+	if name := PickChain(longest, 14, 1295); name != "NATSPREAD-"+longest+"Ozz" || !ownChain(name) {
+		t.Errorf("the last chain is %s", name)
+	}
+	for chain, want := range map[string]string{
+		"NATSPREAD-web": "web", PickChain("web", 0, 0): "web", PickChain("web-2", 4, 37): "web-2", PickChain(longest, 14, 1295): longest,
+		ServicePre: "", ServiceOut: "", ServicePost: "", "NATSPREAD": "", "NATSPREAD.d0a000000-08": "", "DOCKER": "", "PREROUTING": "",
+	} {
+		if got := ServiceOf(chain); got != want {
+			t.Errorf("%s picks for %q, want %q", chain, got, want)
+		}
 	}
 }
 

@@ -17,18 +17,30 @@ func TestPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { mustKeepPromises(t, configtest.Config().Draw(t, "config")) })
 }
 
+// tiny is a layout of which every branch is tried by small configs, too.
+var tiny = layout{claims: 0, leaf: 1, backends: 2, pick: 2}
+
 // mustKeepPromises fails unless the plan of a config sends each connection where
 // its service says, gives its source what snat says, leaves everyone else's alone,
 // and comes back from its own text.
 func mustKeepPromises(t rapid.TB, cfg config.Config) {
 	t.Helper()
-	plan, again := New(cfg), New(cfg)
+	for _, layout := range []layout{measured, tiny} {
+		mustKeep(t, cfg, layout)
+	}
+}
+
+// mustKeep is mustKeepPromises in one layout.
+func mustKeep(t rapid.TB, cfg config.Config, layout layout) {
+	t.Helper()
+	plan, again := layout.plan(cfg), layout.plan(cfg)
 	for _, family := range nat.Families() {
 		table := plan.Table(family)
 		if !bytes.Equal(table.Text(), again.Table(family).Text()) {
 			t.Errorf("the %v table has another text the second time", family)
 		}
 		mustReadBack(t, table)
+		mustFit(t, table)
 		mustSpread(t, cfg, table)
 		mustRewriteSources(t, cfg, table)
 		mustTakeTurns(t, cfg, table)
@@ -53,6 +65,51 @@ func mustReadBack(t rapid.TB, table nat.Table) {
 		}
 		if !bytes.Equal(got.Text(), table.Text()) || !bytes.Equal(nat.Seal(got), nat.Seal(table)) {
 			t.Errorf("the table from %s has other bytes", way)
+		}
+	}
+}
+
+// mustFit fails unless the kernel can hold a table: names that differ and are short
+// enough, ways that are short enough, and no chain that nothing leads to.
+func mustFit(t rapid.TB, table nat.Table) {
+	t.Helper()
+	if table.Empty() {
+		return
+	}
+	depths := map[string]int{}
+	for _, builtIn := range nat.BuiltIn() {
+		if root := nat.Hooked(builtIn); root != "" {
+			measureDepths(t, table, root, 1, depths)
+		}
+	}
+	for i, chain := range table.Chains {
+		switch depth := depths[chain.Name]; {
+		case i > 0 && table.Chains[i-1].Name >= chain.Name:
+			t.Fatalf("chain %s stands behind %s", chain.Name, table.Chains[i-1].Name)
+		case len(chain.Name) > nat.MaxChain:
+			t.Fatalf("chain %s has %d bytes", chain.Name, len(chain.Name))
+		case depth == 0:
+			t.Fatalf("nothing leads to chain %s", chain.Name)
+		case depth > nat.MaxDepth:
+			t.Fatalf("chain %s is the %dth on its way", chain.Name, depth)
+		}
+	}
+}
+
+// measureDepths notes how many own chains lead to each, at most.
+func measureDepths(t rapid.TB, table nat.Table, name string, depth int, depths map[string]int) {
+	t.Helper()
+	chain, found := table.Chain(name)
+	if !found {
+		t.Fatalf("there is no chain %s", name)
+	}
+	if depth <= depths[name] {
+		return
+	}
+	depths[name] = depth
+	for _, rule := range chain.Rules {
+		if rule.Target.Chain != "" {
+			measureDepths(t, table, rule.Target.Chain, depth+1, depths)
 		}
 	}
 }

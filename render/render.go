@@ -27,30 +27,43 @@ func (p Plan) Table(family nat.Family) nat.Table {
 // New plans the tables for a config. Every config that config.Parse returns has
 // a plan, so there is no error.
 func New(cfg config.Config) Plan {
-	return Plan{IPv4: table(nat.IPv4, cfg.Services), IPv6: table(nat.IPv6, cfg.Services)}
+	return measured.plan(cfg)
+}
+
+// plan plans the tables for a config in a layout.
+func (l layout) plan(cfg config.Config) Plan {
+	return Plan{IPv4: l.table(nat.IPv4, cfg.Services), IPv6: l.table(nat.IPv6, cfg.Services)}
 }
 
 // table plans the table of one family from those services that belong to it.
-func table(family nat.Family, services []config.Service) nat.Table {
-	pre := nat.Chain{Name: nat.ServicePre}
-	out := nat.Chain{Name: nat.ServiceOut}
-	post := nat.Chain{Name: nat.ServicePost}
+func (l layout) table(family nat.Family, services []config.Service) nat.Table {
 	planned := nat.Table{Family: family}
+	var own []config.Service
 	for _, service := range services {
-		if familyOf(service) != family {
-			continue
+		if familyOf(service) == family {
+			own = append(own, service)
+			planned.Chains = append(planned.Chains, l.serviceChains(service)...)
 		}
-		pre.Rules = appendPre(pre.Rules, service)
-		out.Rules = appendOut(out.Rules, service)
-		post.Rules = appendPost(post.Rules, service)
-		planned.Chains = append(planned.Chains, serviceChain(service))
 	}
 	if planned.Empty() {
 		return planned
 	}
-	planned.Chains = append(planned.Chains, pre, out, post)
+	planned.Chains = append(planned.Chains, l.roots(own)...)
 	planned.Sort()
 	return planned
+}
+
+// roots returns the three chains that the jumps lead to, and the trees below them.
+func (l layout) roots(services []config.Service) []nat.Chain {
+	trees := planter{layout: l, parts: map[part][]nat.Rule{}, named: map[string]bool{}}
+	for name, claims := range map[string][]claim{
+		nat.ServicePre:  incoming(services),
+		nat.ServiceOut:  outgoing(services),
+		nat.ServicePost: translated(services),
+	} {
+		trees.chains = append(trees.chains, nat.Chain{Name: name, Rules: trees.root(claims)})
+	}
+	return trees.chains
 }
 
 // familyOf returns the family of a service.
@@ -59,145 +72,6 @@ func familyOf(service config.Service) nat.Family {
 		return nat.IPv6
 	}
 	return nat.IPv4
-}
-
-// appendPre appends the rules that send what comes in for a service to its chain.
-func appendPre(rules []nat.Rule, service config.Service) []nat.Rule {
-	for rule := range claims(service) {
-		rule.InInterface = service.Interface
-		rules = append(rules, rule)
-	}
-	return rules
-}
-
-// appendOut appends the same for connections made on the balancer itself, which
-// never pass PREROUTING. With "*" the loopback addresses, local as they are, stay
-// out of it: the host's own localhost services stay its own.
-func appendOut(rules []nat.Rule, service config.Service) []nat.Rule {
-	if !service.Local {
-		return rules
-	}
-	for rule := range claims(service) {
-		if rule.LocalDestination {
-			rule.NotDestination = loopback(familyOf(service))
-		}
-		rules = append(rules, rule)
-	}
-	return rules
-}
-
-// claims yields, for each listen address and protocol, the rule that claims it
-// for the service's chain.
-func claims(service config.Service) func(yield func(nat.Rule) bool) {
-	return func(yield func(nat.Rule) bool) {
-		for _, listen := range service.Listen {
-			for _, protocol := range service.Protocols {
-				rule := nat.Rule{
-					Protocol:         string(protocol),
-					DestinationPorts: ports(listen),
-					LocalDestination: listen.Any(),
-					Target:           nat.Target{Kind: nat.Jump, Chain: nat.ServiceChain(service.Name)},
-				}
-				if !listen.Any() {
-					rule.Destination = host(listen.Addr)
-				}
-				if !yield(rule) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// appendPost appends the rules that rewrite the source of the service's
-// connections, so that the backends' answers come back through here.
-func appendPost(rules []nat.Rule, service config.Service) []nat.Rule {
-	target := nat.Target{Kind: nat.Masquerade}
-	sources := []netip.Prefix{{}} // no condition
-	switch service.SNAT.Mode {
-	case config.Address:
-		target = nat.Target{Kind: nat.SNAT, Address: service.SNAT.Addr}
-	case config.None:
-		sources = service.Hairpin
-	}
-	for _, source := range sources {
-		for rule := range translated(service) {
-			rule.Source = source
-			rule.Target = target
-			rules = append(rules, rule)
-		}
-	}
-	return rules
-}
-
-// translated yields the rules that match the service's connections, and no one
-// else's, once their destination was rewritten: by what they asked for, and for
-// "*", which is no address to ask for, by the backend that they go to.
-func translated(service config.Service) func(yield func(nat.Rule) bool) {
-	return func(yield func(nat.Rule) bool) {
-		active := activeBackends(service)
-		for _, listen := range service.Listen {
-			for _, protocol := range service.Protocols {
-				rule := nat.Rule{
-					Protocol:        string(protocol),
-					Translated:      true,
-					OriginalAddress: listen.Addr,
-					OriginalPorts:   ports(listen),
-				}
-				if !yieldTranslated(rule, listen, active, yield) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// yieldTranslated yields the rule of one listen address and protocol, for "*"
-// once a backend. A service without active backends translates nothing.
-func yieldTranslated(rule nat.Rule, listen config.Listen, active []config.Backend, yield func(nat.Rule) bool) bool {
-	if len(active) == 0 {
-		return true
-	}
-	if !listen.Any() {
-		return yield(rule)
-	}
-	for _, backend := range active {
-		rule.Destination = host(backend.Addr)
-		rule.DestinationPorts = nat.Ports{First: backend.Port, Last: backend.Port}
-		if !yield(rule) {
-			return false
-		}
-	}
-	return true
-}
-
-// serviceChain plans the chain that picks a backend.
-func serviceChain(service config.Service) nat.Chain {
-	chain := nat.Chain{Name: nat.ServiceChain(service.Name)}
-	picks := picks(service)
-	for _, protocol := range service.Protocols {
-		for _, pick := range picks {
-			pick.Protocol = string(protocol)
-			chain.Rules = append(chain.Rules, pick)
-		}
-	}
-	return chain
-}
-
-// picks returns the rules that pick a backend, for any protocol. The last one
-// takes all that is left, so nothing falls through to the balancer's own ports.
-// With every backend drained it refuses: port 0 of the balancer, where the kernel
-// lets no socket listen, answers TCP with a reset, UDP with "port unreachable"
-// and SCTP with an abort. REJECT exists in the filter table only.
-func picks(service config.Service) []nat.Rule {
-	backends := activeBackends(service)
-	if len(backends) == 0 {
-		return []nat.Rule{{Target: nat.Target{Kind: nat.Redirect}}}
-	}
-	if service.Algorithm == config.RoundRobin {
-		return roundRobin(backends)
-	}
-	return random(backends)
 }
 
 // activeBackends returns the backends that get new connections.
@@ -214,11 +88,6 @@ func activeBackends(service config.Service) []config.Backend {
 // dnat returns the target that leads to a backend.
 func dnat(backend config.Backend) nat.Target {
 	return nat.Target{Kind: nat.DNAT, Address: backend.Addr, Port: backend.Port}
-}
-
-// host returns the prefix of one address.
-func host(address netip.Addr) netip.Prefix {
-	return netip.PrefixFrom(address, address.BitLen())
 }
 
 // ports returns the ports of a listen address.

@@ -8,36 +8,55 @@ import (
 	"natspread/nat"
 )
 
-// random returns the rules that pick a backend by its weight: each takes its
-// part of what the ones before it left, and the last takes the rest.
+// reach is what reaches a chain or a rule of those connections that reach a service,
+// which are laid out as a line of whole parts: each backend ought to have its weight's
+// part of it, in order.
+type reach struct {
+	share  uint64 // how many parts reach it
+	behind uint64 // how many are behind those, and reach others
+	weight uint64 // of the backends behind
+}
+
+// shares returns what the rules of a chain take of what reaches it, by the weights of
+// the backends that each leads to, whose sum in the service is sum, and the
+// probabilities for it. The last rule takes the rest, and its probability has no steps.
 //
-// The kernel compares 31 random bits with a number of steps, so each probability
-// is rounded to a step. Each is computed from what in fact reaches its rule, not
-// from what ought to, so an earlier rounding is mended, not passed on: thousands
-// of light backends before a heavy one would add up to far more than 1e-8. As it
-// is, no share is further than 2^-31 from its weight over the sum.
-func random(backends []config.Backend) []nat.Rule {
-	sum := uint64(0)
-	for _, backend := range backends {
-		sum += uint64(backend.Weight)
-	}
-	rules := make([]nat.Rule, len(backends))
-	left, reaches := sum, uint64(whole)
-	for i, backend := range backends {
-		rules[i].Target = dnat(backend)
-		left -= uint64(backend.Weight)
+// The kernel compares 31 random bits with a number of steps, so each probability is
+// rounded to a step. Each is computed from where the rule's part of the line in fact
+// begins and ought to end, so an earlier rounding is mended, not passed on: thousands
+// of light backends before a heavy one would add up to far more than 1e-8. As it is,
+// both ends are within half a step, and no share is further than 2^-31 from its weight
+// over the sum.
+func shares(weights []uint64, sum uint64, at reach) (probabilities []nat.Statistic, taken []reach) {
+	probabilities, taken = make([]nat.Statistic, len(weights)), make([]reach, len(weights))
+	left, share := total(weights), at.share
+	for i, weight := range weights {
+		left -= weight
+		taken[i] = reach{share: share, behind: at.behind, weight: at.weight + left}
 		if left == 0 {
 			break
 		}
-		steps := mulDiv(reaches-mulDiv(left, whole, sum), nat.Certain, reaches)
-		rules[i].Statistic.Steps = uint32(steps)
-		reaches -= mulDiv(reaches, steps, nat.Certain)
+		stay := mulDiv(at.weight+left, whole, sum) - at.behind
+		steps := mulDiv(share-stay, nat.Certain, share)
+		probabilities[i].Steps = uint32(steps)
+		taken[i].share = mulDiv(share, steps, nat.Certain)
+		share -= taken[i].share
+		taken[i].behind += share
 	}
-	return rules
+	return probabilities, taken
 }
 
-// whole is all connections, in the unit in which random counts what reaches a
-// rule: fine enough that thousands of roundings stay far below a step.
+// total adds weights.
+func total(weights []uint64) uint64 {
+	sum := uint64(0)
+	for _, weight := range weights {
+		sum += weight
+	}
+	return sum
+}
+
+// whole is all connections, in the unit in which shares counts what reaches a rule:
+// fine enough that thousands of roundings stay far below a step.
 const whole = 1 << 62
 
 // mulDiv returns a*b/c, rounded to the nearest; the quotient must fit. Integers
@@ -47,21 +66,6 @@ func mulDiv(a, b, c uint64) uint64 {
 	low, carry := bits.Add64(low, c/2, 0)
 	quotient, _ := bits.Div64(high+carry, low, c)
 	return quotient
-}
-
-// roundRobin returns the rules of one period of turns, a rule a turn. The first
-// takes one of every n connections, the second one of every n-1 of the rest, and
-// so on: within a period each turn comes once, in order.
-func roundRobin(backends []config.Backend) []nat.Rule {
-	turns := turns(backends)
-	rules := make([]nat.Rule, len(turns))
-	for i, turn := range turns {
-		rules[i].Target = dnat(backends[turn])
-		if left := len(turns) - i; left > 1 {
-			rules[i].Statistic.Every = uint32(left)
-		}
-	}
-	return rules
 }
 
 // turns returns one period of the weighted round-robin as indices of backends:

@@ -57,18 +57,16 @@ func TestRoundingsDoNotAddUp(t *testing.T) {
 			weights = append(weights, 1)
 		}
 		weights = append(weights, rapid.IntRange(1, config.MaxWeight).Draw(t, "last"))
-		backends, sum := weighted(oneService(config.Random, weights...).Services[0])
-		// Exact fractions of thousands of rules are slow; 300 bits are enough.
-		number := func() *big.Float { return new(big.Float).SetPrec(300) }
-		left := number().SetInt64(1)
-		for i, rule := range random(backends) {
-			share := number().Set(left)
-			if steps := rule.Statistic.Steps; steps != 0 {
-				share.Mul(left, number().Quo(number().SetInt64(int64(steps)), number().SetInt64(nat.Certain)))
-			}
-			left.Sub(left, share)
+		service := oneService(config.Random, weights...).Services[0]
+		backends, sum := weighted(service)
+		walk := roughWalk{chains: map[string][]nat.Rule{}, shares: map[nat.Target]*big.Float{}}
+		for _, chain := range measured.serviceChains(service) {
+			walk.chains[chain.Name] = chain.Rules
+		}
+		left := walk.chain(nat.ServiceChain(service.Name), number().SetInt64(1))
+		for i, backend := range backends {
 			want := number().Quo(number().SetInt64(int64(weights[i])), number().SetInt64(int64(sum)))
-			if off := number().Sub(share, want); off.Abs(off).Cmp(limit) > 0 {
+			if off := number().Sub(walk.shares[dnat(backend)], want); off.Abs(off).Cmp(limit) > 0 {
 				t.Fatalf("backend %d of %d is off by %.3g", i, len(weights), off)
 			}
 		}
@@ -76,4 +74,32 @@ func TestRoundingsDoNotAddUp(t *testing.T) {
 			t.Fatalf("%.3g falls through", left)
 		}
 	})
+}
+
+// roughWalk walks through a service's chains. Exact fractions of thousands of rules are
+// slow; 300 bits are enough.
+type roughWalk struct {
+	chains map[string][]nat.Rule
+	shares map[nat.Target]*big.Float
+}
+
+// number returns 0 with room for 300 bits.
+func number() *big.Float { return new(big.Float).SetPrec(300) }
+
+// chain walks on with a share of the connections and returns what falls through.
+func (w roughWalk) chain(name string, share *big.Float) *big.Float {
+	left, out := share, number()
+	for _, rule := range w.chains[name] {
+		taken := number().Set(left)
+		if steps := rule.Statistic.Steps; steps != 0 {
+			taken.Mul(left, number().Quo(number().SetInt64(int64(steps)), number().SetInt64(nat.Certain)))
+		}
+		left = number().Sub(left, taken)
+		if rule.Target.Kind == nat.Goto {
+			out.Add(out, w.chain(rule.Target.Chain, taken))
+		} else {
+			w.shares[rule.Target] = taken
+		}
+	}
+	return left.Add(left, out)
 }

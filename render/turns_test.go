@@ -23,19 +23,29 @@ type kernel struct {
 // nothing takes it.
 func (k *kernel) send(t rapid.TB, chain string, packet nat.Packet) nat.Target {
 	t.Helper()
+	target, taken := k.meet(chain, packet)
+	if !taken {
+		t.Fatalf("%+v falls through %s", packet, chain)
+	}
+	return target
+}
+
+// meet returns the same, and whether anything takes it.
+func (k *kernel) meet(chain string, packet nat.Packet) (nat.Target, bool) {
 	held, _ := k.table.Chain(chain)
 	for i := range held.Rules {
 		rule := &held.Rules[i]
 		if !rule.Matches(packet) || !k.turn(rule) {
 			continue
 		}
-		if rule.Target.Kind == nat.Jump {
-			return k.send(t, rule.Target.Chain, packet)
+		if rule.Target.Chain == "" {
+			return rule.Target, true
 		}
-		return rule.Target
+		if target, taken := k.meet(rule.Target.Chain, packet); taken || rule.Target.Kind == nat.Goto {
+			return target, taken
+		}
 	}
-	t.Fatalf("%+v falls through %s", packet, chain)
-	return nat.Target{}
+	return nat.Target{}, false
 }
 
 // turn tells whether it is a rule's turn: with --packet 0 that of the first of
@@ -160,10 +170,11 @@ func TestTurns(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.weights), func(t *testing.T) {
 			cfg := oneService(config.RoundRobin, test.weights...)
-			chain, _ := New(cfg).IPv4.Chain("NATSPREAD-web")
+			counters := kernel{New(cfg).IPv4, map[*nat.Rule]uint32{}}
 			got := ""
-			for _, rule := range chain.Rules {
-				got += string('A' + rune(rule.Target.Address.As4()[3]))
+			for range test.want {
+				target := counters.send(t, "NATSPREAD-web", nat.Packet{Protocol: "tcp"})
+				got += string('A' + rune(target.Address.As4()[3]))
 			}
 			if got != test.want {
 				t.Errorf("the turns are %s, want %s", got, test.want)

@@ -53,6 +53,7 @@ func (w *walker) chain(name string, share *big.Rat, depth int) (*big.Rat, error)
 	case depth > w.depth:
 		return nil, fmt.Errorf("chain %q leads to itself", name)
 	}
+	left := new(big.Rat) // by -g, whose way back leads behind this chain's own caller
 	for _, rule := range chain.Rules {
 		if share.Sign() == 0 {
 			break
@@ -60,19 +61,24 @@ func (w *walker) chain(name string, share *big.Rat, depth int) (*big.Rat, error)
 		if !rule.Matches(w.packet) {
 			continue
 		}
-		taken, left := split(share, rule.Statistic)
-		if rule.Target.Kind != nat.Jump {
+		var taken *big.Rat
+		taken, share = split(share, rule.Statistic)
+		switch kind := rule.Target.Kind; kind {
+		case nat.Jump, nat.Goto:
+			back, err := w.chain(rule.Target.Chain, taken, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			if kind == nat.Jump {
+				share.Add(share, back)
+			} else {
+				left.Add(left, back)
+			}
+		default:
 			w.outcomes = append(w.outcomes, Outcome{Target: rule.Target, Share: taken})
-			share = left
-			continue
 		}
-		back, err := w.chain(rule.Target.Chain, taken, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		share = left.Add(left, back)
 	}
-	return share, nil
+	return share.Add(share, left), nil
 }
 
 // split divides a share into what a statistic match takes and what it leaves.

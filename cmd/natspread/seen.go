@@ -45,24 +45,29 @@ func services(found restore.Status) ([]serviceStatus, error) {
 	}
 	for i, service := range cfg.Services {
 		family := nat.FamilyOf(service.Backends[0].Addr)
-		described[i] = describe(service, counts[family][nat.ServiceChain(service.Name)])
+		described[i] = describe(service, counts[family][service.Name])
 	}
 	return described, nil
 }
 
-// counted sums, by own chain and target, the connections that the kernel counted:
-// a rule in the nat table meets each connection once.
+// counted sums, by service and target, the connections that the kernel counted: a rule
+// in the nat table meets each connection once.
 func counted(live nat.Saved) map[string]map[nat.Target]uint64 {
 	counts := map[string]map[nat.Target]uint64{}
 	for _, chain := range live.OwnChains() {
-		targets := map[nat.Target]uint64{}
+		service := nat.ServiceOf(chain.Name)
+		if service == "" {
+			continue
+		}
+		if counts[service] == nil {
+			counts[service] = map[nat.Target]uint64{}
+		}
 		for _, rule := range chain.Rules {
 			// A rule that somebody else put there is drift, and counts for nobody.
 			if parsed, err := nat.ParseRule(rule.Text); err == nil {
-				targets[parsed.Target] += rule.Packets
+				counts[service][parsed.Target] += rule.Packets
 			}
 		}
-		counts[chain.Name] = targets
 	}
 	return counts
 }

@@ -1,0 +1,193 @@
+package render
+
+import (
+	"cmp"
+	"iter"
+	"net/netip"
+	"slices"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// claim is what one listen address of a service asks for, for one protocol, and the
+// rules that give it: complete ones, which match nothing else, wherever they stand.
+// No two claims of a config meet, so their order is free.
+type claim struct {
+	side     side
+	address  netip.Addr // what the packets were sent to; zero is every address
+	protocol string
+	ports    nat.Ports
+	rules    []nat.Rule
+}
+
+// compareClaims sorts by address, protocol and first port; every address comes first.
+func compareClaims(a, b claim) int {
+	return cmp.Or(a.address.Compare(b.address), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.ports.First, b.ports.First))
+}
+
+// rulesOf returns the rules of claims, in their order.
+func rulesOf(claims []claim) []nat.Rule {
+	rules := make([]nat.Rule, 0, len(claims))
+	for _, claim := range claims {
+		rules = append(rules, claim.rules...)
+	}
+	return rules
+}
+
+// asked yields, for each listen address and protocol of a service, a claim without
+// rules.
+func asked(service config.Service) iter.Seq[claim] {
+	return func(yield func(claim) bool) {
+		for _, listen := range service.Listen {
+			for _, protocol := range service.Protocols {
+				if !yield(claim{side: both, address: listen.Addr, protocol: string(protocol), ports: ports(listen)}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// toService returns the rule that sends what a claim asks for to the service's chain.
+func toService(c claim, service config.Service) nat.Rule {
+	return nat.Rule{
+		Destination:      host(c.address),
+		Protocol:         c.protocol,
+		DestinationPorts: c.ports,
+		LocalDestination: !c.address.IsValid(),
+		Target:           nat.Target{Kind: nat.Jump, Chain: nat.ServiceChain(service.Name)},
+	}
+}
+
+// alike tells whether a claim has the same rule for what comes in and for what is
+// made on the balancer itself.
+func alike(c claim, service config.Service) bool {
+	return c.address.IsValid() && service.Local && service.Interface == ""
+}
+
+// incoming returns what the services claim of the packets that come in.
+func incoming(services []config.Service) []claim {
+	var claims []claim
+	for _, service := range services {
+		for claim := range asked(service) {
+			rule := toService(claim, service)
+			rule.InInterface = service.Interface
+			claim.rules = []nat.Rule{rule}
+			if !alike(claim, service) {
+				claim.side = inside
+			}
+			claims = append(claims, claim)
+		}
+	}
+	return claims
+}
+
+// outgoing returns the same for connections made on the balancer itself, which never
+// pass PREROUTING. With "*" the loopback addresses, local as they are, stay out of
+// it: the host's own localhost services stay its own.
+func outgoing(services []config.Service) []claim {
+	var claims []claim
+	for _, service := range services {
+		if !service.Local {
+			continue
+		}
+		for claim := range asked(service) {
+			rule := toService(claim, service)
+			if rule.LocalDestination {
+				rule.NotDestination = loopback(familyOf(service))
+			}
+			claim.rules = []nat.Rule{rule}
+			if !alike(claim, service) {
+				claim.side = outside
+			}
+			claims = append(claims, claim)
+		}
+	}
+	return claims
+}
+
+// translated returns claims of what was sent to the services and rewritten, with the
+// rules that rewrite its source, so that the backends' answers come back through
+// here. What a client had asked for tells the service's connections from everyone
+// else's; for "*", which is no address to ask for, the backend that they go to does,
+// and is the address of the claim.
+func translated(services []config.Service) []claim {
+	var claims []claim
+	for _, service := range services {
+		active := activeBackends(service)
+		sources := sourceRules(service)
+		if len(active) == 0 || len(sources) == 0 {
+			continue // nothing is rewritten
+		}
+		for claim := range asked(service) {
+			rule := nat.Rule{
+				Protocol: claim.protocol, Translated: true,
+				OriginalDestination: host(claim.address), OriginalPorts: claim.ports,
+			}
+			if claim.address.IsValid() {
+				claim.side, claim.rules = source, complete(rule, sources)
+				claims = append(claims, claim)
+				continue
+			}
+			for _, backend := range active {
+				claim.address = backend.Addr
+				rule.Destination = host(backend.Addr)
+				rule.DestinationPorts = nat.Ports{First: backend.Port, Last: backend.Port}
+				claim.side, claim.rules = backendSource, complete(rule, sources)
+				claims = append(claims, claim)
+			}
+		}
+	}
+	return claims
+}
+
+// sourceRules returns what snat asks for: targets, and the clients whose source is
+// rewritten.
+func sourceRules(service config.Service) []nat.Rule {
+	switch service.SNAT.Mode {
+	case config.Address:
+		return []nat.Rule{{Target: nat.Target{Kind: nat.SNAT, Address: service.SNAT.Addr}}}
+	case config.None:
+		rules := make([]nat.Rule, len(service.Hairpin))
+		for i, clients := range service.Hairpin {
+			rules[i] = nat.Rule{Source: clients, Target: nat.Target{Kind: nat.Masquerade}}
+		}
+		return rules
+	}
+	return []nat.Rule{{Target: nat.Target{Kind: nat.Masquerade}}}
+}
+
+// complete gives the conditions of a rule to each of those that have a source and a
+// target only.
+func complete(conditions nat.Rule, rules []nat.Rule) []nat.Rule {
+	completed := make([]nat.Rule, len(rules))
+	for i, rule := range rules {
+		completed[i] = conditions
+		completed[i].Source, completed[i].Target = rule.Source, rule.Target
+	}
+	return completed
+}
+
+// host returns the prefix of one address, none for every address.
+func host(address netip.Addr) netip.Prefix {
+	if !address.IsValid() {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(address, address.BitLen())
+}
+
+// gathered joins claims of the same packets, in order: two services on "*" may share
+// a backend, and two backends an address.
+func gathered(claims []claim) []claim {
+	slices.SortStableFunc(claims, compareClaims)
+	var joined []claim
+	for _, c := range claims {
+		if n := len(joined); n > 0 && compareClaims(joined[n-1], c) == 0 {
+			joined[n-1].rules = append(joined[n-1].rules, c.rules...)
+		} else {
+			joined = append(joined, c)
+		}
+	}
+	return joined
+}

@@ -1,0 +1,193 @@
+package render
+
+import (
+	"slices"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// serviceChains plans the chain that picks a service's backend, and the tree below it.
+// Nothing falls through to the balancer's own ports. With every backend drained it
+// refuses: port 0 of the balancer, where the kernel lets no socket listen, answers
+// TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
+// in the filter table only.
+func (l layout) serviceChains(service config.Service) []nat.Chain {
+	picker := picker{layout: l, service: service.Name}
+	for _, protocol := range service.Protocols {
+		picker.protocols = append(picker.protocols, string(protocol))
+	}
+	backends := activeBackends(service)
+	var rules []nat.Rule
+	switch {
+	case len(backends) == 0:
+		rules = picker.each(nat.Rule{Target: nat.Target{Kind: nat.Redirect}})
+	case service.Algorithm == config.RoundRobin:
+		rules = picker.roundRobin(backends)
+	default:
+		rules = picker.random(backends)
+	}
+	return append(picker.chains, nat.Chain{Name: nat.ServiceChain(service.Name), Rules: rules})
+}
+
+// picker grows the tree of one service.
+type picker struct {
+	layout    layout
+	service   string
+	protocols []string
+	sum       uint64 // of the weights of all backends
+	chains    []nat.Chain
+}
+
+// each returns a rule once for each protocol, which a target with a port wants.
+func (p *picker) each(rules ...nat.Rule) []nat.Rule {
+	var all []nat.Rule
+	for _, protocol := range p.protocols {
+		for _, rule := range rules {
+			rule.Protocol = protocol
+			all = append(all, rule)
+		}
+	}
+	return all
+}
+
+// plant adds a chain of the tree and returns the target that leads there.
+func (p *picker) plant(level, place int, rules []nat.Rule) nat.Target {
+	name := nat.PickChain(p.service, level, place)
+	p.chains = append(p.chains, nat.Chain{Name: name, Rules: rules})
+	return nat.Target{Kind: nat.Goto, Chain: name}
+}
+
+// random returns the rules of the service's chain that pick a backend by its weight.
+func (p *picker) random(backends []config.Backend) []nat.Rule {
+	p.sum = total(weightsOf(backends))
+	if len(backends) <= p.layout.backends {
+		return p.draw(backends, reach{share: whole})
+	}
+	return p.branches(backends, 0, reach{share: whole})
+}
+
+// draw returns the rules that pick one of a few backends.
+func (p *picker) draw(backends []config.Backend, at reach) []nat.Rule {
+	probabilities, _ := shares(weightsOf(backends), p.sum, at)
+	rules := make([]nat.Rule, len(backends))
+	for i, backend := range backends {
+		rules[i] = nat.Rule{Statistic: probabilities[i], Target: dnat(backend)}
+	}
+	return p.each(rules...)
+}
+
+// branches returns the rules that pick a part of many backends, and plants the chains
+// that pick one of it. All parts but the last have the size of a full tree, so that
+// one backend more at the end changes the chains on the way to it only.
+func (p *picker) branches(backends []config.Backend, first int, at reach) []nat.Rule {
+	if len(backends) <= p.layout.pick {
+		return p.draw(backends, at)
+	}
+	size, _ := p.full((len(backends) + fanOut - 1) / fanOut)
+	parts := slices.Collect(slices.Chunk(backends, size))
+	weights := make([]uint64, len(parts))
+	for i, part := range parts {
+		weights[i] = total(weightsOf(part))
+	}
+	probabilities, taken := shares(weights, p.sum, at)
+	var rules []nat.Rule
+	for i, part := range parts {
+		if len(part) == 1 { // the last, which needs no chance of its own
+			rules = append(rules, p.draw(part, taken[i])...)
+			continue
+		}
+		from := first + i*size
+		below := p.branches(part, from, taken[i])
+		size, level := p.full(len(part))
+		rules = append(rules, nat.Rule{Statistic: probabilities[i], Target: p.plant(level, from/size, below)})
+	}
+	return rules
+}
+
+// full returns the size of the smallest full tree that holds so many backends, and how
+// many levels of chains are below its root.
+func (p *picker) full(backends int) (size, level int) {
+	for size = p.layout.pick; size < backends; size *= fanOut {
+		level++
+	}
+	return size, level
+}
+
+// weightsOf returns the weights of backends.
+func weightsOf(backends []config.Backend) []uint64 {
+	weights := make([]uint64, len(backends))
+	for i, backend := range backends {
+		weights[i] = uint64(backend.Weight)
+	}
+	return weights
+}
+
+// roundRobin returns the rules of the service's chain that give the backends their
+// turns, for each protocol its own.
+func (p *picker) roundRobin(backends []config.Backend) []nat.Rule {
+	order := turns(backends)
+	period := make([]nat.Target, len(order))
+	for i, turn := range order {
+		period[i] = dnat(backends[turn])
+	}
+	var rules []nat.Rule
+	for _, protocol := range p.protocols {
+		rules = append(rules, p.turn(protocol, period, 0, 0)...)
+	}
+	return rules
+}
+
+// turn returns the rules of a chain that sends connections to targets in turn. While
+// they are few there is a rule for each: the first takes one of every n connections,
+// the second one of every n-1 of the rest, and so on, so that within a period each
+// target comes once, in order. Of many, the first ones are taken that way until fanOut
+// divides what is left, and of the rest each branch takes every fanOut-th, in order:
+// the turns are the same as in one long list.
+func (p *picker) turn(protocol string, period []nat.Target, level, place int) []nat.Rule {
+	var rules []nat.Rule
+	next := func(left int, target nat.Target) {
+		rule := nat.Rule{Protocol: protocol, Target: target}
+		if left > 1 {
+			rule.Statistic.Every = uint32(left)
+		}
+		rules = append(rules, rule)
+	}
+	few := p.layout.pick
+	if level == 0 {
+		few = p.layout.backends
+	}
+	single := len(period) % fanOut
+	if len(period) <= few {
+		single = len(period)
+	}
+	for i, target := range period[:single] {
+		next(len(period)-i, target)
+	}
+	rest := period[single:]
+	for branch := 0; branch < fanOut && len(rest) > 0; branch++ {
+		var every []nat.Target
+		for i := branch; i < len(rest); i += fanOut {
+			every = append(every, rest[i])
+		}
+		if len(every) == 1 {
+			next(fanOut-branch, every[0])
+			continue
+		}
+		place := place*fanOut + branch
+		next(fanOut-branch, p.plant(lowest(protocol)+level, place, p.turn(protocol, every, level+1, place)))
+	}
+	return rules
+}
+
+// lowest returns the first level of a protocol's tree: each protocol has turns of its
+// own.
+func lowest(protocol string) int {
+	switch config.Protocol(protocol) {
+	case config.UDP:
+		return pickDepth
+	case config.SCTP:
+		return 2 * pickDepth
+	}
+	return 0
+}

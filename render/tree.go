@@ -1,0 +1,228 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"natspread/nat"
+)
+
+// side says which of the trees a claim belongs to.
+type side byte
+
+// The sides. Each is a letter in the names of its tree's chains.
+const (
+	both          side = 'd' // by destination, the same for PRE and OUT
+	inside        side = 'i' // by destination, for PRE only
+	outside       side = 'o' // by destination, for OUT only
+	source        side = 's' // by what the destination was, for POST
+	backendSource side = 'b' // by the backend, for POST and the services on "*"
+)
+
+// part is what one tree is planted from: of each side the claims of single addresses
+// and those of every address, which a way by address cannot tell from one another.
+type part struct {
+	side  side
+	every bool
+}
+
+// planter grows the trees of one family's table.
+type planter struct {
+	layout layout
+	parts  map[part][]nat.Rule // the rules at the root of each
+	named  map[string]bool
+	chains []nat.Chain
+}
+
+// root returns the rules of a chain that a jump leads to: all of them while they are
+// few, else the branches of trees. A tree but the last is left by -j, which comes
+// back, because packets that it has nothing for may be another's.
+func (p *planter) root(claims []claim) []nat.Rule {
+	if rules := rulesOf(claims); len(rules) <= p.layout.claims {
+		return rules
+	}
+	of := map[part][]claim{}
+	for _, c := range claims {
+		key := part{c.side, !c.address.IsValid()}
+		of[key] = append(of[key], c)
+	}
+	var rules []nat.Rule
+	for _, side := range []side{inside, outside, backendSource, both, source} {
+		for _, every := range []bool{true, false} {
+			if key := (part{side, every}); len(of[key]) > 0 {
+				for i := range rules {
+					rules[i] = comingBack(rules[i])
+				}
+				rules = append(rules, p.tree(key, of[key])...)
+			}
+		}
+	}
+	return rules
+}
+
+// comingBack returns the rule with -j in place of -g.
+func comingBack(rule nat.Rule) nat.Rule {
+	if rule.Target.Kind == nat.Goto {
+		rule.Target.Kind = nat.Jump
+	}
+	return rule
+}
+
+// tree returns the rules at the root of a tree, which is grown once.
+func (p *planter) tree(key part, claims []claim) []nat.Rule {
+	if _, grown := p.parts[key]; !grown {
+		claims = gathered(claims)
+		p.parts[key] = p.node(key.side, claims, way{height: height(claims, p.layout.leaf), left: treeDepth, root: true})
+	}
+	return p.parts[key]
+}
+
+// way is where a chain stands in its tree.
+type way struct {
+	height int // chains below it, if it parts at fixed places
+	left   int // chains that may be below it
+	root   bool
+}
+
+// node returns the rules of a chain, and plants the chains below it. The claims are
+// sorted. A packet that gets here is one of theirs or nobody's, so the last branch is
+// taken without a look, but for the root, where all others' packets come by.
+func (p *planter) node(side side, claims []claim, at way) []nat.Rule {
+	if rules, few := p.last(claims, at); few {
+		return rules
+	}
+	cut := parted
+	if at.height > at.left {
+		cut = balanced
+	}
+	groups := cut(claims)
+	var rules []nat.Rule
+	for i, group := range groups {
+		below := at.below(group.claims, p.layout.leaf)
+		chain := p.node(side, group.claims, below)
+		if len(chain) == 1 {
+			rules = append(rules, chain[0])
+			continue
+		}
+		branch := nat.Rule{Target: nat.Target{Kind: nat.Goto, Chain: p.name(side, group)}}
+		p.chains = append(p.chains, nat.Chain{Name: branch.Target.Chain, Rules: chain})
+		if at.root || i < len(groups)-1 {
+			branch = side.condition(branch, group, at.root)
+		}
+		rules = append(rules, branch)
+	}
+	return rules
+}
+
+// below returns where a group's chain stands. Fixed places, once too many for the
+// depth that is left, may do again for a part.
+func (w way) below(claims []claim, leaf int) way {
+	below := way{height: w.height - 1, left: w.left - 1}
+	if w.height > w.left {
+		below.height = height(claims, leaf)
+	}
+	return below
+}
+
+// last returns the rules of claims as the last chain of a way, and whether they are
+// few enough, or no chain may be below it.
+func (p *planter) last(claims []claim, at way) ([]nat.Rule, bool) {
+	rules := joined(claims, p.layout.leaf)
+	if len(rules) > p.layout.leaf && len(claims) > 1 && at.left > 0 {
+		return nil, false
+	}
+	for i := range rules {
+		if rules[i].Target.Kind == nat.Jump {
+			rules[i].Target.Kind = nat.Goto
+		}
+	}
+	return rules, true
+}
+
+// condition gives a branch what tells its group from the others of its chain, and at
+// the root from everyone else's packets.
+func (s side) condition(branch nat.Rule, g group, root bool) nat.Rule {
+	var prefix netip.Prefix
+	if root || g.by == byAddress {
+		prefix = g.prefix
+	}
+	if g.by != byAddress {
+		branch.Protocol = g.claims[0].protocol
+	}
+	var ports nat.Ports
+	if g.by == byPort {
+		ports = g.ports()
+	}
+	toPrefix, toPorts := s.where(&branch)
+	*toPrefix, *toPorts = prefix, ports
+	branch.Translated = root && (s == source || s == backendSource)
+	return branch
+}
+
+// where returns the conditions of a rule by which a side tells claims apart.
+func (s side) where(rule *nat.Rule) (*netip.Prefix, *nat.Ports) {
+	switch s {
+	case source:
+		return &rule.OriginalDestination, &rule.OriginalPorts
+	case backendSource:
+		return &rule.Destination, &rule.OriginalPorts
+	}
+	return &rule.Destination, &rule.DestinationPorts
+}
+
+// name returns the name of a group's chain. It says for what packets the chain is,
+// and so stays when other services come and go: the address in hexadecimal with the
+// length of its prefix; for part of an address, the first letter of the protocol and
+// the first port in hexadecimal with the length of what is common. Of IPv6 addresses
+// the name holds a hash.
+func (p *planter) name(side side, g group) string {
+	name := fmt.Sprintf("%s.%c%s", nat.Prefix, side, regionOf(g.prefix))
+	if g.by != byAddress {
+		name += "." + g.claims[0].protocol[:1]
+	}
+	if g.by == byPort {
+		first := g.claims[0].ports.First
+		bits := commonPorts(g.claims)
+		name += fmt.Sprintf("%04x-%02d", first&^(1<<(16-bits)-1), bits)
+	}
+	if p.named[name] || len(name) > nat.MaxChain {
+		name = fmt.Sprintf("%s.%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, g.claims[0], g.claims[len(g.claims)-1], len(g.claims)))[:13])
+	}
+	p.named[name] = true
+	return name
+}
+
+// regionOf writes a prefix for a name.
+func regionOf(prefix netip.Prefix) string {
+	switch {
+	case !prefix.IsValid():
+		return "any"
+	case prefix.Addr().Is6():
+		return hash(prefix.String())[:8]
+	case prefix.IsSingleIP():
+		return fmt.Sprintf("%x", prefix.Addr().AsSlice())
+	}
+	return fmt.Sprintf("%x-%02d", prefix.Addr().AsSlice(), prefix.Bits())
+}
+
+// hash returns letters and digits that stand for a text.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}
+
+// height returns how many chains are below one with these claims, parted at fixed
+// places.
+func height(claims []claim, leaf int) int {
+	if len(claims) <= leaf || len(claims) == 1 {
+		return 0
+	}
+	highest := 0
+	for _, group := range parted(claims) {
+		highest = max(highest, height(group.claims, leaf))
+	}
+	return 1 + highest
+}
