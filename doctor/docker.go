@@ -24,15 +24,15 @@ func (h Host) Router(family nat.Family, policy string) Finding {
 	if !h.hasDocker() {
 		return found
 	}
-	stays := fmt.Sprintf("is %s now, but at the next boot ACCEPT", policy)
+	now := fmt.Sprintf("%s now, but ACCEPT after a boot where only Docker sets it", policy)
 	switch policy {
 	case "ACCEPT":
-		stays = "is ACCEPT"
+		now = "ACCEPT, and Docker leaves it so"
 	case "":
-		stays = "is ACCEPT when this image boots"
+		now = "ACCEPT when this image boots, and Docker leaves it so"
 	}
-	found.What = fmt.Sprintf("%v: the policy of FORWARD %s, unless something else than Docker sets it: Docker does so only when it finds "+
-		"forwarding off (moby#50566), and natspread comes first; containers' ports that are not published can then be reached from outside", family, stays)
+	found.What = fmt.Sprintf("%v: the policy of FORWARD is %s: it sets DROP only when it finds forwarding off (moby#50566), "+
+		"and natspread comes first; containers' ports that are not published can then be reached from outside", family, now)
 	program := map[nat.Family]string{nat.IPv4: "iptables", nat.IPv6: "ip6tables"}[family]
 	found.Mend = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP", program)
 	return found
