@@ -18,7 +18,8 @@ var dockerFiles = []string{
 // is the one of its FORWARD chain now, ACCEPT or DROP, and empty for an image, which
 // has none yet. Docker sets it to DROP only when it is the one to switch forwarding
 // on (moby#50566), so not after a boot in which natspread came first, even where it
-// is DROP now.
+// is DROP now. Its own rules need that policy before Docker 28, which drops what comes
+// for a port that is not published.
 func (h Host) Router(family nat.Family, policy string) Finding {
 	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the host is a router from now on, for everybody: a policy for FORWARD is yours to set", family)}
 	if !h.hasDocker() {
@@ -32,7 +33,7 @@ func (h Host) Router(family nat.Family, policy string) Finding {
 		now = "ACCEPT when this image boots, and Docker leaves it so"
 	}
 	found.What = fmt.Sprintf("%v: the policy of FORWARD is %s: it sets DROP only when it finds forwarding off (moby#50566), "+
-		"and natspread comes first; containers' ports that are not published can then be reached from outside", family, now)
+		"and natspread comes first; the host then forwards for everybody, before Docker 28 to containers' ports that are not published, too", family, now)
 	program := map[nat.Family]string{nat.IPv4: "iptables", nat.IPv6: "ip6tables"}[family]
 	found.Mend = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP", program)
 	return found
