@@ -9,6 +9,7 @@ reboot
 check "a .network file that switches one interface off" networkd_switched_off net.ipv4.conf.lb0.forwarding /etc/systemd/network/lb0.network
 prepare without_line IPv4Forwarding /etc/systemd/network/lb0.network
 prepare put /etc/systemd/networkd.conf.d/off.conf '[Network]\nIPv4Forwarding=no\n'
+check "status foretells what a drop-in of networkd.conf will do" networkd_will_switch_off net.ipv4.ip_forward /etc/systemd/networkd.conf.d/off.conf:2
 reboot
 check "a drop-in of networkd.conf that switches the host off" networkd_switched_off net.ipv4.ip_forward /etc/systemd/networkd.conf.d/off.conf
 prepare rm_file /etc/systemd/networkd.conf.d/off.conf
