@@ -34,6 +34,13 @@ func (h Host) exists(path string) bool {
 	return err == nil
 }
 
+// masked tells whether a file is empty, or a link to /dev/null: then it is as good as
+// none, and so are its drop-ins (systemd.network(5)).
+func (h Host) masked(path string) bool {
+	info, err := os.Stat(filepath.Join(h.Root, path))
+	return err != nil || info.Size() == 0
+}
+
 // lines returns the lines of a file that are neither empty nor comments, which
 // begin with # or ; in every format here. What cannot be read has none: it says
 // nothing to those who read it at boot, either.

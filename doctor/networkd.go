@@ -163,8 +163,8 @@ func (n networkd) switchesOffInterface(name string) (line option, sure, found bo
 	}
 	sure = true
 	for _, file := range n.host.inOrder(".network", below("network")...) {
-		if len(n.host.lines(file)) == 0 {
-			continue // an empty one is no file at all, and a link to /dev/null is empty
+		if n.host.masked(file) {
+			continue
 		}
 		all := n.host.options(file)
 		for _, dropIn := range n.host.inOrder(".conf", below("network/"+path.Base(file)+".d")...) {
@@ -183,8 +183,9 @@ func (n networkd) switchesOffInterface(name string) (line option, sure, found bo
 	return option{}, false, false
 }
 
-// match tells whether [Match] can be true for an interface of that name. It is not
-// certain when it asks for more than the name, which no file tells.
+// match tells whether [Match] can be true for an interface of that name; one that asks
+// for nothing is never. It is not certain when it asks for more than the name, which no
+// file tells.
 func (o options) match(name string) (matches, certain bool) {
 	var patterns []string
 	certain = true
@@ -199,7 +200,10 @@ func (o options) match(name string) (matches, certain bool) {
 			patterns = append(patterns, strings.Fields(option.value)...)
 		}
 	}
-	return len(patterns) == 0 || matchesAny(patterns, name), certain
+	if len(patterns) == 0 {
+		return !certain, certain
+	}
+	return matchesAny(patterns, name), certain
 }
 
 // matchesAny tells whether a name is one of some shell patterns; a "!" before the
