@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,6 +41,19 @@ func TestRouter(t *testing.T) {
 func TestRouterByAnyLink(t *testing.T) {
 	linked := host(t, []txtar.File{{Name: "etc/systemd/system/docker.service", Data: []byte("-> /opt/missing\n")}})
 	if found := linked.Router(nat.IPv4, "ACCEPT"); found.Mend == "" {
+		t.Errorf("%+v", found)
+	}
+}
+
+// TestRouterOfImage finds Docker in the image and not on the machine that builds it.
+func TestRouterOfImage(t *testing.T) {
+	machine := t.TempDir()
+	write(t, filepath.Join(machine, "bin/dockerd"), "")
+	if found := host(t, []txtar.File{{Name: "usr", Data: []byte("-> " + machine)}}).Router(nat.IPv4, ""); found.Mend != "" {
+		t.Errorf("%+v", found)
+	}
+	linked := host(t, []txtar.File{{Name: "lib", Data: []byte("-> usr/lib")}, {Name: "usr/lib/systemd/system/docker.service"}})
+	if found := linked.Router(nat.IPv4, ""); found.Mend == "" {
 		t.Errorf("%+v", found)
 	}
 }

@@ -29,8 +29,15 @@ type numbered struct {
 }
 
 // exists tells whether something is at a path below the root, be it a dangling link.
+// Directories that are absolute links in an image lead nowhere: they mean the image,
+// never this machine.
 func (h Host) exists(path string) bool {
-	_, err := os.Lstat(filepath.Join(h.Root, path))
+	root, err := os.OpenRoot(h.Root)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = root.Close() }()
+	_, err = root.Lstat(strings.TrimPrefix(path, "/"))
 	return err == nil
 }
 
