@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"natspread/nat"
 )
 
 // Request is what Apply is to make true.
@@ -109,8 +111,20 @@ func (h Host) inStep(ctx context.Context, kernel Kernel, tables Tables) bool {
 	if err != nil || !held || len(h.otherHolds(ctx, kernel)) != 0 {
 		return false
 	}
-	off, err := h.forwardingOff(tables)
-	return err == nil && len(off) == 0
+	return h.forwards(tables)
+}
+
+// forwards tells whether the host forwards each family that has rules.
+func (h Host) forwards(tables Tables) bool {
+	for _, family := range nat.Families() {
+		if tables.Of(family).Empty() {
+			continue
+		}
+		if on, err := h.forwarding().on(family); err != nil || !on {
+			return false
+		}
+	}
+	return true
 }
 
 // applyProven takes the steps of Apply that leave traces, undoing them when one

@@ -70,7 +70,7 @@ func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err 
 
 // holdsOwn tells whether a family's live table has anything of natspread's.
 func (k Kernel) holdsOwn(ctx context.Context, family nat.Family) (bool, error) {
-	if !k.mayHold(family) {
+	if !k.mayHold(family, "nat") {
 		return false, nil
 	}
 	saved, err := k.Save(ctx, family)
@@ -97,7 +97,7 @@ func (k Kernel) holds(ctx context.Context, tables Tables) (bool, error) {
 // does not exist yet is an empty one; and a host without IPv6 programs is no error
 // for a config without IPv6 services.
 func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
-	if !k.mayHold(table.Family) {
+	if !k.mayHold(table.Family, "nat") {
 		return nat.Saved{}, nil
 	}
 	saved, err := k.Save(ctx, table.Family)

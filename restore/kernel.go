@@ -173,10 +173,10 @@ func sameRules(live []nat.SavedRule, want []nat.Rule) bool {
 	return true
 }
 
-// mayHold tells whether a table of the variant exists, without which it holds
+// mayHold tells whether the variant has a table of that name, without which it holds
 // nothing. To ask iptables-legacy-save itself would create it, and load its modules;
 // the nft variant creates nothing when asked.
-func (k Kernel) mayHold(family nat.Family) bool {
+func (k Kernel) mayHold(family nat.Family, table string) bool {
 	if k.Variant != Legacy {
 		return true
 	}
@@ -188,5 +188,5 @@ func (k Kernel) mayHold(family nat.Family) bool {
 	if err != nil {
 		return !notExist(err) // without the module there is no file
 	}
-	return slices.Contains(strings.Fields(string(tables)), "nat")
+	return slices.Contains(strings.Fields(string(tables)), table)
 }

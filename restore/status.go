@@ -11,8 +11,8 @@ import (
 // State is how the kernel stands to the current generation.
 type State string
 
-// The states. Drift covers whatever keeps the balancer from doing what the current
-// generation says: other rules, an older generation, forwarding switched off.
+// The states. Drift covers whatever is not what the current generation says: other
+// rules, an older generation.
 const (
 	InStep    State = "in step"
 	Drift     State = "drift"
@@ -29,8 +29,8 @@ type Status struct {
 	Live    [2]nat.Saved // what is in the kernel, by family, with counters
 }
 
-// Status compares the kernel, forwarding and disk. It changes nothing and takes
-// no lock.
+// Status compares the kernel's tables and the disk. It changes nothing and takes no
+// lock. What keeps the host from forwarding is not part of it.
 func (h Host) Status(ctx context.Context) (Status, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
@@ -82,12 +82,8 @@ func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (l
 		drifts = append(drifts, Differences(saved, table)...)
 		loaded = loaded || hasJump(saved)
 	}
-	off, err := h.forwardingOff(status.Good.Tables)
-	if err != nil {
-		return false, err
-	}
 	if loaded { // else every line would say the same
-		status.Drifts = append(append(status.Drifts, drifts...), off...)
+		status.Drifts = append(status.Drifts, drifts...)
 	}
 	status.Drifts = append(status.Drifts, h.otherHolds(ctx, kernel)...)
 	return loaded, nil
@@ -117,22 +113,4 @@ func (h Host) otherHolds(ctx context.Context, kernel Kernel) []string {
 		}
 	}
 	return lines
-}
-
-// forwardingOff returns a line for each family that has rules and is not forwarded.
-func (h Host) forwardingOff(tables Tables) ([]string, error) {
-	var off []string
-	for _, family := range nat.Families() {
-		if tables.Of(family).Empty() {
-			continue
-		}
-		on, err := h.forwarding().on(family)
-		if err != nil {
-			return nil, err
-		}
-		if !on {
-			off = append(off, fmt.Sprintf("%v: %s is not 1, so nothing is forwarded", family, sysctl(family)))
-		}
-	}
-	return off, nil
 }

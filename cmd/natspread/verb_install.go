@@ -84,7 +84,11 @@ func (s *session) install(ctx context.Context, o options) error {
 		s.tellDone(o, done)
 		return fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
 	}
-	return s.printInstalled(o, result.Generation, done)
+	if err := s.printInstalled(o, result.Generation, done); err != nil {
+		return err
+	}
+	s.tellRouter(ctx, o, c.tables)
+	return nil
 }
 
 // installFiles puts program, config and unit in place once the rules are. What was
@@ -126,7 +130,11 @@ func (s *session) installOffline(ctx context.Context, o options) error {
 		s.tellDone(o, done)
 		return fmt.Errorf("the image is not complete: %w", err)
 	}
-	return s.printInstalled(o, generation, done)
+	if err := s.printInstalled(o, generation, done); err != nil {
+		return err
+	}
+	s.tellRouter(ctx, o, c.tables)
+	return nil
 }
 
 // installProgram returns the path that the unit is to run, after copying the

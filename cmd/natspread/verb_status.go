@@ -40,6 +40,9 @@ func (s *session) status(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := s.addForwarding(o, &found); err != nil {
+		return err
+	}
 	result := statusResult{
 		State: found.State, Variant: found.Variant, Current: found.Current,
 		Generation: found.Good.Generation, Drifts: found.Drifts,

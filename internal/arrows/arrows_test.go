@@ -110,10 +110,11 @@ func TestRooms(t *testing.T) {
 		"render":              {"config", "nat", "internal/near"},
 		"restore":             {"nat", "internal/atomicfile"},
 		"units":               {"internal/atomicfile"},
+		"doctor":              {"nat"},
 		"internal/atomicfile": nil,
 		"internal/near":       nil,
 		"internal/configtest": {"config", "internal/near"},
-		"cmd/natspread":       {"config", "nat", "render", "restore", "units", "internal/atomicfile", "internal/near"},
+		"cmd/natspread":       {"config", "doctor", "nat", "render", "restore", "units", "internal/atomicfile", "internal/near"},
 	} {
 		if _, found := all[module+room]; !found {
 			t.Errorf("there is no room %s", room)

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+
+	"natspread/doctor"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// doctor returns where doctor looks. The switches are the kernel's and not on disk,
+// so they are the same below every root.
+func (o options) doctor() doctor.Host { return doctor.Host{Root: o.root, Proc: "/proc/sys"} }
+
+// forwarded returns the families that natspread switches forwarding on for.
+func forwarded(tables restore.Tables) []nat.Family {
+	var families []nat.Family
+	for _, family := range nat.Families() {
+		if !tables.Of(family).Empty() {
+			families = append(families, family)
+		}
+	}
+	return families
+}
+
+// addForwarding adds to a status what keeps the host from forwarding, now or after
+// the next boot: that is drift. What could come to that, and how to mend each, is
+// only talk. A host without natspread's rules has nothing to forward.
+func (s *session) addForwarding(o options, status *restore.Status) error {
+	if status.State == restore.NotLoaded {
+		return nil
+	}
+	found, err := o.doctor().Forwarding(forwarded(status.Good.Tables)...)
+	if err != nil {
+		return err
+	}
+	for _, finding := range found {
+		if finding.Severity == doctor.Risk {
+			s.tellFinding(o, finding)
+			continue
+		}
+		status.State = restore.Drift
+		status.Drifts = append(status.Drifts, finding.What)
+		s.tell(o, "to mend it: %s", finding.Mend)
+	}
+	return nil
+}
+
+// tellFinding tells a finding, and how to mend it where there is a line for it.
+func (s *session) tellFinding(o options, finding doctor.Finding) {
+	s.tell(o, "%s", finding.What)
+	if finding.Mend != "" {
+		s.tell(o, "to mend it: %s", finding.Mend)
+	}
+}
+
+// tellRouter says, after an install, who is let through the host. A policy that cannot
+// be read makes no install fail that is complete.
+func (s *session) tellRouter(ctx context.Context, o options, tables restore.Tables) {
+	for _, family := range forwarded(tables) {
+		policy := "" // an image has none yet
+		if !o.offline() {
+			var err error
+			if policy, err = s.host(o).ForwardPolicy(ctx, family); err != nil {
+				s.tell(o, "%v: see natspread(8), FORWARDING", err)
+				continue
+			}
+		}
+		s.tellFinding(o, o.doctor().Router(family, policy))
+	}
+}

@@ -1,0 +1,41 @@
+package restore_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// TestForwardPolicy reads it of a table that is not there, and is not made by the
+// question, and of one that is.
+func TestForwardPolicy(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		for _, f := range nat.Families() {
+			want := func(policy string) {
+				t.Helper()
+				if got, err := host.ForwardPolicy(t.Context(), f); got != policy || err != nil {
+					t.Errorf("%v: %s, %v; want %s", f, got, err, policy)
+				}
+			}
+			want("ACCEPT")
+			names := map[nat.Family]string{nat.IPv4: "/proc/net/ip_tables_names", nat.IPv6: "/proc/net/ip6_tables_names"}[f]
+			if tables, err := os.ReadFile(names); variant == restore.Legacy && err == nil && slices.Contains(strings.Fields(string(tables)), "filter") {
+				t.Errorf("%v: to ask made a table", f)
+			}
+			tool := netnstest.Programs(string(variant), family(f)).Iptables
+			set := func(chain, policy string) { netnstest.Self().Command(t, "", tool, "-w", "5", "-P", chain, policy) }
+			set("INPUT", "DROP")
+			want("ACCEPT")
+			for _, policy := range []string{"DROP", "ACCEPT"} {
+				set("FORWARD", policy)
+				want(policy)
+			}
+		}
+	})
+}
