@@ -2,6 +2,7 @@ package render
 
 import (
 	"net/netip"
+	"slices"
 
 	"natspread/nat"
 )
@@ -25,6 +26,12 @@ func joined(claims []claim, few int) []nat.Rule {
 			return rules
 		}
 	}
+	// The prefix that most connections ask for comes first.
+	slices.SortStableFunc(joined, func(a, b nat.Rule) int {
+		prefixA, _ := claims[0].side.where(&a)
+		prefixB, _ := claims[0].side.where(&b)
+		return prefixA.Bits() - prefixB.Bits()
+	})
 	return joined
 }
 

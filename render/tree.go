@@ -130,8 +130,12 @@ func (w way) below(claims []claim, leaf int) way {
 // last returns the rules of claims as the last chain of a way, and whether they are
 // few enough, or no chain may be below it.
 func (p *planter) last(claims []claim, at way) ([]nat.Rule, bool) {
-	rules := joined(claims, p.layout.leaf)
-	if len(rules) > p.layout.leaf && len(claims) > 1 && at.left > 0 {
+	few := p.layout.leaf
+	if at.root {
+		few *= 2 // which saves a chain
+	}
+	rules := joined(claims, few)
+	if len(rules) > few && len(claims) > 1 && at.left > 0 {
 		return nil, false
 	}
 	for i := range rules {
