@@ -114,8 +114,7 @@ const MaxDepth = 15
 
 // IsOwn tells whether a chain is ours by its name.
 func IsOwn(chain string) bool {
-	rest, ours := strings.CutPrefix(chain, Prefix)
-	return ours && (rest == "" || rest[0] == '-' || rest[0] == '.')
+	return chain == Prefix || strings.HasPrefix(chain, Prefix+"-")
 }
 
 // Ports is a range of ports, both ends included; First == Last is one port, and

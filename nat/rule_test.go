@@ -54,11 +54,11 @@ func TestRules(t *testing.T) {
 		},
 		"-p tcp -j DNAT --to-destination 2001:db8::1":   {Protocol: "tcp", Target: to(DNAT, "2001:db8::1", 0)},
 		"-p tcp -j DNAT --to-destination [::1.2.3.4]:1": {Protocol: "tcp", Target: to(DNAT, "::102:304", 1)},
-		"-d 10.96.0.0/12 -p tcp -m tcp --dport 1:1023 -g NATSPREAD.d0a600000-12": {
-			Destination: netip.MustParsePrefix("10.96.0.0/12"), Protocol: "tcp", DestinationPorts: Ports{1, 1023}, Target: Target{Kind: Goto, Chain: "NATSPREAD.d0a600000-12"},
+		"-d 10.96.0.0/12 -p tcp -m tcp --dport 1:1023 -g NATSPREAD-D0a600000-12": {
+			Destination: netip.MustParsePrefix("10.96.0.0/12"), Protocol: "tcp", DestinationPorts: Ports{1, 1023}, Target: Target{Kind: Goto, Chain: "NATSPREAD-D0a600000-12"},
 		},
-		"-p tcp -m conntrack --ctorigdst 10.96.0.0/12 --ctorigdstport 80 -g NATSPREAD.s0a600000-12": {
-			Protocol: "tcp", OriginalDestination: netip.MustParsePrefix("10.96.0.0/12"), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Goto, Chain: "NATSPREAD.s0a600000-12"},
+		"-p tcp -m conntrack --ctorigdst 10.96.0.0/12 --ctorigdstport 80 -g NATSPREAD-S0a600000-12": {
+			Protocol: "tcp", OriginalDestination: netip.MustParsePrefix("10.96.0.0/12"), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Goto, Chain: "NATSPREAD-S0a600000-12"},
 		},
 		"-m conntrack --ctorigdst 2001:db8::/32 -g NATSPREAD-web": {
 			OriginalDestination: netip.MustParsePrefix("2001:db8::/32"), Target: Target{Kind: Goto, Chain: "NATSPREAD-web"},

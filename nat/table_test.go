@@ -112,7 +112,7 @@ func TestParseNamesTheLine(t *testing.T) {
 // TestOwnNames tells own chains from those that only look like it.
 func TestOwnNames(t *testing.T) {
 	for name, want := range map[string]bool{
-		"NATSPREAD": true, "NATSPREAD-PRE": true, "NATSPREAD-web": true, "NATSPREAD-": true, "NATSPREAD.d0a000000-08": true,
+		"NATSPREAD": true, "NATSPREAD-PRE": true, "NATSPREAD-web": true, "NATSPREAD-": true, "NATSPREAD-D0a000000-08": true,
 		"NATSPREADER": false, "natspread-web": false, "MY-NATSPREAD": false, "": false, "PREROUTING": false, "NATSPREAD_x": false,
 	} {
 		if IsOwn(name) != want {
@@ -137,7 +137,7 @@ func TestPickChains(t *testing.T) {
 	}
 	for chain, want := range map[string]string{
 		"NATSPREAD-web": "web", PickChain("web", 0, 0): "web", PickChain("web-2", 4, 37): "web-2", PickChain(longest, 14, 1295): longest,
-		ServicePre: "", ServiceOut: "", ServicePost: "", "NATSPREAD": "", "NATSPREAD.d0a000000-08": "", "DOCKER": "", "PREROUTING": "",
+		ServicePre: "", ServiceOut: "", ServicePost: "", "NATSPREAD": "", "NATSPREAD-D0a000000-08": "", "DOCKER": "", "PREROUTING": "",
 	} {
 		if got := ServiceOf(chain); got != want {
 			t.Errorf("%s picks for %q, want %q", chain, got, want)

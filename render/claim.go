@@ -75,7 +75,7 @@ func incoming(services []config.Service) []claim {
 			rule.InInterface = service.Interface
 			claim.rules = []nat.Rule{rule}
 			if !alike(claim, service) {
-				claim.side = inside
+				claim.side = incomingOnly
 			}
 			claims = append(claims, claim)
 		}
@@ -99,7 +99,7 @@ func outgoing(services []config.Service) []claim {
 			}
 			claim.rules = []nat.Rule{rule}
 			if !alike(claim, service) {
-				claim.side = outside
+				claim.side = localOnly
 			}
 			claims = append(claims, claim)
 		}

@@ -13,13 +13,14 @@ import (
 // side says which of the trees a claim belongs to.
 type side byte
 
-// The sides. Each is a letter in the names of its tree's chains.
+// The sides. Each is the letter with which the names of its tree's chains begin, a
+// capital that no service's name can begin with.
 const (
-	both          side = 'd' // by destination, the same for PRE and OUT
-	inside        side = 'i' // by destination, for PRE only
-	outside       side = 'o' // by destination, for OUT only
-	source        side = 's' // by what the destination was, for POST
-	backendSource side = 'b' // by the backend, for POST and the services on "*"
+	both          side = 'D' // by destination, the same for PRE and OUT
+	incomingOnly  side = 'I' // by destination, for PRE only
+	localOnly     side = 'L' // by destination, for OUT only
+	source        side = 'S' // by what the destination was, for POST
+	backendSource side = 'B' // by the backend, for POST and the services on "*"
 )
 
 // part is what one tree is planted from: of each side the claims of single addresses
@@ -50,7 +51,7 @@ func (p *planter) root(claims []claim) []nat.Rule {
 		of[key] = append(of[key], c)
 	}
 	var rules []nat.Rule
-	for _, side := range []side{inside, outside, backendSource, both, source} {
+	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source} {
 		for _, every := range []bool{true, false} {
 			if key := (part{side, every}); len(of[key]) > 0 {
 				for i := range rules {
@@ -179,21 +180,26 @@ func (s side) where(rule *nat.Rule) (*netip.Prefix, *nat.Ports) {
 
 // name returns the name of a group's chain. It says for what packets the chain is,
 // and so stays when other services come and go: the address in hexadecimal with the
-// length of its prefix; for part of an address, the first letter of the protocol and
-// the first port in hexadecimal with the length of what is common. Of IPv6 addresses
+// length of its prefix, or, for a single one, the first letter of the protocol, and
+// the first port in hexadecimal with how many of its bits are common. Of IPv6 addresses
 // the name holds a hash.
 func (p *planter) name(side side, g group) string {
-	name := fmt.Sprintf("%s.%c%s", nat.Prefix, side, regionOf(g.prefix))
-	if g.by != byAddress {
-		name += "." + g.claims[0].protocol[:1]
-	}
-	if g.by == byPort {
-		first := g.claims[0].ports.First
+	name := fmt.Sprintf("%s-%c%s", nat.Prefix, side, regionOf(g.prefix))
+	first := g.claims[0]
+	switch g.by {
+	case byProtocol:
+		name += "." + first.protocol[:1]
+	case byPort:
 		bits := commonPorts(g.claims)
-		name += fmt.Sprintf("%04x-%02d", first&^(1<<(16-bits)-1), bits)
+		name += fmt.Sprintf(".%c%04x-%02d", first.protocol[0], first.ports.First&^(1<<(16-bits)-1), bits)
+	default:
+		if g.prefix.IsSingleIP() {
+			name += ".all"
+		}
 	}
-	if p.named[name] || len(name) > nat.MaxChain {
-		name = fmt.Sprintf("%s.%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, g.claims[0], g.claims[len(g.claims)-1], len(g.claims)))[:13])
+	if p.named[name] {
+		// Only balanced cuts the same prefix twice.
+		name = fmt.Sprintf("%s-%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, first, g.claims[len(g.claims)-1], len(g.claims)))[:13])
 	}
 	p.named[name] = true
 	return name
