@@ -79,14 +79,6 @@ func (h Host) dryRun(ctx context.Context, kernel Kernel, request Request) error 
 	return nil
 }
 
-// ProveAll proves both families' tables.
-func (k Kernel) ProveAll(ctx context.Context, tables Tables) error {
-	if err := k.Prove(ctx, tables.IPv4); err != nil {
-		return err
-	}
-	return k.Prove(ctx, tables.IPv6)
-}
-
 // unchanged adds to an error what the administrator most wants to know.
 func unchanged(err error) error { return fmt.Errorf("%w; nothing was changed", err) }
 

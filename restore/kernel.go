@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -64,41 +63,6 @@ func (k Kernel) restore(ctx context.Context, family nat.Family, text []byte, arg
 	}
 	_, err = k.Run(ctx, text, path, append(args, lockWait...)...)
 	return err
-}
-
-// Prove loads a table for real into a network namespace that ends with the proof,
-// with the programs that will load it into the live one, and compares what they
-// read back byte for byte. Exit codes prove nothing: an empty file restores with
-// 0, and so do rules that the kernel never heard of under --test.
-func (k Kernel) Prove(ctx context.Context, table nat.Table) error {
-	if table.Empty() {
-		return nil
-	}
-	err := inScratchNamespace(func() error {
-		if err := k.restore(ctx, table.Family, table.Text()); err != nil {
-			return err
-		}
-		saved, err := k.Save(ctx, table.Family)
-		if err != nil {
-			return err
-		}
-		return compare(saved, table)
-	})
-	if err != nil {
-		return fmt.Errorf("cannot prove the %v rules in a scratch namespace: %w", table.Family, err)
-	}
-	return nil
-}
-
-// errNotInStep says that the kernel holds something else than it was given.
-var errNotInStep = errors.New("the kernel does not hold what it was given")
-
-// compare reads natspread's part of a live table back against what it should be.
-func compare(saved nat.Saved, table nat.Table) error {
-	if differences := Differences(saved, table); len(differences) != 0 {
-		return fmt.Errorf("%w: %s", errNotInStep, differences[0])
-	}
-	return nil
 }
 
 // Differences tells, a line each, how natspread's part of a live table differs

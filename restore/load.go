@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,20 +56,34 @@ func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err err
 	return done, nil
 }
 
+// many is from how many declared chains on iptables-nft-restore is given listAll.
+const many = 500
+
+// listAll lists the table that the transaction is for. It is there for what comes with
+// it: for a command without a chain iptables-nft-restore reads all chains of the kernel
+// at once; else it notes each that a line names in a sorted list that it goes through
+// anew for each line, which takes most of the time where there are thousands
+// (nft_cache_level_set of iptables 1.8).
+const listAll = "-S\n"
+
 // send hands a transaction to the kernel, which holds now what was saved. The legacy
 // variant sets the counters of all policies to zero in every change that does not
 // give them, even in iptables -A, so it is given them.
 func (k Kernel) send(ctx context.Context, family nat.Family, now nat.Saved, transaction []byte) error {
-	if k.Variant != Legacy {
-		return k.restore(ctx, family, transaction, "--noflush")
-	}
 	text := []byte(begin)
+	rest := transaction[len(begin):]
+	if k.Variant != Legacy {
+		if bytes.Count(rest, []byte("\n:")) >= many {
+			text = append(text, listAll...)
+		}
+		return k.restore(ctx, family, append(text, rest...), "--noflush")
+	}
 	for _, chain := range now.Chains {
 		if slices.Contains(nat.BuiltIn(), chain.Name) {
 			text = fmt.Appendf(text, ":%s %s %s\n", chain.Name, chain.Policy, chain.Counters)
 		}
 	}
-	return k.restore(ctx, family, append(text, transaction[len(begin):]...), "--noflush", "-c")
+	return k.restore(ctx, family, append(text, rest...), "--noflush", "-c")
 }
 
 // heldBy names the first foreign rule that leads to a chain of ours that is to go,

@@ -74,20 +74,21 @@ const begin = "*nat\n"
 // and by nft their turns too; jumps that are not what they should be are taken out by their
 // text, every one, and put in by their place.
 func transaction(live, want layout) []byte {
-	var declare, remove, add, insert, drop []byte
+	var declared []string
+	var remove, add, insert, drop []byte
 	for _, name := range want.order {
 		rules, held := live.chains[name]
 		if held && slices.Equal(rules, want.chains[name]) {
 			continue
 		}
-		declare = fmt.Appendf(declare, ":%s - [0:0]\n", name)
+		declared = append(declared, name)
 		for _, rule := range want.chains[name] {
-			add = fmt.Appendf(add, "-A %s %s\n", name, rule)
+			add = append(append(append(append(append(add, "-A "...), name...), ' '), rule...), '\n')
 		}
 	}
 	for _, name := range live.order {
 		if _, wanted := want.chains[name]; !wanted {
-			declare = fmt.Appendf(declare, ":%s - [0:0]\n", name)
+			declared = append(declared, name)
 			drop = fmt.Appendf(drop, "-X %s\n", name)
 		}
 	}
@@ -102,12 +103,34 @@ func transaction(live, want layout) []byte {
 			insert = fmt.Appendf(insert, "-I %s %d %s\n", builtIn, jump.place, jump.text)
 		}
 	}
-	var body []byte
-	for _, part := range [][]byte{declare, remove, add, insert, drop} {
-		body = append(body, part...)
-	}
+	body := slices.Concat(declarations(declared), remove, add, insert, drop)
 	if len(body) == 0 {
 		return nil
 	}
-	return append(append([]byte(begin), body...), "COMMIT\n"...)
+	return slices.Concat([]byte(begin), body, []byte("COMMIT\n"))
+}
+
+// declarations returns the lines that make or empty chains. The kernel keeps chains in
+// the order in which they were made, and iptables-nft-save sorts them by a quicksort
+// that compares with the first one: sorted before, thousands take a second and more. So
+// of many the middle one comes first, then the middle of either half, and so on.
+func declarations(names []string) []byte {
+	var lines []byte
+	if len(names) < many {
+		for _, name := range names {
+			lines = fmt.Appendf(lines, ":%s - [0:0]\n", name)
+		}
+		return lines
+	}
+	slices.Sort(names)
+	for parts := [][]string{names}; len(parts) > 0; parts = parts[1:] {
+		part := parts[0]
+		if len(part) == 0 {
+			continue
+		}
+		middle := len(part) / 2
+		lines = fmt.Appendf(lines, ":%s - [0:0]\n", part[middle])
+		parts = append(parts, part[:middle], part[middle+1:])
+	}
+	return lines
 }

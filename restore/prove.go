@@ -1,0 +1,119 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"natspread/nat"
+)
+
+// Prove loads a table for real into network namespaces that end with the proof, with
+// the programs that will load it into the live one, and compares what they read back.
+// Exit codes prove nothing: an empty file restores with 0, and so do rules that the
+// kernel never heard of under --test.
+func (k Kernel) Prove(ctx context.Context, table nat.Table) error {
+	return k.proveParts(ctx, parts(table, table.Ways()))
+}
+
+// ProveAll proves both families' tables.
+func (k Kernel) ProveAll(ctx context.Context, tables Tables) error {
+	return k.ProveChange(ctx, Tables{IPv4: nat.Table{Family: nat.IPv4}, IPv6: nat.Table{Family: nat.IPv6}}, tables)
+}
+
+// ProveChange proves of both families' tables those chains that are not the same in
+// tables that were proven before, each with all that leads to it: what the kernel makes
+// of a chain hangs on nothing else.
+func (k Kernel) ProveChange(ctx context.Context, proven, tables Tables) error {
+	var all []nat.Table
+	for _, family := range nat.Families() {
+		table := tables.Of(family)
+		all = append(all, parts(table, changed(proven.Of(family), table))...)
+	}
+	return k.proveParts(ctx, all)
+}
+
+// changed returns the names of those chains of a table that another does not hold, or
+// holds with other rules, chains of one way together.
+func changed(before, table nat.Table) []string {
+	var names []string
+	for _, name := range table.Ways() {
+		chain, _ := table.Chain(name)
+		if held, found := before.Chain(name); !found || !held.Equal(chain) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// proofRules is about how many rules are worth a namespace of their own.
+const proofRules = 5000
+
+// parts returns excerpts of a table that together hold the named chains: one, or for
+// many rules as many as there are processors, since one load keeps one processor busy.
+func parts(table nat.Table, names []string) []nat.Table {
+	rules := 0
+	for _, name := range names {
+		chain, _ := table.Chain(name)
+		rules += len(chain.Rules)
+	}
+	count := max(1, min(rules/proofRules, runtime.GOMAXPROCS(0)))
+	var excerpts []nat.Table
+	part, held := map[string]bool{}, 0
+	for i, name := range names {
+		chain, _ := table.Chain(name)
+		part[name] = true
+		held += len(chain.Rules)
+		if i == len(names)-1 || held*count >= rules*(len(excerpts)+1) && len(excerpts) < count-1 {
+			excerpts = append(excerpts, table.Excerpt(part))
+			part = map[string]bool{}
+		}
+	}
+	return excerpts
+}
+
+// proveParts proves tables, each in a namespace of its own, all at the same time.
+func (k Kernel) proveParts(ctx context.Context, tables []nat.Table) error {
+	failed := make([]error, len(tables))
+	var all sync.WaitGroup
+	for i, table := range tables {
+		all.Go(func() { failed[i] = k.prove(ctx, table) })
+	}
+	all.Wait()
+	for i, err := range failed {
+		if err != nil {
+			return fmt.Errorf("cannot prove the %v rules in a scratch namespace: %w", tables[i].Family, err)
+		}
+	}
+	return nil
+}
+
+// prove proves one table in one namespace.
+func (k Kernel) prove(ctx context.Context, table nat.Table) error {
+	if table.Empty() {
+		return nil
+	}
+	return inScratchNamespace(func() error {
+		if err := k.restore(ctx, table.Family, transaction(layout{}, layoutOf(table))); err != nil {
+			return err
+		}
+		saved, err := k.Save(ctx, table.Family)
+		if err != nil {
+			return err
+		}
+		return compare(saved, table)
+	})
+}
+
+// errNotInStep says that the kernel holds something else than it was given.
+var errNotInStep = errors.New("the kernel does not hold what it was given")
+
+// compare reads natspread's part of a live table back against what it should be.
+func compare(saved nat.Saved, table nat.Table) error {
+	if differences := Differences(saved, table); len(differences) != 0 {
+		return fmt.Errorf("%w: %s", errNotInStep, differences[0])
+	}
+	return nil
+}
