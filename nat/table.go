@@ -74,13 +74,11 @@ func (t Table) withEmpty(whole []bool) Table {
 		if !whole[i] {
 			continue
 		}
-		for _, rule := range chain.Rules {
-			wanted[rule.Target.Chain] = true
-		}
-	}
-	if len(wanted) > 0 {
 		for _, builtIn := range BuiltIn() {
 			wanted[Hooked(builtIn)] = true
+		}
+		for _, rule := range chain.Rules {
+			wanted[rule.Target.Chain] = true
 		}
 	}
 	excerpt := Table{Family: t.Family}

@@ -48,14 +48,44 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	}
 	defer unlock()
 
+	current := h.store().current()
 	wanted := h.generation(request, kernel.Variant, true)
-	if wanted.Generation = h.store().holds(wanted); wanted.Generation != 0 && h.inStep(ctx, kernel, wanted.Tables) {
+	if current.same(wanted) && current.Variant == kernel.Variant && current.Proven {
+		wanted.Generation = current.Generation
+	}
+	seen, err := h.seen(ctx, kernel, current, wanted.Tables)
+	if err != nil {
+		return Result{}, err
+	}
+	if wanted.Generation != 0 && h.inStep(ctx, kernel, seen, wanted.Tables) {
 		return Result{Generation: wanted.Generation, Variant: kernel.Variant}, nil
 	}
-	if err := kernel.ProveAll(ctx, request.Tables); err != nil {
+	if err := kernel.ProveChange(ctx, current.proven(kernel.Variant), request.Tables); err != nil {
 		return Result{}, unchanged(err)
 	}
-	return h.applyProven(ctx, kernel, wanted)
+	return h.applyProven(ctx, kernel, seen, wanted)
+}
+
+// seen returns both families' live tables: read, or, if the kernel still holds the
+// current generation as it was last seen to, that one's.
+func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, tables Tables) (seen [2]live, err error) {
+	ruleset, held := h.recalls(kernel, current.Generation)
+	if !held {
+		return kernel.lookAll(ctx, tables)
+	}
+	for _, family := range nat.Families() {
+		seen[family] = live{layout: layoutOf(current.Tables.Of(family)), ruleset: ruleset}
+	}
+	return seen, nil
+}
+
+// proven returns the tables of a generation that were proven with a variant on this
+// host.
+func (g Generation) proven(variant Variant) Tables {
+	if !g.Proven || g.Variant != variant {
+		return noTables()
+	}
+	return g.Tables
 }
 
 // generation returns the generation that a request asks for, as yet without its
@@ -82,28 +112,27 @@ func (h Host) dryRun(ctx context.Context, kernel Kernel, request Request) error 
 // unchanged adds to an error what the administrator most wants to know.
 func unchanged(err error) error { return fmt.Errorf("%w; nothing was changed", err) }
 
-// holds returns the number of the current generation if it holds just what is
-// wanted, else 0. One that cannot be read does not.
-func (s Store) holds(wanted Generation) int {
+// current returns the current generation. One that cannot be read is as good as none.
+func (s Store) current() Generation {
 	number, err := s.CurrentNumber()
-	if err != nil {
-		return 0
+	if err == nil {
+		var current Generation
+		if current, err = s.Read(number); err == nil {
+			return current
+		}
 	}
-	current, err := s.Read(number)
-	if err != nil || !current.same(wanted) || current.Variant != wanted.Variant || !current.Proven {
-		return 0
-	}
-	return number
+	return Generation{Tables: noTables()}
 }
 
-// inStep tells whether the kernel holds the tables and forwards them. A kernel
-// that cannot be read is for the load to fail on.
-func (h Host) inStep(ctx context.Context, kernel Kernel, tables Tables) bool {
-	held, err := kernel.holds(ctx, tables)
-	if err != nil || !held || len(h.otherHolds(ctx, kernel)) != 0 {
-		return false
+// inStep tells whether the kernel, as it was seen, holds the tables and forwards them,
+// so that a load would change nothing: also each jump in its place, before foreign rules.
+func (h Host) inStep(ctx context.Context, kernel Kernel, seen [2]live, tables Tables) bool {
+	for _, family := range nat.Families() {
+		if transaction(seen[family].layout, layoutOf(tables.Of(family))) != nil {
+			return false
+		}
 	}
-	return h.forwards(tables)
+	return h.forwards(tables) && len(h.otherHolds(ctx, kernel)) == 0
 }
 
 // forwards tells whether the host forwards each family that has rules.
@@ -121,23 +150,24 @@ func (h Host) forwards(tables Tables) bool {
 
 // applyProven takes the steps of Apply that leave traces, undoing them when one
 // fails. A generation that has a number already is current.
-func (h Host) applyProven(ctx context.Context, kernel Kernel, wanted Generation) (Result, error) {
+func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [2]live, wanted Generation) (Result, error) {
 	publish, err := h.store().prepare(wanted)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	undoLoad, loaded, err := kernel.loadAll(ctx, wanted.Tables)
+	load, err := kernel.loadAll(ctx, seen, wanted.Tables)
 	if err != nil {
 		return Result{}, errors.Join(err, publish.abandon())
 	}
-	undo := func(ctx context.Context) error { return errors.Join(undoLoad(ctx), publish.abandon()) }
+	undo := func(ctx context.Context) error { return errors.Join(load.undo(ctx), publish.abandon()) }
 	if err := publish.make(); err != nil {
 		return Result{}, joinUndo(ctx, err, undo)
 	}
 	if err := h.forwarding().set(wanted.Tables); err != nil {
 		return Result{}, joinUndo(ctx, err, undo)
 	}
-	result := Result{Generation: publish.number, Variant: kernel.Variant, Changed: true, Loaded: loaded}
+	h.remember(kernel, publish.number, load.ruleset)
+	result := Result{Generation: publish.number, Variant: kernel.Variant, Changed: true, Loaded: load.changed}
 	// The change stands from here on: what is left is housekeeping, and its
 	// failure is told, not undone.
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {

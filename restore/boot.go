@@ -30,13 +30,18 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	_, loaded, err := kernel.loadAll(ctx, generation.Tables)
+	seen, err := kernel.lookAll(ctx, generation.Tables)
 	if err != nil {
 		return Result{}, err
 	}
+	load, err := kernel.loadAll(ctx, seen, generation.Tables)
+	if err != nil {
+		return Result{}, err
+	}
+	h.remember(kernel, generation.Generation, load.ruleset)
 	result := Result{
 		Generation: generation.Generation, Variant: kernel.Variant,
-		Changed: loaded, Loaded: loaded, Fallback: fallback, Notes: notes,
+		Changed: load.changed, Loaded: load.changed, Fallback: fallback, Notes: notes,
 	}
 	if kernel.Variant != generation.Variant {
 		if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
@@ -118,11 +123,15 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 	}
 	defer unlock()
 
-	_, loaded, err := kernel.loadAll(ctx, noTables())
+	seen, err := kernel.lookAll(ctx, noTables())
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Variant: kernel.Variant, Changed: loaded, Loaded: loaded}
+	load, err := kernel.loadAll(ctx, seen, noTables())
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{Variant: kernel.Variant, Changed: load.changed, Loaded: load.changed}
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		return result, err
 	}

@@ -60,7 +60,12 @@ func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err 
 		if err != nil || !held {
 			continue
 		}
-		if _, err := other.load(ctx, nat.Table{Family: family}); err != nil {
+		nothing := nat.Table{Family: family}
+		seen, err := other.look(ctx, nothing)
+		if err == nil {
+			_, err = other.load(ctx, seen, nothing)
+		}
+		if err != nil {
 			return cleared, fmt.Errorf("cannot take the rules out of the %s variant: %w", other.Variant, err)
 		}
 		cleared = true
@@ -78,19 +83,6 @@ func (k Kernel) holdsOwn(ctx context.Context, family nat.Family) (bool, error) {
 		return false, err
 	}
 	return len(Differences(saved, nat.Table{Family: family})) != 0, nil
-}
-
-// holds tells whether the kernel holds both families' tables in such a way that a
-// load would change nothing: also each jump in its place, before foreign rules.
-func (k Kernel) holds(ctx context.Context, tables Tables) (bool, error) {
-	for _, family := range nat.Families() {
-		table := tables.Of(family)
-		saved, err := k.Read(ctx, table)
-		if err != nil || transaction(layoutOfSaved(saved), layoutOf(table)) != nil {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // Read saves a family's live table for comparison with a wanted one. A table that

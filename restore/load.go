@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,46 +13,70 @@ import (
 // table between our reading it and our transaction, which then fails as a whole.
 const loadTries = 3
 
-// change is one family's part of a load: what stood there before, for undo.
-type change struct {
-	before nat.Saved
-	loaded bool // the kernel was given something
+// live is natspread's part of a live table, and what is known beside it.
+type live struct {
+	layout
+	saved   nat.Saved // the whole table; empty when the layout is known without reading it
+	ruleset uint32    // the number of nftables' ruleset in which it was so; 0 is unknown
 }
 
-// load brings natspread's part of a family's live table to what is wanted, in one
-// transaction that touches nothing else, and reads it back. The change that it
-// returns is to be undone also when it fails: a program that was killed may have
+// look reads a family's live table.
+func (k Kernel) look(ctx context.Context, table nat.Table) (live, error) {
+	before := k.rulesetID()
+	saved, err := k.Read(ctx, table)
+	seen := live{layout: layoutOfSaved(saved), saved: saved}
+	if before == k.rulesetID() {
+		seen.ruleset = before
+	}
+	return seen, err
+}
+
+// rulesetID returns the number of nftables' ruleset, 0 where that tells nothing.
+func (k Kernel) rulesetID() uint32 {
+	if k.Variant != NFT {
+		return 0
+	}
+	id, err := rulesetID()
+	if err != nil {
+		return 0
+	}
+	return id
+}
+
+// change is one family's part of a load: what stood there before, for undo, and the
+// number of the ruleset in which it was read back, 0 when that is not known.
+type change struct {
+	before  live
+	loaded  bool // the kernel was given something
+	ruleset uint32
+}
+
+// load brings natspread's part of a family's live table from what was seen there to what
+// is wanted, in one transaction that touches nothing else, and reads it back. The change
+// that it returns is to be undone also when it fails: a program that was killed may have
 // done its work before.
-func (k Kernel) load(ctx context.Context, table nat.Table) (done change, err error) {
+func (k Kernel) load(ctx context.Context, seen live, table nat.Table) (done change, err error) {
+	want := layoutOf(table)
 	for try := 1; ; try++ {
-		now, err := k.Read(ctx, table)
-		if err != nil {
-			return done, err
-		}
-		text := transaction(layoutOfSaved(now), layoutOf(table))
+		text := transaction(seen.layout, want)
 		if text == nil && try > 1 {
 			return done, nil // the program that failed had done its work
 		}
-		done.before = now
+		done.before, done.ruleset = seen, seen.ruleset
 		if text == nil {
 			return done, nil
 		}
 		done.loaded = true
-		if err = k.send(ctx, table.Family, now, text); err == nil {
-			break
+		if err = k.send(ctx, table.Family, seen.saved, text); err == nil {
+			done.ruleset, err = k.readBack(ctx, seen.ruleset, text, table, want)
+			return done, err
 		}
-		if try == loadTries || !k.changedSince(ctx, table.Family, done.before) {
-			return done, fmt.Errorf("cannot load the %v rules: %w%s", table.Family, err, heldBy(done.before, table))
+		now, lookErr := k.look(ctx, table)
+		if try == loadTries || lookErr != nil || transaction(seen.layout, now.layout) == nil {
+			return done, fmt.Errorf("cannot load the %v rules: %w%s", table.Family, err, heldBy(now.saved, table))
 		}
+		seen = now
 	}
-	after, err := k.Save(ctx, table.Family)
-	if err == nil {
-		err = compare(after, table)
-	}
-	if err != nil {
-		return done, fmt.Errorf("cannot read the %v rules back: %w", table.Family, err)
-	}
-	return done, nil
 }
 
 // many is from how many declared chains on iptables-nft-restore is given listAll.
@@ -72,18 +95,27 @@ const listAll = "-S\n"
 func (k Kernel) send(ctx context.Context, family nat.Family, now nat.Saved, transaction []byte) error {
 	text := []byte(begin)
 	rest := transaction[len(begin):]
-	if k.Variant != Legacy {
-		if bytes.Count(rest, []byte("\n:")) >= many {
-			text = append(text, listAll...)
-		}
-		return k.restore(ctx, family, append(text, rest...), "--noflush")
+	switch {
+	case k.Variant == Legacy:
+		return k.restore(ctx, family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
+	case len(declaredIn(transaction)) < many:
+		return k.restore(ctx, family, transaction, "--noflush")
 	}
-	for _, chain := range now.Chains {
-		if slices.Contains(nat.BuiltIn(), chain.Name) {
-			text = fmt.Appendf(text, ":%s %s %s\n", chain.Name, chain.Policy, chain.Counters)
+	// Chains that are not there yet are not made any more once all were read.
+	return k.restore(ctx, family, slices.Concat(text, policies(now), []byte(listAll), rest), "--noflush")
+}
+
+// policies returns lines that leave the built-in chains of a table as they are.
+func policies(now nat.Saved) []byte {
+	var lines []byte
+	for _, name := range nat.BuiltIn() {
+		chain, held := now.Chain(name)
+		if !held {
+			chain = nat.SavedChain{Name: name, Policy: "ACCEPT", Counters: "[0:0]"}
 		}
+		lines = fmt.Appendf(lines, ":%s %s %s\n", chain.Name, chain.Policy, chain.Counters)
 	}
-	return k.restore(ctx, family, append(text, rest...), "--noflush", "-c")
+	return lines
 }
 
 // heldBy names the first foreign rule that leads to a chain of ours that is to go,
@@ -103,13 +135,6 @@ func heldBy(before nat.Saved, table nat.Table) string {
 	return ""
 }
 
-// changedSince tells whether somebody changed the layout of natspread's part since
-// it was read, which is the one reason to try a transaction again.
-func (k Kernel) changedSince(ctx context.Context, family nat.Family, before nat.Saved) bool {
-	now, err := k.Save(ctx, family)
-	return err == nil && transaction(layoutOfSaved(before), layoutOfSaved(now)) != nil
-}
-
 // undo puts natspread's part of a family's table back to what it was. Whether it
 // is so, the kernel says and not the program.
 func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error {
@@ -120,7 +145,7 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 	if err != nil {
 		return err
 	}
-	text := transaction(layoutOfSaved(now), layoutOfSaved(done.before))
+	text := transaction(layoutOfSaved(now), done.before.layout)
 	if text == nil {
 		return nil
 	}
@@ -128,7 +153,7 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 	if now, err = k.Save(ctx, family); err != nil {
 		return errors.Join(sent, err)
 	}
-	if transaction(layoutOfSaved(now), layoutOfSaved(done.before)) == nil {
+	if transaction(layoutOfSaved(now), done.before.layout) == nil {
 		return nil
 	}
 	return errors.Join(errNotInStep, sent)
@@ -150,26 +175,49 @@ func (t Tables) Of(family nat.Family) nat.Table {
 	return t.IPv4
 }
 
+// loaded is what became of a load of both families.
+type loaded struct {
+	changed bool                        // the kernel was given something
+	ruleset uint32                      // the number of nftables' ruleset that holds it all; 0 is unknown
+	undo    func(context.Context) error // puts back what stood there before
+}
+
+// lookAll reads both families' live tables.
+func (k Kernel) lookAll(ctx context.Context, tables Tables) (seen [2]live, err error) {
+	for _, family := range nat.Families() {
+		if seen[family], err = k.look(ctx, tables.Of(family)); err != nil {
+			return seen, unchanged(err)
+		}
+	}
+	return seen, nil
+}
+
 // loadAll loads both families. When one fails the other is put back too, and the
 // error says what became of the kernel.
-func (k Kernel) loadAll(ctx context.Context, tables Tables) (undo func(context.Context) error, changed bool, err error) {
+func (k Kernel) loadAll(ctx context.Context, seen [2]live, tables Tables) (loaded, error) {
 	var done [2]change
-	undo = func(ctx context.Context) error {
+	result := loaded{undo: func(ctx context.Context) error {
 		for _, family := range nat.Families() {
 			if err := k.undo(ctx, family, done[family]); err != nil {
 				return fmt.Errorf("and the %v rules could not be put back: %w", family, err)
 			}
 		}
 		return nil
-	}
+	}}
 	for _, family := range nat.Families() {
-		done[family], err = k.load(ctx, tables.Of(family))
-		if err != nil {
-			return nil, false, joinUndo(ctx, err, undo)
+		var err error
+		if family == nat.IPv6 && done[nat.IPv4].loaded && seen[nat.IPv6].ruleset == seen[nat.IPv4].ruleset {
+			seen[nat.IPv6].ruleset = done[nat.IPv4].ruleset // which changed nothing of IPv6
 		}
-		changed = changed || done[family].loaded
+		if done[family], err = k.load(ctx, seen[family], tables.Of(family)); err != nil {
+			return loaded{}, joinUndo(ctx, err, result.undo)
+		}
+		result.changed = result.changed || done[family].loaded
 	}
-	return undo, changed, nil
+	if done[nat.IPv4].loaded || !done[nat.IPv6].loaded {
+		result.ruleset = done[nat.IPv4].ruleset
+	}
+	return result, nil
 }
 
 // joinUndo undoes what was done before an error and adds the outcome to it.

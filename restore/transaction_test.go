@@ -12,8 +12,8 @@ import (
 	"natspread/nat"
 )
 
-// live reads rules as iptables-save prints them, the frame around them left out.
-func live(t *testing.T, rules string) layout {
+// standing reads rules as iptables-save prints them, the frame around them left out.
+func standing(t *testing.T, rules string) layout {
 	t.Helper()
 	saved, err := nat.ParseSaved([]byte("*nat\n" + rules + "COMMIT\n"))
 	if err != nil {
@@ -81,7 +81,7 @@ func TestTransaction(t *testing.T) {
 			if c.text != "" {
 				want = "*nat\n" + c.text + "COMMIT\n"
 			}
-			if diff := cmp.Diff(want, string(transaction(live(t, c.live), live(t, c.want)))); diff != "" {
+			if diff := cmp.Diff(want, string(transaction(standing(t, c.live), standing(t, c.want)))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

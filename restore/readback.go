@@ -1,0 +1,110 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"natspread/nat"
+)
+
+// few is up to how many chains are read back alone.
+const few = 64
+
+// readBack reads back what a transaction led to, that began when nftables' ruleset had a
+// number, and returns the number of the ruleset in which it was read. If nobody else
+// changed anything meanwhile, by nft, and only a few chains were changed, the kernel is
+// asked for these and for the built-in ones: of the rest it still holds what was seen.
+// Else it is asked for the whole table.
+func (k Kernel) readBack(ctx context.Context, ruleset uint32, transaction []byte, table nat.Table, want layout) (uint32, error) {
+	now := k.rulesetID()
+	if chains := declaredIn(transaction); ruleset != 0 && now == ruleset+1 && len(chains) <= few && !deletes(transaction) {
+		if k.holdsChains(ctx, table.Family, chains, want) && k.rulesetID() == now {
+			return now, nil
+		}
+	}
+	now = k.rulesetID()
+	after, err := k.Save(ctx, table.Family)
+	if err == nil {
+		err = compare(after, table)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the %v rules back: %w", table.Family, err)
+	}
+	if k.rulesetID() != now {
+		return 0, nil
+	}
+	return now, nil
+}
+
+// declaredIn returns the chains that a transaction declares.
+func declaredIn(transaction []byte) []string {
+	var names []string
+	for line := range strings.Lines(string(transaction)) {
+		if strings.HasPrefix(line, ":") {
+			name, _, _ := strings.Cut(line[1:], " ")
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// deletes tells whether a transaction deletes chains.
+func deletes(transaction []byte) bool { return strings.Contains(string(transaction), "\n-X ") }
+
+// holdsChains tells whether some own chains are in the kernel as they are wanted, and
+// every jump is. One iptables-restore lists them all, and changes nothing.
+func (k Kernel) holdsChains(ctx context.Context, family nat.Family, chains []string, want layout) bool {
+	path, err := k.program(ctx, family, "restore")
+	if err != nil {
+		return false
+	}
+	question := []byte(begin)
+	for _, name := range slices.Concat(nat.BuiltIn(), chains) {
+		question = fmt.Appendf(question, "-S %s\n", name)
+	}
+	answer, err := k.Run(ctx, append(question, "COMMIT\n"...), path, append([]string{"-n"}, lockWait...)...)
+	if err != nil {
+		return false
+	}
+	held := listed(string(answer))
+	for _, name := range chains {
+		if rules, found := held[name]; !found || !slices.Equal(rules, want.chains[name]) {
+			return false
+		}
+	}
+	for _, name := range nat.BuiltIn() {
+		if !slices.Equal(jumpsAmong(held[name]), want.jumps[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// listed reads what iptables -S prints: the rules of each chain.
+func listed(text string) map[string][]string {
+	held := map[string][]string{}
+	for line := range strings.Lines(text) {
+		command, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		name, rule, _ := strings.Cut(rest, " ")
+		switch command {
+		case "-N", "-P":
+			held[name] = []string{}
+		case "-A":
+			held[name] = append(held[name], rule)
+		}
+	}
+	return held
+}
+
+// jumpsAmong returns those rules that lead to own chains, and their places.
+func jumpsAmong(rules []string) []placed {
+	var jumps []placed
+	for i, rule := range rules {
+		if nat.IsOwn(nat.SavedRule{Text: rule}.JumpsTo()) {
+			jumps = append(jumps, placed{place: i + 1, text: rule})
+		}
+	}
+	return jumps
+}
