@@ -16,40 +16,45 @@ var errRule = errors.New("not a rule that natspread writes")
 // "-A CHAIN ". Only what Rule can hold is taken, and only in the spelling of
 // Rule.AppendText: an option more, a quote, another order is an error.
 func ParseRule(text string) (Rule, error) {
-	reader := ruleReader{words: strings.Split(text, " ")}
-	for len(reader.words) > 0 {
+	var rule Rule
+	_, err := rule.parse(text, nil)
+	return rule, err
+}
+
+// parse reads a rule, and writes it into a buffer that is handed back for the next one.
+func (r *Rule) parse(text string, buffer []byte) ([]byte, error) {
+	reader := ruleReader{rest: text, rule: r}
+	for !reader.done {
 		if err := reader.option(); err != nil {
-			return Rule{}, fmt.Errorf("%.200q: %w", text, err)
+			return buffer, fmt.Errorf("%.200q: %w", text, err)
 		}
 	}
 	// The reader takes options in any order and numbers in any spelling; to ask
 	// for the same text back is simpler than to forbid each of these, and stricter.
-	if string(reader.rule.AppendText(nil)) != text {
-		return Rule{}, fmt.Errorf("%.200q: %w", text, errRule)
+	if buffer = r.AppendText(buffer[:0]); string(buffer) != text {
+		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
 	}
-	return reader.rule, nil
+	return buffer, nil
 }
 
 // ruleReader takes a rule apart, word by word.
 type ruleReader struct {
-	words []string
-	rule  Rule
-	bad   bool // a value did not parse
+	rest string
+	done bool // the last word was taken
+	rule *Rule
+	bad  bool // a value did not parse
 }
 
 // next takes the next word; "" behind the last one.
 func (r *ruleReader) next() string {
-	if len(r.words) == 0 {
-		return ""
-	}
-	word := r.words[0]
-	r.words = r.words[1:]
+	word, rest, more := strings.Cut(r.rest, " ")
+	r.rest, r.done = rest, !more
 	return word
 }
 
 // option takes one option with its values.
 func (r *ruleReader) option() error {
-	rule := &r.rule
+	rule := r.rule
 	switch word := r.next(); word {
 	case "-s":
 		rule.Source = r.prefix()
@@ -107,7 +112,7 @@ func knownProtocol(name string) bool {
 
 // match takes the options of one match.
 func (r *ruleReader) match(name string) {
-	rule := &r.rule
+	rule := r.rule
 	switch name {
 	case "tcp", "udp", "sctp":
 		r.word("--dport")
@@ -200,10 +205,8 @@ func (r *ruleReader) ownChain(name string) string {
 
 // peek returns the next word without taking it.
 func (r *ruleReader) peek() string {
-	if len(r.words) == 0 {
-		return ""
-	}
-	return r.words[0]
+	word, _, _ := strings.Cut(r.rest, " ")
+	return word
 }
 
 // word takes a word that has to be there.

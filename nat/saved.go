@@ -238,17 +238,17 @@ func splitWords(text string) []string {
 // Own reads natspread's part, strictly: see Parse.
 func (s Saved) Own(family Family) (Table, error) {
 	table := Table{Family: family}
+	var buffer []byte
 	for _, chain := range s.OwnChains() {
 		if !ownChain(chain.Name) {
 			return Table{}, fmt.Errorf("%.60q is no name of an own chain", chain.Name)
 		}
 		rules := make([]Rule, len(chain.Rules))
 		for i, rule := range chain.Rules {
-			parsed, err := ParseRule(rule.Text)
-			if err != nil {
+			var err error
+			if buffer, err = rules[i].parse(rule.Text, buffer); err != nil {
 				return Table{}, fmt.Errorf("chain %s, rule %d: %w", chain.Name, i+1, err)
 			}
-			rules[i] = parsed
 		}
 		table.Chains = append(table.Chains, Chain{Name: chain.Name, Rules: rules})
 	}

@@ -98,7 +98,7 @@ func (k Kernel) send(ctx context.Context, family nat.Family, now nat.Saved, tran
 	switch {
 	case k.Variant == Legacy:
 		return k.restore(ctx, family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
-	case len(declaredIn(transaction)) < many:
+	case declares(transaction) < many:
 		return k.restore(ctx, family, transaction, "--noflush")
 	}
 	// Chains that are not there yet are not made any more once all were read.

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -19,8 +20,8 @@ const few = 64
 // Else it is asked for the whole table.
 func (k Kernel) readBack(ctx context.Context, ruleset uint32, transaction []byte, table nat.Table, want layout) (uint32, error) {
 	now := k.rulesetID()
-	if chains := declaredIn(transaction); ruleset != 0 && now == ruleset+1 && len(chains) <= few && !deletes(transaction) {
-		if k.holdsChains(ctx, table.Family, chains, want) && k.rulesetID() == now {
+	if ruleset != 0 && now == ruleset+1 && declares(transaction) <= few && !deletes(transaction) {
+		if k.holdsChains(ctx, table.Family, declaredIn(transaction), want) && k.rulesetID() == now {
 			return now, nil
 		}
 	}
@@ -50,8 +51,11 @@ func declaredIn(transaction []byte) []string {
 	return names
 }
 
+// declares counts them.
+func declares(transaction []byte) int { return bytes.Count(transaction, []byte("\n:")) }
+
 // deletes tells whether a transaction deletes chains.
-func deletes(transaction []byte) bool { return strings.Contains(string(transaction), "\n-X ") }
+func deletes(transaction []byte) bool { return bytes.Contains(transaction, []byte("\n-X ")) }
 
 // holdsChains tells whether some own chains are in the kernel as they are wanted, and
 // every jump is. One iptables-restore lists them all, and changes nothing.

@@ -26,10 +26,18 @@ type placed struct {
 // its chain, so that no foreign rule takes a connection before it.
 func layoutOf(table nat.Table) layout {
 	want := layout{chains: map[string][]string{}, jumps: map[string][]placed{}}
+	var text []byte
+	var ends []int
 	for _, chain := range table.Chains {
+		text, ends = text[:0], ends[:0]
+		for _, rule := range chain.Rules {
+			text = rule.AppendText(text)
+			ends = append(ends, len(text))
+		}
+		all, from := string(text), 0 // one string for all rules of a chain
 		rules := make([]string, len(chain.Rules))
-		for i, rule := range chain.Rules {
-			rules[i] = string(rule.AppendText(nil))
+		for i, end := range ends {
+			rules[i], from = all[from:end], end
 		}
 		want.order = append(want.order, chain.Name)
 		want.chains[chain.Name] = rules

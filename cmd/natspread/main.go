@@ -7,12 +7,14 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"natspread/restore"
 )
 
 // main runs the program. Everything below it is told its input and output.
 func main() {
+	debug.SetGCPercent(400) // a run is over sooner than most garbage is worth collecting
 	std := streams{os.Stdin, os.Stdout, os.Stderr}
 	os.Exit(run(os.Args[1:], &session{streams: std, runner: restore.Exec(), connect: connectSystemd}))
 }
