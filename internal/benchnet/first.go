@@ -1,0 +1,219 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"natspread/config"
+)
+
+// positions is how many services of a large layout are asked for one by one, to
+// find the worst.
+const positions = 8
+
+// benchFirst measures the kernel's time for a new connection's whole first packet:
+// received in front, through netfilter and routing, sent on to the backends.
+func benchFirst(opts options, out io.Writer) error {
+	stages, samples, err := measureProbes(opts, firstProbes(opts.variants()))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nfirst packet of a new connection: µs of the kernel's time, from the client's cable to the\nbackends'; medians of %d rounds, with their quartiles\n\n", opts.rounds)
+	for _, s := range stages {
+		fmt.Fprintf(out, "%-58s %s\n", s.name, spread(samples[s.name]))
+	}
+	fmt.Fprintf(out, "\nratios: medians of the rounds' own\n\n")
+	for _, variant := range opts.variants() {
+		firstTargets(figures{samples, out}, variant)
+	}
+	return nil
+}
+
+// measureProbes measures those of the probes that were asked for.
+func measureProbes(opts options, probes []probe) ([]*stage, map[string][]float64, error) {
+	probes = slices.DeleteFunc(probes, func(p probe) bool { return !opts.match.MatchString(p.name) })
+	stages, err := prepareStages(probes)
+	if err != nil {
+		return nil, nil, err
+	}
+	samples, err := measure(stages, opts.rounds)
+	return stages, samples, err
+}
+
+// variants are those of iptables that are measured.
+func (o options) variants() []string {
+	if o.variant != "" {
+		return []string{o.variant}
+	}
+	return []string{"nft", "legacy"}
+}
+
+// The names of figures that others are compared to.
+const (
+	nameRouting = "routing"
+	nameTracked = "routing, conntrack on"
+	nameMap     = "nftables' own map"
+	nameOurs    = "natspread"
+	nameFlat    = "flat"
+	nameKube    = "kube-proxy's layout"
+	addresses   = "addresses"
+	ports       = "ports"
+	last        = "last"
+	stranger    = "no service"
+)
+
+// scale is the name of a figure: a layout, its size, what is asked of it and the
+// variant.
+func scale(layout string, n int, kind, asked, variant string) string {
+	return strings.Join([]string{layout, fmt.Sprintf("%s %s", thousands(n), kind), asked, variant}, ", ")
+}
+
+// thousands writes a number with a comma.
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
+
+// firstProbes lists what is measured.
+func firstProbes(variants []string) []probe {
+	probes := []probe{through(nameRouting, &layout{name: nameRouting, variant: "none"}, backendAddress(0, 0))}
+	for _, kind := range []string{addresses, ports} {
+		all := made(kind, 5000)
+		native := &layout{nameMap, "native", func() ([]byte, error) { return nftMap(all), nil }}
+		probes = append(probes, asking(scale(nameMap, 5000, kind, last, "native"), native, all, all[len(all)-1]))
+		if kind == addresses {
+			probes = append(probes, asking(scale(nameMap, 5000, kind, "all in turn", "native"), native, all, all...))
+		}
+	}
+	for _, variant := range variants {
+		probes = append(probes, smallProbes(variant)...)
+		probes = append(probes, scaleProbes(variant)...)
+	}
+	return probes
+}
+
+// made makes services of a kind.
+func made(kind string, n int) []service {
+	if kind == ports {
+		return byPort(n)
+	}
+	return byAddress(n)
+}
+
+// through asks for a destination that is not rewritten.
+func through(name string, l *layout, to netip.AddrPort) probe {
+	none := func(netip.AddrPort) []netip.AddrPort { return nil }
+	return probe{name: name, layout: l, to: []netip.AddrPort{to}, backends: none, source: netip.MustParseAddr(clientAddress)}
+}
+
+// asking asks for services, in turn, that a layout of all those has.
+func asking(name string, l *layout, all []service, asked ...service) probe {
+	p := probe{name: name, layout: l}
+	for _, s := range asked {
+		p.to = append(p.to, s.listen)
+	}
+	wanted := map[netip.AddrPort][]netip.AddrPort{}
+	for _, s := range all {
+		wanted[s.listen] = s.backends
+	}
+	p.backends = func(asked netip.AddrPort) []netip.AddrPort { return wanted[asked] }
+	return p
+}
+
+// article is the balancer of the embedded example, which is the article's.
+func article() service {
+	s := service{listen: netip.MustParseAddrPort(vip + ":80")}
+	for i := range byte(perService) {
+		s.backends = append(s.backends, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, i + 1}), 80))
+	}
+	return s
+}
+
+// smallProbes are the figures of single services.
+func smallProbes(variant string) []probe {
+	small := func(name string, rules func() ([]byte, error), s service) probe {
+		return asking(name+", "+variant, &layout{name, variant, rules}, []service{s}, s)
+	}
+	text := func(rules []byte) func() ([]byte, error) { return func() ([]byte, error) { return rules, nil } }
+	one := wide(1)[0]
+	tracked := &layout{nameTracked, variant, text(tracked())}
+	probes := []probe{
+		through(nameTracked+", "+variant, tracked, backendAddress(0, 0)),
+		small("one DNAT rule", text(oneDNAT(one)), one),
+		small("the article's rules", text(flat([]service{article()})), article()),
+		small("natspread, the article's balancer", func() ([]byte, error) { return natspreadText(config.Example()) }, article()),
+	}
+	for _, n := range []int{perService, 500} {
+		s := wide(n)[0]
+		rules := func() ([]byte, error) { return natspread([]service{s}) }
+		probes = append(probes, small(fmt.Sprintf("natspread, 1 service of %d backends", n), rules, s))
+	}
+	return probes
+}
+
+// scaleProbes are the figures of many services.
+func scaleProbes(variant string) []probe {
+	var probes []probe
+	add := func(name string, rules func([]service) ([]byte, error), n int, kind string) (*layout, []service) {
+		all := made(kind, n)
+		l := &layout{fmt.Sprintf("%s of %d %s", name, n, kind), variant, func() ([]byte, error) { return rules(all) }}
+		probes = append(probes, asking(scale(name, n, kind, last, variant), l, all, all[n-1]))
+		return l, all
+	}
+	plain := func(rules func([]service) []byte) func([]service) ([]byte, error) {
+		return func(all []service) ([]byte, error) { return rules(all), nil }
+	}
+	for _, n := range []int{1, 10, 100, 1000, 5000, 10_000} {
+		l, all := add(nameOurs, natspread, n, addresses)
+		if n < 5000 {
+			continue
+		}
+		for i := range positions {
+			at := i * n / positions
+			probes = append(probes, asking(scale(nameOurs, n, addresses, fmt.Sprint("number ", at+1), variant), l, all, all[at]))
+		}
+		probes = append(probes,
+			asking(scale(nameOurs, n, addresses, "all in turn", variant), l, all, all...),
+			through(scale(nameOurs, n, addresses, stranger, variant), l, backendAddress(0, 0)),
+			through(scale(nameOurs, n, addresses, stranger+" but beside them", variant), l, netip.MustParseAddrPort("198.18.10.255:80")))
+	}
+	l, _ := add(nameOurs, natspread, 5000, ports)
+	probes = append(probes, through(scale(nameOurs, 5000, ports, stranger, variant), l, backendAddress(0, 0)))
+	add(nameFlat, plain(flat), 5000, addresses)
+	for _, n := range []int{5000, 10_000} {
+		add(nameKube, plain(kube), n, addresses)
+	}
+	return probes
+}
+
+// firstTargets prints the ratios that were promised for a variant.
+func firstTargets(f figures, variant string) {
+	ours := func(n int, kind, asked string) string { return scale(nameOurs, n, kind, asked, variant) }
+	native := func(kind string) string { return scale(nameMap, 5000, kind, last, "native") }
+	f.ratio(ours(5000, addresses, last), native(addresses), 1.15)
+	for _, n := range []int{5000, 10_000} {
+		worst := f.worst(ours(n, addresses, "number "), variant)
+		f.ratio(worst, native(addresses), 1.15)
+	}
+	f.ratio(ours(5000, ports, last), native(ports), 1.25)
+	for n, most := range map[int]float64{5000: 1. / 12, 10_000: 1. / 25} {
+		if variant != "nft" {
+			most = 0 // shown, but nothing was promised
+		}
+		f.ratio(ours(n, addresses, last), scale(nameKube, n, addresses, last, variant), most)
+	}
+	f.ratio(ours(5000, addresses, last), scale(nameFlat, 5000, addresses, last, variant), 0)
+	f.ratio(ours(10_000, addresses, last), ours(1, addresses, last), 1.35)
+	f.ratio("natspread, 1 service of 500 backends, "+variant, "natspread, 1 service of 3 backends, "+variant, 1.3)
+	for _, asked := range []string{stranger, stranger + " but beside them"} {
+		f.ratio(ours(5000, addresses, asked), nameTracked+", "+variant, 1.1)
+	}
+	f.ratio(ours(5000, ports, stranger), nameTracked+", "+variant, 1.1)
+	f.ratio("natspread, the article's balancer, "+variant, "the article's rules, "+variant, 0)
+	f.ratio(ours(5000, addresses, "all in turn"), scale(nameMap, 5000, addresses, "all in turn", "native"), 0)
+}
