@@ -109,8 +109,8 @@ func reread(file *os.File) (string, error) {
 const ctDelete = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
 
 // openNetlink opens a socket to netfilter in a balancer's namespace.
-func openNetlink(b balancer) (fd int, err error) {
-	err = within(b.namespace, func() (err error) {
+func openNetlink(namespace string) (fd int, err error) {
+	err = within(namespace, func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 		return os.NewSyscallError("socket", err)
 	})

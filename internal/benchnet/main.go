@@ -35,6 +35,7 @@ type options struct {
 // The parts of the benchmark, in order.
 var parts = []part{
 	{"first packet", benchFirst},
+	{"connections", benchConnect},
 }
 
 // part is one of them.

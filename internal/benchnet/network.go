@@ -109,7 +109,13 @@ func (b balancer) nowhere(to netip.Addr) error {
 	return pipe(nil, "ip", "-n", b.namespace, "route", "replace", "blackhole", to.String()+"/32")
 }
 
-// load loads rules on an empty balancer by a plain run of the program.
-func (b balancer) load(rules []byte, name string, args ...string) error {
-	return within(b.namespace, func() error { return pipe(rules, name, args...) })
+// loadRules loads rules into a namespace that has none, by a plain run of the
+// variant's program.
+func loadRules(namespace, variant string, rules []byte) error {
+	return within(namespace, func() error {
+		if variant == "native" {
+			return pipe(rules, "nft", "-f", "-")
+		}
+		return pipe(rules, "iptables-"+variant+"-restore", "-w", "5")
+	})
 }

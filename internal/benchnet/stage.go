@@ -61,13 +61,7 @@ func (l *layout) load(number int) (balancer, error) {
 	if err != nil {
 		return b, err
 	}
-	switch l.variant {
-	case "native":
-		err = b.load(rules, "nft", "-f", "-")
-	default:
-		err = b.load(rules, "iptables-"+l.variant+"-restore", "-w", "5")
-	}
-	if err != nil {
+	if err := loadRules(b.namespace, l.variant, rules); err != nil {
 		return b, fmt.Errorf("cannot load %s, %s: %w", l.name, l.variant, err)
 	}
 	return b, nil
@@ -115,7 +109,7 @@ func newStage(l *layout, number int) (s *stage, err error) {
 	if s.sender, err = newSender(s.balancer); err != nil {
 		return nil, err
 	}
-	s.netlink, err = openNetlink(s.balancer)
+	s.netlink, err = openNetlink(s.namespace)
 	return s, err
 }
 

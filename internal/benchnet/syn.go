@@ -153,22 +153,16 @@ func checksum(total uint32) uint16 {
 // allowed, ahead of everything else that wants it; the scheduler's real-time class
 // leaves the others their part of each second.
 func steady() error {
-	var all, last unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil {
-		return os.NewSyscallError("sched_getaffinity", err)
-	}
-	for cpu := range len(all) * 64 {
-		if all.IsSet(cpu) {
-			last.Zero()
-			last.Set(cpu)
-		}
+	_, last, err := processors()
+	if err != nil {
+		return err
 	}
 	if err := unix.SchedSetaffinity(0, &last); err != nil {
 		return os.NewSyscallError("sched_setaffinity", err)
 	}
 	fifo := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	if unix.SchedSetAttr(0, &fifo, 0) != nil { // no right to, or no share of the group's
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
+		nicest()
 	}
 	return nil
 }

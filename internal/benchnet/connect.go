@@ -1,0 +1,269 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/config"
+)
+
+// way is a way to the backends that connections take.
+type way struct {
+	name string
+	*site
+	to    netip.AddrPort // as it is usually set up: threads for all processors
+	alone netip.AddrPort // one thread, on the last processor alone
+}
+
+const (
+	// atATime is how many connections are open at once where it is more than one.
+	atATime = 16
+
+	// costed, timed and rated are how many connections make a sample of the
+	// processor's time, of one connection's time, and of connections per second.
+	costed, timed, rated = 4000, 1000, 6000
+)
+
+// The names of ways.
+const (
+	wayRouting = "routing"
+	wayOurs    = "natspread"
+)
+
+// benchConnect measures whole connections with real sockets through the article's
+// balancer: routing to a backend, natspread, and balancers that are processes.
+func benchConnect(opts options, out io.Writer) error {
+	ways, stop, err := makeWays(opts.variants())
+	defer stop()
+	if err != nil {
+		return err
+	}
+	f := figures{map[string][]float64{}, out}
+	for _, measure := range []func(way) (map[string]float64, error){way.cost, way.latency, way.rate} {
+		for round := range opts.rounds {
+			order := slices.Clone(ways)
+			if round%2 == 1 {
+				slices.Reverse(order)
+			}
+			for _, w := range order {
+				sample, err := measure(w)
+				if err != nil {
+					return fmt.Errorf("%s: %w", w.name, err)
+				}
+				for figure, value := range sample {
+					f.samples[figure+" "+w.name] = append(f.samples[figure+" "+w.name], value)
+				}
+			}
+		}
+	}
+	fmt.Fprintf(out, "\nwhole connections (connect, one byte from the backend, reset) through the article's balancer;\nmedians of %d rounds\n\n", opts.rounds)
+	f.connectTable(ways)
+	f.connectTargets(ways)
+	return nil
+}
+
+// makeWays sets up every way. The processes that it started end with stop.
+func makeWays(variants []string) (ways []way, stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for _, one := range stops {
+			one()
+		}
+	}
+	all, last, err := processors()
+	if err != nil {
+		return nil, stop, err
+	}
+	make := func(name string, to netip.AddrPort) error {
+		s, err := newSite(name, len(ways))
+		if err == nil {
+			err = s.serve(2)
+		}
+		ways = append(ways, way{name, s, to, to})
+		return err
+	}
+	if err := make(wayRouting, article().backends[0]); err != nil {
+		return nil, stop, err
+	}
+	for _, variant := range variants {
+		if err := make(wayOurs+", "+variant, article().listen); err != nil {
+			return nil, stop, err
+		}
+		rules, err := natspreadText(config.Example())
+		if err == nil {
+			err = loadRules(ways[len(ways)-1].balancer, variant, rules)
+		}
+		if err != nil {
+			return nil, stop, err
+		}
+	}
+	for _, p := range proxies {
+		if err := make(p.name, article().listen); err != nil {
+			return nil, stop, err
+		}
+		w := &ways[len(ways)-1]
+		w.alone = netip.AddrPortFrom(w.to.Addr(), w.to.Port()+1)
+		end, err := p.start(w.site, w.to, all.Count(), all)
+		if err != nil {
+			return nil, stop, err
+		}
+		stops = append(stops, end)
+		if end, err = p.start(w.site, w.alone, 1, last); err != nil {
+			return nil, stop, err
+		}
+		stops = append(stops, end)
+	}
+	return ways, stop, nil
+}
+
+// cost measures the processor's time that a whole connection takes: client,
+// balancer, backend and the kernel's part for each. All of them share one
+// processor and keep it busy, so that its time is what the clock shows, less what
+// the kernel says that it idled.
+func (w way) cost() (map[string]float64, error) {
+	_, last, err := processors()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.place(last); err != nil {
+		return nil, err
+	}
+	before, err := idle(last)
+	if err != nil {
+		return nil, err
+	}
+	took, answers, err := w.flood(w.alone, costed, atATime, last)
+	if err != nil {
+		return nil, err
+	}
+	after, err := idle(last)
+	if err != nil {
+		return nil, err
+	}
+	busy := took - (after - before)
+	return map[string]float64{"cost": float64(busy.Nanoseconds()) / 1e3 / costed}, w.judge(answers, costed)
+}
+
+// latency measures single connections, one after another, anywhere.
+func (w way) latency() (map[string]float64, error) {
+	if err := w.placeAnywhere(); err != nil {
+		return nil, err
+	}
+	took, answers, err := w.oneByOne(w.to, timed)
+	if err != nil {
+		return nil, err
+	}
+	micros := make([]float64, len(took))
+	for i, t := range took {
+		micros[i] = float64(t.Nanoseconds()) / 1e3
+	}
+	return map[string]float64{"p50": median(micros), "p99": quantile(micros, 0.99)}, w.judge(answers, timed)
+}
+
+// rate measures connections per second on all processors.
+func (w way) rate() (map[string]float64, error) {
+	if err := w.placeAnywhere(); err != nil {
+		return nil, err
+	}
+	all, _, err := processors()
+	if err != nil {
+		return nil, err
+	}
+	took, answers, err := w.flood(w.to, rated, atATime, all)
+	return map[string]float64{"rate": rated / took.Seconds()}, joined(err, w.judge(answers, rated))
+}
+
+// joined returns the first error.
+func joined(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+// placeAnywhere lets the servers run on every processor.
+func (w way) placeAnywhere() error {
+	all, _, err := processors()
+	if err != nil {
+		return err
+	}
+	return w.place(all)
+}
+
+// judge makes sure that the backends answered all connections, each its part.
+func (w way) judge(answers tally, n int) error {
+	total := 0
+	for i, count := range answers {
+		total += count
+		if count == 0 && (w.name != wayRouting || i == 0) {
+			return fmt.Errorf("a backend answered no connection of %d: %v", n, answers)
+		}
+	}
+	if total != n {
+		return fmt.Errorf("%d connections of %d were answered", total, n)
+	}
+	return nil
+}
+
+// idle returns how long processors have been idle since the machine began, in
+// steps of 10 ms.
+func idle(cpus unix.CPUSet) (total time.Duration, err error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		var cpu, user, nice, system, idle, wait int
+		n, _ := fmt.Sscanf(line, "cpu%d %d %d %d %d %d", &cpu, &user, &nice, &system, &idle, &wait)
+		if n == 6 && cpus.IsSet(cpu) {
+			total += time.Duration(idle+wait) * 10 * time.Millisecond
+		}
+	}
+	return total, nil
+}
+
+// connectTable prints a line for each way.
+func (f figures) connectTable(ways []way) {
+	fmt.Fprintf(f.out, "%-20s %14s %14s %12s %12s %14s\n", "", "CPU, µs each", "added by it", "p50, µs", "p99, µs", "a second")
+	for _, w := range ways {
+		of := func(figure string) float64 { return median(f.samples[figure+" "+w.name]) }
+		fmt.Fprintf(f.out, "%-20s %14.2f %14.2f %12.1f %12.1f %14.0f\n", w.name,
+			of("cost"), median(f.added("cost", w.name)), of("p50"), of("p99"), of("rate"))
+	}
+	fmt.Fprintln(f.out)
+}
+
+// added returns what a way adds to routing, round by round.
+func (f figures) added(figure, way string) []float64 {
+	added := slices.Clone(f.samples[figure+" "+way])
+	for i := range added {
+		added[i] -= f.samples[figure+" "+wayRouting][i]
+	}
+	return added
+}
+
+// connectTargets prints the ratios that were promised.
+func (f figures) connectTargets(ways []way) {
+	for _, ours := range ways {
+		if !strings.HasPrefix(ours.name, wayOurs) {
+			continue
+		}
+		for _, p := range proxies {
+			for _, figure := range []string{"cost", "p50"} {
+				f.samples["added "+figure+" "+ours.name] = f.added(figure, ours.name)
+				f.samples["added "+figure+" "+p.name] = f.added(figure, p.name)
+			}
+			f.ratio("added cost "+ours.name, "added cost "+p.name, 1./4)
+			f.ratio("p50 "+ours.name, "p50 "+p.name, 1./2)
+			f.ratio("added p50 "+ours.name, "added p50 "+p.name, 0)
+			f.ratio("rate "+ours.name, "rate "+p.name, 0)
+		}
+	}
+}
