@@ -1,9 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -13,14 +13,6 @@ import (
 
 	"natspread/config"
 )
-
-// way is a way to the backends that connections take.
-type way struct {
-	name string
-	*site
-	to    netip.AddrPort // as it is usually set up: threads for all processors
-	alone netip.AddrPort // one thread, on the last processor alone
-}
 
 const (
 	// atATime is how many connections are open at once where it is more than one.
@@ -47,20 +39,8 @@ func benchConnect(opts options, out io.Writer) error {
 	}
 	f := figures{map[string][]float64{}, out}
 	for _, measure := range []func(way) (map[string]float64, error){way.cost, way.latency, way.rate} {
-		for round := range opts.rounds {
-			order := slices.Clone(ways)
-			if round%2 == 1 {
-				slices.Reverse(order)
-			}
-			for _, w := range order {
-				sample, err := measure(w)
-				if err != nil {
-					return fmt.Errorf("%s: %w", w.name, err)
-				}
-				for figure, value := range sample {
-					f.samples[figure+" "+w.name] = append(f.samples[figure+" "+w.name], value)
-				}
-			}
+		if err := inTurns(ways, opts.rounds, f.samples, measure); err != nil {
+			return err
 		}
 	}
 	fmt.Fprintf(out, "\nwhole connections (connect, one byte from the backend, reset) through the article's balancer;\nmedians of %d rounds\n\n", opts.rounds)
@@ -71,56 +51,18 @@ func benchConnect(opts options, out io.Writer) error {
 
 // makeWays sets up every way. The processes that it started end with stop.
 func makeWays(variants []string) (ways []way, stop func(), err error) {
-	var stops []func()
-	stop = func() {
-		for _, one := range stops {
-			one()
-		}
-	}
-	all, last, err := processors()
-	if err != nil {
-		return nil, stop, err
-	}
-	make := func(name string, to netip.AddrPort) error {
-		s, err := newSite(name, len(ways))
-		if err == nil {
-			err = s.serve(2)
-		}
-		ways = append(ways, way{name, s, to, to})
-		return err
-	}
-	if err := make(wayRouting, article().backends[0]); err != nil {
-		return nil, stop, err
-	}
+	m := maker{perBackend: 2, talk: sayNumber}
+	err = m.make(wayRouting, article().backends[0], nil)
 	for _, variant := range variants {
-		if err := make(wayOurs+", "+variant, article().listen); err != nil {
-			return nil, stop, err
-		}
-		rules, err := natspreadText(config.Example())
-		if err == nil {
-			err = loadRules(ways[len(ways)-1].balancer, variant, rules)
-		}
-		if err != nil {
-			return nil, stop, err
-		}
+		rules, failure := natspreadText(config.Example())
+		err = errors.Join(err, failure, m.make(wayOurs+", "+variant, article().listen, func(s *site) error {
+			return loadRules(s.balancer, variant, rules)
+		}))
 	}
 	for _, p := range proxies {
-		if err := make(p.name, article().listen); err != nil {
-			return nil, stop, err
-		}
-		w := &ways[len(ways)-1]
-		w.alone = netip.AddrPortFrom(w.to.Addr(), w.to.Port()+1)
-		end, err := p.start(w.site, w.to, all.Count(), all)
-		if err != nil {
-			return nil, stop, err
-		}
-		stops = append(stops, end)
-		if end, err = p.start(w.site, w.alone, 1, last); err != nil {
-			return nil, stop, err
-		}
-		stops = append(stops, end)
+		err = errors.Join(err, m.proxy(p))
 	}
-	return ways, stop, nil
+	return m.ways, m.stop, err
 }
 
 // cost measures the processor's time that a whole connection takes: client,
@@ -177,15 +119,7 @@ func (w way) rate() (map[string]float64, error) {
 		return nil, err
 	}
 	took, answers, err := w.flood(w.to, rated, atATime, all)
-	return map[string]float64{"rate": rated / took.Seconds()}, joined(err, w.judge(answers, rated))
-}
-
-// joined returns the first error.
-func joined(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
+	return map[string]float64{"rate": rated / took.Seconds()}, errors.Join(err, w.judge(answers, rated))
 }
 
 // placeAnywhere lets the servers run on every processor.

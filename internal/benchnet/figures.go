@@ -17,28 +17,41 @@ type figures struct {
 // ratio prints one figure over another, as the median of the rounds' ratios, with
 // the most that it should be, or 0 for none. A figure that was not taken has no line.
 func (f figures) ratio(name, base string, most float64) {
+	if middle, taken := f.middle(name, base); taken {
+		f.line(name, base, middle, most, middle <= most)
+	}
+}
+
+// atLeast is ratio with the least that it should be.
+func (f figures) atLeast(name, base string, least float64) {
+	if middle, taken := f.middle(name, base); taken {
+		f.line(name, base, middle, least, middle >= least)
+	}
+}
+
+// middle is the median of the rounds' ratios.
+func (f figures) middle(name, base string) (ratio float64, taken bool) {
 	a, b := f.samples[name], f.samples[base]
 	if len(a) == 0 || len(b) == 0 {
-		return
+		return 0, false
 	}
 	ratios := make([]float64, len(a))
 	for i := range a {
 		ratios[i] = a[i] / b[i]
 	}
-	middle := median(ratios)
-	f.line(name+"\n    over "+base, fmt.Sprintf("%.3f", middle), fmt.Sprintf("%.3f", most), most, middle <= most)
+	return median(ratios), true
 }
 
-// line prints a figure with its target.
-func (f figures) line(what, figure, target string, most float64, met bool) {
-	verdict := "target " + target + "  met"
+// line prints a ratio with its target.
+func (f figures) line(name, base string, ratio, target float64, met bool) {
+	verdict := fmt.Sprintf("target %.3f  met", target)
 	switch {
-	case most == 0:
+	case target == 0:
 		verdict = "no target"
 	case !met:
-		verdict = "target " + target + "  MISSED"
+		verdict = fmt.Sprintf("target %.3f  MISSED", target)
 	}
-	fmt.Fprintf(f.out, "%-*s %8s  %s\n", 62+strings.LastIndex(what, "\n")+1, what, figure, verdict)
+	fmt.Fprintf(f.out, "%s\n    over %-58s %8.3f  %s\n", name, base, ratio, verdict)
 }
 
 // worst returns the name of the greatest of the figures whose names begin and end

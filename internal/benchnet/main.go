@@ -36,6 +36,7 @@ type options struct {
 var parts = []part{
 	{"first packet", benchFirst},
 	{"connections", benchConnect},
+	{"bulk", benchBulk},
 }
 
 // part is one of them.

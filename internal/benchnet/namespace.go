@@ -17,9 +17,9 @@ import (
 
 // isolated is this program once more, as process 1 of network, mount and process
 // namespaces of its own. It stays the machine's root: in a user namespace nft may
-// not send the many rules that it loads in one message. In a process group of its
-// own a Ctrl-C reaches it through its context only, and it is killed with the
-// thread that starts it.
+// not send the many rules that it loads in one message. In a session of its own a
+// Ctrl-C reaches it through its context only, and the scheduler counts it as a group
+// of its own (autogroup of sched(7)). It is killed with the thread that starts it.
 func isolated(ctx context.Context, args []string) (*exec.Cmd, error) {
 	left, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
@@ -28,7 +28,7 @@ func isolated(ctx context.Context, args []string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"-inside", left}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
-		Setpgid:    true,
+		Setsid:     true,
 		Pdeathsig:  unix.SIGKILL,
 	}
 	return cmd, nil
@@ -54,6 +54,7 @@ func settle(left string) error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return &fs.PathError{Op: "mount proc on", Path: "/proc", Err: err}
 	}
+	_ = os.WriteFile("/proc/self/autogroup", []byte("-20"), 0) // ahead of other sessions, if the kernel groups them
 	return errors.Join(
 		os.Setenv("XTABLES_LOCKFILE", "/run/xtables.lock"),
 		os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"), // Debian gives these to no ordinary user

@@ -82,8 +82,8 @@ func (p proxy) start(s *site, listen netip.AddrPort, threads int, cpus unix.CPUS
 		<-ended
 	}
 	for deadline := time.Now().Add(answerWithin); ; time.Sleep(20 * time.Millisecond) {
-		_, answers, err := s.oneByOne(listen, 1)
-		if err == nil && answers != (tally{}) {
+		err := s.reach(listen)
+		if err == nil {
 			return stop, nil
 		}
 		select {
@@ -96,4 +96,15 @@ func (p proxy) start(s *site, listen netip.AddrPort, threads int, cpus unix.CPUS
 			return nil, errors.Join(fmt.Errorf("cannot reach %s: %s", p.name, said.String()), err)
 		}
 	}
+}
+
+// reach makes one connection from the client.
+func (s *site) reach(to netip.AddrPort) error {
+	return within(s.client, func() error {
+		fd, _, err := connect(sockaddr(to), 0)
+		if err == nil {
+			unix.Close(fd)
+		}
+		return err
+	})
 }

@@ -85,10 +85,10 @@ func processors() (all, last unix.CPUSet, err error) {
 func nicest() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) }
 
 // serve starts threads that answer on every backend of the site until the program
-// ends: each new connection gets one byte, the backend's number, and is closed.
-func (s *site) serve(perBackend int) error {
+// ends: each new connection is handed to talk, with the backend's number, and then
+// closed.
+func (s *site) serve(perBackend int, talk func(fd int, number byte)) error {
 	for i, backend := range article().backends {
-		ready := make(chan error, perBackend)
 		var listener int
 		err := within(s.servers, func() (err error) {
 			listener, err = listen(backend)
@@ -97,19 +97,24 @@ func (s *site) serve(perBackend int) error {
 		if err != nil {
 			return err
 		}
-		threads := make(chan int, perBackend)
+		threads := make(chan int)
 		for range perBackend {
 			go func() {
-				ready <- within(s.servers, func() error {
+				_ = within(s.servers, func() error { // a listener that fails shows in who answers
 					nicest()
 					threads <- unix.Gettid()
-					return answer(listener, []byte{byte(i)})
+					return accept(listener, func(fd int) { talk(fd, byte(i)) })
 				})
 			}()
 			s.threads = append(s.threads, <-threads)
 		}
 	}
 	return nil
+}
+
+// sayNumber sends one byte, the backend's number.
+func sayNumber(fd int, number byte) {
+	_, _ = unix.Write(fd, []byte{number}) // the client may be gone
 }
 
 // listen listens on a plain TCP socket.
@@ -127,8 +132,8 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
 }
 
-// answer accepts for ever.
-func answer(listener int, byte_ []byte) error {
+// accept accepts for ever, one connection after another.
+func accept(listener int, talk func(fd int)) error {
 	for {
 		fd, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
 		if err == unix.EINTR || err == unix.ECONNABORTED {
@@ -137,7 +142,7 @@ func answer(listener int, byte_ []byte) error {
 		if err != nil {
 			return os.NewSyscallError("accept", err)
 		}
-		_, _ = unix.Write(fd, byte_) // the client may be gone
+		talk(fd)
 		unix.Close(fd)
 	}
 }
