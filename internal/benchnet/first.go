@@ -10,14 +10,33 @@ import (
 	"natspread/config"
 )
 
-// positions is how many services of a large layout are asked for one by one, to
-// find the worst.
-const positions = 8
+// sizes says how large the measured layouts are.
+type sizes struct {
+	steps      []int // numbers of services on which natspread's growth shows
+	many, most int   // of those, the ones at which it is compared to other layouts
+	wide       int   // backends of the one service that has many
+	positions  int   // services asked for one by one, to find the worst
+}
+
+// full are the sizes that promises are about, and quick those on which a run only
+// shows that each layout works.
+var (
+	full  = sizes{steps: []int{1, 10, 100, 1000, 5000, 10_000}, many: 5000, most: 10_000, wide: 500, positions: 8}
+	quick = sizes{steps: []int{1, 10, 20, 40}, many: 10, most: 20, wide: 50, positions: 2}
+)
+
+// sizes are those to measure.
+func (o options) sizes() sizes {
+	if o.quick {
+		return quick
+	}
+	return full
+}
 
 // benchFirst measures the kernel's time for a new connection's whole first packet:
 // received in front, through netfilter and routing, sent on to the backends.
 func benchFirst(opts options, out io.Writer) error {
-	stages, samples, err := measureProbes(opts, firstProbes(opts.variants()))
+	stages, samples, err := measureProbes(opts, firstProbes(opts.variants(), opts.sizes()))
 	if err != nil {
 		return err
 	}
@@ -27,7 +46,7 @@ func benchFirst(opts options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\nratios: medians of the rounds' own\n\n")
 	for _, variant := range opts.variants() {
-		firstTargets(figures{samples, out}, variant)
+		firstTargets(figures{samples, out}, variant, opts.sizes())
 	}
 	return nil
 }
@@ -55,12 +74,13 @@ func (o options) variants() []string {
 const (
 	nameRouting = "routing"
 	nameTracked = "routing, conntrack on"
+	nameNAT     = "routing, a nat table for others"
 	nameMap     = "nftables' own map"
 	nameOurs    = "natspread"
 	nameFlat    = "flat"
 	nameKube    = "kube-proxy's layout"
-	addresses   = "addresses"
-	ports       = "ports"
+	addresses   = "by address"
+	ports       = "by port"
 	last        = "last"
 	stranger    = "no service"
 )
@@ -80,19 +100,19 @@ func thousands(n int) string {
 }
 
 // firstProbes lists what is measured.
-func firstProbes(variants []string) []probe {
+func firstProbes(variants []string, size sizes) []probe {
 	probes := []probe{through(nameRouting, &layout{name: nameRouting, variant: "none"}, backendAddress(0, 0))}
 	for _, kind := range []string{addresses, ports} {
-		all := made(kind, 5000)
+		all := made(kind, size.many)
 		native := &layout{nameMap, "native", func() ([]byte, error) { return nftMap(all), nil }}
-		probes = append(probes, asking(scale(nameMap, 5000, kind, last, "native"), native, all, all[len(all)-1]))
+		probes = append(probes, asking(scale(nameMap, size.many, kind, last, "native"), native, all, all[len(all)-1]))
 		if kind == addresses {
-			probes = append(probes, asking(scale(nameMap, 5000, kind, "all in turn", "native"), native, all, all...))
+			probes = append(probes, asking(scale(nameMap, size.many, kind, "all in turn", "native"), native, all, all...))
 		}
 	}
 	for _, variant := range variants {
-		probes = append(probes, smallProbes(variant)...)
-		probes = append(probes, scaleProbes(variant)...)
+		probes = append(probes, smallProbes(variant, size)...)
+		probes = append(probes, scaleProbes(variant, size)...)
 	}
 	return probes
 }
@@ -135,29 +155,29 @@ func article() service {
 }
 
 // smallProbes are the figures of single services.
-func smallProbes(variant string) []probe {
+func smallProbes(variant string, size sizes) []probe {
 	small := func(name string, rules func() ([]byte, error), s service) probe {
 		return asking(name+", "+variant, &layout{name, variant, rules}, []service{s}, s)
 	}
 	text := func(rules []byte) func() ([]byte, error) { return func() ([]byte, error) { return rules, nil } }
 	one := wide(1)[0]
-	tracked := &layout{nameTracked, variant, text(tracked())}
 	probes := []probe{
-		through(nameTracked+", "+variant, tracked, backendAddress(0, 0)),
+		through(nameTracked+", "+variant, &layout{nameTracked, variant, text(tracked())}, backendAddress(0, 0)),
+		through(nameNAT+", "+variant, &layout{nameNAT, variant, text(foreign())}, backendAddress(0, 0)),
 		small("one DNAT rule", text(oneDNAT(one)), one),
 		small("the article's rules", text(flat([]service{article()})), article()),
 		small("natspread, the article's balancer", func() ([]byte, error) { return natspreadText(config.Example()) }, article()),
 	}
-	for _, n := range []int{perService, 500} {
+	for _, n := range []int{perService, size.wide} {
 		s := wide(n)[0]
 		rules := func() ([]byte, error) { return natspread([]service{s}) }
-		probes = append(probes, small(fmt.Sprintf("natspread, 1 service of %d backends", n), rules, s))
+		probes = append(probes, small(nameWide(n), rules, s))
 	}
 	return probes
 }
 
 // scaleProbes are the figures of many services.
-func scaleProbes(variant string) []probe {
+func scaleProbes(variant string, size sizes) []probe {
 	var probes []probe
 	add := func(name string, rules func([]service) ([]byte, error), n int, kind string) (*layout, []service) {
 		all := made(kind, n)
@@ -168,52 +188,57 @@ func scaleProbes(variant string) []probe {
 	plain := func(rules func([]service) []byte) func([]service) ([]byte, error) {
 		return func(all []service) ([]byte, error) { return rules(all), nil }
 	}
-	for _, n := range []int{1, 10, 100, 1000, 5000, 10_000} {
+	for _, n := range size.steps {
 		l, all := add(nameOurs, natspread, n, addresses)
-		if n < 5000 {
+		if n < size.many {
 			continue
 		}
-		for i := range positions {
-			at := i * n / positions
+		for i := range size.positions {
+			at := i * n / size.positions
 			probes = append(probes, asking(scale(nameOurs, n, addresses, fmt.Sprint("number ", at+1), variant), l, all, all[at]))
 		}
 		probes = append(probes,
 			asking(scale(nameOurs, n, addresses, "all in turn", variant), l, all, all...),
 			through(scale(nameOurs, n, addresses, stranger, variant), l, backendAddress(0, 0)),
-			through(scale(nameOurs, n, addresses, stranger+" but beside them", variant), l, netip.MustParseAddrPort("198.18.10.255:80")))
+			through(scale(nameOurs, n, addresses, stranger+" but beside them", variant), l, netip.MustParseAddrPort("198.18.0.255:80")))
 	}
-	l, _ := add(nameOurs, natspread, 5000, ports)
-	probes = append(probes, through(scale(nameOurs, 5000, ports, stranger, variant), l, backendAddress(0, 0)))
-	add(nameFlat, plain(flat), 5000, addresses)
-	for _, n := range []int{5000, 10_000} {
+	l, _ := add(nameOurs, natspread, size.many, ports)
+	probes = append(probes, through(scale(nameOurs, size.many, ports, stranger, variant), l, backendAddress(0, 0)))
+	add(nameFlat, plain(flat), size.many, addresses)
+	for _, n := range []int{size.many, size.most} {
 		add(nameKube, plain(kube), n, addresses)
 	}
 	return probes
 }
 
-// firstTargets prints the ratios that were promised for a variant.
-func firstTargets(f figures, variant string) {
+// nameWide is the name of a service of so many backends.
+func nameWide(backends int) string {
+	return fmt.Sprintf("natspread, 1 service of %d backends", backends)
+}
+
+// firstTargets prints the ratios that were promised for a variant; against
+// kube-proxy's layout only nft has a promise.
+func firstTargets(f figures, variant string, size sizes) {
 	ours := func(n int, kind, asked string) string { return scale(nameOurs, n, kind, asked, variant) }
-	native := func(kind string) string { return scale(nameMap, 5000, kind, last, "native") }
-	f.ratio(ours(5000, addresses, last), native(addresses), 1.15)
-	for _, n := range []int{5000, 10_000} {
-		worst := f.worst(ours(n, addresses, "number "), variant)
-		f.ratio(worst, native(addresses), 1.15)
+	native := func(kind string) string { return scale(nameMap, size.many, kind, last, "native") }
+	promised := map[string]float64{"nft": 1}[variant]
+	many := ours(size.many, addresses, last)
+
+	f.ratio(many, native(addresses), 1.15)
+	f.ratio(f.worst(ours(size.many, addresses, "number "), variant), native(addresses), 1.15)
+	f.ratio(f.worst(ours(size.most, addresses, "number "), variant), native(addresses), 0)
+	f.ratio(ours(size.many, ports, last), native(ports), 1.25)
+	f.ratio(many, scale(nameKube, size.many, addresses, last, variant), promised/12)
+	f.ratio(ours(size.most, addresses, last), scale(nameKube, size.most, addresses, last, variant), promised/25)
+	f.ratio(many, scale(nameFlat, size.many, addresses, last, variant), 0)
+	f.ratio(ours(size.most, addresses, last), ours(1, addresses, last), 1.35)
+	f.ratio(nameWide(size.wide)+", "+variant, nameWide(perService)+", "+variant, 1.3)
+	for _, base := range []string{nameTracked, nameNAT} {
+		f.ratio(ours(size.many, addresses, stranger), base+", "+variant, 1.1)
+		f.ratio(ours(size.many, addresses, stranger+" but beside them"), base+", "+variant, 1.1)
+		f.ratio(ours(size.many, ports, stranger), base+", "+variant, 1.1)
 	}
-	f.ratio(ours(5000, ports, last), native(ports), 1.25)
-	for n, most := range map[int]float64{5000: 1. / 12, 10_000: 1. / 25} {
-		if variant != "nft" {
-			most = 0 // shown, but nothing was promised
-		}
-		f.ratio(ours(n, addresses, last), scale(nameKube, n, addresses, last, variant), most)
-	}
-	f.ratio(ours(5000, addresses, last), scale(nameFlat, 5000, addresses, last, variant), 0)
-	f.ratio(ours(10_000, addresses, last), ours(1, addresses, last), 1.35)
-	f.ratio("natspread, 1 service of 500 backends, "+variant, "natspread, 1 service of 3 backends, "+variant, 1.3)
-	for _, asked := range []string{stranger, stranger + " but beside them"} {
-		f.ratio(ours(5000, addresses, asked), nameTracked+", "+variant, 1.1)
-	}
-	f.ratio(ours(5000, ports, stranger), nameTracked+", "+variant, 1.1)
+	f.ratio(nameNAT+", "+variant, nameTracked+", "+variant, 0)
 	f.ratio("natspread, the article's balancer, "+variant, "the article's rules, "+variant, 0)
-	f.ratio(ours(5000, addresses, "all in turn"), scale(nameMap, 5000, addresses, "all in turn", "native"), 0)
+	f.ratio(ours(size.many, addresses, "all in turn"), scale(nameMap, size.many, addresses, "all in turn", "native"), 0)
 }

@@ -182,3 +182,9 @@ func nftMap(services []service) []byte {
 func tracked() []byte {
 	return []byte("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n")
 }
+
+// foreign is a nat table that has nothing to do with what is sent. One rule that
+// rewrites, whatever it matches, is what turns conntrack on.
+func foreign() []byte {
+	return table("", "-A PREROUTING -d 203.0.113.1/32 -j DNAT --to-destination 10.0.0.1\n-A POSTROUTING -s 203.0.113.1/32 -j MASQUERADE\n")
+}

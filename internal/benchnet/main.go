@@ -28,6 +28,7 @@ type options struct {
 	match   *regexp.Regexp // which figures of a part to measure
 	variant string         // nft or legacy, or both
 	rounds  int
+	quick   bool     // small layouts: only to see that it works
 	to      string   // what to ask of the rules files
 	rules   []string // files of rules to measure instead of the usual layouts
 }
@@ -65,6 +66,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	match := flags.String("match", "", "measure only the figures whose names match this `regexp`")
 	flags.StringVar(&opts.variant, "variant", "", "measure one variant of iptables only: nft or legacy")
 	flags.IntVar(&opts.rounds, "rounds", 11, "how often each figure is taken; the median is printed")
+	flags.BoolVar(&opts.quick, "quick", false, "measure small layouts, to see that each works; the figures mean nothing")
 	flags.StringVar(&opts.to, "to", "", "the `ADDRESS:PORT` to ask of the rules files")
 	rules := flags.Bool("rules", false, "the arguments are files for iptables-restore, or for nft when so named (*.nft); measure those")
 	left := flags.String("inside", "", "set by benchnet itself: the network namespace that it left")
@@ -148,6 +150,7 @@ func inside(left string, opts options, out io.Writer) error {
 	if err := settle(left); err != nil {
 		return err
 	}
+	describe(out)
 	if len(opts.rules) > 0 {
 		return benchRules(opts, out)
 	}
