@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/netns"
 )
 
 const (
@@ -78,7 +80,7 @@ func (w way) bulk() (map[string]float64, error) {
 		return nil, err
 	}
 	var rate float64
-	err = within(w.site.client, func() error {
+	err = netns.Within(w.site.client, func() error {
 		nicest()
 		if err := unix.SchedSetaffinity(0, &last); err != nil {
 			return os.NewSyscallError("sched_setaffinity", err)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/netns"
 )
 
 // flow is what a backend sees of a packet's addresses.
@@ -21,7 +23,7 @@ type capture struct{ fd int }
 // newCapture opens it; what arrives from now on is kept until it is read.
 func newCapture(b balancer) (c capture, err error) {
 	everything := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
-	err = within(backends, func() (err error) {
+	err = netns.Within(backends, func() (err error) {
 		c.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return os.NewSyscallError("socket", err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/netns"
 )
 
 // counters are the numbers that tell what became of the packets.
@@ -36,8 +38,8 @@ func newMeters(b balancer) (meters, error) {
 		}
 	}
 	err := errors.Join(
-		within(backends, open(&m.backs, "/proc/thread-self/net/dev")),
-		within(b.namespace, open(&m.conntrack, "/proc/thread-self/net/stat/nf_conntrack")),
+		netns.Within(backends, open(&m.backs, "/proc/thread-self/net/dev")),
+		netns.Within(b.namespace, open(&m.conntrack, "/proc/thread-self/net/stat/nf_conntrack")),
 	)
 	return m, err
 }
@@ -110,7 +112,7 @@ const ctDelete = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
 
 // openNetlink opens a socket to netfilter in a balancer's namespace.
 func openNetlink(namespace string) (fd int, err error) {
-	err = within(namespace, func() (err error) {
+	err = netns.Within(namespace, func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 		return os.NewSyscallError("socket", err)
 	})

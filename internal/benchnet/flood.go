@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/netns"
 )
 
 // answerWithin bounds the wait for any answer.
@@ -29,7 +31,7 @@ func (t *tally) add(answer []byte) error {
 // when its byte is there, and returns how long that took. It runs on the
 // processors that were given.
 func (s *site) flood(to netip.AddrPort, n, atATime int, cpus unix.CPUSet) (took time.Duration, answers tally, err error) {
-	err = within(s.client, func() (err error) {
+	err = netns.Within(s.client, func() (err error) {
 		nicest()
 		if err := unix.SchedSetaffinity(0, &cpus); err != nil {
 			return os.NewSyscallError("sched_setaffinity", err)
@@ -137,7 +139,7 @@ func (t *tally) read(fd int) error {
 // oneByOne makes n connections one after another and returns how long each took,
 // from connect to the byte.
 func (s *site) oneByOne(to netip.AddrPort, n int) (took []time.Duration, answers tally, err error) {
-	err = within(s.client, func() error {
+	err = netns.Within(s.client, func() error {
 		nicest()
 		for range n {
 			fd, begin, err := connect(sockaddr(to), 0)

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"natspread/internal/netns"
 )
 
 // options is what the arguments say.
@@ -127,7 +129,7 @@ var errSaid = errors.New("the inside said what is wrong")
 func outside(args []string, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	cmd, err := isolated(ctx, args)
+	cmd, err := netns.Isolated(ctx, netns.Machine, append([]string{"-inside", "LEFT"}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -147,9 +149,10 @@ func outside(args []string, stdout, stderr io.Writer) error {
 
 // inside measures all parts that were asked for.
 func inside(left string, opts options, out io.Writer) error {
-	if err := settle(left); err != nil {
+	if err := netns.Settle(left, netns.Machine); err != nil {
 		return err
 	}
+	_ = os.WriteFile("/proc/self/autogroup", []byte("-20"), 0) // ahead of other sessions, if the kernel groups them
 	describe(out)
 	if len(opts.rules) > 0 {
 		return benchRules(opts, out)

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"natspread/internal/netns"
 )
 
 const (
@@ -43,24 +45,29 @@ type balancer struct {
 func (b balancer) front() string { return fmt.Sprint("c", b.number) }
 func (b balancer) back() string  { return fmt.Sprint("b", b.number) }
 
-// newNetwork makes the hosts of the client and the backends.
-func newNetwork() error {
-	if err := pipe([]byte("netns add client\nnetns add backends\n"), "ip", "-batch", "-"); err != nil {
+// newHost makes a namespace and prepares it.
+func newHost(name string, prepare func() error) error {
+	if _, err := netns.Pipe("", "ip", "netns", "add", name); err != nil {
 		return err
 	}
-	return errors.Join(within(client, quiet), within(backends, quiet))
+	return netns.Within(name, prepare)
+}
+
+// ip runs lines of ip(8) in a namespace.
+func ip(namespace, lines string) error {
+	_, err := netns.Pipe(lines, "ip", "-n", namespace, "-batch", "-")
+	return err
+}
+
+// newNetwork makes the hosts of the client and the backends.
+func newNetwork() error {
+	return errors.Join(newHost(client, quiet), newHost(backends, quiet))
 }
 
 // newBalancer makes a balancer without rules that forwards.
 func newBalancer(number int) (balancer, error) {
 	b := balancer{namespace: fmt.Sprint("balancer", number), number: number}
-	if err := pipe(nil, "ip", "netns", "add", b.namespace); err != nil {
-		return b, err
-	}
-	err := within(b.namespace, func() error {
-		return errors.Join(quiet(), os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
-	})
-	if err != nil {
+	if err := newHost(b.namespace, prepareHost); err != nil {
 		return b, err
 	}
 	var near strings.Builder
@@ -72,12 +79,11 @@ func newBalancer(number int) (balancer, error) {
 	fmt.Fprintf(&near, "neigh add %s lladdr %s dev back nud permanent\n", gateway, nowhereMAC)
 	fmt.Fprintf(&near, "route add 10.0.0.0/8 via %s\nroute add blackhole 198.18.0.0/15\n", gateway)
 	fmt.Fprintf(&near, "neigh add %s lladdr %s dev front nud permanent\n", clientAddress, clientMAC)
-	err = errors.Join(
-		pipe([]byte(near.String()), "ip", "-n", b.namespace, "-batch", "-"),
-		pipe(nil, "ip", "-n", client, "link", "set", b.front(), "up"),
-		pipe(nil, "ip", "-n", backends, "link", "set", b.back(), "up"),
+	return b, errors.Join(
+		ip(b.namespace, near.String()),
+		ip(client, "link set "+b.front()+" up\n"),
+		ip(backends, "link set "+b.back()+" up\n"),
 	)
-	return b, err
 }
 
 // quiet takes away from a new namespace what would send packets of its own, or
@@ -101,21 +107,23 @@ func quiet() error {
 // throughTo makes a destination lead to the backends though it is no backend's
 // address.
 func (b balancer) throughTo(to netip.Addr) error {
-	return pipe(nil, "ip", "-n", b.namespace, "route", "replace", to.String()+"/32", "via", gateway)
+	return ip(b.namespace, fmt.Sprintf("route replace %v/32 via %s\n", to, gateway))
 }
 
 // nowhere makes a destination lead nowhere unless it is rewritten.
 func (b balancer) nowhere(to netip.Addr) error {
-	return pipe(nil, "ip", "-n", b.namespace, "route", "replace", "blackhole", to.String()+"/32")
+	return ip(b.namespace, fmt.Sprintf("route replace blackhole %v/32\n", to))
 }
 
 // loadRules loads rules into a namespace that has none, by a plain run of the
 // variant's program.
 func loadRules(namespace, variant string, rules []byte) error {
-	return within(namespace, func() error {
-		if variant == "native" {
-			return pipe(rules, "nft", "-f", "-")
-		}
-		return pipe(rules, "iptables-"+variant+"-restore", "-w", "5")
+	args := []string{"iptables-" + variant + "-restore", "-w", "5"}
+	if variant == "native" {
+		args = []string{"nft", "-f", "-"}
+	}
+	return netns.Within(namespace, func() error {
+		_, err := netns.Pipe(string(rules), args[0], args[1:]...)
+		return err
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/netns"
 )
 
 // proxy is a balancer that is a process: for each of its configs a text and the
@@ -65,7 +67,7 @@ func (p proxy) start(s *site, listen netip.AddrPort, threads int, cpus unix.CPUS
 	var said strings.Builder
 	cmd.Stderr = &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	err = within(s.balancer, func() error {
+	err = netns.Within(s.balancer, func() error {
 		nicest()
 		if err := unix.SchedSetaffinity(0, &cpus); err != nil {
 			return os.NewSyscallError("sched_setaffinity", err)
@@ -100,7 +102,7 @@ func (p proxy) start(s *site, listen netip.AddrPort, threads int, cpus unix.CPUS
 
 // reach makes one connection from the client.
 func (s *site) reach(to netip.AddrPort) error {
-	return within(s.client, func() error {
+	return netns.Within(s.client, func() error {
 		fd, _, err := connect(sockaddr(to), 0)
 		if err == nil {
 			unix.Close(fd)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/netns"
 )
 
 // site is a client, a balancer and three backends of its own, on which sockets
@@ -24,7 +26,7 @@ func newSite(name string, number int) (*site, error) {
 	at := func(role string) string { return fmt.Sprint(role, "-", number) }
 	s := &site{name: name, client: at("client"), balancer: at("balancer"), servers: at("servers")}
 	for _, host := range []string{s.client, s.balancer, s.servers} {
-		if err := errors.Join(pipe(nil, "ip", "netns", "add", host), within(host, prepareHost)); err != nil {
+		if err := newHost(host, prepareHost); err != nil {
 			return nil, err
 		}
 	}
@@ -39,9 +41,9 @@ func newSite(name string, number int) (*site, error) {
 	}
 	servers.WriteString("link set eth0 up\nroute add default via 10.0.0.254\n")
 	err := errors.Join(
-		pipe([]byte(cables.String()), "ip", "-n", s.balancer, "-batch", "-"),
-		pipe([]byte(client.String()), "ip", "-n", s.client, "-batch", "-"),
-		pipe([]byte(servers.String()), "ip", "-n", s.servers, "-batch", "-"),
+		ip(s.balancer, cables.String()),
+		ip(s.client, client.String()),
+		ip(s.servers, servers.String()),
 	)
 	if err != nil {
 		return nil, err
@@ -50,7 +52,7 @@ func newSite(name string, number int) (*site, error) {
 	return s, err
 }
 
-// prepareHost makes a host of a site forward, and gives it all the ports there are.
+// prepareHost makes a host forward, and gives it all the ports there are.
 func prepareHost() error {
 	return errors.Join(quiet(),
 		os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0),
@@ -90,7 +92,7 @@ func nicest() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) }
 func (s *site) serve(perBackend int, talk func(fd int, number byte)) error {
 	for i, backend := range article().backends {
 		var listener int
-		err := within(s.servers, func() (err error) {
+		err := netns.Within(s.servers, func() (err error) {
 			listener, err = listen(backend)
 			return err
 		})
@@ -100,7 +102,7 @@ func (s *site) serve(perBackend int, talk func(fd int, number byte)) error {
 		threads := make(chan int)
 		for range perBackend {
 			go func() {
-				_ = within(s.servers, func() error { // a listener that fails shows in who answers
+				_ = netns.Within(s.servers, func() error { // a listener that fails shows in who answers
 					nicest()
 					threads <- unix.Gettid()
 					return accept(listener, func(fd int) { talk(fd, byte(i)) })

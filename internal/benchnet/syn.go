@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/netns"
 )
 
 const (
@@ -47,7 +49,7 @@ type messageHeader struct {
 // the balancer is done inside the system call.
 func newSender(b balancer) (*sender, error) {
 	s := &sender{}
-	err := within(client, func() (err error) {
+	err := netns.Within(client, func() (err error) {
 		s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return os.NewSyscallError("socket", err)
