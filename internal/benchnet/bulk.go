@@ -13,23 +13,16 @@ import (
 	"natspread/internal/netns"
 )
 
-const (
-	// bulkBytes is how much one connection carries in a sample.
-	bulkBytes = 512 << 20
-
-	// bulkServices is how many services the long rules have.
-	bulkServices = 5000
-)
-
 // benchBulk measures what established connections pay for rules: the rate of one
 // connection with one service and with 5,000, when all takes place on one processor,
 // so that whatever a packet costs is in the rate.
 func benchBulk(opts options, out io.Writer) error {
-	m := maker{made: 100, perBackend: 1, talk: swallow}
+	size := opts.sizes()
+	m := maker{made: 100, perBackend: 1, talk: swallow(size.bulk)}
 	defer m.stop()
 	err := m.make(wayRouting, article().backends[0], nil)
 	for _, variant := range opts.variants() {
-		for _, n := range []int{1, bulkServices} {
+		for _, n := range []int{1, size.many} {
 			err = errors.Join(err, m.make(bulkName(n, variant), article().listen, func(s *site) error {
 				rules, err := natspread(append(byAddress(n-1), article()))
 				if err != nil {
@@ -39,14 +32,14 @@ func benchBulk(opts options, out io.Writer) error {
 			}))
 		}
 	}
-	for _, p := range proxies {
+	for _, p := range opts.proxies {
 		err = errors.Join(err, m.proxy(p))
 	}
 	if err != nil {
 		return err
 	}
 	f := figures{map[string][]float64{}, out}
-	if err := inTurns(m.ways, opts.rounds, f.samples, way.bulk); err != nil {
+	if err := inTurns(m.ways, opts.rounds, f.samples, func(w way) (map[string]float64, error) { return w.bulk(size.bulk) }); err != nil {
 		return err
 	}
 	f.bulkReport(opts, m.ways)
@@ -66,12 +59,12 @@ func (f figures) bulkReport(opts options, ways []way) {
 	}
 	fmt.Fprintln(f.out)
 	for _, variant := range opts.variants() {
-		f.atLeast("bulk "+bulkName(bulkServices, variant), "bulk "+bulkName(1, variant), 0.97)
+		f.atLeast("bulk "+bulkName(opts.sizes().many, variant), "bulk "+bulkName(1, variant), 0.97)
 	}
 }
 
-// bulk sends bulkBytes over one connection and returns MB a second.
-func (w way) bulk() (map[string]float64, error) {
+// bulk sends so many bytes over one connection and returns MB a second.
+func (w way) bulk(amount int) (map[string]float64, error) {
 	_, last, err := processors()
 	if err != nil {
 		return nil, err
@@ -85,23 +78,23 @@ func (w way) bulk() (map[string]float64, error) {
 		if err := unix.SchedSetaffinity(0, &last); err != nil {
 			return os.NewSyscallError("sched_setaffinity", err)
 		}
-		took, err := pour(w.alone)
-		rate = bulkBytes / 1e6 / took.Seconds()
+		took, err := pour(w.alone, amount)
+		rate = float64(amount) / 1e6 / took.Seconds()
 		return err
 	})
 	return map[string]float64{"bulk": rate}, errors.Join(err, flush(w.netlink))
 }
 
-// pour sends bulkBytes and waits for the answer to the last of them.
-func pour(to netip.AddrPort) (took time.Duration, err error) {
+// pour sends so many bytes and waits for the answer to the last of them.
+func pour(to netip.AddrPort, amount int) (took time.Duration, err error) {
 	fd, begin, err := connect(sockaddr(to), 0)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(fd)
 	buffer := make([]byte, 128<<10)
-	for sent := 0; sent < bulkBytes; {
-		n, err := unix.Write(fd, buffer[:min(len(buffer), bulkBytes-sent)])
+	for sent := 0; sent < amount; {
+		n, err := unix.Write(fd, buffer[:min(len(buffer), amount-sent)])
 		if err != nil && err != unix.EINTR {
 			return 0, os.NewSyscallError("write", err)
 		}
@@ -112,18 +105,20 @@ func pour(to netip.AddrPort) (took time.Duration, err error) {
 	return time.Since(begin), err
 }
 
-// swallow takes bulkBytes, without copying them, and then says the number.
-func swallow(fd int, number byte) {
-	buffer := make([]byte, 1<<20)
-	for taken := 0; taken < bulkBytes; {
-		n, _, err := unix.Recvfrom(fd, buffer, unix.MSG_TRUNC)
-		if err == unix.EINTR {
-			continue
+// swallow takes so many bytes, without copying them, and then says the number.
+func swallow(amount int) func(fd int, number byte) {
+	return func(fd int, number byte) {
+		buffer := make([]byte, 1<<20)
+		for taken := 0; taken < amount; {
+			n, _, err := unix.Recvfrom(fd, buffer, unix.MSG_TRUNC)
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil || n == 0 {
+				return
+			}
+			taken += n
 		}
-		if err != nil || n == 0 {
-			return
-		}
-		taken += n
+		sayNumber(fd, number)
 	}
-	sayNumber(fd, number)
 }

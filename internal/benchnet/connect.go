@@ -14,14 +14,8 @@ import (
 	"natspread/config"
 )
 
-const (
-	// atATime is how many connections are open at once where it is more than one.
-	atATime = 16
-
-	// costed, timed and rated are how many connections make a sample of the
-	// processor's time, of one connection's time, and of connections per second.
-	costed, timed, rated = 4000, 1000, 6000
-)
+// atATime is how many connections are open at once where it is more than one.
+const atATime = 16
 
 // The names of ways.
 const (
@@ -32,34 +26,38 @@ const (
 // benchConnect measures whole connections with real sockets through the article's
 // balancer: routing to a backend, natspread, and balancers that are processes.
 func benchConnect(opts options, out io.Writer) error {
-	ways, stop, err := makeWays(opts.variants())
+	ways, stop, err := makeWays(opts)
 	defer stop()
 	if err != nil {
 		return err
 	}
 	f := figures{map[string][]float64{}, out}
-	for _, measure := range []func(way) (map[string]float64, error){way.cost, way.latency, way.rate} {
-		if err := inTurns(ways, opts.rounds, f.samples, measure); err != nil {
-			return err
-		}
+	size := opts.sizes()
+	err = errors.Join(
+		inTurns(ways, opts.rounds, f.samples, func(w way) (map[string]float64, error) { return w.cost(size.costed) }),
+		inTurns(ways, opts.rounds, f.samples, func(w way) (map[string]float64, error) { return w.latency(size.timed) }),
+		inTurns(ways, opts.rounds, f.samples, func(w way) (map[string]float64, error) { return w.rate(size.rated) }),
+	)
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "\nwhole connections (connect, one byte from the backend, reset) through the article's balancer;\nmedians of %d rounds\n\n", opts.rounds)
 	f.connectTable(ways)
-	f.connectTargets(ways)
+	f.connectTargets(ways, opts.proxies)
 	return nil
 }
 
 // makeWays sets up every way. The processes that it started end with stop.
-func makeWays(variants []string) (ways []way, stop func(), err error) {
+func makeWays(opts options) (ways []way, stop func(), err error) {
 	m := maker{perBackend: 2, talk: sayNumber}
 	err = m.make(wayRouting, article().backends[0], nil)
-	for _, variant := range variants {
+	for _, variant := range opts.variants() {
 		rules, failure := natspreadText(config.Example())
 		err = errors.Join(err, failure, m.make(wayOurs+", "+variant, article().listen, func(s *site) error {
 			return loadRules(s.balancer, variant, rules)
 		}))
 	}
-	for _, p := range proxies {
+	for _, p := range opts.proxies {
 		err = errors.Join(err, m.proxy(p))
 	}
 	return m.ways, m.stop, err
@@ -69,7 +67,7 @@ func makeWays(variants []string) (ways []way, stop func(), err error) {
 // balancer, backend and the kernel's part for each. All of them share one
 // processor and keep it busy, so that its time is what the clock shows, less what
 // the kernel says that it idled.
-func (w way) cost() (map[string]float64, error) {
+func (w way) cost(n int) (map[string]float64, error) {
 	_, last, err := processors()
 	if err != nil {
 		return nil, err
@@ -81,7 +79,7 @@ func (w way) cost() (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	took, answers, err := w.flood(w.alone, costed, atATime, last)
+	took, answers, err := w.flood(w.alone, n, atATime, last)
 	if err != nil {
 		return nil, err
 	}
@@ -90,15 +88,15 @@ func (w way) cost() (map[string]float64, error) {
 		return nil, err
 	}
 	busy := took - (after - before)
-	return map[string]float64{"cost": float64(busy.Nanoseconds()) / 1e3 / costed}, w.judge(answers, costed)
+	return map[string]float64{"cost": float64(busy.Nanoseconds()) / 1e3 / float64(n)}, w.judge(answers, n)
 }
 
 // latency measures single connections, one after another, anywhere.
-func (w way) latency() (map[string]float64, error) {
+func (w way) latency(n int) (map[string]float64, error) {
 	if err := w.placeAnywhere(); err != nil {
 		return nil, err
 	}
-	took, answers, err := w.oneByOne(w.to, timed)
+	took, answers, err := w.oneByOne(w.to, n)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +104,11 @@ func (w way) latency() (map[string]float64, error) {
 	for i, t := range took {
 		micros[i] = float64(t.Nanoseconds()) / 1e3
 	}
-	return map[string]float64{"p50": median(micros), "p99": quantile(micros, 0.99)}, w.judge(answers, timed)
+	return map[string]float64{"p50": median(micros), "p99": quantile(micros, 0.99)}, w.judge(answers, n)
 }
 
 // rate measures connections per second on all processors.
-func (w way) rate() (map[string]float64, error) {
+func (w way) rate(n int) (map[string]float64, error) {
 	if err := w.placeAnywhere(); err != nil {
 		return nil, err
 	}
@@ -118,8 +116,8 @@ func (w way) rate() (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	took, answers, err := w.flood(w.to, rated, atATime, all)
-	return map[string]float64{"rate": rated / took.Seconds()}, errors.Join(err, w.judge(answers, rated))
+	took, answers, err := w.flood(w.to, n, atATime, all)
+	return map[string]float64{"rate": float64(n) / took.Seconds()}, errors.Join(err, w.judge(answers, n))
 }
 
 // placeAnywhere lets the servers run on every processor.
@@ -184,7 +182,7 @@ func (f figures) added(figure, way string) []float64 {
 }
 
 // connectTargets prints the ratios that were promised.
-func (f figures) connectTargets(ways []way) {
+func (f figures) connectTargets(ways []way, proxies []proxy) {
 	for _, ours := range ways {
 		if !strings.HasPrefix(ours.name, wayOurs) {
 			continue

@@ -10,29 +10,6 @@ import (
 	"natspread/config"
 )
 
-// sizes says how large the measured layouts are.
-type sizes struct {
-	steps      []int // numbers of services on which natspread's growth shows
-	many, most int   // of those, the ones at which it is compared to other layouts
-	wide       int   // backends of the one service that has many
-	positions  int   // services asked for one by one, to find the worst
-}
-
-// full are the sizes that promises are about, and quick those on which a run only
-// shows that each layout works.
-var (
-	full  = sizes{steps: []int{1, 10, 100, 1000, 5000, 10_000}, many: 5000, most: 10_000, wide: 500, positions: 8}
-	quick = sizes{steps: []int{1, 10, 20, 40}, many: 10, most: 20, wide: 50, positions: 2}
-)
-
-// sizes are those to measure.
-func (o options) sizes() sizes {
-	if o.quick {
-		return quick
-	}
-	return full
-}
-
 // benchFirst measures the kernel's time for a new connection's whole first packet:
 // received in front, through netfilter and routing, sent on to the backends.
 func benchFirst(opts options, out io.Writer) error {
@@ -60,14 +37,6 @@ func measureProbes(opts options, probes []probe) ([]*stage, map[string][]float64
 	}
 	samples, err := measure(stages, opts.rounds)
 	return stages, samples, err
-}
-
-// variants are those of iptables that are measured.
-func (o options) variants() []string {
-	if o.variant != "" {
-		return []string{o.variant}
-	}
-	return []string{"nft", "legacy"}
 }
 
 // The names of figures that others are compared to.

@@ -22,12 +22,13 @@ func TestFirst(t *testing.T) {
 	if _, err := exec.LookPath("nft"); err != nil && os.Getenv(netnstest.Require) != "1" {
 		t.Skip(err)
 	}
+	netnstest.Variants(t)
 	opts := options{match: regexp.MustCompile(""), rounds: 1, quick: true}
 	var out bytes.Buffer
 	if err := benchFirst(opts, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range firstProbes(netnstest.Variants(t), quick) {
+	for _, p := range firstProbes(opts.variants(), opts.sizes()) {
 		if !strings.Contains(out.String(), "\n"+p.name+" ") {
 			t.Errorf("no figure for %s in\n%s", p.name, &out)
 		}

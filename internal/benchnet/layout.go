@@ -145,18 +145,20 @@ func kube(services []service) []byte {
 		fmt.Fprintf(&list, "-A KUBE-SERVICES %s -j KUBE-SVC-%012d\n", match, i)
 		fmt.Fprintf(&rest, "-A KUBE-SVC-%012d ! -s 10.244.0.0/16 %s -j KUBE-MARK-MASQ\n", i, match)
 		for k, backend := range s.backends {
-			kubeBackend(&chains, &rest, fmt.Sprintf("%012d", i), fmt.Sprintf("%06d%06d", i, k), share(k, len(s.backends)), backend)
+			kubeBackend(&chains, &rest, i, k, share(k, len(s.backends)), backend)
 		}
 	}
 	return table(chains.String(), list.String()+rest.String())
 }
 
-// kubeBackend writes the chain of a backend and the rule that leads there.
-func kubeBackend(chains, rules *strings.Builder, svc, sep, share string, backend netip.AddrPort) {
-	fmt.Fprintf(chains, ":KUBE-SEP-%s - [0:0]\n", sep)
-	fmt.Fprintf(rules, "-A KUBE-SVC-%s -m comment --comment \"default/svc-%s:http -> %v\"%s -j KUBE-SEP-%s\n", svc, svc, backend, share, sep)
-	fmt.Fprintf(rules, "-A KUBE-SEP-%s -s %v/32 -m comment --comment \"default/svc-%s:http\" -j KUBE-MARK-MASQ\n", sep, backend.Addr(), svc)
-	fmt.Fprintf(rules, "-A KUBE-SEP-%s -p tcp -m comment --comment \"default/svc-%s:http\" -m tcp -j DNAT --to-destination %v\n", sep, svc, backend)
+// kubeBackend writes the chain of backend k of service i, and the rule that leads
+// there.
+func kubeBackend(chains, rules *strings.Builder, i, k int, share string, backend netip.AddrPort) {
+	sep := fmt.Sprintf("KUBE-SEP-%06d%06d", i, k)
+	fmt.Fprintf(chains, ":%s - [0:0]\n", sep)
+	fmt.Fprintf(rules, "-A KUBE-SVC-%012d -m comment --comment \"default/svc-%d:http -> %v\"%s -j %s\n", i, i, backend, share, sep)
+	fmt.Fprintf(rules, "-A %s -s %v/32 -m comment --comment \"default/svc-%d:http\" -j KUBE-MARK-MASQ\n", sep, backend.Addr(), i)
+	fmt.Fprintf(rules, "-A %s -p tcp -m comment --comment \"default/svc-%d:http\" -m tcp -j DNAT --to-destination %v\n", sep, i, backend)
 }
 
 // nftMap is what nftables itself has for this: one verdict map leads to the

@@ -17,29 +17,15 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 
 	"natspread/internal/netns"
 )
 
-// options is what the arguments say.
-type options struct {
-	only    string         // the one part to measure, or all
-	match   *regexp.Regexp // which figures of a part to measure
-	variant string         // nft or legacy, or both
-	rounds  int
-	quick   bool     // small layouts: only to see that it works
-	to      string   // what to ask of the rules files
-	rules   []string // files of rules to measure instead of the usual layouts
-}
-
-// The parts of the benchmark, in order.
-var parts = []part{
-	{"first packet", benchFirst},
-	{"connections", benchConnect},
-	{"bulk", benchBulk},
+// parts are the parts of the benchmark, in order.
+func parts() []part {
+	return []part{{"first packet", benchFirst}, {"connections", benchConnect}, {"bulk", benchBulk}}
 }
 
 // part is one of them.
@@ -65,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&opts.only, "only", "", "measure one part only: "+partNames())
-	match := flags.String("match", "", "measure only the figures whose names match this `regexp`")
+	match := flags.String("match", "", "measure only those figures of the first packet whose names match this `regexp`")
 	flags.StringVar(&opts.variant, "variant", "", "measure one variant of iptables only: nft or legacy")
 	flags.IntVar(&opts.rounds, "rounds", 11, "how often each figure is taken; the median is printed")
 	flags.BoolVar(&opts.quick, "quick", false, "measure small layouts, to see that each works; the figures mean nothing")
@@ -75,7 +61,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	opts.rules = flags.Args()
+	opts.rules, opts.proxies = flags.Args(), proxies()
 	var err error
 	opts.match, err = regexp.Compile(*match)
 	if err := errors.Join(err, opts.check(*rules)); err != nil {
@@ -97,25 +83,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// check says what is wrong with the arguments.
-func (o options) check(rules bool) error {
-	switch {
-	case o.only != "" && !slices.ContainsFunc(parts, func(p part) bool { return p.name == o.only }):
-		return fmt.Errorf("cannot measure %q: it is one of %s", o.only, partNames())
-	case o.variant != "" && o.variant != "nft" && o.variant != "legacy":
-		return fmt.Errorf("cannot measure variant %q: it is nft or legacy", o.variant)
-	case o.rounds < 1:
-		return fmt.Errorf("cannot measure %d rounds", o.rounds)
-	case rules != (o.to != ""), rules != (len(o.rules) > 0):
-		return errors.New("cannot measure rules without all of -rules, -to ADDRESS:PORT and a file")
-	}
-	return nil
-}
-
 // partNames lists the parts.
 func partNames() string {
 	var names []string
-	for _, p := range parts {
+	for _, p := range parts() {
 		names = append(names, fmt.Sprintf("%q", p.name))
 	}
 	return strings.Join(names, ", ")
@@ -157,7 +128,7 @@ func inside(left string, opts options, out io.Writer) error {
 	if len(opts.rules) > 0 {
 		return benchRules(opts, out)
 	}
-	for _, p := range parts {
+	for _, p := range parts() {
 		if opts.only != "" && opts.only != p.name {
 			continue
 		}

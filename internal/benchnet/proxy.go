@@ -25,9 +25,11 @@ type proxy struct {
 
 // proxies are HAProxy in TCP mode and nginx's stream module, with the settings of
 // their manuals' examples.
-var proxies = []proxy{
-	{"HAProxy", haproxyConfig, func(file string) []string { return []string{"haproxy", "-db", "-f", file} }},
-	{"nginx", nginxConfig, func(file string) []string { return []string{"nginx", "-e", "stderr", "-c", file} }},
+func proxies() []proxy {
+	return []proxy{
+		{"HAProxy", haproxyConfig, func(file string) []string { return []string{"haproxy", "-db", "-f", file} }},
+		{"nginx", nginxConfig, func(file string) []string { return []string{"nginx", "-e", "stderr", "-c", file} }},
+	}
 }
 
 // haproxyConfig is the article's balancer for HAProxy.
