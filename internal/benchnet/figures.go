@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 )
 
 // figures are the samples of a run by name, in the order of the rounds, and where
@@ -54,16 +53,14 @@ func (f figures) line(name, base string, ratio, target float64, met bool) {
 	fmt.Fprintf(f.out, "%s\n    over %-58s %8.3f  %s\n", name, base, ratio, verdict)
 }
 
-// worst returns the name of the greatest of the figures whose names begin and end
-// like that.
-func (f figures) worst(begin, end string) (name string) {
-	for other, samples := range f.samples {
-		matches := strings.HasPrefix(other, begin) && strings.HasSuffix(other, end)
-		if matches && (name == "" || median(samples) > median(f.samples[name])) {
-			name = other
+// worst returns the name of the greatest of some figures, as far as they were taken.
+func (f figures) worst(names []string) (worst string) {
+	for _, name := range names {
+		if taken := len(f.samples[name]) > 0; taken && (worst == "" || median(f.samples[name]) > median(f.samples[worst])) {
+			worst = name
 		}
 	}
-	return name
+	return worst
 }
 
 // median returns the middle of some numbers.

@@ -162,9 +162,8 @@ func scaleProbes(variant string, size sizes) []probe {
 		if n < size.many {
 			continue
 		}
-		for i := range size.positions {
-			at := i * n / size.positions
-			probes = append(probes, asking(scale(nameOurs, n, addresses, fmt.Sprint("number ", at+1), variant), l, all, all[at]))
+		for i, name := range positionNames(n, size, variant) {
+			probes = append(probes, asking(name, l, all, all[i*n/size.positions]))
 		}
 		probes = append(probes,
 			asking(scale(nameOurs, n, addresses, "all in turn", variant), l, all, all...),
@@ -178,6 +177,16 @@ func scaleProbes(variant string, size sizes) []probe {
 		add(nameKube, plain(kube), n, addresses)
 	}
 	return probes
+}
+
+// positionNames are the names of figures of single services, evenly spread over the
+// config.
+func positionNames(n int, size sizes, variant string) []string {
+	var names []string
+	for i := range size.positions {
+		names = append(names, scale(nameOurs, n, addresses, fmt.Sprint("number ", i*n/size.positions+1), variant))
+	}
+	return names
 }
 
 // nameWide is the name of a service of so many backends.
@@ -194,8 +203,8 @@ func firstTargets(f figures, variant string, size sizes) {
 	many := ours(size.many, addresses, last)
 
 	f.ratio(many, native(addresses), 1.15)
-	f.ratio(f.worst(ours(size.many, addresses, "number "), variant), native(addresses), 1.15)
-	f.ratio(f.worst(ours(size.most, addresses, "number "), variant), native(addresses), 0)
+	f.ratio(f.worst(append(positionNames(size.many, size, variant), many)), native(addresses), 1.15)
+	f.ratio(f.worst(append(positionNames(size.most, size, variant), ours(size.most, addresses, last))), native(addresses), 0)
 	f.ratio(ours(size.many, ports, last), native(ports), 1.25)
 	f.ratio(many, scale(nameKube, size.many, addresses, last, variant), promised/12)
 	f.ratio(ours(size.most, addresses, last), scale(nameKube, size.most, addresses, last, variant), promised/25)

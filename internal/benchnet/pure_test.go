@@ -69,7 +69,7 @@ func TestFigures(t *testing.T) {
 	if fmt.Sprint(verdicts) != fmt.Sprint(want) {
 		t.Errorf("%q, want %q", verdicts, want)
 	}
-	if worst := f.worst("ours, ", ""); worst != "ours, b" {
+	if worst := f.worst([]string{"ours, a", "not measured", "ours, b", "base"}); worst != "ours, b" {
 		t.Errorf("the worst is %s", worst)
 	}
 	if p50, p99 := median([]float64{5, 1, 4, 2, 3}), quantile([]float64{2, 1}, 0.99); p50 != 3 || p99 != 2 {
