@@ -64,6 +64,6 @@ func (o options) sizes() sizes {
 	}
 	return sizes{
 		steps: []int{1, 10, 100, 1000, 5000, 10_000}, many: 5000, most: 10_000, wide: 500, positions: 8,
-		costed: 4000, timed: 1000, rated: 6000, bulk: 512 << 20,
+		costed: 8000, timed: 1000, rated: 8000, bulk: 512 << 20,
 	}
 }
