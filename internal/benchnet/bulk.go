@@ -48,6 +48,9 @@ func benchBulk(opts options, out io.Writer) error {
 
 // bulkName is the name of natspread with so many services.
 func bulkName(services int, variant string) string {
+	if services == 1 {
+		return fmt.Sprintf("%s, 1 service, %s", wayOurs, variant)
+	}
 	return fmt.Sprintf("%s, %s services, %s", wayOurs, thousands(services), variant)
 }
 
@@ -55,7 +58,7 @@ func bulkName(services int, variant string) string {
 func (f figures) bulkReport(opts options, ways []way) {
 	fmt.Fprintf(f.out, "\nbulk: MB a second of one connection, all on one processor; medians of %d rounds\n\n", opts.rounds)
 	for _, w := range ways {
-		fmt.Fprintf(f.out, "%-58s %s\n", w.name, spread(f.samples["bulk "+w.name]))
+		fmt.Fprintf(f.out, "%-62s %s\n", w.name, spread(f.samples["bulk "+w.name]))
 	}
 	fmt.Fprintln(f.out)
 	for _, variant := range opts.variants() {

@@ -50,7 +50,7 @@ func (f figures) line(name, base string, ratio, target float64, met bool) {
 	case !met:
 		verdict = fmt.Sprintf("target %.3f  MISSED", target)
 	}
-	fmt.Fprintf(f.out, "%s\n    over %-58s %8.3f  %s\n", name, base, ratio, verdict)
+	fmt.Fprintf(f.out, "%s\n    over %-62s %8.3f  %s\n", name, base, ratio, verdict)
 }
 
 // worst returns the name of the greatest of some figures, as far as they were taken.

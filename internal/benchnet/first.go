@@ -19,7 +19,7 @@ func benchFirst(opts options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\nfirst packet of a new connection: µs of the kernel's time, from the client's cable to the\nbackends'; medians of %d rounds, with their quartiles\n\n", opts.rounds)
 	for _, s := range stages {
-		fmt.Fprintf(out, "%-58s %s\n", s.name, spread(samples[s.name]))
+		fmt.Fprintf(out, "%-62s %s\n", s.name, spread(samples[s.name]))
 	}
 	fmt.Fprintf(out, "\nratios: medians of the rounds' own\n\n")
 	for _, variant := range opts.variants() {

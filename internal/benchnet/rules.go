@@ -31,7 +31,7 @@ func benchRules(opts options, out io.Writer) error {
 		return err
 	}
 	for _, s := range stages {
-		fmt.Fprintf(out, "%-58s %s\n", s.name, spread(samples[s.name]))
+		fmt.Fprintf(out, "%-62s %s\n", s.name, spread(samples[s.name]))
 	}
 	return nil
 }
