@@ -58,7 +58,7 @@ type sizes struct {
 func (o options) sizes() sizes {
 	if o.quick {
 		return sizes{
-			steps: []int{1, 10, 20, 40}, many: 10, most: 20, wide: 50, positions: 2,
+			steps: []int{1, 10, 20}, many: 10, most: 20, wide: 50, positions: 2,
 			costed: 100, timed: 50, rated: 100, bulk: 1 << 20,
 		}
 	}

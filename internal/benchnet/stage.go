@@ -46,7 +46,7 @@ const (
 	sampleTime         = 40 * time.Millisecond
 	fewest, most       = 256, 4000
 	retries            = 5
-	settleWithin       = 2 * time.Second // the cables take well under 10 ms
+	settleWithin       = 5 * time.Second // the cables take well under 10 ms
 	verified           = 300             // SYNs that are looked at, for a handful of backends
 	verifiedPerBackend = 8
 )
