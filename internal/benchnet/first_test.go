@@ -98,6 +98,29 @@ func TestTry(t *testing.T) {
 	}
 }
 
+// TestFlush wants no entry of conntrack to outlive the sample that made it.
+func TestFlush(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	netnstest.Variants(t)
+	if err := newNetwork(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := newStage(layoutOf(tracked()), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.probe = through("", s.layout, backendAddress(0, 0))
+	s.count = fewest
+	if _, err := s.sample(); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := s.read(); err != nil || now.entries != 0 {
+		t.Errorf("%d entries are left, %v", now.entries, err)
+	}
+}
+
 // dropEverySecond is a table that throws half of the packets away.
 const dropEverySecond = `*filter
 :INPUT ACCEPT [0:0]
