@@ -84,16 +84,19 @@ func TestTry(t *testing.T) {
 		t.Fatal(err)
 	}
 	empty := []byte("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n")
-	full := strings.Replace(string(tracked()), "-A FORWARD", "-A FORWARD -m statistic --mode nth --every 2 --packet 1 -j DROP\n-A FORWARD", 1)
-	for i, rules := range []string{string(empty), full} {
-		s, err := newStage(layoutOf([]byte(rules)), i)
+	half := strings.Replace(string(tracked()), "-A FORWARD", "-A FORWARD -m statistic --mode nth --every 2 --packet 1 -j DROP\n-A FORWARD", 1)
+	for i, p := range []probe{
+		through("no conntrack", layoutOf(empty), backendAddress(0, 0)),
+		through("half of it", layoutOf([]byte(half)), backendAddress(0, 0)),
+		through("leads nowhere", &layout{}, serviceAddress(0)),
+	} {
+		s, err := newStage(p.layout, i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.probe = through("", s.layout, backendAddress(0, 0))
-		s.count = fewest
+		s.probe, s.count = p, fewest
 		if took, err := s.sample(); err == nil || !strings.Contains(err.Error(), "of 256 packets") {
-			t.Errorf("%s: %v, %v", rules, took, err)
+			t.Errorf("%s: %v, %v", p.name, took, err)
 		}
 	}
 }
