@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -167,18 +166,9 @@ func (f figures) connectTable(ways []way) {
 	for _, w := range ways {
 		of := func(figure string) float64 { return median(f.samples[figure+" "+w.name]) }
 		fmt.Fprintf(f.out, "%-20s %14.2f %14.2f %12.1f %12.1f %14.0f\n", w.name,
-			of("cost"), median(f.added("cost", w.name)), of("p50"), of("p99"), of("rate"))
+			of("cost"), median(f.samples[f.less("cost "+w.name, "cost "+wayRouting)]), of("p50"), of("p99"), of("rate"))
 	}
 	fmt.Fprintln(f.out)
-}
-
-// added returns what a way adds to routing, round by round.
-func (f figures) added(figure, way string) []float64 {
-	added := slices.Clone(f.samples[figure+" "+way])
-	for i := range added {
-		added[i] -= f.samples[figure+" "+wayRouting][i]
-	}
-	return added
 }
 
 // connectTargets prints the ratios that were promised.
@@ -188,13 +178,10 @@ func (f figures) connectTargets(ways []way, proxies []proxy) {
 			continue
 		}
 		for _, p := range proxies {
-			for _, figure := range []string{"cost", "p50"} {
-				f.samples["added "+figure+" "+ours.name] = f.added(figure, ours.name)
-				f.samples["added "+figure+" "+p.name] = f.added(figure, p.name)
-			}
-			f.ratio("added cost "+ours.name, "added cost "+p.name, 1./4)
+			added := func(figure, way string) string { return f.less(figure+" "+way, figure+" "+wayRouting) }
+			f.ratio(added("cost", ours.name), added("cost", p.name), 1./4)
 			f.ratio("p50 "+ours.name, "p50 "+p.name, 1./2)
-			f.ratio("added p50 "+ours.name, "added p50 "+p.name, 0)
+			f.ratio(added("p50", ours.name), added("p50", p.name), 0)
 			f.ratio("rate "+ours.name, "rate "+p.name, 0)
 		}
 	}

@@ -53,6 +53,20 @@ func (f figures) line(name, base string, ratio, target float64, met bool) {
 	fmt.Fprintf(f.out, "%s\n    over %-62s %8.3f  %s\n", name, base, ratio, verdict)
 }
 
+// less makes figures of what is left of some without others, and returns their name.
+func (f figures) less(name, other string) string {
+	rest, others := slices.Clone(f.samples[name]), f.samples[other]
+	name += ", less " + other
+	if len(others) == 0 {
+		return name
+	}
+	for i := range rest {
+		rest[i] -= others[i]
+	}
+	f.samples[name] = rest
+	return name
+}
+
 // worst returns the name of the greatest of some figures, as far as they were taken.
 func (f figures) worst(names []string) (worst string) {
 	for _, name := range names {

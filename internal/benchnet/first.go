@@ -41,6 +41,7 @@ func measureProbes(opts options, probes []probe) ([]*stage, map[string][]float64
 
 // The names of figures that others are compared to.
 const (
+	nameSending = "sending alone"
 	nameRouting = "routing"
 	nameTracked = "routing, conntrack on"
 	nameNAT     = "routing, a nat table for others"
@@ -70,7 +71,10 @@ func thousands(n int) string {
 
 // firstProbes lists what is measured.
 func firstProbes(variants []string, size sizes) []probe {
-	probes := []probe{through(nameRouting, &layout{name: nameRouting, variant: "none"}, backendAddress(0, 0))}
+	probes := []probe{
+		through(nameSending, &layout{name: nameSending, variant: closed}, backendAddress(0, 0)),
+		through(nameRouting, &layout{name: nameRouting}, backendAddress(0, 0)),
+	}
 	for _, kind := range []string{addresses, ports} {
 		all := made(kind, size.many)
 		native := &layout{nameMap, "native", func() ([]byte, error) { return nftMap(all), nil }}
@@ -203,6 +207,7 @@ func firstTargets(f figures, variant string, size sizes) {
 	many := ours(size.many, addresses, last)
 
 	f.ratio(many, native(addresses), 1.15)
+	f.ratio(f.less(many, nameSending), f.less(native(addresses), nameSending), 0)
 	f.ratio(f.worst(append(positionNames(size.many, size, variant), many)), native(addresses), 1.15)
 	f.ratio(f.worst(append(positionNames(size.most, size, variant), ours(size.most, addresses, last))), native(addresses), 0)
 	f.ratio(ours(size.many, ports, last), native(ports), 1.25)

@@ -64,6 +64,7 @@ func TestVerify(t *testing.T) {
 		{"another's source", elsewhere, "arrived from"},
 		{"no rule", ask(flat([]service{other})), "no packet arrives"},
 		{"half of it", ask(append(flat([]service{one}), dropEverySecond...)), "packets arrived at the backends"},
+		{"closed", through("", &layout{variant: closed}, backendAddress(0, 0)), ""},
 		{"rewritten, not through", through("", layoutOf(oneDNAT(one)), one.listen), "arrived at"},
 	} {
 		err := tryProbe(c.probe, i)

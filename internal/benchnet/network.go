@@ -115,6 +115,12 @@ func (b balancer) nowhere(to netip.Addr) error {
 	return ip(b.namespace, fmt.Sprintf("route replace blackhole %v/32\n", to))
 }
 
+// close makes the balancer throw away whatever comes in front, as a frame for
+// somebody else.
+func (b balancer) close() error {
+	return ip(b.namespace, "link set front address "+nowhereMAC+"\n")
+}
+
 // loadRules loads rules into a namespace that has none, by a plain run of the
 // variant's program.
 func loadRules(namespace, variant string, rules []byte) error {

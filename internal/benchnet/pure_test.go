@@ -72,6 +72,9 @@ func TestFigures(t *testing.T) {
 	if worst := f.worst([]string{"ours, a", "not measured", "ours, b", "base"}); worst != "ours, b" {
 		t.Errorf("the worst is %s", worst)
 	}
+	if less := f.samples[f.less("ours, a", "base")]; fmt.Sprint(less) != "[1 0 6]" || f.samples["ours, a"][0] != 2 {
+		t.Errorf("less: %v", less)
+	}
 	if p50, p99 := median([]float64{5, 1, 4, 2, 3}), quantile([]float64{2, 1}, 0.99); p50 != 3 || p99 != 2 {
 		t.Errorf("median %v, p99 %v", p50, p99)
 	}

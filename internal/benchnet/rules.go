@@ -15,7 +15,7 @@ func benchRules(opts options, out io.Writer) error {
 	if err != nil || !to.Addr().Is4() {
 		return fmt.Errorf("cannot ask for %q: it is an IPv4 ADDRESS:PORT", opts.to)
 	}
-	probes := []probe{through(nameRouting, &layout{name: nameRouting, variant: "none"}, backendAddress(0, 0))}
+	probes := []probe{through(nameRouting, &layout{name: nameRouting}, backendAddress(0, 0))}
 	for _, file := range opts.rules {
 		variants := opts.variants()
 		if filepath.Ext(file) == ".nft" {
