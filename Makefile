@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench fuzz demo install man completions deb deb-test boot-test crash-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test crash-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: ## gofmt -s, go vet, staticcheck with all checks, go mod tidy -diff
 
 bench: build ## every benchmark, each ratio measured side by side
 	@.ci/bench
+
+bench-net: ## what a connection costs, beside HAProxy, nginx, nftables and others' rules (ROUNDS=11)
+	@.ci/bench-net
 
 fuzz: ## each fuzz target for FUZZTIME (5s)
 	@.ci/fuzz

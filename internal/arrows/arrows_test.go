@@ -113,7 +113,9 @@ func TestRooms(t *testing.T) {
 		"doctor":              {"nat"},
 		"internal/atomicfile": nil,
 		"internal/near":       nil,
+		"internal/netns":      nil,
 		"internal/configtest": {"config", "internal/near"},
+		"internal/benchnet":   {"config", "nat", "render", "internal/near", "internal/netns"},
 		"cmd/natspread":       {"config", "doctor", "nat", "render", "restore", "units", "internal/atomicfile", "internal/near"},
 	} {
 		if _, found := all[module+room]; !found {

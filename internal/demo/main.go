@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+
+	"natspread/internal/netns"
 )
 
 // The exit codes.
@@ -66,7 +68,7 @@ func outside(program string, connections int, stdout, stderr io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	cmd, err := isolated(ctx, "-n", fmt.Sprint(connections), "-inside", "LEFT", program)
+	cmd, err := netns.Isolated(ctx, netns.Own, "-n", fmt.Sprint(connections), "-inside", "LEFT", program)
 	if err != nil {
 		return err
 	}

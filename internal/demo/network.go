@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"natspread/internal/netns"
 )
 
 const (
@@ -38,12 +40,12 @@ func build(listen netip.Addr, backends []netip.Addr) error {
 		far[name] = fmt.Sprintf("addr add %v/24 dev eth0\nlink set eth0 up\nroute add %v/32 via %s\n", backend, listen, inner)
 	}
 	for _, batch := range []string{hosts.String(), near.String()} {
-		if _, err := pipe(batch, "ip", "-batch", "-"); err != nil {
+		if _, err := netns.Pipe(batch, "ip", "-batch", "-"); err != nil {
 			return err
 		}
 	}
 	for name, batch := range far {
-		if _, err := pipe(batch, "ip", "-n", name, "-batch", "-"); err != nil {
+		if _, err := netns.Pipe(batch, "ip", "-n", name, "-batch", "-"); err != nil {
 			return err
 		}
 	}
@@ -64,11 +66,11 @@ func forward(value string) error { return os.WriteFile(ipForward, []byte(value),
 // nothing in /run, and the files on disk.
 func reboot(root string) error {
 	for _, restore := range []string{"iptables-restore", "ip6tables-restore"} {
-		if _, err := pipe("*nat\nCOMMIT\n", restore); err != nil {
+		if _, err := netns.Pipe("*nat\nCOMMIT\n", restore); err != nil {
 			return err
 		}
 	}
-	saved, err := pipe("", "iptables-save", "-t", "nat")
+	saved, err := netns.Pipe("", "iptables-save", "-t", "nat")
 	if err == nil && strings.Contains(saved, "\n-A ") {
 		err = errors.New("cannot play a reboot: the nat table still has rules")
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"natspread/config"
+	"natspread/internal/netns"
 	"natspread/internal/netnstest"
 )
 
@@ -28,7 +29,7 @@ type story struct {
 
 // inside plays the demo in namespaces that are its own.
 func inside(left, program string, connections int, s screen) error {
-	if err := settle(left); err != nil {
+	if err := netns.Settle(left, netns.Own); err != nil {
 		return err
 	}
 	example, err := config.Parse("the embedded example", config.Example())

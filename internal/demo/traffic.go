@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"natspread/internal/netns"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 // serve accepts connections on a host from now on and says, on each, the address
 // that it serves.
 func serve(host, address string) error {
-	return within(host, func() error {
+	return netns.Within(host, func() error {
 		listener, err := net.Listen("tcp4", address)
 		if err != nil {
 			return fmt.Errorf("cannot serve: %w", err)
@@ -79,7 +81,7 @@ func askMany(address string, connections int) (counts map[string]int, err error)
 	for i := range askers {
 		share := (connections + i) / askers // they add up to connections
 		wait.Go(func() {
-			failures[i] = within(client, func() error {
+			failures[i] = netns.Within(client, func() error {
 				for range share {
 					backend, err := ask(address)
 					if err != nil {
@@ -106,7 +108,7 @@ func refused(address string) error {
 	var backend string
 	var err error
 	for range 20 {
-		_ = within(client, func() error {
+		_ = netns.Within(client, func() error {
 			backend, err = ask(address)
 			return nil
 		})

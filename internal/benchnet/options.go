@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// options is what the arguments say.
+type options struct {
+	only    string         // the one part to measure, or all
+	match   *regexp.Regexp // which figures of the first packet to measure
+	variant string         // nft or legacy, or both
+	rounds  int
+	quick   bool     // small layouts: only to see that it works
+	to      string   // what to ask of the rules files
+	rules   []string // files of rules to measure instead of the usual layouts
+	proxies []proxy  // to compare to
+}
+
+// check says what is wrong with the arguments.
+func (o options) check(rules bool) error {
+	switch {
+	case o.only != "" && !slices.ContainsFunc(parts(), func(p part) bool { return p.name == o.only }):
+		return fmt.Errorf("cannot measure %q: it is one of %s", o.only, partNames())
+	case o.variant != "" && o.variant != "nft" && o.variant != "legacy":
+		return fmt.Errorf("cannot measure variant %q: it is nft or legacy", o.variant)
+	case o.rounds < 1:
+		return fmt.Errorf("cannot measure %d rounds", o.rounds)
+	case rules != (o.to != ""), rules != (len(o.rules) > 0):
+		return errors.New("cannot measure rules without all of -rules, -to ADDRESS:PORT and a file")
+	}
+	return nil
+}
+
+// variants are those of iptables that are measured.
+func (o options) variants() []string {
+	if o.variant != "" {
+		return []string{o.variant}
+	}
+	return []string{"nft", "legacy"}
+}
+
+// sizes says how large what is measured is.
+type sizes struct {
+	steps      []int // numbers of services on which natspread's growth shows
+	many, most int   // of those, the ones at which it is compared to other layouts
+	wide       int   // backends of the one service that has many
+	positions  int   // services asked for one by one, to find the worst
+
+	costed, timed, rated int // connections of a sample, for each of its figures
+	bulk                 int // bytes of a sample
+}
+
+// sizes are those that promises are about, or, in a quick run, those on which it
+// only shows that everything works.
+func (o options) sizes() sizes {
+	if o.quick {
+		return sizes{
+			steps: []int{1, 10, 20}, many: 10, most: 20, wide: 50, positions: 2,
+			costed: 100, timed: 50, rated: 100, bulk: 1 << 20,
+		}
+	}
+	return sizes{
+		steps: []int{1, 10, 100, 1000, 5000, 10_000}, many: 5000, most: 10_000, wide: 500, positions: 8,
+		costed: 8000, timed: 1000, rated: 8000, bulk: 512 << 20,
+	}
+}
