@@ -56,12 +56,16 @@ func (l layout) table(family nat.Family, services []config.Service) nat.Table {
 // roots returns the three chains that the jumps lead to, and the trees below them.
 func (l layout) roots(services []config.Service) []nat.Chain {
 	trees := planter{layout: l, parts: map[part][]nat.Rule{}, named: map[string]bool{}}
-	for name, claims := range map[string][]claim{
-		nat.ServicePre:  incoming(services),
-		nat.ServiceOut:  outgoing(services),
-		nat.ServicePost: translated(services),
+	for _, root := range []struct {
+		name   string
+		claims []claim
+		most   int
+	}{
+		{nat.ServicePre, incoming(services), l.claims},
+		{nat.ServiceOut, outgoing(services), l.claims},
+		{nat.ServicePost, translated(services), l.sources},
 	} {
-		trees.chains = append(trees.chains, nat.Chain{Name: name, Rules: trees.root(claims)})
+		trees.chains = append(trees.chains, nat.Chain{Name: root.name, Rules: trees.root(root.claims, root.most)})
 	}
 	return trees.chains
 }

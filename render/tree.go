@@ -41,8 +41,8 @@ type planter struct {
 // root returns the rules of a chain that a jump leads to: all of them while they are
 // few, else the branches of trees. A tree but the last is left by -j, which comes
 // back, because packets that it has nothing for may be another's.
-func (p *planter) root(claims []claim) []nat.Rule {
-	if rules := rulesOf(claims); len(rules) <= p.layout.claims {
+func (p *planter) root(claims []claim, most int) []nat.Rule {
+	if rules := rulesOf(claims); len(rules) <= most {
 		return rules
 	}
 	of := map[part][]claim{}
