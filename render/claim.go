@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"net/netip"
 	"slices"
@@ -19,6 +20,11 @@ type claim struct {
 	protocol string
 	ports    nat.Ports
 	rules    []nat.Rule
+}
+
+// String writes what is claimed.
+func (c claim) String() string {
+	return fmt.Sprint(c.address, " ", c.protocol, " ", c.ports.First, "-", c.ports.Last)
 }
 
 // compareClaims sorts by address, protocol and first port; every address comes first.

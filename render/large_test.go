@@ -1,10 +1,15 @@
 package render
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"natspread/config"
@@ -40,4 +45,34 @@ func someOf(services []config.Service, count int, seed uint64) []config.Service 
 		some = append(some, services[i])
 	}
 	return some
+}
+
+// TestSameInEveryProcess starts this test again, as processes of their own: nothing in
+// a plan may hang on where one has its memory, either.
+func TestSameInEveryProcess(t *testing.T) {
+	const child = "RENDER_SAME_CHILD"
+	sums := ""
+	for _, shape := range configtest.Shapes() {
+		plan := New(configtest.Fill(shape, 300, 1))
+		sums += fmt.Sprintf("%v %x %x\n", shape, sha256.Sum256(plan.IPv4.Text()), sha256.Sum256(plan.IPv6.Text()))
+	}
+	if path := os.Getenv(child); path != "" {
+		if err := os.WriteFile(path, []byte(sums), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	path := filepath.Join(t.TempDir(), "sums")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), child+"="+path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	other, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sums, string(other)); diff != "" {
+		t.Errorf("here -, in another process +:\n%s", diff)
+	}
 }

@@ -198,8 +198,9 @@ func (p *planter) name(side side, g group) string {
 		}
 	}
 	if p.named[name] {
-		// Only balanced cuts the same prefix twice.
-		name = fmt.Sprintf("%s-%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, first, g.claims[len(g.claims)-1], len(g.claims)))[:13])
+		// Balanced cuts the same prefix twice, and the hashes of two may be one.
+		last := g.claims[len(g.claims)-1]
+		name = fmt.Sprintf("%s-%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, first, last, len(g.claims)))[:13])
 	}
 	p.named[name] = true
 	return name
