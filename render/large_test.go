@@ -3,10 +3,13 @@ package render
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +17,7 @@ import (
 
 	"natspread/config"
 	"natspread/internal/configtest"
+	"natspread/nat"
 )
 
 // TestLargePromises tries every promise on large configs, with the traffic of some of
@@ -74,5 +78,62 @@ func TestSameInEveryProcess(t *testing.T) {
 	}
 	if diff := cmp.Diff(sums, string(other)); diff != "" {
 		t.Errorf("here -, in another process +:\n%s", diff)
+	}
+}
+
+// TestNamesThatMeet gives two groups of IPv6 addresses a name that is taken, as if the
+// hashes of their prefixes were one.
+func TestNamesThatMeet(t *testing.T) {
+	grower := planter{named: map[string]bool{}}
+	groups := []group{}
+	for _, address := range []string{"2001:db8::", "2001:db8::4"} {
+		first := netip.MustParseAddr(address)
+		claims := []claim{{address: first, protocol: "tcp"}, {address: first.Next(), protocol: "tcp"}}
+		groups = append(groups, group{byAddress, claims, region(claims)})
+	}
+	seen := map[string]bool{}
+	for _, g := range groups {
+		name := grower.name(both, g)
+		grower.named = map[string]bool{name: true}
+		seen[name], seen[grower.name(both, g)] = true, true
+	}
+	if len(seen) != 4 {
+		t.Errorf("the names are %v", seen)
+	}
+	for name := range seen {
+		if len(name) > nat.MaxChain || !nat.IsOwn(name) || nat.ServiceOf(name) != "" {
+			t.Errorf("cannot use the name %s", name)
+		}
+	}
+}
+
+// TestFullHost tries the most ports that there are, each a service of its own for every
+// protocol.
+func TestFullHost(t *testing.T) {
+	var cfg config.Config
+	for port := 1; port <= math.MaxUint16; port++ {
+		service := everyProtocol(oneService(config.Random, 1)).Services[0]
+		service.Name = fmt.Sprint("s", port)
+		service.Listen[0].Ports = config.Ports{First: uint16(port), Last: uint16(port)}
+		cfg.Services = append(cfg.Services, service)
+	}
+	table := New(cfg).IPv4
+	mustFit(t, table)
+	mustSpread(t, cfg, someOf(cfg.Services, 1, 1), table)
+}
+
+// TestFullService tries the most backends, and the most turns, of every protocol.
+func TestFullService(t *testing.T) {
+	for _, algorithm := range []config.Algorithm{config.Random, config.RoundRobin} {
+		weights := slices.Repeat([]int{1}, config.MaxBackends)
+		cfg := everyProtocol(oneService(algorithm, weights...))
+		table := New(cfg).IPv4
+		mustFit(t, table)
+		mustTakeTurns(t, cfg.Services, table)
+		for _, chain := range table.Chains {
+			if len(chain.Rules) > 3*measured.backends {
+				t.Errorf("chain %s has %d rules", chain.Name, len(chain.Rules))
+			}
+		}
 	}
 }

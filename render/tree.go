@@ -45,11 +45,7 @@ func (p *planter) root(claims []claim) []nat.Rule {
 	if rules := rulesOf(claims); len(rules) <= p.layout.claims {
 		return rules
 	}
-	of := map[part][]claim{}
-	for _, c := range claims {
-		key := part{c.side, !c.address.IsValid()}
-		of[key] = append(of[key], c)
-	}
+	of := partsOf(claims)
 	var rules []nat.Rule
 	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source} {
 		for _, every := range []bool{true, false} {
@@ -62,6 +58,16 @@ func (p *planter) root(claims []claim) []nat.Rule {
 		}
 	}
 	return rules
+}
+
+// partsOf sorts claims by the trees that they belong to.
+func partsOf(claims []claim) map[part][]claim {
+	parts := map[part][]claim{}
+	for _, c := range claims {
+		key := part{c.side, !c.address.IsValid()}
+		parts[key] = append(parts[key], c)
+	}
+	return parts
 }
 
 // comingBack returns the rule with -j in place of -g.
