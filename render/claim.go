@@ -34,11 +34,20 @@ func compareClaims(a, b claim) int {
 
 // rulesOf returns the rules of claims, in their order.
 func rulesOf(claims []claim) []nat.Rule {
-	rules := make([]nat.Rule, 0, len(claims))
+	rules := make([]nat.Rule, 0, countRules(claims))
 	for _, claim := range claims {
 		rules = append(rules, claim.rules...)
 	}
 	return rules
+}
+
+// countRules returns how many those are.
+func countRules(claims []claim) int {
+	n := 0
+	for _, claim := range claims {
+		n += len(claim.rules)
+	}
+	return n
 }
 
 // asked yields, for each listen address and protocol of a service, a claim without

@@ -42,8 +42,8 @@ type planter struct {
 // few, else the branches of trees. A tree but the last is left by -j, which comes
 // back, because packets that it has nothing for may be another's.
 func (p *planter) root(claims []claim) []nat.Rule {
-	if rules := rulesOf(claims); len(rules) <= p.layout.claims {
-		return rules
+	if countRules(claims) <= p.layout.claims {
+		return rulesOf(claims)
 	}
 	of := partsOf(claims)
 	var rules []nat.Rule
@@ -141,9 +141,13 @@ func (p *planter) last(claims []claim, at way) ([]nat.Rule, bool) {
 	if at.root {
 		few *= 2 // which saves a chain
 	}
-	rules := joined(claims, few)
-	if len(rules) > few && len(claims) > 1 && at.left > 0 {
+	rules, ok := joined(claims, few)
+	switch {
+	case ok:
+	case len(claims) > 1 && at.left > 0:
 		return nil, false
+	default:
+		rules = rulesOf(claims)
 	}
 	for i := range rules {
 		if rules[i].Target.Kind == nat.Jump {
