@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"net/netip"
 	"slices"
@@ -21,6 +22,11 @@ type claim struct {
 	rules    []nat.Rule
 }
 
+// String writes what is claimed.
+func (c claim) String() string {
+	return fmt.Sprint(c.address, " ", c.protocol, " ", c.ports.First, "-", c.ports.Last)
+}
+
 // compareClaims sorts by address, protocol and first port; every address comes first.
 func compareClaims(a, b claim) int {
 	return cmp.Or(a.address.Compare(b.address), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.ports.First, b.ports.First))
@@ -28,11 +34,20 @@ func compareClaims(a, b claim) int {
 
 // rulesOf returns the rules of claims, in their order.
 func rulesOf(claims []claim) []nat.Rule {
-	rules := make([]nat.Rule, 0, len(claims))
+	rules := make([]nat.Rule, 0, countRules(claims))
 	for _, claim := range claims {
 		rules = append(rules, claim.rules...)
 	}
 	return rules
+}
+
+// countRules returns how many those are.
+func countRules(claims []claim) int {
+	n := 0
+	for _, claim := range claims {
+		n += len(claim.rules)
+	}
+	return n
 }
 
 // asked yields, for each listen address and protocol of a service, a claim without

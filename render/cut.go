@@ -46,17 +46,17 @@ func parted(claims []claim) []group {
 	switch {
 	case first.address != last.address:
 		length := regionBits(claims) + stride
-		return runs(claims, byAddress, func(c claim) any { return netip.PrefixFrom(c.address, length).Masked() })
+		return runs(claims, byAddress, func(c claim) netip.Prefix { return netip.PrefixFrom(c.address, length).Masked() })
 	case first.protocol != last.protocol:
-		return runs(claims, byProtocol, func(c claim) any { return c.protocol })
+		return runs(claims, byProtocol, func(c claim) string { return c.protocol })
 	default:
 		length := commonPorts(claims) + stride
-		return runs(claims, byPort, func(c claim) any { return c.ports.First >> (16 - length) })
+		return runs(claims, byPort, func(c claim) uint16 { return c.ports.First >> (16 - length) })
 	}
 }
 
 // runs cuts claims where a key changes.
-func runs(claims []claim, by by, key func(claim) any) []group {
+func runs[K comparable](claims []claim, by by, key func(claim) K) []group {
 	var groups []group
 	for len(claims) > 0 {
 		here := key(claims[0])

@@ -7,23 +7,21 @@ import (
 	"natspread/nat"
 )
 
-// joined returns the rules of claims. Where they would be more than few, claims that
-// get the same are joined to prefixes of addresses and to ranges of ports that hold
-// nothing else, if that makes them few.
-func joined(claims []claim, few int) []nat.Rule {
-	rules := rulesOf(claims)
-	if len(rules) <= few {
-		return rules
+// joined returns the rules of claims if they are few, or become so by joining those
+// that get the same to prefixes of addresses and to ranges of ports that hold nothing
+// else.
+func joined(claims []claim, few int) (joined []nat.Rule, ok bool) {
+	if countRules(claims) <= few {
+		return rulesOf(claims), true
 	}
-	var joined []nat.Rule
 	alike, ok := sameRule(claims, few)
 	if !ok {
-		return rules
+		return nil, false
 	}
 	for _, same := range alike {
 		joined = append(joined, cover(same)...)
 		if len(joined) > few {
-			return rules
+			return nil, false
 		}
 	}
 	// The prefix that most connections ask for comes first.
@@ -32,7 +30,7 @@ func joined(claims []claim, few int) []nat.Rule {
 		prefixB, _ := claims[0].side.where(&b)
 		return prefixA.Bits() - prefixB.Bits()
 	})
-	return joined
+	return joined, true
 }
 
 // sameRule parts claims of one rule each into those whose rules differ in address and

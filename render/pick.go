@@ -41,7 +41,7 @@ type picker struct {
 
 // each returns a rule once for each protocol, which a target with a port wants.
 func (p *picker) each(rules ...nat.Rule) []nat.Rule {
-	var all []nat.Rule
+	all := make([]nat.Rule, 0, len(p.protocols)*len(rules))
 	for _, protocol := range p.protocols {
 		for _, rule := range rules {
 			rule.Protocol = protocol

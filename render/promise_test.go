@@ -26,12 +26,12 @@ var tiny = layout{claims: 0, leaf: 1, backends: 2, pick: 2}
 func mustKeepPromises(t rapid.TB, cfg config.Config) {
 	t.Helper()
 	for _, layout := range []layout{measured, tiny} {
-		mustKeep(t, cfg, layout)
+		mustKeep(t, cfg, cfg.Services, layout)
 	}
 }
 
-// mustKeep is mustKeepPromises in one layout.
-func mustKeep(t rapid.TB, cfg config.Config, layout layout) {
+// mustKeep is mustKeepPromises in one layout, and with the traffic of some services.
+func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layout) {
 	t.Helper()
 	plan, again := layout.plan(cfg), layout.plan(cfg)
 	for _, family := range nat.Families() {
@@ -41,9 +41,10 @@ func mustKeep(t rapid.TB, cfg config.Config, layout layout) {
 		}
 		mustReadBack(t, table)
 		mustFit(t, table)
-		mustSpread(t, cfg, table)
-		mustRewriteSources(t, cfg, table)
-		mustTakeTurns(t, cfg, table)
+		some := servicesOf(config.Config{Services: some}, family)
+		mustSpread(t, cfg, some, table)
+		mustRewriteSources(t, cfg, some, table)
+		mustTakeTurns(t, some, table)
 	}
 }
 

@@ -29,7 +29,7 @@ func TestManyBackends(t *testing.T) {
 			t.Parallel()
 			table := New(cfg).IPv4
 			mustReadBack(t, table)
-			mustTakeTurns(t, cfg, table)
+			mustTakeTurns(t, cfg.Services, table)
 			packet := nat.Packet{Protocol: "tcp", Destination: cfg.Services[0].Listen[0].Addr, Port: 80}
 			outcomes, err := Walk(table, nat.Prerouting, packet)
 			if err != nil {

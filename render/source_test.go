@@ -10,17 +10,18 @@ import (
 	"natspread/nat"
 )
 
-// mustRewriteSources sends translated packets, ours and others', through
-// POSTROUTING and fails unless each gets the source that its service's snat says.
-func mustRewriteSources(t rapid.TB, cfg config.Config, table nat.Table) {
+// mustRewriteSources sends translated packets, those of some of a config's services
+// and others', through POSTROUTING and fails unless each gets the source that its
+// service's snat says.
+func mustRewriteSources(t rapid.TB, cfg config.Config, some []config.Service, table nat.Table) {
 	t.Helper()
-	services := servicesOf(cfg, table.Family)
-	for packet := range leaving(services, table.Family) {
+	owners := ownersOf(servicesOf(cfg, table.Family))
+	for packet := range leaving(some, table.Family) {
 		outcomes, err := Walk(table, nat.Postrouting, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, rewritten := rewriting(services, packet)
+		want, rewritten := rewriting(owners.of(packet.OriginalAddress), packet)
 		switch {
 		case !rewritten && len(outcomes) == 0:
 		case rewritten && len(outcomes) == 1 && outcomes[0].Target == want && isOne(outcomes[0].Share):
@@ -122,15 +123,17 @@ func rewriting(services []config.Service, packet nat.Packet) (nat.Target, bool) 
 // translates tells whether a packet's connection may be one of the service's: by
 // what it had asked for, and with "*" also by where it goes.
 func translates(service config.Service, packet nat.Packet) bool {
-	active, _ := weighted(service)
-	if !packet.OriginalAddress.IsValid() || len(active) == 0 || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
+	if !packet.OriginalAddress.IsValid() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}
-	toBackend := slices.ContainsFunc(active, func(b config.Backend) bool {
-		return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
-	})
 	return slices.ContainsFunc(service.Listen, func(listen config.Listen) bool {
-		return listen.Ports.First <= packet.OriginalPort && packet.OriginalPort <= listen.Ports.Last &&
-			(listen.Addr == packet.OriginalAddress || listen.Any() && toBackend)
+		if packet.OriginalPort < listen.Ports.First || listen.Ports.Last < packet.OriginalPort {
+			return false
+		}
+		active, _ := weighted(service)
+		toBackend := func(b config.Backend) bool {
+			return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
+		}
+		return len(active) > 0 && (listen.Addr == packet.OriginalAddress || listen.Any() && slices.ContainsFunc(active, toBackend))
 	})
 }

@@ -14,13 +14,13 @@ import (
 // step is how far a share may be from what is wanted: the kernel's 2^-31.
 var step = big.NewRat(1, nat.Certain)
 
-// mustSpread sends packets to and past everything that a config listens on, and
+// mustSpread sends packets to and past what some of a config's services listen on, and
 // fails unless each goes to the backends of the service that claims it, at their
 // shares, and all others are left alone.
-func mustSpread(t rapid.TB, cfg config.Config, table nat.Table) {
+func mustSpread(t rapid.TB, cfg config.Config, some []config.Service, table nat.Table) {
 	t.Helper()
-	services := servicesOf(cfg, table.Family)
-	for packet := range probes(services, table.Family) {
+	owners := ownersOf(servicesOf(cfg, table.Family))
+	for packet := range probes(some, table.Family) {
 		for _, builtIn := range []string{nat.Prerouting, nat.Output} {
 			if builtIn == nat.Output {
 				packet.InInterface = ""
@@ -29,6 +29,7 @@ func mustSpread(t rapid.TB, cfg config.Config, table nat.Table) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			services := owners.of(packet.Destination)
 			i := slices.IndexFunc(services, func(s config.Service) bool { return claimed(s, builtIn, packet) })
 			if i < 0 {
 				if len(outcomes) != 0 {
@@ -39,6 +40,29 @@ func mustSpread(t rapid.TB, cfg config.Config, table nat.Table) {
 			mustHaveShares(t, services[i], outcomes)
 		}
 	}
+}
+
+// owners are the services by the addresses that they listen on.
+type owners map[netip.Addr][]config.Service
+
+// ownersOf sorts services by their addresses.
+func ownersOf(services []config.Service) owners {
+	owners := owners{}
+	for _, service := range services {
+		seen := map[netip.Addr]bool{}
+		for _, listen := range service.Listen {
+			if !seen[listen.Addr] {
+				owners[listen.Addr] = append(owners[listen.Addr], service)
+			}
+			seen[listen.Addr] = true
+		}
+	}
+	return owners
+}
+
+// of returns the services that listen on an address, or on every one.
+func (o owners) of(address netip.Addr) []config.Service {
+	return slices.Concat(o[address], o[netip.Addr{}])
 }
 
 // probes returns packets at the edges of what the services listen on, each once.

@@ -42,14 +42,10 @@ type planter struct {
 // few, else the branches of trees. A tree but the last is left by -j, which comes
 // back, because packets that it has nothing for may be another's.
 func (p *planter) root(claims []claim, most int) []nat.Rule {
-	if rules := rulesOf(claims); len(rules) <= most {
-		return rules
+	if countRules(claims) <= most {
+		return rulesOf(claims)
 	}
-	of := map[part][]claim{}
-	for _, c := range claims {
-		key := part{c.side, !c.address.IsValid()}
-		of[key] = append(of[key], c)
-	}
+	of := partsOf(claims)
 	var rules []nat.Rule
 	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source} {
 		for _, every := range []bool{true, false} {
@@ -62,6 +58,16 @@ func (p *planter) root(claims []claim, most int) []nat.Rule {
 		}
 	}
 	return rules
+}
+
+// partsOf sorts claims by the trees that they belong to.
+func partsOf(claims []claim) map[part][]claim {
+	parts := map[part][]claim{}
+	for _, c := range claims {
+		key := part{c.side, !c.address.IsValid()}
+		parts[key] = append(parts[key], c)
+	}
+	return parts
 }
 
 // comingBack returns the rule with -j in place of -g.
@@ -135,9 +141,13 @@ func (p *planter) last(claims []claim, at way) ([]nat.Rule, bool) {
 	if at.root {
 		few *= 2 // which saves a chain
 	}
-	rules := joined(claims, few)
-	if len(rules) > few && len(claims) > 1 && at.left > 0 {
+	rules, ok := joined(claims, few)
+	switch {
+	case ok:
+	case len(claims) > 1 && at.left > 0:
 		return nil, false
+	default:
+		rules = rulesOf(claims)
 	}
 	for i := range rules {
 		if rules[i].Target.Kind == nat.Jump {
@@ -198,8 +208,9 @@ func (p *planter) name(side side, g group) string {
 		}
 	}
 	if p.named[name] {
-		// Only balanced cuts the same prefix twice.
-		name = fmt.Sprintf("%s-%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, first, g.claims[len(g.claims)-1], len(g.claims)))[:13])
+		// Balanced cuts the same prefix twice, and the hashes of two may be one.
+		last := g.claims[len(g.claims)-1]
+		name = fmt.Sprintf("%s-%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, first, last, len(g.claims)))[:13])
 	}
 	p.named[name] = true
 	return name

@@ -1,0 +1,139 @@
+package render
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"natspread/config"
+	"natspread/internal/configtest"
+	"natspread/nat"
+)
+
+// TestLargePromises tries every promise on large configs, with the traffic of some of
+// their services: most of a layout's branches are met by many services only.
+func TestLargePromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := configtest.Large(configtest.Shapes()...).Draw(t, "config")
+		layout := rapid.SampledFrom([]layout{measured, tiny}).Draw(t, "layout")
+		mustKeep(t, cfg, someOf(cfg.Services, 4, rapid.Uint64().Draw(t, "seed")), layout)
+	})
+}
+
+// TestLargestPromises tries them on the largest config of each shape.
+func TestLargestPromises(t *testing.T) {
+	for i, shape := range configtest.Shapes() {
+		t.Run(fmt.Sprint(shape), func(t *testing.T) {
+			t.Parallel()
+			cfg := configtest.Fill(shape, configtest.MaxServices, uint64(i))
+			mustKeep(t, cfg, someOf(cfg.Services, 8, uint64(i)), measured)
+		})
+	}
+}
+
+// someOf returns so many of the services, or all if there are not as many.
+func someOf(services []config.Service, count int, seed uint64) []config.Service {
+	random := rand.New(rand.NewPCG(seed, 0))
+	var some []config.Service
+	for _, i := range random.Perm(len(services))[:min(count, len(services))] {
+		some = append(some, services[i])
+	}
+	return some
+}
+
+// TestSameInEveryProcess starts this test again, as processes of their own: nothing in
+// a plan may hang on where one has its memory, either.
+func TestSameInEveryProcess(t *testing.T) {
+	const child = "RENDER_SAME_CHILD"
+	sums := ""
+	for _, shape := range configtest.Shapes() {
+		plan := New(configtest.Fill(shape, 300, 1))
+		sums += fmt.Sprintf("%v %x %x\n", shape, sha256.Sum256(plan.IPv4.Text()), sha256.Sum256(plan.IPv6.Text()))
+	}
+	if path := os.Getenv(child); path != "" {
+		if err := os.WriteFile(path, []byte(sums), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	path := filepath.Join(t.TempDir(), "sums")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), child+"="+path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	other, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sums, string(other)); diff != "" {
+		t.Errorf("here -, in another process +:\n%s", diff)
+	}
+}
+
+// TestNamesThatMeet gives two groups of IPv6 addresses a name that is taken, as if the
+// hashes of their prefixes were one.
+func TestNamesThatMeet(t *testing.T) {
+	grower := planter{named: map[string]bool{}}
+	groups := []group{}
+	for _, address := range []string{"2001:db8::", "2001:db8::4"} {
+		first := netip.MustParseAddr(address)
+		claims := []claim{{address: first, protocol: "tcp"}, {address: first.Next(), protocol: "tcp"}}
+		groups = append(groups, group{byAddress, claims, region(claims)})
+	}
+	seen := map[string]bool{}
+	for _, g := range groups {
+		name := grower.name(both, g)
+		grower.named = map[string]bool{name: true}
+		seen[name], seen[grower.name(both, g)] = true, true
+	}
+	if len(seen) != 4 {
+		t.Errorf("the names are %v", seen)
+	}
+	for name := range seen {
+		if len(name) > nat.MaxChain || !nat.IsOwn(name) || nat.ServiceOf(name) != "" {
+			t.Errorf("cannot use the name %s", name)
+		}
+	}
+}
+
+// TestFullHost tries the most ports that there are, each a service of its own for every
+// protocol.
+func TestFullHost(t *testing.T) {
+	var cfg config.Config
+	for port := 1; port <= math.MaxUint16; port++ {
+		service := everyProtocol(oneService(config.Random, 1)).Services[0]
+		service.Name = fmt.Sprint("s", port)
+		service.Listen[0].Ports = config.Ports{First: uint16(port), Last: uint16(port)}
+		cfg.Services = append(cfg.Services, service)
+	}
+	table := New(cfg).IPv4
+	mustFit(t, table)
+	mustSpread(t, cfg, someOf(cfg.Services, 1, 1), table)
+}
+
+// TestFullService tries the most backends, and the most turns, of every protocol.
+func TestFullService(t *testing.T) {
+	for _, algorithm := range []config.Algorithm{config.Random, config.RoundRobin} {
+		weights := slices.Repeat([]int{1}, config.MaxBackends)
+		cfg := everyProtocol(oneService(algorithm, weights...))
+		table := New(cfg).IPv4
+		mustFit(t, table)
+		mustTakeTurns(t, cfg.Services, table)
+		for _, chain := range table.Chains {
+			if len(chain.Rules) > 3*measured.backends {
+				t.Errorf("chain %s has %d rules", chain.Name, len(chain.Rules))
+			}
+		}
+	}
+}

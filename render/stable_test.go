@@ -1,0 +1,119 @@
+package render
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"natspread/config"
+	"natspread/internal/configtest"
+	"natspread/nat"
+)
+
+// TestSmallChange adds, takes out or changes one of many services: no more chains change
+// than the service's own and those on the ways to it. That holds where trees part at
+// fixed places, and so for all but combs and what is as deep as they are.
+func TestSmallChange(t *testing.T) {
+	tried := 0
+	shapes := configtest.Shapes()[:configtest.Comb]
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := configtest.Large(shapes...).Draw(t, "config")
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		layout := rapid.SampledFrom([]layout{measured, tiny}).Draw(t, "layout")
+		at := random.IntN(len(cfg.Services))
+		if !partsAtFixedPlaces(layout, cfg) {
+			return
+		}
+		before := layout.plan(cfg)
+		for how, changed := range changes(random, cfg, at) {
+			tried++
+			mustChangeLittle(t, how, layout, before, layout.plan(changed), cfg.Services[at])
+		}
+	})
+	if tried < 150 {
+		t.Errorf("only %d changes were tried", tried)
+	}
+}
+
+// changes returns a config without one of its services, and with another weight and
+// with another backend in it.
+func changes(random *rand.Rand, cfg config.Config, at int) map[string]config.Config {
+	without, weighed, longer := slices.Clone(cfg.Services), slices.Clone(cfg.Services), slices.Clone(cfg.Services)
+	backends := cfg.Services[at].Backends
+	weighed[at].Backends = slices.Clone(backends)
+	weighed[at].Backends[random.IntN(len(backends))].Weight = 1 + random.IntN(9)
+	another := config.Backend{Addr: netip.MustParseAddr("10.200.0.1"), Port: 80, Weight: 1}
+	if cfg.Services[at].Is6() {
+		another.Addr = netip.MustParseAddr("fd00::c8:1")
+	}
+	longer[at].Backends = append(slices.Clone(backends), another)
+	return map[string]config.Config{
+		"without":      {Services: slices.Delete(without, at, at+1)},
+		"weight":       {Services: weighed},
+		"backend more": {Services: longer},
+	}
+}
+
+// partsAtFixedPlaces tells whether no tree of a config would become too deep for that.
+func partsAtFixedPlaces(layout layout, cfg config.Config) bool {
+	for _, family := range nat.Families() {
+		services := servicesOf(cfg, family)
+		for _, claims := range [][]claim{incoming(services), outgoing(services), translated(services)} {
+			for _, part := range partsOf(claims) {
+				if height(gathered(part), layout.leaf) > treeDepth {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// mustChangeLittle fails if two plans differ in more chains than the changed service's
+// own and those on the ways to it.
+func mustChangeLittle(t rapid.TB, how string, layout layout, before, after Plan, service config.Service) {
+	t.Helper()
+	changed := 0
+	for _, family := range nat.Families() {
+		for name := range differing(before.Table(family), after.Table(family)) {
+			if nat.ServiceOf(name) != service.Name {
+				changed++
+			}
+		}
+	}
+	// A list that becomes a tree, and on each way fanOut chains a level: a last chain
+	// whose rules were joined may part all the way down.
+	most := 3*layout.claims + waysTo(service)*(1+fanOut*treeDepth)
+	if changed > most {
+		t.Fatalf("%s: %d chains of others changed for service %+v, want at most %d", how, changed, service, most)
+	}
+}
+
+// waysTo returns by how many ways dispatch trees lead to a service: from PRE, OUT and
+// POST, where a service on "*" is told by its backends.
+func waysTo(service config.Service) int {
+	ways := 0
+	for _, listen := range service.Listen {
+		ways += 3
+		if listen.Any() {
+			ways += len(service.Backends)
+		}
+	}
+	return ways * len(service.Protocols)
+}
+
+// differing returns the names of chains that two tables do not have alike.
+func differing(a, b nat.Table) map[string]bool {
+	names := map[string]bool{}
+	for _, way := range [][2]nat.Table{{a, b}, {b, a}} {
+		for _, chain := range way[0].Chains {
+			if other, found := way[1].Chain(chain.Name); !found || !chain.Equal(other) {
+				names[chain.Name] = true
+			}
+		}
+	}
+	return names
+}

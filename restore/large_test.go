@@ -1,0 +1,113 @@
+package restore_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"natspread/internal/configtest"
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/render"
+	"natspread/restore"
+)
+
+// eachVariantAsRoot is eachVariant where nft can send a large table in one message.
+func eachVariantAsRoot(t *testing.T, test func(t *testing.T, variant restore.Variant)) {
+	t.Helper()
+	for _, name := range netnstest.Variants(t) {
+		t.Run(name, func(t *testing.T) {
+			if netnstest.IsolateAsRoot(t) {
+				test(t, restore.Variant(name))
+			}
+		})
+	}
+}
+
+// TestLargeConfigsLoad has the kernel take, and give back byte for byte, the trees of
+// large configs: a few hundred services of every shape, and the most of all shapes.
+func TestLargeConfigsLoad(t *testing.T) {
+	eachVariantAsRoot(t, func(t *testing.T, variant restore.Variant) {
+		for i, shape := range configtest.Shapes() {
+			plan := render.New(configtest.Fill(shape, 200, uint64(i)))
+			for _, f := range nat.Families() {
+				t.Run(fmt.Sprintf("%v/%v", shape, f), func(t *testing.T) { comesBack(t, variant, plan.Table(f)) })
+			}
+		}
+		plan := render.New(configtest.Fill(configtest.Mixed, configtest.MaxServices, 0))
+		for _, f := range nat.Families() {
+			text := string(plan.Table(f).Text())
+			put(t, variant, f, text)
+			wantSame(t, "the largest table", text, save(t, variant, f))
+		}
+	})
+}
+
+// wide is how many addresses, and how many ports, are services of their own in
+// TestManyServices.
+const wide = 60
+
+// TestManyServices asks what so many services listen on, behind trees by address and by
+// port, and counts who answers.
+func TestManyServices(t *testing.T) {
+	eachVariantAsRoot(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{})
+		n.Client.Command(t, "route add 198.18.0.0/24 via 192.0.2.10\nroute add 2001:db8:1::/64 via 2001:db8::10\n", "ip", "-batch", "-")
+		toml := ""
+		asked := map[int][]string{}
+		for _, family := range []int{4, 6} {
+			first := map[int]netip.Addr{4: netip.MustParseAddr("198.18.0.1"), 6: netip.MustParseAddr("2001:db8:1::1")}[family]
+			for i := range wide {
+				for kind, listen := range map[string]string{"a": at(first, 80), "p": at(netnstest.VIP(family), 1000+7*i)} {
+					name := fmt.Sprintf("%s%d-%d", kind, family, i)
+					toml += service(name, family, 80, 3, fmt.Sprintf("listen = %q", listen), weighted(family, 80, 1, 2, 3))
+					asked[family] = append(asked[family], listen)
+				}
+				first = first.Next()
+			}
+		}
+		apply(t, newHost(t, variant), toml)
+		for family, listens := range asked {
+			for _, network := range transports {
+				servers := n.Serve(t, network, family, 80)
+				counts := make([]int, len(servers))
+				for _, listen := range listens {
+					for i, count := range netnstest.AskMany(t, n.Client, network, listen, 6, 2).Of(servers) {
+						counts[i] += count
+					}
+				}
+				if x2, ok := netnstest.ChiSquare(counts, []float64{1, 2, 3}); !ok {
+					t.Errorf("IPv%d, %s: %d, chi-square %.1f", family, network, counts, x2)
+				}
+				wantRefused(t, n.Client, network, at(netnstest.VIP(family), 1001))
+			}
+		}
+	})
+}
+
+// TestManyBackends counts the answers of so many backends that the service's chain is a
+// tree.
+func TestManyBackends(t *testing.T) {
+	const backends = 90
+	weights, shares, period := make([]int, backends), make([]float64, backends), 0
+	for i := range weights {
+		weights[i], shares[i] = 1+i%3, float64(1+i%3)
+		period += weights[i]
+	}
+	eachConnection(t, func(t *testing.T, variant restore.Variant, family int, network string) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: backends})
+		servers := n.Serve(t, network, family, 80)
+		host, vip := newHost(t, variant), at(netnstest.VIP(family), 80)
+		apply(t, host, service("web", family, 80, 0, weighted(family, 80, weights...)))
+		counts := netnstest.AskMany(t, n.Client, network, vip, 2000, 8).Of(servers)
+		if x2, ok := netnstest.ChiSquare(counts, shares); !ok {
+			t.Errorf("random: %d, chi-square %.1f", counts, x2)
+		}
+		apply(t, host, service("web", family, 80, 0, weighted(family, 80, weights...), `algorithm = "round-robin"`))
+		for i, count := range netnstest.AskMany(t, n.Client, network, vip, 2*period, 8).Of(servers) {
+			if count != 2*weights[i] {
+				t.Errorf("round-robin: backend %d answered %d times, want %d", i+1, count, 2*weights[i])
+			}
+		}
+	})
+}
