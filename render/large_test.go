@@ -37,7 +37,7 @@ func TestLargestPromises(t *testing.T) {
 		t.Run(fmt.Sprint(shape), func(t *testing.T) {
 			t.Parallel()
 			cfg := configtest.Fill(shape, configtest.MaxServices, uint64(i))
-			mustKeep(t, cfg, someOf(cfg.Services, 8, uint64(i)), measured)
+			mustKeep(t, cfg, someOf(cfg.Services, 4, uint64(i)), measured)
 			for _, family := range nat.Families() {
 				mustBeShort(t, New(cfg).Table(family))
 			}
