@@ -102,7 +102,7 @@ func add(prefixes []netip.Prefix, next netip.Prefix) []netip.Prefix {
 	for n := len(prefixes); n > 0 && next.IsValid() && next.Bits() > 0; n-- {
 		before := prefixes[n-1]
 		whole := netip.PrefixFrom(before.Addr(), next.Bits()-1).Masked()
-		if before.Bits() != next.Bits() || before.Addr() != whole.Addr() || !whole.Contains(next.Addr()) {
+		if before.Bits() != next.Bits() || !whole.Contains(next.Addr()) {
 			break
 		}
 		prefixes, next = prefixes[:n-1], whole

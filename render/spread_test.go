@@ -86,8 +86,8 @@ func probes(services []config.Service, family nat.Family) map[nat.Packet]bool {
 	return packets
 }
 
-// destinations returns packets to a listen address, to another address of this
-// host, to one of the host's own and to one elsewhere.
+// destinations returns packets to a listen address and those beside it, to another
+// address of this host, to one of the host's own and to one elsewhere.
 func destinations(listen config.Listen, family nat.Family) []nat.Packet {
 	here, elsewhere, own := "192.0.0.250", "198.51.100.250", "127.8.9.10"
 	if family == nat.IPv6 {
@@ -99,7 +99,8 @@ func destinations(listen config.Listen, family nat.Family) []nat.Packet {
 		{Destination: netip.MustParseAddr(own), Local: true},
 	}
 	if !listen.Any() {
-		packets = append(packets, nat.Packet{Destination: listen.Addr, Local: true}, nat.Packet{Destination: listen.Addr})
+		packets = append(packets, nat.Packet{Destination: listen.Addr, Local: true}, nat.Packet{Destination: listen.Addr},
+			nat.Packet{Destination: listen.Addr.Prev()}, nat.Packet{Destination: listen.Addr.Next()})
 	}
 	return packets
 }

@@ -17,6 +17,7 @@ import (
 // than the service's own and those on the ways to it. That holds where trees part at
 // fixed places, and so for all but combs and what is as deep as they are.
 func TestSmallChange(t *testing.T) {
+	t.Parallel()
 	tried := 0
 	shapes := configtest.Shapes()[:configtest.Comb]
 	rapid.Check(t, func(t *rapid.T) {
