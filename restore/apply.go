@@ -53,15 +53,15 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	if current.same(wanted) && current.Variant == kernel.Variant && current.Proven {
 		wanted.Generation = current.Generation
 	}
-	seen, err := h.seen(ctx, kernel, current, wanted.Tables)
-	if err != nil {
-		return Result{}, err
-	}
-	if wanted.Generation != 0 && h.inStep(ctx, kernel, seen, wanted.Tables) {
+	if wanted.Generation != 0 && h.inStep(ctx, kernel, current) {
 		return Result{Generation: wanted.Generation, Variant: kernel.Variant}, nil
 	}
 	if err := kernel.ProveChange(ctx, current.proven(kernel.Variant), request.Tables); err != nil {
 		return Result{}, unchanged(err)
+	}
+	seen, err := h.seen(ctx, kernel, current, wanted.Tables)
+	if err != nil {
+		return Result{}, err
 	}
 	return h.applyProven(ctx, kernel, seen, wanted)
 }
@@ -124,15 +124,20 @@ func (s Store) current() Generation {
 	return Generation{Tables: noTables()}
 }
 
-// inStep tells whether the kernel, as it was seen, holds the tables and forwards them,
-// so that a load would change nothing: also each jump in its place, before foreign rules.
-func (h Host) inStep(ctx context.Context, kernel Kernel, seen [2]live, tables Tables) bool {
+// inStep tells whether the kernel holds the current generation and forwards it, so that
+// a load would change nothing: also each jump in its place, before foreign rules. A kernel
+// that cannot be read is for the load to fail on.
+func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) bool {
+	seen, err := h.seen(ctx, kernel, current, current.Tables)
+	if err != nil {
+		return false
+	}
 	for _, family := range nat.Families() {
-		if transaction(seen[family].layout, layoutOf(tables.Of(family))) != nil {
+		if transaction(seen[family].layout, layoutOf(current.Tables.Of(family))) != nil {
 			return false
 		}
 	}
-	return h.forwards(tables) && len(h.otherHolds(ctx, kernel)) == 0
+	return h.forwards(current.Tables) && len(h.otherHolds(ctx, kernel)) == 0
 }
 
 // forwards tells whether the host forwards each family that has rules.

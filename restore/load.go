@@ -206,18 +206,26 @@ func (k Kernel) loadAll(ctx context.Context, seen [2]live, tables Tables) (loade
 	}}
 	for _, family := range nat.Families() {
 		var err error
-		if family == nat.IPv6 && done[nat.IPv4].loaded && seen[nat.IPv6].ruleset == seen[nat.IPv4].ruleset {
-			seen[nat.IPv6].ruleset = done[nat.IPv4].ruleset // which changed nothing of IPv6
-		}
 		if done[family], err = k.load(ctx, seen[family], tables.Of(family)); err != nil {
 			return loaded{}, joinUndo(ctx, err, result.undo)
 		}
 		result.changed = result.changed || done[family].loaded
+		if family == nat.IPv4 && done[family].loaded && done[family].ruleset == seen[family].ruleset+1 && seen[nat.IPv6].ruleset == seen[nat.IPv4].ruleset {
+			seen[nat.IPv6].ruleset = done[family].ruleset // that one step was ours, and not of IPv6
+		}
 	}
-	if done[nat.IPv4].loaded || !done[nat.IPv6].loaded {
-		result.ruleset = done[nat.IPv4].ruleset
-	}
+	result.ruleset = bothHeld(done)
 	return result, nil
+}
+
+// bothHeld returns the number of the ruleset that holds what was read back of both
+// families, the later one, if nobody else changed anything since the earlier one.
+func bothHeld(done [2]change) uint32 {
+	first, last := done[nat.IPv4].ruleset, done[nat.IPv6].ruleset
+	if first == last || first != 0 && done[nat.IPv6].loaded && last == first+1 {
+		return last
+	}
+	return 0
 }
 
 // joinUndo undoes what was done before an error and adds the outcome to it.

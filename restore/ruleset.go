@@ -102,6 +102,9 @@ func (h Host) remember(kernel Kernel, generation int, ruleset uint32) {
 	path := filepath.Join(h.Root, runDir, sightingFile)
 	namespace, err := namespaceID()
 	data, marshalErr := json.Marshal(sighting{generation, kernel.Variant, ruleset, namespace})
+	if kept, err := os.ReadFile(path); err == nil && string(kept) == string(data) {
+		return
+	}
 	if ruleset == 0 || err != nil || marshalErr != nil || atomicfile.WriteFile(path, data, 0o600) != nil {
 		_ = os.Remove(path)
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // lockDir is made by whoever wants the lock, before it is clear whether anything
-// will change; it is no part of a snapshot.
+// will change, and holds what was last seen of the kernel, which only saves another
+// look: neither is part of a snapshot.
 const lockDir = "run/natspread"
 
 // snapshot writes a text into a file that changes when anything does: in the
@@ -90,7 +91,7 @@ func treeText(dir string) (string, error) {
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(path, "/"+lockDir+"/lock") || strings.HasSuffix(path, "/"+lockDir) || path == filepath.Join(dir, "run") {
+		if strings.HasSuffix(path, "/"+lockDir+"/lock") || strings.HasSuffix(path, "/"+lockDir+"/loaded") || strings.HasSuffix(path, "/"+lockDir) || path == filepath.Join(dir, "run") {
 			return nil
 		}
 		line, err := fileText(path)
