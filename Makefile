@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test crash-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test crash-test vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ boot-test: ## the package in a Debian that is really booted, killed, damaged and
 crash-test: ## power cuts under apply, on a real ext4 and xfs
 	@.ci/need go iptables e2fsprogs xfsprogs
 	@boot/powercut
+
+vm-test: ## a virtual machine with Debian's kernel: modules at boot, and power cuts
+	@.ci/need go dpkg-dev debhelper debootstrap qemu-system-x86 e2fsprogs iproute2
+	@boot/vm
 
 clean: ## take away what was built here
 	rm -rf bin

@@ -1,48 +1,20 @@
-# One machine: its disk, its power switch, and a way to run things in it. Sourced by story.
+# What a story does with its machine, of whatever kind: nspawn.sh and qemu.sh say how each is
+# made, booted, cut off and spoken to. Sourced by story.
 # shellcheck shell=bash
 
-# enter makes the places that systemd-nspawn and the machine's systemd write to, seen by
-# nobody else: a /run, and a tree of control groups without those of version 1.
-enter() {
-  local group=/sys/fs/cgroup/$BOOT_GROUP.$name.$variant
-  mount -t tmpfs tmpfs /run
-  [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] || mount -t cgroup2 cgroup2 /sys/fs/cgroup
-  mkdir "$group"
-  echo $$ >"$group/cgroup.procs"
-  disks=0 leader='' nspawn=''
-}
+# environment is what programs in the machine start with.
+environment=(env --chdir=/ -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+  LC_ALL=C DEBIAN_FRONTEND=noninteractive VARIANT="$variant")
 
-# machine makes a new disk with both packages on it, for the variant of the story. Where the
-# files cannot be laid over the root they are copied.
-machine() {
-  halt
-  local dir=$work/$story.$((disks += 1)) program
-  disk=$dir/disk
-  mkdir -p "$disk" "$dir/upper" "$dir/overlay"
-  mount -t overlay overlay -o "lowerdir=$base,upperdir=$dir/upper,workdir=$dir/overlay" "$disk" 2>/dev/null ||
-    cp -a "$base/." "$disk"
+# furnish puts what a story needs on a disk that is mounted: the variant of iptables, both
+# packages, and guest.
+furnish() {
+  local program
   for program in iptables ip6tables; do
-    chroot "$disk" update-alternatives --set "$program" "/usr/sbin/$program-$variant" >/dev/null
+    chroot "$1" update-alternatives --set "$program" "/usr/sbin/$program-$variant" >/dev/null
   done
-  mkdir "$disk/opt/boot"
-  cp "$work"/natspread*.deb "$here/guest" "$here"/../testdata/render/{article,two-backends}.txtar "$disk/opt/boot"
-}
-
-# boot starts the machine and waits until its systemd has nothing more to do.
-boot() {
-  local i
-  systemd-nspawn --quiet --boot --directory="$disk" --machine="boot-$name-$variant" --private-network \
-    --register=no --keep-unit --link-journal=no --console=read-only </dev/null >"$disk.console" 2>&1 &
-  nspawn=$!
-  for ((i = 0; i < 400; i++)); do
-    kill -0 "$nspawn" 2>/dev/null || give_up "the machine ended while it booted"
-    if find_leader && [[ -S /proc/$leader/root/run/systemd/private ]]; then
-      state=$(timeout 60 nsenter --target "$leader" --all -- systemctl is-system-running --wait 2>/dev/null) || true
-      case $state in running | degraded) return ;; esac
-    fi
-    sleep 0.05
-  done
-  give_up "the machine did not finish to boot: ${state:-no answer}"
+  mkdir "$1/opt/boot"
+  cp "$work"/natspread*.deb "$here"/guest{,-vm} "$here"/../testdata/render/{article,two-backends}.txtar "$1/opt/boot"
 }
 
 # give_up ends the story with what the machine said.
@@ -52,30 +24,8 @@ give_up() {
   exit 0
 }
 
-# find_leader finds the machine's process 1: of the children of systemd-nspawn the one in
-# process namespaces of its own that has become systemd.
-find_leader() {
-  for leader in $(cat "/proc/$nspawn/task/$nspawn/children" 2>/dev/null); do
-    [[ $(cat "/proc/$leader/comm" 2>/dev/null) == systemd &&
-      $(readlink "/proc/$leader/ns/pid") != "$(readlink /proc/self/ns/pid)" ]] && return
-  done
-  return 1
-}
-
-# halt shuts the machine down in order, if it runs.
-halt() { [[ ! $nspawn ]] || { kill -TERM "$nspawn"; wait "$nspawn" || true; nspawn=''; }; }
-
-# cut kills every process of the machine at once.
-cut() { kill -KILL "$leader"; wait "$nspawn" || true; nspawn=''; }
-
 # reboot is a shutdown and a boot.
 reboot() { halt; boot; }
-
-# guest runs a program in the machine, as root.
-guest() {
-  nsenter --target "$leader" --all -- env --chdir=/ -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-    LC_ALL=C DEBIAN_FRONTEND=noninteractive VARIANT="$variant" "$@"
-}
 
 # prepare runs a function of guest that prepares something; a story cannot go on without.
 prepare() { guest /opt/boot/guest "$@" >"$disk.did" 2>&1 || { cat "$disk.did"; give_up "$*"; }; }

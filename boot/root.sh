@@ -1,11 +1,11 @@
 # The Debian that is booted: built once from this machine's own mirror, and from then on
-# only read, each machine below a layer of its own. Sourced by container.
+# only read, each machine below a layer or a copy of its own. Sourced by run.sh.
 # shellcheck shell=bash
 
 cache=${BOOT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/natspread-boot}
 
-# perl is there in every Debian; the rest is what natspread meets at boot.
-packages=systemd,systemd-sysv,dbus,procps,kmod,iproute2,iptables,nftables,netfilter-persistent,iptables-persistent
+# perl and e2fsck are there in every Debian; the rest is what natspread meets at boot.
+packages=systemd,systemd-sysv,udev,dbus,procps,kmod,iproute2,iptables,nftables,netfilter-persistent,iptables-persistent
 
 # mirror prints the suite that this machine runs and where its apt gets it. It is asked for
 # each time, so that no address gets into a file.
@@ -17,28 +17,37 @@ mirror() {
     awk -v suite="$suite" '$1 == suite { print; exit }'
 }
 
-# root_dir prints the path of the root, after building it when it is not there. What it is
-# made from is part of its name: another list of packages is another root.
-root_dir() {
-  local suite url name root
-  read -r suite url <<<"$(mirror)" || true
-  [[ $url ]] || cannot "apt knows no mirror of this release: run apt-get update"
-  name=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
-  root=$cache/$suite-$name
+# once makes a directory of the cache, unless it is there: once DIR COMMAND... has the command
+# make it under another name.
+once() {
+  local dir=$1
   mkdir -p "$cache"
   exec 8>"$cache/lock"
   flock 8 # of two that build the same the second waits
-  if [[ ! -d $root ]]; then
-    echo "building the Debian that is booted, once: $root" >&2
-    rm -rf "$root.new"
-    build_root "$suite" "$url" "$root.new" >"$cache/log" 2>&1 || {
-      rm -rf "$root.new"
+  if [[ ! -d $dir ]]; then
+    echo "building what is booted, once: $dir" >&2
+    rm -rf "$dir.new"
+    "${@:2}" "$dir.new" >"$cache/log" 2>&1 8>&- || {
+      rm -rf "$dir.new"
       tail -n 5 "$cache/log" | sed -E 's#(https?://)[^ /]+#\1MIRROR#g' >&2
-      cannot "the root cannot be built, the whole story is in $cache/log"
+      cannot "it cannot be built, the whole story is in $cache/log"
     }
-    mv "$root.new" "$root"
+    mv "$dir.new" "$dir"
   fi
   exec 8>&-
+}
+
+# made_by tells one version of the scripts that build from another.
+made_by() { cat "$@" | sha256sum | cut -c1-12; }
+
+# root_dir prints the path of the root, after building it when it is not there. What it is
+# made from is part of its name: another list of packages is another root.
+root_dir() {
+  local suite url root
+  read -r suite url <<<"$(mirror)" || true
+  [[ $url ]] || cannot "apt knows no mirror of this release: run apt-get update"
+  root=$cache/$suite-$(made_by "$here/root.sh")
+  once "$root" build_root "$suite" "$url"
   echo "$root"
 }
 

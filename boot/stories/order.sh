@@ -33,10 +33,6 @@ check "firewalld.service: reload" after_flush systemctl reload firewalld.service
 beside nftables.service netfilter-persistent.service ufw.service
 
 # A circle of two others, to see that it would be seen.
-for pair in "one two" "two one"; do
-  read -r unit after <<<"$pair"
-  printf '[Unit]\nAfter=%s.service\n[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n' "$after" >"$disk$unit_dir/$unit.service"
-done
-chroot "$disk" systemctl enable one.service two.service >/dev/null 2>&1
+prepare make_circle
 reboot
 verdict "$(circle >/dev/null; echo $?)" "a circle would be seen"

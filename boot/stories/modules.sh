@@ -1,0 +1,30 @@
+# A kernel that has none of the packet filter when it starts: the unit has to get the modules
+# that it needs, although its own sandbox loads none.
+machine
+boot
+print versions
+check "installing changes no rule and no setting" installs natspread.deb
+prepare set_up article
+prepare keep_modules
+check "systemd-analyze verify has nothing to say" verified
+check "exposure at most 2.0" hardened
+check "the unit's sandbox can load no module" locked_in
+reboot
+check "no module before the unit, its variant's after it" loads_modules
+print modules
+check "rebooted" rebooted article
+check "no ordering cycle" no_circle
+prepare wire
+check "connections are spread" spreads
+
+# What would not be there without the unit's Wants=, and what a circle would look like.
+prepare without_help
+prepare make_circle
+reboot
+check "a circle would be seen" circle_seen
+if [[ $variant == legacy ]]; then
+  check "without modprobe@ip_tables.service the unit fails" helpless
+else
+  check "without modprobe@ip_tables.service: rebooted" in_step article
+fi
+print last_words
