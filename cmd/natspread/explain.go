@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 
 	"natspread/config"
 	"natspread/nat"
@@ -28,6 +29,8 @@ func (o options) ask(cfg config.Config) (question, error) {
 	switch {
 	case o.family4 && family == nat.IPv6, o.family6 && family == nat.IPv4:
 		return question{}, usageErrorf("--explain %q is an address of %v: leave -4 and -6 out", o.explain, family)
+	case strings.ContainsFunc(o.in, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
+		return question{}, usageErrorf("--in %q is no name of an interface", o.in)
 	case o.from != "":
 		packet.Source, err = netip.ParseAddr(o.from)
 		if err != nil || nat.FamilyOf(packet.Source) != family {

@@ -82,22 +82,28 @@ func (t *wayTree) way(way *render.Way, depth int) {
 	}
 	t.line(depth, "%s", way.Chain)
 	for _, step := range way.Steps {
-		share := ""
-		if part := step.Taken.Part(); part < 1 {
-			share = ", " + percent(part)
-		}
-		which := fmt.Sprintf("rule %d of %d", step.Place, way.Rules)
-		if depth == 0 { // beside those of others
-			which = "natspread's jump"
-		}
-		t.line(depth+1, "%s%s: %s", which, share, step.Rule.AppendText(nil))
-		switch {
-		case step.Into == nil:
-		case nat.ServiceOf(way.Chain) != "" && !t.all:
-			t.line(depth+2, "%s: leads to %s", step.Into.Chain, plural(len(step.Into.Targets()), "backend"))
-		default:
-			t.way(step.Into, depth+1)
-		}
+		t.step(way, step, depth+1)
+	}
+}
+
+// step writes a rule that takes connections, and what it leads to.
+func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
+	which := fmt.Sprintf("rule %d of %d", step.Place, way.Rules)
+	if nat.Hooked(way.Chain) != "" { // beside the rules of others
+		which = "natspread's jump"
+	}
+	if part := step.Taken.Part(); part < 1 {
+		which += ", " + percent(part)
+	}
+	rule := step.Rule.AppendText(nil)
+	switch {
+	case step.Into == nil:
+		t.line(depth, "%s: %s", which, rule)
+	case nat.ServiceOf(way.Chain) != "" && !t.all:
+		t.line(depth, "%s: %s (%s)", which, rule, plural(len(step.Into.Targets()), "backend"))
+	default:
+		t.line(depth, "%s: %s", which, rule)
+		t.way(step.Into, depth)
 	}
 }
 
