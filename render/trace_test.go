@@ -169,3 +169,38 @@ func becameOf(explained Explanation) (incoming, local, after string) {
 	}
 	return incoming, local, after
 }
+
+// TestFlowJoin joins flows in either order, and with nothing.
+func TestFlowJoin(t *testing.T) {
+	a := Flow{Share: big.NewRat(1, 4), Mean: 2, Worst: 3}
+	b := Flow{Share: big.NewRat(1, 2), Mean: 5, Worst: 9}
+	both := Flow{Share: big.NewRat(3, 4), Mean: 4, Worst: 9}
+	mustBeFlow(t, a.Join(b), both)
+	mustBeFlow(t, b.Join(a), both)
+	mustBeFlow(t, a.Join(none()), a)
+	mustBeFlow(t, none().Join(a), a)
+}
+
+// TestExplainForgetsTheInterface holds OUTPUT and POSTROUTING to what the kernel knows
+// there: no interface by which a packet came in.
+func TestExplainForgetsTheInterface(t *testing.T) {
+	byEth0 := func(target nat.Target) []nat.Rule { return []nat.Rule{{InInterface: "eth0", Target: target}} }
+	table := nat.Table{Chains: []nat.Chain{
+		{Name: nat.ServiceOut, Rules: byEth0(nat.Target{Kind: nat.DNAT, Port: 2})},
+		{Name: nat.ServicePost, Rules: byEth0(nat.Target{Kind: nat.Masquerade})},
+		{Name: nat.ServicePre, Rules: byEth0(nat.Target{Kind: nat.DNAT, Port: 1})},
+	}}
+	explained, err := Explain(table, nat.Packet{InInterface: "eth0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(explained.Incoming.Targets()); got != 1 {
+		t.Errorf("%d ends in PREROUTING", got)
+	}
+	if got := len(explained.Local.Targets()); got != 0 {
+		t.Errorf("%d ends in OUTPUT", got)
+	}
+	if got := len(explained.Becomes[0].After.Targets()); got != 0 {
+		t.Errorf("%d ends in POSTROUTING", got)
+	}
+}
