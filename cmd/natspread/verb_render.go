@@ -22,7 +22,7 @@ func (s *session) renderVerb() *cli.Command {
 			"what they make of one connection, or a picture of their chains.",
 		Flags: append(familyFlags("print"),
 			&cli.StringFlag{Name: "o", Usage: "write rules.v4 and rules.v6 into `DIR`, which must exist, instead"},
-			&cli.StringFlag{Name: "explain", Usage: "walk a connection to `ADDRESS:PORT[/PROTOCOL]` through the rules, with -v by every path"},
+			&cli.StringFlag{Name: "explain", Usage: "walk a connection to `ADDRESS:PORT` through the rules, by -v on every path; behind the port may stand /udp or /sctp"},
 			&cli.StringFlag{Name: "in", Usage: "explain what comes in by this `INTERFACE`", DefaultText: "the service's"},
 			&cli.StringFlag{Name: "from", Usage: "explain what comes from the client at `SOURCE`", DefaultText: "a stranger"},
 			&cli.BoolFlag{Name: "dot", Usage: "print the chains as a graph for Graphviz"},
