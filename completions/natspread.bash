@@ -10,7 +10,7 @@ _natspread() {
                flag=
            else
                case $word in
-               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--saved) flag=$word ;;
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -40,7 +40,7 @@ _natspread_words() {
     case $verb in
     '') [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
-    render) words+=' -4 -6 -o' ;;
+    render) words+=' -4 -6 -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version' ;;

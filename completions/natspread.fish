@@ -5,7 +5,7 @@ function __natspread_verb
     for word in (commandline -opc)[2..]
         if $value
             set value false
-        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --saved
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved
             set value true
         else if not string match -q -- '-*' $word
             test "$word" = "$argv"
@@ -42,6 +42,11 @@ complete -c natspread -n '__natspread_verb init' -l snat -x -a 'masquerade none'
 complete -c natspread -n '__natspread_verb render' -s 4 -d 'print IPv4'
 complete -c natspread -n '__natspread_verb render' -s 6 -d 'print IPv6'
 complete -c natspread -n '__natspread_verb render' -s o -x -a '(__fish_complete_directories (commandline -ct | string replace -r "^-[^=]*=" ""))' -d 'write rules.v4 and rules.v6 into DIR, which must exist, instead'
+complete -c natspread -n '__natspread_verb render' -l explain -x -d 'walk a connection to ADDRESS:PORT through the rules, by -v on every path; behind the port may stand /udp or /sctp'
+complete -c natspread -n '__natspread_verb render' -l in -x -d 'explain what comes in by this INTERFACE'
+complete -c natspread -n '__natspread_verb render' -l from -x -d 'explain what comes from the client at SOURCE'
+complete -c natspread -n '__natspread_verb render' -l dot -d 'print the chains as a graph for Graphviz'
+complete -c natspread -n '__natspread_verb render' -l svg -d 'print the chains as a picture, drawn by Graphviz'
 complete -c natspread -n '__natspread_verb diff' -s 4 -d 'compare only IPv4'
 complete -c natspread -n '__natspread_verb diff' -s 6 -d 'compare only IPv6'
 complete -c natspread -n '__natspread_verb diff' -l saved -r -F -d 'compare with this FILE of iptables-save; - is standard input'

@@ -49,6 +49,11 @@ _natspread() {
         '*-4[print IPv4]'
         '*-6[print IPv6]'
         '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead]:directory:_files -/'
+        '*--explain=[walk a connection to ADDRESS:PORT through the rules, by -v on every path; behind the port may stand /udp or /sctp]:value: '
+        '*--in=[explain what comes in by this INTERFACE]:value: '
+        '*--from=[explain what comes from the client at SOURCE]:value: '
+        '*--dot[print the chains as a graph for Graphviz]'
+        '*--svg[print the chains as a picture, drawn by Graphviz]'
         )
         ;;
     behind:diff)

@@ -17,81 +17,117 @@ type Outcome struct {
 // Walk sends the first packet of a connection through the own chains of a table,
 // from the one that hooks into the built-in chain, and returns every end that it
 // can meet, in the order of the rules; shares that sum to less than one mean that
-// the rest leaves the table untouched.
+// the rest leaves the table untouched. It fails as Trace does.
+func Walk(table nat.Table, builtIn string, packet nat.Packet) ([]Outcome, error) {
+	way, err := Trace(table, builtIn, packet)
+	if err != nil {
+		return nil, err
+	}
+	var outcomes []Outcome
+	way.ends(func(end Step) {
+		outcomes = append(outcomes, Outcome{Target: end.Rule.Target, Share: end.Taken.Share})
+	})
+	return outcomes, nil
+}
+
+// Way is what the connections that one packet may begin meet in a chain.
+type Way struct {
+	Chain string
+	Rules int    // how many the chain has; of a built-in one only natspread's jump counts
+	Steps []Step // the rules that take some, in order
+	Left  Flow   // what no rule took: it goes back, or from a built-in chain on, untouched
+}
+
+// Step is a rule that takes some of the connections that reach it.
+type Step struct {
+	Place int // of the rule in its chain, from 1
+	Rule  nat.Rule
+	Taken Flow
+	Into  *Way // the chain that the rule leads to; nil where it is an end
+}
+
+// ends calls do for each rule that is an end, in the order of the rules.
+func (w *Way) ends(do func(Step)) {
+	for _, step := range w.Steps {
+		if step.Into != nil {
+			step.Into.ends(do)
+		} else {
+			do(step)
+		}
+	}
+}
+
+// Targets returns where connections end, each target once, in the order of the rules.
+func (w *Way) Targets() []nat.Target {
+	var targets []nat.Target
+	known := map[nat.Target]bool{}
+	w.ends(func(end Step) {
+		if target := end.Rule.Target; !known[target] {
+			known[target] = true
+			targets = append(targets, target)
+		}
+	})
+	return targets
+}
+
+// Trace sends the first packet of a connection through a built-in chain of a table,
+// and returns its way.
 //
 // It is exact: a random match holds with its steps over 2^31, and of the packets
 // that reach an nth match one in every n matches. It fails on a table that jumps
 // to a chain that it does not hold, or in a circle.
-func Walk(table nat.Table, builtIn string, packet nat.Packet) ([]Outcome, error) {
+func Trace(table nat.Table, builtIn string, packet nat.Packet) (*Way, error) {
 	walker := walker{table: table, packet: packet, depth: len(table.Chains)}
-	if nat.Hooked(builtIn) == "" {
-		return nil, nil
-	}
-	if _, err := walker.chain(nat.Hooked(builtIn), big.NewRat(1, 1), 0); err != nil {
-		return nil, err
-	}
-	return walker.outcomes, nil
+	return walker.chain(nat.Chain{Name: builtIn, Rules: table.Jumps(builtIn)}, Flow{Share: big.NewRat(1, 1)}, 0)
 }
 
 // walker holds what does not change on the way.
 type walker struct {
-	table    nat.Table
-	packet   nat.Packet
-	depth    int // deeper than the number of chains is a circle
-	outcomes []Outcome
+	table  nat.Table
+	packet nat.Packet
+	depth  int // deeper than the number of chains is a circle
 }
 
-// chain walks the share of connections that enters a chain and returns the share
-// that leaves it at its end.
-func (w *walker) chain(name string, share *big.Rat, depth int) (*big.Rat, error) {
-	chain, found := w.table.Chain(name)
-	switch {
-	case w.table.Empty():
-		return share, nil
-	case !found:
-		return nil, fmt.Errorf("no chain %q", name)
-	case depth > w.depth:
-		return nil, fmt.Errorf("chain %q leads to itself", name)
-	}
-	left := new(big.Rat) // by -g, whose way back leads behind this chain's own caller
-	for _, rule := range chain.Rules {
-		if share.Sign() == 0 {
+// chain walks what enters a chain.
+func (w *walker) chain(chain nat.Chain, in Flow, depth int) (*Way, error) {
+	way := &Way{Chain: chain.Name, Rules: len(chain.Rules), Left: in}
+	left := none() // by -g, whose way back leads behind this chain's own caller
+	for i, rule := range chain.Rules {
+		if way.Left.Share.Sign() == 0 {
 			break
 		}
+		way.Left = way.Left.met()
 		if !rule.Matches(w.packet) {
 			continue
 		}
-		var taken *big.Rat
-		taken, share = split(share, rule.Statistic)
-		switch kind := rule.Target.Kind; kind {
-		case nat.Jump, nat.Goto:
-			back, err := w.chain(rule.Target.Chain, taken, depth+1)
+		step := Step{Place: i + 1, Rule: rule}
+		step.Taken, way.Left = way.Left.split(rule.Statistic)
+		if rule.Target.Chain != "" {
+			into, err := w.into(chain.Name, rule.Target.Chain, step.Taken, depth+1)
 			if err != nil {
 				return nil, err
 			}
-			if kind == nat.Jump {
-				share.Add(share, back)
+			step.Into = into
+			if rule.Target.Kind == nat.Jump {
+				way.Left = way.Left.Join(into.Left)
 			} else {
-				left.Add(left, back)
+				left = left.Join(into.Left)
 			}
-		default:
-			w.outcomes = append(w.outcomes, Outcome{Target: rule.Target, Share: taken})
 		}
+		way.Steps = append(way.Steps, step)
 	}
-	return share.Add(share, left), nil
+	way.Left = way.Left.Join(left)
+	return way, nil
 }
 
-// split divides a share into what a statistic match takes and what it leaves.
-// Two products stay a third of the size of a product and a difference, which
-// tells with a thousand backends.
-func split(share *big.Rat, statistic nat.Statistic) (taken, left *big.Rat) {
-	part := big.NewRat(1, 1)
+// into walks what a rule sends to another chain.
+func (w *walker) into(from, name string, taken Flow, depth int) (*Way, error) {
+	chain, found := w.table.Chain(name)
 	switch {
-	case statistic.Steps != 0:
-		part.SetFrac64(int64(statistic.Steps), nat.Certain)
-	case statistic.Every != 0:
-		part.SetFrac64(1, int64(statistic.Every))
+	case !found:
+		return nil, fmt.Errorf("chain %q leads to %q, which there is not", from, name)
+	case depth > w.depth:
+		return nil, fmt.Errorf("chain %q leads to itself", name)
 	}
-	rest := new(big.Rat).Sub(big.NewRat(1, 1), part)
-	return part.Mul(part, share), rest.Mul(rest, share)
+	return w.chain(chain, taken, depth)
 }

@@ -50,7 +50,7 @@ func (e *ProgramError) Unwrap() error { return e.Err }
 var (
 	// ErrNoRights: CAP_NET_ADMIN, or what a namespace takes, is missing.
 	ErrNoRights = errors.New("no rights")
-	// ErrMissing: iptables, a match or a target is not there.
+	// ErrMissing: a program, or a match or target of iptables, is not there.
 	ErrMissing = errors.New("missing")
 	// ErrBusy: a lock was not free in time.
 	ErrBusy = errors.New("lock busy")

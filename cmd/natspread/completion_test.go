@@ -63,7 +63,7 @@ func shellValue(t *testing.T, name string) completions.Value {
 		return completions.Value{Kind: completions.Word, Words: []string{"auto", "always", "never"}}
 	case "ADDRESS":
 		return completions.Value{Kind: completions.Free, Words: []string{"masquerade", "none"}}
-	case "ADDRESS:PORT":
+	case "ADDRESS:PORT", "INTERFACE", "SOURCE":
 		return completions.Value{Kind: completions.Free}
 	}
 	t.Fatalf("what completes a %s?", name)

@@ -15,7 +15,7 @@ const (
 	exitUsage     = 2 // diff: any trouble that has no code of its own
 	exitNotLoaded = 3 // status
 	exitNoRights  = 4
-	exitMissing   = 5 // iptables, or a match or target of the kernel
+	exitMissing   = 5 // iptables, a match or target of the kernel, or Graphviz's dot
 	exitConfig    = 6 // missing or wrong
 	exitBusy      = 75
 )
@@ -28,7 +28,7 @@ func exitCodes() []exitWords {
 		{exitUsage, "wrong usage; diff: trouble without a code of its own"},
 		{exitNotLoaded, "status: nothing is loaded"},
 		{exitNoRights, "no rights over the network"},
-		{exitMissing, "iptables, or a match or target of the kernel, is missing"},
+		{exitMissing, "iptables, a match or target of the kernel, or Graphviz's dot is missing"},
 		{exitConfig, "the config is missing or wrong"},
 		{exitBusy, "another natspread is at work, or iptables' lock is held"},
 	}

@@ -170,6 +170,16 @@ func TestManualExamples(t *testing.T) {
 	}
 }
 
+// TestManualExplains compares the explanation in the manual with that of the program.
+func TestManualExplains(t *testing.T) {
+	drafted := inProcess("init", "--config", "-", "--listen", "192.0.2.10:80",
+		"--backend", "10.0.0.1:80", "--backend", "10.0.0.2:80", "--backend", "10.0.0.3:80").want(t, exitDone)
+	explained := natspreadWith(drafted.out, noSystemd, "render", "--explain", "192.0.2.10:80", "--config", "-").want(t, exitDone)
+	if !strings.Contains(manual(t, "natspread.8"), "```\n"+explained.out+"```\n") {
+		t.Errorf("the manual does not have:\n%s", explained.out)
+	}
+}
+
 func TestManualExitCodes(t *testing.T) {
 	var codes []string
 	for _, exit := range exitCodes() {

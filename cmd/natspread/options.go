@@ -28,6 +28,9 @@ type options struct {
 	snat             string   // init
 	family4, family6 bool     // render, diff
 	outDir           string   // render
+	explain          string   // render
+	in, from         string   // render --explain
+	dot, svg         bool     // render
 	saved            string   // diff
 	dryRun           bool     // apply
 }
@@ -66,7 +69,10 @@ func optionsOf(c *cli.Context) (options, error) {
 		listen: c.StringSlice("listen"), backends: c.StringSlice("backend"),
 		snat:    c.String("snat"),
 		family4: c.Bool("4"), family6: c.Bool("6"),
-		outDir: c.String("o"),
+		outDir:  c.String("o"),
+		explain: c.String("explain"),
+		in:      c.String("in"), from: c.String("from"),
+		dot: c.Bool("dot"), svg: c.Bool("svg"),
 		saved:  c.String("saved"),
 		dryRun: c.Bool("dry-run"),
 	}

@@ -33,6 +33,8 @@ func outputCases(dir string) []outputCase {
 		{verb: "init", args: []string{"--config", filepath.Join(dir, "new.toml")}, result: new(initResult)},
 		{verb: "check", result: new(checkResult)},
 		{verb: "render", prints: true, silent: true, result: new(renderResult)},
+		{verb: "render", args: []string{"--dot"}, prints: true, silent: true, result: new(renderResult)},
+		{verb: "render", args: []string{"--explain", "192.0.2.10:80"}, prints: true, silent: true, result: new(explainResult)},
 		{verb: "apply", result: new(applyResult)},
 		{verb: "diff", prints: true, result: new(diffResult)},
 		{verb: "status", prints: true, silent: true, result: new(statusResult)},

@@ -18,11 +18,17 @@ func (s *session) renderVerb() *cli.Command {
 		Usage: "print the rules as iptables-restore takes them",
 		Description: "Needs no rights, no iptables and no kernel. Without -6 the rules are those of\n" +
 			"IPv4. The output is a complete nat table: on a host without other nat rules,\n" +
-			"plain iptables-restore loads it.",
+			"plain iptables-restore loads it. Instead of the rules it prints, when asked,\n" +
+			"what they make of one connection, or a picture of their chains.",
 		Flags: append(familyFlags("print"),
 			&cli.StringFlag{Name: "o", Usage: "write rules.v4 and rules.v6 into `DIR`, which must exist, instead"},
+			&cli.StringFlag{Name: "explain", Usage: "walk a connection to `ADDRESS:PORT` through the rules, by -v on every path; behind the port may stand /udp or /sctp"},
+			&cli.StringFlag{Name: "in", Usage: "explain what comes in by this `INTERFACE`", DefaultText: "the service's"},
+			&cli.StringFlag{Name: "from", Usage: "explain what comes from the client at `SOURCE`", DefaultText: "a stranger"},
+			&cli.BoolFlag{Name: "dot", Usage: "print the chains as a graph for Graphviz"},
+			&cli.BoolFlag{Name: "svg", Usage: "print the chains as a picture, drawn by Graphviz"},
 		),
-	}, "natspread render -6 --config ./natspread.toml", s.render)
+	}, "natspread render --explain 192.0.2.10:80", s.render)
 }
 
 // familyFlags choose a family for what a verb does.
@@ -38,22 +44,53 @@ type renderResult struct {
 	Family string   `json:"family,omitempty"` // of the rules
 	Rules  string   `json:"rules,omitempty"`  // a whole rules file
 	Files  []string `json:"files,omitempty"`  // with -o instead of rules: what was written
+	Dot    string   `json:"dot,omitempty"`    // with --dot instead of rules
+	SVG    string   `json:"svg,omitempty"`    // with --svg instead of rules
 }
 
-// render prints or writes the rules.
-func (s *session) render(_ context.Context, o options) error {
-	c, err := s.load(o)
-	if err != nil {
+// render prints or writes the rules, or what is asked of them.
+func (s *session) render(ctx context.Context, o options) error {
+	if err := o.oneResult(); err != nil {
 		return err
 	}
-	if o.outDir != "" {
+	c, err := s.load(o)
+	switch {
+	case err != nil:
+		return err
+	case o.outDir != "":
 		return s.renderFiles(o, c)
+	case o.explain != "":
+		return s.explain(o, c)
+	case o.dot, o.svg:
+		return s.draw(ctx, o, c)
 	}
 	rules := string(nat.Seal(c.tables.Of(o.family())))
 	if o.json {
 		return s.printJSON(renderResult{Family: o.family().String(), Rules: rules})
 	}
 	return s.print(rules)
+}
+
+// oneResult refuses flags of render that ask for two results, or for none.
+func (o options) oneResult() error {
+	var asked []string
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{{"-o", o.outDir != ""}, {"--explain", o.explain != ""}, {"--dot", o.dot}, {"--svg", o.svg}} {
+		if flag.given {
+			asked = append(asked, flag.name)
+		}
+	}
+	switch {
+	case len(asked) > 1:
+		return usageErrorf("%s and %s exclude each other: give one of them", asked[0], asked[1])
+	case o.explain == "" && o.in != "":
+		return usageErrorf("--in says how a connection comes in: give --explain, too")
+	case o.explain == "" && o.from != "":
+		return usageErrorf("--from says whose connection it is: give --explain, too")
+	}
+	return nil
 }
 
 // renderFiles writes the rules of both families. When the second file cannot be

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"natspread/render"
+	"natspread/restore"
+)
+
+// dotPrograms is where Graphviz' dot is looked for: fixed, so that no one's PATH
+// decides what is run.
+func dotPrograms() []string { return []string{"/usr/bin/dot", "/usr/local/bin/dot", "/bin/dot"} }
+
+// draw prints the chains of a family as a graph or as a picture.
+func (s *session) draw(ctx context.Context, o options, c checked) error {
+	result := renderResult{Family: o.family().String()}
+	graph := render.Dot(c.tables.Of(o.family()))
+	if o.svg {
+		picture, err := s.drawn(ctx, o, graph)
+		if err != nil {
+			return err
+		}
+		result.SVG = string(picture)
+	} else {
+		result.Dot = string(graph)
+	}
+	if o.json {
+		return s.printJSON(result)
+	}
+	return s.print(result.Dot + result.SVG)
+}
+
+// drawn lets Graphviz draw a graph.
+func (s *session) drawn(ctx context.Context, o options, graph []byte) ([]byte, error) {
+	run := s.traced(o)
+	for _, program := range dotPrograms() {
+		picture, err := run(ctx, graph, program, "-Tsvg")
+		switch {
+		case errors.Is(err, restore.ErrMissing):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("cannot draw the chains: %w: natspread render --dot prints the graph itself", err)
+		}
+		return picture, nil
+	}
+	return nil, fmt.Errorf("cannot draw the chains: no dot in /usr/bin: %w: apt install graphviz, or take --dot elsewhere", restore.ErrMissing)
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"natspread/restore"
+)
+
+// TestDrawWithout draws where Graphviz is missing, elsewhere, or fails.
+func TestDrawWithout(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(rootWith(t, article), configPath)
+	missing := &restore.ProgramError{Name: "dot", Code: -1, Err: errors.Join(restore.ErrMissing, fs.ErrNotExist)}
+	failed := &restore.ProgramError{Name: "dot", Code: 1, Stderr: "out of memory", Err: errors.New("exit status 1")}
+	for name, test := range map[string]struct {
+		errs map[string]error // by program; the others draw
+		code int
+		says string // "" when it draws
+	}{
+		"missing":   {map[string]error{"/usr/bin/dot": missing, "/usr/local/bin/dot": missing, "/bin/dot": missing}, exitMissing, "apt install graphviz"},
+		"elsewhere": {map[string]error{"/usr/bin/dot": missing}, exitDone, ""},
+		"failing":   {map[string]error{"/usr/bin/dot": failed}, exitFailed, "out of memory: natspread render --dot prints the graph itself"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, talk bytes.Buffer
+			runner := func(_ context.Context, stdin []byte, program string, _ ...string) ([]byte, error) {
+				return append([]byte("drawn: "), stdin...), test.errs[program]
+			}
+			s := &session{streams: streams{nil, &out, &talk}, runner: runner, connect: noSystemd}
+			got := outcome{code: run([]string{"render", "--svg", "--config", config}, s), out: out.String(), err: talk.String()}
+			got.want(t, test.code)
+			if test.says == "" {
+				if !strings.HasPrefix(got.out, "drawn: digraph") || got.err != "" {
+					t.Errorf("%q, %q", got.out, got.err)
+				}
+				return
+			}
+			got.oneComplaint(t)
+			if !strings.Contains(got.err, test.says) {
+				t.Errorf("no %q in %q", test.says, got.err)
+			}
+		})
+	}
+}

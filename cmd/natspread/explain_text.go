@@ -1,0 +1,249 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"natspread/nat"
+	"natspread/render"
+)
+
+// explainText returns the explanation for people. Of a service's tree of chains it
+// shows the branches only, unless all of it is asked for.
+func explainText(asked question, explained render.Explanation, all bool) string {
+	text := []string{asked.text(), wayText(explained.Incoming, all)}
+	if explained.Same() {
+		text = append(text, nat.Output+", for connections made on the balancer itself: the same rules, from "+nat.ServiceOut+"\n")
+	} else {
+		text = append(text, wayText(explained.Local, all))
+	}
+	text = append(text, afterTexts(explained.Becomes, all)...)
+	text = append(text, becomesTable(explained), workText(explained))
+	return strings.Join(text, "\n")
+}
+
+// text says what is asked.
+func (q question) text() string {
+	from, by := "any client", "any interface"
+	if q.packet.Source.IsValid() {
+		from = q.packet.Source.String()
+	} else if clients := q.service.Hairpin; len(clients) > 0 {
+		from = fmt.Sprintf("a client outside of %s (--from asks for another)", listed(clients))
+	}
+	if q.packet.InInterface != "" {
+		by = q.packet.InInterface
+	}
+	who := "service " + q.service.Name + " listens"
+	switch {
+	case q.service.Name == "":
+		who = "no service listens"
+	case q.any:
+		who += ` by "*", as on each of the balancer's own addresses`
+	}
+	return fmt.Sprintf("%s %v, from %s, by %s: %s\n", q.packet.Protocol,
+		netip.AddrPortFrom(q.packet.Destination, q.packet.Port), from, by, who)
+}
+
+// listed writes things with commas between them.
+func listed[T fmt.Stringer](things []T) string {
+	words := make([]string, len(things))
+	for i, thing := range things {
+		words[i] = thing.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+// wayText returns the tree of a way through a built-in chain.
+func wayText(way *render.Way, all bool) string {
+	tree := wayTree{all: all}
+	tree.way(way, 0)
+	return tree.String()
+}
+
+// wayTree is an indented tree that is written.
+type wayTree struct {
+	strings.Builder
+	all bool // also each backend of a service's tree
+}
+
+// line writes a line.
+func (t *wayTree) line(depth int, format string, args ...any) {
+	fmt.Fprintf(t, strings.Repeat("  ", depth)+format+"\n", args...)
+}
+
+// way writes a chain and what is below it.
+func (t *wayTree) way(way *render.Way, depth int) {
+	if len(way.Steps) == 0 {
+		t.line(depth, "%s: none of %s", way.Chain, plural(way.Rules, "rule"))
+		return
+	}
+	t.line(depth, "%s", way.Chain)
+	for _, step := range way.Steps {
+		t.step(way, step, depth+1)
+	}
+}
+
+// step writes a rule that takes connections, and what it leads to.
+func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
+	which := fmt.Sprintf("rule %d of %d", step.Place, way.Rules)
+	if nat.Hooked(way.Chain) != "" { // beside the rules of others
+		which = "natspread's jump"
+	}
+	if part := step.Taken.Part(); part < 1 {
+		which += ", " + percent(part)
+	}
+	rule := step.Rule.AppendText(nil)
+	switch {
+	case step.Into == nil:
+		t.line(depth, "%s: %s", which, rule)
+	case nat.ServiceOf(way.Chain) != "" && !t.all:
+		t.line(depth, "%s: %s (%s)", which, rule, plural(len(step.Into.Targets()), "backend"))
+	default:
+		t.line(depth, "%s: %s", which, rule)
+		t.way(step.Into, depth)
+	}
+}
+
+// afterTexts returns the ways through POSTROUTING, of all that go the same way once.
+// Where backends have ways of their own, and they are many, the first stands for all.
+func afterTexts(becomes []render.Become, all bool) []string {
+	const few = 4
+	var texts []string
+	whose := map[string][]string{}
+	for _, become := range becomes {
+		if become.After == nil {
+			continue
+		}
+		text := wayText(become.After, all)
+		if whose[text] == nil {
+			texts = append(texts, text)
+		}
+		whose[text] = append(whose[text], toText(become))
+	}
+	more := ""
+	if len(texts) > few && !all {
+		more = fmt.Sprintf("%s: %d others have ways of their own, which -v prints\n", nat.Postrouting, len(texts)-1)
+		texts = texts[:1]
+	}
+	for i, text := range texts {
+		texts[i] = strings.Replace(text, nat.Postrouting, nat.Postrouting+", "+whoseText(whose[text]), 1)
+	}
+	if more != "" {
+		texts = append(texts, more)
+	}
+	return texts
+}
+
+// whoseText says whose way it is.
+func whoseText(names []string) string {
+	const few = 4
+	if len(names) > few {
+		return fmt.Sprintf("for %s and %d others", names[0], len(names)-1)
+	}
+	return "for " + strings.Join(names, ", ")
+}
+
+// becomesTable returns the table of what becomes of the connections. OUTPUT has
+// columns of its own where it differs.
+func becomesTable(explained render.Explanation) string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
+	local := !explained.Same()
+	head := []string{"BACKEND", "SHARE", "RULES IN " + nat.Prerouting}
+	if local {
+		head = append(head, "LOCAL SHARE", "RULES IN "+nat.Output)
+	}
+	row(append(head, "RULES IN "+nat.Postrouting, "SOURCE")...)
+	for _, become := range explained.Becomes {
+		cells := append([]string{toText(become)}, flowCells(become.Incoming)...)
+		if local {
+			cells = append(cells, flowCells(become.Local)...)
+		}
+		after := "-"
+		if become.After != nil {
+			after = rulesText(become.After.Work())
+		}
+		row(append(cells, after, sourceText(become))...)
+	}
+	table.Flush()
+	return text.String()
+}
+
+// flowCells returns a share and the rules that are looked at for it.
+func flowCells(flow render.Flow) []string {
+	if flow.Share.Sign() == 0 {
+		return []string{"-", "-"}
+	}
+	return []string{percent(flow.Part()), rulesText(flow)}
+}
+
+// rulesText returns how many rules the kernel looks at: 3, or 3.50 and at most 4.
+func rulesText(flow render.Flow) string {
+	if mean := decimals(flow.Mean); mean != decimals(float64(flow.Worst)) {
+		return fmt.Sprintf("%s, at most %d", mean, flow.Worst)
+	}
+	return strconv.Itoa(flow.Worst)
+}
+
+// workText sums up the work that a connection which comes in is for the kernel, and
+// says whether any was done for nothing.
+func workText(explained render.Explanation) string {
+	mean, worst := 0.0, 0
+	untouched := ""
+	for _, become := range explained.Becomes {
+		if become.Incoming.Share.Sign() == 0 {
+			continue
+		}
+		if !become.Taken {
+			untouched = "No rule claims a connection that comes in: natspread leaves it untouched.\n"
+		}
+		after := render.Flow{}
+		if become.After != nil {
+			after = become.After.Work()
+		}
+		mean += become.Incoming.Part() * (become.Incoming.Mean + after.Mean)
+		worst = max(worst, become.Incoming.Worst+after.Worst)
+	}
+	return untouched + fmt.Sprintf("For a new connection that comes in the kernel looks at %s of natspread's rules on average, at most at %d.\n", decimals(mean), worst)
+}
+
+// toText names a backend, or what else becomes of connections.
+func toText(become render.Become) string {
+	switch {
+	case !become.Taken:
+		return "untouched"
+	case become.Target.Kind == nat.Redirect:
+		return "refused"
+	}
+	return netip.AddrPortFrom(become.Target.Address, become.Target.Port).String()
+}
+
+// sourceText says what POSTROUTING makes of the source: "SNAT to 192.0.2.10",
+// "MASQUERADE", or kept; nothing of what is refused.
+func sourceText(become render.Become) string {
+	if become.After == nil {
+		return "-"
+	}
+	if targets := become.After.Targets(); len(targets) > 0 {
+		text := string(nat.Rule{Target: targets[0]}.AppendText(nil))
+		return strings.Replace(strings.TrimPrefix(text, "-j "), "--to-source", "to", 1)
+	}
+	return "kept"
+}
+
+// percent writes a share from 0 to 1; of a small one it shows the first digits.
+func percent(part float64) string {
+	if part > 0 && part < 0.00005 {
+		return strconv.FormatFloat(100*part, 'g', 2, 64) + " %"
+	}
+	return strconv.FormatFloat(100*part, 'f', 2, 64) + " %"
+}
+
+// decimals writes a mean with two decimals, a whole number without.
+func decimals(mean float64) string {
+	return strings.TrimSuffix(strconv.FormatFloat(mean, 'f', 2, 64), ".00")
+}

@@ -1,0 +1,99 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+
+	"natspread/nat"
+)
+
+// How the graph is drawn: from left to right, a chain's rules from the top down. A large
+// one has straight lines, and few tries for a better place of each node, or Graphviz
+// takes minutes for a thousand services.
+const (
+	dotHead = `	graph [rankdir=LR, ordering=out];
+	node [shape=box, fontname="monospace"];
+	edge [fontname="monospace", fontsize=10];
+`
+	dotLarge = `	graph [splines=line, nslimit=1, nslimit1=1, mclimit=0.1];
+`
+	manyChains = 500
+)
+
+// Dot returns a table as a directed graph in the language of Graphviz (dot(1)): a
+// node for each chain with the number of its rules, and an edge for each rule with its
+// place and its conditions, to a chain or to an end like a backend. A dashed edge is a
+// jump that comes back when the chain has nothing for a packet (-j); from others there
+// is no way back (-g).
+func Dot(table nat.Table) []byte {
+	var graph strings.Builder
+	fmt.Fprintf(&graph, "digraph %s {\n%s", quoted("natspread "+table.Family.String()), dotHead)
+	if len(table.Chains) > manyChains {
+		graph.WriteString(dotLarge)
+	}
+	for _, builtIn := range nat.BuiltIn() {
+		if jumps := table.Jumps(builtIn); len(jumps) > 0 {
+			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", quoted(builtIn))
+			draw(&graph, nat.Chain{Name: builtIn, Rules: jumps})
+		}
+	}
+	for _, chain := range table.Chains {
+		words := fmt.Sprintf("%s\n%d rules", chain.Name, len(chain.Rules))
+		if len(chain.Rules) == 1 {
+			words = chain.Name + "\n1 rule"
+		}
+		fmt.Fprintf(&graph, "\t%s [label=%s];\n", quoted(chain.Name), quoted(words))
+		draw(&graph, chain)
+	}
+	graph.WriteString("}\n")
+	return []byte(graph.String())
+}
+
+// draw writes the edges of a chain. Each rule that is an end has a node of its own: a
+// tree has no two ways to one place.
+func draw(graph *strings.Builder, chain nat.Chain) {
+	for i, rule := range chain.Rules {
+		to, style := rule.Target.Chain, ""
+		switch rule.Target.Kind {
+		case nat.Jump:
+			style = ", style=dashed"
+		case nat.Goto:
+		default:
+			to = fmt.Sprintf("%s %d", chain.Name, i+1)
+			fmt.Fprintf(graph, "\t%s [shape=plain, label=%s];\n", quoted(to), quoted(targetWords(rule.Target)))
+		}
+		fmt.Fprintf(graph, "\t%s -> %s [label=%s%s];\n", quoted(chain.Name), quoted(to), quoted(conditionWords(i+1, rule)), style)
+	}
+}
+
+// targetWords returns a target that is an end, in iptables' words but for a backend,
+// which stands for itself.
+func targetWords(target nat.Target) string {
+	text := string(nat.Rule{Target: target}.AppendText(nil))
+	text = strings.TrimPrefix(text, "-j ")
+	return strings.TrimPrefix(text, "DNAT --to-destination ")
+}
+
+// conditionWords returns the place of a rule and its conditions: in iptables' words,
+// but for the match that spreads connections, whose words say only how many it takes.
+func conditionWords(place int, rule nat.Rule) string {
+	statistic := rule.Statistic
+	rule.Statistic, rule.Comment, rule.Target = nat.Statistic{}, "", nat.Target{Kind: nat.Masquerade}
+	text := strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE")
+	switch {
+	case statistic.Steps != 0:
+		text += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/nat.Certain)
+	case statistic.Every != 0:
+		text += fmt.Sprintf("1 of %d", statistic.Every)
+	}
+	if text == "" {
+		text = "all"
+	}
+	return fmt.Sprintf("%d: %s", place, strings.TrimSpace(text))
+}
+
+// quoted writes a text as a quoted string of Graphviz' language, in which a label
+// takes a backslash for the begin of an escape.
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
+}
