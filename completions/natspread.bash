@@ -38,12 +38,12 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init check render diff apply history rollback restore status stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 -o' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run' ;;
-    help) [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply history rollback restore status stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -10,6 +10,8 @@ _natspread() {
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:make the config true, now and at every boot'
+        'history:list the generations, the newest first'
+        'rollback:apply an older generation again'
         'restore:load the current generation: what the unit runs at boot'
         'status:show services, shares, and whether the kernel is in step'
         'stop:take natspread'\''s rules out of the kernel'
@@ -64,7 +66,7 @@ _natspread() {
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init check render diff apply restore status stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init check render diff apply history rollback restore status stop install uninstall version)'
         return
         ;;
     esac

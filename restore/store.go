@@ -48,7 +48,7 @@ func rulesFile(family nat.Family) string {
 type Manifest struct {
 	Generation int               `json:"generation"`
 	Created    time.Time         `json:"created"` // UTC, whole seconds
-	Command    string            `json:"command"` // the verb that made it
+	Command    string            `json:"command"` // the verb that made it, as in "rollback 3"
 	Version    string            `json:"version"` // of natspread
 	Variant    Variant           `json:"variant"` // of the iptables that it is for; nft or legacy
 	Proven     bool              `json:"proven"`  // it was loaded in a scratch namespace, with that variant
@@ -128,28 +128,37 @@ func (s Store) Read(number int) (Generation, error) {
 
 // read is Read without the words around its errors.
 func (s Store) read(number int) (Generation, error) {
-	data, err := readTrusted(s.Root, filepath.Join(dir(number), manifestFile))
+	manifest, err := s.readManifest(number)
 	if err != nil {
 		return Generation{}, err
 	}
-	var generation Generation
-	if err := json.Unmarshal(data, &generation.Manifest); err != nil {
-		return Generation{}, fmt.Errorf("%s: %w", manifestFile, err)
-	}
-	if generation.Generation != number {
-		return Generation{}, fmt.Errorf("%s is that of generation %d", manifestFile, generation.Generation)
-	}
-	if v := generation.Variant; v != NFT && v != Legacy {
-		return Generation{}, fmt.Errorf("%s: unknown variant %q", manifestFile, v)
-	}
-	if generation.Tables.IPv4, err = s.readRules(generation.Manifest, nat.IPv4); err != nil {
+	generation := Generation{Manifest: manifest}
+	if generation.Tables.IPv4, err = s.readRules(manifest, nat.IPv4); err != nil {
 		return Generation{}, err
 	}
-	if generation.Tables.IPv6, err = s.readRules(generation.Manifest, nat.IPv6); err != nil {
+	if generation.Tables.IPv6, err = s.readRules(manifest, nat.IPv6); err != nil {
 		return Generation{}, err
 	}
-	generation.Config, err = s.readMember(generation.Manifest, configFile)
+	generation.Config, err = s.readMember(manifest, configFile)
 	return generation, err
+}
+
+// readManifest reads what says where a generation comes from, and what belongs to it.
+func (s Store) readManifest(number int) (manifest Manifest, err error) {
+	data, err := readTrusted(s.Root, filepath.Join(dir(number), manifestFile))
+	if err != nil {
+		return Manifest{}, err
+	}
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		return Manifest{}, fmt.Errorf("%s: %w", manifestFile, err)
+	}
+	if manifest.Generation != number {
+		return Manifest{}, fmt.Errorf("%s is that of generation %d", manifestFile, manifest.Generation)
+	}
+	if v := manifest.Variant; v != NFT && v != Legacy {
+		return Manifest{}, fmt.Errorf("%s: unknown variant %q", manifestFile, v)
+	}
+	return manifest, nil
 }
 
 // readRules reads the rules of a family.

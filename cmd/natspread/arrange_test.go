@@ -23,7 +23,7 @@ func parse(args ...string) (verb string, chosen options, err error) {
 	if err != nil {
 		return "", options{}, err
 	}
-	err = app.Run(append([]string{app.Name, line.verb.Name}, line.flags...))
+	err = app.Run(append([]string{app.Name}, line.typed()...))
 	return verb, chosen, err
 }
 

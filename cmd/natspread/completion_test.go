@@ -157,6 +157,8 @@ func completionCases(t *testing.T) []completionCase {
 		{"help unin", []string{"uninstall"}},
 		{"sideways --dry", nil},
 		{"init --listen 192.0.2.10:80 --sn", []string{"--snat"}},
+		{"rollback 3 -", names(tree.Flags)},
+		{"diff 3 4 --sa", []string{"--saved"}},
 	}
 	for _, verb := range tree.Verbs {
 		flags := slices.Concat(tree.Flags, verb.Flags)

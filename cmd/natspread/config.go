@@ -41,17 +41,20 @@ func tablesOf(cfg config.Config) restore.Tables {
 
 // summary counts what is in the config: 2 services, 5 backends.
 func (c checked) summary() string {
-	return plural(len(c.config.Services), "service") + ", " + plural(c.backends(), "backend")
+	return plural(len(c.config.Services), "service") + ", " + plural(countBackends(c.config), "backend")
 }
 
-// backends counts the backends of all services.
-func (c checked) backends() int {
+// countBackends counts the backends of all services of a config.
+func countBackends(cfg config.Config) int {
 	n := 0
-	for _, service := range c.config.Services {
+	for _, service := range cfg.Services {
 		n += len(service.Backends)
 	}
 	return n
 }
+
+// store returns the generations of the machine that a run works on.
+func (o options) store() restore.Store { return restore.Store{Root: o.root} }
 
 // host returns the machine that a run works on.
 func (s *session) host(o options) restore.Host {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -30,6 +31,8 @@ type options struct {
 	outDir           string   // render
 	saved            string   // diff
 	dryRun           bool     // apply
+
+	generations []int // rollback, diff: the arguments
 }
 
 // commonFlags are those that every verb takes, before it or behind it.
@@ -70,6 +73,9 @@ func optionsOf(c *cli.Context) (options, error) {
 		saved:  c.String("saved"),
 		dryRun: c.Bool("dry-run"),
 	}
+	if o.generations, err = generationNumbers(c); err != nil {
+		return options{}, err
+	}
 	if o.config == "" {
 		o.config = filepath.Join(root, configPath)
 	}
@@ -81,6 +87,9 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	if o.config == "-" && o.saved == "-" {
 		return options{}, usageErrorf("--config and --saved cannot both be -: there is one standard input")
+	}
+	if len(o.generations) > 0 && o.saved != "" {
+		return options{}, usageErrorf("--saved and a generation exclude each other: give one of them")
 	}
 	return o, oneOf("color", o.color, "auto", "always", "never")
 }
@@ -112,6 +121,19 @@ func given(c *cli.Context, name string) string {
 		}
 	}
 	return fmt.Sprint(list.Value())
+}
+
+// generationNumbers reads the arguments, which are numbers of generations.
+func generationNumbers(c *cli.Context) ([]int, error) {
+	var numbers []int
+	for _, arg := range c.Args().Slice() {
+		number, err := strconv.Atoi(arg)
+		if err != nil || number < 1 {
+			return nil, usageErrorf("natspread %s takes the number of a generation, not %q: see natspread history", c.Command.Name, arg)
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers, nil
 }
 
 // rootDir returns the absolute path of the directory that every file is below. One

@@ -36,6 +36,8 @@ func outputCases(dir string) []outputCase {
 		{verb: "apply", result: new(applyResult)},
 		{verb: "diff", prints: true, result: new(diffResult)},
 		{verb: "status", prints: true, silent: true, result: new(statusResult)},
+		{verb: "history", prints: true, silent: true, result: new(historyResult)},
+		{verb: "rollback", args: []string{"1"}, result: new(applyResult)},
 		{verb: "restore", result: new(applyResult)},
 		{verb: "stop", result: new(applyResult)},
 		{verb: "install", args: []string{"--root", image, "--config", config}, result: new(installResult)},

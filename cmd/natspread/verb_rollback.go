@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/restore"
+)
+
+// rollbackVerb describes rollback.
+func (s *session) rollbackVerb() *cli.Command {
+	return verb(&cli.Command{
+		Name:      "rollback",
+		Usage:     "apply an older generation again",
+		ArgsUsage: "[N]",
+		Description: "Takes rules and config of generation N, of the one before the current without N,\n" +
+			"and does with them what apply does. The result is a new generation, so what was\n" +
+			"rolled back can be had again. The config file stays as it is.",
+	}, "natspread rollback", s.rollback)
+}
+
+// rollback rolls back.
+func (s *session) rollback(ctx context.Context, o options) error {
+	if err := needRights("rollback"); err != nil {
+		return err
+	}
+	old, err := o.rollbackTo()
+	if err != nil {
+		return nothingChanged(err)
+	}
+	result, err := s.host(o).Apply(ctx, restore.Request{
+		Tables: old.Tables, Config: old.Config, Command: fmt.Sprintf("rollback %d", old.Generation), Now: time.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	if result.Changed {
+		s.tell(o, "rolled back to generation %d, which is generation %d now", old.Generation, result.Generation)
+	} else {
+		s.tell(o, "no change: generation %d is the same as %d, and loaded already", result.Generation, old.Generation)
+	}
+	if text, err := os.ReadFile(o.config); err == nil && !bytes.Equal(text, old.Config) {
+		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply would make true: cp %s %s",
+			o.config, o.store().ConfigFile(result.Generation), o.config))
+	}
+	return s.printResult(o, result)
+}
+
+// rollbackTo returns the generation that was asked for.
+func (o options) rollbackTo() (restore.Generation, error) {
+	if len(o.generations) > 0 {
+		return o.store().Find(o.generations[0])
+	}
+	return o.store().Previous()
+}
