@@ -46,6 +46,9 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	}
 	defer unlock()
 
+	if err := h.store().refusePending(); err != nil {
+		return Result{}, unchanged(err)
+	}
 	wanted := h.generation(request, kernel.Variant, true)
 	if wanted.Generation = h.store().holds(wanted); wanted.Generation != 0 && h.inStep(ctx, kernel, wanted.Tables) {
 		return Result{Generation: wanted.Generation, Variant: kernel.Variant}, nil

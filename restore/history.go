@@ -13,9 +13,11 @@ type Entry struct {
 	Problem   error  // why it is not good, nil when it is
 	IsCurrent bool   // the one that boot is to load
 	IsBoot    bool   // the one that boot will end up with
+	IsPending bool   // the one that is loaded, and waits to be confirmed
 }
 
-// History returns the generations on disk, the newest first. One that is not good
+// History returns the generations on disk, the newest first, and before them the one
+// that waits to be confirmed. One that is not good
 // is told of too, and is no error.
 func (s Store) History() ([]Entry, error) {
 	numbers, err := s.Numbers()
@@ -27,28 +29,41 @@ func (s Store) History() ([]Entry, error) {
 		current = 0 // a bad link is what status tells of
 	}
 	good, _, _ := s.newestGood() // without one there is none to mark
-	entries := make([]Entry, len(numbers))
-	for i, number := range numbers {
-		entries[i] = s.entry(number)
-		entries[i].IsCurrent = number == current
-		entries[i].IsBoot = number == good.Generation
+	pending, err := s.Pending()
+	waits := err == nil && pending.Generation != current
+	var entries []Entry
+	if waits && !slices.Contains(numbers, pending.Generation) {
+		entry := s.entry(unconfirmedDir(pending.Generation), pending.Generation)
+		entry.IsPending = true
+		entries = append(entries, entry)
+	}
+	for _, number := range numbers {
+		entry := s.entry(dir(number), number)
+		entry.IsCurrent = number == current
+		entry.IsBoot = number == good.Generation
+		entry.IsPending = waits && number == pending.Generation
+		entries = append(entries, entry)
 	}
 	return entries, nil
 }
 
-// entry describes one generation.
-func (s Store) entry(number int) Entry {
-	generation, err := s.Read(number)
+// entry describes the generation in a directory.
+func (s Store) entry(dir string, number int) Entry {
+	generation, err := s.readFrom(dir, number)
 	if err != nil {
-		manifest, _ := s.readManifest(number) // as much as there is
+		manifest, _ := s.readManifest(dir, number) // as much as there is
 		manifest.Generation = number
-		return Entry{Manifest: manifest, Problem: err}
+		return Entry{Manifest: manifest, Problem: notGood(number, err)}
 	}
 	return Entry{Manifest: generation.Manifest, Config: generation.Config}
 }
 
-// Find returns the generation of that number, which must be there and good.
+// Find returns the generation of that number, which must be there and good; it may
+// wait to be confirmed.
 func (s Store) Find(number int) (Generation, error) {
+	if pending, err := s.Pending(); err == nil && pending.Generation == number {
+		return s.readUnconfirmed(number)
+	}
 	numbers, err := s.Numbers()
 	if err != nil {
 		return Generation{}, err

@@ -119,33 +119,38 @@ func (s Store) CurrentNumber() (int, error) {
 // disk and the kernel: whose it is, who may write it, size, checksums, and the
 // grammar of its rules.
 func (s Store) Read(number int) (Generation, error) {
-	generation, err := s.read(number)
+	generation, err := s.readFrom(dir(number), number)
 	if err != nil {
-		return Generation{}, fmt.Errorf("generation %d is not good: %w", number, err)
+		return Generation{}, notGood(number, err)
 	}
 	return generation, nil
 }
 
-// read is Read without the words around its errors.
-func (s Store) read(number int) (Generation, error) {
-	manifest, err := s.readManifest(number)
+// notGood says of which generation an error is.
+func notGood(number int, err error) error {
+	return fmt.Errorf("generation %d is not good: %w", number, err)
+}
+
+// readFrom reads a generation from its directory, which is relative to the root.
+func (s Store) readFrom(dir string, number int) (Generation, error) {
+	manifest, err := s.readManifest(dir, number)
 	if err != nil {
 		return Generation{}, err
 	}
 	generation := Generation{Manifest: manifest}
-	if generation.Tables.IPv4, err = s.readRules(manifest, nat.IPv4); err != nil {
+	if generation.Tables.IPv4, err = s.readRules(dir, manifest, nat.IPv4); err != nil {
 		return Generation{}, err
 	}
-	if generation.Tables.IPv6, err = s.readRules(manifest, nat.IPv6); err != nil {
+	if generation.Tables.IPv6, err = s.readRules(dir, manifest, nat.IPv6); err != nil {
 		return Generation{}, err
 	}
-	generation.Config, err = s.readMember(manifest, configFile)
+	generation.Config, err = s.readMember(dir, manifest, configFile)
 	return generation, err
 }
 
 // readManifest reads what says where a generation comes from, and what belongs to it.
-func (s Store) readManifest(number int) (manifest Manifest, err error) {
-	data, err := readTrusted(s.Root, filepath.Join(dir(number), manifestFile))
+func (s Store) readManifest(dir string, number int) (manifest Manifest, err error) {
+	data, err := readTrusted(s.Root, filepath.Join(dir, manifestFile))
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -162,9 +167,9 @@ func (s Store) readManifest(number int) (manifest Manifest, err error) {
 }
 
 // readRules reads the rules of a family.
-func (s Store) readRules(manifest Manifest, family nat.Family) (nat.Table, error) {
+func (s Store) readRules(dir string, manifest Manifest, family nat.Family) (nat.Table, error) {
 	name := rulesFile(family)
-	data, err := readTrusted(s.Root, filepath.Join(dir(manifest.Generation), name))
+	data, err := readTrusted(s.Root, filepath.Join(dir, name))
 	if err != nil {
 		return nat.Table{}, err
 	}
@@ -174,7 +179,7 @@ func (s Store) readRules(manifest Manifest, family nat.Family) (nat.Table, error
 		err = errOtherFile
 	}
 	if err != nil {
-		return nat.Table{}, fmt.Errorf("%s: %w", s.path(dir(manifest.Generation), name), err)
+		return nat.Table{}, fmt.Errorf("%s: %w", s.path(dir, name), err)
 	}
 	return table, nil
 }
@@ -183,10 +188,10 @@ func (s Store) readRules(manifest Manifest, family nat.Family) (nat.Table, error
 var errOtherFile = errors.New("its sha256 is not the one in the manifest")
 
 // readMember reads a file of a generation whose checksum is in the manifest.
-func (s Store) readMember(manifest Manifest, name string) ([]byte, error) {
-	data, err := readTrusted(s.Root, filepath.Join(dir(manifest.Generation), name))
+func (s Store) readMember(dir string, manifest Manifest, name string) ([]byte, error) {
+	data, err := readTrusted(s.Root, filepath.Join(dir, name))
 	if err == nil && manifest.SHA256[name] != checksum(data) {
-		err = fmt.Errorf("%s: %w", s.path(dir(manifest.Generation), name), errOtherFile)
+		err = fmt.Errorf("%s: %w", s.path(dir, name), errOtherFile)
 	}
 	return data, err
 }
@@ -203,6 +208,11 @@ const pendingPrefix = ".pending-"
 // Write writes a new generation, whole and synced, and returns its number. It is
 // not current yet. A failure leaves nothing behind.
 func (s Store) Write(generation Generation) (number int, err error) {
+	return s.writeNew(generation, dir)
+}
+
+// writeNew writes a new generation into the directory that belongs to its number.
+func (s Store) writeNew(generation Generation, dir func(number int) string) (number int, err error) {
 	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
@@ -217,7 +227,7 @@ func (s Store) Write(generation Generation) (number int, err error) {
 	if len(numbers) > 0 {
 		generation.Generation = numbers[0] + 1
 	}
-	if err := s.write(generation); err != nil {
+	if err := s.write(generation, dir(generation.Generation)); err != nil {
 		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
 	}
 	return generation.Generation, nil
@@ -225,7 +235,7 @@ func (s Store) Write(generation Generation) (number int, err error) {
 
 // write fills a directory beside its final place and renames it, so that no
 // reader ever sees a generation in part.
-func (s Store) write(generation Generation) error {
+func (s Store) write(generation Generation, dir string) error {
 	pending, err := os.MkdirTemp(s.path(generationsDir), pendingPrefix)
 	if err != nil {
 		return err
@@ -240,7 +250,7 @@ func (s Store) write(generation Generation) error {
 			return err
 		}
 	}
-	if err := os.Rename(pending, s.path(dir(generation.Generation))); err != nil {
+	if err := os.Rename(pending, s.path(dir)); err != nil {
 		return err
 	}
 	return atomicfile.SyncDir(s.path(generationsDir))
@@ -305,15 +315,16 @@ func (s Store) prune(current int) error {
 	return nil
 }
 
-// sweep removes what a killed run left: generations half written, and temporary
-// links beside current. The caller holds the lock, so none is in use.
+// sweep removes what a killed run left: generations half written or never confirmed,
+// and temporary links beside current. The caller holds the lock, and no generation
+// waits to be confirmed, so none is in use.
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path(generationsDir))
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), pendingPrefix) {
+		if strings.HasPrefix(entry.Name(), pendingPrefix) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
 			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
 				return err
 			}

@@ -63,6 +63,8 @@ func shellValue(t *testing.T, name string) completions.Value {
 		return completions.Value{Kind: completions.Word, Words: []string{"auto", "always", "never"}}
 	case "ADDRESS":
 		return completions.Value{Kind: completions.Free, Words: []string{"masquerade", "none"}}
+	case "TIME":
+		return completions.Value{Kind: completions.Free, Words: []string{"60s", "5m"}}
 	case "ADDRESS:PORT":
 		return completions.Value{Kind: completions.Free}
 	}
@@ -116,6 +118,15 @@ func TestCompletionWords(t *testing.T) {
 			if (err == nil) != (word != "sideways") {
 				t.Errorf("%v: %v\n%s", args, err, out)
 			}
+		}
+	}
+}
+
+// TestCompletionTimes does so for the words of a verb that would change the machine.
+func TestCompletionTimes(t *testing.T) {
+	for _, word := range shellValue(t, "TIME").Words {
+		if _, got, err := parse("apply", "--confirm", word); err != nil || got.confirm == 0 {
+			t.Errorf("%s: %v, %v", word, got.confirm, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,12 +26,14 @@ type options struct {
 	verbose bool
 	color   string // auto, always, never
 
-	listen, backends []string // init
-	snat             string   // init
-	family4, family6 bool     // render, diff
-	outDir           string   // render
-	saved            string   // diff
-	dryRun           bool     // apply
+	listen, backends []string      // init
+	snat             string        // init
+	family4, family6 bool          // render, diff
+	outDir           string        // render
+	saved            string        // diff
+	dryRun           bool          // apply
+	confirm          time.Duration // apply; 0 without
+	overdue          bool          // rollback
 
 	generations []int // rollback, diff: the arguments
 }
@@ -71,7 +74,10 @@ func optionsOf(c *cli.Context) (options, error) {
 		family4: c.Bool("4"), family6: c.Bool("6"),
 		outDir: c.String("o"),
 		saved:  c.String("saved"),
-		dryRun: c.Bool("dry-run"),
+		dryRun: c.Bool("dry-run"), overdue: c.Bool("overdue"),
+	}
+	if o.confirm, err = confirmTime(c.String("confirm")); err != nil {
+		return options{}, err
 	}
 	if o.generations, err = generationNumbers(c); err != nil {
 		return options{}, err
@@ -87,6 +93,9 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	if o.config == "-" && o.saved == "-" {
 		return options{}, usageErrorf("--config and --saved cannot both be -: there is one standard input")
+	}
+	if len(o.generations) > 0 && o.overdue {
+		return options{}, usageErrorf("--overdue and a generation exclude each other: give one of them")
 	}
 	if len(o.generations) > 0 && o.saved != "" {
 		return options{}, usageErrorf("--saved and a generation exclude each other: give one of them")
@@ -121,6 +130,27 @@ func given(c *cli.Context, name string) string {
 		}
 	}
 	return fmt.Sprint(list.Value())
+}
+
+// The bounds of --confirm: time enough to load, and no more than a day's work.
+const (
+	leastConfirm = time.Second
+	mostConfirm  = 24 * time.Hour
+)
+
+// confirmTime reads the value of --confirm; "" is none.
+func confirmTime(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	confirm, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return 0, usageErrorf("--confirm %q is no time: write 60s, or 5m", text)
+	case confirm < leastConfirm || confirm > mostConfirm || confirm%time.Second != 0:
+		return 0, usageErrorf("--confirm %q is not whole seconds from 1s to 24h: write 60s, or 5m", text)
+	}
+	return confirm, nil
 }
 
 // generationNumbers reads the arguments, which are numbers of generations.

@@ -31,11 +31,11 @@ type backendStatus struct {
 
 // services describes the services of a status from its generation's own config.
 func services(found restore.Status) ([]serviceStatus, error) {
-	if found.Good.Generation == 0 {
+	if found.Wanted.Generation == 0 {
 		return nil, nil
 	}
-	name := fmt.Sprintf("generation %d's config", found.Good.Generation)
-	cfg, err := config.Parse(name, found.Good.Config)
+	name := fmt.Sprintf("generation %d's config", found.Wanted.Generation)
+	cfg, err := config.Parse(name, found.Wanted.Config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot name the services: %w", err)
 	}

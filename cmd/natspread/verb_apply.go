@@ -19,8 +19,9 @@ func (s *session) applyVerb() *cli.Command {
 			"forwarding on. When a step fails, everything is as it was before.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check and prove, but write and load nothing"},
+			&cli.StringFlag{Name: "confirm", Usage: "take it back after this `TIME`, such as 60s, unless natspread confirm keeps it"},
 		},
-	}, "natspread apply --dry-run && natspread apply", s.apply)
+	}, "natspread apply --dry-run && natspread apply --confirm 60s", s.apply)
 }
 
 // applyResult is what apply, restore and stop print with --json.
@@ -30,6 +31,7 @@ type applyResult struct {
 	Generation int      `json:"generation,omitempty"` // the current one; not with stop
 	Variant    string   `json:"variant"`              // of iptables: nft, legacy
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
+	Confirm    int      `json:"confirm,omitempty"`    // apply only: the generation waits, for so many seconds, to be confirmed
 }
 
 // apply applies.
@@ -41,11 +43,29 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.confirm > 0 && !o.dryRun {
+		return s.try(ctx, o, c)
+	}
 	result, err := s.host(o).Apply(ctx, c.request("apply", o.dryRun))
 	if err != nil {
 		return err
 	}
 	return s.applied(o, c, result)
+}
+
+// try applies for some time, unless it is confirmed.
+func (s *session) try(ctx context.Context, o options, c checked) error {
+	arm, guard := s.arm(o)
+	result, err := s.host(o).Try(ctx, c.request("apply --confirm", false), restore.Trial{For: o.confirm, Arm: arm})
+	if err != nil {
+		return err
+	}
+	if err := s.applied(o, c, result); err != nil || !result.Changed {
+		return err
+	}
+	s.tell(o, "to keep it, within %v and from any session: natspread confirm", o.confirm)
+	s.tell(o, "to take it back at once: natspread rollback; else it is taken back by %s", guard.words)
+	return nil
 }
 
 // request asks the boot path to make a config true.
@@ -60,6 +80,8 @@ func (s *session) applied(o options, c checked, result restore.Result) error {
 		s.tell(o, "dry run: %s, proven with the %s variant of iptables; nothing was changed", c.summary(), result.Variant)
 	case !result.Changed:
 		s.tell(o, "no change: generation %d is loaded already", result.Generation)
+	case o.confirm > 0:
+		s.tell(o, "loaded generation %d for %v: %s, by the %s variant of iptables", result.Generation, o.confirm, c.summary(), result.Variant)
 	default:
 		s.tell(o, "applied generation %d: %s, by the %s variant of iptables", result.Generation, c.summary(), result.Variant)
 	}
@@ -74,8 +96,12 @@ func (s *session) printResult(o options, result restore.Result) error {
 	if !o.json {
 		return nil
 	}
-	return s.printJSON(applyResult{
+	printed := applyResult{
 		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
 		Generation: result.Generation, Variant: string(result.Variant), Notes: result.Notes,
-	})
+	}
+	if printed.Changed {
+		printed.Confirm = int(o.confirm.Seconds())
+	}
+	return s.printJSON(printed)
 }

@@ -39,6 +39,7 @@ type historyEntry struct {
 	Backends   *int      `json:"backends,omitempty"` // as services
 	Current    bool      `json:"current"`            // boot is to load it
 	Boot       bool      `json:"boot"`               // boot will end up with it
+	Pending    bool      `json:"pending"`            // it is loaded, and waits to be confirmed
 	Problem    string    `json:"problem,omitempty"`  // why it is not good
 }
 
@@ -67,6 +68,7 @@ func historyEntryOf(entry restore.Entry) historyEntry {
 	described := historyEntry{
 		Generation: entry.Generation, Created: entry.Created, Command: entry.Command,
 		Version: entry.Version, Variant: string(entry.Variant), Current: entry.IsCurrent, Boot: entry.IsBoot,
+		Pending: entry.IsPending,
 	}
 	if entry.Problem != nil {
 		described.Problem = entry.Problem.Error()
@@ -115,6 +117,9 @@ func (e historyEntry) words() string {
 	}
 	if e.Boot && !e.Current {
 		marks = append(marks, "boot falls back to it")
+	}
+	if e.Pending {
+		marks = append(marks, "waits to be confirmed")
 	}
 	if e.Problem != "" {
 		marks = append(marks, oneLine(e.Problem))

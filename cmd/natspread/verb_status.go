@@ -23,12 +23,19 @@ func (s *session) statusVerb() *cli.Command {
 
 // statusResult is what status prints with --json.
 type statusResult struct {
-	State      restore.State   `json:"state"`      // in step, drift, not loaded
-	Variant    restore.Variant `json:"variant"`    // nft, legacy
-	Current    int             `json:"current"`    // the generation that boot is to load; 0: none
-	Generation int             `json:"generation"` // the one that it will end up with; 0: none
-	Drifts     []string        `json:"drifts"`     // what is not as it should be
-	Services   []serviceStatus `json:"services"`   // of that generation
+	State      restore.State   `json:"state"`             // in step, drift, not loaded
+	Variant    restore.Variant `json:"variant"`           // nft, legacy
+	Current    int             `json:"current"`           // the generation that boot is to load; 0: none
+	Generation int             `json:"generation"`        // the one that it will end up with; 0: none
+	Pending    *pendingStatus  `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits
+	Drifts     []string        `json:"drifts"`            // what is not as it should be
+	Services   []serviceStatus `json:"services"`          // of that generation, or of the one that waits to be confirmed
+}
+
+// pendingStatus is the generation that waits to be confirmed, in the output of status.
+type pendingStatus struct {
+	Generation int `json:"generation"`
+	Seconds    int `json:"seconds"` // that are left; negative when it should be taken back already
 }
 
 // status shows the state and exits with its code.
@@ -43,6 +50,9 @@ func (s *session) status(ctx context.Context, o options) error {
 	result := statusResult{
 		State: found.State, Variant: found.Variant, Current: found.Current,
 		Generation: found.Good.Generation, Drifts: found.Drifts,
+	}
+	if found.Pending != nil {
+		result.Pending = &pendingStatus{found.Pending.Generation, int(found.Pending.Left().Seconds())}
 	}
 	result.Services, err = services(found)
 	if err != nil {
