@@ -60,7 +60,7 @@ func (u Undo) timer() []dbus.Property {
 	once := []struct {
 		Base string
 		Usec uint64
-	}{{"OnActiveUSec", uint64(u.After.Microseconds())}}
+	}{{"OnActiveSec", uint64(u.After.Microseconds())}}
 	return []dbus.Property{
 		property("Description", "Take back the nat table that was not confirmed"),
 		property("TimersMonotonic", once),
