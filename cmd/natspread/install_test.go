@@ -74,8 +74,7 @@ func (f *fakeSystemd) Close() { f.calls = append(f.calls, "close") }
 
 // connect is the seam.
 func (f *fakeSystemd) connect(context.Context) (systemd, error) {
-	f.calls = append(f.calls, "connect")
-	return f, nil
+	return f, f.call("connect")
 }
 
 // onMachine runs natspread on the machine that this process has to itself.

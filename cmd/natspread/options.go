@@ -153,6 +153,17 @@ func confirmTime(text string) (time.Duration, error) {
 	return confirm, nil
 }
 
+// short returns a time as people write it: 1h and not 1h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
 // generationNumbers reads the arguments, which are numbers of generations.
 func generationNumbers(c *cli.Context) ([]int, error) {
 	var numbers []int

@@ -63,7 +63,7 @@ func (s *session) try(ctx context.Context, o options, c checked) error {
 	if err := s.applied(o, c, result); err != nil || !result.Changed {
 		return err
 	}
-	s.tell(o, "to keep it, within %v and from any session: natspread confirm", o.confirm)
+	s.tell(o, "to keep it, within %s and from any session: natspread confirm", short(o.confirm))
 	s.tell(o, "to take it back at once: natspread rollback; else it is taken back by %s", guard.words)
 	return nil
 }
@@ -81,7 +81,7 @@ func (s *session) applied(o options, c checked, result restore.Result) error {
 	case !result.Changed:
 		s.tell(o, "no change: generation %d is loaded already", result.Generation)
 	case o.confirm > 0:
-		s.tell(o, "loaded generation %d for %v: %s, by the %s variant of iptables", result.Generation, o.confirm, c.summary(), result.Variant)
+		s.tell(o, "loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, short(o.confirm), c.summary(), result.Variant)
 	default:
 		s.tell(o, "applied generation %d: %s, by the %s variant of iptables", result.Generation, c.summary(), result.Variant)
 	}
