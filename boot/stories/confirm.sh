@@ -8,6 +8,7 @@ reboot
 check "in step" in_step two-backends
 check "not confirmed: the old table is back" not_confirmed confirm_apply 6s
 check "the timer is gone, and nothing waits" nothing_waits
+check "the journal tells of it" journal_tells
 for signal in HUP KILL; do
   check "apply and its session get SIG$signal right after the load: the old table is back" not_confirmed confirm_killed "$signal" 6s
 done

@@ -13,6 +13,9 @@ import (
 	"natspread/units"
 )
 
+// armTimeout bounds the talk with systemd on a trial's way back: the lock is held.
+const armTimeout = 20 * time.Second
+
 // guard is what takes a trial back when nobody confirms it.
 type guard struct {
 	words string // names it, for people
@@ -24,11 +27,13 @@ type guard struct {
 func (s *session) arm(o options) (func(ctx context.Context, after time.Duration) (func(context.Context), error), *guard) {
 	started := &guard{}
 	return func(ctx context.Context, after time.Duration) (disarm func(context.Context), err error) {
+		ctx, cancel := context.WithTimeout(ctx, armTimeout)
+		defer cancel()
 		program, err := runningProgram()
 		if err != nil {
 			return nil, fmt.Errorf("cannot arm the way back: %w", err)
 		}
-		args := []string{"--root", o.root, "rollback", "--overdue", "--quiet"}
+		args := []string{"--root", o.root, "rollback", "--overdue"}
 		running, err := s.connect(ctx)
 		switch {
 		case errors.Is(err, units.ErrNotRunning):
@@ -49,6 +54,8 @@ func (s *session) arm(o options) (func(ctx context.Context, after time.Duration)
 // disarm stops the timer of a trial that is over, if systemd runs here. Without that
 // it would find nothing to do.
 func (s *session) disarm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, armTimeout)
+	defer cancel()
 	running, err := s.connect(ctx)
 	if errors.Is(err, units.ErrNotRunning) {
 		return nil
