@@ -35,6 +35,7 @@ type Service struct {
 	Interface string         // the interface traffic must come in by; "" is any
 	Hairpin   []netip.Prefix // clients to masquerade although SNAT is None
 	Local     bool           // connections made on the balancer itself are balanced too
+	OnRemove  OnRemove       // what becomes of the connections of a backend that is taken out
 }
 
 // Is6 reports whether the service is IPv6. The backends decide, because "*"
@@ -113,6 +114,17 @@ type Algorithm string
 const (
 	Random     Algorithm = "random"
 	RoundRobin Algorithm = "round-robin"
+)
+
+// OnRemove is what becomes of the connections of a backend, or of a whole service,
+// that is taken out of the file. UDP, which has no connections to finish, moves on
+// at once either way.
+type OnRemove string
+
+// The kinds of OnRemove. A backend of weight 0 is drained whichever it is.
+const (
+	Drain OnRemove = "drain" // they go on until they end; the default
+	Reset OnRemove = "reset" // they are cut
 )
 
 // SNAT is whose address a backend sees as the client's.

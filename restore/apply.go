@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"natspread/nat"
 )
 
 // Request is what Apply is to make true.
@@ -15,6 +17,10 @@ type Request struct {
 	Command string    // the verb, for the manifest
 	Now     time.Time // for the manifest
 	DryRun  bool      // prove, and stop before anything is written or loaded
+
+	// Pools reads what a config spreads, for the connections to what is taken out of
+	// it: it is asked of the generation before, too. With nil nothing is taken out.
+	Pools func(config []byte) ([]nat.Pool, error)
 }
 
 // Result says what was done.
@@ -24,6 +30,7 @@ type Result struct {
 	Changed    bool     // false when there was nothing to do
 	Loaded     bool     // the kernel was given something
 	Cleared    bool     // rules of ours were taken out of the other variant
+	Ended      int      // connection tracking entries that were deleted, since no rule leads there now
 	Fallback   error    // restore only: why an older generation was loaded
 	Notes      []string // what the administrator should know, a sentence each
 }
@@ -56,7 +63,12 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	if err := kernel.ProveAll(ctx, request.Tables); err != nil {
 		return Result{}, unchanged(err)
 	}
-	return h.applyProven(ctx, kernel, wanted)
+	settlement, unread := h.store().settlement(request)
+	result, err := h.applyProven(ctx, kernel, wanted)
+	if err == nil {
+		result.settled(ctx, settlement, unread)
+	}
+	return result, err
 }
 
 // generation returns the generation that a request asks for, as yet without its

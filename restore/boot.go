@@ -43,6 +43,9 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 			result.Notes = append(result.Notes, err.Error())
 		}
 	}
+	if loaded {
+		result.settled(ctx, settlement{tables: generation.Tables}, nil)
+	}
 	if err := h.forwarding().set(generation.Tables); err != nil {
 		return result, fmt.Errorf("the rules are loaded, but nothing is forwarded: %w", err)
 	}

@@ -108,8 +108,14 @@ func request(t testing.TB, toml string) restore.Request {
 	t.Helper()
 	return restore.Request{
 		Tables: tables(t, toml), Config: []byte(toml), Command: "apply",
-		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Pools: pools,
 	}
+}
+
+// pools reads the pools of a config.
+func pools(toml []byte) ([]nat.Pool, error) {
+	cfg, err := config.Parse("natspread.toml", toml)
+	return render.Pools(cfg.Services...), err
 }
 
 // apply applies a config, and fails the test when that does.

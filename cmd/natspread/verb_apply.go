@@ -30,6 +30,7 @@ type applyResult struct {
 	DryRun     bool     `json:"dry_run,omitempty"`    // apply only: proven, and nothing else
 	Generation int      `json:"generation,omitempty"` // the current one; not with stop
 	Variant    string   `json:"variant"`              // of iptables: nft, legacy
+	Ended      int      `json:"ended,omitempty"`      // tracked connections that were cut off, since no rule leads there now
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 	Confirm    int      `json:"confirm,omitempty"`    // apply only: the generation waits, for so many seconds, to be confirmed
 }
@@ -70,7 +71,7 @@ func (s *session) try(ctx context.Context, o options, c checked) error {
 
 // request asks the boot path to make a config true.
 func (c checked) request(command string, dryRun bool) restore.Request {
-	return restore.Request{Tables: c.tables, Config: c.text, Command: command, Now: time.Now(), DryRun: dryRun}
+	return restore.Request{Tables: c.tables, Config: c.text, Command: command, Now: time.Now(), DryRun: dryRun, Pools: readPools}
 }
 
 // applied says what apply did.
@@ -90,6 +91,9 @@ func (s *session) applied(o options, c checked, result restore.Result) error {
 
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(o options, result restore.Result) error {
+	if result.Ended > 0 {
+		s.tell(o, "%s to where no rule leads any more: ended", plural(result.Ended, "tracked connection"))
+	}
 	for _, note := range result.Notes {
 		s.tell(o, "note: %s", note)
 	}
@@ -98,7 +102,7 @@ func (s *session) printResult(o options, result restore.Result) error {
 	}
 	printed := applyResult{
 		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
-		Generation: result.Generation, Variant: string(result.Variant), Notes: result.Notes,
+		Generation: result.Generation, Variant: string(result.Variant), Ended: result.Ended, Notes: result.Notes,
 	}
 	if printed.Changed {
 		printed.Confirm = int(o.confirm.Seconds())

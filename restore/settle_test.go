@@ -1,0 +1,211 @@
+package restore_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/netnstest"
+	"natspread/restore"
+)
+
+// tracked keeps connection tracking on, whatever becomes of the nat table, as the
+// filter rules of most hosts do.
+func tracked(t testing.TB, variant restore.Variant) {
+	t.Helper()
+	for _, family := range []int{4, 6} {
+		netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family).Iptables, "-w", "5",
+			"-A", "FORWARD", "-m", "conntrack", "--ctstate", "NEW")
+	}
+}
+
+// only returns the backends key with one backend, by its place from 0.
+func only(family, i, port int) string {
+	return fmt.Sprintf("backends = [%q]", at(backend(family, i), port))
+}
+
+// wantMore asks once more in a conversation, and says who has to answer.
+func wantMore(t *testing.T, c *netnstest.Conversation, want string) {
+	t.Helper()
+	if got, err := c.Ask(2 * time.Second); err != nil || got != want {
+		t.Errorf("a further question was answered by %q, %v; want %s", got, err, want)
+	}
+}
+
+// wantReset asks once more, and wants the connection to have ended.
+func wantReset(t *testing.T, c *netnstest.Conversation) {
+	t.Helper()
+	start := time.Now()
+	got, err := c.Ask(hurry)
+	if !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, io.EOF) {
+		t.Errorf("a further question was answered by %q after %v, %v; want a reset", got, time.Since(start), err)
+	}
+}
+
+// wantEnded holds a result to a number of connections that ended with it.
+func wantEnded(t *testing.T, result restore.Result, want int) {
+	t.Helper()
+	if result.Ended != want || len(result.Notes) != 0 {
+		t.Errorf("%d connections ended, want %d; notes %q", result.Ended, want, result.Notes)
+	}
+}
+
+// TestBackendIsTakenOut has a datagram flow and a stream at a backend that is first
+// drained and then taken out, with each kind of on_remove.
+func TestBackendIsTakenOut(t *testing.T) {
+	for _, onRemove := range []string{"drain", "reset"} {
+		t.Run(onRemove, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+				host := newHost(t, variant)
+				key := fmt.Sprintf("on_remove = %q", onRemove)
+				for _, family := range []int{4, 6} {
+					n.Serve(t, "tcp", family, 80)
+					servers := n.Serve(t, "udp", family, 80)
+					vip := at(netnstest.VIP(family), 80)
+					apply(t, host, service("web", family, 80, 1, key)+service("dns", family, 53, 2))
+					stream := netnstest.Converse(t, n.Client, "tcp", vip)
+					flow := netnstest.Converse(t, n.Client, "udp", vip)
+					own := netnstest.Converse(t, n.Balancer, "udp", vip)
+					wantMore(t, flow, servers[0])
+					wantMore(t, own, servers[0])
+
+					wantEnded(t, apply(t, host, service("web", family, 80, 2, weighted(family, 80, 0, 1), key)+service("dns", family, 53, 2)), 0)
+					wantMore(t, stream, servers[0])
+					wantMore(t, flow, servers[0])
+					wantMore(t, own, servers[0])
+
+					ended := map[string]int{"drain": 2, "reset": 3}[onRemove]
+					wantEnded(t, apply(t, host, service("web", family, 80, 0, only(family, 1, 80), key)+service("dns", family, 53, 2)), ended)
+					wantMore(t, flow, servers[1])
+					wantMore(t, own, servers[1])
+					if onRemove == "drain" {
+						wantMore(t, stream, servers[0])
+					} else {
+						wantReset(t, stream)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestServiceIsTakenOut has what is in the service that goes end as its own last
+// config says, and what stands beside it at the same backend go on.
+func TestServiceIsTakenOut(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		host := newHost(t, variant)
+		stays := service("stays", 4, 80, 1)
+		drained := service("drained", 4, 81, 1, only(4, 0, 80))
+		cut := service("cut", 4, 82, 1, only(4, 0, 80), `on_remove = "reset"`)
+		apply(t, host, stays+drained+cut)
+		server := n.Serve(t, "tcp", 4, 80)[0]
+		n.Serve(t, "udp", 4, 80)
+		streams, flows := map[int]*netnstest.Conversation{}, map[int]*netnstest.Conversation{}
+		for port := 80; port <= 82; port++ {
+			streams[port] = netnstest.Converse(t, n.Client, "tcp", at(netnstest.VIP(4), port))
+			flows[port] = netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), port))
+			wantMore(t, flows[port], server)
+		}
+		wantEnded(t, apply(t, host, stays), 3)
+		for port := 80; port <= 82; port++ {
+			if port == 82 {
+				wantReset(t, streams[port])
+			} else {
+				wantMore(t, streams[port], server)
+			}
+			if port == 80 {
+				wantMore(t, flows[port], server)
+			} else if got, err := flows[port].Ask(patience); err == nil {
+				t.Errorf("the flow to port %d was answered by %s", port, got)
+			}
+		}
+	})
+}
+
+// TestFlowsBeforeTheRules has datagram flows that began before the first apply, or
+// while the rules were out, follow the rules from then on.
+func TestFlowsBeforeTheRules(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		tracked(t, variant)
+		host := newHost(t, variant)
+		toml := ""
+		for _, family := range []int{4, 6} {
+			toml += service(fmt.Sprint("one", family), family, 80, 1) +
+				service(fmt.Sprint("any", family), family, 81, 1, only(family, 0, 80), `listen = "*:81"`) +
+				service(fmt.Sprint("far", family), family, 82, 1, only(family, 0, 80), "local = false")
+		}
+		type early struct {
+			flow   *netnstest.Conversation
+			before string // who answers without rules; "" for nobody
+			after  string
+		}
+		var flows []early
+		for _, family := range []int{4, 6} {
+			vip := netnstest.VIP(family)
+			backend := n.Serve(t, "udp", family, 80)[0]
+			beyond := netnstest.Serve(t, n.Client, "udp", at(netnstest.ClientAddr(family, 0), 81)) // only passes through
+			own := netnstest.Serve(t, n.Balancer, "udp", at(vip, 82))
+			flows = append(flows,
+				early{netnstest.Converse(t, n.Client, "udp", at(vip, 80)), "", backend},
+				early{netnstest.Converse(t, n.Client, "udp", at(vip, 81)), "", backend},
+				early{netnstest.Converse(t, n.Client, "udp", at(vip, 82)), own, backend},
+				early{netnstest.Converse(t, n.Balancer, "udp", at(vip, 80)), "", backend},
+				early{netnstest.Converse(t, n.Balancer, "udp", at(vip, 82)), own, own},
+				early{netnstest.Converse(t, n.Balancer, "udp", beyond), beyond, beyond})
+		}
+		missed := 2 * 4
+		each := func(when string, want func(early) string) {
+			t.Helper()
+			for i, f := range flows {
+				got, err := f.flow.Ask(patience)
+				if want := want(f); got != want || (err == nil) != (want != "") {
+					t.Errorf("%s: flow %d was answered by %q, %v; want %q", when, i, got, err, want)
+				}
+			}
+		}
+		before := func(f early) string { return f.before }
+		after := func(f early) string { return f.after }
+		each("at first", before)
+		wantEnded(t, apply(t, host, toml), missed)
+		each("after apply", after)
+		if _, err := host.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		flows = flows[:0]
+		for _, family := range []int{4, 6} { // others, since those above are at their backends
+			flows = append(flows, early{netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(family), 80)), "", n.Backends[0].Addr(family).String()})
+			flows[len(flows)-1].after = at(n.Backends[0].Addr(family), 80)
+		}
+		each("after stop", before)
+		result, err := host.Restore(t.Context())
+		must(t, err)
+		wantEnded(t, result, len(flows))
+		each("after restore", after)
+	})
+}
+
+// TestFlowsRefused has a flow that met a service with every backend drained reach
+// one again when there is one.
+func TestFlowsRefused(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		host := newHost(t, variant)
+		for _, family := range []int{4, 6} {
+			server := n.Serve(t, "udp", family, 80)[0]
+			apply(t, host, service("web", family, 80, 1, weighted(family, 80, 0)))
+			flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(family), 80))
+			if got, err := flow.Ask(patience); !errors.Is(err, unix.ECONNREFUSED) {
+				t.Fatalf("answered by %q, %v; want to be refused", got, err)
+			}
+			wantEnded(t, apply(t, host, service("web", family, 80, 1, weighted(family, 80, 1))), 1)
+			wantMore(t, flow, server)
+		}
+	})
+}
