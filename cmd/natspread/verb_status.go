@@ -17,7 +17,7 @@ func (s *session) statusVerb() *cli.Command {
 		Usage: "show services, shares, and whether the kernel is in step",
 		Description: "Exits 0 when the kernel holds what boot will load and forwards it, 1 when\n" +
 			"something differs, 3 when nothing of natspread's is loaded. Counts begin at the\n" +
-			"last load of a service's chain.",
+			"last load of a service's chain; live is what is open now.",
 	}, "natspread status --json", s.status)
 }
 
@@ -57,6 +57,9 @@ func (s *session) status(ctx context.Context, o options) error {
 	result.Services, err = services(found)
 	if err != nil {
 		result.Drifts = append(result.Drifts, err.Error())
+	}
+	if err := addLive(ctx, result.Services); err != nil {
+		s.tell(o, "note: live connections are not counted: %v", err)
 	}
 	if o.json {
 		err = s.printJSON(result.filled())
