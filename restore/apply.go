@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"natspread/nat"
 )
 
 // Request is what Apply is to make true.
@@ -17,10 +15,6 @@ type Request struct {
 	Command string    // the verb, for the manifest
 	Now     time.Time // for the manifest
 	DryRun  bool      // prove, and stop before anything is written or loaded
-
-	// Pools reads what a config spreads, for the connections to what is taken out of
-	// it: it is asked of the generation before, too. With nil nothing is taken out.
-	Pools func(config []byte) ([]nat.Pool, error)
 }
 
 // Result says what was done.
@@ -63,10 +57,10 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	if err := kernel.ProveAll(ctx, request.Tables); err != nil {
 		return Result{}, unchanged(err)
 	}
-	settlement, unread := h.store().settlement(request)
+	before := h.store().loaded()
 	result, err := h.applyProven(ctx, kernel, wanted)
 	if err == nil {
-		result.settled(ctx, settlement, unread)
+		result.settle(ctx, h.settlement(before, wanted))
 	}
 	return result, err
 }

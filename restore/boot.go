@@ -44,7 +44,7 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 		}
 	}
 	if loaded {
-		result.settled(ctx, settlement{tables: generation.Tables}, nil)
+		result.settle(ctx, settlement{tables: generation.Tables})
 	}
 	if err := h.forwarding().set(generation.Tables); err != nil {
 		return result, fmt.Errorf("the rules are loaded, but nothing is forwarded: %w", err)

@@ -67,6 +67,7 @@ func (h Host) tryProven(ctx context.Context, kernel Kernel, wanted Generation, p
 	if err := h.store().remember(pending); err != nil {
 		return Result{}, joinUndo(ctx, err, abandon)
 	}
+	before := h.store().loaded()
 	undoLoad, loaded, err := kernel.loadAll(ctx, wanted.Tables)
 	if err != nil {
 		return Result{}, errors.Join(err, abandon(context.WithoutCancel(ctx)))
@@ -78,6 +79,9 @@ func (h Host) tryProven(ctx context.Context, kernel Kernel, wanted Generation, p
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
+	change := h.settlement(before, wanted)
+	change.trial = true
+	result.settle(ctx, change)
 	return result, nil
 }
 
@@ -133,10 +137,12 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	if err := h.stillHolds(ctx, generation); err != nil {
 		return Result{}, unchanged(fmt.Errorf("cannot confirm generation %d: %w: natspread rollback, and apply again", generation.Generation, err))
 	}
+	before := store.loaded()
 	if err := store.promote(generation.Generation); err != nil {
 		return Result{}, err
 	}
 	result := Result{Generation: generation.Generation, Variant: generation.Variant, Changed: true}
+	result.settle(ctx, h.settlement(before, generation)) // what the trial did not cut
 	for _, step := range []func() error{store.forget, func() error { return store.prune(generation.Generation) }} {
 		if err := step(); err != nil { // the generation is current all the same
 			result.Notes = append(result.Notes, err.Error())

@@ -75,7 +75,7 @@ func newHost(t testing.TB, variant restore.Variant) restore.Host {
 	t.Helper()
 	root := t.TempDir()
 	must(t, os.Chmod(root, 0o700))
-	return restore.Host{Root: root, Run: restore.Exec(), Variant: variant, Version: "test"}
+	return restore.Host{Root: root, Run: restore.Exec(), Variant: variant, Version: "test", Pools: pools}
 }
 
 // wantSame compares what was with what is, line by line.
@@ -108,7 +108,7 @@ func request(t testing.TB, toml string) restore.Request {
 	t.Helper()
 	return restore.Request{
 		Tables: tables(t, toml), Config: []byte(toml), Command: "apply",
-		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Pools: pools,
+		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 }
 

@@ -18,6 +18,9 @@ func Live(ctx context.Context, pools []nat.Pool) ([][]int, error) {
 	}
 	indexed := indexPools(pools)
 	for _, family := range nat.Families() {
+		if !indexed.have(family) {
+			continue
+		}
 		local, err := localAddresses(family)
 		if err != nil {
 			return nil, err

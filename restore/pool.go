@@ -45,6 +45,16 @@ func indexPools(list []nat.Pool) pools {
 	return all
 }
 
+// have tells whether there are pools of a family.
+func (p pools) have(family nat.Family) bool {
+	for key := range p {
+		if key.family == family {
+			return true
+		}
+	}
+	return false
+}
+
 // of returns the pool that an entry falls under by what its client asked for.
 func (p pools) of(e entry, local locals) (pool indexedPool, found bool) {
 	key := poolKey{nat.FamilyOf(e.asked.Addr()), e.protocol, e.asked.Addr()}

@@ -13,7 +13,9 @@ import (
 // wherever that leads.
 type settlement struct {
 	before, after pools
+	unread        error // why pools are not all there
 	tables        Tables
+	trial         bool // for some time only: nothing is cut
 	local         [2]locals
 }
 
@@ -41,7 +43,7 @@ func (s settlement) removed(e entry) bool {
 		}
 		reset = now.Reset
 	}
-	return reset || e.protocol == "udp"
+	return e.protocol == "udp" || reset && !s.trial
 }
 
 // missed tells whether the rules would translate an entry that began without them,
@@ -78,6 +80,9 @@ func (s settlement) settle(ctx context.Context) (ended int, err error) {
 
 // settleFamily is settle for one family: one dump, whatever there is to delete.
 func (s settlement) settleFamily(ctx context.Context, family nat.Family) (ended int, err error) {
+	if s.tables.Of(family).Empty() && !s.before.have(family) {
+		return 0, nil
+	}
 	if s.local[family], err = localAddresses(family); err != nil {
 		return 0, err
 	}
@@ -93,33 +98,44 @@ func (s settlement) settleFamily(ctx context.Context, family nat.Family) (ended 
 	return deleteEntries(ctx, family, stale)
 }
 
-// settlement returns what a request changes against the generation that was loaded
-// before it. Without one nothing is taken out.
-func (s Store) settlement(request Request) (settlement, error) {
-	change := settlement{tables: request.Tables}
-	loaded, _, err := s.newestGood()
-	if errors.Is(err, ErrNone) || request.Pools == nil {
-		return change, nil
-	}
-	if err != nil {
-		return change, err
-	}
-	before, err := request.Pools(loaded.Config)
-	if err != nil {
-		return change, err
-	}
-	after, err := request.Pools(request.Config)
-	change.before, change.after = indexPools(before), indexPools(after)
-	return change, err
+// loaded returns the generation that the kernel should hold before a change, the
+// zero one when there is none to be told.
+func (s Store) loaded() Generation {
+	good, _, _ := s.newestGood()
+	return good
 }
 
-// settled does what a settlement says, as far as it could be made out, and adds to
-// a result what became of connections. The change stands already, so a failure is
-// told and undoes nothing.
-func (r *Result) settled(ctx context.Context, s settlement, unread error) {
+// settlement returns what a change from one generation to another takes out. A zero
+// generation spreads nothing.
+func (h Host) settlement(from, to Generation) settlement {
+	change := settlement{tables: to.Tables}
+	if h.Pools == nil {
+		return change
+	}
+	before, err := h.pools(from)
+	if err != nil {
+		change.unread = err
+		return change
+	}
+	after, err := h.pools(to)
+	change.before, change.after, change.unread = indexPools(before), indexPools(after), err
+	return change
+}
+
+// pools returns what a generation spreads.
+func (h Host) pools(g Generation) ([]nat.Pool, error) {
+	if g.Config == nil {
+		return nil, nil
+	}
+	return h.Pools(g.Config)
+}
+
+// settle settles, and adds to a result what became of connections. The change
+// stands already, so a failure is told and undoes nothing.
+func (r *Result) settle(ctx context.Context, s settlement) {
 	ended, err := s.settle(ctx)
 	r.Ended = ended
-	if err = errors.Join(unread, err); err != nil {
-		r.Notes = append(r.Notes, fmt.Sprintf("%v: UDP goes on to a backend that was taken out, until its client pauses", err))
+	if err = errors.Join(s.unread, err); err != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("%v: UDP may go on to a backend that was taken out, until its client pauses", err))
 	}
 }

@@ -1,6 +1,7 @@
 package restore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -207,5 +208,46 @@ func TestFlowsRefused(t *testing.T) {
 			wantEnded(t, apply(t, host, service("web", family, 80, 1, weighted(family, 80, 1))), 1)
 			wantMore(t, flow, server)
 		}
+	})
+}
+
+// TestTrialCutsNothing has the datagrams follow a trial both ways, and streams cut
+// only by its confirmation.
+func TestTrialCutsNothing(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+		host := newHost(t, variant)
+		n.Serve(t, "tcp", 4, 80)
+		servers := n.Serve(t, "udp", 4, 80)
+		trial := restore.Trial{For: time.Hour, Arm: func(context.Context, time.Duration) (func(context.Context), error) {
+			return func(context.Context) {}, nil
+		}}
+		try := func() {
+			t.Helper()
+			result, err := host.Try(t.Context(), request(t, service("web", 4, 80, 0, only(4, 1, 80), `on_remove = "reset"`)), trial)
+			must(t, err)
+			wantEnded(t, result, 1)
+		}
+		apply(t, host, service("web", 4, 80, 0, only(4, 0, 80), `on_remove = "reset"`))
+		stream := netnstest.Converse(t, n.Client, "tcp", at(netnstest.VIP(4), 80))
+		flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), 80))
+		wantMore(t, flow, servers[0])
+		try()
+		wantMore(t, flow, servers[1])
+		wantMore(t, stream, servers[0])
+
+		result, err := host.Undo(t.Context())
+		must(t, err)
+		wantEnded(t, result, 1)
+		wantMore(t, flow, servers[0])
+		wantMore(t, stream, servers[0])
+
+		try()
+		wantMore(t, flow, servers[1])
+		result, err = host.Confirm(t.Context())
+		must(t, err)
+		wantEnded(t, result, 1)
+		wantMore(t, flow, servers[1])
+		wantReset(t, stream)
 	})
 }

@@ -49,6 +49,9 @@ func (h Host) undo(ctx context.Context, pending Pending) (Result, error) {
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		return result, err
 	}
+	if tried, err := store.readUnconfirmed(pending.Generation); err == nil {
+		result.settle(ctx, h.settlement(tried, before))
+	}
 	if err := h.forwarding().putStates(pending.Forwarding); err != nil {
 		return result, fmt.Errorf("the rules are what they were, but %w", err)
 	}

@@ -58,7 +58,7 @@ func (o options) store() restore.Store { return restore.Store{Root: o.root} }
 
 // host returns the machine that a run works on.
 func (s *session) host(o options) restore.Host {
-	return restore.Host{Root: o.root, Run: s.traced(o), Variant: o.variant, Version: version()}
+	return restore.Host{Root: o.root, Run: s.traced(o), Variant: o.variant, Version: version(), Pools: readPools}
 }
 
 // nothingChanged adds to an error what it left behind.

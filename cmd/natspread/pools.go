@@ -13,7 +13,7 @@ import (
 func readPools(text []byte) ([]nat.Pool, error) {
 	cfg, err := config.Parse("natspread.toml", text)
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell the backends of the generation before: %w", err)
+		return nil, fmt.Errorf("cannot tell which backends a generation had: %w", err)
 	}
 	return render.Pools(cfg.Services...), nil
 }

@@ -71,7 +71,7 @@ func (s *session) try(ctx context.Context, o options, c checked) error {
 
 // request asks the boot path to make a config true.
 func (c checked) request(command string, dryRun bool) restore.Request {
-	return restore.Request{Tables: c.tables, Config: c.text, Command: command, Now: time.Now(), DryRun: dryRun, Pools: readPools}
+	return restore.Request{Tables: c.tables, Config: c.text, Command: command, Now: time.Now(), DryRun: dryRun}
 }
 
 // applied says what apply did.

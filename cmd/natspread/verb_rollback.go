@@ -46,7 +46,6 @@ func (s *session) rollback(ctx context.Context, o options) error {
 	}
 	result, err := s.host(o).Apply(ctx, restore.Request{
 		Tables: old.Tables, Config: old.Config, Command: fmt.Sprintf("rollback %d", old.Generation), Now: time.Now(),
-		Pools: readPools,
 	})
 	if err != nil {
 		return err
