@@ -10,7 +10,7 @@ _natspread() {
                flag=
            else
                case $word in
-               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--saved|--confirm) flag=$word ;;
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--saved|--confirm|--wait) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -27,6 +27,7 @@ _natspread() {
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
     --snat) mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
     --confirm) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
+    --wait) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
     '') _natspread_words ;;
     esac
 }
@@ -39,13 +40,14 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init check render diff apply confirm history rollback restore status stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 -o' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run --confirm' ;;
+    drain) words+=' --wait' ;;
     rollback) words+=' --overdue' ;;
-    help) [[ $cur == -* ]] || words='init check render diff apply confirm history rollback restore status stop install uninstall version' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -11,6 +11,7 @@ _natspread() {
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:make the config true, now and at every boot'
         'confirm:keep what apply --confirm loaded'
+        'drain:give a backend no new connections, and wait for its last'
         'history:list the generations, the newest first'
         'rollback:apply an older generation again'
         'restore:load the current generation: what the unit runs at boot'
@@ -67,13 +68,18 @@ _natspread() {
         '*--confirm=[take it back after this TIME, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
         )
         ;;
+    behind:drain)
+        flags+=(
+        '*--wait=[wait for TIME until no connection is left there; exit 1 if one is]:value:(60s 5m)'
+        )
+        ;;
     behind:rollback)
         flags+=(
         '*--overdue[only take back what is not confirmed in time, and wait for that: what the timer runs]'
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init check render diff apply confirm history rollback restore status stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init check render diff apply confirm drain history rollback restore status stop install uninstall version)'
         return
         ;;
     esac

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"reflect"
 	"strconv"
 )
 
@@ -23,6 +24,9 @@ const (
 type Config struct {
 	Services []Service // in file order, at least one
 }
+
+// Equal tells whether two configs say the same, whatever their files look like.
+func (c Config) Equal(other Config) bool { return reflect.DeepEqual(c, other) }
 
 // Service is one balanced service. Its addresses are all of one family.
 type Service struct {

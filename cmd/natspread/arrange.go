@@ -50,10 +50,19 @@ func arrange(commands []*cli.Command, args []string) (commandLine, error) {
 	return line, line.checkArguments()
 }
 
-// checkArguments refuses more arguments than the verb's usage names.
+// checkArguments refuses more arguments than the verb's usage names, and fewer than
+// those of them that stand there without brackets.
 func (l commandLine) checkArguments() error {
-	most := len(strings.Fields(l.verb.ArgsUsage))
+	least, most := 0, 0
+	for name := range strings.FieldsSeq(l.verb.ArgsUsage) {
+		most++
+		if !strings.HasPrefix(name, "[") {
+			least++
+		}
+	}
 	switch {
+	case len(l.args) < least && !l.help:
+		return usageErrorf("natspread %s needs %s: see natspread %s --help", l.verb.Name, l.verb.ArgsUsage, l.verb.Name)
 	case len(l.args) <= most:
 		return nil
 	case most == 0:

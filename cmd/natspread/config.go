@@ -26,6 +26,11 @@ func (s *session) load(o options) (checked, error) {
 	if name == "-" {
 		name = "stdin"
 	}
+	return check(name, text)
+}
+
+// check checks the text of a config and plans its tables.
+func check(name string, text []byte) (checked, error) {
 	cfg, err := config.Parse(name, text)
 	if err != nil {
 		return checked{}, coded(exitConfig, err)

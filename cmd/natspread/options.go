@@ -33,9 +33,11 @@ type options struct {
 	saved            string        // diff
 	dryRun           bool          // apply
 	confirm          time.Duration // apply; 0 without
+	wait             time.Duration // drain; 0 without
 	overdue          bool          // rollback
 
-	generations []int // rollback, diff: the arguments
+	args        []string // as many as the verb takes
+	generations []int    // rollback, diff: the arguments, which are numbers
 }
 
 // commonFlags are those that every verb takes, before it or behind it.
@@ -75,8 +77,12 @@ func optionsOf(c *cli.Context) (options, error) {
 		outDir: c.String("o"),
 		saved:  c.String("saved"),
 		dryRun: c.Bool("dry-run"), overdue: c.Bool("overdue"),
+		args: c.Args().Slice(),
 	}
-	if o.confirm, err = confirmTime(c.String("confirm")); err != nil {
+	if o.confirm, err = timeOf("confirm", c.String("confirm")); err != nil {
+		return options{}, err
+	}
+	if o.wait, err = timeOf("wait", c.String("wait")); err != nil {
 		return options{}, err
 	}
 	if o.generations, err = generationNumbers(c); err != nil {
@@ -132,25 +138,26 @@ func given(c *cli.Context, name string) string {
 	return fmt.Sprint(list.Value())
 }
 
-// The bounds of --confirm: time enough to load, and no more than a day's work.
+// The bounds of --confirm and --wait: time enough to load, and no more than a day's
+// work.
 const (
-	leastConfirm = time.Second
-	mostConfirm  = 24 * time.Hour
+	leastTime = time.Second
+	mostTime  = 24 * time.Hour
 )
 
-// confirmTime reads the value of --confirm; "" is none.
-func confirmTime(text string) (time.Duration, error) {
+// timeOf reads the value of a flag that is a time; "" is none.
+func timeOf(flag, text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	confirm, err := time.ParseDuration(text)
+	read, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return 0, usageErrorf("--confirm %q is no time: write 60s, or 5m", text)
-	case confirm < leastConfirm || confirm > mostConfirm || confirm%time.Second != 0:
-		return 0, usageErrorf("--confirm %q is not whole seconds from 1s to 24h: write 60s, or 5m", text)
+		return 0, usageErrorf("--%s %q is no time: write 60s, or 5m", flag, text)
+	case read < leastTime || read > mostTime || read%time.Second != 0:
+		return 0, usageErrorf("--%s %q is not whole seconds from 1s to 24h: write 60s, or 5m", flag, text)
 	}
-	return confirm, nil
+	return read, nil
 }
 
 // short returns a time as people write it: 1h and not 1h0m0s.
@@ -164,8 +171,11 @@ func short(d time.Duration) string {
 	return text
 }
 
-// generationNumbers reads the arguments, which are numbers of generations.
+// generationNumbers reads the arguments of a verb that takes numbers of generations.
 func generationNumbers(c *cli.Context) ([]int, error) {
+	if !strings.HasPrefix(c.Command.ArgsUsage, "[N]") {
+		return nil, nil
+	}
 	var numbers []int
 	for _, arg := range c.Args().Slice() {
 		number, err := strconv.Atoi(arg)

@@ -39,6 +39,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "stop", result: new(applyResult)},
 		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(applyResult)},
 		{verb: "confirm", result: new(applyResult)},
+		{verb: "drain", args: []string{"web", "10.0.0.1:80"}, result: new(drainResult)},
 		{verb: "history", prints: true, silent: true, result: new(historyResult)},
 		{verb: "rollback", args: []string{"1"}, result: new(applyResult)},
 		{verb: "restore", result: new(applyResult)},

@@ -100,6 +100,11 @@ func (s *session) printResult(o options, result restore.Result) error {
 	if !o.json {
 		return nil
 	}
+	return s.printJSON(resultOf(o, result))
+}
+
+// resultOf is a result as --json prints it.
+func resultOf(o options, result restore.Result) applyResult {
 	printed := applyResult{
 		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
 		Generation: result.Generation, Variant: string(result.Variant), Ended: result.Ended, Notes: result.Notes,
@@ -107,5 +112,5 @@ func (s *session) printResult(o options, result restore.Result) error {
 	if printed.Changed {
 		printed.Confirm = int(o.confirm.Seconds())
 	}
-	return s.printJSON(printed)
+	return printed
 }
