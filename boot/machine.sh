@@ -25,7 +25,7 @@ machine() {
     chroot "$disk" update-alternatives --set "$program" "/usr/sbin/$program-$variant" >/dev/null
   done
   mkdir "$disk/opt/boot"
-  cp "$work"/natspread*.deb "$here"/guest{,-confirm} "$here"/../testdata/render/{article,two-backends}.txtar "$disk/opt/boot"
+  cp "$work"/natspread*.deb "$here"/guest{,-confirm} "$here"/../testdata/render/{article,two-backends,protocol-udp}.txtar "$disk/opt/boot"
 }
 
 # boot starts the machine and waits until its systemd has nothing more to do.
