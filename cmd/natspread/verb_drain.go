@@ -120,7 +120,7 @@ func (o options) onlyDrains(d drained) error {
 	text, _, err := config.Drained("current", current.Config, o.args[0], o.args[1])
 	if err == nil {
 		var then checked
-		if then, err = check("current", text); err == nil && then.config.Equal(d.config) {
+		if then, err = check("current", text); err == nil && then.config.SameAs(d.config) {
 			return nil
 		}
 	}
