@@ -20,7 +20,7 @@ func (t Table) reaches(name string, packet Packet, depth int) bool {
 		if !rule.Matches(packet) {
 			continue
 		}
-		if rule.Target.Kind != Jump || t.reaches(rule.Target.Chain, packet, depth-1) {
+		if rule.Target.Chain == "" || t.reaches(rule.Target.Chain, packet, depth-1) {
 			return true
 		}
 	}
