@@ -24,7 +24,7 @@ type Result struct {
 	Changed    bool     // false when there was nothing to do
 	Loaded     bool     // the kernel was given something
 	Cleared    bool     // rules of ours were taken out of the other variant
-	Ended      int      // connection tracking entries that were deleted, since no rule leads there now
+	Forgotten  int      // connection tracking entries that were deleted, so that the next packet meets the rules
 	Fallback   error    // restore only: why an older generation was loaded
 	Notes      []string // what the administrator should know, a sentence each
 }

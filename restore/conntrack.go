@@ -53,7 +53,7 @@ func eachEntry(ctx context.Context, family nat.Family, do func(entry)) error {
 		}
 		return ctx.Err() == nil
 	})
-	if err == nil {
+	if err == nil || errors.Is(err, nl.ErrDumpInterrupted) { // entries come and go under any dump
 		err = ctx.Err()
 	}
 	if err != nil {

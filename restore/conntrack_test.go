@@ -2,6 +2,7 @@ package restore
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -152,8 +153,8 @@ func TestSettle(t *testing.T) {
 	}
 	slices.Sort(want)
 	change := settlement{tables: noTables(), before: indexPools(before), after: indexPools(after)}
-	if ended, err := change.settle(t.Context()); err != nil || ended != len(goes) {
-		t.Errorf("%d ended, %v; want %d", ended, err, len(goes))
+	if deleted, err := change.settle(t.Context()); err != nil || deleted != len(goes) {
+		t.Errorf("%d deleted, %v; want %d", deleted, err, len(goes))
 	}
 	if diff := cmp.Diff(want, trackedLines(t)); diff != "" {
 		t.Errorf("want -, left +:\n%s", diff)
@@ -197,9 +198,9 @@ func TestDeleteMany(t *testing.T) {
 		before: indexPools([]nat.Pool{pool("udp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80")}),
 		after:  indexPools([]nat.Pool{pool("udp", "192.0.2.10", 80, 80, false, "10.0.0.2:80")}),
 	}
-	ended, err := change.settle(t.Context())
-	if left := trackedLines(t); err != nil || ended != many || len(left) != 1 {
-		t.Errorf("%d ended, %d left, %v; want %d and 1", ended, len(left), err, many)
+	deleted, err := change.settle(t.Context())
+	if left := trackedLines(t); err != nil || deleted != many || len(left) != 1 {
+		t.Errorf("%d deleted, %d left, %v; want %d and 1", deleted, len(left), err, many)
 	}
 }
 
@@ -261,5 +262,20 @@ func TestParseEntry(t *testing.T) {
 	}
 	if found, ok := parseEntry(message()[:40]); ok {
 		t.Errorf("half of it is read as %+v", found)
+	}
+}
+
+// TestConntrackCause tells missing rights and a missing module by the kernel's
+// errors, which callers turn into exit codes.
+func TestConntrackCause(t *testing.T) {
+	for failed, want := range map[error]error{
+		unix.EPERM:           ErrNoRights,
+		unix.EINVAL:          ErrMissing, // of nfnetlink for a subsystem that is not there
+		unix.EPROTONOSUPPORT: ErrMissing, // of socket(2) without nfnetlink
+		unix.ENOBUFS:         unix.ENOBUFS,
+	} {
+		if got := conntrackCause(failed); !errors.Is(got, want) || !errors.Is(got, failed) {
+			t.Errorf("%v is %v, not %v", failed, got, want)
+		}
 	}
 }

@@ -68,18 +68,18 @@ func (s settlement) missed(e entry) bool {
 // settle deletes the entries that a load has made false, and returns how many. All
 // packets that met the rules before have made their entries by now: the load was
 // read back meanwhile.
-func (s settlement) settle(ctx context.Context) (ended int, err error) {
+func (s settlement) settle(ctx context.Context) (deleted int, err error) {
 	var failures []error
 	for _, family := range nat.Families() {
 		n, err := s.settleFamily(ctx, family)
-		ended += n
+		deleted += n
 		failures = append(failures, err)
 	}
-	return ended, errors.Join(failures...)
+	return deleted, errors.Join(failures...)
 }
 
 // settleFamily is settle for one family: one dump, whatever there is to delete.
-func (s settlement) settleFamily(ctx context.Context, family nat.Family) (ended int, err error) {
+func (s settlement) settleFamily(ctx context.Context, family nat.Family) (deleted int, err error) {
 	if s.tables.Of(family).Empty() && !s.before.have(family) {
 		return 0, nil
 	}
@@ -133,8 +133,8 @@ func (h Host) pools(g Generation) ([]nat.Pool, error) {
 // settle settles, and adds to a result what became of connections. The change
 // stands already, so a failure is told and undoes nothing.
 func (r *Result) settle(ctx context.Context, s settlement) {
-	ended, err := s.settle(ctx)
-	r.Ended = ended
+	forgotten, err := s.settle(ctx)
+	r.Forgotten = forgotten
 	if err = errors.Join(s.unread, err); err != nil {
 		r.Notes = append(r.Notes, fmt.Sprintf("%v: UDP may go on to a backend that was taken out, until its client pauses", err))
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/netnstest"
+	"natspread/nat"
 	"natspread/restore"
 )
 
@@ -47,11 +49,11 @@ func wantReset(t *testing.T, c *netnstest.Conversation) {
 	}
 }
 
-// wantEnded holds a result to a number of connections that ended with it.
-func wantEnded(t *testing.T, result restore.Result, want int) {
+// wantForgotten holds a result to a number of forgotten connections.
+func wantForgotten(t *testing.T, result restore.Result, want int) {
 	t.Helper()
-	if result.Ended != want || len(result.Notes) != 0 {
-		t.Errorf("%d connections ended, want %d; notes %q", result.Ended, want, result.Notes)
+	if result.Forgotten != want || len(result.Notes) != 0 {
+		t.Errorf("%d connections were forgotten, want %d; notes %q", result.Forgotten, want, result.Notes)
 	}
 }
 
@@ -75,13 +77,13 @@ func TestBackendIsTakenOut(t *testing.T) {
 					wantMore(t, flow, servers[0])
 					wantMore(t, own, servers[0])
 
-					wantEnded(t, apply(t, host, service("web", family, 80, 2, weighted(family, 80, 0, 1), key)+service("dns", family, 53, 2)), 0)
+					wantForgotten(t, apply(t, host, service("web", family, 80, 2, weighted(family, 80, 0, 1), key)+service("dns", family, 53, 2)), 0)
 					wantMore(t, stream, servers[0])
 					wantMore(t, flow, servers[0])
 					wantMore(t, own, servers[0])
 
-					ended := map[string]int{"drain": 2, "reset": 3}[onRemove]
-					wantEnded(t, apply(t, host, service("web", family, 80, 0, only(family, 1, 80), key)+service("dns", family, 53, 2)), ended)
+					forgotten := map[string]int{"drain": 2, "reset": 3}[onRemove]
+					wantForgotten(t, apply(t, host, service("web", family, 80, 0, only(family, 1, 80), key)+service("dns", family, 53, 2)), forgotten)
 					wantMore(t, flow, servers[1])
 					wantMore(t, own, servers[1])
 					if onRemove == "drain" {
@@ -113,7 +115,7 @@ func TestServiceIsTakenOut(t *testing.T) {
 			flows[port] = netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), port))
 			wantMore(t, flows[port], server)
 		}
-		wantEnded(t, apply(t, host, stays), 3)
+		wantForgotten(t, apply(t, host, stays), 3)
 		for port := 80; port <= 82; port++ {
 			if port == 82 {
 				wantReset(t, streams[port])
@@ -174,7 +176,7 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 		before := func(f early) string { return f.before }
 		after := func(f early) string { return f.after }
 		each("at first", before)
-		wantEnded(t, apply(t, host, toml), missed)
+		wantForgotten(t, apply(t, host, toml), missed)
 		each("after apply", after)
 		if _, err := host.Stop(t.Context()); err != nil {
 			t.Fatal(err)
@@ -187,7 +189,7 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 		each("after stop", before)
 		result, err := host.Restore(t.Context())
 		must(t, err)
-		wantEnded(t, result, len(flows))
+		wantForgotten(t, result, len(flows))
 		each("after restore", after)
 	})
 }
@@ -205,7 +207,7 @@ func TestFlowsRefused(t *testing.T) {
 			if got, err := flow.Ask(patience); !errors.Is(err, unix.ECONNREFUSED) {
 				t.Fatalf("answered by %q, %v; want to be refused", got, err)
 			}
-			wantEnded(t, apply(t, host, service("web", family, 80, 1, weighted(family, 80, 1))), 1)
+			wantForgotten(t, apply(t, host, service("web", family, 80, 1, weighted(family, 80, 1))), 1)
 			wantMore(t, flow, server)
 		}
 	})
@@ -226,7 +228,7 @@ func TestTrialCutsNothing(t *testing.T) {
 			t.Helper()
 			result, err := host.Try(t.Context(), request(t, service("web", 4, 80, 0, only(4, 1, 80), `on_remove = "reset"`)), trial)
 			must(t, err)
-			wantEnded(t, result, 1)
+			wantForgotten(t, result, 1)
 		}
 		apply(t, host, service("web", 4, 80, 0, only(4, 0, 80), `on_remove = "reset"`))
 		stream := netnstest.Converse(t, n.Client, "tcp", at(netnstest.VIP(4), 80))
@@ -238,7 +240,7 @@ func TestTrialCutsNothing(t *testing.T) {
 
 		result, err := host.Undo(t.Context())
 		must(t, err)
-		wantEnded(t, result, 1)
+		wantForgotten(t, result, 1)
 		wantMore(t, flow, servers[0])
 		wantMore(t, stream, servers[0])
 
@@ -246,8 +248,78 @@ func TestTrialCutsNothing(t *testing.T) {
 		wantMore(t, flow, servers[1])
 		result, err = host.Confirm(t.Context())
 		must(t, err)
-		wantEnded(t, result, 1)
+		wantForgotten(t, result, 1)
 		wantMore(t, flow, servers[1])
 		wantReset(t, stream)
+	})
+}
+
+// TestResetReachesBothEnds has each end of a connection that is cut speak first: its
+// reset comes from whoever its packet meets. With snat = "none" that is the client
+// for a backend's packet, if a route leads from it to the backend.
+func TestResetReachesBothEnds(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Gateway: true})
+		routeBack(t, n)
+		host := newHost(t, variant)
+		for i, snat := range []string{"masquerade", "none"} {
+			for _, family := range []int{4, 6} {
+				keys := []string{`on_remove = "reset"`, fmt.Sprintf("snat = %q", snat)}
+				port := 80 + 2*i + family/6
+				addr := at(backend(family, 0), port)
+				var listener net.Listener
+				var err error
+				n.Backends[0].Host.Do(t, func() { listener, err = net.Listen("tcp", addr) })
+				must(t, err)
+				defer listener.Close()
+				var accepted [2]net.Conn
+				var dialled [2]net.Conn
+				apply(t, host, service("web", family, port, 0, only(family, 0, port), keys[0], keys[1]))
+				for end := range dialled {
+					n.Client.Do(t, func() { dialled[end], err = net.Dial("tcp", at(netnstest.VIP(family), port)) })
+					must(t, err)
+					accepted[end], err = listener.Accept()
+					must(t, err)
+					defer dialled[end].Close()
+					defer accepted[end].Close()
+				}
+				wantForgotten(t, apply(t, host, service("web", family, port, 0, only(family, 1, port), keys[0], keys[1])), 2)
+				wantBroken(t, "the client", dialled[0])
+				wantBroken(t, "the backend", accepted[1])
+			}
+		}
+	})
+}
+
+// wantBroken writes until a reset comes back.
+func wantBroken(t *testing.T, whose string, conn net.Conn) {
+	t.Helper()
+	must(t, conn.SetDeadline(time.Now().Add(hurry)))
+	for {
+		if _, err := conn.Write([]byte("?")); errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
+			return
+		} else if err != nil {
+			t.Errorf("%s: %v, want a reset", whose, err)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestPoolsUnread has a config of the generation before that nobody can read any
+// more: the change stands, and the note says what was not done.
+func TestPoolsUnread(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, article)
+		unread := errors.New("cannot read it")
+		host.Pools = func([]byte) ([]nat.Pool, error) { return nil, unread }
+		result, err := host.Apply(t.Context(), request(t, smaller))
+		must(t, err)
+		wantLoaded(t, variant, smaller)
+		want := "cannot read it: UDP may go on to a backend that was taken out, until its client pauses"
+		if len(result.Notes) != 1 || result.Notes[0] != want {
+			t.Errorf("notes %q, want %q", result.Notes, want)
+		}
 	})
 }

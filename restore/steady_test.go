@@ -37,7 +37,7 @@ func TestAppliesUnderLoad(t *testing.T) {
 			return err
 		})
 		for i := range 100 {
-			wantEnded(t, apply(t, host, configs[(i+1)%2]), 0)
+			wantForgotten(t, apply(t, host, configs[(i+1)%2]), 0)
 		}
 		load.wantGood(t, 100)
 	})

@@ -30,7 +30,7 @@ type applyResult struct {
 	DryRun     bool     `json:"dry_run,omitempty"`    // apply only: proven, and nothing else
 	Generation int      `json:"generation,omitempty"` // the current one; not with stop
 	Variant    string   `json:"variant"`              // of iptables: nft, legacy
-	Ended      int      `json:"ended,omitempty"`      // tracked connections that were cut off, since no rule leads there now
+	Forgotten  int      `json:"forgotten,omitempty"`  // connection tracking entries deleted, so that the next packet meets the new rules
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 	Confirm    int      `json:"confirm,omitempty"`    // apply only: the generation waits, for so many seconds, to be confirmed
 }
@@ -91,8 +91,8 @@ func (s *session) applied(o options, c checked, result restore.Result) error {
 
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(o options, result restore.Result) error {
-	if result.Ended > 0 {
-		s.tell(o, "%s to where no rule leads any more: ended", plural(result.Ended, "tracked connection"))
+	if result.Forgotten > 0 {
+		s.tell(o, "forgot %s: the next packet of each meets the rules as they are now", plural(result.Forgotten, "tracked connection"))
 	}
 	for _, note := range result.Notes {
 		s.tell(o, "note: %s", note)
@@ -107,7 +107,7 @@ func (s *session) printResult(o options, result restore.Result) error {
 func resultOf(o options, result restore.Result) applyResult {
 	printed := applyResult{
 		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
-		Generation: result.Generation, Variant: string(result.Variant), Ended: result.Ended, Notes: result.Notes,
+		Generation: result.Generation, Variant: string(result.Variant), Forgotten: result.Forgotten, Notes: result.Notes,
 	}
 	if printed.Changed {
 		printed.Confirm = int(o.confirm.Seconds())
