@@ -13,7 +13,7 @@ import (
 // wherever that leads.
 type settlement struct {
 	before, after pools
-	unread        error // why pools are not all there
+	unread        error // why there are no pools, although there should be
 	tables        Tables
 	trial         bool // for some time only: nothing is cut
 	local         [2]locals
@@ -106,19 +106,18 @@ func (s Store) loaded() Generation {
 }
 
 // settlement returns what a change from one generation to another takes out. A zero
-// generation spreads nothing.
+// generation spreads nothing; of one that cannot be read nothing is known, and
+// nothing is taken out.
 func (h Host) settlement(from, to Generation) settlement {
 	change := settlement{tables: to.Tables}
 	if h.Pools == nil {
 		return change
 	}
 	before, err := h.pools(from)
-	if err != nil {
-		change.unread = err
-		return change
+	after, errAfter := h.pools(to)
+	if change.unread = errors.Join(err, errAfter); change.unread == nil {
+		change.before, change.after = indexPools(before), indexPools(after)
 	}
-	after, err := h.pools(to)
-	change.before, change.after, change.unread = indexPools(before), indexPools(after), err
 	return change
 }
 

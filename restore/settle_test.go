@@ -306,20 +306,32 @@ func wantBroken(t *testing.T, whose string, conn net.Conn) {
 	}
 }
 
-// TestPoolsUnread has a config of the generation before that nobody can read any
-// more: the change stands, and the note says what was not done.
+// TestPoolsUnread has a config, before or after a change, that nobody can read: the
+// change stands, no connection is touched, and the note says what was not done.
 func TestPoolsUnread(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		host := newHost(t, variant)
-		apply(t, host, article)
-		unread := errors.New("cannot read it")
-		host.Pools = func([]byte) ([]nat.Pool, error) { return nil, unread }
-		result, err := host.Apply(t.Context(), request(t, smaller))
-		must(t, err)
-		wantLoaded(t, variant, smaller)
-		want := "cannot read it: UDP may go on to a backend that was taken out, until its client pauses"
-		if len(result.Notes) != 1 || result.Notes[0] != want {
-			t.Errorf("notes %q, want %q", result.Notes, want)
+		servers := n.Serve(t, "udp", 4, 80)
+		configs := []string{service("web", 4, 80, 0, only(4, 0, 80)), service("web", 4, 80, 0, only(4, 1, 80))}
+		apply(t, host, configs[0])
+		flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), 80))
+		wantMore(t, flow, servers[0])
+		for i, bad := range []string{configs[0], configs[0]} {
+			host.Pools = func(toml []byte) ([]nat.Pool, error) {
+				if string(toml) == bad {
+					return nil, errors.New("cannot read it")
+				}
+				return pools(toml)
+			}
+			result, err := host.Apply(t.Context(), request(t, configs[1-i]))
+			must(t, err)
+			wantLoaded(t, variant, configs[1-i])
+			want := "cannot read it: UDP may go on to a backend that was taken out, until its client pauses"
+			if len(result.Notes) != 1 || result.Notes[0] != want || result.Forgotten != 0 {
+				t.Errorf("notes %q, want %q; %d forgotten", result.Notes, want, result.Forgotten)
+			}
+			wantMore(t, flow, servers[0])
 		}
 	})
 }
