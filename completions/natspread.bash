@@ -10,7 +10,7 @@ _natspread() {
                flag=
            else
                case $word in
-               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved) flag=$word ;;
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved|--confirm|--wait) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -26,6 +26,8 @@ _natspread() {
     --variant) mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
     --snat) mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
+    --confirm) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
+    --wait) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
     '') _natspread_words ;;
     esac
 }
@@ -38,12 +40,14 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
-    apply) words+=' --dry-run' ;;
-    help) [[ $cur == -* ]] || words='init check render diff apply restore status stop install uninstall version' ;;
+    apply) words+=' --dry-run --confirm' ;;
+    drain) words+=' --wait' ;;
+    rollback) words+=' --overdue' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -5,7 +5,7 @@ function __natspread_verb
     for word in (commandline -opc)[2..]
         if $value
             set value false
-        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved --confirm --wait
             set value true
         else if not string match -q -- '-*' $word
             test "$word" = "$argv"
@@ -21,6 +21,10 @@ complete -c natspread -n "__natspread_verb ''" -a check -d 'check the config and
 complete -c natspread -n "__natspread_verb ''" -a render -d 'print the rules as iptables-restore takes them'
 complete -c natspread -n "__natspread_verb ''" -a diff -d 'compare the kernel\'s rules with what the config wants'
 complete -c natspread -n "__natspread_verb ''" -a apply -d 'make the config true, now and at every boot'
+complete -c natspread -n "__natspread_verb ''" -a confirm -d 'keep what apply --confirm loaded'
+complete -c natspread -n "__natspread_verb ''" -a drain -d 'give a backend no new connections, and wait for its last'
+complete -c natspread -n "__natspread_verb ''" -a history -d 'list the generations, the newest first'
+complete -c natspread -n "__natspread_verb ''" -a rollback -d 'apply an older generation again'
 complete -c natspread -n "__natspread_verb ''" -a restore -d 'load the current generation: what the unit runs at boot'
 complete -c natspread -n "__natspread_verb ''" -a status -d 'show services, shares, and whether the kernel is in step'
 complete -c natspread -n "__natspread_verb ''" -a stop -d 'take natspread\'s rules out of the kernel'
@@ -51,4 +55,7 @@ complete -c natspread -n '__natspread_verb diff' -s 4 -d 'compare only IPv4'
 complete -c natspread -n '__natspread_verb diff' -s 6 -d 'compare only IPv6'
 complete -c natspread -n '__natspread_verb diff' -l saved -r -F -d 'compare with this FILE of iptables-save; - is standard input'
 complete -c natspread -n '__natspread_verb apply' -l dry-run -d 'check and prove, but write and load nothing'
-complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply restore status stop install uninstall version'
+complete -c natspread -n '__natspread_verb apply' -l confirm -x -a '60s 5m' -d 'take it back after this TIME, such as 60s, unless natspread confirm keeps it'
+complete -c natspread -n '__natspread_verb drain' -l wait -x -a '60s 5m' -d 'wait for TIME until no connection is left there; exit 1 if one is'
+complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only take back what is not confirmed in time, and wait for that: what the timer runs'
+complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain history rollback restore status stop install uninstall version'

@@ -10,6 +10,10 @@ _natspread() {
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:make the config true, now and at every boot'
+        'confirm:keep what apply --confirm loaded'
+        'drain:give a backend no new connections, and wait for its last'
+        'history:list the generations, the newest first'
+        'rollback:apply an older generation again'
         'restore:load the current generation: what the unit runs at boot'
         'status:show services, shares, and whether the kernel is in step'
         'stop:take natspread'\''s rules out of the kernel'
@@ -66,10 +70,21 @@ _natspread() {
     behind:apply)
         flags+=(
         '*--dry-run[check and prove, but write and load nothing]'
+        '*--confirm=[take it back after this TIME, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
+        )
+        ;;
+    behind:drain)
+        flags+=(
+        '*--wait=[wait for TIME until no connection is left there; exit 1 if one is]:value:(60s 5m)'
+        )
+        ;;
+    behind:rollback)
+        flags+=(
+        '*--overdue[only take back what is not confirmed in time, and wait for that: what the timer runs]'
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init check render diff apply restore status stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init check render diff apply confirm drain history rollback restore status stop install uninstall version)'
         return
         ;;
     esac

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"reflect"
 	"strconv"
 )
 
@@ -24,6 +25,10 @@ type Config struct {
 	Services []Service // in file order, at least one
 }
 
+// SameAs tells whether two configs say the same, whatever their files look like. It is
+// not called Equal, by which go-cmp would compare, and show no difference.
+func (c Config) SameAs(other Config) bool { return reflect.DeepEqual(c, other) }
+
 // Service is one balanced service. Its addresses are all of one family.
 type Service struct {
 	Name      string     // at most 15 of a-z, 0-9 and "-", so it fits a chain's name
@@ -35,6 +40,7 @@ type Service struct {
 	Interface string         // the interface traffic must come in by; "" is any
 	Hairpin   []netip.Prefix // clients to masquerade although SNAT is None
 	Local     bool           // connections made on the balancer itself are balanced too
+	OnRemove  OnRemove       // what becomes of the connections of a backend that is taken out
 }
 
 // Is6 reports whether the service is IPv6. The backends decide, because "*"
@@ -113,6 +119,17 @@ type Algorithm string
 const (
 	Random     Algorithm = "random"
 	RoundRobin Algorithm = "round-robin"
+)
+
+// OnRemove is what becomes of the connections of a backend, or of a whole service,
+// that is taken out of the file. UDP, which has no connections to finish, moves on
+// at once either way.
+type OnRemove string
+
+// The kinds of OnRemove. A backend of weight 0 is drained whichever it is.
+const (
+	Drain OnRemove = "drain" // they go on until they end; the default
+	Reset OnRemove = "reset" // they are cut
 )
 
 // SNAT is whose address a backend sees as the client's.

@@ -19,6 +19,7 @@ type draft struct {
 	iface     located[string]
 	hairpin   []located[netip.Prefix]
 	local     bool
+	onRemove  located[OnRemove]
 }
 
 // readService reads the pairs below one [[service]] over the defaults.
@@ -26,6 +27,7 @@ func (s *source) readService(t table) *draft {
 	d := &draft{table: t, local: true}
 	d.protocols = []located[Protocol]{{val: TCP}}
 	d.algorithm.val = Random
+	d.onRemove.val = Drain
 	d.keys = readPairs(s, "a service", serviceKeys, t.pairs, d)
 	return d
 }
@@ -42,6 +44,7 @@ func (d *draft) service() Service {
 		Interface: d.iface.val,
 		Hairpin:   values(d.hairpin),
 		Local:     d.local,
+		OnRemove:  d.onRemove.val,
 	}
 }
 

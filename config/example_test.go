@@ -24,6 +24,7 @@ func TestExample(t *testing.T) {
   interface ""
   hairpin []
   local true
+  on_remove drain
 `
 	if got := dump(c); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -52,8 +53,8 @@ func TestExampleCommentedKeys(t *testing.T) {
 			t.Errorf("with %s: %v", k.name, err)
 		}
 	}
-	if found != 5 {
-		t.Errorf("%d keys stand as comments, want protocol, algorithm, interface, hairpin, local", found)
+	if found != 6 {
+		t.Errorf("%d keys stand as comments, want protocol, algorithm, interface, hairpin, local, on_remove", found)
 	}
 }
 

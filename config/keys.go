@@ -24,6 +24,7 @@ var serviceKeys = []key[draft]{
 	{"interface", `interface = "eth0"`, func(d *draft, f field) { set(&d.iface, f, parseInterface) }},
 	{"hairpin", `hairpin = ["10.0.0.0/24"]`, func(d *draft, f field) { d.hairpin = many(f, f.list(), parsePrefix) }},
 	{"local", `local = true`, setLocal},
+	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, parseOnRemove) }},
 }
 
 // backendKeys are the keys of a backend that is written as a table.

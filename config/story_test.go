@@ -100,7 +100,8 @@ func dump(c Config) string {
 		for _, be := range s.Backends {
 			fmt.Fprintf(&b, "  backend %s weight %d\n", be, be.Weight)
 		}
-		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n", s.Algorithm, s.Interface, s.Hairpin, s.Local)
+		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n",
+			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove)
 	}
 	return b.String()
 }

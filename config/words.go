@@ -38,11 +38,12 @@ func parseInterface(text string) (string, *fault) {
 	}
 }
 
-// protocols and algorithms are the values of their keys.
+// protocols, algorithms, snatWords and removals are the values of their keys.
 var (
 	protocols  = []string{string(TCP), string(UDP), string(SCTP)}
 	algorithms = []string{string(Random), string(RoundRobin)}
 	snatWords  = []string{"masquerade", "none"}
+	removals   = []string{string(Drain), string(Reset)}
 )
 
 // parseProtocol reads a transport protocol.
@@ -53,6 +54,11 @@ func parseProtocol(text string) (Protocol, *fault) {
 // parseAlgorithm reads how the next backend is picked.
 func parseAlgorithm(text string) (Algorithm, *fault) {
 	return Algorithm(text), oneOf(text, algorithms)
+}
+
+// parseOnRemove reads what becomes of the connections of a backend taken out.
+func parseOnRemove(text string) (OnRemove, *fault) {
+	return OnRemove(text), oneOf(text, removals)
 }
 
 // parseSNAT reads a mode or the address that stands for one.

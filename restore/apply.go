@@ -26,6 +26,7 @@ type Result struct {
 	Changed    bool     // false when there was nothing to do
 	Loaded     bool     // the kernel was given something
 	Cleared    bool     // rules of ours were taken out of the other variant
+	Forgotten  int      // connection tracking entries that were deleted, so that the next packet meets the rules
 	Fallback   error    // restore only: why an older generation was loaded
 	Notes      []string // what the administrator should know, a sentence each
 }
@@ -48,22 +49,45 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	}
 	defer unlock()
 
-	current := h.store().current()
-	wanted := h.generation(request, kernel.Variant, true)
-	if current.same(wanted) && current.Variant == kernel.Variant && current.Proven {
-		wanted.Generation = current.Generation
+	plan, err := h.plan(ctx, kernel, request)
+	if err != nil || plan.done {
+		return Result{Generation: plan.wanted.Generation, Variant: kernel.Variant}, err
 	}
-	if wanted.Generation != 0 && h.inStep(ctx, kernel, current) {
-		return Result{Generation: wanted.Generation, Variant: kernel.Variant}, nil
+	result, err := h.applyProven(ctx, kernel, plan.seen, plan.wanted)
+	if err == nil {
+		result.settle(ctx, plan.settlement())
 	}
+	return result, err
+}
+
+// plan is what Apply and Try begin with.
+type plan struct {
+	wanted     Generation // proven; with its number if it is current already
+	done       bool       // the kernel holds it and it is current: there is nothing to do
+	seen       [2]live    // what stands in the kernel, by family
+	settlement func() settlement
+}
+
+// plan looks at what there is and proves what is to be. While a generation waits to be
+// confirmed nothing is planned.
+func (h Host) plan(ctx context.Context, kernel Kernel, request Request) (planned plan, err error) {
+	if err := h.store().refusePending(); err != nil {
+		return plan{}, unchanged(err)
+	}
+	current, fallback := h.store().current()
+	planned.wanted = h.generation(request, kernel.Variant, true)
+	if fallback == nil && current.same(planned.wanted) && current.Variant == kernel.Variant && current.Proven {
+		planned.wanted.Generation = current.Generation
+		if planned.done = h.inStep(ctx, kernel, current); planned.done {
+			return planned, nil
+		}
+	}
+	planned.settlement = h.settlementLater(current, planned.wanted)
 	if err := kernel.ProveChange(ctx, current.proven(kernel.Variant), request.Tables); err != nil {
-		return Result{}, unchanged(err)
+		return plan{}, unchanged(err)
 	}
-	seen, err := h.seen(ctx, kernel, current, wanted.Tables)
-	if err != nil {
-		return Result{}, err
-	}
-	return h.applyProven(ctx, kernel, seen, wanted)
+	planned.seen, err = h.seen(ctx, kernel, current, planned.wanted.Tables)
+	return planned, err
 }
 
 // seen returns both families' live tables: read, or, if the kernel still holds the
@@ -112,16 +136,14 @@ func (h Host) dryRun(ctx context.Context, kernel Kernel, request Request) error 
 // unchanged adds to an error what the administrator most wants to know.
 func unchanged(err error) error { return fmt.Errorf("%w; nothing was changed", err) }
 
-// current returns the current generation. One that cannot be read is as good as none.
-func (s Store) current() Generation {
-	number, err := s.CurrentNumber()
-	if err == nil {
-		var current Generation
-		if current, err = s.Read(number); err == nil {
-			return current
-		}
+// current returns the generation that the kernel should hold: the current one, or the
+// newest good one with the reason; an empty one when there is none.
+func (s Store) current() (good Generation, fallback error) {
+	good, fallback, err := s.newestGood()
+	if err != nil {
+		return Generation{Tables: noTables()}, err
 	}
-	return Generation{Tables: noTables()}
+	return good, fallback
 }
 
 // inStep tells whether the kernel holds the current generation and forwards it, so that

@@ -48,9 +48,13 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 			result.Notes = append(result.Notes, err.Error())
 		}
 	}
+	if load.changed {
+		result.settle(ctx, settlement{tables: generation.Tables})
+	}
 	if err := h.forwarding().set(generation.Tables); err != nil {
 		return result, fmt.Errorf("the rules are loaded, but nothing is forwarded: %w", err)
 	}
+	result.Notes = append(result.Notes, h.store().endTrial()...)
 	if fallback != nil {
 		return result, fmt.Errorf("fell back to generation %d: %w", generation.Generation, fallback)
 	}
@@ -139,6 +143,7 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 	if err := h.forwarding().set(noTables()); err != nil {
 		return result, fmt.Errorf("the rules are gone, but %w", err)
 	}
+	result.Notes = append(result.Notes, h.store().endTrial()...)
 	if result.Changed && !kernel.foreignRules(ctx) {
 		result.Notes = append(result.Notes, "no other rule stands in the nat table: unless some other table keeps connection tracking on, balanced connections that were still open end now")
 	}

@@ -136,3 +136,64 @@ func (f forwarding) write(family nat.Family, value []byte) error {
 	}
 	return nil
 }
+
+// switchState is a family's switch as it was found, and what was kept of it.
+type switchState struct {
+	Value string  `json:"value"`
+	Kept  *string `json:"kept"` // the value found before natspread; nil when none is kept
+}
+
+// states returns how the switches stand.
+func (f forwarding) states() (states [2]*switchState, err error) {
+	for _, family := range nat.Families() {
+		value, err := os.ReadFile(f.file(family))
+		if notExist(err) { // a kernel without IPv6
+			continue
+		}
+		if err != nil {
+			return states, fmt.Errorf("cannot read %s: %w", sysctl(family), err)
+		}
+		state := switchState{Value: string(value)}
+		if kept, err := os.ReadFile(f.kept(family)); err == nil {
+			text := string(kept)
+			state.Kept = &text
+		} else if !notExist(err) {
+			return states, fmt.Errorf("cannot read the kept value of %s: %w", sysctl(family), err)
+		}
+		states[family] = &state
+	}
+	return states, nil
+}
+
+// putStates lets the switches, and what is kept of them, be as they were.
+func (f forwarding) putStates(states [2]*switchState) error {
+	for _, family := range nat.Families() {
+		state := states[family]
+		if state == nil {
+			continue
+		}
+		if now, err := os.ReadFile(f.file(family)); err != nil || string(now) != state.Value {
+			if err := f.write(family, []byte(state.Value)); err != nil {
+				return err
+			}
+		}
+		if err := f.putKept(family, state.Kept); err != nil {
+			return fmt.Errorf("cannot keep the value of %s: %w", sysctl(family), err)
+		}
+	}
+	return nil
+}
+
+// putKept lets the value that is kept of a switch be what it was.
+func (f forwarding) putKept(family nat.Family, value *string) error {
+	if now, err := os.ReadFile(f.kept(family)); value != nil && err == nil && string(now) == *value {
+		return nil
+	}
+	if value != nil {
+		return atomicfile.WriteFile(f.kept(family), []byte(*value), 0o600)
+	}
+	if err := os.Remove(f.kept(family)); !notExist(err) {
+		return err
+	}
+	return nil
+}

@@ -16,6 +16,11 @@ type Host struct {
 	Run     Runner  // Exec(), or a seam
 	Variant Variant // Auto, or the one that the administrator chose
 	Version string  // of natspread, for manifests
+
+	// Pools reads what a generation's config spreads, for the connections to what a
+	// change takes out of it: package restore knows no config. With nil none is known,
+	// and boot never asks.
+	Pools func(config []byte) ([]nat.Pool, error)
 }
 
 // store returns the generations of the host.

@@ -75,7 +75,7 @@ func newHost(t testing.TB, variant restore.Variant) restore.Host {
 	t.Helper()
 	root := t.TempDir()
 	must(t, os.Chmod(root, 0o700))
-	return restore.Host{Root: root, Run: restore.Exec(), Variant: variant, Version: "test"}
+	return restore.Host{Root: root, Run: restore.Exec(), Variant: variant, Version: "test", Pools: pools}
 }
 
 // wantSame compares what was with what is, line by line.
@@ -110,6 +110,12 @@ func request(t testing.TB, toml string) restore.Request {
 		Tables: tables(t, toml), Config: []byte(toml), Command: "apply",
 		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
+}
+
+// pools reads the pools of a config.
+func pools(toml []byte) ([]nat.Pool, error) {
+	cfg, err := config.Parse("natspread.toml", toml)
+	return render.Pools(cfg.Services...), err
 }
 
 // apply applies a config, and fails the test when that does.

@@ -25,6 +25,8 @@ type Status struct {
 	Variant Variant
 	Current int          // the generation that boot is to load; 0 when there is none
 	Good    Generation   // the one that boot will end up with; its number is 0 when there is none
+	Pending *Pending     // the one that waits to be confirmed; nil when none does
+	Wanted  Generation   // the one that the kernel should hold: Good, or the one that waits
 	Drifts  []string     // what is not as it should be, a line each
 	Live    [2]nat.Saved // what is in the kernel, by family, with counters
 }
@@ -47,7 +49,8 @@ func (h Host) Status(ctx context.Context) (Status, error) {
 	case fallback != nil:
 		status.Drifts = append(status.Drifts, fmt.Sprintf("%v; boot will fall back to generation %d", fallback, good.Generation))
 	}
-	status.Good = good
+	status.Good, status.Wanted = good, good
+	h.store().addPending(&status)
 	status.Current, _ = h.store().CurrentNumber()
 	loaded, err := h.compareLive(ctx, kernel, &status)
 	if err != nil {
@@ -73,7 +76,7 @@ func stateOf(loaded bool, drifts []string) State {
 func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (loaded bool, err error) {
 	var drifts []string
 	for _, family := range nat.Families() {
-		table := status.Good.Tables.Of(family)
+		table := status.Wanted.Tables.Of(family)
 		saved, err := kernel.Read(ctx, table)
 		if err != nil {
 			return false, err

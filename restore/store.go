@@ -48,7 +48,7 @@ func rulesFile(family nat.Family) string {
 type Manifest struct {
 	Generation int               `json:"generation"`
 	Created    time.Time         `json:"created"` // UTC, whole seconds
-	Command    string            `json:"command"` // the verb that made it
+	Command    string            `json:"command"` // the verb that made it, as in "rollback 3"
 	Version    string            `json:"version"` // of natspread
 	Variant    Variant           `json:"variant"` // of the iptables that it is for; nft or legacy
 	Proven     bool              `json:"proven"`  // it was loaded in a scratch namespace, with that variant
@@ -119,43 +119,57 @@ func (s Store) CurrentNumber() (int, error) {
 // disk and the kernel: whose it is, who may write it, size, checksums, and the
 // grammar of its rules.
 func (s Store) Read(number int) (Generation, error) {
-	generation, err := s.read(number)
+	generation, err := s.readFrom(dir(number), number)
 	if err != nil {
-		return Generation{}, fmt.Errorf("generation %d is not good: %w", number, err)
+		return Generation{}, notGood(number, err)
 	}
 	return generation, nil
 }
 
-// read is Read without the words around its errors.
-func (s Store) read(number int) (Generation, error) {
-	data, err := readTrusted(s.Root, filepath.Join(dir(number), manifestFile))
+// notGood says of which generation an error is.
+func notGood(number int, err error) error {
+	return fmt.Errorf("generation %d is not good: %w", number, err)
+}
+
+// readFrom reads a generation from its directory, which is relative to the root.
+func (s Store) readFrom(dir string, number int) (Generation, error) {
+	manifest, err := s.readManifest(dir, number)
 	if err != nil {
 		return Generation{}, err
 	}
-	var generation Generation
-	if err := json.Unmarshal(data, &generation.Manifest); err != nil {
-		return Generation{}, fmt.Errorf("%s: %w", manifestFile, err)
-	}
-	if generation.Generation != number {
-		return Generation{}, fmt.Errorf("%s is that of generation %d", manifestFile, generation.Generation)
-	}
-	if v := generation.Variant; v != NFT && v != Legacy {
-		return Generation{}, fmt.Errorf("%s: unknown variant %q", manifestFile, v)
-	}
-	if generation.Tables.IPv4, err = s.readRules(generation.Manifest, nat.IPv4); err != nil {
+	generation := Generation{Manifest: manifest}
+	if generation.Tables.IPv4, err = s.readRules(dir, manifest, nat.IPv4); err != nil {
 		return Generation{}, err
 	}
-	if generation.Tables.IPv6, err = s.readRules(generation.Manifest, nat.IPv6); err != nil {
+	if generation.Tables.IPv6, err = s.readRules(dir, manifest, nat.IPv6); err != nil {
 		return Generation{}, err
 	}
-	generation.Config, err = s.readMember(generation.Manifest, configFile)
+	generation.Config, err = s.readMember(dir, manifest, configFile)
 	return generation, err
 }
 
+// readManifest reads what says where a generation comes from, and what belongs to it.
+func (s Store) readManifest(dir string, number int) (manifest Manifest, err error) {
+	data, err := readTrusted(s.Root, filepath.Join(dir, manifestFile))
+	if err != nil {
+		return Manifest{}, err
+	}
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		return Manifest{}, fmt.Errorf("%s: %w", manifestFile, err)
+	}
+	if manifest.Generation != number {
+		return Manifest{}, fmt.Errorf("%s is that of generation %d", manifestFile, manifest.Generation)
+	}
+	if v := manifest.Variant; v != NFT && v != Legacy {
+		return Manifest{}, fmt.Errorf("%s: unknown variant %q", manifestFile, v)
+	}
+	return manifest, nil
+}
+
 // readRules reads the rules of a family.
-func (s Store) readRules(manifest Manifest, family nat.Family) (nat.Table, error) {
+func (s Store) readRules(dir string, manifest Manifest, family nat.Family) (nat.Table, error) {
 	name := rulesFile(family)
-	data, err := readTrusted(s.Root, filepath.Join(dir(manifest.Generation), name))
+	data, err := readTrusted(s.Root, filepath.Join(dir, name))
 	if err != nil {
 		return nat.Table{}, err
 	}
@@ -165,7 +179,7 @@ func (s Store) readRules(manifest Manifest, family nat.Family) (nat.Table, error
 		err = errOtherFile
 	}
 	if err != nil {
-		return nat.Table{}, fmt.Errorf("%s: %w", s.path(dir(manifest.Generation), name), err)
+		return nat.Table{}, fmt.Errorf("%s: %w", s.path(dir, name), err)
 	}
 	return table, nil
 }
@@ -174,10 +188,10 @@ func (s Store) readRules(manifest Manifest, family nat.Family) (nat.Table, error
 var errOtherFile = errors.New("its sha256 is not the one in the manifest")
 
 // readMember reads a file of a generation whose checksum is in the manifest.
-func (s Store) readMember(manifest Manifest, name string) ([]byte, error) {
-	data, err := readTrusted(s.Root, filepath.Join(dir(manifest.Generation), name))
+func (s Store) readMember(dir string, manifest Manifest, name string) ([]byte, error) {
+	data, err := readTrusted(s.Root, filepath.Join(dir, name))
 	if err == nil && manifest.SHA256[name] != checksum(data) {
-		err = fmt.Errorf("%s: %w", s.path(dir(manifest.Generation), name), errOtherFile)
+		err = fmt.Errorf("%s: %w", s.path(dir, name), errOtherFile)
 	}
 	return data, err
 }
@@ -194,6 +208,11 @@ const pendingPrefix = ".pending-"
 // Write writes a new generation, whole and synced, and returns its number. It is
 // not current yet. A failure leaves nothing behind.
 func (s Store) Write(generation Generation) (number int, err error) {
+	return s.writeNew(generation, dir)
+}
+
+// writeNew writes a new generation into the directory that belongs to its number.
+func (s Store) writeNew(generation Generation, dir func(number int) string) (number int, err error) {
 	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
@@ -208,7 +227,7 @@ func (s Store) Write(generation Generation) (number int, err error) {
 	if len(numbers) > 0 {
 		generation.Generation = numbers[0] + 1
 	}
-	if err := s.write(generation); err != nil {
+	if err := s.write(generation, dir(generation.Generation)); err != nil {
 		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
 	}
 	return generation.Generation, nil
@@ -216,7 +235,7 @@ func (s Store) Write(generation Generation) (number int, err error) {
 
 // write fills a directory beside its final place and renames it, so that no
 // reader ever sees a generation in part.
-func (s Store) write(generation Generation) error {
+func (s Store) write(generation Generation, dir string) error {
 	pending, err := os.MkdirTemp(s.path(generationsDir), pendingPrefix)
 	if err != nil {
 		return err
@@ -231,7 +250,7 @@ func (s Store) write(generation Generation) error {
 			return err
 		}
 	}
-	if err := os.Rename(pending, s.path(dir(generation.Generation))); err != nil {
+	if err := os.Rename(pending, s.path(dir)); err != nil {
 		return err
 	}
 	return atomicfile.SyncDir(s.path(generationsDir))
@@ -296,15 +315,16 @@ func (s Store) prune(current int) error {
 	return nil
 }
 
-// sweep removes what a killed run left: generations half written, and temporary
-// links beside current. The caller holds the lock, so none is in use.
+// sweep removes what a killed run left: generations half written or never confirmed,
+// and temporary links beside current. The caller holds the lock, and no generation
+// waits to be confirmed, so none is in use.
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path(generationsDir))
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), pendingPrefix) {
+		if strings.HasPrefix(entry.Name(), pendingPrefix) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
 			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
 				return err
 			}

@@ -26,6 +26,9 @@ type Systemd struct{ conn *dbus.Conn }
 // Systemd is what Install is given on a live machine.
 var _ Manager = (*Systemd)(nil)
 
+// ErrNotRunning says that systemd is not PID 1 here.
+var ErrNotRunning = errors.New("it is not running here")
+
 // Connect reaches the running systemd; root needs no D-Bus daemon for it. The connection ends with ctx.
 func Connect(ctx context.Context) (*Systemd, error) {
 	return connect(ctx, runningDir, dbus.NewWithContext)
@@ -34,7 +37,7 @@ func Connect(ctx context.Context) (*Systemd, error) {
 // connect is Connect with what says that systemd runs, and the way to it.
 func connect(ctx context.Context, running string, dial func(context.Context) (*dbus.Conn, error)) (*Systemd, error) {
 	if info, err := os.Lstat(running); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("cannot reach systemd: it is not running here (no %s); for an image use --root DIR", running)
+		return nil, fmt.Errorf("cannot reach systemd: %w (no %s); for an image use --root DIR", ErrNotRunning, running)
 	}
 	conn, err := dial(ctx)
 	if err != nil {

@@ -24,6 +24,8 @@ type fakeSystemd struct {
 	result string     // of each job; "" is a job that never ends
 	refuse *bus.Error // the answer to every call, if any
 	called []string
+
+	transient string // what was asked for of transient units
 }
 
 // managerPath and managerName are where systemd's manager is found.
@@ -70,6 +72,13 @@ func (f *fakeSystemd) methods() map[string]any {
 		},
 		"DisableUnitFiles": func(units []string, runtime bool) ([]change, *bus.Error) {
 			return []change{{"unlink", "a", ""}}, f.note("disable %v %v", units, runtime)
+		},
+		"StartTransientUnit": func(unit, mode string, own []dbus.Property, aux []dbus.PropertyCollection) (bus.ObjectPath, *bus.Error) {
+			f.transient = asked(unit, own)
+			for _, other := range aux {
+				f.transient += asked(other.Name, other.Properties)
+			}
+			return f.job("start-transient", unit, mode)
 		},
 		"Reload":          func() *bus.Error { return f.note("reload") },
 		"ResetFailedUnit": func(unit string) *bus.Error { return f.note("reset-failed %s", unit) },
@@ -206,12 +215,13 @@ func TestSystemdJobNeverEnds(t *testing.T) {
 // every is each request that a refusal can meet.
 func every(s *Systemd) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"enable":  func(ctx context.Context) error { _, err := s.Enable(ctx, Name); return err },
-		"disable": func(ctx context.Context) error { _, err := s.Disable(ctx, Name); return err },
-		"reload":  s.Reload,
-		"start":   func(ctx context.Context) error { return s.Start(ctx, Name) },
-		"stop":    func(ctx context.Context) error { return s.Stop(ctx, Name) },
-		"reset":   func(ctx context.Context) error { return s.ResetFailed(ctx, Name) },
+		"enable":            func(ctx context.Context) error { _, err := s.Enable(ctx, Name); return err },
+		"disable":           func(ctx context.Context) error { _, err := s.Disable(ctx, Name); return err },
+		"reload":            s.Reload,
+		"start":             func(ctx context.Context) error { return s.Start(ctx, Name) },
+		"stop":              func(ctx context.Context) error { return s.Stop(ctx, Name) },
+		"reset":             func(ctx context.Context) error { return s.ResetFailed(ctx, Name) },
+		"stop " + UndoTimer: s.DisarmUndo,
 	}
 }
 

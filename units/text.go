@@ -60,7 +60,7 @@ func ordering() []line {
 
 // service says what runs, and in how small a room that nft and legacy iptables both still work in.
 func service(command string) []line {
-	return []line{
+	return append([]line{
 		{"Type", "oneshot"},
 		{"RemainAfterExit", "yes"},
 		{"ExecStart", command + " restore"},
@@ -72,6 +72,12 @@ func service(command string) []line {
 		{"RuntimeDirectory", "natspread"},
 		{"RuntimeDirectoryMode", "0700"},
 		{"RuntimeDirectoryPreserve", "yes"},
+	}, sandbox()...)
+}
+
+// sandbox is the small room for whatever loads rules and switches forwarding on.
+func sandbox() []line {
+	return []line{
 		{"UMask", "0077"},
 		// The first for all, the second for the raw socket of iptables-legacy. Without CAP_SYS_ADMIN no scratch
 		// namespace can be made: rules that were never proven are proven by their load, read back.

@@ -25,6 +25,7 @@ check "in step after the upgrade" in_step article
 check "downgrade: no rule vanishes, no connection fails" undisturbed dpkg --install /opt/boot/natspread.deb
 check "downgraded" version_is natspread.deb
 check "the watch would see a restart" disturbed
+check "a flow of datagrams that began without the rules moves to a backend" early_flow
 reboot
 check "rebooted after upgrade and downgrade" rebooted article
 check "remove: rules, forwarding and unit are gone, the config is not" removed

@@ -14,6 +14,12 @@ type commandLine struct {
 	verb  *cli.Command // nil when only help is asked for
 	help  bool
 	flags []string // of the verb, each under its first name, with its value
+	args  []string // of the verb, in order
+}
+
+// typed returns what the library is to parse: flags, and behind "--" arguments.
+func (l commandLine) typed() []string {
+	return slices.Concat([]string{l.verb.Name}, l.flags, []string{"--"}, l.args)
 }
 
 // arrange takes arguments apart, in whatever order they are. Left to itself the
@@ -40,11 +46,29 @@ func arrange(commands []*cli.Command, args []string) (commandLine, error) {
 	if err != nil {
 		return commandLine{}, err
 	}
-	if len(rest) > 0 {
-		return commandLine{}, usageErrorf("natspread %s takes no argument %q: see natspread %s --help", verb.Name, rest[0], verb.Name)
+	line.verb, line.args = verb, rest
+	return line, line.checkArguments()
+}
+
+// checkArguments refuses more arguments than the verb's usage names, and fewer than
+// those of them that stand there without brackets.
+func (l commandLine) checkArguments() error {
+	least, most := 0, 0
+	for name := range strings.FieldsSeq(l.verb.ArgsUsage) {
+		most++
+		if !strings.HasPrefix(name, "[") {
+			least++
+		}
 	}
-	line.verb = verb
-	return line, nil
+	switch {
+	case len(l.args) < least && !l.help:
+		return usageErrorf("natspread %s needs %s: see natspread %s --help", l.verb.Name, l.verb.ArgsUsage, l.verb.Name)
+	case len(l.args) <= most:
+		return nil
+	case most == 0:
+		return usageErrorf("natspread %s takes no argument %q: see natspread %s --help", l.verb.Name, l.args[0], l.verb.Name)
+	}
+	return usageErrorf("natspread %s takes %s, not %q too: see natspread %s --help", l.verb.Name, plural(most, "argument"), l.args[most], l.verb.Name)
 }
 
 // arrangeHelp is arrange for "natspread help [VERB]" and for no verb at all.

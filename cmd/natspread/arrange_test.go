@@ -23,7 +23,7 @@ func parse(args ...string) (verb string, chosen options, err error) {
 	if err != nil {
 		return "", options{}, err
 	}
-	err = app.Run(append([]string{app.Name, line.verb.Name}, line.flags...))
+	err = app.Run(append([]string{app.Name}, line.typed()...))
 	return verb, chosen, err
 }
 
@@ -73,7 +73,8 @@ var flagCases = map[string][]struct {
 func TestCommonFlagsAnywhere(t *testing.T) {
 	t.Parallel()
 	for _, command := range (&session{}).app().Commands {
-		_, plain, err := parse(command.Name)
+		typed := withArguments(command)
+		_, plain, err := parse(typed...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,19 +86,30 @@ func TestCommonFlagsAnywhere(t *testing.T) {
 			for _, c := range cases {
 				want := plain
 				c.set(&want)
-				wantParsed(t, want, slices.Concat(c.args, []string{command.Name}), command.Name)
-				wantParsed(t, want, slices.Concat([]string{command.Name}, c.args), command.Name)
-				wantParsed(t, want, slices.Concat([]string{command.Name}, c.args, []string{"--"}), command.Name)
+				wantParsed(t, want, slices.Concat(c.args, typed), command.Name)
+				wantParsed(t, want, slices.Concat(typed, c.args), command.Name)
+				wantParsed(t, want, slices.Concat(typed, c.args, []string{"--"}), command.Name)
 				for _, other := range [][]string{{"-v"}, {"--color", "never"}} {
-					wantBeside(t, plain, c.args, c.set, other, command.Name)
+					wantBeside(t, plain, c.args, c.set, other, typed)
 				}
 			}
 		}
 	}
 }
 
+// withArguments returns a verb as it is typed, with the arguments that it needs.
+func withArguments(command *cli.Command) []string {
+	typed := []string{command.Name}
+	for name := range strings.FieldsSeq(command.ArgsUsage) {
+		if !strings.HasPrefix(name, "[") {
+			typed = append(typed, name)
+		}
+	}
+	return typed
+}
+
 // wantBeside tries two flags in each order and on each side of a verb.
-func wantBeside(t *testing.T, plain options, args []string, set func(*options), other []string, verb string) {
+func wantBeside(t *testing.T, plain options, args []string, set func(*options), other, typed []string) {
 	t.Helper()
 	want := plain
 	if other[0] == "-v" {
@@ -106,11 +118,10 @@ func wantBeside(t *testing.T, plain options, args []string, set func(*options), 
 		want.color = other[1]
 	}
 	set(&want)
-	name := []string{verb}
 	for _, args := range [][]string{
-		slices.Concat(other, args, name), slices.Concat(other, name, args), slices.Concat(name, other, args),
+		slices.Concat(other, args, typed), slices.Concat(other, typed, args), slices.Concat(typed, other, args),
 	} {
-		wantParsed(t, want, args, verb)
+		wantParsed(t, want, args, typed[0])
 	}
 }
 

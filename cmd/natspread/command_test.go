@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -26,6 +28,7 @@ func scriptCommands() map[string]scriptCommand {
 		"json":      printsJSON,
 		"snapshot":  snapshot,
 		"lock":      lock,
+		"gone":      gone,
 		"machine":   machine,
 		"replace":   replace,
 		"hide":      hide,
@@ -96,6 +99,21 @@ func printsJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if buffer.String() != out || !strings.HasSuffix(out, "}\n") {
 		ts.Fatalf("standard output is not one indented JSON object on lines of its own")
+	}
+}
+
+// gone waits until there is no such file, which for what has a time of its own may
+// take some seconds.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 1, "gone FILE")
+	const bound = 30 * time.Second // for what hangs
+	for deadline := time.Now().Add(bound); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Lstat(ts.MkAbs(args[0])); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is there still after %v", args[0], bound)
+		}
 	}
 }
 

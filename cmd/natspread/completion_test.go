@@ -63,6 +63,8 @@ func shellValue(t *testing.T, name string) completions.Value {
 		return completions.Value{Kind: completions.Word, Words: []string{"auto", "always", "never"}}
 	case "ADDRESS":
 		return completions.Value{Kind: completions.Free, Words: []string{"masquerade", "none"}}
+	case "TIME":
+		return completions.Value{Kind: completions.Free, Words: []string{"60s", "5m"}}
 	case "ADDRESS:PORT", "INTERFACE", "SOURCE":
 		return completions.Value{Kind: completions.Free}
 	}
@@ -120,6 +122,15 @@ func TestCompletionWords(t *testing.T) {
 	}
 }
 
+// TestCompletionTimes does so for the words of a verb that would change the machine.
+func TestCompletionTimes(t *testing.T) {
+	for _, word := range shellValue(t, "TIME").Words {
+		if _, got, err := parse("apply", "--confirm", word); err != nil || got.confirm == 0 {
+			t.Errorf("%s: %v, %v", word, got.confirm, err)
+		}
+	}
+}
+
 // completionCase is something typed, and all that a shell is to offer for its last
 // word. A name of several words is offered under each.
 type completionCase struct {
@@ -157,6 +168,8 @@ func completionCases(t *testing.T) []completionCase {
 		{"help unin", []string{"uninstall"}},
 		{"sideways --dry", nil},
 		{"init --listen 192.0.2.10:80 --sn", []string{"--snat"}},
+		{"rollback 3 -", append(names(tree.Flags), "--overdue")},
+		{"diff 3 4 --sa", []string{"--saved"}},
 	}
 	for _, verb := range tree.Verbs {
 		flags := slices.Concat(tree.Flags, verb.Flags)

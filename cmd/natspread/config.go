@@ -26,6 +26,11 @@ func (s *session) load(o options) (checked, error) {
 	if name == "-" {
 		name = "stdin"
 	}
+	return check(name, text)
+}
+
+// check checks the text of a config and plans its tables.
+func check(name string, text []byte) (checked, error) {
 	cfg, err := config.Parse(name, text)
 	if err != nil {
 		return checked{}, coded(exitConfig, err)
@@ -41,21 +46,24 @@ func tablesOf(cfg config.Config) restore.Tables {
 
 // summary counts what is in the config: 2 services, 5 backends.
 func (c checked) summary() string {
-	return plural(len(c.config.Services), "service") + ", " + plural(c.backends(), "backend")
+	return plural(len(c.config.Services), "service") + ", " + plural(countBackends(c.config), "backend")
 }
 
-// backends counts the backends of all services.
-func (c checked) backends() int {
+// countBackends counts the backends of all services of a config.
+func countBackends(cfg config.Config) int {
 	n := 0
-	for _, service := range c.config.Services {
+	for _, service := range cfg.Services {
 		n += len(service.Backends)
 	}
 	return n
 }
 
+// store returns the generations of the machine that a run works on.
+func (o options) store() restore.Store { return restore.Store{Root: o.root} }
+
 // host returns the machine that a run works on.
 func (s *session) host(o options) restore.Host {
-	return restore.Host{Root: o.root, Run: s.traced(o), Variant: o.variant, Version: version()}
+	return restore.Host{Root: o.root, Run: s.traced(o), Variant: o.variant, Version: version(), Pools: readPools}
 }
 
 // nothingChanged adds to an error what it left behind.

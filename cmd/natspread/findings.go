@@ -30,7 +30,7 @@ func (s *session) addForwarding(o options, status *restore.Status) error {
 	if status.State == restore.NotLoaded {
 		return nil
 	}
-	found, err := o.doctor().Forwarding(forwarded(status.Good.Tables)...)
+	found, err := o.doctor().Forwarding(forwarded(status.Wanted.Tables)...)
 	if err != nil {
 		return err
 	}

@@ -3,13 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"natspread/restore"
+	"natspread/units"
 )
 
 // outcome is what one run of natspread came to.
@@ -31,7 +32,7 @@ func natspreadWith(stdin string, connect func(context.Context) (systemd, error),
 func inProcess(args ...string) outcome { return natspreadWith("", noSystemd, args...) }
 
 // errNoSystemd is what noSystemd says.
-var errNoSystemd = errors.New("cannot reach systemd: there is none in tests")
+var errNoSystemd = fmt.Errorf("cannot reach systemd: %w", units.ErrNotRunning)
 
 // noSystemd reaches none.
 func noSystemd(context.Context) (systemd, error) { return nil, errNoSystemd }

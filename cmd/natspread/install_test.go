@@ -63,13 +63,18 @@ func (f *fakeSystemd) Stop(context.Context, string) error {
 	return f.call("stop")
 }
 
+// ArmUndo is what apply --confirm asks for, before it loads.
+func (f *fakeSystemd) ArmUndo(context.Context, units.Undo) error { return f.call("arm") }
+
+// DisarmUndo is what ends a trial.
+func (f *fakeSystemd) DisarmUndo(context.Context) error { return f.call("disarm") }
+
 // Close ends what began with connect.
 func (f *fakeSystemd) Close() { f.calls = append(f.calls, "close") }
 
 // connect is the seam.
 func (f *fakeSystemd) connect(context.Context) (systemd, error) {
-	f.calls = append(f.calls, "connect")
-	return f, nil
+	return f, f.call("connect")
 }
 
 // onMachine runs natspread on the machine that this process has to itself.
@@ -148,7 +153,7 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 func uninstallLive(t *testing.T, machine *fakeSystemd) {
 	t.Helper()
 	got := machine.onMachine("uninstall").want(t, exitDone)
-	machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "close")
+	machine.wantCalls("connect", "disarm", "stop", "disable", "reload", "reset-failed", "close")
 	if got.out != "" || !strings.Contains(got.err, "left in place: /etc/natspread, /var/lib/natspread, the program\n") {
 		t.Errorf("uninstall says %q, %q", got.out, got.err)
 	}

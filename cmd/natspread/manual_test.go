@@ -251,8 +251,8 @@ func TestManualDefaults(t *testing.T) {
 			sameConfig(t, strings.Replace(service, "BACKEND", backend, 1), strings.Replace(with, "BACKEND", one, 1))
 		}
 	}
-	if defaults != 5 {
-		t.Errorf("%d defaults were tried, not 5", defaults)
+	if defaults != 6 {
+		t.Errorf("%d defaults were tried, not 6", defaults)
 	}
 	sameConfig(t, strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\n",
 		strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\nhairpin = []\n")
@@ -285,6 +285,7 @@ func TestManualBounds(t *testing.T) {
 		`"` + string(config.TCP) + `"`, `"` + string(config.UDP) + `"`, `"` + string(config.SCTP) + `"`,
 		`**"` + string(config.Random) + `"**`, `**"` + string(config.RoundRobin) + `"**`,
 		`**"masquerade"**`, `**"none"**`,
+		`**"` + string(config.Drain) + `"**`, `**"` + string(config.Reset) + `"**`,
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(page), " "), want) {
 			t.Errorf("the manual does not say %s", want)

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -24,15 +26,21 @@ type options struct {
 	verbose bool
 	color   string // auto, always, never
 
-	listen, backends []string // init
-	snat             string   // init
-	family4, family6 bool     // render, diff
-	outDir           string   // render
-	explain          string   // render
-	in, from         string   // render --explain
-	dot, svg         bool     // render
-	saved            string   // diff
-	dryRun           bool     // apply
+	listen, backends []string      // init
+	snat             string        // init
+	family4, family6 bool          // render, diff
+	outDir           string        // render
+	explain          string        // render
+	in, from         string        // render --explain
+	dot, svg         bool          // render
+	saved            string        // diff
+	dryRun           bool          // apply
+	confirm          time.Duration // apply; 0 without
+	wait             time.Duration // drain; 0 without
+	overdue          bool          // rollback
+
+	args        []string // as many as the verb takes
+	generations []int    // rollback, diff: the arguments, which are numbers
 }
 
 // commonFlags are those that every verb takes, before it or behind it.
@@ -74,7 +82,17 @@ func optionsOf(c *cli.Context) (options, error) {
 		in:      c.String("in"), from: c.String("from"),
 		dot: c.Bool("dot"), svg: c.Bool("svg"),
 		saved:  c.String("saved"),
-		dryRun: c.Bool("dry-run"),
+		dryRun: c.Bool("dry-run"), overdue: c.Bool("overdue"),
+		args: c.Args().Slice(),
+	}
+	if o.confirm, err = timeOf("confirm", c.String("confirm")); err != nil {
+		return options{}, err
+	}
+	if o.wait, err = timeOf("wait", c.String("wait")); err != nil {
+		return options{}, err
+	}
+	if o.generations, err = generationNumbers(c); err != nil {
+		return options{}, err
 	}
 	if o.config == "" {
 		o.config = filepath.Join(root, configPath)
@@ -87,6 +105,12 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	if o.config == "-" && o.saved == "-" {
 		return options{}, usageErrorf("--config and --saved cannot both be -: there is one standard input")
+	}
+	if len(o.generations) > 0 && o.overdue {
+		return options{}, usageErrorf("--overdue and a generation exclude each other: give one of them")
+	}
+	if len(o.generations) > 0 && o.saved != "" {
+		return options{}, usageErrorf("--saved and a generation exclude each other: give one of them")
 	}
 	return o, oneOf("color", o.color, "auto", "always", "never")
 }
@@ -118,6 +142,55 @@ func given(c *cli.Context, name string) string {
 		}
 	}
 	return fmt.Sprint(list.Value())
+}
+
+// The bounds of --confirm and --wait: time enough to load, and no more than a day's
+// work.
+const (
+	leastTime = time.Second
+	mostTime  = 24 * time.Hour
+)
+
+// timeOf reads the value of a flag that is a time; "" is none.
+func timeOf(flag, text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	read, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return 0, usageErrorf("--%s %q is no time: write 60s, or 5m", flag, text)
+	case read < leastTime || read > mostTime || read%time.Second != 0:
+		return 0, usageErrorf("--%s %q is not whole seconds from 1s to 24h: write 60s, or 5m", flag, text)
+	}
+	return read, nil
+}
+
+// short returns a time as people write it: 1h and not 1h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+// generationNumbers reads the arguments of a verb that takes numbers of generations.
+func generationNumbers(c *cli.Context) ([]int, error) {
+	if !strings.HasPrefix(c.Command.ArgsUsage, "[N]") {
+		return nil, nil
+	}
+	var numbers []int
+	for _, arg := range c.Args().Slice() {
+		number, err := strconv.Atoi(arg)
+		if err != nil || number < 1 {
+			return nil, usageErrorf("natspread %s takes the number of a generation, not %q: see natspread history", c.Command.Name, arg)
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers, nil
 }
 
 // rootDir returns the absolute path of the directory that every file is below. One

@@ -127,8 +127,13 @@ func (s *session) colored(o options) bool {
 	case "never":
 		return false
 	}
-	file, ok := s.out.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
+	return os.Getenv("NO_COLOR") == "" && isTerminal(s.out)
+}
+
+// isTerminal tells whether somebody looks at what is written.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
 		return false
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)

@@ -79,7 +79,7 @@ func TestREADMEIsShort(t *testing.T) {
 func TestREADMEVerbs(t *testing.T) {
 	var verbs []string
 	for _, command := range (&session{}).app().Commands {
-		verbs = append(verbs, command.Name)
+		verbs = append(verbs, strings.TrimSpace(command.Name+" "+command.ArgsUsage))
 	}
 	cells, _ := tabled(t, "verb")
 	if diff := cmp.Diff(verbs, cells); diff != "" {

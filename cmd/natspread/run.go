@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -66,7 +67,7 @@ func (s *session) dispatch(ctx context.Context, args []string) error {
 		return s.print(verbHelp(line.verb))
 	}
 	app.Commands = []*cli.Command{line.verb} // the library would set up the others too
-	return app.RunContext(ctx, append([]string{app.Name, line.verb.Name}, line.flags...))
+	return app.RunContext(ctx, append([]string{app.Name}, line.typed()...))
 }
 
 // app describes the command line. The library only parses flags: its own handling
@@ -91,17 +92,17 @@ func (s *session) app() *cli.App {
 	}
 	app.Commands = []*cli.Command{
 		s.initVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
-		s.restoreVerb(), s.statusVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
+		s.confirmVerb(), s.drainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 		s.versionVerb(),
 	}
 	return app
 }
 
 // verb completes a command with what all of them have: the common flags, an
-// example, and words on usage errors. A verb takes no arguments, only flags.
+// example, and words on usage errors. Arguments are those that its ArgsUsage names.
 func verb(command *cli.Command, example string, action func(context.Context, options) error) *cli.Command {
 	command.Flags = append(command.Flags, commonFlags()...)
-	command.UsageText = "natspread " + command.Name + " [flags]"
+	command.UsageText = strings.Join(strings.Fields("natspread "+command.Name+" "+command.ArgsUsage+" [flags]"), " ")
 	command.Description += "\n\nExample:\n  " + example
 	command.HideHelp = true
 	command.OnUsageError = onUsageError

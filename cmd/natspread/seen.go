@@ -6,6 +6,7 @@ import (
 
 	"natspread/config"
 	"natspread/nat"
+	"natspread/render"
 	"natspread/restore"
 )
 
@@ -17,7 +18,10 @@ type serviceStatus struct {
 	Algorithm   string          `json:"algorithm"`
 	SNAT        string          `json:"snat"`
 	Connections uint64          `json:"connections"` // since the last load
+	Live        *int            `json:"live"`        // open now; null when connection tracking cannot be read
 	Backends    []backendStatus `json:"backends"`
+
+	pools []nat.Pool
 }
 
 // backendStatus is one backend in the output of status.
@@ -27,15 +31,16 @@ type backendStatus struct {
 	Wanted      float64 `json:"wanted"` // share of new connections, 0 to 1
 	Seen        float64 `json:"seen"`   // the same, as counted
 	Connections uint64  `json:"connections"`
+	Live        *int    `json:"live"` // open now, also at a drained backend; null as above
 }
 
 // services describes the services of a status from its generation's own config.
 func services(found restore.Status) ([]serviceStatus, error) {
-	if found.Good.Generation == 0 {
+	if found.Wanted.Generation == 0 {
 		return nil, nil
 	}
-	name := fmt.Sprintf("generation %d's config", found.Good.Generation)
-	cfg, err := config.Parse(name, found.Good.Config)
+	name := fmt.Sprintf("generation %d's config", found.Wanted.Generation)
+	cfg, err := config.Parse(name, found.Wanted.Config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot name the services: %w", err)
 	}
@@ -76,7 +81,7 @@ func counted(live nat.Saved) map[string]map[nat.Target]uint64 {
 func describe(service config.Service, counts map[nat.Target]uint64) serviceStatus {
 	described := serviceStatus{
 		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(),
-		Backends: make([]backendStatus, len(service.Backends)),
+		Backends: make([]backendStatus, len(service.Backends)), pools: render.Pools(service),
 	}
 	for _, listen := range service.Listen {
 		described.Listen = append(described.Listen, listen.String())
@@ -110,18 +115,26 @@ func ratio(part, whole float64) float64 {
 // text returns the service for people: a line of its own and one a backend.
 func (s serviceStatus) text() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s  %s %s  %s, snat %s  %d connections\n", s.Name,
-		strings.Join(s.Protocols, "+"), strings.Join(s.Listen, " "), s.Algorithm, s.SNAT, s.Connections)
+	fmt.Fprintf(&text, "%s  %s %s  %s, snat %s  %d connections%s\n", s.Name,
+		strings.Join(s.Protocols, "+"), strings.Join(s.Listen, " "), s.Algorithm, s.SNAT, s.Connections, liveText(", %d live", s.Live))
 	width := 0
 	for _, backend := range s.Backends {
 		width = max(width, len(backend.Address))
 	}
 	for _, backend := range s.Backends {
-		line := fmt.Sprintf("  %-*s  weight %-5d  wanted %6.2f %%  seen %6.2f %%  %8d  %s", width, backend.Address,
-			backend.Weight, 100*backend.Wanted, 100*backend.Seen, backend.Connections, bar(backend.Seen))
+		line := fmt.Sprintf("  %-*s  weight %-5d  wanted %6.2f %%  seen %6.2f %%  %8d%s  %s", width, backend.Address,
+			backend.Weight, 100*backend.Wanted, 100*backend.Seen, backend.Connections, liveText("  live %6d", backend.Live), bar(backend.Seen))
 		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return text.String()
+}
+
+// liveText writes a number of live connections, and nothing for one that is unknown.
+func liveText(format string, live *int) string {
+	if live == nil {
+		return ""
+	}
+	return fmt.Sprintf(format, *live)
 }
 
 // bar draws a share as a bar of at most 20 characters.

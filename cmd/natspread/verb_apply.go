@@ -19,8 +19,9 @@ func (s *session) applyVerb() *cli.Command {
 			"forwarding on. When a step fails, everything is as it was before.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check and prove, but write and load nothing"},
+			&cli.StringFlag{Name: "confirm", Usage: "take it back after this `TIME`, such as 60s, unless natspread confirm keeps it"},
 		},
-	}, "natspread apply --dry-run && natspread apply", s.apply)
+	}, "natspread apply --dry-run && natspread apply --confirm 60s", s.apply)
 }
 
 // applyResult is what apply, restore and stop print with --json.
@@ -29,7 +30,9 @@ type applyResult struct {
 	DryRun     bool     `json:"dry_run,omitempty"`    // apply only: proven, and nothing else
 	Generation int      `json:"generation,omitempty"` // the current one; not with stop
 	Variant    string   `json:"variant"`              // of iptables: nft, legacy
+	Forgotten  int      `json:"forgotten,omitempty"`  // connection tracking entries deleted, so that the next packet meets the new rules
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
+	Confirm    int      `json:"confirm,omitempty"`    // apply only: the generation waits, for so many seconds, to be confirmed
 }
 
 // apply applies.
@@ -41,11 +44,29 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.confirm > 0 && !o.dryRun {
+		return s.try(ctx, o, c)
+	}
 	result, err := s.host(o).Apply(ctx, c.request("apply", o.dryRun))
 	if err != nil {
 		return err
 	}
 	return s.applied(o, c, result)
+}
+
+// try applies for some time, unless it is confirmed.
+func (s *session) try(ctx context.Context, o options, c checked) error {
+	arm, guard := s.arm(o)
+	result, err := s.host(o).Try(ctx, c.request("apply --confirm", false), restore.Trial{For: o.confirm, Arm: arm})
+	if err != nil {
+		return err
+	}
+	if err := s.applied(o, c, result); err != nil || !result.Changed {
+		return err
+	}
+	s.tell(o, "to keep it, within %s and from any session: natspread confirm", short(o.confirm))
+	s.tell(o, "to take it back at once: natspread rollback; else it is taken back by %s", guard.words)
+	return nil
 }
 
 // request asks the boot path to make a config true.
@@ -60,6 +81,8 @@ func (s *session) applied(o options, c checked, result restore.Result) error {
 		s.tell(o, "dry run: %s, proven with the %s variant of iptables; nothing was changed", c.summary(), result.Variant)
 	case !result.Changed:
 		s.tell(o, "no change: generation %d is loaded already", result.Generation)
+	case o.confirm > 0:
+		s.tell(o, "loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, short(o.confirm), c.summary(), result.Variant)
 	default:
 		s.tell(o, "applied generation %d: %s, by the %s variant of iptables", result.Generation, c.summary(), result.Variant)
 	}
@@ -68,14 +91,26 @@ func (s *session) applied(o options, c checked, result restore.Result) error {
 
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(o options, result restore.Result) error {
+	if result.Forgotten > 0 {
+		s.tell(o, "forgot %s: the next packet of each meets the rules as they are now", plural(result.Forgotten, "tracked connection"))
+	}
 	for _, note := range result.Notes {
 		s.tell(o, "note: %s", note)
 	}
 	if !o.json {
 		return nil
 	}
-	return s.printJSON(applyResult{
+	return s.printJSON(resultOf(o, result))
+}
+
+// resultOf is a result as --json prints it.
+func resultOf(o options, result restore.Result) applyResult {
+	printed := applyResult{
 		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
-		Generation: result.Generation, Variant: string(result.Variant), Notes: result.Notes,
-	})
+		Generation: result.Generation, Variant: string(result.Variant), Forgotten: result.Forgotten, Notes: result.Notes,
+	}
+	if printed.Changed {
+		printed.Confirm = int(o.confirm.Seconds())
+	}
+	return printed
 }

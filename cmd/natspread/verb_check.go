@@ -37,7 +37,7 @@ func (s *session) check(ctx context.Context, o options) error {
 		return err
 	}
 	variant, err := s.prove(ctx, o, c)
-	result := checkResult{Config: c.name, Services: len(c.config.Services), Backends: c.backends(), Proven: string(variant)}
+	result := checkResult{Config: c.name, Services: len(c.config.Services), Backends: countBackends(c.config), Proven: string(variant)}
 	switch {
 	case errors.Is(err, restore.ErrNoRights):
 		result.Unproven = err.Error()

@@ -17,29 +17,34 @@ import (
 // diffVerb describes diff.
 func (s *session) diffVerb() *cli.Command {
 	return verb(&cli.Command{
-		Name:  "diff",
-		Usage: "compare the kernel's rules with what the config wants",
+		Name:      "diff",
+		Usage:     "compare the kernel's rules with what the config wants",
+		ArgsUsage: "[N] [M]",
 		Description: "Prints a unified diff of natspread's part of the nat table: - is in the kernel,\n" +
 			"+ is what apply would load. Exits 0 when there is none, 1 when there is one,\n" +
 			"and 2, or the code of the cause, on trouble. With --saved it compares with a\n" +
 			"file that iptables-save wrote, which takes no rights; -6 says that it is one\n" +
-			"of IPv6.",
+			"of IPv6. With generations it compares their rules: N with M, or N with the one\n" +
+			"that is current.",
 		Flags: append(familyFlags("compare only"),
 			&cli.StringFlag{Name: "saved", Usage: "compare with this `FILE` of iptables-save; - is standard input"},
 		),
-	}, "natspread diff --color always", s.diff)
+	}, "natspread diff --color always\n  natspread diff 3 4", s.diff)
 }
 
 // diffResult is what diff prints with --json.
 type diffResult struct {
 	Differ  bool   `json:"differ"`
-	Added   int    `json:"added"`   // lines that apply would add
-	Removed int    `json:"removed"` // lines that apply would remove
+	Added   int    `json:"added"`   // lines that apply would add, or that M adds to N
+	Removed int    `json:"removed"` // lines that apply would remove, or that M removes
 	Diff    string `json:"diff"`    // unified
 }
 
 // diff compares.
 func (s *session) diff(ctx context.Context, o options) error {
+	if len(o.generations) > 0 {
+		return s.diffGenerations(o)
+	}
 	if o.saved == "" {
 		if err := needRights("diff"); err != nil {
 			return err
@@ -61,7 +66,7 @@ func (s *session) diff(ctx context.Context, o options) error {
 		}
 		result.add(diff.Diff(from, live, c.name+" "+family.String(), c.tables.Of(family).Text()))
 	}
-	return s.printDiff(o, result)
+	return s.printDiff(o, "apply would add %s and remove %s", result)
 }
 
 // troubled gives trouble the exit code that diff(1) uses, as 1 means a difference.
@@ -144,8 +149,9 @@ func (r *diffResult) add(unified []byte) {
 	r.Differ = true
 }
 
-// printDiff prints the diff and a summary, and exits as diff(1) does.
-func (s *session) printDiff(o options, result diffResult) error {
+// printDiff prints the diff and a summary, whose words take two numbers of lines, and
+// exits as diff(1) does.
+func (s *session) printDiff(o options, summary string, result diffResult) error {
 	var err error
 	if o.json {
 		err = s.printJSON(result)
@@ -159,7 +165,7 @@ func (s *session) printDiff(o options, result diffResult) error {
 		s.tell(o, "no difference")
 		return nil
 	}
-	s.tell(o, "apply would add %s and remove %s", plural(result.Added, "line"), plural(result.Removed, "line"))
+	s.tell(o, summary, plural(result.Added, "line"), plural(result.Removed, "line"))
 	return exitSilently(exitFailed)
 }
 

@@ -20,6 +20,8 @@ const systemdTimeout = 4 * time.Minute
 // systemd is the running systemd.
 type systemd interface {
 	units.Manager
+	ArmUndo(context.Context, units.Undo) error
+	DisarmUndo(context.Context) error
 	Close()
 }
 

@@ -17,18 +17,25 @@ func (s *session) statusVerb() *cli.Command {
 		Usage: "show services, shares, and whether the kernel is in step",
 		Description: "Exits 0 when the kernel holds what boot will load and forwards it, 1 when\n" +
 			"something differs, 3 when nothing of natspread's is loaded. Counts begin at the\n" +
-			"last load of a service's chain.",
+			"last load of a service's chain; live is what is open now.",
 	}, "natspread status --json", s.status)
 }
 
 // statusResult is what status prints with --json.
 type statusResult struct {
-	State      restore.State   `json:"state"`      // in step, drift, not loaded
-	Variant    restore.Variant `json:"variant"`    // nft, legacy
-	Current    int             `json:"current"`    // the generation that boot is to load; 0: none
-	Generation int             `json:"generation"` // the one that it will end up with; 0: none
-	Drifts     []string        `json:"drifts"`     // what is not as it should be
-	Services   []serviceStatus `json:"services"`   // of that generation
+	State      restore.State   `json:"state"`             // in step, drift, not loaded
+	Variant    restore.Variant `json:"variant"`           // nft, legacy
+	Current    int             `json:"current"`           // the generation that boot is to load; 0: none
+	Generation int             `json:"generation"`        // the one that it will end up with; 0: none
+	Pending    *pendingStatus  `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits
+	Drifts     []string        `json:"drifts"`            // what is not as it should be
+	Services   []serviceStatus `json:"services"`          // of that generation, or of the one that waits to be confirmed
+}
+
+// pendingStatus is the generation that waits to be confirmed, in the output of status.
+type pendingStatus struct {
+	Generation int `json:"generation"`
+	Seconds    int `json:"seconds"` // that are left; negative when it should be taken back already
 }
 
 // status shows the state and exits with its code.
@@ -47,9 +54,15 @@ func (s *session) status(ctx context.Context, o options) error {
 		State: found.State, Variant: found.Variant, Current: found.Current,
 		Generation: found.Good.Generation, Drifts: found.Drifts,
 	}
+	if found.Pending != nil {
+		result.Pending = &pendingStatus{found.Pending.Generation, int(found.Pending.Left().Seconds())}
+	}
 	result.Services, err = services(found)
 	if err != nil {
 		result.Drifts = append(result.Drifts, err.Error())
+	}
+	if err := addLive(ctx, result.Services); err != nil {
+		s.tell(o, "note: live connections are not counted: %v", err)
 	}
 	if o.json {
 		err = s.printJSON(result.filled())

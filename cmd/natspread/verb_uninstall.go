@@ -39,6 +39,9 @@ func (s *session) uninstall(ctx context.Context, o options) error {
 		return nothingChanged(err)
 	}
 	defer running.Close()
+	if err := running.DisarmUndo(ctx); err != nil {
+		return nothingChanged(err)
+	}
 	done, err := units.Uninstall(ctx, running, o.root)
 	if err != nil {
 		s.tellDone(o, done)

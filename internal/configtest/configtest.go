@@ -36,6 +36,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Algorithm: rapid.SampledFrom([]config.Algorithm{config.Random, config.RoundRobin}).Draw(t, "algorithm"),
 		Interface: interfaceName(t),
 		Local:     rapid.Bool().Draw(t, "local"),
+		OnRemove:  rapid.SampledFrom([]config.OnRemove{config.Drain, config.Reset}).Draw(t, "on_remove"),
 	}
 	made.Backends = backends(t, six)
 	weigh(t, made)

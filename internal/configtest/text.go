@@ -19,7 +19,7 @@ func Text(cfg config.Config) []byte {
 		for _, backend := range service.Backends {
 			fmt.Fprintf(&b, "  { address = %q, weight = %d },\n", backend, backend.Weight)
 		}
-		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\n", service.Algorithm, service.Local)
+		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\n", service.Algorithm, service.Local, service.OnRemove)
 		if service.Interface != "" {
 			fmt.Fprintf(&b, "interface = %q\n", service.Interface)
 		}

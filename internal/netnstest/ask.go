@@ -30,6 +30,15 @@ func Ask(t testing.TB, from *Host, network, addr string, timeout time.Duration) 
 	return backend, sawPeer, err
 }
 
+// Once is Ask for any goroutine.
+func (h *Host) Once(network, addr string, timeout time.Duration) (backend string, err error) {
+	entered := h.within(func() { backend, _, err = h.ask(network, addr, timeout) })
+	if entered != nil {
+		return "", entered
+	}
+	return backend, err
+}
+
 // Tally counts answers by backend.
 type Tally map[string]int
 

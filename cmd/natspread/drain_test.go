@@ -1,0 +1,97 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"natspread/internal/netnstest"
+)
+
+// drain --wait waits for what is open, no longer than it was told to, and keeps it.
+func TestDrainWaits(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.Variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			if netnstest.Isolate(t) {
+				drainOpen(t, variant)
+			}
+		})
+	}
+}
+
+// drainOpen drains a backend with two open connections.
+func drainOpen(t *testing.T, variant string) {
+	root := rootWith(t, strings.Replace(liveConfig, "weight = 0", "weight = 1", 1))
+	network := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+	servers := network.Serve(t, "tcp", 4, 80)
+	natspread := func(args ...string) outcome {
+		return inProcess(append([]string{"--root", root, "--variant", variant}, args...)...)
+	}
+	natspread("apply").want(t, exitDone)
+	open := map[string][]*netnstest.Conversation{}
+	for len(open[servers[0]]) < 2 || len(open[servers[1]]) == 0 {
+		c := netnstest.Converse(t, network.Client, "tcp", "192.0.2.10:80")
+		answered, err := c.Ask(time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open[answered] = append(open[answered], c)
+	}
+	first, others := open[servers[0]][0], open[servers[0]][1:]
+	for _, c := range others[1:] {
+		if err := c.End(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := natspread("drain", "web", "10.0.0.1:80").want(t, exitDone).err
+	if !strings.Contains(said, "\n2 connections are still open to it: natspread status counts them\n") {
+		t.Errorf("without --wait: %s", said)
+	}
+	said = natspread("drain", "--wait", "1s", "web", "10.0.0.1:80").want(t, exitFailed).err
+	if !strings.HasSuffix(said, "natspread: 2 connections are still open after 1s: 10.0.0.1:80 stays drained, and keeps them\n") {
+		t.Errorf("over time: %s", said)
+	}
+	for _, c := range []*netnstest.Conversation{first, others[0]} {
+		if answered, err := c.Ask(time.Second); err != nil || answered != servers[0] {
+			t.Errorf("a connection was answered by %q, %v", answered, err)
+		}
+	}
+	if err := others[0].End(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(1500*time.Millisecond, func() { _ = first.End() })
+	said = natspread("drain", "web", "10.0.0.1:80", "--wait", "5m").want(t, exitDone).err
+	if !regexp.MustCompile(`\n(2 connections are still open\n)?1 connection is still open\nno connection to it is open\n$`).MatchString(said) {
+		t.Errorf("in time: %s", said)
+	}
+	if answered, err := open[servers[1]][0].Ask(time.Second); err != nil || answered != servers[1] {
+		t.Errorf("the other backend's connection was answered by %q, %v", answered, err)
+	}
+}
+
+// Progress is one line that is overwritten on a terminal, and elsewhere a line for
+// each new number.
+func TestProgress(t *testing.T) {
+	for terminal, want := range map[bool]string{
+		true:  "\r\x1b[K2 connections are still open, waiting for 5s more\r\x1b[K2 connections are still open, waiting for 4s more\r\x1b[K1 connection is still open, waiting for 3s more\r\x1b[K",
+		false: "2 connections are still open\n1 connection is still open\n",
+	} {
+		for _, quiet := range []bool{false, true} {
+			var said strings.Builder
+			p := progress{session: &session{streams: streams{err: &said}}, options: options{quiet: quiet}, terminal: terminal}
+			p.show(2, 5*time.Second)
+			p.show(2, 4*time.Second)
+			p.show(1, 3*time.Second)
+			p.clear()
+			p.clear()
+			if quiet {
+				want = ""
+			}
+			if said.String() != want {
+				t.Errorf("terminal %v, quiet %v: said %q, want %q", terminal, quiet, said.String(), want)
+			}
+		}
+	}
+}

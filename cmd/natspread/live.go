@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// addLive adds to services how many connections are open now.
+func addLive(ctx context.Context, services []serviceStatus) error {
+	var pools []nat.Pool
+	for _, service := range services {
+		pools = append(pools, service.pools...)
+	}
+	counts, err := restore.Live(ctx, pools)
+	if err != nil {
+		return err
+	}
+	for i := range services {
+		services[i].addLive(counts[:len(services[i].pools)])
+		counts = counts[len(services[i].pools):]
+	}
+	return nil
+}
+
+// addLive adds up what is open in the service's pools, which have its backends in
+// the same order.
+func (s *serviceStatus) addLive(counts [][]int) {
+	s.Live = new(int)
+	for i := range s.Backends {
+		live := 0
+		for _, pool := range counts {
+			live += pool[i]
+		}
+		s.Backends[i].Live = &live
+		*s.Live += live
+	}
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"natspread/internal/netnstest"
+)
+
+// liveConfig has a service of two protocols, and another one at the same backend.
+const liveConfig = `[[service]]
+name = "web"
+listen = "192.0.2.10:80"
+protocol = ["tcp", "udp"]
+backends = ["10.0.0.1:80", { address = "10.0.0.2:80", weight = 0 }]
+
+[[service]]
+name = "also"
+listen = "192.0.2.10:81"
+backends = ["10.0.0.1:80"]
+`
+
+// What status calls live is what is open at that moment, by service and backend.
+func TestStatusLive(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.Variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			if netnstest.Isolate(t) {
+				liveConnections(t, variant)
+			}
+		})
+	}
+}
+
+// liveConnections opens connections, drains their backend and closes them.
+func liveConnections(t *testing.T, variant string) {
+	root := rootWith(t, strings.NewReplacer("weight = 0", "weight = 1", `"10.0.0.1:80", {`, `{ address = "10.0.0.1:80", weight = 0 }, {`).Replace(liveConfig))
+	network := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+	network.Serve(t, "tcp", 4, 80)
+	network.Serve(t, "udp", 4, 80)
+	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
+	stream := netnstest.Converse(t, network.Client, "tcp", "192.0.2.10:80")
+	flow := netnstest.Converse(t, network.Client, "udp", "192.0.2.10:80")
+	if _, err := flow.Ask(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	also := netnstest.Converse(t, network.Client, "tcp", "192.0.2.10:81")
+	writeFile(t, root+"/"+configPath, liveConfig) // their backend is drained
+	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
+	wantLive(t, root, variant, "[[0 2] [1]]")
+	if err := stream.End(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := also.Ask(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	wantLive(t, root, variant, "[[0 1] [1]]")
+	text := inProcess("--root", root, "--variant", variant, "status").want(t, exitDone).out
+	for _, want := range []string{" 0 connections, 1 live\n", "  live      1"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+// wantLive compares what status counts, by service and backend. A connection that
+// was closed takes a moment to end at its other side.
+func wantLive(t *testing.T, root, variant, want string) {
+	t.Helper()
+	var got string
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		var status statusResult
+		said := inProcess("--root", root, "--variant", variant, "status", "--json").want(t, exitDone)
+		if err := json.Unmarshal([]byte(said.out), &status); err != nil {
+			t.Fatal(err)
+		}
+		var live [][]int
+		for _, service := range status.Services {
+			sum, backends := 0, []int{}
+			for _, backend := range service.Backends {
+				sum += *backend.Live
+				backends = append(backends, *backend.Live)
+			}
+			if sum != *service.Live {
+				t.Errorf("%s: live %d, but %d in sum", service.Name, *service.Live, sum)
+			}
+			live = append(live, backends)
+		}
+		if got = fmt.Sprint(live); got == want {
+			return
+		}
+	}
+	t.Errorf("live %s, want %s", got, want)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// waitStep is how often the connections of a drained backend are counted.
+const waitStep = time.Second
+
+// awaitDrained waits, if it was asked to, until no connection is left at a backend,
+// and returns how many are.
+func (s *session) awaitDrained(ctx context.Context, o options, d drained) (live int, err error) {
+	progress := progress{session: s, options: o, terminal: isTerminal(s.err)}
+	defer progress.clear()
+	for end := time.Now().Add(o.wait); ; {
+		if live, err = d.live(ctx); err != nil {
+			return 0, fmt.Errorf("the backend is drained, but its connections cannot be counted: %w", err)
+		}
+		left := time.Until(end)
+		switch {
+		case o.wait == 0 && live > 0:
+			s.tell(o, "%s to it: natspread status counts them", are(live))
+			return live, nil
+		case live == 0:
+			progress.clear()
+			s.tell(o, "no connection to it is open")
+			return 0, nil
+		case left <= 0:
+			return live, fmt.Errorf("%s after %v: %v stays drained, and keeps them", are(live), short(o.wait), d.backend)
+		}
+		progress.show(live, left)
+		select {
+		case <-ctx.Done():
+			return live, fmt.Errorf("%w: %s: %v stays drained, and keeps them", ctx.Err(), are(live), d.backend)
+		case <-time.After(min(left, waitStep)):
+		}
+	}
+}
+
+// are says how many connections there still are.
+func are(live int) string {
+	if live == 1 {
+		return "1 connection is still open"
+	}
+	return fmt.Sprintf("%d connections are still open", live)
+}
+
+// progress is one line on a terminal that changes; elsewhere it is a new line for
+// each new number.
+type progress struct {
+	*session
+	options  options
+	terminal bool
+	last     int
+}
+
+// show shows what is waited for.
+func (p *progress) show(live int, left time.Duration) {
+	switch {
+	case p.options.quiet:
+	case p.terminal:
+		fmt.Fprintf(p.err, "\r\x1b[K%s, waiting for %v more", are(live), short(left.Round(time.Second)))
+	case live != p.last:
+		p.tell(p.options, "%s", are(live))
+	}
+	p.last = live
+}
+
+// clear takes the line away.
+func (p *progress) clear() {
+	if p.terminal && p.last > 0 && !p.options.quiet {
+		fmt.Fprint(p.err, "\r\x1b[K")
+	}
+	p.last = 0
+}

@@ -1,0 +1,29 @@
+package render
+
+import (
+	"net/netip"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// Pools lists what services spread: for each service in order each listen address
+// with each protocol, and the service's backends in their order, drained ones too.
+func Pools(services ...config.Service) []nat.Pool {
+	var pools []nat.Pool
+	for _, service := range services {
+		backends := make([]netip.AddrPort, len(service.Backends))
+		for i, backend := range service.Backends {
+			backends[i] = netip.AddrPortFrom(backend.Addr, backend.Port)
+		}
+		for _, listen := range service.Listen {
+			for _, protocol := range service.Protocols {
+				pools = append(pools, nat.Pool{
+					Protocol: string(protocol), Address: listen.Addr, Ports: ports(listen),
+					Backends: backends, Reset: service.OnRemove == config.Reset,
+				})
+			}
+		}
+	}
+	return pools
+}

@@ -1,0 +1,417 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// armed remembers what becomes of the way back of a trial.
+type armed struct {
+	arms, disarms int
+	look          func() // at what there is when it is armed
+	fails         error
+}
+
+// trial returns a trial for a long time.
+func (a *armed) trial() restore.Trial {
+	return restore.Trial{For: time.Hour, Arm: func(context.Context, time.Duration) (func(context.Context), error) {
+		a.arms++
+		if a.look != nil {
+			a.look()
+		}
+		return func(context.Context) { a.disarms++ }, a.fails
+	}}
+}
+
+// try tries a config, and fails the test when that does.
+func try(t *testing.T, host restore.Host, toml string) restore.Result {
+	t.Helper()
+	result, err := host.Try(t.Context(), request(t, toml), (&armed{}).trial())
+	must(t, err)
+	return result
+}
+
+// pendingFile is where a host's trial is recorded.
+func pendingFile(host restore.Host) string { return filepath.Join(host.Root, "run/natspread/pending") }
+
+// TestTryArmsFirst asks that nothing is loaded, and nothing recorded, before the way
+// back is armed; and nothing at all when it cannot be.
+func TestTryArmsFirst(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := oddHost(t, variant)
+		before := state(t, host)
+		way := &armed{fails: errSeam, look: func() {
+			if _, err := os.Lstat(pendingFile(host)); err == nil {
+				t.Error("it is recorded already")
+			}
+			kernel, _, _ := strings.Cut(state(t, host), "/run/natspread")
+			wanted, _, _ := strings.Cut(before, "/run/natspread")
+			wantSame(t, "the kernel", wanted, kernel)
+		}}
+		_, err := host.Try(t.Context(), request(t, smaller), way.trial())
+		wantUnchanged(t, host, before, err, nil)
+		if way.arms != 1 || way.disarms != 0 || !errors.Is(err, errSeam) {
+			t.Errorf("%+v, %v", way, err)
+		}
+		way.fails = nil
+		result, err := host.Try(t.Context(), request(t, smaller), way.trial())
+		must(t, err)
+		wantLoaded(t, variant, smaller)
+		if way.arms != 2 || way.disarms != 0 || !result.Changed || result.Generation != 2 {
+			t.Errorf("%+v, %+v", way, result)
+		}
+	})
+}
+
+// TestTryFails lets each step of a trial fail behind the armed way back, which must
+// then be called off, with all as it was.
+func TestTryFails(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, c := range []struct {
+			name string
+			run  func(run restore.Runner) restore.Runner
+			arms int
+		}{
+			{"the proof reads back otherwise", lieInProof, 0},
+			{"IPv4 does not load", failOn(nat.IPv4), 1},
+			{"IPv6 does not load", failOn(nat.IPv6), 1},
+			{"IPv6 reads back otherwise", lieOnce(nat.IPv6), 1},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				host := oddHost(t, variant)
+				before := state(t, host)
+				failing, way := host, &armed{}
+				failing.Run = c.run(host.Run)
+				_, err := failing.Try(t.Context(), request(t, smaller), way.trial())
+				wantUnchanged(t, host, before, err, nil)
+				if way.arms != c.arms || way.disarms != c.arms {
+					t.Errorf("%+v", way)
+				}
+				apply(t, host, smaller) // and nothing stands in its way
+			})
+		}
+		t.Run("forwarding cannot be set", func(t *testing.T) {
+			host := oddHost(t, variant)
+			must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+			before, way := state(t, host), &armed{}
+			readOnlySysctls(t, func() {
+				_, err := host.Try(t.Context(), request(t, smaller), way.trial())
+				wantUnchanged(t, host, before, err, nil)
+			})
+			if way.disarms != 1 {
+				t.Errorf("%+v", way)
+			}
+		})
+		t.Run("it cannot be recorded", func(t *testing.T) {
+			host := oddHost(t, variant)
+			must(t, os.Mkdir(pendingFile(host)+"x", 0o700)) // run exists
+			must(t, os.Remove(pendingFile(host)+"x"))
+			before, way := state(t, host), &armed{}
+			way.look = func() { must(t, os.Mkdir(pendingFile(host), 0o700)) }
+			_, err := host.Try(t.Context(), request(t, smaller), way.trial())
+			if err == nil || !strings.Contains(err.Error(), "cannot record that generation 2 waits to be confirmed") || way.disarms != 1 {
+				t.Errorf("%+v, %v", way, err)
+			}
+			wantState(t, host, before)
+		})
+	})
+}
+
+// TestUndoTrial tries a config on hosts in every state, and takes it back: all is as
+// it was, forwarding and what is kept of it included.
+func TestUndoTrial(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		stop := func(t *testing.T, host restore.Host) {
+			_, err := host.Stop(t.Context())
+			must(t, err)
+		}
+		for _, c := range []struct {
+			name    string
+			prepare func(t *testing.T, host restore.Host)
+		}{
+			{"nothing", func(*testing.T, restore.Host) {}},
+			{"applied", func(t *testing.T, host restore.Host) { apply(t, host, article) }},
+			{"applied, and stopped", func(t *testing.T, host restore.Host) { apply(t, host, article); stop(t, host) }},
+			{"applied without IPv6", func(t *testing.T, host restore.Host) { apply(t, host, smaller) }},
+			{"by the other variant", func(t *testing.T, host restore.Host) {
+				host.Variant = variant.Other()
+				apply(t, host, article)
+			}},
+		} {
+			for _, forwarding := range []string{"01", "10"} {
+				t.Run(c.name+"/"+forwarding, func(t *testing.T) {
+					boot(t, variant)
+					boot(t, variant.Other())
+					host := newHost(t, variant)
+					c.prepare(t, host)
+					must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(forwarding[:1]), 0))
+					must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte(forwarding[1:]), 0))
+					other := host
+					other.Variant = variant.Other()
+					before, beforeOther := state(t, host), state(t, other)
+					try(t, host, other4)
+					wantLoaded(t, variant, other4)
+					_, err := host.Undo(t.Context())
+					must(t, err)
+					wantState(t, host, before)
+					wantState(t, other, beforeOther)
+					if _, err := host.Undo(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+						t.Errorf("once more: %v", err)
+					}
+				})
+			}
+		}
+	})
+}
+
+// other4 is a balancer that neither article nor smaller is.
+const other4 = `
+[[service]]
+name     = "other"
+listen   = "192.0.2.10:8080"
+backends = ["10.0.0.7:80"]
+`
+
+// TestUndoIsRepeated lets the first attempt fail: the trial stays, for the next one.
+func TestUndoIsRepeated(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, article)
+		before := state(t, host)
+		try(t, host, smaller)
+		failing := host
+		failing.Run = failOn(nat.IPv4)(host.Run)
+		if _, err := failing.Undo(t.Context()); !errors.Is(err, errSeam) {
+			t.Errorf("%v", err)
+		}
+		wantLoaded(t, variant, smaller)
+		_, err := host.Undo(t.Context())
+		must(t, err)
+		wantState(t, host, before)
+	})
+}
+
+// TestConfirm lets each step of a confirm be the last one before a kill: boot has one
+// generation or the other, and what is done next ends well.
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		renamed := func(host restore.Host) error {
+			return os.Rename(place(host, "generations/.unconfirmed-2"), place(host, "generations/2"))
+		}
+		for _, c := range []struct {
+			name   string
+			killed func(host restore.Host) error
+			undone string // what an undo leads to
+		}{
+			{"not killed", func(restore.Host) error { return nil }, article},
+			{"killed when it is renamed", renamed, article},
+			{"killed when it is current", func(host restore.Host) error {
+				return errors.Join(renamed(host), restore.Store{Root: host.Root}.SetCurrent(2))
+			}, smaller},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				for _, confirm := range []bool{true, false} {
+					boot(t, variant)
+					host := newHost(t, variant)
+					apply(t, host, article)
+					if c.undone == smaller { // an undo of what is current would take all rules out
+						_, err := host.Stop(t.Context())
+						must(t, err)
+					}
+					try(t, host, smaller)
+					must(t, c.killed(host))
+					want, next := c.undone, host.Undo
+					if confirm {
+						want, next = smaller, host.Confirm
+					}
+					if _, err := next(t.Context()); err != nil && !errors.Is(err, restore.ErrNothingPending) {
+						t.Error(err)
+					}
+					wantLoaded(t, variant, want)
+					current, err := restore.Store{Root: host.Root}.Current()
+					must(t, err)
+					wantSame(t, "what boot loads", want, string(current.Config))
+					if _, err := host.Confirm(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+						t.Errorf("something waits: %v", err)
+					}
+					status, err := host.Status(t.Context())
+					if err != nil || status.State != restore.InStep {
+						t.Errorf("%q, %v", status.Drifts, err)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestBootForgetsATrial cuts the power: what waited is nothing to boot, not even when
+// the current generation is damaged, and the next apply takes its files away.
+func TestBootForgetsATrial(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, article)
+		apply(t, host, smaller)
+		try(t, host, other4)
+		must(t, os.RemoveAll(filepath.Join(host.Root, "run"))) // as memory goes
+		boot(t, variant)
+		_, err := host.Restore(t.Context())
+		must(t, err)
+		wantLoaded(t, variant, smaller)
+		if _, err := host.Confirm(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+			t.Errorf("%v", err)
+		}
+		must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
+		boot(t, variant)
+		if result, err := host.Restore(t.Context()); err == nil || result.Generation != 1 {
+			t.Errorf("%+v, %v", result, err)
+		}
+		apply(t, host, other4)
+		names, err := os.ReadDir(place(host, "generations"))
+		must(t, err)
+		if len(names) != 3 || names[2].Name() != "3" {
+			t.Errorf("%v", names)
+		}
+	})
+}
+
+// TestPruneBesideATrial has the newest ten on disk, and an eleventh that waits.
+func TestPruneBesideATrial(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	store := restore.Store{Root: host.Root}
+	for range restore.Keep {
+		must(t, store.SetCurrent(write(t, host, article)))
+	}
+	_, err := host.Restore(t.Context())
+	must(t, err)
+	for _, c := range []struct {
+		next func(context.Context) (restore.Result, error)
+		want []int
+	}{
+		{host.Undo, []int{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+		{host.Confirm, []int{11, 10, 9, 8, 7, 6, 5, 4, 3, 2}},
+	} {
+		try(t, host, smaller)
+		_, err := c.next(t.Context())
+		must(t, err)
+		if numbers, err := store.Numbers(); err != nil || !slices.Equal(numbers, c.want) {
+			t.Errorf("%v, %v", numbers, err)
+		}
+	}
+}
+
+// TestUndoOverdue has it wait: for the time to be over, for a confirm, and for a lock
+// that somebody holds longer than others wait for it.
+func TestUndoOverdue(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	apply(t, host, article)
+	if _, err := host.UndoOverdue(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+		t.Errorf("nothing waits: %v", err)
+	}
+	for _, c := range []struct {
+		name      string
+		limit     time.Duration
+		meanwhile func()
+		want      string
+		err       error
+	}{
+		{"nobody confirms", 2 * time.Second, func() {}, article, nil},
+		{"the lock is held", time.Second, func() { holdLock(t, host, 6*time.Second) }, article, nil},
+		{"it is confirmed", time.Hour, func() { _, err := host.Confirm(t.Context()); must(t, err) }, smaller, restore.ErrNothingPending},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := state(t, host)
+			way, began := (&armed{}).trial(), time.Now()
+			way.For = c.limit
+			_, err := host.Try(t.Context(), request(t, smaller), way)
+			must(t, err)
+			var undone sync.WaitGroup
+			undone.Go(func() { _, err = host.UndoOverdue(t.Context()) })
+			c.meanwhile()
+			undone.Wait()
+			if took := time.Since(began); err == nil && took < way.For {
+				t.Errorf("it is undone after %v", took)
+			}
+			if !errors.Is(err, c.err) {
+				t.Errorf("%v, not %v", err, c.err)
+			}
+			wantLoaded(t, restore.NFT, c.want)
+			if c.want == article {
+				wantState(t, host, before)
+			}
+		})
+	}
+}
+
+// holdLock holds a host's lock for some time.
+func holdLock(t *testing.T, host restore.Host, held time.Duration) {
+	t.Helper()
+	file, err := os.Open(filepath.Join(host.Root, "run/natspread/lock"))
+	must(t, err)
+	defer file.Close()
+	must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
+	time.Sleep(held)
+}
+
+// TestPendingIsTrusted changes the record of a trial: what cannot be read is nothing
+// to act upon, and restore makes an end of it.
+func TestPendingIsTrusted(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	apply(t, host, article)
+	for name, spoil := range map[string]func(path string) error{
+		"cut":        func(path string) error { return os.Truncate(path, 10) },
+		"everyone's": func(path string) error { return os.Chmod(path, 0o666) },
+		"somebody's": func(path string) error { return os.Chmod(filepath.Dir(path), 0o777) },
+		"a link":     func(path string) error { return errors.Join(os.Rename(path, path+"2"), os.Symlink("pending2", path)) },
+		"another number": func(path string) error {
+			return os.WriteFile(path, []byte(`{"generation": 7, "variant": "nft"}`), 0o600)
+		},
+	} {
+		try(t, host, smaller)
+		must(t, spoil(pendingFile(host)))
+		if _, err := host.Confirm(t.Context()); err == nil {
+			t.Errorf("%s: it is confirmed", name)
+		}
+		if _, err := host.Apply(t.Context(), request(t, other4)); err == nil {
+			t.Errorf("%s: another one is applied", name)
+		}
+		status, err := host.Status(t.Context())
+		if err != nil || status.State != restore.Drift {
+			t.Errorf("%s: %+v, %v", name, status.State, err)
+		}
+		must(t, os.Chmod(filepath.Join(host.Root, "run/natspread"), 0o700))
+		_, err = host.Restore(t.Context())
+		must(t, err)
+		wantLoaded(t, restore.NFT, article)
+		if _, err := host.Confirm(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package restore
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Entry is one generation as the history tells of it.
+type Entry struct {
+	Manifest         // all that could be read of it; its number always
+	Config    []byte // the config that the rules were made from; nil when it is not good
+	Problem   error  // why it is not good, nil when it is
+	IsCurrent bool   // the one that boot is to load
+	IsBoot    bool   // the one that boot will end up with
+	IsPending bool   // the one that is loaded, and waits to be confirmed
+}
+
+// History returns the generations on disk, the newest first, and before them the one
+// that waits to be confirmed. One that is not good
+// is told of too, and is no error.
+func (s Store) History() ([]Entry, error) {
+	numbers, err := s.Numbers()
+	if err != nil {
+		return nil, err
+	}
+	current, err := s.CurrentNumber()
+	if err != nil && !errors.Is(err, ErrNone) {
+		current = 0 // a bad link is what status tells of
+	}
+	good, _, _ := s.newestGood() // without one there is none to mark
+	pending, err := s.Pending()
+	waits := err == nil && pending.Generation != current
+	var entries []Entry
+	if waits && !slices.Contains(numbers, pending.Generation) {
+		entry := s.entry(unconfirmedDir(pending.Generation), pending.Generation)
+		entry.IsPending = true
+		entries = append(entries, entry)
+	}
+	for _, number := range numbers {
+		entry := s.entry(dir(number), number)
+		entry.IsCurrent = number == current
+		entry.IsBoot = number == good.Generation
+		entry.IsPending = waits && number == pending.Generation
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
+// entry describes the generation in a directory.
+func (s Store) entry(dir string, number int) Entry {
+	generation, err := s.readFrom(dir, number)
+	if err != nil {
+		manifest, _ := s.readManifest(dir, number) // as much as there is
+		manifest.Generation = number
+		return Entry{Manifest: manifest, Problem: notGood(number, err)}
+	}
+	return Entry{Manifest: generation.Manifest, Config: generation.Config}
+}
+
+// Find returns the generation of that number, which must be there and good; it may
+// wait to be confirmed.
+func (s Store) Find(number int) (Generation, error) {
+	if pending, err := s.Pending(); err == nil && pending.Generation == number {
+		return s.readUnconfirmed(number)
+	}
+	numbers, err := s.Numbers()
+	if err != nil {
+		return Generation{}, err
+	}
+	if !slices.Contains(numbers, number) {
+		return Generation{}, fmt.Errorf("there is no generation %d: natspread history lists those that there are", number)
+	}
+	return s.Read(number)
+}
+
+// Current returns the generation that boot is to load, which must be good.
+func (s Store) Current() (Generation, error) {
+	number, err := s.CurrentNumber()
+	if err != nil {
+		return Generation{}, err
+	}
+	return s.Find(number)
+}
+
+// Previous returns the newest generation that is older than the current one, which
+// must be good: another one is to be asked for by its number.
+func (s Store) Previous() (Generation, error) {
+	current, err := s.CurrentNumber()
+	if err != nil {
+		return Generation{}, err
+	}
+	numbers, err := s.Numbers()
+	if err != nil {
+		return Generation{}, err
+	}
+	for _, number := range numbers {
+		if number < current {
+			return s.Read(number)
+		}
+	}
+	return Generation{}, fmt.Errorf("no generation is older than %d, which is current", current)
+}
+
+// ConfigFile returns where a generation keeps its config.
+func (s Store) ConfigFile(number int) string { return s.path(dir(number), configFile) }

@@ -1,0 +1,77 @@
+package restore_test
+
+import (
+	"os"
+	"testing"
+
+	"natspread/internal/netnstest"
+	"natspread/restore"
+)
+
+// TestHistory damages the current one of three generations, and then another.
+func TestHistory(t *testing.T) {
+	if !netnstest.Isolate(t) { // as whose files nobody else's count
+		return
+	}
+	host := newHost(t, restore.NFT)
+	store := two(t, host)
+	write(t, host, article) // was never current
+	type marks struct {
+		number              int
+		good, current, boot bool
+	}
+	wantMarks := func(want ...marks) {
+		t.Helper()
+		entries, err := store.History()
+		must(t, err)
+		if len(entries) != len(want) {
+			t.Fatalf("%d entries, not %d", len(entries), len(want))
+		}
+		for i, e := range entries {
+			if got := (marks{e.Generation, e.Problem == nil, e.IsCurrent, e.IsBoot}); got != want[i] {
+				t.Errorf("got %+v, want %+v (%v)", got, want[i], e.Problem)
+			}
+			if (e.Problem == nil) != (len(e.Config) > 0) || e.Command != "apply" {
+				t.Errorf("generation %d: %q by %q", e.Generation, e.Config, e.Command)
+			}
+		}
+	}
+	wantMarks(marks{3, true, false, false}, marks{2, true, true, true}, marks{1, true, false, false})
+	must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
+	wantMarks(marks{3, true, false, true}, marks{2, false, true, false}, marks{1, true, false, false})
+	must(t, os.Chmod(place(host, "generations/3/rules.v6"), 0o666))
+	wantMarks(marks{3, false, false, false}, marks{2, false, true, false}, marks{1, true, false, true})
+}
+
+// TestFind asks for each of two generations by number, as the current one, and as
+// the one before it.
+func TestFind(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	store := two(t, host)
+	wantNumber := func(what string, want int, find func() (restore.Generation, error)) {
+		t.Helper()
+		got, err := find()
+		if got.Generation != want || (err == nil) != (want != 0) {
+			t.Errorf("%s: generation %d, not %d; %v", what, got.Generation, want, err)
+		}
+	}
+	find := func(number int) func() (restore.Generation, error) {
+		return func() (restore.Generation, error) { return store.Find(number) }
+	}
+	wantNumber("the first", 1, find(1))
+	wantNumber("the second", 2, find(2))
+	wantNumber("one that there is not", 0, find(3))
+	wantNumber("the current one", 2, store.Current)
+	wantNumber("the one before", 1, store.Previous)
+	must(t, os.RemoveAll(place(host, "generations/1")))
+	wantNumber("none before", 0, store.Previous)
+	must(t, os.Truncate(place(host, "generations/2/manifest"), 0))
+	wantNumber("one that is not good", 0, find(2))
+	wantNumber("a current one that is not good", 0, store.Current)
+	must(t, os.Remove(place(host, "current")))
+	wantNumber("none is current", 0, store.Current)
+	wantNumber("none is current, none before", 0, store.Previous)
+}

@@ -1,0 +1,50 @@
+package restore
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink/nl"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+)
+
+// TestLive counts what is open in each pool, at drained backends too, and nobody
+// else's.
+func TestLive(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	netnstest.Self().Command(t, "addr add 192.0.2.10/32 dev lo\naddr add 2001:db8::10/128 dev lo nodad\n", "ip", "-batch", "-")
+	pools := []nat.Pool{
+		pool("tcp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
+		pool("udp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
+		pool("udp", "*", 8000, 8010, false, "10.0.0.1:0"),
+		pool("sctp", "2001:db8::10", 80, 80, false, "[fd00::1]:80"),
+	}
+	for _, line := range []string{
+		"tcp 192.0.2.99:1 192.0.2.10:80 10.0.0.1:80",
+		"tcp 192.0.2.99:2 192.0.2.10:80 10.0.0.1:80",
+		"tcp 192.0.2.99:3 192.0.2.10:80 10.0.0.2:80",
+		"tcp 192.0.2.99:4 192.0.2.10:80 10.0.0.3:80", // nobody's of ours
+		"tcp 192.0.2.99:5 192.0.2.11:80 10.0.0.1:80", // nobody's of ours
+		"udp 192.0.2.99:1 192.0.2.10:80 10.0.0.2:80",
+		"udp 192.0.2.99:2 192.0.2.10:8005 10.0.0.1:8005",
+		"udp 192.0.2.99:3 192.0.2.10:8005 10.0.0.1:8006", // nobody's of ours
+		"udp 192.0.2.99:4 192.0.2.77:8005 10.0.0.1:8005", // passes through
+		"sctp [2001:db8::99]:1 [2001:db8::10]:80 [fd00::1]:80",
+	} {
+		track(t, line)
+	}
+	for i, state := range []uint8{nl.TCP_CONNTRACK_TIME_WAIT, nl.TCP_CONNTRACK_CLOSE, nl.TCP_CONNTRACK_SYN_SENT, nl.TCP_CONNTRACK_FIN_WAIT} {
+		track(t, "tcp 192.0.2.99:"+string(rune('6'+i))+" 192.0.2.10:80 10.0.0.2:80", state)
+	}
+	got, err := Live(t.Context(), pools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]int{{2, 3}, {0, 1}, {1}, {1}}, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}

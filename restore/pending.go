@@ -1,0 +1,183 @@
+package restore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/atomicfile"
+)
+
+// Pending is a generation that is loaded until somebody confirms it. It is kept in
+// /run, so a reboot forgets it, and boot has never known it.
+type Pending struct {
+	Generation int           `json:"generation"`
+	Until      time.Duration `json:"until"`   // on the clock that counts from boot, and never jumps
+	Loaded     bool          `json:"loaded"`  // before it, too, rules of natspread's were in the kernel
+	Variant    Variant       `json:"variant"` // by which they were
+	// What Try found, by family; nil for one that the kernel does not have.
+	Forwarding [2]*switchState `json:"forwarding"`
+}
+
+// Left returns how long it is until the generation is taken back; it is negative
+// when that should have happened.
+func (p Pending) Left() time.Duration { return p.Until - sinceBoot() }
+
+// String says what waits, how long still, and what to type.
+func (p Pending) String() string {
+	left := "its time is over"
+	if p.Left() > 0 {
+		left = fmt.Sprintf("for %v more", (p.Left() + time.Second).Truncate(time.Second))
+	}
+	return fmt.Sprintf("generation %d waits to be confirmed, %s: natspread confirm keeps it, natspread rollback takes it back", p.Generation, left)
+}
+
+// sinceBoot returns the time since boot, suspensions included: clock_gettime(2).
+func sinceBoot() time.Duration {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // fails for no clock that exists
+	return time.Duration(now.Nano())
+}
+
+// ErrNothingPending says that no generation waits to be confirmed.
+var ErrNothingPending = errors.New("no generation waits to be confirmed")
+
+// pendingRecord is where the pending generation is recorded, below the root.
+const pendingRecord = runDir + "/pending"
+
+// Pending returns the generation that waits to be confirmed, or ErrNothingPending.
+func (s Store) Pending() (pending Pending, err error) {
+	data, err := readTrusted(s.Root, pendingRecord)
+	if notExist(err) {
+		return Pending{}, ErrNothingPending
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &pending)
+	}
+	if err != nil {
+		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w: natspread restore loads the current one", err)
+	}
+	return pending, nil
+}
+
+// remember records a pending generation.
+func (s Store) remember(pending Pending) error {
+	data, err := json.Marshal(pending)
+	if err == nil {
+		err = atomicfile.WriteFile(s.path(pendingRecord), append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot record that generation %d waits to be confirmed: %w", pending.Generation, err)
+	}
+	return nil
+}
+
+// forget takes the files of the pending generation away, and then the record: with it
+// goes the last reason to try again. On a disk that takes no writes, as in the unit's
+// sandbox, the next generation that is written takes them away: see sweep.
+func (s Store) forget() error {
+	if err := s.sweep(); err != nil && !notExist(err) && !readOnly(err) {
+		return fmt.Errorf("cannot remove the generation that was not confirmed: %w", err)
+	}
+	if err := os.Remove(s.path(pendingRecord)); err != nil && !notExist(err) {
+		return fmt.Errorf("cannot forget the generation that waits to be confirmed: %w", err)
+	}
+	return nil
+}
+
+// refusePending is an error while a generation waits to be confirmed: another change
+// would leave unclear what it is that is confirmed, or taken back.
+func (s Store) refusePending() error {
+	pending, err := s.Pending()
+	if errors.Is(err, ErrNothingPending) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.New(pending.String())
+}
+
+// endTrial forgets a pending generation after the kernel was given something else
+// than it, and returns a note of it.
+func (s Store) endTrial() []string {
+	pending, err := s.Pending()
+	if errors.Is(err, ErrNothingPending) {
+		return nil
+	}
+	if failed := s.forget(); failed != nil {
+		return []string{failed.Error()}
+	}
+	if err != nil { // and nobody will know which it was
+		return nil
+	}
+	return []string{fmt.Sprintf("generation %d was not confirmed, and is gone", pending.Generation)}
+}
+
+// addPending adds the generation that waits to be confirmed to a status. It is no
+// drift of the kernel, but not what boot loads either.
+func (s Store) addPending(status *Status) {
+	pending, err := s.Pending()
+	if errors.Is(err, ErrNothingPending) {
+		return
+	}
+	if err != nil {
+		status.Drifts = append(status.Drifts, err.Error())
+		return
+	}
+	status.Pending = &pending
+	status.Drifts = append(status.Drifts, pending.String())
+	if generation, err := s.readUnconfirmed(pending.Generation); err == nil {
+		status.Wanted = generation
+	}
+}
+
+// unconfirmedPrefix begins the name of a generation's directory that waits to be
+// confirmed: no number, so no boot takes it for one to fall back to.
+const unconfirmedPrefix = ".unconfirmed-"
+
+// unconfirmedDir returns the directory of a generation that waits to be confirmed,
+// relative to the root.
+func unconfirmedDir(number int) string {
+	return filepath.Join(generationsDir, fmt.Sprint(unconfirmedPrefix, number))
+}
+
+// writeUnconfirmed writes a new generation that waits to be confirmed.
+func (s Store) writeUnconfirmed(generation Generation) (number int, err error) {
+	return s.writeNew(generation, unconfirmedDir)
+}
+
+// readUnconfirmed is Read for a generation that waits to be confirmed.
+func (s Store) readUnconfirmed(number int) (Generation, error) {
+	generation, err := s.readFrom(unconfirmedDir(number), number)
+	if notExist(err) { // a promote was killed half way
+		return s.Read(number)
+	}
+	if err != nil {
+		return Generation{}, notGood(number, err)
+	}
+	return generation, nil
+}
+
+// promote makes the generation that waits to be confirmed one like the others, and
+// then current. Killed in between it can be repeated, or undone: then there is one
+// more to roll back to.
+func (s Store) promote(number int) error {
+	err := os.Rename(s.path(unconfirmedDir(number)), s.path(dir(number)))
+	if err == nil || notExist(err) {
+		err = atomicfile.SyncDir(s.path(generationsDir))
+	}
+	if err == nil {
+		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot confirm generation %d: %w; it still waits to be confirmed", number, err)
+	}
+	return nil
+}

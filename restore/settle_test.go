@@ -1,0 +1,337 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// tracked keeps connection tracking on, whatever becomes of the nat table, as the
+// filter rules of most hosts do.
+func tracked(t testing.TB, variant restore.Variant) {
+	t.Helper()
+	for _, family := range []int{4, 6} {
+		netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family).Iptables, "-w", "5",
+			"-A", "FORWARD", "-m", "conntrack", "--ctstate", "NEW")
+	}
+}
+
+// only returns the backends key with one backend, by its place from 0.
+func only(family, i, port int) string {
+	return fmt.Sprintf("backends = [%q]", at(backend(family, i), port))
+}
+
+// wantMore asks once more in a conversation, and says who has to answer.
+func wantMore(t *testing.T, c *netnstest.Conversation, want string) {
+	t.Helper()
+	if got, err := c.Ask(2 * time.Second); err != nil || got != want {
+		t.Errorf("a further question was answered by %q, %v; want %s", got, err, want)
+	}
+}
+
+// wantReset asks once more, and wants the connection to have ended.
+func wantReset(t *testing.T, c *netnstest.Conversation) {
+	t.Helper()
+	start := time.Now()
+	got, err := c.Ask(hurry)
+	if !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, io.EOF) {
+		t.Errorf("a further question was answered by %q after %v, %v; want a reset", got, time.Since(start), err)
+	}
+}
+
+// wantForgotten holds a result to a number of forgotten connections.
+func wantForgotten(t *testing.T, result restore.Result, want int) {
+	t.Helper()
+	if result.Forgotten != want || len(result.Notes) != 0 {
+		t.Errorf("%d connections were forgotten, want %d; notes %q", result.Forgotten, want, result.Notes)
+	}
+}
+
+// TestBackendIsTakenOut has a datagram flow and a stream at a backend that is first
+// drained and then taken out, with each kind of on_remove.
+func TestBackendIsTakenOut(t *testing.T) {
+	for _, onRemove := range []string{"drain", "reset"} {
+		t.Run(onRemove, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+				host := newHost(t, variant)
+				key := fmt.Sprintf("on_remove = %q", onRemove)
+				for _, family := range []int{4, 6} {
+					n.Serve(t, "tcp", family, 80)
+					servers := n.Serve(t, "udp", family, 80)
+					vip := at(netnstest.VIP(family), 80)
+					apply(t, host, service("web", family, 80, 1, key)+service("dns", family, 53, 2))
+					stream := netnstest.Converse(t, n.Client, "tcp", vip)
+					flow := netnstest.Converse(t, n.Client, "udp", vip)
+					own := netnstest.Converse(t, n.Balancer, "udp", vip)
+					wantMore(t, flow, servers[0])
+					wantMore(t, own, servers[0])
+
+					wantForgotten(t, apply(t, host, service("web", family, 80, 2, weighted(family, 80, 0, 1), key)+service("dns", family, 53, 2)), 0)
+					wantMore(t, stream, servers[0])
+					wantMore(t, flow, servers[0])
+					wantMore(t, own, servers[0])
+
+					forgotten := map[string]int{"drain": 2, "reset": 3}[onRemove]
+					wantForgotten(t, apply(t, host, service("web", family, 80, 0, only(family, 1, 80), key)+service("dns", family, 53, 2)), forgotten)
+					wantMore(t, flow, servers[1])
+					wantMore(t, own, servers[1])
+					if onRemove == "drain" {
+						wantMore(t, stream, servers[0])
+					} else {
+						wantReset(t, stream)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestServiceIsTakenOut has what is in the service that goes end as its own last
+// config says, and what stands beside it at the same backend go on.
+func TestServiceIsTakenOut(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		host := newHost(t, variant)
+		stays := service("stays", 4, 80, 1)
+		drained := service("drained", 4, 81, 1, only(4, 0, 80))
+		cut := service("cut", 4, 82, 1, only(4, 0, 80), `on_remove = "reset"`)
+		apply(t, host, stays+drained+cut)
+		server := n.Serve(t, "tcp", 4, 80)[0]
+		n.Serve(t, "udp", 4, 80)
+		streams, flows := map[int]*netnstest.Conversation{}, map[int]*netnstest.Conversation{}
+		for port := 80; port <= 82; port++ {
+			streams[port] = netnstest.Converse(t, n.Client, "tcp", at(netnstest.VIP(4), port))
+			flows[port] = netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), port))
+			wantMore(t, flows[port], server)
+		}
+		wantForgotten(t, apply(t, host, stays), 3)
+		for port := 80; port <= 82; port++ {
+			if port == 82 {
+				wantReset(t, streams[port])
+			} else {
+				wantMore(t, streams[port], server)
+			}
+			if port == 80 {
+				wantMore(t, flows[port], server)
+			} else if got, err := flows[port].Ask(patience); err == nil {
+				t.Errorf("the flow to port %d was answered by %s", port, got)
+			}
+		}
+	})
+}
+
+// TestFlowsBeforeTheRules has datagram flows that began before the first apply, or
+// while the rules were out, follow the rules from then on.
+func TestFlowsBeforeTheRules(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		tracked(t, variant)
+		host := newHost(t, variant)
+		toml := ""
+		for _, family := range []int{4, 6} {
+			toml += service(fmt.Sprint("one", family), family, 80, 1) +
+				service(fmt.Sprint("any", family), family, 81, 1, only(family, 0, 80), `listen = "*:81"`) +
+				service(fmt.Sprint("far", family), family, 82, 1, only(family, 0, 80), "local = false")
+		}
+		type early struct {
+			flow   *netnstest.Conversation
+			before string // who answers without rules; "" for nobody
+			after  string
+		}
+		var flows []early
+		for _, family := range []int{4, 6} {
+			vip := netnstest.VIP(family)
+			backend := n.Serve(t, "udp", family, 80)[0]
+			beyond := netnstest.Serve(t, n.Client, "udp", at(netnstest.ClientAddr(family, 0), 81)) // only passes through
+			own := netnstest.Serve(t, n.Balancer, "udp", at(vip, 82))
+			flows = append(flows,
+				early{netnstest.Converse(t, n.Client, "udp", at(vip, 80)), "", backend},
+				early{netnstest.Converse(t, n.Client, "udp", at(vip, 81)), "", backend},
+				early{netnstest.Converse(t, n.Client, "udp", at(vip, 82)), own, backend},
+				early{netnstest.Converse(t, n.Balancer, "udp", at(vip, 80)), "", backend},
+				early{netnstest.Converse(t, n.Balancer, "udp", at(vip, 82)), own, own},
+				early{netnstest.Converse(t, n.Balancer, "udp", beyond), beyond, beyond})
+		}
+		missed := 2 * 4
+		each := func(when string, want func(early) string) {
+			t.Helper()
+			for i, f := range flows {
+				got, err := f.flow.Ask(patience)
+				if want := want(f); got != want || (err == nil) != (want != "") {
+					t.Errorf("%s: flow %d was answered by %q, %v; want %q", when, i, got, err, want)
+				}
+			}
+		}
+		before := func(f early) string { return f.before }
+		after := func(f early) string { return f.after }
+		each("at first", before)
+		wantForgotten(t, apply(t, host, toml), missed)
+		each("after apply", after)
+		if _, err := host.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		flows = flows[:0]
+		for _, family := range []int{4, 6} { // others, since those above are at their backends
+			flows = append(flows, early{netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(family), 80)), "", n.Backends[0].Addr(family).String()})
+			flows[len(flows)-1].after = at(n.Backends[0].Addr(family), 80)
+		}
+		each("after stop", before)
+		result, err := host.Restore(t.Context())
+		must(t, err)
+		wantForgotten(t, result, len(flows))
+		each("after restore", after)
+	})
+}
+
+// TestFlowsRefused has a flow that met a service with every backend drained reach
+// one again when there is one.
+func TestFlowsRefused(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		host := newHost(t, variant)
+		for _, family := range []int{4, 6} {
+			server := n.Serve(t, "udp", family, 80)[0]
+			apply(t, host, service("web", family, 80, 1, weighted(family, 80, 0)))
+			flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(family), 80))
+			if got, err := flow.Ask(patience); !errors.Is(err, unix.ECONNREFUSED) {
+				t.Fatalf("answered by %q, %v; want to be refused", got, err)
+			}
+			wantForgotten(t, apply(t, host, service("web", family, 80, 1, weighted(family, 80, 1))), 1)
+			wantMore(t, flow, server)
+		}
+	})
+}
+
+// TestTrialCutsNothing has the datagrams follow a trial both ways, and streams cut
+// only by its confirmation.
+func TestTrialCutsNothing(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+		host := newHost(t, variant)
+		n.Serve(t, "tcp", 4, 80)
+		servers := n.Serve(t, "udp", 4, 80)
+		trial := restore.Trial{For: time.Hour, Arm: func(context.Context, time.Duration) (func(context.Context), error) {
+			return func(context.Context) {}, nil
+		}}
+		try := func() {
+			t.Helper()
+			result, err := host.Try(t.Context(), request(t, service("web", 4, 80, 0, only(4, 1, 80), `on_remove = "reset"`)), trial)
+			must(t, err)
+			wantForgotten(t, result, 1)
+		}
+		apply(t, host, service("web", 4, 80, 0, only(4, 0, 80), `on_remove = "reset"`))
+		stream := netnstest.Converse(t, n.Client, "tcp", at(netnstest.VIP(4), 80))
+		flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), 80))
+		wantMore(t, flow, servers[0])
+		try()
+		wantMore(t, flow, servers[1])
+		wantMore(t, stream, servers[0])
+
+		result, err := host.Undo(t.Context())
+		must(t, err)
+		wantForgotten(t, result, 1)
+		wantMore(t, flow, servers[0])
+		wantMore(t, stream, servers[0])
+
+		try()
+		wantMore(t, flow, servers[1])
+		result, err = host.Confirm(t.Context())
+		must(t, err)
+		wantForgotten(t, result, 1)
+		wantMore(t, flow, servers[1])
+		wantReset(t, stream)
+	})
+}
+
+// TestResetReachesBothEnds has each end of a connection that is cut speak first: its
+// reset comes from whoever its packet meets. With snat = "none" that is the client
+// for a backend's packet, if a route leads from it to the backend.
+func TestResetReachesBothEnds(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Gateway: true})
+		routeBack(t, n)
+		host := newHost(t, variant)
+		for i, snat := range []string{"masquerade", "none"} {
+			for _, family := range []int{4, 6} {
+				keys := []string{`on_remove = "reset"`, fmt.Sprintf("snat = %q", snat)}
+				port := 80 + 2*i + family/6
+				addr := at(backend(family, 0), port)
+				var listener net.Listener
+				var err error
+				n.Backends[0].Host.Do(t, func() { listener, err = net.Listen("tcp", addr) })
+				must(t, err)
+				defer listener.Close()
+				var accepted [2]net.Conn
+				var dialled [2]net.Conn
+				apply(t, host, service("web", family, port, 0, only(family, 0, port), keys[0], keys[1]))
+				for end := range dialled {
+					n.Client.Do(t, func() { dialled[end], err = net.Dial("tcp", at(netnstest.VIP(family), port)) })
+					must(t, err)
+					accepted[end], err = listener.Accept()
+					must(t, err)
+					defer dialled[end].Close()
+					defer accepted[end].Close()
+				}
+				wantForgotten(t, apply(t, host, service("web", family, port, 0, only(family, 1, port), keys[0], keys[1])), 2)
+				wantBroken(t, "the client", dialled[0])
+				wantBroken(t, "the backend", accepted[1])
+			}
+		}
+	})
+}
+
+// wantBroken writes until a reset comes back.
+func wantBroken(t *testing.T, whose string, conn net.Conn) {
+	t.Helper()
+	must(t, conn.SetDeadline(time.Now().Add(hurry)))
+	for {
+		if _, err := conn.Write([]byte("?")); errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
+			return
+		} else if err != nil {
+			t.Errorf("%s: %v, want a reset", whose, err)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestPoolsUnread has a config, before or after a change, that nobody can read: the
+// change stands, no connection is touched, and the note says what was not done.
+func TestPoolsUnread(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+		host := newHost(t, variant)
+		servers := n.Serve(t, "udp", 4, 80)
+		configs := []string{service("web", 4, 80, 0, only(4, 0, 80)), service("web", 4, 80, 0, only(4, 1, 80))}
+		apply(t, host, configs[0])
+		flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), 80))
+		wantMore(t, flow, servers[0])
+		for i, bad := range []string{configs[0], configs[0]} {
+			host.Pools = func(toml []byte) ([]nat.Pool, error) {
+				if string(toml) == bad {
+					return nil, errors.New("cannot read it")
+				}
+				return pools(toml)
+			}
+			result, err := host.Apply(t.Context(), request(t, configs[1-i]))
+			must(t, err)
+			wantLoaded(t, variant, configs[1-i])
+			want := "cannot read it: UDP may go on to a backend that was taken out, until its client pauses"
+			if len(result.Notes) != 1 || result.Notes[0] != want || result.Forgotten != 0 {
+				t.Errorf("notes %q, want %q; %d forgotten", result.Notes, want, result.Forgotten)
+			}
+			wantMore(t, flow, servers[0])
+		}
+	})
+}
