@@ -95,12 +95,13 @@ func (k Kernel) prove(ctx context.Context, table nat.Table) error {
 	if table.Empty() {
 		return nil
 	}
+	want := layoutOf(table)
 	return inScratchNamespace(func() error {
-		if err := k.restore(ctx, table.Family, transaction(layout{}, layoutOf(table))); err != nil {
+		if err := k.restore(ctx, table.Family, transaction(layout{}, want)); err != nil {
 			return err
 		}
 		saved, err := k.Save(ctx, table.Family)
-		if err != nil {
+		if err != nil || transaction(layoutOfSaved(saved), want) == nil {
 			return err
 		}
 		return compare(saved, table)
@@ -110,7 +111,8 @@ func (k Kernel) prove(ctx context.Context, table nat.Table) error {
 // errNotInStep says that the kernel holds something else than it was given.
 var errNotInStep = errors.New("the kernel does not hold what it was given")
 
-// compare reads natspread's part of a live table back against what it should be.
+// compare reads natspread's part of a live table back against what it should be, and
+// says what differs.
 func compare(saved nat.Saved, table nat.Table) error {
 	if differences := Differences(saved, table); len(differences) != 0 {
 		return fmt.Errorf("%w: %s", errNotInStep, differences[0])

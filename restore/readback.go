@@ -18,16 +18,16 @@ const few = 64
 // changed anything meanwhile, by nft, and only a few chains were changed, the kernel is
 // asked for these and for the built-in ones: of the rest it still holds what was seen.
 // Else it is asked for the whole table.
-func (k Kernel) readBack(ctx context.Context, ruleset uint32, transaction []byte, table nat.Table, want layout) (uint32, error) {
+func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table nat.Table, want layout) (uint32, error) {
 	now := k.rulesetID()
-	if ruleset != 0 && now == ruleset+1 && declares(transaction) <= few && !deletes(transaction) {
-		if k.holdsChains(ctx, table.Family, declaredIn(transaction), want) && k.rulesetID() == now {
+	if ruleset != 0 && now == ruleset+1 && declares(sent) <= few && !deletes(sent) {
+		if k.holdsChains(ctx, table.Family, declaredIn(sent), want) && k.rulesetID() == now {
 			return now, nil
 		}
 	}
 	now = k.rulesetID()
 	after, err := k.Save(ctx, table.Family)
-	if err == nil {
+	if err == nil && transaction(layoutOfSaved(after), want) != nil {
 		err = compare(after, table)
 	}
 	if err != nil {

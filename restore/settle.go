@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,8 +113,8 @@ func (h Host) settlementLater(from, to Generation) func() settlement {
 // nothing is taken out.
 func (h Host) settlement(from, to Generation) settlement {
 	change := settlement{tables: to.Tables}
-	if h.Pools == nil {
-		return change
+	if h.Pools == nil || from.Generation == 0 || bytes.Equal(from.Config, to.Config) {
+		return change // nothing is taken out
 	}
 	before, err := h.pools(from)
 	after, errAfter := h.pools(to)

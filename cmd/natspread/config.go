@@ -66,6 +66,13 @@ func (s *session) host(o options) restore.Host {
 	return restore.Host{Root: o.root, Run: s.traced(o), Variant: o.variant, Version: version(), Pools: readPools}
 }
 
+// hostFor returns the same for a run that has a checked config.
+func (s *session) hostFor(o options, c checked) restore.Host {
+	host := s.host(o)
+	host.Pools = c.pools
+	return host
+}
+
 // nothingChanged adds to an error what it left behind.
 func nothingChanged(err error) error {
 	if err == nil {

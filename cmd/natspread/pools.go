@@ -1,12 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 
 	"natspread/config"
 	"natspread/nat"
 	"natspread/render"
 )
+
+// pools is readPools, which need not read again what was checked just now.
+func (c checked) pools(text []byte) ([]nat.Pool, error) {
+	if bytes.Equal(text, c.text) {
+		return render.Pools(c.config.Services...), nil
+	}
+	return readPools(text)
+}
 
 // readPools reads what a generation's config spreads, for the boot path, which
 // knows no config.

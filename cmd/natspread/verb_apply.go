@@ -47,7 +47,7 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if o.confirm > 0 && !o.dryRun {
 		return s.try(ctx, o, c)
 	}
-	result, err := s.host(o).Apply(ctx, c.request("apply", o.dryRun))
+	result, err := s.hostFor(o, c).Apply(ctx, c.request("apply", o.dryRun))
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *session) apply(ctx context.Context, o options) error {
 // try applies for some time, unless it is confirmed.
 func (s *session) try(ctx context.Context, o options, c checked) error {
 	arm, guard := s.arm(o)
-	result, err := s.host(o).Try(ctx, c.request("apply --confirm", false), restore.Trial{For: o.confirm, Arm: arm})
+	result, err := s.hostFor(o, c).Try(ctx, c.request("apply --confirm", false), restore.Trial{For: o.confirm, Arm: arm})
 	if err != nil {
 		return err
 	}

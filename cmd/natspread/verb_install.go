@@ -72,7 +72,7 @@ func (s *session) install(ctx context.Context, o options) error {
 		return nothingChanged(err)
 	}
 	defer running.Close()
-	result, err := s.host(o).Apply(ctx, c.request("install", false))
+	result, err := s.hostFor(o, c).Apply(ctx, c.request("install", false))
 	if err != nil {
 		return err
 	}

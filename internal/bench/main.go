@@ -25,11 +25,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 9, "how often each figure is taken; the median is printed")
+	only := flags.Bool("control", false, "measure apply, a change and restore of many services only")
 	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
-		fmt.Fprintln(stderr, "usage: bench [-rounds N] PROGRAM")
+		fmt.Fprintln(stderr, "usage: bench [-rounds N] [-control] PROGRAM")
 		return 2
 	}
-	if err := measureAll(flags.Arg(0), *rounds, stdout); err != nil {
+	if err := measureAll(flags.Arg(0), *rounds, *only, stdout); err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 1
 	}
@@ -37,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // measureAll prepares the configs and prints a line for each figure.
-func measureAll(program string, rounds int, out io.Writer) error {
+func measureAll(program string, rounds int, control bool, out io.Writer) error {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return err
@@ -52,9 +53,11 @@ func measureAll(program string, rounds int, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "medians of %d rounds, in turns with what each is compared to\n\n", rounds)
-	for _, measure := range []func() error{
-		b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany,
-	} {
+	measures := []func() error{b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany, b.control}
+	if control {
+		measures = measures[len(measures)-1:]
+	}
+	for _, measure := range measures {
 		if err := measure(); err != nil {
 			return errors.Join(errors.New("cannot measure"), err)
 		}
