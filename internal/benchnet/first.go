@@ -50,6 +50,7 @@ const (
 	nameFlat    = "flat"
 	nameKube    = "kube-proxy's layout"
 	addresses   = "by address"
+	gaps        = "by address with gaps"
 	ports       = "by port"
 	last        = "last"
 	stranger    = "no service"
@@ -92,8 +93,11 @@ func firstProbes(variants []string, size sizes) []probe {
 
 // made makes services of a kind.
 func made(kind string, n int) []service {
-	if kind == ports {
+	switch kind {
+	case ports:
 		return byPort(n)
+	case gaps:
+		return withGaps(n)
 	}
 	return byAddress(n)
 }
@@ -172,8 +176,9 @@ func scaleProbes(variant string, size sizes) []probe {
 		probes = append(probes,
 			asking(scale(nameOurs, n, addresses, "all in turn", variant), l, all, all...),
 			through(scale(nameOurs, n, addresses, stranger, variant), l, backendAddress(0, 0)),
-			through(scale(nameOurs, n, addresses, stranger+" but beside them", variant), l, netip.MustParseAddrPort("198.18.0.255:80")))
+			through(scale(nameOurs, n, addresses, stranger+" but beside them", variant), l, serviceAddress(n)))
 	}
+	add(nameOurs, natspread, size.many, gaps)
 	l, _ := add(nameOurs, natspread, size.many, ports)
 	probes = append(probes, through(scale(nameOurs, size.many, ports, stranger, variant), l, backendAddress(0, 0)))
 	add(nameFlat, plain(flat), size.many, addresses)
@@ -210,6 +215,7 @@ func firstTargets(f figures, variant string, size sizes) {
 	f.ratio(f.less(many, nameSending), f.less(native(addresses), nameSending), 0)
 	f.ratio(f.worst(append(positionNames(size.many, size, variant), many)), native(addresses), 1.15)
 	f.ratio(f.worst(append(positionNames(size.most, size, variant), ours(size.most, addresses, last))), native(addresses), 0)
+	f.ratio(ours(size.many, gaps, last), native(addresses), 1.15)
 	f.ratio(ours(size.many, ports, last), native(ports), 1.25)
 	f.ratio(many, scale(nameKube, size.many, addresses, last, variant), promised/12)
 	f.ratio(ours(size.most, addresses, last), scale(nameKube, size.most, addresses, last, variant), promised/25)

@@ -20,9 +20,15 @@ type service struct {
 // perService is how many backends a service has unless something else is said.
 const perService = 3
 
-// byAddress makes services with an address each, and so their backends. 250 of
-// every 256 addresses are used.
+// byAddress makes services with an address each, one after the other.
 func byAddress(n int) []service { return services(n, serviceAddress) }
+
+// withGaps is byAddress with 250 of every 256 addresses.
+func withGaps(n int) []service {
+	return services(n, func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i / 250), byte(i%250 + 1)}), 80)
+	})
+}
 
 // byPort makes services on one address with a port each.
 func byPort(n int) []service {
@@ -45,7 +51,7 @@ func services(n int, listen func(i int) netip.AddrPort) []service {
 
 // serviceAddress is where the service of a number listens.
 func serviceAddress(i int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i / 250), byte(i%250 + 1)}), 80)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 80)
 }
 
 // backendAddress is a backend of the service of a number.
