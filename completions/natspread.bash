@@ -40,14 +40,14 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run --confirm' ;;
     drain) words+=' --wait' ;;
     rollback) words+=' --overdue' ;;
-    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status stop install uninstall version' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -27,6 +27,7 @@ complete -c natspread -n "__natspread_verb ''" -a history -d 'list the generatio
 complete -c natspread -n "__natspread_verb ''" -a rollback -d 'apply an older generation again'
 complete -c natspread -n "__natspread_verb ''" -a restore -d 'load the current generation: what the unit runs at boot'
 complete -c natspread -n "__natspread_verb ''" -a status -d 'show services, shares, and whether the kernel is in step'
+complete -c natspread -n "__natspread_verb ''" -a doctor -d 'find what on this host keeps the balancer from working'
 complete -c natspread -n "__natspread_verb ''" -a stop -d 'take natspread\'s rules out of the kernel'
 complete -c natspread -n "__natspread_verb ''" -a install -d 'apply, and have it restored at every boot'
 complete -c natspread -n "__natspread_verb ''" -a uninstall -d 'the way back: stop, disable, unit away'
@@ -58,4 +59,4 @@ complete -c natspread -n '__natspread_verb apply' -l dry-run -d 'check and prove
 complete -c natspread -n '__natspread_verb apply' -l confirm -x -a '60s 5m' -d 'take it back after this TIME, such as 60s, unless natspread confirm keeps it'
 complete -c natspread -n '__natspread_verb drain' -l wait -x -a '60s 5m' -d 'wait for TIME until no connection is left there; exit 1 if one is'
 complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only take back what is not confirmed in time, and wait for that: what the timer runs'
-complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain history rollback restore status stop install uninstall version'
+complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version'

@@ -16,6 +16,7 @@ _natspread() {
         'rollback:apply an older generation again'
         'restore:load the current generation: what the unit runs at boot'
         'status:show services, shares, and whether the kernel is in step'
+        'doctor:find what on this host keeps the balancer from working'
         'stop:take natspread'\''s rules out of the kernel'
         'install:apply, and have it restored at every boot'
         'uninstall:the way back: stop, disable, unit away'
@@ -84,7 +85,7 @@ _natspread() {
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init check render diff apply confirm drain history rollback restore status stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version)'
         return
         ;;
     esac

@@ -1,6 +1,7 @@
 // Package doctor finds what on this host keeps the balancer from working, with the
-// line that mends it. It only reads: the files below a root directory and the
-// sysctls. It knows neither the config nor rules.
+// line that mends it. It only reads: files below a root directory, sysctls, and what
+// the kernel tells of addresses, routes, sockets and connections. It knows neither
+// the config nor systemd the program: what it is to judge by it is handed as values.
 package doctor
 
 // Severity is how much a finding matters.
@@ -22,6 +23,7 @@ type Finding struct {
 
 // Host is where to look.
 type Host struct {
-	Root string // "/", or where every file is below
-	Proc string // where sysctls are files: /proc/sys
+	Root    string // "/", or where every file is below
+	Sysctls string // where sysctls are files: /proc/sys
+	Proc    string // where the kernel tells of sockets and processes: /proc
 }

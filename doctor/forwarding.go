@@ -48,9 +48,9 @@ type lookout struct {
 	networkd    networkd
 }
 
-// read returns the value of a switch.
-func (l lookout) read(key string) (string, error) {
-	value, err := os.ReadFile(filepath.Join(l.Proc, key))
+// read returns the value of a sysctl.
+func (h Host) read(key string) (string, error) {
+	value, err := os.ReadFile(filepath.Join(h.Sysctls, key))
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s: %w", dotted(key), err)
 	}
@@ -131,7 +131,7 @@ func risk(family nat.Family, command, name string, last setting) Finding {
 // interfaces looks at the switches of IPv4 that each interface has, and at the one
 // that those to come begin with.
 func (l lookout) interfaces() ([]Finding, error) {
-	entries, err := os.ReadDir(filepath.Join(l.Proc, path.Dir(path.Dir(interfaceKey("all")))))
+	entries, err := os.ReadDir(filepath.Join(l.Sysctls, path.Dir(path.Dir(interfaceKey("all")))))
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the interfaces: %w", err)
 	}

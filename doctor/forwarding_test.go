@@ -30,7 +30,7 @@ func host(t *testing.T, files []txtar.File) Host {
 	for _, file := range files {
 		write(t, filepath.Join(root, file.Name), string(file.Data))
 	}
-	return Host{Root: root, Proc: proc}
+	return Host{Root: root, Sysctls: proc, Proc: proc}
 }
 
 // write writes a file, or makes a link, and the directories above.
@@ -111,7 +111,7 @@ func TestForwardingOneFamily(t *testing.T) {
 // TestForwardingUnreadable tells which switch a kernel without IPv6 lacks.
 func TestForwardingUnreadable(t *testing.T) {
 	without := host(t, nil)
-	if err := os.Remove(filepath.Join(without.Proc, "net/ipv6/conf/all/forwarding")); err != nil {
+	if err := os.Remove(filepath.Join(without.Sysctls, "net/ipv6/conf/all/forwarding")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := without.Forwarding(nat.IPv6); err == nil || !strings.Contains(err.Error(), "cannot read net.ipv6.conf.all.forwarding: ") {

@@ -27,7 +27,7 @@ func TestForwardingOfTheKernel(t *testing.T) {
 	for _, family := range []int{4, 6} {
 		n.Serve(t, "tcp", family, 80)
 	}
-	live := Host{Root: t.TempDir(), Proc: "/proc/sys"}
+	live := Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	for _, c := range []struct {
 		family nat.Family
 		key    string

@@ -215,6 +215,9 @@ func (r SavedRule) JumpsTo() string {
 	return ""
 }
 
+// Words returns the words of the rule; a quoted one keeps its quotes.
+func (r SavedRule) Words() []string { return splitWords(r.Text) }
+
 // splitWords splits a rule at its spaces, except inside double quotes, where a
 // backslash takes the next byte's meaning away: the way iptables-save quotes. A
 // quoted word keeps its quotes, so it is never taken for an option.

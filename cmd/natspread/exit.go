@@ -11,7 +11,7 @@ import (
 // The exit codes, as the manual has them.
 const (
 	exitDone      = 0
-	exitFailed    = 1 // nothing was changed, or the words say what; diff, status: they differ
+	exitFailed    = 1 // nothing was changed, or the words say what; diff, status: they differ; doctor: found
 	exitUsage     = 2 // diff: any trouble that has no code of its own
 	exitNotLoaded = 3 // status
 	exitNoRights  = 4
@@ -24,7 +24,7 @@ const (
 func exitCodes() []exitWords {
 	return []exitWords{
 		{exitDone, "done"},
-		{exitFailed, "failed, and the words say what was changed; diff, status: they differ"},
+		{exitFailed, "failed, saying what was changed; diff, status: they differ; doctor: found"},
 		{exitUsage, "wrong usage; diff: trouble without a code of its own"},
 		{exitNotLoaded, "status: nothing is loaded"},
 		{exitNoRights, "no rights over the network"},

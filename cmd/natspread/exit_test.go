@@ -30,6 +30,7 @@ func exitCases() []exitCase {
 		{exitDone, "apply", nil, []string{"apply"}, ""},
 		{exitDone, "status", nil, []string{"status"}, ""},
 		{exitDone, "diff", nil, []string{"diff"}, ""},
+		{exitFailed, "doctor where no route leads to a backend", nil, []string{"doctor"}, ""},
 		{exitFailed, "status after someone's change", changeRules, []string{"status"}, ""},
 		{exitFailed, "diff after someone's change", nil, []string{"diff"}, ""},
 		{exitFailed, "init over a config", nil, []string{"init"}, ""},

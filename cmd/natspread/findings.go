@@ -10,7 +10,9 @@ import (
 
 // doctor returns where doctor looks. The switches are the kernel's and not on disk,
 // so they are the same below every root.
-func (o options) doctor() doctor.Host { return doctor.Host{Root: o.root, Proc: "/proc/sys"} }
+func (o options) doctor() doctor.Host {
+	return doctor.Host{Root: o.root, Sysctls: "/proc/sys", Proc: "/proc"}
+}
 
 // forwarded returns the families that natspread switches forwarding on for.
 func forwarded(tables restore.Tables) []nat.Family {

@@ -24,6 +24,14 @@ type outputCase struct {
 	result any  // what --json prints
 }
 
+// articleNetwork gives a host the addresses of article's balancer.
+const articleNetwork = `link add front type veth peer name back
+address add 192.0.2.10/24 dev front
+address add 10.0.0.254/24 dev back
+link set front up
+link set back up
+`
+
 // outputCases are one for each verb, in an order in which each ends well.
 func outputCases(dir string) []outputCase {
 	image := filepath.Join(dir, "image")
@@ -38,6 +46,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "apply", result: new(applyResult)},
 		{verb: "diff", prints: true, result: new(diffResult)},
 		{verb: "status", prints: true, silent: true, result: new(statusResult)},
+		{verb: "doctor", prints: true, silent: true, result: new(doctorResult)},
 		{verb: "stop", result: new(applyResult)},
 		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(applyResult)},
 		{verb: "confirm", result: new(applyResult)},
@@ -62,6 +71,7 @@ func TestOutput(t *testing.T) {
 				return
 			}
 			root := rootWith(t, article)
+			netnstest.Self().Command(t, articleNetwork, "ip", "-batch", "-")
 			writeFile(t, filepath.Join(root, "image", configPath), article)
 			tried := map[string]bool{}
 			for _, c := range outputCases(root) {

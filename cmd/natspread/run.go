@@ -92,7 +92,8 @@ func (s *session) app() *cli.App {
 	}
 	app.Commands = []*cli.Command{
 		s.initVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
-		s.confirmVerb(), s.drainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
+		s.confirmVerb(), s.drainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
+		s.doctorVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 		s.versionVerb(),
 	}
 	return app

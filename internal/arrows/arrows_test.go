@@ -141,9 +141,9 @@ func TestLibraries(t *testing.T) {
 		"github.com/coreos/go-systemd/v22/dbus":    {"units"},
 		"github.com/coreos/go-systemd/v22/unit":    {"units"},
 		"github.com/godbus/dbus/v5":                {"units"},
-		"github.com/vishvananda/netlink":           {"restore"},
-		"github.com/vishvananda/netlink/nl":        {"restore"},
-		"golang.org/x/sys/unix":                    {"restore", "cmd/natspread", "internal/*"},
+		"github.com/vishvananda/netlink":           {"doctor", "restore"},
+		"github.com/vishvananda/netlink/nl":        {"doctor", "restore"},
+		"golang.org/x/sys/unix":                    {"doctor", "restore", "cmd/natspread", "internal/*"},
 		"pgregory.net/rapid":                       {"internal/configtest"},
 		"os/exec":                                  {"restore", "units", "cmd/natspread", "internal/*"},
 	}

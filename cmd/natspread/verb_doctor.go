@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/config"
+	"natspread/doctor"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// doctorVerb describes doctor.
+func (s *session) doctorVerb() *cli.Command {
+	return verb(&cli.Command{
+		Name:  "doctor",
+		Usage: "find what on this host keeps the balancer from working",
+		Description: "Prints a line for each finding, the worst first, and below it the line that\n" +
+			"mends it. Exits 1 when something is broken, or will be at boot; risks alone\n" +
+			"exit 0. It judges by the config; without one, by what was applied. Nothing\n" +
+			"is changed.",
+	}, "natspread doctor", s.examine)
+}
+
+// doctorResult is what doctor prints with --json.
+type doctorResult struct {
+	Findings []doctorFinding `json:"findings"` // the worst first
+}
+
+// doctorFinding is one finding of doctor's.
+type doctorFinding struct {
+	Severity doctor.Severity `json:"severity"` // broken, at boot, risk
+	What     string          `json:"what"`
+	Mend     string          `json:"mend"` // the line to type; "" where there is none
+}
+
+// examine examines the host.
+func (s *session) examine(ctx context.Context, o options) error {
+	if err := needRights("doctor"); err != nil {
+		return err
+	}
+	balancer, err := s.balancer(ctx, o)
+	if err != nil {
+		return err
+	}
+	result := doctorResult{Findings: []doctorFinding{}}
+	bad := false
+	for _, f := range o.doctor().Examine(balancer) {
+		result.Findings = append(result.Findings, doctorFinding{f.Severity, oneLine(f.What), oneLine(f.Mend)})
+		bad = bad || f.Severity != doctor.Risk
+	}
+	if o.json {
+		err = s.printJSON(result)
+	} else {
+		err = s.print(s.doctorText(o, result))
+	}
+	if err == nil && bad {
+		err = exitSilently(exitFailed)
+	}
+	return err
+}
+
+// doctorText returns the findings for people.
+func (s *session) doctorText(o options, result doctorResult) string {
+	if len(result.Findings) == 0 {
+		return "nothing found\n"
+	}
+	var text strings.Builder
+	for _, f := range result.Findings {
+		code := map[doctor.Severity]string{doctor.Broken: "31", doctor.AtBoot: "33", doctor.Risk: "36"}[f.Severity]
+		fmt.Fprintf(&text, "%s: %s\n", s.paint(o, code, string(f.Severity)), f.What)
+		if f.Mend != "" {
+			fmt.Fprintf(&text, "  to mend it: %s\n", f.Mend)
+		}
+	}
+	return text.String()
+}
+
+// balancer returns what doctor is to judge by.
+func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, error) {
+	host := s.host(o)
+	kernel, err := host.Kernel(ctx)
+	if err != nil {
+		return doctor.Balancer{}, err
+	}
+	generation, files, current := currentOf(restore.Store{Root: o.root})
+	cfg, err := s.judgedBy(o, current)
+	if err != nil {
+		return doctor.Balancer{}, err
+	}
+	balancer := doctor.Balancer{Generation: generation, Variant: string(kernel.Variant), State: files}
+	for _, service := range cfg.Services {
+		balancer.Services = append(balancer.Services, doctorService(service))
+	}
+	balancer.Config = o.configBelow()
+	rulesets, unread := host.Rulesets(ctx)
+	native, err := host.NativeRules(ctx)
+	balancer.Native, balancer.Unread = native, errors.Join(unread, err)
+	for _, r := range rulesets {
+		balancer.Rulesets = append(balancer.Rulesets, doctor.Ruleset{Family: r.Family, Variant: string(r.Variant), Text: r.Text})
+	}
+	return balancer, nil
+}
+
+// configBelow returns where the config is below the root, "" where it is not, or no
+// file at all.
+func (o options) configBelow() string {
+	path, err := filepath.Abs(o.config)
+	if err != nil || o.config == "-" {
+		return ""
+	}
+	below, err := filepath.Rel(o.root, path)
+	if err != nil || !filepath.IsLocal(below) {
+		return ""
+	}
+	return below
+}
+
+// currentOf returns what doctor is told of the current generation, the files that it
+// is in, and the generation itself where it is good.
+func currentOf(store restore.Store) (doctor.Generation, []string, restore.Generation) {
+	number, err := store.CurrentNumber()
+	switch {
+	case errors.Is(err, restore.ErrNone):
+		return doctor.Generation{}, nil, restore.Generation{}
+	case err != nil:
+		return doctor.Generation{Bad: err}, nil, restore.Generation{}
+	}
+	generation, err := store.Read(number)
+	return doctor.Generation{Number: number, Variant: string(generation.Variant), Bad: err}, store.Files(number), generation
+}
+
+// judgedBy returns the config: what apply would read, or where nobody named one and
+// there is none, that of the current generation.
+func (s *session) judgedBy(o options, current restore.Generation) (config.Config, error) {
+	loaded, err := s.load(o)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || o.config != filepath.Join(o.root, configPath) || current.Generation == 0 {
+		return loaded.config, err
+	}
+	return config.Parse(fmt.Sprintf("generation %d's config", current.Generation), current.Config)
+}
+
+// doctorService tells doctor of a service. Backends that are drained get no new
+// connections, so nothing of them needs to work.
+func doctorService(service config.Service) doctor.Service {
+	told := doctor.Service{
+		Name: service.Name, Family: nat.FamilyOf(service.Backends[0].Addr),
+		Source:  doctor.Source{Addr: service.SNAT.Addr, None: service.SNAT.Mode == config.None},
+		Hairpin: service.Hairpin, Interface: service.Interface,
+	}
+	for _, listen := range service.Listen {
+		told.Listen = append(told.Listen, doctor.Listen{Addr: listen.Addr, First: listen.Ports.First, Last: listen.Ports.Last})
+	}
+	for _, protocol := range service.Protocols {
+		told.Protocols = append(told.Protocols, string(protocol))
+	}
+	for _, backend := range service.Backends {
+		if backend.Weight > 0 {
+			told.Backends = append(told.Backends, netip.AddrPortFrom(backend.Addr, backend.Port))
+		}
+	}
+	return told
+}

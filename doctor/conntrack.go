@@ -1,0 +1,129 @@
+package doctor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// fullAt is the share of something bounded, in percent, from which on it is found.
+	fullAt = 80
+
+	// portsOfSource is how many connections one address can have to one backend's
+	// address and port: of a client's port above 1023 the kernel makes another such
+	// (nf_nat_core.c), and 1024-65535 are that many.
+	portsOfSource = 64512
+)
+
+// tableUse looks at how full the table of connections is. At its bound the kernel
+// drops packets of new ones.
+func (e examination) tableUse() []Finding {
+	count, err := e.number("net/netfilter/nf_conntrack_count")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing tracks connections yet
+	}
+	most, err2 := e.number("net/netfilter/nf_conntrack_max")
+	if err = cmp.Or(err, err2); err != nil {
+		return []Finding{cannotTell("how full the table of connections is", err)}
+	}
+	if most == 0 || count*100 <= most*fullAt { // 0 is no bound
+		return nil
+	}
+	found := Finding{
+		Risk, fmt.Sprintf("%d of at most %d connections are tracked, %d %%: new ones are dropped when net.netfilter.nf_conntrack_max is reached", count, most, count*100/most),
+		fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*most),
+	}
+	if count >= most {
+		found.Severity = Broken
+	}
+	return []Finding{found}
+}
+
+// number reads a sysctl that is a number.
+func (e examination) number(key string) (int, error) {
+	text, err := e.read(key)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(text)
+}
+
+// pair is what the source ports of connections are bounded for.
+type pair struct {
+	protocol uint8
+	backend  netip.AddrPort
+	source   netip.Addr // the host's, that the backend sees
+}
+
+// portSpace looks for backends to which hardly a port is left.
+func (e examination) portSpace() []Finding {
+	used, waiting := map[pair]int{}, map[pair]int{}
+	for _, family := range e.families() {
+		behind := map[netip.Addr]bool{}
+		for _, b := range e.backends(anyService) {
+			behind[b.addr] = true
+		}
+		for _, f := range e.flows[family] {
+			if behind[f.answerer.Addr()] && f.to != f.answerer && f.from.Addr() != f.answered.Addr() {
+				p := pair{f.protocol, f.answerer, f.answered.Addr()}
+				used[p]++
+				if f.waits {
+					waiting[p]++
+				}
+			}
+		}
+	}
+	var found []Finding
+	for _, p := range slices.SortedFunc(maps.Keys(used), comparePairs) {
+		if used[p]*100 > portsOfSource*fullAt {
+			found = append(found, p.full(used[p], waiting[p]))
+		}
+	}
+	return found
+}
+
+// comparePairs orders pairs, so that findings always stand in the same order.
+func comparePairs(a, b pair) int {
+	return cmp.Or(a.backend.Compare(b.backend), cmp.Compare(a.protocol, b.protocol), a.source.Compare(b.source))
+}
+
+// full is the finding of a pair. Connections that are over keep their port for a time
+// that can be made shorter, which mends what few backends or a second address would.
+func (p pair) full(used, waiting int) Finding {
+	found := Finding{
+		Risk, fmt.Sprintf("%d of the %d connections are in use that %v can have to backend %v over %s, %d of them over and waiting: beyond that clients time out",
+			used, portsOfSource, p.source, p.backend, protocolName(p.protocol), waiting),
+		"sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10",
+	}
+	switch {
+	case p.protocol == unix.IPPROTO_UDP:
+		found.Mend = "sysctl -w net.netfilter.nf_conntrack_udp_timeout=10 net.netfilter.nf_conntrack_udp_timeout_stream=30"
+	case p.protocol == unix.IPPROTO_SCTP:
+		found.Mend = "sysctl -w net.netfilter.nf_conntrack_sctp_timeout_established=3600"
+	}
+	if used >= portsOfSource {
+		found.Severity = Broken
+	}
+	return found
+}
+
+// protocolName returns the name of a protocol by its number in /etc/protocols.
+func protocolName(number uint8) string {
+	switch number {
+	case unix.IPPROTO_TCP:
+		return "tcp"
+	case unix.IPPROTO_UDP:
+		return "udp"
+	case unix.IPPROTO_SCTP:
+		return "sctp"
+	}
+	return strconv.Itoa(int(number))
+}

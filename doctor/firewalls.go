@@ -1,0 +1,129 @@
+package doctor
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// unit is natspread's.
+const unit = "natspread.service"
+
+// flushers are services that empty or replace the nat table when they start.
+var flushers = []string{
+	"nftables.service", "netfilter-persistent.service", "iptables.service", "ip6tables.service", "ufw.service", "firewalld.service",
+	"shorewall.service", "shorewall6.service", "ferm.service", "firehol.service", "arno-iptables-firewall.service", "csf.service",
+}
+
+// firewalls looks at what boot does to the rules: whether it loads them, and who takes
+// them out again.
+func (e examination) firewalls() []Finding {
+	if e.Generation.Number == 0 {
+		return nil // there is nothing to load
+	}
+	if !e.exists("/run/systemd/system") && !e.exists("/usr/lib/systemd/systemd") && !e.exists("/lib/systemd/systemd") {
+		return []Finding{{Risk, "cannot tell what loads the rules at boot: there is no systemd", ""}}
+	}
+	file, present := e.unitFile(unit)
+	switch {
+	case !present:
+		return []Finding{{AtBoot, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
+	case e.masked(file):
+		return []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is masked by " + file, "systemctl unmask " + unit}}
+	case !e.enabled(unit):
+		return []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is not enabled", "systemctl enable " + unit}}
+	}
+	var found []Finding
+	for _, flusher := range flushers {
+		if e.enabled(flusher) {
+			found = append(found, e.flusher(flusher, file)...)
+		}
+	}
+	return found
+}
+
+// plugin is what the package puts beside netfilter-persistent's own.
+const plugin = "/usr/share/netfilter-persistent/plugins.d/50-natspread"
+
+// unitFile returns the first file of a unit in the order of precedence.
+func (h Host) unitFile(name string) (file string, present bool) {
+	for _, file := range below("system/" + name) {
+		if h.exists(file) {
+			return file, true
+		}
+	}
+	return "", false
+}
+
+// unitOptions returns what a unit's file and its drop-ins say.
+func (h Host) unitOptions(name string) options {
+	var all options
+	if file, present := h.unitFile(name); present {
+		all = h.options(file)
+	}
+	for _, dropIn := range h.inOrder(".conf", below("system/"+name+".d")...) {
+		all = append(all, h.options(dropIn)...)
+	}
+	return all
+}
+
+// enabled tells whether boot starts a unit that is there.
+func (h Host) enabled(name string) bool {
+	file, present := h.unitFile(name)
+	if !present || h.masked(file) {
+		return false
+	}
+	for _, dir := range below("system") {
+		if len(h.glob(path.Join(dir, "*.wants", name)))+len(h.glob(path.Join(dir, "*.requires", name))) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// words returns the words of all values of an option; an empty value takes those
+// before it back.
+func (o options) words(section, name string) []string {
+	var all []string
+	for _, option := range o {
+		if option.section == section && option.name == name {
+			all = append(all, strings.Fields(option.value)...)
+			if option.value == "" {
+				all = nil
+			}
+		}
+	}
+	return all
+}
+
+// flusher looks at a service that empties the nat table: natspread has to come after
+// it at boot, or be run by it; and nftables does so whenever it is restarted, too.
+func (e examination) flusher(name, file string) []Finding {
+	ours := e.unitOptions(unit)
+	restores := slices.ContainsFunc(e.unitOptions(name).words("Service", "ExecStartPost"), func(word string) bool {
+		return strings.Contains(word, "natspread")
+	})
+	after := slices.Contains(ours.words("Unit", "After"), name)
+	program := "/usr/sbin/natspread"
+	if words := ours.words("Service", "ExecStart"); len(words) > 0 {
+		program = words[0]
+	}
+	switch {
+	case restores, name == "nftables.service" && e.Variant == "legacy": // it knows nothing of legacy's tables
+		return nil
+	case after && name == "nftables.service":
+		return []Finding{{Risk, "a restart or reload of " + name + " empties the nat table, and nothing puts natspread's rules back", "natspread install"}}
+	case after && name == "netfilter-persistent.service" && !e.exists(plugin):
+		return []Finding{{
+			Risk, "netfilter-persistent reload empties the nat table, and nothing puts natspread's rules back",
+			fmt.Sprintf(`printf '#!/bin/sh\n[ "$1" != start ] || [ ! -d /run/natspread ] || exec %[2]s restore\n' > %[1]s && chmod 755 %[1]s`, plugin, program),
+		}}
+	case after:
+		return nil
+	}
+	return []Finding{{
+		AtBoot, fmt.Sprintf("%s empties the nat table when it starts, and %s does not wait for it (After= in %s)", name, unit, file),
+		fmt.Sprintf("mkdir -p /etc/systemd/system/%[1]s.d && printf '[Service]\\nExecStartPost=-%[2]s restore\\n' > /etc/systemd/system/%[1]s.d/natspread.conf && systemctl daemon-reload", name, program),
+	}}
+}

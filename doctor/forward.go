@@ -1,0 +1,132 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// forwardChain sends a packet to each backend, and its answer, through the FORWARD
+// chain of each variant, on paper. A rule is only found that drops them for certain,
+// or, as a Risk, where a rule before it may let them through.
+func (e examination) forwardChain() []Finding {
+	var found []Finding
+	if e.Unread != nil {
+		found = append(found, cannotTell("what FORWARD drops", e.Unread))
+	}
+	for _, r := range e.Rulesets {
+		table := r.table("filter")
+		if len(table) == 0 {
+			continue
+		}
+		found = append(found, e.droppedBy(r, table)...)
+	}
+	return found
+}
+
+// verdict is what drops packets, and how sure that is.
+type verdict struct {
+	by     string
+	unsure bool
+}
+
+// droppedBy returns a finding for each rule or policy of a table that drops packets.
+func (e examination) droppedBy(r Ruleset, table chains) []Finding {
+	var order []verdict
+	victims := map[verdict][]string{}
+	seen := map[netip.AddrPort]bool{}
+	for _, service := range e.Services {
+		if service.Family != r.Family {
+			continue
+		}
+		for _, p := range e.packets(service) {
+			w := walk{chains: table, packet: p}
+			if w.forward() != dropped {
+				continue
+			}
+			v := verdict{w.by, w.unsure}
+			if victims[v] == nil {
+				order = append(order, v)
+			}
+			backend := netip.AddrPortFrom(p.destination, p.destinationPort)
+			if !p.destination.IsValid() {
+				backend = netip.AddrPortFrom(p.source, p.sourcePort)
+			}
+			if !seen[backend] {
+				seen[backend] = true
+				victims[v] = append(victims[v], backend.String())
+			}
+		}
+	}
+	var found []Finding
+	for _, v := range order {
+		if len(victims[v]) > 0 {
+			found = append(found, v.finding(r, victims[v]))
+		}
+	}
+	return found
+}
+
+// finding says what is dropped by what.
+func (v verdict) finding(r Ruleset, victims []string) Finding {
+	found := Finding{
+		Broken, fmt.Sprintf("%v: connections to %s are dropped by the %s variant: %s", r.Family, few(victims), r.Variant, v.by),
+		program(r.Family, r.Variant) + " -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
+	}
+	if v.unsure {
+		found.Severity = Risk
+		found.What = fmt.Sprintf("%v: cannot tell whether the %s variant lets connections to %s through, or drops them: %s", r.Family, r.Variant, few(victims), v.by)
+	}
+	return found
+}
+
+// packets returns the first packet of a connection to each backend of a service, and
+// its answer. Backends that are the host itself are not forwarded to.
+func (e examination) packets(service Service) []packet {
+	var all []packet
+	for _, listen := range service.Listen {
+		in := e.comesIn(service, listen)
+		for _, backend := range service.Backends {
+			way, err := e.network.routeTo(backend.Addr())
+			if err != nil || way.local {
+				continue // routes says so
+			}
+			port := backend.Port()
+			if port == 0 {
+				port = listen.First
+			}
+			for _, protocol := range service.Protocols {
+				asked := packet{
+					in: in, out: way.link, protocol: protocol, destination: backend.Addr(), destinationPort: port,
+					states: []string{"NEW", "DNAT"}, asked: netip.AddrPortFrom(listen.Addr, listen.First),
+				}
+				all = append(all, asked, asked.answered(service.Source.None))
+			}
+		}
+	}
+	return all
+}
+
+// answered returns the packet that answers.
+func (p packet) answered(keepsClient bool) packet {
+	states := []string{"ESTABLISHED", "DNAT"}
+	if !keepsClient {
+		states = append(states, "SNAT")
+	}
+	return packet{
+		in: p.out, out: p.in, protocol: p.protocol, source: p.destination, sourcePort: p.destinationPort,
+		states: states, asked: p.asked,
+	}
+}
+
+// comesIn returns the interface that most connections come in by: the one in the
+// config, else where the listen address is, else the default route's. It is "" when
+// that is none.
+func (e examination) comesIn(service Service, listen Listen) string {
+	if service.Interface != "" {
+		return service.Interface
+	}
+	if holder, held := e.network.holder(listen.Addr); held && holder.link.name != "lo" {
+		return holder.link.name
+	}
+	return e.network.defaultLink(service.Family)
+}

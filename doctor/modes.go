@@ -1,0 +1,58 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// modes looks for files, and directories on the way to them, that somebody else than
+// root may change. What boot loads it then refuses; whoever may change the config
+// decides on what is applied next.
+func (e examination) modes() []Finding {
+	var found []Finding
+	seen := map[string]bool{}
+	if len(e.State) > 0 {
+		found = e.open(".", AtBoot, "boot will not load what is below", seen)
+	}
+	for _, path := range e.State {
+		found = append(found, e.open(path, AtBoot, "boot will not load it", seen)...)
+	}
+	if e.Config != "" {
+		found = append(found, e.open(e.Config, Risk, "what it says is applied next", seen)...)
+	}
+	return found
+}
+
+// open returns a finding for each step of a path that is not root's alone to change.
+func (e examination) open(path string, severity Severity, so string, seen map[string]bool) []Finding {
+	var found []Finding
+	steps := strings.Split(strings.Trim(path, "/"), "/")
+	for i := range steps {
+		full := filepath.Join(e.Root, filepath.Join(steps[:i+1]...))
+		if seen[full] {
+			continue
+		}
+		seen[full] = true
+		info, err := os.Lstat(full)
+		if os.IsNotExist(err) {
+			break
+		}
+		if err != nil {
+			found = append(found, cannotTell("who may change "+full, err))
+			break
+		}
+		if info.Mode()&os.ModeSymlink != 0 {
+			continue
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
+			found = append(found, Finding{severity, fmt.Sprintf("%s belongs to user %d: %s", full, stat.Uid, so), "chown root " + full})
+		}
+		if sticky := info.IsDir() && info.Mode()&os.ModeSticky != 0 && severity == Risk; info.Mode().Perm()&0o022 != 0 && !sticky {
+			found = append(found, Finding{severity, fmt.Sprintf("%s may be changed by its group or by others: %s", full, so), "chmod go-w " + full})
+		}
+	}
+	return found
+}

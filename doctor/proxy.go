@@ -1,0 +1,27 @@
+package doctor
+
+import (
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// answersFor tells whether the kernel answers neighbours on a link that ask for an
+// address of the link's own subnet which the host has not: for IPv6 that is told it
+// to, by ip neigh add proxy (ip-neighbour(8)). For IPv4 it then answers only for what
+// is behind another link (arp.c).
+func answersFor(addr netip.Addr, on link) bool {
+	if addr.Is4() {
+		return false
+	}
+	proxied, err := netlink.NeighProxyList(on.index, netlink.FAMILY_V6)
+	if err != nil {
+		return false
+	}
+	for _, neighbour := range proxied {
+		if addrOf(neighbour.IP) == addr {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,68 @@
+package doctor
+
+import (
+	"strings"
+
+	"natspread/nat"
+)
+
+// chain is one chain of a filter table.
+type chain struct {
+	policy string // ACCEPT or DROP; "-" for one that is not built in
+	rules  []rule
+}
+
+// chains are those of a table by name.
+type chains map[string]chain
+
+// rule is one line of iptables-save.
+type rule struct {
+	line   string   // as it stands there: "-A FORWARD -j ACCEPT"
+	words  []string // behind the chain's name
+	target string   // "" for a rule that only counts
+}
+
+// table reads one table out of what iptables-save printed.
+func (r Ruleset) table(name string) chains {
+	read, inside := chains{}, false
+	for line := range strings.Lines(string(r.Text)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "*"):
+			inside = line == "*"+name
+		case !inside:
+		case strings.HasPrefix(line, ":"):
+			name, rest, _ := strings.Cut(line[1:], " ")
+			policy, _, _ := strings.Cut(rest, " ")
+			read[name] = chain{policy: policy}
+		case strings.HasPrefix(line, "-A "):
+			name, rest, _ := strings.Cut(line[len("-A "):], " ")
+			saved := nat.SavedRule{Text: rest}
+			c := read[name]
+			c.rules = append(c.rules, rule{line, saved.Words(), saved.JumpsTo()})
+			read[name] = c
+		}
+	}
+	return read
+}
+
+// ruleset returns the filter table of a family by a variant; one that does not exist
+// has no chains.
+func (b Balancer) ruleset(family nat.Family, variant string) chains {
+	for _, r := range b.Rulesets {
+		if r.Family == family && r.Variant == variant {
+			return r.table("filter")
+		}
+	}
+	return chains{}
+}
+
+// filled tells whether a ruleset decides about any packet: by a rule, or a policy.
+func (r Ruleset) filled() bool {
+	for line := range strings.Lines(string(r.Text)) {
+		if strings.HasPrefix(line, "-A ") || strings.HasPrefix(line, ":") && strings.Contains(line, " DROP ") {
+			return true
+		}
+	}
+	return false
+}

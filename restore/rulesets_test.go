@@ -1,0 +1,91 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// TestRulesets reads what both variants hold, makes no table by it, and tells what it
+// could not read beside what it could.
+func TestRulesets(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		before, err := host.Rulesets(t.Context())
+		if err != nil || len(before) != 4 {
+			t.Fatalf("%d rulesets, %v", len(before), err)
+		}
+		for _, r := range before {
+			if strings.Contains(string(r.Text), "*") {
+				t.Errorf("%v %s: a table in\n%s", r.Family, r.Variant, r.Text)
+			}
+		}
+		for _, names := range []string{"/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"} {
+			if tables, err := os.ReadFile(names); err == nil && len(tables) > 0 {
+				t.Errorf("to ask made %s", tables)
+			}
+		}
+		if native, err := host.NativeRules(t.Context()); err != nil || strings.Contains(string(native), "table") {
+			t.Errorf("%s, %v", native, err)
+		}
+
+		netnstest.Self().Command(t, "", netnstest.Programs(string(variant), 6).Iptables, "-w", "5", "-A", "FORWARD", "-j", "DROP")
+		after, err := host.Rulesets(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range after {
+			want := r.Family == nat.IPv6 && r.Variant == variant
+			if strings.Contains(string(r.Text), "-A FORWARD -j DROP\n") != want {
+				t.Errorf("%v %s:\n%s", r.Family, r.Variant, r.Text)
+			}
+		}
+
+		run := host.Run
+		host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			if strings.Contains(name, "ip6tables-nft") || strings.HasSuffix(name, "/nft") {
+				return nil, errors.New("no rights")
+			}
+			return run(ctx, stdin, name, args...)
+		}
+		some, err := host.Rulesets(t.Context())
+		if len(some) != 3 || err == nil || err.Error() != "cannot read the ipv6 rules of the nft variant: no rights" {
+			t.Errorf("%d rulesets, %v", len(some), err)
+		}
+		if _, err := host.NativeRules(t.Context()); err == nil || err.Error() != "cannot read the rules of nftables: no rights" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestFiles names the files that a generation has, all of them and no other.
+func TestFiles(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	store := restore.Store{Root: root}
+	number, err := store.Write(restore.Generation{Manifest: restore.Manifest{Variant: restore.NFT}})
+	if err == nil {
+		err = store.SetCurrent(number)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := store.Files(number)
+	for _, name := range names {
+		if _, err := os.Lstat(root + "/" + name); err != nil {
+			t.Error(err)
+		}
+	}
+	entries, err := os.ReadDir(root + "/var/lib/natspread/generations/1")
+	if err != nil || len(entries)+1 != len(names) {
+		t.Errorf("%d files beside current, %v: %v", len(entries), names, err)
+	}
+}
