@@ -86,7 +86,7 @@ func newFiller(shape Shape, random *rand.Rand, six bool) *filler {
 
 // service makes up a service.
 func (f *filler) service(name string) config.Service {
-	made := config.Service{Name: name, Algorithm: config.Random, Local: f.IntN(8) > 0, Backends: f.backends()}
+	made := config.Service{Name: name, Algorithm: config.Random, Local: f.IntN(8) > 0, OnRemove: config.Drain, Backends: f.backends()}
 	if f.IntN(4) == 0 {
 		made.Algorithm = config.RoundRobin
 	}
