@@ -20,7 +20,7 @@ func (k Kernel) Prove(ctx context.Context, table nat.Table) error {
 
 // ProveAll proves both families' tables.
 func (k Kernel) ProveAll(ctx context.Context, tables Tables) error {
-	return k.ProveChange(ctx, Tables{IPv4: nat.Table{Family: nat.IPv4}, IPv6: nat.Table{Family: nat.IPv6}}, tables)
+	return k.ProveChange(ctx, noTables(), tables)
 }
 
 // ProveChange proves of both families' tables those chains that are not the same in

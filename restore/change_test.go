@@ -1,0 +1,125 @@
+package restore_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// tape notes what is run: the last parts of the names, and for a transaction the
+// chains that it declares.
+type tape struct{ ran []string }
+
+// recorder returns a Runner that runs programs and notes them; spoil may change what
+// they print.
+func (p *tape) recorder(spoil func(name, out string) string) restore.Runner {
+	run := restore.Exec()
+	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+		what := name[strings.LastIndex(name, "/")+1:]
+		switch {
+		case slices.Contains(args, "-n"):
+			what += " lists"
+		case slices.Contains(args, "--noflush"):
+			what += " loads"
+		case strings.HasSuffix(name, "-restore"):
+			what += " proves"
+		}
+		p.ran = append(p.ran, what)
+		out, err := run(ctx, stdin, name, args...)
+		return []byte(spoil(what, string(out))), err
+	}
+}
+
+// as returns what a program prints as it is.
+func as(_, out string) string { return out }
+
+// nearly is alone with another backend.
+var nearly = strings.Replace(alone, "10.0.0.2:53", "10.0.0.9:53", 1)
+
+// TestChangeCostsItsOwnChains changes one backend of one service: nothing but its chain
+// is proven, loaded and read back, as long as nobody else touched nft's tables.
+func TestChangeCostsItsOwnChains(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		putForeign(t, variant)
+		apply(t, host, article+alone)
+		var seen tape
+		host.Run = seen.recorder(as)
+		apply(t, host, article+nearly)
+		wantLoaded(t, variant, article+nearly)
+		want := []string{"iptables-nft-restore proves", "iptables-nft-save", "iptables-nft-restore loads", "iptables-nft-restore lists"}
+		if ran := ofIPv4(seen.ran, variant); variant == restore.NFT && !slices.Equal(ran, want) {
+			t.Errorf("ran %q, want %q", ran, want)
+		} else if variant == restore.Legacy && !slices.Contains(ran, "iptables-legacy-save") {
+			t.Errorf("ran %q, and never looked at the table", ran)
+		}
+	})
+}
+
+// ofIPv4 returns what was run for IPv4 by a variant.
+func ofIPv4(ran []string, variant restore.Variant) []string {
+	return slices.DeleteFunc(slices.Clone(ran), func(what string) bool {
+		return !strings.HasPrefix(what, "iptables-"+string(variant))
+	})
+}
+
+// TestDriftIsSeenBeforeAChange has rules of natspread's deleted by hand, and then a
+// change that has nothing to do with them: both are mended.
+func TestDriftIsSeenBeforeAChange(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, harm := range []string{
+			"-F NATSPREAD-web", "-D NATSPREAD-web 1", "-D PREROUTING -m comment --comment natspread -j NATSPREAD-PRE",
+			"-I PREROUTING -j ACCEPT", "-A NATSPREAD-POST -j ACCEPT", "-N NATSPREAD-more",
+		} {
+			host := newHost(t, variant)
+			apply(t, host, article+alone)
+			iptables(t, variant, nat.IPv4, harm)
+			apply(t, host, article+nearly)
+			wantLoaded(t, variant, article+nearly)
+			_, rules, _ := strings.Cut(save(t, variant, nat.IPv4), "-A PREROUTING ")
+			if first, _, _ := strings.Cut(rules, "\n"); !strings.HasSuffix(first, "-j NATSPREAD-PRE") {
+				t.Errorf("%s: the first rule is %s", harm, first)
+			}
+			for _, f := range nat.Families() {
+				iptables(t, variant, f, "-F")
+				iptables(t, variant, f, "-X")
+			}
+		}
+	})
+}
+
+// TestListIsNotBelieved has the list of changed chains tell something else than what was
+// wanted: then the whole table is read, and that decides.
+func TestListIsNotBelieved(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for name, spoil := range map[string]func(string) string{
+			"a rule less":          func(out string) string { return strings.Replace(out, "-A NATSPREAD-dns", "-A NATSPREAD-web", 1) },
+			"a chain less":         func(out string) string { return strings.ReplaceAll(out, "NATSPREAD-dns", "NATSPREAD-x") },
+			"another backend":      func(out string) string { return strings.ReplaceAll(out, "10.0.0.9", "10.0.0.8") },
+			"a jump less":          func(out string) string { return strings.Replace(out, "-j NATSPREAD-PRE", "-j DOCKER", 1) },
+			"a rule before a jump": func(out string) string { return strings.Replace(out, "-A OUTPUT", "-A OUTPUT -j ACCEPT\n-A OUTPUT", 1) },
+			"nothing":              func(string) string { return "" },
+		} {
+			host := newHost(t, variant)
+			apply(t, host, article+alone)
+			var seen tape
+			host.Run = seen.recorder(func(what, out string) string {
+				if strings.HasSuffix(what, " lists") {
+					return spoil(out)
+				}
+				return out
+			})
+			apply(t, host, article+nearly)
+			wantLoaded(t, variant, article+nearly)
+			ran := ofIPv4(seen.ran, variant)
+			if last := ran[len(ran)-1]; variant == restore.NFT && (last != "iptables-nft-save" || !slices.Contains(ran, "iptables-nft-restore lists")) {
+				t.Errorf("%s: ran %q", name, ran)
+			}
+			apply(t, host, article+alone)
+		}
+	})
+}
