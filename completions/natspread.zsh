@@ -89,7 +89,7 @@ _natspread() {
         return
         ;;
     esac
-    _arguments -S $flags
+    _arguments -S $flags '*:argument: '
 }
 
 _natspread "$@"

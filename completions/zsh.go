@@ -28,7 +28,7 @@ func Zsh(t Tree) string {
 			text.WriteString("        )\n        ;;\n")
 		}
 	}
-	text.WriteString("    esac\n    _arguments -S $flags\n}\n\n_natspread \"$@\"\n")
+	text.WriteString("    esac\n    _arguments -S $flags '*:argument: '\n}\n\n_natspread \"$@\"\n")
 	return text.String()
 }
 
