@@ -83,38 +83,34 @@ func alike(c claim, service config.Service) bool {
 
 // incoming returns what the services claim of the packets that come in.
 func incoming(services []config.Service) []claim {
-	var claims []claim
-	for _, service := range services {
-		for claim := range asked(service) {
-			rule := toService(claim, service)
-			rule.InInterface = service.Interface
-			claim.rules = []nat.Rule{rule}
-			if !alike(claim, service) {
-				claim.side = incomingOnly
-			}
-			claims = append(claims, claim)
-		}
-	}
-	return claims
+	return leading(services, incomingOnly, func(rule *nat.Rule, service config.Service) {
+		rule.InInterface = service.Interface
+	})
 }
 
 // outgoing returns the same for connections made on the balancer itself, which never
 // pass PREROUTING. With "*" the loopback addresses, local as they are, stay out of
 // it: the host's own localhost services stay its own.
 func outgoing(services []config.Service) []claim {
+	notLocal := func(s config.Service) bool { return !s.Local }
+	return leading(slices.DeleteFunc(slices.Clone(services), notLocal), localOnly, func(rule *nat.Rule, service config.Service) {
+		if rule.LocalDestination {
+			rule.NotDestination = loopback(familyOf(service))
+		}
+	})
+}
+
+// leading returns claims with the rule that leads to the service's chain, and what a
+// side changes in that. Those that no side changes are of both.
+func leading(services []config.Service, only side, change func(*nat.Rule, config.Service)) []claim {
 	var claims []claim
 	for _, service := range services {
-		if !service.Local {
-			continue
-		}
 		for claim := range asked(service) {
 			rule := toService(claim, service)
-			if rule.LocalDestination {
-				rule.NotDestination = loopback(familyOf(service))
-			}
+			change(&rule, service)
 			claim.rules = []nat.Rule{rule}
 			if !alike(claim, service) {
-				claim.side = localOnly
+				claim.side = only
 			}
 			claims = append(claims, claim)
 		}
