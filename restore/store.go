@@ -336,7 +336,7 @@ func (s Store) sweep() error {
 // same tells whether two generations hold the same rules and the same config.
 func (g Generation) same(other Generation) bool {
 	for _, family := range nat.Families() {
-		if !bytes.Equal(g.Tables.Of(family).Text(), other.Tables.Of(family).Text()) {
+		if !slices.EqualFunc(g.Tables.Of(family).Chains, other.Tables.Of(family).Chains, nat.Chain.Equal) {
 			return false
 		}
 	}
