@@ -44,7 +44,7 @@ _natspread_words() {
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
-    apply) words+=' --dry-run --confirm' ;;
+    apply) words+=' --dry-run --confirm --exclusive --yes' ;;
     drain) words+=' --wait' ;;
     rollback) words+=' --overdue' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version' ;;

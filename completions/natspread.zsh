@@ -72,6 +72,8 @@ _natspread() {
         flags+=(
         '*--dry-run[check and prove, but write and load nothing]'
         '*--confirm=[take it back after this TIME, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
+        '*--exclusive[replace the whole nat table, everyone else'\''s rules too, after listing them]'
+        '*--yes[with --exclusive: remove what is listed, without a question]'
         )
         ;;
     behind:drain)

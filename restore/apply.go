@@ -17,6 +17,9 @@ type Request struct {
 	Command string    // the verb, for the manifest
 	Now     time.Time // for the manifest
 	DryRun  bool      // prove, and stop before anything is written or loaded
+	// Exclusive asks to replace the whole nat table of each family that has rules, and
+	// holds what is agreed to vanish by that; nil leaves foreign rules as they are.
+	Exclusive *Foreign
 }
 
 // Result says what was done.
@@ -78,7 +81,8 @@ func (h Host) plan(ctx context.Context, kernel Kernel, request Request) (planned
 	planned.wanted = h.generation(request, kernel.Variant, true)
 	if fallback == nil && current.same(planned.wanted) && current.Variant == kernel.Variant && current.Proven {
 		planned.wanted.Generation = current.Generation
-		if planned.done = h.inStep(ctx, kernel, current); planned.done {
+		alone := request.Exclusive == nil || request.Exclusive.Len() == 0
+		if planned.done = alone && h.inStep(ctx, kernel, current); planned.done {
 			return planned, nil
 		}
 	}
@@ -86,7 +90,11 @@ func (h Host) plan(ctx context.Context, kernel Kernel, request Request) (planned
 	if err := kernel.ProveChange(ctx, current.proven(kernel.Variant), request.Tables); err != nil {
 		return plan{}, unchanged(err)
 	}
-	planned.seen, err = h.seen(ctx, kernel, current, planned.wanted.Tables)
+	if request.Exclusive != nil {
+		planned.seen, err = kernel.lookWhole(ctx, *request.Exclusive, request.Tables)
+	} else {
+		planned.seen, err = h.seen(ctx, kernel, current, request.Tables)
+	}
 	return planned, err
 }
 

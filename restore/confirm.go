@@ -22,6 +22,9 @@ type Trial struct {
 // comes first, what trial.Arm started puts everything back. What is loaded and
 // current already is not tried.
 func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, error) {
+	if request.Exclusive != nil { // after a kill nobody would know what to put back
+		return Result{}, unchanged(errors.New("cannot try for some time what replaces the whole nat table"))
+	}
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
 		return Result{}, unchanged(err)

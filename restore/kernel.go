@@ -40,19 +40,28 @@ func (k Kernel) program(ctx context.Context, family nat.Family, verb string) (st
 
 // Save returns the live nat table of a family, with counters.
 func (k Kernel) Save(ctx context.Context, family nat.Family) (nat.Saved, error) {
-	path, err := k.program(ctx, family, "save")
+	text, err := k.saveText(ctx, family)
 	if err != nil {
 		return nat.Saved{}, err
 	}
-	text, err := k.Run(ctx, nil, path, "-t", "nat", "-c")
-	if err != nil {
-		return nat.Saved{}, fmt.Errorf("cannot read the nat table: %w", err)
-	}
 	saved, err := nat.ParseSaved(text)
 	if err != nil {
-		return nat.Saved{}, fmt.Errorf("cannot read the nat table: %s: %w", path, err)
+		return nat.Saved{}, fmt.Errorf("cannot read the nat table: %s: %w", programName(family, k.Variant, "save"), err)
 	}
 	return saved, nil
+}
+
+// saveText returns that table as iptables-save prints it, with counters.
+func (k Kernel) saveText(ctx context.Context, family nat.Family) ([]byte, error) {
+	path, err := k.program(ctx, family, "save")
+	if err != nil {
+		return nil, err
+	}
+	text, err := k.Run(ctx, nil, path, "-t", "nat", "-c")
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the nat table: %w", err)
+	}
+	return text, nil
 }
 
 // restore hands a text to iptables-restore.

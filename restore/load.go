@@ -17,6 +17,7 @@ const loadTries = 3
 type live struct {
 	layout
 	saved   nat.Saved // the whole table; empty when the layout is known without reading it
+	whole   []byte    // the same as iptables-save -c printed it, if all of it is to be replaced; else nil
 	ruleset uint32    // the number of nftables' ruleset in which it was so; 0 is unknown
 }
 
@@ -56,6 +57,9 @@ type change struct {
 // that it returns is to be undone also when it fails: a program that was killed may have
 // done its work before.
 func (k Kernel) load(ctx context.Context, seen live, table nat.Table) (done change, err error) {
+	if seen.whole != nil {
+		return k.replace(ctx, seen, table)
+	}
 	want := layoutOf(table)
 	for try := 1; ; try++ {
 		text := transaction(seen.layout, want)
@@ -138,8 +142,11 @@ func heldBy(before nat.Saved, table nat.Table) string {
 // undo puts natspread's part of a family's table back to what it was. Whether it
 // is so, the kernel says and not the program.
 func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error {
-	if !done.loaded {
+	switch {
+	case !done.loaded:
 		return nil
+	case done.before.whole != nil:
+		return k.putBack(ctx, family, done.before)
 	}
 	now, err := k.Save(ctx, family)
 	if err != nil {

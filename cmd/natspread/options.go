@@ -35,6 +35,7 @@ type options struct {
 	dot, svg         bool          // render
 	saved            string        // diff
 	dryRun           bool          // apply
+	exclusive, yes   bool          // apply
 	confirm          time.Duration // apply; 0 without
 	wait             time.Duration // drain; 0 without
 	overdue          bool          // rollback
@@ -81,7 +82,8 @@ func optionsOf(c *cli.Context) (options, error) {
 		explain: c.String("explain"),
 		in:      c.String("in"), from: c.String("from"),
 		dot: c.Bool("dot"), svg: c.Bool("svg"),
-		saved:  c.String("saved"),
+		saved:     c.String("saved"),
+		exclusive: c.Bool("exclusive"), yes: c.Bool("yes"),
 		dryRun: c.Bool("dry-run"), overdue: c.Bool("overdue"),
 		args: c.Args().Slice(),
 	}
@@ -105,6 +107,12 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	if o.config == "-" && o.saved == "-" {
 		return options{}, usageErrorf("--config and --saved cannot both be -: there is one standard input")
+	}
+	if o.exclusive && o.confirm > 0 {
+		return options{}, usageErrorf("--exclusive and --confirm exclude each other: what --exclusive removes is not put back later")
+	}
+	if o.yes && !o.exclusive {
+		return options{}, usageErrorf("--yes answers what only --exclusive asks: give both, or none")
 	}
 	if len(o.generations) > 0 && o.overdue {
 		return options{}, usageErrorf("--overdue and a generation exclude each other: give one of them")

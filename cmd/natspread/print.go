@@ -130,9 +130,10 @@ func (s *session) colored(o options) bool {
 	return os.Getenv("NO_COLOR") == "" && isTerminal(s.out)
 }
 
-// isTerminal tells whether somebody looks at what is written.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+// isTerminal tells whether a stream is a terminal: somebody looks at what is written,
+// or types what is read.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

@@ -20,6 +20,8 @@ func (s *session) applyVerb() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "check and prove, but write and load nothing"},
 			&cli.StringFlag{Name: "confirm", Usage: "take it back after this `TIME`, such as 60s, unless natspread confirm keeps it"},
+			&cli.BoolFlag{Name: "exclusive", Usage: "replace the whole nat table, everyone else's rules too, after listing them"},
+			&cli.BoolFlag{Name: "yes", Usage: "with --exclusive: remove what is listed, without a question"},
 		},
 	}, "natspread apply --dry-run && natspread apply --confirm 60s", s.apply)
 }
@@ -47,7 +49,11 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if o.confirm > 0 && !o.dryRun {
 		return s.try(ctx, o, c)
 	}
-	result, err := s.hostFor(o, c).Apply(ctx, c.request("apply", o.dryRun))
+	request, err := s.exclusively(ctx, o, c, c.request("apply", o.dryRun))
+	if err != nil {
+		return err
+	}
+	result, err := s.hostFor(o, c).Apply(ctx, request)
 	if err != nil {
 		return err
 	}

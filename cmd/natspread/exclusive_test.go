@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Only a yes at a terminal is one; nothing that is typed ahead, no silence and no end.
+func TestAgree(t *testing.T) {
+	t.Parallel()
+	for typed, agreed := range map[string]bool{
+		"y\n": true, "yes\n": true, " YES \n": true,
+		"\n": false, "n\n": false, "yess\n": false, "no\n": false, "\x04": false,
+	} {
+		t.Run(fmt.Sprintf("%q", typed), func(t *testing.T) {
+			user, terminal := openTerminal(t)
+			if _, err := io.WriteString(user, typed); err != nil {
+				t.Fatal(err)
+			}
+			s := &session{streams: streams{in: terminal, err: terminal}}
+			err := s.agree(options{})
+			if (err == nil) != agreed || err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
+				t.Errorf("agreed: %v", err)
+			}
+			for shown := ""; !strings.Contains(shown, "remove them? [y/N] "); shown += readShown(t, user) {
+			}
+		})
+	}
+}
+
+// Without a terminal at either end, or when it should be quiet, nobody is asked.
+func TestAgreeAsksNobody(t *testing.T) {
+	t.Parallel()
+	_, terminal := openTerminal(t)
+	for name, c := range map[string]struct {
+		in    io.Reader
+		quiet bool
+	}{
+		"no input terminal": {in: strings.NewReader("yes\n")},
+		"no one to read it": {in: terminal},
+		"quiet":             {in: terminal, quiet: true},
+	} {
+		var said bytes.Buffer
+		s := &session{streams: streams{in: c.in, err: &said}}
+		if c.quiet {
+			s.err = terminal
+		}
+		if err := s.agree(options{quiet: c.quiet}); exitCode(err) != exitUsage || said.Len() > 0 {
+			t.Errorf("%s: %v, said %q", name, err, said.String())
+		}
+	}
+}
+
+// openTerminal returns both ends of a new pseudo-terminal: the user's, and the one that
+// a program has.
+func openTerminal(t *testing.T) (user, terminal *os.File) {
+	t.Helper()
+	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { user.Close() })
+	number, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	return user, terminal
+}
+
+// readShown waits for what a terminal shows next.
+func readShown(t *testing.T, user *os.File) string {
+	t.Helper()
+	shown := make([]byte, 4096)
+	n, err := user.Read(shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(shown[:n])
+}

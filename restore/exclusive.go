@@ -1,0 +1,144 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"natspread/nat"
+)
+
+// Foreign is what stands in the nat tables beside natspread's part, by family: a line
+// each in the words of iptables -S, such as "-P INPUT DROP", "-N DOCKER" and
+// "-A DOCKER -i docker0 -j RETURN", without counters.
+type Foreign [2][]string
+
+// Of returns a family's lines.
+func (f Foreign) Of(family nat.Family) []string { return f[family] }
+
+// Len returns the number of lines of both families.
+func (f Foreign) Len() int { return len(f[nat.IPv4]) + len(f[nat.IPv6]) }
+
+// errForeignChanged says that more, or less, would vanish than was agreed to.
+var errForeignChanged = errors.New("other rules in the nat table have changed since they were listed: natspread apply --exclusive lists them anew")
+
+// Foreign returns what an apply of the tables with Request.Exclusive takes away: all
+// that is not natspread's in the table of each family for which there are rules. The
+// other family, and the other variant's tables, are left alone.
+func (h Host) Foreign(ctx context.Context, tables Tables) (foreign Foreign, err error) {
+	kernel, err := h.Kernel(ctx)
+	if err != nil {
+		return Foreign{}, unchanged(err)
+	}
+	for _, family := range nat.Families() {
+		if tables.Of(family).Empty() {
+			continue
+		}
+		saved, err := kernel.Read(ctx, tables.Of(family))
+		if err != nil {
+			return Foreign{}, unchanged(err)
+		}
+		foreign[family] = foreignLines(saved)
+	}
+	return foreign, nil
+}
+
+// foreignLines returns what of a table is not natspread's: policies that are not
+// ACCEPT, chains, and rules.
+func foreignLines(saved nat.Saved) []string {
+	var chains, rules []string
+	for _, chain := range saved.Chains {
+		builtIn := slices.Contains(nat.BuiltIn(), chain.Name)
+		switch {
+		case nat.IsOwn(chain.Name):
+			continue
+		case !builtIn:
+			chains = append(chains, "-N "+chain.Name)
+		case chain.Policy != "ACCEPT":
+			chains = append(chains, "-P "+chain.Name+" "+chain.Policy)
+		}
+		for _, rule := range chain.Rules {
+			if !builtIn || !nat.IsOwn(rule.JumpsTo()) {
+				rules = append(rules, "-A "+chain.Name+" "+rule.Text)
+			}
+		}
+	}
+	return append(chains, rules...)
+}
+
+// lookWhole is lookAll for tables that are to be replaced as a whole, if they still hold
+// what was agreed to. A table without anything foreign is loaded like any other, so
+// that the counters of chains that stay the same go on.
+func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (seen [2]live, err error) {
+	if seen, err = k.lookAll(ctx, tables); err != nil {
+		return seen, err
+	}
+	for _, family := range nat.Families() {
+		if tables.Of(family).Empty() {
+			continue
+		}
+		if len(foreignLines(seen[family].saved)) > 0 {
+			if seen[family], err = k.readWhole(ctx, family); err != nil {
+				return seen, unchanged(err)
+			}
+		}
+		if !slices.Equal(foreignLines(seen[family].saved), agreed[family]) {
+			return seen, unchanged(errForeignChanged)
+		}
+	}
+	return seen, nil
+}
+
+// readWhole reads a family's table that is to be replaced.
+func (k Kernel) readWhole(ctx context.Context, family nat.Family) (live, error) {
+	text, err := k.saveText(ctx, family)
+	if err != nil {
+		return live{}, err
+	}
+	saved, err := nat.ParseSaved(text)
+	if err != nil {
+		return live{}, fmt.Errorf("cannot read the nat table: %w", err)
+	}
+	return live{layout: layoutOfSaved(saved), saved: saved, whole: text}, nil
+}
+
+// replace puts a table in the place of everything that stands in a family's live one, in
+// one transaction, and reads it back. What others change after the listing lookWhole sees,
+// except in the instant between it and this: a whole table has no transaction with a
+// condition.
+func (k Kernel) replace(ctx context.Context, seen live, table nat.Table) (change, error) {
+	done := change{before: seen, loaded: true}
+	if err := k.restore(ctx, table.Family, table.Text()); err != nil {
+		return done, fmt.Errorf("cannot replace the %v nat table: %w", table.Family, err)
+	}
+	ruleset := k.rulesetID()
+	saved, err := k.Save(ctx, table.Family)
+	if err == nil {
+		err = compare(saved, table)
+	}
+	if left := foreignLines(saved); err == nil && len(left) > 0 {
+		err = fmt.Errorf("%w: it still holds %s", errNotInStep, left[0])
+	}
+	if err != nil {
+		return done, fmt.Errorf("cannot read the %v nat table back: %w", table.Family, err)
+	}
+	if ruleset == k.rulesetID() {
+		done.ruleset = ruleset
+	}
+	return done, nil
+}
+
+// putBack puts a whole table back, with its counters: ip6tables-nft-restore of iptables
+// 1.8.9 takes those of policies only. Whether it is so, the kernel says and not the program.
+func (k Kernel) putBack(ctx context.Context, family nat.Family, before live) error {
+	sent := k.restore(ctx, family, before.whole, "-c")
+	now, err := k.Save(ctx, family)
+	if err != nil {
+		return errors.Join(sent, err)
+	}
+	if slices.Equal(foreignLines(now), foreignLines(before.saved)) && transaction(layoutOfSaved(now), before.layout) == nil {
+		return nil
+	}
+	return errors.Join(errNotInStep, sent)
+}

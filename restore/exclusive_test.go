@@ -1,0 +1,194 @@
+package restore_test
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// exclusively returns a request to replace the whole tables, agreed to as they are now.
+func exclusively(t *testing.T, host restore.Host, toml string) restore.Request {
+	t.Helper()
+	asked := request(t, toml)
+	foreign, err := host.Foreign(t.Context(), asked.Tables)
+	must(t, err)
+	asked.Exclusive = &foreign
+	return asked
+}
+
+// TestExclusive replaces each neighbour's tables, and then has nothing to do any more.
+func TestExclusive(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, neighbour := range neighbours(t) {
+			t.Run(neighbour.name, func(t *testing.T) {
+				host := newHost(t, variant)
+				for _, f := range nat.Families() {
+					put(t, variant, f, neighbour.rules[f], "-c")
+				}
+				beyond := beyondNat(everything(t, variant))
+				asked := exclusively(t, host, article)
+				if lines := asked.Exclusive.Of(nat.IPv4); !slices.Equal(lines, listOf(neighbour.rules[nat.IPv4])) {
+					t.Errorf("what would vanish is not all there is: %q", lines)
+				}
+				result, err := host.Apply(t.Context(), asked)
+				must(t, err)
+				if !result.Changed || !result.Loaded {
+					t.Errorf("%+v", result)
+				}
+				wanted := tables(t, article)
+				for _, f := range nat.Families() {
+					wantSame(t, "the whole "+f.String()+" table", string(wanted.Of(f).Text()), save(t, variant, f))
+				}
+				wantSame(t, "other tables", beyond, beyondNat(everything(t, variant)))
+				if again, err := host.Apply(t.Context(), exclusively(t, host, article)); err != nil || again.Changed {
+					t.Errorf("once more: %+v, %v", again, err)
+				}
+				_, err = host.Stop(t.Context())
+				must(t, err)
+			})
+		}
+	})
+}
+
+// listOf returns what a story's nat table holds as it is listed: chains, then rules.
+func listOf(rules string) []string {
+	table, _, _ := strings.Cut(rules, "COMMIT")
+	var chains, list []string
+	for line := range strings.Lines(table) {
+		line = strings.TrimSuffix(line, "\n")
+		if name, found := strings.CutSuffix(line, " - [0:0]"); found {
+			chains = append(chains, "-N "+name[1:])
+		}
+		if _, rule, found := strings.Cut(line, "] -A "); found {
+			list = append(list, "-A "+rule)
+		}
+	}
+	return append(chains, list...)
+}
+
+// natTable is a nat table in what iptables-save prints of all.
+var natTable = regexp.MustCompile(`(?s)\*nat\n.*?COMMIT\n`)
+
+// beyondNat returns what is left of all tables without those of nat.
+func beyondNat(text string) string { return natTable.ReplaceAllString(text, "") }
+
+// TestExclusiveBesideOwn has both, natspread's rules and foreign ones, to begin with:
+// the same config is then no reason to do nothing.
+func TestExclusiveBesideOwn(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		putForeign(t, variant)
+		apply(t, host, article)
+		result, err := host.Apply(t.Context(), exclusively(t, host, article))
+		if err != nil || !result.Changed || result.Generation != 1 {
+			t.Errorf("%+v, %v", result, err)
+		}
+		wantSame(t, "the table", string(tables(t, article).IPv4.Text()), save(t, variant, nat.IPv4))
+
+		// A family without rules has nothing to put in the place of anything.
+		putForeign(t, variant)
+		before := save(t, variant, nat.IPv6, "-c")
+		_, err = host.Apply(t.Context(), exclusively(t, host, alone))
+		must(t, err)
+		wantSame(t, "the IPv4 table", string(tables(t, alone).IPv4.Text()), save(t, variant, nat.IPv4))
+		wantSame(t, "the IPv6 table", before, save(t, variant, nat.IPv6, "-c"))
+	})
+}
+
+// TestExclusiveAsAgreed refuses when something else would vanish than was listed.
+func TestExclusiveAsAgreed(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		asked := exclusively(t, host, article) // of nothing
+		putForeign(t, variant)
+		before := state(t, host)
+		_, err := host.Apply(t.Context(), asked)
+		wantUnchanged(t, host, before, err, nil)
+
+		asked = exclusively(t, host, article)
+		iptables(t, variant, nat.IPv6, "-A DOCKER -j RETURN")
+		before = state(t, host)
+		_, err = host.Apply(t.Context(), asked)
+		wantUnchanged(t, host, before, err, nil)
+		if err != nil && !strings.Contains(err.Error(), "have changed since they were listed") {
+			t.Error(err)
+		}
+		_, err = host.Try(t.Context(), asked, restore.Trial{})
+		wantUnchanged(t, host, before, err, nil)
+	})
+}
+
+// TestExclusiveUndo lets each later step fail: what is foreign comes back with its
+// counters, as far as the programs take them.
+func TestExclusiveUndo(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, c := range []struct {
+			name string
+			run  func(restore.Runner) restore.Runner
+		}{
+			{"IPv4 is not replaced", wholeLoads(nat.IPv4, func(func() error) error { return errSeam })},
+			{"IPv4 is replaced by a program that fails", wholeLoads(nat.IPv4, func(run func() error) error { run(); return errSeam })},
+			{"IPv6 is not replaced", wholeLoads(nat.IPv6, func(func() error) error { return errSeam })},
+			{"IPv6 is not replaced, and nobody says so", wholeLoads(nat.IPv6, func(func() error) error { return nil })},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				host := oddHost(t, variant)
+				before := state(t, host)
+				failing := host
+				failing.Run = c.run(host.Run)
+				_, err := failing.Apply(t.Context(), exclusively(t, host, smaller))
+				if err == nil || !strings.HasSuffix(err.Error(), "; nothing was changed") {
+					t.Errorf("the error is %v", err)
+				}
+				wantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
+			})
+		}
+		t.Run("forwarding cannot be set", func(t *testing.T) {
+			host := oddHost(t, variant)
+			asked := exclusively(t, host, smaller)
+			must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+			before := state(t, host)
+			readOnlySysctls(t, func() {
+				if _, err := host.Apply(t.Context(), asked); err == nil {
+					t.Error("no error")
+				}
+			})
+			wantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
+		})
+	})
+}
+
+// ruleCounters are the counters of a rule, not of a policy.
+var ruleCounters = regexp.MustCompile(`(?m)^\[\d+:\d+\] -A`)
+
+// uncounted drops the counters of rules in the second of two tables, IPv6's, which
+// ip6tables-nft-restore of iptables 1.8.9 sets to zero whatever it is given.
+func uncounted(variant restore.Variant, state string) string {
+	four, rest, _ := strings.Cut(state, "COMMIT\n")
+	if variant == restore.NFT {
+		rest = ruleCounters.ReplaceAllString(rest, "-A")
+	}
+	return four + "COMMIT\n" + rest
+}
+
+// wholeLoads returns a seam for the first load of a whole table into the live one of a
+// family, which comes after that of the proof.
+func wholeLoads(f nat.Family, load func(run func() error) error) func(restore.Runner) restore.Runner {
+	return func(run restore.Runner) restore.Runner {
+		calls := 0
+		return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {
+			if strings.HasSuffix(name, "-restore") && isFamily(f, name) && strings.HasPrefix(string(stdin), "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT") {
+				if calls++; calls == 1 {
+					return nil, load(func() error { _, err := run(ctx, stdin, name, args...); return err })
+				}
+			}
+			return run(ctx, stdin, name, args...)
+		}
+	}
+}
