@@ -124,6 +124,28 @@ func TestExclusiveAsAgreed(t *testing.T) {
 	})
 }
 
+// TestExclusiveIsReadBack has a program that loads beside the others' rules, and not in
+// their place, and is content.
+func TestExclusiveIsReadBack(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		putForeign(t, variant)
+		before := state(t, host)
+		failing := host
+		failing.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			if strings.HasSuffix(name, "-restore") && !slices.Contains(args, "-c") {
+				args = append([]string{"--noflush"}, args...)
+			}
+			return host.Run(ctx, stdin, name, args...)
+		}
+		_, err := failing.Apply(t.Context(), exclusively(t, host, article))
+		if err == nil || !strings.Contains(err.Error(), "it still holds -") {
+			t.Errorf("the error is %v", err)
+		}
+		wantSame(t, "the tables", uncounted(variant, before), uncounted(variant, state(t, host)))
+	})
+}
+
 // TestExclusiveUndo lets each later step fail: what is foreign comes back with its
 // counters, as far as the programs take them.
 func TestExclusiveUndo(t *testing.T) {
