@@ -190,6 +190,10 @@ func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [2]live, want
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
+	notes, err := h.keepReplaced(kernel, seen)
+	if err != nil {
+		return Result{}, unchanged(errors.Join(err, publish.abandon()))
+	}
 	load, err := kernel.loadAll(ctx, seen, wanted.Tables)
 	if err != nil {
 		return Result{}, errors.Join(err, publish.abandon())
@@ -202,7 +206,7 @@ func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [2]live, want
 		return Result{}, joinUndo(ctx, err, undo)
 	}
 	h.remember(kernel, publish.number, load.ruleset)
-	result := Result{Generation: publish.number, Variant: kernel.Variant, Changed: true, Loaded: load.changed}
+	result := Result{Generation: publish.number, Variant: kernel.Variant, Changed: true, Loaded: load.changed, Notes: notes}
 	// The change stands from here on: what is left is housekeeping, and its
 	// failure is told, not undone.
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {

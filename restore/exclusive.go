@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
+	"natspread/internal/atomicfile"
 	"natspread/nat"
 )
 
@@ -101,6 +103,29 @@ func (k Kernel) readWhole(ctx context.Context, family nat.Family) (live, error) 
 		return live{}, fmt.Errorf("cannot read the nat table: %w", err)
 	}
 	return live{layout: layoutOfSaved(saved), saved: saved, whole: text}, nil
+}
+
+// replacedFile returns where a family's table is kept as --exclusive found it, below the
+// run directory: a boot, too, would have others load their rules anew.
+func replacedFile(family nat.Family) string {
+	return "replaced" + filepath.Ext(rulesFile(family))
+}
+
+// keepReplaced writes down the tables that are to be replaced as a whole, before they
+// are, for a kill half way and for second thoughts, and returns a note of each.
+func (h Host) keepReplaced(kernel Kernel, seen [2]live) (notes []string, err error) {
+	for _, family := range nat.Families() {
+		if seen[family].whole == nil {
+			continue
+		}
+		path := filepath.Join(h.Root, runDir, replacedFile(family))
+		if err := atomicfile.WriteFile(path, seen[family].whole, 0o600); err != nil {
+			return nil, fmt.Errorf("cannot keep what is to be replaced: %w", err)
+		}
+		notes = append(notes, fmt.Sprintf("what was replaced is kept until the next boot: to have it back, %s -c < %s",
+			programName(family, kernel.Variant, "restore"), path))
+	}
+	return notes, nil
 }
 
 // replace puts a table in the place of everything that stands in a family's live one, in

@@ -31,6 +31,7 @@ func TestExclusive(t *testing.T) {
 				for _, f := range nat.Families() {
 					put(t, variant, f, neighbour.rules[f], "-c")
 				}
+				before := [2]string{save(t, variant, nat.IPv4, "-c"), save(t, variant, nat.IPv6, "-c")}
 				beyond := beyondNat(everything(t, variant))
 				asked := exclusively(t, host, article)
 				if lines := asked.Exclusive.Of(nat.IPv4); !slices.Equal(lines, listOf(neighbour.rules[nat.IPv4])) {
@@ -44,6 +45,15 @@ func TestExclusive(t *testing.T) {
 				wanted := tables(t, article)
 				for _, f := range nat.Families() {
 					wantSame(t, "the whole "+f.String()+" table", string(wanted.Of(f).Text()), save(t, variant, f))
+				}
+				if len(result.Notes) != 2 {
+					t.Errorf("notes: %q", result.Notes)
+				}
+				for i, f := range nat.Families() {
+					_, path, _ := strings.Cut(result.Notes[i], " -c < ")
+					kept, err := os.ReadFile(path)
+					must(t, err)
+					wantSame(t, "what is kept of "+f.String(), before[f], comments.ReplaceAllString(string(kept), ""))
 				}
 				wantSame(t, "other tables", beyond, beyondNat(everything(t, variant)))
 				if again, err := host.Apply(t.Context(), exclusively(t, host, article)); err != nil || again.Changed {
