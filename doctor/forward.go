@@ -5,6 +5,16 @@ import (
 	"net/netip"
 )
 
+// Dropped finds what FORWARD drops of a balancer's connections: that part of Examine
+// which is worth a look after each change, since on such a host all else looks well.
+func (h Host) Dropped(b Balancer) []Finding {
+	network, err := readNetwork()
+	if err != nil {
+		return []Finding{cannotTell("what FORWARD drops", err)}
+	}
+	return examination{Host: h, Balancer: b, network: network}.forwardChain()
+}
+
 // forwardChain sends a packet to each backend, and its answer, through the FORWARD
 // chain of each variant, on paper. A rule is only found that drops them for certain,
 // or, as a Risk, where a rule before it may let them through.

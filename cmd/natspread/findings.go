@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"natspread/config"
 	"natspread/doctor"
 	"natspread/nat"
 	"natspread/restore"
@@ -46,6 +47,29 @@ func (s *session) addForwarding(o options, status *restore.Status) error {
 		s.tell(o, "to mend it: %s", finding.Mend)
 	}
 	return nil
+}
+
+// dropped finds what is dropped of a config's connections where the policy of FORWARD is
+// DROP. natspread leaves that chain alone, and clients would only see time pass. What
+// cannot be read is for doctor to tell.
+func (s *session) dropped(ctx context.Context, o options, cfg config.Config, tables restore.Tables) []doctor.Finding {
+	for _, family := range forwarded(tables) {
+		if policy, err := s.host(o).ForwardPolicy(ctx, family); err == nil && policy == "DROP" {
+			return o.doctor().Dropped(s.packetsOf(ctx, o, cfg))
+		}
+	}
+	return nil
+}
+
+// tellDropped tells that of a status.
+func (s *session) tellDropped(ctx context.Context, o options, status restore.Status) {
+	cfg, err := config.Parse(configPath, status.Wanted.Config)
+	if err != nil || status.State == restore.NotLoaded {
+		return
+	}
+	for _, finding := range s.dropped(ctx, o, cfg, status.Wanted.Tables) {
+		s.tellFinding(o, finding)
+	}
 }
 
 // tellFinding tells a finding, and how to mend it where there is a line for it.

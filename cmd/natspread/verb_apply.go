@@ -57,7 +57,22 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	s.noteDropped(ctx, o, c, &result)
 	return s.applied(o, c, result)
+}
+
+// noteDropped adds to the notes of a result what FORWARD drops of its connections.
+func (s *session) noteDropped(ctx context.Context, o options, c checked, result *restore.Result) {
+	if o.dryRun {
+		return
+	}
+	for _, finding := range s.dropped(ctx, o, c.config, c.tables) {
+		note := finding.What
+		if finding.Mend != "" {
+			note += "; to mend it: " + finding.Mend
+		}
+		result.Notes = append(result.Notes, note)
+	}
 }
 
 // try applies for some time, unless it is confirmed.
@@ -67,6 +82,7 @@ func (s *session) try(ctx context.Context, o options, c checked) error {
 	if err != nil {
 		return err
 	}
+	s.noteDropped(ctx, o, c, &result)
 	if err := s.applied(o, c, result); err != nil || !result.Changed {
 		return err
 	}

@@ -95,18 +95,26 @@ func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, err
 	if err != nil {
 		return doctor.Balancer{}, err
 	}
-	balancer := doctor.Balancer{Generation: generation, Variant: string(kernel.Variant), State: files}
+	balancer := s.packetsOf(ctx, o, cfg)
+	balancer.Generation, balancer.Variant, balancer.State = generation, string(kernel.Variant), files
+	balancer.Config = o.configBelow()
+	native, err := host.NativeRules(ctx)
+	balancer.Native, balancer.Unread = native, errors.Join(balancer.Unread, err)
+	return balancer, nil
+}
+
+// packetsOf returns of that what says which packets a config makes, and what rules they
+// meet.
+func (s *session) packetsOf(ctx context.Context, o options, cfg config.Config) (balancer doctor.Balancer) {
 	for _, service := range cfg.Services {
 		balancer.Services = append(balancer.Services, doctorService(service))
 	}
-	balancer.Config = o.configBelow()
-	rulesets, unread := host.Rulesets(ctx)
-	native, err := host.NativeRules(ctx)
-	balancer.Native, balancer.Unread = native, errors.Join(unread, err)
+	rulesets, err := s.host(o).Rulesets(ctx)
+	balancer.Unread = err
 	for _, r := range rulesets {
 		balancer.Rulesets = append(balancer.Rulesets, doctor.Ruleset{Family: r.Family, Variant: string(r.Variant), Text: r.Text})
 	}
-	return balancer, nil
+	return balancer
 }
 
 // configBelow returns where the config is below the root, "" where it is not, or no

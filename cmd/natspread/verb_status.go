@@ -50,6 +50,7 @@ func (s *session) status(ctx context.Context, o options) error {
 	if err := s.addForwarding(o, &found); err != nil {
 		return err
 	}
+	s.tellDropped(ctx, o, found)
 	result := statusResult{
 		State: found.State, Variant: found.Variant, Current: found.Current,
 		Generation: found.Good.Generation, Drifts: found.Drifts,
