@@ -55,7 +55,7 @@ complete -c natspread -n '__natspread_verb render' -l svg -d 'print the chains a
 complete -c natspread -n '__natspread_verb diff' -s 4 -d 'compare only IPv4'
 complete -c natspread -n '__natspread_verb diff' -s 6 -d 'compare only IPv6'
 complete -c natspread -n '__natspread_verb diff' -l saved -r -F -d 'compare with this FILE of iptables-save; - is standard input'
-complete -c natspread -n '__natspread_verb apply' -l dry-run -d 'check and prove, but write and load nothing'
+complete -c natspread -n '__natspread_verb apply' -l dry-run -d 'check, prove, and show what would change, but write and load nothing'
 complete -c natspread -n '__natspread_verb apply' -l confirm -x -a '60s 5m' -d 'take it back after this TIME, such as 60s, unless natspread confirm keeps it'
 complete -c natspread -n '__natspread_verb apply' -l exclusive -d 'replace the whole nat table, everyone else\'s rules too, after listing them'
 complete -c natspread -n '__natspread_verb apply' -l yes -d 'with --exclusive: remove what is listed, without a question'

@@ -70,7 +70,7 @@ _natspread() {
         ;;
     behind:apply)
         flags+=(
-        '*--dry-run[check and prove, but write and load nothing]'
+        '*--dry-run[check, prove, and show what would change, but write and load nothing]'
         '*--confirm=[take it back after this TIME, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
         '*--exclusive[replace the whole nat table, everyone else'\''s rules too, after listing them]'
         '*--yes[with --exclusive: remove what is listed, without a question]'
