@@ -86,6 +86,12 @@ _natspread() {
         '*--overdue[only take back what is not confirmed in time, and wait for that: what the timer runs]'
         )
         ;;
+    behind:status)
+        flags+=(
+        '*--watch[show it every 2 seconds until interrupted; a line a service where there is no terminal]'
+        '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, in one step, and print nothing; - prints them]:file:_files'
+        )
+        ;;
     behind:help)
         _arguments -S $flags '1:verb:(init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version)'
         return

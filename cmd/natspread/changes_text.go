@@ -122,24 +122,3 @@ func columns(rows []row) []line {
 	}
 	return lines
 }
-
-// counted says how many services change, and how: 1 service added, 2 changed.
-func (r diffResult) counted() string {
-	counts := map[string]int{}
-	for _, change := range r.Services {
-		counts[change.Change]++
-	}
-	var words []string
-	for _, how := range []string{"added", "removed", "changed"} {
-		switch n := counts[how]; {
-		case n > 0 && len(words) == 0:
-			words = append(words, plural(n, "service")+" "+how)
-		case n > 0:
-			words = append(words, fmt.Sprintf("%d %s", n, how))
-		}
-	}
-	if len(words) == 0 {
-		return "no service changed"
-	}
-	return strings.Join(words, ", ")
-}

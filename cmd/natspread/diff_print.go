@@ -50,13 +50,37 @@ func (s *session) tellDiff(o options, who string, result diffResult) {
 	}
 }
 
+// counted says how many services change, and how: 1 service added, 2 changed.
+func (r diffResult) counted() string {
+	counts := map[string]int{}
+	for _, change := range r.Services {
+		counts[change.Change]++
+	}
+	var words []string
+	for _, how := range []string{"added", "removed", "changed"} {
+		switch n := counts[how]; {
+		case n > 0 && len(words) == 0:
+			words = append(words, plural(n, "service")+" "+how)
+		case n > 0:
+			words = append(words, fmt.Sprintf("%d %s", n, how))
+		}
+	}
+	if len(words) == 0 {
+		return "no service changed"
+	}
+	return strings.Join(words, ", ")
+}
+
 // diffText returns a difference for people: what becomes of the services, what drifted,
 // and the rules where they are asked for, or all that is known.
 func (s *session) diffText(o options, result diffResult) string {
 	parts := []string{s.changeText(o, result.Services)}
 	if len(result.Drift) > 0 {
 		drift := fmt.Sprintf("drifted from generation %d, which was loaded:\n", result.loaded)
-		parts = append(parts, drift+"  "+strings.Join(result.Drift, "\n  ")+"\n")
+		for _, line := range result.Drift {
+			drift += "  " + oneLine(line) + "\n"
+		}
+		parts = append(parts, drift)
 	}
 	if o.verbose || result.unnamed != nil {
 		parts = append(parts, s.paintDiff(o, result.Diff))
