@@ -10,7 +10,7 @@ _natspread() {
                flag=
            else
                case $word in
-               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved|--confirm|--wait) flag=$word ;;
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved|--confirm|--wait|--prometheus) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -21,7 +21,7 @@ _natspread() {
 
     COMPREPLY=()
     case $flag in
-    --config|--saved) _natspread_files -f ;;
+    --config|--saved|--prometheus) _natspread_files -f ;;
     --root|-o) _natspread_files -d ;;
     --variant) mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
@@ -47,6 +47,7 @@ _natspread_words() {
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
     drain) words+=' --wait' ;;
     rollback) words+=' --overdue' ;;
+    status) words+=' --watch --prometheus' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

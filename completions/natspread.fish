@@ -5,7 +5,7 @@ function __natspread_verb
     for word in (commandline -opc)[2..]
         if $value
             set value false
-        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved --confirm --wait
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved --confirm --wait --prometheus
             set value true
         else if not string match -q -- '-*' $word
             test "$word" = "$argv"
@@ -55,10 +55,12 @@ complete -c natspread -n '__natspread_verb render' -l svg -d 'print the chains a
 complete -c natspread -n '__natspread_verb diff' -s 4 -d 'compare only IPv4'
 complete -c natspread -n '__natspread_verb diff' -s 6 -d 'compare only IPv6'
 complete -c natspread -n '__natspread_verb diff' -l saved -r -F -d 'compare with this FILE of iptables-save; - is standard input'
-complete -c natspread -n '__natspread_verb apply' -l dry-run -d 'check and prove, but write and load nothing'
+complete -c natspread -n '__natspread_verb apply' -l dry-run -d 'check, prove, and show what would change, but write and load nothing'
 complete -c natspread -n '__natspread_verb apply' -l confirm -x -a '60s 5m' -d 'take it back after this TIME, such as 60s, unless natspread confirm keeps it'
 complete -c natspread -n '__natspread_verb apply' -l exclusive -d 'replace the whole nat table, everyone else\'s rules too, after listing them'
 complete -c natspread -n '__natspread_verb apply' -l yes -d 'with --exclusive: remove what is listed, without a question'
 complete -c natspread -n '__natspread_verb drain' -l wait -x -a '60s 5m' -d 'wait for TIME until no connection is left there; exit 1 if one is'
 complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only take back what is not confirmed in time, and wait for that: what the timer runs'
+complete -c natspread -n '__natspread_verb status' -l watch -d 'show it every 2 seconds until interrupted; a line a service where there is no terminal'
+complete -c natspread -n '__natspread_verb status' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, in one step, and print nothing; - prints them'
 complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version'

@@ -70,7 +70,7 @@ _natspread() {
         ;;
     behind:apply)
         flags+=(
-        '*--dry-run[check and prove, but write and load nothing]'
+        '*--dry-run[check, prove, and show what would change, but write and load nothing]'
         '*--confirm=[take it back after this TIME, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
         '*--exclusive[replace the whole nat table, everyone else'\''s rules too, after listing them]'
         '*--yes[with --exclusive: remove what is listed, without a question]'
@@ -84,6 +84,12 @@ _natspread() {
     behind:rollback)
         flags+=(
         '*--overdue[only take back what is not confirmed in time, and wait for that: what the timer runs]'
+        )
+        ;;
+    behind:status)
+        flags+=(
+        '*--watch[show it every 2 seconds until interrupted; a line a service where there is no terminal]'
+        '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, in one step, and print nothing; - prints them]:file:_files'
         )
         ;;
     behind:help)

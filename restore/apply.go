@@ -167,7 +167,8 @@ func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) boo
 			return false
 		}
 	}
-	return h.forwards(current.Tables) && len(h.otherHolds(ctx, kernel)) == 0
+	ours, _ := h.otherHolds(ctx, kernel)
+	return h.forwards(current.Tables) && len(ours) == 0
 }
 
 // forwards tells whether the host forwards each family that has rules.

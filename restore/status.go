@@ -28,6 +28,7 @@ type Status struct {
 	Pending *Pending     // the one that waits to be confirmed; nil when none does
 	Wanted  Generation   // the one that the kernel should hold: Good, or the one that waits
 	Drifts  []string     // what is not as it should be, a line each
+	Notes   []string     // what is as it should be, and yet good to know, a line each
 	Live    [2]nat.Saved // what is in the kernel, by family, with counters
 }
 
@@ -56,6 +57,7 @@ func (h Host) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	status.Notes = append(status.Notes, h.staleCopies(status.Wanted.Tables)...)
 	status.State = stateOf(loaded, status.Drifts)
 	return status, nil
 }
@@ -83,12 +85,17 @@ func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (l
 		}
 		status.Live[family] = saved
 		drifts = append(drifts, Differences(saved, table)...)
+		status.Notes = append(status.Notes, JumpsBehind(saved, family)...)
 		loaded = loaded || hasJump(saved)
 	}
 	if loaded { // else every line would say the same
 		status.Drifts = append(status.Drifts, drifts...)
 	}
-	status.Drifts = append(status.Drifts, h.otherHolds(ctx, kernel)...)
+	ours, others := h.otherHolds(ctx, kernel)
+	status.Drifts = append(status.Drifts, ours...)
+	if loaded {
+		status.Notes = append(status.Notes, others...)
+	}
 	return loaded, nil
 }
 
@@ -103,17 +110,36 @@ func hasJump(saved nat.Saved) bool {
 }
 
 // otherHolds returns a line for each family whose table of the other variant has
-// something of natspread's too.
-func (h Host) otherHolds(ctx context.Context, kernel Kernel) []string {
+// something of natspread's too, and one for each that has rules of others: iptables
+// shows one variant only, and the kernel asks both.
+func (h Host) otherHolds(ctx context.Context, kernel Kernel) (ours, others []string) {
 	other, present := h.other(kernel)
 	if !present {
-		return nil
+		return nil, nil
 	}
-	var lines []string
 	for _, family := range nat.Families() {
-		if held, err := other.holdsOwn(ctx, family); err == nil && held {
-			lines = append(lines, fmt.Sprintf("%v: the %s variant holds rules of natspread's too: apply takes them out", family, other.Variant))
+		saved, err := other.Read(ctx, nat.Table{Family: family})
+		if err != nil {
+			continue
+		}
+		if len(Differences(saved, nat.Table{Family: family})) != 0 {
+			ours = append(ours, fmt.Sprintf("%v: the %s variant holds rules of natspread's too: apply takes them out", family, other.Variant))
+		}
+		if n := foreignRules(saved); n > 0 {
+			others = append(others, fmt.Sprintf("%v: both variants of iptables are in use: the %s one, too, has nat rules, not of natspread's: see %s",
+				family, other.Variant, programName(family, other.Variant, "save")))
 		}
 	}
-	return lines
+	return ours, others
+}
+
+// foreignRules counts the rules of a table that are not natspread's.
+func foreignRules(saved nat.Saved) int {
+	n := 0
+	for _, chain := range saved.Chains {
+		if !nat.IsOwn(chain.Name) {
+			n += len(chain.Rules) - len(saved.Jumps(chain.Name))
+		}
+	}
+	return n
 }

@@ -63,11 +63,8 @@ func layoutOfSaved(saved nat.Saved) layout {
 		live.chains[chain.Name] = rules
 	}
 	for _, builtIn := range nat.BuiltIn() {
-		chain, _ := saved.Chain(builtIn)
-		for i, rule := range chain.Rules {
-			if nat.IsOwn(rule.JumpsTo()) {
-				live.jumps[builtIn] = append(live.jumps[builtIn], placed{place: i + 1, text: rule.Text})
-			}
+		if jumps := jumpsIn(saved, builtIn); len(jumps) > 0 {
+			live.jumps[builtIn] = jumps
 		}
 	}
 	return live

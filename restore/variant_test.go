@@ -247,11 +247,11 @@ func TestStatus(t *testing.T) {
 		apply(t, host, article)
 		want(restore.InStep, "")
 		for _, c := range []struct{ line, drift string }{
-			{"-A PREROUTING -j NATSPREAD-PRE", "ipv4: the jump in PREROUTING is doubled"},
-			{"-A NATSPREAD-web -j RETURN", "ipv4: chain NATSPREAD-web is changed"},
+			{"-A PREROUTING -j NATSPREAD-PRE", "ipv4: the jump in PREROUTING is doubled: rules 1 and 2"},
+			{"-A NATSPREAD-web -j RETURN", "ipv4: chain NATSPREAD-web has rule 4, which should not be there: -j RETURN"},
 			{"-N NATSPREAD-more", "ipv4: chain NATSPREAD-more is left over"},
 			{"-D OUTPUT 1", "ipv4: the jump in OUTPUT is missing"},
-			{"-R POSTROUTING 1 -s 10.0.0.0/8 -j NATSPREAD-POST", "ipv4: the jump in POSTROUTING is changed"},
+			{"-R POSTROUTING 1 -s 10.0.0.0/8 -j NATSPREAD-POST", "ipv4: the jump in POSTROUTING is changed: it is -s 10.0.0.0/8 -j NATSPREAD-POST"},
 		} {
 			apply(t, host, article)
 			want(restore.InStep, "")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -8,8 +9,7 @@ import (
 	"natspread/restore"
 )
 
-// diffGenerations compares the rules of two generations, or those of one with the
-// current one's.
+// diffGenerations compares two generations, or one with the current one.
 func (s *session) diffGenerations(o options) error {
 	from, to, err := o.twoGenerations()
 	if err != nil {
@@ -21,8 +21,12 @@ func (s *session) diffGenerations(o options) error {
 			fmt.Sprintf("generation %d %v", from.Generation, family), from.Tables.Of(family).Text(),
 			fmt.Sprintf("generation %d %v", to.Generation, family), to.Tables.Of(family).Text()))
 	}
-	summary := fmt.Sprintf("generation %d adds %%s to those of generation %d and takes %%s away", to.Generation, from.Generation)
-	return s.printDiff(o, summary, result)
+	before, err := savedConfig(from)
+	after, alsoErr := savedConfig(to)
+	if result.unnamed = errors.Join(err, alsoErr); result.unnamed == nil {
+		result.name(serviceChanges(before, after, o.diffFamilies()))
+	}
+	return s.printDiff(o, fmt.Sprintf("generation %d brings to generation %d", to.Generation, from.Generation), result)
 }
 
 // twoGenerations returns the two that are to be compared.

@@ -39,6 +39,8 @@ type options struct {
 	confirm          time.Duration // apply; 0 without
 	wait             time.Duration // drain; 0 without
 	overdue          bool          // rollback
+	watch            bool          // status
+	prometheus       string        // status; path, or "-"
 
 	args        []string // as many as the verb takes
 	generations []int    // rollback, diff: the arguments, which are numbers
@@ -85,6 +87,7 @@ func optionsOf(c *cli.Context) (options, error) {
 		saved:     c.String("saved"),
 		exclusive: c.Bool("exclusive"), yes: c.Bool("yes"),
 		dryRun: c.Bool("dry-run"), overdue: c.Bool("overdue"),
+		watch: c.Bool("watch"), prometheus: c.String("prometheus"),
 		args: c.Args().Slice(),
 	}
 	if o.confirm, err = timeOf("confirm", c.String("confirm")); err != nil {
@@ -113,6 +116,9 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	if o.yes && !o.exclusive {
 		return options{}, usageErrorf("--yes answers what only --exclusive asks: give both, or none")
+	}
+	if o.prometheus != "" && (o.watch || o.json) {
+		return options{}, usageErrorf("--prometheus excludes --watch and --json: give one of them")
 	}
 	if len(o.generations) > 0 && o.overdue {
 		return options{}, usageErrorf("--overdue and a generation exclude each other: give one of them")

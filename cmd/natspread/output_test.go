@@ -43,6 +43,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "render", prints: true, silent: true, result: new(renderResult)},
 		{verb: "render", args: []string{"--dot"}, prints: true, silent: true, result: new(renderResult)},
 		{verb: "render", args: []string{"--explain", "192.0.2.10:80"}, prints: true, silent: true, result: new(explainResult)},
+		{verb: "apply", args: []string{"--dry-run"}, prints: true, result: new(applyResult)},
 		{verb: "apply", result: new(applyResult)},
 		{verb: "diff", prints: true, result: new(diffResult)},
 		{verb: "status", prints: true, silent: true, result: new(statusResult)},

@@ -22,6 +22,7 @@ type serviceStatus struct {
 	Backends    []backendStatus `json:"backends"`
 
 	pools []nat.Pool
+	head  string // what kind of service it is, for people
 }
 
 // backendStatus is one backend in the output of status.
@@ -80,15 +81,11 @@ func counted(live nat.Saved) map[string]map[nat.Target]uint64 {
 // describe describes one service with the connections that each target got.
 func describe(service config.Service, counts map[nat.Target]uint64) serviceStatus {
 	described := serviceStatus{
-		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(),
+		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), head: headOf(service),
 		Backends: make([]backendStatus, len(service.Backends)), pools: render.Pools(service),
 	}
-	for _, listen := range service.Listen {
-		described.Listen = append(described.Listen, listen.String())
-	}
-	for _, protocol := range service.Protocols {
-		described.Protocols = append(described.Protocols, string(protocol))
-	}
+	described.Listen = listens(service)
+	described.Protocols = protocols(service)
 	weights := 0
 	for i, backend := range service.Backends {
 		weights += backend.Weight
@@ -104,6 +101,30 @@ func describe(service config.Service, counts map[nat.Target]uint64) serviceStatu
 	return described
 }
 
+// listens returns what clients of a service connect to.
+func listens(service config.Service) []string {
+	words := make([]string, len(service.Listen))
+	for i, listen := range service.Listen {
+		words[i] = listen.String()
+	}
+	return words
+}
+
+// protocols returns the protocols of a service.
+func protocols(service config.Service) []string {
+	words := make([]string, len(service.Protocols))
+	for i, protocol := range service.Protocols {
+		words[i] = string(protocol)
+	}
+	return words
+}
+
+// headOf says what kind of service it is: where it listens, how it spreads, what
+// backends see.
+func headOf(service config.Service) string {
+	return fmt.Sprintf("%s %s  %s, snat %s", strings.Join(protocols(service), "+"), strings.Join(listens(service), " "), service.Algorithm, service.SNAT)
+}
+
 // ratio divides, and is 0 where there is nothing to share.
 func ratio(part, whole float64) float64 {
 	if whole == 0 {
@@ -115,8 +136,7 @@ func ratio(part, whole float64) float64 {
 // text returns the service for people: a line of its own and one a backend.
 func (s serviceStatus) text() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s  %s %s  %s, snat %s  %d connections%s\n", s.Name,
-		strings.Join(s.Protocols, "+"), strings.Join(s.Listen, " "), s.Algorithm, s.SNAT, s.Connections, liveText(", %d live", s.Live))
+	fmt.Fprintf(&text, "%s  %s  %d connections%s\n", s.Name, s.head, s.Connections, liveText(", %d live", s.Live))
 	width := 0
 	for _, backend := range s.Backends {
 		width = max(width, len(backend.Address))

@@ -18,7 +18,7 @@ func (s *session) applyVerb() *cli.Command {
 			"in one transaction, reads them back, makes them what boot loads, and switches\n" +
 			"forwarding on. When a step fails, everything is as it was before.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "dry-run", Usage: "check and prove, but write and load nothing"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "check, prove, and show what would change, but write and load nothing"},
 			&cli.StringFlag{Name: "confirm", Usage: "take it back after this `TIME`, such as 60s, unless natspread confirm keeps it"},
 			&cli.BoolFlag{Name: "exclusive", Usage: "replace the whole nat table, everyone else's rules too, after listing them"},
 			&cli.BoolFlag{Name: "yes", Usage: "with --exclusive: remove what is listed, without a question"},
@@ -35,6 +35,8 @@ type applyResult struct {
 	Forgotten  int      `json:"forgotten,omitempty"`  // connection tracking entries deleted, so that the next packet meets the new rules
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 	Confirm    int      `json:"confirm,omitempty"`    // apply only: the generation waits, for so many seconds, to be confirmed
+
+	Diff *diffResult `json:"diff,omitempty"` // with --dry-run: what apply would change
 }
 
 // apply applies.
@@ -53,6 +55,9 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.dryRun {
+		return s.rehearse(ctx, o, c, request)
+	}
 	result, err := s.hostFor(o, c).Apply(ctx, request)
 	if err != nil {
 		return err
@@ -63,9 +68,6 @@ func (s *session) apply(ctx context.Context, o options) error {
 
 // noteDropped adds to the notes of a result what FORWARD drops of its connections.
 func (s *session) noteDropped(ctx context.Context, o options, c checked, result *restore.Result) {
-	if o.dryRun {
-		return
-	}
 	for _, finding := range s.dropped(ctx, o, c.config, c.tables) {
 		note := finding.What
 		if finding.Mend != "" {
@@ -73,6 +75,28 @@ func (s *session) noteDropped(ctx context.Context, o options, c checked, result 
 		}
 		result.Notes = append(result.Notes, note)
 	}
+}
+
+// rehearse proves what is requested of a config, and shows what apply would change.
+func (s *session) rehearse(ctx context.Context, o options, c checked, request restore.Request) error {
+	result, err := s.hostFor(o, c).Apply(ctx, request)
+	if err != nil {
+		return err
+	}
+	changes, err := s.compareKernel(ctx, o, c)
+	if err != nil {
+		return nothingChanged(err)
+	}
+	if o.json {
+		printed, filled := resultOf(o, result), changes.filled()
+		printed.Diff = &filled
+		err = s.printJSON(printed)
+	} else {
+		err = s.print(s.diffText(o, changes))
+	}
+	s.tellDiff(o, "apply would bring", changes)
+	s.tell(o, "dry run: %s, proven with the %s variant of iptables; nothing was changed", c.summary(), result.Variant)
+	return err
 }
 
 // try applies for some time, unless it is confirmed.
@@ -99,8 +123,6 @@ func (c checked) request(command string, dryRun bool) restore.Request {
 // applied says what apply did.
 func (s *session) applied(o options, c checked, result restore.Result) error {
 	switch {
-	case o.dryRun:
-		s.tell(o, "dry run: %s, proven with the %s variant of iptables; nothing was changed", c.summary(), result.Variant)
 	case !result.Changed:
 		s.tell(o, "no change: generation %d is loaded already", result.Generation)
 	case o.confirm > 0:

@@ -3,15 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/urfave/cli/v2"
 
+	"natspread/config"
 	"natspread/nat"
+	"natspread/restore"
 )
 
 // diffVerb describes diff.
@@ -20,24 +21,31 @@ func (s *session) diffVerb() *cli.Command {
 		Name:      "diff",
 		Usage:     "compare the kernel's rules with what the config wants",
 		ArgsUsage: "[N] [M]",
-		Description: "Prints a unified diff of natspread's part of the nat table: - is in the kernel,\n" +
-			"+ is what apply would load. Exits 0 when there is none, 1 when there is one,\n" +
-			"and 2, or the code of the cause, on trouble. With --saved it compares with a\n" +
-			"file that iptables-save wrote, which takes no rights; -6 says that it is one\n" +
-			"of IPv6. With generations it compares their rules: N with M, or N with the one\n" +
-			"that is current.",
+		Description: "Prints what apply would change, service by service: backends that come (+) and\n" +
+			"go (-), weights and shares before and after, and whatever else is another. Rules\n" +
+			"that the kernel does not hold as they were loaded are named. With -v a unified\n" +
+			"diff of the rules follows: - is in the kernel, + is what apply would load.\n" +
+			"Exits 0 when there is no difference, 1 when there is one, and 2, or the code of\n" +
+			"the cause, on trouble. With --saved it compares with a file that iptables-save\n" +
+			"wrote, by rules only; that takes no rights, and -6 says that it is one of IPv6.\n" +
+			"With generations it compares these: N with M, or N with the one that is current.",
 		Flags: append(familyFlags("compare only"),
 			&cli.StringFlag{Name: "saved", Usage: "compare with this `FILE` of iptables-save; - is standard input"},
 		),
-	}, "natspread diff --color always\n  natspread diff 3 4", s.diff)
+	}, "natspread diff -v\n  natspread diff 3 4", s.diff)
 }
 
-// diffResult is what diff prints with --json.
+// diffResult is what diff prints with --json, and apply --dry-run a part of it.
 type diffResult struct {
-	Differ  bool   `json:"differ"`
-	Added   int    `json:"added"`   // lines that apply would add, or that M adds to N
-	Removed int    `json:"removed"` // lines that apply would remove, or that M removes
-	Diff    string `json:"diff"`    // unified
+	Differ   bool            `json:"differ"`
+	Services []serviceChange `json:"services"` // what becomes of them; none where only rules are known
+	Drift    []string        `json:"drift"`    // how the kernel differs from what was loaded, a line each
+	Added    int             `json:"added"`    // lines of rules that apply would add, or that M adds to N
+	Removed  int             `json:"removed"`  // lines that apply would remove, or that M removes
+	Diff     string          `json:"diff"`     // of the rules, unified
+
+	unnamed error // why the services are not known; nil where they are
+	loaded  int   // the generation that the kernel drifted from
 }
 
 // diff compares.
@@ -54,19 +62,61 @@ func (s *session) diff(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	compare := s.compareKernel
+	if o.saved != "" {
+		compare = s.compareSaved
+	}
+	result, err := compare(ctx, o, c)
+	if err != nil {
+		return troubled(err)
+	}
+	return s.printDiff(o, "apply would bring", result)
+}
+
+// compareKernel compares the kernel with what a config wants: the rules with the rules,
+// and the services with those of the generation whose rules the kernel was given.
+func (s *session) compareKernel(ctx context.Context, o options, c checked) (diffResult, error) {
+	found, err := s.host(o).Status(ctx)
+	if err != nil {
+		return diffResult{}, err
+	}
 	var result diffResult
 	for _, family := range o.diffFamilies() {
-		live, err := s.liveText(ctx, o, c, family)
-		if err != nil {
-			return troubled(err)
-		}
-		from := "kernel " + family.String()
-		if o.saved != "" {
-			from = o.saved
-		}
-		result.add(diff.Diff(from, live, c.name+" "+family.String(), c.tables.Of(family).Text()))
+		result.add(diff.Diff("kernel "+family.String(), found.Live[family].OwnText(),
+			c.name+" "+family.String(), c.tables.Of(family).Text()))
 	}
-	return s.printDiff(o, "apply would add %s and remove %s", result)
+	before, err := loadedConfig(found)
+	if err != nil {
+		result.unnamed = err
+		return result, nil
+	}
+	result.name(serviceChanges(before, c.config, o.diffFamilies()))
+	if found.State == restore.NotLoaded {
+		return result, nil
+	}
+	result.loaded = found.Wanted.Generation
+	for _, family := range o.diffFamilies() {
+		result.Drift = append(result.Drift, restore.Differences(found.Live[family], found.Wanted.Tables.Of(family))...)
+	}
+	return result, nil
+}
+
+// loadedConfig returns the config whose rules the kernel was given; one without
+// services where nothing is loaded.
+func loadedConfig(found restore.Status) (config.Config, error) {
+	if found.State == restore.NotLoaded {
+		return config.Config{}, nil
+	}
+	if found.Wanted.Generation == 0 {
+		return config.Config{}, errors.New("no generation says which services the kernel's rules are for")
+	}
+	return savedConfig(found.Wanted)
+}
+
+// savedConfig reads a generation's own config. One of another version need not parse;
+// its rules are as good as ever.
+func savedConfig(generation restore.Generation) (config.Config, error) {
+	return config.Parse(fmt.Sprintf("generation %d's config", generation.Generation), generation.Config)
 }
 
 // troubled gives trouble the exit code that diff(1) uses, as 1 means a difference.
@@ -77,56 +127,12 @@ func troubled(err error) error {
 	return coded(exitUsage, err)
 }
 
-// diffFamilies returns the families to compare: a saved file has one.
+// diffFamilies returns the families to compare.
 func (o options) diffFamilies() []nat.Family {
-	if o.saved != "" || o.family6 || o.family4 {
+	if o.family6 || o.family4 {
 		return []nat.Family{o.family()}
 	}
 	return nat.Families()
-}
-
-// liveText returns natspread's part of a family's table, live or from a file.
-func (s *session) liveText(ctx context.Context, o options, c checked, family nat.Family) ([]byte, error) {
-	if o.saved != "" {
-		text, err := s.readSaved(o.saved)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
-		}
-		saved, err := nat.ParseSaved(text)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)
-		}
-		return saved.OwnText(), nil
-	}
-	kernel, err := s.host(o).Kernel(ctx)
-	if err != nil {
-		return nil, err
-	}
-	saved, err := kernel.Read(ctx, c.tables.Of(family))
-	return saved.OwnText(), err
-}
-
-// maxSaved bounds a file of iptables-save: 10,000 services of three backends are
-// 8 MB.
-const maxSaved = 64 << 20
-
-// readSaved reads a file of iptables-save, also a FIFO, as in
-// --saved <(ssh HOST iptables-save).
-func (s *session) readSaved(name string) ([]byte, error) {
-	in := s.in
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, cause(err)
-		}
-		defer file.Close()
-		in = file
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxSaved+1))
-	if err == nil && len(text) > maxSaved {
-		err = fmt.Errorf("it is larger than %d MiB", maxSaved>>20)
-	}
-	return text, cause(err)
 }
 
 // add adds the diff of one family.
@@ -149,39 +155,9 @@ func (r *diffResult) add(unified []byte) {
 	r.Differ = true
 }
 
-// printDiff prints the diff and a summary, whose words take two numbers of lines, and
-// exits as diff(1) does.
-func (s *session) printDiff(o options, summary string, result diffResult) error {
-	var err error
-	if o.json {
-		err = s.printJSON(result)
-	} else {
-		err = s.print(s.paintDiff(o, result.Diff))
-	}
-	if err != nil {
-		return troubled(err)
-	}
-	if !result.Differ {
-		s.tell(o, "no difference")
-		return nil
-	}
-	s.tell(o, summary, plural(result.Added, "line"), plural(result.Removed, "line"))
-	return exitSilently(exitFailed)
-}
-
-// paintDiff colors the lines of a unified diff.
-func (s *session) paintDiff(o options, unified string) string {
-	if !s.colored(o) {
-		return unified
-	}
-	var painted strings.Builder
-	for line := range strings.Lines(unified) {
-		code := map[byte]string{'+': "32", '-': "31", '@': "36"}[line[0]]
-		line = strings.TrimSuffix(line, "\n")
-		if code != "" {
-			line = s.paint(o, code, line)
-		}
-		painted.WriteString(line + "\n")
-	}
-	return painted.String()
+// name adds what becomes of the services. What no rule shows, as on_remove, is a
+// difference too: apply would make a new generation of it.
+func (r *diffResult) name(services []serviceChange) {
+	r.Services = services
+	r.Differ = r.Differ || len(services) > 0
 }

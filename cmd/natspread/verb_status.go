@@ -16,9 +16,14 @@ func (s *session) statusVerb() *cli.Command {
 		Name:  "status",
 		Usage: "show services, shares, and whether the kernel is in step",
 		Description: "Exits 0 when the kernel holds what boot will load and forwards it, 1 when\n" +
-			"something differs, 3 when nothing of natspread's is loaded. Counts begin at the\n" +
-			"last load of a service's chain; live is what is open now.",
-	}, "natspread status --json", s.status)
+			"something differs, 3 when nothing of natspread's is loaded; with --watch by what\n" +
+			"it saw last. Counts begin at the last load of a service's chain; live is what is\n" +
+			"open now.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "watch", Usage: "show it every 2 seconds until interrupted; a line a service where there is no terminal"},
+			&cli.StringFlag{Name: "prometheus", Usage: "write metrics for node_exporter's textfile collector into `FILE`, in one step, and print nothing; - prints them"},
+		},
+	}, "natspread status --watch\n  natspread status --prometheus /var/lib/prometheus/node-exporter/natspread.prom", s.status)
 }
 
 // statusResult is what status prints with --json.
@@ -29,6 +34,7 @@ type statusResult struct {
 	Generation int             `json:"generation"`        // the one that it will end up with; 0: none
 	Pending    *pendingStatus  `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits
 	Drifts     []string        `json:"drifts"`            // what is not as it should be
+	Notes      []string        `json:"notes"`             // what is no drift, and yet good to know
 	Services   []serviceStatus `json:"services"`          // of that generation, or of the one that waits to be confirmed
 }
 
@@ -43,17 +49,42 @@ func (s *session) status(ctx context.Context, o options) error {
 	if err := needRights("status"); err != nil {
 		return err
 	}
-	found, err := s.host(o).Status(ctx)
+	if o.watch {
+		return s.watch(ctx, o)
+	}
+	result, err := s.survey(ctx, o)
 	if err != nil {
 		return err
 	}
-	if err := s.addForwarding(o, &found); err != nil {
+	switch {
+	case o.prometheus == "-":
+		err = s.print(metrics(result))
+	case o.prometheus != "":
+		err = writeMetrics(o.prometheus, result)
+	case o.json:
+		err = s.printJSON(result.filled())
+	default:
+		err = s.print(s.statusText(o, result))
+	}
+	if err != nil {
 		return err
+	}
+	return statusExit(result.State)
+}
+
+// survey looks at the kernel and the disk, and counts.
+func (s *session) survey(ctx context.Context, o options) (statusResult, error) {
+	found, err := s.host(o).Status(ctx)
+	if err != nil {
+		return statusResult{}, err
+	}
+	if err := s.addForwarding(o, &found); err != nil {
+		return statusResult{}, err
 	}
 	s.tellDropped(ctx, o, found)
 	result := statusResult{
 		State: found.State, Variant: found.Variant, Current: found.Current,
-		Generation: found.Good.Generation, Drifts: found.Drifts,
+		Generation: found.Good.Generation, Drifts: found.Drifts, Notes: found.Notes,
 	}
 	if found.Pending != nil {
 		result.Pending = &pendingStatus{found.Pending.Generation, int(found.Pending.Left().Seconds())}
@@ -65,21 +96,14 @@ func (s *session) status(ctx context.Context, o options) error {
 	if err := addLive(ctx, result.Services); err != nil {
 		s.tell(o, "note: live connections are not counted: %v", err)
 	}
-	if o.json {
-		err = s.printJSON(result.filled())
-	} else {
-		err = s.print(s.statusText(o, result))
-	}
-	if err != nil {
-		return err
-	}
-	return statusExit(result.State)
+	return result, nil
 }
 
 // filled returns the result with empty lists for absent ones, so that programs
 // always find an array.
 func (r statusResult) filled() statusResult {
 	r.Drifts = append([]string{}, r.Drifts...)
+	r.Notes = append([]string{}, r.Notes...)
 	r.Services = append([]serviceStatus{}, r.Services...)
 	return r
 }
@@ -105,7 +129,10 @@ func (s *session) statusText(o options, result statusResult) string {
 	}
 	fmt.Fprintf(&text, "%s: %s, by the %s variant of iptables\n", s.paint(o, code, string(result.State)), boot, result.Variant)
 	for _, drift := range result.Drifts {
-		fmt.Fprintf(&text, "  %s\n", drift)
+		fmt.Fprintf(&text, "  %s\n", oneLine(drift))
+	}
+	for _, note := range result.Notes {
+		fmt.Fprintf(&text, "  note: %s\n", oneLine(note))
 	}
 	for _, service := range result.Services {
 		text.WriteString("\n" + service.text())

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"slices"
+
+	"natspread/config"
+	"natspread/nat"
+)
+
+// serviceChange is what becomes of one service in the output of diff, and of apply
+// --dry-run. One that stays as it is, is not among them.
+type serviceChange struct {
+	Name      string          `json:"name"`
+	Change    string          `json:"change"` // added, removed, changed
+	Listen    []string        `json:"listen"` // what it listens to, and would; what it did if it is removed
+	Settings  []settingChange `json:"settings,omitempty"`
+	Backends  []backendChange `json:"backends"`            // all that it has, or had
+	Reordered bool            `json:"reordered,omitempty"` // backends stand in another order
+
+	head string // what kind of service it is, for people
+}
+
+// settingChange is a key of a changed service whose value is another one.
+type settingChange struct {
+	Key    string `json:"key"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// backendChange is a backend of a service that is not the same any more.
+type backendChange struct {
+	Address string        `json:"address"`
+	Change  string        `json:"change"`           // added, removed, weight, share (that others changed), none
+	Before  *backendStake `json:"before,omitempty"` // absent when added
+	After   *backendStake `json:"after,omitempty"`  // absent when removed
+}
+
+// backendStake is what a backend has of new connections.
+type backendStake struct {
+	Weight int     `json:"weight"`
+	Share  float64 `json:"share"` // 0 to 1
+}
+
+// serviceChanges compares two configs by service, those of some families only.
+func serviceChanges(before, after config.Config, families []nat.Family) []serviceChange {
+	var changes []serviceChange
+	for _, change := range config.Changes(before, after) {
+		if isOf(change.Before, families) || isOf(change.After, families) {
+			changes = append(changes, serviceChangeOf(change))
+		}
+	}
+	return changes
+}
+
+// isOf tells whether there is a service, and of one of the families.
+func isOf(service *config.Service, families []nat.Family) bool {
+	return service != nil && slices.Contains(families, nat.FamilyOf(service.Backends[0].Addr))
+}
+
+// serviceChangeOf puts a change into the shape that is printed.
+func serviceChangeOf(change config.ServiceChange) serviceChange {
+	described := serviceChange{Name: change.Name(), Change: "changed", Reordered: change.Reordered}
+	service := change.After
+	switch {
+	case change.Before == nil:
+		described.Change = "added"
+	case service == nil:
+		described.Change, service = "removed", change.Before
+	}
+	described.Listen = listens(*service)
+	described.head = headOf(*service)
+	for _, setting := range change.Settings {
+		described.Settings = append(described.Settings, settingChange(setting))
+	}
+	for _, backend := range change.Backends {
+		described.Backends = append(described.Backends, backendChange{
+			Address: backend.Backend.String(), Change: becomesOf(backend),
+			Before: (*backendStake)(backend.Before), After: (*backendStake)(backend.After),
+		})
+	}
+	return described
+}
+
+// becomesOf says in a word what becomes of a backend.
+func becomesOf(change config.BackendChange) string {
+	switch {
+	case change.Before == nil:
+		return "added"
+	case change.After == nil:
+		return "removed"
+	case change.Before.Weight != change.After.Weight:
+		return "weight"
+	case !change.Same():
+		return "share"
+	}
+	return "none"
+}

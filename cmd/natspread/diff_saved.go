@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"natspread/nat"
+)
+
+// compareSaved compares a file of iptables-save with what a config wants.
+func (s *session) compareSaved(_ context.Context, o options, c checked) (result diffResult, err error) {
+	text, err := s.readSaved(o.saved)
+	if err != nil {
+		return result, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
+	}
+	saved, err := nat.ParseSaved(text)
+	if err != nil {
+		return result, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)
+	}
+	family := o.family()
+	result.add(diff.Diff(o.saved, saved.OwnText(), c.name+" "+family.String(), c.tables.Of(family).Text()))
+	result.unnamed = errSilent // nobody expects a file of rules to name services
+	return result, nil
+}
+
+// maxSaved bounds a file of iptables-save: 10,000 services of three backends are
+// 8 MB.
+const maxSaved = 64 << 20
+
+// readSaved reads a file of iptables-save, also a FIFO, as in
+// --saved <(ssh HOST iptables-save).
+func (s *session) readSaved(name string) ([]byte, error) {
+	in := s.in
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, cause(err)
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxSaved+1))
+	if err == nil && len(text) > maxSaved {
+		err = fmt.Errorf("it is larger than %d MiB", maxSaved>>20)
+	}
+	return text, cause(err)
+}

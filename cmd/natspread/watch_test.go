@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"natspread/internal/netnstest"
+	"natspread/restore"
+)
+
+// watched is a natspread status --watch that runs.
+type watched struct {
+	cmd *exec.Cmd
+	out *bufio.Reader
+}
+
+// watch starts one; its standard output is a terminal, or a pipe.
+func watch(t *testing.T, terminal bool, args ...string) watched {
+	t.Helper()
+	var reader, writer *os.File
+	var err error
+	if terminal {
+		reader, writer = openTerminal(t)
+	} else if reader, writer, err = os.Pipe(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := program(t, "natspread", append(args, "status", "--watch")...)
+	cmd.Stdout, cmd.Stderr = writer, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has ended, unless the test failed
+		reader.Close()
+	})
+	return watched{cmd, bufio.NewReader(reader)}
+}
+
+// until reads until something is there, and returns all that was read.
+func (w watched) until(t *testing.T, want string) string {
+	t.Helper()
+	var text strings.Builder
+	for !regexp.MustCompile(want).MatchString(text.String()) {
+		char, err := w.out.ReadByte()
+		if err != nil {
+			t.Fatalf("no %s, but %v in\n%s", want, err, text.String())
+		}
+		text.WriteByte(char)
+	}
+	return text.String()
+}
+
+// interrupt ends it as a person does, and returns its exit code.
+func (w watched) interrupt(t *testing.T) int {
+	t.Helper()
+	if err := w.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, w.out) }()
+	err := w.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return w.cmd.ProcessState.ExitCode()
+}
+
+// TestWatch watches rules that somebody changes: status says so by itself, and exits
+// by what it saw last.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.Variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			if netnstest.Isolate(t) {
+				watchRules(t, variant)
+			}
+		})
+	}
+}
+
+// watchRules watches as lines, as JSON and on a terminal at once.
+func watchRules(t *testing.T, variant string) {
+	root := rootWith(t, liveConfig)
+	flags := []string{"--root", root, "--variant", variant}
+	empty := watch(t, false, flags...)
+	empty.until(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  not loaded\n`)
+	inProcess(append(flags, "apply")...).want(t, exitDone)
+	lines, objects := watch(t, false, flags...), watch(t, false, append(flags, "--json")...)
+	screen := watch(t, true, append(flags, "--color", "never")...)
+	lines.until(t, `^\S+Z  in step  web  0 connections, 0 live\n\S+Z  in step  also  0 connections, 0 live\n`)
+	if first := screen.until(t, "J"); !strings.HasPrefix(first, "\x1b[H20") || !strings.Contains(first, "\x1b[K\r\nin step: boot loads generation 1") || !strings.HasSuffix(first, "\x1b[J") {
+		t.Errorf("the first picture is %q", first)
+	}
+	wantObject(t, objects, restore.InStep)
+	empty.until(t, "  in step  web ")
+	inProcess(append(flags, "stop")...).want(t, exitDone)
+	empty.until(t, "  not loaded  web ")
+	lines.until(t, "  not loaded  web ")
+	screen.until(t, "\x1b\\[H20[^\x1b]*\x1b\\[K\r\nnot loaded: ")
+	for wantObject(t, objects, "") != restore.NotLoaded {
+		continue // a line from before the stop
+	}
+	for _, w := range []watched{empty, lines, objects, screen} {
+		if code := w.interrupt(t); code != exitNotLoaded {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
+// wantObject reads an object that is a line, and returns its state; "" wants any.
+func wantObject(t *testing.T, w watched, want restore.State) restore.State {
+	t.Helper()
+	line, err := w.out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status statusResult
+	if err := json.Unmarshal([]byte(line), &status); err != nil || want != "" && status.State != want {
+		t.Errorf("%v, not %q: %s", err, want, line)
+	}
+	return status.State
+}
+
+// TestWatchTrouble ends a watch that nobody can read, or that cannot look.
+func TestWatchTrouble(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	root := rootWith(t, article)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	cmd := program(t, "natspread", "--root", root, "--variant", "nft", "status", "--watch")
+	cmd.Stdout = writer
+	began := time.Now()
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("a closed pipe: %v after %v", err, time.Since(began))
+	}
+	writer.Close()
+	hidePrograms(t, root)
+	inProcess("--root", root, "--variant", "nft", "status", "--watch").want(t, exitMissing).oneComplaint(t)
+}

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ServiceChange is what becomes of one service between two configs. A service is the
+// same one in both when its name is.
+type ServiceChange struct {
+	Before, After *Service        // nil where there is none: it is added, or removed
+	Settings      []SettingChange // of one that is in both, in the order of the keys
+	Backends      []BackendChange // all of them: those of After in its order, then those that are gone
+	Reordered     bool            // backends that are in both stand in another order
+}
+
+// Name returns the name of the service.
+func (c ServiceChange) Name() string {
+	if c.After != nil {
+		return c.After.Name
+	}
+	return c.Before.Name
+}
+
+// SettingChange is a key of a service whose value is another one, in words.
+type SettingChange struct{ Key, Before, After string }
+
+// BackendChange is a backend before and after.
+type BackendChange struct {
+	Backend       Backend // its address and port say which it is
+	Before, After *Stake  // nil where it is none of the service's
+}
+
+// Same tells whether nothing becomes of the backend, not even of its share.
+func (c BackendChange) Same() bool {
+	return c.Before != nil && c.After != nil && *c.Before == *c.After
+}
+
+// Stake is what a backend has of a service's new connections.
+type Stake struct {
+	Weight int
+	Share  float64 // the weight over the sum of the weights, 0 to 1; 0 where all are drained
+}
+
+// Changes returns the services that two configs do not have in common, or not alike:
+// those of after in its order, then those that are gone. The order of the services
+// means nothing, and is not compared.
+func Changes(before, after Config) []ServiceChange {
+	was, is := byName(before), byName(after)
+	var changes []ServiceChange
+	for i := range after.Services {
+		service := &after.Services[i]
+		if change := changeOf(was[service.Name], service); change.any() {
+			changes = append(changes, change)
+		}
+	}
+	for i := range before.Services {
+		if service := &before.Services[i]; is[service.Name] == nil {
+			changes = append(changes, changeOf(service, nil))
+		}
+	}
+	return changes
+}
+
+// byName returns the services of a config by their names.
+func byName(cfg Config) map[string]*Service {
+	services := make(map[string]*Service, len(cfg.Services))
+	for i := range cfg.Services {
+		services[cfg.Services[i].Name] = &cfg.Services[i]
+	}
+	return services
+}
+
+// any tells whether there is a change at all.
+func (c ServiceChange) any() bool {
+	if c.Before == nil || c.After == nil || c.Reordered || len(c.Settings) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.Backends, func(b BackendChange) bool { return !b.Same() })
+}
+
+// changeOf compares one service with another one, one of which may be nil.
+func changeOf(before, after *Service) ServiceChange {
+	change := ServiceChange{Before: before, After: after}
+	was, is := stakes(before), stakes(after)
+	if after != nil {
+		for _, b := range after.Backends {
+			change.Backends = append(change.Backends, BackendChange{b, was[b.id()], is[b.id()]})
+		}
+	}
+	if before != nil {
+		for _, b := range before.Backends {
+			if is[b.id()] == nil {
+				change.Backends = append(change.Backends, BackendChange{b, was[b.id()], nil})
+			}
+		}
+	}
+	if before != nil && after != nil {
+		change.Settings = settingChanges(*before, *after)
+		change.Reordered = !slices.Equal(common(*before, is), common(*after, was))
+	}
+	return change
+}
+
+// id returns what tells one backend of a service from the others.
+func (b Backend) id() Backend { return Backend{Addr: b.Addr, Port: b.Port} }
+
+// stakes returns what each backend of a service has; none where there is no service.
+func stakes(service *Service) map[Backend]*Stake {
+	if service == nil {
+		return nil
+	}
+	sum := 0
+	for _, b := range service.Backends {
+		sum += b.Weight
+	}
+	all := make(map[Backend]*Stake, len(service.Backends))
+	for _, b := range service.Backends {
+		stake := &Stake{Weight: b.Weight}
+		if sum > 0 {
+			stake.Share = float64(b.Weight) / float64(sum)
+		}
+		all[b.id()] = stake
+	}
+	return all
+}
+
+// common returns those backends of a service that others have too, in its order.
+func common(service Service, others map[Backend]*Stake) []Backend {
+	var both []Backend
+	for _, b := range service.Backends {
+		if others[b.id()] != nil {
+			both = append(both, b.id())
+		}
+	}
+	return both
+}
+
+// settingChanges returns the keys, backends apart, whose values differ.
+func settingChanges(before, after Service) []SettingChange {
+	var changes []SettingChange
+	was, is := before.settings(), after.settings()
+	for i, setting := range is {
+		if was[i].value != setting.value {
+			changes = append(changes, SettingChange{setting.key, was[i].value, setting.value})
+		}
+	}
+	return changes
+}
+
+// setting is a key of a service and its value in words.
+type setting struct{ key, value string }
+
+// settings returns the keys of a service, but for its name and its backends, in the
+// order in which the manual has them.
+func (s Service) settings() []setting {
+	from := s.Interface
+	if from == "" {
+		from = "any"
+	}
+	return []setting{
+		{"listen", list(s.Listen)},
+		{"protocol", list(s.Protocols)},
+		{"snat", s.SNAT.String()},
+		{"algorithm", string(s.Algorithm)},
+		{"interface", from},
+		{"hairpin", list(s.Hairpin)},
+		{"local", fmt.Sprint(s.Local)},
+		{"on_remove", string(s.OnRemove)},
+	}
+}
+
+// list writes the values of a key that takes several; "none" is none.
+func list[T any](values []T) string {
+	if len(values) == 0 {
+		return "none"
+	}
+	words := make([]string, len(values))
+	for i, value := range values {
+		words[i] = fmt.Sprint(value)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// changed parses two configs and writes what becomes of the services.
+func changed(t *testing.T, before, after string) string {
+	t.Helper()
+	was, err := Parse("before", []byte(before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := Parse("after", []byte(after))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, change := range Changes(was, is) {
+		fmt.Fprintf(&text, "%s before=%t after=%t reordered=%t\n", change.Name(), change.Before != nil, change.After != nil, change.Reordered)
+		for _, setting := range change.Settings {
+			fmt.Fprintf(&text, "  %s: %s, %s\n", setting.Key, setting.Before, setting.After)
+		}
+		for _, backend := range change.Backends {
+			fmt.Fprintf(&text, "  %v: %s, %s\n", backend.Backend, stakeText(backend.Before), stakeText(backend.After))
+		}
+	}
+	return text.String()
+}
+
+// stakeText writes a stake, or that there is none.
+func stakeText(stake *Stake) string {
+	if stake == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%d is %.4f", stake.Weight, stake.Share)
+}
+
+// serviceOf is a config of one service with these backends and further lines.
+func serviceOf(backends string, lines ...string) string {
+	return "[[service]]\nname = \"web\"\nlisten = \"192.0.2.10:80\"\nbackends = [" + backends + "]\n" + strings.Join(lines, "\n") + "\n"
+}
+
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	two := serviceOf(`"10.0.0.1:80", "10.0.0.2:80"`)
+	other := strings.NewReplacer("web", "other", ":80\"\n", ":81\"\n").Replace(two)
+	for _, c := range []struct{ name, before, after, want string }{
+		{"nothing", two, "# a comment\n" + two, ""},
+		{"another order of services", two + other, other + two, ""},
+		{"a service comes, another goes", two, other, `other before=false after=true reordered=false
+  10.0.0.1:80: none, 1 is 0.5000
+  10.0.0.2:80: none, 1 is 0.5000
+web before=true after=false reordered=false
+  10.0.0.1:80: 1 is 0.5000, none
+  10.0.0.2:80: 1 is 0.5000, none
+`},
+		{"a weight", two, serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", weight = 3 }`), `web before=true after=true reordered=false
+  10.0.0.1:80: 1 is 0.5000, 1 is 0.2500
+  10.0.0.2:80: 1 is 0.5000, 3 is 0.7500
+`},
+		{"all weights alike", two, serviceOf(`{ address = "10.0.0.1:80", weight = 2 }, { address = "10.0.0.2:80", weight = 2 }`), `web before=true after=true reordered=false
+  10.0.0.1:80: 1 is 0.5000, 2 is 0.5000
+  10.0.0.2:80: 1 is 0.5000, 2 is 0.5000
+`},
+		{"a backend by another, in front", two, serviceOf(`"10.0.0.3:80", "10.0.0.1:80"`), `web before=true after=true reordered=false
+  10.0.0.3:80: none, 1 is 0.5000
+  10.0.0.1:80: 1 is 0.5000, 1 is 0.5000
+  10.0.0.2:80: 1 is 0.5000, none
+`},
+		{"another port is another backend", serviceOf(`"10.0.0.1:80"`), serviceOf(`"10.0.0.1:81"`), `web before=true after=true reordered=false
+  10.0.0.1:81: none, 1 is 1.0000
+  10.0.0.1:80: 1 is 1.0000, none
+`},
+		{"another order of backends", two, serviceOf(`"10.0.0.2:80", "10.0.0.1:80"`), `web before=true after=true reordered=true
+  10.0.0.2:80: 1 is 0.5000, 1 is 0.5000
+  10.0.0.1:80: 1 is 0.5000, 1 is 0.5000
+`},
+		{"the last one drained", serviceOf(`"10.0.0.1:80"`), serviceOf(`{ address = "10.0.0.1:80", weight = 0 }`), `web before=true after=true reordered=false
+  10.0.0.1:80: 1 is 1.0000, 0 is 0.0000
+`},
+		{"a setting", two, serviceOf(`"10.0.0.1:80", "10.0.0.2:80"`, `snat = "192.0.2.10"`, `protocol = ["tcp", "udp"]`), `web before=true after=true reordered=false
+  protocol: tcp, tcp, udp
+  snat: masquerade, 192.0.2.10
+  10.0.0.1:80: 1 is 0.5000, 1 is 0.5000
+  10.0.0.2:80: 1 is 0.5000, 1 is 0.5000
+`},
+	} {
+		if diff := cmp.Diff(c.want, changed(t, c.before, c.after)); diff != "" {
+			t.Errorf("%s: -want +got\n%s", c.name, diff)
+		}
+	}
+}
+
+// TestChangesKeys wants every key that a service may have to be compared: those of the
+// file, and those of the type.
+func TestChangesKeys(t *testing.T) {
+	t.Parallel()
+	var compared []string
+	for _, setting := range (Service{Backends: make([]Backend, 1)}).settings() {
+		compared = append(compared, setting.key)
+	}
+	want := slices.DeleteFunc(names(serviceKeys), func(name string) bool { return name == "name" || name == "backends" })
+	slices.Sort(want)
+	slices.Sort(compared)
+	if diff := cmp.Diff(want, compared); diff != "" {
+		t.Errorf("-keys +compared:\n%s", diff)
+	}
+	if fields := reflect.TypeFor[Service]().NumField(); fields != len(compared)+2 {
+		t.Errorf("a service has %d fields, %d of which are compared, beside name and backends", fields, len(compared))
+	}
+}

@@ -1,0 +1,56 @@
+package restore
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"natspread/nat"
+)
+
+// copiesDir is where netfilter-persistent saves every rule of a host, natspread's too,
+// and loads them from: iptables-persistent(8).
+const copiesDir = "etc/iptables"
+
+// staleCopies returns a line for each file of netfilter-persistent that holds other
+// rules of natspread's than there should be. It only warns: what cannot be read, or is
+// no table, says nothing.
+func (h Host) staleCopies(tables Tables) []string {
+	var lines []string
+	for _, family := range nat.Families() {
+		path := h.store().path(copiesDir, rulesFile(family))
+		saved, err := readCopy(path)
+		if err != nil || len(saved.OwnChains()) == 0 && !hasJump(saved) {
+			continue
+		}
+		differences := Differences(saved, tables.Of(family))
+		if len(differences) == 0 {
+			continue
+		}
+		more := ""
+		if n := len(differences) - 1; n > 0 {
+			more = fmt.Sprintf(", and %d more", n)
+		}
+		lines = append(lines, fmt.Sprintf("%s holds stale rules of natspread's, which netfilter-persistent loads (%s%s): netfilter-persistent save",
+			path, differences[0], more))
+	}
+	return lines
+}
+
+// readCopy reads the nat table in a file of iptables-save.
+func readCopy(path string) (nat.Saved, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() { // a FIFO would never end
+		return nat.Saved{}, fmt.Errorf("cannot read %s: %w", path, os.ErrInvalid)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nat.Saved{}, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile))
+	if err != nil {
+		return nat.Saved{}, err
+	}
+	return nat.ParseSaved(text)
+}

@@ -1,0 +1,196 @@
+package restore
+
+import (
+	"fmt"
+	"strings"
+
+	"natspread/nat"
+)
+
+// mostTold is how many rules of one chain are told of: nobody reads thousands.
+const mostTold = 8
+
+// Differences tells, a line each, how natspread's part of a live table differs from
+// what it should be: jumps and own chains that are missing, changed, doubled or left
+// over, and in a chain each rule that is, with its place from 1 as in iptables -R. None
+// means in step. Where a jump stands among the rules of others is not part of it: see
+// JumpsBehind.
+func Differences(saved nat.Saved, table nat.Table) []string {
+	var differences []string
+	add := func(format string, args ...any) {
+		differences = append(differences, table.Family.String()+": "+fmt.Sprintf(format, args...))
+	}
+	for _, builtIn := range nat.BuiltIn() {
+		if how := jumpDifference(saved, builtIn, table.Jumps(builtIn)); how != "" {
+			add("the jump in %s is %s", builtIn, how)
+		}
+	}
+	live := saved.OwnChains()
+	for _, chain := range live {
+		want, found := table.Chain(chain.Name)
+		switch {
+		case !found:
+			add("chain %s is left over", chain.Name)
+		case !sameRules(chain.Rules, want.Rules):
+			for _, how := range ruleDifferences(chain.Rules, want.Rules) {
+				add("chain %s %s", chain.Name, how)
+			}
+		}
+	}
+	for _, name := range missing(live, table) {
+		add("chain %s is missing", name)
+	}
+	return differences
+}
+
+// jumpDifference says what is wrong with the jumps of a built-in chain, "" when
+// nothing is.
+func jumpDifference(saved nat.Saved, builtIn string, want []nat.Rule) string {
+	live := saved.Jumps(builtIn)
+	switch {
+	case sameRules(live, want):
+		return ""
+	case len(live) == 0:
+		return "missing"
+	case len(want) == 0:
+		return "left over"
+	case len(live) == len(want):
+		return fmt.Sprintf("changed: it is %s", live[0].Text)
+	}
+	var places []string
+	for _, jump := range jumpsIn(saved, builtIn) {
+		places = append(places, fmt.Sprint(jump.place))
+	}
+	return "doubled: rules " + strings.Join(places, " and ")
+}
+
+// jumpsIn returns the jumps of a built-in chain and their places.
+func jumpsIn(saved nat.Saved, builtIn string) []placed {
+	chain, _ := saved.Chain(builtIn)
+	var jumps []placed
+	for i, rule := range chain.Rules {
+		if nat.IsOwn(rule.JumpsTo()) {
+			jumps = append(jumps, placed{place: i + 1, text: rule.Text})
+		}
+	}
+	return jumps
+}
+
+// JumpsBehind tells, a line each, which jumps stand behind rules of others, which may
+// take a connection before natspread's do.
+func JumpsBehind(saved nat.Saved, family nat.Family) []string {
+	var lines []string
+	for _, builtIn := range nat.BuiltIn() {
+		jumps := jumpsIn(saved, builtIn)
+		if len(jumps) == 0 || jumps[0].place == 1 {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%v: the jump in %s is rule %d: what the rules before it take does not reach natspread's; apply puts it first",
+			family, builtIn, jumps[0].place))
+	}
+	return lines
+}
+
+// missing returns the names of the table's chains that the kernel does not hold.
+func missing(live []nat.SavedChain, table nat.Table) []string {
+	held := make(map[string]bool, len(live))
+	for _, chain := range live {
+		held[chain.Name] = true
+	}
+	var names []string
+	for _, chain := range table.Chains {
+		if !held[chain.Name] {
+			names = append(names, chain.Name)
+		}
+	}
+	return names
+}
+
+// sameRules tells whether the kernel's text of rules is that of the rules wanted.
+func sameRules(live []nat.SavedRule, want []nat.Rule) bool {
+	if len(live) != len(want) {
+		return false
+	}
+	var text []byte
+	for i, rule := range want {
+		text = rule.AppendText(text[:0])
+		if string(text) != live[i].Text {
+			return false
+		}
+	}
+	return true
+}
+
+// ruleDifferences says what is wrong with the rules of a chain, a line each, to stand
+// behind its name. Both are taken for what they are, whatever the order: only when no
+// rule is lacking and none too many, is the order wrong.
+func ruleDifferences(live []nat.SavedRule, want []nat.Rule) []string {
+	is, ought := make([]string, len(live)), make([]string, len(want))
+	for i, rule := range live {
+		is[i] = rule.Text
+	}
+	for i, rule := range want {
+		ought[i] = string(rule.AppendText(nil))
+	}
+	if len(is) == 0 {
+		return []string{fmt.Sprintf("is empty: it should have %d", len(ought)) + ruleOrRules(len(ought))}
+	}
+	lacking, more := without(ought, is), without(is, ought)
+	var lines []string
+	switch {
+	case len(lacking) == 0 && len(more) == 0:
+		return []string{"has its rules in another order"}
+	case len(lacking) == len(more):
+		for i, rule := range more {
+			lines = append(lines, fmt.Sprintf("has rule %d changed: it is %s, not %s", rule.place, rule.text, lacking[i].text))
+		}
+	default:
+		for _, rule := range lacking {
+			lines = append(lines, fmt.Sprintf("lacks rule %d: %s", rule.place, rule.text))
+		}
+		wanted := make(map[string]bool, len(ought))
+		for _, text := range ought {
+			wanted[text] = true
+		}
+		for _, rule := range more {
+			how := "has rule %d, which should not be there: %s"
+			if wanted[rule.text] {
+				how = "has a rule doubled, as rule %d: %s"
+			}
+			lines = append(lines, fmt.Sprintf(how, rule.place, rule.text))
+		}
+	}
+	return firstLines(lines)
+}
+
+// ruleOrRules is the noun behind a number of rules.
+func ruleOrRules(n int) string {
+	if n == 1 {
+		return " rule"
+	}
+	return " rules"
+}
+
+// without returns the texts, with their places, that are not among others: as often as
+// they are there too often, the last ones.
+func without(texts, others []string) []placed {
+	count := make(map[string]int, len(others))
+	for _, text := range others {
+		count[text]++
+	}
+	var left []placed
+	for i, text := range texts {
+		if count[text]--; count[text] < 0 {
+			left = append(left, placed{place: i + 1, text: text})
+		}
+	}
+	return left
+}
+
+// firstLines cuts what would be too long to read, and says how much.
+func firstLines(lines []string) []string {
+	if more := len(lines) - mostTold; more > 1 {
+		lines = append(lines[:mostTold:mostTold], fmt.Sprintf("differs in %d more rules", more))
+	}
+	return lines
+}
