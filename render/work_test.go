@@ -17,7 +17,7 @@ import (
 )
 
 // workFile is the golden of the work that new connections are for the kernel.
-const workFile = "../testdata/work/rules.txt"
+const workFile = "../testdata/counts/rules.txt"
 
 // workHead says what stands in it.
 const workHead = `# How many of natspread's rules the kernel looks at for a new connection, the jumps in
