@@ -105,28 +105,31 @@ func optionsOf(c *cli.Context) (options, error) {
 	if err := oneOf("variant", string(o.variant), "auto", "nft", "legacy"); err != nil {
 		return options{}, err
 	}
-	if o.family4 && o.family6 {
-		return options{}, usageErrorf("-4 and -6 exclude each other: give one of them, or none")
+	if err := oneOf("color", o.color, "auto", "always", "never"); err != nil {
+		return options{}, err
 	}
-	if o.config == "-" && o.saved == "-" {
-		return options{}, usageErrorf("--config and --saved cannot both be -: there is one standard input")
+	return o, o.together()
+}
+
+// together refuses flags that exclude each other, or that say nothing alone.
+func (o options) together() error {
+	switch {
+	case o.family4 && o.family6:
+		return usageErrorf("-4 and -6 exclude each other: give one of them, or none")
+	case o.config == "-" && o.saved == "-":
+		return usageErrorf("--config and --saved cannot both be -: there is one standard input")
+	case o.exclusive && o.confirm > 0:
+		return usageErrorf("--exclusive and --confirm exclude each other: what --exclusive removes is not put back later")
+	case o.yes && !o.exclusive:
+		return usageErrorf("--yes answers what only --exclusive asks: give both, or none")
+	case o.prometheus != "" && (o.watch || o.json):
+		return usageErrorf("--prometheus excludes --watch and --json: give one of them")
+	case len(o.generations) > 0 && o.overdue:
+		return usageErrorf("--overdue and a generation exclude each other: give one of them")
+	case len(o.generations) > 0 && o.saved != "":
+		return usageErrorf("--saved and a generation exclude each other: give one of them")
 	}
-	if o.exclusive && o.confirm > 0 {
-		return options{}, usageErrorf("--exclusive and --confirm exclude each other: what --exclusive removes is not put back later")
-	}
-	if o.yes && !o.exclusive {
-		return options{}, usageErrorf("--yes answers what only --exclusive asks: give both, or none")
-	}
-	if o.prometheus != "" && (o.watch || o.json) {
-		return options{}, usageErrorf("--prometheus excludes --watch and --json: give one of them")
-	}
-	if len(o.generations) > 0 && o.overdue {
-		return options{}, usageErrorf("--overdue and a generation exclude each other: give one of them")
-	}
-	if len(o.generations) > 0 && o.saved != "" {
-		return options{}, usageErrorf("--saved and a generation exclude each other: give one of them")
-	}
-	return o, oneOf("color", o.color, "auto", "always", "never")
+	return nil
 }
 
 // noneEmpty refuses flags with an empty value, which mostly come from an unset
