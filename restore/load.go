@@ -105,6 +105,12 @@ func (k Kernel) send(ctx context.Context, family nat.Family, now nat.Saved, tran
 	case declares(transaction) < many:
 		return k.restore(ctx, family, transaction, "--noflush")
 	}
+	if len(now.Chains) == 0 { // it was known without reading it
+		var err error
+		if now, err = k.Read(ctx, nat.Table{Family: family}); err != nil {
+			return err
+		}
+	}
 	// Chains that are not there yet are not made any more once all were read.
 	return k.restore(ctx, family, slices.Concat(text, policies(now), []byte(listAll), rest), "--noflush")
 }
