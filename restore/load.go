@@ -153,6 +153,8 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 		return nil
 	case done.before.whole != nil:
 		return k.putBack(ctx, family, done.before)
+	case len(done.before.order) == 0 && !k.mayHold(family, "nat"):
+		return nil // there is no table still
 	}
 	now, err := k.Save(ctx, family)
 	if err != nil {
