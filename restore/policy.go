@@ -19,17 +19,19 @@ func (h Host) ForwardPolicy(ctx context.Context, family nat.Family) (string, err
 	if !kernel.mayHold(family, "filter") {
 		return "ACCEPT", nil
 	}
-	path, err := kernel.program(ctx, family, "save")
+	path, err := kernel.program(ctx, family, "restore")
 	if err != nil {
 		return "", err
 	}
-	text, err := kernel.Run(ctx, nil, path, "-t", "filter")
+	// It lists that chain alone, and changes nothing; iptables-nft-save reads the rules of
+	// every table before it prints one.
+	text, err := kernel.Run(ctx, []byte("*filter\n-S FORWARD\nCOMMIT\n"), path, listing()...)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the filter table: %w", err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) > 1 && words[0] == ":FORWARD" {
-			return words[1], nil
+		if words := strings.Fields(line); len(words) > 2 && words[0] == "-P" && words[1] == "FORWARD" {
+			return words[2], nil
 		}
 	}
 	return "ACCEPT", nil

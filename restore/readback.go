@@ -68,7 +68,7 @@ func (k Kernel) holdsChains(ctx context.Context, family nat.Family, chains []str
 	for _, name := range slices.Concat(nat.BuiltIn(), chains) {
 		question = fmt.Appendf(question, "-S %s\n", name)
 	}
-	answer, err := k.Run(ctx, append(question, "COMMIT\n"...), path, append([]string{"-n"}, lockWait...)...)
+	answer, err := k.Run(ctx, append(question, "COMMIT\n"...), path, listing()...)
 	if err != nil {
 		return false
 	}
@@ -85,6 +85,9 @@ func (k Kernel) holdsChains(ctx context.Context, family nat.Family, chains []str
 	}
 	return true
 }
+
+// listing returns the arguments with which iptables-restore is given lines that list.
+func listing() []string { return append([]string{"-n"}, lockWait...) }
 
 // listed reads what iptables -S prints: the rules of each chain.
 func listed(text string) map[string][]string {
