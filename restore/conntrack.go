@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"os"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -46,6 +47,9 @@ func conntrackRequest(family nat.Family, operation, flags int) *nl.NetlinkReques
 // eachEntry hands every entry of a family with ports to a function, in one dump.
 // The library's own list knows no ports of SCTP, and holds the whole table at once.
 func eachEntry(ctx context.Context, family nat.Family, do func(entry)) error {
+	if none() {
+		return nil
+	}
 	request := conntrackRequest(family, nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP)
 	err := request.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(message []byte) bool {
 		if found, ok := parseEntry(message); ok {
@@ -60,6 +64,13 @@ func eachEntry(ctx context.Context, family nat.Family, do func(entry)) error {
 		return fmt.Errorf("cannot read connection tracking: %w", conntrackCause(err))
 	}
 	return nil
+}
+
+// none tells whether this network namespace has no entries at all: to hear that by a dump
+// the kernel goes through a table that all namespaces share, which takes a while.
+func none() bool {
+	count, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	return err == nil && string(count) == "0\n"
 }
 
 // conntrackCause turns the errors that the kernel has for missing rights and for
