@@ -1,7 +1,6 @@
 package render
 
 import (
-	"iter"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -108,24 +107,23 @@ func balanced(claims []claim) []group {
 		groups = slices.Insert(groups, i, group{byAddress, inner, common(inner)})
 	}
 	if len(groups) == 1 {
-		return slices.Collect(quantiles(claims))
+		return quantiles(claims)
 	}
 	return groups
 }
 
 // quantiles cuts the claims of one address: by protocol if there are several, else
 // into as many groups as balanced does, of one size.
-func quantiles(claims []claim) iter.Seq[group] {
-	if groups := parted(claims); groups[0].by == byProtocol {
-		return slices.Values(groups)
+func quantiles(claims []claim) []group {
+	groups := parted(claims)
+	if groups[0].by == byProtocol {
+		return groups
 	}
-	return func(yield func(group) bool) {
-		for part := range slices.Chunk(claims, (len(claims)+wide-1)/wide) {
-			if !yield(group{byPort, part, region(part)}) {
-				return
-			}
-		}
+	groups = nil
+	for part := range slices.Chunk(claims, (len(claims)+wide-1)/wide) {
+		groups = append(groups, group{byPort, part, region(part)})
 	}
+	return groups
 }
 
 // largest returns the place of the group with the most claims.

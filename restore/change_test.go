@@ -123,3 +123,30 @@ func TestListIsNotBelieved(t *testing.T) {
 		}
 	})
 }
+
+// TestJumpPushedDownWhileReadBack has somebody insert a rule before a jump while a load
+// is read back. That is no failure, but nothing to remember either: the next apply puts
+// the jump first again.
+func TestJumpPushedDownWhileReadBack(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, article+alone)
+		quiet := host.Run
+		loaded, inserted := false, false
+		host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			if loaded && !inserted {
+				inserted = true
+				iptables(t, variant, nat.IPv4, "-I PREROUTING -d 203.0.113.1/32 -j ACCEPT")
+			}
+			out, err := quiet(ctx, stdin, name, args...)
+			loaded = loaded || isLoad(nat.IPv4, name, args)
+			return out, err
+		}
+		apply(t, host, article+nearly)
+		host.Run = quiet
+		if result := apply(t, host, article+nearly); !inserted || !result.Loaded {
+			t.Errorf("the jump stays where it was pushed: inserted %v, %+v", inserted, result)
+		}
+		wantLoaded(t, variant, article+nearly)
+	})
+}
