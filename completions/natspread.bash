@@ -42,7 +42,7 @@ _natspread_words() {
     case $verb in
     '') [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
-    render) words+=' -4 -6 -o --explain --in --from --dot --svg' ;;
+    render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
     drain) words+=' --wait' ;;

@@ -53,7 +53,8 @@ _natspread() {
         flags+=(
         '*-4[print IPv4]'
         '*-6[print IPv6]'
-        '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead]:directory:_files -/'
+        '*--filter[print the part of the filter table instead of the nat table]'
+        '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead; and filter.v4 and filter.v6, where there are such rules]:directory:_files -/'
         '*--explain=[walk a connection to ADDRESS:PORT through the rules, by -v on every path; behind the port may stand /udp or /sctp]:value: '
         '*--in=[explain what comes in by this INTERFACE]:value: '
         '*--from=[explain what comes from the client at SOURCE]:value: '

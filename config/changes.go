@@ -168,6 +168,7 @@ func (s Service) settings() []setting {
 		{"hairpin", list(s.Hairpin)},
 		{"local", fmt.Sprint(s.Local)},
 		{"on_remove", string(s.OnRemove)},
+		{"forward", string(s.Forward)},
 	}
 }
 

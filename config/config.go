@@ -41,6 +41,7 @@ type Service struct {
 	Hairpin   []netip.Prefix // clients to masquerade although SNAT is None
 	Local     bool           // connections made on the balancer itself are balanced too
 	OnRemove  OnRemove       // what becomes of the connections of a backend that is taken out
+	Forward   Forward        // whether FORWARD lets the connections through, whatever its other rules say
 }
 
 // Is6 reports whether the service is IPv6. The backends decide, because "*"
@@ -130,6 +131,16 @@ type OnRemove string
 const (
 	Drain OnRemove = "drain" // they go on until they end; the default
 	Reset OnRemove = "reset" // they are cut
+)
+
+// Forward is what the FORWARD chain of the filter table does with the connections of
+// a service.
+type Forward string
+
+// The kinds of Forward.
+const (
+	Leave  Forward = "leave"  // what its rules and its policy say; the default
+	Accept Forward = "accept" // it lets them through
 )
 
 // SNAT is whose address a backend sees as the client's.

@@ -20,6 +20,7 @@ type draft struct {
 	hairpin   []located[netip.Prefix]
 	local     bool
 	onRemove  located[OnRemove]
+	forward   located[Forward]
 }
 
 // readService reads the pairs below one [[service]] over the defaults.
@@ -28,6 +29,7 @@ func (s *source) readService(t table) *draft {
 	d.protocols = []located[Protocol]{{val: TCP}}
 	d.algorithm.val = Random
 	d.onRemove.val = Drain
+	d.forward.val = Leave
 	d.keys = readPairs(s, "a service", serviceKeys, t.pairs, d)
 	return d
 }
@@ -45,6 +47,7 @@ func (d *draft) service() Service {
 		Hairpin:   values(d.hairpin),
 		Local:     d.local,
 		OnRemove:  d.onRemove.val,
+		Forward:   d.forward.val,
 	}
 }
 

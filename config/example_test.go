@@ -25,6 +25,7 @@ func TestExample(t *testing.T) {
   hairpin []
   local true
   on_remove drain
+  forward leave
 `
 	if got := dump(c); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -53,8 +54,8 @@ func TestExampleCommentedKeys(t *testing.T) {
 			t.Errorf("with %s: %v", k.name, err)
 		}
 	}
-	if found != 6 {
-		t.Errorf("%d keys stand as comments, want protocol, algorithm, interface, hairpin, local, on_remove", found)
+	if found != 7 {
+		t.Errorf("%d keys stand as comments, want protocol, algorithm, interface, hairpin, local, on_remove, forward", found)
 	}
 }
 

@@ -25,6 +25,7 @@ var serviceKeys = []key[draft]{
 	{"hairpin", `hairpin = ["10.0.0.0/24"]`, func(d *draft, f field) { d.hairpin = many(f, f.list(), parsePrefix) }},
 	{"local", `local = true`, setLocal},
 	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, parseOnRemove) }},
+	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, parseForward) }},
 }
 
 // backendKeys are the keys of a backend that is written as a table.

@@ -100,8 +100,8 @@ func dump(c Config) string {
 		for _, be := range s.Backends {
 			fmt.Fprintf(&b, "  backend %s weight %d\n", be, be.Weight)
 		}
-		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n",
-			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove)
+		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
+			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
 	}
 	return b.String()
 }

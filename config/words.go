@@ -38,12 +38,13 @@ func parseInterface(text string) (string, *fault) {
 	}
 }
 
-// protocols, algorithms, snatWords and removals are the values of their keys.
+// protocols, algorithms, snatWords, removals and forwards are the values of their keys.
 var (
 	protocols  = []string{string(TCP), string(UDP), string(SCTP)}
 	algorithms = []string{string(Random), string(RoundRobin)}
 	snatWords  = []string{"masquerade", "none"}
 	removals   = []string{string(Drain), string(Reset)}
+	forwards   = []string{string(Leave), string(Accept)}
 )
 
 // parseProtocol reads a transport protocol.
@@ -59,6 +60,11 @@ func parseAlgorithm(text string) (Algorithm, *fault) {
 // parseOnRemove reads what becomes of the connections of a backend taken out.
 func parseOnRemove(text string) (OnRemove, *fault) {
 	return OnRemove(text), oneOf(text, removals)
+}
+
+// parseForward reads what FORWARD does with a service's connections.
+func parseForward(text string) (Forward, *fault) {
+	return Forward(text), oneOf(text, forwards)
 }
 
 // parseSNAT reads a mode or the address that stands for one.

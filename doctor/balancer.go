@@ -31,6 +31,7 @@ type Service struct {
 	Source    Source
 	Hairpin   []netip.Prefix
 	Interface string // the one that connections come in by; "" is any
+	Accepted  bool   // natspread has rules in FORWARD that let the connections through
 }
 
 // Listen is what clients connect to; no valid Addr means every address of the host.

@@ -22,6 +22,14 @@ const rules = `*nat
 COMMIT
 `
 
+// accepts are what apply loads for webService where FORWARD is to let it through.
+const accepts = `*filter
+:NATSPREAD-FORWARD - [0:0]
+-I FORWARD -m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD
+-A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
+COMMIT
+`
+
 // webService is the service that faults are made for.
 func webService() Service {
 	return Service{

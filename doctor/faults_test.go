@@ -60,7 +60,7 @@ func forwardingFaults() []fault {
 
 // filterFaults drop what is forwarded.
 func filterFaults() []fault {
-	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT"
+	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
 	drops := func(name, lines string, severity Severity, want string) fault {
 		return fault{name: name, variants: true, lines: lines, stops: true, severity: severity, want: want, mend: accept}
 	}
@@ -75,6 +75,15 @@ IPTABLES -A FORWARD -j DOCKER-USER; IPTABLES -A FORWARD -j DOCKER-FORWARD
 IPTABLES -A DOCKER-FORWARD -j DOCKER-CT; IPTABLES -A DOCKER-FORWARD -j DOCKER-BRIDGE; IPTABLES -A DOCKER-FORWARD -i docker0 -j ACCEPT
 IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, Broken, "the policy of FORWARD"),
 		drops("perhaps", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m mark --mark 0x1 -j ACCEPT", Risk, "^ipv4: cannot tell whether the (nft|legacy) variant lets connections to 10.0.0.1:80 through"),
+		{
+			name: "accepts gone", variants: true, stops: true, severity: Broken, want: "^ipv4: connections to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
+			lines:  "IPTABLES -P FORWARD DROP",
+			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Accepted = true },
+			mend:   "natspread apply",
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, netnstest.Programs(p.variant, 4).Restore+" --noflush <<'END'\n"+accepts+"END")
+			},
+		},
 		{
 			name: "nftables chain", stops: true, severity: Risk, mend: "nft insert rule inet filter forward ct status dnat accept",
 			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct state established accept'",

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Dropped finds what FORWARD drops of a balancer's connections: that part of Examine
@@ -37,12 +38,16 @@ func (e examination) forwardChain() []Finding {
 type verdict struct {
 	by     string
 	unsure bool
+	lost   bool // natspread's own rule would let them through, but is not there
 }
+
+// victims are what a verdict drops.
+type victims struct{ services, backends []string }
 
 // droppedBy returns a finding for each rule or policy of a table that drops packets.
 func (e examination) droppedBy(r Ruleset, table chains) []Finding {
 	var order []verdict
-	victims := map[verdict][]string{}
+	met := map[verdict]*victims{}
 	seen := map[netip.AddrPort]bool{}
 	for _, service := range e.Services {
 		if service.Family != r.Family {
@@ -53,9 +58,13 @@ func (e examination) droppedBy(r Ruleset, table chains) []Finding {
 			if w.forward() != dropped {
 				continue
 			}
-			v := verdict{w.by, w.unsure}
-			if victims[v] == nil {
+			v := verdict{w.by, w.unsure, service.Accepted && r.Variant == e.Variant}
+			if met[v] == nil {
 				order = append(order, v)
+				met[v] = &victims{}
+			}
+			if all := met[v]; !slices.Contains(all.services, service.Name) {
+				all.services = append(all.services, service.Name)
 			}
 			backend := netip.AddrPortFrom(p.destination, p.destinationPort)
 			if !p.destination.IsValid() {
@@ -63,28 +72,36 @@ func (e examination) droppedBy(r Ruleset, table chains) []Finding {
 			}
 			if !seen[backend] {
 				seen[backend] = true
-				victims[v] = append(victims[v], backend.String())
+				met[v].backends = append(met[v].backends, backend.String())
 			}
 		}
 	}
 	var found []Finding
 	for _, v := range order {
-		if len(victims[v]) > 0 {
-			found = append(found, v.finding(r, victims[v]))
+		if len(met[v].backends) > 0 {
+			found = append(found, v.finding(r, *met[v], r.Variant == e.Variant))
 		}
 	}
 	return found
 }
 
-// finding says what is dropped by what.
-func (v verdict) finding(r Ruleset, victims []string) Finding {
+// finding says what is dropped by what. Rules of the variant in use natspread itself can
+// have let its connections through, also after the next boot.
+func (v verdict) finding(r Ruleset, dropped victims, inUse bool) Finding {
 	found := Finding{
-		Broken, fmt.Sprintf("%v: connections to %s are dropped by the %s variant: %s", r.Family, few(victims), r.Variant, v.by),
+		Broken, fmt.Sprintf("%v: connections to %s are dropped by the %s variant: %s", r.Family, few(dropped.backends), r.Variant, v.by),
 		program(r.Family, r.Variant) + " -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
+	}
+	switch {
+	case v.lost:
+		found.Mend = applyMends
+	case inUse:
+		found.Mend += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s",
+			few(dropped.services), applyMends)
 	}
 	if v.unsure {
 		found.Severity = Risk
-		found.What = fmt.Sprintf("%v: cannot tell whether the %s variant lets connections to %s through, or drops them: %s", r.Family, r.Variant, few(victims), v.by)
+		found.What = fmt.Sprintf("%v: cannot tell whether the %s variant lets connections to %s through, or drops them: %s", r.Family, r.Variant, few(dropped.backends), v.by)
 	}
 	return found
 }
@@ -108,6 +125,7 @@ func (e examination) packets(service Service) []packet {
 				asked := packet{
 					in: in, out: way.link, protocol: protocol, destination: backend.Addr(), destinationPort: port,
 					states: []string{"NEW", "DNAT"}, asked: netip.AddrPortFrom(listen.Addr, listen.First),
+					answers: netip.AddrPortFrom(backend.Addr(), port),
 				}
 				all = append(all, asked, asked.answered(service.Source.None))
 			}
@@ -124,7 +142,7 @@ func (p packet) answered(keepsClient bool) packet {
 	}
 	return packet{
 		in: p.out, out: p.in, protocol: p.protocol, source: p.destination, sourcePort: p.destinationPort,
-		states: states, asked: p.asked,
+		states: states, asked: p.asked, answers: p.answers,
 	}
 }
 

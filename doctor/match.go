@@ -13,9 +13,13 @@ type packet struct {
 	source, destination         netip.Addr
 	protocol                    string
 	sourcePort, destinationPort uint16
-	states                      []string // of conntrack, that it is in: NEW, DNAT
-	asked                       netip.AddrPort
+	states                      []string       // of conntrack, that it is in: NEW, DNAT
+	asked                       netip.AddrPort // by the client
+	answers                     netip.AddrPort // the backend
 }
+
+// protocolNumbers are the protocols of services as --ctproto prints them.
+var protocolNumbers = map[string]string{"tcp": "6", "udp": "17", "sctp": "132"}
 
 // answer says whether a rule matches a packet of which not all is known.
 type answer int
@@ -78,7 +82,7 @@ func (r rule) matches(p packet) answer {
 // knownOptions are those that satisfies knows.
 var knownOptions = []string{
 	"-m", "--comment", "-p", "-i", "-o", "-s", "-d", "--sport", "--dport",
-	"--ctstate", "--state", "--ctorigdst", "--ctorigdstport",
+	"--ctstate", "--state", "--ctproto", "--ctorigdst", "--ctorigdstport", "--ctreplsrc", "--ctreplsrcport",
 }
 
 // satisfies tells whether a packet is what one option of a rule asks for.
@@ -106,6 +110,12 @@ func (p packet) satisfies(option, value string) answer {
 		return portIn(value, p.destinationPort)
 	case "--ctstate", "--state":
 		return answerOf(slices.ContainsFunc(strings.Split(value, ","), func(state string) bool { return slices.Contains(p.states, state) }))
+	case "--ctproto":
+		return answerOf(value == protocolNumbers[p.protocol])
+	case "--ctreplsrc":
+		return within(value, p.answers.Addr(), p.answers.Addr())
+	case "--ctreplsrcport":
+		return portIn(value, p.answers.Port())
 	case "--ctorigdst":
 		return within(value, p.asked.Addr(), p.asked.Addr())
 	case "--ctorigdstport":

@@ -17,6 +17,7 @@ func forwarded() packet {
 	return packet{
 		in: "front", out: "back", protocol: "tcp", destination: netip.MustParseAddr("10.0.0.1"), destinationPort: 80,
 		states: []string{"NEW", "DNAT"}, asked: netip.MustParseAddrPort("192.0.2.10:80"),
+		answers: netip.MustParseAddrPort("10.0.0.1:80"),
 	}
 }
 
@@ -53,7 +54,12 @@ func TestMatches(t *testing.T) {
 		"-m conntrack --ctorigdst 192.0.2.10 --ctorigdstport 80":  yes,
 		"-m conntrack --ctorigdst 192.0.2.11 -j ACCEPT":           no,
 		"-m conntrack --ctorigdstport 81:90 -j ACCEPT":            no,
-		"-m conntrack --ctproto 6 -j ACCEPT":                      perhaps,
+		"-m conntrack --ctproto 6 -j ACCEPT":                      yes,
+		"-m conntrack --ctproto 17 -j ACCEPT":                     no,
+		"-m conntrack --ctreplsrc 10.0.0.1 --ctreplsrcport 80":    yes,
+		"-m conntrack --ctreplsrc 10.0.0.2 -j ACCEPT":             no,
+		"-m conntrack --ctreplsrcport 81 -j ACCEPT":               no,
+		"-m conntrack --ctstatus ASSURED -j ACCEPT":               perhaps,
 		`-m comment --comment "-p udp" -j ACCEPT`:                 yes,
 		"-m set --match-set banned src -j DROP":                   perhaps,
 		"-p udp -m set --match-set banned src -j DROP":            no,

@@ -41,28 +41,36 @@ const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 func FuzzParseSaved(f *testing.F) {
 	f.Add([]byte(busy))
 	f.Add([]byte(emptyText))
+	f.Add(sampleFilter(IPv4).Text())
 	f.Fuzz(func(t *testing.T, text []byte) {
-		saved, err := ParseSaved(text)
-		if err != nil {
-			return
-		}
-		own := saved.OwnText()
-		again, err := ParseSaved(own)
-		if err != nil {
-			t.Fatalf("cannot read the own text %q: %v", own, err)
-		}
-		if !bytes.Equal(again.OwnText(), own) {
-			t.Errorf("the own text %q becomes %q", own, again.OwnText())
-		}
-		for _, chain := range saved.Chains {
-			if got, _ := saved.Chain(chain.Name); len(got.Rules) != len(chain.Rules) {
-				t.Errorf("chain %q stands twice", chain.Name)
+		for _, kind := range []Kind{NAT, Filter} {
+			saved, err := ParseSaved(kind, text)
+			if err == nil {
+				mustReadAgain(t, saved)
+			}
+			if table, err := Parse(IPv4, kind, text); err == nil && !bytes.Equal(table.Text(), text) {
+				t.Errorf("parsed %q as %q", text, table.Text())
 			}
 		}
-		if table, err := Parse(IPv4, text); err == nil && !bytes.Equal(table.Text(), text) {
-			t.Errorf("parsed %q as %q", text, table.Text())
-		}
 	})
+}
+
+// mustReadAgain fails unless each chain stands once in what was read, and its own text
+// reads as itself.
+func mustReadAgain(t *testing.T, saved Saved) {
+	own := saved.OwnText()
+	again, err := ParseSaved(saved.Kind, own)
+	if err != nil {
+		t.Fatalf("cannot read the own text %q: %v", own, err)
+	}
+	if !bytes.Equal(again.OwnText(), own) {
+		t.Errorf("the own text %q becomes %q", own, again.OwnText())
+	}
+	for _, chain := range saved.Chains {
+		if got, _ := saved.Chain(chain.Name); len(got.Rules) != len(chain.Rules) {
+			t.Errorf("chain %q stands twice", chain.Name)
+		}
+	}
 }
 
 // FuzzOpen holds Open to this: whatever it takes is, byte for byte, what Seal
@@ -71,12 +79,13 @@ func FuzzOpen(f *testing.F) {
 	for _, family := range Families() {
 		f.Add(Seal(sample(family)))
 		f.Add(Seal(Table{Family: family}))
+		f.Add(Seal(sampleFilter(family)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		for _, family := range Families() {
+		for _, which := range []Table{{}, {Family: IPv6}, {Kind: Filter}, {Family: IPv6, Kind: Filter}} {
 			_, body, _ := bytes.Cut(file, []byte("\n"))
-			for _, tried := range [][]byte{file, append(header(family, body), body...)} {
-				table, err := Open(family, tried)
+			for _, tried := range [][]byte{file, append(header(which, body), body...)} {
+				table, err := Open(which.Family, which.Kind, tried)
 				if err == nil && !bytes.Equal(Seal(table), tried) {
 					t.Errorf("took %q, which Seal writes as %q", tried, Seal(table))
 				}

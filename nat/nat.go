@@ -1,5 +1,6 @@
-// Package nat is the nat table as iptables-save prints it: typed rules, and
-// their canonical text both ways.
+// Package nat is natspread's part of iptables' tables as iptables-save prints it,
+// the whole nat table and a few chains of the filter table: typed rules, and their
+// canonical text both ways.
 //
 // It is the one language that the rooms above share, so it knows no config, no
 // file, no process and no systemd.
@@ -40,38 +41,67 @@ func (f Family) String() string {
 	return "ipv4"
 }
 
-// The built-in chains of the nat table, in the order of iptables-save.
+// Kind is one of iptables' tables that natspread has a part in. The nat table
+// spreads; the filter table lets through what was spread, where that is asked for.
+type Kind uint8
+
+// The tables, in the order in which they are loaded.
+const (
+	NAT Kind = iota
+	Filter
+)
+
+// String returns the name of the table, as in iptables -t.
+func (k Kind) String() string {
+	if k == Filter {
+		return "filter"
+	}
+	return "nat"
+}
+
+// The built-in chains of the tables.
 const (
 	Prerouting  = "PREROUTING"
 	Input       = "INPUT"
+	Forward     = "FORWARD"
 	Output      = "OUTPUT"
 	Postrouting = "POSTROUTING"
 )
 
-// Own chains: every name begins with Prefix. The three that the jumps lead to
-// are in capitals, so no service, whose name is in small letters, can meet them.
+// Own chains: every name begins with Prefix. Those that the jumps lead to are in
+// capitals, so no service, whose name is in small letters, can meet them.
 const (
-	Prefix      = "NATSPREAD"
-	ServicePre  = Prefix + "-PRE"
-	ServiceOut  = Prefix + "-OUT"
-	ServicePost = Prefix + "-POST"
+	Prefix         = "NATSPREAD"
+	ServicePre     = Prefix + "-PRE"
+	ServiceOut     = Prefix + "-OUT"
+	ServicePost    = Prefix + "-POST"
+	ServiceForward = Prefix + "-FORWARD"
 )
 
 // Comment stands in each jump, so that people who read the table know whose it is.
 const Comment = "natspread"
 
-// BuiltIn lists the built-in chains in the order of iptables-save.
-func BuiltIn() []string { return []string{Prerouting, Input, Output, Postrouting} }
+// BuiltIn lists the built-in chains of the table in the order of iptables-save.
+func (k Kind) BuiltIn() []string {
+	if k == Filter {
+		return []string{Input, Forward, Output}
+	}
+	return []string{Prerouting, Input, Output, Postrouting}
+}
 
 // Hooked maps a built-in chain to the own chain that its jump leads to; "" for
-// INPUT, where nothing of ours stands.
-func Hooked(builtIn string) string {
-	switch builtIn {
-	case Prerouting:
+// those where nothing of ours stands.
+func (k Kind) Hooked(builtIn string) string {
+	switch {
+	case k == Filter && builtIn == Forward:
+		return ServiceForward
+	case k == Filter:
+		return ""
+	case builtIn == Prerouting:
 		return ServicePre
-	case Output:
+	case builtIn == Output:
 		return ServiceOut
-	case Postrouting:
+	case builtIn == Postrouting:
 		return ServicePost
 	}
 	return ""

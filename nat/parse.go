@@ -29,6 +29,9 @@ func (r *Rule) parse(text string, buffer []byte) ([]byte, error) {
 			return buffer, fmt.Errorf("%.200q: %w", text, err)
 		}
 	}
+	if r.Target.Kind == Accept && !r.scoped() {
+		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
+	}
 	// The reader takes options in any order and numbers in any spelling; to ask
 	// for the same text back is simpler than to forbid each of these, and stricter.
 	if buffer = r.AppendText(buffer[:0]); string(buffer) != text {
@@ -106,9 +109,7 @@ func ownChain(name string) bool {
 }
 
 // knownProtocol tells whether a rule of ours may name the protocol.
-func knownProtocol(name string) bool {
-	return name == "tcp" || name == "udp" || name == "sctp"
-}
+func knownProtocol(name string) bool { return protocolNumber(name) != 0 }
 
 // match takes the options of one match.
 func (r *ruleReader) match(name string) {
@@ -136,18 +137,31 @@ func (r *ruleReader) match(name string) {
 
 // conntrack takes the options of -m conntrack.
 func (r *ruleReader) conntrack() {
-	if r.peek() == "--ctstate" {
-		r.next()
-		r.word("DNAT")
-		r.rule.Translated = true
-	}
-	if r.peek() == "--ctorigdst" {
-		r.next()
-		r.rule.OriginalDestination = r.originalDestination()
-	}
-	if r.peek() == "--ctorigdstport" {
-		r.next()
-		r.rule.OriginalPorts = r.ports()
+	rule := r.rule
+	for {
+		switch r.peek() {
+		case "--ctstate":
+			r.next()
+			r.word("DNAT")
+			rule.Translated = true
+		case "--ctproto":
+			r.next()
+			rule.ConnectionProtocol = r.protocol()
+		case "--ctorigdst":
+			r.next()
+			rule.OriginalDestination = r.connectionEnd()
+		case "--ctreplsrc":
+			r.next()
+			rule.ReplySource = r.connectionEnd()
+		case "--ctorigdstport":
+			r.next()
+			rule.OriginalPorts = r.ports()
+		case "--ctreplsrcport":
+			r.next()
+			rule.ReplyPorts = r.ports()
+		default:
+			return
+		}
 	}
 }
 
@@ -188,6 +202,8 @@ func (r *ruleReader) target(name string) {
 		target.Address = r.address(r.next())
 	case "MASQUERADE":
 		target.Kind = Masquerade
+	case "ACCEPT":
+		target.Kind = Accept
 	case "REDIRECT":
 		target.Kind = Redirect
 		r.word("--to-ports")
@@ -239,8 +255,20 @@ func (r *ruleReader) prefix() netip.Prefix {
 	return prefix
 }
 
-// originalDestination takes an address, or a prefix of several.
-func (r *ruleReader) originalDestination() netip.Prefix {
+// protocol takes the number of a protocol.
+func (r *ruleReader) protocol() string {
+	number := r.number(8)
+	for _, known := range protocols {
+		if known.number == number {
+			return known.name
+		}
+	}
+	r.bad = true
+	return ""
+}
+
+// connectionEnd takes an address, or a prefix of several.
+func (r *ruleReader) connectionEnd() netip.Prefix {
 	if strings.Contains(r.peek(), "/") {
 		return r.prefix()
 	}

@@ -17,8 +17,11 @@ type Rule struct {
 	DestinationPorts    Ports        // -m PROTOCOL --dport
 	LocalDestination    bool         // -m addrtype --dst-type LOCAL
 	Translated          bool         // -m conntrack --ctstate DNAT: the destination was rewritten
+	ConnectionProtocol  string       // -m conntrack --ctproto: tcp, udp, sctp; unlike -p it holds for ICMP errors, too
 	OriginalDestination netip.Prefix // -m conntrack --ctorigdst: what it was before
+	ReplySource         netip.Prefix // -m conntrack --ctreplsrc: who answers, the backend
 	OriginalPorts       Ports        // -m conntrack --ctorigdstport
+	ReplyPorts          Ports        // -m conntrack --ctreplsrcport
 	Statistic           Statistic    // -m statistic
 	Comment             string       // -m comment --comment: letters only, so it needs no quotes
 	Target              Target       // -j, or -g
@@ -53,6 +56,7 @@ const (
 	SNAT
 	Masquerade
 	Redirect
+	Accept
 )
 
 // Target is the end of a rule.
@@ -61,6 +65,11 @@ type Target struct {
 	Chain   string     // Jump, Goto
 	Address netip.Addr // DNAT, SNAT
 	Port    uint16     // DNAT; 0 keeps the port of the packet
+}
+
+// belongs tells whether the target may stand in a table.
+func (t Target) belongs(kind Kind) bool {
+	return t.Chain != "" || (t.Kind == Accept) == (kind == Filter)
 }
 
 // Matches tells whether a packet in a chain satisfies every condition but the
@@ -74,8 +83,11 @@ func (r Rule) Matches(p Packet) bool {
 		r.DestinationPorts.contains(p.Port) &&
 		(!r.LocalDestination || p.Local) &&
 		(!r.Translated || p.OriginalAddress.IsValid()) &&
+		(r.ConnectionProtocol == "" || r.ConnectionProtocol == p.Protocol) &&
 		prefixHolds(r.OriginalDestination, p.OriginalAddress) &&
-		r.OriginalPorts.contains(p.OriginalPort)
+		prefixHolds(r.ReplySource, p.Destination) &&
+		r.OriginalPorts.contains(p.OriginalPort) &&
+		r.ReplyPorts.contains(p.Port)
 }
 
 // Packet is the first packet of a connection, as one built-in chain sees it.
@@ -113,7 +125,7 @@ func (r Rule) AppendText(b []byte) []byte {
 	if r.LocalDestination {
 		b = append(b, "-m addrtype --dst-type LOCAL "...)
 	}
-	if r.Translated || r.OriginalDestination.IsValid() || r.OriginalPorts != (Ports{}) {
+	if r.asksConnection() {
 		b = r.appendConntrack(b)
 	}
 	b = r.Statistic.appendTo(b)
@@ -133,22 +145,63 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 	return append(b, ' ')
 }
 
-// appendConntrack appends the conditions on what the connection asked for
-// before its destination was rewritten.
+// asksConnection tells whether a condition is on the connection, not on the packet.
+func (r Rule) asksConnection() bool {
+	return r.Translated || r.ConnectionProtocol != "" || r.OriginalDestination.IsValid() || r.ReplySource.IsValid() ||
+		r.OriginalPorts != (Ports{}) || r.ReplyPorts != (Ports{})
+}
+
+// scoped tells whether the rule is for connections to one service only: no other is let
+// through.
+func (r Rule) scoped() bool {
+	return r.ConnectionProtocol != "" && r.OriginalPorts != (Ports{}) && (r.OriginalDestination.IsValid() || r.ReplySource.IsValid())
+}
+
+// appendConntrack appends the conditions on the connection: on what it asked for
+// before its destination was rewritten, and on who answers it.
 func (r Rule) appendConntrack(b []byte) []byte {
 	b = append(b, "-m conntrack "...)
 	if r.Translated {
 		b = append(b, "--ctstate DNAT "...)
 	}
-	if prefix := r.OriginalDestination; prefix.IsSingleIP() { // alone of all prefixes without its length
-		b = append(appendAddress(append(b, "--ctorigdst "...), prefix.Addr()), ' ')
-	} else {
-		b = appendPrefix(b, "--ctorigdst ", prefix)
+	if r.ConnectionProtocol != "" {
+		b = strconv.AppendUint(append(b, "--ctproto "...), protocolNumber(r.ConnectionProtocol), 10)
+		b = append(b, ' ')
 	}
+	b = appendConnectionEnd(b, "--ctorigdst ", r.OriginalDestination)
+	b = appendConnectionEnd(b, "--ctreplsrc ", r.ReplySource)
 	if r.OriginalPorts != (Ports{}) {
 		b = append(r.OriginalPorts.appendTo(append(b, "--ctorigdstport "...)), ' ')
 	}
+	if r.ReplyPorts != (Ports{}) {
+		b = append(r.ReplyPorts.appendTo(append(b, "--ctreplsrcport "...)), ' ')
+	}
 	return b
+}
+
+// appendConnectionEnd appends a condition on an end of the connection, alone of all
+// on addresses without the length of the prefix when it is a single one.
+func appendConnectionEnd(b []byte, option string, prefix netip.Prefix) []byte {
+	if !prefix.IsSingleIP() {
+		return appendPrefix(b, option, prefix)
+	}
+	return append(appendAddress(append(b, option...), prefix.Addr()), ' ')
+}
+
+// The protocols that rules of ours may name, by the numbers that --ctproto prints.
+var protocols = []struct {
+	name   string
+	number uint64
+}{{"tcp", 6}, {"udp", 17}, {"sctp", 132}}
+
+// protocolNumber returns the number of a protocol; 0 for one that is not known.
+func protocolNumber(name string) uint64 {
+	for _, known := range protocols {
+		if known.name == name {
+			return known.number
+		}
+	}
+	return 0
 }
 
 // appendTo appends the match. Eleven digits are what libxt_statistic prints;
@@ -181,6 +234,8 @@ func (t Target) appendTo(b []byte) []byte {
 		return appendAddress(append(b, "-j SNAT --to-source "...), t.Address)
 	case Masquerade:
 		return append(b, "-j MASQUERADE"...)
+	case Accept:
+		return append(b, "-j ACCEPT"...)
 	default:
 		return append(b, "-j REDIRECT --to-ports 0"...)
 	}

@@ -40,6 +40,14 @@ func TestRules(t *testing.T) {
 			Source: netip.MustParsePrefix("10.0.0.0/24"), Destination: netip.MustParsePrefix("10.0.0.1/32"), Protocol: "tcp",
 			Translated: true, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade},
 		},
+		"-m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD": {Translated: true, Comment: Comment, Target: Target{Chain: ServiceForward}},
+		"-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 8000:8010 -j ACCEPT": {
+			ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{8000, 8010}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctproto 132 --ctreplsrc 10.0.0.0/30 --ctorigdstport 80 --ctreplsrcport 8080 -j ACCEPT": {
+			ConnectionProtocol: "sctp", ReplySource: netip.MustParsePrefix("10.0.0.0/30"), OriginalPorts: Ports{80, 80}, ReplyPorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctproto 17 -g NATSPREAD-Fc000020a.u": {ConnectionProtocol: "udp", Target: Target{Kind: Goto, Chain: "NATSPREAD-Fc000020a.u"}},
 		"-p tcp -m statistic --mode random --probability 0.33333333349 -j DNAT --to-destination 10.0.0.1:80": {
 			Protocol: "tcp", Statistic: Statistic{Steps: 715827883}, Target: to(DNAT, "10.0.0.1", 80),
 		},

@@ -9,9 +9,12 @@ import (
 	"strings"
 )
 
-// Saved is a nat table as iptables-save printed it, ours and everyone else's,
-// each rule as the text that it was.
-type Saved struct{ Chains []SavedChain }
+// Saved is a table as iptables-save printed it, ours and everyone else's, each rule
+// as the text that it was.
+type Saved struct {
+	Kind   Kind
+	Chains []SavedChain
+}
 
 // SavedChain is one chain of a Saved.
 type SavedChain struct {
@@ -27,15 +30,20 @@ type SavedRule struct {
 	Packets uint64 // how many packets it matched; 0 when saved without -c
 }
 
-// errNotSaved says that a text is no complete nat table. iptables-save prints
-// all four built-in chains and COMMIT even for a table that does not exist, so
+// ErrNoTable says that a text holds other tables only, or none. Asked for one,
+// iptables-save prints all its built-in chains and COMMIT even if it does not exist, so
 // no output at all means a broken program.
-var errNotSaved = errors.New("not a complete nat table as iptables-save prints it")
+var ErrNoTable = errors.New("it is not there")
 
-// ParseSaved reads the nat table from what iptables-save printed, with counters
-// (-c) or without. Comment lines and other tables are passed over.
-func ParseSaved(text []byte) (Saved, error) {
-	reader := savedReader{index: map[string]int{}}
+// notSaved says that a text is no complete table.
+func (r *savedReader) notSaved() error {
+	return fmt.Errorf("not a complete %v table as iptables-save prints it", r.saved.Kind)
+}
+
+// ParseSaved reads a table from what iptables-save printed, with counters (-c) or
+// without. Comment lines and other tables are passed over.
+func ParseSaved(kind Kind, text []byte) (Saved, error) {
+	reader := savedReader{saved: Saved{Kind: kind}, index: map[string]int{}}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -43,15 +51,18 @@ func ParseSaved(text []byte) (Saved, error) {
 			return Saved{}, fmt.Errorf("line %d: %w", number, err)
 		}
 	}
-	if reader.state != savedDone {
-		return Saved{}, errNotSaved
+	switch {
+	case reader.state == savedStart && !reader.other:
+		return Saved{}, fmt.Errorf("%w: %w", reader.notSaved(), ErrNoTable)
+	case reader.state != savedDone:
+		return Saved{}, reader.notSaved()
 	}
 	return reader.saved, nil
 }
 
 // The states of a savedReader.
 const (
-	savedStart = iota // before the nat table
+	savedStart = iota // before the table
 	savedTable        // in it
 	savedDone         // behind it
 )
@@ -72,14 +83,14 @@ func (r *savedReader) line(line string) error {
 	case r.other:
 		r.other = line != "COMMIT"
 		return nil
-	case line == "*nat" && r.state == savedStart:
+	case line == "*"+r.saved.Kind.String() && r.state == savedStart:
 		r.state = savedTable
 		return nil
-	case line[0] == '*' && line != "*nat" && r.state != savedTable:
+	case line[0] == '*' && line != "*"+r.saved.Kind.String() && r.state != savedTable:
 		r.other = true
 		return nil
 	case r.state != savedTable:
-		return errNotSaved
+		return r.notSaved()
 	case line == "COMMIT":
 		r.state = savedDone
 		return nil
@@ -117,6 +128,11 @@ func (r *savedReader) rule(line string) error {
 		name, text = rest, ""
 	}
 	i, ok := r.index[name]
+	if !ok && r.saved.Kind == Filter && slices.Contains(Filter.BuiltIn(), name) { // a part: see Table.Text
+		i, ok = len(r.saved.Chains), true
+		r.index[name] = i
+		r.saved.Chains = append(r.saved.Chains, SavedChain{Name: name})
+	}
 	if !ok {
 		return fmt.Errorf("a rule for chain %.60q, which is not declared", name)
 	}
@@ -164,14 +180,11 @@ func (s Saved) OwnChains() []SavedChain {
 // and compare: what is in step gives the same text, byte for byte.
 func (s Saved) OwnText() []byte {
 	own := s.OwnChains()
-	b := []byte("*nat\n")
-	for _, name := range BuiltIn() {
-		b = appendDeclaration(b, name, "ACCEPT")
-	}
+	b := Table{Kind: s.Kind}.appendHead(nil)
 	for _, chain := range own {
 		b = appendDeclaration(b, chain.Name, "-")
 	}
-	for _, name := range BuiltIn() {
+	for _, name := range s.Kind.BuiltIn() {
 		b = appendSaved(b, name, s.Jumps(name))
 	}
 	for _, chain := range own {
@@ -240,7 +253,7 @@ func splitWords(text string) []string {
 
 // Own reads natspread's part, strictly: see Parse.
 func (s Saved) Own(family Family) (Table, error) {
-	table := Table{Family: family}
+	table := Table{Family: family, Kind: s.Kind}
 	var buffer []byte
 	for _, chain := range s.OwnChains() {
 		if !ownChain(chain.Name) {
@@ -249,7 +262,10 @@ func (s Saved) Own(family Family) (Table, error) {
 		rules := make([]Rule, len(chain.Rules))
 		for i, rule := range chain.Rules {
 			var err error
-			if buffer, err = rules[i].parse(rule.Text, buffer); err != nil {
+			if buffer, err = rules[i].parse(rule.Text, buffer); err == nil && !rules[i].Target.belongs(s.Kind) {
+				err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
+			}
+			if err != nil {
 				return Table{}, fmt.Errorf("chain %s, rule %d: %w", chain.Name, i+1, err)
 			}
 		}

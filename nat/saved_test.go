@@ -47,7 +47,7 @@ COMMIT
 // parseBusy reads busy.
 func parseBusy(t *testing.T) Saved {
 	t.Helper()
-	saved, err := ParseSaved([]byte(busy))
+	saved, err := ParseSaved(NAT, []byte(busy))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestParseSavedWithoutCounters(t *testing.T) {
 		_, rest := cutCounters(line)
 		plain.WriteString(rest)
 	}
-	saved, err := ParseSaved([]byte(plain.String()))
+	saved, err := ParseSaved(NAT, []byte(plain.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestParseSavedRefuses(t *testing.T) {
 		"a strange counter":        "*nat\n:DOCKER - [0:0]\n[x:0] -A DOCKER -j ACCEPT\nCOMMIT\n",
 		"a counter too great":      "*nat\n:DOCKER - [0:0]\n[18446744073709551616:0] -A DOCKER -j ACCEPT\nCOMMIT\n",
 	} {
-		if saved, err := ParseSaved([]byte(text)); err == nil {
+		if saved, err := ParseSaved(NAT, []byte(text)); err == nil {
 			t.Errorf("%s: taken as %+v", name, saved)
 		}
 	}
@@ -141,7 +141,7 @@ func TestJumps(t *testing.T) {
 		Output:      {{"-m comment --comment natspread -j NATSPREAD-OUT", 0}},
 		Postrouting: {{"-m comment --comment natspread -j NATSPREAD-POST", 2}},
 	}
-	for _, builtIn := range append(BuiltIn(), "MANGLE") {
+	for _, builtIn := range append(NAT.BuiltIn(), "MANGLE") {
 		if diff := cmp.Diff(want[builtIn], saved.Jumps(builtIn)); diff != "" {
 			t.Errorf("%s: want -, got +:\n%s", builtIn, diff)
 		}
@@ -181,7 +181,7 @@ func TestOwnText(t *testing.T) {
 	for _, family := range Families() {
 		for _, table := range []Table{sample(family), {Family: family}} {
 			text := string(table.Text())
-			saved, err := ParseSaved([]byte(text))
+			saved, err := ParseSaved(NAT, []byte(text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +195,7 @@ func TestOwnText(t *testing.T) {
 			amid = strings.Replace(amid, ":NATSPREAD-OUT - [0:0]\n:NATSPREAD-POST - [0:0]\n", ":NATSPREAD-POST - [0:0]\n:NATSPREAD-OUT - [0:0]\n", 1)
 			amid = strings.ReplaceAll(amid, "-A NATSPREAD", "[5:6] -A NATSPREAD")
 			amid = strings.Replace(amid, "COMMIT\n", "-A PREROUTING -j NATSPREAE\n-A NATSPREAE -j ACCEPT\nCOMMIT\n", 1)
-			saved, err = ParseSaved([]byte(amid))
+			saved, err = ParseSaved(NAT, []byte(amid))
 			if err != nil {
 				t.Fatal(err)
 			}

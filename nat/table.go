@@ -7,12 +7,22 @@ import (
 	"slices"
 )
 
-// Table is natspread's part of one family's nat table. Its own chains stand in
-// the order of iptables-save, bytewise by name; the jumps follow from them: a
-// table with chains has all three, a table without has none.
+// Table is natspread's part of one family's table. Its own chains stand in the
+// order of iptables-save, bytewise by name; the jumps follow from them: a table with
+// chains has all of its kind, a table without has none.
 type Table struct {
 	Family Family
+	Kind   Kind
 	Chains []Chain
+}
+
+// Name says which table it is, "ipv4", or "ipv4 filter": without a word more it is
+// the nat table that is spoken of.
+func (t Table) Name() string {
+	if t.Kind == NAT {
+		return t.Family.String()
+	}
+	return t.Family.String() + " " + t.Kind.String()
 }
 
 // Sort puts the chains into the order of iptables-save.
@@ -74,14 +84,14 @@ func (t Table) withEmpty(whole []bool) Table {
 		if !whole[i] {
 			continue
 		}
-		for _, builtIn := range BuiltIn() {
-			wanted[Hooked(builtIn)] = true
+		for _, builtIn := range t.Kind.BuiltIn() {
+			wanted[t.Kind.Hooked(builtIn)] = true
 		}
 		for _, rule := range chain.Rules {
 			wanted[rule.Target.Chain] = true
 		}
 	}
-	excerpt := Table{Family: t.Family}
+	excerpt := Table{Family: t.Family, Kind: t.Kind}
 	for i, chain := range t.Chains {
 		switch {
 		case whole[i]:
@@ -115,8 +125,8 @@ func (t Table) Ways() []string {
 			}
 		}
 	}
-	for _, builtIn := range BuiltIn() {
-		if i, own := place[Hooked(builtIn)]; own {
+	for _, builtIn := range t.Kind.BuiltIn() {
+		if i, own := place[t.Kind.Hooked(builtIn)]; own {
 			visit(i)
 		}
 	}
@@ -126,34 +136,44 @@ func (t Table) Ways() []string {
 	return names
 }
 
-// Jumps returns the rules that belong into a built-in chain: one, or none.
+// Jumps returns the rules that belong into a built-in chain: one, or none. What
+// natspread did not translate never meets its part of the filter table.
 func (t Table) Jumps(builtIn string) []Rule {
-	chain := Hooked(builtIn)
+	chain := t.Kind.Hooked(builtIn)
 	if chain == "" || t.Empty() {
 		return nil
 	}
-	return []Rule{{Comment: Comment, Target: Target{Kind: Jump, Chain: chain}}}
+	return []Rule{{Translated: t.Kind == Filter, Comment: Comment, Target: Target{Kind: Jump, Chain: chain}}}
 }
 
-// Text returns the complete nat table in the canonical form: byte for byte what
-// iptables-save prints after iptables-restore took it on an empty table, less
-// comment lines and with counters at zero.
+// Text returns the table in the canonical form: byte for byte what iptables-save
+// prints after iptables-restore took it on an empty table, less comment lines and
+// with counters at zero. The nat table is complete. Of the filter table it is a part,
+// for iptables-restore --noflush: it says nothing of policies, which are not ours.
 func (t Table) Text() []byte {
 	b := make([]byte, 0, 256+110*t.size())
-	b = append(b, "*nat\n"...)
-	for _, name := range BuiltIn() {
-		b = appendDeclaration(b, name, "ACCEPT")
-	}
+	b = t.appendHead(b)
 	for _, chain := range t.Chains {
 		b = appendDeclaration(b, chain.Name, "-")
 	}
-	for _, name := range BuiltIn() {
+	for _, name := range t.Kind.BuiltIn() {
 		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
 	}
 	for _, chain := range t.Chains {
 		b = chain.AppendText(b)
 	}
 	return append(b, "COMMIT\n"...)
+}
+
+// appendHead appends what stands before the own chains.
+func (t Table) appendHead(b []byte) []byte {
+	b = append(append(append(b, '*'), t.Kind.String()...), '\n')
+	if t.Kind == NAT {
+		for _, name := range t.Kind.BuiltIn() {
+			b = appendDeclaration(b, name, "ACCEPT")
+		}
+	}
+	return b
 }
 
 // size counts the lines of own chains, for one allocation of the text.
@@ -185,8 +205,8 @@ func (c Chain) AppendText(b []byte) []byte {
 // own: known matches and targets, own chains, the jumps. Everything else is an
 // error, also a different spelling of the same rule, so whatever passes is text
 // that Table.Text wrote or could have written.
-func Parse(family Family, text []byte) (Table, error) {
-	saved, err := ParseSaved(text)
+func Parse(family Family, kind Kind, text []byte) (Table, error) {
+	saved, err := ParseSaved(kind, text)
 	if err != nil {
 		return Table{}, err
 	}

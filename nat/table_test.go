@@ -30,6 +30,34 @@ func sample(family Family) Table {
 	}}
 }
 
+// sampleFilter returns the part of the filter table for a service on an address and one
+// on "*".
+func sampleFilter(family Family) Table {
+	listen, backend := netip.MustParsePrefix("192.0.2.10/32"), netip.MustParsePrefix("10.0.0.1/32")
+	if family == IPv6 {
+		listen, backend = netip.MustParsePrefix("2001:db8::10/128"), netip.MustParsePrefix("2001:db8:1::1/128")
+	}
+	return Table{Family: family, Kind: Filter, Chains: []Chain{{Name: ServiceForward, Rules: []Rule{
+		{ConnectionProtocol: "tcp", OriginalDestination: listen, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Accept}},
+		{ConnectionProtocol: "udp", ReplySource: backend, OriginalPorts: Ports{53, 54}, ReplyPorts: Ports{53, 53}, Target: Target{Kind: Accept}},
+	}}}}
+}
+
+// TestFilterText shows that part: no policy, and no rule of ours for what was not
+// translated.
+func TestFilterText(t *testing.T) {
+	const want = `*filter
+:NATSPREAD-FORWARD - [0:0]
+-A FORWARD -m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD
+-A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
+-A NATSPREAD-FORWARD -m conntrack --ctproto 17 --ctreplsrc 10.0.0.1 --ctorigdstport 53:54 --ctreplsrcport 53 -j ACCEPT
+COMMIT
+`
+	if diff := cmp.Diff(want, string(sampleFilter(IPv4).Text())); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
 // emptyText is the table of a kernel that holds nothing.
 const emptyText = `*nat
 :PREROUTING ACCEPT [0:0]
@@ -43,7 +71,7 @@ COMMIT
 func TestText(t *testing.T) {
 	for _, family := range Families() {
 		table := sample(family)
-		parsed, err := Parse(family, table.Text())
+		parsed, err := Parse(family, NAT, table.Text())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +82,7 @@ func TestText(t *testing.T) {
 	if got := string(Table{}.Text()); got != emptyText {
 		t.Errorf("the empty table is %s", got)
 	}
-	if table, err := Parse(IPv6, []byte(emptyText)); err != nil || !table.Empty() || table.Family != IPv6 {
+	if table, err := Parse(IPv6, NAT, []byte(emptyText)); err != nil || !table.Empty() || table.Family != IPv6 {
 		t.Errorf("got %+v, %v", table, err)
 	}
 }
@@ -95,7 +123,7 @@ func TestParseRefuses(t *testing.T) {
 		if changed == text {
 			t.Fatalf("%s: nothing to change", name)
 		}
-		if table, err := Parse(IPv4, []byte(changed)); err == nil {
+		if table, err := Parse(IPv4, NAT, []byte(changed)); err == nil {
 			t.Errorf("%s: taken as\n%s", name, table.Text())
 		}
 	}
@@ -104,7 +132,7 @@ func TestParseRefuses(t *testing.T) {
 // TestParseNamesTheLine finds the line that differs in form alone.
 func TestParseNamesTheLine(t *testing.T) {
 	text := strings.Replace(string(sample(IPv4).Text()), ":INPUT ACCEPT", ":INPUT DROP", 1)
-	if _, err := Parse(IPv4, []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "line 3 ") {
+	if _, err := Parse(IPv4, NAT, []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "line 3 ") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -119,8 +147,8 @@ func TestOwnNames(t *testing.T) {
 			t.Errorf("IsOwn(%q) is %v", name, !want)
 		}
 	}
-	for _, builtIn := range BuiltIn() {
-		if hook := Hooked(builtIn); IsOwn(builtIn) || hook != "" && !IsOwn(hook) {
+	for _, builtIn := range NAT.BuiltIn() {
+		if hook := NAT.Hooked(builtIn); IsOwn(builtIn) || hook != "" && !IsOwn(hook) {
 			t.Errorf("%s leads to %q", builtIn, hook)
 		}
 	}

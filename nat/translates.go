@@ -4,7 +4,7 @@ package nat
 // target of ours, by whichever turn of chance. It is asked of packets that are
 // long gone: one whose InInterface is "" may have come in by any.
 func (t Table) Translates(builtIn string, packet Packet) bool {
-	return t.reaches(Hooked(builtIn), packet, len(t.Chains))
+	return t.reaches(t.Kind.Hooked(builtIn), packet, len(t.Chains))
 }
 
 // reaches is Translates from an own chain on; so many jumps deep is a circle.

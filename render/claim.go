@@ -153,6 +153,38 @@ func translated(services []config.Service) []claim {
 	return claims
 }
 
+// forwarded returns claims of what FORWARD is to let through: all connections that
+// clients asked a service for, both ways, with their ICMP errors, for as long as they are
+// open, and so also those of drained backends. For "*" the backend that answers takes the
+// place of the address, as in translated.
+func forwarded(services []config.Service) []claim {
+	var claims []claim
+	for _, service := range services {
+		if service.Forward != config.Accept {
+			continue
+		}
+		for claim := range asked(service) {
+			rule := nat.Rule{
+				ConnectionProtocol: claim.protocol, OriginalDestination: host(claim.address),
+				OriginalPorts: claim.ports, Target: nat.Target{Kind: nat.Accept},
+			}
+			if claim.address.IsValid() {
+				claim.side, claim.rules = forward, []nat.Rule{rule}
+				claims = append(claims, claim)
+				continue
+			}
+			for _, backend := range service.Backends {
+				claim.address = backend.Addr
+				rule.ReplySource = host(backend.Addr)
+				rule.ReplyPorts = nat.Ports{First: backend.Port, Last: backend.Port}
+				claim.side, claim.rules = backendForward, []nat.Rule{rule}
+				claims = append(claims, claim)
+			}
+		}
+	}
+	return claims
+}
+
 // sourceRules returns what snat asks for: targets, and the clients whose source is
 // rewritten.
 func sourceRules(service config.Service) []nat.Rule {

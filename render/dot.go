@@ -27,11 +27,11 @@ const (
 // is no way back (-g).
 func Dot(table nat.Table) []byte {
 	var graph strings.Builder
-	fmt.Fprintf(&graph, "digraph %s {\n%s", quoted("natspread "+table.Family.String()), dotHead)
+	fmt.Fprintf(&graph, "digraph %s {\n%s", quoted("natspread "+table.Name()), dotHead)
 	if len(table.Chains) > manyChains {
 		graph.WriteString(dotLarge)
 	}
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range table.Kind.BuiltIn() {
 		if jumps := table.Jumps(builtIn); len(jumps) > 0 {
 			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", quoted(builtIn))
 			draw(&graph, nat.Chain{Name: builtIn, Rules: jumps})

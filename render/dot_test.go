@@ -52,7 +52,7 @@ func mustDraw(t rapid.TB, graph string, table nat.Table) {
 		}
 	}
 	rules := 0
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range nat.NAT.BuiltIn() {
 		rules += len(table.Jumps(builtIn))
 	}
 	for _, chain := range table.Chains {

@@ -6,7 +6,7 @@ import (
 	"natspread/nat"
 )
 
-// Explanation is all that a table makes of the connections that one packet may begin.
+// Explanation is all that a plan makes of the connections that one packet may begin.
 type Explanation struct {
 	Incoming *Way     // through PREROUTING
 	Local    *Way     // through OUTPUT: the same, made on the balancer itself
@@ -31,13 +31,29 @@ type Become struct {
 	Taken    bool       // false for those that no rule claims, which have no target
 	Incoming Flow       // how many of those that come in
 	Local    Flow       // how many of those made on the balancer itself
+	Forward  *Way       // through FORWARD; nil where natspread has nothing there, and for a refusal
 	After    *Way       // through POSTROUTING; nil for a refusal, which goes nowhere
 }
 
-// Explain walks a packet that asks for a service through a table: first through
-// PREROUTING, or OUTPUT, and then, as what became of it, through POSTROUTING. It
-// fails as Trace does.
-func Explain(table nat.Table, packet nat.Packet) (Explanation, error) {
+// Work returns the connections that come in, with all the rules that the kernel looks
+// at for them.
+func (b Become) Work() Flow {
+	work := b.Incoming
+	for _, way := range []*Way{b.Forward, b.After} {
+		if way != nil {
+			more := way.Work()
+			work.Mean, work.Worst = work.Mean+more.Mean, work.Worst+more.Worst
+		}
+	}
+	return work
+}
+
+// Explain walks a packet that asks for a service through the tables of a plan: first
+// through PREROUTING, or OUTPUT, and then, as what became of it, through FORWARD and
+// POSTROUTING. It fails as Trace does.
+func Explain(plan Plan, packet nat.Packet) (Explanation, error) {
+	family := nat.FamilyOf(packet.Destination)
+	table, filter := plan.Table(family), plan.Filter(family)
 	var explained Explanation
 	var err error
 	if explained.Incoming, err = Trace(table, nat.Prerouting, packet); err != nil {
@@ -55,6 +71,12 @@ func Explain(table nat.Table, packet nat.Packet) (Explanation, error) {
 			continue
 		}
 		if become.After, err = Trace(table, nat.Postrouting, become.packet(packet)); err != nil {
+			return Explanation{}, err
+		}
+		if filter.Empty() || !become.Taken || become.Incoming.Share.Sign() == 0 { // made here is not forwarded
+			continue
+		}
+		if become.Forward, err = Trace(filter, nat.Forward, become.packet(packet)); err != nil {
 			return Explanation{}, err
 		}
 	}

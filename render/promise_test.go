@@ -41,7 +41,14 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layou
 		}
 		mustReadBack(t, table)
 		mustFit(t, table)
+		filter := plan.Filter(family)
+		if !bytes.Equal(filter.Text(), again.Filter(family).Text()) {
+			t.Errorf("the %s table has another text the second time", filter.Name())
+		}
+		mustReadBack(t, filter)
+		mustFit(t, filter)
 		some := servicesOf(config.Config{Services: some}, family)
+		mustLetThrough(t, cfg, some, filter)
 		mustSpread(t, cfg, some, table)
 		mustRewriteSources(t, cfg, some, table)
 		mustTakeTurns(t, some, table)
@@ -52,11 +59,11 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layou
 // file, and gives the same bytes again.
 func mustReadBack(t rapid.TB, table nat.Table) {
 	t.Helper()
-	parsed, err := nat.Parse(table.Family, table.Text())
+	parsed, err := nat.Parse(table.Family, table.Kind, table.Text())
 	if err != nil {
 		t.Fatalf("cannot read back the %v table: %v", table.Family, err)
 	}
-	opened, err := nat.Open(table.Family, nat.Seal(table))
+	opened, err := nat.Open(table.Family, table.Kind, nat.Seal(table))
 	if err != nil {
 		t.Fatalf("cannot open the %v file: %v", table.Family, err)
 	}
@@ -78,8 +85,8 @@ func mustFit(t rapid.TB, table nat.Table) {
 		return
 	}
 	depths := map[string]int{}
-	for _, builtIn := range nat.BuiltIn() {
-		if root := nat.Hooked(builtIn); root != "" {
+	for _, builtIn := range table.Kind.BuiltIn() {
+		if root := table.Kind.Hooked(builtIn); root != "" {
 			measureDepths(t, table, root, 1, depths)
 		}
 	}
@@ -117,7 +124,7 @@ func measureDepths(t rapid.TB, table nat.Table, name string, depth int, depths m
 
 // sameTable tells whether two tables have the same chains and rules.
 func sameTable(a, b nat.Table) bool {
-	if a.Family != b.Family || len(a.Chains) != len(b.Chains) {
+	if a.Family != b.Family || a.Kind != b.Kind || len(a.Chains) != len(b.Chains) {
 		return false
 	}
 	for i := range a.Chains {

@@ -1,5 +1,6 @@
 // Package render turns a checked config into the nat tables that spread its
-// connections, and walks a packet through them to say where it would go.
+// connections, and the part of the filter tables that lets them through, and walks a
+// packet through them to say where it would go.
 //
 // It is pure: the same config gives the same bytes. It knows no file, process,
 // clock, environment or systemd.
@@ -12,16 +13,25 @@ import (
 	"natspread/nat"
 )
 
-// Plan is what the kernel is to hold for a config: one table a family. A family
-// without services has an empty table.
-type Plan struct{ IPv4, IPv6 nat.Table }
+// Plan is what the kernel is to hold for a config: a nat table and a part of the
+// filter table for each family. Those of a family without services are empty, and so is
+// the filter table where no service asks for it.
+type Plan struct{ IPv4, IPv6, FilterIPv4, FilterIPv6 nat.Table }
 
-// Table returns the plan's table of a family.
+// Table returns the plan's nat table of a family.
 func (p Plan) Table(family nat.Family) nat.Table {
 	if family == nat.IPv6 {
 		return p.IPv6
 	}
 	return p.IPv4
+}
+
+// Filter returns the plan's part of the filter table of a family.
+func (p Plan) Filter(family nat.Family) nat.Table {
+	if family == nat.IPv6 {
+		return p.FilterIPv6
+	}
+	return p.FilterIPv4
 }
 
 // New plans the tables for a config. Every config that config.Parse returns has
@@ -32,39 +42,67 @@ func New(cfg config.Config) Plan {
 
 // plan plans the tables for a config in a layout.
 func (l layout) plan(cfg config.Config) Plan {
-	return Plan{IPv4: l.table(nat.IPv4, cfg.Services), IPv6: l.table(nat.IPv6, cfg.Services)}
+	var plan Plan
+	for _, part := range []struct {
+		family      nat.Family
+		nat, filter *nat.Table
+	}{{nat.IPv4, &plan.IPv4, &plan.FilterIPv4}, {nat.IPv6, &plan.IPv6, &plan.FilterIPv6}} {
+		services := ofFamily(part.family, cfg.Services)
+		*part.nat, *part.filter = l.table(part.family, services), l.filter(part.family, services)
+	}
+	return plan
 }
 
-// table plans the table of one family from those services that belong to it.
-func (l layout) table(family nat.Family, services []config.Service) nat.Table {
-	planned := nat.Table{Family: family}
+// ofFamily returns those services that belong to a family.
+func ofFamily(family nat.Family, services []config.Service) []config.Service {
 	var own []config.Service
 	for _, service := range services {
 		if familyOf(service) == family {
 			own = append(own, service)
-			planned.Chains = append(planned.Chains, l.serviceChains(service)...)
 		}
 	}
-	if planned.Empty() {
+	return own
+}
+
+// table plans the nat table of one family from its services.
+func (l layout) table(family nat.Family, services []config.Service) nat.Table {
+	planned := nat.Table{Family: family}
+	if len(services) == 0 {
 		return planned
 	}
-	planned.Chains = append(planned.Chains, l.roots(own)...)
+	for _, service := range services {
+		planned.Chains = append(planned.Chains, l.serviceChains(service)...)
+	}
+	planned.Chains = append(planned.Chains, l.planted(
+		root{nat.ServicePre, incoming(services), l.claims},
+		root{nat.ServiceOut, outgoing(services), l.claims},
+		root{nat.ServicePost, translated(services), l.sources},
+	)...)
 	planned.Sort()
 	return planned
 }
 
-// roots returns the three chains that the jumps lead to, and the trees below them.
-func (l layout) roots(services []config.Service) []nat.Chain {
+// filter plans the part of the filter table of one family from its services.
+func (l layout) filter(family nat.Family, services []config.Service) nat.Table {
+	planned := nat.Table{Family: family, Kind: nat.Filter}
+	if claims := forwarded(services); len(claims) > 0 {
+		planned.Chains = l.planted(root{nat.ServiceForward, claims, l.sources})
+		planned.Sort()
+	}
+	return planned
+}
+
+// root is a chain that a jump leads to.
+type root struct {
+	name   string
+	claims []claim
+	most   int // rules without branches
+}
+
+// planted returns the chains that the jumps lead to, and the trees below them.
+func (l layout) planted(roots ...root) []nat.Chain {
 	trees := planter{layout: l, parts: map[part][]nat.Rule{}, named: map[string]bool{}}
-	for _, root := range []struct {
-		name   string
-		claims []claim
-		most   int
-	}{
-		{nat.ServicePre, incoming(services), l.claims},
-		{nat.ServiceOut, outgoing(services), l.claims},
-		{nat.ServicePost, translated(services), l.sources},
-	} {
+	for _, root := range roots {
 		trees.chains = append(trees.chains, nat.Chain{Name: root.name, Rules: trees.root(root.claims, root.most)})
 	}
 	return trees.chains

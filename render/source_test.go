@@ -80,6 +80,9 @@ func translations(service config.Service, elsewhere netip.Addr) map[nat.Packet]b
 		backends = service.Backends
 	}
 	few := []config.Backend{backends[0], backends[len(backends)/2], backends[len(backends)-1], {Addr: elsewhere, Port: 80}}
+	if i := slices.IndexFunc(service.Backends, func(b config.Backend) bool { return b.Weight == 0 }); i >= 0 {
+		few = append(few, service.Backends[i])
+	}
 	for _, listen := range service.Listen {
 		asked := listen.Addr
 		if listen.Any() {
@@ -120,9 +123,37 @@ func rewriting(services []config.Service, packet nat.Packet) (nat.Target, bool) 
 	return nat.Target{}, false
 }
 
-// translates tells whether a packet's connection may be one of the service's: by
-// what it had asked for, and with "*" also by where it goes.
+// translates tells whether a packet's connection may be a new one of the service's.
 func translates(service config.Service, packet nat.Packet) bool {
+	active, _ := weighted(service)
+	return len(active) > 0 && askedFor(service, active, packet)
+}
+
+// mustLetThrough sends the same packets through FORWARD and fails unless those, and only
+// those, are accepted whose service wants that: also when every backend is drained.
+func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter nat.Table) {
+	t.Helper()
+	owners := ownersOf(servicesOf(cfg, filter.Family))
+	for packet := range leaving(some, filter.Family) {
+		outcomes, err := Walk(filter, nat.Forward, packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.ContainsFunc(owners.of(packet.OriginalAddress), func(s config.Service) bool {
+			return s.Forward == config.Accept && askedFor(s, s.Backends, packet)
+		})
+		switch {
+		case !want && len(outcomes) == 0:
+		case want && len(outcomes) == 1 && outcomes[0].Target == nat.Target{Kind: nat.Accept} && isOne(outcomes[0].Share):
+		default:
+			t.Fatalf("%+v meets %v in FORWARD; want it accepted: %v", packet, outcomes, want)
+		}
+	}
+}
+
+// askedFor tells whether a packet's connection may be one of the service's with one of
+// these backends: by what it had asked for, and with "*" also by where it goes.
+func askedFor(service config.Service, backends []config.Backend, packet nat.Packet) bool {
 	if !packet.OriginalAddress.IsValid() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}
@@ -130,10 +161,9 @@ func translates(service config.Service, packet nat.Packet) bool {
 		if packet.OriginalPort < listen.Ports.First || listen.Ports.Last < packet.OriginalPort {
 			return false
 		}
-		active, _ := weighted(service)
 		toBackend := func(b config.Backend) bool {
 			return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
 		}
-		return len(active) > 0 && (listen.Addr == packet.OriginalAddress || listen.Any() && slices.ContainsFunc(active, toBackend))
+		return listen.Addr == packet.OriginalAddress || listen.Any() && slices.ContainsFunc(backends, toBackend)
 	})
 }

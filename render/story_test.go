@@ -21,8 +21,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the rules and walks of testdata/render")
 
 // storyDir holds one txtar per story: a comment with its reason, natspread.toml,
-// the tables of the families that have services as rules.v4 and rules.v6, and
-// walk, where questions stand with their answers indented below.
+// the tables of the families that have services as rules.v4 and rules.v6, the parts of
+// the filter tables that are not empty as filter.v4 and filter.v6, and walk, where questions stand with their answers indented below.
 const storyDir = "../testdata/render"
 
 // TestStories renders each story and compares tables and walks with what it wants.
@@ -79,6 +79,9 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 		if !table.Empty() {
 			told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("rules.v%s", family.String()[3:]), Data: table.Text()})
 		}
+		if filter := plan.Filter(family); !filter.Empty() {
+			told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("filter.v%s", family.String()[3:]), Data: filter.Text()})
+		}
 	}
 	if walk, ok := files["walk"]; ok {
 		told.Files = append(told.Files, txtar.File{Name: "walk", Data: walked(t, plan, string(walk))})
@@ -105,7 +108,11 @@ func walked(t *testing.T, plan Plan, walk string) []byte {
 			continue // an old answer
 		}
 		builtIn, packet := question(t, strings.Fields(line))
-		outcomes, err := Walk(plan.Table(nat.FamilyOf(packet.Destination)), builtIn, packet)
+		table := plan.Table(nat.FamilyOf(packet.Destination))
+		if builtIn == nat.Forward {
+			table = plan.Filter(table.Family)
+		}
+		outcomes, err := Walk(table, builtIn, packet)
 		if err != nil {
 			t.Fatal(err)
 		}

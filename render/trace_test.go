@@ -3,6 +3,7 @@ package render
 import (
 	"math"
 	"math/big"
+	"net/netip"
 	"testing"
 
 	"natspread/config"
@@ -69,7 +70,7 @@ func TestTraceCountsInTrees(t *testing.T) {
 	cfg := oneService(config.Random, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
 	listen := cfg.Services[0].Listen[0]
 	packet := nat.Packet{Protocol: "tcp", Destination: listen.Addr, Port: listen.Ports.First}
-	explained, err := Explain(New(cfg).IPv4, packet)
+	explained, err := Explain(New(cfg), packet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +96,7 @@ listen = ["192.0.2.10:80-89", "*:443"]
 interface = "eth1"
 snat = "none"
 hairpin = ["10.0.0.0/24"]
+forward = "accept"
 backends = ["10.0.0.1", { address = "10.0.0.2", weight = 0 }]
 [[service]]
 name = "dns"
@@ -110,23 +112,24 @@ backends = [{ address = "10.0.0.3:53", weight = 0 }]
 		packet          nat.Packet
 		incoming, local string // the one target, "" for untouched
 		after           string
+		forward         string
 	}{
-		"a port is kept":        {packetTo(t, "192.0.2.10:85", "tcp", "eth1", ""), "10.0.0.1:85", "10.0.0.1:85", ""},
-		"another interface":     {packetTo(t, "192.0.2.10:85", "tcp", "eth0", ""), "", "10.0.0.1:85", ""},
-		"a client beside":       {packetTo(t, "192.0.2.10:85", "tcp", "eth1", "10.0.0.9"), "10.0.0.1:85", "10.0.0.1:85", "-j MASQUERADE"},
-		"any address, a client": {packetTo(t, "198.51.100.1:443", "tcp", "eth1", "10.0.0.9"), "10.0.0.1:443", "10.0.0.1:443", "-j MASQUERADE"},
-		"localhost's own":       {packetTo(t, "127.0.0.1:443", "tcp", "eth1", ""), "10.0.0.1:443", "", ""},
-		"drained, not local":    {packetTo(t, "192.0.2.10:53", "udp", "eth0", ""), "refused", "", ""},
-		"nobody's":              {packetTo(t, "192.0.2.10:53", "tcp", "eth0", ""), "", "", ""},
+		"a port is kept":        {packetTo(t, "192.0.2.10:85", "tcp", "eth1", ""), "10.0.0.1:85", "10.0.0.1:85", "", "-j ACCEPT"},
+		"another interface":     {packetTo(t, "192.0.2.10:85", "tcp", "eth0", ""), "", "10.0.0.1:85", "", ""},
+		"a client beside":       {packetTo(t, "192.0.2.10:85", "tcp", "eth1", "10.0.0.9"), "10.0.0.1:85", "10.0.0.1:85", "-j MASQUERADE", "-j ACCEPT"},
+		"any address, a client": {packetTo(t, "198.51.100.1:443", "tcp", "eth1", "10.0.0.9"), "10.0.0.1:443", "10.0.0.1:443", "-j MASQUERADE", "-j ACCEPT"},
+		"localhost's own":       {packetTo(t, "127.0.0.1:443", "tcp", "eth1", ""), "10.0.0.1:443", "", "", "-j ACCEPT"},
+		"drained, not local":    {packetTo(t, "192.0.2.10:53", "udp", "eth0", ""), "refused", "", "", ""},
+		"nobody's":              {packetTo(t, "192.0.2.10:53", "tcp", "eth0", ""), "", "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			explained, err := Explain(New(cfg).IPv4, test.packet)
+			explained, err := Explain(New(cfg), test.packet)
 			if err != nil {
 				t.Fatal(err)
 			}
-			incoming, local, after := becameOf(explained)
-			if incoming != test.incoming || local != test.local || after != test.after {
-				t.Errorf("incoming %q, local %q, after %q", incoming, local, after)
+			incoming, local, after, forward := becameOf(explained)
+			if incoming != test.incoming || local != test.local || after != test.after || forward != test.forward {
+				t.Errorf("incoming %q, local %q, after %q, in FORWARD %q", incoming, local, after, forward)
 			}
 			if explained.Same() {
 				t.Error("other rules stand in OUTPUT, and it is called the same")
@@ -146,7 +149,7 @@ func packetTo(t *testing.T, to, protocol, in, from string) nat.Packet {
 }
 
 // becameOf names the one thing that becomes of each kind of connection.
-func becameOf(explained Explanation) (incoming, local, after string) {
+func becameOf(explained Explanation) (incoming, local, after, forward string) {
 	for _, become := range explained.Becomes {
 		name := ""
 		switch {
@@ -161,13 +164,20 @@ func becameOf(explained Explanation) (incoming, local, after string) {
 		if become.Local.Share.Sign() > 0 {
 			local = name
 		}
-		if become.After != nil {
-			for _, target := range become.After.Targets() {
-				after = string(nat.Rule{Target: target}.AppendText(nil))
-			}
+		after += endOf(become.After)
+		forward += endOf(become.Forward)
+	}
+	return incoming, local, after, forward
+}
+
+// endOf returns the targets of a way, if there is one.
+func endOf(way *Way) (text string) {
+	if way != nil {
+		for _, target := range way.Targets() {
+			text += string(nat.Rule{Target: target}.AppendText(nil))
 		}
 	}
-	return incoming, local, after
+	return text
 }
 
 // TestFlowJoin joins flows in either order, and with nothing.
@@ -190,7 +200,7 @@ func TestExplainForgetsTheInterface(t *testing.T) {
 		{Name: nat.ServicePost, Rules: byEth0(nat.Target{Kind: nat.Masquerade})},
 		{Name: nat.ServicePre, Rules: byEth0(nat.Target{Kind: nat.DNAT, Port: 1})},
 	}}
-	explained, err := Explain(table, nat.Packet{InInterface: "eth0"})
+	explained, err := Explain(Plan{IPv4: table}, nat.Packet{InInterface: "eth0", Destination: netip.MustParseAddr("192.0.2.10")})
 	if err != nil {
 		t.Fatal(err)
 	}

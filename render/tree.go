@@ -16,11 +16,13 @@ type side byte
 // The sides. Each is the letter with which the names of its tree's chains begin, a
 // capital that no service's name can begin with.
 const (
-	both          side = 'D' // by destination, the same for PRE and OUT
-	incomingOnly  side = 'I' // by destination, for PRE only
-	localOnly     side = 'L' // by destination, for OUT only
-	source        side = 'S' // by what the destination was, for POST
-	backendSource side = 'B' // by the backend, for POST and the services on "*"
+	both           side = 'D' // by destination, the same for PRE and OUT
+	incomingOnly   side = 'I' // by destination, for PRE only
+	localOnly      side = 'L' // by destination, for OUT only
+	source         side = 'S' // by what the destination was, for POST
+	backendSource  side = 'B' // by the backend, for POST and the services on "*"
+	forward        side = 'F' // by what the destination was, for FORWARD
+	backendForward side = 'R' // by the backend that answers, for FORWARD and the services on "*"
 )
 
 // part is what one tree is planted from: of each side the claims of single addresses
@@ -47,7 +49,7 @@ func (p *planter) root(claims []claim, most int) []nat.Rule {
 	}
 	of := partsOf(claims)
 	var rules []nat.Rule
-	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source} {
+	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendForward, forward} {
 		for _, every := range []bool{true, false} {
 			if key := (part{side, every}); len(of[key]) > 0 {
 				for i := range rules {
@@ -164,8 +166,12 @@ func (s side) condition(branch nat.Rule, g group, root bool) nat.Rule {
 	if root || g.by == byAddress {
 		prefix = g.prefix
 	}
-	if g.by != byAddress {
-		branch.Protocol = g.claims[0].protocol
+	switch protocol := g.claims[0].protocol; {
+	case g.by == byAddress:
+	case s == forward || s == backendForward:
+		branch.ConnectionProtocol = protocol
+	default:
+		branch.Protocol = protocol
 	}
 	var ports nat.Ports
 	if g.by == byPort {
@@ -180,10 +186,12 @@ func (s side) condition(branch nat.Rule, g group, root bool) nat.Rule {
 // where returns the conditions of a rule by which a side tells claims apart.
 func (s side) where(rule *nat.Rule) (*netip.Prefix, *nat.Ports) {
 	switch s {
-	case source:
+	case source, forward:
 		return &rule.OriginalDestination, &rule.OriginalPorts
 	case backendSource:
 		return &rule.Destination, &rule.OriginalPorts
+	case backendForward:
+		return &rule.ReplySource, &rule.OriginalPorts
 	}
 	return &rule.Destination, &rule.DestinationPorts
 }

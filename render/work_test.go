@@ -103,21 +103,22 @@ func writeWork(t *testing.T, table *tabwriter.Writer, kind string, cfg config.Co
 	for _, depth := range depths {
 		longest = max(longest, depth)
 	}
-	before, after := workOf(t, planned, cfg)
+	before, after := workOf(t, cfg)
 	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%.2f\t%d\t%.2f\t%d\t%d\t\n", kind, len(cfg.Services), len(cfg.Services[0].Backends),
-		len(planned.Chains), rules, longest, before.Mean, before.Worst, after.Mean, after.Worst, workOfOthers(t, planned))
+		len(planned.Chains), rules, longest, before.Mean, before.Worst, after.Mean, after.Worst, workOfOthers(t, cfg))
 }
 
 // workOf returns what PREROUTING and POSTROUTING are for the connections to all
 // services, of each as many.
-func workOf(t *testing.T, table nat.Table, cfg config.Config) (before, after Flow) {
+func workOf(t *testing.T, cfg config.Config) (before, after Flow) {
 	t.Helper()
+	plan := New(cfg)
 	for _, service := range cfg.Services {
 		packet := nat.Packet{
 			InInterface: service.Interface, Protocol: string(service.Protocols[0]),
 			Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.First,
 		}
-		explained, err := Explain(table, packet)
+		explained, err := Explain(plan, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,10 +137,10 @@ func workOf(t *testing.T, table nat.Table, cfg config.Config) (before, after Flo
 }
 
 // workOfOthers returns what both chains are for a connection that is for no service.
-func workOfOthers(t *testing.T, table nat.Table) int {
+func workOfOthers(t *testing.T, cfg config.Config) int {
 	t.Helper()
 	packet := nat.Packet{InInterface: "eth0", Protocol: "tcp", Destination: netip.MustParseAddr("203.0.113.9"), Port: 443}
-	explained, err := Explain(table, packet)
+	explained, err := Explain(New(cfg), packet)
 	if err != nil || len(explained.Becomes) != 1 || explained.Becomes[0].Taken {
 		t.Fatalf("a connection of nobody's becomes %v: %v", explained.Becomes, err)
 	}

@@ -65,9 +65,9 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 
 // plan is what Apply and Try begin with.
 type plan struct {
-	wanted     Generation // proven; with its number if it is current already
-	done       bool       // the kernel holds it and it is current: there is nothing to do
-	seen       [2]live    // what stands in the kernel, by family
+	wanted     Generation       // proven; with its number if it is current already
+	done       bool             // the kernel holds it and it is current: there is nothing to do
+	seen       [tableCount]live // what stands in the kernel
 	settlement func() settlement
 }
 
@@ -98,15 +98,15 @@ func (h Host) plan(ctx context.Context, kernel Kernel, request Request) (planned
 	return planned, err
 }
 
-// seen returns both families' live tables: read, or, if the kernel still holds the
+// seen returns the live tables: read, or, if the kernel still holds the
 // current generation as it was last seen to, that one's.
-func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, tables Tables) (seen [2]live, err error) {
+func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, tables Tables) (seen [tableCount]live, err error) {
 	ruleset, held := h.recalls(kernel, current.Generation)
 	if !held {
 		return kernel.lookAll(ctx, tables)
 	}
-	for _, family := range nat.Families() {
-		seen[family] = live{layout: layoutOf(current.Tables.Of(family)), ruleset: ruleset}
+	for i, table := range current.Tables.All() {
+		seen[i] = live{layout: layoutOf(table), ruleset: ruleset}
 	}
 	return seen, nil
 }
@@ -162,8 +162,8 @@ func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) boo
 	if err != nil {
 		return false
 	}
-	for _, family := range nat.Families() {
-		if transaction(seen[family].layout, layoutOf(current.Tables.Of(family))) != nil {
+	for i, table := range current.Tables.All() {
+		if transaction(seen[i].layout, layoutOf(table)) != nil {
 			return false
 		}
 	}
@@ -186,7 +186,7 @@ func (h Host) forwards(tables Tables) bool {
 
 // applyProven takes the steps of Apply that leave traces, undoing them when one
 // fails. A generation that has a number already is current.
-func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [2]live, wanted Generation) (Result, error) {
+func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [tableCount]live, wanted Generation) (Result, error) {
 	publish, err := h.store().prepare(wanted)
 	if err != nil {
 		return Result{}, unchanged(err)

@@ -275,9 +275,9 @@ func TestJumps(t *testing.T) {
 func wantJumpsFirst(t *testing.T, variant restore.Variant) {
 	t.Helper()
 	wantLoaded(t, variant, article)
-	saved, err := nat.ParseSaved([]byte(save(t, variant, nat.IPv4)))
+	saved, err := nat.ParseSaved(nat.NAT, []byte(save(t, variant, nat.IPv4)))
 	must(t, err)
-	for _, name := range nat.BuiltIn() {
+	for _, name := range nat.NAT.BuiltIn() {
 		chain, _ := saved.Chain(name)
 		for i, rule := range chain.Rules {
 			if nat.IsOwn(rule.JumpsTo()) && i != 0 {

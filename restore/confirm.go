@@ -102,9 +102,6 @@ func (h Host) found(ctx context.Context, kernel Kernel) (Pending, error) {
 // inUse tells whether packets meet rules of natspread's, in either family.
 func (k Kernel) inUse(ctx context.Context) (bool, error) {
 	for _, family := range nat.Families() {
-		if !k.mayHold(family, "nat") {
-			continue
-		}
 		saved, err := k.Read(ctx, nat.Table{Family: family})
 		if err != nil || hasJump(saved) {
 			return err == nil, err
@@ -150,8 +147,7 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 // stillHolds is an error unless the kernel holds a generation's rules.
 func (h Host) stillHolds(ctx context.Context, generation Generation) error {
 	kernel := Kernel{Run: h.Run, Variant: generation.Variant}
-	for _, family := range nat.Families() {
-		table := generation.Tables.Of(family)
+	for _, table := range generation.Tables.All() {
 		saved, err := kernel.Read(ctx, table)
 		if err == nil {
 			err = compare(saved, table)

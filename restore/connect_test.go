@@ -426,7 +426,7 @@ func TestAfterBoot(t *testing.T) {
 			if _, err := host.Restore(t.Context()); err != nil {
 				t.Error(err)
 			}
-			counts := netnstest.AskMany(t, n.Client, "tcp", at(netnstest.VIP(family), 80), 300, 4).Of(servers)
+			counts := netnstest.AskMany(t, n.Client, "tcp", at(netnstest.VIP(family), 80), 1000, 4).Of(servers)
 			if x2, ok := netnstest.ChiSquare(counts, []float64{1, 1, 1}); !ok {
 				t.Errorf("IPv%d: %d, chi-square %.1f", family, counts, x2)
 			}

@@ -17,13 +17,13 @@ const copiesDir = "etc/iptables"
 // no table, says nothing.
 func (h Host) staleCopies(tables Tables) []string {
 	var lines []string
-	for _, family := range nat.Families() {
-		path := h.store().path(copiesDir, rulesFile(family))
-		saved, err := readCopy(path)
+	for _, table := range tables.All() {
+		path := h.store().path(copiesDir, RulesFile(nat.Table{Family: table.Family})) // of all tables
+		saved, err := readCopy(path, table.Kind)
 		if err != nil || len(saved.OwnChains()) == 0 && !hasJump(saved) {
 			continue
 		}
-		differences := Differences(saved, tables.Of(family))
+		differences := Differences(saved, table)
 		if len(differences) == 0 {
 			continue
 		}
@@ -37,8 +37,8 @@ func (h Host) staleCopies(tables Tables) []string {
 	return lines
 }
 
-// readCopy reads the nat table in a file of iptables-save.
-func readCopy(path string) (nat.Saved, error) {
+// readCopy reads a table in a file of iptables-save.
+func readCopy(path string, kind nat.Kind) (nat.Saved, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() { // a FIFO would never end
 		return nat.Saved{}, fmt.Errorf("cannot read %s: %w", path, os.ErrInvalid)
@@ -52,5 +52,5 @@ func readCopy(path string) (nat.Saved, error) {
 	if err != nil {
 		return nat.Saved{}, err
 	}
-	return nat.ParseSaved(text)
+	return nat.ParseSaved(kind, text)
 }

@@ -18,9 +18,9 @@ const mostTold = 8
 func Differences(saved nat.Saved, table nat.Table) []string {
 	var differences []string
 	add := func(format string, args ...any) {
-		differences = append(differences, table.Family.String()+": "+fmt.Sprintf(format, args...))
+		differences = append(differences, table.Name()+": "+fmt.Sprintf(format, args...))
 	}
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range table.Kind.BuiltIn() {
 		if how := jumpDifference(saved, builtIn, table.Jumps(builtIn)); how != "" {
 			add("the jump in %s is %s", builtIn, how)
 		}
@@ -80,7 +80,7 @@ func jumpsIn(saved nat.Saved, builtIn string) []placed {
 // take a connection before natspread's do.
 func JumpsBehind(saved nat.Saved, family nat.Family) []string {
 	var lines []string
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range saved.Kind.BuiltIn() {
 		jumps := jumpsIn(saved, builtIn)
 		if len(jumps) == 0 || jumps[0].place == 1 {
 			continue

@@ -29,7 +29,7 @@ func pickTable(backends int) nat.Table {
 func differences(t *testing.T, table nat.Table, edit func(lines []string) []string) string {
 	t.Helper()
 	lines := edit(strings.Split(strings.TrimSuffix(string(table.Text()), "\n"), "\n"))
-	saved, err := nat.ParseSaved([]byte(strings.Join(lines, "\n") + "\n"))
+	saved, err := nat.ParseSaved(nat.NAT, []byte(strings.Join(lines, "\n")+"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func (h Host) Foreign(ctx context.Context, tables Tables) (foreign Foreign, err 
 func foreignLines(saved nat.Saved) []string {
 	var chains, rules []string
 	for _, chain := range saved.Chains {
-		builtIn := slices.Contains(nat.BuiltIn(), chain.Name)
+		builtIn := slices.Contains(saved.Kind.BuiltIn(), chain.Name)
 		switch {
 		case nat.IsOwn(chain.Name):
 			continue
@@ -69,10 +69,10 @@ func foreignLines(saved nat.Saved) []string {
 	return append(chains, rules...)
 }
 
-// lookWhole is lookAll for tables that are to be replaced as a whole, if they still hold
+// lookWhole is lookAll for nat tables that are to be replaced as a whole, if they still hold
 // what was agreed to. A table without anything foreign is loaded like any other, so
 // that the counters of chains that stay the same go on.
-func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (seen [2]live, err error) {
+func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (seen [tableCount]live, err error) {
 	if seen, err = k.lookAll(ctx, tables); err != nil {
 		return seen, err
 	}
@@ -81,7 +81,7 @@ func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (s
 			continue
 		}
 		if len(foreignLines(seen[family].saved)) > 0 {
-			if seen[family], err = k.readWhole(ctx, family); err != nil {
+			if seen[family], err = k.readWhole(ctx, tables.Of(family)); err != nil {
 				return seen, unchanged(err)
 			}
 		}
@@ -92,13 +92,13 @@ func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (s
 	return seen, nil
 }
 
-// readWhole reads a family's table that is to be replaced.
-func (k Kernel) readWhole(ctx context.Context, family nat.Family) (live, error) {
-	text, err := k.saveText(ctx, family)
+// readWhole reads a live table that is to be replaced.
+func (k Kernel) readWhole(ctx context.Context, table nat.Table) (live, error) {
+	text, err := k.saveText(ctx, table)
 	if err != nil {
 		return live{}, err
 	}
-	saved, err := nat.ParseSaved(text)
+	saved, err := nat.ParseSaved(table.Kind, text)
 	if err != nil {
 		return live{}, fmt.Errorf("cannot read the nat table: %w", err)
 	}
@@ -108,12 +108,12 @@ func (k Kernel) readWhole(ctx context.Context, family nat.Family) (live, error) 
 // replacedFile returns where a family's table is kept as --exclusive found it, below the
 // run directory: a boot, too, would have others load their rules anew.
 func replacedFile(family nat.Family) string {
-	return "replaced" + filepath.Ext(rulesFile(family))
+	return "replaced" + filepath.Ext(RulesFile(nat.Table{Family: family}))
 }
 
 // keepReplaced writes down the tables that are to be replaced as a whole, before they
 // are, for a kill half way and for second thoughts, and returns a note of each.
-func (h Host) keepReplaced(kernel Kernel, seen [2]live) (notes []string, err error) {
+func (h Host) keepReplaced(kernel Kernel, seen [tableCount]live) (notes []string, err error) {
 	for _, family := range nat.Families() {
 		if seen[family].whole == nil {
 			continue
@@ -138,7 +138,7 @@ func (k Kernel) replace(ctx context.Context, seen live, table nat.Table) (change
 		return done, fmt.Errorf("cannot replace the %v nat table: %w", table.Family, err)
 	}
 	ruleset := k.rulesetID()
-	saved, err := k.Save(ctx, table.Family)
+	saved, err := k.Save(ctx, table)
 	if err == nil {
 		err = compare(saved, table)
 	}
@@ -156,9 +156,9 @@ func (k Kernel) replace(ctx context.Context, seen live, table nat.Table) (change
 
 // putBack puts a whole table back, with its counters: ip6tables-nft-restore of iptables
 // 1.8.9 takes those of policies only. Whether it is so, the kernel says and not the program.
-func (k Kernel) putBack(ctx context.Context, family nat.Family, before live) error {
-	sent := k.restore(ctx, family, before.whole, "-c")
-	now, err := k.Save(ctx, family)
+func (k Kernel) putBack(ctx context.Context, table nat.Table, before live) error {
+	sent := k.restore(ctx, table.Family, before.whole, "-c")
+	now, err := k.Save(ctx, table)
 	if err != nil {
 		return errors.Join(sent, err)
 	}

@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -60,12 +59,11 @@ func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err 
 	if !present {
 		return false, nil
 	}
-	for _, family := range nat.Families() {
-		held, err := other.holdsOwn(ctx, family)
+	for _, nothing := range noTables().All() {
+		held, err := other.holdsOwn(ctx, nothing)
 		if err != nil || !held {
 			continue
 		}
-		nothing := nat.Table{Family: family}
 		seen, err := other.look(ctx, nothing)
 		if err == nil {
 			_, err = other.load(ctx, seen, nothing)
@@ -78,28 +76,12 @@ func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err 
 	return cleared, nil
 }
 
-// holdsOwn tells whether a family's live table has anything of natspread's.
-func (k Kernel) holdsOwn(ctx context.Context, family nat.Family) (bool, error) {
-	if !k.mayHold(family, "nat") {
-		return false, nil
-	}
-	saved, err := k.Save(ctx, family)
+// holdsOwn tells whether a live table has anything of natspread's, where nothing of it
+// is wanted.
+func (k Kernel) holdsOwn(ctx context.Context, nothing nat.Table) (bool, error) {
+	saved, err := k.Read(ctx, nothing)
 	if err != nil {
 		return false, err
 	}
-	return len(Differences(saved, nat.Table{Family: family})) != 0, nil
-}
-
-// Read saves a family's live table for comparison with a wanted one. A table that
-// does not exist yet is an empty one; and a host without IPv6 programs is no error
-// for a config without IPv6 services.
-func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
-	if !k.mayHold(table.Family, "nat") {
-		return nat.Saved{}, nil
-	}
-	saved, err := k.Save(ctx, table.Family)
-	if table.Family == nat.IPv6 && table.Empty() && errors.Is(err, ErrMissing) {
-		return nat.Saved{}, nil
-	}
-	return saved, err
+	return len(Differences(saved, nothing)) != 0, nil
 }

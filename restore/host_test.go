@@ -99,8 +99,7 @@ func tables(t testing.TB, toml string) restore.Tables {
 	t.Helper()
 	cfg, err := config.Parse("natspread.toml", []byte(toml))
 	must(t, err)
-	plan := render.New(cfg)
-	return restore.Tables{IPv4: plan.IPv4, IPv6: plan.IPv6}
+	return restore.Tables(render.New(cfg))
 }
 
 // request asks for what a config says.
@@ -146,6 +145,27 @@ func save(t testing.TB, variant restore.Variant, f nat.Family, args ...string) s
 	return comments.ReplaceAllString(text, "")
 }
 
+// emptyFilter is a filter table in which nobody has anything.
+const emptyFilter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+
+// saveFilter returns a family's filter table with counters, without making one that is
+// not there.
+func saveFilter(t testing.TB, variant restore.Variant, f nat.Family) string {
+	t.Helper()
+	text := netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family(f)).Save, "-c")
+	_, table, found := strings.Cut(comments.ReplaceAllString(text, ""), "*filter\n")
+	if !found {
+		return emptyFilter
+	}
+	table, _, _ = strings.Cut(table, "COMMIT\n")
+	return "*filter\n" + table + "COMMIT\n"
+}
+
+// accepted is a config in which every service asks for FORWARD to let it through.
+func accepted(toml string) string {
+	return strings.ReplaceAll(toml, "\nbackends", "\nforward = \"accept\"\nbackends")
+}
+
 // put hands a text to the variant's own iptables-restore.
 func put(t testing.TB, variant restore.Variant, f nat.Family, text string, args ...string) {
 	t.Helper()
@@ -166,6 +186,7 @@ func state(t testing.TB, host restore.Host) string {
 	var b strings.Builder
 	for _, f := range nat.Families() {
 		b.WriteString(save(t, host.Variant, f, "-c"))
+		b.WriteString(saveFilter(t, host.Variant, f))
 	}
 	for _, name := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
 		value, err := os.ReadFile("/proc/sys/" + name)
@@ -226,11 +247,14 @@ func wantClass(t testing.TB, err, class error) {
 // wantLoaded asks that the live tables hold just what a config wants.
 func wantLoaded(t testing.TB, variant restore.Variant, toml string) {
 	t.Helper()
-	wanted := tables(t, toml)
-	for _, f := range nat.Families() {
-		saved, err := nat.ParseSaved([]byte(save(t, variant, f)))
+	for _, table := range tables(t, toml).All() {
+		text := save(t, variant, table.Family)
+		if table.Kind == nat.Filter {
+			text = saveFilter(t, variant, table.Family)
+		}
+		saved, err := nat.ParseSaved(table.Kind, []byte(text))
 		must(t, err)
-		wantSame(t, f.String(), string(wanted.Of(f).Text()), string(saved.OwnText()))
+		wantSame(t, table.Name(), string(table.Text()), string(saved.OwnText()))
 	}
 }
 

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -10,8 +11,8 @@ import (
 	"natspread/nat"
 )
 
-// Kernel is the live nat tables of the network namespace that its programs run
-// in, by one variant of iptables.
+// Kernel is the live tables of the network namespace that its programs run in, by
+// one variant of iptables.
 type Kernel struct {
 	Run     Runner
 	Variant Variant // NFT or Legacy
@@ -38,30 +39,68 @@ func (k Kernel) program(ctx context.Context, family nat.Family, verb string) (st
 		name, strings.Join(programDirs, ", "), ErrMissing)
 }
 
-// Save returns the live nat table of a family, with counters.
-func (k Kernel) Save(ctx context.Context, family nat.Family) (nat.Saved, error) {
-	text, err := k.saveText(ctx, family)
+// Save returns the live table of a table's family and kind, with counters.
+func (k Kernel) Save(ctx context.Context, table nat.Table) (nat.Saved, error) {
+	text, err := k.saveText(ctx, table)
 	if err != nil {
 		return nat.Saved{}, err
 	}
-	saved, err := nat.ParseSaved(text)
+	saved, err := nat.ParseSaved(table.Kind, text)
 	if err != nil {
-		return nat.Saved{}, fmt.Errorf("cannot read the nat table: %s: %w", programName(family, k.Variant, "save"), err)
+		return nat.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Kind, programName(table.Family, k.Variant, "save"), err)
 	}
 	return saved, nil
 }
 
 // saveText returns that table as iptables-save prints it, with counters.
-func (k Kernel) saveText(ctx context.Context, family nat.Family) ([]byte, error) {
-	path, err := k.program(ctx, family, "save")
+func (k Kernel) saveText(ctx context.Context, table nat.Table) ([]byte, error) {
+	path, err := k.program(ctx, table.Family, "save")
 	if err != nil {
 		return nil, err
 	}
-	text, err := k.Run(ctx, nil, path, "-t", "nat", "-c")
+	text, err := k.Run(ctx, nil, path, "-t", table.Kind.String(), "-c")
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the nat table: %w", err)
+		return nil, fmt.Errorf("cannot read the %v table: %w", table.Kind, err)
 	}
 	return text, nil
+}
+
+// Read saves the live table of a wanted one's family and kind, for comparison with it.
+// A table that does not exist yet is an empty one, and a host without IPv6 programs is
+// no error for a config without IPv6 services. A filter table in which we want nothing
+// and have nothing is not read: it is all others', may be large, and may be one that
+// iptables cannot read.
+func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
+	nothing := nat.Saved{Kind: table.Kind}
+	if !k.mayHold(table.Family, table.Kind) {
+		return nothing, nil
+	}
+	if table.Kind == nat.Filter && table.Empty() {
+		if held, err := k.holdsForward(ctx, table.Family); err != nil || !held {
+			return nothing, err
+		}
+	}
+	saved, err := k.Save(ctx, table)
+	if table.Family == nat.IPv6 && table.Empty() && errors.Is(err, ErrMissing) {
+		return nothing, nil
+	}
+	return saved, err
+}
+
+// holdsForward tells whether a family's filter table has the chain of ours that its jump
+// leads to. The question changes nothing, and an answer takes the same time however large
+// the table is. Its refusal is that there is none: the nft variant calls such a chain
+// incompatible, the legacy one says that a line failed.
+func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (bool, error) {
+	path, err := k.program(ctx, family, "restore")
+	if err != nil {
+		return false, nil // and what cannot be loaded is not there
+	}
+	_, err = k.Run(ctx, []byte("*filter\n-S "+nat.ServiceForward+"\nCOMMIT\n"), path, listing()...)
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNoRights) {
+		return false, fmt.Errorf("cannot read the filter table: %w", err)
+	}
+	return err == nil, nil
 }
 
 // restore hands a text to iptables-restore.
@@ -74,10 +113,10 @@ func (k Kernel) restore(ctx context.Context, family nat.Family, text []byte, arg
 	return err
 }
 
-// mayHold tells whether the variant has a table of that name, without which it holds
+// mayHold tells whether the variant has a table of that kind, without which it holds
 // nothing. To ask iptables-legacy-save itself would create it, and load its modules;
 // the nft variant creates nothing when asked.
-func (k Kernel) mayHold(family nat.Family, table string) bool {
+func (k Kernel) mayHold(family nat.Family, kind nat.Kind) bool {
 	if k.Variant != Legacy {
 		return true
 	}
@@ -89,5 +128,5 @@ func (k Kernel) mayHold(family nat.Family, table string) bool {
 	if err != nil {
 		return !notExist(err) // without the module there is no file
 	}
-	return slices.Contains(strings.Fields(string(tables)), table)
+	return slices.Contains(strings.Fields(string(tables)), kind.String())
 }

@@ -21,7 +21,7 @@ type live struct {
 	ruleset uint32    // the number of nftables' ruleset in which it was so; 0 is unknown
 }
 
-// look reads a family's live table.
+// look reads a live table.
 func (k Kernel) look(ctx context.Context, table nat.Table) (live, error) {
 	before := k.rulesetID()
 	saved, err := k.Read(ctx, table)
@@ -44,7 +44,7 @@ func (k Kernel) rulesetID() uint32 {
 	return id
 }
 
-// change is one family's part of a load: what stood there before, for undo, and the
+// change is one table's part of a load: what stood there before, for undo, and the
 // number of the ruleset in which it was read back, 0 when that is not known.
 type change struct {
 	before  live
@@ -52,7 +52,7 @@ type change struct {
 	ruleset uint32
 }
 
-// load brings natspread's part of a family's live table from what was seen there to what
+// load brings natspread's part of a live table from what was seen there to what
 // is wanted, in one transaction that touches nothing else, and reads it back. The change
 // that it returns is to be undone also when it fails: a program that was killed may have
 // done its work before.
@@ -71,13 +71,13 @@ func (k Kernel) load(ctx context.Context, seen live, table nat.Table) (done chan
 			return done, nil
 		}
 		done.loaded = true
-		if err = k.send(ctx, table.Family, seen.saved, text); err == nil {
+		if err = k.send(ctx, table, seen.saved, text); err == nil {
 			done.ruleset, err = k.readBack(ctx, seen.ruleset, text, table, want)
 			return done, err
 		}
 		now, lookErr := k.look(ctx, table)
 		if try == loadTries || lookErr != nil || transaction(seen.layout, now.layout) == nil {
-			return done, fmt.Errorf("cannot load the %v rules: %w%s", table.Family, err, heldBy(now.saved, table))
+			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.Name(), err, heldBy(now.saved, table))
 		}
 		seen = now
 	}
@@ -93,32 +93,35 @@ const many = 500
 // (nft_cache_level_set of iptables 1.8).
 const listAll = "-S\n"
 
-// send hands a transaction to the kernel, which holds now what was saved. The legacy
-// variant sets the counters of all policies to zero in every change that does not
-// give them, even in iptables -A, so it is given them.
-func (k Kernel) send(ctx context.Context, family nat.Family, now nat.Saved, transaction []byte) error {
-	text := []byte(begin)
-	rest := transaction[len(begin):]
+// send hands a transaction for a table to the kernel, which holds now what was saved.
+// The legacy variant sets the counters of all policies to zero in every change that does
+// not give them, even in iptables -A, so it is given them: but of the filter table a
+// policy that somebody sets to DROP at this moment counts for more than its counter.
+func (k Kernel) send(ctx context.Context, table nat.Table, now nat.Saved, transaction []byte) error {
+	text := begin(table.Kind)
+	rest := transaction[len(text):]
 	switch {
+	case table.Kind == nat.Filter:
+		return k.restore(ctx, table.Family, transaction, "--noflush")
 	case k.Variant == Legacy:
-		return k.restore(ctx, family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
+		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
 	case declares(transaction) < many:
-		return k.restore(ctx, family, transaction, "--noflush")
+		return k.restore(ctx, table.Family, transaction, "--noflush")
 	}
 	if len(now.Chains) == 0 { // it was known without reading it
 		var err error
-		if now, err = k.Read(ctx, nat.Table{Family: family}); err != nil {
+		if now, err = k.Read(ctx, table); err != nil {
 			return err
 		}
 	}
 	// Chains that are not there yet are not made any more once all were read.
-	return k.restore(ctx, family, slices.Concat(text, policies(now), []byte(listAll), rest), "--noflush")
+	return k.restore(ctx, table.Family, slices.Concat(text, policies(now), []byte(listAll), rest), "--noflush")
 }
 
 // policies returns lines that leave the built-in chains of a table as they are.
 func policies(now nat.Saved) []byte {
 	var lines []byte
-	for _, name := range nat.BuiltIn() {
+	for _, name := range now.Kind.BuiltIn() {
 		chain, held := now.Chain(name)
 		if !held {
 			chain = nat.SavedChain{Name: name, Policy: "ACCEPT", Counters: "[0:0]"}
@@ -132,31 +135,31 @@ func policies(now nat.Saved) []byte {
 // which the kernel then refuses to delete; "" when there is none.
 func heldBy(before nat.Saved, table nat.Table) string {
 	for _, chain := range before.Chains {
-		if nat.IsOwn(chain.Name) || slices.Contains(nat.BuiltIn(), chain.Name) {
+		if nat.IsOwn(chain.Name) || slices.Contains(before.Kind.BuiltIn(), chain.Name) {
 			continue
 		}
 		for _, rule := range chain.Rules {
 			target := rule.JumpsTo()
 			if _, stays := table.Chain(target); nat.IsOwn(target) && !stays {
-				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: iptables -t nat -D %s %s", target, chain.Name, rule.Text)
+				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: iptables -t %v -D %s %s", target, before.Kind, chain.Name, rule.Text)
 			}
 		}
 	}
 	return ""
 }
 
-// undo puts natspread's part of a family's table back to what it was. Whether it
-// is so, the kernel says and not the program.
-func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error {
+// undo puts natspread's part of a table back to what it was. Whether it is so, the
+// kernel says and not the program.
+func (k Kernel) undo(ctx context.Context, table nat.Table, done change) error {
 	switch {
 	case !done.loaded:
 		return nil
 	case done.before.whole != nil:
-		return k.putBack(ctx, family, done.before)
-	case len(done.before.order) == 0 && !k.mayHold(family, "nat"):
+		return k.putBack(ctx, table, done.before)
+	case len(done.before.order) == 0 && !k.mayHold(table.Family, table.Kind):
 		return nil // there is no table still
 	}
-	now, err := k.Save(ctx, family)
+	now, err := k.Save(ctx, table)
 	if err != nil {
 		return err
 	}
@@ -164,8 +167,8 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 	if text == nil {
 		return nil
 	}
-	sent := k.send(ctx, family, now, text)
-	if now, err = k.Save(ctx, family); err != nil {
+	sent := k.send(ctx, table, now, text)
+	if now, err = k.Save(ctx, table); err != nil {
 		return errors.Join(sent, err)
 	}
 	if transaction(layoutOfSaved(now), done.before.layout) == nil {
@@ -174,73 +177,71 @@ func (k Kernel) undo(ctx context.Context, family nat.Family, done change) error 
 	return errors.Join(errNotInStep, sent)
 }
 
-// Tables are natspread's parts of both families' nat tables.
-type Tables struct{ IPv4, IPv6 nat.Table }
-
-// noTables returns the tables that hold nothing of natspread's.
-func noTables() Tables {
-	return Tables{IPv4: nat.Table{Family: nat.IPv4}, IPv6: nat.Table{Family: nat.IPv6}}
-}
-
-// Of returns the table of a family.
-func (t Tables) Of(family nat.Family) nat.Table {
-	if family == nat.IPv6 {
-		return t.IPv6
-	}
-	return t.IPv4
-}
-
-// loaded is what became of a load of both families.
+// loaded is what became of a load of all tables.
 type loaded struct {
 	changed bool                        // the kernel was given something
 	ruleset uint32                      // the number of nftables' ruleset that holds it all; 0 is unknown
 	undo    func(context.Context) error // puts back what stood there before
 }
 
-// lookAll reads both families' live tables.
-func (k Kernel) lookAll(ctx context.Context, tables Tables) (seen [2]live, err error) {
-	for _, family := range nat.Families() {
-		if seen[family], err = k.look(ctx, tables.Of(family)); err != nil {
+// lookAll reads all live tables.
+func (k Kernel) lookAll(ctx context.Context, tables Tables) (seen [tableCount]live, err error) {
+	for i, table := range tables.All() {
+		if seen[i], err = k.look(ctx, table); err != nil {
 			return seen, unchanged(err)
 		}
 	}
 	return seen, nil
 }
 
-// loadAll loads both families. When one fails the other is put back too, and the
-// error says what became of the kernel.
-func (k Kernel) loadAll(ctx context.Context, seen [2]live, tables Tables) (loaded, error) {
-	var done [2]change
-	result := loaded{undo: func(ctx context.Context) error {
-		for _, family := range nat.Families() {
-			if err := k.undo(ctx, family, done[family]); err != nil {
-				return fmt.Errorf("and the %v rules could not be put back: %w", family, err)
+// loadAll loads all tables. When one fails the others are put back too, and the error
+// says what became of the kernel.
+func (k Kernel) loadAll(ctx context.Context, seen [tableCount]live, tables Tables) (loaded, error) {
+	all, order := tables.All(), tables.order()
+	var done [tableCount]change
+	result := loaded{ruleset: commonRuleset(seen), undo: func(ctx context.Context) error {
+		for _, i := range slices.Backward(order) {
+			if err := k.undo(ctx, all[i], done[i]); err != nil {
+				return fmt.Errorf("and the %s rules could not be put back: %w", all[i].Name(), err)
 			}
 		}
 		return nil
 	}}
-	for _, family := range nat.Families() {
+	for _, i := range order {
+		if result.ruleset != 0 {
+			seen[i].ruleset = result.ruleset // what was changed since it was seen, we did, and not here
+		}
 		var err error
-		if done[family], err = k.load(ctx, seen[family], tables.Of(family)); err != nil {
+		if done[i], err = k.load(ctx, seen[i], all[i]); err != nil {
 			return loaded{}, joinUndo(ctx, err, result.undo)
 		}
-		result.changed = result.changed || done[family].loaded
-		if family == nat.IPv4 && done[family].loaded && done[family].ruleset == seen[family].ruleset+1 && seen[nat.IPv6].ruleset == seen[nat.IPv4].ruleset {
-			seen[nat.IPv6].ruleset = done[family].ruleset // that one step was ours, and not of IPv6
+		if done[i].loaded {
+			result.changed = true
+			result.ruleset = heldStill(result.ruleset, done[i].ruleset)
 		}
 	}
-	result.ruleset = bothHeld(done)
 	return result, nil
 }
 
-// bothHeld returns the number of the ruleset that holds what was read back of both
-// families, the later one, if nobody else changed anything since the earlier one.
-func bothHeld(done [2]change) uint32 {
-	first, last := done[nat.IPv4].ruleset, done[nat.IPv6].ruleset
-	if first == last || first != 0 && done[nat.IPv6].loaded && last == first+1 {
-		return last
+// commonRuleset returns the number of the ruleset in which all tables were seen, 0 when
+// it was not the same.
+func commonRuleset(seen [tableCount]live) uint32 {
+	for _, one := range seen {
+		if one.ruleset != seen[0].ruleset {
+			return 0
+		}
 	}
-	return 0
+	return seen[0].ruleset
+}
+
+// heldStill returns the number of the ruleset in which a table was read back, if only
+// our one transaction led there from the one before; else what was seen of other tables
+// may be gone.
+func heldStill(before, after uint32) uint32 {
+	if before == 0 || after != before+1 {
+		return 0
+	}
+	return after
 }
 
 // joinUndo undoes what was done before an error and adds the outcome to it.

@@ -16,7 +16,7 @@ func (h Host) ForwardPolicy(ctx context.Context, family nat.Family) (string, err
 	if err != nil {
 		return "", err
 	}
-	if !kernel.mayHold(family, "filter") {
+	if !kernel.mayHold(family, nat.Filter) {
 		return "ACCEPT", nil
 	}
 	path, err := kernel.program(ctx, family, "restore")

@@ -18,19 +18,19 @@ func (k Kernel) Prove(ctx context.Context, table nat.Table) error {
 	return k.proveParts(ctx, parts(table, table.Ways()))
 }
 
-// ProveAll proves both families' tables.
+// ProveAll proves all tables.
 func (k Kernel) ProveAll(ctx context.Context, tables Tables) error {
 	return k.ProveChange(ctx, noTables(), tables)
 }
 
-// ProveChange proves of both families' tables those chains that are not the same in
+// ProveChange proves of all tables those chains that are not the same in
 // tables that were proven before, each with all that leads to it: what the kernel makes
 // of a chain hangs on nothing else.
 func (k Kernel) ProveChange(ctx context.Context, proven, tables Tables) error {
 	var all []nat.Table
-	for _, family := range nat.Families() {
-		table := tables.Of(family)
-		all = append(all, parts(table, changed(proven.Of(family), table))...)
+	before := proven.All()
+	for i, table := range tables.All() {
+		all = append(all, parts(table, changed(before[i], table))...)
 	}
 	return k.proveParts(ctx, all)
 }
@@ -84,7 +84,7 @@ func (k Kernel) proveParts(ctx context.Context, tables []nat.Table) error {
 	all.Wait()
 	for i, err := range failed {
 		if err != nil {
-			return fmt.Errorf("cannot prove the %v rules in a scratch namespace: %w", tables[i].Family, err)
+			return fmt.Errorf("cannot prove the %s rules in a scratch namespace: %w", tables[i].Name(), err)
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func (k Kernel) prove(ctx context.Context, table nat.Table) error {
 		if err := k.restore(ctx, table.Family, transaction(layout{}, want)); err != nil {
 			return err
 		}
-		saved, err := k.Save(ctx, table.Family)
+		saved, err := k.Save(ctx, table)
 		if err != nil || transaction(layoutOfSaved(saved), want) == nil {
 			return err
 		}

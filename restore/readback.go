@@ -26,13 +26,13 @@ func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table
 		}
 	}
 	now = k.rulesetID()
-	after, err := k.Save(ctx, table.Family)
+	after, err := k.Save(ctx, table)
 	inPlace := err == nil && transaction(layoutOfSaved(after), want) == nil
 	if err == nil && !inPlace {
 		err = compare(after, table) // a jump that somebody else pushed down meanwhile is no failure
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read the %v rules back: %w", table.Family, err)
+		return 0, fmt.Errorf("cannot read the %s rules back: %w", table.Name(), err)
 	}
 	if !inPlace || k.rulesetID() != now {
 		return 0, nil
@@ -65,8 +65,8 @@ func (k Kernel) holdsChains(ctx context.Context, family nat.Family, chains []str
 	if err != nil {
 		return false
 	}
-	question := []byte(begin)
-	for _, name := range slices.Concat(nat.BuiltIn(), chains) {
+	question := begin(want.kind)
+	for _, name := range slices.Concat(want.kind.BuiltIn(), chains) {
 		question = fmt.Appendf(question, "-S %s\n", name)
 	}
 	answer, err := k.Run(ctx, append(question, "COMMIT\n"...), path, listing()...)
@@ -79,7 +79,7 @@ func (k Kernel) holdsChains(ctx context.Context, family nat.Family, chains []str
 			return false
 		}
 	}
-	for _, name := range nat.BuiltIn() {
+	for _, name := range want.kind.BuiltIn() {
 		if !slices.Equal(jumpsAmong(held[name]), want.jumps[name]) {
 			return false
 		}

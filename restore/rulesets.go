@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"natspread/nat"
 )
@@ -46,10 +47,14 @@ func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
 // Files returns where the files of a generation are, below the root, and the link
 // that makes it current.
 func (s Store) Files(number int) []string {
-	return []string{
-		currentLink, dir(number) + "/" + manifestFile, dir(number) + "/" + rulesFile(nat.IPv4),
-		dir(number) + "/" + rulesFile(nat.IPv6), dir(number) + "/" + configFile,
+	files := []string{currentLink, dir(number) + "/" + manifestFile, dir(number) + "/" + configFile}
+	for _, table := range noTables().All() {
+		file := dir(number) + "/" + RulesFile(table)
+		if _, err := os.Lstat(s.path(file)); table.Kind == nat.NAT || err == nil {
+			files = append(files, file)
+		}
 	}
+	return files
 }
 
 // NativeRules returns all rules of nftables as nft(8) prints them, those that

@@ -3,6 +3,7 @@ package restore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -71,21 +72,19 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := restore.Store{Root: root}
-	number, err := store.Write(restore.Generation{Manifest: restore.Manifest{Variant: restore.NFT}})
-	if err == nil {
-		err = store.SetCurrent(number)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := store.Files(number)
-	for _, name := range names {
-		if _, err := os.Lstat(root + "/" + name); err != nil {
-			t.Error(err)
+	for i, wanted := range []restore.Tables{{}, tables(t, accepted(article))} {
+		number, err := store.Write(restore.Generation{Tables: wanted, Manifest: restore.Manifest{Variant: restore.NFT}})
+		must(t, err)
+		must(t, store.SetCurrent(number))
+		names := store.Files(number)
+		for _, name := range names {
+			if _, err := os.Lstat(root + "/" + name); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	entries, err := os.ReadDir(root + "/var/lib/natspread/generations/1")
-	if err != nil || len(entries)+1 != len(names) {
-		t.Errorf("%d files beside current, %v: %v", len(entries), names, err)
+		entries, err := os.ReadDir(fmt.Sprintf("%s/var/lib/natspread/generations/%d", root, number))
+		if want := 4 + 2*i; err != nil || len(entries) != want || len(names) != want+1 {
+			t.Errorf("%d files beside current, %v: %v", len(entries), names, err)
+		}
 	}
 }

@@ -23,13 +23,15 @@ const (
 type Status struct {
 	State   State
 	Variant Variant
-	Current int          // the generation that boot is to load; 0 when there is none
-	Good    Generation   // the one that boot will end up with; its number is 0 when there is none
-	Pending *Pending     // the one that waits to be confirmed; nil when none does
-	Wanted  Generation   // the one that the kernel should hold: Good, or the one that waits
-	Drifts  []string     // what is not as it should be, a line each
-	Notes   []string     // what is as it should be, and yet good to know, a line each
-	Live    [2]nat.Saved // what is in the kernel, by family, with counters
+	Current int        // the generation that boot is to load; 0 when there is none
+	Good    Generation // the one that boot will end up with; its number is 0 when there is none
+	Pending *Pending   // the one that waits to be confirmed; nil when none does
+	Wanted  Generation // the one that the kernel should hold: Good, or the one that waits
+	Drifts  []string   // what is not as it should be, a line each
+	Notes   []string   // what is as it should be, and yet good to know, a line each
+	// Live is what is in the kernel, with counters, in the order of Tables.All: so that of
+	// a nat table stands at the place of its family.
+	Live [tableCount]nat.Saved
 }
 
 // Status compares the kernel's tables and the disk. It changes nothing and takes no
@@ -77,15 +79,14 @@ func stateOf(loaded bool, drifts []string) State {
 // of natspread's is in use there: without a jump no packet meets its chains.
 func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (loaded bool, err error) {
 	var drifts []string
-	for _, family := range nat.Families() {
-		table := status.Wanted.Tables.Of(family)
+	for i, table := range status.Wanted.Tables.All() {
 		saved, err := kernel.Read(ctx, table)
 		if err != nil {
 			return false, err
 		}
-		status.Live[family] = saved
+		status.Live[i] = saved
 		drifts = append(drifts, Differences(saved, table)...)
-		status.Notes = append(status.Notes, JumpsBehind(saved, family)...)
+		status.Notes = append(status.Notes, JumpsBehind(saved, table.Family)...)
 		loaded = loaded || hasJump(saved)
 	}
 	if loaded { // else every line would say the same
@@ -101,7 +102,7 @@ func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (l
 
 // hasJump tells whether a live table leads to a chain of natspread's.
 func hasJump(saved nat.Saved) bool {
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range saved.Kind.BuiltIn() {
 		if len(saved.Jumps(builtIn)) > 0 {
 			return true
 		}
@@ -117,17 +118,17 @@ func (h Host) otherHolds(ctx context.Context, kernel Kernel) (ours, others []str
 	if !present {
 		return nil, nil
 	}
-	for _, family := range nat.Families() {
-		saved, err := other.Read(ctx, nat.Table{Family: family})
+	for _, nothing := range noTables().All() {
+		saved, err := other.Read(ctx, nothing)
 		if err != nil {
 			continue
 		}
-		if len(Differences(saved, nat.Table{Family: family})) != 0 {
-			ours = append(ours, fmt.Sprintf("%v: the %s variant holds rules of natspread's too: apply takes them out", family, other.Variant))
+		if len(Differences(saved, nothing)) != 0 {
+			ours = append(ours, fmt.Sprintf("%s: the %s variant holds rules of natspread's too: apply takes them out", nothing.Name(), other.Variant))
 		}
-		if n := foreignRules(saved); n > 0 {
+		if nothing.Kind == nat.NAT && foreignRules(saved) > 0 {
 			others = append(others, fmt.Sprintf("%v: both variants of iptables are in use: the %s one, too, has nat rules, not of natspread's: see %s",
-				family, other.Variant, programName(family, other.Variant, "save")))
+				nothing.Family, other.Variant, programName(nothing.Family, other.Variant, "save")))
 		}
 	}
 	return ours, others

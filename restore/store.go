@@ -35,12 +35,17 @@ const (
 	manifestFile = "manifest"
 )
 
-// rulesFile returns the name of a family's rules file.
-func rulesFile(family nat.Family) string {
-	if family == nat.IPv6 {
-		return "rules.v6"
+// RulesFile returns the name of a table's file: rules.v4 and rules.v6, the names that
+// iptables-persistent made known, and filter.v4 and filter.v6.
+func RulesFile(table nat.Table) string {
+	name := "rules"
+	if table.Kind == nat.Filter {
+		name = "filter"
 	}
-	return "rules.v4"
+	if table.Family == nat.IPv6 {
+		return name + ".v6"
+	}
+	return name + ".v4"
 }
 
 // Manifest says where a generation comes from and what belongs to it. It is
@@ -138,11 +143,11 @@ func (s Store) readFrom(dir string, number int) (Generation, error) {
 		return Generation{}, err
 	}
 	generation := Generation{Manifest: manifest}
-	if generation.Tables.IPv4, err = s.readRules(dir, manifest, nat.IPv4); err != nil {
-		return Generation{}, err
-	}
-	if generation.Tables.IPv6, err = s.readRules(dir, manifest, nat.IPv6); err != nil {
-		return Generation{}, err
+	for i, table := range noTables().All() {
+		if table, err = s.readRules(dir, manifest, table); err != nil {
+			return Generation{}, err
+		}
+		*generation.Tables.places()[i] = table
 	}
 	generation.Config, err = s.readMember(dir, manifest, configFile)
 	return generation, err
@@ -166,15 +171,19 @@ func (s Store) readManifest(dir string, number int) (manifest Manifest, err erro
 	return manifest, nil
 }
 
-// readRules reads the rules of a family.
-func (s Store) readRules(dir string, manifest Manifest, family nat.Family) (nat.Table, error) {
-	name := rulesFile(family)
+// readRules reads the rules of a table, which is given without any. Where the filter
+// table holds nothing it has no file.
+func (s Store) readRules(dir string, manifest Manifest, table nat.Table) (nat.Table, error) {
+	name := RulesFile(table)
+	if _, listed := manifest.SHA256[name]; !listed && table.Kind == nat.Filter {
+		return table, nil
+	}
 	data, err := readTrusted(s.Root, filepath.Join(dir, name))
 	if err != nil {
 		return nat.Table{}, err
 	}
 	// What is wrong with the file by itself says more than a checksum does.
-	table, err := nat.Open(family, data)
+	table, err = nat.Open(table.Family, table.Kind, data)
 	if err == nil && manifest.SHA256[name] != checksum(data) {
 		err = errOtherFile
 	}
@@ -259,8 +268,10 @@ func (s Store) write(generation Generation, dir string) error {
 // members returns the files of a generation by name, and fills in the checksums.
 func members(generation *Generation) (map[string][]byte, error) {
 	files := map[string][]byte{configFile: generation.Config}
-	for _, family := range nat.Families() {
-		files[rulesFile(family)] = nat.Seal(generation.Tables.Of(family))
+	for _, table := range generation.Tables.All() {
+		if table.Kind == nat.NAT || !table.Empty() {
+			files[RulesFile(table)] = nat.Seal(table)
+		}
 	}
 	generation.SHA256 = map[string]string{}
 	for name, data := range files {
@@ -335,8 +346,9 @@ func (s Store) sweep() error {
 
 // same tells whether two generations hold the same rules and the same config.
 func (g Generation) same(other Generation) bool {
-	for _, family := range nat.Families() {
-		if !slices.EqualFunc(g.Tables.Of(family).Chains, other.Tables.Of(family).Chains, nat.Chain.Equal) {
+	others := other.Tables.All()
+	for i, table := range g.Tables.All() {
+		if !slices.EqualFunc(table.Chains, others[i].Chains, nat.Chain.Equal) {
 			return false
 		}
 	}

@@ -7,10 +7,11 @@ import (
 	"natspread/nat"
 )
 
-// layout is natspread's part of a nat table as text: its own chains, and where in
+// layout is natspread's part of a table as text: its own chains, and where in
 // the built-in chains its jumps stand. It is made from a table that is wanted, or
 // from a live one to which the kernel may have to go back.
 type layout struct {
+	kind   nat.Kind
 	chains map[string][]string // name to rules
 	order  []string            // names of chains, in order
 	jumps  map[string][]placed // built-in chain to jumps
@@ -25,7 +26,7 @@ type placed struct {
 // layoutOf returns the layout that a table wants: each jump once, and first in
 // its chain, so that no foreign rule takes a connection before it.
 func layoutOf(table nat.Table) layout {
-	want := layout{chains: map[string][]string{}, jumps: map[string][]placed{}}
+	want := layout{kind: table.Kind, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	var text []byte
 	var ends []int
 	for _, chain := range table.Chains {
@@ -42,7 +43,7 @@ func layoutOf(table nat.Table) layout {
 		want.order = append(want.order, chain.Name)
 		want.chains[chain.Name] = rules
 	}
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range table.Kind.BuiltIn() {
 		for i, jump := range table.Jumps(builtIn) {
 			want.jumps[builtIn] = append(want.jumps[builtIn], placed{place: i + 1, text: string(jump.AppendText(nil))})
 		}
@@ -53,7 +54,7 @@ func layoutOf(table nat.Table) layout {
 // layoutOfSaved returns the layout that stands in a live table, whatever someone
 // made of it.
 func layoutOfSaved(saved nat.Saved) layout {
-	live := layout{chains: map[string][]string{}, jumps: map[string][]placed{}}
+	live := layout{kind: saved.Kind, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	for _, chain := range saved.OwnChains() {
 		rules := make([]string, len(chain.Rules))
 		for i, rule := range chain.Rules {
@@ -62,7 +63,7 @@ func layoutOfSaved(saved nat.Saved) layout {
 		live.order = append(live.order, chain.Name)
 		live.chains[chain.Name] = rules
 	}
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range saved.Kind.BuiltIn() {
 		if jumps := jumpsIn(saved, builtIn); len(jumps) > 0 {
 			live.jumps[builtIn] = jumps
 		}
@@ -70,11 +71,11 @@ func layoutOfSaved(saved nat.Saved) layout {
 	return live
 }
 
-// begin is the first line of a transaction.
-const begin = "*nat\n"
+// begin returns the first line of a transaction.
+func begin(kind nat.Kind) []byte { return []byte("*" + kind.String() + "\n") }
 
 // transaction returns the text for "iptables-restore --noflush" that leads from
-// one layout to another in one step, nil when there is nothing to do. It declares,
+// one layout to another of the same kind in one step, nil when there is nothing to do. It declares,
 // and thereby empties, only chains that change, so the counters of all others go on,
 // and by nft their turns too; jumps that are not what they should be are taken out by their
 // text, every one, and put in by their place.
@@ -97,7 +98,7 @@ func transaction(live, want layout) []byte {
 			drop = fmt.Appendf(drop, "-X %s\n", name)
 		}
 	}
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range want.kind.BuiltIn() {
 		if slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
 			continue
 		}
@@ -112,7 +113,7 @@ func transaction(live, want layout) []byte {
 	if len(body) == 0 {
 		return nil
 	}
-	return slices.Concat([]byte(begin), body, []byte("COMMIT\n"))
+	return slices.Concat(begin(want.kind), body, []byte("COMMIT\n"))
 }
 
 // declarations returns the lines that make or empty chains. The kernel keeps chains in

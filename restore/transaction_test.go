@@ -15,7 +15,7 @@ import (
 // standing reads rules as iptables-save prints them, the frame around them left out.
 func standing(t *testing.T, rules string) layout {
 	t.Helper()
-	saved, err := nat.ParseSaved([]byte("*nat\n" + rules + "COMMIT\n"))
+	saved, err := nat.ParseSaved(nat.NAT, []byte("*nat\n"+rules+"COMMIT\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +93,11 @@ func TestLayoutOfIsThatOfItsText(t *testing.T) {
 	text := "*nat\n" + builtIns + ":NATSPREAD-OUT - [0:0]\n:NATSPREAD-POST - [0:0]\n" + pre + web + preJump +
 		"-A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT\n-A POSTROUTING -m comment --comment natspread -j NATSPREAD-POST\n" +
 		toWeb + webRule + "COMMIT\n"
-	table, err := nat.Parse(nat.IPv4, []byte(text))
+	table, err := nat.Parse(nat.IPv4, nat.NAT, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved, err := nat.ParseSaved([]byte(text))
+	saved, err := nat.ParseSaved(nat.NAT, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,7 @@ func check(name string, text []byte) (checked, error) {
 
 // tablesOf hands a plan over to the boot path, which knows nothing of plans.
 func tablesOf(cfg config.Config) restore.Tables {
-	plan := render.New(cfg)
-	return restore.Tables{IPv4: plan.IPv4, IPv6: plan.IPv6}
+	return restore.Tables(render.New(cfg))
 }
 
 // summary counts what is in the config: 2 services, 5 backends.

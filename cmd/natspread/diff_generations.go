@@ -16,15 +16,16 @@ func (s *session) diffGenerations(o options) error {
 		return troubled(err)
 	}
 	var result diffResult
-	for _, family := range o.diffFamilies() {
+	before, after := from.Tables.All(), to.Tables.All()
+	for _, i := range o.diffTables() {
 		result.add(diff.Diff(
-			fmt.Sprintf("generation %d %v", from.Generation, family), from.Tables.Of(family).Text(),
-			fmt.Sprintf("generation %d %v", to.Generation, family), to.Tables.Of(family).Text()))
+			fmt.Sprintf("generation %d %s", from.Generation, before[i].Name()), before[i].Text(),
+			fmt.Sprintf("generation %d %s", to.Generation, after[i].Name()), after[i].Text()))
 	}
-	before, err := savedConfig(from)
-	after, alsoErr := savedConfig(to)
+	was, err := savedConfig(from)
+	is, alsoErr := savedConfig(to)
 	if result.unnamed = errors.Join(err, alsoErr); result.unnamed == nil {
-		result.name(serviceChanges(before, after, o.diffFamilies()))
+		result.name(serviceChanges(was, is, o.diffFamilies()))
 	}
 	return s.printDiff(o, fmt.Sprintf("generation %d brings to generation %d", to.Generation, from.Generation), result)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,12 +18,16 @@ func (s *session) compareSaved(_ context.Context, o options, c checked) (result 
 	if err != nil {
 		return result, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
 	}
-	saved, err := nat.ParseSaved(text)
-	if err != nil {
-		return result, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)
+	for _, table := range []nat.Table{c.tables.Of(o.family()), c.tables.Filter(o.family())} {
+		saved, err := nat.ParseSaved(table.Kind, text)
+		if table.Kind == nat.Filter && errors.Is(err, nat.ErrNoTable) { // iptables-save prints what there is
+			saved, err = nat.Saved{Kind: table.Kind}, nil
+		}
+		if err != nil {
+			return result, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)
+		}
+		result.add(diff.Diff(o.saved, saved.OwnText(), c.name+" "+table.Name(), table.Text()))
 	}
-	family := o.family()
-	result.add(diff.Diff(o.saved, saved.OwnText(), c.name+" "+family.String(), c.tables.Of(family).Text()))
 	result.unnamed = errSilent // nobody expects a file of rules to name services
 	return result, nil
 }

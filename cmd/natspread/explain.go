@@ -83,7 +83,7 @@ func (s *session) explain(o options, c checked) error {
 	if err != nil {
 		return err
 	}
-	explained, err := render.Explain(c.tables.Of(nat.FamilyOf(asked.packet.Destination)), asked.packet)
+	explained, err := render.Explain(render.Plan(c.tables), asked.packet)
 	if err != nil {
 		return err
 	}

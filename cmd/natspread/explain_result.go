@@ -41,6 +41,7 @@ type becomeResult struct {
 	To          string       `json:"to"` // a backend's address and port, refused, untouched
 	Prerouting  flowResult   `json:"prerouting"`
 	Output      flowResult   `json:"output"`
+	Forward     *chainResult `json:"forward,omitempty"`     // the way through FORWARD, where natspread has rules there
 	Postrouting *flowResult  `json:"postrouting,omitempty"` // of those that get here; a refused one does not
 	Source      string       `json:"source,omitempty"`      // SNAT to an address, MASQUERADE, kept
 	Chain       *chainResult `json:"chain,omitempty"`       // the way through POSTROUTING
@@ -69,6 +70,10 @@ func explainResultOf(asked question, explained render.Explanation) explainResult
 	}
 	for _, become := range explained.Becomes {
 		one := becomeResult{To: toText(become), Prerouting: flowResultOf(become.Incoming), Output: flowResultOf(become.Local)}
+		if become.Forward != nil {
+			way := chainResultOf(become.Forward)
+			one.Forward = &way
+		}
 		if become.After != nil {
 			after, chain := flowResultOf(become.After.Work()), chainResultOf(become.After)
 			one.Postrouting, one.Source, one.Chain = &after, sourceText(become), &chain

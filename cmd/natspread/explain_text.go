@@ -20,7 +20,8 @@ func explainText(asked question, explained render.Explanation, all bool) string 
 	} else {
 		text = append(text, wayText(explained.Local, all))
 	}
-	text = append(text, afterTexts(explained.Becomes, all)...)
+	text = append(text, afterTexts(explained.Becomes, nat.Forward, all, func(b render.Become) *render.Way { return b.Forward })...)
+	text = append(text, afterTexts(explained.Becomes, nat.Postrouting, all, func(b render.Become) *render.Way { return b.After })...)
 	text = append(text, becomesTable(explained), workText(explained))
 	return strings.Join(text, "\n")
 }
@@ -89,7 +90,7 @@ func (t *wayTree) way(way *render.Way, depth int) {
 // step writes a rule that takes connections, and what it leads to.
 func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
 	which := fmt.Sprintf("rule %d of %d", step.Place, way.Rules)
-	if nat.Hooked(way.Chain) != "" { // beside the rules of others
+	if !nat.IsOwn(way.Chain) { // beside the rules of others
 		which = "natspread's jump"
 	}
 	if part := step.Taken.Part(); part < 1 {
@@ -107,17 +108,18 @@ func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
 	}
 }
 
-// afterTexts returns the ways through POSTROUTING, of all that go the same way once.
-// Where backends have ways of their own, and they are many, the first stands for all.
-func afterTexts(becomes []render.Become, all bool) []string {
+// afterTexts returns the ways through a later built-in chain, of all that go the same way
+// once. Where backends have ways of their own, and they are many, the first stands for all.
+func afterTexts(becomes []render.Become, builtIn string, all bool, wayOf func(render.Become) *render.Way) []string {
 	const few = 4
 	var texts []string
 	whose := map[string][]string{}
 	for _, become := range becomes {
-		if become.After == nil {
+		way := wayOf(become)
+		if way == nil {
 			continue
 		}
-		text := wayText(become.After, all)
+		text := wayText(way, all)
 		if whose[text] == nil {
 			texts = append(texts, text)
 		}
@@ -125,11 +127,11 @@ func afterTexts(becomes []render.Become, all bool) []string {
 	}
 	more := ""
 	if len(texts) > few && !all {
-		more = fmt.Sprintf("%s: %d others have ways of their own, which -v prints\n", nat.Postrouting, len(texts)-1)
+		more = fmt.Sprintf("%s: %d others have ways of their own, which -v prints\n", builtIn, len(texts)-1)
 		texts = texts[:1]
 	}
 	for i, text := range texts {
-		texts[i] = strings.Replace(text, nat.Postrouting, nat.Postrouting+", "+whoseText(whose[text]), 1)
+		texts[i] = strings.Replace(text, builtIn, builtIn+", "+whoseText(whose[text]), 1)
 	}
 	if more != "" {
 		texts = append(texts, more)
@@ -201,12 +203,9 @@ func workText(explained render.Explanation) string {
 		if !become.Taken {
 			untouched = "No rule claims a connection that comes in: natspread leaves it untouched.\n"
 		}
-		after := render.Flow{}
-		if become.After != nil {
-			after = become.After.Work()
-		}
-		mean += become.Incoming.Part() * (become.Incoming.Mean + after.Mean)
-		worst = max(worst, become.Incoming.Worst+after.Worst)
+		work := become.Work()
+		mean += work.Part() * work.Mean
+		worst = max(worst, work.Worst)
 	}
 	return untouched + fmt.Sprintf("For a new connection that comes in the kernel looks at %s of natspread's rules on average, at most at %d.\n", decimals(mean), worst)
 }

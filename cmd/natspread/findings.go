@@ -52,23 +52,28 @@ func (s *session) addForwarding(o options, status *restore.Status) error {
 // dropped finds what is dropped of a config's connections where the policy of FORWARD is
 // DROP. natspread leaves that chain alone, and clients would only see time pass. What
 // cannot be read is for doctor to tell.
-func (s *session) dropped(ctx context.Context, o options, cfg config.Config, tables restore.Tables) []doctor.Finding {
+func (s *session) dropped(ctx context.Context, o options, variant restore.Variant, cfg config.Config, tables restore.Tables) []doctor.Finding {
 	for _, family := range forwarded(tables) {
 		if policy, err := s.host(o).ForwardPolicy(ctx, family); err == nil && policy == "DROP" {
-			return o.doctor().Dropped(s.packetsOf(ctx, o, cfg))
+			balancer := s.packetsOf(ctx, o, cfg)
+			balancer.Variant = string(variant)
+			return o.doctor().Dropped(balancer)
 		}
 	}
 	return nil
 }
 
-// tellDropped tells that of a status.
-func (s *session) tellDropped(ctx context.Context, o options, status restore.Status) {
+// addDropped adds that to the notes of a status, and says how to mend it.
+func (s *session) addDropped(ctx context.Context, o options, status *restore.Status) {
 	cfg, err := config.Parse(configPath, status.Wanted.Config)
 	if err != nil || status.State == restore.NotLoaded {
 		return
 	}
-	for _, finding := range s.dropped(ctx, o, cfg, status.Wanted.Tables) {
-		s.tellFinding(o, finding)
+	for _, finding := range s.dropped(ctx, o, status.Variant, cfg, status.Wanted.Tables) {
+		status.Notes = append(status.Notes, finding.What)
+		if finding.Mend != "" {
+			s.tell(o, "to mend it: %s", finding.Mend)
+		}
 	}
 }
 

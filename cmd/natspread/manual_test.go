@@ -134,7 +134,7 @@ func TestManualFlags(t *testing.T) {
 func TestManualNamesNoOtherFlag(t *testing.T) {
 	known := everyFlag((&session{}).app().Commands)
 	known["--help"], known["-h"] = knownFlag{}, knownFlag{}
-	foreign := regexp.MustCompile(`(?ms)\*\*(sysctl|conntrack) [^*]*\*\*|` + "^```.*?^```$")
+	foreign := regexp.MustCompile(`(?ms)\*\*(sysctl|conntrack|iptables-restore) [^*]*\*\*|` + "^```.*?^```$")
 	for _, page := range []string{"natspread.8", "natspread.toml.5"} {
 		text := foreign.ReplaceAllString(manual(t, page), "")
 		named := regexp.MustCompile(`(?:^|[\s*\[(])(--?[a-z0-9][a-z0-9-]*)\b`).FindAllStringSubmatch(text, -1)
@@ -251,8 +251,8 @@ func TestManualDefaults(t *testing.T) {
 			sameConfig(t, strings.Replace(service, "BACKEND", backend, 1), strings.Replace(with, "BACKEND", one, 1))
 		}
 	}
-	if defaults != 6 {
-		t.Errorf("%d defaults were tried, not 6", defaults)
+	if defaults != 7 {
+		t.Errorf("%d defaults were tried, not 7", defaults)
 	}
 	sameConfig(t, strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\n",
 		strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\nhairpin = []\n")

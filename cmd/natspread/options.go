@@ -30,6 +30,7 @@ type options struct {
 	snat             string        // init
 	family4, family6 bool          // render, diff
 	outDir           string        // render
+	filter           bool          // render
 	explain          string        // render
 	in, from         string        // render --explain
 	dot, svg         bool          // render
@@ -81,6 +82,7 @@ func optionsOf(c *cli.Context) (options, error) {
 		snat:    c.String("snat"),
 		family4: c.Bool("4"), family6: c.Bool("6"),
 		outDir:  c.String("o"),
+		filter:  c.Bool("filter"),
 		explain: c.String("explain"),
 		in:      c.String("in"), from: c.String("from"),
 		dot: c.Bool("dot"), svg: c.Bool("svg"),

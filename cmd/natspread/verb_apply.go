@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/config"
 	"natspread/restore"
 )
 
@@ -62,13 +63,13 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s.noteDropped(ctx, o, c, &result)
+	s.noteDropped(ctx, o, c.config, c.tables, &result)
 	return s.applied(o, c, result)
 }
 
 // noteDropped adds to the notes of a result what FORWARD drops of its connections.
-func (s *session) noteDropped(ctx context.Context, o options, c checked, result *restore.Result) {
-	for _, finding := range s.dropped(ctx, o, c.config, c.tables) {
+func (s *session) noteDropped(ctx context.Context, o options, cfg config.Config, tables restore.Tables, result *restore.Result) {
+	for _, finding := range s.dropped(ctx, o, result.Variant, cfg, tables) {
 		note := finding.What
 		if finding.Mend != "" {
 			note += "; to mend it: " + finding.Mend
@@ -106,7 +107,7 @@ func (s *session) try(ctx context.Context, o options, c checked) error {
 	if err != nil {
 		return err
 	}
-	s.noteDropped(ctx, o, c, &result)
+	s.noteDropped(ctx, o, c.config, c.tables, &result)
 	if err := s.applied(o, c, result); err != nil || !result.Changed {
 		return err
 	}

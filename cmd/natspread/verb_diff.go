@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -81,9 +82,9 @@ func (s *session) compareKernel(ctx context.Context, o options, c checked) (diff
 		return diffResult{}, err
 	}
 	var result diffResult
-	for _, family := range o.diffFamilies() {
-		result.add(diff.Diff("kernel "+family.String(), found.Live[family].OwnText(),
-			c.name+" "+family.String(), c.tables.Of(family).Text()))
+	wanted := c.tables.All()
+	for _, i := range o.diffTables() {
+		result.add(diff.Diff("kernel "+wanted[i].Name(), found.Live[i].OwnText(), c.name+" "+wanted[i].Name(), wanted[i].Text()))
 	}
 	before, err := loadedConfig(found)
 	if err != nil {
@@ -95,8 +96,9 @@ func (s *session) compareKernel(ctx context.Context, o options, c checked) (diff
 		return result, nil
 	}
 	result.loaded = found.Wanted.Generation
-	for _, family := range o.diffFamilies() {
-		result.Drift = append(result.Drift, restore.Differences(found.Live[family], found.Wanted.Tables.Of(family))...)
+	given := found.Wanted.Tables.All()
+	for _, i := range o.diffTables() {
+		result.Drift = append(result.Drift, restore.Differences(found.Live[i], given[i])...)
 	}
 	return result, nil
 }
@@ -135,7 +137,19 @@ func (o options) diffFamilies() []nat.Family {
 	return nat.Families()
 }
 
-// add adds the diff of one family.
+// diffTables returns the places of the tables to compare, in the order of restore's
+// Tables.All.
+func (o options) diffTables() []int {
+	var places []int
+	for i, table := range (restore.Tables{}).All() {
+		if slices.Contains(o.diffFamilies(), table.Family) {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// add adds the diff of one table.
 func (r *diffResult) add(unified []byte) {
 	if len(unified) == 0 {
 		return

@@ -161,7 +161,7 @@ func doctorService(service config.Service) doctor.Service {
 	told := doctor.Service{
 		Name: service.Name, Family: nat.FamilyOf(service.Backends[0].Addr),
 		Source:  doctor.Source{Addr: service.SNAT.Addr, None: service.SNAT.Mode == config.None},
-		Hairpin: service.Hairpin, Interface: service.Interface,
+		Hairpin: service.Hairpin, Interface: service.Interface, Accepted: service.Forward == config.Accept,
 	}
 	for _, listen := range service.Listen {
 		told.Listen = append(told.Listen, doctor.Listen{Addr: listen.Addr, First: listen.Ports.First, Last: listen.Ports.Last})

@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/nat"
+	"natspread/restore"
 )
 
 // renderVerb describes render.
@@ -18,10 +19,13 @@ func (s *session) renderVerb() *cli.Command {
 		Usage: "print the rules as iptables-restore takes them",
 		Description: "Needs no rights, no iptables and no kernel. Without -6 the rules are those of\n" +
 			"IPv4. The output is a complete nat table: on a host without other nat rules,\n" +
-			"plain iptables-restore loads it. Instead of the rules it prints, when asked,\n" +
-			"what they make of one connection, or a picture of their chains.",
+			"plain iptables-restore loads it. Services with forward = \"accept\" have rules in\n" +
+			"the filter table, too: --filter prints these, for iptables-restore -n.\n" +
+			"Instead of the rules it prints, when asked, what they make of one connection, or\n" +
+			"a picture of their chains.",
 		Flags: append(familyFlags("print"),
-			&cli.StringFlag{Name: "o", Usage: "write rules.v4 and rules.v6 into `DIR`, which must exist, instead"},
+			&cli.BoolFlag{Name: "filter", Usage: "print the part of the filter table instead of the nat table"},
+			&cli.StringFlag{Name: "o", Usage: "write rules.v4 and rules.v6 into `DIR`, which must exist, instead; and filter.v4 and filter.v6, where there are such rules"},
 			&cli.StringFlag{Name: "explain", Usage: "walk a connection to `ADDRESS:PORT` through the rules, by -v on every path; behind the port may stand /udp or /sctp"},
 			&cli.StringFlag{Name: "in", Usage: "explain what comes in by this `INTERFACE`", DefaultText: "the service's"},
 			&cli.StringFlag{Name: "from", Usage: "explain what comes from the client at `SOURCE`", DefaultText: "a stranger"},
@@ -64,7 +68,10 @@ func (s *session) render(ctx context.Context, o options) error {
 	case o.dot, o.svg:
 		return s.draw(ctx, o, c)
 	}
-	rules := string(nat.Seal(c.tables.Of(o.family())))
+	rules := string(nat.Seal(o.table(c)))
+	if !o.filter && !c.tables.Filter(o.family()).Empty() {
+		s.tell(o, "note: there are rules of the filter table, too: natspread render --filter")
+	}
 	if o.json {
 		return s.printJSON(renderResult{Family: o.family().String(), Rules: rules})
 	}
@@ -85,6 +92,8 @@ func (o options) oneResult() error {
 	switch {
 	case len(asked) > 1:
 		return usageErrorf("%s and %s exclude each other: give one of them", asked[0], asked[1])
+	case o.filter && (o.outDir != "" || o.explain != ""):
+		return usageErrorf("--filter says which rules are printed, and %s is for all of them: leave it out", asked[0])
 	case o.explain == "" && o.in != "":
 		return usageErrorf("--in says how a connection comes in: give --explain, too")
 	case o.explain == "" && o.from != "":
@@ -93,16 +102,20 @@ func (o options) oneResult() error {
 	return nil
 }
 
-// renderFiles writes the rules of both families. When the second file cannot be
-// written, a first one that is new goes again.
+// renderFiles writes the rules of both families. When a later file cannot be written,
+// earlier ones that are new go again. A part of the filter table that is empty has a file
+// only if there was one: an old one would say something else.
 func (s *session) renderFiles(o options, c checked) error {
 	var files, fresh []string
-	for _, family := range nat.Families() {
-		path := filepath.Join(o.outDir, rulesName(family))
+	for _, table := range c.tables.All() {
+		path := filepath.Join(o.outDir, restore.RulesFile(table))
 		if _, err := os.Lstat(path); err != nil {
+			if table.Kind == nat.Filter && table.Empty() {
+				continue
+			}
 			fresh = append(fresh, path)
 		}
-		if err := atomicfile.WriteFile(path, nat.Seal(c.tables.Of(family)), 0o644); err != nil {
+		if err := atomicfile.WriteFile(path, nat.Seal(table), 0o644); err != nil {
 			for _, path := range fresh {
 				_ = os.Remove(path) // it may not even have come to be
 			}
@@ -127,11 +140,10 @@ func (o options) family() nat.Family {
 	return nat.IPv4
 }
 
-// rulesName returns the name of a family's file, the one that iptables-persistent
-// made known.
-func rulesName(family nat.Family) string {
-	if family == nat.IPv6 {
-		return "rules.v6"
+// table returns the table that was chosen of a config.
+func (o options) table(c checked) nat.Table {
+	if o.filter {
+		return c.tables.Filter(o.family())
 	}
-	return "rules.v4"
+	return c.tables.Of(o.family())
 }

@@ -59,6 +59,9 @@ func (s *session) rollback(ctx context.Context, o options) error {
 		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply would make true: cp %s %s",
 			o.config, o.store().ConfigFile(result.Generation), o.config))
 	}
+	if cfg, err := savedConfig(old); err == nil {
+		s.noteDropped(ctx, o, cfg, old.Tables, &result)
+	}
 	return s.printResult(o, result)
 }
 

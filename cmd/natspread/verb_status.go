@@ -81,7 +81,7 @@ func (s *session) survey(ctx context.Context, o options) (statusResult, error) {
 	if err := s.addForwarding(o, &found); err != nil {
 		return statusResult{}, err
 	}
-	s.tellDropped(ctx, o, found)
+	s.addDropped(ctx, o, &found)
 	result := statusResult{
 		State: found.State, Variant: found.Variant, Current: found.Current,
 		Generation: found.Good.Generation, Drifts: found.Drifts, Notes: found.Notes,

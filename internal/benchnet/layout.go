@@ -95,7 +95,7 @@ func natspreadText(text []byte) ([]byte, error) {
 func table(chains, rules string) []byte {
 	var b strings.Builder
 	b.WriteString("*nat\n")
-	for _, builtIn := range nat.BuiltIn() {
+	for _, builtIn := range nat.NAT.BuiltIn() {
 		fmt.Fprintf(&b, ":%s ACCEPT [0:0]\n", builtIn)
 	}
 	b.WriteString(chains + rules + "COMMIT\n")

@@ -37,6 +37,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Interface: interfaceName(t),
 		Local:     rapid.Bool().Draw(t, "local"),
 		OnRemove:  rapid.SampledFrom([]config.OnRemove{config.Drain, config.Reset}).Draw(t, "on_remove"),
+		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
 	made.Backends = backends(t, six)
 	weigh(t, made)

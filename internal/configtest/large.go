@@ -86,9 +86,12 @@ func newFiller(shape Shape, random *rand.Rand, six bool) *filler {
 
 // service makes up a service.
 func (f *filler) service(name string) config.Service {
-	made := config.Service{Name: name, Algorithm: config.Random, Local: f.IntN(8) > 0, OnRemove: config.Drain, Backends: f.backends()}
+	made := config.Service{Name: name, Algorithm: config.Random, Local: f.IntN(8) > 0, OnRemove: config.Drain, Forward: config.Leave, Backends: f.backends()}
 	if f.IntN(4) == 0 {
 		made.Algorithm = config.RoundRobin
+	}
+	if f.IntN(4) == 0 {
+		made.Forward = config.Accept
 	}
 	if f.IntN(8) == 0 {
 		made.Interface = fmt.Sprint("eth", f.IntN(4))

@@ -19,7 +19,8 @@ func Text(cfg config.Config) []byte {
 		for _, backend := range service.Backends {
 			fmt.Fprintf(&b, "  { address = %q, weight = %d },\n", backend, backend.Weight)
 		}
-		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\n", service.Algorithm, service.Local, service.OnRemove)
+		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\n",
+			service.Algorithm, service.Local, service.OnRemove, service.Forward)
 		if service.Interface != "" {
 			fmt.Fprintf(&b, "interface = %q\n", service.Interface)
 		}

@@ -3,8 +3,9 @@ package netnstest
 import "math"
 
 const (
-	// significance is the chance of calling a fair spread unfair.
-	significance = 0.001
+	// significance is the chance of calling a fair spread unfair. A whole run of the
+	// tests takes some thirty samples, and may be run many times a day.
+	significance = 1e-6
 
 	// minExpected is the count below which the statistic's distribution is no
 	// longer close to chi-square, so that nothing could be said.
@@ -13,7 +14,7 @@ const (
 
 // ChiSquare is Pearson's goodness-of-fit test of counts against shares, which
 // may be weights: they are divided by their sum. ok means that shares as wanted
-// give a statistic at least this large in more than 1 of 1,000 samples. A count
+// give a statistic at least this large in more than 1 of 1,000,000 samples. A count
 // where none is wanted, counts and shares of different number, and a sample too
 // small to judge by are never ok.
 func ChiSquare(observed []int, wantShares []float64) (statistic float64, ok bool) {

@@ -1,0 +1,270 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// loads returns a seam that notes the transactions in order, as "ipv4 filter", and lets
+// the one fail that is named, before it is sent or after.
+func loads(t *testing.T, run restore.Runner, order *[]string, fails string, after bool) restore.Runner {
+	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+		if !slices.Contains(args, "--noflush") {
+			return run(ctx, stdin, name, args...)
+		}
+		which := nat.Table{}
+		if isFamily(nat.IPv6, name) {
+			which.Family = nat.IPv6
+		}
+		if strings.HasPrefix(string(stdin), "*filter\n") {
+			which.Kind = nat.Filter
+		}
+		*order = append(*order, which.Name())
+		if which.Name() != fails {
+			return run(ctx, stdin, name, args...)
+		}
+		fails = "" // once: the way back is not to fail
+		if after {
+			if _, err := run(ctx, stdin, name, args...); err != nil {
+				t.Error(err)
+			}
+			iptablesFilter(t, restore.Variant(variantOf(name)), which.Family, "-F NATSPREAD-FORWARD")
+			return nil, nil
+		}
+		return nil, errSeam
+	}
+}
+
+// variantOf returns the variant of a program.
+func variantOf(name string) string {
+	return strings.Split(filepath.Base(name), "-")[1]
+}
+
+// iptablesFilter runs iptables on the filter table.
+func iptablesFilter(t testing.TB, variant restore.Variant, f nat.Family, line string) {
+	t.Helper()
+	tool := netnstest.Programs(string(variant), family(f)).Iptables
+	netnstest.Self().Command(t, "", tool, append([]string{"-w", "5"}, strings.Fields(line)...)...)
+}
+
+// TestForwardOrder asks that what lets connections through is loaded last and taken out
+// first, each table in a transaction of its own.
+func TestForwardOrder(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		run := host.Run
+		applying := func(toml string) func() error {
+			return func() error { _, err := host.Apply(t.Context(), request(t, toml)); return err }
+		}
+		stop := func() error { _, err := host.Stop(t.Context()); return err }
+		for _, step := range []struct {
+			does func() error
+			want []string
+		}{
+			{applying(accepted(article)), []string{"ipv4", "ipv6", "ipv4 filter", "ipv6 filter"}},
+			{applying(smaller), []string{"ipv4 filter", "ipv6 filter", "ipv4", "ipv6"}},
+			{applying(accepted(smaller)), []string{"ipv4 filter", "ipv6 filter"}},
+			{applying(accepted(alone)), []string{"ipv6 filter", "ipv4", "ipv6", "ipv4 filter"}},
+			{stop, []string{"ipv4 filter", "ipv4"}},
+		} {
+			var order []string
+			host.Run = loads(t, run, &order, "", false)
+			must(t, step.does())
+			if !slices.Equal(order, step.want) {
+				t.Errorf("%q, want %q", order, step.want)
+			}
+		}
+	})
+}
+
+// TestForwardFails lets each transaction fail, and asks that all is as it was: no accept
+// without the rules that it is for, and no rules without the accepts that were asked for.
+func TestForwardFails(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, from := range []string{"", article, accepted(alone)} {
+			for _, fails := range []string{"ipv4", "ipv6", "ipv4 filter", "ipv6 filter", "ipv4 filter, emptied", "ipv6 filter, emptied"} {
+				t.Run(fmt.Sprintf("%d/%s", len(from), fails), func(t *testing.T) {
+					boot(t, variant)
+					host := newHost(t, variant)
+					putForeignFilter(t, variant)
+					if from != "" {
+						apply(t, host, from)
+					}
+					before := counted(variant, state(t, host))
+					which, _, emptied := strings.Cut(fails, ",")
+					failing := host
+					var order []string
+					failing.Run = loads(t, host.Run, &order, which, emptied)
+					_, err := failing.Apply(t.Context(), request(t, accepted(smaller)))
+					if err == nil || !strings.HasSuffix(err.Error(), "; nothing was changed") || !strings.Contains(err.Error(), which+" rules") {
+						t.Errorf("the error is %v", err)
+					}
+					wantSame(t, "the state", before, counted(variant, state(t, host)))
+					apply(t, host, accepted(smaller))
+					wantLoaded(t, variant, accepted(smaller))
+				})
+			}
+		}
+		t.Run("stop", func(t *testing.T) {
+			boot(t, variant)
+			host := newHost(t, variant)
+			apply(t, host, accepted(article))
+			before := state(t, host)
+			failing := host
+			var order []string
+			failing.Run = loads(t, host.Run, &order, "ipv6", false)
+			_, err := failing.Stop(t.Context())
+			if !errors.Is(err, errSeam) {
+				t.Errorf("the error is %v", err)
+			}
+			wantSame(t, "the state", before, state(t, host))
+		})
+	})
+}
+
+// TestForwardAtBoot restores what accepts there are, from files that are checked like
+// the others: a generation whose part of the filter table is lost or another is not good.
+func TestForwardAtBoot(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, smaller)
+		apply(t, host, accepted(article))
+		boot(t, variant)
+		result, err := host.Restore(t.Context())
+		must(t, err)
+		if result.Generation != 2 || forward(t) != "11" {
+			t.Errorf("%+v, forwarding %s", result, forward(t))
+		}
+		wantLoaded(t, variant, accepted(article))
+
+		file := filepath.Join(host.Root, "var/lib/natspread/generations/2/filter.v4")
+		content, err := os.ReadFile(file)
+		must(t, err)
+		for name, damage := range map[string]func() error{
+			"lost": func() error { return os.Remove(file) },
+			"altered": func() error {
+				return os.WriteFile(file, []byte(strings.Replace(string(content), "80", "81", 1)), 0o600)
+			},
+			"another": func() error {
+				other := nat.Seal(tables(t, accepted(alone)).FilterIPv4)
+				return os.WriteFile(file, other, 0o600)
+			},
+			"everybody's": func() error { return os.Chmod(file, 0o666) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				must(t, damage())
+				boot(t, variant)
+				result, err := host.Restore(t.Context())
+				if err == nil || result.Generation != 1 || !strings.Contains(err.Error(), "filter.v4") {
+					t.Errorf("%+v, %v", result, err)
+				}
+				wantLoaded(t, variant, smaller)
+				must(t, os.RemoveAll(file))
+				must(t, os.WriteFile(file, content, 0o600))
+			})
+		}
+	})
+}
+
+// TestForwardOnTrial takes accepts back with all else, and keeps them when they are
+// confirmed.
+func TestForwardOnTrial(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		putForeignFilter(t, variant)
+		apply(t, host, article)
+		before := filters(t, variant)
+		try(t, host, accepted(article))
+		wantLoaded(t, variant, accepted(article))
+		_, err := host.Undo(t.Context())
+		must(t, err)
+		wantLoaded(t, variant, article)
+		wantSame(t, "the filter tables", before, filters(t, variant))
+
+		try(t, host, accepted(article))
+		iptablesFilter(t, variant, nat.IPv4, "-F NATSPREAD-FORWARD")
+		if _, err := host.Confirm(t.Context()); err == nil {
+			t.Error("confirmed what the kernel no longer holds")
+		}
+		_, err = host.Undo(t.Context())
+		must(t, err)
+		try(t, host, accepted(article))
+		_, err = host.Confirm(t.Context())
+		must(t, err)
+		boot(t, variant)
+		_, err = host.Restore(t.Context())
+		must(t, err)
+		wantLoaded(t, variant, accepted(article))
+	})
+}
+
+// TestForwardDrift says what became of the accepts, and mends it.
+func TestForwardDrift(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, accepted(article))
+		for _, c := range []struct{ line, drift, note string }{
+			{"-F NATSPREAD-FORWARD", "ipv4 filter: chain NATSPREAD-FORWARD is empty: it should have 1 rule", ""},
+			{"-A NATSPREAD-FORWARD -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there: -j ACCEPT", ""},
+			{"-D FORWARD 1", "ipv4 filter: the jump in FORWARD is missing", ""},
+			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over", ""},
+			{"-I FORWARD -s 203.0.113.9/32 -j DROP", "", "ipv4: the jump in FORWARD is rule 2: what the rules before it take does not reach natspread's; apply puts it first"},
+		} {
+			iptablesFilter(t, variant, nat.IPv4, c.line)
+			status, err := host.Status(t.Context())
+			must(t, err)
+			if c.drift != "" && (status.State != restore.Drift || !slices.Contains(status.Drifts, c.drift)) {
+				t.Errorf("%s: %v, %q", c.line, status.State, status.Drifts)
+			}
+			if c.note != "" && (status.State != restore.InStep || !slices.Contains(status.Notes, c.note)) {
+				t.Errorf("%s: %v, %q, %q", c.line, status.State, status.Drifts, status.Notes)
+			}
+			if result := apply(t, host, accepted(article)); !result.Loaded || result.Generation != 1 {
+				t.Errorf("%s: %+v", c.line, result)
+			}
+			wantLoaded(t, variant, accepted(article))
+		}
+		// Accepts that nothing asks for any more, and that a kill left behind.
+		apply(t, host, article)
+		put(t, variant, nat.IPv6, string(tables(t, accepted(article)).FilterIPv6.Text()), "--noflush")
+		if status, err := host.Status(t.Context()); err != nil || status.State != restore.Drift {
+			t.Errorf("%v, %q, %v", status.State, status.Drifts, err)
+		}
+		_, err := host.Restore(t.Context())
+		must(t, err)
+		wantLoaded(t, variant, article)
+	})
+}
+
+// TestForwardInOtherVariant takes accepts out of the variant that is no longer in use.
+func TestForwardInOtherVariant(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, accepted(article))
+		for _, f := range nat.Families() { // as if somebody had taken only these out
+			put(t, variant, f, "*nat\nCOMMIT\n")
+		}
+		host.Variant = variant.Other()
+		status, err := host.Status(t.Context())
+		if must(t, err); !slices.Contains(status.Drifts, fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread's too: apply takes them out", variant)) {
+			t.Errorf("%q", status.Drifts)
+		}
+		if result := apply(t, host, accepted(article)); !result.Cleared {
+			t.Errorf("%+v", result)
+		}
+		for _, f := range nat.Families() {
+			wantSame(t, "the filter table of the other variant", emptyFilter, saveFilter(t, variant, f))
+		}
+		wantLoaded(t, host.Variant, accepted(article))
+	})
+}

@@ -1,0 +1,181 @@
+package restore_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"natspread/internal/netnstest"
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// foreignFilter is what Docker, ufw and people leave in a filter table whose FORWARD
+// drops, with counters.
+const foreignFilter = `*filter
+:INPUT DROP [3:180]
+:FORWARD DROP [12:720]
+:OUTPUT ACCEPT [7:420]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+:ufw-before-forward - [0:0]
+[5:300] -A FORWARD -j DOCKER-USER
+[4:240] -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+[3:181] -A FORWARD -j ufw-before-forward
+[2:120] -A FORWARD -m conntrack --ctstate DNAT -m comment --comment natspread -j LOG
+[1:60] -A DOCKER ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+[6:360] -A DOCKER-USER -j RETURN
+[7:420] -A ufw-before-forward -p udp -m conntrack --ctstate DNAT -j DROP
+COMMIT
+`
+
+// putForeignFilter loads those rules in both families.
+func putForeignFilter(t *testing.T, variant restore.Variant) {
+	t.Helper()
+	for _, f := range nat.Families() {
+		put(t, variant, f, foreignFilter, "-c")
+	}
+}
+
+// policyCounters are those of the built-in chains. The legacy variant sets them to zero
+// in every change that anybody makes to a table, see iptables -A.
+var policyCounters = regexp.MustCompile(`(?m)^(:(?:INPUT|FORWARD|OUTPUT) \S+) \[.*\]$`)
+
+// ownFilter are the lines of a saved filter table that are natspread's.
+var ownFilter = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSPREAD-|FORWARD .*-j NATSPREAD-).*)\n`)
+
+// filters returns both families' filter tables with counters, as far as those stay.
+func filters(t *testing.T, variant restore.Variant) string {
+	t.Helper()
+	return counted(variant, saveFilter(t, variant, nat.IPv4)+saveFilter(t, variant, nat.IPv6))
+}
+
+// counted returns tables without the counters that a variant does not keep.
+func counted(variant restore.Variant, tables string) string {
+	if variant == restore.Legacy {
+		return policyCounters.ReplaceAllString(tables, "$1")
+	}
+	return tables
+}
+
+// TestForwardAccept asks for accepts beside other rules, changes them, and gives them
+// up: nobody else's rule, chain, counter or policy changes, and what no service asks for
+// is left to FORWARD as it was found.
+func TestForwardAccept(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		putForeignFilter(t, variant)
+		before := filters(t, variant)
+		apply(t, host, article)
+		wantSame(t, "the filter tables without accepts", before, filters(t, variant))
+		for _, step := range []struct{ toml, says string }{
+			{accepted(article), "accepts"},
+			{accepted(article) + strings.Replace(accepted(alone), "192.0.2.10:53", "*:53", 1), "one more, by its backends"},
+			{accepted(smaller), "as at first"},
+		} {
+			if result := apply(t, host, step.toml); !result.Loaded || !result.Changed {
+				t.Errorf("%s: %+v", step.says, result)
+			}
+			wantLoaded(t, variant, step.toml)
+			wantSame(t, "what is not natspread's, "+step.says, before, ownFilter.ReplaceAllString(filters(t, variant), ""))
+			for _, f := range nat.Families() {
+				_, rules, _ := strings.Cut(saveFilter(t, variant, f), "-A FORWARD ")
+				if first, _, _ := strings.Cut(rules, "\n"); !strings.HasSuffix(first, "-j NATSPREAD-FORWARD") {
+					t.Errorf("%v: the first rule of FORWARD is %s", f, first)
+				}
+			}
+			if result := apply(t, host, step.toml); result.Changed {
+				t.Errorf("%s, again: %+v", step.says, result)
+			}
+			if status, err := host.Status(t.Context()); err != nil || status.State != restore.InStep {
+				t.Errorf("%s: %v, %q, %v", step.says, status.State, status.Drifts, err)
+			}
+		}
+		apply(t, host, smaller)
+		wantSame(t, "the filter tables, with accepts given up", before, filters(t, variant))
+
+		apply(t, host, accepted(smaller))
+		_, err := host.Stop(t.Context())
+		must(t, err)
+		wantSame(t, "the filter tables after stop", before, filters(t, variant))
+	})
+}
+
+// TestForwardLeave makes no filter table where no service asks for accepts, and gets on
+// with one that iptables cannot read.
+func TestForwardLeave(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		everyVerb := func() {
+			t.Helper()
+			apply(t, host, article)
+			apply(t, host, smaller)
+			_, err := host.Restore(t.Context())
+			must(t, err)
+			_, err = host.Status(t.Context())
+			must(t, err)
+			_, err = host.Stop(t.Context())
+			must(t, err)
+		}
+		everyVerb()
+		if all := everything(t, variant); strings.Contains(all, "*filter") {
+			t.Errorf("a filter table came to be:\n%s", all)
+		}
+		if variant == restore.Legacy {
+			return
+		}
+		const native = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority 10; policy drop;\n\t}\n}\n"
+		netnstest.Self().Command(t, native, "nft", "-f", "-")
+		before := netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter")
+		everyVerb()
+		was := state(t, host)
+		_, err := host.Apply(t.Context(), request(t, accepted(article)))
+		wantUnchanged(t, host, was, err, nil)
+		if err == nil || !strings.Contains(err.Error(), "ipv4 filter rules") {
+			t.Errorf("the error is %v", err)
+		}
+		wantSame(t, "the native table", before, netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter"))
+	})
+}
+
+// TestForwardConnections drops everything in FORWARD, and connects: to what is accepted,
+// also by an address that "*" stands for, both ways and with its ICMP errors; to what is
+// not, to what somebody else translated to the same backend, and to the backend itself.
+func TestForwardConnections(t *testing.T) {
+	eachConnection(t, func(t *testing.T, variant restore.Variant, f int, network string) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
+		for _, port := range []int{80, 81, 82} {
+			n.Serve(t, network, f, port)
+		}
+		routeBack(t, n)
+		host := newHost(t, variant)
+		families := map[int]nat.Family{4: nat.IPv4, 6: nat.IPv6}
+		iptablesFilter(t, variant, families[f], "-P FORWARD DROP")
+		vip := func(port int) string { return at(netnstest.VIP(f), port) }
+		one := func(port int, forward string, lines ...string) string {
+			text := service(fmt.Sprint("s", port), f, port, 1, append(lines, `snat = "none"`)...)
+			return text + fmt.Sprintf("forward = %q\n", forward)
+		}
+		any := one(82, "accept", `listen = "*:82"`)
+		gone := one(83, "accept") // nobody listens there
+		client := netnstest.ClientAddr(f, 0)
+
+		apply(t, host, one(80, "leave"))
+		wantSilence(t, n.Client, network, vip(80))
+		apply(t, host, one(80, "accept")+one(81, "leave")+any+gone)
+		wantAnswer(t, n.Client, network, vip(80), at(backend(f, 0), 80), client)
+		wantAnswer(t, n.Client, network, vip(82), at(backend(f, 0), 82), client)
+		wantRefused(t, n.Client, network, vip(83))
+		wantSilence(t, n.Client, network, vip(81))
+		wantSilence(t, n.Client, network, at(backend(f, 0), 80))
+		other := at(netnstest.VIP(f).Next(), 80)
+		iptables(t, variant, families[f], fmt.Sprintf("-I PREROUTING -d %v -p %s --dport 80 -j DNAT --to-destination %s", netnstest.VIP(f).Next(), network, at(backend(f, 0), 80)))
+		n.Client.Command(t, "", "ip", "route", "add", netnstest.VIP(f).Next().String(), "via", netnstest.VIP(f).String())
+		wantSilence(t, n.Client, network, other)
+
+		apply(t, host, one(80, "leave")+any)
+		wantSilence(t, n.Client, network, vip(80))
+		wantAnswer(t, n.Client, network, vip(82), at(backend(f, 0), 82), client)
+	})
+}
