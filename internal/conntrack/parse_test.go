@@ -39,6 +39,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(whole)
 	f.Add([]byte{8, 0, 1, 0x80, 200, 0, 1, 0x80}) // the inner one is longer than the message
+	source := appendAttribute(nil, nl.CTA_IP_V4_SRC, []byte{10, 0, 0, 1})
+	f.Add(appendAttribute(whole, nl.CTA_TUPLE_REPLY, appendAttribute(nil, nl.CTA_TUPLE_IP, source))) // to nobody
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, ok := parse(data)
 		if ok && (e.Protocol == 0 || !e.Client.IsValid() || !e.Asked.IsValid() || !e.Answerer.IsValid() || !e.Answered.IsValid()) {
