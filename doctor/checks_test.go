@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
-	"golang.org/x/sys/unix"
 
+	"natspread/internal/conntrack"
 	"natspread/internal/netnstest"
 	"natspread/nat"
 )
@@ -56,12 +56,12 @@ func TestTableUse(t *testing.T) {
 }
 
 // flowsTo are connections to the backend of webService, from one address of ours.
-func flowsTo(n int, protocol uint8, source string) []flow {
-	flows := make([]flow, n)
+func flowsTo(n int, protocol conntrack.Protocol, source string) []conntrack.Entry {
+	flows := make([]conntrack.Entry, n)
 	for i := range flows {
-		flows[i] = flow{
-			protocol: protocol, from: netip.MustParseAddrPort("203.0.113.9:1"), to: netip.MustParseAddrPort("192.0.2.10:80"),
-			answerer: netip.MustParseAddrPort("10.0.0.1:80"), answered: netip.AddrPortFrom(netip.MustParseAddr(source), uint16(i)),
+		flows[i] = conntrack.Entry{
+			Protocol: protocol, Client: netip.MustParseAddrPort("203.0.113.9:1"), Asked: netip.MustParseAddrPort("192.0.2.10:80"),
+			Answerer: netip.MustParseAddrPort("10.0.0.1:80"), Answered: netip.AddrPortFrom(netip.MustParseAddr(source), uint16(i)),
 		}
 	}
 	return flows
@@ -71,13 +71,13 @@ func flowsTo(n int, protocol uint8, source string) []flow {
 // is ours.
 func TestPortSpace(t *testing.T) {
 	e := examination{Balancer: Balancer{Services: []Service{webService()}}}
-	e.flows[nat.IPv4] = flowsTo(51609, unix.IPPROTO_TCP, "10.0.0.254") // 80 % of 64512
+	e.flows[nat.IPv4] = flowsTo(51609, conntrack.TCP, "10.0.0.254") // 80 % of 64512
 	wantFindings(t, e.portSpace())
-	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(40000, unix.IPPROTO_TCP, "10.0.0.253")...)
-	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(60000, unix.IPPROTO_TCP, "203.0.113.9")...) // the client's own
+	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(40000, conntrack.TCP, "10.0.0.253")...)
+	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(60000, conntrack.TCP, "203.0.113.9")...) // the client's own
 	wantFindings(t, e.portSpace())
-	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(1, unix.IPPROTO_TCP, "10.0.0.254")...)
-	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(64512, unix.IPPROTO_UDP, "10.0.0.254")...)
+	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(1, conntrack.TCP, "10.0.0.254")...)
+	e.flows[nat.IPv4] = append(e.flows[nat.IPv4], flowsTo(64512, conntrack.UDP, "10.0.0.254")...)
 	found := e.portSpace()
 	wantFindings(t, found, "risk: 51610 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over tcp, 0 of them",
 		"broken: 64512 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over udp")
@@ -143,13 +143,13 @@ func TestWayBack(t *testing.T) {
 	if !strings.Contains(found[0].Mend, "via 10.0.0.254 ") || !strings.HasPrefix(found[1].Mend, `snat = "masquerade"`) {
 		t.Errorf("%s", told(found))
 	}
-	e.flows[nat.IPv4] = flowsTo(1, unix.IPPROTO_TCP, "203.0.113.9")
+	e.flows[nat.IPv4] = flowsTo(1, conntrack.TCP, "203.0.113.9")
 	f := &e.flows[nat.IPv4][0]
-	f.answered = f.from
+	f.Answered = f.Client
 	if wantFindings(t, e.wayBack(), `risk: with snat = "none" the answers of 10.0.0.1, `, "risk"); t.Failed() {
 		return
 	}
-	f.answers = true
+	f.SeenReply = true
 	wantFindings(t, e.wayBack(), `risk: with snat = "none" the answers of 10.0.0.2 must`, "risk")
 }
 

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"natspread/internal/conntrack"
 )
 
 const (
@@ -58,7 +58,7 @@ func (e examination) number(key string) (int, error) {
 
 // pair is what the source ports of connections are bounded for.
 type pair struct {
-	protocol uint8
+	protocol conntrack.Protocol
 	backend  netip.AddrPort
 	source   netip.Addr // the host's, that the backend sees
 }
@@ -72,10 +72,10 @@ func (e examination) portSpace() []Finding {
 			behind[b.addr] = true
 		}
 		for _, f := range e.flows[family] {
-			if behind[f.answerer.Addr()] && f.to != f.answerer && f.from.Addr() != f.answered.Addr() {
-				p := pair{f.protocol, f.answerer, f.answered.Addr()}
+			if behind[f.Answerer.Addr()] && f.Translated() && f.Client.Addr() != f.Answered.Addr() {
+				p := pair{f.Protocol, f.Answerer, f.Answered.Addr()}
 				used[p]++
-				if f.waits {
+				if f.Waits() {
 					waiting[p]++
 				}
 			}
@@ -99,31 +99,18 @@ func comparePairs(a, b pair) int {
 // that can be made shorter, which mends what few backends or a second address would.
 func (p pair) full(used, waiting int) Finding {
 	found := Finding{
-		Risk, fmt.Sprintf("%d of the %d connections are in use that %v can have to backend %v over %s, %d of them over and waiting: beyond that clients time out",
-			used, portsOfSource, p.source, p.backend, protocolName(p.protocol), waiting),
+		Risk, fmt.Sprintf("%d of the %d connections are in use that %v can have to backend %v over %v, %d of them over and waiting: beyond that clients time out",
+			used, portsOfSource, p.source, p.backend, p.protocol, waiting),
 		"sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10",
 	}
 	switch {
-	case p.protocol == unix.IPPROTO_UDP:
+	case p.protocol == conntrack.UDP:
 		found.Mend = "sysctl -w net.netfilter.nf_conntrack_udp_timeout=10 net.netfilter.nf_conntrack_udp_timeout_stream=30"
-	case p.protocol == unix.IPPROTO_SCTP:
+	case p.protocol == conntrack.SCTP:
 		found.Mend = "sysctl -w net.netfilter.nf_conntrack_sctp_timeout_established=3600"
 	}
 	if used >= portsOfSource {
 		found.Severity = Broken
 	}
 	return found
-}
-
-// protocolName returns the name of a protocol by its number in /etc/protocols.
-func protocolName(number uint8) string {
-	switch number {
-	case unix.IPPROTO_TCP:
-		return "tcp"
-	case unix.IPPROTO_UDP:
-		return "udp"
-	case unix.IPPROTO_SCTP:
-		return "sctp"
-	}
-	return strconv.Itoa(int(number))
 }

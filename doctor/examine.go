@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"natspread/internal/conntrack"
 	"natspread/nat"
 )
 
@@ -13,7 +14,7 @@ type examination struct {
 	Host
 	Balancer
 	network network
-	flows   [2][]flow // by family
+	flows   [2][]conntrack.Entry // by family, those that have to do with the balancer
 }
 
 // checks lists what is looked at, in the order in which findings of one severity stand.

@@ -5,8 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"natspread/internal/conntrack"
 	"natspread/internal/netnstest"
 	"natspread/nat"
 )
@@ -35,12 +34,12 @@ func TestFlows(t *testing.T) {
 	}
 	track(t, 1)
 
-	all := func(flow) bool { return true }
+	all := func(conntrack.Entry) bool { return true }
 	found, err := readFlows(nat.IPv4, all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	has := func(name string, is func(flow) bool) {
+	has := func(name string, is func(conntrack.Entry) bool) {
 		t.Helper()
 		for _, f := range found {
 			if is(f) {
@@ -49,21 +48,21 @@ func TestFlows(t *testing.T) {
 		}
 		t.Errorf("no connection is %s: %+v", name, found)
 	}
-	has("open", func(f flow) bool {
-		return f.protocol == unix.IPPROTO_TCP && f.from.Addr() == netnstest.ClientAddr(4, 0) && f.to.String() == "192.0.2.10:80" &&
-			f.answerer.String() == "10.0.0.1:80" && f.answered == netip.AddrPortFrom(netnstest.Gateway(4), f.from.Port()) && f.answers && !f.waits
+	has("open", func(f conntrack.Entry) bool {
+		return f.Protocol == conntrack.TCP && f.Client.Addr() == netnstest.ClientAddr(4, 0) && f.Asked.String() == "192.0.2.10:80" &&
+			f.Answerer.String() == "10.0.0.1:80" && f.Answered == netip.AddrPortFrom(netnstest.Gateway(4), f.Client.Port()) && f.SeenReply && !f.Waits()
 	})
-	has("unanswered", func(f flow) bool {
-		return f.protocol == unix.IPPROTO_UDP && f.to.String() == "10.0.0.1:9" && !f.answers
+	has("unanswered", func(f conntrack.Entry) bool {
+		return f.Protocol == conntrack.UDP && f.Asked.String() == "10.0.0.1:9" && !f.SeenReply
 	})
-	has("over", func(f flow) bool { return f.from.String() == "192.0.2.200:1024" && f.waits })
+	has("over", func(f conntrack.Entry) bool { return f.Client.String() == "192.0.2.200:1024" && f.Waits() })
 	if found, err = readFlows(nat.IPv6, all); err != nil {
 		t.Fatal(err)
 	}
-	has("of IPv6", func(f flow) bool {
-		return f.from.Addr() == netnstest.ClientAddr(6, 0) && f.to.String() == "[fd00::1]:80" && f.answerer == f.to && f.answered == f.from && f.answers
+	has("of IPv6", func(f conntrack.Entry) bool {
+		return f.Client.Addr() == netnstest.ClientAddr(6, 0) && f.Asked.String() == "[fd00::1]:80" && f.Answerer == f.Asked && f.Answered == f.Client && f.SeenReply
 	})
-	if none, err := readFlows(nat.IPv4, func(flow) bool { return false }); none != nil || err != nil {
+	if none, err := readFlows(nat.IPv4, func(conntrack.Entry) bool { return false }); none != nil || err != nil {
 		t.Errorf("%v, %v", none, err)
 	}
 }
@@ -73,12 +72,12 @@ func TestConcerns(t *testing.T) {
 	b := Balancer{Services: []Service{webService()}}
 	b.Services[0].Source.Addr = netip.MustParseAddr("10.0.0.254")
 	keep := b.concerns()
-	one := func(to, answerer, answered string) flow {
-		return flow{to: netip.MustParseAddrPort(to), answerer: netip.MustParseAddrPort(answerer), answered: netip.MustParseAddrPort(answered)}
+	one := func(to, answerer, answered string) conntrack.Entry {
+		return conntrack.Entry{Asked: netip.MustParseAddrPort(to), Answerer: netip.MustParseAddrPort(answerer), Answered: netip.MustParseAddrPort(answered)}
 	}
 	const other = "203.0.113.1:1"
 	for _, c := range []struct {
-		flow flow
+		flow conntrack.Entry
 		want bool
 	}{
 		{one(other, other, other), false}, {one("192.0.2.10:443", other, other), true},
@@ -87,19 +86,5 @@ func TestConcerns(t *testing.T) {
 		if keep(c.flow) != c.want {
 			t.Errorf("%+v", c.flow)
 		}
-	}
-}
-
-// TestParseFlowCut refuses what ends too early, and reads nothing past its end.
-func TestParseFlowCut(t *testing.T) {
-	message := []byte{2, 0, 0, 0, 8, 0, 1, 0x80, 200, 0, 1, 0x80}
-	for length := range message {
-		f, err := parseFlow(nat.IPv4, message[:length])
-		if err == nil && (f.answers || f.from.Addr().IsValid()) {
-			t.Errorf("%d bytes: %+v", length, f)
-		}
-	}
-	if _, err := parseFlow(nat.IPv4, message); err == nil {
-		t.Error("an attribute is longer than the message")
 	}
 }

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"github.com/vishvananda/netlink/nl"
+
+	"natspread/internal/netnstest"
 )
 
 // forget makes the neighbours ask for addresses anew, and no connection tell that they
@@ -92,25 +93,11 @@ func flush(t *testing.T) {
 // track adds balanced connections that are over to the table.
 func track(t *testing.T, n int) {
 	t.Helper()
-	ip := func(text string) []byte { return netip.MustParseAddr(text).AsSlice() }
-	handle, err := netlink.NewHandle(unix.NETLINK_NETFILTER)
-	if err != nil {
-		t.Fatal(err)
+	lines := make([]string, n)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("tcp 192.0.2.200:%d 192.0.2.10:80 10.0.0.1:80 10.0.0.254:%[1]d", 1024+i)
 	}
-	defer handle.Close()
-	for i := range n {
-		port := uint16(1024 + i)
-		err := handle.ConntrackCreate(netlink.ConntrackTable, unix.AF_INET, &netlink.ConntrackFlow{
-			FamilyType: unix.AF_INET,
-			Forward:    netlink.IPTuple{SrcIP: ip("192.0.2.200"), SrcPort: port, DstIP: ip("192.0.2.10"), DstPort: 80, Protocol: unix.IPPROTO_TCP},
-			Reverse:    netlink.IPTuple{SrcIP: ip("10.0.0.1"), SrcPort: 80, DstIP: ip("10.0.0.254"), DstPort: port, Protocol: unix.IPPROTO_TCP},
-			TimeOut:    100,
-			ProtoInfo:  &netlink.ProtoInfoTCP{State: tcpTimeWait},
-		})
-		if err != nil && !errors.Is(err, unix.EEXIST) { // the port of one that is open
-			t.Fatal(fmt.Errorf("connection %d: %w", i, err))
-		}
-	}
+	netnstest.Track(t, nl.TCP_CONNTRACK_TIME_WAIT, lines...)
 }
 
 // chmod changes the mode of a file below the root.

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 
+	"natspread/internal/conntrack"
 	"natspread/nat"
 )
 
@@ -25,9 +26,9 @@ func Live(ctx context.Context, pools []nat.Pool) ([][]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = eachEntry(ctx, family, func(e entry) {
+		err = conntrack.Each(ctx, family, func(e conntrack.Entry) {
 			pool, found := indexed.of(e, local)
-			if !found || e.ended {
+			if !found || e.Ended() {
 				return
 			}
 			if place, found := pool.backend(e); found {
@@ -35,7 +36,7 @@ func Live(ctx context.Context, pools []nat.Pool) ([][]int, error) {
 			}
 		})
 		if err != nil {
-			return nil, err
+			return nil, conntrackError(err)
 		}
 	}
 	return counts, nil

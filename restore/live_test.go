@@ -23,7 +23,7 @@ func TestLive(t *testing.T) {
 		pool("udp", "*", 8000, 8010, false, "10.0.0.1:0"),
 		pool("sctp", "2001:db8::10", 80, 80, false, "[fd00::1]:80"),
 	}
-	for _, line := range []string{
+	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED,
 		"tcp 192.0.2.99:1 192.0.2.10:80 10.0.0.1:80",
 		"tcp 192.0.2.99:2 192.0.2.10:80 10.0.0.1:80",
 		"tcp 192.0.2.99:3 192.0.2.10:80 10.0.0.2:80",
@@ -33,12 +33,9 @@ func TestLive(t *testing.T) {
 		"udp 192.0.2.99:2 192.0.2.10:8005 10.0.0.1:8005",
 		"udp 192.0.2.99:3 192.0.2.10:8005 10.0.0.1:8006", // nobody's of ours
 		"udp 192.0.2.99:4 192.0.2.77:8005 10.0.0.1:8005", // passes through
-		"sctp [2001:db8::99]:1 [2001:db8::10]:80 [fd00::1]:80",
-	} {
-		track(t, line)
-	}
+		"sctp [2001:db8::99]:1 [2001:db8::10]:80 [fd00::1]:80")
 	for i, state := range []uint8{nl.TCP_CONNTRACK_TIME_WAIT, nl.TCP_CONNTRACK_CLOSE, nl.TCP_CONNTRACK_SYN_SENT, nl.TCP_CONNTRACK_FIN_WAIT} {
-		track(t, "tcp 192.0.2.99:"+string(rune('6'+i))+" 192.0.2.10:80 10.0.0.2:80", state)
+		netnstest.Track(t, state, "tcp 192.0.2.99:"+string(rune('6'+i))+" 192.0.2.10:80 10.0.0.2:80")
 	}
 	got, err := Live(t.Context(), pools)
 	if err != nil {

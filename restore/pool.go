@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"natspread/internal/conntrack"
 	"natspread/nat"
 )
 
@@ -56,13 +57,13 @@ func (p pools) have(family nat.Family) bool {
 }
 
 // of returns the pool that an entry falls under by what its client asked for.
-func (p pools) of(e entry, local locals) (pool indexedPool, found bool) {
-	key := poolKey{nat.FamilyOf(e.asked.Addr()), e.protocol, e.asked.Addr()}
-	if pool, found = atPort(p[key], e.asked.Port()); found || !local.contain(e.asked.Addr()) {
+func (p pools) of(e conntrack.Entry, local locals) (pool indexedPool, found bool) {
+	key := poolKey{nat.FamilyOf(e.Asked.Addr()), e.Protocol.String(), e.Asked.Addr()}
+	if pool, found = atPort(p[key], e.Asked.Port()); found || !local.contain(e.Asked.Addr()) {
 		return pool, found
 	}
 	key.address = netip.Addr{}
-	return atPort(p[key], e.asked.Port())
+	return atPort(p[key], e.Asked.Port())
 }
 
 // atPort returns the pool that has a port, out of a list by first port.
@@ -75,10 +76,10 @@ func atPort(list []indexedPool, port uint16) (indexedPool, bool) {
 }
 
 // backend returns the place of the backend that an entry goes to.
-func (p indexedPool) backend(e entry) (place int, found bool) {
-	if place, found = p.backends[e.answers]; found || e.answers.Port() != e.asked.Port() {
+func (p indexedPool) backend(e conntrack.Entry) (place int, found bool) {
+	if place, found = p.backends[e.Answerer]; found || e.Answerer.Port() != e.Asked.Port() {
 		return place, found
 	}
-	place, found = p.backends[netip.AddrPortFrom(e.answers.Addr(), 0)]
+	place, found = p.backends[netip.AddrPortFrom(e.Answerer.Addr(), 0)]
 	return place, found
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"natspread/internal/conntrack"
 	"natspread/nat"
 )
 
@@ -22,15 +23,15 @@ type settlement struct {
 }
 
 // stale tells whether an entry keeps packets from where the rules now lead.
-func (s settlement) stale(e entry) bool {
-	return s.removed(e) || e.protocol == "udp" && s.missed(e)
+func (s settlement) stale(e conntrack.Entry) bool {
+	return s.removed(e) || e.Protocol == conntrack.UDP && s.missed(e)
 }
 
 // removed tells whether an entry goes to a backend that was taken out of what it
 // asked for, and is not to go on. UDP never is: a flow would stick to the backend
 // for as long as its client keeps talking.
-func (s settlement) removed(e entry) bool {
-	local := s.local[nat.FamilyOf(e.asked.Addr())]
+func (s settlement) removed(e conntrack.Entry) bool {
+	local := s.local[nat.FamilyOf(e.Asked.Addr())]
 	old, found := s.before.of(e, local)
 	if !found {
 		return false
@@ -45,25 +46,25 @@ func (s settlement) removed(e entry) bool {
 		}
 		reset = now.Reset
 	}
-	return e.protocol == "udp" || reset && !s.trial
+	return e.Protocol == conntrack.UDP || reset && !s.trial
 }
 
 // missed tells whether the rules would translate an entry that began without them,
 // or while every backend was drained: then it was sent to port 0, see REDIRECT in
 // package nat. Its packets would go there for as long as its client keeps talking.
-func (s settlement) missed(e entry) bool {
-	if e.translated() && e.answers.Port() != 0 {
+func (s settlement) missed(e conntrack.Entry) bool {
+	if e.Translated() && e.Answerer.Port() != 0 {
 		return false
 	}
-	family := nat.FamilyOf(e.asked.Addr())
+	family := nat.FamilyOf(e.Asked.Addr())
 	builtIn := nat.Prerouting
-	if s.local[family].contain(e.client) {
+	if s.local[family].contain(e.Client.Addr()) {
 		builtIn = nat.Output
 	}
 	return s.tables.Of(family).Translates(builtIn, nat.Packet{
-		Protocol: e.protocol, Source: e.client,
-		Destination: e.asked.Addr(), Port: e.asked.Port(),
-		Local: s.local[family].contain(e.asked.Addr()),
+		Protocol: e.Protocol.String(), Source: e.Client.Addr(),
+		Destination: e.Asked.Addr(), Port: e.Asked.Port(),
+		Local: s.local[family].contain(e.Asked.Addr()),
 	})
 }
 
@@ -88,16 +89,8 @@ func (s settlement) settleFamily(ctx context.Context, family nat.Family) (delete
 	if s.local[family], err = localAddresses(family); err != nil {
 		return 0, err
 	}
-	var stale []entry
-	err = eachEntry(ctx, family, func(e entry) {
-		if s.stale(e) {
-			stale = append(stale, e)
-		}
-	})
-	if err != nil {
-		return 0, err
-	}
-	return deleteEntries(ctx, family, stale)
+	deleted, err = conntrack.Delete(ctx, family, s.stale)
+	return deleted, conntrackError(err)
 }
 
 // settlementLater finds out at once, beside what is done meanwhile, what a change takes

@@ -44,18 +44,15 @@ func TestThousandsUnderLoad(t *testing.T) {
 			every[i] = 2
 		}
 		apply(t, host, manyServices(nil))
-		load := newLoad(t)
+		load := netnstest.NewLoad(t)
 		for _, i := range []int{0, thousands / 3, thousands - 2, thousands - 1} {
-			load.run(func() error {
-				_, err := n.Client.Once("tcp", numberedVIP(i), hurry)
-				return err
-			})
+			load.Connect(n.Client, numberedVIP(i))
 		}
 		for _, heavier := range []map[int]int{every, nil, {0: 3}, {thousands - 1: 3}, {thousands / 3: 3}, {thousands / 2: 3}, every} {
 			if result := apply(t, host, manyServices(heavier)); !result.Loaded {
 				t.Errorf("nothing was loaded: %+v", result)
 			}
 		}
-		load.wantGood(t, 100)
+		load.WantGood(t, 100)
 	})
 }

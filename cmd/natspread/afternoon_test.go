@@ -56,7 +56,7 @@ func newAfternoon(t *testing.T, variant string) *afternoon {
 	a.web, a.dns = a.network.Serve(t, "tcp", 4, 80), a.network.Serve(t, "udp", 4, 53)
 	a.network.Balancer.Sysctl(t, "net.ipv4.ip_forward", "0")
 	a.byHand("-A", "POSTROUTING", "-s", "172.17.0.0/16", "-j", "MASQUERADE")
-	a.client = newClient(t, a.network.Client)
+	a.client = &client{Load: netnstest.NewLoad(t), host: a.network.Client}
 	return a
 }
 
@@ -71,7 +71,7 @@ func (a *afternoon) passes() {
 	a.shrinks(out, busy)
 	a.regrets(out)
 
-	a.client.wantContent(a.T, 500)
+	a.client.WantGood(a.T, 500)
 	a.natspread(exitDone, "stop").says("^stopped: natspread's rules are out of the kernel$")
 	if left := a.kernel(); left != found {
 		a.Errorf("found, and left:\n%s\n%s", found, left)
@@ -96,8 +96,8 @@ func (a *afternoon) begins() {
 	for _, backend := range a.web[:3] {
 		a.talks = append(a.talks, a.client.converse(a.T, webAddr, backend))
 	}
-	a.client.connect(webAddr)
-	a.client.connect(webAddr)
+	a.client.Connect(a.network.Client, webAddr)
+	a.client.Connect(a.network.Client, webAddr)
 }
 
 // grows adds a backend, after a slip, and a service.

@@ -99,6 +99,14 @@ func behave(t *testing.T, behaviour string) {
 	case "skip in host":
 		NewHost(t, "a").Do(t, func() { t.Skip("deliberate skip") })
 		t.Error("not reached")
+	case "bad load":
+		load := NewLoad(t)
+		defer time.AfterFunc(10*time.Second, load.stop).Stop()
+		load.Keep(Converse(t, Self(), "tcp", Serve(t, Self(), "tcp", "127.0.0.1:0")), "nobody")
+		load.Connect(Self(), "127.0.0.1:1")
+		load.wait.Wait()
+		load.WantGood(t, 0)
+		NewLoad(t).WantGood(t, 1)
 	case "change tables":
 		for _, variant := range Variants(t) {
 			for _, family := range []int{4, 6} {

@@ -1,0 +1,69 @@
+package conntrack
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Entry is one entry of the kernel's connection tracking: a connection, or what
+// conntrack takes for one, both ways of it. A protocol without ports has 0 for them.
+type Entry struct {
+	Protocol  Protocol
+	Client    netip.AddrPort // who began it
+	Asked     netip.AddrPort // what the client asked for
+	Answerer  netip.AddrPort // who answers: after DNAT the backend
+	Answered  netip.AddrPort // whom the answerer sees: after SNAT not the client
+	SeenReply bool           // packets went both ways (IPS_SEEN_REPLY)
+	State     uint8          // of TCP and SCTP: enum tcp_conntrack, enum sctp_conntrack of the kernel's headers
+}
+
+// Protocol is a protocol over IP, by IANA's number.
+type Protocol uint8
+
+// The protocols that a rule of the nat table can give another port.
+const (
+	TCP  Protocol = unix.IPPROTO_TCP
+	UDP  Protocol = unix.IPPROTO_UDP
+	SCTP Protocol = unix.IPPROTO_SCTP
+)
+
+// String returns the name that iptables has for one with ports, or the number.
+func (p Protocol) String() string {
+	switch p {
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	case SCTP:
+		return "sctp"
+	}
+	return strconv.Itoa(int(p))
+}
+
+// States in which both ends have said goodbye.
+const (
+	tcpTimeWait, tcpClose           = nl.TCP_CONNTRACK_TIME_WAIT, nl.TCP_CONNTRACK_CLOSE
+	sctpClosed, sctpShutdownAckSent = 1, 7
+)
+
+// Translated tells whether the entry's packets go elsewhere than the client asked.
+func (e Entry) Translated() bool { return e.Answerer != e.Asked }
+
+// Ended tells whether the connection itself is over, and the entry only waits to be
+// forgotten.
+func (e Entry) Ended() bool {
+	switch e.Protocol {
+	case TCP:
+		return e.State == tcpTimeWait || e.State == tcpClose
+	case SCTP:
+		return e.State == sctpClosed || e.State == sctpShutdownAckSent
+	}
+	return false
+}
+
+// Waits tells whether the connection is over and keeps its ports for a while:
+// net.netfilter.nf_conntrack_tcp_timeout_time_wait, 120 s.
+func (e Entry) Waits() bool { return e.Protocol == TCP && e.State == tcpTimeWait }
