@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +23,34 @@ func TestDrainWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Drains at once leave each backend drained that one of them was told to, in the config
+// and in what was applied: none writes over another's.
+func TestDrainsAtOnce(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	root := rootWith(t, strings.Replace(article, `["`, `["10.0.0.4:80", "`, 1))
+	natspread := func(args ...string) outcome {
+		return inProcess(append([]string{"--root", root, "--variant", "nft"}, args...)...)
+	}
+	natspread("apply").want(t, exitDone)
+	var drains sync.WaitGroup
+	for _, backend := range []string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"} {
+		drains.Go(func() {
+			asProgram(t, "natspread", "--root", root, "--variant", "nft", "drain", "web", backend).want(t, exitDone)
+		})
+	}
+	drains.Wait()
+	config, err := os.ReadFile(filepath.Join(root, configPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(config), "weight = 0"); n != 3 {
+		t.Errorf("%d of 3 are drained:\n%s", n, config)
+	}
+	natspread("diff").want(t, exitDone)
 }
 
 // drainOpen drains a backend with two open connections.
