@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,9 +94,17 @@ func drainOpen(t *testing.T, variant string) {
 	if err := others[0].End(); err != nil {
 		t.Fatal(err)
 	}
-	talk := &listener{heard: "1 connection is still open\n", then: func() { _ = first.End() }}
-	s := &session{streams: streams{strings.NewReader(""), io.Discard, talk}, runner: restore.Exec(), connect: noSystemd}
-	code := run([]string{"--root", root, "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
+	wait := func(talk *listener) int {
+		s := &session{streams: streams{strings.NewReader(""), io.Discard, talk}, runner: restore.Exec(), connect: noSystemd}
+		return run([]string{"--root", root, "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
+	}
+	talk := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}
+	code := wait(talk)
+	if said := talk.said.String(); code != exitFailed || !strings.HasSuffix(said, "natspread: interrupted: 1 connection is still open: 10.0.0.1:80 stays drained, and keeps them\n") {
+		t.Errorf("interrupted: %d, %s", code, said)
+	}
+	talk = &listener{heard: "1 connection is still open\n", then: func() { _ = first.End() }}
+	code = wait(talk)
 	if said := talk.said.String(); code != exitDone || !strings.HasSuffix(said, "\n"+talk.heard+"no connection to it is open\n") {
 		t.Errorf("in time: %d, %s", code, said)
 	}
