@@ -92,8 +92,8 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 		{
 			name: "both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules",
 			change: func(t *testing.T, p *patient) {
-				other := map[string]string{"nft": "legacy", "legacy": "nft"}[p.variant]
-				p.sh(t, netnstest.Programs(other, 4).Iptables+" -A FORWARD -s 203.0.113.0/24 -j DROP")
+				other := netnstest.Programs(otherVariant(p.variant), 4).Iptables
+				p.sh(t, other+" -A FORWARD -s 203.0.113.0/24 -j DROP; "+other+" -t nat -N NATSPREAD-web; "+other+" -t nat -A PREROUTING -j NATSPREAD-web")
 			},
 			mend: "iptables-(nft|legacy)-save .*",
 			again: func(t *testing.T, p *patient, line string) {
@@ -106,9 +106,17 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 						t.Errorf("no %s in\n%s", want, saved)
 					}
 				}
+				if left := p.sh(t, netnstest.Programs(otherVariant(p.variant), 4).Save); strings.Contains(saved+left, "NATSPREAD") {
+					t.Errorf("natspread's part was moved, or is left, in\n%s%s", saved, left)
+				}
 			},
 		},
 	}
+}
+
+// otherVariant returns the one that natspread does not use.
+func otherVariant(variant string) string {
+	return map[string]string{"nft": "legacy", "legacy": "nft"}[variant]
 }
 
 // networkFaults are in addresses, routes and listeners.

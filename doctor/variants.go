@@ -29,7 +29,7 @@ func (e examination) variants() []Finding {
 		from, to := program(family, other), program(family, e.Variant)
 		found = append(found, Finding{
 			Risk, fmt.Sprintf("%v: the nft and the legacy variant both hold rules, and packets meet both; natspread is in %s", family, e.Variant),
-			fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to),
+			fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e '/^:NATSPREAD/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to),
 		})
 	}
 	return found

@@ -33,7 +33,14 @@ func (h Host) forwarding() forwarding {
 
 // lock takes natspread's own lock.
 func (h Host) lock(ctx context.Context) (unlock func(), err error) {
-	return lock(ctx, filepath.Join(h.Root, runDir))
+	return lock(ctx, filepath.Join(h.Root, runDir), "lock")
+}
+
+// LockEdit takes the lock of those who read what was applied, change a part of it and
+// apply the whole: of two at once the second would undo the first. Apply, which has a
+// lock of its own, can be called meanwhile. It waits 5 s, and is ErrBusy then.
+func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
+	return lock(ctx, filepath.Join(h.Root, runDir), "lock-edit")
 }
 
 // Kernel returns the live tables by the variant that is in use.

@@ -14,13 +14,13 @@ import (
 // lockTimeout bounds the wait for another natspread.
 const lockTimeout = 5 * time.Second
 
-// lock takes the lock that keeps two natspreads apart, waiting up to lockTimeout,
-// and returns what gives it back. The kernel frees it when a holder dies.
-func lock(ctx context.Context, runDir string) (unlock func(), err error) {
+// lock takes the lock of that name, which keeps two natspreads apart, waiting up to
+// lockTimeout, and returns what gives it back. The kernel frees it when a holder dies.
+func lock(ctx context.Context, runDir, name string) (unlock func(), err error) {
 	if err := os.MkdirAll(runDir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot lock: %w", err)
 	}
-	path := filepath.Join(runDir, "lock")
+	path := filepath.Join(runDir, name)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock: %w", err)

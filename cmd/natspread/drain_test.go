@@ -2,8 +2,11 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +24,34 @@ func TestDrainWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Drains at once leave each backend drained that one of them was told to, in the config
+// and in what was applied: none writes over another's.
+func TestDrainsAtOnce(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	root := rootWith(t, strings.Replace(article, `["`, `["10.0.0.4:80", "`, 1))
+	natspread := func(args ...string) outcome {
+		return inProcess(append([]string{"--root", root, "--variant", "nft"}, args...)...)
+	}
+	natspread("apply").want(t, exitDone)
+	var drains sync.WaitGroup
+	for _, backend := range []string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"} {
+		drains.Go(func() {
+			asProgram(t, "natspread", "--root", root, "--variant", "nft", "drain", "web", backend).want(t, exitDone)
+		})
+	}
+	drains.Wait()
+	config, err := os.ReadFile(filepath.Join(root, configPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(config), "weight = 0"); n != 3 {
+		t.Errorf("%d of 3 are drained:\n%s", n, config)
+	}
+	natspread("diff").want(t, exitDone)
 }
 
 // drainOpen drains a backend with two open connections.
@@ -63,9 +94,17 @@ func drainOpen(t *testing.T, variant string) {
 	if err := others[0].End(); err != nil {
 		t.Fatal(err)
 	}
-	talk := &listener{heard: "1 connection is still open\n", then: func() { _ = first.End() }}
-	s := &session{streams: streams{strings.NewReader(""), io.Discard, talk}, runner: restore.Exec(), connect: noSystemd}
-	code := run([]string{"--root", root, "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
+	wait := func(talk *listener) int {
+		s := &session{streams: streams{strings.NewReader(""), io.Discard, talk}, runner: restore.Exec(), connect: noSystemd}
+		return run([]string{"--root", root, "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
+	}
+	talk := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}
+	code := wait(talk)
+	if said := talk.said.String(); code != exitFailed || !strings.HasSuffix(said, "natspread: interrupted: 1 connection is still open: 10.0.0.1:80 stays drained, and keeps them\n") {
+		t.Errorf("interrupted: %d, %s", code, said)
+	}
+	talk = &listener{heard: "1 connection is still open\n", then: func() { _ = first.End() }}
+	code = wait(talk)
 	if said := talk.said.String(); code != exitDone || !strings.HasSuffix(said, "\n"+talk.heard+"no connection to it is open\n") {
 		t.Errorf("in time: %d, %s", code, said)
 	}

@@ -35,21 +35,34 @@ func (s *session) exclusively(ctx context.Context, o options, c checked, request
 	if o.dryRun || o.yes {
 		return request, nil
 	}
-	return request, s.agree(o)
+	return request, s.agree(ctx, o)
 }
 
 // errNotAgreed says that the administrator did not want it.
 var errNotAgreed = errors.New("not agreed to; nothing was changed")
 
-// agree asks whether to go on: one who sees the list and can answer, and else nobody.
-func (s *session) agree(o options) error {
+// agree asks whether to go on: one who sees the list and can answer, and else nobody. An
+// interruption is an answer, too.
+func (s *session) agree(ctx context.Context, o options) error {
 	if o.quiet || !isTerminal(s.in) || !isTerminal(s.err) {
 		return usageErrorf("apply --exclusive removes rules that are not natspread's, and there is no terminal to ask at: add --yes; nothing was changed")
 	}
 	fmt.Fprint(s.err, "remove them? [y/N] ")
-	answer, err := bufio.NewReader(s.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("cannot read the answer: %w; nothing was changed", err)
+	var answer string
+	answered := make(chan error, 1)
+	go func() { // no signal ends the read
+		var err error
+		answer, err = bufio.NewReader(s.in).ReadString('\n')
+		answered <- err
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(s.err)
+		return errNotAgreed
+	case err := <-answered:
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("cannot read the answer: %w; nothing was changed", err)
+		}
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

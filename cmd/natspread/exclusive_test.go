@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,13 +27,33 @@ func TestAgree(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := &session{streams: streams{in: terminal, err: terminal}}
-			err := s.agree(options{})
+			err := s.agree(t.Context(), options{})
 			if (err == nil) != agreed || err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
 				t.Errorf("agreed: %v", err)
 			}
 			for shown := ""; !strings.Contains(shown, "remove them? [y/N] "); shown += readShown(t, user) {
 			}
 		})
+	}
+}
+
+// Who interrupts it while it asks has not agreed, and need not answer.
+func TestAgreeInterrupted(t *testing.T) {
+	t.Parallel()
+	user, terminal := openTerminal(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- (&session{streams: streams{in: terminal, err: terminal}}).agree(ctx, options{}) }()
+	for shown := ""; !strings.Contains(shown, "remove them? [y/N] "); shown += readShown(t, user) {
+	}
+	interrupt()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, errNotAgreed) {
+			t.Errorf("agreed: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it still waits for an answer")
 	}
 }
 
@@ -51,7 +74,7 @@ func TestAgreeAsksNobody(t *testing.T) {
 		if c.quiet {
 			s.err = terminal
 		}
-		if err := s.agree(options{quiet: c.quiet}); exitCode(err) != exitUsage || said.Len() > 0 {
+		if err := s.agree(t.Context(), options{quiet: c.quiet}); exitCode(err) != exitUsage || said.Len() > 0 {
 			t.Errorf("%s: %v, said %q", name, err, said.String())
 		}
 	}

@@ -153,7 +153,7 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 func uninstallLive(t *testing.T, machine *fakeSystemd) {
 	t.Helper()
 	got := machine.onMachine("uninstall").want(t, exitDone)
-	machine.wantCalls("connect", "disarm", "stop", "disable", "reload", "reset-failed", "close")
+	machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "disarm", "close")
 	if got.out != "" || !strings.Contains(got.err, "left in place: /etc/natspread, /var/lib/natspread, the program\n") {
 		t.Errorf("uninstall says %q, %q", got.out, got.err)
 	}
@@ -224,7 +224,8 @@ func TestInstallFails(t *testing.T) {
 	}
 }
 
-// Whichever call of systemd fails: uninstall tells what was done before.
+// Whichever call of systemd fails: uninstall tells what was done before, and a change that
+// waits to be confirmed is still taken back in time.
 func TestUninstallFails(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -242,6 +243,9 @@ func TestUninstallFails(t *testing.T) {
 		got := machine.onMachine("uninstall").want(t, exitFailed)
 		if !strings.HasSuffix(got.err, "natspread: "+errFake.Error()+"\n") || !strings.Contains(got.err, c.done) || strings.Contains(got.err, c.not) {
 			t.Errorf("%s fails: it says %q", c.fails, got.err)
+		}
+		if strings.Contains(strings.Join(machine.calls, " "), "disarm") {
+			t.Errorf("%s fails: calls are %v", c.fails, machine.calls)
 		}
 	}
 }

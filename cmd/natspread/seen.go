@@ -142,8 +142,8 @@ func (s serviceStatus) text() string {
 		width = max(width, len(backend.Address))
 	}
 	for _, backend := range s.Backends {
-		line := fmt.Sprintf("  %-*s  weight %-5d  wanted %6.2f %%  seen %6.2f %%  %8d%s  %s", width, backend.Address,
-			backend.Weight, 100*backend.Wanted, 100*backend.Seen, backend.Connections, liveText("  live %6d", backend.Live), bar(backend.Seen))
+		line := fmt.Sprintf("  %-*s  weight %-5d  wanted %8s  seen %8s  %8d%s  %s", width, backend.Address,
+			backend.Weight, percent(backend.Wanted), percent(backend.Seen), backend.Connections, liveText("  live %6d", backend.Live), bar(backend.Seen))
 		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return text.String()

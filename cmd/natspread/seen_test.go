@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
+	"natspread/config"
 	"natspread/internal/netnstest"
 )
 
@@ -19,6 +21,20 @@ backends = [
 ]
 algorithm = "round-robin"
 `
+
+// A small share does not look like that of a drained backend.
+func TestStatusSmallShare(t *testing.T) {
+	cfg, err := config.Parse("test", []byte(strings.NewReplacer("weight = 2", "weight = 65535", "round-robin", "random").Replace(weighted)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := describe(cfg.Services[0], nil).text()
+	for _, want := range []string{"weight 1      wanted 0.0015 %  seen   0.00 % ", "weight 65535  wanted 100.00 %  seen", "weight 0      wanted   0.00 %  seen"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
 
 // What status calls seen must be what the backends got, connection by connection.
 func TestStatusCounts(t *testing.T) {

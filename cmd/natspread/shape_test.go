@@ -6,25 +6,31 @@ import (
 	"testing"
 )
 
-// TestManualShapes looks for each key of the objects that programs read of status and
-// diff in the manual's text on the verb.
+// TestManualShapes looks for each key of the objects that programs read in the manual's
+// text on the verb; the difference of a dry run is told of where diff is.
 func TestManualShapes(t *testing.T) {
-	for verb, shape := range map[string]reflect.Type{
-		"status": reflect.TypeFor[statusResult](),
-		"diff":   reflect.TypeFor[diffResult](),
+	told := map[string]string{}
+	for _, p := range parts(section(t, manual(t, "natspread.8"), "VERBS"), "### ") {
+		_, told[p.heading], _ = strings.Cut(p.text, "\nWith **--json** the ")
+	}
+	for verb, c := range map[string]struct {
+		shape reflect.Type
+		least int
+		text  string
+	}{
+		"apply":   {reflect.TypeFor[applyResult](), 18, told["apply"] + told["diff"]},
+		"diff":    {reflect.TypeFor[diffResult](), 10, told["diff"]},
+		"doctor":  {reflect.TypeFor[doctorResult](), 4, told["doctor"]},
+		"drain":   {reflect.TypeFor[drainResult](), 3, told["drain"]},
+		"history": {reflect.TypeFor[historyResult](), 12, told["history"]},
+		"status":  {reflect.TypeFor[statusResult](), 10, told["status"]},
 	} {
-		var text string
-		for _, p := range parts(section(t, manual(t, "natspread.8"), "VERBS"), "### ") {
-			if p.heading == verb {
-				_, text, _ = strings.Cut(p.text, "\nWith **--json** the ")
-			}
-		}
-		keys := jsonKeys(shape)
-		if len(keys) < 10 {
+		keys := jsonKeys(c.shape)
+		if len(keys) < c.least {
 			t.Errorf("%s: only %d keys", verb, len(keys))
 		}
 		for _, key := range keys {
-			if !strings.Contains(text, "**"+key+"**") {
+			if !strings.Contains(c.text, "**"+key+"**") {
 				t.Errorf("the manual on %s --json does not have %s", verb, key)
 			}
 		}

@@ -96,6 +96,9 @@ func (s *session) rehearse(ctx context.Context, o options, c checked, request re
 		err = s.print(s.diffText(o, changes))
 	}
 	s.tellDiff(o, "apply would bring", changes)
+	if pending, err := o.store().Pending(); err == nil {
+		s.tell(o, "as yet apply is refused: %v", pending)
+	}
 	s.tell(o, "dry run: %s, proven with the %s variant of iptables; nothing was changed", c.summary(), result.Variant)
 	return err
 }

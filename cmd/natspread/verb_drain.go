@@ -50,15 +50,7 @@ func (s *session) drain(ctx context.Context, o options) error {
 	if o.config == "-" {
 		return usageErrorf("drain edits the config, which cannot be standard input: name its file")
 	}
-	c, err := s.load(o)
-	if err != nil {
-		return err
-	}
-	d, err := o.planDrain(c)
-	if err != nil {
-		return nothingChanged(err)
-	}
-	result, err := s.applyDrained(ctx, o, d)
+	d, result, err := s.drainOne(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -76,6 +68,26 @@ func (s *session) drain(ctx context.Context, o options) error {
 	return s.printJSON(drainResult{
 		applyResult: resultOf(o, result), Service: d.service.Name, Backend: d.backend.String(), Live: live,
 	})
+}
+
+// drainOne drains the backend, while no other drain is between reading the config and
+// applying it: whoever takes several backends out may well do so at once.
+func (s *session) drainOne(ctx context.Context, o options) (drained, restore.Result, error) {
+	unlock, err := s.host(o).LockEdit(ctx)
+	if err != nil {
+		return drained{}, restore.Result{}, nothingChanged(err)
+	}
+	defer unlock()
+	c, err := s.load(o)
+	if err != nil {
+		return drained{}, restore.Result{}, err
+	}
+	d, err := o.planDrain(c)
+	if err != nil {
+		return drained{}, restore.Result{}, nothingChanged(err)
+	}
+	result, err := s.applyDrained(ctx, o, d)
+	return d, result, err
 }
 
 // drained is a drain that can be done.

@@ -50,9 +50,14 @@ func (s *session) rollback(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if result.Changed {
+	switch {
+	case result.Changed && result.Generation == old.Generation:
+		s.tell(o, "loaded generation %d again, which is current", result.Generation)
+	case result.Changed:
 		s.tell(o, "rolled back to generation %d, which is generation %d now", old.Generation, result.Generation)
-	} else {
+	case result.Generation == old.Generation:
+		s.tell(o, "no change: generation %d is loaded already", result.Generation)
+	default:
 		s.tell(o, "no change: generation %d is the same as %d, and loaded already", result.Generation, old.Generation)
 	}
 	if text, err := os.ReadFile(o.config); err == nil && !bytes.Equal(text, old.Config) {

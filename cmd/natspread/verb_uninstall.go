@@ -39,9 +39,6 @@ func (s *session) uninstall(ctx context.Context, o options) error {
 		return nothingChanged(err)
 	}
 	defer running.Close()
-	if err := running.DisarmUndo(ctx); err != nil {
-		return nothingChanged(err)
-	}
 	done, err := units.Uninstall(ctx, running, o.root)
 	if err != nil {
 		s.tellDone(o, done)
@@ -52,6 +49,10 @@ func (s *session) uninstall(ctx context.Context, o options) error {
 	if err != nil {
 		s.tellDone(o, done)
 		return fmt.Errorf("the unit is gone, but its rules are not: %w", err)
+	}
+	// Only now there is nothing to take back: whatever failed above left it armed.
+	if err := running.DisarmUndo(ctx); err != nil {
+		done = append(done, err.Error()+"; it will find nothing to take back")
 	}
 	if result.Changed {
 		done = append(done, "took the rules out of the kernel")

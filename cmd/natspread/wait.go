@@ -33,7 +33,7 @@ func (s *session) awaitDrained(ctx context.Context, o options, d drained) (live 
 		progress.show(live, left)
 		select {
 		case <-ctx.Done():
-			return live, fmt.Errorf("%w: %s: %v stays drained, and keeps them", ctx.Err(), are(live), d.backend)
+			return live, fmt.Errorf("interrupted: %s: %v stays drained, and keeps them", are(live), d.backend)
 		case <-time.After(min(left, waitStep)):
 		}
 	}
