@@ -70,14 +70,17 @@ func wide(backends int) []service {
 
 // natspread returns what natspread makes of the services: config, plan, text.
 // Its default, masquerade, is what the other layouts do too.
-func natspread(services []service) ([]byte, error) {
+func natspread(services []service) ([]byte, error) { return natspreadWith(services, "") }
+
+// natspreadWith is natspread with a line more in each service.
+func natspreadWith(services []service, line string) ([]byte, error) {
 	var text strings.Builder
 	for i, s := range services {
 		fmt.Fprintf(&text, "[[service]]\nname = \"s%d\"\nlisten = %q\nbackends = [", i, s.listen)
 		for _, b := range s.backends {
 			fmt.Fprintf(&text, "%q, ", b)
 		}
-		text.WriteString("]\n")
+		text.WriteString("]\n" + line + "\n")
 	}
 	return natspreadText([]byte(text.String()))
 }
@@ -88,7 +91,12 @@ func natspreadText(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return render.New(cfg).Table(nat.IPv4).Text(), nil
+	plan := render.New(cfg)
+	rules := plan.Table(nat.IPv4).Text()
+	if filter := plan.Filter(nat.IPv4); !filter.Empty() {
+		rules = append(rules, filter.Text()...)
+	}
+	return rules, nil
 }
 
 // table puts rules into a nat table for iptables-restore.
