@@ -17,7 +17,7 @@ func main() {
 	// A run is over sooner than most garbage is worth collecting, but thousands of services
 	// shall not take all the memory of a small machine.
 	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(100 << 20)
+	debug.SetMemoryLimit(140 << 20)
 	std := streams{os.Stdin, os.Stdout, os.Stderr}
 	os.Exit(run(os.Args[1:], &session{streams: std, runner: restore.Exec(), connect: connectSystemd}))
 }
