@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"natspread/nat"
 )
 
 // Request is what Apply is to make true.
@@ -168,20 +166,7 @@ func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) boo
 		}
 	}
 	ours, _ := h.otherHolds(ctx, kernel)
-	return h.forwards(current.Tables) && len(ours) == 0
-}
-
-// forwards tells whether the host forwards each family that has rules.
-func (h Host) forwards(tables Tables) bool {
-	for _, family := range nat.Families() {
-		if tables.Of(family).Empty() {
-			continue
-		}
-		if on, err := h.forwarding().on(family); err != nil || !on {
-			return false
-		}
-	}
-	return true
+	return len(ours)+len(h.notForwarded(current.Tables)) == 0
 }
 
 // applyProven takes the steps of Apply that leave traces, undoing them when one
