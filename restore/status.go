@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"natspread/nat"
@@ -65,16 +66,28 @@ func (s Status) Drifts() []string {
 }
 
 // Status compares the kernel's tables and the disk, and looks whether the families that
-// have rules are forwarded at all. It changes nothing.
+// have rules are forwarded at all. It changes nothing. It reads one after the other, and
+// what another natspread does in between looks like drift: so what is drift is looked at
+// once more, while no other changes anything, for which it waits 5 s.
 func (h Host) Status(ctx context.Context) (Status, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
 		return Status{}, err
 	}
-	return h.status(ctx, kernel)
+	status, err := h.status(ctx, kernel)
+	if err != nil || len(status.Drifts()) == 0 {
+		return status, err
+	}
+	unlock, busy := lockOut(ctx, filepath.Join(h.Root, runDir), lockName)
+	defer unlock()
+	status, err = h.status(ctx, kernel)
+	if busy != nil {
+		status.Notes = append(status.Notes, "another natspread is at work, and what it does may look like drift")
+	}
+	return status, err
 }
 
-// status is Status of one variant, at one moment.
+// status is one look of Status.
 func (h Host) status(ctx context.Context, kernel Kernel) (Status, error) {
 	status := Status{Variant: kernel.Variant}
 	good, fallback, err := h.store().newestGood()

@@ -1,9 +1,14 @@
 package restore_test
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -61,4 +66,92 @@ func TestStatusApart(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStatusDuringApply has an apply done while a status reads: what it then finds is of
+// two moments, and no drift.
+func TestStatusDuringApply(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for name, change := range map[string]func(host restore.Host) error{
+			"an apply": func(host restore.Host) error {
+				_, err := host.Apply(t.Context(), request(t, smaller))
+				return err
+			},
+			"current where it was": func(host restore.Host) error { // stopped, as far as the first family was read
+				_, err := host.Restore(t.Context())
+				return err
+			},
+		} {
+			host := newHost(t, variant)
+			apply(t, host, article)
+			if name != "an apply" {
+				_, err := host.Stop(t.Context())
+				must(t, err)
+			}
+			looking, done := host, false
+			looking.Run = func(ctx context.Context, stdin []byte, program string, args ...string) ([]byte, error) {
+				out, err := host.Run(ctx, stdin, program, args...)
+				if !done && strings.HasSuffix(program, "-save") && isFamily(nat.IPv4, program) {
+					done = true
+					must(t, change(host))
+				}
+				return out, err
+			}
+			if status, err := looking.Status(t.Context()); err != nil || !done || status.State != restore.InStep {
+				t.Errorf("%s: %v, %q, %v", name, status.State, status.Drifts(), err)
+			}
+		}
+	})
+}
+
+// TestStatusWaitsForApply looks while an apply stands between its load and the moment
+// that makes the new generation current.
+func TestStatusWaitsForApply(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, article)
+		loaded, goOn, applied := make(chan struct{}), make(chan struct{}), make(chan error)
+		applying := host
+		applying.Run = func(ctx context.Context, stdin []byte, program string, args ...string) ([]byte, error) {
+			out, err := host.Run(ctx, stdin, program, args...)
+			if slices.Contains(args, "--noflush") && isFamily(nat.IPv6, program) {
+				close(loaded)
+				<-goOn
+			}
+			return out, err
+		}
+		go func() {
+			_, err := applying.Apply(t.Context(), request(t, smaller))
+			applied <- err
+		}()
+		select {
+		case <-loaded:
+		case err := <-applied:
+			t.Fatalf("nothing was loaded: %v", err)
+		}
+		looking, end := context.WithCancel(t.Context())
+		go func() { // the apply goes on as soon as the status waits for it
+			for lock := filepath.Join(host.Root, "run/natspread/lock"); openFiles(lock) < 2 && looking.Err() == nil; {
+				time.Sleep(time.Millisecond)
+			}
+			close(goOn)
+		}()
+		if status, err := host.Status(t.Context()); err != nil || status.State != restore.InStep || status.Current != 2 {
+			t.Errorf("%v, generation %d, %q, %v", status.State, status.Current, status.Drifts(), err)
+		}
+		end()
+		must(t, <-applied)
+	})
+}
+
+// openFiles counts how often this process has a file open.
+func openFiles(path string) int {
+	entries, _ := filepath.Glob("/proc/self/fd/*")
+	count := 0
+	for _, entry := range entries {
+		if target, _ := os.Readlink(entry); target == path {
+			count++
+		}
+	}
+	return count
 }
