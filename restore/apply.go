@@ -27,6 +27,7 @@ type Result struct {
 	Changed    bool     // false when there was nothing to do
 	Loaded     bool     // the kernel was given something
 	Cleared    bool     // rules of ours were taken out of the other variant
+	Removed    Foreign  // with Exclusive: what vanished, or would with DryRun
 	Forgotten  int      // connection tracking entries that were deleted, so that the next packet meets the rules
 	Fallback   error    // restore only: why an older generation was loaded
 	Notes      []string // what the administrator should know, a sentence each
@@ -42,7 +43,7 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 		return Result{}, unchanged(err)
 	}
 	if request.DryRun {
-		return Result{Variant: kernel.Variant, Changed: true}, h.dryRun(ctx, kernel, request)
+		return Result{Variant: kernel.Variant, Changed: true, Removed: request.removes()}, h.dryRun(ctx, kernel, request)
 	}
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -56,9 +57,18 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	}
 	result, err := h.applyProven(ctx, kernel, plan.seen, plan.wanted)
 	if err == nil {
+		result.Removed = request.removes()
 		result.settle(ctx, plan.settlement())
 	}
 	return result, err
+}
+
+// removes returns what is agreed to vanish.
+func (r Request) removes() Foreign {
+	if r.Exclusive == nil {
+		return Foreign{}
+	}
+	return *r.Exclusive
 }
 
 // plan is what Apply and Try begin with.

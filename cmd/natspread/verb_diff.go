@@ -46,6 +46,7 @@ type diffResult struct {
 	Diff     string          `json:"diff"`     // of the rules, unified
 
 	unnamed error  // why the services are not known; nil where they are
+	foreign int    // lines of others that apply --exclusive would remove
 	loaded  int    // the generation that was loaded; 0 when none is
 	anew    string // why apply would make a new generation all the same; "" when it would not
 }
@@ -197,6 +198,12 @@ func (r *diffResult) addDrift(found restore.Status, families []nat.Family) {
 		r.loaded = found.Wanted.Generation
 	}
 	r.Differ = r.Differ || len(r.Drift) > 0
+}
+
+// removeForeign adds that lines vanish that are not natspread's.
+func (r *diffResult) removeForeign(lines int) {
+	r.foreign = lines
+	r.Differ = r.Differ || lines > 0
 }
 
 // name adds what becomes of the services. What no rule shows, as on_remove, is a
