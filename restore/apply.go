@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"natspread/nat"
 )
 
 // Request is what Apply is to make true.
@@ -29,6 +27,7 @@ type Result struct {
 	Changed    bool     // false when there was nothing to do
 	Loaded     bool     // the kernel was given something
 	Cleared    bool     // rules of ours were taken out of the other variant
+	Removed    Foreign  // with Exclusive: what vanished, or would with DryRun
 	Forgotten  int      // connection tracking entries that were deleted, so that the next packet meets the rules
 	Fallback   error    // restore only: why an older generation was loaded
 	Notes      []string // what the administrator should know, a sentence each
@@ -44,7 +43,7 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 		return Result{}, unchanged(err)
 	}
 	if request.DryRun {
-		return Result{Variant: kernel.Variant, Changed: true}, h.dryRun(ctx, kernel, request)
+		return Result{Variant: kernel.Variant, Changed: true, Removed: request.removes()}, h.dryRun(ctx, kernel, request)
 	}
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -58,9 +57,18 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	}
 	result, err := h.applyProven(ctx, kernel, plan.seen, plan.wanted)
 	if err == nil {
+		result.Removed = request.removes()
 		result.settle(ctx, plan.settlement())
 	}
 	return result, err
+}
+
+// removes returns what is agreed to vanish.
+func (r Request) removes() Foreign {
+	if r.Exclusive == nil {
+		return Foreign{}
+	}
+	return *r.Exclusive
 }
 
 // plan is what Apply and Try begin with.
@@ -168,20 +176,7 @@ func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) boo
 		}
 	}
 	ours, _ := h.otherHolds(ctx, kernel)
-	return h.forwards(current.Tables) && len(ours) == 0
-}
-
-// forwards tells whether the host forwards each family that has rules.
-func (h Host) forwards(tables Tables) bool {
-	for _, family := range nat.Families() {
-		if tables.Of(family).Empty() {
-			continue
-		}
-		if on, err := h.forwarding().on(family); err != nil || !on {
-			return false
-		}
-	}
-	return true
+	return len(ours)+len(h.notForwarded(current.Tables)) == 0
 }
 
 // applyProven takes the steps of Apply that leave traces, undoing them when one

@@ -254,7 +254,7 @@ func TestConfirm(t *testing.T) {
 					}
 					status, err := host.Status(t.Context())
 					if err != nil || status.State != restore.InStep {
-						t.Errorf("%q, %v", status.Drifts, err)
+						t.Errorf("%q, %v", status.Drifts(), err)
 					}
 				}
 			})

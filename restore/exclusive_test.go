@@ -42,6 +42,11 @@ func TestExclusive(t *testing.T) {
 				if !result.Changed || !result.Loaded {
 					t.Errorf("%+v", result)
 				}
+				for _, f := range nat.Families() {
+					if !slices.Equal(result.Removed.Of(f), asked.Exclusive.Of(f)) {
+						t.Errorf("it says that these vanished: %q", result.Removed)
+					}
+				}
 				wanted := tables(t, article)
 				for _, f := range nat.Families() {
 					wantSame(t, "the whole "+f.String()+" table", string(wanted.Of(f).Text()), save(t, variant, f))
@@ -56,7 +61,7 @@ func TestExclusive(t *testing.T) {
 					wantSame(t, "what is kept of "+f.String(), before[f], comments.ReplaceAllString(string(kept), ""))
 				}
 				wantSame(t, "other tables", beyond, beyondNat(everything(t, variant)))
-				if again, err := host.Apply(t.Context(), exclusively(t, host, article)); err != nil || again.Changed {
+				if again, err := host.Apply(t.Context(), exclusively(t, host, article)); err != nil || again.Changed || again.Removed.Len() != 0 {
 					t.Errorf("once more: %+v, %v", again, err)
 				}
 				_, err = host.Stop(t.Context())

@@ -223,11 +223,11 @@ func TestForwardDrift(t *testing.T) {
 			iptablesFilter(t, variant, nat.IPv4, c.line)
 			status, err := host.Status(t.Context())
 			must(t, err)
-			if c.drift != "" && (status.State != restore.Drift || !slices.Contains(status.Drifts, c.drift)) {
-				t.Errorf("%s: %v, %q", c.line, status.State, status.Drifts)
+			if c.drift != "" && (status.State != restore.Drift || !slices.Contains(status.Drifts(), c.drift)) {
+				t.Errorf("%s: %v, %q", c.line, status.State, status.Drifts())
 			}
-			if c.note != "" && (status.State != restore.InStep || !slices.Contains(status.Notes, c.note)) {
-				t.Errorf("%s: %v, %q, %q", c.line, status.State, status.Drifts, status.Notes)
+			if c.note != "" && (status.State != restore.InStep || !slices.Contains(status.Behind, restore.Line{Family: nat.IPv4, Text: c.note})) {
+				t.Errorf("%s: %v, %q, %q", c.line, status.State, status.Drifts(), status.Notes)
 			}
 			if result := apply(t, host, accepted(article)); !result.Loaded || result.Generation != 1 {
 				t.Errorf("%s: %+v", c.line, result)
@@ -238,7 +238,7 @@ func TestForwardDrift(t *testing.T) {
 		apply(t, host, article)
 		put(t, variant, nat.IPv6, string(tables(t, accepted(article)).FilterIPv6.Text()), "--noflush")
 		if status, err := host.Status(t.Context()); err != nil || status.State != restore.Drift {
-			t.Errorf("%v, %q, %v", status.State, status.Drifts, err)
+			t.Errorf("%v, %q, %v", status.State, status.Drifts(), err)
 		}
 		_, err := host.Restore(t.Context())
 		must(t, err)
@@ -256,8 +256,8 @@ func TestForwardInOtherVariant(t *testing.T) {
 		}
 		host.Variant = variant.Other()
 		status, err := host.Status(t.Context())
-		if must(t, err); !slices.Contains(status.Drifts, fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread's too: apply takes them out", variant)) {
-			t.Errorf("%q", status.Drifts)
+		if must(t, err); !slices.Contains(status.Drifts(), fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread's too: apply takes them out", variant)) {
+			t.Errorf("%q", status.Drifts())
 		}
 		if result := apply(t, host, accepted(article)); !result.Cleared {
 			t.Errorf("%+v", result)

@@ -89,7 +89,7 @@ func TestForwardAccept(t *testing.T) {
 				t.Errorf("%s, again: %+v", step.says, result)
 			}
 			if status, err := host.Status(t.Context()); err != nil || status.State != restore.InStep {
-				t.Errorf("%s: %v, %q, %v", step.says, status.State, status.Drifts, err)
+				t.Errorf("%s: %v, %q, %v", step.says, status.State, status.Drifts(), err)
 			}
 		}
 		apply(t, host, smaller)

@@ -33,7 +33,7 @@ func (h Host) forwarding() forwarding {
 
 // lock takes natspread's own lock.
 func (h Host) lock(ctx context.Context) (unlock func(), err error) {
-	return lock(ctx, filepath.Join(h.Root, runDir), "lock")
+	return lock(ctx, filepath.Join(h.Root, runDir), lockName)
 }
 
 // LockEdit takes the lock of those who read what was applied, change a part of it and

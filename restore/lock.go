@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// lockName is the file of the lock, in the run directory.
+const lockName = "lock"
+
 // lockTimeout bounds the wait for another natspread.
 const lockTimeout = 5 * time.Second
 
@@ -25,21 +28,39 @@ func lock(ctx context.Context, runDir, name string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock: %w", err)
 	}
+	if err := flock(ctx, file, unix.LOCK_EX); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return func() { file.Close() }, nil
+}
+
+// lockOut keeps other natspreads from changing anything, as lock does, while those who
+// only look do not exclude one another. It leaves no trace: where there is no lock yet,
+// nobody changes anything.
+func lockOut(ctx context.Context, runDir, name string) (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(runDir, name), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return func() {}, nil
+	}
+	return func() { file.Close() }, flock(ctx, file, unix.LOCK_SH)
+}
+
+// flock takes the lock of a file, as flock(2) names how, waiting up to lockTimeout.
+func flock(ctx context.Context, file *os.File, how int) error {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
 		if err == nil {
-			return func() { file.Close() }, nil
+			return nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			file.Close()
-			return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+			return fmt.Errorf("cannot lock %s: %w", file.Name(), err)
 		}
 		select {
 		case <-ctx.Done():
-			file.Close()
-			return nil, fmt.Errorf("cannot lock %s within %v: %w: another natspread is at work, try again when it is done", path, lockTimeout, ErrBusy)
+			return fmt.Errorf("cannot lock %s within %v: %w: another natspread is at work, try again when it is done", file.Name(), lockTimeout, ErrBusy)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -128,11 +128,11 @@ func (s Store) addPending(status *Status) {
 		return
 	}
 	if err != nil {
-		status.Drifts = append(status.Drifts, err.Error())
+		status.Waiting = err.Error()
 		return
 	}
 	status.Pending = &pending
-	status.Drifts = append(status.Drifts, pending.String())
+	status.Waiting = pending.String()
 	if generation, err := s.readUnconfirmed(pending.Generation); err == nil {
 		status.Wanted = generation
 	}

@@ -272,8 +272,8 @@ func fallsBack(t *testing.T, variant restore.Variant, damage damage, name string
 	}
 	status, err := host.Status(t.Context())
 	if err != nil || status.State != restore.Drift || status.Good.Generation != good ||
-		len(status.Drifts) != 1 || !strings.HasSuffix(status.Drifts[0], fmt.Sprintf("; boot will fall back to generation %d", good)) {
-		t.Errorf("status: %v, %q, %v", status.State, status.Drifts, err)
+		len(status.Drifts()) != 1 || !strings.HasSuffix(status.Drifts()[0], fmt.Sprintf("; boot will fall back to generation %d", good)) {
+		t.Errorf("status: %v, %q, %v", status.State, status.Drifts(), err)
 	}
 }
 

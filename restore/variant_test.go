@@ -141,8 +141,8 @@ func TestOtherVariant(t *testing.T) {
 			return host.Run(ctx, stdin, name, args...)
 		}
 		status, err := changed.Status(t.Context())
-		if err != nil || status.State != restore.NotLoaded || len(status.Drifts) != 2 {
-			t.Errorf("status: %v, %q, %v", status.State, status.Drifts, err)
+		if err != nil || status.State != restore.NotLoaded || len(status.Drifts()) != 2 {
+			t.Errorf("status: %v, %q, %v", status.State, status.Drifts(), err)
 		}
 		result, err := changed.Restore(t.Context())
 		if err != nil || !result.Loaded || !result.Cleared || proofs != 2 ||
@@ -238,9 +238,9 @@ func TestStatus(t *testing.T) {
 			t.Helper()
 			status, err := host.Status(t.Context())
 			must(t, err)
-			drifts := strings.Join(status.Drifts, "\n")
+			drifts := strings.Join(status.Drifts(), "\n")
 			if status.State != state || drift == "" && drifts != "" || !strings.Contains(drifts, drift) {
-				t.Errorf("%v, %q; want %v, %q", status.State, status.Drifts, state, drift)
+				t.Errorf("%v, %q; want %v, %q", status.State, status.Drifts(), state, drift)
 			}
 		}
 		want(restore.NotLoaded, "")

@@ -37,9 +37,16 @@ func (s *session) printDiff(o options, who string, result diffResult) error {
 // tellDiff sums a difference up.
 func (s *session) tellDiff(o options, who string, result diffResult) {
 	rules := fmt.Sprintf("%s of rules added, %d removed", plural(result.Added, "line"), result.Removed)
+	if result.foreign > 0 {
+		rules += ", and " + plural(result.foreign, "line") + " of others"
+	}
 	switch {
+	case !result.Differ && result.anew != "":
+		s.tell(o, "no difference, but apply would make a new generation of it: %s", result.anew)
 	case !result.Differ:
 		s.tell(o, "no difference")
+	case len(result.Services)+result.Added+result.Removed+result.foreign == 0 && len(result.Drift) > 0:
+		s.tell(o, "%s no other rules, and mend what drifted", who)
 	case result.unnamed == nil:
 		s.tell(o, "%s: %s; %s", who, result.counted(), rules)
 	default:
@@ -76,7 +83,10 @@ func (r diffResult) counted() string {
 func (s *session) diffText(o options, result diffResult) string {
 	parts := []string{s.changeText(o, result.Services)}
 	if len(result.Drift) > 0 {
-		drift := fmt.Sprintf("drifted from generation %d, which was loaded:\n", result.loaded)
+		drift := "drifted:\n"
+		if result.loaded != 0 {
+			drift = fmt.Sprintf("drifted from generation %d, which was loaded:\n", result.loaded)
+		}
 		for _, line := range result.Drift {
 			drift += "  " + oneLine(line) + "\n"
 		}

@@ -27,15 +27,24 @@ func (s *session) exclusively(ctx context.Context, o options, c checked, request
 		return request, nil
 	}
 	s.tell(o, "apply --exclusive removes what is not natspread's from the nat table, %s:", plural(foreign.Len(), "line"))
-	for _, family := range nat.Families() {
-		for _, line := range foreign.Of(family) {
-			s.tell(o, "%v: %s", family, oneLine(line))
-		}
+	for _, line := range removedLines(foreign) {
+		s.tell(o, "%s", oneLine(line))
 	}
 	if o.dryRun || o.yes {
 		return request, nil
 	}
 	return request, s.agree(ctx, o)
+}
+
+// removedLines returns what vanishes with the family before each line.
+func removedLines(foreign restore.Foreign) []string {
+	var lines []string
+	for _, family := range nat.Families() {
+		for _, line := range foreign.Of(family) {
+			lines = append(lines, fmt.Sprintf("%v: %s", family, line))
+		}
+	}
+	return lines
 }
 
 // errNotAgreed says that the administrator did not want it.

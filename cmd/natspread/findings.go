@@ -37,13 +37,14 @@ func (s *session) addForwarding(o options, status *restore.Status) error {
 	if err != nil {
 		return err
 	}
+	status.Forwarding = nil // that is among what was found, and where it comes from
 	for _, finding := range found {
 		if finding.Severity == doctor.Risk {
 			s.tellFinding(o, finding)
 			continue
 		}
 		status.State = restore.Drift
-		status.Drifts = append(status.Drifts, finding.What)
+		status.Forwarding = append(status.Forwarding, restore.Line{Text: finding.What})
 		s.tell(o, "to mend it: %s", finding.Mend)
 	}
 	return nil

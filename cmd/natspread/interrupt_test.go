@@ -35,6 +35,19 @@ func hangingPrograms(t *testing.T) (begun string) {
 	return begun
 }
 
+// awaitFile waits for a file.
+func awaitFile(t *testing.T, path string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the program was never run")
+		}
+	}
+}
+
 // sleepers counts the programs in this process namespace that sleep. One that was
 // killed stays as a zombie, as this process, their new parent, does not wait for it.
 func sleepers(t *testing.T) int {
@@ -70,14 +83,7 @@ func applyHangs(t *testing.T, stop func(process *os.Process), within time.Durati
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(begun); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the program was never run")
-		}
-	}
+	awaitFile(t, begun)
 	began := time.Now()
 	stop(cmd.Process)
 	_ = cmd.Wait() // the code tells

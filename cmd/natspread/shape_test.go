@@ -18,7 +18,7 @@ func TestManualShapes(t *testing.T) {
 		least int
 		text  string
 	}{
-		"apply":   {reflect.TypeFor[applyResult](), 18, told["apply"] + told["diff"]},
+		"apply":   {reflect.TypeFor[applyResult](), 19, told["apply"] + told["diff"]},
 		"diff":    {reflect.TypeFor[diffResult](), 10, told["diff"]},
 		"doctor":  {reflect.TypeFor[doctorResult](), 4, told["doctor"]},
 		"drain":   {reflect.TypeFor[drainResult](), 3, told["drain"]},

@@ -33,6 +33,7 @@ type applyResult struct {
 	DryRun     bool     `json:"dry_run,omitempty"`    // apply only: proven, and nothing else
 	Generation int      `json:"generation,omitempty"` // the current one; not with stop
 	Variant    string   `json:"variant"`              // of iptables: nft, legacy
+	Removed    []string `json:"removed,omitempty"`    // apply only: lines that were not natspread's and vanished by --exclusive
 	Forgotten  int      `json:"forgotten,omitempty"`  // connection tracking entries deleted, so that the next packet meets the new rules
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 	Confirm    int      `json:"confirm,omitempty"`    // apply only: the generation waits, for so many seconds, to be confirmed
@@ -88,6 +89,7 @@ func (s *session) rehearse(ctx context.Context, o options, c checked, request re
 	if err != nil {
 		return nothingChanged(err)
 	}
+	changes.removeForeign(result.Removed.Len())
 	if o.json {
 		printed, filled := resultOf(o, result), changes.filled()
 		printed.Diff = &filled
@@ -155,7 +157,8 @@ func (s *session) printResult(o options, result restore.Result) error {
 func resultOf(o options, result restore.Result) applyResult {
 	printed := applyResult{
 		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
-		Generation: result.Generation, Variant: string(result.Variant), Forgotten: result.Forgotten, Notes: result.Notes,
+		Generation: result.Generation, Variant: string(result.Variant),
+		Removed: removedLines(result.Removed), Forgotten: result.Forgotten, Notes: result.Notes,
 	}
 	if printed.Changed {
 		printed.Confirm = int(o.confirm.Seconds())

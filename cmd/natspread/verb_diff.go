@@ -23,9 +23,9 @@ func (s *session) diffVerb() *cli.Command {
 		Usage:     "compare the kernel's rules with what the config wants",
 		ArgsUsage: "[N] [M]",
 		Description: "Prints what apply would change, service by service: backends that come (+) and\n" +
-			"go (-), weights and shares before and after, and whatever else is another. Rules\n" +
-			"that the kernel does not hold as they were loaded are named. With -v a unified\n" +
-			"diff of the rules follows: - is in the kernel, + is what apply would load.\n" +
+			"go (-), weights and shares before and after, and whatever else is another; and\n" +
+			"what drifted since it was loaded and apply would mend. With -v a unified diff of\n" +
+			"the rules follows: - is in the kernel, + is what apply would load.\n" +
 			"Exits 0 when there is no difference, 1 when there is one, and 2, or the code of\n" +
 			"the cause, on trouble. With --saved it compares with a file that iptables-save\n" +
 			"wrote, by rules only; that takes no rights, and -6 says that it is one of IPv6.\n" +
@@ -40,13 +40,15 @@ func (s *session) diffVerb() *cli.Command {
 type diffResult struct {
 	Differ   bool            `json:"differ"`
 	Services []serviceChange `json:"services"` // what becomes of them; none where only rules are known
-	Drift    []string        `json:"drift"`    // how the kernel differs from what was loaded, a line each
+	Drift    []string        `json:"drift"`    // what is not as it was loaded and apply would mend, a line each
 	Added    int             `json:"added"`    // lines of rules that apply would add, or that M adds to N
 	Removed  int             `json:"removed"`  // lines that apply would remove, or that M removes
 	Diff     string          `json:"diff"`     // of the rules, unified
 
-	unnamed error // why the services are not known; nil where they are
-	loaded  int   // the generation that the kernel drifted from
+	unnamed error  // why the services are not known; nil where they are
+	foreign int    // lines of others that apply --exclusive would remove
+	loaded  int    // the generation that was loaded; 0 when none is
+	anew    string // why apply would make a new generation all the same; "" when it would not
 }
 
 // diff compares.
@@ -86,21 +88,31 @@ func (s *session) compareKernel(ctx context.Context, o options, c checked) (diff
 	for _, i := range o.diffTables() {
 		result.add(diff.Diff("kernel "+wanted[i].Name(), found.Live[i].OwnText(), c.name+" "+wanted[i].Name(), wanted[i].Text()))
 	}
+	result.addDrift(found, o.diffFamilies())
+	result.anew = newGeneration(found, c.text)
 	before, err := loadedConfig(found)
 	if err != nil {
 		result.unnamed = err
 		return result, nil
 	}
 	result.name(serviceChanges(before, c.config, o.diffFamilies()))
-	if found.State == restore.NotLoaded {
-		return result, nil
-	}
-	result.loaded = found.Wanted.Generation
-	given := found.Wanted.Tables.All()
-	for _, i := range o.diffTables() {
-		result.Drift = append(result.Drift, restore.Differences(found.Live[i], given[i])...)
-	}
 	return result, nil
+}
+
+// newGeneration says why apply would make a new generation even of what is loaded as it
+// should be; "" when it would not.
+func newGeneration(found restore.Status, text []byte) string {
+	switch given := found.Wanted; {
+	case given.Generation == 0:
+		return "there is none"
+	case given.Variant != found.Variant:
+		return fmt.Sprintf("generation %d was made for the %s variant of iptables", given.Generation, given.Variant)
+	case !given.Proven:
+		return fmt.Sprintf("generation %d was not proven on this host", given.Generation)
+	case !bytes.Equal(given.Config, text):
+		return fmt.Sprintf("the words of the config are others than in generation %d", given.Generation)
+	}
+	return ""
 }
 
 // loadedConfig returns the config whose rules the kernel was given; one without
@@ -167,6 +179,31 @@ func (r *diffResult) add(unified []byte) {
 	}
 	r.Diff += string(unified)
 	r.Differ = true
+}
+
+// addDrift adds what is not as it was loaded and that apply would mend: also that a jump
+// stands behind rules of others, which is only a note in the status.
+func (r *diffResult) addDrift(found restore.Status, families []nat.Family) {
+	lines := slices.Concat(found.OtherVariant, found.Forwarding, found.Behind)
+	if found.Wanted.Generation != 0 { // else each rule would be left over
+		lines = slices.Concat(found.Rules, lines)
+	}
+	r.Drift = append(r.Drift, found.Boot...)
+	for _, line := range lines {
+		if slices.Contains(families, line.Family) {
+			r.Drift = append(r.Drift, line.Text)
+		}
+	}
+	if found.State != restore.NotLoaded {
+		r.loaded = found.Wanted.Generation
+	}
+	r.Differ = r.Differ || len(r.Drift) > 0
+}
+
+// removeForeign adds that lines vanish that are not natspread's.
+func (r *diffResult) removeForeign(lines int) {
+	r.foreign = lines
+	r.Differ = r.Differ || lines > 0
 }
 
 // name adds what becomes of the services. What no rule shows, as on_remove, is a

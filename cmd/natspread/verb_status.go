@@ -84,8 +84,12 @@ func (s *session) survey(ctx context.Context, o options) (statusResult, error) {
 	s.addDropped(ctx, o, &found)
 	result := statusResult{
 		State: found.State, Variant: found.Variant, Current: found.Current,
-		Generation: found.Good.Generation, Drifts: found.Drifts, Notes: found.Notes,
+		Generation: found.Good.Generation, Drifts: found.Drifts(),
 	}
+	for _, line := range found.Behind {
+		result.Notes = append(result.Notes, line.Text)
+	}
+	result.Notes = append(result.Notes, found.Notes...)
 	if found.Pending != nil {
 		result.Pending = &pendingStatus{found.Pending.Generation, int(found.Pending.Left().Seconds())}
 	}

@@ -12,29 +12,31 @@ import (
 const watchStep = 2 * time.Second
 
 // watch shows the status again and again, until it is interrupted: that is how it is
-// meant to end, so it then exits by what it saw last.
+// meant to end, so it then exits by what it saw last. Trouble is shown, too, and may be
+// gone the next time, unless there is nothing but trouble from the beginning.
 func (s *session) watch(ctx context.Context, o options) error {
 	silent := o
 	silent.quiet = true // what is only talk would be said each time
 	clock := time.NewTicker(watchStep)
 	defer clock.Stop()
 	var last error
-	for {
+	for looked := false; ; looked = true {
 		result, err := s.survey(ctx, silent)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && looked:
 			return last
-		case err != nil:
+		case err != nil && !looked:
 			return err
+		case err != nil:
+			last = exitSilently(exitCode(err))
+			err = s.showTrouble(o, err, time.Now())
+		default:
+			last = statusExit(result.State)
+			err = s.show(o, result, time.Now())
 		}
-		shown, err := s.shown(o, result, time.Now())
 		if err != nil {
 			return err
 		}
-		if err := s.print(shown); err != nil {
-			return err
-		}
-		last = statusExit(result.State)
 		select {
 		case <-ctx.Done():
 			return last
@@ -43,17 +45,34 @@ func (s *session) watch(ctx context.Context, o options) error {
 	}
 }
 
-// shown returns what is written each time: a terminal is drawn anew, to others go
-// lines.
-func (s *session) shown(o options, result statusResult, now time.Time) (string, error) {
+// show writes what was seen: a terminal is drawn anew, to others go lines.
+func (s *session) show(o options, result statusResult, now time.Time) error {
 	switch {
 	case o.json:
 		text, err := json.Marshal(result.filled())
-		return string(text) + "\n", err
+		if err != nil {
+			return fmt.Errorf("cannot print: %w", err)
+		}
+		return s.print(string(text) + "\n")
 	case isTerminal(s.out):
-		return redraw(now.Format(time.DateTime) + "\n" + s.statusText(o, result)), nil
+		return s.refresh(s.statusText(o, result), now)
 	}
-	return result.lines(now), nil
+	return s.print(result.lines(now))
+}
+
+// showTrouble shows why nothing was seen: where it was looked for on a terminal, and
+// else where errors are.
+func (s *session) showTrouble(o options, trouble error, now time.Time) error {
+	if !o.json && isTerminal(s.out) {
+		return s.refresh("natspread: "+oneLine(trouble.Error())+"\n", now)
+	}
+	s.complain(trouble)
+	return nil
+}
+
+// refresh draws a text on the terminal, as much of it as there is room for.
+func (s *session) refresh(text string, now time.Time) error {
+	return s.print(redraw(sizeOf(s.out).fit(now.Format(time.DateTime) + "\n" + text)))
 }
 
 // redraw returns a text that takes the place of what is on a terminal: from the top,

@@ -13,14 +13,18 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"natspread/internal/netnstest"
 	"natspread/restore"
 )
 
 // watched is a natspread status --watch that runs.
 type watched struct {
-	cmd *exec.Cmd
-	out *bufio.Reader
+	cmd      *exec.Cmd
+	out      *bufio.Reader
+	talk     *bufio.Reader // its standard error
+	terminal *os.File      // or the pipe that it writes to, from the other end
 }
 
 // watch starts one; its standard output is a terminal, or a pipe.
@@ -34,24 +38,36 @@ func watch(t *testing.T, terminal bool, args ...string) watched {
 		t.Fatal(err)
 	}
 	cmd := program(t, "natspread", append(args, "status", "--watch")...)
-	cmd.Stdout, cmd.Stderr = writer, os.Stderr
+	talk, talker, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = writer, talker
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	writer.Close()
+	talker.Close()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it has ended, unless the test failed
 		reader.Close()
+		talk.Close()
 	})
-	return watched{cmd, bufio.NewReader(reader)}
+	return watched{cmd, bufio.NewReader(reader), bufio.NewReader(talk), reader}
 }
 
-// until reads until something is there, and returns all that was read.
+// until reads what it shows until something is there, and returns all that was read.
 func (w watched) until(t *testing.T, want string) string {
+	t.Helper()
+	return readUntil(t, w.out, want)
+}
+
+// readUntil reads until something is there, and returns all that was read.
+func readUntil(t *testing.T, reader *bufio.Reader, want string) string {
 	t.Helper()
 	var text strings.Builder
 	for !regexp.MustCompile(want).MatchString(text.String()) {
-		char, err := w.out.ReadByte()
+		char, err := reader.ReadByte()
 		if err != nil {
 			t.Fatalf("no %s, but %v in\n%s", want, err, text.String())
 		}
@@ -102,6 +118,11 @@ func watchRules(t *testing.T, variant string) {
 		t.Errorf("the first picture is %q", first)
 	}
 	wantObject(t, objects, restore.InStep)
+	// A terminal that is too small shows the beginning, and nothing scrolls.
+	if err := unix.IoctlSetWinsize(int(screen.terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 4, Col: 80}); err != nil {
+		t.Fatal(err)
+	}
+	screen.until(t, `\x1b\[H20[^\n]*\n[^\n]*in step: [^\n]*\n\.\.\. \d+ more lines\x1b\[K\r\n\x1b\[J`)
 	empty.until(t, "  in step  web ")
 	inProcess(append(flags, "stop")...).want(t, exitDone)
 	empty.until(t, "  not loaded  web ")
@@ -113,6 +134,9 @@ func watchRules(t *testing.T, variant string) {
 	for _, w := range []watched{empty, lines, objects, screen} {
 		if code := w.interrupt(t); code != exitNotLoaded {
 			t.Errorf("exit code %d", code)
+		}
+		if said, err := io.ReadAll(w.talk); err != nil || len(said) != 0 {
+			t.Errorf("it said %s, %v", said, err)
 		}
 	}
 }
@@ -129,6 +153,53 @@ func wantObject(t *testing.T, w watched, want restore.State) restore.State {
 		t.Errorf("%v, not %q: %s", err, want, line)
 	}
 	return status.State
+}
+
+// TestWatchGoesOn takes the programs away for a while: a watch shows that, and goes on.
+func TestWatchGoesOn(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	root := rootWith(t, article)
+	flags := []string{"--root", root, "--variant", "nft"}
+	inProcess(append(flags, "apply")...).want(t, exitDone)
+	lines, screen, ended := watch(t, false, flags...), watch(t, true, flags...), watch(t, true, flags...)
+	for _, w := range []watched{lines, screen, ended} {
+		w.until(t, "in step")
+	}
+	hidePrograms(t, root)
+	for _, w := range []watched{screen, ended} {
+		w.until(t, "\x1b\\[H20[^\x1b]*\x1b\\[K\r\nnatspread: cannot find iptables-nft-save in [^\n]*\x1b\\[K\r\n\x1b\\[J")
+	}
+	readUntil(t, lines.talk, "^natspread: cannot find iptables-nft-save in .*\n")
+	if code := ended.interrupt(t); code != exitMissing {
+		t.Errorf("exit code %d", code)
+	}
+	if err := unix.Unmount("/usr/sbin", 0); err != nil {
+		t.Fatal(err)
+	}
+	screen.until(t, "in step")
+	if code := screen.interrupt(t); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	lines.until(t, "in step")
+	lines.interrupt(t)
+}
+
+// TestWatchInterrupted ends a watch that has seen nothing yet: nobody may take that for
+// a state.
+func TestWatchInterrupted(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	root := rootWith(t, article)
+	begun := hangingPrograms(t)
+	hanging := watch(t, false, "--root", root, "--variant", "nft")
+	awaitFile(t, begun)
+	if code := hanging.interrupt(t); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	readUntil(t, hanging.talk, "^natspread: .*: killed after .*\n")
 }
 
 // TestWatchTrouble ends a watch that nobody can read, or that cannot look.
