@@ -66,7 +66,7 @@ const applyMends = "natspread apply"
 func (e examination) forwarding() []Finding {
 	var found []Finding
 	for _, family := range e.families() {
-		one, err := e.Forwarding(family)
+		one, err := e.forwardingWhere(e.matters, family)
 		if err != nil {
 			one = []Finding{cannotTell(fmt.Sprintf("whether the host forwards %v", family), err)}
 		}

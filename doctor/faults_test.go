@@ -22,6 +22,13 @@ func faults() []fault {
 	return append(all, bootFaults()...)
 }
 
+// hardened adds an interface that nothing comes in by which the host is to forward.
+const hardened = `ip link add mgmt type veth peer name far
+ip address add 203.0.113.1/24 dev mgmt
+ip link set mgmt up
+echo 0 > /proc/sys/net/ipv4/conf/mgmt/forwarding
+`
+
 // forwardingFaults keep the host from forwarding; the stories have the rest of them.
 func forwardingFaults() []fault {
 	return []fault{
@@ -33,6 +40,28 @@ func forwardingFaults() []fault {
 		{
 			name: "interface forwarding", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
 			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface of answers", lines: "echo 0 > /proc/sys/net/ipv4/conf/back/forwarding", stops: true,
+			severity: Broken, want: "net.ipv4.conf.back.forwarding is 0", mend: "sysctl -w net.ipv4.conf.back.forwarding=1",
+		},
+		{
+			name: "interface of the config", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
+			change:   func(_ *testing.T, p *patient) { p.Balancer.Services[0].Interface = "front" },
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface of the default route", change: listensTo(Listen{First: 80, Last: 80}), stops: true,
+			lines:    "ip route add default via 192.0.2.1; echo 0 > /proc/sys/net/ipv4/conf/front/forwarding",
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface of any", change: listensTo(Listen{First: 80, Last: 80}), lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface that may be", change: listensTo(Listen{First: 80, Last: 80}), lines: "ip route add default via 192.0.2.1\n" + hardened,
+			severity: Risk, want: "net.ipv4.conf.mgmt.forwarding is 0, .*, and connections of web may come in there$", mend: "sysctl -w net.ipv4.conf.mgmt.forwarding=1",
 		},
 		{
 			name: "sysctl.d", lines: "mkdir ROOT/etc/sysctl.d; echo net.ipv4.ip_forward=0 > ROOT/etc/sysctl.d/60-host.conf",

@@ -145,16 +145,3 @@ func (p packet) answered(keepsClient bool) packet {
 		states: states, asked: p.asked, answers: p.answers,
 	}
 }
-
-// comesIn returns the interface that most connections come in by: the one in the
-// config, else where the listen address is, else the default route's. It is "" when
-// that is none.
-func (e examination) comesIn(service Service, listen Listen) string {
-	if service.Interface != "" {
-		return service.Interface
-	}
-	if holder, held := e.network.holder(listen.Addr); held && holder.link.name != "lo" {
-		return holder.link.name
-	}
-	return e.network.defaultLink(service.Family)
-}

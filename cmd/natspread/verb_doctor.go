@@ -106,9 +106,7 @@ func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, err
 // packetsOf returns of that what says which packets a config makes, and what rules they
 // meet.
 func (s *session) packetsOf(ctx context.Context, o options, cfg config.Config) (balancer doctor.Balancer) {
-	for _, service := range cfg.Services {
-		balancer.Services = append(balancer.Services, doctorService(service))
-	}
+	balancer.Services = doctorServices(cfg)
 	rulesets, err := s.host(o).Rulesets(ctx)
 	balancer.Unread = err
 	for _, r := range rulesets {
@@ -153,6 +151,14 @@ func (s *session) judgedBy(o options, current restore.Generation) (config.Config
 		return loaded.config, err
 	}
 	return config.Parse(fmt.Sprintf("generation %d's config", current.Generation), current.Config)
+}
+
+// doctorServices tells doctor of the services of a config.
+func doctorServices(cfg config.Config) (services []doctor.Service) {
+	for _, service := range cfg.Services {
+		services = append(services, doctorService(service))
+	}
+	return services
 }
 
 // doctorService tells doctor of a service. Backends that are drained get no new
