@@ -20,7 +20,7 @@ type examination struct {
 // checks lists what is looked at, in the order in which findings of one severity stand.
 func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
-		examination.generation, examination.modes, examination.firewalls,
+		examination.generation, examination.config, examination.trial, examination.modes, examination.firewalls,
 		examination.forwarding, examination.forwardChain, examination.native, examination.variants,
 		examination.addresses, examination.listeners,
 		examination.routes, examination.reversePath, examination.hairpin, examination.wayBack,
@@ -72,7 +72,7 @@ func (e examination) forwarding() []Finding {
 		}
 		found = append(found, one...)
 	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return e.Generation.Number == 0 && f.Mend == applyMends })
+	return slices.DeleteFunc(found, func(f Finding) bool { return e.untried() && f.Mend == applyMends })
 }
 
 // docker says what Docker makes of the policy of FORWARD.

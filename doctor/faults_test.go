@@ -87,6 +87,9 @@ func forwardingFaults() []fault {
 	}
 }
 
+// ownRules are some of natspread's.
+const ownRules = "IPTABLES -t nat -N NATSPREAD-web; IPTABLES -t nat -A PREROUTING -j NATSPREAD-web\n"
+
 // filterFaults drop what is forwarded.
 func filterFaults() []fault {
 	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
@@ -119,15 +122,25 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			want:  "^cannot tell whether the nftables chain inet filter forward, whose policy is drop, lets",
 		},
 		{
+			name: "own rules in the other variant", variants: true, severity: Broken, want: "^ipv4: the (nft|legacy) variant holds rules of natspread's too", mend: "natspread apply",
+			change: func(t *testing.T, p *patient) {
+				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
+			},
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, strings.ReplaceAll("IPTABLES -t nat -F; IPTABLES -t nat -X", "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
+			},
+		},
+		{
 			name: "both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules",
 			change: func(t *testing.T, p *patient) {
 				other := netnstest.Programs(otherVariant(p.variant), 4).Iptables
-				p.sh(t, other+" -A FORWARD -s 203.0.113.0/24 -j DROP; "+other+" -t nat -N NATSPREAD-web; "+other+" -t nat -A PREROUTING -j NATSPREAD-web")
+				p.sh(t, other+" -A FORWARD -s 203.0.113.0/24 -j DROP")
 			},
 			mend: "iptables-(nft|legacy)-save .*",
 			again: func(t *testing.T, p *patient, line string) {
 				t.Helper()
 				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -P INPUT DROP") // is not to be undone by the other's ACCEPT
+				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
 				p.sh(t, line)
 				saved := p.sh(t, netnstest.Programs(p.variant, 4).Save)
 				for _, want := range []string{":INPUT DROP", "-A FORWARD -s 203.0.113.0/24 -j DROP", "-A PREROUTING -d 192.0.2.10/32"} {
