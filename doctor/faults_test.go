@@ -106,6 +106,18 @@ func filterFaults() []fault {
 IPTABLES -A FORWARD -j DOCKER-USER; IPTABLES -A FORWARD -j DOCKER-FORWARD
 IPTABLES -A DOCKER-FORWARD -j DOCKER-CT; IPTABLES -A DOCKER-FORWARD -j DOCKER-BRIDGE; IPTABLES -A DOCKER-FORWARD -i docker0 -j ACCEPT
 IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, Broken, "the policy of FORWARD"),
+		{
+			name: "of any, docker's chains", variants: true, change: listensTo(Listen{First: 80, Last: 80}), stops: true, severity: Broken, mend: accept, want: "the policy of FORWARD",
+			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -i docker0 ! -o docker0 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+		},
+		{
+			name: "half of a range", variants: true, severity: Broken, mend: accept, want: "^ipv4: connections to 10.0.0.1:89 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
+			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -p tcp --dport 80:88 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+			change: func(_ *testing.T, p *patient) {
+				service := &p.Balancer.Services[0]
+				service.Listen[0].Last, service.Backends = 89, []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 0)}
+			},
+		},
 		drops("perhaps", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m mark --mark 0x1 -j ACCEPT", Risk, "^ipv4: cannot tell whether the (nft|legacy) variant lets connections to 10.0.0.1:80 through"),
 		{
 			name: "accepts gone", variants: true, stops: true, severity: Broken, want: "^ipv4: connections to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$",

@@ -44,9 +44,13 @@ func (e examination) waysIn(service Service, listen Listen) (ways []string, sure
 }
 
 // comesIn returns the interface that connections come in by, "" where that is none, or
-// not one.
+// not one. Of several those count that are not the way to a backend.
 func (e examination) comesIn(service Service, listen Listen) string {
-	if ways, _ := e.waysIn(service, listen); len(ways) == 1 {
+	ways, _ := e.waysIn(service, listen)
+	if len(ways) > 1 {
+		ways = slices.DeleteFunc(ways, func(name string) bool { return e.answersBy(service, name) })
+	}
+	if len(ways) == 1 {
 		return ways[0]
 	}
 	return ""
