@@ -93,6 +93,7 @@ const ownRules = "IPTABLES -t nat -N NATSPREAD-web; IPTABLES -t nat -A PREROUTIN
 // filterFaults drop what is forwarded.
 func filterFaults() []fault {
 	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
+	const nftAccept = "nft insert rule inet filter forward ct status dnat accept # and for good in the file that makes the chain"
 	drops := func(name, lines string, severity Severity, want string) fault {
 		return fault{name: name, variants: true, lines: lines, stops: true, severity: severity, want: want, mend: accept}
 	}
@@ -129,8 +130,13 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			},
 		},
 		{
-			name: "nftables chain", stops: true, severity: Risk, mend: "nft insert rule inet filter forward ct status dnat accept",
-			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct state established accept'",
+			name: "nftables chain", stops: true, severity: Broken, mend: nftAccept,
+			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct state established,related accept'",
+			want:  "^the nftables chain inet filter forward drops every balanced connection",
+		},
+		{
+			name: "nftables chain that may accept", stops: true, severity: Risk, mend: nftAccept,
+			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward iifname other accept'",
 			want:  "^cannot tell whether the nftables chain inet filter forward, whose policy is drop, lets",
 		},
 		{
