@@ -161,12 +161,12 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
 				p.sh(t, line)
 				saved := p.sh(t, netnstest.Programs(p.variant, 4).Save)
-				for _, want := range []string{":INPUT DROP", "-A FORWARD -s 203.0.113.0/24 -j DROP", "-A PREROUTING -d 192.0.2.10/32"} {
+				for _, want := range []string{":INPUT DROP", "-A FORWARD -s 203.0.113.0/24 -j DROP", "-A NATSPREAD-PRE -d 192.0.2.10/32"} {
 					if !strings.Contains(saved, want) {
 						t.Errorf("no %s in\n%s", want, saved)
 					}
 				}
-				if left := p.sh(t, netnstest.Programs(otherVariant(p.variant), 4).Save); strings.Contains(saved+left, "NATSPREAD") {
+				if left := p.sh(t, netnstest.Programs(otherVariant(p.variant), 4).Save); strings.Contains(left, "NATSPREAD") || strings.Contains(saved, "NATSPREAD-web") {
 					t.Errorf("natspread's part was moved, or is left, in\n%s%s", saved, left)
 				}
 			},
@@ -325,6 +325,13 @@ func bootFaults() []fault {
 			"ln -s /usr/lib/systemd/system/NAME.service ROOT/etc/systemd/system/multi-user.target.wants/", "NAME", name)
 	}
 	return []fault{
+		{
+			name: "not loaded", variants: true, lines: "IPTABLES -t nat -F PREROUTING", change: forget, stops: true,
+			severity: Broken, want: "^generation 1 is not loaded: the nat table leads to nothing of natspread's", mend: "natspread restore",
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -A PREROUTING -j NATSPREAD-PRE")
+			},
+		},
 		{
 			name: "state mode", change: chmod(0o777, state), severity: AtBoot, want: state + " may be changed by its group or by others: boot will not load it", mend: "chmod go-w .*" + state,
 		},

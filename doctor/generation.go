@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"slices"
+
+	"natspread/nat"
 )
 
 // generation looks at what boot is to load.
@@ -23,8 +25,29 @@ func (e examination) generation() []Finding {
 			Risk, fmt.Sprintf("generation %d was proven with the %s variant of iptables, and boot will load it by %s", g.Number, g.Variant, e.Variant),
 			applyMends,
 		}}
+	case e.notLoaded():
+		return []Finding{{Broken, fmt.Sprintf("generation %d is not loaded: the nat table leads to nothing of natspread's, so nothing is balanced", g.Number), "natspread restore"}}
 	}
 	return nil
+}
+
+// notLoaded tells whether no packet meets rules of natspread's, of neither family. That
+// some of them are missing is for status to tell.
+func (e examination) notLoaded() bool {
+	read := false
+	for _, r := range e.Rulesets {
+		if r.Variant != e.Variant {
+			continue
+		}
+		read = true
+		for name, chain := range r.table("nat") {
+			leads := slices.ContainsFunc(chain.rules, func(rule rule) bool { return nat.IsOwn(rule.target) })
+			if leads && !nat.IsOwn(name) {
+				return false
+			}
+		}
+	}
+	return read && e.Unread == nil
 }
 
 // untried tells whether nothing was ever loaded: neither applied nor on trial.
