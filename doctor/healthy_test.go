@@ -32,6 +32,7 @@ IPTABLES -A DOCKER-USER -m conntrack --ctstate DNAT -j ACCEPT; IPTABLES -A DOCKE
 		filter("bans", `IPTABLES -A FORWARD -s 203.0.113.0/24 -j DROP; IPTABLES -A FORWARD -m mark --mark 0x7 -j DROP; IPTABLES -A FORWARD -i eth9 -j REJECT
 IPTABLES -A FORWARD -m conntrack --ctstate INVALID -j DROP; IPTABLES -A FORWARD -p udp -j DROP; IPTABLES -A FORWARD -j LOG --log-prefix "-j DROP"`),
 		filter("leaves a chain", `IPTABLES -N A; IPTABLES -N B; IPTABLES -A FORWARD -g A; IPTABLES -A FORWARD -j DROP; IPTABLES -A A -j B; IPTABLES -A B -o back -j RETURN; IPTABLES -A B -i back -j RETURN; IPTABLES -A B -j DROP`),
+		filter("accepts by ports", drop+"IPTABLES -A FORWARD -p tcp -m multiport --dports 80,443 -j ACCEPT; IPTABLES -A FORWARD -p tcp -m multiport --sports 80,443 -m state --state ESTABLISHED -j ACCEPT"),
 		filter("accepts by interface", drop+held+"IPTABLES -A FORWARD -m state --state ESTABLISHED -j ACCEPT; IPTABLES -A FORWARD -i front -o back -j ACCEPT"),
 		{name: "another interface is off", lines: hardened},
 		{name: "the interface that holds the address is off", lines: held + "echo 0 > /proc/sys/net/ipv4/conf/vip/forwarding"},

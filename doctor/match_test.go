@@ -65,7 +65,14 @@ func TestMatches(t *testing.T) {
 		"-p udp -m set --match-set banned src -j DROP":            no,
 		"-m mark ! --mark 0x1 -j DROP":                            perhaps,
 		"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT": perhaps,
-		"-m multiport --dports 80,443 -p udp -j ACCEPT":           perhaps,
+		"-m iprange --dst-range 10.0.0.1-10.0.0.9 -p udp":         perhaps,
+		"-p tcp -m multiport --dports 443,80 -j ACCEPT":           yes,
+		"-p tcp -m multiport --dports 443,70:90 -j ACCEPT":        yes,
+		"-p tcp -m multiport --dports 443,8000:8010 -j ACCEPT":    no,
+		"-p tcp -m multiport ! --dports 443,80 -j ACCEPT":         no,
+		"-p tcp -m multiport --sports 80,443 -j ACCEPT":           no,
+		"-p tcp -m multiport --sports 80,1024:65535 -j ACCEPT":    perhaps,
+		"-p tcp -m multiport --ports 80 -j ACCEPT":                perhaps,
 	} {
 		r := rule{words: nat.SavedRule{Text: text}.Words()}
 		if got := r.matches(forwarded()); got != want {
