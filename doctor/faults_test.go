@@ -149,6 +149,14 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			},
 		},
 		{
+			name: "a chain in both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules, .*; the chains DOCKER are in both, so look",
+			change: func(t *testing.T, p *patient) {
+				for _, variant := range []string{"nft", "legacy"} {
+					p.sh(t, strings.ReplaceAll("IPTABLES -t nat -N DOCKER; IPTABLES -t nat -A PREROUTING -j DOCKER", "IPTABLES", netnstest.Programs(variant, 4).Iptables))
+				}
+			},
+		},
+		{
 			name: "both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules",
 			change: func(t *testing.T, p *patient) {
 				other := netnstest.Programs(otherVariant(p.variant), 4).Iptables

@@ -69,6 +69,23 @@ func (r Ruleset) othersFilled() bool {
 // holdsOurs tells whether something of natspread's is in a ruleset.
 func (r Ruleset) holdsOurs() bool { return slices.ContainsFunc(r.lines(), isOurs) }
 
+// sharedChains returns the names of the chains of others that another ruleset has, too, in
+// the same table, each once.
+func (r Ruleset) sharedChains(other Ruleset) []string {
+	var shared []string
+	for _, table := range []string{"raw", "mangle", "nat", "filter", "security"} {
+		theirs := other.table(table)
+		for name, chain := range r.table(table) {
+			_, both := theirs[name]
+			if both && chain.policy == "-" && !nat.IsOwn(name) && !slices.Contains(shared, name) {
+				shared = append(shared, name)
+			}
+		}
+	}
+	slices.Sort(shared)
+	return shared
+}
+
 // lines returns the lines of a ruleset.
 func (r Ruleset) lines() []string { return strings.Split(string(r.Text), "\n") }
 

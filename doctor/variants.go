@@ -22,12 +22,22 @@ func (e examination) variants() []Finding {
 		if !inUse.filled() || !other.othersFilled() {
 			continue
 		}
-		from, to := program(family, other.Variant), program(family, e.Variant)
-		found = append(found, Finding{
-			Risk, fmt.Sprintf("%v: the nft and the legacy variant both hold rules, and packets meet both; natspread is in %s", family, e.Variant),
-			fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e '/^:NATSPREAD/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to),
-		})
+		found = append(found, e.bothHold(family, inUse, other))
 	}
+	return found
+}
+
+// bothHold is the finding of rules of others in both variants. No line moves them where
+// both have a chain of one name, as when who made it changed the variant: the newer one's
+// rules would give way to the older one's.
+func (e examination) bothHold(family nat.Family, inUse, other Ruleset) Finding {
+	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the nft and the legacy variant both hold rules, and packets meet both; natspread is in %s", family, e.Variant)}
+	if shared := inUse.sharedChains(other); len(shared) > 0 {
+		found.What += fmt.Sprintf("; the chains %s are in both, so look which of them are still in use", few(shared))
+		return found
+	}
+	from, to := program(family, other.Variant), program(family, e.Variant)
+	found.Mend = fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e '/^:NATSPREAD/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to)
 	return found
 }
 
