@@ -75,22 +75,6 @@ func (e examination) forwarding() []Finding {
 	return slices.DeleteFunc(found, func(f Finding) bool { return e.untried() && f.Mend == applyMends })
 }
 
-// docker says what Docker makes of the policy of FORWARD.
-func (e examination) docker() []Finding {
-	if !e.hasDocker() {
-		return nil
-	}
-	var found []Finding
-	for _, family := range e.families() {
-		policy := "ACCEPT" // of a table that does not exist
-		if forward, ok := e.ruleset(family, e.Variant)["FORWARD"]; ok {
-			policy = forward.policy
-		}
-		found = append(found, e.Router(family, policy))
-	}
-	return found
-}
-
 // program returns the name of a variant's iptables for a family.
 func program(family nat.Family, variant string) string {
 	name := "iptables-" + variant

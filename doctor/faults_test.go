@@ -84,6 +84,11 @@ func forwardingFaults() []fault {
 				p.sh(t, "rm "+p.Live.Root+"/etc/systemd/system/docker.service")
 			},
 		},
+		{
+			name: "docker, accepted", severity: Risk, want: "^ipv4: the policy of FORWARD is ACCEPT, and Docker leaves it so", mend: "mkdir -p /etc/systemd/system/docker.service.d && .* && iptables -P FORWARD DROP",
+			lines:  "touch ROOT/etc/systemd/system/docker.service; IPTABLES-restore --noflush <<'END'\n" + accepts + "END",
+			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Accepted = true },
+		},
 	}
 }
 
