@@ -17,8 +17,10 @@ type Balancer struct {
 	Native     []byte    // the rules of nftables, as nft(8) prints them
 	Unread     error     // why rulesets could not be read
 
-	Config string   // path of the config below the root; "" for one that is no file
-	State  []string // paths below the root of what boot loads
+	Config    string   // path of the config below the root; "" for one that is no file
+	ConfigBad error    // why that one is not what the services are from; nil when they are
+	State     []string // paths below the root of what boot loads
+	Trial     Trial
 }
 
 // Service is one balanced service.
@@ -67,6 +69,13 @@ type Generation struct {
 	Number  int    // 0 when nothing was ever applied
 	Variant string // that it was proven with
 	Bad     error  // why boot cannot load it
+}
+
+// Trial is a generation that is loaded until somebody confirms it.
+type Trial struct {
+	Number int   // 0 when none waits
+	Over   bool  // its time is, and it should have been taken back
+	Bad    error // why it cannot be told whether one waits
 }
 
 // Ruleset is what one variant of iptables holds of a family, as iptables-save prints

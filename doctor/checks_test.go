@@ -249,3 +249,21 @@ func TestFlushers(t *testing.T) {
 	}
 	wantFindings(t, e.firewalls())
 }
+
+// TestDroppedByTheOther offers no forward = "accept", which adds nothing to the variant
+// that natspread does not use.
+func TestDroppedByTheOther(t *testing.T) {
+	e := examination{network: twoLinks(), Balancer: Balancer{Services: []Service{webService()}, Variant: "nft"}}
+	e.network.routes[netip.MustParseAddr("10.0.0.1")] = asked{way: route{link: "back"}}
+	const text = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
+	for variant, want := range map[string]string{
+		"legacy": "iptables-legacy -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot",
+		"nft":    "iptables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply",
+	} {
+		e.Rulesets = []Ruleset{{nat.IPv4, variant, []byte(text)}}
+		found := e.forwardChain()
+		if wantFindings(t, found, "broken: ipv4: connections to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Mend != want {
+			t.Error(found[0].Mend)
+		}
+	}
+}

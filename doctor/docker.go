@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"natspread/nat"
 )
@@ -34,9 +36,61 @@ func (h Host) Router(family nat.Family, policy string) Finding {
 	}
 	found.What = fmt.Sprintf("%v: the policy of FORWARD is %s: it sets DROP only when it finds forwarding off (moby#50566), "+
 		"and natspread comes first; the host then forwards for everybody, before Docker 28 to containers' ports that are not published, too", family, now)
-	program := map[nat.Family]string{nat.IPv4: "iptables", nat.IPv6: "ip6tables"}[family]
-	found.Mend = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP", program)
+	program := plainProgram(family)
+	found.Mend = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP # until the next boot", program)
 	return found
+}
+
+// plainProgram returns the name of iptables for a family as Docker and people call it.
+func plainProgram(family nat.Family) string {
+	return map[nat.Family]string{nat.IPv4: "iptables", nat.IPv6: "ip6tables"}[family]
+}
+
+// docker says what Docker makes of the policy of FORWARD, unless its unit sets that.
+func (e examination) docker() []Finding {
+	if !e.hasDocker() {
+		return nil
+	}
+	var found []Finding
+	for _, family := range e.families() {
+		policy := "ACCEPT" // of a table that does not exist
+		if forward, ok := e.ruleset(family, e.Variant)["FORWARD"]; ok {
+			policy = forward.policy
+		}
+		if policy == "DROP" && e.dockerCloses(family) {
+			continue
+		}
+		one := e.Router(family, policy)
+		if _, present := e.unitFile(dockerUnit); present && e.allAccepted(family) {
+			one.Mend = closing(family)
+		}
+		found = append(found, one)
+	}
+	return found
+}
+
+// dockerUnit is the unit that packages bring.
+const dockerUnit = "docker.service"
+
+// dockerCloses tells whether Docker's unit sets the policy of FORWARD to DROP.
+func (h Host) dockerCloses(family nat.Family) bool {
+	return slices.ContainsFunc(h.unitOptions(dockerUnit), func(o option) bool {
+		return strings.HasPrefix(o.name, "ExecStart") && strings.Contains(o.value, plainProgram(family)) && strings.Contains(o.value, "-P FORWARD DROP")
+	})
+}
+
+// allAccepted tells whether natspread has rules that let the connections of each service
+// of a family through: then no policy stops them, after a boot neither.
+func (b Balancer) allAccepted(family nat.Family) bool {
+	return !slices.ContainsFunc(b.Services, func(s Service) bool { return s.Family == family && !s.Accepted })
+}
+
+// closing returns the line that sets the policy of FORWARD to DROP, now and whenever
+// Docker starts.
+func closing(family nat.Family) string {
+	const dropIns = "/etc/systemd/system/" + dockerUnit + ".d"
+	set := plainProgram(family) + " -P FORWARD DROP"
+	return fmt.Sprintf(`mkdir -p %[1]s && printf "[Service]\nExecStartPre=/bin/sh -c '%[2]s'\n" > %[1]s/forward-%[3]v.conf && systemctl daemon-reload && %[2]s`, dropIns, set, family)
 }
 
 // hasDocker tells whether Docker is installed.

@@ -29,7 +29,7 @@ func TestRouter(t *testing.T) {
 				if !strings.HasPrefix(found.What, fmt.Sprintf("%v: %s", family, want)) || !strings.Contains(found.What, "moby#50566") {
 					t.Errorf("%q with %s: %s", policy, file, found.What)
 				}
-				if found.Mend != program+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && "+program+" -P FORWARD DROP" {
+				if found.Mend != program+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && "+program+" -P FORWARD DROP # until the next boot" {
 					t.Errorf("%s", found.Mend)
 				}
 			}
@@ -55,5 +55,28 @@ func TestRouterOfImage(t *testing.T) {
 	linked := host(t, []txtar.File{{Name: "lib", Data: []byte("-> usr/lib")}, {Name: "usr/lib/systemd/system/docker.service"}})
 	if found := linked.Router(nat.IPv4, ""); found.Mend == "" {
 		t.Errorf("%+v", found)
+	}
+}
+
+// TestDockerCloses tells for each family whether Docker's unit sets the policy, which is
+// what the line that mends makes it do.
+func TestDockerCloses(t *testing.T) {
+	const unitFile = "usr/lib/systemd/system/docker.service"
+	for _, family := range nat.Families() {
+		other := nat.IPv6 - family
+		closed := host(t, []txtar.File{
+			{Name: unitFile, Data: []byte("[Service]\nExecStart=/usr/bin/dockerd\n")},
+			{Name: "etc/systemd/system/docker.service.d/forward.conf", Data: fmt.Appendf(nil, "[Service]\nExecStartPre=/bin/sh -c '%s -w -P FORWARD DROP'\n", plainProgram(family))},
+		})
+		if !closed.dockerCloses(family) || closed.dockerCloses(other) {
+			t.Errorf("%v: %v, %v", family, closed.dockerCloses(family), closed.dockerCloses(other))
+		}
+		e := examination{Host: closed, Balancer: Balancer{Services: []Service{{Family: family}}, Variant: "nft"}}
+		wantFindings(t, e.docker(), "risk: "+family.String()+": the policy of FORWARD is ACCEPT")
+		e.Rulesets = []Ruleset{{family, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n")}}
+		wantFindings(t, e.docker())
+		e.Services[0].Family = other
+		e.Rulesets[0].Family = other
+		wantFindings(t, e.docker(), "risk: "+other.String()+": the policy of FORWARD is DROP now")
 	}
 }

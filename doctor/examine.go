@@ -20,7 +20,7 @@ type examination struct {
 // checks lists what is looked at, in the order in which findings of one severity stand.
 func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
-		examination.generation, examination.modes, examination.firewalls,
+		examination.generation, examination.config, examination.trial, examination.modes, examination.firewalls,
 		examination.forwarding, examination.forwardChain, examination.native, examination.variants,
 		examination.addresses, examination.listeners,
 		examination.routes, examination.reversePath, examination.hairpin, examination.wayBack,
@@ -66,29 +66,13 @@ const applyMends = "natspread apply"
 func (e examination) forwarding() []Finding {
 	var found []Finding
 	for _, family := range e.families() {
-		one, err := e.Forwarding(family)
+		one, err := e.forwardingWhere(e.matters, family)
 		if err != nil {
 			one = []Finding{cannotTell(fmt.Sprintf("whether the host forwards %v", family), err)}
 		}
 		found = append(found, one...)
 	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return e.Generation.Number == 0 && f.Mend == applyMends })
-}
-
-// docker says what Docker makes of the policy of FORWARD.
-func (e examination) docker() []Finding {
-	if !e.hasDocker() {
-		return nil
-	}
-	var found []Finding
-	for _, family := range e.families() {
-		policy := "ACCEPT" // of a table that does not exist
-		if forward, ok := e.ruleset(family, e.Variant)["FORWARD"]; ok {
-			policy = forward.policy
-		}
-		found = append(found, e.Router(family, policy))
-	}
-	return found
+	return slices.DeleteFunc(found, func(f Finding) bool { return e.untried() && f.Mend == applyMends })
 }
 
 // program returns the name of a variant's iptables for a family.

@@ -17,7 +17,9 @@ import (
 
 // rules are what apply loads for webService, in the words of iptables-restore.
 const rules = `*nat
--A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80
+:NATSPREAD-PRE - [0:0]
+-A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE
+-A NATSPREAD-PRE -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80
 -A POSTROUTING -p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j SOURCE
 COMMIT
 `

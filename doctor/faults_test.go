@@ -22,6 +22,13 @@ func faults() []fault {
 	return append(all, bootFaults()...)
 }
 
+// hardened adds an interface that nothing comes in by which the host is to forward.
+const hardened = `ip link add mgmt type veth peer name far
+ip address add 203.0.113.1/24 dev mgmt
+ip link set mgmt up
+echo 0 > /proc/sys/net/ipv4/conf/mgmt/forwarding
+`
+
 // forwardingFaults keep the host from forwarding; the stories have the rest of them.
 func forwardingFaults() []fault {
 	return []fault{
@@ -33,6 +40,28 @@ func forwardingFaults() []fault {
 		{
 			name: "interface forwarding", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
 			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface of answers", lines: "echo 0 > /proc/sys/net/ipv4/conf/back/forwarding", stops: true,
+			severity: Broken, want: "net.ipv4.conf.back.forwarding is 0", mend: "sysctl -w net.ipv4.conf.back.forwarding=1",
+		},
+		{
+			name: "interface of the config", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
+			change:   func(_ *testing.T, p *patient) { p.Balancer.Services[0].Interface = "front" },
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface of the default route", change: listensTo(Listen{First: 80, Last: 80}), stops: true,
+			lines:    "ip route add default via 192.0.2.1; echo 0 > /proc/sys/net/ipv4/conf/front/forwarding",
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface of any", change: listensTo(Listen{First: 80, Last: 80}), lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+		},
+		{
+			name: "interface that may be", change: listensTo(Listen{First: 80, Last: 80}), lines: "ip route add default via 192.0.2.1\n" + hardened,
+			severity: Risk, want: "net.ipv4.conf.mgmt.forwarding is 0, .*, and connections of web may come in there$", mend: "sysctl -w net.ipv4.conf.mgmt.forwarding=1",
 		},
 		{
 			name: "sysctl.d", lines: "mkdir ROOT/etc/sysctl.d; echo net.ipv4.ip_forward=0 > ROOT/etc/sysctl.d/60-host.conf",
@@ -55,12 +84,21 @@ func forwardingFaults() []fault {
 				p.sh(t, "rm "+p.Live.Root+"/etc/systemd/system/docker.service")
 			},
 		},
+		{
+			name: "docker, accepted", severity: Risk, want: "^ipv4: the policy of FORWARD is ACCEPT, and Docker leaves it so", mend: "mkdir -p /etc/systemd/system/docker.service.d && .* && iptables -P FORWARD DROP",
+			lines:  "touch ROOT/etc/systemd/system/docker.service; IPTABLES-restore --noflush <<'END'\n" + accepts + "END",
+			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Accepted = true },
+		},
 	}
 }
+
+// ownRules are some of natspread's.
+const ownRules = "IPTABLES -t nat -N NATSPREAD-web; IPTABLES -t nat -A PREROUTING -j NATSPREAD-web\n"
 
 // filterFaults drop what is forwarded.
 func filterFaults() []fault {
 	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
+	const nftAccept = "nft insert rule inet filter forward ct status dnat accept # and for good in the file that makes the chain"
 	drops := func(name, lines string, severity Severity, want string) fault {
 		return fault{name: name, variants: true, lines: lines, stops: true, severity: severity, want: want, mend: accept}
 	}
@@ -74,6 +112,18 @@ func filterFaults() []fault {
 IPTABLES -A FORWARD -j DOCKER-USER; IPTABLES -A FORWARD -j DOCKER-FORWARD
 IPTABLES -A DOCKER-FORWARD -j DOCKER-CT; IPTABLES -A DOCKER-FORWARD -j DOCKER-BRIDGE; IPTABLES -A DOCKER-FORWARD -i docker0 -j ACCEPT
 IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, Broken, "the policy of FORWARD"),
+		{
+			name: "of any, docker's chains", variants: true, change: listensTo(Listen{First: 80, Last: 80}), stops: true, severity: Broken, mend: accept, want: "the policy of FORWARD",
+			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -i docker0 ! -o docker0 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+		},
+		{
+			name: "half of a range", variants: true, severity: Broken, mend: accept, want: "^ipv4: connections to 10.0.0.1:89 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
+			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -p tcp --dport 80:88 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+			change: func(_ *testing.T, p *patient) {
+				service := &p.Balancer.Services[0]
+				service.Listen[0].Last, service.Backends = 89, []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 0)}
+			},
+		},
 		drops("perhaps", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m mark --mark 0x1 -j ACCEPT", Risk, "^ipv4: cannot tell whether the (nft|legacy) variant lets connections to 10.0.0.1:80 through"),
 		{
 			name: "accepts gone", variants: true, stops: true, severity: Broken, want: "^ipv4: connections to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
@@ -85,28 +135,51 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			},
 		},
 		{
-			name: "nftables chain", stops: true, severity: Risk, mend: "nft insert rule inet filter forward ct status dnat accept",
-			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct state established accept'",
+			name: "nftables chain", stops: true, severity: Broken, mend: nftAccept,
+			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct state established,related accept'",
+			want:  "^the nftables chain inet filter forward drops every balanced connection",
+		},
+		{
+			name: "nftables chain that may accept", stops: true, severity: Risk, mend: nftAccept,
+			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward iifname other accept'",
 			want:  "^cannot tell whether the nftables chain inet filter forward, whose policy is drop, lets",
+		},
+		{
+			name: "own rules in the other variant", variants: true, severity: Broken, want: "^ipv4: the (nft|legacy) variant holds rules of natspread's too", mend: "natspread apply",
+			change: func(t *testing.T, p *patient) {
+				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
+			},
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, strings.ReplaceAll("IPTABLES -t nat -F; IPTABLES -t nat -X", "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
+			},
+		},
+		{
+			name: "a chain in both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules, .*; the chains DOCKER are in both, so look",
+			change: func(t *testing.T, p *patient) {
+				for _, variant := range []string{"nft", "legacy"} {
+					p.sh(t, strings.ReplaceAll("IPTABLES -t nat -N DOCKER; IPTABLES -t nat -A PREROUTING -j DOCKER", "IPTABLES", netnstest.Programs(variant, 4).Iptables))
+				}
+			},
 		},
 		{
 			name: "both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules",
 			change: func(t *testing.T, p *patient) {
 				other := netnstest.Programs(otherVariant(p.variant), 4).Iptables
-				p.sh(t, other+" -A FORWARD -s 203.0.113.0/24 -j DROP; "+other+" -t nat -N NATSPREAD-web; "+other+" -t nat -A PREROUTING -j NATSPREAD-web")
+				p.sh(t, other+" -A FORWARD -s 203.0.113.0/24 -j DROP")
 			},
 			mend: "iptables-(nft|legacy)-save .*",
 			again: func(t *testing.T, p *patient, line string) {
 				t.Helper()
 				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -P INPUT DROP") // is not to be undone by the other's ACCEPT
+				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
 				p.sh(t, line)
 				saved := p.sh(t, netnstest.Programs(p.variant, 4).Save)
-				for _, want := range []string{":INPUT DROP", "-A FORWARD -s 203.0.113.0/24 -j DROP", "-A PREROUTING -d 192.0.2.10/32"} {
+				for _, want := range []string{":INPUT DROP", "-A FORWARD -s 203.0.113.0/24 -j DROP", "-A NATSPREAD-PRE -d 192.0.2.10/32"} {
 					if !strings.Contains(saved, want) {
 						t.Errorf("no %s in\n%s", want, saved)
 					}
 				}
-				if left := p.sh(t, netnstest.Programs(otherVariant(p.variant), 4).Save); strings.Contains(saved+left, "NATSPREAD") {
+				if left := p.sh(t, netnstest.Programs(otherVariant(p.variant), 4).Save); strings.Contains(left, "NATSPREAD") || strings.Contains(saved, "NATSPREAD-web") {
 					t.Errorf("natspread's part was moved, or is left, in\n%s%s", saved, left)
 				}
 			},
@@ -265,6 +338,13 @@ func bootFaults() []fault {
 			"ln -s /usr/lib/systemd/system/NAME.service ROOT/etc/systemd/system/multi-user.target.wants/", "NAME", name)
 	}
 	return []fault{
+		{
+			name: "not loaded", variants: true, lines: "IPTABLES -t nat -F PREROUTING", change: forget, stops: true,
+			severity: Broken, want: "^generation 1 is not loaded: the nat table leads to nothing of natspread's", mend: "natspread restore",
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -A PREROUTING -j NATSPREAD-PRE")
+			},
+		},
 		{
 			name: "state mode", change: chmod(0o777, state), severity: AtBoot, want: state + " may be changed by its group or by others: boot will not load it", mend: "chmod go-w .*" + state,
 		},

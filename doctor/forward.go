@@ -95,7 +95,9 @@ func (v verdict) finding(r Ruleset, dropped victims, inUse bool) Finding {
 	switch {
 	case v.lost:
 		found.Mend = applyMends
-	case inUse:
+	case !inUse:
+		found.Mend += " # until the next boot"
+	default:
 		found.Mend += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s",
 			few(dropped.services), applyMends)
 	}
@@ -107,7 +109,8 @@ func (v verdict) finding(r Ruleset, dropped victims, inUse bool) Finding {
 }
 
 // packets returns the first packet of a connection to each backend of a service, and
-// its answer. Backends that are the host itself are not forwarded to.
+// its answer; of a range, to its first port and to its last. Backends that are the host
+// itself are not forwarded to.
 func (e examination) packets(service Service) []packet {
 	var all []packet
 	for _, listen := range service.Listen {
@@ -117,21 +120,28 @@ func (e examination) packets(service Service) []packet {
 			if err != nil || way.local {
 				continue // routes says so
 			}
-			port := backend.Port()
-			if port == 0 {
-				port = listen.First
-			}
 			for _, protocol := range service.Protocols {
-				asked := packet{
-					in: in, out: way.link, protocol: protocol, destination: backend.Addr(), destinationPort: port,
-					states: []string{"NEW", "DNAT"}, asked: netip.AddrPortFrom(listen.Addr, listen.First),
-					answers: netip.AddrPortFrom(backend.Addr(), port),
+				for _, port := range slices.Compact([]uint16{listen.First, listen.Last}) {
+					asked := asking(protocol, netip.AddrPortFrom(listen.Addr, port), backend)
+					asked.in, asked.out = in, way.link
+					all = append(all, asked, asked.answered(service.Source.None))
 				}
-				all = append(all, asked, asked.answered(service.Source.None))
 			}
 		}
 	}
 	return all
+}
+
+// asking returns the packet that asks a backend what a client asked for. A backend
+// without a port has the client's.
+func asking(protocol string, asked, backend netip.AddrPort) packet {
+	if backend.Port() == 0 {
+		backend = netip.AddrPortFrom(backend.Addr(), asked.Port())
+	}
+	return packet{
+		protocol: protocol, destination: backend.Addr(), destinationPort: backend.Port(),
+		states: []string{"NEW", "DNAT"}, asked: asked, answers: backend,
+	}
 }
 
 // answered returns the packet that answers.
@@ -144,17 +154,4 @@ func (p packet) answered(keepsClient bool) packet {
 		in: p.out, out: p.in, protocol: p.protocol, source: p.destination, sourcePort: p.destinationPort,
 		states: states, asked: p.asked, answers: p.answers,
 	}
-}
-
-// comesIn returns the interface that most connections come in by: the one in the
-// config, else where the listen address is, else the default route's. It is "" when
-// that is none.
-func (e examination) comesIn(service Service, listen Listen) string {
-	if service.Interface != "" {
-		return service.Interface
-	}
-	if holder, held := e.network.holder(listen.Addr); held && holder.link.name != "lo" {
-		return holder.link.name
-	}
-	return e.network.defaultLink(service.Family)
 }

@@ -18,10 +18,20 @@ import (
 // natspread's unit runs after systemd-sysctl and ufw, so that a file of theirs for
 // the whole host is a Risk and no more; systemd-networkd comes after the unit. What
 // the kernel forwards IPv4 by is the switch of the interface a packet comes in by;
-// the one for the whole host sets them all. lo's is not looked at, since nothing
-// that comes in there is for another host.
-func (h Host) Forwarding(families ...nat.Family) ([]Finding, error) {
-	look := lookout{Host: h, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
+// the one for the whole host sets them all. Of interfaces those count that packets of
+// the services come in by: to switch off the others is common, and breaks nothing.
+func (h Host) Forwarding(services []Service, families ...nat.Family) ([]Finding, error) {
+	network, err := readNetwork()
+	if err != nil {
+		return nil, err
+	}
+	e := examination{Host: h, Balancer: Balancer{Services: services}, network: network}
+	return h.forwardingWhere(e.matters, families...)
+}
+
+// forwardingWhere is Forwarding, told how much it matters that an interface is off.
+func (h Host) forwardingWhere(matters func(string) (Severity, []string), families ...nat.Family) ([]Finding, error) {
+	look := lookout{Host: h, matters: matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
 	var found []Finding
 	for _, family := range families {
 		whole, off, err := look.whole(family)
@@ -44,6 +54,7 @@ func (h Host) Forwarding(families ...nat.Family) ([]Finding, error) {
 // lookout is a host with what its files say.
 type lookout struct {
 	Host
+	matters     func(name string) (Severity, []string)
 	sysctl, ufw settings
 	networkd    networkd
 }
@@ -155,6 +166,20 @@ func (l lookout) interfaces() ([]Finding, error) {
 
 // one looks at an interface.
 func (l lookout) one(name, value string) []Finding {
+	severity, services := l.matters(name)
+	found, is := l.switchedOff(name, value)
+	if !is || severity == "" {
+		return nil
+	}
+	if severity == Risk {
+		found.Severity = Risk
+		found.What += ", and connections of " + few(services) + " may come in there"
+	}
+	return []Finding{found}
+}
+
+// switchedOff is the finding of an interface that is off, or will be.
+func (l lookout) switchedOff(name, value string) (found Finding, is bool) {
 	key := interfaceKey(name)
 	line, sure, byNetworkd := l.networkd.switchesOffInterface(name)
 	last, set := l.sysctl.last(key)
@@ -168,13 +193,13 @@ func (l lookout) one(name, value string) []Finding {
 			places = append(places, line.at)
 		}
 		what := fmt.Sprintf("%v: %s is 0, so what comes in by %s is not forwarded", nat.IPv4, dotted(key), name)
-		return []Finding{{Broken, what + setIn(places), "sysctl -w " + dotted(key) + "=1"}}
+		return Finding{Broken, what + setIn(places), "sysctl -w " + dotted(key) + "=1"}, true
 	case byNetworkd && sure:
-		return []Finding{atBoot(nat.IPv4, dotted(key), line)}
+		return atBoot(nat.IPv4, dotted(key), line), true
 	case set && last.off():
-		return []Finding{risk(nat.IPv4, "sysctl --system", dotted(key), last)}
+		return risk(nat.IPv4, "sysctl --system", dotted(key), last), true
 	}
-	return nil
+	return Finding{}, false
 }
 
 // toCome looks at what interfaces begin with.

@@ -76,7 +76,7 @@ func TestForwardingStories(t *testing.T) {
 			if story.Files[last].Name != "findings" || len(story.Comment) == 0 {
 				t.Fatal("a story begins with its reason and ends with its findings")
 			}
-			found, err := host(t, story.Files[:last]).Forwarding(nat.Families()...)
+			found, err := host(t, story.Files[:last]).forwardingWhere(mattersIn(story.Files), nat.Families()...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,16 +94,39 @@ func TestForwardingStories(t *testing.T) {
 	}
 }
 
+// mattersIn reads the lines INTERFACE no, and INTERFACE SERVICE... for one that those may
+// come in by, of a story's file "interfaces". Any other one matters.
+func mattersIn(files []txtar.File) func(string) (Severity, []string) {
+	unused := map[string][]string{}
+	for _, file := range files {
+		for line := range strings.Lines(string(file.Data)) {
+			if words := strings.Fields(line); file.Name == "interfaces" {
+				unused[words[0]] = words[1:]
+			}
+		}
+	}
+	return func(name string) (Severity, []string) {
+		services, listed := unused[name]
+		switch {
+		case !listed:
+			return Broken, nil
+		case services[0] == "no":
+			return "", nil
+		}
+		return Risk, services
+	}
+}
+
 // TestForwardingOneFamily looks at what is asked for and at nothing else.
 func TestForwardingOneFamily(t *testing.T) {
 	off := host(t, []txtar.File{{Name: "proc/net/ipv4/ip_forward", Data: []byte("0\n")}, {Name: "proc/net/ipv6/conf/all/forwarding", Data: []byte("0\n")}})
 	for _, family := range nat.Families() {
-		found, err := off.Forwarding(family)
+		found, err := off.Forwarding(nil, family)
 		if err != nil || len(found) != 1 || !strings.HasPrefix(found[0].What, family.String()+": ") {
 			t.Errorf("%v: %+v, %v", family, found, err)
 		}
 	}
-	if found, err := off.Forwarding(); err != nil || found != nil {
+	if found, err := off.Forwarding(nil); err != nil || found != nil {
 		t.Errorf("none: %+v, %v", found, err)
 	}
 }
@@ -114,10 +137,10 @@ func TestForwardingUnreadable(t *testing.T) {
 	if err := os.Remove(filepath.Join(without.Sysctls, "net/ipv6/conf/all/forwarding")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := without.Forwarding(nat.IPv6); err == nil || !strings.Contains(err.Error(), "cannot read net.ipv6.conf.all.forwarding: ") {
+	if _, err := without.Forwarding(nil, nat.IPv6); err == nil || !strings.Contains(err.Error(), "cannot read net.ipv6.conf.all.forwarding: ") {
 		t.Errorf("%v", err)
 	}
-	if found, err := without.Forwarding(nat.IPv4); err != nil || found != nil {
+	if found, err := without.Forwarding(nil, nat.IPv4); err != nil || found != nil {
 		t.Errorf("%+v, %v", found, err)
 	}
 }

@@ -32,6 +32,13 @@ IPTABLES -A DOCKER-USER -m conntrack --ctstate DNAT -j ACCEPT; IPTABLES -A DOCKE
 		filter("bans", `IPTABLES -A FORWARD -s 203.0.113.0/24 -j DROP; IPTABLES -A FORWARD -m mark --mark 0x7 -j DROP; IPTABLES -A FORWARD -i eth9 -j REJECT
 IPTABLES -A FORWARD -m conntrack --ctstate INVALID -j DROP; IPTABLES -A FORWARD -p udp -j DROP; IPTABLES -A FORWARD -j LOG --log-prefix "-j DROP"`),
 		filter("leaves a chain", `IPTABLES -N A; IPTABLES -N B; IPTABLES -A FORWARD -g A; IPTABLES -A FORWARD -j DROP; IPTABLES -A A -j B; IPTABLES -A B -o back -j RETURN; IPTABLES -A B -i back -j RETURN; IPTABLES -A B -j DROP`),
+		filter("accepts by ports", drop+"IPTABLES -A FORWARD -p tcp -m multiport --dports 80,443 -j ACCEPT; IPTABLES -A FORWARD -p tcp -m multiport --sports 80,443 -m state --state ESTABLISHED -j ACCEPT"),
+		filter("accepts by interface", drop+held+"IPTABLES -A FORWARD -m state --state ESTABLISHED -j ACCEPT; IPTABLES -A FORWARD -i front -o back -j ACCEPT"),
+		{name: "another interface is off", lines: hardened},
+		{name: "the interface that holds the address is off", lines: held + "echo 0 > /proc/sys/net/ipv4/conf/vip/forwarding"},
+		{name: "the interface that holds a routed address is off", lines: `ip link add vip type veth peer name idle; ip link set vip arp off up
+ip address add 198.51.100.7/32 dev vip; echo 0 > /proc/sys/net/ipv4/conf/vip/forwarding`, change: listensToo("198.51.100.7")},
+		{name: "an interface without addresses is off", lines: hardened + "ip address flush dev mgmt; ip route add default via 192.0.2.1", change: listensTo(Listen{First: 80, Last: 80})},
 		{name: "nft accepts DNAT", lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct status dnat accept'"},
 		{name: "a local route", change: listensToo("198.51.100.7"), lines: "ip route add local 198.51.100.0/24 dev lo"},
 		{name: "strict and symmetric", lines: "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter"},
@@ -47,6 +54,17 @@ IPTABLES -A FORWARD -m conntrack --ctstate INVALID -j DROP; IPTABLES -A FORWARD 
 			p.Balancer.Services[0].Hairpin, p.Balancer.Services[0].Interface = nil, "front"
 		}},
 	}
+}
+
+// held moves the address of the service to an interface that nothing comes in by.
+const held = `ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front
+ip link add vip type veth peer name idle; ip link set vip arp off up
+ip address add 192.0.2.10/32 dev vip
+`
+
+// listensTo gives the service another listen address.
+func listensTo(listen Listen) func(*testing.T, *patient) {
+	return func(_ *testing.T, p *patient) { p.Balancer.Services[0].Listen = []Listen{listen} }
 }
 
 // listensToo gives the service one more address.

@@ -27,6 +27,8 @@ func TestForwardingOfTheKernel(t *testing.T) {
 	for _, family := range []int{4, 6} {
 		n.Serve(t, "tcp", family, 80)
 	}
+	six := Service{Name: "six", Family: nat.IPv6, Listen: []Listen{{netnstest.VIP(6), 80, 80}}, Backends: []netip.AddrPort{netip.AddrPortFrom(n.Backends[0].Addr(6), 80)}}
+	services := []Service{webService(), six}
 	live := Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	for _, c := range []struct {
 		family nat.Family
@@ -51,7 +53,7 @@ func TestForwardingOfTheKernel(t *testing.T) {
 			t.Fatalf("%s is on: %v", c.key, err)
 		}
 		n.Balancer.Sysctl(t, c.key, "0")
-		found, err := live.Forwarding(c.family)
+		found, err := live.Forwarding(services, c.family)
 		if err != nil || len(found) > 1 || (len(found) == 1) != (c.want != "") {
 			t.Errorf("%s: %v, %v", c.key, found, err)
 		}

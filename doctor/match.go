@@ -47,7 +47,7 @@ func answerOf(fact bool) answer {
 
 // plainModules are the modules whose options are known to matches; others, and
 // options that are not, may ask for anything.
-var plainModules = []string{"tcp", "udp", "sctp", "conntrack", "state", "comment"}
+var plainModules = []string{"tcp", "udp", "sctp", "multiport", "conntrack", "state", "comment"}
 
 // matches tells whether a rule matches a packet.
 func (r rule) matches(p packet) answer {
@@ -81,7 +81,7 @@ func (r rule) matches(p packet) answer {
 
 // knownOptions are those that satisfies knows.
 var knownOptions = []string{
-	"-m", "--comment", "-p", "-i", "-o", "-s", "-d", "--sport", "--dport",
+	"-m", "--comment", "-p", "-i", "-o", "-s", "-d", "--sport", "--dport", "--sports", "--dports",
 	"--ctstate", "--state", "--ctproto", "--ctorigdst", "--ctorigdstport", "--ctreplsrc", "--ctreplsrcport",
 }
 
@@ -104,9 +104,9 @@ func (p packet) satisfies(option, value string) answer {
 		return within(value, p.source, p.destination)
 	case "-d":
 		return within(value, p.destination, p.source)
-	case "--sport":
+	case "--sport", "--sports":
 		return portIn(value, p.sourcePort)
-	case "--dport":
+	case "--dport", "--dports":
 		return portIn(value, p.destinationPort)
 	case "--ctstate", "--state":
 		return answerOf(slices.ContainsFunc(strings.Split(value, ","), func(state string) bool { return slices.Contains(p.states, state) }))
@@ -158,9 +158,18 @@ func within(text string, addr, otherEnd netip.Addr) answer {
 // firstFree is the first port that clients have: those below are root's.
 const firstFree = 1024
 
-// portIn tells whether a port is in PORT or FIRST:LAST. One that is not known is a
-// client's.
+// portIn tells whether a port is in a list of PORT and FIRST:LAST, with commas. One that
+// is not known is a client's.
 func portIn(text string, port uint16) answer {
+	found := no
+	for _, one := range strings.Split(text, ",") {
+		found = max(found, portBetween(one, port))
+	}
+	return found
+}
+
+// portBetween is portIn for one of the list.
+func portBetween(text string, port uint16) answer {
 	low, high, isRange := strings.Cut(text, ":")
 	if !isRange {
 		high = low

@@ -65,7 +65,14 @@ func TestMatches(t *testing.T) {
 		"-p udp -m set --match-set banned src -j DROP":            no,
 		"-m mark ! --mark 0x1 -j DROP":                            perhaps,
 		"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT": perhaps,
-		"-m multiport --dports 80,443 -p udp -j ACCEPT":           perhaps,
+		"-m iprange --dst-range 10.0.0.1-10.0.0.9 -p udp":         perhaps,
+		"-p tcp -m multiport --dports 443,80 -j ACCEPT":           yes,
+		"-p tcp -m multiport --dports 443,70:90 -j ACCEPT":        yes,
+		"-p tcp -m multiport --dports 443,8000:8010 -j ACCEPT":    no,
+		"-p tcp -m multiport ! --dports 443,80 -j ACCEPT":         no,
+		"-p tcp -m multiport --sports 80,443 -j ACCEPT":           no,
+		"-p tcp -m multiport --sports 80,1024:65535 -j ACCEPT":    perhaps,
+		"-p tcp -m multiport --ports 80 -j ACCEPT":                perhaps,
 	} {
 		r := rule{words: nat.SavedRule{Text: text}.Words()}
 		if got := r.matches(forwarded()); got != want {
@@ -139,12 +146,28 @@ table ip6 own {
 }
 `
 	for family, want := range map[nat.Family][]nativeChain{
-		nat.IPv4: {{"inet filter forward", true, false}, {"ip own fwd", true, true}},
-		nat.IPv6: {{"inet filter forward", true, false}, {"ip6 own fwd", false, false}},
+		nat.IPv4: {{"inet filter forward", true, false, false}, {"ip own fwd", true, true, true}},
+		nat.IPv6: {{"inet filter forward", true, false, false}, {"ip6 own fwd", false, false, false}},
 	} {
 		got := nativeChains([]byte(text), family)
 		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 			t.Errorf("%v: %v", family, got)
+		}
+	}
+}
+
+// TestMayLetIn knows rules for connections that are open already, and takes any other one
+// that accepts or leads somewhere for one that may let new ones in.
+func TestMayLetIn(t *testing.T) {
+	for rule, want := range map[string]bool{
+		"}": false, "counter packets 0 bytes 0 drop": false, `iifname "eth0" drop`: false, "log prefix \"no\"": false,
+		"ct state established accept": false, "ct state established,related accept": false, "ct state { established, related } accept": false,
+		"ct state vmap { invalid : drop, established : accept, related : accept }": false, "ct state established,related counter packets 7 bytes 9 accept": false,
+		"accept": true, "ct state new accept": true, "ct state established,new accept": true, "ct state vmap { established : accept, new : jump in }": true,
+		"ct state vmap @states": true, `iifname "front" accept`: true, "jump own": true, "goto own": true, "queue to 3": true, "tcp dport vmap @ports": true,
+	} {
+		if mayLetIn(strings.Fields(rule)) != want {
+			t.Errorf("%s: %v", rule, !want)
 		}
 	}
 }

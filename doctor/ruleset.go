@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"slices"
 	"strings"
 
 	"natspread/nat"
@@ -58,11 +59,49 @@ func (b Balancer) ruleset(family nat.Family, variant string) chains {
 }
 
 // filled tells whether a ruleset decides about any packet: by a rule, or a policy.
-func (r Ruleset) filled() bool {
-	for line := range strings.Lines(string(r.Text)) {
-		if strings.HasPrefix(line, "-A ") || strings.HasPrefix(line, ":") && strings.Contains(line, " DROP ") {
-			return true
+func (r Ruleset) filled() bool { return slices.ContainsFunc(r.lines(), decides) }
+
+// othersFilled is filled without what is natspread's.
+func (r Ruleset) othersFilled() bool {
+	return slices.ContainsFunc(r.lines(), func(line string) bool { return decides(line) && !isOurs(line) })
+}
+
+// holdsOurs tells whether something of natspread's is in a ruleset.
+func (r Ruleset) holdsOurs() bool { return slices.ContainsFunc(r.lines(), isOurs) }
+
+// sharedChains returns the names of the chains of others that another ruleset has, too, in
+// the same table, each once.
+func (r Ruleset) sharedChains(other Ruleset) []string {
+	var shared []string
+	for _, table := range []string{"raw", "mangle", "nat", "filter", "security"} {
+		theirs := other.table(table)
+		for name, chain := range r.table(table) {
+			_, both := theirs[name]
+			if both && chain.policy == "-" && !nat.IsOwn(name) && !slices.Contains(shared, name) {
+				shared = append(shared, name)
+			}
 		}
 	}
-	return false
+	slices.Sort(shared)
+	return shared
+}
+
+// lines returns the lines of a ruleset.
+func (r Ruleset) lines() []string { return strings.Split(string(r.Text), "\n") }
+
+// decides tells whether a line of a ruleset decides about packets.
+func decides(line string) bool {
+	return strings.HasPrefix(line, "-A ") || strings.HasPrefix(line, ":") && strings.Contains(line, " DROP ")
+}
+
+// isOurs tells whether a line of a ruleset is a chain of natspread's, or a rule in one or
+// into one.
+func isOurs(line string) bool {
+	rest, isRule := strings.CutPrefix(line, "-A ")
+	chain, isChain := strings.CutPrefix(line, ":")
+	if isChain {
+		rest = chain
+	}
+	name, _, _ := strings.Cut(rest, " ")
+	return isChain && nat.IsOwn(name) || isRule && (nat.IsOwn(name) || nat.IsOwn(nat.SavedRule{Text: rest}.JumpsTo()))
 }

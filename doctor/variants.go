@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"slices"
 
 	"natspread/nat"
 )
@@ -12,45 +11,46 @@ import (
 func (e examination) variants() []Finding {
 	var found []Finding
 	for _, family := range nat.Families() {
-		var other string
-		filled := 0
-		for _, r := range e.Rulesets {
-			if r.Family != family || !r.filled() {
-				continue
-			}
-			filled++
-			if r.Variant != e.Variant {
-				other = r.Variant
-			}
+		inUse, other := e.rulesets(family)
+		// Where boot is to load by the other one, generation says so.
+		if other.holdsOurs() && e.Generation.Variant == e.Variant {
+			found = append(found, Finding{
+				Broken, fmt.Sprintf("%v: the %s variant holds rules of natspread's too, which is in %s: packets meet both", family, other.Variant, e.Variant),
+				applyMends,
+			})
 		}
-		if filled < 2 {
+		if !inUse.filled() || !other.othersFilled() {
 			continue
 		}
-		from, to := program(family, other), program(family, e.Variant)
-		found = append(found, Finding{
-			Risk, fmt.Sprintf("%v: the nft and the legacy variant both hold rules, and packets meet both; natspread is in %s", family, e.Variant),
-			fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e '/^:NATSPREAD/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to),
-		})
+		found = append(found, e.bothHold(family, inUse, other))
 	}
 	return found
 }
 
-// generation looks at what boot is to load.
-func (e examination) generation() []Finding {
-	g := e.Generation
-	refused := slices.ContainsFunc(e.modes(), func(f Finding) bool { return f.Severity == AtBoot })
-	switch {
-	case g.Bad != nil && refused:
-		return nil // modes says which file it is, and how to mend it
-	case g.Bad != nil:
-		return []Finding{{AtBoot, fmt.Sprintf("boot cannot load what was applied last: %v", g.Bad), applyMends}}
-	case g.Number == 0:
-		return []Finding{{Risk, "nothing was applied yet, so nothing is balanced, and boot loads nothing", applyMends}}
-	case g.Variant != e.Variant:
-		return []Finding{{
-			Risk, fmt.Sprintf("generation %d was proven with the %s variant of iptables, and boot will load it by %s", g.Number, g.Variant, e.Variant),
-			applyMends,
-		}}
+// bothHold is the finding of rules of others in both variants. No line moves them where
+// both have a chain of one name, as when who made it changed the variant: the newer one's
+// rules would give way to the older one's.
+func (e examination) bothHold(family nat.Family, inUse, other Ruleset) Finding {
+	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the nft and the legacy variant both hold rules, and packets meet both; natspread is in %s", family, e.Variant)}
+	if shared := inUse.sharedChains(other); len(shared) > 0 {
+		found.What += fmt.Sprintf("; the chains %s are in both, so look which of them are still in use", few(shared))
+		return found
 	}
-	return nil
+	from, to := program(family, other.Variant), program(family, e.Variant)
+	found.Mend = fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e '/^:NATSPREAD/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to)
+	return found
+}
+
+// rulesets returns what the variant in use holds of a family, and what the other does.
+func (b Balancer) rulesets(family nat.Family) (inUse, other Ruleset) {
+	for _, r := range b.Rulesets {
+		switch {
+		case r.Family != family:
+		case r.Variant == b.Variant:
+			inUse = r
+		default:
+			other = r
+		}
+	}
+	return inUse, other
 }

@@ -22,7 +22,8 @@ type Undo struct {
 	Program string   // absolute path
 	Args    []string // each as it is: neither $ nor % means anything
 	After   time.Duration
-	Writes  []string // absolute paths, which exist, that the program writes to beside /run
+	Writes  []string // absolute paths that the program writes to beside /run; they exist, unless "-" is before one
+	Env     []string // NAME=VALUE, beside what systemd itself sets; % and $ are letters here, too
 }
 
 // ArmUndo lets systemd run a program after some time, whatever becomes of this process; an older timer of
@@ -94,7 +95,7 @@ func (u Undo) service() ([]dbus.Property, error) {
 		}
 		properties = append(properties, converted)
 	}
-	return append(properties, property("ReadWritePaths", u.Writes)), nil
+	return append(properties, property("ReadWritePaths", u.Writes), property("Environment", u.Env)), nil
 }
 
 // property returns a property of a transient unit.

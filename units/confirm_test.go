@@ -33,7 +33,7 @@ func TestArmUndo(t *testing.T) {
 			fake := &fakeSystemd{result: "done"}
 			undo := Undo{
 				Program: strings.TrimSuffix(files["program"], "\n"), Args: strings.Split(strings.TrimSuffix(files["arguments"], "\n"), "\n"),
-				After: time.Minute, Writes: []string{"/var/lib/natspread"},
+				After: time.Minute, Writes: []string{"/var/lib/natspread"}, Env: strings.Fields(files["environment"]),
 			}
 			if err := fake.reach(t).ArmUndo(context.Background(), undo); err != nil {
 				t.Fatal(err)
@@ -44,7 +44,7 @@ func TestArmUndo(t *testing.T) {
 				"start-transient natspread-confirm.timer replace",
 			}, fake.called)
 			if *update {
-				archive.Files[2].Data = []byte(fake.transient)
+				archive.Files[len(archive.Files)-1].Data = []byte(fake.transient)
 				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)
 				}

@@ -14,6 +14,7 @@ for signal in HUP KILL; do
 done
 check "apply is killed before it loads: the old table, and nothing waits" killed_before_load
 check "the room of the undo is as small as that of the unit" same_room
+check "the undo takes the lock of iptables where apply did" other_lock
 check "rollback takes it back at once" taken_back
 check "a damaged new table is not confirmed" not_confirmed confirm_damaged 6s
 check "a root with spaces, % and \$ in its name" odd_root

@@ -45,8 +45,8 @@ func (s *session) arm(o options) (func(ctx context.Context, after time.Duration)
 		defer running.Close()
 		started.words = "systemd's " + units.UndoTimer
 		return func(ctx context.Context) { _ = s.disarm(ctx) }, running.ArmUndo(ctx, units.Undo{
-			Program: program, Args: args, After: after,
-			Writes: []string{filepath.Join(o.root, "var/lib/natspread"), filepath.Join(o.root, "run/natspread")},
+			Program: program, Args: args, After: after, Env: lockEnv(),
+			Writes: append(lockWrites(), filepath.Join(o.root, "var/lib/natspread"), filepath.Join(o.root, "run/natspread")),
 		})
 	}, started
 }
@@ -67,15 +67,33 @@ func (s *session) disarm(ctx context.Context) error {
 	return running.DisarmUndo(ctx)
 }
 
+// lockVariable is where iptables(8) is told to keep its lock. Whoever takes a trial back
+// is told, too: with another lock it would exclude nobody.
+const lockVariable = "XTABLES_LOCKFILE"
+
+// lockEnv returns the variable as it is set here, if it is.
+func lockEnv() []string {
+	if lock := os.Getenv(lockVariable); lock != "" {
+		return []string{lockVariable + "=" + lock}
+	}
+	return nil
+}
+
+// lockWrites returns the directory where iptables makes that lock, to be written to where
+// it is there.
+func lockWrites() []string {
+	if lock := os.Getenv(lockVariable); filepath.IsAbs(lock) {
+		return []string{"-" + filepath.Dir(lock)}
+	}
+	return nil
+}
+
 // detach starts a program that no signal to this process, its group or its terminal
 // reaches, and names it.
 func detach(program string, args []string) (string, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-	if lock := os.Getenv("XTABLES_LOCKFILE"); lock != "" {
-		cmd.Env = append(cmd.Env, "XTABLES_LOCKFILE="+lock)
-	}
+	cmd.Env = append(lockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("cannot arm the way back: %w", err)

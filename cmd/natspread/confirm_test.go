@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -221,4 +222,29 @@ func TestConfirmAsksSystemd(t *testing.T) {
 		t.Errorf("confirm says %q", got.err)
 	}
 	machine.onMachine("status").want(t, exitDone)
+}
+
+// Who takes a trial back takes the lock of iptables where this process does, and may
+// make it there.
+func TestConfirmHandsLock(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "legacy")
+	lock := filepath.Join(t.TempDir(), "lock")
+	for _, c := range []struct {
+		lock        string
+		env, writes []string
+	}{
+		{"", nil, nil},
+		{lock, []string{"XTABLES_LOCKFILE=" + lock}, []string{"-" + filepath.Dir(lock)}},
+	} {
+		t.Setenv("XTABLES_LOCKFILE", c.lock)
+		machine.onMachine("apply", "--confirm", "1h").want(t, exitDone)
+		writes := append(c.writes, "/var/lib/natspread", "/run/natspread")
+		if !slices.Equal(machine.undo.Env, c.env) || !slices.Equal(machine.undo.Writes, writes) {
+			t.Errorf("lock %q: environment %q, writes to %q", c.lock, machine.undo.Env, machine.undo.Writes)
+		}
+		machine.onMachine("rollback").want(t, exitDone)
+	}
 }

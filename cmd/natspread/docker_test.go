@@ -56,7 +56,7 @@ func installBesideDocker(t *testing.T, machine *fakeSystemd, variant string) {
 	says("the host is a router from now on, for everybody: a policy for FORWARD is yours to set\n", "")
 	machine.onMachine("uninstall").want(t, exitDone)
 
-	const mend = "\nto mend it: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP\n"
+	const mend = "\nto mend it: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP # until the next boot\n"
 	writeFile(t, "/etc/systemd/system/docker.service", "[Service]\nExecStart=/usr/bin/dockerd\n")
 	startDocker(t, variant)
 	says("the policy of FORWARD is DROP now, but ACCEPT after a boot where only Docker sets it: ", mend)

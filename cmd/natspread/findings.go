@@ -33,7 +33,11 @@ func (s *session) addForwarding(o options, status *restore.Status) error {
 	if status.State == restore.NotLoaded {
 		return nil
 	}
-	found, err := o.doctor().Forwarding(forwarded(status.Wanted.Tables)...)
+	var services []doctor.Service
+	if cfg, err := config.Parse(configPath, status.Wanted.Config); err == nil { // the status itself tells of one that is bad
+		services = doctorServices(cfg)
+	}
+	found, err := o.doctor().Forwarding(services, forwarded(status.Wanted.Tables)...)
 	if err != nil {
 		return err
 	}

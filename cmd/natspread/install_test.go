@@ -22,6 +22,7 @@ type fakeSystemd struct {
 	t     *testing.T
 	fails string // the call that fails
 	calls []string
+	undo  units.Undo // what it is to take a trial back by
 }
 
 // The verbs are given it in place of the running one.
@@ -64,7 +65,10 @@ func (f *fakeSystemd) Stop(context.Context, string) error {
 }
 
 // ArmUndo is what apply --confirm asks for, before it loads.
-func (f *fakeSystemd) ArmUndo(context.Context, units.Undo) error { return f.call("arm") }
+func (f *fakeSystemd) ArmUndo(_ context.Context, undo units.Undo) error {
+	f.undo = undo
+	return f.call("arm")
+}
 
 // DisarmUndo is what ends a trial.
 func (f *fakeSystemd) DisarmUndo(context.Context) error { return f.call("disarm") }

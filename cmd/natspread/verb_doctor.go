@@ -24,8 +24,8 @@ func (s *session) doctorVerb() *cli.Command {
 		Usage: "find what on this host keeps the balancer from working",
 		Description: "Prints a line for each finding, the worst first, and below it the line that\n" +
 			"mends it. Exits 1 when something is broken, or will be at boot; risks alone\n" +
-			"exit 0. It judges by the config; without one, by what was applied. Nothing\n" +
-			"is changed.",
+			"exit 0. It judges by the config; without a good one, by what was applied.\n" +
+			"Nothing is changed.",
 	}, "natspread doctor", s.examine)
 }
 
@@ -91,11 +91,12 @@ func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, err
 		return doctor.Balancer{}, err
 	}
 	generation, files, current := currentOf(restore.Store{Root: o.root})
-	cfg, err := s.judgedBy(o, current)
+	cfg, unusable, err := s.judgedBy(o, current)
 	if err != nil {
 		return doctor.Balancer{}, err
 	}
 	balancer := s.packetsOf(ctx, o, cfg)
+	balancer.ConfigBad, balancer.Trial = unusable, trialOf(restore.Store{Root: o.root})
 	balancer.Generation, balancer.Variant, balancer.State = generation, string(kernel.Variant), files
 	balancer.Config = o.configBelow()
 	native, err := host.NativeRules(ctx)
@@ -106,9 +107,7 @@ func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, err
 // packetsOf returns of that what says which packets a config makes, and what rules they
 // meet.
 func (s *session) packetsOf(ctx context.Context, o options, cfg config.Config) (balancer doctor.Balancer) {
-	for _, service := range cfg.Services {
-		balancer.Services = append(balancer.Services, doctorService(service))
-	}
+	balancer.Services = doctorServices(cfg)
 	rulesets, err := s.host(o).Rulesets(ctx)
 	balancer.Unread = err
 	for _, r := range rulesets {
@@ -145,14 +144,52 @@ func currentOf(store restore.Store) (doctor.Generation, []string, restore.Genera
 	return doctor.Generation{Number: number, Variant: string(generation.Variant), Bad: err}, store.Files(number), generation
 }
 
-// judgedBy returns the config: what apply would read, or where nobody named one and
-// there is none, that of the current generation.
-func (s *session) judgedBy(o options, current restore.Generation) (config.Config, error) {
-	loaded, err := s.load(o)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) || o.config != filepath.Join(o.root, configPath) || current.Generation == 0 {
-		return loaded.config, err
+// trialOf returns what doctor is told of a generation that waits to be confirmed.
+func trialOf(store restore.Store) doctor.Trial {
+	pending, err := store.Pending()
+	switch {
+	case errors.Is(err, restore.ErrNothingPending):
+		return doctor.Trial{}
+	case err != nil:
+		return doctor.Trial{Bad: err}
 	}
-	return config.Parse(fmt.Sprintf("generation %d's config", current.Generation), current.Config)
+	return doctor.Trial{Number: pending.Generation, Over: pending.Left() < 0}
+}
+
+// judgedBy returns the config: what apply would read, or where nobody named one, and
+// there is none or it is bad, that of the current generation. unusable is why a config
+// that is there is not the one.
+func (s *session) judgedBy(o options, current restore.Generation) (cfg config.Config, unusable, err error) {
+	loaded, err := s.load(o)
+	if err == nil || o.config != filepath.Join(o.root, configPath) || current.Generation == 0 {
+		return loaded.config, nil, err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		unusable = errors.New(firstOf(err))
+	}
+	cfg, old := config.Parse(fmt.Sprintf("generation %d's config", current.Generation), current.Config)
+	if old != nil { // of an older natspread's
+		return config.Config{}, nil, errors.Join(err, old)
+	}
+	return cfg, unusable, nil
+}
+
+// firstOf returns the first line of what is wrong with a config, and how much more is.
+func firstOf(err error) string {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	var all config.Errors
+	if errors.As(err, &all) && len(all) > 1 {
+		first += fmt.Sprintf(" (and %s)", plural(len(all)-1, "error")+" more")
+	}
+	return first
+}
+
+// doctorServices tells doctor of the services of a config.
+func doctorServices(cfg config.Config) (services []doctor.Service) {
+	for _, service := range cfg.Services {
+		services = append(services, doctorService(service))
+	}
+	return services
 }
 
 // doctorService tells doctor of a service. Backends that are drained get no new
