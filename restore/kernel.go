@@ -89,18 +89,24 @@ func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
 
 // holdsForward tells whether a family's filter table has the chain of ours that its jump
 // leads to. The question changes nothing, and an answer takes the same time however large
-// the table is. Its refusal is that there is none: the nft variant calls such a chain
-// incompatible, the legacy one says that a line failed.
+// the table is. The program's own refusal is that there is none: the nft variant calls such
+// a chain incompatible, the legacy one says that a line failed. One that was killed, or that
+// ran out of time, has told nothing.
 func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (bool, error) {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return false, nil // and what cannot be loaded is not there
 	}
 	_, err = k.Run(ctx, []byte("*filter\n-S "+nat.ServiceForward+"\nCOMMIT\n"), path, listing()...)
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNoRights) {
-		return false, fmt.Errorf("cannot read the filter table: %w", err)
+	var failed *ProgramError
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrNoRights):
+	case errors.Is(err, ErrMissing), errors.As(err, &failed) && failed.Code > 0:
+		return false, nil
 	}
-	return err == nil, nil
+	return false, fmt.Errorf("cannot read the filter table: %w", err)
 }
 
 // restore hands a text to iptables-restore.
