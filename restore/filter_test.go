@@ -125,7 +125,7 @@ func TestForwardLeave(t *testing.T) {
 		if variant == restore.Legacy {
 			return
 		}
-		for _, c := range []struct{ more, says string }{{"", "ipv4 filter rules"}, {"\tchain other {\n\t\tct mark 1 accept\n\t}\n", "cannot read the filter table"}} {
+		for _, c := range []struct{ more, says string }{{"", "ipv4 filter rules"}, {"\tchain other {\n\t\tct mark 1 accept\n\t}\n", "cannot read the filter table: it holds rules of nft's own"}} {
 			native := "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority 10; policy drop;\n\t}\n" + c.more + "}\n"
 			netnstest.Self().Command(t, native, "nft", "-f", "-")
 			before := netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter")

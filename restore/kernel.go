@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +47,17 @@ func (k Kernel) Save(ctx context.Context, table nat.Table) (nat.Saved, error) {
 		return nat.Saved{}, err
 	}
 	saved, err := nat.ParseSaved(table.Kind, text)
+	if errors.Is(err, nat.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
+		return nat.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Kind, errNative)
+	}
 	if err != nil {
 		return nat.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Kind, programName(table.Family, k.Variant, "save"), err)
 	}
 	return saved, nil
 }
+
+// errNative is what iptables-nft-save says in a comment only, with exit code 0.
+var errNative = errors.New("it holds rules of nft's own, which iptables cannot read: give them a table of their own: nft list ruleset")
 
 // saveText returns that table as iptables-save prints it, with counters.
 func (k Kernel) saveText(ctx context.Context, table nat.Table) ([]byte, error) {
