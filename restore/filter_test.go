@@ -102,6 +102,24 @@ func TestForwardAccept(t *testing.T) {
 	})
 }
 
+// TestForwardMadeOtherwise applies the same config with other accepts, as another natspread
+// may make of it: that is a change like any other.
+func TestForwardMadeOtherwise(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, accepted(article))
+		otherwise := request(t, accepted(article))
+		otherwise.Tables.FilterIPv4.Chains[0].Rules[0].OriginalPorts = nat.Ports{First: 80, Last: 81}
+		result, err := host.Apply(t.Context(), otherwise)
+		if must(t, err); !result.Changed || result.Generation != 2 {
+			t.Errorf("%+v", result)
+		}
+		if saved := saveFilter(t, variant, nat.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j ACCEPT") {
+			t.Errorf("the kernel holds\n%s", saved)
+		}
+	})
+}
+
 // TestForwardLeave makes no filter table where no service asks for accepts, and gets on
 // with one that iptables cannot read.
 func TestForwardLeave(t *testing.T) {
