@@ -153,7 +153,10 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p icmp -j NATSPREAD-web", "-p all -j NATSPREAD-web", "-p", "-j REDIRECT --to-ports 80", "-j REDIRECT",
 		},
 		"targets of others": {
-			"", "-p tcp", "-j ACCEPT", "-j DROP", "-g ACCEPT", "-g DOCKER", "-g", "-j NATSPREAD-web -g NATSPREAD-web", "-j RETURN", "-j DOCKER", "-j LOG --log-prefix x", "-j NATSPREADER", "-j natspread-web",
+			"", "-p tcp", "-j DROP",
+			"-j ACCEPT", "-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 -j ACCEPT", "-m conntrack --ctproto 6 --ctorigdstport 80 -j ACCEPT",
+			"-m conntrack --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT", "-p tcp -m conntrack --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT",
+			"-g ACCEPT", "-g DOCKER", "-g", "-j NATSPREAD-web -g NATSPREAD-web", "-j RETURN", "-j DOCKER", "-j LOG --log-prefix x", "-j NATSPREADER", "-j natspread-web",
 			"-j NATSPREAD-" + strings.Repeat("a", 19), "-i " + strings.Repeat("a", 16) + " -j NATSPREAD-web", "-j", "-j NATSPREAD-web extra", "NATSPREAD-web",
 		},
 	}

@@ -156,7 +156,8 @@ func translated(services []config.Service) []claim {
 // forwarded returns claims of what FORWARD is to let through: all connections that
 // clients asked a service for, both ways, with their ICMP errors, for as long as they are
 // open, and so also those of drained backends. For "*" the backend that answers takes the
-// place of the address, as in translated.
+// place of the address, as in translated; one without a port of its own answers at those
+// of the service.
 func forwarded(services []config.Service) []claim {
 	var claims []claim
 	for _, service := range services {
@@ -176,7 +177,9 @@ func forwarded(services []config.Service) []claim {
 			for _, backend := range service.Backends {
 				claim.address = backend.Addr
 				rule.ReplySource = host(backend.Addr)
-				rule.ReplyPorts = nat.Ports{First: backend.Port, Last: backend.Port}
+				if rule.ReplyPorts = claim.ports; backend.Port != 0 {
+					rule.ReplyPorts = nat.Ports{First: backend.Port, Last: backend.Port}
+				}
 				claim.side, claim.rules = backendForward, []nat.Rule{rule}
 				claims = append(claims, claim)
 			}

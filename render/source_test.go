@@ -1,6 +1,7 @@
 package render
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 
@@ -126,7 +127,7 @@ func rewriting(services []config.Service, packet nat.Packet) (nat.Target, bool) 
 // translates tells whether a packet's connection may be a new one of the service's.
 func translates(service config.Service, packet nat.Packet) bool {
 	active, _ := weighted(service)
-	return len(active) > 0 && askedFor(service, active, packet)
+	return len(active) > 0 && askedFor(service, active, packet, true)
 }
 
 // mustLetThrough sends the same packets through FORWARD and fails unless those, and only
@@ -140,7 +141,7 @@ func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter
 			t.Fatal(err)
 		}
 		want := slices.ContainsFunc(owners.of(packet.OriginalAddress), func(s config.Service) bool {
-			return s.Forward == config.Accept && askedFor(s, s.Backends, packet)
+			return s.Forward == config.Accept && askedFor(s, s.Backends, packet, false)
 		})
 		switch {
 		case !want && len(outcomes) == 0:
@@ -152,8 +153,9 @@ func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter
 }
 
 // askedFor tells whether a packet's connection may be one of the service's with one of
-// these backends: by what it had asked for, and with "*" also by where it goes.
-func askedFor(service config.Service, backends []config.Backend, packet nat.Packet) bool {
+// these backends: by what it had asked for, and with "*" also by where it goes. To backends
+// without a port that is any port, or one of those that the service listens on.
+func askedFor(service config.Service, backends []config.Backend, packet nat.Packet, anyPort bool) bool {
 	if !packet.OriginalAddress.IsValid() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}
@@ -162,7 +164,15 @@ func askedFor(service config.Service, backends []config.Backend, packet nat.Pack
 			return false
 		}
 		toBackend := func(b config.Backend) bool {
-			return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
+			first, last := b.Port, b.Port
+			switch {
+			case b.Port != 0:
+			case anyPort:
+				last = math.MaxUint16
+			default:
+				first, last = listen.Ports.First, listen.Ports.Last
+			}
+			return b.Addr == packet.Destination && first <= packet.Port && packet.Port <= last
 		}
 		return listen.Addr == packet.OriginalAddress || listen.Any() && slices.ContainsFunc(backends, toBackend)
 	})

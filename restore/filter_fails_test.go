@@ -84,6 +84,41 @@ func TestForwardOrder(t *testing.T) {
 				t.Errorf("%q, want %q", order, step.want)
 			}
 		}
+		var order []string
+		host.Run = loads(t, run, &order, "ipv6 filter", false)
+		want := []string{"ipv4", "ipv6", "ipv4 filter", "ipv6 filter", "ipv4 filter", "ipv6", "ipv4"}
+		if err := applying(accepted(article))(); !errors.Is(err, errSeam) || !slices.Equal(order, want) {
+			t.Errorf("there and back: %q, want %q; %v", order, want, err)
+		}
+	})
+}
+
+// TestForwardUntold takes no silence for the answer that there are no accepts: where the
+// program was killed, or could not look, all is left as it is, and nothing is stopped.
+func TestForwardUntold(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, accepted(article))
+		before := state(t, host)
+		if variant == restore.NFT { // which else knows it without asking
+			must(t, os.Remove(filepath.Join(host.Root, "run/natspread/loaded")))
+		}
+		for _, failed := range []restore.ProgramError{{Code: -1, Err: errSeam}, {Code: 4, Err: restore.ErrBusy}, {Code: 4, Err: restore.ErrNoRights}} {
+			silent := host
+			silent.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+				if strings.Contains(string(stdin), "-S "+nat.ServiceForward) {
+					return nil, &failed
+				}
+				return host.Run(ctx, stdin, name, args...)
+			}
+			if _, err := silent.Stop(t.Context()); !errors.Is(err, failed.Err) {
+				t.Errorf("%v: stop: %v", failed.Err, err)
+			}
+			if _, err := silent.Apply(t.Context(), request(t, article)); !errors.Is(err, failed.Err) {
+				t.Errorf("%v: apply: %v", failed.Err, err)
+			}
+		}
+		wantSame(t, "the state", before, state(t, host))
 	})
 }
 

@@ -102,6 +102,24 @@ func TestForwardAccept(t *testing.T) {
 	})
 }
 
+// TestForwardMadeOtherwise applies the same config with other accepts, as another natspread
+// may make of it: that is a change like any other.
+func TestForwardMadeOtherwise(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, accepted(article))
+		otherwise := request(t, accepted(article))
+		otherwise.Tables.FilterIPv4.Chains[0].Rules[0].OriginalPorts = nat.Ports{First: 80, Last: 81}
+		result, err := host.Apply(t.Context(), otherwise)
+		if must(t, err); !result.Changed || result.Generation != 2 {
+			t.Errorf("%+v", result)
+		}
+		if saved := saveFilter(t, variant, nat.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j ACCEPT") {
+			t.Errorf("the kernel holds\n%s", saved)
+		}
+	})
+}
+
 // TestForwardLeave makes no filter table where no service asks for accepts, and gets on
 // with one that iptables cannot read.
 func TestForwardLeave(t *testing.T) {
@@ -125,17 +143,19 @@ func TestForwardLeave(t *testing.T) {
 		if variant == restore.Legacy {
 			return
 		}
-		const native = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority 10; policy drop;\n\t}\n}\n"
-		netnstest.Self().Command(t, native, "nft", "-f", "-")
-		before := netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter")
-		everyVerb()
-		was := state(t, host)
-		_, err := host.Apply(t.Context(), request(t, accepted(article)))
-		wantUnchanged(t, host, was, err, nil)
-		if err == nil || !strings.Contains(err.Error(), "ipv4 filter rules") {
-			t.Errorf("the error is %v", err)
+		for _, c := range []struct{ more, says string }{{"", "ipv4 filter rules"}, {"\tchain other {\n\t\tct mark 1 accept\n\t}\n", "cannot read the filter table: it holds rules of nft's own"}} {
+			native := "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority 10; policy drop;\n\t}\n" + c.more + "}\n"
+			netnstest.Self().Command(t, native, "nft", "-f", "-")
+			before := netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter")
+			everyVerb()
+			was := state(t, host)
+			_, err := host.Apply(t.Context(), request(t, accepted(article)))
+			wantUnchanged(t, host, was, err, nil)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+			wantSame(t, "the native table", before, netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter"))
 		}
-		wantSame(t, "the native table", before, netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter"))
 	})
 }
 

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +47,17 @@ func (k Kernel) Save(ctx context.Context, table nat.Table) (nat.Saved, error) {
 		return nat.Saved{}, err
 	}
 	saved, err := nat.ParseSaved(table.Kind, text)
+	if errors.Is(err, nat.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
+		return nat.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Kind, errNative)
+	}
 	if err != nil {
 		return nat.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Kind, programName(table.Family, k.Variant, "save"), err)
 	}
 	return saved, nil
 }
+
+// errNative is what iptables-nft-save says in a comment only, with exit code 0.
+var errNative = errors.New("it holds rules of nft's own, which iptables cannot read: give them a table of their own: nft list ruleset")
 
 // saveText returns that table as iptables-save prints it, with counters.
 func (k Kernel) saveText(ctx context.Context, table nat.Table) ([]byte, error) {
@@ -89,18 +96,24 @@ func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
 
 // holdsForward tells whether a family's filter table has the chain of ours that its jump
 // leads to. The question changes nothing, and an answer takes the same time however large
-// the table is. Its refusal is that there is none: the nft variant calls such a chain
-// incompatible, the legacy one says that a line failed.
+// the table is. The program's own refusal is that there is none: the nft variant calls such
+// a chain incompatible, the legacy one says that a line failed. One that was killed, or that
+// ran out of time, has told nothing.
 func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (bool, error) {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return false, nil // and what cannot be loaded is not there
 	}
 	_, err = k.Run(ctx, []byte("*filter\n-S "+nat.ServiceForward+"\nCOMMIT\n"), path, listing()...)
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNoRights) {
-		return false, fmt.Errorf("cannot read the filter table: %w", err)
+	var failed *ProgramError
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrNoRights):
+	case errors.Is(err, ErrMissing), errors.As(err, &failed) && failed.Code > 0:
+		return false, nil
 	}
-	return err == nil, nil
+	return false, fmt.Errorf("cannot read the filter table: %w", err)
 }
 
 // restore hands a text to iptables-restore.
