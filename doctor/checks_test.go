@@ -262,7 +262,7 @@ func TestDroppedByTheOther(t *testing.T) {
 	} {
 		e.Rulesets = []Ruleset{{nat.IPv4, variant, []byte(text)}}
 		found := e.forwardChain()
-		if wantFindings(t, found, "broken: ipv4: connections to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Mend != want {
+		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Mend != want {
 			t.Error(found[0].Mend)
 		}
 	}

@@ -103,7 +103,7 @@ func filterFaults() []fault {
 		return fault{name: name, variants: true, lines: lines, stops: true, severity: severity, want: want, mend: accept}
 	}
 	return []fault{
-		drops("policy", "IPTABLES -P FORWARD DROP", Broken, "^ipv4: connections to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$"),
+		drops("policy", "IPTABLES -P FORWARD DROP", Broken, "^ipv4: connections of web to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$"),
 		drops("rule", "IPTABLES -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; IPTABLES -A FORWARD ! -i lo -j REJECT",
 			Broken, `-A FORWARD ! -i lo -j REJECT --reject-with icmp-port-unreachable$`),
 		drops("chain", "IPTABLES -N ufw-forward; IPTABLES -A FORWARD -j ufw-forward; IPTABLES -A ufw-forward -o back -p tcp --dport 80 -j DROP", Broken, "-A ufw-forward -o back"),
@@ -117,16 +117,16 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -i docker0 ! -o docker0 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
 		},
 		{
-			name: "half of a range", variants: true, severity: Broken, mend: accept, want: "^ipv4: connections to 10.0.0.1:89 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
+			name: "half of a range", variants: true, severity: Broken, mend: accept, want: "^ipv4: connections of web to 10.0.0.1:89 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
 			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -p tcp --dport 80:88 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
 			change: func(_ *testing.T, p *patient) {
 				service := &p.Balancer.Services[0]
 				service.Listen[0].Last, service.Backends = 89, []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 0)}
 			},
 		},
-		drops("perhaps", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m mark --mark 0x1 -j ACCEPT", Risk, "^ipv4: cannot tell whether the (nft|legacy) variant lets connections to 10.0.0.1:80 through"),
+		drops("perhaps", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m mark --mark 0x1 -j ACCEPT", Risk, "^ipv4: cannot tell whether the (nft|legacy) variant lets connections of web to 10.0.0.1:80 through"),
 		{
-			name: "accepts gone", variants: true, stops: true, severity: Broken, want: "^ipv4: connections to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
+			name: "accepts gone", variants: true, stops: true, severity: Broken, want: "^ipv4: connections of web to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
 			lines:  "IPTABLES -P FORWARD DROP",
 			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Accepted = true },
 			mend:   "natspread apply",

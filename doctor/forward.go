@@ -89,7 +89,7 @@ func (e examination) droppedBy(r Ruleset, table chains) []Finding {
 // have let its connections through, also after the next boot.
 func (v verdict) finding(r Ruleset, dropped victims, inUse bool) Finding {
 	found := Finding{
-		Broken, fmt.Sprintf("%v: connections to %s are dropped by the %s variant: %s", r.Family, few(dropped.backends), r.Variant, v.by),
+		Broken, fmt.Sprintf("%v: connections of %s to %s are dropped by the %s variant: %s", r.Family, few(dropped.services), few(dropped.backends), r.Variant, v.by),
 		program(r.Family, r.Variant) + " -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
 	}
 	switch {
@@ -103,7 +103,7 @@ func (v verdict) finding(r Ruleset, dropped victims, inUse bool) Finding {
 	}
 	if v.unsure {
 		found.Severity = Risk
-		found.What = fmt.Sprintf("%v: cannot tell whether the %s variant lets connections to %s through, or drops them: %s", r.Family, r.Variant, few(dropped.backends), v.by)
+		found.What = fmt.Sprintf("%v: cannot tell whether the %s variant lets connections of %s to %s through, or drops them: %s", r.Family, r.Variant, few(dropped.services), few(dropped.backends), v.by)
 	}
 	return found
 }

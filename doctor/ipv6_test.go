@@ -54,7 +54,7 @@ func six(t *testing.T, n *netnstest.Network, variant string) {
 	}
 	step("", true, "")
 	step(tools.Iptables+" -P FORWARD DROP", false,
-		"broken: ipv6: connections to [fd00::1]:80 are dropped by the "+variant+" variant: the policy of FORWARD\n    "+tools.Iptables+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service six, then: natspread apply\n")
+		"broken: ipv6: connections of six to [fd00::1]:80 are dropped by the "+variant+" variant: the policy of FORWARD\n    "+tools.Iptables+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service six, then: natspread apply\n")
 	step(tools.Iptables+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", true, "")
 	absent := "broken: 2001:db8::10, listen of six, is on no interface, and nobody answers for it in 2001:db8::/64 on front, unless another host has it now (VRRP), or the network needs no answer\n" +
 		"    ip address add 2001:db8::10/64 dev front\n"

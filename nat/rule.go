@@ -151,8 +151,8 @@ func (r Rule) asksConnection() bool {
 		r.OriginalPorts != (Ports{}) || r.ReplyPorts != (Ports{})
 }
 
-// scoped tells whether the rule is for connections to one service only: no other is let
-// through.
+// scoped tells whether the rule is for connections of one protocol that were asked of some
+// address, or go to some backend, at some port: an accept of less would be everybody's.
 func (r Rule) scoped() bool {
 	return r.ConnectionProtocol != "" && r.OriginalPorts != (Ports{}) && (r.OriginalDestination.IsValid() || r.ReplySource.IsValid())
 }

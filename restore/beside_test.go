@@ -344,6 +344,17 @@ func TestInStepGetsNothing(t *testing.T) {
 	})
 }
 
+// wantHeld applies a config in vain, and wants to be told the line that helps.
+func wantHeld(t *testing.T, host restore.Host, toml, line string) {
+	t.Helper()
+	before := state(t, host)
+	_, err := host.Apply(t.Context(), request(t, toml))
+	wantUnchanged(t, host, before, err, nil)
+	if err != nil && !strings.Contains(err.Error(), line) {
+		t.Errorf("the rule is not named: %v; want %s", err, line)
+	}
+}
+
 // TestForeignRuleHoldsChain is a rule of somebody else's that leads to a chain that
 // is to go: the kernel refuses, and the administrator has to be told which rule.
 func TestForeignRuleHoldsChain(t *testing.T) {
@@ -352,11 +363,12 @@ func TestForeignRuleHoldsChain(t *testing.T) {
 		putForeign(t, variant)
 		apply(t, host, article+alone)
 		iptables(t, variant, nat.IPv4, "-A DOCKER -p udp -j NATSPREAD-dns")
-		before := state(t, host)
-		_, err := host.Apply(t.Context(), request(t, article))
-		wantUnchanged(t, host, before, err, nil)
-		if err != nil && !strings.Contains(err.Error(), "iptables -t nat -D DOCKER -p udp -j NATSPREAD-dns") {
-			t.Errorf("the rule is not named: %v", err)
-		}
+		wantHeld(t, host, article, "iptables-"+string(variant)+" -t nat -D DOCKER -p udp -j NATSPREAD-dns")
+		iptables(t, variant, nat.IPv4, "-D DOCKER -p udp -j NATSPREAD-dns")
+
+		apply(t, host, accepted(article))
+		iptablesFilter(t, variant, nat.IPv6, "-N DOCKER")
+		iptablesFilter(t, variant, nat.IPv6, "-A DOCKER -p udp -j NATSPREAD-FORWARD")
+		wantHeld(t, host, article, "ip6tables-"+string(variant)+" -t filter -D DOCKER -p udp -j NATSPREAD-FORWARD")
 	})
 }

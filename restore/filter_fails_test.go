@@ -94,32 +94,55 @@ func TestForwardOrder(t *testing.T) {
 }
 
 // TestForwardUntold takes no silence for the answer that there are no accepts: where the
-// program was killed, or could not look, all is left as it is, and nothing is stopped.
+// program was killed, or could not look, all is left as it is, and nothing is stopped. By
+// nft the kernel itself is asked.
 func TestForwardUntold(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		host := newHost(t, variant)
-		apply(t, host, accepted(article))
-		before := state(t, host)
-		if variant == restore.NFT { // which else knows it without asking
-			must(t, os.Remove(filepath.Join(host.Root, "run/natspread/loaded")))
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.Legacy)
+	apply(t, host, accepted(article))
+	before := state(t, host)
+	for _, failed := range []restore.ProgramError{{Code: -1, Err: errSeam}, {Code: 4, Err: restore.ErrBusy}, {Code: 4, Err: restore.ErrNoRights}} {
+		silent := host
+		silent.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			if strings.Contains(string(stdin), "-S "+nat.ServiceForward) {
+				return nil, &failed
+			}
+			return host.Run(ctx, stdin, name, args...)
 		}
-		for _, failed := range []restore.ProgramError{{Code: -1, Err: errSeam}, {Code: 4, Err: restore.ErrBusy}, {Code: 4, Err: restore.ErrNoRights}} {
-			silent := host
-			silent.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
-				if strings.Contains(string(stdin), "-S "+nat.ServiceForward) {
-					return nil, &failed
-				}
-				return host.Run(ctx, stdin, name, args...)
-			}
-			if _, err := silent.Stop(t.Context()); !errors.Is(err, failed.Err) {
-				t.Errorf("%v: stop: %v", failed.Err, err)
-			}
-			if _, err := silent.Apply(t.Context(), request(t, article)); !errors.Is(err, failed.Err) {
-				t.Errorf("%v: apply: %v", failed.Err, err)
-			}
-		}
-		wantSame(t, "the state", before, state(t, host))
-	})
+		wantKept(t, silent, failed.Err.Error())
+	}
+	wantSame(t, "the state", before, state(t, host))
+}
+
+// TestForwardUnreadable has somebody put into our chain what iptables cannot read: it is
+// not taken for gone.
+func TestForwardUnreadable(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	apply(t, host, accepted(article))
+	netnstest.Self().Command(t, "", "nft", "add rule ip filter NATSPREAD-FORWARD ct mark 1 fib saddr type local drop")
+	before := netnstest.Self().Command(t, "", "nft", "list", "ruleset")
+	wantKept(t, host, "rules of nft's own")
+	wantSame(t, "the ruleset", before, netnstest.Self().Command(t, "", "nft", "list", "ruleset"))
+	netnstest.Self().Command(t, "", "nft", "flush chain ip filter NATSPREAD-FORWARD")
+	apply(t, host, article)
+	wantLoaded(t, restore.NFT, article)
+}
+
+// wantKept asks that neither a stop nor an apply gives up the accepts of the article's
+// balancer, and that they say why.
+func wantKept(t *testing.T, host restore.Host, why string) {
+	t.Helper()
+	if _, err := host.Stop(t.Context()); err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("%s: stop: %v", why, err)
+	}
+	if _, err := host.Apply(t.Context(), request(t, article)); err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("%s: apply: %v", why, err)
+	}
 }
 
 // TestForwardFails lets each transaction fail, and asks that all is as it was: no accept

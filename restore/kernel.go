@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"natspread/nat"
 )
 
@@ -95,16 +97,31 @@ func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
 }
 
 // holdsForward tells whether a family's filter table has the chain of ours that its jump
-// leads to. The question changes nothing, and an answer takes the same time however large
-// the table is. The program's own refusal is that there is none: the nft variant calls such
-// a chain incompatible, the legacy one says that a line failed. One that was killed, or that
-// ran out of time, has told nothing.
-func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (bool, error) {
+// leads to, in the same time however large the table is, and changes nothing. By nft the
+// kernel is asked itself: to iptables a chain that it cannot read is like none.
+func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (held bool, err error) {
+	if k.Variant == NFT {
+		held, err = nftHolds(family, nat.Filter, nat.ServiceForward)
+		if errors.Is(err, unix.EPERM) {
+			err = fmt.Errorf("%w: %w", ErrNoRights, err)
+		}
+	} else {
+		held, err = k.lists(ctx, family, nat.ServiceForward)
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot read the filter table: %w", err)
+	}
+	return held, nil
+}
+
+// lists tells whether iptables-restore finds a chain in the filter table. That it does not
+// is its own refusal; one that was killed, or that ran out of time, has told nothing.
+func (k Kernel) lists(ctx context.Context, family nat.Family, chain string) (bool, error) {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return false, nil // and what cannot be loaded is not there
 	}
-	_, err = k.Run(ctx, []byte("*filter\n-S "+nat.ServiceForward+"\nCOMMIT\n"), path, listing()...)
+	_, err = k.Run(ctx, []byte("*filter\n-S "+chain+"\nCOMMIT\n"), path, listing()...)
 	var failed *ProgramError
 	switch {
 	case err == nil:
@@ -113,7 +130,7 @@ func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (bool, erro
 	case errors.Is(err, ErrMissing), errors.As(err, &failed) && failed.Code > 0:
 		return false, nil
 	}
-	return false, fmt.Errorf("cannot read the filter table: %w", err)
+	return false, err
 }
 
 // restore hands a text to iptables-restore.

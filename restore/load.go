@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"natspread/nat"
 )
@@ -77,7 +78,7 @@ func (k Kernel) load(ctx context.Context, seen live, table nat.Table) (done chan
 		}
 		now, lookErr := k.look(ctx, table)
 		if try == loadTries || lookErr != nil || transaction(seen.layout, now.layout) == nil {
-			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.Name(), err, heldBy(now.saved, table))
+			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.Name(), err, k.heldBy(now.saved, table))
 		}
 		seen = now
 	}
@@ -133,7 +134,7 @@ func policies(now nat.Saved) []byte {
 
 // heldBy names the first foreign rule that leads to a chain of ours that is to go,
 // which the kernel then refuses to delete; "" when there is none.
-func heldBy(before nat.Saved, table nat.Table) string {
+func (k Kernel) heldBy(before nat.Saved, table nat.Table) string {
 	for _, chain := range before.Chains {
 		if nat.IsOwn(chain.Name) || slices.Contains(before.Kind.BuiltIn(), chain.Name) {
 			continue
@@ -141,7 +142,8 @@ func heldBy(before nat.Saved, table nat.Table) string {
 		for _, rule := range chain.Rules {
 			target := rule.JumpsTo()
 			if _, stays := table.Chain(target); nat.IsOwn(target) && !stays {
-				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: iptables -t %v -D %s %s", target, before.Kind, chain.Name, rule.Text)
+				iptables := strings.TrimSuffix(programName(table.Family, k.Variant, "save"), "-save")
+				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: %s -t %v -D %s %s", target, iptables, before.Kind, chain.Name, rule.Text)
 			}
 		}
 	}

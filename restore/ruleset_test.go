@@ -2,8 +2,11 @@ package restore
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"natspread/internal/netnstest"
 	"natspread/nat"
@@ -17,8 +20,8 @@ func generationMessage(kind uint16, attributes ...byte) []byte {
 	return append(message, attributes...)
 }
 
-// attribute is one attribute of such a message.
-func attribute(kind byte, value ...byte) []byte {
+// attributeOf returns one attribute of such a message.
+func attributeOf(kind byte, value ...byte) []byte {
 	header := make([]byte, 4)
 	binary.NativeEndian.PutUint16(header, uint16(4+len(value)))
 	binary.NativeEndian.PutUint16(header[2:], uint16(kind))
@@ -31,28 +34,81 @@ func attribute(kind byte, value ...byte) []byte {
 
 // TestRulesetAnswer reads answers that the kernel gives, and others, without a panic.
 func TestRulesetAnswer(t *testing.T) {
-	pid, name, id := attribute(2, 0, 0, 1, 0), attribute(3, 'n', 'f', 't', 0, 'x'), attribute(1, 0, 0, 1, 7)
+	pid, name, id := attributeOf(2, 0, 0, 1, 0), attributeOf(3, 'n', 'f', 't', 0, 'x'), attributeOf(1, 0, 0, 1, 7)
 	for what, good := range map[string][]byte{
 		"alone": id, "last": append(append([]byte{}, append(pid, name...)...), id...), "first": append(append([]byte{}, id...), name...),
 	} {
-		if got, err := rulesetAnswer(generationMessage(newRulesetType, good...)); err != nil || got != 263 {
+		if got, err := rulesetAnswer(generationMessage(nftType(unix.NFT_MSG_NEWGEN), good...)); err != nil || got != 263 {
 			t.Errorf("%s: %d, %v", what, got, err)
 		}
 	}
 	for what, bad := range map[string][]byte{
 		"nothing":         {},
-		"a header only":   generationMessage(newRulesetType)[:16],
-		"no attribute":    generationMessage(newRulesetType),
+		"a header only":   generationMessage(nftType(unix.NFT_MSG_NEWGEN))[:16],
+		"no attribute":    generationMessage(nftType(unix.NFT_MSG_NEWGEN)),
 		"an error":        generationMessage(2, id...),
-		"another one":     generationMessage(newRulesetType, name...),
-		"one too short":   generationMessage(newRulesetType, attribute(1, 0, 1)...),
-		"one without end": generationMessage(newRulesetType, 255, 0, 1, 0, 0, 0, 0, 7),
-		"one of no size":  generationMessage(newRulesetType, 0, 0, 1, 0, 0, 0, 0, 7),
+		"another one":     generationMessage(nftType(unix.NFT_MSG_NEWGEN), name...),
+		"one too short":   generationMessage(nftType(unix.NFT_MSG_NEWGEN), attributeOf(1, 0, 1)...),
+		"one without end": generationMessage(nftType(unix.NFT_MSG_NEWGEN), 255, 0, 1, 0, 0, 0, 0, 7),
+		"one of no size":  generationMessage(nftType(unix.NFT_MSG_NEWGEN), 0, 0, 1, 0, 0, 0, 0, 7),
 	} {
 		if got, err := rulesetAnswer(bad); err == nil {
 			t.Errorf("%s: taken for %d", what, got)
 		}
 	}
+}
+
+// TestAnswerIs tells the kernel's refusals from its answers, and from what is neither.
+func TestAnswerIs(t *testing.T) {
+	refused := func(number int32) []byte {
+		message := generationMessage(unix.NLMSG_ERROR)
+		binary.NativeEndian.PutUint32(message[16:], uint32(number))
+		return message
+	}
+	for what, c := range map[string]struct {
+		answer []byte
+		want   error
+	}{
+		"the chain":      {generationMessage(nftType(unix.NFT_MSG_NEWCHAIN)), nil},
+		"none":           {refused(-int32(unix.ENOENT)), unix.ENOENT},
+		"no rights":      {refused(-int32(unix.EPERM)), unix.EPERM},
+		"an acknowledge": {refused(0), errAnswer},
+		"another":        {generationMessage(nftType(unix.NFT_MSG_NEWTABLE)), errAnswer},
+		"cut":            {refused(-int32(unix.ENOENT))[:16], errAnswer},
+		"nothing":        {nil, errAnswer},
+	} {
+		if err := answerIs(c.answer, unix.NFT_MSG_NEWCHAIN); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+}
+
+// TestNFTHolds finds a chain, of its family and table only, whatever is in it, and without
+// making a table.
+func TestNFTHolds(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	want := func(family nat.Family, want bool) {
+		t.Helper()
+		if held, err := nftHolds(family, nat.Filter, nat.ServiceForward); held != want || err != nil {
+			t.Errorf("%v: %v, %v; want %v", family, held, err, want)
+		}
+	}
+	want(nat.IPv4, false)
+	if tables := netnstest.Self().Command(t, "", "nft", "list", "tables"); tables != "" {
+		t.Errorf("the question made %s", tables)
+	}
+	for _, chain := range []string{"NATSPREAD-FORWARDER", "NATSPREAD-FORWAR"} {
+		netnstest.Self().Command(t, "", "iptables-nft", "-N", chain)
+	}
+	netnstest.Self().Command(t, "", "iptables-nft", "-t", "nat", "-N", nat.ServiceForward)
+	want(nat.IPv4, false)
+	netnstest.Self().Command(t, "", "iptables-nft", "-N", nat.ServiceForward)
+	want(nat.IPv4, true)
+	netnstest.Self().Command(t, "", "nft", "add rule ip filter NATSPREAD-FORWARD ct mark 1 fib saddr type local drop")
+	want(nat.IPv4, true)
+	want(nat.IPv6, false)
 }
 
 // TestRecalls believes only what was seen of the same kernel, namespace, variant and

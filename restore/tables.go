@@ -39,8 +39,9 @@ func (t *Tables) places() [tableCount]*nat.Table {
 }
 
 // order returns the places of the tables in the order in which they are loaded. What lets
-// connections through comes when the rules that make them stand, and goes before these do:
-// so a kill half way leaves nothing open that is not balanced.
+// connections through comes when the rules that make them stand, and where all of it goes
+// it goes before these do. A kill half way leaves open, at most, what was open before, and
+// what nobody translates any more.
 func (t Tables) order() []int {
 	var first, last []int
 	for i, table := range t.All() {
