@@ -213,7 +213,7 @@ func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [tableCount]l
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
-	if err := h.store().prune(publish.number); err != nil {
+	if err := h.store().prune(); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
 	return result, nil

@@ -214,7 +214,7 @@ func TestConfirm(t *testing.T) {
 	t.Parallel()
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		renamed := func(host restore.Host) error {
-			return os.Rename(place(host, "generations/.unconfirmed-2"), place(host, "generations/2"))
+			return os.Rename(place(host, "generations/.pending-2"), place(host, "generations/2"))
 		}
 		for _, c := range []struct {
 			name   string

@@ -33,7 +33,7 @@ func (s Store) History() ([]Entry, error) {
 	waits := err == nil && pending.Generation != current
 	var entries []Entry
 	if waits && !slices.Contains(numbers, pending.Generation) {
-		entry := s.entry(unconfirmedDir(pending.Generation), pending.Generation)
+		entry := s.entry(s.waitingDir(pending.Generation), pending.Generation)
 		entry.IsPending = true
 		entries = append(entries, entry)
 	}
@@ -62,7 +62,7 @@ func (s Store) entry(dir string, number int) Entry {
 // wait to be confirmed.
 func (s Store) Find(number int) (Generation, error) {
 	if pending, err := s.Pending(); err == nil && pending.Generation == number {
-		return s.readUnconfirmed(number)
+		return s.readWaiting(number)
 	}
 	numbers, err := s.Numbers()
 	if err != nil {

@@ -8,14 +8,16 @@ import (
 	"natspread/restore"
 )
 
-// TestHistory damages the current one of three generations, and then another.
+// TestHistory damages the current one of three generations, and then another. A fourth
+// one never became current.
 func TestHistory(t *testing.T) {
 	if !netnstest.Isolate(t) { // as whose files nobody else's count
 		return
 	}
 	host := newHost(t, restore.NFT)
 	store := two(t, host)
-	write(t, host, article) // was never current
+	must(t, store.SetCurrent(write(t, host, article)))
+	write(t, host, smaller)
 	type marks struct {
 		number              int
 		good, current, boot bool
@@ -36,11 +38,11 @@ func TestHistory(t *testing.T) {
 			}
 		}
 	}
-	wantMarks(marks{3, true, false, false}, marks{2, true, true, true}, marks{1, true, false, false})
-	must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
-	wantMarks(marks{3, true, false, true}, marks{2, false, true, false}, marks{1, true, false, false})
-	must(t, os.Chmod(place(host, "generations/3/rules.v6"), 0o666))
-	wantMarks(marks{3, false, false, false}, marks{2, false, true, false}, marks{1, true, false, true})
+	wantMarks(marks{3, true, true, true}, marks{2, true, false, false}, marks{1, true, false, false})
+	must(t, os.Truncate(place(host, "generations/3/rules.v4"), 0))
+	wantMarks(marks{3, false, true, false}, marks{2, true, false, true}, marks{1, true, false, false})
+	must(t, os.Chmod(place(host, "generations/2/rules.v6"), 0o666))
+	wantMarks(marks{3, false, true, false}, marks{2, false, false, false}, marks{1, true, false, true})
 }
 
 // TestFind asks for each of two generations by number, as the current one, and as

@@ -78,8 +78,30 @@ func (s Store) path(elements ...string) string {
 // dir returns the directory of a generation, relative to the root.
 func dir(number int) string { return filepath.Join(generationsDir, strconv.Itoa(number)) }
 
-// Numbers returns the numbers of the generations on disk, the newest first.
+// pendingPrefix begins the name of a generation's directory until it is made current,
+// while it is written, loaded, and waits to be confirmed: no number, so nobody takes it
+// for one to fall back to.
+const pendingPrefix = ".pending-"
+
+// pendingDir is dir for a generation that is not current yet.
+func pendingDir(number int) string {
+	return filepath.Join(generationsDir, fmt.Sprint(pendingPrefix, number))
+}
+
+// Numbers returns the numbers of the generations, the newest first: of those that were
+// current once. Current goes on to ever higher ones, so a directory that is numbered
+// above it was about to become it when a kill came. Where current leads nowhere each
+// number counts.
 func (s Store) Numbers() ([]int, error) {
+	numbers, err := s.numbered()
+	if current, unknown := s.CurrentNumber(); unknown == nil {
+		numbers = slices.DeleteFunc(numbers, func(n int) bool { return n > current })
+	}
+	return numbers, err
+}
+
+// numbered returns the numbers that directories of generations have, the highest first.
+func (s Store) numbered() ([]int, error) {
 	entries, err := os.ReadDir(s.path(generationsDir))
 	if err != nil && !notExist(err) {
 		return nil, fmt.Errorf("cannot list the generations: %w", err)
@@ -211,17 +233,10 @@ func checksum(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// pendingPrefix begins the name of a generation that is being written.
-const pendingPrefix = ".pending-"
-
-// Write writes a new generation, whole and synced, and returns its number. It is
-// not current yet. A failure leaves nothing behind.
+// Write writes a new generation and returns its number. It is not current yet, and its
+// files are synced but not its name: until SetCurrent a power cut may take it. A failure
+// leaves nothing behind.
 func (s Store) Write(generation Generation) (number int, err error) {
-	return s.writeNew(generation, dir)
-}
-
-// writeNew writes a new generation into the directory that belongs to its number.
-func (s Store) writeNew(generation Generation, dir func(number int) string) (number int, err error) {
 	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
@@ -236,20 +251,23 @@ func (s Store) writeNew(generation Generation, dir func(number int) string) (num
 	if len(numbers) > 0 {
 		generation.Generation = numbers[0] + 1
 	}
-	if err := s.write(generation, dir(generation.Generation)); err != nil {
+	if err := s.write(generation); err != nil {
 		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
 	}
 	return generation.Generation, nil
 }
 
-// write fills a directory beside its final place and renames it, so that no
-// reader ever sees a generation in part.
-func (s Store) write(generation Generation, dir string) error {
-	pending, err := os.MkdirTemp(s.path(generationsDir), pendingPrefix)
-	if err != nil {
+// write writes a generation's files into its pending directory.
+func (s Store) write(generation Generation) (err error) {
+	pending := s.path(pendingDir(generation.Generation))
+	if err := os.Mkdir(pending, 0o700); err != nil {
 		return err
 	}
-	defer os.RemoveAll(pending) // gone by then after success
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(pending)
+		}
+	}()
 	files, err := members(&generation)
 	if err != nil {
 		return err
@@ -259,10 +277,7 @@ func (s Store) write(generation Generation, dir string) error {
 			return err
 		}
 	}
-	if err := os.Rename(pending, s.path(dir)); err != nil {
-		return err
-	}
-	return atomicfile.SyncDir(s.path(generationsDir))
+	return nil
 }
 
 // members returns the files of a generation by name, and fills in the checksums.
@@ -282,9 +297,18 @@ func members(generation *Generation) (map[string][]byte, error) {
 	return files, err
 }
 
-// SetCurrent makes a generation the one that boot loads.
+// SetCurrent makes a generation that was written the one that boot loads: its directory
+// is numbered, and then current leads to it. Killed in between it can be repeated, or left:
+// what is numbered above current counts for nothing.
 func (s Store) SetCurrent(number int) error {
-	if err := s.pointCurrent(filepath.Join("generations", strconv.Itoa(number))); err != nil {
+	err := os.Rename(s.path(pendingDir(number)), s.path(dir(number)))
+	if err == nil || notExist(err) { // it was numbered before the kill
+		err = atomicfile.SyncDir(s.path(generationsDir))
+	}
+	if err == nil {
+		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
+	}
+	if err != nil {
 		return fmt.Errorf("cannot make generation %d current: %w", number, err)
 	}
 	return nil
@@ -301,24 +325,23 @@ func (s Store) pointCurrent(target string) error {
 	return atomicfile.SyncDir(s.path(stateDir))
 }
 
-// remove deletes a generation.
+// remove deletes a generation, current once or never.
 func (s Store) remove(number int) error {
-	if err := os.RemoveAll(s.path(dir(number))); err != nil {
-		return fmt.Errorf("cannot remove generation %d: %w", number, err)
+	for _, dir := range []string{dir(number), pendingDir(number)} {
+		if err := os.RemoveAll(s.path(dir)); err != nil {
+			return fmt.Errorf("cannot remove generation %d: %w", number, err)
+		}
 	}
 	return atomicfile.SyncDir(s.path(generationsDir))
 }
 
-// prune deletes all but the newest generations, never the current one.
-func (s Store) prune(current int) error {
+// prune deletes all but the newest generations, of which current is the first.
+func (s Store) prune() error {
 	numbers, err := s.Numbers()
 	if err != nil {
 		return err
 	}
-	for i, number := range numbers {
-		if i < Keep || number == current {
-			continue
-		}
+	for _, number := range numbers[min(Keep, len(numbers)):] {
 		if err := s.remove(number); err != nil {
 			return err
 		}
@@ -326,16 +349,21 @@ func (s Store) prune(current int) error {
 	return nil
 }
 
-// sweep removes what a killed run left: generations half written or never confirmed,
-// and temporary links beside current. The caller holds the lock, and no generation
-// waits to be confirmed, so none is in use.
+// sweep removes what a killed run left: generations that never became current, and
+// temporary links beside current. The caller holds the lock, and no generation waits to be
+// confirmed, so none is in use.
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path(generationsDir))
 	if err != nil {
 		return err
 	}
+	numbers, err := s.Numbers()
+	if err != nil {
+		return err
+	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), pendingPrefix) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
+		number, numbered := generationNumber(entry.Name())
+		if numbered && !slices.Contains(numbers, number) || strings.HasPrefix(entry.Name(), pendingPrefix) {
 			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
 				return err
 			}

@@ -52,8 +52,8 @@ func generation(t *testing.T, host restore.Host, toml string) restore.Generation
 // which is current.
 func two(t *testing.T, host restore.Host) restore.Store {
 	t.Helper()
-	write(t, host, article)
 	store := restore.Store{Root: host.Root}
+	must(t, store.SetCurrent(write(t, host, article)))
 	must(t, store.SetCurrent(write(t, host, smaller)))
 	return store
 }
@@ -431,17 +431,15 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	})
 }
 
-// TestOldGenerationsGo keeps the newest ten, and the current one however old.
+// TestOldGenerationsGo keeps the newest ten, of which the current one is the first.
 func TestOldGenerationsGo(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
 	host := newHost(t, restore.Variant(netnstest.Variants(t)[0]))
 	store := restore.Store{Root: host.Root}
-	write(t, host, article)
-	must(t, store.SetCurrent(1))
-	for range 11 {
-		write(t, host, smaller)
+	for range 12 {
+		must(t, store.SetCurrent(write(t, host, article)))
 	}
 	want := func(want ...int) {
 		t.Helper()
@@ -449,10 +447,10 @@ func TestOldGenerationsGo(t *testing.T) {
 			t.Errorf("numbers %d, %v; want %d", numbers, err, want)
 		}
 	}
-	if result := apply(t, host, article); result.Generation != 1 || !result.Loaded {
+	if result := apply(t, host, article); result.Generation != 12 || !result.Loaded {
 		t.Errorf("%+v", result)
 	}
-	want(12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 1)
+	want(12, 11, 10, 9, 8, 7, 6, 5, 4, 3)
 	if result := apply(t, host, alone); result.Generation != 13 {
 		t.Errorf("%+v", result)
 	}
