@@ -91,7 +91,7 @@ func treeText(dir string) (string, error) {
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(path, "/"+lockDir+"/lock") || strings.HasSuffix(path, "/"+lockDir+"/loaded") || strings.HasSuffix(path, "/"+lockDir) || path == filepath.Join(dir, "run") {
+		if strings.HasSuffix(path, "/"+lockDir+"/lock") || strings.HasSuffix(path, "/"+lockDir+"/lock-edit") || strings.HasSuffix(path, "/"+lockDir+"/loaded") || strings.HasSuffix(path, "/"+lockDir) || path == filepath.Join(dir, "run") {
 			return nil
 		}
 		line, err := fileText(path)

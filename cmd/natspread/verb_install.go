@@ -61,10 +61,11 @@ func (s *session) install(ctx context.Context, o options) error {
 	if err := needRights("install"); err != nil {
 		return err
 	}
-	c, err := s.load(o)
+	c, unlock, err := s.loadLocked(ctx, o)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	connecting, cancel := context.WithTimeout(ctx, systemdTimeout)
 	defer cancel()
 	running, err := s.connect(connecting)
@@ -73,6 +74,7 @@ func (s *session) install(ctx context.Context, o options) error {
 	}
 	defer running.Close()
 	result, err := s.hostFor(o, c).Apply(ctx, c.request("install", false))
+	unlock() // what follows may take minutes
 	if err != nil {
 		return err
 	}
