@@ -1,7 +1,9 @@
 package restore_test
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"natspread/internal/netnstest"
@@ -76,4 +78,29 @@ func TestFind(t *testing.T) {
 	must(t, os.Remove(place(host, "current")))
 	wantNumber("none is current", 0, store.Current)
 	wantNumber("none is current, none before", 0, store.Previous)
+}
+
+// TestPreviousIsDamaged names the next one that is good, or says that there is none.
+func TestPreviousIsDamaged(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	store := two(t, host)
+	must(t, store.SetCurrent(write(t, host, article)))
+	must(t, store.SetCurrent(write(t, host, smaller)))
+	for _, c := range []struct {
+		damaged int
+		want    string // how the error ends
+	}{
+		{3, ": the newest good one before it is 2: natspread rollback 2"},
+		{2, ": the newest good one before it is 1: natspread rollback 1"},
+		{1, ", and none before it is"},
+	} {
+		must(t, os.Truncate(place(host, "generations", fmt.Sprint(c.damaged), "rules.v4"), 0))
+		_, err := store.Previous()
+		if err == nil || !strings.HasPrefix(err.Error(), "generation 3 is not good: ") || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("with %d damaged: %v", c.damaged, err)
+		}
+	}
 }
