@@ -263,12 +263,28 @@ func (p publication) abandon() error {
 
 // WriteOffline writes the tables as a new, current generation below the root and
 // touches no kernel: for images. Nothing is proven until restore, when the image
-// boots: see kernelFor.
-func (h Host) WriteOffline(request Request, variant Variant) (number int, err error) {
+// boots: see kernelFor. Where natspread is at work below the root, it waits its turn.
+func (h Host) WriteOffline(ctx context.Context, request Request, variant Variant) (number int, err error) {
+	unlock, err := h.lockInUse(ctx)
+	if err != nil {
+		return 0, unchanged(err)
+	}
+	defer unlock()
 	store := h.store()
-	wanted := h.generation(request, variant, false)
-	if number, err = store.Write(wanted); err != nil {
+	if err := store.refusePending(); err != nil {
+		return 0, unchanged(err)
+	}
+	if number, err = store.Write(h.generation(request, variant, false)); err != nil {
 		return 0, err
 	}
 	return number, store.SetCurrent(number)
+}
+
+// lockInUse is lock below a root where somebody may hold it: an image has no place for it,
+// and gets none.
+func (h Host) lockInUse(ctx context.Context) (unlock func(), err error) {
+	if _, err := os.Stat(h.store().path(runDir)); notExist(err) {
+		return func() {}, nil
+	}
+	return h.lock(ctx)
 }

@@ -302,7 +302,10 @@ func members(generation *Generation) (map[string][]byte, error) {
 // what is numbered above current counts for nothing.
 func (s Store) SetCurrent(number int) error {
 	err := os.Rename(s.path(pendingDir(number)), s.path(dir(number)))
-	if err == nil || notExist(err) { // it was numbered before the kill
+	if notExist(err) {
+		_, err = os.Lstat(s.path(dir(number))) // where it is after such a kill
+	}
+	if err == nil {
 		err = atomicfile.SyncDir(s.path(generationsDir))
 	}
 	if err == nil {

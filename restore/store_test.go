@@ -74,6 +74,9 @@ func TestGenerationComesBack(t *testing.T) {
 	if numbers, err := store.Numbers(); !slices.Equal(numbers, []int{2, 1}) || err != nil {
 		t.Errorf("numbers %d, %v", numbers, err)
 	}
+	if err := store.SetCurrent(3); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("one that was not written is made current: %v", err)
+	}
 	for number, toml := range map[int]string{1: article, 2: smaller} {
 		want := generation(t, host, toml)
 		want.Generation = number

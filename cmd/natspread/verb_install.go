@@ -121,7 +121,7 @@ func (s *session) installOffline(ctx context.Context, o options) error {
 	if variant == restore.Auto {
 		variant = restore.ImageVariant(o.root)
 	}
-	generation, err := s.host(o).WriteOffline(c.request("install", false), variant)
+	generation, err := s.host(o).WriteOffline(ctx, c.request("install", false), variant)
 	if err != nil {
 		return err
 	}
