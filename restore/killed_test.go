@@ -43,17 +43,17 @@ var (
 	halfLoaded = func(name string, args []string) bool { return isLoad(nat.IPv6, name, args) }
 )
 
-// number tells the one generation that is on disk above those that a test knows of.
+// number tells which generation is on disk that is not current yet.
 func number(t *testing.T, host restore.Host) string {
 	t.Helper()
 	entries, err := os.ReadDir(place(host, "generations"))
 	must(t, err)
 	for _, entry := range entries {
-		if name, pending := strings.CutPrefix(entry.Name(), ".pending-"); pending {
+		if name, found := strings.CutPrefix(entry.Name(), ".unconfirmed-"); found {
 			return name
 		}
 	}
-	t.Fatal("nothing is pending")
+	t.Fatal("there is none")
 	return ""
 }
 
@@ -71,7 +71,7 @@ func TestKilledApplies(t *testing.T) {
 			{"half loaded", halfLoaded, nil},
 			{"numbered, and not yet current", halfLoaded, func(host restore.Host) error {
 				n := number(t, host)
-				return os.Rename(place(host, "generations/.pending-"+n), place(host, "generations", n))
+				return os.Rename(place(host, "generations/.unconfirmed-"+n), place(host, "generations", n))
 			}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestFirstConfirmIsKilled(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		host := newHost(t, variant)
 		try(t, host, article)
-		must(t, os.Rename(place(host, "generations/.pending-1"), place(host, "generations/1")))
+		must(t, os.Rename(place(host, "generations/.unconfirmed-1"), place(host, "generations/1")))
 		_, err := host.Undo(t.Context())
 		must(t, err)
 		if _, err := host.Restore(t.Context()); !errors.Is(err, restore.ErrNone) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -64,9 +65,13 @@ func (s Store) Pending() (pending Pending, err error) {
 	return pending, nil
 }
 
-// remember records a pending generation.
+// remember records a pending generation, and its number for good: it is told to people, so
+// none after it may have it when this one is taken back.
 func (s Store) remember(pending Pending) error {
 	data, err := json.Marshal(pending)
+	if err == nil {
+		err = atomicfile.WriteFile(s.path(lastTriedRecord), fmt.Appendln(nil, pending.Generation), 0o600)
+	}
 	if err == nil {
 		err = atomicfile.WriteFile(s.path(pendingRecord), append(data, '\n'), 0o600)
 	}
@@ -74,6 +79,20 @@ func (s Store) remember(pending Pending) error {
 		return fmt.Errorf("cannot record that generation %d waits to be confirmed: %w", pending.Generation, err)
 	}
 	return nil
+}
+
+// lastTriedRecord is where the number of the last trial is, below the root. A reboot
+// forgets it: the journal tells one boot from the next.
+const lastTriedRecord = runDir + "/last-tried"
+
+// lastTried returns the number of the last trial since boot, 0 when there was none.
+func (s Store) lastTried() int {
+	data, err := readTrusted(s.Root, lastTriedRecord)
+	if err != nil {
+		return 0
+	}
+	number, _ := generationNumber(strings.TrimSpace(string(data)))
+	return number
 }
 
 // forget takes the files of the pending generation away, and then the record: with it
@@ -95,7 +114,7 @@ func (s Store) forget() error {
 func (s Store) unnumber() {
 	current, _ := s.CurrentNumber()
 	if pending, err := s.Pending(); err == nil && pending.Generation > current {
-		_ = os.Rename(s.path(dir(pending.Generation)), s.path(pendingDir(pending.Generation)))
+		_ = os.Rename(s.path(dir(pending.Generation)), s.path(unconfirmedDir(pending.Generation)))
 	}
 }
 
@@ -149,10 +168,10 @@ func (s Store) addPending(status *Status) {
 // waitingDir returns the directory of a generation that waits to be confirmed, relative
 // to the root: the one of a number when a confirm was killed half way.
 func (s Store) waitingDir(number int) string {
-	if _, err := os.Lstat(s.path(pendingDir(number))); notExist(err) {
+	if _, err := os.Lstat(s.path(unconfirmedDir(number))); notExist(err) {
 		return dir(number)
 	}
-	return pendingDir(number)
+	return unconfirmedDir(number)
 }
 
 // readWaiting is Read for a generation that waits to be confirmed.

@@ -11,10 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"natspread/internal/atomicfile"
 	"natspread/nat"
 )
 
@@ -78,14 +76,14 @@ func (s Store) path(elements ...string) string {
 // dir returns the directory of a generation, relative to the root.
 func dir(number int) string { return filepath.Join(generationsDir, strconv.Itoa(number)) }
 
-// pendingPrefix begins the name of a generation's directory until it is made current,
+// unconfirmedPrefix begins the name of a generation's directory until it is made current,
 // while it is written, loaded, and waits to be confirmed: no number, so nobody takes it
 // for one to fall back to.
-const pendingPrefix = ".pending-"
+const unconfirmedPrefix = ".unconfirmed-"
 
-// pendingDir is dir for a generation that is not current yet.
-func pendingDir(number int) string {
-	return filepath.Join(generationsDir, fmt.Sprint(pendingPrefix, number))
+// unconfirmedDir is dir for a generation that is not current yet.
+func unconfirmedDir(number int) string {
+	return filepath.Join(generationsDir, fmt.Sprint(unconfirmedPrefix, number))
 }
 
 // Numbers returns the numbers of the generations, the newest first: of those that were
@@ -231,148 +229,6 @@ func (s Store) readMember(dir string, manifest Manifest, name string) ([]byte, e
 func checksum(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
-}
-
-// Write writes a new generation and returns its number. It is not current yet, and its
-// files are synced but not its name: until SetCurrent a power cut may take it. A failure
-// leaves nothing behind.
-func (s Store) Write(generation Generation) (number int, err error) {
-	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
-		return 0, fmt.Errorf("cannot write a generation: %w", err)
-	}
-	if err := s.sweep(); err != nil {
-		return 0, err
-	}
-	numbers, err := s.Numbers()
-	if err != nil {
-		return 0, err
-	}
-	generation.Generation = 1
-	if len(numbers) > 0 {
-		generation.Generation = numbers[0] + 1
-	}
-	if err := s.write(generation); err != nil {
-		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
-	}
-	return generation.Generation, nil
-}
-
-// write writes a generation's files into its pending directory.
-func (s Store) write(generation Generation) (err error) {
-	pending := s.path(pendingDir(generation.Generation))
-	if err := os.Mkdir(pending, 0o700); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(pending)
-		}
-	}()
-	files, err := members(&generation)
-	if err != nil {
-		return err
-	}
-	for name, data := range files {
-		if err := atomicfile.WriteFile(filepath.Join(pending, name), data, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// members returns the files of a generation by name, and fills in the checksums.
-func members(generation *Generation) (map[string][]byte, error) {
-	files := map[string][]byte{configFile: generation.Config}
-	for _, table := range generation.Tables.All() {
-		if table.Kind == nat.NAT || !table.Empty() {
-			files[RulesFile(table)] = nat.Seal(table)
-		}
-	}
-	generation.SHA256 = map[string]string{}
-	for name, data := range files {
-		generation.SHA256[name] = checksum(data)
-	}
-	manifest, err := json.MarshalIndent(generation.Manifest, "", "  ")
-	files[manifestFile] = append(manifest, '\n')
-	return files, err
-}
-
-// SetCurrent makes a generation that was written the one that boot loads: its directory
-// is numbered, and then current leads to it. Killed in between it can be repeated, or left:
-// what is numbered above current counts for nothing.
-func (s Store) SetCurrent(number int) error {
-	err := os.Rename(s.path(pendingDir(number)), s.path(dir(number)))
-	if notExist(err) {
-		_, err = os.Lstat(s.path(dir(number))) // where it is after such a kill
-	}
-	if err == nil {
-		err = atomicfile.SyncDir(s.path(generationsDir))
-	}
-	if err == nil {
-		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot make generation %d current: %w", number, err)
-	}
-	return nil
-}
-
-// pointCurrent lets current lead to a target; with "" it takes current away.
-func (s Store) pointCurrent(target string) error {
-	if target != "" {
-		return atomicfile.Symlink(target, s.path(currentLink))
-	}
-	if err := os.Remove(s.path(currentLink)); err != nil && !notExist(err) {
-		return err
-	}
-	return atomicfile.SyncDir(s.path(stateDir))
-}
-
-// remove deletes a generation, current once or never.
-func (s Store) remove(number int) error {
-	for _, dir := range []string{dir(number), pendingDir(number)} {
-		if err := os.RemoveAll(s.path(dir)); err != nil {
-			return fmt.Errorf("cannot remove generation %d: %w", number, err)
-		}
-	}
-	return atomicfile.SyncDir(s.path(generationsDir))
-}
-
-// prune deletes all but the newest generations, of which current is the first.
-func (s Store) prune() error {
-	numbers, err := s.Numbers()
-	if err != nil {
-		return err
-	}
-	for _, number := range numbers[min(Keep, len(numbers)):] {
-		if err := s.remove(number); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sweep removes what a killed run left: generations that never became current, and
-// temporary links beside current. The caller holds the lock, and no generation waits to be
-// confirmed, so none is in use.
-func (s Store) sweep() error {
-	entries, err := os.ReadDir(s.path(generationsDir))
-	if err != nil {
-		return err
-	}
-	numbers, err := s.Numbers()
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		number, numbered := generationNumber(entry.Name())
-		if numbered && !slices.Contains(numbers, number) || strings.HasPrefix(entry.Name(), pendingPrefix) {
-			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return atomicfile.Sweep(s.path(stateDir), filepath.Base(currentLink))
 }
 
 // same tells whether two generations hold the same rules and the same config.

@@ -470,8 +470,9 @@ func TestKilledRunIsSwept(t *testing.T) {
 	}
 	host := newHost(t, restore.Variant(netnstest.Variants(t)[0]))
 	apply(t, host, article)
-	must(t, os.MkdirAll(place(host, "generations/.pending-123"), 0o700))
-	must(t, os.WriteFile(place(host, "generations/.pending-123/rules.v4"), []byte("*nat"), 0o600))
+	must(t, os.MkdirAll(place(host, "generations/7"), 0o700)) // about to be current
+	must(t, os.MkdirAll(place(host, "generations/.unconfirmed-123"), 0o700))
+	must(t, os.WriteFile(place(host, "generations/.unconfirmed-123/rules.v4"), []byte("*nat"), 0o600))
 	must(t, os.Symlink("generations/2", place(host, ".current1234567890123456789")))
 	stays := []string{"generations/notes", ".notes", "README"}
 	for _, name := range stays {
