@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -208,62 +207,8 @@ func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [tableCount]l
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
-	if err := h.store().prune(publish.number); err != nil {
+	if err := h.store().prune(); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
 	return result, nil
-}
-
-// publication is a generation on its way to be current.
-type publication struct {
-	store  Store
-	number int
-	before string // where current led to; "" when it was not there
-	needed bool   // false when the generation is current already
-}
-
-// prepare writes a generation that is to become current, unless it is already.
-func (s Store) prepare(wanted Generation) (publication, error) {
-	if wanted.Generation != 0 {
-		return publication{number: wanted.Generation}, nil
-	}
-	before, err := os.Readlink(s.path(currentLink))
-	if err != nil && !notExist(err) {
-		return publication{}, fmt.Errorf("cannot read %s: %w", s.path(currentLink), err)
-	}
-	number, err := s.Write(wanted)
-	return publication{store: s, number: number, before: before, needed: true}, err
-}
-
-// make makes the generation current.
-func (p publication) make() error {
-	if !p.needed {
-		return nil
-	}
-	return p.store.SetCurrent(p.number)
-}
-
-// abandon makes current what was so before, and removes the generation.
-func (p publication) abandon() error {
-	if !p.needed {
-		return nil
-	}
-	var err error
-	// A disk that took no new link takes none back either, and need not.
-	if now, _ := os.Readlink(p.store.path(currentLink)); now != p.before {
-		err = p.store.pointCurrent(p.before)
-	}
-	return errors.Join(err, p.store.remove(p.number))
-}
-
-// WriteOffline writes the tables as a new, current generation below the root and
-// touches no kernel: for images. Nothing is proven until restore, when the image
-// boots: see kernelFor.
-func (h Host) WriteOffline(request Request, variant Variant) (number int, err error) {
-	store := h.store()
-	wanted := h.generation(request, variant, false)
-	if number, err = store.Write(wanted); err != nil {
-		return 0, err
-	}
-	return number, store.SetCurrent(number)
 }

@@ -114,8 +114,9 @@ func (h Host) kernelFor(ctx context.Context, generation Generation) (Kernel, []s
 		generation.Generation, generation.Variant, kernel.Variant)}, nil
 }
 
-// Stop takes natspread's chains and jumps out of the kernel, of both variants,
-// and puts forwarding back as it was found. The generations stay.
+// Stop takes natspread's chains and jumps out of the kernel, of both variants, and puts
+// forwarding back as it was found. The generations stay. Connections to what was loaded
+// go the way of those to services that are taken out.
 func (h Host) Stop(ctx context.Context) (Result, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
@@ -139,7 +140,9 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		return result, err
 	}
-	result.Changed = result.Changed || result.Cleared
+	if result.Changed = result.Changed || result.Cleared; result.Changed {
+		result.settle(ctx, h.settlement(h.store().loaded(), Generation{Tables: noTables()}))
+	}
 	if err := h.forwarding().set(noTables()); err != nil {
 		return result, fmt.Errorf("the rules are gone, but %w", err)
 	}
@@ -148,6 +151,18 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 		result.Notes = append(result.Notes, "no other rule stands in the nat table: unless some other table keeps connection tracking on, balanced connections that were still open end now")
 	}
 	return result, nil
+}
+
+// loaded returns the generation that the kernel should hold: the one that waits to be
+// confirmed, or the one that boot loads.
+func (s Store) loaded() Generation {
+	if pending, err := s.Pending(); err == nil {
+		if waiting, err := s.readWaiting(pending.Generation); err == nil {
+			return waiting
+		}
+	}
+	good, _ := s.current()
+	return good
 }
 
 // foreignRules tells whether the nat table of either family has rules that are

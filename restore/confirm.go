@@ -43,7 +43,7 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	if pending.Generation, err = h.store().writeUnconfirmed(plan.wanted); err != nil {
+	if pending.Generation, err = h.store().Write(plan.wanted); err != nil {
 		return Result{}, unchanged(err)
 	}
 	return h.tryProven(ctx, kernel, plan, pending, trial)
@@ -123,7 +123,7 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	generation, err := store.readUnconfirmed(pending.Generation)
+	generation, err := store.readWaiting(pending.Generation)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
@@ -131,12 +131,12 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 		return Result{}, unchanged(fmt.Errorf("cannot confirm generation %d: %w: natspread rollback, and apply again", generation.Generation, err))
 	}
 	before, _ := store.current()
-	if err := store.promote(generation.Generation); err != nil {
-		return Result{}, err
+	if err := store.SetCurrent(generation.Generation); err != nil {
+		return Result{}, fmt.Errorf("%w; it still waits to be confirmed", err)
 	}
 	result := Result{Generation: generation.Generation, Variant: generation.Variant, Changed: true}
 	result.settle(ctx, h.settlement(before, generation)) // what the trial did not cut
-	for _, step := range []func() error{store.forget, func() error { return store.prune(generation.Generation) }} {
+	for _, step := range []func() error{store.forget, store.prune} {
 		if err := step(); err != nil { // the generation is current all the same
 			result.Notes = append(result.Notes, err.Error())
 		}

@@ -293,7 +293,7 @@ func TestBootForgetsATrial(t *testing.T) {
 	})
 }
 
-// TestPruneBesideATrial has the newest ten on disk, and an eleventh that waits.
+// TestPruneBesideATrial has the newest ten on disk, and one more that waits.
 func TestPruneBesideATrial(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -310,7 +310,7 @@ func TestPruneBesideATrial(t *testing.T) {
 		want []int
 	}{
 		{host.Undo, []int{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
-		{host.Confirm, []int{11, 10, 9, 8, 7, 6, 5, 4, 3, 2}},
+		{host.Confirm, []int{12, 10, 9, 8, 7, 6, 5, 4, 3, 2}}, // 11 was taken back
 	} {
 		try(t, host, smaller)
 		_, err := c.next(t.Context())
@@ -413,5 +413,29 @@ func TestPendingIsTrusted(t *testing.T) {
 		if _, err := host.Confirm(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestTakenBackNumberIsGone ends trials in each way: no number that was told is given
+// again, until the next boot.
+func TestTakenBackNumberIsGone(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	for i, trial := range []struct {
+		toml string
+		end  func(context.Context) (restore.Result, error)
+	}{
+		{article, host.Undo}, {article, host.Stop}, {article, host.Confirm}, {smaller, host.Restore}, {smaller, host.Undo},
+	} {
+		if result := try(t, host, trial.toml); result.Generation != i+1 {
+			t.Errorf("trial %d has number %d", i+1, result.Generation)
+		}
+		_, err := trial.end(t.Context())
+		must(t, err)
+	}
+	if result := apply(t, host, alone); result.Generation != 6 {
+		t.Errorf("%+v", result)
 	}
 }

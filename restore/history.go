@@ -33,7 +33,7 @@ func (s Store) History() ([]Entry, error) {
 	waits := err == nil && pending.Generation != current
 	var entries []Entry
 	if waits && !slices.Contains(numbers, pending.Generation) {
-		entry := s.entry(unconfirmedDir(pending.Generation), pending.Generation)
+		entry := s.entry(s.waitingDir(pending.Generation), pending.Generation)
 		entry.IsPending = true
 		entries = append(entries, entry)
 	}
@@ -62,7 +62,7 @@ func (s Store) entry(dir string, number int) Entry {
 // wait to be confirmed.
 func (s Store) Find(number int) (Generation, error) {
 	if pending, err := s.Pending(); err == nil && pending.Generation == number {
-		return s.readUnconfirmed(number)
+		return s.readWaiting(number)
 	}
 	numbers, err := s.Numbers()
 	if err != nil {
@@ -83,8 +83,8 @@ func (s Store) Current() (Generation, error) {
 	return s.Find(number)
 }
 
-// Previous returns the newest generation that is older than the current one, which
-// must be good: another one is to be asked for by its number.
+// Previous returns the newest generation that is older than the current one. It must be
+// good: else the error names the newest one that is, to be asked for by its number.
 func (s Store) Previous() (Generation, error) {
 	current, err := s.CurrentNumber()
 	if err != nil {
@@ -94,12 +94,20 @@ func (s Store) Previous() (Generation, error) {
 	if err != nil {
 		return Generation{}, err
 	}
-	for _, number := range numbers {
-		if number < current {
-			return s.Read(number)
+	older := slices.DeleteFunc(numbers, func(n int) bool { return n >= current })
+	if len(older) == 0 {
+		return Generation{}, fmt.Errorf("no generation is older than %d, which is current", current)
+	}
+	previous, err := s.Read(older[0])
+	if err == nil {
+		return previous, nil
+	}
+	for _, number := range older[1:] {
+		if _, bad := s.Read(number); bad == nil {
+			return Generation{}, fmt.Errorf("%w: the newest good one before it is %d: natspread rollback %d", err, number, number)
 		}
 	}
-	return Generation{}, fmt.Errorf("no generation is older than %d, which is current", current)
+	return Generation{}, fmt.Errorf("%w, and none before it is", err)
 }
 
 // ConfigFile returns where a generation keeps its config.

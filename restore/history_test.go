@@ -1,21 +1,25 @@
 package restore_test
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"natspread/internal/netnstest"
 	"natspread/restore"
 )
 
-// TestHistory damages the current one of three generations, and then another.
+// TestHistory damages the current one of three generations, and then another. A fourth
+// one never became current.
 func TestHistory(t *testing.T) {
 	if !netnstest.Isolate(t) { // as whose files nobody else's count
 		return
 	}
 	host := newHost(t, restore.NFT)
 	store := two(t, host)
-	write(t, host, article) // was never current
+	must(t, store.SetCurrent(write(t, host, article)))
+	write(t, host, smaller)
 	type marks struct {
 		number              int
 		good, current, boot bool
@@ -36,11 +40,11 @@ func TestHistory(t *testing.T) {
 			}
 		}
 	}
-	wantMarks(marks{3, true, false, false}, marks{2, true, true, true}, marks{1, true, false, false})
-	must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
-	wantMarks(marks{3, true, false, true}, marks{2, false, true, false}, marks{1, true, false, false})
-	must(t, os.Chmod(place(host, "generations/3/rules.v6"), 0o666))
-	wantMarks(marks{3, false, false, false}, marks{2, false, true, false}, marks{1, true, false, true})
+	wantMarks(marks{3, true, true, true}, marks{2, true, false, false}, marks{1, true, false, false})
+	must(t, os.Truncate(place(host, "generations/3/rules.v4"), 0))
+	wantMarks(marks{3, false, true, false}, marks{2, true, false, true}, marks{1, true, false, false})
+	must(t, os.Chmod(place(host, "generations/2/rules.v6"), 0o666))
+	wantMarks(marks{3, false, true, false}, marks{2, false, false, false}, marks{1, true, false, true})
 }
 
 // TestFind asks for each of two generations by number, as the current one, and as
@@ -74,4 +78,29 @@ func TestFind(t *testing.T) {
 	must(t, os.Remove(place(host, "current")))
 	wantNumber("none is current", 0, store.Current)
 	wantNumber("none is current, none before", 0, store.Previous)
+}
+
+// TestPreviousIsDamaged names the next one that is good, or says that there is none.
+func TestPreviousIsDamaged(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	store := two(t, host)
+	must(t, store.SetCurrent(write(t, host, article)))
+	must(t, store.SetCurrent(write(t, host, smaller)))
+	for _, c := range []struct {
+		damaged int
+		want    string // how the error ends
+	}{
+		{3, ": the newest good one before it is 2: natspread rollback 2"},
+		{2, ": the newest good one before it is 1: natspread rollback 1"},
+		{1, ", and none before it is"},
+	} {
+		must(t, os.Truncate(place(host, "generations", fmt.Sprint(c.damaged), "rules.v4"), 0))
+		_, err := store.Previous()
+		if err == nil || !strings.HasPrefix(err.Error(), "generation 3 is not good: ") || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("with %d damaged: %v", c.damaged, err)
+		}
+	}
 }

@@ -36,9 +36,10 @@ func (h Host) lock(ctx context.Context) (unlock func(), err error) {
 	return lock(ctx, filepath.Join(h.Root, runDir), lockName)
 }
 
-// LockEdit takes the lock of those who read what was applied, change a part of it and
-// apply the whole: of two at once the second would undo the first. Apply, which has a
-// lock of its own, can be called meanwhile. It waits 5 s, and is ErrBusy then.
+// LockEdit takes the lock of those who read what is to be applied, from the config or
+// from what was applied before, and apply it: of two at once the second would undo the
+// first. Apply, which has a lock of its own, can be called meanwhile. It waits 5 s, and is
+// ErrBusy then. To give the lock back twice does no harm.
 func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
 	return lock(ctx, filepath.Join(h.Root, runDir), "lock-edit")
 }

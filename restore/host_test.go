@@ -197,9 +197,10 @@ func state(t testing.TB, host restore.Host) string {
 		if inside := strings.Contains(path, "/generations/"); err == nil && inside && entry.IsDir() {
 			fmt.Fprintf(&b, "%s/\n", strings.TrimPrefix(path, host.Root))
 		}
-		// What was seen of the kernel says nothing but how to find that out faster, and a
-		// copy of what is to be replaced nothing but what the kernel held.
-		if err != nil || entry.IsDir() || entry.Name() == "lock" || entry.Name() == "loaded" || strings.HasPrefix(entry.Name(), "replaced.") {
+		// What was seen of the kernel says nothing but how to find that out faster, a copy
+		// of what is to be replaced nothing but what the kernel held, and the number of the
+		// last trial nothing but which one comes next.
+		if err != nil || entry.IsDir() || entry.Name() == "lock" || entry.Name() == "loaded" || entry.Name() == "last-tried" || strings.HasPrefix(entry.Name(), "replaced.") {
 			return err
 		}
 		content, err := os.ReadFile(path)

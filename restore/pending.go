@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,9 +65,13 @@ func (s Store) Pending() (pending Pending, err error) {
 	return pending, nil
 }
 
-// remember records a pending generation.
+// remember records a pending generation, and its number for good: it is told to people, so
+// none after it may have it when this one is taken back.
 func (s Store) remember(pending Pending) error {
 	data, err := json.Marshal(pending)
+	if err == nil {
+		err = atomicfile.WriteFile(s.path(lastTriedRecord), fmt.Appendln(nil, pending.Generation), 0o600)
+	}
 	if err == nil {
 		err = atomicfile.WriteFile(s.path(pendingRecord), append(data, '\n'), 0o600)
 	}
@@ -78,10 +81,25 @@ func (s Store) remember(pending Pending) error {
 	return nil
 }
 
+// lastTriedRecord is where the number of the last trial is, below the root. A reboot
+// forgets it: the journal tells one boot from the next.
+const lastTriedRecord = runDir + "/last-tried"
+
+// lastTried returns the number of the last trial since boot, 0 when there was none.
+func (s Store) lastTried() int {
+	data, err := readTrusted(s.Root, lastTriedRecord)
+	if err != nil {
+		return 0
+	}
+	number, _ := generationNumber(strings.TrimSpace(string(data)))
+	return number
+}
+
 // forget takes the files of the pending generation away, and then the record: with it
 // goes the last reason to try again. On a disk that takes no writes, as in the unit's
 // sandbox, the next generation that is written takes them away: see sweep.
 func (s Store) forget() error {
+	s.unnumber()
 	if err := s.sweep(); err != nil && !notExist(err) && !readOnly(err) {
 		return fmt.Errorf("cannot remove the generation that was not confirmed: %w", err)
 	}
@@ -89,6 +107,15 @@ func (s Store) forget() error {
 		return fmt.Errorf("cannot forget the generation that waits to be confirmed: %w", err)
 	}
 	return nil
+}
+
+// unnumber takes the number from the generation that waits, if a confirm was killed between
+// giving it and making it current: where none is current yet, boot would fall back to it.
+func (s Store) unnumber() {
+	current, _ := s.CurrentNumber()
+	if pending, err := s.Pending(); err == nil && pending.Generation > current {
+		_ = os.Rename(s.path(dir(pending.Generation)), s.path(unconfirmedDir(pending.Generation)))
+	}
 }
 
 // refusePending is an error while a generation waits to be confirmed: another change
@@ -133,51 +160,25 @@ func (s Store) addPending(status *Status) {
 	}
 	status.Pending = &pending
 	status.Waiting = pending.String()
-	if generation, err := s.readUnconfirmed(pending.Generation); err == nil {
+	if generation, err := s.readWaiting(pending.Generation); err == nil {
 		status.Wanted = generation
 	}
 }
 
-// unconfirmedPrefix begins the name of a generation's directory that waits to be
-// confirmed: no number, so no boot takes it for one to fall back to.
-const unconfirmedPrefix = ".unconfirmed-"
-
-// unconfirmedDir returns the directory of a generation that waits to be confirmed,
-// relative to the root.
-func unconfirmedDir(number int) string {
-	return filepath.Join(generationsDir, fmt.Sprint(unconfirmedPrefix, number))
-}
-
-// writeUnconfirmed writes a new generation that waits to be confirmed.
-func (s Store) writeUnconfirmed(generation Generation) (number int, err error) {
-	return s.writeNew(generation, unconfirmedDir)
-}
-
-// readUnconfirmed is Read for a generation that waits to be confirmed.
-func (s Store) readUnconfirmed(number int) (Generation, error) {
-	generation, err := s.readFrom(unconfirmedDir(number), number)
-	if notExist(err) { // a promote was killed half way
-		return s.Read(number)
+// waitingDir returns the directory of a generation that waits to be confirmed, relative
+// to the root: the one of a number when a confirm was killed half way.
+func (s Store) waitingDir(number int) string {
+	if _, err := os.Lstat(s.path(unconfirmedDir(number))); notExist(err) {
+		return dir(number)
 	}
+	return unconfirmedDir(number)
+}
+
+// readWaiting is Read for a generation that waits to be confirmed.
+func (s Store) readWaiting(number int) (Generation, error) {
+	generation, err := s.readFrom(s.waitingDir(number), number)
 	if err != nil {
 		return Generation{}, notGood(number, err)
 	}
 	return generation, nil
-}
-
-// promote makes the generation that waits to be confirmed one like the others, and
-// then current. Killed in between it can be repeated, or undone: then there is one
-// more to roll back to.
-func (s Store) promote(number int) error {
-	err := os.Rename(s.path(unconfirmedDir(number)), s.path(dir(number)))
-	if err == nil || notExist(err) {
-		err = atomicfile.SyncDir(s.path(generationsDir))
-	}
-	if err == nil {
-		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot confirm generation %d: %w; it still waits to be confirmed", number, err)
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -334,4 +335,52 @@ func TestPoolsUnread(t *testing.T) {
 			wantMore(t, flow, servers[0])
 		}
 	})
+}
+
+// TestStopSettles has a datagram flow and a stream at a backend when the rules are taken
+// out, on a host that forwarded before and lets through what is established: the flow goes
+// to the balancer from then on, the stream as on_remove says. Once more there is nothing
+// to settle.
+func TestStopSettles(t *testing.T) {
+	for _, onRemove := range []string{"drain", "reset"} {
+		t.Run(onRemove, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+				tracked(t, variant)
+				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+				host := newHost(t, variant)
+				server := n.Serve(t, "udp", 4, 80)[0]
+				n.Serve(t, "tcp", 4, 80)
+				vip := at(netnstest.VIP(4), 80)
+				web := service("web", 4, 80, 1, fmt.Sprintf("on_remove = %q", onRemove))
+				for _, load := range []func(){
+					func() { apply(t, host, web) },
+					func() { apply(t, host, alone); try(t, host, web) }, // which knows nothing of it
+				} {
+					load()
+					stream := netnstest.Converse(t, n.Client, "tcp", vip)
+					flow := netnstest.Converse(t, n.Client, "udp", vip)
+					wantMore(t, flow, server)
+					wantMore(t, stream, server)
+					result, err := host.Stop(t.Context())
+					must(t, err)
+					if want := map[string]int{"drain": 1, "reset": 2}[onRemove]; result.Forgotten != want {
+						t.Errorf("%d connections were forgotten, want %d; notes %q", result.Forgotten, want, result.Notes)
+					}
+					if got, err := flow.Ask(patience); err == nil {
+						t.Errorf("the flow was answered by %s", got)
+					}
+					if onRemove == "drain" {
+						wantMore(t, stream, server)
+					} else {
+						wantReset(t, stream)
+					}
+					result, err = host.Stop(t.Context())
+					if err != nil || result.Forgotten != 0 {
+						t.Errorf("once more: %+v, %v", result, err)
+					}
+				}
+			})
+		})
+	}
 }

@@ -11,10 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"natspread/internal/atomicfile"
 	"natspread/nat"
 )
 
@@ -78,8 +76,30 @@ func (s Store) path(elements ...string) string {
 // dir returns the directory of a generation, relative to the root.
 func dir(number int) string { return filepath.Join(generationsDir, strconv.Itoa(number)) }
 
-// Numbers returns the numbers of the generations on disk, the newest first.
+// unconfirmedPrefix begins the name of a generation's directory until it is made current,
+// while it is written, loaded, and waits to be confirmed: no number, so nobody takes it
+// for one to fall back to.
+const unconfirmedPrefix = ".unconfirmed-"
+
+// unconfirmedDir is dir for a generation that is not current yet.
+func unconfirmedDir(number int) string {
+	return filepath.Join(generationsDir, fmt.Sprint(unconfirmedPrefix, number))
+}
+
+// Numbers returns the numbers of the generations, the newest first: of those that were
+// current once. Current goes on to ever higher ones, so a directory that is numbered
+// above it was about to become it when a kill came. Where current leads nowhere each
+// number counts.
 func (s Store) Numbers() ([]int, error) {
+	numbers, err := s.numbered()
+	if current, unknown := s.CurrentNumber(); unknown == nil {
+		numbers = slices.DeleteFunc(numbers, func(n int) bool { return n > current })
+	}
+	return numbers, err
+}
+
+// numbered returns the numbers that directories of generations have, the highest first.
+func (s Store) numbered() ([]int, error) {
 	entries, err := os.ReadDir(s.path(generationsDir))
 	if err != nil && !notExist(err) {
 		return nil, fmt.Errorf("cannot list the generations: %w", err)
@@ -209,139 +229,6 @@ func (s Store) readMember(dir string, manifest Manifest, name string) ([]byte, e
 func checksum(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
-}
-
-// pendingPrefix begins the name of a generation that is being written.
-const pendingPrefix = ".pending-"
-
-// Write writes a new generation, whole and synced, and returns its number. It is
-// not current yet. A failure leaves nothing behind.
-func (s Store) Write(generation Generation) (number int, err error) {
-	return s.writeNew(generation, dir)
-}
-
-// writeNew writes a new generation into the directory that belongs to its number.
-func (s Store) writeNew(generation Generation, dir func(number int) string) (number int, err error) {
-	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
-		return 0, fmt.Errorf("cannot write a generation: %w", err)
-	}
-	if err := s.sweep(); err != nil {
-		return 0, err
-	}
-	numbers, err := s.Numbers()
-	if err != nil {
-		return 0, err
-	}
-	generation.Generation = 1
-	if len(numbers) > 0 {
-		generation.Generation = numbers[0] + 1
-	}
-	if err := s.write(generation, dir(generation.Generation)); err != nil {
-		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
-	}
-	return generation.Generation, nil
-}
-
-// write fills a directory beside its final place and renames it, so that no
-// reader ever sees a generation in part.
-func (s Store) write(generation Generation, dir string) error {
-	pending, err := os.MkdirTemp(s.path(generationsDir), pendingPrefix)
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(pending) // gone by then after success
-	files, err := members(&generation)
-	if err != nil {
-		return err
-	}
-	for name, data := range files {
-		if err := atomicfile.WriteFile(filepath.Join(pending, name), data, 0o600); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(pending, s.path(dir)); err != nil {
-		return err
-	}
-	return atomicfile.SyncDir(s.path(generationsDir))
-}
-
-// members returns the files of a generation by name, and fills in the checksums.
-func members(generation *Generation) (map[string][]byte, error) {
-	files := map[string][]byte{configFile: generation.Config}
-	for _, table := range generation.Tables.All() {
-		if table.Kind == nat.NAT || !table.Empty() {
-			files[RulesFile(table)] = nat.Seal(table)
-		}
-	}
-	generation.SHA256 = map[string]string{}
-	for name, data := range files {
-		generation.SHA256[name] = checksum(data)
-	}
-	manifest, err := json.MarshalIndent(generation.Manifest, "", "  ")
-	files[manifestFile] = append(manifest, '\n')
-	return files, err
-}
-
-// SetCurrent makes a generation the one that boot loads.
-func (s Store) SetCurrent(number int) error {
-	if err := s.pointCurrent(filepath.Join("generations", strconv.Itoa(number))); err != nil {
-		return fmt.Errorf("cannot make generation %d current: %w", number, err)
-	}
-	return nil
-}
-
-// pointCurrent lets current lead to a target; with "" it takes current away.
-func (s Store) pointCurrent(target string) error {
-	if target != "" {
-		return atomicfile.Symlink(target, s.path(currentLink))
-	}
-	if err := os.Remove(s.path(currentLink)); err != nil && !notExist(err) {
-		return err
-	}
-	return atomicfile.SyncDir(s.path(stateDir))
-}
-
-// remove deletes a generation.
-func (s Store) remove(number int) error {
-	if err := os.RemoveAll(s.path(dir(number))); err != nil {
-		return fmt.Errorf("cannot remove generation %d: %w", number, err)
-	}
-	return atomicfile.SyncDir(s.path(generationsDir))
-}
-
-// prune deletes all but the newest generations, never the current one.
-func (s Store) prune(current int) error {
-	numbers, err := s.Numbers()
-	if err != nil {
-		return err
-	}
-	for i, number := range numbers {
-		if i < Keep || number == current {
-			continue
-		}
-		if err := s.remove(number); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sweep removes what a killed run left: generations half written or never confirmed,
-// and temporary links beside current. The caller holds the lock, and no generation
-// waits to be confirmed, so none is in use.
-func (s Store) sweep() error {
-	entries, err := os.ReadDir(s.path(generationsDir))
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), pendingPrefix) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
-			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return atomicfile.Sweep(s.path(stateDir), filepath.Base(currentLink))
 }
 
 // same tells whether two generations hold the same rules and the same config.

@@ -52,8 +52,8 @@ func generation(t *testing.T, host restore.Host, toml string) restore.Generation
 // which is current.
 func two(t *testing.T, host restore.Host) restore.Store {
 	t.Helper()
-	write(t, host, article)
 	store := restore.Store{Root: host.Root}
+	must(t, store.SetCurrent(write(t, host, article)))
 	must(t, store.SetCurrent(write(t, host, smaller)))
 	return store
 }
@@ -73,6 +73,9 @@ func TestGenerationComesBack(t *testing.T) {
 	}
 	if numbers, err := store.Numbers(); !slices.Equal(numbers, []int{2, 1}) || err != nil {
 		t.Errorf("numbers %d, %v", numbers, err)
+	}
+	if err := store.SetCurrent(3); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("one that was not written is made current: %v", err)
 	}
 	for number, toml := range map[int]string{1: article, 2: smaller} {
 		want := generation(t, host, toml)
@@ -431,17 +434,15 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	})
 }
 
-// TestOldGenerationsGo keeps the newest ten, and the current one however old.
+// TestOldGenerationsGo keeps the newest ten, of which the current one is the first.
 func TestOldGenerationsGo(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
 	host := newHost(t, restore.Variant(netnstest.Variants(t)[0]))
 	store := restore.Store{Root: host.Root}
-	write(t, host, article)
-	must(t, store.SetCurrent(1))
-	for range 11 {
-		write(t, host, smaller)
+	for range 12 {
+		must(t, store.SetCurrent(write(t, host, article)))
 	}
 	want := func(want ...int) {
 		t.Helper()
@@ -449,10 +450,10 @@ func TestOldGenerationsGo(t *testing.T) {
 			t.Errorf("numbers %d, %v; want %d", numbers, err, want)
 		}
 	}
-	if result := apply(t, host, article); result.Generation != 1 || !result.Loaded {
+	if result := apply(t, host, article); result.Generation != 12 || !result.Loaded {
 		t.Errorf("%+v", result)
 	}
-	want(12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 1)
+	want(12, 11, 10, 9, 8, 7, 6, 5, 4, 3)
 	if result := apply(t, host, alone); result.Generation != 13 {
 		t.Errorf("%+v", result)
 	}
@@ -469,8 +470,9 @@ func TestKilledRunIsSwept(t *testing.T) {
 	}
 	host := newHost(t, restore.Variant(netnstest.Variants(t)[0]))
 	apply(t, host, article)
-	must(t, os.MkdirAll(place(host, "generations/.pending-123"), 0o700))
-	must(t, os.WriteFile(place(host, "generations/.pending-123/rules.v4"), []byte("*nat"), 0o600))
+	must(t, os.MkdirAll(place(host, "generations/7"), 0o700)) // about to be current
+	must(t, os.MkdirAll(place(host, "generations/.unconfirmed-123"), 0o700))
+	must(t, os.WriteFile(place(host, "generations/.unconfirmed-123/rules.v4"), []byte("*nat"), 0o600))
 	must(t, os.Symlink("generations/2", place(host, ".current1234567890123456789")))
 	stays := []string{"generations/notes", ".notes", "README"}
 	for _, name := range stays {

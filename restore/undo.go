@@ -53,7 +53,7 @@ func (h Host) undo(ctx context.Context, pending Pending) (Result, error) {
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		return result, err
 	}
-	if tried, err := store.readUnconfirmed(pending.Generation); err == nil {
+	if tried, err := store.readWaiting(pending.Generation); err == nil {
 		result.settle(ctx, h.settlement(tried, before))
 	}
 	if err := h.forwarding().putStates(pending.Forwarding); err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -212,7 +213,7 @@ func TestImage(t *testing.T) {
 		host := newHost(t, variant)
 		host.Run = saying(t, "", false)
 		for want := 1; want <= 2; want++ {
-			if number, err := host.WriteOffline(request(t, article), variant); number != want || err != nil {
+			if number, err := host.WriteOffline(t.Context(), request(t, article), variant); number != want || err != nil {
 				t.Errorf("generation %d, %v", number, err)
 			}
 		}
@@ -227,6 +228,31 @@ func TestImage(t *testing.T) {
 			t.Errorf("%d proofs: %+v, %v", proofs, result, err)
 		}
 		wantLoaded(t, variant, article)
+	})
+}
+
+// TestImageInUse writes below a root where an apply runs, or waits to be confirmed: an
+// image is in the way of nobody there.
+func TestImageInUse(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, article)
+		try(t, host, smaller)
+		before := state(t, host)
+		_, err := host.WriteOffline(t.Context(), request(t, alone), variant)
+		wantUnchanged(t, host, before, err, nil)
+		if err == nil || !strings.HasPrefix(err.Error(), "generation 2 waits to be confirmed") {
+			t.Errorf("%v", err)
+		}
+		_, err = host.Confirm(t.Context())
+		must(t, err)
+		before = state(t, host)
+		locked, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		hold(t, filepath.Join(host.Root, "run/natspread/lock"))
+		_, err = host.WriteOffline(locked, request(t, alone), variant)
+		wantUnchanged(t, host, before, err, restore.ErrBusy)
 	})
 }
 

@@ -187,7 +187,7 @@ func (a *afternoon) drains() (out, busy int) {
 	if err := drain.Wait(); err != nil || !hasSaid("\nno connection to it is open\n") {
 		a.Fatalf("drain: %v", err)
 	}
-	a.inStep(3)
+	a.inStep(4) // 3 was tried, and taken back
 	return out, (out + 1) % 4
 }
 
@@ -198,8 +198,8 @@ func (a *afternoon) shrinks(out, busy int) {
 	a.edit(fmt.Sprintf("  %q,\n", a.dns[out]), "")
 	a.edit(fmt.Sprintf("  %q,\n", a.web[busy]), "")
 	a.client.mayLose(1) // the datagram that is on its way when its entry is deleted
-	a.natspread(exitDone, "apply").says("^applied generation 4: 2 services, 5 backends, ").says("^forgot 1 tracked connection: ")
-	a.inStep(4)
+	a.natspread(exitDone, "apply").says("^applied generation 5: 2 services, 5 backends, ").says("^forgot 1 tracked connection: ")
+	a.inStep(5)
 	a.leads("web", others(a.web, out, busy)...)
 	a.leads("dns", others(a.dns, out)...)
 	eventually(a.T, "another backend's answer", func() bool { return a.flow() != a.dns[out] })
@@ -211,18 +211,18 @@ func (a *afternoon) shrinks(out, busy int) {
 // regrets looks at what was done, and takes the last change back.
 func (a *afternoon) regrets(out int) {
 	a.wantHistory("apply", "drain web "+a.web[out], "apply", "apply")
-	a.natspread(exitDone, "history").says(`^ +4 .* 2 +5  apply  \(current\)$`)
-	said := a.natspread(exitDone, "rollback").says("^rolled back to generation 3, which is generation 5 now$")
-	a.inStep(5)
+	a.natspread(exitDone, "history").says(`^ +5 .* 2 +5  apply  \(current\)$`)
+	said := a.natspread(exitDone, "rollback").says("^rolled back to generation 4, which is generation 6 now$")
+	a.inStep(6)
 	a.leads("web", others(a.web, out)...)
 	a.leads("dns", a.dns...)
 	a.shares(without(out)...)
-	a.wantHistory("rollback 3", "apply", "drain web "+a.web[out], "apply", "apply")
+	a.wantHistory("rollback 4", "apply", "drain web "+a.web[out], "apply", "apply")
 
 	advice := regexp.MustCompile("(?m): (cp .*)$").FindStringSubmatch(said.err)
 	if advice == nil {
 		a.Fatalf("no word of the config, which is another one, in\n%s", said.err)
 	}
 	a.network.Balancer.Command(a.T, "", "sh", "-c", advice[1])
-	a.natspread(exitDone, "apply").says("^no change: generation 5 is loaded already$")
+	a.natspread(exitDone, "apply").says("^no change: generation 6 is loaded already$")
 }

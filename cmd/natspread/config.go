@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"natspread/config"
@@ -27,6 +28,27 @@ func (s *session) load(o options) (checked, error) {
 		name = "stdin"
 	}
 	return check(name, text)
+}
+
+// loadLocked is load for who makes the config true, and takes the lock of those who edit
+// it and apply it before: one that was read earlier would take back what they do. Nobody
+// edits standard input, and it may take its time to come, so that is read first.
+func (s *session) loadLocked(ctx context.Context, o options) (c checked, unlock func(), err error) {
+	if o.config == "-" {
+		if c, err = s.load(o); err != nil {
+			return checked{}, nil, err
+		}
+	}
+	if unlock, err = s.host(o).LockEdit(ctx); err != nil {
+		return checked{}, nil, nothingChanged(err)
+	}
+	if o.config != "-" {
+		if c, err = s.load(o); err != nil {
+			unlock()
+			return checked{}, nil, err
+		}
+	}
+	return c, unlock, nil
 }
 
 // check checks the text of a config and plans its tables.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -14,7 +15,8 @@ import (
 
 // lockDir is made by whoever wants the lock, before it is clear whether anything
 // will change, and holds what was last seen of the kernel, which only saves another
-// look: neither is part of a snapshot.
+// look, and the number of the last trial, which is not given again: none of them is part
+// of a snapshot.
 const lockDir = "run/natspread"
 
 // snapshot writes a text into a file that changes when anything does: in the
@@ -91,7 +93,8 @@ func treeText(dir string) (string, error) {
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(path, "/"+lockDir+"/lock") || strings.HasSuffix(path, "/"+lockDir+"/loaded") || strings.HasSuffix(path, "/"+lockDir) || path == filepath.Join(dir, "run") {
+		_, inside, found := strings.Cut(path, "/"+lockDir)
+		if found && slices.Contains([]string{"", "/lock", "/lock-edit", "/loaded", "/last-tried"}, inside) || path == filepath.Join(dir, "run") {
 			return nil
 		}
 		line, err := fileText(path)

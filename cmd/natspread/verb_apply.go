@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -46,20 +48,57 @@ func (s *session) apply(ctx context.Context, o options) error {
 	if err := needRights("apply"); err != nil {
 		return err
 	}
-	c, err := s.load(o)
+	if o.dryRun { // which takes no lock, as that leaves a trace
+		return s.rehearse(ctx, o)
+	}
+	if o.exclusive && !o.yes {
+		return s.applyAgreed(ctx, o)
+	}
+	c, unlock, err := s.loadLocked(ctx, o)
 	if err != nil {
 		return err
 	}
-	if o.confirm > 0 && !o.dryRun {
+	defer unlock()
+	if o.confirm > 0 {
 		return s.try(ctx, o, c)
 	}
-	request, err := s.exclusively(ctx, o, c, c.request("apply", o.dryRun))
+	request, err := s.exclusively(ctx, o, c, c.request("apply", false))
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
-		return s.rehearse(ctx, o, c, request)
+	return s.applyRequest(ctx, o, c, request)
+}
+
+// applyAgreed applies what may have to be agreed to before. Nobody waits for the answer,
+// so the config may be another one by then.
+func (s *session) applyAgreed(ctx context.Context, o options) error {
+	shown, err := s.load(o)
+	if err != nil {
+		return err
 	}
+	request, err := s.exclusively(ctx, o, shown, shown.request("apply", false))
+	if err != nil {
+		return err
+	}
+	unlock, err := s.host(o).LockEdit(ctx)
+	if err != nil {
+		return nothingChanged(err)
+	}
+	defer unlock()
+	if o.config != "-" {
+		now, err := s.load(o)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(now.text, shown.text) {
+			return fmt.Errorf("%s was edited while the question waited; nothing was changed: apply again", o.config)
+		}
+	}
+	return s.applyRequest(ctx, o, shown, request)
+}
+
+// applyRequest applies what is requested of a config, and says so.
+func (s *session) applyRequest(ctx context.Context, o options, c checked, request restore.Request) error {
 	result, err := s.hostFor(o, c).Apply(ctx, request)
 	if err != nil {
 		return err
@@ -79,8 +118,16 @@ func (s *session) noteDropped(ctx context.Context, o options, cfg config.Config,
 	}
 }
 
-// rehearse proves what is requested of a config, and shows what apply would change.
-func (s *session) rehearse(ctx context.Context, o options, c checked, request restore.Request) error {
+// rehearse proves the config, and shows what apply would change.
+func (s *session) rehearse(ctx context.Context, o options) error {
+	c, err := s.load(o)
+	if err != nil {
+		return err
+	}
+	request, err := s.exclusively(ctx, o, c, c.request("apply", true))
+	if err != nil {
+		return err
+	}
 	result, err := s.hostFor(o, c).Apply(ctx, request)
 	if err != nil {
 		return err

@@ -70,18 +70,14 @@ func (s *session) drain(ctx context.Context, o options) error {
 	})
 }
 
-// drainOne drains the backend, while no other drain is between reading the config and
+// drainOne drains the backend, while nobody else is between reading the config and
 // applying it: whoever takes several backends out may well do so at once.
 func (s *session) drainOne(ctx context.Context, o options) (drained, restore.Result, error) {
-	unlock, err := s.host(o).LockEdit(ctx)
-	if err != nil {
-		return drained{}, restore.Result{}, nothingChanged(err)
-	}
-	defer unlock()
-	c, err := s.load(o)
+	c, unlock, err := s.loadLocked(ctx, o)
 	if err != nil {
 		return drained{}, restore.Result{}, err
 	}
+	defer unlock()
 	d, err := o.planDrain(c)
 	if err != nil {
 		return drained{}, restore.Result{}, nothingChanged(err)

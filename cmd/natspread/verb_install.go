@@ -61,10 +61,11 @@ func (s *session) install(ctx context.Context, o options) error {
 	if err := needRights("install"); err != nil {
 		return err
 	}
-	c, err := s.load(o)
+	c, unlock, err := s.loadLocked(ctx, o)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	connecting, cancel := context.WithTimeout(ctx, systemdTimeout)
 	defer cancel()
 	running, err := s.connect(connecting)
@@ -73,6 +74,7 @@ func (s *session) install(ctx context.Context, o options) error {
 	}
 	defer running.Close()
 	result, err := s.hostFor(o, c).Apply(ctx, c.request("install", false))
+	unlock() // what follows may take minutes
 	if err != nil {
 		return err
 	}
@@ -119,7 +121,7 @@ func (s *session) installOffline(ctx context.Context, o options) error {
 	if variant == restore.Auto {
 		variant = restore.ImageVariant(o.root)
 	}
-	generation, err := s.host(o).WriteOffline(c.request("install", false), variant)
+	generation, err := s.host(o).WriteOffline(ctx, c.request("install", false), variant)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,11 @@ func (s *session) rollback(ctx context.Context, o options) error {
 			return s.takeBack(ctx, o)
 		}
 	}
+	unlock, err := s.host(o).LockEdit(ctx) // which generation is meant depends on what is current
+	if err != nil {
+		return nothingChanged(err)
+	}
+	defer unlock()
 	old, err := o.rollbackTo()
 	if err != nil {
 		return nothingChanged(err)

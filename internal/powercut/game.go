@@ -74,7 +74,7 @@ func (t *tally) add(left state, err error) {
 
 // String tells what the states were like.
 func (t tally) String() string {
-	return fmt.Sprintf("%d states good, %d not; of the good ones %d had a generation half written, %d a current one that was not yet reported",
+	return fmt.Sprintf("%d states good, %d not; of the good ones %d had a generation on its way, %d a current one that was not yet reported",
 		t.good, t.bad, t.unwritten, t.newer)
 }
 
@@ -128,7 +128,7 @@ func (g game) boot(known *report) (left state, moment string, err error) {
 }
 
 // look is the boot after a cut: the disk is judged, restore loads what is current,
-// and the next apply works and leaves nothing half written.
+// and the next apply works and leaves nothing on its way.
 func (l *life) look() (left state, err error) {
 	if left, err = l.game.judge(l.known); err != nil {
 		return left, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ type report struct {
 type state struct {
 	number    int  // of the current generation
 	config    int  // which of the two it is of
-	unwritten bool // a generation in part, or a link under a temporary name, lay there
+	unwritten bool // a generation that was not current yet, or a link under a temporary name, lay there
 	newer     bool // current is one that apply had not yet reported
 }
 
@@ -39,6 +40,9 @@ func (g game) judge(known report) (state, error) {
 	if s.config, err = which(g.configs, found); err != nil {
 		return state{}, err
 	}
+	if err := alternate(store); err != nil {
+		return state{}, err
+	}
 	left, err := leftOvers(g.disk.root)
 	s.unwritten = len(left) > 0
 	switch {
@@ -52,6 +56,21 @@ func (g game) judge(known report) (state, error) {
 		err = fmt.Errorf("generation %d is current: newer than %d, and nobody asked for it", number, known.generation)
 	}
 	return s, err
+}
+
+// alternate is an error unless each generation is of the other config than the one before
+// it, as what was current once is: one that never was stands beside its like.
+func alternate(store restore.Store) error {
+	entries, err := store.History()
+	if err != nil {
+		return err
+	}
+	for i := range entries[1:] {
+		if newer, older := entries[i], entries[i+1]; bytes.Equal(newer.Config, older.Config) {
+			return fmt.Errorf("generations %d and %d are of the same config: one was never current", older.Generation, newer.Generation)
+		}
+	}
+	return nil
 }
 
 // The directories in which natspread writes, below a root.

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -15,17 +14,22 @@ import (
 // write puts a generation of one config on the disk, with the IPv6 rules of another.
 func write(t *testing.T, g game, config, config6 int) {
 	t.Helper()
-	number, err := restore.Store{Root: g.disk.root}.Write(restore.Generation{
+	store := restore.Store{Root: g.disk.root}
+	number, err := store.Write(restore.Generation{
 		Manifest: restore.Manifest{Variant: restore.NFT, Proven: true},
 		Tables:   restore.Tables{IPv4: g.configs[config].tables[nat.IPv4], IPv6: g.configs[config6].tables[nat.IPv6]},
 		Config:   g.configs[config].text,
 	})
+	if err == nil {
+		err = store.SetCurrent(number)
+	}
 	if err != nil || number == 0 {
 		t.Fatalf("generation %d: %v", number, err)
 	}
 }
 
-// TestJudge judges disks on which generation 1 is of config 0 and 2 of config 1.
+// TestJudge judges disks on which generation 1 is of config 0 and 2 of config 1, 3 of both
+// and 4 of config 0 again, up to the one that is current.
 func TestJudge(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -45,6 +49,7 @@ func TestJudge(t *testing.T) {
 		{name: "older", current: 1, known: report{generation: 2, config: 1}, want: "older than 2"},
 		{name: "the other config", current: 2, known: report{generation: 2, config: 0}, want: "not of the config"},
 		{name: "mixed families", current: 3, known: report{generation: 3, config: 0}, want: "not the ipv6 rules of its own config"},
+		{name: "twice the same", current: 4, known: report{generation: 4, config: 0}, want: "3 and 4 are of the same config: one was never current"},
 		{name: "none", current: 2, known: report{generation: 2, config: 1}, want: "no generation has been applied", spoil: func(dir string) error {
 			return os.Remove(filepath.Join(dir, stateDir, "current"))
 		}},
@@ -61,7 +66,8 @@ func TestJudge(t *testing.T) {
 			write(t, g, 0, 0)
 			write(t, g, 1, 1)
 			write(t, g, 0, 1)
-			if err := os.Symlink("generations/"+strconv.Itoa(c.current), filepath.Join(g.disk.root, stateDir, "current")); err != nil {
+			write(t, g, 0, 0)
+			if err := (restore.Store{Root: g.disk.root}).SetCurrent(c.current); err != nil {
 				t.Fatal(err)
 			}
 			if c.spoil != nil {

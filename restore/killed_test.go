@@ -1,0 +1,163 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"natspread/nat"
+	"natspread/restore"
+)
+
+// kill runs an apply that gets no further than a moment: the goroutine ends there, and
+// nothing that follows is done. Only the lock is given back, as the kernel does it.
+func kill(t *testing.T, host restore.Host, toml string, moment func(name string, args []string) bool) {
+	t.Helper()
+	run, killed, ended := host.Run, false, make(chan struct{})
+	host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+		if moment(name, args) {
+			killed = true
+			runtime.Goexit()
+		}
+		return run(ctx, stdin, name, args...)
+	}
+	wanted := request(t, toml)
+	go func() {
+		defer close(ended)
+		_, _ = host.Apply(context.Background(), wanted)
+	}()
+	<-ended
+	if !killed {
+		t.Fatal("it came to its end")
+	}
+}
+
+// The moments of an apply after it has written its generation.
+var (
+	beforeLoad = func(name string, args []string) bool { return isLoad(nat.IPv4, name, args) }
+	halfLoaded = func(name string, args []string) bool { return isLoad(nat.IPv6, name, args) }
+)
+
+// number tells which generation is on disk that is not current yet.
+func number(t *testing.T, host restore.Host) string {
+	t.Helper()
+	entries, err := os.ReadDir(place(host, "generations"))
+	must(t, err)
+	for _, entry := range entries {
+		if name, found := strings.CutPrefix(entry.Name(), ".unconfirmed-"); found {
+			return name
+		}
+	}
+	t.Fatal("there is none")
+	return ""
+}
+
+// TestKilledApplies kills an apply at each moment, more often than there are generations
+// kept: what never was current is nothing to go back to, to fall back to or to keep.
+func TestKilledApplies(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		for _, c := range []struct {
+			name   string
+			moment func(name string, args []string) bool
+			then   func(host restore.Host) error // what else was done before the kill
+		}{
+			{"before the load", beforeLoad, nil},
+			{"half loaded", halfLoaded, nil},
+			{"numbered, and not yet current", halfLoaded, func(host restore.Host) error {
+				n := number(t, host)
+				return os.Rename(place(host, "generations/.unconfirmed-"+n), place(host, "generations", n))
+			}},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				boot(t, variant)
+				host := newHost(t, variant)
+				store := restore.Store{Root: host.Root}
+				apply(t, host, article)
+				for range restore.Keep + 2 {
+					_, err := host.Restore(t.Context()) // the next boot, or whoever comes next
+					must(t, err)
+					kill(t, host, smaller, c.moment)
+					if c.then != nil {
+						must(t, c.then(host))
+					}
+					wantHistory(t, store, article)
+				}
+				_, err := host.Restore(t.Context())
+				must(t, err)
+				wantLoaded(t, variant, article)
+
+				apply(t, host, smaller)
+				wantHistory(t, store, smaller, article)
+				previous, err := store.Previous()
+				must(t, err)
+				wantSame(t, "the one before", article, string(previous.Config))
+				kill(t, host, other4, c.moment)
+				if c.then != nil {
+					must(t, c.then(host))
+				}
+				current, err := store.CurrentNumber()
+				must(t, err)
+				must(t, os.Truncate(filepath.Join(host.Root, store.Files(current)[1]), 0))
+				result, err := host.Restore(t.Context())
+				if err == nil || result.Generation != 1 {
+					t.Errorf("%+v, %v", result, err)
+				}
+				wantLoaded(t, variant, article)
+			})
+		}
+	})
+}
+
+// wantHistory asks for the generations that are told of, by their configs.
+func wantHistory(t *testing.T, store restore.Store, want ...string) {
+	t.Helper()
+	entries, err := store.History()
+	must(t, err)
+	numbers, err := store.Numbers()
+	must(t, err)
+	var configs []string
+	for _, entry := range entries {
+		configs = append(configs, string(entry.Config))
+	}
+	if !slices.Equal(configs, want) || len(numbers) != len(want) {
+		t.Errorf("the history is of %q, numbers %d; want %q", configs, numbers, want)
+	}
+}
+
+// TestFirstApplyIsKilled leaves nothing for boot to load, and nothing in the way.
+func TestFirstApplyIsKilled(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		kill(t, host, article, halfLoaded)
+		if _, err := host.Restore(t.Context()); !errors.Is(err, restore.ErrNone) {
+			t.Errorf("%v", err)
+		}
+		wantHistory(t, restore.Store{Root: host.Root})
+		apply(t, host, smaller)
+		wantHistory(t, restore.Store{Root: host.Root}, smaller)
+	})
+}
+
+// TestFirstConfirmIsKilled between its two steps, with no generation before it: taken
+// back then, it is nothing that boot falls back to.
+func TestFirstConfirmIsKilled(t *testing.T) {
+	t.Parallel()
+	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+		host := newHost(t, variant)
+		try(t, host, article)
+		must(t, os.Rename(place(host, "generations/.unconfirmed-1"), place(host, "generations/1")))
+		_, err := host.Undo(t.Context())
+		must(t, err)
+		if _, err := host.Restore(t.Context()); !errors.Is(err, restore.ErrNone) {
+			t.Errorf("%v", err)
+		}
+		wantHistory(t, restore.Store{Root: host.Root})
+	})
+}

@@ -1,0 +1,233 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"natspread/internal/atomicfile"
+	"natspread/nat"
+)
+
+// Write writes a new generation and returns its number. It is not current yet, and its
+// files are synced but not its name: until SetCurrent a power cut may take it. A failure
+// leaves nothing behind.
+func (s Store) Write(generation Generation) (number int, err error) {
+	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
+		return 0, fmt.Errorf("cannot write a generation: %w", err)
+	}
+	if err := s.sweep(); err != nil {
+		return 0, err
+	}
+	if generation.Generation, err = s.next(); err != nil {
+		return 0, err
+	}
+	if err := s.write(generation); err != nil {
+		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
+	}
+	return generation.Generation, nil
+}
+
+// next returns the number of the next generation: above all that there are, and above the
+// last one that was tried, which people may have read of.
+func (s Store) next() (int, error) {
+	numbers, err := s.Numbers()
+	if err != nil {
+		return 0, err
+	}
+	return slices.Max(append(numbers, s.lastTried())) + 1, nil
+}
+
+// write writes a generation's files into the directory that it has until it is current.
+func (s Store) write(generation Generation) (err error) {
+	directory := s.path(unconfirmedDir(generation.Generation))
+	if err := os.Mkdir(directory, 0o700); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(directory)
+		}
+	}()
+	files, err := members(&generation)
+	if err != nil {
+		return err
+	}
+	for name, data := range files {
+		if err := atomicfile.WriteFile(filepath.Join(directory, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// members returns the files of a generation by name, and fills in the checksums.
+func members(generation *Generation) (map[string][]byte, error) {
+	files := map[string][]byte{configFile: generation.Config}
+	for _, table := range generation.Tables.All() {
+		if table.Kind == nat.NAT || !table.Empty() {
+			files[RulesFile(table)] = nat.Seal(table)
+		}
+	}
+	generation.SHA256 = map[string]string{}
+	for name, data := range files {
+		generation.SHA256[name] = checksum(data)
+	}
+	manifest, err := json.MarshalIndent(generation.Manifest, "", "  ")
+	files[manifestFile] = append(manifest, '\n')
+	return files, err
+}
+
+// SetCurrent makes a generation that was written the one that boot loads: its directory
+// is numbered, and then current leads to it. Killed in between it can be repeated, or left:
+// what is numbered above current counts for nothing.
+func (s Store) SetCurrent(number int) error {
+	err := os.Rename(s.path(unconfirmedDir(number)), s.path(dir(number)))
+	if notExist(err) {
+		_, err = os.Lstat(s.path(dir(number))) // where it is after such a kill
+	}
+	if err == nil {
+		err = atomicfile.SyncDir(s.path(generationsDir))
+	}
+	if err == nil {
+		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot make generation %d current: %w", number, err)
+	}
+	return nil
+}
+
+// pointCurrent lets current lead to a target; with "" it takes current away.
+func (s Store) pointCurrent(target string) error {
+	if target != "" {
+		return atomicfile.Symlink(target, s.path(currentLink))
+	}
+	if err := os.Remove(s.path(currentLink)); err != nil && !notExist(err) {
+		return err
+	}
+	return atomicfile.SyncDir(s.path(stateDir))
+}
+
+// remove deletes a generation, current once or never.
+func (s Store) remove(number int) error {
+	for _, dir := range []string{dir(number), unconfirmedDir(number)} {
+		if err := os.RemoveAll(s.path(dir)); err != nil {
+			return fmt.Errorf("cannot remove generation %d: %w", number, err)
+		}
+	}
+	return atomicfile.SyncDir(s.path(generationsDir))
+}
+
+// prune deletes all but the newest generations, of which current is the first.
+func (s Store) prune() error {
+	numbers, err := s.Numbers()
+	if err != nil {
+		return err
+	}
+	for _, number := range numbers[min(Keep, len(numbers)):] {
+		if err := s.remove(number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep removes what a killed run left: generations that never became current, and
+// temporary links beside current. The caller holds the lock, and no generation waits to be
+// confirmed, so none is in use.
+func (s Store) sweep() error {
+	entries, err := os.ReadDir(s.path(generationsDir))
+	if err != nil {
+		return err
+	}
+	numbers, err := s.Numbers()
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		number, numbered := generationNumber(entry.Name())
+		if numbered && !slices.Contains(numbers, number) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
+			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return atomicfile.Sweep(s.path(stateDir), filepath.Base(currentLink))
+}
+
+// publication is a generation on its way to be current.
+type publication struct {
+	store  Store
+	number int
+	before string // where current led to; "" when it was not there
+	needed bool   // false when the generation is current already
+}
+
+// prepare writes a generation that is to become current, unless it is already.
+func (s Store) prepare(wanted Generation) (publication, error) {
+	if wanted.Generation != 0 {
+		return publication{number: wanted.Generation}, nil
+	}
+	before, err := os.Readlink(s.path(currentLink))
+	if err != nil && !notExist(err) {
+		return publication{}, fmt.Errorf("cannot read %s: %w", s.path(currentLink), err)
+	}
+	number, err := s.Write(wanted)
+	return publication{store: s, number: number, before: before, needed: true}, err
+}
+
+// make makes the generation current.
+func (p publication) make() error {
+	if !p.needed {
+		return nil
+	}
+	return p.store.SetCurrent(p.number)
+}
+
+// abandon makes current what was so before, and removes the generation.
+func (p publication) abandon() error {
+	if !p.needed {
+		return nil
+	}
+	var err error
+	// A disk that took no new link takes none back either, and need not.
+	if now, _ := os.Readlink(p.store.path(currentLink)); now != p.before {
+		err = p.store.pointCurrent(p.before)
+	}
+	return errors.Join(err, p.store.remove(p.number))
+}
+
+// WriteOffline writes the tables as a new, current generation below the root and
+// touches no kernel: for images. Nothing is proven until restore, when the image
+// boots: see kernelFor. Where natspread is at work below the root, it waits its turn.
+func (h Host) WriteOffline(ctx context.Context, request Request, variant Variant) (number int, err error) {
+	unlock, err := h.lockInUse(ctx)
+	if err != nil {
+		return 0, unchanged(err)
+	}
+	defer unlock()
+	store := h.store()
+	if err := store.refusePending(); err != nil {
+		return 0, unchanged(err)
+	}
+	if number, err = store.Write(h.generation(request, variant, false)); err != nil {
+		return 0, err
+	}
+	return number, store.SetCurrent(number)
+}
+
+// lockInUse is lock below a root where somebody may hold it: an image has no place for it,
+// and gets none.
+func (h Host) lockInUse(ctx context.Context) (unlock func(), err error) {
+	if _, err := os.Stat(h.store().path(runDir)); notExist(err) {
+		return func() {}, nil
+	}
+	return h.lock(ctx)
+}
