@@ -4,8 +4,9 @@
 
 cache=${BOOT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/natspread-boot}
 
-# perl and e2fsck are there in every Debian; the rest is what natspread meets at boot.
-packages=systemd,systemd-sysv,udev,dbus,procps,kmod,iproute2,iptables,nftables,netfilter-persistent,iptables-persistent
+# perl and e2fsck are there in every Debian; the rest is what natspread meets at boot, and what
+# ufw wants, which stands no netfilter-persistent beside it.
+packages=systemd,systemd-sysv,udev,dbus,procps,kmod,iproute2,iptables,nftables,netfilter-persistent,iptables-persistent,python3,ucf
 
 # mirror prints the suite that this machine runs and where its apt gets it. It is asked for
 # each time, so that no address gets into a file.
@@ -67,18 +68,18 @@ build_root() {
     fetch_units "$root/usr/share/boot-units" && network "$root"
 }
 
-# fetch_units keeps the units of the firewalls that want too much for a small root, to be
-# booted with /bin/true for a program: their order is the real one.
+# fetch_units keeps the units of two firewalls, to be booted with /bin/true for a program: their
+# order is the real one. ufw's whole package is kept too, for a machine that gets it.
 fetch_units() {
   local dir=$1 from
   mkdir -p "$dir" && from=$(mktemp -d) && (
     cd "$from" && apt-get -o APT::Sandbox::User=root download -q ufw firewalld &&
       for deb in *.deb; do dpkg-deb -x "$deb" . || exit; done &&
-      find . \( -name ufw.service -o -name firewalld.service \) -exec cp {} "$dir" \;
+      find . \( -name ufw.service -o -name firewalld.service \) -exec cp {} "$dir" \; && cp ufw_*.deb "$dir/ufw.deb"
   )
   local rc=$?
   rm -rf "$from"
-  [[ $rc = 0 && -f $dir/ufw.service && -f $dir/firewalld.service ]]
+  [[ $rc = 0 && -f $dir/ufw.service && -f $dir/ufw.deb && -f $dir/firewalld.service ]]
 }
 
 # network gives the machine a network of one interface with the balancer's address, brought

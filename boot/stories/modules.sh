@@ -17,6 +17,17 @@ check "no ordering cycle" no_circle
 prepare wire
 check "connections are spread" spreads
 
+# The filter table, which only a service with forward = "accept" needs.
+prepare set_up forward-article
+reboot
+check "filter table: no module before the unit, its variant's after it" loads_modules filter
+print modules
+check "filter table: rebooted" rebooted forward-article
+prepare wire
+prepare "iptables-$variant" -P FORWARD DROP
+check "filter table: connections are spread" spreads
+check "filter table: nothing else gets through" nothing_else
+
 # What would not be there without the unit's Wants=, and what a circle would look like.
 prepare without_help
 prepare make_circle
@@ -25,6 +36,6 @@ check "a circle would be seen" circle_seen
 if [[ $variant == legacy ]]; then
   check "without modprobe@ip_tables.service the unit fails" helpless
 else
-  check "without modprobe@ip_tables.service: rebooted" in_step article
+  check "without modprobe@ip_tables.service: rebooted" in_step forward-article
 fi
 print last_words

@@ -7,17 +7,16 @@ import (
 	"testing"
 
 	"natspread/internal/netnstest"
-	"natspread/nat"
 	"natspread/restore"
 )
 
-// write puts a generation of one config on the disk, with the IPv6 rules of another.
-func write(t *testing.T, g game, config, config6 int) {
+// write puts a generation of one config on the disk, with those tables.
+func write(t *testing.T, g game, config int, tables restore.Tables) {
 	t.Helper()
 	store := restore.Store{Root: g.disk.root}
 	number, err := store.Write(restore.Generation{
 		Manifest: restore.Manifest{Variant: restore.NFT, Proven: true},
-		Tables:   restore.Tables{IPv4: g.configs[config].tables[nat.IPv4], IPv6: g.configs[config6].tables[nat.IPv6]},
+		Tables:   tables,
 		Config:   g.configs[config].text,
 	})
 	if err == nil {
@@ -28,8 +27,8 @@ func write(t *testing.T, g game, config, config6 int) {
 	}
 }
 
-// TestJudge judges disks on which generation 1 is of config 0 and 2 of config 1, 3 of both
-// and 4 of config 0 again, up to the one that is current.
+// TestJudge judges disks on which generation 1 is of config 0 and 2 of config 1; those up to
+// 5 are of config 0, which accepts in FORWARD, each with a table of config 1, and 6 is whole.
 func TestJudge(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -49,12 +48,17 @@ func TestJudge(t *testing.T) {
 		{name: "older", current: 1, known: report{generation: 2, config: 1}, want: "older than 2"},
 		{name: "the other config", current: 2, known: report{generation: 2, config: 0}, want: "not of the config"},
 		{name: "mixed families", current: 3, known: report{generation: 3, config: 0}, want: "not the ipv6 rules of its own config"},
-		{name: "twice the same", current: 4, known: report{generation: 4, config: 0}, want: "3 and 4 are of the same config: one was never current"},
+		{name: "ipv4 filter table of the other", current: 4, known: report{generation: 4, config: 0}, want: "not the ipv4 filter rules of its own config"},
+		{name: "ipv6 filter table of the other", current: 5, known: report{generation: 5, config: 0}, want: "not the ipv6 filter rules of its own config"},
+		{name: "twice the same", current: 6, known: report{generation: 6, config: 0}, want: "5 and 6 are of the same config: one was never current"},
 		{name: "none", current: 2, known: report{generation: 2, config: 1}, want: "no generation has been applied", spoil: func(dir string) error {
 			return os.Remove(filepath.Join(dir, stateDir, "current"))
 		}},
 		{name: "cut short", current: 2, known: report{generation: 2, config: 1}, want: "is not good", spoil: func(dir string) error {
 			return os.Truncate(filepath.Join(dir, generations, "2", "rules.v6"), 100)
+		}},
+		{name: "without its filter table", current: 1, known: report{generation: 1, config: 0}, want: "is not good", spoil: func(dir string) error {
+			return os.Remove(filepath.Join(dir, generations, "1", "filter.v6"))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,10 +67,13 @@ func TestJudge(t *testing.T) {
 				t.Fatal(err)
 			}
 			g := game{configs: configs, disk: disk{root: t.TempDir()}}
-			write(t, g, 0, 0)
-			write(t, g, 1, 1)
-			write(t, g, 0, 1)
-			write(t, g, 0, 0)
+			first, second := configs[0].tables, configs[1].tables
+			write(t, g, 0, first)
+			write(t, g, 1, second)
+			write(t, g, 0, restore.Tables{IPv4: first.IPv4, IPv6: second.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: first.FilterIPv6})
+			write(t, g, 0, restore.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: second.FilterIPv4, FilterIPv6: first.FilterIPv6})
+			write(t, g, 0, restore.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: second.FilterIPv6})
+			write(t, g, 0, first)
 			if err := (restore.Store{Root: g.disk.root}).SetCurrent(c.current); err != nil {
 				t.Fatal(err)
 			}
