@@ -28,10 +28,10 @@ func forwarded(tables restore.Tables) []nat.Family {
 
 // addForwarding adds to a status what keeps the host from forwarding, now or after
 // the next boot: that is drift. What could come to that, and how to mend each, is
-// only talk. A host without natspread's rules has nothing to forward.
-func (s *session) addForwarding(o options, status *restore.Status) error {
+// only talk, a line each. A host without natspread's rules has nothing to forward.
+func (s *session) addForwarding(o options, status *restore.Status) (talk []string, err error) {
 	if status.State == restore.NotLoaded {
-		return nil
+		return nil, nil
 	}
 	var services []doctor.Service
 	if cfg, err := config.Parse(configPath, status.Wanted.Config); err == nil { // the status itself tells of one that is bad
@@ -39,19 +39,27 @@ func (s *session) addForwarding(o options, status *restore.Status) error {
 	}
 	found, err := o.doctor().Forwarding(services, forwarded(status.Wanted.Tables)...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	status.Forwarding = nil // that is among what was found, and where it comes from
 	for _, finding := range found {
 		if finding.Severity == doctor.Risk {
-			s.tellFinding(o, finding)
-			continue
+			talk = append(talk, finding.What)
+		} else {
+			status.State = restore.Drift
+			status.Forwarding = append(status.Forwarding, restore.Line{Text: finding.What})
 		}
-		status.State = restore.Drift
-		status.Forwarding = append(status.Forwarding, restore.Line{Text: finding.What})
-		s.tell(o, "to mend it: %s", finding.Mend)
+		talk = append(talk, mending(finding)...)
 	}
-	return nil
+	return talk, nil
+}
+
+// mending says how to mend a finding, where there is a line for it.
+func mending(finding doctor.Finding) []string {
+	if finding.Mend == "" {
+		return nil
+	}
+	return []string{"to mend it: " + finding.Mend}
 }
 
 // dropped finds what is dropped of a config's connections where the policy of FORWARD is
@@ -68,25 +76,23 @@ func (s *session) dropped(ctx context.Context, o options, variant restore.Varian
 	return nil
 }
 
-// addDropped adds that to the notes of a status, and says how to mend it.
-func (s *session) addDropped(ctx context.Context, o options, status *restore.Status) {
+// addDropped adds that to the notes of a status, and returns how to mend it.
+func (s *session) addDropped(ctx context.Context, o options, status *restore.Status) (talk []string) {
 	cfg, err := config.Parse(configPath, status.Wanted.Config)
 	if err != nil || status.State == restore.NotLoaded {
-		return
+		return nil
 	}
 	for _, finding := range s.dropped(ctx, o, status.Variant, cfg, status.Wanted.Tables) {
 		status.Notes = append(status.Notes, finding.What)
-		if finding.Mend != "" {
-			s.tell(o, "to mend it: %s", finding.Mend)
-		}
+		talk = append(talk, mending(finding)...)
 	}
+	return talk
 }
 
 // tellFinding tells a finding, and how to mend it where there is a line for it.
 func (s *session) tellFinding(o options, finding doctor.Finding) {
-	s.tell(o, "%s", finding.What)
-	if finding.Mend != "" {
-		s.tell(o, "to mend it: %s", finding.Mend)
+	for _, line := range append([]string{finding.What}, mending(finding)...) {
+		s.tell(o, "%s", line)
 	}
 }
 

@@ -17,6 +17,7 @@ type serviceStatus struct {
 	Protocols   []string        `json:"protocols"`
 	Algorithm   string          `json:"algorithm"`
 	SNAT        string          `json:"snat"`
+	Forward     string          `json:"forward"`     // leave, accept
 	Connections uint64          `json:"connections"` // since the last load
 	Live        *int            `json:"live"`        // open now; null when connection tracking cannot be read
 	Backends    []backendStatus `json:"backends"`
@@ -81,7 +82,7 @@ func counted(live nat.Saved) map[string]map[nat.Target]uint64 {
 // describe describes one service with the connections that each target got.
 func describe(service config.Service, counts map[nat.Target]uint64) serviceStatus {
 	described := serviceStatus{
-		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), head: headOf(service),
+		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Forward: string(service.Forward), head: headOf(service),
 		Backends: make([]backendStatus, len(service.Backends)), pools: render.Pools(service),
 	}
 	described.Listen = listens(service)
@@ -120,9 +121,13 @@ func protocols(service config.Service) []string {
 }
 
 // headOf says what kind of service it is: where it listens, how it spreads, what
-// backends see.
+// backends see, and whether FORWARD lets it through.
 func headOf(service config.Service) string {
-	return fmt.Sprintf("%s %s  %s, snat %s", strings.Join(protocols(service), "+"), strings.Join(listens(service), " "), service.Algorithm, service.SNAT)
+	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(protocols(service), "+"), strings.Join(listens(service), " "), service.Algorithm, service.SNAT)
+	if service.Forward == config.Accept {
+		head += ", forward accept"
+	}
+	return head
 }
 
 // ratio divides, and is 0 where there is nothing to share.

@@ -36,6 +36,8 @@ type statusResult struct {
 	Drifts     []string        `json:"drifts"`            // what is not as it should be
 	Notes      []string        `json:"notes"`             // what is no drift, and yet good to know
 	Services   []serviceStatus `json:"services"`          // of that generation, or of the one that waits to be confirmed
+
+	talk []string // for people, beside the result: a line each
 }
 
 // pendingStatus is the generation that waits to be confirmed, in the output of status.
@@ -69,6 +71,9 @@ func (s *session) status(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	for _, line := range result.talk {
+		s.tell(o, "%s", line)
+	}
 	return statusExit(result.State)
 }
 
@@ -78,11 +83,13 @@ func (s *session) survey(ctx context.Context, o options) (statusResult, error) {
 	if err != nil {
 		return statusResult{}, err
 	}
-	if err := s.addForwarding(o, &found); err != nil {
+	talk, err := s.addForwarding(o, &found)
+	if err != nil {
 		return statusResult{}, err
 	}
-	s.addDropped(ctx, o, &found)
+	talk = append(talk, s.addDropped(ctx, o, &found)...)
 	result := statusResult{
+		talk:  talk,
 		State: found.State, Variant: found.Variant, Current: found.Current,
 		Generation: found.Good.Generation, Drifts: found.Drifts(),
 	}
@@ -98,7 +105,7 @@ func (s *session) survey(ctx context.Context, o options) (statusResult, error) {
 		result.Drifts = append(result.Drifts, err.Error())
 	}
 	if err := addLive(ctx, result.Services); err != nil {
-		s.tell(o, "note: live connections are not counted: %v", err)
+		result.talk = append(result.talk, fmt.Sprintf("note: live connections are not counted: %v", err))
 	}
 	return result, nil
 }
