@@ -224,8 +224,10 @@ func (h Host) WriteOffline(ctx context.Context, request Request, variant Variant
 	}
 	defer unlock()
 	store := h.store()
-	if err := store.refusePending(); err != nil {
-		return 0, unchanged(err)
+	if _, err := os.Lstat(store.path(pendingRecord)); err == nil { // an image may be anybody's who bakes it, and trust nobody
+		if err := store.refusePending(); err != nil {
+			return 0, unchanged(err)
+		}
 	}
 	if number, err = store.Write(h.generation(request, variant, false)); err != nil {
 		return 0, err

@@ -292,3 +292,17 @@ func TestStatus(t *testing.T) {
 		want(restore.InStep, "")
 	})
 }
+
+// TestImageOfAnybody is baked below a directory that is not root's: what boots from it is,
+// once it is packed.
+func TestImageOfAnybody(t *testing.T) {
+	if !netnstest.IsolateAsRoot(t) {
+		return
+	}
+	host := newHost(t, restore.NFT)
+	host.Run = saying(t, "", false)
+	must(t, os.Chown(host.Root, 65534, 65534))
+	if number, err := host.WriteOffline(t.Context(), request(t, article), restore.NFT); number != 1 || err != nil {
+		t.Errorf("generation %d, %v", number, err)
+	}
+}
