@@ -8,8 +8,6 @@ package render
 
 import (
 	"net/netip"
-	"slices"
-	"sync"
 
 	"natspread/config"
 	"natspread/nat"
@@ -72,20 +70,14 @@ func (l layout) table(family nat.Family, services []config.Service) nat.Table {
 	if len(services) == 0 {
 		return planned
 	}
-	// Three parts that know nothing of one another, for as many processors.
-	var pick, dispatch, after []nat.Chain
-	var all sync.WaitGroup
-	all.Go(func() {
-		for _, service := range services {
-			pick = append(pick, l.serviceChains(service)...)
-		}
-	})
-	all.Go(func() {
-		dispatch = l.planted(root{nat.ServicePre, incoming(services), l.claims}, root{nat.ServiceOut, outgoing(services), l.claims})
-	})
-	all.Go(func() { after = l.planted(root{nat.ServicePost, translated(services), l.sources}) })
-	all.Wait()
-	planned.Chains = slices.Concat(pick, dispatch, after)
+	for _, service := range services {
+		planned.Chains = append(planned.Chains, l.serviceChains(service)...)
+	}
+	planned.Chains = append(planned.Chains, l.planted(
+		root{nat.ServicePre, incoming(services), l.claims},
+		root{nat.ServiceOut, outgoing(services), l.claims},
+		root{nat.ServicePost, translated(services), l.sources},
+	)...)
 	planned.Sort()
 	return planned
 }

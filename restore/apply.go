@@ -54,7 +54,7 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	if err != nil || plan.done {
 		return Result{Generation: plan.wanted.Generation, Variant: kernel.Variant}, err
 	}
-	result, err := h.applyProven(ctx, kernel, plan)
+	result, err := h.applyProven(ctx, kernel, plan.seen, plan.wanted)
 	if err == nil {
 		result.Removed = request.removes()
 		result.settle(ctx, plan.settlement())
@@ -74,7 +74,6 @@ func (r Request) removes() Foreign {
 type plan struct {
 	wanted     Generation       // proven; with its number if it is current already
 	done       bool             // the kernel holds it and it is current: there is nothing to do
-	sealed     func() sealed    // the files of wanted
 	seen       [tableCount]live // what stands in the kernel
 	settlement func() settlement
 }
@@ -85,7 +84,7 @@ func (h Host) plan(ctx context.Context, kernel Kernel, request Request) (planned
 	if err := h.store().refusePending(); err != nil {
 		return plan{}, unchanged(err)
 	}
-	current, fallback := h.current()
+	current, fallback := h.store().current()
 	planned.wanted = h.generation(request, kernel.Variant, true)
 	if fallback == nil && current.same(planned.wanted) && current.Variant == kernel.Variant && current.Proven {
 		planned.wanted.Generation = current.Generation
@@ -94,35 +93,27 @@ func (h Host) plan(ctx context.Context, kernel Kernel, request Request) (planned
 			return planned, nil
 		}
 	}
-	wanted, layouts := planned.wanted, current.Tables.layouts
-	planned.settlement = later(func() settlement { return h.settlement(current, wanted) })
-	planned.sealed = func() sealed { return seal(wanted) }
-	if wanted.Generation == 0 { // else it has its files, and hardly needs new ones
-		planned.sealed = later(planned.sealed)
-	}
-	if _, held := h.recalls(kernel, current.Generation); held {
-		layouts = later(layouts)
-	}
+	planned.settlement = h.settlementLater(current, planned.wanted)
 	if err := kernel.ProveChange(ctx, current.proven(kernel.Variant), request.Tables); err != nil {
 		return plan{}, unchanged(err)
 	}
 	if request.Exclusive != nil {
 		planned.seen, err = kernel.lookWhole(ctx, *request.Exclusive, request.Tables)
 	} else {
-		planned.seen, err = h.seen(ctx, kernel, current, layouts, request.Tables)
+		planned.seen, err = h.seen(ctx, kernel, current, request.Tables)
 	}
 	return planned, err
 }
 
-// seen returns the live tables: read, or, if the kernel still holds the current generation
-// as it was last seen to, those of its layouts.
-func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, layouts func() [tableCount]layout, tables Tables) (seen [tableCount]live, err error) {
+// seen returns the live tables: read, or, if the kernel still holds the
+// current generation as it was last seen to, that one's.
+func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, tables Tables) (seen [tableCount]live, err error) {
 	ruleset, held := h.recalls(kernel, current.Generation)
 	if !held {
 		return kernel.lookAll(ctx, tables)
 	}
-	for i, layout := range layouts() {
-		seen[i] = live{layout: layout, ruleset: ruleset}
+	for i, table := range current.Tables.All() {
+		seen[i] = live{layout: layoutOf(table), ruleset: ruleset}
 	}
 	return seen, nil
 }
@@ -174,13 +165,12 @@ func (s Store) current() (good Generation, fallback error) {
 // a load would change nothing: also each jump in its place, before foreign rules. A kernel
 // that cannot be read is for the load to fail on.
 func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) bool {
-	wanted := current.Tables.layouts()
-	seen, err := h.seen(ctx, kernel, current, func() [tableCount]layout { return wanted }, current.Tables)
+	seen, err := h.seen(ctx, kernel, current, current.Tables)
 	if err != nil {
 		return false
 	}
-	for i, layout := range wanted {
-		if transaction(seen[i].layout, layout) != nil {
+	for i, table := range current.Tables.All() {
+		if transaction(seen[i].layout, layoutOf(table)) != nil {
 			return false
 		}
 	}
@@ -190,9 +180,8 @@ func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) boo
 
 // applyProven takes the steps of Apply that leave traces, undoing them when one
 // fails. A generation that has a number already is current.
-func (h Host) applyProven(ctx context.Context, kernel Kernel, plan plan) (Result, error) {
-	seen, wanted := plan.seen, plan.wanted
-	publish, err := h.store().prepare(wanted, plan.sealed)
+func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [tableCount]live, wanted Generation) (Result, error) {
+	publish, err := h.store().prepare(wanted)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}

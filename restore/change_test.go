@@ -150,21 +150,3 @@ func TestJumpPushedDownWhileReadBack(t *testing.T) {
 		wantLoaded(t, variant, article+nearly)
 	})
 }
-
-// TestAheadIsLookedAtAgain applies what was current when it was read ahead, and is not any
-// more.
-func TestAheadIsLookedAtAgain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		host := newHost(t, variant)
-		apply(t, host, article)
-		early := host.Ahead()
-		apply(t, host, smaller)
-		if result := apply(t, early, article); result.Generation != 3 || !result.Loaded {
-			t.Errorf("%+v", result)
-		}
-		wantLoaded(t, variant, article)
-		if result := apply(t, host.Ahead(), article); result.Generation != 3 || result.Changed {
-			t.Errorf("%+v", result)
-		}
-	})
-}

@@ -43,7 +43,7 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	if pending.Generation, err = h.store().writeSealed(plan.wanted, plan.sealed()); err != nil {
+	if pending.Generation, err = h.store().Write(plan.wanted); err != nil {
 		return Result{}, unchanged(err)
 	}
 	return h.tryProven(ctx, kernel, plan, pending, trial)

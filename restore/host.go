@@ -20,8 +20,6 @@ type Host struct {
 	// change takes out of it: package restore knows no config. With nil none is known,
 	// and boot never asks.
 	Pools func(config []byte) ([]nat.Pool, error)
-
-	ahead func() found // waits for what Ahead reads; nil where nothing is read ahead
 }
 
 // store returns the generations of the host.

@@ -19,11 +19,6 @@ import (
 // files are synced but not its name: until SetCurrent a power cut may take it. A failure
 // leaves nothing behind.
 func (s Store) Write(generation Generation) (number int, err error) {
-	return s.writeSealed(generation, seal(generation))
-}
-
-// writeSealed is Write for a generation whose files are made already.
-func (s Store) writeSealed(generation Generation, files sealed) (number int, err error) {
 	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
@@ -33,7 +28,7 @@ func (s Store) writeSealed(generation Generation, files sealed) (number int, err
 	if generation.Generation, err = s.next(); err != nil {
 		return 0, err
 	}
-	if err := s.write(generation, files); err != nil {
+	if err := s.write(generation); err != nil {
 		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
 	}
 	return generation.Generation, nil
@@ -50,7 +45,7 @@ func (s Store) next() (int, error) {
 }
 
 // write writes a generation's files into the directory that it has until it is current.
-func (s Store) write(generation Generation, files sealed) (err error) {
+func (s Store) write(generation Generation) (err error) {
 	directory := s.path(unconfirmedDir(generation.Generation))
 	if err := os.Mkdir(directory, 0o700); err != nil {
 		return err
@@ -60,38 +55,33 @@ func (s Store) write(generation Generation, files sealed) (err error) {
 			_ = os.RemoveAll(directory)
 		}
 	}()
-	generation.SHA256 = files.sums
-	manifest, err := json.MarshalIndent(generation.Manifest, "", "  ")
+	files, err := members(&generation)
 	if err != nil {
 		return err
 	}
-	for name, data := range files.members {
+	for name, data := range files {
 		if err := atomicfile.WriteFile(filepath.Join(directory, name), data, 0o600); err != nil {
 			return err
 		}
 	}
-	return atomicfile.WriteFile(filepath.Join(directory, manifestFile), append(manifest, '\n'), 0o600)
+	return nil
 }
 
-// sealed is the files of a generation but for the manifest, which has its number, and
-// their checksums, by name.
-type sealed struct {
-	members map[string][]byte
-	sums    map[string]string
-}
-
-// seal makes the files of a generation.
-func seal(generation Generation) sealed {
-	files := sealed{members: map[string][]byte{configFile: generation.Config}, sums: map[string]string{}}
+// members returns the files of a generation by name, and fills in the checksums.
+func members(generation *Generation) (map[string][]byte, error) {
+	files := map[string][]byte{configFile: generation.Config}
 	for _, table := range generation.Tables.All() {
 		if table.Kind == nat.NAT || !table.Empty() {
-			files.members[RulesFile(table)] = nat.Seal(table)
+			files[RulesFile(table)] = nat.Seal(table)
 		}
 	}
-	for name, data := range files.members {
-		files.sums[name] = checksum(data)
+	generation.SHA256 = map[string]string{}
+	for name, data := range files {
+		generation.SHA256[name] = checksum(data)
 	}
-	return files
+	manifest, err := json.MarshalIndent(generation.Manifest, "", "  ")
+	files[manifestFile] = append(manifest, '\n')
+	return files, err
 }
 
 // SetCurrent makes a generation that was written the one that boot loads: its directory
@@ -181,7 +171,7 @@ type publication struct {
 }
 
 // prepare writes a generation that is to become current, unless it is already.
-func (s Store) prepare(wanted Generation, files func() sealed) (publication, error) {
+func (s Store) prepare(wanted Generation) (publication, error) {
 	if wanted.Generation != 0 {
 		return publication{number: wanted.Generation}, nil
 	}
@@ -189,7 +179,7 @@ func (s Store) prepare(wanted Generation, files func() sealed) (publication, err
 	if err != nil && !notExist(err) {
 		return publication{}, fmt.Errorf("cannot read %s: %w", s.path(currentLink), err)
 	}
-	number, err := s.writeSealed(wanted, files())
+	number, err := s.Write(wanted)
 	return publication{store: s, number: number, before: before, needed: true}, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"natspread/internal/conntrack"
 	"natspread/nat"
@@ -90,6 +91,14 @@ func (s settlement) settleFamily(ctx context.Context, family nat.Family) (delete
 	}
 	deleted, err = conntrack.Delete(ctx, family, s.stale)
 	return deleted, conntrackError(err)
+}
+
+// settlementLater finds out at once, beside what is done meanwhile, what a change takes
+// out, and returns what waits for it: the configs of thousands of services take a while.
+func (h Host) settlementLater(from, to Generation) func() settlement {
+	found := make(chan settlement, 1)
+	go func() { found <- h.settlement(from, to) }()
+	return sync.OnceValue(func() settlement { return <-found })
 }
 
 // settlement returns what a change from one generation to another takes out. A zero

@@ -33,14 +33,6 @@ func (t Tables) All() [tableCount]nat.Table {
 	return all
 }
 
-// layouts returns what each table of All wants.
-func (t Tables) layouts() (layouts [tableCount]layout) {
-	for i, table := range t.All() {
-		layouts[i] = layoutOf(table)
-	}
-	return layouts
-}
-
 // places returns where each table of All is kept.
 func (t *Tables) places() [tableCount]*nat.Table {
 	return [tableCount]*nat.Table{&t.IPv4, &t.IPv6, &t.FilterIPv4, &t.FilterIPv6}

@@ -15,7 +15,6 @@ type checked struct {
 	text   []byte
 	config config.Config
 	tables restore.Tables
-	host   restore.Host // that reads ahead since the config was begun to be read; zero for none
 }
 
 // load reads and checks the config and plans its tables.
@@ -40,18 +39,15 @@ func (s *session) loadLocked(ctx context.Context, o options) (c checked, unlock 
 			return checked{}, nil, err
 		}
 	}
-	host := s.host(o)
-	if unlock, err = host.LockEdit(ctx); err != nil {
+	if unlock, err = s.host(o).LockEdit(ctx); err != nil {
 		return checked{}, nil, nothingChanged(err)
 	}
-	host = host.Ahead()
 	if o.config != "-" {
 		if c, err = s.load(o); err != nil {
 			unlock()
 			return checked{}, nil, err
 		}
 	}
-	c.host = host
 	return c, unlock, nil
 }
 
@@ -93,10 +89,7 @@ func (s *session) host(o options) restore.Host {
 
 // hostFor returns the same for a run that has a checked config.
 func (s *session) hostFor(o options, c checked) restore.Host {
-	host := c.host
-	if host.Run == nil {
-		host = s.host(o)
-	}
+	host := s.host(o)
 	host.Pools = c.pools
 	return host
 }
