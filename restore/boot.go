@@ -115,8 +115,8 @@ func (h Host) kernelFor(ctx context.Context, generation Generation) (Kernel, []s
 }
 
 // Stop takes natspread's chains and jumps out of the kernel, of both variants, and puts
-// forwarding back as it was found. The generations stay. Connections to what was loaded
-// go the way of those to services that are taken out.
+// forwarding back as it was found. The generations stay. UDP goes to a backend no more;
+// other connections that are open are not cut.
 func (h Host) Stop(ctx context.Context) (Result, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
@@ -141,7 +141,9 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 		return result, err
 	}
 	if result.Changed = result.Changed || result.Cleared; result.Changed {
-		result.settle(ctx, h.settlement(h.store().loaded(), Generation{Tables: noTables()}))
+		change := h.settlement(h.store().loaded(), Generation{Tables: noTables()})
+		change.spares = true // nothing was taken out of the config
+		result.settle(ctx, change)
 	}
 	if err := h.forwarding().set(noTables()); err != nil {
 		return result, fmt.Errorf("the rules are gone, but %w", err)

@@ -76,7 +76,7 @@ func (h Host) tryProven(ctx context.Context, kernel Kernel, plan plan, pending P
 		result.Notes = append(result.Notes, err.Error())
 	}
 	change := plan.settlement()
-	change.trial = true
+	change.spares = true
 	result.settle(ctx, change)
 	return result, nil
 }

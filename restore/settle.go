@@ -18,7 +18,7 @@ type settlement struct {
 	before, after pools
 	unread        error // why there are no pools, although there should be
 	tables        Tables
-	trial         bool // for some time only: nothing is cut
+	spares        bool // TCP and SCTP go on, whatever their services say: it may be for some time only
 	local         [2]locals
 }
 
@@ -46,7 +46,7 @@ func (s settlement) removed(e conntrack.Entry) bool {
 		}
 		reset = now.Reset
 	}
-	return e.Protocol == conntrack.UDP || reset && !s.trial
+	return e.Protocol == conntrack.UDP || reset && !s.spares
 }
 
 // missed tells whether the rules would translate an entry that began without them,
