@@ -59,7 +59,7 @@ func liveConnections(t *testing.T, variant string) {
 	}
 	wantLive(t, root, variant, "[[0 1] [1]]")
 	text := inProcess("--root", root, "--variant", variant, "status").want(t, exitDone).out
-	for _, want := range []string{" 0 connections, 1 live\n", "  live      1"} {
+	for _, want := range []string{" 0 connections, 1 live\n", "  live 1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

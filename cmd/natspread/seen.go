@@ -142,13 +142,15 @@ func ratio(part, whole float64) float64 {
 func (s serviceStatus) text() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s  %s  %d connections%s\n", s.Name, s.head, s.Connections, liveText(", %d live", s.Live))
-	width := 0
+	var address, weight, connections, live int // as wide as the widest
 	for _, backend := range s.Backends {
-		width = max(width, len(backend.Address))
+		address, weight = max(address, len(backend.Address)), max(weight, len(fmt.Sprint(backend.Weight)))
+		connections, live = max(connections, len(fmt.Sprint(backend.Connections))), max(live, len(liveText("%d", backend.Live)))
 	}
 	for _, backend := range s.Backends {
-		line := fmt.Sprintf("  %-*s  weight %-5d  wanted %8s  seen %8s  %8d%s  %s", width, backend.Address,
-			backend.Weight, percent(backend.Wanted), percent(backend.Seen), backend.Connections, liveText("  live %6d", backend.Live), bar(backend.Seen))
+		line := fmt.Sprintf("  %-*s  weight %-*d  wanted %8s  seen %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight,
+			percent(backend.Wanted), percent(backend.Seen), connections, backend.Connections,
+			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), bar(backend.Seen))
 		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return text.String()

@@ -74,7 +74,7 @@ func (s screen) table(r result) {
 	if !r.fair {
 		verdict = s.paint(red, "not fair")
 	}
-	s.say("  chi-square %.2f: %s (a fair balancer fails this once in 1,000 times)", r.statistic, verdict)
+	s.say("  chi-square %.2f: %s (a fair balancer fails this once in a million times)", r.statistic, verdict)
 }
 
 // bar draws a part of the longest bar, with a mark at another.
