@@ -172,13 +172,8 @@ func (s Store) loaded() Generation {
 func (k Kernel) foreignRules(ctx context.Context) bool {
 	for _, family := range nat.Families() {
 		saved, err := k.Read(ctx, nat.Table{Family: family})
-		if err != nil {
-			continue
-		}
-		for _, chain := range saved.Chains {
-			if len(chain.Rules) > 0 {
-				return true
-			}
+		if err == nil && foreignRules(saved) > 0 {
+			return true
 		}
 	}
 	return false

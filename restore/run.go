@@ -58,12 +58,9 @@ var (
 
 // Exec returns the Runner that really runs programs: in a process group of their
 // own, killed after ChildTimeout, with an environment that holds nothing of the
-// caller's but XTABLES_LOCKFILE, where iptables(8) looks for its lock.
+// caller's but LockVariable.
 func Exec() Runner {
-	environ := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-	if lock := os.Getenv("XTABLES_LOCKFILE"); lock != "" {
-		environ = append(environ, "XTABLES_LOCKFILE="+lock)
-	}
+	environ := append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, LockEnv()...)
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, ChildTimeout)
 		defer cancel()
@@ -89,6 +86,18 @@ func Exec() Runner {
 		}
 		return stdout.kept.Bytes(), nil
 	}
+}
+
+// LockVariable is where iptables(8) is told to keep its lock. Whoever runs it for natspread
+// is told, too: with another lock it would exclude nobody.
+const LockVariable = "XTABLES_LOCKFILE"
+
+// LockEnv returns the variable as it is set here, as NAME=VALUE; none if it is not set.
+func LockEnv() []string {
+	if lock := os.Getenv(LockVariable); lock != "" {
+		return []string{LockVariable + "=" + lock}
+	}
+	return nil
 }
 
 // errEndless says that a program printed more than it may.

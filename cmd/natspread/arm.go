@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"natspread/restore"
 	"natspread/units"
 )
 
@@ -45,7 +46,7 @@ func (s *session) arm(o options) (func(ctx context.Context, after time.Duration)
 		defer running.Close()
 		started.words = "systemd's " + units.UndoTimer
 		return func(ctx context.Context) { _ = s.disarm(ctx) }, running.ArmUndo(ctx, units.Undo{
-			Program: program, Args: args, After: after, Env: lockEnv(),
+			Program: program, Args: args, After: after, Env: restore.LockEnv(),
 			Writes: append(lockWrites(), filepath.Join(o.root, "var/lib/natspread"), filepath.Join(o.root, "run/natspread")),
 		})
 	}, started
@@ -67,22 +68,10 @@ func (s *session) disarm(ctx context.Context) error {
 	return running.DisarmUndo(ctx)
 }
 
-// lockVariable is where iptables(8) is told to keep its lock. Whoever takes a trial back
-// is told, too: with another lock it would exclude nobody.
-const lockVariable = "XTABLES_LOCKFILE"
-
-// lockEnv returns the variable as it is set here, if it is.
-func lockEnv() []string {
-	if lock := os.Getenv(lockVariable); lock != "" {
-		return []string{lockVariable + "=" + lock}
-	}
-	return nil
-}
-
-// lockWrites returns the directory where iptables makes that lock, to be written to where
+// lockWrites returns the directory of the lock that iptables is told, to be written to where
 // it is there.
 func lockWrites() []string {
-	if lock := os.Getenv(lockVariable); filepath.IsAbs(lock) {
+	if lock := os.Getenv(restore.LockVariable); filepath.IsAbs(lock) {
 		return []string{"-" + filepath.Dir(lock)}
 	}
 	return nil
@@ -93,7 +82,7 @@ func lockWrites() []string {
 func detach(program string, args []string) (string, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = "/"
-	cmd.Env = append(lockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
+	cmd.Env = append(restore.LockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("cannot arm the way back: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -110,11 +111,7 @@ func (s *session) applyRequest(ctx context.Context, o options, c checked, reques
 // noteDropped adds to the notes of a result what FORWARD drops of its connections.
 func (s *session) noteDropped(ctx context.Context, o options, cfg config.Config, tables restore.Tables, result *restore.Result) {
 	for _, finding := range s.dropped(ctx, o, result.Variant, cfg, tables) {
-		note := finding.What
-		if finding.Mend != "" {
-			note += "; to mend it: " + finding.Mend
-		}
-		result.Notes = append(result.Notes, note)
+		result.Notes = append(result.Notes, strings.Join(append([]string{finding.What}, mending(finding)...), "; "))
 	}
 }
 
