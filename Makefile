@@ -39,7 +39,7 @@ fuzz: ## each fuzz target for FUZZTIME (5s)
 
 demo: build ## watch it balance 3,000 connections, and again after a "reboot"
 	@.ci/need iptables iproute2
-	@go run ./internal/demo bin/natspread
+	@go run ./internal/lab/demo bin/natspread
 
 install: build ## program and unit into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 0755 bin/natspread $(DESTDIR)$(PREFIX)/sbin/natspread
@@ -67,15 +67,15 @@ deb-test: ## the package: built twice, linted, installed and removed in a chroot
 
 boot-test: ## the package in a Debian that is really booted, killed, damaged and flushed
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
-	@boot/container
+	@internal/lab/boot/container
 
 crash-test: ## power cuts under apply, on a real ext4 and xfs
 	@.ci/need go iptables e2fsprogs xfsprogs
-	@boot/powercut
+	@internal/lab/boot/powercut
 
 vm-test: ## a virtual machine with Debian's kernel: modules at boot, and power cuts
 	@.ci/need go dpkg-dev debhelper debootstrap qemu-system-x86 e2fsprogs iproute2
-	@boot/vm
+	@internal/lab/boot/vm
 
 clean: ## take away what was built here
 	rm -rf bin

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // manyServices is a config of n services with three backends each, every one at
@@ -41,7 +41,7 @@ func BenchmarkRender10000x3(b *testing.B) {
 	for b.Loop() {
 		plan := New(cfg)
 		size := 0
-		for _, family := range nat.Families() {
+		for _, family := range rules.Families() {
 			size += len(plan.Table(family).Text())
 		}
 		b.SetBytes(int64(size))

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // claim is what one listen address of a service asks for, for one protocol, and the
@@ -18,8 +18,8 @@ type claim struct {
 	side     side
 	address  netip.Addr // what the packets were sent to; zero is every address
 	protocol string
-	ports    nat.Ports
-	rules    []nat.Rule
+	ports    rules.Ports
+	rules    []rules.Rule
 }
 
 // String writes what is claimed.
@@ -33,8 +33,8 @@ func compareClaims(a, b claim) int {
 }
 
 // rulesOf returns the rules of claims, in their order.
-func rulesOf(claims []claim) []nat.Rule {
-	rules := make([]nat.Rule, 0, countRules(claims))
+func rulesOf(claims []claim) []rules.Rule {
+	rules := make([]rules.Rule, 0, countRules(claims))
 	for _, claim := range claims {
 		rules = append(rules, claim.rules...)
 	}
@@ -65,13 +65,13 @@ func asked(service config.Service) iter.Seq[claim] {
 }
 
 // toService returns the rule that sends what a claim asks for to the service's chain.
-func toService(c claim, service config.Service) nat.Rule {
-	return nat.Rule{
+func toService(c claim, service config.Service) rules.Rule {
+	return rules.Rule{
 		Destination:      host(c.address),
 		Protocol:         c.protocol,
 		DestinationPorts: c.ports,
 		LocalDestination: !c.address.IsValid(),
-		Target:           nat.Target{Kind: nat.Jump, Chain: nat.ServiceChain(service.Name)},
+		Target:           rules.Target{Kind: rules.Jump, Chain: rules.ServiceChain(service.Name)},
 	}
 }
 
@@ -83,7 +83,7 @@ func alike(c claim, service config.Service) bool {
 
 // incoming returns what the services claim of the packets that come in.
 func incoming(services []config.Service) []claim {
-	return leading(services, incomingOnly, func(rule *nat.Rule, service config.Service) {
+	return leading(services, incomingOnly, func(rule *rules.Rule, service config.Service) {
 		rule.InInterface = service.Interface
 	})
 }
@@ -93,7 +93,7 @@ func incoming(services []config.Service) []claim {
 // it: the host's own localhost services stay its own.
 func outgoing(services []config.Service) []claim {
 	notLocal := func(s config.Service) bool { return !s.Local }
-	return leading(slices.DeleteFunc(slices.Clone(services), notLocal), localOnly, func(rule *nat.Rule, service config.Service) {
+	return leading(slices.DeleteFunc(slices.Clone(services), notLocal), localOnly, func(rule *rules.Rule, service config.Service) {
 		if rule.LocalDestination {
 			rule.NotDestination = loopback(familyOf(service))
 		}
@@ -102,13 +102,13 @@ func outgoing(services []config.Service) []claim {
 
 // leading returns claims with the rule that leads to the service's chain, and what a
 // side changes in that. Those that no side changes are of both.
-func leading(services []config.Service, only side, change func(*nat.Rule, config.Service)) []claim {
+func leading(services []config.Service, only side, change func(*rules.Rule, config.Service)) []claim {
 	var claims []claim
 	for _, service := range services {
 		for claim := range asked(service) {
 			rule := toService(claim, service)
 			change(&rule, service)
-			claim.rules = []nat.Rule{rule}
+			claim.rules = []rules.Rule{rule}
 			if !alike(claim, service) {
 				claim.side = only
 			}
@@ -132,7 +132,7 @@ func translated(services []config.Service) []claim {
 			continue // nothing is rewritten
 		}
 		for claim := range asked(service) {
-			rule := nat.Rule{
+			rule := rules.Rule{
 				Protocol: claim.protocol, Translated: true,
 				OriginalDestination: host(claim.address), OriginalPorts: claim.ports,
 			}
@@ -144,7 +144,7 @@ func translated(services []config.Service) []claim {
 			for _, backend := range active {
 				claim.address = backend.Addr
 				rule.Destination = host(backend.Addr)
-				rule.DestinationPorts = nat.Ports{First: backend.Port, Last: backend.Port}
+				rule.DestinationPorts = rules.Ports{First: backend.Port, Last: backend.Port}
 				claim.side, claim.rules = backendSource, complete(rule, sources)
 				claims = append(claims, claim)
 			}
@@ -165,12 +165,12 @@ func forwarded(services []config.Service) []claim {
 			continue
 		}
 		for claim := range asked(service) {
-			rule := nat.Rule{
+			rule := rules.Rule{
 				ConnectionProtocol: claim.protocol, OriginalDestination: host(claim.address),
-				OriginalPorts: claim.ports, Target: nat.Target{Kind: nat.Accept},
+				OriginalPorts: claim.ports, Target: rules.Target{Kind: rules.Accept},
 			}
 			if claim.address.IsValid() {
-				claim.side, claim.rules = forward, []nat.Rule{rule}
+				claim.side, claim.rules = forward, []rules.Rule{rule}
 				claims = append(claims, claim)
 				continue
 			}
@@ -178,9 +178,9 @@ func forwarded(services []config.Service) []claim {
 				claim.address = backend.Addr
 				rule.ReplySource = host(backend.Addr)
 				if rule.ReplyPorts = claim.ports; backend.Port != 0 {
-					rule.ReplyPorts = nat.Ports{First: backend.Port, Last: backend.Port}
+					rule.ReplyPorts = rules.Ports{First: backend.Port, Last: backend.Port}
 				}
-				claim.side, claim.rules = backendForward, []nat.Rule{rule}
+				claim.side, claim.rules = backendForward, []rules.Rule{rule}
 				claims = append(claims, claim)
 			}
 		}
@@ -190,25 +190,25 @@ func forwarded(services []config.Service) []claim {
 
 // sourceRules returns what snat asks for: targets, and the clients whose source is
 // rewritten.
-func sourceRules(service config.Service) []nat.Rule {
+func sourceRules(service config.Service) []rules.Rule {
 	switch service.SNAT.Mode {
 	case config.Address:
-		return []nat.Rule{{Target: nat.Target{Kind: nat.SNAT, Address: service.SNAT.Addr}}}
+		return []rules.Rule{{Target: rules.Target{Kind: rules.SNAT, Address: service.SNAT.Addr}}}
 	case config.None:
-		rules := make([]nat.Rule, len(service.Hairpin))
+		list := make([]rules.Rule, len(service.Hairpin))
 		for i, clients := range service.Hairpin {
-			rules[i] = nat.Rule{Source: clients, Target: nat.Target{Kind: nat.Masquerade}}
+			list[i] = rules.Rule{Source: clients, Target: rules.Target{Kind: rules.Masquerade}}
 		}
-		return rules
+		return list
 	}
-	return []nat.Rule{{Target: nat.Target{Kind: nat.Masquerade}}}
+	return []rules.Rule{{Target: rules.Target{Kind: rules.Masquerade}}}
 }
 
 // complete gives the conditions of a rule to each of those that have a source and a
 // target only.
-func complete(conditions nat.Rule, rules []nat.Rule) []nat.Rule {
-	completed := make([]nat.Rule, len(rules))
-	for i, rule := range rules {
+func complete(conditions rules.Rule, list []rules.Rule) []rules.Rule {
+	completed := make([]rules.Rule, len(list))
+	for i, rule := range list {
 		completed[i] = conditions
 		completed[i].Source, completed[i].Target = rule.Source, rule.Target
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // by says what tells a group from the others of its chain.
@@ -29,8 +29,8 @@ type group struct {
 
 // ports returns the range from the first to the last port. Claims of one address and
 // protocol are sorted and do not meet, so the ranges of two groups do not either.
-func (g group) ports() nat.Ports {
-	return nat.Ports{First: g.claims[0].ports.First, Last: g.claims[len(g.claims)-1].ports.Last}
+func (g group) ports() rules.Ports {
+	return rules.Ports{First: g.claims[0].ports.First, Last: g.claims[len(g.claims)-1].ports.Last}
 }
 
 // stride is how many bits of an address or a port part a chain: fanOut ways.

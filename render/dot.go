@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // How the graph is drawn: from left to right, a chain's rules from the top down. A large
@@ -25,7 +25,7 @@ const (
 // place and its conditions, to a chain or to an end like a backend. A dashed edge is a
 // jump that comes back when the chain has nothing for a packet (-j); from others there
 // is no way back (-g).
-func Dot(table nat.Table) []byte {
+func Dot(table rules.Table) []byte {
 	var graph strings.Builder
 	fmt.Fprintf(&graph, "digraph %s {\n%s", quoted("natspread "+table.Name()), dotHead)
 	if len(table.Chains) > manyChains {
@@ -34,7 +34,7 @@ func Dot(table nat.Table) []byte {
 	for _, builtIn := range table.Kind.BuiltIn() {
 		if jumps := table.Jumps(builtIn); len(jumps) > 0 {
 			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", quoted(builtIn))
-			draw(&graph, nat.Chain{Name: builtIn, Rules: jumps})
+			draw(&graph, rules.Chain{Name: builtIn, Rules: jumps})
 		}
 	}
 	for _, chain := range table.Chains {
@@ -51,13 +51,13 @@ func Dot(table nat.Table) []byte {
 
 // draw writes the edges of a chain. Each rule that is an end has a node of its own: a
 // tree has no two ways to one place.
-func draw(graph *strings.Builder, chain nat.Chain) {
+func draw(graph *strings.Builder, chain rules.Chain) {
 	for i, rule := range chain.Rules {
 		to, style := rule.Target.Chain, ""
 		switch rule.Target.Kind {
-		case nat.Jump:
+		case rules.Jump:
 			style = ", style=dashed"
-		case nat.Goto:
+		case rules.Goto:
 		default:
 			to = fmt.Sprintf("%s %d", chain.Name, i+1)
 			fmt.Fprintf(graph, "\t%s [shape=plain, label=%s];\n", quoted(to), quoted(targetWords(rule.Target)))
@@ -68,21 +68,21 @@ func draw(graph *strings.Builder, chain nat.Chain) {
 
 // targetWords returns a target that is an end, in iptables' words but for a backend,
 // which stands for itself.
-func targetWords(target nat.Target) string {
-	text := string(nat.Rule{Target: target}.AppendText(nil))
+func targetWords(target rules.Target) string {
+	text := string(rules.Rule{Target: target}.AppendText(nil))
 	text = strings.TrimPrefix(text, "-j ")
 	return strings.TrimPrefix(text, "DNAT --to-destination ")
 }
 
 // conditionWords returns the place of a rule and its conditions: in iptables' words,
 // but for the match that spreads connections, whose words say only how many it takes.
-func conditionWords(place int, rule nat.Rule) string {
+func conditionWords(place int, rule rules.Rule) string {
 	statistic := rule.Statistic
-	rule.Statistic, rule.Comment, rule.Target = nat.Statistic{}, "", nat.Target{Kind: nat.Masquerade}
+	rule.Statistic, rule.Comment, rule.Target = rules.Statistic{}, "", rules.Target{Kind: rules.Masquerade}
 	text := strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE")
 	switch {
 	case statistic.Steps != 0:
-		text += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/nat.Certain)
+		text += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/rules.Certain)
 	case statistic.Every != 0:
 		text += fmt.Sprintf("1 of %d", statistic.Every)
 	}

@@ -9,8 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/internal/configtest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/configtest"
 )
 
 // TestDot holds each graph against its table: a node for each chain and each end, an
@@ -18,7 +18,7 @@ import (
 func TestDot(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plan := New(configtest.Config().Draw(t, "config"))
-		for _, family := range nat.Families() {
+		for _, family := range rules.Families() {
 			table := plan.Table(family)
 			graph := Dot(table)
 			if !bytes.Equal(graph, Dot(table)) {
@@ -33,7 +33,7 @@ func TestDot(t *testing.T) {
 var graphLine = regexp.MustCompile(`^(digraph "[^"]+" \{|\t(graph|node|edge) \[.*\];|\t"[^"]+"( -> "[^"]+")? \[[^"]*(label="[^"]+")?[^"]*\];|\})$`)
 
 // mustDraw fails unless a graph has what its table has.
-func mustDraw(t rapid.TB, graph string, table nat.Table) {
+func mustDraw(t rapid.TB, graph string, table rules.Table) {
 	t.Helper()
 	lines := map[string]bool{}
 	edges := 0
@@ -51,12 +51,12 @@ func mustDraw(t rapid.TB, graph string, table nat.Table) {
 			edges++
 		}
 	}
-	rules := 0
-	for _, builtIn := range nat.NAT.BuiltIn() {
-		rules += len(table.Jumps(builtIn))
+	list := 0
+	for _, builtIn := range rules.NAT.BuiltIn() {
+		list += len(table.Jumps(builtIn))
 	}
 	for _, chain := range table.Chains {
-		rules += len(chain.Rules)
+		list += len(chain.Rules)
 		for i, rule := range chain.Rules {
 			to := rule.Target.Chain
 			if to == "" {
@@ -69,8 +69,8 @@ func mustDraw(t rapid.TB, graph string, table nat.Table) {
 			}
 		}
 	}
-	if edges != rules {
-		t.Fatalf("%d edges for %d rules", edges, rules)
+	if edges != list {
+		t.Fatalf("%d edges for %d rules", edges, list)
 	}
 }
 

@@ -3,7 +3,7 @@ package render
 import (
 	"reflect"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Explanation is all that a plan makes of the connections that one packet may begin.
@@ -27,12 +27,12 @@ func (e Explanation) Same() bool {
 
 // Become is what becomes of some of the connections.
 type Become struct {
-	Target   nat.Target // a backend with its port, or a refusal
-	Taken    bool       // false for those that no rule claims, which have no target
-	Incoming Flow       // how many of those that come in
-	Local    Flow       // how many of those made on the balancer itself
-	Forward  *Way       // through FORWARD; nil where natspread has nothing there, and for a refusal
-	After    *Way       // through POSTROUTING; nil for a refusal, which goes nowhere
+	Target   rules.Target // a backend with its port, or a refusal
+	Taken    bool         // false for those that no rule claims, which have no target
+	Incoming Flow         // how many of those that come in
+	Local    Flow         // how many of those made on the balancer itself
+	Forward  *Way         // through FORWARD; nil where natspread has nothing there, and for a refusal
+	After    *Way         // through POSTROUTING; nil for a refusal, which goes nowhere
 }
 
 // Work returns the connections that come in, with all the rules that the kernel looks
@@ -51,32 +51,32 @@ func (b Become) Work() Flow {
 // Explain walks a packet that asks for a service through the tables of a plan: first
 // through PREROUTING, or OUTPUT, and then, as what became of it, through FORWARD and
 // POSTROUTING. It fails as Trace does.
-func Explain(plan Plan, packet nat.Packet) (Explanation, error) {
-	family := nat.FamilyOf(packet.Destination)
+func Explain(plan Plan, packet rules.Packet) (Explanation, error) {
+	family := rules.FamilyOf(packet.Destination)
 	table, filter := plan.Table(family), plan.Filter(family)
 	var explained Explanation
 	var err error
-	if explained.Incoming, err = Trace(table, nat.Prerouting, packet); err != nil {
+	if explained.Incoming, err = Trace(table, rules.Prerouting, packet); err != nil {
 		return Explanation{}, err
 	}
 	local := packet
 	local.InInterface = ""
-	if explained.Local, err = Trace(table, nat.Output, local); err != nil {
+	if explained.Local, err = Trace(table, rules.Output, local); err != nil {
 		return Explanation{}, err
 	}
 	explained.Becomes = becoming(explained.Incoming, explained.Local, packet.Port)
 	for i := range explained.Becomes {
 		become := &explained.Becomes[i]
-		if become.Target.Kind == nat.Redirect {
+		if become.Target.Kind == rules.Redirect {
 			continue
 		}
-		if become.After, err = Trace(table, nat.Postrouting, become.packet(packet)); err != nil {
+		if become.After, err = Trace(table, rules.Postrouting, become.packet(packet)); err != nil {
 			return Explanation{}, err
 		}
 		if filter.Empty() || !become.Taken || become.Incoming.Share.Sign() == 0 { // made here is not forwarded
 			continue
 		}
-		if become.Forward, err = Trace(filter, nat.Forward, become.packet(packet)); err != nil {
+		if become.Forward, err = Trace(filter, rules.Forward, become.packet(packet)); err != nil {
 			return Explanation{}, err
 		}
 	}
@@ -86,11 +86,11 @@ func Explain(plan Plan, packet nat.Packet) (Explanation, error) {
 // becoming joins the ends of both ways by their targets, in the order in which the
 // rules come to them, and then what is left.
 func becoming(incoming, local *Way, port uint16) []Become {
-	places := map[nat.Target]int{}
+	places := map[rules.Target]int{}
 	var becomes []Become
 	at := func(end Step) *Become {
 		target := end.Rule.Target
-		if target.Kind == nat.DNAT && target.Port == 0 {
+		if target.Kind == rules.DNAT && target.Port == 0 {
 			target.Port = port
 		}
 		place, known := places[target]
@@ -110,7 +110,7 @@ func becoming(incoming, local *Way, port uint16) []Become {
 }
 
 // packet returns what a packet looks like in POSTROUTING.
-func (b Become) packet(asked nat.Packet) nat.Packet {
+func (b Become) packet(asked rules.Packet) rules.Packet {
 	asked.InInterface = "" // POSTROUTING knows none
 	if b.Taken {
 		asked.OriginalAddress, asked.OriginalPort = asked.Destination, asked.Port

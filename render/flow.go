@@ -3,7 +3,7 @@ package render
 import (
 	"math/big"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Flow is some of the connections that a packet may begin, and the work that they
@@ -55,11 +55,11 @@ func (f Flow) Part() float64 {
 // split divides a flow into what a statistic match takes and what it leaves.
 // Two products stay a third of the size of a product and a difference, which
 // tells with a thousand backends.
-func (f Flow) split(statistic nat.Statistic) (taken, left Flow) {
+func (f Flow) split(statistic rules.Statistic) (taken, left Flow) {
 	part := new(big.Rat)
 	switch {
 	case statistic.Steps != 0:
-		part.SetFrac64(int64(statistic.Steps), nat.Certain)
+		part.SetFrac64(int64(statistic.Steps), rules.Certain)
 	case statistic.Every != 0:
 		part.SetFrac64(1, int64(statistic.Every))
 	default:

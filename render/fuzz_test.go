@@ -3,7 +3,7 @@ package render
 import (
 	"testing"
 
-	"natspread/config"
+	"natspread/internal/config"
 )
 
 // FuzzRender holds the plan of whatever config.Parse takes to every promise.

@@ -4,13 +4,13 @@ import (
 	"net/netip"
 	"slices"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // joined returns the rules of claims if they are few, or become so by joining those
 // that get the same to prefixes of addresses and to ranges of ports that hold nothing
 // else.
-func joined(claims []claim, few int) (joined []nat.Rule, ok bool) {
+func joined(claims []claim, few int) (joined []rules.Rule, ok bool) {
 	if countRules(claims) <= few {
 		return rulesOf(claims), true
 	}
@@ -25,7 +25,7 @@ func joined(claims []claim, few int) (joined []nat.Rule, ok bool) {
 		}
 	}
 	// The prefix that most connections ask for comes first.
-	slices.SortStableFunc(joined, func(a, b nat.Rule) int {
+	slices.SortStableFunc(joined, func(a, b rules.Rule) int {
 		prefixA, _ := claims[0].side.where(&a)
 		prefixB, _ := claims[0].side.where(&b)
 		return prefixA.Bits() - prefixB.Bits()
@@ -36,14 +36,14 @@ func joined(claims []claim, few int) (joined []nat.Rule, ok bool) {
 // sameRule parts claims of one rule each into those whose rules differ in address and
 // ports only. It gives up when there are more than few kinds.
 func sameRule(claims []claim, few int) (alike [][]claim, ok bool) {
-	kinds := map[nat.Rule]int{}
+	kinds := map[rules.Rule]int{}
 	for _, c := range claims {
 		if len(c.rules) != 1 {
 			return nil, false
 		}
 		rule := c.rules[0]
 		prefix, ports := c.side.where(&rule)
-		*prefix, *ports = netip.Prefix{}, nat.Ports{}
+		*prefix, *ports = netip.Prefix{}, rules.Ports{}
 		kind, known := kinds[rule]
 		if !known {
 			if len(kinds) == few {
@@ -60,16 +60,16 @@ func sameRule(claims []claim, few int) (alike [][]claim, ok bool) {
 
 // cover returns the rule of sorted claims, which is the same for all, with prefixes
 // and ranges that hold just what they claim.
-func cover(claims []claim) []nat.Rule {
-	prefixes := map[nat.Ports][]netip.Prefix{}
-	var order []nat.Ports
+func cover(claims []claim) []rules.Rule {
+	prefixes := map[rules.Ports][]netip.Prefix{}
+	var order []rules.Ports
 	for _, c := range neighbours(claims) {
 		if prefixes[c.ports] == nil {
 			order = append(order, c.ports)
 		}
 		prefixes[c.ports] = add(prefixes[c.ports], host(c.address))
 	}
-	var rules []nat.Rule
+	var rules []rules.Rule
 	for _, ports := range order {
 		for _, prefix := range prefixes[ports] {
 			rule := claims[0].rules[0]

@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/internal/configtest"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/internal/test/configtest"
 )
 
 // TestLargePromises tries every promise on large configs, with the traffic of some of
@@ -38,7 +38,7 @@ func TestLargestPromises(t *testing.T) {
 			t.Parallel()
 			cfg := configtest.Fill(shape, configtest.MaxServices, uint64(i))
 			mustKeep(t, cfg, someOf(cfg.Services, 4, uint64(i)), measured)
-			for _, family := range nat.Families() {
+			for _, family := range rules.Families() {
 				mustBeShort(t, New(cfg).Table(family))
 				mustBeShort(t, New(cfg).Filter(family))
 			}
@@ -48,7 +48,7 @@ func TestLargestPromises(t *testing.T) {
 
 // mustBeShort fails if a chain has more rules than the longest plain list: so many
 // backends for each of three protocols.
-func mustBeShort(t rapid.TB, table nat.Table) {
+func mustBeShort(t rapid.TB, table rules.Table) {
 	t.Helper()
 	for _, chain := range table.Chains {
 		if most := 3 * measured.backends; len(chain.Rules) > most {
@@ -74,7 +74,7 @@ func TestSameInEveryProcess(t *testing.T) {
 	sums := ""
 	for _, shape := range configtest.Shapes() {
 		plan := New(configtest.Fill(shape, 300, 1))
-		for _, table := range []nat.Table{plan.IPv4, plan.IPv6, plan.FilterIPv4, plan.FilterIPv6} {
+		for _, table := range []rules.Table{plan.IPv4, plan.IPv6, plan.FilterIPv4, plan.FilterIPv6} {
 			sums += fmt.Sprintf("%v %s %x\n", shape, table.Name(), sha256.Sum256(table.Text()))
 		}
 	}
@@ -119,7 +119,7 @@ func TestNamesThatMeet(t *testing.T) {
 		t.Errorf("the names are %v", seen)
 	}
 	for name := range seen {
-		if len(name) > nat.MaxChain || !nat.IsOwn(name) || nat.ServiceOf(name) != "" {
+		if len(name) > rules.MaxChain || !rules.IsOwn(name) || rules.ServiceOf(name) != "" {
 			t.Errorf("cannot use the name %s", name)
 		}
 	}

@@ -1,6 +1,6 @@
 package render
 
-import "natspread/nat"
+import "natspread/internal/rules"
 
 // layout says how long a chain may be before it becomes a tree of chains. What the
 // kernel does with a new connection is the same in every layout.
@@ -23,8 +23,8 @@ var measured = layout{claims: 16, sources: 8, leaf: 4, backends: 8, pick: 4}
 const fanOut = 4
 
 // treeDepth bounds the chains on a way through a dispatch tree, so that with the one
-// at its root, a service's own and its tree of backends there are nat.MaxDepth.
-const treeDepth = nat.MaxDepth - 2 - pickDepth
+// at its root, a service's own and its tree of backends there are rules.MaxDepth.
+const treeDepth = rules.MaxDepth - 2 - pickDepth
 
 // pickDepth is the depth of a service's tree: fanOut to that power times the
 // smallest last chain is config.MaxBackends, and config.MaxTurns.

@@ -3,8 +3,8 @@ package render
 import (
 	"slices"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // serviceChains plans the chain that picks a service's backend, and the tree below it.
@@ -12,22 +12,22 @@ import (
 // refuses: port 0 of the balancer, where the kernel lets no socket listen, answers
 // TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
 // in the filter table only.
-func (l layout) serviceChains(service config.Service) []nat.Chain {
+func (l layout) serviceChains(service config.Service) []rules.Chain {
 	picker := picker{layout: l, service: service.Name}
 	for _, protocol := range service.Protocols {
 		picker.protocols = append(picker.protocols, string(protocol))
 	}
 	backends := activeBackends(service)
-	var rules []nat.Rule
+	var list []rules.Rule
 	switch {
 	case len(backends) == 0:
-		rules = picker.each(nat.Rule{Target: nat.Target{Kind: nat.Redirect}})
+		list = picker.each(rules.Rule{Target: rules.Target{Kind: rules.Redirect}})
 	case service.Algorithm == config.RoundRobin:
-		rules = picker.roundRobin(backends)
+		list = picker.roundRobin(backends)
 	default:
-		rules = picker.random(backends)
+		list = picker.random(backends)
 	}
-	return append(picker.chains, nat.Chain{Name: nat.ServiceChain(service.Name), Rules: rules})
+	return append(picker.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list})
 }
 
 // picker grows the tree of one service.
@@ -36,14 +36,14 @@ type picker struct {
 	service   string
 	protocols []string
 	sum       uint64 // of the weights of all backends
-	chains    []nat.Chain
+	chains    []rules.Chain
 }
 
 // each returns a rule once for each protocol, which a target with a port wants.
-func (p *picker) each(rules ...nat.Rule) []nat.Rule {
-	all := make([]nat.Rule, 0, len(p.protocols)*len(rules))
+func (p *picker) each(list ...rules.Rule) []rules.Rule {
+	all := make([]rules.Rule, 0, len(p.protocols)*len(list))
 	for _, protocol := range p.protocols {
-		for _, rule := range rules {
+		for _, rule := range list {
 			rule.Protocol = protocol
 			all = append(all, rule)
 		}
@@ -52,14 +52,14 @@ func (p *picker) each(rules ...nat.Rule) []nat.Rule {
 }
 
 // plant adds a chain of the tree and returns the target that leads there.
-func (p *picker) plant(level, place int, rules []nat.Rule) nat.Target {
-	name := nat.PickChain(p.service, level, place)
-	p.chains = append(p.chains, nat.Chain{Name: name, Rules: rules})
-	return nat.Target{Kind: nat.Goto, Chain: name}
+func (p *picker) plant(level, place int, list []rules.Rule) rules.Target {
+	name := rules.PickChain(p.service, level, place)
+	p.chains = append(p.chains, rules.Chain{Name: name, Rules: list})
+	return rules.Target{Kind: rules.Goto, Chain: name}
 }
 
 // random returns the rules of the service's chain that pick a backend by its weight.
-func (p *picker) random(backends []config.Backend) []nat.Rule {
+func (p *picker) random(backends []config.Backend) []rules.Rule {
 	p.sum = total(weightsOf(backends))
 	if len(backends) <= p.layout.backends {
 		return p.draw(backends, reach{share: whole})
@@ -68,19 +68,19 @@ func (p *picker) random(backends []config.Backend) []nat.Rule {
 }
 
 // draw returns the rules that pick one of a few backends.
-func (p *picker) draw(backends []config.Backend, at reach) []nat.Rule {
+func (p *picker) draw(backends []config.Backend, at reach) []rules.Rule {
 	probabilities, _ := shares(weightsOf(backends), p.sum, at)
-	rules := make([]nat.Rule, len(backends))
+	list := make([]rules.Rule, len(backends))
 	for i, backend := range backends {
-		rules[i] = nat.Rule{Statistic: probabilities[i], Target: dnat(backend)}
+		list[i] = rules.Rule{Statistic: probabilities[i], Target: dnat(backend)}
 	}
-	return p.each(rules...)
+	return p.each(list...)
 }
 
 // branches returns the rules that pick a part of many backends, and plants the chains
 // that pick one of it. All parts but the last have the size of a full tree, so that
 // one backend more at the end changes the chains on the way to it only.
-func (p *picker) branches(backends []config.Backend, first int, at reach) []nat.Rule {
+func (p *picker) branches(backends []config.Backend, first int, at reach) []rules.Rule {
 	if len(backends) <= p.layout.pick {
 		return p.draw(backends, at)
 	}
@@ -91,18 +91,18 @@ func (p *picker) branches(backends []config.Backend, first int, at reach) []nat.
 		weights[i] = total(weightsOf(part))
 	}
 	probabilities, taken := shares(weights, p.sum, at)
-	var rules []nat.Rule
+	var list []rules.Rule
 	for i, part := range parts {
 		if len(part) == 1 { // the last, which needs no chance of its own
-			rules = append(rules, p.draw(part, taken[i])...)
+			list = append(list, p.draw(part, taken[i])...)
 			continue
 		}
 		from := first + i*size
 		below := p.branches(part, from, taken[i])
 		size, level := p.full(len(part))
-		rules = append(rules, nat.Rule{Statistic: probabilities[i], Target: p.plant(level, from/size, below)})
+		list = append(list, rules.Rule{Statistic: probabilities[i], Target: p.plant(level, from/size, below)})
 	}
-	return rules
+	return list
 }
 
 // full returns the size of the smallest full tree that holds so many backends, and how
@@ -125,13 +125,13 @@ func weightsOf(backends []config.Backend) []uint64 {
 
 // roundRobin returns the rules of the service's chain that give the backends their
 // turns, for each protocol its own.
-func (p *picker) roundRobin(backends []config.Backend) []nat.Rule {
+func (p *picker) roundRobin(backends []config.Backend) []rules.Rule {
 	order := turns(backends)
-	period := make([]nat.Target, len(order))
+	period := make([]rules.Target, len(order))
 	for i, turn := range order {
 		period[i] = dnat(backends[turn])
 	}
-	var rules []nat.Rule
+	var rules []rules.Rule
 	for _, protocol := range p.protocols {
 		rules = append(rules, p.turn(protocol, period, 0, 0)...)
 	}
@@ -144,14 +144,14 @@ func (p *picker) roundRobin(backends []config.Backend) []nat.Rule {
 // target comes once, in order. Of many, the first ones are taken that way until fanOut
 // divides what is left, and of the rest each branch takes every fanOut-th, in order:
 // the turns are the same as in one long list.
-func (p *picker) turn(protocol string, period []nat.Target, level, place int) []nat.Rule {
-	var rules []nat.Rule
-	next := func(left int, target nat.Target) {
-		rule := nat.Rule{Protocol: protocol, Target: target}
+func (p *picker) turn(protocol string, period []rules.Target, level, place int) []rules.Rule {
+	var list []rules.Rule
+	next := func(left int, target rules.Target) {
+		rule := rules.Rule{Protocol: protocol, Target: target}
 		if left > 1 {
 			rule.Statistic.Every = uint32(left)
 		}
-		rules = append(rules, rule)
+		list = append(list, rule)
 	}
 	few := p.layout.pick
 	if level == 0 {
@@ -166,7 +166,7 @@ func (p *picker) turn(protocol string, period []nat.Target, level, place int) []
 	}
 	rest := period[single:]
 	for branch := 0; branch < fanOut && len(rest) > 0; branch++ {
-		var every []nat.Target
+		var every []rules.Target
 		for i := branch; i < len(rest); i += fanOut {
 			every = append(every, rest[i])
 		}
@@ -177,7 +177,7 @@ func (p *picker) turn(protocol string, period []nat.Target, level, place int) []
 		place := place*fanOut + branch
 		next(fanOut-branch, p.plant(lowest(protocol)+level, place, p.turn(protocol, every, level+1, place)))
 	}
-	return rules
+	return list
 }
 
 // lowest returns the first level of a protocol's tree: each protocol has turns of its

@@ -3,14 +3,14 @@ package render
 import (
 	"net/netip"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // Pools lists what services spread: for each service in order each listen address
 // with each protocol, and the service's backends in their order, drained ones too.
-func Pools(services ...config.Service) []nat.Pool {
-	var pools []nat.Pool
+func Pools(services ...config.Service) []rules.Pool {
+	var pools []rules.Pool
 	for _, service := range services {
 		backends := make([]netip.AddrPort, len(service.Backends))
 		for i, backend := range service.Backends {
@@ -18,7 +18,7 @@ func Pools(services ...config.Service) []nat.Pool {
 		}
 		for _, listen := range service.Listen {
 			for _, protocol := range service.Protocols {
-				pools = append(pools, nat.Pool{
+				pools = append(pools, rules.Pool{
 					Protocol: string(protocol), Address: listen.Addr, Ports: ports(listen),
 					Backends: backends, Reset: service.OnRemove == config.Reset,
 				})

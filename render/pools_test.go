@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/internal/configtest"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/internal/test/configtest"
 )
 
 // TestPools lists what services spread, in the order of the config.
@@ -55,13 +55,13 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 		cfg := configtest.Config().Draw(t, "config")
 		plan := New(cfg)
 		for _, pool := range Pools(cfg.Services...) {
-			family := nat.FamilyOf(pool.Backends[0].Addr())
-			packet := nat.Packet{Protocol: pool.Protocol, Destination: pool.Address, Port: pool.Ports.Last, Source: stranger(family)}
+			family := rules.FamilyOf(pool.Backends[0].Addr())
+			packet := rules.Packet{Protocol: pool.Protocol, Destination: pool.Address, Port: pool.Ports.Last, Source: stranger(family)}
 			if !pool.Address.IsValid() {
 				packet.Destination, packet.Local = stranger(family), true
 			}
 			table := plan.Table(family)
-			if !table.Translates(nat.Prerouting, packet) {
+			if !table.Translates(rules.Prerouting, packet) {
 				t.Fatalf("%+v is not translated", packet)
 			}
 			for _, service := range cfg.Services {
@@ -73,14 +73,14 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 }
 
 // mustStayInPool walks a packet, and fails where it leaves the backends of a pool.
-func mustStayInPool(t *rapid.T, table nat.Table, packet nat.Packet, pool nat.Pool) {
+func mustStayInPool(t *rapid.T, table rules.Table, packet rules.Packet, pool rules.Pool) {
 	t.Helper()
-	outcomes, err := Walk(table, nat.Prerouting, packet)
+	outcomes, err := Walk(table, rules.Prerouting, packet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, outcome := range outcomes {
-		if outcome.Target.Kind == nat.DNAT && !slices.ContainsFunc(pool.Backends, func(b netip.AddrPort) bool {
+		if outcome.Target.Kind == rules.DNAT && !slices.ContainsFunc(pool.Backends, func(b netip.AddrPort) bool {
 			return b.Addr() == outcome.Target.Address && b.Port() == outcome.Target.Port
 		}) {
 			t.Fatalf("%+v goes to %+v, which is not in %+v", packet, outcome.Target, pool)

@@ -7,9 +7,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/internal/configtest"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/internal/test/configtest"
 )
 
 // TestPromises tries every promise of a plan on configs that are made up.
@@ -34,7 +34,7 @@ func mustKeepPromises(t rapid.TB, cfg config.Config) {
 func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layout) {
 	t.Helper()
 	plan, again := layout.plan(cfg), layout.plan(cfg)
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		table := plan.Table(family)
 		if !bytes.Equal(table.Text(), again.Table(family).Text()) {
 			t.Errorf("the %v table has another text the second time", family)
@@ -57,21 +57,21 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layou
 
 // mustReadBack fails unless a table comes back whole from its text and from its
 // file, and gives the same bytes again.
-func mustReadBack(t rapid.TB, table nat.Table) {
+func mustReadBack(t rapid.TB, table rules.Table) {
 	t.Helper()
-	parsed, err := nat.Parse(table.Family, table.Kind, table.Text())
+	parsed, err := rules.Parse(table.Family, table.Kind, table.Text())
 	if err != nil {
 		t.Fatalf("cannot read back the %v table: %v", table.Family, err)
 	}
-	opened, err := nat.Open(table.Family, table.Kind, nat.Seal(table))
+	opened, err := rules.Open(table.Family, table.Kind, rules.Seal(table))
 	if err != nil {
 		t.Fatalf("cannot open the %v file: %v", table.Family, err)
 	}
-	for way, got := range map[string]nat.Table{"Parse": parsed, "Open": opened} {
+	for way, got := range map[string]rules.Table{"Parse": parsed, "Open": opened} {
 		if !sameTable(got, table) {
 			t.Errorf("%s gives another %v table:\n%s", way, table.Family, got.Text())
 		}
-		if !bytes.Equal(got.Text(), table.Text()) || !bytes.Equal(nat.Seal(got), nat.Seal(table)) {
+		if !bytes.Equal(got.Text(), table.Text()) || !bytes.Equal(rules.Seal(got), rules.Seal(table)) {
 			t.Errorf("the table from %s has other bytes", way)
 		}
 	}
@@ -79,7 +79,7 @@ func mustReadBack(t rapid.TB, table nat.Table) {
 
 // mustFit fails unless the kernel can hold a table: names that differ and are short
 // enough, ways that are short enough, and no chain that nothing leads to.
-func mustFit(t rapid.TB, table nat.Table) {
+func mustFit(t rapid.TB, table rules.Table) {
 	t.Helper()
 	if table.Empty() {
 		return
@@ -94,18 +94,18 @@ func mustFit(t rapid.TB, table nat.Table) {
 		switch depth := depths[chain.Name]; {
 		case i > 0 && table.Chains[i-1].Name >= chain.Name:
 			t.Fatalf("chain %s stands behind %s", chain.Name, table.Chains[i-1].Name)
-		case len(chain.Name) > nat.MaxChain:
+		case len(chain.Name) > rules.MaxChain:
 			t.Fatalf("chain %s has %d bytes", chain.Name, len(chain.Name))
 		case depth == 0:
 			t.Fatalf("nothing leads to chain %s", chain.Name)
-		case depth > nat.MaxDepth:
+		case depth > rules.MaxDepth:
 			t.Fatalf("chain %s is the %dth on its way", chain.Name, depth)
 		}
 	}
 }
 
 // measureDepths notes how many own chains lead to each, at most.
-func measureDepths(t rapid.TB, table nat.Table, name string, depth int, depths map[string]int) {
+func measureDepths(t rapid.TB, table rules.Table, name string, depth int, depths map[string]int) {
 	t.Helper()
 	chain, found := table.Chain(name)
 	if !found {
@@ -123,7 +123,7 @@ func measureDepths(t rapid.TB, table nat.Table, name string, depth int, depths m
 }
 
 // sameTable tells whether two tables have the same chains and rules.
-func sameTable(a, b nat.Table) bool {
+func sameTable(a, b rules.Table) bool {
 	if a.Family != b.Family || a.Kind != b.Kind || len(a.Chains) != len(b.Chains) {
 		return false
 	}
@@ -154,10 +154,10 @@ func TestSameBytes(t *testing.T) {
 }
 
 // servicesOf returns the services of a family, in file order.
-func servicesOf(cfg config.Config, family nat.Family) []config.Service {
+func servicesOf(cfg config.Config, family rules.Family) []config.Service {
 	var own []config.Service
 	for _, service := range cfg.Services {
-		if nat.FamilyOf(service.Backends[0].Addr) == family {
+		if rules.FamilyOf(service.Backends[0].Addr) == family {
 			own = append(own, service)
 		}
 	}

@@ -9,26 +9,26 @@ package render
 import (
 	"net/netip"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // Plan is what the kernel is to hold for a config: a nat table and a part of the
 // filter table for each family. Those of a family without services are empty, and so is
 // the filter table where no service asks for it.
-type Plan struct{ IPv4, IPv6, FilterIPv4, FilterIPv6 nat.Table }
+type Plan struct{ IPv4, IPv6, FilterIPv4, FilterIPv6 rules.Table }
 
 // Table returns the plan's nat table of a family.
-func (p Plan) Table(family nat.Family) nat.Table {
-	if family == nat.IPv6 {
+func (p Plan) Table(family rules.Family) rules.Table {
+	if family == rules.IPv6 {
 		return p.IPv6
 	}
 	return p.IPv4
 }
 
 // Filter returns the plan's part of the filter table of a family.
-func (p Plan) Filter(family nat.Family) nat.Table {
-	if family == nat.IPv6 {
+func (p Plan) Filter(family rules.Family) rules.Table {
+	if family == rules.IPv6 {
 		return p.FilterIPv6
 	}
 	return p.FilterIPv4
@@ -44,9 +44,9 @@ func New(cfg config.Config) Plan {
 func (l layout) plan(cfg config.Config) Plan {
 	var plan Plan
 	for _, part := range []struct {
-		family      nat.Family
-		nat, filter *nat.Table
-	}{{nat.IPv4, &plan.IPv4, &plan.FilterIPv4}, {nat.IPv6, &plan.IPv6, &plan.FilterIPv6}} {
+		family      rules.Family
+		nat, filter *rules.Table
+	}{{rules.IPv4, &plan.IPv4, &plan.FilterIPv4}, {rules.IPv6, &plan.IPv6, &plan.FilterIPv6}} {
 		services := ofFamily(part.family, cfg.Services)
 		*part.nat, *part.filter = l.table(part.family, services), l.filter(part.family, services)
 	}
@@ -54,7 +54,7 @@ func (l layout) plan(cfg config.Config) Plan {
 }
 
 // ofFamily returns those services that belong to a family.
-func ofFamily(family nat.Family, services []config.Service) []config.Service {
+func ofFamily(family rules.Family, services []config.Service) []config.Service {
 	var own []config.Service
 	for _, service := range services {
 		if familyOf(service) == family {
@@ -65,8 +65,8 @@ func ofFamily(family nat.Family, services []config.Service) []config.Service {
 }
 
 // table plans the nat table of one family from its services.
-func (l layout) table(family nat.Family, services []config.Service) nat.Table {
-	planned := nat.Table{Family: family}
+func (l layout) table(family rules.Family, services []config.Service) rules.Table {
+	planned := rules.Table{Family: family}
 	if len(services) == 0 {
 		return planned
 	}
@@ -74,19 +74,19 @@ func (l layout) table(family nat.Family, services []config.Service) nat.Table {
 		planned.Chains = append(planned.Chains, l.serviceChains(service)...)
 	}
 	planned.Chains = append(planned.Chains, l.planted(
-		root{nat.ServicePre, incoming(services), l.claims},
-		root{nat.ServiceOut, outgoing(services), l.claims},
-		root{nat.ServicePost, translated(services), l.sources},
+		root{rules.ServicePre, incoming(services), l.claims},
+		root{rules.ServiceOut, outgoing(services), l.claims},
+		root{rules.ServicePost, translated(services), l.sources},
 	)...)
 	planned.Sort()
 	return planned
 }
 
 // filter plans the part of the filter table of one family from its services.
-func (l layout) filter(family nat.Family, services []config.Service) nat.Table {
-	planned := nat.Table{Family: family, Kind: nat.Filter}
+func (l layout) filter(family rules.Family, services []config.Service) rules.Table {
+	planned := rules.Table{Family: family, Kind: rules.Filter}
 	if claims := forwarded(services); len(claims) > 0 {
-		planned.Chains = l.planted(root{nat.ServiceForward, claims, l.sources})
+		planned.Chains = l.planted(root{rules.ServiceForward, claims, l.sources})
 		planned.Sort()
 	}
 	return planned
@@ -100,20 +100,20 @@ type root struct {
 }
 
 // planted returns the chains that the jumps lead to, and the trees below them.
-func (l layout) planted(roots ...root) []nat.Chain {
-	trees := planter{layout: l, parts: map[part][]nat.Rule{}, named: map[string]bool{}}
+func (l layout) planted(roots ...root) []rules.Chain {
+	trees := planter{layout: l, parts: map[part][]rules.Rule{}, named: map[string]bool{}}
 	for _, root := range roots {
-		trees.chains = append(trees.chains, nat.Chain{Name: root.name, Rules: trees.root(root.claims, root.most)})
+		trees.chains = append(trees.chains, rules.Chain{Name: root.name, Rules: trees.root(root.claims, root.most)})
 	}
 	return trees.chains
 }
 
 // familyOf returns the family of a service.
-func familyOf(service config.Service) nat.Family {
+func familyOf(service config.Service) rules.Family {
 	if service.Is6() {
-		return nat.IPv6
+		return rules.IPv6
 	}
-	return nat.IPv4
+	return rules.IPv4
 }
 
 // activeBackends returns the backends that get new connections.
@@ -128,18 +128,18 @@ func activeBackends(service config.Service) []config.Backend {
 }
 
 // dnat returns the target that leads to a backend.
-func dnat(backend config.Backend) nat.Target {
-	return nat.Target{Kind: nat.DNAT, Address: backend.Addr, Port: backend.Port}
+func dnat(backend config.Backend) rules.Target {
+	return rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}
 }
 
 // ports returns the ports of a listen address.
-func ports(listen config.Listen) nat.Ports {
-	return nat.Ports{First: listen.Ports.First, Last: listen.Ports.Last}
+func ports(listen config.Listen) rules.Ports {
+	return rules.Ports{First: listen.Ports.First, Last: listen.Ports.Last}
 }
 
 // loopback returns the addresses that belong to the host alone.
-func loopback(family nat.Family) netip.Prefix {
-	if family == nat.IPv6 {
+func loopback(family rules.Family) netip.Prefix {
+	if family == rules.IPv6 {
 		return netip.PrefixFrom(netip.IPv6Loopback(), 128)
 	}
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)

@@ -4,8 +4,8 @@ import (
 	"math/bits"
 	"slices"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // reach is what reaches a chain or a rule of those connections that reach a service,
@@ -27,8 +27,8 @@ type reach struct {
 // of light backends before a heavy one would add up to far more than 1e-8. As it is,
 // both ends are within half a step, and no share is further than 2^-31 from its weight
 // over the sum.
-func shares(weights []uint64, sum uint64, at reach) (probabilities []nat.Statistic, taken []reach) {
-	probabilities, taken = make([]nat.Statistic, len(weights)), make([]reach, len(weights))
+func shares(weights []uint64, sum uint64, at reach) (probabilities []rules.Statistic, taken []reach) {
+	probabilities, taken = make([]rules.Statistic, len(weights)), make([]reach, len(weights))
 	left, share := total(weights), at.share
 	for i, weight := range weights {
 		left -= weight
@@ -37,9 +37,9 @@ func shares(weights []uint64, sum uint64, at reach) (probabilities []nat.Statist
 			break
 		}
 		stay := mulDiv(at.weight+left, whole, sum) - at.behind
-		steps := mulDiv(share-stay, nat.Certain, share)
+		steps := mulDiv(share-stay, rules.Certain, share)
 		probabilities[i].Steps = uint32(steps)
-		taken[i].share = mulDiv(share, steps, nat.Certain)
+		taken[i].share = mulDiv(share, steps, rules.Certain)
 		share -= taken[i].share
 		taken[i].behind += share
 	}

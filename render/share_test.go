@@ -7,8 +7,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // TestManyBackends holds the promises for services far larger than the made-up
@@ -30,8 +30,8 @@ func TestManyBackends(t *testing.T) {
 			table := New(cfg).IPv4
 			mustReadBack(t, table)
 			mustTakeTurns(t, cfg.Services, table)
-			packet := nat.Packet{Protocol: "tcp", Destination: cfg.Services[0].Listen[0].Addr, Port: 80}
-			outcomes, err := Walk(table, nat.Prerouting, packet)
+			packet := rules.Packet{Protocol: "tcp", Destination: cfg.Services[0].Listen[0].Addr, Port: 80}
+			outcomes, err := Walk(table, rules.Prerouting, packet)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,11 +59,11 @@ func TestRoundingsDoNotAddUp(t *testing.T) {
 		weights = append(weights, rapid.IntRange(1, config.MaxWeight).Draw(t, "last"))
 		service := oneService(config.Random, weights...).Services[0]
 		backends, sum := weighted(service)
-		walk := roughWalk{chains: map[string][]nat.Rule{}, shares: map[nat.Target]*big.Float{}}
+		walk := roughWalk{chains: map[string][]rules.Rule{}, shares: map[rules.Target]*big.Float{}}
 		for _, chain := range measured.serviceChains(service) {
 			walk.chains[chain.Name] = chain.Rules
 		}
-		left := walk.chain(nat.ServiceChain(service.Name), number().SetInt64(1))
+		left := walk.chain(rules.ServiceChain(service.Name), number().SetInt64(1))
 		for i, backend := range backends {
 			want := number().Quo(number().SetInt64(int64(weights[i])), number().SetInt64(int64(sum)))
 			if off := number().Sub(walk.shares[dnat(backend)], want); off.Abs(off).Cmp(limit) > 0 {
@@ -79,8 +79,8 @@ func TestRoundingsDoNotAddUp(t *testing.T) {
 // roughWalk walks through a service's chains. Exact fractions of thousands of rules are
 // slow; 300 bits are enough.
 type roughWalk struct {
-	chains map[string][]nat.Rule
-	shares map[nat.Target]*big.Float
+	chains map[string][]rules.Rule
+	shares map[rules.Target]*big.Float
 }
 
 // number returns 0 with room for 300 bits.
@@ -92,10 +92,10 @@ func (w roughWalk) chain(name string, share *big.Float) *big.Float {
 	for _, rule := range w.chains[name] {
 		taken := number().Set(left)
 		if steps := rule.Statistic.Steps; steps != 0 {
-			taken.Mul(left, number().Quo(number().SetInt64(int64(steps)), number().SetInt64(nat.Certain)))
+			taken.Mul(left, number().Quo(number().SetInt64(int64(steps)), number().SetInt64(rules.Certain)))
 		}
 		left = number().Sub(left, taken)
-		if rule.Target.Kind == nat.Goto {
+		if rule.Target.Kind == rules.Goto {
 			out.Add(out, w.chain(rule.Target.Chain, taken))
 		} else {
 			w.shares[rule.Target] = taken

@@ -7,18 +7,18 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // mustRewriteSources sends translated packets, those of some of a config's services
 // and others', through POSTROUTING and fails unless each gets the source that its
 // service's snat says.
-func mustRewriteSources(t rapid.TB, cfg config.Config, some []config.Service, table nat.Table) {
+func mustRewriteSources(t rapid.TB, cfg config.Config, some []config.Service, table rules.Table) {
 	t.Helper()
 	owners := ownersOf(servicesOf(cfg, table.Family))
 	for packet := range leaving(some, table.Family) {
-		outcomes, err := Walk(table, nat.Postrouting, packet)
+		outcomes, err := Walk(table, rules.Postrouting, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,8 +34,8 @@ func mustRewriteSources(t rapid.TB, cfg config.Config, some []config.Service, ta
 
 // leaving returns packets on their way to backends, each once: as the services
 // translate them, as somebody else does, and untranslated.
-func leaving(services []config.Service, family nat.Family) map[nat.Packet]bool {
-	packets := map[nat.Packet]bool{}
+func leaving(services []config.Service, family rules.Family) map[rules.Packet]bool {
+	packets := map[rules.Packet]bool{}
 	elsewhere := destinations(config.Listen{}, family)[1].Destination
 	for _, service := range services {
 		for _, client := range clientsOf(service, family) {
@@ -53,7 +53,7 @@ func leaving(services []config.Service, family nat.Family) map[nat.Packet]bool {
 }
 
 // clientsOf returns a stranger and those at the edges of the hairpin subnets.
-func clientsOf(service config.Service, family nat.Family) []netip.Addr {
+func clientsOf(service config.Service, family rules.Family) []netip.Addr {
 	all := []netip.Addr{stranger(family)}
 	for _, subnet := range service.Hairpin {
 		last := lastOf(subnet)
@@ -74,8 +74,8 @@ func lastOf(subnet netip.Prefix) netip.Addr {
 
 // translations returns packets to a few backends of a service, and to a machine
 // that is none, that had asked for what the service listens on or just beside it.
-func translations(service config.Service, elsewhere netip.Addr) map[nat.Packet]bool {
-	packets := map[nat.Packet]bool{}
+func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet]bool {
+	packets := map[rules.Packet]bool{}
 	backends, _ := weighted(service)
 	if len(backends) == 0 {
 		backends = service.Backends
@@ -92,7 +92,7 @@ func translations(service config.Service, elsewhere netip.Addr) map[nat.Packet]b
 		for _, port := range edges(listen.Ports) {
 			for _, protocol := range []string{"tcp", "udp", "sctp"} {
 				for _, backend := range few {
-					packet := nat.Packet{Protocol: protocol, Destination: backend.Addr, Port: backend.Port, OriginalAddress: asked, OriginalPort: port}
+					packet := rules.Packet{Protocol: protocol, Destination: backend.Addr, Port: backend.Port, OriginalAddress: asked, OriginalPort: port}
 					if packet.Port == 0 {
 						packet.Port = port
 					}
@@ -107,36 +107,36 @@ func translations(service config.Service, elsewhere netip.Addr) map[nat.Packet]b
 }
 
 // rewriting returns what a packet's source becomes, by what the configs say.
-func rewriting(services []config.Service, packet nat.Packet) (nat.Target, bool) {
+func rewriting(services []config.Service, packet rules.Packet) (rules.Target, bool) {
 	for _, service := range services {
 		if !translates(service, packet) {
 			continue
 		}
 		switch service.SNAT.Mode {
 		case config.Address:
-			return nat.Target{Kind: nat.SNAT, Address: service.SNAT.Addr}, true
+			return rules.Target{Kind: rules.SNAT, Address: service.SNAT.Addr}, true
 		case config.None:
 			beside := slices.ContainsFunc(service.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) })
-			return nat.Target{Kind: nat.Masquerade}, beside
+			return rules.Target{Kind: rules.Masquerade}, beside
 		}
-		return nat.Target{Kind: nat.Masquerade}, true
+		return rules.Target{Kind: rules.Masquerade}, true
 	}
-	return nat.Target{}, false
+	return rules.Target{}, false
 }
 
 // translates tells whether a packet's connection may be a new one of the service's.
-func translates(service config.Service, packet nat.Packet) bool {
+func translates(service config.Service, packet rules.Packet) bool {
 	active, _ := weighted(service)
 	return len(active) > 0 && askedFor(service, active, packet, true)
 }
 
 // mustLetThrough sends the same packets through FORWARD and fails unless those, and only
 // those, are accepted whose service wants that: also when every backend is drained.
-func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter nat.Table) {
+func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter rules.Table) {
 	t.Helper()
 	owners := ownersOf(servicesOf(cfg, filter.Family))
 	for packet := range leaving(some, filter.Family) {
-		outcomes, err := Walk(filter, nat.Forward, packet)
+		outcomes, err := Walk(filter, rules.Forward, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter
 		})
 		switch {
 		case !want && len(outcomes) == 0:
-		case want && len(outcomes) == 1 && outcomes[0].Target == nat.Target{Kind: nat.Accept} && isOne(outcomes[0].Share):
+		case want && len(outcomes) == 1 && outcomes[0].Target == rules.Target{Kind: rules.Accept} && isOne(outcomes[0].Share):
 		default:
 			t.Fatalf("%+v meets %v in FORWARD; want it accepted: %v", packet, outcomes, want)
 		}
@@ -155,7 +155,7 @@ func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter
 // askedFor tells whether a packet's connection may be one of the service's with one of
 // these backends: by what it had asked for, and with "*" also by where it goes. To backends
 // without a port that is any port, or one of those that the service listens on.
-func askedFor(service config.Service, backends []config.Backend, packet nat.Packet, anyPort bool) bool {
+func askedFor(service config.Service, backends []config.Backend, packet rules.Packet, anyPort bool) bool {
 	if !packet.OriginalAddress.IsValid() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}

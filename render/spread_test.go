@@ -7,22 +7,22 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // step is how far a share may be from what is wanted: the kernel's 2^-31.
-var step = big.NewRat(1, nat.Certain)
+var step = big.NewRat(1, rules.Certain)
 
 // mustSpread sends packets to and past what some of a config's services listen on, and
 // fails unless each goes to the backends of the service that claims it, at their
 // shares, and all others are left alone.
-func mustSpread(t rapid.TB, cfg config.Config, some []config.Service, table nat.Table) {
+func mustSpread(t rapid.TB, cfg config.Config, some []config.Service, table rules.Table) {
 	t.Helper()
 	owners := ownersOf(servicesOf(cfg, table.Family))
 	for packet := range probes(some, table.Family) {
-		for _, builtIn := range []string{nat.Prerouting, nat.Output} {
-			if builtIn == nat.Output {
+		for _, builtIn := range []string{rules.Prerouting, rules.Output} {
+			if builtIn == rules.Output {
 				packet.InInterface = ""
 			}
 			outcomes, err := Walk(table, builtIn, packet)
@@ -66,8 +66,8 @@ func (o owners) of(address netip.Addr) []config.Service {
 }
 
 // probes returns packets at the edges of what the services listen on, each once.
-func probes(services []config.Service, family nat.Family) map[nat.Packet]bool {
-	packets := map[nat.Packet]bool{}
+func probes(services []config.Service, family rules.Family) map[rules.Packet]bool {
+	packets := map[rules.Packet]bool{}
 	for _, service := range services {
 		for _, listen := range service.Listen {
 			for _, to := range destinations(listen, family) {
@@ -88,19 +88,19 @@ func probes(services []config.Service, family nat.Family) map[nat.Packet]bool {
 
 // destinations returns packets to a listen address and those beside it, to another
 // address of this host, to one of the host's own and to one elsewhere.
-func destinations(listen config.Listen, family nat.Family) []nat.Packet {
+func destinations(listen config.Listen, family rules.Family) []rules.Packet {
 	here, elsewhere, own := "192.0.0.250", "198.51.100.250", "127.8.9.10"
-	if family == nat.IPv6 {
+	if family == rules.IPv6 {
 		here, elsewhere, own = "2001:db8::fffe", "2001:db8:fffe::1", "::1"
 	}
-	packets := []nat.Packet{
+	packets := []rules.Packet{
 		{Destination: netip.MustParseAddr(here), Local: true},
 		{Destination: netip.MustParseAddr(elsewhere)},
 		{Destination: netip.MustParseAddr(own), Local: true},
 	}
 	if !listen.Any() {
-		packets = append(packets, nat.Packet{Destination: listen.Addr, Local: true}, nat.Packet{Destination: listen.Addr},
-			nat.Packet{Destination: listen.Addr.Prev()}, nat.Packet{Destination: listen.Addr.Next()})
+		packets = append(packets, rules.Packet{Destination: listen.Addr, Local: true}, rules.Packet{Destination: listen.Addr},
+			rules.Packet{Destination: listen.Addr.Prev()}, rules.Packet{Destination: listen.Addr.Next()})
 	}
 	return packets
 }
@@ -112,14 +112,14 @@ func edges(ports config.Ports) []uint16 {
 }
 
 // claimed tells whether a packet is for a service, by what its config says.
-func claimed(service config.Service, builtIn string, packet nat.Packet) bool {
+func claimed(service config.Service, builtIn string, packet rules.Packet) bool {
 	if !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}
-	if builtIn == nat.Output && !service.Local {
+	if builtIn == rules.Output && !service.Local {
 		return false
 	}
-	if builtIn == nat.Prerouting && service.Interface != "" && service.Interface != packet.InInterface {
+	if builtIn == rules.Prerouting && service.Interface != "" && service.Interface != packet.InInterface {
 		return false
 	}
 	return slices.ContainsFunc(service.Listen, func(listen config.Listen) bool {
@@ -127,7 +127,7 @@ func claimed(service config.Service, builtIn string, packet nat.Packet) bool {
 			return false
 		}
 		if listen.Any() {
-			return packet.Local && (builtIn == nat.Prerouting || !packet.Destination.IsLoopback())
+			return packet.Local && (builtIn == rules.Prerouting || !packet.Destination.IsLoopback())
 		}
 		return packet.Destination == listen.Addr
 	})
@@ -139,7 +139,7 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []Outcome) {
 	t.Helper()
 	active, sum := weighted(service)
 	if len(active) == 0 {
-		if len(outcomes) != 1 || outcomes[0].Target != (nat.Target{Kind: nat.Redirect}) || !isOne(outcomes[0].Share) {
+		if len(outcomes) != 1 || outcomes[0].Target != (rules.Target{Kind: rules.Redirect}) || !isOne(outcomes[0].Share) {
 			t.Fatalf("service %s is drained, but a client meets %v", service.Name, outcomes)
 		}
 		return
@@ -152,7 +152,7 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []Outcome) {
 		t.Fatalf("service %s: %d targets for %d backends with a weight", service.Name, len(shares), len(active))
 	}
 	for _, backend := range active {
-		got := shares[nat.Target{Kind: nat.DNAT, Address: backend.Addr, Port: backend.Port}]
+		got := shares[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
 		if got == nil {
 			t.Fatalf("service %s: nothing goes to %s", service.Name, backend)
 		}
@@ -165,8 +165,8 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []Outcome) {
 }
 
 // shareByTarget sums up outcomes.
-func shareByTarget(outcomes []Outcome) (shares map[nat.Target]*big.Rat, total *big.Rat) {
-	shares, total = map[nat.Target]*big.Rat{}, new(big.Rat)
+func shareByTarget(outcomes []Outcome) (shares map[rules.Target]*big.Rat, total *big.Rat) {
+	shares, total = map[rules.Target]*big.Rat{}, new(big.Rat)
 	for _, outcome := range outcomes {
 		total.Add(total, outcome.Share)
 		if share, twice := shares[outcome.Target]; twice {

@@ -8,9 +8,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/internal/configtest"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/internal/test/configtest"
 )
 
 // TestSmallChange adds, takes out or changes one of many services: no more chains change
@@ -60,7 +60,7 @@ func changes(random *rand.Rand, cfg config.Config, at int) map[string]config.Con
 
 // partsAtFixedPlaces tells whether no tree of a config would become too deep for that.
 func partsAtFixedPlaces(layout layout, cfg config.Config) bool {
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		services := servicesOf(cfg, family)
 		for _, claims := range [][]claim{incoming(services), outgoing(services), translated(services), forwarded(services)} {
 			for _, part := range partsOf(claims) {
@@ -78,9 +78,9 @@ func partsAtFixedPlaces(layout layout, cfg config.Config) bool {
 func mustChangeLittle(t rapid.TB, how string, layout layout, before, after Plan, service config.Service) {
 	t.Helper()
 	changed := 0
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		for name := range differing(before.Table(family), after.Table(family)) {
-			if nat.ServiceOf(name) != service.Name {
+			if rules.ServiceOf(name) != service.Name {
 				changed++
 			}
 		}
@@ -108,9 +108,9 @@ func waysTo(service config.Service) int {
 }
 
 // differing returns the names of chains that two tables do not have alike.
-func differing(a, b nat.Table) map[string]bool {
+func differing(a, b rules.Table) map[string]bool {
 	names := map[string]bool{}
-	for _, way := range [][2]nat.Table{{a, b}, {b, a}} {
+	for _, way := range [][2]rules.Table{{a, b}, {b, a}} {
 		for _, chain := range way[0].Chains {
 			if other, found := way[1].Chain(chain.Name); !found || !chain.Equal(other) {
 				names[chain.Name] = true

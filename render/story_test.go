@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // update rewrites what the stories want with what they get.
@@ -71,7 +71,7 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 	plan := New(cfg)
 	mustKeepPromises(t, cfg)
 	told := &txtar.Archive{Comment: story.Comment, Files: []txtar.File{{Name: "natspread.toml", Data: files["natspread.toml"]}}}
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		table := plan.Table(family)
 		if table.Empty() != !hasFamily(cfg, family) {
 			t.Errorf("the %v table is empty: %v", family, table.Empty())
@@ -90,9 +90,9 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 }
 
 // hasFamily tells whether a config has a service of the family.
-func hasFamily(cfg config.Config, family nat.Family) bool {
+func hasFamily(cfg config.Config, family rules.Family) bool {
 	for _, service := range cfg.Services {
-		if nat.FamilyOf(service.Backends[0].Addr) == family {
+		if rules.FamilyOf(service.Backends[0].Addr) == family {
 			return true
 		}
 	}
@@ -108,8 +108,8 @@ func walked(t *testing.T, plan Plan, walk string) []byte {
 			continue // an old answer
 		}
 		builtIn, packet := question(t, strings.Fields(line))
-		table := plan.Table(nat.FamilyOf(packet.Destination))
-		if builtIn == nat.Forward {
+		table := plan.Table(rules.FamilyOf(packet.Destination))
+		if builtIn == rules.Forward {
 			table = plan.Filter(table.Family)
 		}
 		outcomes, err := Walk(table, builtIn, packet)
@@ -120,7 +120,7 @@ func walked(t *testing.T, plan Plan, walk string) []byte {
 		left := big.NewRat(1, 1)
 		for _, outcome := range outcomes {
 			left.Sub(left, outcome.Share)
-			target := strings.TrimPrefix(string(nat.Rule{Target: outcome.Target}.AppendText(nil)), "-j ")
+			target := strings.TrimPrefix(string(rules.Rule{Target: outcome.Target}.AppendText(nil)), "-j ")
 			fmt.Fprintf(&b, "    %s: %s\n", target, fraction(outcome.Share))
 		}
 		if left.Sign() != 0 {
@@ -145,13 +145,13 @@ func fraction(share *big.Rat) string {
 
 // question reads "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from
 // SOURCE] [asked ADDRESS:PORT]", the last for what the client had asked for.
-func question(t *testing.T, words []string) (builtIn string, packet nat.Packet) {
+func question(t *testing.T, words []string) (builtIn string, packet rules.Packet) {
 	t.Helper()
 	if len(words) < 3 {
 		t.Fatalf("cannot read the question %q", words)
 	}
 	to := netip.MustParseAddrPort(words[2])
-	packet = nat.Packet{Protocol: words[1], Destination: to.Addr(), Port: to.Port(), Source: stranger(nat.FamilyOf(to.Addr()))}
+	packet = rules.Packet{Protocol: words[1], Destination: to.Addr(), Port: to.Port(), Source: stranger(rules.FamilyOf(to.Addr()))}
 	for rest := words[3:]; len(rest) > 0; rest = rest[1:] {
 		if rest[0] == "local" {
 			packet.Local = true
@@ -177,8 +177,8 @@ func question(t *testing.T, words []string) (builtIn string, packet nat.Packet) 
 }
 
 // stranger is a client's address that no config of the tests names.
-func stranger(family nat.Family) netip.Addr {
-	if family == nat.IPv6 {
+func stranger(family rules.Family) netip.Addr {
+	if family == rules.IPv6 {
 		return netip.MustParseAddr("2001:db8:ffff::9")
 	}
 	return netip.MustParseAddr("203.0.113.9")

@@ -6,32 +6,32 @@ import (
 	"net/netip"
 	"testing"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // TestTraceCountsRules counts by hand what the kernel looks at: a chain that comes back
 // has cost its rules, too, and one that is left by -g leads behind its caller.
 func TestTraceCountsRules(t *testing.T) {
-	half := nat.Statistic{Steps: nat.Certain / 2}
-	to := func(port uint16) nat.Target { return nat.Target{Kind: nat.DNAT, Port: port} }
-	table := nat.Table{Chains: []nat.Chain{
-		{Name: nat.ServicePre, Rules: []nat.Rule{
-			{Protocol: "udp", Target: to(9)},                           // 2, behind the jump
-			{Target: nat.Target{Kind: nat.Jump, Chain: "NATSPREAD-a"}}, // 3
-			{Statistic: half, Target: to(4)},                           // 7 for what came back
-			{Target: nat.Target{Kind: nat.Goto, Chain: "NATSPREAD-c"}}, // 8
+	half := rules.Statistic{Steps: rules.Certain / 2}
+	to := func(port uint16) rules.Target { return rules.Target{Kind: rules.DNAT, Port: port} }
+	table := rules.Table{Chains: []rules.Chain{
+		{Name: rules.ServicePre, Rules: []rules.Rule{
+			{Protocol: "udp", Target: to(9)},                               // 2, behind the jump
+			{Target: rules.Target{Kind: rules.Jump, Chain: "NATSPREAD-a"}}, // 3
+			{Statistic: half, Target: to(4)},                               // 7 for what came back
+			{Target: rules.Target{Kind: rules.Goto, Chain: "NATSPREAD-c"}}, // 8
 			{Target: to(9)},
 		}},
-		{Name: "NATSPREAD-a", Rules: []nat.Rule{
-			{Statistic: half, Target: to(1)},                           // 4
-			{Target: nat.Target{Kind: nat.Goto, Chain: "NATSPREAD-b"}}, // 5
+		{Name: "NATSPREAD-a", Rules: []rules.Rule{
+			{Statistic: half, Target: to(1)},                               // 4
+			{Target: rules.Target{Kind: rules.Goto, Chain: "NATSPREAD-b"}}, // 5
 			{Target: to(9)},
 		}},
-		{Name: "NATSPREAD-b", Rules: []nat.Rule{{Statistic: half, Target: to(2)}}}, // 6
-		{Name: "NATSPREAD-c", Rules: []nat.Rule{{Protocol: "udp", Target: to(9)}}}, // 9
+		{Name: "NATSPREAD-b", Rules: []rules.Rule{{Statistic: half, Target: to(2)}}}, // 6
+		{Name: "NATSPREAD-c", Rules: []rules.Rule{{Protocol: "udp", Target: to(9)}}}, // 9
 	}}
-	way, err := Trace(table, nat.Prerouting, nat.Packet{Protocol: "tcp"})
+	way, err := Trace(table, rules.Prerouting, rules.Packet{Protocol: "tcp"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func mustBeFlow(t *testing.T, got, want Flow) {
 func TestTraceCountsInTrees(t *testing.T) {
 	cfg := oneService(config.Random, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
 	listen := cfg.Services[0].Listen[0]
-	packet := nat.Packet{Protocol: "tcp", Destination: listen.Addr, Port: listen.Ports.First}
+	packet := rules.Packet{Protocol: "tcp", Destination: listen.Addr, Port: listen.Ports.First}
 	explained, err := Explain(New(cfg), packet)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ backends = [{ address = "10.0.0.3:53", weight = 0 }]
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		packet          nat.Packet
+		packet          rules.Packet
 		incoming, local string // the one target, "" for untouched
 		after           string
 		forward         string
@@ -139,11 +139,11 @@ backends = [{ address = "10.0.0.3:53", weight = 0 }]
 }
 
 // packetTo is a packet to an address of the balancer's.
-func packetTo(t *testing.T, to, protocol, in, from string) nat.Packet {
+func packetTo(t *testing.T, to, protocol, in, from string) rules.Packet {
 	t.Helper()
-	_, packet := question(t, []string{nat.Prerouting, protocol, to, "local", "in", in})
+	_, packet := question(t, []string{rules.Prerouting, protocol, to, "local", "in", in})
 	if from != "" {
-		_, packet = question(t, []string{nat.Prerouting, protocol, to, "local", "in", in, "from", from})
+		_, packet = question(t, []string{rules.Prerouting, protocol, to, "local", "in", in, "from", from})
 	}
 	return packet
 }
@@ -153,10 +153,10 @@ func becameOf(explained Explanation) (incoming, local, after, forward string) {
 	for _, become := range explained.Becomes {
 		name := ""
 		switch {
-		case become.Target.Kind == nat.Redirect:
+		case become.Target.Kind == rules.Redirect:
 			name = "refused"
 		case become.Taken:
-			name = string(nat.Rule{Target: become.Target}.AppendText(nil))[len("-j DNAT --to-destination "):]
+			name = string(rules.Rule{Target: become.Target}.AppendText(nil))[len("-j DNAT --to-destination "):]
 		}
 		if become.Incoming.Share.Sign() > 0 {
 			incoming = name
@@ -174,7 +174,7 @@ func becameOf(explained Explanation) (incoming, local, after, forward string) {
 func endOf(way *Way) (text string) {
 	if way != nil {
 		for _, target := range way.Targets() {
-			text += string(nat.Rule{Target: target}.AppendText(nil))
+			text += string(rules.Rule{Target: target}.AppendText(nil))
 		}
 	}
 	return text
@@ -194,13 +194,13 @@ func TestFlowJoin(t *testing.T) {
 // TestExplainForgetsTheInterface holds OUTPUT and POSTROUTING to what the kernel knows
 // there: no interface by which a packet came in.
 func TestExplainForgetsTheInterface(t *testing.T) {
-	byEth0 := func(target nat.Target) []nat.Rule { return []nat.Rule{{InInterface: "eth0", Target: target}} }
-	table := nat.Table{Chains: []nat.Chain{
-		{Name: nat.ServiceOut, Rules: byEth0(nat.Target{Kind: nat.DNAT, Port: 2})},
-		{Name: nat.ServicePost, Rules: byEth0(nat.Target{Kind: nat.Masquerade})},
-		{Name: nat.ServicePre, Rules: byEth0(nat.Target{Kind: nat.DNAT, Port: 1})},
+	byEth0 := func(target rules.Target) []rules.Rule { return []rules.Rule{{InInterface: "eth0", Target: target}} }
+	table := rules.Table{Chains: []rules.Chain{
+		{Name: rules.ServiceOut, Rules: byEth0(rules.Target{Kind: rules.DNAT, Port: 2})},
+		{Name: rules.ServicePost, Rules: byEth0(rules.Target{Kind: rules.Masquerade})},
+		{Name: rules.ServicePre, Rules: byEth0(rules.Target{Kind: rules.DNAT, Port: 1})},
 	}}
-	explained, err := Explain(Plan{IPv4: table}, nat.Packet{InInterface: "eth0", Destination: netip.MustParseAddr("192.0.2.10")})
+	explained, err := Explain(Plan{IPv4: table}, rules.Packet{InInterface: "eth0", Destination: netip.MustParseAddr("192.0.2.10")})
 	if err != nil {
 		t.Fatal(err)
 	}

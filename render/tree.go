@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // side says which of the trees a claim belongs to.
@@ -35,20 +35,20 @@ type part struct {
 // planter grows the trees of one family's table.
 type planter struct {
 	layout layout
-	parts  map[part][]nat.Rule // the rules at the root of each
+	parts  map[part][]rules.Rule // the rules at the root of each
 	named  map[string]bool
-	chains []nat.Chain
+	chains []rules.Chain
 }
 
 // root returns the rules of a chain that a jump leads to: all of them while they are
 // few, else the branches of trees. A tree but the last is left by -j, which comes
 // back, because packets that it has nothing for may be another's.
-func (p *planter) root(claims []claim, most int) []nat.Rule {
+func (p *planter) root(claims []claim, most int) []rules.Rule {
 	if countRules(claims) <= most {
 		return rulesOf(claims)
 	}
 	of := partsOf(claims)
-	var rules []nat.Rule
+	var rules []rules.Rule
 	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendForward, forward} {
 		for _, every := range []bool{true, false} {
 			if key := (part{side, every}); len(of[key]) > 0 {
@@ -73,15 +73,15 @@ func partsOf(claims []claim) map[part][]claim {
 }
 
 // comingBack returns the rule with -j in place of -g.
-func comingBack(rule nat.Rule) nat.Rule {
-	if rule.Target.Kind == nat.Goto {
-		rule.Target.Kind = nat.Jump
+func comingBack(rule rules.Rule) rules.Rule {
+	if rule.Target.Kind == rules.Goto {
+		rule.Target.Kind = rules.Jump
 	}
 	return rule
 }
 
 // tree returns the rules at the root of a tree, which is grown once.
-func (p *planter) tree(key part, claims []claim) []nat.Rule {
+func (p *planter) tree(key part, claims []claim) []rules.Rule {
 	if _, grown := p.parts[key]; !grown {
 		claims = gathered(claims)
 		p.parts[key] = p.node(key.side, claims, way{height: height(claims, p.layout.leaf), left: treeDepth, root: true})
@@ -99,7 +99,7 @@ type way struct {
 // node returns the rules of a chain, and plants the chains below it. The claims are
 // sorted. A packet that gets here is one of theirs or nobody's, so the last branch is
 // taken without a look, but for the root, where all others' packets come by.
-func (p *planter) node(side side, claims []claim, at way) []nat.Rule {
+func (p *planter) node(side side, claims []claim, at way) []rules.Rule {
 	if rules, few := p.last(claims, at); few {
 		return rules
 	}
@@ -108,22 +108,22 @@ func (p *planter) node(side side, claims []claim, at way) []nat.Rule {
 		cut = balanced
 	}
 	groups := cut(claims)
-	var rules []nat.Rule
+	var list []rules.Rule
 	for i, group := range groups {
 		below := at.below(group.claims, p.layout.leaf)
 		chain := p.node(side, group.claims, below)
 		if len(chain) == 1 {
-			rules = append(rules, chain[0])
+			list = append(list, chain[0])
 			continue
 		}
-		branch := nat.Rule{Target: nat.Target{Kind: nat.Goto, Chain: p.name(side, group)}}
-		p.chains = append(p.chains, nat.Chain{Name: branch.Target.Chain, Rules: chain})
+		branch := rules.Rule{Target: rules.Target{Kind: rules.Goto, Chain: p.name(side, group)}}
+		p.chains = append(p.chains, rules.Chain{Name: branch.Target.Chain, Rules: chain})
 		if at.root || i < len(groups)-1 {
 			branch = side.condition(branch, group, at.root)
 		}
-		rules = append(rules, branch)
+		list = append(list, branch)
 	}
-	return rules
+	return list
 }
 
 // below returns where a group's chain stands. Fixed places, once too many for the
@@ -138,30 +138,30 @@ func (w way) below(claims []claim, leaf int) way {
 
 // last returns the rules of claims as the last chain of a way, and whether they are
 // few enough, or no chain may be below it.
-func (p *planter) last(claims []claim, at way) ([]nat.Rule, bool) {
+func (p *planter) last(claims []claim, at way) ([]rules.Rule, bool) {
 	few := p.layout.leaf
 	if at.root {
 		few *= 2 // which saves a chain
 	}
-	rules, ok := joined(claims, few)
+	list, ok := joined(claims, few)
 	switch {
 	case ok:
 	case len(claims) > 1 && at.left > 0:
 		return nil, false
 	default:
-		rules = rulesOf(claims)
+		list = rulesOf(claims)
 	}
-	for i := range rules {
-		if rules[i].Target.Kind == nat.Jump {
-			rules[i].Target.Kind = nat.Goto
+	for i := range list {
+		if list[i].Target.Kind == rules.Jump {
+			list[i].Target.Kind = rules.Goto
 		}
 	}
-	return rules, true
+	return list, true
 }
 
 // condition gives a branch what tells its group from the others of its chain, and at
 // the root from everyone else's packets.
-func (s side) condition(branch nat.Rule, g group, root bool) nat.Rule {
+func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	var prefix netip.Prefix
 	if root || g.by == byAddress {
 		prefix = g.prefix
@@ -173,7 +173,7 @@ func (s side) condition(branch nat.Rule, g group, root bool) nat.Rule {
 	default:
 		branch.Protocol = protocol
 	}
-	var ports nat.Ports
+	var ports rules.Ports
 	if g.by == byPort {
 		ports = g.ports()
 	}
@@ -184,7 +184,7 @@ func (s side) condition(branch nat.Rule, g group, root bool) nat.Rule {
 }
 
 // where returns the conditions of a rule by which a side tells claims apart.
-func (s side) where(rule *nat.Rule) (*netip.Prefix, *nat.Ports) {
+func (s side) where(rule *rules.Rule) (*netip.Prefix, *rules.Ports) {
 	switch s {
 	case source, forward:
 		return &rule.OriginalDestination, &rule.OriginalPorts
@@ -202,7 +202,7 @@ func (s side) where(rule *nat.Rule) (*netip.Prefix, *nat.Ports) {
 // the first port in hexadecimal with how many of its bits are common. Of IPv6 addresses
 // the name holds a hash.
 func (p *planter) name(side side, g group) string {
-	name := fmt.Sprintf("%s-%c%s", nat.Prefix, side, regionOf(g.prefix))
+	name := fmt.Sprintf("%s-%c%s", rules.Prefix, side, regionOf(g.prefix))
 	first := g.claims[0]
 	switch g.by {
 	case byProtocol:
@@ -218,7 +218,7 @@ func (p *planter) name(side side, g group) string {
 	if p.named[name] {
 		// Balanced cuts the same prefix twice, and the hashes of two may be one.
 		last := g.claims[len(g.claims)-1]
-		name = fmt.Sprintf("%s-%cx%s", nat.Prefix, side, hash(fmt.Sprint(g.prefix, first, last, len(g.claims)))[:13])
+		name = fmt.Sprintf("%s-%cx%s", rules.Prefix, side, hash(fmt.Sprint(g.prefix, first, last, len(g.claims)))[:13])
 	}
 	p.named[name] = true
 	return name

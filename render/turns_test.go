@@ -8,20 +8,20 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // kernel walks connections through a table one after the other, with a counter
 // for each nth match as xt_statistic keeps it.
 type kernel struct {
-	table nat.Table
-	seen  map[*nat.Rule]uint32 // packets that met an nth match, modulo its period
+	table rules.Table
+	seen  map[*rules.Rule]uint32 // packets that met an nth match, modulo its period
 }
 
 // send returns where the next connection of such packets goes, and fails where
 // nothing takes it.
-func (k *kernel) send(t rapid.TB, chain string, packet nat.Packet) nat.Target {
+func (k *kernel) send(t rapid.TB, chain string, packet rules.Packet) rules.Target {
 	t.Helper()
 	target, taken := k.meet(chain, packet)
 	if !taken {
@@ -31,7 +31,7 @@ func (k *kernel) send(t rapid.TB, chain string, packet nat.Packet) nat.Target {
 }
 
 // meet returns the same, and whether anything takes it.
-func (k *kernel) meet(chain string, packet nat.Packet) (nat.Target, bool) {
+func (k *kernel) meet(chain string, packet rules.Packet) (rules.Target, bool) {
 	held, _ := k.table.Chain(chain)
 	for i := range held.Rules {
 		rule := &held.Rules[i]
@@ -41,16 +41,16 @@ func (k *kernel) meet(chain string, packet nat.Packet) (nat.Target, bool) {
 		if rule.Target.Chain == "" {
 			return rule.Target, true
 		}
-		if target, taken := k.meet(rule.Target.Chain, packet); taken || rule.Target.Kind == nat.Goto {
+		if target, taken := k.meet(rule.Target.Chain, packet); taken || rule.Target.Kind == rules.Goto {
 			return target, taken
 		}
 	}
-	return nat.Target{}, false
+	return rules.Target{}, false
 }
 
 // turn tells whether it is a rule's turn: with --packet 0 that of the first of
 // every n.
-func (k *kernel) turn(rule *nat.Rule) bool {
+func (k *kernel) turn(rule *rules.Rule) bool {
 	if rule.Statistic.Every == 0 {
 		return true
 	}
@@ -62,9 +62,9 @@ func (k *kernel) turn(rule *nat.Rule) bool {
 // mustTakeTurns lets the kernel's counters run over three periods of every round-robin
 // one of some services and of each protocol, and fails unless each backend has exactly its
 // turns in each period, in the same order, and the heaviest's lie evenly.
-func mustTakeTurns(t rapid.TB, services []config.Service, table nat.Table) {
+func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 	t.Helper()
-	counters := kernel{table, map[*nat.Rule]uint32{}}
+	counters := kernel{table, map[*rules.Rule]uint32{}}
 	for _, service := range services {
 		active, sum := weighted(service)
 		if service.Algorithm != config.RoundRobin || len(active) == 0 {
@@ -75,18 +75,18 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table nat.Table) {
 			divisor = gcd(divisor, backend.Weight)
 		}
 		for _, protocol := range service.Protocols {
-			packet := nat.Packet{
+			packet := rules.Packet{
 				Protocol: string(protocol), InInterface: service.Interface, Local: true,
 				Source: stranger(table.Family), Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.Last,
 			}
 			if service.Listen[0].Any() {
 				packet.Destination = destinations(service.Listen[0], table.Family)[0].Destination
 			}
-			var first []nat.Target
+			var first []rules.Target
 			for period := range 3 {
-				order := make([]nat.Target, sum/divisor)
+				order := make([]rules.Target, sum/divisor)
 				for i := range order {
-					order[i] = counters.send(t, nat.ServicePre, packet)
+					order[i] = counters.send(t, rules.ServicePre, packet)
 				}
 				if period > 0 && !slices.Equal(order, first) {
 					t.Fatalf("service %s: period %d has another order", service.Name, period)
@@ -100,13 +100,13 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table nat.Table) {
 
 // mustLieEvenly fails unless a period holds each backend's turns, and those of
 // the heaviest, seen as a circle, with gaps that differ by one at most.
-func mustLieEvenly(t rapid.TB, order []nat.Target, backends []config.Backend, divisor int) {
+func mustLieEvenly(t rapid.TB, order []rules.Target, backends []config.Backend, divisor int) {
 	t.Helper()
 	heaviest := slices.MaxFunc(backends, func(a, b config.Backend) int { return a.Weight - b.Weight })
 	for _, backend := range backends {
 		var places []int
 		for place, target := range order {
-			if target == (nat.Target{Kind: nat.DNAT, Address: backend.Addr, Port: backend.Port}) {
+			if target == (rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}) {
 				places = append(places, place)
 			}
 		}
@@ -170,10 +170,10 @@ func TestTurns(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.weights), func(t *testing.T) {
 			cfg := oneService(config.RoundRobin, test.weights...)
-			counters := kernel{New(cfg).IPv4, map[*nat.Rule]uint32{}}
+			counters := kernel{New(cfg).IPv4, map[*rules.Rule]uint32{}}
 			got := ""
 			for range test.want {
-				target := counters.send(t, "NATSPREAD-web", nat.Packet{Protocol: "tcp"})
+				target := counters.send(t, "NATSPREAD-web", rules.Packet{Protocol: "tcp"})
 				got += string('A' + rune(target.Address.As4()[3]))
 			}
 			if got != test.want {

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"math/big"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Outcome is one end of a packet's walk and the exact share of connections that
 // meet it.
 type Outcome struct {
-	Target nat.Target
+	Target rules.Target
 	Share  *big.Rat
 }
 
@@ -18,7 +18,7 @@ type Outcome struct {
 // from the one that hooks into the built-in chain, and returns every end that it
 // can meet, in the order of the rules; shares that sum to less than one mean that
 // the rest leaves the table untouched. It fails as Trace does.
-func Walk(table nat.Table, builtIn string, packet nat.Packet) ([]Outcome, error) {
+func Walk(table rules.Table, builtIn string, packet rules.Packet) ([]Outcome, error) {
 	way, err := Trace(table, builtIn, packet)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ type Way struct {
 // Step is a rule that takes some of the connections that reach it.
 type Step struct {
 	Place int // of the rule in its chain, from 1
-	Rule  nat.Rule
+	Rule  rules.Rule
 	Taken Flow
 	Into  *Way // the chain that the rule leads to; nil where it is an end
 }
@@ -58,9 +58,9 @@ func (w *Way) ends(do func(Step)) {
 }
 
 // Targets returns where connections end, each target once, in the order of the rules.
-func (w *Way) Targets() []nat.Target {
-	var targets []nat.Target
-	known := map[nat.Target]bool{}
+func (w *Way) Targets() []rules.Target {
+	var targets []rules.Target
+	known := map[rules.Target]bool{}
 	w.ends(func(end Step) {
 		if target := end.Rule.Target; !known[target] {
 			known[target] = true
@@ -76,20 +76,20 @@ func (w *Way) Targets() []nat.Target {
 // It is exact: a random match holds with its steps over 2^31, and of the packets
 // that reach an nth match one in every n matches. It fails on a table that jumps
 // to a chain that it does not hold, or in a circle.
-func Trace(table nat.Table, builtIn string, packet nat.Packet) (*Way, error) {
+func Trace(table rules.Table, builtIn string, packet rules.Packet) (*Way, error) {
 	walker := walker{table: table, packet: packet, depth: len(table.Chains)}
-	return walker.chain(nat.Chain{Name: builtIn, Rules: table.Jumps(builtIn)}, Flow{Share: big.NewRat(1, 1)}, 0)
+	return walker.chain(rules.Chain{Name: builtIn, Rules: table.Jumps(builtIn)}, Flow{Share: big.NewRat(1, 1)}, 0)
 }
 
 // walker holds what does not change on the way.
 type walker struct {
-	table  nat.Table
-	packet nat.Packet
+	table  rules.Table
+	packet rules.Packet
 	depth  int // deeper than the number of chains is a circle
 }
 
 // chain walks what enters a chain.
-func (w *walker) chain(chain nat.Chain, in Flow, depth int) (*Way, error) {
+func (w *walker) chain(chain rules.Chain, in Flow, depth int) (*Way, error) {
 	way := &Way{Chain: chain.Name, Rules: len(chain.Rules), Left: in}
 	left := none() // by -g, whose way back leads behind this chain's own caller
 	for i, rule := range chain.Rules {
@@ -108,7 +108,7 @@ func (w *walker) chain(chain nat.Chain, in Flow, depth int) (*Way, error) {
 				return nil, err
 			}
 			step.Into = into
-			if rule.Target.Kind == nat.Jump {
+			if rule.Target.Kind == rules.Jump {
 				way.Left = way.Left.Join(into.Left)
 			} else {
 				left = left.Join(into.Left)

@@ -4,24 +4,24 @@ import (
 	"math/big"
 	"testing"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // TestWalkRefuses holds Walk to an end on tables that the kernel would refuse.
 func TestWalkRefuses(t *testing.T) {
-	jump := func(chain string) []nat.Rule {
-		return []nat.Rule{{Target: nat.Target{Kind: nat.Jump, Chain: chain}}}
+	jump := func(chain string) []rules.Rule {
+		return []rules.Rule{{Target: rules.Target{Kind: rules.Jump, Chain: chain}}}
 	}
-	for name, chains := range map[string][]nat.Chain{
-		"a jump to nowhere":         {{Name: nat.ServicePre, Rules: jump("NATSPREAD-web")}},
+	for name, chains := range map[string][]rules.Chain{
+		"a jump to nowhere":         {{Name: rules.ServicePre, Rules: jump("NATSPREAD-web")}},
 		"no chain for the jump":     {{Name: "NATSPREAD-web"}},
-		"a chain that is a circle":  {{Name: nat.ServicePre, Rules: jump(nat.ServicePre)}},
-		"a circle over two chains":  {{Name: nat.ServicePre, Rules: jump("NATSPREAD-a")}, {Name: "NATSPREAD-a", Rules: jump(nat.ServicePre)}},
-		"a circle behind a picking": {{Name: nat.ServicePre, Rules: append([]nat.Rule{{Statistic: nat.Statistic{Every: 2}}}, jump(nat.ServicePre)...)}},
+		"a chain that is a circle":  {{Name: rules.ServicePre, Rules: jump(rules.ServicePre)}},
+		"a circle over two chains":  {{Name: rules.ServicePre, Rules: jump("NATSPREAD-a")}, {Name: "NATSPREAD-a", Rules: jump(rules.ServicePre)}},
+		"a circle behind a picking": {{Name: rules.ServicePre, Rules: append([]rules.Rule{{Statistic: rules.Statistic{Every: 2}}}, jump(rules.ServicePre)...)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if outcomes, err := Walk(nat.Table{Chains: chains}, nat.Prerouting, nat.Packet{}); err == nil {
+			if outcomes, err := Walk(rules.Table{Chains: chains}, rules.Prerouting, rules.Packet{}); err == nil {
 				t.Errorf("no error, and %v", outcomes)
 			}
 		})
@@ -31,13 +31,13 @@ func TestWalkRefuses(t *testing.T) {
 // TestWalkPassesBy walks where nothing of ours stands.
 func TestWalkPassesBy(t *testing.T) {
 	full := New(oneService(config.Random, 1)).IPv4
-	packet := nat.Packet{Protocol: "tcp", Destination: full.Chains[0].Rules[0].Destination.Addr(), Port: 80}
+	packet := rules.Packet{Protocol: "tcp", Destination: full.Chains[0].Rules[0].Destination.Addr(), Port: 80}
 	for name, walk := range map[string]struct {
-		table   nat.Table
+		table   rules.Table
 		builtIn string
 	}{
-		"an empty table":       {nat.Table{}, nat.Prerouting},
-		"INPUT of a full one":  {full, nat.Input},
+		"an empty table":       {rules.Table{}, rules.Prerouting},
+		"INPUT of a full one":  {full, rules.Input},
 		"a chain of no kernel": {full, "MANGLE"},
 	} {
 		if outcomes, err := Walk(walk.table, walk.builtIn, packet); err != nil || len(outcomes) != 0 {
@@ -48,16 +48,16 @@ func TestWalkPassesBy(t *testing.T) {
 
 // TestWalkComesBack walks on behind a chain that took only a part.
 func TestWalkComesBack(t *testing.T) {
-	half := nat.Statistic{Steps: nat.Certain / 2}
-	to := func(port uint16) nat.Target { return nat.Target{Kind: nat.DNAT, Port: port} }
-	table := nat.Table{Chains: []nat.Chain{
-		{Name: nat.ServicePre, Rules: []nat.Rule{
-			{Statistic: nat.Statistic{Every: 3}, Target: nat.Target{Kind: nat.Jump, Chain: "NATSPREAD-web"}},
+	half := rules.Statistic{Steps: rules.Certain / 2}
+	to := func(port uint16) rules.Target { return rules.Target{Kind: rules.DNAT, Port: port} }
+	table := rules.Table{Chains: []rules.Chain{
+		{Name: rules.ServicePre, Rules: []rules.Rule{
+			{Statistic: rules.Statistic{Every: 3}, Target: rules.Target{Kind: rules.Jump, Chain: "NATSPREAD-web"}},
 			{Statistic: half, Target: to(3)},
 		}},
-		{Name: "NATSPREAD-web", Rules: []nat.Rule{{Statistic: half, Target: to(1)}, {Statistic: half, Target: to(2)}}},
+		{Name: "NATSPREAD-web", Rules: []rules.Rule{{Statistic: half, Target: to(1)}, {Statistic: half, Target: to(2)}}},
 	}}
-	outcomes, err := Walk(table, nat.Prerouting, nat.Packet{})
+	outcomes, err := Walk(table, rules.Prerouting, rules.Packet{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // workFile is the golden of the work that new connections are for the kernel.
@@ -91,13 +91,13 @@ func one(port int) config.Ports { return config.Ports{First: uint16(port), Last:
 func writeWork(t *testing.T, table *tabwriter.Writer, kind string, cfg config.Config) {
 	t.Helper()
 	planned := New(cfg).IPv4
-	rules := 0
+	list := 0
 	for _, chain := range planned.Chains {
-		rules += len(chain.Rules)
+		list += len(chain.Rules)
 	}
 	longest := 0
 	depths := map[string]int{}
-	for _, root := range []string{nat.ServicePre, nat.ServiceOut, nat.ServicePost} {
+	for _, root := range []string{rules.ServicePre, rules.ServiceOut, rules.ServicePost} {
 		measureDepths(t, planned, root, 1, depths)
 	}
 	for _, depth := range depths {
@@ -105,7 +105,7 @@ func writeWork(t *testing.T, table *tabwriter.Writer, kind string, cfg config.Co
 	}
 	before, after := workOf(t, cfg)
 	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%.2f\t%d\t%.2f\t%d\t%d\t\n", kind, len(cfg.Services), len(cfg.Services[0].Backends),
-		len(planned.Chains), rules, longest, before.Mean, before.Worst, after.Mean, after.Worst, workOfOthers(t, cfg))
+		len(planned.Chains), list, longest, before.Mean, before.Worst, after.Mean, after.Worst, workOfOthers(t, cfg))
 }
 
 // workOf returns what PREROUTING and POSTROUTING are for the connections to all
@@ -114,7 +114,7 @@ func workOf(t *testing.T, cfg config.Config) (before, after Flow) {
 	t.Helper()
 	plan := New(cfg)
 	for _, service := range cfg.Services {
-		packet := nat.Packet{
+		packet := rules.Packet{
 			InInterface: service.Interface, Protocol: string(service.Protocols[0]),
 			Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.First,
 		}
@@ -139,7 +139,7 @@ func workOf(t *testing.T, cfg config.Config) (before, after Flow) {
 // workOfOthers returns what both chains are for a connection that is for no service.
 func workOfOthers(t *testing.T, cfg config.Config) int {
 	t.Helper()
-	packet := nat.Packet{InInterface: "eth0", Protocol: "tcp", Destination: netip.MustParseAddr("203.0.113.9"), Port: 443}
+	packet := rules.Packet{InInterface: "eth0", Protocol: "tcp", Destination: netip.MustParseAddr("203.0.113.9"), Port: 443}
 	explained, err := Explain(New(cfg), packet)
 	if err != nil || len(explained.Becomes) != 1 || explained.Becomes[0].Taken {
 		t.Fatalf("a connection of nobody's becomes %v: %v", explained.Becomes, err)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -73,8 +73,8 @@ COMMIT
 `
 
 // foreign returns a family's foreign rules.
-func foreign(f nat.Family) string {
-	if f == nat.IPv6 {
+func foreign(f rules.Family) string {
+	if f == rules.IPv6 {
 		return foreign6
 	}
 	return foreign4
@@ -83,7 +83,7 @@ func foreign(f nat.Family) string {
 // putForeign loads the foreign rules of both families with their counters.
 func putForeign(t *testing.T, variant restore.Variant) {
 	t.Helper()
-	for _, f := range nat.Families() {
+	for _, f := range rules.Families() {
 		put(t, variant, f, whole(variant, foreign(f)), "-c")
 	}
 }
@@ -112,7 +112,7 @@ func others(t *testing.T, variant restore.Variant) string {
 func everything(t *testing.T, variant restore.Variant) string {
 	t.Helper()
 	var b strings.Builder
-	for _, f := range nat.Families() {
+	for _, f := range rules.Families() {
 		text := netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family(f)).Save, "-c")
 		b.WriteString(comments.ReplaceAllString(text, ""))
 	}
@@ -124,11 +124,11 @@ func everything(t *testing.T, variant restore.Variant) string {
 func TestForeignRulesStay(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		t.Run("everybody", func(t *testing.T) {
-			stays(t, variant, func(f nat.Family) string { return whole(variant, foreign(f)) })
+			stays(t, variant, func(f rules.Family) string { return whole(variant, foreign(f)) })
 		})
 		for _, neighbour := range neighbours(t) {
 			t.Run(neighbour.name, func(t *testing.T) {
-				stays(t, variant, func(f nat.Family) string { return neighbour.rules[f] })
+				stays(t, variant, func(f rules.Family) string { return neighbour.rules[f] })
 			})
 		}
 	})
@@ -165,20 +165,20 @@ func neighbours(t *testing.T) []neighbour {
 
 // stays applies and stops beside foreign rules, all of them with their counters, and
 // holds every table to them, to the byte.
-func stays(t *testing.T, variant restore.Variant, foreign func(nat.Family) string) {
+func stays(t *testing.T, variant restore.Variant, foreign func(rules.Family) string) {
 	t.Helper()
 	host := newHost(t, variant)
 	load := func() {
-		for _, f := range nat.Families() {
+		for _, f := range rules.Families() {
 			put(t, variant, f, foreign(f), "-c")
 		}
 	}
 	load()
 	before := others(t, variant)
-	for _, f := range nat.Families() {
+	for _, f := range rules.Families() {
 		for line := range strings.Lines(foreign(f)) {
 			// ip6tables-nft-restore of iptables 1.8.9 leaves the counters of rules at zero.
-			if _, rule, counted := strings.Cut(line, "] "); counted && line[0] == '[' && f == nat.IPv6 && variant == restore.NFT {
+			if _, rule, counted := strings.Cut(line, "] "); counted && line[0] == '[' && f == rules.IPv6 && variant == restore.NFT {
 				line = rule
 			}
 			if strings.ContainsRune("[:-", rune(line[0])) && !strings.Contains(before, line) {
@@ -223,7 +223,7 @@ func TestStopInAnEmptyTable(t *testing.T) {
 		if err != nil || !result.Changed || len(result.Notes) != 1 || !strings.Contains(result.Notes[0], "connections that were still open end now") {
 			t.Errorf("stop: %+v, %v", result, err)
 		}
-		if left := save(t, variant, nat.IPv4); strings.Contains(left, nat.Prefix) {
+		if left := save(t, variant, rules.IPv4); strings.Contains(left, rules.Prefix) {
 			t.Errorf("left:\n%s", left)
 		}
 	})
@@ -258,7 +258,7 @@ func TestJumps(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				for _, line := range c.lines {
-					iptables(t, variant, nat.IPv4, line)
+					iptables(t, variant, rules.IPv4, line)
 				}
 				before := others(t, variant)
 				if result := apply(t, host, article); !result.Changed || !result.Loaded {
@@ -275,12 +275,12 @@ func TestJumps(t *testing.T) {
 func wantJumpsFirst(t *testing.T, variant restore.Variant) {
 	t.Helper()
 	wantLoaded(t, variant, article)
-	saved, err := nat.ParseSaved(nat.NAT, []byte(save(t, variant, nat.IPv4)))
+	saved, err := rules.ParseSaved(rules.NAT, []byte(save(t, variant, rules.IPv4)))
 	must(t, err)
-	for _, name := range nat.NAT.BuiltIn() {
+	for _, name := range rules.NAT.BuiltIn() {
 		chain, _ := saved.Chain(name)
 		for i, rule := range chain.Rules {
-			if nat.IsOwn(rule.JumpsTo()) && i != 0 {
+			if rules.IsOwn(rule.JumpsTo()) && i != 0 {
 				t.Errorf("%s: the jump stands at %d", name, i+1)
 			}
 		}
@@ -313,7 +313,7 @@ func TestInStepGetsNothing(t *testing.T) {
 		if len(seen.texts) != 2 {
 			t.Errorf("%d transactions, want one a family", len(seen.texts))
 		}
-		for _, f := range nat.Families() { // as if connections had been balanced
+		for _, f := range rules.Families() { // as if connections had been balanced
 			put(t, variant, f, strings.ReplaceAll(save(t, variant, f, "-c"), "[0:0] -A", "[7:420] -A"), "-c")
 		}
 		before := state(t, host)
@@ -334,7 +334,7 @@ func TestInStepGetsNothing(t *testing.T) {
 		if len(seen.texts) != 1 || strings.Contains(seen.texts[0], ":NATSPREAD-web ") || !strings.Contains(seen.texts[0], ":NATSPREAD-dns ") {
 			t.Errorf("one backend of another service changed, and the kernel was given %q", seen.texts)
 		}
-		after := save(t, variant, nat.IPv4, "-c")
+		after := save(t, variant, rules.IPv4, "-c")
 		for _, line := range strings.Split(before, "\n") {
 			if strings.HasPrefix(line, "[7:420] -A") && !strings.Contains(line, "-A NATSPREAD-dns") && !strings.Contains(line, "fd00") &&
 				!strings.Contains(line, "2001:db8") && !strings.Contains(after, line+"\n") {
@@ -362,13 +362,13 @@ func TestForeignRuleHoldsChain(t *testing.T) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
 		apply(t, host, article+alone)
-		iptables(t, variant, nat.IPv4, "-A DOCKER -p udp -j NATSPREAD-dns")
+		iptables(t, variant, rules.IPv4, "-A DOCKER -p udp -j NATSPREAD-dns")
 		wantHeld(t, host, article, "iptables-"+string(variant)+" -t nat -D DOCKER -p udp -j NATSPREAD-dns")
-		iptables(t, variant, nat.IPv4, "-D DOCKER -p udp -j NATSPREAD-dns")
+		iptables(t, variant, rules.IPv4, "-D DOCKER -p udp -j NATSPREAD-dns")
 
 		apply(t, host, accepted(article))
-		iptablesFilter(t, variant, nat.IPv6, "-N DOCKER")
-		iptablesFilter(t, variant, nat.IPv6, "-A DOCKER -p udp -j NATSPREAD-FORWARD")
+		iptablesFilter(t, variant, rules.IPv6, "-N DOCKER")
+		iptablesFilter(t, variant, rules.IPv6, "-A DOCKER -p udp -j NATSPREAD-FORWARD")
 		wantHeld(t, host, article, "ip6tables-"+string(variant)+" -t filter -D DOCKER -p udp -j NATSPREAD-FORWARD")
 	})
 }

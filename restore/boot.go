@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Restore puts the current generation into the kernel and switches forwarding on:
@@ -170,8 +170,8 @@ func (s Store) loaded() Generation {
 // foreignRules tells whether the nat table of either family has rules that are
 // not ours, which keep connection tracking switched on.
 func (k Kernel) foreignRules(ctx context.Context) bool {
-	for _, family := range nat.Families() {
-		saved, err := k.Read(ctx, nat.Table{Family: family})
+	for _, family := range rules.Families() {
+		saved, err := k.Read(ctx, rules.Table{Family: family})
 		if err == nil && foreignRules(saved) > 0 {
 			return true
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -77,14 +77,14 @@ func TestDriftIsSeenBeforeAChange(t *testing.T) {
 		} {
 			host := newHost(t, variant)
 			apply(t, host, article+alone)
-			iptables(t, variant, nat.IPv4, harm)
+			iptables(t, variant, rules.IPv4, harm)
 			apply(t, host, article+nearly)
 			wantLoaded(t, variant, article+nearly)
-			_, rules, _ := strings.Cut(save(t, variant, nat.IPv4), "-A PREROUTING ")
-			if first, _, _ := strings.Cut(rules, "\n"); !strings.HasSuffix(first, "-j NATSPREAD-PRE") {
+			_, list, _ := strings.Cut(save(t, variant, rules.IPv4), "-A PREROUTING ")
+			if first, _, _ := strings.Cut(list, "\n"); !strings.HasSuffix(first, "-j NATSPREAD-PRE") {
 				t.Errorf("%s: the first rule is %s", harm, first)
 			}
-			for _, f := range nat.Families() {
+			for _, f := range rules.Families() {
 				iptables(t, variant, f, "-F")
 				iptables(t, variant, f, "-X")
 			}
@@ -136,10 +136,10 @@ func TestJumpPushedDownWhileReadBack(t *testing.T) {
 		host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			if loaded && !inserted {
 				inserted = true
-				iptables(t, variant, nat.IPv4, "-I PREROUTING -d 203.0.113.1/32 -j ACCEPT")
+				iptables(t, variant, rules.IPv4, "-I PREROUTING -d 203.0.113.1/32 -j ACCEPT")
 			}
 			out, err := quiet(ctx, stdin, name, args...)
-			loaded = loaded || isLoad(nat.IPv4, name, args)
+			loaded = loaded || isLoad(rules.IPv4, name, args)
 			return out, err
 		}
 		apply(t, host, article+nearly)

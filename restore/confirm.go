@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Trial is what becomes of tables that Try loads.
@@ -101,8 +101,8 @@ func (h Host) found(ctx context.Context, kernel Kernel) (Pending, error) {
 
 // inUse tells whether packets meet rules of natspread's, in either family.
 func (k Kernel) inUse(ctx context.Context) (bool, error) {
-	for _, family := range nat.Families() {
-		saved, err := k.Read(ctx, nat.Table{Family: family})
+	for _, family := range rules.Families() {
+		saved, err := k.Read(ctx, rules.Table{Family: family})
 		if err != nil || hasJump(saved) {
 			return err == nil, err
 		}

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -88,9 +88,9 @@ func TestTryFails(t *testing.T) {
 			arms int
 		}{
 			{"the proof reads back otherwise", lieInProof, 0},
-			{"IPv4 does not load", failOn(nat.IPv4), 1},
-			{"IPv6 does not load", failOn(nat.IPv6), 1},
-			{"IPv6 reads back otherwise", lieOnce(nat.IPv6), 1},
+			{"IPv4 does not load", failOn(rules.IPv4), 1},
+			{"IPv6 does not load", failOn(rules.IPv6), 1},
+			{"IPv6 reads back otherwise", lieOnce(rules.IPv6), 1},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				host := oddHost(t, variant)
@@ -197,7 +197,7 @@ func TestUndoIsRepeated(t *testing.T) {
 		before := state(t, host)
 		try(t, host, smaller)
 		failing := host
-		failing.Run = failOn(nat.IPv4)(host.Run)
+		failing.Run = failOn(rules.IPv4)(host.Run)
 		if _, err := failing.Undo(t.Context()); !errors.Is(err, errSeam) {
 			t.Errorf("%v", err)
 		}

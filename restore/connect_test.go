@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -433,7 +433,7 @@ func TestAfterBoot(t *testing.T) {
 			if _, err := host.Stop(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if left := save(t, variant, nat.IPv4); strings.Contains(left, nat.Prefix) || forward(t) != "00" {
+			if left := save(t, variant, rules.IPv4); strings.Contains(left, rules.Prefix) || forward(t) != "00" {
 				t.Errorf("forwarding %s, and left:\n%s", forward(t), left)
 			}
 		}

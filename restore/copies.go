@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // copiesDir is where netfilter-persistent saves every rule of a host, natspread's too,
@@ -18,7 +18,7 @@ const copiesDir = "etc/iptables"
 func (h Host) staleCopies(tables Tables) []string {
 	var lines []string
 	for _, table := range tables.All() {
-		path := h.store().path(copiesDir, RulesFile(nat.Table{Family: table.Family})) // of all tables
+		path := h.store().path(copiesDir, RulesFile(rules.Table{Family: table.Family})) // of all tables
 		saved, err := readCopy(path, table.Kind)
 		if err != nil || len(saved.OwnChains()) == 0 && !hasJump(saved) {
 			continue
@@ -38,19 +38,19 @@ func (h Host) staleCopies(tables Tables) []string {
 }
 
 // readCopy reads a table in a file of iptables-save.
-func readCopy(path string, kind nat.Kind) (nat.Saved, error) {
+func readCopy(path string, kind rules.Kind) (rules.Saved, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() { // a FIFO would never end
-		return nat.Saved{}, fmt.Errorf("cannot read %s: %w", path, os.ErrInvalid)
+		return rules.Saved{}, fmt.Errorf("cannot read %s: %w", path, os.ErrInvalid)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nat.Saved{}, err
+		return rules.Saved{}, err
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxFile))
 	if err != nil {
-		return nat.Saved{}, err
+		return rules.Saved{}, err
 	}
-	return nat.ParseSaved(kind, text)
+	return rules.ParseSaved(kind, text)
 }

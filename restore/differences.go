@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // mostTold is how many rules of one chain are told of: nobody reads thousands.
@@ -15,7 +15,7 @@ const mostTold = 8
 // over, and in a chain each rule that is, with its place from 1 as in iptables -R. None
 // means in step. Where a jump stands among the rules of others is not part of it: see
 // JumpsBehind.
-func Differences(saved nat.Saved, table nat.Table) []string {
+func Differences(saved rules.Saved, table rules.Table) []string {
 	var differences []string
 	add := func(format string, args ...any) {
 		differences = append(differences, table.Name()+": "+fmt.Sprintf(format, args...))
@@ -45,7 +45,7 @@ func Differences(saved nat.Saved, table nat.Table) []string {
 
 // jumpDifference says what is wrong with the jumps of a built-in chain, "" when
 // nothing is.
-func jumpDifference(saved nat.Saved, builtIn string, want []nat.Rule) string {
+func jumpDifference(saved rules.Saved, builtIn string, want []rules.Rule) string {
 	live := saved.Jumps(builtIn)
 	switch {
 	case sameRules(live, want):
@@ -65,11 +65,11 @@ func jumpDifference(saved nat.Saved, builtIn string, want []nat.Rule) string {
 }
 
 // jumpsIn returns the jumps of a built-in chain and their places.
-func jumpsIn(saved nat.Saved, builtIn string) []placed {
+func jumpsIn(saved rules.Saved, builtIn string) []placed {
 	chain, _ := saved.Chain(builtIn)
 	var jumps []placed
 	for i, rule := range chain.Rules {
-		if nat.IsOwn(rule.JumpsTo()) {
+		if rules.IsOwn(rule.JumpsTo()) {
 			jumps = append(jumps, placed{place: i + 1, text: rule.Text})
 		}
 	}
@@ -78,7 +78,7 @@ func jumpsIn(saved nat.Saved, builtIn string) []placed {
 
 // JumpsBehind tells, a line each, which jumps stand behind rules of others, which may
 // take a connection before natspread's do.
-func JumpsBehind(saved nat.Saved, family nat.Family) []string {
+func JumpsBehind(saved rules.Saved, family rules.Family) []string {
 	var lines []string
 	for _, builtIn := range saved.Kind.BuiltIn() {
 		jumps := jumpsIn(saved, builtIn)
@@ -92,7 +92,7 @@ func JumpsBehind(saved nat.Saved, family nat.Family) []string {
 }
 
 // missing returns the names of the table's chains that the kernel does not hold.
-func missing(live []nat.SavedChain, table nat.Table) []string {
+func missing(live []rules.SavedChain, table rules.Table) []string {
 	held := make(map[string]bool, len(live))
 	for _, chain := range live {
 		held[chain.Name] = true
@@ -107,7 +107,7 @@ func missing(live []nat.SavedChain, table nat.Table) []string {
 }
 
 // sameRules tells whether the kernel's text of rules is that of the rules wanted.
-func sameRules(live []nat.SavedRule, want []nat.Rule) bool {
+func sameRules(live []rules.SavedRule, want []rules.Rule) bool {
 	if len(live) != len(want) {
 		return false
 	}
@@ -124,7 +124,7 @@ func sameRules(live []nat.SavedRule, want []nat.Rule) bool {
 // ruleDifferences says what is wrong with the rules of a chain, a line each, to stand
 // behind its name. Both are taken for what they are, whatever the order: only when no
 // rule is lacking and none too many, is the order wrong.
-func ruleDifferences(live []nat.SavedRule, want []nat.Rule) []string {
+func ruleDifferences(live []rules.SavedRule, want []rules.Rule) []string {
 	is, ought := make([]string, len(live)), make([]string, len(want))
 	for i, rule := range live {
 		is[i] = rule.Text

@@ -8,28 +8,28 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
 // pickTable returns a table with a service of so many backends, by random.
-func pickTable(backends int) nat.Table {
-	chain := nat.Chain{Name: nat.ServiceChain("web")}
+func pickTable(backends int) rules.Table {
+	chain := rules.Chain{Name: rules.ServiceChain("web")}
 	for i := range backends {
 		address := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-		chain.Rules = append(chain.Rules, nat.Rule{Protocol: "tcp", Target: nat.Target{Kind: nat.DNAT, Address: address, Port: 80}})
+		chain.Rules = append(chain.Rules, rules.Rule{Protocol: "tcp", Target: rules.Target{Kind: rules.DNAT, Address: address, Port: 80}})
 	}
-	table := nat.Table{Chains: []nat.Chain{chain, {Name: nat.ServiceOut}, {Name: nat.ServicePost}, {Name: nat.ServicePre}}}
+	table := rules.Table{Chains: []rules.Chain{chain, {Name: rules.ServiceOut}, {Name: rules.ServicePost}, {Name: rules.ServicePre}}}
 	table.Sort()
 	return table
 }
 
 // differences edits the lines of a table's text, as somebody might edit the kernel's,
 // and returns how it differs then.
-func differences(t *testing.T, table nat.Table, edit func(lines []string) []string) string {
+func differences(t *testing.T, table rules.Table, edit func(lines []string) []string) string {
 	t.Helper()
 	lines := edit(strings.Split(strings.TrimSuffix(string(table.Text()), "\n"), "\n"))
-	saved, err := nat.ParseSaved(nat.NAT, []byte(strings.Join(lines, "\n")+"\n"))
+	saved, err := rules.ParseSaved(rules.NAT, []byte(strings.Join(lines, "\n")+"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"natspread/internal/atomicfile"
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Foreign is what stands in the nat tables beside natspread's part, by family: a line
@@ -17,10 +17,10 @@ import (
 type Foreign [2][]string
 
 // Of returns a family's lines.
-func (f Foreign) Of(family nat.Family) []string { return f[family] }
+func (f Foreign) Of(family rules.Family) []string { return f[family] }
 
 // Len returns the number of lines of both families.
-func (f Foreign) Len() int { return len(f[nat.IPv4]) + len(f[nat.IPv6]) }
+func (f Foreign) Len() int { return len(f[rules.IPv4]) + len(f[rules.IPv6]) }
 
 // errForeignChanged says that more, or less, would vanish than was agreed to.
 var errForeignChanged = errors.New("other rules in the nat table have changed since they were listed: natspread apply --exclusive lists them anew")
@@ -33,7 +33,7 @@ func (h Host) Foreign(ctx context.Context, tables Tables) (foreign Foreign, err 
 	if err != nil {
 		return Foreign{}, unchanged(err)
 	}
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		if tables.Of(family).Empty() {
 			continue
 		}
@@ -48,12 +48,12 @@ func (h Host) Foreign(ctx context.Context, tables Tables) (foreign Foreign, err 
 
 // foreignLines returns what of a table is not natspread's: policies that are not
 // ACCEPT, chains, and rules.
-func foreignLines(saved nat.Saved) []string {
-	var chains, rules []string
+func foreignLines(saved rules.Saved) []string {
+	var chains, list []string
 	for _, chain := range saved.Chains {
 		builtIn := slices.Contains(saved.Kind.BuiltIn(), chain.Name)
 		switch {
-		case nat.IsOwn(chain.Name):
+		case rules.IsOwn(chain.Name):
 			continue
 		case !builtIn:
 			chains = append(chains, "-N "+chain.Name)
@@ -61,12 +61,12 @@ func foreignLines(saved nat.Saved) []string {
 			chains = append(chains, "-P "+chain.Name+" "+chain.Policy)
 		}
 		for _, rule := range chain.Rules {
-			if !builtIn || !nat.IsOwn(rule.JumpsTo()) {
-				rules = append(rules, "-A "+chain.Name+" "+rule.Text)
+			if !builtIn || !rules.IsOwn(rule.JumpsTo()) {
+				list = append(list, "-A "+chain.Name+" "+rule.Text)
 			}
 		}
 	}
-	return append(chains, rules...)
+	return append(chains, list...)
 }
 
 // lookWhole is lookAll for nat tables that are to be replaced as a whole, if they still hold
@@ -76,7 +76,7 @@ func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (s
 	if seen, err = k.lookAll(ctx, tables); err != nil {
 		return seen, err
 	}
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		if tables.Of(family).Empty() {
 			continue
 		}
@@ -93,12 +93,12 @@ func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (s
 }
 
 // readWhole reads a live table that is to be replaced.
-func (k Kernel) readWhole(ctx context.Context, table nat.Table) (live, error) {
+func (k Kernel) readWhole(ctx context.Context, table rules.Table) (live, error) {
 	text, err := k.saveText(ctx, table)
 	if err != nil {
 		return live{}, err
 	}
-	saved, err := nat.ParseSaved(table.Kind, text)
+	saved, err := rules.ParseSaved(table.Kind, text)
 	if err != nil {
 		return live{}, fmt.Errorf("cannot read the nat table: %w", err)
 	}
@@ -107,14 +107,14 @@ func (k Kernel) readWhole(ctx context.Context, table nat.Table) (live, error) {
 
 // replacedFile returns where a family's table is kept as --exclusive found it, below the
 // run directory: a boot, too, would have others load their rules anew.
-func replacedFile(family nat.Family) string {
-	return "replaced" + filepath.Ext(RulesFile(nat.Table{Family: family}))
+func replacedFile(family rules.Family) string {
+	return "replaced" + filepath.Ext(RulesFile(rules.Table{Family: family}))
 }
 
 // keepReplaced writes down the tables that are to be replaced as a whole, before they
 // are, for a kill half way and for second thoughts, and returns a note of each.
 func (h Host) keepReplaced(kernel Kernel, seen [tableCount]live) (notes []string, err error) {
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		if seen[family].whole == nil {
 			continue
 		}
@@ -132,7 +132,7 @@ func (h Host) keepReplaced(kernel Kernel, seen [tableCount]live) (notes []string
 // one transaction, and reads it back. What others change after the listing lookWhole sees,
 // except in the instant between it and this: a whole table has no transaction with a
 // condition.
-func (k Kernel) replace(ctx context.Context, seen live, table nat.Table) (change, error) {
+func (k Kernel) replace(ctx context.Context, seen live, table rules.Table) (change, error) {
 	done := change{before: seen, loaded: true}
 	if err := k.restore(ctx, table.Family, table.Text()); err != nil {
 		return done, fmt.Errorf("cannot replace the %v nat table: %w", table.Family, err)
@@ -156,7 +156,7 @@ func (k Kernel) replace(ctx context.Context, seen live, table nat.Table) (change
 
 // putBack puts a whole table back, with its counters: ip6tables-nft-restore of iptables
 // 1.8.9 takes those of policies only. Whether it is so, the kernel says and not the program.
-func (k Kernel) putBack(ctx context.Context, table nat.Table, before live) error {
+func (k Kernel) putBack(ctx context.Context, table rules.Table, before live) error {
 	sent := k.restore(ctx, table.Family, before.whole, "-c")
 	now, err := k.Save(ctx, table)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -28,13 +28,13 @@ func TestExclusive(t *testing.T) {
 		for _, neighbour := range neighbours(t) {
 			t.Run(neighbour.name, func(t *testing.T) {
 				host := newHost(t, variant)
-				for _, f := range nat.Families() {
+				for _, f := range rules.Families() {
 					put(t, variant, f, neighbour.rules[f], "-c")
 				}
-				before := [2]string{save(t, variant, nat.IPv4, "-c"), save(t, variant, nat.IPv6, "-c")}
+				before := [2]string{save(t, variant, rules.IPv4, "-c"), save(t, variant, rules.IPv6, "-c")}
 				beyond := beyondNat(everything(t, variant))
 				asked := exclusively(t, host, article)
-				if lines := asked.Exclusive.Of(nat.IPv4); !slices.Equal(lines, listOf(neighbour.rules[nat.IPv4])) {
+				if lines := asked.Exclusive.Of(rules.IPv4); !slices.Equal(lines, listOf(neighbour.rules[rules.IPv4])) {
 					t.Errorf("what would vanish is not all there is: %q", lines)
 				}
 				result, err := host.Apply(t.Context(), asked)
@@ -42,19 +42,19 @@ func TestExclusive(t *testing.T) {
 				if !result.Changed || !result.Loaded {
 					t.Errorf("%+v", result)
 				}
-				for _, f := range nat.Families() {
+				for _, f := range rules.Families() {
 					if !slices.Equal(result.Removed.Of(f), asked.Exclusive.Of(f)) {
 						t.Errorf("it says that these vanished: %q", result.Removed)
 					}
 				}
 				wanted := tables(t, article)
-				for _, f := range nat.Families() {
+				for _, f := range rules.Families() {
 					wantSame(t, "the whole "+f.String()+" table", string(wanted.Of(f).Text()), save(t, variant, f))
 				}
 				if len(result.Notes) != 2 {
 					t.Errorf("notes: %q", result.Notes)
 				}
-				for i, f := range nat.Families() {
+				for i, f := range rules.Families() {
 					_, path, _ := strings.Cut(result.Notes[i], " -c < ")
 					kept, err := os.ReadFile(path)
 					must(t, err)
@@ -104,15 +104,15 @@ func TestExclusiveBesideOwn(t *testing.T) {
 		if err != nil || !result.Changed || result.Generation != 1 {
 			t.Errorf("%+v, %v", result, err)
 		}
-		wantSame(t, "the table", string(tables(t, article).IPv4.Text()), save(t, variant, nat.IPv4))
+		wantSame(t, "the table", string(tables(t, article).IPv4.Text()), save(t, variant, rules.IPv4))
 
 		// A family without rules has nothing to put in the place of anything.
 		putForeign(t, variant)
-		before := save(t, variant, nat.IPv6, "-c")
+		before := save(t, variant, rules.IPv6, "-c")
 		_, err = host.Apply(t.Context(), exclusively(t, host, alone))
 		must(t, err)
-		wantSame(t, "the IPv4 table", string(tables(t, alone).IPv4.Text()), save(t, variant, nat.IPv4))
-		wantSame(t, "the IPv6 table", before, save(t, variant, nat.IPv6, "-c"))
+		wantSame(t, "the IPv4 table", string(tables(t, alone).IPv4.Text()), save(t, variant, rules.IPv4))
+		wantSame(t, "the IPv6 table", before, save(t, variant, rules.IPv6, "-c"))
 	})
 }
 
@@ -127,7 +127,7 @@ func TestExclusiveAsAgreed(t *testing.T) {
 		wantUnchanged(t, host, before, err, nil)
 
 		asked = exclusively(t, host, article)
-		iptables(t, variant, nat.IPv6, "-A DOCKER -j RETURN")
+		iptables(t, variant, rules.IPv6, "-A DOCKER -j RETURN")
 		before = state(t, host)
 		_, err = host.Apply(t.Context(), asked)
 		wantUnchanged(t, host, before, err, nil)
@@ -169,10 +169,10 @@ func TestExclusiveUndo(t *testing.T) {
 			name string
 			run  func(restore.Runner) restore.Runner
 		}{
-			{"IPv4 is not replaced", wholeLoads(nat.IPv4, func(func() error) error { return errSeam })},
-			{"IPv4 is replaced by a program that fails", wholeLoads(nat.IPv4, func(run func() error) error { run(); return errSeam })},
-			{"IPv6 is not replaced", wholeLoads(nat.IPv6, func(func() error) error { return errSeam })},
-			{"IPv6 is not replaced, and nobody says so", wholeLoads(nat.IPv6, func(func() error) error { return nil })},
+			{"IPv4 is not replaced", wholeLoads(rules.IPv4, func(func() error) error { return errSeam })},
+			{"IPv4 is replaced by a program that fails", wholeLoads(rules.IPv4, func(run func() error) error { run(); return errSeam })},
+			{"IPv6 is not replaced", wholeLoads(rules.IPv6, func(func() error) error { return errSeam })},
+			{"IPv6 is not replaced, and nobody says so", wholeLoads(rules.IPv6, func(func() error) error { return nil })},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				host := oddHost(t, variant)
@@ -216,7 +216,7 @@ func uncounted(variant restore.Variant, state string) string {
 
 // wholeLoads returns a seam for the first load of a whole table into the live one of a
 // family, which comes after that of the proof.
-func wholeLoads(f nat.Family, load func(run func() error) error) func(restore.Runner) restore.Runner {
+func wholeLoads(f rules.Family, load func(run func() error) error) func(restore.Runner) restore.Runner {
 	return func(run restore.Runner) restore.Runner {
 		calls := 0
 		return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {

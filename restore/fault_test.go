@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 

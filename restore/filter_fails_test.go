@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -22,12 +22,12 @@ func loads(t *testing.T, run restore.Runner, order *[]string, fails string, afte
 		if !slices.Contains(args, "--noflush") {
 			return run(ctx, stdin, name, args...)
 		}
-		which := nat.Table{}
-		if isFamily(nat.IPv6, name) {
-			which.Family = nat.IPv6
+		which := rules.Table{}
+		if isFamily(rules.IPv6, name) {
+			which.Family = rules.IPv6
 		}
 		if strings.HasPrefix(string(stdin), "*filter\n") {
-			which.Kind = nat.Filter
+			which.Kind = rules.Filter
 		}
 		*order = append(*order, which.Name())
 		if which.Name() != fails {
@@ -51,7 +51,7 @@ func variantOf(name string) string {
 }
 
 // iptablesFilter runs iptables on the filter table.
-func iptablesFilter(t testing.TB, variant restore.Variant, f nat.Family, line string) {
+func iptablesFilter(t testing.TB, variant restore.Variant, f rules.Family, line string) {
 	t.Helper()
 	tool := netnstest.Programs(string(variant), family(f)).Iptables
 	netnstest.Self().Command(t, "", tool, append([]string{"-w", "5"}, strings.Fields(line)...)...)
@@ -106,7 +106,7 @@ func TestForwardUntold(t *testing.T) {
 	for _, failed := range []restore.ProgramError{{Code: -1, Err: errSeam}, {Code: 4, Err: restore.ErrBusy}, {Code: 4, Err: restore.ErrNoRights}} {
 		silent := host
 		silent.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
-			if strings.Contains(string(stdin), "-S "+nat.ServiceForward) {
+			if strings.Contains(string(stdin), "-S "+rules.ServiceForward) {
 				return nil, &failed
 			}
 			return host.Run(ctx, stdin, name, args...)
@@ -214,7 +214,7 @@ func TestForwardAtBoot(t *testing.T) {
 				return os.WriteFile(file, []byte(strings.Replace(string(content), "80", "81", 1)), 0o600)
 			},
 			"another": func() error {
-				other := nat.Seal(tables(t, accepted(alone)).FilterIPv4)
+				other := rules.Seal(tables(t, accepted(alone)).FilterIPv4)
 				return os.WriteFile(file, other, 0o600)
 			},
 			"everybody's": func() error { return os.Chmod(file, 0o666) },
@@ -250,7 +250,7 @@ func TestForwardOnTrial(t *testing.T) {
 		wantSame(t, "the filter tables", before, filters(t, variant))
 
 		try(t, host, accepted(article))
-		iptablesFilter(t, variant, nat.IPv4, "-F NATSPREAD-FORWARD")
+		iptablesFilter(t, variant, rules.IPv4, "-F NATSPREAD-FORWARD")
 		if _, err := host.Confirm(t.Context()); err == nil {
 			t.Error("confirmed what the kernel no longer holds")
 		}
@@ -278,13 +278,13 @@ func TestForwardDrift(t *testing.T) {
 			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over", ""},
 			{"-I FORWARD -s 203.0.113.9/32 -j DROP", "", "ipv4: the jump in FORWARD is rule 2: what the rules before it take does not reach natspread's; apply puts it first"},
 		} {
-			iptablesFilter(t, variant, nat.IPv4, c.line)
+			iptablesFilter(t, variant, rules.IPv4, c.line)
 			status, err := host.Status(t.Context())
 			must(t, err)
 			if c.drift != "" && (status.State != restore.Drift || !slices.Contains(status.Drifts(), c.drift)) {
 				t.Errorf("%s: %v, %q", c.line, status.State, status.Drifts())
 			}
-			if c.note != "" && (status.State != restore.InStep || !slices.Contains(status.Behind, restore.Line{Family: nat.IPv4, Text: c.note})) {
+			if c.note != "" && (status.State != restore.InStep || !slices.Contains(status.Behind, restore.Line{Family: rules.IPv4, Text: c.note})) {
 				t.Errorf("%s: %v, %q, %q", c.line, status.State, status.Drifts(), status.Notes)
 			}
 			if result := apply(t, host, accepted(article)); !result.Loaded || result.Generation != 1 {
@@ -294,7 +294,7 @@ func TestForwardDrift(t *testing.T) {
 		}
 		// Accepts that nothing asks for any more, and that a kill left behind.
 		apply(t, host, article)
-		put(t, variant, nat.IPv6, string(tables(t, accepted(article)).FilterIPv6.Text()), "--noflush")
+		put(t, variant, rules.IPv6, string(tables(t, accepted(article)).FilterIPv6.Text()), "--noflush")
 		if status, err := host.Status(t.Context()); err != nil || status.State != restore.Drift {
 			t.Errorf("%v, %q, %v", status.State, status.Drifts(), err)
 		}
@@ -309,7 +309,7 @@ func TestForwardInOtherVariant(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, accepted(article))
-		for _, f := range nat.Families() { // as if somebody had taken only these out
+		for _, f := range rules.Families() { // as if somebody had taken only these out
 			put(t, variant, f, "*nat\nCOMMIT\n")
 		}
 		host.Variant = variant.Other()
@@ -320,7 +320,7 @@ func TestForwardInOtherVariant(t *testing.T) {
 		if result := apply(t, host, accepted(article)); !result.Cleared {
 			t.Errorf("%+v", result)
 		}
-		for _, f := range nat.Families() {
+		for _, f := range rules.Families() {
 			wantSame(t, "the filter table of the other variant", emptyFilter, saveFilter(t, variant, f))
 		}
 		wantLoaded(t, host.Variant, accepted(article))

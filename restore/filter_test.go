@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -33,7 +33,7 @@ COMMIT
 // putForeignFilter loads those rules in both families.
 func putForeignFilter(t *testing.T, variant restore.Variant) {
 	t.Helper()
-	for _, f := range nat.Families() {
+	for _, f := range rules.Families() {
 		put(t, variant, f, foreignFilter, "-c")
 	}
 }
@@ -48,7 +48,7 @@ var ownFilter = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSP
 // filters returns both families' filter tables with counters, as far as those stay.
 func filters(t *testing.T, variant restore.Variant) string {
 	t.Helper()
-	return counted(variant, saveFilter(t, variant, nat.IPv4)+saveFilter(t, variant, nat.IPv6))
+	return counted(variant, saveFilter(t, variant, rules.IPv4)+saveFilter(t, variant, rules.IPv6))
 }
 
 // counted returns tables without the counters that a variant does not keep.
@@ -79,7 +79,7 @@ func TestForwardAccept(t *testing.T) {
 			}
 			wantLoaded(t, variant, step.toml)
 			wantSame(t, "what is not natspread's, "+step.says, before, ownFilter.ReplaceAllString(filters(t, variant), ""))
-			for _, f := range nat.Families() {
+			for _, f := range rules.Families() {
 				_, rules, _ := strings.Cut(saveFilter(t, variant, f), "-A FORWARD ")
 				if first, _, _ := strings.Cut(rules, "\n"); !strings.HasSuffix(first, "-j NATSPREAD-FORWARD") {
 					t.Errorf("%v: the first rule of FORWARD is %s", f, first)
@@ -109,12 +109,12 @@ func TestForwardMadeOtherwise(t *testing.T) {
 		host := newHost(t, variant)
 		apply(t, host, accepted(article))
 		otherwise := request(t, accepted(article))
-		otherwise.Tables.FilterIPv4.Chains[0].Rules[0].OriginalPorts = nat.Ports{First: 80, Last: 81}
+		otherwise.Tables.FilterIPv4.Chains[0].Rules[0].OriginalPorts = rules.Ports{First: 80, Last: 81}
 		result, err := host.Apply(t.Context(), otherwise)
 		if must(t, err); !result.Changed || result.Generation != 2 {
 			t.Errorf("%+v", result)
 		}
-		if saved := saveFilter(t, variant, nat.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j ACCEPT") {
+		if saved := saveFilter(t, variant, rules.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j ACCEPT") {
 			t.Errorf("the kernel holds\n%s", saved)
 		}
 	})
@@ -170,7 +170,7 @@ func TestForwardConnections(t *testing.T) {
 		}
 		routeBack(t, n)
 		host := newHost(t, variant)
-		families := map[int]nat.Family{4: nat.IPv4, 6: nat.IPv6}
+		families := map[int]rules.Family{4: rules.IPv4, 6: rules.IPv6}
 		iptablesFilter(t, variant, families[f], "-P FORWARD DROP")
 		vip := func(port int) string { return at(netnstest.VIP(f), port) }
 		one := func(port int, forward string, lines ...string) string {

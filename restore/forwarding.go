@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // forwarding is the kernel's switch that lets a host forward a family's packets,
@@ -19,25 +19,25 @@ type forwarding struct {
 }
 
 // sysctl returns the name of a family's switch, as sysctl(8) writes it.
-func sysctl(family nat.Family) string {
-	if family == nat.IPv6 {
+func sysctl(family rules.Family) string {
+	if family == rules.IPv6 {
 		return "net.ipv6.conf.all.forwarding"
 	}
 	return "net.ipv4.ip_forward"
 }
 
 // file returns the file of a family's switch.
-func (f forwarding) file(family nat.Family) string {
+func (f forwarding) file(family rules.Family) string {
 	return filepath.Join(f.proc, strings.ReplaceAll(sysctl(family), ".", "/"))
 }
 
 // kept returns the file that holds the value found before natspread.
-func (f forwarding) kept(family nat.Family) string {
+func (f forwarding) kept(family rules.Family) string {
 	return filepath.Join(f.runDir, sysctl(family))
 }
 
 // on tells whether the host forwards a family's packets.
-func (f forwarding) on(family nat.Family) (bool, error) {
+func (f forwarding) on(family rules.Family) (bool, error) {
 	value, err := os.ReadFile(f.file(family))
 	if err != nil {
 		return false, fmt.Errorf("cannot read %s: %w", sysctl(family), err)
@@ -50,7 +50,7 @@ func (f forwarding) on(family nat.Family) (bool, error) {
 // every switch is as it was.
 func (f forwarding) set(tables Tables) error {
 	var undo []func() error
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		step := f.enable
 		if tables.Of(family).Empty() {
 			step = f.putBack
@@ -70,7 +70,7 @@ func (f forwarding) set(tables Tables) error {
 // enable switches forwarding on and returns the way back. It does not write a
 // switch that is on already: a change of ip_forward resets every interface's
 // settings (ip-sysctl.rst).
-func (f forwarding) enable(family nat.Family) (back func() error, err error) {
+func (f forwarding) enable(family rules.Family) (back func() error, err error) {
 	value, err := os.ReadFile(f.file(family))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", sysctl(family), err)
@@ -91,7 +91,7 @@ func (f forwarding) enable(family nat.Family) (back func() error, err error) {
 // keep stores the value found before us, once until stop or a reboot, and returns
 // what forgets it again. On a read-only file system nothing can be kept, and
 // forwarding matters more.
-func (f forwarding) keep(family nat.Family, value []byte) (forget func() error, err error) {
+func (f forwarding) keep(family rules.Family, value []byte) (forget func() error, err error) {
 	nothing := func() error { return nil }
 	if _, err := os.Lstat(f.kept(family)); err == nil {
 		return nothing, nil
@@ -107,7 +107,7 @@ func (f forwarding) keep(family nat.Family, value []byte) (forget func() error, 
 }
 
 // putBack writes the value found before us, if there is one, and forgets it.
-func (f forwarding) putBack(family nat.Family) (back func() error, err error) {
+func (f forwarding) putBack(family rules.Family) (back func() error, err error) {
 	value, err := os.ReadFile(f.kept(family))
 	if notExist(err) {
 		return func() error { return nil }, nil
@@ -130,7 +130,7 @@ func (f forwarding) putBack(family nat.Family) (back func() error, err error) {
 }
 
 // write sets a switch. A write to a sysctl is one system call or nothing.
-func (f forwarding) write(family nat.Family, value []byte) error {
+func (f forwarding) write(family rules.Family, value []byte) error {
 	if err := os.WriteFile(f.file(family), value, 0); err != nil {
 		return fmt.Errorf("cannot set %s to %s: %w", sysctl(family), strings.TrimSpace(string(value)), err)
 	}
@@ -145,7 +145,7 @@ type switchState struct {
 
 // states returns how the switches stand.
 func (f forwarding) states() (states [2]*switchState, err error) {
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		value, err := os.ReadFile(f.file(family))
 		if notExist(err) { // a kernel without IPv6
 			continue
@@ -167,7 +167,7 @@ func (f forwarding) states() (states [2]*switchState, err error) {
 
 // putStates lets the switches, and what is kept of them, be as they were.
 func (f forwarding) putStates(states [2]*switchState) error {
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		state := states[family]
 		if state == nil {
 			continue
@@ -185,7 +185,7 @@ func (f forwarding) putStates(states [2]*switchState) error {
 }
 
 // putKept lets the value that is kept of a switch be what it was.
-func (f forwarding) putKept(family nat.Family, value *string) error {
+func (f forwarding) putKept(family rules.Family, value *string) error {
 	if now, err := os.ReadFile(f.kept(family)); value != nil && err == nil && string(now) == *value {
 		return nil
 	}

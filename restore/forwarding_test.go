@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // switches is a place of sysctls that holds both switches, set long ago.
 func switches(t *testing.T, four, six string) forwarding {
 	t.Helper()
 	f := forwarding{proc: t.TempDir(), runDir: t.TempDir()}
-	for family, value := range map[nat.Family]string{nat.IPv4: four, nat.IPv6: six} {
+	for family, value := range map[rules.Family]string{rules.IPv4: four, rules.IPv6: six} {
 		if err := os.MkdirAll(filepath.Dir(f.file(family)), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ var long = time.Unix(1e9, 0)
 func (f forwarding) values(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		value, err := os.ReadFile(f.file(family))
 		if err != nil {
 			value = []byte("gone")
@@ -49,7 +49,7 @@ func (f forwarding) values(t *testing.T) string {
 		}
 	}
 	b.WriteString(" ")
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		kept, err := os.ReadFile(f.kept(family))
 		if err != nil {
 			kept = []byte("-")
@@ -60,11 +60,11 @@ func (f forwarding) values(t *testing.T) string {
 }
 
 // rules returns tables that have something in the families named.
-func rules(families ...nat.Family) Tables {
+func list(families ...rules.Family) Tables {
 	tables := noTables()
 	for _, family := range families {
-		some := nat.Table{Family: family, Chains: []nat.Chain{{Name: nat.ServicePre}}}
-		if family == nat.IPv6 {
+		some := rules.Table{Family: family, Chains: []rules.Chain{{Name: rules.ServicePre}}}
+		if family == rules.IPv6 {
 			tables.IPv6 = some
 		} else {
 			tables.IPv4 = some
@@ -74,7 +74,7 @@ func rules(families ...nat.Family) Tables {
 }
 
 func TestForwarding(t *testing.T) {
-	both, four, none := rules(nat.Families()...), rules(nat.IPv4), noTables()
+	both, four, none := list(rules.Families()...), list(rules.IPv4), noTables()
 	for _, c := range []struct {
 		name, before string
 		steps        []Tables
@@ -106,13 +106,13 @@ func TestForwarding(t *testing.T) {
 func TestForwardingSwitchedOffByOthers(t *testing.T) {
 	f := switches(t, "2", "1")
 	for range 2 {
-		if err := f.set(rules(nat.Families()...)); err != nil {
+		if err := f.set(list(rules.Families()...)); err != nil {
 			t.Fatal(err)
 		}
 		if got := f.values(t); got != "1!1 21" && got != "1!1! 21" {
 			t.Errorf("%s", got)
 		}
-		for _, family := range nat.Families() {
+		for _, family := range rules.Families() {
 			if on, err := f.on(family); !on || err != nil {
 				t.Errorf("%v: %v, %v", family, on, err)
 			}
@@ -129,21 +129,21 @@ func TestForwardingSwitchedOffByOthers(t *testing.T) {
 // TestForwardingUndo lets the second family fail, whose host has no IPv6.
 func TestForwardingUndo(t *testing.T) {
 	f := switches(t, "0", "0")
-	if err := os.Remove(f.file(nat.IPv6)); err != nil {
+	if err := os.Remove(f.file(rules.IPv6)); err != nil {
 		t.Fatal(err)
 	}
-	err := f.set(rules(nat.Families()...))
+	err := f.set(list(rules.Families()...))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "net.ipv6.conf.all.forwarding") {
 		t.Errorf("%v", err)
 	}
 	if got := f.values(t); got != "0!gone --" {
 		t.Errorf("%s", got)
 	}
-	if err := f.set(rules(nat.IPv4)); err != nil {
+	if err := f.set(list(rules.IPv4)); err != nil {
 		t.Errorf("without IPv6 services: %v", err)
 	}
 	// IPv4 is to be put back, and IPv6 to be set, which fails.
-	err = f.set(rules(nat.IPv6))
+	err = f.set(list(rules.IPv6))
 	if got := f.values(t); err == nil || got != "1!gone 0-" {
 		t.Errorf("%s, %v", got, err)
 	}

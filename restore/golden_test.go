@@ -9,9 +9,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"natspread/internal/configtest"
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/configtest"
+	"natspread/internal/test/netnstest"
 	"natspread/render"
 	"natspread/restore"
 )
@@ -23,7 +23,7 @@ const longMessage = 40 << 10
 // golden is the rules of one family in a story.
 type golden struct {
 	name  string
-	table nat.Table
+	table rules.Table
 }
 
 // goldens returns every rules file of the stories in testdata/render.
@@ -37,11 +37,11 @@ func goldens(t *testing.T) []golden {
 		story, err := txtar.ParseFile(path)
 		must(t, err)
 		for _, file := range story.Files {
-			i := slices.IndexFunc(all[:], func(table nat.Table) bool { return restore.RulesFile(table) == file.Name })
+			i := slices.IndexFunc(all[:], func(table rules.Table) bool { return restore.RulesFile(table) == file.Name })
 			if i < 0 {
 				continue
 			}
-			table, err := nat.Parse(all[i].Family, all[i].Kind, file.Data)
+			table, err := rules.Parse(all[i].Family, all[i].Kind, file.Data)
 			if err != nil {
 				t.Errorf("%s, %s: %v", path, file.Name, err)
 			}
@@ -92,7 +92,7 @@ func TestEveryConfigLoads(t *testing.T) {
 
 // comesBack proves a table, and then does the same by hand, so that a fault in
 // the proof cannot hide itself.
-func comesBack(t *testing.T, variant restore.Variant, table nat.Table) {
+func comesBack(t *testing.T, variant restore.Variant, table rules.Table) {
 	t.Helper()
 	kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
 	tool := netnstest.Programs(string(variant), family(table.Family)).Save
@@ -105,7 +105,7 @@ func comesBack(t *testing.T, variant restore.Variant, table nat.Table) {
 	}
 	wantSame(t, "the live table", before, live())
 	want := string(table.Text())
-	if table.Kind == nat.NAT {
+	if table.Kind == rules.NAT {
 		put(t, variant, table.Family, want)
 	} else { // a part, which says nothing of policies
 		put(t, variant, table.Family, "*filter\n-F\n-X\nCOMMIT\n"+want, "--noflush")
@@ -147,7 +147,7 @@ func TestThousandBackends(t *testing.T) {
 			host := newHost(t, variant)
 			for _, algorithm := range []string{"random", "round-robin"} {
 				thousand := many(1000, algorithm)
-				for _, f := range nat.Families() {
+				for _, f := range rules.Families() {
 					comesBack(t, variant, tables(t, thousand).Of(f))
 				}
 				apply(t, host, thousand)
@@ -169,19 +169,19 @@ func TestProofRefuses(t *testing.T) {
 		kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
 		for _, c := range []struct {
 			name   string
-			change func(table *nat.Table)
+			change func(table *rules.Table)
 		}{
-			{"DNAT in POSTROUTING", func(table *nat.Table) {
+			{"DNAT in POSTROUTING", func(table *rules.Table) {
 				dnat := table.Chains[3].Rules[0] // NATSPREAD-web
 				table.Chains[1].Rules = append(table.Chains[1].Rules, dnat)
 			}},
-			{"a circle", func(table *nat.Table) {
-				table.Chains[3].Rules = append([]nat.Rule{{Target: nat.Target{Chain: nat.ServicePre}}}, table.Chains[3].Rules...)
+			{"a circle", func(table *rules.Table) {
+				table.Chains[3].Rules = append([]rules.Rule{{Target: rules.Target{Chain: rules.ServicePre}}}, table.Chains[3].Rules...)
 			}},
-			{"a missing chain", func(table *nat.Table) {
-				table.Chains[0].Rules = append(table.Chains[0].Rules, nat.Rule{Target: nat.Target{Chain: "NATSPREAD-none"}})
+			{"a missing chain", func(table *rules.Table) {
+				table.Chains[0].Rules = append(table.Chains[0].Rules, rules.Rule{Target: rules.Target{Chain: "NATSPREAD-none"}})
 			}},
-			{"two -d", func(table *nat.Table) { // the kernel takes the last
+			{"two -d", func(table *rules.Table) { // the kernel takes the last
 				rule := &table.Chains[0].Rules[0]
 				rule.NotDestination = rule.Destination
 			}},

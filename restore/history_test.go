@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Host is a machine that natspread works on: the kernel that its programs reach,
@@ -19,7 +19,7 @@ type Host struct {
 	// Pools reads what a generation's config spreads, for the connections to what a
 	// change takes out of it: package restore knows no config. With nil none is known,
 	// and boot never asks.
-	Pools func(config []byte) ([]nat.Pool, error)
+	Pools func(config []byte) ([]rules.Pool, error)
 }
 
 // store returns the generations of the host.
@@ -57,7 +57,7 @@ func (h Host) Kernel(ctx context.Context) (Kernel, error) {
 // programs for it.
 func (h Host) other(kernel Kernel) (Kernel, bool) {
 	kernel.Variant = kernel.Variant.Other()
-	return kernel, findProgram("/", programName(nat.IPv4, kernel.Variant, "restore")) != ""
+	return kernel, findProgram("/", programName(rules.IPv4, kernel.Variant, "restore")) != ""
 }
 
 // clearOther takes natspread's rules out of the other variant, where they would
@@ -86,7 +86,7 @@ func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err 
 
 // holdsOwn tells whether a live table has anything of natspread's, where nothing of it
 // is wanted.
-func (k Kernel) holdsOwn(ctx context.Context, nothing nat.Table) (bool, error) {
+func (k Kernel) holdsOwn(ctx context.Context, nothing rules.Table) (bool, error) {
 	saved, err := k.Read(ctx, nothing)
 	if err != nil {
 		return false, err

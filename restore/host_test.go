@@ -13,9 +13,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
-	"natspread/config"
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/render"
 	"natspread/restore"
 )
@@ -112,7 +112,7 @@ func request(t testing.TB, toml string) restore.Request {
 }
 
 // pools reads the pools of a config.
-func pools(toml []byte) ([]nat.Pool, error) {
+func pools(toml []byte) ([]rules.Pool, error) {
 	cfg, err := config.Parse("natspread.toml", toml)
 	return render.Pools(cfg.Services...), err
 }
@@ -126,8 +126,8 @@ func apply(t testing.TB, host restore.Host, toml string) restore.Result {
 }
 
 // family returns the number by which netnstest knows a family.
-func family(f nat.Family) int {
-	if f == nat.IPv6 {
+func family(f rules.Family) int {
+	if f == rules.IPv6 {
 		return 6
 	}
 	return 4
@@ -138,7 +138,7 @@ var comments = regexp.MustCompile(`(?m)^#.*\n`)
 
 // save returns a family's nat table as the variant's own iptables-save prints it,
 // less the comments.
-func save(t testing.TB, variant restore.Variant, f nat.Family, args ...string) string {
+func save(t testing.TB, variant restore.Variant, f rules.Family, args ...string) string {
 	t.Helper()
 	tool := netnstest.Programs(string(variant), family(f)).Save
 	text := netnstest.Self().Command(t, "", tool, append([]string{"-t", "nat"}, args...)...)
@@ -150,7 +150,7 @@ const emptyFilter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPU
 
 // saveFilter returns a family's filter table with counters, without making one that is
 // not there.
-func saveFilter(t testing.TB, variant restore.Variant, f nat.Family) string {
+func saveFilter(t testing.TB, variant restore.Variant, f rules.Family) string {
 	t.Helper()
 	text := netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family(f)).Save, "-c")
 	_, table, found := strings.Cut(comments.ReplaceAllString(text, ""), "*filter\n")
@@ -167,13 +167,13 @@ func accepted(toml string) string {
 }
 
 // put hands a text to the variant's own iptables-restore.
-func put(t testing.TB, variant restore.Variant, f nat.Family, text string, args ...string) {
+func put(t testing.TB, variant restore.Variant, f rules.Family, text string, args ...string) {
 	t.Helper()
 	netnstest.Self().Command(t, text, netnstest.Programs(string(variant), family(f)).Restore, append(args, "-w", "5")...)
 }
 
 // iptables runs a command line, in which iptables stands for the variant's own.
-func iptables(t testing.TB, variant restore.Variant, f nat.Family, line string) {
+func iptables(t testing.TB, variant restore.Variant, f rules.Family, line string) {
 	t.Helper()
 	tool := netnstest.Programs(string(variant), family(f)).Iptables
 	netnstest.Self().Command(t, "", tool, append([]string{"-w", "5", "-t", "nat"}, strings.Fields(line)...)...)
@@ -184,7 +184,7 @@ func iptables(t testing.TB, variant restore.Variant, f nat.Family, line string) 
 func state(t testing.TB, host restore.Host) string {
 	t.Helper()
 	var b strings.Builder
-	for _, f := range nat.Families() {
+	for _, f := range rules.Families() {
 		b.WriteString(save(t, host.Variant, f, "-c"))
 		b.WriteString(saveFilter(t, host.Variant, f))
 	}
@@ -250,10 +250,10 @@ func wantLoaded(t testing.TB, variant restore.Variant, toml string) {
 	t.Helper()
 	for _, table := range tables(t, toml).All() {
 		text := save(t, variant, table.Family)
-		if table.Kind == nat.Filter {
+		if table.Kind == rules.Filter {
 			text = saveFilter(t, variant, table.Family)
 		}
-		saved, err := nat.ParseSaved(table.Kind, []byte(text))
+		saved, err := rules.ParseSaved(table.Kind, []byte(text))
 		must(t, err)
 		wantSame(t, table.Name(), string(table.Text()), string(saved.OwnText()))
 	}

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Kernel is the live tables of the network namespace that its programs run in, by
@@ -26,7 +26,7 @@ type Kernel struct {
 var lockWait = []string{"-w", "5"}
 
 // program returns the absolute path of one of the variant's programs.
-func (k Kernel) program(ctx context.Context, family nat.Family, verb string) (string, error) {
+func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (string, error) {
 	name := programName(family, k.Variant, verb)
 	if path := findProgram("/", name); path != "" {
 		return path, nil
@@ -43,17 +43,17 @@ func (k Kernel) program(ctx context.Context, family nat.Family, verb string) (st
 }
 
 // Save returns the live table of a table's family and kind, with counters.
-func (k Kernel) Save(ctx context.Context, table nat.Table) (nat.Saved, error) {
+func (k Kernel) Save(ctx context.Context, table rules.Table) (rules.Saved, error) {
 	text, err := k.saveText(ctx, table)
 	if err != nil {
-		return nat.Saved{}, err
+		return rules.Saved{}, err
 	}
-	saved, err := nat.ParseSaved(table.Kind, text)
-	if errors.Is(err, nat.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
-		return nat.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Kind, errNative)
+	saved, err := rules.ParseSaved(table.Kind, text)
+	if errors.Is(err, rules.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
+		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Kind, errNative)
 	}
 	if err != nil {
-		return nat.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Kind, programName(table.Family, k.Variant, "save"), err)
+		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Kind, programName(table.Family, k.Variant, "save"), err)
 	}
 	return saved, nil
 }
@@ -62,7 +62,7 @@ func (k Kernel) Save(ctx context.Context, table nat.Table) (nat.Saved, error) {
 var errNative = errors.New("it holds rules of nft's own, which iptables cannot read: give them a table of their own: nft list ruleset")
 
 // saveText returns that table as iptables-save prints it, with counters.
-func (k Kernel) saveText(ctx context.Context, table nat.Table) ([]byte, error) {
+func (k Kernel) saveText(ctx context.Context, table rules.Table) ([]byte, error) {
 	path, err := k.program(ctx, table.Family, "save")
 	if err != nil {
 		return nil, err
@@ -79,18 +79,18 @@ func (k Kernel) saveText(ctx context.Context, table nat.Table) ([]byte, error) {
 // no error for a config without IPv6 services. A filter table in which we want nothing
 // and have nothing is not read: it is all others', may be large, and may be one that
 // iptables cannot read.
-func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
-	nothing := nat.Saved{Kind: table.Kind}
+func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error) {
+	nothing := rules.Saved{Kind: table.Kind}
 	if !k.mayHold(table.Family, table.Kind) {
 		return nothing, nil
 	}
-	if table.Kind == nat.Filter && table.Empty() {
+	if table.Kind == rules.Filter && table.Empty() {
 		if held, err := k.holdsForward(ctx, table.Family); err != nil || !held {
 			return nothing, err
 		}
 	}
 	saved, err := k.Save(ctx, table)
-	if table.Family == nat.IPv6 && table.Empty() && errors.Is(err, ErrMissing) {
+	if table.Family == rules.IPv6 && table.Empty() && errors.Is(err, ErrMissing) {
 		return nothing, nil
 	}
 	return saved, err
@@ -99,14 +99,14 @@ func (k Kernel) Read(ctx context.Context, table nat.Table) (nat.Saved, error) {
 // holdsForward tells whether a family's filter table has the chain of ours that its jump
 // leads to, in the same time however large the table is, and changes nothing. By nft the
 // kernel is asked itself: to iptables a chain that it cannot read is like none.
-func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (held bool, err error) {
+func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held bool, err error) {
 	if k.Variant == NFT {
-		held, err = nftHolds(family, nat.Filter, nat.ServiceForward)
+		held, err = nftHolds(family, rules.Filter, rules.ServiceForward)
 		if errors.Is(err, unix.EPERM) {
 			err = fmt.Errorf("%w: %w", ErrNoRights, err)
 		}
 	} else {
-		held, err = k.lists(ctx, family, nat.ServiceForward)
+		held, err = k.lists(ctx, family, rules.ServiceForward)
 	}
 	if err != nil {
 		return false, fmt.Errorf("cannot read the filter table: %w", err)
@@ -116,7 +116,7 @@ func (k Kernel) holdsForward(ctx context.Context, family nat.Family) (held bool,
 
 // lists tells whether iptables-restore finds a chain in the filter table. That it does not
 // is its own refusal; one that was killed, or that ran out of time, has told nothing.
-func (k Kernel) lists(ctx context.Context, family nat.Family, chain string) (bool, error) {
+func (k Kernel) lists(ctx context.Context, family rules.Family, chain string) (bool, error) {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return false, nil // and what cannot be loaded is not there
@@ -134,7 +134,7 @@ func (k Kernel) lists(ctx context.Context, family nat.Family, chain string) (boo
 }
 
 // restore hands a text to iptables-restore.
-func (k Kernel) restore(ctx context.Context, family nat.Family, text []byte, args ...string) error {
+func (k Kernel) restore(ctx context.Context, family rules.Family, text []byte, args ...string) error {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return err
@@ -146,12 +146,12 @@ func (k Kernel) restore(ctx context.Context, family nat.Family, text []byte, arg
 // mayHold tells whether the variant has a table of that kind, without which it holds
 // nothing. To ask iptables-legacy-save itself would create it, and load its modules;
 // the nft variant creates nothing when asked.
-func (k Kernel) mayHold(family nat.Family, kind nat.Kind) bool {
+func (k Kernel) mayHold(family rules.Family, kind rules.Kind) bool {
 	if k.Variant != Legacy {
 		return true
 	}
 	names := "/proc/net/ip_tables_names"
-	if family == nat.IPv6 {
+	if family == rules.IPv6 {
 		names = "/proc/net/ip6_tables_names"
 	}
 	tables, err := os.ReadFile(names)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -39,8 +39,8 @@ func kill(t *testing.T, host restore.Host, toml string, moment func(name string,
 
 // The moments of an apply after it has written its generation.
 var (
-	beforeLoad = func(name string, args []string) bool { return isLoad(nat.IPv4, name, args) }
-	halfLoaded = func(name string, args []string) bool { return isLoad(nat.IPv6, name, args) }
+	beforeLoad = func(name string, args []string) bool { return isLoad(rules.IPv4, name, args) }
+	halfLoaded = func(name string, args []string) bool { return isLoad(rules.IPv6, name, args) }
 )
 
 // number tells which generation is on disk that is not current yet.

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"testing"
 
-	"natspread/internal/configtest"
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/configtest"
+	"natspread/internal/test/netnstest"
 	"natspread/render"
 	"natspread/restore"
 )
@@ -30,12 +30,12 @@ func TestLargeConfigsLoad(t *testing.T) {
 	eachVariantAsRoot(t, func(t *testing.T, variant restore.Variant) {
 		for i, shape := range configtest.Shapes() {
 			plan := render.New(configtest.Fill(shape, 200, uint64(i)))
-			for _, f := range nat.Families() {
+			for _, f := range rules.Families() {
 				t.Run(fmt.Sprintf("%v/%v", shape, f), func(t *testing.T) { comesBack(t, variant, plan.Table(f)) })
 			}
 		}
 		plan := render.New(configtest.Fill(configtest.Mixed, configtest.MaxServices, 0))
-		for _, f := range nat.Families() {
+		for _, f := range rules.Families() {
 			text := string(plan.Table(f).Text())
 			put(t, variant, f, text)
 			wantSame(t, "the largest table", text, save(t, variant, f))

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"natspread/internal/conntrack"
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Live counts, for each pool and each of its backends, the connections that are
@@ -12,13 +12,13 @@ import (
 // goodbye, UDP until its client has paused for as long as the kernel remembers it
 // (net.netfilter.nf_conntrack_udp_timeout, 30 s, and _stream, 120 s). No two pools
 // may overlap.
-func Live(ctx context.Context, pools []nat.Pool) ([][]int, error) {
+func Live(ctx context.Context, pools []rules.Pool) ([][]int, error) {
 	counts := make([][]int, len(pools))
 	for i, pool := range pools {
 		counts[i] = make([]int, len(pool.Backends))
 	}
 	indexed := indexPools(pools)
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		if !indexed.have(family) {
 			continue
 		}

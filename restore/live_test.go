@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink/nl"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 )
 
 // TestLive counts what is open in each pool, at drained backends too, and nobody
@@ -17,7 +17,7 @@ func TestLive(t *testing.T) {
 		return
 	}
 	netnstest.Self().Command(t, "addr add 192.0.2.10/32 dev lo\naddr add 2001:db8::10/128 dev lo nodad\n", "ip", "-batch", "-")
-	pools := []nat.Pool{
+	pools := []rules.Pool{
 		pool("tcp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
 		pool("udp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
 		pool("udp", "*", 8000, 8010, false, "10.0.0.1:0"),

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // loadTries bounds how often a load is tried anew when somebody else changes the
@@ -17,13 +17,13 @@ const loadTries = 3
 // live is natspread's part of a live table, and what is known beside it.
 type live struct {
 	layout
-	saved   nat.Saved // the whole table; empty when the layout is known without reading it
-	whole   []byte    // the same as iptables-save -c printed it, if all of it is to be replaced; else nil
-	ruleset uint32    // the number of nftables' ruleset in which it was so; 0 is unknown
+	saved   rules.Saved // the whole table; empty when the layout is known without reading it
+	whole   []byte      // the same as iptables-save -c printed it, if all of it is to be replaced; else nil
+	ruleset uint32      // the number of nftables' ruleset in which it was so; 0 is unknown
 }
 
 // look reads a live table.
-func (k Kernel) look(ctx context.Context, table nat.Table) (live, error) {
+func (k Kernel) look(ctx context.Context, table rules.Table) (live, error) {
 	before := k.rulesetID()
 	saved, err := k.Read(ctx, table)
 	seen := live{layout: layoutOfSaved(saved), saved: saved}
@@ -57,7 +57,7 @@ type change struct {
 // is wanted, in one transaction that touches nothing else, and reads it back. The change
 // that it returns is to be undone also when it fails: a program that was killed may have
 // done its work before.
-func (k Kernel) load(ctx context.Context, seen live, table nat.Table) (done change, err error) {
+func (k Kernel) load(ctx context.Context, seen live, table rules.Table) (done change, err error) {
 	if seen.whole != nil {
 		return k.replace(ctx, seen, table)
 	}
@@ -98,11 +98,11 @@ const listAll = "-S\n"
 // The legacy variant sets the counters of all policies to zero in every change that does
 // not give them, even in iptables -A, so it is given them: but of the filter table a
 // policy that somebody sets to DROP at this moment counts for more than its counter.
-func (k Kernel) send(ctx context.Context, table nat.Table, now nat.Saved, transaction []byte) error {
+func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, transaction []byte) error {
 	text := begin(table.Kind)
 	rest := transaction[len(text):]
 	switch {
-	case table.Kind == nat.Filter:
+	case table.Kind == rules.Filter:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
 	case k.Variant == Legacy:
 		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
@@ -120,12 +120,12 @@ func (k Kernel) send(ctx context.Context, table nat.Table, now nat.Saved, transa
 }
 
 // policies returns lines that leave the built-in chains of a table as they are.
-func policies(now nat.Saved) []byte {
+func policies(now rules.Saved) []byte {
 	var lines []byte
 	for _, name := range now.Kind.BuiltIn() {
 		chain, held := now.Chain(name)
 		if !held {
-			chain = nat.SavedChain{Name: name, Policy: "ACCEPT", Counters: "[0:0]"}
+			chain = rules.SavedChain{Name: name, Policy: "ACCEPT", Counters: "[0:0]"}
 		}
 		lines = fmt.Appendf(lines, ":%s %s %s\n", chain.Name, chain.Policy, chain.Counters)
 	}
@@ -134,14 +134,14 @@ func policies(now nat.Saved) []byte {
 
 // heldBy names the first foreign rule that leads to a chain of ours that is to go,
 // which the kernel then refuses to delete; "" when there is none.
-func (k Kernel) heldBy(before nat.Saved, table nat.Table) string {
+func (k Kernel) heldBy(before rules.Saved, table rules.Table) string {
 	for _, chain := range before.Chains {
-		if nat.IsOwn(chain.Name) || slices.Contains(before.Kind.BuiltIn(), chain.Name) {
+		if rules.IsOwn(chain.Name) || slices.Contains(before.Kind.BuiltIn(), chain.Name) {
 			continue
 		}
 		for _, rule := range chain.Rules {
 			target := rule.JumpsTo()
-			if _, stays := table.Chain(target); nat.IsOwn(target) && !stays {
+			if _, stays := table.Chain(target); rules.IsOwn(target) && !stays {
 				iptables := strings.TrimSuffix(programName(table.Family, k.Variant, "save"), "-save")
 				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: %s -t %v -D %s %s", target, iptables, before.Kind, chain.Name, rule.Text)
 			}
@@ -152,7 +152,7 @@ func (k Kernel) heldBy(before nat.Saved, table nat.Table) string {
 
 // undo puts natspread's part of a table back to what it was. Whether it is so, the
 // kernel says and not the program.
-func (k Kernel) undo(ctx context.Context, table nat.Table, done change) error {
+func (k Kernel) undo(ctx context.Context, table rules.Table, done change) error {
 	switch {
 	case !done.loaded:
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // locals are the addresses of the host, as the match "addrtype LOCAL" has them:
@@ -32,9 +32,9 @@ func (l locals) contain(address netip.Addr) bool {
 }
 
 // localAddresses asks the kernel for the addresses of a family.
-func localAddresses(family nat.Family) (locals, error) {
+func localAddresses(family rules.Family) (locals, error) {
 	number := netlink.FAMILY_V4
-	if family == nat.IPv6 {
+	if family == rules.IPv6 {
 		number = netlink.FAMILY_V6
 	}
 	filter := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}

@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // ForwardPolicy returns the policy of a family's FORWARD chain, which decides on
 // what the host forwards beside natspread's connections: ACCEPT or DROP. Where
 // there is no filter table everything is let through.
-func (h Host) ForwardPolicy(ctx context.Context, family nat.Family) (string, error) {
+func (h Host) ForwardPolicy(ctx context.Context, family rules.Family) (string, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
 		return "", err
 	}
-	if !kernel.mayHold(family, nat.Filter) {
+	if !kernel.mayHold(family, rules.Filter) {
 		return "ACCEPT", nil
 	}
 	path, err := kernel.program(ctx, family, "restore")

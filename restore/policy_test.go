@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -16,7 +16,7 @@ import (
 func TestForwardPolicy(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		host := newHost(t, variant)
-		for _, f := range nat.Families() {
+		for _, f := range rules.Families() {
 			want := func(policy string) {
 				t.Helper()
 				if got, err := host.ForwardPolicy(t.Context(), f); got != policy || err != nil {
@@ -24,7 +24,7 @@ func TestForwardPolicy(t *testing.T) {
 				}
 			}
 			want("ACCEPT")
-			names := map[nat.Family]string{nat.IPv4: "/proc/net/ip_tables_names", nat.IPv6: "/proc/net/ip6_tables_names"}[f]
+			names := map[rules.Family]string{rules.IPv4: "/proc/net/ip_tables_names", rules.IPv6: "/proc/net/ip6_tables_names"}[f]
 			if tables, err := os.ReadFile(names); variant == restore.Legacy && err == nil && slices.Contains(strings.Fields(string(tables)), "filter") {
 				t.Errorf("%v: to ask made a table", f)
 			}

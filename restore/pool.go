@@ -7,7 +7,7 @@ import (
 	"sort"
 
 	"natspread/internal/conntrack"
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // pools finds the pool that an entry falls under: lists by first port, in which no
@@ -16,7 +16,7 @@ type pools map[poolKey][]indexedPool
 
 // poolKey is what all pools of one list have in common.
 type poolKey struct {
-	family   nat.Family
+	family   rules.Family
 	protocol string
 	address  netip.Addr
 }
@@ -24,20 +24,20 @@ type poolKey struct {
 // indexedPool is a pool, its place among those that were indexed, and the places of
 // its backends.
 type indexedPool struct {
-	nat.Pool
+	rules.Pool
 	number   int
 	backends map[netip.AddrPort]int
 }
 
 // indexPools makes pools ready to be searched.
-func indexPools(list []nat.Pool) pools {
+func indexPools(list []rules.Pool) pools {
 	all := pools{}
 	for number, pool := range list {
 		backends := make(map[netip.AddrPort]int, len(pool.Backends))
 		for i, backend := range pool.Backends {
 			backends[backend] = i
 		}
-		key := poolKey{nat.FamilyOf(pool.Backends[0].Addr()), pool.Protocol, pool.Address}
+		key := poolKey{rules.FamilyOf(pool.Backends[0].Addr()), pool.Protocol, pool.Address}
 		all[key] = append(all[key], indexedPool{pool, number, backends})
 	}
 	for _, list := range all {
@@ -47,7 +47,7 @@ func indexPools(list []nat.Pool) pools {
 }
 
 // have tells whether there are pools of a family.
-func (p pools) have(family nat.Family) bool {
+func (p pools) have(family rules.Family) bool {
 	for key := range p {
 		if key.family == family {
 			return true
@@ -58,7 +58,7 @@ func (p pools) have(family nat.Family) bool {
 
 // of returns the pool that an entry falls under by what its client asked for.
 func (p pools) of(e conntrack.Entry, local locals) (pool indexedPool, found bool) {
-	key := poolKey{nat.FamilyOf(e.Asked.Addr()), e.Protocol.String(), e.Asked.Addr()}
+	key := poolKey{rules.FamilyOf(e.Asked.Addr()), e.Protocol.String(), e.Asked.Addr()}
 	if pool, found = atPort(p[key], e.Asked.Port()); found || !local.contain(e.Asked.Addr()) {
 		return pool, found
 	}

@@ -7,14 +7,14 @@ import (
 	"runtime"
 	"sync"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Prove loads a table for real into network namespaces that end with the proof, with
 // the programs that will load it into the live one, and compares what they read back.
 // Exit codes prove nothing: an empty file restores with 0, and so do rules that the
 // kernel never heard of under --test.
-func (k Kernel) Prove(ctx context.Context, table nat.Table) error {
+func (k Kernel) Prove(ctx context.Context, table rules.Table) error {
 	return k.proveParts(ctx, parts(table, table.Ways()))
 }
 
@@ -27,7 +27,7 @@ func (k Kernel) ProveAll(ctx context.Context, tables Tables) error {
 // tables that were proven before, each with all that leads to it: what the kernel makes
 // of a chain hangs on nothing else.
 func (k Kernel) ProveChange(ctx context.Context, proven, tables Tables) error {
-	var all []nat.Table
+	var all []rules.Table
 	before := proven.All()
 	for i, table := range tables.All() {
 		all = append(all, parts(table, changed(before[i], table))...)
@@ -37,7 +37,7 @@ func (k Kernel) ProveChange(ctx context.Context, proven, tables Tables) error {
 
 // changed returns the names of those chains of a table that another does not hold, or
 // holds with other rules, chains of one way together.
-func changed(before, table nat.Table) []string {
+func changed(before, table rules.Table) []string {
 	var names []string
 	for _, name := range table.Ways() {
 		chain, _ := table.Chain(name)
@@ -53,20 +53,20 @@ const proofRules = 5000
 
 // parts returns excerpts of a table that together hold the named chains: one, or for
 // many rules as many as there are processors, since one load keeps one processor busy.
-func parts(table nat.Table, names []string) []nat.Table {
-	rules := 0
+func parts(table rules.Table, names []string) []rules.Table {
+	list := 0
 	for _, name := range names {
 		chain, _ := table.Chain(name)
-		rules += len(chain.Rules)
+		list += len(chain.Rules)
 	}
-	count := max(1, min(rules/proofRules, runtime.GOMAXPROCS(0)))
-	var excerpts []nat.Table
+	count := max(1, min(list/proofRules, runtime.GOMAXPROCS(0)))
+	var excerpts []rules.Table
 	part, held := map[string]bool{}, 0
 	for i, name := range names {
 		chain, _ := table.Chain(name)
 		part[name] = true
 		held += len(chain.Rules)
-		if i == len(names)-1 || held*count >= rules*(len(excerpts)+1) && len(excerpts) < count-1 {
+		if i == len(names)-1 || held*count >= list*(len(excerpts)+1) && len(excerpts) < count-1 {
 			excerpts = append(excerpts, table.Excerpt(part))
 			part = map[string]bool{}
 		}
@@ -75,7 +75,7 @@ func parts(table nat.Table, names []string) []nat.Table {
 }
 
 // proveParts proves tables, each in a namespace of its own, all at the same time.
-func (k Kernel) proveParts(ctx context.Context, tables []nat.Table) error {
+func (k Kernel) proveParts(ctx context.Context, tables []rules.Table) error {
 	failed := make([]error, len(tables))
 	var all sync.WaitGroup
 	for i, table := range tables {
@@ -91,7 +91,7 @@ func (k Kernel) proveParts(ctx context.Context, tables []nat.Table) error {
 }
 
 // prove proves one table in one namespace.
-func (k Kernel) prove(ctx context.Context, table nat.Table) error {
+func (k Kernel) prove(ctx context.Context, table rules.Table) error {
 	if table.Empty() {
 		return nil
 	}
@@ -113,7 +113,7 @@ var errNotInStep = errors.New("the kernel does not hold what it was given")
 
 // compare reads natspread's part of a live table back against what it should be, and
 // says what differs.
-func compare(saved nat.Saved, table nat.Table) error {
+func compare(saved rules.Saved, table rules.Table) error {
 	if differences := Differences(saved, table); len(differences) != 0 {
 		return fmt.Errorf("%w: %s", errNotInStep, differences[0])
 	}

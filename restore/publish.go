@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Write writes a new generation and returns its number. It is not current yet, and its
@@ -71,8 +71,8 @@ func (s Store) write(generation Generation) (err error) {
 func members(generation *Generation) (map[string][]byte, error) {
 	files := map[string][]byte{configFile: generation.Config}
 	for _, table := range generation.Tables.All() {
-		if table.Kind == nat.NAT || !table.Empty() {
-			files[RulesFile(table)] = nat.Seal(table)
+		if table.Kind == rules.NAT || !table.Empty() {
+			files[RulesFile(table)] = rules.Seal(table)
 		}
 	}
 	generation.SHA256 = map[string]string{}

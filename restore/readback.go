@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // few is up to how many chains are read back alone.
@@ -18,7 +18,7 @@ const few = 64
 // changed anything meanwhile, by nft, and only a few chains were changed, the kernel is
 // asked for these and for the built-in ones: of the rest it still holds what was seen.
 // Else it is asked for the whole table.
-func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table nat.Table, want layout) (uint32, error) {
+func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table rules.Table, want layout) (uint32, error) {
 	now := k.rulesetID()
 	if ruleset != 0 && now == ruleset+1 && declares(sent) <= few && !deletes(sent) {
 		if k.holdsChains(ctx, table.Family, declaredIn(sent), want) && k.rulesetID() == now {
@@ -60,7 +60,7 @@ func deletes(transaction []byte) bool { return bytes.Contains(transaction, []byt
 
 // holdsChains tells whether some own chains are in the kernel as they are wanted, and
 // every jump is. One iptables-restore lists them all, and changes nothing.
-func (k Kernel) holdsChains(ctx context.Context, family nat.Family, chains []string, want layout) bool {
+func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []string, want layout) bool {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return false
@@ -107,10 +107,10 @@ func listed(text string) map[string][]string {
 }
 
 // jumpsAmong returns those rules that lead to own chains, and their places.
-func jumpsAmong(rules []string) []placed {
+func jumpsAmong(list []string) []placed {
 	var jumps []placed
-	for i, rule := range rules {
-		if nat.IsOwn(nat.SavedRule{Text: rule}.JumpsTo()) {
+	for i, rule := range list {
+		if rules.IsOwn(rules.SavedRule{Text: rule}.JumpsTo()) {
 			jumps = append(jumps, placed{place: i + 1, text: rule})
 		}
 	}

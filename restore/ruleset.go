@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/atomicfile"
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // rulesetID returns the number that nftables gives to the ruleset of this network
@@ -28,9 +28,9 @@ func rulesetID() (uint32, error) {
 }
 
 // nftHolds tells whether nftables has a chain, whatever is in it.
-func nftHolds(family nat.Family, kind nat.Kind, chain string) (bool, error) {
+func nftHolds(family rules.Family, kind rules.Kind, chain string) (bool, error) {
 	number := byte(unix.AF_INET)
-	if family == nat.IPv6 {
+	if family == rules.IPv6 {
 		number = unix.AF_INET6
 	}
 	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETCHAIN, number,

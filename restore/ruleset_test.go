@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 )
 
 // generationMessage is what the kernel answers, with some attributes.
@@ -89,26 +89,26 @@ func TestNFTHolds(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	want := func(family nat.Family, want bool) {
+	want := func(family rules.Family, want bool) {
 		t.Helper()
-		if held, err := nftHolds(family, nat.Filter, nat.ServiceForward); held != want || err != nil {
+		if held, err := nftHolds(family, rules.Filter, rules.ServiceForward); held != want || err != nil {
 			t.Errorf("%v: %v, %v; want %v", family, held, err, want)
 		}
 	}
-	want(nat.IPv4, false)
+	want(rules.IPv4, false)
 	if tables := netnstest.Self().Command(t, "", "nft", "list", "tables"); tables != "" {
 		t.Errorf("the question made %s", tables)
 	}
 	for _, chain := range []string{"NATSPREAD-FORWARDER", "NATSPREAD-FORWAR"} {
 		netnstest.Self().Command(t, "", "iptables-nft", "-N", chain)
 	}
-	netnstest.Self().Command(t, "", "iptables-nft", "-t", "nat", "-N", nat.ServiceForward)
-	want(nat.IPv4, false)
-	netnstest.Self().Command(t, "", "iptables-nft", "-N", nat.ServiceForward)
-	want(nat.IPv4, true)
+	netnstest.Self().Command(t, "", "iptables-nft", "-t", "nat", "-N", rules.ServiceForward)
+	want(rules.IPv4, false)
+	netnstest.Self().Command(t, "", "iptables-nft", "-N", rules.ServiceForward)
+	want(rules.IPv4, true)
 	netnstest.Self().Command(t, "", "nft", "add rule ip filter NATSPREAD-FORWARD ct mark 1 fib saddr type local drop")
-	want(nat.IPv4, true)
-	want(nat.IPv6, false)
+	want(rules.IPv4, true)
+	want(rules.IPv6, false)
 }
 
 // TestRecalls believes only what was seen of the same kernel, namespace, variant and
@@ -124,7 +124,7 @@ func TestRecalls(t *testing.T) {
 	kernel := Kernel{Run: Exec(), Variant: NFT}
 	load := func(rule string) {
 		t.Helper()
-		if err := kernel.restore(t.Context(), nat.IPv4, []byte("*nat\n-A PREROUTING "+rule+"\nCOMMIT\n"), "--noflush"); err != nil {
+		if err := kernel.restore(t.Context(), rules.IPv4, []byte("*nat\n-A PREROUTING "+rule+"\nCOMMIT\n"), "--noflush"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Ruleset is all tables that one variant holds of a family, as iptables-save prints
 // them.
 type Ruleset struct {
-	Family  nat.Family
+	Family  rules.Family
 	Variant Variant
 	Text    []byte
 }
@@ -25,7 +25,7 @@ func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
 	var failed []error
 	for _, variant := range []Variant{NFT, Legacy} {
 		kernel := Kernel{Run: h.Run, Variant: variant}
-		for _, family := range nat.Families() {
+		for _, family := range rules.Families() {
 			path, err := kernel.program(ctx, family, "save")
 			if errors.Is(err, ErrMissing) {
 				continue
@@ -50,7 +50,7 @@ func (s Store) Files(number int) []string {
 	files := []string{currentLink, dir(number) + "/" + manifestFile, dir(number) + "/" + configFile}
 	for _, table := range noTables().All() {
 		file := dir(number) + "/" + RulesFile(table)
-		if _, err := os.Lstat(s.path(file)); table.Kind == nat.NAT || err == nil {
+		if _, err := os.Lstat(s.path(file)); table.Kind == rules.NAT || err == nil {
 			files = append(files, file)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -42,7 +42,7 @@ func TestRulesets(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range after {
-			want := r.Family == nat.IPv6 && r.Variant == variant
+			want := r.Family == rules.IPv6 && r.Variant == variant
 			if strings.Contains(string(r.Text), "-A FORWARD -j DROP\n") != want {
 				t.Errorf("%v %s:\n%s", r.Family, r.Variant, r.Text)
 			}

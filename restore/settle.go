@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"natspread/internal/conntrack"
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // settlement decides which entries of connection tracking a change has made false.
@@ -31,7 +31,7 @@ func (s settlement) stale(e conntrack.Entry) bool {
 // asked for, and is not to go on. UDP never is: a flow would stick to the backend
 // for as long as its client keeps talking.
 func (s settlement) removed(e conntrack.Entry) bool {
-	local := s.local[nat.FamilyOf(e.Asked.Addr())]
+	local := s.local[rules.FamilyOf(e.Asked.Addr())]
 	old, found := s.before.of(e, local)
 	if !found {
 		return false
@@ -56,12 +56,12 @@ func (s settlement) missed(e conntrack.Entry) bool {
 	if e.Translated() && e.Answerer.Port() != 0 {
 		return false
 	}
-	family := nat.FamilyOf(e.Asked.Addr())
-	builtIn := nat.Prerouting
+	family := rules.FamilyOf(e.Asked.Addr())
+	builtIn := rules.Prerouting
 	if s.local[family].contain(e.Client.Addr()) {
-		builtIn = nat.Output
+		builtIn = rules.Output
 	}
-	return s.tables.Of(family).Translates(builtIn, nat.Packet{
+	return s.tables.Of(family).Translates(builtIn, rules.Packet{
 		Protocol: e.Protocol.String(), Source: e.Client.Addr(),
 		Destination: e.Asked.Addr(), Port: e.Asked.Port(),
 		Local: s.local[family].contain(e.Asked.Addr()),
@@ -73,7 +73,7 @@ func (s settlement) missed(e conntrack.Entry) bool {
 // read back meanwhile.
 func (s settlement) settle(ctx context.Context) (deleted int, err error) {
 	var failures []error
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		n, err := s.settleFamily(ctx, family)
 		deleted += n
 		failures = append(failures, err)
@@ -82,7 +82,7 @@ func (s settlement) settle(ctx context.Context) (deleted int, err error) {
 }
 
 // settleFamily is settle for one family: one dump, whatever there is to delete.
-func (s settlement) settleFamily(ctx context.Context, family nat.Family) (deleted int, err error) {
+func (s settlement) settleFamily(ctx context.Context, family rules.Family) (deleted int, err error) {
 	if s.tables.Of(family).Empty() && !s.before.have(family) {
 		return 0, nil
 	}
@@ -118,7 +118,7 @@ func (h Host) settlement(from, to Generation) settlement {
 }
 
 // pools returns what a generation spreads.
-func (h Host) pools(g Generation) ([]nat.Pool, error) {
+func (h Host) pools(g Generation) ([]rules.Pool, error) {
 	if g.Config == nil {
 		return nil, nil
 	}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // State is how the kernel stands to the current generation.
@@ -23,7 +23,7 @@ const (
 
 // Line is something to tell of a family, as "ipv4: the jump in OUTPUT is missing".
 type Line struct {
-	Family nat.Family
+	Family rules.Family
 	Text   string
 }
 
@@ -50,7 +50,7 @@ type Status struct {
 
 	// Live is what is in the kernel, with counters, in the order of Tables.All: so that of
 	// a nat table stands at the place of its family.
-	Live [tableCount]nat.Saved
+	Live [tableCount]rules.Saved
 }
 
 // Drifts returns what is not as it should be, a line each.
@@ -148,7 +148,7 @@ func (h Host) compareLive(ctx context.Context, kernel Kernel, status *Status) (l
 }
 
 // linesOf returns lines of a family.
-func linesOf(family nat.Family, texts []string) []Line {
+func linesOf(family rules.Family, texts []string) []Line {
 	var lines []Line
 	for _, text := range texts {
 		lines = append(lines, Line{family, text})
@@ -159,7 +159,7 @@ func linesOf(family nat.Family, texts []string) []Line {
 // notForwarded returns a line for each family that has rules and is not forwarded.
 func (h Host) notForwarded(tables Tables) []Line {
 	var lines []Line
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		if tables.Of(family).Empty() {
 			continue
 		}
@@ -174,7 +174,7 @@ func (h Host) notForwarded(tables Tables) []Line {
 }
 
 // hasJump tells whether a live table leads to a chain of natspread's.
-func hasJump(saved nat.Saved) bool {
+func hasJump(saved rules.Saved) bool {
 	for _, builtIn := range saved.Kind.BuiltIn() {
 		if len(saved.Jumps(builtIn)) > 0 {
 			return true
@@ -199,7 +199,7 @@ func (h Host) otherHolds(ctx context.Context, kernel Kernel) (ours []Line, other
 		if len(Differences(saved, nothing)) != 0 {
 			ours = append(ours, Line{nothing.Family, fmt.Sprintf("%s: the %s variant holds rules of natspread's too: apply takes them out", nothing.Name(), other.Variant)})
 		}
-		if nothing.Kind == nat.NAT && foreignRules(saved) > 0 {
+		if nothing.Kind == rules.NAT && foreignRules(saved) > 0 {
 			others = append(others, fmt.Sprintf("%v: both variants of iptables are in use: the %s one, too, has nat rules, not of natspread's: see %s",
 				nothing.Family, other.Variant, programName(nothing.Family, other.Variant, "save")))
 		}
@@ -208,10 +208,10 @@ func (h Host) otherHolds(ctx context.Context, kernel Kernel) (ours []Line, other
 }
 
 // foreignRules counts the rules of a table that are not natspread's.
-func foreignRules(saved nat.Saved) int {
+func foreignRules(saved rules.Saved) int {
 	n := 0
 	for _, chain := range saved.Chains {
-		if !nat.IsOwn(chain.Name) {
+		if !rules.IsOwn(chain.Name) {
 			n += len(chain.Rules) - len(saved.Jumps(chain.Name))
 		}
 	}

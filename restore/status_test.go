@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -40,21 +40,21 @@ func TestStatusApart(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
-		line := func(family nat.Family, text string) []restore.Line {
+		line := func(family rules.Family, text string) []restore.Line {
 			return []restore.Line{{Family: family, Text: text}}
 		}
 		for _, c := range []struct {
 			drift func()
 			want  apart
 		}{
-			{func() { iptables(t, variant, nat.IPv6, "-D OUTPUT 1") },
-				apart{State: restore.Drift, Rules: line(nat.IPv6, "ipv6: the jump in OUTPUT is missing")}},
-			{func() { iptables(t, variant.Other(), nat.IPv6, "-N NATSPREAD-old") },
-				apart{State: restore.Drift, OtherVariant: line(nat.IPv6, fmt.Sprintf("ipv6: the %s variant holds rules of natspread's too: apply takes them out", variant.Other()))}},
+			{func() { iptables(t, variant, rules.IPv6, "-D OUTPUT 1") },
+				apart{State: restore.Drift, Rules: line(rules.IPv6, "ipv6: the jump in OUTPUT is missing")}},
+			{func() { iptables(t, variant.Other(), rules.IPv6, "-N NATSPREAD-old") },
+				apart{State: restore.Drift, OtherVariant: line(rules.IPv6, fmt.Sprintf("ipv6: the %s variant holds rules of natspread's too: apply takes them out", variant.Other()))}},
 			{func() { must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0\n"), 0)) },
-				apart{State: restore.Drift, Forwarding: line(nat.IPv4, "ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded")}},
-			{func() { iptables(t, variant, nat.IPv4, "-I OUTPUT -j RETURN") },
-				apart{State: restore.InStep, Behind: line(nat.IPv4, "ipv4: the jump in OUTPUT is rule 2: what the rules before it take does not reach natspread's; apply puts it first")}},
+				apart{State: restore.Drift, Forwarding: line(rules.IPv4, "ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded")}},
+			{func() { iptables(t, variant, rules.IPv4, "-I OUTPUT -j RETURN") },
+				apart{State: restore.InStep, Behind: line(rules.IPv4, "ipv4: the jump in OUTPUT is rule 2: what the rules before it take does not reach natspread's; apply puts it first")}},
 		} {
 			c.drift()
 			if diff := cmp.Diff(c.want, apartOf(t, host)); diff != "" {
@@ -91,7 +91,7 @@ func TestStatusDuringApply(t *testing.T) {
 			looking, done := host, false
 			looking.Run = func(ctx context.Context, stdin []byte, program string, args ...string) ([]byte, error) {
 				out, err := host.Run(ctx, stdin, program, args...)
-				if !done && strings.HasSuffix(program, "-save") && isFamily(nat.IPv4, program) {
+				if !done && strings.HasSuffix(program, "-save") && isFamily(rules.IPv4, program) {
 					done = true
 					must(t, change(host))
 				}
@@ -114,7 +114,7 @@ func TestStatusWaitsForApply(t *testing.T) {
 		applying := host
 		applying.Run = func(ctx context.Context, stdin []byte, program string, args ...string) ([]byte, error) {
 			out, err := host.Run(ctx, stdin, program, args...)
-			if slices.Contains(args, "--noflush") && isFamily(nat.IPv6, program) {
+			if slices.Contains(args, "--noflush") && isFamily(rules.IPv6, program) {
 				close(loaded)
 				<-goOn
 			}

@@ -3,7 +3,7 @@ package restore_test
 import (
 	"testing"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 

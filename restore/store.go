@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Keep is how many generations stay on disk.
@@ -35,12 +35,12 @@ const (
 
 // RulesFile returns the name of a table's file: rules.v4 and rules.v6, the names that
 // iptables-persistent made known, and filter.v4 and filter.v6.
-func RulesFile(table nat.Table) string {
+func RulesFile(table rules.Table) string {
 	name := "rules"
-	if table.Kind == nat.Filter {
+	if table.Kind == rules.Filter {
 		name = "filter"
 	}
-	if table.Family == nat.IPv6 {
+	if table.Family == rules.IPv6 {
 		return name + ".v6"
 	}
 	return name + ".v4"
@@ -193,22 +193,22 @@ func (s Store) readManifest(dir string, number int) (manifest Manifest, err erro
 
 // readRules reads the rules of a table, which is given without any. Where the filter
 // table holds nothing it has no file.
-func (s Store) readRules(dir string, manifest Manifest, table nat.Table) (nat.Table, error) {
+func (s Store) readRules(dir string, manifest Manifest, table rules.Table) (rules.Table, error) {
 	name := RulesFile(table)
-	if _, listed := manifest.SHA256[name]; !listed && table.Kind == nat.Filter {
+	if _, listed := manifest.SHA256[name]; !listed && table.Kind == rules.Filter {
 		return table, nil
 	}
 	data, err := readTrusted(s.Root, filepath.Join(dir, name))
 	if err != nil {
-		return nat.Table{}, err
+		return rules.Table{}, err
 	}
 	// What is wrong with the file by itself says more than a checksum does.
-	table, err = nat.Open(table.Family, table.Kind, data)
+	table, err = rules.Open(table.Family, table.Kind, data)
 	if err == nil && manifest.SHA256[name] != checksum(data) {
 		err = errOtherFile
 	}
 	if err != nil {
-		return nat.Table{}, fmt.Errorf("%s: %w", s.path(dir, name), err)
+		return rules.Table{}, fmt.Errorf("%s: %w", s.path(dir, name), err)
 	}
 	return table, nil
 }
@@ -235,7 +235,7 @@ func checksum(data []byte) string {
 func (g Generation) same(other Generation) bool {
 	others := other.Tables.All()
 	for i, table := range g.Tables.All() {
-		if !slices.EqualFunc(table.Chains, others[i].Chains, nat.Chain.Equal) {
+		if !slices.EqualFunc(table.Chains, others[i].Chains, rules.Chain.Equal) {
 			return false
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -89,7 +89,7 @@ func TestGenerationComesBack(t *testing.T) {
 		if diff := cmp.Diff(want.Manifest, got.Manifest); diff != "" || string(got.Config) != toml {
 			t.Errorf("manifest (-want +got):\n%s, config %q", diff, got.Config)
 		}
-		for _, f := range nat.Families() {
+		for _, f := range rules.Families() {
 			wantSame(t, f.String(), string(want.Tables.Of(f).Text()), string(got.Tables.Of(f).Text()))
 		}
 	}
@@ -143,7 +143,7 @@ func TestCutAndAltered(t *testing.T) {
 
 // alike tells whether two generations are the same to the kernel.
 func alike(a, b restore.Generation) bool {
-	for _, f := range nat.Families() {
+	for _, f := range rules.Families() {
 		if !bytes.Equal(a.Tables.Of(f).Text(), b.Tables.Of(f).Text()) {
 			return false
 		}
@@ -283,8 +283,8 @@ func fallsBack(t *testing.T, variant restore.Variant, damage damage, name string
 // boot makes the kernel what it is at boot: without rules, and nothing forwarded.
 func boot(t *testing.T, variant restore.Variant) {
 	t.Helper()
-	for _, f := range nat.Families() {
-		put(t, variant, f, string(nat.Table{Family: f}.Text()))
+	for _, f := range rules.Families() {
+		put(t, variant, f, string(rules.Table{Family: f}.Text()))
 	}
 	for _, name := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
 		must(t, os.WriteFile("/proc/sys/"+name, []byte("0"), 0))

@@ -1,9 +1,9 @@
 package restore
 
-import "natspread/nat"
+import "natspread/internal/rules"
 
 // Tables are natspread's parts of both families' tables.
-type Tables struct{ IPv4, IPv6, FilterIPv4, FilterIPv6 nat.Table }
+type Tables struct{ IPv4, IPv6, FilterIPv4, FilterIPv6 rules.Table }
 
 // tableCount is how many those are.
 const tableCount = 4
@@ -18,24 +18,24 @@ func noTables() Tables {
 }
 
 // Of returns the nat table of a family.
-func (t Tables) Of(family nat.Family) nat.Table { return t.All()[family] }
+func (t Tables) Of(family rules.Family) rules.Table { return t.All()[family] }
 
 // Filter returns natspread's part of the filter table of a family.
-func (t Tables) Filter(family nat.Family) nat.Table { return t.All()[2+family] }
+func (t Tables) Filter(family rules.Family) rules.Table { return t.All()[2+family] }
 
 // All returns the tables, those that hold nothing, too: the nat tables, each at the
 // place of its family, and then the filter tables.
-func (t Tables) All() [tableCount]nat.Table {
-	var all [tableCount]nat.Table
+func (t Tables) All() [tableCount]rules.Table {
+	var all [tableCount]rules.Table
 	for i, table := range t.places() {
-		all[i] = nat.Table{Family: nat.Family(i % 2), Kind: nat.Kind(i / 2), Chains: table.Chains}
+		all[i] = rules.Table{Family: rules.Family(i % 2), Kind: rules.Kind(i / 2), Chains: table.Chains}
 	}
 	return all
 }
 
 // places returns where each table of All is kept.
-func (t *Tables) places() [tableCount]*nat.Table {
-	return [tableCount]*nat.Table{&t.IPv4, &t.IPv6, &t.FilterIPv4, &t.FilterIPv6}
+func (t *Tables) places() [tableCount]*rules.Table {
+	return [tableCount]*rules.Table{&t.IPv4, &t.IPv6, &t.FilterIPv4, &t.FilterIPv6}
 }
 
 // order returns the places of the tables in the order in which they are loaded. What lets
@@ -45,7 +45,7 @@ func (t *Tables) places() [tableCount]*nat.Table {
 func (t Tables) order() []int {
 	var first, last []int
 	for i, table := range t.All() {
-		if table.Kind == nat.Filter && table.Empty() {
+		if table.Kind == rules.Filter && table.Empty() {
 			first = append(first, i)
 		} else {
 			last = append(last, i)

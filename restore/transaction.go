@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"slices"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // layout is natspread's part of a table as text: its own chains, and where in
 // the built-in chains its jumps stand. It is made from a table that is wanted, or
 // from a live one to which the kernel may have to go back.
 type layout struct {
-	kind   nat.Kind
+	kind   rules.Kind
 	chains map[string][]string // name to rules
 	order  []string            // names of chains, in order
 	jumps  map[string][]placed // built-in chain to jumps
@@ -25,7 +25,7 @@ type placed struct {
 
 // layoutOf returns the layout that a table wants: each jump once, and first in
 // its chain, so that no foreign rule takes a connection before it.
-func layoutOf(table nat.Table) layout {
+func layoutOf(table rules.Table) layout {
 	want := layout{kind: table.Kind, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	var text []byte
 	var ends []int
@@ -53,7 +53,7 @@ func layoutOf(table nat.Table) layout {
 
 // layoutOfSaved returns the layout that stands in a live table, whatever someone
 // made of it.
-func layoutOfSaved(saved nat.Saved) layout {
+func layoutOfSaved(saved rules.Saved) layout {
 	live := layout{kind: saved.Kind, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	for _, chain := range saved.OwnChains() {
 		rules := make([]string, len(chain.Rules))
@@ -72,7 +72,7 @@ func layoutOfSaved(saved nat.Saved) layout {
 }
 
 // begin returns the first line of a transaction.
-func begin(kind nat.Kind) []byte { return []byte("*" + kind.String() + "\n") }
+func begin(kind rules.Kind) []byte { return []byte("*" + kind.String() + "\n") }
 
 // transaction returns the text for "iptables-restore --noflush" that leads from
 // one layout to another of the same kind in one step, nil when there is nothing to do. It declares,

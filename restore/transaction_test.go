@@ -8,14 +8,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 )
 
 // standing reads rules as iptables-save prints them, the frame around them left out.
-func standing(t *testing.T, rules string) layout {
+func standing(t *testing.T, list string) layout {
 	t.Helper()
-	saved, err := nat.ParseSaved(nat.NAT, []byte("*nat\n"+rules+"COMMIT\n"))
+	saved, err := rules.ParseSaved(rules.NAT, []byte("*nat\n"+list+"COMMIT\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,18 +93,18 @@ func TestLayoutOfIsThatOfItsText(t *testing.T) {
 	text := "*nat\n" + builtIns + ":NATSPREAD-OUT - [0:0]\n:NATSPREAD-POST - [0:0]\n" + pre + web + preJump +
 		"-A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT\n-A POSTROUTING -m comment --comment natspread -j NATSPREAD-POST\n" +
 		toWeb + webRule + "COMMIT\n"
-	table, err := nat.Parse(nat.IPv4, nat.NAT, []byte(text))
+	table, err := rules.Parse(rules.IPv4, rules.NAT, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved, err := nat.ParseSaved(nat.NAT, []byte(text))
+	saved, err := rules.ParseSaved(rules.NAT, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(layoutOfSaved(saved), layoutOf(table), cmp.AllowUnexported(layout{}, placed{})); diff != "" {
 		t.Errorf("(-saved +table):\n%s", diff)
 	}
-	if diff := cmp.Diff(layoutOfSaved(nat.Saved{}), layoutOf(nat.Table{}), cmp.AllowUnexported(layout{}, placed{})); diff != "" {
+	if diff := cmp.Diff(layoutOfSaved(rules.Saved{}), layoutOf(rules.Table{}), cmp.AllowUnexported(layout{}, placed{})); diff != "" {
 		t.Errorf("nothing (-saved +table):\n%s", diff)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -21,17 +21,17 @@ var errSeam = errors.New("seam")
 
 // isLoad tells whether a call is that of a transaction for a family, and isSave
 // whether it reads a family's table.
-func isLoad(f nat.Family, name string, args []string) bool {
+func isLoad(f rules.Family, name string, args []string) bool {
 	return slices.Contains(args, "--noflush") && isFamily(f, name)
 }
 
-func isSave(f nat.Family, name string) bool {
+func isSave(f rules.Family, name string) bool {
 	return strings.HasSuffix(name, "-save") && isFamily(f, name)
 }
 
 // isFamily tells a family's programs by their names.
-func isFamily(f nat.Family, name string) bool {
-	return strings.HasPrefix(filepath.Base(name), "ip6") == (f == nat.IPv6)
+func isFamily(f rules.Family, name string) bool {
+	return strings.HasPrefix(filepath.Base(name), "ip6") == (f == rules.IPv6)
 }
 
 // TestSomebodyElseChangesTheTable has a jump doubled, and one of the two taken out
@@ -54,14 +54,14 @@ func TestSomebodyElseChangesTheTable(t *testing.T) {
 				host := newHost(t, variant)
 				putForeign(t, variant)
 				apply(t, host, article)
-				iptables(t, variant, nat.IPv4, "-A "+double)
+				iptables(t, variant, rules.IPv4, "-A "+double)
 				before := others(t, variant)
 				run, loads, doubled := host.Run, 0, true
 				host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
-					if isLoad(nat.IPv4, name, args) {
+					if isLoad(rules.IPv4, name, args) {
 						if loads++; loads <= c.times {
 							line := map[bool]string{true: "-D ", false: "-A "}[doubled] + double
-							iptables(t, variant, nat.IPv4, line)
+							iptables(t, variant, rules.IPv4, line)
 							doubled = !doubled
 						}
 						if loads <= c.times && doubled { // one jump more than was read is no failure by itself
@@ -93,14 +93,14 @@ func TestUndo(t *testing.T) {
 			name string
 			run  func(run restore.Runner) restore.Runner
 		}{
-			{"IPv4 does not load", failOn(nat.IPv4)},
-			{"IPv6 does not load", failOn(nat.IPv6)},
-			{"IPv4 reads back otherwise", lieOnce(nat.IPv4)},
-			{"IPv6 reads back otherwise", lieOnce(nat.IPv6)},
-			{"IPv4 cannot be read back", failReadBack(nat.IPv4)},
-			{"IPv6 cannot be read back", failReadBack(nat.IPv6)},
+			{"IPv4 does not load", failOn(rules.IPv4)},
+			{"IPv6 does not load", failOn(rules.IPv6)},
+			{"IPv4 reads back otherwise", lieOnce(rules.IPv4)},
+			{"IPv6 reads back otherwise", lieOnce(rules.IPv6)},
+			{"IPv4 cannot be read back", failReadBack(rules.IPv4)},
+			{"IPv6 cannot be read back", failReadBack(rules.IPv6)},
 			{"IPv4 loads and fails, IPv6 does not load", func(run restore.Runner) restore.Runner {
-				return failOn(nat.IPv6)(loadThenFail(nat.IPv4)(run))
+				return failOn(rules.IPv6)(loadThenFail(rules.IPv4)(run))
 			}},
 			{"the proof reads back otherwise", lieInProof},
 		} {
@@ -128,9 +128,9 @@ func TestUndoIsJudgedByTheKernel(t *testing.T) {
 		host := oddHost(t, variant)
 		before := state(t, host)
 		seam := func(undo func(run func() error) error) restore.Runner {
-			run, loads := lieOnce(nat.IPv4)(host.Run), 0
+			run, loads := lieOnce(rules.IPv4)(host.Run), 0
 			return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {
-				if isLoad(nat.IPv4, name, args) {
+				if isLoad(rules.IPv4, name, args) {
 					if loads++; loads == 2 {
 						return nil, undo(func() error { _, err := run(ctx, stdin, name, args...); return err })
 					}
@@ -156,7 +156,7 @@ func TestUndoIsJudgedByTheKernel(t *testing.T) {
 func TestLoadedByAProgramThatFailed(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		host := oddHost(t, variant)
-		host.Run = loadThenFail(nat.IPv6)(host.Run)
+		host.Run = loadThenFail(rules.IPv6)(host.Run)
 		if result := apply(t, host, smaller); !result.Loaded {
 			t.Errorf("%+v", result)
 		}
@@ -172,7 +172,7 @@ func oddHost(t *testing.T, variant restore.Variant) restore.Host {
 	host := newHost(t, variant)
 	apply(t, host, article)
 	putForeign(t, variant)
-	for _, f := range nat.Families() {
+	for _, f := range rules.Families() {
 		put(t, variant, f, `*nat
 :NATSPREAD-PRE - [0:0]
 :NATSPREAD-by-hand - [0:0]
@@ -187,7 +187,7 @@ COMMIT
 }
 
 // failOn returns a seam in which a family's transaction fails.
-func failOn(f nat.Family) func(restore.Runner) restore.Runner {
+func failOn(f rules.Family) func(restore.Runner) restore.Runner {
 	return func(run restore.Runner) restore.Runner {
 		failed := false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
@@ -202,7 +202,7 @@ func failOn(f nat.Family) func(restore.Runner) restore.Runner {
 
 // loadThenFail returns a seam in which a family's transaction does its work, and
 // fails all the same, as a program that is killed at its end does.
-func loadThenFail(f nat.Family) func(restore.Runner) restore.Runner {
+func loadThenFail(f rules.Family) func(restore.Runner) restore.Runner {
 	return func(run restore.Runner) restore.Runner {
 		failed := false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
@@ -218,18 +218,18 @@ func loadThenFail(f nat.Family) func(restore.Runner) restore.Runner {
 
 // lieOnce returns a seam in which the first reading of a family's table after its
 // transaction gives what one before it gave.
-func lieOnce(f nat.Family) func(restore.Runner) restore.Runner {
+func lieOnce(f rules.Family) func(restore.Runner) restore.Runner {
 	return afterLoad(f, func(before, _ []byte) ([]byte, error) { return before, nil })
 }
 
 // failReadBack returns a seam in which that reading fails.
-func failReadBack(f nat.Family) func(restore.Runner) restore.Runner {
+func failReadBack(f rules.Family) func(restore.Runner) restore.Runner {
 	return afterLoad(f, func(_, _ []byte) ([]byte, error) { return nil, errSeam })
 }
 
 // afterLoad returns a seam that changes the first reading of a family's table
 // after its transaction.
-func afterLoad(f nat.Family, change func(before, after []byte) ([]byte, error)) func(restore.Runner) restore.Runner {
+func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)) func(restore.Runner) restore.Runner {
 	return func(run restore.Runner) restore.Runner {
 		var before []byte
 		armed, done := false, false

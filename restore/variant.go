@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Variant is one of the two kernel interfaces that iptables programs speak. A
@@ -47,9 +47,9 @@ func findProgram(root, name string) string {
 
 // programName returns the name of a family's program: iptables-nft-restore, or
 // without a variant the name behind which the host chose one.
-func programName(family nat.Family, variant Variant, verb string) string {
+func programName(family rules.Family, variant Variant, verb string) string {
 	name := "iptables"
-	if family == nat.IPv6 {
+	if family == rules.IPv6 {
 		name = "ip6tables"
 	}
 	if variant != "" {
@@ -61,7 +61,7 @@ func programName(family nat.Family, variant Variant, verb string) string {
 // DetectVariant returns the variant behind the host's own iptables-restore, from
 // the names of its links, and if they do not tell, from what it says of itself.
 func DetectVariant(ctx context.Context, run Runner) (Variant, error) {
-	path := findProgram("/", programName(nat.IPv4, "", "restore"))
+	path := findProgram("/", programName(rules.IPv4, "", "restore"))
 	if path == "" {
 		return "", fmt.Errorf("cannot find iptables-restore in %s: %w: install iptables", strings.Join(programDirs, ", "), ErrMissing)
 	}
@@ -82,7 +82,7 @@ func DetectVariant(ctx context.Context, run Runner) (Variant, error) {
 // far as its links tell; nft, the default of every release of Debian since 10,
 // when they do not.
 func ImageVariant(root string) Variant {
-	path := findProgram(root, programName(nat.IPv4, "", "restore"))
+	path := findProgram(root, programName(rules.IPv4, "", "restore"))
 	if variant := variantOfLinks(root, path); variant != "" {
 		return variant
 	}

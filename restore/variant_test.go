@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -151,7 +151,7 @@ func TestOtherVariant(t *testing.T) {
 			t.Errorf("%d proofs: %+v, %v", proofs, result, err)
 		}
 		wantLoaded(t, changed.Variant, article)
-		if left := save(t, variant, nat.IPv4) + save(t, variant, nat.IPv6); strings.Contains(left, nat.Prefix) {
+		if left := save(t, variant, rules.IPv4) + save(t, variant, rules.IPv6); strings.Contains(left, rules.Prefix) {
 			t.Errorf("left in %s:\n%s", variant, left)
 		}
 		// An apply records the new variant, though neither config nor kernel changed.
@@ -162,7 +162,7 @@ func TestOtherVariant(t *testing.T) {
 		if result := apply(t, host, article); result.Generation != 3 || !result.Cleared {
 			t.Errorf("apply: %+v", result)
 		}
-		if left := save(t, changed.Variant, nat.IPv4); strings.Contains(left, nat.Prefix) {
+		if left := save(t, changed.Variant, rules.IPv4); strings.Contains(left, rules.Prefix) {
 			t.Errorf("left in %s:\n%s", changed.Variant, left)
 		}
 	})
@@ -179,7 +179,7 @@ func TestOtherVariantIsKept(t *testing.T) {
 		before := state(t, host)
 		changed := host
 		changed.Variant = variant.Other()
-		for _, run := range []restore.Runner{failOn(nat.IPv4)(host.Run), failOn(nat.IPv6)(host.Run), lieInProof(host.Run)} {
+		for _, run := range []restore.Runner{failOn(rules.IPv4)(host.Run), failOn(rules.IPv6)(host.Run), lieInProof(host.Run)} {
 			changed.Run = run
 			_, err := changed.Restore(t.Context())
 			wantUnchanged(t, host, before, err, nil)
@@ -194,14 +194,14 @@ func TestStopClearsBothVariants(t *testing.T) {
 	}
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		host := newHost(t, variant)
-		for _, f := range nat.Families() {
+		for _, f := range rules.Families() {
 			put(t, variant.Other(), f, string(tables(t, article).Of(f).Text()))
 		}
 		result, err := host.Stop(t.Context())
 		if err != nil || !result.Changed || !result.Cleared || result.Loaded {
 			t.Errorf("%+v, %v", result, err)
 		}
-		if left := save(t, variant.Other(), nat.IPv4) + save(t, variant.Other(), nat.IPv6); strings.Contains(left, nat.Prefix) {
+		if left := save(t, variant.Other(), rules.IPv4) + save(t, variant.Other(), rules.IPv6); strings.Contains(left, rules.Prefix) {
 			t.Errorf("left:\n%s", left)
 		}
 	})
@@ -281,11 +281,11 @@ func TestStatus(t *testing.T) {
 		} {
 			apply(t, host, article)
 			want(restore.InStep, "")
-			iptables(t, variant, nat.IPv4, c.line)
+			iptables(t, variant, rules.IPv4, c.line)
 			want(restore.Drift, c.drift)
 		}
-		for _, f := range nat.Families() {
-			put(t, variant, f, string(nat.Table{Family: f}.Text()))
+		for _, f := range rules.Families() {
+			put(t, variant, f, string(rules.Table{Family: f}.Text()))
 		}
 		want(restore.NotLoaded, "")
 		apply(t, host, article)

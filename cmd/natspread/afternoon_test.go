@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // afternoonConfig is where the config is.

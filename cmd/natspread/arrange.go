@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/near"
+	"natspread/internal/suggest"
 )
 
 // commandLine is what was typed, taken apart.
@@ -168,7 +168,7 @@ func unknownFlag(whose, name string, known map[string]knownFlag) error {
 		names = append(names, flag.name)
 	}
 	slices.Sort(names) // a map's order is another one in each run
-	if meant := near.Word(name, names); meant != "" {
+	if meant := suggest.Word(name, names); meant != "" {
 		return usageErrorf("%s has no flag %q: did you mean %s?", whose, name, meant)
 	}
 	return usageErrorf("%s has no flag %q: see %s --help", whose, name, whose)
@@ -183,7 +183,7 @@ func findVerb(commands []*cli.Command, name string) (*cli.Command, error) {
 		}
 		names = append(names, command.Name)
 	}
-	if meant := near.Word(name, names); meant != "" {
+	if meant := suggest.Word(name, names); meant != "" {
 		return nil, usageErrorf("there is no verb %q: did you mean %s?", name, meant)
 	}
 	return nil, usageErrorf("there is no verb %q: see natspread --help", name)

@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // configStories are the cases of the room config: what is wrong with each, and the

@@ -3,8 +3,8 @@ package main
 import (
 	"slices"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 )
 
 // serviceChange is what becomes of one service in the output of diff, and of apply
@@ -42,7 +42,7 @@ type backendStake struct {
 }
 
 // serviceChanges compares two configs by service, those of some families only.
-func serviceChanges(before, after config.Config, families []nat.Family) []serviceChange {
+func serviceChanges(before, after config.Config, families []rules.Family) []serviceChange {
 	var changes []serviceChange
 	for _, change := range config.Changes(before, after) {
 		if isOf(change.Before, families) || isOf(change.After, families) {
@@ -53,8 +53,8 @@ func serviceChanges(before, after config.Config, families []nat.Family) []servic
 }
 
 // isOf tells whether there is a service, and of one of the families.
-func isOf(service *config.Service, families []nat.Family) bool {
-	return service != nil && slices.Contains(families, nat.FamilyOf(service.Backends[0].Addr))
+func isOf(service *config.Service, families []rules.Family) bool {
+	return service != nil && slices.Contains(families, rules.FamilyOf(service.Backends[0].Addr))
 }
 
 // serviceChangeOf puts a change into the shape that is printed.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 const (

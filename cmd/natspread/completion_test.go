@@ -10,34 +10,34 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 
-	"natspread/completions"
+	"natspread/internal/completion"
 )
 
 // completionDir holds the completions as they are shipped.
-const completionDir = "../../completions"
+const completionDir = "../../internal/completion"
 
 // commandTree returns what can be typed, as the completions know it.
-func commandTree(t *testing.T) completions.Tree {
+func commandTree(t *testing.T) completion.Tree {
 	t.Helper()
-	tree := completions.Tree{Flags: shellFlags(t, commonFlags())}
-	tree.Flags = append(tree.Flags, completions.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
+	tree := completion.Tree{Flags: shellFlags(t, commonFlags())}
+	tree.Flags = append(tree.Flags, completion.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
 	for _, command := range (&session{}).app().Commands {
 		own := command.Flags[:len(command.Flags)-len(commonFlags())]
-		tree.Verbs = append(tree.Verbs, completions.Verb{Name: command.Name, Words: command.Usage, Flags: shellFlags(t, own)})
+		tree.Verbs = append(tree.Verbs, completion.Verb{Name: command.Name, Words: command.Usage, Flags: shellFlags(t, own)})
 	}
-	help := completions.Verb{Name: "help", Words: "print the help, or that of a verb", Verbs: true}
+	help := completion.Verb{Name: "help", Words: "print the help, or that of a verb", Verbs: true}
 	tree.Verbs = append(tree.Verbs, help)
 	return tree
 }
 
 // shellFlags describes flags.
-func shellFlags(t *testing.T, flags []cli.Flag) []completions.Flag {
+func shellFlags(t *testing.T, flags []cli.Flag) []completion.Flag {
 	t.Helper()
-	var described []completions.Flag
+	var described []completion.Flag
 	for _, flag := range flags {
 		known := flag.(cli.DocGenerationFlag)
 		value, words := unquoteValue(known.GetUsage())
-		shell := completions.Flag{Words: words}
+		shell := completion.Flag{Words: words}
 		for _, name := range flag.Names() {
 			shell.Names = append(shell.Names, dashed(name))
 		}
@@ -50,35 +50,35 @@ func shellFlags(t *testing.T, flags []cli.Flag) []completions.Flag {
 }
 
 // shellValue tells from the name that a value has in the help what it can be.
-func shellValue(t *testing.T, name string) completions.Value {
+func shellValue(t *testing.T, name string) completion.Value {
 	t.Helper()
 	switch name {
 	case "FILE":
-		return completions.Value{Kind: completions.File}
+		return completion.Value{Kind: completion.File}
 	case "DIR":
-		return completions.Value{Kind: completions.Directory}
+		return completion.Value{Kind: completion.Directory}
 	case "VARIANT":
-		return completions.Value{Kind: completions.Word, Words: []string{"auto", "nft", "legacy"}}
+		return completion.Value{Kind: completion.Word, Words: []string{"auto", "nft", "legacy"}}
 	case "WHEN":
-		return completions.Value{Kind: completions.Word, Words: []string{"auto", "always", "never"}}
+		return completion.Value{Kind: completion.Word, Words: []string{"auto", "always", "never"}}
 	case "ADDRESS":
-		return completions.Value{Kind: completions.Free, Words: []string{"masquerade", "none"}}
+		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
 	case "TIME":
-		return completions.Value{Kind: completions.Free, Words: []string{"60s", "5m"}}
+		return completion.Value{Kind: completion.Free, Words: []string{"60s", "5m"}}
 	case "ADDRESS:PORT", "INTERFACE", "SOURCE":
-		return completions.Value{Kind: completions.Free}
+		return completion.Value{Kind: completion.Free}
 	}
 	t.Fatalf("what completes a %s?", name)
-	return completions.Value{}
+	return completion.Value{}
 }
 
 // TestCompletions holds the shipped files against the command tree; with -update it
 // writes them.
 func TestCompletions(t *testing.T) {
-	for name, write := range map[string]func(completions.Tree) string{
-		"natspread.bash": completions.Bash,
-		"natspread.zsh":  completions.Zsh,
-		"natspread.fish": completions.Fish,
+	for name, write := range map[string]func(completion.Tree) string{
+		"natspread.bash": completion.Bash,
+		"natspread.zsh":  completion.Zsh,
+		"natspread.fish": completion.Fish,
 	} {
 		path, text := filepath.Join(completionDir, name), write(commandTree(t))
 		if *update {
@@ -143,7 +143,7 @@ type completionCase struct {
 func completionCases(t *testing.T) []completionCase {
 	t.Helper()
 	tree := commandTree(t)
-	verbs := func(pick func(completions.Verb) bool) (names []string) {
+	verbs := func(pick func(completion.Verb) bool) (names []string) {
 		for _, verb := range tree.Verbs {
 			if pick(verb) {
 				names = append(names, verb.Name)
@@ -151,20 +151,20 @@ func completionCases(t *testing.T) []completionCase {
 		}
 		return names
 	}
-	names := func(flags []completions.Flag) (names []string) {
+	names := func(flags []completion.Flag) (names []string) {
 		for _, flag := range flags {
 			names = append(names, flag.Names...)
 		}
 		return names
 	}
-	every := verbs(func(completions.Verb) bool { return true })
+	every := verbs(func(completion.Verb) bool { return true })
 	cases := []completionCase{
 		{"", every},
 		{"--json --root=sub -q ", every},
 		{"--root sub --config web.toml ", every},
 		{"un", []string{"uninstall"}},
 		{"-", names(tree.Flags)},
-		{"help ", verbs(func(verb completions.Verb) bool { return !verb.Verbs })},
+		{"help ", verbs(func(verb completion.Verb) bool { return !verb.Verbs })},
 		{"help unin", []string{"uninstall"}},
 		{"sideways --dry", nil},
 		{"init --listen 192.0.2.10:80 --sn", []string{"--snat"}},
@@ -182,15 +182,15 @@ func completionCases(t *testing.T) []completionCase {
 }
 
 // valueCases covers the value of a flag, behind a space and behind an "=".
-func valueCases(verb string, flag completions.Flag) []completionCase {
-	if flag.Value.Kind == completions.None || verb == "help" {
+func valueCases(verb string, flag completion.Flag) []completionCase {
+	if flag.Value.Kind == completion.None || verb == "help" {
 		return nil
 	}
 	want := flag.Value.Words
 	switch flag.Value.Kind {
-	case completions.File:
+	case completion.File:
 		want = []string{"sub", "web.toml"}
-	case completions.Directory:
+	case completion.Directory:
 		want = []string{"sub"}
 	}
 	cases := []completionCase{{verb + " " + flag.Names[0] + " ", want}}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"natspread/config"
+	"natspread/internal/config"
 	"natspread/render"
 	"natspread/restore"
 )

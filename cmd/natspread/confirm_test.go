@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // stoppedPrograms puts a program in the place of a variant's own that does all they

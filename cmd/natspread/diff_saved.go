@@ -9,7 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // compareSaved compares a file of iptables-save with what a config wants.
@@ -18,10 +18,10 @@ func (s *session) compareSaved(_ context.Context, o options, c checked) (result 
 	if err != nil {
 		return result, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
 	}
-	for _, table := range []nat.Table{c.tables.Of(o.family()), c.tables.Filter(o.family())} {
-		saved, err := nat.ParseSaved(table.Kind, text)
-		if table.Kind == nat.Filter && errors.Is(err, nat.ErrNoTable) { // iptables-save prints what there is
-			saved, err = nat.Saved{Kind: table.Kind}, nil
+	for _, table := range []rules.Table{c.tables.Of(o.family()), c.tables.Filter(o.family())} {
+		saved, err := rules.ParseSaved(table.Kind, text)
+		if table.Kind == rules.Filter && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
+			saved, err = rules.Saved{Kind: table.Kind}, nil
 		}
 		if err != nil {
 			return result, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)

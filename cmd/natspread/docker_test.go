@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // dockerStarts does what Docker's daemon does to forwarding when it starts: only if

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 

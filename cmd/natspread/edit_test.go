@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 

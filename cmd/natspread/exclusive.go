@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -39,7 +39,7 @@ func (s *session) exclusively(ctx context.Context, o options, c checked, request
 // removedLines returns what vanishes with the family before each line.
 func removedLines(foreign restore.Foreign) []string {
 	var lines []string
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		for _, line := range foreign.Of(family) {
 			lines = append(lines, fmt.Sprintf("%v: %s", family, line))
 		}

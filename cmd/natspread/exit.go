@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"natspread/config"
+	"natspread/internal/config"
 	"natspread/restore"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // exitCase is one way to an exit code.

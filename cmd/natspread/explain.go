@@ -6,14 +6,14 @@ import (
 	"strings"
 	"unicode"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/render"
 )
 
 // question is what render --explain asks: what becomes of this packet?
 type question struct {
-	packet  nat.Packet     // as PREROUTING would see it; no source is a stranger's
+	packet  rules.Packet   // as PREROUTING would see it; no source is a stranger's
 	service config.Service // that listens for it; without a name when none does
 	any     bool           // by "*"
 }
@@ -25,15 +25,15 @@ func (o options) ask(cfg config.Config) (question, error) {
 	if err != nil {
 		return question{}, err
 	}
-	family := nat.FamilyOf(packet.Destination)
+	family := rules.FamilyOf(packet.Destination)
 	switch {
-	case o.family4 && family == nat.IPv6, o.family6 && family == nat.IPv4:
+	case o.family4 && family == rules.IPv6, o.family6 && family == rules.IPv4:
 		return question{}, usageErrorf("--explain %q is an address of %v: leave -4 and -6 out", o.explain, family)
 	case strings.ContainsFunc(o.in, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
 		return question{}, usageErrorf("--in %q is no name of an interface", o.in)
 	case o.from != "":
 		packet.Source, err = netip.ParseAddr(o.from)
-		if err != nil || nat.FamilyOf(packet.Source) != family {
+		if err != nil || rules.FamilyOf(packet.Source) != family {
 			return question{}, usageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
 		}
 	}
@@ -47,7 +47,7 @@ func (o options) ask(cfg config.Config) (question, error) {
 }
 
 // parsePacket reads ADDRESS:PORT[/PROTOCOL].
-func parsePacket(text string) (nat.Packet, error) {
+func parsePacket(text string) (rules.Packet, error) {
 	where, protocol, named := strings.Cut(text, "/")
 	if !named {
 		protocol = string(config.TCP)
@@ -55,14 +55,14 @@ func parsePacket(text string) (nat.Packet, error) {
 	to, err := netip.ParseAddrPort(where)
 	known := slices.Contains([]config.Protocol{config.TCP, config.UDP, config.SCTP}, config.Protocol(protocol))
 	if err != nil || to.Port() == 0 || to.Addr().Zone() != "" || to.Addr().Is4In6() || !known {
-		return nat.Packet{}, usageErrorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
+		return rules.Packet{}, usageErrorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
 	}
-	return nat.Packet{Protocol: protocol, Destination: to.Addr(), Port: to.Port(), Local: true}, nil
+	return rules.Packet{Protocol: protocol, Destination: to.Addr(), Port: to.Port(), Local: true}, nil
 }
 
 // listening returns the service that listens for a packet, and whether by "*". No two
 // do in one config.
-func listening(cfg config.Config, packet nat.Packet) (service config.Service, any bool) {
+func listening(cfg config.Config, packet rules.Packet) (service config.Service, any bool) {
 	for _, service := range cfg.Services {
 		if service.Is6() != packet.Destination.Is6() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
 			continue

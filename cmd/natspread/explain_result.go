@@ -3,7 +3,7 @@ package main
 import (
 	"net/netip"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/render"
 )
 
@@ -59,7 +59,7 @@ type flowResult struct {
 func explainResultOf(asked question, explained render.Explanation) explainResult {
 	packet := asked.packet
 	result := explainResult{
-		Family: nat.FamilyOf(packet.Destination).String(), Protocol: packet.Protocol,
+		Family: rules.FamilyOf(packet.Destination).String(), Protocol: packet.Protocol,
 		Destination: netip.AddrPortFrom(packet.Destination, packet.Port).String(),
 		Interface:   packet.InInterface, Service: asked.service.Name,
 		Prerouting: chainResultOf(explained.Incoming), Output: chainResultOf(explained.Local),

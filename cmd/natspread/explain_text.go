@@ -7,7 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/render"
 )
 
@@ -16,12 +16,12 @@ import (
 func explainText(asked question, explained render.Explanation, all bool) string {
 	text := []string{asked.text(), wayText(explained.Incoming, all)}
 	if explained.Same() {
-		text = append(text, nat.Output+", for connections made on the balancer itself: the same rules, from "+nat.ServiceOut+"\n")
+		text = append(text, rules.Output+", for connections made on the balancer itself: the same rules, from "+rules.ServiceOut+"\n")
 	} else {
 		text = append(text, wayText(explained.Local, all))
 	}
-	text = append(text, afterTexts(explained.Becomes, nat.Forward, all, func(b render.Become) *render.Way { return b.Forward })...)
-	text = append(text, afterTexts(explained.Becomes, nat.Postrouting, all, func(b render.Become) *render.Way { return b.After })...)
+	text = append(text, afterTexts(explained.Becomes, rules.Forward, all, func(b render.Become) *render.Way { return b.Forward })...)
+	text = append(text, afterTexts(explained.Becomes, rules.Postrouting, all, func(b render.Become) *render.Way { return b.After })...)
 	text = append(text, becomesTable(explained), workText(explained))
 	return strings.Join(text, "\n")
 }
@@ -90,7 +90,7 @@ func (t *wayTree) way(way *render.Way, depth int) {
 // step writes a rule that takes connections, and what it leads to.
 func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
 	which := fmt.Sprintf("rule %d of %d", step.Place, way.Rules)
-	if !nat.IsOwn(way.Chain) { // beside the rules of others
+	if !rules.IsOwn(way.Chain) { // beside the rules of others
 		which = "natspread's jump"
 	}
 	if part := step.Taken.Part(); part < 1 {
@@ -100,7 +100,7 @@ func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
 	switch {
 	case step.Into == nil:
 		t.line(depth, "%s: %s", which, rule)
-	case nat.ServiceOf(way.Chain) != "" && !t.all:
+	case rules.ServiceOf(way.Chain) != "" && !t.all:
 		t.line(depth, "%s: %s (%s)", which, rule, plural(len(step.Into.Targets()), "backend"))
 	default:
 		t.line(depth, "%s: %s", which, rule)
@@ -155,11 +155,11 @@ func becomesTable(explained render.Explanation) string {
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
 	local := !explained.Same()
-	head := []string{"BACKEND", "SHARE", "RULES IN " + nat.Prerouting}
+	head := []string{"BACKEND", "SHARE", "RULES IN " + rules.Prerouting}
 	if local {
-		head = append(head, "LOCAL SHARE", "RULES IN "+nat.Output)
+		head = append(head, "LOCAL SHARE", "RULES IN "+rules.Output)
 	}
-	row(append(head, "RULES IN "+nat.Postrouting, "SOURCE")...)
+	row(append(head, "RULES IN "+rules.Postrouting, "SOURCE")...)
 	for _, become := range explained.Becomes {
 		cells := append([]string{toText(become)}, flowCells(become.Incoming)...)
 		if local {
@@ -215,7 +215,7 @@ func toText(become render.Become) string {
 	switch {
 	case !become.Taken:
 		return "untouched"
-	case become.Target.Kind == nat.Redirect:
+	case become.Target.Kind == rules.Redirect:
 		return "refused"
 	}
 	return netip.AddrPortFrom(become.Target.Address, become.Target.Port).String()
@@ -228,7 +228,7 @@ func sourceText(become render.Become) string {
 		return "-"
 	}
 	if targets := become.After.Targets(); len(targets) > 0 {
-		text := string(nat.Rule{Target: targets[0]}.AppendText(nil))
+		text := string(rules.Rule{Target: targets[0]}.AppendText(nil))
 		return strings.Replace(strings.TrimPrefix(text, "-j "), "--to-source", "to", 1)
 	}
 	return "kept"

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
-	"natspread/config"
-	"natspread/doctor"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/doctor"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -16,9 +16,9 @@ func (o options) doctor() doctor.Host {
 }
 
 // forwarded returns the families that natspread switches forwarding on for.
-func forwarded(tables restore.Tables) []nat.Family {
-	var families []nat.Family
-	for _, family := range nat.Families() {
+func forwarded(tables restore.Tables) []rules.Family {
+	var families []rules.Family
+	for _, family := range rules.Families() {
 		if !tables.Of(family).Empty() {
 			families = append(families, family)
 		}

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // hangingPrograms puts a program in the place of iptables-nft's that says when it

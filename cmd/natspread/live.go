@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
 // addLive adds to services how many connections are open now.
 func addLive(ctx context.Context, services []serviceStatus) error {
-	var pools []nat.Pool
+	var pools []rules.Pool
 	for _, service := range services {
 		pools = append(pools, service.pools...)
 	}

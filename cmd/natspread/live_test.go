@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // liveConfig has a service of two protocols, and another one at the same backend.

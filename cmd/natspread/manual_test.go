@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/urfave/cli/v2"
 
-	"natspread/config"
+	"natspread/internal/config"
 )
 
 // manual returns the source of a page of the manual.

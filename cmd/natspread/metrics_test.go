@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 

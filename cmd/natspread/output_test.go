@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // outputCase is a run that ends well, and what it has for standard output.

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"fmt"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/render"
 )
 
 // pools is readPools, which need not read again what was checked just now.
-func (c checked) pools(text []byte) ([]nat.Pool, error) {
+func (c checked) pools(text []byte) ([]rules.Pool, error) {
 	if bytes.Equal(text, c.text) {
 		return render.Pools(c.config.Services...), nil
 	}
@@ -19,7 +19,7 @@ func (c checked) pools(text []byte) ([]nat.Pool, error) {
 
 // readPools reads what a generation's config spreads, for the boot path, which
 // knows no config.
-func readPools(text []byte) ([]nat.Pool, error) {
+func readPools(text []byte) ([]rules.Pool, error) {
 	cfg, err := config.Parse("natspread.toml", text)
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell which backends a generation had: %w", err)

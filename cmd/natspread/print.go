@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/config"
+	"natspread/internal/config"
 	"natspread/restore"
 )
 

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"natspread/config"
-	"natspread/internal/netnstest"
+	"natspread/internal/config"
+	"natspread/internal/test/netnstest"
 )
 
 // house is the top of the source tree, where the README is.

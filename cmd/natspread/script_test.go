@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/render"
 	"natspread/restore"
 )
@@ -22,7 +22,7 @@ type serviceStatus struct {
 	Live        *int            `json:"live"`        // open now; null when connection tracking cannot be read
 	Backends    []backendStatus `json:"backends"`
 
-	pools []nat.Pool
+	pools []rules.Pool
 	head  string // what kind of service it is, for people
 }
 
@@ -47,11 +47,11 @@ func services(found restore.Status) ([]serviceStatus, error) {
 		return nil, fmt.Errorf("cannot name the services: %w", err)
 	}
 	described := make([]serviceStatus, len(cfg.Services))
-	counts := [2]map[string]map[nat.Target]uint64{
-		nat.IPv4: counted(found.Live[nat.IPv4]), nat.IPv6: counted(found.Live[nat.IPv6]),
+	counts := [2]map[string]map[rules.Target]uint64{
+		rules.IPv4: counted(found.Live[rules.IPv4]), rules.IPv6: counted(found.Live[rules.IPv6]),
 	}
 	for i, service := range cfg.Services {
-		family := nat.FamilyOf(service.Backends[0].Addr)
+		family := rules.FamilyOf(service.Backends[0].Addr)
 		described[i] = describe(service, counts[family][service.Name])
 	}
 	return described, nil
@@ -59,19 +59,19 @@ func services(found restore.Status) ([]serviceStatus, error) {
 
 // counted sums, by service and target, the connections that the kernel counted: a rule
 // in the nat table meets each connection once.
-func counted(live nat.Saved) map[string]map[nat.Target]uint64 {
-	counts := map[string]map[nat.Target]uint64{}
+func counted(live rules.Saved) map[string]map[rules.Target]uint64 {
+	counts := map[string]map[rules.Target]uint64{}
 	for _, chain := range live.OwnChains() {
-		service := nat.ServiceOf(chain.Name)
+		service := rules.ServiceOf(chain.Name)
 		if service == "" {
 			continue
 		}
 		if counts[service] == nil {
-			counts[service] = map[nat.Target]uint64{}
+			counts[service] = map[rules.Target]uint64{}
 		}
 		for _, rule := range chain.Rules {
 			// A rule that somebody else put there is drift, and counts for nobody.
-			if parsed, err := nat.ParseRule(rule.Text); err == nil {
+			if parsed, err := rules.ParseRule(rule.Text); err == nil {
 				counts[service][parsed.Target] += rule.Packets
 			}
 		}
@@ -80,7 +80,7 @@ func counted(live nat.Saved) map[string]map[nat.Target]uint64 {
 }
 
 // describe describes one service with the connections that each target got.
-func describe(service config.Service, counts map[nat.Target]uint64) serviceStatus {
+func describe(service config.Service, counts map[rules.Target]uint64) serviceStatus {
 	described := serviceStatus{
 		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Forward: string(service.Forward), head: headOf(service),
 		Backends: make([]backendStatus, len(service.Backends)), pools: render.Pools(service),
@@ -90,7 +90,7 @@ func describe(service config.Service, counts map[nat.Target]uint64) serviceStatu
 	weights := 0
 	for i, backend := range service.Backends {
 		weights += backend.Weight
-		connections := counts[nat.Target{Kind: nat.DNAT, Address: backend.Addr, Port: backend.Port}]
+		connections := counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
 		described.Connections += connections
 		described.Backends[i] = backendStatus{Address: backend.String(), Weight: backend.Weight, Connections: connections}
 	}

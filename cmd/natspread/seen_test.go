@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/config"
-	"natspread/internal/netnstest"
+	"natspread/internal/config"
+	"natspread/internal/test/netnstest"
 )
 
 // weighted has shares that add up, and a backend that gets nothing.

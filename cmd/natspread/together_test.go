@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // Many at once, of what writes: each ends well or says that it was busy, and what

@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/urfave/cli/v2"
 
-	"natspread/config"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -142,11 +142,11 @@ func troubled(err error) error {
 }
 
 // diffFamilies returns the families to compare.
-func (o options) diffFamilies() []nat.Family {
+func (o options) diffFamilies() []rules.Family {
 	if o.family6 || o.family4 {
-		return []nat.Family{o.family()}
+		return []rules.Family{o.family()}
 	}
-	return nat.Families()
+	return rules.Families()
 }
 
 // diffTables returns the places of the tables to compare, in the order of restore's
@@ -183,7 +183,7 @@ func (r *diffResult) add(unified []byte) {
 
 // addDrift adds what is not as it was loaded and that apply would mend: also that a jump
 // stands behind rules of others, which is only a note in the status.
-func (r *diffResult) addDrift(found restore.Status, families []nat.Family) {
+func (r *diffResult) addDrift(found restore.Status, families []rules.Family) {
 	lines := slices.Concat(found.OtherVariant, found.Forwarding, found.Behind)
 	if found.Wanted.Generation != 0 { // else each rule would be left over
 		lines = slices.Concat(found.Rules, lines)

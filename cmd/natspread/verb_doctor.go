@@ -11,9 +11,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/config"
-	"natspread/doctor"
-	"natspread/nat"
+	"natspread/internal/config"
+	"natspread/internal/doctor"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -196,7 +196,7 @@ func doctorServices(cfg config.Config) (services []doctor.Service) {
 // connections, so nothing of them needs to work.
 func doctorService(service config.Service) doctor.Service {
 	told := doctor.Service{
-		Name: service.Name, Family: nat.FamilyOf(service.Backends[0].Addr),
+		Name: service.Name, Family: rules.FamilyOf(service.Backends[0].Addr),
 		Source:  doctor.Source{Addr: service.SNAT.Addr, None: service.SNAT.Mode == config.None},
 		Hairpin: service.Hairpin, Interface: service.Interface, Accepted: service.Forward == config.Accept,
 	}

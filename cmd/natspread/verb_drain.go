@@ -12,8 +12,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/config"
 	"natspread/internal/atomicfile"
+	"natspread/internal/config"
 	"natspread/render"
 	"natspread/restore"
 )

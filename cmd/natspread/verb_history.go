@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/config"
+	"natspread/internal/config"
 	"natspread/restore"
 )
 

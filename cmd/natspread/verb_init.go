@@ -10,8 +10,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/config"
 	"natspread/internal/atomicfile"
+	"natspread/internal/config"
 )
 
 // initVerb describes init.

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/atomicfile"
-	"natspread/nat"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -68,7 +68,7 @@ func (s *session) render(ctx context.Context, o options) error {
 	case o.dot, o.svg:
 		return s.draw(ctx, o, c)
 	}
-	rules := string(nat.Seal(o.table(c)))
+	rules := string(rules.Seal(o.table(c)))
 	if !o.filter && !c.tables.Filter(o.family()).Empty() {
 		s.tell(o, "note: there are rules of the filter table, too: natspread render --filter")
 	}
@@ -110,12 +110,12 @@ func (s *session) renderFiles(o options, c checked) error {
 	for _, table := range c.tables.All() {
 		path := filepath.Join(o.outDir, restore.RulesFile(table))
 		if _, err := os.Lstat(path); err != nil {
-			if table.Kind == nat.Filter && table.Empty() {
+			if table.Kind == rules.Filter && table.Empty() {
 				continue
 			}
 			fresh = append(fresh, path)
 		}
-		if err := atomicfile.WriteFile(path, nat.Seal(table), 0o644); err != nil {
+		if err := atomicfile.WriteFile(path, rules.Seal(table), 0o644); err != nil {
 			for _, path := range fresh {
 				_ = os.Remove(path) // it may not even have come to be
 			}
@@ -133,15 +133,15 @@ func (s *session) renderFiles(o options, c checked) error {
 }
 
 // family returns the family that was chosen.
-func (o options) family() nat.Family {
+func (o options) family() rules.Family {
 	if o.family6 {
-		return nat.IPv6
+		return rules.IPv6
 	}
-	return nat.IPv4
+	return rules.IPv4
 }
 
 // table returns the table that was chosen of a config.
-func (o options) table(c checked) nat.Table {
+func (o options) table(c checked) rules.Table {
 	if o.filter {
 		return c.tables.Filter(o.family())
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"natspread/nat"
+	"natspread/internal/rules"
 )
 
 // Each hands every entry of a family to a function, in one dump of which no more is
@@ -23,14 +23,14 @@ import (
 //
 // Without rights the error is EPERM; without the kernel module nf_conntrack_netlink
 // EINVAL, EPROTONOSUPPORT or EOPNOTSUPP.
-func Each(ctx context.Context, family nat.Family, do func(Entry)) error {
+func Each(ctx context.Context, family rules.Family, do func(Entry)) error {
 	return dump(ctx, family, func(e Entry, _ []byte) { do(e) })
 }
 
 // Delete deletes the entries of a family that a function chooses, once all are read,
 // and returns how many. One that is gone by itself meanwhile is no error; errors are
 // those of Each.
-func Delete(ctx context.Context, family nat.Family, choose func(Entry) bool) (deleted int, err error) {
+func Delete(ctx context.Context, family rules.Family, choose func(Entry) bool) (deleted int, err error) {
 	var keys [][]byte
 	err = dump(ctx, family, func(e Entry, attributes []byte) {
 		if choose(e) {
@@ -45,7 +45,7 @@ func Delete(ctx context.Context, family nat.Family, choose func(Entry) bool) (de
 
 // dump hands every entry of a family to a function, with its attributes, which are not
 // to be kept: with them stays all that came in the same message.
-func dump(ctx context.Context, family nat.Family, do func(e Entry, attributes []byte)) error {
+func dump(ctx context.Context, family rules.Family, do func(e Entry, attributes []byte)) error {
 	if none() {
 		return nil
 	}
@@ -75,10 +75,10 @@ func none() bool {
 
 // newRequest returns a request to ctnetlink
 // (include/uapi/linux/netfilter/nfnetlink_conntrack.h).
-func newRequest(family nat.Family, operation, flags int) *nl.NetlinkRequest {
+func newRequest(family rules.Family, operation, flags int) *nl.NetlinkRequest {
 	request := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|operation, flags)
 	header := &nl.Nfgenmsg{NfgenFamily: unix.AF_INET, Version: nl.NFNETLINK_V0}
-	if family == nat.IPv6 {
+	if family == rules.IPv6 {
 		header.NfgenFamily = unix.AF_INET6
 	}
 	request.AddData(header)
@@ -86,7 +86,7 @@ func newRequest(family nat.Family, operation, flags int) *nl.NetlinkRequest {
 }
 
 // deleteKeys deletes the entries of a family that have these keys.
-func deleteKeys(ctx context.Context, family nat.Family, keys [][]byte) (deleted int, err error) {
+func deleteKeys(ctx context.Context, family rules.Family, keys [][]byte) (deleted int, err error) {
 	if len(keys) == 0 {
 		return 0, nil
 	}

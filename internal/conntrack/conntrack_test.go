@@ -12,12 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
-	"natspread/internal/netnstest"
-	"natspread/nat"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
 )
 
 // all returns every entry of a family, by client.
-func all(t *testing.T, family nat.Family) (entries []Entry) {
+func all(t *testing.T, family rules.Family) (entries []Entry) {
 	t.Helper()
 	if err := Each(t.Context(), family, func(e Entry) { entries = append(entries, e) }); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestEach(t *testing.T) {
 	}
 	netnstest.Track(t, tcpTimeWait, lines...)
 	var read []string
-	for _, family := range nat.Families() {
+	for _, family := range rules.Families() {
 		for _, e := range all(t, family) {
 			read = append(read, line(e))
 			if e.Waits() != (e.Protocol == TCP) || e.Translated() != (e.Protocol != UDP) {
@@ -57,7 +57,7 @@ func TestEach(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	seen := 0
-	if err := Each(ctx, nat.IPv4, func(Entry) { seen++; cancel() }); !errors.Is(err, context.Canceled) || seen != 1 {
+	if err := Each(ctx, rules.IPv4, func(Entry) { seen++; cancel() }); !errors.Is(err, context.Canceled) || seen != 1 {
 		t.Errorf("%d entries were read until the end, %v", seen, err)
 	}
 }
@@ -78,7 +78,7 @@ func TestICMP(t *testing.T) {
 	for range 2 {                                           // a raw socket hears the request, too
 		_, _ = conn.Read(make([]byte, 64))
 	}
-	entries := all(t, nat.IPv4)
+	entries := all(t, rules.IPv4)
 	if len(entries) != 1 || line(entries[0]) != "1 127.0.0.1:0 127.0.0.1:0 127.0.0.1:0 127.0.0.1:0" || !entries[0].SeenReply {
 		t.Errorf("read %+v", entries)
 	}
@@ -96,13 +96,13 @@ func TestDelete(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("udp 192.0.2.99:%d 192.0.2.10:80 10.0.0.1:80", 1024+i))
 	}
 	netnstest.Track(t, 0, lines...)
-	deleted, err := Delete(t.Context(), nat.IPv4, func(e Entry) bool { return e.Asked.Port() == 80 })
-	if left := all(t, nat.IPv4); err != nil || deleted != many || len(left) != 1 {
+	deleted, err := Delete(t.Context(), rules.IPv4, func(e Entry) bool { return e.Asked.Port() == 80 })
+	if left := all(t, rules.IPv4); err != nil || deleted != many || len(left) != 1 {
 		t.Errorf("%d deleted, %d left, %v; want %d and 1", deleted, len(left), err, many)
 	}
 	flush := func(Entry) bool { return netlink.ConntrackTableFlush(netlink.ConntrackTable) == nil }
 	netnstest.Track(t, 0, lines[:2]...)
-	if deleted, err := Delete(t.Context(), nat.IPv4, flush); err != nil || deleted != 0 || len(all(t, nat.IPv4)) != 0 {
+	if deleted, err := Delete(t.Context(), rules.IPv4, flush); err != nil || deleted != 0 || len(all(t, rules.IPv4)) != 0 {
 		t.Errorf("%d deleted of what was gone, %v", deleted, err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/netnstest"
+	"natspread/internal/test/netnstest"
 )
 
 // TestWithin looks where a function runs, and that the caller stays where it was.

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"strings"
+
+	"natspread/internal/suggest"
+)
+
+// Parse turns the text of a config into a checked Config. When the text is at
+// fault the error is Errors, which holds every fault there is; name is what
+// they call the file.
+func Parse(name string, data []byte) (Config, error) {
+	s := newSource(name, data)
+	if !s.checkText() {
+		return Config{}, s.err()
+	}
+	drafts := s.readServices(s.readTables())
+	for _, d := range drafts {
+		s.check(d)
+	}
+	s.checkNames(drafts)
+	s.checkOverlaps(drafts)
+	if len(drafts) == 0 && len(s.errs) == 0 {
+		s.refuse(span{}, "add a [[service]]; natspread init writes one to start from", "cannot find a service: nothing in the file is one")
+	}
+	if err := s.err(); err != nil {
+		return Config{}, err
+	}
+	c := Config{Services: make([]Service, len(drafts))}
+	for i, d := range drafts {
+		c.Services[i] = d.service()
+	}
+	return c, nil
+}
+
+// readServices reads every table as the service it is, or was meant to be, so
+// that a slip in a header does not hide the faults below it.
+func (s *source) readServices(tables []table) []*draft {
+	for _, p := range tables[0].pairs {
+		s.refuse(p.at, "write [[service]] on a line above it", "cannot use key %q: it stands before the first [[service]]", firstBytes(p.name))
+	}
+	var drafts []*draft
+	for _, t := range tables[1:] {
+		if s.checkHeader(t) {
+			drafts = append(drafts, s.readService(t))
+		}
+	}
+	return drafts
+}
+
+// checkHeader files a header that is not [[service]] and reports whether it was
+// meant to be.
+func (s *source) checkHeader(t table) bool {
+	if t.name == "service" && t.list {
+		return true
+	}
+	meant := suggest.Word(t.name, []string{"service"}) != "" && !strings.Contains(t.name, ".")
+	fix := "write [[service]], and below it its keys"
+	if t.name == "service.backends" {
+		fix = "write " + exampleOf("backends") + " below [[service]]"
+	}
+	if t.name == "service" {
+		s.refuse(t.at, fix, "cannot use table [service]: there can be several services, so brackets are double")
+		return meant
+	}
+	s.refuse(t.at, fix, "cannot use table %q: the only tables are [[service]]", firstBytes(t.name))
+	return meant
+}

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// update rewrites what the stories want with what they get.
+var update = flag.Bool("update", false, "rewrite the wanted part of testdata/config")
+
+// storyDir holds one txtar per story: a comment with its reason, the file
+// natspread.toml and the file want.
+const storyDir = "../../testdata/config"
+
+// story is one file of storyDir.
+type story struct {
+	path    string
+	archive *txtar.Archive
+}
+
+// file returns the part of a story with that name.
+func (s story) file(t testing.TB, name string) *txtar.File {
+	t.Helper()
+	for i := range s.archive.Files {
+		if s.archive.Files[i].Name == name {
+			return &s.archive.Files[i]
+		}
+	}
+	t.Fatalf("%s has no file %s", s.path, name)
+	return nil
+}
+
+// stories reads all of storyDir.
+func stories(t testing.TB) []story {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(storyDir, "*.txtar"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("cannot find stories in %s: %v", storyDir, err)
+	}
+	var all []story
+	for _, path := range paths {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, story{path, a})
+	}
+	return all
+}
+
+// TestStories parses each story and compares the errors, or the Config, with
+// what it wants.
+func TestStories(t *testing.T) {
+	for _, s := range stories(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(s.path), ".txtar"), func(t *testing.T) {
+			if len(strings.TrimSpace(string(s.archive.Comment))) == 0 {
+				t.Error("the story does not say why it exists")
+			}
+			in, want := s.file(t, "natspread.toml"), s.file(t, "want")
+			c, err := Parse(in.Name, in.Data)
+			got := dump(c)
+			if err != nil {
+				got = err.Error() + "\n"
+			} else {
+				mustHold(t, c)
+			}
+			if good := strings.HasPrefix(filepath.Base(s.path), "good-"); good != (err == nil) {
+				t.Errorf("the story's name says good is %v, but the error is %v", good, err)
+			}
+			if *update {
+				want.Data = []byte(got)
+				if err := os.WriteFile(s.path, txtar.Format(s.archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(want.Data), got); diff != "" {
+				t.Errorf("want -, got +:\n%s", diff)
+			}
+		})
+	}
+}
+
+// dump writes all of a Config, one value a line.
+func dump(c Config) string {
+	var b strings.Builder
+	for _, s := range c.Services {
+		fmt.Fprintf(&b, "service %s, ipv6 %v\n", s.Name, s.Is6())
+		for _, l := range s.Listen {
+			fmt.Fprintf(&b, "  listen %s, any %v\n", l, l.Any())
+		}
+		fmt.Fprintf(&b, "  protocols %v\n  snat %s\n", s.Protocols, s.SNAT)
+		for _, be := range s.Backends {
+			fmt.Fprintf(&b, "  backend %s weight %d\n", be, be.Weight)
+		}
+		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
+			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
+	}
+	return b.String()
+}
+
+// mustHold fails unless c keeps every promise that a checked Config makes.
+func mustHold(t *testing.T, c Config) {
+	t.Helper()
+	if len(c.Services) == 0 {
+		t.Error("a parsed config has no service")
+	}
+	seen := make(map[string]bool)
+	for _, s := range c.Services {
+		if seen[s.Name] || !nameForm.MatchString(s.Name) {
+			t.Errorf("name %q is taken or malformed", s.Name)
+		}
+		seen[s.Name] = true
+		if len(s.Listen) == 0 || len(s.Protocols) == 0 || len(s.Backends) == 0 || len(s.Backends) > MaxBackends {
+			t.Fatalf("service %s lacks something: %+v", s.Name, s)
+		}
+		if len(s.Interface) > 15 || strings.ContainsAny(s.Interface, "/ \n\x00\"") || strings.HasPrefix(s.Interface, "-") {
+			t.Errorf("service %s: interface %q", s.Name, s.Interface)
+		}
+		mustHoldAddresses(t, s)
+		mustHoldNoLoop(t, s)
+	}
+	mustHoldNoOverlap(t, c)
+}
+
+// mustHoldAddresses checks the addresses, ports and weights of one service.
+func mustHoldAddresses(t *testing.T, s Service) {
+	t.Helper()
+	unicast := func(what string, a netip.Addr) {
+		if !a.IsValid() || a.Is6() != s.Is6() || a.Is4In6() || a.Zone() != "" ||
+			a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a == broadcast {
+			t.Errorf("service %s: %s %s", s.Name, what, a)
+		}
+	}
+	for _, l := range s.Listen {
+		if !l.Any() {
+			unicast("listen", l.Addr)
+		}
+		if l.Ports.First == 0 || l.Ports.First > l.Ports.Last {
+			t.Errorf("service %s: ports %v", s.Name, l.Ports)
+		}
+	}
+	sum := 0
+	for _, b := range s.Backends {
+		unicast("backend", b.Addr)
+		if b.Weight < 0 || b.Weight > MaxWeight {
+			t.Errorf("service %s: weight %d", s.Name, b.Weight)
+		}
+		sum += b.Weight
+	}
+	if s.SNAT.Mode == Address {
+		unicast("snat", s.SNAT.Addr)
+	} else if s.SNAT.Addr.IsValid() {
+		t.Errorf("service %s: snat %v has an address", s.Name, s.SNAT)
+	}
+	if len(s.Hairpin) > 0 && s.SNAT.Mode != None {
+		t.Errorf("service %s: hairpin with snat %s", s.Name, s.SNAT)
+	}
+	for _, p := range s.Hairpin {
+		if !p.IsValid() || p != p.Masked() || p.Addr().Is6() != s.Is6() || p.Bits() == 0 {
+			t.Errorf("service %s: hairpin %s", s.Name, p)
+		}
+	}
+}
+
+// mustHoldNoLoop checks that no backend is the service or is listed twice.
+func mustHoldNoLoop(t *testing.T, s Service) {
+	t.Helper()
+	twice := make(map[Backend]bool)
+	for _, b := range s.Backends {
+		for _, l := range s.Listen {
+			if b.Addr == l.Addr && (b.Port == 0 || l.Ports.contains(b.Port)) {
+				t.Errorf("service %s: backend %s is its own listen %s", s.Name, b, l)
+			}
+		}
+		b.Weight = 0
+		if twice[b] {
+			t.Errorf("service %s: backend %s twice", s.Name, b)
+		}
+		twice[b] = true
+	}
+}
+
+// mustHoldNoOverlap compares every two claims, the slow and certain way.
+func mustHoldNoOverlap(t *testing.T, c Config) {
+	t.Helper()
+	type flat struct {
+		six bool
+		p   Protocol
+		l   Listen
+	}
+	var all []flat
+	for _, s := range c.Services {
+		for _, l := range s.Listen {
+			for _, p := range s.Protocols {
+				all = append(all, flat{s.Is6(), p, l})
+			}
+		}
+	}
+	for i, a := range all {
+		for _, b := range all[:i] {
+			meet := a.six == b.six && a.p == b.p && (a.l.Any() || b.l.Any() || a.l.Addr == b.l.Addr)
+			if meet && a.l.Ports.First <= b.l.Ports.Last && b.l.Ports.First <= a.l.Ports.Last {
+				t.Errorf("%s %s and %s overlap", a.p, a.l, b.l)
+			}
+		}
+	}
+}

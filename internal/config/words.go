@@ -1,0 +1,102 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"natspread/internal/suggest"
+)
+
+// nameForm is what a name may be: it becomes part of a chain's name, which has
+// 28 bytes at most.
+var nameForm = regexp.MustCompile(`\A[a-z][a-z0-9-]{0,14}\z`)
+
+// parseName reads a service's name.
+func parseName(text string) (string, *fault) {
+	if nameForm.MatchString(text) {
+		return text, nil
+	}
+	return "", &fault{
+		"a name is 1 to 15 of a-z, 0-9 and -, and begins with a letter",
+		`write a name such as "web" or "web-2"`,
+	}
+}
+
+// interfaceForm is what an interface may be called here. The kernel takes more,
+// but nothing that an administrator gives on purpose.
+var interfaceForm = regexp.MustCompile(`\A[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]{0,14}\z`)
+
+// parseInterface reads the name of a network interface.
+func parseInterface(text string) (string, *fault) {
+	if interfaceForm.MatchString(text) && text != "." && text != ".." {
+		return text, nil
+	}
+	return "", &fault{
+		"an interface has 1 to 15 letters, digits and . _ : @ -",
+		"write a name that `ip link` shows, such as \"eth0\"",
+	}
+}
+
+// protocols, algorithms, snatWords, removals and forwards are the values of their keys.
+var (
+	protocols  = []string{string(TCP), string(UDP), string(SCTP)}
+	algorithms = []string{string(Random), string(RoundRobin)}
+	snatWords  = []string{"masquerade", "none"}
+	removals   = []string{string(Drain), string(Reset)}
+	forwards   = []string{string(Leave), string(Accept)}
+)
+
+// parseProtocol reads a transport protocol.
+func parseProtocol(text string) (Protocol, *fault) {
+	return Protocol(text), oneOf(text, protocols)
+}
+
+// parseAlgorithm reads how the next backend is picked.
+func parseAlgorithm(text string) (Algorithm, *fault) {
+	return Algorithm(text), oneOf(text, algorithms)
+}
+
+// parseOnRemove reads what becomes of the connections of a backend taken out.
+func parseOnRemove(text string) (OnRemove, *fault) {
+	return OnRemove(text), oneOf(text, removals)
+}
+
+// parseForward reads what FORWARD does with a service's connections.
+func parseForward(text string) (Forward, *fault) {
+	return Forward(text), oneOf(text, forwards)
+}
+
+// parseSNAT reads a mode or the address that stands for one.
+func parseSNAT(text string) (SNAT, *fault) {
+	switch {
+	case text == "masquerade":
+		return SNAT{Mode: Masquerade}, nil
+	case text == "none":
+		return SNAT{Mode: None}, nil
+	case !strings.ContainsAny(text, ".:"):
+		why := oneOf(text, snatWords)
+		why.cause += " or an address"
+		if why.fix == "" {
+			why.fix = `write "masquerade", "none" or the address that backends shall see`
+		}
+		return SNAT{}, why
+	}
+	if e, why := splitEndpoint(text); why == nil && e.hasPorts {
+		return SNAT{}, &fault{"it has a port, and the ports of SNAT are the kernel's to pick", "write " + e.host + " alone"}
+	}
+	a, why := parseUnicast(text)
+	return SNAT{Address, a}, why
+}
+
+// oneOf refuses a word that is none of those known.
+func oneOf(text string, known []string) *fault {
+	if slices.Contains(known, text) {
+		return nil
+	}
+	why := &fault{cause: "it is not one of " + strings.Join(known, ", ")}
+	if guess := suggest.Word(text, known); guess != "" {
+		why.fix = `did you mean "` + guess + `"?`
+	}
+	return why
+}

@@ -1,0 +1,269 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"natspread/internal/conntrack"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
+)
+
+// wantFindings fails unless findings are those, each as "severity: what" begins.
+func wantFindings(t *testing.T, found []Finding, want ...string) {
+	t.Helper()
+	same := len(found) == len(want)
+	for i := range min(len(found), len(want)) {
+		same = same && strings.HasPrefix(string(found[i].Severity)+": "+found[i].What, want[i])
+	}
+	if !same {
+		t.Errorf("want %q, found\n%s", want, told(found))
+	}
+}
+
+// sysctls are files below a story's proc.
+func sysctls(pairs ...string) []txtar.File {
+	var files []txtar.File
+	for i := 0; i < len(pairs); i += 2 {
+		files = append(files, txtar.File{Name: "proc/" + pairs[i], Data: []byte(pairs[i+1] + "\n")})
+	}
+	return files
+}
+
+// TestTableUse begins above 80 %, is broken at the bound, and knows none at all.
+func TestTableUse(t *testing.T) {
+	const count, most = "net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max"
+	for _, c := range []struct{ count, most, want string }{
+		{"80", "100", ""}, {"81", "100", "risk: 81 of at most 100 connections are tracked, 81 %"},
+		{"99", "100", "risk: 99 of"}, {"100", "100", "broken: 100 of"}, {"5", "0", ""},
+		{"many", "100", "risk: cannot tell how full the table of connections is: "},
+	} {
+		found := examination{Host: host(t, sysctls(count, c.count, most, c.most))}.tableUse()
+		if c.want == "" {
+			wantFindings(t, found)
+		} else {
+			wantFindings(t, found, c.want)
+		}
+	}
+	wantFindings(t, examination{Host: host(t, nil)}.tableUse())
+	wantFindings(t, examination{Host: host(t, sysctls(count, "1"))}.tableUse(), "risk: cannot tell how full")
+}
+
+// flowsTo are connections to the backend of webService, from one address of ours.
+func flowsTo(n int, protocol conntrack.Protocol, source string) []conntrack.Entry {
+	flows := make([]conntrack.Entry, n)
+	for i := range flows {
+		flows[i] = conntrack.Entry{
+			Protocol: protocol, Client: netip.MustParseAddrPort("203.0.113.9:1"), Asked: netip.MustParseAddrPort("192.0.2.10:80"),
+			Answerer: netip.MustParseAddrPort("10.0.0.1:80"), Answered: netip.AddrPortFrom(netip.MustParseAddr(source), uint16(i)),
+		}
+	}
+	return flows
+}
+
+// TestPortSpace counts for each protocol, backend and source, those only whose source
+// is ours.
+func TestPortSpace(t *testing.T) {
+	e := examination{Balancer: Balancer{Services: []Service{webService()}}}
+	e.flows[rules.IPv4] = flowsTo(51609, conntrack.TCP, "10.0.0.254") // 80 % of 64512
+	wantFindings(t, e.portSpace())
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(40000, conntrack.TCP, "10.0.0.253")...)
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(60000, conntrack.TCP, "203.0.113.9")...) // the client's own
+	wantFindings(t, e.portSpace())
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(1, conntrack.TCP, "10.0.0.254")...)
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(64512, conntrack.UDP, "10.0.0.254")...)
+	found := e.portSpace()
+	wantFindings(t, found, "risk: 51610 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over tcp, 0 of them",
+		"broken: 64512 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over udp")
+	if !strings.Contains(found[1].Mend, "nf_conntrack_udp_timeout=10 ") {
+		t.Error(found[1].Mend)
+	}
+	e.Services[0].Backends = nil
+	wantFindings(t, e.portSpace())
+}
+
+// twoLinks is a host between two subnets.
+func twoLinks() network {
+	front, back := link{1, "front", true, false}, link{2, "back", true, false}
+	return network{
+		links: []link{front, back},
+		addresses: []address{
+			{netip.MustParseAddr("192.0.2.10"), netip.MustParsePrefix("192.0.2.0/24"), front},
+			{netip.MustParseAddr("10.0.0.254"), netip.MustParsePrefix("10.0.0.0/24"), back},
+		},
+		routes: map[netip.Addr]asked{},
+	}
+}
+
+// TestReversePath tells what is sure from what is not, and from what cannot be read.
+func TestReversePath(t *testing.T) {
+	backend := netip.MustParseAddr("10.0.0.1")
+	for _, c := range []struct {
+		all, back string
+		source    Source
+		want      string
+	}{
+		{"0", "0", Source{}, ""}, {"2", "1", Source{}, ""}, {"0", "2", Source{}, ""}, {"1", "2", Source{}, ""},
+		{"1", "0", Source{}, "risk: packets to backend 10.0.0.1 of web go out by front"},
+		{"0", "1", Source{None: true}, "risk: packets"},
+		{"0", "1", Source{Addr: netip.MustParseAddr("192.0.2.10")}, "risk: packets"},
+		{"0", "1", Source{Addr: netip.MustParseAddr("10.0.0.254")}, "broken: packets"},
+		{"0", "strict", Source{}, "risk: cannot tell whether rp_filter is strict on back: "},
+	} {
+		e := examination{Host: host(t, sysctls("net/ipv4/conf/all/rp_filter", c.all, "net/ipv4/conf/back/rp_filter", c.back))}
+		e.Services, e.network = []Service{webService()}, twoLinks()
+		e.Services[0].Source = c.source
+		e.network.routes[backend] = asked{way: route{link: "front", source: netip.MustParseAddr("192.0.2.10")}}
+		if c.want == "" {
+			wantFindings(t, e.reversePath())
+		} else {
+			wantFindings(t, e.reversePath(), c.want)
+		}
+		e.network.routes[backend] = asked{way: route{link: "back", source: netip.MustParseAddr("10.0.0.254")}}
+		wantFindings(t, e.reversePath())
+	}
+}
+
+// TestWayBack groups backends by where they are, and believes an answer.
+func TestWayBack(t *testing.T) {
+	e := examination{network: twoLinks()}
+	e.Services = []Service{webService()}
+	e.Services[0].Source.None = true
+	for _, addr := range []string{"10.0.0.2", "203.0.113.5"} {
+		e.Services[0].Backends = append(e.Services[0].Backends, netip.AddrPortFrom(netip.MustParseAddr(addr), 80))
+	}
+	found := e.wayBack()
+	wantFindings(t, found, `risk: with snat = "none" the answers of 10.0.0.1, 10.0.0.2 must`, `risk: with snat = "none" the answers of 203.0.113.5 must be routed through this host, which cannot be seen from here: they are on no subnet`)
+	if !strings.Contains(found[0].Mend, "via 10.0.0.254 ") || !strings.HasPrefix(found[1].Mend, `snat = "masquerade"`) {
+		t.Errorf("%s", told(found))
+	}
+	e.flows[rules.IPv4] = flowsTo(1, conntrack.TCP, "203.0.113.9")
+	f := &e.flows[rules.IPv4][0]
+	f.Answered = f.Client
+	if wantFindings(t, e.wayBack(), `risk: with snat = "none" the answers of 10.0.0.1, `, "risk"); t.Failed() {
+		return
+	}
+	f.SeenReply = true
+	wantFindings(t, e.wayBack(), `risk: with snat = "none" the answers of 10.0.0.2 must`, "risk")
+}
+
+// TestHairpin leaves out what is covered, and names all in the line for the config.
+func TestHairpin(t *testing.T) {
+	e := examination{network: twoLinks()}
+	e.Services = []Service{webService()}
+	service := &e.Services[0]
+	wantFindings(t, e.hairpin()) // backends see an address of the host's
+	service.Source.None = true
+	for hairpin, want := range map[string]string{
+		"10.0.0.0/24":    "",
+		"10.0.0.0/8":     "",
+		"10.0.0.0/25":    `hairpin = ["10.0.0.0/25", "10.0.0.0/24"] # in service web, then: natspread apply`,
+		"203.0.113.0/24": `hairpin = ["203.0.113.0/24", "10.0.0.0/24"] # in service web, then: natspread apply`,
+	} {
+		service.Hairpin = []netip.Prefix{netip.MustParsePrefix(hairpin)}
+		found := e.hairpin()
+		if len(found) > 1 || len(found) == 1 && found[0].Mend != want || (len(found) == 1) != (want != "") {
+			t.Errorf("%s: %s", hairpin, told(found))
+		}
+	}
+}
+
+// TestOwners finds what is another user's, on the way to a file, too.
+func TestOwners(t *testing.T) {
+	if !netnstest.IsolateAsRoot(t) {
+		return
+	}
+	h := host(t, []txtar.File{{Name: "var/lib/natspread/generations/1/manifest"}, {Name: "etc/natspread/natspread.toml"}})
+	e := examination{Host: h, Balancer: Balancer{State: []string{"var/lib/natspread/generations/1/manifest", "var/lib/missing"}, Config: "etc/natspread/natspread.toml"}}
+	wantFindings(t, e.modes())
+	for _, path := range []string{"var/lib", "etc/natspread/natspread.toml"} {
+		if err := os.Chown(filepath.Join(h.Root, path), 1234, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := e.modes()
+	wantFindings(t, found, fmt.Sprintf("at boot: %s/var/lib belongs to user 1234: boot will not load it", h.Root),
+		fmt.Sprintf("risk: %s/etc/natspread/natspread.toml belongs to user 1234: what it says is applied next", h.Root))
+	for _, f := range found {
+		netnstest.Self().Command(t, f.Mend, "sh", "-e")
+	}
+	wantFindings(t, e.modes())
+}
+
+// TestAfterEmpty takes back what was said before an empty value.
+func TestAfterEmpty(t *testing.T) {
+	h := host(t, []txtar.File{
+		{Name: "usr/lib/systemd/system/natspread.service", Data: []byte("[Unit]\nAfter=ufw.service\nAfter=ferm.service csf.service\n")},
+		{Name: "etc/systemd/system/natspread.service.d/own.conf", Data: []byte("[Unit]\nAfter=\nAfter=ferm.service\n")},
+	})
+	if words := h.unitOptions(unit).words("Unit", "After"); len(words) != 1 || words[0] != "ferm.service" {
+		t.Errorf("%v", words)
+	}
+}
+
+// TestWithoutSystemd cannot tell what boot does.
+func TestWithoutSystemd(t *testing.T) {
+	e := examination{Host: host(t, nil), Balancer: Balancer{Generation: Generation{Number: 1}}}
+	wantFindings(t, e.firewalls(), "risk: cannot tell what loads the rules at boot: there is no systemd")
+	e.Generation.Number = 0
+	wantFindings(t, e.firewalls())
+}
+
+// TestForwardingBeforeApply leaves to apply what apply mends.
+func TestForwardingBeforeApply(t *testing.T) {
+	e := examination{Host: host(t, sysctls("net/ipv4/ip_forward", "0")), Balancer: Balancer{Services: []Service{webService()}}}
+	wantFindings(t, e.forwarding())
+	e.Generation.Number = 1
+	wantFindings(t, e.forwarding(), "broken: ipv4: net.ipv4.ip_forward is not 1")
+	if err := os.Remove(filepath.Join(e.Sysctls, "net/ipv4/ip_forward")); err != nil {
+		t.Fatal(err)
+	}
+	wantFindings(t, e.forwarding(), "risk: cannot tell whether the host forwards ipv4: cannot read net.ipv4.ip_forward: ")
+}
+
+// TestFlushers knows which service empties what, and who puts it back.
+func TestFlushers(t *testing.T) {
+	const wants = "etc/systemd/system/multi-user.target.wants/"
+	enabled := []txtar.File{{Name: "usr/lib/systemd/systemd"}}
+	for _, name := range []string{"natspread", "nftables", "ferm"} {
+		file := "usr/lib/systemd/system/" + name + ".service"
+		enabled = append(enabled, txtar.File{Name: wants + name + ".service", Data: []byte("-> /" + file)},
+			txtar.File{Name: file, Data: []byte("[Unit]\nAfter=nftables.service\n[Service]\nExecStart=/opt/natspread restore\n")})
+	}
+	e := examination{Host: host(t, enabled), Balancer: Balancer{Generation: Generation{Number: 1}, Variant: "nft"}}
+	found := e.firewalls()
+	wantFindings(t, found, "risk: a restart or reload of nftables.service empties", "at boot: ferm.service empties the nat table when it starts, and natspread.service does not wait for it (After= in /usr/lib/systemd/system/natspread.service)")
+	if !strings.Contains(found[1].Mend, "ExecStartPost=-/opt/natspread restore") {
+		t.Error(found[1].Mend)
+	}
+	e.Variant = "legacy" // of which nft knows nothing
+	wantFindings(t, e.firewalls(), "at boot: ferm.service")
+	if err := os.Remove(filepath.Join(e.Root, wants, "ferm.service")); err != nil {
+		t.Fatal(err)
+	}
+	wantFindings(t, e.firewalls())
+}
+
+// TestDroppedByTheOther offers no forward = "accept", which adds nothing to the variant
+// that natspread does not use.
+func TestDroppedByTheOther(t *testing.T) {
+	e := examination{network: twoLinks(), Balancer: Balancer{Services: []Service{webService()}, Variant: "nft"}}
+	e.network.routes[netip.MustParseAddr("10.0.0.1")] = asked{way: route{link: "back"}}
+	const text = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
+	for variant, want := range map[string]string{
+		"legacy": "iptables-legacy -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot",
+		"nft":    "iptables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply",
+	} {
+		e.Rulesets = []Ruleset{{rules.IPv4, variant, []byte(text)}}
+		found := e.forwardChain()
+		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Mend != want {
+			t.Error(found[0].Mend)
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package doctor
+
+import (
+	"net"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
+	"natspread/units"
+)
+
+// rules are what apply loads for webService, in the words of iptables-restore.
+const list = `*nat
+:NATSPREAD-PRE - [0:0]
+-A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE
+-A NATSPREAD-PRE -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80
+-A POSTROUTING -p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j SOURCE
+COMMIT
+`
+
+// accepts are what apply loads for webService where FORWARD is to let it through.
+const accepts = `*filter
+:NATSPREAD-FORWARD - [0:0]
+-I FORWARD -m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD
+-A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
+COMMIT
+`
+
+// webService is the service that faults are made for.
+func webService() Service {
+	return Service{
+		Name: "web", Family: rules.IPv4, Protocols: []string{"tcp"},
+		Listen:   []Listen{{netnstest.VIP(4), 80, 80}},
+		Backends: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 80)},
+	}
+}
+
+// patient is a healthy balancer that a fault is made in.
+type patient struct {
+	*netnstest.Network
+	Balancer Balancer
+	Live     Host
+	variant  string
+	listener *exec.Cmd // a process of the host's, nil for none
+}
+
+// newPatient builds a balancer that works: a network, rules in it, and a root with a
+// systemd that loads them at boot.
+func newPatient(t *testing.T, variant string, layout netnstest.Layout, source Source) *patient {
+	t.Helper()
+	layout.Backends, layout.Forward = 1, true
+	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant}
+	p.Serve(t, "tcp", 4, 80)
+	p.Live = Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
+	text, err := units.Text("/usr/sbin/natspread")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"usr/lib/systemd/systemd":                                      "",
+		"usr/lib/systemd/system/natspread.service":                     string(text),
+		"etc/systemd/system/multi-user.target.wants/natspread.service": "-> /usr/lib/systemd/system/natspread.service",
+		"var/lib/natspread/generations/1/manifest":                     "{}",
+		"etc/natspread/natspread.toml":                                 "",
+	} {
+		write(t, filepath.Join(p.Live.Root, name), text)
+	}
+	service := webService()
+	service.Source = source
+	if source.None {
+		service.Hairpin = hairpins()
+	}
+	p.Balancer = Balancer{
+		Services: []Service{service}, Generation: Generation{Number: 1, Variant: variant}, Variant: variant,
+		Config: "etc/natspread/natspread.toml", State: []string{"var/lib/natspread/generations/1/manifest"},
+	}
+	target := "MASQUERADE"
+	switch {
+	case source.None:
+		target = "ACCEPT"
+	case source.Addr.IsValid():
+		target = "SNAT --to-source " + source.Addr.String()
+	}
+	p.sh(t, netnstest.Programs(variant, 4).Restore+" <<'END'\n"+strings.Replace(list, "SOURCE", target, 1)+"END")
+	return p
+}
+
+// sh types lines on the balancer, as root of it and of the files below its root.
+func (p *patient) sh(t *testing.T, lines string) string {
+	t.Helper()
+	return p.Network.Balancer.Command(t, lines, "sh", "-e")
+}
+
+// answers tells whether the client gets through to the backend.
+func (p *patient) answers(t *testing.T, bound time.Duration) bool {
+	t.Helper()
+	_, _, err := netnstest.Ask(t, p.Client, "tcp", "192.0.2.10:80", bound)
+	return err == nil
+}
+
+// hold keeps a connection open, by which the backend is known to answer.
+func (p *patient) hold(t *testing.T) {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	p.Client.Do(t, func() { conn, err = net.DialTimeout("tcp", "192.0.2.10:80", hurry) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+}
+
+// examine reads the rulesets anew and examines.
+func (p *patient) examine(t *testing.T) []Finding {
+	t.Helper()
+	p.Balancer.Rulesets = nil
+	for _, variant := range netnstest.Variants(t) {
+		text := p.sh(t, netnstest.Programs(variant, 4).Save)
+		p.Balancer.Rulesets = append(p.Balancer.Rulesets, Ruleset{rules.IPv4, variant, []byte(text)})
+	}
+	p.Balancer.Native = []byte(p.sh(t, "nft --terse list ruleset"))
+	return p.Live.Examine(p.Balancer)
+}
+
+// fault is something that is made wrong, found, and mended.
+type fault struct {
+	name     string
+	variants bool // with each variant, not only with one
+	layout   netnstest.Layout
+	source   Source
+	change   func(*testing.T, *patient) // besides, or instead of lines
+	lines    string                     // typed on the balancer; IPTABLES is its variant's
+	stops    bool                       // clients are no longer answered
+	severity Severity
+	want     string                                      // regexp of what is found
+	mend     string                                      // regexp of the line, as it is to be typed
+	again    func(t *testing.T, p *patient, line string) // what mends it, where typing the line does not
+}
+
+// check makes the fault in the namespaces that it is in.
+func (f fault) check(t *testing.T, variant string) {
+	p := newPatient(t, variant, f.layout, f.source)
+	if !p.answers(t, hurry) {
+		t.Fatal("the balancer does not work before the fault")
+	}
+	p.hold(t)
+	before := p.examine(t)
+	p.sh(t, strings.NewReplacer("IPTABLES", netnstest.Programs(variant, 4).Iptables, "ROOT", p.Live.Root).Replace(f.lines))
+	if f.change != nil {
+		f.change(t, p)
+	}
+	bound := hurry
+	if f.stops {
+		bound = patience
+	}
+	if p.answers(t, bound) == f.stops {
+		t.Errorf("clients are answered: %v", f.stops)
+	}
+	found := p.examine(t)
+	line := f.one(t, before, found)
+	if line == "" {
+		return
+	}
+	if f.again != nil {
+		f.again(t, p, line)
+	} else {
+		p.sh(t, strings.NewReplacer(" /etc/", " "+p.Live.Root+"/etc/", "systemctl daemon-reload", "true").Replace(line))
+	}
+	if p.listener != nil {
+		_ = p.listener.Wait() // killed
+	}
+	if after := p.examine(t); told(after) != told(before) {
+		t.Errorf("after %s:\n%s", line, told(after))
+	}
+	if f.stops && !p.answers(t, hurry) {
+		t.Errorf("%s does not mend it", line)
+	}
+}
+
+// one fails unless just one finding is new, the one that is wanted, and returns its line.
+func (f fault) one(t *testing.T, before, found []Finding) string {
+	t.Helper()
+	var fresh []Finding
+	for _, one := range found {
+		if !strings.Contains(told(before), told([]Finding{one})) {
+			fresh = append(fresh, one)
+		}
+	}
+	if len(fresh) != 1 || fresh[0].Severity != f.severity || !regexp.MustCompile(f.want).MatchString(fresh[0].What) ||
+		!regexp.MustCompile("^"+f.mend+"$").MatchString(fresh[0].Mend) {
+		t.Fatalf("want %s %s\n    %s\nfound\n%s", f.severity, f.want, f.mend, told(found))
+	}
+	return fresh[0].Mend
+}
+
+// TestFaults makes each fault in a network of its own, finds it, types the line that
+// mends it, and finds it no more.
+func TestFaults(t *testing.T) {
+	for _, f := range faults() {
+		variants := netnstest.Variants(t)
+		if !f.variants {
+			variants = variants[:1]
+		}
+		for _, variant := range variants {
+			t.Run(f.name+"/"+variant, func(t *testing.T) {
+				if netnstest.Isolate(t) {
+					f.check(t, variant)
+				}
+			})
+		}
+	}
+}

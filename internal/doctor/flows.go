@@ -1,0 +1,54 @@
+package doctor
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"natspread/internal/conntrack"
+	"natspread/internal/rules"
+)
+
+// readFlows returns the connections of a family that are worth keeping.
+func readFlows(family rules.Family, keep func(conntrack.Entry) bool) (flows []conntrack.Entry, err error) {
+	err = conntrack.Each(context.Background(), family, func(f conntrack.Entry) {
+		if keep(f) {
+			flows = append(flows, f)
+		}
+	})
+	return flows, err
+}
+
+// concerns returns what tells whether a connection has to do with the balancer.
+func (b Balancer) concerns() func(conntrack.Entry) bool {
+	ours := map[netip.Addr]bool{}
+	for _, service := range b.Services {
+		for _, listen := range service.Listen {
+			ours[listen.Addr] = true
+		}
+		for _, backend := range service.Backends {
+			ours[backend.Addr()] = true
+		}
+		ours[service.Source.Addr] = true
+	}
+	return func(f conntrack.Entry) bool {
+		return ours[f.Asked.Addr()] || ours[f.Answerer.Addr()] || ours[f.Answered.Addr()]
+	}
+}
+
+// cameHere tells whether a connection was made from elsewhere to an address, or answered
+// there.
+func (e examination) cameHere(addr netip.Addr) bool {
+	return slices.ContainsFunc(e.flows[rules.FamilyOf(addr)], func(f conntrack.Entry) bool {
+		_, own := e.network.holder(f.Client.Addr())
+		return f.Asked.Addr() == addr && !own || f.Answered.Addr() == addr && f.SeenReply
+	})
+}
+
+// answeredBy tells whether a backend was seen to answer a balanced connection whose
+// client it knows by its own address.
+func (e examination) answeredBy(backend netip.Addr) bool {
+	return slices.ContainsFunc(e.flows[rules.FamilyOf(backend)], func(f conntrack.Entry) bool {
+		return f.SeenReply && f.Answerer.Addr() == backend && f.Translated() && f.Answered == f.Client
+	})
+}

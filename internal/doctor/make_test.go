@@ -1,0 +1,111 @@
+package doctor
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+
+	"natspread/internal/test/netnstest"
+)
+
+// forget makes the neighbours ask for addresses anew, and no connection tell that they
+// addBackend adds one to the service.
+func addBackend(addr string) func(*testing.T, *patient) {
+	return func(_ *testing.T, p *patient) {
+		service := &p.Balancer.Services[0]
+		service.Backends = append(service.Backends, netip.AddrPortFrom(netip.MustParseAddr(addr), 80))
+	}
+}
+
+// asymmetric lets packets to the backend go round by the client, while its answers
+// listenerName is the environment variable by which this test binary is told to listen.
+const listenerName = "DOCTOR_LISTENER"
+
+// TestListener is a process that listens, for other tests.
+func TestListener(t *testing.T) {
+	at := os.Getenv(listenerName)
+	if at == "" {
+		return
+	}
+	network := "tcp4"
+	if strings.HasPrefix(at, "[") {
+		network = "tcp" // both, where the address is of neither
+	}
+	listener, err := net.Listen(network, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	fmt.Println("listening")
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the other test ends
+}
+
+// listenOn starts a process that listens.
+func listenOn(at string) func(*testing.T, *patient) {
+	return func(t *testing.T, p *patient) {
+		t.Helper()
+		p.listener = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestListener$")
+		p.listener.Env = append(os.Environ(), listenerName+"="+at)
+		if _, err := p.listener.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.listener.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.listener.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(out).ReadString('\n'); line != "listening\n" {
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+}
+
+// endListener ends that process, where no line does.
+func endListener(t *testing.T, p *patient, _ string) {
+	if err := p.listener.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hairpins covers the backends.
+func hairpins() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")} }
+
+// flush forgets every connection.
+func flush(t *testing.T) {
+	t.Helper()
+	if err := netlink.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// track adds balanced connections that are over to the table.
+func track(t *testing.T, n int) {
+	t.Helper()
+	lines := make([]string, n)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("tcp 192.0.2.200:%d 192.0.2.10:80 10.0.0.1:80 10.0.0.254:%[1]d", 1024+i)
+	}
+	netnstest.Track(t, nl.TCP_CONNTRACK_TIME_WAIT, lines...)
+}
+
+// chmod changes the mode of a file below the root.
+func chmod(mode os.FileMode, path string) func(*testing.T, *patient) {
+	return func(t *testing.T, p *patient) {
+		t.Helper()
+		if err := os.Chmod(filepath.Join(p.Live.Root, path), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

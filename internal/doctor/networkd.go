@@ -1,0 +1,219 @@
+package doctor
+
+import (
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"natspread/internal/rules"
+)
+
+// forwardingSince is the first systemd whose networkd can switch forwarding off, by
+// IPv4Forwarding= and IPv6Forwarding=. IPForward= of those before switches it only
+// on, and is ignored since (systemd.network(5), networkd.conf(5)).
+const forwardingSince = 256
+
+// systemdDirs are the directories of systemd's files in order of precedence.
+var systemdDirs = []string{"/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd"}
+
+// below returns a path below each of systemd's directories.
+func below(name string) []string {
+	var dirs []string
+	for _, dir := range systemdDirs {
+		dirs = append(dirs, path.Join(dir, name))
+	}
+	return dirs
+}
+
+// networkd is what systemd-networkd's files say. One that is not in use, or too old
+// to switch forwarding off, says nothing.
+type networkd struct {
+	host   Host
+	silent bool
+}
+
+// networkd returns the host's.
+func (h Host) networkd() networkd {
+	version, known := h.systemdVersion()
+	return networkd{h, !h.networkdInUse() || known && version < forwardingSince}
+}
+
+// networkdInUse tells whether systemd-networkd runs, or boot will start it.
+func (h Host) networkdInUse() bool {
+	for _, pattern := range []string{
+		"run/systemd/netif/state",
+		"etc/systemd/system/*.wants/systemd-networkd.service",
+		"run/systemd/generator*/*.wants/systemd-networkd.service", // netplan's
+	} {
+		if len(h.glob(pattern)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// systemdVersion returns the version that systemd's own library has in its name.
+func (h Host) systemdVersion() (version int, known bool) {
+	for _, dir := range []string{"usr/lib/systemd", "usr/lib/*/systemd", "usr/lib64/systemd", "lib/systemd"} {
+		for _, file := range h.glob(dir + "/libsystemd-shared-*.so") {
+			name := strings.TrimPrefix(filepath.Base(file), "libsystemd-shared-")
+			digits := name[:len(name)-len(strings.TrimLeft(name, "0123456789"))]
+			if number, err := strconv.Atoi(digits); err == nil {
+				version, known = max(version, number), true
+			}
+		}
+	}
+	return version, known
+}
+
+// glob returns the paths that match a pattern below the root.
+func (h Host) glob(pattern string) []string {
+	found, _ := filepath.Glob(filepath.Join(h.Root, pattern)) // fails for a bad pattern only
+	return found
+}
+
+// option is one NAME=VALUE of a file of systemd's.
+type option struct {
+	section, name, value string
+	at                   place
+}
+
+// options are those of a file and its drop-ins, in order.
+type options []option
+
+// options reads a file; a backslash at the end of a line joins the next to it.
+func (h Host) options(file string) options {
+	var read options
+	section, joined := "", ""
+	var at place
+	for _, line := range h.lines(file) {
+		if joined == "" {
+			at = line.at
+		}
+		text, more := strings.CutSuffix(joined+line.text, `\`)
+		if joined = ""; more {
+			joined = text + " "
+			continue
+		}
+		if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+			section = text[1 : len(text)-1]
+		} else if name, value, found := strings.Cut(text, "="); found {
+			read = append(read, option{section, strings.TrimSpace(name), strings.TrimSpace(value), at})
+		}
+	}
+	return read
+}
+
+// boolean returns the last value of an option that is one; found is false when
+// none is, or when an empty one took the others back.
+func (o options) boolean(section, name string) (last option, on, found bool) {
+	for _, option := range o {
+		if option.section != section || option.name != name {
+			continue
+		}
+		switch value := strings.ToLower(option.value); {
+		case value == "":
+			found = false
+		case slices.Contains([]string{"1", "yes", "y", "true", "t", "on"}, value):
+			last, on, found = option, true, true
+		case slices.Contains([]string{"0", "no", "n", "false", "f", "off"}, value):
+			last, on, found = option, false, true
+		}
+	}
+	return last, on, found
+}
+
+// optionName returns the name of the option for a family.
+func optionName(family rules.Family) string {
+	if family == rules.IPv6 {
+		return "IPv6Forwarding"
+	}
+	return "IPv4Forwarding"
+}
+
+// switchesOff returns the line of networkd.conf that switches a family's forwarding
+// off for the whole host. Of the main files only the first is read, of the drop-ins
+// each (networkd.conf(5)).
+func (n networkd) switchesOff(family rules.Family) (option, bool) {
+	if n.silent {
+		return option{}, false
+	}
+	var all options
+	for _, file := range below("networkd.conf") {
+		if n.host.exists(file) {
+			all = n.host.options(file)
+			break
+		}
+	}
+	for _, file := range n.host.inOrder(".conf", below("networkd.conf.d")...) {
+		all = append(all, n.host.options(file)...)
+	}
+	last, on, found := all.boolean("Network", optionName(family))
+	return last, found && !on
+}
+
+// switchesOffInterface returns the line that switches IPv4 forwarding off for one
+// interface, in the first .network file that matches it. sure is false when a file
+// before it, or this one, matches by more than the name.
+func (n networkd) switchesOffInterface(name string) (line option, sure, found bool) {
+	if n.silent {
+		return option{}, false, false
+	}
+	sure = true
+	for _, file := range n.host.inOrder(".network", below("network")...) {
+		if n.host.masked(file) {
+			continue
+		}
+		all := n.host.options(file)
+		for _, dropIn := range n.host.inOrder(".conf", below("network/"+path.Base(file)+".d")...) {
+			all = append(all, n.host.options(dropIn)...)
+		}
+		matches, certain := all.match(name)
+		if !matches {
+			continue
+		}
+		sure = sure && certain
+		last, on, said := all.boolean("Network", optionName(rules.IPv4))
+		if said && !on || certain {
+			return last, sure, said && !on
+		}
+	}
+	return option{}, false, false
+}
+
+// match tells whether [Match] can be true for an interface of that name; one that asks
+// for nothing is never. It is not certain when it asks for more than the name, which no
+// file tells.
+func (o options) match(name string) (matches, certain bool) {
+	var patterns []string
+	certain = true
+	for _, option := range o {
+		switch {
+		case option.section != "Match":
+		case option.name != "Name":
+			certain = false
+		case option.value == "":
+			patterns = nil
+		default:
+			patterns = append(patterns, strings.Fields(option.value)...)
+		}
+	}
+	if len(patterns) == 0 {
+		return !certain, certain
+	}
+	return matchesAny(patterns, name), certain
+}
+
+// matchesAny tells whether a name is one of some shell patterns; a "!" before the
+// first turns the answer round.
+func matchesAny(patterns []string, name string) bool {
+	first, inverted := strings.CutPrefix(patterns[0], "!")
+	for _, pattern := range append([]string{first}, patterns[1:]...) {
+		if matched, err := path.Match(pattern, name); err == nil && matched {
+			return !inverted
+		}
+	}
+	return inverted
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/test/netnstest"
+)
+
+// programs builds the demo and natspread, as make demo does.
+func programs(t *testing.T) (demo, natspread string) {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-o", dir, "natspread/internal/lab/demo", "natspread/cmd/natspread")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "demo"), filepath.Join(dir, "natspread")
+}
+
+// wrap is natspread behind a shell script that may do something else instead; in
+// it, "$real" is the program itself and "$3" the verb.
+func wrap(t *testing.T, natspread, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "wrapped")
+	text := "#!/bin/sh\nreal=" + natspread + "\n" + script + "\nexec $real \"$@\"\n"
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// play runs the demo and returns its exit code and everything that it said.
+func play(t *testing.T, demo, program string) (code int, said string) {
+	t.Helper()
+	out, err := exec.Command(demo, "-n", "600", program).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if exit != nil {
+		code = exit.ExitCode()
+	}
+	return code, string(out)
+}
+
+// traces is what a demo could leave in the namespaces around it.
+func traces(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	links, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		found = append(found, "link "+link.Name)
+	}
+	for _, pattern := range []string{"/run/*", "/run/netns/*", os.TempDir() + "/*"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, names...)
+	}
+	for _, program := range []string{"iptables-save", "ip6tables-save"} {
+		rules, err := exec.Command(program).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, string(rules))
+	}
+	return found
+}
+
+// running names the processes of programs in a directory.
+func running(t *testing.T, dir string) []string {
+	t.Helper()
+	var found []string
+	names, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if target, err := os.Readlink(name); err == nil && strings.HasPrefix(target, dir) {
+			found = append(found, name+" "+target)
+		}
+	}
+	return found
+}
+
+// TestPlays plays the whole demo and looks for what it leaves behind.
+func TestPlays(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	demo, natspread := programs(t)
+	before := traces(t)
+	code, said := play(t, demo, natspread)
+	if code != exitFair || strings.Count(said, ": fair") < 2 || !strings.Contains(said, "in step") {
+		t.Errorf("exit code %d:\n%s", code, said)
+	}
+	for line := range strings.Lines(said) {
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > width {
+			t.Errorf("%d columns wide: %s", n, line)
+		}
+	}
+	if diff := cmp.Diff(before, traces(t)); diff != "" {
+		t.Errorf("left behind (-before +after):\n%s", diff)
+	}
+}
+
+// TestNotices plays with a balancer that is not what it should be.
+func TestNotices(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	demo, natspread := programs(t)
+	for _, test := range []struct{ name, script, said string }{
+		{"a wrong share", `[ "$3" = check ] && sed -i 's/"10.0.0.1:80"/{ address = "10.0.0.1:80", weight = 2 }/' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
+		{"a backend without connections", `[ "$3" = check ] && sed -i 's/"10.0.0.3:80",//' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
+		{"an apply that does nothing", `[ "$3" = apply ] && exit`, "connection refused"},
+		{"a restore that does nothing", `[ "$3" = restore ] && exit`, "connection refused"},
+		{"a restore that fails", `[ "$3" = restore ] && exit 1`, "natspread restore failed"},
+		{"a balancer out of step", `[ "$3" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, said := play(t, demo, wrap(t, natspread, test.script))
+			if code != exitFailed || !strings.Contains(said, test.said) {
+				t.Errorf("exit code %d, and not %q:\n%s", code, test.said, said)
+			}
+		})
+	}
+}
+
+// TestInterrupted stops the demo in the middle, as Ctrl-C and as its terminal's
+// end would, and by a signal that it cannot see.
+func TestInterrupted(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	demo, natspread := programs(t)
+	before := traces(t)
+	for _, test := range []struct {
+		signal syscall.Signal
+		code   int
+	}{{syscall.SIGINT, exitInterrupted}, {syscall.SIGTERM, exitInterrupted}, {syscall.SIGHUP, exitInterrupted}, {syscall.SIGKILL, -1}} {
+		var stderr bytes.Buffer
+		cmd := exec.Command(demo, "-n", "1000000", natspread)
+		cmd.Stderr = &stderr
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() && !strings.Contains(lines.Text(), "connections from the client") {
+		}
+		if err := cmd.Process.Signal(test.signal); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // the code tells
+		if code := cmd.ProcessState.ExitCode(); code != test.code {
+			t.Errorf("%v: exit code %d, not %d: %s", test.signal, code, test.code, &stderr)
+		}
+		deadline := time.Now().Add(2 * time.Second) // a killed one's namespace goes a little later
+		for len(running(t, filepath.Dir(demo))) > 0 && time.Now().Before(deadline) {
+			time.Sleep(time.Millisecond)
+		}
+		if left := running(t, filepath.Dir(demo)); len(left) > 0 {
+			t.Errorf("%v left behind: %v", test.signal, left)
+		}
+	}
+	if diff := cmp.Diff(before, traces(t)); diff != "" {
+		t.Errorf("left behind (-before +after):\n%s", diff)
+	}
+}
+
+// TestUsage types what cannot be played.
+func TestUsage(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		code int
+		said string
+	}{
+		{nil, exitUsage, "usage: demo"},
+		{[]string{"-n", "3", "/bin/true"}, exitUsage, "usage: demo"},
+		{[]string{"/nonexistent/natspread"}, exitFailed, "make build"},
+		{[]string{"-inside", "net:[1]", "/bin/true"}, exitFailed, "not namespaces of its own"},
+	} {
+		var stderr bytes.Buffer
+		if code := run(test.args, os.Stdout, &stderr); code != test.code || !strings.Contains(stderr.String(), test.said) {
+			t.Errorf("demo %q: exit code %d, said %q", test.args, code, stderr.String())
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"natspread/internal/config"
+	"natspread/internal/netns"
+	"natspread/internal/test/netnstest"
+)
+
+// root is where natspread keeps its files in the demo: in memory, since /run is
+// the demo's own.
+const root = "/run/demo"
+
+// story is what is played, in which roles.
+type story struct {
+	screen
+	program     string
+	connections int
+	service     config.Service
+	listen      string
+}
+
+// inside plays the demo in namespaces that are its own.
+func inside(left, program string, connections int, s screen) error {
+	if err := netns.Settle(left, netns.Own); err != nil {
+		return err
+	}
+	example, err := config.Parse("the embedded example", config.Example())
+	if err != nil {
+		return err
+	}
+	service := example.Services[0]
+	st := story{screen: s, program: program, connections: connections, service: service, listen: service.Listen[0].String()}
+	began := time.Now()
+	if err := st.play(); err != nil {
+		return err
+	}
+	s.say("\n%s in %.1f s; nothing is left behind.", s.paint(bold, "Done"), time.Since(began).Seconds())
+	return nil
+}
+
+// play plays all acts.
+func (s story) play() error {
+	if err := s.stage(); err != nil {
+		return err
+	}
+	for _, verb := range []string{"init", "check", "apply"} {
+		if err := s.natspread(verb); err != nil {
+			return err
+		}
+	}
+	if err := s.measure(); err != nil {
+		return err
+	}
+	if err := reboot(root); err != nil {
+		return err
+	}
+	if err := refused(s.listen); err != nil {
+		return fmt.Errorf("after the reboot %w", err)
+	}
+	s.say("\n%s the nat table is empty, ip_forward is 0, a connection is refused.\n", s.paint(bold, `"Reboot":`))
+	if err := s.natspread("restore"); err != nil {
+		return err
+	}
+	if err := s.measure(); err != nil {
+		return err
+	}
+	s.say("")
+	return s.natspread("status") // fails when the kernel is not in step
+}
+
+// stage builds the network and shows it.
+func (s story) stage() error {
+	if err := os.Mkdir(root, 0o755); err != nil {
+		return err
+	}
+	var backends []netip.Addr
+	for _, backend := range s.service.Backends {
+		backends = append(backends, backend.Addr)
+	}
+	vip := s.service.Listen[0].Addr
+	if err := build(vip, backends); err != nil {
+		return err
+	}
+	s.say("%s the embedded example, in network namespaces of its own.\n", s.paint(bold, "natspread:"))
+	lead := fmt.Sprintf("  %s %s -- %v balancer %s --", client, clientAddress, vip, inner)
+	for i, backend := range s.service.Backends {
+		if err := serve(backendName(i), backend.String()); err != nil {
+			return err
+		}
+		s.say("%s %v %s", lead, backend.Addr, backendName(i))
+		lead = strings.Repeat(" ", len(lead)-2) + "--"
+	}
+	s.say("")
+	if err := refused(s.listen); err != nil {
+		return fmt.Errorf("before the first rule %w", err)
+	}
+	return nil
+}
+
+// natspread runs one verb of the program, as it would be typed, and shows what it
+// says.
+func (s story) natspread(verb string) error {
+	s.say("%s", s.paint(bold, "$ natspread --root "+root+" "+verb))
+	said, err := exec.Command(s.program, "--root", root, verb).CombinedOutput()
+	s.quote(string(said))
+	if err != nil {
+		return fmt.Errorf("natspread %s failed: %w", verb, err)
+	}
+	return nil
+}
+
+// result is who answered, in the order of the service's backends.
+type result struct {
+	backends  []string
+	weights   []float64
+	counts    []int
+	statistic float64
+	fair      bool
+}
+
+// wanted is the share that a backend should get.
+func (r result) wanted(i int) float64 { return r.weights[i] / sum(r.weights) }
+
+// seen is the share that it got.
+func (r result) seen(i int) float64 { return float64(r.counts[i]) / float64(sum(r.counts)) }
+
+// sum adds up.
+func sum[T int | float64](all []T) (total T) {
+	for _, one := range all {
+		total += one
+	}
+	return total
+}
+
+// measure makes the connections and shows the shares.
+func (s story) measure() error {
+	s.say("\n%d connections from the client to %s:", s.connections, s.listen)
+	counts, err := askMany(s.listen, s.connections)
+	if err != nil {
+		return err
+	}
+	r, err := s.judge(counts)
+	if err != nil {
+		return err
+	}
+	if s.table(r); !r.fair {
+		return errors.New("the shares are not what was wanted")
+	}
+	return nil
+}
+
+// judge compares what was counted with the weights.
+func (s story) judge(counts map[string]int) (result, error) {
+	var r result
+	for _, backend := range s.service.Backends {
+		name := backend.String()
+		r.backends = append(r.backends, name)
+		r.weights = append(r.weights, float64(backend.Weight))
+		r.counts = append(r.counts, counts[name])
+	}
+	if counted := sum(r.counts); counted != s.connections {
+		return result{}, fmt.Errorf("%d of %d connections reached a backend", counted, s.connections)
+	}
+	r.statistic, r.fair = netnstest.ChiSquare(r.counts, r.weights)
+	return r, nil
+}

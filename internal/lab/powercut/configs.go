@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"natspread/internal/config"
+	"natspread/render"
+	"natspread/restore"
+)
+
+// pattern is a config of both families; PORT and FORWARD are where the two configs
+// differ, in each family, so that a mixture of them is seen. With the one a generation
+// has files of the filter table, too, and with the other none.
+const pattern = `[[service]]
+name = "web"
+listen = "192.0.2.10:80"
+backends = ["10.0.0.1:PORT", "10.0.0.2:PORT", "10.0.0.3:PORT"]
+forward = "FORWARD"
+
+[[service]]
+name = "web6"
+listen = "[2001:db8::10]:80"
+backends = ["[2001:db8:1::1]:PORT", "[2001:db8:1::2]:PORT"]
+forward = "FORWARD"
+`
+
+// choice is one of the two configs that apply alternates between.
+type choice struct {
+	file   string // its path, outside the disk
+	text   []byte
+	tables restore.Tables
+}
+
+// writeConfigs writes both configs into a directory.
+func writeConfigs(dir string) (configs [2]choice, err error) {
+	for i, one := range []struct{ port, forward string }{{"8080", "accept"}, {"9090", "leave"}} {
+		c := choice{
+			file: filepath.Join(dir, one.port+".toml"),
+			text: []byte(strings.NewReplacer("PORT", one.port, "FORWARD", one.forward).Replace(pattern)),
+		}
+		parsed, err := config.Parse(c.file, c.text)
+		if err != nil {
+			return configs, err
+		}
+		c.tables = restore.Tables(render.New(parsed))
+		if err := os.WriteFile(c.file, c.text, 0o600); err != nil {
+			return configs, err
+		}
+		configs[i] = c
+	}
+	return configs, nil
+}
+
+// which tells which config a generation was made from, after checking that it is
+// one of the two and that all of its tables are that one's.
+func which(configs [2]choice, found restore.Generation) (int, error) {
+	for i, c := range configs {
+		if !bytes.Equal(c.text, found.Config) {
+			continue
+		}
+		holds := found.Tables.All()
+		for at, table := range c.tables.All() {
+			if !bytes.Equal(table.Text(), holds[at].Text()) {
+				return i, fmt.Errorf("generation %d has not the %s rules of its own config", found.Generation, table.Name())
+			}
+		}
+		return i, nil
+	}
+	return 0, fmt.Errorf("generation %d is of a config that was never applied", found.Generation)
+}

@@ -1,0 +1,95 @@
+package rules
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// FuzzParseRule holds whatever ParseRule takes to this: it is written the same
+// way again, and no byte of it could end a word, a line or a quote for
+// iptables-restore.
+func FuzzParseRule(f *testing.F) {
+	for _, family := range Families() {
+		for _, chain := range sample(family).Chains {
+			for _, rule := range chain.Rules {
+				f.Add(string(rule.AppendText(nil)))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rule, err := ParseRule(text)
+		if err != nil {
+			return
+		}
+		if back := string(rule.AppendText(nil)); back != text {
+			t.Errorf("read %q, wrote %q", text, back)
+		}
+		for _, word := range strings.Split(text, " ") {
+			if word == "" || strings.HasPrefix(word, "--modprobe") || strings.Trim(word, letters) != "" && word != "!" {
+				t.Errorf("took the word %q of %q", word, text)
+			}
+		}
+	})
+}
+
+// letters are all that a word of ours is made of.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:@/[]"
+
+// FuzzParseSaved holds the reader of everyone's table to this: no panic; what it
+// takes names each chain once and gives an own text that reads as itself.
+func FuzzParseSaved(f *testing.F) {
+	f.Add([]byte(busy))
+	f.Add([]byte(emptyText))
+	f.Add(sampleFilter(IPv4).Text())
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, kind := range []Kind{NAT, Filter} {
+			saved, err := ParseSaved(kind, text)
+			if err == nil {
+				mustReadAgain(t, saved)
+			}
+			if table, err := Parse(IPv4, kind, text); err == nil && !bytes.Equal(table.Text(), text) {
+				t.Errorf("parsed %q as %q", text, table.Text())
+			}
+		}
+	})
+}
+
+// mustReadAgain fails unless each chain stands once in what was read, and its own text
+// reads as itself.
+func mustReadAgain(t *testing.T, saved Saved) {
+	own := saved.OwnText()
+	again, err := ParseSaved(saved.Kind, own)
+	if err != nil {
+		t.Fatalf("cannot read the own text %q: %v", own, err)
+	}
+	if !bytes.Equal(again.OwnText(), own) {
+		t.Errorf("the own text %q becomes %q", own, again.OwnText())
+	}
+	for _, chain := range saved.Chains {
+		if got, _ := saved.Chain(chain.Name); len(got.Rules) != len(chain.Rules) {
+			t.Errorf("chain %q stands twice", chain.Name)
+		}
+	}
+}
+
+// FuzzOpen holds Open to this: whatever it takes is, byte for byte, what Seal
+// makes of it. Sums are mended before, or none would ever be right.
+func FuzzOpen(f *testing.F) {
+	for _, family := range Families() {
+		f.Add(Seal(sample(family)))
+		f.Add(Seal(Table{Family: family}))
+		f.Add(Seal(sampleFilter(family)))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		for _, which := range []Table{{}, {Family: IPv6}, {Kind: Filter}, {Family: IPv6, Kind: Filter}} {
+			_, body, _ := bytes.Cut(file, []byte("\n"))
+			for _, tried := range [][]byte{file, append(header(which, body), body...)} {
+				table, err := Open(which.Family, which.Kind, tried)
+				if err == nil && !bytes.Equal(Seal(table), tried) {
+					t.Errorf("took %q, which Seal writes as %q", tried, Seal(table))
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,183 @@
+// Package rules is natspread's part of iptables' tables as iptables-save prints it,
+// the whole nat table and a few chains of the filter table: typed rules, and their
+// canonical text both ways.
+//
+// It is the one language that the rooms above share, so it knows no config, no
+// file, no process and no systemd.
+package rules
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Family is an address family. Each has a nat table, a rules file and iptables
+// programs of its own.
+type Family uint8
+
+// The two families, in the order in which they are printed and loaded.
+const (
+	IPv4 Family = iota
+	IPv6
+)
+
+// Families lists both families in the order in which they are handled.
+func Families() []Family { return []Family{IPv4, IPv6} }
+
+// FamilyOf returns the family of an address.
+func FamilyOf(address netip.Addr) Family {
+	if address.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// String returns "ipv4" or "ipv6".
+func (f Family) String() string {
+	if f == IPv6 {
+		return "ipv6"
+	}
+	return "ipv4"
+}
+
+// Kind is one of iptables' tables that natspread has a part in. The nat table
+// spreads; the filter table lets through what was spread, where that is asked for.
+type Kind uint8
+
+// The tables, in the order in which they are loaded.
+const (
+	NAT Kind = iota
+	Filter
+)
+
+// String returns the name of the table, as in iptables -t.
+func (k Kind) String() string {
+	if k == Filter {
+		return "filter"
+	}
+	return "nat"
+}
+
+// The built-in chains of the tables.
+const (
+	Prerouting  = "PREROUTING"
+	Input       = "INPUT"
+	Forward     = "FORWARD"
+	Output      = "OUTPUT"
+	Postrouting = "POSTROUTING"
+)
+
+// Own chains: every name begins with Prefix. Those that the jumps lead to are in
+// capitals, so no service, whose name is in small letters, can meet them.
+const (
+	Prefix         = "NATSPREAD"
+	ServicePre     = Prefix + "-PRE"
+	ServiceOut     = Prefix + "-OUT"
+	ServicePost    = Prefix + "-POST"
+	ServiceForward = Prefix + "-FORWARD"
+)
+
+// Comment stands in each jump, so that people who read the table know whose it is.
+const Comment = "natspread"
+
+// BuiltIn lists the built-in chains of the table in the order of iptables-save.
+func (k Kind) BuiltIn() []string {
+	if k == Filter {
+		return []string{Input, Forward, Output}
+	}
+	return []string{Prerouting, Input, Output, Postrouting}
+}
+
+// Hooked maps a built-in chain to the own chain that its jump leads to; "" for
+// those where nothing of ours stands.
+func (k Kind) Hooked(builtIn string) string {
+	switch {
+	case k == Filter && builtIn == Forward:
+		return ServiceForward
+	case k == Filter:
+		return ""
+	case builtIn == Prerouting:
+		return ServicePre
+	case builtIn == Output:
+		return ServiceOut
+	case builtIn == Postrouting:
+		return ServicePost
+	}
+	return ""
+}
+
+// ServiceChain returns the name of the chain that picks a service's backend.
+// A service's name has at most 15 bytes, so the chain's stays within the 28 that
+// the kernel takes (XT_EXTENSION_MAXNAMELEN less its NUL).
+func ServiceChain(service string) string { return Prefix + "-" + service }
+
+// PickChain returns the name of a chain of the tree below a service's: the service's,
+// a capital letter for its level from 0 to 25, which no service's name can hold, and
+// its place in the level, from 0 to 1,295, in two digits of base 36.
+func PickChain(service string, level, place int) string {
+	digits := strconv.FormatInt(int64(36*36+place), 36)
+	return ServiceChain(service) + string(rune('A'+level)) + digits[1:]
+}
+
+// ServiceOf returns the service whose backends a chain picks from, "" for a chain that
+// picks none.
+func ServiceOf(chain string) string {
+	rest, _ := strings.CutPrefix(chain, Prefix+"-")
+	if i := strings.IndexFunc(rest, func(r rune) bool { return 'A' <= r && r <= 'Z' }); i >= 0 {
+		rest = rest[:i]
+	}
+	if !IsOwn(chain) || rest == chain {
+		return ""
+	}
+	return rest
+}
+
+// MaxChain is the longest name of a chain, in bytes: XT_EXTENSION_MAXNAMELEN less
+// its NUL.
+const MaxChain = 28
+
+// MaxDepth is how many own chains may lead to one another below a built-in one: nft
+// refuses a packet's way through more than 16 chains, whether by -j or by -g
+// (NFT_JUMP_STACK_SIZE).
+const MaxDepth = 15
+
+// IsOwn tells whether a chain is ours by its name.
+func IsOwn(chain string) bool {
+	return chain == Prefix || strings.HasPrefix(chain, Prefix+"-")
+}
+
+// Ports is a range of ports, both ends included; First == Last is one port, and
+// the zero value is no condition on the port at all.
+type Ports struct{ First, Last uint16 }
+
+// appendTo appends the ports as iptables prints them: 80, or 8000:8010.
+func (p Ports) appendTo(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(p.First), 10)
+	if p.Last != p.First {
+		b = append(b, ':')
+		b = strconv.AppendUint(b, uint64(p.Last), 10)
+	}
+	return b
+}
+
+// contains tells whether a port satisfies the condition.
+func (p Ports) contains(port uint16) bool {
+	return p == Ports{} || p.First <= port && port <= p.Last
+}
+
+// appendAddress appends an address as inet_ntop(3) prints it, which is what
+// iptables-save uses: unlike netip it writes ::102:304 as ::1.2.3.4.
+func appendAddress(b []byte, address netip.Addr) []byte {
+	if !address.Is6() || !dottedTail(address.As16()) {
+		return address.AppendTo(b)
+	}
+	raw := address.As16()
+	return netip.AddrFrom4([4]byte(raw[12:])).AppendTo(append(b, "::"...))
+}
+
+// dottedTail tells whether exactly the first 96 bits are the run of zeros that
+// inet_ntop(3) shortens, in which case it takes the rest for an IPv4 address.
+func dottedTail(raw [16]byte) bool {
+	return [12]byte(raw[:12]) == [12]byte{} && (raw[12] != 0 || raw[13] != 0)
+}

@@ -1,0 +1,294 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// errRule says that a text is none of the rules that natspread writes.
+var errRule = errors.New("not a rule that natspread writes")
+
+// ParseRule reads the text of a rule, as iptables-save prints it after
+// "-A CHAIN ". Only what Rule can hold is taken, and only in the spelling of
+// Rule.AppendText: an option more, a quote, another order is an error.
+func ParseRule(text string) (Rule, error) {
+	var rule Rule
+	_, err := rule.parse(text, nil)
+	return rule, err
+}
+
+// parse reads a rule, and writes it into a buffer that is handed back for the next one.
+func (r *Rule) parse(text string, buffer []byte) ([]byte, error) {
+	reader := ruleReader{rest: text, rule: r}
+	for !reader.done {
+		if err := reader.option(); err != nil {
+			return buffer, fmt.Errorf("%.200q: %w", text, err)
+		}
+	}
+	if r.Target.Kind == Accept && !r.scoped() {
+		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
+	}
+	// The reader takes options in any order and numbers in any spelling; to ask
+	// for the same text back is simpler than to forbid each of these, and stricter.
+	if buffer = r.AppendText(buffer[:0]); string(buffer) != text {
+		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
+	}
+	return buffer, nil
+}
+
+// ruleReader takes a rule apart, word by word.
+type ruleReader struct {
+	rest string
+	done bool // the last word was taken
+	rule *Rule
+	bad  bool // a value did not parse
+}
+
+// next takes the next word; "" behind the last one.
+func (r *ruleReader) next() string {
+	word, rest, more := strings.Cut(r.rest, " ")
+	r.rest, r.done = rest, !more
+	return word
+}
+
+// option takes one option with its values.
+func (r *ruleReader) option() error {
+	rule := r.rule
+	switch word := r.next(); word {
+	case "-s":
+		rule.Source = r.prefix()
+	case "-d":
+		rule.Destination = r.prefix()
+		r.bad = r.bad || rule.NotDestination.IsValid() // iptables takes one -d a rule
+	case "!":
+		r.bad = r.next() != "-d"
+		rule.NotDestination = r.prefix()
+	case "-i":
+		rule.InInterface = r.next()
+		r.bad = !plain(rule.InInterface) || len(rule.InInterface) > maxInterface
+	case "-p":
+		rule.Protocol = r.next()
+		r.bad = r.bad || !knownProtocol(rule.Protocol)
+	case "-m":
+		r.match(r.next())
+	case "-j":
+		r.target(r.next())
+	case "-g":
+		rule.Target = Target{Kind: Goto, Chain: r.ownChain(r.next())}
+	default:
+		r.bad = true
+	}
+	if r.bad {
+		return errRule
+	}
+	return nil
+}
+
+// maxInterface is the longest name of an interface: IFNAMSIZ less its NUL.
+const maxInterface = 15
+
+// plain tells whether a name has no byte that iptables-restore could read as a
+// quote, an escape, a wildcard, an option or the end of a word.
+func plain(name string) bool {
+	for _, c := range []byte(name) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
+		if !letter && !strings.ContainsRune("-_.:@", rune(c)) {
+			return false
+		}
+	}
+	return name != "" && name[0] != '-'
+}
+
+// ownChain tells whether natspread may have given the name to a chain.
+func ownChain(name string) bool {
+	return IsOwn(name) && plain(name) && len(name) <= MaxChain
+}
+
+// knownProtocol tells whether a rule of ours may name the protocol.
+func knownProtocol(name string) bool { return protocolNumber(name) != 0 }
+
+// match takes the options of one match.
+func (r *ruleReader) match(name string) {
+	rule := r.rule
+	switch name {
+	case "tcp", "udp", "sctp":
+		r.word("--dport")
+		rule.DestinationPorts = r.ports()
+	case "addrtype":
+		r.word("--dst-type")
+		r.word("LOCAL")
+		rule.LocalDestination = true
+	case "conntrack":
+		r.conntrack()
+	case "statistic":
+		r.statistic()
+	case "comment":
+		r.word("--comment")
+		rule.Comment = r.next()
+		r.bad = r.bad || rule.Comment != Comment
+	default:
+		r.bad = true
+	}
+}
+
+// conntrack takes the options of -m conntrack.
+func (r *ruleReader) conntrack() {
+	rule := r.rule
+	for {
+		switch r.peek() {
+		case "--ctstate":
+			r.next()
+			r.word("DNAT")
+			rule.Translated = true
+		case "--ctproto":
+			r.next()
+			rule.ConnectionProtocol = r.protocol()
+		case "--ctorigdst":
+			r.next()
+			rule.OriginalDestination = r.connectionEnd()
+		case "--ctreplsrc":
+			r.next()
+			rule.ReplySource = r.connectionEnd()
+		case "--ctorigdstport":
+			r.next()
+			rule.OriginalPorts = r.ports()
+		case "--ctreplsrcport":
+			r.next()
+			rule.ReplyPorts = r.ports()
+		default:
+			return
+		}
+	}
+}
+
+// statistic takes the options of -m statistic.
+func (r *ruleReader) statistic() {
+	r.word("--mode")
+	switch r.next() {
+	case "random":
+		r.word("--probability")
+		p, err := strconv.ParseFloat(r.next(), 64)
+		steps := math.Round(p * Certain)
+		r.bad = r.bad || err != nil || !(steps >= 1 && steps < Certain)
+		if !r.bad {
+			r.rule.Statistic.Steps = uint32(steps)
+		}
+	case "nth":
+		r.word("--every")
+		r.rule.Statistic.Every = uint32(r.number(32))
+		r.bad = r.bad || r.rule.Statistic.Every < 2
+		r.word("--packet")
+		r.word("0")
+	default:
+		r.bad = true
+	}
+}
+
+// target takes a target with its options.
+func (r *ruleReader) target(name string) {
+	target := &r.rule.Target
+	switch name {
+	case "DNAT":
+		target.Kind = DNAT
+		r.word("--to-destination")
+		target.Address, target.Port = r.backend(r.next())
+	case "SNAT":
+		target.Kind = SNAT
+		r.word("--to-source")
+		target.Address = r.address(r.next())
+	case "MASQUERADE":
+		target.Kind = Masquerade
+	case "ACCEPT":
+		target.Kind = Accept
+	case "REDIRECT":
+		target.Kind = Redirect
+		r.word("--to-ports")
+		r.word("0")
+	default:
+		target.Chain = r.ownChain(name)
+	}
+}
+
+// ownChain takes the name of a chain of ours.
+func (r *ruleReader) ownChain(name string) string {
+	r.bad = r.bad || !ownChain(name)
+	return name
+}
+
+// peek returns the next word without taking it.
+func (r *ruleReader) peek() string {
+	word, _, _ := strings.Cut(r.rest, " ")
+	return word
+}
+
+// word takes a word that has to be there.
+func (r *ruleReader) word(want string) { r.bad = r.next() != want || r.bad }
+
+// number takes an unsigned number of so many bits.
+func (r *ruleReader) number(bits int) uint64 {
+	n, err := strconv.ParseUint(r.next(), 10, bits)
+	r.bad = r.bad || err != nil
+	return n
+}
+
+// ports takes N or N:M.
+func (r *ruleReader) ports() Ports {
+	first, last, ranged := strings.Cut(r.next(), ":")
+	if !ranged {
+		last = first
+	}
+	a, errA := strconv.ParseUint(first, 10, 16)
+	b, errB := strconv.ParseUint(last, 10, 16)
+	r.bad = r.bad || errA != nil || errB != nil || a == 0 || a > b
+	return Ports{First: uint16(a), Last: uint16(b)}
+}
+
+// prefix takes ADDRESS/LENGTH without host bits. Length 0 is no condition, and
+// iptables-save prints none.
+func (r *ruleReader) prefix() netip.Prefix {
+	prefix, err := netip.ParsePrefix(r.next())
+	r.bad = r.bad || err != nil || prefix.Masked() != prefix || prefix.Bits() == 0
+	return prefix
+}
+
+// protocol takes the number of a protocol.
+func (r *ruleReader) protocol() string {
+	number := r.number(8)
+	for _, known := range protocols {
+		if known.number == number {
+			return known.name
+		}
+	}
+	r.bad = true
+	return ""
+}
+
+// connectionEnd takes an address, or a prefix of several.
+func (r *ruleReader) connectionEnd() netip.Prefix {
+	if strings.Contains(r.peek(), "/") {
+		return r.prefix()
+	}
+	address := r.address(r.next())
+	return netip.PrefixFrom(address, address.BitLen())
+}
+
+// address reads an address that a machine can have. A zone could hold any byte,
+// and iptables takes the unspecified address without complaint.
+func (r *ruleReader) address(text string) netip.Addr {
+	address, err := netip.ParseAddr(text)
+	r.bad = r.bad || err != nil || address.Zone() != "" || address.IsUnspecified()
+	return address
+}
+
+// backend reads ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT.
+func (r *ruleReader) backend(text string) (netip.Addr, uint16) {
+	pair, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return r.address(text), 0
+	}
+	return r.address(pair.Addr().String()), pair.Port()
+}

@@ -1,0 +1,267 @@
+package rules
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// Rule is one rule of an own chain, or a jump. The zero value of a field is no
+// condition. The field order is the order in which iptables-save prints them.
+type Rule struct {
+	Source              netip.Prefix // -s
+	NotDestination      netip.Prefix // ! -d
+	Destination         netip.Prefix // -d
+	InInterface         string       // -i
+	Protocol            string       // -p: tcp, udp, sctp
+	DestinationPorts    Ports        // -m PROTOCOL --dport
+	LocalDestination    bool         // -m addrtype --dst-type LOCAL
+	Translated          bool         // -m conntrack --ctstate DNAT: the destination was rewritten
+	ConnectionProtocol  string       // -m conntrack --ctproto: tcp, udp, sctp; unlike -p it holds for ICMP errors, too
+	OriginalDestination netip.Prefix // -m conntrack --ctorigdst: what it was before
+	ReplySource         netip.Prefix // -m conntrack --ctreplsrc: who answers, the backend
+	OriginalPorts       Ports        // -m conntrack --ctorigdstport
+	ReplyPorts          Ports        // -m conntrack --ctreplsrcport
+	Statistic           Statistic    // -m statistic
+	Comment             string       // -m comment --comment: letters only, so it needs no quotes
+	Target              Target       // -j, or -g
+}
+
+// Statistic is the match that spreads connections: random with a probability
+// in the kernel's own steps, or nth. The zero value is no match.
+type Statistic struct {
+	// Steps is the probability of mode random in steps of 2^-31, the unit of
+	// struct xt_statistic_info; 1 to Certain-1.
+	Steps uint32
+	// Every is the period of mode nth: of so many packets that reach the rule,
+	// the first one matches (--packet 0).
+	Every uint32
+}
+
+// Certain is probability 1 in the kernel's steps. No rule carries it: a rule
+// that always matches has no statistic match.
+const Certain = 1 << 31
+
+// TargetKind is what a rule does with a packet that it matches.
+type TargetKind uint8
+
+// The targets that natspread's rules use. A Jump comes back to the rule behind it
+// when the chain that it leads to has nothing for a packet; a Goto goes on where
+// that rule's own chain would. Redirect always leads to port 0, where no socket can
+// listen: the kernel itself answers with a refusal.
+const (
+	Jump TargetKind = iota
+	Goto
+	DNAT
+	SNAT
+	Masquerade
+	Redirect
+	Accept
+)
+
+// Target is the end of a rule.
+type Target struct {
+	Kind    TargetKind
+	Chain   string     // Jump, Goto
+	Address netip.Addr // DNAT, SNAT
+	Port    uint16     // DNAT; 0 keeps the port of the packet
+}
+
+// belongs tells whether the target may stand in a table.
+func (t Target) belongs(kind Kind) bool {
+	return t.Chain != "" || (t.Kind == Accept) == (kind == Filter)
+}
+
+// Matches tells whether a packet in a chain satisfies every condition but the
+// statistic one, which no single packet can answer.
+func (r Rule) Matches(p Packet) bool {
+	return prefixHolds(r.Source, p.Source) &&
+		prefixHolds(r.Destination, p.Destination) &&
+		!(r.NotDestination.IsValid() && r.NotDestination.Contains(p.Destination)) &&
+		(r.InInterface == "" || r.InInterface == p.InInterface) &&
+		(r.Protocol == "" || r.Protocol == p.Protocol) &&
+		r.DestinationPorts.contains(p.Port) &&
+		(!r.LocalDestination || p.Local) &&
+		(!r.Translated || p.OriginalAddress.IsValid()) &&
+		(r.ConnectionProtocol == "" || r.ConnectionProtocol == p.Protocol) &&
+		prefixHolds(r.OriginalDestination, p.OriginalAddress) &&
+		prefixHolds(r.ReplySource, p.Destination) &&
+		r.OriginalPorts.contains(p.OriginalPort) &&
+		r.ReplyPorts.contains(p.Port)
+}
+
+// Packet is the first packet of a connection, as one built-in chain sees it.
+type Packet struct {
+	InInterface     string
+	Protocol        string
+	Source          netip.Addr
+	Destination     netip.Addr
+	Port            uint16
+	Local           bool       // the destination is an address of this host
+	OriginalAddress netip.Addr // the destination before DNAT; zero without one
+	OriginalPort    uint16
+}
+
+// prefixHolds tells whether an address satisfies a condition on its prefix.
+func prefixHolds(prefix netip.Prefix, address netip.Addr) bool {
+	return !prefix.IsValid() || prefix.Contains(address)
+}
+
+// AppendText appends the rule as iptables-save prints it after "-A CHAIN ".
+func (r Rule) AppendText(b []byte) []byte {
+	b = appendPrefix(b, "-s ", r.Source)
+	b = appendPrefix(b, "! -d ", r.NotDestination)
+	b = appendPrefix(b, "-d ", r.Destination)
+	if r.InInterface != "" {
+		b = append(append(append(b, "-i "...), r.InInterface...), ' ')
+	}
+	if r.Protocol != "" {
+		b = append(append(append(b, "-p "...), r.Protocol...), ' ')
+	}
+	if r.DestinationPorts != (Ports{}) {
+		b = append(append(append(b, "-m "...), r.Protocol...), " --dport "...)
+		b = append(r.DestinationPorts.appendTo(b), ' ')
+	}
+	if r.LocalDestination {
+		b = append(b, "-m addrtype --dst-type LOCAL "...)
+	}
+	if r.asksConnection() {
+		b = r.appendConntrack(b)
+	}
+	b = r.Statistic.appendTo(b)
+	if r.Comment != "" {
+		b = append(append(append(b, "-m comment --comment "...), r.Comment...), ' ')
+	}
+	return r.Target.appendTo(b)
+}
+
+// appendPrefix appends a condition on an address, always with its length.
+func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
+	if !prefix.IsValid() {
+		return b
+	}
+	b = appendAddress(append(b, option...), prefix.Addr())
+	b = strconv.AppendInt(append(b, '/'), int64(prefix.Bits()), 10)
+	return append(b, ' ')
+}
+
+// asksConnection tells whether a condition is on the connection, not on the packet.
+func (r Rule) asksConnection() bool {
+	return r.Translated || r.ConnectionProtocol != "" || r.OriginalDestination.IsValid() || r.ReplySource.IsValid() ||
+		r.OriginalPorts != (Ports{}) || r.ReplyPorts != (Ports{})
+}
+
+// scoped tells whether the rule is for connections of one protocol that were asked of some
+// address, or go to some backend, at some port: an accept of less would be everybody's.
+func (r Rule) scoped() bool {
+	return r.ConnectionProtocol != "" && r.OriginalPorts != (Ports{}) && (r.OriginalDestination.IsValid() || r.ReplySource.IsValid())
+}
+
+// appendConntrack appends the conditions on the connection: on what it asked for
+// before its destination was rewritten, and on who answers it.
+func (r Rule) appendConntrack(b []byte) []byte {
+	b = append(b, "-m conntrack "...)
+	if r.Translated {
+		b = append(b, "--ctstate DNAT "...)
+	}
+	if r.ConnectionProtocol != "" {
+		b = strconv.AppendUint(append(b, "--ctproto "...), protocolNumber(r.ConnectionProtocol), 10)
+		b = append(b, ' ')
+	}
+	b = appendConnectionEnd(b, "--ctorigdst ", r.OriginalDestination)
+	b = appendConnectionEnd(b, "--ctreplsrc ", r.ReplySource)
+	if r.OriginalPorts != (Ports{}) {
+		b = append(r.OriginalPorts.appendTo(append(b, "--ctorigdstport "...)), ' ')
+	}
+	if r.ReplyPorts != (Ports{}) {
+		b = append(r.ReplyPorts.appendTo(append(b, "--ctreplsrcport "...)), ' ')
+	}
+	return b
+}
+
+// appendConnectionEnd appends a condition on an end of the connection, alone of all
+// on addresses without the length of the prefix when it is a single one.
+func appendConnectionEnd(b []byte, option string, prefix netip.Prefix) []byte {
+	if !prefix.IsSingleIP() {
+		return appendPrefix(b, option, prefix)
+	}
+	return append(appendAddress(append(b, option...), prefix.Addr()), ' ')
+}
+
+// The protocols that rules of ours may name, by the numbers that --ctproto prints.
+var protocols = []struct {
+	name   string
+	number uint64
+}{{"tcp", 6}, {"udp", 17}, {"sctp", 132}}
+
+// protocolNumber returns the number of a protocol; 0 for one that is not known.
+func protocolNumber(name string) uint64 {
+	for _, known := range protocols {
+		if known.name == name {
+			return known.number
+		}
+	}
+	return 0
+}
+
+// appendTo appends the match. Eleven digits are what libxt_statistic prints;
+// they tell all 2^31 steps apart.
+func (s Statistic) appendTo(b []byte) []byte {
+	switch {
+	case s.Steps != 0:
+		b = append(b, "-m statistic --mode random --probability "...)
+		b = strconv.AppendFloat(b, float64(s.Steps)/Certain, 'f', 11, 64)
+	case s.Every != 0:
+		b = append(b, "-m statistic --mode nth --every "...)
+		b = strconv.AppendUint(b, uint64(s.Every), 10)
+		b = append(b, " --packet 0"...)
+	default:
+		return b
+	}
+	return append(b, ' ')
+}
+
+// appendTo appends the target with its options.
+func (t Target) appendTo(b []byte) []byte {
+	switch t.Kind {
+	case Jump:
+		return append(append(b, "-j "...), t.Chain...)
+	case Goto:
+		return append(append(b, "-g "...), t.Chain...)
+	case DNAT:
+		return t.appendBackend(append(b, "-j DNAT --to-destination "...))
+	case SNAT:
+		return appendAddress(append(b, "-j SNAT --to-source "...), t.Address)
+	case Masquerade:
+		return append(b, "-j MASQUERADE"...)
+	case Accept:
+		return append(b, "-j ACCEPT"...)
+	default:
+		return append(b, "-j REDIRECT --to-ports 0"...)
+	}
+}
+
+// appendBackend appends the address of a DNAT target; brackets stand around an
+// IPv6 address only when a port follows.
+func (t Target) appendBackend(b []byte) []byte {
+	if t.Port == 0 {
+		return appendAddress(b, t.Address)
+	}
+	if t.Address.Is6() {
+		b = append(appendAddress(append(b, '['), t.Address), ']')
+	} else {
+		b = appendAddress(b, t.Address)
+	}
+	return strconv.AppendUint(append(b, ':'), uint64(t.Port), 10)
+}
+
+// Chain is a chain and its rules in order.
+type Chain struct {
+	Name  string
+	Rules []Rule
+}
+
+// Equal tells whether two chains have the same name and the same rules.
+func (c Chain) Equal(other Chain) bool {
+	return c.Name == other.Name && slices.Equal(c.Rules, other.Rules)
+}

@@ -1,0 +1,219 @@
+package rules
+
+import (
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+)
+
+// comparable addresses for cmp.
+var sameAddress = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
+// TestRules reads and writes each form of rule that natspread has.
+func TestRules(t *testing.T) {
+	to := func(kind TargetKind, address string, port uint16) Target {
+		return Target{Kind: kind, Address: netip.MustParseAddr(address), Port: port}
+	}
+	web := Target{Chain: "NATSPREAD-web"}
+	for text, want := range map[string]Rule{
+		"-m comment --comment natspread -j NATSPREAD-PRE": {Comment: Comment, Target: Target{Chain: ServicePre}},
+		"-d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j NATSPREAD-web": {
+			Destination: netip.MustParsePrefix("192.0.2.10/32"), Protocol: "tcp", DestinationPorts: Ports{80, 80}, Target: web,
+		},
+		"-i eth0.100 -p udp -m udp --dport 1:65535 -m addrtype --dst-type LOCAL -j NATSPREAD-web": {
+			InInterface: "eth0.100", Protocol: "udp", DestinationPorts: Ports{1, 65535}, LocalDestination: true, Target: web,
+		},
+		"! -d 127.0.0.0/8 -p sctp -m sctp --dport 80 -m addrtype --dst-type LOCAL -j NATSPREAD-web": {
+			NotDestination: netip.MustParsePrefix("127.0.0.0/8"), Protocol: "sctp", DestinationPorts: Ports{80, 80}, LocalDestination: true, Target: web,
+		},
+		"-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 8000:8010 -j SNAT --to-source 192.0.2.10": {
+			Protocol: "tcp", Translated: true, OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{8000, 8010},
+			Target: to(SNAT, "192.0.2.10", 0),
+		},
+		"-s 10.0.0.0/24 -d 10.0.0.1/32 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80 -j MASQUERADE": {
+			Source: netip.MustParsePrefix("10.0.0.0/24"), Destination: netip.MustParsePrefix("10.0.0.1/32"), Protocol: "tcp",
+			Translated: true, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade},
+		},
+		"-m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD": {Translated: true, Comment: Comment, Target: Target{Chain: ServiceForward}},
+		"-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 8000:8010 -j ACCEPT": {
+			ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{8000, 8010}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctproto 132 --ctreplsrc 10.0.0.0/30 --ctorigdstport 80 --ctreplsrcport 8080 -j ACCEPT": {
+			ConnectionProtocol: "sctp", ReplySource: netip.MustParsePrefix("10.0.0.0/30"), OriginalPorts: Ports{80, 80}, ReplyPorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctproto 17 -g NATSPREAD-Fc000020a.u": {ConnectionProtocol: "udp", Target: Target{Kind: Goto, Chain: "NATSPREAD-Fc000020a.u"}},
+		"-p tcp -m statistic --mode random --probability 0.33333333349 -j DNAT --to-destination 10.0.0.1:80": {
+			Protocol: "tcp", Statistic: Statistic{Steps: 715827883}, Target: to(DNAT, "10.0.0.1", 80),
+		},
+		"-p tcp -m statistic --mode random --probability 0.00000000047 -j DNAT --to-destination 10.0.0.1": {
+			Protocol: "tcp", Statistic: Statistic{Steps: 1}, Target: to(DNAT, "10.0.0.1", 0),
+		},
+		"-p tcp -m statistic --mode random --probability 0.99999999953 -j DNAT --to-destination 10.0.0.1": {
+			Protocol: "tcp", Statistic: Statistic{Steps: Certain - 1}, Target: to(DNAT, "10.0.0.1", 0),
+		},
+		"-p tcp -m statistic --mode nth --every 2 --packet 0 -j DNAT --to-destination [2001:db8::1]:80": {
+			Protocol: "tcp", Statistic: Statistic{Every: 2}, Target: to(DNAT, "2001:db8::1", 80),
+		},
+		"-p tcp -j DNAT --to-destination 2001:db8::1":   {Protocol: "tcp", Target: to(DNAT, "2001:db8::1", 0)},
+		"-p tcp -j DNAT --to-destination [::1.2.3.4]:1": {Protocol: "tcp", Target: to(DNAT, "::102:304", 1)},
+		"-d 10.96.0.0/12 -p tcp -m tcp --dport 1:1023 -g NATSPREAD-D0a600000-12": {
+			Destination: netip.MustParsePrefix("10.96.0.0/12"), Protocol: "tcp", DestinationPorts: Ports{1, 1023}, Target: Target{Kind: Goto, Chain: "NATSPREAD-D0a600000-12"},
+		},
+		"-p tcp -m conntrack --ctorigdst 10.96.0.0/12 --ctorigdstport 80 -g NATSPREAD-S0a600000-12": {
+			Protocol: "tcp", OriginalDestination: netip.MustParsePrefix("10.96.0.0/12"), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Goto, Chain: "NATSPREAD-S0a600000-12"},
+		},
+		"-m conntrack --ctorigdst 2001:db8::/32 -g NATSPREAD-web": {
+			OriginalDestination: netip.MustParsePrefix("2001:db8::/32"), Target: Target{Kind: Goto, Chain: "NATSPREAD-web"},
+		},
+		"-p tcp -j REDIRECT --to-ports 0":                     {Protocol: "tcp", Target: Target{Kind: Redirect}},
+		"-s ::10.0.0.0/104 -j SNAT --to-source ::10.0.0.3":    {Source: netip.MustParsePrefix("::a00:0/104"), Target: to(SNAT, "::a00:3", 0)},
+		"-j " + Prefix + "-" + strings.Repeat("a", 15+3):      {Target: Target{Chain: Prefix + "-" + strings.Repeat("a", 18)}},
+		"-i " + strings.Repeat("a", 15) + " -j NATSPREAD-OUT": {InInterface: strings.Repeat("a", 15), Target: Target{Chain: ServiceOut}},
+	} {
+		got, err := ParseRule(text)
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		if diff := cmp.Diff(want, got, sameAddress); diff != "" {
+			t.Errorf("%q: want -, got +:\n%s", text, diff)
+		}
+		if back := string(want.AppendText(nil)); back != text {
+			t.Errorf("wrote %q\n want %q", back, text)
+		}
+	}
+}
+
+// TestParseRuleRefuses tries what natspread never writes: injections, what only
+// some iptables take, other spellings of the same, and targets of others.
+func TestParseRuleRefuses(t *testing.T) {
+	const dnat = " -j DNAT --to-destination 10.0.0.1:80"
+	cases := map[string][]string{
+		"quotes, newlines and other bytes": {
+			`-m comment --comment "natspread" -j NATSPREAD-PRE`,
+			`-m comment --comment "x\" -j DNAT --to-destination 203.0.113.6" -j NATSPREAD-PRE`,
+			"-m comment --comment natspread\n-A PREROUTING -j NATSPREAD-PRE",
+			"-m comment --comment natspread -j NATSPREAD-PRE\n",
+			"-j NATSPREAD-web\n-APREROUTING\t-jDNAT",
+			"-j NATSPREAD-web\t--modprobe=/tmp/x", // iptables-restore splits at tabs too
+			"-j NATSPREAD-\"", "-j NATSPREAD-\\", "-j NATSPREAD-a\x00", "-j NATSPREAD-\u00e9", "-j NATSPREAD-\xff",
+			"-i eth0\t--modprobe=/tmp/x -j NATSPREAD-web", "-i \"eth0\" -j NATSPREAD-web", "-i eth+ -j NATSPREAD-web",
+			"-i -j -j NATSPREAD-web", "-i ! -j NATSPREAD-web", "-i  -j NATSPREAD-web", "-i",
+			"-p tcp -j DNAT --to-destination fe80::1%eth0",
+			"-p tcp -j DNAT --to-destination fe80::1%x\t--modprobe=/tmp/x",
+			"-p tcp -j DNAT --to-destination [fe80::1%x]:80",
+			"-p tcp -m conntrack --ctstate DNAT --ctorigdst fe80::1%x -j MASQUERADE",
+			"-j SNAT --to-source fe80::1%x", "-s fe80::%x/64 -j MASQUERADE",
+		},
+		"options more": {
+			"--modprobe=/tmp/x -p tcp" + dnat, "-p tcp" + dnat + " --modprobe=/tmp/x", "-p tcp" + dnat + " --random", "-p tcp" + dnat + " --persistent",
+			"-j MASQUERADE --random-fully", "-j MASQUERADE --to-ports 1", "-j NATSPREAD-web -j NATSPREAD-web", "-j NATSPREAD-web ", " -j NATSPREAD-web",
+			"-o eth0 -j MASQUERADE", "-t filter -j NATSPREAD-web", "-f -j NATSPREAD-web", "-p tcp -p udp" + dnat,
+			"-d 10.0.0.1/32 -d 10.0.0.2/32 -j NATSPREAD-web", "! -d 127.0.0.0/8 -d 10.0.0.1/32 -j NATSPREAD-web",
+			"-p tcp -m tcp --sport 1 --dport 80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80 --syn -j NATSPREAD-web", "-p tcp -m multiport --dports 80 -j NATSPREAD-web",
+			"-p tcp -m statistic --mode nth --every 2 --packet 0 -m statistic --mode random --probability 0.50000000000" + dnat,
+			"-m comment --comment natspread -m comment --comment natspread -j NATSPREAD-PRE", "-m comment --comment other -j NATSPREAD-PRE", "-m comment --comment",
+			"-p tcp -m conntrack --ctstate DNAT --ctorigsrc 10.0.0.1 -j MASQUERADE", "-p tcp -m conntrack --ctstate SNAT -j MASQUERADE", "-p tcp -m conntrack ! --ctstate DNAT -j MASQUERADE",
+			"-m addrtype --dst-type LOCAL --limit-iface-in -j NATSPREAD-web", "-m addrtype --dst-type UNICAST -j NATSPREAD-web", "-m mark --mark 0x1 -j NATSPREAD-web",
+		},
+		"another order or spelling": {
+			"-p tcp -d 10.0.0.1/32 -m tcp --dport 80 -j NATSPREAD-web", "-m tcp -p tcp --dport 80 -j NATSPREAD-web", "-m tcp --dport 80 -j NATSPREAD-web",
+			"-p tcp -m udp --dport 80 -j NATSPREAD-web", "-p tcp --dport 80 -j NATSPREAD-web", "-p tcp  -j NATSPREAD-web", "-p tcp -j  NATSPREAD-web", "-p TCP" + dnat, "-p 6" + dnat,
+			"-m statistic --mode nth --every 2 --packet 0 -p tcp" + dnat, "-j NATSPREAD-web -p tcp",
+			"-d 10.0.0.1 -j NATSPREAD-web", "-d 10.1/16 -j NATSPREAD-web", "-d 10.0.0.1/24 -j NATSPREAD-web", "-d 10.0.0.0/024 -j NATSPREAD-web", "-d 10.0.0.1/255.255.255.255 -j NATSPREAD-web",
+			"! -s 10.0.0.1/32 -j NATSPREAD-web", "-d 0.0.0.0/0 -j NATSPREAD-web", "-s ::/0 -j MASQUERADE", "! -d 0.0.0.0/0 -j NATSPREAD-web",
+			"-d 2001:DB8::1/128 -j NATSPREAD-web", "-d 2001:db8:0::1/128 -j NATSPREAD-web", "-d ::102:304/128 -j NATSPREAD-web", "--jump NATSPREAD-web", "--goto NATSPREAD-web", "-m conntrack --ctorigdst 10.0.0.1/32 -j NATSPREAD-web", "-m conntrack -j NATSPREAD-web",
+			"-m conntrack --ctorigdst 10.0.0.1/24 -j NATSPREAD-web", "-m conntrack --ctorigdst 0.0.0.0/0 -j NATSPREAD-web", "-m conntrack --ctorigdst 10.0.0.0/255.0.0.0 -j NATSPREAD-web",
+		},
+		"probabilities and turns": {
+			"-p tcp -m statistic --mode random --probability 1.00000000000" + dnat, "-p tcp -m statistic --mode random --probability 0.00000000000" + dnat,
+			"-p tcp -m statistic --mode random --probability 0.5" + dnat, "-p tcp -m statistic --mode random --probability 0.33333333333" + dnat,
+			"-p tcp -m statistic --mode random --probability NaN" + dnat, "-p tcp -m statistic --mode random --probability Inf" + dnat,
+			"-p tcp -m statistic --mode random --probability -0.50000000000" + dnat, "-p tcp -m statistic --mode random --probability 1e300" + dnat,
+			"-p tcp -m statistic --mode random --probability 0x1p-1" + dnat, "-p tcp -m statistic --mode random" + dnat,
+			"-p tcp -m statistic --mode random ! --probability 0.50000000000" + dnat,
+			"-p tcp -m statistic --mode nth --every 1 --packet 0" + dnat, "-p tcp -m statistic --mode nth --every 0 --packet 0" + dnat,
+			"-p tcp -m statistic --mode nth --every 2 --packet 1" + dnat, "-p tcp -m statistic --mode nth --every 2" + dnat, "-p tcp -m statistic --mode nth --every +2 --packet 0" + dnat,
+			"-p tcp -m statistic --mode nth --every 4294967296 --packet 0" + dnat, "-p tcp -m statistic --mode other" + dnat,
+		},
+		"addresses and ports": {
+			"-p tcp -j DNAT --to-destination 0.0.0.0", "-p tcp -j DNAT --to-destination 0.0.0.0:80", "-p tcp -j DNAT --to-destination ::", "-j SNAT --to-source 0.0.0.0",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:0", "-p tcp -j DNAT --to-destination 10.0.0.1:65536", "-p tcp -j DNAT --to-destination 10.0.0.1:080",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:80-90", "-p tcp -j DNAT --to-destination 10.0.0.1-10.0.0.9", "-p tcp -j DNAT --to-destination :80",
+			"-p tcp -j DNAT --to-destination 010.0.0.1", "-p tcp -j DNAT --to-destination 10.1", "-p tcp -j DNAT --to-destination localhost", "-p tcp -j DNAT --to-destination",
+			"-p tcp -j DNAT --to-destination [2001:db8::1]", "-p tcp -j DNAT --to-destination [10.0.0.1]:80", "-j SNAT --to-source 10.0.0.1:80", "-j SNAT --to-source 10.0.0.1-10.0.0.2",
+			"-p tcp -m tcp --dport 0 -j NATSPREAD-web", "-p tcp -m tcp --dport 0:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 90:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80:80 -j NATSPREAD-web",
+			"-p tcp -m tcp --dport 65536 -j NATSPREAD-web", "-p tcp -m tcp --dport http -j NATSPREAD-web", "-p tcp -m tcp --dport 80: -j NATSPREAD-web", "-p tcp -m tcp ! --dport 80 -j NATSPREAD-web",
+			"-p icmp -j NATSPREAD-web", "-p all -j NATSPREAD-web", "-p", "-j REDIRECT --to-ports 80", "-j REDIRECT",
+		},
+		"targets of others": {
+			"", "-p tcp", "-j DROP",
+			"-j ACCEPT", "-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 -j ACCEPT", "-m conntrack --ctproto 6 --ctorigdstport 80 -j ACCEPT",
+			"-m conntrack --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT", "-p tcp -m conntrack --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT",
+			"-g ACCEPT", "-g DOCKER", "-g", "-j NATSPREAD-web -g NATSPREAD-web", "-j RETURN", "-j DOCKER", "-j LOG --log-prefix x", "-j NATSPREADER", "-j natspread-web",
+			"-j NATSPREAD-" + strings.Repeat("a", 19), "-i " + strings.Repeat("a", 16) + " -j NATSPREAD-web", "-j", "-j NATSPREAD-web extra", "NATSPREAD-web",
+		},
+	}
+	for group, texts := range cases {
+		for _, text := range texts {
+			if rule, err := ParseRule(text); err == nil {
+				t.Errorf("%s: took %q as %+v", group, text, rule)
+			}
+		}
+	}
+}
+
+// TestStatisticDigits shows that eleven digits tell every step apart.
+func TestStatisticDigits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		steps := rapid.Uint32Range(1, Certain-1).Draw(t, "steps")
+		text := string(Rule{Statistic: Statistic{Steps: steps}, Target: Target{Kind: Masquerade}}.AppendText(nil))
+		rule, err := ParseRule(text)
+		if err != nil || rule.Statistic.Steps != steps {
+			t.Fatalf("%d steps are %q, which is %d steps, %v", steps, text, rule.Statistic.Steps, err)
+		}
+		digits := strings.Fields(text)[5]
+		p, err := strconv.ParseFloat(digits, 64)
+		if err != nil || math.Round(p*Certain) != float64(steps) {
+			t.Fatalf("a program that reads %s gets %v steps in place of %d", digits, p*Certain, steps)
+		}
+	})
+}
+
+// TestMatches tries each condition alone, on a packet that meets it and on one
+// that does not.
+func TestMatches(t *testing.T) {
+	address := netip.MustParseAddr
+	net := netip.MustParsePrefix("10.0.0.0/24")
+	for name, test := range map[string]struct {
+		rule     Rule
+		yes, not Packet
+	}{
+		"-s":              {Rule{Source: net}, Packet{Source: address("10.0.0.9")}, Packet{Source: address("10.0.1.9")}},
+		"-d":              {Rule{Destination: net}, Packet{Destination: address("10.0.0.9")}, Packet{Destination: address("10.0.1.9")}},
+		"! -d":            {Rule{NotDestination: net}, Packet{Destination: address("10.0.1.9")}, Packet{Destination: address("10.0.0.9")}},
+		"-i":              {Rule{InInterface: "eth0"}, Packet{InInterface: "eth0"}, Packet{InInterface: "eth1"}},
+		"-i for our own":  {Rule{InInterface: "eth0"}, Packet{InInterface: "eth0"}, Packet{}},
+		"-p":              {Rule{Protocol: "tcp"}, Packet{Protocol: "tcp"}, Packet{Protocol: "udp"}},
+		"--dport":         {Rule{DestinationPorts: Ports{80, 80}}, Packet{Port: 80}, Packet{Port: 81}},
+		"--dport first":   {Rule{DestinationPorts: Ports{80, 90}}, Packet{Port: 80}, Packet{Port: 79}},
+		"--dport last":    {Rule{DestinationPorts: Ports{80, 90}}, Packet{Port: 90}, Packet{Port: 91}},
+		"--dst-type":      {Rule{LocalDestination: true}, Packet{Local: true}, Packet{}},
+		"--ctstate":       {Rule{Translated: true}, Packet{OriginalAddress: address("10.0.0.9")}, Packet{}},
+		"--ctorigdst":     {Rule{OriginalDestination: net}, Packet{OriginalAddress: address("10.0.0.9")}, Packet{OriginalAddress: address("10.0.1.9")}},
+		"--ctorigdstport": {Rule{OriginalPorts: Ports{1, 2}}, Packet{OriginalPort: 2}, Packet{OriginalPort: 3}},
+	} {
+		if !test.rule.Matches(test.yes) || test.rule.Matches(test.not) {
+			t.Errorf("%s: matches %v and %v", name, test.rule.Matches(test.yes), test.rule.Matches(test.not))
+		}
+		if !(Rule{}).Matches(test.yes) || !(Rule{}).Matches(test.not) {
+			t.Errorf("%s: no condition does not match", name)
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package rules
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Table is natspread's part of one family's table. Its own chains stand in the
+// order of iptables-save, bytewise by name; the jumps follow from them: a table with
+// chains has all of its kind, a table without has none.
+type Table struct {
+	Family Family
+	Kind   Kind
+	Chains []Chain
+}
+
+// Name says which table it is, "ipv4", or "ipv4 filter": without a word more it is
+// the nat table that is spoken of.
+func (t Table) Name() string {
+	if t.Kind == NAT {
+		return t.Family.String()
+	}
+	return t.Family.String() + " " + t.Kind.String()
+}
+
+// Sort puts the chains into the order of iptables-save.
+func (t *Table) Sort() {
+	slices.SortFunc(t.Chains, func(a, b Chain) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Empty tells whether there is nothing of ours in the table.
+func (t Table) Empty() bool { return len(t.Chains) == 0 }
+
+// Chain returns the own chain of that name and whether there is one. The chains
+// must be in order.
+func (t Table) Chain(name string) (Chain, bool) {
+	i, found := slices.BinarySearchFunc(t.Chains, name, func(c Chain, name string) int {
+		return cmp.Compare(c.Name, name)
+	})
+	if !found {
+		return Chain{}, false
+	}
+	return t.Chains[i], true
+}
+
+// Excerpt returns a table that holds just those of the named chains that t holds, the
+// chains on their ways from the built-in ones, and empty ones for all others that these
+// lead to. So the kernel judges each rule where it will stand, without all the rest.
+func (t Table) Excerpt(names map[string]bool) Table {
+	from := map[string][]int{} // chain to the places of those that lead to it
+	for i, chain := range t.Chains {
+		for _, rule := range chain.Rules {
+			if to := rule.Target.Chain; to != "" {
+				from[to] = append(from[to], i)
+			}
+		}
+	}
+	whole := make([]bool, len(t.Chains))
+	var add func(i int)
+	add = func(i int) {
+		if whole[i] {
+			return
+		}
+		whole[i] = true
+		for _, before := range from[t.Chains[i].Name] {
+			add(before)
+		}
+	}
+	for i, chain := range t.Chains {
+		if names[chain.Name] {
+			add(i)
+		}
+	}
+	return t.withEmpty(whole)
+}
+
+// withEmpty returns some chains of a table whole, and empty ones for those that they
+// and the jumps lead to.
+func (t Table) withEmpty(whole []bool) Table {
+	wanted := map[string]bool{}
+	for i, chain := range t.Chains {
+		if !whole[i] {
+			continue
+		}
+		for _, builtIn := range t.Kind.BuiltIn() {
+			wanted[t.Kind.Hooked(builtIn)] = true
+		}
+		for _, rule := range chain.Rules {
+			wanted[rule.Target.Chain] = true
+		}
+	}
+	excerpt := Table{Family: t.Family, Kind: t.Kind}
+	for i, chain := range t.Chains {
+		switch {
+		case whole[i]:
+			excerpt.Chains = append(excerpt.Chains, chain)
+		case wanted[chain.Name]:
+			excerpt.Chains = append(excerpt.Chains, Chain{Name: chain.Name})
+		}
+	}
+	return excerpt
+}
+
+// Ways returns the names of the chains in an order in which those on one way stand
+// together: each before those that it leads to, in the order of its rules.
+func (t Table) Ways() []string {
+	place := make(map[string]int, len(t.Chains))
+	for i, chain := range t.Chains {
+		place[chain.Name] = i
+	}
+	names := make([]string, 0, len(t.Chains))
+	seen := make([]bool, len(t.Chains))
+	var visit func(i int)
+	visit = func(i int) {
+		if seen[i] {
+			return
+		}
+		seen[i] = true
+		names = append(names, t.Chains[i].Name)
+		for _, rule := range t.Chains[i].Rules {
+			if to, own := place[rule.Target.Chain]; own {
+				visit(to)
+			}
+		}
+	}
+	for _, builtIn := range t.Kind.BuiltIn() {
+		if i, own := place[t.Kind.Hooked(builtIn)]; own {
+			visit(i)
+		}
+	}
+	for i := range t.Chains { // to which nothing leads
+		visit(i)
+	}
+	return names
+}
+
+// Jumps returns the rules that belong into a built-in chain: one, or none. What
+// natspread did not translate never meets its part of the filter table.
+func (t Table) Jumps(builtIn string) []Rule {
+	chain := t.Kind.Hooked(builtIn)
+	if chain == "" || t.Empty() {
+		return nil
+	}
+	return []Rule{{Translated: t.Kind == Filter, Comment: Comment, Target: Target{Kind: Jump, Chain: chain}}}
+}
+
+// Text returns the table in the canonical form: byte for byte what iptables-save
+// prints after iptables-restore took it on an empty table, less comment lines and
+// with counters at zero. The nat table is complete. Of the filter table it is a part,
+// for iptables-restore --noflush: it says nothing of policies, which are not ours.
+func (t Table) Text() []byte {
+	b := make([]byte, 0, 256+110*t.size())
+	b = t.appendHead(b)
+	for _, chain := range t.Chains {
+		b = appendDeclaration(b, chain.Name, "-")
+	}
+	for _, name := range t.Kind.BuiltIn() {
+		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
+	}
+	for _, chain := range t.Chains {
+		b = chain.AppendText(b)
+	}
+	return append(b, "COMMIT\n"...)
+}
+
+// appendHead appends what stands before the own chains.
+func (t Table) appendHead(b []byte) []byte {
+	b = append(append(append(b, '*'), t.Kind.String()...), '\n')
+	if t.Kind == NAT {
+		for _, name := range t.Kind.BuiltIn() {
+			b = appendDeclaration(b, name, "ACCEPT")
+		}
+	}
+	return b
+}
+
+// size counts the lines of own chains, for one allocation of the text.
+func (t Table) size() int {
+	n := len(t.Chains)
+	for _, chain := range t.Chains {
+		n += len(chain.Rules)
+	}
+	return n
+}
+
+// appendDeclaration appends the line that makes a chain, or empties it.
+func appendDeclaration(b []byte, chain, policy string) []byte {
+	b = append(append(b, ':'), chain...)
+	b = append(append(b, ' '), policy...)
+	return append(b, " [0:0]\n"...)
+}
+
+// AppendText appends the chain's rules, one "-A CHAIN …" line each.
+func (c Chain) AppendText(b []byte) []byte {
+	for _, rule := range c.Rules {
+		b = append(append(b, "-A "...), c.Name...)
+		b = append(rule.AppendText(append(b, ' ')), '\n')
+	}
+	return b
+}
+
+// Parse reads the canonical text of a table that holds nothing but natspread's
+// own: known matches and targets, own chains, the jumps. Everything else is an
+// error, also a different spelling of the same rule, so whatever passes is text
+// that Table.Text wrote or could have written.
+func Parse(family Family, kind Kind, text []byte) (Table, error) {
+	saved, err := ParseSaved(kind, text)
+	if err != nil {
+		return Table{}, err
+	}
+	table, err := saved.Own(family)
+	if err != nil {
+		return Table{}, err
+	}
+	if line, differ := firstDifference(text, table.Text()); differ {
+		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
+	}
+	return table, nil
+}
+
+// firstDifference returns the number of the first line, from 1, in which two
+// texts differ.
+func firstDifference(a, b []byte) (line int, differ bool) {
+	if bytes.Equal(a, b) {
+		return 0, false
+	}
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return 1 + bytes.Count(a[:n], []byte("\n")), true
+}

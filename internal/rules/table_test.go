@@ -1,0 +1,218 @@
+package rules
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sample returns a table of a family with one service of two backends.
+func sample(family Family) Table {
+	listen, backend := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("10.0.0.1")
+	if family == IPv6 {
+		listen, backend = netip.MustParseAddr("2001:db8::10"), netip.MustParseAddr("2001:db8:1::1")
+	}
+	claim := Rule{
+		Destination: netip.PrefixFrom(listen, listen.BitLen()), Protocol: "tcp", DestinationPorts: Ports{80, 80},
+		Target: Target{Chain: ServiceChain("web")},
+	}
+	return Table{Family: family, Chains: []Chain{
+		{Name: ServiceOut, Rules: []Rule{claim}},
+		{Name: ServicePost, Rules: []Rule{{Protocol: "tcp", Translated: true, OriginalDestination: netip.PrefixFrom(listen, listen.BitLen()), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade}}}},
+		{Name: ServicePre, Rules: []Rule{claim}},
+		{Name: ServiceChain("web"), Rules: []Rule{
+			{Protocol: "tcp", Statistic: Statistic{Steps: Certain / 2}, Target: Target{Kind: DNAT, Address: backend, Port: 80}},
+			{Protocol: "tcp", Target: Target{Kind: DNAT, Address: backend.Next(), Port: 80}},
+		}},
+	}}
+}
+
+// sampleFilter returns the part of the filter table for a service on an address and one
+// on "*".
+func sampleFilter(family Family) Table {
+	listen, backend := netip.MustParsePrefix("192.0.2.10/32"), netip.MustParsePrefix("10.0.0.1/32")
+	if family == IPv6 {
+		listen, backend = netip.MustParsePrefix("2001:db8::10/128"), netip.MustParsePrefix("2001:db8:1::1/128")
+	}
+	return Table{Family: family, Kind: Filter, Chains: []Chain{{Name: ServiceForward, Rules: []Rule{
+		{ConnectionProtocol: "tcp", OriginalDestination: listen, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Accept}},
+		{ConnectionProtocol: "udp", ReplySource: backend, OriginalPorts: Ports{53, 54}, ReplyPorts: Ports{53, 53}, Target: Target{Kind: Accept}},
+	}}}}
+}
+
+// TestFilterText shows that part: no policy, and no rule of ours for what was not
+// translated.
+func TestFilterText(t *testing.T) {
+	const want = `*filter
+:NATSPREAD-FORWARD - [0:0]
+-A FORWARD -m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD
+-A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
+-A NATSPREAD-FORWARD -m conntrack --ctproto 17 --ctreplsrc 10.0.0.1 --ctorigdstport 53:54 --ctreplsrcport 53 -j ACCEPT
+COMMIT
+`
+	if diff := cmp.Diff(want, string(sampleFilter(IPv4).Text())); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+// emptyText is the table of a kernel that holds nothing.
+const emptyText = `*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+`
+
+// TestText reads a table back from its text, and an empty one, which has no jumps.
+func TestText(t *testing.T) {
+	for _, family := range Families() {
+		table := sample(family)
+		parsed, err := Parse(family, NAT, table.Text())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(table, parsed, sameAddress); diff != "" {
+			t.Errorf("want -, got +:\n%s", diff)
+		}
+	}
+	if got := string(Table{}.Text()); got != emptyText {
+		t.Errorf("the empty table is %s", got)
+	}
+	if table, err := Parse(IPv6, NAT, []byte(emptyText)); err != nil || !table.Empty() || table.Family != IPv6 {
+		t.Errorf("got %+v, %v", table, err)
+	}
+}
+
+// TestParseRefuses changes one thing in a good text.
+func TestParseRefuses(t *testing.T) {
+	text := string(sample(IPv4).Text())
+	for name, change := range map[string][2]string{
+		"a policy":              {":INPUT ACCEPT", ":INPUT DROP"},
+		"an own chain's policy": {":NATSPREAD-web -", ":NATSPREAD-web ACCEPT"},
+		"counters":              {":INPUT ACCEPT [0:0]", ":INPUT ACCEPT [1:60]"},
+		"a rule's counters":     {"-A NATSPREAD-PRE", "[0:0] -A NATSPREAD-PRE"},
+		"a comment line":        {"*nat\n", "# a comment\n*nat\n"},
+		"a comment at the end":  {"COMMIT\n", "COMMIT\n# a comment\n"},
+		"an empty line":         {"COMMIT\n", "\nCOMMIT\n"},
+		"no last newline":       {"COMMIT\n", "COMMIT"},
+		"another line end":      {"COMMIT\n", "COMMIT\r\n"},
+		"another table":         {"COMMIT\n", "COMMIT\n*filter\nCOMMIT\n"},
+		"two nat tables":        {"COMMIT\n", "COMMIT\n" + emptyText},
+		"a built-in chain less": {":INPUT ACCEPT [0:0]\n", ""},
+		"chains out of order":   {":NATSPREAD-OUT - [0:0]\n:NATSPREAD-POST - [0:0]\n", ":NATSPREAD-POST - [0:0]\n:NATSPREAD-OUT - [0:0]\n"},
+		"a foreign chain":       {":NATSPREAD-OUT", ":DOCKER - [0:0]\n:NATSPREAD-OUT"},
+		"a foreign rule":        {"-A PREROUTING", "-A PREROUTING -j ACCEPT\n-A PREROUTING"},
+		"a jump less":           {"-A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT\n", ""},
+		"a jump twice":          {"-A OUTPUT", "-A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT\n-A OUTPUT"},
+		"a jump from elsewhere": {"-A OUTPUT", "-A INPUT"},
+		"a jump without words":  {"-A OUTPUT -m comment --comment natspread", "-A OUTPUT"},
+		"a jump to elsewhere":   {"natspread -j NATSPREAD-OUT", "natspread -j NATSPREAD-PRE"},
+		"an insertion":          {"-A NATSPREAD-OUT", "-I NATSPREAD-OUT"},
+		"a deletion":            {"COMMIT\n", "-X NATSPREAD-web\nCOMMIT\n"},
+		"an unknown target":     {"-j MASQUERADE", "-j ACCEPT"},
+		"a chain with a quote":  {":NATSPREAD-web", ":NATSPREAD-w\"b - [0:0]\n:NATSPREAD-web"},
+		"a chain with a tab":    {":NATSPREAD-web", ":NATSPREAD-\t - [0:0]\n:NATSPREAD-web"},
+		"too long a chain":      {":NATSPREAD-web", ":NATSPREAD-aaaaaaaaaaaaaaaaaaa - [0:0]\n:NATSPREAD-web"},
+		"no COMMIT":             {"COMMIT\n", ""},
+	} {
+		changed := strings.Replace(text, change[0], change[1], 1)
+		if changed == text {
+			t.Fatalf("%s: nothing to change", name)
+		}
+		if table, err := Parse(IPv4, NAT, []byte(changed)); err == nil {
+			t.Errorf("%s: taken as\n%s", name, table.Text())
+		}
+	}
+}
+
+// TestParseNamesTheLine finds the line that differs in form alone.
+func TestParseNamesTheLine(t *testing.T) {
+	text := strings.Replace(string(sample(IPv4).Text()), ":INPUT ACCEPT", ":INPUT DROP", 1)
+	if _, err := Parse(IPv4, NAT, []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "line 3 ") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestOwnNames tells own chains from those that only look like it.
+func TestOwnNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"NATSPREAD": true, "NATSPREAD-PRE": true, "NATSPREAD-web": true, "NATSPREAD-": true, "NATSPREAD-D0a000000-08": true,
+		"NATSPREADER": false, "natspread-web": false, "MY-NATSPREAD": false, "": false, "PREROUTING": false, "NATSPREAD_x": false,
+	} {
+		if IsOwn(name) != want {
+			t.Errorf("IsOwn(%q) is %v", name, !want)
+		}
+	}
+	for _, builtIn := range NAT.BuiltIn() {
+		if hook := NAT.Hooked(builtIn); IsOwn(builtIn) || hook != "" && !IsOwn(hook) {
+			t.Errorf("%s leads to %q", builtIn, hook)
+		}
+	}
+	if longest := ServiceChain(strings.Repeat("a", 15)); len(longest) > MaxChain || !ownChain(longest) {
+		t.Errorf("the kernel takes no chain %s", longest)
+	}
+}
+
+// TestPickChains names the chains of a service's tree, and the service by a chain.
+func TestPickChains(t *testing.T) {
+	longest := strings.Repeat("a", 15)
+	if name := PickChain(longest, 14, 1295); name != "NATSPREAD-"+longest+"Ozz" || !ownChain(name) {
+		t.Errorf("the last chain is %s", name)
+	}
+	for chain, want := range map[string]string{
+		"NATSPREAD-web": "web", PickChain("web", 0, 0): "web", PickChain("web-2", 4, 37): "web-2", PickChain(longest, 14, 1295): longest,
+		ServicePre: "", ServiceOut: "", ServicePost: "", "NATSPREAD": "", "NATSPREAD-D0a000000-08": "", "DOCKER": "", "PREROUTING": "",
+	} {
+		if got := ServiceOf(chain); got != want {
+			t.Errorf("%s picks for %q, want %q", chain, got, want)
+		}
+	}
+}
+
+// TestChain finds chains by name, in a table that Sort put in order.
+func TestChain(t *testing.T) {
+	table := sample(IPv4)
+	table.Chains[0], table.Chains[3] = table.Chains[3], table.Chains[0]
+	table.Sort()
+	for _, want := range sample(IPv4).Chains {
+		if got, found := table.Chain(want.Name); !found || !got.Equal(want) {
+			t.Errorf("%s: %v, %v", want.Name, got, found)
+		}
+	}
+	for _, name := range []string{"", "NATSPREAD", "NATSPREAD-PRF", "PREROUTING"} {
+		if got, found := table.Chain(name); found {
+			t.Errorf("%s: found %v", name, got)
+		}
+	}
+	other := sample(IPv4).Chains[3]
+	if other.Equal(Chain{Name: "NATSPREAD-x", Rules: other.Rules}) || other.Equal(Chain{Name: other.Name, Rules: other.Rules[:1]}) {
+		t.Error("chains that differ are equal")
+	}
+}
+
+// TestAddressForms writes addresses as inet_ntop(3) does.
+func TestAddressForms(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.10": "192.0.2.10", "2001:db8::1": "2001:db8::1", "2001:0:0:1::1": "2001:0:0:1::1", "::1": "::1", "::ffff": "::ffff",
+		"::1:0": "::0.1.0.0", "::1.2.3.4": "::1.2.3.4", "::100:0": "::1.0.0.0", "::1:2:3": "::1:2:3", "::ffff:1.2.3.4": "::ffff:1.2.3.4",
+		"::": "::", "1::": "1::", "1:0:2::": "1:0:2::", "1:2:3:4:5:6:0:8": "1:2:3:4:5:6:0:8",
+	} {
+		if got := string(appendAddress(nil, netip.MustParseAddr(text))); got != want {
+			t.Errorf("%s is written %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestFamilies names the families.
+func TestFamilies(t *testing.T) {
+	if got := fmt.Sprint(Families()); got != "[ipv4 ipv6]" {
+		t.Errorf("the families are %s", got)
+	}
+	if FamilyOf(netip.MustParseAddr("10.0.0.1")) != IPv4 || FamilyOf(netip.MustParseAddr("::1")) != IPv6 {
+		t.Error("an address is of the other family")
+	}
+}

@@ -1,0 +1,56 @@
+package rules
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// TestTranslates walks packets through a table with each kind of condition.
+func TestTranslates(t *testing.T) {
+	vip := netip.MustParseAddr("192.0.2.10")
+	jump := func(chain string, rule Rule) Rule {
+		rule.Target = Target{Kind: Jump, Chain: chain}
+		return rule
+	}
+	backend := Target{Kind: DNAT, Address: netip.MustParseAddr("10.0.0.1"), Port: 80}
+	table := Table{Chains: []Chain{
+		{Name: ServicePre, Rules: []Rule{
+			jump("NATSPREAD-none", Rule{Protocol: "udp", DestinationPorts: Ports{80, 80}}), // leads to nothing for this address
+			jump("NATSPREAD-web", Rule{Protocol: "udp", Destination: netip.PrefixFrom(vip, 32), DestinationPorts: Ports{80, 89}}),
+			jump("NATSPREAD-web", Rule{InInterface: "eth0", Protocol: "udp", DestinationPorts: Ports{53, 53}, LocalDestination: true}),
+		}},
+		{Name: ServiceOut, Rules: []Rule{jump("NATSPREAD-refuse", Rule{Protocol: "udp"})}},
+		{Name: "NATSPREAD-none", Rules: []Rule{{Protocol: "tcp", Target: backend}}},
+		{Name: "NATSPREAD-refuse", Rules: []Rule{{Target: Target{Kind: Redirect}}}},
+		{Name: "NATSPREAD-web", Rules: []Rule{{Statistic: Statistic{Every: 2}, Target: backend}}},
+	}}
+	table.Sort()
+	for name, tt := range map[string]struct {
+		builtIn string
+		packet  Packet
+		want    bool
+	}{
+		"by address and range":      {Prerouting, Packet{Protocol: "udp", Destination: vip, Port: 89}, true},
+		"behind a chain in vain":    {Prerouting, Packet{Protocol: "udp", Destination: vip, Port: 80}, true},
+		"another port":              {Prerouting, Packet{Protocol: "udp", Destination: vip, Port: 90}, false},
+		"another address":           {Prerouting, Packet{Protocol: "udp", Destination: vip.Next(), Port: 80}, false},
+		"another protocol":          {Prerouting, Packet{Protocol: "tcp", Destination: vip, Port: 80}, false},
+		"any interface":             {Prerouting, Packet{Protocol: "udp", Destination: vip, Port: 53, Local: true}, true},
+		"that interface":            {Prerouting, Packet{Protocol: "udp", Destination: vip, Port: 53, Local: true, InInterface: "eth0"}, true},
+		"another interface":         {Prerouting, Packet{Protocol: "udp", Destination: vip, Port: 53, Local: true, InInterface: "eth1"}, false},
+		"not the host's":            {Prerouting, Packet{Protocol: "udp", Destination: vip, Port: 53}, false},
+		"a refusal is a target too": {Output, Packet{Protocol: "udp", Destination: vip, Port: 7}, true},
+		"no hook":                   {Input, Packet{Protocol: "udp", Destination: vip, Port: 80}, false},
+	} {
+		if got := table.Translates(tt.builtIn, tt.packet); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+	if (Table{}).Translates(Prerouting, Packet{}) {
+		t.Error("an empty table translates")
+	}
+	circle := Table{Chains: []Chain{{Name: ServicePre, Rules: []Rule{jump(ServicePre, Rule{})}}}}
+	if circle.Translates(Prerouting, Packet{}) {
+		t.Error("a circle translates")
+	}
+}
