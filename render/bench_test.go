@@ -42,7 +42,7 @@ func BenchmarkRender10000x3(b *testing.B) {
 		plan := New(cfg)
 		size := 0
 		for _, family := range rules.Families() {
-			size += len(plan.Table(family).Text())
+			size += len(plan.Of(family).Text())
 		}
 		b.SetBytes(int64(size))
 	}

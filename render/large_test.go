@@ -39,7 +39,7 @@ func TestLargestPromises(t *testing.T) {
 			cfg := configtest.Fill(shape, configtest.MaxServices, uint64(i))
 			mustKeep(t, cfg, someOf(cfg.Services, 4, uint64(i)), measured)
 			for _, family := range rules.Families() {
-				mustBeShort(t, New(cfg).Table(family))
+				mustBeShort(t, New(cfg).Of(family))
 				mustBeShort(t, New(cfg).Filter(family))
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
+	"natspread/internal/trace"
 )
 
 // TestPools lists what services spread, in the order of the config.
@@ -60,7 +61,7 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 			if !pool.Address.IsValid() {
 				packet.Destination, packet.Local = stranger(family), true
 			}
-			table := plan.Table(family)
+			table := plan.Of(family)
 			if !table.Translates(rules.Prerouting, packet) {
 				t.Fatalf("%+v is not translated", packet)
 			}
@@ -75,7 +76,7 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 // mustStayInPool walks a packet, and fails where it leaves the backends of a pool.
 func mustStayInPool(t *rapid.T, table rules.Table, packet rules.Packet, pool rules.Pool) {
 	t.Helper()
-	outcomes, err := Walk(table, rules.Prerouting, packet)
+	outcomes, err := trace.Walk(table, rules.Prerouting, packet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,8 +35,8 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layou
 	t.Helper()
 	plan, again := layout.plan(cfg), layout.plan(cfg)
 	for _, family := range rules.Families() {
-		table := plan.Table(family)
-		if !bytes.Equal(table.Text(), again.Table(family).Text()) {
+		table := plan.Of(family)
+		if !bytes.Equal(table.Text(), again.Of(family).Text()) {
 			t.Errorf("the %v table has another text the second time", family)
 		}
 		mustReadBack(t, table)

@@ -1,6 +1,5 @@
 // Package render turns a checked config into the nat tables that spread its
-// connections, and the part of the filter tables that lets them through, and walks a
-// packet through them to say where it would go.
+// connections, and the part of the filter tables that lets them through.
 //
 // It is pure: the same config gives the same bytes. It knows no file, process,
 // clock, environment or systemd.
@@ -13,36 +12,15 @@ import (
 	"natspread/internal/rules"
 )
 
-// Plan is what the kernel is to hold for a config: a nat table and a part of the
-// filter table for each family. Those of a family without services are empty, and so is
-// the filter table where no service asks for it.
-type Plan struct{ IPv4, IPv6, FilterIPv4, FilterIPv6 rules.Table }
-
-// Table returns the plan's nat table of a family.
-func (p Plan) Table(family rules.Family) rules.Table {
-	if family == rules.IPv6 {
-		return p.IPv6
-	}
-	return p.IPv4
-}
-
-// Filter returns the plan's part of the filter table of a family.
-func (p Plan) Filter(family rules.Family) rules.Table {
-	if family == rules.IPv6 {
-		return p.FilterIPv6
-	}
-	return p.FilterIPv4
-}
-
 // New plans the tables for a config. Every config that config.Parse returns has
 // a plan, so there is no error.
-func New(cfg config.Config) Plan {
+func New(cfg config.Config) rules.Tables {
 	return measured.plan(cfg)
 }
 
 // plan plans the tables for a config in a layout.
-func (l layout) plan(cfg config.Config) Plan {
-	var plan Plan
+func (l layout) plan(cfg config.Config) rules.Tables {
+	var plan rules.Tables
 	for _, part := range []struct {
 		family      rules.Family
 		nat, filter *rules.Table

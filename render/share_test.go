@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/trace"
 )
 
 // TestManyBackends holds the promises for services far larger than the made-up
@@ -31,7 +32,7 @@ func TestManyBackends(t *testing.T) {
 			mustReadBack(t, table)
 			mustTakeTurns(t, cfg.Services, table)
 			packet := rules.Packet{Protocol: "tcp", Destination: cfg.Services[0].Listen[0].Addr, Port: 80}
-			outcomes, err := Walk(table, rules.Prerouting, packet)
+			outcomes, err := trace.Walk(table, rules.Prerouting, packet)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/trace"
 )
 
 // mustRewriteSources sends translated packets, those of some of a config's services
@@ -18,7 +19,7 @@ func mustRewriteSources(t rapid.TB, cfg config.Config, some []config.Service, ta
 	t.Helper()
 	owners := ownersOf(servicesOf(cfg, table.Family))
 	for packet := range leaving(some, table.Family) {
-		outcomes, err := Walk(table, rules.Postrouting, packet)
+		outcomes, err := trace.Walk(table, rules.Postrouting, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +137,7 @@ func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter
 	t.Helper()
 	owners := ownersOf(servicesOf(cfg, filter.Family))
 	for packet := range leaving(some, filter.Family) {
-		outcomes, err := Walk(filter, rules.Forward, packet)
+		outcomes, err := trace.Walk(filter, rules.Forward, packet)
 		if err != nil {
 			t.Fatal(err)
 		}

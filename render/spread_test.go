@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/trace"
 )
 
 // step is how far a share may be from what is wanted: the kernel's 2^-31.
@@ -25,7 +26,7 @@ func mustSpread(t rapid.TB, cfg config.Config, some []config.Service, table rule
 			if builtIn == rules.Output {
 				packet.InInterface = ""
 			}
-			outcomes, err := Walk(table, builtIn, packet)
+			outcomes, err := trace.Walk(table, builtIn, packet)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +136,7 @@ func claimed(service config.Service, builtIn string, packet rules.Packet) bool {
 
 // mustHaveShares fails unless the outcomes are the service's backends at their
 // weights over the sum, exactly for round-robin, and leave nothing over.
-func mustHaveShares(t rapid.TB, service config.Service, outcomes []Outcome) {
+func mustHaveShares(t rapid.TB, service config.Service, outcomes []trace.Outcome) {
 	t.Helper()
 	active, sum := weighted(service)
 	if len(active) == 0 {
@@ -165,7 +166,7 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []Outcome) {
 }
 
 // shareByTarget sums up outcomes.
-func shareByTarget(outcomes []Outcome) (shares map[rules.Target]*big.Rat, total *big.Rat) {
+func shareByTarget(outcomes []trace.Outcome) (shares map[rules.Target]*big.Rat, total *big.Rat) {
 	shares, total = map[rules.Target]*big.Rat{}, new(big.Rat)
 	for _, outcome := range outcomes {
 		total.Add(total, outcome.Share)

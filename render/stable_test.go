@@ -75,11 +75,11 @@ func partsAtFixedPlaces(layout layout, cfg config.Config) bool {
 
 // mustChangeLittle fails if two plans differ in more chains than the changed service's
 // own and those on the ways to it.
-func mustChangeLittle(t rapid.TB, how string, layout layout, before, after Plan, service config.Service) {
+func mustChangeLittle(t rapid.TB, how string, layout layout, before, after rules.Tables, service config.Service) {
 	t.Helper()
 	changed := 0
 	for _, family := range rules.Families() {
-		for name := range differing(before.Table(family), after.Table(family)) {
+		for name := range differing(before.Of(family), after.Of(family)) {
 			if rules.ServiceOf(name) != service.Name {
 				changed++
 			}

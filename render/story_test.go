@@ -15,6 +15,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/trace"
 )
 
 // update rewrites what the stories want with what they get.
@@ -72,7 +73,7 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 	mustKeepPromises(t, cfg)
 	told := &txtar.Archive{Comment: story.Comment, Files: []txtar.File{{Name: "natspread.toml", Data: files["natspread.toml"]}}}
 	for _, family := range rules.Families() {
-		table := plan.Table(family)
+		table := plan.Of(family)
 		if table.Empty() != !hasFamily(cfg, family) {
 			t.Errorf("the %v table is empty: %v", family, table.Empty())
 		}
@@ -100,7 +101,7 @@ func hasFamily(cfg config.Config, family rules.Family) bool {
 }
 
 // walked answers the questions of a walk anew.
-func walked(t *testing.T, plan Plan, walk string) []byte {
+func walked(t *testing.T, plan rules.Tables, walk string) []byte {
 	t.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(walk) {
@@ -108,11 +109,11 @@ func walked(t *testing.T, plan Plan, walk string) []byte {
 			continue // an old answer
 		}
 		builtIn, packet := question(t, strings.Fields(line))
-		table := plan.Table(rules.FamilyOf(packet.Destination))
+		table := plan.Of(rules.FamilyOf(packet.Destination))
 		if builtIn == rules.Forward {
 			table = plan.Filter(table.Family)
 		}
-		outcomes, err := Walk(table, builtIn, packet)
+		outcomes, err := trace.Walk(table, builtIn, packet)
 		if err != nil {
 			t.Fatal(err)
 		}

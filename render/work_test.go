@@ -14,6 +14,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/trace"
 )
 
 // workFile is the golden of the work that new connections are for the kernel.
@@ -110,7 +111,7 @@ func writeWork(t *testing.T, table *tabwriter.Writer, kind string, cfg config.Co
 
 // workOf returns what PREROUTING and POSTROUTING are for the connections to all
 // services, of each as many.
-func workOf(t *testing.T, cfg config.Config) (before, after Flow) {
+func workOf(t *testing.T, cfg config.Config) (before, after trace.Flow) {
 	t.Helper()
 	plan := New(cfg)
 	for _, service := range cfg.Services {
@@ -118,7 +119,7 @@ func workOf(t *testing.T, cfg config.Config) (before, after Flow) {
 			InInterface: service.Interface, Protocol: string(service.Protocols[0]),
 			Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.First,
 		}
-		explained, err := Explain(plan, packet)
+		explained, err := trace.Explain(plan, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +141,7 @@ func workOf(t *testing.T, cfg config.Config) (before, after Flow) {
 func workOfOthers(t *testing.T, cfg config.Config) int {
 	t.Helper()
 	packet := rules.Packet{InInterface: "eth0", Protocol: "tcp", Destination: netip.MustParseAddr("203.0.113.9"), Port: 443}
-	explained, err := Explain(New(cfg), packet)
+	explained, err := trace.Explain(New(cfg), packet)
 	if err != nil || len(explained.Becomes) != 1 || explained.Becomes[0].Taken {
 		t.Fatalf("a connection of nobody's becomes %v: %v", explained.Becomes, err)
 	}

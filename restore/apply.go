@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"natspread/internal/rules"
 )
 
 // Request is what Apply is to make true.
 type Request struct {
-	Tables  Tables
+	Tables  rules.Tables
 	Config  []byte    // the text that the tables were made from
 	Command string    // the verb, for the manifest
 	Now     time.Time // for the manifest
@@ -72,9 +74,9 @@ func (r Request) removes() Foreign {
 
 // plan is what Apply and Try begin with.
 type plan struct {
-	wanted     Generation       // proven; with its number if it is current already
-	done       bool             // the kernel holds it and it is current: there is nothing to do
-	seen       [tableCount]live // what stands in the kernel
+	wanted     Generation             // proven; with its number if it is current already
+	done       bool                   // the kernel holds it and it is current: there is nothing to do
+	seen       [rules.TableCount]live // what stands in the kernel
 	settlement func() settlement
 }
 
@@ -107,7 +109,7 @@ func (h Host) plan(ctx context.Context, kernel Kernel, request Request) (planned
 
 // seen returns the live tables: read, or, if the kernel still holds the
 // current generation as it was last seen to, that one's.
-func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, tables Tables) (seen [tableCount]live, err error) {
+func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, tables rules.Tables) (seen [rules.TableCount]live, err error) {
 	ruleset, held := h.recalls(kernel, current.Generation)
 	if !held {
 		return kernel.lookAll(ctx, tables)
@@ -120,9 +122,9 @@ func (h Host) seen(ctx context.Context, kernel Kernel, current Generation, table
 
 // proven returns the tables of a generation that were proven with a variant on this
 // host.
-func (g Generation) proven(variant Variant) Tables {
+func (g Generation) proven(variant Variant) rules.Tables {
 	if !g.Proven || g.Variant != variant {
-		return noTables()
+		return rules.NoTables()
 	}
 	return g.Tables
 }
@@ -156,7 +158,7 @@ func unchanged(err error) error { return fmt.Errorf("%w; nothing was changed", e
 func (s Store) current() (good Generation, fallback error) {
 	good, fallback, err := s.newestGood()
 	if err != nil {
-		return Generation{Tables: noTables()}, err
+		return Generation{Tables: rules.NoTables()}, err
 	}
 	return good, fallback
 }
@@ -180,7 +182,7 @@ func (h Host) inStep(ctx context.Context, kernel Kernel, current Generation) boo
 
 // applyProven takes the steps of Apply that leave traces, undoing them when one
 // fails. A generation that has a number already is current.
-func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [tableCount]live, wanted Generation) (Result, error) {
+func (h Host) applyProven(ctx context.Context, kernel Kernel, seen [rules.TableCount]live, wanted Generation) (Result, error) {
 	publish, err := h.store().prepare(wanted)
 	if err != nil {
 		return Result{}, unchanged(err)

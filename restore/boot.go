@@ -128,11 +128,11 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 	}
 	defer unlock()
 
-	seen, err := kernel.lookAll(ctx, noTables())
+	seen, err := kernel.lookAll(ctx, rules.NoTables())
 	if err != nil {
 		return Result{}, err
 	}
-	load, err := kernel.loadAll(ctx, seen, noTables())
+	load, err := kernel.loadAll(ctx, seen, rules.NoTables())
 	if err != nil {
 		return Result{}, err
 	}
@@ -141,11 +141,11 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 		return result, err
 	}
 	if result.Changed = result.Changed || result.Cleared; result.Changed {
-		change := h.settlement(h.store().loaded(), Generation{Tables: noTables()})
+		change := h.settlement(h.store().loaded(), Generation{Tables: rules.NoTables()})
 		change.spares = true // nothing was taken out of the config
 		result.settle(ctx, change)
 	}
-	if err := h.forwarding().set(noTables()); err != nil {
+	if err := h.forwarding().set(rules.NoTables()); err != nil {
 		return result, fmt.Errorf("the rules are gone, but %w", err)
 	}
 	result.Notes = append(result.Notes, h.store().endTrial()...)

@@ -106,7 +106,7 @@ func TestSettle(t *testing.T) {
 	}
 	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
 	slices.Sort(stays)
-	change := settlement{tables: noTables(), before: indexPools(before), after: indexPools(after)}
+	change := settlement{tables: rules.NoTables(), before: indexPools(before), after: indexPools(after)}
 	if deleted, err := change.settle(t.Context()); err != nil || deleted != len(goes) {
 		t.Errorf("%d deleted, %v; want %d", deleted, err, len(goes))
 	}

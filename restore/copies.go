@@ -15,7 +15,7 @@ const copiesDir = "etc/iptables"
 // staleCopies returns a line for each file of netfilter-persistent that holds other
 // rules of natspread's than there should be. It only warns: what cannot be read, or is
 // no table, says nothing.
-func (h Host) staleCopies(tables Tables) []string {
+func (h Host) staleCopies(tables rules.Tables) []string {
 	var lines []string
 	for _, table := range tables.All() {
 		path := h.store().path(copiesDir, RulesFile(rules.Table{Family: table.Family})) // of all tables

@@ -28,7 +28,7 @@ var errForeignChanged = errors.New("other rules in the nat table have changed si
 // Foreign returns what an apply of the tables with Request.Exclusive takes away: all
 // that is not natspread's in the table of each family for which there are rules. The
 // other family, and the other variant's tables, are left alone.
-func (h Host) Foreign(ctx context.Context, tables Tables) (foreign Foreign, err error) {
+func (h Host) Foreign(ctx context.Context, tables rules.Tables) (foreign Foreign, err error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
 		return Foreign{}, unchanged(err)
@@ -72,7 +72,7 @@ func foreignLines(saved rules.Saved) []string {
 // lookWhole is lookAll for nat tables that are to be replaced as a whole, if they still hold
 // what was agreed to. A table without anything foreign is loaded like any other, so
 // that the counters of chains that stay the same go on.
-func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables Tables) (seen [tableCount]live, err error) {
+func (k Kernel) lookWhole(ctx context.Context, agreed Foreign, tables rules.Tables) (seen [rules.TableCount]live, err error) {
 	if seen, err = k.lookAll(ctx, tables); err != nil {
 		return seen, err
 	}
@@ -113,7 +113,7 @@ func replacedFile(family rules.Family) string {
 
 // keepReplaced writes down the tables that are to be replaced as a whole, before they
 // are, for a kill half way and for second thoughts, and returns a note of each.
-func (h Host) keepReplaced(kernel Kernel, seen [tableCount]live) (notes []string, err error) {
+func (h Host) keepReplaced(kernel Kernel, seen [rules.TableCount]live) (notes []string, err error) {
 	for _, family := range rules.Families() {
 		if seen[family].whole == nil {
 			continue

@@ -48,7 +48,7 @@ func (f forwarding) on(family rules.Family) (bool, error) {
 // set makes the host forward the families that have rules, keeping the value
 // found before us, and puts back what it finds kept for the others. When it fails,
 // every switch is as it was.
-func (f forwarding) set(tables Tables) error {
+func (f forwarding) set(tables rules.Tables) error {
 	var undo []func() error
 	for _, family := range rules.Families() {
 		step := f.enable

@@ -60,8 +60,8 @@ func (f forwarding) values(t *testing.T) string {
 }
 
 // rules returns tables that have something in the families named.
-func list(families ...rules.Family) Tables {
-	tables := noTables()
+func list(families ...rules.Family) rules.Tables {
+	tables := rules.NoTables()
 	for _, family := range families {
 		some := rules.Table{Family: family, Chains: []rules.Chain{{Name: rules.ServicePre}}}
 		if family == rules.IPv6 {
@@ -74,18 +74,18 @@ func list(families ...rules.Family) Tables {
 }
 
 func TestForwarding(t *testing.T) {
-	both, four, none := list(rules.Families()...), list(rules.IPv4), noTables()
+	both, four, none := list(rules.Families()...), list(rules.IPv4), rules.NoTables()
 	for _, c := range []struct {
 		name, before string
-		steps        []Tables
+		steps        []rules.Tables
 		want         []string // after each step
 	}{
-		{"off before", "00", []Tables{both, both, none, none}, []string{"1!1! 00", "1!1! 00", "0!0! --", "0!0! --"}},
-		{"on before", "11", []Tables{both, none}, []string{"11 11", "11 --"}},
-		{"one on before", "10", []Tables{both, none}, []string{"11! 10", "10! --"}},
-		{"one family", "00", []Tables{four, none}, []string{"1!0 0-", "0!0 --"}},
-		{"a family less", "00", []Tables{both, four, both, none}, []string{"1!1! 00", "1!0! 0-", "1!1! 00", "0!0! --"}},
-		{"nothing to put back", "01", []Tables{none}, []string{"01 --"}},
+		{"off before", "00", []rules.Tables{both, both, none, none}, []string{"1!1! 00", "1!1! 00", "0!0! --", "0!0! --"}},
+		{"on before", "11", []rules.Tables{both, none}, []string{"11 11", "11 --"}},
+		{"one on before", "10", []rules.Tables{both, none}, []string{"11! 10", "10! --"}},
+		{"one family", "00", []rules.Tables{four, none}, []string{"1!0 0-", "0!0 --"}},
+		{"a family less", "00", []rules.Tables{both, four, both, none}, []string{"1!1! 00", "1!0! 0-", "1!1! 00", "0!0! --"}},
+		{"nothing to put back", "01", []rules.Tables{none}, []string{"01 --"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := switches(t, c.before[:1], c.before[1:])

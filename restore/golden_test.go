@@ -32,7 +32,7 @@ func goldens(t *testing.T) []golden {
 	paths, err := filepath.Glob("../testdata/render/*.txtar")
 	must(t, err)
 	var found []golden
-	all := restore.Tables{}.All()
+	all := rules.Tables{}.All()
 	for _, path := range paths {
 		story, err := txtar.ParseFile(path)
 		must(t, err)
@@ -74,7 +74,7 @@ func TestEveryConfigLoads(t *testing.T) {
 		proven := 0
 		for seed := range configs {
 			cfg := configtest.Config().Example(seed)
-			for _, table := range restore.Tables(render.New(cfg)).All() {
+			for _, table := range render.New(cfg).All() {
 				if table.Empty() || len(table.Text()) >= longMessage {
 					continue
 				}

@@ -67,7 +67,7 @@ func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err 
 	if !present {
 		return false, nil
 	}
-	for _, nothing := range noTables().All() {
+	for _, nothing := range rules.NoTables().All() {
 		held, err := other.holdsOwn(ctx, nothing)
 		if err != nil || !held {
 			continue

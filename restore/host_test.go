@@ -95,11 +95,11 @@ func must(t testing.TB, err error) {
 }
 
 // tables returns the tables that a config asks for.
-func tables(t testing.TB, toml string) restore.Tables {
+func tables(t testing.TB, toml string) rules.Tables {
 	t.Helper()
 	cfg, err := config.Parse("natspread.toml", []byte(toml))
 	must(t, err)
-	return restore.Tables(render.New(cfg))
+	return render.New(cfg)
 }
 
 // request asks for what a config says.

@@ -31,12 +31,12 @@ func TestLargeConfigsLoad(t *testing.T) {
 		for i, shape := range configtest.Shapes() {
 			plan := render.New(configtest.Fill(shape, 200, uint64(i)))
 			for _, f := range rules.Families() {
-				t.Run(fmt.Sprintf("%v/%v", shape, f), func(t *testing.T) { comesBack(t, variant, plan.Table(f)) })
+				t.Run(fmt.Sprintf("%v/%v", shape, f), func(t *testing.T) { comesBack(t, variant, plan.Of(f)) })
 			}
 		}
 		plan := render.New(configtest.Fill(configtest.Mixed, configtest.MaxServices, 0))
 		for _, f := range rules.Families() {
-			text := string(plan.Table(f).Text())
+			text := string(plan.Of(f).Text())
 			put(t, variant, f, text)
 			wantSame(t, "the largest table", text, save(t, variant, f))
 		}

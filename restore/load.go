@@ -187,7 +187,7 @@ type loaded struct {
 }
 
 // lookAll reads all live tables.
-func (k Kernel) lookAll(ctx context.Context, tables Tables) (seen [tableCount]live, err error) {
+func (k Kernel) lookAll(ctx context.Context, tables rules.Tables) (seen [rules.TableCount]live, err error) {
 	for i, table := range tables.All() {
 		if seen[i], err = k.look(ctx, table); err != nil {
 			return seen, unchanged(err)
@@ -198,9 +198,9 @@ func (k Kernel) lookAll(ctx context.Context, tables Tables) (seen [tableCount]li
 
 // loadAll loads all tables. When one fails the others are put back too, and the error
 // says what became of the kernel.
-func (k Kernel) loadAll(ctx context.Context, seen [tableCount]live, tables Tables) (loaded, error) {
-	all, order := tables.All(), tables.order()
-	var done [tableCount]change
+func (k Kernel) loadAll(ctx context.Context, seen [rules.TableCount]live, tables rules.Tables) (loaded, error) {
+	all, order := tables.All(), tables.Order()
+	var done [rules.TableCount]change
 	result := loaded{ruleset: commonRuleset(seen), undo: func(ctx context.Context) error {
 		for _, i := range slices.Backward(order) {
 			if err := k.undo(ctx, all[i], done[i]); err != nil {
@@ -227,7 +227,7 @@ func (k Kernel) loadAll(ctx context.Context, seen [tableCount]live, tables Table
 
 // commonRuleset returns the number of the ruleset in which all tables were seen, 0 when
 // it was not the same.
-func commonRuleset(seen [tableCount]live) uint32 {
+func commonRuleset(seen [rules.TableCount]live) uint32 {
 	for _, one := range seen {
 		if one.ruleset != seen[0].ruleset {
 			return 0

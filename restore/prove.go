@@ -19,14 +19,14 @@ func (k Kernel) Prove(ctx context.Context, table rules.Table) error {
 }
 
 // ProveAll proves all tables.
-func (k Kernel) ProveAll(ctx context.Context, tables Tables) error {
-	return k.ProveChange(ctx, noTables(), tables)
+func (k Kernel) ProveAll(ctx context.Context, tables rules.Tables) error {
+	return k.ProveChange(ctx, rules.NoTables(), tables)
 }
 
 // ProveChange proves of all tables those chains that are not the same in
 // tables that were proven before, each with all that leads to it: what the kernel makes
 // of a chain hangs on nothing else.
-func (k Kernel) ProveChange(ctx context.Context, proven, tables Tables) error {
+func (k Kernel) ProveChange(ctx context.Context, proven, tables rules.Tables) error {
 	var all []rules.Table
 	before := proven.All()
 	for i, table := range tables.All() {

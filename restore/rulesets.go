@@ -48,7 +48,7 @@ func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
 // that makes it current.
 func (s Store) Files(number int) []string {
 	files := []string{currentLink, dir(number) + "/" + manifestFile, dir(number) + "/" + configFile}
-	for _, table := range noTables().All() {
+	for _, table := range rules.NoTables().All() {
 		file := dir(number) + "/" + RulesFile(table)
 		if _, err := os.Lstat(s.path(file)); table.Kind == rules.NAT || err == nil {
 			files = append(files, file)

@@ -72,7 +72,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := restore.Store{Root: root}
-	for i, wanted := range []restore.Tables{{}, tables(t, accepted(article))} {
+	for i, wanted := range []rules.Tables{{}, tables(t, accepted(article))} {
 		number, err := store.Write(restore.Generation{Tables: wanted, Manifest: restore.Manifest{Variant: restore.NFT}})
 		must(t, err)
 		must(t, store.SetCurrent(number))

@@ -17,7 +17,7 @@ import (
 type settlement struct {
 	before, after pools
 	unread        error // why there are no pools, although there should be
-	tables        Tables
+	tables        rules.Tables
 	spares        bool // TCP and SCTP go on, whatever their services say: it may be for some time only
 	local         [2]locals
 }

@@ -50,7 +50,7 @@ type Status struct {
 
 	// Live is what is in the kernel, with counters, in the order of Tables.All: so that of
 	// a nat table stands at the place of its family.
-	Live [tableCount]rules.Saved
+	Live [rules.TableCount]rules.Saved
 }
 
 // Drifts returns what is not as it should be, a line each.
@@ -93,7 +93,7 @@ func (h Host) status(ctx context.Context, kernel Kernel) (Status, error) {
 	good, fallback, err := h.store().newestGood()
 	switch {
 	case err != nil:
-		good = Generation{Tables: noTables()}
+		good = Generation{Tables: rules.NoTables()}
 		if !errors.Is(err, ErrNone) {
 			status.Boot = append(status.Boot, err.Error())
 		}
@@ -157,7 +157,7 @@ func linesOf(family rules.Family, texts []string) []Line {
 }
 
 // notForwarded returns a line for each family that has rules and is not forwarded.
-func (h Host) notForwarded(tables Tables) []Line {
+func (h Host) notForwarded(tables rules.Tables) []Line {
 	var lines []Line
 	for _, family := range rules.Families() {
 		if tables.Of(family).Empty() {
@@ -191,7 +191,7 @@ func (h Host) otherHolds(ctx context.Context, kernel Kernel) (ours []Line, other
 	if !present {
 		return nil, nil
 	}
-	for _, nothing := range noTables().All() {
+	for _, nothing := range rules.NoTables().All() {
 		saved, err := other.Read(ctx, nothing)
 		if err != nil {
 			continue

@@ -61,7 +61,7 @@ type Manifest struct {
 // Generation is one complete, verified set of files.
 type Generation struct {
 	Manifest
-	Tables Tables
+	Tables rules.Tables
 	Config []byte // the config that the rules were made from
 }
 
@@ -163,11 +163,11 @@ func (s Store) readFrom(dir string, number int) (Generation, error) {
 		return Generation{}, err
 	}
 	generation := Generation{Manifest: manifest}
-	for i, table := range noTables().All() {
+	for i, table := range rules.NoTables().All() {
 		if table, err = s.readRules(dir, manifest, table); err != nil {
 			return Generation{}, err
 		}
-		*generation.Tables.places()[i] = table
+		*generation.Tables.Places()[i] = table
 	}
 	generation.Config, err = s.readMember(dir, manifest, configFile)
 	return generation, err

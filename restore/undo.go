@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"natspread/internal/rules"
 )
 
 // Undo takes the pending generation back: the current generation is loaded again, or
@@ -29,7 +31,7 @@ func (h Host) undo(ctx context.Context, pending Pending) (Result, error) {
 	if current, err := store.CurrentNumber(); err == nil && current == pending.Generation {
 		return Result{}, errors.Join(ErrNothingPending, store.forget()) // a confirm was killed after all it promised
 	}
-	before := Generation{Tables: noTables()}
+	before := Generation{Tables: rules.NoTables()}
 	var fallback error
 	if pending.Loaded {
 		good, why, err := store.newestGood()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/render"
 	"natspread/restore"
 )
@@ -14,7 +15,7 @@ type checked struct {
 	name   string // where it was read
 	text   []byte
 	config config.Config
-	tables restore.Tables
+	tables rules.Tables
 }
 
 // load reads and checks the config and plans its tables.
@@ -61,8 +62,8 @@ func check(name string, text []byte) (checked, error) {
 }
 
 // tablesOf hands a plan over to the boot path, which knows nothing of plans.
-func tablesOf(cfg config.Config) restore.Tables {
-	return restore.Tables(render.New(cfg))
+func tablesOf(cfg config.Config) rules.Tables {
+	return render.New(cfg)
 }
 
 // summary counts what is in the config: 2 services, 5 backends.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"natspread/render"
+	"natspread/internal/trace"
 	"natspread/restore"
 )
 
@@ -16,7 +16,7 @@ func dotPrograms() []string { return []string{"/usr/bin/dot", "/usr/local/bin/do
 // draw prints the chains of a family as a graph or as a picture.
 func (s *session) draw(ctx context.Context, o options, c checked) error {
 	result := renderResult{Family: o.family().String()}
-	graph := render.Dot(o.table(c))
+	graph := trace.Dot(o.table(c))
 	if o.svg {
 		picture, err := s.drawn(ctx, o, graph)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
-	"natspread/render"
+	"natspread/internal/trace"
 )
 
 // question is what render --explain asks: what becomes of this packet?
@@ -83,7 +83,7 @@ func (s *session) explain(o options, c checked) error {
 	if err != nil {
 		return err
 	}
-	explained, err := render.Explain(render.Plan(c.tables), asked.packet)
+	explained, err := trace.Explain(c.tables, asked.packet)
 	if err != nil {
 		return err
 	}

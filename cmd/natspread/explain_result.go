@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"natspread/internal/rules"
-	"natspread/render"
+	"natspread/internal/trace"
 )
 
 // explainResult is what render --explain prints with --json. Shares are from 0 to 1.
@@ -56,7 +56,7 @@ type flowResult struct {
 }
 
 // explainResultOf returns the explanation for programs.
-func explainResultOf(asked question, explained render.Explanation) explainResult {
+func explainResultOf(asked question, explained trace.Explanation) explainResult {
 	packet := asked.packet
 	result := explainResult{
 		Family: rules.FamilyOf(packet.Destination).String(), Protocol: packet.Protocol,
@@ -84,7 +84,7 @@ func explainResultOf(asked question, explained render.Explanation) explainResult
 }
 
 // chainResultOf returns a way for programs.
-func chainResultOf(way *render.Way) chainResult {
+func chainResultOf(way *trace.Way) chainResult {
 	result := chainResult{Chain: way.Chain, Rules: way.Rules, Taken: []ruleResult{}, Left: way.Left.Part()}
 	for _, step := range way.Steps {
 		rule := ruleResult{Place: step.Place, Rule: string(step.Rule.AppendText(nil)), Share: step.Taken.Part()}
@@ -98,6 +98,6 @@ func chainResultOf(way *render.Way) chainResult {
 }
 
 // flowResultOf returns a flow for programs.
-func flowResultOf(flow render.Flow) flowResult {
+func flowResultOf(flow trace.Flow) flowResult {
 	return flowResult{Share: flow.Part(), Mean: flow.Mean, Worst: flow.Worst}
 }

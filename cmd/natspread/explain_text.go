@@ -8,20 +8,20 @@ import (
 	"text/tabwriter"
 
 	"natspread/internal/rules"
-	"natspread/render"
+	"natspread/internal/trace"
 )
 
 // explainText returns the explanation for people. Of a service's tree of chains it
 // shows the branches only, unless all of it is asked for.
-func explainText(asked question, explained render.Explanation, all bool) string {
+func explainText(asked question, explained trace.Explanation, all bool) string {
 	text := []string{asked.text(), wayText(explained.Incoming, all)}
 	if explained.Same() {
 		text = append(text, rules.Output+", for connections made on the balancer itself: the same rules, from "+rules.ServiceOut+"\n")
 	} else {
 		text = append(text, wayText(explained.Local, all))
 	}
-	text = append(text, afterTexts(explained.Becomes, rules.Forward, all, func(b render.Become) *render.Way { return b.Forward })...)
-	text = append(text, afterTexts(explained.Becomes, rules.Postrouting, all, func(b render.Become) *render.Way { return b.After })...)
+	text = append(text, afterTexts(explained.Becomes, rules.Forward, all, func(b trace.Become) *trace.Way { return b.Forward })...)
+	text = append(text, afterTexts(explained.Becomes, rules.Postrouting, all, func(b trace.Become) *trace.Way { return b.After })...)
 	text = append(text, becomesTable(explained), workText(explained))
 	return strings.Join(text, "\n")
 }
@@ -58,7 +58,7 @@ func listed[T fmt.Stringer](things []T) string {
 }
 
 // wayText returns the tree of a way through a built-in chain.
-func wayText(way *render.Way, all bool) string {
+func wayText(way *trace.Way, all bool) string {
 	tree := wayTree{all: all}
 	tree.way(way, 0)
 	return tree.String()
@@ -76,7 +76,7 @@ func (t *wayTree) line(depth int, format string, args ...any) {
 }
 
 // way writes a chain and what is below it.
-func (t *wayTree) way(way *render.Way, depth int) {
+func (t *wayTree) way(way *trace.Way, depth int) {
 	if len(way.Steps) == 0 {
 		t.line(depth, "%s: none of %s", way.Chain, plural(way.Rules, "rule"))
 		return
@@ -88,7 +88,7 @@ func (t *wayTree) way(way *render.Way, depth int) {
 }
 
 // step writes a rule that takes connections, and what it leads to.
-func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
+func (t *wayTree) step(way *trace.Way, step trace.Step, depth int) {
 	which := fmt.Sprintf("rule %d of %d", step.Place, way.Rules)
 	if !rules.IsOwn(way.Chain) { // beside the rules of others
 		which = "natspread's jump"
@@ -110,7 +110,7 @@ func (t *wayTree) step(way *render.Way, step render.Step, depth int) {
 
 // afterTexts returns the ways through a later built-in chain, of all that go the same way
 // once. Where backends have ways of their own, and they are many, the first stands for all.
-func afterTexts(becomes []render.Become, builtIn string, all bool, wayOf func(render.Become) *render.Way) []string {
+func afterTexts(becomes []trace.Become, builtIn string, all bool, wayOf func(trace.Become) *trace.Way) []string {
 	const few = 4
 	var texts []string
 	whose := map[string][]string{}
@@ -150,7 +150,7 @@ func whoseText(names []string) string {
 
 // becomesTable returns the table of what becomes of the connections. OUTPUT has
 // columns of its own where it differs.
-func becomesTable(explained render.Explanation) string {
+func becomesTable(explained trace.Explanation) string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
@@ -176,7 +176,7 @@ func becomesTable(explained render.Explanation) string {
 }
 
 // flowCells returns a share and the rules that are looked at for it.
-func flowCells(flow render.Flow) []string {
+func flowCells(flow trace.Flow) []string {
 	if flow.Share.Sign() == 0 {
 		return []string{"-", "-"}
 	}
@@ -184,7 +184,7 @@ func flowCells(flow render.Flow) []string {
 }
 
 // rulesText returns how many rules the kernel looks at: 3, or 3.50 and at most 4.
-func rulesText(flow render.Flow) string {
+func rulesText(flow trace.Flow) string {
 	if mean := decimals(flow.Mean); mean != decimals(float64(flow.Worst)) {
 		return fmt.Sprintf("%s, at most %d", mean, flow.Worst)
 	}
@@ -193,7 +193,7 @@ func rulesText(flow render.Flow) string {
 
 // workText sums up the work that a connection which comes in is for the kernel, and
 // says whether any was done for nothing.
-func workText(explained render.Explanation) string {
+func workText(explained trace.Explanation) string {
 	mean, worst := 0.0, 0
 	untouched := ""
 	for _, become := range explained.Becomes {
@@ -211,7 +211,7 @@ func workText(explained render.Explanation) string {
 }
 
 // toText names a backend, or what else becomes of connections.
-func toText(become render.Become) string {
+func toText(become trace.Become) string {
 	switch {
 	case !become.Taken:
 		return "untouched"
@@ -223,7 +223,7 @@ func toText(become render.Become) string {
 
 // sourceText says what POSTROUTING makes of the source: "SNAT to 192.0.2.10",
 // "MASQUERADE", or kept; nothing of what is refused.
-func sourceText(become render.Become) string {
+func sourceText(become trace.Become) string {
 	if become.After == nil {
 		return "-"
 	}

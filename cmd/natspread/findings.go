@@ -16,7 +16,7 @@ func (o options) doctor() doctor.Host {
 }
 
 // forwarded returns the families that natspread switches forwarding on for.
-func forwarded(tables restore.Tables) []rules.Family {
+func forwarded(tables rules.Tables) []rules.Family {
 	var families []rules.Family
 	for _, family := range rules.Families() {
 		if !tables.Of(family).Empty() {
@@ -65,7 +65,7 @@ func mending(finding doctor.Finding) []string {
 // dropped finds what is dropped of a config's connections where the policy of FORWARD is
 // DROP. natspread leaves that chain alone, and clients would only see time pass. What
 // cannot be read is for doctor to tell.
-func (s *session) dropped(ctx context.Context, o options, variant restore.Variant, cfg config.Config, tables restore.Tables) []doctor.Finding {
+func (s *session) dropped(ctx context.Context, o options, variant restore.Variant, cfg config.Config, tables rules.Tables) []doctor.Finding {
 	for _, family := range forwarded(tables) {
 		if policy, err := s.host(o).ForwardPolicy(ctx, family); err == nil && policy == "DROP" {
 			balancer := s.packetsOf(ctx, o, cfg)
@@ -98,7 +98,7 @@ func (s *session) tellFinding(o options, finding doctor.Finding) {
 
 // tellRouter says, after an install, who is let through the host. A policy that cannot
 // be read makes no install fail that is complete.
-func (s *session) tellRouter(ctx context.Context, o options, tables restore.Tables) {
+func (s *session) tellRouter(ctx context.Context, o options, tables rules.Tables) {
 	for _, family := range forwarded(tables) {
 		policy := "" // an image has none yet
 		if !o.offline() {

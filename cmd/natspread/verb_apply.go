@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -109,7 +110,7 @@ func (s *session) applyRequest(ctx context.Context, o options, c checked, reques
 }
 
 // noteDropped adds to the notes of a result what FORWARD drops of its connections.
-func (s *session) noteDropped(ctx context.Context, o options, cfg config.Config, tables restore.Tables, result *restore.Result) {
+func (s *session) noteDropped(ctx context.Context, o options, cfg config.Config, tables rules.Tables, result *restore.Result) {
 	for _, finding := range s.dropped(ctx, o, result.Variant, cfg, tables) {
 		result.Notes = append(result.Notes, strings.Join(append([]string{finding.What}, mending(finding)...), "; "))
 	}

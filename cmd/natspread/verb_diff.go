@@ -153,7 +153,7 @@ func (o options) diffFamilies() []rules.Family {
 // Tables.All.
 func (o options) diffTables() []int {
 	var places []int
-	for i, table := range (restore.Tables{}).All() {
+	for i, table := range (rules.Tables{}).All() {
 		if slices.Contains(o.diffFamilies(), table.Family) {
 			places = append(places, i)
 		}

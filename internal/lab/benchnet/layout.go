@@ -92,7 +92,7 @@ func natspreadText(text []byte) ([]byte, error) {
 		return nil, err
 	}
 	plan := render.New(cfg)
-	list := plan.Table(rules.IPv4).Text()
+	list := plan.Of(rules.IPv4).Text()
 	if filter := plan.Filter(rules.IPv4); !filter.Empty() {
 		list = append(list, filter.Text()...)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/render"
 	"natspread/restore"
 )
@@ -32,7 +33,7 @@ forward = "FORWARD"
 type choice struct {
 	file   string // its path, outside the disk
 	text   []byte
-	tables restore.Tables
+	tables rules.Tables
 }
 
 // writeConfigs writes both configs into a directory.
@@ -46,7 +47,7 @@ func writeConfigs(dir string) (configs [2]choice, err error) {
 		if err != nil {
 			return configs, err
 		}
-		c.tables = restore.Tables(render.New(parsed))
+		c.tables = rules.Tables(render.New(parsed))
 		if err := os.WriteFile(c.file, c.text, 0o600); err != nil {
 			return configs, err
 		}

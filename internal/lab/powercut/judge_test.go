@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
 // write puts a generation of one config on the disk, with those tables.
-func write(t *testing.T, g game, config int, tables restore.Tables) {
+func write(t *testing.T, g game, config int, tables rules.Tables) {
 	t.Helper()
 	store := restore.Store{Root: g.disk.root}
 	number, err := store.Write(restore.Generation{
@@ -70,9 +71,9 @@ func TestJudge(t *testing.T) {
 			first, second := configs[0].tables, configs[1].tables
 			write(t, g, 0, first)
 			write(t, g, 1, second)
-			write(t, g, 0, restore.Tables{IPv4: first.IPv4, IPv6: second.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: first.FilterIPv6})
-			write(t, g, 0, restore.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: second.FilterIPv4, FilterIPv6: first.FilterIPv6})
-			write(t, g, 0, restore.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: second.FilterIPv6})
+			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: second.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: first.FilterIPv6})
+			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: second.FilterIPv4, FilterIPv6: first.FilterIPv6})
+			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: second.FilterIPv6})
 			write(t, g, 0, first)
 			if err := (restore.Store{Root: g.disk.root}).SetCurrent(c.current); err != nil {
 				t.Fatal(err)

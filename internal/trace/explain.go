@@ -1,4 +1,4 @@
-package render
+package trace
 
 import (
 	"reflect"
@@ -6,7 +6,7 @@ import (
 	"natspread/internal/rules"
 )
 
-// Explanation is all that a plan makes of the connections that one packet may begin.
+// Explanation is all that tables make of the connections that one packet may begin.
 type Explanation struct {
 	Incoming *Way     // through PREROUTING
 	Local    *Way     // through OUTPUT: the same, made on the balancer itself
@@ -48,12 +48,12 @@ func (b Become) Work() Flow {
 	return work
 }
 
-// Explain walks a packet that asks for a service through the tables of a plan: first
+// Explain walks a packet that asks for a service through tables: first
 // through PREROUTING, or OUTPUT, and then, as what became of it, through FORWARD and
 // POSTROUTING. It fails as Trace does.
-func Explain(plan Plan, packet rules.Packet) (Explanation, error) {
+func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	family := rules.FamilyOf(packet.Destination)
-	table, filter := plan.Table(family), plan.Filter(family)
+	table, filter := tables.Of(family), tables.Filter(family)
 	var explained Explanation
 	var err error
 	if explained.Incoming, err = Trace(table, rules.Prerouting, packet); err != nil {

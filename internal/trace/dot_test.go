@@ -1,4 +1,4 @@
-package render
+package trace
 
 import (
 	"bytes"
@@ -11,15 +11,16 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
+	"natspread/render"
 )
 
 // TestDot holds each graph against its table: a node for each chain and each end, an
 // edge for each rule, and the same bytes each time.
 func TestDot(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		plan := New(configtest.Config().Draw(t, "config"))
+		plan := render.New(configtest.Config().Draw(t, "config"))
 		for _, family := range rules.Families() {
-			table := plan.Table(family)
+			table := plan.Of(family)
 			graph := Dot(table)
 			if !bytes.Equal(graph, Dot(table)) {
 				t.Fatal("another graph the second time")
@@ -77,7 +78,7 @@ func mustDraw(t rapid.TB, graph string, table rules.Table) {
 // TestDotLarge draws a large table in less time than a small one of its size would take.
 func TestDotLarge(t *testing.T) {
 	for n, large := range map[int]bool{20: false, 400: true} {
-		if graph := string(Dot(New(manyServices(n)).IPv4)); strings.Contains(graph, dotLarge) != large {
+		if graph := string(Dot(render.New(configtest.Fill(configtest.Shapes()[0], n, 1)).IPv4)); strings.Contains(graph, dotLarge) != large {
 			t.Errorf("%d services are drawn as a large table: %v", n, !large)
 		}
 	}

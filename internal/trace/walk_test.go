@@ -1,10 +1,9 @@
-package render
+package trace
 
 import (
 	"math/big"
 	"testing"
 
-	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
@@ -30,8 +29,8 @@ func TestWalkRefuses(t *testing.T) {
 
 // TestWalkPassesBy walks where nothing of ours stands.
 func TestWalkPassesBy(t *testing.T) {
-	full := New(oneService(config.Random, 1)).IPv4
-	packet := rules.Packet{Protocol: "tcp", Destination: full.Chains[0].Rules[0].Destination.Addr(), Port: 80}
+	full := rules.Table{Chains: []rules.Chain{{Name: rules.ServicePre, Rules: []rules.Rule{{Target: rules.Target{Kind: rules.DNAT, Port: 80}}}}}}
+	packet := rules.Packet{Protocol: "tcp", Port: 80}
 	for name, walk := range map[string]struct {
 		table   rules.Table
 		builtIn string

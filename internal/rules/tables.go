@@ -1,0 +1,55 @@
+package rules
+
+// Tables are natspread's parts of both families' tables: a nat table and a part of the
+// filter table for each. Those of a family without services are empty, and so is the
+// filter table where no service asks for it.
+type Tables struct{ IPv4, IPv6, FilterIPv4, FilterIPv6 Table }
+
+// TableCount is how many tables there are.
+const TableCount = 4
+
+// NoTables returns the tables that hold nothing of natspread's.
+func NoTables() Tables {
+	var none Tables
+	for i, table := range none.All() {
+		*none.Places()[i] = table
+	}
+	return none
+}
+
+// Of returns the nat table of a family.
+func (t Tables) Of(family Family) Table { return t.All()[family] }
+
+// Filter returns natspread's part of the filter table of a family.
+func (t Tables) Filter(family Family) Table { return t.All()[2+family] }
+
+// All returns the tables, those that hold nothing, too: the nat tables, each at the
+// place of its family, and then the filter tables.
+func (t Tables) All() [TableCount]Table {
+	var all [TableCount]Table
+	for i, table := range t.Places() {
+		all[i] = Table{Family: Family(i % 2), Kind: Kind(i / 2), Chains: table.Chains}
+	}
+	return all
+}
+
+// Places returns where each table of All is kept.
+func (t *Tables) Places() [TableCount]*Table {
+	return [TableCount]*Table{&t.IPv4, &t.IPv6, &t.FilterIPv4, &t.FilterIPv6}
+}
+
+// Order returns the places of the tables in the order in which they are loaded. What lets
+// connections through comes when the rules that make them stand, and where all of it goes
+// it goes before these do. A kill half way leaves open, at most, what was open before, and
+// what nobody translates any more.
+func (t Tables) Order() []int {
+	var first, last []int
+	for i, table := range t.All() {
+		if table.Kind == Filter && table.Empty() {
+			first = append(first, i)
+		} else {
+			last = append(last, i)
+		}
+	}
+	return append(first, last...)
+}
