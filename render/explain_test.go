@@ -18,14 +18,14 @@ func TestTraceCountsInTrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(explained.Becomes) != 16 || !explained.Same() {
-		t.Fatalf("%d ends, the same made here: %v", len(explained.Becomes), explained.Same())
+	if len(explained.Outcomes) != 16 || !explained.Same() {
+		t.Fatalf("%d ends, the same made here: %v", len(explained.Outcomes), explained.Same())
 	}
-	for i, become := range explained.Becomes {
-		if want := 2 + (i/4 + 1) + (i%4 + 1); become.Incoming.Worst != want {
-			t.Errorf("backend %d: %d rules, not %d", i, become.Incoming.Worst, want)
+	for i, outcome := range explained.Outcomes {
+		if want := 2 + (i/4 + 1) + (i%4 + 1); outcome.Incoming.Worst != want {
+			t.Errorf("backend %d: %d rules, not %d", i, outcome.Incoming.Worst, want)
 		}
-		if after := become.After.Work(); after.Worst != 2 {
+		if after := outcome.After.Work(); after.Worst != 2 {
 			t.Errorf("backend %d: %d rules in POSTROUTING", i, after.Worst)
 		}
 	}
@@ -94,30 +94,30 @@ func packetTo(t *testing.T, to, protocol, in, from string) rules.Packet {
 
 // becameOf names the one thing that becomes of each kind of connection.
 func becameOf(explained trace.Explanation) (incoming, local, after, forward string) {
-	for _, become := range explained.Becomes {
+	for _, outcome := range explained.Outcomes {
 		name := ""
 		switch {
-		case become.Target.Kind == rules.Redirect:
+		case outcome.Target.Kind == rules.Redirect:
 			name = "refused"
-		case become.Taken:
-			name = string(rules.Rule{Target: become.Target}.AppendText(nil))[len("-j DNAT --to-destination "):]
+		case outcome.Taken:
+			name = string(rules.Rule{Target: outcome.Target}.AppendText(nil))[len("-j DNAT --to-destination "):]
 		}
-		if become.Incoming.Share.Sign() > 0 {
+		if outcome.Incoming.Share.Sign() > 0 {
 			incoming = name
 		}
-		if become.Local.Share.Sign() > 0 {
+		if outcome.Local.Share.Sign() > 0 {
 			local = name
 		}
-		after += endOf(become.After)
-		forward += endOf(become.Forward)
+		after += endOf(outcome.After)
+		forward += endOf(outcome.Forward)
 	}
 	return incoming, local, after, forward
 }
 
 // endOf returns the targets of a way, if there is one.
-func endOf(way *trace.Way) (text string) {
-	if way != nil {
-		for _, target := range way.Targets() {
+func endOf(path *trace.Path) (text string) {
+	if path != nil {
+		for _, target := range path.Targets() {
 			text += string(rules.Rule{Target: target}.AppendText(nil))
 		}
 	}

@@ -136,7 +136,7 @@ func claimed(service config.Service, builtIn string, packet rules.Packet) bool {
 
 // mustHaveShares fails unless the outcomes are the service's backends at their
 // weights over the sum, exactly for round-robin, and leave nothing over.
-func mustHaveShares(t rapid.TB, service config.Service, outcomes []trace.Outcome) {
+func mustHaveShares(t rapid.TB, service config.Service, outcomes []trace.End) {
 	t.Helper()
 	active, sum := weighted(service)
 	if len(active) == 0 {
@@ -166,7 +166,7 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []trace.Outcome
 }
 
 // shareByTarget sums up outcomes.
-func shareByTarget(outcomes []trace.Outcome) (shares map[rules.Target]*big.Rat, total *big.Rat) {
+func shareByTarget(outcomes []trace.End) (shares map[rules.Target]*big.Rat, total *big.Rat) {
 	shares, total = map[rules.Target]*big.Rat{}, new(big.Rat)
 	for _, outcome := range outcomes {
 		total.Add(total, outcome.Share)

@@ -123,15 +123,15 @@ func workOf(t *testing.T, cfg config.Config) (before, after trace.Flow) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, become := range explained.Becomes {
-			if !become.Taken {
+		for _, outcome := range explained.Outcomes {
+			if !outcome.Taken {
 				t.Fatalf("%s is not for service %s", netip.AddrPortFrom(packet.Destination, packet.Port), service.Name)
 			}
-			part := become.Incoming.Part() / float64(len(cfg.Services))
-			work := become.After.Work()
-			before.Mean += part * become.Incoming.Mean
+			part := outcome.Incoming.Part() / float64(len(cfg.Services))
+			work := outcome.After.Work()
+			before.Mean += part * outcome.Incoming.Mean
 			after.Mean += part * work.Mean
-			before.Worst, after.Worst = max(before.Worst, become.Incoming.Worst), max(after.Worst, work.Worst)
+			before.Worst, after.Worst = max(before.Worst, outcome.Incoming.Worst), max(after.Worst, work.Worst)
 		}
 	}
 	return before, after
@@ -142,8 +142,8 @@ func workOfOthers(t *testing.T, cfg config.Config) int {
 	t.Helper()
 	packet := rules.Packet{InInterface: "eth0", Protocol: "tcp", Destination: netip.MustParseAddr("203.0.113.9"), Port: 443}
 	explained, err := trace.Explain(New(cfg), packet)
-	if err != nil || len(explained.Becomes) != 1 || explained.Becomes[0].Taken {
-		t.Fatalf("a connection of nobody's becomes %v: %v", explained.Becomes, err)
+	if err != nil || len(explained.Outcomes) != 1 || explained.Outcomes[0].Taken {
+		t.Fatalf("a connection of nobody's becomes %v: %v", explained.Outcomes, err)
 	}
-	return explained.Becomes[0].Incoming.Worst + explained.Becomes[0].After.Work().Worst
+	return explained.Outcomes[0].Incoming.Worst + explained.Outcomes[0].After.Work().Worst
 }

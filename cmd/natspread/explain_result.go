@@ -68,15 +68,15 @@ func explainResultOf(asked question, explained trace.Explanation) explainResult 
 	if packet.Source.IsValid() {
 		result.Source = packet.Source.String()
 	}
-	for _, become := range explained.Becomes {
-		one := becomeResult{To: toText(become), Prerouting: flowResultOf(become.Incoming), Output: flowResultOf(become.Local)}
-		if become.Forward != nil {
-			way := chainResultOf(become.Forward)
-			one.Forward = &way
+	for _, outcome := range explained.Outcomes {
+		one := becomeResult{To: toText(outcome), Prerouting: flowResultOf(outcome.Incoming), Output: flowResultOf(outcome.Local)}
+		if outcome.Forward != nil {
+			path := chainResultOf(outcome.Forward)
+			one.Forward = &path
 		}
-		if become.After != nil {
-			after, chain := flowResultOf(become.After.Work()), chainResultOf(become.After)
-			one.Postrouting, one.Source, one.Chain = &after, sourceText(become), &chain
+		if outcome.After != nil {
+			after, chain := flowResultOf(outcome.After.Work()), chainResultOf(outcome.After)
+			one.Postrouting, one.Source, one.Chain = &after, sourceText(outcome), &chain
 		}
 		result.Becomes = append(result.Becomes, one)
 	}
@@ -84,12 +84,12 @@ func explainResultOf(asked question, explained trace.Explanation) explainResult 
 }
 
 // chainResultOf returns a way for programs.
-func chainResultOf(way *trace.Way) chainResult {
-	result := chainResult{Chain: way.Chain, Rules: way.Rules, Taken: []ruleResult{}, Left: way.Left.Part()}
-	for _, step := range way.Steps {
-		rule := ruleResult{Place: step.Place, Rule: string(step.Rule.AppendText(nil)), Share: step.Taken.Part()}
-		if step.Into != nil {
-			into := chainResultOf(step.Into)
+func chainResultOf(path *trace.Path) chainResult {
+	result := chainResult{Chain: path.Chain, Rules: path.Rules, Taken: []ruleResult{}, Left: path.Remainder.Part()}
+	for _, hop := range path.Hops {
+		rule := ruleResult{Place: hop.Place, Rule: string(hop.Rule.AppendText(nil)), Share: hop.Taken.Part()}
+		if hop.Into != nil {
+			into := chainResultOf(hop.Into)
 			rule.Chain = &into
 		}
 		result.Taken = append(result.Taken, rule)

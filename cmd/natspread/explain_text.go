@@ -14,14 +14,14 @@ import (
 // explainText returns the explanation for people. Of a service's tree of chains it
 // shows the branches only, unless all of it is asked for.
 func explainText(asked question, explained trace.Explanation, all bool) string {
-	text := []string{asked.text(), wayText(explained.Incoming, all)}
+	text := []string{asked.text(), pathText(explained.Incoming, all)}
 	if explained.Same() {
 		text = append(text, rules.Output+", for connections made on the balancer itself: the same rules, from "+rules.ServiceOut+"\n")
 	} else {
-		text = append(text, wayText(explained.Local, all))
+		text = append(text, pathText(explained.Local, all))
 	}
-	text = append(text, afterTexts(explained.Becomes, rules.Forward, all, func(b trace.Become) *trace.Way { return b.Forward })...)
-	text = append(text, afterTexts(explained.Becomes, rules.Postrouting, all, func(b trace.Become) *trace.Way { return b.After })...)
+	text = append(text, afterTexts(explained.Outcomes, rules.Forward, all, func(b trace.Outcome) *trace.Path { return b.Forward })...)
+	text = append(text, afterTexts(explained.Outcomes, rules.Postrouting, all, func(b trace.Outcome) *trace.Path { return b.After })...)
 	text = append(text, becomesTable(explained), workText(explained))
 	return strings.Join(text, "\n")
 }
@@ -58,72 +58,72 @@ func listed[T fmt.Stringer](things []T) string {
 }
 
 // wayText returns the tree of a way through a built-in chain.
-func wayText(way *trace.Way, all bool) string {
-	tree := wayTree{all: all}
-	tree.way(way, 0)
+func pathText(path *trace.Path, all bool) string {
+	tree := pathTree{all: all}
+	tree.path(path, 0)
 	return tree.String()
 }
 
 // wayTree is an indented tree that is written.
-type wayTree struct {
+type pathTree struct {
 	strings.Builder
 	all bool // also each backend of a service's tree
 }
 
 // line writes a line.
-func (t *wayTree) line(depth int, format string, args ...any) {
+func (t *pathTree) line(depth int, format string, args ...any) {
 	fmt.Fprintf(t, strings.Repeat("  ", depth)+format+"\n", args...)
 }
 
 // way writes a chain and what is below it.
-func (t *wayTree) way(way *trace.Way, depth int) {
-	if len(way.Steps) == 0 {
-		t.line(depth, "%s: none of %s", way.Chain, plural(way.Rules, "rule"))
+func (t *pathTree) path(path *trace.Path, depth int) {
+	if len(path.Hops) == 0 {
+		t.line(depth, "%s: none of %s", path.Chain, plural(path.Rules, "rule"))
 		return
 	}
-	t.line(depth, "%s", way.Chain)
-	for _, step := range way.Steps {
-		t.step(way, step, depth+1)
+	t.line(depth, "%s", path.Chain)
+	for _, hop := range path.Hops {
+		t.hop(path, hop, depth+1)
 	}
 }
 
 // step writes a rule that takes connections, and what it leads to.
-func (t *wayTree) step(way *trace.Way, step trace.Step, depth int) {
-	which := fmt.Sprintf("rule %d of %d", step.Place, way.Rules)
-	if !rules.IsOwn(way.Chain) { // beside the rules of others
+func (t *pathTree) hop(path *trace.Path, hop trace.Hop, depth int) {
+	which := fmt.Sprintf("rule %d of %d", hop.Place, path.Rules)
+	if !rules.IsOwn(path.Chain) { // beside the rules of others
 		which = "natspread's jump"
 	}
-	if part := step.Taken.Part(); part < 1 {
+	if part := hop.Taken.Part(); part < 1 {
 		which += ", " + percent(part)
 	}
-	rule := step.Rule.AppendText(nil)
+	rule := hop.Rule.AppendText(nil)
 	switch {
-	case step.Into == nil:
+	case hop.Into == nil:
 		t.line(depth, "%s: %s", which, rule)
-	case rules.ServiceOf(way.Chain) != "" && !t.all:
-		t.line(depth, "%s: %s (%s)", which, rule, plural(len(step.Into.Targets()), "backend"))
+	case rules.ServiceOf(path.Chain) != "" && !t.all:
+		t.line(depth, "%s: %s (%s)", which, rule, plural(len(hop.Into.Targets()), "backend"))
 	default:
 		t.line(depth, "%s: %s", which, rule)
-		t.way(step.Into, depth)
+		t.path(hop.Into, depth)
 	}
 }
 
 // afterTexts returns the ways through a later built-in chain, of all that go the same way
 // once. Where backends have ways of their own, and they are many, the first stands for all.
-func afterTexts(becomes []trace.Become, builtIn string, all bool, wayOf func(trace.Become) *trace.Way) []string {
+func afterTexts(outcomes []trace.Outcome, builtIn string, all bool, wayOf func(trace.Outcome) *trace.Path) []string {
 	const few = 4
 	var texts []string
 	whose := map[string][]string{}
-	for _, become := range becomes {
-		way := wayOf(become)
-		if way == nil {
+	for _, outcome := range outcomes {
+		path := wayOf(outcome)
+		if path == nil {
 			continue
 		}
-		text := wayText(way, all)
+		text := pathText(path, all)
 		if whose[text] == nil {
 			texts = append(texts, text)
 		}
-		whose[text] = append(whose[text], toText(become))
+		whose[text] = append(whose[text], toText(outcome))
 	}
 	more := ""
 	if len(texts) > few && !all {
@@ -160,16 +160,16 @@ func becomesTable(explained trace.Explanation) string {
 		head = append(head, "LOCAL SHARE", "RULES IN "+rules.Output)
 	}
 	row(append(head, "RULES IN "+rules.Postrouting, "SOURCE")...)
-	for _, become := range explained.Becomes {
-		cells := append([]string{toText(become)}, flowCells(become.Incoming)...)
+	for _, outcome := range explained.Outcomes {
+		cells := append([]string{toText(outcome)}, flowCells(outcome.Incoming)...)
 		if local {
-			cells = append(cells, flowCells(become.Local)...)
+			cells = append(cells, flowCells(outcome.Local)...)
 		}
 		after := "-"
-		if become.After != nil {
-			after = rulesText(become.After.Work())
+		if outcome.After != nil {
+			after = rulesText(outcome.After.Work())
 		}
-		row(append(cells, after, sourceText(become))...)
+		row(append(cells, after, sourceText(outcome))...)
 	}
 	table.Flush()
 	return text.String()
@@ -196,14 +196,14 @@ func rulesText(flow trace.Flow) string {
 func workText(explained trace.Explanation) string {
 	mean, worst := 0.0, 0
 	untouched := ""
-	for _, become := range explained.Becomes {
-		if become.Incoming.Share.Sign() == 0 {
+	for _, outcome := range explained.Outcomes {
+		if outcome.Incoming.Share.Sign() == 0 {
 			continue
 		}
-		if !become.Taken {
+		if !outcome.Taken {
 			untouched = "No rule claims a connection that comes in: natspread leaves it untouched.\n"
 		}
-		work := become.Work()
+		work := outcome.Work()
 		mean += work.Part() * work.Mean
 		worst = max(worst, work.Worst)
 	}
@@ -211,23 +211,23 @@ func workText(explained trace.Explanation) string {
 }
 
 // toText names a backend, or what else becomes of connections.
-func toText(become trace.Become) string {
+func toText(outcome trace.Outcome) string {
 	switch {
-	case !become.Taken:
+	case !outcome.Taken:
 		return "untouched"
-	case become.Target.Kind == rules.Redirect:
+	case outcome.Target.Kind == rules.Redirect:
 		return "refused"
 	}
-	return netip.AddrPortFrom(become.Target.Address, become.Target.Port).String()
+	return netip.AddrPortFrom(outcome.Target.Address, outcome.Target.Port).String()
 }
 
 // sourceText says what POSTROUTING makes of the source: "SNAT to 192.0.2.10",
 // "MASQUERADE", or kept; nothing of what is refused.
-func sourceText(become trace.Become) string {
-	if become.After == nil {
+func sourceText(outcome trace.Outcome) string {
+	if outcome.After == nil {
 		return "-"
 	}
-	if targets := become.After.Targets(); len(targets) > 0 {
+	if targets := outcome.After.Targets(); len(targets) > 0 {
 		text := string(rules.Rule{Target: targets[0]}.AppendText(nil))
 		return strings.Replace(strings.TrimPrefix(text, "-j "), "--to-source", "to", 1)
 	}

@@ -8,15 +8,15 @@ import (
 
 // Explanation is all that tables make of the connections that one packet may begin.
 type Explanation struct {
-	Incoming *Way     // through PREROUTING
-	Local    *Way     // through OUTPUT: the same, made on the balancer itself
-	Becomes  []Become // of both
+	Incoming *Path     // through PREROUTING
+	Local    *Path     // through OUTPUT: the same, made on the balancer itself
+	Outcomes []Outcome // of both
 }
 
 // Same tells whether a connection made on the balancer itself meets the same rules as
 // one that comes in; only the chains that the jumps lead to have other names.
 func (e Explanation) Same() bool {
-	in, local := e.Incoming.Steps, e.Local.Steps
+	in, local := e.Incoming.Hops, e.Local.Hops
 	if len(in) == 0 || len(local) == 0 {
 		return len(in) == len(local)
 	}
@@ -25,23 +25,23 @@ func (e Explanation) Same() bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// Become is what becomes of some of the connections.
-type Become struct {
+// Outcome is what becomes of some of the connections.
+type Outcome struct {
 	Target   rules.Target // a backend with its port, or a refusal
 	Taken    bool         // false for those that no rule claims, which have no target
 	Incoming Flow         // how many of those that come in
 	Local    Flow         // how many of those made on the balancer itself
-	Forward  *Way         // through FORWARD; nil where natspread has nothing there, and for a refusal
-	After    *Way         // through POSTROUTING; nil for a refusal, which goes nowhere
+	Forward  *Path        // through FORWARD; nil where natspread has nothing there, and for a refusal
+	After    *Path        // through POSTROUTING; nil for a refusal, which goes nowhere
 }
 
 // Work returns the connections that come in, with all the rules that the kernel looks
 // at for them.
-func (b Become) Work() Flow {
+func (b Outcome) Work() Flow {
 	work := b.Incoming
-	for _, way := range []*Way{b.Forward, b.After} {
-		if way != nil {
-			more := way.Work()
+	for _, path := range []*Path{b.Forward, b.After} {
+		if path != nil {
+			more := path.Work()
 			work.Mean, work.Worst = work.Mean+more.Mean, work.Worst+more.Worst
 		}
 	}
@@ -64,53 +64,53 @@ func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	if explained.Local, err = Trace(table, rules.Output, local); err != nil {
 		return Explanation{}, err
 	}
-	explained.Becomes = becoming(explained.Incoming, explained.Local, packet.Port)
-	for i := range explained.Becomes {
-		become := &explained.Becomes[i]
-		if become.Target.Kind == rules.Redirect {
+	explained.Outcomes = outcomesOf(explained.Incoming, explained.Local, packet.Port)
+	for i := range explained.Outcomes {
+		outcome := &explained.Outcomes[i]
+		if outcome.Target.Kind == rules.Redirect {
 			continue
 		}
-		if become.After, err = Trace(table, rules.Postrouting, become.packet(packet)); err != nil {
+		if outcome.After, err = Trace(table, rules.Postrouting, outcome.packet(packet)); err != nil {
 			return Explanation{}, err
 		}
-		if filter.Empty() || !become.Taken || become.Incoming.Share.Sign() == 0 { // made here is not forwarded
+		if filter.Empty() || !outcome.Taken || outcome.Incoming.Share.Sign() == 0 { // made here is not forwarded
 			continue
 		}
-		if become.Forward, err = Trace(filter, rules.Forward, become.packet(packet)); err != nil {
+		if outcome.Forward, err = Trace(filter, rules.Forward, outcome.packet(packet)); err != nil {
 			return Explanation{}, err
 		}
 	}
 	return explained, nil
 }
 
-// becoming joins the ends of both ways by their targets, in the order in which the
+// outcomesOf joins the ends of both ways by their targets, in the order in which the
 // rules come to them, and then what is left.
-func becoming(incoming, local *Way, port uint16) []Become {
+func outcomesOf(incoming, local *Path, port uint16) []Outcome {
 	places := map[rules.Target]int{}
-	var becomes []Become
-	at := func(end Step) *Become {
+	var outcomes []Outcome
+	at := func(end Hop) *Outcome {
 		target := end.Rule.Target
 		if target.Kind == rules.DNAT && target.Port == 0 {
 			target.Port = port
 		}
 		place, known := places[target]
 		if !known {
-			place = len(becomes)
+			place = len(outcomes)
 			places[target] = place
-			becomes = append(becomes, Become{Target: target, Taken: true, Incoming: none(), Local: none()})
+			outcomes = append(outcomes, Outcome{Target: target, Taken: true, Incoming: none(), Local: none()})
 		}
-		return &becomes[place]
+		return &outcomes[place]
 	}
-	incoming.ends(func(end Step) { at(end).Incoming = at(end).Incoming.Join(end.Taken) })
-	local.ends(func(end Step) { at(end).Local = at(end).Local.Join(end.Taken) })
-	if incoming.Left.Share.Sign()+local.Left.Share.Sign() > 0 {
-		becomes = append(becomes, Become{Incoming: incoming.Left, Local: local.Left})
+	incoming.ends(func(end Hop) { at(end).Incoming = at(end).Incoming.Join(end.Taken) })
+	local.ends(func(end Hop) { at(end).Local = at(end).Local.Join(end.Taken) })
+	if incoming.Remainder.Share.Sign()+local.Remainder.Share.Sign() > 0 {
+		outcomes = append(outcomes, Outcome{Incoming: incoming.Remainder, Local: local.Remainder})
 	}
-	return becomes
+	return outcomes
 }
 
 // packet returns what a packet looks like in POSTROUTING.
-func (b Become) packet(asked rules.Packet) rules.Packet {
+func (b Outcome) packet(asked rules.Packet) rules.Packet {
 	asked.InInterface = "" // POSTROUTING knows none
 	if b.Taken {
 		asked.OriginalAddress, asked.OriginalPort = asked.Destination, asked.Port

@@ -24,9 +24,9 @@ func (f Flow) met() Flow {
 }
 
 // Work returns all connections of a way, wherever they end.
-func (w *Way) Work() Flow {
-	all := w.Left
-	w.ends(func(end Step) { all = all.Join(end.Taken) })
+func (w *Path) Work() Flow {
+	all := w.Remainder
+	w.ends(func(end Hop) { all = all.Join(end.Taken) })
 	return all
 }
 

@@ -30,7 +30,7 @@ func TestTraceCountsRules(t *testing.T) {
 		{Name: "NATSPREAD-b", Rules: []rules.Rule{{Statistic: half, Target: to(2)}}}, // 6
 		{Name: "NATSPREAD-c", Rules: []rules.Rule{{Protocol: "udp", Target: to(9)}}}, // 9
 	}}
-	way, err := Trace(table, rules.Prerouting, rules.Packet{Protocol: "tcp"})
+	path, err := Trace(table, rules.Prerouting, rules.Packet{Protocol: "tcp"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,16 +40,16 @@ func TestTraceCountsRules(t *testing.T) {
 		{Share: big.NewRat(1, 8), Mean: 7, Worst: 7},
 	}
 	var got []Flow
-	way.ends(func(end Step) { got = append(got, end.Taken) })
+	path.ends(func(end Hop) { got = append(got, end.Taken) })
 	if len(got) != len(want) {
 		t.Fatalf("%d ends", len(got))
 	}
 	for i := range want {
 		mustBeFlow(t, got[i], want[i])
 	}
-	mustBeFlow(t, way.Left, Flow{Share: big.NewRat(1, 8), Mean: 9, Worst: 9})
-	mustBeFlow(t, way.Work(), Flow{Share: big.NewRat(1, 1), Mean: 4./2 + 6./4 + 7./8 + 9./8, Worst: 9})
-	if root := way.Steps[0].Into; root.Rules != 5 || root.Steps[0].Place != 2 || root.Steps[2].Place != 4 {
+	mustBeFlow(t, path.Remainder, Flow{Share: big.NewRat(1, 8), Mean: 9, Worst: 9})
+	mustBeFlow(t, path.Work(), Flow{Share: big.NewRat(1, 1), Mean: 4./2 + 6./4 + 7./8 + 9./8, Worst: 9})
+	if root := path.Hops[0].Into; root.Rules != 5 || root.Hops[0].Place != 2 || root.Hops[2].Place != 4 {
 		t.Errorf("another way: %+v", root)
 	}
 }
@@ -93,7 +93,7 @@ func TestExplainForgetsTheInterface(t *testing.T) {
 	if got := len(explained.Local.Targets()); got != 0 {
 		t.Errorf("%d ends in OUTPUT", got)
 	}
-	if got := len(explained.Becomes[0].After.Targets()); got != 0 {
+	if got := len(explained.Outcomes[0].After.Targets()); got != 0 {
 		t.Errorf("%d ends in POSTROUTING", got)
 	}
 }
