@@ -26,7 +26,7 @@ func TestLargePromises(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := configtest.Large(configtest.Shapes()...).Draw(t, "config")
-		layout := rapid.SampledFrom([]layout{measured, tiny}).Draw(t, "layout")
+		layout := rapid.SampledFrom([]limits{measured, tiny}).Draw(t, "layout")
 		mustKeep(t, cfg, someOf(cfg.Services, 4, rapid.Uint64().Draw(t, "seed")), layout)
 	})
 }
@@ -75,7 +75,7 @@ func TestSameInEveryProcess(t *testing.T) {
 	for _, shape := range configtest.Shapes() {
 		plan := New(configtest.Fill(shape, 300, 1))
 		for _, table := range []rules.Table{plan.IPv4, plan.IPv6, plan.FilterIPv4, plan.FilterIPv6} {
-			sums += fmt.Sprintf("%v %s %x\n", shape, table.Name(), sha256.Sum256(table.Text()))
+			sums += fmt.Sprintf("%v %s %x\n", shape, table.String(), sha256.Sum256(table.Text()))
 		}
 	}
 	if path := os.Getenv(child); path != "" {
@@ -102,12 +102,12 @@ func TestSameInEveryProcess(t *testing.T) {
 // TestNamesThatMeet gives two groups of IPv6 addresses a name that is taken, as if the
 // hashes of their prefixes were one.
 func TestNamesThatMeet(t *testing.T) {
-	grower := planter{named: map[string]bool{}}
+	grower := treeBuilder{named: map[string]bool{}}
 	groups := []group{}
 	for _, address := range []string{"2001:db8::", "2001:db8::4"} {
 		first := netip.MustParseAddr(address)
-		claims := []claim{{address: first, protocol: "tcp"}, {address: first.Next(), protocol: "tcp"}}
-		groups = append(groups, group{byAddress, claims, region(claims)})
+		entries := []dispatchEntry{{address: first, protocol: "tcp"}, {address: first.Next(), protocol: "tcp"}}
+		groups = append(groups, group{byAddress, entries, region(entries)})
 	}
 	seen := map[string]bool{}
 	for _, g := range groups {

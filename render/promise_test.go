@@ -18,20 +18,20 @@ func TestPromises(t *testing.T) {
 }
 
 // tiny is a layout of which every branch is tried by small configs, too.
-var tiny = layout{claims: 0, leaf: 1, backends: 2, pick: 2}
+var tiny = limits{entries: 0, leaf: 1, backends: 2, pick: 2}
 
 // mustKeepPromises fails unless the plan of a config sends each connection where
 // its service says, gives its source what snat says, leaves everyone else's alone,
 // and comes back from its own text.
 func mustKeepPromises(t rapid.TB, cfg config.Config) {
 	t.Helper()
-	for _, layout := range []layout{measured, tiny} {
+	for _, layout := range []limits{measured, tiny} {
 		mustKeep(t, cfg, cfg.Services, layout)
 	}
 }
 
 // mustKeep is mustKeepPromises in one layout, and with the traffic of some services.
-func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layout) {
+func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout limits) {
 	t.Helper()
 	plan, again := layout.plan(cfg), layout.plan(cfg)
 	for _, family := range rules.Families() {
@@ -43,7 +43,7 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layou
 		mustFit(t, table)
 		filter := plan.Filter(family)
 		if !bytes.Equal(filter.Text(), again.Filter(family).Text()) {
-			t.Errorf("the %s table has another text the second time", filter.Name())
+			t.Errorf("the %s table has another text the second time", filter.String())
 		}
 		mustReadBack(t, filter)
 		mustFit(t, filter)
@@ -59,11 +59,11 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout layou
 // file, and gives the same bytes again.
 func mustReadBack(t rapid.TB, table rules.Table) {
 	t.Helper()
-	parsed, err := rules.Parse(table.Family, table.Kind, table.Text())
+	parsed, err := rules.Parse(table.Family, table.Name, table.Text())
 	if err != nil {
 		t.Fatalf("cannot read back the %v table: %v", table.Family, err)
 	}
-	opened, err := rules.Open(table.Family, table.Kind, rules.Seal(table))
+	opened, err := rules.DecodeFile(table.Family, table.Name, rules.EncodeFile(table))
 	if err != nil {
 		t.Fatalf("cannot open the %v file: %v", table.Family, err)
 	}
@@ -71,7 +71,7 @@ func mustReadBack(t rapid.TB, table rules.Table) {
 		if !sameTable(got, table) {
 			t.Errorf("%s gives another %v table:\n%s", way, table.Family, got.Text())
 		}
-		if !bytes.Equal(got.Text(), table.Text()) || !bytes.Equal(rules.Seal(got), rules.Seal(table)) {
+		if !bytes.Equal(got.Text(), table.Text()) || !bytes.Equal(rules.EncodeFile(got), rules.EncodeFile(table)) {
 			t.Errorf("the table from %s has other bytes", way)
 		}
 	}
@@ -85,8 +85,8 @@ func mustFit(t rapid.TB, table rules.Table) {
 		return
 	}
 	depths := map[string]int{}
-	for _, builtIn := range table.Kind.BuiltIn() {
-		if root := table.Kind.Hooked(builtIn); root != "" {
+	for _, builtIn := range table.Name.BuiltIn() {
+		if root := table.Name.EntryChain(builtIn); root != "" {
 			measureDepths(t, table, root, 1, depths)
 		}
 	}
@@ -124,7 +124,7 @@ func measureDepths(t rapid.TB, table rules.Table, name string, depth int, depths
 
 // sameTable tells whether two tables have the same chains and rules.
 func sameTable(a, b rules.Table) bool {
-	if a.Family != b.Family || a.Kind != b.Kind || len(a.Chains) != len(b.Chains) {
+	if a.Family != b.Family || a.Name != b.Name || len(a.Chains) != len(b.Chains) {
 		return false
 	}
 	for i := range a.Chains {

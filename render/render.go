@@ -19,7 +19,7 @@ func New(cfg config.Config) rules.Tables {
 }
 
 // plan plans the tables for a config in a layout.
-func (l layout) plan(cfg config.Config) rules.Tables {
+func (l limits) plan(cfg config.Config) rules.Tables {
 	var plan rules.Tables
 	for _, part := range []struct {
 		family      rules.Family
@@ -43,7 +43,7 @@ func ofFamily(family rules.Family, services []config.Service) []config.Service {
 }
 
 // table plans the nat table of one family from its services.
-func (l layout) table(family rules.Family, services []config.Service) rules.Table {
+func (l limits) table(family rules.Family, services []config.Service) rules.Table {
 	planned := rules.Table{Family: family}
 	if len(services) == 0 {
 		return planned
@@ -51,9 +51,9 @@ func (l layout) table(family rules.Family, services []config.Service) rules.Tabl
 	for _, service := range services {
 		planned.Chains = append(planned.Chains, l.serviceChains(service)...)
 	}
-	planned.Chains = append(planned.Chains, l.planted(
-		root{rules.ServicePre, incoming(services), l.claims},
-		root{rules.ServiceOut, outgoing(services), l.claims},
+	planned.Chains = append(planned.Chains, l.buildTrees(
+		root{rules.ServicePre, incoming(services), l.entries},
+		root{rules.ServiceOut, outgoing(services), l.entries},
 		root{rules.ServicePost, translated(services), l.sources},
 	)...)
 	planned.Sort()
@@ -61,10 +61,10 @@ func (l layout) table(family rules.Family, services []config.Service) rules.Tabl
 }
 
 // filter plans the part of the filter table of one family from its services.
-func (l layout) filter(family rules.Family, services []config.Service) rules.Table {
-	planned := rules.Table{Family: family, Kind: rules.Filter}
-	if claims := forwarded(services); len(claims) > 0 {
-		planned.Chains = l.planted(root{rules.ServiceForward, claims, l.sources})
+func (l limits) filter(family rules.Family, services []config.Service) rules.Table {
+	planned := rules.Table{Family: family, Name: rules.Filter}
+	if entries := forwarded(services); len(entries) > 0 {
+		planned.Chains = l.buildTrees(root{rules.ServiceForward, entries, l.sources})
 		planned.Sort()
 	}
 	return planned
@@ -72,16 +72,16 @@ func (l layout) filter(family rules.Family, services []config.Service) rules.Tab
 
 // root is a chain that a jump leads to.
 type root struct {
-	name   string
-	claims []claim
-	most   int // rules without branches
+	name    string
+	entries []dispatchEntry
+	most    int // rules without branches
 }
 
-// planted returns the chains that the jumps lead to, and the trees below them.
-func (l layout) planted(roots ...root) []rules.Chain {
-	trees := planter{layout: l, parts: map[part][]rules.Rule{}, named: map[string]bool{}}
+// buildTrees returns the chains that the jumps lead to, and the trees below them.
+func (l limits) buildTrees(roots ...root) []rules.Chain {
+	trees := treeBuilder{limits: l, parts: map[part][]rules.Rule{}, named: map[string]bool{}}
 	for _, root := range roots {
-		trees.chains = append(trees.chains, rules.Chain{Name: root.name, Rules: trees.root(root.claims, root.most)})
+		trees.chains = append(trees.chains, rules.Chain{Name: root.name, Rules: trees.root(root.entries, root.most)})
 	}
 	return trees.chains
 }

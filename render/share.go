@@ -8,12 +8,12 @@ import (
 	"natspread/internal/rules"
 )
 
-// reach is what reaches a chain or a rule of those connections that reach a service,
+// interval is what reaches a chain or a rule of those connections that reach a service,
 // which are laid out as a line of whole parts: each backend ought to have its weight's
 // part of it, in order.
-type reach struct {
+type interval struct {
 	share  uint64 // how many parts reach it
-	behind uint64 // how many are behind those, and reach others
+	after  uint64 // how many are behind those, and reach others
 	weight uint64 // of the backends behind
 }
 
@@ -27,21 +27,21 @@ type reach struct {
 // of light backends before a heavy one would add up to far more than 1e-8. As it is,
 // both ends are within half a step, and no share is further than 2^-31 from its weight
 // over the sum.
-func shares(weights []uint64, sum uint64, at reach) (probabilities []rules.Statistic, taken []reach) {
-	probabilities, taken = make([]rules.Statistic, len(weights)), make([]reach, len(weights))
+func shares(weights []uint64, sum uint64, at interval) (probabilities []rules.Statistic, taken []interval) {
+	probabilities, taken = make([]rules.Statistic, len(weights)), make([]interval, len(weights))
 	left, share := total(weights), at.share
 	for i, weight := range weights {
 		left -= weight
-		taken[i] = reach{share: share, behind: at.behind, weight: at.weight + left}
+		taken[i] = interval{share: share, after: at.after, weight: at.weight + left}
 		if left == 0 {
 			break
 		}
-		stay := mulDiv(at.weight+left, whole, sum) - at.behind
-		steps := mulDiv(share-stay, rules.Certain, share)
+		stay := mulDiv(at.weight+left, unit, sum) - at.after
+		steps := mulDiv(share-stay, rules.ProbabilityScale, share)
 		probabilities[i].Steps = uint32(steps)
-		taken[i].share = mulDiv(share, steps, rules.Certain)
+		taken[i].share = mulDiv(share, steps, rules.ProbabilityScale)
 		share -= taken[i].share
-		taken[i].behind += share
+		taken[i].after += share
 	}
 	return probabilities, taken
 }
@@ -55,9 +55,9 @@ func total(weights []uint64) uint64 {
 	return sum
 }
 
-// whole is all connections, in the unit in which shares counts what reaches a rule:
+// unit is all connections, in the unit in which shares counts what reaches a rule:
 // fine enough that thousands of roundings stay far below a step.
-const whole = 1 << 62
+const unit = 1 << 62
 
 // mulDiv returns a*b/c, rounded to the nearest; the quotient must fit. Integers
 // give the same bytes on every machine, which floats do not promise.

@@ -93,7 +93,7 @@ func (w roughWalk) chain(name string, share *big.Float) *big.Float {
 	for _, rule := range w.chains[name] {
 		taken := number().Set(left)
 		if steps := rule.Statistic.Steps; steps != 0 {
-			taken.Mul(left, number().Quo(number().SetInt64(int64(steps)), number().SetInt64(rules.Certain)))
+			taken.Mul(left, number().Quo(number().SetInt64(int64(steps)), number().SetInt64(rules.ProbabilityScale)))
 		}
 		left = number().Sub(left, taken)
 		if rule.Target.Kind == rules.Goto {

@@ -13,10 +13,10 @@ import (
 )
 
 // step is how far a share may be from what is wanted: the kernel's 2^-31.
-var step = big.NewRat(1, rules.Certain)
+var step = big.NewRat(1, rules.ProbabilityScale)
 
 // mustSpread sends packets to and past what some of a config's services listen on, and
-// fails unless each goes to the backends of the service that claims it, at their
+// fails unless each goes to the backends of the service that entries it, at their
 // shares, and all others are left alone.
 func mustSpread(t rapid.TB, cfg config.Config, some []config.Service, table rules.Table) {
 	t.Helper()

@@ -23,7 +23,7 @@ func TestSmallChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := configtest.Large(shapes...).Draw(t, "config")
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		layout := rapid.SampledFrom([]layout{measured, tiny}).Draw(t, "layout")
+		layout := rapid.SampledFrom([]limits{measured, tiny}).Draw(t, "layout")
 		at := random.IntN(len(cfg.Services))
 		if !partsAtFixedPlaces(layout, cfg) {
 			return
@@ -59,12 +59,12 @@ func changes(random *rand.Rand, cfg config.Config, at int) map[string]config.Con
 }
 
 // partsAtFixedPlaces tells whether no tree of a config would become too deep for that.
-func partsAtFixedPlaces(layout layout, cfg config.Config) bool {
+func partsAtFixedPlaces(layout limits, cfg config.Config) bool {
 	for _, family := range rules.Families() {
 		services := servicesOf(cfg, family)
-		for _, claims := range [][]claim{incoming(services), outgoing(services), translated(services), forwarded(services)} {
-			for _, part := range partsOf(claims) {
-				if height(gathered(part), layout.leaf) > treeDepth {
+		for _, entries := range [][]dispatchEntry{incoming(services), outgoing(services), translated(services), forwarded(services)} {
+			for _, part := range partsOf(entries) {
+				if height(sortAndJoin(part), layout.leaf) > treeDepth {
 					return false
 				}
 			}
@@ -75,7 +75,7 @@ func partsAtFixedPlaces(layout layout, cfg config.Config) bool {
 
 // mustChangeLittle fails if two plans differ in more chains than the changed service's
 // own and those on the ways to it.
-func mustChangeLittle(t rapid.TB, how string, layout layout, before, after rules.Tables, service config.Service) {
+func mustChangeLittle(t rapid.TB, how string, layout limits, before, after rules.Tables, service config.Service) {
 	t.Helper()
 	changed := 0
 	for _, family := range rules.Families() {
@@ -88,7 +88,7 @@ func mustChangeLittle(t rapid.TB, how string, layout layout, before, after rules
 	}
 	// A list that becomes a tree, and on each way fanOut chains a level: a last chain
 	// whose rules were joined may part all the way down.
-	most := 4*layout.claims + waysTo(service)*(1+fanOut*treeDepth)
+	most := 4*layout.entries + waysTo(service)*(1+fanOut*treeDepth)
 	if changed > most {
 		t.Fatalf("%s: %d chains of others changed for service %+v, want at most %d", how, changed, service, most)
 	}

@@ -10,7 +10,7 @@ import (
 	"natspread/internal/rules"
 )
 
-// side says which of the trees a claim belongs to.
+// side says which of the trees a entry belongs to.
 type side byte
 
 // The sides. Each is the letter with which the names of its tree's chains begin, a
@@ -25,16 +25,16 @@ const (
 	backendForward side = 'R' // by the backend that answers, for FORWARD and the services on "*"
 )
 
-// part is what one tree is planted from: of each side the claims of single addresses
+// part is what one tree is planted from: of each side the entries of single addresses
 // and those of every address, which a way by address cannot tell from one another.
 type part struct {
 	side  side
 	every bool
 }
 
-// planter grows the trees of one family's table.
-type planter struct {
-	layout layout
+// treeBuilder grows the trees of one family's table.
+type treeBuilder struct {
+	limits limits
 	parts  map[part][]rules.Rule // the rules at the root of each
 	named  map[string]bool
 	chains []rules.Chain
@@ -43,11 +43,11 @@ type planter struct {
 // root returns the rules of a chain that a jump leads to: all of them while they are
 // few, else the branches of trees. A tree but the last is left by -j, which comes
 // back, because packets that it has nothing for may be another's.
-func (p *planter) root(claims []claim, most int) []rules.Rule {
-	if countRules(claims) <= most {
-		return rulesOf(claims)
+func (p *treeBuilder) root(entries []dispatchEntry, most int) []rules.Rule {
+	if countRules(entries) <= most {
+		return rulesOf(entries)
 	}
-	of := partsOf(claims)
+	of := partsOf(entries)
 	var rules []rules.Rule
 	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendForward, forward} {
 		for _, every := range []bool{true, false} {
@@ -62,10 +62,10 @@ func (p *planter) root(claims []claim, most int) []rules.Rule {
 	return rules
 }
 
-// partsOf sorts claims by the trees that they belong to.
-func partsOf(claims []claim) map[part][]claim {
-	parts := map[part][]claim{}
-	for _, c := range claims {
+// partsOf sorts entries by the trees that they belong to.
+func partsOf(entries []dispatchEntry) map[part][]dispatchEntry {
+	parts := map[part][]dispatchEntry{}
+	for _, c := range entries {
 		key := part{c.side, !c.address.IsValid()}
 		parts[key] = append(parts[key], c)
 	}
@@ -81,37 +81,37 @@ func comingBack(rule rules.Rule) rules.Rule {
 }
 
 // tree returns the rules at the root of a tree, which is grown once.
-func (p *planter) tree(key part, claims []claim) []rules.Rule {
+func (p *treeBuilder) tree(key part, entries []dispatchEntry) []rules.Rule {
 	if _, grown := p.parts[key]; !grown {
-		claims = gathered(claims)
-		p.parts[key] = p.node(key.side, claims, way{height: height(claims, p.layout.leaf), left: treeDepth, root: true})
+		entries = sortAndJoin(entries)
+		p.parts[key] = p.node(key.side, entries, position{height: height(entries, p.limits.leaf), left: treeDepth, root: true})
 	}
 	return p.parts[key]
 }
 
-// way is where a chain stands in its tree.
-type way struct {
+// position is where a chain stands in its tree.
+type position struct {
 	height int // chains below it, if it parts at fixed places
 	left   int // chains that may be below it
 	root   bool
 }
 
-// node returns the rules of a chain, and plants the chains below it. The claims are
+// node returns the rules of a chain, and plants the chains below it. The entries are
 // sorted. A packet that gets here is one of theirs or nobody's, so the last branch is
 // taken without a look, but for the root, where all others' packets come by.
-func (p *planter) node(side side, claims []claim, at way) []rules.Rule {
-	if rules, few := p.last(claims, at); few {
+func (p *treeBuilder) node(side side, entries []dispatchEntry, at position) []rules.Rule {
+	if rules, few := p.last(entries, at); few {
 		return rules
 	}
-	cut := parted
+	cut := splitByPrefix
 	if at.height > at.left {
-		cut = balanced
+		cut = splitBalanced
 	}
-	groups := cut(claims)
+	groups := cut(entries)
 	var list []rules.Rule
 	for i, group := range groups {
-		below := at.below(group.claims, p.layout.leaf)
-		chain := p.node(side, group.claims, below)
+		below := at.below(group.entries, p.limits.leaf)
+		chain := p.node(side, group.entries, below)
 		if len(chain) == 1 {
 			list = append(list, chain[0])
 			continue
@@ -128,28 +128,28 @@ func (p *planter) node(side side, claims []claim, at way) []rules.Rule {
 
 // below returns where a group's chain stands. Fixed places, once too many for the
 // depth that is left, may do again for a part.
-func (w way) below(claims []claim, leaf int) way {
-	below := way{height: w.height - 1, left: w.left - 1}
+func (w position) below(entries []dispatchEntry, leaf int) position {
+	below := position{height: w.height - 1, left: w.left - 1}
 	if w.height > w.left {
-		below.height = height(claims, leaf)
+		below.height = height(entries, leaf)
 	}
 	return below
 }
 
-// last returns the rules of claims as the last chain of a way, and whether they are
+// last returns the rules of entries as the last chain of a way, and whether they are
 // few enough, or no chain may be below it.
-func (p *planter) last(claims []claim, at way) ([]rules.Rule, bool) {
-	few := p.layout.leaf
+func (p *treeBuilder) last(entries []dispatchEntry, at position) ([]rules.Rule, bool) {
+	few := p.limits.leaf
 	if at.root {
 		few *= 2 // which saves a chain
 	}
-	list, ok := joined(claims, few)
+	list, ok := merge(entries, few)
 	switch {
 	case ok:
-	case len(claims) > 1 && at.left > 0:
+	case len(entries) > 1 && at.left > 0:
 		return nil, false
 	default:
-		list = rulesOf(claims)
+		list = rulesOf(entries)
 	}
 	for i := range list {
 		if list[i].Target.Kind == rules.Jump {
@@ -166,7 +166,7 @@ func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	if root || g.by == byAddress {
 		prefix = g.prefix
 	}
-	switch protocol := g.claims[0].protocol; {
+	switch protocol := g.entries[0].protocol; {
 	case g.by == byAddress:
 	case s == forward || s == backendForward:
 		branch.ConnectionProtocol = protocol
@@ -183,7 +183,7 @@ func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	return branch
 }
 
-// where returns the conditions of a rule by which a side tells claims apart.
+// where returns the conditions of a rule by which a side tells entries apart.
 func (s side) where(rule *rules.Rule) (*netip.Prefix, *rules.Ports) {
 	switch s {
 	case source, forward:
@@ -201,14 +201,14 @@ func (s side) where(rule *rules.Rule) (*netip.Prefix, *rules.Ports) {
 // length of its prefix, or, for a single one, the first letter of the protocol, and
 // the first port in hexadecimal with how many of its bits are common. Of IPv6 addresses
 // the name holds a hash.
-func (p *planter) name(side side, g group) string {
+func (p *treeBuilder) name(side side, g group) string {
 	name := fmt.Sprintf("%s-%c%s", rules.Prefix, side, regionOf(g.prefix))
-	first := g.claims[0]
+	first := g.entries[0]
 	switch g.by {
 	case byProtocol:
 		name += "." + first.protocol[:1]
 	case byPort:
-		bits := commonPorts(g.claims)
+		bits := commonPorts(g.entries)
 		name += fmt.Sprintf(".%c%04x-%02d", first.protocol[0], first.ports.First&^(1<<(16-bits)-1), bits)
 	default:
 		if g.prefix.IsSingleIP() {
@@ -217,8 +217,8 @@ func (p *planter) name(side side, g group) string {
 	}
 	if p.named[name] {
 		// Balanced cuts the same prefix twice, and the hashes of two may be one.
-		last := g.claims[len(g.claims)-1]
-		name = fmt.Sprintf("%s-%cx%s", rules.Prefix, side, hash(fmt.Sprint(g.prefix, first, last, len(g.claims)))[:13])
+		last := g.entries[len(g.entries)-1]
+		name = fmt.Sprintf("%s-%cx%s", rules.Prefix, side, hash(fmt.Sprint(g.prefix, first, last, len(g.entries)))[:13])
 	}
 	p.named[name] = true
 	return name
@@ -243,15 +243,15 @@ func hash(text string) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
-// height returns how many chains are below one with these claims, parted at fixed
+// height returns how many chains are below one with these entries, parted at fixed
 // places.
-func height(claims []claim, leaf int) int {
-	if len(claims) <= leaf || len(claims) == 1 {
+func height(entries []dispatchEntry, leaf int) int {
+	if len(entries) <= leaf || len(entries) == 1 {
 		return 0
 	}
 	highest := 0
-	for _, group := range parted(claims) {
-		highest = max(highest, height(group.claims, leaf))
+	for _, group := range splitByPrefix(entries) {
+		highest = max(highest, height(group.entries, leaf))
 	}
 	return 1 + highest
 }

@@ -22,7 +22,7 @@ func trackedLines(t testing.TB) []string {
 	var lines []string
 	for _, family := range rules.Families() {
 		err := conntrack.Each(t.Context(), family, func(e conntrack.Entry) {
-			lines = append(lines, strings.Join([]string{e.Protocol.String(), e.Client.String(), e.Asked.String(), e.Answerer.String()}, " "))
+			lines = append(lines, strings.Join([]string{e.Protocol.String(), e.OrigSrc.String(), e.OrigDst.String(), e.ReplySrc.String()}, " "))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -34,8 +34,8 @@ func trackedLines(t testing.TB) []string {
 
 // pool returns a pool: "tcp 192.0.2.10 80 80" is protocol, address or "*", and the
 // ends of the ports.
-func pool(protocol, address string, first, last uint16, reset bool, backends ...string) rules.Pool {
-	made := rules.Pool{Protocol: protocol, Ports: rules.Ports{First: first, Last: last}, Reset: reset}
+func pool(protocol, address string, first, last uint16, reset bool, backends ...string) rules.VirtualService {
+	made := rules.VirtualService{Protocol: protocol, Ports: rules.Ports{First: first, Last: last}, Reset: reset}
 	if address != "*" {
 		made.Address = netip.MustParseAddr(address)
 	}
@@ -53,7 +53,7 @@ func TestSettle(t *testing.T) {
 	}
 	netnstest.Self().Command(t, "addr add 192.0.2.10/32 dev lo\naddr add 2001:db8::10/128 dev lo nodad\nroute add local 198.51.100.0/24 dev lo\n", "ip", "-batch", "-")
 	const drain, reset = false, true
-	before := []rules.Pool{
+	before := []rules.VirtualService{
 		pool("udp", "192.0.2.10", 80, 80, drain, "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"),
 		pool("tcp", "192.0.2.10", 80, 80, drain, "10.0.0.1:80", "10.0.0.2:80"),
 		pool("tcp", "192.0.2.10", 81, 81, drain, "10.0.0.1:80", "10.0.0.2:80"),
@@ -66,7 +66,7 @@ func TestSettle(t *testing.T) {
 		pool("udp", "*", 54, 54, drain, "10.0.0.1:0"),
 		pool("udp", "2001:db8::10", 80, 80, drain, "[fd00::1]:80", "[fd00::2]:80"),
 	}
-	after := []rules.Pool{
+	after := []rules.VirtualService{
 		pool("udp", "192.0.2.10", 80, 80, drain, "10.0.0.3:80", "10.0.0.2:80"),
 		pool("tcp", "192.0.2.10", 80, 80, drain, "10.0.0.2:80"),
 		pool("tcp", "192.0.2.10", 81, 81, reset, "10.0.0.2:80"),

@@ -19,7 +19,7 @@ func (h Host) staleCopies(tables rules.Tables) []string {
 	var lines []string
 	for _, table := range tables.All() {
 		path := h.store().path(copiesDir, RulesFile(rules.Table{Family: table.Family})) // of all tables
-		saved, err := readCopy(path, table.Kind)
+		saved, err := readCopy(path, table.Name)
 		if err != nil || len(saved.OwnChains()) == 0 && !hasJump(saved) {
 			continue
 		}
@@ -38,7 +38,7 @@ func (h Host) staleCopies(tables rules.Tables) []string {
 }
 
 // readCopy reads a table in a file of iptables-save.
-func readCopy(path string, kind rules.Kind) (rules.Saved, error) {
+func readCopy(path string, kind rules.TableName) (rules.Saved, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() { // a FIFO would never end
 		return rules.Saved{}, fmt.Errorf("cannot read %s: %w", path, os.ErrInvalid)

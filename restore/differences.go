@@ -18,9 +18,9 @@ const mostTold = 8
 func Differences(saved rules.Saved, table rules.Table) []string {
 	var differences []string
 	add := func(format string, args ...any) {
-		differences = append(differences, table.Name()+": "+fmt.Sprintf(format, args...))
+		differences = append(differences, table.String()+": "+fmt.Sprintf(format, args...))
 	}
-	for _, builtIn := range table.Kind.BuiltIn() {
+	for _, builtIn := range table.Name.BuiltIn() {
 		if how := jumpDifference(saved, builtIn, table.Jumps(builtIn)); how != "" {
 			add("the jump in %s is %s", builtIn, how)
 		}
@@ -80,7 +80,7 @@ func jumpsIn(saved rules.Saved, builtIn string) []placed {
 // take a connection before natspread's do.
 func JumpsBehind(saved rules.Saved, family rules.Family) []string {
 	var lines []string
-	for _, builtIn := range saved.Kind.BuiltIn() {
+	for _, builtIn := range saved.Name.BuiltIn() {
 		jumps := jumpsIn(saved, builtIn)
 		if len(jumps) == 0 || jumps[0].place == 1 {
 			continue

@@ -51,7 +51,7 @@ func (h Host) Foreign(ctx context.Context, tables rules.Tables) (foreign Foreign
 func foreignLines(saved rules.Saved) []string {
 	var chains, list []string
 	for _, chain := range saved.Chains {
-		builtIn := slices.Contains(saved.Kind.BuiltIn(), chain.Name)
+		builtIn := slices.Contains(saved.Name.BuiltIn(), chain.Name)
 		switch {
 		case rules.IsOwn(chain.Name):
 			continue
@@ -98,7 +98,7 @@ func (k Kernel) readWhole(ctx context.Context, table rules.Table) (live, error) 
 	if err != nil {
 		return live{}, err
 	}
-	saved, err := rules.ParseSaved(table.Kind, text)
+	saved, err := rules.ParseSaved(table.Name, text)
 	if err != nil {
 		return live{}, fmt.Errorf("cannot read the nat table: %w", err)
 	}

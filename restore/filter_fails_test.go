@@ -27,10 +27,10 @@ func loads(t *testing.T, run restore.Runner, order *[]string, fails string, afte
 			which.Family = rules.IPv6
 		}
 		if strings.HasPrefix(string(stdin), "*filter\n") {
-			which.Kind = rules.Filter
+			which.Name = rules.Filter
 		}
-		*order = append(*order, which.Name())
-		if which.Name() != fails {
+		*order = append(*order, which.String())
+		if which.String() != fails {
 			return run(ctx, stdin, name, args...)
 		}
 		fails = "" // once: the way back is not to fail
@@ -214,7 +214,7 @@ func TestForwardAtBoot(t *testing.T) {
 				return os.WriteFile(file, []byte(strings.Replace(string(content), "80", "81", 1)), 0o600)
 			},
 			"another": func() error {
-				other := rules.Seal(tables(t, accepted(alone)).FilterIPv4)
+				other := rules.EncodeFile(tables(t, accepted(alone)).FilterIPv4)
 				return os.WriteFile(file, other, 0o600)
 			},
 			"everybody's": func() error { return os.Chmod(file, 0o666) },

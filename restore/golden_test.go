@@ -41,7 +41,7 @@ func goldens(t *testing.T) []golden {
 			if i < 0 {
 				continue
 			}
-			table, err := rules.Parse(all[i].Family, all[i].Kind, file.Data)
+			table, err := rules.Parse(all[i].Family, all[i].Name, file.Data)
 			if err != nil {
 				t.Errorf("%s, %s: %v", path, file.Name, err)
 			}
@@ -97,7 +97,7 @@ func comesBack(t *testing.T, variant restore.Variant, table rules.Table) {
 	kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
 	tool := netnstest.Programs(string(variant), family(table.Family)).Save
 	live := func() string {
-		return comments.ReplaceAllString(netnstest.Self().Command(t, "", tool, "-t", table.Kind.String()), "")
+		return comments.ReplaceAllString(netnstest.Self().Command(t, "", tool, "-t", table.Name.String()), "")
 	}
 	before := live()
 	if err := kernel.Prove(t.Context(), table); err != nil {
@@ -105,7 +105,7 @@ func comesBack(t *testing.T, variant restore.Variant, table rules.Table) {
 	}
 	wantSame(t, "the live table", before, live())
 	want := string(table.Text())
-	if table.Kind == rules.NAT {
+	if table.Name == rules.NAT {
 		put(t, variant, table.Family, want)
 	} else { // a part, which says nothing of policies
 		put(t, variant, table.Family, "*filter\n-F\n-X\nCOMMIT\n"+want, "--noflush")

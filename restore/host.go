@@ -19,7 +19,7 @@ type Host struct {
 	// Pools reads what a generation's config spreads, for the connections to what a
 	// change takes out of it: package restore knows no config. With nil none is known,
 	// and boot never asks.
-	Pools func(config []byte) ([]rules.Pool, error)
+	Pools func(config []byte) ([]rules.VirtualService, error)
 }
 
 // store returns the generations of the host.

@@ -112,9 +112,9 @@ func request(t testing.TB, toml string) restore.Request {
 }
 
 // pools reads the pools of a config.
-func pools(toml []byte) ([]rules.Pool, error) {
+func pools(toml []byte) ([]rules.VirtualService, error) {
 	cfg, err := config.Parse("natspread.toml", toml)
-	return render.Pools(cfg.Services...), err
+	return render.VirtualServices(cfg.Services...), err
 }
 
 // apply applies a config, and fails the test when that does.
@@ -250,12 +250,12 @@ func wantLoaded(t testing.TB, variant restore.Variant, toml string) {
 	t.Helper()
 	for _, table := range tables(t, toml).All() {
 		text := save(t, variant, table.Family)
-		if table.Kind == rules.Filter {
+		if table.Name == rules.Filter {
 			text = saveFilter(t, variant, table.Family)
 		}
-		saved, err := rules.ParseSaved(table.Kind, []byte(text))
+		saved, err := rules.ParseSaved(table.Name, []byte(text))
 		must(t, err)
-		wantSame(t, table.Name(), string(table.Text()), string(saved.OwnText()))
+		wantSame(t, table.String(), string(table.Text()), string(saved.OwnText()))
 	}
 }
 

@@ -48,12 +48,12 @@ func (k Kernel) Save(ctx context.Context, table rules.Table) (rules.Saved, error
 	if err != nil {
 		return rules.Saved{}, err
 	}
-	saved, err := rules.ParseSaved(table.Kind, text)
+	saved, err := rules.ParseSaved(table.Name, text)
 	if errors.Is(err, rules.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
-		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Kind, errNative)
+		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, errNative)
 	}
 	if err != nil {
-		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Kind, programName(table.Family, k.Variant, "save"), err)
+		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, programName(table.Family, k.Variant, "save"), err)
 	}
 	return saved, nil
 }
@@ -67,9 +67,9 @@ func (k Kernel) saveText(ctx context.Context, table rules.Table) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	text, err := k.Run(ctx, nil, path, "-t", table.Kind.String(), "-c")
+	text, err := k.Run(ctx, nil, path, "-t", table.Name.String(), "-c")
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the %v table: %w", table.Kind, err)
+		return nil, fmt.Errorf("cannot read the %v table: %w", table.Name, err)
 	}
 	return text, nil
 }
@@ -80,11 +80,11 @@ func (k Kernel) saveText(ctx context.Context, table rules.Table) ([]byte, error)
 // and have nothing is not read: it is all others', may be large, and may be one that
 // iptables cannot read.
 func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error) {
-	nothing := rules.Saved{Kind: table.Kind}
-	if !k.mayHold(table.Family, table.Kind) {
+	nothing := rules.Saved{Name: table.Name}
+	if !k.mayHold(table.Family, table.Name) {
 		return nothing, nil
 	}
-	if table.Kind == rules.Filter && table.Empty() {
+	if table.Name == rules.Filter && table.Empty() {
 		if held, err := k.holdsForward(ctx, table.Family); err != nil || !held {
 			return nothing, err
 		}
@@ -146,7 +146,7 @@ func (k Kernel) restore(ctx context.Context, family rules.Family, text []byte, a
 // mayHold tells whether the variant has a table of that kind, without which it holds
 // nothing. To ask iptables-legacy-save itself would create it, and load its modules;
 // the nft variant creates nothing when asked.
-func (k Kernel) mayHold(family rules.Family, kind rules.Kind) bool {
+func (k Kernel) mayHold(family rules.Family, kind rules.TableName) bool {
 	if k.Variant != Legacy {
 		return true
 	}

@@ -12,7 +12,7 @@ import (
 // goodbye, UDP until its client has paused for as long as the kernel remembers it
 // (net.netfilter.nf_conntrack_udp_timeout, 30 s, and _stream, 120 s). No two pools
 // may overlap.
-func Live(ctx context.Context, pools []rules.Pool) ([][]int, error) {
+func Live(ctx context.Context, pools []rules.VirtualService) ([][]int, error) {
 	counts := make([][]int, len(pools))
 	for i, pool := range pools {
 		counts[i] = make([]int, len(pool.Backends))

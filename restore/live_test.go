@@ -17,7 +17,7 @@ func TestLive(t *testing.T) {
 		return
 	}
 	netnstest.Self().Command(t, "addr add 192.0.2.10/32 dev lo\naddr add 2001:db8::10/128 dev lo nodad\n", "ip", "-batch", "-")
-	pools := []rules.Pool{
+	pools := []rules.VirtualService{
 		pool("tcp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
 		pool("udp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
 		pool("udp", "*", 8000, 8010, false, "10.0.0.1:0"),

@@ -78,7 +78,7 @@ func (k Kernel) load(ctx context.Context, seen live, table rules.Table) (done ch
 		}
 		now, lookErr := k.look(ctx, table)
 		if try == loadTries || lookErr != nil || transaction(seen.layout, now.layout) == nil {
-			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.Name(), err, k.heldBy(now.saved, table))
+			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.String(), err, k.heldBy(now.saved, table))
 		}
 		seen = now
 	}
@@ -99,10 +99,10 @@ const listAll = "-S\n"
 // not give them, even in iptables -A, so it is given them: but of the filter table a
 // policy that somebody sets to DROP at this moment counts for more than its counter.
 func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, transaction []byte) error {
-	text := begin(table.Kind)
+	text := begin(table.Name)
 	rest := transaction[len(text):]
 	switch {
-	case table.Kind == rules.Filter:
+	case table.Name == rules.Filter:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
 	case k.Variant == Legacy:
 		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
@@ -122,7 +122,7 @@ func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, tr
 // policies returns lines that leave the built-in chains of a table as they are.
 func policies(now rules.Saved) []byte {
 	var lines []byte
-	for _, name := range now.Kind.BuiltIn() {
+	for _, name := range now.Name.BuiltIn() {
 		chain, held := now.Chain(name)
 		if !held {
 			chain = rules.SavedChain{Name: name, Policy: "ACCEPT", Counters: "[0:0]"}
@@ -136,14 +136,14 @@ func policies(now rules.Saved) []byte {
 // which the kernel then refuses to delete; "" when there is none.
 func (k Kernel) heldBy(before rules.Saved, table rules.Table) string {
 	for _, chain := range before.Chains {
-		if rules.IsOwn(chain.Name) || slices.Contains(before.Kind.BuiltIn(), chain.Name) {
+		if rules.IsOwn(chain.Name) || slices.Contains(before.Name.BuiltIn(), chain.Name) {
 			continue
 		}
 		for _, rule := range chain.Rules {
 			target := rule.JumpsTo()
 			if _, stays := table.Chain(target); rules.IsOwn(target) && !stays {
 				iptables := strings.TrimSuffix(programName(table.Family, k.Variant, "save"), "-save")
-				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: %s -t %v -D %s %s", target, iptables, before.Kind, chain.Name, rule.Text)
+				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: %s -t %v -D %s %s", target, iptables, before.Name, chain.Name, rule.Text)
 			}
 		}
 	}
@@ -158,7 +158,7 @@ func (k Kernel) undo(ctx context.Context, table rules.Table, done change) error 
 		return nil
 	case done.before.whole != nil:
 		return k.putBack(ctx, table, done.before)
-	case len(done.before.order) == 0 && !k.mayHold(table.Family, table.Kind):
+	case len(done.before.order) == 0 && !k.mayHold(table.Family, table.Name):
 		return nil // there is no table still
 	}
 	now, err := k.Save(ctx, table)
@@ -204,7 +204,7 @@ func (k Kernel) loadAll(ctx context.Context, seen [rules.TableCount]live, tables
 	result := loaded{ruleset: commonRuleset(seen), undo: func(ctx context.Context) error {
 		for _, i := range slices.Backward(order) {
 			if err := k.undo(ctx, all[i], done[i]); err != nil {
-				return fmt.Errorf("and the %s rules could not be put back: %w", all[i].Name(), err)
+				return fmt.Errorf("and the %s rules could not be put back: %w", all[i].String(), err)
 			}
 		}
 		return nil

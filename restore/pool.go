@@ -24,13 +24,13 @@ type poolKey struct {
 // indexedPool is a pool, its place among those that were indexed, and the places of
 // its backends.
 type indexedPool struct {
-	rules.Pool
+	rules.VirtualService
 	number   int
 	backends map[netip.AddrPort]int
 }
 
 // indexPools makes pools ready to be searched.
-func indexPools(list []rules.Pool) pools {
+func indexPools(list []rules.VirtualService) pools {
 	all := pools{}
 	for number, pool := range list {
 		backends := make(map[netip.AddrPort]int, len(pool.Backends))
@@ -58,12 +58,12 @@ func (p pools) have(family rules.Family) bool {
 
 // of returns the pool that an entry falls under by what its client asked for.
 func (p pools) of(e conntrack.Entry, local locals) (pool indexedPool, found bool) {
-	key := poolKey{rules.FamilyOf(e.Asked.Addr()), e.Protocol.String(), e.Asked.Addr()}
-	if pool, found = atPort(p[key], e.Asked.Port()); found || !local.contain(e.Asked.Addr()) {
+	key := poolKey{rules.FamilyOf(e.OrigDst.Addr()), e.Protocol.String(), e.OrigDst.Addr()}
+	if pool, found = atPort(p[key], e.OrigDst.Port()); found || !local.contain(e.OrigDst.Addr()) {
 		return pool, found
 	}
 	key.address = netip.Addr{}
-	return atPort(p[key], e.Asked.Port())
+	return atPort(p[key], e.OrigDst.Port())
 }
 
 // atPort returns the pool that has a port, out of a list by first port.
@@ -77,9 +77,9 @@ func atPort(list []indexedPool, port uint16) (indexedPool, bool) {
 
 // backend returns the place of the backend that an entry goes to.
 func (p indexedPool) backend(e conntrack.Entry) (place int, found bool) {
-	if place, found = p.backends[e.Answerer]; found || e.Answerer.Port() != e.Asked.Port() {
+	if place, found = p.backends[e.ReplySrc]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
 		return place, found
 	}
-	place, found = p.backends[netip.AddrPortFrom(e.Answerer.Addr(), 0)]
+	place, found = p.backends[netip.AddrPortFrom(e.ReplySrc.Addr(), 0)]
 	return place, found
 }

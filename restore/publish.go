@@ -71,8 +71,8 @@ func (s Store) write(generation Generation) (err error) {
 func members(generation *Generation) (map[string][]byte, error) {
 	files := map[string][]byte{configFile: generation.Config}
 	for _, table := range generation.Tables.All() {
-		if table.Kind == rules.NAT || !table.Empty() {
-			files[RulesFile(table)] = rules.Seal(table)
+		if table.Name == rules.NAT || !table.Empty() {
+			files[RulesFile(table)] = rules.EncodeFile(table)
 		}
 	}
 	generation.SHA256 = map[string]string{}

@@ -32,7 +32,7 @@ func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table
 		err = compare(after, table) // a jump that somebody else pushed down meanwhile is no failure
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read the %s rules back: %w", table.Name(), err)
+		return 0, fmt.Errorf("cannot read the %s rules back: %w", table.String(), err)
 	}
 	if !inPlace || k.rulesetID() != now {
 		return 0, nil

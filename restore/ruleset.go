@@ -28,7 +28,7 @@ func rulesetID() (uint32, error) {
 }
 
 // nftHolds tells whether nftables has a chain, whatever is in it.
-func nftHolds(family rules.Family, kind rules.Kind, chain string) (bool, error) {
+func nftHolds(family rules.Family, kind rules.TableName, chain string) (bool, error) {
 	number := byte(unix.AF_INET)
 	if family == rules.IPv6 {
 		number = unix.AF_INET6

@@ -50,7 +50,7 @@ func (s Store) Files(number int) []string {
 	files := []string{currentLink, dir(number) + "/" + manifestFile, dir(number) + "/" + configFile}
 	for _, table := range rules.NoTables().All() {
 		file := dir(number) + "/" + RulesFile(table)
-		if _, err := os.Lstat(s.path(file)); table.Kind == rules.NAT || err == nil {
+		if _, err := os.Lstat(s.path(file)); table.Name == rules.NAT || err == nil {
 			files = append(files, file)
 		}
 	}

@@ -31,7 +31,7 @@ func (s settlement) stale(e conntrack.Entry) bool {
 // asked for, and is not to go on. UDP never is: a flow would stick to the backend
 // for as long as its client keeps talking.
 func (s settlement) removed(e conntrack.Entry) bool {
-	local := s.local[rules.FamilyOf(e.Asked.Addr())]
+	local := s.local[rules.FamilyOf(e.OrigDst.Addr())]
 	old, found := s.before.of(e, local)
 	if !found {
 		return false
@@ -53,18 +53,18 @@ func (s settlement) removed(e conntrack.Entry) bool {
 // or while every backend was drained: then it was sent to port 0, see REDIRECT in
 // package nat. Its packets would go there for as long as its client keeps talking.
 func (s settlement) missed(e conntrack.Entry) bool {
-	if e.Translated() && e.Answerer.Port() != 0 {
+	if e.Translated() && e.ReplySrc.Port() != 0 {
 		return false
 	}
-	family := rules.FamilyOf(e.Asked.Addr())
+	family := rules.FamilyOf(e.OrigDst.Addr())
 	builtIn := rules.Prerouting
-	if s.local[family].contain(e.Client.Addr()) {
+	if s.local[family].contain(e.OrigSrc.Addr()) {
 		builtIn = rules.Output
 	}
-	return s.tables.Of(family).Translates(builtIn, rules.Packet{
-		Protocol: e.Protocol.String(), Source: e.Client.Addr(),
-		Destination: e.Asked.Addr(), Port: e.Asked.Port(),
-		Local: s.local[family].contain(e.Asked.Addr()),
+	return s.tables.Of(family).CanTranslate(builtIn, rules.Packet{
+		Protocol: e.Protocol.String(), Source: e.OrigSrc.Addr(),
+		Destination: e.OrigDst.Addr(), Port: e.OrigDst.Port(),
+		Local: s.local[family].contain(e.OrigDst.Addr()),
 	})
 }
 
@@ -118,7 +118,7 @@ func (h Host) settlement(from, to Generation) settlement {
 }
 
 // pools returns what a generation spreads.
-func (h Host) pools(g Generation) ([]rules.Pool, error) {
+func (h Host) pools(g Generation) ([]rules.VirtualService, error) {
 	if g.Config == nil {
 		return nil, nil
 	}

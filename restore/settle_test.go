@@ -319,7 +319,7 @@ func TestPoolsUnread(t *testing.T) {
 		flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), 80))
 		wantMore(t, flow, servers[0])
 		for i, bad := range []string{configs[0], configs[0]} {
-			host.Pools = func(toml []byte) ([]rules.Pool, error) {
+			host.Pools = func(toml []byte) ([]rules.VirtualService, error) {
 				if string(toml) == bad {
 					return nil, errors.New("cannot read it")
 				}

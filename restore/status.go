@@ -175,7 +175,7 @@ func (h Host) notForwarded(tables rules.Tables) []Line {
 
 // hasJump tells whether a live table leads to a chain of natspread's.
 func hasJump(saved rules.Saved) bool {
-	for _, builtIn := range saved.Kind.BuiltIn() {
+	for _, builtIn := range saved.Name.BuiltIn() {
 		if len(saved.Jumps(builtIn)) > 0 {
 			return true
 		}
@@ -197,9 +197,9 @@ func (h Host) otherHolds(ctx context.Context, kernel Kernel) (ours []Line, other
 			continue
 		}
 		if len(Differences(saved, nothing)) != 0 {
-			ours = append(ours, Line{nothing.Family, fmt.Sprintf("%s: the %s variant holds rules of natspread's too: apply takes them out", nothing.Name(), other.Variant)})
+			ours = append(ours, Line{nothing.Family, fmt.Sprintf("%s: the %s variant holds rules of natspread's too: apply takes them out", nothing.String(), other.Variant)})
 		}
-		if nothing.Kind == rules.NAT && foreignRules(saved) > 0 {
+		if nothing.Name == rules.NAT && foreignRules(saved) > 0 {
 			others = append(others, fmt.Sprintf("%v: both variants of iptables are in use: the %s one, too, has nat rules, not of natspread's: see %s",
 				nothing.Family, other.Variant, programName(nothing.Family, other.Variant, "save")))
 		}

@@ -37,7 +37,7 @@ const (
 // iptables-persistent made known, and filter.v4 and filter.v6.
 func RulesFile(table rules.Table) string {
 	name := "rules"
-	if table.Kind == rules.Filter {
+	if table.Name == rules.Filter {
 		name = "filter"
 	}
 	if table.Family == rules.IPv6 {
@@ -195,7 +195,7 @@ func (s Store) readManifest(dir string, number int) (manifest Manifest, err erro
 // table holds nothing it has no file.
 func (s Store) readRules(dir string, manifest Manifest, table rules.Table) (rules.Table, error) {
 	name := RulesFile(table)
-	if _, listed := manifest.SHA256[name]; !listed && table.Kind == rules.Filter {
+	if _, listed := manifest.SHA256[name]; !listed && table.Name == rules.Filter {
 		return table, nil
 	}
 	data, err := readTrusted(s.Root, filepath.Join(dir, name))
@@ -203,7 +203,7 @@ func (s Store) readRules(dir string, manifest Manifest, table rules.Table) (rule
 		return rules.Table{}, err
 	}
 	// What is wrong with the file by itself says more than a checksum does.
-	table, err = rules.Open(table.Family, table.Kind, data)
+	table, err = rules.DecodeFile(table.Family, table.Name, data)
 	if err == nil && manifest.SHA256[name] != checksum(data) {
 		err = errOtherFile
 	}

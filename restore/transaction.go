@@ -11,7 +11,7 @@ import (
 // the built-in chains its jumps stand. It is made from a table that is wanted, or
 // from a live one to which the kernel may have to go back.
 type layout struct {
-	kind   rules.Kind
+	kind   rules.TableName
 	chains map[string][]string // name to rules
 	order  []string            // names of chains, in order
 	jumps  map[string][]placed // built-in chain to jumps
@@ -26,7 +26,7 @@ type placed struct {
 // layoutOf returns the layout that a table wants: each jump once, and first in
 // its chain, so that no foreign rule takes a connection before it.
 func layoutOf(table rules.Table) layout {
-	want := layout{kind: table.Kind, chains: map[string][]string{}, jumps: map[string][]placed{}}
+	want := layout{kind: table.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	var text []byte
 	var ends []int
 	for _, chain := range table.Chains {
@@ -43,7 +43,7 @@ func layoutOf(table rules.Table) layout {
 		want.order = append(want.order, chain.Name)
 		want.chains[chain.Name] = rules
 	}
-	for _, builtIn := range table.Kind.BuiltIn() {
+	for _, builtIn := range table.Name.BuiltIn() {
 		for i, jump := range table.Jumps(builtIn) {
 			want.jumps[builtIn] = append(want.jumps[builtIn], placed{place: i + 1, text: string(jump.AppendText(nil))})
 		}
@@ -54,7 +54,7 @@ func layoutOf(table rules.Table) layout {
 // layoutOfSaved returns the layout that stands in a live table, whatever someone
 // made of it.
 func layoutOfSaved(saved rules.Saved) layout {
-	live := layout{kind: saved.Kind, chains: map[string][]string{}, jumps: map[string][]placed{}}
+	live := layout{kind: saved.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	for _, chain := range saved.OwnChains() {
 		rules := make([]string, len(chain.Rules))
 		for i, rule := range chain.Rules {
@@ -63,7 +63,7 @@ func layoutOfSaved(saved rules.Saved) layout {
 		live.order = append(live.order, chain.Name)
 		live.chains[chain.Name] = rules
 	}
-	for _, builtIn := range saved.Kind.BuiltIn() {
+	for _, builtIn := range saved.Name.BuiltIn() {
 		if jumps := jumpsIn(saved, builtIn); len(jumps) > 0 {
 			live.jumps[builtIn] = jumps
 		}
@@ -72,7 +72,7 @@ func layoutOfSaved(saved rules.Saved) layout {
 }
 
 // begin returns the first line of a transaction.
-func begin(kind rules.Kind) []byte { return []byte("*" + kind.String() + "\n") }
+func begin(kind rules.TableName) []byte { return []byte("*" + kind.String() + "\n") }
 
 // transaction returns the text for "iptables-restore --noflush" that leads from
 // one layout to another of the same kind in one step, nil when there is nothing to do. It declares,

@@ -19,8 +19,8 @@ func (s *session) diffGenerations(o options) error {
 	before, after := from.Tables.All(), to.Tables.All()
 	for _, i := range o.diffTables() {
 		result.add(diff.Diff(
-			fmt.Sprintf("generation %d %s", from.Generation, before[i].Name()), before[i].Text(),
-			fmt.Sprintf("generation %d %s", to.Generation, after[i].Name()), after[i].Text()))
+			fmt.Sprintf("generation %d %s", from.Generation, before[i].String()), before[i].Text(),
+			fmt.Sprintf("generation %d %s", to.Generation, after[i].String()), after[i].Text()))
 	}
 	was, err := savedConfig(from)
 	is, alsoErr := savedConfig(to)

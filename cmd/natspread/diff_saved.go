@@ -19,14 +19,14 @@ func (s *session) compareSaved(_ context.Context, o options, c checked) (result 
 		return result, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
 	}
 	for _, table := range []rules.Table{c.tables.Of(o.family()), c.tables.Filter(o.family())} {
-		saved, err := rules.ParseSaved(table.Kind, text)
-		if table.Kind == rules.Filter && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
-			saved, err = rules.Saved{Kind: table.Kind}, nil
+		saved, err := rules.ParseSaved(table.Name, text)
+		if table.Name == rules.Filter && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
+			saved, err = rules.Saved{Name: table.Name}, nil
 		}
 		if err != nil {
 			return result, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)
 		}
-		result.add(diff.Diff(o.saved, saved.OwnText(), c.name+" "+table.Name(), table.Text()))
+		result.add(diff.Diff(o.saved, saved.OwnText(), c.name+" "+table.String(), table.Text()))
 	}
 	result.unnamed = errSilent // nobody expects a file of rules to name services
 	return result, nil

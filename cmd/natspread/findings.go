@@ -56,10 +56,10 @@ func (s *session) addForwarding(o options, status *restore.Status) (talk []strin
 
 // mending says how to mend a finding, where there is a line for it.
 func mending(finding doctor.Finding) []string {
-	if finding.Mend == "" {
+	if finding.Fix == "" {
 		return nil
 	}
-	return []string{"to mend it: " + finding.Mend}
+	return []string{"to mend it: " + finding.Fix}
 }
 
 // dropped finds what is dropped of a config's connections where the policy of FORWARD is

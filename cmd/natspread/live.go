@@ -9,7 +9,7 @@ import (
 
 // addLive adds to services how many connections are open now.
 func addLive(ctx context.Context, services []serviceStatus) error {
-	var pools []rules.Pool
+	var pools []rules.VirtualService
 	for _, service := range services {
 		pools = append(pools, service.pools...)
 	}

@@ -22,7 +22,7 @@ type serviceStatus struct {
 	Live        *int            `json:"live"`        // open now; null when connection tracking cannot be read
 	Backends    []backendStatus `json:"backends"`
 
-	pools []rules.Pool
+	pools []rules.VirtualService
 	head  string // what kind of service it is, for people
 }
 
@@ -83,7 +83,7 @@ func counted(live rules.Saved) map[string]map[rules.Target]uint64 {
 func describe(service config.Service, counts map[rules.Target]uint64) serviceStatus {
 	described := serviceStatus{
 		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Forward: string(service.Forward), head: headOf(service),
-		Backends: make([]backendStatus, len(service.Backends)), pools: render.Pools(service),
+		Backends: make([]backendStatus, len(service.Backends)), pools: render.VirtualServices(service),
 	}
 	described.Listen = listens(service)
 	described.Protocols = protocols(service)

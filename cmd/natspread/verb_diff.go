@@ -86,7 +86,7 @@ func (s *session) compareKernel(ctx context.Context, o options, c checked) (diff
 	var result diffResult
 	wanted := c.tables.All()
 	for _, i := range o.diffTables() {
-		result.add(diff.Diff("kernel "+wanted[i].Name(), found.Live[i].OwnText(), c.name+" "+wanted[i].Name(), wanted[i].Text()))
+		result.add(diff.Diff("kernel "+wanted[i].String(), found.Live[i].OwnText(), c.name+" "+wanted[i].String(), wanted[i].Text()))
 	}
 	result.addDrift(found, o.diffFamilies())
 	result.anew = newGeneration(found, c.text)

@@ -53,7 +53,7 @@ func (s *session) examine(ctx context.Context, o options) error {
 	result := doctorResult{Findings: []doctorFinding{}}
 	bad := false
 	for _, f := range o.doctor().Examine(balancer) {
-		result.Findings = append(result.Findings, doctorFinding{f.Severity, oneLine(f.What), oneLine(f.Mend)})
+		result.Findings = append(result.Findings, doctorFinding{f.Severity, oneLine(f.What), oneLine(f.Fix)})
 		bad = bad || f.Severity != doctor.Risk
 	}
 	if o.json {

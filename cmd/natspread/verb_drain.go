@@ -128,7 +128,7 @@ func (o options) onlyDrains(d drained) error {
 	text, _, err := config.Drained("current", current.Config, o.args[0], o.args[1])
 	if err == nil {
 		var then checked
-		if then, err = check("current", text); err == nil && then.config.SameAs(d.config) {
+		if then, err = check("current", text); err == nil && then.config.Equivalent(d.config) {
 			return nil
 		}
 	}
@@ -177,7 +177,7 @@ func replaceFile(path string, text []byte) error {
 
 // live counts the connections that are open at the backend, for this service.
 func (d drained) live(ctx context.Context) (int, error) {
-	counts, err := restore.Live(ctx, render.Pools(d.service))
+	counts, err := restore.Live(ctx, render.VirtualServices(d.service))
 	if err != nil {
 		return 0, err
 	}

@@ -68,7 +68,7 @@ func (s *session) render(ctx context.Context, o options) error {
 	case o.dot, o.svg:
 		return s.draw(ctx, o, c)
 	}
-	rules := string(rules.Seal(o.table(c)))
+	rules := string(rules.EncodeFile(o.table(c)))
 	if !o.filter && !c.tables.Filter(o.family()).Empty() {
 		s.tell(o, "note: there are rules of the filter table, too: natspread render --filter")
 	}
@@ -110,12 +110,12 @@ func (s *session) renderFiles(o options, c checked) error {
 	for _, table := range c.tables.All() {
 		path := filepath.Join(o.outDir, restore.RulesFile(table))
 		if _, err := os.Lstat(path); err != nil {
-			if table.Kind == rules.Filter && table.Empty() {
+			if table.Name == rules.Filter && table.Empty() {
 				continue
 			}
 			fresh = append(fresh, path)
 		}
-		if err := atomicfile.WriteFile(path, rules.Seal(table), 0o644); err != nil {
+		if err := atomicfile.WriteFile(path, rules.EncodeFile(table), 0o644); err != nil {
 			for _, path := range fresh {
 				_ = os.Remove(path) // it may not even have come to be
 			}

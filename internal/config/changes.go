@@ -29,7 +29,7 @@ type SettingChange struct{ Key, Before, After string }
 // BackendChange is a backend before and after.
 type BackendChange struct {
 	Backend       Backend // its address and port say which it is
-	Before, After *Stake  // nil where it is none of the service's
+	Before, After *Share  // nil where it is none of the service's
 }
 
 // Same tells whether nothing becomes of the backend, not even of its share.
@@ -37,8 +37,8 @@ func (c BackendChange) Same() bool {
 	return c.Before != nil && c.After != nil && *c.Before == *c.After
 }
 
-// Stake is what a backend has of a service's new connections.
-type Stake struct {
+// Share is what a backend has of a service's new connections.
+type Share struct {
 	Weight int
 	Share  float64 // the weight over the sum of the weights, 0 to 1; 0 where all are drained
 }
@@ -83,7 +83,7 @@ func (c ServiceChange) any() bool {
 // changeOf compares one service with another one, one of which may be nil.
 func changeOf(before, after *Service) ServiceChange {
 	change := ServiceChange{Before: before, After: after}
-	was, is := stakes(before), stakes(after)
+	was, is := shares(before), shares(after)
 	if after != nil {
 		for _, b := range after.Backends {
 			change.Backends = append(change.Backends, BackendChange{b, was[b.id()], is[b.id()]})
@@ -106,8 +106,8 @@ func changeOf(before, after *Service) ServiceChange {
 // id returns what tells one backend of a service from the others.
 func (b Backend) id() Backend { return Backend{Addr: b.Addr, Port: b.Port} }
 
-// stakes returns what each backend of a service has; none where there is no service.
-func stakes(service *Service) map[Backend]*Stake {
+// shares returns what each backend of a service has; none where there is no service.
+func shares(service *Service) map[Backend]*Share {
 	if service == nil {
 		return nil
 	}
@@ -115,9 +115,9 @@ func stakes(service *Service) map[Backend]*Stake {
 	for _, b := range service.Backends {
 		sum += b.Weight
 	}
-	all := make(map[Backend]*Stake, len(service.Backends))
+	all := make(map[Backend]*Share, len(service.Backends))
 	for _, b := range service.Backends {
-		stake := &Stake{Weight: b.Weight}
+		stake := &Share{Weight: b.Weight}
 		if sum > 0 {
 			stake.Share = float64(b.Weight) / float64(sum)
 		}
@@ -127,7 +127,7 @@ func stakes(service *Service) map[Backend]*Stake {
 }
 
 // common returns those backends of a service that others have too, in its order.
-func common(service Service, others map[Backend]*Stake) []Backend {
+func common(service Service, others map[Backend]*Share) []Backend {
 	var both []Backend
 	for _, b := range service.Backends {
 		if others[b.id()] != nil {

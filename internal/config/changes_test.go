@@ -28,14 +28,14 @@ func changed(t *testing.T, before, after string) string {
 			fmt.Fprintf(&text, "  %s: %s, %s\n", setting.Key, setting.Before, setting.After)
 		}
 		for _, backend := range change.Backends {
-			fmt.Fprintf(&text, "  %v: %s, %s\n", backend.Backend, stakeText(backend.Before), stakeText(backend.After))
+			fmt.Fprintf(&text, "  %v: %s, %s\n", backend.Backend, shareText(backend.Before), shareText(backend.After))
 		}
 	}
 	return text.String()
 }
 
-// stakeText writes a stake, or that there is none.
-func stakeText(stake *Stake) string {
+// shareText writes a stake, or that there is none.
+func shareText(stake *Share) string {
 	if stake == nil {
 		return "none"
 	}

@@ -25,9 +25,9 @@ type Config struct {
 	Services []Service // in file order, at least one
 }
 
-// SameAs tells whether two configs say the same, whatever their files look like. It is
+// Equivalent tells whether two configs say the same, whatever their files look like. It is
 // not called Equal, by which go-cmp would compare, and show no difference.
-func (c Config) SameAs(other Config) bool { return reflect.DeepEqual(c, other) }
+func (c Config) Equivalent(other Config) bool { return reflect.DeepEqual(c, other) }
 
 // Service is one balanced service. Its addresses are all of one family.
 type Service struct {

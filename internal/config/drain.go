@@ -32,7 +32,7 @@ func Drained(name string, text []byte, service, backend string) ([]byte, Backend
 	found.Weight = 0
 	drained := newSource(name, text).drain(i, j)
 	// What was written is not believed but read: nothing else may have changed.
-	if after, err := Parse(name, drained); err != nil || !before.SameAs(after) {
+	if after, err := Parse(name, drained); err != nil || !before.Equivalent(after) {
 		return nil, Backend{}, fmt.Errorf("cannot edit %s: write { address = %q, weight = 0 } for this backend by hand", name, found)
 	}
 	return drained, *found, nil

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// claim is one listen address of a service for one protocol.
-type claim struct {
+// listenKey is one listen address of a service for one protocol.
+type listenKey struct {
 	listen   Listen
 	protocol Protocol
 	six      bool
@@ -33,12 +33,12 @@ func (s *source) checkNames(drafts []*draft) {
 	}
 }
 
-// checkOverlaps files listen addresses that claim the same packets: the rules
+// checkOverlaps files listen addresses that key the same packets: the rules
 // of the second would never see one. Sorted, so that ten thousand services cost
 // no more than a sort.
 func (s *source) checkOverlaps(drafts []*draft) {
-	all := claims(drafts)
-	slices.SortFunc(all, compareClaims)
+	all := listenKeys(drafts)
+	slices.SortFunc(all, compareKeys)
 	told := make(map[[2]int]bool)
 	for kin := range runs(all, sameKin) {
 		var wild ranges // "*" comes first, because the zero address does
@@ -57,9 +57,9 @@ func (s *source) checkOverlaps(drafts []*draft) {
 	}
 }
 
-// claims lists what the services claim; one without a family claims nothing.
-func claims(drafts []*draft) []claim {
-	var all []claim
+// listenKeys lists what the services key; one without a family keys nothing.
+func listenKeys(drafts []*draft) []listenKey {
+	var all []listenKey
 	for _, d := range drafts {
 		six, _, known := d.family()
 		if !known {
@@ -67,7 +67,7 @@ func claims(drafts []*draft) []claim {
 		}
 		for _, l := range d.listen {
 			for _, p := range distinct(d.protocols) {
-				all = append(all, claim{l.val, p, six, d, l.at})
+				all = append(all, listenKey{l.val, p, six, d, l.at})
 			}
 		}
 	}
@@ -82,8 +82,8 @@ func distinct(list []located[Protocol]) []Protocol {
 	return slices.Compact(all)
 }
 
-// compareClaims sorts by family, protocol, address and first port.
-func compareClaims(a, b claim) int {
+// compareKeys sorts by family, protocol, address and first port.
+func compareKeys(a, b listenKey) int {
 	return cmp.Or(
 		compareBool(a.six, b.six),
 		strings.Compare(string(a.protocol), string(b.protocol)),
@@ -105,15 +105,15 @@ func compareBool(a, b bool) int {
 	}
 }
 
-// sameKin reports whether two claims can meet at all.
-func sameKin(a, b claim) bool { return a.six == b.six && a.protocol == b.protocol }
+// sameKin reports whether two keys can meet at all.
+func sameKin(a, b listenKey) bool { return a.six == b.six && a.protocol == b.protocol }
 
-// sameAddr reports whether two claims are of one address.
-func sameAddr(a, b claim) bool { return a.listen.Addr == b.listen.Addr }
+// sameAddr reports whether two keys are of one address.
+func sameAddr(a, b listenKey) bool { return a.listen.Addr == b.listen.Addr }
 
 // runs cuts a sorted list where same stops holding.
-func runs(list []claim, same func(a, b claim) bool) iter.Seq[[]claim] {
-	return func(yield func([]claim) bool) {
+func runs(list []listenKey, same func(a, b listenKey) bool) iter.Seq[[]listenKey] {
+	return func(yield func([]listenKey) bool) {
 		for len(list) > 0 {
 			n := 1
 			for n < len(list) && same(list[0], list[n]) {
@@ -127,15 +127,15 @@ func runs(list []claim, same func(a, b claim) bool) iter.Seq[[]claim] {
 	}
 }
 
-// ranges are claims by first port, with the one that reaches furthest up to
+// ranges are keys by first port, with the one that reaches furthest up to
 // each of them.
 type ranges struct {
-	claims   []claim
+	keys     []listenKey
 	furthest []int
 }
 
-// newRanges prepares claims that are sorted by first port.
-func newRanges(sorted []claim) ranges {
+// newRanges prepares keys that are sorted by first port.
+func newRanges(sorted []listenKey) ranges {
 	r := ranges{sorted, make([]int, len(sorted))}
 	for i := 1; i < len(sorted); i++ {
 		r.furthest[i] = r.furthest[i-1]
@@ -146,28 +146,28 @@ func newRanges(sorted []claim) ranges {
 	return r
 }
 
-// overlapping returns a claim whose ports overlap those of c, or nil.
-func (r ranges) overlapping(c claim) *claim {
-	return r.among(sort.Search(len(r.claims), func(i int) bool {
-		return r.claims[i].listen.Ports.First > c.listen.Ports.Last
+// overlapping returns a key whose ports overlap those of c, or nil.
+func (r ranges) overlapping(c listenKey) *listenKey {
+	return r.among(sort.Search(len(r.keys), func(i int) bool {
+		return r.keys[i].listen.Ports.First > c.listen.Ports.Last
 	}), c)
 }
 
-// among returns that of the first n claims which reaches into the ports of c,
+// among returns that of the first n keys which reaches into the ports of c,
 // all of which begin no later than c ends; or nil.
-func (r ranges) among(n int, c claim) *claim {
+func (r ranges) among(n int, c listenKey) *listenKey {
 	if n == 0 {
 		return nil
 	}
-	if other := &r.claims[r.furthest[n-1]]; other.listen.Ports.Last >= c.listen.Ports.First {
+	if other := &r.keys[r.furthest[n-1]]; other.listen.Ports.Last >= c.listen.Ports.First {
 		return other
 	}
 	return nil
 }
 
-// refuseOverlap files two claims at the later of their places, once for all the
+// refuseOverlap files two keys at the later of their places, once for all the
 // protocols they share.
-func (s *source) refuseOverlap(c claim, other *claim, told map[[2]int]bool) {
+func (s *source) refuseOverlap(c listenKey, other *listenKey, told map[[2]int]bool) {
 	if other == nil {
 		return
 	}

@@ -22,13 +22,13 @@ func all(t *testing.T, family rules.Family) (entries []Entry) {
 	if err := Each(t.Context(), family, func(e Entry) { entries = append(entries, e) }); err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return a.Client.Compare(b.Client) })
+	slices.SortFunc(entries, func(a, b Entry) int { return a.OrigSrc.Compare(b.OrigSrc) })
 	return entries
 }
 
 // line writes an entry in the form of netnstest.Track.
 func line(e Entry) string {
-	return fmt.Sprint(e.Protocol, " ", e.Client, " ", e.Asked, " ", e.Answerer, " ", e.Answered)
+	return fmt.Sprint(e.Protocol, " ", e.OrigSrc, " ", e.OrigDst, " ", e.ReplySrc, " ", e.ReplyDst)
 }
 
 // TestEach reads entries of every protocol and family as they were made.
@@ -96,7 +96,7 @@ func TestDelete(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("udp 192.0.2.99:%d 192.0.2.10:80 10.0.0.1:80", 1024+i))
 	}
 	netnstest.Track(t, 0, lines...)
-	deleted, err := Delete(t.Context(), rules.IPv4, func(e Entry) bool { return e.Asked.Port() == 80 })
+	deleted, err := Delete(t.Context(), rules.IPv4, func(e Entry) bool { return e.OrigDst.Port() == 80 })
 	if left := all(t, rules.IPv4); err != nil || deleted != many || len(left) != 1 {
 		t.Errorf("%d deleted, %d left, %v; want %d and 1", deleted, len(left), err, many)
 	}

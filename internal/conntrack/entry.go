@@ -12,10 +12,10 @@ import (
 // conntrack takes for one, both ways of it. A protocol without ports has 0 for them.
 type Entry struct {
 	Protocol  Protocol
-	Client    netip.AddrPort // who began it
-	Asked     netip.AddrPort // what the client asked for
-	Answerer  netip.AddrPort // who answers: after DNAT the backend
-	Answered  netip.AddrPort // whom the answerer sees: after SNAT not the client
+	OrigSrc   netip.AddrPort // who began it
+	OrigDst   netip.AddrPort // what the client asked for
+	ReplySrc  netip.AddrPort // who answers: after DNAT the backend
+	ReplyDst  netip.AddrPort // whom the answerer sees: after SNAT not the client
 	SeenReply bool           // packets went both ways (IPS_SEEN_REPLY)
 	State     uint8          // of TCP and SCTP: enum tcp_conntrack, enum sctp_conntrack of the kernel's headers
 }
@@ -50,7 +50,7 @@ const (
 )
 
 // Translated tells whether the entry's packets go elsewhere than the client asked.
-func (e Entry) Translated() bool { return e.Answerer != e.Asked }
+func (e Entry) Translated() bool { return e.ReplySrc != e.OrigDst }
 
 // Ended tells whether the connection itself is over, and the entry only waits to be
 // forgotten.

@@ -17,16 +17,16 @@ func parse(b []byte) (e Entry, ok bool) {
 	for kind, value := range attributes(b) {
 		switch kind {
 		case nl.CTA_TUPLE_ORIG:
-			e.Protocol, e.Client, e.Asked = parseTuple(value)
+			e.Protocol, e.OrigSrc, e.OrigDst = parseTuple(value)
 		case nl.CTA_TUPLE_REPLY:
-			_, e.Answerer, e.Answered = parseTuple(value)
+			_, e.ReplySrc, e.ReplyDst = parseTuple(value)
 		case nl.CTA_STATUS:
 			e.SeenReply = len(value) == 4 && binary.BigEndian.Uint32(value)&seenReply != 0
 		case nl.CTA_PROTOINFO:
 			e.State = parseState(value)
 		}
 	}
-	return e, e.Protocol != 0 && e.Client.IsValid() && e.Asked.IsValid() && e.Answerer.IsValid() && e.Answered.IsValid()
+	return e, e.Protocol != 0 && e.OrigSrc.IsValid() && e.OrigDst.IsValid() && e.ReplySrc.IsValid() && e.ReplyDst.IsValid()
 }
 
 // key returns the attributes by which the kernel finds an entry again. Without

@@ -44,7 +44,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(appendAttribute(whole, nl.CTA_TUPLE_REPLY, appendAttribute(nil, nl.CTA_TUPLE_IP, source))) // to nobody
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, ok := parse(data)
-		if ok && (e.Protocol == 0 || !e.Client.IsValid() || !e.Asked.IsValid() || !e.Answerer.IsValid() || !e.Answered.IsValid()) {
+		if ok && (e.Protocol == 0 || !e.OrigSrc.IsValid() || !e.OrigDst.IsValid() || !e.ReplySrc.IsValid() || !e.ReplyDst.IsValid()) {
 			t.Errorf("%x is read as %+v", data, e)
 		}
 		if _, whole := maps.Collect(attributes(key(data)))[nl.CTA_TUPLE_ORIG]; ok && !whole {

@@ -60,8 +60,8 @@ func flowsTo(n int, protocol conntrack.Protocol, source string) []conntrack.Entr
 	flows := make([]conntrack.Entry, n)
 	for i := range flows {
 		flows[i] = conntrack.Entry{
-			Protocol: protocol, Client: netip.MustParseAddrPort("203.0.113.9:1"), Asked: netip.MustParseAddrPort("192.0.2.10:80"),
-			Answerer: netip.MustParseAddrPort("10.0.0.1:80"), Answered: netip.AddrPortFrom(netip.MustParseAddr(source), uint16(i)),
+			Protocol: protocol, OrigSrc: netip.MustParseAddrPort("203.0.113.9:1"), OrigDst: netip.MustParseAddrPort("192.0.2.10:80"),
+			ReplySrc: netip.MustParseAddrPort("10.0.0.1:80"), ReplyDst: netip.AddrPortFrom(netip.MustParseAddr(source), uint16(i)),
 		}
 	}
 	return flows
@@ -81,8 +81,8 @@ func TestPortSpace(t *testing.T) {
 	found := e.portSpace()
 	wantFindings(t, found, "risk: 51610 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over tcp, 0 of them",
 		"broken: 64512 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over udp")
-	if !strings.Contains(found[1].Mend, "nf_conntrack_udp_timeout=10 ") {
-		t.Error(found[1].Mend)
+	if !strings.Contains(found[1].Fix, "nf_conntrack_udp_timeout=10 ") {
+		t.Error(found[1].Fix)
 	}
 	e.Services[0].Backends = nil
 	wantFindings(t, e.portSpace())
@@ -138,19 +138,19 @@ func TestWayBack(t *testing.T) {
 	for _, addr := range []string{"10.0.0.2", "203.0.113.5"} {
 		e.Services[0].Backends = append(e.Services[0].Backends, netip.AddrPortFrom(netip.MustParseAddr(addr), 80))
 	}
-	found := e.wayBack()
+	found := e.returnPath()
 	wantFindings(t, found, `risk: with snat = "none" the answers of 10.0.0.1, 10.0.0.2 must`, `risk: with snat = "none" the answers of 203.0.113.5 must be routed through this host, which cannot be seen from here: they are on no subnet`)
-	if !strings.Contains(found[0].Mend, "via 10.0.0.254 ") || !strings.HasPrefix(found[1].Mend, `snat = "masquerade"`) {
+	if !strings.Contains(found[0].Fix, "via 10.0.0.254 ") || !strings.HasPrefix(found[1].Fix, `snat = "masquerade"`) {
 		t.Errorf("%s", told(found))
 	}
 	e.flows[rules.IPv4] = flowsTo(1, conntrack.TCP, "203.0.113.9")
 	f := &e.flows[rules.IPv4][0]
-	f.Answered = f.Client
-	if wantFindings(t, e.wayBack(), `risk: with snat = "none" the answers of 10.0.0.1, `, "risk"); t.Failed() {
+	f.ReplyDst = f.OrigSrc
+	if wantFindings(t, e.returnPath(), `risk: with snat = "none" the answers of 10.0.0.1, `, "risk"); t.Failed() {
 		return
 	}
 	f.SeenReply = true
-	wantFindings(t, e.wayBack(), `risk: with snat = "none" the answers of 10.0.0.2 must`, "risk")
+	wantFindings(t, e.returnPath(), `risk: with snat = "none" the answers of 10.0.0.2 must`, "risk")
 }
 
 // TestHairpin leaves out what is covered, and names all in the line for the config.
@@ -168,7 +168,7 @@ func TestHairpin(t *testing.T) {
 	} {
 		service.Hairpin = []netip.Prefix{netip.MustParsePrefix(hairpin)}
 		found := e.hairpin()
-		if len(found) > 1 || len(found) == 1 && found[0].Mend != want || (len(found) == 1) != (want != "") {
+		if len(found) > 1 || len(found) == 1 && found[0].Fix != want || (len(found) == 1) != (want != "") {
 			t.Errorf("%s: %s", hairpin, told(found))
 		}
 	}
@@ -191,7 +191,7 @@ func TestOwners(t *testing.T) {
 	wantFindings(t, found, fmt.Sprintf("at boot: %s/var/lib belongs to user 1234: boot will not load it", h.Root),
 		fmt.Sprintf("risk: %s/etc/natspread/natspread.toml belongs to user 1234: what it says is applied next", h.Root))
 	for _, f := range found {
-		netnstest.Self().Command(t, f.Mend, "sh", "-e")
+		netnstest.Self().Command(t, f.Fix, "sh", "-e")
 	}
 	wantFindings(t, e.modes())
 }
@@ -239,8 +239,8 @@ func TestFlushers(t *testing.T) {
 	e := examination{Host: host(t, enabled), Balancer: Balancer{Generation: Generation{Number: 1}, Variant: "nft"}}
 	found := e.firewalls()
 	wantFindings(t, found, "risk: a restart or reload of nftables.service empties", "at boot: ferm.service empties the nat table when it starts, and natspread.service does not wait for it (After= in /usr/lib/systemd/system/natspread.service)")
-	if !strings.Contains(found[1].Mend, "ExecStartPost=-/opt/natspread restore") {
-		t.Error(found[1].Mend)
+	if !strings.Contains(found[1].Fix, "ExecStartPost=-/opt/natspread restore") {
+		t.Error(found[1].Fix)
 	}
 	e.Variant = "legacy" // of which nft knows nothing
 	wantFindings(t, e.firewalls(), "at boot: ferm.service")
@@ -262,8 +262,8 @@ func TestDroppedByTheOther(t *testing.T) {
 	} {
 		e.Rulesets = []Ruleset{{rules.IPv4, variant, []byte(text)}}
 		found := e.forwardChain()
-		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Mend != want {
-			t.Error(found[0].Mend)
+		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Fix != want {
+			t.Error(found[0].Fix)
 		}
 	}
 }

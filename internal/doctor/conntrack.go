@@ -72,8 +72,8 @@ func (e examination) portSpace() []Finding {
 			behind[b.addr] = true
 		}
 		for _, f := range e.flows[family] {
-			if behind[f.Answerer.Addr()] && f.Translated() && f.Client.Addr() != f.Answered.Addr() {
-				p := pair{f.Protocol, f.Answerer, f.Answered.Addr()}
+			if behind[f.ReplySrc.Addr()] && f.Translated() && f.OrigSrc.Addr() != f.ReplyDst.Addr() {
+				p := pair{f.Protocol, f.ReplySrc, f.ReplyDst.Addr()}
 				used[p]++
 				if f.Waits() {
 					waiting[p]++
@@ -105,9 +105,9 @@ func (p pair) full(used, waiting int) Finding {
 	}
 	switch {
 	case p.protocol == conntrack.UDP:
-		found.Mend = "sysctl -w net.netfilter.nf_conntrack_udp_timeout=10 net.netfilter.nf_conntrack_udp_timeout_stream=30"
+		found.Fix = "sysctl -w net.netfilter.nf_conntrack_udp_timeout=10 net.netfilter.nf_conntrack_udp_timeout_stream=30"
 	case p.protocol == conntrack.SCTP:
-		found.Mend = "sysctl -w net.netfilter.nf_conntrack_sctp_timeout_established=3600"
+		found.Fix = "sysctl -w net.netfilter.nf_conntrack_sctp_timeout_established=3600"
 	}
 	if used >= portsOfSource {
 		found.Severity = Broken

@@ -18,7 +18,7 @@ const (
 type Finding struct {
 	Severity Severity
 	What     string // one line: what is wrong, and in which FILE:LINE where that is known
-	Mend     string // the exact line to type
+	Fix      string // the exact line to type
 }
 
 // Host is where to look.

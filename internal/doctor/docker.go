@@ -37,7 +37,7 @@ func (h Host) Router(family rules.Family, policy string) Finding {
 	found.What = fmt.Sprintf("%v: the policy of FORWARD is %s: it sets DROP only when it finds forwarding off (moby#50566), "+
 		"and natspread comes first; the host then forwards for everybody, before Docker 28 to containers' ports that are not published, too", family, now)
 	program := plainProgram(family)
-	found.Mend = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP # until the next boot", program)
+	found.Fix = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP # until the next boot", program)
 	return found
 }
 
@@ -62,7 +62,7 @@ func (e examination) docker() []Finding {
 		}
 		one := e.Router(family, policy)
 		if _, present := e.unitFile(dockerUnit); present && e.allAccepted(family) {
-			one.Mend = closing(family)
+			one.Fix = closing(family)
 		}
 		found = append(found, one)
 	}

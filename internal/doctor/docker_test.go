@@ -21,7 +21,7 @@ func TestRouter(t *testing.T) {
 	} {
 		for family, program := range map[rules.Family]string{rules.IPv4: "iptables", rules.IPv6: "ip6tables"} {
 			without := host(t, nil).Router(family, policy)
-			if without.Mend != "" || strings.Contains(without.What, "Docker") || !strings.HasPrefix(without.What, family.String()+": ") {
+			if without.Fix != "" || strings.Contains(without.What, "Docker") || !strings.HasPrefix(without.What, family.String()+": ") {
 				t.Errorf("%q without Docker: %+v", policy, without)
 			}
 			for _, file := range dockerFiles {
@@ -29,8 +29,8 @@ func TestRouter(t *testing.T) {
 				if !strings.HasPrefix(found.What, fmt.Sprintf("%v: %s", family, want)) || !strings.Contains(found.What, "moby#50566") {
 					t.Errorf("%q with %s: %s", policy, file, found.What)
 				}
-				if found.Mend != program+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && "+program+" -P FORWARD DROP # until the next boot" {
-					t.Errorf("%s", found.Mend)
+				if found.Fix != program+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && "+program+" -P FORWARD DROP # until the next boot" {
+					t.Errorf("%s", found.Fix)
 				}
 			}
 		}
@@ -40,7 +40,7 @@ func TestRouter(t *testing.T) {
 // TestRouterByAnyLink knows a unit by a link, too, be its target not there yet.
 func TestRouterByAnyLink(t *testing.T) {
 	linked := host(t, []txtar.File{{Name: "etc/systemd/system/docker.service", Data: []byte("-> /opt/missing\n")}})
-	if found := linked.Router(rules.IPv4, "ACCEPT"); found.Mend == "" {
+	if found := linked.Router(rules.IPv4, "ACCEPT"); found.Fix == "" {
 		t.Errorf("%+v", found)
 	}
 }
@@ -49,11 +49,11 @@ func TestRouterByAnyLink(t *testing.T) {
 func TestRouterOfImage(t *testing.T) {
 	machine := t.TempDir()
 	write(t, filepath.Join(machine, "bin/dockerd"), "")
-	if found := host(t, []txtar.File{{Name: "usr", Data: []byte("-> " + machine)}}).Router(rules.IPv4, ""); found.Mend != "" {
+	if found := host(t, []txtar.File{{Name: "usr", Data: []byte("-> " + machine)}}).Router(rules.IPv4, ""); found.Fix != "" {
 		t.Errorf("%+v", found)
 	}
 	linked := host(t, []txtar.File{{Name: "lib", Data: []byte("-> usr/lib")}, {Name: "usr/lib/systemd/system/docker.service"}})
-	if found := linked.Router(rules.IPv4, ""); found.Mend == "" {
+	if found := linked.Router(rules.IPv4, ""); found.Fix == "" {
 		t.Errorf("%+v", found)
 	}
 }

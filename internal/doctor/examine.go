@@ -23,7 +23,7 @@ func checks() []func(examination) []Finding {
 		examination.generation, examination.config, examination.trial, examination.modes, examination.firewalls,
 		examination.forwarding, examination.forwardChain, examination.native, examination.variants,
 		examination.addresses, examination.listeners,
-		examination.routes, examination.reversePath, examination.hairpin, examination.wayBack,
+		examination.routes, examination.reversePath, examination.hairpin, examination.returnPath,
 		examination.tableUse, examination.portSpace, examination.docker,
 	}
 }
@@ -58,8 +58,8 @@ func cannotTell(what string, err error) Finding {
 	return Finding{Severity: Risk, What: fmt.Sprintf("cannot tell %s: %v", what, err)}
 }
 
-// applyMends is the line that loads the rules and switches forwarding on.
-const applyMends = "natspread apply"
+// applyFixes is the line that loads the rules and switches forwarding on.
+const applyFixes = "natspread apply"
 
 // forwarding looks at the switches of the families that there are services of. What
 // apply will mend is nothing to find before the first one.
@@ -72,7 +72,7 @@ func (e examination) forwarding() []Finding {
 		}
 		found = append(found, one...)
 	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return e.untried() && f.Mend == applyMends })
+	return slices.DeleteFunc(found, func(f Finding) bool { return e.untried() && f.Fix == applyFixes })
 }
 
 // program returns the name of a variant's iptables for a family.

@@ -193,10 +193,10 @@ func (f fault) one(t *testing.T, before, found []Finding) string {
 		}
 	}
 	if len(fresh) != 1 || fresh[0].Severity != f.severity || !regexp.MustCompile(f.want).MatchString(fresh[0].What) ||
-		!regexp.MustCompile("^"+f.mend+"$").MatchString(fresh[0].Mend) {
+		!regexp.MustCompile("^"+f.mend+"$").MatchString(fresh[0].Fix) {
 		t.Fatalf("want %s %s\n    %s\nfound\n%s", f.severity, f.want, f.mend, told(found))
 	}
-	return fresh[0].Mend
+	return fresh[0].Fix
 }
 
 // TestFaults makes each fault in a network of its own, finds it, types the line that

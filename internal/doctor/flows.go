@@ -32,7 +32,7 @@ func (b Balancer) concerns() func(conntrack.Entry) bool {
 		ours[service.Source.Addr] = true
 	}
 	return func(f conntrack.Entry) bool {
-		return ours[f.Asked.Addr()] || ours[f.Answerer.Addr()] || ours[f.Answered.Addr()]
+		return ours[f.OrigDst.Addr()] || ours[f.ReplySrc.Addr()] || ours[f.ReplyDst.Addr()]
 	}
 }
 
@@ -40,8 +40,8 @@ func (b Balancer) concerns() func(conntrack.Entry) bool {
 // there.
 func (e examination) cameHere(addr netip.Addr) bool {
 	return slices.ContainsFunc(e.flows[rules.FamilyOf(addr)], func(f conntrack.Entry) bool {
-		_, own := e.network.holder(f.Client.Addr())
-		return f.Asked.Addr() == addr && !own || f.Answered.Addr() == addr && f.SeenReply
+		_, own := e.network.holder(f.OrigSrc.Addr())
+		return f.OrigDst.Addr() == addr && !own || f.ReplyDst.Addr() == addr && f.SeenReply
 	})
 }
 
@@ -49,6 +49,6 @@ func (e examination) cameHere(addr netip.Addr) bool {
 // client it knows by its own address.
 func (e examination) answeredBy(backend netip.Addr) bool {
 	return slices.ContainsFunc(e.flows[rules.FamilyOf(backend)], func(f conntrack.Entry) bool {
-		return f.SeenReply && f.Answerer.Addr() == backend && f.Translated() && f.Answered == f.Client
+		return f.SeenReply && f.ReplySrc.Addr() == backend && f.Translated() && f.ReplyDst == f.OrigSrc
 	})
 }

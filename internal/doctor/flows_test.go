@@ -49,18 +49,18 @@ func TestFlows(t *testing.T) {
 		t.Errorf("no connection is %s: %+v", name, found)
 	}
 	has("open", func(f conntrack.Entry) bool {
-		return f.Protocol == conntrack.TCP && f.Client.Addr() == netnstest.ClientAddr(4, 0) && f.Asked.String() == "192.0.2.10:80" &&
-			f.Answerer.String() == "10.0.0.1:80" && f.Answered == netip.AddrPortFrom(netnstest.Gateway(4), f.Client.Port()) && f.SeenReply && !f.Waits()
+		return f.Protocol == conntrack.TCP && f.OrigSrc.Addr() == netnstest.ClientAddr(4, 0) && f.OrigDst.String() == "192.0.2.10:80" &&
+			f.ReplySrc.String() == "10.0.0.1:80" && f.ReplyDst == netip.AddrPortFrom(netnstest.Gateway(4), f.OrigSrc.Port()) && f.SeenReply && !f.Waits()
 	})
 	has("unanswered", func(f conntrack.Entry) bool {
-		return f.Protocol == conntrack.UDP && f.Asked.String() == "10.0.0.1:9" && !f.SeenReply
+		return f.Protocol == conntrack.UDP && f.OrigDst.String() == "10.0.0.1:9" && !f.SeenReply
 	})
-	has("over", func(f conntrack.Entry) bool { return f.Client.String() == "192.0.2.200:1024" && f.Waits() })
+	has("over", func(f conntrack.Entry) bool { return f.OrigSrc.String() == "192.0.2.200:1024" && f.Waits() })
 	if found, err = readFlows(rules.IPv6, all); err != nil {
 		t.Fatal(err)
 	}
 	has("of IPv6", func(f conntrack.Entry) bool {
-		return f.Client.Addr() == netnstest.ClientAddr(6, 0) && f.Asked.String() == "[fd00::1]:80" && f.Answerer == f.Asked && f.Answered == f.Client && f.SeenReply
+		return f.OrigSrc.Addr() == netnstest.ClientAddr(6, 0) && f.OrigDst.String() == "[fd00::1]:80" && f.ReplySrc == f.OrigDst && f.ReplyDst == f.OrigSrc && f.SeenReply
 	})
 	if none, err := readFlows(rules.IPv4, func(conntrack.Entry) bool { return false }); none != nil || err != nil {
 		t.Errorf("%v, %v", none, err)
@@ -73,7 +73,7 @@ func TestConcerns(t *testing.T) {
 	b.Services[0].Source.Addr = netip.MustParseAddr("10.0.0.254")
 	keep := b.concerns()
 	one := func(to, answerer, answered string) conntrack.Entry {
-		return conntrack.Entry{Asked: netip.MustParseAddrPort(to), Answerer: netip.MustParseAddrPort(answerer), Answered: netip.MustParseAddrPort(answered)}
+		return conntrack.Entry{OrigDst: netip.MustParseAddrPort(to), ReplySrc: netip.MustParseAddrPort(answerer), ReplyDst: netip.MustParseAddrPort(answered)}
 	}
 	const other = "203.0.113.1:1"
 	for _, c := range []struct {

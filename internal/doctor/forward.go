@@ -34,8 +34,8 @@ func (e examination) forwardChain() []Finding {
 	return found
 }
 
-// verdict is what drops packets, and how sure that is.
-type verdict struct {
+// dropReason is what drops packets, and how sure that is.
+type dropReason struct {
 	by     string
 	unsure bool
 	lost   bool // natspread's own rule would let them through, but is not there
@@ -46,8 +46,8 @@ type victims struct{ services, backends []string }
 
 // droppedBy returns a finding for each rule or policy of a table that drops packets.
 func (e examination) droppedBy(r Ruleset, table chains) []Finding {
-	var order []verdict
-	met := map[verdict]*victims{}
+	var order []dropReason
+	met := map[dropReason]*victims{}
 	seen := map[netip.AddrPort]bool{}
 	for _, service := range e.Services {
 		if service.Family != r.Family {
@@ -58,7 +58,7 @@ func (e examination) droppedBy(r Ruleset, table chains) []Finding {
 			if w.forward() != dropped {
 				continue
 			}
-			v := verdict{w.by, w.unsure, service.Accepted && r.Variant == e.Variant}
+			v := dropReason{w.by, w.unsure, service.Accepted && r.Variant == e.Variant}
 			if met[v] == nil {
 				order = append(order, v)
 				met[v] = &victims{}
@@ -87,19 +87,19 @@ func (e examination) droppedBy(r Ruleset, table chains) []Finding {
 
 // finding says what is dropped by what. Rules of the variant in use natspread itself can
 // have let its connections through, also after the next boot.
-func (v verdict) finding(r Ruleset, dropped victims, inUse bool) Finding {
+func (v dropReason) finding(r Ruleset, dropped victims, inUse bool) Finding {
 	found := Finding{
 		Broken, fmt.Sprintf("%v: connections of %s to %s are dropped by the %s variant: %s", r.Family, few(dropped.services), few(dropped.backends), r.Variant, v.by),
 		program(r.Family, r.Variant) + " -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
 	}
 	switch {
 	case v.lost:
-		found.Mend = applyMends
+		found.Fix = applyFixes
 	case !inUse:
-		found.Mend += " # until the next boot"
+		found.Fix += " # until the next boot"
 	default:
-		found.Mend += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s",
-			few(dropped.services), applyMends)
+		found.Fix += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s",
+			few(dropped.services), applyFixes)
 	}
 	if v.unsure {
 		found.Severity = Risk

@@ -31,7 +31,7 @@ func (h Host) Forwarding(services []Service, families ...rules.Family) ([]Findin
 
 // forwardingWhere is Forwarding, told how much it matters that an interface is off.
 func (h Host) forwardingWhere(matters func(string) (Severity, []string), families ...rules.Family) ([]Finding, error) {
-	look := lookout{Host: h, matters: matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
+	look := forwardingCheck{Host: h, matters: matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
 	var found []Finding
 	for _, family := range families {
 		whole, off, err := look.whole(family)
@@ -51,8 +51,8 @@ func (h Host) forwardingWhere(matters func(string) (Severity, []string), familie
 	return found, nil
 }
 
-// lookout is a host with what its files say.
-type lookout struct {
+// forwardingCheck is a host with what its files say.
+type forwardingCheck struct {
 	Host
 	matters     func(name string) (Severity, []string)
 	sysctl, ufw settings
@@ -69,7 +69,7 @@ func (h Host) read(key string) (string, error) {
 }
 
 // whole looks at a family's switch for the whole host.
-func (l lookout) whole(family rules.Family) (found []Finding, off bool, err error) {
+func (l forwardingCheck) whole(family rules.Family) (found []Finding, off bool, err error) {
 	keys := switchKeys(family)
 	value, err := l.read(keys[0])
 	if err != nil {
@@ -98,7 +98,7 @@ func (l lookout) whole(family rules.Family) (found []Finding, off bool, err erro
 }
 
 // places returns where files of sysctl.d and ufw switch off what has those keys.
-func (l lookout) places(keys ...string) []place {
+func (l forwardingCheck) places(keys ...string) []place {
 	var places []place
 	for _, read := range []settings{l.sysctl, l.ufw} {
 		if last, set := read.last(keys...); set && last.off() {
@@ -141,7 +141,7 @@ func risk(family rules.Family, command, name string, last setting) Finding {
 
 // interfaces looks at the switches of IPv4 that each interface has, and at the one
 // that those to come begin with.
-func (l lookout) interfaces() ([]Finding, error) {
+func (l forwardingCheck) interfaces() ([]Finding, error) {
 	entries, err := os.ReadDir(filepath.Join(l.Sysctls, path.Dir(path.Dir(interfaceKey("all")))))
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the interfaces: %w", err)
@@ -165,7 +165,7 @@ func (l lookout) interfaces() ([]Finding, error) {
 }
 
 // one looks at an interface.
-func (l lookout) one(name, value string) []Finding {
+func (l forwardingCheck) one(name, value string) []Finding {
 	severity, services := l.matters(name)
 	found, is := l.switchedOff(name, value)
 	if !is || severity == "" {
@@ -179,7 +179,7 @@ func (l lookout) one(name, value string) []Finding {
 }
 
 // switchedOff is the finding of an interface that is off, or will be.
-func (l lookout) switchedOff(name, value string) (found Finding, is bool) {
+func (l forwardingCheck) switchedOff(name, value string) (found Finding, is bool) {
 	key := interfaceKey(name)
 	line, sure, byNetworkd := l.networkd.switchesOffInterface(name)
 	last, set := l.sysctl.last(key)
@@ -203,7 +203,7 @@ func (l lookout) switchedOff(name, value string) (found Finding, is bool) {
 }
 
 // toCome looks at what interfaces begin with.
-func (l lookout) toCome(value string) []Finding {
+func (l forwardingCheck) toCome(value string) []Finding {
 	if value != "0" {
 		return nil
 	}

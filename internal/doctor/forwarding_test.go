@@ -55,7 +55,7 @@ func write(t *testing.T, path, text string) {
 func told(findings []Finding) string {
 	var text strings.Builder
 	for _, f := range findings {
-		fmt.Fprintf(&text, "%s: %s\n    %s\n", f.Severity, f.What, f.Mend)
+		fmt.Fprintf(&text, "%s: %s\n    %s\n", f.Severity, f.What, f.Fix)
 	}
 	return text.String()
 }

@@ -15,15 +15,15 @@ func (e examination) generation() []Finding {
 	case g.Bad != nil && refused:
 		return nil // modes says which file it is, and how to mend it
 	case g.Bad != nil:
-		return []Finding{{AtBoot, fmt.Sprintf("boot cannot load what was applied last: %v", g.Bad), applyMends}}
+		return []Finding{{AtBoot, fmt.Sprintf("boot cannot load what was applied last: %v", g.Bad), applyFixes}}
 	case g.Number == 0 && !e.untried():
 		return nil // trial says what there is
 	case g.Number == 0:
-		return []Finding{{Risk, "nothing was applied yet, so nothing is balanced, and boot loads nothing", applyMends}}
+		return []Finding{{Risk, "nothing was applied yet, so nothing is balanced, and boot loads nothing", applyFixes}}
 	case g.Variant != e.Variant:
 		return []Finding{{
 			Risk, fmt.Sprintf("generation %d was proven with the %s variant of iptables, and boot will load it by %s", g.Number, g.Variant, e.Variant),
-			applyMends,
+			applyFixes,
 		}}
 	case e.notLoaded():
 		return []Finding{{Broken, fmt.Sprintf("generation %d is not loaded: the nat table leads to nothing of natspread's, so nothing is balanced", g.Number), "natspread restore"}}

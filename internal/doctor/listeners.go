@@ -112,9 +112,9 @@ func (e examination) shadowed(service Service, listen Listen, protocol string, s
 	switch {
 	case s.at.Addr().IsUnspecified() || !known:
 	case holder.unit != "":
-		found.Mend = "systemctl disable --now " + holder.unit
+		found.Fix = "systemctl disable --now " + holder.unit
 	default:
-		found.Mend = fmt.Sprintf("kill %d", holder.id)
+		found.Fix = fmt.Sprintf("kill %d", holder.id)
 	}
 	return found
 }

@@ -85,7 +85,7 @@ func TestMatches(t *testing.T) {
 func TestForward(t *testing.T) {
 	for _, c := range []struct {
 		rules  string
-		fate   fate
+		fate   verdict
 		by     string
 		unsure bool
 	}{

@@ -105,7 +105,7 @@ func byDefault(backends []netip.Addr, via string) Finding {
 	}
 	found := Finding{Severity: Risk, What: fmt.Sprintf("%s %s on no subnet of the host: only the default route leads there, %s", few(words), verb, via)}
 	if shared.Bits() > 0 {
-		found.Mend = fmt.Sprintf("ip route add %v %s", shared, via)
+		found.Fix = fmt.Sprintf("ip route add %v %s", shared, via)
 	}
 	return found
 }

@@ -20,7 +20,7 @@ func TestByDefault(t *testing.T) {
 		for _, addr := range addrs {
 			backends = append(backends, netip.MustParseAddr(addr))
 		}
-		if found := byDefault(backends, "dev ppp0"); found.Mend != want || found.Severity != Risk {
+		if found := byDefault(backends, "dev ppp0"); found.Fix != want || found.Severity != Risk {
 			t.Errorf("%v: %+v", addrs, found)
 		}
 	}

@@ -106,7 +106,7 @@ func TestListenersUnreadable(t *testing.T) {
 	write(t, filepath.Join(e.Proc, "77/fd/6"), "-> socket:[4711]")
 	write(t, filepath.Join(e.Proc, "77/cgroup"), "0::/system.slice/nginx.service\n")
 	found = e.listeners()
-	if len(found) != 1 || found[0].Mend != "systemctl disable --now nginx.service" || found[0].What[:40] != "nginx (process 77) listens on tcp 192.0." {
+	if len(found) != 1 || found[0].Fix != "systemctl disable --now nginx.service" || found[0].What[:40] != "nginx (process 77) listens on tcp 192.0." {
 		t.Errorf("%s", told(found))
 	}
 }

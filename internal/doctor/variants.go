@@ -16,7 +16,7 @@ func (e examination) variants() []Finding {
 		if other.holdsOurs() && e.Generation.Variant == e.Variant {
 			found = append(found, Finding{
 				Broken, fmt.Sprintf("%v: the %s variant holds rules of natspread's too, which is in %s: packets meet both", family, other.Variant, e.Variant),
-				applyMends,
+				applyFixes,
 			})
 		}
 		if !inUse.filled() || !other.othersFilled() {
@@ -37,7 +37,7 @@ func (e examination) bothHold(family rules.Family, inUse, other Ruleset) Finding
 		return found
 	}
 	from, to := program(family, other.Variant), program(family, e.Variant)
-	found.Mend = fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e '/^:NATSPREAD/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to)
+	found.Fix = fmt.Sprintf("%[1]s-save | grep -ve NATSPREAD -e '^:[A-Z]* ACCEPT' | %[2]s-restore -n && %[1]s-save | sed -e '/^-A/d' -e '/^:NATSPREAD/d' -e 's/ DROP / ACCEPT /' | %[1]s-restore", from, to)
 	return found
 }
 

@@ -2,12 +2,12 @@ package doctor
 
 import "slices"
 
-// fate is what becomes of a packet in a chain.
-type fate int
+// verdict is what becomes of a packet in a chain.
+type verdict int
 
 // The fates.
 const (
-	passes fate = iota // the chain says nothing of it
+	passes verdict = iota // the chain says nothing of it
 	accepted
 	dropped
 )
@@ -31,7 +31,7 @@ type walk struct {
 
 // forward follows the packet through FORWARD. A rule that only may match and drops is
 // taken for a ban of somebody, and not for what becomes of the packet.
-func (w *walk) forward() fate {
+func (w *walk) forward() verdict {
 	forward, exists := w.chains["FORWARD"]
 	if !exists {
 		return accepted
@@ -47,7 +47,7 @@ func (w *walk) forward() fate {
 }
 
 // through follows the packet through one chain.
-func (w *walk) through(name string, depth int) fate {
+func (w *walk) through(name string, depth int) verdict {
 	if depth > mostDepth {
 		return passes
 	}
@@ -70,7 +70,7 @@ func (w *walk) through(name string, depth int) fate {
 }
 
 // target follows the packet where a rule leads it.
-func (w *walk) target(rule rule, depth int) fate {
+func (w *walk) target(rule rule, depth int) verdict {
 	switch rule.target {
 	case "ACCEPT":
 		w.by = rule.line

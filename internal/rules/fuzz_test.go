@@ -43,7 +43,7 @@ func FuzzParseSaved(f *testing.F) {
 	f.Add([]byte(emptyText))
 	f.Add(sampleFilter(IPv4).Text())
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, kind := range []Kind{NAT, Filter} {
+		for _, kind := range []TableName{NAT, Filter} {
 			saved, err := ParseSaved(kind, text)
 			if err == nil {
 				mustReadAgain(t, saved)
@@ -59,7 +59,7 @@ func FuzzParseSaved(f *testing.F) {
 // reads as itself.
 func mustReadAgain(t *testing.T, saved Saved) {
 	own := saved.OwnText()
-	again, err := ParseSaved(saved.Kind, own)
+	again, err := ParseSaved(saved.Name, own)
 	if err != nil {
 		t.Fatalf("cannot read the own text %q: %v", own, err)
 	}
@@ -77,17 +77,17 @@ func mustReadAgain(t *testing.T, saved Saved) {
 // makes of it. Sums are mended before, or none would ever be right.
 func FuzzOpen(f *testing.F) {
 	for _, family := range Families() {
-		f.Add(Seal(sample(family)))
-		f.Add(Seal(Table{Family: family}))
-		f.Add(Seal(sampleFilter(family)))
+		f.Add(EncodeFile(sample(family)))
+		f.Add(EncodeFile(Table{Family: family}))
+		f.Add(EncodeFile(sampleFilter(family)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		for _, which := range []Table{{}, {Family: IPv6}, {Kind: Filter}, {Family: IPv6, Kind: Filter}} {
+		for _, which := range []Table{{}, {Family: IPv6}, {Name: Filter}, {Family: IPv6, Name: Filter}} {
 			_, body, _ := bytes.Cut(file, []byte("\n"))
 			for _, tried := range [][]byte{file, append(header(which, body), body...)} {
-				table, err := Open(which.Family, which.Kind, tried)
-				if err == nil && !bytes.Equal(Seal(table), tried) {
-					t.Errorf("took %q, which Seal writes as %q", tried, Seal(table))
+				table, err := DecodeFile(which.Family, which.Name, tried)
+				if err == nil && !bytes.Equal(EncodeFile(table), tried) {
+					t.Errorf("took %q, which Seal writes as %q", tried, EncodeFile(table))
 				}
 			}
 		}

@@ -172,8 +172,8 @@ func (r *ruleReader) statistic() {
 	case "random":
 		r.word("--probability")
 		p, err := strconv.ParseFloat(r.next(), 64)
-		steps := math.Round(p * Certain)
-		r.bad = r.bad || err != nil || !(steps >= 1 && steps < Certain)
+		steps := math.Round(p * ProbabilityScale)
+		r.bad = r.bad || err != nil || !(steps >= 1 && steps < ProbabilityScale)
 		if !r.bad {
 			r.rule.Statistic.Steps = uint32(steps)
 		}

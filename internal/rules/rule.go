@@ -38,9 +38,9 @@ type Statistic struct {
 	Every uint32
 }
 
-// Certain is probability 1 in the kernel's steps. No rule carries it: a rule
+// ProbabilityScale is probability 1 in the kernel's steps. No rule carries it: a rule
 // that always matches has no statistic match.
-const Certain = 1 << 31
+const ProbabilityScale = 1 << 31
 
 // TargetKind is what a rule does with a packet that it matches.
 type TargetKind uint8
@@ -68,7 +68,7 @@ type Target struct {
 }
 
 // belongs tells whether the target may stand in a table.
-func (t Target) belongs(kind Kind) bool {
+func (t Target) belongs(kind TableName) bool {
 	return t.Chain != "" || (t.Kind == Accept) == (kind == Filter)
 }
 
@@ -210,7 +210,7 @@ func (s Statistic) appendTo(b []byte) []byte {
 	switch {
 	case s.Steps != 0:
 		b = append(b, "-m statistic --mode random --probability "...)
-		b = strconv.AppendFloat(b, float64(s.Steps)/Certain, 'f', 11, 64)
+		b = strconv.AppendFloat(b, float64(s.Steps)/ProbabilityScale, 'f', 11, 64)
 	case s.Every != 0:
 		b = append(b, "-m statistic --mode nth --every "...)
 		b = strconv.AppendUint(b, uint64(s.Every), 10)

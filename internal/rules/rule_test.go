@@ -55,7 +55,7 @@ func TestRules(t *testing.T) {
 			Protocol: "tcp", Statistic: Statistic{Steps: 1}, Target: to(DNAT, "10.0.0.1", 0),
 		},
 		"-p tcp -m statistic --mode random --probability 0.99999999953 -j DNAT --to-destination 10.0.0.1": {
-			Protocol: "tcp", Statistic: Statistic{Steps: Certain - 1}, Target: to(DNAT, "10.0.0.1", 0),
+			Protocol: "tcp", Statistic: Statistic{Steps: ProbabilityScale - 1}, Target: to(DNAT, "10.0.0.1", 0),
 		},
 		"-p tcp -m statistic --mode nth --every 2 --packet 0 -j DNAT --to-destination [2001:db8::1]:80": {
 			Protocol: "tcp", Statistic: Statistic{Every: 2}, Target: to(DNAT, "2001:db8::1", 80),
@@ -172,7 +172,7 @@ func TestParseRuleRefuses(t *testing.T) {
 // TestStatisticDigits shows that eleven digits tell every step apart.
 func TestStatisticDigits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		steps := rapid.Uint32Range(1, Certain-1).Draw(t, "steps")
+		steps := rapid.Uint32Range(1, ProbabilityScale-1).Draw(t, "steps")
 		text := string(Rule{Statistic: Statistic{Steps: steps}, Target: Target{Kind: Masquerade}}.AppendText(nil))
 		rule, err := ParseRule(text)
 		if err != nil || rule.Statistic.Steps != steps {
@@ -180,8 +180,8 @@ func TestStatisticDigits(t *testing.T) {
 		}
 		digits := strings.Fields(text)[5]
 		p, err := strconv.ParseFloat(digits, 64)
-		if err != nil || math.Round(p*Certain) != float64(steps) {
-			t.Fatalf("a program that reads %s gets %v steps in place of %d", digits, p*Certain, steps)
+		if err != nil || math.Round(p*ProbabilityScale) != float64(steps) {
+			t.Fatalf("a program that reads %s gets %v steps in place of %d", digits, p*ProbabilityScale, steps)
 		}
 	})
 }

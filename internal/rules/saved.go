@@ -12,7 +12,7 @@ import (
 // Saved is a table as iptables-save printed it, ours and everyone else's, each rule
 // as the text that it was.
 type Saved struct {
-	Kind   Kind
+	Name   TableName
 	Chains []SavedChain
 }
 
@@ -37,13 +37,13 @@ var ErrNoTable = errors.New("it is not there")
 
 // notSaved says that a text is no complete table.
 func (r *savedReader) notSaved() error {
-	return fmt.Errorf("not a complete %v table as iptables-save prints it", r.saved.Kind)
+	return fmt.Errorf("not a complete %v table as iptables-save prints it", r.saved.Name)
 }
 
 // ParseSaved reads a table from what iptables-save printed, with counters (-c) or
 // without. Comment lines and other tables are passed over.
-func ParseSaved(kind Kind, text []byte) (Saved, error) {
-	reader := savedReader{saved: Saved{Kind: kind}, index: map[string]int{}}
+func ParseSaved(kind TableName, text []byte) (Saved, error) {
+	reader := savedReader{saved: Saved{Name: kind}, index: map[string]int{}}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -83,10 +83,10 @@ func (r *savedReader) line(line string) error {
 	case r.other:
 		r.other = line != "COMMIT"
 		return nil
-	case line == "*"+r.saved.Kind.String() && r.state == savedStart:
+	case line == "*"+r.saved.Name.String() && r.state == savedStart:
 		r.state = savedTable
 		return nil
-	case line[0] == '*' && line != "*"+r.saved.Kind.String() && r.state != savedTable:
+	case line[0] == '*' && line != "*"+r.saved.Name.String() && r.state != savedTable:
 		r.other = true
 		return nil
 	case r.state != savedTable:
@@ -128,7 +128,7 @@ func (r *savedReader) rule(line string) error {
 		name, text = rest, ""
 	}
 	i, ok := r.index[name]
-	if !ok && r.saved.Kind == Filter && slices.Contains(Filter.BuiltIn(), name) { // a part: see Table.Text
+	if !ok && r.saved.Name == Filter && slices.Contains(Filter.BuiltIn(), name) { // a part: see Table.Text
 		i, ok = len(r.saved.Chains), true
 		r.index[name] = i
 		r.saved.Chains = append(r.saved.Chains, SavedChain{Name: name})
@@ -180,11 +180,11 @@ func (s Saved) OwnChains() []SavedChain {
 // and compare: what is in step gives the same text, byte for byte.
 func (s Saved) OwnText() []byte {
 	own := s.OwnChains()
-	b := Table{Kind: s.Kind}.appendHead(nil)
+	b := Table{Name: s.Name}.appendHead(nil)
 	for _, chain := range own {
 		b = appendDeclaration(b, chain.Name, "-")
 	}
-	for _, name := range s.Kind.BuiltIn() {
+	for _, name := range s.Name.BuiltIn() {
 		b = appendSaved(b, name, s.Jumps(name))
 	}
 	for _, chain := range own {
@@ -253,7 +253,7 @@ func splitWords(text string) []string {
 
 // Own reads natspread's part, strictly: see Parse.
 func (s Saved) Own(family Family) (Table, error) {
-	table := Table{Family: family, Kind: s.Kind}
+	table := Table{Family: family, Name: s.Name}
 	var buffer []byte
 	for _, chain := range s.OwnChains() {
 		if !ownChain(chain.Name) {
@@ -262,7 +262,7 @@ func (s Saved) Own(family Family) (Table, error) {
 		rules := make([]Rule, len(chain.Rules))
 		for i, rule := range chain.Rules {
 			var err error
-			if buffer, err = rules[i].parse(rule.Text, buffer); err == nil && !rules[i].Target.belongs(s.Kind) {
+			if buffer, err = rules[i].parse(rule.Text, buffer); err == nil && !rules[i].Target.belongs(s.Name) {
 				err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
 			}
 			if err != nil {

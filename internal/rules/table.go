@@ -12,17 +12,17 @@ import (
 // chains has all of its kind, a table without has none.
 type Table struct {
 	Family Family
-	Kind   Kind
+	Name   TableName
 	Chains []Chain
 }
 
-// Name says which table it is, "ipv4", or "ipv4 filter": without a word more it is
+// String says which table it is, "ipv4", or "ipv4 filter": without a word more it is
 // the nat table that is spoken of.
-func (t Table) Name() string {
-	if t.Kind == NAT {
+func (t Table) String() string {
+	if t.Name == NAT {
 		return t.Family.String()
 	}
-	return t.Family.String() + " " + t.Kind.String()
+	return t.Family.String() + " " + t.Name.String()
 }
 
 // Sort puts the chains into the order of iptables-save.
@@ -84,14 +84,14 @@ func (t Table) withEmpty(whole []bool) Table {
 		if !whole[i] {
 			continue
 		}
-		for _, builtIn := range t.Kind.BuiltIn() {
-			wanted[t.Kind.Hooked(builtIn)] = true
+		for _, builtIn := range t.Name.BuiltIn() {
+			wanted[t.Name.EntryChain(builtIn)] = true
 		}
 		for _, rule := range chain.Rules {
 			wanted[rule.Target.Chain] = true
 		}
 	}
-	excerpt := Table{Family: t.Family, Kind: t.Kind}
+	excerpt := Table{Family: t.Family, Name: t.Name}
 	for i, chain := range t.Chains {
 		switch {
 		case whole[i]:
@@ -125,8 +125,8 @@ func (t Table) Ways() []string {
 			}
 		}
 	}
-	for _, builtIn := range t.Kind.BuiltIn() {
-		if i, own := place[t.Kind.Hooked(builtIn)]; own {
+	for _, builtIn := range t.Name.BuiltIn() {
+		if i, own := place[t.Name.EntryChain(builtIn)]; own {
 			visit(i)
 		}
 	}
@@ -139,11 +139,11 @@ func (t Table) Ways() []string {
 // Jumps returns the rules that belong into a built-in chain: one, or none. What
 // natspread did not translate never meets its part of the filter table.
 func (t Table) Jumps(builtIn string) []Rule {
-	chain := t.Kind.Hooked(builtIn)
+	chain := t.Name.EntryChain(builtIn)
 	if chain == "" || t.Empty() {
 		return nil
 	}
-	return []Rule{{Translated: t.Kind == Filter, Comment: Comment, Target: Target{Kind: Jump, Chain: chain}}}
+	return []Rule{{Translated: t.Name == Filter, Comment: Comment, Target: Target{Kind: Jump, Chain: chain}}}
 }
 
 // Text returns the table in the canonical form: byte for byte what iptables-save
@@ -156,7 +156,7 @@ func (t Table) Text() []byte {
 	for _, chain := range t.Chains {
 		b = appendDeclaration(b, chain.Name, "-")
 	}
-	for _, name := range t.Kind.BuiltIn() {
+	for _, name := range t.Name.BuiltIn() {
 		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
 	}
 	for _, chain := range t.Chains {
@@ -167,9 +167,9 @@ func (t Table) Text() []byte {
 
 // appendHead appends what stands before the own chains.
 func (t Table) appendHead(b []byte) []byte {
-	b = append(append(append(b, '*'), t.Kind.String()...), '\n')
-	if t.Kind == NAT {
-		for _, name := range t.Kind.BuiltIn() {
+	b = append(append(append(b, '*'), t.Name.String()...), '\n')
+	if t.Name == NAT {
+		for _, name := range t.Name.BuiltIn() {
 			b = appendDeclaration(b, name, "ACCEPT")
 		}
 	}
@@ -205,7 +205,7 @@ func (c Chain) AppendText(b []byte) []byte {
 // own: known matches and targets, own chains, the jumps. Everything else is an
 // error, also a different spelling of the same rule, so whatever passes is text
 // that Table.Text wrote or could have written.
-func Parse(family Family, kind Kind, text []byte) (Table, error) {
+func Parse(family Family, kind TableName, text []byte) (Table, error) {
 	saved, err := ParseSaved(kind, text)
 	if err != nil {
 		return Table{}, err

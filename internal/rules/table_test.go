@@ -24,7 +24,7 @@ func sample(family Family) Table {
 		{Name: ServicePost, Rules: []Rule{{Protocol: "tcp", Translated: true, OriginalDestination: netip.PrefixFrom(listen, listen.BitLen()), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade}}}},
 		{Name: ServicePre, Rules: []Rule{claim}},
 		{Name: ServiceChain("web"), Rules: []Rule{
-			{Protocol: "tcp", Statistic: Statistic{Steps: Certain / 2}, Target: Target{Kind: DNAT, Address: backend, Port: 80}},
+			{Protocol: "tcp", Statistic: Statistic{Steps: ProbabilityScale / 2}, Target: Target{Kind: DNAT, Address: backend, Port: 80}},
 			{Protocol: "tcp", Target: Target{Kind: DNAT, Address: backend.Next(), Port: 80}},
 		}},
 	}}
@@ -37,7 +37,7 @@ func sampleFilter(family Family) Table {
 	if family == IPv6 {
 		listen, backend = netip.MustParsePrefix("2001:db8::10/128"), netip.MustParsePrefix("2001:db8:1::1/128")
 	}
-	return Table{Family: family, Kind: Filter, Chains: []Chain{{Name: ServiceForward, Rules: []Rule{
+	return Table{Family: family, Name: Filter, Chains: []Chain{{Name: ServiceForward, Rules: []Rule{
 		{ConnectionProtocol: "tcp", OriginalDestination: listen, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Accept}},
 		{ConnectionProtocol: "udp", ReplySource: backend, OriginalPorts: Ports{53, 54}, ReplyPorts: Ports{53, 53}, Target: Target{Kind: Accept}},
 	}}}}
@@ -148,7 +148,7 @@ func TestOwnNames(t *testing.T) {
 		}
 	}
 	for _, builtIn := range NAT.BuiltIn() {
-		if hook := NAT.Hooked(builtIn); IsOwn(builtIn) || hook != "" && !IsOwn(hook) {
+		if hook := NAT.EntryChain(builtIn); IsOwn(builtIn) || hook != "" && !IsOwn(hook) {
 			t.Errorf("%s leads to %q", builtIn, hook)
 		}
 	}

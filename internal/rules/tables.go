@@ -28,7 +28,7 @@ func (t Tables) Filter(family Family) Table { return t.All()[2+family] }
 func (t Tables) All() [TableCount]Table {
 	var all [TableCount]Table
 	for i, table := range t.Places() {
-		all[i] = Table{Family: Family(i % 2), Kind: Kind(i / 2), Chains: table.Chains}
+		all[i] = Table{Family: Family(i % 2), Name: TableName(i / 2), Chains: table.Chains}
 	}
 	return all
 }
@@ -45,7 +45,7 @@ func (t *Tables) Places() [TableCount]*Table {
 func (t Tables) Order() []int {
 	var first, last []int
 	for i, table := range t.All() {
-		if table.Kind == Filter && table.Empty() {
+		if table.Name == Filter && table.Empty() {
 			first = append(first, i)
 		} else {
 			last = append(last, i)

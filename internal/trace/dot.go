@@ -27,11 +27,11 @@ const (
 // is no way back (-g).
 func Dot(table rules.Table) []byte {
 	var graph strings.Builder
-	fmt.Fprintf(&graph, "digraph %s {\n%s", quoted("natspread "+table.Name()), dotHead)
+	fmt.Fprintf(&graph, "digraph %s {\n%s", quoted("natspread "+table.String()), dotHead)
 	if len(table.Chains) > manyChains {
 		graph.WriteString(dotLarge)
 	}
-	for _, builtIn := range table.Kind.BuiltIn() {
+	for _, builtIn := range table.Name.BuiltIn() {
 		if jumps := table.Jumps(builtIn); len(jumps) > 0 {
 			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", quoted(builtIn))
 			draw(&graph, rules.Chain{Name: builtIn, Rules: jumps})
@@ -82,7 +82,7 @@ func conditionWords(place int, rule rules.Rule) string {
 	text := strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE")
 	switch {
 	case statistic.Steps != 0:
-		text += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/rules.Certain)
+		text += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/rules.ProbabilityScale)
 	case statistic.Every != 0:
 		text += fmt.Sprintf("1 of %d", statistic.Every)
 	}

@@ -59,7 +59,7 @@ func (f Flow) split(statistic rules.Statistic) (taken, left Flow) {
 	part := new(big.Rat)
 	switch {
 	case statistic.Steps != 0:
-		part.SetFrac64(int64(statistic.Steps), rules.Certain)
+		part.SetFrac64(int64(statistic.Steps), rules.ProbabilityScale)
 	case statistic.Every != 0:
 		part.SetFrac64(1, int64(statistic.Every))
 	default:

@@ -12,7 +12,7 @@ import (
 // TestTraceCountsRules counts by hand what the kernel looks at: a chain that comes back
 // has cost its rules, too, and one that is left by -g leads behind its caller.
 func TestTraceCountsRules(t *testing.T) {
-	half := rules.Statistic{Steps: rules.Certain / 2}
+	half := rules.Statistic{Steps: rules.ProbabilityScale / 2}
 	to := func(port uint16) rules.Target { return rules.Target{Kind: rules.DNAT, Port: port} }
 	table := rules.Table{Chains: []rules.Chain{
 		{Name: rules.ServicePre, Rules: []rules.Rule{

@@ -47,7 +47,7 @@ func TestWalkPassesBy(t *testing.T) {
 
 // TestWalkComesBack walks on behind a chain that took only a part.
 func TestWalkComesBack(t *testing.T) {
-	half := rules.Statistic{Steps: rules.Certain / 2}
+	half := rules.Statistic{Steps: rules.ProbabilityScale / 2}
 	to := func(port uint16) rules.Target { return rules.Target{Kind: rules.DNAT, Port: port} }
 	table := rules.Table{Chains: []rules.Chain{
 		{Name: rules.ServicePre, Rules: []rules.Rule{

@@ -66,7 +66,7 @@ func which(configs [2]choice, found restore.Generation) (int, error) {
 		holds := found.Tables.All()
 		for at, table := range c.tables.All() {
 			if !bytes.Equal(table.Text(), holds[at].Text()) {
-				return i, fmt.Errorf("generation %d has not the %s rules of its own config", found.Generation, table.Name())
+				return i, fmt.Errorf("generation %d has not the %s rules of its own config", found.Generation, table.String())
 			}
 		}
 		return i, nil

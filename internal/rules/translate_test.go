@@ -42,15 +42,15 @@ func TestTranslates(t *testing.T) {
 		"a refusal is a target too": {Output, Packet{Protocol: "udp", Destination: vip, Port: 7}, true},
 		"no hook":                   {Input, Packet{Protocol: "udp", Destination: vip, Port: 80}, false},
 	} {
-		if got := table.Translates(tt.builtIn, tt.packet); got != tt.want {
+		if got := table.CanTranslate(tt.builtIn, tt.packet); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
-	if (Table{}).Translates(Prerouting, Packet{}) {
+	if (Table{}).CanTranslate(Prerouting, Packet{}) {
 		t.Error("an empty table translates")
 	}
 	circle := Table{Chains: []Chain{{Name: ServicePre, Rules: []Rule{jump(ServicePre, Rule{})}}}}
-	if circle.Translates(Prerouting, Packet{}) {
+	if circle.CanTranslate(Prerouting, Packet{}) {
 		t.Error("a circle translates")
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"natspread/internal/rules"
 )
 
-// Pools lists what services spread: for each service in order each listen address
+// VirtualServices lists what services spread: for each service in order each listen address
 // with each protocol, and the service's backends in their order, drained ones too.
-func Pools(services ...config.Service) []rules.Pool {
-	var pools []rules.Pool
+func VirtualServices(services ...config.Service) []rules.VirtualService {
+	var pools []rules.VirtualService
 	for _, service := range services {
 		backends := make([]netip.AddrPort, len(service.Backends))
 		for i, backend := range service.Backends {
@@ -18,7 +18,7 @@ func Pools(services ...config.Service) []rules.Pool {
 		}
 		for _, listen := range service.Listen {
 			for _, protocol := range service.Protocols {
-				pools = append(pools, rules.Pool{
+				pools = append(pools, rules.VirtualService{
 					Protocol: string(protocol), Address: listen.Addr, Ports: ports(listen),
 					Backends: backends, Reset: service.OnRemove == config.Reset,
 				})

@@ -2,10 +2,10 @@ package rules
 
 import "net/netip"
 
-// Pool is one address, protocol and range of ports that clients ask, and the
+// VirtualService is one address, protocol and range of ports that clients ask, and the
 // backends that their connections may be at: those that get new ones, and the
 // drained ones, which no rule of a table leads to any more.
-type Pool struct {
+type VirtualService struct {
 	Protocol string           // tcp, udp, sctp
 	Address  netip.Addr       // the zero Addr is every address of the host
 	Ports    Ports            // never the zero value

@@ -11,10 +11,10 @@ import (
 	"natspread/internal/rules"
 )
 
-// claim is what one listen address of a service asks for, for one protocol, and the
+// dispatchEntry is what one listen address of a service asks for, for one protocol, and the
 // rules that give it: complete ones, which match nothing else, wherever they stand.
-// No two claims of a config meet, so their order is free.
-type claim struct {
+// No two entries of a config meet, so their order is free.
+type dispatchEntry struct {
 	side     side
 	address  netip.Addr // what the packets were sent to; zero is every address
 	protocol string
@@ -23,40 +23,40 @@ type claim struct {
 }
 
 // String writes what is claimed.
-func (c claim) String() string {
+func (c dispatchEntry) String() string {
 	return fmt.Sprint(c.address, " ", c.protocol, " ", c.ports.First, "-", c.ports.Last)
 }
 
-// compareClaims sorts by address, protocol and first port; every address comes first.
-func compareClaims(a, b claim) int {
+// compareEntries sorts by address, protocol and first port; every address comes first.
+func compareEntries(a, b dispatchEntry) int {
 	return cmp.Or(a.address.Compare(b.address), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.ports.First, b.ports.First))
 }
 
-// rulesOf returns the rules of claims, in their order.
-func rulesOf(claims []claim) []rules.Rule {
-	rules := make([]rules.Rule, 0, countRules(claims))
-	for _, claim := range claims {
-		rules = append(rules, claim.rules...)
+// rulesOf returns the rules of entries, in their order.
+func rulesOf(entries []dispatchEntry) []rules.Rule {
+	rules := make([]rules.Rule, 0, countRules(entries))
+	for _, entry := range entries {
+		rules = append(rules, entry.rules...)
 	}
 	return rules
 }
 
 // countRules returns how many those are.
-func countRules(claims []claim) int {
+func countRules(entries []dispatchEntry) int {
 	n := 0
-	for _, claim := range claims {
-		n += len(claim.rules)
+	for _, entry := range entries {
+		n += len(entry.rules)
 	}
 	return n
 }
 
-// asked yields, for each listen address and protocol of a service, a claim without
+// asked yields, for each listen address and protocol of a service, a entry without
 // rules.
-func asked(service config.Service) iter.Seq[claim] {
-	return func(yield func(claim) bool) {
+func asked(service config.Service) iter.Seq[dispatchEntry] {
+	return func(yield func(dispatchEntry) bool) {
 		for _, listen := range service.Listen {
 			for _, protocol := range service.Protocols {
-				if !yield(claim{side: both, address: listen.Addr, protocol: string(protocol), ports: ports(listen)}) {
+				if !yield(dispatchEntry{side: both, address: listen.Addr, protocol: string(protocol), ports: ports(listen)}) {
 					return
 				}
 			}
@@ -64,8 +64,8 @@ func asked(service config.Service) iter.Seq[claim] {
 	}
 }
 
-// toService returns the rule that sends what a claim asks for to the service's chain.
-func toService(c claim, service config.Service) rules.Rule {
+// toService returns the rule that sends what a entry asks for to the service's chain.
+func toService(c dispatchEntry, service config.Service) rules.Rule {
 	return rules.Rule{
 		Destination:      host(c.address),
 		Protocol:         c.protocol,
@@ -75,14 +75,14 @@ func toService(c claim, service config.Service) rules.Rule {
 	}
 }
 
-// alike tells whether a claim has the same rule for what comes in and for what is
+// alike tells whether a entry has the same rule for what comes in and for what is
 // made on the balancer itself.
-func alike(c claim, service config.Service) bool {
+func alike(c dispatchEntry, service config.Service) bool {
 	return c.address.IsValid() && service.Local && service.Interface == ""
 }
 
-// incoming returns what the services claim of the packets that come in.
-func incoming(services []config.Service) []claim {
+// incoming returns what the services entry of the packets that come in.
+func incoming(services []config.Service) []dispatchEntry {
 	return leading(services, incomingOnly, func(rule *rules.Rule, service config.Service) {
 		rule.InInterface = service.Interface
 	})
@@ -91,7 +91,7 @@ func incoming(services []config.Service) []claim {
 // outgoing returns the same for connections made on the balancer itself, which never
 // pass PREROUTING. With "*" the loopback addresses, local as they are, stay out of
 // it: the host's own localhost services stay its own.
-func outgoing(services []config.Service) []claim {
+func outgoing(services []config.Service) []dispatchEntry {
 	notLocal := func(s config.Service) bool { return !s.Local }
 	return leading(slices.DeleteFunc(slices.Clone(services), notLocal), localOnly, func(rule *rules.Rule, service config.Service) {
 		if rule.LocalDestination {
@@ -100,92 +100,92 @@ func outgoing(services []config.Service) []claim {
 	})
 }
 
-// leading returns claims with the rule that leads to the service's chain, and what a
+// leading returns entries with the rule that leads to the service's chain, and what a
 // side changes in that. Those that no side changes are of both.
-func leading(services []config.Service, only side, change func(*rules.Rule, config.Service)) []claim {
-	var claims []claim
+func leading(services []config.Service, only side, change func(*rules.Rule, config.Service)) []dispatchEntry {
+	var entries []dispatchEntry
 	for _, service := range services {
-		for claim := range asked(service) {
-			rule := toService(claim, service)
+		for entry := range asked(service) {
+			rule := toService(entry, service)
 			change(&rule, service)
-			claim.rules = []rules.Rule{rule}
-			if !alike(claim, service) {
-				claim.side = only
+			entry.rules = []rules.Rule{rule}
+			if !alike(entry, service) {
+				entry.side = only
 			}
-			claims = append(claims, claim)
+			entries = append(entries, entry)
 		}
 	}
-	return claims
+	return entries
 }
 
-// translated returns claims of what was sent to the services and rewritten, with the
+// translated returns entries of what was sent to the services and rewritten, with the
 // rules that rewrite its source, so that the backends' answers come back through
 // here. What a client had asked for tells the service's connections from everyone
 // else's; for "*", which is no address to ask for, the backend that they go to does,
-// and is the address of the claim.
-func translated(services []config.Service) []claim {
-	var claims []claim
+// and is the address of the entry.
+func translated(services []config.Service) []dispatchEntry {
+	var entries []dispatchEntry
 	for _, service := range services {
 		active := activeBackends(service)
 		sources := sourceRules(service)
 		if len(active) == 0 || len(sources) == 0 {
 			continue // nothing is rewritten
 		}
-		for claim := range asked(service) {
+		for entry := range asked(service) {
 			rule := rules.Rule{
-				Protocol: claim.protocol, Translated: true,
-				OriginalDestination: host(claim.address), OriginalPorts: claim.ports,
+				Protocol: entry.protocol, Translated: true,
+				OriginalDestination: host(entry.address), OriginalPorts: entry.ports,
 			}
-			if claim.address.IsValid() {
-				claim.side, claim.rules = source, complete(rule, sources)
-				claims = append(claims, claim)
+			if entry.address.IsValid() {
+				entry.side, entry.rules = source, complete(rule, sources)
+				entries = append(entries, entry)
 				continue
 			}
 			for _, backend := range active {
-				claim.address = backend.Addr
+				entry.address = backend.Addr
 				rule.Destination = host(backend.Addr)
 				rule.DestinationPorts = rules.Ports{First: backend.Port, Last: backend.Port}
-				claim.side, claim.rules = backendSource, complete(rule, sources)
-				claims = append(claims, claim)
+				entry.side, entry.rules = backendSource, complete(rule, sources)
+				entries = append(entries, entry)
 			}
 		}
 	}
-	return claims
+	return entries
 }
 
-// forwarded returns claims of what FORWARD is to let through: all connections that
+// forwarded returns entries of what FORWARD is to let through: all connections that
 // clients asked a service for, both ways, with their ICMP errors, for as long as they are
 // open, and so also those of drained backends. For "*" the backend that answers takes the
 // place of the address, as in translated; one without a port of its own answers at those
 // of the service.
-func forwarded(services []config.Service) []claim {
-	var claims []claim
+func forwarded(services []config.Service) []dispatchEntry {
+	var entries []dispatchEntry
 	for _, service := range services {
 		if service.Forward != config.Accept {
 			continue
 		}
-		for claim := range asked(service) {
+		for entry := range asked(service) {
 			rule := rules.Rule{
-				ConnectionProtocol: claim.protocol, OriginalDestination: host(claim.address),
-				OriginalPorts: claim.ports, Target: rules.Target{Kind: rules.Accept},
+				ConnectionProtocol: entry.protocol, OriginalDestination: host(entry.address),
+				OriginalPorts: entry.ports, Target: rules.Target{Kind: rules.Accept},
 			}
-			if claim.address.IsValid() {
-				claim.side, claim.rules = forward, []rules.Rule{rule}
-				claims = append(claims, claim)
+			if entry.address.IsValid() {
+				entry.side, entry.rules = forward, []rules.Rule{rule}
+				entries = append(entries, entry)
 				continue
 			}
 			for _, backend := range service.Backends {
-				claim.address = backend.Addr
+				entry.address = backend.Addr
 				rule.ReplySource = host(backend.Addr)
-				if rule.ReplyPorts = claim.ports; backend.Port != 0 {
+				if rule.ReplyPorts = entry.ports; backend.Port != 0 {
 					rule.ReplyPorts = rules.Ports{First: backend.Port, Last: backend.Port}
 				}
-				claim.side, claim.rules = backendForward, []rules.Rule{rule}
-				claims = append(claims, claim)
+				entry.side, entry.rules = backendForward, []rules.Rule{rule}
+				entries = append(entries, entry)
 			}
 		}
 	}
-	return claims
+	return entries
 }
 
 // sourceRules returns what snat asks for: targets, and the clients whose source is
@@ -223,13 +223,13 @@ func host(address netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(address, address.BitLen())
 }
 
-// gathered joins claims of the same packets, in order: two services on "*" may share
+// sortAndJoin joins entries of the same packets, in order: two services on "*" may share
 // a backend, and two backends an address.
-func gathered(claims []claim) []claim {
-	slices.SortStableFunc(claims, compareClaims)
-	var joined []claim
-	for _, c := range claims {
-		if n := len(joined); n > 0 && compareClaims(joined[n-1], c) == 0 {
+func sortAndJoin(entries []dispatchEntry) []dispatchEntry {
+	slices.SortStableFunc(entries, compareEntries)
+	var joined []dispatchEntry
+	for _, c := range entries {
+		if n := len(joined); n > 0 && compareEntries(joined[n-1], c) == 0 {
 			joined[n-1].rules = append(joined[n-1].rules, c.rules...)
 		} else {
 			joined = append(joined, c)

@@ -34,7 +34,7 @@ backends = ["[fd00::1]:80"]
 		t.Fatal(err)
 	}
 	var got []string
-	for _, pool := range Pools(cfg.Services...) {
+	for _, pool := range VirtualServices(cfg.Services...) {
 		got = append(got, fmt.Sprint(pool.Protocol, " ", pool.Address, " ", pool.Ports, " ", pool.Backends, " ", pool.Reset))
 	}
 	want := []string{
@@ -55,14 +55,14 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := configtest.Config().Draw(t, "config")
 		plan := New(cfg)
-		for _, pool := range Pools(cfg.Services...) {
+		for _, pool := range VirtualServices(cfg.Services...) {
 			family := rules.FamilyOf(pool.Backends[0].Addr())
 			packet := rules.Packet{Protocol: pool.Protocol, Destination: pool.Address, Port: pool.Ports.Last, Source: stranger(family)}
 			if !pool.Address.IsValid() {
 				packet.Destination, packet.Local = stranger(family), true
 			}
 			table := plan.Of(family)
-			if !table.Translates(rules.Prerouting, packet) {
+			if !table.CanTranslate(rules.Prerouting, packet) {
 				t.Fatalf("%+v is not translated", packet)
 			}
 			for _, service := range cfg.Services {
@@ -74,7 +74,7 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 }
 
 // mustStayInPool walks a packet, and fails where it leaves the backends of a pool.
-func mustStayInPool(t *rapid.T, table rules.Table, packet rules.Packet, pool rules.Pool) {
+func mustStayInPool(t *rapid.T, table rules.Table, packet rules.Packet, pool rules.VirtualService) {
 	t.Helper()
 	outcomes, err := trace.Walk(table, rules.Prerouting, packet)
 	if err != nil {

@@ -7,37 +7,37 @@ import (
 	"natspread/internal/rules"
 )
 
-// joined returns the rules of claims if they are few, or become so by joining those
+// merge returns the rules of entries if they are few, or become so by joining those
 // that get the same to prefixes of addresses and to ranges of ports that hold nothing
 // else.
-func joined(claims []claim, few int) (joined []rules.Rule, ok bool) {
-	if countRules(claims) <= few {
-		return rulesOf(claims), true
+func merge(entries []dispatchEntry, few int) (joined []rules.Rule, ok bool) {
+	if countRules(entries) <= few {
+		return rulesOf(entries), true
 	}
-	alike, ok := sameRule(claims, few)
+	alike, ok := sameRule(entries, few)
 	if !ok {
 		return nil, false
 	}
 	for _, same := range alike {
-		joined = append(joined, cover(same)...)
+		joined = append(joined, aggregate(same)...)
 		if len(joined) > few {
 			return nil, false
 		}
 	}
 	// The prefix that most connections ask for comes first.
 	slices.SortStableFunc(joined, func(a, b rules.Rule) int {
-		prefixA, _ := claims[0].side.where(&a)
-		prefixB, _ := claims[0].side.where(&b)
+		prefixA, _ := entries[0].side.where(&a)
+		prefixB, _ := entries[0].side.where(&b)
 		return prefixA.Bits() - prefixB.Bits()
 	})
 	return joined, true
 }
 
-// sameRule parts claims of one rule each into those whose rules differ in address and
+// sameRule parts entries of one rule each into those whose rules differ in address and
 // ports only. It gives up when there are more than few kinds.
-func sameRule(claims []claim, few int) (alike [][]claim, ok bool) {
+func sameRule(entries []dispatchEntry, few int) (alike [][]dispatchEntry, ok bool) {
 	kinds := map[rules.Rule]int{}
-	for _, c := range claims {
+	for _, c := range entries {
 		if len(c.rules) != 1 {
 			return nil, false
 		}
@@ -58,22 +58,22 @@ func sameRule(claims []claim, few int) (alike [][]claim, ok bool) {
 	return alike, true
 }
 
-// cover returns the rule of sorted claims, which is the same for all, with prefixes
-// and ranges that hold just what they claim.
-func cover(claims []claim) []rules.Rule {
+// aggregate returns the rule of sorted entries, which is the same for all, with prefixes
+// and ranges that hold just what they entry.
+func aggregate(entries []dispatchEntry) []rules.Rule {
 	prefixes := map[rules.Ports][]netip.Prefix{}
 	var order []rules.Ports
-	for _, c := range neighbours(claims) {
+	for _, c := range mergePorts(entries) {
 		if prefixes[c.ports] == nil {
 			order = append(order, c.ports)
 		}
-		prefixes[c.ports] = add(prefixes[c.ports], host(c.address))
+		prefixes[c.ports] = appendPrefix(prefixes[c.ports], host(c.address))
 	}
 	var rules []rules.Rule
 	for _, ports := range order {
 		for _, prefix := range prefixes[ports] {
-			rule := claims[0].rules[0]
-			toPrefix, toPorts := claims[0].side.where(&rule)
+			rule := entries[0].rules[0]
+			toPrefix, toPorts := entries[0].side.where(&rule)
 			*toPrefix, *toPorts = prefix, ports
 			rules = append(rules, rule)
 		}
@@ -81,11 +81,11 @@ func cover(claims []claim) []rules.Rule {
 	return rules
 }
 
-// neighbours joins those of sorted claims of one address whose ports follow on one
+// mergePorts joins those of sorted entries of one address whose ports follow on one
 // another.
-func neighbours(claims []claim) []claim {
-	var wide []claim
-	for _, c := range claims {
+func mergePorts(entries []dispatchEntry) []dispatchEntry {
+	var wide []dispatchEntry
+	for _, c := range entries {
 		last := len(wide) - 1
 		if last >= 0 && wide[last].address == c.address && wide[last].ports.Last+1 == c.ports.First {
 			wide[last].ports.Last = c.ports.Last
@@ -96,9 +96,9 @@ func neighbours(claims []claim) []claim {
 	return wide
 }
 
-// add adds a prefix behind others that are lower. Two halves of a prefix become that
+// appendPrefix adds a prefix behind others that are lower. Two halves of a prefix become that
 // one.
-func add(prefixes []netip.Prefix, next netip.Prefix) []netip.Prefix {
+func appendPrefix(prefixes []netip.Prefix, next netip.Prefix) []netip.Prefix {
 	for n := len(prefixes); n > 0 && next.IsValid() && next.Bits() > 0; n-- {
 		before := prefixes[n-1]
 		whole := netip.PrefixFrom(before.Addr(), next.Bits()-1).Masked()

@@ -32,7 +32,7 @@ func (e examination) hairpin() []Finding {
 		}
 		found = append(found, Finding{
 			Risk, fmt.Sprintf("service %s: clients in %s are beside the backends, which answer them directly: they time out without hairpin", service.Name, few(plain)),
-			fmt.Sprintf("hairpin = [%s] # in service %s, then: %s", strings.Join(quoted, ", "), service.Name, applyMends),
+			fmt.Sprintf("hairpin = [%s] # in service %s, then: %s", strings.Join(quoted, ", "), service.Name, applyFixes),
 		})
 	}
 	return found
@@ -61,9 +61,9 @@ func covered(by []netip.Prefix, subnet netip.Prefix) bool {
 	})
 }
 
-// wayBack names backends that answer clients by their own routes, which the host
+// returnPath names backends that answer clients by their own routes, which the host
 // cannot see: unless a connection was answered, it is not known that they lead here.
-func (e examination) wayBack() []Finding {
+func (e examination) returnPath() []Finding {
 	var found []Finding
 	unknown := map[netip.Addr][]string{} // backends by the host's address beside them
 	var order []netip.Addr
@@ -91,7 +91,7 @@ func (e examination) wayBack() []Finding {
 func notKnown(backends []string, gateway netip.Addr) Finding {
 	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host, which cannot be seen from here", few(backends))
 	if !gateway.IsValid() {
-		return Finding{Risk, what + ": they are on no subnet of it", `snat = "masquerade" # in the service, then: ` + applyMends}
+		return Finding{Risk, what + ": they are on no subnet of it", `snat = "masquerade" # in the service, then: ` + applyFixes}
 	}
 	return Finding{Risk, what, fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
 }

@@ -2,10 +2,10 @@ package render
 
 import "natspread/internal/rules"
 
-// layout says how long a chain may be before it becomes a tree of chains. What the
+// limits says how long a chain may be before it becomes a tree of chains. What the
 // kernel does with a new connection is the same in every layout.
-type layout struct {
-	claims   int // rules of PRE and OUT without branches
+type limits struct {
+	entries  int // rules of PRE and OUT without branches
 	sources  int // rules of POST without branches: a conntrack match costs nft ten times what an address does
 	leaf     int // rules of the last chain of a way through a dispatch tree
 	backends int // backends of a service, or turns of its period, without branches
@@ -15,7 +15,7 @@ type layout struct {
 // measured is the layout in which a new connection costs least: see
 // docs/benchmarks.md. Up to its bounds the rules are a plain list, in the order of
 // the config, that reads like the article's.
-var measured = layout{claims: 16, sources: 8, leaf: 4, backends: 8, pick: 4}
+var measured = limits{entries: 16, sources: 8, leaf: 4, backends: 8, pick: 4}
 
 // fanOut is how many ways a chain of a tree parts. With four, a way has half as
 // many chains as with two, and the miss of three rules costs about as much as one

@@ -12,8 +12,8 @@ import (
 // refuses: port 0 of the balancer, where the kernel lets no socket listen, answers
 // TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
 // in the filter table only.
-func (l layout) serviceChains(service config.Service) []rules.Chain {
-	picker := picker{layout: l, service: service.Name}
+func (l limits) serviceChains(service config.Service) []rules.Chain {
+	picker := selector{limits: l, service: service.Name}
 	for _, protocol := range service.Protocols {
 		picker.protocols = append(picker.protocols, string(protocol))
 	}
@@ -30,9 +30,9 @@ func (l layout) serviceChains(service config.Service) []rules.Chain {
 	return append(picker.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list})
 }
 
-// picker grows the tree of one service.
-type picker struct {
-	layout    layout
+// selector grows the tree of one service.
+type selector struct {
+	limits    limits
 	service   string
 	protocols []string
 	sum       uint64 // of the weights of all backends
@@ -40,7 +40,7 @@ type picker struct {
 }
 
 // each returns a rule once for each protocol, which a target with a port wants.
-func (p *picker) each(list ...rules.Rule) []rules.Rule {
+func (p *selector) each(list ...rules.Rule) []rules.Rule {
 	all := make([]rules.Rule, 0, len(p.protocols)*len(list))
 	for _, protocol := range p.protocols {
 		for _, rule := range list {
@@ -51,24 +51,24 @@ func (p *picker) each(list ...rules.Rule) []rules.Rule {
 	return all
 }
 
-// plant adds a chain of the tree and returns the target that leads there.
-func (p *picker) plant(level, place int, list []rules.Rule) rules.Target {
+// addChain adds a chain of the tree and returns the target that leads there.
+func (p *selector) addChain(level, place int, list []rules.Rule) rules.Target {
 	name := rules.PickChain(p.service, level, place)
 	p.chains = append(p.chains, rules.Chain{Name: name, Rules: list})
 	return rules.Target{Kind: rules.Goto, Chain: name}
 }
 
 // random returns the rules of the service's chain that pick a backend by its weight.
-func (p *picker) random(backends []config.Backend) []rules.Rule {
+func (p *selector) random(backends []config.Backend) []rules.Rule {
 	p.sum = total(weightsOf(backends))
-	if len(backends) <= p.layout.backends {
-		return p.draw(backends, reach{share: whole})
+	if len(backends) <= p.limits.backends {
+		return p.draw(backends, interval{share: unit})
 	}
-	return p.branches(backends, 0, reach{share: whole})
+	return p.branches(backends, 0, interval{share: unit})
 }
 
 // draw returns the rules that pick one of a few backends.
-func (p *picker) draw(backends []config.Backend, at reach) []rules.Rule {
+func (p *selector) draw(backends []config.Backend, at interval) []rules.Rule {
 	probabilities, _ := shares(weightsOf(backends), p.sum, at)
 	list := make([]rules.Rule, len(backends))
 	for i, backend := range backends {
@@ -80,8 +80,8 @@ func (p *picker) draw(backends []config.Backend, at reach) []rules.Rule {
 // branches returns the rules that pick a part of many backends, and plants the chains
 // that pick one of it. All parts but the last have the size of a full tree, so that
 // one backend more at the end changes the chains on the way to it only.
-func (p *picker) branches(backends []config.Backend, first int, at reach) []rules.Rule {
-	if len(backends) <= p.layout.pick {
+func (p *selector) branches(backends []config.Backend, first int, at interval) []rules.Rule {
+	if len(backends) <= p.limits.pick {
 		return p.draw(backends, at)
 	}
 	size, _ := p.full((len(backends) + fanOut - 1) / fanOut)
@@ -100,15 +100,15 @@ func (p *picker) branches(backends []config.Backend, first int, at reach) []rule
 		from := first + i*size
 		below := p.branches(part, from, taken[i])
 		size, level := p.full(len(part))
-		list = append(list, rules.Rule{Statistic: probabilities[i], Target: p.plant(level, from/size, below)})
+		list = append(list, rules.Rule{Statistic: probabilities[i], Target: p.addChain(level, from/size, below)})
 	}
 	return list
 }
 
 // full returns the size of the smallest full tree that holds so many backends, and how
 // many levels of chains are below its root.
-func (p *picker) full(backends int) (size, level int) {
-	for size = p.layout.pick; size < backends; size *= fanOut {
+func (p *selector) full(backends int) (size, level int) {
+	for size = p.limits.pick; size < backends; size *= fanOut {
 		level++
 	}
 	return size, level
@@ -125,7 +125,7 @@ func weightsOf(backends []config.Backend) []uint64 {
 
 // roundRobin returns the rules of the service's chain that give the backends their
 // turns, for each protocol its own.
-func (p *picker) roundRobin(backends []config.Backend) []rules.Rule {
+func (p *selector) roundRobin(backends []config.Backend) []rules.Rule {
 	order := turns(backends)
 	period := make([]rules.Target, len(order))
 	for i, turn := range order {
@@ -144,7 +144,7 @@ func (p *picker) roundRobin(backends []config.Backend) []rules.Rule {
 // target comes once, in order. Of many, the first ones are taken that way until fanOut
 // divides what is left, and of the rest each branch takes every fanOut-th, in order:
 // the turns are the same as in one long list.
-func (p *picker) turn(protocol string, period []rules.Target, level, place int) []rules.Rule {
+func (p *selector) turn(protocol string, period []rules.Target, level, place int) []rules.Rule {
 	var list []rules.Rule
 	next := func(left int, target rules.Target) {
 		rule := rules.Rule{Protocol: protocol, Target: target}
@@ -153,9 +153,9 @@ func (p *picker) turn(protocol string, period []rules.Target, level, place int) 
 		}
 		list = append(list, rule)
 	}
-	few := p.layout.pick
+	few := p.limits.pick
 	if level == 0 {
-		few = p.layout.backends
+		few = p.limits.backends
 	}
 	single := len(period) % fanOut
 	if len(period) <= few {
@@ -175,7 +175,7 @@ func (p *picker) turn(protocol string, period []rules.Target, level, place int) 
 			continue
 		}
 		place := place*fanOut + branch
-		next(fanOut-branch, p.plant(lowest(protocol)+level, place, p.turn(protocol, every, level+1, place)))
+		next(fanOut-branch, p.addChain(lowest(protocol)+level, place, p.turn(protocol, every, level+1, place)))
 	}
 	return list
 }

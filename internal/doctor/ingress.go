@@ -7,11 +7,11 @@ import (
 	"natspread/internal/rules"
 )
 
-// waysIn returns the interfaces that connections to a listen address come in by: the
+// ingressLinks returns the interfaces that connections to a listen address come in by: the
 // one in the config, else the one that the address is beside, else those that are
 // likely. sure is false when they can come in by others, too, as to an address that a
 // router sends here.
-func (e examination) waysIn(service Service, listen Listen) (ways []string, sure bool) {
+func (e examination) ingressLinks(service Service, listen Listen) (ways []string, sure bool) {
 	if service.Interface != "" {
 		return []string{service.Interface}, true
 	}
@@ -46,7 +46,7 @@ func (e examination) waysIn(service Service, listen Listen) (ways []string, sure
 // comesIn returns the interface that connections come in by, "" where that is none, or
 // not one. Of several those count that are not the way to a backend.
 func (e examination) comesIn(service Service, listen Listen) string {
-	ways, _ := e.waysIn(service, listen)
+	ways, _ := e.ingressLinks(service, listen)
 	if len(ways) > 1 {
 		ways = slices.DeleteFunc(ways, func(name string) bool { return e.answersBy(service, name) })
 	}
@@ -66,7 +66,7 @@ func (e examination) matters(name string) (severity Severity, services []string)
 		}
 		uses, may := e.answersBy(service, name), false
 		for _, listen := range service.Listen {
-			ways, sure := e.waysIn(service, listen)
+			ways, sure := e.ingressLinks(service, listen)
 			uses = uses || slices.Contains(ways, name)
 			may = may || !sure
 		}

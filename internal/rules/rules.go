@@ -41,18 +41,18 @@ func (f Family) String() string {
 	return "ipv4"
 }
 
-// Kind is one of iptables' tables that natspread has a part in. The nat table
+// TableName is one of iptables' tables that natspread has a part in. The nat table
 // spreads; the filter table lets through what was spread, where that is asked for.
-type Kind uint8
+type TableName uint8
 
 // The tables, in the order in which they are loaded.
 const (
-	NAT Kind = iota
+	NAT TableName = iota
 	Filter
 )
 
 // String returns the name of the table, as in iptables -t.
-func (k Kind) String() string {
+func (k TableName) String() string {
 	if k == Filter {
 		return "filter"
 	}
@@ -82,16 +82,16 @@ const (
 const Comment = "natspread"
 
 // BuiltIn lists the built-in chains of the table in the order of iptables-save.
-func (k Kind) BuiltIn() []string {
+func (k TableName) BuiltIn() []string {
 	if k == Filter {
 		return []string{Input, Forward, Output}
 	}
 	return []string{Prerouting, Input, Output, Postrouting}
 }
 
-// Hooked maps a built-in chain to the own chain that its jump leads to; "" for
+// EntryChain maps a built-in chain to the own chain that its jump leads to; "" for
 // those where nothing of ours stands.
-func (k Kind) Hooked(builtIn string) string {
+func (k TableName) EntryChain(builtIn string) string {
 	switch {
 	case k == Filter && builtIn == Forward:
 		return ServiceForward

@@ -1,10 +1,10 @@
 package rules
 
-// Translates tells whether a table can lead a packet from a built-in chain to any
+// CanTranslate tells whether a table can lead a packet from a built-in chain to any
 // target of ours, by whichever turn of chance. It is asked of packets that are
 // long gone: one whose InInterface is "" may have come in by any.
-func (t Table) Translates(builtIn string, packet Packet) bool {
-	return t.reaches(t.Kind.Hooked(builtIn), packet, len(t.Chains))
+func (t Table) CanTranslate(builtIn string, packet Packet) bool {
+	return t.reaches(t.Name.EntryChain(builtIn), packet, len(t.Chains))
 }
 
 // reaches is Translates from an own chain on; so many jumps deep is a circle.
