@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -291,8 +292,8 @@ func wantJumpsFirst(t *testing.T, variant restore.Variant) {
 type given struct{ texts []string }
 
 // recorder returns a Runner that runs programs and notes the transactions.
-func (g *given) recorder() restore.Runner {
-	run := restore.Exec()
+func (g *given) recorder() program.Runner {
+	run := program.Exec()
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		if slices.Contains(args, "--noflush") {
 			g.texts = append(g.texts, string(stdin))

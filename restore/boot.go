@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
@@ -79,7 +80,7 @@ func (s Store) newestGood() (good Generation, fallback, err error) {
 		if len(numbers) == 0 {
 			return Generation{}, nil, ErrNone
 		}
-		fallback = fmt.Errorf("%s is missing", s.path(currentLink))
+		fallback = fmt.Errorf("%s is missing", s.path(paths.Current))
 	}
 	for _, number := range numbers {
 		if number == current {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore"
 )
@@ -16,8 +17,8 @@ type tape struct{ ran []string }
 
 // recorder returns a Runner that runs programs and notes them; spoil may change what
 // they print.
-func (p *tape) recorder(spoil func(name, out string) string) restore.Runner {
-	run := restore.Exec()
+func (p *tape) recorder(spoil func(name, out string) string) program.Runner {
+	run := program.Exec()
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		what := name[strings.LastIndex(name, "/")+1:]
 		switch {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -84,7 +85,7 @@ func TestTryFails(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		for _, c := range []struct {
 			name string
-			run  func(run restore.Runner) restore.Runner
+			run  func(run program.Runner) program.Runner
 			arms int
 		}{
 			{"the proof reads back otherwise", lieInProof, 0},

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"natspread/internal/program"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -12,9 +14,9 @@ import (
 func conntrackError(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: %w", ErrNoRights, err)
+		return fmt.Errorf("%w: %w", program.ErrNoRights, err)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w kernel module nf_conntrack_netlink: %w", ErrMissing, err)
+		return fmt.Errorf("%w kernel module nf_conntrack_netlink: %w", program.ErrMissing, err)
 	}
 	return err
 }

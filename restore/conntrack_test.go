@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/conntrack"
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
@@ -119,9 +120,9 @@ func TestSettle(t *testing.T) {
 // errors, which callers turn into exit codes.
 func TestConntrackError(t *testing.T) {
 	for failed, want := range map[error]error{
-		unix.EPERM:           ErrNoRights,
-		unix.EINVAL:          ErrMissing, // of nfnetlink for a subsystem that is not there
-		unix.EPROTONOSUPPORT: ErrMissing, // of socket(2) without nfnetlink
+		unix.EPERM:           program.ErrNoRights,
+		unix.EINVAL:          program.ErrMissing, // of nfnetlink for a subsystem that is not there
+		unix.EPROTONOSUPPORT: program.ErrMissing, // of socket(2) without nfnetlink
 		unix.ENOBUFS:         unix.ENOBUFS,
 	} {
 		if got := conntrackError(failed); !errors.Is(got, want) || !errors.Is(got, failed) {

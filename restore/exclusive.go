@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
@@ -118,7 +119,7 @@ func (h Host) keepReplaced(kernel Kernel, seen [rules.TableCount]live) (notes []
 		if seen[family].whole == nil {
 			continue
 		}
-		path := filepath.Join(h.Root, runDir, replacedFile(family))
+		path := filepath.Join(h.Root, paths.Run, replacedFile(family))
 		if err := atomicfile.WriteFile(path, seen[family].whole, 0o600); err != nil {
 			return nil, fmt.Errorf("cannot keep what is to be replaced: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore"
 )
@@ -167,7 +168,7 @@ func TestExclusiveUndo(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		for _, c := range []struct {
 			name string
-			run  func(restore.Runner) restore.Runner
+			run  func(program.Runner) program.Runner
 		}{
 			{"IPv4 is not replaced", wholeLoads(rules.IPv4, func(func() error) error { return errSeam })},
 			{"IPv4 is replaced by a program that fails", wholeLoads(rules.IPv4, func(run func() error) error { run(); return errSeam })},
@@ -216,8 +217,8 @@ func uncounted(variant restore.Variant, state string) string {
 
 // wholeLoads returns a seam for the first load of a whole table into the live one of a
 // family, which comes after that of the proof.
-func wholeLoads(f rules.Family, load func(run func() error) error) func(restore.Runner) restore.Runner {
-	return func(run restore.Runner) restore.Runner {
+func wholeLoads(f rules.Family, load func(run func() error) error) func(program.Runner) program.Runner {
+	return func(run program.Runner) program.Runner {
 		calls := 0
 		return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {
 			if strings.HasSuffix(name, "-restore") && isFamily(f, name) && strings.HasPrefix(string(stdin), "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT") {

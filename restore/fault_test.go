@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
@@ -102,10 +103,10 @@ func TestFaultyPrograms(t *testing.T) {
 			{"fails with 1", "exit 1", nil},
 			{"fails with 2", "exit 2", nil},
 			{"fails with 4", "echo 'iptables: Device or resource busy.' >&2; exit 4", nil},
-			{"lock held", "echo 'Another app is currently holding the xtables lock. Stopped waiting after 5s.' >&2; exit 4", restore.ErrBusy},
+			{"lock held", "echo 'Another app is currently holding the xtables lock. Stopped waiting after 5s.' >&2; exit 4", program.ErrBusy},
 			{"lock held for a while", "echo 'Another app is currently holding the xtables lock; still 4s 0us time ahead' >&2; echo 'line 7 failed' >&2; exit 1", nil},
-			{"no rights", "echo 'Could not fetch rule set generation id: Permission denied (you must be root)' >&2; exit 4", restore.ErrNoRights},
-			{"no match", `echo "Couldn't load match 'statistic':No such file or directory" >&2; exit 2`, restore.ErrMissing},
+			{"no rights", "echo 'Could not fetch rule set generation id: Permission denied (you must be root)' >&2; exit 4", program.ErrNoRights},
+			{"no match", `echo "Couldn't load match 'statistic':No such file or directory" >&2; exit 2`, program.ErrMissing},
 			{"killed", "kill -9 $$", nil},
 			{"says nothing", "cat >/dev/null; exit 0", nil},
 			{"says something else", "cat >/dev/null; echo hello", nil},
@@ -143,12 +144,12 @@ func TestMissingPrograms(t *testing.T) {
 		missing := func(t *testing.T, host restore.Host) {
 			for _, verb := range verbs {
 				err := verb.run(t.Context(), t, host)
-				wantClass(t, err, restore.ErrMissing)
+				wantClass(t, err, program.ErrMissing)
 				if err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
 					t.Errorf("%s: the error does not say that nothing was changed: %v", verb.name, err)
 				}
 			}
-			if _, err := host.Status(t.Context()); !errors.Is(err, restore.ErrMissing) {
+			if _, err := host.Status(t.Context()); !errors.Is(err, program.ErrMissing) {
 				t.Errorf("status: %v", err)
 			}
 		}
@@ -225,7 +226,7 @@ func TestTimeIsUp(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	_, err = restore.Exec()(ctx, nil, sh, "-c", "sleep 600 & echo $$ $! >"+pids+"; wait")
+	_, err = program.Exec()(ctx, nil, sh, "-c", "sleep 600 & echo $$ $! >"+pids+"; wait")
 	wantClass(t, err, nil)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "killed after ") {
 		t.Errorf("%v", err)
@@ -317,7 +318,7 @@ func TestLockHeld(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), limit)
 				defer cancel()
 				err := verb.run(ctx, t, host)
-				wantClass(t, err, restore.ErrBusy)
+				wantClass(t, err, program.ErrBusy)
 				if want := min(limit, 5*time.Second); time.Since(start) < want || time.Since(start) > want+busy {
 					t.Errorf("it took %v, want %v", time.Since(start), want)
 				}
@@ -337,7 +338,7 @@ func TestXtablesLockHeld(t *testing.T) {
 		hold(t, os.Getenv("XTABLES_LOCKFILE"))
 		start := time.Now()
 		_, err := host.Apply(t.Context(), request(t, smaller))
-		wantUnchanged(t, host, before, err, restore.ErrBusy)
+		wantUnchanged(t, host, before, err, program.ErrBusy)
 		if took := time.Since(start); took < 4*time.Second || took > 5*time.Second+busy {
 			t.Errorf("it took %v, want 5s", took)
 		}
@@ -378,7 +379,7 @@ func TestEnvironmentIsClean(t *testing.T) {
 	t.Setenv("XTABLES_LOCKFILE", "/run/other.lock")
 	env, err := exec.LookPath("env")
 	must(t, err)
-	out, err := restore.Exec()(t.Context(), nil, env)
+	out, err := program.Exec()(t.Context(), nil, env)
 	must(t, err)
 	if want := "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\nXTABLES_LOCKFILE=/run/other.lock\n"; string(out) != want {
 		t.Errorf("environment:\n%s", out)
@@ -389,16 +390,16 @@ func TestEnvironmentIsClean(t *testing.T) {
 func TestProgramError(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	must(t, err)
-	_, err = restore.Exec()(t.Context(), nil, sh, "-c", "echo first >&2; echo '# Warning: iptables-legacy tables present' >&2; echo 'Try `x --help' >&2; echo last >&2; exit 3")
-	var failed *restore.ProgramError
+	_, err = program.Exec()(t.Context(), nil, sh, "-c", "echo first >&2; echo '# Warning: iptables-legacy tables present' >&2; echo 'Try `x --help' >&2; echo last >&2; exit 3")
+	var failed *program.Error
 	if !errors.As(err, &failed) || failed.Code != 3 || failed.Stderr != "first; last" || !strings.HasSuffix(err.Error(), ": first; last") {
 		t.Errorf("%#v", err)
 	}
-	_, err = restore.Exec()(t.Context(), nil, "/nowhere/iptables-save")
-	if !errors.As(err, &failed) || failed.Code != -1 || !errors.Is(err, restore.ErrMissing) || !errors.Is(err, os.ErrNotExist) {
+	_, err = program.Exec()(t.Context(), nil, "/nowhere/iptables-save")
+	if !errors.As(err, &failed) || failed.Code != -1 || !errors.Is(err, program.ErrMissing) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%#v", err)
 	}
-	if out, err := restore.Exec()(t.Context(), []byte("in"), sh, "-c", "cat; pwd"); err != nil || string(out) != "in/\n" {
+	if out, err := program.Exec()(t.Context(), []byte("in"), sh, "-c", "cat; pwd"); err != nil || string(out) != "in/\n" {
 		t.Errorf("%q, %v", out, err)
 	}
 }

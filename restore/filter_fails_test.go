@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -17,7 +18,7 @@ import (
 
 // loads returns a seam that notes the transactions in order, as "ipv4 filter", and lets
 // the one fail that is named, before it is sent or after.
-func loads(t *testing.T, run restore.Runner, order *[]string, fails string, after bool) restore.Runner {
+func loads(t *testing.T, run program.Runner, order *[]string, fails string, after bool) program.Runner {
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		if !slices.Contains(args, "--noflush") {
 			return run(ctx, stdin, name, args...)
@@ -103,7 +104,7 @@ func TestForwardUntold(t *testing.T) {
 	host := newHost(t, restore.Legacy)
 	apply(t, host, accepted(article))
 	before := state(t, host)
-	for _, failed := range []restore.ProgramError{{Code: -1, Err: errSeam}, {Code: 4, Err: restore.ErrBusy}, {Code: 4, Err: restore.ErrNoRights}} {
+	for _, failed := range []program.Error{{Code: -1, Err: errSeam}, {Code: 4, Err: program.ErrBusy}, {Code: 4, Err: program.ErrNoRights}} {
 		silent := host
 		silent.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			if strings.Contains(string(stdin), "-S "+rules.ServiceForward) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
 	"natspread/internal/test/netnstest"
@@ -70,7 +71,7 @@ func TestGoldensAreCanonical(t *testing.T) {
 func TestEveryConfigLoads(t *testing.T) {
 	const configs = 60
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
+		kernel := restore.Kernel{Run: program.Exec(), Variant: variant}
 		proven := 0
 		for seed := range configs {
 			cfg := configtest.Config().Example(seed)
@@ -94,7 +95,7 @@ func TestEveryConfigLoads(t *testing.T) {
 // the proof cannot hide itself.
 func comesBack(t *testing.T, variant restore.Variant, table rules.Table) {
 	t.Helper()
-	kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
+	kernel := restore.Kernel{Run: program.Exec(), Variant: variant}
 	tool := netnstest.Programs(string(variant), family(table.Family)).Save
 	live := func() string {
 		return comments.ReplaceAllString(netnstest.Self().Command(t, "", tool, "-t", table.Name.String()), "")
@@ -166,7 +167,7 @@ func TestThousandBackends(t *testing.T) {
 // complaint, and that no proof may take.
 func TestProofRefuses(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		kernel := restore.Kernel{Run: restore.Exec(), Variant: variant}
+		kernel := restore.Kernel{Run: program.Exec(), Variant: variant}
 		for _, c := range []struct {
 			name   string
 			change func(table *rules.Table)

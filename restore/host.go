@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
 // Host is a machine that natspread works on: the kernel that its programs reach,
 // and the files below its root directory.
 type Host struct {
-	Root    string  // "/", or where every file is below
-	Run     Runner  // Exec(), or a seam
-	Variant Variant // Auto, or the one that the administrator chose
-	Version string  // of natspread, for manifests
+	Root    string         // "/", or where every file is below
+	Run     program.Runner // Exec(), or a seam
+	Variant Variant        // Auto, or the one that the administrator chose
+	Version string         // of natspread, for manifests
 
 	// Pools reads what a generation's config spreads, for the connections to what a
 	// change takes out of it: package restore knows no config. With nil none is known,
@@ -28,12 +30,12 @@ func (h Host) store() Store { return Store{Root: h.Root} }
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
 func (h Host) forwarding() forwarding {
-	return forwarding{proc: "/proc/sys", runDir: filepath.Join(h.Root, runDir)}
+	return forwarding{proc: "/proc/sys", runDir: filepath.Join(h.Root, paths.Run)}
 }
 
 // lock takes natspread's own lock.
 func (h Host) lock(ctx context.Context) (unlock func(), err error) {
-	return lock(ctx, filepath.Join(h.Root, runDir), lockName)
+	return lock(ctx, filepath.Join(h.Root, paths.Run), lockName)
 }
 
 // LockEdit takes the lock of those who read what is to be applied, from the config or
@@ -41,7 +43,7 @@ func (h Host) lock(ctx context.Context) (unlock func(), err error) {
 // first. Apply, which has a lock of its own, can be called meanwhile. It waits 5 s, and is
 // ErrBusy then. To give the lock back twice does no harm.
 func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
-	return lock(ctx, filepath.Join(h.Root, runDir), "lock-edit")
+	return lock(ctx, filepath.Join(h.Root, paths.Run), "lock-edit")
 }
 
 // Kernel returns the live tables by the variant that is in use.

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"natspread/internal/config"
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/render"
@@ -75,7 +76,7 @@ func newHost(t testing.TB, variant restore.Variant) restore.Host {
 	t.Helper()
 	root := t.TempDir()
 	must(t, os.Chmod(root, 0o700))
-	return restore.Host{Root: root, Run: restore.Exec(), Variant: variant, Version: "test", Pools: pools}
+	return restore.Host{Root: root, Run: program.Exec(), Variant: variant, Version: "test", Pools: pools}
 }
 
 // wantSame compares what was with what is, line by line.
@@ -238,7 +239,7 @@ func wantClass(t testing.TB, err, class error) {
 	if err == nil {
 		t.Error("no error")
 	}
-	for _, known := range []error{restore.ErrMissing, restore.ErrBusy, restore.ErrNoRights} {
+	for _, known := range []error{program.ErrMissing, program.ErrBusy, program.ErrNoRights} {
 		if errors.Is(err, known) != (known == class) {
 			t.Errorf("is %q: %v, in %v", known, errors.Is(err, known), err)
 		}

@@ -11,13 +11,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
 // Kernel is the live tables of the network namespace that its programs run in, by
 // one variant of iptables.
 type Kernel struct {
-	Run     Runner
+	Run     program.Runner
 	Variant Variant // NFT or Legacy
 }
 
@@ -39,7 +40,7 @@ func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (
 		}
 	}
 	return "", fmt.Errorf("cannot find %s in %s: %w: install iptables, or choose another --variant",
-		name, strings.Join(programDirs, ", "), ErrMissing)
+		name, strings.Join(programDirs, ", "), program.ErrMissing)
 }
 
 // Save returns the live table of a table's family and kind, with counters.
@@ -90,7 +91,7 @@ func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error
 		}
 	}
 	saved, err := k.Save(ctx, table)
-	if table.Family == rules.IPv6 && table.Empty() && errors.Is(err, ErrMissing) {
+	if table.Family == rules.IPv6 && table.Empty() && errors.Is(err, program.ErrMissing) {
 		return nothing, nil
 	}
 	return saved, err
@@ -103,7 +104,7 @@ func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held boo
 	if k.Variant == NFT {
 		held, err = nftHolds(family, rules.Filter, rules.ServiceForward)
 		if errors.Is(err, unix.EPERM) {
-			err = fmt.Errorf("%w: %w", ErrNoRights, err)
+			err = fmt.Errorf("%w: %w", program.ErrNoRights, err)
 		}
 	} else {
 		held, err = k.lists(ctx, family, rules.ServiceForward)
@@ -122,12 +123,12 @@ func (k Kernel) lists(ctx context.Context, family rules.Family, chain string) (b
 		return false, nil // and what cannot be loaded is not there
 	}
 	_, err = k.Run(ctx, []byte("*filter\n-S "+chain+"\nCOMMIT\n"), path, listing()...)
-	var failed *ProgramError
+	var failed *program.Error
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, ErrBusy), errors.Is(err, ErrNoRights):
-	case errors.Is(err, ErrMissing), errors.As(err, &failed) && failed.Code > 0:
+	case errors.Is(err, program.ErrBusy), errors.Is(err, program.ErrNoRights):
+	case errors.Is(err, program.ErrMissing), errors.As(err, &failed) && failed.Code > 0:
 		return false, nil
 	}
 	return false, err

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"natspread/internal/program"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -60,7 +62,7 @@ func flock(ctx context.Context, file *os.File, how int) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("cannot lock %s within %v: %w: another natspread is at work, try again when it is done", file.Name(), lockTimeout, ErrBusy)
+			return fmt.Errorf("cannot lock %s within %v: %w: another natspread is at work, try again when it is done", file.Name(), lockTimeout, program.ErrBusy)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/paths"
 )
 
 // Pending is a generation that is loaded until somebody confirms it. It is kept in
@@ -48,7 +49,7 @@ func sinceBoot() time.Duration {
 var ErrNothingPending = errors.New("no generation waits to be confirmed")
 
 // pendingRecord is where the pending generation is recorded, below the root.
-const pendingRecord = runDir + "/pending"
+const pendingRecord = paths.Run + "/pending"
 
 // Pending returns the generation that waits to be confirmed, or ErrNothingPending.
 func (s Store) Pending() (pending Pending, err error) {
@@ -83,7 +84,7 @@ func (s Store) remember(pending Pending) error {
 
 // lastTriedRecord is where the number of the last trial is, below the root. A reboot
 // forgets it: the journal tells one boot from the next.
-const lastTriedRecord = runDir + "/last-tried"
+const lastTriedRecord = paths.Run + "/last-tried"
 
 // lastTried returns the number of the last trial since boot, 0 when there was none.
 func (s Store) lastTried() int {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
@@ -19,7 +20,7 @@ import (
 // files are synced but not its name: until SetCurrent a power cut may take it. A failure
 // leaves nothing behind.
 func (s Store) Write(generation Generation) (number int, err error) {
-	if err := atomicfile.MkdirAll(s.path(generationsDir), 0o700); err != nil {
+	if err := atomicfile.MkdirAll(s.path(paths.Generations), 0o700); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
 	if err := s.sweep(); err != nil {
@@ -93,7 +94,7 @@ func (s Store) SetCurrent(number int) error {
 		_, err = os.Lstat(s.path(dir(number))) // where it is after such a kill
 	}
 	if err == nil {
-		err = atomicfile.SyncDir(s.path(generationsDir))
+		err = atomicfile.SyncDir(s.path(paths.Generations))
 	}
 	if err == nil {
 		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
@@ -107,12 +108,12 @@ func (s Store) SetCurrent(number int) error {
 // pointCurrent lets current lead to a target; with "" it takes current away.
 func (s Store) pointCurrent(target string) error {
 	if target != "" {
-		return atomicfile.Symlink(target, s.path(currentLink))
+		return atomicfile.Symlink(target, s.path(paths.Current))
 	}
-	if err := os.Remove(s.path(currentLink)); err != nil && !notExist(err) {
+	if err := os.Remove(s.path(paths.Current)); err != nil && !notExist(err) {
 		return err
 	}
-	return atomicfile.SyncDir(s.path(stateDir))
+	return atomicfile.SyncDir(s.path(paths.State))
 }
 
 // remove deletes a generation, current once or never.
@@ -122,7 +123,7 @@ func (s Store) remove(number int) error {
 			return fmt.Errorf("cannot remove generation %d: %w", number, err)
 		}
 	}
-	return atomicfile.SyncDir(s.path(generationsDir))
+	return atomicfile.SyncDir(s.path(paths.Generations))
 }
 
 // prune deletes all but the newest generations, of which current is the first.
@@ -143,7 +144,7 @@ func (s Store) prune() error {
 // temporary links beside current. The caller holds the lock, and no generation waits to be
 // confirmed, so none is in use.
 func (s Store) sweep() error {
-	entries, err := os.ReadDir(s.path(generationsDir))
+	entries, err := os.ReadDir(s.path(paths.Generations))
 	if err != nil {
 		return err
 	}
@@ -154,12 +155,12 @@ func (s Store) sweep() error {
 	for _, entry := range entries {
 		number, numbered := generationNumber(entry.Name())
 		if numbered && !slices.Contains(numbers, number) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
-			if err := os.RemoveAll(s.path(generationsDir, entry.Name())); err != nil {
+			if err := os.RemoveAll(s.path(paths.Generations, entry.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	return atomicfile.Sweep(s.path(stateDir), filepath.Base(currentLink))
+	return atomicfile.Sweep(s.path(paths.State), filepath.Base(paths.Current))
 }
 
 // publication is a generation on its way to be current.
@@ -175,9 +176,9 @@ func (s Store) prepare(wanted Generation) (publication, error) {
 	if wanted.Generation != 0 {
 		return publication{number: wanted.Generation}, nil
 	}
-	before, err := os.Readlink(s.path(currentLink))
+	before, err := os.Readlink(s.path(paths.Current))
 	if err != nil && !notExist(err) {
-		return publication{}, fmt.Errorf("cannot read %s: %w", s.path(currentLink), err)
+		return publication{}, fmt.Errorf("cannot read %s: %w", s.path(paths.Current), err)
 	}
 	number, err := s.Write(wanted)
 	return publication{store: s, number: number, before: before, needed: true}, err
@@ -198,7 +199,7 @@ func (p publication) abandon() error {
 	}
 	var err error
 	// A disk that took no new link takes none back either, and need not.
-	if now, _ := os.Readlink(p.store.path(currentLink)); now != p.before {
+	if now, _ := os.Readlink(p.store.path(paths.Current)); now != p.before {
 		err = p.store.pointCurrent(p.before)
 	}
 	return errors.Join(err, p.store.remove(p.number))
@@ -228,7 +229,7 @@ func (h Host) WriteOffline(ctx context.Context, request Request, variant Variant
 // lockInUse is lock below a root where somebody may hold it: an image has no place for it,
 // and gets none.
 func (h Host) lockInUse(ctx context.Context) (unlock func(), err error) {
-	if _, err := os.Stat(h.store().path(runDir)); notExist(err) {
+	if _, err := os.Stat(h.store().path(paths.Run)); notExist(err) {
 		return func() {}, nil
 	}
 	return h.lock(ctx)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
@@ -160,7 +161,7 @@ func namespaceID() (string, error) {
 // remember keeps that the kernel holds a generation, if the number of its ruleset is
 // known. That nothing can be kept costs time only.
 func (h Host) remember(kernel Kernel, generation int, ruleset uint32) {
-	path := filepath.Join(h.Root, runDir, sightingFile)
+	path := filepath.Join(h.Root, paths.Run, sightingFile)
 	namespace, err := namespaceID()
 	data, marshalErr := json.Marshal(sighting{generation, kernel.Variant, ruleset, namespace})
 	if kept, err := os.ReadFile(path); err == nil && string(kept) == string(data) {
@@ -174,7 +175,7 @@ func (h Host) remember(kernel Kernel, generation int, ruleset uint32) {
 // recalls tells whether the kernel still holds a generation that it was seen to hold,
 // and the number of its ruleset.
 func (h Host) recalls(kernel Kernel, generation int) (ruleset uint32, held bool) {
-	data, err := os.ReadFile(filepath.Join(h.Root, runDir, sightingFile))
+	data, err := os.ReadFile(filepath.Join(h.Root, paths.Run, sightingFile))
 	var seen sighting
 	if err != nil || json.Unmarshal(data, &seen) != nil {
 		return 0, false

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
@@ -117,11 +119,11 @@ func TestRecalls(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := Host{Root: t.TempDir(), Run: Exec()}
-	if err := os.MkdirAll(host.Root+"/"+runDir, 0o700); err != nil {
+	host := Host{Root: t.TempDir(), Run: program.Exec()}
+	if err := os.MkdirAll(host.Root+"/"+paths.Run, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	kernel := Kernel{Run: Exec(), Variant: NFT}
+	kernel := Kernel{Run: program.Exec(), Variant: NFT}
 	load := func(rule string) {
 		t.Helper()
 		if err := kernel.restore(t.Context(), rules.IPv4, []byte("*nat\n-A PREROUTING "+rule+"\nCOMMIT\n"), "--noflush"); err != nil {
@@ -144,7 +146,7 @@ func TestRecalls(t *testing.T) {
 		t.Error("another ruleset is believed")
 	}
 	host.remember(kernel, 7, kernel.rulesetID())
-	path := host.Root + "/" + runDir + "/" + sightingFile
+	path := host.Root + "/" + paths.Run + "/" + sightingFile
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 
+	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
@@ -27,7 +29,7 @@ func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
 		kernel := Kernel{Run: h.Run, Variant: variant}
 		for _, family := range rules.Families() {
 			path, err := kernel.program(ctx, family, "save")
-			if errors.Is(err, ErrMissing) {
+			if errors.Is(err, program.ErrMissing) {
 				continue
 			}
 			var text []byte
@@ -47,7 +49,7 @@ func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
 // Files returns where the files of a generation are, below the root, and the link
 // that makes it current.
 func (s Store) Files(number int) []string {
-	files := []string{currentLink, dir(number) + "/" + manifestFile, dir(number) + "/" + configFile}
+	files := []string{paths.Current, dir(number) + "/" + manifestFile, dir(number) + "/" + configFile}
 	for _, table := range rules.NoTables().All() {
 		file := dir(number) + "/" + RulesFile(table)
 		if _, err := os.Lstat(s.path(file)); table.Name == rules.NAT || err == nil {

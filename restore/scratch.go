@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 
+	"natspread/internal/program"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +25,7 @@ func inScratchNamespace(f func() error) error {
 			return
 		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("%w: %w: %w", ErrNoRights, errNoNamespace, err)
+			done <- fmt.Errorf("%w: %w: %w", program.ErrNoRights, errNoNamespace, err)
 			return
 		}
 		done <- f()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
@@ -78,7 +79,7 @@ func (h Host) Status(ctx context.Context) (Status, error) {
 	if err != nil || len(status.Drifts()) == 0 {
 		return status, err
 	}
-	unlock, busy := lockOut(ctx, filepath.Join(h.Root, runDir), lockName)
+	unlock, busy := lockOut(ctx, filepath.Join(h.Root, paths.Run), lockName)
 	defer unlock()
 	status, err = h.status(ctx, kernel)
 	if busy != nil {

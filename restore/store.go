@@ -13,19 +13,12 @@ import (
 	"strconv"
 	"time"
 
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
 // Keep is how many generations stay on disk.
 const Keep = 10
-
-// Where things are, below the root directory.
-const (
-	stateDir       = "var/lib/natspread"
-	generationsDir = stateDir + "/generations"
-	currentLink    = stateDir + "/current"
-	runDir         = "run/natspread"
-)
 
 // The files of a generation. The manifest has the checksums of the others.
 const (
@@ -74,7 +67,7 @@ func (s Store) path(elements ...string) string {
 }
 
 // dir returns the directory of a generation, relative to the root.
-func dir(number int) string { return filepath.Join(generationsDir, strconv.Itoa(number)) }
+func dir(number int) string { return filepath.Join(paths.Generations, strconv.Itoa(number)) }
 
 // unconfirmedPrefix begins the name of a generation's directory until it is made current,
 // while it is written, loaded, and waits to be confirmed: no number, so nobody takes it
@@ -83,7 +76,7 @@ const unconfirmedPrefix = ".unconfirmed-"
 
 // unconfirmedDir is dir for a generation that is not current yet.
 func unconfirmedDir(number int) string {
-	return filepath.Join(generationsDir, fmt.Sprint(unconfirmedPrefix, number))
+	return filepath.Join(paths.Generations, fmt.Sprint(unconfirmedPrefix, number))
 }
 
 // Numbers returns the numbers of the generations, the newest first: of those that were
@@ -100,7 +93,7 @@ func (s Store) Numbers() ([]int, error) {
 
 // numbered returns the numbers that directories of generations have, the highest first.
 func (s Store) numbered() ([]int, error) {
-	entries, err := os.ReadDir(s.path(generationsDir))
+	entries, err := os.ReadDir(s.path(paths.Generations))
 	if err != nil && !notExist(err) {
 		return nil, fmt.Errorf("cannot list the generations: %w", err)
 	}
@@ -125,17 +118,17 @@ var ErrNone = errors.New("no generation has been applied yet: run natspread appl
 
 // CurrentNumber returns the number of the generation that boot loads.
 func (s Store) CurrentNumber() (int, error) {
-	target, err := os.Readlink(s.path(currentLink))
+	target, err := os.Readlink(s.path(paths.Current))
 	if notExist(err) {
 		return 0, ErrNone
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read %s: %w", s.path(currentLink), err)
+		return 0, fmt.Errorf("cannot read %s: %w", s.path(paths.Current), err)
 	}
 	parent, name := filepath.Split(target)
 	number, ok := generationNumber(name)
 	if !ok || parent != "generations/" {
-		return 0, fmt.Errorf("%s leads to %q, which is no generation", s.path(currentLink), target)
+		return 0, fmt.Errorf("%s leads to %q, which is no generation", s.path(paths.Current), target)
 	}
 	return number, nil
 }

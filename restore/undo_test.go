@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore"
 )
@@ -91,7 +92,7 @@ func TestUndo(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		for _, c := range []struct {
 			name string
-			run  func(run restore.Runner) restore.Runner
+			run  func(run program.Runner) program.Runner
 		}{
 			{"IPv4 does not load", failOn(rules.IPv4)},
 			{"IPv6 does not load", failOn(rules.IPv6)},
@@ -99,7 +100,7 @@ func TestUndo(t *testing.T) {
 			{"IPv6 reads back otherwise", lieOnce(rules.IPv6)},
 			{"IPv4 cannot be read back", failReadBack(rules.IPv4)},
 			{"IPv6 cannot be read back", failReadBack(rules.IPv6)},
-			{"IPv4 loads and fails, IPv6 does not load", func(run restore.Runner) restore.Runner {
+			{"IPv4 loads and fails, IPv6 does not load", func(run program.Runner) program.Runner {
 				return failOn(rules.IPv6)(loadThenFail(rules.IPv4)(run))
 			}},
 			{"the proof reads back otherwise", lieInProof},
@@ -127,7 +128,7 @@ func TestUndoIsJudgedByTheKernel(t *testing.T) {
 	eachVariant(t, func(t *testing.T, variant restore.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
-		seam := func(undo func(run func() error) error) restore.Runner {
+		seam := func(undo func(run func() error) error) program.Runner {
 			run, loads := lieOnce(rules.IPv4)(host.Run), 0
 			return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {
 				if isLoad(rules.IPv4, name, args) {
@@ -187,8 +188,8 @@ COMMIT
 }
 
 // failOn returns a seam in which a family's transaction fails.
-func failOn(f rules.Family) func(restore.Runner) restore.Runner {
-	return func(run restore.Runner) restore.Runner {
+func failOn(f rules.Family) func(program.Runner) program.Runner {
+	return func(run program.Runner) program.Runner {
 		failed := false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			if isLoad(f, name, args) && !failed {
@@ -202,8 +203,8 @@ func failOn(f rules.Family) func(restore.Runner) restore.Runner {
 
 // loadThenFail returns a seam in which a family's transaction does its work, and
 // fails all the same, as a program that is killed at its end does.
-func loadThenFail(f rules.Family) func(restore.Runner) restore.Runner {
-	return func(run restore.Runner) restore.Runner {
+func loadThenFail(f rules.Family) func(program.Runner) program.Runner {
+	return func(run program.Runner) program.Runner {
 		failed := false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			out, err := run(ctx, stdin, name, args...)
@@ -218,19 +219,19 @@ func loadThenFail(f rules.Family) func(restore.Runner) restore.Runner {
 
 // lieOnce returns a seam in which the first reading of a family's table after its
 // transaction gives what one before it gave.
-func lieOnce(f rules.Family) func(restore.Runner) restore.Runner {
+func lieOnce(f rules.Family) func(program.Runner) program.Runner {
 	return afterLoad(f, func(before, _ []byte) ([]byte, error) { return before, nil })
 }
 
 // failReadBack returns a seam in which that reading fails.
-func failReadBack(f rules.Family) func(restore.Runner) restore.Runner {
+func failReadBack(f rules.Family) func(program.Runner) program.Runner {
 	return afterLoad(f, func(_, _ []byte) ([]byte, error) { return nil, errSeam })
 }
 
 // afterLoad returns a seam that changes the first reading of a family's table
 // after its transaction.
-func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)) func(restore.Runner) restore.Runner {
-	return func(run restore.Runner) restore.Runner {
+func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)) func(program.Runner) program.Runner {
+	return func(run program.Runner) program.Runner {
 		var before []byte
 		armed, done := false, false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
@@ -251,7 +252,7 @@ func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)
 }
 
 // lieInProof is a seam in which a proof reads back a rule less than it loaded.
-func lieInProof(run restore.Runner) restore.Runner {
+func lieInProof(run program.Runner) program.Runner {
 	proving := false
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		out, err := run(ctx, stdin, name, args...)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
@@ -60,10 +61,10 @@ func programName(family rules.Family, variant Variant, verb string) string {
 
 // DetectVariant returns the variant behind the host's own iptables-restore, from
 // the names of its links, and if they do not tell, from what it says of itself.
-func DetectVariant(ctx context.Context, run Runner) (Variant, error) {
+func DetectVariant(ctx context.Context, run program.Runner) (Variant, error) {
 	path := findProgram("/", programName(rules.IPv4, "", "restore"))
 	if path == "" {
-		return "", fmt.Errorf("cannot find iptables-restore in %s: %w: install iptables", strings.Join(programDirs, ", "), ErrMissing)
+		return "", fmt.Errorf("cannot find iptables-restore in %s: %w: install iptables", strings.Join(programDirs, ", "), program.ErrMissing)
 	}
 	if variant := variantOfLinks("/", path); variant != "" {
 		return variant, nil

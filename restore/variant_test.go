@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -18,7 +19,7 @@ import (
 
 // saying returns a Runner for which every program says the same, and fails the
 // test when it may not run.
-func saying(t *testing.T, said string, may bool) restore.Runner {
+func saying(t *testing.T, said string, may bool) program.Runner {
 	return func(_ context.Context, _ []byte, name string, args ...string) ([]byte, error) {
 		if !may || len(args) != 1 || args[0] != "--version" {
 			t.Errorf("%s %q was run", name, args)
@@ -68,7 +69,7 @@ func TestDetectVariant(t *testing.T) {
 	}
 	t.Run("none", func(t *testing.T) {
 		_, err := restore.DetectVariant(t.Context(), saying(t, "", false))
-		if !errors.Is(err, restore.ErrMissing) || !strings.Contains(err.Error(), "install iptables") {
+		if !errors.Is(err, program.ErrMissing) || !strings.Contains(err.Error(), "install iptables") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -179,7 +180,7 @@ func TestOtherVariantIsKept(t *testing.T) {
 		before := state(t, host)
 		changed := host
 		changed.Variant = variant.Other()
-		for _, run := range []restore.Runner{failOn(rules.IPv4)(host.Run), failOn(rules.IPv6)(host.Run), lieInProof(host.Run)} {
+		for _, run := range []program.Runner{failOn(rules.IPv4)(host.Run), failOn(rules.IPv6)(host.Run), lieInProof(host.Run)} {
 			changed.Run = run
 			_, err := changed.Restore(t.Context())
 			wantUnchanged(t, host, before, err, nil)
@@ -222,7 +223,7 @@ func TestImage(t *testing.T) {
 			if strings.HasSuffix(name, "-restore") && strings.Join(args, " ") == "-w 5" {
 				proofs++
 			}
-			return restore.Exec()(ctx, stdin, name, args...)
+			return program.Exec()(ctx, stdin, name, args...)
 		}
 		if result, err := host.Restore(t.Context()); err != nil || result.Generation != 2 || proofs != 2 || len(result.Notes) != 0 {
 			t.Errorf("%d proofs: %+v, %v", proofs, result, err)
@@ -252,7 +253,7 @@ func TestImageInUse(t *testing.T) {
 		defer cancel()
 		hold(t, filepath.Join(host.Root, "run/natspread/lock"))
 		_, err = host.WriteOffline(locked, request(t, alone), variant)
-		wantUnchanged(t, host, before, err, restore.ErrBusy)
+		wantUnchanged(t, host, before, err, program.ErrBusy)
 	})
 }
 

@@ -1,6 +1,10 @@
 package units
 
-import "fmt"
+import (
+	"fmt"
+
+	"natspread/internal/paths"
+)
 
 // DropInName is the drop-in that package and install put beside the unit, below the directories of units.
 const DropInName = "nftables.service.d/natspread.conf"
@@ -15,7 +19,7 @@ func DropIn(program string) ([]byte, error) {
 	}
 	// The values found before us are kept while our rules are loaded, and only then: not yet when nftables
 	// starts at boot, not any more after stop. No failure of ours is one of nftables'.
-	again := fmt.Sprintf(`-:/bin/sh -c 'for kept in /run/natspread/net.*; do [ ! -e "$kept" ] || exec "$0" restore; done' %s`, word)
+	again := fmt.Sprintf(`-:/bin/sh -c 'for kept in /%s/net.*; do [ ! -e "$kept" ] || exec "$0" restore; done' %s`, paths.Run, word)
 	return serialize([]section{{"Service", []line{
 		{"ExecStartPost", again},
 		{"ExecReload", again},

@@ -10,12 +10,13 @@ import (
 	"path/filepath"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/paths"
 )
 
 // stampFormat is what a unit file of ours begins with: by the sum of all that follows, a file that the
 // administrator has changed since is known as the administrator's.
 const stampFormat = "# Written by \"natspread install\", removed by \"natspread uninstall\".\n" +
-	"# For changes of your own: systemctl edit " + Name + "\n# sha256 of all below: %x\n\n"
+	"# For changes of your own: systemctl edit " + paths.Unit + "\n# sha256 of all below: %x\n\n"
 
 // stamp puts the header before the text of a unit.
 func stamp(text []byte) []byte {
@@ -45,7 +46,7 @@ type shipped struct {
 }
 
 // theUnit and theDropIn return the two files that there are.
-func theUnit() shipped   { return shipped{Name, Text} }
+func theUnit() shipped   { return shipped{paths.Unit, Text} }
 func theDropIn() shipped { return shipped{DropInName, DropIn} }
 
 // lookAt looks at a file in administratorDir below root without following it.
@@ -113,8 +114,8 @@ func (s shipped) provide(root, program string) (path string, done []string, err 
 	switch {
 	case err != nil:
 		return "", nil, err
-	case whose == masked && s.name == Name:
-		return "", nil, fmt.Errorf("cannot enable %s: it is masked by %s; to allow it: systemctl unmask %s", Name, path, Name)
+	case whose == masked && s.name == paths.Unit:
+		return "", nil, fmt.Errorf("cannot enable %s: it is masked by %s; to allow it: systemctl unmask %s", paths.Unit, path, paths.Unit)
 	case whose == masked: // a drop-in that the administrator does not want
 		return own, nil, nil
 	case packaged == "":
@@ -131,7 +132,7 @@ func (s shipped) provide(root, program string) (path string, done []string, err 
 
 // kind says what the file is, in a word.
 func (s shipped) kind() string {
-	if s.name == Name {
+	if s.name == paths.Unit {
 		return "unit"
 	}
 	return "drop-in"
@@ -145,7 +146,7 @@ func (s shipped) write(path string, old []byte, whose holder, program string) ([
 	}
 	if whose == administrator {
 		return nil, fmt.Errorf("cannot write %s: it was changed by hand; move it away, "+
-			"and keep changes in a drop-in: systemctl edit %s", path, Name)
+			"and keep changes in a drop-in: systemctl edit %s", path, paths.Unit)
 	}
 	dir := filepath.Dir(path)
 	if err := atomicfile.Sweep(dir, filepath.Base(path)); err != nil {

@@ -1,6 +1,10 @@
 package units
 
-import "context"
+import (
+	"context"
+
+	"natspread/internal/paths"
+)
 
 // Manager is the part of a running systemd that install and uninstall need.
 type Manager interface {
@@ -26,38 +30,38 @@ func Install(ctx context.Context, manager Manager, root, program string) (done [
 	if err != nil {
 		return done, err
 	}
-	changed, err := manager.Enable(ctx, Name)
+	changed, err := manager.Enable(ctx, paths.Unit)
 	if err != nil {
 		return done, err
 	}
 	if changed {
-		done = append(done, "enabled "+Name)
+		done = append(done, "enabled "+paths.Unit)
 	}
 	// After Enable, because the running systemd learns of new symlinks, too, only by a reload.
 	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
 	done = append(done, "reloaded systemd")
-	if err := manager.Start(ctx, Name); err != nil {
+	if err := manager.Start(ctx, paths.Unit); err != nil {
 		return done, err
 	}
-	return append(done, "started "+Name), nil
+	return append(done, "started "+paths.Unit), nil
 }
 
 // Uninstall stops and disables the unit and takes its file away if Install wrote it; a packaged unit, a unit
 // changed by hand and drop-ins stay. What was done is told in order, also beside an error; when the stop
 // fails nothing is taken away.
 func Uninstall(ctx context.Context, manager Manager, root string) (done []string, err error) {
-	if err := manager.Stop(ctx, Name); err != nil {
+	if err := manager.Stop(ctx, paths.Unit); err != nil {
 		return nil, err
 	}
-	done = append(done, "stopped "+Name)
-	changed, err := manager.Disable(ctx, Name)
+	done = append(done, "stopped "+paths.Unit)
+	changed, err := manager.Disable(ctx, paths.Unit)
 	if err != nil {
 		return done, err
 	}
 	if changed {
-		done = append(done, "disabled "+Name)
+		done = append(done, "disabled "+paths.Unit)
 	}
 	// Also what Disable cannot see: symlinks to a unit file that is already gone.
 	removed, err := UninstallOffline(root)
@@ -68,5 +72,5 @@ func Uninstall(ctx context.Context, manager Manager, root string) (done []string
 	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
-	return append(done, "reloaded systemd"), manager.ResetFailed(ctx, Name)
+	return append(done, "reloaded systemd"), manager.ResetFailed(ctx, paths.Unit)
 }

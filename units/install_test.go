@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"natspread/internal/paths"
 )
 
 // fakeManager records what systemd is asked, and fails at one step.
@@ -136,7 +138,7 @@ func TestUninstall(t *testing.T) {
 // The package's unit, an override and a drop-in belong to others.
 func TestUninstallPackaged(t *testing.T) {
 	root := t.TempDir()
-	writeFile(t, filepath.Join(root, "/usr/lib/systemd/system", Name), unitText(t, "/usr/sbin/natspread"), 0o644)
+	writeFile(t, filepath.Join(root, "/usr/lib/systemd/system", paths.Unit), unitText(t, "/usr/sbin/natspread"), 0o644)
 	writeFile(t, filepath.Join(root, administratorDir, Name+".d/override.conf"), "[Service]\n", 0o644)
 	before := tree(t, root)
 	done, err := Uninstall(context.Background(), &fakeManager{changed: true, root: root}, root)
@@ -150,7 +152,7 @@ func TestUninstallPackaged(t *testing.T) {
 // Symlinks whose unit file is gone are what systemd's own disable leaves.
 func TestUninstallDangling(t *testing.T) {
 	root := t.TempDir()
-	symlink(t, administratorPath, filepath.Join(root, administratorDir, "multi-user.target.wants", Name))
+	symlink(t, administratorPath, filepath.Join(root, administratorDir, "multi-user.target.wants", paths.Unit))
 	done, err := Uninstall(context.Background(), &fakeManager{root: root}, root)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/paths"
 )
 
 // InstallOffline writes the unit for program into the image at root and makes the symlinks that
@@ -49,10 +50,10 @@ func link(root, unit, by string) ([]string, error) {
 	if err := atomicfile.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Sweep(dir, Name); err != nil {
+	if err := atomicfile.Sweep(dir, paths.Unit); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, Name)
+	path := filepath.Join(dir, paths.Unit)
 	if target, err := os.Readlink(path); err == nil && target == unit {
 		return nil, nil
 	}
@@ -96,7 +97,7 @@ func unlink(root, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, Name)
+	path := filepath.Join(dir, paths.Unit)
 	if _, err := os.Readlink(path); err != nil {
 		return nil, nil // no such symlink: nothing of ours
 	}

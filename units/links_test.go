@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/paths"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -172,7 +174,7 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 				writeFile(t, filepath.Join(theirs, administratorPath), unitText(t, testProgram), 0o644)
 				writeFile(t, filepath.Join(theirs, dropInPath), dropInText(t, testProgram), 0o644)
 			}
-			systemctlRoot(t, theirs, "enable", Name)
+			systemctlRoot(t, theirs, "enable", paths.Unit)
 			if _, err := InstallOffline(ours, testProgram); err != nil {
 				t.Fatal(err)
 			}
@@ -183,10 +185,10 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 				}
 			}
 			want(t, "image", wanted, got)
-			if state := systemctlRoot(t, ours, "is-enabled", Name); state != "enabled" {
+			if state := systemctlRoot(t, ours, "is-enabled", paths.Unit); state != "enabled" {
 				t.Errorf("systemctl is-enabled says %q", state)
 			}
-			systemctlRoot(t, theirs, "disable", Name)
+			systemctlRoot(t, theirs, "disable", paths.Unit)
 			if _, err := UninstallOffline(ours); err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +219,7 @@ func TestOfflineStaysInside(t *testing.T) {
 			if _, err := InstallOffline(root, testProgram); err != nil {
 				t.Fatal(err)
 			}
-			got, err := os.ReadFile(filepath.Join(root, "usr/share/systemd/system", Name))
+			got, err := os.ReadFile(filepath.Join(root, "usr/share/systemd/system", paths.Unit))
 			if err != nil || string(got) != unitText(t, testProgram) {
 				t.Errorf("%s, %v", got, err)
 			}
@@ -291,7 +293,7 @@ func TestOfflineSweepsAndSpares(t *testing.T) {
 	if _, err := InstallOffline(root, testProgram); err != nil {
 		t.Fatal(err)
 	}
-	symlink(t, administratorPath, filepath.Join(dir, "rescue.target.requires", Name))
+	symlink(t, administratorPath, filepath.Join(dir, "rescue.target.requires", paths.Unit))
 	if _, err := UninstallOffline(root); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/program"
 )
 
 // programDir is where programs go that the administrator, not a package, put on the machine.
@@ -71,7 +72,7 @@ func sameProgram(target, from string) (same bool, data []byte, err error) {
 
 // Owned reports whether a package of dpkg or rpm owns the file at path. A host that has neither program, or
 // whose program fails, is one where no package does.
-func Owned(ctx context.Context, run Runner, path string) bool {
+func Owned(ctx context.Context, run program.Runner, path string) bool {
 	// dpkg-query takes a pattern; escaped it means just this path.
 	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 	if listed, err := run(ctx, nil, "dpkg-query", "-S", pattern); err == nil && dpkgOwns(listed, path) {

@@ -51,7 +51,7 @@ func TestInstallProgram(t *testing.T) {
 // The running program is replaced by a rename, which a busy text file does not hinder.
 func TestInstallProgramWhileItRuns(t *testing.T) {
 	root := t.TempDir()
-	sleep, err := os.ReadFile(program(t, "sleep"))
+	sleep, err := os.ReadFile(lookPath(t, "sleep"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestOwned(t *testing.T) {
 
 // The real dpkg-query: it owns itself, takes no pattern for a path, and owns no file of this test.
 func TestOwnedForReal(t *testing.T) {
-	program(t, "dpkg-query")
+	lookPath(t, "dpkg-query")
 	run := func(ctx context.Context, _ []byte, name string, args ...string) ([]byte, error) {
 		return exec.CommandContext(ctx, name, args...).Output()
 	}

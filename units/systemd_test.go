@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/paths"
+
 	"github.com/coreos/go-systemd/v22/dbus"
 	bus "github.com/godbus/dbus/v5"
 )
@@ -195,7 +197,7 @@ func TestSystemdJobResults(t *testing.T) {
 		systemd := (&fakeSystemd{result: result}).reach(t)
 		for verb, job := range map[string]func(context.Context, string) error{"start": systemd.Start, "stop": systemd.Stop} {
 			message := "cannot " + verb + " natspread.service: " + why + "; see: systemctl status natspread.service"
-			if err := job(context.Background(), Name); err == nil || err.Error() != message {
+			if err := job(context.Background(), paths.Unit); err == nil || err.Error() != message {
 				t.Errorf("%s: %v", result, err)
 			}
 		}
@@ -207,7 +209,7 @@ func TestSystemdJobNeverEnds(t *testing.T) {
 	systemd := (&fakeSystemd{}).reach(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if err := systemd.Start(ctx, Name); !errors.Is(err, context.DeadlineExceeded) {
+	if err := systemd.Start(ctx, paths.Unit); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
@@ -215,12 +217,12 @@ func TestSystemdJobNeverEnds(t *testing.T) {
 // every is each request that a refusal can meet.
 func every(s *Systemd) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"enable":            func(ctx context.Context) error { _, err := s.Enable(ctx, Name); return err },
-		"disable":           func(ctx context.Context) error { _, err := s.Disable(ctx, Name); return err },
+		"enable":            func(ctx context.Context) error { _, err := s.Enable(ctx, paths.Unit); return err },
+		"disable":           func(ctx context.Context) error { _, err := s.Disable(ctx, paths.Unit); return err },
 		"reload":            s.Reload,
-		"start":             func(ctx context.Context) error { return s.Start(ctx, Name) },
-		"stop":              func(ctx context.Context) error { return s.Stop(ctx, Name) },
-		"reset":             func(ctx context.Context) error { return s.ResetFailed(ctx, Name) },
+		"start":             func(ctx context.Context) error { return s.Start(ctx, paths.Unit) },
+		"stop":              func(ctx context.Context) error { return s.Stop(ctx, paths.Unit) },
+		"reset":             func(ctx context.Context) error { return s.ResetFailed(ctx, paths.Unit) },
 		"stop " + UndoTimer: s.DisarmUndo,
 	}
 }
@@ -249,7 +251,7 @@ func TestSystemdNoSuchUnit(t *testing.T) {
 }
 
 func TestSystemdEnableWithoutInstallSection(t *testing.T) {
-	_, err := (&fakeSystemd{result: "skipped"}).reach(t).Enable(context.Background(), Name)
+	_, err := (&fakeSystemd{result: "skipped"}).reach(t).Enable(context.Background(), paths.Unit)
 	if err == nil || !strings.Contains(err.Error(), "has no [Install] section") {
 		t.Errorf("%v", err)
 	}

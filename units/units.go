@@ -3,12 +3,10 @@
 package units
 
 import (
-	"context"
 	"path/filepath"
-)
 
-// Name is the unit that this package writes, enables and takes away.
-const Name = "natspread.service"
+	"natspread/internal/paths"
+)
 
 // administratorDir is where systemd looks first, and so where only we and the administrator write.
 const administratorDir = "/etc/systemd/system"
@@ -21,7 +19,4 @@ var packageDirs = []string{"/usr/local/lib/systemd/system", "/usr/lib/systemd/sy
 var wantedBy = []string{"multi-user.target"}
 
 // administratorPath is the unit file as install writes it.
-var administratorPath = filepath.Join(administratorDir, Name)
-
-// Runner runs a program with stdin and returns what it printed on stdout.
-type Runner func(ctx context.Context, stdin []byte, name string, args ...string) (stdout []byte, err error)
+var administratorPath = filepath.Join(administratorDir, paths.Unit)

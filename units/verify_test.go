@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"natspread/internal/paths"
 )
 
-// program skips a test that needs one of systemd's programs where it is not installed.
-func program(t *testing.T, name string) string {
+// lookPath skips a test that needs one of systemd's programs where it is not installed.
+func lookPath(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -23,7 +25,7 @@ func program(t *testing.T, name string) string {
 // those that systemd itself ships. Its exit code is 0 for a cycle and for an unknown key alike.
 func verify(t *testing.T, dir, unit string) string {
 	t.Helper()
-	analyze := exec.Command(program(t, "systemd-analyze"), "verify", "--man=no", "--generators=no", unit)
+	analyze := exec.Command(lookPath(t, "systemd-analyze"), "verify", "--man=no", "--generators=no", unit)
 	analyze.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_LOG_TARGET=console", "SYSTEMD_LOG_COLOR=no",
 		"SYSTEMD_UNIT_PATH="+dir+":/usr/lib/systemd/system:/lib/systemd/system")
 	stderr := &bytes.Buffer{}
@@ -48,7 +50,7 @@ func writeFile(t *testing.T, path, data string, perm os.FileMode) {
 // systemctlRoot runs the real systemctl on an image.
 func systemctlRoot(t *testing.T, root string, args ...string) string {
 	t.Helper()
-	output, err := exec.Command(program(t, "systemctl"), append([]string{"--root=" + root}, args...)...).CombinedOutput()
+	output, err := exec.Command(lookPath(t, "systemctl"), append([]string{"--root=" + root}, args...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("systemctl --root=DIR %s: %v\n%s", strings.Join(args, " "), err, output)
 	}
@@ -121,14 +123,14 @@ func TestVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(scene, "units")
-			writeFile(t, filepath.Join(dir, Name), string(stamp(text)), 0o644)
-			if complaint := verify(t, dir, Name); complaint != "" {
+			writeFile(t, filepath.Join(dir, paths.Unit), string(stamp(text)), 0o644)
+			if complaint := verify(t, dir, paths.Unit); complaint != "" {
 				t.Error(complaint)
 			}
 			if err := os.Remove(command); err != nil {
 				t.Fatal(err)
 			}
-			if verify(t, dir, Name) == "" {
+			if verify(t, dir, paths.Unit) == "" {
 				t.Error("a missing program was not noticed: this test has proven nothing")
 			}
 		})
@@ -162,8 +164,8 @@ func TestVerifySeesTypos(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, Name), strings.Replace(string(text), "Conflicts=", "Conflict=", 1), 0o644)
-	if !strings.Contains(verify(t, dir, Name), "'Conflict'") {
+	writeFile(t, filepath.Join(dir, paths.Unit), strings.Replace(string(text), "Conflicts=", "Conflict=", 1), 0o644)
+	if !strings.Contains(verify(t, dir, paths.Unit), "'Conflict'") {
 		t.Error("not noticed")
 	}
 }

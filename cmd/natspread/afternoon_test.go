@@ -9,11 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/paths"
 	"natspread/internal/test/netnstest"
 )
 
 // afternoonConfig is where the config is.
-const afternoonConfig = "/" + configPath
+const afternoonConfig = "/" + paths.Config
 
 // What the client asks for.
 const (
@@ -170,7 +171,7 @@ func (a *afternoon) drains() (out, busy int) {
 		a.Fatal(err)
 	}
 	defer said.Close()
-	drain := program(a.T, "natspread", "drain", "web", a.web[out], "--wait", "5m")
+	drain := natspreadCommand(a.T, "natspread", "drain", "web", a.web[out], "--wait", "5m")
 	drain.Stderr = said
 	if err := drain.Start(); err != nil {
 		a.Fatal(err)

@@ -10,7 +10,8 @@ import (
 	"syscall"
 	"time"
 
-	"natspread/restore"
+	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/units"
 )
 
@@ -30,7 +31,7 @@ func (s *session) arm(o options) (func(ctx context.Context, after time.Duration)
 	return func(ctx context.Context, after time.Duration) (disarm func(context.Context), err error) {
 		ctx, cancel := context.WithTimeout(ctx, armTimeout)
 		defer cancel()
-		program, err := runningProgram()
+		path, err := runningProgram()
 		if err != nil {
 			return nil, fmt.Errorf("cannot arm the way back: %w", err)
 		}
@@ -38,7 +39,7 @@ func (s *session) arm(o options) (func(ctx context.Context, after time.Duration)
 		running, err := s.connect(ctx)
 		switch {
 		case errors.Is(err, units.ErrNotRunning):
-			started.words, err = detach(program, args)
+			started.words, err = detach(path, args)
 			return func(context.Context) {}, err // it sees for itself that there is nothing to do
 		case err != nil:
 			return nil, err
@@ -46,8 +47,8 @@ func (s *session) arm(o options) (func(ctx context.Context, after time.Duration)
 		defer running.Close()
 		started.words = "systemd's " + units.UndoTimer
 		return func(ctx context.Context) { _ = s.disarm(ctx) }, running.ArmUndo(ctx, units.Undo{
-			Program: program, Args: args, After: after, Env: restore.LockEnv(),
-			Writes: append(lockWrites(), filepath.Join(o.root, "var/lib/natspread"), filepath.Join(o.root, "run/natspread")),
+			Program: path, Args: args, After: after, Env: program.LockEnv(),
+			Writes: append(lockWrites(), filepath.Join(o.root, paths.State), filepath.Join(o.root, paths.Run)),
 		})
 	}, started
 }
@@ -71,7 +72,7 @@ func (s *session) disarm(ctx context.Context) error {
 // lockWrites returns the directory of the lock that iptables is told, to be written to where
 // it is there.
 func lockWrites() []string {
-	if lock := os.Getenv(restore.LockVariable); filepath.IsAbs(lock) {
+	if lock := os.Getenv(program.LockVariable); filepath.IsAbs(lock) {
 		return []string{"-" + filepath.Dir(lock)}
 	}
 	return nil
@@ -79,10 +80,10 @@ func lockWrites() []string {
 
 // detach starts a program that no signal to this process, its group or its terminal
 // reaches, and names it.
-func detach(program string, args []string) (string, error) {
-	cmd := exec.Command(program, args...)
+func detach(path string, args []string) (string, error) {
+	cmd := exec.Command(path, args...)
 	cmd.Dir = "/"
-	cmd.Env = append(restore.LockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
+	cmd.Env = append(program.LockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("cannot arm the way back: %w", err)

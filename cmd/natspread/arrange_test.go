@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/paths"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 )
@@ -41,8 +43,8 @@ var flagCases = map[string][]struct {
 		{[]string{"--config", "a=b"}, func(o *options) { o.config = "a=b" }},
 	},
 	"root": {
-		{[]string{"--root", "/etc"}, func(o *options) { o.root = "/etc"; o.config = "/etc/" + configPath }},
-		{[]string{"--root=/etc/"}, func(o *options) { o.root = "/etc"; o.config = "/etc/" + configPath }},
+		{[]string{"--root", "/etc"}, func(o *options) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
+		{[]string{"--root=/etc/"}, func(o *options) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
 	},
 	"variant": {
 		{[]string{"--variant", "legacy"}, func(o *options) { o.variant = "legacy" }},

@@ -114,7 +114,7 @@ func TestCompletionWords(t *testing.T) {
 			if verb == "init" {
 				args = append(args, "--listen", "192.0.2.10:80", "--backend", "10.0.0.1:80")
 			}
-			out, err := program(t, "natspread", args...).CombinedOutput()
+			out, err := natspreadCommand(t, "natspread", args...).CombinedOutput()
 			if (err == nil) != (word != "sideways") {
 				t.Errorf("%v: %v\n%s", args, err, out)
 			}

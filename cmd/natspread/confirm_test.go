@@ -103,7 +103,7 @@ func confirmAndDie(t *testing.T, variant string, sent syscall.Signal, moment str
 		stopped = stoppedPrograms(t, variant, moment == "after the load")
 	}
 	// A shell that lives on is what a session is.
-	natspread := program(t, "natspread").Path
+	natspread := natspreadCommand(t, "natspread").Path
 	cmd := exec.Command("sh", append([]string{"-c", `"$@"; echo $? >"$0".ended; exec sleep 1000`, stopped, natspread}, append(flags, "apply", "--confirm", "3s", "--config", config)...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var talk bytes.Buffer

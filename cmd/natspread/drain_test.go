@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // drain --wait waits for what is open, no longer than it was told to, and keeps it.
@@ -44,7 +45,7 @@ func TestDrainsAtOnce(t *testing.T) {
 		})
 	}
 	drains.Wait()
-	config, err := os.ReadFile(filepath.Join(root, configPath))
+	config, err := os.ReadFile(filepath.Join(root, paths.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func drainOpen(t *testing.T, variant string) {
 		t.Fatal(err)
 	}
 	wait := func(talk *listener) int {
-		s := &session{streams: streams{strings.NewReader(""), io.Discard, talk}, runner: restore.Exec(), connect: noSystemd}
+		s := &session{streams: streams{strings.NewReader(""), io.Discard, talk}, runner: program.Exec(), connect: noSystemd}
 		return run([]string{"--root", root, "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
 	}
 	talk := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"natspread/internal/program"
 	"natspread/internal/trace"
-	"natspread/restore"
 )
 
 // dotPrograms is where Graphviz' dot is looked for: fixed, so that no one's PATH
@@ -35,15 +35,15 @@ func (s *session) draw(ctx context.Context, o options, c checked) error {
 // drawn lets Graphviz draw a graph.
 func (s *session) drawn(ctx context.Context, o options, graph []byte) ([]byte, error) {
 	run := s.traced(o)
-	for _, program := range dotPrograms() {
-		picture, err := run(ctx, graph, program, "-Tsvg")
+	for _, path := range dotPrograms() {
+		picture, err := run(ctx, graph, path, "-Tsvg")
 		switch {
-		case errors.Is(err, restore.ErrMissing):
+		case errors.Is(err, program.ErrMissing):
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("cannot draw the chains: %w: natspread render --dot prints the graph itself", err)
 		}
 		return picture, nil
 	}
-	return nil, fmt.Errorf("cannot draw the chains: no dot in /usr/bin: %w: apt install graphviz, or take --dot elsewhere", restore.ErrMissing)
+	return nil, fmt.Errorf("cannot draw the chains: no dot in /usr/bin: %w: apt install graphviz, or take --dot elsewhere", program.ErrMissing)
 }

@@ -9,15 +9,16 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/restore"
+	"natspread/internal/paths"
+	"natspread/internal/program"
 )
 
 // TestDrawWithout draws where Graphviz is missing, elsewhere, or fails.
 func TestDrawWithout(t *testing.T) {
 	t.Parallel()
-	config := filepath.Join(rootWith(t, article), configPath)
-	missing := &restore.ProgramError{Name: "dot", Code: -1, Err: errors.Join(restore.ErrMissing, fs.ErrNotExist)}
-	failed := &restore.ProgramError{Name: "dot", Code: 1, Stderr: "out of memory", Err: errors.New("exit status 1")}
+	config := filepath.Join(rootWith(t, article), paths.Config)
+	missing := &program.Error{Name: "dot", Code: -1, Err: errors.Join(program.ErrMissing, fs.ErrNotExist)}
+	failed := &program.Error{Name: "dot", Code: 1, Stderr: "out of memory", Err: errors.New("exit status 1")}
 	for name, test := range map[string]struct {
 		errs map[string]error // by program; the others draw
 		code int

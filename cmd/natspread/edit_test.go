@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
@@ -30,7 +32,7 @@ func while(t *testing.T, root, edited string, natspread func() outcome) outcome 
 	ended := make(chan outcome)
 	go func() { ended <- natspread() }()
 	time.Sleep(300 * time.Millisecond)
-	writeFile(t, filepath.Join(root, configPath), edited)
+	writeFile(t, filepath.Join(root, paths.Config), edited)
 	unlock()
 	return <-ended
 }
@@ -88,7 +90,7 @@ func TestRollbackTakesNothingBack(t *testing.T) {
 		return inProcess(append([]string{"--root", root, "--variant", "nft"}, args...)...)
 	}
 	for _, config := range []string{article, fewer} {
-		writeFile(t, filepath.Join(root, configPath), config)
+		writeFile(t, filepath.Join(root, paths.Config), config)
 		natspread("apply").want(t, exitDone)
 	}
 	unlock := holdEdit(t, root)
@@ -96,7 +98,7 @@ func TestRollbackTakesNothingBack(t *testing.T) {
 	go func() { ended <- natspread("rollback") }()
 	time.Sleep(300 * time.Millisecond)
 	other := strings.ReplaceAll(article, "web", "other")
-	host := (&session{runner: restore.Exec()}).host(options{root: root, variant: restore.NFT})
+	host := (&session{runner: program.Exec()}).host(options{root: root, variant: restore.NFT})
 	c, err := check("other", []byte(other))
 	if err == nil {
 		_, err = host.Apply(t.Context(), c.request("apply", false))
@@ -123,7 +125,7 @@ func TestEditedWhileAsked(t *testing.T) {
 	netnstest.Self().Command(t, "", "iptables-nft", "-t", "nat", "-N", "OTHERS")
 	for _, edit := range []bool{true, false} {
 		user, terminal := openTerminal(t)
-		s := &session{streams: streams{in: terminal, out: terminal, err: terminal}, runner: restore.Exec(), connect: noSystemd}
+		s := &session{streams: streams{in: terminal, out: terminal, err: terminal}, runner: program.Exec(), connect: noSystemd}
 		ended := make(chan int)
 		go func() { ended <- run([]string{"--root", root, "--variant", "nft", "apply", "--exclusive"}, s) }()
 		shown := ""
@@ -171,7 +173,7 @@ func TestStandardInputIsReadFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := program(t, "natspread", "--root", root, "--variant", "nft", "apply", "--config", "-")
+	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", "nft", "apply", "--config", "-")
 	cmd.Stdin = in
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

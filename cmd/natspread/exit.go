@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"natspread/internal/config"
+	"natspread/internal/program"
 	"natspread/restore"
 )
 
@@ -79,11 +80,11 @@ func exitCode(err error) int {
 		return fixed.code
 	case errors.As(err, &wrong):
 		return exitConfig
-	case errors.Is(err, restore.ErrNoRights):
+	case errors.Is(err, program.ErrNoRights):
 		return exitNoRights
-	case errors.Is(err, restore.ErrMissing):
+	case errors.Is(err, program.ErrMissing):
 		return exitMissing
-	case errors.Is(err, restore.ErrBusy):
+	case errors.Is(err, program.ErrBusy):
 		return exitBusy
 	}
 	return exitFailed

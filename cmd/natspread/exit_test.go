@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/paths"
 	"natspread/internal/test/netnstest"
 )
 
@@ -53,7 +54,7 @@ func changeRules(t *testing.T, _ string) {
 
 // breakConfig appends a key that there is not.
 func breakConfig(t *testing.T, root string) {
-	writeFile(t, filepath.Join(root, configPath), article+"wieght = 1\n")
+	writeFile(t, filepath.Join(root, paths.Config), article+"wieght = 1\n")
 }
 
 // holdLock holds natspread's lock until the test ends.
@@ -112,7 +113,7 @@ func TestExitCodes(t *testing.T) {
 // asProgram runs natspread, or nobody, as a process of its own.
 func asProgram(t *testing.T, name string, args ...string) outcome {
 	t.Helper()
-	cmd := program(t, name, args...)
+	cmd := natspreadCommand(t, name, args...)
 	var out, talk bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &talk
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {

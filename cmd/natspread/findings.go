@@ -5,6 +5,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore"
 )
@@ -34,7 +35,7 @@ func (s *session) addForwarding(o options, status *restore.Status) (talk []strin
 		return nil, nil
 	}
 	var services []doctor.Service
-	if cfg, err := config.Parse(configPath, status.Wanted.Config); err == nil { // the status itself tells of one that is bad
+	if cfg, err := config.Parse(paths.Config, status.Wanted.Config); err == nil { // the status itself tells of one that is bad
 		services = doctorServices(cfg)
 	}
 	found, err := o.doctor().Forwarding(services, forwarded(status.Wanted.Tables)...)
@@ -78,7 +79,7 @@ func (s *session) dropped(ctx context.Context, o options, variant restore.Varian
 
 // addDropped adds that to the notes of a status, and returns how to mend it.
 func (s *session) addDropped(ctx context.Context, o options, status *restore.Status) (talk []string) {
-	cfg, err := config.Parse(configPath, status.Wanted.Config)
+	cfg, err := config.Parse(paths.Config, status.Wanted.Config)
 	if err != nil || status.State == restore.NotLoaded {
 		return nil
 	}

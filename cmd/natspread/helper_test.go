@@ -9,7 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/restore"
+	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/units"
 )
 
@@ -23,7 +24,7 @@ type outcome struct {
 // that it reaches.
 func natspreadWith(stdin string, connect func(context.Context) (systemd, error), args ...string) outcome {
 	var out, talk bytes.Buffer
-	s := &session{streams: streams{strings.NewReader(stdin), &out, &talk}, runner: restore.Exec(), connect: connect}
+	s := &session{streams: streams{strings.NewReader(stdin), &out, &talk}, runner: program.Exec(), connect: connect}
 	code := run(args, s)
 	return outcome{code: code, out: out.String(), err: talk.String()}
 }
@@ -70,7 +71,7 @@ func rootWith(t testing.TB, config string) string {
 	if err := os.Chmod(root, 0o755); err != nil { // what anyone may write is not trusted
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(root, configPath), config)
+	writeFile(t, filepath.Join(root, paths.Config), config)
 	return root
 }
 

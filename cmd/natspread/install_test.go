@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/paths"
 	"natspread/internal/test/netnstest"
 	"natspread/units"
 )
@@ -137,7 +138,7 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 		rest = after
 	}
 	inProcess("status").want(t, exitDone)
-	unit, err := os.ReadFile("/etc/systemd/system/" + units.Name)
+	unit, err := os.ReadFile("/etc/systemd/system/" + paths.Unit)
 	if err != nil || !strings.Contains(string(unit), "\nExecStart=/usr/local/sbin/natspread restore\n") {
 		t.Errorf("the unit is %v\n%s", err, unit)
 	}
@@ -163,7 +164,7 @@ func uninstallLive(t *testing.T, machine *fakeSystemd) {
 	}
 	inProcess("status").want(t, exitNotLoaded)
 	for path, stays := range map[string]bool{
-		"/etc/systemd/system/" + units.Name: false, "/etc/natspread/natspread.toml": true,
+		"/etc/systemd/system/" + paths.Unit: false, "/etc/natspread/natspread.toml": true,
 		"/var/lib/natspread/current": true, "/usr/local/sbin/natspread": true,
 	} {
 		if _, err := os.Lstat(path); (err == nil) != stays {
@@ -222,7 +223,7 @@ func TestInstallFails(t *testing.T) {
 			t.Errorf("%s fails: -q leaves %q", c.fails, quiet.err)
 		}
 		inProcess("status").want(t, exitDone)
-		if err := os.Remove("/etc/systemd/system/" + units.Name); err != nil {
+		if err := os.Remove("/etc/systemd/system/" + paths.Unit); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -77,7 +77,7 @@ func applyHangs(t *testing.T, stop func(process *os.Process), within time.Durati
 	before := everything(t, root)
 
 	begun := hangingPrograms(t)
-	cmd := program(t, "natspread", "--root", root, "--variant", "nft", "apply", "--config", config)
+	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", "nft", "apply", "--config", config)
 	var out, talk bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &talk
 	if err := cmd.Start(); err != nil {

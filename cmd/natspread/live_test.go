@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/paths"
 	"natspread/internal/test/netnstest"
 )
 
@@ -48,7 +49,7 @@ func liveConnections(t *testing.T, variant string) {
 		t.Fatal(err)
 	}
 	also := netnstest.Converse(t, network.Client, "tcp", "192.0.2.10:81")
-	writeFile(t, root+"/"+configPath, liveConfig) // their backend is drained
+	writeFile(t, root+"/"+paths.Config, liveConfig) // their backend is drained
 	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
 	wantLive(t, root, variant, "[[0 2] [1]]")
 	if err := stream.End(); err != nil {

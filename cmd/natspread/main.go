@@ -9,7 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 
-	"natspread/restore"
+	"natspread/internal/program"
 )
 
 // main runs the program. Everything below it is told its input and output.
@@ -19,5 +19,5 @@ func main() {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(140 << 20)
 	std := streams{os.Stdin, os.Stdout, os.Stderr}
-	os.Exit(run(os.Args[1:], &session{streams: std, runner: restore.Exec(), connect: connectSystemd}))
+	os.Exit(run(os.Args[1:], &session{streams: std, runner: program.Exec(), connect: connectSystemd}))
 }

@@ -10,11 +10,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/paths"
 	"natspread/restore"
 )
-
-// configPath is where the config is, below the root.
-const configPath = "etc/natspread/natspread.toml"
 
 // options are the flags of a run, the common ones and those of single verbs.
 type options struct {
@@ -50,7 +48,7 @@ type options struct {
 // commonFlags are those that every verb takes, before it or behind it.
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "config", Usage: "read the config from `FILE`; - is standard input", DefaultText: "/" + configPath},
+		&cli.StringFlag{Name: "config", Usage: "read the config from `FILE`; - is standard input", DefaultText: "/" + paths.Config},
 		&cli.StringFlag{Name: "root", Value: "/", Usage: "keep every file below `DIR`"},
 		&cli.StringFlag{Name: "variant", Value: string(restore.Auto), Usage: "use this `VARIANT` of iptables: auto, nft or legacy"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON on standard output"},
@@ -102,7 +100,7 @@ func optionsOf(c *cli.Context) (options, error) {
 		return options{}, err
 	}
 	if o.config == "" {
-		o.config = filepath.Join(root, configPath)
+		o.config = filepath.Join(root, paths.Config)
 	}
 	if err := oneOf("variant", string(o.variant), "auto", "nft", "legacy"); err != nil {
 		return options{}, err

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/paths"
 	"natspread/internal/test/netnstest"
 )
 
@@ -35,7 +36,7 @@ link set back up
 // outputCases are one for each verb, in an order in which each ends well.
 func outputCases(dir string) []outputCase {
 	image := filepath.Join(dir, "image")
-	config := filepath.Join(image, configPath)
+	config := filepath.Join(image, paths.Config)
 	return []outputCase{
 		{verb: "version", prints: true, silent: true, result: new(versionResult)},
 		{verb: "init", args: []string{"--config", filepath.Join(dir, "new.toml")}, result: new(initResult)},
@@ -73,7 +74,7 @@ func TestOutput(t *testing.T) {
 			}
 			root := rootWith(t, article)
 			netnstest.Self().Command(t, articleNetwork, "ip", "-batch", "-")
-			writeFile(t, filepath.Join(root, "image", configPath), article)
+			writeFile(t, filepath.Join(root, "image", paths.Config), article)
 			tried := map[string]bool{}
 			for _, c := range outputCases(root) {
 				tried[c.verb] = true
@@ -146,7 +147,7 @@ func TestClosedPipe(t *testing.T) {
 		if err := reader.Close(); err != nil {
 			t.Fatal(err)
 		}
-		cmd := program(t, "natspread", args...)
+		cmd := natspreadCommand(t, "natspread", args...)
 		if args[0] == "render" {
 			cmd.Args = append(cmd.Args, "--config", filepath.Join(dir, "natspread.toml"))
 		}

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/config"
-	"natspread/restore"
+	"natspread/internal/program"
 )
 
 // complain says what went wrong, on standard error. What a config gets is printed
@@ -74,7 +74,7 @@ func (s *session) tellDone(o options, done []string) {
 
 // traced returns the session's runner, which with -v tells of each program that
 // was run.
-func (s *session) traced(o options) restore.Runner {
+func (s *session) traced(o options) program.Runner {
 	if !o.verbose {
 		return s.runner
 	}

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/urfave/cli/v2"
+	"natspread/internal/program"
 
-	"natspread/restore"
+	"github.com/urfave/cli/v2"
 )
 
 // streams are standard input, output and error.
@@ -24,7 +24,7 @@ type streams struct {
 // session is what the verbs share in one run of the program.
 type session struct {
 	streams
-	runner  restore.Runner                         // the one way to run programs
+	runner  program.Runner                         // the one way to run programs
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
 }
 

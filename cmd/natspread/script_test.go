@@ -127,8 +127,8 @@ func runKernelScript(t *testing.T, script, variant string) {
 	})
 }
 
-// program returns a command of the test's own copy of natspread, or of nobody.
-func program(t testing.TB, name string, args ...string) *exec.Cmd {
+// natspreadCommand returns a command of the test's own copy of natspread, or of nobody.
+func natspreadCommand(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {

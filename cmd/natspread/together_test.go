@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/paths"
 	"natspread/internal/test/netnstest"
 )
 
@@ -64,7 +65,7 @@ func applyManyAtOnce(t *testing.T, variant string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(root, configPath), string(current))
+	writeFile(t, filepath.Join(root, paths.Config), string(current))
 	inProcess(append(flags, "diff")...).want(t, exitDone)
 	pending, err := filepath.Glob(filepath.Join(root, "var/lib/natspread/generations/.*"))
 	if err != nil || len(pending) != 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/program"
 	"natspread/restore"
 )
 
@@ -39,7 +40,7 @@ func (s *session) check(ctx context.Context, o options) error {
 	variant, err := s.prove(ctx, o, c)
 	result := checkResult{Config: c.name, Services: len(c.config.Services), Backends: countBackends(c.config), Proven: string(variant)}
 	switch {
-	case errors.Is(err, restore.ErrNoRights):
+	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
 		s.tell(o, "%s: %s, good; not proven: %v", c.name, c.summary(), err)
 	case err != nil:
@@ -69,4 +70,4 @@ func (s *session) prove(ctx context.Context, o options, c checked) (restore.Vari
 }
 
 // errUnprivileged says why check could not prove, and what to type instead.
-var errUnprivileged = fmt.Errorf("%w over the network: run sudo natspread check", restore.ErrNoRights)
+var errUnprivileged = fmt.Errorf("%w over the network: run sudo natspread check", program.ErrNoRights)

@@ -13,6 +13,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore"
 )
@@ -161,7 +162,7 @@ func trialOf(store restore.Store) doctor.Trial {
 // that is there is not the one.
 func (s *session) judgedBy(o options, current restore.Generation) (cfg config.Config, unusable, err error) {
 	loaded, err := s.load(o)
-	if err == nil || o.config != filepath.Join(o.root, configPath) || current.Generation == 0 {
+	if err == nil || o.config != filepath.Join(o.root, paths.Config) || current.Generation == 0 {
 		return loaded.config, nil, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {

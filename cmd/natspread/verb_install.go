@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/paths"
 	"natspread/restore"
 	"natspread/units"
 )
@@ -153,7 +154,7 @@ func (s *session) installProgram(ctx context.Context, o options) (path string, d
 		return "", nil, fmt.Errorf("cannot find the running program: %w", err)
 	}
 	packaged, err := units.Packaged(o.root)
-	if err != nil || packaged || !o.offline() && units.Owned(ctx, units.Runner(s.runner), self) {
+	if err != nil || packaged || !o.offline() && units.Owned(ctx, s.runner, self) {
 		return self, nil, err
 	}
 	path, err = units.InstallProgram(o.root, self)
@@ -166,7 +167,7 @@ func (s *session) installProgram(ctx context.Context, o options) (path string, d
 // keepConfig puts the config that was installed where the next apply looks for it,
 // unless there is one already.
 func keepConfig(o options, c checked) (done []string, err error) {
-	path := filepath.Join(o.root, configPath)
+	path := filepath.Join(o.root, paths.Config)
 	if _, err := os.Lstat(path); err == nil {
 		return nil, nil
 	}

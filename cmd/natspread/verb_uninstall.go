@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/paths"
 	"natspread/units"
 )
 
@@ -57,6 +59,6 @@ func (s *session) uninstall(ctx context.Context, o options) error {
 	if result.Changed {
 		done = append(done, "took the rules out of the kernel")
 	}
-	done = append(done, "left in place: /etc/natspread, /var/lib/natspread, the program")
+	done = append(done, fmt.Sprintf("left in place: /%s, /%s, the program", filepath.Dir(paths.Config), paths.State))
 	return s.printInstalled(o, 0, done)
 }

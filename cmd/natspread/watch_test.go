@@ -37,7 +37,7 @@ func watch(t *testing.T, terminal bool, args ...string) watched {
 	} else if reader, writer, err = os.Pipe(); err != nil {
 		t.Fatal(err)
 	}
-	cmd := program(t, "natspread", append(args, "status", "--watch")...)
+	cmd := natspreadCommand(t, "natspread", append(args, "status", "--watch")...)
 	talk, talker, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestWatchTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader.Close()
-	cmd := program(t, "natspread", "--root", root, "--variant", "nft", "status", "--watch")
+	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", "nft", "status", "--watch")
 	cmd.Stdout = writer
 	began := time.Now()
 	if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailed {

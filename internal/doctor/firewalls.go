@@ -5,10 +5,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"natspread/internal/paths"
 )
 
 // unit is natspread's.
-const unit = "natspread.service"
+const unit = paths.Unit
 
 // flushers are services that empty or replace the nat table when they start.
 var flushers = []string{

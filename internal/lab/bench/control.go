@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"natspread/internal/paths"
 )
 
 // The targets of what control costs, at most and for the largest number of services.
@@ -73,7 +75,7 @@ func (b bench) controlOf(n int, variant, beside string) (walls, error) {
 	if _, err := timed(apply); err != nil {
 		return walls{}, err
 	}
-	rules, err := os.ReadFile(filepath.Join(b.root(), "var/lib/natspread/current/rules.v4"))
+	rules, err := os.ReadFile(filepath.Join(b.root(), paths.Current, "rules.v4"))
 	if err != nil {
 		return walls{}, err
 	}

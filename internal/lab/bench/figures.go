@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/paths"
 	"natspread/render"
 )
 
@@ -120,7 +121,7 @@ func (b bench) restore(what, text string, rounds int) error {
 		if _, err := timed(b.natspread("apply", "-q", "--variant", variant, "--config", path)); err != nil {
 			return err
 		}
-		rules, err := os.ReadFile(filepath.Join(b.root(), "var/lib/natspread/current/rules.v4"))
+		rules, err := os.ReadFile(filepath.Join(b.root(), paths.Current, "rules.v4"))
 		if err != nil {
 			return err
 		}

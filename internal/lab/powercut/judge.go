@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"natspread/internal/paths"
 	"natspread/restore"
 )
 
@@ -75,7 +76,7 @@ func alternate(store restore.Store) error {
 
 // The directories in which natspread writes, below a root.
 const (
-	stateDir    = "var/lib/natspread"
+	stateDir    = paths.State
 	generations = stateDir + "/generations"
 )
 

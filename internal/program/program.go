@@ -1,4 +1,6 @@
-package restore
+// Package program runs other programs: by their absolute path, with a clean environment
+// and bounded in time and output.
+package program
 
 import (
 	"bytes"
@@ -13,8 +15,8 @@ import (
 	"time"
 )
 
-// ChildTimeout bounds each program that natspread runs.
-const ChildTimeout = 30 * time.Second
+// Timeout bounds each program that natspread runs.
+const Timeout = 30 * time.Second
 
 // maxOutput bounds what a program may print: 10,000 services of three backends
 // are 8 MB.
@@ -22,11 +24,11 @@ const maxOutput = 256 << 20
 
 // Runner runs a program by its absolute path and returns what it printed on
 // standard output. It is the one seam for running programs; a failed program is a
-// *ProgramError.
+// *Error.
 type Runner func(ctx context.Context, stdin []byte, name string, args ...string) (stdout []byte, err error)
 
-// ProgramError is a program that could not be started, failed or did not end.
-type ProgramError struct {
+// Error is a program that could not be started, failed or did not end.
+type Error struct {
 	Name   string
 	Args   []string
 	Code   int    // exit code; -1 when it did not exit by itself
@@ -35,7 +37,7 @@ type ProgramError struct {
 }
 
 // Error names the program, how it ended and the last line that it said.
-func (e *ProgramError) Error() string {
+func (e *Error) Error() string {
 	said := e.Stderr
 	if said == "" {
 		said = e.Err.Error()
@@ -44,7 +46,7 @@ func (e *ProgramError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *ProgramError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // Errors that callers branch on; each is an exit code of the command line.
 var (
@@ -57,12 +59,12 @@ var (
 )
 
 // Exec returns the Runner that really runs programs: in a process group of their
-// own, killed after ChildTimeout, with an environment that holds nothing of the
+// own, killed after Timeout, with an environment that holds nothing of the
 // caller's but LockVariable.
 func Exec() Runner {
 	environ := append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, LockEnv()...)
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
-		ctx, cancel := context.WithTimeout(ctx, ChildTimeout)
+		ctx, cancel := context.WithTimeout(ctx, Timeout)
 		defer cancel()
 		stdout, stderr := &limited{left: maxOutput}, &limited{left: 1 << 16}
 		cmd := exec.CommandContext(ctx, name, args...)
@@ -82,7 +84,7 @@ func Exec() Runner {
 			err = errEndless // the program itself saw only a broken pipe
 		}
 		if err != nil {
-			return nil, programError(ctx, cmd, time.Since(began), stderr.kept.String(), err)
+			return nil, newError(ctx, cmd, time.Since(began), stderr.kept.String(), err)
 		}
 		return stdout.kept.Bytes(), nil
 	}
@@ -101,7 +103,7 @@ func LockEnv() []string {
 }
 
 // errEndless says that a program printed more than it may.
-var errEndless = errors.New("it prints without end")
+var errEndless = errors.New("its output is too long")
 
 // limited keeps what is written to it up to a bound, and refuses what is over. The
 // buffer is not embedded: io.Copy would find its ReadFrom and pass by the bound.
@@ -121,10 +123,10 @@ func (l *limited) Write(p []byte) (int, error) {
 	return l.kept.Write(p)
 }
 
-// programError tells how a program failed after it ran for some time, and which of
+// newError tells how a program failed after it ran for some time, and which of
 // the errors that callers know it amounts to.
-func programError(ctx context.Context, cmd *exec.Cmd, ran time.Duration, stderr string, err error) *ProgramError {
-	failed := &ProgramError{
+func newError(ctx context.Context, cmd *exec.Cmd, ran time.Duration, stderr string, err error) *Error {
+	failed := &Error{
 		Name: cmd.Path, Args: cmd.Args[1:], Code: -1,
 		Stderr: meaningful(stderr), Err: err,
 	}

@@ -1,0 +1,15 @@
+// Package paths names every file that natspread owns on a host, and its systemd units, so
+// that each name has one home. All files are relative to the root directory.
+package paths
+
+// The files, below the root directory.
+const (
+	Config      = "etc/natspread/natspread.toml" // the administrator's
+	State       = "var/lib/natspread"            // what boot loads
+	Generations = State + "/generations"         // a directory for each generation
+	Current     = State + "/current"             // the link to the generation that boot loads
+	Run         = "run/natspread"                // what a reboot forgets
+)
+
+// Unit is the service that loads the current generation at boot.
+const Unit = "natspread.service"
