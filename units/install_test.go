@@ -139,7 +139,7 @@ func TestUninstall(t *testing.T) {
 func TestUninstallPackaged(t *testing.T) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "/usr/lib/systemd/system", paths.Unit), unitText(t, "/usr/sbin/natspread"), 0o644)
-	writeFile(t, filepath.Join(root, administratorDir, Name+".d/override.conf"), "[Service]\n", 0o644)
+	writeFile(t, filepath.Join(root, administratorDir, paths.Unit+".d/override.conf"), "[Service]\n", 0o644)
 	before := tree(t, root)
 	done, err := Uninstall(context.Background(), &fakeManager{changed: true, root: root}, root)
 	if err != nil {
