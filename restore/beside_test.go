@@ -82,7 +82,7 @@ func foreign(f rules.Family) string {
 }
 
 // putForeign loads the foreign rules of both families with their counters.
-func putForeign(t *testing.T, variant restore.Variant) {
+func putForeign(t *testing.T, variant rules.Variant) {
 	t.Helper()
 	for _, f := range rules.Families() {
 		put(t, variant, f, whole(variant, foreign(f)), "-c")
@@ -91,8 +91,8 @@ func putForeign(t *testing.T, variant restore.Variant) {
 
 // whole returns a nat table with all that a variant takes in it: nft also a policy,
 // which legacy refuses there.
-func whole(variant restore.Variant, table string) string {
-	if variant == restore.NFT {
+func whole(variant rules.Variant, table string) string {
+	if variant == rules.NFT {
 		return strings.Replace(table, ":INPUT ACCEPT", ":INPUT DROP", 1)
 	}
 	return table
@@ -103,14 +103,14 @@ func whole(variant restore.Variant, table string) string {
 var own = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSPREAD-|(PREROUTING|INPUT|OUTPUT|POSTROUTING) (.* )?-[jg] NATSPREAD-\S+$).*)\n`)
 
 // others returns both families' tables without natspread's part, with counters.
-func others(t *testing.T, variant restore.Variant) string {
+func others(t *testing.T, variant rules.Variant) string {
 	t.Helper()
 	return own.ReplaceAllString(everything(t, variant), "")
 }
 
 // everything returns all tables of both families, with counters, as the variant's own
 // iptables-save prints them, less the comments.
-func everything(t *testing.T, variant restore.Variant) string {
+func everything(t *testing.T, variant rules.Variant) string {
 	t.Helper()
 	var b strings.Builder
 	for _, f := range rules.Families() {
@@ -123,7 +123,7 @@ func everything(t *testing.T, variant restore.Variant) string {
 // TestForeignRulesStay applies one config after another beside foreign rules, in a
 // table that holds some of everybody's, and in each neighbour's own.
 func TestForeignRulesStay(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		t.Run("everybody", func(t *testing.T) {
 			stays(t, variant, func(f rules.Family) string { return whole(variant, foreign(f)) })
 		})
@@ -166,7 +166,7 @@ func neighbours(t *testing.T) []neighbour {
 
 // stays applies and stops beside foreign rules, all of them with their counters, and
 // holds every table to them, to the byte.
-func stays(t *testing.T, variant restore.Variant, foreign func(rules.Family) string) {
+func stays(t *testing.T, variant rules.Variant, foreign func(rules.Family) string) {
 	t.Helper()
 	host := newHost(t, variant)
 	load := func() {
@@ -179,7 +179,7 @@ func stays(t *testing.T, variant restore.Variant, foreign func(rules.Family) str
 	for _, f := range rules.Families() {
 		for line := range strings.Lines(foreign(f)) {
 			// ip6tables-nft-restore of iptables 1.8.9 leaves the counters of rules at zero.
-			if _, rule, counted := strings.Cut(line, "] "); counted && line[0] == '[' && f == rules.IPv6 && variant == restore.NFT {
+			if _, rule, counted := strings.Cut(line, "] "); counted && line[0] == '[' && f == rules.IPv6 && variant == rules.NFT {
 				line = rule
 			}
 			if strings.ContainsRune("[:-", rune(line[0])) && !strings.Contains(before, line) {
@@ -214,7 +214,7 @@ func stays(t *testing.T, variant restore.Variant, foreign func(rules.Family) str
 
 // TestStopInAnEmptyTable is the case in which stop has something to say.
 func TestStopInAnEmptyTable(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		if result, err := host.Stop(t.Context()); err != nil || result.Changed || len(result.Notes) != 0 {
 			t.Errorf("stop of nothing: %+v, %v", result, err)
@@ -232,7 +232,7 @@ func TestStopInAnEmptyTable(t *testing.T) {
 
 // TestJumps puts each jump in its place once, whatever somebody made of it.
 func TestJumps(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
 		apply(t, host, article)
@@ -240,16 +240,16 @@ func TestJumps(t *testing.T) {
 			name  string
 			lines []string
 		}{
-			{"doubled", []string{"-A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE"}},
+			{"doubled", []string{"-A PREROUTING -j NATSPREAD-PRE"}},
 			{"three times", []string{
-				"-I PREROUTING 2 -m comment --comment natspread -j NATSPREAD-PRE",
-				"-A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE",
+				"-I PREROUTING 2 -j NATSPREAD-PRE",
+				"-A PREROUTING -j NATSPREAD-PRE",
 			}},
 			{"gone", []string{"-D PREROUTING 1"}},
 			{"all gone", []string{"-D PREROUTING 1", "-D OUTPUT 1", "-D POSTROUTING 1"}},
-			{"moved behind others", []string{"-D PREROUTING 1", "-A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE"}},
-			{"moved by one", []string{"-D POSTROUTING 1", "-I POSTROUTING 2 -m comment --comment natspread -j NATSPREAD-POST"}},
-			{"somebody came first", []string{"-D OUTPUT 1", "-I OUTPUT 3 -m comment --comment natspread -j NATSPREAD-OUT"}},
+			{"moved behind others", []string{"-D PREROUTING 1", "-A PREROUTING -j NATSPREAD-PRE"}},
+			{"moved by one", []string{"-D POSTROUTING 1", "-I POSTROUTING 2 -j NATSPREAD-POST"}},
+			{"somebody came first", []string{"-D OUTPUT 1", "-I OUTPUT 3 -j NATSPREAD-OUT"}},
 			{"narrowed by hand", []string{"-R PREROUTING 1 -i eth0 -j NATSPREAD-PRE"}},
 			{"another beside it", []string{"-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j NATSPREAD-PRE"}},
 			{"goto", []string{"-R OUTPUT 1 -g NATSPREAD-OUT"}},
@@ -273,7 +273,7 @@ func TestJumps(t *testing.T) {
 }
 
 // wantJumpsFirst asks for each jump once, before all foreign rules.
-func wantJumpsFirst(t *testing.T, variant restore.Variant) {
+func wantJumpsFirst(t *testing.T, variant rules.Variant) {
 	t.Helper()
 	wantLoaded(t, variant, article)
 	saved, err := rules.ParseSaved(rules.NAT, []byte(save(t, variant, rules.IPv4)))
@@ -305,7 +305,7 @@ func (g *given) recorder() program.Runner {
 // TestInStepGetsNothing also looks at natspread's own counters: a chain that is as
 // it should be keeps them, and with them the turns of its nth matches.
 func TestInStepGetsNothing(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		var seen given
 		host := newHost(t, variant)
 		host.Run = seen.recorder()
@@ -359,7 +359,7 @@ func wantHeld(t *testing.T, host restore.Host, toml, line string) {
 // TestForeignRuleHoldsChain is a rule of somebody else's that leads to a chain that
 // is to go: the kernel refuses, and the administrator has to be told which rule.
 func TestForeignRuleHoldsChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
 		apply(t, host, article+alone)

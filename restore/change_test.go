@@ -8,7 +8,6 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
-	"natspread/restore"
 )
 
 // tape notes what is run: the last parts of the names, and for a transaction the
@@ -44,7 +43,7 @@ var nearly = strings.Replace(alone, "10.0.0.2:53", "10.0.0.9:53", 1)
 // TestChangeCostsItsOwnChains changes one backend of one service: nothing but its chain
 // is proven, loaded and read back, as long as nobody else touched nft's tables.
 func TestChangeCostsItsOwnChains(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
 		apply(t, host, article+alone)
@@ -53,16 +52,16 @@ func TestChangeCostsItsOwnChains(t *testing.T) {
 		apply(t, host, article+nearly)
 		wantLoaded(t, variant, article+nearly)
 		want := []string{"iptables-nft-restore proves", "iptables-nft-save", "iptables-nft-restore loads", "iptables-nft-restore lists"}
-		if ran := ofIPv4(seen.ran, variant); variant == restore.NFT && !slices.Equal(ran, want) {
+		if ran := ofIPv4(seen.ran, variant); variant == rules.NFT && !slices.Equal(ran, want) {
 			t.Errorf("ran %q, want %q", ran, want)
-		} else if variant == restore.Legacy && !slices.Contains(ran, "iptables-legacy-save") {
+		} else if variant == rules.Legacy && !slices.Contains(ran, "iptables-legacy-save") {
 			t.Errorf("ran %q, and never looked at the table", ran)
 		}
 	})
 }
 
 // ofIPv4 returns what was run for IPv4 by a variant.
-func ofIPv4(ran []string, variant restore.Variant) []string {
+func ofIPv4(ran []string, variant rules.Variant) []string {
 	return slices.DeleteFunc(slices.Clone(ran), func(what string) bool {
 		return !strings.HasPrefix(what, "iptables-"+string(variant))
 	})
@@ -71,9 +70,9 @@ func ofIPv4(ran []string, variant restore.Variant) []string {
 // TestDriftIsSeenBeforeAChange has rules of natspread's deleted by hand, and then a
 // change that has nothing to do with them: both are mended.
 func TestDriftIsSeenBeforeAChange(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, harm := range []string{
-			"-F NATSPREAD-web", "-D NATSPREAD-web 1", "-D PREROUTING -m comment --comment natspread -j NATSPREAD-PRE",
+			"-F NATSPREAD-web", "-D NATSPREAD-web 1", "-D PREROUTING -j NATSPREAD-PRE",
 			"-I PREROUTING -j ACCEPT", "-A NATSPREAD-POST -j ACCEPT", "-N NATSPREAD-more",
 		} {
 			host := newHost(t, variant)
@@ -96,7 +95,7 @@ func TestDriftIsSeenBeforeAChange(t *testing.T) {
 // TestListIsNotBelieved has the list of changed chains tell something else than what was
 // wanted: then the whole table is read, and that decides.
 func TestListIsNotBelieved(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for name, spoil := range map[string]func(string) string{
 			"a rule less":          func(out string) string { return strings.Replace(out, "-A NATSPREAD-dns", "-A NATSPREAD-web", 1) },
 			"a chain less":         func(out string) string { return strings.ReplaceAll(out, "NATSPREAD-dns", "NATSPREAD-x") },
@@ -117,7 +116,7 @@ func TestListIsNotBelieved(t *testing.T) {
 			apply(t, host, article+nearly)
 			wantLoaded(t, variant, article+nearly)
 			ran := ofIPv4(seen.ran, variant)
-			if last := ran[len(ran)-1]; variant == restore.NFT && (last != "iptables-nft-save" || !slices.Contains(ran, "iptables-nft-restore lists")) {
+			if last := ran[len(ran)-1]; variant == rules.NFT && (last != "iptables-nft-save" || !slices.Contains(ran, "iptables-nft-restore lists")) {
 				t.Errorf("%s: ran %q", name, ran)
 			}
 			apply(t, host, article+alone)
@@ -129,7 +128,7 @@ func TestListIsNotBelieved(t *testing.T) {
 // is read back. That is no failure, but nothing to remember either: the next apply puts
 // the jump first again.
 func TestJumpPushedDownWhileReadBack(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article+alone)
 		quiet := host.Run

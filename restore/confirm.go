@@ -6,23 +6,24 @@ import (
 	"fmt"
 	"time"
 
-	"natspread/internal/rules"
+	"natspread/restore/generation"
+	"natspread/restore/iptables"
 )
 
 // Trial is what becomes of tables that Try loads.
 type Trial struct {
-	For time.Duration // until they are taken back
-	// Arm starts what calls UndoOverdue after that time, whatever becomes of this
-	// process, and returns what calls it off. It is called before anything is loaded,
-	// while the lock is held.
-	Arm func(ctx context.Context, after time.Duration) (disarm func(context.Context), err error)
+	For time.Duration // until they are reverted
+	// Schedule starts what calls RevertOverdue after that time, whatever becomes of this
+	// process, and returns what cancels it. It is called before anything is loaded, while
+	// the lock is held.
+	Schedule func(ctx context.Context, after time.Duration) (cancel func(context.Context), err error)
 }
 
 // Try is Apply for some time only: what boot loads stays as it is, and unless Confirm
-// comes first, what trial.Arm started puts everything back. What is loaded and
+// comes first, what trial.Schedule started reverts everything. What is loaded and
 // current already is not tried.
 func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, error) {
-	if request.Exclusive != nil { // after a kill nobody would know what to put back
+	if request.Exclusive != nil { // after a kill nobody would know what to load again
 		return Result{}, unchanged(errors.New("cannot try for some time what replaces the whole nat table"))
 	}
 	kernel, err := h.Kernel(ctx)
@@ -37,77 +38,67 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 
 	plan, err := h.plan(ctx, kernel, request)
 	if err != nil || plan.done {
-		return Result{Generation: plan.wanted.Generation, Variant: kernel.Variant}, err
+		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant}, err
 	}
 	pending, err := h.found(ctx, kernel)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	if pending.Generation, err = h.store().Write(plan.wanted); err != nil {
+	if pending.Number, err = h.store().Write(plan.wanted); err != nil {
 		return Result{}, unchanged(err)
 	}
 	return h.tryProven(ctx, kernel, plan, pending, trial)
 }
 
-// tryProven takes the steps of Try that need a way back, and the way back first: a
-// kill at any moment then finds it armed, and nothing loaded that is not recorded.
-func (h Host) tryProven(ctx context.Context, kernel Kernel, plan plan, pending Pending, trial Trial) (Result, error) {
-	pending.Until = sinceBoot() + trial.For // before Arm, so that what it starts comes no earlier
-	disarm, err := trial.Arm(ctx, trial.For)
+// tryProven takes the steps of Try that may have to be reverted, and schedules that
+// first: a kill at any moment then finds it scheduled, and nothing loaded that is not
+// recorded.
+func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, pending generation.Pending, trial Trial) (Result, error) {
+	pending.Until = generation.SinceBoot() + trial.For // before Schedule, so that what it starts comes no earlier
+	cancel, err := trial.Schedule(ctx, trial.For)
 	if err != nil {
-		return Result{}, unchanged(errors.Join(err, h.store().forget()))
+		return Result{}, unchanged(errors.Join(err, h.store().ForgetPending()))
 	}
 	abandon := func(ctx context.Context) error {
-		defer disarm(ctx)
-		return h.store().forget()
+		defer cancel(ctx)
+		return h.store().ForgetPending()
 	}
-	if err := h.store().remember(pending); err != nil {
-		return Result{}, joinUndo(ctx, err, abandon)
+	if err := h.store().RecordPending(pending); err != nil {
+		return Result{}, iptables.Revert(ctx, err, abandon)
 	}
-	load, err := kernel.loadAll(ctx, plan.seen, plan.wanted.Tables)
+	load, err := kernel.Load(ctx, plan.observed, plan.wanted.Tables)
 	if err != nil {
 		return Result{}, errors.Join(err, abandon(context.WithoutCancel(ctx)))
 	}
-	if err := h.forwarding().set(plan.wanted.Tables); err != nil {
-		return Result{}, joinUndo(ctx, err, func(ctx context.Context) error { return errors.Join(load.undo(ctx), abandon(ctx)) })
+	if err := h.forwarding().Set(plan.wanted.Tables); err != nil {
+		return Result{}, iptables.Revert(ctx, err, func(ctx context.Context) error { return errors.Join(load.Revert(ctx), abandon(ctx)) })
 	}
-	result := Result{Generation: pending.Generation, Variant: kernel.Variant, Changed: true, Loaded: load.changed}
+	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed}
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
-	change := plan.settlement()
-	change.spares = true
-	result.settle(ctx, change)
+	change := plan.change()
+	change.Spare = true
+	result.deleteStale(ctx, change)
 	return result, nil
 }
 
-// found returns what there is before a trial, for the way back.
-func (h Host) found(ctx context.Context, kernel Kernel) (Pending, error) {
-	switches, err := h.forwarding().states()
-	pending := Pending{Variant: kernel.Variant, Forwarding: switches}
+// found returns what there is before a trial, for its revert.
+func (h Host) found(ctx context.Context, kernel iptables.Kernel) (generation.Pending, error) {
+	switches, err := h.forwarding().States()
+	pending := generation.Pending{Variant: kernel.Variant, Forwarding: switches}
 	if err != nil {
 		return pending, err
 	}
-	if pending.Loaded, err = kernel.inUse(ctx); err != nil || pending.Loaded {
+	if pending.Loaded, err = kernel.InUse(ctx); err != nil || pending.Loaded {
 		return pending, err
 	}
 	if other, present := h.other(kernel); present {
-		if loaded, err := other.inUse(ctx); err == nil && loaded {
+		if loaded, err := other.InUse(ctx); err == nil && loaded {
 			pending.Loaded, pending.Variant = true, other.Variant
 		}
 	}
 	return pending, nil
-}
-
-// inUse tells whether packets meet rules of natspread's, in either family.
-func (k Kernel) inUse(ctx context.Context) (bool, error) {
-	for _, family := range rules.Families() {
-		saved, err := k.Read(ctx, rules.Table{Family: family})
-		if err != nil || hasJump(saved) {
-			return err == nil, err
-		}
-	}
-	return false, nil
 }
 
 // Confirm makes the pending generation current, if the kernel still holds it.
@@ -123,20 +114,20 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	generation, err := store.readWaiting(pending.Generation)
+	tried, err := store.ReadPending(pending.Number)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	if err := h.stillHolds(ctx, generation); err != nil {
-		return Result{}, unchanged(fmt.Errorf("cannot confirm generation %d: %w: natspread rollback, and apply again", generation.Generation, err))
+	if err := h.stillHolds(ctx, tried); err != nil {
+		return Result{}, unchanged(fmt.Errorf("cannot confirm generation %d: %w: natspread rollback, and apply again", tried.Number, err))
 	}
-	before, _ := store.current()
-	if err := store.SetCurrent(generation.Generation); err != nil {
+	before := store.Wanted().Boot
+	if err := store.SetCurrent(tried.Number); err != nil {
 		return Result{}, fmt.Errorf("%w; it still waits to be confirmed", err)
 	}
-	result := Result{Generation: generation.Generation, Variant: generation.Variant, Changed: true}
-	result.settle(ctx, h.settlement(before, generation)) // what the trial did not cut
-	for _, step := range []func() error{store.forget, store.prune} {
+	result := Result{Generation: tried.Number, Variant: tried.Variant, Changed: true}
+	result.deleteStale(ctx, h.change(before, tried)) // what the trial did not cut
+	for _, step := range []func() error{store.ForgetPending, store.Prune} {
 		if err := step(); err != nil { // the generation is current all the same
 			result.Notes = append(result.Notes, err.Error())
 		}
@@ -145,12 +136,12 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 }
 
 // stillHolds is an error unless the kernel holds a generation's rules.
-func (h Host) stillHolds(ctx context.Context, generation Generation) error {
-	kernel := Kernel{Run: h.Run, Variant: generation.Variant}
-	for _, table := range generation.Tables.All() {
+func (h Host) stillHolds(ctx context.Context, tried generation.Generation) error {
+	kernel := iptables.Kernel{Run: h.Run, Variant: tried.Variant}
+	for _, table := range tried.Tables.All() {
 		saved, err := kernel.Read(ctx, table)
 		if err == nil {
-			err = compare(saved, table)
+			err = iptables.Compare(saved, table)
 		}
 		if err != nil {
 			return err

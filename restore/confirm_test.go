@@ -17,6 +17,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // armed remembers what becomes of the way back of a trial.
@@ -52,7 +53,7 @@ func pendingFile(host restore.Host) string { return filepath.Join(host.Root, "ru
 // back is armed; and nothing at all when it cannot be.
 func TestTryArmsFirst(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
 		way := &armed{fails: errSeam, look: func() {
@@ -82,7 +83,7 @@ func TestTryArmsFirst(t *testing.T) {
 // then be called off, with all as it was.
 func TestTryFails(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string
 			run  func(run program.Runner) program.Runner
@@ -137,7 +138,7 @@ func TestTryFails(t *testing.T) {
 // it was, forwarding and what is kept of it included.
 func TestUndoTrial(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		stop := func(t *testing.T, host restore.Host) {
 			_, err := host.Stop(t.Context())
 			must(t, err)
@@ -168,11 +169,11 @@ func TestUndoTrial(t *testing.T) {
 					before, beforeOther := state(t, host), state(t, other)
 					try(t, host, other4)
 					wantLoaded(t, variant, other4)
-					_, err := host.Undo(t.Context())
+					_, err := host.Revert(t.Context())
 					must(t, err)
 					wantState(t, host, before)
 					wantState(t, other, beforeOther)
-					if _, err := host.Undo(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+					if _, err := host.Revert(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 						t.Errorf("once more: %v", err)
 					}
 				})
@@ -192,7 +193,7 @@ backends = ["10.0.0.7:80"]
 // TestUndoIsRepeated lets the first attempt fail: the trial stays, for the next one.
 func TestUndoIsRepeated(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
 		before := state(t, host)
@@ -203,7 +204,7 @@ func TestUndoIsRepeated(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		wantLoaded(t, variant, smaller)
-		_, err := host.Undo(t.Context())
+		_, err := host.Revert(t.Context())
 		must(t, err)
 		wantState(t, host, before)
 	})
@@ -213,7 +214,7 @@ func TestUndoIsRepeated(t *testing.T) {
 // generation or the other, and what is done next ends well.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		renamed := func(host restore.Host) error {
 			return os.Rename(place(host, "generations/.unconfirmed-2"), place(host, "generations/2"))
 		}
@@ -225,7 +226,7 @@ func TestConfirm(t *testing.T) {
 			{"not killed", func(restore.Host) error { return nil }, article},
 			{"killed when it is renamed", renamed, article},
 			{"killed when it is current", func(host restore.Host) error {
-				return errors.Join(renamed(host), restore.Store{Root: host.Root}.SetCurrent(2))
+				return errors.Join(renamed(host), generation.Store{Root: host.Root}.SetCurrent(2))
 			}, smaller},
 		} {
 			t.Run(c.name, func(t *testing.T) {
@@ -239,18 +240,18 @@ func TestConfirm(t *testing.T) {
 					}
 					try(t, host, smaller)
 					must(t, c.killed(host))
-					want, next := c.undone, host.Undo
+					want, next := c.undone, host.Revert
 					if confirm {
 						want, next = smaller, host.Confirm
 					}
-					if _, err := next(t.Context()); err != nil && !errors.Is(err, restore.ErrNothingPending) {
+					if _, err := next(t.Context()); err != nil && !errors.Is(err, generation.ErrNothingPending) {
 						t.Error(err)
 					}
 					wantLoaded(t, variant, want)
-					current, err := restore.Store{Root: host.Root}.Current()
+					current, err := generation.Store{Root: host.Root}.Current()
 					must(t, err)
 					wantSame(t, "what boot loads", want, string(current.Config))
-					if _, err := host.Confirm(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+					if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 						t.Errorf("something waits: %v", err)
 					}
 					status, err := host.Status(t.Context())
@@ -267,7 +268,7 @@ func TestConfirm(t *testing.T) {
 // the current generation is damaged, and the next apply takes its files away.
 func TestBootForgetsATrial(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
 		apply(t, host, smaller)
@@ -277,7 +278,7 @@ func TestBootForgetsATrial(t *testing.T) {
 		_, err := host.Restore(t.Context())
 		must(t, err)
 		wantLoaded(t, variant, smaller)
-		if _, err := host.Confirm(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+		if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 			t.Errorf("%v", err)
 		}
 		must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
@@ -299,9 +300,9 @@ func TestPruneBesideATrial(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
-	store := restore.Store{Root: host.Root}
-	for range restore.Keep {
+	host := newHost(t, rules.NFT)
+	store := generation.Store{Root: host.Root}
+	for range generation.Keep {
 		must(t, store.SetCurrent(write(t, host, article)))
 	}
 	_, err := host.Restore(t.Context())
@@ -310,7 +311,7 @@ func TestPruneBesideATrial(t *testing.T) {
 		next func(context.Context) (restore.Result, error)
 		want []int
 	}{
-		{host.Undo, []int{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+		{host.Revert, []int{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
 		{host.Confirm, []int{12, 10, 9, 8, 7, 6, 5, 4, 3, 2}}, // 11 was taken back
 	} {
 		try(t, host, smaller)
@@ -328,9 +329,9 @@ func TestUndoOverdue(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	apply(t, host, article)
-	if _, err := host.UndoOverdue(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+	if _, err := host.RevertOverdue(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 		t.Errorf("nothing waits: %v", err)
 	}
 	for _, c := range []struct {
@@ -342,7 +343,7 @@ func TestUndoOverdue(t *testing.T) {
 	}{
 		{"nobody confirms", 2 * time.Second, func() {}, article, nil},
 		{"the lock is held", time.Second, func() { holdLock(t, host, 6*time.Second) }, article, nil},
-		{"it is confirmed", time.Hour, func() { _, err := host.Confirm(t.Context()); must(t, err) }, smaller, restore.ErrNothingPending},
+		{"it is confirmed", time.Hour, func() { _, err := host.Confirm(t.Context()); must(t, err) }, smaller, generation.ErrNothingPending},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := state(t, host)
@@ -351,7 +352,7 @@ func TestUndoOverdue(t *testing.T) {
 			_, err := host.Try(t.Context(), request(t, smaller), way)
 			must(t, err)
 			var undone sync.WaitGroup
-			undone.Go(func() { _, err = host.UndoOverdue(t.Context()) })
+			undone.Go(func() { _, err = host.RevertOverdue(t.Context()) })
 			c.meanwhile()
 			undone.Wait()
 			if took := time.Since(began); err == nil && took < way.For {
@@ -360,7 +361,7 @@ func TestUndoOverdue(t *testing.T) {
 			if !errors.Is(err, c.err) {
 				t.Errorf("%v, not %v", err, c.err)
 			}
-			wantLoaded(t, restore.NFT, c.want)
+			wantLoaded(t, rules.NFT, c.want)
 			if c.want == article {
 				wantState(t, host, before)
 			}
@@ -384,7 +385,7 @@ func TestPendingIsTrusted(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	apply(t, host, article)
 	for name, spoil := range map[string]func(path string) error{
 		"cut":        func(path string) error { return os.Truncate(path, 10) },
@@ -410,8 +411,8 @@ func TestPendingIsTrusted(t *testing.T) {
 		must(t, os.Chmod(filepath.Join(host.Root, "run/natspread"), 0o700))
 		_, err = host.Restore(t.Context())
 		must(t, err)
-		wantLoaded(t, restore.NFT, article)
-		if _, err := host.Confirm(t.Context()); !errors.Is(err, restore.ErrNothingPending) {
+		wantLoaded(t, rules.NFT, article)
+		if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -423,12 +424,12 @@ func TestTakenBackNumberIsGone(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	for i, trial := range []struct {
 		toml string
 		end  func(context.Context) (restore.Result, error)
 	}{
-		{article, host.Undo}, {article, host.Stop}, {article, host.Confirm}, {smaller, host.Restore}, {smaller, host.Undo},
+		{article, host.Revert}, {article, host.Stop}, {article, host.Confirm}, {smaller, host.Restore}, {smaller, host.Revert},
 	} {
 		if result := try(t, host, trial.toml); result.Generation != i+1 {
 			t.Errorf("trial %d has number %d", i+1, result.Generation)

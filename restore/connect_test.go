@@ -12,7 +12,6 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // patience bounds a question that has no answer, and hurry one that is refused.
@@ -25,14 +24,14 @@ const (
 var transports = []string{"tcp", "udp"}
 
 // eachConnection runs a test once a variant, family and transport.
-func eachConnection(t *testing.T, test func(t *testing.T, variant restore.Variant, family int, network string)) {
+func eachConnection(t *testing.T, test func(t *testing.T, variant rules.Variant, family int, network string)) {
 	t.Helper()
 	for _, variant := range netnstest.Variants(t) {
 		for _, family := range []int{4, 6} {
 			for _, network := range transports {
 				t.Run(fmt.Sprintf("%s/ipv%d/%s", variant, family, network), func(t *testing.T) {
 					if netnstest.Isolate(t) {
-						test(t, restore.Variant(variant), family, network)
+						test(t, rules.Variant(variant), family, network)
 					}
 				})
 			}
@@ -115,7 +114,7 @@ func routeBack(t *testing.T, n *netnstest.Network) {
 
 // TestShares counts who answers 3,000 connections.
 func TestShares(t *testing.T) {
-	eachConnection(t, func(t *testing.T, variant restore.Variant, family int, network string) {
+	eachConnection(t, func(t *testing.T, variant rules.Variant, family int, network string) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		servers := n.Serve(t, network, family, 80)
 		host := newHost(t, variant)
@@ -144,14 +143,14 @@ func TestShares(t *testing.T) {
 // legacy variant every change, also somebody else's, makes the whole table anew, and
 // the turns with it.
 func TestTurnsGoOn(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		servers := n.Serve(t, "tcp", 4, 80)
 		host := newHost(t, variant)
 		web := service("web", 4, 80, 3, `algorithm = "round-robin"`)
 		for turn := range 7 {
 			apply(t, host, web+service("other", 4, 81, turn%3+1))
-			if variant == restore.Legacy {
+			if variant == rules.Legacy {
 				turn = 0
 			}
 			wantAnswer(t, n.Client, "tcp", at(netnstest.VIP(4), 80), servers[turn%3], netnstest.Gateway(4))
@@ -161,7 +160,7 @@ func TestTurnsGoOn(t *testing.T) {
 
 // TestSources is whom the backends see, by every kind of snat.
 func TestSources(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1, Gateway: true})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -190,7 +189,7 @@ func TestSources(t *testing.T) {
 // TestHairpin has a backend as the client. Without masquerade the backend that
 // answers does so past the balancer, to a client that never asked it.
 func TestHairpin(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Separate: true, Gateway: true})
 		host := newHost(t, variant)
 		only := func(family int) string { return weighted(family, 80, 0, 1) } // the second answers
@@ -216,7 +215,7 @@ func TestHairpin(t *testing.T) {
 // TestLocal has the balancer itself as the client, with a server of its own at the
 // very address that is balanced.
 func TestLocal(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		toml := ""
@@ -245,7 +244,7 @@ func TestLocal(t *testing.T) {
 // TestAnyAddress listens on "*": every address of the balancer but its loopback,
 // where its own services stay its own, and nobody else's address.
 func TestAnyAddress(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1, Gateway: true})
 		routeBack(t, n)
 		host := newHost(t, variant)
@@ -274,7 +273,7 @@ func TestAnyAddress(t *testing.T) {
 
 // TestInterface balances only what comes in at one interface.
 func TestInterface(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Separate: true, Gateway: true})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -295,7 +294,7 @@ func TestInterface(t *testing.T) {
 
 // TestPortRange keeps the port that the client asked for, or leads all to one.
 func TestPortRange(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -325,7 +324,7 @@ func TestPortRange(t *testing.T) {
 // TestDrained refuses at once, although the balancer has a server of its own at
 // that very place, and refuses only what was drained.
 func TestDrained(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -354,7 +353,7 @@ func TestDrained(t *testing.T) {
 
 // TestOthersAreLeftAlone is traffic at the same port that is not the service's.
 func TestOthersAreLeftAlone(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
 		routeBack(t, n)
 		toml := service("web", 4, 80, 3, `snat = "192.0.2.10"`) + service("web6", 6, 80, 3)
@@ -379,7 +378,7 @@ func TestOthersAreLeftAlone(t *testing.T) {
 
 // TestOneProtocol leaves the other one at the same port alone.
 func TestOneProtocol(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		vip, servers := netnstest.VIP(4), map[string]string{}
@@ -402,7 +401,7 @@ func TestOneProtocol(t *testing.T) {
 // TestSCTP balances by round-robin where the kernel has the sockets for it.
 func TestSCTP(t *testing.T) {
 	netnstest.NeedSCTP(t)
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		servers := n.Serve(t, "sctp", 4, 80)
 		apply(t, newHost(t, variant), strings.Replace(service("web", 4, 80, 3, `algorithm = "round-robin"`), `["tcp", "udp"]`, `"sctp"`, 1))
@@ -415,7 +414,7 @@ func TestSCTP(t *testing.T) {
 // TestAfterBoot is the whole way: an apply, a reboot, a restore, and connections
 // that neither survive the one nor miss the other.
 func TestAfterBoot(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
 		host := newHost(t, variant)
 		apply(t, host, article)

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"natspread/internal/rules"
+	"natspread/restore/generation"
+	"natspread/restore/iptables"
 )
 
 // copiesDir is where netfilter-persistent saves every rule of a host, natspread's too,
@@ -18,12 +20,12 @@ const copiesDir = "etc/iptables"
 func (h Host) staleCopies(tables rules.Tables) []string {
 	var lines []string
 	for _, table := range tables.All() {
-		path := h.store().path(copiesDir, RulesFile(rules.Table{Family: table.Family})) // of all tables
+		path := h.store().Path(copiesDir, generation.RulesFile(rules.Table{Family: table.Family})) // of all tables
 		saved, err := readCopy(path, table.Name)
-		if err != nil || len(saved.OwnChains()) == 0 && !hasJump(saved) {
+		if err != nil || len(saved.OwnChains()) == 0 && !iptables.HasJump(saved) {
 			continue
 		}
-		differences := Differences(saved, table)
+		differences := iptables.Differences(saved, table)
 		if len(differences) == 0 {
 			continue
 		}
@@ -48,7 +50,7 @@ func readCopy(path string, kind rules.TableName) (rules.Saved, error) {
 		return rules.Saved{}, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFile))
+	text, err := io.ReadAll(io.LimitReader(file, generation.MaxFile))
 	if err != nil {
 		return rules.Saved{}, err
 	}

@@ -25,7 +25,7 @@ func exclusively(t *testing.T, host restore.Host, toml string) restore.Request {
 
 // TestExclusive replaces each neighbour's tables, and then has nothing to do any more.
 func TestExclusive(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, neighbour := range neighbours(t) {
 			t.Run(neighbour.name, func(t *testing.T) {
 				host := newHost(t, variant)
@@ -97,7 +97,7 @@ func beyondNat(text string) string { return natTable.ReplaceAllString(text, "") 
 // TestExclusiveBesideOwn has both, natspread's rules and foreign ones, to begin with:
 // the same config is then no reason to do nothing.
 func TestExclusiveBesideOwn(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
 		apply(t, host, article)
@@ -119,7 +119,7 @@ func TestExclusiveBesideOwn(t *testing.T) {
 
 // TestExclusiveAsAgreed refuses when something else would vanish than was listed.
 func TestExclusiveAsAgreed(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		asked := exclusively(t, host, article) // of nothing
 		putForeign(t, variant)
@@ -143,7 +143,7 @@ func TestExclusiveAsAgreed(t *testing.T) {
 // TestExclusiveIsReadBack has a program that loads beside the others' rules, and not in
 // their place, and is content.
 func TestExclusiveIsReadBack(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
 		before := state(t, host)
@@ -165,7 +165,7 @@ func TestExclusiveIsReadBack(t *testing.T) {
 // TestExclusiveUndo lets each later step fail: what is foreign comes back with its
 // counters, as far as the programs take them.
 func TestExclusiveUndo(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string
 			run  func(program.Runner) program.Runner
@@ -207,9 +207,9 @@ var ruleCounters = regexp.MustCompile(`(?m)^\[\d+:\d+\] -A`)
 
 // uncounted drops the counters of rules in the second of two tables, IPv6's, which
 // ip6tables-nft-restore of iptables 1.8.9 sets to zero whatever it is given.
-func uncounted(variant restore.Variant, state string) string {
+func uncounted(variant rules.Variant, state string) string {
 	four, rest, _ := strings.Cut(state, "COMMIT\n")
-	if variant == restore.NFT {
+	if variant == rules.NFT {
 		rest = ruleCounters.ReplaceAllString(rest, "-A")
 	}
 	return four + "COMMIT\n" + rest

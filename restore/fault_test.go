@@ -14,8 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/program"
+	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // programs puts other programs in the place of a variant's, in the test's own mount
@@ -26,7 +28,7 @@ type programs struct {
 }
 
 // findPrograms copies a variant's programs to where a script finds them.
-func findPrograms(t *testing.T, variant restore.Variant) programs {
+func findPrograms(t *testing.T, variant rules.Variant) programs {
 	t.Helper()
 	path, err := exec.LookPath(netnstest.Programs(string(variant), 4).Restore)
 	must(t, err)
@@ -93,7 +95,7 @@ var verbs = []struct {
 
 // TestFaultyPrograms lets the programs fail in every way, at every step.
 func TestFaultyPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before := state(t, host)
 		for _, fault := range []struct {
@@ -138,7 +140,7 @@ func TestFaultyPrograms(t *testing.T) {
 
 // TestMissingPrograms also asks for the variant, which needs a program itself.
 func TestMissingPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before := state(t, host)
 		missing := func(t *testing.T, host restore.Host) {
@@ -160,7 +162,7 @@ func TestMissingPrograms(t *testing.T) {
 		must(t, unix.Mount("none", sbin, "tmpfs", 0, ""))
 		missing(t, host)
 		chosen := host
-		chosen.Variant = restore.Auto
+		chosen.Variant = rules.Auto
 		missing(t, chosen)
 		must(t, unix.Unmount(sbin, unix.MNT_DETACH))
 		wantState(t, host, before)
@@ -169,7 +171,7 @@ func TestMissingPrograms(t *testing.T) {
 
 // TestHangingPrograms are killed with their children when their time is up.
 func TestHangingPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before, pids := state(t, host), filepath.Join(programs.dir, "pids")
 		hang := "\nsleep 600 & echo $$ $! >>" + pids + "; sleep 600"
@@ -258,8 +260,8 @@ func wantDead(t *testing.T, path string) {
 // TestEndlessPrograms has programs that print without end, or leave somebody behind who holds their
 // output open.
 func TestEndlessPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		if variant != restore.NFT {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+		if variant != rules.NFT {
 			return // it takes a while, and is no matter of the variant
 		}
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
@@ -308,7 +310,7 @@ func TestLockHeld(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(verb.name, limit), func(t *testing.T) {
 				t.Parallel()
-				host := newHost(t, restore.NFT)
+				host := newHost(t, rules.NFT)
 				host.Run = func(context.Context, []byte, string, ...string) ([]byte, error) {
 					t.Error("a program was run without the lock")
 					return nil, errSeam
@@ -329,8 +331,8 @@ func TestLockHeld(t *testing.T) {
 
 // TestXtablesLockHeld meets the lock of iptables itself, which only legacy takes.
 func TestXtablesLockHeld(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		if variant != restore.Legacy {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+		if variant != rules.Legacy {
 			return
 		}
 		host := oddHost(t, variant)
@@ -347,7 +349,7 @@ func TestXtablesLockHeld(t *testing.T) {
 
 // TestAppliesAtOnce run one after the other, whoever comes first.
 func TestAppliesAtOnce(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		configs := []string{article, smaller, alone, article + alone}
 		done := make(chan error)
@@ -361,7 +363,7 @@ func TestAppliesAtOnce(t *testing.T) {
 		for range configs {
 			must(t, <-done)
 		}
-		store := restore.Store{Root: host.Root}
+		store := generation.Store{Root: host.Root}
 		number, err := store.CurrentNumber()
 		must(t, err)
 		current, err := store.Read(number)

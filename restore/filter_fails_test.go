@@ -39,7 +39,7 @@ func loads(t *testing.T, run program.Runner, order *[]string, fails string, afte
 			if _, err := run(ctx, stdin, name, args...); err != nil {
 				t.Error(err)
 			}
-			iptablesFilter(t, restore.Variant(variantOf(name)), which.Family, "-F NATSPREAD-FORWARD")
+			iptablesFilter(t, rules.Variant(variantOf(name)), which.Family, "-F NATSPREAD-FORWARD")
 			return nil, nil
 		}
 		return nil, errSeam
@@ -52,7 +52,7 @@ func variantOf(name string) string {
 }
 
 // iptablesFilter runs iptables on the filter table.
-func iptablesFilter(t testing.TB, variant restore.Variant, f rules.Family, line string) {
+func iptablesFilter(t testing.TB, variant rules.Variant, f rules.Family, line string) {
 	t.Helper()
 	tool := netnstest.Programs(string(variant), family(f)).Iptables
 	netnstest.Self().Command(t, "", tool, append([]string{"-w", "5"}, strings.Fields(line)...)...)
@@ -61,7 +61,7 @@ func iptablesFilter(t testing.TB, variant restore.Variant, f rules.Family, line 
 // TestForwardOrder asks that what lets connections through is loaded last and taken out
 // first, each table in a transaction of its own.
 func TestForwardOrder(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		run := host.Run
 		applying := func(toml string) func() error {
@@ -101,7 +101,7 @@ func TestForwardUntold(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.Legacy)
+	host := newHost(t, rules.Legacy)
 	apply(t, host, accepted(article))
 	before := state(t, host)
 	for _, failed := range []program.Error{{Code: -1, Err: errSeam}, {Code: 4, Err: program.ErrBusy}, {Code: 4, Err: program.ErrNoRights}} {
@@ -123,7 +123,7 @@ func TestForwardUnreadable(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	apply(t, host, accepted(article))
 	netnstest.Self().Command(t, "", "nft", "add rule ip filter NATSPREAD-FORWARD ct mark 1 fib saddr type local drop")
 	before := netnstest.Self().Command(t, "", "nft", "list", "ruleset")
@@ -131,7 +131,7 @@ func TestForwardUnreadable(t *testing.T) {
 	wantSame(t, "the ruleset", before, netnstest.Self().Command(t, "", "nft", "list", "ruleset"))
 	netnstest.Self().Command(t, "", "nft", "flush chain ip filter NATSPREAD-FORWARD")
 	apply(t, host, article)
-	wantLoaded(t, restore.NFT, article)
+	wantLoaded(t, rules.NFT, article)
 }
 
 // wantKept asks that neither a stop nor an apply gives up the accepts of the article's
@@ -149,7 +149,7 @@ func wantKept(t *testing.T, host restore.Host, why string) {
 // TestForwardFails lets each transaction fail, and asks that all is as it was: no accept
 // without the rules that it is for, and no rules without the accepts that were asked for.
 func TestForwardFails(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, from := range []string{"", article, accepted(alone)} {
 			for _, fails := range []string{"ipv4", "ipv6", "ipv4 filter", "ipv6 filter", "ipv4 filter, emptied", "ipv6 filter, emptied"} {
 				t.Run(fmt.Sprintf("%d/%s", len(from), fails), func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestForwardFails(t *testing.T) {
 // TestForwardAtBoot restores what accepts there are, from files that are checked like
 // the others: a generation whose part of the filter table is lost or another is not good.
 func TestForwardAtBoot(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, smaller)
 		apply(t, host, accepted(article))
@@ -238,14 +238,14 @@ func TestForwardAtBoot(t *testing.T) {
 // TestForwardOnTrial takes accepts back with all else, and keeps them when they are
 // confirmed.
 func TestForwardOnTrial(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeignFilter(t, variant)
 		apply(t, host, article)
 		before := filters(t, variant)
 		try(t, host, accepted(article))
 		wantLoaded(t, variant, accepted(article))
-		_, err := host.Undo(t.Context())
+		_, err := host.Revert(t.Context())
 		must(t, err)
 		wantLoaded(t, variant, article)
 		wantSame(t, "the filter tables", before, filters(t, variant))
@@ -255,7 +255,7 @@ func TestForwardOnTrial(t *testing.T) {
 		if _, err := host.Confirm(t.Context()); err == nil {
 			t.Error("confirmed what the kernel no longer holds")
 		}
-		_, err = host.Undo(t.Context())
+		_, err = host.Revert(t.Context())
 		must(t, err)
 		try(t, host, accepted(article))
 		_, err = host.Confirm(t.Context())
@@ -269,7 +269,7 @@ func TestForwardOnTrial(t *testing.T) {
 
 // TestForwardDrift says what became of the accepts, and mends it.
 func TestForwardDrift(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, accepted(article))
 		for _, c := range []struct{ line, drift, note string }{
@@ -307,7 +307,7 @@ func TestForwardDrift(t *testing.T) {
 
 // TestForwardInOtherVariant takes accepts out of the variant that is no longer in use.
 func TestForwardInOtherVariant(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, accepted(article))
 		for _, f := range rules.Families() { // as if somebody had taken only these out

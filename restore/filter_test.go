@@ -31,7 +31,7 @@ COMMIT
 `
 
 // putForeignFilter loads those rules in both families.
-func putForeignFilter(t *testing.T, variant restore.Variant) {
+func putForeignFilter(t *testing.T, variant rules.Variant) {
 	t.Helper()
 	for _, f := range rules.Families() {
 		put(t, variant, f, foreignFilter, "-c")
@@ -46,14 +46,14 @@ var policyCounters = regexp.MustCompile(`(?m)^(:(?:INPUT|FORWARD|OUTPUT) \S+) \[
 var ownFilter = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSPREAD-|FORWARD .*-j NATSPREAD-).*)\n`)
 
 // filters returns both families' filter tables with counters, as far as those stay.
-func filters(t *testing.T, variant restore.Variant) string {
+func filters(t *testing.T, variant rules.Variant) string {
 	t.Helper()
 	return counted(variant, saveFilter(t, variant, rules.IPv4)+saveFilter(t, variant, rules.IPv6))
 }
 
 // counted returns tables without the counters that a variant does not keep.
-func counted(variant restore.Variant, tables string) string {
-	if variant == restore.Legacy {
+func counted(variant rules.Variant, tables string) string {
+	if variant == rules.Legacy {
 		return policyCounters.ReplaceAllString(tables, "$1")
 	}
 	return tables
@@ -63,7 +63,7 @@ func counted(variant restore.Variant, tables string) string {
 // up: nobody else's rule, chain, counter or policy changes, and what no service asks for
 // is left to FORWARD as it was found.
 func TestForwardAccept(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeignFilter(t, variant)
 		before := filters(t, variant)
@@ -105,7 +105,7 @@ func TestForwardAccept(t *testing.T) {
 // TestForwardMadeOtherwise applies the same config with other accepts, as another natspread
 // may make of it: that is a change like any other.
 func TestForwardMadeOtherwise(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, accepted(article))
 		otherwise := request(t, accepted(article))
@@ -123,7 +123,7 @@ func TestForwardMadeOtherwise(t *testing.T) {
 // TestForwardLeave makes no filter table where no service asks for accepts, and gets on
 // with one that iptables cannot read.
 func TestForwardLeave(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		everyVerb := func() {
 			t.Helper()
@@ -140,7 +140,7 @@ func TestForwardLeave(t *testing.T) {
 		if all := everything(t, variant); strings.Contains(all, "*filter") {
 			t.Errorf("a filter table came to be:\n%s", all)
 		}
-		if variant == restore.Legacy {
+		if variant == rules.Legacy {
 			return
 		}
 		for _, c := range []struct{ more, says string }{{"", "ipv4 filter rules"}, {"\tchain other {\n\t\tct mark 1 accept\n\t}\n", "cannot read the filter table: it holds rules of nft's own"}} {
@@ -163,7 +163,7 @@ func TestForwardLeave(t *testing.T) {
 // also by an address that "*" stands for, both ways and with its ICMP errors; to what is
 // not, to what somebody else translated to the same backend, and to the backend itself.
 func TestForwardConnections(t *testing.T) {
-	eachConnection(t, func(t *testing.T, variant restore.Variant, f int, network string) {
+	eachConnection(t, func(t *testing.T, variant rules.Variant, f int, network string) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
 		for _, port := range []int{80, 81, 82} {
 			n.Serve(t, network, f, port)

@@ -2,12 +2,14 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/restore/forwarding"
+	"natspread/restore/generation"
+	"natspread/restore/iptables"
 )
 
 // Host is a machine that natspread works on: the kernel that its programs reach,
@@ -15,22 +17,22 @@ import (
 type Host struct {
 	Root    string         // "/", or where every file is below
 	Run     program.Runner // Exec(), or a seam
-	Variant Variant        // Auto, or the one that the administrator chose
+	Variant rules.Variant  // Auto, or the one that the administrator chose
 	Version string         // of natspread, for manifests
 
-	// Pools reads what a generation's config spreads, for the connections to what a
-	// change takes out of it: package restore knows no config. With nil none is known,
-	// and boot never asks.
-	Pools func(config []byte) ([]rules.VirtualService, error)
+	// Services says what generations balance that have no services file, by number: those of
+	// natspread 0.1. They are values, read from the generations' own configs by those who
+	// know configs; boot needs none.
+	Services map[int][]rules.VirtualService
 }
 
 // store returns the generations of the host.
-func (h Host) store() Store { return Store{Root: h.Root} }
+func (h Host) store() generation.Store { return generation.Store{Root: h.Root} }
 
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
-func (h Host) forwarding() forwarding {
-	return forwarding{proc: "/proc/sys", runDir: filepath.Join(h.Root, paths.Run)}
+func (h Host) forwarding() forwarding.Switches {
+	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run)}
 }
 
 // lock takes natspread's own lock.
@@ -47,51 +49,49 @@ func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
 }
 
 // Kernel returns the live tables by the variant that is in use.
-func (h Host) Kernel(ctx context.Context) (Kernel, error) {
-	if h.Variant == NFT || h.Variant == Legacy {
-		return Kernel{Run: h.Run, Variant: h.Variant}, nil
+func (h Host) Kernel(ctx context.Context) (iptables.Kernel, error) {
+	if h.Variant == rules.NFT || h.Variant == rules.Legacy {
+		return iptables.Kernel{Run: h.Run, Variant: h.Variant}, nil
 	}
-	variant, err := DetectVariant(ctx, h.Run)
-	return Kernel{Run: h.Run, Variant: variant}, err
+	variant, err := iptables.DetectVariant(ctx, h.Run)
+	return iptables.Kernel{Run: h.Run, Variant: variant}, err
 }
 
 // other returns the kernel by the other variant, and whether the host has the
 // programs for it.
-func (h Host) other(kernel Kernel) (Kernel, bool) {
+func (h Host) other(kernel iptables.Kernel) (iptables.Kernel, bool) {
 	kernel.Variant = kernel.Variant.Other()
-	return kernel, findProgram("/", programName(rules.IPv4, kernel.Variant, "restore")) != ""
+	return kernel, iptables.FindProgram("/", iptables.Program(rules.IPv4, kernel.Variant, "restore")) != ""
 }
 
 // clearOther takes natspread's rules out of the other variant, where they would
-// balance a second time. What it cannot read there holds nothing of ours.
-func (h Host) clearOther(ctx context.Context, kernel Kernel) (cleared bool, err error) {
+// balance a second time.
+func (h Host) clearOther(ctx context.Context, kernel iptables.Kernel) (cleared bool, err error) {
 	other, present := h.other(kernel)
 	if !present {
 		return false, nil
 	}
-	for _, nothing := range rules.NoTables().All() {
-		held, err := other.holdsOwn(ctx, nothing)
-		if err != nil || !held {
-			continue
-		}
-		seen, err := other.look(ctx, nothing)
-		if err == nil {
-			_, err = other.load(ctx, seen, nothing)
-		}
-		if err != nil {
-			return cleared, fmt.Errorf("cannot take the rules out of the %s variant: %w", other.Variant, err)
-		}
-		cleared = true
-	}
-	return cleared, nil
+	return other.Clear(ctx)
 }
 
-// holdsOwn tells whether a live table has anything of natspread's, where nothing of it
-// is wanted.
-func (k Kernel) holdsOwn(ctx context.Context, nothing rules.Table) (bool, error) {
-	saved, err := k.Read(ctx, nothing)
+// loaded returns what would be recorded of a kernel that holds a generation now.
+func (h Host) loaded(kernel iptables.Kernel, number int, ruleset uint32) generation.Loaded {
+	namespace, err := iptables.NamespaceID()
 	if err != nil {
-		return false, err
+		namespace = ""
 	}
-	return len(Differences(saved, nothing)) != 0, nil
+	return generation.Loaded{Generation: number, Variant: kernel.Variant, Ruleset: ruleset, Namespace: namespace}
+}
+
+// recordLoaded keeps that the kernel holds a generation, if the number of its ruleset is
+// known.
+func (h Host) recordLoaded(kernel iptables.Kernel, number int, ruleset uint32) {
+	h.store().RecordLoaded(h.loaded(kernel, number, ruleset))
+}
+
+// stillLoaded tells whether the kernel still holds a generation that it was read to hold,
+// and the number of its ruleset.
+func (h Host) stillLoaded(kernel iptables.Kernel, number int) (ruleset uint32, held bool) {
+	ruleset = kernel.RulesetID()
+	return ruleset, ruleset != 0 && h.store().StillLoaded(h.loaded(kernel, number, ruleset))
 }

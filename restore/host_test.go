@@ -59,12 +59,12 @@ backends = ["10.0.0.1:53", "10.0.0.2:53"]
 `
 
 // eachVariant runs a test once a variant, in namespaces of its own.
-func eachVariant(t *testing.T, test func(t *testing.T, variant restore.Variant)) {
+func eachVariant(t *testing.T, test func(t *testing.T, variant rules.Variant)) {
 	t.Helper()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
 			if netnstest.Isolate(t) {
-				test(t, restore.Variant(variant))
+				test(t, rules.Variant(variant))
 			}
 		})
 	}
@@ -72,7 +72,7 @@ func eachVariant(t *testing.T, test func(t *testing.T, variant restore.Variant))
 
 // newHost returns a host with a root directory of its own, which is root's alone
 // whatever the umask is.
-func newHost(t testing.TB, variant restore.Variant) restore.Host {
+func newHost(t testing.TB, variant rules.Variant) restore.Host {
 	t.Helper()
 	root := t.TempDir()
 	must(t, os.Chmod(root, 0o700))
@@ -139,7 +139,7 @@ var comments = regexp.MustCompile(`(?m)^#.*\n`)
 
 // save returns a family's nat table as the variant's own iptables-save prints it,
 // less the comments.
-func save(t testing.TB, variant restore.Variant, f rules.Family, args ...string) string {
+func save(t testing.TB, variant rules.Variant, f rules.Family, args ...string) string {
 	t.Helper()
 	tool := netnstest.Programs(string(variant), family(f)).Save
 	text := netnstest.Self().Command(t, "", tool, append([]string{"-t", "nat"}, args...)...)
@@ -151,7 +151,7 @@ const emptyFilter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPU
 
 // saveFilter returns a family's filter table with counters, without making one that is
 // not there.
-func saveFilter(t testing.TB, variant restore.Variant, f rules.Family) string {
+func saveFilter(t testing.TB, variant rules.Variant, f rules.Family) string {
 	t.Helper()
 	text := netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family(f)).Save, "-c")
 	_, table, found := strings.Cut(comments.ReplaceAllString(text, ""), "*filter\n")
@@ -168,13 +168,13 @@ func accepted(toml string) string {
 }
 
 // put hands a text to the variant's own iptables-restore.
-func put(t testing.TB, variant restore.Variant, f rules.Family, text string, args ...string) {
+func put(t testing.TB, variant rules.Variant, f rules.Family, text string, args ...string) {
 	t.Helper()
 	netnstest.Self().Command(t, text, netnstest.Programs(string(variant), family(f)).Restore, append(args, "-w", "5")...)
 }
 
 // iptables runs a command line, in which iptables stands for the variant's own.
-func iptables(t testing.TB, variant restore.Variant, f rules.Family, line string) {
+func iptables(t testing.TB, variant rules.Variant, f rules.Family, line string) {
 	t.Helper()
 	tool := netnstest.Programs(string(variant), family(f)).Iptables
 	netnstest.Self().Command(t, "", tool, append([]string{"-w", "5", "-t", "nat"}, strings.Fields(line)...)...)
@@ -247,7 +247,7 @@ func wantClass(t testing.TB, err, class error) {
 }
 
 // wantLoaded asks that the live tables hold just what a config wants.
-func wantLoaded(t testing.TB, variant restore.Variant, toml string) {
+func wantLoaded(t testing.TB, variant rules.Variant, toml string) {
 	t.Helper()
 	for _, table := range tables(t, toml).All() {
 		text := save(t, variant, table.Family)

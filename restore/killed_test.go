@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // kill runs an apply that gets no further than a moment: the goroutine ends there, and
@@ -61,7 +62,7 @@ func number(t *testing.T, host restore.Host) string {
 // kept: what never was current is nothing to go back to, to fall back to or to keep.
 func TestKilledApplies(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name   string
 			moment func(name string, args []string) bool
@@ -77,9 +78,9 @@ func TestKilledApplies(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				boot(t, variant)
 				host := newHost(t, variant)
-				store := restore.Store{Root: host.Root}
+				store := generation.Store{Root: host.Root}
 				apply(t, host, article)
-				for range restore.Keep + 2 {
+				for range generation.Keep + 2 {
 					_, err := host.Restore(t.Context()) // the next boot, or whoever comes next
 					must(t, err)
 					kill(t, host, smaller, c.moment)
@@ -115,7 +116,7 @@ func TestKilledApplies(t *testing.T) {
 }
 
 // wantHistory asks for the generations that are told of, by their configs.
-func wantHistory(t *testing.T, store restore.Store, want ...string) {
+func wantHistory(t *testing.T, store generation.Store, want ...string) {
 	t.Helper()
 	entries, err := store.History()
 	must(t, err)
@@ -133,15 +134,15 @@ func wantHistory(t *testing.T, store restore.Store, want ...string) {
 // TestFirstApplyIsKilled leaves nothing for boot to load, and nothing in the way.
 func TestFirstApplyIsKilled(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		kill(t, host, article, halfLoaded)
-		if _, err := host.Restore(t.Context()); !errors.Is(err, restore.ErrNone) {
+		if _, err := host.Restore(t.Context()); !errors.Is(err, generation.ErrNone) {
 			t.Errorf("%v", err)
 		}
-		wantHistory(t, restore.Store{Root: host.Root})
+		wantHistory(t, generation.Store{Root: host.Root})
 		apply(t, host, smaller)
-		wantHistory(t, restore.Store{Root: host.Root}, smaller)
+		wantHistory(t, generation.Store{Root: host.Root}, smaller)
 	})
 }
 
@@ -149,15 +150,15 @@ func TestFirstApplyIsKilled(t *testing.T) {
 // back then, it is nothing that boot falls back to.
 func TestFirstConfirmIsKilled(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		try(t, host, article)
 		must(t, os.Rename(place(host, "generations/.unconfirmed-1"), place(host, "generations/1")))
-		_, err := host.Undo(t.Context())
+		_, err := host.Revert(t.Context())
 		must(t, err)
-		if _, err := host.Restore(t.Context()); !errors.Is(err, restore.ErrNone) {
+		if _, err := host.Restore(t.Context()); !errors.Is(err, generation.ErrNone) {
 			t.Errorf("%v", err)
 		}
-		wantHistory(t, restore.Store{Root: host.Root})
+		wantHistory(t, generation.Store{Root: host.Root})
 	})
 }

@@ -9,16 +9,15 @@ import (
 	"natspread/internal/test/configtest"
 	"natspread/internal/test/netnstest"
 	"natspread/render"
-	"natspread/restore"
 )
 
 // eachVariantAsRoot is eachVariant where nft can send a large table in one message.
-func eachVariantAsRoot(t *testing.T, test func(t *testing.T, variant restore.Variant)) {
+func eachVariantAsRoot(t *testing.T, test func(t *testing.T, variant rules.Variant)) {
 	t.Helper()
 	for _, name := range netnstest.Variants(t) {
 		t.Run(name, func(t *testing.T) {
 			if netnstest.IsolateAsRoot(t) {
-				test(t, restore.Variant(name))
+				test(t, rules.Variant(name))
 			}
 		})
 	}
@@ -27,7 +26,7 @@ func eachVariantAsRoot(t *testing.T, test func(t *testing.T, variant restore.Var
 // TestLargeConfigsLoad has the kernel take, and give back byte for byte, the trees of
 // large configs: a few hundred services of every shape, and the most of all shapes.
 func TestLargeConfigsLoad(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant restore.Variant) {
+	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		for i, shape := range configtest.Shapes() {
 			plan := render.New(configtest.Fill(shape, 200, uint64(i)))
 			for _, f := range rules.Families() {
@@ -50,7 +49,7 @@ const wide = 60
 // TestManyServices asks what so many services listen on, behind trees by address and by
 // port, and counts who answers.
 func TestManyServices(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant restore.Variant) {
+	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		n.Client.Command(t, "route add 198.18.0.0/24 via 192.0.2.10\nroute add 2001:db8:1::/64 via 2001:db8::10\n", "ip", "-batch", "-")
 		toml := ""
@@ -94,7 +93,7 @@ func TestManyBackends(t *testing.T) {
 		weights[i], shares[i] = 1+i%3, float64(1+i%3)
 		period += weights[i]
 	}
-	eachConnection(t, func(t *testing.T, variant restore.Variant, family int, network string) {
+	eachConnection(t, func(t *testing.T, variant rules.Variant, family int, network string) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: backends})
 		servers := n.Serve(t, network, family, 80)
 		host, vip := newHost(t, variant), at(netnstest.VIP(family), 80)

@@ -19,7 +19,7 @@ import (
 
 // tracked keeps connection tracking on, whatever becomes of the nat table, as the
 // filter rules of most hosts do.
-func tracked(t testing.TB, variant restore.Variant) {
+func tracked(t testing.TB, variant rules.Variant) {
 	t.Helper()
 	for _, family := range []int{4, 6} {
 		netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family).Iptables, "-w", "5",
@@ -53,8 +53,8 @@ func wantReset(t *testing.T, c *netnstest.Conversation) {
 // wantForgotten holds a result to a number of forgotten connections.
 func wantForgotten(t *testing.T, result restore.Result, want int) {
 	t.Helper()
-	if result.Forgotten != want || len(result.Notes) != 0 {
-		t.Errorf("%d connections were forgotten, want %d; notes %q", result.Forgotten, want, result.Notes)
+	if result.DeletedEntries != want || len(result.Notes) != 0 {
+		t.Errorf("%d connections were forgotten, want %d; notes %q", result.DeletedEntries, want, result.Notes)
 	}
 }
 
@@ -63,7 +63,7 @@ func wantForgotten(t *testing.T, result restore.Result, want int) {
 func TestBackendIsTakenOut(t *testing.T) {
 	for _, onRemove := range []string{"drain", "reset"} {
 		t.Run(onRemove, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+			eachVariant(t, func(t *testing.T, variant rules.Variant) {
 				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 				host := newHost(t, variant)
 				key := fmt.Sprintf("on_remove = %q", onRemove)
@@ -101,7 +101,7 @@ func TestBackendIsTakenOut(t *testing.T) {
 // TestServiceIsTakenOut has what is in the service that goes end as its own last
 // config says, and what stands beside it at the same backend go on.
 func TestServiceIsTakenOut(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		stays := service("stays", 4, 80, 1)
@@ -135,7 +135,7 @@ func TestServiceIsTakenOut(t *testing.T) {
 // TestFlowsBeforeTheRules has datagram flows that began before the first apply, or
 // while the rules were out, follow the rules from then on.
 func TestFlowsBeforeTheRules(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		tracked(t, variant)
 		host := newHost(t, variant)
@@ -198,7 +198,7 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 // TestFlowsRefused has a flow that met a service with every backend drained reach
 // one again when there is one.
 func TestFlowsRefused(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		for _, family := range []int{4, 6} {
@@ -217,7 +217,7 @@ func TestFlowsRefused(t *testing.T) {
 // TestTrialCutsNothing has the datagrams follow a trial both ways, and streams cut
 // only by its confirmation.
 func TestTrialCutsNothing(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		host := newHost(t, variant)
 		n.Serve(t, "tcp", 4, 80)
@@ -239,7 +239,7 @@ func TestTrialCutsNothing(t *testing.T) {
 		wantMore(t, flow, servers[1])
 		wantMore(t, stream, servers[0])
 
-		result, err := host.Undo(t.Context())
+		result, err := host.Revert(t.Context())
 		must(t, err)
 		wantForgotten(t, result, 1)
 		wantMore(t, flow, servers[0])
@@ -259,7 +259,7 @@ func TestTrialCutsNothing(t *testing.T) {
 // reset comes from whoever its packet meets. With snat = "none" that is the client
 // for a backend's packet, if a route leads from it to the backend.
 func TestResetReachesBothEnds(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Gateway: true})
 		routeBack(t, n)
 		host := newHost(t, variant)
@@ -310,7 +310,7 @@ func wantBroken(t *testing.T, whose string, conn net.Conn) {
 // TestPoolsUnread has a config, before or after a change, that nobody can read: the
 // change stands, no connection is touched, and the note says what was not done.
 func TestPoolsUnread(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		host := newHost(t, variant)
 		servers := n.Serve(t, "udp", 4, 80)
@@ -329,8 +329,8 @@ func TestPoolsUnread(t *testing.T) {
 			must(t, err)
 			wantLoaded(t, variant, configs[1-i])
 			want := "cannot read it: UDP may go on to a backend that was taken out, until its client pauses"
-			if len(result.Notes) != 1 || result.Notes[0] != want || result.Forgotten != 0 {
-				t.Errorf("notes %q, want %q; %d forgotten", result.Notes, want, result.Forgotten)
+			if len(result.Notes) != 1 || result.Notes[0] != want || result.DeletedEntries != 0 {
+				t.Errorf("notes %q, want %q; %d forgotten", result.Notes, want, result.DeletedEntries)
 			}
 			wantMore(t, flow, servers[0])
 		}
@@ -344,7 +344,7 @@ func TestPoolsUnread(t *testing.T) {
 func TestStopSettles(t *testing.T) {
 	for _, onRemove := range []string{"drain", "reset"} {
 		t.Run(onRemove, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, variant restore.Variant) {
+			eachVariant(t, func(t *testing.T, variant rules.Variant) {
 				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 				tracked(t, variant)
 				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
@@ -364,15 +364,15 @@ func TestStopSettles(t *testing.T) {
 					wantMore(t, stream, server)
 					result, err := host.Stop(t.Context())
 					must(t, err)
-					if result.Forgotten != 1 {
-						t.Errorf("%d connections were forgotten, want 1; notes %q", result.Forgotten, result.Notes)
+					if result.DeletedEntries != 1 {
+						t.Errorf("%d connections were forgotten, want 1; notes %q", result.DeletedEntries, result.Notes)
 					}
 					if got, err := flow.Ask(patience); err == nil {
 						t.Errorf("the flow was answered by %s", got)
 					}
 					wantMore(t, stream, server)
 					result, err = host.Stop(t.Context())
-					if err != nil || result.Forgotten != 0 {
+					if err != nil || result.DeletedEntries != 0 {
 						t.Errorf("once more: %+v, %v", result, err)
 					}
 				}

@@ -37,7 +37,7 @@ func TestStatusApart(t *testing.T) {
 	if len(netnstest.Variants(t)) < 2 {
 		t.Skip("one variant is missing here")
 	}
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
 		line := func(family rules.Family, text string) []restore.Line {
@@ -71,7 +71,7 @@ func TestStatusApart(t *testing.T) {
 // TestStatusDuringApply has an apply done while a status reads: what it then finds is of
 // two moments, and no drift.
 func TestStatusDuringApply(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for name, change := range map[string]func(host restore.Host) error{
 			"an apply": func(host restore.Host) error {
 				_, err := host.Apply(t.Context(), request(t, smaller))
@@ -107,7 +107,7 @@ func TestStatusDuringApply(t *testing.T) {
 // TestStatusWaitsForApply looks while an apply stands between its load and the moment
 // that makes the new generation current.
 func TestStatusWaitsForApply(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
 		loaded, goOn, applied := make(chan struct{}), make(chan struct{}), make(chan error)

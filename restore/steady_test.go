@@ -3,15 +3,15 @@ package restore_test
 import (
 	"testing"
 
+	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // TestAppliesUnderLoad applies two configs in turn, a hundred times, under streams
 // that stay open, streams that are made all the time, and datagram flows. No backend
 // of the two that both have is taken out, so nothing of all this may fail.
 func TestAppliesUnderLoad(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		host := newHost(t, variant)
 		n.Serve(t, "tcp", 4, 80)

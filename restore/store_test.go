@@ -31,17 +31,17 @@ func place(host restore.Host, elements ...string) string {
 // write writes a config as a new generation, proven for the host's variant.
 func write(t *testing.T, host restore.Host, toml string) int {
 	t.Helper()
-	number, err := restore.Store{Root: host.Root}.Write(generation(t, host, toml))
+	number, err := generation.Store{Root: host.Root}.Write(generation(t, host, toml))
 	must(t, err)
 	return number
 }
 
 // generation returns what write writes.
-func generation(t *testing.T, host restore.Host, toml string) restore.Generation {
+func generation(t *testing.T, host restore.Host, toml string) generation.Generation {
 	t.Helper()
-	return restore.Generation{
+	return generation.Generation{
 		Tables: tables(t, toml), Config: []byte(toml),
-		Manifest: restore.Manifest{
+		Manifest: generation.Manifest{
 			Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply",
 			Version: "test", Variant: host.Variant, Proven: true,
 		},
@@ -50,9 +50,9 @@ func generation(t *testing.T, host restore.Host, toml string) restore.Generation
 
 // two writes the article's balancer as generation 1, and the smaller one as 2,
 // which is current.
-func two(t *testing.T, host restore.Host) restore.Store {
+func two(t *testing.T, host restore.Host) generation.Store {
 	t.Helper()
-	store := restore.Store{Root: host.Root}
+	store := generation.Store{Root: host.Root}
 	must(t, store.SetCurrent(write(t, host, article)))
 	must(t, store.SetCurrent(write(t, host, smaller)))
 	return store
@@ -62,9 +62,9 @@ func TestGenerationComesBack(t *testing.T) {
 	if !netnstest.Isolate(t) { // as whose files nobody else's count
 		return
 	}
-	host := newHost(t, restore.NFT)
-	store := restore.Store{Root: host.Root}
-	if _, err := store.CurrentNumber(); !errors.Is(err, restore.ErrNone) {
+	host := newHost(t, rules.NFT)
+	store := generation.Store{Root: host.Root}
+	if _, err := store.CurrentNumber(); !errors.Is(err, generation.ErrNone) {
 		t.Errorf("before the first: %v", err)
 	}
 	store = two(t, host)
@@ -111,7 +111,7 @@ func TestCutAndAltered(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	store := two(t, host)
 	good, err := store.Read(2)
 	must(t, err)
@@ -142,7 +142,7 @@ func TestCutAndAltered(t *testing.T) {
 }
 
 // alike tells whether two generations are the same to the kernel.
-func alike(a, b restore.Generation) bool {
+func alike(a, b generation.Generation) bool {
 	for _, f := range rules.Families() {
 		if !bytes.Equal(a.Tables.Of(f).Text(), b.Tables.Of(f).Text()) {
 			return false
@@ -222,7 +222,7 @@ func TestDamagedGeneration(t *testing.T) {
 	for _, name := range members {
 		for _, damage := range memberDamages(name) {
 			t.Run(name+"/"+damage.name, func(t *testing.T) {
-				host := newHost(t, restore.NFT)
+				host := newHost(t, rules.NFT)
 				store := two(t, host)
 				must(t, damage.do(host))
 				_, err := store.Read(2)
@@ -240,7 +240,7 @@ func TestDamagedGeneration(t *testing.T) {
 
 // TestRestoreFallsBack loads the newest good generation, and the error says why.
 func TestRestoreFallsBack(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, damage := range memberDamages("rules.v6") {
 			t.Run(damage.name, func(t *testing.T) { fallsBack(t, variant, damage, "rules.v6") })
 		}
@@ -251,7 +251,7 @@ func TestRestoreFallsBack(t *testing.T) {
 }
 
 // fallsBack does a damage and restores, on a kernel as it is at boot.
-func fallsBack(t *testing.T, variant restore.Variant, damage damage, name string) {
+func fallsBack(t *testing.T, variant rules.Variant, damage damage, name string) {
 	t.Helper()
 	boot(t, variant)
 	host := newHost(t, variant)
@@ -281,7 +281,7 @@ func fallsBack(t *testing.T, variant restore.Variant, damage damage, name string
 }
 
 // boot makes the kernel what it is at boot: without rules, and nothing forwarded.
-func boot(t *testing.T, variant restore.Variant) {
+func boot(t *testing.T, variant rules.Variant) {
 	t.Helper()
 	for _, f := range rules.Families() {
 		put(t, variant, f, string(rules.Table{Family: f}.Text()))
@@ -293,13 +293,13 @@ func boot(t *testing.T, variant restore.Variant) {
 
 // TestNoGoodGeneration loads nothing and forwards nothing.
 func TestNoGoodGeneration(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string
 			do   func(host restore.Host) error
 			want string
 		}{
-			{"nothing applied", func(restore.Host) error { return nil }, restore.ErrNone.Error()},
+			{"nothing applied", func(restore.Host) error { return nil }, generation.ErrNone.Error()},
 			{"both cut", func(host restore.Host) error {
 				two(t, host)
 				return errors.Join(os.Truncate(place(host, "generations/1/rules.v4"), 200), os.Truncate(place(host, "generations/2/rules.v6"), 300))
@@ -352,7 +352,7 @@ func TestOtherOwner(t *testing.T) {
 	if !netnstest.IsolateAsRoot(t) {
 		return
 	}
-	variant := restore.Variant(netnstest.Variants(t)[0])
+	variant := rules.Variant(netnstest.Variants(t)[0])
 	for _, name := range append([]string{"."}, members...) {
 		t.Run(name, func(t *testing.T) {
 			fallsBack(t, variant, damage{do: func(host restore.Host) error {
@@ -375,7 +375,7 @@ func TestOtherOwner(t *testing.T) {
 
 // TestFullDisk leaves no room for a generation.
 func TestFullDisk(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for what, spoil := range map[string]func(room unix.Statfs_t) string{
 			"blocks": func(room unix.Statfs_t) string { return "nr_blocks=" + itoa(room.Blocks-room.Bfree+2) },
 			"inodes": func(room unix.Statfs_t) string { return "nr_inodes=" + itoa(room.Files-room.Ffree+3) },
@@ -409,7 +409,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestReadOnlyFileSystem is a boot on which nothing can be written.
 func TestReadOnlyFileSystem(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		two(t, host)
 		must(t, unix.Mount(host.Root, host.Root, "", unix.MS_BIND, ""))
@@ -439,8 +439,8 @@ func TestOldGenerationsGo(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.Variant(netnstest.Variants(t)[0]))
-	store := restore.Store{Root: host.Root}
+	host := newHost(t, rules.Variant(netnstest.Variants(t)[0]))
+	store := generation.Store{Root: host.Root}
 	for range 12 {
 		must(t, store.SetCurrent(write(t, host, article)))
 	}
@@ -468,7 +468,7 @@ func TestKilledRunIsSwept(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.Variant(netnstest.Variants(t)[0]))
+	host := newHost(t, rules.Variant(netnstest.Variants(t)[0]))
 	apply(t, host, article)
 	must(t, os.MkdirAll(place(host, "generations/7"), 0o700)) // about to be current
 	must(t, os.MkdirAll(place(host, "generations/.unconfirmed-123"), 0o700))

@@ -38,8 +38,8 @@ func isFamily(f rules.Family, name string) bool {
 // TestSomebodyElseChangesTheTable has a jump doubled, and one of the two taken out
 // between the reading and the transaction that takes out both.
 func TestSomebodyElseChangesTheTable(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		const double = "PREROUTING -m comment --comment natspread -j NATSPREAD-PRE"
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+		const double = "PREROUTING -j NATSPREAD-PRE"
 		for _, c := range []struct {
 			name  string
 			times int // how often somebody interferes
@@ -78,7 +78,7 @@ func TestSomebodyElseChangesTheTable(t *testing.T) {
 				if !c.fails {
 					wantLoaded(t, variant, smaller)
 				}
-				if variant == restore.NFT { // in legacy iptables itself resets the policies' counters
+				if variant == rules.NFT { // in legacy iptables itself resets the policies' counters
 					wantSame(t, "foreign rules", before, others(t, variant))
 				}
 			})
@@ -89,7 +89,7 @@ func TestSomebodyElseChangesTheTable(t *testing.T) {
 // TestUndo lets a step of an apply fail, and asks that all is as it was: what
 // stood in the kernel, however odd, forwarding, what is current, and the files.
 func TestUndo(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string
 			run  func(run program.Runner) program.Runner
@@ -125,7 +125,7 @@ func TestUndo(t *testing.T) {
 // TestUndoIsJudgedByTheKernel has the program that undoes fail in two ways: one
 // that did its work all the same, and one that claims to have done it.
 func TestUndoIsJudgedByTheKernel(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
 		seam := func(undo func(run func() error) error) program.Runner {
@@ -155,7 +155,7 @@ func TestUndoIsJudgedByTheKernel(t *testing.T) {
 // TestLoadedByAProgramThatFailed is no reason to fail when the table turns out to
 // be as wanted.
 func TestLoadedByAProgramThatFailed(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		host.Run = loadThenFail(rules.IPv6)(host.Run)
 		if result := apply(t, host, smaller); !result.Loaded {
@@ -167,7 +167,7 @@ func TestLoadedByAProgramThatFailed(t *testing.T) {
 
 // oddHost returns a host on which the article's balancer is loaded, and then
 // somebody was at it: an apply has to undo to that, not to what natspread loads.
-func oddHost(t *testing.T, variant restore.Variant) restore.Host {
+func oddHost(t *testing.T, variant rules.Variant) restore.Host {
 	t.Helper()
 	boot(t, variant)
 	host := newHost(t, variant)
@@ -270,7 +270,7 @@ func lieInProof(run program.Runner) program.Runner {
 // TestCurrentCannotBeSwitched is the last step of an apply but one, with the rules
 // loaded already.
 func TestCurrentCannotBeSwitched(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name  string
 			spoil func(t *testing.T, state string) (mend func())
@@ -324,7 +324,7 @@ func lastInode(t *testing.T, state string) (mend func()) {
 
 // TestForwardingCannotBeSet is the last step of all.
 func TestForwardingCannotBeSet(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, first := range []bool{true, false} {
 			host := newHost(t, variant)
 			if !first {
@@ -345,7 +345,7 @@ func TestForwardingCannotBeSet(t *testing.T) {
 
 // TestForwardingNeedNotBeSet is the same with nothing to write.
 func TestForwardingNeedNotBeSet(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0))

@@ -15,6 +15,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
+	"natspread/restore/iptables"
 )
 
 // saying returns a Runner for which every program says the same, and fails the
@@ -39,36 +40,36 @@ func TestDetectVariant(t *testing.T) {
 		name  string
 		links map[string]string
 		said  string // by --version, if it has to be asked
-		want  restore.Variant
+		want  rules.Variant
 	}{
 		{"Debian's default", map[string]string{
 			"/usr/sbin/iptables-restore":         "/etc/alternatives/iptables-restore",
 			"/etc/alternatives/iptables-restore": "/usr/sbin/iptables-nft-restore",
 			"/usr/sbin/iptables-nft-restore":     "xtables-nft-multi",
-		}, "", restore.NFT},
+		}, "", rules.NFT},
 		{"the administrator's choice", map[string]string{
 			"/usr/sbin/iptables-restore":         "/etc/alternatives/iptables-restore",
 			"/etc/alternatives/iptables-restore": "/usr/sbin/iptables-legacy-restore",
-		}, "", restore.Legacy},
-		{"Fedora", map[string]string{"/usr/sbin/iptables-restore": "xtables-nft-multi"}, "", restore.NFT},
-		{"no link", map[string]string{"/usr/sbin/iptables-restore": ""}, "iptables-restore v1.8.9 (nf_tables)\n", restore.NFT},
-		{"no link, legacy", map[string]string{"/usr/sbin/iptables-restore": ""}, "iptables-restore v1.8.9 (legacy)\n", restore.Legacy},
-		{"before nft", map[string]string{"/usr/sbin/iptables-restore": "xtables-multi"}, "iptables-restore v1.4.21\n", restore.Legacy},
+		}, "", rules.Legacy},
+		{"Fedora", map[string]string{"/usr/sbin/iptables-restore": "xtables-nft-multi"}, "", rules.NFT},
+		{"no link", map[string]string{"/usr/sbin/iptables-restore": ""}, "iptables-restore v1.8.9 (nf_tables)\n", rules.NFT},
+		{"no link, legacy", map[string]string{"/usr/sbin/iptables-restore": ""}, "iptables-restore v1.8.9 (legacy)\n", rules.Legacy},
+		{"before nft", map[string]string{"/usr/sbin/iptables-restore": "xtables-multi"}, "iptables-restore v1.4.21\n", rules.Legacy},
 		{"a circle", map[string]string{
 			"/usr/sbin/iptables-restore":         "/etc/alternatives/iptables-restore",
 			"/etc/alternatives/iptables-restore": "/usr/sbin/iptables-restore",
-		}, "v1.8.9 (nf_tables)", restore.NFT},
+		}, "v1.8.9 (nf_tables)", rules.NFT},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			link(t, "/", c.links)
-			got, err := restore.DetectVariant(t.Context(), saying(t, c.said, c.said != ""))
+			got, err := iptables.DetectVariant(t.Context(), saying(t, c.said, c.said != ""))
 			if got != c.want || err != nil {
 				t.Errorf("%q, %v; want %q", got, err, c.want)
 			}
 		})
 	}
 	t.Run("none", func(t *testing.T) {
-		_, err := restore.DetectVariant(t.Context(), saying(t, "", false))
+		_, err := iptables.DetectVariant(t.Context(), saying(t, "", false))
 		if !errors.Is(err, program.ErrMissing) || !strings.Contains(err.Error(), "install iptables") {
 			t.Errorf("%v", err)
 		}
@@ -96,28 +97,28 @@ func TestImageVariant(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		links map[string]string
-		want  restore.Variant
+		want  rules.Variant
 	}{
 		{"legacy", map[string]string{
 			"/usr/sbin/iptables-restore":         "/etc/alternatives/iptables-restore",
 			"/etc/alternatives/iptables-restore": "/usr/sbin/iptables-legacy-restore",
-		}, restore.Legacy},
+		}, rules.Legacy},
 		{"nft", map[string]string{
 			"/sbin/iptables-restore":             "/etc/alternatives/iptables-restore",
 			"/etc/alternatives/iptables-restore": "/usr/sbin/iptables-nft-restore",
-		}, restore.NFT},
+		}, rules.NFT},
 		{"relative", map[string]string{
 			"/usr/sbin/iptables-restore":         "../../etc/alternatives/iptables-restore",
 			"/etc/alternatives/iptables-restore": "../../usr/sbin/iptables-legacy-restore",
-		}, restore.Legacy},
-		{"nothing", nil, restore.NFT},
-		{"no link", map[string]string{"/usr/sbin/iptables-restore": ""}, restore.NFT},
-		{"a dangling link", map[string]string{"/usr/sbin/iptables-restore": "/etc/alternatives/iptables-restore"}, restore.NFT},
+		}, rules.Legacy},
+		{"nothing", nil, rules.NFT},
+		{"no link", map[string]string{"/usr/sbin/iptables-restore": ""}, rules.NFT},
+		{"a dangling link", map[string]string{"/usr/sbin/iptables-restore": "/etc/alternatives/iptables-restore"}, rules.NFT},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
 			link(t, root, c.links)
-			if got := restore.ImageVariant(root); got != c.want {
+			if got := iptables.ImageVariant(root); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
@@ -130,7 +131,7 @@ func TestOtherVariant(t *testing.T) {
 	if len(netnstest.Variants(t)) < 2 {
 		t.Skip("one variant is missing here")
 	}
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
 		changed := host
@@ -174,7 +175,7 @@ func TestOtherVariantIsKept(t *testing.T) {
 	if len(netnstest.Variants(t)) < 2 {
 		t.Skip("one variant is missing here")
 	}
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
 		before := state(t, host)
@@ -193,7 +194,7 @@ func TestStopClearsBothVariants(t *testing.T) {
 	if len(netnstest.Variants(t)) < 2 {
 		t.Skip("one variant is missing here")
 	}
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		for _, f := range rules.Families() {
 			put(t, variant.Other(), f, string(tables(t, article).Of(f).Text()))
@@ -210,7 +211,7 @@ func TestStopClearsBothVariants(t *testing.T) {
 
 // TestImage is written without a kernel, and proven when it boots.
 func TestImage(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		host.Run = saying(t, "", false)
 		for want := 1; want <= 2; want++ {
@@ -236,7 +237,7 @@ func TestImage(t *testing.T) {
 // image is in the way of nobody there.
 func TestImageInUse(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, article)
 		try(t, host, smaller)
@@ -259,7 +260,7 @@ func TestImageInUse(t *testing.T) {
 
 // TestStatus walks through the states.
 func TestStatus(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		want := func(state restore.State, drift string) {
 			t.Helper()
@@ -300,10 +301,10 @@ func TestImageOfAnybody(t *testing.T) {
 	if !netnstest.IsolateAsRoot(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	host.Run = saying(t, "", false)
 	must(t, os.Chown(host.Root, 65534, 65534))
-	if number, err := host.WriteOffline(t.Context(), request(t, article), restore.NFT); number != 1 || err != nil {
+	if number, err := host.WriteOffline(t.Context(), request(t, article), rules.NFT); number != 1 || err != nil {
 		t.Errorf("generation %d, %v", number, err)
 	}
 }

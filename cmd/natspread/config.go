@@ -8,6 +8,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/render"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // checked is a config that was read and found good, and what it leads to.
@@ -81,7 +82,7 @@ func countBackends(cfg config.Config) int {
 }
 
 // store returns the generations of the machine that a run works on.
-func (o options) store() restore.Store { return restore.Store{Root: o.root} }
+func (o options) store() generation.Store { return generation.Store{Root: o.root} }
 
 // host returns the machine that a run works on.
 func (s *session) host(o options) restore.Host {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rogpeppe/go-internal/diff"
+	"natspread/restore/generation"
 
-	"natspread/restore"
+	"github.com/rogpeppe/go-internal/diff"
 )
 
 // diffGenerations compares two generations, or one with the current one.
@@ -31,7 +31,7 @@ func (s *session) diffGenerations(o options) error {
 }
 
 // twoGenerations returns the two that are to be compared.
-func (o options) twoGenerations() (from, to restore.Generation, err error) {
+func (o options) twoGenerations() (from, to generation.Generation, err error) {
 	if from, err = o.store().Find(o.generations[0]); err != nil {
 		return from, to, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"natspread/internal/paths"
 	"natspread/internal/program"
+	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
@@ -98,7 +99,7 @@ func TestRollbackTakesNothingBack(t *testing.T) {
 	go func() { ended <- natspread("rollback") }()
 	time.Sleep(300 * time.Millisecond)
 	other := strings.ReplaceAll(article, "web", "other")
-	host := (&session{runner: program.Exec()}).host(options{root: root, variant: restore.NFT})
+	host := (&session{runner: program.Exec()}).host(options{root: root, variant: rules.NFT})
 	c, err := check("other", []byte(other))
 	if err == nil {
 		_, err = host.Apply(t.Context(), c.request("apply", false))

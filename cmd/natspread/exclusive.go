@@ -10,6 +10,7 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/restore"
+	"natspread/restore/iptables"
 )
 
 // exclusively adds to a request that the whole nat table is to be replaced, if that is
@@ -37,7 +38,7 @@ func (s *session) exclusively(ctx context.Context, o options, c checked, request
 }
 
 // removedLines returns what vanishes with the family before each line.
-func removedLines(foreign restore.Foreign) []string {
+func removedLines(foreign iptables.Foreign) []string {
 	var lines []string
 	for _, family := range rules.Families() {
 		for _, line := range foreign.Of(family) {

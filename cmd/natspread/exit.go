@@ -6,7 +6,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/program"
-	"natspread/restore"
+	"natspread/restore/iptables"
 )
 
 // The exit codes, as the manual has them.
@@ -92,7 +92,7 @@ func exitCode(err error) int {
 
 // needRights refuses, before any work, what takes rights over the nat table.
 func needRights(verb string) error {
-	if restore.HasNetAdmin() {
+	if iptables.HasNetAdmin() {
 		return nil
 	}
 	return coded(exitNoRights, fmt.Errorf("%s takes root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))

@@ -66,7 +66,7 @@ func mending(finding doctor.Finding) []string {
 // dropped finds what is dropped of a config's connections where the policy of FORWARD is
 // DROP. natspread leaves that chain alone, and clients would only see time pass. What
 // cannot be read is for doctor to tell.
-func (s *session) dropped(ctx context.Context, o options, variant restore.Variant, cfg config.Config, tables rules.Tables) []doctor.Finding {
+func (s *session) dropped(ctx context.Context, o options, variant rules.Variant, cfg config.Config, tables rules.Tables) []doctor.Finding {
 	for _, family := range forwarded(tables) {
 		if policy, err := s.host(o).ForwardPolicy(ctx, family); err == nil && policy == "DROP" {
 			balancer := s.packetsOf(ctx, o, cfg)

@@ -6,25 +6,25 @@ import (
 	"testing"
 	"time"
 
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // What is known of a generation is shown, and a "?" stands for the rest.
 func TestHistoryWords(t *testing.T) {
 	t.Parallel()
-	made := restore.Manifest{Generation: 7, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply"}
+	made := generation.Manifest{Generation: 7, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply"}
 	when := made.Created.Local().Format(time.DateTime)
 	for _, c := range []struct {
 		name  string
-		entry restore.Entry
+		entry generation.Entry
 		want  string
 	}{
-		{"good", restore.Entry{Manifest: made, Config: []byte(article)}, "7 " + when + " 1 3 apply"},
-		{"current", restore.Entry{Manifest: made, Config: []byte(article), IsCurrent: true, IsBoot: true}, "7 " + when + " 1 3 apply (current)"},
-		{"its config no longer parses", restore.Entry{Manifest: made, Config: []byte("wieght = 1\n"), IsBoot: true},
+		{"good", generation.Entry{Manifest: made, Config: []byte(article)}, "7 " + when + " 1 3 apply"},
+		{"current", generation.Entry{Manifest: made, Config: []byte(article), IsCurrent: true, IsBoot: true}, "7 " + when + " 1 3 apply (current)"},
+		{"its config no longer parses", generation.Entry{Manifest: made, Config: []byte("wieght = 1\n"), IsBoot: true},
 			"7 " + when + " ? ? apply (boot falls back to it)"},
-		{"not good", restore.Entry{Manifest: made, Problem: errors.New("cut\nshort"), IsCurrent: true}, "7 " + when + " ? ? apply (current; cut; short)"},
-		{"unreadable", restore.Entry{Manifest: restore.Manifest{Generation: 7}, Problem: errors.New("gone")}, "7 ? ? ? ? (gone)"},
+		{"not good", generation.Entry{Manifest: made, Problem: errors.New("cut\nshort"), IsCurrent: true}, "7 " + when + " ? ? apply (current; cut; short)"},
+		{"unreadable", generation.Entry{Manifest: generation.Manifest{Generation: 7}, Problem: errors.New("gone")}, "7 ? ? ? ? (gone)"},
 	} {
 		text := historyResult{Generations: []historyEntry{historyEntryOf(c.entry)}}.text()
 		_, line, _ := strings.Cut(text, "\n")

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"natspread/internal/rules"
-	"natspread/restore"
+	"natspread/restore/flows"
 )
 
 // addLive adds to services how many connections are open now.
@@ -13,7 +13,7 @@ func addLive(ctx context.Context, services []serviceStatus) error {
 	for _, service := range services {
 		pools = append(pools, service.pools...)
 	}
-	counts, err := restore.Live(ctx, pools)
+	counts, err := flows.CountConnections(ctx, pools)
 	if err != nil {
 		return err
 	}

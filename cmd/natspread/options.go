@@ -11,14 +11,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/paths"
-	"natspread/restore"
+	"natspread/internal/rules"
 )
 
 // options are the flags of a run, the common ones and those of single verbs.
 type options struct {
 	config  string // path, or "-"
 	root    string // absolute
-	variant restore.Variant
+	variant rules.Variant
 	json    bool
 	quiet   bool
 	verbose bool
@@ -50,7 +50,7 @@ func commonFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "read the config from `FILE`; - is standard input", DefaultText: "/" + paths.Config},
 		&cli.StringFlag{Name: "root", Value: "/", Usage: "keep every file below `DIR`"},
-		&cli.StringFlag{Name: "variant", Value: string(restore.Auto), Usage: "use this `VARIANT` of iptables: auto, nft or legacy"},
+		&cli.StringFlag{Name: "variant", Value: string(rules.Auto), Usage: "use this `VARIANT` of iptables: auto, nft or legacy"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON on standard output"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell of each program that is run, too"},
@@ -70,7 +70,7 @@ func optionsOf(c *cli.Context) (options, error) {
 	o := options{
 		config:  c.String("config"),
 		root:    root,
-		variant: restore.Variant(c.String("variant")),
+		variant: rules.Variant(c.String("variant")),
 		json:    c.Bool("json"),
 		quiet:   c.Bool("quiet"),
 		verbose: c.Bool("verbose"),

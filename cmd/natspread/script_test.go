@@ -14,8 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // update rewrites the files that the scripts compare with.
@@ -119,7 +119,7 @@ func runKernelScript(t *testing.T, script, variant string) {
 				env.Setenv(strings.ToUpper(family)+"TABLES", family+"tables-"+variant)
 			}
 			env.Setenv("VARIANT", variant)
-			env.Setenv("OTHER", string(restore.Variant(variant).Other()))
+			env.Setenv("OTHER", string(rules.Variant(variant).Other()))
 			env.Setenv("XTABLES_LOCKFILE", os.Getenv("XTABLES_LOCKFILE"))
 			env.Setenv(commonFlagsName, "--root "+root+" --variant "+variant)
 			return os.MkdirAll(root, 0o755)

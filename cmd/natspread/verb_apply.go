@@ -186,8 +186,8 @@ func (s *session) applied(o options, c checked, result restore.Result) error {
 
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(o options, result restore.Result) error {
-	if result.Forgotten > 0 {
-		s.tell(o, "forgot %s: the next packet of each meets the rules as they are now", plural(result.Forgotten, "tracked connection"))
+	if result.DeletedEntries > 0 {
+		s.tell(o, "forgot %s: the next packet of each meets the rules as they are now", plural(result.DeletedEntries, "tracked connection"))
 	}
 	for _, note := range result.Notes {
 		s.tell(o, "note: %s", note)
@@ -203,7 +203,7 @@ func resultOf(o options, result restore.Result) applyResult {
 	printed := applyResult{
 		Changed: result.Changed && !o.dryRun, DryRun: o.dryRun,
 		Generation: result.Generation, Variant: string(result.Variant),
-		Removed: removedLines(result.Removed), Forgotten: result.Forgotten, Notes: result.Notes,
+		Removed: removedLines(result.Removed), Forgotten: result.DeletedEntries, Notes: result.Notes,
 	}
 	if printed.Changed {
 		printed.Confirm = int(o.confirm.Seconds())

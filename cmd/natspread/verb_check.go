@@ -8,7 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/program"
-	"natspread/restore"
+	"natspread/internal/rules"
+	"natspread/restore/iptables"
 )
 
 // checkVerb describes check.
@@ -55,8 +56,8 @@ func (s *session) check(ctx context.Context, o options) error {
 }
 
 // prove proves the rules where rights allow.
-func (s *session) prove(ctx context.Context, o options, c checked) (restore.Variant, error) {
-	if !restore.HasNetAdmin() {
+func (s *session) prove(ctx context.Context, o options, c checked) (rules.Variant, error) {
+	if !iptables.HasNetAdmin() {
 		return "", errUnprivileged
 	}
 	kernel, err := s.host(o).Kernel(ctx)

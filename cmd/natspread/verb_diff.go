@@ -14,6 +14,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // diffVerb describes diff.
@@ -129,7 +130,7 @@ func loadedConfig(found restore.Status) (config.Config, error) {
 
 // savedConfig reads a generation's own config. One of another version need not parse;
 // its rules are as good as ever.
-func savedConfig(generation restore.Generation) (config.Config, error) {
+func savedConfig(generation generation.Generation) (config.Config, error) {
 	return config.Parse(fmt.Sprintf("generation %d's config", generation.Generation), generation.Config)
 }
 

@@ -15,7 +15,7 @@ import (
 	"natspread/internal/doctor"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // doctorVerb describes doctor.
@@ -91,13 +91,13 @@ func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, err
 	if err != nil {
 		return doctor.Balancer{}, err
 	}
-	generation, files, current := currentOf(restore.Store{Root: o.root})
+	generation, files, current := currentOf(generation.Store{Root: o.root})
 	cfg, unusable, err := s.judgedBy(o, current)
 	if err != nil {
 		return doctor.Balancer{}, err
 	}
 	balancer := s.packetsOf(ctx, o, cfg)
-	balancer.ConfigBad, balancer.Trial = unusable, trialOf(restore.Store{Root: o.root})
+	balancer.ConfigBad, balancer.Trial = unusable, trialOf(generation.Store{Root: o.root})
 	balancer.Generation, balancer.Variant, balancer.State = generation, string(kernel.Variant), files
 	balancer.Config = o.configBelow()
 	native, err := host.NativeRules(ctx)
@@ -133,23 +133,23 @@ func (o options) configBelow() string {
 
 // currentOf returns what doctor is told of the current generation, the files that it
 // is in, and the generation itself where it is good.
-func currentOf(store restore.Store) (doctor.Generation, []string, restore.Generation) {
+func currentOf(store generation.Store) (doctor.Generation, []string, generation.Generation) {
 	number, err := store.CurrentNumber()
 	switch {
-	case errors.Is(err, restore.ErrNone):
-		return doctor.Generation{}, nil, restore.Generation{}
+	case errors.Is(err, generation.ErrNone):
+		return doctor.Generation{}, nil, generation.Generation{}
 	case err != nil:
-		return doctor.Generation{Bad: err}, nil, restore.Generation{}
+		return doctor.Generation{Bad: err}, nil, generation.Generation{}
 	}
 	generation, err := store.Read(number)
 	return doctor.Generation{Number: number, Variant: string(generation.Variant), Bad: err}, store.Files(number), generation
 }
 
 // trialOf returns what doctor is told of a generation that waits to be confirmed.
-func trialOf(store restore.Store) doctor.Trial {
+func trialOf(store generation.Store) doctor.Trial {
 	pending, err := store.Pending()
 	switch {
-	case errors.Is(err, restore.ErrNothingPending):
+	case errors.Is(err, generation.ErrNothingPending):
 		return doctor.Trial{}
 	case err != nil:
 		return doctor.Trial{Bad: err}
@@ -160,7 +160,7 @@ func trialOf(store restore.Store) doctor.Trial {
 // judgedBy returns the config: what apply would read, or where nobody named one, and
 // there is none or it is bad, that of the current generation. unusable is why a config
 // that is there is not the one.
-func (s *session) judgedBy(o options, current restore.Generation) (cfg config.Config, unusable, err error) {
+func (s *session) judgedBy(o options, current generation.Generation) (cfg config.Config, unusable, err error) {
 	loaded, err := s.load(o)
 	if err == nil || o.config != filepath.Join(o.root, paths.Config) || current.Generation == 0 {
 		return loaded.config, nil, err

@@ -16,6 +16,7 @@ import (
 	"natspread/internal/config"
 	"natspread/render"
 	"natspread/restore"
+	"natspread/restore/flows"
 )
 
 // drainVerb describes drain.
@@ -177,7 +178,7 @@ func replaceFile(path string, text []byte) error {
 
 // live counts the connections that are open at the backend, for this service.
 func (d drained) live(ctx context.Context) (int, error) {
-	counts, err := restore.Live(ctx, render.VirtualServices(d.service))
+	counts, err := flows.CountConnections(ctx, render.VirtualServices(d.service))
 	if err != nil {
 		return 0, err
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/config"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // historyVerb describes history.
@@ -57,14 +57,14 @@ func (s *session) history(_ context.Context, o options) error {
 		return s.printJSON(result)
 	}
 	if len(entries) == 0 {
-		s.tell(o, "%v", restore.ErrNone)
+		s.tell(o, "%v", generation.ErrNone)
 		return nil
 	}
 	return s.print(result.text())
 }
 
 // historyEntryOf describes a generation, and counts what is in its own config.
-func historyEntryOf(entry restore.Entry) historyEntry {
+func historyEntryOf(entry generation.Entry) historyEntry {
 	described := historyEntry{
 		Generation: entry.Generation, Created: entry.Created, Command: entry.Command,
 		Version: entry.Version, Variant: string(entry.Variant), Current: entry.IsCurrent, Boot: entry.IsBoot,

@@ -10,7 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/paths"
-	"natspread/restore"
+	"natspread/internal/rules"
+	"natspread/restore/iptables"
 	"natspread/units"
 )
 
@@ -119,8 +120,8 @@ func (s *session) installOffline(ctx context.Context, o options) error {
 		return err
 	}
 	variant := o.variant
-	if variant == restore.Auto {
-		variant = restore.ImageVariant(o.root)
+	if variant == rules.Auto {
+		variant = iptables.ImageVariant(o.root)
 	}
 	generation, err := s.host(o).WriteOffline(ctx, c.request("install", false), variant)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/rules"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // renderVerb describes render.
@@ -108,7 +108,7 @@ func (o options) oneResult() error {
 func (s *session) renderFiles(o options, c checked) error {
 	var files, fresh []string
 	for _, table := range c.tables.All() {
-		path := filepath.Join(o.outDir, restore.RulesFile(table))
+		path := filepath.Join(o.outDir, generation.RulesFile(table))
 		if _, err := os.Lstat(path); err != nil {
 			if table.Name == rules.Filter && table.Empty() {
 				continue

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // rollbackVerb describes rollback.
@@ -36,7 +37,7 @@ func (s *session) rollback(ctx context.Context, o options) error {
 		return err
 	}
 	if len(o.generations) == 0 {
-		if _, err := o.store().Pending(); o.overdue || !errors.Is(err, restore.ErrNothingPending) {
+		if _, err := o.store().Pending(); o.overdue || !errors.Is(err, generation.ErrNothingPending) {
 			return s.takeBack(ctx, o)
 		}
 	}
@@ -79,12 +80,12 @@ func (s *session) rollback(ctx context.Context, o options) error {
 func (s *session) takeBack(ctx context.Context, o options) error {
 	undo := s.host(o).Undo
 	if o.overdue {
-		undo = s.host(o).UndoOverdue
+		undo = s.host(o).RevertOverdue
 	}
 	result, err := undo(ctx)
 	switch {
-	case o.overdue && errors.Is(err, restore.ErrNothingPending):
-		s.tell(o, "%v", restore.ErrNothingPending)
+	case o.overdue && errors.Is(err, generation.ErrNothingPending):
+		s.tell(o, "%v", generation.ErrNothingPending)
 		return s.printResult(o, result)
 	case err != nil:
 		return err
@@ -102,7 +103,7 @@ func (s *session) takeBack(ctx context.Context, o options) error {
 }
 
 // rollbackTo returns the generation that was asked for.
-func (o options) rollbackTo() (restore.Generation, error) {
+func (o options) rollbackTo() (generation.Generation, error) {
 	if len(o.generations) > 0 {
 		return o.store().Find(o.generations[0])
 	}

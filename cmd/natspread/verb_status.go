@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -29,7 +30,7 @@ func (s *session) statusVerb() *cli.Command {
 // statusResult is what status prints with --json.
 type statusResult struct {
 	State      restore.State   `json:"state"`             // in step, drift, not loaded
-	Variant    restore.Variant `json:"variant"`           // nft, legacy
+	Variant    rules.Variant   `json:"variant"`           // nft, legacy
 	Current    int             `json:"current"`           // the generation that boot is to load; 0: none
 	Generation int             `json:"generation"`        // the one that it will end up with; 0: none
 	Pending    *pendingStatus  `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits

@@ -18,7 +18,7 @@ import (
 // rules are what apply loads for webService, in the words of iptables-restore.
 const list = `*nat
 :NATSPREAD-PRE - [0:0]
--A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE
+-A PREROUTING -j NATSPREAD-PRE
 -A NATSPREAD-PRE -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80
 -A POSTROUTING -p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j SOURCE
 COMMIT
@@ -27,7 +27,7 @@ COMMIT
 // accepts are what apply loads for webService where FORWARD is to let it through.
 const accepts = `*filter
 :NATSPREAD-FORWARD - [0:0]
--I FORWARD -m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD
+-I FORWARD -m conntrack --ctstate DNAT -j NATSPREAD-FORWARD
 -A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
 COMMIT
 `

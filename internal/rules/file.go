@@ -8,48 +8,65 @@ import (
 	"fmt"
 )
 
-// end is the last line of a rules file. A file without it was cut.
-const end = "# natspread: end of rules\n"
+// The files that hold what the kernel is given end with a line that says so. One without it
+// was cut.
+const (
+	endOfRules    = "# natspread: end of rules\n"
+	endOfServices = "# natspread: end of services\n"
+)
 
 // EncodeFile returns the rules file of a table: a header comment with its name and the
 // sha256 of all that follows it, the table's text, and a last comment line.
 // To iptables-restore these are comments, so the file loads without natspread.
-func EncodeFile(table Table) []byte {
-	body := append(table.Text(), end...)
-	return append(header(table, body), body...)
+func EncodeFile(table Table) []byte { return encode(table.String(), table.Text(), endOfRules) }
+
+// DecodeFile reads a rules file. It is the inverse of EncodeFile, and it takes nothing that
+// EncodeFile did not write: iptables-restore itself takes an empty file, a cut comment
+// and a stranger's rules, each with exit code 0.
+func DecodeFile(family Family, name TableName, file []byte) (Table, error) {
+	text, err := decode(Table{Family: family, Name: name}.String(), file, endOfRules)
+	if err != nil {
+		return Table{}, err
+	}
+	return Parse(family, name, text)
 }
 
-// header returns the first line of a table's rules file with this body.
-func header(table Table, body []byte) []byte {
+// encode frames a text: a first line with what it is and the sha256 of all that follows,
+// and a last line.
+func encode(what string, text []byte, end string) []byte {
+	body := append(text, end...)
+	return append(header(what, body), body...)
+}
+
+// header returns the first line of a file with this body.
+func header(what string, body []byte) []byte {
 	sum := sha256.Sum256(body)
-	return fmt.Appendf(nil, "# natspread %s sha256 %s\n", table.String(), hex.EncodeToString(sum[:]))
+	return fmt.Appendf(nil, "# natspread %s sha256 %s\n", what, hex.EncodeToString(sum[:]))
 }
 
-// Errors of Open that say what became of a file.
+// Errors of DecodeFile and DecodeServices that say what became of a file.
 var (
 	ErrEmpty   = errors.New("it is empty")
-	ErrForeign = errors.New("its first line is not that of a natspread rules file for this table")
+	ErrForeign = errors.New("its first line is not the one that natspread writes into this file")
 	ErrCut     = errors.New("it was cut: its last line is missing")
 	ErrAltered = errors.New("it was altered: its sha256 is not the one in its first line")
 )
 
-// DecodeFile reads a rules file. It is the inverse of Seal, and it takes nothing that
-// Seal did not write: iptables-restore itself takes an empty file, a cut comment
-// and a stranger's rules, each with exit code 0.
-func DecodeFile(family Family, kind TableName, file []byte) (Table, error) {
+// decode returns the text that encode framed.
+func decode(what string, file []byte, end string) ([]byte, error) {
 	if len(file) == 0 {
-		return Table{}, ErrEmpty
+		return nil, ErrEmpty
 	}
 	first, body, _ := bytes.Cut(file, []byte("\n"))
-	if !bytes.HasPrefix(first, fmt.Appendf(nil, "# natspread %s sha256 ", Table{Family: family, Name: kind}.String())) {
-		return Table{}, ErrForeign
+	if !bytes.HasPrefix(first, fmt.Appendf(nil, "# natspread %s sha256 ", what)) {
+		return nil, ErrForeign
 	}
 	text, whole := bytes.CutSuffix(body, []byte(end))
 	if !whole {
-		return Table{}, ErrCut
+		return nil, ErrCut
 	}
-	if !bytes.Equal(file[:len(first)+1], header(Table{Family: family, Name: kind}, body)) {
-		return Table{}, ErrAltered
+	if !bytes.Equal(file[:len(first)+1], header(what, body)) {
+		return nil, ErrAltered
 	}
-	return Parse(family, kind, text)
+	return text, nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSeal opens what it sealed, and shows the form of the file.
-func TestSeal(t *testing.T) {
+// TestEncodeFile opens what it sealed, and shows the form of the file.
+func TestEncodeFile(t *testing.T) {
 	for _, family := range Families() {
 		for _, table := range []Table{sample(family), {Family: family}, sampleFilter(family), {Family: family, Name: Filter}} {
 			file := EncodeFile(table)
@@ -38,8 +38,8 @@ func TestSeal(t *testing.T) {
 	}
 }
 
-// TestOpenCut refuses every beginning of a file, and says what became of it.
-func TestOpenCut(t *testing.T) {
+// TestDecodeFileCut refuses every beginning of a file, and says what became of it.
+func TestDecodeFileCut(t *testing.T) {
 	for _, table := range []Table{sample(IPv4), {Family: IPv6}} {
 		file := EncodeFile(table)
 		prefix := len("# natspread ipv4 sha256 ")
@@ -58,9 +58,9 @@ func TestOpenCut(t *testing.T) {
 	}
 }
 
-// TestOpenAltered refuses a file in which any one byte is another, or a line is
+// TestDecodeFileAltered refuses a file in which any one byte is another, or a line is
 // gone, there twice or swapped.
-func TestOpenAltered(t *testing.T) {
+func TestDecodeFileAltered(t *testing.T) {
 	file := EncodeFile(sample(IPv4))
 	for i := range file {
 		for _, flip := range []byte{1, 0x20, 0x80} {
@@ -83,8 +83,8 @@ func TestOpenAltered(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses tries files that are no rules file of the family.
-func TestOpenRefuses(t *testing.T) {
+// TestDecodeFileRefuses tries files that are no rules file of the family.
+func TestDecodeFileRefuses(t *testing.T) {
 	file := string(EncodeFile(sample(IPv4)))
 	header, body, _ := strings.Cut(file, "\n")
 	for name, test := range map[string]struct {
@@ -114,9 +114,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestOpenStrictInside refuses what has a good sum over rules that are not ours:
+// TestDecodeFileStrictInside refuses what has a good sum over rules that are not ours:
 // who can write the file can also write a sum.
-func TestOpenStrictInside(t *testing.T) {
+func TestDecodeFileStrictInside(t *testing.T) {
 	text := string(sample(IPv4).Text())
 	for name, inside := range map[string]string{
 		"a foreign rule": strings.Replace(text, "-A PREROUTING", "-A PREROUTING -j DNAT --to-destination 203.0.113.6\n-A PREROUTING", 1),
@@ -126,22 +126,22 @@ func TestOpenStrictInside(t *testing.T) {
 		"a modprobe":     strings.Replace(text, "-j MASQUERADE", "-j MASQUERADE --modprobe=/tmp/x", 1),
 		"a tab":          strings.Replace(text, "-j NATSPREAD-web", "-j NATSPREAD-web\t--modprobe=/tmp/x", 1),
 	} {
-		body := []byte(inside + end)
-		if table, err := DecodeFile(IPv4, NAT, append(header(Table{}, body), body...)); err == nil {
+		body := []byte(inside + endOfRules)
+		if table, err := DecodeFile(IPv4, NAT, append(header("ipv4", body), body...)); err == nil {
 			t.Errorf("%s: taken as\n%s", name, table.Text())
 		}
 	}
 }
 
-// TestOpenFilterStrictInside refuses in a file of the filter table what would say more
+// TestDecodeFilterStrictInside refuses in a file of the filter table what would say more
 // than that own connections are let through.
-func TestOpenFilterStrictInside(t *testing.T) {
+func TestDecodeFilterStrictInside(t *testing.T) {
 	text := string(sampleFilter(IPv4).Text())
 	for name, inside := range map[string]string{
 		"a policy":             strings.Replace(text, "*filter\n", "*filter\n:FORWARD ACCEPT [0:0]\n", 1),
 		"a foreign rule":       strings.Replace(text, "-A FORWARD", "-A FORWARD -j ACCEPT\n-A FORWARD", 1),
 		"a rule in INPUT":      strings.Replace(text, "-A FORWARD", "-A INPUT", 1),
-		"a jump for everybody": strings.Replace(text, "-m conntrack --ctstate DNAT -m comment", "-m comment", 1),
+		"a jump for everybody": strings.Replace(text, "-A FORWARD -m conntrack --ctstate DNAT ", "-A FORWARD ", 1),
 		"a translation":        strings.Replace(text, "-j ACCEPT", "-j MASQUERADE", 1),
 		"an accept of all":     strings.Replace(text, "-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j", "-j", 1),
 		"a protocol's accept":  strings.Replace(text, " --ctorigdst 192.0.2.10 --ctorigdstport 80", "", 1),
@@ -151,11 +151,11 @@ func TestOpenFilterStrictInside(t *testing.T) {
 		"another protocol":     strings.Replace(text, "--ctproto 6 ", "--ctproto 1 ", 1),
 		"another table":        strings.Replace(text, "*filter", "*mangle", 1),
 	} {
-		body := []byte(inside + end)
+		body := []byte(inside + endOfRules)
 		if inside == text {
 			t.Errorf("%s: nothing was altered", name)
 		}
-		if table, err := DecodeFile(IPv4, Filter, append(header(Table{Name: Filter}, body), body...)); err == nil {
+		if table, err := DecodeFile(IPv4, Filter, append(header("ipv4 filter", body), body...)); err == nil {
 			t.Errorf("%s: taken as\n%s", name, table.Text())
 		}
 	}

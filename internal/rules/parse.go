@@ -109,7 +109,7 @@ func ownChain(name string) bool {
 }
 
 // knownProtocol tells whether a rule of ours may name the protocol.
-func knownProtocol(name string) bool { return protocolNumber(name) != 0 }
+func knownProtocol(name string) bool { return ProtocolNumber(name) != 0 }
 
 // match takes the options of one match.
 func (r *ruleReader) match(name string) {

@@ -165,7 +165,7 @@ func (r Rule) appendConntrack(b []byte) []byte {
 		b = append(b, "--ctstate DNAT "...)
 	}
 	if r.ConnectionProtocol != "" {
-		b = strconv.AppendUint(append(b, "--ctproto "...), protocolNumber(r.ConnectionProtocol), 10)
+		b = strconv.AppendUint(append(b, "--ctproto "...), ProtocolNumber(r.ConnectionProtocol), 10)
 		b = append(b, ' ')
 	}
 	b = appendConnectionEnd(b, "--ctorigdst ", r.OriginalDestination)
@@ -194,8 +194,9 @@ var protocols = []struct {
 	number uint64
 }{{"tcp", 6}, {"udp", 17}, {"sctp", 132}}
 
-// protocolNumber returns the number of a protocol; 0 for one that is not known.
-func protocolNumber(name string) uint64 {
+// ProtocolNumber returns the number of a protocol that rules may name, as --ctproto
+// prints it; 0 for others.
+func ProtocolNumber(name string) uint64 {
 	for _, known := range protocols {
 		if known.name == name {
 			return known.number

@@ -78,7 +78,7 @@ const (
 	ServiceForward = Prefix + "-FORWARD"
 )
 
-// Comment stands in each jump, so that people who read the table know whose it is.
+// Comment stood in each jump that natspread 0.1 loaded: see Table.CommentedJumps.
 const Comment = "natspread"
 
 // BuiltIn lists the built-in chains of the table in the order of iptables-save.

@@ -27,12 +27,12 @@ COMMIT
 :NATSPREAD-OUT - [0:0]
 :NATSPREAD-POST - [0:0]
 [9:540] -A PREROUTING -m comment --comment "not ours: -j NATSPREAD-PRE" -j ACCEPT
-[12:720] -A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE
+[12:720] -A PREROUTING -j NATSPREAD-PRE
 [0:0] -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
 [0:0] -A PREROUTING -j LOG --log-prefix "a \" -j NATSPREAD-PRE [1:2] "
 [5:300] -A PREROUTING -s 10.0.0.0/8 -g NATSPREAD-PRE
-[0:0] -A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT
-[2:120] -A POSTROUTING -m comment --comment natspread -j NATSPREAD-POST
+[0:0] -A OUTPUT -j NATSPREAD-OUT
+[2:120] -A POSTROUTING -j NATSPREAD-POST
 [2:120] -A POSTROUTING
 [0:0] -A DOCKER -j NATSPREAD-web
 [18446744073709551615:1] -A NATSPREAD-web -p tcp -j DNAT --to-destination 10.0.0.1:80
@@ -69,7 +69,7 @@ func TestParseSaved(t *testing.T) {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 	post, _ := saved.Chain(Postrouting)
-	if diff := cmp.Diff([]SavedRule{{"-m comment --comment natspread -j NATSPREAD-POST", 2}, {"", 2}}, post.Rules); diff != "" {
+	if diff := cmp.Diff([]SavedRule{{"-j NATSPREAD-POST", 2}, {"", 2}}, post.Rules); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 	web, _ := saved.Chain("NATSPREAD-web")
@@ -137,9 +137,9 @@ func TestParseSavedRefuses(t *testing.T) {
 func TestJumps(t *testing.T) {
 	saved := parseBusy(t)
 	want := map[string][]SavedRule{
-		Prerouting:  {{"-m comment --comment natspread -j NATSPREAD-PRE", 12}, {"-s 10.0.0.0/8 -g NATSPREAD-PRE", 5}},
-		Output:      {{"-m comment --comment natspread -j NATSPREAD-OUT", 0}},
-		Postrouting: {{"-m comment --comment natspread -j NATSPREAD-POST", 2}},
+		Prerouting:  {{"-j NATSPREAD-PRE", 12}, {"-s 10.0.0.0/8 -g NATSPREAD-PRE", 5}},
+		Output:      {{"-j NATSPREAD-OUT", 0}},
+		Postrouting: {{"-j NATSPREAD-POST", 2}},
 	}
 	for _, builtIn := range append(NAT.BuiltIn(), "MANGLE") {
 		if diff := cmp.Diff(want[builtIn], saved.Jumps(builtIn)); diff != "" {

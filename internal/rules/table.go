@@ -14,6 +14,9 @@ type Table struct {
 	Family Family
 	Name   TableName
 	Chains []Chain
+	// CommentedJumps tells that the jumps carry a comment, as those of natspread 0.1 do. A
+	// generation of then keeps them, so that they are no drift; no new table has any.
+	CommentedJumps bool
 }
 
 // String says which table it is, "ipv4", or "ipv4 filter": without a word more it is
@@ -45,97 +48,6 @@ func (t Table) Chain(name string) (Chain, bool) {
 	return t.Chains[i], true
 }
 
-// Excerpt returns a table that holds just those of the named chains that t holds, the
-// chains on their ways from the built-in ones, and empty ones for all others that these
-// lead to. So the kernel judges each rule where it will stand, without all the rest.
-func (t Table) Excerpt(names map[string]bool) Table {
-	from := map[string][]int{} // chain to the places of those that lead to it
-	for i, chain := range t.Chains {
-		for _, rule := range chain.Rules {
-			if to := rule.Target.Chain; to != "" {
-				from[to] = append(from[to], i)
-			}
-		}
-	}
-	whole := make([]bool, len(t.Chains))
-	var add func(i int)
-	add = func(i int) {
-		if whole[i] {
-			return
-		}
-		whole[i] = true
-		for _, before := range from[t.Chains[i].Name] {
-			add(before)
-		}
-	}
-	for i, chain := range t.Chains {
-		if names[chain.Name] {
-			add(i)
-		}
-	}
-	return t.withEmpty(whole)
-}
-
-// withEmpty returns some chains of a table whole, and empty ones for those that they
-// and the jumps lead to.
-func (t Table) withEmpty(whole []bool) Table {
-	wanted := map[string]bool{}
-	for i, chain := range t.Chains {
-		if !whole[i] {
-			continue
-		}
-		for _, builtIn := range t.Name.BuiltIn() {
-			wanted[t.Name.EntryChain(builtIn)] = true
-		}
-		for _, rule := range chain.Rules {
-			wanted[rule.Target.Chain] = true
-		}
-	}
-	excerpt := Table{Family: t.Family, Name: t.Name}
-	for i, chain := range t.Chains {
-		switch {
-		case whole[i]:
-			excerpt.Chains = append(excerpt.Chains, chain)
-		case wanted[chain.Name]:
-			excerpt.Chains = append(excerpt.Chains, Chain{Name: chain.Name})
-		}
-	}
-	return excerpt
-}
-
-// Ways returns the names of the chains in an order in which those on one way stand
-// together: each before those that it leads to, in the order of its rules.
-func (t Table) Ways() []string {
-	place := make(map[string]int, len(t.Chains))
-	for i, chain := range t.Chains {
-		place[chain.Name] = i
-	}
-	names := make([]string, 0, len(t.Chains))
-	seen := make([]bool, len(t.Chains))
-	var visit func(i int)
-	visit = func(i int) {
-		if seen[i] {
-			return
-		}
-		seen[i] = true
-		names = append(names, t.Chains[i].Name)
-		for _, rule := range t.Chains[i].Rules {
-			if to, own := place[rule.Target.Chain]; own {
-				visit(to)
-			}
-		}
-	}
-	for _, builtIn := range t.Name.BuiltIn() {
-		if i, own := place[t.Name.EntryChain(builtIn)]; own {
-			visit(i)
-		}
-	}
-	for i := range t.Chains { // to which nothing leads
-		visit(i)
-	}
-	return names
-}
-
 // Jumps returns the rules that belong into a built-in chain: one, or none. What
 // natspread did not translate never meets its part of the filter table.
 func (t Table) Jumps(builtIn string) []Rule {
@@ -143,7 +55,11 @@ func (t Table) Jumps(builtIn string) []Rule {
 	if chain == "" || t.Empty() {
 		return nil
 	}
-	return []Rule{{Translated: t.Name == Filter, Comment: Comment, Target: Target{Kind: Jump, Chain: chain}}}
+	jump := Rule{Translated: t.Name == Filter, Target: Target{Kind: Jump, Chain: chain}}
+	if t.CommentedJumps {
+		jump.Comment = Comment
+	}
+	return []Rule{jump}
 }
 
 // Text returns the table in the canonical form: byte for byte what iptables-save
@@ -214,6 +130,7 @@ func Parse(family Family, kind TableName, text []byte) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
+	table.CommentedJumps = bytes.Contains(text, []byte(" -m comment --comment "+Comment+" -j "))
 	if line, differ := firstDifference(text, table.Text()); differ {
 		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
 	}

@@ -48,7 +48,7 @@ func sampleFilter(family Family) Table {
 func TestFilterText(t *testing.T) {
 	const want = `*filter
 :NATSPREAD-FORWARD - [0:0]
--A FORWARD -m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD
+-A FORWARD -m conntrack --ctstate DNAT -j NATSPREAD-FORWARD
 -A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
 -A NATSPREAD-FORWARD -m conntrack --ctproto 17 --ctreplsrc 10.0.0.1 --ctorigdstport 53:54 --ctreplsrcport 53 -j ACCEPT
 COMMIT
@@ -106,11 +106,11 @@ func TestParseRefuses(t *testing.T) {
 		"chains out of order":   {":NATSPREAD-OUT - [0:0]\n:NATSPREAD-POST - [0:0]\n", ":NATSPREAD-POST - [0:0]\n:NATSPREAD-OUT - [0:0]\n"},
 		"a foreign chain":       {":NATSPREAD-OUT", ":DOCKER - [0:0]\n:NATSPREAD-OUT"},
 		"a foreign rule":        {"-A PREROUTING", "-A PREROUTING -j ACCEPT\n-A PREROUTING"},
-		"a jump less":           {"-A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT\n", ""},
-		"a jump twice":          {"-A OUTPUT", "-A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT\n-A OUTPUT"},
+		"a jump less":           {"-A OUTPUT -j NATSPREAD-OUT\n", ""},
+		"a jump twice":          {"-A OUTPUT", "-A OUTPUT -j NATSPREAD-OUT\n-A OUTPUT"},
 		"a jump from elsewhere": {"-A OUTPUT", "-A INPUT"},
-		"a jump without words":  {"-A OUTPUT -m comment --comment natspread", "-A OUTPUT"},
-		"a jump to elsewhere":   {"natspread -j NATSPREAD-OUT", "natspread -j NATSPREAD-PRE"},
+		"one jump with words":   {"-A OUTPUT -j", "-A OUTPUT -m comment --comment natspread -j"},
+		"a jump to elsewhere":   {"OUTPUT -j NATSPREAD-OUT", "OUTPUT -j NATSPREAD-PRE"},
 		"an insertion":          {"-A NATSPREAD-OUT", "-I NATSPREAD-OUT"},
 		"a deletion":            {"COMMIT\n", "-X NATSPREAD-web\nCOMMIT\n"},
 		"an unknown target":     {"-j MASQUERADE", "-j ACCEPT"},
@@ -215,4 +215,32 @@ func TestFamilies(t *testing.T) {
 	if FamilyOf(netip.MustParseAddr("10.0.0.1")) != IPv4 || FamilyOf(netip.MustParseAddr("::1")) != IPv6 {
 		t.Error("an address is of the other family")
 	}
+}
+
+// TestCommentedJumps reads a table of natspread 0.1, whose jumps carry a comment, and
+// gives its bytes back; a table whose jumps have it in part is none.
+func TestCommentedJumps(t *testing.T) {
+	for _, table := range []Table{sample(IPv4), sample(IPv6), sampleFilter(IPv4)} {
+		plain := string(table.Text())
+		table.CommentedJumps = true
+		text := string(table.Text())
+		if strings.Count(text, " -m comment --comment natspread -j ") != len(table.allJumps()) || strings.ReplaceAll(text, "-m comment --comment natspread ", "") != plain {
+			t.Errorf("%s is\n%s", table, text)
+		}
+		parsed, err := Parse(table.Family, table.Name, []byte(text))
+		if err != nil || !parsed.CommentedJumps || string(parsed.Text()) != text {
+			t.Errorf("%s comes back as\n%s\n%v", table, parsed.Text(), err)
+		}
+		if parsed, err := Parse(table.Family, table.Name, []byte(plain)); err != nil || parsed.CommentedJumps {
+			t.Errorf("%s without comments: %v, %v", table, parsed.CommentedJumps, err)
+		}
+	}
+}
+
+// allJumps returns the jumps of all built-in chains.
+func (t Table) allJumps() (jumps []Rule) {
+	for _, builtIn := range t.Name.BuiltIn() {
+		jumps = append(jumps, t.Jumps(builtIn)...)
+	}
+	return jumps
 }

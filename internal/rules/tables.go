@@ -1,5 +1,7 @@
 package rules
 
+import "slices"
+
 // Tables are natspread's parts of both families' tables: a nat table and a part of the
 // filter table for each. Those of a family without services are empty, and so is the
 // filter table where no service asks for it.
@@ -28,7 +30,7 @@ func (t Tables) Filter(family Family) Table { return t.All()[2+family] }
 func (t Tables) All() [TableCount]Table {
 	var all [TableCount]Table
 	for i, table := range t.Places() {
-		all[i] = Table{Family: Family(i % 2), Name: TableName(i / 2), Chains: table.Chains}
+		all[i] = Table{Family: Family(i % 2), Name: TableName(i / 2), Chains: table.Chains, CommentedJumps: table.CommentedJumps}
 	}
 	return all
 }
@@ -52,4 +54,15 @@ func (t Tables) Order() []int {
 		}
 	}
 	return append(first, last...)
+}
+
+// Equal tells whether two sets of tables have the same own chains with the same rules.
+func (t Tables) Equal(other Tables) bool {
+	others := other.All()
+	for i, table := range t.All() {
+		if !slices.EqualFunc(table.Chains, others[i].Chains, Chain.Equal) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,9 +1,8 @@
-// Package conntrack is the kernel's connection tracking entries, read and deleted over
-// netlink. It knows nothing of rules and balancers: which entries matter, and what they
-// mean, is for those who read them.
+// Package flows is the tracked connections of services: read over netlink, counted for
+// each backend, and deleted where they keep packets from what the rules now say.
 //
 // All is of the network namespace of the calling thread.
-package conntrack
+package flows
 
 import (
 	"context"

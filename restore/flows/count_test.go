@@ -1,4 +1,4 @@
-package restore
+package flows
 
 import (
 	"testing"
@@ -10,18 +10,18 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// TestLive counts what is open in each pool, at drained backends too, and nobody
+// TestCountConnections counts what is open for each virtual service, at drained backends too, and nobody
 // else's.
-func TestLive(t *testing.T) {
+func TestCountConnections(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
 	netnstest.Self().Command(t, "addr add 192.0.2.10/32 dev lo\naddr add 2001:db8::10/128 dev lo nodad\n", "ip", "-batch", "-")
-	pools := []rules.VirtualService{
-		pool("tcp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
-		pool("udp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
-		pool("udp", "*", 8000, 8010, false, "10.0.0.1:0"),
-		pool("sctp", "2001:db8::10", 80, 80, false, "[fd00::1]:80"),
+	services := []rules.VirtualService{
+		virtualService("tcp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
+		virtualService("udp", "192.0.2.10", 80, 80, false, "10.0.0.1:80", "10.0.0.2:80"),
+		virtualService("udp", "*", 8000, 8010, false, "10.0.0.1:0"),
+		virtualService("sctp", "2001:db8::10", 80, 80, false, "[fd00::1]:80"),
 	}
 	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED,
 		"tcp 192.0.2.99:1 192.0.2.10:80 10.0.0.1:80",
@@ -37,7 +37,7 @@ func TestLive(t *testing.T) {
 	for i, state := range []uint8{nl.TCP_CONNTRACK_TIME_WAIT, nl.TCP_CONNTRACK_CLOSE, nl.TCP_CONNTRACK_SYN_SENT, nl.TCP_CONNTRACK_FIN_WAIT} {
 		netnstest.Track(t, state, "tcp 192.0.2.99:"+string(rune('6'+i))+" 192.0.2.10:80 10.0.0.2:80")
 	}
-	got, err := Live(t.Context(), pools)
+	got, err := CountConnections(t.Context(), services)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package restore
+package flows
 
 import (
 	"cmp"
@@ -6,49 +6,48 @@ import (
 	"slices"
 	"sort"
 
-	"natspread/internal/conntrack"
 	"natspread/internal/rules"
 )
 
-// pools finds the pool that an entry falls under: lists by first port, in which no
-// port is twice.
-type pools map[poolKey][]indexedPool
+// Index finds the virtual service that an entry is a connection of: lists by first port,
+// in which no port is twice.
+type Index map[listKey][]indexed
 
-// poolKey is what all pools of one list have in common.
-type poolKey struct {
+// listKey is what all virtual services of one list have in common.
+type listKey struct {
 	family   rules.Family
 	protocol string
 	address  netip.Addr
 }
 
-// indexedPool is a pool, its place among those that were indexed, and the places of
-// its backends.
-type indexedPool struct {
+// indexed is a virtual service, its place among those that were indexed, and the places
+// of its backends.
+type indexed struct {
 	rules.VirtualService
 	number   int
 	backends map[netip.AddrPort]int
 }
 
-// indexPools makes pools ready to be searched.
-func indexPools(list []rules.VirtualService) pools {
-	all := pools{}
-	for number, pool := range list {
-		backends := make(map[netip.AddrPort]int, len(pool.Backends))
-		for i, backend := range pool.Backends {
+// NewIndex makes virtual services ready to be searched. No two of them overlap.
+func NewIndex(services []rules.VirtualService) Index {
+	all := Index{}
+	for number, service := range services {
+		backends := make(map[netip.AddrPort]int, len(service.Backends))
+		for i, backend := range service.Backends {
 			backends[backend] = i
 		}
-		key := poolKey{rules.FamilyOf(pool.Backends[0].Addr()), pool.Protocol, pool.Address}
-		all[key] = append(all[key], indexedPool{pool, number, backends})
+		key := listKey{rules.FamilyOf(service.Backends[0].Addr()), service.Protocol, service.Address}
+		all[key] = append(all[key], indexed{service, number, backends})
 	}
 	for _, list := range all {
-		slices.SortFunc(list, func(a, b indexedPool) int { return cmp.Compare(a.Ports.First, b.Ports.First) })
+		slices.SortFunc(list, func(a, b indexed) int { return cmp.Compare(a.Ports.First, b.Ports.First) })
 	}
 	return all
 }
 
-// have tells whether there are pools of a family.
-func (p pools) have(family rules.Family) bool {
-	for key := range p {
+// have tells whether there are virtual services of a family.
+func (x Index) have(family rules.Family) bool {
+	for key := range x {
 		if key.family == family {
 			return true
 		}
@@ -56,27 +55,27 @@ func (p pools) have(family rules.Family) bool {
 	return false
 }
 
-// of returns the pool that an entry falls under by what its client asked for.
-func (p pools) of(e conntrack.Entry, local locals) (pool indexedPool, found bool) {
-	key := poolKey{rules.FamilyOf(e.OrigDst.Addr()), e.Protocol.String(), e.OrigDst.Addr()}
-	if pool, found = atPort(p[key], e.OrigDst.Port()); found || !local.contain(e.OrigDst.Addr()) {
-		return pool, found
+// of returns the virtual service that an entry is for, by what its client asked for.
+func (x Index) of(e Entry, local locals) (service indexed, found bool) {
+	key := listKey{rules.FamilyOf(e.OrigDst.Addr()), e.Protocol.String(), e.OrigDst.Addr()}
+	if service, found = atPort(x[key], e.OrigDst.Port()); found || !local.contain(e.OrigDst.Addr()) {
+		return service, found
 	}
 	key.address = netip.Addr{}
-	return atPort(p[key], e.OrigDst.Port())
+	return atPort(x[key], e.OrigDst.Port())
 }
 
-// atPort returns the pool that has a port, out of a list by first port.
-func atPort(list []indexedPool, port uint16) (indexedPool, bool) {
+// atPort returns the virtual service that has a port, out of a list by first port.
+func atPort(list []indexed, port uint16) (indexed, bool) {
 	next := sort.Search(len(list), func(i int) bool { return list[i].Ports.First > port })
 	if next == 0 || list[next-1].Ports.Last < port {
-		return indexedPool{}, false
+		return indexed{}, false
 	}
 	return list[next-1], true
 }
 
 // backend returns the place of the backend that an entry goes to.
-func (p indexedPool) backend(e conntrack.Entry) (place int, found bool) {
+func (p indexed) backend(e Entry) (place int, found bool) {
 	if place, found = p.backends[e.ReplySrc]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
 		return place, found
 	}

@@ -1,4 +1,4 @@
-package restore
+package flows
 
 import (
 	"errors"
@@ -11,7 +11,6 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/conntrack"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
@@ -22,7 +21,7 @@ func trackedLines(t testing.TB) []string {
 	t.Helper()
 	var lines []string
 	for _, family := range rules.Families() {
-		err := conntrack.Each(t.Context(), family, func(e conntrack.Entry) {
+		err := Each(t.Context(), family, func(e Entry) {
 			lines = append(lines, strings.Join([]string{e.Protocol.String(), e.OrigSrc.String(), e.OrigDst.String(), e.ReplySrc.String()}, " "))
 		})
 		if err != nil {
@@ -33,9 +32,9 @@ func trackedLines(t testing.TB) []string {
 	return lines
 }
 
-// pool returns a pool: "tcp 192.0.2.10 80 80" is protocol, address or "*", and the
+// virtualService returns one: "tcp 192.0.2.10 80 80" is protocol, address or "*", and the
 // ends of the ports.
-func pool(protocol, address string, first, last uint16, reset bool, backends ...string) rules.VirtualService {
+func virtualService(protocol, address string, first, last uint16, reset bool, backends ...string) rules.VirtualService {
 	made := rules.VirtualService{Protocol: protocol, Ports: rules.Ports{First: first, Last: last}, Reset: reset}
 	if address != "*" {
 		made.Address = netip.MustParseAddr(address)
@@ -46,37 +45,37 @@ func pool(protocol, address string, first, last uint16, reset bool, backends ...
 	return made
 }
 
-// TestSettle has real entries of every kind, of which just those go that a change
-// of the pools makes false.
-func TestSettle(t *testing.T) {
+// TestDeleteStale has real entries of every kind, of which just those go that a change
+// of the services makes stale.
+func TestDeleteStale(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
 	netnstest.Self().Command(t, "addr add 192.0.2.10/32 dev lo\naddr add 2001:db8::10/128 dev lo nodad\nroute add local 198.51.100.0/24 dev lo\n", "ip", "-batch", "-")
 	const drain, reset = false, true
 	before := []rules.VirtualService{
-		pool("udp", "192.0.2.10", 80, 80, drain, "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"),
-		pool("tcp", "192.0.2.10", 80, 80, drain, "10.0.0.1:80", "10.0.0.2:80"),
-		pool("tcp", "192.0.2.10", 81, 81, drain, "10.0.0.1:80", "10.0.0.2:80"),
-		pool("tcp", "192.0.2.10", 82, 82, reset, "10.0.0.1:80"),
-		pool("tcp", "192.0.2.10", 83, 83, drain, "10.0.0.1:80"),
-		pool("sctp", "192.0.2.10", 80, 80, reset, "10.0.0.1:80", "10.0.0.2:80"),
-		pool("sctp", "192.0.2.10", 81, 81, reset, "10.0.0.1:80", "10.0.0.2:80"),
-		pool("udp", "192.0.2.10", 8000, 8010, drain, "10.0.0.1:0"),
-		pool("udp", "*", 53, 53, drain, "10.0.0.1:53"),
-		pool("udp", "*", 54, 54, drain, "10.0.0.1:0"),
-		pool("udp", "2001:db8::10", 80, 80, drain, "[fd00::1]:80", "[fd00::2]:80"),
+		virtualService("udp", "192.0.2.10", 80, 80, drain, "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"),
+		virtualService("tcp", "192.0.2.10", 80, 80, drain, "10.0.0.1:80", "10.0.0.2:80"),
+		virtualService("tcp", "192.0.2.10", 81, 81, drain, "10.0.0.1:80", "10.0.0.2:80"),
+		virtualService("tcp", "192.0.2.10", 82, 82, reset, "10.0.0.1:80"),
+		virtualService("tcp", "192.0.2.10", 83, 83, drain, "10.0.0.1:80"),
+		virtualService("sctp", "192.0.2.10", 80, 80, reset, "10.0.0.1:80", "10.0.0.2:80"),
+		virtualService("sctp", "192.0.2.10", 81, 81, reset, "10.0.0.1:80", "10.0.0.2:80"),
+		virtualService("udp", "192.0.2.10", 8000, 8010, drain, "10.0.0.1:0"),
+		virtualService("udp", "*", 53, 53, drain, "10.0.0.1:53"),
+		virtualService("udp", "*", 54, 54, drain, "10.0.0.1:0"),
+		virtualService("udp", "2001:db8::10", 80, 80, drain, "[fd00::1]:80", "[fd00::2]:80"),
 	}
 	after := []rules.VirtualService{
-		pool("udp", "192.0.2.10", 80, 80, drain, "10.0.0.3:80", "10.0.0.2:80"),
-		pool("tcp", "192.0.2.10", 80, 80, drain, "10.0.0.2:80"),
-		pool("tcp", "192.0.2.10", 81, 81, reset, "10.0.0.2:80"),
-		pool("sctp", "192.0.2.10", 80, 80, reset, "10.0.0.2:80"),
-		pool("sctp", "192.0.2.10", 81, 81, reset, "10.0.0.1:80", "10.0.0.2:80"),
-		pool("udp", "192.0.2.10", 8005, 8010, drain, "10.0.0.1:0"),
-		pool("udp", "192.0.2.10", 53, 53, drain, "10.0.0.1:53"),
-		pool("udp", "*", 54, 54, drain, "10.0.0.1:54"),
-		pool("udp", "2001:db8::10", 80, 80, drain, "[fd00::2]:80"),
+		virtualService("udp", "192.0.2.10", 80, 80, drain, "10.0.0.3:80", "10.0.0.2:80"),
+		virtualService("tcp", "192.0.2.10", 80, 80, drain, "10.0.0.2:80"),
+		virtualService("tcp", "192.0.2.10", 81, 81, reset, "10.0.0.2:80"),
+		virtualService("sctp", "192.0.2.10", 80, 80, reset, "10.0.0.2:80"),
+		virtualService("sctp", "192.0.2.10", 81, 81, reset, "10.0.0.1:80", "10.0.0.2:80"),
+		virtualService("udp", "192.0.2.10", 8005, 8010, drain, "10.0.0.1:0"),
+		virtualService("udp", "192.0.2.10", 53, 53, drain, "10.0.0.1:53"),
+		virtualService("udp", "*", 54, 54, drain, "10.0.0.1:54"),
+		virtualService("udp", "2001:db8::10", 80, 80, drain, "[fd00::2]:80"),
 	}
 	stays := []string{
 		"udp 192.0.2.99:1001 192.0.2.10:80 10.0.0.2:80",     // still there
@@ -107,8 +106,8 @@ func TestSettle(t *testing.T) {
 	}
 	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
 	slices.Sort(stays)
-	change := settlement{tables: rules.NoTables(), before: indexPools(before), after: indexPools(after)}
-	if deleted, err := change.settle(t.Context()); err != nil || deleted != len(goes) {
+	change := Change{Tables: rules.NoTables(), Before: NewIndex(before), After: NewIndex(after)}
+	if deleted, err := change.DeleteStale(t.Context()); err != nil || deleted != len(goes) {
 		t.Errorf("%d deleted, %v; want %d", deleted, err, len(goes))
 	}
 	if diff := cmp.Diff(stays, trackedLines(t)); diff != "" {

@@ -1,4 +1,4 @@
-package restore
+package forwarding
 
 import (
 	"errors"
@@ -13,9 +13,9 @@ import (
 )
 
 // switches is a place of sysctls that holds both switches, set long ago.
-func switches(t *testing.T, four, six string) forwarding {
+func switches(t *testing.T, four, six string) Switches {
 	t.Helper()
-	f := forwarding{proc: t.TempDir(), runDir: t.TempDir()}
+	f := Switches{Proc: t.TempDir(), Run: t.TempDir()}
 	for family, value := range map[rules.Family]string{rules.IPv4: four, rules.IPv6: six} {
 		if err := os.MkdirAll(filepath.Dir(f.file(family)), 0o700); err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ var long = time.Unix(1e9, 0)
 
 // values returns the switches as "01", each followed by "!" if it was written, and
 // what is kept of the values before, "-" for nothing.
-func (f forwarding) values(t *testing.T) string {
+func (f Switches) values(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	for _, family := range rules.Families() {
@@ -90,7 +90,7 @@ func TestForwarding(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := switches(t, c.before[:1], c.before[1:])
 			for i, tables := range c.steps {
-				if err := f.set(tables); err != nil {
+				if err := f.Set(tables); err != nil {
 					t.Fatal(err)
 				}
 				if got := f.values(t); got != c.want[i] {
@@ -106,20 +106,20 @@ func TestForwarding(t *testing.T) {
 func TestForwardingSwitchedOffByOthers(t *testing.T) {
 	f := switches(t, "2", "1")
 	for range 2 {
-		if err := f.set(list(rules.Families()...)); err != nil {
+		if err := f.Set(list(rules.Families()...)); err != nil {
 			t.Fatal(err)
 		}
 		if got := f.values(t); got != "1!1 21" && got != "1!1! 21" {
 			t.Errorf("%s", got)
 		}
 		for _, family := range rules.Families() {
-			if on, err := f.on(family); !on || err != nil {
+			if on, err := f.On(family); !on || err != nil {
 				t.Errorf("%v: %v, %v", family, on, err)
 			}
 			if err := f.write(family, []byte("0\n")); err != nil {
 				t.Fatal(err)
 			}
-			if on, err := f.on(family); on || err != nil {
+			if on, err := f.On(family); on || err != nil {
 				t.Errorf("%v: %v, %v", family, on, err)
 			}
 		}
@@ -132,18 +132,18 @@ func TestForwardingUndo(t *testing.T) {
 	if err := os.Remove(f.file(rules.IPv6)); err != nil {
 		t.Fatal(err)
 	}
-	err := f.set(list(rules.Families()...))
+	err := f.Set(list(rules.Families()...))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "net.ipv6.conf.all.forwarding") {
 		t.Errorf("%v", err)
 	}
 	if got := f.values(t); got != "0!gone --" {
 		t.Errorf("%s", got)
 	}
-	if err := f.set(list(rules.IPv4)); err != nil {
+	if err := f.Set(list(rules.IPv4)); err != nil {
 		t.Errorf("without IPv6 services: %v", err)
 	}
 	// IPv4 is to be put back, and IPv6 to be set, which fails.
-	err = f.set(list(rules.IPv6))
+	err = f.Set(list(rules.IPv6))
 	if got := f.values(t); err == nil || got != "1!gone 0-" {
 		t.Errorf("%s, %v", got, err)
 	}

@@ -1,4 +1,4 @@
-package restore
+package generation
 
 import (
 	"errors"
@@ -28,20 +28,20 @@ func (s Store) History() ([]Entry, error) {
 	if err != nil && !errors.Is(err, ErrNone) {
 		current = 0 // a bad link is what status tells of
 	}
-	good, _, _ := s.newestGood() // without one there is none to mark
+	good, _, _ := s.Boot() // without one there is none to mark
 	pending, err := s.Pending()
-	waits := err == nil && pending.Generation != current
+	waits := err == nil && pending.Number != current
 	var entries []Entry
-	if waits && !slices.Contains(numbers, pending.Generation) {
-		entry := s.entry(s.waitingDir(pending.Generation), pending.Generation)
+	if waits && !slices.Contains(numbers, pending.Number) {
+		entry := s.entry(s.waitingDir(pending.Number), pending.Number)
 		entry.IsPending = true
 		entries = append(entries, entry)
 	}
 	for _, number := range numbers {
 		entry := s.entry(dir(number), number)
 		entry.IsCurrent = number == current
-		entry.IsBoot = number == good.Generation
-		entry.IsPending = waits && number == pending.Generation
+		entry.IsBoot = number == good.Number
+		entry.IsPending = waits && number == pending.Number
 		entries = append(entries, entry)
 	}
 	return entries, nil
@@ -52,7 +52,7 @@ func (s Store) entry(dir string, number int) Entry {
 	generation, err := s.readFrom(dir, number)
 	if err != nil {
 		manifest, _ := s.readManifest(dir, number) // as much as there is
-		manifest.Generation = number
+		manifest.Number = number
 		return Entry{Manifest: manifest, Problem: notGood(number, err)}
 	}
 	return Entry{Manifest: generation.Manifest, Config: generation.Config}
@@ -61,8 +61,8 @@ func (s Store) entry(dir string, number int) Entry {
 // Find returns the generation of that number, which must be there and good; it may
 // wait to be confirmed.
 func (s Store) Find(number int) (Generation, error) {
-	if pending, err := s.Pending(); err == nil && pending.Generation == number {
-		return s.readWaiting(number)
+	if pending, err := s.Pending(); err == nil && pending.Number == number {
+		return s.ReadPending(number)
 	}
 	numbers, err := s.Numbers()
 	if err != nil {
@@ -111,4 +111,4 @@ func (s Store) Previous() (Generation, error) {
 }
 
 // ConfigFile returns where a generation keeps its config.
-func (s Store) ConfigFile(number int) string { return s.path(dir(number), configFile) }
+func (s Store) ConfigFile(number int) string { return s.Path(dir(number), configFile) }

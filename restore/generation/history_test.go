@@ -1,4 +1,4 @@
-package restore_test
+package generation_test
 
 import (
 	"fmt"
@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // TestHistory damages the current one of three generations, and then another. A fourth
@@ -16,7 +17,7 @@ func TestHistory(t *testing.T) {
 	if !netnstest.Isolate(t) { // as whose files nobody else's count
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	store := two(t, host)
 	must(t, store.SetCurrent(write(t, host, article)))
 	write(t, host, smaller)
@@ -53,17 +54,17 @@ func TestFind(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	store := two(t, host)
-	wantNumber := func(what string, want int, find func() (restore.Generation, error)) {
+	wantNumber := func(what string, want int, find func() (generation.Generation, error)) {
 		t.Helper()
 		got, err := find()
 		if got.Generation != want || (err == nil) != (want != 0) {
 			t.Errorf("%s: generation %d, not %d; %v", what, got.Generation, want, err)
 		}
 	}
-	find := func(number int) func() (restore.Generation, error) {
-		return func() (restore.Generation, error) { return store.Find(number) }
+	find := func(number int) func() (generation.Generation, error) {
+		return func() (generation.Generation, error) { return store.Find(number) }
 	}
 	wantNumber("the first", 1, find(1))
 	wantNumber("the second", 2, find(2))
@@ -85,7 +86,7 @@ func TestPreviousIsDamaged(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, restore.NFT)
+	host := newHost(t, rules.NFT)
 	store := two(t, host)
 	must(t, store.SetCurrent(write(t, host, article)))
 	must(t, store.SetCurrent(write(t, host, smaller)))

@@ -1,9 +1,10 @@
-package restore
+package generation
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -12,22 +13,24 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/paths"
+	"natspread/internal/rules"
+	"natspread/restore/forwarding"
 )
 
 // Pending is a generation that is loaded until somebody confirms it. It is kept in
 // /run, so a reboot forgets it, and boot has never known it.
 type Pending struct {
-	Generation int           `json:"generation"`
-	Until      time.Duration `json:"until"`   // on the clock that counts from boot, and never jumps
-	Loaded     bool          `json:"loaded"`  // before it, too, rules of natspread's were in the kernel
-	Variant    Variant       `json:"variant"` // by which they were
+	Number  int           `json:"generation"`
+	Until   time.Duration `json:"until"`   // on the clock that counts from boot, and never jumps
+	Loaded  bool          `json:"loaded"`  // before it, too, rules of natspread's were in the kernel
+	Variant rules.Variant `json:"variant"` // by which they were
 	// What Try found, by family; nil for one that the kernel does not have.
-	Forwarding [2]*switchState `json:"forwarding"`
+	Forwarding forwarding.States `json:"forwarding"`
 }
 
 // Left returns how long it is until the generation is taken back; it is negative
 // when that should have happened.
-func (p Pending) Left() time.Duration { return p.Until - sinceBoot() }
+func (p Pending) Left() time.Duration { return p.Until - SinceBoot() }
 
 // String says what waits, how long still, and what to type.
 func (p Pending) String() string {
@@ -35,11 +38,11 @@ func (p Pending) String() string {
 	if p.Left() > 0 {
 		left = fmt.Sprintf("for %v more", (p.Left() + time.Second).Truncate(time.Second))
 	}
-	return fmt.Sprintf("generation %d waits to be confirmed, %s: natspread confirm keeps it, natspread rollback takes it back", p.Generation, left)
+	return fmt.Sprintf("generation %d waits to be confirmed, %s: natspread confirm keeps it, natspread rollback takes it back", p.Number, left)
 }
 
-// sinceBoot returns the time since boot, suspensions included: clock_gettime(2).
-func sinceBoot() time.Duration {
+// SinceBoot returns the time since boot, suspensions included: clock_gettime(2).
+func SinceBoot() time.Duration {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // fails for no clock that exists
 	return time.Duration(now.Nano())
@@ -48,13 +51,13 @@ func sinceBoot() time.Duration {
 // ErrNothingPending says that no generation waits to be confirmed.
 var ErrNothingPending = errors.New("no generation waits to be confirmed")
 
-// pendingRecord is where the pending generation is recorded, below the root.
-const pendingRecord = paths.Run + "/pending"
+// PendingRecord is where the pending generation is recorded, below the root.
+const PendingRecord = paths.Run + "/pending"
 
 // Pending returns the generation that waits to be confirmed, or ErrNothingPending.
 func (s Store) Pending() (pending Pending, err error) {
-	data, err := readTrusted(s.Root, pendingRecord)
-	if notExist(err) {
+	data, err := readTrusted(s.Root, PendingRecord)
+	if errors.Is(err, fs.ErrNotExist) {
 		return Pending{}, ErrNothingPending
 	}
 	if err == nil {
@@ -66,18 +69,18 @@ func (s Store) Pending() (pending Pending, err error) {
 	return pending, nil
 }
 
-// remember records a pending generation, and its number for good: it is told to people, so
+// RecordPending records a pending generation, and its number for good: it is told to people, so
 // none after it may have it when this one is taken back.
-func (s Store) remember(pending Pending) error {
+func (s Store) RecordPending(pending Pending) error {
 	data, err := json.Marshal(pending)
 	if err == nil {
-		err = atomicfile.WriteFile(s.path(lastTriedRecord), fmt.Appendln(nil, pending.Generation), 0o600)
+		err = atomicfile.WriteFile(s.Path(lastTriedRecord), fmt.Appendln(nil, pending.Number), 0o600)
 	}
 	if err == nil {
-		err = atomicfile.WriteFile(s.path(pendingRecord), append(data, '\n'), 0o600)
+		err = atomicfile.WriteFile(s.Path(PendingRecord), append(data, '\n'), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot record that generation %d waits to be confirmed: %w", pending.Generation, err)
+		return fmt.Errorf("cannot record that generation %d waits to be confirmed: %w", pending.Number, err)
 	}
 	return nil
 }
@@ -96,15 +99,15 @@ func (s Store) lastTried() int {
 	return number
 }
 
-// forget takes the files of the pending generation away, and then the record: with it
+// ForgetPending removes the files of the pending generation, and then the record: with it
 // goes the last reason to try again. On a disk that takes no writes, as in the unit's
 // sandbox, the next generation that is written takes them away: see sweep.
-func (s Store) forget() error {
+func (s Store) ForgetPending() error {
 	s.unnumber()
-	if err := s.sweep(); err != nil && !notExist(err) && !readOnly(err) {
+	if err := s.sweep(); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EROFS) {
 		return fmt.Errorf("cannot remove the generation that was not confirmed: %w", err)
 	}
-	if err := os.Remove(s.path(pendingRecord)); err != nil && !notExist(err) {
+	if err := os.Remove(s.Path(PendingRecord)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot forget the generation that waits to be confirmed: %w", err)
 	}
 	return nil
@@ -114,14 +117,14 @@ func (s Store) forget() error {
 // giving it and making it current: where none is current yet, boot would fall back to it.
 func (s Store) unnumber() {
 	current, _ := s.CurrentNumber()
-	if pending, err := s.Pending(); err == nil && pending.Generation > current {
-		_ = os.Rename(s.path(dir(pending.Generation)), s.path(unconfirmedDir(pending.Generation)))
+	if pending, err := s.Pending(); err == nil && pending.Number > current {
+		_ = os.Rename(s.Path(dir(pending.Number)), s.Path(unconfirmedDir(pending.Number)))
 	}
 }
 
-// refusePending is an error while a generation waits to be confirmed: another change
+// RefusePending is an error while a generation waits to be confirmed: another change
 // would leave unclear what it is that is confirmed, or taken back.
-func (s Store) refusePending() error {
+func (s Store) RefusePending() error {
 	pending, err := s.Pending()
 	if errors.Is(err, ErrNothingPending) {
 		return nil
@@ -132,51 +135,33 @@ func (s Store) refusePending() error {
 	return errors.New(pending.String())
 }
 
-// endTrial forgets a pending generation after the kernel was given something else
+// EndPending forgets a pending generation after the kernel was given something else
 // than it, and returns a note of it.
-func (s Store) endTrial() []string {
+func (s Store) EndPending() []string {
 	pending, err := s.Pending()
 	if errors.Is(err, ErrNothingPending) {
 		return nil
 	}
-	if failed := s.forget(); failed != nil {
+	if failed := s.ForgetPending(); failed != nil {
 		return []string{failed.Error()}
 	}
 	if err != nil { // and nobody will know which it was
 		return nil
 	}
-	return []string{fmt.Sprintf("generation %d was not confirmed, and is gone", pending.Generation)}
-}
-
-// addPending adds the generation that waits to be confirmed to a status. It is no
-// drift of the kernel, but not what boot loads either.
-func (s Store) addPending(status *Status) {
-	pending, err := s.Pending()
-	if errors.Is(err, ErrNothingPending) {
-		return
-	}
-	if err != nil {
-		status.Waiting = err.Error()
-		return
-	}
-	status.Pending = &pending
-	status.Waiting = pending.String()
-	if generation, err := s.readWaiting(pending.Generation); err == nil {
-		status.Wanted = generation
-	}
+	return []string{fmt.Sprintf("generation %d was not confirmed, and is gone", pending.Number)}
 }
 
 // waitingDir returns the directory of a generation that waits to be confirmed, relative
 // to the root: the one of a number when a confirm was killed half way.
 func (s Store) waitingDir(number int) string {
-	if _, err := os.Lstat(s.path(unconfirmedDir(number))); notExist(err) {
+	if _, err := os.Lstat(s.Path(unconfirmedDir(number))); errors.Is(err, fs.ErrNotExist) {
 		return dir(number)
 	}
 	return unconfirmedDir(number)
 }
 
-// readWaiting is Read for a generation that waits to be confirmed.
-func (s Store) readWaiting(number int) (Generation, error) {
+// ReadPending is Read for a generation that waits to be confirmed.
+func (s Store) ReadPending(number int) (Generation, error) {
 	generation, err := s.readFrom(s.waitingDir(number), number)
 	if err != nil {
 		return Generation{}, notGood(number, err)

@@ -1,10 +1,10 @@
-package restore
+package generation
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,19 +20,19 @@ import (
 // files are synced but not its name: until SetCurrent a power cut may take it. A failure
 // leaves nothing behind.
 func (s Store) Write(generation Generation) (number int, err error) {
-	if err := atomicfile.MkdirAll(s.path(paths.Generations), 0o700); err != nil {
+	if err := atomicfile.MkdirAll(s.Path(paths.Generations), 0o700); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
 	if err := s.sweep(); err != nil {
 		return 0, err
 	}
-	if generation.Generation, err = s.next(); err != nil {
+	if generation.Number, err = s.next(); err != nil {
 		return 0, err
 	}
 	if err := s.write(generation); err != nil {
-		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Generation, err)
+		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Number, err)
 	}
-	return generation.Generation, nil
+	return generation.Number, nil
 }
 
 // next returns the number of the next generation: above all that there are, and above the
@@ -47,7 +47,7 @@ func (s Store) next() (int, error) {
 
 // write writes a generation's files into the directory that it has until it is current.
 func (s Store) write(generation Generation) (err error) {
-	directory := s.path(unconfirmedDir(generation.Generation))
+	directory := s.Path(unconfirmedDir(generation.Number))
 	if err := os.Mkdir(directory, 0o700); err != nil {
 		return err
 	}
@@ -71,6 +71,9 @@ func (s Store) write(generation Generation) (err error) {
 // members returns the files of a generation by name, and fills in the checksums.
 func members(generation *Generation) (map[string][]byte, error) {
 	files := map[string][]byte{configFile: generation.Config}
+	if generation.Services != nil {
+		files[servicesFile] = generation.Services
+	}
 	for _, table := range generation.Tables.All() {
 		if table.Name == rules.NAT || !table.Empty() {
 			files[RulesFile(table)] = rules.EncodeFile(table)
@@ -89,12 +92,12 @@ func members(generation *Generation) (map[string][]byte, error) {
 // is numbered, and then current leads to it. Killed in between it can be repeated, or left:
 // what is numbered above current counts for nothing.
 func (s Store) SetCurrent(number int) error {
-	err := os.Rename(s.path(unconfirmedDir(number)), s.path(dir(number)))
-	if notExist(err) {
-		_, err = os.Lstat(s.path(dir(number))) // where it is after such a kill
+	err := os.Rename(s.Path(unconfirmedDir(number)), s.Path(dir(number)))
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Lstat(s.Path(dir(number))) // where it is after such a kill
 	}
 	if err == nil {
-		err = atomicfile.SyncDir(s.path(paths.Generations))
+		err = atomicfile.SyncDir(s.Path(paths.Generations))
 	}
 	if err == nil {
 		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
@@ -108,26 +111,26 @@ func (s Store) SetCurrent(number int) error {
 // pointCurrent lets current lead to a target; with "" it takes current away.
 func (s Store) pointCurrent(target string) error {
 	if target != "" {
-		return atomicfile.Symlink(target, s.path(paths.Current))
+		return atomicfile.Symlink(target, s.Path(paths.Current))
 	}
-	if err := os.Remove(s.path(paths.Current)); err != nil && !notExist(err) {
+	if err := os.Remove(s.Path(paths.Current)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return atomicfile.SyncDir(s.path(paths.State))
+	return atomicfile.SyncDir(s.Path(paths.State))
 }
 
 // remove deletes a generation, current once or never.
 func (s Store) remove(number int) error {
 	for _, dir := range []string{dir(number), unconfirmedDir(number)} {
-		if err := os.RemoveAll(s.path(dir)); err != nil {
+		if err := os.RemoveAll(s.Path(dir)); err != nil {
 			return fmt.Errorf("cannot remove generation %d: %w", number, err)
 		}
 	}
-	return atomicfile.SyncDir(s.path(paths.Generations))
+	return atomicfile.SyncDir(s.Path(paths.Generations))
 }
 
-// prune deletes all but the newest generations, of which current is the first.
-func (s Store) prune() error {
+// Prune deletes all but the newest generations, of which current is the first.
+func (s Store) Prune() error {
 	numbers, err := s.Numbers()
 	if err != nil {
 		return err
@@ -144,7 +147,7 @@ func (s Store) prune() error {
 // temporary links beside current. The caller holds the lock, and no generation waits to be
 // confirmed, so none is in use.
 func (s Store) sweep() error {
-	entries, err := os.ReadDir(s.path(paths.Generations))
+	entries, err := os.ReadDir(s.Path(paths.Generations))
 	if err != nil {
 		return err
 	}
@@ -155,82 +158,52 @@ func (s Store) sweep() error {
 	for _, entry := range entries {
 		number, numbered := generationNumber(entry.Name())
 		if numbered && !slices.Contains(numbers, number) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
-			if err := os.RemoveAll(s.path(paths.Generations, entry.Name())); err != nil {
+			if err := os.RemoveAll(s.Path(paths.Generations, entry.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	return atomicfile.Sweep(s.path(paths.State), filepath.Base(paths.Current))
+	return atomicfile.Sweep(s.Path(paths.State), filepath.Base(paths.Current))
 }
 
-// publication is a generation on its way to be current.
-type publication struct {
+// Publication is a generation on its way to be current.
+type Publication struct {
+	Number int
 	store  Store
-	number int
 	before string // where current led to; "" when it was not there
 	needed bool   // false when the generation is current already
 }
 
-// prepare writes a generation that is to become current, unless it is already.
-func (s Store) prepare(wanted Generation) (publication, error) {
-	if wanted.Generation != 0 {
-		return publication{number: wanted.Generation}, nil
+// Prepare writes a generation that is to become current, unless it is already.
+func (s Store) Prepare(wanted Generation) (Publication, error) {
+	if wanted.Number != 0 {
+		return Publication{Number: wanted.Number}, nil
 	}
-	before, err := os.Readlink(s.path(paths.Current))
-	if err != nil && !notExist(err) {
-		return publication{}, fmt.Errorf("cannot read %s: %w", s.path(paths.Current), err)
+	before, err := os.Readlink(s.Path(paths.Current))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Publication{}, fmt.Errorf("cannot read %s: %w", s.Path(paths.Current), err)
 	}
 	number, err := s.Write(wanted)
-	return publication{store: s, number: number, before: before, needed: true}, err
+	return Publication{Number: number, store: s, before: before, needed: true}, err
 }
 
-// make makes the generation current.
-func (p publication) make() error {
+// Publish makes the generation current.
+func (p Publication) Publish() error {
 	if !p.needed {
 		return nil
 	}
-	return p.store.SetCurrent(p.number)
+	return p.store.SetCurrent(p.Number)
 }
 
-// abandon makes current what was so before, and removes the generation.
-func (p publication) abandon() error {
+// Abandon makes current what was so before, and removes the generation.
+func (p Publication) Abandon() error {
 	if !p.needed {
 		return nil
 	}
 	var err error
 	// A disk that took no new link takes none back either, and need not.
-	if now, _ := os.Readlink(p.store.path(paths.Current)); now != p.before {
+	if now, _ := os.Readlink(p.store.Path(paths.Current)); now != p.before {
 		err = p.store.pointCurrent(p.before)
 	}
-	return errors.Join(err, p.store.remove(p.number))
-}
-
-// WriteOffline writes the tables as a new, current generation below the root and
-// touches no kernel: for images. Nothing is proven until restore, when the image
-// boots: see kernelFor. Where natspread is at work below the root, it waits its turn.
-func (h Host) WriteOffline(ctx context.Context, request Request, variant Variant) (number int, err error) {
-	unlock, err := h.lockInUse(ctx)
-	if err != nil {
-		return 0, unchanged(err)
-	}
-	defer unlock()
-	store := h.store()
-	if _, err := os.Lstat(store.path(pendingRecord)); err == nil { // an image may be anybody's who bakes it, and trust nobody
-		if err := store.refusePending(); err != nil {
-			return 0, unchanged(err)
-		}
-	}
-	if number, err = store.Write(h.generation(request, variant, false)); err != nil {
-		return 0, err
-	}
-	return number, store.SetCurrent(number)
-}
-
-// lockInUse is lock below a root where somebody may hold it: an image has no place for it,
-// and gets none.
-func (h Host) lockInUse(ctx context.Context) (unlock func(), err error) {
-	if _, err := os.Stat(h.store().path(paths.Run)); notExist(err) {
-		return func() {}, nil
-	}
-	return h.lock(ctx)
+	return errors.Join(err, p.store.remove(p.Number))
 }

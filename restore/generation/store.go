@@ -1,4 +1,4 @@
-package restore
+package generation
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ const Keep = 10
 // The files of a generation. The manifest has the checksums of the others.
 const (
 	configFile   = "natspread.toml"
+	servicesFile = "services"
 	manifestFile = "manifest"
 )
 
@@ -42,13 +44,13 @@ func RulesFile(table rules.Table) string {
 // Manifest says where a generation comes from and what belongs to it. It is
 // written as JSON.
 type Manifest struct {
-	Generation int               `json:"generation"`
-	Created    time.Time         `json:"created"` // UTC, whole seconds
-	Command    string            `json:"command"` // the verb that made it, as in "rollback 3"
-	Version    string            `json:"version"` // of natspread
-	Variant    Variant           `json:"variant"` // of the iptables that it is for; nft or legacy
-	Proven     bool              `json:"proven"`  // it was loaded in a scratch namespace, with that variant
-	SHA256     map[string]string `json:"sha256"`  // of each other file, in hex
+	Number  int               `json:"generation"`
+	Created time.Time         `json:"created"` // UTC, whole seconds
+	Command string            `json:"command"` // the verb that made it, as in "rollback 3"
+	Version string            `json:"version"` // of natspread
+	Variant rules.Variant     `json:"variant"` // of the iptables that it is for; nft or legacy
+	Proven  bool              `json:"proven"`  // it was loaded in a scratch namespace, with that variant
+	SHA256  map[string]string `json:"sha256"`  // of each other file, in hex
 }
 
 // Generation is one complete, verified set of files.
@@ -56,13 +58,19 @@ type Generation struct {
 	Manifest
 	Tables rules.Tables
 	Config []byte // the config that the rules were made from
+	// Services is the file that says what the rules balance, as rules.EncodeServices writes
+	// it; nil in a generation that natspread 0.1 wrote.
+	Services []byte
 }
+
+// None is the generation that stands for nothing applied: no number, no rules.
+func None() Generation { return Generation{Tables: rules.NoTables()} }
 
 // Store is the generations below a root directory.
 type Store struct{ Root string }
 
-// path returns a place below the root.
-func (s Store) path(elements ...string) string {
+// Path returns a place below the root.
+func (s Store) Path(elements ...string) string {
 	return filepath.Join(append([]string{s.Root}, elements...)...)
 }
 
@@ -93,8 +101,8 @@ func (s Store) Numbers() ([]int, error) {
 
 // numbered returns the numbers that directories of generations have, the highest first.
 func (s Store) numbered() ([]int, error) {
-	entries, err := os.ReadDir(s.path(paths.Generations))
-	if err != nil && !notExist(err) {
+	entries, err := os.ReadDir(s.Path(paths.Generations))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot list the generations: %w", err)
 	}
 	var numbers []int
@@ -118,17 +126,17 @@ var ErrNone = errors.New("no generation has been applied yet: run natspread appl
 
 // CurrentNumber returns the number of the generation that boot loads.
 func (s Store) CurrentNumber() (int, error) {
-	target, err := os.Readlink(s.path(paths.Current))
-	if notExist(err) {
+	target, err := os.Readlink(s.Path(paths.Current))
+	if errors.Is(err, fs.ErrNotExist) {
 		return 0, ErrNone
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read %s: %w", s.path(paths.Current), err)
+		return 0, fmt.Errorf("cannot read %s: %w", s.Path(paths.Current), err)
 	}
 	parent, name := filepath.Split(target)
 	number, ok := generationNumber(name)
 	if !ok || parent != "generations/" {
-		return 0, fmt.Errorf("%s leads to %q, which is no generation", s.path(paths.Current), target)
+		return 0, fmt.Errorf("%s leads to %q, which is no generation", s.Path(paths.Current), target)
 	}
 	return number, nil
 }
@@ -162,6 +170,11 @@ func (s Store) readFrom(dir string, number int) (Generation, error) {
 		}
 		*generation.Tables.Places()[i] = table
 	}
+	if _, listed := manifest.SHA256[servicesFile]; listed {
+		if generation.Services, err = s.readMember(dir, manifest, servicesFile); err != nil {
+			return Generation{}, err
+		}
+	}
 	generation.Config, err = s.readMember(dir, manifest, configFile)
 	return generation, err
 }
@@ -175,10 +188,10 @@ func (s Store) readManifest(dir string, number int) (manifest Manifest, err erro
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		return Manifest{}, fmt.Errorf("%s: %w", manifestFile, err)
 	}
-	if manifest.Generation != number {
-		return Manifest{}, fmt.Errorf("%s is that of generation %d", manifestFile, manifest.Generation)
+	if manifest.Number != number {
+		return Manifest{}, fmt.Errorf("%s is that of generation %d", manifestFile, manifest.Number)
 	}
-	if v := manifest.Variant; v != NFT && v != Legacy {
+	if v := manifest.Variant; v != rules.NFT && v != rules.Legacy {
 		return Manifest{}, fmt.Errorf("%s: unknown variant %q", manifestFile, v)
 	}
 	return manifest, nil
@@ -201,7 +214,7 @@ func (s Store) readRules(dir string, manifest Manifest, table rules.Table) (rule
 		err = errOtherFile
 	}
 	if err != nil {
-		return rules.Table{}, fmt.Errorf("%s: %w", s.path(dir, name), err)
+		return rules.Table{}, fmt.Errorf("%s: %w", s.Path(dir, name), err)
 	}
 	return table, nil
 }
@@ -213,7 +226,7 @@ var errOtherFile = errors.New("its sha256 is not the one in the manifest")
 func (s Store) readMember(dir string, manifest Manifest, name string) ([]byte, error) {
 	data, err := readTrusted(s.Root, filepath.Join(dir, name))
 	if err == nil && manifest.SHA256[name] != checksum(data) {
-		err = fmt.Errorf("%s: %w", s.path(dir, name), errOtherFile)
+		err = fmt.Errorf("%s: %w", s.Path(dir, name), errOtherFile)
 	}
 	return data, err
 }
@@ -224,13 +237,41 @@ func checksum(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// same tells whether two generations hold the same rules and the same config.
-func (g Generation) same(other Generation) bool {
-	others := other.Tables.All()
-	for i, table := range g.Tables.All() {
-		if !slices.EqualFunc(table.Chains, others[i].Chains, rules.Chain.Equal) {
-			return false
+// Outdated says why a new generation is needed for what is wanted, though this one is
+// current; "" when this one serves: same rules, same config, proven with the same variant.
+func (g Generation) Outdated(wanted Generation) string {
+	switch {
+	case g.Number == 0:
+		return "there is none"
+	case g.Variant != wanted.Variant:
+		return fmt.Sprintf("generation %d was made for the %s variant of iptables", g.Number, g.Variant)
+	case !g.Proven:
+		return fmt.Sprintf("generation %d was not proven on this host", g.Number)
+	case !g.Tables.Equal(wanted.Tables):
+		return fmt.Sprintf("generation %d has other rules", g.Number)
+	case !bytes.Equal(g.Config, wanted.Config):
+		return fmt.Sprintf("the words of the config are others than in generation %d", g.Number)
+	}
+	return ""
+}
+
+// Files returns where the files of a generation are, below the root, and the link
+// that makes it current.
+func (s Store) Files(number int) []string {
+	files := []string{paths.Current, filepath.Join(dir(number), manifestFile), filepath.Join(dir(number), configFile)}
+	optional := []string{servicesFile}
+	for _, table := range rules.NoTables().All() {
+		if table.Name == rules.NAT {
+			files = append(files, filepath.Join(dir(number), RulesFile(table)))
+		} else {
+			optional = append(optional, RulesFile(table))
 		}
 	}
-	return bytes.Equal(g.Config, other.Config)
+	for _, name := range optional {
+		file := filepath.Join(dir(number), name)
+		if _, err := os.Lstat(s.Path(file)); err == nil {
+			files = append(files, file)
+		}
+	}
+	return files
 }

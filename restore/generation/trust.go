@@ -1,10 +1,9 @@
-package restore
+package generation
 
 import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxFile bounds a file of a generation: 10,000 services of three backends are
+// MaxFile bounds a file of a generation: 10,000 services of three backends are
 // 8 MB of rules.
-const maxFile = 64 << 20
+const MaxFile = 64 << 20
 
 // readTrusted reads a file that boot will act on: path is below root, where each
 // directory on the way and the file itself must be root's, writable by nobody
@@ -33,12 +32,12 @@ func readTrusted(root, path string) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("cannot read %s: it is no regular file", path)
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("cannot read %s: it is larger than %d bytes", path, maxFile)
+	case info.Size() > MaxFile:
+		return nil, fmt.Errorf("cannot read %s: it is larger than %d bytes", path, MaxFile)
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("cannot read %s: it is larger than %d bytes", path, maxFile)
+	data, err := io.ReadAll(io.LimitReader(file, MaxFile+1))
+	if err == nil && len(data) > MaxFile {
+		err = fmt.Errorf("cannot read %s: it is larger than %d bytes", path, MaxFile)
 	}
 	return data, err
 }
@@ -110,9 +109,3 @@ func trusted(fd int, path string) error {
 	}
 	return nil
 }
-
-// readOnly tells whether an error comes from a file system that takes no writes.
-func readOnly(err error) bool { return errors.Is(err, unix.EROFS) }
-
-// notExist tells whether an error says that a file is not there.
-func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"fmt"
@@ -7,14 +7,14 @@ import (
 	"natspread/internal/rules"
 )
 
-// mostTold is how many rules of one chain are told of: nobody reads thousands.
-const mostTold = 8
+// mostLines is how many rules of one chain get a line: nobody reads thousands.
+const mostLines = 8
 
 // Differences tells, a line each, how natspread's part of a live table differs from
 // what it should be: jumps and own chains that are missing, changed, doubled or left
 // over, and in a chain each rule that is, with its place from 1 as in iptables -R. None
 // means in step. Where a jump stands among the rules of others is not part of it: see
-// JumpsBehind.
+// JumpsNotFirst.
 func Differences(saved rules.Saved, table rules.Table) []string {
 	var differences []string
 	add := func(format string, args ...any) {
@@ -76,9 +76,9 @@ func jumpsIn(saved rules.Saved, builtIn string) []placed {
 	return jumps
 }
 
-// JumpsBehind tells, a line each, which jumps stand behind rules of others, which may
+// JumpsNotFirst tells, a line each, which jumps stand behind rules of others, which may
 // take a connection before natspread's do.
-func JumpsBehind(saved rules.Saved, family rules.Family) []string {
+func JumpsNotFirst(saved rules.Saved, family rules.Family) []string {
 	var lines []string
 	for _, builtIn := range saved.Name.BuiltIn() {
 		jumps := jumpsIn(saved, builtIn)
@@ -189,8 +189,29 @@ func without(texts, others []string) []placed {
 
 // firstLines cuts what would be too long to read, and says how much.
 func firstLines(lines []string) []string {
-	if more := len(lines) - mostTold; more > 1 {
-		lines = append(lines[:mostTold:mostTold], fmt.Sprintf("differs in %d more rules", more))
+	if more := len(lines) - mostLines; more > 1 {
+		lines = append(lines[:mostLines:mostLines], fmt.Sprintf("differs in %d more rules", more))
 	}
 	return lines
+}
+
+// HasJump tells whether a live table leads to a chain of natspread's.
+func HasJump(saved rules.Saved) bool {
+	for _, builtIn := range saved.Name.BuiltIn() {
+		if len(saved.Jumps(builtIn)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ForeignRules counts the rules of a table that are not natspread's.
+func ForeignRules(saved rules.Saved) int {
+	n := 0
+	for _, chain := range saved.Chains {
+		if !rules.IsOwn(chain.Name) {
+			n += len(chain.Rules) - len(saved.Jumps(chain.Name))
+		}
+	}
+	return n
 }

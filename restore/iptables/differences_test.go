@@ -1,4 +1,4 @@
-package restore_test
+package iptables_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"natspread/internal/rules"
-	"natspread/restore"
+	"natspread/restore/iptables"
 )
 
 // pickTable returns a table with a service of so many backends, by random.
@@ -33,7 +33,7 @@ func differences(t *testing.T, table rules.Table, edit func(lines []string) []st
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(append(restore.Differences(saved, table), restore.JumpsBehind(saved, table.Family)...), "\n")
+	return strings.Join(append(iptables.Differences(saved, table), iptables.JumpsNotFirst(saved, table.Family)...), "\n")
 }
 
 // picks returns the place of the first rule of the service's chain.

@@ -1,4 +1,4 @@
-package restore_test
+package iptables_test
 
 import (
 	"fmt"
@@ -14,7 +14,8 @@ import (
 	"natspread/internal/test/configtest"
 	"natspread/internal/test/netnstest"
 	"natspread/render"
-	"natspread/restore"
+	"natspread/restore/generation"
+	"natspread/restore/iptables"
 )
 
 // longMessage is the size of a text from which on nft may need more than one
@@ -38,7 +39,7 @@ func goldens(t *testing.T) []golden {
 		story, err := txtar.ParseFile(path)
 		must(t, err)
 		for _, file := range story.Files {
-			i := slices.IndexFunc(all[:], func(table rules.Table) bool { return restore.RulesFile(table) == file.Name })
+			i := slices.IndexFunc(all[:], func(table rules.Table) bool { return generation.RulesFile(table) == file.Name })
 			if i < 0 {
 				continue
 			}
@@ -57,7 +58,7 @@ func goldens(t *testing.T) []golden {
 
 // TestGoldensAreCanonical has every golden come back from the kernel byte for byte.
 func TestGoldensAreCanonical(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, golden := range goldens(t) {
 			if len(golden.table.Text()) < longMessage {
 				t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
@@ -70,8 +71,8 @@ func TestGoldensAreCanonical(t *testing.T) {
 // turns into, and not only the stories.
 func TestEveryConfigLoads(t *testing.T) {
 	const configs = 60
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		kernel := restore.Kernel{Run: program.Exec(), Variant: variant}
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 		proven := 0
 		for seed := range configs {
 			cfg := configtest.Config().Example(seed)
@@ -93,9 +94,9 @@ func TestEveryConfigLoads(t *testing.T) {
 
 // comesBack proves a table, and then does the same by hand, so that a fault in
 // the proof cannot hide itself.
-func comesBack(t *testing.T, variant restore.Variant, table rules.Table) {
+func comesBack(t *testing.T, variant rules.Variant, table rules.Table) {
 	t.Helper()
-	kernel := restore.Kernel{Run: program.Exec(), Variant: variant}
+	kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 	tool := netnstest.Programs(string(variant), family(table.Family)).Save
 	live := func() string {
 		return comments.ReplaceAllString(netnstest.Self().Command(t, "", tool, "-t", table.Name.String()), "")
@@ -139,7 +140,7 @@ func TestThousandBackends(t *testing.T) {
 			if !netnstest.IsolateAsRoot(t) {
 				return
 			}
-			variant := restore.Variant(name)
+			variant := rules.Variant(name)
 			for _, golden := range goldens(t) {
 				if len(golden.table.Text()) >= longMessage {
 					t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
@@ -166,8 +167,8 @@ func TestThousandBackends(t *testing.T) {
 // TestProofRefuses shows rules that iptables-restore or its --test take without
 // complaint, and that no proof may take.
 func TestProofRefuses(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
-		kernel := restore.Kernel{Run: program.Exec(), Variant: variant}
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 		for _, c := range []struct {
 			name   string
 			change func(table *rules.Table)

@@ -1,10 +1,11 @@
-package restore
+package iptables
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ import (
 // one variant of iptables.
 type Kernel struct {
 	Run     program.Runner
-	Variant Variant // NFT or Legacy
+	Variant rules.Variant // NFT or Legacy
 }
 
 // lockWait is the option of iptables-restore that waits for its own lock: five
@@ -28,12 +29,12 @@ var lockWait = []string{"-w", "5"}
 
 // program returns the absolute path of one of the variant's programs.
 func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (string, error) {
-	name := programName(family, k.Variant, verb)
-	if path := findProgram("/", name); path != "" {
+	name := Program(family, k.Variant, verb)
+	if path := FindProgram("/", name); path != "" {
 		return path, nil
 	}
 	// A host with one variant only may have it under the plain name.
-	if plain := findProgram("/", programName(family, "", verb)); plain != "" {
+	if plain := FindProgram("/", Program(family, "", verb)); plain != "" {
 		variant, err := DetectVariant(ctx, k.Run)
 		if err == nil && variant == k.Variant {
 			return plain, nil
@@ -54,7 +55,7 @@ func (k Kernel) Save(ctx context.Context, table rules.Table) (rules.Saved, error
 		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, errNative)
 	}
 	if err != nil {
-		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, programName(table.Family, k.Variant, "save"), err)
+		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, Program(table.Family, k.Variant, "save"), err)
 	}
 	return saved, nil
 }
@@ -101,7 +102,7 @@ func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error
 // leads to, in the same time however large the table is, and changes nothing. By nft the
 // kernel is asked itself: to iptables a chain that it cannot read is like none.
 func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held bool, err error) {
-	if k.Variant == NFT {
+	if k.Variant == rules.NFT {
 		held, err = nftHolds(family, rules.Filter, rules.ServiceForward)
 		if errors.Is(err, unix.EPERM) {
 			err = fmt.Errorf("%w: %w", program.ErrNoRights, err)
@@ -148,7 +149,7 @@ func (k Kernel) restore(ctx context.Context, family rules.Family, text []byte, a
 // nothing. To ask iptables-legacy-save itself would create it, and load its modules;
 // the nft variant creates nothing when asked.
 func (k Kernel) mayHold(family rules.Family, kind rules.TableName) bool {
-	if k.Variant != Legacy {
+	if k.Variant != rules.Legacy {
 		return true
 	}
 	names := "/proc/net/ip_tables_names"
@@ -157,7 +158,30 @@ func (k Kernel) mayHold(family rules.Family, kind rules.TableName) bool {
 	}
 	tables, err := os.ReadFile(names)
 	if err != nil {
-		return !notExist(err) // without the module there is no file
+		return !errors.Is(err, fs.ErrNotExist) // without the module there is no file
 	}
 	return slices.Contains(strings.Fields(string(tables)), kind.String())
+}
+
+// InUse tells whether packets meet rules of natspread's, in either family.
+func (k Kernel) InUse(ctx context.Context) (bool, error) {
+	for _, family := range rules.Families() {
+		saved, err := k.Read(ctx, rules.Table{Family: family})
+		if err != nil || HasJump(saved) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// HasForeignRules tells whether the nat table of either family has rules that are
+// not ours, which keep connection tracking switched on.
+func (k Kernel) HasForeignRules(ctx context.Context) bool {
+	for _, family := range rules.Families() {
+		saved, err := k.Read(ctx, rules.Table{Family: family})
+		if err == nil && ForeignRules(saved) > 0 {
+			return true
+		}
+	}
+	return false
 }

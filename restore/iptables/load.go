@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"context"
@@ -14,28 +14,55 @@ import (
 // table between our reading it and our transaction, which then fails as a whole.
 const loadTries = 3
 
-// live is natspread's part of a live table, and what is known beside it.
-type live struct {
-	layout
-	saved   rules.Saved // the whole table; empty when the layout is known without reading it
+// Snapshot is natspread's part of a live table as it was read, and what is known beside it.
+type Snapshot struct {
+	ownedState
+	saved   rules.Saved // the whole table; empty when the state is known without reading it
 	whole   []byte      // the same as iptables-save -c printed it, if all of it is to be replaced; else nil
 	ruleset uint32      // the number of nftables' ruleset in which it was so; 0 is unknown
 }
 
-// look reads a live table.
-func (k Kernel) look(ctx context.Context, table rules.Table) (live, error) {
-	before := k.rulesetID()
-	saved, err := k.Read(ctx, table)
-	seen := live{layout: layoutOfSaved(saved), saved: saved}
-	if before == k.rulesetID() {
-		seen.ruleset = before
+// Snapshots are those of all tables, in the order of rules.Tables.All.
+type Snapshots [rules.TableCount]Snapshot
+
+// SnapshotsOf returns what a read of the live tables would give if they held just these,
+// in nftables' ruleset of that number.
+func SnapshotsOf(tables rules.Tables, ruleset uint32) (known Snapshots) {
+	for i, table := range tables.All() {
+		known[i] = Snapshot{ownedState: stateOf(table), ruleset: ruleset}
 	}
-	return seen, err
+	return known
 }
 
-// rulesetID returns the number of nftables' ruleset, 0 where that tells nothing.
-func (k Kernel) rulesetID() uint32 {
-	if k.Variant != NFT {
+// Hold tells whether a load of the tables would change nothing: also that each jump is in
+// its place, before foreign rules.
+func (s Snapshots) Hold(tables rules.Tables) bool {
+	for i, table := range tables.All() {
+		if transaction(s[i].ownedState, stateOf(table)) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Whole returns a table that is to be replaced as a whole, as iptables-save -c printed it;
+// nil where only natspread's part is.
+func (s Snapshot) Whole() []byte { return s.whole }
+
+// snapshot reads a live table.
+func (k Kernel) snapshot(ctx context.Context, table rules.Table) (Snapshot, error) {
+	before := k.RulesetID()
+	saved, err := k.Read(ctx, table)
+	read := Snapshot{ownedState: stateOfSaved(saved), saved: saved}
+	if before == k.RulesetID() {
+		read.ruleset = before
+	}
+	return read, err
+}
+
+// RulesetID returns the number of nftables' ruleset, 0 where that tells nothing.
+func (k Kernel) RulesetID() uint32 {
+	if k.Variant != rules.NFT {
 		return 0
 	}
 	id, err := rulesetID()
@@ -45,42 +72,42 @@ func (k Kernel) rulesetID() uint32 {
 	return id
 }
 
-// change is one table's part of a load: what stood there before, for undo, and the
+// change is one table's part of a load: what stood there before, for revert, and the
 // number of the ruleset in which it was read back, 0 when that is not known.
 type change struct {
-	before  live
+	before  Snapshot
 	loaded  bool // the kernel was given something
 	ruleset uint32
 }
 
-// load brings natspread's part of a live table from what was seen there to what
+// load brings natspread's part of a live table from what was read there to what
 // is wanted, in one transaction that touches nothing else, and reads it back. The change
-// that it returns is to be undone also when it fails: a program that was killed may have
+// that it returns is to be reverted also when it fails: a program that was killed may have
 // done its work before.
-func (k Kernel) load(ctx context.Context, seen live, table rules.Table) (done change, err error) {
-	if seen.whole != nil {
-		return k.replace(ctx, seen, table)
+func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) (done change, err error) {
+	if observed.whole != nil {
+		return k.replace(ctx, observed, table)
 	}
-	want := layoutOf(table)
+	want := stateOf(table)
 	for try := 1; ; try++ {
-		text := transaction(seen.layout, want)
+		text := transaction(observed.ownedState, want)
 		if text == nil && try > 1 {
 			return done, nil // the program that failed had done its work
 		}
-		done.before, done.ruleset = seen, seen.ruleset
+		done.before, done.ruleset = observed, observed.ruleset
 		if text == nil {
 			return done, nil
 		}
 		done.loaded = true
-		if err = k.send(ctx, table, seen.saved, text); err == nil {
-			done.ruleset, err = k.readBack(ctx, seen.ruleset, text, table, want)
+		if err = k.send(ctx, table, observed.saved, text); err == nil {
+			done.ruleset, err = k.readBack(ctx, observed.ruleset, text, table, want)
 			return done, err
 		}
-		now, lookErr := k.look(ctx, table)
-		if try == loadTries || lookErr != nil || transaction(seen.layout, now.layout) == nil {
+		now, readErr := k.snapshot(ctx, table)
+		if try == loadTries || readErr != nil || transaction(observed.ownedState, now.ownedState) == nil {
 			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.String(), err, k.heldBy(now.saved, table))
 		}
-		seen = now
+		observed = now
 	}
 }
 
@@ -104,7 +131,7 @@ func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, tr
 	switch {
 	case table.Name == rules.Filter:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
-	case k.Variant == Legacy:
+	case k.Variant == rules.Legacy:
 		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
 	case declares(transaction) < many:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
@@ -142,7 +169,7 @@ func (k Kernel) heldBy(before rules.Saved, table rules.Table) string {
 		for _, rule := range chain.Rules {
 			target := rule.JumpsTo()
 			if _, stays := table.Chain(target); rules.IsOwn(target) && !stays {
-				iptables := strings.TrimSuffix(programName(table.Family, k.Variant, "save"), "-save")
+				iptables := strings.TrimSuffix(Program(table.Family, k.Variant, "save"), "-save")
 				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: %s -t %v -D %s %s", target, iptables, before.Name, chain.Name, rule.Text)
 			}
 		}
@@ -150,14 +177,14 @@ func (k Kernel) heldBy(before rules.Saved, table rules.Table) string {
 	return ""
 }
 
-// undo puts natspread's part of a table back to what it was. Whether it is so, the
-// kernel says and not the program.
-func (k Kernel) undo(ctx context.Context, table rules.Table, done change) error {
+// revert sets natspread's part of a table to what it was before a change. Whether it is
+// so, the kernel says and not the program.
+func (k Kernel) revert(ctx context.Context, table rules.Table, done change) error {
 	switch {
 	case !done.loaded:
 		return nil
 	case done.before.whole != nil:
-		return k.putBack(ctx, table, done.before)
+		return k.revertWhole(ctx, table, done.before)
 	case len(done.before.order) == 0 && !k.mayHold(table.Family, table.Name):
 		return nil // there is no table still
 	}
@@ -165,7 +192,7 @@ func (k Kernel) undo(ctx context.Context, table rules.Table, done change) error 
 	if err != nil {
 		return err
 	}
-	text := transaction(layoutOfSaved(now), done.before.layout)
+	text := transaction(stateOfSaved(now), done.before.ownedState)
 	if text == nil {
 		return nil
 	}
@@ -173,71 +200,72 @@ func (k Kernel) undo(ctx context.Context, table rules.Table, done change) error 
 	if now, err = k.Save(ctx, table); err != nil {
 		return errors.Join(sent, err)
 	}
-	if transaction(layoutOfSaved(now), done.before.layout) == nil {
+	if transaction(stateOfSaved(now), done.before.ownedState) == nil {
 		return nil
 	}
-	return errors.Join(errNotInStep, sent)
+	return errors.Join(errNotInSync, sent)
 }
 
-// loaded is what became of a load of all tables.
-type loaded struct {
-	changed bool                        // the kernel was given something
-	ruleset uint32                      // the number of nftables' ruleset that holds it all; 0 is unknown
-	undo    func(context.Context) error // puts back what stood there before
+// Loaded is what became of a load of all tables.
+type Loaded struct {
+	Changed bool                        // the kernel was given something
+	Ruleset uint32                      // the number of nftables' ruleset that holds it all; 0 is unknown
+	Revert  func(context.Context) error // loads what stood there before
 }
 
-// lookAll reads all live tables.
-func (k Kernel) lookAll(ctx context.Context, tables rules.Tables) (seen [rules.TableCount]live, err error) {
+// Snapshots reads all live tables.
+func (k Kernel) Snapshots(ctx context.Context, tables rules.Tables) (read Snapshots, err error) {
 	for i, table := range tables.All() {
-		if seen[i], err = k.look(ctx, table); err != nil {
-			return seen, unchanged(err)
+		if read[i], err = k.snapshot(ctx, table); err != nil {
+			return read, err
 		}
 	}
-	return seen, nil
+	return read, nil
 }
 
-// loadAll loads all tables. When one fails the others are put back too, and the error
-// says what became of the kernel.
-func (k Kernel) loadAll(ctx context.Context, seen [rules.TableCount]live, tables rules.Tables) (loaded, error) {
+// Load brings natspread's part of all live tables from what was read there to what is
+// wanted. When one table fails the others are reverted too, and the error says what became
+// of the kernel.
+func (k Kernel) Load(ctx context.Context, observed Snapshots, tables rules.Tables) (Loaded, error) {
 	all, order := tables.All(), tables.Order()
 	var done [rules.TableCount]change
-	result := loaded{ruleset: commonRuleset(seen), undo: func(ctx context.Context) error {
+	result := Loaded{Ruleset: commonRuleset(observed), Revert: func(ctx context.Context) error {
 		for _, i := range slices.Backward(order) {
-			if err := k.undo(ctx, all[i], done[i]); err != nil {
-				return fmt.Errorf("and the %s rules could not be put back: %w", all[i].String(), err)
+			if err := k.revert(ctx, all[i], done[i]); err != nil {
+				return fmt.Errorf("and the %s rules could not be reverted: %w", all[i].String(), err)
 			}
 		}
 		return nil
 	}}
 	for _, i := range order {
-		if result.ruleset != 0 {
-			seen[i].ruleset = result.ruleset // what was changed since it was seen, we did, and not here
+		if result.Ruleset != 0 {
+			observed[i].ruleset = result.Ruleset // what was changed since it was read, we did, and not here
 		}
 		var err error
-		if done[i], err = k.load(ctx, seen[i], all[i]); err != nil {
-			return loaded{}, joinUndo(ctx, err, result.undo)
+		if done[i], err = k.load(ctx, observed[i], all[i]); err != nil {
+			return Loaded{}, Revert(ctx, err, result.Revert)
 		}
 		if done[i].loaded {
-			result.changed = true
-			result.ruleset = heldStill(result.ruleset, done[i].ruleset)
+			result.Changed = true
+			result.Ruleset = heldStill(result.Ruleset, done[i].ruleset)
 		}
 	}
 	return result, nil
 }
 
-// commonRuleset returns the number of the ruleset in which all tables were seen, 0 when
+// commonRuleset returns the number of the ruleset in which all tables were read, 0 when
 // it was not the same.
-func commonRuleset(seen [rules.TableCount]live) uint32 {
-	for _, one := range seen {
-		if one.ruleset != seen[0].ruleset {
+func commonRuleset(observed Snapshots) uint32 {
+	for _, one := range observed {
+		if one.ruleset != observed[0].ruleset {
 			return 0
 		}
 	}
-	return seen[0].ruleset
+	return observed[0].ruleset
 }
 
 // heldStill returns the number of the ruleset in which a table was read back, if only
-// our one transaction led there from the one before; else what was seen of other tables
+// our one transaction led there from the one before; else what was read of other tables
 // may be gone.
 func heldStill(before, after uint32) uint32 {
 	if before == 0 || after != before+1 {
@@ -246,10 +274,41 @@ func heldStill(before, after uint32) uint32 {
 	return after
 }
 
-// joinUndo undoes what was done before an error and adds the outcome to it.
-func joinUndo(ctx context.Context, err error, undo func(context.Context) error) error {
-	if failed := undo(context.WithoutCancel(ctx)); failed != nil {
+// Revert reverts what was done before an error, whatever became of the context, and adds
+// the outcome to the error.
+func Revert(ctx context.Context, err error, revert func(context.Context) error) error {
+	if failed := revert(context.WithoutCancel(ctx)); failed != nil {
 		return fmt.Errorf("%w; %w", err, failed)
 	}
 	return fmt.Errorf("%w; nothing was changed", err)
+}
+
+// Clear takes natspread's rules out of the variant's tables, where nothing of them is
+// wanted. What it cannot read there holds nothing of natspread's.
+func (k Kernel) Clear(ctx context.Context) (cleared bool, err error) {
+	for _, nothing := range rules.NoTables().All() {
+		held, err := k.holdsOwn(ctx, nothing)
+		if err != nil || !held {
+			continue
+		}
+		observed, err := k.snapshot(ctx, nothing)
+		if err == nil {
+			_, err = k.load(ctx, observed, nothing)
+		}
+		if err != nil {
+			return cleared, fmt.Errorf("cannot take the rules out of the %s variant: %w", k.Variant, err)
+		}
+		cleared = true
+	}
+	return cleared, nil
+}
+
+// holdsOwn tells whether a live table has anything of natspread's, where nothing of it
+// is wanted.
+func (k Kernel) holdsOwn(ctx context.Context, nothing rules.Table) (bool, error) {
+	saved, err := k.Read(ctx, nothing)
+	if err != nil {
+		return false, err
+	}
+	return len(Differences(saved, nothing)) != 0, nil
 }

@@ -1,18 +1,14 @@
-package restore
+package iptables
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/atomicfile"
-	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
@@ -136,54 +132,19 @@ func rulesetAnswer(message []byte) (uint32, error) {
 	return 0, errAnswer
 }
 
-// sighting is what is known of the kernel for as long as nobody touches its tables: that
-// it held a generation's tables, every jump in its place, when the ruleset had a number.
-type sighting struct {
-	Generation int     `json:"generation"`
-	Variant    Variant `json:"variant"`
-	Ruleset    uint32  `json:"ruleset"`
-	Namespace  string  `json:"namespace"` // the network namespace, in this run of the kernel
-}
-
-// sightingFile is where it is kept, below the run directory.
-const sightingFile = "loaded"
-
-// namespaceID names the network namespace of this process for as long as the kernel runs.
-func namespaceID() (string, error) {
+// NamespaceID names the network namespace of the calling thread: the id of this boot and
+// the namespace's cookie, which no other namespace of the same boot ever has
+// (SO_NETNS_COOKIE; the inodes of nsfs are given again).
+func NamespaceID() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", err
 	}
-	namespace, err := os.Readlink("/proc/thread-self/ns/net")
-	return strings.TrimSpace(string(boot)) + " " + namespace, err
-}
-
-// remember keeps that the kernel holds a generation, if the number of its ruleset is
-// known. That nothing can be kept costs time only.
-func (h Host) remember(kernel Kernel, generation int, ruleset uint32) {
-	path := filepath.Join(h.Root, paths.Run, sightingFile)
-	namespace, err := namespaceID()
-	data, marshalErr := json.Marshal(sighting{generation, kernel.Variant, ruleset, namespace})
-	if kept, err := os.ReadFile(path); err == nil && string(kept) == string(data) {
-		return
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return "", err
 	}
-	if ruleset == 0 || err != nil || marshalErr != nil || atomicfile.WriteFile(path, data, 0o600) != nil {
-		_ = os.Remove(path)
-	}
-}
-
-// recalls tells whether the kernel still holds a generation that it was seen to hold,
-// and the number of its ruleset.
-func (h Host) recalls(kernel Kernel, generation int) (ruleset uint32, held bool) {
-	data, err := os.ReadFile(filepath.Join(h.Root, paths.Run, sightingFile))
-	var seen sighting
-	if err != nil || json.Unmarshal(data, &seen) != nil {
-		return 0, false
-	}
-	namespace, err := namespaceID()
-	if err != nil || seen.Namespace != namespace || seen.Variant != kernel.Variant || seen.Variant != NFT || seen.Generation != generation {
-		return 0, false
-	}
-	now, err := rulesetID()
-	return now, err == nil && now == seen.Ruleset
+	defer unix.Close(socket)
+	cookie, err := unix.GetsockoptUint64(socket, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	return fmt.Sprintf("%s %d", strings.TrimSpace(string(boot)), cookie), err
 }

@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"encoding/binary"
@@ -123,7 +123,7 @@ func TestRecalls(t *testing.T) {
 	if err := os.MkdirAll(host.Root+"/"+paths.Run, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	kernel := Kernel{Run: program.Exec(), Variant: NFT}
+	kernel := Kernel{Run: program.Exec(), Variant: rules.NFT}
 	load := func(rule string) {
 		t.Helper()
 		if err := kernel.restore(t.Context(), rules.IPv4, []byte("*nat\n-A PREROUTING "+rule+"\nCOMMIT\n"), "--noflush"); err != nil {
@@ -138,7 +138,7 @@ func TestRecalls(t *testing.T) {
 	if _, held := host.recalls(kernel, 8); held {
 		t.Error("another generation is believed")
 	}
-	if _, held := host.recalls(Kernel{Variant: Legacy}, 7); held {
+	if _, held := host.recalls(Kernel{Variant: rules.Legacy}, 7); held {
 		t.Error("the other variant is believed")
 	}
 	load("-j RETURN")

@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"context"
@@ -11,21 +11,17 @@ import (
 // ForwardPolicy returns the policy of a family's FORWARD chain, which decides on
 // what the host forwards beside natspread's connections: ACCEPT or DROP. Where
 // there is no filter table everything is let through.
-func (h Host) ForwardPolicy(ctx context.Context, family rules.Family) (string, error) {
-	kernel, err := h.Kernel(ctx)
-	if err != nil {
-		return "", err
-	}
-	if !kernel.mayHold(family, rules.Filter) {
+func (k Kernel) ForwardPolicy(ctx context.Context, family rules.Family) (string, error) {
+	if !k.mayHold(family, rules.Filter) {
 		return "ACCEPT", nil
 	}
-	path, err := kernel.program(ctx, family, "restore")
+	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return "", err
 	}
 	// It lists that chain alone, and changes nothing; iptables-nft-save reads the rules of
 	// every table before it prints one.
-	text, err := kernel.Run(ctx, []byte("*filter\n-S FORWARD\nCOMMIT\n"), path, listing()...)
+	text, err := k.Run(ctx, []byte("*filter\n-S FORWARD\nCOMMIT\n"), path, listing()...)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the filter table: %w", err)
 	}

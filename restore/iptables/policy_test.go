@@ -1,4 +1,4 @@
-package restore_test
+package iptables_test
 
 import (
 	"os"
@@ -8,13 +8,12 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // TestForwardPolicy reads it of a table that is not there, and is not made by the
 // question, and of one that is.
 func TestForwardPolicy(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		for _, f := range rules.Families() {
 			want := func(policy string) {
@@ -25,7 +24,7 @@ func TestForwardPolicy(t *testing.T) {
 			}
 			want("ACCEPT")
 			names := map[rules.Family]string{rules.IPv4: "/proc/net/ip_tables_names", rules.IPv6: "/proc/net/ip6_tables_names"}[f]
-			if tables, err := os.ReadFile(names); variant == restore.Legacy && err == nil && slices.Contains(strings.Fields(string(tables)), "filter") {
+			if tables, err := os.ReadFile(names); variant == rules.Legacy && err == nil && slices.Contains(strings.Fields(string(tables)), "filter") {
 				t.Errorf("%v: to ask made a table", f)
 			}
 			tool := netnstest.Programs(string(variant), family(f)).Iptables

@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // Exit codes prove nothing: an empty file restores with 0, and so do rules that the
 // kernel never heard of under --test.
 func (k Kernel) Prove(ctx context.Context, table rules.Table) error {
-	return k.proveParts(ctx, parts(table, table.Ways()))
+	return k.proveParts(ctx, parts(table, inOrder(table)))
 }
 
 // ProveAll proves all tables.
@@ -39,7 +39,7 @@ func (k Kernel) ProveChange(ctx context.Context, proven, tables rules.Tables) er
 // holds with other rules, chains of one way together.
 func changed(before, table rules.Table) []string {
 	var names []string
-	for _, name := range table.Ways() {
+	for _, name := range inOrder(table) {
 		chain, _ := table.Chain(name)
 		if held, found := before.Chain(name); !found || !held.Equal(chain) {
 			names = append(names, name)
@@ -67,7 +67,7 @@ func parts(table rules.Table, names []string) []rules.Table {
 		part[name] = true
 		held += len(chain.Rules)
 		if i == len(names)-1 || held*count >= list*(len(excerpts)+1) && len(excerpts) < count-1 {
-			excerpts = append(excerpts, table.Excerpt(part))
+			excerpts = append(excerpts, excerpt(table, part))
 			part = map[string]bool{}
 		}
 	}
@@ -95,27 +95,27 @@ func (k Kernel) prove(ctx context.Context, table rules.Table) error {
 	if table.Empty() {
 		return nil
 	}
-	want := layoutOf(table)
+	want := stateOf(table)
 	return inScratchNamespace(func() error {
-		if err := k.restore(ctx, table.Family, transaction(layout{}, want)); err != nil {
+		if err := k.restore(ctx, table.Family, transaction(ownedState{}, want)); err != nil {
 			return err
 		}
 		saved, err := k.Save(ctx, table)
-		if err != nil || transaction(layoutOfSaved(saved), want) == nil {
+		if err != nil || transaction(stateOfSaved(saved), want) == nil {
 			return err
 		}
-		return compare(saved, table)
+		return Compare(saved, table)
 	})
 }
 
-// errNotInStep says that the kernel holds something else than it was given.
-var errNotInStep = errors.New("the kernel does not hold what it was given")
+// errNotInSync says that the kernel holds something else than it was given.
+var errNotInSync = errors.New("the kernel does not hold what it was given")
 
-// compare reads natspread's part of a live table back against what it should be, and
+// Compare reads natspread's part of a live table back against what it should be, and
 // says what differs.
-func compare(saved rules.Saved, table rules.Table) error {
+func Compare(saved rules.Saved, table rules.Table) error {
 	if differences := Differences(saved, table); len(differences) != 0 {
-		return fmt.Errorf("%w: %s", errNotInStep, differences[0])
+		return fmt.Errorf("%w: %s", errNotInSync, differences[0])
 	}
 	return nil
 }

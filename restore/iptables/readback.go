@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"bytes"
@@ -16,25 +16,25 @@ const few = 64
 // readBack reads back what a transaction led to, that began when nftables' ruleset had a
 // number, and returns the number of the ruleset in which it was read. If nobody else
 // changed anything meanwhile, by nft, and only a few chains were changed, the kernel is
-// asked for these and for the built-in ones: of the rest it still holds what was seen.
+// asked for these and for the built-in ones: of the rest it still holds what was read.
 // Else it is asked for the whole table.
-func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table rules.Table, want layout) (uint32, error) {
-	now := k.rulesetID()
+func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table rules.Table, want ownedState) (uint32, error) {
+	now := k.RulesetID()
 	if ruleset != 0 && now == ruleset+1 && declares(sent) <= few && !deletes(sent) {
-		if k.holdsChains(ctx, table.Family, declaredIn(sent), want) && k.rulesetID() == now {
+		if k.holdsChains(ctx, table.Family, declaredIn(sent), want) && k.RulesetID() == now {
 			return now, nil
 		}
 	}
-	now = k.rulesetID()
+	now = k.RulesetID()
 	after, err := k.Save(ctx, table)
-	inPlace := err == nil && transaction(layoutOfSaved(after), want) == nil
+	inPlace := err == nil && transaction(stateOfSaved(after), want) == nil
 	if err == nil && !inPlace {
-		err = compare(after, table) // a jump that somebody else pushed down meanwhile is no failure
+		err = Compare(after, table) // a jump that somebody else pushed down meanwhile is no failure
 	}
 	if err != nil {
 		return 0, fmt.Errorf("cannot read the %s rules back: %w", table.String(), err)
 	}
-	if !inPlace || k.rulesetID() != now {
+	if !inPlace || k.RulesetID() != now {
 		return 0, nil
 	}
 	return now, nil
@@ -60,13 +60,13 @@ func deletes(transaction []byte) bool { return bytes.Contains(transaction, []byt
 
 // holdsChains tells whether some own chains are in the kernel as they are wanted, and
 // every jump is. One iptables-restore lists them all, and changes nothing.
-func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []string, want layout) bool {
+func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []string, want ownedState) bool {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {
 		return false
 	}
-	question := begin(want.kind)
-	for _, name := range slices.Concat(want.kind.BuiltIn(), chains) {
+	question := begin(want.name)
+	for _, name := range slices.Concat(want.name.BuiltIn(), chains) {
 		question = fmt.Appendf(question, "-S %s\n", name)
 	}
 	answer, err := k.Run(ctx, append(question, "COMMIT\n"...), path, listing()...)
@@ -79,7 +79,7 @@ func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []s
 			return false
 		}
 	}
-	for _, name := range want.kind.BuiltIn() {
+	for _, name := range want.name.BuiltIn() {
 		if !slices.Equal(jumpsAmong(held[name]), want.jumps[name]) {
 			return false
 		}

@@ -1,12 +1,10 @@
-package restore
+package iptables
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
-	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 )
@@ -15,18 +13,18 @@ import (
 // them.
 type Ruleset struct {
 	Family  rules.Family
-	Variant Variant
+	Variant rules.Variant
 	Text    []byte
 }
 
 // Rulesets returns what each variant that the host has holds of each family. It makes
 // no table that is not there: without -t, iptables-save prints only those that are.
 // Beside those that could be read stand the reasons for the others.
-func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
+func Rulesets(ctx context.Context, run program.Runner) ([]Ruleset, error) {
 	var read []Ruleset
 	var failed []error
-	for _, variant := range []Variant{NFT, Legacy} {
-		kernel := Kernel{Run: h.Run, Variant: variant}
+	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
+		kernel := Kernel{Run: run, Variant: variant}
 		for _, family := range rules.Families() {
 			path, err := kernel.program(ctx, family, "save")
 			if errors.Is(err, program.ErrMissing) {
@@ -34,7 +32,7 @@ func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
 			}
 			var text []byte
 			if err == nil {
-				text, err = h.Run(ctx, nil, path)
+				text, err = run(ctx, nil, path)
 			}
 			if err != nil {
 				failed = append(failed, fmt.Errorf("cannot read the %v rules of the %s variant: %w", family, variant, err))
@@ -46,27 +44,14 @@ func (h Host) Rulesets(ctx context.Context) ([]Ruleset, error) {
 	return read, errors.Join(failed...)
 }
 
-// Files returns where the files of a generation are, below the root, and the link
-// that makes it current.
-func (s Store) Files(number int) []string {
-	files := []string{paths.Current, dir(number) + "/" + manifestFile, dir(number) + "/" + configFile}
-	for _, table := range rules.NoTables().All() {
-		file := dir(number) + "/" + RulesFile(table)
-		if _, err := os.Lstat(s.path(file)); table.Name == rules.NAT || err == nil {
-			files = append(files, file)
-		}
-	}
-	return files
-}
-
 // NativeRules returns all rules of nftables as nft(8) prints them, those that
 // iptables-nft keeps there, too. It is nothing on a host without nft.
-func (h Host) NativeRules(ctx context.Context) ([]byte, error) {
-	path := findProgram("/", "nft")
+func NativeRules(ctx context.Context, run program.Runner) ([]byte, error) {
+	path := FindProgram("/", "nft")
 	if path == "" {
 		return nil, nil
 	}
-	text, err := h.Run(ctx, nil, path, "--terse", "list", "ruleset")
+	text, err := run(ctx, nil, path, "--terse", "list", "ruleset")
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the rules of nftables: %w", err)
 	}

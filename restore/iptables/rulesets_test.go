@@ -1,4 +1,4 @@
-package restore_test
+package iptables_test
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // TestRulesets reads what both variants hold, makes no table by it, and tells what it
 // could not read beside what it could.
 func TestRulesets(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant restore.Variant) {
+	eachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		before, err := host.Rulesets(t.Context())
 		if err != nil || len(before) != 4 {
@@ -71,9 +71,9 @@ func TestFiles(t *testing.T) {
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	store := restore.Store{Root: root}
+	store := generation.Store{Root: root}
 	for i, wanted := range []rules.Tables{{}, tables(t, accepted(article))} {
-		number, err := store.Write(restore.Generation{Tables: wanted, Manifest: restore.Manifest{Variant: restore.NFT}})
+		number, err := store.Write(generation.Generation{Tables: wanted, Manifest: generation.Manifest{Variant: rules.NFT}})
 		must(t, err)
 		must(t, store.SetCurrent(number))
 		names := store.Files(number)

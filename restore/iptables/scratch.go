@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func inScratchNamespace(f func() error) error {
 			return
 		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("%w: %w: %w", program.ErrNoRights, errNoNamespace, err)
+			done <- fmt.Errorf("%w: %w: %w", program.ErrNoRights, ErrNoNamespace, err)
 			return
 		}
 		done <- f()
@@ -33,8 +33,8 @@ func inScratchNamespace(f func() error) error {
 	return <-done
 }
 
-// errNoNamespace says that nothing could be proven, which is not that a proof failed.
-var errNoNamespace = errors.New("cannot make a network namespace, which takes CAP_SYS_ADMIN")
+// ErrNoNamespace says that nothing could be proven, which is not that a proof failed.
+var ErrNoNamespace = errors.New("cannot make a network namespace, which takes CAP_SYS_ADMIN")
 
 // HasNetAdmin tells whether this process may change the nat table.
 func HasNetAdmin() bool {

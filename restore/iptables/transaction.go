@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"fmt"
@@ -7,11 +7,11 @@ import (
 	"natspread/internal/rules"
 )
 
-// layout is natspread's part of a table as text: its own chains, and where in
+// ownedState is natspread's part of a table as text: its own chains, and where in
 // the built-in chains its jumps stand. It is made from a table that is wanted, or
-// from a live one to which the kernel may have to go back.
-type layout struct {
-	kind   rules.TableName
+// from a live one that may have to be loaded again.
+type ownedState struct {
+	name   rules.TableName
 	chains map[string][]string // name to rules
 	order  []string            // names of chains, in order
 	jumps  map[string][]placed // built-in chain to jumps
@@ -23,10 +23,10 @@ type placed struct {
 	text  string
 }
 
-// layoutOf returns the layout that a table wants: each jump once, and first in
+// stateOf returns the state that a table wants: each jump once, and first in
 // its chain, so that no foreign rule takes a connection before it.
-func layoutOf(table rules.Table) layout {
-	want := layout{kind: table.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
+func stateOf(table rules.Table) ownedState {
+	want := ownedState{name: table.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	var text []byte
 	var ends []int
 	for _, chain := range table.Chains {
@@ -51,10 +51,10 @@ func layoutOf(table rules.Table) layout {
 	return want
 }
 
-// layoutOfSaved returns the layout that stands in a live table, whatever someone
+// stateOfSaved returns the state that stands in a live table, whatever someone
 // made of it.
-func layoutOfSaved(saved rules.Saved) layout {
-	live := layout{kind: saved.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
+func stateOfSaved(saved rules.Saved) ownedState {
+	live := ownedState{name: saved.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	for _, chain := range saved.OwnChains() {
 		rules := make([]string, len(chain.Rules))
 		for i, rule := range chain.Rules {
@@ -72,14 +72,14 @@ func layoutOfSaved(saved rules.Saved) layout {
 }
 
 // begin returns the first line of a transaction.
-func begin(kind rules.TableName) []byte { return []byte("*" + kind.String() + "\n") }
+func begin(name rules.TableName) []byte { return []byte("*" + name.String() + "\n") }
 
 // transaction returns the text for "iptables-restore --noflush" that leads from
-// one layout to another of the same kind in one step, nil when there is nothing to do. It declares,
+// one state to another of the same table in one step, nil when there is nothing to do. It declares,
 // and thereby empties, only chains that change, so the counters of all others go on,
 // and by nft their turns too; jumps that are not what they should be are taken out by their
 // text, every one, and put in by their place.
-func transaction(live, want layout) []byte {
+func transaction(live, want ownedState) []byte {
 	var declared []string
 	var remove, add, insert, drop []byte
 	for _, name := range want.order {
@@ -98,7 +98,7 @@ func transaction(live, want layout) []byte {
 			drop = fmt.Appendf(drop, "-X %s\n", name)
 		}
 	}
-	for _, builtIn := range want.kind.BuiltIn() {
+	for _, builtIn := range want.name.BuiltIn() {
 		if slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
 			continue
 		}
@@ -113,7 +113,7 @@ func transaction(live, want layout) []byte {
 	if len(body) == 0 {
 		return nil
 	}
-	return slices.Concat(begin(want.kind), body, []byte("COMMIT\n"))
+	return slices.Concat(begin(want.name), body, []byte("COMMIT\n"))
 }
 
 // declarations returns the lines that make or empty chains. The kernel keeps chains in

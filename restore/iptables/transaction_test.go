@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"os"
@@ -25,7 +25,7 @@ func standing(t *testing.T, list string) layout {
 const (
 	builtIns = ":PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
 	pre      = ":NATSPREAD-PRE - [0:0]\n"
-	preJump  = "-A PREROUTING -m comment --comment natspread -j NATSPREAD-PRE\n"
+	preJump  = "-A PREROUTING -j NATSPREAD-PRE\n"
 	web      = ":NATSPREAD-web - [0:0]\n"
 	webRule  = "-A NATSPREAD-web -p tcp -j DNAT --to-destination 10.0.0.1:80\n"
 	toWeb    = "-A NATSPREAD-PRE -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j NATSPREAD-web\n"
@@ -44,9 +44,9 @@ func TestTransaction(t *testing.T) {
 		{"in step but for counters", strings.ReplaceAll(balancer, "\n-A", "\n[7:8] -A"), balancer, ""},
 		{"foreign rules behind", balancer + docker, balancer, ""},
 		{"first load", builtIns, balancer,
-			pre + web + toWeb + webRule + "-I PREROUTING 1 -m comment --comment natspread -j NATSPREAD-PRE\n"},
+			pre + web + toWeb + webRule + "-I PREROUTING 1 -j NATSPREAD-PRE\n"},
 		{"first load beside others", builtIns + docker, balancer,
-			pre + web + toWeb + webRule + "-I PREROUTING 1 -m comment --comment natspread -j NATSPREAD-PRE\n"},
+			pre + web + toWeb + webRule + "-I PREROUTING 1 -j NATSPREAD-PRE\n"},
 		{"one chain changed", strings.Replace(balancer, "10.0.0.1:80", "10.0.0.9:80", 1), balancer, web + webRule},
 		{"rules in another order",
 			builtIns + web + webRule + "-A NATSPREAD-web -p udp -j DNAT --to-destination 10.0.0.1:80\n",
@@ -59,19 +59,19 @@ func TestTransaction(t *testing.T) {
 			"-A NATSPREAD-old -p tcp -j NATSPREAD-web\n", balancer,
 			":NATSPREAD-old - [0:0]\n-X NATSPREAD-old\n"},
 		{"all away", balancer + docker, builtIns,
-			pre + web + "-D PREROUTING -m comment --comment natspread -j NATSPREAD-PRE\n-X NATSPREAD-PRE\n-X NATSPREAD-web\n"},
+			pre + web + "-D PREROUTING -j NATSPREAD-PRE\n-X NATSPREAD-PRE\n-X NATSPREAD-web\n"},
 		{"jump doubled", balancer + preJump, balancer,
-			"-D PREROUTING -m comment --comment natspread -j NATSPREAD-PRE\n" +
-				"-D PREROUTING -m comment --comment natspread -j NATSPREAD-PRE\n" +
-				"-I PREROUTING 1 -m comment --comment natspread -j NATSPREAD-PRE\n"},
+			"-D PREROUTING -j NATSPREAD-PRE\n" +
+				"-D PREROUTING -j NATSPREAD-PRE\n" +
+				"-I PREROUTING 1 -j NATSPREAD-PRE\n"},
 		{"jump by hand", builtIns + pre + web + "-A PREROUTING -i eth0 -g NATSPREAD-PRE\n" + toWeb + webRule, balancer,
-			"-D PREROUTING -i eth0 -g NATSPREAD-PRE\n-I PREROUTING 1 -m comment --comment natspread -j NATSPREAD-PRE\n"},
+			"-D PREROUTING -i eth0 -g NATSPREAD-PRE\n-I PREROUTING 1 -j NATSPREAD-PRE\n"},
 		{"jump behind another's", builtIns + pre + web + docker + preJump + toWeb + webRule, balancer,
-			"-D PREROUTING -m comment --comment natspread -j NATSPREAD-PRE\n-I PREROUTING 1 -m comment --comment natspread -j NATSPREAD-PRE\n"},
+			"-D PREROUTING -j NATSPREAD-PRE\n-I PREROUTING 1 -j NATSPREAD-PRE\n"},
 		{"back to a jump behind another's", balancer + docker, builtIns + pre + web + docker + preJump + toWeb + webRule,
-			"-D PREROUTING -m comment --comment natspread -j NATSPREAD-PRE\n-I PREROUTING 2 -m comment --comment natspread -j NATSPREAD-PRE\n"},
+			"-D PREROUTING -j NATSPREAD-PRE\n-I PREROUTING 2 -j NATSPREAD-PRE\n"},
 		{"jump gone", builtIns + pre + web + toWeb + webRule, balancer,
-			"-I PREROUTING 1 -m comment --comment natspread -j NATSPREAD-PRE\n"},
+			"-I PREROUTING 1 -j NATSPREAD-PRE\n"},
 		{"a comment that looks like a jump",
 			builtIns + `-A PREROUTING -m comment --comment "-j NATSPREAD-PRE" -j DOCKER` + "\n", builtIns, ""},
 		{"a stranger of a similar name", builtIns + ":NATSPREADER - [0:0]\n-A PREROUTING -j NATSPREADER\n", builtIns, ""},
@@ -91,7 +91,7 @@ func TestTransaction(t *testing.T) {
 // TestLayoutOfIsThatOfItsText holds the two ways to a layout together.
 func TestLayoutOfIsThatOfItsText(t *testing.T) {
 	text := "*nat\n" + builtIns + ":NATSPREAD-OUT - [0:0]\n:NATSPREAD-POST - [0:0]\n" + pre + web + preJump +
-		"-A OUTPUT -m comment --comment natspread -j NATSPREAD-OUT\n-A POSTROUTING -m comment --comment natspread -j NATSPREAD-POST\n" +
+		"-A OUTPUT -j NATSPREAD-OUT\n-A POSTROUTING -j NATSPREAD-POST\n" +
 		toWeb + webRule + "COMMIT\n"
 	table, err := rules.Parse(rules.IPv4, rules.NAT, []byte(text))
 	if err != nil {

@@ -1,4 +1,4 @@
-package restore
+package iptables
 
 import (
 	"context"
@@ -11,31 +11,12 @@ import (
 	"natspread/internal/rules"
 )
 
-// Variant is one of the two kernel interfaces that iptables programs speak. A
-// host may have both, and each holds rules that the other does not show.
-type Variant string
-
-// The variants; Auto is the one behind the host's own iptables-restore.
-const (
-	Auto   Variant = "auto"
-	NFT    Variant = "nft"
-	Legacy Variant = "legacy"
-)
-
-// Other returns the other variant.
-func (v Variant) Other() Variant {
-	if v == NFT {
-		return Legacy
-	}
-	return NFT
-}
-
 // programDirs is where the iptables programs are looked for: fixed, so that no
 // one's PATH decides what is handed the rules.
 var programDirs = []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"}
 
-// findProgram returns the absolute path of a program below root, or "".
-func findProgram(root, name string) string {
+// FindProgram returns the absolute path of a program below root, or "".
+func FindProgram(root, name string) string {
 	for _, dir := range programDirs {
 		path := filepath.Join(dir, name)
 		// Lstat: below a foreign root the links of alternatives are absolute.
@@ -46,9 +27,9 @@ func findProgram(root, name string) string {
 	return ""
 }
 
-// programName returns the name of a family's program: iptables-nft-restore, or
+// Program returns the name of a family's program: iptables-nft-restore, or
 // without a variant the name behind which the host chose one.
-func programName(family rules.Family, variant Variant, verb string) string {
+func Program(family rules.Family, variant rules.Variant, verb string) string {
 	name := "iptables"
 	if family == rules.IPv6 {
 		name = "ip6tables"
@@ -61,8 +42,8 @@ func programName(family rules.Family, variant Variant, verb string) string {
 
 // DetectVariant returns the variant behind the host's own iptables-restore, from
 // the names of its links, and if they do not tell, from what it says of itself.
-func DetectVariant(ctx context.Context, run program.Runner) (Variant, error) {
-	path := findProgram("/", programName(rules.IPv4, "", "restore"))
+func DetectVariant(ctx context.Context, run program.Runner) (rules.Variant, error) {
+	path := FindProgram("/", Program(rules.IPv4, "", "restore"))
 	if path == "" {
 		return "", fmt.Errorf("cannot find iptables-restore in %s: %w: install iptables", strings.Join(programDirs, ", "), program.ErrMissing)
 	}
@@ -74,32 +55,32 @@ func DetectVariant(ctx context.Context, run program.Runner) (Variant, error) {
 		return "", fmt.Errorf("cannot tell the variant of iptables: %w", err)
 	}
 	if strings.Contains(string(said), "nf_tables") {
-		return NFT, nil
+		return rules.NFT, nil
 	}
-	return Legacy, nil // before the nft variant there was no word for it
+	return rules.Legacy, nil // before the nft variant there was no word for it
 }
 
 // ImageVariant returns the variant that an image below root will boot with, as
 // far as its links tell; nft, the default of every release of Debian since 10,
 // when they do not.
-func ImageVariant(root string) Variant {
-	path := findProgram(root, programName(rules.IPv4, "", "restore"))
+func ImageVariant(root string) rules.Variant {
+	path := FindProgram(root, Program(rules.IPv4, "", "restore"))
 	if variant := variantOfLinks(root, path); variant != "" {
 		return variant
 	}
-	return NFT
+	return rules.NFT
 }
 
 // variantOfLinks follows the links of a program below root and returns the
 // variant that one of their names tells, or "".
-func variantOfLinks(root, path string) Variant {
+func variantOfLinks(root, path string) rules.Variant {
 	const most = 8 // links that a chain may have before it is taken for a circle
 	for range most {
 		switch name := filepath.Base(path); {
 		case strings.Contains(name, "-nft"):
-			return NFT
+			return rules.NFT
 		case strings.Contains(name, "-legacy"):
-			return Legacy
+			return rules.Legacy
 		}
 		target, err := os.Readlink(filepath.Join(root, path))
 		if err != nil {

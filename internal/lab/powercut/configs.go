@@ -10,7 +10,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/render"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // pattern is a config of both families; PORT and FORWARD are where the two configs
@@ -58,7 +58,7 @@ func writeConfigs(dir string) (configs [2]choice, err error) {
 
 // which tells which config a generation was made from, after checking that it is
 // one of the two and that all of its tables are that one's.
-func which(configs [2]choice, found restore.Generation) (int, error) {
+func which(configs [2]choice, found generation.Generation) (int, error) {
 	for i, c := range configs {
 		if !bytes.Equal(c.text, found.Config) {
 			continue

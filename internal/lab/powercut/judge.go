@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/paths"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // report is what is known outside the disk of the applies that were run.
@@ -28,7 +28,7 @@ type state struct {
 
 // judge reads the disk as it is after a cut and tells whether it may be so.
 func (g game) judge(known report) (state, error) {
-	store := restore.Store{Root: g.disk.root}
+	store := generation.Store{Root: g.disk.root}
 	number, err := store.CurrentNumber()
 	if err != nil {
 		return state{}, err
@@ -61,7 +61,7 @@ func (g game) judge(known report) (state, error) {
 
 // alternate is an error unless each generation is of the other config than the one before
 // it, as what was current once is: one that never was stands beside its like.
-func alternate(store restore.Store) error {
+func alternate(store generation.Store) error {
 	entries, err := store.History()
 	if err != nil {
 		return err

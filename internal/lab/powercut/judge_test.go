@@ -8,15 +8,15 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // write puts a generation of one config on the disk, with those tables.
 func write(t *testing.T, g game, config int, tables rules.Tables) {
 	t.Helper()
-	store := restore.Store{Root: g.disk.root}
-	number, err := store.Write(restore.Generation{
-		Manifest: restore.Manifest{Variant: restore.NFT, Proven: true},
+	store := generation.Store{Root: g.disk.root}
+	number, err := store.Write(generation.Generation{
+		Manifest: generation.Manifest{Variant: rules.NFT, Proven: true},
 		Tables:   tables,
 		Config:   g.configs[config].text,
 	})
@@ -75,7 +75,7 @@ func TestJudge(t *testing.T) {
 			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: second.FilterIPv4, FilterIPv6: first.FilterIPv6})
 			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: second.FilterIPv6})
 			write(t, g, 0, first)
-			if err := (restore.Store{Root: g.disk.root}).SetCurrent(c.current); err != nil {
+			if err := (generation.Store{Root: g.disk.root}).SetCurrent(c.current); err != nil {
 				t.Fatal(err)
 			}
 			if c.spoil != nil {

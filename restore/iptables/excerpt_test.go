@@ -1,20 +1,22 @@
-package rules
+package iptables
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"natspread/internal/rules"
 )
 
 // branching returns a table of these chains, each with one rule for every name behind
 // it, and one that leads nowhere.
-func branching(lines ...string) Table {
-	table := Table{}
+func branching(lines ...string) rules.Table {
+	table := rules.Table{}
 	for _, line := range lines {
 		words := strings.Fields(line)
-		chain := Chain{Name: Prefix + "-" + words[0], Rules: []Rule{{Target: Target{Kind: Masquerade}}}}
+		chain := rules.Chain{Name: rules.Prefix + "-" + words[0], Rules: []rules.Rule{{Target: rules.Target{Kind: rules.Masquerade}}}}
 		for _, to := range words[1:] {
-			chain.Rules = append(chain.Rules, Rule{Target: Target{Kind: Goto, Chain: Prefix + "-" + to}})
+			chain.Rules = append(chain.Rules, rules.Rule{Target: rules.Target{Kind: rules.Goto, Chain: rules.Prefix + "-" + to}})
 		}
 		table.Chains = append(table.Chains, chain)
 	}
@@ -23,10 +25,10 @@ func branching(lines ...string) Table {
 }
 
 // outline writes a table's chains without their prefix, those without rules in brackets.
-func outline(table Table) string {
+func outline(table rules.Table) string {
 	var names []string
 	for _, chain := range table.Chains {
-		name := strings.TrimPrefix(chain.Name, Prefix+"-")
+		name := strings.TrimPrefix(chain.Name, rules.Prefix+"-")
 		if len(chain.Rules) == 0 {
 			name = "(" + name + ")"
 		}
@@ -51,7 +53,7 @@ func TestExcerpt(t *testing.T) {
 		for _, name := range strings.Fields(names) {
 			wanted[Prefix+"-"+name] = true
 		}
-		excerpt := table.Excerpt(wanted)
+		excerpt := excerpt(table, wanted)
 		if got := outline(excerpt); got != want {
 			t.Errorf("%q: %s, want %s", names, got, want)
 		}
@@ -66,15 +68,15 @@ func TestExcerpt(t *testing.T) {
 // TestWays lists every chain once, each before those that only it leads to.
 func TestWays(t *testing.T) {
 	table := branching("PRE b a", "OUT a", "POST", "a a2 a1", "a1 web", "a2 dns", "b mail", "web", "dns", "mail", "lost web")
-	got := strings.ReplaceAll(strings.Join(table.Ways(), " "), Prefix+"-", "")
+	got := strings.ReplaceAll(strings.Join(inOrder(table), " "), rules.Prefix+"-", "")
 	if want := "PRE b mail a a2 dns a1 web OUT POST lost"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	circle := branching("PRE a", "a PRE")
-	if got := circle.Ways(); len(got) != 2 || !slices.Contains(got, ServicePre) {
+	if got := inOrder(circle); len(got) != 2 || !slices.Contains(got, ServicePre) {
 		t.Errorf("a circle gives %v", got)
 	}
-	if got := outline(circle.Excerpt(map[string]bool{Prefix + "-a": true})); got != "PRE a" {
+	if got := outline(circle.Excerpt(map[string]bool{rules.Prefix + "-a": true})); got != "PRE a" {
 		t.Errorf("a circle gives %s", got)
 	}
 }

@@ -1,0 +1,7 @@
+// Package generation is the numbered, complete sets of files that boot loads: written
+// atomically, read with distrust, made current by one link. It answers what the kernel is
+// to hold now.
+//
+// It changes no kernel. What it reads it checks before it hands it on: whose the file is,
+// who may write it, its size, its checksum and the strict grammar of its rules.
+package generation

@@ -1,0 +1,116 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"natspread/restore/generation"
+	"natspread/restore/iptables"
+)
+
+// Revert ends the trial of the pending generation: the current generation is loaded again,
+// or no rules where none were, and forwarding is set to what was found. It may be repeated
+// until it has succeeded.
+func (h Host) Revert(ctx context.Context) (Result, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return Result{}, unchanged(err)
+	}
+	defer unlock()
+	pending, err := h.store().Pending()
+	if err != nil {
+		return Result{}, unchanged(err)
+	}
+	return h.revert(ctx, pending)
+}
+
+// revert is Revert under the lock. It forgets the generation when the rest is done.
+func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, error) {
+	store := h.store()
+	if current, err := store.CurrentNumber(); err == nil && current == pending.Number {
+		return Result{}, errors.Join(generation.ErrNothingPending, store.ForgetPending()) // a confirm was killed after all it promised
+	}
+	before := generation.None()
+	var fallback error
+	if pending.Loaded {
+		good, why, err := store.Boot()
+		if err != nil && !errors.Is(err, generation.ErrNone) {
+			return Result{}, unchanged(err)
+		}
+		if err == nil {
+			before, fallback = good, why
+		}
+	}
+	kernel := iptables.Kernel{Run: h.Run, Variant: pending.Variant}
+	observed, err := kernel.Snapshots(ctx, before.Tables)
+	if err != nil {
+		return Result{}, unchanged(err)
+	}
+	load, err := kernel.Load(ctx, observed, before.Tables)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{Generation: before.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Fallback: fallback}
+	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
+		return result, err
+	}
+	if tried, err := store.ReadPending(pending.Number); err == nil {
+		result.deleteStale(ctx, h.change(tried, before))
+	}
+	if err := h.forwarding().Revert(pending.Forwarding); err != nil {
+		return result, fmt.Errorf("the rules are what they were, but %w", err)
+	}
+	if err := store.ForgetPending(); err != nil {
+		return result, err
+	}
+	if fallback != nil {
+		return result, fmt.Errorf("fell back to generation %d: %w", before.Number, fallback)
+	}
+	return result, nil
+}
+
+// overdueTries bounds how often RevertOverdue tries, once a second, what fails.
+const overdueTries = 60
+
+// RevertOverdue waits until the time of the pending generation is over and reverts it
+// then, unless it was confirmed; then, and when there is none to begin with, it
+// is ErrNothingPending. What fails is tried again: nobody may be there to do it.
+func (h Host) RevertOverdue(ctx context.Context) (Result, error) {
+	for tries := 0; ; {
+		result, left, err := h.revertIfOver(ctx)
+		switch {
+		case err == nil && left <= 0, errors.Is(err, generation.ErrNothingPending):
+			return result, err
+		case err != nil && tries == overdueTries:
+			return result, err
+		case err != nil:
+			left = time.Second
+			tries++
+		}
+		select {
+		case <-ctx.Done():
+			return Result{}, unchanged(ctx.Err())
+		case <-time.After(min(left, time.Second)): // it may be confirmed meanwhile
+		}
+	}
+}
+
+// revertIfOver reverts the pending generation, or tells how much time is left.
+func (h Host) revertIfOver(ctx context.Context) (Result, time.Duration, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return Result{}, 0, unchanged(err)
+	}
+	defer unlock()
+	pending, err := h.store().Pending()
+	if err != nil {
+		return Result{}, 0, err
+	}
+	if left := pending.Left(); left > 0 {
+		return Result{}, left, nil
+	}
+	result, err := h.revert(ctx, pending)
+	return result, 0, err
+}
