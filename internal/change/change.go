@@ -1,0 +1,71 @@
+// Package change turns the text of a config into what restore can apply, and edits a
+// config file, applies it and puts the file back, as one step.
+package change
+
+import (
+	"io"
+	"time"
+
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/render"
+	"natspread/restore"
+)
+
+// Plan is a config that was read and found good, and what it leads to.
+type Plan struct {
+	Name   string // where it was read
+	Text   []byte
+	Config config.Config
+	Tables rules.Tables
+}
+
+// Load reads a config from a file, or from stdin for "-", checks it and plans its tables.
+// Its errors are those of config.Read and config.Parse.
+func Load(path string, stdin io.Reader) (Plan, error) {
+	text, err := config.Read(path, stdin)
+	if err != nil {
+		return Plan{}, &UnreadError{err}
+	}
+	name := path
+	if name == "-" {
+		name = "stdin"
+	}
+	return Parse(name, text)
+}
+
+// UnreadError says that a config could not be read at all.
+type UnreadError struct{ Err error }
+
+// Error returns the words of the error inside.
+func (e *UnreadError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error inside.
+func (e *UnreadError) Unwrap() error { return e.Err }
+
+// Parse checks the text of a config and plans its tables.
+func Parse(name string, text []byte) (Plan, error) {
+	cfg, err := config.Parse(name, text)
+	if err != nil {
+		return Plan{}, err
+	}
+	return Plan{Name: name, Text: text, Config: cfg, Tables: render.New(cfg)}, nil
+}
+
+// Request asks restore to load a config's rules and keep them. The command is the verb, for
+// the generation's manifest.
+func (p Plan) Request(command string) restore.Request {
+	return restore.Request{
+		Tables: p.Tables, Services: rules.EncodeServices(render.VirtualServices(p.Config.Services...)),
+		Config: p.Text, Command: command, Now: time.Now(),
+	}
+}
+
+// Backends counts the backends of all services.
+func (p Plan) Backends() int {
+	n := 0
+	for _, service := range p.Config.Services {
+		n += len(service.Backends)
+	}
+	return n
+}
