@@ -14,11 +14,11 @@ import (
 func dotPrograms() []string { return []string{"/usr/bin/dot", "/usr/local/bin/dot", "/bin/dot"} }
 
 // draw prints the chains of a family as a graph or as a picture.
-func (s *session) draw(ctx context.Context, o options, c checked) error {
-	result := renderResult{Family: o.family().String()}
-	graph := trace.Dot(o.table(c))
+func (s *session) draw(ctx context.Context, o renderOptions, plan change.Plan) error {
+	result := renderResult{Family: o.family.String()}
+	graph := trace.Dot(o.table(plan))
 	if o.svg {
-		picture, err := s.drawn(ctx, o, graph)
+		picture, err := s.drawn(ctx, graph)
 		if err != nil {
 			return err
 		}
@@ -26,15 +26,15 @@ func (s *session) draw(ctx context.Context, o options, c checked) error {
 	} else {
 		result.Dot = string(graph)
 	}
-	if o.json {
+	if s.json {
 		return s.printJSON(result)
 	}
 	return s.print(result.Dot + result.SVG)
 }
 
 // drawn lets Graphviz draw a graph.
-func (s *session) drawn(ctx context.Context, o options, graph []byte) ([]byte, error) {
-	run := s.traced(o)
+func (s *session) drawn(ctx context.Context, graph []byte) ([]byte, error) {
+	run := s.traced()
 	for _, path := range dotPrograms() {
 		picture, err := run(ctx, graph, path, "-Tsvg")
 		switch {

@@ -8,18 +8,19 @@ import (
 	"io"
 	"strings"
 
-	"natspread/internal/rules"
+	"natspread/internal/change"
+	"natspread/internal/text"
 	"natspread/restore"
 	"natspread/restore/iptables"
 )
 
-// exclusively adds to a request that the whole nat table is to be replaced, if that is
-// asked for, and agreed to once it is listed what would vanish.
-func (s *session) exclusively(ctx context.Context, o options, c checked, request restore.Request) (restore.Request, error) {
+// confirmExclusive adds to a request that the whole nat table is to be replaced, if that is
+// asked for, and confirmed once it is listed what would vanish.
+func (s *session) confirmExclusive(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request) (restore.Request, error) {
 	if !o.exclusive {
 		return request, nil
 	}
-	foreign, err := s.host(o).Foreign(ctx, c.tables)
+	foreign, err := s.host().Foreign(ctx, plan.Tables)
 	if err != nil {
 		return request, err
 	}
@@ -27,34 +28,23 @@ func (s *session) exclusively(ctx context.Context, o options, c checked, request
 	if foreign.Len() == 0 {
 		return request, nil
 	}
-	s.tell(o, "apply --exclusive removes what is not natspread's from the nat table, %s:", plural(foreign.Len(), "line"))
+	s.printf("apply --exclusive removes what is not natspread's from the nat table, %s:", text.Plural(foreign.Len(), "line"))
 	for _, line := range removedLines(foreign) {
-		s.tell(o, "%s", oneLine(line))
+		s.printf("%s", text.OneLine(line))
 	}
 	if o.dryRun || o.yes {
 		return request, nil
 	}
-	return request, s.agree(ctx, o)
+	return request, s.ask(ctx)
 }
 
-// removedLines returns what vanishes with the family before each line.
-func removedLines(foreign iptables.Foreign) []string {
-	var lines []string
-	for _, family := range rules.Families() {
-		for _, line := range foreign.Of(family) {
-			lines = append(lines, fmt.Sprintf("%v: %s", family, line))
-		}
-	}
-	return lines
-}
+// errNotConfirmed says that the administrator did not want it.
+var errNotConfirmed = errors.New("not confirmed; nothing was changed")
 
-// errNotAgreed says that the administrator did not want it.
-var errNotAgreed = errors.New("not agreed to; nothing was changed")
-
-// agree asks whether to go on: one who sees the list and can answer, and else nobody. An
+// ask asks whether to go on: one who sees the list and can answer, and else nobody. An
 // interruption is an answer, too.
-func (s *session) agree(ctx context.Context, o options) error {
-	if o.quiet || !isTerminal(s.in) || !isTerminal(s.err) {
+func (s *session) ask(ctx context.Context) error {
+	if s.quiet || !isTerminal(s.in) || !isTerminal(s.err) {
 		return usageErrorf("apply --exclusive removes rules that are not natspread's, and there is no terminal to ask at: add --yes; nothing was changed")
 	}
 	fmt.Fprint(s.err, "remove them? [y/N] ")
@@ -68,7 +58,7 @@ func (s *session) agree(ctx context.Context, o options) error {
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(s.err)
-		return errNotAgreed
+		return errNotConfirmed
 	case err := <-answered:
 		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("cannot read the answer: %w; nothing was changed", err)
@@ -78,5 +68,5 @@ func (s *session) agree(ctx context.Context, o options) error {
 	case "y", "yes":
 		return nil
 	}
-	return errNotAgreed
+	return errNotConfirmed
 }

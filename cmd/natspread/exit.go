@@ -12,7 +12,7 @@ import (
 // The exit codes, as the manual has them.
 const (
 	exitDone      = 0
-	exitFailed    = 1 // nothing was changed, or the words say what; diff, status: they differ; doctor: found
+	exitFailed    = 1 // nothing was changed, or the words say what; diff, status, doctor: something is broken or differs
 	exitUsage     = 2 // diff: any trouble that has no code of its own
 	exitNotLoaded = 3 // status
 	exitNoRights  = 4
@@ -25,7 +25,7 @@ const (
 func exitCodes() []exitWords {
 	return []exitWords{
 		{exitDone, "done"},
-		{exitFailed, "failed, saying what was changed; diff, status: they differ; doctor: found"},
+		{exitFailed, "failed, saying what was changed; diff: they differ; status, doctor: broken"},
 		{exitUsage, "wrong usage; diff: trouble without a code of its own"},
 		{exitNotLoaded, "status: nothing is loaded"},
 		{exitNoRights, "no rights over the network"},

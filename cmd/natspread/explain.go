@@ -6,44 +6,52 @@ import (
 	"strings"
 	"unicode"
 
+	"natspread/internal/change"
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/trace"
 )
 
-// question is what render --explain asks: what becomes of this packet?
-type question struct {
-	packet  rules.Packet   // as PREROUTING would see it; no source is a stranger's
-	service config.Service // that listens for it; without a name when none does
-	any     bool           // by "*"
+// explain prints what becomes of a packet.
+func (s *session) explain(o renderOptions, plan change.Plan) error {
+	question, err := o.question(plan.Config)
+	if err != nil {
+		return err
+	}
+	explained, err := trace.Explain(plan.Tables, question.Packet)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(question.Result(explained))
+	}
+	return s.print(question.Text(explained, s.verbose))
 }
 
-// ask reads the question from the flags. The balancer's own addresses are not known
+// question reads from the flags what is asked. The balancer's own addresses are not known
 // without a kernel, so the one that is asked for is taken for one of them.
-func (o options) ask(cfg config.Config) (question, error) {
+func (o renderOptions) question(cfg config.Config) (trace.Question, error) {
 	packet, err := parsePacket(o.explain)
 	if err != nil {
-		return question{}, err
+		return trace.Question{}, err
 	}
 	family := rules.FamilyOf(packet.Destination)
 	switch {
-	case o.family4 && family == rules.IPv6, o.family6 && family == rules.IPv4:
-		return question{}, usageErrorf("--explain %q is an address of %v: leave -4 and -6 out", o.explain, family)
+	case !slices.Contains(o.families, family):
+		return trace.Question{}, usageErrorf("--explain %q is an address of %v: leave -4 and -6 out", o.explain, family)
 	case strings.ContainsFunc(o.in, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
-		return question{}, usageErrorf("--in %q is no name of an interface", o.in)
+		return trace.Question{}, usageErrorf("--in %q is no name of an interface", o.in)
 	case o.from != "":
 		packet.Source, err = netip.ParseAddr(o.from)
 		if err != nil || rules.FamilyOf(packet.Source) != family {
-			return question{}, usageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
+			return trace.Question{}, usageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
 		}
 	}
-	asked := question{packet: packet}
-	asked.service, asked.any = listening(cfg, packet)
-	asked.packet.InInterface = o.in
-	if o.in == "" {
-		asked.packet.InInterface = asked.service.Interface
+	service, byAny := listening(cfg, packet)
+	if packet.InInterface = o.in; o.in == "" {
+		packet.InInterface = service.Interface
 	}
-	return asked, nil
+	return trace.Question{Packet: packet, Service: service.Name, Any: byAny, Hairpin: service.Hairpin}, nil
 }
 
 // parsePacket reads ADDRESS:PORT[/PROTOCOL].
@@ -62,7 +70,7 @@ func parsePacket(text string) (rules.Packet, error) {
 
 // listening returns the service that listens for a packet, and whether by "*". No two
 // do in one config.
-func listening(cfg config.Config, packet rules.Packet) (service config.Service, any bool) {
+func listening(cfg config.Config, packet rules.Packet) (service config.Service, byAny bool) {
 	for _, service := range cfg.Services {
 		if service.Is6() != packet.Destination.Is6() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
 			continue
@@ -75,20 +83,4 @@ func listening(cfg config.Config, packet rules.Packet) (service config.Service, 
 		}
 	}
 	return config.Service{}, false
-}
-
-// explain prints what becomes of a packet.
-func (s *session) explain(o options, c checked) error {
-	asked, err := o.ask(c.config)
-	if err != nil {
-		return err
-	}
-	explained, err := trace.Explain(c.tables, asked.packet)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		return s.printJSON(explainResultOf(asked, explained))
-	}
-	return s.print(explainText(asked, explained, o.verbose))
 }

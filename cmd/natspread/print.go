@@ -30,52 +30,27 @@ func (s *session) complain(err error) {
 		fmt.Fprintln(s.err, strings.TrimRight(err.Error(), "\n"))
 		return
 	}
-	fmt.Fprintf(s.err, "natspread: %s\n", oneLine(err.Error()))
+	fmt.Fprintf(s.err, "natspread: %s\n", text.OneLine(err.Error()))
 }
 
-// oneLine returns words that stay on one line and that a terminal shows instead of
-// obeying them: names of files and what programs said can hold anything.
-func oneLine(words string) string {
-	words = strings.ReplaceAll(strings.TrimSpace(words), "\n", "; ")
-	var line strings.Builder
-	for _, r := range words {
-		if unicode.IsPrint(r) {
-			line.WriteRune(r)
-		} else {
-			line.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-	}
-	return line.String()
-}
-
-// cause drops the operation and the path from a system's error, for words that
-// have them already.
-func cause(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return at.Err
-	}
-	return err
-}
-
-// tell says something on standard error, unless it should be quiet.
-func (s *session) tell(o options, format string, args ...any) {
-	if !o.quiet {
+// printf prints a line on standard error, unless it should be quiet.
+func (s *session) printf(format string, args ...any) {
+	if !s.quiet {
 		fmt.Fprintf(s.err, format+"\n", args...)
 	}
 }
 
-// tellDone tells, a line each, what was done.
-func (s *session) tellDone(o options, done []string) {
-	for _, line := range done {
-		s.tell(o, "%s", line)
+// printLines prints lines on standard error.
+func (s *session) printLines(lines []string) {
+	for _, line := range lines {
+		s.printf("%s", line)
 	}
 }
 
-// traced returns the session's runner, which with -v tells of each program that
+// traced returns the session's runner, which with -v prints each program that
 // was run.
-func (s *session) traced(o options) program.Runner {
-	if !o.verbose {
+func (s *session) traced() program.Runner {
+	if !s.verbose {
 		return s.runner
 	}
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
@@ -85,7 +60,7 @@ func (s *session) traced(o options) program.Runner {
 		if err != nil {
 			ended = "failed"
 		}
-		s.tell(o, "ran %s %s: %s after %v", name, strings.Join(args, " "), ended, time.Since(began).Round(time.Millisecond))
+		s.printf("ran %s %s: %s after %v", name, strings.Join(args, " "), ended, time.Since(began).Round(time.Millisecond))
 		return stdout, err
 	}
 }
@@ -103,16 +78,16 @@ func (s *session) printJSON(value any) error {
 }
 
 // print prints data; a closed pipe or a full disk is an error.
-func (s *session) print(text string) error {
-	if _, err := io.WriteString(s.out, text); err != nil {
+func (s *session) print(data string) error {
+	if _, err := io.WriteString(s.out, data); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}
 	return nil
 }
 
 // paint puts a text into a color of the terminal: an SGR code such as "31".
-func (s *session) paint(o options, code, text string) string {
-	if !s.colored(o) {
+func (s *session) paint(code, text string) string {
+	if !s.colored() {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
@@ -120,8 +95,8 @@ func (s *session) paint(o options, code, text string) string {
 
 // colored tells whether standard output gets colors: as asked, or on a terminal
 // when NO_COLOR is unset (no-color.org).
-func (s *session) colored(o options) bool {
-	switch o.color {
+func (s *session) colored() bool {
+	switch s.color {
 	case "always":
 		return true
 	case "never":
@@ -139,12 +114,4 @@ func isTerminal(stream any) bool {
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
 	return err == nil
-}
-
-// plural returns a number with its noun: 1 service, 2 services.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

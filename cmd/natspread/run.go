@@ -24,6 +24,7 @@ type streams struct {
 // session is what the verbs share in one run of the program.
 type session struct {
 	streams
+	common                                         // the flags that every verb takes
 	runner  program.Runner                         // the one way to run programs
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
 }
@@ -57,7 +58,7 @@ func interruptions() []os.Signal {
 // dispatch finds out what is asked for, help or a verb, and does it.
 func (s *session) dispatch(ctx context.Context, args []string) error {
 	app := s.app()
-	line, err := arrange(app.Commands, args)
+	line, err := parseArgs(app.Commands, args)
 	switch {
 	case err != nil:
 		return err
@@ -100,22 +101,33 @@ func (s *session) app() *cli.App {
 }
 
 // verb completes a command with what all of them have: the common flags, an
-// example, and words on usage errors. Arguments are those that its ArgsUsage names.
-func verb(command *cli.Command, example string, action func(context.Context, options) error) *cli.Command {
+// example, and words on usage errors. Arguments are those that its ArgsUsage names. read
+// reads the verb's own flags, and refuses those that exclude each other.
+func verb[O any](s *session, command *cli.Command, example string, read func(*cli.Context) (O, error), action func(context.Context, O) error) *cli.Command {
 	command.Flags = append(command.Flags, commonFlags()...)
 	command.UsageText = strings.Join(strings.Fields("natspread "+command.Name+" "+command.ArgsUsage+" [flags]"), " ")
 	command.Description += "\n\nExample:\n  " + example
 	command.HideHelp = true
 	command.OnUsageError = onUsageError
 	command.Action = func(c *cli.Context) error {
-		chosen, err := optionsOf(c)
+		var err error
+		if s.common, err = readCommon(c); err != nil {
+			return err
+		}
+		options, err := read(c)
 		if err != nil {
 			return err
 		}
-		return action(c.Context, chosen)
+		return action(c.Context, options)
 	}
 	return command
 }
+
+// noOptions are those of a verb without flags of its own.
+type noOptions struct{}
+
+// readNone reads the flags of a verb that has none of its own.
+func readNone(*cli.Context) (noOptions, error) { return noOptions{}, nil }
 
 // onUsageError turns a complaint of the flag parser into ours.
 func onUsageError(c *cli.Context, err error, _ bool) error {

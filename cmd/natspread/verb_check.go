@@ -14,13 +14,13 @@ import (
 
 // checkVerb describes check.
 func (s *session) checkVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:  "check",
 		Usage: "check the config and prove its rules; changes nothing",
 		Description: "With the rights for it, the rules are really loaded, in a network namespace\n" +
 			"that is thrown away. Without them, only the config is checked, and check says\n" +
 			"so.",
-	}, "natspread check --config ./natspread.toml", s.check)
+	}, "natspread check --config ./natspread.toml", readNone, s.check)
 }
 
 // checkResult is what check prints with --json.
@@ -32,39 +32,44 @@ type checkResult struct {
 	Unproven string `json:"not_proven,omitempty"` // why not
 }
 
-// check checks.
-func (s *session) check(ctx context.Context, o options) error {
-	c, err := s.load(o)
+// check checks the config, and proves its rules where rights allow.
+func (s *session) check(ctx context.Context, _ noOptions) error {
+	plan, err := s.load()
 	if err != nil {
 		return err
 	}
-	variant, err := s.prove(ctx, o, c)
-	result := checkResult{Config: c.name, Services: len(c.config.Services), Backends: countBackends(c.config), Proven: string(variant)}
+	variant, err := s.prove(ctx, plan)
+	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Backends(), Proven: string(variant)}
 	switch {
 	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
-		s.tell(o, "%s: %s, good; not proven: %v", c.name, c.summary(), err)
+		s.printf("%s: %s, good; not proven: %v", plan.Name, summary(plan), err)
 	case err != nil:
 		return err
 	default:
-		s.tell(o, "%s: %s, good; proven with the %s variant of iptables", c.name, c.summary(), variant)
+		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, summary(plan), variant)
 	}
-	if o.json {
+	if s.json {
 		return s.printJSON(result)
 	}
 	return nil
 }
 
+// summary counts what is in a config: 2 services, 5 backends.
+func summary(plan change.Plan) string {
+	return text.Plural(len(plan.Config.Services), "service") + ", " + text.Plural(plan.Backends(), "backend")
+}
+
 // prove proves the rules where rights allow.
-func (s *session) prove(ctx context.Context, o options, c checked) (rules.Variant, error) {
+func (s *session) prove(ctx context.Context, plan change.Plan) (rules.Variant, error) {
 	if !iptables.HasNetAdmin() {
 		return "", errUnprivileged
 	}
-	kernel, err := s.host(o).Kernel(ctx)
+	kernel, err := s.host().Kernel(ctx)
 	if err != nil {
 		return "", err
 	}
-	if err := kernel.ProveAll(ctx, c.tables); err != nil {
+	if err := kernel.ProveAll(ctx, plan.Tables); err != nil {
 		return "", err
 	}
 	return kernel.Variant, nil

@@ -8,26 +8,26 @@ import (
 
 // confirmVerb describes confirm.
 func (s *session) confirmVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:  "confirm",
 		Usage: "keep what apply --confirm loaded",
 		Description: "Makes the generation that waits to be confirmed the one that boot loads, if the\n" +
-			"kernel still holds it. Any session may type it.",
-	}, "natspread confirm", s.confirm)
+			"kernel still holds it. It may be typed in another terminal.",
+	}, "natspread confirm", readNone, s.confirm)
 }
 
-// confirm confirms.
-func (s *session) confirm(ctx context.Context, o options) error {
+// confirm makes the pending generation current.
+func (s *session) confirm(ctx context.Context, _ noOptions) error {
 	if err := needRights("confirm"); err != nil {
 		return err
 	}
-	result, err := s.host(o).Confirm(ctx)
+	result, err := s.changingHost().Confirm(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.disarm(ctx); err != nil {
-		result.Notes = append(result.Notes, err.Error()+"; it will find nothing to take back")
+	if err := s.cancelRevert(ctx); err != nil {
+		result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 	}
-	s.tell(o, "confirmed: boot loads generation %d now", result.Generation)
-	return s.printResult(o, result)
+	s.printf("confirmed: boot loads generation %d now", result.Generation)
+	return s.printResult(result)
 }

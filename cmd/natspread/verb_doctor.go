@@ -20,159 +20,69 @@ import (
 
 // doctorVerb describes doctor.
 func (s *session) doctorVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:  "doctor",
 		Usage: "find what on this host keeps the balancer from working",
 		Description: "Prints a line for each finding, the worst first, and below it the line that\n" +
-			"mends it. Exits 1 when something is broken, or will be at boot; risks alone\n" +
+			"fixes it. Exits 1 when something is broken, or will be at boot; risks alone\n" +
 			"exit 0. It judges by the config; without a good one, by what was applied.\n" +
 			"Nothing is changed.",
-	}, "natspread doctor", s.examine)
+	}, "natspread doctor", readNone, s.examine)
 }
 
 // doctorResult is what doctor prints with --json.
 type doctorResult struct {
-	Findings []doctorFinding `json:"findings"` // the worst first
-}
-
-// doctorFinding is one finding of doctor's.
-type doctorFinding struct {
-	Severity doctor.Severity `json:"severity"` // broken, at boot, risk
-	What     string          `json:"what"`
-	Mend     string          `json:"mend"` // the line to type; "" where there is none
+	Findings []report.Finding `json:"findings"` // the worst first
 }
 
 // examine examines the host.
-func (s *session) examine(ctx context.Context, o options) error {
+func (s *session) examine(ctx context.Context, _ noOptions) error {
 	if err := needRights("doctor"); err != nil {
 		return err
 	}
-	balancer, err := s.balancer(ctx, o)
+	judged, err := s.judged()
 	if err != nil {
 		return err
 	}
-	result := doctorResult{Findings: []doctorFinding{}}
-	bad := false
-	for _, f := range o.doctor().Examine(balancer) {
-		result.Findings = append(result.Findings, doctorFinding{f.Severity, oneLine(f.What), oneLine(f.Fix)})
-		bad = bad || f.Severity != doctor.Risk
+	found, err := s.reportHost().Examine(ctx, judged)
+	if err != nil {
+		return err
 	}
-	if o.json {
+	result := doctorResult{Findings: report.FindingsOf(found)}
+	switch {
+	case s.json:
 		err = s.printJSON(result)
-	} else {
-		err = s.print(s.doctorText(o, result))
+	case len(found) == 0:
+		err = s.print("nothing found\n")
+	default:
+		err = s.print(report.FindingsText(result.Findings, s.paint))
 	}
-	if err == nil && bad {
+	if err == nil && len(report.Broken(found)) > 0 {
 		err = exitSilently(exitFailed)
 	}
 	return err
 }
 
-// doctorText returns the findings for people.
-func (s *session) doctorText(o options, result doctorResult) string {
-	if len(result.Findings) == 0 {
-		return "nothing found\n"
+// judged returns the config to judge by: what apply would read, or where nobody named one,
+// and there is none or it is bad, that of the current generation.
+func (s *session) judged() (report.Judged, error) {
+	plan, err := s.load()
+	judged := report.Judged{Config: plan.Config, Path: s.configBelow()}
+	if err == nil || s.config != filepath.Join(s.root, paths.Config) {
+		return judged, err
 	}
-	var text strings.Builder
-	for _, f := range result.Findings {
-		code := map[doctor.Severity]string{doctor.Broken: "31", doctor.AtBoot: "33", doctor.Risk: "36"}[f.Severity]
-		fmt.Fprintf(&text, "%s: %s\n", s.paint(o, code, string(f.Severity)), f.What)
-		if f.Mend != "" {
-			fmt.Fprintf(&text, "  to mend it: %s\n", f.Mend)
-		}
-	}
-	return text.String()
-}
-
-// balancer returns what doctor is to judge by.
-func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, error) {
-	host := s.host(o)
-	kernel, err := host.Kernel(ctx)
-	if err != nil {
-		return doctor.Balancer{}, err
-	}
-	generation, files, current := currentOf(generation.Store{Root: o.root})
-	cfg, unusable, err := s.judgedBy(o, current)
-	if err != nil {
-		return doctor.Balancer{}, err
-	}
-	balancer := s.packetsOf(ctx, o, cfg)
-	balancer.ConfigBad, balancer.Trial = unusable, trialOf(generation.Store{Root: o.root})
-	balancer.Generation, balancer.Variant, balancer.State = generation, string(kernel.Variant), files
-	balancer.Config = o.configBelow()
-	native, err := host.NativeRules(ctx)
-	balancer.Native, balancer.Unread = native, errors.Join(balancer.Unread, err)
-	return balancer, nil
-}
-
-// packetsOf returns of that what says which packets a config makes, and what rules they
-// meet.
-func (s *session) packetsOf(ctx context.Context, o options, cfg config.Config) (balancer doctor.Balancer) {
-	balancer.Services = doctorServices(cfg)
-	rulesets, err := s.host(o).Rulesets(ctx)
-	balancer.Unread = err
-	for _, r := range rulesets {
-		balancer.Rulesets = append(balancer.Rulesets, doctor.Ruleset{Family: r.Family, Variant: string(r.Variant), Text: r.Text})
-	}
-	return balancer
-}
-
-// configBelow returns where the config is below the root, "" where it is not, or no
-// file at all.
-func (o options) configBelow() string {
-	path, err := filepath.Abs(o.config)
-	if err != nil || o.config == "-" {
-		return ""
-	}
-	below, err := filepath.Rel(o.root, path)
-	if err != nil || !filepath.IsLocal(below) {
-		return ""
-	}
-	return below
-}
-
-// currentOf returns what doctor is told of the current generation, the files that it
-// is in, and the generation itself where it is good.
-func currentOf(store generation.Store) (doctor.Generation, []string, generation.Generation) {
-	number, err := store.CurrentNumber()
-	switch {
-	case errors.Is(err, generation.ErrNone):
-		return doctor.Generation{}, nil, generation.Generation{}
-	case err != nil:
-		return doctor.Generation{Bad: err}, nil, generation.Generation{}
-	}
-	generation, err := store.Read(number)
-	return doctor.Generation{Number: number, Variant: string(generation.Variant), Bad: err}, store.Files(number), generation
-}
-
-// trialOf returns what doctor is told of a generation that waits to be confirmed.
-func trialOf(store generation.Store) doctor.Trial {
-	pending, err := store.Pending()
-	switch {
-	case errors.Is(err, generation.ErrNothingPending):
-		return doctor.Trial{}
-	case err != nil:
-		return doctor.Trial{Bad: err}
-	}
-	return doctor.Trial{Number: pending.Generation, Over: pending.Left() < 0}
-}
-
-// judgedBy returns the config: what apply would read, or where nobody named one, and
-// there is none or it is bad, that of the current generation. unusable is why a config
-// that is there is not the one.
-func (s *session) judgedBy(o options, current generation.Generation) (cfg config.Config, unusable, err error) {
-	loaded, err := s.load(o)
-	if err == nil || o.config != filepath.Join(o.root, paths.Config) || current.Generation == 0 {
-		return loaded.config, nil, err
+	current := s.store().Wanted().Boot
+	if current.Number == 0 {
+		return judged, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		unusable = errors.New(firstOf(err))
+		judged.Bad = errors.New(firstOf(err))
 	}
-	cfg, old := config.Parse(fmt.Sprintf("generation %d's config", current.Generation), current.Config)
-	if old != nil { // of an older natspread's
-		return config.Config{}, nil, errors.Join(err, old)
+	var old error
+	if judged.Config, old = report.ConfigOf(current); old != nil { // of an older natspread
+		return judged, errors.Join(err, old)
 	}
-	return cfg, unusable, nil
+	return judged, nil
 }
 
 // firstOf returns the first line of what is wrong with a config, and how much more is.
@@ -180,37 +90,7 @@ func firstOf(err error) string {
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	var all config.Errors
 	if errors.As(err, &all) && len(all) > 1 {
-		first += fmt.Sprintf(" (and %s)", plural(len(all)-1, "error")+" more")
+		first += fmt.Sprintf(" (and %s)", text.Plural(len(all)-1, "error")+" more")
 	}
 	return first
-}
-
-// doctorServices tells doctor of the services of a config.
-func doctorServices(cfg config.Config) (services []doctor.Service) {
-	for _, service := range cfg.Services {
-		services = append(services, doctorService(service))
-	}
-	return services
-}
-
-// doctorService tells doctor of a service. Backends that are drained get no new
-// connections, so nothing of them needs to work.
-func doctorService(service config.Service) doctor.Service {
-	told := doctor.Service{
-		Name: service.Name, Family: rules.FamilyOf(service.Backends[0].Addr),
-		Source:  doctor.Source{Addr: service.SNAT.Addr, None: service.SNAT.Mode == config.None},
-		Hairpin: service.Hairpin, Interface: service.Interface, Accepted: service.Forward == config.Accept,
-	}
-	for _, listen := range service.Listen {
-		told.Listen = append(told.Listen, doctor.Listen{Addr: listen.Addr, First: listen.Ports.First, Last: listen.Ports.Last})
-	}
-	for _, protocol := range service.Protocols {
-		told.Protocols = append(told.Protocols, string(protocol))
-	}
-	for _, backend := range service.Backends {
-		if backend.Weight > 0 {
-			told.Backends = append(told.Backends, netip.AddrPortFrom(backend.Addr, backend.Port))
-		}
-	}
-	return told
 }

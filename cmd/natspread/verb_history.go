@@ -14,13 +14,13 @@ import (
 
 // historyVerb describes history.
 func (s *session) historyVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:  "history",
 		Usage: "list the generations, the newest first",
 		Description: "Each with the time and the verb that made it, the services and backends of its\n" +
 			"config, and whether it is current: the one that boot is to load. Where that one\n" +
 			"is not good, the one that boot will fall back to is marked.",
-	}, "natspread history", s.history)
+	}, "natspread history", readNone, s.history)
 }
 
 // historyResult is what history prints with --json.
@@ -43,9 +43,9 @@ type historyEntry struct {
 	Problem    string    `json:"problem,omitempty"`  // why it is not good
 }
 
-// history lists.
-func (s *session) history(_ context.Context, o options) error {
-	entries, err := o.store().History()
+// history lists the generations.
+func (s *session) history(_ context.Context, _ noOptions) error {
+	entries, err := s.store().History()
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,11 @@ func (s *session) history(_ context.Context, o options) error {
 	for i, entry := range entries {
 		result.Generations[i] = historyEntryOf(entry)
 	}
-	if o.json {
+	if s.json {
 		return s.printJSON(result)
 	}
 	if len(entries) == 0 {
-		s.tell(o, "%v", generation.ErrNone)
+		s.printf("%v", generation.ErrNone)
 		return nil
 	}
 	return s.print(result.text())
@@ -76,7 +76,7 @@ func historyEntryOf(entry generation.Entry) historyEntry {
 	}
 	// A config of another version need not parse; its rules are as good as ever.
 	if cfg, err := config.Parse("config", entry.Config); err == nil {
-		services, backends := len(cfg.Services), countBackends(cfg)
+		services, backends := len(cfg.Services), change.Plan{Config: cfg}.Backends()
 		described.Services, described.Backends = &services, &backends
 	}
 	return described
@@ -122,10 +122,10 @@ func (e historyEntry) words() string {
 		marks = append(marks, "waits to be confirmed")
 	}
 	if e.Problem != "" {
-		marks = append(marks, oneLine(e.Problem))
+		marks = append(marks, text.OneLine(e.Problem))
 	}
 	if len(marks) == 0 {
-		return oneLine(by)
+		return text.OneLine(by)
 	}
-	return oneLine(by) + "  (" + strings.Join(marks, "; ") + ")"
+	return text.OneLine(by) + "  (" + strings.Join(marks, "; ") + ")"
 }

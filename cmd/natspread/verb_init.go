@@ -16,7 +16,7 @@ import (
 
 // initVerb describes init.
 func (s *session) initVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:        "init",
 		Usage:       "write a commented config, from flags or as an example",
 		Description: "An existing config is never overwritten. --config - prints the new one instead.",
@@ -25,7 +25,18 @@ func (s *session) initVerb() *cli.Command {
 			&cli.StringSliceFlag{Name: "backend", Usage: "send connections to `ADDRESS:PORT`; may be given again"},
 			&cli.StringFlag{Name: "snat", Usage: "rewrite the source: masquerade, none or an `ADDRESS`"},
 		},
-	}, "natspread init --listen 192.0.2.10:80 --backend 10.0.0.1 --backend 10.0.0.2", s.init)
+	}, "natspread init --listen 192.0.2.10:80 --backend 10.0.0.1 --backend 10.0.0.2", readInit, s.init)
+}
+
+// initOptions are the flags of init.
+type initOptions struct {
+	listen, backends []string
+	snat             string
+}
+
+// readInit reads them.
+func readInit(c *cli.Context) (initOptions, error) {
+	return initOptions{listen: c.StringSlice("listen"), backends: c.StringSlice("backend"), snat: c.String("snat")}, nil
 }
 
 // initResult is what init prints with --json.
@@ -35,30 +46,30 @@ type initResult struct {
 }
 
 // init writes the config.
-func (s *session) init(_ context.Context, o options) error {
+func (s *session) init(_ context.Context, o initOptions) error {
 	text, err := newConfig(o)
 	if err != nil {
 		return err
 	}
-	if o.config == "-" && o.json {
+	if s.config == "-" && s.json {
 		return s.printJSON(initResult{Config: "stdout", Text: string(text)})
 	}
-	if o.config == "-" {
+	if s.config == "-" {
 		return s.print(string(text))
 	}
-	if err := writeNew(o.config, text); err != nil {
+	if err := writeNew(s.config, text); err != nil {
 		return nothingChanged(err)
 	}
-	s.tell(o, "wrote %s: edit it, then run natspread check", o.config)
-	if o.json {
-		return s.printJSON(initResult{Config: o.config})
+	s.printf("wrote %s: edit it, then run natspread check", s.config)
+	if s.json {
+		return s.printJSON(initResult{Config: s.config})
 	}
 	return nil
 }
 
 // newConfig returns the text for a new config. A wrong flag is wrong usage, said
 // in the words that the same value in a config would get.
-func newConfig(o options) ([]byte, error) {
+func newConfig(o initOptions) ([]byte, error) {
 	if len(o.listen) == 0 && len(o.backends) == 0 && o.snat == "" {
 		return config.Example(), nil
 	}
@@ -71,7 +82,7 @@ func writeNew(path string, text []byte) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists already: edit it, or move it away first", path)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot write %s: %w", path, cause(err))
+		return fmt.Errorf("cannot write %s: %w", path, atomicfile.Cause(err))
 	}
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

@@ -22,8 +22,8 @@ const systemdTimeout = 4 * time.Minute
 // systemd is the running systemd.
 type systemd interface {
 	units.Manager
-	ArmUndo(context.Context, units.Undo) error
-	DisarmUndo(context.Context) error
+	ScheduleRevert(context.Context, units.Revert) error
+	CancelRevert(context.Context) error
 	Close()
 }
 
@@ -38,7 +38,7 @@ func connectSystemd(ctx context.Context) (systemd, error) {
 
 // installVerb describes install.
 func (s *session) installVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:  "install",
 		Usage: "apply, and have it restored at every boot",
 		Description: "Applies the config, copies a program that no package owns to /usr/local/sbin,\n" +
@@ -46,7 +46,7 @@ func (s *session) installVerb() *cli.Command {
 			"an image: rules, config, program, unit and its enablement become files below\n" +
 			"DIR; no kernel and no systemd is asked, and the rules are proven when the image\n" +
 			"boots.",
-	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", s.install)
+	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", readNone, s.install)
 }
 
 // installResult is what install and uninstall print with --json.
@@ -56,14 +56,14 @@ type installResult struct {
 }
 
 // install installs, live or into an image.
-func (s *session) install(ctx context.Context, o options) error {
-	if o.offline() {
-		return s.installOffline(ctx, o)
+func (s *session) install(ctx context.Context, _ noOptions) error {
+	if s.offline() {
+		return s.installOffline(ctx)
 	}
 	if err := needRights("install"); err != nil {
 		return err
 	}
-	c, unlock, err := s.loadLocked(ctx, o)
+	plan, unlock, err := s.loadLocked(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,36 +75,35 @@ func (s *session) install(ctx context.Context, o options) error {
 		return nothingChanged(err)
 	}
 	defer running.Close()
-	result, err := s.hostFor(o, c).Apply(ctx, c.request("install", false))
+	result, err := s.changingHost().Apply(ctx, plan.Request("install"))
 	unlock() // what follows may take minutes
 	if err != nil {
 		return err
 	}
-	if err := s.applied(o.withoutJSON(), c, result); err != nil {
-		return err
-	}
-	done, err := s.installFiles(connecting, o, c, func(program string) ([]string, error) {
-		return units.Install(connecting, running, o.root, program)
+	s.printApplied(plan, result)
+	s.printNotes(result)
+	done, err := s.installFiles(connecting, plan, func(program string) ([]string, error) {
+		return units.Install(connecting, running, s.root, program)
 	})
 	if err != nil {
-		s.tellDone(o, done)
+		s.printLines(done)
 		return fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
 	}
-	if err := s.printInstalled(o, result.Generation, done); err != nil {
+	if err := s.printInstalled(result.Generation, done); err != nil {
 		return err
 	}
-	s.tellRouter(ctx, o, c.tables)
+	s.printRouter(ctx, plan.Tables)
 	return nil
 }
 
 // installFiles puts program, config and unit in place once the rules are. What was
 // done is returned beside an error, too.
-func (s *session) installFiles(ctx context.Context, o options, c checked, unit func(program string) ([]string, error)) (done []string, err error) {
-	program, done, err := s.installProgram(ctx, o)
+func (s *session) installFiles(ctx context.Context, plan change.Plan, unit func(program string) ([]string, error)) (done []string, err error) {
+	program, done, err := s.installProgram(ctx)
 	if err != nil {
 		return done, err
 	}
-	kept, err := keepConfig(o, c)
+	kept, err := s.keepConfig(plan)
 	done = append(done, kept...)
 	if err != nil {
 		return done, err
@@ -114,39 +113,39 @@ func (s *session) installFiles(ctx context.Context, o options, c checked, unit f
 }
 
 // installOffline installs into an image.
-func (s *session) installOffline(ctx context.Context, o options) error {
-	c, err := s.load(o)
+func (s *session) installOffline(ctx context.Context) error {
+	plan, err := s.load()
 	if err != nil {
 		return err
 	}
-	variant := o.variant
+	variant := s.variant
 	if variant == rules.Auto {
-		variant = iptables.ImageVariant(o.root)
+		variant = iptables.ImageVariant(s.root)
 	}
-	generation, err := s.host(o).WriteOffline(ctx, c.request("install", false), variant)
+	generation, err := s.host().WriteOffline(ctx, plan.Request("install"), variant)
 	if err != nil {
 		return err
 	}
 	done := []string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot", generation, variant)}
-	files, err := s.installFiles(ctx, o, c, func(program string) ([]string, error) {
-		return units.InstallOffline(o.root, program)
+	files, err := s.installFiles(ctx, plan, func(program string) ([]string, error) {
+		return units.InstallOffline(s.root, program)
 	})
 	done = append(done, files...)
 	if err != nil {
-		s.tellDone(o, done)
+		s.printLines(done)
 		return fmt.Errorf("the image is not complete: %w", err)
 	}
-	if err := s.printInstalled(o, generation, done); err != nil {
+	if err := s.printInstalled(generation, done); err != nil {
 		return err
 	}
-	s.tellRouter(ctx, o, c.tables)
+	s.printRouter(ctx, plan.Tables)
 	return nil
 }
 
 // installProgram returns the path that the unit is to run, after copying the
 // running program there, unless a package owns it or ships the unit: a copy would
 // stand before the package's program in PATH, and age there.
-func (s *session) installProgram(ctx context.Context, o options) (path string, done []string, err error) {
+func (s *session) installProgram(ctx context.Context) (path string, done []string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot find the running program: %w", err)
@@ -154,41 +153,48 @@ func (s *session) installProgram(ctx context.Context, o options) (path string, d
 	if self, err = filepath.EvalSymlinks(self); err != nil {
 		return "", nil, fmt.Errorf("cannot find the running program: %w", err)
 	}
-	packaged, err := units.Packaged(o.root)
-	if err != nil || packaged || !o.offline() && units.Owned(ctx, s.runner, self) {
+	packaged, err := units.Packaged(s.root)
+	if err != nil || packaged || !s.offline() && units.Owned(ctx, s.runner, self) {
 		return self, nil, err
 	}
-	path, err = units.InstallProgram(o.root, self)
+	path, err = units.InstallProgram(s.root, self)
 	if err != nil {
 		return "", nil, err
 	}
-	return path, []string{"program " + filepath.Join(o.root, path)}, nil
+	return path, []string{"program " + filepath.Join(s.root, path)}, nil
 }
 
 // keepConfig puts the config that was installed where the next apply looks for it,
 // unless there is one already.
-func keepConfig(o options, c checked) (done []string, err error) {
-	path := filepath.Join(o.root, paths.Config)
+func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
+	path := filepath.Join(s.root, paths.Config)
 	if _, err := os.Lstat(path); err == nil {
 		return nil, nil
 	}
-	if err := writeNew(path, c.text); err != nil {
+	if err := writeNew(path, plan.Text); err != nil {
 		return nil, err
 	}
 	return []string{"config " + path}, nil
 }
 
 // printInstalled says what was done.
-func (s *session) printInstalled(o options, generation int, done []string) error {
-	s.tellDone(o, done)
-	if o.json {
+func (s *session) printInstalled(generation int, done []string) error {
+	s.printLines(done)
+	if s.json {
 		return s.printJSON(installResult{Generation: generation, Done: append([]string{}, done...)})
 	}
 	return nil
 }
 
-// withoutJSON returns the options for a step that is not the whole verb.
-func (o options) withoutJSON() options {
-	o.json = false
-	return o
+// printRouter says, after an install, who is let through the host. What cannot be read
+// makes no install fail that is complete.
+func (s *session) printRouter(ctx context.Context, tables rules.Tables) {
+	found, err := s.reportHost().Router(ctx, tables, s.offline())
+	if err != nil {
+		s.printf("%v: see natspread(8), FORWARDING", err)
+		return
+	}
+	for _, finding := range found {
+		s.printLines(report.Lines(finding))
+	}
 }

@@ -10,102 +10,123 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/report"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
 
 // rollbackVerb describes rollback.
 func (s *session) rollbackVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:      "rollback",
 		Usage:     "apply an older generation again",
 		ArgsUsage: "[N]",
 		Description: "Takes rules and config of generation N, of the one before the current without N,\n" +
 			"and does with them what apply does. The result is a new generation, so what was\n" +
 			"rolled back can be had again. The config file stays as it is.\n\n" +
-			"While a generation waits to be confirmed, rollback without N takes that one back\n" +
-			"at once, as if its time were over.",
+			"While a generation waits to be confirmed, rollback without N reverts that one at\n" +
+			"once, as if its time were over.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "overdue", Usage: "only take back what is not confirmed in time, and wait for that: what the timer runs"},
+			&cli.BoolFlag{Name: "overdue", Usage: "only revert what is not confirmed in time, and wait for that: what the timer runs"},
 		},
-	}, "natspread rollback", s.rollback)
+	}, "natspread rollback", readRollback, s.rollback)
+}
+
+// rollbackOptions are the flags of rollback.
+type rollbackOptions struct {
+	number  int // of a generation; 0 without
+	overdue bool
+}
+
+// readRollback reads them.
+func readRollback(c *cli.Context) (rollbackOptions, error) {
+	numbers, err := readGenerations(c)
+	if err != nil {
+		return rollbackOptions{}, err
+	}
+	o := rollbackOptions{overdue: c.Bool("overdue")}
+	if len(numbers) > 0 {
+		o.number = numbers[0]
+	}
+	return o, checkConflicts(conflict{o.number != 0 && o.overdue, "--overdue and a generation exclude each other: give one of them"})
 }
 
 // rollback rolls back.
-func (s *session) rollback(ctx context.Context, o options) error {
+func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	if err := needRights("rollback"); err != nil {
 		return err
 	}
-	if len(o.generations) == 0 {
-		if _, err := o.store().Pending(); o.overdue || !errors.Is(err, generation.ErrNothingPending) {
-			return s.takeBack(ctx, o)
+	if o.number == 0 {
+		if _, err := s.store().Pending(); o.overdue || !errors.Is(err, generation.ErrNothingPending) {
+			return s.revert(ctx, o)
 		}
 	}
-	unlock, err := s.host(o).LockEdit(ctx) // which generation is meant depends on what is current
+	unlock, err := s.host().LockEdit(ctx) // which generation is meant depends on what is current
 	if err != nil {
 		return nothingChanged(err)
 	}
 	defer unlock()
-	old, err := o.rollbackTo()
+	old, err := s.rollbackTo(o)
 	if err != nil {
 		return nothingChanged(err)
 	}
-	result, err := s.host(o).Apply(ctx, restore.Request{
-		Tables: old.Tables, Config: old.Config, Command: fmt.Sprintf("rollback %d", old.Generation), Now: time.Now(),
+	result, err := s.changingHost().Apply(ctx, restore.Request{
+		Tables: old.Tables, Services: old.Services, Config: old.Config,
+		Command: fmt.Sprintf("rollback %d", old.Number), Now: time.Now(),
 	})
 	if err != nil {
 		return err
 	}
 	switch {
-	case result.Changed && result.Generation == old.Generation:
-		s.tell(o, "loaded generation %d again, which is current", result.Generation)
+	case result.Changed && result.Generation == old.Number:
+		s.printf("loaded generation %d again, which is current", result.Generation)
 	case result.Changed:
-		s.tell(o, "rolled back to generation %d, which is generation %d now", old.Generation, result.Generation)
-	case result.Generation == old.Generation:
-		s.tell(o, "no change: generation %d is loaded already", result.Generation)
+		s.printf("rolled back to generation %d, which is generation %d now", old.Number, result.Generation)
+	case result.Generation == old.Number:
+		s.printf("no change: generation %d is loaded already", result.Generation)
 	default:
-		s.tell(o, "no change: generation %d is the same as %d, and loaded already", result.Generation, old.Generation)
+		s.printf("no change: generation %d is the same as %d, and loaded already", result.Generation, old.Number)
 	}
-	if text, err := os.ReadFile(o.config); err == nil && !bytes.Equal(text, old.Config) {
-		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply would make true: cp %s %s",
-			o.config, o.store().ConfigFile(result.Generation), o.config))
+	if text, err := os.ReadFile(s.config); err == nil && !bytes.Equal(text, old.Config) {
+		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads: cp %s %s",
+			s.config, s.store().ConfigFile(result.Generation), s.config))
 	}
-	if cfg, err := savedConfig(old); err == nil {
-		s.noteDropped(ctx, o, cfg, old.Tables, &result)
+	if cfg, err := report.ConfigOf(old); err == nil {
+		s.noteRemaining(ctx, cfg, old.Tables, &result)
 	}
-	return s.printResult(o, result)
+	return s.printResult(result)
 }
 
-// takeBack ends the trial of the generation that waits to be confirmed.
-func (s *session) takeBack(ctx context.Context, o options) error {
-	undo := s.host(o).Undo
+// revert ends the trial of the generation that waits to be confirmed.
+func (s *session) revert(ctx context.Context, o rollbackOptions) error {
+	revert := s.changingHost().Revert
 	if o.overdue {
-		undo = s.host(o).RevertOverdue
+		revert = s.changingHost().RevertOverdue
 	}
-	result, err := undo(ctx)
+	result, err := revert(ctx)
 	switch {
 	case o.overdue && errors.Is(err, generation.ErrNothingPending):
-		s.tell(o, "%v", generation.ErrNothingPending)
-		return s.printResult(o, result)
+		s.printf("%v", generation.ErrNothingPending)
+		return s.printResult(result)
 	case err != nil:
 		return err
 	case !o.overdue: // else this is what the timer runs
-		if err := s.disarm(ctx); err != nil {
-			result.Notes = append(result.Notes, err.Error()+"; it will find nothing to take back")
+		if err := s.cancelRevert(ctx); err != nil {
+			result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 		}
 	}
 	if result.Generation != 0 {
-		s.tell(o, "took back what was not confirmed: generation %d is loaded", result.Generation)
+		s.printf("reverted what was not confirmed: generation %d is loaded", result.Generation)
 	} else {
-		s.tell(o, "took back what was not confirmed: no rule of natspread's is loaded, as before")
+		s.printf("reverted what was not confirmed: no rule of natspread is loaded, as before")
 	}
-	return s.printResult(o, result)
+	return s.printResult(result)
 }
 
 // rollbackTo returns the generation that was asked for.
-func (o options) rollbackTo() (generation.Generation, error) {
-	if len(o.generations) > 0 {
-		return o.store().Find(o.generations[0])
+func (s *session) rollbackTo(o rollbackOptions) (generation.Generation, error) {
+	if o.number != 0 {
+		return s.store().Find(o.number)
 	}
-	return o.store().Previous()
+	return s.store().Previous()
 }

@@ -13,23 +13,23 @@ import (
 
 // uninstallVerb describes uninstall.
 func (s *session) uninstallVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:  "uninstall",
-		Usage: "the way back: stop, disable, unit away",
+		Usage: "stop and disable the unit and remove it",
 		Description: "Config, generations and the program stay. With a --root other than / only files\n" +
 			"and links below DIR are taken away.",
-	}, "natspread uninstall", s.uninstall)
+	}, "natspread uninstall", readNone, s.uninstall)
 }
 
 // uninstall uninstalls, live or from an image.
-func (s *session) uninstall(ctx context.Context, o options) error {
-	if o.offline() {
-		done, err := units.UninstallOffline(o.root)
+func (s *session) uninstall(ctx context.Context, _ noOptions) error {
+	if s.offline() {
+		done, err := units.UninstallOffline(s.root)
 		if err != nil {
-			s.tellDone(o, done)
+			s.printLines(done)
 			return err
 		}
-		return s.printInstalled(o, 0, done)
+		return s.printInstalled(0, done)
 	}
 	if err := needRights("uninstall"); err != nil {
 		return err
@@ -41,24 +41,24 @@ func (s *session) uninstall(ctx context.Context, o options) error {
 		return nothingChanged(err)
 	}
 	defer running.Close()
-	done, err := units.Uninstall(ctx, running, o.root)
+	done, err := units.Uninstall(ctx, running, s.root)
 	if err != nil {
-		s.tellDone(o, done)
+		s.printLines(done)
 		return err
 	}
 	// The unit's own stop did this, unless the unit was not there or not started.
-	result, err := s.host(o).Stop(ctx)
+	result, err := s.changingHost().Stop(ctx)
 	if err != nil {
-		s.tellDone(o, done)
+		s.printLines(done)
 		return fmt.Errorf("the unit is gone, but its rules are not: %w", err)
 	}
-	// Only now there is nothing to take back: whatever failed above left it armed.
-	if err := running.DisarmUndo(ctx); err != nil {
-		done = append(done, err.Error()+"; it will find nothing to take back")
+	// Only now there is nothing to revert: whatever failed above left it armed.
+	if err := running.CancelRevert(ctx); err != nil {
+		done = append(done, err.Error()+"; it will find nothing to revert")
 	}
 	if result.Changed {
 		done = append(done, "took the rules out of the kernel")
 	}
 	done = append(done, fmt.Sprintf("left in place: /%s, /%s, the program", filepath.Dir(paths.Config), paths.State))
-	return s.printInstalled(o, 0, done)
+	return s.printInstalled(0, done)
 }

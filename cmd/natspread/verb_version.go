@@ -10,10 +10,10 @@ import (
 
 // versionVerb describes version.
 func (s *session) versionVerb() *cli.Command {
-	return verb(&cli.Command{
+	return verb(s, &cli.Command{
 		Name:  "version",
 		Usage: "print the version",
-	}, "natspread version --json", s.version)
+	}, "natspread version --json", readNone, s.version)
 }
 
 // versionResult is what version prints with --json.
@@ -24,9 +24,9 @@ type versionResult struct {
 }
 
 // version prints it.
-func (s *session) version(_ context.Context, o options) error {
+func (s *session) version(_ context.Context, _ noOptions) error {
 	result := versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if o.json {
+	if s.json {
 		return s.printJSON(result)
 	}
 	return s.print(fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))

@@ -8,31 +8,29 @@ import (
 	"time"
 )
 
-// watchStep is how often status --watch looks.
+// watchStep is how often status --watch reads.
 const watchStep = 2 * time.Second
 
 // watch shows the status again and again, until it is interrupted: that is how it is
-// meant to end, so it then exits by what it saw last. Trouble is shown, too, and may be
+// meant to end, so it then exits by what it read last. Trouble is shown, too, and may be
 // gone the next time, unless there is nothing but trouble from the beginning.
-func (s *session) watch(ctx context.Context, o options) error {
-	silent := o
-	silent.quiet = true // what is only talk would be said each time
+func (s *session) watch(ctx context.Context) error {
 	clock := time.NewTicker(watchStep)
 	defer clock.Stop()
 	var last error
-	for looked := false; ; looked = true {
-		result, err := s.survey(ctx, silent)
+	for read := false; ; read = true {
+		status, err := s.collect(ctx)
 		switch {
-		case ctx.Err() != nil && looked:
+		case ctx.Err() != nil && read:
 			return last
-		case err != nil && !looked:
+		case err != nil && !read:
 			return err
 		case err != nil:
 			last = exitSilently(exitCode(err))
-			err = s.showTrouble(o, err, time.Now())
+			err = s.showTrouble(err, time.Now())
 		default:
-			last = statusExit(result.State)
-			err = s.show(o, result, time.Now())
+			last = statusExit(status.State)
+			err = s.show(status, time.Now())
 		}
 		if err != nil {
 			return err
@@ -45,52 +43,39 @@ func (s *session) watch(ctx context.Context, o options) error {
 	}
 }
 
-// show writes what was seen: a terminal is drawn anew, to others go lines.
-func (s *session) show(o options, result statusResult, now time.Time) error {
+// show writes what was read: a terminal is drawn anew, to others go lines.
+func (s *session) show(status report.Status, now time.Time) error {
 	switch {
-	case o.json:
-		text, err := json.Marshal(result.filled())
+	case s.json:
+		text, err := json.Marshal(status)
 		if err != nil {
 			return fmt.Errorf("cannot print: %w", err)
 		}
 		return s.print(string(text) + "\n")
 	case isTerminal(s.out):
-		return s.refresh(s.statusText(o, result), now)
+		return s.refresh(status.Text(s.paint), now)
 	}
-	return s.print(result.lines(now))
+	return s.print(status.Lines(now))
 }
 
-// showTrouble shows why nothing was seen: where it was looked for on a terminal, and
+// showTrouble shows why nothing was read: where it was looked for on a terminal, and
 // else where errors are.
-func (s *session) showTrouble(o options, trouble error, now time.Time) error {
-	if !o.json && isTerminal(s.out) {
-		return s.refresh("natspread: "+oneLine(trouble.Error())+"\n", now)
+func (s *session) showTrouble(trouble error, now time.Time) error {
+	if !s.json && isTerminal(s.out) {
+		return s.refresh("natspread: "+text.OneLine(trouble.Error())+"\n", now)
 	}
 	s.complain(trouble)
 	return nil
 }
 
 // refresh draws a text on the terminal, as much of it as there is room for.
-func (s *session) refresh(text string, now time.Time) error {
-	return s.print(redraw(sizeOf(s.out).fit(now.Format(time.DateTime) + "\n" + text)))
+func (s *session) refresh(screen string, now time.Time) error {
+	return s.print(redraw(sizeOf(s.out).fit(now.Format(time.DateTime) + "\n" + screen)))
 }
 
 // redraw returns a text that takes the place of what is on a terminal: from the top,
 // each line cleared behind its end, and all below the last (ECMA-48: CUP, EL, ED). To
 // clear everything first would flicker.
-func redraw(text string) string {
-	return "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
-}
-
-// lines returns a line for each service, and one for the state where there is none.
-func (r statusResult) lines(now time.Time) string {
-	begin := now.UTC().Format(time.RFC3339) + "  " + string(r.State)
-	if len(r.Services) == 0 {
-		return begin + "\n"
-	}
-	var text strings.Builder
-	for _, service := range r.Services {
-		fmt.Fprintf(&text, "%s  %s  %d connections%s\n", begin, service.Name, service.Connections, liveText(", %d live", service.Live))
-	}
-	return text.String()
+func redraw(screen string) string {
+	return "\x1b[H" + strings.ReplaceAll(screen, "\n", "\x1b[K\n") + "\x1b[J"
 }

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"slices"
@@ -7,43 +7,43 @@ import (
 	"natspread/internal/rules"
 )
 
-// serviceChange is what becomes of one service in the output of diff, and of apply
+// ServiceChange is what becomes of one service in the output of diff, and of apply
 // --dry-run. One that stays as it is, is not among them.
-type serviceChange struct {
+type ServiceChange struct {
 	Name      string          `json:"name"`
 	Change    string          `json:"change"` // added, removed, changed
 	Listen    []string        `json:"listen"` // what it listens to, and would; what it did if it is removed
-	Settings  []settingChange `json:"settings,omitempty"`
-	Backends  []backendChange `json:"backends"`            // all that it has, or had
+	Settings  []SettingChange `json:"settings,omitempty"`
+	Backends  []BackendChange `json:"backends"`            // all that it has, or had
 	Reordered bool            `json:"reordered,omitempty"` // backends stand in another order
 
 	head string // what kind of service it is, for people
 }
 
-// settingChange is a key of a changed service whose value is another one.
-type settingChange struct {
+// SettingChange is a key of a changed service whose value is another one.
+type SettingChange struct {
 	Key    string `json:"key"`
 	Before string `json:"before"`
 	After  string `json:"after"`
 }
 
-// backendChange is a backend of a service that is not the same any more.
-type backendChange struct {
-	Address string        `json:"address"`
-	Change  string        `json:"change"`           // added, removed, weight, share (that others changed), none
-	Before  *backendStake `json:"before,omitempty"` // absent when added
-	After   *backendStake `json:"after,omitempty"`  // absent when removed
+// BackendChange is a backend of a service that is not the same any more.
+type BackendChange struct {
+	Address string `json:"address"`
+	Change  string `json:"change"`           // added, removed, weight, share (that others changed), none
+	Before  *Share `json:"before,omitempty"` // absent when added
+	After   *Share `json:"after,omitempty"`  // absent when removed
 }
 
-// backendStake is what a backend has of new connections.
-type backendStake struct {
+// Share is what a backend has of new connections.
+type Share struct {
 	Weight int     `json:"weight"`
 	Share  float64 `json:"share"` // 0 to 1
 }
 
-// serviceChanges compares two configs by service, those of some families only.
-func serviceChanges(before, after config.Config, families []rules.Family) []serviceChange {
-	var changes []serviceChange
+// ServiceChanges compares two configs by service, those of some families only.
+func ServiceChanges(before, after config.Config, families []rules.Family) []ServiceChange {
+	var changes []ServiceChange
 	for _, change := range config.Changes(before, after) {
 		if isOf(change.Before, families) || isOf(change.After, families) {
 			changes = append(changes, serviceChangeOf(change))
@@ -58,8 +58,8 @@ func isOf(service *config.Service, families []rules.Family) bool {
 }
 
 // serviceChangeOf puts a change into the shape that is printed.
-func serviceChangeOf(change config.ServiceChange) serviceChange {
-	described := serviceChange{Name: change.Name(), Change: "changed", Reordered: change.Reordered}
+func serviceChangeOf(change config.ServiceChange) ServiceChange {
+	described := ServiceChange{Name: change.Name(), Change: "changed", Reordered: change.Reordered}
 	service := change.After
 	switch {
 	case change.Before == nil:
@@ -70,19 +70,19 @@ func serviceChangeOf(change config.ServiceChange) serviceChange {
 	described.Listen = listens(*service)
 	described.head = headOf(*service)
 	for _, setting := range change.Settings {
-		described.Settings = append(described.Settings, settingChange(setting))
+		described.Settings = append(described.Settings, SettingChange(setting))
 	}
 	for _, backend := range change.Backends {
-		described.Backends = append(described.Backends, backendChange{
-			Address: backend.Backend.String(), Change: becomesOf(backend),
-			Before: (*backendStake)(backend.Before), After: (*backendStake)(backend.After),
+		described.Backends = append(described.Backends, BackendChange{
+			Address: backend.Backend.String(), Change: changeWord(backend),
+			Before: (*Share)(backend.Before), After: (*Share)(backend.After),
 		})
 	}
 	return described
 }
 
-// becomesOf says in a word what becomes of a backend.
-func becomesOf(change config.BackendChange) string {
+// changeWord says in a word what becomes of a backend.
+func changeWord(change config.BackendChange) string {
 	switch {
 	case change.Before == nil:
 		return "added"

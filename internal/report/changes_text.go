@@ -1,43 +1,45 @@
-package main
+package report
 
 import (
 	"fmt"
 	"strings"
+
+	"natspread/internal/text"
 )
 
 // line is one of a text for people, with its color: an SGR code, "" for none.
 type line struct{ color, text string }
 
-// changeText writes changes for people.
-func (s *session) changeText(o options, changes []serviceChange) string {
-	var text strings.Builder
+// changesText writes changes for people.
+func changesText(changes []ServiceChange, paint Paint) string {
+	var written strings.Builder
 	for _, change := range changes {
 		for _, line := range change.lines() {
 			if line.color != "" {
-				line.text = s.paint(o, line.color, line.text)
+				line.text = paint(line.color, line.text)
 			}
-			text.WriteString(line.text + "\n")
+			written.WriteString(line.text + "\n")
 		}
 	}
-	return text.String()
+	return written.String()
 }
 
 // mark returns what the line of a change begins with, and its color.
 func mark(change string) (sign, color string) {
 	switch change {
 	case "added":
-		return "+", "32"
+		return "+", green
 	case "removed":
-		return "-", "31"
+		return "-", red
 	case "changed", "weight":
-		return "~", "33"
+		return "~", yellow
 	}
 	return " ", ""
 }
 
 // lines returns a line for the service, one for each setting, and those of its
 // backends.
-func (c serviceChange) lines() []line {
+func (c ServiceChange) lines() []line {
 	sign, color := mark(c.Change)
 	lines := []line{{color, fmt.Sprintf("%s %s  %s", sign, c.Name, c.head)}}
 	for _, setting := range c.Settings {
@@ -57,9 +59,9 @@ type row struct{ sign, color, who, weight, share string }
 // backendLines returns a line for each backend to which something becomes. Those that
 // only have another share, because of the others, share one line where they are many
 // of the same weight.
-func (c serviceChange) backendLines() []line {
+func (c ServiceChange) backendLines() []line {
 	var rows []row
-	alike := map[backendStake]int{} // how many have only another share, by what they had
+	alike := map[Share]int{} // how many have only another share, by what they had
 	for _, b := range c.Backends {
 		if b.Change == "share" {
 			alike[*b.Before]++
@@ -81,14 +83,14 @@ func (c serviceChange) backendLines() []line {
 
 // row describes what becomes of a backend. In a service that is added or removed as a
 // whole a backend has no share before, or after, to speak of.
-func (c serviceChange) row(b backendChange, who string) row {
+func (c ServiceChange) row(b BackendChange, who string) row {
 	sign, color := mark(b.Change)
 	before, after := b.Before, b.After
 	if before == nil {
-		before = &backendStake{Weight: after.Weight}
+		before = &Share{Weight: after.Weight}
 	}
 	if after == nil {
-		after = &backendStake{Weight: before.Weight}
+		after = &Share{Weight: before.Weight}
 	}
 	if c.Change == "added" {
 		before = after
@@ -98,7 +100,7 @@ func (c serviceChange) row(b backendChange, who string) row {
 	}
 	return row{sign, color, who,
 		fromTo("weight", fmt.Sprint(before.Weight), fmt.Sprint(after.Weight)),
-		fromTo("share", percent(before.Share), percent(after.Share)),
+		fromTo("share", text.Percent(before.Share), text.Percent(after.Share)),
 	}
 }
 

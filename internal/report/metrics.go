@@ -1,24 +1,10 @@
-package main
+package report
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
-
-	"natspread/internal/atomicfile"
-	"natspread/restore"
 )
-
-// writeMetrics writes a status into a file for node_exporter's textfile collector,
-// which must never see half of it. What stands there and is no file, such as a link
-// to a terminal, is not replaced.
-func writeMetrics(path string, result statusResult) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot write %s: it is there, and is no regular file: --prometheus - is standard output", path)
-	}
-	return atomicfile.WriteFile(path, []byte(metrics(result)), 0o644) // the collector is not root
-}
 
 // metric is one of Prometheus: what it is, and its samples.
 type metric struct {
@@ -32,37 +18,64 @@ type sample struct {
 	value  float64
 }
 
-// metrics writes a status in Prometheus' text format, version 0.0.4.
-func metrics(result statusResult) string {
-	up := 1.0
-	if result.State == restore.NotLoaded {
-		up = 0
-	}
+// Metrics writes a status in Prometheus' text format, version 0.0.4.
+func (s Status) Metrics() string {
 	all := []metric{
-		{"natspread_up", "gauge", "1 when rules of natspread are loaded, 0 when none are.", []sample{{"", up}}},
-		{"natspread_drift", "gauge", "How many things are not as they should be: natspread status names them.", []sample{{"", float64(len(result.Drifts))}}},
-		{"natspread_generation", "gauge", "The generation that boot loads, 0 for none.", []sample{{"", float64(result.Generation)}}},
+		{"natspread_up", "gauge", "1 when rules of natspread are loaded, 0 when none are.", []sample{{"", boolean(s.State != NotLoaded)}}},
+		{"natspread_state", "gauge", "1 for the state that natspread status shows, 0 for the others.", s.stateSamples()},
+		{"natspread_findings", "gauge", "How many findings of a severity natspread status shows.", s.findingSamples()},
+		{"natspread_generation", "gauge", "The generation that boot loads, 0 for none.", []sample{{"", float64(s.Generation)}}},
 	}
-	var text strings.Builder
-	for _, m := range append(all, backendMetrics(result.Services)...) {
-		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
+	var written strings.Builder
+	for _, m := range append(all, backendMetrics(s.Services)...) {
+		fmt.Fprintf(&written, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
 		for _, sample := range m.samples {
-			fmt.Fprintf(&text, "%s%s %s\n", m.name, sample.labels, strconv.FormatFloat(sample.value, 'g', -1, 64))
+			fmt.Fprintf(&written, "%s%s %s\n", m.name, sample.labels, strconv.FormatFloat(sample.value, 'g', -1, 64))
 		}
 	}
-	return text.String()
+	return written.String()
+}
+
+// boolean returns 1 or 0.
+func boolean(fact bool) float64 {
+	if fact {
+		return 1
+	}
+	return 0
+}
+
+// stateSamples returns a sample for each state.
+func (s Status) stateSamples() []sample {
+	var samples []sample
+	for _, state := range []State{InSync, Drift, Impaired, NotLoaded} {
+		samples = append(samples, sample{fmt.Sprintf("{state=%s}", labelValue(string(state))), boolean(s.State == state)})
+	}
+	return samples
+}
+
+// findingSamples returns a sample for each severity.
+func (s Status) findingSamples() []sample {
+	counts := map[Severity]int{}
+	for _, f := range s.Findings {
+		counts[f.Severity]++
+	}
+	var samples []sample
+	for _, severity := range []Severity{"broken", "at_boot", "risk"} {
+		samples = append(samples, sample{fmt.Sprintf("{severity=%s}", labelValue(string(severity))), float64(counts[severity])})
+	}
+	return samples
 }
 
 // backendMetrics returns those that each backend has a sample of.
-func backendMetrics(services []serviceStatus) []metric {
-	connections := metric{name: "natspread_connections_total", kind: "counter", help: "New connections that a backend got since its service's chain was last loaded."}
-	live := metric{name: "natspread_live_connections", kind: "gauge", help: "Connections that are open at a backend now, by connection tracking."}
-	wanted := metric{name: "natspread_wanted_share", kind: "gauge", help: "The share of new connections that a backend is to get, 0 to 1."}
+func backendMetrics(services []Service) []metric {
+	connections := metric{name: "natspread_backend_connections_total", kind: "counter", help: "New connections that a backend got since its service's chain was last loaded."}
+	live := metric{name: "natspread_backend_live_connections", kind: "gauge", help: "Connections that are open at a backend now, by connection tracking."}
+	wanted := metric{name: "natspread_backend_wanted_ratio", kind: "gauge", help: "The share of new connections that a backend is to get, 0 to 1."}
 	for _, service := range services {
 		for _, backend := range service.Backends {
 			labels := fmt.Sprintf("{service=%s,backend=%s}", labelValue(service.Name), labelValue(backend.Address))
 			connections.samples = append(connections.samples, sample{labels, float64(backend.Connections)})
-			wanted.samples = append(wanted.samples, sample{labels, backend.Wanted})
+			wanted.samples = append(wanted.samples, sample{labels, backend.WantedShare})
 			if backend.Live != nil {
 				live.samples = append(live.samples, sample{labels, float64(*backend.Live)})
 			}
@@ -72,6 +85,6 @@ func backendMetrics(services []serviceStatus) []metric {
 }
 
 // labelValue quotes the value of a label.
-func labelValue(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
+func labelValue(value string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
 }

@@ -1,60 +1,55 @@
-package main
+package report
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 	"natspread/render"
-	"natspread/restore"
+	"natspread/restore/flows"
 )
 
-// serviceStatus is one service in the output of status.
-type serviceStatus struct {
-	Name        string          `json:"name"`
-	Listen      []string        `json:"listen"`
-	Protocols   []string        `json:"protocols"`
-	Algorithm   string          `json:"algorithm"`
-	SNAT        string          `json:"snat"`
-	Forward     string          `json:"forward"`     // leave, accept
-	Connections uint64          `json:"connections"` // since the last load
-	Live        *int            `json:"live"`        // open now; null when connection tracking cannot be read
-	Backends    []backendStatus `json:"backends"`
+// Service is one service as status shows it.
+type Service struct {
+	Name        string    `json:"name"`
+	Listen      []string  `json:"listen"`
+	Protocols   []string  `json:"protocols"`
+	Algorithm   string    `json:"algorithm"`
+	SNAT        string    `json:"snat"`
+	Forward     string    `json:"forward"`     // leave, accept
+	Connections uint64    `json:"connections"` // since the last load
+	Live        *int      `json:"live"`        // open now; null when connection tracking cannot be read
+	Backends    []Backend `json:"backends"`
 
-	pools []rules.VirtualService
-	head  string // what kind of service it is, for people
+	virtual []rules.VirtualService
+	head    string // what kind of service it is, for people
 }
 
-// backendStatus is one backend in the output of status.
-type backendStatus struct {
-	Address     string  `json:"address"`
-	Weight      int     `json:"weight"`
-	Wanted      float64 `json:"wanted"` // share of new connections, 0 to 1
-	Seen        float64 `json:"seen"`   // the same, as counted
-	Connections uint64  `json:"connections"`
-	Live        *int    `json:"live"` // open now, also at a drained backend; null as above
+// Backend is one backend of a Service.
+type Backend struct {
+	Address       string  `json:"address"`
+	Weight        int     `json:"weight"`
+	WantedShare   float64 `json:"wanted_share"`   // of new connections, 0 to 1
+	ObservedShare float64 `json:"observed_share"` // the same, as counted
+	Connections   uint64  `json:"connections"`
+	Live          *int    `json:"live"` // open now, also at a drained backend; null as above
 }
 
-// services describes the services of a status from its generation's own config.
-func services(found restore.Status) ([]serviceStatus, error) {
-	if found.Wanted.Generation == 0 {
-		return nil, nil
-	}
-	name := fmt.Sprintf("generation %d's config", found.Wanted.Generation)
-	cfg, err := config.Parse(name, found.Wanted.Config)
-	if err != nil {
-		return nil, fmt.Errorf("cannot name the services: %w", err)
-	}
-	described := make([]serviceStatus, len(cfg.Services))
+// Services describes the services of the wanted generation, with what the kernel counted.
+// An error says why live connections are not counted.
+func (r Report) Services(ctx context.Context) ([]Service, error) {
 	counts := [2]map[string]map[rules.Target]uint64{
-		rules.IPv4: counted(found.Live[rules.IPv4]), rules.IPv6: counted(found.Live[rules.IPv6]),
+		rules.IPv4: counted(r.Status.Tables[rules.IPv4]), rules.IPv6: counted(r.Status.Tables[rules.IPv6]),
 	}
-	for i, service := range cfg.Services {
+	services := make([]Service, len(r.config.Services))
+	for i, service := range r.config.Services {
 		family := rules.FamilyOf(service.Backends[0].Addr)
-		described[i] = describe(service, counts[family][service.Name])
+		services[i] = describe(service, counts[family][service.Name])
 	}
-	return described, nil
+	return services, addLive(ctx, services)
 }
 
 // counted sums, by service and target, the connections that the kernel counted: a rule
@@ -80,26 +75,56 @@ func counted(live rules.Saved) map[string]map[rules.Target]uint64 {
 }
 
 // describe describes one service with the connections that each target got.
-func describe(service config.Service, counts map[rules.Target]uint64) serviceStatus {
-	described := serviceStatus{
-		Name: service.Name, Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Forward: string(service.Forward), head: headOf(service),
-		Backends: make([]backendStatus, len(service.Backends)), pools: render.VirtualServices(service),
+func describe(service config.Service, counts map[rules.Target]uint64) Service {
+	described := Service{
+		Name: service.Name, Listen: listens(service), Protocols: protocols(service),
+		Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Forward: string(service.Forward),
+		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
-	described.Listen = listens(service)
-	described.Protocols = protocols(service)
 	weights := 0
 	for i, backend := range service.Backends {
 		weights += backend.Weight
 		connections := counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
 		described.Connections += connections
-		described.Backends[i] = backendStatus{Address: backend.String(), Weight: backend.Weight, Connections: connections}
+		described.Backends[i] = Backend{Address: backend.String(), Weight: backend.Weight, Connections: connections}
 	}
 	for i := range described.Backends {
 		backend := &described.Backends[i]
-		backend.Wanted = ratio(float64(backend.Weight), float64(weights))
-		backend.Seen = ratio(float64(backend.Connections), float64(described.Connections))
+		backend.WantedShare = ratio(float64(backend.Weight), float64(weights))
+		backend.ObservedShare = ratio(float64(backend.Connections), float64(described.Connections))
 	}
 	return described
+}
+
+// addLive adds to services how many connections are open now.
+func addLive(ctx context.Context, services []Service) error {
+	var virtual []rules.VirtualService
+	for _, service := range services {
+		virtual = append(virtual, service.virtual...)
+	}
+	counts, err := flows.CountConnections(ctx, virtual)
+	if err != nil {
+		return err
+	}
+	for i := range services {
+		services[i].addLive(counts[:len(services[i].virtual)])
+		counts = counts[len(services[i].virtual):]
+	}
+	return nil
+}
+
+// addLive adds up what is open in the service's virtual services, which have its backends
+// in the same order.
+func (s *Service) addLive(counts [][]int) {
+	s.Live = new(int)
+	for i := range s.Backends {
+		live := 0
+		for _, backends := range counts {
+			live += backends[i]
+		}
+		s.Backends[i].Live = &live
+		*s.Live += live
+	}
 }
 
 // listens returns what clients of a service connect to.
@@ -120,7 +145,7 @@ func protocols(service config.Service) []string {
 	return words
 }
 
-// headOf says what kind of service it is: where it listens, how it spreads, what
+// headOf says what kind of service it is: where it listens, how it balances, what
 // backends see, and whether FORWARD lets it through.
 func headOf(service config.Service) string {
 	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(protocols(service), "+"), strings.Join(listens(service), " "), service.Algorithm, service.SNAT)
@@ -138,22 +163,27 @@ func ratio(part, whole float64) float64 {
 	return part / whole
 }
 
-// text returns the service for people: a line of its own and one a backend.
-func (s serviceStatus) text() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s  %s  %d connections%s\n", s.Name, s.head, s.Connections, liveText(", %d live", s.Live))
+// Text returns the service for people: a line of its own and one a backend.
+func (s Service) Text() string {
+	var written strings.Builder
+	fmt.Fprintf(&written, "%s  %s  %s\n", s.Name, s.head, s.counts())
 	var address, weight, connections, live int // as wide as the widest
 	for _, backend := range s.Backends {
 		address, weight = max(address, len(backend.Address)), max(weight, len(fmt.Sprint(backend.Weight)))
 		connections, live = max(connections, len(fmt.Sprint(backend.Connections))), max(live, len(liveText("%d", backend.Live)))
 	}
 	for _, backend := range s.Backends {
-		line := fmt.Sprintf("  %-*s  weight %-*d  wanted %8s  seen %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight,
-			percent(backend.Wanted), percent(backend.Seen), connections, backend.Connections,
-			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), bar(backend.Seen))
-		text.WriteString(strings.TrimRight(line, " ") + "\n")
+		line := fmt.Sprintf("  %-*s  weight %-*d  wanted %8s  observed %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight,
+			text.Percent(backend.WantedShare), text.Percent(backend.ObservedShare), connections, backend.Connections,
+			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), bar(backend.ObservedShare))
+		written.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	return text.String()
+	return written.String()
+}
+
+// counts says how many connections the service got, and how many of all are open.
+func (s Service) counts() string {
+	return fmt.Sprintf("%d connections%s", s.Connections, liveText(", %d live", s.Live))
 }
 
 // liveText writes a number of live connections, and nothing for one that is unknown.

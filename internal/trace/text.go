@@ -1,4 +1,4 @@
-package main
+package trace
 
 import (
 	"fmt"
@@ -8,44 +8,52 @@ import (
 	"text/tabwriter"
 
 	"natspread/internal/rules"
-	"natspread/internal/trace"
+	"natspread/internal/text"
 )
 
-// explainText returns the explanation for people. Of a service's tree of chains it
-// shows the branches only, unless all of it is asked for.
-func explainText(asked question, explained trace.Explanation, all bool) string {
-	text := []string{asked.text(), pathText(explained.Incoming, all)}
-	if explained.Same() {
-		text = append(text, rules.Output+", for connections made on the balancer itself: the same rules, from "+rules.ServiceOut+"\n")
-	} else {
-		text = append(text, pathText(explained.Local, all))
-	}
-	text = append(text, afterTexts(explained.Outcomes, rules.Forward, all, func(b trace.Outcome) *trace.Path { return b.Forward })...)
-	text = append(text, afterTexts(explained.Outcomes, rules.Postrouting, all, func(b trace.Outcome) *trace.Path { return b.After })...)
-	text = append(text, becomesTable(explained), workText(explained))
-	return strings.Join(text, "\n")
+// Question is what an explanation is of: what becomes of this packet?
+type Question struct {
+	Packet  rules.Packet   // as PREROUTING would see it; no source is a stranger's
+	Service string         // that listens for it; "" when none does
+	Any     bool           // by "*"
+	Hairpin []netip.Prefix // clients of the service that a rule names
 }
 
-// text says what is asked.
-func (q question) text() string {
+// Text returns an explanation for people. Of a service's tree of chains it shows the
+// branches only, unless all of it is asked for.
+func (q Question) Text(explained Explanation, all bool) string {
+	parts := []string{q.head(), pathText(explained.Incoming, all)}
+	if explained.Same() {
+		parts = append(parts, rules.Output+", for connections made on the balancer itself: the same rules, from "+rules.ServiceOut+"\n")
+	} else {
+		parts = append(parts, pathText(explained.Local, all))
+	}
+	parts = append(parts, laterTexts(explained.Outcomes, rules.Forward, all, func(o Outcome) *Path { return o.Forward })...)
+	parts = append(parts, laterTexts(explained.Outcomes, rules.Postrouting, all, func(o Outcome) *Path { return o.After })...)
+	parts = append(parts, outcomesTable(explained), workText(explained))
+	return strings.Join(parts, "\n")
+}
+
+// head says what is asked.
+func (q Question) head() string {
 	from, by := "any client", "any interface"
-	if q.packet.Source.IsValid() {
-		from = q.packet.Source.String()
-	} else if clients := q.service.Hairpin; len(clients) > 0 {
-		from = fmt.Sprintf("a client outside of %s (--from asks for another)", listed(clients))
+	if q.Packet.Source.IsValid() {
+		from = q.Packet.Source.String()
+	} else if len(q.Hairpin) > 0 {
+		from = fmt.Sprintf("a client outside of %s (--from asks for another)", listed(q.Hairpin))
 	}
-	if q.packet.InInterface != "" {
-		by = q.packet.InInterface
+	if q.Packet.InInterface != "" {
+		by = q.Packet.InInterface
 	}
-	who := "service " + q.service.Name + " listens"
+	who := "service " + q.Service + " listens"
 	switch {
-	case q.service.Name == "":
+	case q.Service == "":
 		who = "no service listens"
-	case q.any:
+	case q.Any:
 		who += ` by "*", as on each of the balancer's own addresses`
 	}
-	return fmt.Sprintf("%s %v, from %s, by %s: %s\n", q.packet.Protocol,
-		netip.AddrPortFrom(q.packet.Destination, q.packet.Port), from, by, who)
+	return fmt.Sprintf("%s %v, from %s, by %s: %s\n", q.Packet.Protocol,
+		netip.AddrPortFrom(q.Packet.Destination, q.Packet.Port), from, by, who)
 }
 
 // listed writes things with commas between them.
@@ -58,7 +66,7 @@ func listed[T fmt.Stringer](things []T) string {
 }
 
 // wayText returns the tree of a way through a built-in chain.
-func pathText(path *trace.Path, all bool) string {
+func pathText(path *Path, all bool) string {
 	tree := pathTree{all: all}
 	tree.path(path, 0)
 	return tree.String()
@@ -76,9 +84,9 @@ func (t *pathTree) line(depth int, format string, args ...any) {
 }
 
 // way writes a chain and what is below it.
-func (t *pathTree) path(path *trace.Path, depth int) {
+func (t *pathTree) path(path *Path, depth int) {
 	if len(path.Hops) == 0 {
-		t.line(depth, "%s: none of %s", path.Chain, plural(path.Rules, "rule"))
+		t.line(depth, "%s: none of %s", path.Chain, text.Plural(path.Rules, "rule"))
 		return
 	}
 	t.line(depth, "%s", path.Chain)
@@ -88,34 +96,34 @@ func (t *pathTree) path(path *trace.Path, depth int) {
 }
 
 // step writes a rule that takes connections, and what it leads to.
-func (t *pathTree) hop(path *trace.Path, hop trace.Hop, depth int) {
+func (t *pathTree) hop(path *Path, hop Hop, depth int) {
 	which := fmt.Sprintf("rule %d of %d", hop.Place, path.Rules)
 	if !rules.IsOwn(path.Chain) { // beside the rules of others
 		which = "natspread's jump"
 	}
 	if part := hop.Taken.Part(); part < 1 {
-		which += ", " + percent(part)
+		which += ", " + text.Percent(part)
 	}
 	rule := hop.Rule.AppendText(nil)
 	switch {
 	case hop.Into == nil:
 		t.line(depth, "%s: %s", which, rule)
 	case rules.ServiceOf(path.Chain) != "" && !t.all:
-		t.line(depth, "%s: %s (%s)", which, rule, plural(len(hop.Into.Targets()), "backend"))
+		t.line(depth, "%s: %s (%s)", which, rule, text.Plural(len(hop.Into.Targets()), "backend"))
 	default:
 		t.line(depth, "%s: %s", which, rule)
 		t.path(hop.Into, depth)
 	}
 }
 
-// afterTexts returns the ways through a later built-in chain, of all that go the same way
-// once. Where backends have ways of their own, and they are many, the first stands for all.
-func afterTexts(outcomes []trace.Outcome, builtIn string, all bool, wayOf func(trace.Outcome) *trace.Path) []string {
+// laterTexts returns the ways through a later built-in chain, of all that go the same way
+// once. Where backends have paths of their own, and they are many, the first stands for all.
+func laterTexts(outcomes []Outcome, builtIn string, all bool, pathOf func(Outcome) *Path) []string {
 	const few = 4
 	var texts []string
 	whose := map[string][]string{}
 	for _, outcome := range outcomes {
-		path := wayOf(outcome)
+		path := pathOf(outcome)
 		if path == nil {
 			continue
 		}
@@ -127,7 +135,7 @@ func afterTexts(outcomes []trace.Outcome, builtIn string, all bool, wayOf func(t
 	}
 	more := ""
 	if len(texts) > few && !all {
-		more = fmt.Sprintf("%s: %d others have ways of their own, which -v prints\n", builtIn, len(texts)-1)
+		more = fmt.Sprintf("%s: %d others have paths of their own, which -v prints\n", builtIn, len(texts)-1)
 		texts = texts[:1]
 	}
 	for i, text := range texts {
@@ -148,11 +156,11 @@ func whoseText(names []string) string {
 	return "for " + strings.Join(names, ", ")
 }
 
-// becomesTable returns the table of what becomes of the connections. OUTPUT has
+// outcomesTable returns the table of what becomes of the connections. OUTPUT has
 // columns of its own where it differs.
-func becomesTable(explained trace.Explanation) string {
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+func outcomesTable(explained Explanation) string {
+	var written strings.Builder
+	table := tabwriter.NewWriter(&written, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
 	local := !explained.Same()
 	head := []string{"BACKEND", "SHARE", "RULES IN " + rules.Prerouting}
@@ -172,19 +180,19 @@ func becomesTable(explained trace.Explanation) string {
 		row(append(cells, after, sourceText(outcome))...)
 	}
 	table.Flush()
-	return text.String()
+	return written.String()
 }
 
 // flowCells returns a share and the rules that are looked at for it.
-func flowCells(flow trace.Flow) []string {
+func flowCells(flow Flow) []string {
 	if flow.Share.Sign() == 0 {
 		return []string{"-", "-"}
 	}
-	return []string{percent(flow.Part()), rulesText(flow)}
+	return []string{text.Percent(flow.Part()), rulesText(flow)}
 }
 
 // rulesText returns how many rules the kernel looks at: 3, or 3.50 and at most 4.
-func rulesText(flow trace.Flow) string {
+func rulesText(flow Flow) string {
 	if mean := decimals(flow.Mean); mean != decimals(float64(flow.Worst)) {
 		return fmt.Sprintf("%s, at most %d", mean, flow.Worst)
 	}
@@ -193,7 +201,7 @@ func rulesText(flow trace.Flow) string {
 
 // workText sums up the work that a connection which comes in is for the kernel, and
 // says whether any was done for nothing.
-func workText(explained trace.Explanation) string {
+func workText(explained Explanation) string {
 	mean, worst := 0.0, 0
 	untouched := ""
 	for _, outcome := range explained.Outcomes {
@@ -211,7 +219,7 @@ func workText(explained trace.Explanation) string {
 }
 
 // toText names a backend, or what else becomes of connections.
-func toText(outcome trace.Outcome) string {
+func toText(outcome Outcome) string {
 	switch {
 	case !outcome.Taken:
 		return "untouched"
@@ -223,7 +231,7 @@ func toText(outcome trace.Outcome) string {
 
 // sourceText says what POSTROUTING makes of the source: "SNAT to 192.0.2.10",
 // "MASQUERADE", or kept; nothing of what is refused.
-func sourceText(outcome trace.Outcome) string {
+func sourceText(outcome Outcome) string {
 	if outcome.After == nil {
 		return "-"
 	}
@@ -232,14 +240,6 @@ func sourceText(outcome trace.Outcome) string {
 		return strings.Replace(strings.TrimPrefix(text, "-j "), "--to-source", "to", 1)
 	}
 	return "kept"
-}
-
-// percent writes a share from 0 to 1; of a small one it shows the first digits.
-func percent(part float64) string {
-	if part > 0 && part < 0.00005 {
-		return strconv.FormatFloat(100*part, 'g', 2, 64) + " %"
-	}
-	return strconv.FormatFloat(100*part, 'f', 2, 64) + " %"
 }
 
 // decimals writes a mean with two decimals, a whole number without.

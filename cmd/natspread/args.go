@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/suggest"
+	"natspread/internal/text"
 )
 
 // commandLine is what was typed, taken apart.
@@ -22,11 +23,11 @@ func (l commandLine) typed() []string {
 	return slices.Concat([]string{l.verb.Name}, l.flags, []string{"--"}, l.args)
 }
 
-// arrange takes arguments apart, in whatever order they are. Left to itself the
+// parseArgs takes arguments apart, in whatever order they are. Left to itself the
 // flag parser stops at the first argument and silently drops every flag behind
 // it, takes no flag of a verb before the verb, takes "--" for the value that a
 // last flag lacks, and refuses a flag that is given under both of its names.
-func arrange(commands []*cli.Command, args []string) (commandLine, error) {
+func parseArgs(commands []*cli.Command, args []string) (commandLine, error) {
 	if slices.Equal(args, []string{"--version"}) {
 		args = []string{"version"}
 	}
@@ -35,7 +36,7 @@ func arrange(commands []*cli.Command, args []string) (commandLine, error) {
 		at = verbAt(everyFlag(commands), args)
 	}
 	if at < 0 || args[at] == "help" {
-		return arrangeHelp(commands, args, at)
+		return parseHelp(commands, args, at)
 	}
 	verb, err := findVerb(commands, args[at])
 	if err != nil {
@@ -68,11 +69,11 @@ func (l commandLine) checkArguments() error {
 	case most == 0:
 		return usageErrorf("natspread %s takes no argument %q: see natspread %s --help", l.verb.Name, l.args[0], l.verb.Name)
 	}
-	return usageErrorf("natspread %s takes %s, not %q too: see natspread %s --help", l.verb.Name, plural(most, "argument"), l.args[most], l.verb.Name)
+	return usageErrorf("natspread %s takes %s, not %q too: see natspread %s --help", l.verb.Name, text.Plural(most, "argument"), l.args[most], l.verb.Name)
 }
 
-// arrangeHelp is arrange for "natspread help [VERB]" and for no verb at all.
-func arrangeHelp(commands []*cli.Command, args []string, at int) (commandLine, error) {
+// parseHelp is parseArgs for "natspread help [VERB]" and for no verb at all.
+func parseHelp(commands []*cli.Command, args []string, at int) (commandLine, error) {
 	line, words, err := splitFlags("natspread", flagsOf(commonFlags()), args)
 	switch {
 	case err != nil:
@@ -184,7 +185,7 @@ func findVerb(commands []*cli.Command, name string) (*cli.Command, error) {
 		names = append(names, command.Name)
 	}
 	if meant := suggest.Word(name, names); meant != "" {
-		return nil, usageErrorf("there is no verb %q: did you mean %s?", name, meant)
+		return nil, usageErrorf("verb %q does not exist: did you mean %s?", name, meant)
 	}
-	return nil, usageErrorf("there is no verb %q: see natspread --help", name)
+	return nil, usageErrorf("verb %q does not exist: see natspread --help", name)
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"natspread/internal/change"
+	"natspread/internal/report"
+	"natspread/restore"
+	"natspread/restore/generation"
+)
+
+// store returns the generations of the machine that a run works on.
+func (c common) store() generation.Store { return generation.Store{Root: c.root} }
+
+// host returns the machine that a run works on.
+func (s *session) host() restore.Host {
+	return restore.Host{Root: s.root, Run: s.traced(), Variant: s.variant, Version: version()}
+}
+
+// changingHost returns the same for a verb that replaces rules: it knows what generations
+// of natspread 0.1 balance, which do not say so themselves.
+func (s *session) changingHost() restore.Host {
+	host := s.host()
+	host.Services = change.KnownServices(s.store())
+	return host
+}
+
+// reportHost returns the machine to read a report of.
+func (s *session) reportHost() report.Host { return report.New(s.host()) }
+
+// load reads and checks the config and plans its tables.
+func (s *session) load() (change.Plan, error) {
+	plan, err := change.Load(s.config, s.in)
+	var unread *change.UnreadError
+	if errors.As(err, &unread) {
+		return change.Plan{}, coded(exitConfig, err)
+	}
+	return plan, err
+}
+
+// loadLocked is load for a verb that applies the config, and takes the lock of those who
+// edit it and apply it before: one that was read earlier would revert what they do. Nobody
+// edits standard input, and it may take its time to come, so that is read first.
+func (s *session) loadLocked(ctx context.Context) (plan change.Plan, unlock func(), err error) {
+	if s.config == "-" {
+		if plan, err = s.load(); err != nil {
+			return change.Plan{}, nil, err
+		}
+	}
+	if unlock, err = s.host().LockEdit(ctx); err != nil {
+		return change.Plan{}, nil, nothingChanged(err)
+	}
+	if s.config != "-" {
+		if plan, err = s.load(); err != nil {
+			unlock()
+			return change.Plan{}, nil, err
+		}
+	}
+	return plan, unlock, nil
+}
+
+// nothingChanged adds to an error what it left behind.
+func nothingChanged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; nothing was changed", err)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+
+	"natspread/internal/report"
+	"natspread/internal/rules"
+	"natspread/internal/text"
+	"natspread/restore"
+	"natspread/restore/iptables"
+)
+
+// changeResult is what apply, confirm, rollback, restore and stop print with --json.
+type changeResult struct {
+	Changed        bool     `json:"changed"`                   // false when there was nothing to do
+	DryRun         bool     `json:"dry_run,omitempty"`         // apply only: proven, and nothing else
+	Generation     int      `json:"generation,omitempty"`      // the current one; not with stop
+	Variant        string   `json:"variant"`                   // of iptables: nft, legacy
+	Removed        []string `json:"removed,omitempty"`         // apply only: lines that were not natspread's and vanished by --exclusive
+	DeletedEntries int      `json:"deleted_entries,omitempty"` // connection tracking entries; their next packets match the new rules
+	Notes          []string `json:"notes,omitempty"`           // what the administrator should know, a sentence each
+	ConfirmSeconds int      `json:"confirm_seconds,omitempty"` // apply only: for so long the generation waits to be confirmed
+
+	Diff *report.Diff `json:"diff,omitempty"` // with --dry-run: what apply would change
+}
+
+// resultOf is a result as --json prints it.
+func resultOf(result restore.Result) changeResult {
+	return changeResult{
+		Changed: result.Changed, Generation: result.Generation, Variant: string(result.Variant),
+		Removed: removedLines(result.Removed), DeletedEntries: result.DeletedEntries, Notes: result.Notes,
+	}
+}
+
+// removedLines returns what vanishes with the family before each line.
+func removedLines(foreign iptables.Foreign) []string {
+	var lines []string
+	for _, family := range rules.Families() {
+		for _, line := range foreign.Of(family) {
+			lines = append(lines, fmt.Sprintf("%v: %s", family, line))
+		}
+	}
+	return lines
+}
+
+// printNotes prints what became of connections, and the notes of a result.
+func (s *session) printNotes(result restore.Result) {
+	if n := result.DeletedEntries; n == 1 {
+		s.printf("deleted 1 connection tracking entry; its next packet matches the new rules")
+	} else if n > 1 {
+		s.printf("deleted %d connection tracking entries; their next packets match the new rules", n)
+	}
+	for _, note := range result.Notes {
+		s.printf("note: %s", text.OneLine(note))
+	}
+}
+
+// printResult prints the notes of a result, and with --json all of it.
+func (s *session) printResult(result restore.Result) error {
+	s.printNotes(result)
+	if !s.json {
+		return nil
+	}
+	return s.printJSON(resultOf(result))
+}

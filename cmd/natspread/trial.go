@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"natspread/internal/paths"
+	"natspread/internal/program"
+	"natspread/units"
+)
+
+// scheduleTimeout bounds the talk with systemd about a trial: the lock is held.
+const scheduleTimeout = 20 * time.Second
+
+// revertTimer is what reverts a trial when nobody confirms it.
+type revertTimer struct {
+	words string // names it, for people
+}
+
+// scheduleRevert returns the function that starts a trial's timer, and the timer that it
+// starts: one of systemd, which outlives whatever happens to this process and its
+// terminal, or without systemd a process of its own.
+func (s *session) scheduleRevert() (func(ctx context.Context, after time.Duration) (func(context.Context), error), *revertTimer) {
+	started := &revertTimer{}
+	return func(ctx context.Context, after time.Duration) (cancel func(context.Context), err error) {
+		ctx, done := context.WithTimeout(ctx, scheduleTimeout)
+		defer done()
+		path, err := runningProgram()
+		if err != nil {
+			return nil, fmt.Errorf("cannot schedule the revert: %w", err)
+		}
+		args := []string{"--root", s.root, "rollback", "--overdue"}
+		running, err := s.connect(ctx)
+		switch {
+		case errors.Is(err, units.ErrNotRunning):
+			started.words, err = detach(path, args)
+			return func(context.Context) {}, err // it sees for itself that there is nothing to do
+		case err != nil:
+			return nil, err
+		}
+		defer running.Close()
+		started.words = "systemd's " + units.RevertTimer
+		return func(ctx context.Context) { _ = s.cancelRevert(ctx) }, running.ScheduleRevert(ctx, units.Revert{
+			Program: path, Args: args, After: after, Env: program.LockEnv(),
+			Writes: append(lockWrites(), filepath.Join(s.root, paths.State), filepath.Join(s.root, paths.Run)),
+		})
+	}, started
+}
+
+// cancelRevert stops the timer of a trial that is over, if systemd runs here. Without that
+// it would find nothing to do.
+func (s *session) cancelRevert(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, scheduleTimeout)
+	defer done()
+	running, err := s.connect(ctx)
+	if errors.Is(err, units.ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer running.Close()
+	return running.CancelRevert(ctx)
+}
+
+// lockWrites returns the directory of the lock file that iptables is told, for the sandbox
+// of the timer's service; the "-" lets it be missing.
+func lockWrites() []string {
+	if lock := os.Getenv(program.LockVariable); filepath.IsAbs(lock) {
+		return []string{"-" + filepath.Dir(lock)}
+	}
+	return nil
+}
+
+// detach starts a program that no signal to this process, its group or its terminal
+// reaches, and names it.
+func detach(path string, args []string) (string, error) {
+	cmd := exec.Command(path, args...)
+	cmd.Dir = "/"
+	cmd.Env = append(program.LockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return "", fmt.Errorf("cannot schedule the revert: %w", err)
+	}
+	words := fmt.Sprintf("process %d (systemd is not running: if this process is killed, nothing rolls back)", cmd.Process.Pid)
+	return words, cmd.Process.Release()
+}
+
+// runningProgram returns the path of this program, which must still be there: it is
+// run again later.
+func runningProgram() (string, error) {
+	path, err := os.Executable()
+	if err == nil {
+		_, err = os.Stat(path) // an upgrade may have removed it
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot find the running program: %w", err)
+	}
+	return path, nil
+}

@@ -1,0 +1,184 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/restore/generation"
+)
+
+// Diff is what diff prints, and apply --dry-run a part of it.
+type Diff struct {
+	Differ   bool            `json:"differ"`
+	Services []ServiceChange `json:"services"` // what becomes of them; none where only rules are known
+	Findings []Finding       `json:"findings"` // what keeps what is loaded from working, without risks, the worst first
+	Added    int             `json:"added"`    // lines of rules that apply would add, or that M adds to N
+	Removed  int             `json:"removed"`  // lines that apply would remove, or that M removes
+	Diff     string          `json:"diff"`     // of the rules, unified
+
+	unnamed  error  // why the services are not known; nil where they are
+	foreign  int    // lines of others that apply --exclusive would remove
+	loaded   int    // the generation that is loaded; 0 when none is
+	outdated string // why apply would make a new generation all the same; "" when it would not
+}
+
+// errNoServices says that nobody expects services to be named.
+var errNoServices = errors.New("a file of rules names no services")
+
+// Wanted is one side of a comparison: what a config asks for.
+type Wanted struct {
+	Name     string // of the config
+	Config   config.Config
+	Text     []byte
+	Tables   rules.Tables
+	Families []rules.Family // that are compared
+}
+
+// Diff compares a host with what a config asks for: the rules with the rules, and the
+// services with those of the generation whose rules the kernel was given. What the report
+// calls broken is a difference, too.
+func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
+	found, err := h.Read(ctx)
+	if err != nil {
+		return Diff{}, err
+	}
+	var result Diff
+	tables := wanted.Tables.All()
+	for _, i := range tablesOf(wanted.Families) {
+		result.addRules(diff.Diff("kernel "+tables[i].String(), found.Status.Tables[i].OwnText(), wanted.Name+" "+tables[i].String(), tables[i].Text()))
+	}
+	result.addFindings(found)
+	given := found.Status.Wanted.Generation
+	result.outdated = given.Outdated(generation.Generation{
+		Tables: wanted.Tables, Config: wanted.Text, Manifest: generation.Manifest{Variant: found.Status.Variant, Proven: true},
+	})
+	before, err := found.loadedConfig()
+	if err != nil {
+		result.unnamed = err
+		return result, nil
+	}
+	result.name(ServiceChanges(before, wanted.Config, wanted.Families))
+	return result, nil
+}
+
+// loadedConfig returns the config whose rules the kernel was given; one without services
+// where nothing is loaded.
+func (r Report) loadedConfig() (config.Config, error) {
+	switch {
+	case !r.Status.Loaded:
+		return config.Config{}, nil
+	case r.Status.Wanted.Generation.Number == 0:
+		return config.Config{}, errors.New("no generation says which services the kernel's rules are for")
+	}
+	return r.config, r.configBad
+}
+
+// DiffGenerations compares two generations.
+func DiffGenerations(from, to generation.Generation, families []rules.Family) Diff {
+	var result Diff
+	before, after := from.Tables.All(), to.Tables.All()
+	for _, i := range tablesOf(families) {
+		result.addRules(diff.Diff(
+			fmt.Sprintf("generation %d %s", from.Number, before[i].String()), before[i].Text(),
+			fmt.Sprintf("generation %d %s", to.Number, after[i].String()), after[i].Text()))
+	}
+	was, err := ConfigOf(from)
+	is, alsoErr := ConfigOf(to)
+	if result.unnamed = errors.Join(err, alsoErr); result.unnamed == nil {
+		result.name(ServiceChanges(was, is, families))
+	}
+	return result
+}
+
+// DiffSaved compares what iptables-save printed of one family, under a name, with what a
+// config asks for.
+func DiffSaved(name string, text []byte, wanted Wanted) (Diff, error) {
+	var result Diff
+	for _, family := range wanted.Families {
+		for _, table := range []rules.Table{wanted.Tables.Of(family), wanted.Tables.Filter(family)} {
+			saved, err := rules.ParseSaved(table.Name, text)
+			if table.Name == rules.Filter && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
+				saved, err = rules.Saved{Name: table.Name}, nil
+			}
+			if err != nil {
+				return Diff{}, err
+			}
+			result.addRules(diff.Diff(name, saved.OwnText(), wanted.Name+" "+table.String(), table.Text()))
+		}
+	}
+	result.unnamed = errNoServices
+	return result, nil
+}
+
+// tablesOf returns the places of the families' tables, in the order of rules.Tables.All.
+func tablesOf(families []rules.Family) []int {
+	var places []int
+	for i, table := range rules.NoTables().All() {
+		if slices.Contains(families, table.Family) {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// addRules adds the diff of one table.
+func (d *Diff) addRules(unified []byte) {
+	if len(unified) == 0 {
+		return
+	}
+	// The first line is the command line that would make the diff.
+	_, unified, _ = bytes.Cut(unified, []byte("\n"))
+	for line := range strings.Lines(string(unified)) {
+		switch {
+		case strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "--- "):
+		case line[0] == '+':
+			d.Added++
+		case line[0] == '-':
+			d.Removed++
+		}
+	}
+	d.Diff += string(unified)
+	d.Differ = true
+}
+
+// addFindings adds what is broken of what is loaded. That nothing is loaded the rules
+// themselves show.
+func (d *Diff) addFindings(found Report) {
+	broken := Broken(found.Findings)
+	if !found.Status.Loaded {
+		broken = Broken(generationFindings(found.Status.Wanted))
+	} else {
+		d.loaded = found.Status.Wanted.Generation.Number
+	}
+	d.Findings = FindingsOf(broken)
+	d.Differ = d.Differ || len(broken) > 0
+}
+
+// RemoveForeign adds that lines vanish that are not natspread's.
+func (d *Diff) RemoveForeign(lines int) {
+	d.foreign = lines
+	d.Differ = d.Differ || lines > 0
+}
+
+// name adds what becomes of the services. What no rule shows, as on_remove, is a
+// difference too: apply would make a new generation of it.
+func (d *Diff) name(services []ServiceChange) {
+	d.Services = services
+	d.Differ = d.Differ || len(services) > 0
+}
+
+// Filled returns the diff with empty lists for absent ones, so that programs always find an
+// array.
+func (d Diff) Filled() Diff {
+	d.Services = append([]ServiceChange{}, d.Services...)
+	d.Findings = append([]Finding{}, d.Findings...)
+	return d
+}

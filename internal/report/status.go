@@ -1,0 +1,153 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"natspread/internal/doctor"
+	"natspread/internal/rules"
+	"natspread/internal/text"
+)
+
+// Paint puts a text into a color of the terminal, an SGR code such as "31", where colors
+// are wanted.
+type Paint func(code, text string) string
+
+// The colors, as SGR codes.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+// Status is what status prints.
+type Status struct {
+	State      State         `json:"state"`             // in_sync, drift, impaired, not_loaded
+	Variant    rules.Variant `json:"variant"`           // nft, legacy
+	Current    int           `json:"current"`           // the generation that boot is to load; 0: none
+	Generation int           `json:"generation"`        // the one that it will end up with; 0: none
+	Pending    *Pending      `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits
+	Findings   []Finding     `json:"findings"`          // what keeps it from working, the worst first
+	Notes      []string      `json:"notes"`             // what is good to know
+	Services   []Service     `json:"services"`          // of the generation that the kernel is to hold
+}
+
+// Pending is the generation that waits to be confirmed, in the output of status.
+type Pending struct {
+	Generation  int `json:"generation"`
+	SecondsLeft int `json:"seconds_left"` // negative when it should be reverted already
+}
+
+// Finding is a finding as it is printed.
+type Finding struct {
+	Severity Severity `json:"severity"` // broken, at_boot, risk
+	What     string   `json:"what"`
+	Fix      string   `json:"fix"` // the line to type; "" where there is none
+}
+
+// Severity is how much a finding matters, as it is printed.
+type Severity string
+
+// FindingsOf returns findings as they are printed; never nil, so that programs always find
+// an array.
+func FindingsOf(found []doctor.Finding) []Finding {
+	printed := make([]Finding, len(found))
+	for i, f := range found {
+		severity := Severity(strings.ReplaceAll(string(f.Severity), " ", "_"))
+		printed[i] = Finding{severity, text.OneLine(f.What), text.OneLine(f.Fix)}
+	}
+	return printed
+}
+
+// Status returns the report as status prints it.
+func (r Report) Printed(ctx context.Context) Status {
+	wanted := r.Status.Wanted
+	printed := Status{
+		State: r.State, Variant: r.Status.Variant, Current: wanted.Current, Generation: wanted.Boot.Number,
+		Findings: FindingsOf(r.Findings), Notes: append([]string{}, r.Notes...),
+	}
+	if wanted.Pending != nil {
+		printed.Pending = &Pending{wanted.Pending.Number, int(wanted.Pending.Left().Seconds())}
+	}
+	var err error
+	if printed.Services, err = r.Services(ctx); err != nil {
+		printed.Notes = append(printed.Notes, fmt.Sprintf("live connections are not counted: %v", err))
+	}
+	return printed
+}
+
+// Text returns the status for people.
+func (s Status) Text(paint Paint) string {
+	var written strings.Builder
+	color := map[State]string{InSync: green, Drift: yellow, Impaired: yellow, NotLoaded: red}[s.State]
+	boot := "boot loads nothing"
+	if s.Generation != 0 {
+		boot = fmt.Sprintf("boot loads generation %d", s.Generation)
+	}
+	fmt.Fprintf(&written, "%s: %s, by the %s variant of iptables\n", paint(color, s.State.Words()), boot, s.Variant)
+	written.WriteString(indented(FindingsText(s.Findings, paint)))
+	for _, note := range s.Notes {
+		fmt.Fprintf(&written, "  note: %s\n", text.OneLine(note))
+	}
+	for _, service := range s.Services {
+		written.WriteString("\n" + service.Text())
+	}
+	return written.String()
+}
+
+// FindingsText returns findings for people: a line each, and below it the line that fixes
+// it.
+func FindingsText(findings []Finding, paint Paint) string {
+	var written strings.Builder
+	for _, f := range findings {
+		color := map[Severity]string{"broken": red, "at_boot": yellow, "risk": cyan}[f.Severity]
+		fmt.Fprintf(&written, "%s: %s\n", paint(color, strings.ReplaceAll(string(f.Severity), "_", " ")), f.What)
+		if f.Fix != "" {
+			fmt.Fprintf(&written, "  fix: %s\n", f.Fix)
+		}
+	}
+	return written.String()
+}
+
+// indented puts two spaces before each line.
+func indented(lines string) string {
+	var written strings.Builder
+	for line := range strings.Lines(lines) {
+		written.WriteString("  " + line)
+	}
+	return written.String()
+}
+
+// Lines returns a line for each service, and one for the state where there is none: what
+// status --watch prints where there is no terminal.
+func (s Status) Lines(now time.Time) string {
+	begin := now.UTC().Format(time.RFC3339) + "  " + string(s.State)
+	if len(s.Services) == 0 {
+		return begin + "\n"
+	}
+	var written strings.Builder
+	for _, service := range s.Services {
+		fmt.Fprintf(&written, "%s  %s  %s\n", begin, service.Name, service.counts())
+	}
+	return written.String()
+}
+
+// Lines returns a finding as lines for people: what was found, and the line that fixes it.
+func Lines(finding doctor.Finding) []string {
+	if finding.Fix == "" {
+		return []string{finding.What}
+	}
+	return []string{finding.What, "fix: " + finding.Fix}
+}
+
+// NotesOf returns findings as notes of a result, a line each.
+func NotesOf(found []doctor.Finding) []string {
+	var notes []string
+	for _, finding := range found {
+		notes = append(notes, strings.Join(Lines(finding), "; "))
+	}
+	return notes
+}

@@ -1,0 +1,53 @@
+// Package text writes values for people: a number with its noun, a share, a time, one safe
+// line of a terminal.
+package text
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Plural returns a number with its noun: 1 service, 2 services.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Percent writes a share from 0 to 1; of a small one it shows the first digits.
+func Percent(share float64) string {
+	if share > 0 && share < 0.00005 {
+		return strconv.FormatFloat(100*share, 'g', 2, 64) + " %"
+	}
+	return strconv.FormatFloat(100*share, 'f', 2, 64) + " %"
+}
+
+// Duration returns a duration as people write it: 1h and not 1h0m0s.
+func Duration(d time.Duration) string {
+	written := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(written, zero) {
+			written = written[:len(written)-2]
+		}
+	}
+	return written
+}
+
+// OneLine returns words that stay on one line and that a terminal shows instead of
+// obeying them: names of files and what programs said can hold anything.
+func OneLine(words string) string {
+	words = strings.ReplaceAll(strings.TrimSpace(words), "\n", "; ")
+	var line strings.Builder
+	for _, r := range words {
+		if unicode.IsPrint(r) {
+			line.WriteRune(r)
+		} else {
+			line.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return line.String()
+}

@@ -1,0 +1,66 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"natspread/internal/program"
+	"natspread/internal/rules"
+)
+
+// Filters returns the filter table of each family by each variant that the host has, where
+// there is one. Beside those that could be read stand the reasons for the others. It makes
+// no table, and takes as long as that table is large: iptables-nft-save reads the rules of
+// every table before it prints one.
+func Filters(ctx context.Context, run program.Runner) (read []rules.Ruleset, err error) {
+	var failed []error
+	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
+		kernel := Kernel{Run: run, Variant: variant}
+		for _, family := range rules.Families() {
+			ruleset, err := kernel.filter(ctx, family)
+			switch {
+			case errors.Is(err, program.ErrMissing):
+			case err != nil:
+				failed = append(failed, fmt.Errorf("cannot read the %v filter table of the %s variant: %w", family, variant, err))
+			default:
+				read = append(read, ruleset)
+			}
+		}
+	}
+	return read, errors.Join(failed...)
+}
+
+// filter returns a family's filter table; one that does not exist has no chains.
+func (k Kernel) filter(ctx context.Context, family rules.Family) (rules.Ruleset, error) {
+	path, err := k.program(ctx, family, "restore")
+	if err != nil {
+		return rules.Ruleset{}, err
+	}
+	if !k.mayHold(family, rules.Filter) {
+		return rules.ParseRuleset(family, k.Variant, nil), nil
+	}
+	listed, err := k.Run(ctx, []byte("*filter\n-S\nCOMMIT\n"), path, listing()...)
+	if err != nil {
+		return rules.Ruleset{}, err
+	}
+	return rules.ParseRuleset(family, k.Variant, savedForm("filter", string(listed))), nil
+}
+
+// savedForm turns what iptables -S lists into what iptables-save prints.
+func savedForm(table, listed string) []byte {
+	saved := []byte("*" + table + "\n")
+	for line := range strings.Lines(listed) {
+		command, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch command {
+		case "-P":
+			saved = fmt.Appendf(saved, ":%s [0:0]\n", rest)
+		case "-N":
+			saved = fmt.Appendf(saved, ":%s - [0:0]\n", rest)
+		default:
+			saved = append(saved, line...)
+		}
+	}
+	return append(saved, "COMMIT\n"...)
+}
