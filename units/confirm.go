@@ -11,14 +11,14 @@ import (
 	bus "github.com/godbus/dbus/v5"
 )
 
-// UndoTimer is the transient unit that takes back what nobody confirms in time, by starting undoService.
-const UndoTimer = "natspread-confirm.timer"
+// RevertTimer is the transient unit that reverts what nobody confirms in time, by starting revertService.
+const RevertTimer = "natspread-confirm.timer"
 
-// undoService is what the timer starts: it has the timer's name, which is how the timer finds it.
-const undoService = "natspread-confirm.service"
+// revertService is what the timer starts: it has the timer's name, which is how the timer finds it.
+const revertService = "natspread-confirm.service"
 
-// Undo is what PID 1 is to run when nobody confirms.
-type Undo struct {
+// Revert is what PID 1 is to run when nobody confirms.
+type Revert struct {
 	Program string   // absolute path
 	Args    []string // each as it is: neither $ nor % means anything
 	After   time.Duration
@@ -26,26 +26,26 @@ type Undo struct {
 	Env     []string // NAME=VALUE, beside what systemd itself sets; % and $ are letters here, too
 }
 
-// ArmUndo lets systemd run a program after some time, whatever becomes of this process; an older timer of
+// ScheduleRevert lets systemd run a program after some time, whatever becomes of this process; an older timer of
 // the same name gives way. Units and timer exist only in memory: no reboot brings them back.
-func (s *Systemd) ArmUndo(ctx context.Context, undo Undo) error {
-	service, err := undo.service()
+func (s *Systemd) ScheduleRevert(ctx context.Context, revert Revert) error {
+	service, err := revert.service()
 	if err != nil {
 		return err
 	}
-	if err := s.DisarmUndo(ctx); err != nil {
+	if err := s.CancelRevert(ctx); err != nil {
 		return err
 	}
 	// Of the service nothing is started: it comes along for the timer to start it.
-	aux := []dbus.PropertyCollection{{Name: undoService, Properties: service}}
-	return waitJob(ctx, "start", UndoTimer, func(ctx context.Context, unit, mode string, result chan<- string) (int, error) {
-		return s.conn.StartTransientUnitAux(ctx, unit, mode, undo.timer(), aux, result)
+	aux := []dbus.PropertyCollection{{Name: revertService, Properties: service}}
+	return waitJob(ctx, "start", RevertTimer, func(ctx context.Context, unit, mode string, result chan<- string) (int, error) {
+		return s.conn.StartTransientUnitAux(ctx, unit, mode, revert.timer(), aux, result)
 	})
 }
 
-// DisarmUndo takes back what ArmUndo did. Where nothing is armed there is nothing to do.
-func (s *Systemd) DisarmUndo(ctx context.Context) error {
-	for _, unit := range []string{UndoTimer, undoService} {
+// CancelRevert cancels what ScheduleRevert scheduled. Where nothing is scheduled there is nothing to do.
+func (s *Systemd) CancelRevert(ctx context.Context) error {
+	for _, unit := range []string{RevertTimer, revertService} {
 		if err := s.Stop(ctx, unit); err != nil {
 			return err
 		}
@@ -57,13 +57,13 @@ func (s *Systemd) DisarmUndo(ctx context.Context) error {
 }
 
 // timer returns the properties of the timer.
-func (u Undo) timer() []dbus.Property {
+func (u Revert) timer() []dbus.Property {
 	once := []struct {
 		Base string
 		Usec uint64
 	}{{"OnActiveSec", uint64(u.After.Microseconds())}}
 	return []dbus.Property{
-		property("Description", "Take back the nat table that was not confirmed"),
+		property("Description", "Revert the rules that were not confirmed"),
 		property("TimersMonotonic", once),
 		property("AccuracyUSec", uint64((100 * time.Millisecond).Microseconds())),
 		property("RemainAfterElapse", false),
@@ -71,9 +71,9 @@ func (u Undo) timer() []dbus.Property {
 }
 
 // service returns the properties of the service, in as small a room as that of the unit at boot.
-func (u Undo) service() ([]dbus.Property, error) {
+func (u Revert) service() ([]dbus.Property, error) {
 	if !filepath.IsAbs(u.Program) || filepath.Clean(u.Program) != u.Program {
-		return nil, fmt.Errorf("cannot arm %s: %q is no absolute path", UndoTimer, u.Program)
+		return nil, fmt.Errorf("cannot schedule %s: %q is no absolute path", RevertTimer, u.Program)
 	}
 	type command struct {
 		Path  string
@@ -82,7 +82,7 @@ func (u Undo) service() ([]dbus.Property, error) {
 	}
 	run := command{u.Program, append([]string{u.Program}, u.Args...), []string{"no-env-expand"}}
 	properties := []dbus.Property{
-		property("Description", "Take back the nat table that was not confirmed"),
+		property("Description", "Revert the rules that were not confirmed"),
 		property("Type", "oneshot"),
 		property("ExecStartEx", []command{run}),
 		// Killed half way it begins again, which it can. What merely fails it tries again itself.

@@ -24,18 +24,18 @@ func asked(unit string, properties []dbus.Property) string {
 	return text
 }
 
-// TestArmUndo compares what systemd is asked for with the stories, and holds the order:
+// TestScheduleRevert compares what systemd is asked for with the stories, and holds the order:
 // an older timer gives way first, and the service is not started.
-func TestArmUndo(t *testing.T) {
+func TestScheduleRevert(t *testing.T) {
 	for _, path := range stories(t, "confirm") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			archive, files := story(t, path)
 			fake := &fakeSystemd{result: "done"}
-			undo := Undo{
+			revert := Revert{
 				Program: strings.TrimSuffix(files["program"], "\n"), Args: strings.Split(strings.TrimSuffix(files["arguments"], "\n"), "\n"),
 				After: time.Minute, Writes: []string{"/var/lib/natspread"}, Env: strings.Fields(files["environment"]),
 			}
-			if err := fake.reach(t).ArmUndo(context.Background(), undo); err != nil {
+			if err := fake.reach(t).ScheduleRevert(context.Background(), revert); err != nil {
 				t.Fatal(err)
 			}
 			want(t, "calls", []string{
@@ -55,30 +55,30 @@ func TestArmUndo(t *testing.T) {
 	}
 }
 
-// TestArmUndoFails lets systemd refuse: then nothing is armed, and the error says of what.
-func TestArmUndoFails(t *testing.T) {
-	undo := Undo{Program: testProgram, After: time.Minute}
-	err := (&fakeSystemd{result: "failed"}).reach(t).ArmUndo(context.Background(), undo)
-	if err == nil || !strings.Contains(err.Error(), UndoTimer) {
+// TestScheduleRevertFails lets systemd refuse: then nothing is scheduled, and the error says of what.
+func TestScheduleRevertFails(t *testing.T) {
+	revert := Revert{Program: testProgram, After: time.Minute}
+	err := (&fakeSystemd{result: "failed"}).reach(t).ScheduleRevert(context.Background(), revert)
+	if err == nil || !strings.Contains(err.Error(), RevertTimer) {
 		t.Errorf("%v", err)
 	}
 	refusal := bus.NewError("org.freedesktop.DBus.Error.InvalidArgs", []any{"no such property"})
-	err = (&fakeSystemd{refuse: refusal}).reach(t).ArmUndo(context.Background(), undo)
+	err = (&fakeSystemd{refuse: refusal}).reach(t).ScheduleRevert(context.Background(), revert)
 	if err == nil || !strings.HasSuffix(err.Error(), ": no such property") {
 		t.Errorf("%v", err)
 	}
 	for _, program := range []string{"natspread", "", "/usr//sbin/natspread", "/usr/sbin/../natspread"} {
 		fake := &fakeSystemd{result: "done"}
-		if err := fake.reach(t).ArmUndo(context.Background(), Undo{Program: program}); err == nil || len(fake.called) != 0 {
+		if err := fake.reach(t).ScheduleRevert(context.Background(), Revert{Program: program}); err == nil || len(fake.called) != 0 {
 			t.Errorf("%q: %v, %v", program, err, fake.called)
 		}
 	}
 }
 
-// TestDisarmUndo takes back what is not there, as when the timer has run out already.
-func TestDisarmUndo(t *testing.T) {
+// TestCancelRevert cancels what is not there, as when the timer has run out already.
+func TestCancelRevert(t *testing.T) {
 	gone := bus.NewError(noSuchUnit, []any{"Unit natspread-confirm.timer not loaded."})
-	if err := (&fakeSystemd{refuse: gone}).reach(t).DisarmUndo(context.Background()); err != nil {
+	if err := (&fakeSystemd{refuse: gone}).reach(t).CancelRevert(context.Background()); err != nil {
 		t.Error(err)
 	}
 }

@@ -61,7 +61,7 @@ func (s shipped) lookAt(root string) (path string, data []byte, whose holder, er
 		return path, nil, nobody, nil
 	}
 	if err != nil {
-		return "", nil, nobody, fmt.Errorf("cannot look at %s: %w", path, cause(err))
+		return "", nil, nobody, fmt.Errorf("cannot look at %s: %w", path, atomicfile.Cause(err))
 	}
 	if target, _ := os.Readlink(path); target == os.DevNull {
 		return path, nil, masked, nil
@@ -71,7 +71,7 @@ func (s shipped) lookAt(root string) (path string, data []byte, whose holder, er
 	}
 	data, err = os.ReadFile(path)
 	if err != nil {
-		return "", nil, nobody, fmt.Errorf("cannot read %s: %w", path, cause(err))
+		return "", nil, nobody, fmt.Errorf("cannot read %s: %w", path, atomicfile.Cause(err))
 	}
 	if isOurs(data) {
 		return path, data, ours, nil
@@ -196,7 +196,7 @@ func (s shipped) remove(root string) ([]string, error) {
 // removeFile removes path for good: synced, so that no power cut brings it back.
 func removeFile(path, why string) ([]string, error) {
 	if err := os.Remove(path); err != nil {
-		return nil, fmt.Errorf("cannot remove %s: %w", path, cause(err))
+		return nil, fmt.Errorf("cannot remove %s: %w", path, atomicfile.Cause(err))
 	}
 	done := []string{"removed " + path + why}
 	return done, atomicfile.SyncDir(filepath.Dir(path))

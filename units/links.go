@@ -75,7 +75,7 @@ func removeLinks(root string) (done []string, err error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot list %s: %w", dir, cause(err))
+		return nil, fmt.Errorf("cannot list %s: %w", dir, atomicfile.Cause(err))
 	}
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), ".wants") && !strings.HasSuffix(entry.Name(), ".requires") {

@@ -47,21 +47,21 @@ func InstallProgram(root, from string) (path string, err error) {
 func sameProgram(target, from string) (same bool, data []byte, err error) {
 	running, err := os.Stat(from)
 	if err != nil {
-		return false, nil, fmt.Errorf("cannot copy the program %s: %w", from, cause(err))
+		return false, nil, fmt.Errorf("cannot copy the program %s: %w", from, atomicfile.Cause(err))
 	}
 	if !running.Mode().IsRegular() {
 		return false, nil, fmt.Errorf("cannot copy the program %s: it is not a regular file", from)
 	}
 	installed, err := os.Lstat(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, nil, fmt.Errorf("cannot look at %s: %w", target, cause(err))
+		return false, nil, fmt.Errorf("cannot look at %s: %w", target, atomicfile.Cause(err))
 	}
 	if err == nil && os.SameFile(running, installed) {
 		return true, nil, nil
 	}
 	data, err = os.ReadFile(from)
 	if err != nil {
-		return false, nil, fmt.Errorf("cannot copy the program %s: %w", from, cause(err))
+		return false, nil, fmt.Errorf("cannot copy the program %s: %w", from, atomicfile.Cause(err))
 	}
 	if installed == nil || installed.Mode() != 0o755 || installed.Size() != int64(len(data)) {
 		return false, data, nil

@@ -18,7 +18,7 @@ const mostSymlinks = 40
 func inside(root, dir string) (string, error) {
 	opened, err := os.OpenRoot(root)
 	if err != nil {
-		return "", fmt.Errorf("cannot open the root %s: %w", root, cause(err))
+		return "", fmt.Errorf("cannot open the root %s: %w", root, atomicfile.Cause(err))
 	}
 	defer func() { _ = opened.Close() }()
 	resolved, rest, followed := ".", parts(dir), 0
@@ -70,13 +70,4 @@ func readlink(opened *os.Root, path string) (string, error) {
 		return "", nil
 	}
 	return opened.Readlink(path)
-}
-
-// cause drops the operation and path that the os package puts first, for messages that already name both.
-func cause(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err
-	}
-	return err
 }

@@ -223,7 +223,7 @@ func every(s *Systemd) map[string]func(context.Context) error {
 		"start":             func(ctx context.Context) error { return s.Start(ctx, paths.Unit) },
 		"stop":              func(ctx context.Context) error { return s.Stop(ctx, paths.Unit) },
 		"reset":             func(ctx context.Context) error { return s.ResetFailed(ctx, paths.Unit) },
-		"stop " + UndoTimer: s.DisarmUndo,
+		"stop " + RevertTimer: s.CancelRevert,
 	}
 }
 

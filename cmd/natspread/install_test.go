@@ -23,7 +23,7 @@ type fakeSystemd struct {
 	t     *testing.T
 	fails string // the call that fails
 	calls []string
-	undo  units.Undo // what it is to take a trial back by
+	undo  units.Revert // what it is to take a trial back by
 }
 
 // The verbs are given it in place of the running one.
@@ -66,7 +66,7 @@ func (f *fakeSystemd) Stop(context.Context, string) error {
 }
 
 // ArmUndo is what apply --confirm asks for, before it loads.
-func (f *fakeSystemd) ArmUndo(_ context.Context, undo units.Undo) error {
+func (f *fakeSystemd) ArmUndo(_ context.Context, undo units.Revert) error {
 	f.undo = undo
 	return f.call("arm")
 }

@@ -11,29 +11,29 @@ const waitStep = time.Second
 
 // awaitDrained waits, if it was asked to, until no connection is left at a backend,
 // and returns how many are.
-func (s *session) awaitDrained(ctx context.Context, o options, d drained) (live int, err error) {
-	progress := progress{session: s, options: o, terminal: isTerminal(s.err)}
+func (s *session) awaitDrained(ctx context.Context, wait time.Duration, drain change.Drain) (live int, err error) {
+	progress := progress{session: s, terminal: isTerminal(s.err)}
 	defer progress.clear()
-	for end := time.Now().Add(o.wait); ; {
-		if live, err = d.live(ctx); err != nil {
+	for end := time.Now().Add(wait); ; {
+		if live, err = drain.Live(ctx); err != nil {
 			return 0, fmt.Errorf("the backend is drained, but its connections cannot be counted: %w", err)
 		}
 		left := time.Until(end)
 		switch {
-		case o.wait == 0 && live > 0:
-			s.tell(o, "%s to it: natspread status counts them", are(live))
+		case wait == 0 && live > 0:
+			s.printf("%s to it: natspread status counts them", are(live))
 			return live, nil
 		case live == 0:
 			progress.clear()
-			s.tell(o, "no connection to it is open")
+			s.printf("no connection to it is open")
 			return 0, nil
 		case left <= 0:
-			return live, fmt.Errorf("%s after %v: %v stays drained, and keeps them", are(live), short(o.wait), d.backend)
+			return live, fmt.Errorf("%s after %v: %v stays drained, and keeps them", are(live), text.Duration(wait), drain.Backend)
 		}
 		progress.show(live, left)
 		select {
 		case <-ctx.Done():
-			return live, fmt.Errorf("interrupted: %s: %v stays drained, and keeps them", are(live), d.backend)
+			return live, fmt.Errorf("interrupted: %s: %v stays drained, and keeps them", are(live), drain.Backend)
 		case <-time.After(min(left, waitStep)):
 		}
 	}
@@ -51,7 +51,6 @@ func are(live int) string {
 // each new number.
 type progress struct {
 	*session
-	options  options
 	terminal bool
 	last     int
 }
@@ -59,18 +58,18 @@ type progress struct {
 // show shows what is waited for.
 func (p *progress) show(live int, left time.Duration) {
 	switch {
-	case p.options.quiet:
+	case p.quiet:
 	case p.terminal:
-		fmt.Fprintf(p.err, "\r\x1b[K%s, waiting for %v more", are(live), short(left.Round(time.Second)))
+		fmt.Fprintf(p.err, "\r\x1b[K%s, waiting for %v more", are(live), text.Duration(left.Round(time.Second)))
 	case live != p.last:
-		p.tell(p.options, "%s", are(live))
+		p.printf("%s", are(live))
 	}
 	p.last = live
 }
 
 // clear takes the line away.
 func (p *progress) clear() {
-	if p.terminal && p.last > 0 && !p.options.quiet {
+	if p.terminal && p.last > 0 && !p.quiet {
 		fmt.Fprint(p.err, "\r\x1b[K")
 	}
 	p.last = 0

@@ -25,14 +25,14 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	pending, err := renameio.NewPendingFile(path,
 		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, cause(err))
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	defer func() { _ = pending.Cleanup() }()
 	if _, err := pending.Write(data); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, cause(err))
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	if err := pending.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, cause(err))
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	return syncParent(path)
 }
@@ -45,11 +45,11 @@ func Symlink(target, path string) error {
 	}
 	temporary, err := symlinkBeside(target, path)
 	if err != nil {
-		return fmt.Errorf("cannot link %s: %w", path, cause(err))
+		return fmt.Errorf("cannot link %s: %w", path, Cause(err))
 	}
 	if err := os.Rename(temporary, path); err != nil {
 		_ = os.Remove(temporary)
-		return fmt.Errorf("cannot link %s: %w", path, cause(err))
+		return fmt.Errorf("cannot link %s: %w", path, Cause(err))
 	}
 	return syncParent(path)
 }
@@ -69,11 +69,11 @@ func symlinkBeside(target, path string) (string, error) {
 func SyncDir(dir string) error {
 	opened, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("cannot sync directory %s: %w", dir, cause(err))
+		return fmt.Errorf("cannot sync directory %s: %w", dir, Cause(err))
 	}
 	defer func() { _ = opened.Close() }()
 	if err := opened.Sync(); err != nil {
-		return fmt.Errorf("cannot sync directory %s: %w", dir, cause(err))
+		return fmt.Errorf("cannot sync directory %s: %w", dir, Cause(err))
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func MkdirAll(dir string, perm fs.FileMode) error {
 		}
 	}
 	if err := mkdir(dir, perm); err != nil {
-		return fmt.Errorf("cannot make directory %s: %w", dir, cause(err))
+		return fmt.Errorf("cannot make directory %s: %w", dir, Cause(err))
 	}
 	return SyncDir(filepath.Dir(dir))
 }
@@ -117,9 +117,9 @@ func mkdir(dir string, perm fs.FileMode) error {
 	return os.Chmod(dir, perm)
 }
 
-// cause drops the file name that the os package puts into its errors: callers name the target, and the
-// name of a temporary file would only mislead.
-func cause(err error) error {
+// Cause drops the operation and the file name that the os package puts into its errors, for messages that
+// name the target themselves; the name of a temporary file would only mislead.
+func Cause(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		return pathError.Err

@@ -27,7 +27,7 @@ func Sweep(dir string, targets ...string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot sweep %s: %w", dir, cause(err))
+		return fmt.Errorf("cannot sweep %s: %w", dir, Cause(err))
 	}
 	swept := false
 	for _, entry := range entries {
@@ -36,7 +36,7 @@ func Sweep(dir string, targets ...string) error {
 		}
 		path := filepath.Join(dir, entry.Name())
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot remove the left-over %s: %w", path, cause(err))
+			return fmt.Errorf("cannot remove the left-over %s: %w", path, Cause(err))
 		}
 		swept = true
 	}

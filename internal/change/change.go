@@ -21,9 +21,9 @@ type Plan struct {
 }
 
 // Load reads a config from a file, or from stdin for "-", checks it and plans its tables.
-// Its errors are those of config.Read and config.Parse.
+// A config that cannot be read is an *UnreadError, a wrong one config.Errors.
 func Load(path string, stdin io.Reader) (Plan, error) {
-	text, err := config.Read(path, stdin)
+	text, err := read(path, stdin)
 	if err != nil {
 		return Plan{}, &UnreadError{err}
 	}

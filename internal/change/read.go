@@ -1,0 +1,70 @@
+package change
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// read returns the bytes of the config called name, or of stdin for "-". It
+// reads regular files of at most config.MaxSize bytes and nothing else: a FIFO would
+// block, and a device may never end. The error for a file that does not exist
+// wraps fs.ErrNotExist.
+func read(name string, stdin io.Reader) (data []byte, err error) {
+	if name == "-" {
+		return readBounded("stdin", stdin)
+	}
+	// O_NONBLOCK keeps the opening of a FIFO without a writer from waiting.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read config %s: %w; write one with: natspread init", text.OneLine(name), fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read config %s: %w", text.OneLine(name), atomicfile.Cause(err))
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot read config %s: %w", text.OneLine(name), atomicfile.Cause(err))
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("cannot read config %s: it is %s; name a regular file, or - for stdin", text.OneLine(name), fileKind(info.Mode()))
+	case info.Size() > config.MaxSize:
+		return nil, tooLarge(text.OneLine(name))
+	}
+	return readBounded(text.OneLine(name), f)
+}
+
+// readBounded reads all of r, and fails rather than take more than config.MaxSize.
+func readBounded(name string, r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, config.MaxSize+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot read config %s: %w", name, atomicfile.Cause(err))
+	case len(data) > config.MaxSize:
+		return nil, tooLarge(name)
+	}
+	return data, nil
+}
+
+// tooLarge is the error for more bytes than any config needs.
+func tooLarge(name string) error {
+	return fmt.Errorf("cannot read config %s: it is larger than %d MiB; name a natspread.toml", name, config.MaxSize>>20)
+}
+
+// fileKind names what is not a regular file.
+func fileKind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	default:
+		return "not a regular file"
+	}
+}
