@@ -55,7 +55,7 @@ func (s *session) drain(ctx context.Context, o options) error {
 		return err
 	}
 	s.tell(o, "drained %v of service %s: generation %d gives it no new connections", d.backend, d.service.Name, result.Generation)
-	if !slices.ContainsFunc(d.service.Backends, func(b config.Backend) bool { return b.Weight > 0 }) {
+	if len(d.service.Active()) == 0 {
 		result.Notes = append(result.Notes, fmt.Sprintf("every backend of service %s is drained: clients are refused", d.service.Name))
 	}
 	if err := s.printResult(o.withoutJSON(), result); err != nil {
