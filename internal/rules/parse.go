@@ -109,7 +109,7 @@ func ownChain(name string) bool {
 }
 
 // knownProtocol tells whether a rule of ours may name the protocol.
-func knownProtocol(name string) bool { return protocolNumber(name) != 0 }
+func knownProtocol(name string) bool { return ProtocolNumber(name) != 0 }
 
 // match takes the options of one match.
 func (r *ruleReader) match(name string) {
@@ -257,7 +257,7 @@ func (r *ruleReader) prefix() netip.Prefix {
 
 // protocol takes the number of a protocol.
 func (r *ruleReader) protocol() string {
-	number := r.number(8)
+	number := uint8(r.number(8))
 	for _, known := range protocols {
 		if known.number == number {
 			return known.name
