@@ -33,11 +33,8 @@ func (s *session) addForwarding(o options, status *restore.Status) (talk []strin
 	if status.State == restore.NotLoaded {
 		return nil, nil
 	}
-	var services []doctor.Service
-	if cfg, err := config.Parse(configPath, status.Wanted.Config); err == nil { // the status itself tells of one that is bad
-		services = doctorServices(cfg)
-	}
-	found, err := o.doctor().Forwarding(services, forwarded(status.Wanted.Tables)...)
+	cfg, _ := config.Parse(configPath, status.Wanted.Config) // the status itself tells of one that is bad
+	found, err := o.doctor().Forwarding(cfg.Services, forwarded(status.Wanted.Tables)...)
 	if err != nil {
 		return nil, err
 	}

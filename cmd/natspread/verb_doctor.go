@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -13,7 +12,6 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
-	"natspread/internal/rules"
 	"natspread/restore"
 )
 
@@ -96,7 +94,7 @@ func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, err
 		return doctor.Balancer{}, err
 	}
 	balancer := s.packetsOf(ctx, o, cfg)
-	balancer.ConfigBad, balancer.Trial = unusable, trialOf(restore.Store{Root: o.root})
+	balancer.ConfigBad, balancer.Pending = unusable, pendingOf(restore.Store{Root: o.root})
 	balancer.Generation, balancer.Variant, balancer.State = generation, string(kernel.Variant), files
 	balancer.Config = o.configBelow()
 	native, err := host.NativeRules(ctx)
@@ -104,16 +102,11 @@ func (s *session) balancer(ctx context.Context, o options) (doctor.Balancer, err
 	return balancer, nil
 }
 
-// packetsOf returns of that what says which packets a config makes, and what rules they
-// meet.
-func (s *session) packetsOf(ctx context.Context, o options, cfg config.Config) (balancer doctor.Balancer) {
-	balancer.Services = doctorServices(cfg)
+// packetsOf returns the part of a balancer that says which packets a config makes, and
+// which rules they meet.
+func (s *session) packetsOf(ctx context.Context, o options, cfg config.Config) doctor.Balancer {
 	rulesets, err := s.host(o).Rulesets(ctx)
-	balancer.Unread = err
-	for _, r := range rulesets {
-		balancer.Rulesets = append(balancer.Rulesets, doctor.Ruleset{Family: r.Family, Variant: string(r.Variant), Text: r.Text})
-	}
-	return balancer
+	return doctor.Balancer{Services: cfg.Services, Rulesets: rulesets, Unread: err}
 }
 
 // configBelow returns where the config is below the root, "" where it is not, or no
@@ -144,16 +137,16 @@ func currentOf(store restore.Store) (doctor.Generation, []string, restore.Genera
 	return doctor.Generation{Number: number, Variant: string(generation.Variant), Bad: err}, store.Files(number), generation
 }
 
-// trialOf returns what doctor is told of a generation that waits to be confirmed.
-func trialOf(store restore.Store) doctor.Trial {
+// pendingOf returns what doctor is told of a generation that waits to be confirmed.
+func pendingOf(store restore.Store) doctor.Pending {
 	pending, err := store.Pending()
 	switch {
 	case errors.Is(err, restore.ErrNothingPending):
-		return doctor.Trial{}
+		return doctor.Pending{}
 	case err != nil:
-		return doctor.Trial{Bad: err}
+		return doctor.Pending{Bad: err}
 	}
-	return doctor.Trial{Number: pending.Generation, Over: pending.Left() < 0}
+	return doctor.Pending{Number: pending.Generation, Over: pending.Left() < 0}
 }
 
 // judgedBy returns the config: what apply would read, or where nobody named one, and
@@ -182,34 +175,4 @@ func firstOf(err error) string {
 		first += fmt.Sprintf(" (and %s)", plural(len(all)-1, "error")+" more")
 	}
 	return first
-}
-
-// doctorServices tells doctor of the services of a config.
-func doctorServices(cfg config.Config) (services []doctor.Service) {
-	for _, service := range cfg.Services {
-		services = append(services, doctorService(service))
-	}
-	return services
-}
-
-// doctorService tells doctor of a service. Backends that are drained get no new
-// connections, so nothing of them needs to work.
-func doctorService(service config.Service) doctor.Service {
-	told := doctor.Service{
-		Name: service.Name, Family: rules.FamilyOf(service.Backends[0].Addr),
-		Source:  doctor.Source{Addr: service.SNAT.Addr, None: service.SNAT.Mode == config.None},
-		Hairpin: service.Hairpin, Interface: service.Interface, Accepted: service.Forward == config.Accept,
-	}
-	for _, listen := range service.Listen {
-		told.Listen = append(told.Listen, doctor.Listen{Addr: listen.Addr, First: listen.Ports.First, Last: listen.Ports.Last})
-	}
-	for _, protocol := range service.Protocols {
-		told.Protocols = append(told.Protocols, string(protocol))
-	}
-	for _, backend := range service.Backends {
-		if backend.Weight > 0 {
-			told.Backends = append(told.Backends, netip.AddrPortFrom(backend.Addr, backend.Port))
-		}
-	}
-	return told
 }

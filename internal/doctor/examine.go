@@ -5,11 +5,10 @@ import (
 	"slices"
 
 	"natspread/internal/conntrack"
-	"natspread/internal/rules"
 )
 
-// examination is a host with the balancer that is to work there, and what the checks
-// share of what the kernel tells.
+// examination is a host with the balancer that is to work there, and with what the kernel
+// says, which several checks need.
 type examination struct {
 	Host
 	Balancer
@@ -17,10 +16,10 @@ type examination struct {
 	flows   [2][]conntrack.Entry // by family, those that have to do with the balancer
 }
 
-// checks lists what is looked at, in the order in which findings of one severity stand.
+// checks lists the checks in the order in which findings of one severity are printed.
 func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
-		examination.generation, examination.config, examination.trial, examination.modes, examination.firewalls,
+		examination.generation, examination.config, examination.pending, examination.modes, examination.firewalls,
 		examination.forwarding, examination.forwardChain, examination.native, examination.variants,
 		examination.addresses, examination.listeners,
 		examination.routes, examination.reversePath, examination.hairpin, examination.returnPath,
@@ -28,9 +27,9 @@ func checks() []func(examination) []Finding {
 	}
 }
 
-// Examine looks at everything that keeps a balancer from working on the host, now,
-// after the next boot, or when something happens that is likely to. The worst comes
-// first. What cannot be read is a finding, too: a Risk.
+// Examine looks for everything that keeps a balancer from working on the host: now, after
+// the next boot, or when something happens that is likely to. The worst comes first.
+// What cannot be read is a finding too, a Risk.
 func (h Host) Examine(b Balancer) []Finding {
 	e := examination{Host: h, Balancer: b}
 	var found []Finding
@@ -60,26 +59,3 @@ func cannotTell(what string, err error) Finding {
 
 // applyFixes is the line that loads the rules and switches forwarding on.
 const applyFixes = "natspread apply"
-
-// forwarding looks at the switches of the families that there are services of. What
-// apply will mend is nothing to find before the first one.
-func (e examination) forwarding() []Finding {
-	var found []Finding
-	for _, family := range e.families() {
-		one, err := e.forwardingWhere(e.matters, family)
-		if err != nil {
-			one = []Finding{cannotTell(fmt.Sprintf("whether the host forwards %v", family), err)}
-		}
-		found = append(found, one...)
-	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return e.untried() && f.Fix == applyFixes })
-}
-
-// program returns the name of a variant's iptables for a family.
-func program(family rules.Family, variant string) string {
-	name := "iptables-" + variant
-	if family == rules.IPv6 {
-		name = "ip6tables-" + variant
-	}
-	return name
-}

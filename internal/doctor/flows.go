@@ -9,7 +9,7 @@ import (
 	"natspread/internal/rules"
 )
 
-// readFlows returns the connections of a family that are worth keeping.
+// readFlows returns the tracked connections of a family that are to be kept.
 func readFlows(family rules.Family, keep func(conntrack.Entry) bool) (flows []conntrack.Entry, err error) {
 	err = conntrack.Each(context.Background(), family, func(f conntrack.Entry) {
 		if keep(f) {
@@ -19,25 +19,26 @@ func readFlows(family rules.Family, keep func(conntrack.Entry) bool) (flows []co
 	return flows, err
 }
 
-// concerns returns what tells whether a connection has to do with the balancer.
+// concerns returns a function that tells whether a connection has to do with the
+// balancer.
 func (b Balancer) concerns() func(conntrack.Entry) bool {
 	ours := map[netip.Addr]bool{}
 	for _, service := range b.Services {
 		for _, listen := range service.Listen {
 			ours[listen.Addr] = true
 		}
-		for _, backend := range service.Backends {
-			ours[backend.Addr()] = true
+		for _, backend := range service.Active() {
+			ours[backend.Addr] = true
 		}
-		ours[service.Source.Addr] = true
+		ours[service.SNAT.Addr] = true
 	}
 	return func(f conntrack.Entry) bool {
 		return ours[f.OrigDst.Addr()] || ours[f.ReplySrc.Addr()] || ours[f.ReplyDst.Addr()]
 	}
 }
 
-// cameHere tells whether a connection was made from elsewhere to an address, or answered
-// there.
+// cameHere tells whether another host opened a connection to an address, or a reply came
+// to it.
 func (e examination) cameHere(addr netip.Addr) bool {
 	return slices.ContainsFunc(e.flows[rules.FamilyOf(addr)], func(f conntrack.Entry) bool {
 		_, own := e.network.holder(f.OrigSrc.Addr())
@@ -45,9 +46,9 @@ func (e examination) cameHere(addr netip.Addr) bool {
 	})
 }
 
-// answeredBy tells whether a backend was seen to answer a balanced connection whose
-// client it knows by its own address.
-func (e examination) answeredBy(backend netip.Addr) bool {
+// repliedHere tells whether a backend has replied to a balanced connection in which it
+// sees the client's own address: then its route to that client leads through this host.
+func (e examination) repliedHere(backend netip.Addr) bool {
 	return slices.ContainsFunc(e.flows[rules.FamilyOf(backend)], func(f conntrack.Entry) bool {
 		return f.SeenReply && f.ReplySrc.Addr() == backend && f.Translated() && f.ReplyDst == f.OrigSrc
 	})

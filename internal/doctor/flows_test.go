@@ -5,18 +5,19 @@ import (
 	"net/netip"
 	"testing"
 
+	"natspread/internal/config"
 	"natspread/internal/conntrack"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
 
-// TestFlows reads both ways of real connections of both families: one that is open, one
+// TestFlows reads both directions of real connections of both families: one that is open, one
 // that nobody answers, and one that is over.
 func TestFlows(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	p := newPatient(t, "nft", netnstest.Layout{Gateway: true}, Source{Addr: netip.MustParseAddr("10.0.0.254")})
+	p := newPatient(t, "nft", netnstest.Layout{Gateway: true}, config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")})
 	p.sh(t, "ip6tables-nft -A FORWARD -m conntrack --ctstate INVALID -j DROP") // conntrack looks at IPv6, too
 	p.hold(t)
 	p.Client.Command(t, "route add 10.0.0.0/24 via 192.0.2.10\nroute add fd00::/64 via 2001:db8::10\n", "ip", "-batch", "-")
@@ -69,8 +70,8 @@ func TestFlows(t *testing.T) {
 
 // TestConcerns keeps what has to do with a balancer.
 func TestConcerns(t *testing.T) {
-	b := Balancer{Services: []Service{webService()}}
-	b.Services[0].Source.Addr = netip.MustParseAddr("10.0.0.254")
+	b := Balancer{Services: []config.Service{webService()}}
+	b.Services[0].SNAT.Addr = netip.MustParseAddr("10.0.0.254")
 	keep := b.concerns()
 	one := func(to, answerer, answered string) conntrack.Entry {
 		return conntrack.Entry{OrigDst: netip.MustParseAddrPort(to), ReplySrc: netip.MustParseAddrPort(answerer), ReplyDst: netip.MustParseAddrPort(answered)}
