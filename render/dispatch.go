@@ -126,7 +126,7 @@ func leading(services []config.Service, only side, change func(*rules.Rule, conf
 func translated(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
-		active := activeBackends(service)
+		active := service.Active()
 		sources := sourceRules(service)
 		if len(active) == 0 || len(sources) == 0 {
 			continue // nothing is rewritten

@@ -94,17 +94,6 @@ func familyOf(service config.Service) rules.Family {
 	return rules.IPv4
 }
 
-// activeBackends returns the backends that get new connections.
-func activeBackends(service config.Service) []config.Backend {
-	var active []config.Backend
-	for _, backend := range service.Backends {
-		if backend.Weight > 0 {
-			active = append(active, backend)
-		}
-	}
-	return active
-}
-
 // dnat returns the target that leads to a backend.
 func dnat(backend config.Backend) rules.Target {
 	return rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}

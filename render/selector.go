@@ -17,7 +17,7 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 	for _, protocol := range service.Protocols {
 		picker.protocols = append(picker.protocols, string(protocol))
 	}
-	backends := activeBackends(service)
+	backends := service.Active()
 	var list []rules.Rule
 	switch {
 	case len(backends) == 0:

@@ -73,12 +73,7 @@ func mulDiv(a, b, c uint64) uint64 {
 // turns. The heaviest backend's turns are spread evenly over the period, the
 // next one's evenly over what is left, and so on, so no backend's turns bunch.
 func turns(backends []config.Backend) []int {
-	divisor, period := 0, 0
-	for _, backend := range backends {
-		divisor = gcd(divisor, backend.Weight)
-		period += backend.Weight
-	}
-	period /= divisor
+	period, divisor := config.Turns(backends)
 	heaviestFirst := make([]int, len(backends))
 	for i := range heaviestFirst {
 		heaviestFirst[i] = i
@@ -110,12 +105,4 @@ func spread(result, free []int, backend, count int) []int {
 		}
 	}
 	return rest
-}
-
-// gcd returns the greatest common divisor.
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }

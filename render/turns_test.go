@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"math/big"
 	"net/netip"
 	"slices"
 	"testing"
@@ -72,7 +73,7 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 		}
 		divisor := 0
 		for _, backend := range active {
-			divisor = gcd(divisor, backend.Weight)
+			divisor = int(new(big.Int).GCD(nil, nil, big.NewInt(int64(divisor)), big.NewInt(int64(backend.Weight))).Int64())
 		}
 		for _, protocol := range service.Protocols {
 			packet := rules.Packet{

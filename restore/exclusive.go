@@ -45,7 +45,7 @@ func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) 
 			return nil, fmt.Errorf("cannot keep what is to be replaced: %w", err)
 		}
 		notes = append(notes, fmt.Sprintf("what was replaced is kept until the next boot: to have it back, %s -c < %s",
-			iptables.Program(family, kernel.Variant, "restore"), path))
+			rules.Program(family, kernel.Variant, "restore"), path))
 	}
 	return notes, nil
 }

@@ -136,7 +136,7 @@ func (h Host) otherHolds(ctx context.Context, kernel iptables.Kernel) (ours []Li
 		}
 		if nothing.Name == rules.NAT && iptables.ForeignRules(saved) > 0 {
 			others = append(others, fmt.Sprintf("%v: both variants of iptables are in use: the %s one, too, has nat rules, not of natspread's: see %s",
-				nothing.Family, other.Variant, iptables.Program(nothing.Family, other.Variant, "save")))
+				nothing.Family, other.Variant, rules.Program(nothing.Family, other.Variant, "save")))
 		}
 	}
 	return ours, others

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"natspread/internal/atomicfile"
 )
 
 // mostSymlinks is how many symlinks the kernel itself follows in one path.

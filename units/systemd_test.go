@@ -217,12 +217,12 @@ func TestSystemdJobNeverEnds(t *testing.T) {
 // every is each request that a refusal can meet.
 func every(s *Systemd) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"enable":            func(ctx context.Context) error { _, err := s.Enable(ctx, paths.Unit); return err },
-		"disable":           func(ctx context.Context) error { _, err := s.Disable(ctx, paths.Unit); return err },
-		"reload":            s.Reload,
-		"start":             func(ctx context.Context) error { return s.Start(ctx, paths.Unit) },
-		"stop":              func(ctx context.Context) error { return s.Stop(ctx, paths.Unit) },
-		"reset":             func(ctx context.Context) error { return s.ResetFailed(ctx, paths.Unit) },
+		"enable":              func(ctx context.Context) error { _, err := s.Enable(ctx, paths.Unit); return err },
+		"disable":             func(ctx context.Context) error { _, err := s.Disable(ctx, paths.Unit); return err },
+		"reload":              s.Reload,
+		"start":               func(ctx context.Context) error { return s.Start(ctx, paths.Unit) },
+		"stop":                func(ctx context.Context) error { return s.Stop(ctx, paths.Unit) },
+		"reset":               func(ctx context.Context) error { return s.ResetFailed(ctx, paths.Unit) },
 		"stop " + RevertTimer: s.CancelRevert,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"natspread/internal/change"
 	"natspread/internal/program"
 	"natspread/internal/trace"
 )

@@ -11,7 +11,6 @@ import (
 	"natspread/internal/change"
 	"natspread/internal/text"
 	"natspread/restore"
-	"natspread/restore/iptables"
 )
 
 // confirmExclusive adds to a request that the whole nat table is to be replaced, if that is

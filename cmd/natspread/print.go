@@ -6,17 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/config"
 	"natspread/internal/program"
+	"natspread/internal/text"
 )
 
 // complain says what went wrong, on standard error. What a config gets is printed

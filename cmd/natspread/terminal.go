@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"natspread/internal/text"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -42,20 +44,20 @@ func (s size) rowsOf(line string) int {
 
 // fit cuts a text to what a terminal shows at once, and says how much more there is: it
 // would scroll, and its beginning be gone. The cursor stands in a row of its own below.
-func (s size) fit(text string) string {
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+func (s size) fit(screen string) string {
+	lines := strings.Split(strings.TrimSuffix(screen, "\n"), "\n")
 	if s.rows == 0 {
-		return text
+		return screen
 	}
 	left, fitting := s.rows-1, 0 // fitting lines leave a row for how many more there are
 	for i, line := range lines {
 		if left -= s.rowsOf(line); left < 0 {
-			more := fmt.Sprintf("... %s\n", plural(len(lines)-fitting, "more line"))
+			more := fmt.Sprintf("... %s\n", text.Plural(len(lines)-fitting, "more line"))
 			return strings.Join(append(lines[:fitting:fitting], more), "\n")
 		}
 		if left > 0 {
 			fitting = i + 1
 		}
 	}
-	return text
+	return screen
 }

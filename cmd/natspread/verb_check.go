@@ -7,8 +7,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/change"
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 	"natspread/restore/iptables"
 )
 

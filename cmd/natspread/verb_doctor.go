@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor"
 	"natspread/internal/paths"
-	"natspread/internal/rules"
-	"natspread/restore/generation"
+	"natspread/internal/report"
+	"natspread/internal/text"
 )
 
 // doctorVerb describes doctor.

@@ -8,7 +8,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/change"
 	"natspread/internal/config"
+	"natspread/internal/text"
 	"natspread/restore/generation"
 )
 
@@ -66,7 +68,7 @@ func (s *session) history(_ context.Context, _ noOptions) error {
 // historyEntryOf describes a generation, and counts what is in its own config.
 func historyEntryOf(entry generation.Entry) historyEntry {
 	described := historyEntry{
-		Generation: entry.Generation, Created: entry.Created, Command: entry.Command,
+		Generation: entry.Number, Created: entry.Created, Command: entry.Command,
 		Version: entry.Version, Variant: string(entry.Variant), Current: entry.IsCurrent, Boot: entry.IsBoot,
 		Pending: entry.IsPending,
 	}

@@ -9,7 +9,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/change"
 	"natspread/internal/paths"
+	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/restore/iptables"
 	"natspread/units"

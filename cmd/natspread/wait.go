@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"natspread/internal/change"
+	"natspread/internal/text"
 )
 
 // waitStep is how often the connections of a drained backend are counted.

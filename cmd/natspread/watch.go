@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"natspread/internal/report"
+	"natspread/internal/text"
 )
 
 // watchStep is how often status --watch reads.

@@ -7,6 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"natspread/internal/atomicfile"
+	"natspread/internal/config"
+	"natspread/internal/text"
 )
 
 // read returns the bytes of the config called name, or of stdin for "-". It

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+
+	"natspread/internal/config"
 )
 
 // TestReadRefuses turns away what is no regular file of a sane size, before

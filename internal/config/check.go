@@ -134,7 +134,7 @@ func (s *source) checkOwnListen(d *draft) {
 	}
 	for _, b := range d.backends {
 		for _, l := range own[b.val.Addr] {
-			if b.val.Port == 0 || l.val.Ports.contains(b.val.Port) {
+			if b.val.Port == 0 || l.val.Ports.Contains(b.val.Port) {
 				s.refuse(b.at, "write the address of the machine that serves it",
 					"cannot use backend %s: the service listens there itself, on line %d",
 					s.show(b.at), s.line(l.at)).Related = s.line(l.at)
@@ -161,22 +161,9 @@ func (s *source) checkTurns(d *draft) {
 	if d.algorithm.val != RoundRobin {
 		return
 	}
-	sum, divisor := 0, 0
-	for _, b := range d.backends {
-		sum += b.val.Weight
-		divisor = gcd(divisor, b.val.Weight)
-	}
-	if turns := sum / max(1, divisor); turns > MaxTurns {
+	if turns, _ := Turns(values(d.backends)); turns > MaxTurns {
 		s.refuse(d.algorithm.at, `write smaller weights, or algorithm = "random"`,
 			"cannot use algorithm %s: the weights make a period of %d turns, and %d are the most",
 			s.show(d.algorithm.at), turns, MaxTurns)
 	}
-}
-
-// gcd is the greatest common divisor; that of 0 and n is n.
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }

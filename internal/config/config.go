@@ -76,8 +76,8 @@ func (p Ports) String() string {
 	return strconv.Itoa(int(p.First)) + "-" + strconv.Itoa(int(p.Last))
 }
 
-// contains reports whether port is one of p.
-func (p Ports) contains(port uint16) bool { return p.First <= port && port <= p.Last }
+// Contains reports whether port is one of p.
+func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.Last }
 
 // Backend is a server that connections are spread to.
 type Backend struct {

@@ -26,7 +26,7 @@ func Drained(name string, text []byte, service, backend string) ([]byte, Backend
 		return nil, Backend{}, err
 	}
 	found := &before.Services[i].Backends[j]
-	if found.Weight == 0 {
+	if found.drained() {
 		return text, *found, nil
 	}
 	found.Weight = 0

@@ -176,7 +176,7 @@ func mustHoldNoLoop(t *testing.T, s Service) {
 	twice := make(map[Backend]bool)
 	for _, b := range s.Backends {
 		for _, l := range s.Listen {
-			if b.Addr == l.Addr && (b.Port == 0 || l.Ports.contains(b.Port)) {
+			if b.Addr == l.Addr && (b.Port == 0 || l.Ports.Contains(b.Port)) {
 				t.Errorf("service %s: backend %s is its own listen %s", s.Name, b, l)
 			}
 		}

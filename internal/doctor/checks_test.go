@@ -10,9 +10,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"natspread/internal/conntrack"
+	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
+	"natspread/restore/flows"
 )
 
 // wantFindings fails unless findings are those, each as "severity: what" begins.
@@ -23,7 +24,7 @@ func wantFindings(t *testing.T, found []Finding, want ...string) {
 		same = same && strings.HasPrefix(string(found[i].Severity)+": "+found[i].What, want[i])
 	}
 	if !same {
-		t.Errorf("want %q, found\n%s", want, told(found))
+		t.Errorf("want %q, found\n%s", want, reported(found))
 	}
 }
 
@@ -56,10 +57,10 @@ func TestTableUse(t *testing.T) {
 }
 
 // flowsTo are connections to the backend of webService, from one address of ours.
-func flowsTo(n int, protocol conntrack.Protocol, source string) []conntrack.Entry {
-	flows := make([]conntrack.Entry, n)
+func flowsTo(n int, protocol flows.Protocol, source string) []flows.Entry {
+	flows := make([]flows.Entry, n)
 	for i := range flows {
-		flows[i] = conntrack.Entry{
+		flows[i] = flows.Entry{
 			Protocol: protocol, OrigSrc: netip.MustParseAddrPort("203.0.113.9:1"), OrigDst: netip.MustParseAddrPort("192.0.2.10:80"),
 			ReplySrc: netip.MustParseAddrPort("10.0.0.1:80"), ReplyDst: netip.AddrPortFrom(netip.MustParseAddr(source), uint16(i)),
 		}
@@ -70,21 +71,21 @@ func flowsTo(n int, protocol conntrack.Protocol, source string) []conntrack.Entr
 // TestPortSpace counts for each protocol, backend and source, those only whose source
 // is ours.
 func TestPortSpace(t *testing.T) {
-	e := examination{Balancer: Balancer{Services: []Service{webService()}}}
-	e.flows[rules.IPv4] = flowsTo(51609, conntrack.TCP, "10.0.0.254") // 80 % of 64512
+	e := examination{Balancer: Balancer{Services: []config.Service{webService()}}}
+	e.flows[rules.IPv4] = flowsTo(51609, flows.TCP, "10.0.0.254") // 80 % of 64512
 	wantFindings(t, e.portSpace())
-	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(40000, conntrack.TCP, "10.0.0.253")...)
-	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(60000, conntrack.TCP, "203.0.113.9")...) // the client's own
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(40000, flows.TCP, "10.0.0.253")...)
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(60000, flows.TCP, "203.0.113.9")...) // the client's own
 	wantFindings(t, e.portSpace())
-	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(1, conntrack.TCP, "10.0.0.254")...)
-	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(64512, conntrack.UDP, "10.0.0.254")...)
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(1, flows.TCP, "10.0.0.254")...)
+	e.flows[rules.IPv4] = append(e.flows[rules.IPv4], flowsTo(64512, flows.UDP, "10.0.0.254")...)
 	found := e.portSpace()
-	wantFindings(t, found, "risk: 51610 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over tcp, 0 of them",
-		"broken: 64512 of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over udp")
+	wantFindings(t, found, "risk: 10.0.0.254 uses 51610 of the 64512 connections that it can have to backend 10.0.0.1:80 over tcp, 0 of them",
+		"broken: 10.0.0.254 uses 64512 of the 64512 connections that it can have to backend 10.0.0.1:80 over udp")
 	if !strings.Contains(found[1].Fix, "nf_conntrack_udp_timeout=10 ") {
 		t.Error(found[1].Fix)
 	}
-	e.Services[0].Backends = nil
+	e.Services[0].Backends[0].Weight = 0
 	wantFindings(t, e.portSpace())
 }
 
@@ -97,7 +98,7 @@ func twoLinks() network {
 			{netip.MustParseAddr("192.0.2.10"), netip.MustParsePrefix("192.0.2.0/24"), front},
 			{netip.MustParseAddr("10.0.0.254"), netip.MustParsePrefix("10.0.0.0/24"), back},
 		},
-		routes: map[netip.Addr]asked{},
+		routes: map[netip.Addr]lookup{},
 	}
 }
 
@@ -106,44 +107,44 @@ func TestReversePath(t *testing.T) {
 	backend := netip.MustParseAddr("10.0.0.1")
 	for _, c := range []struct {
 		all, back string
-		source    Source
+		source    config.SNAT
 		want      string
 	}{
-		{"0", "0", Source{}, ""}, {"2", "1", Source{}, ""}, {"0", "2", Source{}, ""}, {"1", "2", Source{}, ""},
-		{"1", "0", Source{}, "risk: packets to backend 10.0.0.1 of web go out by front"},
-		{"0", "1", Source{None: true}, "risk: packets"},
-		{"0", "1", Source{Addr: netip.MustParseAddr("192.0.2.10")}, "risk: packets"},
-		{"0", "1", Source{Addr: netip.MustParseAddr("10.0.0.254")}, "broken: packets"},
-		{"0", "strict", Source{}, "risk: cannot tell whether rp_filter is strict on back: "},
+		{"0", "0", config.SNAT{}, ""}, {"2", "1", config.SNAT{}, ""}, {"0", "2", config.SNAT{}, ""}, {"1", "2", config.SNAT{}, ""},
+		{"1", "0", config.SNAT{}, "risk: packets to backend 10.0.0.1 of web go out by front"},
+		{"0", "1", config.SNAT{Mode: config.None}, "risk: packets"},
+		{"0", "1", config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("192.0.2.10")}, "risk: packets"},
+		{"0", "1", config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")}, "broken: packets"},
+		{"0", "strict", config.SNAT{}, "risk: cannot tell whether rp_filter is strict on back: "},
 	} {
 		e := examination{Host: host(t, sysctls("net/ipv4/conf/all/rp_filter", c.all, "net/ipv4/conf/back/rp_filter", c.back))}
-		e.Services, e.network = []Service{webService()}, twoLinks()
-		e.Services[0].Source = c.source
-		e.network.routes[backend] = asked{way: route{link: "front", source: netip.MustParseAddr("192.0.2.10")}}
+		e.Services, e.network = []config.Service{webService()}, twoLinks()
+		e.Services[0].SNAT = c.source
+		e.network.routes[backend] = lookup{route: route{link: "front", source: netip.MustParseAddr("192.0.2.10")}}
 		if c.want == "" {
 			wantFindings(t, e.reversePath())
 		} else {
 			wantFindings(t, e.reversePath(), c.want)
 		}
-		e.network.routes[backend] = asked{way: route{link: "back", source: netip.MustParseAddr("10.0.0.254")}}
+		e.network.routes[backend] = lookup{route: route{link: "back", source: netip.MustParseAddr("10.0.0.254")}}
 		wantFindings(t, e.reversePath())
 	}
 }
 
-// TestWayBack groups backends by where they are, and believes an answer.
-func TestWayBack(t *testing.T) {
+// TestReturnPath groups backends by their subnet, and takes a reply as proof.
+func TestReturnPath(t *testing.T) {
 	e := examination{network: twoLinks()}
-	e.Services = []Service{webService()}
-	e.Services[0].Source.None = true
+	e.Services = []config.Service{webService()}
+	e.Services[0].SNAT.Mode = config.None
 	for _, addr := range []string{"10.0.0.2", "203.0.113.5"} {
-		e.Services[0].Backends = append(e.Services[0].Backends, netip.AddrPortFrom(netip.MustParseAddr(addr), 80))
+		e.Services[0].Backends = append(e.Services[0].Backends, backendOf(netip.MustParseAddr(addr), 80))
 	}
 	found := e.returnPath()
-	wantFindings(t, found, `risk: with snat = "none" the answers of 10.0.0.1, 10.0.0.2 must`, `risk: with snat = "none" the answers of 203.0.113.5 must be routed through this host, which cannot be seen from here: they are on no subnet`)
+	wantFindings(t, found, `risk: with snat = "none" the answers of 10.0.0.1, 10.0.0.2 must`, `risk: with snat = "none" the answers of 203.0.113.5 must be routed through this host; doctor cannot see whether they are: these backends are on no subnet`)
 	if !strings.Contains(found[0].Fix, "via 10.0.0.254 ") || !strings.HasPrefix(found[1].Fix, `snat = "masquerade"`) {
-		t.Errorf("%s", told(found))
+		t.Errorf("%s", reported(found))
 	}
-	e.flows[rules.IPv4] = flowsTo(1, conntrack.TCP, "203.0.113.9")
+	e.flows[rules.IPv4] = flowsTo(1, flows.TCP, "203.0.113.9")
 	f := &e.flows[rules.IPv4][0]
 	f.ReplyDst = f.OrigSrc
 	if wantFindings(t, e.returnPath(), `risk: with snat = "none" the answers of 10.0.0.1, `, "risk"); t.Failed() {
@@ -156,10 +157,10 @@ func TestWayBack(t *testing.T) {
 // TestHairpin leaves out what is covered, and names all in the line for the config.
 func TestHairpin(t *testing.T) {
 	e := examination{network: twoLinks()}
-	e.Services = []Service{webService()}
+	e.Services = []config.Service{webService()}
 	service := &e.Services[0]
 	wantFindings(t, e.hairpin()) // backends see an address of the host's
-	service.Source.None = true
+	service.SNAT.Mode = config.None
 	for hairpin, want := range map[string]string{
 		"10.0.0.0/24":    "",
 		"10.0.0.0/8":     "",
@@ -169,12 +170,12 @@ func TestHairpin(t *testing.T) {
 		service.Hairpin = []netip.Prefix{netip.MustParsePrefix(hairpin)}
 		found := e.hairpin()
 		if len(found) > 1 || len(found) == 1 && found[0].Fix != want || (len(found) == 1) != (want != "") {
-			t.Errorf("%s: %s", hairpin, told(found))
+			t.Errorf("%s: %s", hairpin, reported(found))
 		}
 	}
 }
 
-// TestOwners finds what is another user's, on the way to a file, too.
+// TestOwners finds files of another user, and directories above a file.
 func TestOwners(t *testing.T) {
 	if !netnstest.IsolateAsRoot(t) {
 		return
@@ -196,7 +197,7 @@ func TestOwners(t *testing.T) {
 	wantFindings(t, e.modes())
 }
 
-// TestAfterEmpty takes back what was said before an empty value.
+// TestAfterEmpty drops the values before an empty one.
 func TestAfterEmpty(t *testing.T) {
 	h := host(t, []txtar.File{
 		{Name: "usr/lib/systemd/system/natspread.service", Data: []byte("[Unit]\nAfter=ufw.service\nAfter=ferm.service csf.service\n")},
@@ -215,9 +216,9 @@ func TestWithoutSystemd(t *testing.T) {
 	wantFindings(t, e.firewalls())
 }
 
-// TestForwardingBeforeApply leaves to apply what apply mends.
+// TestForwardingBeforeApply does not report what apply fixes.
 func TestForwardingBeforeApply(t *testing.T) {
-	e := examination{Host: host(t, sysctls("net/ipv4/ip_forward", "0")), Balancer: Balancer{Services: []Service{webService()}}}
+	e := examination{Host: host(t, sysctls("net/ipv4/ip_forward", "0")), Balancer: Balancer{Services: []config.Service{webService()}}}
 	wantFindings(t, e.forwarding())
 	e.Generation.Number = 1
 	wantFindings(t, e.forwarding(), "broken: ipv4: net.ipv4.ip_forward is not 1")
@@ -253,17 +254,40 @@ func TestFlushers(t *testing.T) {
 // TestDroppedByTheOther offers no forward = "accept", which adds nothing to the variant
 // that natspread does not use.
 func TestDroppedByTheOther(t *testing.T) {
-	e := examination{network: twoLinks(), Balancer: Balancer{Services: []Service{webService()}, Variant: "nft"}}
-	e.network.routes[netip.MustParseAddr("10.0.0.1")] = asked{way: route{link: "back"}}
+	e := examination{network: twoLinks(), Balancer: Balancer{Services: []config.Service{webService()}, Variant: "nft"}}
+	e.network.routes[netip.MustParseAddr("10.0.0.1")] = lookup{route: route{link: "back"}}
 	const text = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
 	for variant, want := range map[string]string{
 		"legacy": "iptables-legacy -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot",
 		"nft":    "iptables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply",
 	} {
-		e.Rulesets = []Ruleset{{rules.IPv4, variant, []byte(text)}}
+		e.Rulesets = []rules.Ruleset{rules.ParseRuleset(rules.IPv4, variant, []byte(text))}
 		found := e.forwardChain()
 		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Fix != want {
 			t.Error(found[0].Fix)
 		}
+	}
+}
+
+// TestDrained asks nothing of a backend that gets no new connections, not even a route.
+func TestDrained(t *testing.T) {
+	e := examination{network: twoLinks(), Balancer: Balancer{Services: []config.Service{webService()}}}
+	far := netip.MustParseAddr("203.0.113.5")
+	e.network.routes[netip.MustParseAddr("10.0.0.1")] = lookup{route: route{link: "back"}}
+	e.network.routes[far] = lookup{err: errNoRoute}
+	e.Services[0].Backends = append(e.Services[0].Backends, backendOf(far, 80))
+	wantFindings(t, e.routes(), "broken: no route leads to backend 203.0.113.5 of web")
+	other := netip.MustParseAddrPort("198.51.100.1:1")
+	flow := flows.Entry{OrigDst: other, ReplySrc: netip.AddrPortFrom(far, 80), ReplyDst: other}
+	if !e.concerns()(flow) {
+		t.Errorf("%+v is nothing to it", flow)
+	}
+	e.Services[0].Backends[1].Weight = 0
+	wantFindings(t, e.routes())
+	if e.concerns()(flow) {
+		t.Errorf("%+v is of a drained backend", flow)
+	}
+	if packets := e.packets(e.Services[0]); len(packets) != 2 || packets[0].destination == far {
+		t.Errorf("%+v", packets)
 	}
 }

@@ -10,21 +10,21 @@ import (
 	"slices"
 	"strconv"
 
-	"natspread/internal/conntrack"
+	"natspread/restore/flows"
 )
 
 const (
-	// fullAt is the share of something bounded, in percent, from which on it is found.
+	// fullAt is how much of something bounded may be in use, in percent: more is found.
 	fullAt = 80
 
-	// portsOfSource is how many connections one address can have to one backend's
-	// address and port: of a client's port above 1023 the kernel makes another such
-	// (nf_nat_core.c), and 1024-65535 are that many.
+	// portsOfSource is how many connections one address can have to the address and port
+	// of one backend. For a client's port above 1023 the kernel picks another port above
+	// 1023 (nf_nat_core.c), and that many are from 1024 to 65535.
 	portsOfSource = 64512
 )
 
-// tableUse looks at how full the table of connections is. At its bound the kernel
-// drops packets of new ones.
+// tableUse looks at how full the connection tracking table is. When it has as many
+// entries as it may have, the kernel drops the packets of new connections.
 func (e examination) tableUse() []Finding {
 	count, err := e.number("net/netfilter/nf_conntrack_count")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,31 +48,28 @@ func (e examination) tableUse() []Finding {
 }
 
 // number reads a sysctl that is a number.
-func (e examination) number(key string) (int, error) {
-	text, err := e.read(key)
+func (h Host) number(key string) (int, error) {
+	text, err := h.read(key)
 	if err != nil {
 		return 0, err
 	}
 	return strconv.Atoi(text)
 }
 
-// pair is what the source ports of connections are bounded for.
+// pair is a source and a destination between which source ports can run out.
 type pair struct {
-	protocol conntrack.Protocol
+	protocol flows.Protocol
 	backend  netip.AddrPort
-	source   netip.Addr // the host's, that the backend sees
+	source   netip.Addr // the address of the host that the backend sees
 }
 
-// portSpace looks for backends to which hardly a port is left.
+// portSpace looks for backends to which the host has hardly a source port left.
 func (e examination) portSpace() []Finding {
+	backends := e.backends(anyService).values
 	used, waiting := map[pair]int{}, map[pair]int{}
 	for _, family := range e.families() {
-		behind := map[netip.Addr]bool{}
-		for _, b := range e.backends(anyService) {
-			behind[b.addr] = true
-		}
 		for _, f := range e.flows[family] {
-			if behind[f.ReplySrc.Addr()] && f.Translated() && f.OrigSrc.Addr() != f.ReplyDst.Addr() {
+			if backends[f.ReplySrc.Addr()] != nil && f.Translated() && f.OrigSrc.Addr() != f.ReplyDst.Addr() {
 				p := pair{f.Protocol, f.ReplySrc, f.ReplyDst.Addr()}
 				used[p]++
 				if f.Waits() {
@@ -95,18 +92,19 @@ func comparePairs(a, b pair) int {
 	return cmp.Or(a.backend.Compare(b.backend), cmp.Compare(a.protocol, b.protocol), a.source.Compare(b.source))
 }
 
-// full is the finding of a pair. Connections that are over keep their port for a time
-// that can be made shorter, which mends what few backends or a second address would.
+// full is the finding of a pair. The kernel keeps the port of a closed connection until a
+// timeout. A shorter timeout is the fix that needs neither another backend nor another
+// address.
 func (p pair) full(used, waiting int) Finding {
 	found := Finding{
-		Risk, fmt.Sprintf("%d of the %d connections are in use that %v can have to backend %v over %v, %d of them over and waiting: beyond that clients time out",
-			used, portsOfSource, p.source, p.backend, p.protocol, waiting),
+		Risk, fmt.Sprintf("%v uses %d of the %d connections that it can have to backend %v over %v, %d of them closed and waiting for a timeout: when all are in use, clients time out",
+			p.source, used, portsOfSource, p.backend, p.protocol, waiting),
 		"sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10",
 	}
 	switch {
-	case p.protocol == conntrack.UDP:
+	case p.protocol == flows.UDP:
 		found.Fix = "sysctl -w net.netfilter.nf_conntrack_udp_timeout=10 net.netfilter.nf_conntrack_udp_timeout_stream=30"
-	case p.protocol == conntrack.SCTP:
+	case p.protocol == flows.SCTP:
 		found.Fix = "sysctl -w net.netfilter.nf_conntrack_sctp_timeout_established=3600"
 	}
 	if used >= portsOfSource {

@@ -1,7 +1,8 @@
-// Package doctor finds what on this host keeps the balancer from working, with the
-// line that mends it. It only reads: files below a root directory, sysctls, and what
-// the kernel tells of addresses, routes, sockets and connections. It knows neither
-// the config nor systemd the program: what it is to judge by it is handed as values.
+// Package doctor finds what on this host keeps the balancer from working, each with the
+// line that fixes it. It only reads: files below a root directory, sysctls, and what the
+// kernel says about addresses, routes, sockets and connections. It starts no program.
+// The config, the rules that iptables holds and the generation that boot loads are given
+// to it as values, so it knows neither restore nor units.
 package doctor
 
 // Severity is how much a finding matters.
@@ -18,12 +19,12 @@ const (
 type Finding struct {
 	Severity Severity
 	What     string // one line: what is wrong, and in which FILE:LINE where that is known
-	Fix      string // the exact line to type
+	Fix      string // the exact line to type; "" where there is none
 }
 
 // Host is where to look.
 type Host struct {
-	Root    string // "/", or where every file is below
+	Root    string // the directory that every file is below: "/", or that of an image
 	Sysctls string // where sysctls are files: /proc/sys
-	Proc    string // where the kernel tells of sockets and processes: /proc
+	Proc    string // where the kernel lists sockets and processes: /proc
 }

@@ -5,23 +5,24 @@ import (
 	"slices"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
-// dockerFiles are those by which a host with Docker is known: its unit, from a
-// package or a snap, or its daemon.
+// dockerFiles are those that show that a host has Docker: its unit, from a package or a
+// snap, or its daemon.
 var dockerFiles = []string{
 	"/etc/systemd/system/docker.service", "/usr/lib/systemd/system/docker.service", "/lib/systemd/system/docker.service",
 	"/etc/systemd/system/snap.docker.dockerd.service",
 	"/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd",
 }
 
-// Router finds who is let through a host that forwards a family from now on. policy
-// is the one of its FORWARD chain now, ACCEPT or DROP, and empty for an image, which
-// has none yet. Docker sets it to DROP only when it is the one to switch forwarding
-// on (moby#50566), so not after a boot in which natspread came first, even where it
-// is DROP now. Its own rules need that policy before Docker 28, which drops what comes
-// for a port that is not published.
+// Router finds who can send packets through a host that forwards a family from now on.
+// policy is the policy of its FORWARD chain now, ACCEPT or DROP, and "" for an image,
+// which has none yet. Docker sets the policy to DROP only when Docker itself switches
+// forwarding on (moby#50566). After a boot in which natspread comes first, Docker does not
+// set it, even where it is DROP now. Before Docker 28 its own rules need that policy to
+// drop packets for ports that are not published.
 func (h Host) Router(family rules.Family, policy string) Finding {
 	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the host is a router from now on, for everybody: a policy for FORWARD is yours to set", family)}
 	if !h.hasDocker() {
@@ -34,19 +35,13 @@ func (h Host) Router(family rules.Family, policy string) Finding {
 	case "":
 		now = "ACCEPT when this image boots, and Docker leaves it so"
 	}
-	found.What = fmt.Sprintf("%v: the policy of FORWARD is %s: it sets DROP only when it finds forwarding off (moby#50566), "+
+	found.What = fmt.Sprintf("%v: the policy of FORWARD is %s: Docker sets DROP only when it finds forwarding off (moby#50566), "+
 		"and natspread comes first; the host then forwards for everybody, before Docker 28 to containers' ports that are not published, too", family, now)
-	program := plainProgram(family)
-	found.Fix = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP # until the next boot", program)
+	found.Fix = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP # until the next boot", rules.Program(family, "", ""))
 	return found
 }
 
-// plainProgram returns the name of iptables for a family as Docker and people call it.
-func plainProgram(family rules.Family) string {
-	return map[rules.Family]string{rules.IPv4: "iptables", rules.IPv6: "ip6tables"}[family]
-}
-
-// docker says what Docker makes of the policy of FORWARD, unless its unit sets that.
+// docker tells what Docker does with the policy of FORWARD, unless its unit sets that.
 func (e examination) docker() []Finding {
 	if !e.hasDocker() {
 		return nil
@@ -54,8 +49,9 @@ func (e examination) docker() []Finding {
 	var found []Finding
 	for _, family := range e.families() {
 		policy := "ACCEPT" // of a table that does not exist
-		if forward, ok := e.ruleset(family, e.Variant)["FORWARD"]; ok {
-			policy = forward.policy
+		inUse, _ := e.rulesets(family)
+		if forward, exists := inUse.Chain("filter", rules.Forward); exists {
+			policy = forward.Policy
 		}
 		if policy == "DROP" && e.dockerCloses(family) {
 			continue
@@ -69,27 +65,27 @@ func (e examination) docker() []Finding {
 	return found
 }
 
-// dockerUnit is the unit that packages bring.
+// dockerUnit is the unit that packages install.
 const dockerUnit = "docker.service"
 
 // dockerCloses tells whether Docker's unit sets the policy of FORWARD to DROP.
 func (h Host) dockerCloses(family rules.Family) bool {
 	return slices.ContainsFunc(h.unitOptions(dockerUnit), func(o option) bool {
-		return strings.HasPrefix(o.name, "ExecStart") && strings.Contains(o.value, plainProgram(family)) && strings.Contains(o.value, "-P FORWARD DROP")
+		return strings.HasPrefix(o.name, "ExecStart") && strings.Contains(o.value, rules.Program(family, "", "")) && strings.Contains(o.value, "-P FORWARD DROP")
 	})
 }
 
-// allAccepted tells whether natspread has rules that let the connections of each service
-// of a family through: then no policy stops them, after a boot neither.
+// allAccepted tells whether natspread has rules that let the connections of every service
+// of a family through. Then no policy stops them, not even after a boot.
 func (b Balancer) allAccepted(family rules.Family) bool {
-	return !slices.ContainsFunc(b.Services, func(s Service) bool { return s.Family == family && !s.Accepted })
+	return !slices.ContainsFunc(b.Services, func(s config.Service) bool { return familyOf(s) == family && s.Forward != config.Accept })
 }
 
 // closing returns the line that sets the policy of FORWARD to DROP, now and whenever
 // Docker starts.
 func closing(family rules.Family) string {
 	const dropIns = "/etc/systemd/system/" + dockerUnit + ".d"
-	set := plainProgram(family) + " -P FORWARD DROP"
+	set := rules.Program(family, "", "") + " -P FORWARD DROP"
 	return fmt.Sprintf(`mkdir -p %[1]s && printf "[Service]\nExecStartPre=/bin/sh -c '%[2]s'\n" > %[1]s/forward-%[3]v.conf && systemctl daemon-reload && %[2]s`, dropIns, set, family)
 }
 

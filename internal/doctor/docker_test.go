@@ -8,16 +8,16 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
-// TestRouter says of each policy what becomes of it, and only with Docker how to
-// mend it.
+// TestRouter says what becomes of each policy, and only with Docker how to fix it.
 func TestRouter(t *testing.T) {
 	for policy, want := range map[string]string{
-		"ACCEPT": "the policy of FORWARD is ACCEPT, and Docker leaves it so: it sets",
-		"DROP":   "the policy of FORWARD is DROP now, but ACCEPT after a boot where only Docker sets it: it sets",
-		"":       "the policy of FORWARD is ACCEPT when this image boots, and Docker leaves it so: it sets",
+		"ACCEPT": "the policy of FORWARD is ACCEPT, and Docker leaves it so: Docker sets",
+		"DROP":   "the policy of FORWARD is DROP now, but ACCEPT after a boot where only Docker sets it: Docker sets",
+		"":       "the policy of FORWARD is ACCEPT when this image boots, and Docker leaves it so: Docker sets",
 	} {
 		for family, program := range map[rules.Family]string{rules.IPv4: "iptables", rules.IPv6: "ip6tables"} {
 			without := host(t, nil).Router(family, policy)
@@ -37,7 +37,7 @@ func TestRouter(t *testing.T) {
 	}
 }
 
-// TestRouterByAnyLink knows a unit by a link, too, be its target not there yet.
+// TestRouterByAnyLink finds a unit that is a link, also to a target that is not there yet.
 func TestRouterByAnyLink(t *testing.T) {
 	linked := host(t, []txtar.File{{Name: "etc/systemd/system/docker.service", Data: []byte("-> /opt/missing\n")}})
 	if found := linked.Router(rules.IPv4, "ACCEPT"); found.Fix == "" {
@@ -59,23 +59,23 @@ func TestRouterOfImage(t *testing.T) {
 }
 
 // TestDockerCloses tells for each family whether Docker's unit sets the policy, which is
-// what the line that mends makes it do.
+// what the fix makes it do.
 func TestDockerCloses(t *testing.T) {
 	const unitFile = "usr/lib/systemd/system/docker.service"
 	for _, family := range rules.Families() {
 		other := rules.IPv6 - family
 		closed := host(t, []txtar.File{
 			{Name: unitFile, Data: []byte("[Service]\nExecStart=/usr/bin/dockerd\n")},
-			{Name: "etc/systemd/system/docker.service.d/forward.conf", Data: fmt.Appendf(nil, "[Service]\nExecStartPre=/bin/sh -c '%s -w -P FORWARD DROP'\n", plainProgram(family))},
+			{Name: "etc/systemd/system/docker.service.d/forward.conf", Data: fmt.Appendf(nil, "[Service]\nExecStartPre=/bin/sh -c '%s -w -P FORWARD DROP'\n", rules.Program(family, "", ""))},
 		})
 		if !closed.dockerCloses(family) || closed.dockerCloses(other) {
 			t.Errorf("%v: %v, %v", family, closed.dockerCloses(family), closed.dockerCloses(other))
 		}
-		e := examination{Host: closed, Balancer: Balancer{Services: []Service{{Family: family}}, Variant: "nft"}}
+		e := examination{Host: closed, Balancer: Balancer{Services: []config.Service{serviceOf(family)}, Variant: "nft"}}
 		wantFindings(t, e.docker(), "risk: "+family.String()+": the policy of FORWARD is ACCEPT")
-		e.Rulesets = []Ruleset{{family, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n")}}
+		e.Rulesets = []rules.Ruleset{rules.ParseRuleset(family, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"))}
 		wantFindings(t, e.docker())
-		e.Services[0].Family = other
+		e.Services[0] = serviceOf(other)
 		e.Rulesets[0].Family = other
 		wantFindings(t, e.docker(), "risk: "+other.String()+": the policy of FORWARD is DROP now")
 	}

@@ -4,33 +4,32 @@ import (
 	"fmt"
 	"slices"
 
-	"natspread/internal/conntrack"
-	"natspread/internal/rules"
+	"natspread/restore/flows"
 )
 
-// examination is a host with the balancer that is to work there, and what the checks
-// share of what the kernel tells.
+// examination is a host with the balancer that is to work there, and with what the kernel
+// says, which several checks need.
 type examination struct {
 	Host
 	Balancer
 	network network
-	flows   [2][]conntrack.Entry // by family, those that have to do with the balancer
+	flows   [2][]flows.Entry // by family, those that have to do with the balancer
 }
 
-// checks lists what is looked at, in the order in which findings of one severity stand.
+// checks lists the checks in the order in which findings of one severity are printed.
 func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
-		examination.generation, examination.config, examination.trial, examination.modes, examination.firewalls,
-		examination.forwarding, examination.forwardChain, examination.native, examination.variants,
+		examination.config, examination.modes, examination.firewalls, examination.native, examination.variants,
 		examination.addresses, examination.listeners,
 		examination.routes, examination.reversePath, examination.hairpin, examination.returnPath,
 		examination.tableUse, examination.portSpace, examination.docker,
 	}
 }
 
-// Examine looks at everything that keeps a balancer from working on the host, now,
-// after the next boot, or when something happens that is likely to. The worst comes
-// first. What cannot be read is a finding, too: a Risk.
+// Examine looks for what keeps a balancer from working on the host, beside what package
+// report finds itself (the tables, the generations, and what Forwarding and Dropped find):
+// now, after the next boot, or when something happens that is likely to. The worst comes first.
+// What cannot be read is a finding too, a Risk.
 func (h Host) Examine(b Balancer) []Finding {
 	e := examination{Host: h, Balancer: b}
 	var found []Finding
@@ -46,11 +45,16 @@ func (h Host) Examine(b Balancer) []Finding {
 	for _, check := range checks() {
 		found = append(found, check(e)...)
 	}
+	Sort(found)
+	return found
+}
+
+// Sort puts the worst findings first, and leaves those of one severity in their order.
+func Sort(found []Finding) {
 	rank := []Severity{Broken, AtBoot, Risk}
 	slices.SortStableFunc(found, func(a, b Finding) int {
 		return slices.Index(rank, a.Severity) - slices.Index(rank, b.Severity)
 	})
-	return found
 }
 
 // cannotTell is the finding of something that could not be read.
@@ -61,25 +65,13 @@ func cannotTell(what string, err error) Finding {
 // applyFixes is the line that loads the rules and switches forwarding on.
 const applyFixes = "natspread apply"
 
-// forwarding looks at the switches of the families that there are services of. What
-// apply will mend is nothing to find before the first one.
-func (e examination) forwarding() []Finding {
-	var found []Finding
-	for _, family := range e.families() {
-		one, err := e.forwardingWhere(e.matters, family)
-		if err != nil {
-			one = []Finding{cannotTell(fmt.Sprintf("whether the host forwards %v", family), err)}
-		}
-		found = append(found, one...)
+// config reports a config that apply refuses.
+func (e examination) config() []Finding {
+	if e.ConfigBad == nil {
+		return nil
 	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return e.untried() && f.Fix == applyFixes })
-}
-
-// program returns the name of a variant's iptables for a family.
-func program(family rules.Family, variant string) string {
-	name := "iptables-" + variant
-	if family == rules.IPv6 {
-		name = "ip6tables-" + variant
-	}
-	return name
+	return []Finding{{
+		Risk, fmt.Sprintf("apply refuses the config, so the other checks use the config of generation %d: %v", e.Applied, e.ConfigBad),
+		"natspread check # says what to write instead",
+	}}
 }

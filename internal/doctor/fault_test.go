@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/units"
@@ -33,11 +34,11 @@ COMMIT
 `
 
 // webService is the service that faults are made for.
-func webService() Service {
-	return Service{
-		Name: "web", Family: rules.IPv4, Protocols: []string{"tcp"},
-		Listen:   []Listen{{netnstest.VIP(4), 80, 80}},
-		Backends: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 80)},
+func webService() config.Service {
+	return config.Service{
+		Name: "web", Protocols: []config.Protocol{config.TCP},
+		Listen:   []config.Listen{listenOf(netnstest.VIP(4), 80, 80)},
+		Backends: []config.Backend{backendOf(netip.MustParseAddr("10.0.0.1"), 80)},
 	}
 }
 
@@ -52,7 +53,7 @@ type patient struct {
 
 // newPatient builds a balancer that works: a network, rules in it, and a root with a
 // systemd that loads them at boot.
-func newPatient(t *testing.T, variant string, layout netnstest.Layout, source Source) *patient {
+func newPatient(t *testing.T, variant string, layout netnstest.Layout, source config.SNAT) *patient {
 	t.Helper()
 	layout.Backends, layout.Forward = 1, true
 	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant}
@@ -72,17 +73,17 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source So
 		write(t, filepath.Join(p.Live.Root, name), text)
 	}
 	service := webService()
-	service.Source = source
-	if source.None {
+	service.SNAT = source
+	if source.Mode == config.None {
 		service.Hairpin = hairpins()
 	}
 	p.Balancer = Balancer{
-		Services: []Service{service}, Generation: Generation{Number: 1, Variant: variant}, Variant: variant,
+		Services: []config.Service{service}, Generation: Generation{Number: 1, Variant: variant}, Variant: variant,
 		Config: "etc/natspread/natspread.toml", State: []string{"var/lib/natspread/generations/1/manifest"},
 	}
 	target := "MASQUERADE"
 	switch {
-	case source.None:
+	case source.Mode == config.None:
 		target = "ACCEPT"
 	case source.Addr.IsValid():
 		target = "SNAT --to-source " + source.Addr.String()
@@ -122,25 +123,25 @@ func (p *patient) examine(t *testing.T) []Finding {
 	p.Balancer.Rulesets = nil
 	for _, variant := range netnstest.Variants(t) {
 		text := p.sh(t, netnstest.Programs(variant, 4).Save)
-		p.Balancer.Rulesets = append(p.Balancer.Rulesets, Ruleset{rules.IPv4, variant, []byte(text)})
+		p.Balancer.Rulesets = append(p.Balancer.Rulesets, rules.ParseRuleset(rules.IPv4, variant, []byte(text)))
 	}
 	p.Balancer.Native = []byte(p.sh(t, "nft --terse list ruleset"))
 	return p.Live.Examine(p.Balancer)
 }
 
-// fault is something that is made wrong, found, and mended.
+// fault is something that is broken, found, and fixed.
 type fault struct {
 	name     string
 	variants bool // with each variant, not only with one
 	layout   netnstest.Layout
-	source   Source
+	source   config.SNAT
 	change   func(*testing.T, *patient) // besides, or instead of lines
 	lines    string                     // typed on the balancer; IPTABLES is its variant's
 	stops    bool                       // clients are no longer answered
 	severity Severity
 	want     string                                      // regexp of what is found
-	mend     string                                      // regexp of the line, as it is to be typed
-	again    func(t *testing.T, p *patient, line string) // what mends it, where typing the line does not
+	fix      string                                      // regexp of the line, as it is to be typed
+	again    func(t *testing.T, p *patient, line string) // what fixes it, where typing the line does not
 }
 
 // check makes the fault in the namespaces that it is in.
@@ -175,11 +176,11 @@ func (f fault) check(t *testing.T, variant string) {
 	if p.listener != nil {
 		_ = p.listener.Wait() // killed
 	}
-	if after := p.examine(t); told(after) != told(before) {
-		t.Errorf("after %s:\n%s", line, told(after))
+	if after := p.examine(t); reported(after) != reported(before) {
+		t.Errorf("after %s:\n%s", line, reported(after))
 	}
 	if f.stops && !p.answers(t, hurry) {
-		t.Errorf("%s does not mend it", line)
+		t.Errorf("%s does not fix it", line)
 	}
 }
 
@@ -188,19 +189,19 @@ func (f fault) one(t *testing.T, before, found []Finding) string {
 	t.Helper()
 	var fresh []Finding
 	for _, one := range found {
-		if !strings.Contains(told(before), told([]Finding{one})) {
+		if !strings.Contains(reported(before), reported([]Finding{one})) {
 			fresh = append(fresh, one)
 		}
 	}
 	if len(fresh) != 1 || fresh[0].Severity != f.severity || !regexp.MustCompile(f.want).MatchString(fresh[0].What) ||
-		!regexp.MustCompile("^"+f.mend+"$").MatchString(fresh[0].Fix) {
-		t.Fatalf("want %s %s\n    %s\nfound\n%s", f.severity, f.want, f.mend, told(found))
+		!regexp.MustCompile("^"+f.fix+"$").MatchString(fresh[0].Fix) {
+		t.Fatalf("want %s %s\n    %s\nfound\n%s", f.severity, f.want, f.fix, reported(found))
 	}
 	return fresh[0].Fix
 }
 
 // TestFaults makes each fault in a network of its own, finds it, types the line that
-// mends it, and finds it no more.
+// fixes it, and finds it no more.
 func TestFaults(t *testing.T) {
 	for _, f := range faults() {
 		variants := netnstest.Variants(t)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/config"
 	"natspread/internal/test/netnstest"
 	"natspread/units"
 )
@@ -34,60 +35,60 @@ func forwardingFaults() []fault {
 	return []fault{
 		{
 			name: "ip_forward", lines: "echo 0 > /proc/sys/net/ipv4/ip_forward", stops: true,
-			severity: Broken, want: "^ipv4: net.ipv4.ip_forward is not 1", mend: "natspread apply",
+			severity: Broken, want: "^ipv4: net.ipv4.ip_forward is not 1", fix: "natspread apply",
 			again: func(t *testing.T, p *patient, _ string) { p.sh(t, "echo 1 > /proc/sys/net/ipv4/ip_forward") },
 		},
 		{
 			name: "interface forwarding", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
-			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", fix: "sysctl -w net.ipv4.conf.front.forwarding=1",
 		},
 		{
 			name: "interface of answers", lines: "echo 0 > /proc/sys/net/ipv4/conf/back/forwarding", stops: true,
-			severity: Broken, want: "net.ipv4.conf.back.forwarding is 0", mend: "sysctl -w net.ipv4.conf.back.forwarding=1",
+			severity: Broken, want: "net.ipv4.conf.back.forwarding is 0", fix: "sysctl -w net.ipv4.conf.back.forwarding=1",
 		},
 		{
 			name: "interface of the config", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
 			change:   func(_ *testing.T, p *patient) { p.Balancer.Services[0].Interface = "front" },
-			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", fix: "sysctl -w net.ipv4.conf.front.forwarding=1",
 		},
 		{
-			name: "interface of the default route", change: listensTo(Listen{First: 80, Last: 80}), stops: true,
+			name: "interface of the default route", change: listensTo(everywhere()), stops: true,
 			lines:    "ip route add default via 192.0.2.1; echo 0 > /proc/sys/net/ipv4/conf/front/forwarding",
-			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", fix: "sysctl -w net.ipv4.conf.front.forwarding=1",
 		},
 		{
-			name: "interface of any", change: listensTo(Listen{First: 80, Last: 80}), lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
-			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", mend: "sysctl -w net.ipv4.conf.front.forwarding=1",
+			name: "interface of any", change: listensTo(everywhere()), lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
+			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", fix: "sysctl -w net.ipv4.conf.front.forwarding=1",
 		},
 		{
-			name: "interface that may be", change: listensTo(Listen{First: 80, Last: 80}), lines: "ip route add default via 192.0.2.1\n" + hardened,
-			severity: Risk, want: "net.ipv4.conf.mgmt.forwarding is 0, .*, and connections of web may come in there$", mend: "sysctl -w net.ipv4.conf.mgmt.forwarding=1",
+			name: "interface that may be", change: listensTo(everywhere()), lines: "ip route add default via 192.0.2.1\n" + hardened,
+			severity: Risk, want: "net.ipv4.conf.mgmt.forwarding is 0, .*, and connections of web may come in there$", fix: "sysctl -w net.ipv4.conf.mgmt.forwarding=1",
 		},
 		{
 			name: "sysctl.d", lines: "mkdir ROOT/etc/sysctl.d; echo net.ipv4.ip_forward=0 > ROOT/etc/sysctl.d/60-host.conf",
 			severity: Risk, want: "^ipv4: sysctl --system would switch net.ipv4.ip_forward off: .* in /etc/sysctl.d/60-host.conf:1$",
-			mend: "sed -i '1s/=.*/= 1/' /etc/sysctl.d/60-host.conf",
+			fix: "sed -i '1s/=.*/= 1/' /etc/sysctl.d/60-host.conf",
 		},
 		{
-			name: "ufw", severity: Risk, want: "^ipv4: ufw reload would switch", mend: "sed -i '1s/=.*/= 1/' /etc/ufw/sysctl.conf",
+			name: "ufw", severity: Risk, want: "^ipv4: ufw reload would switch", fix: "sed -i '1s/=.*/= 1/' /etc/ufw/sysctl.conf",
 			lines: "mkdir ROOT/etc/ufw ROOT/etc/default; echo ENABLED=yes > ROOT/etc/ufw/ufw.conf\n" +
 				"echo IPT_SYSCTL=/etc/ufw/sysctl.conf > ROOT/etc/default/ufw; echo net/ipv4/ip_forward=0 > ROOT/etc/ufw/sysctl.conf",
 		},
 		{
-			name: "networkd", severity: AtBoot, want: "^ipv4: the next boot switches net.ipv4.ip_forward off", mend: "sed -i '2s/=.*/=yes/' /etc/systemd/networkd.conf",
+			name: "networkd", severity: AtBoot, want: "^ipv4: the next boot switches net.ipv4.ip_forward off", fix: "sed -i '2s/=.*/=yes/' /etc/systemd/networkd.conf",
 			lines: "mkdir -p ROOT/run/systemd/netif/state; printf '[Network]\\nIPv4Forwarding=no\\n' > ROOT/etc/systemd/networkd.conf",
 		},
 		{
-			name: "docker", severity: Risk, want: "^ipv4: the policy of FORWARD is ACCEPT, and Docker leaves it so", mend: "iptables -I FORWARD .*",
+			name: "docker", severity: Risk, want: "^ipv4: the policy of FORWARD is ACCEPT, and Docker leaves it so", fix: "iptables -I FORWARD .*",
 			lines: "touch ROOT/etc/systemd/system/docker.service",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, "rm "+p.Live.Root+"/etc/systemd/system/docker.service")
 			},
 		},
 		{
-			name: "docker, accepted", severity: Risk, want: "^ipv4: the policy of FORWARD is ACCEPT, and Docker leaves it so", mend: "mkdir -p /etc/systemd/system/docker.service.d && .* && iptables -P FORWARD DROP",
+			name: "docker, accepted", severity: Risk, want: "^ipv4: the policy of FORWARD is ACCEPT, and Docker leaves it so", fix: "mkdir -p /etc/systemd/system/docker.service.d && .* && iptables -P FORWARD DROP",
 			lines:  "touch ROOT/etc/systemd/system/docker.service; IPTABLES-restore --noflush <<'END'\n" + accepts + "END",
-			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Accepted = true },
+			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Forward = config.Accept },
 		},
 	}
 }
@@ -100,7 +101,7 @@ func filterFaults() []fault {
 	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
 	const nftAccept = "nft insert rule inet filter forward ct status dnat accept # and for good in the file that makes the chain"
 	drops := func(name, lines string, severity Severity, want string) fault {
-		return fault{name: name, variants: true, lines: lines, stops: true, severity: severity, want: want, mend: accept}
+		return fault{name: name, variants: true, lines: lines, stops: true, severity: severity, want: want, fix: accept}
 	}
 	return []fault{
 		drops("policy", "IPTABLES -P FORWARD DROP", Broken, "^ipv4: connections of web to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$"),
@@ -113,39 +114,39 @@ IPTABLES -A FORWARD -j DOCKER-USER; IPTABLES -A FORWARD -j DOCKER-FORWARD
 IPTABLES -A DOCKER-FORWARD -j DOCKER-CT; IPTABLES -A DOCKER-FORWARD -j DOCKER-BRIDGE; IPTABLES -A DOCKER-FORWARD -i docker0 -j ACCEPT
 IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, Broken, "the policy of FORWARD"),
 		{
-			name: "of any, docker's chains", variants: true, change: listensTo(Listen{First: 80, Last: 80}), stops: true, severity: Broken, mend: accept, want: "the policy of FORWARD",
+			name: "of any, docker's chains", variants: true, change: listensTo(everywhere()), stops: true, severity: Broken, fix: accept, want: "the policy of FORWARD",
 			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -i docker0 ! -o docker0 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
 		},
 		{
-			name: "half of a range", variants: true, severity: Broken, mend: accept, want: "^ipv4: connections of web to 10.0.0.1:89 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
+			name: "half of a range", variants: true, severity: Broken, fix: accept, want: "^ipv4: connections of web to 10.0.0.1:89 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
 			lines: "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -p tcp --dport 80:88 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
 			change: func(_ *testing.T, p *patient) {
 				service := &p.Balancer.Services[0]
-				service.Listen[0].Last, service.Backends = 89, []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 0)}
+				service.Listen[0].Ports.Last, service.Backends[0].Port = 89, 0
 			},
 		},
 		drops("perhaps", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m mark --mark 0x1 -j ACCEPT", Risk, "^ipv4: cannot tell whether the (nft|legacy) variant lets connections of web to 10.0.0.1:80 through"),
 		{
 			name: "accepts gone", variants: true, stops: true, severity: Broken, want: "^ipv4: connections of web to 10.0.0.1:80 are dropped by the (nft|legacy) variant: the policy of FORWARD$",
 			lines:  "IPTABLES -P FORWARD DROP",
-			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Accepted = true },
-			mend:   "natspread apply",
+			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Forward = config.Accept },
+			fix:    "natspread apply",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, netnstest.Programs(p.variant, 4).Restore+" --noflush <<'END'\n"+accepts+"END")
 			},
 		},
 		{
-			name: "nftables chain", stops: true, severity: Broken, mend: nftAccept,
+			name: "nftables chain", stops: true, severity: Broken, fix: nftAccept,
 			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct state established,related accept'",
 			want:  "^the nftables chain inet filter forward drops every balanced connection",
 		},
 		{
-			name: "nftables chain that may accept", stops: true, severity: Risk, mend: nftAccept,
+			name: "nftables chain that may accept", stops: true, severity: Risk, fix: nftAccept,
 			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward iifname other accept'",
 			want:  "^cannot tell whether the nftables chain inet filter forward, whose policy is drop, lets",
 		},
 		{
-			name: "own rules in the other variant", variants: true, severity: Broken, want: "^ipv4: the (nft|legacy) variant holds rules of natspread's too", mend: "natspread apply",
+			name: "own rules in the other variant", variants: true, severity: Broken, want: "^ipv4: the (nft|legacy) variant holds rules of natspread's too, but natspread uses (nft|legacy): packets go through both$", fix: "natspread apply",
 			change: func(t *testing.T, p *patient) {
 				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
 			},
@@ -154,7 +155,7 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			},
 		},
 		{
-			name: "a chain in both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules, .*; the chains DOCKER are in both, so look",
+			name: "a chain in both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules, .*; the chains DOCKER are in both: find out which",
 			change: func(t *testing.T, p *patient) {
 				for _, variant := range []string{"nft", "legacy"} {
 					p.sh(t, strings.ReplaceAll("IPTABLES -t nat -N DOCKER; IPTABLES -t nat -A PREROUTING -j DOCKER", "IPTABLES", netnstest.Programs(variant, 4).Iptables))
@@ -167,7 +168,7 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 				other := netnstest.Programs(otherVariant(p.variant), 4).Iptables
 				p.sh(t, other+" -A FORWARD -s 203.0.113.0/24 -j DROP")
 			},
-			mend: "iptables-(nft|legacy)-save .*",
+			fix: "iptables-(nft|legacy)-save .*",
 			again: func(t *testing.T, p *patient, line string) {
 				t.Helper()
 				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -P INPUT DROP") // is not to be undone by the other's ACCEPT
@@ -198,59 +199,59 @@ func networkFaults() []fault {
 		{
 			name: "listen absent", lines: "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front", change: forget, stops: true,
 			severity: Broken, want: "^192.0.2.10, listen of web, is on no interface, and nobody answers for it in 192.0.2.0/24 on front",
-			mend: "ip address add 192.0.2.10/24 dev front",
+			fix: "ip address add 192.0.2.10/24 dev front",
 		},
 		{
 			name: "listen absent since", lines: "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
-			severity: Risk, want: "^192.0.2.10, listen of web, is on no interface, and nobody answers", mend: "ip address add 192.0.2.10/24 dev front",
+			severity: Risk, want: "^192.0.2.10, listen of web, is on no interface, and nobody answers", fix: "ip address add 192.0.2.10/24 dev front",
 		},
 		{
 			name: "listen routed", change: listensToo("198.51.100.7"),
-			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if somebody sends them", mend: "ip address add 198.51.100.7/32 dev lo",
+			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if somebody sends them", fix: "ip address add 198.51.100.7/32 dev lo",
 		},
 		{
 			name: "listen on a tunnel", change: listensToo("198.51.100.7"), lines: "ip link add tunnel type veth peer name far; ip address add 198.51.100.1/24 dev tunnel; ip link set tunnel arp off up",
-			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if somebody sends them", mend: "ip address add 198.51.100.7/32 dev lo",
+			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if somebody sends them", fix: "ip address add 198.51.100.7/32 dev lo",
 		},
 		{
-			name: "snat absent", change: forget, stops: true, source: Source{Addr: netip.MustParseAddr("10.0.0.254")},
+			name: "snat absent", change: forget, stops: true, source: config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")},
 			lines:    "ip address del 10.0.0.254/24 dev back; ip address add 10.0.0.253/24 dev back",
-			severity: Broken, want: "^10.0.0.254, snat of web, is on no interface, and nobody answers", mend: "ip address add 10.0.0.254/24 dev back",
+			severity: Broken, want: "^10.0.0.254, snat of web, is on no interface, and nobody answers", fix: "ip address add 10.0.0.254/24 dev back",
 		},
 		{
 			name: "front down", lines: "ip link set front down", stops: true,
-			severity: Broken, want: "^192.0.2.10, listen of web, is on the interface front, which is down$", mend: "ip link set front up",
+			severity: Broken, want: "^192.0.2.10, listen of web, is on the interface front, which is down$", fix: "ip link set front up",
 		},
 		{
 			name: "no route", lines: "ip route del 10.0.0.0/24 dev back", stops: true,
-			severity: Broken, want: "^no route leads to backend 10.0.0.1 of web, although it is beside back", mend: "ip route add 10.0.0.0/24 dev back",
+			severity: Broken, want: "^no route leads to backend 10.0.0.1 of web, although it is beside back", fix: "ip route add 10.0.0.0/24 dev back",
 		},
 		{
 			name: "blackhole", lines: "ip route add blackhole 10.0.0.1", stops: true,
-			severity: Broken, want: "^no route leads to backend 10.0.0.1 of web: the one that does is blackhole", mend: "ip route del blackhole 10.0.0.1/32",
+			severity: Broken, want: "^no route leads to backend 10.0.0.1 of web: the host has the route blackhole", fix: "ip route del blackhole 10.0.0.1/32",
 		},
 		{
 			name: "back down", lines: "ip link set back down", stops: true,
-			severity: Broken, want: "^no route leads to backend 10.0.0.1 of web: back is down", mend: "ip link set back up",
+			severity: Broken, want: "^no route leads to backend 10.0.0.1 of web: back is down", fix: "ip link set back up",
 		},
 		{
-			name: "nowhere", severity: Broken, want: "^no route leads to backend 203.0.113.5 of web$", mend: "ip route add 203.0.113.5 via ROUTER",
+			name: "nowhere", severity: Broken, want: "^no route leads to backend 203.0.113.5 of web$", fix: "ip route add 203.0.113.5 via ROUTER",
 			change: addBackend("203.0.113.5"),
 			again:  func(t *testing.T, p *patient, _ string) { p.sh(t, "ip route add 203.0.113.5 via 10.0.0.1") },
 		},
 		{
 			name: "default route", lines: "ip route add default via 192.0.2.99", change: addBackend("203.0.113.5"),
 			severity: Risk, want: "^203.0.113.5 is on no subnet of the host: only the default route leads there, via 192.0.2.99 dev front$",
-			mend: "ip route add 203.0.113.5/32 via 192.0.2.99 dev front",
+			fix: "ip route add 203.0.113.5/32 via 192.0.2.99 dev front",
 		},
 		{
 			name: "rp_filter", stops: true, change: asymmetric, severity: Broken,
-			want: "^packets to backend 10.0.0.1 of web go out by front, but it is in 10.0.0.0/24 on back, where rp_filter is strict", mend: "sysctl -w net.ipv4.conf.back.rp_filter=2",
-			source: Source{Addr: netip.MustParseAddr("10.0.0.254")},
+			want: "^packets to backend 10.0.0.1 of web go out by front, but the backend is in 10.0.0.0/24 on back, where rp_filter is strict", fix: "sysctl -w net.ipv4.conf.back.rp_filter=2",
+			source: config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")},
 		},
 		{
 			name: "shadowed", change: listenOn("192.0.2.10:80"), severity: Risk,
-			want: `^doctor.test \(process [0-9]+\) listens on tcp 192.0.2.10:80 and is shadowed: what comes for 192.0.2.10:80 goes to service web$`, mend: "kill [0-9]+",
+			want: `^doctor.test \(process [0-9]+\) listens on tcp 192.0.2.10:80 and is shadowed: what comes for 192.0.2.10:80 goes to service web$`, fix: "kill [0-9]+",
 		},
 		{
 			name: "shadowed anywhere", change: listenOn("0.0.0.0:80"), severity: Risk,
@@ -263,7 +264,8 @@ func networkFaults() []fault {
 	}
 }
 
-// came here.
+// forget makes the neighbours ask for addresses anew, and removes the connections that show
+// that packets came here.
 func forget(t *testing.T, p *patient) {
 	for _, h := range []*netnstest.Host{p.Client, p.Backends[0].Host} {
 		h.Command(t, "", "ip", "neigh", "flush", "all")
@@ -271,7 +273,8 @@ func forget(t *testing.T, p *patient) {
 	flush(t)
 }
 
-// still come straight back.
+// asymmetric lets packets to the backend go through the client, while its replies still come
+// directly back.
 func asymmetric(t *testing.T, p *patient) {
 	t.Helper()
 	p.Client.Command(t, "link add round type veth peer name round netns backends\naddr add 10.0.9.1/24 dev round\nlink set round up\nroute add 10.0.0.1 via 10.0.9.2\n", "ip", "-batch", "-")
@@ -286,28 +289,28 @@ func asymmetric(t *testing.T, p *patient) {
 
 // connectionFaults have to do with answers and with the table of connections.
 func connectionFaults() []fault {
-	none, gateway := Source{None: true}, netnstest.Layout{Gateway: true}
+	none, gateway := config.SNAT{Mode: config.None}, netnstest.Layout{Gateway: true}
 	return []fault{
 		{
 			name: "hairpin", source: none, layout: gateway, severity: Risk,
 			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Hairpin = nil },
-			want:   "^service web: clients in 10.0.0.0/24 are beside the backends", mend: `hairpin = \["10.0.0.0/24"\] # in service web, then: natspread apply`,
+			want:   "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `hairpin = \["10.0.0.0/24"\] # in service web, then: natspread apply`,
 			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Hairpin = hairpins() },
 		},
 		{
-			name: "way back", source: none, layout: gateway, stops: true, severity: Risk,
+			name: "return path", source: none, layout: gateway, stops: true, severity: Risk,
 			change: func(t *testing.T, p *patient) {
 				p.Backends[0].Host.Command(t, "", "ip", "route", "del", "default")
 				flush(t)
 			},
-			want: `^with snat = "none" the answers of 10.0.0.1 must be routed through this host`, mend: "ip route replace default via 10.0.0.254 # on each of them",
+			want: `^with snat = "none" the answers of 10.0.0.1 must be routed through this host`, fix: "ip route replace default via 10.0.0.254 # on each of them",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.Backends[0].Host.Command(t, "ip route replace default via 10.0.0.254 # on each of them", "sh")
 				p.hold(t)
 			},
 		},
 		{
-			name: "conntrack table", severity: Risk, want: `^[0-9]+ of at most 100 connections are tracked, 8[0-9] %`, mend: "sysctl -w net.netfilter.nf_conntrack_max=200",
+			name: "conntrack table", severity: Risk, want: `^[0-9]+ of at most 100 connections are tracked, 8[0-9] %`, fix: "sysctl -w net.netfilter.nf_conntrack_max=200",
 			change: func(t *testing.T, p *patient) {
 				bound := filepath.Join(t.TempDir(), "nf_conntrack_max")
 				write(t, bound, "100\n") // the kernel has one bound for all namespaces, and no test may change it
@@ -318,8 +321,8 @@ func connectionFaults() []fault {
 			},
 		},
 		{
-			name: "port space", severity: Risk, mend: "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10",
-			want:   `^51[0-9]{3} of the 64512 connections are in use that 10.0.0.254 can have to backend 10.0.0.1:80 over tcp, 51[0-9]{3} of them over and waiting`,
+			name: "port space", severity: Risk, fix: "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10",
+			want:   `^10.0.0.254 uses 51[0-9]{3} of the 64512 connections that it can have to backend 10.0.0.1:80 over tcp, 51[0-9]{3} of them closed and waiting`,
 			change: func(t *testing.T, _ *patient) { track(t, 51700) },
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, "sysctl -q -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10")
@@ -340,43 +343,43 @@ func bootFaults() []fault {
 	return []fault{
 		{
 			name: "not loaded", variants: true, lines: "IPTABLES -t nat -F PREROUTING", change: forget, stops: true,
-			severity: Broken, want: "^generation 1 is not loaded: the nat table leads to nothing of natspread's", mend: "natspread restore",
+			severity: Broken, want: "^generation 1 is not loaded: no rule of the nat table leads to a chain of natspread's", fix: "natspread restore",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -A PREROUTING -j NATSPREAD-PRE")
 			},
 		},
 		{
-			name: "state mode", change: chmod(0o777, state), severity: AtBoot, want: state + " may be changed by its group or by others: boot will not load it", mend: "chmod go-w .*" + state,
+			name: "state mode", change: chmod(0o777, state), severity: AtBoot, want: state + " may be changed by its group or by others: boot will not load it", fix: "chmod go-w .*" + state,
 		},
 		{
 			name: "config mode", change: chmod(0o666, "etc/natspread/natspread.toml"), severity: Risk,
-			want: "natspread.toml may be changed by its group or by others: what it says is applied next", mend: "chmod go-w .*natspread.toml",
+			want: "natspread.toml may be changed by its group or by others: what it says is applied next", fix: "chmod go-w .*natspread.toml",
 		},
 		{
 			name: "not enabled", lines: "rm ROOT/etc/systemd/system/multi-user.target.wants/natspread.service", severity: AtBoot,
-			want: "^nothing loads the rules at boot: natspread.service is not enabled$", mend: "systemctl enable natspread.service",
+			want: "^nothing loads the rules at boot: natspread.service is not enabled$", fix: "systemctl enable natspread.service",
 			again: func(t *testing.T, p *patient, _ string) { p.sh(t, strings.ReplaceAll(enable, "ROOT", p.Live.Root)) },
 		},
 		{
 			name: "masked", lines: "ln -s /dev/null ROOT/etc/systemd/system/natspread.service", severity: AtBoot,
-			want: "^nothing loads the rules at boot: natspread.service is masked by /etc/systemd/system/natspread.service", mend: "systemctl unmask natspread.service",
+			want: "^nothing loads the rules at boot: natspread.service is masked by /etc/systemd/system/natspread.service", fix: "systemctl unmask natspread.service",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, "rm "+p.Live.Root+"/etc/systemd/system/natspread.service")
 			},
 		},
 		{
 			name: "no unit", lines: "mv ROOT/usr/lib/systemd/system/natspread.service ROOT/", severity: AtBoot,
-			want: "^nothing loads the rules at boot: there is no natspread.service$", mend: "natspread install",
+			want: "^nothing loads the rules at boot: there is no natspread.service$", fix: "natspread install",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, strings.ReplaceAll("mv ROOT/natspread.service ROOT/usr/lib/systemd/system/", "ROOT", p.Live.Root))
 			},
 		},
 		{
 			name: "flusher", lines: service("ferm"), severity: AtBoot, want: "^ferm.service empties the nat table when it starts, and natspread.service does not wait for it",
-			mend: "mkdir -p /etc/systemd/system/ferm.service.d && printf .* > /etc/systemd/system/ferm.service.d/natspread.conf && systemctl daemon-reload",
+			fix: "mkdir -p /etc/systemd/system/ferm.service.d && printf .* > /etc/systemd/system/ferm.service.d/natspread.conf && systemctl daemon-reload",
 		},
 		{
-			name: "nftables", lines: service("nftables"), severity: Risk, want: "^a restart or reload of nftables.service empties the nat table", mend: "natspread install",
+			name: "nftables", lines: service("nftables"), severity: Risk, want: "^a restart or reload of nftables.service empties the nat table", fix: "natspread install",
 			again: func(t *testing.T, p *patient, _ string) {
 				text, err := units.DropIn("/usr/sbin/natspread")
 				if err != nil {
@@ -386,7 +389,7 @@ func bootFaults() []fault {
 			},
 		},
 		{
-			name: "netfilter-persistent", severity: Risk, want: "^netfilter-persistent reload empties the nat table", mend: "printf .*",
+			name: "netfilter-persistent", severity: Risk, want: "^netfilter-persistent reload empties the nat table", fix: "printf .*",
 			lines: service("netfilter-persistent") + "\nmkdir -p ROOT/usr/share/netfilter-persistent/plugins.d",
 			again: func(t *testing.T, p *patient, line string) {
 				t.Helper()
@@ -396,12 +399,12 @@ func bootFaults() []fault {
 			},
 		},
 		{
-			name: "variant", severity: Risk, want: "^generation 1 was proven with the other variant", mend: "natspread apply",
+			name: "variant", severity: Risk, want: "^generation 1 was proven with the other variant", fix: "natspread apply",
 			change: func(_ *testing.T, p *patient) { p.Balancer.Generation.Variant = "other" },
 			again:  func(_ *testing.T, p *patient, _ string) { p.Balancer.Generation.Variant = p.variant },
 		},
 		{
-			name: "bad generation", severity: AtBoot, want: "^boot cannot load what was applied last: file does not exist$", mend: "natspread apply",
+			name: "bad generation", severity: AtBoot, want: "^boot cannot load what was applied last: file does not exist$", fix: "natspread apply",
 			change: func(_ *testing.T, p *patient) { p.Balancer.Generation.Bad = os.ErrNotExist },
 			again:  func(_ *testing.T, p *patient, _ string) { p.Balancer.Generation.Bad = nil },
 		},

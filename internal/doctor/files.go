@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// mostBytes bounds a file that is read: none of those that people write is longer.
+// mostBytes is the longest file that is read. No file that people write is longer.
 const mostBytes = 1 << 20
 
 // place is a line of a file, as a path below the root.
@@ -28,9 +28,9 @@ type numbered struct {
 	at   place
 }
 
-// exists tells whether something is at a path below the root, be it a dangling link.
-// Directories that are absolute links in an image lead nowhere: they mean the image,
-// never this machine.
+// exists tells whether something is at a path below the root; a dangling link is
+// something. In an image, a directory on the way may be an absolute link. It points into
+// the image, not into this machine, so what is behind it does not exist here.
 func (h Host) exists(path string) bool {
 	root, err := os.OpenRoot(h.Root)
 	if err != nil {
@@ -41,16 +41,16 @@ func (h Host) exists(path string) bool {
 	return err == nil
 }
 
-// masked tells whether a file is empty, or a link to /dev/null: then it is as good as
-// none, and so are its drop-ins (systemd.network(5)).
+// masked tells whether a file is empty, or a link to /dev/null. Then systemd ignores it
+// and its drop-ins (systemd.network(5)).
 func (h Host) masked(path string) bool {
 	info, err := os.Stat(filepath.Join(h.Root, path))
 	return err != nil || info.Size() == 0
 }
 
-// lines returns the lines of a file that are neither empty nor comments, which
-// begin with # or ; in every format here. What cannot be read has none: it says
-// nothing to those who read it at boot, either.
+// lines returns the lines of a file that are neither empty nor comments. Comments begin
+// with # or ; in every format here. A file that cannot be read has no lines: programs
+// that read it at boot find none either.
 func (h Host) lines(path string) []numbered {
 	full := filepath.Join(h.Root, path)
 	info, err := os.Stat(full)
@@ -71,10 +71,10 @@ func (h Host) lines(path string) []numbered {
 	return lines
 }
 
-// inOrder returns the files with a suffix in directories that stand in order of
-// precedence: a file hides those of its name in later directories, a link to
-// /dev/null too, and all are read in the order of their names (sysctl.d(5),
-// systemd.network(5)).
+// inOrder returns the files with a suffix in some directories, in the order of their
+// names, which is the order in which they are read. The directories are given in order of
+// precedence: a file, also a link to /dev/null, hides the files of the same name in later
+// directories (sysctl.d(5), systemd.network(5)).
 func (h Host) inOrder(suffix string, dirs ...string) []string {
 	first := map[string]string{} // by name
 	for _, dir := range dirs {

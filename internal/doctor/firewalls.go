@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/paths"
+	"natspread/internal/rules"
 )
 
 // unit is natspread's.
@@ -18,10 +19,10 @@ var flushers = []string{
 	"shorewall.service", "shorewall6.service", "ferm.service", "firehol.service", "arno-iptables-firewall.service", "csf.service",
 }
 
-// firewalls looks at what boot does to the rules: whether it loads them, and who takes
-// them out again.
+// firewalls looks at what boot does to the rules: whether it loads them, and which
+// service then takes them out again.
 func (e examination) firewalls() []Finding {
-	if e.Generation.Number == 0 {
+	if e.Applied == 0 {
 		return nil // there is nothing to load
 	}
 	if !e.exists("/run/systemd/system") && !e.exists("/usr/lib/systemd/systemd") && !e.exists("/lib/systemd/systemd") {
@@ -45,7 +46,7 @@ func (e examination) firewalls() []Finding {
 	return found
 }
 
-// plugin is what the package puts beside netfilter-persistent's own.
+// plugin is the file that natspread's package adds to netfilter-persistent's plugins.
 const plugin = "/usr/share/netfilter-persistent/plugins.d/50-natspread"
 
 // unitFile returns the first file of a unit in the order of precedence.
@@ -58,7 +59,7 @@ func (h Host) unitFile(name string) (file string, present bool) {
 	return "", false
 }
 
-// unitOptions returns what a unit's file and its drop-ins say.
+// unitOptions returns the options of a unit's file and its drop-ins.
 func (h Host) unitOptions(name string) options {
 	var all options
 	if file, present := h.unitFile(name); present {
@@ -84,8 +85,8 @@ func (h Host) enabled(name string) bool {
 	return false
 }
 
-// words returns the words of all values of an option; an empty value takes those
-// before it back.
+// words returns the words of all values of an option. An empty value removes those
+// before it (systemd.syntax(7)).
 func (o options) words(section, name string) []string {
 	var all []string
 	for _, option := range o {
@@ -99,33 +100,38 @@ func (o options) words(section, name string) []string {
 	return all
 }
 
-// flusher looks at a service that empties the nat table: natspread has to come after
-// it at boot, or be run by it; and nftables does so whenever it is restarted, too.
+// flusher looks at a service that empties the nat table when it starts. natspread has to
+// start after it at boot, or has to be run by it. nftables and netfilter-persistent empty
+// the table at each restart or reload, too.
 func (e examination) flusher(name, file string) []Finding {
 	ours := e.unitOptions(unit)
 	restores := slices.ContainsFunc(e.unitOptions(name).words("Service", "ExecStartPost"), func(word string) bool {
 		return strings.Contains(word, "natspread")
 	})
 	after := slices.Contains(ours.words("Unit", "After"), name)
-	program := "/usr/sbin/natspread"
-	if words := ours.words("Service", "ExecStart"); len(words) > 0 {
-		program = words[0]
-	}
 	switch {
-	case restores, name == "nftables.service" && e.Variant == "legacy": // it knows nothing of legacy's tables
+	case restores, name == "nftables.service" && e.Variant == rules.Legacy: // nft leaves legacy's tables alone
 		return nil
 	case after && name == "nftables.service":
-		return []Finding{{Risk, "a restart or reload of " + name + " empties the nat table, and nothing puts natspread's rules back", "natspread install"}}
+		return []Finding{{Risk, "a restart or reload of " + name + " empties the nat table, and nothing loads natspread's rules again", "natspread install"}}
 	case after && name == "netfilter-persistent.service" && !e.exists(plugin):
 		return []Finding{{
-			Risk, "netfilter-persistent reload empties the nat table, and nothing puts natspread's rules back",
-			fmt.Sprintf(`printf '#!/bin/sh\n[ "$1" != start ] || [ ! -d /run/natspread ] || exec %[2]s restore\n' > %[1]s && chmod 755 %[1]s`, plugin, program),
+			Risk, "netfilter-persistent reload empties the nat table, and nothing loads natspread's rules again",
+			fmt.Sprintf(`printf '#!/bin/sh\n[ "$1" != start ] || [ ! -d /run/natspread ] || exec %[2]s restore\n' > %[1]s && chmod 755 %[1]s`, plugin, programOf(ours)),
 		}}
 	case after:
 		return nil
 	}
 	return []Finding{{
 		AtBoot, fmt.Sprintf("%s empties the nat table when it starts, and %s does not wait for it (After= in %s)", name, unit, file),
-		fmt.Sprintf("mkdir -p /etc/systemd/system/%[1]s.d && printf '[Service]\\nExecStartPost=-%[2]s restore\\n' > /etc/systemd/system/%[1]s.d/natspread.conf && systemctl daemon-reload", name, program),
+		fmt.Sprintf("mkdir -p /etc/systemd/system/%[1]s.d && printf '[Service]\\nExecStartPost=-%[2]s restore\\n' > /etc/systemd/system/%[1]s.d/natspread.conf && systemctl daemon-reload", name, programOf(ours)),
 	}}
+}
+
+// programOf returns the program that natspread's unit starts.
+func programOf(ours options) string {
+	if words := ours.words("Service", "ExecStart"); len(words) > 0 {
+		return words[0]
+	}
+	return "/usr/sbin/natspread"
 }

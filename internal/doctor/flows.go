@@ -5,50 +5,51 @@ import (
 	"net/netip"
 	"slices"
 
-	"natspread/internal/conntrack"
 	"natspread/internal/rules"
+	"natspread/restore/flows"
 )
 
-// readFlows returns the connections of a family that are worth keeping.
-func readFlows(family rules.Family, keep func(conntrack.Entry) bool) (flows []conntrack.Entry, err error) {
-	err = conntrack.Each(context.Background(), family, func(f conntrack.Entry) {
+// readFlows returns the tracked connections of a family that are to be kept.
+func readFlows(family rules.Family, keep func(flows.Entry) bool) (kept []flows.Entry, err error) {
+	err = flows.Each(context.Background(), family, func(f flows.Entry) {
 		if keep(f) {
-			flows = append(flows, f)
+			kept = append(kept, f)
 		}
 	})
-	return flows, err
+	return kept, err
 }
 
-// concerns returns what tells whether a connection has to do with the balancer.
-func (b Balancer) concerns() func(conntrack.Entry) bool {
+// concerns returns a function that tells whether a connection has to do with the
+// balancer.
+func (b Balancer) concerns() func(flows.Entry) bool {
 	ours := map[netip.Addr]bool{}
 	for _, service := range b.Services {
 		for _, listen := range service.Listen {
 			ours[listen.Addr] = true
 		}
-		for _, backend := range service.Backends {
-			ours[backend.Addr()] = true
+		for _, backend := range service.Active() {
+			ours[backend.Addr] = true
 		}
-		ours[service.Source.Addr] = true
+		ours[service.SNAT.Addr] = true
 	}
-	return func(f conntrack.Entry) bool {
+	return func(f flows.Entry) bool {
 		return ours[f.OrigDst.Addr()] || ours[f.ReplySrc.Addr()] || ours[f.ReplyDst.Addr()]
 	}
 }
 
-// cameHere tells whether a connection was made from elsewhere to an address, or answered
-// there.
+// cameHere tells whether another host opened a connection to an address, or a reply came
+// to it.
 func (e examination) cameHere(addr netip.Addr) bool {
-	return slices.ContainsFunc(e.flows[rules.FamilyOf(addr)], func(f conntrack.Entry) bool {
+	return slices.ContainsFunc(e.flows[rules.FamilyOf(addr)], func(f flows.Entry) bool {
 		_, own := e.network.holder(f.OrigSrc.Addr())
 		return f.OrigDst.Addr() == addr && !own || f.ReplyDst.Addr() == addr && f.SeenReply
 	})
 }
 
-// answeredBy tells whether a backend was seen to answer a balanced connection whose
-// client it knows by its own address.
-func (e examination) answeredBy(backend netip.Addr) bool {
-	return slices.ContainsFunc(e.flows[rules.FamilyOf(backend)], func(f conntrack.Entry) bool {
+// repliedHere tells whether a backend has replied to a balanced connection in which it
+// sees the client's own address: then its route to that client leads through this host.
+func (e examination) repliedHere(backend netip.Addr) bool {
+	return slices.ContainsFunc(e.flows[rules.FamilyOf(backend)], func(f flows.Entry) bool {
 		return f.SeenReply && f.ReplySrc.Addr() == backend && f.Translated() && f.ReplyDst == f.OrigSrc
 	})
 }

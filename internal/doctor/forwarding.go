@@ -7,34 +7,36 @@ import (
 	"path/filepath"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
-// Forwarding finds what keeps the host from forwarding the families' packets, now
-// or after the next boot, and names the line that a file switches it off by, where
-// one does. IPv6 has no switch of an interface's own: net.ipv6.conf.IF.forwarding
-// only makes it a router's or a host's, and stops no packet (ip-sysctl.rst).
+// Forwarding finds what keeps the host from forwarding packets of some families, now or
+// after the next boot. Where a line of a file switches forwarding off, it names that line.
 //
-// natspread's unit runs after systemd-sysctl and ufw, so that a file of theirs for
-// the whole host is a Risk and no more; systemd-networkd comes after the unit. What
-// the kernel forwards IPv4 by is the switch of the interface a packet comes in by;
-// the one for the whole host sets them all. Of interfaces those count that packets of
-// the services come in by: to switch off the others is common, and breaks nothing.
-func (h Host) Forwarding(services []Service, families ...rules.Family) ([]Finding, error) {
+// For IPv4 the kernel looks at the switch of the interface that a packet comes in by; to
+// set the switch of the whole host sets those of all interfaces. Only interfaces that
+// packets of the services come in by count: others are often switched off, and that breaks
+// nothing. IPv6 has no such switch: net.ipv6.conf.IF.forwarding says whether the host
+// behaves as a router there, and stops no packet (ip-sysctl.rst).
+//
+// natspread's unit runs after systemd-sysctl and ufw, so a line of theirs for the whole
+// host is only a Risk. systemd-networkd runs after the unit.
+func (h Host) Forwarding(services []config.Service, families ...rules.Family) ([]Finding, error) {
 	network, err := readNetwork()
 	if err != nil {
 		return nil, err
 	}
 	e := examination{Host: h, Balancer: Balancer{Services: services}, network: network}
-	return h.forwardingWhere(e.matters, families...)
+	check := forwardingCheck{Host: h, matters: e.matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
+	return check.families(families)
 }
 
-// forwardingWhere is Forwarding, told how much it matters that an interface is off.
-func (h Host) forwardingWhere(matters func(string) (Severity, []string), families ...rules.Family) ([]Finding, error) {
-	look := forwardingCheck{Host: h, matters: matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
+// families looks at the switches of some families.
+func (c forwardingCheck) families(families []rules.Family) ([]Finding, error) {
 	var found []Finding
 	for _, family := range families {
-		whole, off, err := look.whole(family)
+		whole, off, err := c.whole(family)
 		if err != nil {
 			return nil, err
 		}
@@ -42,7 +44,7 @@ func (h Host) forwardingWhere(matters func(string) (Severity, []string), familie
 		if family == rules.IPv6 || off { // else every interface would say the same
 			continue
 		}
-		each, err := look.interfaces()
+		each, err := c.interfaces()
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +53,7 @@ func (h Host) forwardingWhere(matters func(string) (Severity, []string), familie
 	return found, nil
 }
 
-// forwardingCheck is a host with what its files say.
+// forwardingCheck is a host with what its files say about forwarding.
 type forwardingCheck struct {
 	Host
 	matters     func(name string) (Severity, []string)
@@ -68,39 +70,39 @@ func (h Host) read(key string) (string, error) {
 	return strings.TrimSpace(string(value)), nil
 }
 
-// whole looks at a family's switch for the whole host.
-func (l forwardingCheck) whole(family rules.Family) (found []Finding, off bool, err error) {
+// whole looks at the switch of a family for the whole host; off is true when it is off.
+func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, err error) {
 	keys := switchKeys(family)
-	value, err := l.read(keys[0])
+	value, err := c.read(keys[0])
 	if err != nil {
 		return nil, false, err
 	}
 	name := dotted(keys[0])
-	line, byNetworkd := l.networkd.switchesOff(family)
+	line, byNetworkd := c.networkd.switchesOff(family)
 	if value != "1" {
-		places := l.places(keys...)
+		places := c.places(keys...)
 		if byNetworkd {
 			places = append(places, line.at)
 		}
 		what := fmt.Sprintf("%v: %s is not 1, so nothing is forwarded", family, name)
-		return []Finding{{Broken, what + setIn(places), "natspread apply"}}, true, nil
+		return []Finding{{Broken, what + setIn(places), applyFixes}}, true, nil
 	}
 	if byNetworkd {
 		found = append(found, atBoot(family, name, line))
 	}
-	if last, set := l.sysctl.last(keys...); set && last.off() {
+	if last, set := c.sysctl.last(keys...); set && last.off() {
 		found = append(found, risk(family, "sysctl --system", name, last))
 	}
-	if last, set := l.ufw.last(keys...); set && last.off() {
+	if last, set := c.ufw.last(keys...); set && last.off() {
 		found = append(found, risk(family, "ufw reload", name, last))
 	}
 	return found, false, nil
 }
 
-// places returns where files of sysctl.d and ufw switch off what has those keys.
-func (l forwardingCheck) places(keys ...string) []place {
+// places returns the lines of sysctl.d and ufw that switch these keys off.
+func (c forwardingCheck) places(keys ...string) []place {
 	var places []place
-	for _, read := range []settings{l.sysctl, l.ufw} {
+	for _, read := range []settings{c.sysctl, c.ufw} {
 		if last, set := read.last(keys...); set && last.off() {
 			places = append(places, last.at)
 		}
@@ -108,8 +110,7 @@ func (l forwardingCheck) places(keys ...string) []place {
 	return places
 }
 
-// setIn returns words for the places that switch something off, none when no file
-// does.
+// setIn names the lines that switch something off, "" where there is none.
 func setIn(places []place) string {
 	var words []string
 	for _, at := range places {
@@ -121,7 +122,7 @@ func setIn(places []place) string {
 	return "; it is switched off in " + strings.Join(words, " and in ")
 }
 
-// atBoot is the finding of a line of networkd's that the next boot will follow.
+// atBoot is the finding of a line of networkd's that the next boot reads.
 func atBoot(family rules.Family, name string, line option) Finding {
 	return Finding{
 		AtBoot,
@@ -130,7 +131,7 @@ func atBoot(family rules.Family, name string, line option) Finding {
 	}
 }
 
-// risk is the finding of a line that a command would follow.
+// risk is the finding of a line that takes effect when a command is run.
 func risk(family rules.Family, command, name string, last setting) Finding {
 	return Finding{
 		Risk,
@@ -139,10 +140,10 @@ func risk(family rules.Family, command, name string, last setting) Finding {
 	}
 }
 
-// interfaces looks at the switches of IPv4 that each interface has, and at the one
-// that those to come begin with.
-func (l forwardingCheck) interfaces() ([]Finding, error) {
-	entries, err := os.ReadDir(filepath.Join(l.Sysctls, path.Dir(path.Dir(interfaceKey("all")))))
+// interfaces looks at the IPv4 switch of each interface, and at the default, which new
+// interfaces begin with.
+func (c forwardingCheck) interfaces() ([]Finding, error) {
+	entries, err := os.ReadDir(filepath.Join(c.Sysctls, path.Dir(path.Dir(interfaceKey("all")))))
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the interfaces: %w", err)
 	}
@@ -152,23 +153,23 @@ func (l forwardingCheck) interfaces() ([]Finding, error) {
 		if name == "all" || name == "lo" {
 			continue
 		}
-		value, err := l.read(interfaceKey(name))
+		value, err := c.read(interfaceKey(name))
 		switch {
-		case err != nil: // it went away
+		case err != nil: // the interface went away
 		case name == "default":
-			found = append(found, l.toCome(value)...)
+			found = append(found, c.newOnes(value)...)
 		default:
-			found = append(found, l.one(name, value)...)
+			found = append(found, c.one(name, value)...)
 		}
 	}
 	return found, nil
 }
 
-// one looks at an interface.
-func (l forwardingCheck) one(name, value string) []Finding {
-	severity, services := l.matters(name)
-	found, is := l.switchedOff(name, value)
-	if !is || severity == "" {
+// one looks at one interface.
+func (c forwardingCheck) one(name, value string) []Finding {
+	severity, services := c.matters(name)
+	found, off := c.switchedOff(name, value)
+	if !off || severity == "" {
 		return nil
 	}
 	if severity == Risk {
@@ -178,16 +179,17 @@ func (l forwardingCheck) one(name, value string) []Finding {
 	return []Finding{found}
 }
 
-// switchedOff is the finding of an interface that is off, or will be.
-func (l forwardingCheck) switchedOff(name, value string) (found Finding, is bool) {
+// switchedOff is the finding of an interface that does not forward, or will not. off is
+// false where it does.
+func (c forwardingCheck) switchedOff(name, value string) (found Finding, off bool) {
 	key := interfaceKey(name)
-	line, sure, byNetworkd := l.networkd.switchesOffInterface(name)
-	last, set := l.sysctl.last(key)
+	line, sure, byNetworkd := c.networkd.switchesOffInterface(name)
+	last, set := c.sysctl.last(key)
 	switch {
 	case value == "0":
-		places := l.places(key)
+		places := c.places(key)
 		if len(places) == 0 { // an interface begins with the default
-			places = l.places(interfaceKey("default"))
+			places = c.places(interfaceKey("default"))
 		}
 		if byNetworkd {
 			places = append(places, line.at)
@@ -202,12 +204,12 @@ func (l forwardingCheck) switchedOff(name, value string) (found Finding, is bool
 	return Finding{}, false
 }
 
-// toCome looks at what interfaces begin with.
-func (l forwardingCheck) toCome(value string) []Finding {
+// newOnes looks at the switch that new interfaces begin with.
+func (c forwardingCheck) newOnes(value string) []Finding {
 	if value != "0" {
 		return nil
 	}
 	key := interfaceKey("default")
-	what := fmt.Sprintf("%v: %s is 0, so an interface that is still to come will not forward", rules.IPv4, dotted(key))
-	return []Finding{{Risk, what + setIn(l.places(key)), "sysctl -w " + dotted(key) + "=1"}}
+	what := fmt.Sprintf("%v: %s is 0, so new interfaces will not forward", rules.IPv4, dotted(key))
+	return []Finding{{Risk, what + setIn(c.places(key)), "sysctl -w " + dotted(key) + "=1"}}
 }

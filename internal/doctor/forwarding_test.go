@@ -51,8 +51,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// told returns findings as text.
-func told(findings []Finding) string {
+// reported returns findings as text.
+func reported(findings []Finding) string {
 	var text strings.Builder
 	for _, f := range findings {
 		fmt.Fprintf(&text, "%s: %s\n    %s\n", f.Severity, f.What, f.Fix)
@@ -81,13 +81,13 @@ func TestForwardingStories(t *testing.T) {
 				t.Fatal(err)
 			}
 			if *update {
-				story.Files[last].Data = []byte(told(found))
+				story.Files[last].Data = []byte(reported(found))
 				if err := os.WriteFile(path, txtar.Format(story), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
-			if diff := cmp.Diff(string(story.Files[last].Data), told(found)); diff != "" {
+			if diff := cmp.Diff(string(story.Files[last].Data), reported(found)); diff != "" {
 				t.Errorf("-wanted +found:\n%s", diff)
 			}
 		})

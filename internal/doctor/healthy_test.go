@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/config"
 	"natspread/internal/test/netnstest"
 )
 
@@ -12,7 +13,7 @@ import (
 type fine struct {
 	name     string
 	variants bool // with each variant, not only with one
-	source   Source
+	source   config.SNAT
 	lines    string
 	change   func(*testing.T, *patient)
 }
@@ -38,11 +39,11 @@ IPTABLES -A FORWARD -m conntrack --ctstate INVALID -j DROP; IPTABLES -A FORWARD 
 		{name: "the interface that holds the address is off", lines: held + "echo 0 > /proc/sys/net/ipv4/conf/vip/forwarding"},
 		{name: "the interface that holds a routed address is off", lines: `ip link add vip type veth peer name idle; ip link set vip arp off up
 ip address add 198.51.100.7/32 dev vip; echo 0 > /proc/sys/net/ipv4/conf/vip/forwarding`, change: listensToo("198.51.100.7")},
-		{name: "an interface without addresses is off", lines: hardened + "ip address flush dev mgmt; ip route add default via 192.0.2.1", change: listensTo(Listen{First: 80, Last: 80})},
+		{name: "an interface without addresses is off", lines: hardened + "ip address flush dev mgmt; ip route add default via 192.0.2.1", change: listensTo(everywhere())},
 		{name: "nft accepts DNAT", lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct status dnat accept'"},
 		{name: "a local route", change: listensToo("198.51.100.7"), lines: "ip route add local 198.51.100.0/24 dev lo"},
 		{name: "strict and symmetric", lines: "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter"},
-		{name: "loose and asymmetric", source: Source{Addr: netip.MustParseAddr("10.0.0.254")}, change: func(t *testing.T, p *patient) {
+		{name: "loose and asymmetric", source: config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")}, change: func(t *testing.T, p *patient) {
 			asymmetric(t, p)
 			p.sh(t, "echo 2 > /proc/sys/net/ipv4/conf/back/rp_filter")
 		}},
@@ -50,7 +51,7 @@ ip address add 198.51.100.7/32 dev vip; echo 0 > /proc/sys/net/ipv4/conf/vip/for
 		{name: "on loopback", change: listenOn("127.0.0.1:80")},
 		{name: "on another port", change: listenOn("192.0.2.10:81")},
 		{name: "on another address", change: listenOn("10.0.0.254:80")},
-		{name: "clients of one interface", source: Source{None: true}, change: func(_ *testing.T, p *patient) {
+		{name: "clients of one interface", source: config.SNAT{Mode: config.None}, change: func(_ *testing.T, p *patient) {
 			p.Balancer.Services[0].Hairpin, p.Balancer.Services[0].Interface = nil, "front"
 		}},
 	}
@@ -63,15 +64,15 @@ ip address add 192.0.2.10/32 dev vip
 `
 
 // listensTo gives the service another listen address.
-func listensTo(listen Listen) func(*testing.T, *patient) {
-	return func(_ *testing.T, p *patient) { p.Balancer.Services[0].Listen = []Listen{listen} }
+func listensTo(listen config.Listen) func(*testing.T, *patient) {
+	return func(_ *testing.T, p *patient) { p.Balancer.Services[0].Listen = []config.Listen{listen} }
 }
 
 // listensToo gives the service one more address.
 func listensToo(addr string) func(*testing.T, *patient) {
 	return func(_ *testing.T, p *patient) {
 		service := &p.Balancer.Services[0]
-		service.Listen = append(service.Listen, Listen{netip.MustParseAddr(addr), 80, 80})
+		service.Listen = append(service.Listen, listenOf(netip.MustParseAddr(addr), 80, 80))
 	}
 }
 
@@ -97,7 +98,7 @@ func TestFine(t *testing.T) {
 				}
 				p.hold(t)
 				if found := p.examine(t); len(found) != 0 {
-					t.Errorf("%s", told(found))
+					t.Errorf("%s", reported(found))
 				}
 			})
 		}

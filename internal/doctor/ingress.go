@@ -1,73 +1,74 @@
 package doctor
 
 import (
-	"net/netip"
 	"slices"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
 // ingressLinks returns the interfaces that connections to a listen address come in by: the
-// one in the config, else the one that the address is beside, else those that are
-// likely. sure is false when they can come in by others, too, as to an address that a
-// router sends here.
-func (e examination) ingressLinks(service Service, listen Listen) (ways []string, sure bool) {
+// one in the config, else those in whose subnet the address is, else likely ones. sure is
+// false when connections can come in by others too, as to an address that a router sends
+// here.
+func (e examination) ingressLinks(service config.Service, listen config.Listen) (names []string, sure bool) {
 	if service.Interface != "" {
 		return []string{service.Interface}, true
 	}
 	add := func(name string) {
-		if name != "" && name != "lo" && !slices.Contains(ways, name) {
-			ways = append(ways, name)
+		if name != "" && name != "lo" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	for _, near := range e.network.beside(listen.Addr) {
 		add(near.link.name)
 	}
-	if len(ways) > 0 {
-		return ways, true
+	if len(names) > 0 {
+		return names, true
 	}
-	// A dummy holds addresses for others, as lo does: nothing comes in there.
+	// On a dummy interface, as on lo, an address is only kept: no packet comes in there.
 	if holder, held := e.network.holder(listen.Addr); held && !holder.link.noARP {
 		add(holder.link.name)
 	}
-	if len(ways) == 0 {
-		add(e.network.defaultLink(service.Family))
+	if len(names) == 0 {
+		add(e.network.defaultLink(familyOf(service)))
 	}
-	if len(ways) == 0 && !listen.Addr.IsValid() { // of "*" each address of the host is one
+	if len(names) == 0 && listen.Any() {
 		for _, a := range e.network.addresses {
-			if rules.FamilyOf(a.addr) == service.Family && a.link.up {
+			if rules.FamilyOf(a.addr) == familyOf(service) && a.link.up {
 				add(a.link.name)
 			}
 		}
 	}
-	return ways, false
+	return names, false
 }
 
-// comesIn returns the interface that connections come in by, "" where that is none, or
-// not one. Of several those count that are not the way to a backend.
-func (e examination) comesIn(service Service, listen Listen) string {
-	ways, _ := e.ingressLinks(service, listen)
-	if len(ways) > 1 {
-		ways = slices.DeleteFunc(ways, func(name string) bool { return e.answersBy(service, name) })
+// comesIn returns the interface that connections come in by, "" where it is not known
+// which one. Of several, those that lead to a backend do not count.
+func (e examination) comesIn(service config.Service, listen config.Listen) string {
+	names, _ := e.ingressLinks(service, listen)
+	if len(names) > 1 {
+		names = slices.DeleteFunc(names, func(name string) bool { return e.leadsToBackend(service, name) })
 	}
-	if len(ways) == 1 {
-		return ways[0]
+	if len(names) == 1 {
+		return names[0]
 	}
 	return ""
 }
 
-// matters tells how much it does that no IPv4 packet is forwarded which comes in by an
-// interface: Broken when clients' packets do, or the answers of a backend, Risk when
-// those of some services may, and "" when nothing of the balancer's does.
+// matters returns how much it matters that IPv4 packets which come in by an interface are
+// not forwarded. It is Broken when packets of clients or replies of a backend come in there,
+// Risk with the services whose packets may do so, and "" when no packet of the balancer's
+// does.
 func (e examination) matters(name string) (severity Severity, services []string) {
 	for _, service := range e.Services {
-		if service.Family != rules.IPv4 {
+		if familyOf(service) != rules.IPv4 {
 			continue
 		}
-		uses, may := e.answersBy(service, name), false
+		uses, may := e.leadsToBackend(service, name), false
 		for _, listen := range service.Listen {
-			ways, sure := e.ingressLinks(service, listen)
-			uses = uses || slices.Contains(ways, name)
+			names, sure := e.ingressLinks(service, listen)
+			uses = uses || slices.Contains(names, name)
 			may = may || !sure
 		}
 		if uses {
@@ -80,20 +81,20 @@ func (e examination) matters(name string) (severity Severity, services []string)
 	return severity, services
 }
 
-// answersBy tells whether the way to a backend, and so that of its answers, is by an
-// interface.
-func (e examination) answersBy(service Service, name string) bool {
-	return slices.ContainsFunc(service.Backends, func(backend netip.AddrPort) bool {
-		way, err := e.network.routeTo(backend.Addr())
-		return err == nil && !way.local && way.link == name
+// leadsToBackend tells whether packets to a backend of a service go out by an interface.
+// Then its replies come in there.
+func (e examination) leadsToBackend(service config.Service, name string) bool {
+	return slices.ContainsFunc(service.Active(), func(backend config.Backend) bool {
+		to, err := e.network.routeTo(backend.Addr)
+		return err == nil && !to.local && to.link == name
 	})
 }
 
-// reaches tells whether somebody can send IPv4 packets to the host by an interface: it
-// is up and has an address that is not only held there for others, as on a dummy.
+// reaches tells whether somebody can send IPv4 packets to the host by an interface: it is
+// up and has an address that is not only kept there, as on a dummy interface.
 func (n network) reaches(name string) bool {
 	return slices.ContainsFunc(n.addresses, func(a address) bool {
-		holdsOnly := a.link.noARP && a.subnet.Bits() == a.addr.BitLen()
-		return a.link.name == name && a.link.up && a.addr.Is4() && !holdsOnly
+		onlyKept := a.link.noARP && a.subnet.Bits() == a.addr.BitLen()
+		return a.link.name == name && a.link.up && a.addr.Is4() && !onlyKept
 	})
 }

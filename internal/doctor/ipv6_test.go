@@ -1,10 +1,10 @@
 package doctor
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
@@ -29,10 +29,7 @@ func TestIPv6(t *testing.T) {
 func six(t *testing.T, n *netnstest.Network, variant string) {
 	t.Helper()
 	tools := netnstest.Programs(variant, 6)
-	b := Balancer{Variant: variant, Services: []Service{{
-		Name: "six", Family: rules.IPv6, Protocols: []string{"tcp"}, Listen: []Listen{{netnstest.VIP(6), 80, 80}},
-		Backends: []netip.AddrPort{netip.MustParseAddrPort("[fd00::1]:80")},
-	}}}
+	b := Balancer{Variant: variant, Services: []config.Service{sixService()}}
 	live := Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	step := func(line string, answers bool, want string) {
 		t.Helper()
@@ -46,9 +43,9 @@ func six(t *testing.T, n *netnstest.Network, variant string) {
 		if _, _, err := netnstest.Ask(t, n.Client, "tcp", "[2001:db8::10]:80", bound); (err == nil) != answers {
 			t.Errorf("after %s: %v", line, err)
 		}
-		b.Rulesets = []Ruleset{{rules.IPv6, variant, []byte(n.Balancer.Command(t, "", tools.Save))}}
+		b.Rulesets = []rules.Ruleset{rules.ParseRuleset(rules.IPv6, variant, []byte(n.Balancer.Command(t, "", tools.Save)))}
 		const never = "risk: nothing was applied yet, so nothing is balanced, and boot loads nothing\n    natspread apply\n"
-		if found := told(live.Examine(b)); strings.Replace(found, never, "", 1) != want {
+		if found := reported(live.Examine(b)); strings.Replace(found, never, "", 1) != want {
 			t.Errorf("after %s:\n%s", line, found)
 		}
 	}
@@ -61,6 +58,6 @@ func six(t *testing.T, n *netnstest.Network, variant string) {
 	step("ip address add 2001:db8::11/64 dev front nodad; ip address del 2001:db8::10/64 dev front", false, absent)
 	step("echo 1 > /proc/sys/net/ipv6/conf/front/proxy_ndp; ip neigh add proxy 2001:db8::10 dev front", true, "")
 	step("ip neigh del proxy 2001:db8::10 dev front; ip address add 2001:db8::10/64 dev front nodad", true, "")
-	step("ip route add unreachable fd00::1", false, "broken: no route leads to backend fd00::1 of six: the one that does is unreachable fd00::1/128\n    ip route del unreachable fd00::1/128\n")
+	step("ip route add unreachable fd00::1", false, "broken: no route leads to backend fd00::1 of six: the host has the route unreachable fd00::1/128\n    ip route del unreachable fd00::1/128\n")
 	step("ip route del unreachable fd00::1/128", true, "")
 }

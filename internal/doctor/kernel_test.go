@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
@@ -27,8 +28,7 @@ func TestForwardingOfTheKernel(t *testing.T) {
 	for _, family := range []int{4, 6} {
 		n.Serve(t, "tcp", family, 80)
 	}
-	six := Service{Name: "six", Family: rules.IPv6, Listen: []Listen{{netnstest.VIP(6), 80, 80}}, Backends: []netip.AddrPort{netip.AddrPortFrom(n.Backends[0].Addr(6), 80)}}
-	services := []Service{webService(), six}
+	services := []config.Service{webService(), sixService()}
 	live := Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	for _, c := range []struct {
 		family rules.Family

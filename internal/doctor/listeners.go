@@ -7,21 +7,28 @@ import (
 	"strconv"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
-// listeners looks for processes of the host that listen where a service does: the nat
-// table comes first, so they get no more of its connections.
+// socketTable is one of the kernel's lists of sockets.
+type socketTable struct {
+	protocol config.Protocol
+	family   rules.Family
+}
+
+// listeners looks for processes of the host that listen where a service does. A packet
+// meets the nat table first, so these processes get no new connections of the service.
 func (e examination) listeners() []Finding {
 	var found []Finding
-	open := map[string][]socket{} // by protocol and family
+	open := map[socketTable][]socket{}
 	for _, service := range e.Services {
 		for _, protocol := range service.Protocols {
-			of := protocol + service.Family.String()
+			of := socketTable{protocol, familyOf(service)}
 			if _, known := open[of]; !known {
 				var err error
-				if open[of], err = e.openTo(protocol, service.Family); err != nil {
-					found = append(found, cannotTell("who listens on "+protocol, err))
+				if open[of], err = e.openTo(protocol, of.family); err != nil {
+					found = append(found, cannotTell("who listens on "+string(protocol), err))
 				}
 			}
 			for _, listen := range service.Listen {
@@ -32,13 +39,14 @@ func (e examination) listeners() []Finding {
 	return found
 }
 
-// shadowedBy returns a finding for each of the sockets that a service takes from. One
-// address and port can have many: each process of a pool has one (SO_REUSEPORT).
-func (e examination) shadowedBy(service Service, listen Listen, protocol string, open []socket) []Finding {
+// shadowedBy returns a finding for each of the sockets that a service takes connections
+// from. One address and port can have many sockets: each process of a pool has one
+// (SO_REUSEPORT).
+func (e examination) shadowedBy(service config.Service, listen config.Listen, protocol config.Protocol, open []socket) []Finding {
 	var found []Finding
 	seen := map[netip.AddrPort]bool{}
 	for _, s := range open {
-		if listen.takes(s.at) && !seen[s.at] && !e.ephemeral(protocol, s.at.Port()) {
+		if takesFrom(listen, s.at) && !seen[s.at] && !e.ephemeral(protocol, s.at.Port()) {
 			seen[s.at] = true
 			found = append(found, e.shadowed(service, listen, protocol, s))
 		}
@@ -46,9 +54,9 @@ func (e examination) shadowedBy(service Service, listen Listen, protocol string,
 	return found
 }
 
-// openTo returns the sockets that take what comes for a family. One of IPv6 for every
-// address takes IPv4, too, unless it was told not to or another has the IPv4 port.
-func (e examination) openTo(protocol string, family rules.Family) ([]socket, error) {
+// openTo returns the sockets that take packets of a family. An IPv6 socket for every address
+// takes IPv4, too, unless an option forbids it or an IPv4 socket has that port.
+func (e examination) openTo(protocol config.Protocol, family rules.Family) ([]socket, error) {
 	open, err := e.sockets(protocol, family)
 	if err != nil || family == rules.IPv6 {
 		return open, err
@@ -66,18 +74,18 @@ func (e examination) openTo(protocol string, family rules.Family) ([]socket, err
 	return open, nil
 }
 
-// takes tells whether some of what comes to a socket is balanced from now on.
-func (l Listen) takes(at netip.AddrPort) bool {
-	if at.Port() < l.First || at.Port() > l.Last || at.Addr().IsLoopback() {
+// takesFrom tells whether a service that listens there takes packets from a socket.
+func takesFrom(listen config.Listen, at netip.AddrPort) bool {
+	if !listen.Ports.Contains(at.Port()) || at.Addr().IsLoopback() {
 		return false
 	}
-	return !l.Addr.IsValid() || at.Addr() == l.Addr || at.Addr().IsUnspecified()
+	return listen.Any() || at.Addr() == listen.Addr || at.Addr().IsUnspecified()
 }
 
-// ephemeral tells whether a UDP port may be one that the kernel picked for a client of
-// the host, which waits for one answer and serves nobody.
-func (e examination) ephemeral(protocol string, port uint16) bool {
-	if protocol != "udp" {
+// ephemeral tells whether the kernel may have picked a UDP port for a client on the host.
+// Such a socket waits for one reply and serves nobody.
+func (e examination) ephemeral(protocol config.Protocol, port uint16) bool {
+	if protocol != config.UDP {
 		return false
 	}
 	text, err := e.read("net/ipv4/ip_local_port_range")
@@ -93,9 +101,9 @@ func (e examination) ephemeral(protocol string, port uint16) bool {
 	return err == nil && err2 == nil && first <= int(port) && int(port) <= last
 }
 
-// shadowed is the finding of a process that listens where a service does. One that
-// listens on every address may be meant for the others, so no line ends it.
-func (e examination) shadowed(service Service, listen Listen, protocol string, s socket) Finding {
+// shadowed is the finding of a process that listens where a service does. A process that
+// listens on every address may be there for the other ones, so no line ends it.
+func (e examination) shadowed(service config.Service, listen config.Listen, protocol config.Protocol, s socket) Finding {
 	holder, known := e.processOf(s.inode)
 	who := "a process that cannot be seen"
 	if known {
@@ -106,7 +114,7 @@ func (e examination) shadowed(service Service, listen Listen, protocol string, s
 		comes += " by " + service.Interface
 	}
 	found := Finding{Severity: Risk, What: fmt.Sprintf("%s listens on %s %v and is shadowed: what comes for %s goes to service %s", who, protocol, s.at, comes, service.Name)}
-	if s.at.Addr().IsUnspecified() && listen.Addr.IsValid() {
+	if s.at.Addr().IsUnspecified() && !listen.Any() {
 		found.What += "; it still gets what comes for other addresses"
 	}
 	switch {

@@ -15,20 +15,49 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 
+	"natspread/internal/config"
+	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
 
-// forget makes the neighbours ask for addresses anew, and no connection tell that they
+// listenOf returns a listen address.
+func listenOf(addr netip.Addr, first, last uint16) config.Listen {
+	return config.Listen{Addr: addr, Ports: config.Ports{First: first, Last: last}}
+}
+
+// everywhere is port 80 of every address.
+func everywhere() config.Listen { return listenOf(netip.Addr{}, 80, 80) }
+
+// backendOf returns a backend that gets new connections.
+func backendOf(addr netip.Addr, port uint16) config.Backend {
+	return config.Backend{Addr: addr, Port: port, Weight: 1}
+}
+
+// sixService is webService for IPv6.
+func sixService() config.Service {
+	six := webService()
+	six.Name = "six"
+	six.Listen, six.Backends = []config.Listen{listenOf(netnstest.VIP(6), 80, 80)}, []config.Backend{backendOf(netip.MustParseAddr("fd00::1"), 80)}
+	return six
+}
+
+// serviceOf returns a service of a family.
+func serviceOf(family rules.Family) config.Service {
+	if family == rules.IPv6 {
+		return sixService()
+	}
+	return webService()
+}
+
 // addBackend adds one to the service.
 func addBackend(addr string) func(*testing.T, *patient) {
 	return func(_ *testing.T, p *patient) {
 		service := &p.Balancer.Services[0]
-		service.Backends = append(service.Backends, netip.AddrPortFrom(netip.MustParseAddr(addr), 80))
+		service.Backends = append(service.Backends, backendOf(netip.MustParseAddr(addr), 80))
 	}
 }
 
-// asymmetric lets packets to the backend go round by the client, while its answers
-// listenerName is the environment variable by which this test binary is told to listen.
+// listenerName is the environment variable that makes this test binary listen.
 const listenerName = "DOCTOR_LISTENER"
 
 // TestListener is a process that listens, for other tests.

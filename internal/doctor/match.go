@@ -5,23 +5,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"natspread/internal/rules"
 )
 
-// packet is one that the host forwards. What is not known of it has its zero value.
+// packet is a packet that the host forwards, with what conntrack knows about its
+// connection. What is not known has its zero value.
 type packet struct {
 	in, out                     string // interfaces
 	source, destination         netip.Addr
 	protocol                    string
 	sourcePort, destinationPort uint16
-	states                      []string       // of conntrack, that it is in: NEW, DNAT
-	asked                       netip.AddrPort // by the client
-	answers                     netip.AddrPort // the backend
+	states                      []string       // those of conntrack that it has: NEW, DNAT
+	origDst                     netip.AddrPort // what the client sent it to
+	replySrc                    netip.AddrPort // the backend
 }
 
-// protocolNumbers are the protocols of services as --ctproto prints them.
-var protocolNumbers = map[string]string{"tcp": "6", "udp": "17", "sctp": "132"}
-
-// answer says whether a rule matches a packet of which not all is known.
+// answer says whether a rule matches a packet of which not everything is known.
 type answer int
 
 // The answers.
@@ -31,10 +31,10 @@ const (
 	yes
 )
 
-// and is yes only when both are.
+// and returns yes only when both are yes.
 func (a answer) and(b answer) answer { return min(a, b) }
 
-// not turns an answer round.
+// not returns the answer to the inverted question.
 func (a answer) not() answer { return yes - a }
 
 // answerOf turns a fact into an answer.
@@ -45,8 +45,7 @@ func answerOf(fact bool) answer {
 	return no
 }
 
-// plainModules are the modules whose options are known to matches; others, and
-// options that are not, may ask for anything.
+// plainModules are the match modules that doctor knows. Other ones may ask for anything.
 var plainModules = []string{"tcp", "udp", "sctp", "multiport", "conntrack", "state", "comment"}
 
 // matches tells whether a rule matches a packet.
@@ -69,7 +68,7 @@ func (r rule) matches(p packet) answer {
 		}
 		one := p.satisfies(word, value)
 		if one == perhaps && !slices.Contains(knownOptions, word) {
-			return all.and(perhaps) // how many words it takes is not known, either
+			return all.and(perhaps) // nor is it known how many words follow it
 		}
 		if inverted {
 			one = one.not()
@@ -79,13 +78,13 @@ func (r rule) matches(p packet) answer {
 	return all
 }
 
-// knownOptions are those that satisfies knows.
+// knownOptions are the options that satisfies knows; each has one value.
 var knownOptions = []string{
 	"-m", "--comment", "-p", "-i", "-o", "-s", "-d", "--sport", "--dport", "--sports", "--dports",
 	"--ctstate", "--state", "--ctproto", "--ctorigdst", "--ctorigdstport", "--ctreplsrc", "--ctreplsrcport",
 }
 
-// satisfies tells whether a packet is what one option of a rule asks for.
+// satisfies tells whether a packet has what one option of a rule asks for.
 func (p packet) satisfies(option, value string) answer {
 	switch option {
 	case "-m":
@@ -111,20 +110,22 @@ func (p packet) satisfies(option, value string) answer {
 	case "--ctstate", "--state":
 		return answerOf(slices.ContainsFunc(strings.Split(value, ","), func(state string) bool { return slices.Contains(p.states, state) }))
 	case "--ctproto":
-		return answerOf(value == protocolNumbers[p.protocol])
+		number, err := strconv.ParseUint(value, 10, 8)
+		return answerOf(err == nil && uint8(number) == rules.ProtocolNumber(p.protocol))
 	case "--ctreplsrc":
-		return within(value, p.answers.Addr(), p.answers.Addr())
+		return within(value, p.replySrc.Addr(), p.replySrc.Addr())
 	case "--ctreplsrcport":
-		return portIn(value, p.answers.Port())
+		return portIn(value, p.replySrc.Port())
 	case "--ctorigdst":
-		return within(value, p.asked.Addr(), p.asked.Addr())
+		return within(value, p.origDst.Addr(), p.origDst.Addr())
 	case "--ctorigdstport":
-		return portIn(value, p.asked.Port())
+		return portIn(value, p.origDst.Port())
 	}
 	return perhaps
 }
 
-// sameLink compares an interface with one of a rule; a + at its end is any rest.
+// sameLink compares an interface with that of a rule. A + at the end of that one stands
+// for any rest.
 func sameLink(pattern, name string) answer {
 	if name == "" {
 		return perhaps
@@ -135,8 +136,9 @@ func sameLink(pattern, name string) answer {
 	return answerOf(pattern == name)
 }
 
-// within tells whether an address is in ADDRESS or ADDRESS/BITS. A client, whose
-// address is not known, may be anywhere but beside the backend at the other end.
+// within tells whether an address is in ADDRESS or ADDRESS/BITS. An address that is not
+// known is a client's. It may be any, except one in the same prefix as the backend at the
+// other end.
 func within(text string, addr, otherEnd netip.Addr) answer {
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -155,10 +157,10 @@ func within(text string, addr, otherEnd netip.Addr) answer {
 	return perhaps
 }
 
-// firstFree is the first port that clients have: those below are root's.
+// firstFree is the first port of clients: only root can use a lower one.
 const firstFree = 1024
 
-// portIn tells whether a port is in a list of PORT and FIRST:LAST, with commas. One that
+// portIn tells whether a port is in a list of PORT and FIRST:LAST, with commas. A port that
 // is not known is a client's.
 func portIn(text string, port uint16) answer {
 	found := no

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
@@ -16,8 +17,8 @@ import (
 func forwarded() packet {
 	return packet{
 		in: "front", out: "back", protocol: "tcp", destination: netip.MustParseAddr("10.0.0.1"), destinationPort: 80,
-		states: []string{"NEW", "DNAT"}, asked: netip.MustParseAddrPort("192.0.2.10:80"),
-		answers: netip.MustParseAddrPort("10.0.0.1:80"),
+		states: []string{"NEW", "DNAT"}, origDst: netip.MustParseAddrPort("192.0.2.10:80"),
+		replySrc: netip.MustParseAddrPort("10.0.0.1:80"),
 	}
 }
 
@@ -40,7 +41,7 @@ func TestMatches(t *testing.T) {
 		"-d 10.0.0.0/255.0.0.255":                  perhaps,
 		"-s 203.0.113.0/24":                        perhaps,
 		"! -s 203.0.113.0/24":                      perhaps,
-		"-s 10.0.0.0/24 -j DROP":                   no, // a client is not beside the backend
+		"-s 10.0.0.0/24 -j DROP":                   no, // no client is in the subnet of the backend
 		"-p tcp -m tcp --dport 80 -j DROP":         yes,
 		"-p tcp -m tcp --dport 8000:8010 -j DROP":  no,
 		"-p tcp -m tcp ! --dport 80 -j DROP":       no,
@@ -74,7 +75,7 @@ func TestMatches(t *testing.T) {
 		"-p tcp -m multiport --sports 80,1024:65535 -j ACCEPT":    perhaps,
 		"-p tcp -m multiport --ports 80 -j ACCEPT":                perhaps,
 	} {
-		r := rule{words: rules.SavedRule{Text: text}.Words()}
+		r := ruleOf(rules.SavedRule{Text: text})
 		if got := r.matches(forwarded()); got != want {
 			t.Errorf("%s: %d, not %d", text, got, want)
 		}
@@ -85,7 +86,7 @@ func TestMatches(t *testing.T) {
 func TestForward(t *testing.T) {
 	for _, c := range []struct {
 		rules  string
-		fate   verdict
+		want   verdict
 		by     string
 		unsure bool
 	}{
@@ -106,8 +107,8 @@ func TestForward(t *testing.T) {
 		{":FORWARD DROP [0:0]\n:A - [0:0]\n-A FORWARD -j A\n-A A -j A", dropped, "the policy of FORWARD", false},
 	} {
 		text := "*nat\n:FORWARD DROP [0:0]\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n" + c.rules + "\nCOMMIT\n"
-		w := walk{chains: Ruleset{Text: []byte(text)}.table("filter"), packet: forwarded()}
-		if got := w.forward(); got != c.fate || w.by != c.by || w.unsure != c.unsure {
+		w := walk{chains: chainsOf(rules.ParseRuleset(rules.IPv4, "nft", []byte(text)).Tables["filter"]), packet: forwarded()}
+		if got := w.forward(); got != c.want || w.by != c.by || w.unsure != c.unsure {
 			t.Errorf("%s\n%d by %q, unsure %v", c.rules, got, w.by, w.unsure)
 		}
 	}
@@ -176,11 +177,11 @@ func TestMayLetIn(t *testing.T) {
 func TestOrder(t *testing.T) {
 	h := host(t, []txtar.File{{Name: "proc/net/ipv4/ip_forward", Data: []byte("0\n")}})
 	b := Balancer{
-		Services: []Service{webService()}, Variant: "nft", Unread: errors.New("no rights"),
+		Services: []config.Service{webService()}, Variant: "nft", Unread: errors.New("no rights"),
 		Generation: Generation{Number: 3, Variant: "nft", Bad: errors.New("cut short")},
-		Rulesets:   []Ruleset{{rules.IPv4, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n")}},
+		Rulesets:   []rules.Ruleset{rules.ParseRuleset(rules.IPv4, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"))},
 	}
-	first := told(h.Examine(b))
+	first := reported(h.Examine(b))
 	var severities []string
 	for line := range strings.Lines(first) {
 		if severity, _, found := strings.Cut(line, ": "); found && line[0] != ' ' {
@@ -192,7 +193,7 @@ func TestOrder(t *testing.T) {
 		len(slices.Compact(severities)) != len(rank) {
 		t.Errorf("%s", first)
 	}
-	if again := told(h.Examine(b)); again != first {
+	if again := reported(h.Examine(b)); again != first {
 		t.Errorf("%s\nand then\n%s", first, again)
 	}
 	if !strings.Contains(first, "risk: cannot tell what FORWARD drops: no rights\n") {

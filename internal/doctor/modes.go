@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// modes looks for files, and directories on the way to them, that somebody else than
-// root may change. What boot loads it then refuses; whoever may change the config
-// decides on what is applied next.
+// modes looks for files, and directories above them, that somebody else than root may
+// change. Boot refuses to load such a file. Whoever may change the config decides what is
+// applied next.
 func (e examination) modes() []Finding {
 	var found []Finding
 	seen := map[string]bool{}
@@ -26,7 +26,7 @@ func (e examination) modes() []Finding {
 	return found
 }
 
-// open returns a finding for each step of a path that is not root's alone to change.
+// open returns a finding for each part of a path that not only root may change.
 func (e examination) open(path string, severity Severity, so string, seen map[string]bool) []Finding {
 	var found []Finding
 	steps := strings.Split(strings.Trim(path, "/"), "/")

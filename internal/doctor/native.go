@@ -5,19 +5,21 @@ import (
 	"slices"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
-// nativeChain is a chain of nft(8)'s own that whatever is forwarded goes through.
+// nativeChain is a chain of nftables, not of iptables-nft, that every forwarded packet
+// goes through.
 type nativeChain struct {
 	name   string // "inet filter forward"
-	drops  bool   // its policy
+	drops  bool   // its policy is drop
 	passes bool   // a rule lets through what DNAT was done to
 	may    bool   // a rule may let new connections through
 }
 
-// nativeChains reads the chains at the forward hook out of what nft list ruleset
-// prints, those of a family. The ones that iptables-nft keeps are not its own.
+// nativeChains reads the chains of a family at the forward hook from what nft list ruleset
+// prints, without those of iptables-nft.
 func nativeChains(text []byte, family rules.Family) []nativeChain {
 	tables := map[rules.Family][]string{rules.IPv4: {"inet", "ip"}, rules.IPv6: {"inet", "ip6"}}[family]
 	var found []nativeChain
@@ -43,8 +45,9 @@ func nativeChains(text []byte, family rules.Family) []nativeChain {
 	return found
 }
 
-// mayLetIn tells whether a rule of nft(8)'s, in words, may let a new connection through:
-// it accepts, or leads somewhere, and not only for the states of older ones.
+// mayLetIn tells whether a rule of nftables, in words, may let a new connection through: it
+// accepts, or leads to another chain or a program, and not only connections in a state that
+// new ones do not have.
 func mayLetIn(words []string) bool {
 	leads := slices.ContainsFunc(words, func(word string) bool {
 		return slices.Contains([]string{"accept", "jump", "goto", "queue", "vmap"}, strings.TrimRight(word, ","))
@@ -57,7 +60,7 @@ func mayLetIn(words []string) bool {
 			switch state {
 			case "", "{", "}", ":", "vmap", "established", "related", "invalid", "accept", "drop":
 			case "counter", "comment":
-				return false // only what a rule does may follow, not what it asks for
+				return false // no more conditions follow these
 			default:
 				return true
 			}
@@ -66,9 +69,9 @@ func mayLetIn(words []string) bool {
 	return false
 }
 
-// native looks at chains of nft(8)'s own that drop what no rule lets through. What
-// their rules let through is not known, but for the one that the line adds, and where
-// none can be. No rule of iptables lets that through, either.
+// native looks at chains of nftables whose policy is drop. No rule of iptables can let
+// through what they drop. What their own rules let through is known in two cases only:
+// there is the rule that the fix adds, or no rule lets any new connection through.
 func (e examination) native() []Finding {
 	var found []Finding
 	seen := map[string]bool{}
@@ -84,21 +87,21 @@ func (e examination) native() []Finding {
 	return found
 }
 
-// finding is what there is to say of a chain that drops.
+// finding is the finding of a chain whose policy is drop.
 func (c nativeChain) finding() Finding {
 	found := Finding{
-		Broken, fmt.Sprintf("the nftables chain %s drops every balanced connection, and no forward = \"accept\" reaches it: its policy is drop, and no rule accepts", c.name),
+		Broken, fmt.Sprintf("the nftables chain %s drops every balanced connection, also with forward = \"accept\": its policy is drop, and no rule accepts", c.name),
 		"nft insert rule " + c.name + " ct status dnat accept # and for good in the file that makes the chain",
 	}
 	if c.may {
 		found.Severity = Risk
-		found.What = fmt.Sprintf("cannot tell whether the nftables chain %s, whose policy is drop, lets balanced connections through: no forward = \"accept\" reaches it", c.name)
+		found.What = fmt.Sprintf("cannot tell whether the nftables chain %s, whose policy is drop, lets balanced connections through; forward = \"accept\" does not change that", c.name)
 	}
 	return found
 }
 
-// forwards tells whether packets are forwarded to a backend of a family: none are to
-// those that the host itself is.
+// forwards tells whether the host forwards packets to a backend of a family. To a backend
+// that is the host itself it does not.
 func (e examination) forwards(family rules.Family) bool {
-	return slices.ContainsFunc(e.Services, func(service Service) bool { return service.Family == family && len(e.packets(service)) > 0 })
+	return slices.ContainsFunc(e.Services, func(service config.Service) bool { return familyOf(service) == family && len(e.packets(service)) > 0 })
 }

@@ -12,12 +12,13 @@ import (
 	"natspread/internal/rules"
 )
 
-// network is the interfaces and addresses of the host, and the routes that were asked
-// for so far.
+// network is the interfaces and addresses of the host, and what the kernel answered so far
+// about routes.
 type network struct {
 	links     []link
 	addresses []address
-	routes    map[netip.Addr]asked
+	routes    map[netip.Addr]lookup
+	defaults  map[rules.Family]string // the interfaces that default routes lead to
 }
 
 // link is an interface.
@@ -25,10 +26,10 @@ type link struct {
 	index int
 	name  string
 	up    bool
-	noARP bool // whoever is there sends without asking, as on a tunnel
+	noARP bool // nobody asks who has an address, as on a tunnel
 }
 
-// address is one of the host's, with the subnet that it is in.
+// address is an address of the host, with the subnet that it is in.
 type address struct {
 	addr   netip.Addr
 	subnet netip.Prefix
@@ -41,7 +42,7 @@ func readNetwork() (network, error) {
 	if err != nil {
 		return network{}, fmt.Errorf("cannot list the interfaces: %w", err)
 	}
-	read := network{routes: map[netip.Addr]asked{}}
+	read := network{routes: map[netip.Addr]lookup{}, defaults: map[rules.Family]string{}}
 	for _, l := range links {
 		a := l.Attrs()
 		read.links = append(read.links, link{a.Index, a.Name, a.Flags&net.FlagUp != 0, a.RawFlags&unix.IFF_NOARP != 0})
@@ -53,7 +54,7 @@ func readNetwork() (network, error) {
 	for _, a := range addresses {
 		bits, _ := a.Mask.Size()
 		subnet := netip.PrefixFrom(addrOf(a.IP), bits)
-		if a.Peer != nil && a.Peer.IP != nil { // of a point-to-point link the other end is beside us
+		if a.Peer != nil && a.Peer.IP != nil { // on a point-to-point link, the subnet is the other end's
 			peer, _ := a.Peer.Mask.Size()
 			subnet = netip.PrefixFrom(addrOf(a.Peer.IP), peer)
 		}
@@ -62,13 +63,13 @@ func readNetwork() (network, error) {
 	return read, nil
 }
 
-// addrOf returns an address of either family from the form that netlink has.
+// addrOf returns an address of either family from netlink's form.
 func addrOf(ip net.IP) netip.Addr {
 	addr, _ := netip.AddrFromSlice(ip)
 	return addr.Unmap()
 }
 
-// link returns an interface by its number; one that went away has no name.
+// link returns an interface by its number. One that went away has no name.
 func (n network) link(index int) link {
 	for _, l := range n.links {
 		if l.index == index {
@@ -78,7 +79,7 @@ func (n network) link(index int) link {
 	return link{index: index}
 }
 
-// holder returns the host's address that is this one.
+// holder returns the entry of an address that the host has.
 func (n network) holder(addr netip.Addr) (address, bool) {
 	for _, a := range n.addresses {
 		if a.addr == addr {
@@ -88,7 +89,7 @@ func (n network) holder(addr netip.Addr) (address, bool) {
 	return address{}, false
 }
 
-// beside returns the host's addresses in whose subnet an address is.
+// beside returns those addresses of the host that are in the same subnet as an address.
 func (n network) beside(addr netip.Addr) []address {
 	var near []address
 	for _, a := range n.addresses {
@@ -99,38 +100,38 @@ func (n network) beside(addr netip.Addr) []address {
 	return near
 }
 
-// route is the way to an address.
+// route is how the kernel sends packets to an address.
 type route struct {
-	local     bool // it is one of the host's own
+	local     bool // the address is the host's own
 	link      string
-	gateway   netip.Addr // not valid for what is on the link itself
-	source    netip.Addr // that the host would use
-	byDefault bool       // no route but the default one leads there
+	gateway   netip.Addr // not valid for an address on the link itself
+	source    netip.Addr // that the host uses
+	byDefault bool       // only the default route leads there
 }
 
-// asked is what the kernel said of the way to an address.
-type asked struct {
-	way route
-	err error
+// lookup is what the kernel answered about the route to an address.
+type lookup struct {
+	route route
+	err   error
 }
 
 // errNoRoute says that packets to an address go nowhere.
 var errNoRoute = errors.New("there is no route")
 
-// routeTo asks the kernel for the way to an address. It is errNoRoute where there is
-// none, or one that refuses: unreachable, prohibit or blackhole (ip-route(8)).
+// routeTo returns the route to an address. The error is errNoRoute where there is none,
+// or one that refuses: unreachable, prohibit or blackhole (ip-route(8)).
 func (n network) routeTo(addr netip.Addr) (route, error) {
 	known, found := n.routes[addr]
 	if !found {
-		known.way, known.err = n.askRoute(addr)
+		known.route, known.err = n.askRoute(addr)
 		if n.routes != nil {
 			n.routes[addr] = known
 		}
 	}
-	return known.way, known.err
+	return known.route, known.err
 }
 
-// askRoute is routeTo for an address that was not asked for yet.
+// askRoute asks the kernel for the route to an address.
 func (n network) askRoute(addr netip.Addr) (route, error) {
 	routes, err := netlink.RouteGet(addr.AsSlice())
 	switch {
@@ -142,16 +143,16 @@ func (n network) askRoute(addr netip.Addr) (route, error) {
 		return route{}, errNoRoute
 	}
 	first := routes[0]
-	way := route{
+	to := route{
 		local: first.Type == unix.RTN_LOCAL, link: n.link(first.LinkIndex).name,
 		gateway: addrOf(first.Gw), source: addrOf(first.Src),
 	}
 	matched, err := netlink.RouteGetWithOptions(addr.AsSlice(), &netlink.RouteGetOptions{FIBMatch: true})
-	way.byDefault = err == nil && len(matched) > 0 && !way.local && isDefault(matched[0])
-	return way, nil
+	to.byDefault = err == nil && len(matched) > 0 && !to.local && isDefault(matched[0])
+	return to, nil
 }
 
-// isDefault tells whether a route is for whatever has none of its own.
+// isDefault tells whether a route is a default route: its destination has no bits.
 func isDefault(r netlink.Route) bool {
 	if r.Dst == nil {
 		return true
@@ -160,7 +161,7 @@ func isDefault(r netlink.Route) bool {
 	return bits == 0
 }
 
-// inFamily returns the number that netlink has for a family.
+// inFamily returns netlink's number of a family.
 func inFamily(family rules.Family) int {
 	if family == rules.IPv6 {
 		return netlink.FAMILY_V6
@@ -168,9 +169,21 @@ func inFamily(family rules.Family) int {
 	return netlink.FAMILY_V4
 }
 
-// defaultLink returns the interface that a family's default route leads to, "" for
-// none.
+// defaultLink returns the interface that the default route of a family leads to, ""
+// where there is none.
 func (n network) defaultLink(family rules.Family) string {
+	name, known := n.defaults[family]
+	if !known {
+		name = n.askDefaultLink(family)
+		if n.defaults != nil {
+			n.defaults[family] = name
+		}
+	}
+	return name
+}
+
+// askDefaultLink asks the kernel for the interface of the default route.
+func (n network) askDefaultLink(family rules.Family) string {
 	routes, err := netlink.RouteList(nil, inFamily(family))
 	if err != nil {
 		return ""
@@ -183,8 +196,8 @@ func (n network) defaultLink(family rules.Family) string {
 	return ""
 }
 
-// refusing returns the words of ip route for the longest route that refuses an
-// address: "unreachable 10.0.0.0/24".
+// refusing returns the route with the longest prefix that refuses an address, in the words
+// of ip route: "unreachable 10.0.0.0/24".
 func (n network) refusing(addr netip.Addr) (words string, ok bool) {
 	kinds := map[int]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}
 	routes, err := netlink.RouteList(nil, inFamily(rules.FamilyOf(addr)))

@@ -10,9 +10,9 @@ import (
 	"natspread/internal/rules"
 )
 
-// forwardingSince is the first systemd whose networkd can switch forwarding off, by
-// IPv4Forwarding= and IPv6Forwarding=. IPForward= of those before switches it only
-// on, and is ignored since (systemd.network(5), networkd.conf(5)).
+// forwardingSince is the first version of systemd whose networkd can switch forwarding
+// off, by IPv4Forwarding= and IPv6Forwarding=. IPForward= of older versions only switches
+// it on, and newer ones ignore it (systemd.network(5), networkd.conf(5)).
 const forwardingSince = 256
 
 // systemdDirs are the directories of systemd's files in order of precedence.
@@ -27,14 +27,13 @@ func below(name string) []string {
 	return dirs
 }
 
-// networkd is what systemd-networkd's files say. One that is not in use, or too old
-// to switch forwarding off, says nothing.
+// networkd reads the files of systemd-networkd.
 type networkd struct {
 	host   Host
-	silent bool
+	silent bool // it is not in use, or too old to switch forwarding off
 }
 
-// networkd returns the host's.
+// networkd returns the networkd of the host.
 func (h Host) networkd() networkd {
 	version, known := h.systemdVersion()
 	return networkd{h, !h.networkdInUse() || known && version < forwardingSince}
@@ -54,7 +53,7 @@ func (h Host) networkdInUse() bool {
 	return false
 }
 
-// systemdVersion returns the version that systemd's own library has in its name.
+// systemdVersion returns the version in the name of systemd's library.
 func (h Host) systemdVersion() (version int, known bool) {
 	for _, dir := range []string{"usr/lib/systemd", "usr/lib/*/systemd", "usr/lib64/systemd", "lib/systemd"} {
 		for _, file := range h.glob(dir + "/libsystemd-shared-*.so") {
@@ -74,7 +73,7 @@ func (h Host) glob(pattern string) []string {
 	return found
 }
 
-// option is one NAME=VALUE of a file of systemd's.
+// option is one NAME=VALUE in a file of systemd's.
 type option struct {
 	section, name, value string
 	at                   place
@@ -83,7 +82,7 @@ type option struct {
 // options are those of a file and its drop-ins, in order.
 type options []option
 
-// options reads a file; a backslash at the end of a line joins the next to it.
+// options reads a file. A backslash at the end of a line joins the next line to it.
 func (h Host) options(file string) options {
 	var read options
 	section, joined := "", ""
@@ -106,8 +105,8 @@ func (h Host) options(file string) options {
 	return read
 }
 
-// boolean returns the last value of an option that is one; found is false when
-// none is, or when an empty one took the others back.
+// boolean returns the last boolean value of an option. found is false where it has none, or
+// where an empty value removed those before it.
 func (o options) boolean(section, name string) (last option, on, found bool) {
 	for _, option := range o {
 		if option.section != section || option.name != name {
@@ -125,7 +124,7 @@ func (o options) boolean(section, name string) (last option, on, found bool) {
 	return last, on, found
 }
 
-// optionName returns the name of the option for a family.
+// optionName returns the name of the option that switches a family's forwarding.
 func optionName(family rules.Family) string {
 	if family == rules.IPv6 {
 		return "IPv6Forwarding"
@@ -133,9 +132,9 @@ func optionName(family rules.Family) string {
 	return "IPv4Forwarding"
 }
 
-// switchesOff returns the line of networkd.conf that switches a family's forwarding
-// off for the whole host. Of the main files only the first is read, of the drop-ins
-// each (networkd.conf(5)).
+// switchesOff returns the line of networkd.conf that switches forwarding of a family off
+// for the whole host. networkd reads only the first of the main files, and all drop-ins
+// (networkd.conf(5)).
 func (n networkd) switchesOff(family rules.Family) (option, bool) {
 	if n.silent {
 		return option{}, false
@@ -155,8 +154,8 @@ func (n networkd) switchesOff(family rules.Family) (option, bool) {
 }
 
 // switchesOffInterface returns the line that switches IPv4 forwarding off for one
-// interface, in the first .network file that matches it. sure is false when a file
-// before it, or this one, matches by more than the name.
+// interface, in the first .network file that matches it. sure is false when this file, or
+// one before it, matches by more than the name of the interface.
 func (n networkd) switchesOffInterface(name string) (line option, sure, found bool) {
 	if n.silent {
 		return option{}, false, false
@@ -183,9 +182,9 @@ func (n networkd) switchesOffInterface(name string) (line option, sure, found bo
 	return option{}, false, false
 }
 
-// match tells whether [Match] can be true for an interface of that name; one that asks
-// for nothing is never. It is not certain when it asks for more than the name, which no
-// file tells.
+// match tells whether [Match] can be true for an interface of that name. A [Match] without
+// options never is. certain is false when it asks for more than the name: that cannot be
+// read from files.
 func (o options) match(name string) (matches, certain bool) {
 	var patterns []string
 	certain = true
@@ -206,8 +205,8 @@ func (o options) match(name string) (matches, certain bool) {
 	return matchesAny(patterns, name), certain
 }
 
-// matchesAny tells whether a name is one of some shell patterns; a "!" before the
-// first turns the answer round.
+// matchesAny tells whether a name matches one of some shell patterns. A "!" before the
+// first one inverts the answer.
 func matchesAny(patterns []string, name string) bool {
 	first, inverted := strings.CutPrefix(patterns[0], "!")
 	for _, pattern := range append([]string{first}, patterns[1:]...) {

@@ -6,10 +6,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// answersFor tells whether the kernel answers neighbours on a link that ask for an
-// address of the link's own subnet which the host has not: for IPv6 that is told it
-// to, by ip neigh add proxy (ip-neighbour(8)). For IPv4 it then answers only for what
-// is behind another link (arp.c).
+// answersFor tells whether the kernel answers neighbours on a link that ask for an address
+// which the host does not have. For IPv6 it does so after ip neigh add proxy
+// (ip-neighbour(8)). For IPv4 that works only for addresses behind another link (arp.c).
 func answersFor(addr netip.Addr, on link) bool {
 	if addr.Is4() {
 		return false

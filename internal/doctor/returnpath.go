@@ -5,45 +5,50 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"natspread/internal/config"
 )
 
 // keepsClient passes services whose backends see the client's own address.
-func keepsClient(service Service) bool { return service.Source.None }
+func keepsClient(service config.Service) bool { return service.SNAT.Mode == config.None }
 
-// hairpin looks for subnets of backends whose clients would be answered directly, by a
-// backend that they never asked, and so never: backends see the client's address, and
-// it is beside them.
+// hairpin looks for clients in the subnet of a backend that sees their own address. The
+// backend sends its reply directly to such a client. The client drops it: the reply comes
+// from another address than the one that it sent its packet to.
 func (e examination) hairpin() []Finding {
 	var found []Finding
 	for _, service := range e.Services {
-		if !service.Source.None {
+		if !keepsClient(service) {
 			continue
 		}
-		lacking := e.lacking(service)
-		if len(lacking) == 0 {
-			continue
+		if lacking := e.lacking(service); len(lacking) > 0 {
+			found = append(found, noHairpin(service, lacking))
 		}
-		var quoted, plain []string
-		for _, subnet := range append(slices.Clone(service.Hairpin), lacking...) {
-			quoted = append(quoted, fmt.Sprintf("%q", subnet))
-		}
-		for _, subnet := range lacking {
-			plain = append(plain, subnet.String())
-		}
-		found = append(found, Finding{
-			Risk, fmt.Sprintf("service %s: clients in %s are beside the backends, which answer them directly: they time out without hairpin", service.Name, few(plain)),
-			fmt.Sprintf("hairpin = [%s] # in service %s, then: %s", strings.Join(quoted, ", "), service.Name, applyFixes),
-		})
 	}
 	return found
 }
 
-// lacking returns the subnets that backends of a service are in, that its clients can
-// be in, too, and that no hairpin covers.
-func (e examination) lacking(service Service) []netip.Prefix {
+// noHairpin is the finding of subnets that the hairpin of a service lacks.
+func noHairpin(service config.Service, lacking []netip.Prefix) Finding {
+	var quoted, plain []string
+	for _, subnet := range slices.Concat(service.Hairpin, lacking) {
+		quoted = append(quoted, fmt.Sprintf("%q", subnet))
+	}
+	for _, subnet := range lacking {
+		plain = append(plain, subnet.String())
+	}
+	return Finding{
+		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, few(plain)),
+		fmt.Sprintf("hairpin = [%s] # in service %s, then: %s", strings.Join(quoted, ", "), service.Name, applyFixes),
+	}
+}
+
+// lacking returns the subnets in which a service has backends and can have clients, and
+// which no hairpin covers.
+func (e examination) lacking(service config.Service) []netip.Prefix {
 	var lacking []netip.Prefix
-	for _, b := range service.Backends {
-		for _, near := range e.network.beside(b.Addr()) {
+	for _, b := range service.Active() {
+		for _, near := range e.network.beside(b.Addr) {
 			elsewhere := service.Interface != "" && service.Interface != near.link.name
 			if elsewhere || covered(service.Hairpin, near.subnet) || slices.Contains(lacking, near.subnet) {
 				continue
@@ -61,37 +66,33 @@ func covered(by []netip.Prefix, subnet netip.Prefix) bool {
 	})
 }
 
-// returnPath names backends that answer clients by their own routes, which the host
-// cannot see: unless a connection was answered, it is not known that they lead here.
+// returnPath names backends whose replies to clients take the backends' own routes. The
+// host cannot see these. Only a tracked connection with a reply shows that they lead here.
 func (e examination) returnPath() []Finding {
-	var found []Finding
-	unknown := map[netip.Addr][]string{} // backends by the host's address beside them
-	var order []netip.Addr
-	for _, b := range e.backends(keepsClient) {
-		if e.answeredBy(b.addr) {
+	var unknown groups[netip.Addr, string] // backends by the host's address in their subnet
+	for _, addr := range e.backends(keepsClient).keys {
+		if e.repliedHere(addr) {
 			continue
 		}
 		gateway := netip.Addr{}
-		if near := e.network.beside(b.addr); len(near) > 0 {
+		if near := e.network.beside(addr); len(near) > 0 {
 			gateway = near[0].addr
 		}
-		if unknown[gateway] == nil {
-			order = append(order, gateway)
-		}
-		unknown[gateway] = append(unknown[gateway], b.addr.String())
+		unknown.add(gateway, addr.String())
 	}
-	for _, gateway := range order {
-		found = append(found, notKnown(unknown[gateway], gateway))
+	var found []Finding
+	for _, gateway := range unknown.keys {
+		found = append(found, notKnown(unknown.values[gateway], gateway))
 	}
 	return found
 }
 
-// notKnown is the finding of backends whose way back is not known. Of one on another
-// subnet the routers in between would have to send answers here, too.
+// notKnown is the finding of backends whose return path is not known. When they are in no
+// subnet of the host, the routers in between have to send replies here, too.
 func notKnown(backends []string, gateway netip.Addr) Finding {
-	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host, which cannot be seen from here", few(backends))
+	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; doctor cannot see whether they are", few(backends))
 	if !gateway.IsValid() {
-		return Finding{Risk, what + ": they are on no subnet of it", `snat = "masquerade" # in the service, then: ` + applyFixes}
+		return Finding{Risk, what + ": these backends are on no subnet of this host", `snat = "masquerade" # in the service, then: ` + applyFixes}
 	}
 	return Finding{Risk, what, fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
 }

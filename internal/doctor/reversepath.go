@@ -3,41 +3,47 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+
+	"natspread/internal/config"
 )
 
-// reversePath looks for backends whose answers can come in by another interface than
-// the one by which packets go to them, where that drops them: rp_filter is strict
-// there. What counts is the greater value of all and the interface (ip-sysctl.rst).
-// IPv6 has no such filter.
+// reversePath looks for backends whose replies can come in by another interface than the
+// one by which packets go to them, and are dropped there because rp_filter is strict. IPv6
+// has no such filter.
 func (e examination) reversePath() []Finding {
 	var found []Finding
-	for _, b := range e.backends(anyService) {
-		if b.addr.Is6() {
-			continue
-		}
-		way, err := e.network.routeTo(b.addr)
-		if err != nil || way.local {
-			continue // routes says so
-		}
-		seen := map[string]bool{way.link: true}
-		for _, near := range e.network.beside(b.addr) {
-			if seen[near.link.name] || !near.link.up {
-				continue
-			}
-			seen[near.link.name] = true
-			strict, err := e.strict(near.link.name)
-			switch {
-			case err != nil:
-				found = append(found, cannotTell("whether rp_filter is strict on "+near.link.name, err))
-			case strict:
-				found = append(found, e.asymmetric(b, way, near))
-			}
+	backends := e.backends(anyService)
+	for _, addr := range backends.keys {
+		if to, err := e.network.routeTo(addr); err == nil && !to.local && addr.Is4() { // for the rest see routes
+			found = append(found, e.strictBeside(addr, backends.values[addr], to)...)
 		}
 	}
 	return found
 }
 
-// strict tells whether an interface drops what would be answered by another one.
+// strictBeside returns a finding for each strict interface, other than the one that the
+// route leads to, in whose subnet a backend of some services is.
+func (e examination) strictBeside(addr netip.Addr, services []string, to route) []Finding {
+	var found []Finding
+	seen := map[string]bool{to.link: true}
+	for _, near := range e.network.beside(addr) {
+		if seen[near.link.name] || !near.link.up {
+			continue
+		}
+		seen[near.link.name] = true
+		strict, err := e.strict(near.link.name)
+		switch {
+		case err != nil:
+			found = append(found, cannotTell("whether rp_filter is strict on "+near.link.name, err))
+		case strict:
+			found = append(found, e.asymmetric(addr, services, to, near))
+		}
+	}
+	return found
+}
+
+// strict tells whether an interface drops packets whose source the host reaches by another
+// one. The greater of the two values, of all and of the interface, counts (ip-sysctl.rst).
 func (e examination) strict(name string) (bool, error) {
 	most := 0
 	for _, conf := range []string{"all", name} {
@@ -50,36 +56,36 @@ func (e examination) strict(name string) (bool, error) {
 	return most == 1, nil
 }
 
-// asymmetric is the finding of a backend beside one interface that is reached by
-// another. It answers beside when what it answers to is there, too: then it is broken.
-// Otherwise that is up to its own routes.
-func (e examination) asymmetric(b backend, way route, near address) Finding {
+// asymmetric is the finding of a backend that is in the subnet of one interface and is
+// reached by another. It is Broken when the address that the backend replies to is in that
+// subnet, too. Otherwise the backend's own routes decide where its replies come in.
+func (e examination) asymmetric(addr netip.Addr, services []string, to route, near address) Finding {
 	key := "net/ipv4/conf/" + near.link.name + "/rp_filter"
 	found := Finding{
-		Risk, fmt.Sprintf("packets to backend %v of %s go out by %s, but it is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
-			b.addr, few(b.services), way.link, near.subnet, near.link.name),
+		Risk, fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
+			addr, few(services), to.link, near.subnet, near.link.name),
 		"sysctl -w " + dotted(key) + "=2",
 	}
-	for _, answered := range e.answered(b.addr, way) {
-		if near.subnet.Contains(answered) && !e.network.holds(way.link, near.subnet) {
+	for _, source := range e.sourcesFor(addr, to) {
+		if near.subnet.Contains(source) && !e.network.holds(to.link, near.subnet) {
 			found.Severity = Broken
 		}
 	}
 	return found
 }
 
-// answered returns the addresses that a backend sees and answers to, as far as they
-// are the host's.
-func (e examination) answered(addr netip.Addr, way route) []netip.Addr {
+// sourcesFor returns the addresses of the host that a backend sees as the client's, and
+// replies to.
+func (e examination) sourcesFor(addr netip.Addr, to route) []netip.Addr {
 	var seen []netip.Addr
 	for _, service := range e.Services {
-		for _, b := range service.Backends {
+		for _, b := range service.Active() {
 			switch {
-			case b.Addr() != addr || service.Source.None:
-			case service.Source.Addr.IsValid():
-				seen = append(seen, service.Source.Addr)
+			case b.Addr != addr || keepsClient(service):
+			case service.SNAT.Mode == config.Address:
+				seen = append(seen, service.SNAT.Addr)
 			default:
-				seen = append(seen, way.source)
+				seen = append(seen, to.source)
 			}
 		}
 	}

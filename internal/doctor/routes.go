@@ -4,82 +4,71 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
+
+	"natspread/internal/config"
 )
 
-// backend is one address of backends, with the services that it belongs to.
-type backend struct {
-	addr     netip.Addr
-	services []string
-}
-
-// backends returns the address of each backend that passes, once.
-func (e examination) backends(pass func(Service) bool) []backend {
-	var all []backend
-	place := map[netip.Addr]int{}
+// backends returns the address of each backend of the services that pass, with the names
+// of these services. Drained backends get no new connections, so nothing about them has to
+// work.
+func (e examination) backends(pass func(config.Service) bool) groups[netip.Addr, string] {
+	var all groups[netip.Addr, string]
 	for _, service := range e.Services {
 		if !pass(service) {
 			continue
 		}
-		for _, b := range service.Backends {
-			i, found := place[b.Addr()]
-			if !found {
-				i = len(all)
-				place[b.Addr()] = i
-				all = append(all, backend{addr: b.Addr()})
-			}
-			if !slices.Contains(all[i].services, service.Name) {
-				all[i].services = append(all[i].services, service.Name)
-			}
+		for _, b := range service.Active() {
+			all.add(b.Addr, service.Name)
 		}
 	}
 	return all
 }
 
 // anyService passes every service.
-func anyService(Service) bool { return true }
+func anyService(config.Service) bool { return true }
 
-// routes looks for backends that no route leads to, and for those that only the
-// default route does: it is the way for all that nobody thought of.
+// routes looks for backends that no route leads to, and for those that only the default
+// route leads to. Nobody may have meant these to be reached that way.
 func (e examination) routes() []Finding {
 	var found []Finding
-	far := map[string][]netip.Addr{} // backends by where the default route leads
-	var ways []string
-	for _, b := range e.backends(anyService) {
-		way, err := e.network.routeTo(b.addr)
+	var far groups[string, netip.Addr] // backends by where the default route leads
+	backends := e.backends(anyService)
+	for _, addr := range backends.keys {
+		to, err := e.network.routeTo(addr)
 		switch {
 		case errors.Is(err, errNoRoute):
-			found = append(found, e.noRoute(b))
+			found = append(found, e.noRoute(addr, backends.values[addr]))
 		case err != nil:
-			found = append(found, cannotTell("the route to "+b.addr.String(), err))
-		case way.byDefault:
-			via := "dev " + way.link
-			if way.gateway.IsValid() {
-				via = fmt.Sprintf("via %v dev %s", way.gateway, way.link)
-			}
-			if far[via] == nil {
-				ways = append(ways, via)
-			}
-			far[via] = append(far[via], b.addr)
+			found = append(found, cannotTell("the route to "+addr.String(), err))
+		case to.byDefault:
+			far.add(to.via(), addr)
 		}
 	}
-	for _, via := range ways {
-		found = append(found, byDefault(far[via], via))
+	for _, via := range far.keys {
+		found = append(found, byDefault(far.values[via], via))
 	}
 	return found
 }
 
-// noRoute is the finding of a backend that packets cannot go to. Where nothing on the
-// host tells by which router it is reached, ROUTER is left to fill in.
-func (e examination) noRoute(b backend) Finding {
-	what := fmt.Sprintf("no route leads to backend %v of %s", b.addr, few(b.services))
-	if words, refused := e.network.refusing(b.addr); refused {
-		return Finding{Broken, what + ": the one that does is " + words, "ip route del " + words}
+// via returns where a route leads, in the words of ip route.
+func (r route) via() string {
+	if r.gateway.IsValid() {
+		return fmt.Sprintf("via %v dev %s", r.gateway, r.link)
 	}
-	beside := e.network.beside(b.addr)
+	return "dev " + r.link
+}
+
+// noRoute is the finding of a backend that packets cannot go to. Where nothing on the host
+// says which router leads there, the word ROUTER is left to fill in.
+func (e examination) noRoute(addr netip.Addr, services []string) Finding {
+	what := fmt.Sprintf("no route leads to backend %v of %s", addr, few(services))
+	if words, refused := e.network.refusing(addr); refused {
+		return Finding{Broken, what + ": the host has the route " + words, "ip route del " + words}
+	}
+	beside := e.network.beside(addr)
 	switch {
 	case len(beside) == 0:
-		return Finding{Broken, what, fmt.Sprintf("ip route add %v via ROUTER", b.addr)}
+		return Finding{Broken, what, fmt.Sprintf("ip route add %v via ROUTER", addr)}
 	case !beside[0].link.up:
 		return Finding{Broken, what + ": " + beside[0].link.name + " is down", "ip link set " + beside[0].link.name + " up"}
 	}
@@ -89,8 +78,9 @@ func (e examination) noRoute(b backend) Finding {
 	}
 }
 
-// byDefault is the finding of backends that only the default route leads to. A route
-// of their own, to the smallest prefix that holds them all, says that this is meant.
+// byDefault is the finding of backends that only the default route leads to. With a route of
+// their own, to the smallest prefix that has all of them, the administrator says that this
+// is on purpose.
 func byDefault(backends []netip.Addr, via string) Finding {
 	words, verb := make([]string, len(backends)), "is"
 	if len(backends) > 1 {

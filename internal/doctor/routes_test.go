@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestByDefault names the smallest prefix that holds all backends of a way, if it is
-// not everything.
+// TestByDefault names the smallest prefix that has all backends of a route, unless that
+// is everything.
 func TestByDefault(t *testing.T) {
 	for want, addrs := range map[string][]string{
 		"ip route add 10.0.0.1/32 dev ppp0":     {"10.0.0.1"},

@@ -11,31 +11,32 @@ import (
 	"strconv"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
-// socket is one that takes what comes for an address and port.
+// socket is a socket that takes packets to an address and port.
 type socket struct {
 	at    netip.AddrPort
 	inode string
 }
 
-// The states of sockets in /proc/net: of UDP an open one that is bound to no peer has
-// that of a closed TCP (tcp_states.h).
+// The states of sockets in /proc/net. An open UDP socket without a peer has the state of a
+// closed TCP socket (tcp_states.h).
 const (
 	stateListens = "0A"
 	stateUDP     = "07"
-	stateSCTP    = "10" // the same as stateListens, in decimal
+	stateSCTP    = "10" // stateListens in decimal
 )
 
-// sockets returns those that wait for anyone, of a protocol and a family.
-func (h Host) sockets(protocol string, family rules.Family) ([]socket, error) {
-	if protocol == "sctp" {
+// sockets returns the sockets of a protocol and a family that take packets from any peer.
+func (h Host) sockets(protocol config.Protocol, family rules.Family) ([]socket, error) {
+	if protocol == config.SCTP {
 		return h.sctpSockets(family)
 	}
-	name, state := protocol, stateListens
-	if protocol == "udp" {
-		name, state = "udp", stateUDP
+	name, state := string(protocol), stateListens
+	if protocol == config.UDP {
+		state = stateUDP
 	}
 	if family == rules.IPv6 {
 		name += "6"
@@ -59,8 +60,8 @@ func (h Host) sockets(protocol string, family rules.Family) ([]socket, error) {
 	return found, nil
 }
 
-// sctpSockets returns those of SCTP, of which one has many addresses: a table of both
-// families (net/sctp/proc.c), which is not there before somebody uses SCTP.
+// sctpSockets returns the sockets of SCTP; each can have many addresses. The kernel has one
+// table for both families (net/sctp/proc.c), which exists once somebody uses SCTP.
 func (h Host) sctpSockets(family rules.Family) ([]socket, error) {
 	text, err := os.ReadFile(filepath.Join(h.Proc, "net/sctp/eps"))
 	if os.IsNotExist(err) {
@@ -89,7 +90,8 @@ func (h Host) sctpSockets(family rules.Family) ([]socket, error) {
 	return found, nil
 }
 
-// parseSocket reads ADDRESS:PORT in hex, the address in words of the host's byte order.
+// parseSocket reads ADDRESS:PORT in hex. The address is in 32-bit words of the host's byte
+// order.
 func parseSocket(text string) (netip.AddrPort, error) {
 	address, port, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(address)
@@ -110,15 +112,15 @@ func parseSocket(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
 }
 
-// process is who holds a socket.
+// process is a process that holds a socket.
 type process struct {
 	id   int
 	name string
-	unit string // the service of systemd that it belongs to, "" for none
+	unit string // the service of systemd that it belongs to, "" where there is none
 }
 
-// processOf returns the process that holds a socket; found is false when none is
-// seen that does, as without rights over it.
+// processOf returns the process that holds a socket. found is false when no process is seen
+// that does, as when the rights are missing.
 func (h Host) processOf(inode string) (holder process, found bool) {
 	entries, err := os.ReadDir(h.Proc)
 	if err != nil {
@@ -148,7 +150,7 @@ func (h Host) holdsSocket(id, inode string) bool {
 	})
 }
 
-// unitOf returns the service that a process is of, from its control group.
+// unitOf returns the service that a process belongs to, from its control group.
 func (h Host) unitOf(id string) string {
 	text, err := os.ReadFile(filepath.Join(h.Proc, id, "cgroup"))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
@@ -36,7 +37,7 @@ func TestSockets(t *testing.T) {
 	open(net.Dial("udp4", "127.0.0.3:5353"))
 	live := Host{Sysctls: "/proc/sys", Proc: "/proc"}
 	for _, c := range []struct {
-		protocol string
+		protocol config.Protocol
 		family   rules.Family
 		want     string
 	}{
@@ -86,10 +87,10 @@ func TestSocketsSCTP(t *testing.T) {
 
 // TestListenersUnreadable says what it cannot tell, and of which service a process is.
 func TestListenersUnreadable(t *testing.T) {
-	e := examination{Host: host(t, nil), Balancer: Balancer{Services: []Service{webService()}}}
+	e := examination{Host: host(t, nil), Balancer: Balancer{Services: []config.Service{webService()}}}
 	found := e.listeners()
 	if len(found) != 1 || found[0].Severity != Risk || found[0].What[:37] != "cannot tell who listens on tcp: open " {
-		t.Errorf("%s", told(found))
+		t.Errorf("%s", reported(found))
 	}
 	write(t, filepath.Join(e.Proc, "net/tcp"), `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0A0200C0:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0
@@ -97,7 +98,7 @@ func TestListenersUnreadable(t *testing.T) {
 	unseen := `risk: a process that cannot be seen listens on tcp 192.0.2.10:80 and is shadowed: what comes for 192.0.2.10:80 goes to service web
     
 `
-	if diff := cmp.Diff(unseen, told(e.listeners())); diff != "" {
+	if diff := cmp.Diff(unseen, reported(e.listeners())); diff != "" {
 		t.Error(diff)
 	}
 	e.Services[0].Interface = "eth0"
@@ -107,7 +108,7 @@ func TestListenersUnreadable(t *testing.T) {
 	write(t, filepath.Join(e.Proc, "77/cgroup"), "0::/system.slice/nginx.service\n")
 	found = e.listeners()
 	if len(found) != 1 || found[0].Fix != "systemctl disable --now nginx.service" || found[0].What[:40] != "nginx (process 77) listens on tcp 192.0." {
-		t.Errorf("%s", told(found))
+		t.Errorf("%s", reported(found))
 	}
 }
 
@@ -123,13 +124,13 @@ func TestEphemeral(t *testing.T) {
 
 // TestTakes knows which sockets a listen address takes from.
 func TestTakes(t *testing.T) {
-	one, any := Listen{netip.MustParseAddr("192.0.2.10"), 80, 89}, Listen{First: 80, Last: 80}
+	one := listenOf(netip.MustParseAddr("192.0.2.10"), 80, 89)
 	for at, want := range map[string][2]bool{
 		"192.0.2.10:80": {true, true}, "192.0.2.10:89": {true, false}, "192.0.2.10:90": {false, false}, "192.0.2.10:79": {false, false},
 		"192.0.2.11:80": {false, true}, "0.0.0.0:80": {true, true}, "127.0.0.1:80": {false, false}, "[::]:80": {true, true},
 	} {
 		socket := netip.MustParseAddrPort(at)
-		if got := [2]bool{one.takes(socket), any.takes(socket)}; got != want {
+		if got := [2]bool{takesFrom(one, socket), takesFrom(everywhere(), socket)}; got != want {
 			t.Errorf("%s: %v", at, got)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 // sysctlDirs are the directories of sysctl.d(5) in order of precedence.
 var sysctlDirs = []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
 
-// setting is one line of a file of sysctl.d: a key with a value, or a key that no
-// pattern is to touch.
+// setting is one line of a file of sysctl.d: a key with a value, or a key that patterns
+// leave alone.
 type setting struct {
 	key     string // with slashes, as below /proc/sys; it may be a pattern
 	value   string
@@ -23,8 +23,8 @@ type setting struct {
 // settings are lines of sysctl.d in the order in which they are applied.
 type settings []setting
 
-// sysctlSystem returns what sysctl --system applies. systemd-sysctl does the same,
-// but reads /etc/sysctl.conf only by a link in /etc/sysctl.d, as Debian 12 has one.
+// sysctlSystem returns what sysctl --system applies. systemd-sysctl applies the same, but
+// reads /etc/sysctl.conf only where /etc/sysctl.d has a link to it, as in Debian 12.
 func (h Host) sysctlSystem() settings {
 	var all settings
 	for _, file := range append(h.inOrder(".conf", sysctlDirs...), "/etc/sysctl.conf") {
@@ -33,7 +33,7 @@ func (h Host) sysctlSystem() settings {
 	return all
 }
 
-// ufwSysctl returns what an enabled ufw applies whenever it starts or reloads: the
+// ufwSysctl returns what ufw applies whenever it starts or reloads, if it is enabled: the
 // file that IPT_SYSCTL in /etc/default/ufw names.
 func (h Host) ufwSysctl() settings {
 	if !strings.EqualFold(h.shellValue("/etc/ufw/ufw.conf", "ENABLED"), "yes") {
@@ -54,8 +54,8 @@ func (h Host) shellValue(file, name string) string {
 	return value
 }
 
-// settings reads one file. A "-" before a key means that failure is no matter, or
-// without a value that patterns leave the key alone.
+// settings reads one file. A "-" before a key with a value says to ignore failures; before
+// a key without a value, that patterns leave the key alone.
 func (h Host) settings(file string) settings {
 	var read settings
 	for _, line := range h.lines(file) {
@@ -68,7 +68,7 @@ func (h Host) settings(file string) settings {
 	return read
 }
 
-// slashed returns a key with slashes. After a dot as its first separator, dots and
+// slashed returns a key with slashes. In a key whose first separator is a dot, dots and
 // slashes have changed places: eth0/200 is the interface eth0.200.
 func slashed(key string) string {
 	if i := strings.IndexAny(key, "./"); i < 0 || key[i] == '/' {
@@ -77,8 +77,8 @@ func slashed(key string) string {
 	return swapped(key)
 }
 
-// last returns the last setting of a switch that the kernel knows by some keys. A
-// pattern does not touch a key that stands in a file itself.
+// last returns the last setting of a switch that has some keys. A pattern leaves a key
+// alone that stands in a file without a pattern.
 func (s settings) last(keys ...string) (found setting, ok bool) {
 	own := map[string]bool{}
 	for _, setting := range s {
@@ -95,15 +95,15 @@ func (s settings) last(keys ...string) (found setting, ok bool) {
 	return found, ok
 }
 
-// off tells whether the value switches off. The kernel takes a number, of any base.
+// off tells whether the value switches off. The kernel takes numbers of any base.
 func (s setting) off() bool {
 	first, _, _ := strings.Cut(s.value, " ")
 	number, err := strconv.ParseInt(first, 0, 64)
 	return err == nil && number == 0
 }
 
-// switchKeys returns the keys of a family's switch for the whole host. For IPv4
-// both are one variable of the kernel (ip-sysctl.rst).
+// switchKeys returns the keys of a family's switch for the whole host. For IPv4 both keys
+// are one variable of the kernel (ip-sysctl.rst).
 func switchKeys(family rules.Family) []string {
 	if family == rules.IPv6 {
 		return []string{"net/ipv6/conf/all/forwarding"}
@@ -111,7 +111,7 @@ func switchKeys(family rules.Family) []string {
 	return []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"}
 }
 
-// interfaceKey returns the key of an interface's own switch for IPv4.
+// interfaceKey returns the key of the IPv4 switch of an interface.
 func interfaceKey(name string) string { return "net/ipv4/conf/" + name + "/forwarding" }
 
 // dotted returns a key with slashes as sysctl(8) prints it.

@@ -62,7 +62,7 @@ func FindingsOf(found []doctor.Finding) []Finding {
 	return printed
 }
 
-// Status returns the report as status prints it.
+// Printed returns the report as status prints it, with its services and what is open now.
 func (r Report) Printed(ctx context.Context) Status {
 	wanted := r.Status.Wanted
 	printed := Status{

@@ -93,3 +93,28 @@ func FuzzDecodeFile(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseRuleset holds the lenient reader to this: no panic, no chain that stands twice
+// in a table, and of a text that the strict one takes, the same chains.
+func FuzzParseRuleset(f *testing.F) {
+	f.Add([]byte(busy))
+	f.Add([]byte(emptyText))
+	f.Add([]byte("*raw\r\n:A\r\n-A B -j DROP\n*\n:\n-A \n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		read := ParseRuleset(IPv4, "nft", text)
+		for name, chains := range read.Tables {
+			seen := map[string]bool{}
+			for _, chain := range chains {
+				if seen[chain.Name] {
+					t.Errorf("chain %q stands twice in %q", chain.Name, name)
+				}
+				seen[chain.Name] = true
+			}
+		}
+		for _, kind := range []TableName{NAT, Filter} {
+			if saved, err := ParseSaved(kind, text); err == nil && len(saved.Chains) > len(read.Tables[kind.String()]) {
+				t.Errorf("%d chains of %v, and leniently %d", len(saved.Chains), kind, len(read.Tables[kind.String()]))
+			}
+		}
+	})
+}

@@ -257,7 +257,7 @@ func (r *ruleReader) prefix() netip.Prefix {
 
 // protocol takes the number of a protocol.
 func (r *ruleReader) protocol() string {
-	number := r.number(8)
+	number := uint8(r.number(8))
 	for _, known := range protocols {
 		if known.number == number {
 			return known.name

@@ -165,7 +165,7 @@ func (r Rule) appendConntrack(b []byte) []byte {
 		b = append(b, "--ctstate DNAT "...)
 	}
 	if r.ConnectionProtocol != "" {
-		b = strconv.AppendUint(append(b, "--ctproto "...), ProtocolNumber(r.ConnectionProtocol), 10)
+		b = strconv.AppendUint(append(b, "--ctproto "...), uint64(ProtocolNumber(r.ConnectionProtocol)), 10)
 		b = append(b, ' ')
 	}
 	b = appendConnectionEnd(b, "--ctorigdst ", r.OriginalDestination)
@@ -188,15 +188,16 @@ func appendConnectionEnd(b []byte, option string, prefix netip.Prefix) []byte {
 	return append(appendAddress(append(b, option...), prefix.Addr()), ' ')
 }
 
-// The protocols that rules of ours may name, by the numbers that --ctproto prints.
+// protocols are those that rules of ours may name, by the numbers that IP and --ctproto
+// have for them.
 var protocols = []struct {
 	name   string
-	number uint64
+	number uint8
 }{{"tcp", 6}, {"udp", 17}, {"sctp", 132}}
 
-// ProtocolNumber returns the number of a protocol that rules may name, as --ctproto
-// prints it; 0 for others.
-func ProtocolNumber(name string) uint64 {
+// ProtocolNumber returns the number of one of the protocols that services have; 0 for
+// every other one.
+func ProtocolNumber(name string) uint8 {
 	for _, known := range protocols {
 		if known.name == name {
 			return known.number

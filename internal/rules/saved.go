@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -16,10 +16,10 @@ type Saved struct {
 	Chains []SavedChain
 }
 
-// SavedChain is one chain of a Saved.
+// SavedChain is one chain of a table as iptables-save printed it.
 type SavedChain struct {
 	Name     string
-	Policy   string // ACCEPT or DROP for a built-in chain, "-" for others
+	Policy   string // ACCEPT or DROP for a built-in chain, "-" for others, "" where it is not declared
 	Counters string // "[packets:bytes]" that met the policy
 	Rules    []SavedRule
 }
@@ -35,133 +35,16 @@ type SavedRule struct {
 // no output at all means a broken program.
 var ErrNoTable = errors.New("it is not there")
 
-// notSaved says that a text is no complete table.
-func (r *savedReader) notSaved() error {
-	return fmt.Errorf("not a complete %v table as iptables-save prints it", r.saved.Name)
-}
-
-// ParseSaved reads a table from what iptables-save printed, with counters (-c) or
-// without. Comment lines and other tables are passed over.
-func ParseSaved(kind TableName, text []byte) (Saved, error) {
-	reader := savedReader{saved: Saved{Name: kind}, index: map[string]int{}}
-	number := 0
-	for line := range strings.Lines(string(text)) {
-		number++
-		if err := reader.line(strings.TrimSuffix(line, "\n")); err != nil {
-			return Saved{}, fmt.Errorf("line %d: %w", number, err)
-		}
-	}
-	switch {
-	case reader.state == savedStart && !reader.other:
-		return Saved{}, fmt.Errorf("%w: %w", reader.notSaved(), ErrNoTable)
-	case reader.state != savedDone:
-		return Saved{}, reader.notSaved()
-	}
-	return reader.saved, nil
-}
-
-// The states of a savedReader.
-const (
-	savedStart = iota // before the table
-	savedTable        // in it
-	savedDone         // behind it
-)
-
-// savedReader builds a Saved line by line.
-type savedReader struct {
-	saved Saved
-	index map[string]int // chain name to place in saved.Chains
-	state int
-	other bool // in another table
-}
-
-// line takes one line, without its end.
-func (r *savedReader) line(line string) error {
-	switch {
-	case line == "" || line[0] == '#':
-		return nil
-	case r.other:
-		r.other = line != "COMMIT"
-		return nil
-	case line == "*"+r.saved.Name.String() && r.state == savedStart:
-		r.state = savedTable
-		return nil
-	case line[0] == '*' && line != "*"+r.saved.Name.String() && r.state != savedTable:
-		r.other = true
-		return nil
-	case r.state != savedTable:
-		return r.notSaved()
-	case line == "COMMIT":
-		r.state = savedDone
-		return nil
-	case line[0] == ':':
-		return r.chain(line[1:])
-	default:
-		return r.rule(line)
-	}
-}
-
-// chain takes "NAME POLICY [packets:bytes]".
-func (r *savedReader) chain(line string) error {
-	name, rest, _ := strings.Cut(line, " ")
-	policy, counters, ok := strings.Cut(rest, " ")
-	if !ok || name == "" {
-		return errors.New("a chain needs a name, a policy and counters")
-	}
-	if _, double := r.index[name]; double {
-		return fmt.Errorf("chain %s stands twice", name)
-	}
-	r.index[name] = len(r.saved.Chains)
-	r.saved.Chains = append(r.saved.Chains, SavedChain{Name: name, Policy: policy, Counters: counters})
-	return nil
-}
-
-// rule takes "[packets:bytes] -A CHAIN …", with the counters or without.
-func (r *savedReader) rule(line string) error {
-	packets, line := cutCounters(line)
-	rest, ok := strings.CutPrefix(line, "-A ")
-	if !ok {
-		return fmt.Errorf("%.60q is no rule", line)
-	}
-	name, text, ok := strings.Cut(rest, " ")
-	if !ok { // a rule without match and target only counts
-		name, text = rest, ""
-	}
-	i, ok := r.index[name]
-	if !ok && r.saved.Name == Filter && slices.Contains(Filter.BuiltIn(), name) { // a part: see Table.Text
-		i, ok = len(r.saved.Chains), true
-		r.index[name] = i
-		r.saved.Chains = append(r.saved.Chains, SavedChain{Name: name})
-	}
-	if !ok {
-		return fmt.Errorf("a rule for chain %.60q, which is not declared", name)
-	}
-	chain := &r.saved.Chains[i]
-	chain.Rules = append(chain.Rules, SavedRule{Text: text, Packets: packets})
-	return nil
-}
-
-// cutCounters splits the counters of "iptables-save -c" off a line.
-func cutCounters(line string) (packets uint64, rest string) {
-	counters, rest, ok := strings.Cut(line, "] ")
-	if !ok || !strings.HasPrefix(counters, "[") {
-		return 0, line
-	}
-	number, _, _ := strings.Cut(counters[1:], ":")
-	packets, err := strconv.ParseUint(number, 10, 64)
-	if err != nil {
-		return 0, line
-	}
-	return packets, rest
-}
-
 // Chain returns the chain of that name and whether there is one.
-func (s Saved) Chain(name string) (SavedChain, bool) {
-	i := slices.IndexFunc(s.Chains, func(c SavedChain) bool { return c.Name == name })
+func (s Saved) Chain(name string) (SavedChain, bool) { return findChain(s.Chains, name) }
+
+// findChain returns the chain of that name and whether it is one of some chains.
+func findChain(chains []SavedChain, name string) (SavedChain, bool) {
+	i := slices.IndexFunc(chains, func(c SavedChain) bool { return c.Name == name })
 	if i < 0 {
 		return SavedChain{}, false
 	}
-	return s.Chains[i], true
+	return chains[i], true
 }
 
 // OwnChains returns our chains as they stand there, in bytewise order.
@@ -218,37 +101,39 @@ func (s Saved) Jumps(builtIn string) []SavedRule {
 // JumpsTo returns the target or the chain that the rule leads to, "" for a rule
 // that only counts.
 func (r SavedRule) JumpsTo() string {
-	words := splitWords(r.Text)
-	for i := 0; i+1 < len(words); i++ {
+	before := ""
+	for word := range r.Words() {
 		// A comment may be the bare word -j; its follower is then an option.
-		if (words[i] == "-j" || words[i] == "-g") && !strings.HasPrefix(words[i+1], "-") {
-			return words[i+1]
+		if (before == "-j" || before == "-g") && !strings.HasPrefix(word, "-") {
+			return word
 		}
+		before = word
 	}
 	return ""
 }
 
-// Words returns the words of the rule; a quoted one keeps its quotes.
-func (r SavedRule) Words() []string { return splitWords(r.Text) }
-
-// splitWords splits a rule at its spaces, except inside double quotes, where a
-// backslash takes the next byte's meaning away: the way iptables-save quotes. A
-// quoted word keeps its quotes, so it is never taken for an option.
-func splitWords(text string) []string {
-	var words []string
-	start, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch {
-		case text[i] == '\\' && quoted:
-			i++
-		case text[i] == '"':
-			quoted = !quoted
-		case text[i] == ' ' && !quoted:
-			words = append(words, text[start:i])
-			start = i + 1
+// Words goes through the words of the rule. They stand between spaces, except inside
+// double quotes, where a backslash takes the next byte's meaning away: the way
+// iptables-save quotes. A quoted word keeps its quotes, so it is never taken for an
+// option.
+func (r SavedRule) Words() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		start, quoted := 0, false
+		for i := 0; i < len(r.Text); i++ {
+			switch {
+			case r.Text[i] == '\\' && quoted:
+				i++
+			case r.Text[i] == '"':
+				quoted = !quoted
+			case r.Text[i] == ' ' && !quoted:
+				if !yield(r.Text[start:i]) {
+					return
+				}
+				start = i + 1
+			}
 		}
+		yield(r.Text[start:])
 	}
-	return append(words, text[start:])
 }
 
 // Own reads natspread's part, strictly: see Parse.

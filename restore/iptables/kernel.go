@@ -29,12 +29,12 @@ var lockWait = []string{"-w", "5"}
 
 // program returns the absolute path of one of the variant's programs.
 func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (string, error) {
-	name := Program(family, k.Variant, verb)
+	name := rules.Program(family, k.Variant, verb)
 	if path := FindProgram("/", name); path != "" {
 		return path, nil
 	}
 	// A host with one variant only may have it under the plain name.
-	if plain := FindProgram("/", Program(family, "", verb)); plain != "" {
+	if plain := FindProgram("/", rules.Program(family, "", verb)); plain != "" {
 		variant, err := DetectVariant(ctx, k.Run)
 		if err == nil && variant == k.Variant {
 			return plain, nil
@@ -55,7 +55,7 @@ func (k Kernel) Save(ctx context.Context, table rules.Table) (rules.Saved, error
 		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, errNative)
 	}
 	if err != nil {
-		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, Program(table.Family, k.Variant, "save"), err)
+		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, rules.Program(table.Family, k.Variant, "save"), err)
 	}
 	return saved, nil
 }

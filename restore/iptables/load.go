@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"natspread/internal/rules"
 )
@@ -169,7 +168,7 @@ func (k Kernel) heldBy(before rules.Saved, table rules.Table) string {
 		for _, rule := range chain.Rules {
 			target := rule.JumpsTo()
 			if _, stays := table.Chain(target); rules.IsOwn(target) && !stays {
-				iptables := strings.TrimSuffix(Program(table.Family, k.Variant, "save"), "-save")
+				iptables := rules.Program(table.Family, k.Variant, "")
 				return fmt.Sprintf(": a rule that is not natspread's holds chain %s: %s -t %v -D %s %s", target, iptables, before.Name, chain.Name, rule.Text)
 			}
 		}

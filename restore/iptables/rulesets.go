@@ -9,19 +9,11 @@ import (
 	"natspread/internal/rules"
 )
 
-// Ruleset is all tables that one variant holds of a family, as iptables-save prints
-// them.
-type Ruleset struct {
-	Family  rules.Family
-	Variant rules.Variant
-	Text    []byte
-}
-
 // Rulesets returns what each variant that the host has holds of each family. It makes
 // no table that is not there: without -t, iptables-save prints only those that are.
 // Beside those that could be read stand the reasons for the others.
-func Rulesets(ctx context.Context, run program.Runner) ([]Ruleset, error) {
-	var read []Ruleset
+func Rulesets(ctx context.Context, run program.Runner) ([]rules.Ruleset, error) {
+	var read []rules.Ruleset
 	var failed []error
 	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
 		kernel := Kernel{Run: run, Variant: variant}
@@ -38,7 +30,7 @@ func Rulesets(ctx context.Context, run program.Runner) ([]Ruleset, error) {
 				failed = append(failed, fmt.Errorf("cannot read the %v rules of the %s variant: %w", family, variant, err))
 				continue
 			}
-			read = append(read, Ruleset{family, variant, text})
+			read = append(read, rules.ParseRuleset(family, variant, text))
 		}
 	}
 	return read, errors.Join(failed...)

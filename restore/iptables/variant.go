@@ -27,23 +27,10 @@ func FindProgram(root, name string) string {
 	return ""
 }
 
-// Program returns the name of a family's program: iptables-nft-restore, or
-// without a variant the name behind which the host chose one.
-func Program(family rules.Family, variant rules.Variant, verb string) string {
-	name := "iptables"
-	if family == rules.IPv6 {
-		name = "ip6tables"
-	}
-	if variant != "" {
-		name += "-" + string(variant)
-	}
-	return name + "-" + verb
-}
-
 // DetectVariant returns the variant behind the host's own iptables-restore, from
 // the names of its links, and if they do not tell, from what it says of itself.
 func DetectVariant(ctx context.Context, run program.Runner) (rules.Variant, error) {
-	path := FindProgram("/", Program(rules.IPv4, "", "restore"))
+	path := FindProgram("/", rules.Program(rules.IPv4, "", "restore"))
 	if path == "" {
 		return "", fmt.Errorf("cannot find iptables-restore in %s: %w: install iptables", strings.Join(programDirs, ", "), program.ErrMissing)
 	}
@@ -64,7 +51,7 @@ func DetectVariant(ctx context.Context, run program.Runner) (rules.Variant, erro
 // far as its links tell; nft, the default of every release of Debian since 10,
 // when they do not.
 func ImageVariant(root string) rules.Variant {
-	path := FindProgram(root, Program(rules.IPv4, "", "restore"))
+	path := FindProgram(root, rules.Program(rules.IPv4, "", "restore"))
 	if variant := variantOfLinks(root, path); variant != "" {
 		return variant
 	}

@@ -66,10 +66,10 @@ func which(configs [2]choice, found generation.Generation) (int, error) {
 		holds := found.Tables.All()
 		for at, table := range c.tables.All() {
 			if !bytes.Equal(table.Text(), holds[at].Text()) {
-				return i, fmt.Errorf("generation %d has not the %s rules of its own config", found.Generation, table.String())
+				return i, fmt.Errorf("generation %d has not the %s rules of its own config", found.Number, table.String())
 			}
 		}
 		return i, nil
 	}
-	return 0, fmt.Errorf("generation %d is of a config that was never applied", found.Generation)
+	return 0, fmt.Errorf("generation %d is of a config that was never applied", found.Number)
 }

@@ -68,7 +68,7 @@ func alternate(store generation.Store) error {
 	}
 	for i := range entries[1:] {
 		if newer, older := entries[i], entries[i+1]; bytes.Equal(newer.Config, older.Config) {
-			return fmt.Errorf("generations %d and %d are of the same config: one was never current", older.Generation, newer.Generation)
+			return fmt.Errorf("generations %d and %d are of the same config: one was never current", older.Number, newer.Number)
 		}
 	}
 	return nil

@@ -110,14 +110,14 @@ func TestRooms(t *testing.T) {
 		"render":                   {"internal/config", "internal/rules", "internal/suggest"},
 		"restore":                  {"internal/rules", "internal/atomicfile", "internal/conntrack"},
 		"units":                    {"internal/atomicfile"},
-		"internal/doctor":          {"internal/rules", "internal/conntrack"},
+		"internal/doctor":          {"internal/config", "internal/suggest", "internal/rules", "internal/conntrack"},
 		"internal/atomicfile":      nil,
 		"internal/conntrack":       {"internal/rules"},
 		"internal/suggest":         nil,
 		"internal/netns":           nil,
 		"internal/test/configtest": {"internal/config", "internal/suggest"},
 		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/suggest", "internal/netns"},
-		"cmd/natspread":            {"internal/config", "internal/doctor", "internal/rules", "render", "restore", "units", "internal/atomicfile", "internal/conntrack", "internal/suggest"},
+		"cmd/natspread":            {"internal/config", "internal/doctor", "internal/rules", "render", "restore", "units", "internal/atomicfile", "internal/conntrack", "internal/suggest", "internal/trace"},
 	} {
 		if _, found := all[module+room]; !found {
 			t.Errorf("there is no room %s", room)
