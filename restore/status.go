@@ -132,10 +132,10 @@ func (h Host) otherHolds(ctx context.Context, kernel iptables.Kernel) (ours []Li
 			continue
 		}
 		if len(iptables.Differences(saved, nothing)) != 0 {
-			ours = append(ours, Line{nothing.Family, fmt.Sprintf("%s: the %s variant holds rules of natspread's too: apply takes them out", nothing.String(), other.Variant)})
+			ours = append(ours, Line{nothing.Family, fmt.Sprintf("%s: the %s variant holds rules of natspread, too: packets meet both", nothing.String(), other.Variant)})
 		}
 		if nothing.Name == rules.NAT && iptables.ForeignRules(saved) > 0 {
-			others = append(others, fmt.Sprintf("%v: both variants of iptables are in use: the %s one, too, has nat rules, not of natspread's: see %s",
+			others = append(others, fmt.Sprintf("%v: both variants of iptables are in use: the %s variant has nat rules of others: see %s",
 				nothing.Family, other.Variant, rules.Program(nothing.Family, other.Variant, "save")))
 		}
 	}

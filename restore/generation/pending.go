@@ -28,7 +28,7 @@ type Pending struct {
 	Forwarding forwarding.States `json:"forwarding"`
 }
 
-// Left returns how long it is until the generation is taken back; it is negative
+// Left returns how long it is until the generation is reverted; it is negative
 // when that should have happened.
 func (p Pending) Left() time.Duration { return p.Until - SinceBoot() }
 
@@ -38,7 +38,7 @@ func (p Pending) String() string {
 	if p.Left() > 0 {
 		left = fmt.Sprintf("for %v more", (p.Left() + time.Second).Truncate(time.Second))
 	}
-	return fmt.Sprintf("generation %d waits to be confirmed, %s: natspread confirm keeps it, natspread rollback takes it back", p.Number, left)
+	return fmt.Sprintf("generation %d waits to be confirmed, %s: natspread confirm keeps it, natspread rollback reverts it", p.Number, left)
 }
 
 // SinceBoot returns the time since boot, suspensions included: clock_gettime(2).

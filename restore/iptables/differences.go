@@ -85,7 +85,7 @@ func JumpsNotFirst(saved rules.Saved, family rules.Family) []string {
 		if len(jumps) == 0 || jumps[0].place == 1 {
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%v: the jump in %s is rule %d: what the rules before it take does not reach natspread's; apply puts it first",
+		lines = append(lines, fmt.Sprintf("%v: the jump in %s is rule %d: a connection that a rule before it accepts or translates does not reach natspread",
 			family, builtIn, jumps[0].place))
 	}
 	return lines
