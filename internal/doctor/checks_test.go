@@ -98,7 +98,7 @@ func twoLinks() network {
 			{netip.MustParseAddr("192.0.2.10"), netip.MustParsePrefix("192.0.2.0/24"), front},
 			{netip.MustParseAddr("10.0.0.254"), netip.MustParsePrefix("10.0.0.0/24"), back},
 		},
-		routes: map[netip.Addr]lookup{},
+		routes: map[netip.Addr]lookup{}, defaults: map[rules.Family]string{rules.IPv4: "", rules.IPv6: ""},
 	}
 }
 

@@ -282,7 +282,7 @@ func asymmetric(t *testing.T, p *patient) {
 	p.Client.Sysctl(t, "net.ipv4.ip_forward", "1")
 	p.sh(t, "ip route add 10.0.0.1 via 192.0.2.99")
 	if !p.answers(t, hurry) {
-		t.Error("the way round does not work")
+		t.Error("the route through the client does not work")
 	}
 	p.sh(t, "echo 1 > /proc/sys/net/ipv4/conf/back/rp_filter")
 }

@@ -29,8 +29,8 @@ type numbered struct {
 }
 
 // exists tells whether something is at a path below the root; a dangling link is
-// something. In an image, a directory on the way may be an absolute link. It points into
-// the image, not into this machine, so what is behind it does not exist here.
+// something. In an image, a directory above it may be an absolute link. Such a link is
+// meant for the image, and never followed into this machine.
 func (h Host) exists(path string) bool {
 	root, err := os.OpenRoot(h.Root)
 	if err != nil {

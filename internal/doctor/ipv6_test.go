@@ -9,7 +9,7 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// TestIPv6 makes the faults that IPv6 has in ways of its own.
+// TestIPv6 makes the faults that are different with IPv6.
 func TestIPv6(t *testing.T) {
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {

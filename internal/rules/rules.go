@@ -1,6 +1,6 @@
 // Package rules is natspread's part of iptables' tables as iptables-save prints it,
 // the whole nat table and a few chains of the filter table: typed rules, and their
-// canonical text both ways.
+// canonical text both ways. Rules of others it reads as text.
 //
 // It is the one language that the rooms above share, so it knows no config, no
 // file, no process and no systemd.
