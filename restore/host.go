@@ -61,7 +61,7 @@ func (h Host) Kernel(ctx context.Context) (iptables.Kernel, error) {
 // programs for it.
 func (h Host) other(kernel iptables.Kernel) (iptables.Kernel, bool) {
 	kernel.Variant = kernel.Variant.Other()
-	return kernel, iptables.FindProgram("/", rules.Program(rules.IPv4, kernel.Variant, "restore")) != ""
+	return kernel, program.Find("/", rules.Program(rules.IPv4, kernel.Variant, "restore")) != ""
 }
 
 // clearOther takes natspread's rules out of the other variant, where they would

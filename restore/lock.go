@@ -22,7 +22,10 @@ const lockTimeout = 5 * time.Second
 // lock takes the lock of that name, which keeps two natspreads apart, waiting up to
 // lockTimeout, and returns what gives it back. The kernel frees it when a holder dies.
 func lock(ctx context.Context, runDir, name string) (unlock func(), err error) {
-	if err := os.MkdirAll(runDir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(runDir), 0o755); err != nil {
+		return nil, fmt.Errorf("cannot lock: %w", err)
+	}
+	if err := os.Mkdir(runDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("cannot lock: %w", err)
 	}
 	path := filepath.Join(runDir, name)

@@ -26,7 +26,7 @@ func (h Host) WriteOffline(ctx context.Context, request Request, variant rules.V
 			return 0, unchanged(err)
 		}
 	}
-	if number, err = store.Write(h.generation(request, variant, false)); err != nil {
+	if number, err = store.WriteImage(h.generation(request, variant, false)); err != nil {
 		return 0, err
 	}
 	return number, store.SetCurrent(number)

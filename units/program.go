@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/paths"
 	"natspread/internal/program"
 )
 
@@ -24,7 +25,7 @@ const programName = "natspread"
 // same is there. It returns the path as seen from inside root, which is the one a unit needs.
 func InstallProgram(root, from string) (path string, err error) {
 	path = filepath.Join(programDir, programName)
-	dir, err := inside(root, programDir)
+	dir, err := paths.Resolve(root, programDir)
 	if err != nil {
 		return "", err
 	}
@@ -75,10 +76,16 @@ func sameProgram(target, from string) (same bool, data []byte, err error) {
 func Owned(ctx context.Context, run program.Runner, path string) bool {
 	// dpkg-query takes a pattern; escaped it means just this path.
 	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
-	if listed, err := run(ctx, nil, "dpkg-query", "-S", pattern); err == nil && dpkgOwns(listed, path) {
-		return true
+	if dpkg := program.Find("/", "dpkg-query"); dpkg != "" {
+		if listed, err := run(ctx, nil, dpkg, "-S", pattern); err == nil && dpkgOwns(listed, path) {
+			return true
+		}
 	}
-	named, err := run(ctx, nil, "rpm", "-qf", path)
+	rpm := program.Find("/", "rpm")
+	if rpm == "" {
+		return false
+	}
+	named, err := run(ctx, nil, rpm, "-qf", path)
 	return err == nil && len(bytes.TrimSpace(named)) > 0
 }
 

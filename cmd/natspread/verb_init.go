@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -78,14 +77,13 @@ func newConfig(o initOptions) ([]byte, error) {
 }
 
 // writeNew writes a file that must not exist yet.
-func writeNew(path string, text []byte) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s exists already: edit it, or move it away first", path)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot write %s: %w", path, atomicfile.Cause(err))
-	}
+func writeNew(path string, data []byte) error {
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return atomicfile.WriteFile(path, text, 0o644)
+	err := atomicfile.CreateFile(path, data, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: edit it, or move it away first", path)
+	}
+	return err
 }

@@ -169,7 +169,11 @@ func (s *session) installProgram(ctx context.Context) (path string, done []strin
 // keepConfig puts the config that was installed where the next apply looks for it,
 // unless there is one already.
 func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
-	path := filepath.Join(s.root, paths.Config)
+	dir, err := paths.Resolve(s.root, filepath.Dir(paths.Config))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, filepath.Base(paths.Config))
 	if _, err := os.Lstat(path); err == nil {
 		return nil, nil
 	}

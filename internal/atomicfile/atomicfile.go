@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 )
@@ -21,6 +22,11 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("cannot write %s: it is a directory", path)
 	}
+	return replace(path, data, perm, func(*os.File) error { return nil })
+}
+
+// replace writes a temporary file, settles what else there is about it, and gives it the name.
+func replace(path string, data []byte, perm fs.FileMode, settle func(temporary *os.File) error) error {
 	// Left to itself renameio would put the temporary file into /tmp, out of reach of Sweep.
 	pending, err := renameio.NewPendingFile(path,
 		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
@@ -31,7 +37,54 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	if _, err := pending.Write(data); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
+	if err := settle(pending.File); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
+	}
 	if err := pending.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
+	}
+	return syncParent(path)
+}
+
+// ReplaceFile replaces the regular file at path by one that holds data and has the same owner and mode. Both
+// are settled on the temporary file, by its descriptor, before it gets the name: nobody who may write to the
+// directory can have another file changed. A file that cannot be given to its owner is an error.
+func ReplaceFile(path string, data []byte) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("cannot write %s: its owner is not known", path)
+	}
+	return replace(path, data, info.Mode().Perm(), func(temporary *os.File) error {
+		if int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
+			return nil
+		}
+		return temporary.Chown(int(owner.Uid), int(owner.Gid))
+	})
+}
+
+// CreateFile makes a file that holds data, with exactly the mode perm, where nothing is yet: the kernel itself
+// refuses to put it over anything (link(2)), and the error then is fs.ErrExist.
+func CreateFile(path string, data []byte, perm fs.FileMode) error {
+	pending, err := renameio.NewPendingFile(path,
+		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
+	}
+	defer func() { _ = pending.Cleanup() }()
+	if _, err = pending.Write(data); err == nil {
+		err = pending.Sync()
+	}
+	if err == nil {
+		err = os.Link(pending.Name(), path)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	return syncParent(path)

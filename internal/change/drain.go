@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/config"
@@ -75,7 +74,7 @@ func (d Drain) changesNothingElse(store generation.Store, file, service, backend
 func (d Drain) Apply(ctx context.Context, host restore.Host) (restore.Result, error) {
 	edited := !bytes.Equal(d.before, d.Text)
 	if edited {
-		if err := replaceFile(d.path, d.Text); err != nil {
+		if err := atomicfile.ReplaceFile(d.path, d.Text); err != nil {
 			return restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
 		}
 	}
@@ -83,10 +82,23 @@ func (d Drain) Apply(ctx context.Context, host restore.Host) (restore.Result, er
 	if err == nil || !edited {
 		return result, err
 	}
-	if failed := replaceFile(d.path, d.before); failed != nil {
-		return result, fmt.Errorf("%w; but the config is still edited: %w", err, failed)
+	return result, errors.Join(err, d.revert())
+}
+
+// revert puts back what was in the file before the edit, if nobody wrote to it since: what
+// somebody else saved meanwhile stays, with our edit or without it.
+func (d Drain) revert() error {
+	now, err := os.ReadFile(d.path)
+	if err == nil && !bytes.Equal(now, d.Text) {
+		return fmt.Errorf("%s was edited meanwhile and stays as it is: look whether %v of service %s has weight 0 there", d.path, d.Backend, d.Service.Name)
 	}
-	return result, err
+	if err == nil {
+		err = atomicfile.ReplaceFile(d.path, d.before)
+	}
+	if err != nil {
+		return fmt.Errorf("the config is still edited: %w", err)
+	}
+	return nil
 }
 
 // Complete tells whether every backend of the service is drained, so that clients are
@@ -105,23 +117,4 @@ func (d Drain) Live(ctx context.Context) (int, error) {
 		sum += backends[place]
 	}
 	return sum, nil
-}
-
-// replaceFile replaces a file by one of the same mode and owner.
-func replaceFile(path string, text []byte) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, atomicfile.Cause(err))
-	}
-	if err := atomicfile.WriteFile(path, text, info.Mode().Perm()); err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
-		return nil
-	}
-	if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("cannot give %s back to its owner: %w", path, atomicfile.Cause(err))
-	}
-	return nil
 }

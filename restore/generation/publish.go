@@ -17,10 +17,23 @@ import (
 )
 
 // Write writes a new generation and returns its number. It is not current yet, and its
-// files are synced but not its name: until SetCurrent a power cut may take it. A failure
-// leaves nothing behind.
+// files are synced but not its name: until SetCurrent a power cut may take it. It is then
+// read as boot will read it: what boot would refuse is an error. A failure leaves nothing
+// behind.
 func (s Store) Write(generation Generation) (number int, err error) {
-	if err := atomicfile.MkdirAll(s.Path(paths.Generations), 0o700); err != nil {
+	if number, err = s.WriteImage(generation); err != nil {
+		return 0, err
+	}
+	if err := s.bootReads(number); err != nil {
+		return 0, errors.Join(fmt.Errorf("boot would refuse generation %d: %w", number, err), s.remove(number))
+	}
+	return number, nil
+}
+
+// WriteImage is Write for an image, which may still be anybody's who bakes it: nothing is
+// read back.
+func (s Store) WriteImage(generation Generation) (number int, err error) {
+	if err := s.makeDirectories(); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
 	if err := s.sweep(); err != nil {
@@ -33,6 +46,18 @@ func (s Store) Write(generation Generation) (number int, err error) {
 		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Number, err)
 	}
 	return generation.Number, nil
+}
+
+// makeDirectories makes the directories of the generations, which are root's alone; those
+// above belong to others, and are made as they make them.
+func (s Store) makeDirectories() error {
+	if _, err := paths.Resolve(s.Root, paths.Generations); err != nil {
+		return err
+	}
+	if err := atomicfile.MkdirAll(filepath.Dir(s.directory(paths.State)), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.MkdirAll(s.directory(paths.Generations), 0o700)
 }
 
 // next returns the number of the next generation: above all that there are, and above the
@@ -97,7 +122,7 @@ func (s Store) SetCurrent(number int) error {
 		_, err = os.Lstat(s.Path(dir(number))) // where it is after such a kill
 	}
 	if err == nil {
-		err = atomicfile.SyncDir(s.Path(paths.Generations))
+		err = atomicfile.SyncDir(s.directory(paths.Generations))
 	}
 	if err == nil {
 		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
@@ -116,7 +141,7 @@ func (s Store) pointCurrent(target string) error {
 	if err := os.Remove(s.Path(paths.Current)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return atomicfile.SyncDir(s.Path(paths.State))
+	return atomicfile.SyncDir(s.directory(paths.State))
 }
 
 // remove deletes a generation, current once or never.
@@ -126,7 +151,7 @@ func (s Store) remove(number int) error {
 			return fmt.Errorf("cannot remove generation %d: %w", number, err)
 		}
 	}
-	return atomicfile.SyncDir(s.Path(paths.Generations))
+	return atomicfile.SyncDir(s.directory(paths.Generations))
 }
 
 // Prune deletes all but the newest generations, of which current is the first.
@@ -147,7 +172,7 @@ func (s Store) Prune() error {
 // temporary links beside current. The caller holds the lock, and no generation waits to be
 // confirmed, so none is in use.
 func (s Store) sweep() error {
-	entries, err := os.ReadDir(s.Path(paths.Generations))
+	entries, err := os.ReadDir(s.directory(paths.Generations))
 	if err != nil {
 		return err
 	}
@@ -163,7 +188,7 @@ func (s Store) sweep() error {
 			}
 		}
 	}
-	return atomicfile.Sweep(s.Path(paths.State), filepath.Base(paths.Current))
+	return atomicfile.Sweep(s.directory(paths.State), filepath.Base(paths.Current))
 }
 
 // Publication is a generation on its way to be current.
@@ -185,6 +210,19 @@ func (s Store) Prepare(wanted Generation) (Publication, error) {
 	}
 	number, err := s.Write(wanted)
 	return Publication{Number: number, store: s, before: before, needed: true}, err
+}
+
+// bootReads reads a generation that was just written as boot will: what boot would refuse,
+// because of a link, an owner or a mode on the way, must not be reported as applied.
+func (s Store) bootReads(number int) error {
+	directory := unconfirmedDir(number)
+	manifest, err := s.readManifest(directory, number)
+	for name := range manifest.SHA256 {
+		if err == nil {
+			_, err = s.readMember(directory, manifest, name)
+		}
+	}
+	return err
 }
 
 // Publish makes the generation current.

@@ -70,8 +70,28 @@ func None() Generation { return Generation{Tables: rules.NoTables()} }
 type Store struct{ Root string }
 
 // Path returns a place below the root.
+//
+// In an image the links on the way are the image's: they are followed as the image will
+// follow them when it has booted, and never out of it. The last element is not followed.
 func (s Store) Path(elements ...string) string {
-	return filepath.Join(append([]string{s.Root}, elements...)...)
+	path := filepath.Join(elements...)
+	if s.Root == "/" {
+		return filepath.Join("/", path)
+	}
+	return filepath.Join(s.directory(filepath.Dir(path)), filepath.Base(path))
+}
+
+// directory is Path for a directory, which is followed too. One that cannot be resolved is
+// taken for a place that cannot be: /dev/null is no directory.
+func (s Store) directory(path string) string {
+	if s.Root == "/" {
+		return filepath.Join("/", path)
+	}
+	resolved, err := paths.Resolve(s.Root, path)
+	if err != nil {
+		return os.DevNull
+	}
+	return resolved
 }
 
 // dir returns the directory of a generation, relative to the root.
@@ -101,7 +121,7 @@ func (s Store) Numbers() ([]int, error) {
 
 // numbered returns the numbers that directories of generations have, the highest first.
 func (s Store) numbered() ([]int, error) {
-	entries, err := os.ReadDir(s.Path(paths.Generations))
+	entries, err := os.ReadDir(s.directory(paths.Generations))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot list the generations: %w", err)
 	}
@@ -115,10 +135,14 @@ func (s Store) numbered() ([]int, error) {
 	return numbers, nil
 }
 
+// maxNumber is the highest number of a generation: JSON readers keep integers up to it, and
+// nothing overflows behind it.
+const maxNumber = 1 << 53
+
 // generationNumber reads a generation's number from the name of its directory.
 func generationNumber(name string) (int, bool) {
 	number, err := strconv.Atoi(name)
-	return number, err == nil && number > 0 && strconv.Itoa(number) == name
+	return number, err == nil && 0 < number && number <= maxNumber && strconv.Itoa(number) == name
 }
 
 // ErrNone says that no generation was ever made current.

@@ -30,18 +30,18 @@ var lockWait = []string{"-w", "5"}
 // program returns the absolute path of one of the variant's programs.
 func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (string, error) {
 	name := rules.Program(family, k.Variant, verb)
-	if path := FindProgram("/", name); path != "" {
+	if path := program.Find("/", name); path != "" {
 		return path, nil
 	}
 	// A host with one variant only may have it under the plain name.
-	if plain := FindProgram("/", rules.Program(family, "", verb)); plain != "" {
+	if plain := program.Find("/", rules.Program(family, "", verb)); plain != "" {
 		variant, err := DetectVariant(ctx, k.Run)
 		if err == nil && variant == k.Variant {
 			return plain, nil
 		}
 	}
 	return "", fmt.Errorf("cannot find %s in %s: %w: install iptables, or choose another --variant",
-		name, strings.Join(programDirs, ", "), program.ErrMissing)
+		name, strings.Join(program.Dirs(), ", "), program.ErrMissing)
 }
 
 // Save returns the live table of a table's family and kind, with counters.

@@ -39,7 +39,7 @@ func Rulesets(ctx context.Context, run program.Runner) ([]rules.Ruleset, error) 
 // NativeRules returns all rules of nftables as nft(8) prints them, those that
 // iptables-nft keeps there, too. It is nothing on a host without nft.
 func NativeRules(ctx context.Context, run program.Runner) ([]byte, error) {
-	path := FindProgram("/", "nft")
+	path := program.Find("/", "nft")
 	if path == "" {
 		return nil, nil
 	}

@@ -11,28 +11,12 @@ import (
 	"natspread/internal/rules"
 )
 
-// programDirs is where the iptables programs are looked for: fixed, so that no
-// one's PATH decides what is handed the rules.
-var programDirs = []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"}
-
-// FindProgram returns the absolute path of a program below root, or "".
-func FindProgram(root, name string) string {
-	for _, dir := range programDirs {
-		path := filepath.Join(dir, name)
-		// Lstat: below a foreign root the links of alternatives are absolute.
-		if _, err := os.Lstat(filepath.Join(root, path)); err == nil {
-			return path
-		}
-	}
-	return ""
-}
-
 // DetectVariant returns the variant behind the host's own iptables-restore, from
 // the names of its links, and if they do not tell, from what it says of itself.
 func DetectVariant(ctx context.Context, run program.Runner) (rules.Variant, error) {
-	path := FindProgram("/", rules.Program(rules.IPv4, "", "restore"))
+	path := program.Find("/", rules.Program(rules.IPv4, "", "restore"))
 	if path == "" {
-		return "", fmt.Errorf("cannot find iptables-restore in %s: %w: install iptables", strings.Join(programDirs, ", "), program.ErrMissing)
+		return "", fmt.Errorf("cannot find iptables-restore in %s: %w: install iptables", strings.Join(program.Dirs(), ", "), program.ErrMissing)
 	}
 	if variant := variantOfLinks("/", path); variant != "" {
 		return variant, nil
@@ -51,7 +35,7 @@ func DetectVariant(ctx context.Context, run program.Runner) (rules.Variant, erro
 // far as its links tell; nft, the default of every release of Debian since 10,
 // when they do not.
 func ImageVariant(root string) rules.Variant {
-	path := FindProgram(root, rules.Program(rules.IPv4, "", "restore"))
+	path := program.Find(root, rules.Program(rules.IPv4, "", "restore"))
 	if variant := variantOfLinks(root, path); variant != "" {
 		return variant
 	}

@@ -1,4 +1,4 @@
-package units
+package paths
 
 import (
 	"errors"
@@ -7,20 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"natspread/internal/atomicfile"
 )
 
 // mostSymlinks is how many symlinks the kernel itself follows in one path.
 const mostSymlinks = 40
 
-// inside returns where the directory dir of an image lies, with the image's symlinks followed as a process
+// Resolve returns where the directory dir of an image lies, with the image's symlinks followed as a process
 // chrooted into root would follow them: absolute ones begin at root, and none leads out of it. What does not
 // exist yet is taken as it stands. The image is taken as still; nobody may be at work in it meanwhile.
-func inside(root, dir string) (string, error) {
+func Resolve(root, dir string) (string, error) {
 	opened, err := os.OpenRoot(root)
 	if err != nil {
-		return "", fmt.Errorf("cannot open the root %s: %w", root, atomicfile.Cause(err))
+		return "", fmt.Errorf("cannot open the root %s: %w", root, err)
 	}
 	defer func() { _ = opened.Close() }()
 	resolved, rest, followed := ".", parts(dir), 0
