@@ -72,20 +72,15 @@ func sameProgram(target, from string) (same bool, data []byte, err error) {
 }
 
 // Owned reports whether a package of dpkg or rpm owns the file at path. A host that has neither program, or
-// whose program fails, is one where no package does.
+// whose program fails, is one where no package does. Both are run from where packages have them: nobody's PATH
+// decides what runs as root.
 func Owned(ctx context.Context, run program.Runner, path string) bool {
 	// dpkg-query takes a pattern; escaped it means just this path.
 	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
-	if dpkg := program.Find("/", "dpkg-query"); dpkg != "" {
-		if listed, err := run(ctx, nil, dpkg, "-S", pattern); err == nil && dpkgOwns(listed, path) {
-			return true
-		}
+	if listed, err := run(ctx, nil, "/usr/bin/dpkg-query", "-S", pattern); err == nil && dpkgOwns(listed, path) {
+		return true
 	}
-	rpm := program.Find("/", "rpm")
-	if rpm == "" {
-		return false
-	}
-	named, err := run(ctx, nil, rpm, "-qf", path)
+	named, err := run(ctx, nil, "/usr/bin/rpm", "-qf", path)
 	return err == nil && len(bytes.TrimSpace(named)) > 0
 }
 

@@ -119,7 +119,7 @@ func TestOwned(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			run := func(_ context.Context, _ []byte, name string, args ...string) ([]byte, error) {
-				said := map[string]string{"dpkg-query -S " + path: test.dpkg, "rpm -qf " + path: test.rpm}[name+" "+strings.Join(args, " ")]
+				said := map[string]string{"/usr/bin/dpkg-query -S " + path: test.dpkg, "/usr/bin/rpm -qf " + path: test.rpm}[name+" "+strings.Join(args, " ")]
 				if said == "" {
 					return nil, errors.New("exit status 1")
 				}
