@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"natspread/internal/atomicfile"
 )
 
 // mostSymlinks is how many symlinks the kernel itself follows in one path.
@@ -18,7 +20,7 @@ const mostSymlinks = 40
 func Resolve(root, dir string) (string, error) {
 	opened, err := os.OpenRoot(root)
 	if err != nil {
-		return "", fmt.Errorf("cannot open the root %s: %w", root, err)
+		return "", fmt.Errorf("cannot open the root %s: %w", root, atomicfile.Cause(err))
 	}
 	defer func() { _ = opened.Close() }()
 	resolved, rest, followed := ".", parts(dir), 0
