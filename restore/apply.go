@@ -86,10 +86,10 @@ type plan struct {
 // plan reads what there is and proves what is wanted. While a generation waits to be
 // confirmed nothing is planned.
 func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request) (planned plan, err error) {
-	if err := h.store().RefusePending(); err != nil {
+	if err := h.Store().RefusePending(); err != nil {
 		return plan{}, unchanged(err)
 	}
-	before := h.store().Wanted()
+	before := h.Store().Wanted()
 	current := before.Generation
 	planned.wanted = h.generation(request, kernel.Variant, true)
 	if before.Fallback == nil && current.Outdated(planned.wanted) == "" {
@@ -172,7 +172,7 @@ func (h Host) inSync(ctx context.Context, kernel iptables.Kernel, current genera
 // applyProven takes the steps of Apply that leave traces, and reverts them when one
 // fails. A generation that has a number already is current.
 func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, observed iptables.Snapshots, wanted generation.Generation) (Result, error) {
-	publication, err := h.store().Prepare(wanted)
+	publication, err := h.Store().Prepare(wanted)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
@@ -198,7 +198,7 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, observed 
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
-	if err := h.store().Prune(); err != nil {
+	if err := h.Store().Prune(); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
 	return result, nil

@@ -26,7 +26,7 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	}
 	defer unlock()
 
-	good, fallback, err := h.store().Boot()
+	good, fallback, err := h.Store().Boot()
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
@@ -58,7 +58,7 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	if err := h.forwarding().Set(good.Tables); err != nil {
 		return result, fmt.Errorf("the rules are loaded, but nothing is forwarded: %w", err)
 	}
-	result.Notes = append(result.Notes, h.store().EndPending()...)
+	result.Notes = append(result.Notes, h.Store().EndPending()...)
 	if fallback != nil {
 		return result, fmt.Errorf("fell back to generation %d: %w", good.Number, fallback)
 	}

@@ -44,7 +44,7 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	if pending.Number, err = h.store().Write(plan.wanted); err != nil {
+	if pending.Number, err = h.Store().Write(plan.wanted); err != nil {
 		return Result{}, unchanged(err)
 	}
 	return h.tryProven(ctx, kernel, plan, pending, trial)
@@ -57,13 +57,13 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 	pending.Until = generation.SinceBoot() + trial.For // before Schedule, so that what it starts comes no earlier
 	cancel, err := trial.Schedule(ctx, trial.For)
 	if err != nil {
-		return Result{}, unchanged(errors.Join(err, h.store().ForgetPending()))
+		return Result{}, unchanged(errors.Join(err, h.Store().ForgetPending()))
 	}
 	abandon := func(ctx context.Context) error {
 		defer cancel(ctx)
-		return h.store().ForgetPending()
+		return h.Store().ForgetPending()
 	}
-	if err := h.store().RecordPending(pending); err != nil {
+	if err := h.Store().RecordPending(pending); err != nil {
 		return Result{}, iptables.Revert(ctx, err, abandon)
 	}
 	load, err := kernel.Load(ctx, plan.observed, plan.wanted.Tables)
@@ -86,7 +86,7 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 // found returns what there is before a trial, for its revert.
 func (h Host) found(ctx context.Context, kernel iptables.Kernel) (generation.Pending, error) {
 	switches, err := h.forwarding().States()
-	pending := generation.Pending{Variant: kernel.Variant, Forwarding: switches}
+	pending := generation.Pending{Variant: kernel.Variant, Forwarding: switches, Namespace: here()}
 	if err != nil {
 		return pending, err
 	}
@@ -109,7 +109,7 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	}
 	defer unlock()
 
-	store := h.store()
+	store := h.Store()
 	pending, err := store.Pending()
 	if err != nil {
 		return Result{}, unchanged(err)

@@ -20,7 +20,7 @@ const copiesDir = "etc/iptables"
 func (h Host) staleCopies(tables rules.Tables) []string {
 	var lines []string
 	for _, table := range tables.All() {
-		path := h.store().Path(copiesDir, generation.RulesFile(rules.Table{Family: table.Family})) // of all tables
+		path := h.Store().Path(copiesDir, generation.RulesFile(rules.Table{Family: table.Family})) // of all tables
 		saved, err := readCopy(path, table.Name)
 		if err != nil || len(saved.OwnChains()) == 0 && !iptables.HasJump(saved) {
 			continue

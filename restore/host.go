@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -26,8 +27,18 @@ type Host struct {
 	Services map[int][]rules.VirtualService
 }
 
-// store returns the generations of the host.
-func (h Host) store() generation.Store { return generation.Store{Root: h.Root} }
+// Store returns the generations of the host. What is in /run counts only in the network
+// namespace that it is of.
+func (h Host) Store() generation.Store { return generation.Store{Root: h.Root, Namespace: here()} }
+
+// here names the network namespace that this process is in; "" where that is not known.
+func here() string {
+	id, err := namespace.ID()
+	if err != nil {
+		return ""
+	}
+	return id
+}
 
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
@@ -76,22 +87,18 @@ func (h Host) clearOther(ctx context.Context, kernel iptables.Kernel) (cleared b
 
 // loaded returns what would be recorded of a kernel that holds a generation now.
 func (h Host) loaded(kernel iptables.Kernel, number int, ruleset uint32) generation.Loaded {
-	namespace, err := iptables.NamespaceID()
-	if err != nil {
-		namespace = ""
-	}
-	return generation.Loaded{Generation: number, Variant: kernel.Variant, Ruleset: ruleset, Namespace: namespace}
+	return generation.Loaded{Generation: number, Variant: kernel.Variant, Ruleset: ruleset, Namespace: here()}
 }
 
 // recordLoaded keeps that the kernel holds a generation, if the number of its ruleset is
 // known.
 func (h Host) recordLoaded(kernel iptables.Kernel, number int, ruleset uint32) {
-	h.store().RecordLoaded(h.loaded(kernel, number, ruleset))
+	h.Store().RecordLoaded(h.loaded(kernel, number, ruleset))
 }
 
 // stillLoaded tells whether the kernel still holds a generation that it was read to hold,
 // and the number of its ruleset.
 func (h Host) stillLoaded(kernel iptables.Kernel, number int) (ruleset uint32, held bool) {
 	ruleset = kernel.RulesetID()
-	return ruleset, ruleset != 0 && h.store().StillLoaded(h.loaded(kernel, number, ruleset))
+	return ruleset, ruleset != 0 && h.Store().StillLoaded(h.loaded(kernel, number, ruleset))
 }

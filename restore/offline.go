@@ -20,7 +20,7 @@ func (h Host) WriteOffline(ctx context.Context, request Request, variant rules.V
 		return 0, unchanged(err)
 	}
 	defer unlock()
-	store := h.store()
+	store := h.Store()
 	if _, err := os.Lstat(store.Path(generation.PendingRecord)); err == nil { // an image may be anybody's who bakes it, and trust nobody
 		if err := store.RefusePending(); err != nil {
 			return 0, unchanged(err)
@@ -35,7 +35,7 @@ func (h Host) WriteOffline(ctx context.Context, request Request, variant rules.V
 // lockInUse is lock below a root where somebody may hold it: an image has no place for it,
 // and gets none.
 func (h Host) lockInUse(ctx context.Context) (unlock func(), err error) {
-	if _, err := os.Stat(h.store().Path(paths.Run)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(h.Store().Path(paths.Run)); errors.Is(err, fs.ErrNotExist) {
 		return func() {}, nil
 	}
 	return h.lock(ctx)

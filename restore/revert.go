@@ -19,7 +19,7 @@ func (h Host) Revert(ctx context.Context) (Result, error) {
 		return Result{}, unchanged(err)
 	}
 	defer unlock()
-	pending, err := h.store().Pending()
+	pending, err := h.Store().Pending()
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
@@ -28,7 +28,7 @@ func (h Host) Revert(ctx context.Context) (Result, error) {
 
 // revert is Revert under the lock. It forgets the generation when the rest is done.
 func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, error) {
-	store := h.store()
+	store := h.Store()
 	if current, err := store.CurrentNumber(); err == nil && current == pending.Number {
 		return Result{}, errors.Join(generation.ErrNothingPending, store.ForgetPending()) // a confirm was killed after all it promised
 	}
@@ -104,7 +104,7 @@ func (h Host) revertIfOver(ctx context.Context) (Result, time.Duration, error) {
 		return Result{}, 0, unchanged(err)
 	}
 	defer unlock()
-	pending, err := h.store().Pending()
+	pending, err := h.Store().Pending()
 	if err != nil {
 		return Result{}, 0, err
 	}

@@ -68,7 +68,7 @@ func (h Host) Status(ctx context.Context) (Status, error) {
 
 // status reads once.
 func (h Host) status(ctx context.Context, kernel iptables.Kernel) (Status, error) {
-	status := Status{Variant: kernel.Variant, Wanted: h.store().Wanted()}
+	status := Status{Variant: kernel.Variant, Wanted: h.Store().Wanted()}
 	tables := status.Wanted.Generation.Tables
 	for i, table := range tables.All() {
 		saved, err := kernel.Read(ctx, table)

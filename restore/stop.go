@@ -35,14 +35,14 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 		return result, err
 	}
 	if result.Changed = result.Changed || result.Cleared; result.Changed {
-		change := h.change(h.store().Wanted().Generation, generation.None())
+		change := h.change(h.Store().Wanted().Generation, generation.None())
 		change.Spare = true // nothing was taken out of the config
 		result.deleteStale(ctx, change)
 	}
 	if err := h.forwarding().Set(rules.NoTables()); err != nil {
 		return result, fmt.Errorf("the rules are gone, but %w", err)
 	}
-	result.Notes = append(result.Notes, h.store().EndPending()...)
+	result.Notes = append(result.Notes, h.Store().EndPending()...)
 	if result.Changed && !kernel.HasForeignRules(ctx) {
 		result.Notes = append(result.Notes, "no other rule stands in the nat table: unless some other table keeps connection tracking on, balanced connections that were still open end now")
 	}

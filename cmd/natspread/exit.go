@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"natspread/internal/config"
+	"natspread/internal/namespace"
 	"natspread/internal/program"
 	"natspread/restore/iptables"
 )
@@ -96,4 +97,18 @@ func needRights(verb string) error {
 		return nil
 	}
 	return coded(exitNoRights, fmt.Errorf("%s takes root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))
+}
+
+// needKernel is needRights for a verb that changes the kernel, and refuses to change one
+// that is not the root's own: with a --root other than /, or in a chroot, the kernel is the
+// running machine's. In a network namespace that is not PID 1's no machine is changed.
+func (s *session) needKernel(verb string) error {
+	if err := needRights(verb); err != nil {
+		return err
+	}
+	foreign := s.root != "/" || namespace.Root() == namespace.Another
+	if !foreign || s.live || namespace.Network() == namespace.Another {
+		return nil
+	}
+	return usageErrorf("natspread %s would change the running kernel, not the image: natspread --root IMAGE install writes an image; --live changes the running kernel all the same; nothing was changed", verb)
 }

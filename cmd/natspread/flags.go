@@ -24,17 +24,19 @@ type common struct {
 	quiet   bool
 	verbose bool
 	color   string // auto, always, never
+	live    bool   // change the running kernel, also from below another root
 }
 
 // commonFlags are those that every verb takes, before it or behind it.
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "read the config from `FILE`; - is standard input", DefaultText: "/" + paths.Config},
-		&cli.StringFlag{Name: "root", Value: "/", Usage: "keep every file below `DIR`"},
+		&cli.StringFlag{Name: "root", Value: "/", Usage: "for images: keep every file below `DIR`, and change no running kernel"},
 		&cli.StringFlag{Name: "variant", Value: string(rules.Auto), Usage: "use this `VARIANT` of iptables: auto, nft or legacy"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON on standard output"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say each program that is run, too"},
+		&cli.BoolFlag{Name: "live", Usage: "change the running kernel, also with another --root, or in a chroot"},
 		&cli.StringFlag{Name: "color", Value: "auto", Usage: "use colors: `WHEN` is auto, always or never"},
 	}
 }
@@ -56,6 +58,7 @@ func readCommon(c *cli.Context) (common, error) {
 		quiet:   c.Bool("quiet"),
 		verbose: c.Bool("verbose"),
 		color:   c.String("color"),
+		live:    c.Bool("live"),
 	}
 	if flags.config == "" {
 		flags.config = filepath.Join(root, paths.Config)

@@ -12,7 +12,7 @@ import (
 )
 
 // store returns the generations of the machine that a run works on.
-func (c common) store() generation.Store { return generation.Store{Root: c.root} }
+func (s *session) store() generation.Store { return s.host().Store() }
 
 // host returns the machine that a run works on.
 func (s *session) host() restore.Host {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/units"
@@ -36,10 +37,17 @@ func (s *session) scheduleRevert() (func(ctx context.Context, after time.Duratio
 			return nil, fmt.Errorf("cannot schedule the revert: %w", err)
 		}
 		args := []string{"--root", s.root, "rollback", "--overdue"}
+		if s.live {
+			args = append(args, "--live")
+		}
+		if namespace.Network() == namespace.Another { // where systemd would revert the machine's own rules
+			started.words, err = detach(path, args, "systemd is in another network namespace")
+			return func(context.Context) {}, err
+		}
 		running, err := s.connect(ctx)
 		switch {
 		case errors.Is(err, units.ErrNotRunning):
-			started.words, err = detach(path, args)
+			started.words, err = detach(path, args, "systemd is not running")
 			return func(context.Context) {}, err // it sees for itself that there is nothing to do
 		case err != nil:
 			return nil, err
@@ -56,6 +64,9 @@ func (s *session) scheduleRevert() (func(ctx context.Context, after time.Duratio
 // cancelRevert stops the timer of a trial that is over, if systemd runs here. Without that
 // it would find nothing to do.
 func (s *session) cancelRevert(ctx context.Context) error {
+	if namespace.Network() == namespace.Another { // its timer is that of another trial
+		return nil
+	}
 	ctx, done := context.WithTimeout(ctx, scheduleTimeout)
 	defer done()
 	running, err := s.connect(ctx)
@@ -79,8 +90,8 @@ func lockWrites() []string {
 }
 
 // detach starts a program that no signal to this process, its group or its terminal
-// reaches, and names it.
-func detach(path string, args []string) (string, error) {
+// reaches, and names it and why it was not systemd.
+func detach(path string, args []string, why string) (string, error) {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = "/"
 	cmd.Env = append(program.LockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
@@ -88,7 +99,7 @@ func detach(path string, args []string) (string, error) {
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("cannot schedule the revert: %w", err)
 	}
-	words := fmt.Sprintf("process %d (systemd is not running: if this process is killed, nothing rolls back)", cmd.Process.Pid)
+	words := fmt.Sprintf("process %d (%s: if this process is killed, nothing rolls back)", cmd.Process.Pid, why)
 	return words, cmd.Process.Release()
 }
 

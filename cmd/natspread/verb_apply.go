@@ -54,7 +54,7 @@ func readApply(c *cli.Context) (applyOptions, error) {
 
 // apply applies the config.
 func (s *session) apply(ctx context.Context, o applyOptions) error {
-	if err := needRights("apply"); err != nil {
+	if err := s.needKernel("apply"); err != nil {
 		return err
 	}
 	if o.dryRun { // which takes no lock, as that leaves a trace

@@ -18,7 +18,7 @@ func (s *session) confirmVerb() *cli.Command {
 
 // confirm makes the pending generation current.
 func (s *session) confirm(ctx context.Context, _ noOptions) error {
-	if err := needRights("confirm"); err != nil {
+	if err := s.needKernel("confirm"); err != nil {
 		return err
 	}
 	result, err := s.changingHost().Confirm(ctx)

@@ -52,7 +52,7 @@ type drainResult struct {
 
 // drain gives a backend no new connections.
 func (s *session) drain(ctx context.Context, o drainOptions) error {
-	if err := needRights("drain"); err != nil {
+	if err := s.needKernel("drain"); err != nil {
 		return err
 	}
 	drain, result, err := s.applyDrain(ctx, o)

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
+	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/report"
 	"natspread/internal/rules"
@@ -62,7 +63,7 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 	if s.offline() {
 		return s.installOffline(ctx)
 	}
-	if err := needRights("install"); err != nil {
+	if err := s.needKernel("install"); err != nil {
 		return err
 	}
 	plan, unlock, err := s.loadLocked(ctx)
@@ -93,6 +94,9 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 	}
 	if err := s.printInstalled(result.Generation, done); err != nil {
 		return err
+	}
+	if namespace.Network() == namespace.Another {
+		s.printf("note: the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1")
 	}
 	s.printRouter(ctx, plan.Tables)
 	return nil

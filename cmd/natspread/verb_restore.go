@@ -18,7 +18,7 @@ func (s *session) restoreVerb() *cli.Command {
 
 // restore loads the current generation.
 func (s *session) restore(ctx context.Context, _ noOptions) error {
-	if err := needRights("restore"); err != nil {
+	if err := s.needKernel("restore"); err != nil {
 		return err
 	}
 	result, err := s.host().Restore(ctx)

@@ -53,7 +53,7 @@ func readRollback(c *cli.Context) (rollbackOptions, error) {
 
 // rollback rolls back.
 func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
-	if err := needRights("rollback"); err != nil {
+	if err := s.needKernel("rollback"); err != nil {
 		return err
 	}
 	if o.number == 0 {

@@ -18,7 +18,7 @@ func (s *session) stopVerb() *cli.Command {
 
 // stop takes the rules out.
 func (s *session) stop(ctx context.Context, _ noOptions) error {
-	if err := needRights("stop"); err != nil {
+	if err := s.needKernel("stop"); err != nil {
 		return err
 	}
 	result, err := s.changingHost().Stop(ctx)

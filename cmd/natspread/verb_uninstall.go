@@ -31,7 +31,7 @@ func (s *session) uninstall(ctx context.Context, _ noOptions) error {
 		}
 		return s.printInstalled(0, done)
 	}
-	if err := needRights("uninstall"); err != nil {
+	if err := s.needKernel("uninstall"); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, systemdTimeout)

@@ -9,7 +9,6 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
-	"natspread/restore/generation"
 	"natspread/restore/iptables"
 )
 
@@ -30,7 +29,7 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	wanted := report.Status.Wanted
 	balancer := doctor.Balancer{
 		Services: judged.Config.Services, Variant: report.Status.Variant, Applied: wanted.Current,
-		Config: judged.Path, ConfigBad: judged.Bad, State: generation.Store{Root: h.Restore.Root}.Files(wanted.Current),
+		Config: judged.Path, ConfigBad: judged.Bad, State: h.Restore.Store().Files(wanted.Current),
 	}
 	balancer.Rulesets, balancer.Unread = iptables.Rulesets(ctx, h.Restore.Run)
 	var unread error

@@ -20,10 +20,11 @@ import (
 // Pending is a generation that is loaded until somebody confirms it. It is kept in
 // /run, so a reboot forgets it, and boot has never known it.
 type Pending struct {
-	Number  int           `json:"generation"`
-	Until   time.Duration `json:"until"`   // on the clock that counts from boot, and never jumps
-	Loaded  bool          `json:"loaded"`  // before it, too, rules of natspread's were in the kernel
-	Variant rules.Variant `json:"variant"` // by which they were
+	Number    int           `json:"generation"`
+	Namespace string        `json:"namespace"` // the network namespace that it is loaded in; "" of natspread 0.1
+	Until     time.Duration `json:"until"`     // on the clock that counts from boot, and never jumps
+	Loaded    bool          `json:"loaded"`    // before it, too, rules of natspread's were in the kernel
+	Variant   rules.Variant `json:"variant"`   // by which they were
 	// What Try found, by family; nil for one that the kernel does not have.
 	Forwarding forwarding.States `json:"forwarding"`
 }
@@ -62,6 +63,9 @@ func (s Store) Pending() (pending Pending, err error) {
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &pending)
+	}
+	if err == nil && s.Namespace != "" && pending.Namespace != "" && pending.Namespace != s.Namespace {
+		return Pending{}, ErrNothingPending
 	}
 	if err != nil {
 		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w: natspread restore loads the current one", err)

@@ -67,7 +67,12 @@ type Generation struct {
 func None() Generation { return Generation{Tables: rules.NoTables()} }
 
 // Store is the generations below a root directory.
-type Store struct{ Root string }
+type Store struct {
+	Root string
+	// Namespace names the network namespace that records below /run must be of: one of
+	// another namespace, or of another boot, is ignored. "" takes every record.
+	Namespace string
+}
 
 // Path returns a place below the root.
 //

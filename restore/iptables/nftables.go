@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -130,21 +128,4 @@ func rulesetAnswer(message []byte) (uint32, error) {
 		attributes = attributes[min(len(attributes), (size+3)&^3):]
 	}
 	return 0, errAnswer
-}
-
-// NamespaceID names the network namespace of the calling thread: the id of this boot and
-// the namespace's cookie, which no other namespace of the same boot ever has
-// (SO_NETNS_COOKIE; the inodes of nsfs are given again).
-func NamespaceID() (string, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", err
-	}
-	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(socket)
-	cookie, err := unix.GetsockoptUint64(socket, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	return fmt.Sprintf("%s %d", strings.TrimSpace(string(boot)), cookie), err
 }

@@ -1,0 +1,61 @@
+// Package namespace says in which network namespace a process is, and whether that and its
+// root directory are those of PID 1: what systemd starts, and the machine's own kernel
+// state, are there.
+package namespace
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ID names the network namespace of the calling thread: the id of this boot and the
+// namespace's cookie, which no other namespace of the same boot ever has (SO_NETNS_COOKIE;
+// the inodes of nsfs are given again).
+func ID() (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(socket)
+	cookie, err := unix.GetsockoptUint64(socket, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	return fmt.Sprintf("%s %d", strings.TrimSpace(string(boot)), cookie), err
+}
+
+// Place is where a process is, as far as it may know.
+type Place string
+
+// The places. Unknown is where PID 1 may not be looked at, as in a unit's sandbox.
+const (
+	Inits   Place = "that of PID 1"
+	Another Place = "another than PID 1's"
+	Unknown Place = "unknown"
+)
+
+// Network tells whether the calling thread is in the network namespace of PID 1.
+func Network() Place { return compare("/proc/1/ns/net", "/proc/thread-self/ns/net") }
+
+// Root tells whether this process has the root directory of PID 1: in a chroot it has not.
+func Root() Place { return compare("/proc/1/root/", "/") }
+
+// compare tells whether two paths lead to the same file.
+func compare(inits, own string) Place {
+	a, err := os.Stat(inits)
+	if err != nil {
+		return Unknown
+	}
+	b, err := os.Stat(own)
+	switch {
+	case err != nil:
+		return Unknown
+	case os.SameFile(a, b):
+		return Inits
+	}
+	return Another
+}
