@@ -18,6 +18,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
+	"natspread/internal/test/testsize"
 )
 
 // TestLargePromises tries every promise on large configs, with the traffic of some of
@@ -33,14 +34,15 @@ func TestLargePromises(t *testing.T) {
 
 // TestLargestPromises tries them on the largest config of each shape.
 func TestLargestPromises(t *testing.T) {
+	t.Parallel()
 	for i, shape := range configtest.Shapes() {
 		t.Run(fmt.Sprint(shape), func(t *testing.T) {
 			t.Parallel()
-			cfg := configtest.Fill(shape, configtest.MaxServices, uint64(i))
-			mustKeep(t, cfg, someOf(cfg.Services, 4, uint64(i)), measured)
+			cfg := configtest.Fill(shape, configtest.MostServices(), uint64(i))
+			plan := mustKeep(t, cfg, someOf(cfg.Services, 4, uint64(i)), measured)
 			for _, family := range rules.Families() {
-				mustBeShort(t, New(cfg).Of(family))
-				mustBeShort(t, New(cfg).Filter(family))
+				mustBeShort(t, plan.Of(family))
+				mustBeShort(t, plan.Filter(family))
 			}
 		})
 	}
@@ -70,6 +72,7 @@ func someOf(services []config.Service, count int, seed uint64) []config.Service 
 // TestSameInEveryProcess starts this test again, as processes of their own: nothing in
 // a plan may hang on where one has its memory, either.
 func TestSameInEveryProcess(t *testing.T) {
+	t.Parallel()
 	const child = "RENDER_SAME_CHILD"
 	sums := ""
 	for _, shape := range configtest.Shapes() {
@@ -126,11 +129,11 @@ func TestNamesThatMeet(t *testing.T) {
 }
 
 // TestFullHost tries the most ports that there are, each a service of its own for every
-// protocol.
+// protocol; where tests are small, one port of fourteen, the last one among them.
 func TestFullHost(t *testing.T) {
 	t.Parallel()
 	var cfg config.Config
-	for port := 1; port <= math.MaxUint16; port++ {
+	for port := 1; port <= math.MaxUint16; port += testsize.Of(14, 1) {
 		service := everyProtocol(oneService(config.Random, 1)).Services[0]
 		service.Name = fmt.Sprint("s", port)
 		service.Listen[0].Ports = config.Ports{First: uint16(port), Last: uint16(port)}
@@ -139,11 +142,12 @@ func TestFullHost(t *testing.T) {
 	table := New(cfg).IPv4
 	mustFit(t, table)
 	mustBeShort(t, table)
-	mustSpread(t, cfg, someOf(cfg.Services, 1, 1), table)
+	mustSpread(t, ownersOf(cfg.Services), someOf(cfg.Services, 1, 1), table)
 }
 
 // TestFullService tries the most backends, and the most turns, of every protocol.
 func TestFullService(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []config.Algorithm{config.Random, config.RoundRobin} {
 		weights := slices.Repeat([]int{1}, config.MaxBackends)
 		cfg := everyProtocol(oneService(algorithm, weights...))

@@ -52,6 +52,7 @@ backends = ["[fd00::1]:80"]
 // TestPoolsAndRulesAgree holds pools to the rules of the same config: what the
 // rules lead a packet to is in its pool, and the table translates it.
 func TestPoolsAndRulesAgree(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := configtest.Config().Draw(t, "config")
 		plan := New(cfg)

@@ -50,6 +50,7 @@ func everyProtocol(cfg config.Config) config.Config {
 // TestRoundingsDoNotAddUp tries thousands of backends with weights that a plain
 // rounding of each probability by itself would get wrong by up to 6e-7.
 func TestRoundingsDoNotAddUp(t *testing.T) {
+	t.Parallel()
 	limit := new(big.Float).SetRat(step)
 	rapid.Check(t, func(t *rapid.T) {
 		highest := rapid.SampledFrom([]int{1, 3, 10, 100, config.MaxWeight}).Draw(t, "highest")

@@ -12,18 +12,16 @@ import (
 	"natspread/internal/trace"
 )
 
-// mustRewriteSources sends translated packets, those of some of a config's services
-// and others', through POSTROUTING and fails unless each gets the source that its
-// service's snat says.
-func mustRewriteSources(t rapid.TB, cfg config.Config, some []config.Service, table rules.Table) {
+// mustRewriteSources sends translated packets through POSTROUTING and fails unless each
+// gets the source that its service's snat says.
+func mustRewriteSources(t rapid.TB, owners owners, packets map[rules.Packet]bool, table rules.Table) {
 	t.Helper()
-	owners := ownersOf(servicesOf(cfg, table.Family))
-	for packet := range leaving(some, table.Family) {
+	for packet := range packets {
 		outcomes, err := trace.Walk(table, rules.Postrouting, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, rewritten := rewriting(owners.of(packet.OriginalAddress), packet)
+		want, rewritten := owners.rewriting(packet)
 		switch {
 		case !rewritten && len(outcomes) == 0:
 		case rewritten && len(outcomes) == 1 && outcomes[0].Target == want && isOne(outcomes[0].Share):
@@ -108,42 +106,38 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 }
 
 // rewriting returns what a packet's source becomes, by what the configs say.
-func rewriting(services []config.Service, packet rules.Packet) (rules.Target, bool) {
-	for _, service := range services {
-		if !translates(service, packet) {
-			continue
-		}
-		switch service.SNAT.Mode {
-		case config.Address:
-			return rules.Target{Kind: rules.SNAT, Address: service.SNAT.Addr}, true
-		case config.None:
-			beside := slices.ContainsFunc(service.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) })
-			return rules.Target{Kind: rules.Masquerade}, beside
-		}
-		return rules.Target{Kind: rules.Masquerade}, true
+func (o owners) rewriting(packet rules.Packet) (rules.Target, bool) {
+	owner := o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) })
+	if owner == nil {
+		return rules.Target{}, false
 	}
-	return rules.Target{}, false
+	switch owner.SNAT.Mode {
+	case config.Address:
+		return rules.Target{Kind: rules.SNAT, Address: owner.SNAT.Addr}, true
+	case config.None:
+		beside := slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) })
+		return rules.Target{Kind: rules.Masquerade}, beside
+	}
+	return rules.Target{Kind: rules.Masquerade}, true
 }
 
 // translates tells whether a packet's connection may be a new one of the service's.
-func translates(service config.Service, packet rules.Packet) bool {
-	active, _ := weighted(service)
-	return len(active) > 0 && askedFor(service, active, packet, true)
+func (o *owner) translates(packet rules.Packet) bool {
+	return len(o.active) > 0 && o.askedFor(o.active, packet, true)
 }
 
 // mustLetThrough sends the same packets through FORWARD and fails unless those, and only
 // those, are accepted whose service wants that: also when every backend is drained.
-func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter rules.Table) {
+func mustLetThrough(t rapid.TB, owners owners, packets map[rules.Packet]bool, filter rules.Table) {
 	t.Helper()
-	owners := ownersOf(servicesOf(cfg, filter.Family))
-	for packet := range leaving(some, filter.Family) {
+	for packet := range packets {
 		outcomes, err := trace.Walk(filter, rules.Forward, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := slices.ContainsFunc(owners.of(packet.OriginalAddress), func(s config.Service) bool {
-			return s.Forward == config.Accept && askedFor(s, s.Backends, packet, false)
-		})
+		want := owners.first(packet.OriginalAddress, func(o *owner) bool {
+			return o.Forward == config.Accept && o.askedFor(o.Backends, packet, false)
+		}) != nil
 		switch {
 		case !want && len(outcomes) == 0:
 		case want && len(outcomes) == 1 && outcomes[0].Target == rules.Target{Kind: rules.Accept} && isOne(outcomes[0].Share):
@@ -156,11 +150,11 @@ func mustLetThrough(t rapid.TB, cfg config.Config, some []config.Service, filter
 // askedFor tells whether a packet's connection may be one of the service's with one of
 // these backends: by what it had asked for, and with "*" also by where it goes. To backends
 // without a port that is any port, or one of those that the service listens on.
-func askedFor(service config.Service, backends []config.Backend, packet rules.Packet, anyPort bool) bool {
-	if !packet.OriginalAddress.IsValid() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
+func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, anyPort bool) bool {
+	if !packet.OriginalAddress.IsValid() || !slices.Contains(o.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}
-	return slices.ContainsFunc(service.Listen, func(listen config.Listen) bool {
+	return slices.ContainsFunc(o.Listen, func(listen config.Listen) bool {
 		if packet.OriginalPort < listen.Ports.First || listen.Ports.Last < packet.OriginalPort {
 			return false
 		}

@@ -15,12 +15,11 @@ import (
 // step is how far a share may be from what is wanted: the kernel's 2^-31.
 var step = big.NewRat(1, rules.ProbabilityScale)
 
-// mustSpread sends packets to and past what some of a config's services listen on, and
-// fails unless each goes to the backends of the service that entries it, at their
-// shares, and all others are left alone.
-func mustSpread(t rapid.TB, cfg config.Config, some []config.Service, table rules.Table) {
+// mustSpread sends packets to and past what some of the owners listen on, and fails
+// unless each goes to the backends of the service that claims it, at their shares, and
+// all others are left alone.
+func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Table) {
 	t.Helper()
-	owners := ownersOf(servicesOf(cfg, table.Family))
 	for packet := range probes(some, table.Family) {
 		for _, builtIn := range []string{rules.Prerouting, rules.Output} {
 			if builtIn == rules.Output {
@@ -30,30 +29,36 @@ func mustSpread(t rapid.TB, cfg config.Config, some []config.Service, table rule
 			if err != nil {
 				t.Fatal(err)
 			}
-			services := owners.of(packet.Destination)
-			i := slices.IndexFunc(services, func(s config.Service) bool { return claimed(s, builtIn, packet) })
-			if i < 0 {
-				if len(outcomes) != 0 {
-					t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
-				}
-				continue
+			owner := owners.first(packet.Destination, func(o *owner) bool { return o.claims(builtIn, packet) })
+			switch {
+			case owner != nil:
+				mustHaveShares(t, owner.Service, outcomes)
+			case len(outcomes) != 0:
+				t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
 			}
-			mustHaveShares(t, services[i], outcomes)
 		}
 	}
 }
 
-// owners are the services by the addresses that they listen on.
-type owners map[netip.Addr][]config.Service
+// owner is a service, and those of its backends that have a weight.
+type owner struct {
+	config.Service
+	active []config.Backend
+}
+
+// owners are the services of one family by the addresses that they listen on.
+type owners map[netip.Addr][]*owner
 
 // ownersOf sorts services by their addresses.
 func ownersOf(services []config.Service) owners {
 	owners := owners{}
 	for _, service := range services {
+		active, _ := weighted(service)
+		own := &owner{service, active}
 		seen := map[netip.Addr]bool{}
 		for _, listen := range service.Listen {
 			if !seen[listen.Addr] {
-				owners[listen.Addr] = append(owners[listen.Addr], service)
+				owners[listen.Addr] = append(owners[listen.Addr], own)
 			}
 			seen[listen.Addr] = true
 		}
@@ -61,9 +66,16 @@ func ownersOf(services []config.Service) owners {
 	return owners
 }
 
-// of returns the services that listen on an address, or on every one.
-func (o owners) of(address netip.Addr) []config.Service {
-	return slices.Concat(o[address], o[netip.Addr{}])
+// first returns the first service of those that listen on an address, or else on every
+// one, that something is true of, or nil. Thousands may listen on every one, so nothing
+// is copied.
+func (o owners) first(address netip.Addr, is func(*owner) bool) *owner {
+	for _, listening := range [][]*owner{o[address], o[netip.Addr{}]} {
+		if i := slices.IndexFunc(listening, is); i >= 0 {
+			return listening[i]
+		}
+	}
+	return nil
 }
 
 // probes returns packets at the edges of what the services listen on, each once.
@@ -112,18 +124,18 @@ func edges(ports config.Ports) []uint16 {
 	return slices.DeleteFunc(all, func(port uint16) bool { return port == 0 })
 }
 
-// claimed tells whether a packet is for a service, by what its config says.
-func claimed(service config.Service, builtIn string, packet rules.Packet) bool {
-	if !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
+// claims tells whether a packet is for a service, by what its config says.
+func (o *owner) claims(builtIn string, packet rules.Packet) bool {
+	if !slices.Contains(o.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}
-	if builtIn == rules.Output && !service.Local {
+	if builtIn == rules.Output && !o.Local {
 		return false
 	}
-	if builtIn == rules.Prerouting && service.Interface != "" && service.Interface != packet.InInterface {
+	if builtIn == rules.Prerouting && o.Interface != "" && o.Interface != packet.InInterface {
 		return false
 	}
-	return slices.ContainsFunc(service.Listen, func(listen config.Listen) bool {
+	return slices.ContainsFunc(o.Listen, func(listen config.Listen) bool {
 		if packet.Port < listen.Ports.First || packet.Port > listen.Ports.Last {
 			return false
 		}

@@ -40,13 +40,19 @@ func TestSmallChange(t *testing.T) {
 }
 
 // changes returns a config without one of its services, and with another weight and
-// with another backend in it.
+// with another backend in it. New weights are multiples of what divides the others, or a
+// period of round-robin would have more turns than config.Parse takes.
 func changes(random *rand.Rand, cfg config.Config, at int) map[string]config.Config {
 	without, weighed, longer := slices.Clone(cfg.Services), slices.Clone(cfg.Services), slices.Clone(cfg.Services)
 	backends := cfg.Services[at].Backends
 	weighed[at].Backends = slices.Clone(backends)
-	weighed[at].Backends[random.IntN(len(backends))].Weight = 1 + random.IntN(9)
-	another := config.Backend{Addr: netip.MustParseAddr("10.200.0.1"), Port: 80, Weight: 1}
+	divisor := 0
+	for _, backend := range backends {
+		divisor = gcd(divisor, backend.Weight)
+	}
+	divisor = max(divisor, 1)
+	weighed[at].Backends[random.IntN(len(backends))].Weight = divisor * (1 + random.IntN(9))
+	another := config.Backend{Addr: netip.MustParseAddr("10.200.0.1"), Port: 80, Weight: divisor}
 	if cfg.Services[at].Is6() {
 		another.Addr = netip.MustParseAddr("fd00::c8:1")
 	}

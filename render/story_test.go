@@ -28,6 +28,7 @@ const storyDir = "../testdata/render"
 
 // TestStories renders each story and compares tables and walks with what it wants.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob(filepath.Join(storyDir, "*.txtar"))
 	if err != nil || len(paths) < 30 {
 		t.Fatalf("found %d stories in %s: %v", len(paths), storyDir, err)
@@ -37,6 +38,7 @@ func TestStories(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			t.Parallel()
 			story, err := txtar.ParseFile(path)
 			if err != nil {
 				t.Fatal(err)

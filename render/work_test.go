@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -14,6 +15,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/test/testsize"
 	"natspread/internal/trace"
 )
 
@@ -32,11 +34,19 @@ const workHead = `# How many of natspread's rules the kernel looks at for a new 
 // TestWork compares the work that every service's own connections are with the golden:
 // a layout that gets worse fails without a clock.
 func TestWork(t *testing.T) {
+	t.Parallel()
 	var text strings.Builder
 	text.WriteString(workHead)
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "STORY\tSERVICES\tBACKENDS\tCHAINS\tRULES\tWAY\tPREROUTING\tWORST\tPOSTROUTING\tWORST\tOTHERS\t")
+	most := testsize.Of(1000, 10000)
+	if *update {
+		most = 10000
+	}
 	for _, n := range []int{1, 16, 17, 100, 1000, 5000, 10000} {
+		if n > most {
+			break
+		}
 		for _, kind := range []string{"addresses", "ports", "mixed"} {
 			writeWork(t, table, kind, workServices(kind, n))
 		}
@@ -59,9 +69,25 @@ func TestWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text.String(), "\n")); diff != "" {
+	if diff := cmp.Diff(upTo(most, string(want)), upTo(most, text.String())); diff != "" {
 		t.Errorf("other work, which -update writes: want -, got +:\n%s", diff)
 	}
+}
+
+// upTo returns the lines of a golden whose configs have so many services at most, word
+// for word.
+func upTo(most int, text string) [][]string {
+	var lines [][]string
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) > 1 {
+			if services, err := strconv.Atoi(words[1]); err == nil && services > most {
+				continue
+			}
+		}
+		lines = append(lines, words)
+	}
+	return lines
 }
 
 // workServices is a config of n services with three backends each: every one at an
@@ -91,7 +117,8 @@ func one(port int) config.Ports { return config.Ports{First: uint16(port), Last:
 // writeWork writes the line of a config.
 func writeWork(t *testing.T, table *tabwriter.Writer, kind string, cfg config.Config) {
 	t.Helper()
-	planned := New(cfg).IPv4
+	plan := New(cfg)
+	planned := plan.IPv4
 	list := 0
 	for _, chain := range planned.Chains {
 		list += len(chain.Rules)
@@ -104,16 +131,15 @@ func writeWork(t *testing.T, table *tabwriter.Writer, kind string, cfg config.Co
 	for _, depth := range depths {
 		longest = max(longest, depth)
 	}
-	before, after := workOf(t, cfg)
+	before, after := workOf(t, plan, cfg)
 	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%.2f\t%d\t%.2f\t%d\t%d\t\n", kind, len(cfg.Services), len(cfg.Services[0].Backends),
-		len(planned.Chains), list, longest, before.Mean, before.Worst, after.Mean, after.Worst, workOfOthers(t, cfg))
+		len(planned.Chains), list, longest, before.Mean, before.Worst, after.Mean, after.Worst, workOfOthers(t, plan))
 }
 
 // workOf returns what PREROUTING and POSTROUTING are for the connections to all
 // services, of each as many.
-func workOf(t *testing.T, cfg config.Config) (before, after trace.Flow) {
+func workOf(t *testing.T, plan rules.Tables, cfg config.Config) (before, after trace.Flow) {
 	t.Helper()
-	plan := New(cfg)
 	for _, service := range cfg.Services {
 		packet := rules.Packet{
 			InInterface: service.Interface, Protocol: string(service.Protocols[0]),
@@ -138,10 +164,10 @@ func workOf(t *testing.T, cfg config.Config) (before, after trace.Flow) {
 }
 
 // workOfOthers returns what both chains are for a connection that is for no service.
-func workOfOthers(t *testing.T, cfg config.Config) int {
+func workOfOthers(t *testing.T, plan rules.Tables) int {
 	t.Helper()
 	packet := rules.Packet{InInterface: "eth0", Protocol: "tcp", Destination: netip.MustParseAddr("203.0.113.9"), Port: 443}
-	explained, err := trace.Explain(New(cfg), packet)
+	explained, err := trace.Explain(plan, packet)
 	if err != nil || len(explained.Outcomes) != 1 || explained.Outcomes[0].Taken {
 		t.Fatalf("a connection of nobody's becomes %v: %v", explained.Outcomes, err)
 	}

@@ -56,17 +56,18 @@ func (f Flow) Part() float64 {
 // Two products stay a third of the size of a product and a difference, which
 // tells with a thousand backends.
 func (f Flow) split(statistic rules.Statistic) (taken, left Flow) {
-	part := new(big.Rat)
+	var part, whole int64
 	switch {
 	case statistic.Steps != 0:
-		part.SetFrac64(int64(statistic.Steps), rules.ProbabilityScale)
+		part, whole = int64(statistic.Steps), rules.ProbabilityScale
 	case statistic.Every != 0:
-		part.SetFrac64(1, int64(statistic.Every))
+		part, whole = 1, int64(statistic.Every)
 	default:
 		return f, none()
 	}
-	rest := new(big.Rat).Sub(big.NewRat(1, 1), part)
 	taken, left = f, f
-	taken.Share, left.Share = part.Mul(part, f.Share), rest.Mul(rest, f.Share)
+	taken.Share, left.Share = big.NewRat(part, whole), big.NewRat(whole-part, whole)
+	taken.Share.Mul(taken.Share, f.Share)
+	left.Share.Mul(left.Share, f.Share)
 	return taken, left
 }

@@ -115,7 +115,8 @@ func TestRooms(t *testing.T) {
 		"internal/conntrack":       {"internal/rules"},
 		"internal/suggest":         nil,
 		"internal/netns":           nil,
-		"internal/test/configtest": {"internal/config", "internal/suggest"},
+		"internal/test/configtest": {"internal/config", "internal/suggest", "internal/test/testsize"},
+		"internal/test/testsize":   nil,
 		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/suggest", "internal/netns"},
 		"cmd/natspread":            {"internal/config", "internal/doctor", "internal/rules", "render", "restore", "units", "internal/atomicfile", "internal/conntrack", "internal/suggest", "internal/trace"},
 	} {

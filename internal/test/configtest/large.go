@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"natspread/internal/config"
+	"natspread/internal/test/testsize"
 )
 
 // Shape is how the listen addresses of a large config lie.
@@ -35,13 +36,16 @@ func (s Shape) String() string {
 // MaxServices is how many services a large config has at most.
 const MaxServices = 2000
 
+// MostServices is how many services the largest configs have in this run of the tests.
+func MostServices() int { return testsize.Of(MaxServices/5, MaxServices) }
+
 // Large generates large configs of a few shapes, one in sixteen with up to
-// MaxServices services: see Fill.
+// MostServices services: see Fill.
 func Large(shapes ...Shape) *rapid.Generator[config.Config] {
 	return rapid.Custom(func(t *rapid.T) config.Config {
-		most := MaxServices / 10
+		most := testsize.Of(MaxServices/40, MaxServices/10)
 		if rapid.IntRange(0, 15).Draw(t, "many") == 15 {
-			most = MaxServices
+			most = MostServices()
 		}
 		shape := rapid.SampledFrom(shapes).Draw(t, "shape")
 		return Fill(shape, rapid.IntRange(1, most).Draw(t, "services"), rapid.Uint64().Draw(t, "seed"))

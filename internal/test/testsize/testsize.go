@@ -1,0 +1,27 @@
+// Package testsize says how large a test's cases are: in CI as large as they can be, and
+// elsewhere small, so that nobody waits for a promise that CI proves anyway.
+//
+// The rule: a test takes every kind of case in both sizes. Only how many or how large
+// they are may differ, and in CI a test leaves nothing out.
+package testsize
+
+import "os"
+
+// CI is the environment variable that machines set which test each change, and .ci/run
+// too. "make test CI=true" is what they run.
+const CI = "CI"
+
+// Whole tells whether tests take their largest cases. Some machines set CI to true or 1,
+// some to a name of their own.
+func Whole() bool {
+	value := os.Getenv(CI)
+	return value != "" && value != "0" && value != "false"
+}
+
+// Of returns the first number, or the second one where tests take their largest cases.
+func Of(small, whole int) int {
+	if Whole() {
+		return whole
+	}
+	return small
+}
