@@ -46,11 +46,7 @@ func changes(random *rand.Rand, cfg config.Config, at int) map[string]config.Con
 	without, weighed, longer := slices.Clone(cfg.Services), slices.Clone(cfg.Services), slices.Clone(cfg.Services)
 	backends := cfg.Services[at].Backends
 	weighed[at].Backends = slices.Clone(backends)
-	divisor := 0
-	for _, backend := range backends {
-		divisor = gcd(divisor, backend.Weight)
-	}
-	divisor = max(divisor, 1)
+	_, divisor := config.Turns(backends)
 	weighed[at].Backends[random.IntN(len(backends))].Weight = divisor * (1 + random.IntN(9))
 	another := config.Backend{Addr: netip.MustParseAddr("10.200.0.1"), Port: 80, Weight: divisor}
 	if cfg.Services[at].Is6() {
