@@ -93,7 +93,7 @@ func (s *session) app() *cli.App {
 	}
 	app.Commands = []*cli.Command{
 		s.initVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
-		s.confirmVerb(), s.drainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
+		s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
 		s.doctorVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 		s.versionVerb(),
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // drainVerb describes drain.
@@ -16,35 +18,61 @@ func (s *session) drainVerb() *cli.Command {
 	return verb(s, &cli.Command{
 		Name:      "drain",
 		Usage:     "give a backend no new connections, and wait for its last",
-		ArgsUsage: "SERVICE BACKEND",
-		Description: "Writes weight = 0 for the backend into the config, which is left as it is in all\n" +
-			"else, comments and layout too, and applies it. Open connections go on. To undo,\n" +
-			"write another weight and apply. A config with other changes that are not applied\n" +
-			"yet is refused.",
+		ArgsUsage: "[SERVICE] BACKEND",
+		Description: "Writes drain = true for the backend into the config, which stays as it is in all\n" +
+			"else, its weight, comments and layout too, and applies it. Open connections go\n" +
+			"on. Without SERVICE it drains every backend at that address, in all services.\n" +
+			"natspread undrain is the way back. A config with other changes that are not\n" +
+			"applied yet is refused.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "wait", Usage: "wait for this `DURATION` until no connection is left there; exit 1 if one is"},
+			&cli.BoolFlag{Name: "now", Usage: "end its connections at once: UDP moves to another backend, TCP is reset"},
+			&cli.BoolFlag{Name: "keep-one", Usage: "refuse to drain the last backend of a service"},
 		},
-	}, "natspread drain web 10.0.0.1:80 --wait 5m", readDrain, s.drain)
+	}, "natspread drain web 10.0.0.1:80 --wait 5m\n  natspread drain 10.0.0.1", readDrain, s.drain)
 }
 
 // drainOptions are the flags and arguments of drain.
 type drainOptions struct {
-	service, backend string
-	wait             time.Duration // 0 without
+	target  change.Target
+	wait    time.Duration // 0 without
+	now     bool
+	keepOne bool
 }
 
 // readDrain reads them.
 func readDrain(c *cli.Context) (drainOptions, error) {
-	if c.String("config") == "-" {
-		return drainOptions{}, usageErrorf("drain edits the config, which cannot be standard input: name its file")
+	target, err := readTarget(c)
+	if err != nil {
+		return drainOptions{}, err
 	}
 	wait, err := readDuration(c, "wait")
-	return drainOptions{service: c.Args().Get(0), backend: c.Args().Get(1), wait: wait}, err
+	o := drainOptions{target: target, wait: wait, now: c.Bool("now"), keepOne: c.Bool("keep-one")}
+	if err != nil {
+		return drainOptions{}, err
+	}
+	return o, checkConflicts(conflict{o.now && o.wait > 0, "--now and --wait exclude each other: --now leaves no connection to wait for"})
 }
 
-// drainResult is what drain prints with --json.
+// readTarget reads the arguments of drain and undrain.
+func readTarget(c *cli.Context) (change.Target, error) {
+	if c.String("config") == "-" {
+		return change.Target{}, usageErrorf("%s edits the config, which cannot be standard input: name its file", c.Command.Name)
+	}
+	if c.Args().Len() == 1 {
+		return change.Target{Backend: c.Args().First()}, nil
+	}
+	return change.Target{Service: c.Args().Get(0), Backend: c.Args().Get(1)}, nil
+}
+
+// drainResult is what drain and undrain print with --json.
 type drainResult struct {
 	changeResult
+	Backends []drainedBackend `json:"backends"`
+}
+
+// drainedBackend is one backend in the output of drain and undrain.
+type drainedBackend struct {
 	Service string `json:"service"`
 	Backend string `json:"backend"`
 	Live    int    `json:"live"` // connections that are open there still; 0 with --wait
@@ -55,33 +83,64 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	if err := s.needKernel("drain"); err != nil {
 		return err
 	}
-	drain, result, err := s.applyDrain(ctx, o)
+	drain, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Drain, error) {
+		drain, err := change.PlanDrain(store, plan, s.config, o.target)
+		if empty := drain.Empty(); err == nil && o.keepOne && len(empty) > 0 {
+			err = fmt.Errorf("no backend of service %s would be left; without --keep-one clients are refused", strings.Join(empty, ", "))
+		}
+		return drain, err
+	})
 	if err != nil {
 		return err
 	}
-	s.printf("drained %v of service %s: generation %d gives it no new connections", drain.Backend, drain.Service.Name, result.Generation)
-	if drain.Complete() {
-		result.Notes = append(result.Notes, fmt.Sprintf("every backend of service %s is drained: clients are refused", drain.Service.Name))
+	for _, b := range drain.Backends {
+		s.printf("drained %v of service %s: generation %d gives it no new connections", b.Backend, b.Service.Name, result.Generation)
+	}
+	for _, name := range drain.Empty() {
+		result.Notes = append(result.Notes, fmt.Sprintf("every backend of service %s is drained: clients are refused", name))
+	}
+	if o.now {
+		s.endConnections(ctx, drain, &result)
 	}
 	s.printNotes(result)
-	live, err := s.awaitDrained(ctx, o.wait, drain)
+	live, err := s.awaitDrained(ctx, o.wait, drain.Backends)
 	if err != nil || !s.json {
 		return err
 	}
-	return s.printJSON(drainResult{
-		changeResult: resultOf(result), Service: drain.Service.Name, Backend: drain.Backend.String(), Live: live,
-	})
+	return s.printJSON(drainResultOf(drain, result, live))
 }
 
-// applyDrain drains the backend, while nobody else is between reading the config and
+// endConnections deletes the entries of backends. The drain stands already, so a failure
+// is a note.
+func (s *session) endConnections(ctx context.Context, drain change.Drain, result *restore.Result) {
+	for _, b := range drain.Backends {
+		deleted, err := b.End(ctx)
+		result.DeletedEntries += deleted
+		if err != nil {
+			result.Notes = append(result.Notes, err.Error())
+		}
+	}
+}
+
+// drainResultOf is the result of drain or undrain as --json prints it; live has a number
+// for each backend.
+func drainResultOf(drain change.Drain, result restore.Result, live []int) drainResult {
+	printed := drainResult{changeResult: resultOf(result), Backends: make([]drainedBackend, len(drain.Backends))}
+	for i, b := range drain.Backends {
+		printed.Backends[i] = drainedBackend{Service: b.Service.Name, Backend: b.Backend.String(), Live: live[i]}
+	}
+	return printed
+}
+
+// edit edits the config and applies it, while nobody else is between reading the config and
 // applying it: whoever takes several backends out may well do so at once.
-func (s *session) applyDrain(ctx context.Context, o drainOptions) (change.Drain, restore.Result, error) {
+func (s *session) edit(ctx context.Context, planEdit func(generation.Store, change.Plan) (change.Drain, error)) (change.Drain, restore.Result, error) {
 	plan, unlock, err := s.loadLocked(ctx)
 	if err != nil {
 		return change.Drain{}, restore.Result{}, err
 	}
 	defer unlock()
-	drain, err := change.PlanDrain(s.store(), plan, s.config, o.service, o.backend)
+	drain, err := planEdit(s.store(), plan)
 	if err != nil {
 		return change.Drain{}, restore.Result{}, nothingChanged(err)
 	}

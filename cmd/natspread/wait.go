@@ -12,34 +12,47 @@ import (
 // waitStep is how often the connections of a drained backend are counted.
 const waitStep = time.Second
 
-// awaitDrained waits, if it was asked to, until no connection is left at a backend,
-// and returns how many are.
-func (s *session) awaitDrained(ctx context.Context, wait time.Duration, drain change.Drain) (live int, err error) {
+// awaitDrained waits, if it was asked to, until no connection is left at backends, and
+// returns how many are at each.
+func (s *session) awaitDrained(ctx context.Context, wait time.Duration, backends []change.Backend) ([]int, error) {
 	progress := progress{session: s, terminal: isTerminal(s.err)}
 	defer progress.clear()
 	for end := time.Now().Add(wait); ; {
-		if live, err = drain.Live(ctx); err != nil {
-			return 0, fmt.Errorf("the backend is drained, but its connections cannot be counted: %w", err)
+		each, live, err := count(ctx, backends)
+		if err != nil {
+			return nil, fmt.Errorf("drained, but the connections cannot be counted: %w", err)
 		}
 		left := time.Until(end)
 		switch {
 		case wait == 0 && live > 0:
-			s.printf("%s to it: natspread status counts them", are(live))
-			return live, nil
+			s.printf("%s: natspread status counts them", are(live))
+			return each, nil
 		case live == 0:
 			progress.clear()
-			s.printf("no connection to it is open")
-			return 0, nil
+			s.printf("no connection there is open")
+			return each, nil
 		case left <= 0:
-			return live, fmt.Errorf("%s after %v: %v stays drained, and keeps them", are(live), text.Duration(wait), drain.Backend)
+			return each, fmt.Errorf("%s after %v: what was drained stays so, and keeps them; --now ends them", are(live), text.Duration(wait))
 		}
 		progress.show(live, left)
 		select {
 		case <-ctx.Done():
-			return live, fmt.Errorf("interrupted: %s: %v stays drained, and keeps them", are(live), drain.Backend)
+			return each, fmt.Errorf("interrupted: %s: what was drained stays so, and keeps them", are(live))
 		case <-time.After(min(left, waitStep)):
 		}
 	}
+}
+
+// count counts the connections that are open at each backend, and all of them.
+func count(ctx context.Context, backends []change.Backend) (each []int, sum int, err error) {
+	each = make([]int, len(backends))
+	for i, b := range backends {
+		if each[i], err = b.Live(ctx); err != nil {
+			return nil, 0, err
+		}
+		sum += each[i]
+	}
+	return each, sum, nil
 }
 
 // are says how many connections there still are.

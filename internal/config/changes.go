@@ -40,7 +40,8 @@ func (c BackendChange) Same() bool {
 // Share is what a backend has of a service's new connections.
 type Share struct {
 	Weight int
-	Share  float64 // the weight over the sum of the weights, 0 to 1; 0 where all are drained
+	Drain  bool
+	Share  float64 // the weight over the sum of the weights, 0 to 1; 0 for a drained backend
 }
 
 // Changes returns the services that two configs do not have in common, or not alike:
@@ -113,15 +114,15 @@ func shares(service *Service) map[Backend]*Share {
 	}
 	sum := 0
 	for _, b := range service.Backends {
-		sum += b.Weight
+		sum += b.ActiveWeight()
 	}
 	all := make(map[Backend]*Share, len(service.Backends))
 	for _, b := range service.Backends {
-		stake := &Share{Weight: b.Weight}
+		share := &Share{Weight: b.Weight, Drain: b.Drain}
 		if sum > 0 {
-			stake.Share = float64(b.Weight) / float64(sum)
+			share.Share = float64(b.ActiveWeight()) / float64(sum)
 		}
-		all[b.id()] = stake
+		all[b.id()] = share
 	}
 	return all
 }

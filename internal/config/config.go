@@ -84,6 +84,19 @@ type Backend struct {
 	Addr   netip.Addr
 	Port   uint16 // 0 keeps the port the client asked for
 	Weight int    // 0 to MaxWeight; 0 takes no new connections
+	Drain  bool   // it takes no new connections, and keeps its weight for later
+}
+
+// Drained tells whether the backend gets no new connections.
+func (b Backend) Drained() bool { return b.Drain || b.Weight == 0 }
+
+// ActiveWeight returns the weight by which the backend gets new connections, 0 where it is
+// drained.
+func (b Backend) ActiveWeight() int {
+	if b.Drained() {
+		return 0
+	}
+	return b.Weight
 }
 
 // String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1".

@@ -90,7 +90,7 @@ func setBackends(d *draft, f field) {
 	}
 }
 
-// backendTable reads { address = ..., weight = ... }; there is no backend in it
+// backendTable reads { address = ..., weight = ..., drain = ... }; there is no backend in it
 // when its address is missing or wrong.
 func (f field) backendTable(v value) []located[Backend] {
 	b := backendDraft{weight: 1}
@@ -101,7 +101,7 @@ func (f field) backendTable(v value) []located[Backend] {
 	if !b.address.val.Addr.IsValid() {
 		return nil
 	}
-	b.address.val.Weight = b.weight
+	b.address.val.Weight, b.address.val.Drain = b.weight, b.drain
 	return []located[Backend]{b.address}
 }
 

@@ -3,39 +3,95 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"natspread/internal/suggest"
 )
 
-// Drained returns the text of a config in which one backend of one service has
-// weight 0, and all else is as it was, to the byte: comments, layout, order. The
-// backend is named as the file does, or by its address alone where that is enough;
-// it is returned too. A text that does not parse is refused with the error of Parse.
-func Drained(name string, text []byte, service, backend string) ([]byte, Backend, error) {
-	before, err := Parse(name, text)
+// Edited is a backend whose drain was edited.
+type Edited struct {
+	Service string
+	Backend Backend // as it was before
+}
+
+// Drained returns the text of a config in which a backend has drain = true, and all else
+// is as it was, to the byte: comments, layout, order, its weight. The backend is named as
+// the file does, or by its address alone where that is enough; without a service's name
+// every backend at that address is drained, in all services. What was edited is returned
+// too; a backend that
+// is drained already stays as it is. A text that does not parse is refused with the error
+// of Parse.
+func Drained(name string, text []byte, service, backend string) ([]byte, []Edited, error) {
+	return editDrain(name, text, service, backend, func(_ string, b *Backend) { b.Drain = b.Drain || b.Weight != 0 })
+}
+
+// Undrained is Drained for the way back: drain = true is taken out. A backend that is
+// drained by weight = 0, as natspread 0.1 wrote it, gets the weight that weightOf returns.
+func Undrained(name string, text []byte, service, backend string, weightOf func(service string, b Backend) int) ([]byte, []Edited, error) {
+	return editDrain(name, text, service, backend, func(service string, b *Backend) {
+		if b.Drain = false; b.Weight == 0 {
+			b.Weight = weightOf(service, *b)
+		}
+	})
+}
+
+// editDrain changes a backend in the services that are meant, from the last to the first,
+// so that places in the text before an edit stay true.
+func editDrain(name string, text []byte, service, backend string, change func(service string, b *Backend)) ([]byte, []Edited, error) {
+	wanted, err := Parse(name, text)
 	if err != nil {
-		return nil, Backend{}, err
+		return nil, nil, err
 	}
-	i, err := findService(before, service)
+	places, err := findBackends(wanted, service, backend)
 	if err != nil {
-		return nil, Backend{}, err
+		return nil, nil, err
 	}
-	j, err := findBackend(before.Services[i], backend)
-	if err != nil {
-		return nil, Backend{}, err
+	var edited []Edited
+	for _, place := range slices.Backward(places) {
+		found := &wanted.Services[place.service].Backends[place.backend]
+		edited = append(edited, Edited{wanted.Services[place.service].Name, *found})
+		change(wanted.Services[place.service].Name, found)
+		text = newSource(name, text).write(place, *found)
 	}
-	found := &before.Services[i].Backends[j]
-	if found.drained() {
-		return text, *found, nil
-	}
-	found.Weight = 0
-	drained := newSource(name, text).drain(i, j)
 	// What was written is not believed but read: nothing else may have changed.
-	if after, err := Parse(name, drained); err != nil || !before.Equivalent(after) {
-		return nil, Backend{}, fmt.Errorf("cannot edit %s: write { address = %q, weight = 0 } for this backend by hand", name, found)
+	if after, err := Parse(name, text); err != nil || !wanted.Equivalent(after) {
+		return nil, nil, fmt.Errorf("cannot edit %s: write drain for %s by hand", name, backend)
 	}
-	return drained, *found, nil
+	slices.Reverse(edited)
+	return text, edited, nil
+}
+
+// backendPlace is the place of a backend in a config.
+type backendPlace struct{ service, backend int }
+
+// findBackends returns the places of the backend that is meant: in one service, or without
+// a name in all that have it.
+func findBackends(cfg Config, service, backend string) ([]backendPlace, error) {
+	if service != "" {
+		i, err := findService(cfg, service)
+		if err != nil {
+			return nil, err
+		}
+		j, err := findBackend(cfg.Services[i], backend)
+		return []backendPlace{{i, j}}, err
+	}
+	meant, why := parseBackend(backend)
+	if why != nil {
+		return nil, fmt.Errorf("cannot take %q for a backend: %s", backend, why.cause)
+	}
+	var places []backendPlace
+	for i, s := range cfg.Services {
+		for j, b := range s.Backends {
+			if b.Addr == meant.Addr && (meant.Port == 0 || b.Port == meant.Port) {
+				places = append(places, backendPlace{i, j})
+			}
+		}
+	}
+	if len(places) == 0 {
+		return nil, fmt.Errorf("no service has a backend %s", backend)
+	}
+	return places, nil
 }
 
 // findService returns the place of the service of that name.
@@ -77,20 +133,41 @@ func findBackend(service Service, text string) (int, error) {
 	return at, nil
 }
 
-// drain writes weight 0 for a backend of a service, both by their places in a text
-// that parses.
-func (s *source) drain(service, backend int) []byte {
-	item := s.readTables()[1+service].value("backends").items[backend]
+// write writes the weight and the drain of a backend at its place in a text that parses.
+func (s *source) write(place backendPlace, b Backend) []byte {
+	item := s.readTables()[1+place.service].value("backends").items[place.backend]
 	if item.kind == isString {
-		return s.replace(item.at, "{ address = "+s.text[item.at.start:item.at.end]+", weight = 0 }")
+		if !b.Drain {
+			return []byte(s.text)
+		}
+		return s.replace(item.at, "{ address = "+s.text[item.at.start:item.at.end]+", drain = true }")
 	}
-	for _, p := range item.pairs {
-		if p.name == "weight" {
-			return s.replace(p.value.at, "0")
+	text := s.writeDrain(item, b.Drain)
+	again := newSource(s.name, text)
+	for _, p := range again.readTables()[1+place.service].value("backends").items[place.backend].pairs {
+		if p.name == "weight" && again.text[p.value.at.start:p.value.at.end] != strconv.Itoa(b.Weight) && b.Weight != 0 {
+			return again.replace(p.value.at, strconv.Itoa(b.Weight))
 		}
 	}
-	end := item.pairs[len(item.pairs)-1].value.at.end
-	return s.replace(span{end, end}, ", weight = 0")
+	return text
+}
+
+// writeDrain writes drain = true into a backend that is a table, or takes drain out of it.
+func (s *source) writeDrain(item value, drain bool) []byte {
+	last := len(item.pairs) - 1
+	at := slices.IndexFunc(item.pairs, func(p pair) bool { return p.name == "drain" })
+	switch {
+	case drain && at < 0:
+		end := item.pairs[last].value.at.end
+		return s.replace(span{end, end}, ", drain = true")
+	case drain:
+		return s.replace(item.pairs[at].value.at, "true")
+	case at < 0:
+		return []byte(s.text)
+	case at > 0: // with the comma before it
+		return s.replace(span{item.pairs[at-1].value.at.end, item.pairs[at].value.at.end}, "")
+	}
+	return s.replace(span{item.pairs[0].at.start, item.pairs[1].at.start}, "")
 }
 
 // value returns the value of a key that the table has.

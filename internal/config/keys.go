@@ -32,12 +32,18 @@ var serviceKeys = []key[draft]{
 var backendKeys = []key[backendDraft]{
 	{"address", `address = "10.0.0.1:80"`, func(b *backendDraft, f field) { set(&b.address, f, parseBackend) }},
 	{"weight", `weight = 1`, setWeight},
+	{"drain", `drain = true`, func(b *backendDraft, f field) {
+		if f.has(f.value, isBool) {
+			b.drain = f.value.text == "true"
+		}
+	}},
 }
 
 // backendDraft is a backend written as a table.
 type backendDraft struct {
 	address located[Backend]
 	weight  int
+	drain   bool
 }
 
 // find returns the key of that name.

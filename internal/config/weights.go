@@ -5,14 +5,11 @@ import "slices"
 // Active returns the backends that get new connections, in the order of the file. The
 // result is not to be changed: it is s.Backends itself where no backend is drained.
 func (s Service) Active() []Backend {
-	if !slices.ContainsFunc(s.Backends, Backend.drained) {
+	if !slices.ContainsFunc(s.Backends, Backend.Drained) {
 		return s.Backends
 	}
-	return slices.DeleteFunc(slices.Clone(s.Backends), Backend.drained)
+	return slices.DeleteFunc(slices.Clone(s.Backends), Backend.Drained)
 }
-
-// drained reports whether the backend gets no new connections.
-func (b Backend) drained() bool { return b.Weight == 0 }
 
 // Turns returns how many turns one period of a weighted round-robin has, and the divisor
 // by which the weight of a backend becomes its number of turns: the greatest common
@@ -20,8 +17,8 @@ func (b Backend) drained() bool { return b.Weight == 0 }
 func Turns(backends []Backend) (period, divisor int) {
 	sum := 0
 	for _, b := range backends {
-		sum += b.Weight
-		divisor = gcd(divisor, b.Weight)
+		sum += b.ActiveWeight()
+		divisor = gcd(divisor, b.ActiveWeight())
 	}
 	divisor = max(1, divisor) // every backend is drained
 	return sum / divisor, divisor

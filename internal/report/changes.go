@@ -30,7 +30,7 @@ type SettingChange struct {
 // BackendChange is a backend of a service that is not the same any more.
 type BackendChange struct {
 	Address string `json:"address"`
-	Change  string `json:"change"`           // added, removed, weight, share (that others changed), none
+	Change  string `json:"change"`           // added, removed, drained, undrained, weight, share (that others changed), none
 	Before  *Share `json:"before,omitempty"` // absent when added
 	After   *Share `json:"after,omitempty"`  // absent when removed
 }
@@ -38,6 +38,7 @@ type BackendChange struct {
 // Share is what a backend has of new connections.
 type Share struct {
 	Weight int     `json:"weight"`
+	Drain  bool    `json:"drain,omitempty"` // it gets no new connections, and keeps its weight
 	Share  float64 `json:"share"` // 0 to 1
 }
 
@@ -88,6 +89,10 @@ func changeWord(change config.BackendChange) string {
 		return "added"
 	case change.After == nil:
 		return "removed"
+	case change.Before.Drain != change.After.Drain && change.After.Drain:
+		return "drained"
+	case change.Before.Drain != change.After.Drain:
+		return "undrained"
 	case change.Before.Weight != change.After.Weight:
 		return "weight"
 	case !change.Same():

@@ -31,7 +31,7 @@ func mark(change string) (sign, color string) {
 		return "+", green
 	case "removed":
 		return "-", red
-	case "changed", "weight":
+	case "changed", "weight", "drained", "undrained":
 		return "~", yellow
 	}
 	return " ", ""
@@ -87,10 +87,10 @@ func (c ServiceChange) row(b BackendChange, who string) row {
 	sign, color := mark(b.Change)
 	before, after := b.Before, b.After
 	if before == nil {
-		before = &Share{Weight: after.Weight}
+		before = &Share{Weight: after.Weight, Drain: after.Drain}
 	}
 	if after == nil {
-		after = &Share{Weight: before.Weight}
+		after = &Share{Weight: before.Weight, Drain: before.Drain}
 	}
 	if c.Change == "added" {
 		before = after
@@ -99,9 +99,17 @@ func (c ServiceChange) row(b BackendChange, who string) row {
 		after = before
 	}
 	return row{sign, color, who,
-		fromTo("weight", fmt.Sprint(before.Weight), fmt.Sprint(after.Weight)),
+		fromTo("weight", before.weight(), after.weight()),
 		fromTo("share", text.Percent(before.Share), text.Percent(after.Share)),
 	}
+}
+
+// weight writes the weight, and whether it counts.
+func (s Share) weight() string {
+	if s.Drain {
+		return fmt.Sprintf("%d (drained)", s.Weight)
+	}
+	return fmt.Sprint(s.Weight)
 }
 
 // fromTo writes what something was and is, once where that is the same.

@@ -32,6 +32,7 @@ type Service struct {
 type Backend struct {
 	Address       string  `json:"address"`
 	Weight        int     `json:"weight"`
+	Drained       bool    `json:"drained"` // it gets no new connections
 	WantedShare   float64 `json:"wanted_share"`   // of new connections, 0 to 1
 	ObservedShare float64 `json:"observed_share"` // the same, as counted
 	Connections   uint64  `json:"connections"`
@@ -83,14 +84,14 @@ func describe(service config.Service, counts map[rules.Target]uint64) Service {
 	}
 	weights := 0
 	for i, backend := range service.Backends {
-		weights += backend.Weight
+		weights += backend.ActiveWeight()
 		connections := counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
 		described.Connections += connections
-		described.Backends[i] = Backend{Address: backend.String(), Weight: backend.Weight, Connections: connections}
+		described.Backends[i] = Backend{Address: backend.String(), Weight: backend.Weight, Drained: backend.Drained(), Connections: connections}
 	}
 	for i := range described.Backends {
 		backend := &described.Backends[i]
-		backend.WantedShare = ratio(float64(backend.Weight), float64(weights))
+		backend.WantedShare = ratio(float64(service.Backends[i].ActiveWeight()), float64(weights))
 		backend.ObservedShare = ratio(float64(backend.Connections), float64(described.Connections))
 	}
 	return described
@@ -173,8 +174,12 @@ func (s Service) Text() string {
 		connections, live = max(connections, len(fmt.Sprint(backend.Connections))), max(live, len(liveText("%d", backend.Live)))
 	}
 	for _, backend := range s.Backends {
+		wanted := text.Percent(backend.WantedShare)
+		if backend.Drained {
+			wanted = "drained"
+		}
 		line := fmt.Sprintf("  %-*s  weight %-*d  wanted %8s  observed %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight,
-			text.Percent(backend.WantedShare), text.Percent(backend.ObservedShare), connections, backend.Connections,
+			wanted, text.Percent(backend.ObservedShare), connections, backend.Connections,
 			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), bar(backend.ObservedShare))
 		written.WriteString(strings.TrimRight(line, " ") + "\n")
 	}

@@ -130,6 +130,7 @@ func weigh(t *rapid.T, service config.Service) {
 	}
 	for i := range service.Backends {
 		service.Backends[i].Weight = weight.Draw(t, "weight") * factor
+		service.Backends[i].Drain = rapid.IntRange(0, 7).Draw(t, "drain") == 0
 	}
 }
 

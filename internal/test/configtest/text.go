@@ -17,7 +17,7 @@ func Text(cfg config.Config) []byte {
 		fmt.Fprintf(&b, "snat = %q\n", service.SNAT)
 		b.WriteString("backends = [\n")
 		for _, backend := range service.Backends {
-			fmt.Fprintf(&b, "  { address = %q, weight = %d },\n", backend, backend.Weight)
+			fmt.Fprintf(&b, "  { address = %q, weight = %d, drain = %v },\n", backend, backend.Weight, backend.Drain)
 		}
 		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\n",
 			service.Algorithm, service.Local, service.OnRemove, service.Forward)
