@@ -107,7 +107,7 @@ func (c ServiceChange) row(b BackendChange, who string) row {
 // weight writes the weight, and whether it counts.
 func (s Share) weight() string {
 	if s.Drain {
-		return fmt.Sprintf("%d (drained)", s.Weight)
+		return fmt.Sprintf("drained (%d)", s.Weight)
 	}
 	return fmt.Sprint(s.Weight)
 }
