@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/test/await"
 	"natspread/internal/test/netnstest"
 )
 
@@ -176,12 +177,9 @@ func TestInterrupted(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != test.code {
 			t.Errorf("%v: exit code %d, not %d: %s", test.signal, code, test.code, &stderr)
 		}
-		deadline := time.Now().Add(2 * time.Second) // a killed one's namespace goes a little later
-		for len(running(t, filepath.Dir(demo))) > 0 && time.Now().Before(deadline) {
-			time.Sleep(time.Millisecond)
-		}
-		if left := running(t, filepath.Dir(demo)); len(left) > 0 {
-			t.Errorf("%v left behind: %v", test.signal, left)
+		// A killed one's namespace goes a little later.
+		if !await.Within(2*time.Second, func() bool { return len(running(t, filepath.Dir(demo))) == 0 }) {
+			t.Errorf("%v left behind: %v", test.signal, running(t, filepath.Dir(demo)))
 		}
 	}
 	if diff := cmp.Diff(before, traces(t)); diff != "" {
