@@ -15,6 +15,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -42,7 +43,7 @@ func (a *armed) trial() restore.Trial {
 func try(t *testing.T, host restore.Host, toml string) restore.Result {
 	t.Helper()
 	result, err := host.Try(t.Context(), request(t, toml), (&armed{}).trial())
-	must(t, err)
+	hosttest.Must(t, err)
 	return result
 }
 
@@ -53,7 +54,7 @@ func pendingFile(host restore.Host) string { return filepath.Join(host.Root, "ru
 // back is armed; and nothing at all when it cannot be.
 func TestTryArmsFirst(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
 		way := &armed{fails: errSeam, look: func() {
@@ -62,17 +63,17 @@ func TestTryArmsFirst(t *testing.T) {
 			}
 			kernel, _, _ := strings.Cut(state(t, host), "/run/natspread")
 			wanted, _, _ := strings.Cut(before, "/run/natspread")
-			wantSame(t, "the kernel", wanted, kernel)
+			hosttest.WantSame(t, "the kernel", wanted, kernel)
 		}}
-		_, err := host.Try(t.Context(), request(t, smaller), way.trial())
+		_, err := host.Try(t.Context(), request(t, hosttest.Smaller), way.trial())
 		wantUnchanged(t, host, before, err, nil)
 		if way.arms != 1 || way.disarms != 0 || !errors.Is(err, errSeam) {
 			t.Errorf("%+v, %v", way, err)
 		}
 		way.fails = nil
-		result, err := host.Try(t.Context(), request(t, smaller), way.trial())
-		must(t, err)
-		wantLoaded(t, variant, smaller)
+		result, err := host.Try(t.Context(), request(t, hosttest.Smaller), way.trial())
+		hosttest.Must(t, err)
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 		if way.arms != 2 || way.disarms != 0 || !result.Changed || result.Generation != 2 {
 			t.Errorf("%+v, %+v", way, result)
 		}
@@ -83,7 +84,7 @@ func TestTryArmsFirst(t *testing.T) {
 // then be called off, with all as it was.
 func TestTryFails(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string
 			run  func(run program.Runner) program.Runner
@@ -99,20 +100,20 @@ func TestTryFails(t *testing.T) {
 				before := state(t, host)
 				failing, way := host, &armed{}
 				failing.Run = c.run(host.Run)
-				_, err := failing.Try(t.Context(), request(t, smaller), way.trial())
+				_, err := failing.Try(t.Context(), request(t, hosttest.Smaller), way.trial())
 				wantUnchanged(t, host, before, err, nil)
 				if way.arms != c.arms || way.disarms != c.arms {
 					t.Errorf("%+v", way)
 				}
-				apply(t, host, smaller) // and nothing stands in its way
+				apply(t, host, hosttest.Smaller) // and nothing stands in its way
 			})
 		}
 		t.Run("forwarding cannot be set", func(t *testing.T) {
 			host := oddHost(t, variant)
-			must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+			hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
 			before, way := state(t, host), &armed{}
 			readOnlySysctls(t, func() {
-				_, err := host.Try(t.Context(), request(t, smaller), way.trial())
+				_, err := host.Try(t.Context(), request(t, hosttest.Smaller), way.trial())
 				wantUnchanged(t, host, before, err, nil)
 			})
 			if way.disarms != 1 {
@@ -121,11 +122,11 @@ func TestTryFails(t *testing.T) {
 		})
 		t.Run("it cannot be recorded", func(t *testing.T) {
 			host := oddHost(t, variant)
-			must(t, os.Mkdir(pendingFile(host)+"x", 0o700)) // run exists
-			must(t, os.Remove(pendingFile(host)+"x"))
+			hosttest.Must(t, os.Mkdir(pendingFile(host)+"x", 0o700)) // run exists
+			hosttest.Must(t, os.Remove(pendingFile(host)+"x"))
 			before, way := state(t, host), &armed{}
-			way.look = func() { must(t, os.Mkdir(pendingFile(host), 0o700)) }
-			_, err := host.Try(t.Context(), request(t, smaller), way.trial())
+			way.look = func() { hosttest.Must(t, os.Mkdir(pendingFile(host), 0o700)) }
+			_, err := host.Try(t.Context(), request(t, hosttest.Smaller), way.trial())
 			if err == nil || !strings.Contains(err.Error(), "cannot record that generation 2 waits to be confirmed") || way.disarms != 1 {
 				t.Errorf("%+v, %v", way, err)
 			}
@@ -138,39 +139,39 @@ func TestTryFails(t *testing.T) {
 // it was, forwarding and what is kept of it included.
 func TestUndoTrial(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		stop := func(t *testing.T, host restore.Host) {
 			_, err := host.Stop(t.Context())
-			must(t, err)
+			hosttest.Must(t, err)
 		}
 		for _, c := range []struct {
 			name    string
 			prepare func(t *testing.T, host restore.Host)
 		}{
 			{"nothing", func(*testing.T, restore.Host) {}},
-			{"applied", func(t *testing.T, host restore.Host) { apply(t, host, article) }},
-			{"applied, and stopped", func(t *testing.T, host restore.Host) { apply(t, host, article); stop(t, host) }},
-			{"applied without IPv6", func(t *testing.T, host restore.Host) { apply(t, host, smaller) }},
+			{"applied", func(t *testing.T, host restore.Host) { apply(t, host, hosttest.Article) }},
+			{"applied, and stopped", func(t *testing.T, host restore.Host) { apply(t, host, hosttest.Article); stop(t, host) }},
+			{"applied without IPv6", func(t *testing.T, host restore.Host) { apply(t, host, hosttest.Smaller) }},
 			{"by the other variant", func(t *testing.T, host restore.Host) {
 				host.Variant = variant.Other()
-				apply(t, host, article)
+				apply(t, host, hosttest.Article)
 			}},
 		} {
 			for _, forwarding := range []string{"01", "10"} {
 				t.Run(c.name+"/"+forwarding, func(t *testing.T) {
-					boot(t, variant)
-					boot(t, variant.Other())
+					hosttest.Boot(t, variant)
+					hosttest.Boot(t, variant.Other())
 					host := newHost(t, variant)
 					c.prepare(t, host)
-					must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(forwarding[:1]), 0))
-					must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte(forwarding[1:]), 0))
+					hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(forwarding[:1]), 0))
+					hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte(forwarding[1:]), 0))
 					other := host
 					other.Variant = variant.Other()
 					before, beforeOther := state(t, host), state(t, other)
 					try(t, host, other4)
-					wantLoaded(t, variant, other4)
+					hosttest.WantLoaded(t, variant, other4)
 					_, err := host.Revert(t.Context())
-					must(t, err)
+					hosttest.Must(t, err)
 					wantState(t, host, before)
 					wantState(t, other, beforeOther)
 					if _, err := host.Revert(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
@@ -193,19 +194,19 @@ backends = ["10.0.0.7:80"]
 // TestUndoIsRepeated lets the first attempt fail: the trial stays, for the next one.
 func TestUndoIsRepeated(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		apply(t, host, article)
+		apply(t, host, hosttest.Article)
 		before := state(t, host)
-		try(t, host, smaller)
+		try(t, host, hosttest.Smaller)
 		failing := host
 		failing.Run = failOn(rules.IPv4)(host.Run)
 		if _, err := failing.Undo(t.Context()); !errors.Is(err, errSeam) {
 			t.Errorf("%v", err)
 		}
-		wantLoaded(t, variant, smaller)
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 		_, err := host.Revert(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		wantState(t, host, before)
 	})
 }
@@ -214,7 +215,7 @@ func TestUndoIsRepeated(t *testing.T) {
 // generation or the other, and what is done next ends well.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		renamed := func(host restore.Host) error {
 			return os.Rename(place(host, "generations/.unconfirmed-2"), place(host, "generations/2"))
 		}
@@ -223,34 +224,34 @@ func TestConfirm(t *testing.T) {
 			killed func(host restore.Host) error
 			undone string // what an undo leads to
 		}{
-			{"not killed", func(restore.Host) error { return nil }, article},
-			{"killed when it is renamed", renamed, article},
+			{"not killed", func(restore.Host) error { return nil }, hosttest.Article},
+			{"killed when it is renamed", renamed, hosttest.Article},
 			{"killed when it is current", func(host restore.Host) error {
 				return errors.Join(renamed(host), generation.Store{Root: host.Root}.SetCurrent(2))
-			}, smaller},
+			}, hosttest.Smaller},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				for _, confirm := range []bool{true, false} {
-					boot(t, variant)
+					hosttest.Boot(t, variant)
 					host := newHost(t, variant)
-					apply(t, host, article)
-					if c.undone == smaller { // an undo of what is current would take all rules out
+					apply(t, host, hosttest.Article)
+					if c.undone == hosttest.Smaller { // an undo of what is current would take all rules out
 						_, err := host.Stop(t.Context())
-						must(t, err)
+						hosttest.Must(t, err)
 					}
-					try(t, host, smaller)
-					must(t, c.killed(host))
+					try(t, host, hosttest.Smaller)
+					hosttest.Must(t, c.killed(host))
 					want, next := c.undone, host.Revert
 					if confirm {
-						want, next = smaller, host.Confirm
+						want, next = hosttest.Smaller, host.Confirm
 					}
 					if _, err := next(t.Context()); err != nil && !errors.Is(err, generation.ErrNothingPending) {
 						t.Error(err)
 					}
-					wantLoaded(t, variant, want)
+					hosttest.WantLoaded(t, variant, want)
 					current, err := generation.Store{Root: host.Root}.Current()
-					must(t, err)
-					wantSame(t, "what boot loads", want, string(current.Config))
+					hosttest.Must(t, err)
+					hosttest.WantSame(t, "what boot loads", want, string(current.Config))
 					if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 						t.Errorf("something waits: %v", err)
 					}
@@ -268,27 +269,27 @@ func TestConfirm(t *testing.T) {
 // the current generation is damaged, and the next apply takes its files away.
 func TestBootForgetsATrial(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		apply(t, host, article)
-		apply(t, host, smaller)
+		apply(t, host, hosttest.Article)
+		apply(t, host, hosttest.Smaller)
 		try(t, host, other4)
-		must(t, os.RemoveAll(filepath.Join(host.Root, "run"))) // as memory goes
-		boot(t, variant)
+		hosttest.Must(t, os.RemoveAll(filepath.Join(host.Root, "run"))) // as memory goes
+		hosttest.Boot(t, variant)
 		_, err := host.Restore(t.Context())
-		must(t, err)
-		wantLoaded(t, variant, smaller)
+		hosttest.Must(t, err)
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 		if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 			t.Errorf("%v", err)
 		}
-		must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
-		boot(t, variant)
+		hosttest.Must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
+		hosttest.Boot(t, variant)
 		if result, err := host.Restore(t.Context()); err == nil || result.Generation != 1 {
 			t.Errorf("%+v, %v", result, err)
 		}
 		apply(t, host, other4)
 		names, err := os.ReadDir(place(host, "generations"))
-		must(t, err)
+		hosttest.Must(t, err)
 		if len(names) != 3 || names[2].Name() != "3" {
 			t.Errorf("%v", names)
 		}
@@ -303,10 +304,10 @@ func TestPruneBesideATrial(t *testing.T) {
 	host := newHost(t, rules.NFT)
 	store := generation.Store{Root: host.Root}
 	for range generation.Keep {
-		must(t, store.SetCurrent(write(t, host, article)))
+		hosttest.Must(t, store.SetCurrent(write(t, host, hosttest.Article)))
 	}
 	_, err := host.Restore(t.Context())
-	must(t, err)
+	hosttest.Must(t, err)
 	for _, c := range []struct {
 		next func(context.Context) (restore.Result, error)
 		want []int
@@ -314,9 +315,9 @@ func TestPruneBesideATrial(t *testing.T) {
 		{host.Revert, []int{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
 		{host.Confirm, []int{12, 10, 9, 8, 7, 6, 5, 4, 3, 2}}, // 11 was taken back
 	} {
-		try(t, host, smaller)
+		try(t, host, hosttest.Smaller)
 		_, err := c.next(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		if numbers, err := store.Numbers(); err != nil || !slices.Equal(numbers, c.want) {
 			t.Errorf("%v, %v", numbers, err)
 		}
@@ -330,7 +331,7 @@ func TestUndoOverdue(t *testing.T) {
 		return
 	}
 	host := newHost(t, rules.NFT)
-	apply(t, host, article)
+	apply(t, host, hosttest.Article)
 	if _, err := host.RevertOverdue(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 		t.Errorf("nothing waits: %v", err)
 	}
@@ -341,16 +342,16 @@ func TestUndoOverdue(t *testing.T) {
 		want      string
 		err       error
 	}{
-		{"nobody confirms", 2 * time.Second, func() {}, article, nil},
-		{"the lock is held", time.Second, func() { holdLock(t, host, 6*time.Second) }, article, nil},
-		{"it is confirmed", time.Hour, func() { _, err := host.Confirm(t.Context()); must(t, err) }, smaller, generation.ErrNothingPending},
+		{"nobody confirms", 2 * time.Second, func() {}, hosttest.Article, nil},
+		{"the lock is held", time.Second, func() { holdLock(t, host, 6*time.Second) }, hosttest.Article, nil},
+		{"it is confirmed", time.Hour, func() { _, err := host.Confirm(t.Context()); hosttest.Must(t, err) }, hosttest.Smaller, generation.ErrNothingPending},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := state(t, host)
 			way, began := (&armed{}).trial(), time.Now()
 			way.For = c.limit
-			_, err := host.Try(t.Context(), request(t, smaller), way)
-			must(t, err)
+			_, err := host.Try(t.Context(), request(t, hosttest.Smaller), way)
+			hosttest.Must(t, err)
 			var undone sync.WaitGroup
 			undone.Go(func() { _, err = host.RevertOverdue(t.Context()) })
 			c.meanwhile()
@@ -361,8 +362,8 @@ func TestUndoOverdue(t *testing.T) {
 			if !errors.Is(err, c.err) {
 				t.Errorf("%v, not %v", err, c.err)
 			}
-			wantLoaded(t, rules.NFT, c.want)
-			if c.want == article {
+			hosttest.WantLoaded(t, rules.NFT, c.want)
+			if c.want == hosttest.Article {
 				wantState(t, host, before)
 			}
 		})
@@ -373,9 +374,9 @@ func TestUndoOverdue(t *testing.T) {
 func holdLock(t *testing.T, host restore.Host, held time.Duration) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(host.Root, "run/natspread/lock"))
-	must(t, err)
+	hosttest.Must(t, err)
 	defer file.Close()
-	must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
+	hosttest.Must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
 	time.Sleep(held)
 }
 
@@ -386,7 +387,7 @@ func TestPendingIsTrusted(t *testing.T) {
 		return
 	}
 	host := newHost(t, rules.NFT)
-	apply(t, host, article)
+	apply(t, host, hosttest.Article)
 	for name, spoil := range map[string]func(path string) error{
 		"cut":        func(path string) error { return os.Truncate(path, 10) },
 		"everyone's": func(path string) error { return os.Chmod(path, 0o666) },
@@ -396,8 +397,8 @@ func TestPendingIsTrusted(t *testing.T) {
 			return os.WriteFile(path, []byte(`{"generation": 7, "variant": "nft"}`), 0o600)
 		},
 	} {
-		try(t, host, smaller)
-		must(t, spoil(pendingFile(host)))
+		try(t, host, hosttest.Smaller)
+		hosttest.Must(t, spoil(pendingFile(host)))
 		if _, err := host.Confirm(t.Context()); err == nil {
 			t.Errorf("%s: it is confirmed", name)
 		}
@@ -408,10 +409,10 @@ func TestPendingIsTrusted(t *testing.T) {
 		if err != nil || status.State != restore.Drift {
 			t.Errorf("%s: %+v, %v", name, status.State, err)
 		}
-		must(t, os.Chmod(filepath.Join(host.Root, "run/natspread"), 0o700))
+		hosttest.Must(t, os.Chmod(filepath.Join(host.Root, "run/natspread"), 0o700))
 		_, err = host.Restore(t.Context())
-		must(t, err)
-		wantLoaded(t, rules.NFT, article)
+		hosttest.Must(t, err)
+		hosttest.WantLoaded(t, rules.NFT, hosttest.Article)
 		if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -429,15 +430,15 @@ func TestTakenBackNumberIsGone(t *testing.T) {
 		toml string
 		end  func(context.Context) (restore.Result, error)
 	}{
-		{article, host.Revert}, {article, host.Stop}, {article, host.Confirm}, {smaller, host.Restore}, {smaller, host.Revert},
+		{hosttest.Article, host.Revert}, {hosttest.Article, host.Stop}, {hosttest.Article, host.Confirm}, {hosttest.Smaller, host.Restore}, {hosttest.Smaller, host.Revert},
 	} {
 		if result := try(t, host, trial.toml); result.Generation != i+1 {
 			t.Errorf("trial %d has number %d", i+1, result.Generation)
 		}
 		_, err := trial.end(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 	}
-	if result := apply(t, host, alone); result.Generation != 6 {
+	if result := apply(t, host, hosttest.Alone); result.Generation != 6 {
 		t.Errorf("%+v", result)
 	}
 }

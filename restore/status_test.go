@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
@@ -28,7 +29,7 @@ type apart struct {
 func apartOf(t *testing.T, host restore.Host) apart {
 	t.Helper()
 	s, err := host.Status(t.Context())
-	must(t, err)
+	hosttest.Must(t, err)
 	return apart{s.State, s.Boot, s.Rules, s.OtherVariant, s.Forwarding, s.Behind}
 }
 
@@ -37,9 +38,9 @@ func TestStatusApart(t *testing.T) {
 	if len(netnstest.Variants(t)) < 2 {
 		t.Skip("one variant is missing here")
 	}
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		apply(t, host, article)
+		apply(t, host, hosttest.Article)
 		line := func(family rules.Family, text string) []restore.Line {
 			return []restore.Line{{Family: family, Text: text}}
 		}
@@ -47,20 +48,20 @@ func TestStatusApart(t *testing.T) {
 			drift func()
 			want  apart
 		}{
-			{func() { iptables(t, variant, rules.IPv6, "-D OUTPUT 1") },
+			{func() { hosttest.IPTables(t, variant, rules.IPv6, "-D OUTPUT 1") },
 				apart{State: restore.Drift, Rules: line(rules.IPv6, "ipv6: the jump in OUTPUT is missing")}},
-			{func() { iptables(t, variant.Other(), rules.IPv6, "-N NATSPREAD-old") },
+			{func() { hosttest.IPTables(t, variant.Other(), rules.IPv6, "-N NATSPREAD-old") },
 				apart{State: restore.Drift, OtherVariant: line(rules.IPv6, fmt.Sprintf("ipv6: the %s variant holds rules of natspread's too: apply takes them out", variant.Other()))}},
-			{func() { must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0\n"), 0)) },
+			{func() { hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0\n"), 0)) },
 				apart{State: restore.Drift, Forwarding: line(rules.IPv4, "ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded")}},
-			{func() { iptables(t, variant, rules.IPv4, "-I OUTPUT -j RETURN") },
+			{func() { hosttest.IPTables(t, variant, rules.IPv4, "-I OUTPUT -j RETURN") },
 				apart{State: restore.InStep, Behind: line(rules.IPv4, "ipv4: the jump in OUTPUT is rule 2: what the rules before it take does not reach natspread's; apply puts it first")}},
 		} {
 			c.drift()
 			if diff := cmp.Diff(c.want, apartOf(t, host)); diff != "" {
 				t.Errorf("-want +have:\n%s", diff)
 			}
-			apply(t, host, article)
+			apply(t, host, hosttest.Article)
 			if diff := cmp.Diff(apart{State: restore.InStep}, apartOf(t, host)); diff != "" {
 				t.Errorf("apply mends it not: -want +have:\n%s", diff)
 			}
@@ -71,10 +72,10 @@ func TestStatusApart(t *testing.T) {
 // TestStatusDuringApply has an apply done while a status reads: what it then finds is of
 // two moments, and no drift.
 func TestStatusDuringApply(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for name, change := range map[string]func(host restore.Host) error{
 			"an apply": func(host restore.Host) error {
-				_, err := host.Apply(t.Context(), request(t, smaller))
+				_, err := host.Apply(t.Context(), request(t, hosttest.Smaller))
 				return err
 			},
 			"current where it was": func(host restore.Host) error { // stopped, as far as the first family was read
@@ -83,17 +84,17 @@ func TestStatusDuringApply(t *testing.T) {
 			},
 		} {
 			host := newHost(t, variant)
-			apply(t, host, article)
+			apply(t, host, hosttest.Article)
 			if name != "an apply" {
 				_, err := host.Stop(t.Context())
-				must(t, err)
+				hosttest.Must(t, err)
 			}
 			looking, done := host, false
 			looking.Run = func(ctx context.Context, stdin []byte, program string, args ...string) ([]byte, error) {
 				out, err := host.Run(ctx, stdin, program, args...)
 				if !done && strings.HasSuffix(program, "-save") && isFamily(rules.IPv4, program) {
 					done = true
-					must(t, change(host))
+					hosttest.Must(t, change(host))
 				}
 				return out, err
 			}
@@ -107,9 +108,9 @@ func TestStatusDuringApply(t *testing.T) {
 // TestStatusWaitsForApply looks while an apply stands between its load and the moment
 // that makes the new generation current.
 func TestStatusWaitsForApply(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		apply(t, host, article)
+		apply(t, host, hosttest.Article)
 		loaded, goOn, applied := make(chan struct{}), make(chan struct{}), make(chan error)
 		applying := host
 		applying.Run = func(ctx context.Context, stdin []byte, program string, args ...string) ([]byte, error) {
@@ -121,7 +122,7 @@ func TestStatusWaitsForApply(t *testing.T) {
 			return out, err
 		}
 		go func() {
-			_, err := applying.Apply(t.Context(), request(t, smaller))
+			_, err := applying.Apply(t.Context(), request(t, hosttest.Smaller))
 			applied <- err
 		}()
 		select {
@@ -140,7 +141,7 @@ func TestStatusWaitsForApply(t *testing.T) {
 			t.Errorf("%v, generation %d, %q, %v", status.State, status.Current, status.Drifts(), err)
 		}
 		end()
-		must(t, <-applied)
+		hosttest.Must(t, <-applied)
 	})
 }
 

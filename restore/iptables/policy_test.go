@@ -6,19 +6,22 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/restore/iptables"
 )
 
 // TestForwardPolicy reads it of a table that is not there, and is not made by the
 // question, and of one that is.
 func TestForwardPolicy(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
-		host := newHost(t, variant)
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 		for _, f := range rules.Families() {
 			want := func(policy string) {
 				t.Helper()
-				if got, err := host.ForwardPolicy(t.Context(), f); got != policy || err != nil {
+				if got, err := kernel.ForwardPolicy(t.Context(), f); got != policy || err != nil {
 					t.Errorf("%v: %s, %v; want %s", f, got, err, policy)
 				}
 			}
@@ -27,7 +30,7 @@ func TestForwardPolicy(t *testing.T) {
 			if tables, err := os.ReadFile(names); variant == rules.Legacy && err == nil && slices.Contains(strings.Fields(string(tables)), "filter") {
 				t.Errorf("%v: to ask made a table", f)
 			}
-			tool := netnstest.Programs(string(variant), family(f)).Iptables
+			tool := hosttest.Programs(variant, f).Iptables
 			set := func(chain, policy string) { netnstest.Self().Command(t, "", tool, "-w", "5", "-P", chain, policy) }
 			set("INPUT", "DROP")
 			want("ACCEPT")

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
@@ -63,7 +64,7 @@ func wantForgotten(t *testing.T, result restore.Result, want int) {
 func TestBackendIsTakenOut(t *testing.T) {
 	for _, onRemove := range []string{"drain", "reset"} {
 		t.Run(onRemove, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, variant rules.Variant) {
+			hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 				host := newHost(t, variant)
 				key := fmt.Sprintf("on_remove = %q", onRemove)
@@ -101,7 +102,7 @@ func TestBackendIsTakenOut(t *testing.T) {
 // TestServiceIsTakenOut has what is in the service that goes end as its own last
 // config says, and what stands beside it at the same backend go on.
 func TestServiceIsTakenOut(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		stays := service("stays", 4, 80, 1)
@@ -135,7 +136,7 @@ func TestServiceIsTakenOut(t *testing.T) {
 // TestFlowsBeforeTheRules has datagram flows that began before the first apply, or
 // while the rules were out, follow the rules from then on.
 func TestFlowsBeforeTheRules(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		tracked(t, variant)
 		host := newHost(t, variant)
@@ -189,7 +190,7 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 		}
 		each("after stop", before)
 		result, err := host.Restore(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		wantForgotten(t, result, len(flows))
 		each("after restore", after)
 	})
@@ -198,7 +199,7 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 // TestFlowsRefused has a flow that met a service with every backend drained reach
 // one again when there is one.
 func TestFlowsRefused(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		for _, family := range []int{4, 6} {
@@ -217,7 +218,7 @@ func TestFlowsRefused(t *testing.T) {
 // TestTrialCutsNothing has the datagrams follow a trial both ways, and streams cut
 // only by its confirmation.
 func TestTrialCutsNothing(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		host := newHost(t, variant)
 		n.Serve(t, "tcp", 4, 80)
@@ -228,7 +229,7 @@ func TestTrialCutsNothing(t *testing.T) {
 		try := func() {
 			t.Helper()
 			result, err := host.Try(t.Context(), request(t, service("web", 4, 80, 0, only(4, 1, 80), `on_remove = "reset"`)), trial)
-			must(t, err)
+			hosttest.Must(t, err)
 			wantForgotten(t, result, 1)
 		}
 		apply(t, host, service("web", 4, 80, 0, only(4, 0, 80), `on_remove = "reset"`))
@@ -240,7 +241,7 @@ func TestTrialCutsNothing(t *testing.T) {
 		wantMore(t, stream, servers[0])
 
 		result, err := host.Revert(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		wantForgotten(t, result, 1)
 		wantMore(t, flow, servers[0])
 		wantMore(t, stream, servers[0])
@@ -248,7 +249,7 @@ func TestTrialCutsNothing(t *testing.T) {
 		try()
 		wantMore(t, flow, servers[1])
 		result, err = host.Confirm(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		wantForgotten(t, result, 1)
 		wantMore(t, flow, servers[1])
 		wantReset(t, stream)
@@ -259,7 +260,7 @@ func TestTrialCutsNothing(t *testing.T) {
 // reset comes from whoever its packet meets. With snat = "none" that is the client
 // for a backend's packet, if a route leads from it to the backend.
 func TestResetReachesBothEnds(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Gateway: true})
 		routeBack(t, n)
 		host := newHost(t, variant)
@@ -271,16 +272,16 @@ func TestResetReachesBothEnds(t *testing.T) {
 				var listener net.Listener
 				var err error
 				n.Backends[0].Host.Do(t, func() { listener, err = net.Listen("tcp", addr) })
-				must(t, err)
+				hosttest.Must(t, err)
 				defer listener.Close()
 				var accepted [2]net.Conn
 				var dialled [2]net.Conn
 				apply(t, host, service("web", family, port, 0, only(family, 0, port), keys[0], keys[1]))
 				for end := range dialled {
 					n.Client.Do(t, func() { dialled[end], err = net.Dial("tcp", at(netnstest.VIP(family), port)) })
-					must(t, err)
+					hosttest.Must(t, err)
 					accepted[end], err = listener.Accept()
-					must(t, err)
+					hosttest.Must(t, err)
 					defer dialled[end].Close()
 					defer accepted[end].Close()
 				}
@@ -295,7 +296,7 @@ func TestResetReachesBothEnds(t *testing.T) {
 // wantBroken writes until a reset comes back.
 func wantBroken(t *testing.T, whose string, conn net.Conn) {
 	t.Helper()
-	must(t, conn.SetDeadline(time.Now().Add(hurry)))
+	hosttest.Must(t, conn.SetDeadline(time.Now().Add(hurry)))
 	for {
 		if _, err := conn.Write([]byte("?")); errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
 			return
@@ -310,7 +311,7 @@ func wantBroken(t *testing.T, whose string, conn net.Conn) {
 // TestPoolsUnread has a config, before or after a change, that nobody can read: the
 // change stands, no connection is touched, and the note says what was not done.
 func TestPoolsUnread(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		host := newHost(t, variant)
 		servers := n.Serve(t, "udp", 4, 80)
@@ -326,8 +327,8 @@ func TestPoolsUnread(t *testing.T) {
 				return pools(toml)
 			}
 			result, err := host.Apply(t.Context(), request(t, configs[1-i]))
-			must(t, err)
-			wantLoaded(t, variant, configs[1-i])
+			hosttest.Must(t, err)
+			hosttest.WantLoaded(t, variant, configs[1-i])
 			want := "cannot read it: UDP may go on to a backend that was taken out, until its client pauses"
 			if len(result.Notes) != 1 || result.Notes[0] != want || result.DeletedEntries != 0 {
 				t.Errorf("notes %q, want %q; %d forgotten", result.Notes, want, result.DeletedEntries)
@@ -344,10 +345,10 @@ func TestPoolsUnread(t *testing.T) {
 func TestStopSettles(t *testing.T) {
 	for _, onRemove := range []string{"drain", "reset"} {
 		t.Run(onRemove, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, variant rules.Variant) {
+			hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 				tracked(t, variant)
-				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+				hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 				host := newHost(t, variant)
 				server := n.Serve(t, "udp", 4, 80)[0]
 				n.Serve(t, "tcp", 4, 80)
@@ -355,7 +356,7 @@ func TestStopSettles(t *testing.T) {
 				web := service("web", 4, 80, 1, fmt.Sprintf("on_remove = %q", onRemove))
 				for _, load := range []func(){
 					func() { apply(t, host, web) },
-					func() { apply(t, host, alone); try(t, host, web) }, // which knows nothing of it
+					func() { apply(t, host, hosttest.Alone); try(t, host, web) }, // which knows nothing of it
 				} {
 					load()
 					stream := netnstest.Converse(t, n.Client, "tcp", vip)
@@ -363,7 +364,7 @@ func TestStopSettles(t *testing.T) {
 					wantMore(t, flow, server)
 					wantMore(t, stream, server)
 					result, err := host.Stop(t.Context())
-					must(t, err)
+					hosttest.Must(t, err)
 					if result.DeletedEntries != 1 {
 						t.Errorf("%d connections were forgotten, want 1; notes %q", result.DeletedEntries, result.Notes)
 					}
