@@ -88,9 +88,9 @@ func TestSomebodyElseChangesTheTable(t *testing.T) {
 	})
 }
 
-// TestUndo lets a step of an apply fail, and asks that all is as it was: what
+// TestApplyReverts lets a step of an apply fail, and asks that all is as it was: what
 // stood in the kernel, however odd, forwarding, what is current, and the files.
-func TestUndo(t *testing.T) {
+func TestApplyReverts(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string
@@ -124,18 +124,18 @@ func TestUndo(t *testing.T) {
 	})
 }
 
-// TestUndoIsJudgedByTheKernel has the program that undoes fail in two ways: one
+// TestRevertIsJudgedByTheKernel has the program that reverts fail in two ways: one
 // that did its work all the same, and one that claims to have done it.
-func TestUndoIsJudgedByTheKernel(t *testing.T) {
+func TestRevertIsJudgedByTheKernel(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
-		seam := func(undo func(run func() error) error) program.Runner {
+		seam := func(revert func(run func() error) error) program.Runner {
 			run, loads := lieOnce(rules.IPv4)(host.Run), 0
 			return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {
 				if isLoad(rules.IPv4, name, args) {
 					if loads++; loads == 2 {
-						return nil, undo(func() error { _, err := run(ctx, stdin, name, args...); return err })
+						return nil, revert(func() error { _, err := run(ctx, stdin, name, args...); return err })
 					}
 				}
 				return run(ctx, stdin, name, args...)
@@ -148,7 +148,7 @@ func TestUndoIsJudgedByTheKernel(t *testing.T) {
 
 		failing.Run = seam(func(func() error) error { return nil })
 		_, err = failing.Apply(t.Context(), request(t, hosttest.Smaller))
-		if err == nil || strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "the ipv4 rules could not be put back") {
+		if err == nil || strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "the ipv4 rules could not be reverted") {
 			t.Errorf("rules are left, and the error is: %v", err)
 		}
 	})
@@ -168,7 +168,7 @@ func TestLoadedByAProgramThatFailed(t *testing.T) {
 }
 
 // oddHost returns a host on which the article's balancer is loaded, and then
-// somebody was at it: an apply has to undo to that, not to what natspread loads.
+// somebody was at it: an apply has to revert to that, not to what natspread loads.
 func oddHost(t *testing.T, variant rules.Variant) restore.Host {
 	t.Helper()
 	hosttest.Boot(t, variant)
@@ -313,14 +313,14 @@ func readOnlyButGenerations(t *testing.T, state string) (mend func()) {
 	}
 }
 
-// lastInode leaves room for a generation's directory and its four files, and not
+// lastInode leaves room for a generation's directory and its five files, and not
 // for a link more.
 func lastInode(t *testing.T, state string) (mend func()) {
 	t.Helper()
 	var room unix.Statfs_t
 	hosttest.Must(t, unix.Statfs(state, &room))
 	used := room.Files - room.Ffree
-	hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes="+fmt.Sprint(used+5)))
+	hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes="+fmt.Sprint(used+6)))
 	return func() { hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes=100000")) }
 }
 

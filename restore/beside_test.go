@@ -13,7 +13,6 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
-	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -107,18 +106,6 @@ var own = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSPREAD-|
 func others(t *testing.T, variant rules.Variant) string {
 	t.Helper()
 	return own.ReplaceAllString(hosttest.Everything(t, variant), "")
-}
-
-// everything returns all tables of both families, with counters, as the variant's own
-// iptables-save prints them, less the comments.
-func everything(t *testing.T, variant rules.Variant) string {
-	t.Helper()
-	var b strings.Builder
-	for _, f := range rules.Families() {
-		text := netnstest.Self().Command(t, "", netnstest.Programs(string(variant), hosttest.Family(f)).Save, "-c")
-		b.WriteString(comments.ReplaceAllString(text, ""))
-	}
-	return b.String()
 }
 
 // TestForeignRulesStay applies one config after another beside foreign rules, in a

@@ -20,29 +20,29 @@ import (
 func TestRestoreFallsBack(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, damage := range hosttest.MemberDamages("rules.v6") {
-			t.Run(damage.name, func(t *testing.T) { fallsBack(t, variant, damage, "rules.v6") })
+			t.Run(damage.Name, func(t *testing.T) { fallsBack(t, variant, damage, "rules.v6") })
 		}
 		for _, damage := range hosttest.DirectoryDamages() {
-			t.Run(damage.name, func(t *testing.T) { fallsBack(t, variant, damage, "") })
+			t.Run(damage.Name, func(t *testing.T) { fallsBack(t, variant, damage, "") })
 		}
 	})
 }
 
 // fallsBack does a damage and restores, on a kernel as it is at boot.
-func fallsBack(t *testing.T, variant rules.Variant, damage damage, name string) {
+func fallsBack(t *testing.T, variant rules.Variant, damage hosttest.Damage, name string) {
 	t.Helper()
 	hosttest.Boot(t, variant)
 	host := newHost(t, variant)
 	two(t, host)
-	hosttest.Must(t, damage.do(host))
+	hosttest.Must(t, damage.Do(generation.Store{Root: host.Root}))
 	good, toml := 1, hosttest.Article
-	if damage.whole {
+	if damage.Whole {
 		good, toml = 2, hosttest.Smaller
 	}
 	result, err := host.Restore(t.Context())
 	if err == nil || result.Fallback == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("fell back to generation %d: ", good)) ||
-		!strings.Contains(err.Error(), damage.want) || !strings.Contains(err.Error(), name) {
-		t.Errorf("want %q of %q, and have: %v", damage.want, name, err)
+		!strings.Contains(err.Error(), damage.Want) || !strings.Contains(err.Error(), name) {
+		t.Errorf("want %q of %q, and have: %v", damage.Want, name, err)
 	}
 	if result.Generation != good || !result.Loaded {
 		t.Errorf("%+v", result)
@@ -51,10 +51,9 @@ func fallsBack(t *testing.T, variant rules.Variant, damage damage, name string) 
 	if hosttest.Forwarding(t) != "11" {
 		t.Error("nothing is forwarded")
 	}
-	status, err := host.Status(t.Context())
-	if err != nil || status.State != restore.Drift || status.Good.Generation != good ||
-		len(status.Drifts()) != 1 || !strings.HasSuffix(status.Drifts()[0], fmt.Sprintf("; boot will fall back to generation %d", good)) {
-		t.Errorf("status: %v, %q, %v", status.State, status.Drifts(), err)
+	wantInSync(t, host)
+	if wanted := status(t, host).Wanted; wanted.Boot.Number != good || wanted.Fallback == nil || !strings.Contains(wanted.Fallback.Error(), damage.Want) {
+		t.Errorf("status: boot %d, because of %v", wanted.Boot.Number, wanted.Fallback)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestOldGenerationsGo(t *testing.T) {
 	host := newHost(t, rules.Variant(netnstest.Variants(t)[0]))
 	store := generation.Store{Root: host.Root}
 	for range 12 {
-		hosttest.Must(t, store.SetCurrent(write(t, host, hosttest.Article)))
+		hosttest.WriteCurrent(t, store, host.Variant, hosttest.Article)
 	}
 	want := func(want ...int) {
 		t.Helper()

@@ -60,7 +60,7 @@ func TestExclusive(t *testing.T) {
 					_, path, _ := strings.Cut(result.Notes[i], " -c < ")
 					kept, err := os.ReadFile(path)
 					hosttest.Must(t, err)
-					hosttest.WantSame(t, "what is kept of "+f.String(), before[f], comments.ReplaceAllString(string(kept), ""))
+					hosttest.WantSame(t, "what is kept of "+f.String(), before[f], hosttest.Uncommented(string(kept)))
 				}
 				hosttest.WantSame(t, "other tables", beyond, beyondNat(hosttest.Everything(t, variant)))
 				if again, err := host.Apply(t.Context(), exclusively(t, host, hosttest.Article)); err != nil || again.Changed || again.Removed.Len() != 0 {
@@ -163,9 +163,9 @@ func TestExclusiveIsReadBack(t *testing.T) {
 	})
 }
 
-// TestExclusiveUndo lets each later step fail: what is foreign comes back with its
+// TestExclusiveReverts lets each later step fail: what is foreign comes back with its
 // counters, as far as the programs take them.
-func TestExclusiveUndo(t *testing.T) {
+func TestExclusiveReverts(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string

@@ -211,11 +211,10 @@ func TestHangingPrograms(t *testing.T) {
 func cancelWhenThere(cancel func(), path string) <-chan time.Time {
 	when := make(chan time.Time, 1)
 	go func() {
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			if info, err := os.Stat(path); err == nil && info.Size() > 0 {
-				break
-			}
-		}
+		hosttest.Await(busy, func() bool {
+			info, err := os.Stat(path)
+			return err == nil && info.Size() > 0
+		})
 		when <- time.Now()
 		cancel()
 	}()
@@ -244,14 +243,11 @@ func wantDead(t *testing.T, path string) {
 	pids, err := os.ReadFile(path)
 	hosttest.Must(t, err)
 	for _, pid := range strings.Fields(string(pids)) {
-		alive := func() bool {
+		dead := func() bool {
 			stat, err := os.ReadFile("/proc/" + pid + "/stat")
-			return err == nil && !strings.Contains(string(stat), ") Z ")
+			return err != nil || strings.Contains(string(stat), ") Z ")
 		}
-		for deadline := time.Now().Add(2 * time.Second); alive() && time.Now().Before(deadline); {
-			time.Sleep(5 * time.Millisecond)
-		}
-		if alive() {
+		if !hosttest.Await(2*time.Second, dead) {
 			t.Errorf("process %s lives on", pid)
 		}
 	}
@@ -268,8 +264,8 @@ func TestEndlessPrograms(t *testing.T) {
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before := state(t, host)
 		for _, fault := range []struct{ name, call, script, want string }{
-			{"output", saveCall, "exec yes", "it prints without end"},
-			{"errors", restoreCall, "exec yes >&2", "it prints without end"},
+			{"output", saveCall, "exec yes", "its output is too long"},
+			{"errors", restoreCall, "exec yes >&2", "its output is too long"},
 			{"held open", saveCall, `real "$@"; sleep 600 & echo $! >` + programs.dir + "/pids", "WaitDelay expired"},
 		} {
 			t.Run(fault.name, func(t *testing.T) {
@@ -312,10 +308,7 @@ func TestLockHeld(t *testing.T) {
 			t.Run(fmt.Sprint(verb.name, limit), func(t *testing.T) {
 				t.Parallel()
 				host := newHost(t, rules.NFT)
-				host.Run = func(context.Context, []byte, string, ...string) ([]byte, error) {
-					t.Error("a program was run without the lock")
-					return nil, errSeam
-				}
+				host.Run = noProgram(t) // without the lock
 				hold(t, filepath.Join(host.Root, "run/natspread/lock"))
 				start := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), limit)

@@ -52,13 +52,6 @@ func variantOf(name string) string {
 	return strings.Split(filepath.Base(name), "-")[1]
 }
 
-// iptablesFilter runs iptables on the filter table.
-func iptablesFilter(t testing.TB, variant rules.Variant, f rules.Family, line string) {
-	t.Helper()
-	tool := netnstest.Programs(string(variant), hosttest.Family(f)).Iptables
-	netnstest.Self().Command(t, "", tool, append([]string{"-w", "5"}, strings.Fields(line)...)...)
-}
-
 // TestForwardOrder asks that what lets connections through is loaded last and taken out
 // first, each table in a transaction of its own.
 func TestForwardOrder(t *testing.T) {
@@ -273,22 +266,15 @@ func TestForwardDrift(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, hosttest.Accepted(hosttest.Article))
-		for _, c := range []struct{ line, drift, note string }{
-			{"-F NATSPREAD-FORWARD", "ipv4 filter: chain NATSPREAD-FORWARD is empty: it should have 1 rule", ""},
-			{"-A NATSPREAD-FORWARD -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there: -j ACCEPT", ""},
-			{"-D FORWARD 1", "ipv4 filter: the jump in FORWARD is missing", ""},
-			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over", ""},
-			{"-I FORWARD -s 203.0.113.9/32 -j DROP", "", "ipv4: the jump in FORWARD is rule 2: what the rules before it take does not reach natspread's; apply puts it first"},
+		for _, c := range []struct{ line, difference string }{
+			{"-F NATSPREAD-FORWARD", "ipv4 filter: chain NATSPREAD-FORWARD is empty: it should have 1 rule"},
+			{"-A NATSPREAD-FORWARD -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there: -j ACCEPT"},
+			{"-D FORWARD 1", "ipv4 filter: the jump in FORWARD is missing"},
+			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over"},
+			{"-I FORWARD -s 203.0.113.9/32 -j DROP", "ipv4: the jump in FORWARD is rule 2: what the rules before it take does not reach natspread's; apply puts it first"},
 		} {
 			hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, c.line)
-			status, err := host.Status(t.Context())
-			hosttest.Must(t, err)
-			if c.drift != "" && (status.State != restore.Drift || !slices.Contains(status.Drifts(), c.drift)) {
-				t.Errorf("%s: %v, %q", c.line, status.State, status.Drifts())
-			}
-			if c.note != "" && (status.State != restore.InStep || !slices.Contains(status.Behind, restore.Line{Family: rules.IPv4, Text: c.note})) {
-				t.Errorf("%s: %v, %q, %q", c.line, status.State, status.Drifts(), status.Notes)
-			}
+			wantLine(t, host, c.difference)
 			if result := apply(t, host, hosttest.Accepted(hosttest.Article)); !result.Loaded || result.Generation != 1 {
 				t.Errorf("%s: %+v", c.line, result)
 			}
@@ -297,9 +283,7 @@ func TestForwardDrift(t *testing.T) {
 		// Accepts that nothing asks for any more, and that a kill left behind.
 		apply(t, host, hosttest.Article)
 		hosttest.Put(t, variant, rules.IPv6, string(hosttest.Tables(t, hosttest.Accepted(hosttest.Article)).FilterIPv6.Text()), "--noflush")
-		if status, err := host.Status(t.Context()); err != nil || status.State != restore.Drift {
-			t.Errorf("%v, %q, %v", status.State, status.Drifts(), err)
-		}
+		wantLine(t, host, "ipv6 filter: chain NATSPREAD-FORWARD is left over")
 		_, err := host.Restore(t.Context())
 		hosttest.Must(t, err)
 		hosttest.WantLoaded(t, variant, hosttest.Article)
@@ -315,9 +299,8 @@ func TestForwardInOtherVariant(t *testing.T) {
 			hosttest.Put(t, variant, f, "*nat\nCOMMIT\n")
 		}
 		host.Variant = variant.Other()
-		status, err := host.Status(t.Context())
-		if hosttest.Must(t, err); !slices.Contains(status.Drifts(), fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread's too: apply takes them out", variant)) {
-			t.Errorf("%q", status.Drifts())
+		if differ := lines(status(t, host)); !slices.Contains(differ, fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread's too: apply takes them out", variant)) {
+			t.Errorf("%q", differ)
 		}
 		if result := apply(t, host, hosttest.Accepted(hosttest.Article)); !result.Cleared {
 			t.Errorf("%+v", result)

@@ -9,7 +9,6 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // foreignFilter is what Docker, ufw and people leave in a filter table whose FORWARD
@@ -89,9 +88,7 @@ func TestForwardAccept(t *testing.T) {
 			if result := apply(t, host, step.toml); result.Changed {
 				t.Errorf("%s, again: %+v", step.says, result)
 			}
-			if status, err := host.Status(t.Context()); err != nil || status.State != restore.InStep {
-				t.Errorf("%s: %v, %q, %v", step.says, status.State, status.Drifts(), err)
-			}
+			wantInSync(t, host)
 		}
 		apply(t, host, hosttest.Smaller)
 		hosttest.WantSame(t, "the filter tables, with accepts given up", before, filters(t, variant))

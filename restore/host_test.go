@@ -1,10 +1,12 @@
 package restore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
 // newHost returns a host with a root directory of its own.
@@ -24,6 +27,12 @@ func newHost(t testing.TB, variant rules.Variant) restore.Host {
 // place returns a path below a host's state directory.
 func place(host restore.Host, elements ...string) string {
 	return filepath.Join(append([]string{host.Root, paths.State}, elements...)...)
+}
+
+// two writes Article as generation 1, and Smaller as 2, which is current.
+func two(t *testing.T, host restore.Host) {
+	t.Helper()
+	hosttest.WriteCurrent(t, generation.Store{Root: host.Root}, host.Variant, hosttest.Article, hosttest.Smaller)
 }
 
 // request asks for what a config says.
@@ -102,5 +111,54 @@ func wantClass(t testing.TB, err, class error) {
 		if errors.Is(err, known) != (known == class) {
 			t.Errorf("is %q: %v, in %v", known, errors.Is(err, known), err)
 		}
+	}
+}
+
+// status reads the state of a host.
+func status(t testing.TB, host restore.Host) restore.Status {
+	t.Helper()
+	read, err := host.Status(t.Context())
+	hosttest.Must(t, err)
+	return read
+}
+
+// lines returns all that differs, in the order of Status.
+func lines(s restore.Status) []string {
+	var texts []string
+	for _, line := range slices.Concat(s.Rules, s.OtherVariant, s.JumpsNotFirst, s.NotForwarded) {
+		texts = append(texts, line.Text)
+	}
+	return texts
+}
+
+// wantInSync asks that rules are loaded, and that another load would change nothing.
+func wantInSync(t testing.TB, host restore.Host) {
+	t.Helper()
+	if s := status(t, host); s.Differs() {
+		t.Errorf("loaded %v, and these differ: %q", s.Loaded, lines(s))
+	}
+}
+
+// wantLine asks that rules are loaded, and that some line says how they differ.
+func wantLine(t testing.TB, host restore.Host, line string) {
+	t.Helper()
+	if s := status(t, host); !s.Loaded || !slices.Contains(lines(s), line) {
+		t.Errorf("loaded %v, and these differ: %q; want %q", s.Loaded, lines(s), line)
+	}
+}
+
+// wantNotLoaded asks that no packet meets rules of natspread's.
+func wantNotLoaded(t testing.TB, host restore.Host) {
+	t.Helper()
+	if s := status(t, host); s.Loaded || !s.Differs() || len(s.Rules)+len(s.NotForwarded) != 0 {
+		t.Errorf("loaded %v, and these differ: %q", s.Loaded, lines(s))
+	}
+}
+
+// noProgram returns a Runner of which the test fails when anything is run.
+func noProgram(t *testing.T) program.Runner {
+	return func(_ context.Context, _ []byte, name string, args ...string) ([]byte, error) {
+		t.Errorf("%s %q was run", name, args)
+		return nil, errSeam
 	}
 }

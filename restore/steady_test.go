@@ -32,7 +32,7 @@ func TestAppliesUnderLoad(t *testing.T) {
 		}
 		load.Connect(n.Client, vip)
 		for i := range 100 {
-			wantForgotten(t, apply(t, host, configs[(i+1)%2]), 0)
+			wantDeleted(t, apply(t, host, configs[(i+1)%2]), 0)
 		}
 		load.WantGood(t, 100)
 	})

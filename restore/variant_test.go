@@ -12,7 +12,6 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // TestOtherVariant has a generation of one variant restored by a host that has
@@ -33,9 +32,8 @@ func TestOtherVariant(t *testing.T) {
 			}
 			return host.Run(ctx, stdin, name, args...)
 		}
-		status, err := changed.Status(t.Context())
-		if err != nil || status.State != restore.NotLoaded || len(status.Drifts()) != 2 {
-			t.Errorf("status: %v, %q, %v", status.State, status.Drifts(), err)
+		if s := status(t, changed); s.Loaded || len(s.OtherVariant) != 2 || len(lines(s)) != 2 {
+			t.Errorf("loaded %v, and these differ: %q", s.Loaded, lines(s))
 		}
 		result, err := changed.Restore(t.Context())
 		if err != nil || !result.Loaded || !result.Cleared || proofs != 2 ||
@@ -103,7 +101,7 @@ func TestStopClearsBothVariants(t *testing.T) {
 func TestImage(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		host.Run = saying(t, "", false)
+		host.Run = noProgram(t)
 		for want := 1; want <= 2; want++ {
 			if number, err := host.WriteOffline(t.Context(), request(t, hosttest.Article), variant); number != want || err != nil {
 				t.Errorf("generation %d, %v", number, err)
@@ -148,43 +146,6 @@ func TestImageInUse(t *testing.T) {
 	})
 }
 
-// TestStatus walks through the states.
-func TestStatus(t *testing.T) {
-	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
-		host := newHost(t, variant)
-		want := func(state restore.State, drift string) {
-			t.Helper()
-			status, err := host.Status(t.Context())
-			hosttest.Must(t, err)
-			drifts := strings.Join(status.Drifts(), "\n")
-			if status.State != state || drift == "" && drifts != "" || !strings.Contains(drifts, drift) {
-				t.Errorf("%v, %q; want %v, %q", status.State, status.Drifts(), state, drift)
-			}
-		}
-		want(restore.NotLoaded, "")
-		apply(t, host, hosttest.Article)
-		want(restore.InStep, "")
-		for _, c := range []struct{ line, drift string }{
-			{"-A PREROUTING -j NATSPREAD-PRE", "ipv4: the jump in PREROUTING is doubled: rules 1 and 2"},
-			{"-A NATSPREAD-web -j RETURN", "ipv4: chain NATSPREAD-web has rule 4, which should not be there: -j RETURN"},
-			{"-N NATSPREAD-more", "ipv4: chain NATSPREAD-more is left over"},
-			{"-D OUTPUT 1", "ipv4: the jump in OUTPUT is missing"},
-			{"-R POSTROUTING 1 -s 10.0.0.0/8 -j NATSPREAD-POST", "ipv4: the jump in POSTROUTING is changed: it is -s 10.0.0.0/8 -j NATSPREAD-POST"},
-		} {
-			apply(t, host, hosttest.Article)
-			want(restore.InStep, "")
-			hosttest.IPTables(t, variant, rules.IPv4, c.line)
-			want(restore.Drift, c.drift)
-		}
-		for _, f := range rules.Families() {
-			hosttest.Put(t, variant, f, string(rules.Table{Family: f}.Text()))
-		}
-		want(restore.NotLoaded, "")
-		apply(t, host, hosttest.Article)
-		want(restore.InStep, "")
-	})
-}
-
 // TestImageOfAnybody is baked below a directory that is not root's: what boots from it is,
 // once it is packed.
 func TestImageOfAnybody(t *testing.T) {
@@ -192,7 +153,7 @@ func TestImageOfAnybody(t *testing.T) {
 		return
 	}
 	host := newHost(t, rules.NFT)
-	host.Run = saying(t, "", false)
+	host.Run = noProgram(t)
 	hosttest.Must(t, os.Chown(host.Root, 65534, 65534))
 	if number, err := host.WriteOffline(t.Context(), request(t, hosttest.Article), rules.NFT); number != 1 || err != nil {
 		t.Errorf("generation %d, %v", number, err)
