@@ -1,7 +1,9 @@
 package hosttest
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -118,4 +120,25 @@ func DirectoryDamages() []Damage {
 		{"current is absent", current(func(string) error { return nil }), "current is missing", true},
 		{"current is a file", current(func(path string) error { return os.WriteFile(path, []byte("generations/2"), 0o600) }), "cannot read", true},
 	}
+}
+
+// WriteOld writes the generation that natspread 0.1 wrote, which is in the directory from,
+// as the first and current one, made for a variant, and returns its config.
+func WriteOld(t testing.TB, store generation.Store, variant rules.Variant, from string) (toml string) {
+	t.Helper()
+	first := store.Path(paths.Generations, "1")
+	Must(t, os.MkdirAll(first, 0o700))
+	for _, name := range []string{"manifest", "natspread.toml", "rules.v4", "rules.v6", "filter.v4", "filter.v6"} {
+		content, err := os.ReadFile(filepath.Join(from, name))
+		Must(t, err)
+		if name == "manifest" {
+			content = bytes.ReplaceAll(content, []byte(`"nft"`), fmt.Appendf(nil, "%q", variant))
+		}
+		if name == "natspread.toml" {
+			toml = string(content)
+		}
+		Must(t, os.WriteFile(filepath.Join(first, name), content, 0o600))
+	}
+	Must(t, store.SetCurrent(1))
+	return toml
 }
