@@ -235,15 +235,15 @@ func failReadBack(f rules.Family) func(program.Runner) program.Runner {
 func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)) func(program.Runner) program.Runner {
 	return func(run program.Runner) program.Runner {
 		var before []byte
-		armed, done := false, false
+		loaded, done := false, false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			out, err := run(ctx, stdin, name, args...)
 			switch {
 			case isLoad(f, name, args):
-				armed = !done
+				loaded = !done
 			case !isSave(f, name) || err != nil:
-			case armed:
-				armed, done = false, true
+			case loaded:
+				loaded, done = false, true
 				return change(before, out)
 			default:
 				before = out

@@ -290,9 +290,9 @@ func (g *given) recorder() program.Runner {
 	}
 }
 
-// TestInStepGetsNothing also looks at natspread's own counters: a chain that is as
+// TestInSyncGetsNothing also looks at natspread's own counters: a chain that is as
 // it should be keeps them, and with them the turns of its nth matches.
-func TestInStepGetsNothing(t *testing.T) {
+func TestInSyncGetsNothing(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		var seen given
 		host := newHost(t, variant)
@@ -314,12 +314,12 @@ func TestInStepGetsNothing(t *testing.T) {
 			func() (restore.Result, error) { return host.Restore(t.Context()) },
 		} {
 			if result, err := again(); err != nil || result.Changed || result.Loaded || result.Generation != 1 {
-				t.Errorf("in step: %+v, %v", result, err)
+				t.Errorf("in sync: %+v, %v", result, err)
 			}
 			wantState(t, host, before)
 		}
 		if len(seen.texts) != 0 {
-			t.Errorf("in step, but the kernel was given %q", seen.texts)
+			t.Errorf("in sync, but the kernel was given %q", seen.texts)
 		}
 		apply(t, host, hosttest.Article+strings.Replace(hosttest.Alone, "10.0.0.2:53", "10.0.0.9:53", 1))
 		if len(seen.texts) != 1 || strings.Contains(seen.texts[0], ":NATSPREAD-web ") || !strings.Contains(seen.texts[0], ":NATSPREAD-dns ") {
@@ -335,7 +335,7 @@ func TestInStepGetsNothing(t *testing.T) {
 	})
 }
 
-// wantHeld applies a config in vain, and wants to be told the line that helps.
+// wantHeld applies a config in vain, and wants the error to name the line that helps.
 func wantHeld(t *testing.T, host restore.Host, toml, line string) {
 	t.Helper()
 	before := state(t, host)
@@ -347,7 +347,7 @@ func wantHeld(t *testing.T, host restore.Host, toml, line string) {
 }
 
 // TestForeignRuleHoldsChain is a rule of somebody else's that leads to a chain that
-// is to go: the kernel refuses, and the administrator has to be told which rule.
+// is to go: the kernel refuses, and the error has to name the rule.
 func TestForeignRuleHoldsChain(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)

@@ -2,13 +2,17 @@ package restore_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
+	"natspread/internal/test/netnstest"
 )
 
 // tape notes what is run: the last parts of the names, and for a transaction the
@@ -59,6 +63,41 @@ func TestChangeCostsItsOwnChains(t *testing.T) {
 			t.Errorf("ran %q, and never looked at the table", ran)
 		}
 	})
+}
+
+// TestRecordIsNotBelieved changes what is recorded of the kernel: then the table is read
+// before the change, whoever wrote the record, and of whichever namespace.
+func TestRecordIsNotBelieved(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	for name, spoil := range map[string]func(record string) string{
+		"as it is":           func(record string) string { return record },
+		"cut":                func(record string) string { return record[:len(record)/2] },
+		"another namespace":  func(record string) string { return strings.Replace(record, "\"}", "0\"}", 1) },
+		"another generation": func(record string) string { return strings.Replace(record, `"generation":1`, `"generation":7`, 1) },
+		"another variant":    func(record string) string { return strings.Replace(record, `"nft"`, `"legacy"`, 1) },
+	} {
+		hosttest.Boot(t, rules.NFT)
+		host := newHost(t, rules.NFT)
+		apply(t, host, hosttest.Article+hosttest.Alone)
+		path := filepath.Join(host.Root, paths.Run, "loaded")
+		record, err := os.ReadFile(path)
+		hosttest.Must(t, err)
+		spoiled := spoil(string(record))
+		if (spoiled == string(record)) != (name == "as it is") {
+			t.Fatalf("%s: %s", name, spoiled)
+		}
+		hosttest.Must(t, os.WriteFile(path, []byte(spoiled), 0o600))
+		var seen tape
+		host.Run = seen.recorder(as)
+		apply(t, host, hosttest.Article+nearly)
+		ran := ofIPv4(seen.ran, rules.NFT)
+		reads := len(slices.DeleteFunc(slices.Clone(ran), func(what string) bool { return what != "iptables-nft-save" }))
+		if believed := reads == 1; believed != (name == "as it is") { // one is that of the proof
+			t.Errorf("%s: ran %q", name, ran)
+		}
+	}
 }
 
 // ofIPv4 returns what was run for IPv4 by a variant.

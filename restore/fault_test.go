@@ -284,7 +284,7 @@ func TestEndlessPrograms(t *testing.T) {
 }
 
 // busy is how much later than it may a machine with other things to do gets to
-// something. What hangs takes for ever, and is still told from that.
+// something. What hangs takes for ever, and the difference still shows.
 const busy = 20 * time.Second
 
 // hold takes a lock as another process would, until the test ends.

@@ -35,7 +35,7 @@ func loads(t *testing.T, run program.Runner, order *[]string, fails string, afte
 		if which.String() != fails {
 			return run(ctx, stdin, name, args...)
 		}
-		fails = "" // once: the way back is not to fail
+		fails = "" // once: the revert is not to fail
 		if after {
 			if _, err := run(ctx, stdin, name, args...); err != nil {
 				t.Error(err)
@@ -88,10 +88,10 @@ func TestForwardOrder(t *testing.T) {
 	})
 }
 
-// TestForwardUntold takes no silence for the answer that there are no accepts: where the
+// TestForwardUnanswered takes no silence for the answer that there are no accepts: where the
 // program was killed, or could not look, all is left as it is, and nothing is stopped. By
 // nft the kernel itself is asked.
-func TestForwardUntold(t *testing.T) {
+func TestForwardUnanswered(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}

@@ -116,7 +116,7 @@ func TestKilledApplies(t *testing.T) {
 	})
 }
 
-// wantHistory asks for the generations that are told of, by their configs.
+// wantHistory asks for the generations of the history, by their configs.
 func wantHistory(t *testing.T, store generation.Store, want ...string) {
 	t.Helper()
 	entries, err := store.History()

@@ -80,7 +80,7 @@ func TestConfigIsNotNeeded(t *testing.T) {
 		if got, err := flow.Ask(patience); err == nil {
 			t.Errorf("the flow was answered by %s", got)
 		}
-		hosttest.SetForwarding(t, "11") // which stop put back to what boot found
+		hosttest.SetForwarding(t, "11") // which stop set to what boot had found
 		if _, err := stream.Ask(hurry); err != nil {
 			t.Errorf("stop cut the stream: %v", err)
 		}
