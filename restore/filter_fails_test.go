@@ -271,7 +271,7 @@ func TestForwardDrift(t *testing.T) {
 			{"-A NATSPREAD-FORWARD -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there: -j ACCEPT"},
 			{"-D FORWARD 1", "ipv4 filter: the jump in FORWARD is missing"},
 			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over"},
-			{"-I FORWARD -s 203.0.113.9/32 -j DROP", "ipv4: the jump in FORWARD is rule 2: what the rules before it take does not reach natspread's; apply puts it first"},
+			{"-I FORWARD -s 203.0.113.9/32 -j DROP", "ipv4: the jump in FORWARD is rule 2: a connection that a rule before it accepts or translates does not reach natspread"},
 		} {
 			hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, c.line)
 			wantLine(t, host, c.difference)
@@ -299,7 +299,7 @@ func TestForwardInOtherVariant(t *testing.T) {
 			hosttest.Put(t, variant, f, "*nat\nCOMMIT\n")
 		}
 		host.Variant = variant.Other()
-		if differ := lines(status(t, host)); !slices.Contains(differ, fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread's too: apply takes them out", variant)) {
+		if differ := lines(status(t, host)); !slices.Contains(differ, fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread, too: packets meet both", variant)) {
 			t.Errorf("%q", differ)
 		}
 		if result := apply(t, host, hosttest.Accepted(hosttest.Article)); !result.Cleared {

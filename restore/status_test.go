@@ -77,11 +77,11 @@ func TestStatusApart(t *testing.T) {
 			{func() { hosttest.IPTables(t, variant, rules.IPv6, "-D OUTPUT 1") },
 				found{Loaded: true, Rules: line(rules.IPv6, "ipv6: the jump in OUTPUT is missing")}},
 			{func() { hosttest.IPTables(t, variant.Other(), rules.IPv6, "-N NATSPREAD-old") },
-				found{Loaded: true, OtherVariant: line(rules.IPv6, fmt.Sprintf("ipv6: the %s variant holds rules of natspread's too: apply takes them out", variant.Other()))}},
+				found{Loaded: true, OtherVariant: line(rules.IPv6, fmt.Sprintf("ipv6: the %s variant holds rules of natspread, too: packets meet both", variant.Other()))}},
 			{func() { hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0\n"), 0)) },
 				found{Loaded: true, NotForwarded: line(rules.IPv4, "ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded")}},
 			{func() { hosttest.IPTables(t, variant, rules.IPv4, "-I OUTPUT -j RETURN") },
-				found{Loaded: true, JumpsNotFirst: line(rules.IPv4, "ipv4: the jump in OUTPUT is rule 2: what the rules before it take does not reach natspread's; apply puts it first")}},
+				found{Loaded: true, JumpsNotFirst: line(rules.IPv4, "ipv4: the jump in OUTPUT is rule 2: a connection that a rule before it accepts or translates does not reach natspread")}},
 		} {
 			c.drift()
 			if diff := cmp.Diff(c.want, foundOf(t, host)); diff != "" {
