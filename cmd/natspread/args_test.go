@@ -112,6 +112,9 @@ func TestCommonFlagsAnywhere(t *testing.T) {
 				t.Errorf("no case for the flag %s", flag.Names()[0])
 			}
 			for _, c := range cases {
+				if command.Name == "drain" && c.args[len(c.args)-1] == "-" { // it refuses, and the scripts say so
+					continue
+				}
 				want := plain
 				c.set(&want.common)
 				wantParsed(t, want, slices.Concat(c.args, typed))

@@ -21,10 +21,14 @@ import (
 
 // watched is a natspread status --watch that runs.
 type watched struct {
-	cmd      *exec.Cmd
-	out      *bufio.Reader
-	stderr   *bufio.Reader
-	terminal *os.File // or the pipe that it writes to, from the other end
+	cmd         *exec.Cmd
+	out, stderr stream
+}
+
+// stream is what a program writes, from the other end.
+type stream struct {
+	*bufio.Reader
+	file *os.File // a pipe, or a terminal
 }
 
 // watch starts one; its standard output is a terminal, or a pipe.
@@ -53,21 +57,18 @@ func watch(t *testing.T, terminal bool, args ...string) watched {
 		reader.Close()
 		stderr.Close()
 	})
-	return watched{cmd, bufio.NewReader(reader), bufio.NewReader(stderr), reader}
+	return watched{cmd, stream{bufio.NewReader(reader), reader}, stream{bufio.NewReader(stderr), stderr}}
 }
 
-// until reads what it shows until something is there, and returns all that was read.
-func (w watched) until(t *testing.T, want string) string {
+// until reads until something is there, and returns all that was read.
+func (s stream) until(t *testing.T, want string) string {
 	t.Helper()
-	return readUntil(t, w.out, want)
-}
-
-// readUntil reads until something is there, and returns all that was read.
-func readUntil(t *testing.T, reader *bufio.Reader, want string) string {
-	t.Helper()
+	if err := s.file.SetReadDeadline(time.Now().Add(hangBound)); err != nil {
+		t.Fatal(err)
+	}
 	var text strings.Builder
-	for !regexp.MustCompile(want).MatchString(text.String()) {
-		char, err := reader.ReadByte()
+	for found := regexp.MustCompile(want); !found.MatchString(text.String()); {
+		char, err := s.ReadByte()
 		if err != nil {
 			t.Fatalf("no %s, but %v in\n%s", want, err, text.String())
 		}
@@ -82,6 +83,7 @@ func (w watched) interrupt(t *testing.T) int {
 	if err := w.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
+	_ = w.out.file.SetReadDeadline(time.Time{})
 	go func() { _, _ = io.Copy(io.Discard, w.out) }()
 	err := w.cmd.Wait()
 	var exit *exec.ExitError
@@ -109,25 +111,25 @@ func watchRules(t *testing.T, variant string) {
 	root := rootWith(t, liveConfig)
 	flags := []string{"--root", root, "--variant", variant}
 	empty := watch(t, false, flags...)
-	empty.until(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  not loaded\n`)
+	empty.out.until(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  not_loaded\n`)
 	inProcess(append(flags, "apply")...).want(t, exitDone)
 	lines, objects := watch(t, false, flags...), watch(t, false, append(flags, "--json")...)
 	screen := watch(t, true, append(flags, "--color", "never")...)
-	lines.until(t, `^\S+Z  in sync  web  0 connections, 0 live\n\S+Z  in sync  also  0 connections, 0 live\n`)
-	if first := screen.until(t, "J"); !strings.HasPrefix(first, "\x1b[H20") || !strings.Contains(first, "\x1b[K\r\nin sync: boot loads generation 1") || !strings.HasSuffix(first, "\x1b[J") {
+	lines.out.until(t, `^\S+Z  in_sync  web  0 connections, 0 live\n\S+Z  in_sync  also  0 connections, 0 live\n`)
+	if first := screen.out.until(t, "J"); !strings.HasPrefix(first, "\x1b[H20") || !strings.Contains(first, "\x1b[K\r\nin sync: boot loads generation 1") || !strings.HasSuffix(first, "\x1b[J") {
 		t.Errorf("the first picture is %q", first)
 	}
 	wantObject(t, objects, report.InSync)
 	// A terminal that is too small shows the beginning, and nothing scrolls.
-	if err := unix.IoctlSetWinsize(int(screen.terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 4, Col: 80}); err != nil {
+	if err := unix.IoctlSetWinsize(int(screen.out.file.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 4, Col: 80}); err != nil {
 		t.Fatal(err)
 	}
-	screen.until(t, `\x1b\[H20[^\n]*\n[^\n]*in sync: [^\n]*\n\.\.\. \d+ more lines\x1b\[K\r\n\x1b\[J`)
-	empty.until(t, "  in sync  web ")
+	screen.out.until(t, `\x1b\[H20[^\n]*\n[^\n]*in sync: [^\n]*\n\.\.\. \d+ more lines\x1b\[K\r\n\x1b\[J`)
+	empty.out.until(t, "  in_sync  web ")
 	inProcess(append(flags, "stop")...).want(t, exitDone)
-	empty.until(t, "  not loaded  web ")
-	lines.until(t, "  not loaded  web ")
-	screen.until(t, "\x1b\\[H20[^\x1b]*\x1b\\[K\r\nnot loaded: ")
+	empty.out.until(t, "  not_loaded  web ")
+	lines.out.until(t, "  not_loaded  web ")
+	screen.out.until(t, "\x1b\\[H20[^\x1b]*\x1b\\[K\r\nnot loaded: ")
 	for wantObject(t, objects, "") != report.NotLoaded {
 		continue // a line from before the stop
 	}
@@ -164,25 +166,26 @@ func TestWatchGoesOn(t *testing.T) {
 	flags := []string{"--root", root, "--variant", "nft"}
 	inProcess(append(flags, "apply")...).want(t, exitDone)
 	lines, screen, ended := watch(t, false, flags...), watch(t, true, flags...), watch(t, true, flags...)
-	for _, w := range []watched{lines, screen, ended} {
-		w.until(t, "in sync")
+	lines.out.until(t, "in_sync")
+	for _, w := range []watched{screen, ended} {
+		w.out.until(t, "in sync")
 	}
 	hidePrograms(t, root)
 	for _, w := range []watched{screen, ended} {
-		w.until(t, "\x1b\\[H20[^\x1b]*\x1b\\[K\r\nnatspread: cannot find iptables-nft-save in [^\n]*\x1b\\[K\r\n\x1b\\[J")
+		w.out.until(t, "\x1b\\[H20[^\x1b]*\x1b\\[K\r\nnatspread: cannot find iptables-nft-save in [^\n]*\x1b\\[K\r\n\x1b\\[J")
 	}
-	readUntil(t, lines.stderr, "^natspread: cannot find iptables-nft-save in .*\n")
+	lines.stderr.until(t, "^natspread: cannot find iptables-nft-save in .*\n")
 	if code := ended.interrupt(t); code != exitMissing {
 		t.Errorf("exit code %d", code)
 	}
 	if err := unix.Unmount("/usr/sbin", 0); err != nil {
 		t.Fatal(err)
 	}
-	screen.until(t, "in sync")
+	screen.out.until(t, "in sync")
 	if code := screen.interrupt(t); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
-	lines.until(t, "in sync")
+	lines.out.until(t, "in_sync")
 	lines.interrupt(t)
 }
 
@@ -199,7 +202,7 @@ func TestWatchInterrupted(t *testing.T) {
 	if code := hanging.interrupt(t); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
-	readUntil(t, hanging.stderr, "^natspread: .*: killed after .*\n")
+	hanging.stderr.until(t, "^natspread: .*: killed after .*\n")
 }
 
 // TestWatchTrouble ends a watch that nobody can read, or that cannot look.
