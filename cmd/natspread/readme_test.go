@@ -227,7 +227,7 @@ func TestREADMELines(t *testing.T) {
 		t.Errorf("%d lines, not six", n)
 	}
 	said := network.Balancer.Command(t, lines, "sh", "-ex")
-	if !regexp.MustCompile(`(?s)^10\.0\.0\.[123]\n.*in step`).MatchString(said) {
+	if !regexp.MustCompile(`(?s)^10\.0\.0\.[123]\n.*in sync`).MatchString(said) {
 		t.Errorf("the six lines said:\n%s", said)
 	}
 
