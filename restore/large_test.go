@@ -6,41 +6,9 @@ import (
 	"testing"
 
 	"natspread/internal/rules"
-	"natspread/internal/test/configtest"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
-	"natspread/render"
 )
-
-// eachVariantAsRoot is eachVariant where nft can send a large table in one message.
-func eachVariantAsRoot(t *testing.T, test func(t *testing.T, variant rules.Variant)) {
-	t.Helper()
-	for _, name := range netnstest.Variants(t) {
-		t.Run(name, func(t *testing.T) {
-			if netnstest.IsolateAsRoot(t) {
-				test(t, rules.Variant(name))
-			}
-		})
-	}
-}
-
-// TestLargeConfigsLoad has the kernel take, and give back byte for byte, the trees of
-// large configs: a few hundred services of every shape, and the most of all shapes.
-func TestLargeConfigsLoad(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
-		for i, shape := range configtest.Shapes() {
-			plan := render.New(configtest.Fill(shape, 200, uint64(i)))
-			for _, f := range rules.Families() {
-				t.Run(fmt.Sprintf("%v/%v", shape, f), func(t *testing.T) { comesBack(t, variant, plan.Of(f)) })
-			}
-		}
-		plan := render.New(configtest.Fill(configtest.Mixed, configtest.MaxServices, 0))
-		for _, f := range rules.Families() {
-			text := string(plan.Of(f).Text())
-			put(t, variant, f, text)
-			wantSame(t, "the largest table", text, save(t, variant, f))
-		}
-	})
-}
 
 // wide is how many addresses, and how many ports, are services of their own in
 // TestManyServices.
@@ -49,7 +17,7 @@ const wide = 60
 // TestManyServices asks what so many services listen on, behind trees by address and by
 // port, and counts who answers.
 func TestManyServices(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		n.Client.Command(t, "route add 198.18.0.0/24 via 192.0.2.10\nroute add 2001:db8:1::/64 via 2001:db8::10\n", "ip", "-batch", "-")
 		toml := ""

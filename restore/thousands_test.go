@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 )
 
@@ -34,7 +35,7 @@ func numberedVIP(i int) string { return fmt.Sprintf("198.18.%d.%d:80", i/250, 1+
 // to the first, the last and some between: all of them changed, and one at a time. None
 // may fail.
 func TestThousandsUnderLoad(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		n.Client.Command(t, "route add 198.18.0.0/15 via 192.0.2.10\n", "ip", "-batch", "-")
 		n.Serve(t, "tcp", 4, 80)

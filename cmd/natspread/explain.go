@@ -12,7 +12,7 @@ import (
 	"natspread/internal/trace"
 )
 
-// explain prints what becomes of a packet.
+// explain prints what happens to a packet.
 func (s *session) explain(o renderOptions, plan change.Plan) error {
 	question, err := o.question(plan.Config)
 	if err != nil {

@@ -80,7 +80,7 @@ func wantExamples(t *testing.T, example string) {
 				t.Errorf("%q is not a run of natspread", typed)
 				continue
 			}
-			if _, _, err := parse(words[1:]...); err != nil {
+			if _, err := parse(words[1:]...); err != nil {
 				t.Errorf("the example %q: %v", typed, err)
 			}
 		}

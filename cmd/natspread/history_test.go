@@ -12,7 +12,7 @@ import (
 // What is known of a generation is shown, and a "?" stands for the rest.
 func TestHistoryWords(t *testing.T) {
 	t.Parallel()
-	made := generation.Manifest{Generation: 7, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply"}
+	made := generation.Manifest{Number: 7, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply"}
 	when := made.Created.Local().Format(time.DateTime)
 	for _, c := range []struct {
 		name  string
@@ -24,7 +24,7 @@ func TestHistoryWords(t *testing.T) {
 		{"its config no longer parses", generation.Entry{Manifest: made, Config: []byte("wieght = 1\n"), IsBoot: true},
 			"7 " + when + " ? ? apply (boot falls back to it)"},
 		{"not good", generation.Entry{Manifest: made, Problem: errors.New("cut\nshort"), IsCurrent: true}, "7 " + when + " ? ? apply (current; cut; short)"},
-		{"unreadable", generation.Entry{Manifest: generation.Manifest{Generation: 7}, Problem: errors.New("gone")}, "7 ? ? ? ? (gone)"},
+		{"unreadable", generation.Entry{Manifest: generation.Manifest{Number: 7}, Problem: errors.New("gone")}, "7 ? ? ? ? (gone)"},
 	} {
 		text := historyResult{Generations: []historyEntry{historyEntryOf(c.entry)}}.text()
 		_, line, _ := strings.Cut(text, "\n")

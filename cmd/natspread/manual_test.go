@@ -160,7 +160,7 @@ func TestManualExamples(t *testing.T) {
 				continue
 			}
 			lines++
-			if _, err := arrange((&session{}).app().Commands, words[1:]); err != nil {
+			if _, err := parseArgs((&session{}).app().Commands, words[1:]); err != nil {
 				t.Errorf("%s: %v", line, err)
 			}
 		}

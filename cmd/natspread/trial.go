@@ -16,7 +16,7 @@ import (
 	"natspread/units"
 )
 
-// scheduleTimeout bounds the talk with systemd about a trial: the lock is held.
+// scheduleTimeout bounds the calls to systemd about a trial: the lock is held.
 const scheduleTimeout = 20 * time.Second
 
 // revertTimer is what reverts a trial when nobody confirms it.

@@ -25,7 +25,7 @@ func (e Explanation) Same() bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// Outcome is what becomes of some of the connections.
+// Outcome is what happens to some of the connections.
 type Outcome struct {
 	Target   rules.Target // a backend with its port, or a refusal
 	Taken    bool         // false for those that no rule claims, which have no target

@@ -35,7 +35,7 @@ type HopResult struct {
 	Chain *ChainResult `json:"chain,omitempty"` // that it leads to
 }
 
-// OutcomeResult is a backend, or what else becomes of connections.
+// OutcomeResult is a backend, or what else happens to connections.
 type OutcomeResult struct {
 	To          string       `json:"to"` // a backend's address and port, refused, untouched
 	Prerouting  FlowResult   `json:"prerouting"`

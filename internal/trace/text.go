@@ -11,7 +11,7 @@ import (
 	"natspread/internal/text"
 )
 
-// Question is what an explanation is of: what becomes of this packet?
+// Question is what an explanation is of: what happens to this packet?
 type Question struct {
 	Packet  rules.Packet   // as PREROUTING would see it; no source is a stranger's
 	Service string         // that listens for it; "" when none does
@@ -156,7 +156,7 @@ func whoseText(names []string) string {
 	return "for " + strings.Join(names, ", ")
 }
 
-// outcomesTable returns the table of what becomes of the connections. OUTPUT has
+// outcomesTable returns the table of what happens to the connections. OUTPUT has
 // columns of its own where it differs.
 func outcomesTable(explained Explanation) string {
 	var written strings.Builder
@@ -218,7 +218,7 @@ func workText(explained Explanation) string {
 	return untouched + fmt.Sprintf("For a new connection that comes in the kernel looks at %s of natspread's rules on average, at most at %d.\n", decimals(mean), worst)
 }
 
-// toText names a backend, or what else becomes of connections.
+// toText names a backend, or what else happens to connections.
 func toText(outcome Outcome) string {
 	switch {
 	case !outcome.Taken:

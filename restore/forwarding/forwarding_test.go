@@ -35,22 +35,22 @@ var long = time.Unix(1e9, 0)
 
 // values returns the switches as "01", each followed by "!" if it was written, and
 // what is kept of the values before, "-" for nothing.
-func (f Switches) values(t *testing.T) string {
+func (s Switches) values(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	for _, family := range rules.Families() {
-		value, err := os.ReadFile(f.file(family))
+		value, err := os.ReadFile(s.file(family))
 		if err != nil {
 			value = []byte("gone")
 		}
 		b.WriteString(strings.TrimSpace(string(value)))
-		if info, err := os.Stat(f.file(family)); err == nil && !info.ModTime().Equal(long) {
+		if info, err := os.Stat(s.file(family)); err == nil && !info.ModTime().Equal(long) {
 			b.WriteString("!")
 		}
 	}
 	b.WriteString(" ")
 	for _, family := range rules.Families() {
-		kept, err := os.ReadFile(f.kept(family))
+		kept, err := os.ReadFile(s.kept(family))
 		if err != nil {
 			kept = []byte("-")
 		}
@@ -59,7 +59,7 @@ func (f Switches) values(t *testing.T) string {
 	return b.String()
 }
 
-// rules returns tables that have something in the families named.
+// list returns tables that have something in the families named.
 func list(families ...rules.Family) rules.Tables {
 	tables := rules.NoTables()
 	for _, family := range families {
@@ -126,8 +126,8 @@ func TestForwardingSwitchedOffByOthers(t *testing.T) {
 	}
 }
 
-// TestForwardingUndo lets the second family fail, whose host has no IPv6.
-func TestForwardingUndo(t *testing.T) {
+// TestSetReverts lets the second family fail, whose host has no IPv6.
+func TestSetReverts(t *testing.T) {
 	f := switches(t, "0", "0")
 	if err := os.Remove(f.file(rules.IPv6)); err != nil {
 		t.Fatal(err)
@@ -146,5 +146,82 @@ func TestForwardingUndo(t *testing.T) {
 	err = f.Set(list(rules.IPv6))
 	if got := f.values(t); err == nil || got != "1!gone 0-" {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+// TestRevert sets the switches, and what is kept of them, to what they were before they were
+// set, and writes none that is as it was.
+func TestRevert(t *testing.T) {
+	both := list(rules.Families()...)
+	for _, c := range []struct{ name, before, set, reverted string }{
+		{"off before", "00", "1!1! 00", "0!0! --"},
+		{"one on before", "01", "1!1 01", "0!1 --"},
+		{"on before", "11", "11 11", "11 --"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := switches(t, c.before[:1], c.before[1:])
+			states, err := s.States()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // it may be repeated
+				if err := s.Set(both); err != nil {
+					t.Fatal(err)
+				}
+				if got := s.values(t); got != c.set {
+					t.Errorf("set: %s, want %s", got, c.set)
+				}
+				for range 2 {
+					if err := s.Revert(states); err != nil {
+						t.Fatal(err)
+					}
+					if got := s.values(t); got != c.reverted {
+						t.Errorf("reverted: %s, want %s", got, c.reverted)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestRevertToKept leads back to a host on which natspread had set the switches before, and
+// somebody had switched one off since.
+func TestRevertToKept(t *testing.T) {
+	s := switches(t, "0", "0")
+	for _, step := range []func() error{
+		func() error { return s.Set(list(rules.IPv4)) },
+		func() error { return s.write(rules.IPv4, []byte("0\n")) },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	states, err := s.States()
+	if err != nil || states[rules.IPv4].Kept == nil || states[rules.IPv6].Kept != nil {
+		t.Fatalf("%+v, %v", states, err)
+	}
+	if err := s.Set(rules.NoTables()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Revert(states); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.values(t); got != "0!0 0-" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestStatesWithoutIPv6 leaves alone what the kernel does not have.
+func TestStatesWithoutIPv6(t *testing.T) {
+	s := switches(t, "0", "0")
+	if err := os.Remove(s.file(rules.IPv6)); err != nil {
+		t.Fatal(err)
+	}
+	states, err := s.States()
+	if err != nil || states[rules.IPv6] != nil || states[rules.IPv4].Value != "0\n" {
+		t.Fatalf("%+v, %v", states, err)
+	}
+	if err := s.Revert(states); err != nil || s.values(t) != "0gone --" {
+		t.Errorf("%s, %v", s.values(t), err)
 	}
 }

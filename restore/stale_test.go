@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
@@ -50,11 +51,11 @@ func wantReset(t *testing.T, c *netnstest.Conversation) {
 	}
 }
 
-// wantForgotten holds a result to a number of forgotten connections.
-func wantForgotten(t *testing.T, result restore.Result, want int) {
+// wantDeleted holds a result to a number of deleted entries.
+func wantDeleted(t *testing.T, result restore.Result, want int) {
 	t.Helper()
 	if result.DeletedEntries != want || len(result.Notes) != 0 {
-		t.Errorf("%d connections were forgotten, want %d; notes %q", result.DeletedEntries, want, result.Notes)
+		t.Errorf("%d entries were deleted, want %d; notes %q", result.DeletedEntries, want, result.Notes)
 	}
 }
 
@@ -63,7 +64,7 @@ func wantForgotten(t *testing.T, result restore.Result, want int) {
 func TestBackendIsTakenOut(t *testing.T) {
 	for _, onRemove := range []string{"drain", "reset"} {
 		t.Run(onRemove, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, variant rules.Variant) {
+			hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 				host := newHost(t, variant)
 				key := fmt.Sprintf("on_remove = %q", onRemove)
@@ -78,13 +79,13 @@ func TestBackendIsTakenOut(t *testing.T) {
 					wantMore(t, flow, servers[0])
 					wantMore(t, own, servers[0])
 
-					wantForgotten(t, apply(t, host, service("web", family, 80, 2, weighted(family, 80, 0, 1), key)+service("dns", family, 53, 2)), 0)
+					wantDeleted(t, apply(t, host, service("web", family, 80, 2, weighted(family, 80, 0, 1), key)+service("dns", family, 53, 2)), 0)
 					wantMore(t, stream, servers[0])
 					wantMore(t, flow, servers[0])
 					wantMore(t, own, servers[0])
 
-					forgotten := map[string]int{"drain": 2, "reset": 3}[onRemove]
-					wantForgotten(t, apply(t, host, service("web", family, 80, 0, only(family, 1, 80), key)+service("dns", family, 53, 2)), forgotten)
+					deleted := map[string]int{"drain": 2, "reset": 3}[onRemove]
+					wantDeleted(t, apply(t, host, service("web", family, 80, 0, only(family, 1, 80), key)+service("dns", family, 53, 2)), deleted)
 					wantMore(t, flow, servers[1])
 					wantMore(t, own, servers[1])
 					if onRemove == "drain" {
@@ -101,7 +102,7 @@ func TestBackendIsTakenOut(t *testing.T) {
 // TestServiceIsTakenOut has what is in the service that goes end as its own last
 // config says, and what stands beside it at the same backend go on.
 func TestServiceIsTakenOut(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		stays := service("stays", 4, 80, 1)
@@ -116,7 +117,7 @@ func TestServiceIsTakenOut(t *testing.T) {
 			flows[port] = netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), port))
 			wantMore(t, flows[port], server)
 		}
-		wantForgotten(t, apply(t, host, stays), 3)
+		wantDeleted(t, apply(t, host, stays), 3)
 		for port := 80; port <= 82; port++ {
 			if port == 82 {
 				wantReset(t, streams[port])
@@ -135,7 +136,7 @@ func TestServiceIsTakenOut(t *testing.T) {
 // TestFlowsBeforeTheRules has datagram flows that began before the first apply, or
 // while the rules were out, follow the rules from then on.
 func TestFlowsBeforeTheRules(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		tracked(t, variant)
 		host := newHost(t, variant)
@@ -177,7 +178,7 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 		before := func(f early) string { return f.before }
 		after := func(f early) string { return f.after }
 		each("at first", before)
-		wantForgotten(t, apply(t, host, toml), missed)
+		wantDeleted(t, apply(t, host, toml), missed)
 		each("after apply", after)
 		if _, err := host.Stop(t.Context()); err != nil {
 			t.Fatal(err)
@@ -189,8 +190,8 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 		}
 		each("after stop", before)
 		result, err := host.Restore(t.Context())
-		must(t, err)
-		wantForgotten(t, result, len(flows))
+		hosttest.Must(t, err)
+		wantDeleted(t, result, len(flows))
 		each("after restore", after)
 	})
 }
@@ -198,7 +199,7 @@ func TestFlowsBeforeTheRules(t *testing.T) {
 // TestFlowsRefused has a flow that met a service with every backend drained reach
 // one again when there is one.
 func TestFlowsRefused(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		for _, family := range []int{4, 6} {
@@ -208,7 +209,7 @@ func TestFlowsRefused(t *testing.T) {
 			if got, err := flow.Ask(patience); !errors.Is(err, unix.ECONNREFUSED) {
 				t.Fatalf("answered by %q, %v; want to be refused", got, err)
 			}
-			wantForgotten(t, apply(t, host, service("web", family, 80, 1, weighted(family, 80, 1))), 1)
+			wantDeleted(t, apply(t, host, service("web", family, 80, 1, weighted(family, 80, 1))), 1)
 			wantMore(t, flow, server)
 		}
 	})
@@ -217,19 +218,19 @@ func TestFlowsRefused(t *testing.T) {
 // TestTrialCutsNothing has the datagrams follow a trial both ways, and streams cut
 // only by its confirmation.
 func TestTrialCutsNothing(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		host := newHost(t, variant)
 		n.Serve(t, "tcp", 4, 80)
 		servers := n.Serve(t, "udp", 4, 80)
-		trial := restore.Trial{For: time.Hour, Arm: func(context.Context, time.Duration) (func(context.Context), error) {
+		trial := restore.Trial{For: time.Hour, Schedule: func(context.Context, time.Duration) (func(context.Context), error) {
 			return func(context.Context) {}, nil
 		}}
 		try := func() {
 			t.Helper()
 			result, err := host.Try(t.Context(), request(t, service("web", 4, 80, 0, only(4, 1, 80), `on_remove = "reset"`)), trial)
-			must(t, err)
-			wantForgotten(t, result, 1)
+			hosttest.Must(t, err)
+			wantDeleted(t, result, 1)
 		}
 		apply(t, host, service("web", 4, 80, 0, only(4, 0, 80), `on_remove = "reset"`))
 		stream := netnstest.Converse(t, n.Client, "tcp", at(netnstest.VIP(4), 80))
@@ -240,16 +241,16 @@ func TestTrialCutsNothing(t *testing.T) {
 		wantMore(t, stream, servers[0])
 
 		result, err := host.Revert(t.Context())
-		must(t, err)
-		wantForgotten(t, result, 1)
+		hosttest.Must(t, err)
+		wantDeleted(t, result, 1)
 		wantMore(t, flow, servers[0])
 		wantMore(t, stream, servers[0])
 
 		try()
 		wantMore(t, flow, servers[1])
 		result, err = host.Confirm(t.Context())
-		must(t, err)
-		wantForgotten(t, result, 1)
+		hosttest.Must(t, err)
+		wantDeleted(t, result, 1)
 		wantMore(t, flow, servers[1])
 		wantReset(t, stream)
 	})
@@ -259,7 +260,7 @@ func TestTrialCutsNothing(t *testing.T) {
 // reset comes from whoever its packet meets. With snat = "none" that is the client
 // for a backend's packet, if a route leads from it to the backend.
 func TestResetReachesBothEnds(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Gateway: true})
 		routeBack(t, n)
 		host := newHost(t, variant)
@@ -271,20 +272,20 @@ func TestResetReachesBothEnds(t *testing.T) {
 				var listener net.Listener
 				var err error
 				n.Backends[0].Host.Do(t, func() { listener, err = net.Listen("tcp", addr) })
-				must(t, err)
+				hosttest.Must(t, err)
 				defer listener.Close()
 				var accepted [2]net.Conn
 				var dialled [2]net.Conn
 				apply(t, host, service("web", family, port, 0, only(family, 0, port), keys[0], keys[1]))
 				for end := range dialled {
 					n.Client.Do(t, func() { dialled[end], err = net.Dial("tcp", at(netnstest.VIP(family), port)) })
-					must(t, err)
+					hosttest.Must(t, err)
 					accepted[end], err = listener.Accept()
-					must(t, err)
+					hosttest.Must(t, err)
 					defer dialled[end].Close()
 					defer accepted[end].Close()
 				}
-				wantForgotten(t, apply(t, host, service("web", family, port, 0, only(family, 1, port), keys[0], keys[1])), 2)
+				wantDeleted(t, apply(t, host, service("web", family, port, 0, only(family, 1, port), keys[0], keys[1])), 2)
 				wantBroken(t, "the client", dialled[0])
 				wantBroken(t, "the backend", accepted[1])
 			}
@@ -295,59 +296,80 @@ func TestResetReachesBothEnds(t *testing.T) {
 // wantBroken writes until a reset comes back.
 func wantBroken(t *testing.T, whose string, conn net.Conn) {
 	t.Helper()
-	must(t, conn.SetDeadline(time.Now().Add(hurry)))
-	for {
-		if _, err := conn.Write([]byte("?")); errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
-			return
-		} else if err != nil {
-			t.Errorf("%s: %v, want a reset", whose, err)
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	hosttest.Must(t, conn.SetDeadline(time.Now().Add(hurry)))
+	var err error
+	hosttest.Await(hurry, func() bool {
+		_, err = conn.Write([]byte("?"))
+		return err != nil
+	})
+	if !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) {
+		t.Errorf("%s: %v, want a reset", whose, err)
 	}
 }
 
-// TestPoolsUnread has a config, before or after a change, that nobody can read: the
-// change stands, no connection is touched, and the note says what was not done.
-func TestPoolsUnread(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+// TestServicesUnread has services, before or after a change, that nobody can read, or knows:
+// the change stands, the flows of all services that were loaded go to where the rules lead
+// now, no stream is cut, and the note says so.
+func TestServicesUnread(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
-		host := newHost(t, variant)
+		n.Serve(t, "tcp", 4, 80)
 		servers := n.Serve(t, "udp", 4, 80)
-		configs := []string{service("web", 4, 80, 0, only(4, 0, 80)), service("web", 4, 80, 0, only(4, 1, 80))}
-		apply(t, host, configs[0])
-		flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), 80))
-		wantMore(t, flow, servers[0])
-		for i, bad := range []string{configs[0], configs[0]} {
-			host.Pools = func(toml []byte) ([]rules.VirtualService, error) {
-				if string(toml) == bad {
-					return nil, errors.New("cannot read it")
+		garbage := []byte("# natspread services sha256 0\n")
+		for i, c := range []struct {
+			name     string
+			spoils   bool   // what was before, not what comes
+			services []byte // there
+			says     string
+		}{
+			{"garbage before", true, garbage, "cannot read which backends generation 1 has: it was cut: its last line is missing"},
+			{"garbage after", false, garbage, "cannot read which backends the new generation has: it was cut: its last line is missing"},
+			{"none before", true, nil, "generation 1 does not say which backends it has"},
+			{"none after", false, nil, "the new generation does not say which backends it has"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				host := newHost(t, variant)
+				hosttest.Boot(t, variant)
+				port := 81 + i // so that no entry of another case is there
+				config := func(backend int) string {
+					return service("web", 4, port, 0, only(4, backend, 80), `on_remove = "reset"`)
 				}
-				return pools(toml)
-			}
-			result, err := host.Apply(t.Context(), request(t, configs[1-i]))
-			must(t, err)
-			wantLoaded(t, variant, configs[1-i])
-			want := "cannot read it: UDP may go on to a backend that was taken out, until its client pauses"
-			if len(result.Notes) != 1 || result.Notes[0] != want || result.DeletedEntries != 0 {
-				t.Errorf("notes %q, want %q; %d forgotten", result.Notes, want, result.DeletedEntries)
-			}
-			wantMore(t, flow, servers[0])
+				before, after := request(t, config(0)), request(t, config(1))
+				if c.spoils {
+					before.Services = c.services
+				} else {
+					after.Services = c.services
+				}
+				_, err := host.Apply(t.Context(), before)
+				hosttest.Must(t, err)
+				stream := netnstest.Converse(t, n.Client, "tcp", at(netnstest.VIP(4), port))
+				flow := netnstest.Converse(t, n.Client, "udp", at(netnstest.VIP(4), port))
+				wantMore(t, flow, servers[0])
+				result, err := host.Apply(t.Context(), after)
+				hosttest.Must(t, err)
+				hosttest.WantLoaded(t, variant, config(1))
+				want := c.says + ": every UDP connection of its services was deleted, and no TCP connection"
+				if len(result.Notes) != 1 || result.Notes[0] != want || result.DeletedEntries != 1 {
+					t.Errorf("notes %q, want %q; %d deleted", result.Notes, want, result.DeletedEntries)
+				}
+				wantMore(t, flow, servers[1])
+				wantMore(t, stream, servers[0])
+			})
 		}
 	})
 }
 
-// TestStopSettles has a datagram flow and a stream at a backend when the rules are taken
+// TestStopDeletesStale has a datagram flow and a stream at a backend when the rules are taken
 // out, on a host that forwarded before and lets through what is established: the flow goes
 // to the balancer from then on, the stream goes on, whatever on_remove says. Once more
-// there is nothing to settle.
-func TestStopSettles(t *testing.T) {
+// nothing is stale.
+func TestStopDeletesStale(t *testing.T) {
 	for _, onRemove := range []string{"drain", "reset"} {
 		t.Run(onRemove, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, variant rules.Variant) {
+			hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 				n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 				tracked(t, variant)
-				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+				hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 				host := newHost(t, variant)
 				server := n.Serve(t, "udp", 4, 80)[0]
 				n.Serve(t, "tcp", 4, 80)
@@ -355,7 +377,7 @@ func TestStopSettles(t *testing.T) {
 				web := service("web", 4, 80, 1, fmt.Sprintf("on_remove = %q", onRemove))
 				for _, load := range []func(){
 					func() { apply(t, host, web) },
-					func() { apply(t, host, alone); try(t, host, web) }, // which knows nothing of it
+					func() { apply(t, host, hosttest.Alone); try(t, host, web) }, // which knows nothing of it
 				} {
 					load()
 					stream := netnstest.Converse(t, n.Client, "tcp", vip)
@@ -363,9 +385,9 @@ func TestStopSettles(t *testing.T) {
 					wantMore(t, flow, server)
 					wantMore(t, stream, server)
 					result, err := host.Stop(t.Context())
-					must(t, err)
+					hosttest.Must(t, err)
 					if result.DeletedEntries != 1 {
-						t.Errorf("%d connections were forgotten, want 1; notes %q", result.DeletedEntries, result.Notes)
+						t.Errorf("%d entries were deleted, want 1; notes %q", result.DeletedEntries, result.Notes)
 					}
 					if got, err := flow.Ask(patience); err == nil {
 						t.Errorf("the flow was answered by %s", got)

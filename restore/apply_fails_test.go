@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/restore"
 )
 
@@ -38,7 +40,7 @@ func isFamily(f rules.Family, name string) bool {
 // TestSomebodyElseChangesTheTable has a jump doubled, and one of the two taken out
 // between the reading and the transaction that takes out both.
 func TestSomebodyElseChangesTheTable(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		const double = "PREROUTING -j NATSPREAD-PRE"
 		for _, c := range []struct {
 			name  string
@@ -54,15 +56,15 @@ func TestSomebodyElseChangesTheTable(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				host := newHost(t, variant)
 				putForeign(t, variant)
-				apply(t, host, article)
-				iptables(t, variant, rules.IPv4, "-A "+double)
+				apply(t, host, hosttest.Article)
+				hosttest.IPTables(t, variant, rules.IPv4, "-A "+double)
 				before := others(t, variant)
 				run, loads, doubled := host.Run, 0, true
 				host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 					if isLoad(rules.IPv4, name, args) {
 						if loads++; loads <= c.times {
 							line := map[bool]string{true: "-D ", false: "-A "}[doubled] + double
-							iptables(t, variant, rules.IPv4, line)
+							hosttest.IPTables(t, variant, rules.IPv4, line)
 							doubled = !doubled
 						}
 						if loads <= c.times && doubled { // one jump more than was read is no failure by itself
@@ -71,25 +73,25 @@ func TestSomebodyElseChangesTheTable(t *testing.T) {
 					}
 					return run(ctx, stdin, name, args...)
 				}
-				_, err := host.Apply(t.Context(), request(t, smaller))
+				_, err := host.Apply(t.Context(), request(t, hosttest.Smaller))
 				if (err != nil) != c.fails || loads != c.loads && !c.fails {
 					t.Errorf("%d loads, want %d; error %v", loads, c.loads, err)
 				}
 				if !c.fails {
-					wantLoaded(t, variant, smaller)
+					hosttest.WantLoaded(t, variant, hosttest.Smaller)
 				}
 				if variant == rules.NFT { // in legacy iptables itself resets the policies' counters
-					wantSame(t, "foreign rules", before, others(t, variant))
+					hosttest.WantSame(t, "foreign rules", before, others(t, variant))
 				}
 			})
 		}
 	})
 }
 
-// TestUndo lets a step of an apply fail, and asks that all is as it was: what
+// TestApplyReverts lets a step of an apply fail, and asks that all is as it was: what
 // stood in the kernel, however odd, forwarding, what is current, and the files.
-func TestUndo(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+func TestApplyReverts(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name string
 			run  func(run program.Runner) program.Runner
@@ -110,30 +112,30 @@ func TestUndo(t *testing.T) {
 				before := state(t, host)
 				failing := host
 				failing.Run = c.run(host.Run)
-				_, err := failing.Apply(t.Context(), request(t, smaller))
+				_, err := failing.Apply(t.Context(), request(t, hosttest.Smaller))
 				wantUnchanged(t, host, before, err, nil)
 				if strings.Contains(c.name, "load") != errors.Is(err, errSeam) && !strings.Contains(c.name, "read") {
 					t.Errorf("the cause is lost: %v", err)
 				}
-				apply(t, host, smaller) // and nothing stands in its way
-				wantLoaded(t, variant, smaller)
+				apply(t, host, hosttest.Smaller) // and nothing stands in its way
+				hosttest.WantLoaded(t, variant, hosttest.Smaller)
 			})
 		}
 	})
 }
 
-// TestUndoIsJudgedByTheKernel has the program that undoes fail in two ways: one
+// TestRevertIsJudgedByTheKernel has the program that reverts fail in two ways: one
 // that did its work all the same, and one that claims to have done it.
-func TestUndoIsJudgedByTheKernel(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+func TestRevertIsJudgedByTheKernel(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
-		seam := func(undo func(run func() error) error) program.Runner {
+		seam := func(revert func(run func() error) error) program.Runner {
 			run, loads := lieOnce(rules.IPv4)(host.Run), 0
 			return func(ctx context.Context, stdin []byte, name string, args ...string) (out []byte, err error) {
 				if isLoad(rules.IPv4, name, args) {
 					if loads++; loads == 2 {
-						return nil, undo(func() error { _, err := run(ctx, stdin, name, args...); return err })
+						return nil, revert(func() error { _, err := run(ctx, stdin, name, args...); return err })
 					}
 				}
 				return run(ctx, stdin, name, args...)
@@ -141,12 +143,12 @@ func TestUndoIsJudgedByTheKernel(t *testing.T) {
 		}
 		failing := host
 		failing.Run = seam(func(run func() error) error { return errors.Join(run(), errSeam) })
-		_, err := failing.Apply(t.Context(), request(t, smaller))
+		_, err := failing.Apply(t.Context(), request(t, hosttest.Smaller))
 		wantUnchanged(t, host, before, err, nil)
 
 		failing.Run = seam(func(func() error) error { return nil })
-		_, err = failing.Apply(t.Context(), request(t, smaller))
-		if err == nil || strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "the ipv4 rules could not be put back") {
+		_, err = failing.Apply(t.Context(), request(t, hosttest.Smaller))
+		if err == nil || strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "the ipv4 rules could not be reverted") {
 			t.Errorf("rules are left, and the error is: %v", err)
 		}
 	})
@@ -155,26 +157,26 @@ func TestUndoIsJudgedByTheKernel(t *testing.T) {
 // TestLoadedByAProgramThatFailed is no reason to fail when the table turns out to
 // be as wanted.
 func TestLoadedByAProgramThatFailed(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		host.Run = loadThenFail(rules.IPv6)(host.Run)
-		if result := apply(t, host, smaller); !result.Loaded {
+		if result := apply(t, host, hosttest.Smaller); !result.Loaded {
 			t.Errorf("%+v", result)
 		}
-		wantLoaded(t, variant, smaller)
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 	})
 }
 
 // oddHost returns a host on which the article's balancer is loaded, and then
-// somebody was at it: an apply has to undo to that, not to what natspread loads.
+// somebody was at it: an apply has to revert to that, not to what natspread loads.
 func oddHost(t *testing.T, variant rules.Variant) restore.Host {
 	t.Helper()
-	boot(t, variant)
+	hosttest.Boot(t, variant)
 	host := newHost(t, variant)
-	apply(t, host, article)
+	apply(t, host, hosttest.Article)
 	putForeign(t, variant)
 	for _, f := range rules.Families() {
-		put(t, variant, f, `*nat
+		hosttest.Put(t, variant, f, `*nat
 :NATSPREAD-PRE - [0:0]
 :NATSPREAD-by-hand - [0:0]
 -A NATSPREAD-PRE -p udp -j NATSPREAD-by-hand
@@ -233,15 +235,15 @@ func failReadBack(f rules.Family) func(program.Runner) program.Runner {
 func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)) func(program.Runner) program.Runner {
 	return func(run program.Runner) program.Runner {
 		var before []byte
-		armed, done := false, false
+		loaded, done := false, false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			out, err := run(ctx, stdin, name, args...)
 			switch {
 			case isLoad(f, name, args):
-				armed = !done
+				loaded = !done
 			case !isSave(f, name) || err != nil:
-			case armed:
-				armed, done = false, true
+			case loaded:
+				loaded, done = false, true
 				return change(before, out)
 			default:
 				before = out
@@ -270,7 +272,7 @@ func lieInProof(run program.Runner) program.Runner {
 // TestCurrentCannotBeSwitched is the last step of an apply but one, with the rules
 // loaded already.
 func TestCurrentCannotBeSwitched(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name  string
 			spoil func(t *testing.T, state string) (mend func())
@@ -282,18 +284,18 @@ func TestCurrentCannotBeSwitched(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				host := newHost(t, variant)
 				stateDir := filepath.Join(host.Root, "var/lib/natspread")
-				must(t, os.MkdirAll(stateDir, 0o700))
-				must(t, unix.Mount("tmpfs", stateDir, "tmpfs", 0, "mode=700"))
-				apply(t, host, article)
+				hosttest.Must(t, os.MkdirAll(stateDir, 0o700))
+				hosttest.Must(t, unix.Mount("tmpfs", stateDir, "tmpfs", 0, "mode=700"))
+				apply(t, host, hosttest.Article)
 				before := state(t, host)
 				mend := c.spoil(t, stateDir)
-				_, err := host.Apply(t.Context(), request(t, smaller))
+				_, err := host.Apply(t.Context(), request(t, hosttest.Smaller))
 				mend()
 				wantUnchanged(t, host, before, err, nil)
 				if !errors.Is(err, c.cause) || err != nil && !strings.Contains(err.Error(), "cannot make generation 2 current") {
 					t.Errorf("the cause is not %v: %v", c.cause, err)
 				}
-				must(t, unix.Unmount(stateDir, unix.MNT_DETACH))
+				hosttest.Must(t, unix.Unmount(stateDir, unix.MNT_DETACH))
 			})
 		}
 	})
@@ -303,37 +305,37 @@ func TestCurrentCannotBeSwitched(t *testing.T) {
 func readOnlyButGenerations(t *testing.T, state string) (mend func()) {
 	t.Helper()
 	generations := filepath.Join(state, "generations")
-	must(t, unix.Mount(generations, generations, "", unix.MS_BIND, ""))
-	must(t, unix.Mount("", state, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	hosttest.Must(t, unix.Mount(generations, generations, "", unix.MS_BIND, ""))
+	hosttest.Must(t, unix.Mount("", state, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 	return func() {
-		must(t, unix.Unmount(generations, unix.MNT_DETACH))
-		must(t, unix.Mount("", state, "", unix.MS_BIND|unix.MS_REMOUNT, ""))
+		hosttest.Must(t, unix.Unmount(generations, unix.MNT_DETACH))
+		hosttest.Must(t, unix.Mount("", state, "", unix.MS_BIND|unix.MS_REMOUNT, ""))
 	}
 }
 
-// lastInode leaves room for a generation's directory and its four files, and not
+// lastInode leaves room for a generation's directory and its five files, and not
 // for a link more.
 func lastInode(t *testing.T, state string) (mend func()) {
 	t.Helper()
 	var room unix.Statfs_t
-	must(t, unix.Statfs(state, &room))
+	hosttest.Must(t, unix.Statfs(state, &room))
 	used := room.Files - room.Ffree
-	must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes="+itoa(used+5)))
-	return func() { must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes=100000")) }
+	hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes="+fmt.Sprint(used+6)))
+	return func() { hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes=100000")) }
 }
 
 // TestForwardingCannotBeSet is the last step of all.
 func TestForwardingCannotBeSet(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, first := range []bool{true, false} {
 			host := newHost(t, variant)
 			if !first {
-				apply(t, host, article)
-				must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+				apply(t, host, hosttest.Article)
+				hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
 			}
 			before := state(t, host)
 			readOnlySysctls(t, func() {
-				_, err := host.Apply(t.Context(), request(t, smaller))
+				_, err := host.Apply(t.Context(), request(t, hosttest.Smaller))
 				wantUnchanged(t, host, before, err, nil)
 				if !errors.Is(err, unix.EROFS) || err != nil && !strings.Contains(err.Error(), "cannot set net.ipv4.ip_forward to 1") {
 					t.Errorf("the cause is lost: %v", err)
@@ -345,12 +347,12 @@ func TestForwardingCannotBeSet(t *testing.T) {
 
 // TestForwardingNeedNotBeSet is the same with nothing to write.
 func TestForwardingNeedNotBeSet(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
-		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0))
+		hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+		hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0))
 		readOnlySysctls(t, func() {
-			apply(t, host, article)
+			apply(t, host, hosttest.Article)
 			if _, err := host.Stop(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -361,8 +363,8 @@ func TestForwardingNeedNotBeSet(t *testing.T) {
 // readOnlySysctls does something while no sysctl can be written.
 func readOnlySysctls(t *testing.T, do func()) {
 	t.Helper()
-	must(t, unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND|unix.MS_REC, ""))
-	must(t, unix.Mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	hosttest.Must(t, unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND|unix.MS_REC, ""))
+	hosttest.Must(t, unix.Mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 	do()
-	must(t, unix.Unmount("/proc/sys", unix.MNT_DETACH))
+	hosttest.Must(t, unix.Unmount("/proc/sys", unix.MNT_DETACH))
 }

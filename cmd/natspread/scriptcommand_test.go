@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -106,14 +104,9 @@ func printsJSON(ts *testscript.TestScript, neg bool, args []string) {
 // take some seconds.
 func gone(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1, "gone FILE")
-	const bound = 30 * time.Second // for what hangs
-	for deadline := time.Now().Add(bound); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Lstat(ts.MkAbs(args[0])); errors.Is(err, fs.ErrNotExist) {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("%s is there still after %v", args[0], bound)
-		}
+	there := exists(ts.MkAbs(args[0]))
+	if !within(hangBound, func() bool { return !there() }) {
+		ts.Fatalf("%s is there still after %v", args[0], hangBound)
 	}
 }
 

@@ -21,9 +21,9 @@ type said struct {
 }
 
 // natspread runs it, without any flag but those that are given.
-func (a *afternoon) natspread(code int, args ...string) said {
-	a.Helper()
-	return said{asProgram(a.T, "natspread", args...).want(a.T, code), a.T}
+func (l *lifecycle) natspread(code int, args ...string) said {
+	l.Helper()
+	return said{asProgram(l.T, "natspread", args...).want(l.T, code), l.T}
 }
 
 // says wants a line that matches.
@@ -35,34 +35,34 @@ func (s said) says(line string) said {
 	return s
 }
 
-// inStep wants the kernel to hold that generation, and boot to load it.
-func (a *afternoon) inStep(generation int) {
-	a.Helper()
-	a.natspread(exitDone, "status").says(fmt.Sprintf("^in step: boot loads generation %d, ", generation))
+// inSync wants the kernel to hold that generation, and boot to load it.
+func (l *lifecycle) inSync(generation int) {
+	l.Helper()
+	l.natspread(exitDone, "status").says(fmt.Sprintf("^in sync: boot loads generation %d, ", generation))
 }
 
 // wantHistory wants the generations to be made by these verbs, the newest first.
-func (a *afternoon) wantHistory(want ...string) {
-	a.Helper()
+func (l *lifecycle) wantHistory(want ...string) {
+	l.Helper()
 	var history historyResult
-	if err := json.Unmarshal([]byte(a.natspread(exitDone, "history", "--json").out), &history); err != nil {
-		a.Fatal(err)
+	if err := json.Unmarshal([]byte(l.natspread(exitDone, "history", "--json").out), &history); err != nil {
+		l.Fatal(err)
 	}
 	var got []string
 	for _, g := range history.Generations {
 		got = append(got, g.Command)
 	}
 	if !slices.Equal(got, want) || !history.Generations[0].Current {
-		a.Errorf("history is %q, not %q: %+v", got, want, history)
+		l.Errorf("history is %q, not %q: %+v", got, want, history)
 	}
 }
 
 // edit replaces what stands once in the config, or appends to it.
-func (a *afternoon) edit(old, with string) {
-	a.Helper()
-	text, err := os.ReadFile(afternoonConfig)
+func (l *lifecycle) edit(old, with string) {
+	l.Helper()
+	text, err := os.ReadFile(lifecycleConfig)
 	if err != nil {
-		a.Fatal(err)
+		l.Fatal(err)
 	}
 	switch {
 	case old == "":
@@ -70,43 +70,43 @@ func (a *afternoon) edit(old, with string) {
 	case bytes.Count(text, []byte(old)) == 1:
 		text = bytes.Replace(text, []byte(old), []byte(with), 1)
 	default:
-		a.Fatalf("%q does not stand once in\n%s", old, text)
+		l.Fatalf("%q does not stand once in\n%s", old, text)
 	}
-	writeFile(a.T, afternoonConfig, string(text))
+	writeFile(l.T, lifecycleConfig, string(text))
 }
 
 // byHand changes the nat table without natspread.
-func (a *afternoon) byHand(args ...string) {
-	a.Helper()
-	a.network.Balancer.Command(a.T, "", a.iptables, append([]string{"-w", "-t", "nat"}, args...)...)
+func (l *lifecycle) byHand(args ...string) {
+	l.Helper()
+	l.network.Balancer.Command(l.T, "", l.iptables, append([]string{"-w", "-t", "nat"}, args...)...)
 }
 
 // counters and comments are what iptables-save prints anew each time.
 var countersAndComments = regexp.MustCompile(` \[\d+:\d+\]|(?m:^#.*\n)`)
 
 // kernel returns the nat tables, and whether the kernel forwards.
-func (a *afternoon) kernel() string {
-	a.Helper()
+func (l *lifecycle) kernel() string {
+	l.Helper()
 	var text strings.Builder
-	for _, program := range []string{a.iptables, strings.Replace(a.iptables, "ip", "ip6", 1)} {
-		saved := a.network.Balancer.Command(a.T, "", program+"-save", "-t", "nat")
+	for _, program := range []string{l.iptables, strings.Replace(l.iptables, "ip", "ip6", 1)} {
+		saved := l.network.Balancer.Command(l.T, "", program+"-save", "-t", "nat")
 		text.WriteString(countersAndComments.ReplaceAllString(saved, ""))
 	}
 	forwards, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
 	if err != nil {
-		a.Fatal(err)
+		l.Fatal(err)
 	}
 	return text.String() + "forwards " + string(forwards)
 }
 
 // everything returns a text that changes when the kernel or a file does.
-func (a *afternoon) everything() string {
-	a.Helper()
-	text := a.kernel()
+func (l *lifecycle) everything() string {
+	l.Helper()
+	text := l.kernel()
 	for _, dir := range []string{"/etc/natspread", "/var/lib/natspread"} {
 		tree, err := treeText(dir)
 		if err != nil {
-			a.Fatal(err)
+			l.Fatal(err)
 		}
 		text += tree
 	}
@@ -114,32 +114,32 @@ func (a *afternoon) everything() string {
 }
 
 // same fails unless everything is as it was before.
-func (a *afternoon) same(before string) {
-	a.Helper()
-	if after := a.everything(); after != before {
-		a.Errorf("something changed: before\n%s\nafter\n%s", before, after)
+func (l *lifecycle) same(before string) {
+	l.Helper()
+	if after := l.everything(); after != before {
+		l.Errorf("something changed: before\n%s\nafter\n%s", before, after)
 	}
 }
 
 // leads wants the kernel's chain of a service to lead to these backends, in this order.
-func (a *afternoon) leads(service string, want ...string) {
-	a.Helper()
+func (l *lifecycle) leads(service string, want ...string) {
+	l.Helper()
 	rule := regexp.MustCompile("(?m)^-A NATSPREAD-" + service + " .* --to-destination (.*)$")
 	var got []string
-	for _, match := range rule.FindAllStringSubmatch(a.kernel(), -1) {
+	for _, match := range rule.FindAllStringSubmatch(l.kernel(), -1) {
 		got = append(got, match[1])
 	}
 	if !slices.Equal(got, want) {
-		a.Errorf("service %s leads to %v, not %v", service, got, want)
+		l.Errorf("service %s leads to %v, not %v", service, got, want)
 	}
 }
 
 // shares makes new connections, and wants the backends of web to get so many of them,
 // by weight. A right share is missed once in some 100 million times.
-func (a *afternoon) shares(weights ...float64) {
-	a.Helper()
+func (l *lifecycle) shares(weights ...float64) {
+	l.Helper()
 	const connections, deviations = 200, 6
-	tally := netnstest.AskMany(a.T, a.network.Client, "tcp", webAddr, connections, 4)
+	tally := netnstest.AskMany(l.T, l.network.Client, "tcp", webAddr, connections, 4)
 	sum := 0.0
 	for _, weight := range weights {
 		sum += weight
@@ -147,8 +147,8 @@ func (a *afternoon) shares(weights ...float64) {
 	for i, weight := range weights {
 		share := weight / sum
 		want := connections * share
-		if got := float64(tally[a.web[i]]); math.Abs(got-want) > deviations*math.Sqrt(want*(1-share)) {
-			a.Errorf("%s got %v of %d connections, and not about %.0f", a.web[i], got, connections, want)
+		if got := float64(tally[l.web[i]]); math.Abs(got-want) > deviations*math.Sqrt(want*(1-share)) {
+			l.Errorf("%s got %v of %d connections, and not about %.0f", l.web[i], got, connections, want)
 		}
 	}
 }

@@ -23,13 +23,13 @@ type outcome struct {
 // natspreadWith runs natspread in this process, with what it reads and the systemd
 // that it reaches.
 func natspreadWith(stdin string, connect func(context.Context) (systemd, error), args ...string) outcome {
-	var out, talk bytes.Buffer
-	s := &session{streams: streams{strings.NewReader(stdin), &out, &talk}, runner: program.Exec(), connect: connect}
+	var stdout, stderr bytes.Buffer
+	s := &session{streams: streams{strings.NewReader(stdin), &stdout, &stderr}, runner: program.Exec(), connect: connect}
 	code := run(args, s)
-	return outcome{code: code, out: out.String(), err: talk.String()}
+	return outcome{code: code, out: stdout.String(), err: stderr.String()}
 }
 
-// inProcess is natspreadWith no input, where no systemd runs.
+// inProcess runs natspread in this process with no input, where no systemd runs.
 func inProcess(args ...string) outcome { return natspreadWith("", noSystemd, args...) }
 
 // errNoSystemd is what noSystemd says.

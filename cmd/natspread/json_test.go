@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"natspread/internal/report"
 )
 
 // TestManualShapes looks for each key of the objects that programs read in the manual's
@@ -18,12 +20,12 @@ func TestManualShapes(t *testing.T) {
 		least int
 		text  string
 	}{
-		"apply":   {reflect.TypeFor[applyResult](), 19, told["apply"] + told["diff"]},
-		"diff":    {reflect.TypeFor[diffResult](), 10, told["diff"]},
+		"apply":   {reflect.TypeFor[changeResult](), 19, told["apply"] + told["diff"]},
+		"diff":    {reflect.TypeFor[report.Diff](), 10, told["diff"]},
 		"doctor":  {reflect.TypeFor[doctorResult](), 4, told["doctor"]},
 		"drain":   {reflect.TypeFor[drainResult](), 3, told["drain"]},
 		"history": {reflect.TypeFor[historyResult](), 12, told["history"]},
-		"status":  {reflect.TypeFor[statusResult](), 10, told["status"]},
+		"status":  {reflect.TypeFor[report.Status](), 10, told["status"]},
 	} {
 		keys := jsonKeys(c.shape)
 		if len(keys) < c.least {
