@@ -19,9 +19,8 @@ type Edited struct {
 // is as it was, to the byte: comments, layout, order, its weight. The backend is named as
 // the file does, or by its address alone where that is enough; without a service's name
 // every backend at that address is drained, in all services. What was edited is returned
-// too; a backend that
-// is drained already stays as it is. A text that does not parse is refused with the error
-// of Parse.
+// too. A backend that is drained already stays as it is. A text that does not parse is
+// refused with the error of Parse.
 func Drained(name string, text []byte, service, backend string) ([]byte, []Edited, error) {
 	return editDrain(name, text, service, backend, func(_ string, b *Backend) { b.Drain = b.Drain || b.Weight != 0 })
 }
@@ -50,12 +49,17 @@ func editDrain(name string, text []byte, service, backend string, change func(se
 	var edited []Edited
 	for _, place := range slices.Backward(places) {
 		found := &wanted.Services[place.service].Backends[place.backend]
-		edited = append(edited, Edited{wanted.Services[place.service].Name, *found})
-		change(wanted.Services[place.service].Name, found)
-		text = newSource(name, text).write(place, *found)
+		before := Edited{wanted.Services[place.service].Name, *found}
+		edited = append(edited, before)
+		change(before.Service, found)
+		text = newSource(name, text).write(place, before.Backend, *found)
 	}
 	// What was written is not believed but read: nothing else may have changed.
-	if after, err := Parse(name, text); err != nil || !wanted.Equivalent(after) {
+	after, err := Parse(name, text)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !wanted.Equivalent(after) {
 		return nil, nil, fmt.Errorf("cannot edit %s: write drain for %s by hand", name, backend)
 	}
 	slices.Reverse(edited)
@@ -133,23 +137,32 @@ func findBackend(service Service, text string) (int, error) {
 	return at, nil
 }
 
-// write writes the weight and the drain of a backend at its place in a text that parses.
-func (s *source) write(place backendPlace, b Backend) []byte {
-	item := s.readTables()[1+place.service].value("backends").items[place.backend]
-	if item.kind == isString {
-		if !b.Drain {
-			return []byte(s.text)
-		}
+// write writes what changed of a backend at its place in a text that parses.
+func (s *source) write(place backendPlace, before, after Backend) []byte {
+	item := s.backend(place)
+	text := []byte(s.text)
+	switch {
+	case before.Drain == after.Drain:
+	case item.kind == isString:
 		return s.replace(item.at, "{ address = "+s.text[item.at.start:item.at.end]+", drain = true }")
+	default:
+		text = s.writeDrain(item, after.Drain)
 	}
-	text := s.writeDrain(item, b.Drain)
-	again := newSource(s.name, text)
-	for _, p := range again.readTables()[1+place.service].value("backends").items[place.backend].pairs {
-		if p.name == "weight" && again.text[p.value.at.start:p.value.at.end] != strconv.Itoa(b.Weight) && b.Weight != 0 {
-			return again.replace(p.value.at, strconv.Itoa(b.Weight))
+	if before.Weight == after.Weight {
+		return text
+	}
+	edited := newSource(s.name, text)
+	for _, p := range edited.backend(place).pairs {
+		if p.name == "weight" {
+			text = edited.replace(p.value.at, strconv.Itoa(after.Weight))
 		}
 	}
 	return text
+}
+
+// backend returns the value at a backend's place.
+func (s *source) backend(place backendPlace) value {
+	return s.readTables()[1+place.service].value("backends").items[place.backend]
 }
 
 // writeDrain writes drain = true into a backend that is a table, or takes drain out of it.

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,7 +11,8 @@ import (
 	"natspread/internal/test/configtest"
 )
 
-// TestDrainedAny drains any backend of any config: only its weight is another one.
+// TestDrainedAny drains any backend of any config: nothing else is another one, and
+// Undrained makes the config what it was.
 func TestDrainedAny(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := configtest.Config().Draw(t, "config")
@@ -24,11 +26,32 @@ func TestDrainedAny(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found.Addr != backend.Addr || found.Port != backend.Port || found.Weight != 0 {
+		if len(found) != 1 || found[0].Backend != backend || found[0].Service != service.Name {
 			t.Fatalf("drained %+v, not %+v", found, backend)
 		}
 		if lines, now := strings.Split(text, "\n"), strings.Split(string(got), "\n"); len(lines) != len(now) || differing(lines, now) > 1 {
 			t.Fatalf("was\n%s\nis\n%s", text, got)
+		}
+		if backend.Weight == 0 {
+			return // its new weight may be too much for the service
+		}
+		back, _, err := config.Undrained("f.toml", got, service.Name, backend.String(), func(string, config.Backend) int { panic("not asked") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := config.Parse("f.toml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want.Services {
+			if want.Services[i].Name != service.Name {
+				continue
+			}
+			at := slices.Index(service.Backends, backend)
+			want.Services[i].Backends[at].Drain = false
+		}
+		if is, err := config.Parse("f.toml", back); err != nil || !is.Equivalent(want) {
+			t.Fatalf("%v: was\n%s\nis\n%s", err, text, back)
 		}
 	})
 }

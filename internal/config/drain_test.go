@@ -20,6 +20,7 @@ backends = [ # all of them
   { weight = 1_0 , address = "10.0.0.5:80" }, # before
   { weight = 0x0A, "address" = "10.0.0.6" }, { address = "10.0.0.7:80", weight = 0 },
   """10.0.0.8:80""", "10.0.0.8:81",
+  { drain = true, address = "10.0.0.9:80" }, { address = "10.0.0.9:81", drain = false, weight = 3 },
 ]
 
 [[service]]
@@ -31,33 +32,98 @@ name = "web6"
 // TestDrained compares what was edited, the line that is another one.
 func TestDrained(t *testing.T) {
 	for name, tt := range map[string]struct{ service, backend, was, is string }{
-		"a string":              {"web", "10.0.0.1:80", `"10.0.0.1:80",#`, `{ address = "10.0.0.1:80", weight = 0 },#`},
-		"a literal string":      {"web", "10.0.0.2:80", `'10.0.0.2:80' ,`, `{ address = '10.0.0.2:80', weight = 0 } ,`},
-		"a string of lines":     {"web", "10.0.0.8:80", `"""10.0.0.8:80"""`, `{ address = """10.0.0.8:80""", weight = 0 }`},
-		"a table":               {"web", "10.0.0.3:80", `{ address = "10.0.0.3:80" }`, `{ address = "10.0.0.3:80", weight = 0 }`},
-		"a table with a weight": {"web", "10.0.0.4:80", `weight=2`, `weight=0`},
-		"a weight before":       {"web", "10.0.0.5:80", `weight = 1_0 ,`, `weight = 0 ,`},
-		"without a port":        {"web", "10.0.0.6", `0x0A`, `0`},
-		"by its address alone":  {"web", "10.0.0.4", `weight=2`, `weight=0`},
-		"drained already":       {"web", "10.0.0.7:80", "", ""},
-		"two on a line":         {"web6", "[fd00::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", weight = 0 }`},
-		"IPv6 without a port":   {"web6", "fd00::2", `"fd00::2"`, `{ address = "fd00::2", weight = 0 }`},
-		"another spelling":      {"web6", "[fd00:0::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", weight = 0 }`},
+		"a string":              {"web", "10.0.0.1:80", `"10.0.0.1:80",#`, `{ address = "10.0.0.1:80", drain = true },#`},
+		"a literal string":      {"web", "10.0.0.2:80", `'10.0.0.2:80' ,`, `{ address = '10.0.0.2:80', drain = true } ,`},
+		"a string of lines":     {"web", "10.0.0.8:80", `"""10.0.0.8:80"""`, `{ address = """10.0.0.8:80""", drain = true }`},
+		"a table":               {"web", "10.0.0.3:80", `{ address = "10.0.0.3:80" }`, `{ address = "10.0.0.3:80", drain = true }`},
+		"a table with a weight": {"web", "10.0.0.4:80", `weight=2}`, `weight=2, drain = true}`},
+		"a weight before":       {"web", "10.0.0.5:80", `"10.0.0.5:80" }`, `"10.0.0.5:80", drain = true }`},
+		"without a port":        {"web", "10.0.0.6", `"10.0.0.6" }`, `"10.0.0.6", drain = true }`},
+		"by its address alone":  {"web", "10.0.0.4", `weight=2}`, `weight=2, drain = true}`},
+		"by weight 0 already":   {"web", "10.0.0.7:80", "", ""},
+		"drained already":       {"web", "10.0.0.9:80", "", ""},
+		"not drained as yet":    {"web", "10.0.0.9:81", "false", "true"},
+		"two on a line":         {"web6", "[fd00::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", drain = true }`},
+		"IPv6 without a port":   {"web6", "fd00::2", `"fd00::2"`, `{ address = "fd00::2", drain = true }`},
+		"another spelling":      {"web6", "[fd00:0::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", drain = true }`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, text := range []string{drainText, strings.ReplaceAll(drainText, "\n", "\r\n")} {
-				got, backend, err := Drained("f.toml", []byte(text), tt.service, tt.backend)
+				got, edited, err := Drained("f.toml", []byte(text), tt.service, tt.backend)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(strings.Replace(text, tt.was, tt.is, 1), string(got)); diff != "" {
 					t.Errorf("want -, got +:\n%s", diff)
 				}
-				if backend.Weight != 0 {
-					t.Errorf("returned %+v", backend)
+				if len(edited) != 1 || edited[0].Service != tt.service {
+					t.Errorf("returned %+v", edited)
 				}
 			}
 		})
+	}
+}
+
+// TestUndrained takes out what Drained wrote, and what natspread 0.1 wrote.
+func TestUndrained(t *testing.T) {
+	weightOf := func(service string, b Backend) int {
+		if service != "web" || b.Addr.String() != "10.0.0.7" {
+			t.Errorf("asked for the weight of %s %v", service, b)
+		}
+		return 7
+	}
+	for name, tt := range map[string]struct{ backend, was, is string }{
+		"not drained":        {"10.0.0.5:80", "", ""},
+		"by weight 0":        {"10.0.0.7:80", `weight = 0 }`, `weight = 7 }`},
+		"drain as the first": {"10.0.0.9:80", `{ drain = true, address`, `{ address`},
+		"drain = false":      {"10.0.0.9:81", `, drain = false, weight`, `, weight`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, edited, err := Undrained("f.toml", []byte(drainText), "web", tt.backend, weightOf)
+			if err != nil || len(edited) != 1 {
+				t.Fatal(edited, err)
+			}
+			want := strings.Replace(drainText, tt.was, tt.is, 1)
+			if diff := cmp.Diff(want, string(got)); diff != "" && !(name == "drain = false" && string(got) == drainText) {
+				t.Errorf("want -, got +:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestDrainedEverywhere drains an address in every service that has it.
+func TestDrainedEverywhere(t *testing.T) {
+	text := []byte(`[[service]]
+name = "a"
+listen = "192.0.2.10:80"
+backends = ["10.0.0.1:80", "10.0.0.2:80"]
+[[service]]
+name = "b"
+listen = "192.0.2.10:81"
+backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
+`)
+	for backend, want := range map[string]string{"10.0.0.2": "a b b", "10.0.0.2:82": "b", "10.0.0.1": "a"} {
+		got, edited, err := Drained("f.toml", text, "", backend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var services []string
+		for _, e := range edited {
+			services = append(services, e.Service)
+		}
+		if is := strings.Join(services, " "); is != want {
+			t.Errorf("%s: drained in %s, want %s", backend, is, want)
+		}
+		if n := strings.Count(string(got), "drain = true"); n != len(edited) {
+			t.Errorf("%s: %d drained in\n%s", backend, n, got)
+		}
+		back, _, err := Undrained("f.toml", got, "", backend, nil)
+		if cfg, e := Parse("f.toml", back); e != nil || err != nil || cfg.Services[1].Backends[1].Weight != 2 || strings.Contains(string(back), "drain") {
+			t.Errorf("%v, %v\n%s", err, e, back)
+		}
+	}
+	if _, _, err := Drained("f.toml", text, "", "10.0.0.9"); err == nil || err.Error() != "no service has a backend 10.0.0.9" {
+		t.Errorf("an address of no backend: %v", err)
 	}
 }
 

@@ -39,7 +39,7 @@ type BackendChange struct {
 type Share struct {
 	Weight int     `json:"weight"`
 	Drain  bool    `json:"drain,omitempty"` // it gets no new connections, and keeps its weight
-	Share  float64 `json:"share"` // 0 to 1
+	Share  float64 `json:"share"`           // 0 to 1
 }
 
 // ServiceChanges compares two configs by service, those of some families only.

@@ -32,7 +32,7 @@ type Service struct {
 type Backend struct {
 	Address       string  `json:"address"`
 	Weight        int     `json:"weight"`
-	Drained       bool    `json:"drained"` // it gets no new connections
+	Drained       bool    `json:"drained"`        // it gets no new connections
 	WantedShare   float64 `json:"wanted_share"`   // of new connections, 0 to 1
 	ObservedShare float64 `json:"observed_share"` // the same, as counted
 	Connections   uint64  `json:"connections"`

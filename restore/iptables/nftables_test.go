@@ -143,32 +143,3 @@ func TestRulesetID(t *testing.T) {
 		t.Errorf("legacy: %d", legacy)
 	}
 }
-
-// TestNamespaceID is the same for all threads of a namespace, and another in each other
-// one, also in one that is made when another is gone.
-func TestNamespaceID(t *testing.T) {
-	if !netnstest.Isolate(t) {
-		return
-	}
-	here, err := NamespaceID()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{here: true}
-	for range 20 {
-		err := inScratchNamespace(func() error {
-			there, err := NamespaceID()
-			if seen[there] {
-				t.Errorf("%q is given twice", there)
-			}
-			seen[there] = true
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again, err := NamespaceID(); err != nil || again != here {
-			t.Errorf("%q, then %q, %v", here, again, err)
-		}
-	}
-}

@@ -1,0 +1,115 @@
+package namespace
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/test/netnstest"
+)
+
+// TestID is the same for all threads of a namespace, and another in each other one, also
+// in one that is made when another is gone.
+func TestID(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	here, err := ID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{here: true}
+	for range 20 {
+		there := make(chan string)
+		go func() {
+			runtime.LockOSThread() // and never unlocked: the thread ends with its namespace
+			defer close(there)
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				t.Error(err)
+				return
+			}
+			id, err := ID()
+			if err != nil {
+				t.Error(err)
+			}
+			there <- id
+		}()
+		id := <-there
+		if seen[id] {
+			t.Errorf("%q is given twice", id)
+		}
+		seen[id] = true
+		if again, err := ID(); err != nil || again != here {
+			t.Errorf("%q, then %q, %v", here, again, err)
+		}
+	}
+}
+
+// asInit is set where this program is started as a PID 1 of its own.
+const asInit = "NATSPREAD_TEST_INIT"
+
+// TestPlaces looks around from threads of a PID 1: the machine's own may not be looked at
+// everywhere.
+func TestPlaces(t *testing.T) {
+	if os.Getenv(asInit) == "" {
+		program, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		command := exec.Command("unshare", "--pid", "--fork", "--mount-proc", program, "-test.run=^TestPlaces$", "-test.v")
+		command.Env = append(os.Environ(), asInit+"=1")
+		out, err := command.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestPlaces") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	if os.Getpid() != 1 {
+		t.Fatalf("this is process %d", os.Getpid())
+	}
+	root := t.TempDir()
+	t.Cleanup(func() { unix.Unmount(root+"/a/proc", unix.MNT_DETACH) })
+	for name, tt := range map[string]struct {
+		leave         func() error
+		network, root Place
+	}{
+		"where it started":  {func() error { return nil }, Inits, Inits},
+		"another network":   {func() error { return unix.Unshare(unix.CLONE_NEWNET) }, Another, Inits},
+		"a chroot":          {func() error { return chroot(root+"/a", true) }, Inits, Another},
+		"a chroot, no proc": {func() error { return chroot(root+"/b", false) }, Unknown, Unknown},
+	} {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and never unlocked: the thread ends where it has gone
+			if err := tt.leave(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if network, root := Network(), Root(); network != tt.network || root != tt.root {
+				t.Errorf("%s: network %q, root %q", name, network, root)
+			}
+		}()
+		<-done
+	}
+}
+
+// chroot makes a directory the root of this thread, with or without /proc in it. The mount
+// namespace is one of the test's own.
+func chroot(directory string, proc bool) error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(directory+"/proc", 0o755); err != nil {
+		return err
+	}
+	if proc {
+		if err := unix.Mount("/proc", directory+"/proc", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return err
+		}
+	}
+	return unix.Chroot(directory)
+}
