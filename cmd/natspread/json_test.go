@@ -26,7 +26,7 @@ func verbShapes() map[string]reflect.Type {
 		"diff":               reflect.TypeFor[report.Diff](),
 		"doctor":             reflect.TypeFor[doctorResult](),
 		"drain":              reflect.TypeFor[drainResult](),
-		"history":            reflect.TypeFor[historyResult](),
+		"history":            reflect.TypeFor[report.History](),
 		"init":               reflect.TypeFor[initResult](),
 		"install, uninstall": reflect.TypeFor[installResult](),
 		"render":             reflect.TypeFor[renderResult](),
@@ -44,7 +44,7 @@ func objectShapes() map[string]reflect.Type {
 		"chain":          reflect.TypeFor[trace.ChainResult](),
 		"finding":        reflect.TypeFor[report.Finding](),
 		"flow":           reflect.TypeFor[trace.FlowResult](),
-		"generation":     reflect.TypeFor[historyEntry](),
+		"generation":     reflect.TypeFor[report.HistoryEntry](),
 		"hop":            reflect.TypeFor[trace.HopResult](),
 		"outcome":        reflect.TypeFor[trace.OutcomeResult](),
 		"pending":        reflect.TypeFor[report.Pending](),
@@ -232,7 +232,7 @@ func TestManualShapes(t *testing.T) {
 		"diff":    {reflect.TypeFor[report.Diff](), 10, texts["diff"]},
 		"doctor":  {reflect.TypeFor[doctorResult](), 4, texts["doctor"]},
 		"drain":   {reflect.TypeFor[drainResult](), 3, texts["drain"]},
-		"history": {reflect.TypeFor[historyResult](), 12, texts["history"]},
+		"history": {reflect.TypeFor[report.History](), 12, texts["history"]},
 		"status":  {reflect.TypeFor[report.Status](), 10, texts["status"]},
 	} {
 		keys := jsonKeys(c.shape)

@@ -1,8 +1,8 @@
 // Command natspread balances connections with nothing but the kernel's nat table,
 // and puts that table back at every boot.
 //
-// It holds flags, wiring, words for people and exit codes; it knows neither the
-// syntax of rules nor that of units.
+// It holds flags, wiring and exit codes: a file and a struct of flags for each verb. It
+// knows neither the syntax of rules nor that of units, nor judges a host.
 package main
 
 import (
