@@ -12,7 +12,7 @@ import (
 	"natspread/internal/program"
 )
 
-// main runs the program. Everything below it is told its input and output.
+// main runs the program. Everything below it gets its input and output as values.
 func main() {
 	// A run is over sooner than most garbage is worth collecting, but thousands of services
 	// shall not take all the memory of a small machine.

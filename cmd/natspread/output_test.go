@@ -92,7 +92,7 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// check looks at both outputs of one run.
+// check compares both outputs of one run.
 func (c outputCase) check(t *testing.T, got outcome, flags []string) {
 	t.Helper()
 	asJSON, quiet := strings.Contains(strings.Join(flags, " "), "--json"), strings.Contains(strings.Join(flags, " "), "-q")

@@ -61,8 +61,8 @@ func (s *session) show(status report.Status, now time.Time) error {
 	return s.print(status.Lines(now))
 }
 
-// showTrouble shows why nothing was read: where it was looked for on a terminal, and
-// else where errors are.
+// showTrouble shows why nothing was read: on the terminal, in the place of the
+// status, and else where errors are.
 func (s *session) showTrouble(trouble error, now time.Time) error {
 	if !s.json && terminal.Is(s.out) {
 		return s.refresh("natspread: "+text.OneLine(trouble.Error())+"\n", now)
