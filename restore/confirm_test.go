@@ -86,6 +86,8 @@ func TestTrySchedulesFirst(t *testing.T) {
 func TestTryFails(t *testing.T) {
 	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := oddHost(t, variant)
+		before := state(t, host)
 		for _, c := range []struct {
 			name      string
 			run       func(run program.Runner) program.Runner
@@ -97,8 +99,6 @@ func TestTryFails(t *testing.T) {
 			{"IPv6 reads back otherwise", lieOnce(rules.IPv6), 1},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				host := oddHost(t, variant)
-				before := state(t, host)
 				failing, timer := host, &revertTimer{}
 				failing.Run = c.run(host.Run)
 				_, err := failing.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
@@ -106,12 +106,19 @@ func TestTryFails(t *testing.T) {
 				if timer.scheduled != c.scheduled || timer.cancelled != c.scheduled {
 					t.Errorf("%+v", timer)
 				}
-				apply(t, host, hosttest.Smaller) // and nothing stands in its way
 			})
 		}
+		t.Run("it cannot be recorded", func(t *testing.T) { // the numbers 2 to 4 are gone
+			timer := &revertTimer{}
+			timer.look = func() { hosttest.Must(t, os.Mkdir(pendingFile(host), 0o700)) }
+			_, err := host.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
+			if err == nil || !strings.Contains(err.Error(), "cannot record that generation 5 waits to be confirmed") || timer.cancelled != 1 {
+				t.Errorf("%+v, %v", timer, err)
+			}
+			wantState(t, host, before)
+		})
 		t.Run("forwarding cannot be set", func(t *testing.T) {
-			host := oddHost(t, variant)
-			hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+			hosttest.SetForwarding(t, "01")
 			before, timer := state(t, host), &revertTimer{}
 			readOnlySysctls(t, func() {
 				_, err := host.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
@@ -121,18 +128,8 @@ func TestTryFails(t *testing.T) {
 				t.Errorf("%+v", timer)
 			}
 		})
-		t.Run("it cannot be recorded", func(t *testing.T) {
-			host := oddHost(t, variant)
-			hosttest.Must(t, os.Mkdir(pendingFile(host)+"x", 0o700)) // run exists
-			hosttest.Must(t, os.Remove(pendingFile(host)+"x"))
-			before, timer := state(t, host), &revertTimer{}
-			timer.look = func() { hosttest.Must(t, os.Mkdir(pendingFile(host), 0o700)) }
-			_, err := host.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
-			if err == nil || !strings.Contains(err.Error(), "cannot record that generation 2 waits to be confirmed") || timer.cancelled != 1 {
-				t.Errorf("%+v, %v", timer, err)
-			}
-			wantState(t, host, before)
-		})
+		apply(t, host, hosttest.Smaller) // and nothing stands in its way
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 	})
 }
 

@@ -167,6 +167,8 @@ func TestExclusiveIsReadBack(t *testing.T) {
 // counters, as far as the programs take them.
 func TestExclusiveReverts(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := oddHost(t, variant)
+		before := state(t, host)
 		for _, c := range []struct {
 			name string
 			run  func(program.Runner) program.Runner
@@ -177,8 +179,6 @@ func TestExclusiveReverts(t *testing.T) {
 			{"IPv6 is not replaced, and nobody says so", wholeLoads(rules.IPv6, func(func() error) error { return nil })},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				host := oddHost(t, variant)
-				before := state(t, host)
 				failing := host
 				failing.Run = c.run(host.Run)
 				_, err := failing.Apply(t.Context(), exclusively(t, host, hosttest.Smaller))
@@ -189,9 +189,8 @@ func TestExclusiveReverts(t *testing.T) {
 			})
 		}
 		t.Run("forwarding cannot be set", func(t *testing.T) {
-			host := oddHost(t, variant)
 			asked := exclusively(t, host, hosttest.Smaller)
-			hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+			hosttest.SetForwarding(t, "01")
 			before := state(t, host)
 			readOnlySysctls(t, func() {
 				if _, err := host.Apply(t.Context(), asked); err == nil {

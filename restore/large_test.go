@@ -10,13 +10,10 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// wide is how many addresses, and how many ports, are services of their own in
-// TestManyServices.
-const wide = 60
-
 // TestManyServices asks what so many services listen on, behind trees by address and by
 // port, and counts who answers.
 func TestManyServices(t *testing.T) {
+	const wide = 60 // addresses and ports that are services of their own
 	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		n.Client.Command(t, "route add 198.18.0.0/24 via 192.0.2.10\nroute add 2001:db8:1::/64 via 2001:db8::10\n", "ip", "-batch", "-")
@@ -52,6 +49,23 @@ func TestManyServices(t *testing.T) {
 	})
 }
 
+// TestThousandBackends applies services whose rules need more than one socket's buffer.
+func TestThousandBackends(t *testing.T) {
+	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		for _, algorithm := range []string{"random", "round-robin"} {
+			thousand := hosttest.ManyBackends(1000, algorithm)
+			apply(t, host, thousand)
+			hosttest.WantLoaded(t, variant, thousand)
+			if again := apply(t, host, thousand); again.Changed {
+				t.Error("what is in sync was applied again")
+			}
+		}
+		apply(t, host, hosttest.Article)
+		hosttest.WantLoaded(t, variant, hosttest.Article)
+	})
+}
+
 // TestManyBackends counts the answers of so many backends that the service's chain is a
 // tree.
 func TestManyBackends(t *testing.T) {
@@ -66,7 +80,7 @@ func TestManyBackends(t *testing.T) {
 		servers := n.Serve(t, network, family, 80)
 		host, vip := newHost(t, variant), at(netnstest.VIP(family), 80)
 		apply(t, host, service("web", family, 80, 0, weighted(family, 80, weights...)))
-		counts := netnstest.AskMany(t, n.Client, network, vip, 2000, 8).Of(servers)
+		counts := netnstest.AskMany(t, n.Client, network, vip, hosttest.Of(1000, 2000), 8).Of(servers)
 		if x2, ok := netnstest.ChiSquare(counts, shares); !ok {
 			t.Errorf("random: %d, chi-square %.1f", counts, x2)
 		}

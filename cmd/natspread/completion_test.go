@@ -200,7 +200,7 @@ func valueCases(verb string, flag completion.Flag) []completionCase {
 	return cases
 }
 
-// checkCompletions asks a shell what it offers in each case; offered is told what was
+// checkCompletions asks a shell what it offers in each case; offered gets what was
 // typed, all cases at once, and returns a list for each.
 func checkCompletions(t *testing.T, offered func(dir string, typed []string) [][]string) {
 	t.Helper()

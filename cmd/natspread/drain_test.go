@@ -15,7 +15,7 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// drain --wait waits for what is open, no longer than it was told to, and keeps it.
+// drain --wait waits for what is open, no longer than it may, and keeps it.
 func TestDrainWaits(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
@@ -27,7 +27,7 @@ func TestDrainWaits(t *testing.T) {
 	}
 }
 
-// Drains at once leave each backend drained that one of them was told to, in the config
+// Drains at once leave each backend drained that one of them named, in the config
 // and in what was applied: none writes over another's.
 func TestDrainsAtOnce(t *testing.T) {
 	if !netnstest.Isolate(t) {

@@ -96,7 +96,7 @@ func TestProgramHelp(t *testing.T) {
 	wantNarrow(t, help)
 	for _, command := range app.Commands {
 		if !strings.Contains(help, "\n  "+command.Name+" ") || !strings.Contains(help, command.Usage+"\n") {
-			t.Errorf("the help does not tell of %s", command.Name)
+			t.Errorf("the help does not have %s", command.Name)
 		}
 	}
 	for _, flag := range commonFlags() {

@@ -18,7 +18,7 @@ import (
 
 // fakeSystemd is a systemd without processes of its own: it remembers what it was
 // asked for, does what the unit says when it starts or stops it, and fails where it
-// is told to.
+// should.
 type fakeSystemd struct {
 	t      *testing.T
 	fails  string // the call that fails

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/report"
 	"natspread/internal/test/netnstest"
 )
 
@@ -44,7 +45,7 @@ func (l *lifecycle) inSync(generation int) {
 // wantHistory wants the generations to be made by these verbs, the newest first.
 func (l *lifecycle) wantHistory(want ...string) {
 	l.Helper()
-	var history historyResult
+	var history report.History
 	if err := json.Unmarshal([]byte(l.natspread(exitDone, "history", "--json").out), &history); err != nil {
 		l.Fatal(err)
 	}

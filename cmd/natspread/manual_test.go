@@ -49,7 +49,7 @@ func section(t *testing.T, text, heading string) string {
 			return p.text
 		}
 	}
-	t.Fatalf("the manual has no section %s", heading)
+	t.Fatalf("no section %s", heading)
 	return ""
 }
 

@@ -55,7 +55,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(changeResult)},
 		{verb: "confirm", result: new(changeResult)},
 		{verb: "drain", args: []string{"web", "10.0.0.1:80"}, result: new(drainResult)},
-		{verb: "history", prints: true, silent: true, result: new(historyResult)},
+		{verb: "history", prints: true, silent: true, result: new(report.History)},
 		{verb: "rollback", args: []string{"1"}, result: new(changeResult)},
 		{verb: "restore", result: new(changeResult)},
 		{verb: "stop", result: new(changeResult)},
@@ -92,7 +92,7 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// check looks at both outputs of one run.
+// check compares both outputs of one run.
 func (c outputCase) check(t *testing.T, got outcome, flags []string) {
 	t.Helper()
 	asJSON, quiet := strings.Contains(strings.Join(flags, " "), "--json"), strings.Contains(strings.Join(flags, " "), "-q")

@@ -243,7 +243,7 @@ func TestREADMELines(t *testing.T) {
 	}
 }
 
-// typedProgram puts the program into a directory as "natspread", told to keep its
+// typedProgram puts the program into a directory as "natspread", which keeps its
 // files below root.
 func typedProgram(t *testing.T, bin, root string) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"natspread/internal/change"
+	"natspread/internal/terminal"
 	"natspread/internal/text"
 )
 
@@ -15,7 +16,7 @@ const waitStep = time.Second
 // awaitDrained waits, if it was asked to, until no connection is left at backends, and
 // returns how many are at each.
 func (s *session) awaitDrained(ctx context.Context, wait time.Duration, backends []change.Backend) ([]int, error) {
-	progress := progress{session: s, terminal: isTerminal(s.err)}
+	progress := progress{session: s, terminal: terminal.Is(s.err)}
 	defer progress.clear()
 	for end := time.Now().Add(wait); ; {
 		each, live, err := count(ctx, backends)
@@ -76,7 +77,7 @@ func (p *progress) show(live int, left time.Duration) {
 	switch {
 	case p.quiet:
 	case p.terminal:
-		fmt.Fprintf(p.err, "\r\x1b[K%s, waiting for %v more", are(live), text.Duration(left.Round(time.Second)))
+		fmt.Fprintf(p.err, terminal.ClearLine+"%s, waiting for %v more", are(live), text.Duration(left.Round(time.Second)))
 	case live != p.last:
 		p.printf("%s", are(live))
 	}
@@ -86,7 +87,7 @@ func (p *progress) show(live int, left time.Duration) {
 // clear takes the line away.
 func (p *progress) clear() {
 	if p.terminal && p.last > 0 && !p.quiet {
-		fmt.Fprint(p.err, "\r\x1b[K")
+		fmt.Fprint(p.err, terminal.ClearLine)
 	}
 	p.last = 0
 }

@@ -94,7 +94,7 @@ func (w watched) interrupt(t *testing.T) int {
 }
 
 // TestWatch watches rules that somebody changes: status says so by itself, and exits
-// by what it saw last.
+// by what it read last.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
@@ -189,7 +189,7 @@ func TestWatchGoesOn(t *testing.T) {
 	lines.interrupt(t)
 }
 
-// TestWatchInterrupted ends a watch that has seen nothing yet: nobody may take that for
+// TestWatchInterrupted ends a watch that has read nothing yet: nobody may take that for
 // a state.
 func TestWatchInterrupted(t *testing.T) {
 	if !netnstest.Isolate(t) {
@@ -205,7 +205,7 @@ func TestWatchInterrupted(t *testing.T) {
 	hanging.stderr.until(t, "^natspread: .*: killed after .*\n")
 }
 
-// TestWatchTrouble ends a watch that nobody can read, or that cannot look.
+// TestWatchTrouble ends a watch that nobody can read, or that cannot read the host.
 func TestWatchTrouble(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return

@@ -3,7 +3,6 @@ package change
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -152,7 +151,10 @@ func (d Drain) Apply(ctx context.Context, host restore.Host) (restore.Result, er
 	if err == nil || !edited {
 		return result, err
 	}
-	return result, errors.Join(err, d.revert())
+	if failed := d.revert(); failed != nil {
+		return result, fmt.Errorf("%w, but %w", err, failed)
+	}
+	return result, err
 }
 
 // revert puts back what was in the file before the edit, if nobody wrote to it since: what
@@ -166,7 +168,7 @@ func (d Drain) revert() error {
 		err = atomicfile.ReplaceFile(d.path, d.before)
 	}
 	if err != nil {
-		return fmt.Errorf("the config is still edited: %w", err)
+		return fmt.Errorf("the config is still edited: cannot put it back: %w", atomicfile.Cause(err))
 	}
 	return nil
 }

@@ -24,21 +24,16 @@ func TestID(t *testing.T) {
 	}
 	seen := map[string]bool{here: true}
 	for range 20 {
-		there := make(chan string)
-		go func() {
-			runtime.LockOSThread() // and never unlocked: the thread ends with its namespace
-			defer close(there)
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				t.Error(err)
-				return
+		var id string
+		onThread(func() {
+			err := unix.Unshare(unix.CLONE_NEWNET)
+			if err == nil {
+				id, err = ID()
 			}
-			id, err := ID()
 			if err != nil {
 				t.Error(err)
 			}
-			there <- id
-		}()
-		id := <-there
+		})
 		if seen[id] {
 			t.Errorf("%q is given twice", id)
 		}
@@ -82,19 +77,32 @@ func TestPlaces(t *testing.T) {
 		"a chroot":          {func() error { return chroot(root+"/a", true) }, Inits, Another},
 		"a chroot, no proc": {func() error { return chroot(root+"/b", false) }, Unknown, Unknown},
 	} {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			runtime.LockOSThread() // and never unlocked: the thread ends where it has gone
+		onThread(func() {
 			if err := tt.leave(); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			if network, root := Network(), Root(); network != tt.network || root != tt.root {
 				t.Errorf("%s: network %q, root %q", name, network, root)
 			}
-		}()
-		<-done
+		})
 	}
+}
+
+// onThread runs a function on a thread that ends with it, and may go where it likes. The
+// first thread of a process is not such a one: where it is, the process is.
+func onThread(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked
+		if unix.Gettid() == unix.Getpid() {
+			onThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
+	}()
+	<-done
 }
 
 // chroot makes a directory the root of this thread, with or without /proc in it. The mount

@@ -78,7 +78,7 @@ func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]do
 			changed.Services = append(changed.Services, *change.After)
 		}
 	}
-	found, err := h.Remaining(ctx, changed, configFamilies(changed))
+	found, err := h.stopped(ctx, changed, configFamilies(changed))
 	return slices.DeleteFunc(found, func(f doctor.Finding) bool {
 		same := func(reported doctor.Finding) bool { return reported.What == f.What }
 		return f.Fix == fixApply || slices.ContainsFunc(report.Findings, same)

@@ -88,7 +88,7 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 	if report.Status.Loaded {
 		loaded := slices.DeleteFunc(Families(report.Status.Wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
 		var err error
-		if found, err = h.Remaining(ctx, report.config, loaded); err != nil {
+		if found, err = h.stopped(ctx, report.config, loaded); err != nil {
 			return nil, err
 		}
 	}
@@ -98,10 +98,25 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 	return found, nil
 }
 
-// Remaining returns what keeps the connections of services of some families from passing,
+// Remaining returns what an apply of a config leaves: what keeps its connections of some
+// families from passing although their rules are right, and which files boot refuses
+// whatever is in them.
+func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
+	found, err := h.stopped(ctx, cfg, families)
+	if err != nil {
+		return nil, err
+	}
+	store := generation.Store{Root: h.Restore.Root}
+	if current, none := store.CurrentNumber(); none == nil {
+		found = append(found, Broken(h.Doctor.Refused(store.Files(current)))...)
+	}
+	return found, nil
+}
+
+// stopped returns what keeps the connections of services of some families from passing,
 // although their rules are right. A load fixes none of it, except that it switches
 // forwarding on for a whole family.
-func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
+func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
 	kernel, err := h.Restore.Kernel(ctx)
 	if err != nil || len(families) == 0 {
 		return nil, err

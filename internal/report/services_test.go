@@ -24,7 +24,7 @@ backends = [
 	}
 	text := describe(cfg.Services[0], nil).Text()
 	for _, want := range []string{
-		"weight 1      wanted 0.0015 %  observed   0.00 % ", "weight 65535  wanted 100.00 %  observed", "weight 0      wanted   0.00 %  observed",
+		"weight 1      wanted 0.0015 %  observed   0.00 % ", "weight 65535  wanted 100.00 %  observed", "weight 0      wanted  drained  observed",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

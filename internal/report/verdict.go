@@ -179,17 +179,20 @@ func drift(status restore.Status) []restore.Line {
 	return slices.Concat(status.Rules, status.JumpsNotFirst)
 }
 
-// otherVariant says which tables of the other variant hold rules of natspread.
+// otherVariant says which tables of the other variant hold rules of natspread. Where the
+// variant in use holds none, one line for each family is enough.
 func otherVariant(status restore.Status) []string {
 	var lines []string
 	for _, line := range status.OtherVariant {
-		if status.Loaded {
-			lines = append(lines, line.Text)
-		} else {
-			lines = append(lines, fmt.Sprintf("%v: the %s variant of iptables holds rules of natspread, and %s is in use", line.Family, status.Variant.Other(), status.Variant))
+		text := line.Text
+		if !status.Loaded {
+			text = fmt.Sprintf("%v: the %s variant of iptables holds rules of natspread, and %s is in use", line.Family, status.Variant.Other(), status.Variant)
+		}
+		if !slices.Contains(lines, text) {
+			lines = append(lines, text)
 		}
 	}
-	return slices.Compact(lines)
+	return lines
 }
 
 // tableFix returns the line that makes the tables what is wanted. While a generation waits

@@ -7,7 +7,7 @@ import (
 )
 
 // Words are one line that a terminal shows and does not obey, and several causes
-// are told apart.
+// stay apart.
 func TestOneLine(t *testing.T) {
 	t.Parallel()
 	joined := errors.Join(errors.New("cannot write current"), errors.New("cannot remove generation 2")).Error()

@@ -83,7 +83,7 @@ func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	return explained, nil
 }
 
-// outcomesOf joins the ends of both ways by their targets, in the order in which the
+// outcomesOf joins the ends of both paths by their targets, in the order in which the
 // rules come to them, and then what is left.
 func outcomesOf(incoming, local *Path, port uint16) []Outcome {
 	places := map[rules.Target]int{}

@@ -68,10 +68,7 @@ func isLong(g golden) bool { return len(g.table.Text()) >= longMessage }
 // TestEveryConfigLoads has the kernel take, and give back, what any checked config
 // turns into, and not only the stories.
 func TestEveryConfigLoads(t *testing.T) {
-	configs := 20
-	if hosttest.WholeSuite() {
-		configs = 60
-	}
+	configs := hosttest.Of(20, 60)
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 		proven := 0

@@ -20,10 +20,7 @@ func goldensOf(name string, cfg config.Config) []golden {
 // TestLargeConfigsLoad has the kernel take, and give back byte for byte, the trees of
 // large configs of every shape.
 func TestLargeConfigsLoad(t *testing.T) {
-	services := 40
-	if hosttest.WholeSuite() {
-		services = 200
-	}
+	services := hosttest.Of(40, 200)
 	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		var all []golden
 		for i, shape := range configtest.Shapes() {
@@ -35,10 +32,7 @@ func TestLargeConfigsLoad(t *testing.T) {
 
 // TestLargestConfigLoads is the most services of all shapes.
 func TestLargestConfigLoads(t *testing.T) {
-	services := 200
-	if hosttest.WholeSuite() {
-		services = configtest.MaxServices
-	}
+	services := hosttest.Of(200, configtest.MaxServices)
 	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		for _, golden := range goldensOf("", configtest.Fill(configtest.Mixed, services, 0)) {
 			comesBack(t, variant, golden.table)

@@ -126,7 +126,7 @@ func plays(t *testing.T, demo, natspread string) {
 	t.Helper()
 	before := traces(t)
 	code, said := play(t, demo, natspread)
-	if code != exitFair || strings.Count(said, ": fair") < 2 || !strings.Contains(said, "in step") {
+	if code != exitFair || strings.Count(said, ": fair") < 2 || !strings.Contains(said, "in sync") {
 		t.Errorf("exit code %d:\n%s", code, said)
 	}
 	for line := range strings.Lines(said) {
@@ -148,7 +148,7 @@ func notices(t *testing.T, demo, natspread string) {
 		{"an apply that does nothing", `[ "$3" = apply ] && exit`, "connection refused"},
 		{"a restore that does nothing", `[ "$3" = restore ] && exit`, "connection refused"},
 		{"a restore that fails", `[ "$3" = restore ] && exit 1`, "natspread restore failed"},
-		{"a balancer out of step", `[ "$3" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
+		{"a balancer that drifted", `[ "$3" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, said := play(t, demo, wrap(t, natspread, test.script))

@@ -42,3 +42,11 @@ func Await(limit time.Duration, met func() bool) bool {
 // WholeSuite tells whether tests take their largest cases, as in CI. Elsewhere the cases
 // are of the same kinds, and smaller.
 func WholeSuite() bool { return os.Getenv("CI") == "true" }
+
+// Of returns the first number, or the second one where tests take their largest cases.
+func Of(small, whole int) int {
+	if WholeSuite() {
+		return whole
+	}
+	return small
+}

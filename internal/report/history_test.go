@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"errors"
@@ -8,6 +8,13 @@ import (
 
 	"natspread/restore/generation"
 )
+
+// article is a config of one service with three backends.
+const article = `[[service]]
+name = "web"
+listen = "192.0.2.10:80"
+backends = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]
+`
 
 // What is known of a generation is shown, and a "?" stands for the rest.
 func TestHistoryWords(t *testing.T) {
@@ -26,7 +33,7 @@ func TestHistoryWords(t *testing.T) {
 		{"not good", generation.Entry{Manifest: made, Problem: errors.New("cut\nshort"), IsCurrent: true}, "7 " + when + " ? ? apply (current; cut; short)"},
 		{"unreadable", generation.Entry{Manifest: generation.Manifest{Number: 7}, Problem: errors.New("gone")}, "7 ? ? ? ? (gone)"},
 	} {
-		text := historyResult{Generations: []historyEntry{historyEntryOf(c.entry)}}.text()
+		text := HistoryOf([]generation.Entry{c.entry}).Text()
 		_, line, _ := strings.Cut(text, "\n")
 		if got := strings.Join(strings.Fields(line), " "); got != c.want {
 			t.Errorf("%s: %q, not %q", c.name, got, c.want)
