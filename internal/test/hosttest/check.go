@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,4 +50,22 @@ func Of(small, whole int) int {
 		return whole
 	}
 	return small
+}
+
+// WantDead asks that processes which wrote down their numbers are gone, or wait
+// only to be reaped: an orphan is this process's, the first of its namespace.
+func WantDead(t testing.TB, path string) {
+	t.Helper()
+	pids, err := os.ReadFile(path)
+	Must(t, err)
+	for _, pid := range strings.Fields(string(pids)) {
+		dead := func() bool {
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			return err != nil || strings.Contains(string(stat), ") Z ")
+		}
+		if !Await(2*time.Second, dead) {
+			t.Errorf("process %s lives on", pid)
+		}
+	}
+	Must(t, os.Remove(path))
 }
