@@ -15,6 +15,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -211,7 +212,7 @@ func TestHangingPrograms(t *testing.T) {
 func cancelWhenThere(cancel func(), path string) <-chan time.Time {
 	when := make(chan time.Time, 1)
 	go func() {
-		hosttest.Await(busy, func() bool {
+		await.Within(busy, func() bool {
 			info, err := os.Stat(path)
 			return err == nil && info.Size() > 0
 		})
