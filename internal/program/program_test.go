@@ -1,4 +1,4 @@
-package restore_test
+package program_test
 
 import (
 	"context"
