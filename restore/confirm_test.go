@@ -16,6 +16,7 @@ import (
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -374,7 +375,7 @@ func holdLock(t *testing.T, host restore.Host) {
 	defer file.Close()
 	hosttest.Must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
 	for _, open := range []int{2, 1} {
-		if !hosttest.Await(busy, func() bool { return openFiles(path) == open }) {
+		if !await.Within(busy, func() bool { return openFiles(path) == open }) {
 			t.Errorf("the lock is open %d times, want %d", openFiles(path), open)
 		}
 	}

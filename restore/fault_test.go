@@ -15,6 +15,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -198,7 +199,7 @@ func TestHangingPrograms(t *testing.T) {
 							t.Errorf("%v", err)
 						}
 					})
-					wantDead(t, pids)
+					hosttest.WantDead(t, pids)
 					wantState(t, host, before)
 				})
 			}
@@ -211,7 +212,7 @@ func TestHangingPrograms(t *testing.T) {
 func cancelWhenThere(cancel func(), path string) <-chan time.Time {
 	when := make(chan time.Time, 1)
 	go func() {
-		hosttest.Await(busy, func() bool {
+		await.Within(busy, func() bool {
 			info, err := os.Stat(path)
 			return err == nil && info.Size() > 0
 		})
@@ -221,41 +222,8 @@ func cancelWhenThere(cancel func(), path string) <-chan time.Time {
 	return when
 }
 
-// TestTimeIsUp kills a program and its child when the time is up.
-func TestTimeIsUp(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	hosttest.Must(t, err)
-	pids := filepath.Join(t.TempDir(), "pids")
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err = program.Exec()(ctx, nil, sh, "-c", "sleep 600 & echo $$ $! >"+pids+"; wait")
-	wantClass(t, err, nil)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "killed after ") {
-		t.Errorf("%v", err)
-	}
-	wantDead(t, pids)
-}
-
-// wantDead asks that processes which wrote down their numbers are gone, or wait
-// only to be reaped: an orphan is this process's, the first of its namespace.
-func wantDead(t *testing.T, path string) {
-	t.Helper()
-	pids, err := os.ReadFile(path)
-	hosttest.Must(t, err)
-	for _, pid := range strings.Fields(string(pids)) {
-		dead := func() bool {
-			stat, err := os.ReadFile("/proc/" + pid + "/stat")
-			return err != nil || strings.Contains(string(stat), ") Z ")
-		}
-		if !hosttest.Await(2*time.Second, dead) {
-			t.Errorf("process %s lives on", pid)
-		}
-	}
-	hosttest.Must(t, os.Remove(path))
-}
-
-// TestEndlessPrograms has programs that print without end, or leave somebody behind who holds their
-// output open.
+// TestEndlessPrograms has programs that print without end, or leave somebody behind who
+// holds their output open.
 func TestEndlessPrograms(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		if variant != rules.NFT {
@@ -279,7 +247,7 @@ func TestEndlessPrograms(t *testing.T) {
 				wantState(t, host, before)
 			})
 		}
-		wantDead(t, programs.dir+"/pids")
+		hosttest.WantDead(t, programs.dir+"/pids")
 	})
 }
 
@@ -367,35 +335,4 @@ func TestAppliesAtOnce(t *testing.T) {
 		}
 		hosttest.WantLoaded(t, variant, string(current.Config))
 	})
-}
-
-// TestEnvironmentIsClean keeps the caller's own variables from the programs.
-func TestEnvironmentIsClean(t *testing.T) {
-	t.Setenv("XTABLES_LIBDIR", "/evil")
-	t.Setenv("XTABLES_LOCKFILE", "/run/other.lock")
-	env, err := exec.LookPath("env")
-	hosttest.Must(t, err)
-	out, err := program.Exec()(t.Context(), nil, env)
-	hosttest.Must(t, err)
-	if want := "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\nXTABLES_LOCKFILE=/run/other.lock\n"; string(out) != want {
-		t.Errorf("environment:\n%s", out)
-	}
-}
-
-// TestProgramError is what a caller may read of a failed program.
-func TestProgramError(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	hosttest.Must(t, err)
-	_, err = program.Exec()(t.Context(), nil, sh, "-c", "echo first >&2; echo '# Warning: iptables-legacy tables present' >&2; echo 'Try `x --help' >&2; echo last >&2; exit 3")
-	var failed *program.Error
-	if !errors.As(err, &failed) || failed.Code != 3 || failed.Stderr != "first; last" || !strings.HasSuffix(err.Error(), ": first; last") {
-		t.Errorf("%#v", err)
-	}
-	_, err = program.Exec()(t.Context(), nil, "/nowhere/iptables-save")
-	if !errors.As(err, &failed) || failed.Code != -1 || !errors.Is(err, program.ErrMissing) || !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%#v", err)
-	}
-	if out, err := program.Exec()(t.Context(), []byte("in"), sh, "-c", "cat; pwd"); err != nil || string(out) != "in/\n" {
-		t.Errorf("%q, %v", out, err)
-	}
 }

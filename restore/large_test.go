@@ -8,6 +8,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 )
 
 // TestManyServices asks what so many services listen on, behind trees by address and by
@@ -80,7 +81,7 @@ func TestManyBackends(t *testing.T) {
 		servers := n.Serve(t, network, family, 80)
 		host, vip := newHost(t, variant), at(netnstest.VIP(family), 80)
 		apply(t, host, service("web", family, 80, 0, weighted(family, 80, weights...)))
-		counts := netnstest.AskMany(t, n.Client, network, vip, hosttest.Of(1000, 2000), 8).Of(servers)
+		counts := netnstest.AskMany(t, n.Client, network, vip, testsize.Of(1000, 2000), 8).Of(servers)
 		if x2, ok := netnstest.ChiSquare(counts, shares); !ok {
 			t.Errorf("random: %d, chi-square %.1f", counts, x2)
 		}

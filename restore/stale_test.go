@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -298,7 +299,7 @@ func wantBroken(t *testing.T, whose string, conn net.Conn) {
 	t.Helper()
 	hosttest.Must(t, conn.SetDeadline(time.Now().Add(hurry)))
 	var err error
-	hosttest.Await(hurry, func() bool {
+	await.Within(hurry, func() bool {
 		_, err = conn.Write([]byte("?"))
 		return err != nil
 	})

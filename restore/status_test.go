@@ -13,6 +13,7 @@ import (
 
 	"natspread/internal/paths"
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -159,7 +160,7 @@ func TestStatusWaitsForApply(t *testing.T) {
 		looking, end := context.WithCancel(t.Context())
 		go func() { // the apply goes on as soon as the status waits for it
 			lock := filepath.Join(host.Root, paths.Run, "lock")
-			hosttest.Await(busy, func() bool { return openFiles(lock) >= 2 || looking.Err() != nil })
+			await.Within(busy, func() bool { return openFiles(lock) >= 2 || looking.Err() != nil })
 			close(goOn)
 		}()
 		if s := status(t, host); s.Differs() || s.Wanted.Current != 2 {

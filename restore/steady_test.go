@@ -6,6 +6,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 )
 
 // TestAppliesUnderLoad applies two configs in turn, over and over, under streams
@@ -31,7 +32,7 @@ func TestAppliesUnderLoad(t *testing.T) {
 			load.Keep(open, backend)
 		}
 		load.Connect(n.Client, vip)
-		for i := range hosttest.Of(25, 100) {
+		for i := range testsize.Of(25, 100) {
 			wantDeleted(t, apply(t, host, configs[(i+1)%2]), 0)
 		}
 		load.WantGood(t, 100)

@@ -8,6 +8,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 )
 
 // manyServices is a config of so many services on an address each, with the same three
@@ -32,7 +33,7 @@ func numberedVIP(i int) string { return fmt.Sprintf("198.18.%d.%d:80", i/250, 1+
 // to the first, the last and some between: all of them changed, and one at a time. None
 // may fail.
 func TestThousandsUnderLoad(t *testing.T) {
-	thousands := hosttest.Of(1000, 5000)
+	thousands := testsize.Of(1000, 5000)
 	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		n.Client.Command(t, "route add 198.18.0.0/15 via 192.0.2.10\n", "ip", "-batch", "-")

@@ -54,6 +54,10 @@ func TestExamineAhead(t *testing.T) {
 		s.config = accepted
 		s.apply(t)
 		wantFindings(t, s.examined(t, Judged{Config: parsed(t, accepted)}))
+		// What is said of the service as it is, is not said again of the edited one.
+		s.sh(t, "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding")
+		off := "broken: ipv4: net.ipv4.conf.front.forwarding is 0, so what comes in by front is not forwarded -> sysctl -w net.ipv4.conf.front.forwarding=1"
+		wantFindings(t, s.examined(t, Judged{Config: parsed(t, strings.Replace(accepted, "web", "site", 1))}), off)
 	})
 }
 

@@ -10,8 +10,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
-
-	"natspread/internal/text"
 )
 
 // Is tells whether a stream is a terminal: somebody reads what is written, or types what is
@@ -79,12 +77,19 @@ func (s Size) Fit(screen string) string {
 	left, fitting := s.Rows-1, 0 // fitting lines leave a row for how many more there are
 	for i, line := range lines {
 		if left -= s.rowsOf(line); left < 0 {
-			more := fmt.Sprintf("... %s\n", text.Plural(len(lines)-fitting, "more line"))
-			return strings.Join(append(lines[:fitting:fitting], more), "\n")
+			return strings.Join(append(lines[:fitting:fitting], moreLines(len(lines)-fitting)), "\n")
 		}
 		if left > 0 {
 			fitting = i + 1
 		}
 	}
 	return screen
+}
+
+// moreLines says how many lines are not shown.
+func moreLines(n int) string {
+	if n == 1 {
+		return "... 1 more line\n"
+	}
+	return fmt.Sprintf("... %d more lines\n", n)
 }

@@ -1,5 +1,3 @@
-// Package forwarding is the kernel's switches that let a host forward packets, and what
-// they were before natspread.
 package forwarding
 
 import (

@@ -35,6 +35,8 @@ func (s Store) Wanted() Wanted {
 	case err != nil:
 		wanted.Unknown = err
 		return wanted
+	case pending.Number == wanted.Current: // a confirm was killed after all it promised
+		return wanted
 	}
 	wanted.Pending = &pending
 	if waiting, err := s.ReadPending(pending.Number); err == nil {

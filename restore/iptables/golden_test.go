@@ -12,6 +12,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
 	"natspread/internal/test/hosttest"
+	"natspread/internal/test/testsize"
 	"natspread/render"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
@@ -68,7 +69,7 @@ func isLong(g golden) bool { return len(g.table.Text()) >= longMessage }
 // TestEveryConfigLoads has the kernel take, and give back, what any checked config
 // turns into, and not only the stories.
 func TestEveryConfigLoads(t *testing.T) {
-	configs := hosttest.Of(20, 60)
+	configs := testsize.Of(20, 60)
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 		proven := 0

@@ -8,6 +8,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
 	"natspread/internal/test/hosttest"
+	"natspread/internal/test/testsize"
 	"natspread/render"
 )
 
@@ -20,7 +21,7 @@ func goldensOf(name string, cfg config.Config) []golden {
 // TestLargeConfigsLoad has the kernel take, and give back byte for byte, the trees of
 // large configs of every shape.
 func TestLargeConfigsLoad(t *testing.T) {
-	services := hosttest.Of(40, 200)
+	services := testsize.Of(40, 200)
 	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		var all []golden
 		for i, shape := range configtest.Shapes() {
@@ -32,7 +33,7 @@ func TestLargeConfigsLoad(t *testing.T) {
 
 // TestLargestConfigLoads is the most services of all shapes.
 func TestLargestConfigLoads(t *testing.T) {
-	services := hosttest.Of(200, configtest.MaxServices)
+	services := testsize.Of(200, configtest.MaxServices)
 	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		for _, golden := range goldensOf("", configtest.Fill(configtest.Mixed, services, 0)) {
 			comesBack(t, variant, golden.table)

@@ -108,7 +108,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"internal/atomicfile", "internal/completion", "internal/netns", "internal/paths", "internal/program", "internal/suggest", "internal/text"}
+	return []string{"internal/atomicfile", "internal/completion", "internal/netns", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -238,7 +238,7 @@ func TestLibraries(t *testing.T) {
 		"github.com/godbus/dbus/v5":                {"units"},
 		"github.com/vishvananda/netlink":           {"internal/doctor", "restore/flows", "internal/test/netnstest"},
 		"github.com/vishvananda/netlink/nl":        {"restore/flows"},
-		"golang.org/x/sys/unix":                    {"internal/doctor", "restore", "restore/*", "cmd/natspread", "internal/netns", "internal/terminal", "internal/test/*", "internal/lab/*"},
+		"golang.org/x/sys/unix":                    {"internal/doctor", "restore", "restore/*", "internal/terminal", "internal/netns", "internal/test/*", "internal/lab/*"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
 		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/netns", "internal/test/*", "internal/lab/*"},
 	}
