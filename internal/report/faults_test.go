@@ -252,7 +252,7 @@ func bootFaults() []fault {
 			want: []string{"at boot: ROOT/var/lib/natspread/generations/1/manifest may be changed by its group or by others: boot will not load it -> chmod go-w ROOT/var/lib/natspread/generations/1/manifest"},
 		},
 		{
-			name: "everybody may add generations", state: Impaired, remain: 1, repeats: true, lines: "chmod 777 ROOT/var/lib/natspread/generations",
+			name: "everybody may add generations", state: Impaired, refuses: true, lines: "chmod 777 ROOT/var/lib/natspread/generations",
 			want: []string{"at boot: ROOT/var/lib/natspread/generations may be changed by its group or by others: boot will not load it -> chmod go-w ROOT/var/lib/natspread/generations"},
 		},
 	}
