@@ -193,7 +193,7 @@ func TestDrainPutsBack(t *testing.T) {
 		says          []string
 	}{
 		"put back":        {two, two, func(string) {}, two, []string{"no program runs here"}},
-		"edited since":    {two, two, func(path string) { _ = os.WriteFile(path, []byte("meanwhile"), 0o640) }, "meanwhile", []string{"no program runs here, but ", " was edited meanwhile and stays as it is"}},
+		"edited since":    {two, two, func(path string) { _ = os.WriteFile(path, []byte("meanwhile"), 0o640) }, "meanwhile", []string{"no program runs here; nothing was changed, but ", " was edited meanwhile and stays as it is"}},
 		"not edited":      {two, drained, func(path string) { _ = os.WriteFile(path, []byte("meanwhile"), 0o640) }, "meanwhile", []string{"no program runs here"}},
 		"cannot put back": {two, two, func(path string) { _ = os.RemoveAll(filepath.Dir(path)) }, "", []string{"no program runs here", ", but the config is still edited: cannot put it back: "}},
 	} {
