@@ -45,7 +45,7 @@ func readers() map[string]func(*cli.Context) (any, error) {
 	none := reader(readNone)
 	return map[string]func(*cli.Context) (any, error){
 		"init": reader(readInit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
-		"confirm": none, "drain": reader(readDrain), "history": none, "rollback": reader(readRollback), "restore": none,
+		"confirm": none, "drain": reader(readDrain), "undrain": reader(readTarget), "history": none, "rollback": reader(readRollback), "restore": none,
 		"status": reader(readStatus), "doctor": none, "stop": none, "install": none, "uninstall": none, "version": none,
 	}
 }

@@ -25,7 +25,7 @@ func verbShapes() map[string]reflect.Type {
 		"check":              reflect.TypeFor[checkResult](),
 		"diff":               reflect.TypeFor[report.Diff](),
 		"doctor":             reflect.TypeFor[doctorResult](),
-		"drain":              reflect.TypeFor[drainResult](),
+		"drain, undrain":     reflect.TypeFor[drainResult](),
 		"history":            reflect.TypeFor[report.History](),
 		"init":               reflect.TypeFor[initResult](),
 		"install, uninstall": reflect.TypeFor[installResult](),
@@ -39,19 +39,20 @@ func verbShapes() map[string]reflect.Type {
 // objectShapes are what stands in those, by the headings of docs/json.md.
 func objectShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
-		"backend":        reflect.TypeFor[report.Backend](),
-		"backend change": reflect.TypeFor[report.BackendChange](),
-		"chain":          reflect.TypeFor[trace.ChainResult](),
-		"finding":        reflect.TypeFor[report.Finding](),
-		"flow":           reflect.TypeFor[trace.FlowResult](),
-		"generation":     reflect.TypeFor[report.HistoryEntry](),
-		"hop":            reflect.TypeFor[trace.HopResult](),
-		"outcome":        reflect.TypeFor[trace.OutcomeResult](),
-		"pending":        reflect.TypeFor[report.Pending](),
-		"service":        reflect.TypeFor[report.Service](),
-		"service change": reflect.TypeFor[report.ServiceChange](),
-		"setting":        reflect.TypeFor[report.SettingChange](),
-		"share":          reflect.TypeFor[report.Share](),
+		"backend":         reflect.TypeFor[report.Backend](),
+		"backend change":  reflect.TypeFor[report.BackendChange](),
+		"chain":           reflect.TypeFor[trace.ChainResult](),
+		"drained backend": reflect.TypeFor[drainedBackend](),
+		"finding":         reflect.TypeFor[report.Finding](),
+		"flow":            reflect.TypeFor[trace.FlowResult](),
+		"generation":      reflect.TypeFor[report.HistoryEntry](),
+		"hop":             reflect.TypeFor[trace.HopResult](),
+		"outcome":         reflect.TypeFor[trace.OutcomeResult](),
+		"pending":         reflect.TypeFor[report.Pending](),
+		"service":         reflect.TypeFor[report.Service](),
+		"service change":  reflect.TypeFor[report.ServiceChange](),
+		"setting":         reflect.TypeFor[report.SettingChange](),
+		"share":           reflect.TypeFor[report.Share](),
 	}
 }
 

@@ -38,17 +38,17 @@ _natspread_files() {
 }
 
 _natspread_words() {
-    local words='--config --root --variant --json --quiet -q --verbose -v --color --help -h'
+    local words='--config --root --variant --json --quiet -q --verbose -v --live --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
-    drain) words+=' --wait' ;;
+    drain) words+=' --wait --now --keep-one' ;;
     rollback) words+=' --overdue' ;;
     status) words+=' --watch --prometheus' ;;
-    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -12,6 +12,7 @@ _natspread() {
         'apply:load the config'\''s rules now and at every boot'
         'confirm:keep what apply --confirm loaded'
         'drain:give a backend no new connections, and wait for its last'
+        'undrain:give a drained backend new connections again'
         'history:list the generations, the newest first'
         'rollback:apply an older generation again'
         'restore:load the current generation: what the unit runs at boot'
@@ -25,13 +26,14 @@ _natspread() {
     )
     flags=(
         '*--config=[read the config from FILE; - is standard input]:file:_files'
-        '*--root=[keep every file below DIR]:directory:_files -/'
+        '*--root=[for images: keep every file below DIR, and change no running kernel]:directory:_files -/'
         '*--variant=[use this VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
         '*--json[print the result as JSON on standard output]'
         '*--quiet[say nothing but errors]'
         '*-q[say nothing but errors]'
         '*--verbose[say each program that is run, too]'
         '*-v[say each program that is run, too]'
+        '*--live[change the running kernel, also with another --root, or in a chroot]'
         '*--color=[use colors: WHEN is auto, always or never]:value:(auto always never)'
         '*--help[print the help]'
         '*-h[print the help]'
@@ -80,6 +82,8 @@ _natspread() {
     behind:drain)
         flags+=(
         '*--wait=[wait for this DURATION until no connection is left there; exit 1 if one is]:value:(60s 5m)'
+        '*--now[end its connections at once: UDP moves to another backend, TCP is reset]'
+        '*--keep-one[refuse to drain the last backend of a service]'
         )
         ;;
     behind:rollback)
@@ -94,7 +98,7 @@ _natspread() {
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version)'
         return
         ;;
     esac

@@ -38,8 +38,8 @@ type BackendChange struct {
 // Share is what a backend has of new connections.
 type Share struct {
 	Weight int     `json:"weight"`
-	Drain  bool    `json:"drain,omitempty"` // it gets no new connections, and keeps its weight
-	Share  float64 `json:"share"`           // 0 to 1
+	Drain  bool    `json:"drain"` // as in the config: it gets no new connections, and keeps its weight
+	Share  float64 `json:"share"` // 0 to 1
 }
 
 // ServiceChanges compares two configs by service, those of some families only.
