@@ -133,7 +133,6 @@ func arrows() map[string][]string {
 		"units":              {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/config":    {"internal/suggest"},
 		"internal/rules":     nil,
-		"internal/terminal":  {"internal/text"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
