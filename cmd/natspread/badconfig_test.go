@@ -77,12 +77,12 @@ func TestBadConfigs(t *testing.T) {
 		t.Fatalf("only %d bad configs: are there no stories in %s?", len(bad), configStories)
 	}
 	root := rootWith(t, article)
-	inProcess("--root", root, "--variant", "nft", "apply").want(t, exitDone)
+	inProcess("--root", root, "--live", "--variant", "nft", "apply").want(t, exitDone)
 	before := everything(t, root)
 	empty := rootWith(t, article)
 	for name, path := range bad {
 		for _, verb := range []string{"apply", "apply --dry-run", "check", "render", "render -o " + empty, "diff", "install"} {
-			args := append([]string{"--root", root, "--variant", "nft", "--config", path}, strings.Fields(verb)...)
+			args := append([]string{"--root", root, "--live", "--variant", "nft", "--config", path}, strings.Fields(verb)...)
 			if verb == "install" {
 				args[1] = empty
 			}

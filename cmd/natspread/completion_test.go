@@ -162,7 +162,7 @@ func completionCases(t *testing.T) []completionCase {
 		{"", every},
 		{"--json --root=sub -q ", every},
 		{"--root sub --config web.toml ", every},
-		{"un", []string{"uninstall"}},
+		{"un", []string{"undrain", "uninstall"}},
 		{"-", names(tree.Flags)},
 		{"help ", verbs(func(verb completion.Verb) bool { return !verb.Verbs })},
 		{"help unin", []string{"uninstall"}},

@@ -32,7 +32,7 @@ func TestManyAtOnce(t *testing.T) {
 func applyManyAtOnce(t *testing.T, variant string) {
 	const applies = 6
 	root := rootWith(t, article)
-	flags := []string{"--root", root, "--variant", variant}
+	flags := []string{"--root", root, "--live", "--variant", variant}
 	inProcess(append(flags, "apply")...).want(t, exitDone)
 	var started sync.WaitGroup
 	outcomes := make([]outcome, applies)
@@ -90,7 +90,7 @@ func TestApplyWaits(t *testing.T) {
 	const busy = 700 * time.Millisecond
 	time.AfterFunc(busy, func() { file.Close() })
 	began := time.Now()
-	asProgram(t, "natspread", "--root", root, "--variant", "nft", "apply").want(t, exitDone)
+	asProgram(t, "natspread", "--root", root, "--live", "--variant", "nft", "apply").want(t, exitDone)
 	if waited := time.Since(began); waited < busy {
 		t.Errorf("it did not wait: %v", waited)
 	}

@@ -75,7 +75,7 @@ func confirmAndDie(t *testing.T, variant string, sent syscall.Signal, moment str
 	root := rootWith(t, article)
 	config := filepath.Join(root, "new.toml")
 	writeFile(t, config, strings.ReplaceAll(article, "10.0.0.", "10.0.1."))
-	flags := []string{"--root", root, "--variant", variant}
+	flags := []string{"--root", root, "--live", "--variant", variant}
 	inProcess(append(flags, "apply")...).want(t, exitDone)
 	writeFile(t, "/proc/sys/net/ipv4/ip_forward", "0")
 	before := everything(t, root)

@@ -39,9 +39,9 @@ func countConnections(t *testing.T, variant string) {
 	root := rootWith(t, weighted)
 	network := netnstest.NewNetwork(t, netnstest.Layout{})
 	backends := network.Serve(t, "tcp", 4, 80)
-	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
+	inProcess("--root", root, "--live", "--variant", variant, "apply").want(t, exitDone)
 	tally := netnstest.AskMany(t, network.Client, "tcp", "192.0.2.10:80", connections, 1)
-	got := inProcess("--root", root, "--variant", variant, "status", "--json").want(t, exitDone)
+	got := inProcess("--root", root, "--live", "--variant", variant, "status", "--json").want(t, exitDone)
 	var status report.Status
 	if err := json.Unmarshal([]byte(got.out), &status); err != nil {
 		t.Fatal(err)

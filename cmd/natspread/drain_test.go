@@ -35,13 +35,13 @@ func TestDrainsAtOnce(t *testing.T) {
 	}
 	root := rootWith(t, strings.Replace(article, `["`, `["10.0.0.4:80", "`, 1))
 	natspread := func(args ...string) outcome {
-		return inProcess(append([]string{"--root", root, "--variant", "nft"}, args...)...)
+		return inProcess(append([]string{"--root", root, "--live", "--variant", "nft"}, args...)...)
 	}
 	natspread("apply").want(t, exitDone)
 	var drains sync.WaitGroup
 	for _, backend := range []string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"} {
 		drains.Go(func() {
-			asProgram(t, "natspread", "--root", root, "--variant", "nft", "drain", "web", backend).want(t, exitDone)
+			asProgram(t, "natspread", "--root", root, "--live", "--variant", "nft", "drain", "web", backend).want(t, exitDone)
 		})
 	}
 	drains.Wait()
@@ -61,7 +61,7 @@ func drainOpen(t *testing.T, variant string) {
 	network := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 	servers := network.Serve(t, "tcp", 4, 80)
 	natspread := func(args ...string) outcome {
-		return inProcess(append([]string{"--root", root, "--variant", variant}, args...)...)
+		return inProcess(append([]string{"--root", root, "--live", "--variant", variant}, args...)...)
 	}
 	natspread("apply").want(t, exitDone)
 	open := map[string][]*netnstest.Conversation{}
@@ -97,7 +97,7 @@ func drainOpen(t *testing.T, variant string) {
 	}
 	wait := func(stderr *listener) int {
 		s := &session{streams: streams{strings.NewReader(""), io.Discard, stderr}, runner: program.Exec(), connect: noSystemd}
-		return run([]string{"--root", root, "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
+		return run([]string{"--root", root, "--live", "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
 	}
 	stderr := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}
 	code := wait(stderr)

@@ -60,13 +60,13 @@ func TestApplyRevertsNothing(t *testing.T) {
 	for _, args := range [][]string{{"apply"}, {"apply", "--exclusive", "--yes"}, {"apply", "--confirm", "1h"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			root := rootWith(t, article)
-			flags := append([]string{"--root", root, "--variant", "nft"}, args...)
+			flags := append([]string{"--root", root, "--live", "--variant", "nft"}, args...)
 			editWhile(t, root, fewer, func() outcome { return asProgram(t, "natspread", flags...) }).want(t, exitDone)
 			if args[len(args)-1] == "1h" {
-				inProcess("--root", root, "--variant", "nft", "confirm").want(t, exitDone)
+				inProcess("--root", root, "--live", "--variant", "nft", "confirm").want(t, exitDone)
 			}
 			wantApplied(t, root, fewer)
-			inProcess("--root", root, "--variant", "nft", "diff").want(t, exitDone)
+			inProcess("--root", root, "--live", "--variant", "nft", "diff").want(t, exitDone)
 		})
 	}
 }
@@ -98,7 +98,7 @@ func TestRollbackRevertsNothing(t *testing.T) {
 	}
 	root := rootWith(t, article)
 	natspread := func(args ...string) outcome {
-		return inProcess(append([]string{"--root", root, "--variant", "nft"}, args...)...)
+		return inProcess(append([]string{"--root", root, "--live", "--variant", "nft"}, args...)...)
 	}
 	for _, config := range []string{article, fewer} {
 		writeFile(t, filepath.Join(root, paths.Config), config)
@@ -130,7 +130,7 @@ func TestEditedWhileAsked(t *testing.T) {
 	}
 	root := rootWith(t, article)
 	natspread := func(args ...string) outcome {
-		return inProcess(append([]string{"--root", root, "--variant", "nft"}, args...)...)
+		return inProcess(append([]string{"--root", root, "--live", "--variant", "nft"}, args...)...)
 	}
 	natspread("apply").want(t, exitDone)
 	netnstest.Self().Command(t, "", "iptables-nft", "-t", "nat", "-N", "OTHERS")
@@ -138,7 +138,9 @@ func TestEditedWhileAsked(t *testing.T) {
 		user, terminal := openTerminal(t)
 		s := &session{streams: streams{in: terminal, out: terminal, err: terminal}, runner: program.Exec(), connect: noSystemd}
 		ended := make(chan int)
-		go func() { ended <- run([]string{"--root", root, "--variant", "nft", "apply", "--exclusive"}, s) }()
+		go func() {
+			ended <- run([]string{"--root", root, "--live", "--variant", "nft", "apply", "--exclusive"}, s)
+		}()
 		shown := ""
 		for !strings.Contains(shown, "remove them? [y/N] ") {
 			shown += readShown(t, user)
@@ -165,7 +167,7 @@ func TestDryRunTakesNoLock(t *testing.T) {
 		return
 	}
 	root := rootWith(t, article)
-	dryRun := []string{"--root", root, "--variant", "nft", "apply", "--dry-run"}
+	dryRun := []string{"--root", root, "--live", "--variant", "nft", "apply", "--dry-run"}
 	inProcess(dryRun...).want(t, exitDone)
 	if _, err := os.Lstat(filepath.Join(root, "run")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it leaves a trace: %v", err)
@@ -184,7 +186,7 @@ func TestStandardInputIsReadFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", "nft", "apply", "--config", "-")
+	cmd := natspreadCommand(t, "natspread", "--root", root, "--live", "--variant", "nft", "apply", "--config", "-")
 	cmd.Stdin = in
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ func TestExitCodes(t *testing.T) {
 		if c.prepare != nil {
 			c.prepare(t, root)
 		}
-		args := append([]string{"--root", root, "--variant", "nft"}, c.args...)
+		args := append([]string{"--root", root, "--live", "--variant", "nft"}, c.args...)
 		got := inProcess(args...)
 		if c.program != "" {
 			got = asProgram(t, c.program, args...)

@@ -60,11 +60,11 @@ func applyHangs(t *testing.T, stop func(process *os.Process), within time.Durati
 	root := rootWith(t, article)
 	config := filepath.Join(root, "new.toml")
 	writeFile(t, config, strings.ReplaceAll(article, "10.0.0.", "10.0.1."))
-	inProcess("--root", root, "--variant", "nft", "apply").want(t, exitDone)
+	inProcess("--root", root, "--live", "--variant", "nft", "apply").want(t, exitDone)
 	before := everything(t, root)
 
 	begun := hangingPrograms(t)
-	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", "nft", "apply", "--config", config)
+	cmd := natspreadCommand(t, "natspread", "--root", root, "--live", "--variant", "nft", "apply", "--config", config)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {

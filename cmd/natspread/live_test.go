@@ -43,7 +43,7 @@ func liveConnections(t *testing.T, variant string) {
 	network := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 	network.Serve(t, "tcp", 4, 80)
 	network.Serve(t, "udp", 4, 80)
-	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
+	inProcess("--root", root, "--live", "--variant", variant, "apply").want(t, exitDone)
 	stream := netnstest.Converse(t, network.Client, "tcp", "192.0.2.10:80")
 	flow := netnstest.Converse(t, network.Client, "udp", "192.0.2.10:80")
 	if _, err := flow.Ask(time.Second); err != nil {
@@ -51,7 +51,7 @@ func liveConnections(t *testing.T, variant string) {
 	}
 	also := netnstest.Converse(t, network.Client, "tcp", "192.0.2.10:81")
 	writeFile(t, root+"/"+paths.Config, liveConfig) // their backend is drained
-	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
+	inProcess("--root", root, "--live", "--variant", variant, "apply").want(t, exitDone)
 	wantLive(t, root, variant, "[[0 2] [1]]")
 	if err := stream.End(); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func liveConnections(t *testing.T, variant string) {
 		t.Fatal(err)
 	}
 	wantLive(t, root, variant, "[[0 1] [1]]")
-	text := inProcess("--root", root, "--variant", variant, "status").want(t, exitDone).out
+	text := inProcess("--root", root, "--live", "--variant", variant, "status").want(t, exitDone).out
 	for _, want := range []string{" 0 connections, 1 live\n", "  live 1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
@@ -82,7 +82,7 @@ func wantLive(t *testing.T, root, variant, want string) {
 func live(t *testing.T, root, variant string) string {
 	t.Helper()
 	var status report.Status
-	said := inProcess("--root", root, "--variant", variant, "status", "--json").want(t, exitDone)
+	said := inProcess("--root", root, "--live", "--variant", variant, "status", "--json").want(t, exitDone)
 	if err := json.Unmarshal([]byte(said.out), &status); err != nil {
 		t.Fatal(err)
 	}

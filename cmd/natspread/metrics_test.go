@@ -29,13 +29,13 @@ func exportCounts(t *testing.T, variant string) {
 	root := rootWith(t, weighted)
 	file := filepath.Join(root, "natspread.prom")
 	status := func(args ...string) outcome {
-		return inProcess(append([]string{"--root", root, "--variant", variant, "status"}, args...)...)
+		return inProcess(append([]string{"--root", root, "--live", "--variant", variant, "status"}, args...)...)
 	}
 	status("--prometheus", file).want(t, exitNotLoaded)
 	wantScraped(t, file, map[string]float64{"natspread_up": 0, "natspread_state,state=not_loaded": 1, "natspread_findings,severity=risk": 1, "natspread_generation": 0})
 	network := netnstest.NewNetwork(t, netnstest.Layout{})
 	backends := network.Serve(t, "tcp", 4, 80)
-	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
+	inProcess("--root", root, "--live", "--variant", variant, "apply").want(t, exitDone)
 	tally := netnstest.AskMany(t, network.Client, "tcp", "192.0.2.10:80", connections, 1)
 	if got := status("--prometheus", file).want(t, exitDone); got.out != "" || got.err != "" {
 		t.Errorf("not silent: %q, %q", got.out, got.err)

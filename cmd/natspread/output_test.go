@@ -80,7 +80,7 @@ func TestOutput(t *testing.T) {
 			tried := map[string]bool{}
 			for _, c := range outputCases(root) {
 				tried[c.verb] = true
-				args := append([]string{"--root", root, "--variant", "nft", c.verb}, append(c.args, flags...)...)
+				args := append([]string{"--root", root, "--live", "--variant", "nft", c.verb}, append(c.args, flags...)...)
 				c.check(t, inProcess(args...), flags)
 			}
 			for _, command := range (&session{}).app().Commands {
@@ -170,7 +170,7 @@ func TestVerbose(t *testing.T) {
 		return
 	}
 	root := rootWith(t, article)
-	got := inProcess("--root", root, "--variant", "nft", "apply", "-v").want(t, exitDone)
+	got := inProcess("--root", root, "--live", "--variant", "nft", "apply", "-v").want(t, exitDone)
 	for _, want := range []string{
 		"(?m)^ran /usr/sbin/iptables-nft-restore .*: done after [0-9]+",
 		"(?m)^ran /usr/sbin/iptables-nft-save .*: done after [0-9]+",
@@ -183,7 +183,7 @@ func TestVerbose(t *testing.T) {
 	if got.out != "" {
 		t.Errorf("standard output is %q", got.out)
 	}
-	if quiet := inProcess("--root", root, "--variant", "nft", "status", "-v", "-q").want(t, exitDone); quiet.err != "" {
+	if quiet := inProcess("--root", root, "--live", "--variant", "nft", "status", "-v", "-q").want(t, exitDone); quiet.err != "" {
 		t.Errorf("-q is not stronger than -v: %q", quiet.err)
 	}
 }

@@ -253,7 +253,7 @@ func typedProgram(t *testing.T, bin, root string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexec %s --root %s \"$@\"\n", built, root)
+	script := fmt.Sprintf("#!/bin/sh\nexec %s --root %s --live --live \"$@\"\n", built, root)
 	if err := os.WriteFile(filepath.Join(bin, "natspread"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -123,7 +123,7 @@ func runKernelScript(t *testing.T, script, variant string) {
 			env.Setenv("VARIANT", variant)
 			env.Setenv("OTHER", string(rules.Variant(variant).Other()))
 			env.Setenv("XTABLES_LOCKFILE", os.Getenv("XTABLES_LOCKFILE"))
-			env.Setenv(commonFlagsName, "--root "+root+" --variant "+variant)
+			env.Setenv(commonFlagsName, "--root "+root+" --live --variant "+variant)
 			return os.MkdirAll(root, 0o755)
 		},
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/atomicfile"
 	"natspread/internal/change"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
@@ -173,7 +174,7 @@ func (s *session) installProgram(ctx context.Context) (path string, done []strin
 // keepConfig puts the config that was installed where the next apply reads it,
 // unless there is one already.
 func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
-	dir, err := paths.Resolve(s.root, filepath.Dir(paths.Config))
+	dir, err := atomicfile.Resolve(s.root, filepath.Dir(paths.Config))
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func TestWatch(t *testing.T) {
 // watchRules watches as lines, as JSON and on a terminal at once.
 func watchRules(t *testing.T, variant string) {
 	root := rootWith(t, liveConfig)
-	flags := []string{"--root", root, "--variant", variant}
+	flags := []string{"--root", root, "--live", "--variant", variant}
 	empty := watch(t, false, flags...)
 	empty.out.until(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  not_loaded\n`)
 	inProcess(append(flags, "apply")...).want(t, exitDone)
@@ -163,7 +163,7 @@ func TestWatchGoesOn(t *testing.T) {
 		return
 	}
 	root := rootWith(t, article)
-	flags := []string{"--root", root, "--variant", "nft"}
+	flags := []string{"--root", root, "--live", "--variant", "nft"}
 	inProcess(append(flags, "apply")...).want(t, exitDone)
 	lines, screen, ended := watch(t, false, flags...), watch(t, true, flags...), watch(t, true, flags...)
 	lines.out.until(t, "in_sync")
@@ -197,7 +197,7 @@ func TestWatchInterrupted(t *testing.T) {
 	}
 	root := rootWith(t, article)
 	begun := hangingPrograms(t)
-	hanging := watch(t, false, "--root", root, "--variant", "nft")
+	hanging := watch(t, false, "--root", root, "--live", "--variant", "nft")
 	eventually(t, "the run of the program", exists(begun))
 	if code := hanging.interrupt(t); code != exitFailed {
 		t.Errorf("exit code %d", code)
@@ -216,7 +216,7 @@ func TestWatchTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader.Close()
-	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", "nft", "status", "--watch")
+	cmd := natspreadCommand(t, "natspread", "--root", root, "--live", "--variant", "nft", "status", "--watch")
 	cmd.Stdout = writer
 	began := time.Now()
 	if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailed {
@@ -224,5 +224,5 @@ func TestWatchTrouble(t *testing.T) {
 	}
 	writer.Close()
 	hidePrograms(t, root)
-	inProcess("--root", root, "--variant", "nft", "status", "--watch").want(t, exitMissing).oneComplaint(t)
+	inProcess("--root", root, "--live", "--variant", "nft", "status", "--watch").want(t, exitMissing).oneComplaint(t)
 }

@@ -38,7 +38,7 @@ _natspread_files() {
 }
 
 _natspread_words() {
-    local words='--config --root --variant --json --quiet -q --verbose -v --live --color --help -h'
+    local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
     '') [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;

@@ -51,7 +51,7 @@ func (s Store) WriteImage(generation Generation) (number int, err error) {
 // makeDirectories makes the directories of the generations, which are root's alone; those
 // above belong to others, and are made as they make them.
 func (s Store) makeDirectories() error {
-	if _, err := paths.Resolve(s.Root, paths.Generations); err != nil {
+	if _, err := atomicfile.Resolve(s.Root, paths.Generations); err != nil {
 		return err
 	}
 	if err := atomicfile.MkdirAll(filepath.Dir(s.directory(paths.State)), 0o755); err != nil {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"natspread/internal/atomicfile"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
@@ -92,7 +93,7 @@ func (s Store) directory(path string) string {
 	if s.Root == "/" {
 		return filepath.Join("/", path)
 	}
-	resolved, err := paths.Resolve(s.Root, path)
+	resolved, err := atomicfile.Resolve(s.Root, path)
 	if err != nil {
 		return os.DevNull
 	}

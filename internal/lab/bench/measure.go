@@ -109,7 +109,7 @@ func median(samples []sample) sample {
 
 // natspread returns a natspread command with a root of its own.
 func (b bench) natspread(args ...string) command {
-	return command{args: append([]string{b.program, "--root", b.root()}, args...)}
+	return command{args: append([]string{b.program, "--root", b.root(), "--live"}, args...)}
 }
 
 // root returns the directory that stands for / on disk.

@@ -108,8 +108,8 @@ func (s story) stage() error {
 // natspread runs one verb of the program, as it would be typed, and shows what it
 // says.
 func (s story) natspread(verb string) error {
-	s.say("%s", s.paint(bold, "$ natspread --root "+root+" "+verb))
-	said, err := exec.Command(s.program, "--root", root, verb).CombinedOutput()
+	s.say("%s", s.paint(bold, "$ natspread --root "+root+" --live "+verb))
+	said, err := exec.Command(s.program, "--root", root, "--live", verb).CombinedOutput()
 	s.quote(string(said))
 	if err != nil {
 		return fmt.Errorf("natspread %s failed: %w", verb, err)

@@ -101,7 +101,7 @@ func (l *life) natspread(args ...string) (generation int, err error) {
 	ctx, cancel := context.WithTimeout(l.ctx, patience)
 	defer cancel()
 	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, l.game.program, append([]string{"--root", l.game.disk.root, "--variant", "nft", "--json"}, args...)...)
+	cmd := exec.CommandContext(ctx, l.game.program, append([]string{"--root", l.game.disk.root, "--live", "--variant", "nft", "--json"}, args...)...)
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = time.Second
 	stdout, err := cmd.Output()

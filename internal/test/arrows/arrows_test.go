@@ -108,7 +108,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"internal/atomicfile", "internal/completion", "internal/netns", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text"}
+	return []string{"internal/atomicfile", "internal/completion", "internal/namespace", "internal/netns", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -118,11 +118,11 @@ func arrows() map[string][]string {
 	all := map[string][]string{
 		"cmd/natspread": {
 			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/doctor", "render", "internal/config", "internal/rules", "internal/trace",
-			"internal/atomicfile", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
+			"internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
 		},
 		"internal/change":    {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/rules", "internal/atomicfile", "internal/text"},
 		"internal/report":    {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "units", "render", "internal/trace", "internal/config", "internal/rules", "internal/text"},
-		"restore":            append(below, "internal/atomicfile", "internal/paths", "internal/program"),
+		"restore":            append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
 		"restore/iptables":   {"internal/rules", "internal/program"},
 		"restore/generation": {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/paths"},
 		"restore/flows":      {"internal/rules", "internal/program"},
@@ -237,7 +237,7 @@ func TestLibraries(t *testing.T) {
 		"github.com/godbus/dbus/v5":                {"units"},
 		"github.com/vishvananda/netlink":           {"internal/doctor", "restore/flows", "internal/test/netnstest"},
 		"github.com/vishvananda/netlink/nl":        {"restore/flows"},
-		"golang.org/x/sys/unix":                    {"internal/doctor", "restore", "restore/*", "internal/terminal", "internal/netns", "internal/test/*", "internal/lab/*"},
+		"golang.org/x/sys/unix":                    {"internal/doctor", "restore", "restore/*", "internal/terminal", "internal/netns", "internal/namespace", "internal/test/*", "internal/lab/*"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
 		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/netns", "internal/test/*", "internal/lab/*"},
 	}

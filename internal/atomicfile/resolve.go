@@ -1,4 +1,4 @@
-package paths
+package atomicfile
 
 import (
 	"errors"
@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"natspread/internal/atomicfile"
 )
 
 // mostSymlinks is how many symlinks the kernel itself follows in one path.
@@ -20,7 +18,7 @@ const mostSymlinks = 40
 func Resolve(root, dir string) (string, error) {
 	opened, err := os.OpenRoot(root)
 	if err != nil {
-		return "", fmt.Errorf("cannot open the root %s: %w", root, atomicfile.Cause(err))
+		return "", fmt.Errorf("cannot open the root %s: %w", root, Cause(err))
 	}
 	defer func() { _ = opened.Close() }()
 	resolved, rest, followed := ".", parts(dir), 0
