@@ -48,6 +48,7 @@ type patient struct {
 	Balancer Balancer
 	Live     Host
 	variant  string
+	variants []string  // those that the machine has
 	listener *exec.Cmd // a process of the host's, nil for none
 }
 
@@ -56,7 +57,7 @@ type patient struct {
 func newPatient(t *testing.T, variant string, layout netnstest.Layout, source config.SNAT) *patient {
 	t.Helper()
 	layout.Backends, layout.Forward = 1, true
-	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant}
+	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant, variants: netnstest.Variants(t)}
 	p.Serve(t, "tcp", 4, 80)
 	p.Live = Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	text, err := units.Text("/usr/sbin/natspread")
@@ -121,11 +122,11 @@ func (p *patient) hold(t *testing.T) {
 func (p *patient) examine(t *testing.T) []Finding {
 	t.Helper()
 	p.Balancer.Rulesets = nil
-	for _, variant := range netnstest.Variants(t) {
-		text := p.sh(t, netnstest.Programs(variant, 4).Save)
+	for _, variant := range p.variants {
+		text := p.Network.Balancer.Command(t, "", netnstest.Programs(variant, 4).Save)
 		p.Balancer.Rulesets = append(p.Balancer.Rulesets, rules.ParseRuleset(rules.IPv4, rules.Variant(variant), []byte(text)))
 	}
-	p.Balancer.Native = []byte(p.sh(t, "nft --terse list ruleset"))
+	p.Balancer.Native = []byte(p.Network.Balancer.Command(t, "", "nft", "--terse", "list", "ruleset"))
 	return findAll(p.Live, p.Balancer, "var/lib/natspread/generations/1/manifest")
 }
 
@@ -203,12 +204,13 @@ func (f fault) one(t *testing.T, before, found []Finding) string {
 // TestFaults makes each fault in a network of its own, finds it, types the line that
 // fixes it, and finds it no more.
 func TestFaults(t *testing.T) {
+	variants := netnstest.Variants(t)
 	for _, f := range faults() {
-		variants := netnstest.Variants(t)
+		of := variants
 		if !f.variants {
-			variants = variants[:1]
+			of = variants[:1]
 		}
-		for _, variant := range variants {
+		for _, variant := range of {
 			t.Run(f.name+"/"+variant, func(t *testing.T) {
 				if netnstest.Isolate(t) {
 					f.check(t, variant)

@@ -78,12 +78,13 @@ func listensToo(addr string) func(*testing.T, *patient) {
 
 // TestFine finds nothing where clients are answered.
 func TestFine(t *testing.T) {
+	variants := netnstest.Variants(t)
 	for _, f := range fines() {
-		variants := netnstest.Variants(t)
+		of := variants
 		if !f.variants {
-			variants = variants[:1]
+			of = variants[:1]
 		}
-		for _, variant := range variants {
+		for _, variant := range of {
 			t.Run(f.name+"/"+variant, func(t *testing.T) {
 				if !netnstest.Isolate(t) {
 					return
