@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 
 	"natspread/internal/paths"
@@ -32,7 +33,11 @@ func (h Host) store() generation.Store { return generation.Store{Root: h.Root} }
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
 func (h Host) forwarding() forwarding.Switches {
-	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run)}
+	namespace, err := iptables.NamespaceID()
+	if err != nil {
+		namespace = "" // before Linux 5.14 there are no cookies
+	}
+	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run), Namespace: namespace, Links: net.Interfaces}
 }
 
 // lock takes natspread's own lock.

@@ -71,7 +71,7 @@ func TestOtherNamespace(t *testing.T) {
 
 	mine.run(t, "eth0=1; apply")
 	other.run(t, "stop; want all=0; all=1 eth1=0; stop; want all=1 eth1=0; all=0; eth1=1; apply; want all=1")
-	mine.run(t, "apply; opens eth1; want all=1; stop; want all=0 eth0=1 eth1=0")
+	mine.run(t, "apply; opens -; want all=1; stop; want all=0 eth0=1 eth1=0")
 	other.run(t, "stop; want all=0 eth0=0 eth1=1; forgotten")
 	mine.run(t, "apply")
 	late.run(t, "all=1; stop; want all=1; all=0; eth0=1; apply")
