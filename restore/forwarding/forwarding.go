@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"natspread/internal/rules"
@@ -299,6 +300,7 @@ func (s Switches) opened(family rules.Family, found, left []Switch) *Opened {
 			opened.Links = append(opened.Links, one.interfaceName())
 		}
 	}
+	slices.Sort(opened.Links)
 	return opened
 }
 
