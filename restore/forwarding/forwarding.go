@@ -101,17 +101,20 @@ func (s Switches) enable(family rules.Family) (before *State, opened *Opened, er
 	}
 	before = &State{found, record}
 	turning := record.turning(family, found, spread(family, found, "1"))
-	if err := s.keep(family, turning); err != nil {
-		return before, nil, err
+	known := record.covers(family, turning)
+	if !known {
+		if err := s.keep(family, turning); err != nil {
+			return before, nil, err
+		}
 	}
 	if err := s.write(Switch{hostSwitch(family), "1"}); err != nil {
 		return before, nil, err
 	}
 	left, err := s.values(family)
-	if err != nil {
-		return before, nil, err
+	if err == nil && !known {
+		err = s.keep(family, turning.leftAt(left))
 	}
-	return before, s.opened(family, found, left), s.keep(family, turning.leftAt(left))
+	return before, s.opened(family, found, left), err
 }
 
 // putBack sets a family's switches to what was found before natspread, and removes its
@@ -141,8 +144,10 @@ func (s Switches) putBack(family rules.Family) (before *State, err error) {
 // not switched on; to switch off cannot wait for that.
 func (s Switches) bring(family rules.Family, turning Record, now, want []Switch) error {
 	if own := want[0]; own.Value != now[0].Value {
-		if err := s.keep(family, turning); err != nil && own.Value != "0" {
-			return err
+		if turning != nil {
+			if err := s.keep(family, turning); err != nil && own.Value != "0" {
+				return err
+			}
 		}
 		if err := s.write(own); err != nil {
 			return err
@@ -222,8 +227,12 @@ func (s Switches) revert(family rules.Family, state State) error {
 			return err
 		}
 		want := state.back(family, record).released(family, now)
-		turning := record.turning(family, now, spread(family, now, want[0].Value), want)
-		if err := s.bring(family, turning.to(want), now, want); err != nil {
+		after := spread(family, now, want[0].Value)
+		turning := record.turning(family, now, after, want).to(want)
+		if want[0].Value == "0" && slices.Equal(want, after) {
+			turning = nil // one write does it all, and the record serves until then
+		}
+		if err := s.bring(family, turning, now, want); err != nil {
 			return err
 		}
 		same = false // the switches were turned

@@ -120,6 +120,18 @@ func (r Record) turning(family rules.Family, now []Switch, values ...[]Switch) R
 	return turning
 }
 
+// covers tells whether a record serves while switches are turned: it says the same of each,
+// or what is new to it is what was found.
+func (r Record) covers(family rules.Family, turning Record) bool {
+	find := r.find(family)
+	return !slices.ContainsFunc(turning, func(now Kept) bool {
+		kept, known := find(now.ID)
+		return !known || kept.Found != now.Found || slices.ContainsFunc(now.Left, func(value string) bool {
+			return value != kept.Found && !slices.Contains(kept.Left, value)
+		})
+	})
+}
+
 // leftAt returns the record of switches that are turned: each was left at a value.
 func (r Record) leftAt(values []Switch) Record {
 	left := byID(values)

@@ -2,7 +2,10 @@ package forwarding
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+
+	"natspread/internal/rules"
 )
 
 // TestStories holds every way back to what was found. Each story runs for both families:
@@ -91,15 +94,18 @@ var founds = []string{
 
 // TestKill ends the process before each change of a file, and after the last: a stop then
 // leaves what it leaves without a kill, at once, after an apply, or after the trial's
-// revert.
+// revert. That revert leaves what it leaves without a kill, too.
 func TestKill(t *testing.T) {
 	eachLife(t, func(t *testing.T, newWorld func(t *testing.T) *world, step string) {
-		whole := newWorld(t)
-		if step == "apply" { // which takes what it finds for the will of others
-			must(t, whole.step(t, []string{step}))
+		want := map[string]string{}
+		for _, after := range afterKill(step) {
+			whole := newWorld(t)
+			if step == "apply" || after != "stop" { // an apply takes what it finds for the will of others
+				must(t, whole.step(t, []string{step}))
+			}
+			whole.run(t, after)
+			want[after] = whole.shown(t)
 		}
-		whole.run(t, "stop")
-		want := whole.shown(t)
 		for _, after := range afterKill(step) {
 			for killed, at := true, 0; killed; at++ {
 				w := newWorld(t)
@@ -107,13 +113,36 @@ func TestKill(t *testing.T) {
 				killed = errors.Is(w.step(t, []string{step}), errFault)
 				w.fault = nil
 				w.run(t, after)
-				if got := w.shown(t); got != want {
-					t.Errorf("killed after %d changes, then %s:\nhave %s\nwant %s", at, after, got, want)
+				if got := w.shown(t); got != want[after] {
+					t.Errorf("killed after %d changes, then %s:\nhave %s\nwant %s", at, after, got, want[after])
 				}
-				w.run(t, "forgotten")
+				w.run(t, "stop; forgotten")
+				if got := w.shown(t); got != want["stop"] {
+					t.Errorf("killed after %d changes, then %s; stop:\nhave %s\nwant %s", at, after, got, want["stop"])
+				}
 			}
 		}
 	})
+}
+
+// TestKillIsForgotten has a trial after a revert that was killed, and ended by something
+// else: it has a way back of its own.
+func TestKillIsForgotten(t *testing.T) {
+	for _, next := range []string{
+		"apply; eth1=1; try; eth0=0; revert; want all=1 eth0=0 eth1=1",
+		"try; eth0=0 eth1=0; revert; want eth0=0 eth1=0",
+	} {
+		for killed, at := true, 0; killed; at++ {
+			w := newWorld(t, rules.IPv4, makeFake)
+			w.run(t, "eth0=1; apply; eth1=0; try-without")
+			w.changes, w.fault = 0, func(n int) bool { return n > at }
+			killed = errors.Is(w.step(t, []string{"revert"}), errFault)
+			w.fault = nil
+			t.Run(fmt.Sprintf("%s, after %d changes", next, at), func(t *testing.T) {
+				w.run(t, next+"; stop; want all=0 default=0; forgotten")
+			})
+		}
+	}
 }
 
 // TestFault lets each change of a file fail. Where that is an error every switch is as it
@@ -168,7 +197,7 @@ func eachLife(t *testing.T, test func(t *testing.T, newWorld func(t *testing.T) 
 func afterKill(step string) []string {
 	switch step {
 	case "try", "try-without", "revert":
-		return []string{"stop", "revert; stop", "revert; revert; stop"}
+		return []string{"stop", "revert", "revert; revert"}
 	}
 	return []string{"stop", "stop; stop", "apply; stop"}
 }

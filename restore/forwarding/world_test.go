@@ -3,7 +3,6 @@ package forwarding
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -380,7 +379,9 @@ func (w *world) kept(t *testing.T) string {
 	t.Helper()
 	record, err := w.record(w.family)
 	must(t, err)
-	return fmt.Sprint(record)
+	text, err := json.Marshal(record)
+	must(t, err)
+	return string(text)
 }
 
 // list returns tables that have something in the families named.
