@@ -178,7 +178,7 @@ func (s Switches) records(family rules.Family) (records, error) {
 		all, err = decode(family, data)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read what was kept of %s: %w", Sysctl(family), err)
+		return nil, fmt.Errorf("cannot read what was kept of %s: %w; remove %s, and what was found will not be put back", Sysctl(family), err, s.file(family))
 	}
 	return all, nil
 }
@@ -199,7 +199,11 @@ func decode(family rules.Family, data []byte) (all records, err error) {
 	if found := strings.TrimSpace(string(data)); isNumber(found) {
 		return records{"": old(family, found)}, nil
 	}
-	if err := json.Unmarshal(data, &all); err != nil {
+	err = json.Unmarshal(data, &all)
+	if err == nil && all == nil {
+		err = errors.New("it says nothing")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
 	for _, record := range all {
