@@ -13,21 +13,21 @@ import (
 // TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
 // in the filter table only.
 func (l limits) serviceChains(service config.Service) []rules.Chain {
-	picker := selector{limits: l, service: service.Name}
+	s := selector{limits: l, service: service.Name}
 	for _, protocol := range service.Protocols {
-		picker.protocols = append(picker.protocols, string(protocol))
+		s.protocols = append(s.protocols, string(protocol))
 	}
 	backends := service.Active()
 	var list []rules.Rule
 	switch {
 	case len(backends) == 0:
-		list = picker.each(rules.Rule{Target: rules.Target{Kind: rules.Redirect}})
+		list = s.each(rules.Rule{Target: rules.Target{Kind: rules.Redirect}})
 	case service.Algorithm == config.RoundRobin:
-		list = picker.roundRobin(backends)
+		list = s.roundRobin(backends)
 	default:
-		list = picker.random(backends)
+		list = s.random(backends)
 	}
-	return append(picker.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list})
+	return append(s.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list})
 }
 
 // selector grows the tree of one service.

@@ -23,7 +23,7 @@ type interval struct {
 //
 // The kernel compares 31 random bits with a number of steps, so each probability is
 // rounded to a step. Each is computed from where the rule's part of the line in fact
-// begins and ought to end, so an earlier rounding is mended, not passed on: thousands
+// begins and ought to end, so an earlier rounding is corrected, not passed on: thousands
 // of light backends before a heavy one would add up to far more than 1e-8. As it is,
 // both ends are within half a step, and no share is further than 2^-31 from its weight
 // over the sum.

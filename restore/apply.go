@@ -90,7 +90,7 @@ func (r Request) removes() iptables.Foreign {
 
 // plan is what Apply and Try begin with.
 type plan struct {
-	wanted   generation.Generation // proven; with its number if it is current already
+	wanted   generation.Generation // proven; with the number and tables of the current one if that serves
 	done     bool                  // the kernel holds it and it is current: there is nothing to do
 	observed iptables.Snapshots    // what stands in the kernel
 	change   func() change
@@ -106,20 +106,20 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	current := before.Generation
 	planned.wanted = h.generation(request, kernel.Variant, true)
 	if before.Fallback == nil && current.Outdated(planned.wanted) == "" {
-		planned.wanted.Number = current.Number
+		planned.wanted.Number, planned.wanted.Tables = current.Number, current.Tables
 		alone := request.Exclusive == nil || request.Exclusive.Len() == 0
 		if planned.done = alone && h.inSync(ctx, kernel, current); planned.done {
 			return planned, nil
 		}
 	}
 	planned.change = h.changeLater(current, planned.wanted)
-	if err := kernel.ProveChange(ctx, proven(current, kernel.Variant), request.Tables); err != nil {
+	if err := kernel.ProveChange(ctx, proven(current, kernel.Variant), planned.wanted.Tables); err != nil {
 		return plan{}, unchanged(err)
 	}
 	if request.Exclusive != nil {
-		planned.observed, err = kernel.SnapshotsWhole(ctx, *request.Exclusive, request.Tables)
+		planned.observed, err = kernel.SnapshotsWhole(ctx, *request.Exclusive, planned.wanted.Tables)
 	} else {
-		planned.observed, err = h.observed(ctx, kernel, current, request.Tables)
+		planned.observed, err = h.observed(ctx, kernel, current, planned.wanted.Tables)
 	}
 	if err != nil {
 		return plan{}, unchanged(err)
@@ -146,10 +146,15 @@ func proven(g generation.Generation, variant rules.Variant) rules.Tables {
 }
 
 // generation returns the generation that a request asks for, as yet without its
-// number and checksums.
+// number and checksums. Also a rollback to a generation of natspread 0.1 makes one whose
+// jumps carry no comment.
 func (h Host) generation(request Request, variant rules.Variant, proven bool) generation.Generation {
+	tables := request.Tables
+	for _, table := range tables.Places() {
+		table.CommentedJumps = false
+	}
 	return generation.Generation{
-		Tables:   request.Tables,
+		Tables:   tables,
 		Services: request.Services,
 		Config:   request.Config,
 		Manifest: generation.Manifest{

@@ -12,7 +12,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
-	"natspread/internal/test/netnstest"
+	"natspread/internal/test/hosttest"
 	"natspread/restore"
 )
 
@@ -85,7 +85,7 @@ func foreign(f rules.Family) string {
 func putForeign(t *testing.T, variant rules.Variant) {
 	t.Helper()
 	for _, f := range rules.Families() {
-		put(t, variant, f, whole(variant, foreign(f)), "-c")
+		hosttest.Put(t, variant, f, whole(variant, foreign(f)), "-c")
 	}
 }
 
@@ -105,25 +105,13 @@ var own = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSPREAD-|
 // others returns both families' tables without natspread's part, with counters.
 func others(t *testing.T, variant rules.Variant) string {
 	t.Helper()
-	return own.ReplaceAllString(everything(t, variant), "")
-}
-
-// everything returns all tables of both families, with counters, as the variant's own
-// iptables-save prints them, less the comments.
-func everything(t *testing.T, variant rules.Variant) string {
-	t.Helper()
-	var b strings.Builder
-	for _, f := range rules.Families() {
-		text := netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family(f)).Save, "-c")
-		b.WriteString(comments.ReplaceAllString(text, ""))
-	}
-	return b.String()
+	return own.ReplaceAllString(hosttest.Everything(t, variant), "")
 }
 
 // TestForeignRulesStay applies one config after another beside foreign rules, in a
 // table that holds some of everybody's, and in each neighbour's own.
 func TestForeignRulesStay(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		t.Run("everybody", func(t *testing.T) {
 			stays(t, variant, func(f rules.Family) string { return whole(variant, foreign(f)) })
 		})
@@ -145,11 +133,11 @@ type neighbour struct {
 func neighbours(t *testing.T) []neighbour {
 	t.Helper()
 	paths, err := filepath.Glob("../testdata/neighbours/*.txtar")
-	must(t, err)
+	hosttest.Must(t, err)
 	var found []neighbour
 	for _, path := range paths {
 		story, err := txtar.ParseFile(path)
-		must(t, err)
+		hosttest.Must(t, err)
 		if len(story.Files) != 2 || story.Files[0].Name != "rules.v4" || story.Files[1].Name != "rules.v6" {
 			t.Fatalf("%s is not a rules.v4 and a rules.v6", path)
 		}
@@ -171,7 +159,7 @@ func stays(t *testing.T, variant rules.Variant, foreign func(rules.Family) strin
 	host := newHost(t, variant)
 	load := func() {
 		for _, f := range rules.Families() {
-			put(t, variant, f, foreign(f), "-c")
+			hosttest.Put(t, variant, f, foreign(f), "-c")
 		}
 	}
 	load()
@@ -188,43 +176,43 @@ func stays(t *testing.T, variant rules.Variant, foreign func(rules.Family) strin
 		}
 	}
 	steps := []struct{ name, toml string }{
-		{"load", article}, {"the same", article}, {"fewer backends", smaller},
-		{"another service, no IPv6", alone}, {"back", article}, {"more", article + alone},
+		{"load", hosttest.Article}, {"the same", hosttest.Article}, {"fewer backends", hosttest.Smaller},
+		{"another service, no IPv6", hosttest.Alone}, {"back", hosttest.Article}, {"more", hosttest.Article + hosttest.Alone},
 	}
 	for _, step := range steps {
 		apply(t, host, step.toml)
-		wantLoaded(t, variant, step.toml)
-		wantSame(t, "foreign rules at "+step.name, before, others(t, variant))
+		hosttest.WantLoaded(t, variant, step.toml)
+		hosttest.WantSame(t, "foreign rules at "+step.name, before, others(t, variant))
 	}
 	load() // the neighbour starts over, and takes natspread's part out with the rest
 	result, err := host.Restore(t.Context())
-	must(t, err)
+	hosttest.Must(t, err)
 	if !result.Loaded {
 		t.Error("restore had nothing to load")
 	}
-	wantLoaded(t, variant, steps[len(steps)-1].toml)
-	wantSame(t, "foreign rules at restore", before, others(t, variant))
+	hosttest.WantLoaded(t, variant, steps[len(steps)-1].toml)
+	hosttest.WantSame(t, "foreign rules at restore", before, others(t, variant))
 	result, err = host.Stop(t.Context())
-	must(t, err)
+	hosttest.Must(t, err)
 	if len(result.Notes) != 0 {
 		t.Errorf("stop beside foreign rules warns: %q", result.Notes)
 	}
-	wantSame(t, "the whole of it", before, everything(t, variant))
+	hosttest.WantSame(t, "the whole of it", before, hosttest.Everything(t, variant))
 }
 
 // TestStopInAnEmptyTable is the case in which stop has something to say.
 func TestStopInAnEmptyTable(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		if result, err := host.Stop(t.Context()); err != nil || result.Changed || len(result.Notes) != 0 {
 			t.Errorf("stop of nothing: %+v, %v", result, err)
 		}
-		apply(t, host, article)
+		apply(t, host, hosttest.Article)
 		result, err := host.Stop(t.Context())
 		if err != nil || !result.Changed || len(result.Notes) != 1 || !strings.Contains(result.Notes[0], "connections that were still open end now") {
 			t.Errorf("stop: %+v, %v", result, err)
 		}
-		if left := save(t, variant, rules.IPv4); strings.Contains(left, rules.Prefix) {
+		if left := hosttest.SaveNAT(t, variant, rules.IPv4); strings.Contains(left, rules.Prefix) {
 			t.Errorf("left:\n%s", left)
 		}
 	})
@@ -232,10 +220,10 @@ func TestStopInAnEmptyTable(t *testing.T) {
 
 // TestJumps puts each jump in its place once, whatever somebody made of it.
 func TestJumps(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
-		apply(t, host, article)
+		apply(t, host, hosttest.Article)
 		for _, c := range []struct {
 			name  string
 			lines []string
@@ -259,14 +247,14 @@ func TestJumps(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				for _, line := range c.lines {
-					iptables(t, variant, rules.IPv4, line)
+					hosttest.IPTables(t, variant, rules.IPv4, line)
 				}
 				before := others(t, variant)
-				if result := apply(t, host, article); !result.Changed || !result.Loaded {
+				if result := apply(t, host, hosttest.Article); !result.Changed || !result.Loaded {
 					t.Errorf("not mended: %+v", result)
 				}
 				wantJumpsFirst(t, variant)
-				wantSame(t, "foreign rules", before, others(t, variant))
+				hosttest.WantSame(t, "foreign rules", before, others(t, variant))
 			})
 		}
 	})
@@ -275,9 +263,9 @@ func TestJumps(t *testing.T) {
 // wantJumpsFirst asks for each jump once, before all foreign rules.
 func wantJumpsFirst(t *testing.T, variant rules.Variant) {
 	t.Helper()
-	wantLoaded(t, variant, article)
-	saved, err := rules.ParseSaved(rules.NAT, []byte(save(t, variant, rules.IPv4)))
-	must(t, err)
+	hosttest.WantLoaded(t, variant, hosttest.Article)
+	saved, err := rules.ParseSaved(rules.NAT, []byte(hosttest.SaveNAT(t, variant, rules.IPv4)))
+	hosttest.Must(t, err)
 	for _, name := range rules.NAT.BuiltIn() {
 		chain, _ := saved.Chain(name)
 		for i, rule := range chain.Rules {
@@ -302,40 +290,42 @@ func (g *given) recorder() program.Runner {
 	}
 }
 
-// TestInStepGetsNothing also looks at natspread's own counters: a chain that is as
+// TestInSyncGetsNothing also looks at natspread's own counters: a chain that is as
 // it should be keeps them, and with them the turns of its nth matches.
-func TestInStepGetsNothing(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+func TestInSyncGetsNothing(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		var seen given
 		host := newHost(t, variant)
 		host.Run = seen.recorder()
 		putForeign(t, variant)
-		apply(t, host, article+alone)
+		apply(t, host, hosttest.Article+hosttest.Alone)
 		if len(seen.texts) != 2 {
 			t.Errorf("%d transactions, want one a family", len(seen.texts))
 		}
 		for _, f := range rules.Families() { // as if connections had been balanced
-			put(t, variant, f, strings.ReplaceAll(save(t, variant, f, "-c"), "[0:0] -A", "[7:420] -A"), "-c")
+			hosttest.Put(t, variant, f, strings.ReplaceAll(hosttest.SaveNAT(t, variant, f, "-c"), "[0:0] -A", "[7:420] -A"), "-c")
 		}
 		before := state(t, host)
 		seen.texts = nil
 		for _, again := range []func() (restore.Result, error){
-			func() (restore.Result, error) { return host.Apply(t.Context(), request(t, article+alone)) },
+			func() (restore.Result, error) {
+				return host.Apply(t.Context(), request(t, hosttest.Article+hosttest.Alone))
+			},
 			func() (restore.Result, error) { return host.Restore(t.Context()) },
 		} {
 			if result, err := again(); err != nil || result.Changed || result.Loaded || result.Generation != 1 {
-				t.Errorf("in step: %+v, %v", result, err)
+				t.Errorf("in sync: %+v, %v", result, err)
 			}
 			wantState(t, host, before)
 		}
 		if len(seen.texts) != 0 {
-			t.Errorf("in step, but the kernel was given %q", seen.texts)
+			t.Errorf("in sync, but the kernel was given %q", seen.texts)
 		}
-		apply(t, host, article+strings.Replace(alone, "10.0.0.2:53", "10.0.0.9:53", 1))
+		apply(t, host, hosttest.Article+strings.Replace(hosttest.Alone, "10.0.0.2:53", "10.0.0.9:53", 1))
 		if len(seen.texts) != 1 || strings.Contains(seen.texts[0], ":NATSPREAD-web ") || !strings.Contains(seen.texts[0], ":NATSPREAD-dns ") {
 			t.Errorf("one backend of another service changed, and the kernel was given %q", seen.texts)
 		}
-		after := save(t, variant, rules.IPv4, "-c")
+		after := hosttest.SaveNAT(t, variant, rules.IPv4, "-c")
 		for _, line := range strings.Split(before, "\n") {
 			if strings.HasPrefix(line, "[7:420] -A") && !strings.Contains(line, "-A NATSPREAD-dns") && !strings.Contains(line, "fd00") &&
 				!strings.Contains(line, "2001:db8") && !strings.Contains(after, line+"\n") {
@@ -345,7 +335,7 @@ func TestInStepGetsNothing(t *testing.T) {
 	})
 }
 
-// wantHeld applies a config in vain, and wants to be told the line that helps.
+// wantHeld applies a config in vain, and wants the error to name the line that helps.
 func wantHeld(t *testing.T, host restore.Host, toml, line string) {
 	t.Helper()
 	before := state(t, host)
@@ -357,19 +347,19 @@ func wantHeld(t *testing.T, host restore.Host, toml, line string) {
 }
 
 // TestForeignRuleHoldsChain is a rule of somebody else's that leads to a chain that
-// is to go: the kernel refuses, and the administrator has to be told which rule.
+// is to go: the kernel refuses, and the error has to name the rule.
 func TestForeignRuleHoldsChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
-		apply(t, host, article+alone)
-		iptables(t, variant, rules.IPv4, "-A DOCKER -p udp -j NATSPREAD-dns")
-		wantHeld(t, host, article, "iptables-"+string(variant)+" -t nat -D DOCKER -p udp -j NATSPREAD-dns")
-		iptables(t, variant, rules.IPv4, "-D DOCKER -p udp -j NATSPREAD-dns")
+		apply(t, host, hosttest.Article+hosttest.Alone)
+		hosttest.IPTables(t, variant, rules.IPv4, "-A DOCKER -p udp -j NATSPREAD-dns")
+		wantHeld(t, host, hosttest.Article, "iptables-"+string(variant)+" -t nat -D DOCKER -p udp -j NATSPREAD-dns")
+		hosttest.IPTables(t, variant, rules.IPv4, "-D DOCKER -p udp -j NATSPREAD-dns")
 
-		apply(t, host, accepted(article))
-		iptablesFilter(t, variant, rules.IPv6, "-N DOCKER")
-		iptablesFilter(t, variant, rules.IPv6, "-A DOCKER -p udp -j NATSPREAD-FORWARD")
-		wantHeld(t, host, article, "ip6tables-"+string(variant)+" -t filter -D DOCKER -p udp -j NATSPREAD-FORWARD")
+		apply(t, host, hosttest.Accepted(hosttest.Article))
+		hosttest.IPTablesOn(t, variant, rules.IPv6, rules.Filter, "-N DOCKER")
+		hosttest.IPTablesOn(t, variant, rules.IPv6, rules.Filter, "-A DOCKER -p udp -j NATSPREAD-FORWARD")
+		wantHeld(t, host, hosttest.Article, "ip6tables-"+string(variant)+" -t filter -D DOCKER -p udp -j NATSPREAD-FORWARD")
 	})
 }

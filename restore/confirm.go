@@ -10,10 +10,10 @@ import (
 	"natspread/restore/iptables"
 )
 
-// Trial is what becomes of tables that Try loads.
+// Trial says what happens to tables that Try loads.
 type Trial struct {
 	For time.Duration // until they are reverted
-	// Schedule starts what calls RevertOverdue after that time, whatever becomes of this
+	// Schedule starts what calls RevertOverdue after that time, whatever happens to this
 	// process, and returns what cancels it. It is called before anything is loaded, while
 	// the lock is held.
 	Schedule func(ctx context.Context, after time.Duration) (cancel func(context.Context), err error)

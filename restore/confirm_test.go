@@ -13,81 +13,86 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
 
-// armed remembers what becomes of the way back of a trial.
-type armed struct {
-	arms, disarms int
-	look          func() // at what there is when it is armed
-	fails         error
+// revertTimer stands for what calls RevertOverdue, and counts what becomes of it.
+type revertTimer struct {
+	scheduled, cancelled int
+	look                 func() // at what there is when it is scheduled
+	fails                error
 }
 
 // trial returns a trial for a long time.
-func (a *armed) trial() restore.Trial {
-	return restore.Trial{For: time.Hour, Arm: func(context.Context, time.Duration) (func(context.Context), error) {
-		a.arms++
-		if a.look != nil {
-			a.look()
+func (r *revertTimer) trial() restore.Trial {
+	return restore.Trial{For: time.Hour, Schedule: func(context.Context, time.Duration) (func(context.Context), error) {
+		r.scheduled++
+		if r.look != nil {
+			r.look()
 		}
-		return func(context.Context) { a.disarms++ }, a.fails
+		return func(context.Context) { r.cancelled++ }, r.fails
 	}}
 }
 
 // try tries a config, and fails the test when that does.
 func try(t *testing.T, host restore.Host, toml string) restore.Result {
 	t.Helper()
-	result, err := host.Try(t.Context(), request(t, toml), (&armed{}).trial())
-	must(t, err)
+	result, err := host.Try(t.Context(), request(t, toml), (&revertTimer{}).trial())
+	hosttest.Must(t, err)
 	return result
 }
 
 // pendingFile is where a host's trial is recorded.
 func pendingFile(host restore.Host) string { return filepath.Join(host.Root, "run/natspread/pending") }
 
-// TestTryArmsFirst asks that nothing is loaded, and nothing recorded, before the way
-// back is armed; and nothing at all when it cannot be.
-func TestTryArmsFirst(t *testing.T) {
+// TestTrySchedulesFirst asks that nothing is loaded, and nothing recorded, before the revert
+// is scheduled; and nothing at all when it cannot be.
+func TestTrySchedulesFirst(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
-		way := &armed{fails: errSeam, look: func() {
+		timer := &revertTimer{fails: errSeam, look: func() {
 			if _, err := os.Lstat(pendingFile(host)); err == nil {
 				t.Error("it is recorded already")
 			}
 			kernel, _, _ := strings.Cut(state(t, host), "/run/natspread")
 			wanted, _, _ := strings.Cut(before, "/run/natspread")
-			wantSame(t, "the kernel", wanted, kernel)
+			hosttest.WantSame(t, "the kernel", wanted, kernel)
 		}}
-		_, err := host.Try(t.Context(), request(t, smaller), way.trial())
+		_, err := host.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
 		wantUnchanged(t, host, before, err, nil)
-		if way.arms != 1 || way.disarms != 0 || !errors.Is(err, errSeam) {
-			t.Errorf("%+v, %v", way, err)
+		if timer.scheduled != 1 || timer.cancelled != 0 || !errors.Is(err, errSeam) {
+			t.Errorf("%+v, %v", timer, err)
 		}
-		way.fails = nil
-		result, err := host.Try(t.Context(), request(t, smaller), way.trial())
-		must(t, err)
-		wantLoaded(t, variant, smaller)
-		if way.arms != 2 || way.disarms != 0 || !result.Changed || result.Generation != 2 {
-			t.Errorf("%+v, %+v", way, result)
+		timer.fails = nil
+		result, err := host.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
+		hosttest.Must(t, err)
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
+		if timer.scheduled != 2 || timer.cancelled != 0 || !result.Changed || result.Generation != 2 {
+			t.Errorf("%+v, %+v", timer, result)
 		}
 	})
 }
 
-// TestTryFails lets each step of a trial fail behind the armed way back, which must
-// then be called off, with all as it was.
+// TestTryFails lets each step of a trial fail after the revert is scheduled, which must
+// then be cancelled, with all as it was.
 func TestTryFails(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := oddHost(t, variant)
+		before := state(t, host)
 		for _, c := range []struct {
-			name string
-			run  func(run program.Runner) program.Runner
-			arms int
+			name      string
+			run       func(run program.Runner) program.Runner
+			scheduled int
 		}{
 			{"the proof reads back otherwise", lieInProof, 0},
 			{"IPv4 does not load", failOn(rules.IPv4), 1},
@@ -95,82 +100,77 @@ func TestTryFails(t *testing.T) {
 			{"IPv6 reads back otherwise", lieOnce(rules.IPv6), 1},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				host := oddHost(t, variant)
-				before := state(t, host)
-				failing, way := host, &armed{}
+				failing, timer := host, &revertTimer{}
 				failing.Run = c.run(host.Run)
-				_, err := failing.Try(t.Context(), request(t, smaller), way.trial())
+				_, err := failing.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
 				wantUnchanged(t, host, before, err, nil)
-				if way.arms != c.arms || way.disarms != c.arms {
-					t.Errorf("%+v", way)
+				if timer.scheduled != c.scheduled || timer.cancelled != c.scheduled {
+					t.Errorf("%+v", timer)
 				}
-				apply(t, host, smaller) // and nothing stands in its way
 			})
 		}
-		t.Run("forwarding cannot be set", func(t *testing.T) {
-			host := oddHost(t, variant)
-			must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
-			before, way := state(t, host), &armed{}
-			readOnlySysctls(t, func() {
-				_, err := host.Try(t.Context(), request(t, smaller), way.trial())
-				wantUnchanged(t, host, before, err, nil)
-			})
-			if way.disarms != 1 {
-				t.Errorf("%+v", way)
-			}
-		})
-		t.Run("it cannot be recorded", func(t *testing.T) {
-			host := oddHost(t, variant)
-			must(t, os.Mkdir(pendingFile(host)+"x", 0o700)) // run exists
-			must(t, os.Remove(pendingFile(host)+"x"))
-			before, way := state(t, host), &armed{}
-			way.look = func() { must(t, os.Mkdir(pendingFile(host), 0o700)) }
-			_, err := host.Try(t.Context(), request(t, smaller), way.trial())
-			if err == nil || !strings.Contains(err.Error(), "cannot record that generation 2 waits to be confirmed") || way.disarms != 1 {
-				t.Errorf("%+v, %v", way, err)
+		t.Run("it cannot be recorded", func(t *testing.T) { // the numbers 2 to 4 are gone
+			timer := &revertTimer{}
+			timer.look = func() { hosttest.Must(t, os.Mkdir(pendingFile(host), 0o700)) }
+			_, err := host.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
+			if err == nil || !strings.Contains(err.Error(), "cannot record that generation 5 waits to be confirmed") || timer.cancelled != 1 {
+				t.Errorf("%+v, %v", timer, err)
 			}
 			wantState(t, host, before)
 		})
+		t.Run("forwarding cannot be set", func(t *testing.T) {
+			hosttest.SetForwarding(t, "01")
+			before, timer := state(t, host), &revertTimer{}
+			readOnlySysctls(t, func() {
+				_, err := host.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
+				wantUnchanged(t, host, before, err, nil)
+			})
+			if timer.cancelled != 1 {
+				t.Errorf("%+v", timer)
+			}
+		})
+		apply(t, host, hosttest.Smaller) // and nothing stands in its way
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 	})
 }
 
-// TestUndoTrial tries a config on hosts in every state, and takes it back: all is as
-// it was, forwarding and what is kept of it included.
-func TestUndoTrial(t *testing.T) {
+// TestRevertTrial tries a config on hosts in every state, and reverts it: all is as it was,
+// forwarding and what is kept of it included.
+func TestRevertTrial(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		stop := func(t *testing.T, host restore.Host) {
 			_, err := host.Stop(t.Context())
-			must(t, err)
+			hosttest.Must(t, err)
 		}
 		for _, c := range []struct {
 			name    string
 			prepare func(t *testing.T, host restore.Host)
 		}{
 			{"nothing", func(*testing.T, restore.Host) {}},
-			{"applied", func(t *testing.T, host restore.Host) { apply(t, host, article) }},
-			{"applied, and stopped", func(t *testing.T, host restore.Host) { apply(t, host, article); stop(t, host) }},
-			{"applied without IPv6", func(t *testing.T, host restore.Host) { apply(t, host, smaller) }},
+			{"applied", func(t *testing.T, host restore.Host) { apply(t, host, hosttest.Article) }},
+			{"applied, and stopped", func(t *testing.T, host restore.Host) { apply(t, host, hosttest.Article); stop(t, host) }},
+			{"applied without IPv6", func(t *testing.T, host restore.Host) { apply(t, host, hosttest.Smaller) }},
 			{"by the other variant", func(t *testing.T, host restore.Host) {
 				host.Variant = variant.Other()
-				apply(t, host, article)
+				apply(t, host, hosttest.Article)
 			}},
 		} {
 			for _, forwarding := range []string{"01", "10"} {
 				t.Run(c.name+"/"+forwarding, func(t *testing.T) {
-					boot(t, variant)
-					boot(t, variant.Other())
+					hosttest.Boot(t, variant)
+					hosttest.Boot(t, variant.Other())
 					host := newHost(t, variant)
 					c.prepare(t, host)
-					must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(forwarding[:1]), 0))
-					must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte(forwarding[1:]), 0))
+					hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(forwarding[:1]), 0))
+					hosttest.Must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte(forwarding[1:]), 0))
 					other := host
 					other.Variant = variant.Other()
 					before, beforeOther := state(t, host), state(t, other)
 					try(t, host, other4)
-					wantLoaded(t, variant, other4)
+					hosttest.WantLoaded(t, variant, other4)
 					_, err := host.Revert(t.Context())
-					must(t, err)
+					hosttest.Must(t, err)
 					wantState(t, host, before)
 					wantState(t, other, beforeOther)
 					if _, err := host.Revert(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
@@ -190,22 +190,22 @@ listen   = "192.0.2.10:8080"
 backends = ["10.0.0.7:80"]
 `
 
-// TestUndoIsRepeated lets the first attempt fail: the trial stays, for the next one.
-func TestUndoIsRepeated(t *testing.T) {
+// TestRevertIsRepeated lets the first attempt fail: the trial stays, for the next one.
+func TestRevertIsRepeated(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		apply(t, host, article)
+		apply(t, host, hosttest.Article)
 		before := state(t, host)
-		try(t, host, smaller)
+		try(t, host, hosttest.Smaller)
 		failing := host
 		failing.Run = failOn(rules.IPv4)(host.Run)
-		if _, err := failing.Undo(t.Context()); !errors.Is(err, errSeam) {
+		if _, err := failing.Revert(t.Context()); !errors.Is(err, errSeam) {
 			t.Errorf("%v", err)
 		}
-		wantLoaded(t, variant, smaller)
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 		_, err := host.Revert(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		wantState(t, host, before)
 	})
 }
@@ -214,50 +214,47 @@ func TestUndoIsRepeated(t *testing.T) {
 // generation or the other, and what is done next ends well.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		renamed := func(host restore.Host) error {
 			return os.Rename(place(host, "generations/.unconfirmed-2"), place(host, "generations/2"))
 		}
 		for _, c := range []struct {
-			name   string
-			killed func(host restore.Host) error
-			undone string // what an undo leads to
+			name     string
+			killed   func(host restore.Host) error
+			reverted string // what a revert leads to
 		}{
-			{"not killed", func(restore.Host) error { return nil }, article},
-			{"killed when it is renamed", renamed, article},
+			{"not killed", func(restore.Host) error { return nil }, hosttest.Article},
+			{"killed when it is renamed", renamed, hosttest.Article},
 			{"killed when it is current", func(host restore.Host) error {
 				return errors.Join(renamed(host), generation.Store{Root: host.Root}.SetCurrent(2))
-			}, smaller},
+			}, hosttest.Smaller},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				for _, confirm := range []bool{true, false} {
-					boot(t, variant)
+					hosttest.Boot(t, variant)
 					host := newHost(t, variant)
-					apply(t, host, article)
-					if c.undone == smaller { // an undo of what is current would take all rules out
+					apply(t, host, hosttest.Article)
+					if c.reverted == hosttest.Smaller { // a revert of what is current would take all rules out
 						_, err := host.Stop(t.Context())
-						must(t, err)
+						hosttest.Must(t, err)
 					}
-					try(t, host, smaller)
-					must(t, c.killed(host))
-					want, next := c.undone, host.Revert
+					try(t, host, hosttest.Smaller)
+					hosttest.Must(t, c.killed(host))
+					want, next := c.reverted, host.Revert
 					if confirm {
-						want, next = smaller, host.Confirm
+						want, next = hosttest.Smaller, host.Confirm
 					}
 					if _, err := next(t.Context()); err != nil && !errors.Is(err, generation.ErrNothingPending) {
 						t.Error(err)
 					}
-					wantLoaded(t, variant, want)
+					hosttest.WantLoaded(t, variant, want)
 					current, err := generation.Store{Root: host.Root}.Current()
-					must(t, err)
-					wantSame(t, "what boot loads", want, string(current.Config))
+					hosttest.Must(t, err)
+					hosttest.WantSame(t, "what boot loads", want, string(current.Config))
 					if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 						t.Errorf("something waits: %v", err)
 					}
-					status, err := host.Status(t.Context())
-					if err != nil || status.State != restore.InStep {
-						t.Errorf("%q, %v", status.Drifts(), err)
-					}
+					wantInSync(t, host)
 				}
 			})
 		}
@@ -268,27 +265,27 @@ func TestConfirm(t *testing.T) {
 // the current generation is damaged, and the next apply takes its files away.
 func TestBootForgetsATrial(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		apply(t, host, article)
-		apply(t, host, smaller)
+		apply(t, host, hosttest.Article)
+		apply(t, host, hosttest.Smaller)
 		try(t, host, other4)
-		must(t, os.RemoveAll(filepath.Join(host.Root, "run"))) // as memory goes
-		boot(t, variant)
+		hosttest.Must(t, os.RemoveAll(filepath.Join(host.Root, "run"))) // as memory goes
+		hosttest.Boot(t, variant)
 		_, err := host.Restore(t.Context())
-		must(t, err)
-		wantLoaded(t, variant, smaller)
+		hosttest.Must(t, err)
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 		if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 			t.Errorf("%v", err)
 		}
-		must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
-		boot(t, variant)
+		hosttest.Must(t, os.Truncate(place(host, "generations/2/rules.v4"), 0))
+		hosttest.Boot(t, variant)
 		if result, err := host.Restore(t.Context()); err == nil || result.Generation != 1 {
 			t.Errorf("%+v, %v", result, err)
 		}
 		apply(t, host, other4)
 		names, err := os.ReadDir(place(host, "generations"))
-		must(t, err)
+		hosttest.Must(t, err)
 		if len(names) != 3 || names[2].Name() != "3" {
 			t.Errorf("%v", names)
 		}
@@ -303,34 +300,34 @@ func TestPruneBesideATrial(t *testing.T) {
 	host := newHost(t, rules.NFT)
 	store := generation.Store{Root: host.Root}
 	for range generation.Keep {
-		must(t, store.SetCurrent(write(t, host, article)))
+		hosttest.WriteCurrent(t, store, host.Variant, hosttest.Article)
 	}
 	_, err := host.Restore(t.Context())
-	must(t, err)
+	hosttest.Must(t, err)
 	for _, c := range []struct {
 		next func(context.Context) (restore.Result, error)
 		want []int
 	}{
 		{host.Revert, []int{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
-		{host.Confirm, []int{12, 10, 9, 8, 7, 6, 5, 4, 3, 2}}, // 11 was taken back
+		{host.Confirm, []int{12, 10, 9, 8, 7, 6, 5, 4, 3, 2}}, // 11 was reverted
 	} {
-		try(t, host, smaller)
+		try(t, host, hosttest.Smaller)
 		_, err := c.next(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		if numbers, err := store.Numbers(); err != nil || !slices.Equal(numbers, c.want) {
 			t.Errorf("%v, %v", numbers, err)
 		}
 	}
 }
 
-// TestUndoOverdue has it wait: for the time to be over, for a confirm, and for a lock
+// TestRevertOverdue has it wait: for the time to be over, for a confirm, and for a lock
 // that somebody holds longer than others wait for it.
-func TestUndoOverdue(t *testing.T) {
+func TestRevertOverdue(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
 	host := newHost(t, rules.NFT)
-	apply(t, host, article)
+	apply(t, host, hosttest.Article)
 	if _, err := host.RevertOverdue(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 		t.Errorf("nothing waits: %v", err)
 	}
@@ -341,42 +338,47 @@ func TestUndoOverdue(t *testing.T) {
 		want      string
 		err       error
 	}{
-		{"nobody confirms", 2 * time.Second, func() {}, article, nil},
-		{"the lock is held", time.Second, func() { holdLock(t, host, 6*time.Second) }, article, nil},
-		{"it is confirmed", time.Hour, func() { _, err := host.Confirm(t.Context()); must(t, err) }, smaller, generation.ErrNothingPending},
+		{"nobody confirms", time.Second, func() {}, hosttest.Article, nil},
+		{"the lock is held", time.Second, func() { holdLock(t, host) }, hosttest.Article, nil},
+		{"it is confirmed", time.Hour, func() { _, err := host.Confirm(t.Context()); hosttest.Must(t, err) }, hosttest.Smaller, generation.ErrNothingPending},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := state(t, host)
-			way, began := (&armed{}).trial(), time.Now()
-			way.For = c.limit
-			_, err := host.Try(t.Context(), request(t, smaller), way)
-			must(t, err)
-			var undone sync.WaitGroup
-			undone.Go(func() { _, err = host.RevertOverdue(t.Context()) })
+			trial, began := (&revertTimer{}).trial(), time.Now()
+			trial.For = c.limit
+			_, err := host.Try(t.Context(), request(t, hosttest.Smaller), trial)
+			hosttest.Must(t, err)
+			var reverted sync.WaitGroup
+			reverted.Go(func() { _, err = host.RevertOverdue(t.Context()) })
 			c.meanwhile()
-			undone.Wait()
-			if took := time.Since(began); err == nil && took < way.For {
-				t.Errorf("it is undone after %v", took)
+			reverted.Wait()
+			if took := time.Since(began); err == nil && took < trial.For {
+				t.Errorf("it is reverted after %v", took)
 			}
 			if !errors.Is(err, c.err) {
 				t.Errorf("%v, not %v", err, c.err)
 			}
-			wantLoaded(t, rules.NFT, c.want)
-			if c.want == article {
+			hosttest.WantLoaded(t, rules.NFT, c.want)
+			if c.want == hosttest.Article {
 				wantState(t, host, before)
 			}
 		})
 	}
 }
 
-// holdLock holds a host's lock for some time.
-func holdLock(t *testing.T, host restore.Host, held time.Duration) {
+// holdLock holds a host's lock until somebody has waited for it and given up.
+func holdLock(t *testing.T, host restore.Host) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(host.Root, "run/natspread/lock"))
-	must(t, err)
+	path := filepath.Join(host.Root, paths.Run, "lock")
+	file, err := os.Open(path)
+	hosttest.Must(t, err)
 	defer file.Close()
-	must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
-	time.Sleep(held)
+	hosttest.Must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
+	for _, open := range []int{2, 1} {
+		if !await.Within(busy, func() bool { return openFiles(path) == open }) {
+			t.Errorf("the lock is open %d times, want %d", openFiles(path), open)
+		}
+	}
 }
 
 // TestPendingIsTrusted changes the record of a trial: what cannot be read is nothing
@@ -386,7 +388,7 @@ func TestPendingIsTrusted(t *testing.T) {
 		return
 	}
 	host := newHost(t, rules.NFT)
-	apply(t, host, article)
+	apply(t, host, hosttest.Article)
 	for name, spoil := range map[string]func(path string) error{
 		"cut":        func(path string) error { return os.Truncate(path, 10) },
 		"everyone's": func(path string) error { return os.Chmod(path, 0o666) },
@@ -396,31 +398,31 @@ func TestPendingIsTrusted(t *testing.T) {
 			return os.WriteFile(path, []byte(`{"generation": 7, "variant": "nft"}`), 0o600)
 		},
 	} {
-		try(t, host, smaller)
-		must(t, spoil(pendingFile(host)))
+		try(t, host, hosttest.Smaller)
+		hosttest.Must(t, spoil(pendingFile(host)))
 		if _, err := host.Confirm(t.Context()); err == nil {
 			t.Errorf("%s: it is confirmed", name)
 		}
 		if _, err := host.Apply(t.Context(), request(t, other4)); err == nil {
 			t.Errorf("%s: another one is applied", name)
 		}
-		status, err := host.Status(t.Context())
-		if err != nil || status.State != restore.Drift {
-			t.Errorf("%s: %+v, %v", name, status.State, err)
+		s := status(t, host)
+		if named := name == "another number"; (s.Wanted.Unknown == nil) != named || named && s.Wanted.Pending.Number != 7 || !s.Loaded || len(s.Rules) == 0 {
+			t.Errorf("%s: pending %v, unknown %v, loaded %v, and these differ: %q", name, s.Wanted.Pending, s.Wanted.Unknown, s.Loaded, lines(s))
 		}
-		must(t, os.Chmod(filepath.Join(host.Root, "run/natspread"), 0o700))
-		_, err = host.Restore(t.Context())
-		must(t, err)
-		wantLoaded(t, rules.NFT, article)
+		hosttest.Must(t, os.Chmod(filepath.Join(host.Root, "run/natspread"), 0o700))
+		_, err := host.Restore(t.Context())
+		hosttest.Must(t, err)
+		hosttest.WantLoaded(t, rules.NFT, hosttest.Article)
 		if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestTakenBackNumberIsGone ends trials in each way: no number that was told is given
-// again, until the next boot.
-func TestTakenBackNumberIsGone(t *testing.T) {
+// TestRevertedNumberIsGone ends trials in each way: no number that was printed is
+// given again, until the next boot.
+func TestRevertedNumberIsGone(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
@@ -429,15 +431,15 @@ func TestTakenBackNumberIsGone(t *testing.T) {
 		toml string
 		end  func(context.Context) (restore.Result, error)
 	}{
-		{article, host.Revert}, {article, host.Stop}, {article, host.Confirm}, {smaller, host.Restore}, {smaller, host.Revert},
+		{hosttest.Article, host.Revert}, {hosttest.Article, host.Stop}, {hosttest.Article, host.Confirm}, {hosttest.Smaller, host.Restore}, {hosttest.Smaller, host.Revert},
 	} {
 		if result := try(t, host, trial.toml); result.Generation != i+1 {
 			t.Errorf("trial %d has number %d", i+1, result.Generation)
 		}
 		_, err := trial.end(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 	}
-	if result := apply(t, host, alone); result.Generation != 6 {
+	if result := apply(t, host, hosttest.Alone); result.Generation != 6 {
 		t.Errorf("%+v", result)
 	}
 }

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 )
 
 // patience bounds a question that has no answer, and hurry one that is refused.
@@ -97,13 +100,19 @@ func wantRefused(t *testing.T, from *netnstest.Host, network, addr string) {
 	}
 }
 
-// wantSilence asks once, and wants no answer.
-func wantSilence(t *testing.T, from *netnstest.Host, network, addr string) {
+// wantSilence asks each address once, all at the same time, and wants no answer.
+func wantSilence(t *testing.T, from *netnstest.Host, network string, addrs ...string) {
 	t.Helper()
-	answered, peer, err := netnstest.Ask(t, from, network, addr, patience)
-	if err == nil || errors.Is(err, unix.ECONNREFUSED) {
-		t.Errorf("%s %s was answered by %q, which saw %q, %v; want silence", network, addr, answered, peer, err)
+	var asked sync.WaitGroup
+	for _, addr := range addrs {
+		asked.Go(func() {
+			answered, err := from.Once(network, addr, patience)
+			if err == nil || errors.Is(err, unix.ECONNREFUSED) {
+				t.Errorf("%s %s was answered by %q, %v; want silence", network, addr, answered, err)
+			}
+		})
 	}
+	asked.Wait()
 }
 
 // routeBack gives the client a way to the backends' own addresses.
@@ -112,7 +121,7 @@ func routeBack(t *testing.T, n *netnstest.Network) {
 	n.Client.Command(t, "route add 10.0.0.0/24 via 192.0.2.10\nroute add fd00::/64 via 2001:db8::10\n", "ip", "-batch", "-")
 }
 
-// TestShares counts who answers 3,000 connections.
+// TestShares counts who answers many connections.
 func TestShares(t *testing.T) {
 	eachConnection(t, func(t *testing.T, variant rules.Variant, family int, network string) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
@@ -123,7 +132,7 @@ func TestShares(t *testing.T) {
 			return netnstest.AskMany(t, n.Client, network, at(netnstest.VIP(family), 80), count, 8).Of(servers)
 		}
 		apply(t, host, service("web", family, 80, 3, weighted(family, 80, 1, 2, 3)))
-		counts := ask(3000)
+		counts := ask(testsize.Of(1200, 3000))
 		if x2, ok := netnstest.ChiSquare(counts, []float64{1, 2, 3}); !ok {
 			t.Errorf("random: %d, chi-square %.1f", counts, x2)
 		}
@@ -143,7 +152,7 @@ func TestShares(t *testing.T) {
 // legacy variant every change, also somebody else's, makes the whole table anew, and
 // the turns with it.
 func TestTurnsGoOn(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		servers := n.Serve(t, "tcp", 4, 80)
 		host := newHost(t, variant)
@@ -160,7 +169,7 @@ func TestTurnsGoOn(t *testing.T) {
 
 // TestSources is whom the backends see, by every kind of snat.
 func TestSources(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1, Gateway: true})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -189,7 +198,7 @@ func TestSources(t *testing.T) {
 // TestHairpin has a backend as the client. Without masquerade the backend that
 // answers does so past the balancer, to a client that never asked it.
 func TestHairpin(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Separate: true, Gateway: true})
 		host := newHost(t, variant)
 		only := func(family int) string { return weighted(family, 80, 0, 1) } // the second answers
@@ -215,7 +224,7 @@ func TestHairpin(t *testing.T) {
 // TestLocal has the balancer itself as the client, with a server of its own at the
 // very address that is balanced.
 func TestLocal(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		toml := ""
@@ -244,7 +253,7 @@ func TestLocal(t *testing.T) {
 // TestAnyAddress listens on "*": every address of the balancer but its loopback,
 // where its own services stay its own, and nobody else's address.
 func TestAnyAddress(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1, Gateway: true})
 		routeBack(t, n)
 		host := newHost(t, variant)
@@ -273,7 +282,7 @@ func TestAnyAddress(t *testing.T) {
 
 // TestInterface balances only what comes in at one interface.
 func TestInterface(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2, Separate: true, Gateway: true})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -294,7 +303,7 @@ func TestInterface(t *testing.T) {
 
 // TestPortRange keeps the port that the client asked for, or leads all to one.
 func TestPortRange(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -324,7 +333,7 @@ func TestPortRange(t *testing.T) {
 // TestDrained refuses at once, although the balancer has a server of its own at
 // that very place, and refuses only what was drained.
 func TestDrained(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 		toml := ""
 		for _, family := range []int{4, 6} {
@@ -353,7 +362,7 @@ func TestDrained(t *testing.T) {
 
 // TestOthersAreLeftAlone is traffic at the same port that is not the service's.
 func TestOthersAreLeftAlone(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
 		routeBack(t, n)
 		toml := service("web", 4, 80, 3, `snat = "192.0.2.10"`) + service("web6", 6, 80, 3)
@@ -378,7 +387,7 @@ func TestOthersAreLeftAlone(t *testing.T) {
 
 // TestOneProtocol leaves the other one at the same port alone.
 func TestOneProtocol(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
 		host := newHost(t, variant)
 		vip, servers := netnstest.VIP(4), map[string]string{}
@@ -401,7 +410,7 @@ func TestOneProtocol(t *testing.T) {
 // TestSCTP balances by round-robin where the kernel has the sockets for it.
 func TestSCTP(t *testing.T) {
 	netnstest.NeedSCTP(t)
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		servers := n.Serve(t, "sctp", 4, 80)
 		apply(t, newHost(t, variant), strings.Replace(service("web", 4, 80, 3, `algorithm = "round-robin"`), `["tcp", "udp"]`, `"sctp"`, 1))
@@ -414,11 +423,11 @@ func TestSCTP(t *testing.T) {
 // TestAfterBoot is the whole way: an apply, a reboot, a restore, and connections
 // that neither survive the one nor miss the other.
 func TestAfterBoot(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
 		host := newHost(t, variant)
-		apply(t, host, article)
-		boot(t, variant)
+		apply(t, host, hosttest.Article)
+		hosttest.Boot(t, variant)
 		for _, family := range []int{4, 6} {
 			servers := n.Serve(t, "tcp", family, 80)
 			wantRefused(t, n.Client, "tcp", at(netnstest.VIP(family), 80))
@@ -432,8 +441,8 @@ func TestAfterBoot(t *testing.T) {
 			if _, err := host.Stop(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if left := save(t, variant, rules.IPv4); strings.Contains(left, rules.Prefix) || forward(t) != "00" {
-				t.Errorf("forwarding %s, and left:\n%s", forward(t), left)
+			if left := hosttest.SaveNAT(t, variant, rules.IPv4); strings.Contains(left, rules.Prefix) || hosttest.Forwarding(t) != "00" {
+				t.Errorf("forwarding %s, and left:\n%s", hosttest.Forwarding(t), left)
 			}
 		}
 	})

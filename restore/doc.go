@@ -1,7 +1,77 @@
-// Package restore is everything that touches the kernel and the generations on
-// disk: proof, load, read back, forwarding, and putting it all back at boot.
+// Package restore is what natspread does with a host: apply, try, confirm, revert, boot,
+// stop and status. It holds the order of the steps and how each one is reverted. The steps
+// themselves are in the packages below it: iptables has the kernel's tables, generation the
+// files on disk, flows the tracked connections, forwarding the kernel's switches.
 //
-// It imports neither config nor render, and must never do so: the boot path takes
-// the last proven bytes, so a config that no longer parses cannot break a boot. It
-// knows no service, no weight and no systemd.
+// # State
+//
+// The kernel holds natspread's part of four tables, nat and filter of IPv4 and IPv6, by one
+// of the two variants of iptables, and a forwarding switch for each family. A reboot empties
+// all of it.
+//
+// The disk holds generations: numbered directories of rules, services, config and manifest,
+// whose files never change, and the link current. Boot loads what current leads to. Numbers
+// only go up; the newest ten that were current once are kept.
+//
+// /run holds what a reboot is to forget: the locks, the generation that waits to be
+// confirmed, the values of the switches before natspread, which generation the kernel was
+// last read to hold, and the tables that an exclusive apply replaced.
+//
+// # What is wanted
+//
+// generation.Store.Wanted answers what the kernel is to hold now: the generation that waits
+// to be confirmed, else the one that boot ends up with. That is the current one or, where it
+// is damaged, the newest good one. Status, stop and apply all ask there.
+//
+// # Apply
+//
+// A step that fails reverts all steps before it, and the error says "nothing was changed",
+// or what could not be reverted. What is current and loaded already is left alone.
+//
+//  1. Proof: the host's own programs load each chain that is new into a scratch network
+//     namespace, and what they read back must be the same. The namespace ends with it.
+//  2. Generation: its files are written to a directory that has no number yet. To revert
+//     is to remove it.
+//  3. Load: one transaction for each table changes natspread's chains and jumps, and nothing
+//     else. To revert is a transaction back to what was read before, however odd that was.
+//  4. Read back: the kernel must hold what it was given, whatever the programs' exit codes
+//     are. To revert is as in 3.
+//  5. Current: the directory gets its number, and one rename makes current lead to it. To
+//     revert is to let current lead where it led, and to remove the directory.
+//  6. Forwarding: it is switched on for each family that has rules. To revert is to write
+//     the values that were found.
+//
+// The change stands then. What follows fails with a note, and reverts nothing: natspread's
+// rules in the other variant are taken out, generations beyond ten are deleted, and so are
+// entries of connection tracking that keep packets from where the rules now lead.
+//
+// A kill or a power cut at any moment leaves one whole generation current, the old one or
+// the new one. The next run removes what was half written.
+//
+// # Boot, trial, stop
+//
+// Restore loads what boot ends up with, reads it back and switches forwarding on. It proves
+// only what was not proven by the variant in use, and works on a disk that is read-only.
+//
+// Try is an apply that leaves current as it is. It schedules the revert, records the
+// generation in /run, and only then loads; no other apply is taken meanwhile. Confirm makes
+// the generation current. Revert, by hand or when the time is over, loads what was there
+// before. A reboot ends the trial too: boot never knew of it.
+//
+// Stop takes natspread's part out of both variants, and sets the switches to the values
+// that were found. Generations stay.
+//
+// # Locks and threads
+//
+// One lock lets one process change a host at a time. Status takes it, shared, only when
+// something differs. LockEdit is for those who read a config, change it and apply it. Each
+// wait for a lock ends after 5 s with program.ErrBusy; the kernel frees the lock of a process
+// that dies. A Host is a value without state, for any number of goroutines. The kernel is
+// that of the network namespace of the calling thread.
+//
+// # What is never done
+//
+// Nothing here, or below, parses a config, renders a rule, resolves a name, knows systemd or
+// asks for the time of day: callers hand in tables, services and times. It imports neither
+// config nor render nor units, so a config that no longer parses cannot break a boot.
 package restore

@@ -10,6 +10,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/restore"
 )
 
@@ -18,28 +19,28 @@ func exclusively(t *testing.T, host restore.Host, toml string) restore.Request {
 	t.Helper()
 	asked := request(t, toml)
 	foreign, err := host.Foreign(t.Context(), asked.Tables)
-	must(t, err)
+	hosttest.Must(t, err)
 	asked.Exclusive = &foreign
 	return asked
 }
 
 // TestExclusive replaces each neighbour's tables, and then has nothing to do any more.
 func TestExclusive(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, neighbour := range neighbours(t) {
 			t.Run(neighbour.name, func(t *testing.T) {
 				host := newHost(t, variant)
 				for _, f := range rules.Families() {
-					put(t, variant, f, neighbour.rules[f], "-c")
+					hosttest.Put(t, variant, f, neighbour.rules[f], "-c")
 				}
-				before := [2]string{save(t, variant, rules.IPv4, "-c"), save(t, variant, rules.IPv6, "-c")}
-				beyond := beyondNat(everything(t, variant))
-				asked := exclusively(t, host, article)
+				before := [2]string{hosttest.SaveNAT(t, variant, rules.IPv4, "-c"), hosttest.SaveNAT(t, variant, rules.IPv6, "-c")}
+				beyond := beyondNat(hosttest.Everything(t, variant))
+				asked := exclusively(t, host, hosttest.Article)
 				if lines := asked.Exclusive.Of(rules.IPv4); !slices.Equal(lines, listOf(neighbour.rules[rules.IPv4])) {
 					t.Errorf("what would vanish is not all there is: %q", lines)
 				}
 				result, err := host.Apply(t.Context(), asked)
-				must(t, err)
+				hosttest.Must(t, err)
 				if !result.Changed || !result.Loaded {
 					t.Errorf("%+v", result)
 				}
@@ -48,25 +49,25 @@ func TestExclusive(t *testing.T) {
 						t.Errorf("it says that these vanished: %q", result.Removed)
 					}
 				}
-				wanted := tables(t, article)
+				wanted := hosttest.Tables(t, hosttest.Article)
 				for _, f := range rules.Families() {
-					wantSame(t, "the whole "+f.String()+" table", string(wanted.Of(f).Text()), save(t, variant, f))
+					hosttest.WantSame(t, "the whole "+f.String()+" table", string(wanted.Of(f).Text()), hosttest.SaveNAT(t, variant, f))
 				}
-				if len(result.Notes) != 2 {
+				if len(result.Notes) != 2+len(result.Opened) {
 					t.Errorf("notes: %q", result.Notes)
 				}
 				for i, f := range rules.Families() {
 					_, path, _ := strings.Cut(result.Notes[i], " -c < ")
 					kept, err := os.ReadFile(path)
-					must(t, err)
-					wantSame(t, "what is kept of "+f.String(), before[f], comments.ReplaceAllString(string(kept), ""))
+					hosttest.Must(t, err)
+					hosttest.WantSame(t, "what is kept of "+f.String(), before[f], hosttest.Uncommented(string(kept)))
 				}
-				wantSame(t, "other tables", beyond, beyondNat(everything(t, variant)))
-				if again, err := host.Apply(t.Context(), exclusively(t, host, article)); err != nil || again.Changed || again.Removed.Len() != 0 {
+				hosttest.WantSame(t, "other tables", beyond, beyondNat(hosttest.Everything(t, variant)))
+				if again, err := host.Apply(t.Context(), exclusively(t, host, hosttest.Article)); err != nil || again.Changed || again.Removed.Len() != 0 {
 					t.Errorf("once more: %+v, %v", again, err)
 				}
 				_, err = host.Stop(t.Context())
-				must(t, err)
+				hosttest.Must(t, err)
 			})
 		}
 	})
@@ -97,38 +98,38 @@ func beyondNat(text string) string { return natTable.ReplaceAllString(text, "") 
 // TestExclusiveBesideOwn has both, natspread's rules and foreign ones, to begin with:
 // the same config is then no reason to do nothing.
 func TestExclusiveBesideOwn(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
-		apply(t, host, article)
-		result, err := host.Apply(t.Context(), exclusively(t, host, article))
+		apply(t, host, hosttest.Article)
+		result, err := host.Apply(t.Context(), exclusively(t, host, hosttest.Article))
 		if err != nil || !result.Changed || result.Generation != 1 {
 			t.Errorf("%+v, %v", result, err)
 		}
-		wantSame(t, "the table", string(tables(t, article).IPv4.Text()), save(t, variant, rules.IPv4))
+		hosttest.WantSame(t, "the table", string(hosttest.Tables(t, hosttest.Article).IPv4.Text()), hosttest.SaveNAT(t, variant, rules.IPv4))
 
 		// A family without rules has nothing to put in the place of anything.
 		putForeign(t, variant)
-		before := save(t, variant, rules.IPv6, "-c")
-		_, err = host.Apply(t.Context(), exclusively(t, host, alone))
-		must(t, err)
-		wantSame(t, "the IPv4 table", string(tables(t, alone).IPv4.Text()), save(t, variant, rules.IPv4))
-		wantSame(t, "the IPv6 table", before, save(t, variant, rules.IPv6, "-c"))
+		before := hosttest.SaveNAT(t, variant, rules.IPv6, "-c")
+		_, err = host.Apply(t.Context(), exclusively(t, host, hosttest.Alone))
+		hosttest.Must(t, err)
+		hosttest.WantSame(t, "the IPv4 table", string(hosttest.Tables(t, hosttest.Alone).IPv4.Text()), hosttest.SaveNAT(t, variant, rules.IPv4))
+		hosttest.WantSame(t, "the IPv6 table", before, hosttest.SaveNAT(t, variant, rules.IPv6, "-c"))
 	})
 }
 
 // TestExclusiveAsAgreed refuses when something else would vanish than was listed.
 func TestExclusiveAsAgreed(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		asked := exclusively(t, host, article) // of nothing
+		asked := exclusively(t, host, hosttest.Article) // of nothing
 		putForeign(t, variant)
 		before := state(t, host)
 		_, err := host.Apply(t.Context(), asked)
 		wantUnchanged(t, host, before, err, nil)
 
-		asked = exclusively(t, host, article)
-		iptables(t, variant, rules.IPv6, "-A DOCKER -j RETURN")
+		asked = exclusively(t, host, hosttest.Article)
+		hosttest.IPTables(t, variant, rules.IPv6, "-A DOCKER -j RETURN")
 		before = state(t, host)
 		_, err = host.Apply(t.Context(), asked)
 		wantUnchanged(t, host, before, err, nil)
@@ -143,7 +144,7 @@ func TestExclusiveAsAgreed(t *testing.T) {
 // TestExclusiveIsReadBack has a program that loads beside the others' rules, and not in
 // their place, and is content.
 func TestExclusiveIsReadBack(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeign(t, variant)
 		before := state(t, host)
@@ -154,18 +155,20 @@ func TestExclusiveIsReadBack(t *testing.T) {
 			}
 			return host.Run(ctx, stdin, name, args...)
 		}
-		_, err := failing.Apply(t.Context(), exclusively(t, host, article))
+		_, err := failing.Apply(t.Context(), exclusively(t, host, hosttest.Article))
 		if err == nil || !strings.Contains(err.Error(), "it still holds -") {
 			t.Errorf("the error is %v", err)
 		}
-		wantSame(t, "the tables", uncounted(variant, before), uncounted(variant, state(t, host)))
+		hosttest.WantSame(t, "the tables", uncounted(variant, before), uncounted(variant, state(t, host)))
 	})
 }
 
-// TestExclusiveUndo lets each later step fail: what is foreign comes back with its
+// TestExclusiveReverts lets each later step fail: what is foreign comes back with its
 // counters, as far as the programs take them.
-func TestExclusiveUndo(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+func TestExclusiveReverts(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := oddHost(t, variant)
+		before := state(t, host)
 		for _, c := range []struct {
 			name string
 			run  func(program.Runner) program.Runner
@@ -176,28 +179,25 @@ func TestExclusiveUndo(t *testing.T) {
 			{"IPv6 is not replaced, and nobody says so", wholeLoads(rules.IPv6, func(func() error) error { return nil })},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				host := oddHost(t, variant)
-				before := state(t, host)
 				failing := host
 				failing.Run = c.run(host.Run)
-				_, err := failing.Apply(t.Context(), exclusively(t, host, smaller))
+				_, err := failing.Apply(t.Context(), exclusively(t, host, hosttest.Smaller))
 				if err == nil || !strings.HasSuffix(err.Error(), "; nothing was changed") {
 					t.Errorf("the error is %v", err)
 				}
-				wantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
+				hosttest.WantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
 			})
 		}
 		t.Run("forwarding cannot be set", func(t *testing.T) {
-			host := oddHost(t, variant)
-			asked := exclusively(t, host, smaller)
-			must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+			asked := exclusively(t, host, hosttest.Smaller)
+			hosttest.SetForwarding(t, "01")
 			before := state(t, host)
 			readOnlySysctls(t, func() {
 				if _, err := host.Apply(t.Context(), asked); err == nil {
 					t.Error("no error")
 				}
 			})
-			wantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
+			hosttest.WantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
 		})
 	})
 }

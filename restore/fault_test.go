@@ -15,6 +15,8 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -31,17 +33,17 @@ type programs struct {
 func findPrograms(t *testing.T, variant rules.Variant) programs {
 	t.Helper()
 	path, err := exec.LookPath(netnstest.Programs(string(variant), 4).Restore)
-	must(t, err)
+	hosttest.Must(t, err)
 	place, err := filepath.EvalSymlinks(path)
-	must(t, err)
+	hosttest.Must(t, err)
 	p := programs{place: place, dir: t.TempDir()}
 	content, err := os.ReadFile(place)
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(p.dir, "multi"), content, 0o755))
+	hosttest.Must(t, err)
+	hosttest.Must(t, os.WriteFile(filepath.Join(p.dir, "multi"), content, 0o755))
 	for _, family := range []int{4, 6} {
 		tools := netnstest.Programs(string(variant), family)
 		for _, name := range []string{tools.Restore, tools.Save} {
-			must(t, os.Symlink("multi", filepath.Join(p.dir, name)))
+			hosttest.Must(t, os.Symlink("multi", filepath.Join(p.dir, name)))
 		}
 	}
 	return p
@@ -51,10 +53,10 @@ func findPrograms(t *testing.T, variant rules.Variant) programs {
 func (p programs) instead(t *testing.T, content string, mode os.FileMode, do func()) {
 	t.Helper()
 	path := filepath.Join(p.dir, "instead")
-	must(t, os.WriteFile(path, []byte(content), 0o700))
-	must(t, os.Chmod(path, mode))
-	must(t, unix.Mount(path, p.place, "", unix.MS_BIND, ""))
-	defer func() { must(t, unix.Unmount(p.place, unix.MNT_DETACH)) }()
+	hosttest.Must(t, os.WriteFile(path, []byte(content), 0o700))
+	hosttest.Must(t, os.Chmod(path, mode))
+	hosttest.Must(t, unix.Mount(path, p.place, "", unix.MS_BIND, ""))
+	defer func() { hosttest.Must(t, unix.Unmount(p.place, unix.MNT_DETACH)) }()
 	do()
 }
 
@@ -80,7 +82,7 @@ var verbs = []struct {
 	run  func(ctx context.Context, t *testing.T, host restore.Host) error
 }{
 	{"apply", func(ctx context.Context, t *testing.T, host restore.Host) error {
-		_, err := host.Apply(ctx, request(t, smaller))
+		_, err := host.Apply(ctx, request(t, hosttest.Smaller))
 		return err
 	}},
 	{"restore", func(ctx context.Context, _ *testing.T, host restore.Host) error {
@@ -95,7 +97,7 @@ var verbs = []struct {
 
 // TestFaultyPrograms lets the programs fail in every way, at every step.
 func TestFaultyPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before := state(t, host)
 		for _, fault := range []struct {
@@ -133,14 +135,14 @@ func TestFaultyPrograms(t *testing.T) {
 			}
 		}
 		wantState(t, host, before)
-		apply(t, host, smaller) // and nothing stands in its way
-		wantLoaded(t, variant, smaller)
+		apply(t, host, hosttest.Smaller) // and nothing stands in its way
+		hosttest.WantLoaded(t, variant, hosttest.Smaller)
 	})
 }
 
 // TestMissingPrograms also asks for the variant, which needs a program itself.
 func TestMissingPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before := state(t, host)
 		missing := func(t *testing.T, host restore.Host) {
@@ -159,19 +161,19 @@ func TestMissingPrograms(t *testing.T) {
 		programs.instead(t, "no program\n", 0o755, func() { missing(t, host) })
 		programs.instead(t, "#!/nowhere/sh\n", 0o755, func() { missing(t, host) })
 		sbin := filepath.Dir(programs.place)
-		must(t, unix.Mount("none", sbin, "tmpfs", 0, ""))
+		hosttest.Must(t, unix.Mount("none", sbin, "tmpfs", 0, ""))
 		missing(t, host)
 		chosen := host
 		chosen.Variant = rules.Auto
 		missing(t, chosen)
-		must(t, unix.Unmount(sbin, unix.MNT_DETACH))
+		hosttest.Must(t, unix.Unmount(sbin, unix.MNT_DETACH))
 		wantState(t, host, before)
 	})
 }
 
 // TestHangingPrograms are killed with their children when their time is up.
 func TestHangingPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before, pids := state(t, host), filepath.Join(programs.dir, "pids")
 		hang := "\nsleep 600 & echo $$ $! >>" + pids + "; sleep 600"
@@ -197,7 +199,7 @@ func TestHangingPrograms(t *testing.T) {
 							t.Errorf("%v", err)
 						}
 					})
-					wantDead(t, pids)
+					hosttest.WantDead(t, pids)
 					wantState(t, host, before)
 				})
 			}
@@ -210,70 +212,33 @@ func TestHangingPrograms(t *testing.T) {
 func cancelWhenThere(cancel func(), path string) <-chan time.Time {
 	when := make(chan time.Time, 1)
 	go func() {
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			if info, err := os.Stat(path); err == nil && info.Size() > 0 {
-				break
-			}
-		}
+		await.Within(busy, func() bool {
+			info, err := os.Stat(path)
+			return err == nil && info.Size() > 0
+		})
 		when <- time.Now()
 		cancel()
 	}()
 	return when
 }
 
-// TestTimeIsUp kills a program and its child when the time is up.
-func TestTimeIsUp(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	must(t, err)
-	pids := filepath.Join(t.TempDir(), "pids")
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err = program.Exec()(ctx, nil, sh, "-c", "sleep 600 & echo $$ $! >"+pids+"; wait")
-	wantClass(t, err, nil)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "killed after ") {
-		t.Errorf("%v", err)
-	}
-	wantDead(t, pids)
-}
-
-// wantDead asks that processes which wrote down their numbers are gone, or wait
-// only to be reaped: an orphan is this process's, the first of its namespace.
-func wantDead(t *testing.T, path string) {
-	t.Helper()
-	pids, err := os.ReadFile(path)
-	must(t, err)
-	for _, pid := range strings.Fields(string(pids)) {
-		alive := func() bool {
-			stat, err := os.ReadFile("/proc/" + pid + "/stat")
-			return err == nil && !strings.Contains(string(stat), ") Z ")
-		}
-		for deadline := time.Now().Add(2 * time.Second); alive() && time.Now().Before(deadline); {
-			time.Sleep(5 * time.Millisecond)
-		}
-		if alive() {
-			t.Errorf("process %s lives on", pid)
-		}
-	}
-	must(t, os.Remove(path))
-}
-
-// TestEndlessPrograms has programs that print without end, or leave somebody behind who holds their
-// output open.
+// TestEndlessPrograms has programs that print without end, or leave somebody behind who
+// holds their output open.
 func TestEndlessPrograms(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		if variant != rules.NFT {
 			return // it takes a while, and is no matter of the variant
 		}
 		host, programs := oddHost(t, variant), findPrograms(t, variant)
 		before := state(t, host)
 		for _, fault := range []struct{ name, call, script, want string }{
-			{"output", saveCall, "exec yes", "it prints without end"},
-			{"errors", restoreCall, "exec yes >&2", "it prints without end"},
+			{"output", saveCall, "exec yes", "its output is too long"},
+			{"errors", restoreCall, "exec yes >&2", "its output is too long"},
 			{"held open", saveCall, `real "$@"; sleep 600 & echo $! >` + programs.dir + "/pids", "WaitDelay expired"},
 		} {
 			t.Run(fault.name, func(t *testing.T) {
 				programs.faulty(t, fault.call, fault.script, func() {
-					_, err := host.Apply(t.Context(), request(t, smaller))
+					_, err := host.Apply(t.Context(), request(t, hosttest.Smaller))
 					wantClass(t, err, nil)
 					if err == nil || !strings.Contains(err.Error(), fault.want) || len(err.Error()) > 1000 {
 						t.Errorf("%.1000v", err)
@@ -282,22 +247,22 @@ func TestEndlessPrograms(t *testing.T) {
 				wantState(t, host, before)
 			})
 		}
-		wantDead(t, programs.dir+"/pids")
+		hosttest.WantDead(t, programs.dir+"/pids")
 	})
 }
 
 // busy is how much later than it may a machine with other things to do gets to
-// something. What hangs takes for ever, and is still told from that.
+// something. What hangs takes for ever, and the difference still shows.
 const busy = 20 * time.Second
 
 // hold takes a lock as another process would, until the test ends.
 func hold(t *testing.T, path string) {
 	t.Helper()
-	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	hosttest.Must(t, os.MkdirAll(filepath.Dir(path), 0o700))
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	must(t, err)
+	hosttest.Must(t, err)
 	t.Cleanup(func() { file.Close() })
-	must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB))
+	hosttest.Must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB))
 }
 
 // TestLockHeld waits as long as it may for another natspread, and less when there
@@ -311,10 +276,7 @@ func TestLockHeld(t *testing.T) {
 			t.Run(fmt.Sprint(verb.name, limit), func(t *testing.T) {
 				t.Parallel()
 				host := newHost(t, rules.NFT)
-				host.Run = func(context.Context, []byte, string, ...string) ([]byte, error) {
-					t.Error("a program was run without the lock")
-					return nil, errSeam
-				}
+				host.Run = noProgram(t) // without the lock
 				hold(t, filepath.Join(host.Root, "run/natspread/lock"))
 				start := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -331,7 +293,7 @@ func TestLockHeld(t *testing.T) {
 
 // TestXtablesLockHeld meets the lock of iptables itself, which only legacy takes.
 func TestXtablesLockHeld(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		if variant != rules.Legacy {
 			return
 		}
@@ -339,7 +301,7 @@ func TestXtablesLockHeld(t *testing.T) {
 		before := state(t, host)
 		hold(t, os.Getenv("XTABLES_LOCKFILE"))
 		start := time.Now()
-		_, err := host.Apply(t.Context(), request(t, smaller))
+		_, err := host.Apply(t.Context(), request(t, hosttest.Smaller))
 		wantUnchanged(t, host, before, err, program.ErrBusy)
 		if took := time.Since(start); took < 4*time.Second || took > 5*time.Second+busy {
 			t.Errorf("it took %v, want 5s", took)
@@ -349,9 +311,9 @@ func TestXtablesLockHeld(t *testing.T) {
 
 // TestAppliesAtOnce run one after the other, whoever comes first.
 func TestAppliesAtOnce(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		configs := []string{article, smaller, alone, article + alone}
+		configs := []string{hosttest.Article, hosttest.Smaller, hosttest.Alone, hosttest.Article + hosttest.Alone}
 		done := make(chan error)
 		for _, toml := range configs {
 			request := request(t, toml)
@@ -361,47 +323,16 @@ func TestAppliesAtOnce(t *testing.T) {
 			}()
 		}
 		for range configs {
-			must(t, <-done)
+			hosttest.Must(t, <-done)
 		}
 		store := generation.Store{Root: host.Root}
 		number, err := store.CurrentNumber()
-		must(t, err)
+		hosttest.Must(t, err)
 		current, err := store.Read(number)
-		must(t, err)
+		hosttest.Must(t, err)
 		if number != len(configs) {
 			t.Errorf("current is %d of %d", number, len(configs))
 		}
-		wantLoaded(t, variant, string(current.Config))
+		hosttest.WantLoaded(t, variant, string(current.Config))
 	})
-}
-
-// TestEnvironmentIsClean keeps the caller's own variables from the programs.
-func TestEnvironmentIsClean(t *testing.T) {
-	t.Setenv("XTABLES_LIBDIR", "/evil")
-	t.Setenv("XTABLES_LOCKFILE", "/run/other.lock")
-	env, err := exec.LookPath("env")
-	must(t, err)
-	out, err := program.Exec()(t.Context(), nil, env)
-	must(t, err)
-	if want := "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\nXTABLES_LOCKFILE=/run/other.lock\n"; string(out) != want {
-		t.Errorf("environment:\n%s", out)
-	}
-}
-
-// TestProgramError is what a caller may read of a failed program.
-func TestProgramError(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	must(t, err)
-	_, err = program.Exec()(t.Context(), nil, sh, "-c", "echo first >&2; echo '# Warning: iptables-legacy tables present' >&2; echo 'Try `x --help' >&2; echo last >&2; exit 3")
-	var failed *program.Error
-	if !errors.As(err, &failed) || failed.Code != 3 || failed.Stderr != "first; last" || !strings.HasSuffix(err.Error(), ": first; last") {
-		t.Errorf("%#v", err)
-	}
-	_, err = program.Exec()(t.Context(), nil, "/nowhere/iptables-save")
-	if !errors.As(err, &failed) || failed.Code != -1 || !errors.Is(err, program.ErrMissing) || !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%#v", err)
-	}
-	if out, err := program.Exec()(t.Context(), []byte("in"), sh, "-c", "cat; pwd"); err != nil || string(out) != "in/\n" {
-		t.Errorf("%q, %v", out, err)
-	}
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
-	"natspread/restore"
 )
 
 // foreignFilter is what Docker, ufw and people leave in a filter table whose FORWARD
@@ -34,7 +34,7 @@ COMMIT
 func putForeignFilter(t *testing.T, variant rules.Variant) {
 	t.Helper()
 	for _, f := range rules.Families() {
-		put(t, variant, f, foreignFilter, "-c")
+		hosttest.Put(t, variant, f, foreignFilter, "-c")
 	}
 }
 
@@ -48,7 +48,7 @@ var ownFilter = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSP
 // filters returns both families' filter tables with counters, as far as those stay.
 func filters(t *testing.T, variant rules.Variant) string {
 	t.Helper()
-	return counted(variant, saveFilter(t, variant, rules.IPv4)+saveFilter(t, variant, rules.IPv6))
+	return counted(variant, hosttest.SaveFilter(t, variant, rules.IPv4)+hosttest.SaveFilter(t, variant, rules.IPv6))
 }
 
 // counted returns tables without the counters that a variant does not keep.
@@ -63,24 +63,24 @@ func counted(variant rules.Variant, tables string) string {
 // up: nobody else's rule, chain, counter or policy changes, and what no service asks for
 // is left to FORWARD as it was found.
 func TestForwardAccept(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		putForeignFilter(t, variant)
 		before := filters(t, variant)
-		apply(t, host, article)
-		wantSame(t, "the filter tables without accepts", before, filters(t, variant))
+		apply(t, host, hosttest.Article)
+		hosttest.WantSame(t, "the filter tables without accepts", before, filters(t, variant))
 		for _, step := range []struct{ toml, says string }{
-			{accepted(article), "accepts"},
-			{accepted(article) + strings.Replace(accepted(alone), "192.0.2.10:53", "*:53", 1), "one more, by its backends"},
-			{accepted(smaller), "as at first"},
+			{hosttest.Accepted(hosttest.Article), "accepts"},
+			{hosttest.Accepted(hosttest.Article) + strings.Replace(hosttest.Accepted(hosttest.Alone), "192.0.2.10:53", "*:53", 1), "one more, by its backends"},
+			{hosttest.Accepted(hosttest.Smaller), "as at first"},
 		} {
 			if result := apply(t, host, step.toml); !result.Loaded || !result.Changed {
 				t.Errorf("%s: %+v", step.says, result)
 			}
-			wantLoaded(t, variant, step.toml)
-			wantSame(t, "what is not natspread's, "+step.says, before, ownFilter.ReplaceAllString(filters(t, variant), ""))
+			hosttest.WantLoaded(t, variant, step.toml)
+			hosttest.WantSame(t, "what is not natspread's, "+step.says, before, ownFilter.ReplaceAllString(filters(t, variant), ""))
 			for _, f := range rules.Families() {
-				_, rules, _ := strings.Cut(saveFilter(t, variant, f), "-A FORWARD ")
+				_, rules, _ := strings.Cut(hosttest.SaveFilter(t, variant, f), "-A FORWARD ")
 				if first, _, _ := strings.Cut(rules, "\n"); !strings.HasSuffix(first, "-j NATSPREAD-FORWARD") {
 					t.Errorf("%v: the first rule of FORWARD is %s", f, first)
 				}
@@ -88,33 +88,31 @@ func TestForwardAccept(t *testing.T) {
 			if result := apply(t, host, step.toml); result.Changed {
 				t.Errorf("%s, again: %+v", step.says, result)
 			}
-			if status, err := host.Status(t.Context()); err != nil || status.State != restore.InStep {
-				t.Errorf("%s: %v, %q, %v", step.says, status.State, status.Drifts(), err)
-			}
+			wantInSync(t, host)
 		}
-		apply(t, host, smaller)
-		wantSame(t, "the filter tables, with accepts given up", before, filters(t, variant))
+		apply(t, host, hosttest.Smaller)
+		hosttest.WantSame(t, "the filter tables, with accepts given up", before, filters(t, variant))
 
-		apply(t, host, accepted(smaller))
+		apply(t, host, hosttest.Accepted(hosttest.Smaller))
 		_, err := host.Stop(t.Context())
-		must(t, err)
-		wantSame(t, "the filter tables after stop", before, filters(t, variant))
+		hosttest.Must(t, err)
+		hosttest.WantSame(t, "the filter tables after stop", before, filters(t, variant))
 	})
 }
 
 // TestForwardMadeOtherwise applies the same config with other accepts, as another natspread
 // may make of it: that is a change like any other.
 func TestForwardMadeOtherwise(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		apply(t, host, accepted(article))
-		otherwise := request(t, accepted(article))
+		apply(t, host, hosttest.Accepted(hosttest.Article))
+		otherwise := request(t, hosttest.Accepted(hosttest.Article))
 		otherwise.Tables.FilterIPv4.Chains[0].Rules[0].OriginalPorts = rules.Ports{First: 80, Last: 81}
 		result, err := host.Apply(t.Context(), otherwise)
-		if must(t, err); !result.Changed || result.Generation != 2 {
+		if hosttest.Must(t, err); !result.Changed || result.Generation != 2 {
 			t.Errorf("%+v", result)
 		}
-		if saved := saveFilter(t, variant, rules.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j ACCEPT") {
+		if saved := hosttest.SaveFilter(t, variant, rules.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j ACCEPT") {
 			t.Errorf("the kernel holds\n%s", saved)
 		}
 	})
@@ -123,21 +121,21 @@ func TestForwardMadeOtherwise(t *testing.T) {
 // TestForwardLeave makes no filter table where no service asks for accepts, and gets on
 // with one that iptables cannot read.
 func TestForwardLeave(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		everyVerb := func() {
 			t.Helper()
-			apply(t, host, article)
-			apply(t, host, smaller)
+			apply(t, host, hosttest.Article)
+			apply(t, host, hosttest.Smaller)
 			_, err := host.Restore(t.Context())
-			must(t, err)
+			hosttest.Must(t, err)
 			_, err = host.Status(t.Context())
-			must(t, err)
+			hosttest.Must(t, err)
 			_, err = host.Stop(t.Context())
-			must(t, err)
+			hosttest.Must(t, err)
 		}
 		everyVerb()
-		if all := everything(t, variant); strings.Contains(all, "*filter") {
+		if all := hosttest.Everything(t, variant); strings.Contains(all, "*filter") {
 			t.Errorf("a filter table came to be:\n%s", all)
 		}
 		if variant == rules.Legacy {
@@ -149,12 +147,12 @@ func TestForwardLeave(t *testing.T) {
 			before := netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter")
 			everyVerb()
 			was := state(t, host)
-			_, err := host.Apply(t.Context(), request(t, accepted(article)))
+			_, err := host.Apply(t.Context(), request(t, hosttest.Accepted(hosttest.Article)))
 			wantUnchanged(t, host, was, err, nil)
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v", err)
 			}
-			wantSame(t, "the native table", before, netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter"))
+			hosttest.WantSame(t, "the native table", before, netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "filter"))
 		}
 	})
 }
@@ -171,7 +169,7 @@ func TestForwardConnections(t *testing.T) {
 		routeBack(t, n)
 		host := newHost(t, variant)
 		families := map[int]rules.Family{4: rules.IPv4, 6: rules.IPv6}
-		iptablesFilter(t, variant, families[f], "-P FORWARD DROP")
+		hosttest.IPTablesOn(t, variant, families[f], rules.Filter, "-P FORWARD DROP")
 		vip := func(port int) string { return at(netnstest.VIP(f), port) }
 		one := func(port int, forward string, lines ...string) string {
 			text := service(fmt.Sprint("s", port), f, port, 1, append(lines, `snat = "none"`)...)
@@ -187,12 +185,10 @@ func TestForwardConnections(t *testing.T) {
 		wantAnswer(t, n.Client, network, vip(80), at(backend(f, 0), 80), client)
 		wantAnswer(t, n.Client, network, vip(82), at(backend(f, 0), 82), client)
 		wantRefused(t, n.Client, network, vip(83))
-		wantSilence(t, n.Client, network, vip(81))
-		wantSilence(t, n.Client, network, at(backend(f, 0), 80))
 		other := at(netnstest.VIP(f).Next(), 80)
-		iptables(t, variant, families[f], fmt.Sprintf("-I PREROUTING -d %v -p %s --dport 80 -j DNAT --to-destination %s", netnstest.VIP(f).Next(), network, at(backend(f, 0), 80)))
+		hosttest.IPTables(t, variant, families[f], fmt.Sprintf("-I PREROUTING -d %v -p %s --dport 80 -j DNAT --to-destination %s", netnstest.VIP(f).Next(), network, at(backend(f, 0), 80)))
 		n.Client.Command(t, "", "ip", "route", "add", netnstest.VIP(f).Next().String(), "via", netnstest.VIP(f).String())
-		wantSilence(t, n.Client, network, other)
+		wantSilence(t, n.Client, network, vip(81), at(backend(f, 0), 80), other)
 
 		apply(t, host, one(80, "leave")+any)
 		wantSilence(t, n.Client, network, vip(80))

@@ -46,7 +46,7 @@ func (h Host) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // LockEdit takes the lock of those who read what is to be applied, from the config or
-// from what was applied before, and apply it: of two at once the second would undo the
+// from what was applied before, and apply it: of two at once the second would revert the
 // first. Apply, which has a lock of its own, can be called meanwhile. It waits 5 s, and is
 // ErrBusy then. To give the lock back twice does no harm.
 func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {

@@ -1,183 +1,55 @@
 package restore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/rogpeppe/go-internal/diff"
-
-	"natspread/internal/config"
+	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
-	"natspread/internal/test/netnstest"
-	"natspread/render"
+	"natspread/internal/test/hosttest"
 	"natspread/restore"
+	"natspread/restore/generation"
 )
 
-// article is the balancer that most tests begin with, in both families.
-const article = `
-[[service]]
-name     = "web"
-listen   = "192.0.2.10:80"
-snat     = "192.0.2.10"
-backends = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]
-
-[[service]]
-name     = "web6"
-listen   = "[2001:db8::10]:80"
-backends = ["[fd00::1]:80", "[fd00::2]:80", "[fd00::3]:80"]
-`
-
-// smaller is the article's balancer with a backend less in each family.
-const smaller = `
-[[service]]
-name     = "web"
-listen   = "192.0.2.10:80"
-snat     = "192.0.2.10"
-backends = ["10.0.0.1:80", "10.0.0.2:80"]
-
-[[service]]
-name     = "web6"
-listen   = "[2001:db8::10]:80"
-backends = ["[fd00::1]:80", "[fd00::2]:80"]
-`
-
-// alone is one IPv4 service of another name.
-const alone = `
-[[service]]
-name     = "dns"
-protocol = "udp"
-listen   = "192.0.2.10:53"
-backends = ["10.0.0.1:53", "10.0.0.2:53"]
-`
-
-// eachVariant runs a test once a variant, in namespaces of its own.
-func eachVariant(t *testing.T, test func(t *testing.T, variant rules.Variant)) {
-	t.Helper()
-	for _, variant := range netnstest.Variants(t) {
-		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
-				test(t, rules.Variant(variant))
-			}
-		})
-	}
-}
-
-// newHost returns a host with a root directory of its own, which is root's alone
-// whatever the umask is.
+// newHost returns a host with a root directory of its own.
 func newHost(t testing.TB, variant rules.Variant) restore.Host {
 	t.Helper()
-	root := t.TempDir()
-	must(t, os.Chmod(root, 0o700))
-	return restore.Host{Root: root, Run: program.Exec(), Variant: variant, Version: "test", Pools: pools}
+	return restore.Host{Root: hosttest.Root(t), Run: program.Exec(), Variant: variant, Version: "test"}
 }
 
-// wantSame compares what was with what is, line by line.
-func wantSame(t testing.TB, what, before, after string) {
-	t.Helper()
-	if before != after {
-		t.Errorf("%s changed:\n%s", what, diff.Diff("before", []byte(before), "after", []byte(after)))
-	}
+// place returns a path below a host's state directory.
+func place(host restore.Host, elements ...string) string {
+	return filepath.Join(append([]string{host.Root, paths.State}, elements...)...)
 }
 
-// must ends the test on an error.
-func must(t testing.TB, err error) {
+// two writes Article as generation 1, and Smaller as 2, which is current.
+func two(t *testing.T, host restore.Host) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// tables returns the tables that a config asks for.
-func tables(t testing.TB, toml string) rules.Tables {
-	t.Helper()
-	cfg, err := config.Parse("natspread.toml", []byte(toml))
-	must(t, err)
-	return render.New(cfg)
+	hosttest.WriteCurrent(t, generation.Store{Root: host.Root}, host.Variant, hosttest.Article, hosttest.Smaller)
 }
 
 // request asks for what a config says.
 func request(t testing.TB, toml string) restore.Request {
 	t.Helper()
 	return restore.Request{
-		Tables: tables(t, toml), Config: []byte(toml), Command: "apply",
-		Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Tables: hosttest.Tables(t, toml), Services: rules.EncodeServices(hosttest.Services(t, toml)),
+		Config: []byte(toml), Command: "apply", Now: hosttest.Day(),
 	}
-}
-
-// pools reads the pools of a config.
-func pools(toml []byte) ([]rules.VirtualService, error) {
-	cfg, err := config.Parse("natspread.toml", toml)
-	return render.VirtualServices(cfg.Services...), err
 }
 
 // apply applies a config, and fails the test when that does.
 func apply(t testing.TB, host restore.Host, toml string) restore.Result {
 	t.Helper()
 	result, err := host.Apply(t.Context(), request(t, toml))
-	must(t, err)
+	hosttest.Must(t, err)
 	return result
-}
-
-// family returns the number by which netnstest knows a family.
-func family(f rules.Family) int {
-	if f == rules.IPv6 {
-		return 6
-	}
-	return 4
-}
-
-// comments are the lines of iptables-save that tell the time.
-var comments = regexp.MustCompile(`(?m)^#.*\n`)
-
-// save returns a family's nat table as the variant's own iptables-save prints it,
-// less the comments.
-func save(t testing.TB, variant rules.Variant, f rules.Family, args ...string) string {
-	t.Helper()
-	tool := netnstest.Programs(string(variant), family(f)).Save
-	text := netnstest.Self().Command(t, "", tool, append([]string{"-t", "nat"}, args...)...)
-	return comments.ReplaceAllString(text, "")
-}
-
-// emptyFilter is a filter table in which nobody has anything.
-const emptyFilter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
-
-// saveFilter returns a family's filter table with counters, without making one that is
-// not there.
-func saveFilter(t testing.TB, variant rules.Variant, f rules.Family) string {
-	t.Helper()
-	text := netnstest.Self().Command(t, "", netnstest.Programs(string(variant), family(f)).Save, "-c")
-	_, table, found := strings.Cut(comments.ReplaceAllString(text, ""), "*filter\n")
-	if !found {
-		return emptyFilter
-	}
-	table, _, _ = strings.Cut(table, "COMMIT\n")
-	return "*filter\n" + table + "COMMIT\n"
-}
-
-// accepted is a config in which every service asks for FORWARD to let it through.
-func accepted(toml string) string {
-	return strings.ReplaceAll(toml, "\nbackends", "\nforward = \"accept\"\nbackends")
-}
-
-// put hands a text to the variant's own iptables-restore.
-func put(t testing.TB, variant rules.Variant, f rules.Family, text string, args ...string) {
-	t.Helper()
-	netnstest.Self().Command(t, text, netnstest.Programs(string(variant), family(f)).Restore, append(args, "-w", "5")...)
-}
-
-// iptables runs a command line, in which iptables stands for the variant's own.
-func iptables(t testing.TB, variant rules.Variant, f rules.Family, line string) {
-	t.Helper()
-	tool := netnstest.Programs(string(variant), family(f)).Iptables
-	netnstest.Self().Command(t, "", tool, append([]string{"-w", "5", "-t", "nat"}, strings.Fields(line)...)...)
 }
 
 // state is all that an apply may change, as text: both families' tables with
@@ -186,15 +58,11 @@ func state(t testing.TB, host restore.Host) string {
 	t.Helper()
 	var b strings.Builder
 	for _, f := range rules.Families() {
-		b.WriteString(save(t, host.Variant, f, "-c"))
-		b.WriteString(saveFilter(t, host.Variant, f))
+		tables := hosttest.SaveTables(t, host.Variant, f)
+		b.WriteString(tables[rules.NAT] + tables[rules.Filter])
 	}
-	for _, name := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
-		value, err := os.ReadFile("/proc/sys/" + name)
-		must(t, err)
-		fmt.Fprintf(&b, "%s = %s", name, value)
-	}
-	must(t, filepath.WalkDir(host.Root, func(path string, entry os.DirEntry, err error) error {
+	fmt.Fprintf(&b, "forwarding %s\n", hosttest.Forwarding(t))
+	hosttest.Must(t, filepath.WalkDir(host.Root, func(path string, entry os.DirEntry, err error) error {
 		if inside := strings.Contains(path, "/generations/"); err == nil && inside && entry.IsDir() {
 			fmt.Fprintf(&b, "%s/\n", strings.TrimPrefix(path, host.Root))
 		}
@@ -219,7 +87,7 @@ func state(t testing.TB, host restore.Host) string {
 // wantState compares the state with an earlier one.
 func wantState(t testing.TB, host restore.Host, before string) {
 	t.Helper()
-	wantSame(t, "the state", before, state(t, host))
+	hosttest.WantSame(t, "the state", before, state(t, host))
 }
 
 // wantUnchanged asks for an error of a class that promises that all is as it was,
@@ -246,29 +114,51 @@ func wantClass(t testing.TB, err, class error) {
 	}
 }
 
-// wantLoaded asks that the live tables hold just what a config wants.
-func wantLoaded(t testing.TB, variant rules.Variant, toml string) {
+// status reads the state of a host.
+func status(t testing.TB, host restore.Host) restore.Status {
 	t.Helper()
-	for _, table := range tables(t, toml).All() {
-		text := save(t, variant, table.Family)
-		if table.Name == rules.Filter {
-			text = saveFilter(t, variant, table.Family)
-		}
-		saved, err := rules.ParseSaved(table.Name, []byte(text))
-		must(t, err)
-		wantSame(t, table.String(), string(table.Text()), string(saved.OwnText()))
+	read, err := host.Status(t.Context())
+	hosttest.Must(t, err)
+	return read
+}
+
+// lines returns all that differs, in the order of Status.
+func lines(s restore.Status) []string {
+	var texts []string
+	for _, line := range slices.Concat(s.Rules, s.OtherVariant, s.JumpsNotFirst, s.NotForwarded) {
+		texts = append(texts, line.Text)
+	}
+	return texts
+}
+
+// wantInSync asks that rules are loaded, and that another load would change nothing.
+func wantInSync(t testing.TB, host restore.Host) {
+	t.Helper()
+	if s := status(t, host); s.Differs() {
+		t.Errorf("loaded %v, and these differ: %q", s.Loaded, lines(s))
 	}
 }
 
-// forward returns the values of both forwarding switches.
-func forward(t testing.TB) string {
+// wantLine asks that rules are loaded, and that some line says how they differ.
+func wantLine(t testing.TB, host restore.Host, line string) {
 	t.Helper()
-	four, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
-	must(t, err)
-	six, err := os.ReadFile("/proc/sys/net/ipv6/conf/all/forwarding")
-	must(t, err)
-	return strings.TrimSpace(string(four)) + strings.TrimSpace(string(six))
+	if s := status(t, host); !s.Loaded || !slices.Contains(lines(s), line) {
+		t.Errorf("loaded %v, and these differ: %q; want %q", s.Loaded, lines(s), line)
+	}
 }
 
-// itoa is strconv.Itoa for what the kernel counts.
-func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
+// wantNotLoaded asks that no packet meets rules of natspread's.
+func wantNotLoaded(t testing.TB, host restore.Host) {
+	t.Helper()
+	if s := status(t, host); s.Loaded || !s.Differs() || len(s.Rules)+len(s.NotForwarded) != 0 {
+		t.Errorf("loaded %v, and these differ: %q", s.Loaded, lines(s))
+	}
+}
+
+// noProgram returns a Runner of which the test fails when anything is run.
+func noProgram(t *testing.T) program.Runner {
+	return func(_ context.Context, _ []byte, name string, args ...string) ([]byte, error) {
+		t.Errorf("%s %q was run", name, args)
+		return nil, errSeam
+	}
+}

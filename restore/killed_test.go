@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -48,7 +49,7 @@ var (
 func number(t *testing.T, host restore.Host) string {
 	t.Helper()
 	entries, err := os.ReadDir(place(host, "generations"))
-	must(t, err)
+	hosttest.Must(t, err)
 	for _, entry := range entries {
 		if name, found := strings.CutPrefix(entry.Name(), ".unconfirmed-"); found {
 			return name
@@ -62,7 +63,7 @@ func number(t *testing.T, host restore.Host) string {
 // kept: what never was current is nothing to go back to, to fall back to or to keep.
 func TestKilledApplies(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name   string
 			moment func(name string, args []string) bool
@@ -76,52 +77,52 @@ func TestKilledApplies(t *testing.T) {
 			}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				boot(t, variant)
+				hosttest.Boot(t, variant)
 				host := newHost(t, variant)
 				store := generation.Store{Root: host.Root}
-				apply(t, host, article)
+				apply(t, host, hosttest.Article)
 				for range generation.Keep + 2 {
 					_, err := host.Restore(t.Context()) // the next boot, or whoever comes next
-					must(t, err)
-					kill(t, host, smaller, c.moment)
+					hosttest.Must(t, err)
+					kill(t, host, hosttest.Smaller, c.moment)
 					if c.then != nil {
-						must(t, c.then(host))
+						hosttest.Must(t, c.then(host))
 					}
-					wantHistory(t, store, article)
+					wantHistory(t, store, hosttest.Article)
 				}
 				_, err := host.Restore(t.Context())
-				must(t, err)
-				wantLoaded(t, variant, article)
+				hosttest.Must(t, err)
+				hosttest.WantLoaded(t, variant, hosttest.Article)
 
-				apply(t, host, smaller)
-				wantHistory(t, store, smaller, article)
+				apply(t, host, hosttest.Smaller)
+				wantHistory(t, store, hosttest.Smaller, hosttest.Article)
 				previous, err := store.Previous()
-				must(t, err)
-				wantSame(t, "the one before", article, string(previous.Config))
+				hosttest.Must(t, err)
+				hosttest.WantSame(t, "the one before", hosttest.Article, string(previous.Config))
 				kill(t, host, other4, c.moment)
 				if c.then != nil {
-					must(t, c.then(host))
+					hosttest.Must(t, c.then(host))
 				}
 				current, err := store.CurrentNumber()
-				must(t, err)
-				must(t, os.Truncate(filepath.Join(host.Root, store.Files(current)[1]), 0))
+				hosttest.Must(t, err)
+				hosttest.Must(t, os.Truncate(filepath.Join(host.Root, store.Files(current)[1]), 0))
 				result, err := host.Restore(t.Context())
 				if err == nil || result.Generation != 1 {
 					t.Errorf("%+v, %v", result, err)
 				}
-				wantLoaded(t, variant, article)
+				hosttest.WantLoaded(t, variant, hosttest.Article)
 			})
 		}
 	})
 }
 
-// wantHistory asks for the generations that are told of, by their configs.
+// wantHistory asks for the generations of the history, by their configs.
 func wantHistory(t *testing.T, store generation.Store, want ...string) {
 	t.Helper()
 	entries, err := store.History()
-	must(t, err)
+	hosttest.Must(t, err)
 	numbers, err := store.Numbers()
-	must(t, err)
+	hosttest.Must(t, err)
 	var configs []string
 	for _, entry := range entries {
 		configs = append(configs, string(entry.Config))
@@ -134,15 +135,15 @@ func wantHistory(t *testing.T, store generation.Store, want ...string) {
 // TestFirstApplyIsKilled leaves nothing for boot to load, and nothing in the way.
 func TestFirstApplyIsKilled(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		kill(t, host, article, halfLoaded)
+		kill(t, host, hosttest.Article, halfLoaded)
 		if _, err := host.Restore(t.Context()); !errors.Is(err, generation.ErrNone) {
 			t.Errorf("%v", err)
 		}
 		wantHistory(t, generation.Store{Root: host.Root})
-		apply(t, host, smaller)
-		wantHistory(t, generation.Store{Root: host.Root}, smaller)
+		apply(t, host, hosttest.Smaller)
+		wantHistory(t, generation.Store{Root: host.Root}, hosttest.Smaller)
 	})
 }
 
@@ -150,12 +151,12 @@ func TestFirstApplyIsKilled(t *testing.T) {
 // back then, it is nothing that boot falls back to.
 func TestFirstConfirmIsKilled(t *testing.T) {
 	t.Parallel()
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
-		try(t, host, article)
-		must(t, os.Rename(place(host, "generations/.unconfirmed-1"), place(host, "generations/1")))
+		try(t, host, hosttest.Article)
+		hosttest.Must(t, os.Rename(place(host, "generations/.unconfirmed-1"), place(host, "generations/1")))
 		_, err := host.Revert(t.Context())
-		must(t, err)
+		hosttest.Must(t, err)
 		if _, err := host.Restore(t.Context()); !errors.Is(err, generation.ErrNone) {
 			t.Errorf("%v", err)
 		}

@@ -6,50 +6,16 @@ import (
 	"testing"
 
 	"natspread/internal/rules"
-	"natspread/internal/test/configtest"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
-	"natspread/render"
+	"natspread/internal/test/testsize"
 )
-
-// eachVariantAsRoot is eachVariant where nft can send a large table in one message.
-func eachVariantAsRoot(t *testing.T, test func(t *testing.T, variant rules.Variant)) {
-	t.Helper()
-	for _, name := range netnstest.Variants(t) {
-		t.Run(name, func(t *testing.T) {
-			if netnstest.IsolateAsRoot(t) {
-				test(t, rules.Variant(name))
-			}
-		})
-	}
-}
-
-// TestLargeConfigsLoad has the kernel take, and give back byte for byte, the trees of
-// large configs: a few hundred services of every shape, and the most of all shapes.
-func TestLargeConfigsLoad(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
-		for i, shape := range configtest.Shapes() {
-			plan := render.New(configtest.Fill(shape, 200, uint64(i)))
-			for _, f := range rules.Families() {
-				t.Run(fmt.Sprintf("%v/%v", shape, f), func(t *testing.T) { comesBack(t, variant, plan.Of(f)) })
-			}
-		}
-		plan := render.New(configtest.Fill(configtest.Mixed, configtest.MaxServices, 0))
-		for _, f := range rules.Families() {
-			text := string(plan.Of(f).Text())
-			put(t, variant, f, text)
-			wantSame(t, "the largest table", text, save(t, variant, f))
-		}
-	})
-}
-
-// wide is how many addresses, and how many ports, are services of their own in
-// TestManyServices.
-const wide = 60
 
 // TestManyServices asks what so many services listen on, behind trees by address and by
 // port, and counts who answers.
 func TestManyServices(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
+	const wide = 60 // addresses and ports that are services of their own
+	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		n.Client.Command(t, "route add 198.18.0.0/24 via 192.0.2.10\nroute add 2001:db8:1::/64 via 2001:db8::10\n", "ip", "-batch", "-")
 		toml := ""
@@ -84,6 +50,23 @@ func TestManyServices(t *testing.T) {
 	})
 }
 
+// TestThousandBackends applies services whose rules need more than one socket's buffer.
+func TestThousandBackends(t *testing.T) {
+	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		for _, algorithm := range []string{"random", "round-robin"} {
+			thousand := hosttest.ManyBackends(1000, algorithm)
+			apply(t, host, thousand)
+			hosttest.WantLoaded(t, variant, thousand)
+			if again := apply(t, host, thousand); again.Changed {
+				t.Error("what is in sync was applied again")
+			}
+		}
+		apply(t, host, hosttest.Article)
+		hosttest.WantLoaded(t, variant, hosttest.Article)
+	})
+}
+
 // TestManyBackends counts the answers of so many backends that the service's chain is a
 // tree.
 func TestManyBackends(t *testing.T) {
@@ -98,7 +81,7 @@ func TestManyBackends(t *testing.T) {
 		servers := n.Serve(t, network, family, 80)
 		host, vip := newHost(t, variant), at(netnstest.VIP(family), 80)
 		apply(t, host, service("web", family, 80, 0, weighted(family, 80, weights...)))
-		counts := netnstest.AskMany(t, n.Client, network, vip, 2000, 8).Of(servers)
+		counts := netnstest.AskMany(t, n.Client, network, vip, testsize.Of(1000, 2000), 8).Of(servers)
 		if x2, ok := netnstest.ChiSquare(counts, shares); !ok {
 			t.Errorf("random: %d, chi-square %.1f", counts, x2)
 		}

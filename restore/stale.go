@@ -30,7 +30,8 @@ func (h Host) changeLater(from, to generation.Generation) func() change {
 // nothing.
 func (h Host) change(from, to generation.Generation) change {
 	c := change{Change: flows.Change{Tables: to.Tables}}
-	if from.Number == 0 || from.Services != nil && bytes.Equal(from.Services, to.Services) {
+	same := from.Number == to.Number || from.Services != nil && bytes.Equal(from.Services, to.Services)
+	if from.Number == 0 || same {
 		return c // nothing is taken out
 	}
 	before, err := h.services(from)
@@ -46,18 +47,22 @@ func (h Host) change(from, to generation.Generation) change {
 // services returns what a generation balances. One of natspread 0.1 does not say it:
 // then Host.Services may.
 func (h Host) services(g generation.Generation) ([]rules.VirtualService, error) {
-	known, told := h.Services[g.Number]
+	name := fmt.Sprintf("generation %d", g.Number)
+	if g.Number == 0 {
+		name = "the new generation"
+	}
+	known, found := h.Services[g.Number]
 	switch {
-	case g.Number == 0 && g.Services == nil:
-		return nil, nil
-	case g.Services == nil && told:
+	case g.Services == nil && found:
 		return known, nil
+	case g.Services == nil && !g.Tables.Equal(rules.NoTables()):
+		return nil, fmt.Errorf("%s does not say which backends it has", name)
 	case g.Services == nil:
-		return nil, fmt.Errorf("generation %d does not say which backends it had", g.Number)
+		return nil, nil
 	}
 	services, err := rules.DecodeServices(g.Services)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read which backends generation %d had: %w", g.Number, err)
+		return nil, fmt.Errorf("cannot read which backends %s has: %w", name, err)
 	}
 	return services, nil
 }

@@ -4,14 +4,16 @@ import (
 	"testing"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 )
 
-// TestAppliesUnderLoad applies two configs in turn, a hundred times, under streams
+// TestAppliesUnderLoad applies two configs in turn, over and over, under streams
 // that stay open, streams that are made all the time, and datagram flows. No backend
 // of the two that both have is taken out, so nothing of all this may fail.
 func TestAppliesUnderLoad(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		host := newHost(t, variant)
 		n.Serve(t, "tcp", 4, 80)
@@ -26,12 +28,12 @@ func TestAppliesUnderLoad(t *testing.T) {
 		for i := range 10 {
 			open := netnstest.Converse(t, n.Client, transports[i%2], vip)
 			backend, err := open.Ask(hurry)
-			must(t, err)
+			hosttest.Must(t, err)
 			load.Keep(open, backend)
 		}
 		load.Connect(n.Client, vip)
-		for i := range 100 {
-			wantForgotten(t, apply(t, host, configs[(i+1)%2]), 0)
+		for i := range testsize.Of(25, 100) {
+			wantDeleted(t, apply(t, host, configs[(i+1)%2]), 0)
 		}
 		load.WantGood(t, 100)
 	})

@@ -6,17 +6,16 @@ import (
 	"testing"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 )
-
-// thousands is how many services TestThousandsUnderLoad has.
-const thousands = 5000
 
 // manyServices is a config of so many services on an address each, with the same three
 // backends; the weight of their first one is 1, or what heavier says.
-func manyServices(heavier map[int]int) string {
+func manyServices(services int, heavier map[int]int) string {
 	var text strings.Builder
-	for i := range thousands {
+	for i := range services {
 		weight := 1
 		if heavier[i] != 0 {
 			weight = heavier[i]
@@ -34,7 +33,8 @@ func numberedVIP(i int) string { return fmt.Sprintf("198.18.%d.%d:80", i/250, 1+
 // to the first, the last and some between: all of them changed, and one at a time. None
 // may fail.
 func TestThousandsUnderLoad(t *testing.T) {
-	eachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
+	thousands := testsize.Of(1000, 5000)
+	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{})
 		n.Client.Command(t, "route add 198.18.0.0/15 via 192.0.2.10\n", "ip", "-batch", "-")
 		n.Serve(t, "tcp", 4, 80)
@@ -43,13 +43,13 @@ func TestThousandsUnderLoad(t *testing.T) {
 		for i := range thousands {
 			every[i] = 2
 		}
-		apply(t, host, manyServices(nil))
+		apply(t, host, manyServices(thousands, nil))
 		load := netnstest.NewLoad(t)
 		for _, i := range []int{0, thousands / 3, thousands - 2, thousands - 1} {
 			load.Connect(n.Client, numberedVIP(i))
 		}
 		for _, heavier := range []map[int]int{every, nil, {0: 3}, {thousands - 1: 3}, {thousands / 3: 3}, {thousands / 2: 3}, every} {
-			if result := apply(t, host, manyServices(heavier)); !result.Loaded {
+			if result := apply(t, host, manyServices(thousands, heavier)); !result.Loaded {
 				t.Errorf("nothing was loaded: %+v", result)
 			}
 		}

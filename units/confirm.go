@@ -26,7 +26,7 @@ type Revert struct {
 	Env     []string // NAME=VALUE, beside what systemd itself sets; % and $ are letters here, too
 }
 
-// ScheduleRevert lets systemd run a program after some time, whatever becomes of this process; an older timer of
+// ScheduleRevert lets systemd run a program after some time, whatever happens to this process; an older timer of
 // the same name gives way. Units and timer exist only in memory: no reboot brings them back.
 func (s *Systemd) ScheduleRevert(ctx context.Context, revert Revert) error {
 	service, err := revert.service()

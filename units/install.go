@@ -24,7 +24,7 @@ type Manager interface {
 }
 
 // Install writes the unit for program unless a package ships one, enables it and starts it. What was done is
-// told in order, also beside an error; each step can be repeated, so a second Install mends a broken one.
+// reported in order, also beside an error; each step can be repeated, so a second Install repairs a broken one.
 func Install(ctx context.Context, manager Manager, root, program string) (done []string, err error) {
 	_, done, err = provideFiles(root, program)
 	if err != nil {
@@ -49,7 +49,7 @@ func Install(ctx context.Context, manager Manager, root, program string) (done [
 }
 
 // Uninstall stops and disables the unit and takes its file away if Install wrote it; a packaged unit, a unit
-// changed by hand and drop-ins stay. What was done is told in order, also beside an error; when the stop
+// changed by hand and drop-ins stay. What was done is reported in order, also beside an error; when the stop
 // fails nothing is taken away.
 func Uninstall(ctx context.Context, manager Manager, root string) (done []string, err error) {
 	if err := manager.Stop(ctx, paths.Unit); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // InstallOffline writes the unit for program into the image at root and makes the symlinks that
 // "systemctl --root enable" makes, without systemd and without rights beyond those to the files. Where the
-// image holds a packaged unit, only the symlinks are made. done is told in order, also beside an error.
+// image holds a packaged unit, only the symlinks are made. done is reported in order, also beside an error.
 func InstallOffline(root, program string) (done []string, err error) {
 	unit, done, err := provideFiles(root, program)
 	if err != nil {
@@ -31,7 +31,7 @@ func InstallOffline(root, program string) (done []string, err error) {
 }
 
 // UninstallOffline takes away from the image at root what InstallOffline put there; a packaged unit, a unit
-// changed by hand and drop-ins stay. done is told in order, also beside an error.
+// changed by hand and drop-ins stay. done is reported in order, also beside an error.
 func UninstallOffline(root string) (done []string, err error) {
 	done, err = removeLinks(root)
 	if err != nil {

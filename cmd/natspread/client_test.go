@@ -26,15 +26,15 @@ type client struct {
 	lose atomic.Int64 // so many datagrams may be lost from now on
 }
 
-// talk is a long conversation of a client's, over one connection.
-type talk struct {
+// conversation is a long one of a client's, over one connection.
+type conversation struct {
 	*netnstest.Conversation
 	stop func()
 }
 
 // converse connects until a backend answers, and keeps asking it over that
 // connection, in which nobody else may ever answer.
-func (c *client) converse(t *testing.T, addr, backend string) talk {
+func (c *client) converse(t *testing.T, addr, backend string) conversation {
 	t.Helper()
 	const tries = 1000
 	for range tries {
@@ -44,18 +44,18 @@ func (c *client) converse(t *testing.T, addr, backend string) talk {
 			t.Fatalf("cannot converse with %s: %v", addr, err)
 		}
 		if answered == backend {
-			return talk{open, c.Keep(open, backend)}
+			return conversation{open, c.Keep(open, backend)}
 		}
 		if err := open.End(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Fatalf("none of %d connections to %s leads to %s", tries, addr, backend)
-	return talk{}
+	return conversation{}
 }
 
 // ends stops to ask, and says goodbye.
-func (o talk) ends(t *testing.T) {
+func (o conversation) ends(t *testing.T) {
 	t.Helper()
 	o.stop()
 	if err := o.End(); err != nil {

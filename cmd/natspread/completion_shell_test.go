@@ -23,7 +23,7 @@ while IFS= read -r line; do
 done`
 
 // zshAsks types each line and a tab into an interactive zsh, in which compadd writes
-// down what it is told to offer. What the terminal shows is read, and not looked at:
+// down what it is to offer. What the terminal shows is read, and dropped:
 // a full one would stop its zsh. A line that is typed while zsh takes over the
 // terminal can be lost, so after 20 seconds without an answer it gives up, to be
 // asked again.
@@ -102,7 +102,7 @@ func shipped(t *testing.T, name string) string {
 	return path
 }
 
-// shell runs a shell, which is told on standard input what was typed, a line each,
+// shell runs a shell, which reads on standard input what was typed, a line each,
 // and answers with the words that it offers, a line each, and a dot.
 func shell(t *testing.T, dir string, typed []string, name string, args ...string) [][]string {
 	t.Helper()

@@ -63,7 +63,7 @@ func shellValue(t *testing.T, name string) completion.Value {
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "always", "never"}}
 	case "ADDRESS":
 		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
-	case "TIME":
+	case "DURATION":
 		return completion.Value{Kind: completion.Free, Words: []string{"60s", "5m"}}
 	case "ADDRESS:PORT", "INTERFACE", "SOURCE":
 		return completion.Value{Kind: completion.Free}
@@ -122,11 +122,11 @@ func TestCompletionWords(t *testing.T) {
 	}
 }
 
-// TestCompletionTimes does so for the words of a verb that would change the machine.
-func TestCompletionTimes(t *testing.T) {
-	for _, word := range shellValue(t, "TIME").Words {
-		if _, got, err := parse("apply", "--confirm", word); err != nil || got.confirm == 0 {
-			t.Errorf("%s: %v, %v", word, got.confirm, err)
+// TestCompletionDurations does so for the words of a verb that would change the machine.
+func TestCompletionDurations(t *testing.T) {
+	for _, word := range shellValue(t, "DURATION").Words {
+		if got, err := parse("apply", "--confirm", word); err != nil || got.options.(applyOptions).confirm == 0 {
+			t.Errorf("%s: %+v, %v", word, got.options, err)
 		}
 	}
 }
@@ -200,7 +200,7 @@ func valueCases(verb string, flag completion.Flag) []completionCase {
 	return cases
 }
 
-// checkCompletions asks a shell what it offers in each case; offered is told what was
+// checkCompletions asks a shell what it offers in each case; offered gets what was
 // typed, all cases at once, and returns a list for each.
 func checkCompletions(t *testing.T, offered func(dir string, typed []string) [][]string) {
 	t.Helper()

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,22 +52,6 @@ func stoppedPrograms(t *testing.T, variant string, after bool) (stopped string) 
 	return stopped
 }
 
-// eventually waits for something that takes some time, and fails when it hangs.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	const bound = 30 * time.Second
-	for deadline := time.Now().Add(bound); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not after %v", what, bound)
-		}
-	}
-}
-
-// exists returns the condition that a file does.
-func exists(path string) func() bool {
-	return func() bool { _, err := os.Lstat(path); return err == nil }
-}
-
 // Where no systemd runs, too, whoever dies with a change that was not confirmed: it
 // ends on the old table.
 func TestConfirmAndDie(t *testing.T) {
@@ -102,35 +85,35 @@ func confirmAndDie(t *testing.T, variant string, sent syscall.Signal, moment str
 	if moment != "at the end" {
 		stopped = stoppedPrograms(t, variant, moment == "after the load")
 	}
-	// A shell that lives on is what a session is.
+	// A shell that lives on, as that of a terminal does.
 	natspread := natspreadCommand(t, "natspread").Path
 	cmd := exec.Command("sh", append([]string{"-c", `"$@"; echo $? >"$0".ended; exec sleep 1000`, stopped, natspread}, append(flags, "apply", "--confirm", "3s", "--config", config)...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var talk bytes.Buffer
-	cmd.Stderr = &talk
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the moment to die", func() bool { return exists(stopped)() || exists(stopped+".ended")() })
 	if moment != "at the end" == exists(stopped+".ended")() {
-		t.Fatalf("apply has ended\n%s", talk.String())
+		t.Fatalf("apply has ended\n%s", stderr.String())
 	}
-	wantMoment(t, moment, pending, talk.String())
+	wantMoment(t, moment, pending, stderr.String())
 	if err := syscall.Kill(-cmd.Process.Pid, sent); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed
 	killStopped(t, stopped)
-	eventually(t, "the end of the wait", func() bool { return !exists(pending)() && guards(t) == 0 })
+	eventually(t, "the end of the wait", func() bool { return !exists(pending)() && revertTimers(t) == 0 })
 	if after := everything(t, root); after != before {
-		t.Errorf("something changed: before\n%safter\n%s\n%s", before, after, talk.String())
+		t.Errorf("something changed: before\n%safter\n%s\n%s", before, after, stderr.String())
 	}
 	inProcess(append(flags, "apply", "--config", config)...).want(t, exitDone) // nothing stands in its way
 }
 
 // wantMoment fails unless apply has come just as far as it should. As it holds the lock
-// until its end, nobody takes back what it did before that.
-func wantMoment(t *testing.T, moment, pending, talk string) {
+// until its end, nobody reverts what it did before that.
+func wantMoment(t *testing.T, moment, pending, stderr string) {
 	t.Helper()
 	kernel, err := kernelText()
 	if err != nil {
@@ -139,12 +122,12 @@ func wantMoment(t *testing.T, moment, pending, talk string) {
 	loaded := strings.Contains(kernel, "10.0.1.")
 	switch moment {
 	case "at the end":
-		if !strings.Contains(talk, "loaded generation 2 for 3s") {
-			t.Errorf("apply says %q", talk)
+		if !strings.Contains(stderr, "loaded generation 2 for 3s") {
+			t.Errorf("apply says %q", stderr)
 		}
 	default:
-		if loaded != (moment == "after the load") || !exists(pending)() || guards(t) != 1 {
-			t.Errorf("loaded: %v, recorded: %v, %d guards", loaded, exists(pending)(), guards(t))
+		if loaded != (moment == "after the load") || !exists(pending)() || revertTimers(t) != 1 {
+			t.Errorf("loaded: %v, recorded: %v, %d timers", loaded, exists(pending)(), revertTimers(t))
 		}
 	}
 }
@@ -165,8 +148,8 @@ func killStopped(t *testing.T, stopped string) {
 	}
 }
 
-// guards counts the processes of this namespace that wait to take a change back.
-func guards(t *testing.T) int {
+// revertTimers counts the processes of this namespace that wait to revert a change.
+func revertTimers(t *testing.T) int {
 	t.Helper()
 	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -190,7 +173,7 @@ func TestConfirmAsksSystemd(t *testing.T) {
 	}
 	machine := liveMachine(t, "nft")
 	before := everything(t, "/var/lib")
-	for _, fails := range []string{"arm", "connect"} {
+	for _, fails := range []string{"schedule", "connect"} {
 		machine.fails = fails
 		got := machine.onMachine("apply", "--confirm", "1h").want(t, exitFailed)
 		got.oneComplaint(t)
@@ -207,25 +190,25 @@ func TestConfirmAsksSystemd(t *testing.T) {
 	machine.fails = ""
 	for _, next := range []string{"rollback", "confirm"} {
 		got := machine.onMachine("apply", "--confirm", "1h").want(t, exitDone)
-		machine.wantCalls("connect", "arm", "close")
-		if !strings.Contains(got.err, "taken back by systemd's natspread-confirm.timer\n") {
+		machine.wantCalls("connect", "schedule", "close")
+		if !strings.Contains(got.err, "reverted by systemd's natspread-confirm.timer\n") {
 			t.Errorf("apply says %q", got.err)
 		}
 		machine.onMachine(next).want(t, exitDone)
-		machine.wantCalls("connect", "disarm", "close")
+		machine.wantCalls("connect", "cancel", "close")
 	}
 	// What systemd does not know of any more it need not be asked to end.
-	machine.fails = "disarm"
+	machine.fails = "cancel"
 	writeFile(t, "/etc/natspread/natspread.toml", strings.ReplaceAll(article, "10.0.0.", "10.0.1."))
 	machine.onMachine("apply", "--confirm", "1h").want(t, exitDone)
-	if got := machine.onMachine("confirm").want(t, exitDone); !strings.Contains(got.err, "note: "+errFake.Error()+"; it will find nothing to take back\n") {
+	if got := machine.onMachine("confirm").want(t, exitDone); !strings.Contains(got.err, "note: "+errFake.Error()+"; it will find nothing to revert\n") {
 		t.Errorf("confirm says %q", got.err)
 	}
 	machine.onMachine("status").want(t, exitDone)
 }
 
-// Who takes a trial back takes the lock of iptables where this process does, and may
-// make it there.
+// Who reverts a trial takes the lock of iptables where this process does, and may make it
+// there.
 func TestConfirmHandsLock(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -242,8 +225,8 @@ func TestConfirmHandsLock(t *testing.T) {
 		t.Setenv("XTABLES_LOCKFILE", c.lock)
 		machine.onMachine("apply", "--confirm", "1h").want(t, exitDone)
 		writes := append(c.writes, "/var/lib/natspread", "/run/natspread")
-		if !slices.Equal(machine.undo.Env, c.env) || !slices.Equal(machine.undo.Writes, writes) {
-			t.Errorf("lock %q: environment %q, writes to %q", c.lock, machine.undo.Env, machine.undo.Writes)
+		if !slices.Equal(machine.revert.Env, c.env) || !slices.Equal(machine.revert.Writes, writes) {
+			t.Errorf("lock %q: environment %q, writes to %q", c.lock, machine.revert.Env, machine.revert.Writes)
 		}
 		machine.onMachine("rollback").want(t, exitDone)
 	}

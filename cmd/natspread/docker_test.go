@@ -41,13 +41,13 @@ func TestInstallBesideDocker(t *testing.T) {
 // installBesideDocker installs without Docker, with one that started first, and with
 // one that started after natspread.
 func installBesideDocker(t *testing.T, machine *fakeSystemd, variant string) {
-	says := func(want, mend string) {
+	says := func(want, fix string) {
 		t.Helper()
 		got := machine.onMachine("install").want(t, exitDone)
 		_, words, _ := strings.Cut(got.err, "started natspread.service\n")
-		if !strings.HasPrefix(words, "ipv4: "+want) || strings.Contains(words, "ipv6") || strings.Contains(words, "to mend it: ") != (mend != "") ||
-			!strings.HasSuffix(words, mend) {
-			t.Errorf("install says %q; want %q, %q", words, want, mend)
+		if !strings.HasPrefix(words, "ipv4: "+want) || strings.Contains(words, "ipv6") || strings.Contains(words, "fix: ") != (fix != "") ||
+			!strings.HasSuffix(words, fix) {
+			t.Errorf("install says %q; want %q, %q", words, want, fix)
 		}
 		if quiet := machine.onMachine("install", "-q").want(t, exitDone); quiet.err != "" {
 			t.Errorf("-q leaves %q", quiet.err)
@@ -56,10 +56,10 @@ func installBesideDocker(t *testing.T, machine *fakeSystemd, variant string) {
 	says("the host is a router from now on, for everybody: a policy for FORWARD is yours to set\n", "")
 	machine.onMachine("uninstall").want(t, exitDone)
 
-	const mend = "\nto mend it: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP # until the next boot\n"
+	const fix = "\nfix: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP # until the next boot\n"
 	writeFile(t, "/etc/systemd/system/docker.service", "[Service]\nExecStart=/usr/bin/dockerd\n")
 	startDocker(t, variant)
-	says("the policy of FORWARD is DROP now, but ACCEPT after a boot where only Docker sets it: ", mend)
+	says("the policy of FORWARD is DROP now, but ACCEPT after a boot where only Docker sets it: ", fix)
 
 	// A boot: nothing is forwarded, and there is no filter table that says DROP.
 	machine.onMachine("stop").want(t, exitDone)
@@ -73,13 +73,13 @@ func installBesideDocker(t *testing.T, machine *fakeSystemd, variant string) {
 	}
 	machine.onMachine("restore").want(t, exitDone)
 	startDocker(t, variant)
-	says("the policy of FORWARD is ACCEPT, and Docker leaves it so: ", mend)
+	says("the policy of FORWARD is ACCEPT, and Docker leaves it so: ", fix)
 
-	// What mends it is a line that can be typed.
-	_, line, _ := strings.Cut(strings.TrimSpace(mend), "to mend it: ")
+	// The fix is a line that can be typed.
+	_, line, _ := strings.Cut(strings.TrimSpace(fix), "fix: ")
 	line = strings.ReplaceAll(line, "iptables ", "iptables-"+variant+" ")
 	if said, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", line, err, said)
 	}
-	says("the policy of FORWARD is DROP now, ", mend)
+	says("the policy of FORWARD is DROP now, ", fix)
 }

@@ -15,7 +15,7 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// drain --wait waits for what is open, no longer than it was told to, and keeps it.
+// drain --wait waits for what is open, no longer than it may, and keeps it.
 func TestDrainWaits(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
@@ -27,7 +27,7 @@ func TestDrainWaits(t *testing.T) {
 	}
 }
 
-// Drains at once leave each backend drained that one of them was told to, in the config
+// Drains at once leave each backend drained that one of them named, in the config
 // and in what was applied: none writes over another's.
 func TestDrainsAtOnce(t *testing.T) {
 	if !netnstest.Isolate(t) {
@@ -95,18 +95,18 @@ func drainOpen(t *testing.T, variant string) {
 	if err := others[0].End(); err != nil {
 		t.Fatal(err)
 	}
-	wait := func(talk *listener) int {
-		s := &session{streams: streams{strings.NewReader(""), io.Discard, talk}, runner: program.Exec(), connect: noSystemd}
+	wait := func(stderr *listener) int {
+		s := &session{streams: streams{strings.NewReader(""), io.Discard, stderr}, runner: program.Exec(), connect: noSystemd}
 		return run([]string{"--root", root, "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
 	}
-	talk := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}
-	code := wait(talk)
-	if said := talk.said.String(); code != exitFailed || !strings.HasSuffix(said, "natspread: interrupted: 1 connection is still open: 10.0.0.1:80 stays drained, and keeps them\n") {
+	stderr := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}
+	code := wait(stderr)
+	if said := stderr.said.String(); code != exitFailed || !strings.HasSuffix(said, "natspread: interrupted: 1 connection is still open: 10.0.0.1:80 stays drained, and keeps them\n") {
 		t.Errorf("interrupted: %d, %s", code, said)
 	}
-	talk = &listener{heard: "1 connection is still open\n", then: func() { _ = first.End() }}
-	code = wait(talk)
-	if said := talk.said.String(); code != exitDone || !strings.HasSuffix(said, "\n"+talk.heard+"no connection to it is open\n") {
+	stderr = &listener{heard: "1 connection is still open\n", then: func() { _ = first.End() }}
+	code = wait(stderr)
+	if said := stderr.said.String(); code != exitDone || !strings.HasSuffix(said, "\n"+stderr.heard+"no connection to it is open\n") {
 		t.Errorf("in time: %d, %s", code, said)
 	}
 	if answered, err := open[servers[1]][0].Ask(time.Second); err != nil || answered != servers[1] {
@@ -140,7 +140,7 @@ func TestProgress(t *testing.T) {
 	} {
 		for _, quiet := range []bool{false, true} {
 			var said strings.Builder
-			p := progress{session: &session{streams: streams{err: &said}}, options: options{quiet: quiet}, terminal: terminal}
+			p := progress{session: &session{streams: streams{err: &said}, common: common{quiet: quiet}}, terminal: terminal}
 			p.show(2, 5*time.Second)
 			p.show(2, 4*time.Second)
 			p.show(1, 3*time.Second)

@@ -10,7 +10,7 @@ import (
 	"natspread/internal/trace"
 )
 
-// dotPrograms is where Graphviz' dot is looked for: fixed, so that no one's PATH
+// dotPrograms is where Graphviz' dot is searched: fixed, so that no one's PATH
 // decides what is run.
 func dotPrograms() []string { return []string{"/usr/bin/dot", "/usr/local/bin/dot", "/bin/dot"} }
 

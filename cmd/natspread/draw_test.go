@@ -29,12 +29,12 @@ func TestDrawWithout(t *testing.T) {
 		"failing":   {map[string]error{"/usr/bin/dot": failed}, exitFailed, "out of memory: natspread render --dot prints the graph itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out, talk bytes.Buffer
+			var stdout, stderr bytes.Buffer
 			runner := func(_ context.Context, stdin []byte, program string, _ ...string) ([]byte, error) {
 				return append([]byte("drawn: "), stdin...), test.errs[program]
 			}
-			s := &session{streams: streams{nil, &out, &talk}, runner: runner, connect: noSystemd}
-			got := outcome{code: run([]string{"render", "--svg", "--config", config}, s), out: out.String(), err: talk.String()}
+			s := &session{streams: streams{nil, &stdout, &stderr}, runner: runner, connect: noSystemd}
+			got := outcome{code: run([]string{"render", "--svg", "--config", config}, s), out: stdout.String(), err: stderr.String()}
 			got.want(t, test.code)
 			if test.says == "" {
 				if !strings.HasPrefix(got.out, "drawn: digraph") || got.err != "" {

@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/change"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -25,25 +27,33 @@ func holdEdit(t *testing.T, root string) (unlock func()) {
 	return unlock
 }
 
-// while runs natspread and lets it go on until a program that had the lock before it has
-// changed the config: a while is long enough to read it.
-func while(t *testing.T, root, edited string, natspread func() outcome) outcome {
+// editWhile runs natspread while another program has the lock, which edits the config and
+// gives the lock back once natspread waits for it: what natspread reads before it has the
+// lock it has read by then.
+func editWhile(t *testing.T, root, edited string, natspread func() outcome) outcome {
 	t.Helper()
 	unlock := holdEdit(t, root)
 	ended := make(chan outcome)
 	go func() { ended <- natspread() }()
-	time.Sleep(300 * time.Millisecond)
+	awaitWaiting(t, root)
 	writeFile(t, filepath.Join(root, paths.Config), edited)
 	unlock()
 	return <-ended
 }
 
+// awaitWaiting waits until one waits for the lock of those who edit, which another one has.
+func awaitWaiting(t *testing.T, root string) {
+	t.Helper()
+	lock := filepath.Join(root, lockDir, "lock-edit")
+	eventually(t, "the wait for the lock", func() bool { return openers(lock) == 2 })
+}
+
 // fewer is the article's balancer after somebody took a backend out.
 var fewer = strings.Replace(article, `"10.0.0.1:80", `, "", 1)
 
-// What applies the config reads what another has written that was at it before, so it does
-// not take back what that one did.
-func TestApplyTakesNothingBack(t *testing.T) {
+// What applies the config reads what another one wrote that had the lock before, so it does
+// not revert what that one did.
+func TestApplyRevertsNothing(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
@@ -51,7 +61,7 @@ func TestApplyTakesNothingBack(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			root := rootWith(t, article)
 			flags := append([]string{"--root", root, "--variant", "nft"}, args...)
-			while(t, root, fewer, func() outcome { return asProgram(t, "natspread", flags...) }).want(t, exitDone)
+			editWhile(t, root, fewer, func() outcome { return asProgram(t, "natspread", flags...) }).want(t, exitDone)
 			if args[len(args)-1] == "1h" {
 				inProcess("--root", root, "--variant", "nft", "confirm").want(t, exitDone)
 			}
@@ -70,19 +80,19 @@ func wantApplied(t *testing.T, root, want string) {
 	}
 }
 
-// The same with install, which lets go of the lock before it talks with systemd.
-func TestInstallTakesNothingBack(t *testing.T) {
+// The same with install, which gives the lock back before it asks systemd for anything.
+func TestInstallRevertsNothing(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
 	machine := liveMachine(t, netnstest.Variants(t)[0])
-	while(t, "/", fewer, func() outcome { return machine.onMachine("install") }).want(t, exitDone)
+	editWhile(t, "/", fewer, func() outcome { return machine.onMachine("install") }).want(t, exitDone)
 	wantApplied(t, "/", fewer)
 	holdEdit(t, "/")()
 }
 
 // A rollback goes back from what is current when its turn comes.
-func TestRollbackTakesNothingBack(t *testing.T) {
+func TestRollbackRevertsNothing(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
@@ -97,12 +107,12 @@ func TestRollbackTakesNothingBack(t *testing.T) {
 	unlock := holdEdit(t, root)
 	ended := make(chan outcome)
 	go func() { ended <- natspread("rollback") }()
-	time.Sleep(300 * time.Millisecond)
+	awaitWaiting(t, root)
 	other := strings.ReplaceAll(article, "web", "other")
-	host := (&session{runner: program.Exec()}).host(options{root: root, variant: rules.NFT})
-	c, err := check("other", []byte(other))
+	host := restore.Host{Root: root, Run: program.Exec(), Variant: rules.NFT}
+	plan, err := change.Parse("other", []byte(other))
 	if err == nil {
-		_, err = host.Apply(t.Context(), c.request("apply", false))
+		_, err = host.Apply(t.Context(), plan.Request("apply"))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +122,8 @@ func TestRollbackTakesNothingBack(t *testing.T) {
 	wantApplied(t, root, fewer)
 }
 
-// Nobody waits for who is asked whether to go on; but what that one agreed to has to be
-// there still.
+// Nobody waits for who is asked whether to go on; but the config that this one has confirmed
+// must be there still.
 func TestEditedWhileAsked(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -179,9 +189,16 @@ func TestStandardInputIsReadFirst(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond)
+	begin, rest := fewer[:len(fewer)/2], fewer[len(fewer)/2:]
+	if _, err := feed.WriteString(begin); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the read of what there is", func() bool {
+		unread, err := unix.IoctlGetInt(int(feed.Fd()), unix.TIOCINQ) // FIONREAD
+		return err == nil && unread == 0
+	})
 	holdEdit(t, root)()
-	_, errWrite := feed.WriteString(fewer)
+	_, errWrite := feed.WriteString(rest)
 	if err := errors.Join(errWrite, feed.Close(), cmd.Wait()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"strings"
 
 	"natspread/internal/change"
+	"natspread/internal/terminal"
 	"natspread/internal/text"
 	"natspread/restore"
 )
@@ -43,29 +40,15 @@ var errNotConfirmed = errors.New("not confirmed; nothing was changed")
 // ask asks whether to go on: one who sees the list and can answer, and else nobody. An
 // interruption is an answer, too.
 func (s *session) ask(ctx context.Context) error {
-	if s.quiet || !isTerminal(s.in) || !isTerminal(s.err) {
+	if s.quiet || !terminal.Is(s.in) || !terminal.Is(s.err) {
 		return usageErrorf("apply --exclusive removes rules that are not natspread's, and there is no terminal to ask at: add --yes; nothing was changed")
 	}
-	fmt.Fprint(s.err, "remove them? [y/N] ")
-	var answer string
-	answered := make(chan error, 1)
-	go func() { // no signal ends the read
-		var err error
-		answer, err = bufio.NewReader(s.in).ReadString('\n')
-		answered <- err
-	}()
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(s.err)
+	yes, err := terminal.Ask(ctx, s.in, s.err, "remove them?")
+	switch {
+	case err != nil:
+		return nothingChanged(err)
+	case !yes:
 		return errNotConfirmed
-	case err := <-answered:
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("cannot read the answer: %w; nothing was changed", err)
-		}
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return errNotConfirmed
+	return nil
 }

@@ -15,9 +15,9 @@ import (
 )
 
 // Only a yes at a terminal is one; nothing that is typed ahead, no silence and no end.
-func TestAgree(t *testing.T) {
+func TestAsk(t *testing.T) {
 	t.Parallel()
-	for typed, agreed := range map[string]bool{
+	for typed, confirmed := range map[string]bool{
 		"y\n": true, "yes\n": true, " YES \n": true,
 		"\n": false, "n\n": false, "yess\n": false, "no\n": false, "\x04": false,
 	} {
@@ -27,9 +27,9 @@ func TestAgree(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := &session{streams: streams{in: terminal, err: terminal}}
-			err := s.agree(t.Context(), options{})
-			if (err == nil) != agreed || err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
-				t.Errorf("agreed: %v", err)
+			err := s.ask(t.Context())
+			if (err == nil) != confirmed || err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
+				t.Errorf("confirmed: %v", err)
 			}
 			for shown := ""; !strings.Contains(shown, "remove them? [y/N] "); shown += readShown(t, user) {
 			}
@@ -37,20 +37,20 @@ func TestAgree(t *testing.T) {
 	}
 }
 
-// Who interrupts it while it asks has not agreed, and need not answer.
-func TestAgreeInterrupted(t *testing.T) {
+// Who interrupts it while it asks has confirmed nothing, and need not answer.
+func TestAskInterrupted(t *testing.T) {
 	t.Parallel()
 	user, terminal := openTerminal(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- (&session{streams: streams{in: terminal, err: terminal}}).agree(ctx, options{}) }()
+	go func() { ended <- (&session{streams: streams{in: terminal, err: terminal}}).ask(ctx) }()
 	for shown := ""; !strings.Contains(shown, "remove them? [y/N] "); shown += readShown(t, user) {
 	}
 	interrupt()
 	select {
 	case err := <-ended:
-		if !errors.Is(err, errNotAgreed) {
-			t.Errorf("agreed: %v", err)
+		if !errors.Is(err, errNotConfirmed) {
+			t.Errorf("confirmed: %v", err)
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("it still waits for an answer")
@@ -58,7 +58,7 @@ func TestAgreeInterrupted(t *testing.T) {
 }
 
 // Without a terminal at either end, or when it should be quiet, nobody is asked.
-func TestAgreeAsksNobody(t *testing.T) {
+func TestAskNobody(t *testing.T) {
 	t.Parallel()
 	_, terminal := openTerminal(t)
 	for name, c := range map[string]struct {
@@ -70,11 +70,11 @@ func TestAgreeAsksNobody(t *testing.T) {
 		"quiet":             {in: terminal, quiet: true},
 	} {
 		var said bytes.Buffer
-		s := &session{streams: streams{in: c.in, err: &said}}
+		s := &session{streams: streams{in: c.in, err: &said}, common: common{quiet: c.quiet}}
 		if c.quiet {
 			s.err = terminal
 		}
-		if err := s.agree(t.Context(), options{quiet: c.quiet}); exitCode(err) != exitUsage || said.Len() > 0 {
+		if err := s.ask(t.Context()); exitCode(err) != exitUsage || said.Len() > 0 {
 			t.Errorf("%s: %v, said %q", name, err, said.String())
 		}
 	}

@@ -61,7 +61,10 @@ func coded(code int, err error) error {
 	return &codedError{code: code, err: err}
 }
 
-// exitSilently is an exit code without words: standard output said it all.
+// errSilent is an error without words: standard output said it all.
+var errSilent = errors.New("")
+
+// exitSilently is an exit code without words.
 func exitSilently(code int) error { return coded(code, errSilent) }
 
 // usageErrorf returns an error of what was typed.

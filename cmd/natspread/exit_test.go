@@ -114,10 +114,10 @@ func TestExitCodes(t *testing.T) {
 func asProgram(t *testing.T, name string, args ...string) outcome {
 	t.Helper()
 	cmd := natspreadCommand(t, name, args...)
-	var out, talk bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &talk
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
-	return outcome{code: cmd.ProcessState.ExitCode(), out: out.String(), err: talk.String()}
+	return outcome{code: cmd.ProcessState.ExitCode(), out: stdout.String(), err: stderr.String()}
 }

@@ -12,7 +12,7 @@ import (
 	"natspread/internal/trace"
 )
 
-// explain prints what becomes of a packet.
+// explain prints what happens to a packet.
 func (s *session) explain(o renderOptions, plan change.Plan) error {
 	question, err := o.question(plan.Config)
 	if err != nil {
@@ -47,7 +47,7 @@ func (o renderOptions) question(cfg config.Config) (trace.Question, error) {
 			return trace.Question{}, usageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
 		}
 	}
-	service, byAny := listening(cfg, packet)
+	service, byAny := cfg.Listening(config.Protocol(packet.Protocol), netip.AddrPortFrom(packet.Destination, packet.Port))
 	if packet.InInterface = o.in; o.in == "" {
 		packet.InInterface = service.Interface
 	}
@@ -66,21 +66,4 @@ func parsePacket(text string) (rules.Packet, error) {
 		return rules.Packet{}, usageErrorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
 	}
 	return rules.Packet{Protocol: protocol, Destination: to.Addr(), Port: to.Port(), Local: true}, nil
-}
-
-// listening returns the service that listens for a packet, and whether by "*". No two
-// do in one config.
-func listening(cfg config.Config, packet rules.Packet) (service config.Service, byAny bool) {
-	for _, service := range cfg.Services {
-		if service.Is6() != packet.Destination.Is6() || !slices.Contains(service.Protocols, config.Protocol(packet.Protocol)) {
-			continue
-		}
-		for _, listen := range service.Listen {
-			here := listen.Any() || listen.Addr == packet.Destination
-			if here && listen.Ports.First <= packet.Port && packet.Port <= listen.Ports.Last {
-				return service, listen.Any()
-			}
-		}
-	}
-	return config.Service{}, false
 }

@@ -80,7 +80,7 @@ func wantExamples(t *testing.T, example string) {
 				t.Errorf("%q is not a run of natspread", typed)
 				continue
 			}
-			if _, _, err := parse(words[1:]...); err != nil {
+			if _, err := parse(words[1:]...); err != nil {
 				t.Errorf("the example %q: %v", typed, err)
 			}
 		}
@@ -96,7 +96,7 @@ func TestProgramHelp(t *testing.T) {
 	wantNarrow(t, help)
 	for _, command := range app.Commands {
 		if !strings.Contains(help, "\n  "+command.Name+" ") || !strings.Contains(help, command.Usage+"\n") {
-			t.Errorf("the help does not tell of %s", command.Name)
+			t.Errorf("the help does not have %s", command.Name)
 		}
 	}
 	for _, flag := range commonFlags() {

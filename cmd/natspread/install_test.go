@@ -18,12 +18,12 @@ import (
 
 // fakeSystemd is a systemd without processes of its own: it remembers what it was
 // asked for, does what the unit says when it starts or stops it, and fails where it
-// is told to.
+// should.
 type fakeSystemd struct {
-	t     *testing.T
-	fails string // the call that fails
-	calls []string
-	undo  units.Revert // what it is to take a trial back by
+	t      *testing.T
+	fails  string // the call that fails
+	calls  []string
+	revert units.Revert // what it is to revert a trial by
 }
 
 // The verbs are given it in place of the running one.
@@ -65,14 +65,14 @@ func (f *fakeSystemd) Stop(context.Context, string) error {
 	return f.call("stop")
 }
 
-// ArmUndo is what apply --confirm asks for, before it loads.
-func (f *fakeSystemd) ArmUndo(_ context.Context, undo units.Revert) error {
-	f.undo = undo
-	return f.call("arm")
+// ScheduleRevert is what apply --confirm asks for, before it loads.
+func (f *fakeSystemd) ScheduleRevert(_ context.Context, revert units.Revert) error {
+	f.revert = revert
+	return f.call("schedule")
 }
 
-// DisarmUndo is what ends a trial.
-func (f *fakeSystemd) DisarmUndo(context.Context) error { return f.call("disarm") }
+// CancelRevert is what ends a trial.
+func (f *fakeSystemd) CancelRevert(context.Context) error { return f.call("cancel") }
 
 // Close ends what began with connect.
 func (f *fakeSystemd) Close() { f.calls = append(f.calls, "close") }
@@ -161,7 +161,7 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 func uninstallLive(t *testing.T, machine *fakeSystemd) {
 	t.Helper()
 	got := machine.onMachine("uninstall").want(t, exitDone)
-	machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "disarm", "close")
+	machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "cancel", "close")
 	if got.out != "" || !strings.Contains(got.err, "left in place: /etc/natspread, /var/lib/natspread, the program\n") {
 		t.Errorf("uninstall says %q, %q", got.out, got.err)
 	}
@@ -215,12 +215,12 @@ func TestInstallFails(t *testing.T) {
 	} {
 		machine.fails = c.fails
 		got := machine.onMachine("install").want(t, exitFailed)
-		talk, last, _ := strings.Cut(got.err, "natspread: ")
+		done, last, _ := strings.Cut(got.err, "natspread: ")
 		if got.out != "" || last != "the rules are applied, but not restored at boot: "+errFake.Error()+"\n" {
 			t.Errorf("%s fails: it says %q, %q", c.fails, got.out, got.err)
 		}
-		if !strings.Contains(talk, "program /usr/local/sbin/natspread\n") || !strings.Contains(talk, c.done) || strings.Contains(talk, c.not) {
-			t.Errorf("%s fails: what was done is %q", c.fails, talk)
+		if !strings.Contains(done, "program /usr/local/sbin/natspread\n") || !strings.Contains(done, c.done) || strings.Contains(done, c.not) {
+			t.Errorf("%s fails: what was done is %q", c.fails, done)
 		}
 		if quiet := machine.onMachine("install", "-q").want(t, exitFailed); strings.Count(quiet.err, "\n") != 1 {
 			t.Errorf("%s fails: -q leaves %q", c.fails, quiet.err)
@@ -233,7 +233,7 @@ func TestInstallFails(t *testing.T) {
 }
 
 // Whichever call of systemd fails: uninstall tells what was done before, and a change that
-// waits to be confirmed is still taken back in time.
+// waits to be confirmed is still reverted in time.
 func TestUninstallFails(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -252,7 +252,7 @@ func TestUninstallFails(t *testing.T) {
 		if !strings.HasSuffix(got.err, "natspread: "+errFake.Error()+"\n") || !strings.Contains(got.err, c.done) || strings.Contains(got.err, c.not) {
 			t.Errorf("%s fails: it says %q", c.fails, got.err)
 		}
-		if strings.Contains(strings.Join(machine.calls, " "), "disarm") {
+		if strings.Contains(strings.Join(machine.calls, " "), "cancel") {
 			t.Errorf("%s fails: calls are %v", c.fails, machine.calls)
 		}
 	}

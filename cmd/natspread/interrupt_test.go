@@ -35,19 +35,6 @@ func hangingPrograms(t *testing.T) (begun string) {
 	return begun
 }
 
-// awaitFile waits for a file.
-func awaitFile(t *testing.T, path string) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(path); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the program was never run")
-		}
-	}
-}
-
 // sleepers counts the programs in this process namespace that sleep. One that was
 // killed stays as a zombie, as this process, their new parent, does not wait for it.
 func sleepers(t *testing.T) int {
@@ -66,7 +53,7 @@ func sleepers(t *testing.T) int {
 	return count
 }
 
-// applyHangs begins an apply of a new config that hangs, over one that is in step,
+// applyHangs begins an apply of a new config that hangs, over one that is in sync,
 // lets stop end it, and wants the old state.
 func applyHangs(t *testing.T, stop func(process *os.Process), within time.Duration) outcome {
 	t.Helper()
@@ -78,23 +65,20 @@ func applyHangs(t *testing.T, stop func(process *os.Process), within time.Durati
 
 	begun := hangingPrograms(t)
 	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", "nft", "apply", "--config", config)
-	var out, talk bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &talk
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	awaitFile(t, begun)
+	eventually(t, "the run of the program", exists(begun))
 	began := time.Now()
 	stop(cmd.Process)
 	_ = cmd.Wait() // the code tells
 	if took := time.Since(began); took > within {
 		t.Errorf("it took %v", took)
 	}
-	for deadline := time.Now().Add(2 * time.Second); sleepers(t) != 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) { // a killed one takes a moment to end
-			t.Fatalf("%d programs are left running", sleepers(t))
-		}
-	}
+	// One that is killed takes a moment to end.
+	eventually(t, "the end of each program", func() bool { return sleepers(t) == 0 })
 	target, err := filepath.EvalSymlinks("/usr/sbin/iptables-nft-restore")
 	if err == nil {
 		err = unix.Unmount(target, 0)
@@ -105,7 +89,7 @@ func applyHangs(t *testing.T, stop func(process *os.Process), within time.Durati
 	if after := everything(t, root); after != before {
 		t.Errorf("something changed: before\n%safter\n%s", before, after)
 	}
-	return outcome{code: cmd.ProcessState.ExitCode(), out: out.String(), err: talk.String()}
+	return outcome{code: cmd.ProcessState.ExitCode(), out: stdout.String(), err: stderr.String()}
 }
 
 // A program that hangs is killed after 30 seconds, with all that it started, and

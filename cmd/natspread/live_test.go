@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"natspread/internal/paths"
+	"natspread/internal/report"
 	"natspread/internal/test/netnstest"
 )
 
@@ -71,28 +72,31 @@ func liveConnections(t *testing.T, variant string) {
 // was closed takes a moment to end at its other side.
 func wantLive(t *testing.T, root, variant, want string) {
 	t.Helper()
-	var got string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		var status statusResult
-		said := inProcess("--root", root, "--variant", variant, "status", "--json").want(t, exitDone)
-		if err := json.Unmarshal([]byte(said.out), &status); err != nil {
-			t.Fatal(err)
-		}
-		var live [][]int
-		for _, service := range status.Services {
-			sum, backends := 0, []int{}
-			for _, backend := range service.Backends {
-				sum += *backend.Live
-				backends = append(backends, *backend.Live)
-			}
-			if sum != *service.Live {
-				t.Errorf("%s: live %d, but %d in sum", service.Name, *service.Live, sum)
-			}
-			live = append(live, backends)
-		}
-		if got = fmt.Sprint(live); got == want {
-			return
-		}
+	got := ""
+	if !within(5*time.Second, func() bool { got = live(t, root, variant); return got == want }) {
+		t.Errorf("live %s, want %s", got, want)
 	}
-	t.Errorf("live %s, want %s", got, want)
+}
+
+// live returns what status counts, by service and backend.
+func live(t *testing.T, root, variant string) string {
+	t.Helper()
+	var status report.Status
+	said := inProcess("--root", root, "--variant", variant, "status", "--json").want(t, exitDone)
+	if err := json.Unmarshal([]byte(said.out), &status); err != nil {
+		t.Fatal(err)
+	}
+	var counts [][]int
+	for _, service := range status.Services {
+		sum, backends := 0, []int{}
+		for _, backend := range service.Backends {
+			sum += *backend.Live
+			backends = append(backends, *backend.Live)
+		}
+		if sum != *service.Live {
+			t.Errorf("%s: live %d, but %d in sum", service.Name, *service.Live, sum)
+		}
+		counts = append(counts, backends)
+	}
+	return fmt.Sprint(counts)
 }

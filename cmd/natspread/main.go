@@ -1,8 +1,8 @@
 // Command natspread balances connections with nothing but the kernel's nat table,
 // and puts that table back at every boot.
 //
-// It holds flags, wiring, words for people and exit codes; it knows neither the
-// syntax of rules nor that of units.
+// It holds flags, wiring and exit codes: a file and a struct of flags for each verb. It
+// knows neither the syntax of rules nor that of units, nor judges a host.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"natspread/internal/program"
 )
 
-// main runs the program. Everything below it is told its input and output.
+// main runs the program. Everything below it gets its input and output as values.
 func main() {
 	// A run is over sooner than most garbage is worth collecting, but thousands of services
 	// shall not take all the memory of a small machine.

@@ -49,7 +49,7 @@ func section(t *testing.T, text, heading string) string {
 			return p.text
 		}
 	}
-	t.Fatalf("the manual has no section %s", heading)
+	t.Fatalf("no section %s", heading)
 	return ""
 }
 
@@ -160,7 +160,7 @@ func TestManualExamples(t *testing.T) {
 				continue
 			}
 			lines++
-			if _, err := arrange((&session{}).app().Commands, words[1:]); err != nil {
+			if _, err := parseArgs((&session{}).app().Commands, words[1:]); err != nil {
 				t.Errorf("%s: %v", line, err)
 			}
 		}

@@ -13,15 +13,17 @@ import (
 	"testing"
 
 	"natspread/internal/paths"
+	"natspread/internal/report"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/trace"
 )
 
 // outputCase is a run that ends well, and what it has for standard output.
 type outputCase struct {
 	verb   string
 	args   []string
-	prints bool // data without --json; talk goes to standard error
-	silent bool // nothing to talk about
+	prints bool // data without --json; the rest goes to standard error
+	silent bool // nothing on standard error
 	result any  // what --json prints
 }
 
@@ -43,27 +45,27 @@ func outputCases(dir string) []outputCase {
 		{verb: "check", result: new(checkResult)},
 		{verb: "render", prints: true, silent: true, result: new(renderResult)},
 		{verb: "render", args: []string{"--dot"}, prints: true, silent: true, result: new(renderResult)},
-		{verb: "render", args: []string{"--explain", "192.0.2.10:80"}, prints: true, silent: true, result: new(explainResult)},
-		{verb: "apply", args: []string{"--dry-run"}, prints: true, result: new(applyResult)},
-		{verb: "apply", result: new(applyResult)},
-		{verb: "diff", prints: true, result: new(diffResult)},
-		{verb: "status", prints: true, silent: true, result: new(statusResult)},
+		{verb: "render", args: []string{"--explain", "192.0.2.10:80"}, prints: true, silent: true, result: new(trace.ExplanationResult)},
+		{verb: "apply", args: []string{"--dry-run"}, prints: true, result: new(changeResult)},
+		{verb: "apply", result: new(changeResult)},
+		{verb: "diff", prints: true, result: new(report.Diff)},
+		{verb: "status", prints: true, silent: true, result: new(report.Status)},
 		{verb: "doctor", prints: true, silent: true, result: new(doctorResult)},
-		{verb: "stop", result: new(applyResult)},
-		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(applyResult)},
-		{verb: "confirm", result: new(applyResult)},
+		{verb: "stop", result: new(changeResult)},
+		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(changeResult)},
+		{verb: "confirm", result: new(changeResult)},
 		{verb: "drain", args: []string{"web", "10.0.0.1:80"}, result: new(drainResult)},
-		{verb: "history", prints: true, silent: true, result: new(historyResult)},
-		{verb: "rollback", args: []string{"1"}, result: new(applyResult)},
-		{verb: "restore", result: new(applyResult)},
-		{verb: "stop", result: new(applyResult)},
+		{verb: "history", prints: true, silent: true, result: new(report.History)},
+		{verb: "rollback", args: []string{"1"}, result: new(changeResult)},
+		{verb: "restore", result: new(changeResult)},
+		{verb: "stop", result: new(changeResult)},
 		{verb: "install", args: []string{"--root", image, "--config", config}, result: new(installResult)},
 		{verb: "uninstall", args: []string{"--root", image}, result: new(installResult)},
 	}
 }
 
-// Standard output is data and standard error is talk, in every verb: -q silences
-// all talk of a run that ends well, and --json makes the data one object of the
+// Standard output is data and standard error is words, in every verb: -q silences
+// all words of a run that ends well, and --json makes the data one object of the
 // shape that is written down, with nothing around it.
 func TestOutput(t *testing.T) {
 	t.Parallel()
@@ -90,14 +92,14 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// check looks at both outputs of one run.
+// check compares both outputs of one run.
 func (c outputCase) check(t *testing.T, got outcome, flags []string) {
 	t.Helper()
 	asJSON, quiet := strings.Contains(strings.Join(flags, " "), "--json"), strings.Contains(strings.Join(flags, " "), "-q")
 	if got.code != exitDone {
 		t.Errorf("%s: exit code %d\n%s", c.verb, got.code, got.err)
 	}
-	if talks := got.err != ""; talks == (quiet || c.silent) {
+	if silent := got.err == ""; silent != (quiet || c.silent) {
 		t.Errorf("%s: standard error is %q", c.verb, got.err)
 	}
 	if asJSON {
@@ -151,18 +153,18 @@ func TestClosedPipe(t *testing.T) {
 		if args[0] == "render" {
 			cmd.Args = append(cmd.Args, "--config", filepath.Join(dir, "natspread.toml"))
 		}
-		var talk bytes.Buffer
-		cmd.Stdout, cmd.Stderr = writer, &talk
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = writer, &stderr
 		err = cmd.Run()
 		writer.Close()
 		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasSuffix(talk.String(), "broken pipe\n") {
-			t.Errorf("natspread %s: %v, %q", strings.Join(args, " "), err, talk.String())
+		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasSuffix(stderr.String(), "broken pipe\n") {
+			t.Errorf("natspread %s: %v, %q", strings.Join(args, " "), err, stderr.String())
 		}
 	}
 }
 
-// -v tells of each program that is run, with its path and how it ended.
+// -v names each program that is run, with its path and how it ended.
 func TestVerbose(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return

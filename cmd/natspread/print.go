@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"natspread/internal/config"
 	"natspread/internal/program"
+	"natspread/internal/terminal"
 	"natspread/internal/text"
 )
 
@@ -83,12 +82,12 @@ func (s *session) print(data string) error {
 	return nil
 }
 
-// paint puts a text into a color of the terminal: an SGR code such as "31".
+// paint puts a text into a color, where standard output gets colors.
 func (s *session) paint(code, text string) string {
 	if !s.colored() {
 		return text
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return terminal.Paint(code, text)
 }
 
 // colored tells whether standard output gets colors: as asked, or on a terminal
@@ -100,16 +99,5 @@ func (s *session) colored() bool {
 	case "never":
 		return false
 	}
-	return os.Getenv("NO_COLOR") == "" && isTerminal(s.out)
-}
-
-// isTerminal tells whether a stream is a terminal: somebody looks at what is written,
-// or types what is read.
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil
+	return os.Getenv("NO_COLOR") == "" && terminal.Is(s.out)
 }

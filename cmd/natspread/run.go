@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -133,22 +131,3 @@ func readNone(*cli.Context) (noOptions, error) { return noOptions{}, nil }
 func onUsageError(c *cli.Context, err error, _ bool) error {
 	return usageErrorf("%v: see natspread %s --help", err, c.Command.Name)
 }
-
-// version returns the version that the build wrote into the program, "devel"
-// for one built from a checkout.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if stamped := buildVersion; stamped != "" {
-		return stamped
-	}
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "devel"
-	}
-	return info.Main.Version
-}
-
-// buildVersion is set by the linker: -X main.buildVersion=1.2.3.
-var buildVersion string
-
-// errSilent is an exit code without words: everything was said already.
-var errSilent = errors.New("")

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -36,7 +37,8 @@ const commonFlagsName = "FLAGS"
 // TestMain lets scripts and tests run natspread as a program of its own, and as
 // nobody.
 func TestMain(m *testing.M) {
-	syscall.Umask(0o022) // what natspread trusts must not depend on the tester's own
+	syscall.Umask(0o022)                                   // what natspread trusts must not depend on the tester's own
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // below nohup, too, what is started here may be hung up
 	// Some tests only wait, half a minute even, and shall not keep others from it.
 	if err := flag.Set("test.parallel", strconv.Itoa(2+runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)

@@ -14,8 +14,8 @@ import (
 )
 
 // lockDir is made by whoever wants the lock, before it is clear whether anything
-// will change, and holds what was last seen of the kernel, which only saves another
-// look, and the number of the last trial, which is not given again: none of them is part
+// will change, and holds what was last read of the kernel, which only saves another
+// read, and the number of the last trial, which is not given again: none of them is part
 // of a snapshot.
 const lockDir = "run/natspread"
 

@@ -15,7 +15,7 @@ import (
 	"natspread/units"
 )
 
-// scheduleTimeout bounds the talk with systemd about a trial: the lock is held.
+// scheduleTimeout bounds the calls of systemd for a trial: the lock is held.
 const scheduleTimeout = 20 * time.Second
 
 // revertTimer is what reverts a trial when nobody confirms it.
@@ -40,7 +40,7 @@ func (s *session) scheduleRevert() (func(ctx context.Context, after time.Duratio
 		switch {
 		case errors.Is(err, units.ErrNotRunning):
 			started.words, err = detach(path, args)
-			return func(context.Context) {}, err // it sees for itself that there is nothing to do
+			return func(context.Context) {}, err // it finds out by itself that there is nothing to do
 		case err != nil:
 			return nil, err
 		}
@@ -69,7 +69,7 @@ func (s *session) cancelRevert(ctx context.Context) error {
 	return running.CancelRevert(ctx)
 }
 
-// lockWrites returns the directory of the lock file that iptables is told, for the sandbox
+// lockWrites returns the directory of the lock file that iptables gets, for the sandbox
 // of the timer's service; the "-" lets it be missing.
 func lockWrites() []string {
 	if lock := os.Getenv(program.LockVariable); filepath.IsAbs(lock) {

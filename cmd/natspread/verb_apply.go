@@ -155,19 +155,25 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 		return nothingChanged(err)
 	}
 	changes.RemoveForeign(result.Removed.Len())
-	if s.json {
-		printed, filled := resultOf(result), changes.Filled()
-		printed.Changed, printed.DryRun, printed.Diff = false, true, &filled
-		err = s.printJSON(printed)
-	} else {
-		err = s.print(changes.Text(s.paint, s.verbose))
+	if err := s.printDryRun(result, changes); err != nil {
+		return err
 	}
 	s.printLines(changes.Summary("apply would bring"))
 	if pending, err := s.store().Pending(); err == nil {
 		s.printf("as yet apply is refused: %v", pending)
 	}
 	s.printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", summary(plan), result.Variant)
-	return err
+	return nil
+}
+
+// printDryRun prints what apply would change.
+func (s *session) printDryRun(result restore.Result, changes report.Diff) error {
+	if !s.json {
+		return s.print(changes.Text(s.paint, s.verbose))
+	}
+	printed, filled := resultOf(result), changes.Filled()
+	printed.Changed, printed.DryRun, printed.Diff = false, true, &filled
+	return s.printJSON(printed)
 }
 
 // try applies for some time, unless it is confirmed.

@@ -62,22 +62,22 @@ func (s *session) examine(ctx context.Context, _ noOptions) error {
 }
 
 // judged returns the config to judge by: what apply would read, or where nobody named one,
-// and there is none or it is bad, that of the current generation.
+// and there is none or it is bad, that of the generation that boot ends up with.
 func (s *session) judged() (report.Judged, error) {
 	plan, err := s.load()
 	judged := report.Judged{Config: plan.Config, Path: s.configBelow()}
 	if err == nil || s.config != filepath.Join(s.root, paths.Config) {
 		return judged, err
 	}
-	current := s.store().Wanted().Boot
-	if current.Number == 0 {
+	boot := s.store().Wanted().Boot
+	if boot.Number == 0 {
 		return judged, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		judged.Bad = errors.New(firstOf(err))
 	}
 	var old error
-	if judged.Config, old = report.ConfigOf(current); old != nil { // of an older natspread
+	if judged.Config, old = report.ConfigOf(boot); old != nil { // of an older natspread
 		return judged, errors.Join(err, old)
 	}
 	return judged, nil

@@ -168,7 +168,7 @@ func (s *session) installProgram(ctx context.Context) (path string, done []strin
 	return path, []string{"program " + filepath.Join(s.root, path)}, nil
 }
 
-// keepConfig puts the config that was installed where the next apply looks for it,
+// keepConfig puts the config that was installed where the next apply reads it,
 // unless there is one already.
 func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
 	path := filepath.Join(s.root, paths.Config)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -57,22 +58,27 @@ func readRender(c *cli.Context) (renderOptions, error) {
 		family: families[0], families: families, filter: c.Bool("filter"), outDir: c.String("o"),
 		explain: c.String("explain"), in: c.String("in"), from: c.String("from"), dot: c.Bool("dot"), svg: c.Bool("svg"),
 	}
-	var asked []string
-	for _, flag := range []struct {
-		name  string
-		given bool
-	}{{"-o", o.outDir != ""}, {"--explain", o.explain != ""}, {"--dot", o.dot}, {"--svg", o.svg}} {
-		if flag.given {
-			asked = append(asked, flag.name)
-		}
-	}
-	asked = append(asked, "", "")
+	forms := strings.Join(o.forms(), " and ")
 	return o, checkConflicts(
-		conflict{asked[1] != "", asked[0] + " and " + asked[1] + " exclude each other: give one of them"},
-		conflict{o.filter && (o.outDir != "" || o.explain != ""), "--filter says which rules are printed, and " + asked[0] + " is for all of them: leave it out"},
+		conflict{len(o.forms()) > 1, forms + " exclude each other: give one of them"},
+		conflict{o.filter && (o.outDir != "" || o.explain != ""), "--filter says which rules are printed, and " + forms + " is for all of them: leave it out"},
 		conflict{o.explain == "" && o.in != "", "--in says how a connection comes in: give --explain, too"},
 		conflict{o.explain == "" && o.from != "", "--from says whose connection it is: give --explain, too"},
 	)
+}
+
+// forms returns the flags that were given for another form of output than one table's rules.
+func (o renderOptions) forms() []string {
+	var forms []string
+	for _, form := range []struct {
+		flag  string
+		given bool
+	}{{"-o", o.outDir != ""}, {"--explain", o.explain != ""}, {"--dot", o.dot}, {"--svg", o.svg}} {
+		if form.given {
+			forms = append(forms, form.flag)
+		}
+	}
+	return forms
 }
 
 // renderResult is what render prints with --json.

@@ -23,9 +23,7 @@ func (s *session) restore(ctx context.Context, _ noOptions) error {
 	}
 	result, err := s.host().Restore(ctx)
 	if err != nil {
-		for _, note := range result.Notes {
-			s.printf("note: %s", note)
-		}
+		s.printNotes(result)
 		return err
 	}
 	if result.Changed {

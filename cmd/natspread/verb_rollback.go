@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/change"
 	"natspread/internal/report"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -70,23 +70,11 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	if err != nil {
 		return nothingChanged(err)
 	}
-	result, err := s.changingHost().Apply(ctx, restore.Request{
-		Tables: old.Tables, Services: old.Services, Config: old.Config,
-		Command: fmt.Sprintf("rollback %d", old.Number), Now: time.Now(),
-	})
+	result, err := s.changingHost().Apply(ctx, change.Again(old, fmt.Sprintf("rollback %d", old.Number)))
 	if err != nil {
 		return err
 	}
-	switch {
-	case result.Changed && result.Generation == old.Number:
-		s.printf("loaded generation %d again, which is current", result.Generation)
-	case result.Changed:
-		s.printf("rolled back to generation %d, which is generation %d now", old.Number, result.Generation)
-	case result.Generation == old.Number:
-		s.printf("no change: generation %d is loaded already", result.Generation)
-	default:
-		s.printf("no change: generation %d is the same as %d, and loaded already", result.Generation, old.Number)
-	}
+	s.printRolledBack(result, old.Number)
 	if text, err := os.ReadFile(s.config); err == nil && !bytes.Equal(text, old.Config) {
 		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads: cp %s %s",
 			s.config, s.store().ConfigFile(result.Generation), s.config))
@@ -95,6 +83,20 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 		s.noteRemaining(ctx, cfg, old.Tables, &result)
 	}
 	return s.printResult(result)
+}
+
+// printRolledBack says what the rollback to a generation did.
+func (s *session) printRolledBack(result restore.Result, old int) {
+	switch {
+	case result.Changed && result.Generation == old:
+		s.printf("loaded generation %d again, which is current", result.Generation)
+	case result.Changed:
+		s.printf("rolled back to generation %d, which is generation %d now", old, result.Generation)
+	case result.Generation == old:
+		s.printf("no change: generation %d is loaded already", result.Generation)
+	default:
+		s.printf("no change: generation %d is the same as %d, and loaded already", result.Generation, old)
+	}
 }
 
 // revert ends the trial of the generation that waits to be confirmed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 )
@@ -31,3 +32,19 @@ func (s *session) version(_ context.Context, _ noOptions) error {
 	}
 	return s.print(fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))
 }
+
+// version returns the version that the build wrote into the program, "devel"
+// for one built from a checkout.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if stamped := buildVersion; stamped != "" {
+		return stamped
+	}
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}
+
+// buildVersion is set by the linker: -X main.buildVersion=1.2.3.
+var buildVersion string

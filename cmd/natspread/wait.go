@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"natspread/internal/change"
+	"natspread/internal/terminal"
 	"natspread/internal/text"
 )
 
@@ -15,7 +16,7 @@ const waitStep = time.Second
 // awaitDrained waits, if it was asked to, until no connection is left at a backend,
 // and returns how many are.
 func (s *session) awaitDrained(ctx context.Context, wait time.Duration, drain change.Drain) (live int, err error) {
-	progress := progress{session: s, terminal: isTerminal(s.err)}
+	progress := progress{session: s, terminal: terminal.Is(s.err)}
 	defer progress.clear()
 	for end := time.Now().Add(wait); ; {
 		if live, err = drain.Live(ctx); err != nil {
@@ -63,7 +64,7 @@ func (p *progress) show(live int, left time.Duration) {
 	switch {
 	case p.quiet:
 	case p.terminal:
-		fmt.Fprintf(p.err, "\r\x1b[K%s, waiting for %v more", are(live), text.Duration(left.Round(time.Second)))
+		fmt.Fprintf(p.err, terminal.ClearLine+"%s, waiting for %v more", are(live), text.Duration(left.Round(time.Second)))
 	case live != p.last:
 		p.printf("%s", are(live))
 	}
@@ -73,7 +74,7 @@ func (p *progress) show(live int, left time.Duration) {
 // clear takes the line away.
 func (p *progress) clear() {
 	if p.terminal && p.last > 0 && !p.quiet {
-		fmt.Fprint(p.err, "\r\x1b[K")
+		fmt.Fprint(p.err, terminal.ClearLine)
 	}
 	p.last = 0
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"natspread/internal/report"
+	"natspread/internal/terminal"
 	"natspread/internal/text"
 )
 
@@ -55,16 +55,16 @@ func (s *session) show(status report.Status, now time.Time) error {
 			return fmt.Errorf("cannot print: %w", err)
 		}
 		return s.print(string(text) + "\n")
-	case isTerminal(s.out):
+	case terminal.Is(s.out):
 		return s.refresh(status.Text(s.paint), now)
 	}
 	return s.print(status.Lines(now))
 }
 
-// showTrouble shows why nothing was read: where it was looked for on a terminal, and
-// else where errors are.
+// showTrouble shows why nothing was read: on the terminal, in the place of the
+// status, and else where errors are.
 func (s *session) showTrouble(trouble error, now time.Time) error {
-	if !s.json && isTerminal(s.out) {
+	if !s.json && terminal.Is(s.out) {
 		return s.refresh("natspread: "+text.OneLine(trouble.Error())+"\n", now)
 	}
 	s.complain(trouble)
@@ -73,12 +73,5 @@ func (s *session) showTrouble(trouble error, now time.Time) error {
 
 // refresh draws a text on the terminal, as much of it as there is room for.
 func (s *session) refresh(screen string, now time.Time) error {
-	return s.print(redraw(sizeOf(s.out).fit(now.Format(time.DateTime) + "\n" + screen)))
-}
-
-// redraw returns a text that takes the place of what is on a terminal: from the top,
-// each line cleared behind its end, and all below the last (ECMA-48: CUP, EL, ED). To
-// clear everything first would flicker.
-func redraw(screen string) string {
-	return "\x1b[H" + strings.ReplaceAll(screen, "\n", "\x1b[K\n") + "\x1b[J"
+	return s.print(terminal.Redraw(terminal.SizeOf(s.out).Fit(now.Format(time.DateTime) + "\n" + screen)))
 }

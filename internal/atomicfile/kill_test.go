@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"natspread/internal/test/await"
 )
 
 // writerVariable makes the test binary a program that rewrites the file it names until it is killed.
@@ -52,10 +53,38 @@ func killWriter(t *testing.T, path string) {
 	if _, err := said.Read(make([]byte, 6)); err != nil {
 		t.Errorf("the writer did not get ready: %v", err)
 	}
-	time.Sleep(time.Duration(rand.IntN(10_000)) * time.Microsecond)
+	awaitMoment(t, path)
 	_ = writer.Process.Kill()
 	if err := writer.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the writer ended by itself: %v", err)
+	}
+}
+
+// awaitMoment returns at a moment of a writer's work: when a part of a new file is written, when a new file has
+// just taken the old one's place, or at once.
+func awaitMoment(t *testing.T, path string) {
+	t.Helper()
+	switch rand.IntN(3) {
+	case 0:
+		least := rand.Int64N(int64(len(version("a"))))
+		await.True(t, "the new file grows", func() bool {
+			for _, name := range names(t, filepath.Dir(path)) {
+				info, err := os.Stat(filepath.Join(filepath.Dir(path), name))
+				if name != filepath.Base(path) && err == nil && info.Size() >= least {
+					return true
+				}
+			}
+			return false
+		})
+	case 1:
+		before, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		await.True(t, "the new file takes the old one's place", func() bool {
+			now, err := os.Stat(path)
+			return err == nil && !os.SameFile(before, now)
+		})
 	}
 }
 

@@ -16,6 +16,13 @@ import (
 	"natspread/internal/config"
 )
 
+// oneService is the shortest config there is.
+const oneService = `[[service]]
+name = "web"
+listen = "192.0.2.10:80"
+backends = ["10.0.0.1:80"]
+`
+
 // TestReadRefuses turns away what is no regular file of a sane size, before
 // reading any of it.
 func TestReadRefuses(t *testing.T) {
@@ -101,4 +108,5 @@ func TestReadStdin(t *testing.T) {
 // zeros never ends.
 type zeros struct{}
 
-func (zeros) read(p []byte) (int, error) { clear(p); return len(p), nil }
+// Read implements io.Reader.
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

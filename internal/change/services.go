@@ -1,9 +1,13 @@
 package change
 
 import (
+	"fmt"
+	"time"
+
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/render"
+	"natspread/restore"
 	"natspread/restore/generation"
 )
 
@@ -17,9 +21,30 @@ func KnownServices(store generation.Store) map[int][]rules.VirtualService {
 		if g.Number == 0 || g.Services != nil {
 			continue
 		}
-		if cfg, err := config.Parse("natspread.toml", g.Config); err == nil {
-			known[g.Number] = render.VirtualServices(cfg.Services...)
+		if services, err := servicesOf(g); err == nil {
+			known[g.Number] = services
 		}
 	}
 	return known
+}
+
+// servicesOf returns what a generation's own config balances.
+func servicesOf(g generation.Generation) ([]rules.VirtualService, error) {
+	cfg, err := config.Parse(fmt.Sprintf("generation %d's config", g.Number), g.Config)
+	if err != nil {
+		return nil, err
+	}
+	return render.VirtualServices(cfg.Services...), nil
+}
+
+// Again asks restore to load an older generation's rules and keep them as a new one. One of
+// natspread 0.1 does not say what it balances: its config does, if it still parses.
+func Again(g generation.Generation, command string) restore.Request {
+	request := restore.Request{Tables: g.Tables, Services: g.Services, Config: g.Config, Command: command, Now: time.Now()}
+	if request.Services == nil {
+		if services, err := servicesOf(g); err == nil {
+			request.Services = rules.EncodeServices(services)
+		}
+	}
+	return request
 }

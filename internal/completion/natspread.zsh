@@ -9,17 +9,17 @@ _natspread() {
         'check:check the config and prove its rules; changes nothing'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
-        'apply:make the config true, now and at every boot'
+        'apply:load the config'\''s rules now and at every boot'
         'confirm:keep what apply --confirm loaded'
         'drain:give a backend no new connections, and wait for its last'
         'history:list the generations, the newest first'
         'rollback:apply an older generation again'
         'restore:load the current generation: what the unit runs at boot'
-        'status:show services, shares, and whether the kernel is in step'
+        'status:show services, shares, and whether the kernel is in sync'
         'doctor:find what on this host keeps the balancer from working'
         'stop:take natspread'\''s rules out of the kernel'
         'install:apply, and have it restored at every boot'
-        'uninstall:the way back: stop, disable, unit away'
+        'uninstall:stop and disable the unit and remove it'
         'version:print the version'
         'help:print the help, or that of a verb'
     )
@@ -30,8 +30,8 @@ _natspread() {
         '*--json[print the result as JSON on standard output]'
         '*--quiet[say nothing but errors]'
         '*-q[say nothing but errors]'
-        '*--verbose[tell of each program that is run, too]'
-        '*-v[tell of each program that is run, too]'
+        '*--verbose[say each program that is run, too]'
+        '*-v[say each program that is run, too]'
         '*--color=[use colors: WHEN is auto, always or never]:value:(auto always never)'
         '*--help[print the help]'
         '*-h[print the help]'
@@ -55,7 +55,7 @@ _natspread() {
         '*-6[print IPv6]'
         '*--filter[print the part of the filter table instead of the nat table]'
         '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead; and filter.v4 and filter.v6, where there are such rules]:directory:_files -/'
-        '*--explain=[walk a connection to ADDRESS:PORT through the rules, by -v on every path; behind the port may stand /udp or /sctp]:value: '
+        '*--explain=[follow a connection to ADDRESS:PORT through the rules, by -v on every path; behind the port may stand /udp or /sctp]:value: '
         '*--in=[explain what comes in by this INTERFACE]:value: '
         '*--from=[explain what comes from the client at SOURCE]:value: '
         '*--dot[print the chains as a graph for Graphviz]'
@@ -72,19 +72,19 @@ _natspread() {
     behind:apply)
         flags+=(
         '*--dry-run[check, prove, and show what would change, but write and load nothing]'
-        '*--confirm=[take it back after this TIME, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
+        '*--confirm=[revert it after this DURATION, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
         '*--exclusive[replace the whole nat table, everyone else'\''s rules too, after listing them]'
         '*--yes[with --exclusive: remove what is listed, without a question]'
         )
         ;;
     behind:drain)
         flags+=(
-        '*--wait=[wait for TIME until no connection is left there; exit 1 if one is]:value:(60s 5m)'
+        '*--wait=[wait for this DURATION until no connection is left there; exit 1 if one is]:value:(60s 5m)'
         )
         ;;
     behind:rollback)
         flags+=(
-        '*--overdue[only take back what is not confirmed in time, and wait for that: what the timer runs]'
+        '*--overdue[only revert what is not confirmed in time, and wait for that: what the timer runs]'
         )
         ;;
     behind:status)

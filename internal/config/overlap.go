@@ -39,7 +39,7 @@ func (s *source) checkNames(drafts []*draft) {
 func (s *source) checkOverlaps(drafts []*draft) {
 	all := listenKeys(drafts)
 	slices.SortFunc(all, compareKeys)
-	told := make(map[[2]int]bool)
+	reported := make(map[[2]int]bool)
 	for kin := range runs(all, sameKin) {
 		var wild ranges // "*" comes first, because the zero address does
 		for group := range runs(kin, sameAddr) {
@@ -48,9 +48,9 @@ func (s *source) checkOverlaps(drafts []*draft) {
 				wild = same
 			}
 			for i, c := range group {
-				s.refuseOverlap(c, same.among(i, c), told)
+				s.refuseOverlap(c, same.among(i, c), reported)
 				if !c.listen.Any() {
-					s.refuseOverlap(c, wild.overlapping(c), told)
+					s.refuseOverlap(c, wild.overlapping(c), reported)
 				}
 			}
 		}
@@ -167,7 +167,7 @@ func (r ranges) among(n int, c listenKey) *listenKey {
 
 // refuseOverlap files two keys at the later of their places, once for all the
 // protocols they share.
-func (s *source) refuseOverlap(c listenKey, other *listenKey, told map[[2]int]bool) {
+func (s *source) refuseOverlap(c listenKey, other *listenKey, reported map[[2]int]bool) {
 	if other == nil {
 		return
 	}
@@ -175,8 +175,8 @@ func (s *source) refuseOverlap(c listenKey, other *listenKey, told map[[2]int]bo
 	if first.at.start > second.at.start {
 		first, second = second, first
 	}
-	if places := [2]int{first.at.start, second.at.start}; !told[places] {
-		told[places] = true
+	if places := [2]int{first.at.start, second.at.start}; !reported[places] {
+		reported[places] = true
 		s.refuse(second.at, "give one of them another address or port, or take one out",
 			"cannot use listen %s: %s has %s for %s already on line %d", s.show(second.at),
 			first.service.label(), s.show(first.at), first.protocol, s.line(first.at)).Related = s.line(first.at)

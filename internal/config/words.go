@@ -57,7 +57,7 @@ func parseAlgorithm(text string) (Algorithm, *fault) {
 	return Algorithm(text), oneOf(text, algorithms)
 }
 
-// parseOnRemove reads what becomes of the connections of a backend taken out.
+// parseOnRemove reads what happens to the connections of a backend taken out.
 func parseOnRemove(text string) (OnRemove, *fault) {
 	return OnRemove(text), oneOf(text, removals)
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -58,14 +59,14 @@ func TestTableUse(t *testing.T) {
 
 // flowsTo are connections to the backend of webService, from one address of ours.
 func flowsTo(n int, protocol flows.Protocol, source string) []flows.Entry {
-	flows := make([]flows.Entry, n)
-	for i := range flows {
-		flows[i] = flows.Entry{
+	entries := make([]flows.Entry, n)
+	for i := range entries {
+		entries[i] = flows.Entry{
 			Protocol: protocol, OrigSrc: netip.MustParseAddrPort("203.0.113.9:1"), OrigDst: netip.MustParseAddrPort("192.0.2.10:80"),
 			ReplySrc: netip.MustParseAddrPort("10.0.0.1:80"), ReplyDst: netip.AddrPortFrom(netip.MustParseAddr(source), uint16(i)),
 		}
 	}
-	return flows
+	return entries
 }
 
 // TestPortSpace counts for each protocol, backend and source, those only whose source
@@ -181,20 +182,22 @@ func TestOwners(t *testing.T) {
 		return
 	}
 	h := host(t, []txtar.File{{Name: "var/lib/natspread/generations/1/manifest"}, {Name: "etc/natspread/natspread.toml"}})
-	e := examination{Host: h, Balancer: Balancer{State: []string{"var/lib/natspread/generations/1/manifest", "var/lib/missing"}, Config: "etc/natspread/natspread.toml"}}
-	wantFindings(t, e.modes())
+	state := []string{"var/lib/natspread/generations/1/manifest", "var/lib/missing"}
+	e := examination{Host: h, Balancer: Balancer{Config: "etc/natspread/natspread.toml"}}
+	both := func() []Finding { return append(h.Refused(state), e.modes()...) }
+	wantFindings(t, both())
 	for _, path := range []string{"var/lib", "etc/natspread/natspread.toml"} {
 		if err := os.Chown(filepath.Join(h.Root, path), 1234, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	found := e.modes()
+	found := both()
 	wantFindings(t, found, fmt.Sprintf("at boot: %s/var/lib belongs to user 1234: boot will not load it", h.Root),
 		fmt.Sprintf("risk: %s/etc/natspread/natspread.toml belongs to user 1234: what it says is applied next", h.Root))
 	for _, f := range found {
 		netnstest.Self().Command(t, f.Fix, "sh", "-e")
 	}
-	wantFindings(t, e.modes())
+	wantFindings(t, both())
 }
 
 // TestAfterEmpty drops the values before an empty one.
@@ -210,22 +213,19 @@ func TestAfterEmpty(t *testing.T) {
 
 // TestWithoutSystemd cannot tell what boot does.
 func TestWithoutSystemd(t *testing.T) {
-	e := examination{Host: host(t, nil), Balancer: Balancer{Generation: Generation{Number: 1}}}
+	e := examination{Host: host(t, nil), Balancer: Balancer{Applied: 1}}
 	wantFindings(t, e.firewalls(), "risk: cannot tell what loads the rules at boot: there is no systemd")
-	e.Generation.Number = 0
+	e.Applied = 0
 	wantFindings(t, e.firewalls())
 }
 
-// TestForwardingBeforeApply does not report what apply fixes.
-func TestForwardingBeforeApply(t *testing.T) {
-	e := examination{Host: host(t, sysctls("net/ipv4/ip_forward", "0")), Balancer: Balancer{Services: []config.Service{webService()}}}
-	wantFindings(t, e.forwarding())
-	e.Generation.Number = 1
-	wantFindings(t, e.forwarding(), "broken: ipv4: net.ipv4.ip_forward is not 1")
-	if err := os.Remove(filepath.Join(e.Sysctls, "net/ipv4/ip_forward")); err != nil {
-		t.Fatal(err)
+// TestUnread tells once that rules could not be read.
+func TestUnread(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
 	}
-	wantFindings(t, e.forwarding(), "risk: cannot tell whether the host forwards ipv4: cannot read net.ipv4.ip_forward: ")
+	found := host(t, nil).Examine(Balancer{Unread: errors.New("cannot read the rules of nftables: gone")})
+	wantFindings(t, found, "risk: cannot tell which rules others have: cannot read the rules of nftables: gone")
 }
 
 // TestFlushers knows which service empties what, and who puts it back.
@@ -237,7 +237,7 @@ func TestFlushers(t *testing.T) {
 		enabled = append(enabled, txtar.File{Name: wants + name + ".service", Data: []byte("-> /" + file)},
 			txtar.File{Name: file, Data: []byte("[Unit]\nAfter=nftables.service\n[Service]\nExecStart=/opt/natspread restore\n")})
 	}
-	e := examination{Host: host(t, enabled), Balancer: Balancer{Generation: Generation{Number: 1}, Variant: "nft"}}
+	e := examination{Host: host(t, enabled), Balancer: Balancer{Applied: 1, Variant: "nft"}}
 	found := e.firewalls()
 	wantFindings(t, found, "risk: a restart or reload of nftables.service empties", "at boot: ferm.service empties the nat table when it starts, and natspread.service does not wait for it (After= in /usr/lib/systemd/system/natspread.service)")
 	if !strings.Contains(found[1].Fix, "ExecStartPost=-/opt/natspread restore") {
@@ -257,13 +257,13 @@ func TestDroppedByTheOther(t *testing.T) {
 	e := examination{network: twoLinks(), Balancer: Balancer{Services: []config.Service{webService()}, Variant: "nft"}}
 	e.network.routes[netip.MustParseAddr("10.0.0.1")] = lookup{route: route{link: "back"}}
 	const text = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
-	for variant, want := range map[string]string{
+	for variant, want := range map[rules.Variant]string{
 		"legacy": "iptables-legacy -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot",
 		"nft":    "iptables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply",
 	} {
 		e.Rulesets = []rules.Ruleset{rules.ParseRuleset(rules.IPv4, variant, []byte(text))}
 		found := e.forwardChain()
-		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+variant); len(found) == 1 && found[0].Fix != want {
+		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+string(variant)); len(found) == 1 && found[0].Fix != want {
 			t.Error(found[0].Fix)
 		}
 	}

@@ -27,15 +27,18 @@ func checks() []func(examination) []Finding {
 }
 
 // Examine looks for what keeps a balancer from working on the host, beside what package
-// report finds itself (the tables, the generations, and what Forwarding and Dropped find):
-// now, after the next boot, or when something happens that is likely to. The worst comes first.
-// What cannot be read is a finding too, a Risk.
+// report finds itself (the tables, the generations, and what Forwarding, Dropped and
+// Refused find): now, after the next boot, or when something happens that is likely to. The
+// worst comes first. What cannot be read is a finding too, a Risk.
 func (h Host) Examine(b Balancer) []Finding {
 	e := examination{Host: h, Balancer: b}
 	var found []Finding
 	var err error
 	if e.network, err = readNetwork(); err != nil {
 		found = append(found, cannotTell("which addresses the host has", err))
+	}
+	if e.Unread != nil {
+		found = append(found, cannotTell("which rules others have", e.Unread))
 	}
 	for _, family := range b.families() {
 		if e.flows[family], err = readFlows(family, b.concerns()); err != nil {

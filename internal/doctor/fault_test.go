@@ -16,8 +16,8 @@ import (
 	"natspread/units"
 )
 
-// rules are what apply loads for webService, in the words of iptables-restore.
-const list = `*nat
+// loaded is what apply loads for webService, in the words of iptables-restore.
+const loaded = `*nat
 :NATSPREAD-PRE - [0:0]
 -A PREROUTING -j NATSPREAD-PRE
 -A NATSPREAD-PRE -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80
@@ -78,8 +78,8 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 		service.Hairpin = hairpins()
 	}
 	p.Balancer = Balancer{
-		Services: []config.Service{service}, Generation: Generation{Number: 1, Variant: variant}, Variant: variant,
-		Config: "etc/natspread/natspread.toml", State: []string{"var/lib/natspread/generations/1/manifest"},
+		Services: []config.Service{service}, Applied: 1, Variant: rules.Variant(variant),
+		Config: "etc/natspread/natspread.toml",
 	}
 	target := "MASQUERADE"
 	switch {
@@ -88,7 +88,7 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 	case source.Addr.IsValid():
 		target = "SNAT --to-source " + source.Addr.String()
 	}
-	p.sh(t, netnstest.Programs(variant, 4).Restore+" <<'END'\n"+strings.Replace(list, "SOURCE", target, 1)+"END")
+	p.sh(t, netnstest.Programs(variant, 4).Restore+" <<'END'\n"+strings.Replace(loaded, "SOURCE", target, 1)+"END")
 	return p
 }
 
@@ -117,16 +117,16 @@ func (p *patient) hold(t *testing.T) {
 	t.Cleanup(func() { conn.Close() })
 }
 
-// examine reads the rulesets anew and examines.
+// examine reads the rulesets anew and returns all that doctor finds.
 func (p *patient) examine(t *testing.T) []Finding {
 	t.Helper()
 	p.Balancer.Rulesets = nil
 	for _, variant := range netnstest.Variants(t) {
 		text := p.sh(t, netnstest.Programs(variant, 4).Save)
-		p.Balancer.Rulesets = append(p.Balancer.Rulesets, rules.ParseRuleset(rules.IPv4, variant, []byte(text)))
+		p.Balancer.Rulesets = append(p.Balancer.Rulesets, rules.ParseRuleset(rules.IPv4, rules.Variant(variant), []byte(text)))
 	}
 	p.Balancer.Native = []byte(p.sh(t, "nft --terse list ruleset"))
-	return p.Live.Examine(p.Balancer)
+	return findAll(p.Live, p.Balancer, "var/lib/natspread/generations/1/manifest")
 }
 
 // fault is something that is broken, found, and fixed.

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -144,15 +143,6 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			name: "nftables chain that may accept", stops: true, severity: Risk, fix: nftAccept,
 			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward iifname other accept'",
 			want:  "^cannot tell whether the nftables chain inet filter forward, whose policy is drop, lets",
-		},
-		{
-			name: "own rules in the other variant", variants: true, severity: Broken, want: "^ipv4: the (nft|legacy) variant holds rules of natspread's too, but natspread uses (nft|legacy): packets go through both$", fix: "natspread apply",
-			change: func(t *testing.T, p *patient) {
-				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
-			},
-			again: func(t *testing.T, p *patient, _ string) {
-				p.sh(t, strings.ReplaceAll("IPTABLES -t nat -F; IPTABLES -t nat -X", "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
-			},
 		},
 		{
 			name: "a chain in both variants", variants: true, severity: Risk, want: "^ipv4: the nft and the legacy variant both hold rules, .*; the chains DOCKER are in both: find out which",
@@ -342,13 +332,6 @@ func bootFaults() []fault {
 	}
 	return []fault{
 		{
-			name: "not loaded", variants: true, lines: "IPTABLES -t nat -F PREROUTING", change: forget, stops: true,
-			severity: Broken, want: "^generation 1 is not loaded: no rule of the nat table leads to a chain of natspread's", fix: "natspread restore",
-			again: func(t *testing.T, p *patient, _ string) {
-				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -A PREROUTING -j NATSPREAD-PRE")
-			},
-		},
-		{
 			name: "state mode", change: chmod(0o777, state), severity: AtBoot, want: state + " may be changed by its group or by others: boot will not load it", fix: "chmod go-w .*" + state,
 		},
 		{
@@ -397,16 +380,6 @@ func bootFaults() []fault {
 				p.sh(t, strings.ReplaceAll(line, plugin, file))
 				p.sh(t, "sh -n "+file+"; "+file+" save; "+file+" start") // nothing, unless it was loaded here
 			},
-		},
-		{
-			name: "variant", severity: Risk, want: "^generation 1 was proven with the other variant", fix: "natspread apply",
-			change: func(_ *testing.T, p *patient) { p.Balancer.Generation.Variant = "other" },
-			again:  func(_ *testing.T, p *patient, _ string) { p.Balancer.Generation.Variant = p.variant },
-		},
-		{
-			name: "bad generation", severity: AtBoot, want: "^boot cannot load what was applied last: file does not exist$", fix: "natspread apply",
-			change: func(_ *testing.T, p *patient) { p.Balancer.Generation.Bad = os.ErrNotExist },
-			again:  func(_ *testing.T, p *patient, _ string) { p.Balancer.Generation.Bad = nil },
 		},
 	}
 }

@@ -22,35 +22,45 @@ import (
 //
 // natspread's unit runs after systemd-sysctl and ufw, so a line of theirs for the whole
 // host is only a Risk. systemd-networkd runs after the unit.
-func (h Host) Forwarding(services []config.Service, families ...rules.Family) ([]Finding, error) {
+//
+// What cannot be read of a family is a Risk, too.
+func (h Host) Forwarding(services []config.Service, families ...rules.Family) []Finding {
 	network, err := readNetwork()
 	if err != nil {
-		return nil, err
+		return []Finding{cannotTell("what the host forwards", err)}
 	}
 	e := examination{Host: h, Balancer: Balancer{Services: services}, network: network}
-	check := forwardingCheck{Host: h, matters: e.matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
-	return check.families(families)
+	return h.forwardingCheck(e.matters).families(families)
+}
+
+// forwardingCheck reads what the files of a host say about forwarding. matters returns how
+// much it matters that packets which come in by an interface are not forwarded, "" for not
+// at all, and the services for which it may matter.
+func (h Host) forwardingCheck(matters func(name string) (Severity, []string)) forwardingCheck {
+	return forwardingCheck{Host: h, matters: matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
 }
 
 // families looks at the switches of some families.
-func (c forwardingCheck) families(families []rules.Family) ([]Finding, error) {
+func (c forwardingCheck) families(families []rules.Family) []Finding {
 	var found []Finding
 	for _, family := range families {
-		whole, off, err := c.whole(family)
+		one, err := c.family(family)
 		if err != nil {
-			return nil, err
+			one = []Finding{cannotTell(fmt.Sprintf("whether the host forwards %v", family), err)}
 		}
-		found = append(found, whole...)
-		if family == rules.IPv6 || off { // else every interface would say the same
-			continue
-		}
-		each, err := c.interfaces()
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, each...)
+		found = append(found, one...)
 	}
-	return found, nil
+	return found
+}
+
+// family looks at the switches of one family.
+func (c forwardingCheck) family(family rules.Family) ([]Finding, error) {
+	found, off, err := c.whole(family)
+	if err != nil || family == rules.IPv6 || off { // else every interface would say the same
+		return found, err
+	}
+	each, err := c.interfaces()
+	return append(found, each...), err
 }
 
 // forwardingCheck is a host with what its files say about forwarding.

@@ -53,9 +53,9 @@ func TestForwardingOfTheKernel(t *testing.T) {
 			t.Fatalf("%s is on: %v", c.key, err)
 		}
 		n.Balancer.Sysctl(t, c.key, "0")
-		found, err := live.Forwarding(services, c.family)
-		if err != nil || len(found) > 1 || (len(found) == 1) != (c.want != "") {
-			t.Errorf("%s: %v, %v", c.key, found, err)
+		found := live.Forwarding(services, c.family)
+		if len(found) > 1 || (len(found) == 1) != (c.want != "") {
+			t.Errorf("%s: %v", c.key, found)
 		}
 		if c.want == "" {
 			if err := ask(hurry); err != nil {

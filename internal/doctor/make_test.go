@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,6 +128,13 @@ func track(t *testing.T, n int) {
 		lines[i] = fmt.Sprintf("tcp 192.0.2.200:%d 192.0.2.10:80 10.0.0.1:80 10.0.0.254:%[1]d", 1024+i)
 	}
 	netnstest.Track(t, nl.TCP_CONNTRACK_TIME_WAIT, lines...)
+}
+
+// findAll returns all that doctor finds of a balancer and of the files that boot loads.
+func findAll(h Host, b Balancer, state ...string) []Finding {
+	found := slices.Concat(h.Forwarding(b.Services, b.families()...), h.Dropped(b), h.Refused(state), h.Examine(b))
+	Sort(found)
+	return found
 }
 
 // chmod changes the mode of a file below the root.

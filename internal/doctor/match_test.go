@@ -175,13 +175,12 @@ func TestMayLetIn(t *testing.T) {
 
 // TestOrder prints the worst first, and those of one severity always in one order.
 func TestOrder(t *testing.T) {
-	h := host(t, []txtar.File{{Name: "proc/net/ipv4/ip_forward", Data: []byte("0\n")}})
+	h := host(t, []txtar.File{{Name: "proc/net/ipv4/ip_forward", Data: []byte("0\n")}, {Name: "usr/lib/systemd/systemd"}})
 	b := Balancer{
-		Services: []config.Service{webService()}, Variant: "nft", Unread: errors.New("no rights"),
-		Generation: Generation{Number: 3, Variant: "nft", Bad: errors.New("cut short")},
-		Rulesets:   []rules.Ruleset{rules.ParseRuleset(rules.IPv4, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"))},
+		Services: []config.Service{webService()}, Variant: "nft", Unread: errors.New("no rights"), Applied: 3,
+		Rulesets: []rules.Ruleset{rules.ParseRuleset(rules.IPv4, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"))},
 	}
-	first := reported(h.Examine(b))
+	first := reported(findAll(h, b))
 	var severities []string
 	for line := range strings.Lines(first) {
 		if severity, _, found := strings.Cut(line, ": "); found && line[0] != ' ' {
@@ -193,7 +192,7 @@ func TestOrder(t *testing.T) {
 		len(slices.Compact(severities)) != len(rank) {
 		t.Errorf("%s", first)
 	}
-	if again := reported(h.Examine(b)); again != first {
+	if again := reported(findAll(h, b)); again != first {
 		t.Errorf("%s\nand then\n%s", first, again)
 	}
 	if !strings.Contains(first, "risk: cannot tell what FORWARD drops: no rights\n") {

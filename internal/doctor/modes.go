@@ -8,30 +8,34 @@ import (
 	"syscall"
 )
 
-// modes looks for files, and directories above them, that somebody else than root may
-// change. Boot refuses to load such a file. Whoever may change the config decides what is
-// applied next.
-func (e examination) modes() []Finding {
-	var found []Finding
+// Refused finds those files of a generation, and directories above them, that somebody
+// else than root may change. Boot refuses to load such a file. The paths are below the
+// root.
+func (h Host) Refused(files []string) []Finding {
 	seen := map[string]bool{}
-	if len(e.State) > 0 {
-		found = e.open(".", AtBoot, "boot will not load what is below", seen)
-	}
-	for _, path := range e.State {
-		found = append(found, e.open(path, AtBoot, "boot will not load it", seen)...)
-	}
-	if e.Config != "" {
-		found = append(found, e.open(e.Config, Risk, "what it says is applied next", seen)...)
+	found := h.open(".", AtBoot, "boot will not load what is below", seen)
+	for _, path := range files {
+		found = append(found, h.open(path, AtBoot, "boot will not load it", seen)...)
 	}
 	return found
 }
 
-// open returns a finding for each part of a path that not only root may change.
-func (e examination) open(path string, severity Severity, so string, seen map[string]bool) []Finding {
+// modes looks whether somebody else than root may change the config, and so decide what is
+// applied next.
+func (e examination) modes() []Finding {
+	if e.Config == "" {
+		return nil
+	}
+	return e.open(e.Config, Risk, "what it says is applied next", map[string]bool{})
+}
+
+// open returns a finding for each part of a path that not only root may change, without
+// those that were seen before.
+func (h Host) open(path string, severity Severity, so string, seen map[string]bool) []Finding {
 	var found []Finding
 	steps := strings.Split(strings.Trim(path, "/"), "/")
 	for i := range steps {
-		full := filepath.Join(e.Root, filepath.Join(steps[:i+1]...))
+		full := filepath.Join(h.Root, filepath.Join(steps[:i+1]...))
 		if seen[full] {
 			continue
 		}

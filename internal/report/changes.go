@@ -54,7 +54,7 @@ func ServiceChanges(before, after config.Config, families []rules.Family) []Serv
 
 // isOf tells whether there is a service, and of one of the families.
 func isOf(service *config.Service, families []rules.Family) bool {
-	return service != nil && slices.Contains(families, rules.FamilyOf(service.Backends[0].Addr))
+	return service != nil && slices.Contains(families, familyOf(*service))
 }
 
 // serviceChangeOf puts a change into the shape that is printed.

@@ -19,7 +19,7 @@ import (
 type Diff struct {
 	Differ   bool            `json:"differ"`
 	Services []ServiceChange `json:"services"` // what becomes of them; none where only rules are known
-	Findings []Finding       `json:"findings"` // what keeps what is loaded from working, without risks, the worst first
+	Findings []Finding       `json:"findings"` // what keeps the host from working, without risks, the worst first
 	Added    int             `json:"added"`    // lines of rules that apply would add, or that M adds to N
 	Removed  int             `json:"removed"`  // lines that apply would remove, or that M removes
 	Diff     string          `json:"diff"`     // of the rules, unified
@@ -44,22 +44,25 @@ type Wanted struct {
 
 // Diff compares a host with what a config asks for: the rules with the rules, and the
 // services with those of the generation whose rules the kernel was given. What the report
-// calls broken is a difference, too.
+// of these families calls broken is a difference, too.
 func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
-	found, err := h.Read(ctx)
+	found, err := h.read(ctx, wanted.Families)
 	if err != nil {
 		return Diff{}, err
 	}
 	var result Diff
+	given := found.Status.Wanted.Generation
+	result.outdated = given.Outdated(generation.Generation{
+		Tables: wanted.Tables, Config: wanted.Text, Manifest: generation.Manifest{Variant: found.Status.Variant, Proven: true},
+	})
+	if result.outdated == "" { // then apply keeps how natspread 0.1 wrote the jumps
+		wanted.Tables = given.Tables
+	}
 	tables := wanted.Tables.All()
 	for _, i := range tablesOf(wanted.Families) {
 		result.addRules(diff.Diff("kernel "+tables[i].String(), found.Status.Tables[i].OwnText(), wanted.Name+" "+tables[i].String(), tables[i].Text()))
 	}
 	result.addFindings(found)
-	given := found.Status.Wanted.Generation
-	result.outdated = given.Outdated(generation.Generation{
-		Tables: wanted.Tables, Config: wanted.Text, Manifest: generation.Manifest{Variant: found.Status.Variant, Proven: true},
-	})
 	before, err := found.loadedConfig()
 	if err != nil {
 		result.unnamed = err
@@ -149,13 +152,10 @@ func (d *Diff) addRules(unified []byte) {
 	d.Differ = true
 }
 
-// addFindings adds what is broken of what is loaded. That nothing is loaded the rules
-// themselves show.
+// addFindings adds what the report calls broken.
 func (d *Diff) addFindings(found Report) {
 	broken := Broken(found.Findings)
-	if !found.Status.Loaded {
-		broken = Broken(generationFindings(found.Status.Wanted))
-	} else {
+	if found.Status.Loaded {
 		d.loaded = found.Status.Wanted.Generation.Number
 	}
 	d.Findings = FindingsOf(broken)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,79 +28,105 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if err != nil {
 		return nil, err
 	}
+	ahead, err := h.ahead(ctx, report, judged.Config)
+	if err != nil {
+		return nil, err
+	}
+	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, h.Doctor.Examine(h.balancer(ctx, report, judged)))
+	doctor.Sort(found)
+	return found, nil
+}
+
+// balancer returns what doctor is to judge by. What is applied is what boot ends up with,
+// or the current generation where no generation is good.
+func (h Host) balancer(ctx context.Context, report Report, judged Judged) doctor.Balancer {
 	wanted := report.Status.Wanted
 	balancer := doctor.Balancer{
-		Services: judged.Config.Services, Variant: report.Status.Variant, Applied: wanted.Current,
-		Config: judged.Path, ConfigBad: judged.Bad, State: generation.Store{Root: h.Restore.Root}.Files(wanted.Current),
+		Services: judged.Config.Services, Variant: report.Status.Variant, Applied: cmp.Or(wanted.Boot.Number, wanted.Current),
+		Config: judged.Path, ConfigBad: judged.Bad,
 	}
 	balancer.Rulesets, balancer.Unread = iptables.Rulesets(ctx, h.Restore.Run)
 	var unread error
 	balancer.Native, unread = iptables.NativeRules(ctx, h.Restore.Run)
 	balancer.Unread = errors.Join(balancer.Unread, unread)
-	found := append(report.Findings, h.Doctor.Examine(balancer)...)
-	if pending := wanted.Pending; pending != nil && pending.Left() > 0 {
-		found = append(found, doctor.Finding{
-			Severity: doctor.Risk, Fix: "natspread confirm",
-			What: fmt.Sprintf("generation %d waits to be confirmed: else it is reverted, and boot never loads it", pending.Number),
-		})
-	}
-	if !report.Status.Loaded {
-		ahead, err := h.ahead(ctx, judged.Config)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, ahead...)
-	}
-	doctor.Sort(found)
-	return found, nil
+	return balancer
 }
 
-// ahead finds what will keep the connections of services from passing once they are
-// loaded, without what apply fixes.
-func (h Host) ahead(ctx context.Context, cfg config.Config) ([]doctor.Finding, error) {
-	found, err := h.Remaining(ctx, cfg, configFamilies(cfg))
-	return slices.DeleteFunc(found, func(f doctor.Finding) bool { return f.Fix == fixApply }), err
+// waiting says that a generation waits to be confirmed, which may be forgotten.
+func waiting(wanted generation.Wanted) []doctor.Finding {
+	if wanted.Pending == nil || wanted.Pending.Left() <= 0 {
+		return nil
+	}
+	return []doctor.Finding{{
+		Severity: doctor.Risk, Fix: fixConfirm,
+		What: fmt.Sprintf("generation %d waits to be confirmed: else it is reverted, and boot never loads it", wanted.Pending.Number),
+	}}
+}
+
+// ahead finds what will keep the connections of services from passing that are not loaded,
+// or not as the config has them, once they are: without what apply fixes, and without what
+// the report says already.
+func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]doctor.Finding, error) {
+	loaded := report.config
+	if !report.Status.Loaded {
+		loaded = config.Config{}
+	}
+	var changed config.Config
+	for _, change := range config.Changes(loaded, cfg) {
+		if change.After != nil {
+			changed.Services = append(changed.Services, *change.After)
+		}
+	}
+	found, err := h.stopped(ctx, changed, configFamilies(changed))
+	return slices.DeleteFunc(found, func(f doctor.Finding) bool {
+		same := func(reported doctor.Finding) bool { return reported.What == f.What }
+		return f.Fix == fixApply || slices.ContainsFunc(report.Findings, same)
+	}), err
 }
 
 // configFamilies returns the families that a config has services of.
 func configFamilies(cfg config.Config) []rules.Family {
 	return slices.DeleteFunc(rules.Families(), func(family rules.Family) bool {
-		return !slices.ContainsFunc(cfg.Services, func(s config.Service) bool { return rules.FamilyOf(s.Backends[0].Addr) == family })
+		return !slices.ContainsFunc(cfg.Services, func(s config.Service) bool { return familyOf(s) == family })
 	})
 }
 
 // Router returns who is let through the host from now on, for each family that the tables
-// have rules for. An image has no policy yet.
+// have rules for. An image has no policy yet. A policy that cannot be read is a Risk.
 func (h Host) Router(ctx context.Context, tables rules.Tables, image bool) (found []doctor.Finding, err error) {
-	var filters []rules.Ruleset
-	var variant rules.Variant
-	if !image {
-		kernel, err := h.Restore.Kernel(ctx)
-		if err != nil {
-			return nil, err
+	if image {
+		for _, family := range Families(tables) {
+			found = append(found, h.Doctor.Router(family, ""))
 		}
-		variant = kernel.Variant
-		if filters, err = iptables.Filters(ctx, h.Restore.Run); err != nil {
-			return nil, err
-		}
+		return found, nil
 	}
+	kernel, err := h.Restore.Kernel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	filters, unread := iptables.Filters(ctx, h.Restore.Run)
 	for _, family := range Families(tables) {
-		policy := ""
-		if !image {
-			policy = forwardPolicy(filters, family, variant)
+		policy, read := forwardPolicy(filters, family, kernel.Variant)
+		if !read && unread != nil {
+			found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("%v: cannot tell the policy of FORWARD: %v", family, unread)})
+			continue
 		}
 		found = append(found, h.Doctor.Router(family, policy))
 	}
 	return found, nil
 }
 
-// forwardPolicy returns the policy of FORWARD; where there is no filter table everything is
-// let through.
-func forwardPolicy(filters []rules.Ruleset, family rules.Family, variant rules.Variant) string {
+// forwardPolicy returns the policy of FORWARD, and whether the filter table was read. Where
+// that has no chain everything is let through.
+func forwardPolicy(filters []rules.Ruleset, family rules.Family, variant rules.Variant) (policy string, read bool) {
 	for _, filter := range filters {
-		if forward, held := filter.Chain("filter", rules.Forward); held && filter.Family == family && filter.Variant == variant {
-			return forward.Policy
+		if filter.Family != family || filter.Variant != variant {
+			continue
 		}
+		if forward, held := filter.Chain("filter", rules.Forward); held {
+			return forward.Policy, true
+		}
+		return "ACCEPT", true
 	}
-	return "ACCEPT"
+	return "ACCEPT", false
 }

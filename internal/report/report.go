@@ -5,10 +5,8 @@ package report
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
@@ -17,20 +15,6 @@ import (
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
 )
-
-// State is how the kernel stands to what is wanted of it.
-type State string
-
-// The states.
-const (
-	InSync    State = "in_sync"    // the kernel holds what is wanted, and nothing that was found keeps it from working
-	Drift     State = "drift"      // the kernel's tables differ from what is wanted
-	Impaired  State = "impaired"   // the tables are right, but something else is broken, or will be at boot
-	NotLoaded State = "not_loaded" // no packet meets rules of natspread's
-)
-
-// Words returns the state for people: "in sync".
-func (s State) Words() string { return strings.ReplaceAll(string(s), "_", " ") }
 
 // Host is where a report is read.
 type Host struct {
@@ -56,138 +40,100 @@ type Report struct {
 }
 
 // Read reads a host and judges it. It changes nothing.
-func (h Host) Read(ctx context.Context) (Report, error) {
+func (h Host) Read(ctx context.Context) (Report, error) { return h.read(ctx, rules.Families()) }
+
+// read is Read for some families: nothing of the others is judged.
+func (h Host) read(ctx context.Context, families []rules.Family) (Report, error) {
 	status, err := h.Restore.Status(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	report := Report{Status: status, Notes: status.Notes}
-	if wanted := status.Wanted.Generation; wanted.Number != 0 {
-		report.config, report.configBad = ConfigOf(wanted)
+	report := Report{Status: ofFamilies(status, families), Notes: slices.Clone(status.Notes)}
+	wanted := status.Wanted
+	if wanted.Generation.Number != 0 {
+		report.config, report.configBad = ConfigOf(wanted.Generation)
 	}
-	report.Findings = append(tableFindings(status), generationFindings(status.Wanted)...)
-	if status.Loaded {
-		left, err := h.Remaining(ctx, report.config, Families(status.Wanted.Generation.Tables))
-		if err != nil {
-			return Report{}, err
-		}
-		report.Findings = append(report.Findings, left...)
+	left, err := h.left(ctx, report, families)
+	if err != nil {
+		return Report{}, err
 	}
-	if report.configBad != nil {
-		report.Findings = append(report.Findings, doctor.Finding{
-			Severity: doctor.Risk, What: fmt.Sprintf("cannot name the services: %v", report.configBad),
-		})
+	report.State, report.Findings = judge(report.Status, h.refused(wanted), left)
+	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
+		report.Notes = append(report.Notes, wanted.Pending.String())
 	}
-	if pending := status.Wanted.Pending; pending != nil && pending.Left() > 0 {
-		report.Notes = append(report.Notes, pending.String())
-	}
-	doctor.Sort(report.Findings)
-	report.State = stateOf(status, report.Findings)
 	return report, nil
 }
 
-// Remaining returns what keeps the connections of services from passing, although the rules
-// of these families are right: what a load cannot fix.
+// ofFamilies returns a status without the lines of other families.
+func ofFamilies(status restore.Status, families []rules.Family) restore.Status {
+	for _, lines := range []*[]restore.Line{&status.Rules, &status.OtherVariant, &status.JumpsNotFirst, &status.NotForwarded} {
+		*lines = slices.DeleteFunc(slices.Clone(*lines), func(line restore.Line) bool { return !slices.Contains(families, line.Family) })
+	}
+	return status
+}
+
+// refused returns the files of the current generation that boot refuses, because not only
+// root may change them, where that generation is not good.
+func (h Host) refused(wanted generation.Wanted) []doctor.Finding {
+	if !damaged(wanted) {
+		return nil
+	}
+	return h.Doctor.Refused(generation.Store{Root: h.Restore.Root}.Files(wanted.Current))
+}
+
+// left returns what keeps the connections of what is loaded from passing, of some families,
+// and that its services cannot be named. Where nothing is loaded, nothing passes anyway.
+func (h Host) left(ctx context.Context, report Report, families []rules.Family) ([]doctor.Finding, error) {
+	var found []doctor.Finding
+	if report.Status.Loaded {
+		loaded := slices.DeleteFunc(Families(report.Status.Wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
+		var err error
+		if found, err = h.stopped(ctx, report.config, loaded); err != nil {
+			return nil, err
+		}
+	}
+	if report.configBad != nil {
+		found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("cannot name the services: %v", report.configBad)})
+	}
+	return found, nil
+}
+
+// Remaining returns what an apply of a config leaves: what keeps its connections of some
+// families from passing although their rules are right, and which files boot refuses
+// whatever is in them.
 func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
-	found, err := h.Doctor.Forwarding(cfg.Services, families...)
+	found, err := h.stopped(ctx, cfg, families)
 	if err != nil {
 		return nil, err
 	}
+	store := generation.Store{Root: h.Restore.Root}
+	if current, none := store.CurrentNumber(); none == nil {
+		found = append(found, Broken(h.Doctor.Refused(store.Files(current)))...)
+	}
+	return found, nil
+}
+
+// stopped returns what keeps the connections of services of some families from passing,
+// although their rules are right. A load fixes none of it, except that it switches
+// forwarding on for a whole family.
+func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
 	kernel, err := h.Restore.Kernel(ctx)
-	if err != nil {
+	if err != nil || len(families) == 0 {
 		return nil, err
 	}
+	services := slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
 	filters, unread := iptables.Filters(ctx, h.Restore.Run)
-	return append(found, h.Doctor.Dropped(doctor.Balancer{
-		Services: cfg.Services, Variant: kernel.Variant, Rulesets: filters, Unread: unread,
+	return append(h.Doctor.Forwarding(services, families...), h.Doctor.Dropped(doctor.Balancer{
+		Services: services, Variant: kernel.Variant, Rulesets: filters, Unread: unread,
 	})...), nil
 }
+
+// familyOf returns the family of a service: that of its backends.
+func familyOf(service config.Service) rules.Family { return rules.FamilyOf(service.Backends[0].Addr) }
 
 // Families returns the families that tables have rules for.
 func Families(tables rules.Tables) []rules.Family {
 	return slices.DeleteFunc(rules.Families(), func(family rules.Family) bool { return tables.Of(family).Empty() })
-}
-
-// stateOf sums up: nothing of ours in the kernel is not loaded, whatever else is.
-func stateOf(status restore.Status, findings []doctor.Finding) State {
-	switch {
-	case !status.Loaded:
-		return NotLoaded
-	case len(status.Rules)+len(status.OtherVariant)+len(status.JumpsNotFirst) > 0:
-		return Drift
-	case len(Broken(findings)) > 0:
-		return Impaired
-	}
-	return InSync
-}
-
-// Broken returns those findings by which a verb ends with 1: not the risks.
-func Broken(findings []doctor.Finding) []doctor.Finding {
-	var broken []doctor.Finding
-	for _, finding := range findings {
-		if finding.Severity != doctor.Risk {
-			broken = append(broken, finding)
-		}
-	}
-	return broken
-}
-
-// tableFindings says how the kernel's tables differ from what is wanted.
-func tableFindings(status restore.Status) []doctor.Finding {
-	wanted := status.Wanted.Generation.Number
-	if !status.Loaded && wanted != 0 {
-		return []doctor.Finding{{
-			Severity: doctor.Broken, Fix: fixRestore,
-			What: fmt.Sprintf("generation %d is not loaded: no built-in chain leads to a chain of natspread, so nothing is balanced", wanted),
-		}}
-	}
-	var found []doctor.Finding
-	add := func(lines []restore.Line, fix string) {
-		for _, line := range lines {
-			found = append(found, doctor.Finding{Severity: doctor.Broken, What: line.Text, Fix: fix})
-		}
-	}
-	fix := fixRestore
-	if wanted == 0 {
-		fix = "natspread stop"
-	}
-	add(status.Rules, fix)
-	add(status.JumpsNotFirst, fix)
-	add(status.OtherVariant, fixApply)
-	return found
-}
-
-// The lines that load what is wanted: restore what was applied, apply the config.
-const (
-	fixRestore = "natspread restore"
-	fixApply   = "natspread apply"
-)
-
-// generationFindings says what is wrong with what boot loads, and with a pending generation.
-func generationFindings(wanted generation.Wanted) []doctor.Finding {
-	var found []doctor.Finding
-	switch {
-	case errors.Is(wanted.Fallback, generation.ErrNone) && wanted.Pending == nil:
-		found = append(found, doctor.Finding{Severity: doctor.Risk, Fix: fixApply, What: "nothing was applied yet, so nothing is balanced, and boot loads nothing"})
-	case errors.Is(wanted.Fallback, generation.ErrNone):
-	case wanted.Fallback != nil && wanted.Boot.Number == 0:
-		found = append(found, doctor.Finding{Severity: doctor.AtBoot, Fix: fixApply, What: wanted.Fallback.Error()})
-	case wanted.Fallback != nil:
-		found = append(found, doctor.Finding{
-			Severity: doctor.AtBoot, Fix: fixApply,
-			What: fmt.Sprintf("%v; boot will fall back to generation %d", wanted.Fallback, wanted.Boot.Number),
-		})
-	}
-	switch pending := wanted.Pending; {
-	case wanted.Unknown != nil:
-		found = append(found, doctor.Finding{Severity: doctor.Broken, Fix: fixRestore, What: fmt.Sprintf("apply, confirm and rollback refuse: %v", wanted.Unknown)})
-	case pending != nil && pending.Left() <= 0:
-		found = append(found, doctor.Finding{
-			Severity: doctor.Broken, Fix: "natspread rollback",
-			What: fmt.Sprintf("generation %d is still loaded: it was not confirmed in time, and nothing reverted it", pending.Number),
-		})
-	}
-	return found
 }
 
 // ConfigOf returns a generation's own config. One of another version need not parse; its

@@ -46,7 +46,7 @@ func (r Report) Services(ctx context.Context) ([]Service, error) {
 	}
 	services := make([]Service, len(r.config.Services))
 	for i, service := range r.config.Services {
-		family := rules.FamilyOf(service.Backends[0].Addr)
+		family := familyOf(service)
 		services[i] = describe(service, counts[family][service.Name])
 	}
 	return services, addLive(ctx, services)

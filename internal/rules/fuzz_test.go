@@ -118,3 +118,43 @@ func FuzzParseRuleset(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeServices holds DecodeServices to this: whatever it takes is, byte for byte, what
+// EncodeServices makes of it, with at least one backend in each service and no two families
+// in one. Sums are corrected before.
+func FuzzDecodeServices(f *testing.F) {
+	services, _ := sampleServices()
+	f.Add(EncodeServices(services))
+	f.Add(EncodeServices(nil))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		_, body, _ := bytes.Cut(file, []byte("\n"))
+		for _, tried := range [][]byte{file, append(header("services", body), body...)} {
+			services, err := DecodeServices(tried)
+			if err != nil {
+				continue
+			}
+			if !bytes.Equal(EncodeServices(services), tried) {
+				t.Errorf("took %q, which EncodeServices writes as %q", tried, EncodeServices(services))
+			}
+			for _, service := range services {
+				mustBeOneFamily(t, service)
+			}
+		}
+	})
+}
+
+// mustBeOneFamily fails unless a service has backends, and those the family of its address.
+func mustBeOneFamily(t *testing.T, service VirtualService) {
+	if len(service.Backends) == 0 || service.Ports.First == 0 || service.Ports.First > service.Ports.Last {
+		t.Fatalf("took %+v", service)
+	}
+	family := FamilyOf(service.Backends[0].Addr())
+	for _, backend := range service.Backends {
+		if FamilyOf(backend.Addr()) != family {
+			t.Errorf("took %+v", service)
+		}
+	}
+	if service.Address.IsValid() && FamilyOf(service.Address) != family {
+		t.Errorf("took %+v", service)
+	}
+}

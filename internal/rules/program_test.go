@@ -5,9 +5,10 @@ import "testing"
 // TestProgram names programs with and without a variant and a verb.
 func TestProgram(t *testing.T) {
 	for _, c := range []struct {
-		family        Family
-		variant, verb string
-		want          string
+		family  Family
+		variant Variant
+		verb    string
+		want    string
 	}{
 		{IPv4, "nft", "restore", "iptables-nft-restore"}, {IPv6, "legacy", "save", "ip6tables-legacy-save"},
 		{IPv4, "", "restore", "iptables-restore"}, {IPv6, "", "save", "ip6tables-save"},

@@ -60,7 +60,7 @@ func (s Saved) OwnChains() []SavedChain {
 }
 
 // OwnText returns natspread's part in the form of Table.Text, for people to read
-// and compare: what is in step gives the same text, byte for byte.
+// and compare: what is in sync gives the same text, byte for byte.
 func (s Saved) OwnText() []byte {
 	own := s.OwnChains()
 	b := Table{Name: s.Name}.appendHead(nil)

@@ -176,7 +176,7 @@ func TestJumpsTo(t *testing.T) {
 	}
 }
 
-// TestOwnText compares what is in step, and shows what is not.
+// TestOwnText compares what is in sync, and shows what is not.
 func TestOwnText(t *testing.T) {
 	for _, family := range Families() {
 		for _, table := range []Table{sample(family), {Family: family}} {

@@ -25,7 +25,7 @@ func (e Explanation) Same() bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// Outcome is what becomes of some of the connections.
+// Outcome is what happens to some of the connections.
 type Outcome struct {
 	Target   rules.Target // a backend with its port, or a refusal
 	Taken    bool         // false for those that no rule claims, which have no target
@@ -83,7 +83,7 @@ func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	return explained, nil
 }
 
-// outcomesOf joins the ends of both ways by their targets, in the order in which the
+// outcomesOf joins the ends of both paths by their targets, in the order in which the
 // rules come to them, and then what is left.
 func outcomesOf(incoming, local *Path, port uint16) []Outcome {
 	places := map[rules.Target]int{}

@@ -23,7 +23,7 @@ func (f Flow) met() Flow {
 	return Flow{Share: f.Share, Mean: f.Mean + 1, Worst: f.Worst + 1}
 }
 
-// Work returns all connections of a way, wherever they end.
+// Work returns all connections of a path, wherever they end.
 func (w *Path) Work() Flow {
 	all := w.Remainder
 	w.ends(func(end Hop) { all = all.Join(end.Taken) })

@@ -19,7 +19,7 @@ type ExplanationResult struct {
 	Outcomes    []OutcomeResult `json:"outcomes"`
 }
 
-// ChainResult is the way through a chain.
+// ChainResult is the path through a chain.
 type ChainResult struct {
 	Chain     string      `json:"chain"`
 	Rules     int         `json:"rules"`     // that it has
@@ -35,15 +35,15 @@ type HopResult struct {
 	Chain *ChainResult `json:"chain,omitempty"` // that it leads to
 }
 
-// OutcomeResult is a backend, or what else becomes of connections.
+// OutcomeResult is a backend, or what else happens to connections.
 type OutcomeResult struct {
 	To          string       `json:"to"` // a backend's address and port, refused, untouched
 	Prerouting  FlowResult   `json:"prerouting"`
 	Output      FlowResult   `json:"output"`
-	Forward     *ChainResult `json:"forward,omitempty"`     // the way through FORWARD, where natspread has rules there
+	Forward     *ChainResult `json:"forward,omitempty"`     // the path through FORWARD, where natspread has rules there
 	Postrouting *FlowResult  `json:"postrouting,omitempty"` // of those that get here; a refused one does not
 	Source      string       `json:"source,omitempty"`      // SNAT to an address, MASQUERADE, kept
-	Chain       *ChainResult `json:"chain,omitempty"`       // the way through POSTROUTING
+	Chain       *ChainResult `json:"chain,omitempty"`       // the path through POSTROUTING
 }
 
 // FlowResult is a share of the connections, and the rules that the kernel looks at
@@ -82,7 +82,7 @@ func (q Question) Result(explained Explanation) ExplanationResult {
 	return result
 }
 
-// chainResultOf returns a way for programs.
+// chainResultOf returns a path for programs.
 func chainResultOf(path *Path) ChainResult {
 	result := ChainResult{Chain: path.Chain, Rules: path.Rules, Hops: []HopResult{}, Remainder: path.Remainder.Part()}
 	for _, hop := range path.Hops {

@@ -11,7 +11,7 @@ import (
 	"natspread/internal/text"
 )
 
-// Question is what an explanation is of: what becomes of this packet?
+// Question is what an explanation is of: what happens to this packet?
 type Question struct {
 	Packet  rules.Packet   // as PREROUTING would see it; no source is a stranger's
 	Service string         // that listens for it; "" when none does
@@ -65,14 +65,14 @@ func listed[T fmt.Stringer](things []T) string {
 	return strings.Join(words, ", ")
 }
 
-// wayText returns the tree of a way through a built-in chain.
+// pathText returns the tree of a path through a built-in chain.
 func pathText(path *Path, all bool) string {
 	tree := pathTree{all: all}
 	tree.path(path, 0)
 	return tree.String()
 }
 
-// wayTree is an indented tree that is written.
+// pathTree is an indented tree that is written.
 type pathTree struct {
 	strings.Builder
 	all bool // also each backend of a service's tree
@@ -83,7 +83,7 @@ func (t *pathTree) line(depth int, format string, args ...any) {
 	fmt.Fprintf(t, strings.Repeat("  ", depth)+format+"\n", args...)
 }
 
-// way writes a chain and what is below it.
+// path writes a chain and what is below it.
 func (t *pathTree) path(path *Path, depth int) {
 	if len(path.Hops) == 0 {
 		t.line(depth, "%s: none of %s", path.Chain, text.Plural(path.Rules, "rule"))
@@ -95,7 +95,7 @@ func (t *pathTree) path(path *Path, depth int) {
 	}
 }
 
-// step writes a rule that takes connections, and what it leads to.
+// hop writes a rule that takes connections, and what it leads to.
 func (t *pathTree) hop(path *Path, hop Hop, depth int) {
 	which := fmt.Sprintf("rule %d of %d", hop.Place, path.Rules)
 	if !rules.IsOwn(path.Chain) { // beside the rules of others
@@ -116,8 +116,8 @@ func (t *pathTree) hop(path *Path, hop Hop, depth int) {
 	}
 }
 
-// laterTexts returns the ways through a later built-in chain, of all that go the same way
-// once. Where backends have paths of their own, and they are many, the first stands for all.
+// laterTexts returns the paths through a later built-in chain, of all that take the same
+// path once. Where backends have paths of their own, and they are many, the first stands for all.
 func laterTexts(outcomes []Outcome, builtIn string, all bool, pathOf func(Outcome) *Path) []string {
 	const few = 4
 	var texts []string
@@ -147,7 +147,7 @@ func laterTexts(outcomes []Outcome, builtIn string, all bool, pathOf func(Outcom
 	return texts
 }
 
-// whoseText says whose way it is.
+// whoseText says whose path it is.
 func whoseText(names []string) string {
 	const few = 4
 	if len(names) > few {
@@ -156,7 +156,7 @@ func whoseText(names []string) string {
 	return "for " + strings.Join(names, ", ")
 }
 
-// outcomesTable returns the table of what becomes of the connections. OUTPUT has
+// outcomesTable returns the table of what happens to the connections. OUTPUT has
 // columns of its own where it differs.
 func outcomesTable(explained Explanation) string {
 	var written strings.Builder
@@ -218,7 +218,7 @@ func workText(explained Explanation) string {
 	return untouched + fmt.Sprintf("For a new connection that comes in the kernel looks at %s of natspread's rules on average, at most at %d.\n", decimals(mean), worst)
 }
 
-// toText names a backend, or what else becomes of connections.
+// toText names a backend, or what else happens to connections.
 func toText(outcome Outcome) string {
 	switch {
 	case !outcome.Taken:

@@ -71,7 +71,7 @@ func (w *Path) Targets() []rules.Target {
 }
 
 // Trace sends the first packet of a connection through a built-in chain of a table,
-// and returns its way.
+// and returns its path.
 //
 // It is exact: a random match holds with its steps over 2^31, and of the packets
 // that reach an nth match one in every n matches. It fails on a table that jumps

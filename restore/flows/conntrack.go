@@ -1,7 +1,3 @@
-// Package flows is the tracked connections of services: read over netlink, counted for
-// each backend, and deleted where they keep packets from what the rules now say.
-//
-// All is of the network namespace of the calling thread.
 package flows
 
 import (

@@ -13,6 +13,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 )
 
@@ -107,6 +108,52 @@ func TestDeleteStale(t *testing.T) {
 	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
 	slices.Sort(stays)
 	change := Change{Tables: rules.NoTables(), Before: NewIndex(before), After: NewIndex(after)}
+	if deleted, err := change.DeleteStale(t.Context()); err != nil || deleted != len(goes) {
+		t.Errorf("%d deleted, %v; want %d", deleted, err, len(goes))
+	}
+	if diff := cmp.Diff(stays, trackedLines(t)); diff != "" {
+		t.Errorf("want -, left +:\n%s", diff)
+	}
+}
+
+// TestDeleteStaleUnknown has tables whose services nobody knows in the place of which others
+// were loaded: just the datagram flows go that those tables can have made.
+func TestDeleteStaleUnknown(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	netnstest.Self().Command(t, "addr add 192.0.2.10/32 dev lo\naddr add 2001:db8::10/128 dev lo nodad\n", "ip", "-batch", "-")
+	unknown := hosttest.Tables(t, `
+[[service]]
+name = "dns"
+protocol = ["tcp", "udp"]
+listen = ["192.0.2.10:53", "*:5000-5010"]
+backends = ["10.0.0.1", "10.0.0.2"]
+
+[[service]]
+name = "dns6"
+protocol = "udp"
+listen = "[2001:db8::10]:53"
+on_remove = "reset"
+backends = ["[fd00::1]:53"]
+`)
+	stays := []string{
+		"tcp 192.0.2.99:1001 192.0.2.10:53 10.0.0.1:53",     // a stream
+		"udp 192.0.2.99:1001 192.0.2.10:53 192.0.2.10:53",   // nobody translated it
+		"udp 192.0.2.99:1002 192.0.2.10:54 10.0.0.1:54",     // another port
+		"udp 192.0.2.99:1003 192.0.2.11:53 10.0.0.1:53",     // another address
+		"udp 192.0.2.99:1004 192.0.2.77:5005 10.0.0.1:5005", // passes through: "*" is not it
+		"udp [2001:db8::99]:1001 [2001:db8::10]:54 [fd00::1]:54",
+	}
+	goes := []string{
+		"udp 192.0.2.99:2001 192.0.2.10:53 10.0.0.1:53",
+		"udp 192.0.2.99:2002 192.0.2.10:53 10.0.0.9:53", // to whomever
+		"udp 192.0.2.99:2003 192.0.2.10:5005 10.0.0.2:5005",
+		"udp [2001:db8::99]:2001 [2001:db8::10]:53 [fd00::1]:53",
+	}
+	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
+	slices.Sort(stays)
+	change := Change{Tables: rules.NoTables(), Unknown: unknown}
 	if deleted, err := change.DeleteStale(t.Context()); err != nil || deleted != len(goes) {
 		t.Errorf("%d deleted, %v; want %d", deleted, err, len(goes))
 	}

@@ -3,5 +3,8 @@
 // to hold now.
 //
 // It changes no kernel. What it reads it checks before it hands it on: whose the file is,
-// who may write it, its size, its checksum and the strict grammar of its rules.
+// who may write it, its size, its checksum and the strict grammar of its rules. A generation
+// never changes once it is written; one that is not good gives way to an older one, and is
+// never repaired. What only this boot is to know stands in /run: the generation that waits
+// to be confirmed, and which one the kernel was last read to hold.
 package generation

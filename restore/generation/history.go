@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Entry is one generation as the history tells of it.
+// Entry is one generation in the history.
 type Entry struct {
 	Manifest         // all that could be read of it; its number always
 	Config    []byte // the config that the rules were made from; nil when it is not good
@@ -17,8 +17,7 @@ type Entry struct {
 }
 
 // History returns the generations on disk, the newest first, and before them the one
-// that waits to be confirmed. One that is not good
-// is told of too, and is no error.
+// that waits to be confirmed. One that is not good is among them, and is no error.
 func (s Store) History() ([]Entry, error) {
 	numbers, err := s.Numbers()
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/paths"
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore/generation"
 )
@@ -17,10 +19,10 @@ func TestHistory(t *testing.T) {
 	if !netnstest.Isolate(t) { // as whose files nobody else's count
 		return
 	}
-	host := newHost(t, rules.NFT)
-	store := two(t, host)
-	must(t, store.SetCurrent(write(t, host, article)))
-	write(t, host, smaller)
+	store := two(t)
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Article)
+	_, err := store.Write(hosttest.Generation(t, rules.NFT, hosttest.Smaller))
+	hosttest.Must(t, err)
 	type marks struct {
 		number              int
 		good, current, boot bool
@@ -28,23 +30,23 @@ func TestHistory(t *testing.T) {
 	wantMarks := func(want ...marks) {
 		t.Helper()
 		entries, err := store.History()
-		must(t, err)
+		hosttest.Must(t, err)
 		if len(entries) != len(want) {
 			t.Fatalf("%d entries, not %d", len(entries), len(want))
 		}
 		for i, e := range entries {
-			if got := (marks{e.Generation, e.Problem == nil, e.IsCurrent, e.IsBoot}); got != want[i] {
+			if got := (marks{e.Number, e.Problem == nil, e.IsCurrent, e.IsBoot}); got != want[i] {
 				t.Errorf("got %+v, want %+v (%v)", got, want[i], e.Problem)
 			}
 			if (e.Problem == nil) != (len(e.Config) > 0) || e.Command != "apply" {
-				t.Errorf("generation %d: %q by %q", e.Generation, e.Config, e.Command)
+				t.Errorf("generation %d: %q by %q", e.Number, e.Config, e.Command)
 			}
 		}
 	}
 	wantMarks(marks{3, true, true, true}, marks{2, true, false, false}, marks{1, true, false, false})
-	must(t, os.Truncate(place(host, "generations/3/rules.v4"), 0))
+	hosttest.Must(t, os.Truncate(store.Path(paths.Generations, "3", "rules.v4"), 0))
 	wantMarks(marks{3, false, true, false}, marks{2, true, false, true}, marks{1, true, false, false})
-	must(t, os.Chmod(place(host, "generations/2/rules.v6"), 0o666))
+	hosttest.Must(t, os.Chmod(store.Path(paths.Generations, "2", "rules.v6"), 0o666))
 	wantMarks(marks{3, false, true, false}, marks{2, false, false, false}, marks{1, true, false, true})
 }
 
@@ -54,13 +56,12 @@ func TestFind(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, rules.NFT)
-	store := two(t, host)
+	store := two(t)
 	wantNumber := func(what string, want int, find func() (generation.Generation, error)) {
 		t.Helper()
 		got, err := find()
-		if got.Generation != want || (err == nil) != (want != 0) {
-			t.Errorf("%s: generation %d, not %d; %v", what, got.Generation, want, err)
+		if got.Number != want || (err == nil) != (want != 0) {
+			t.Errorf("%s: generation %d, not %d; %v", what, got.Number, want, err)
 		}
 	}
 	find := func(number int) func() (generation.Generation, error) {
@@ -71,12 +72,12 @@ func TestFind(t *testing.T) {
 	wantNumber("one that there is not", 0, find(3))
 	wantNumber("the current one", 2, store.Current)
 	wantNumber("the one before", 1, store.Previous)
-	must(t, os.RemoveAll(place(host, "generations/1")))
+	hosttest.Must(t, os.RemoveAll(store.Path(paths.Generations, "1")))
 	wantNumber("none before", 0, store.Previous)
-	must(t, os.Truncate(place(host, "generations/2/manifest"), 0))
+	hosttest.Must(t, os.Truncate(store.Path(paths.Generations, "2", "manifest"), 0))
 	wantNumber("one that is not good", 0, find(2))
 	wantNumber("a current one that is not good", 0, store.Current)
-	must(t, os.Remove(place(host, "current")))
+	hosttest.Must(t, os.Remove(store.Path(paths.Current)))
 	wantNumber("none is current", 0, store.Current)
 	wantNumber("none is current, none before", 0, store.Previous)
 }
@@ -86,10 +87,9 @@ func TestPreviousIsDamaged(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := newHost(t, rules.NFT)
-	store := two(t, host)
-	must(t, store.SetCurrent(write(t, host, article)))
-	must(t, store.SetCurrent(write(t, host, smaller)))
+	store := two(t)
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Article)
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Smaller)
 	for _, c := range []struct {
 		damaged int
 		want    string // how the error ends
@@ -98,7 +98,7 @@ func TestPreviousIsDamaged(t *testing.T) {
 		{2, ": the newest good one before it is 1: natspread rollback 1"},
 		{1, ", and none before it is"},
 	} {
-		must(t, os.Truncate(place(host, "generations", fmt.Sprint(c.damaged), "rules.v4"), 0))
+		hosttest.Must(t, os.Truncate(store.Path(paths.Generations, fmt.Sprint(c.damaged), "rules.v4"), 0))
 		_, err := store.Previous()
 		if err == nil || !strings.HasPrefix(err.Error(), "generation 3 is not good: ") || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("with %d damaged: %v", c.damaged, err)

@@ -69,8 +69,8 @@ func (s Store) Pending() (pending Pending, err error) {
 	return pending, nil
 }
 
-// RecordPending records a pending generation, and its number for good: it is told to people, so
-// none after it may have it when this one is taken back.
+// RecordPending records a pending generation, and its number for good: people have read it,
+// so no later generation may have it, also when this one is reverted.
 func (s Store) RecordPending(pending Pending) error {
 	data, err := json.Marshal(pending)
 	if err == nil {
@@ -86,7 +86,7 @@ func (s Store) RecordPending(pending Pending) error {
 }
 
 // lastTriedRecord is where the number of the last trial is, below the root. A reboot
-// forgets it: the journal tells one boot from the next.
+// forgets it: in the journal one boot is not taken for the next.
 const lastTriedRecord = paths.Run + "/last-tried"
 
 // lastTried returns the number of the last trial since boot, 0 when there was none.
@@ -123,7 +123,7 @@ func (s Store) unnumber() {
 }
 
 // RefusePending is an error while a generation waits to be confirmed: another change
-// would leave unclear what it is that is confirmed, or taken back.
+// would leave unclear what it is that is confirmed, or reverted.
 func (s Store) RefusePending() error {
 	pending, err := s.Pending()
 	if errors.Is(err, ErrNothingPending) {

@@ -14,7 +14,7 @@ type Wanted struct {
 	Fallback   error      // why Boot is not the current one, or why there is none
 	Current    int        // the one that boot is to load; 0 for none
 	Pending    *Pending   // the one that waits to be confirmed; nil when none does
-	Unknown    error      // why it cannot be told whether one waits
+	Unknown    error      // why it is not known whether one waits
 }
 
 // Wanted answers what the kernel is to hold now, for all who load, compare or report. Only
@@ -35,6 +35,8 @@ func (s Store) Wanted() Wanted {
 	case err != nil:
 		wanted.Unknown = err
 		return wanted
+	case pending.Number == wanted.Current: // a confirm was killed after all it promised
+		return wanted
 	}
 	wanted.Pending = &pending
 	if waiting, err := s.ReadPending(pending.Number); err == nil {
@@ -43,8 +45,8 @@ func (s Store) Wanted() Wanted {
 	return wanted
 }
 
-// Boot returns the generation that boot ends up with: the current one, or when that is not good the newest
-// one that is, with the reason.
+// Boot returns the generation that boot ends up with: the current one, or when that is not
+// good the newest one that is, with the reason.
 func (s Store) Boot() (good Generation, fallback, err error) {
 	current, err := s.CurrentNumber()
 	if err == nil {

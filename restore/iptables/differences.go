@@ -13,7 +13,7 @@ const mostLines = 8
 // Differences tells, a line each, how natspread's part of a live table differs from
 // what it should be: jumps and own chains that are missing, changed, doubled or left
 // over, and in a chain each rule that is, with its place from 1 as in iptables -R. None
-// means in step. Where a jump stands among the rules of others is not part of it: see
+// means in sync. Where a jump stands among the rules of others is not part of it: see
 // JumpsNotFirst.
 func Differences(saved rules.Saved, table rules.Table) []string {
 	var differences []string

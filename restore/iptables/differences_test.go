@@ -76,7 +76,7 @@ func TestDifferences(t *testing.T) {
 			"ipv4: chain NATSPREAD-web is empty: it should have 3 rules"},
 		{"a jump behind another rule", func(l []string, i int) []string {
 			return append(l[:i-3:i-3], append([]string{"-A PREROUTING -p udp -j ACCEPT"}, l[i-3:]...)...)
-		}, "ipv4: the jump in PREROUTING is rule 2: what the rules before it take does not reach natspread's; apply puts it first"},
+		}, "ipv4: the jump in PREROUTING is rule 2: a connection that a rule before it accepts or translates does not reach natspread"},
 		{"a jump twice, around another rule", func(l []string, i int) []string {
 			return append(l[:i-2:i-2], append([]string{"-A PREROUTING -p udp -j ACCEPT", l[i-3]}, l[i-2:]...)...)
 		}, "ipv4: the jump in PREROUTING is doubled: rules 1 and 3"},

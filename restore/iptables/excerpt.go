@@ -48,7 +48,7 @@ func withEmpty(t rules.Table, whole []bool) rules.Table {
 			wanted[rule.Target.Chain] = true
 		}
 	}
-	part := rules.Table{Family: t.Family, Name: t.Name}
+	part := rules.Table{Family: t.Family, Name: t.Name, CommentedJumps: t.CommentedJumps}
 	for i, chain := range t.Chains {
 		switch {
 		case whole[i]:

@@ -51,13 +51,13 @@ func TestExcerpt(t *testing.T) {
 	} {
 		wanted := map[string]bool{}
 		for _, name := range strings.Fields(names) {
-			wanted[Prefix+"-"+name] = true
+			wanted[rules.Prefix+"-"+name] = true
 		}
-		excerpt := excerpt(table, wanted)
-		if got := outline(excerpt); got != want {
+		part := excerpt(table, wanted)
+		if got := outline(part); got != want {
 			t.Errorf("%q: %s, want %s", names, got, want)
 		}
-		for _, chain := range excerpt.Chains {
+		for _, chain := range part.Chains {
 			if whole, _ := table.Chain(chain.Name); len(chain.Rules) != 0 && !chain.Equal(whole) {
 				t.Errorf("%q: chain %s is not whole", names, chain.Name)
 			}
@@ -65,18 +65,18 @@ func TestExcerpt(t *testing.T) {
 	}
 }
 
-// TestWays lists every chain once, each before those that only it leads to.
-func TestWays(t *testing.T) {
+// TestInOrder lists every chain once, each before those that only it leads to.
+func TestInOrder(t *testing.T) {
 	table := branching("PRE b a", "OUT a", "POST", "a a2 a1", "a1 web", "a2 dns", "b mail", "web", "dns", "mail", "lost web")
 	got := strings.ReplaceAll(strings.Join(inOrder(table), " "), rules.Prefix+"-", "")
 	if want := "PRE b mail a a2 dns a1 web OUT POST lost"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	circle := branching("PRE a", "a PRE")
-	if got := inOrder(circle); len(got) != 2 || !slices.Contains(got, ServicePre) {
+	if got := inOrder(circle); len(got) != 2 || !slices.Contains(got, rules.ServicePre) {
 		t.Errorf("a circle gives %v", got)
 	}
-	if got := outline(circle.Excerpt(map[string]bool{rules.Prefix + "-a": true})); got != "PRE a" {
+	if got := outline(excerpt(circle, map[string]bool{rules.Prefix + "-a": true})); got != "PRE a" {
 		t.Errorf("a circle gives %s", got)
 	}
 }

@@ -1,7 +1,6 @@
 package iptables_test
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,7 +11,8 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
-	"natspread/internal/test/netnstest"
+	"natspread/internal/test/hosttest"
+	"natspread/internal/test/testsize"
 	"natspread/render"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
@@ -31,13 +31,13 @@ type golden struct {
 // goldens returns every rules file of the stories in testdata/render.
 func goldens(t *testing.T) []golden {
 	t.Helper()
-	paths, err := filepath.Glob("../testdata/render/*.txtar")
-	must(t, err)
+	paths, err := filepath.Glob("../../testdata/render/*.txtar")
+	hosttest.Must(t, err)
 	var found []golden
 	all := rules.Tables{}.All()
 	for _, path := range paths {
 		story, err := txtar.ParseFile(path)
-		must(t, err)
+		hosttest.Must(t, err)
 		for _, file := range story.Files {
 			i := slices.IndexFunc(all[:], func(table rules.Table) bool { return generation.RulesFile(table) == file.Name })
 			if i < 0 {
@@ -58,20 +58,19 @@ func goldens(t *testing.T) []golden {
 
 // TestGoldensAreCanonical has every golden come back from the kernel byte for byte.
 func TestGoldensAreCanonical(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
-		for _, golden := range goldens(t) {
-			if len(golden.table.Text()) < longMessage {
-				t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
-			}
-		}
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		comeBack(t, variant, slices.DeleteFunc(goldens(t), isLong))
 	})
 }
+
+// isLong tells whether a golden may need more than one socket's buffer.
+func isLong(g golden) bool { return len(g.table.Text()) >= longMessage }
 
 // TestEveryConfigLoads has the kernel take, and give back, what any checked config
 // turns into, and not only the stories.
 func TestEveryConfigLoads(t *testing.T) {
-	const configs = 60
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	configs := testsize.Of(20, 60)
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 		proven := 0
 		for seed := range configs {
@@ -92,82 +91,41 @@ func TestEveryConfigLoads(t *testing.T) {
 	})
 }
 
-// comesBack proves a table, and then does the same by hand, so that a fault in
-// the proof cannot hide itself.
-func comesBack(t *testing.T, variant rules.Variant, table rules.Table) {
+// comeBack proves tables, which leaves the live ones alone, and then does the same by
+// hand, so that a fault in the proof cannot hide itself.
+func comeBack(t *testing.T, variant rules.Variant, all []golden) {
 	t.Helper()
 	kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
-	tool := netnstest.Programs(string(variant), family(table.Family)).Save
-	live := func() string {
-		return comments.ReplaceAllString(netnstest.Self().Command(t, "", tool, "-t", table.Name.String()), "")
+	before := hosttest.Everything(t, variant)
+	for _, golden := range all {
+		if err := kernel.Prove(t.Context(), golden.table); err != nil {
+			t.Errorf("%s: %v", golden.name, err)
+		}
 	}
-	before := live()
-	if err := kernel.Prove(t.Context(), table); err != nil {
-		t.Error(err)
+	hosttest.WantSame(t, "the live tables", before, hosttest.Everything(t, variant))
+	for _, golden := range all {
+		t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
 	}
-	wantSame(t, "the live table", before, live())
+}
+
+// comesBack loads a table in the place of the live one, and compares what that is then.
+func comesBack(t *testing.T, variant rules.Variant, table rules.Table) {
+	t.Helper()
 	want := string(table.Text())
 	if table.Name == rules.NAT {
-		put(t, variant, table.Family, want)
+		hosttest.Put(t, variant, table.Family, want)
 	} else { // a part, which says nothing of policies
-		put(t, variant, table.Family, "*filter\n-F\n-X\nCOMMIT\n"+want, "--noflush")
-		want = strings.Replace(want, "*filter\n", "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n", 1)
+		hosttest.Put(t, variant, table.Family, "*filter\n-F\n-X\nCOMMIT\n"+want, "--noflush")
+		_, chains, _ := strings.Cut(want, "*filter\n")
+		want = strings.TrimSuffix(hosttest.EmptyFilter, "COMMIT\n") + chains
 	}
-	wantSame(t, "the golden", want, live())
-}
-
-// many is a config of one service a family with so many backends.
-func many(backends int, algorithm string) string {
-	var b strings.Builder
-	for _, s := range []struct{ name, listen, address string }{
-		{"web", "192.0.2.10:80", "10.0.%d.%d:80"},
-		{"web6", "[2001:db8::10]:80", "[fd00::%x:%x]:80"},
-	} {
-		fmt.Fprintf(&b, "[[service]]\nname = %q\nlisten = %q\nalgorithm = %q\nbackends = [\n", s.name, s.listen, algorithm)
-		for i := range backends {
-			fmt.Fprintf(&b, "  \""+s.address+"\",\n", i/250+1, i%250+1)
-		}
-		b.WriteString("]\n")
-	}
-	return b.String()
-}
-
-// TestThousandBackends loads what needs more than one socket's buffer: generated
-// pools, and what is long among the goldens.
-func TestThousandBackends(t *testing.T) {
-	for _, name := range netnstest.Variants(t) {
-		t.Run(name, func(t *testing.T) {
-			if !netnstest.IsolateAsRoot(t) {
-				return
-			}
-			variant := rules.Variant(name)
-			for _, golden := range goldens(t) {
-				if len(golden.table.Text()) >= longMessage {
-					t.Run(golden.name, func(t *testing.T) { comesBack(t, variant, golden.table) })
-				}
-			}
-			host := newHost(t, variant)
-			for _, algorithm := range []string{"random", "round-robin"} {
-				thousand := many(1000, algorithm)
-				for _, f := range rules.Families() {
-					comesBack(t, variant, tables(t, thousand).Of(f))
-				}
-				apply(t, host, thousand)
-				wantLoaded(t, variant, thousand)
-				if again := apply(t, host, thousand); again.Changed {
-					t.Error("what is in step was applied again")
-				}
-			}
-			apply(t, host, article)
-			wantLoaded(t, variant, article)
-		})
-	}
+	hosttest.WantSame(t, "the table", want, hosttest.Save(t, variant, table.Family, "-t", table.Name.String()))
 }
 
 // TestProofRefuses shows rules that iptables-restore or its --test take without
 // complaint, and that no proof may take.
 func TestProofRefuses(t *testing.T) {
-	eachVariant(t, func(t *testing.T, variant rules.Variant) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 		for _, c := range []struct {
 			name   string
@@ -189,7 +147,7 @@ func TestProofRefuses(t *testing.T) {
 			}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				table := tables(t, article).IPv4
+				table := hosttest.Tables(t, hosttest.Article).IPv4
 				c.change(&table)
 				if err := kernel.Prove(t.Context(), table); err == nil {
 					t.Errorf("proven:\n%s", table.Text())

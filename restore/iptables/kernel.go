@@ -117,7 +117,7 @@ func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held boo
 }
 
 // lists tells whether iptables-restore finds a chain in the filter table. That it does not
-// is its own refusal; one that was killed, or that ran out of time, has told nothing.
+// is its own refusal; one that was killed, or that ran out of time, has answered nothing.
 func (k Kernel) lists(ctx context.Context, family rules.Family, chain string) (bool, error) {
 	path, err := k.program(ctx, family, "restore")
 	if err != nil {

@@ -3,12 +3,11 @@ package iptables
 import (
 	"encoding/binary"
 	"errors"
-	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
@@ -113,54 +112,63 @@ func TestNFTHolds(t *testing.T) {
 	want(rules.IPv6, false)
 }
 
-// TestRecalls believes only what was seen of the same kernel, namespace, variant and
-// generation, while the ruleset has the same number.
-func TestRecalls(t *testing.T) {
+// TestRulesetID has another number after every change that anybody makes, and the same one
+// as long as nobody does. For the legacy variant there is none.
+func TestRulesetID(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	host := Host{Root: t.TempDir(), Run: program.Exec()}
-	if err := os.MkdirAll(host.Root+"/"+paths.Run, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	kernel := Kernel{Run: program.Exec(), Variant: rules.NFT}
-	load := func(rule string) {
-		t.Helper()
-		if err := kernel.restore(t.Context(), rules.IPv4, []byte("*nat\n-A PREROUTING "+rule+"\nCOMMIT\n"), "--noflush"); err != nil {
-			t.Fatal(err)
+	last := kernel.RulesetID()
+	if last == 0 || kernel.RulesetID() != last {
+		t.Errorf("%d, then %d", last, kernel.RulesetID())
+	}
+	for _, change := range []struct{ name, program, line string }{
+		{"a rule", "iptables-nft", "-t nat -A PREROUTING -j ACCEPT"},
+		{"a rule of the other family", "ip6tables-nft", "-A FORWARD -j DROP"},
+		{"a table of nft's own", "nft", "add table inet other"},
+	} {
+		netnstest.Self().Command(t, "", change.program, strings.Fields(change.line)...)
+		now := kernel.RulesetID()
+		if now == last {
+			t.Errorf("%s: still %d", change.name, now)
 		}
+		last = now
 	}
-	load("-j ACCEPT")
-	host.remember(kernel, 7, kernel.rulesetID())
-	if _, held := host.recalls(kernel, 7); !held {
-		t.Error("what was just seen is not believed")
+	netnstest.Self().Command(t, "", "iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-j", "ACCEPT")
+	if now := kernel.RulesetID(); now != last {
+		t.Errorf("the legacy variant's change made it %d", now)
 	}
-	if _, held := host.recalls(kernel, 8); held {
-		t.Error("another generation is believed")
+	if legacy := (Kernel{Run: program.Exec(), Variant: rules.Legacy}).RulesetID(); legacy != 0 {
+		t.Errorf("legacy: %d", legacy)
 	}
-	if _, held := host.recalls(Kernel{Variant: rules.Legacy}, 7); held {
-		t.Error("the other variant is believed")
+}
+
+// TestNamespaceID is the same for all threads of a namespace, and another in each other
+// one, also in one that is made when another is gone.
+func TestNamespaceID(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
 	}
-	load("-j RETURN")
-	if _, held := host.recalls(kernel, 7); held {
-		t.Error("another ruleset is believed")
-	}
-	host.remember(kernel, 7, kernel.rulesetID())
-	path := host.Root + "/" + paths.Run + "/" + sightingFile
-	data, err := os.ReadFile(path)
+	here, err := NamespaceID()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"garbage": "{", "another namespace": string(data[:len(data)-2]) + `1]"}`} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	seen := map[string]bool{here: true}
+	for range 20 {
+		err := inScratchNamespace(func() error {
+			there, err := NamespaceID()
+			if seen[there] {
+				t.Errorf("%q is given twice", there)
+			}
+			seen[there] = true
+			return err
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, held := host.recalls(kernel, 7); held {
-			t.Errorf("%s is believed", name)
+		if again, err := NamespaceID(); err != nil || again != here {
+			t.Errorf("%q, then %q, %v", here, again, err)
 		}
-	}
-	host.remember(kernel, 7, 0)
-	if _, err := os.Stat(path); err == nil {
-		t.Error("what is not known is kept")
 	}
 }

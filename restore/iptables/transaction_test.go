@@ -13,13 +13,13 @@ import (
 )
 
 // standing reads rules as iptables-save prints them, the frame around them left out.
-func standing(t *testing.T, list string) layout {
+func standing(t *testing.T, list string) ownedState {
 	t.Helper()
 	saved, err := rules.ParseSaved(rules.NAT, []byte("*nat\n"+list+"COMMIT\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return layoutOfSaved(saved)
+	return stateOfSaved(saved)
 }
 
 const (
@@ -40,8 +40,8 @@ func TestTransaction(t *testing.T) {
 		text       string // without *nat and COMMIT; "" is nothing to do
 	}{
 		{"nothing anywhere", builtIns, builtIns, ""},
-		{"in step", balancer, balancer, ""},
-		{"in step but for counters", strings.ReplaceAll(balancer, "\n-A", "\n[7:8] -A"), balancer, ""},
+		{"in sync", balancer, balancer, ""},
+		{"in sync but for counters", strings.ReplaceAll(balancer, "\n-A", "\n[7:8] -A"), balancer, ""},
 		{"foreign rules behind", balancer + docker, balancer, ""},
 		{"first load", builtIns, balancer,
 			pre + web + toWeb + webRule + "-I PREROUTING 1 -j NATSPREAD-PRE\n"},
@@ -88,8 +88,8 @@ func TestTransaction(t *testing.T) {
 	}
 }
 
-// TestLayoutOfIsThatOfItsText holds the two ways to a layout together.
-func TestLayoutOfIsThatOfItsText(t *testing.T) {
+// TestStateOfIsThatOfItsText holds the two ways to a state together.
+func TestStateOfIsThatOfItsText(t *testing.T) {
 	text := "*nat\n" + builtIns + ":NATSPREAD-OUT - [0:0]\n:NATSPREAD-POST - [0:0]\n" + pre + web + preJump +
 		"-A OUTPUT -j NATSPREAD-OUT\n-A POSTROUTING -j NATSPREAD-POST\n" +
 		toWeb + webRule + "COMMIT\n"
@@ -101,10 +101,10 @@ func TestLayoutOfIsThatOfItsText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(layoutOfSaved(saved), layoutOf(table), cmp.AllowUnexported(layout{}, placed{})); diff != "" {
+	if diff := cmp.Diff(stateOfSaved(saved), stateOf(table), cmp.AllowUnexported(ownedState{}, placed{})); diff != "" {
 		t.Errorf("(-saved +table):\n%s", diff)
 	}
-	if diff := cmp.Diff(layoutOfSaved(rules.Saved{}), layoutOf(rules.Table{}), cmp.AllowUnexported(layout{}, placed{})); diff != "" {
+	if diff := cmp.Diff(stateOfSaved(rules.Saved{}), stateOf(rules.Table{}), cmp.AllowUnexported(ownedState{}, placed{})); diff != "" {
 		t.Errorf("nothing (-saved +table):\n%s", diff)
 	}
 }

@@ -36,7 +36,8 @@ type stage struct {
 	*sender
 	meters
 	netlink int
-	count   int // SYNs a sample
+	count   int           // SYNs a sample
+	settle  time.Duration // how long the first packet may take
 }
 
 const (
@@ -105,7 +106,7 @@ func prepareStages(probes []probe) ([]*stage, error) {
 
 // newStage makes a balancer and what measures it.
 func newStage(l *layout, number int) (s *stage, err error) {
-	s = &stage{probe: probe{layout: l}}
+	s = &stage{probe: probe{layout: l}, settle: settleWithin}
 	if s.balancer, err = l.load(number); err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (s *stage) verify() error {
 			}
 		}
 	}
-	for deadline := time.Now().Add(settleWithin); ; {
+	for deadline := time.Now().Add(s.settle); ; {
 		flows, err := s.look(1)
 		if err != nil {
 			return err

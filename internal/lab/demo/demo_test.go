@@ -15,17 +15,38 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/test/await"
 	"natspread/internal/test/netnstest"
 )
 
-// programs builds the demo and natspread, as make demo does.
+// programsName is the environment variable that tells a test in namespaces of its own
+// where the programs are.
+const programsName = "DEMO_PROGRAMS"
+
+// TestDemo plays the demo in namespaces: as it should be, with a balancer that is not what
+// it should be, and up to a signal. All of that needs the same two programs.
+func TestDemo(t *testing.T) {
+	demo, natspread := programs(t)
+	for name, test := range map[string]func(t *testing.T, demo, natspread string){"plays": plays, "notices": notices, "interrupted": interrupted} {
+		t.Run(name, func(t *testing.T) {
+			if netnstest.Isolate(t) {
+				test(t, demo, natspread)
+			}
+		})
+	}
+}
+
+// programs builds the demo and natspread, unless the test that started this one did.
 func programs(t *testing.T) (demo, natspread string) {
 	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", dir, "natspread/internal/lab/demo", "natspread/cmd/natspread")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	dir := os.Getenv(programsName)
+	if dir == "" {
+		dir = t.TempDir()
+		t.Setenv(programsName, dir)
+		out, err := exec.Command("go", "build", "-o", dir, "natspread/internal/lab/demo", "natspread/cmd/natspread").CombinedOutput()
+		if err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
 	}
 	return filepath.Join(dir, "demo"), filepath.Join(dir, "natspread")
 }
@@ -100,15 +121,12 @@ func running(t *testing.T, dir string) []string {
 	return found
 }
 
-// TestPlays plays the whole demo and looks for what it leaves behind.
-func TestPlays(t *testing.T) {
-	if !netnstest.Isolate(t) {
-		return
-	}
-	demo, natspread := programs(t)
+// plays plays the whole demo and looks for what it leaves behind.
+func plays(t *testing.T, demo, natspread string) {
+	t.Helper()
 	before := traces(t)
 	code, said := play(t, demo, natspread)
-	if code != exitFair || strings.Count(said, ": fair") < 2 || !strings.Contains(said, "in step") {
+	if code != exitFair || strings.Count(said, ": fair") < 2 || !strings.Contains(said, "in sync") {
 		t.Errorf("exit code %d:\n%s", code, said)
 	}
 	for line := range strings.Lines(said) {
@@ -121,19 +139,16 @@ func TestPlays(t *testing.T) {
 	}
 }
 
-// TestNotices plays with a balancer that is not what it should be.
-func TestNotices(t *testing.T) {
-	if !netnstest.Isolate(t) {
-		return
-	}
-	demo, natspread := programs(t)
+// notices plays with a balancer that is not what it should be.
+func notices(t *testing.T, demo, natspread string) {
+	t.Helper()
 	for _, test := range []struct{ name, script, said string }{
 		{"a wrong share", `[ "$3" = check ] && sed -i 's/"10.0.0.1:80"/{ address = "10.0.0.1:80", weight = 2 }/' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
 		{"a backend without connections", `[ "$3" = check ] && sed -i 's/"10.0.0.3:80",//' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
 		{"an apply that does nothing", `[ "$3" = apply ] && exit`, "connection refused"},
 		{"a restore that does nothing", `[ "$3" = restore ] && exit`, "connection refused"},
 		{"a restore that fails", `[ "$3" = restore ] && exit 1`, "natspread restore failed"},
-		{"a balancer out of step", `[ "$3" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
+		{"a balancer that drifted", `[ "$3" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, said := play(t, demo, wrap(t, natspread, test.script))
@@ -144,13 +159,10 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// TestInterrupted stops the demo in the middle, as Ctrl-C and as its terminal's
+// interrupted stops the demo in the middle, as Ctrl-C and as its terminal's
 // end would, and by a signal that it cannot see.
-func TestInterrupted(t *testing.T) {
-	if !netnstest.Isolate(t) {
-		return
-	}
-	demo, natspread := programs(t)
+func interrupted(t *testing.T, demo, natspread string) {
+	t.Helper()
 	before := traces(t)
 	for _, test := range []struct {
 		signal syscall.Signal
@@ -176,12 +188,9 @@ func TestInterrupted(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != test.code {
 			t.Errorf("%v: exit code %d, not %d: %s", test.signal, code, test.code, &stderr)
 		}
-		deadline := time.Now().Add(2 * time.Second) // a killed one's namespace goes a little later
-		for len(running(t, filepath.Dir(demo))) > 0 && time.Now().Before(deadline) {
-			time.Sleep(time.Millisecond)
-		}
-		if left := running(t, filepath.Dir(demo)); len(left) > 0 {
-			t.Errorf("%v left behind: %v", test.signal, left)
+		// A killed one's namespace goes a little later.
+		if !await.Within(2*time.Second, func() bool { return len(running(t, filepath.Dir(demo))) == 0 }) {
+			t.Errorf("%v left behind: %v", test.signal, running(t, filepath.Dir(demo)))
 		}
 	}
 	if diff := cmp.Diff(before, traces(t)); diff != "" {

@@ -73,7 +73,7 @@ func (s story) play() error {
 		return err
 	}
 	s.say("")
-	return s.natspread("status") // fails when the kernel is not in step
+	return s.natspread("status") // fails when the kernel is not in sync
 }
 
 // stage builds the network and shows it.

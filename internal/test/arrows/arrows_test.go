@@ -21,6 +21,7 @@ const module = "natspread/"
 type listed struct {
 	ImportPath string
 	Imports    []string
+	Export     string // the file that the compiler wrote of what it exports
 }
 
 // house is every package of ours, and all that these need, by import path.
@@ -32,8 +33,14 @@ const root = "../../.."
 // load asks go list about everything below the module's root.
 func load(t *testing.T) house {
 	t.Helper()
+	return list(t, "-json=ImportPath,Imports", "./...")
+}
+
+// list asks go list about some packages, and all that they need.
+func list(t *testing.T, args ...string) house {
+	t.Helper()
 	lookAround(t)
-	command := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", "./...")
+	command := exec.Command("go", append([]string{"list", "-deps"}, args...)...)
 	command.Dir = root
 	command.Stderr = os.Stderr
 	out, err := command.Output()
@@ -99,36 +106,120 @@ func (h house) reach(importPath string) map[string]bool {
 	return seen
 }
 
-// TestRooms names, for each room that must not know the others, all the rooms
-// that it may need. That restore and units know neither config nor render is the
-// most important arrow: a config that no longer parses cannot break a boot.
+// tools are the small rooms that know none of the others.
+func tools() []string {
+	return []string{"internal/atomicfile", "internal/completion", "internal/netns", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text"}
+}
+
+// arrows names, for each room of the product, all the others that it may import itself. Of
+// the tools it names those that the room uses: one more is a decision, too.
+func arrows() map[string][]string {
+	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
+	all := map[string][]string{
+		"cmd/natspread": {
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/doctor", "render", "internal/config", "internal/rules", "internal/trace",
+			"internal/atomicfile", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
+		},
+		"internal/change":    {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/rules", "internal/atomicfile", "internal/text"},
+		"internal/report":    {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "units", "render", "internal/trace", "internal/config", "internal/rules", "internal/text"},
+		"restore":            append(below, "internal/atomicfile", "internal/paths", "internal/program"),
+		"restore/iptables":   {"internal/rules", "internal/program"},
+		"restore/generation": {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/paths"},
+		"restore/flows":      {"internal/rules", "internal/program"},
+		"restore/forwarding": {"internal/rules", "internal/atomicfile"},
+		"render":             {"internal/config", "internal/rules"},
+		"internal/trace":     {"internal/rules", "internal/text"},
+		"internal/doctor":    {"internal/config", "internal/rules", "restore/flows", "internal/paths"},
+		"units":              {"internal/atomicfile", "internal/paths", "internal/program"},
+		"internal/config":    {"internal/suggest"},
+		"internal/rules":     nil,
+		"internal/terminal":  {"internal/text"},
+	}
+	for _, tool := range tools() {
+		all[tool] = nil
+	}
+	return all
+}
+
+// beside tells whether a room is no part of the product: what tests it, what measures and
+// tries it, and what a Makefile runs.
+func beside(room string) bool {
+	return strings.HasPrefix(room, "internal/test/") || strings.HasPrefix(room, "internal/lab/") || room == "units/print"
+}
+
+// TestRooms draws the product: each room imports those that stand for it in arrows, and no
+// room is missing there. What is beside the product may use all of it, and no room of the
+// product uses that.
 func TestRooms(t *testing.T) {
 	all := load(t)
+	for room := range arrows() {
+		if _, found := all[module+room]; !found {
+			t.Errorf("there is no room %s", room)
+		}
+	}
+	for _, room := range all.rooms() {
+		if beside(room) {
+			continue
+		}
+		allowed, drawn := arrows()[room]
+		if !drawn {
+			t.Errorf("room %s is in no table: say what it may import", room)
+		}
+		for _, need := range all[module+room].Imports {
+			if other, ours := strings.CutPrefix(need, module); ours && !slices.Contains(allowed, other) {
+				t.Errorf("%s imports %s", room, other)
+			}
+		}
+	}
+}
+
+// TestBeside holds to their rooms those beside the product that the product's own tests
+// import: one that knew more would make a circle there.
+func TestBeside(t *testing.T) {
+	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/rules":           nil,
-		"internal/config":          {"internal/suggest"},
-		"render":                   {"internal/config", "internal/rules", "internal/suggest"},
-		"restore":                  {"internal/rules", "internal/atomicfile", "internal/conntrack"},
-		"units":                    {"internal/atomicfile"},
-		"internal/doctor":          {"internal/config", "internal/suggest", "internal/rules", "internal/conntrack"},
-		"internal/atomicfile":      nil,
-		"internal/conntrack":       {"internal/rules"},
-		"internal/suggest":         nil,
-		"internal/netns":           nil,
-		"internal/test/configtest": {"internal/config", "internal/suggest", "internal/test/testsize"},
-		"internal/test/testsize":   nil,
+		"internal/test/configtest": {"internal/config", "internal/suggest"},
+		"internal/test/netnstest":  nil,
 		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/suggest", "internal/netns"},
-		"cmd/natspread":            {"internal/config", "internal/doctor", "internal/rules", "render", "restore", "units", "internal/atomicfile", "internal/conntrack", "internal/suggest", "internal/trace"},
+		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
 			t.Errorf("there is no room %s", room)
 		}
 		for need := range all.reach(module + room) {
-			if other, ours := strings.CutPrefix(need, module); ours && other != room && !slices.Contains(allowed, other) {
+			if other, ours := strings.CutPrefix(need, module); ours && other != room && !slices.Contains(allowed, other) && !strings.HasPrefix(other, "internal/test/") {
 				t.Errorf("%s needs %s", room, other)
 			}
 		}
 	}
+}
+
+// TestBoot is the most important arrow: what loads the rules at boot knows, through others
+// too, neither config nor render, nor anybody who does. So a config that no longer parses
+// cannot break a boot.
+func TestBoot(t *testing.T) {
+	all := load(t)
+	boot := 0
+	for _, room := range all.rooms() {
+		if !loadsAtBoot(room) {
+			continue
+		}
+		boot++
+		reach := all.reach(module + room)
+		for _, other := range []string{"internal/config", "render", "internal/change", "internal/report", "internal/doctor", "internal/trace", "cmd/natspread"} {
+			if reach[module+other] {
+				t.Errorf("%s needs %s", room, other)
+			}
+		}
+	}
+	if boot != 6 {
+		t.Errorf("%d rooms load the rules at boot", boot)
+	}
+}
+
+// loadsAtBoot tells whether a room is part of what loads the rules at boot, or installs it.
+func loadsAtBoot(room string) bool {
+	return room == "restore" || strings.HasPrefix(room, "restore/") || room == "units"
 }
 
 // TestLibraries names, for each library, the only rooms that may import it
@@ -137,17 +228,19 @@ func TestRooms(t *testing.T) {
 func TestLibraries(t *testing.T) {
 	libraries := map[string][]string{
 		"github.com/urfave/cli/v2":                 {"cmd/natspread"},
-		"github.com/rogpeppe/go-internal/diff":     {"cmd/natspread"},
+		"github.com/rogpeppe/go-internal/diff":     {"internal/report", "internal/test/*"},
+		"github.com/rogpeppe/go-internal/txtar":    {"internal/test/*"},
+		"github.com/google/go-cmp/cmp":             {"internal/test/*"},
 		"github.com/pelletier/go-toml/v2/unstable": {"internal/config"},
 		"github.com/google/renameio/v2":            {"internal/atomicfile"},
 		"github.com/coreos/go-systemd/v22/dbus":    {"units"},
 		"github.com/coreos/go-systemd/v22/unit":    {"units"},
 		"github.com/godbus/dbus/v5":                {"units"},
-		"github.com/vishvananda/netlink":           {"internal/doctor", "restore", "internal/test/netnstest"},
-		"github.com/vishvananda/netlink/nl":        {"internal/conntrack"},
-		"golang.org/x/sys/unix":                    {"internal/doctor", "restore", "cmd/natspread", "internal/*", "internal/test/*", "internal/lab/*"},
+		"github.com/vishvananda/netlink":           {"internal/doctor", "restore/flows", "internal/test/netnstest"},
+		"github.com/vishvananda/netlink/nl":        {"restore/flows"},
+		"golang.org/x/sys/unix":                    {"internal/doctor", "restore", "restore/*", "internal/terminal", "internal/netns", "internal/test/*", "internal/lab/*"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
-		"os/exec":                                  {"restore", "units", "cmd/natspread", "internal/*", "internal/test/*", "internal/lab/*"},
+		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/netns", "internal/test/*", "internal/lab/*"},
 	}
 	all := load(t)
 	for _, room := range all.rooms() {
@@ -171,16 +264,24 @@ func matches(t *testing.T, pattern, room string) bool {
 	return matched
 }
 
-// TestPure keeps processes, clocks, the network and chance out of the rooms that
-// turn a value into text, and files out of all of them but config, which reads one.
+// TestPure keeps processes, clocks, the network, chance and files out of the rooms that turn
+// a value into another. The example config is part of config's own program text.
 func TestPure(t *testing.T) {
 	impure := []string{"os/exec", "os/signal", "time", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "runtime", "unsafe", "log"}
 	files := []string{"os", "io/fs", "path/filepath", "syscall", "embed"}
+	but := func(forbidden []string, allowed string) []string {
+		return slices.DeleteFunc(slices.Clone(forbidden), func(library string) bool { return library == allowed })
+	}
 	all := load(t)
 	for room, forbidden := range map[string][]string{
-		"internal/rules":  slices.Concat(files, impure),
-		"render":          slices.Concat(files, impure),
-		"internal/config": impure,
+		"internal/rules":      slices.Concat(files, impure),
+		"render":              slices.Concat(files, impure),
+		"internal/trace":      slices.Concat(files, impure),
+		"internal/config":     slices.Concat(but(files, "embed"), impure),
+		"internal/text":       slices.Concat(files, but(impure, "time")), // it writes durations
+		"internal/suggest":    slices.Concat(files, impure),
+		"internal/paths":      slices.Concat(files, impure),
+		"internal/completion": slices.Concat(files, impure),
 	} {
 		for _, need := range all[module+room].Imports {
 			if slices.Contains(forbidden, need) {

@@ -90,7 +90,7 @@ func behave(t *testing.T, behaviour string) {
 	case "exit 0":
 		os.Exit(0)
 	case "hang":
-		time.Sleep(time.Hour)
+		hang()
 	case "twice":
 		Isolate(t)
 	case "fail in host":

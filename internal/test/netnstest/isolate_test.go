@@ -64,7 +64,7 @@ func TestHangingChildFailsBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
 	requireNamespaces(t)
 	out, code := runHelper(t, "hang", func(c *exec.Cmd) { c.Args = append(c.Args, "-test.timeout=4s") })
-	for _, want := range []string{"--- FAIL: TestHelper (", "test timed out after 1.", "time.Sleep(", "exit status 2"} {
+	for _, want := range []string{"--- FAIL: TestHelper (", "test timed out after 1.", "netnstest.hang(", "exit status 2"} {
 		if code != 1 || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, want 1, and %q in\n%s", code, want, out)
 		}

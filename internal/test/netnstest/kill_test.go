@@ -9,7 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"natspread/internal/test/await"
 )
 
 // waitToBeKilled has a temporary directory, a host, and a program on it in a session of its own, which
@@ -39,8 +40,11 @@ func waitToBeKilled(t *testing.T) {
 	if err := os.Rename(file+".new", file); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Hour)
+	hang()
 }
+
+// hang never returns.
+func hang() { select {} }
 
 func TestNothingIsLeftAfterKill(t *testing.T) {
 	t.Parallel()
@@ -57,7 +61,7 @@ func TestNothingIsLeftAfterKill(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = parent.Process.Kill() })
 			var namespaces []string
-			eventually(t, "the child tells its namespaces", func() bool {
+			await.True(t, "the child tells its namespaces", func() bool {
 				data, err := os.ReadFile(file)
 				namespaces = strings.Fields(string(data))
 				return err == nil
@@ -76,7 +80,7 @@ func TestNothingIsLeftAfterKill(t *testing.T) {
 			if err := parent.Wait(); err == nil {
 				t.Error("the parent passes")
 			}
-			eventually(t, "every process is gone", func() bool {
+			await.True(t, "every process is gone", func() bool {
 				members, _ := processesIn(t, namespaces)
 				return len(members) == 0
 			})
@@ -88,16 +92,6 @@ func TestNothingIsLeftAfterKill(t *testing.T) {
 				t.Errorf("temporary files: %v, %v", left, err)
 			}
 		})
-	}
-}
-
-// eventually waits for what another process does.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 10s in vain: %s", what)
-		}
 	}
 }
 

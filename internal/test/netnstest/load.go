@@ -12,6 +12,10 @@ import (
 // loadTimeout bounds each question of a Load over a stream. Only a lost packet takes long.
 const loadTimeout = 10 * time.Second
 
+// loadPause is between two questions: a load is to be there at every moment, not to take
+// the processor from what it is there for.
+const loadPause = 5 * time.Millisecond
+
 // Load is work that goes on in the background until its end; what fails is remembered.
 type Load struct {
 	ctx    context.Context
@@ -44,7 +48,10 @@ func (l *Load) Always(ask func() error) (stop func()) {
 				return
 			}
 			l.done.Add(1)
-			time.Sleep(5 * time.Millisecond)
+			select {
+			case <-ctx.Done():
+			case <-time.After(loadPause):
+			}
 		}
 	})
 	return func() { cancel(); <-stopped }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"natspread/internal/test/await"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 	// maxClients keeps client addresses within 192.0.2.99-254.
 	maxClients = 150
 
-	// linkWait bounds the wait for links, which take well under 10 ms.
+	// linkWait bounds the wait for a link, which takes well under 10 ms.
 	linkWait = 5 * time.Second
 )
 
@@ -162,29 +164,25 @@ func (n *Network) configure(ctx context.Context, l Layout) error {
 // address without which the balancer can't look for an IPv6 neighbour.
 func (n *Network) waitForLinks(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(linkWait)
-	waitForLink(t, n.Balancer, Front, deadline)
-	waitForLink(t, n.Balancer, Back, deadline)
-	waitForLink(t, n.Client, "eth0", deadline)
+	waitForLink(t, n.Balancer, Front)
+	waitForLink(t, n.Balancer, Back)
+	waitForLink(t, n.Client, "eth0")
 	for _, h := range n.beyond {
-		waitForLink(t, h, "eth0", deadline)
+		waitForLink(t, h, "eth0")
 	}
 	if n.bridge != nil {
 		for i := range len(n.beyond) + 1 { // port0 leads to the balancer
-			waitForLink(t, n.bridge, fmt.Sprint("port", i), deadline)
+			waitForLink(t, n.bridge, fmt.Sprint("port", i))
 		}
 	}
 }
 
-// waitForLink looks every millisecond.
-func waitForLink(t testing.TB, h *Host, name string, deadline time.Time) {
+// waitForLink returns when a host's interface is ready.
+func waitForLink(t testing.TB, h *Host, name string) {
 	t.Helper()
 	h.Do(t, func() {
-		for !linkReady(name) {
-			if time.Now().After(deadline) {
-				t.Fatalf("cannot use link %s in %s: not up after %v", name, h.path, linkWait)
-			}
-			time.Sleep(time.Millisecond)
+		if !await.Within(linkWait, func() bool { return linkReady(name) }) {
+			t.Fatalf("cannot use link %s in %s: not up after %v", name, h.path, linkWait)
 		}
 	})
 }

@@ -32,7 +32,7 @@ behind ufw enable_ufw
 check "ufw reload" survives ufw reload
 check "ufw.service: restart" survives systemctl restart ufw.service
 prepare flush_too
-check "ufw reload that empties the built-in chains: status tells, and a reload heals" heals 3 'not loaded: ' ufw reload
+check "ufw reload that empties the built-in chains: status says so, and a reload heals" heals 3 'not loaded: ' ufw reload
 prepare after_ufw
 check "the same, with an after.init" survives ufw reload
 check "ufw.service, with it: restart" survives systemctl restart ufw.service
@@ -46,7 +46,7 @@ check "netfilter-persistent reload" survives netfilter-persistent reload
 check "netfilter-persistent.service: restart" survives systemctl restart netfilter-persistent.service
 prepare netfilter-persistent save
 reboot
-check "netfilter-persistent save, rebooted: in step" rebooted forward-article
+check "netfilter-persistent save, rebooted: in sync" rebooted forward-article
 prepare wire
-check "iptables-restore by hand takes the accepts out: status tells, and a reload heals" heals 1 'ipv4 filter: the jump in FORWARD is missing' load_file
+check "iptables-restore by hand takes the accepts out: status says so, and a reload heals" heals 1 'ipv4 filter: the jump in FORWARD is missing' load_file
 check "netfilter-persistent: stop leaves FORWARD as it was" stopped

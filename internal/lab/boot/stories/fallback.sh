@@ -34,6 +34,6 @@ check "remove after a fallback: rules, forwarding and unit are gone" removed
 check "installing again" installs natspread.deb
 damaged every-one '' 'no good generation is left'
 damaged all-gone '' 'no generation|no good generation'
-prepare mend
+prepare put_back
 reboot
-check "mended" rebooted article
+check "put back" rebooted article

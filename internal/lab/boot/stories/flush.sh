@@ -4,7 +4,7 @@ boot
 prepare installs natspread.deb
 prepare set_up article
 reboot
-check "in step" in_step article
+check "in sync" in_sync article
 if [[ $variant == nft ]]; then # the legacy tables are beyond nft's reach
   for verb in start reload restart stop start; do
     check "nftables.service: $verb" after_flush systemctl "$verb" nftables.service

@@ -1,5 +1,5 @@
 # Others switch forwarding off after natspread's unit: by systemd-networkd, whose files are
-# applied later at every boot, and by sysctl --system. status tells, and names the file.
+# applied later at every boot, and by sysctl --system. status says so, and names the file.
 machine
 printf 'IPForward=no\nIPv4Forwarding=no\n' >>"$disk/etc/systemd/network/lb0.network"
 boot
@@ -18,7 +18,7 @@ prepare put /etc/sysctl.d/10-router.conf 'net.ipv4.ip_forward = 1\n'
 prepare put /etc/sysctl.d/90-off.conf '# by its other name\nnet.ipv4.conf.all.forwarding = 0\n'
 reboot
 check "a file of sysctl.d does not count at boot" rebooted article
-check "but status tells what it would do" foretold 'in /etc/sysctl.d/90-off.conf:2'
+check "but status says what it would do" foretold 'in /etc/sysctl.d/90-off.conf:2'
 check "sysctl --system switches the host off, and status names the file" sysctl_switched_off net.ipv4.ip_forward /etc/sysctl.d/90-off.conf:2
 check "apply switches it on" applied_again article
 prepare put /etc/sysctl.d/90-off.conf 'net.ipv4.conf.lb0.forwarding = 0\n'

@@ -6,7 +6,7 @@ check "installing changes no rule and no setting" installs natspread.deb
 check "it is enabled, and waits to be set up" waits
 reboot
 check "a boot before it is set up fails nothing" untroubled
-check "init, apply: in step" init_apply
+check "init, apply: in sync" init_apply
 check "systemd-analyze verify has nothing to say" verified
 check "exposure at most 2.0" hardened
 print hardened
@@ -15,13 +15,13 @@ check "rebooted" rebooted article
 cut
 boot
 check "killed, and booted" rebooted article
-check "uninstall, install: in step" again
+check "uninstall, install: in sync" again
 reboot
 check "rebooted after uninstall and install" rebooted article
 prepare wire
 check "upgrade: no rule vanishes, no connection fails" undisturbed dpkg --install /opt/boot/natspread-newer.deb
 check "upgraded" version_is natspread-newer.deb
-check "in step after the upgrade" in_step article
+check "in sync after the upgrade" in_sync article
 check "downgrade: no rule vanishes, no connection fails" undisturbed dpkg --install /opt/boot/natspread.deb
 check "downgraded" version_is natspread.deb
 check "the watch would see a restart" disturbed
@@ -33,6 +33,6 @@ reboot
 check "a boot after remove loads nothing and fails nothing" none_loaded
 check "purge leaves no file" purged
 check "reinstalling changes no rule and no setting" installs natspread.deb
-check "init, apply after purge: in step" init_apply
+check "init, apply after purge: in sync" init_apply
 reboot
 check "rebooted after purge and reinstallation" rebooted article

@@ -36,6 +36,6 @@ check "a circle would be seen" circle_seen
 if [[ $variant == legacy ]]; then
   check "without modprobe@ip_tables.service the unit fails" helpless
 else
-  check "without modprobe@ip_tables.service: rebooted" in_step forward-article
+  check "without modprobe@ip_tables.service: rebooted" in_sync forward-article
 fi
 print last_words

@@ -3,7 +3,7 @@ machine
 dpkg-deb --fsys-tarfile "$work/natspread.deb" | tar --extract --directory "$disk/opt/boot" --strip-components=3 ./usr/sbin/natspread
 boot
 prepare list_files
-check "install by a copied program: in step" installs_itself
+check "install by a copied program: in sync" installs_itself
 reboot
 check "rebooted" rebooted article
 if [[ $variant == nft ]]; then

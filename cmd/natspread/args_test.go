@@ -1,0 +1,215 @@
+package main
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"natspread/internal/paths"
+	"natspread/internal/rules"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
+)
+
+// typed is what arguments lead to.
+type typed struct {
+	verb    string
+	common  common
+	options any // of the verb
+}
+
+// parse returns what arguments lead to. Nothing is done.
+func parse(args ...string) (got typed, err error) {
+	app := (&session{}).app()
+	for _, command := range app.Commands {
+		command.Action = func(c *cli.Context) (err error) {
+			got.verb = c.Command.Name
+			if got.common, err = readCommon(c); err == nil {
+				got.options, err = readers()[got.verb](c)
+			}
+			return err
+		}
+	}
+	line, err := parseArgs(app.Commands, args)
+	if err != nil {
+		return typed{}, err
+	}
+	err = app.Run(append([]string{app.Name}, line.typed()...))
+	return got, err
+}
+
+// readers returns what reads the flags of each verb.
+func readers() map[string]func(*cli.Context) (any, error) {
+	none := reader(readNone)
+	return map[string]func(*cli.Context) (any, error){
+		"init": reader(readInit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
+		"confirm": none, "drain": reader(readDrain), "history": none, "rollback": reader(readRollback), "restore": none,
+		"status": reader(readStatus), "doctor": none, "stop": none, "install": none, "uninstall": none, "version": none,
+	}
+}
+
+// reader forgets the type of a verb's flags.
+func reader[O any](read func(*cli.Context) (O, error)) func(*cli.Context) (any, error) {
+	return func(c *cli.Context) (any, error) { return read(c) }
+}
+
+// flagCases are ways to give each common flag, and what comes of it.
+var flagCases = map[string][]struct {
+	args []string
+	set  func(*common)
+}{
+	"config": {
+		{[]string{"--config", "web.toml"}, func(o *common) { o.config = "web.toml" }},
+		{[]string{"--config=web.toml"}, func(o *common) { o.config = "web.toml" }},
+		{[]string{"-config", "-"}, func(o *common) { o.config = "-" }},
+		{[]string{"--config", "--json"}, func(o *common) { o.config = "--json" }},
+		{[]string{"--config", "apply"}, func(o *common) { o.config = "apply" }},
+		{[]string{"--config", "a=b"}, func(o *common) { o.config = "a=b" }},
+	},
+	"root": {
+		{[]string{"--root", "/etc"}, func(o *common) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
+		{[]string{"--root=/etc/"}, func(o *common) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
+	},
+	"variant": {
+		{[]string{"--variant", "legacy"}, func(o *common) { o.variant = "legacy" }},
+		{[]string{"--variant=nft"}, func(o *common) { o.variant = "nft" }},
+	},
+	"json": {
+		{[]string{"--json"}, func(o *common) { o.json = true }},
+		{[]string{"--json=false"}, func(*common) {}},
+	},
+	"quiet": {
+		{[]string{"-q"}, func(o *common) { o.quiet = true }},
+		{[]string{"--quiet"}, func(o *common) { o.quiet = true }},
+		{[]string{"-quiet=true"}, func(o *common) { o.quiet = true }},
+		{[]string{"-q", "--quiet"}, func(o *common) { o.quiet = true }},
+	},
+	"verbose": {
+		{[]string{"-v"}, func(o *common) { o.verbose = true }},
+		{[]string{"--verbose"}, func(o *common) { o.verbose = true }},
+	},
+	"color": {
+		{[]string{"--color", "always"}, func(o *common) { o.color = "always" }},
+		{[]string{"--color=never"}, func(o *common) { o.color = "never" }},
+	},
+}
+
+// Every common flag must mean the same before every verb, behind it, and on both
+// sides of it beside another one.
+func TestCommonFlagsAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, command := range (&session{}).app().Commands {
+		typed := withArguments(command)
+		plain, err := parse(typed...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, flag := range commonFlags() {
+			cases := flagCases[flag.Names()[0]]
+			if len(cases) == 0 {
+				t.Errorf("no case for the flag %s", flag.Names()[0])
+			}
+			for _, c := range cases {
+				if command.Name == "drain" && c.args[len(c.args)-1] == "-" { // it refuses, and the scripts say so
+					continue
+				}
+				want := plain
+				c.set(&want.common)
+				wantParsed(t, want, slices.Concat(c.args, typed))
+				wantParsed(t, want, slices.Concat(typed, c.args))
+				wantParsed(t, want, slices.Concat(typed, c.args, []string{"--"}))
+				for _, other := range [][]string{{"-v"}, {"--color", "never"}} {
+					wantBeside(t, plain, c.args, c.set, other, typed)
+				}
+			}
+		}
+	}
+}
+
+// withArguments returns a verb as it is typed, with the arguments that it needs.
+func withArguments(command *cli.Command) []string {
+	typed := []string{command.Name}
+	for name := range strings.FieldsSeq(command.ArgsUsage) {
+		if !strings.HasPrefix(name, "[") {
+			typed = append(typed, name)
+		}
+	}
+	return typed
+}
+
+// wantBeside tries two flags in each order and on each side of a verb.
+func wantBeside(t *testing.T, plain typed, args []string, set func(*common), other, verb []string) {
+	t.Helper()
+	want := plain
+	if other[0] == "-v" {
+		want.common.verbose = true
+	} else {
+		want.common.color = other[1]
+	}
+	set(&want.common)
+	for _, args := range [][]string{
+		slices.Concat(other, args, verb), slices.Concat(other, verb, args), slices.Concat(verb, other, args),
+	} {
+		wantParsed(t, want, args)
+	}
+}
+
+// wantParsed fails unless arguments lead to that verb with those flags.
+func wantParsed(t *testing.T, want typed, args []string) {
+	t.Helper()
+	got, err := parse(args...)
+	if err != nil {
+		t.Errorf("natspread %s: %v", strings.Join(args, " "), err)
+		return
+	}
+	everything := cmp.Exporter(func(reflect.Type) bool { return true })
+	if diff := cmp.Diff(want, got, everything); diff != "" {
+		t.Errorf("natspread %s: want -, got +:\n%s", strings.Join(args, " "), diff)
+	}
+}
+
+// The flags of one verb may stand before it, too, and the last of a doubled flag
+// counts.
+func TestVerbFlagsAnywhere(t *testing.T) {
+	t.Parallel()
+	plain, err := parse("version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inits := typed{"init", plain.common, initOptions{listen: []string{"a", "b"}, backends: []string{"c"}, snat: "none"}}
+	renders := typed{"render", plain.common, renderOptions{family: rules.IPv6, families: []rules.Family{rules.IPv6}, outDir: "out"}}
+	applies := typed{"apply", plain.common, applyOptions{dryRun: true}}
+	applies.common.config = "b"
+	for args, want := range map[string]typed{
+		"init --listen a --listen b --backend c --snat none":                inits,
+		"--listen a --listen b --backend c --snat none init":                inits,
+		"--listen a init --backend=c --snat address --listen=b --snat none": inits,
+		"-o out -6 render":                      renders,
+		"--dry-run apply --config a --config b": applies,
+	} {
+		wantParsed(t, want, strings.Fields(args))
+	}
+}
+
+// What verbAt and splitFlags take flags for must hold for all verbs at once: one
+// name, one meaning.
+func TestFlagsMeanOneThing(t *testing.T) {
+	t.Parallel()
+	takes := map[string]bool{}
+	for _, command := range (&session{}).app().Commands {
+		for name, flag := range flagsOf(command.Flags) {
+			if before, found := takes[name]; found && before != flag.takesValue {
+				t.Errorf("%s takes a value in one verb and none in another", name)
+			}
+			takes[name] = flag.takesValue
+			if name == "-h" || name == "--help" {
+				t.Errorf("%s has a flag of its own called %s", command.Name, name)
+			}
+		}
+		if command.Name == "help" {
+			t.Error("a verb called help cannot be reached")
+		}
+	}
+}

@@ -1,0 +1,23 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Listening returns the service that listens for connections to an address, and whether by
+// "*"; the zero Service where none does. No two services of one config listen for the same.
+func (c Config) Listening(protocol Protocol, to netip.AddrPort) (service Service, byAny bool) {
+	for _, service := range c.Services {
+		if service.Is6() != to.Addr().Is6() || !slices.Contains(service.Protocols, protocol) {
+			continue
+		}
+		for _, listen := range service.Listen {
+			here := listen.Any() || listen.Addr == to.Addr()
+			if here && listen.Ports.First <= to.Port() && to.Port() <= listen.Ports.Last {
+				return service, listen.Any()
+			}
+		}
+	}
+	return Service{}, false
+}

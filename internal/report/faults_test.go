@@ -1,0 +1,321 @@
+package report
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"natspread/restore/generation"
+)
+
+// fault is something that is made of a host to which the config was applied.
+type fault struct {
+	name    string
+	never   bool // nothing is applied before
+	make    func(t *testing.T, s *scene)
+	lines   string // typed after that
+	state   State
+	want    []string // what status finds: how "severity: what" begins, and after -> the whole fix
+	remain  int      // how many things apply would note of what is loaded
+	edited  bool     // the config file was, so diff differs whatever the host is
+	refuses bool     // apply does
+	repeats bool     // each apply makes a new generation, as boot refuses all of them
+	ends    State    // what it is after all fixes; in sync if not given
+}
+
+// after returns the state after all fixes.
+func (f fault) after() State {
+	if f.ends == "" {
+		return InSync
+	}
+	return f.ends
+}
+
+// faults lists the faults, and what is none.
+func faults() []fault {
+	all := append(tableFaults(), passingFaults()...)
+	all = append(all, bootFaults()...)
+	return append(all, pendingFaults()...)
+}
+
+// tableFaults are in the tables.
+func tableFaults() []fault {
+	restored := func(name, lines, want string) fault {
+		return fault{name: name, lines: lines, state: Drift, want: []string{"broken: " + want + " -> natspread restore"}}
+	}
+	return []fault{
+		{name: "none", state: InSync},
+		restored("rule changed", "IPTABLES -t nat -R NATSPREAD-plain 1 -j RETURN", "ipv4: chain NATSPREAD-plain has rule 1 changed"),
+		restored("rule gone", "IPTABLES -t nat -D NATSPREAD-web 1", "ipv4: chain NATSPREAD-web lacks rule 1"),
+		restored("jump removed", "IPTABLES -t nat -D PREROUTING -j NATSPREAD-PRE", "ipv4: the jump in PREROUTING is missing"),
+		restored("jump doubled", "IPTABLES -t nat -A PREROUTING -j NATSPREAD-PRE", "ipv4: the jump in PREROUTING is doubled"),
+		restored("jump behind a foreign rule", "IPTABLES -t nat -I PREROUTING -p tcp --dport 1234 -j RETURN", "ipv4: the jump in PREROUTING is rule 2"),
+		restored("jump of FORWARD behind a foreign rule", "IPTABLES -I FORWARD -s 203.0.113.9 -j DROP", "ipv4: the jump in FORWARD is rule 2"),
+		restored("chain of FORWARD changed", "IPTABLES -A NATSPREAD-FORWARD -p udp -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there"),
+		restored("jump of IPv6 removed", "IP6TABLES -t nat -D POSTROUTING -j NATSPREAD-POST", "ipv6: the jump in POSTROUTING is missing"),
+		{
+			name: "both variants", lines: "IPTABLES-save -t nat | OTHER-restore", state: Drift,
+			want: []string{"broken: ipv4: the OTHER variant holds rules of natspread, too: packets meet both -> natspread apply"},
+		},
+		{
+			name: "the variant was changed", make: useOther, state: NotLoaded,
+			want: []string{
+				"broken: generation 1 is not loaded: -> natspread restore",
+				"broken: ipv4: the OTHER variant of iptables holds rules of natspread, and VARIANT is in use -> natspread apply",
+				"broken: ipv6: the OTHER variant of iptables holds rules of natspread, and VARIANT is in use -> natspread apply",
+				"risk: generation 1 was made for the OTHER variant of iptables, and boot will load it by VARIANT -> natspread apply",
+			},
+		},
+		{
+			name: "only the other variant", lines: "IPTABLES-save -t nat | OTHER-restore\nIPTABLES -t nat -F; IPTABLES -t nat -X\nIP6TABLES -t nat -F; IP6TABLES -t nat -X\nIPTABLES -F; IPTABLES -X", state: NotLoaded,
+			want: []string{
+				"broken: generation 1 is not loaded: -> natspread restore",
+				"broken: ipv4: the OTHER variant of iptables holds rules of natspread, and VARIANT is in use -> natspread apply",
+			},
+		},
+		{
+			name: "not loaded", make: stop, state: NotLoaded,
+			want: []string{"broken: generation 1 is not loaded: -> natspread restore"},
+		},
+		{
+			name: "all jumps removed", state: NotLoaded,
+			lines: "for chain in PREROUTING OUTPUT POSTROUTING; do IPTABLES -t nat -F $chain; IP6TABLES -t nat -F $chain; done; IPTABLES -F FORWARD",
+			want:  []string{"broken: generation 1 is not loaded: -> natspread restore"},
+		},
+		{
+			name: "nothing applied", never: true, state: NotLoaded, ends: NotLoaded,
+			want: []string{"risk: nothing was applied yet, so nothing is balanced, and boot loads nothing -> natspread apply"},
+		},
+		{
+			name: "nothing applied, and rules are left over", state: Drift, ends: NotLoaded,
+			lines: "rm -r ROOT/var/lib/natspread; for chain in PREROUTING OUTPUT POSTROUTING; do IP6TABLES -t nat -F $chain; done; IP6TABLES -t nat -F; IP6TABLES -t nat -X; IPTABLES -F; IPTABLES -X",
+			want: []string{
+				"broken: ipv4: the jump in PREROUTING is left over -> natspread stop", "broken: ipv4: the jump in OUTPUT is left over -> natspread stop", "broken: ipv4: the jump in POSTROUTING is left over -> natspread stop",
+				"broken: ipv4: chain NATSPREAD-OUT is left over -> natspread stop", "broken: ipv4: chain NATSPREAD-POST is left over -> natspread stop", "broken: ipv4: chain NATSPREAD-PRE is left over -> natspread stop",
+				"broken: ipv4: chain NATSPREAD-plain is left over -> natspread stop", "broken: ipv4: chain NATSPREAD-web is left over -> natspread stop",
+				"risk: nothing was applied yet -> natspread apply",
+			},
+		},
+		{name: "the config was edited", make: func(_ *testing.T, s *scene) { s.config = smaller }, state: InSync, edited: true},
+		{name: "words of the config were edited", make: func(_ *testing.T, s *scene) { s.config = "# Three, for now.\n" + balanced }, state: InSync},
+		{name: "a generation of natspread 0.1", never: true, make: oldGeneration, state: InSync},
+		{name: "a generation from an image", never: true, make: offline, state: InSync},
+	}
+}
+
+// useOther makes the other variant of iptables the one in use.
+func useOther(_ *testing.T, s *scene) {
+	s.variant = s.variant.Other()
+	s.host.Restore.Variant = s.variant
+}
+
+// stop takes natspread's rules out.
+func stop(t *testing.T, s *scene) {
+	t.Helper()
+	if _, err := s.host.Restore.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// load loads what boot loads.
+func load(t *testing.T, s *scene) {
+	t.Helper()
+	if _, err := s.host.Restore.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// oldGeneration writes and loads a generation as natspread 0.1 did: its jumps have a
+// comment, and no file says what it balances.
+func oldGeneration(t *testing.T, s *scene) {
+	t.Helper()
+	old := generation.Generation{
+		Tables: s.plan(t).Tables, Config: []byte(s.config),
+		Manifest: generation.Manifest{Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply", Version: "0.1", Variant: s.variant, Proven: true},
+	}
+	for _, table := range old.Tables.Places() {
+		table.CommentedJumps = true
+	}
+	number, err := s.store().Write(old)
+	if err == nil {
+		err = s.store().SetCurrent(number)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	load(t, s)
+	if saved := s.sh(t, "IPTABLES-save -t nat"); !strings.Contains(saved, "--comment") {
+		t.Fatalf("the jumps have no comment:\n%s", saved)
+	}
+}
+
+// offline writes a generation as into an image, which nobody proved, and loads it.
+func offline(t *testing.T, s *scene) {
+	t.Helper()
+	if _, err := s.host.Restore.WriteOffline(t.Context(), s.plan(t).Request("install"), s.variant); err != nil {
+		t.Fatal(err)
+	}
+	load(t, s)
+}
+
+// passingFaults keep connections from passing although the tables are right.
+func passingFaults() []fault {
+	const accept = "-I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service plain, then: natspread apply"
+	dropped := func(name, lines, by string) fault {
+		return fault{name: name, lines: lines, state: Impaired, remain: 1, want: []string{"broken: ipv4: connections of plain to 10.0.0.1:81 are dropped by the VARIANT variant: " + by + " -> iptables-VARIANT " + accept}}
+	}
+	return []fault{
+		{
+			name: "interface of clients off", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", state: Impaired, remain: 1,
+			want: []string{"broken: ipv4: net.ipv4.conf.front.forwarding is 0, so what comes in by front is not forwarded -> sysctl -w net.ipv4.conf.front.forwarding=1"},
+		},
+		{
+			name: "interface of backends off", lines: "echo 0 > /proc/sys/net/ipv4/conf/back/forwarding", state: Impaired, remain: 1,
+			want: []string{"broken: ipv4: net.ipv4.conf.back.forwarding is 0, so what comes in by back is not forwarded -> sysctl -w net.ipv4.conf.back.forwarding=1"},
+		},
+		{
+			name: "ip_forward off", lines: "echo 0 > /proc/sys/net/ipv4/ip_forward", state: Impaired, remain: 1,
+			want: []string{"broken: ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded -> natspread apply"},
+		},
+		{
+			name: "IPv6 forwarding off", lines: "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding", state: Impaired, remain: 1,
+			want: []string{"broken: ipv6: net.ipv6.conf.all.forwarding is not 1, so nothing is forwarded -> natspread apply"},
+		},
+		dropped("policy of FORWARD", "IPTABLES -P FORWARD DROP", "the policy of FORWARD"),
+		dropped("rule of FORWARD", "IPTABLES -A FORWARD -p tcp -m tcp --dport 81 -j DROP", "-A FORWARD -p tcp -m tcp --dport 81 -j DROP"),
+		{
+			name: "own rules of FORWARD are gone, and it drops", lines: "IPTABLES -A FORWARD -p tcp -m tcp --dport 80 -j DROP; IPTABLES -F NATSPREAD-FORWARD", state: Drift, remain: 1,
+			want: []string{
+				"broken: ipv4 filter: chain NATSPREAD-FORWARD is empty -> natspread restore",
+				"broken: ipv4: connections of web to 10.0.0.1:80, 10.0.0.2:80 are dropped by the VARIANT variant: -A FORWARD -p tcp -m tcp --dport 80 -j DROP -> natspread apply",
+			},
+		},
+		{
+			name: "other interface off", state: InSync,
+			lines: "ip link add mgmt type veth peer name far; ip address add 203.0.113.1/24 dev mgmt; ip link set mgmt up; echo 0 > /proc/sys/net/ipv4/conf/mgmt/forwarding",
+		},
+	}
+}
+
+// damage cuts a file of a generation short.
+func damage(t *testing.T, s *scene, number, file string) {
+	t.Helper()
+	if err := os.Truncate(s.store().Path("var/lib/natspread/generations", number, file), 20); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bootFaults are in what boot loads.
+func bootFaults() []fault {
+	return []fault{
+		{
+			name: "current damaged, an older one is as good", state: Impaired,
+			make: func(t *testing.T, s *scene) {
+				s.config = "# Three, for now.\n" + balanced
+				s.apply(t)
+				damage(t, s, "2", "rules.v4")
+			},
+			want: []string{"at boot: generation 2 is not good: -> natspread apply"},
+		},
+		{
+			name: "current damaged, an older one is another", state: Drift,
+			make: func(t *testing.T, s *scene) {
+				s.config = smaller
+				s.apply(t)
+				damage(t, s, "2", "rules.v4")
+			},
+			want: []string{
+				"broken: ipv4: chain NATSPREAD-web lacks rule 1: -> natspread apply", "broken: ipv4: chain NATSPREAD-web lacks rule 2: -> natspread apply",
+				"broken: ipv4: chain NATSPREAD-web has rule 1, which should not be there: -> natspread apply", "at boot: generation 2 is not good: -> natspread apply",
+			},
+		},
+		{
+			name: "no generation is good", state: Impaired,
+			make: func(t *testing.T, s *scene) { damage(t, s, "1", "manifest") },
+			want: []string{"at boot: no good generation is left: generation 1 is not good: -> natspread apply"},
+		},
+		{
+			name: "no generation is good, and nothing is loaded", state: NotLoaded,
+			make: func(t *testing.T, s *scene) {
+				stop(t, s)
+				damage(t, s, "1", "manifest")
+			},
+			want: []string{"at boot: no good generation is left: generation 1 is not good: -> natspread apply"},
+		},
+		{
+			name: "current leads nowhere", state: Impaired, lines: "ln -sfn generations/none ROOT/var/lib/natspread/current",
+			want: []string{"at boot: ROOT/var/lib/natspread/current leads to -> natspread apply"},
+		},
+		{
+			name: "everybody may change the manifest", state: Impaired, remain: 1, lines: "chmod 666 ROOT/var/lib/natspread/generations/1/manifest",
+			want: []string{"at boot: ROOT/var/lib/natspread/generations/1/manifest may be changed by its group or by others: boot will not load it -> chmod go-w ROOT/var/lib/natspread/generations/1/manifest"},
+		},
+		{
+			name: "everybody may add generations", state: Impaired, remain: 1, repeats: true, lines: "chmod 777 ROOT/var/lib/natspread/generations",
+			want: []string{"at boot: ROOT/var/lib/natspread/generations may be changed by its group or by others: boot will not load it -> chmod go-w ROOT/var/lib/natspread/generations"},
+		},
+	}
+}
+
+// pendingFaults are with a generation that waits to be confirmed.
+func pendingFaults() []fault {
+	try := func(text string, left time.Duration) func(*testing.T, *scene) {
+		return func(t *testing.T, s *scene) { s.try(t, text, left) }
+	}
+	refused := "broken: apply, confirm and rollback refuse: cannot tell which generation waits to be confirmed: "
+	return []fault{
+		{name: "pending", make: try(smaller, time.Hour), state: InSync, refuses: true},
+		{name: "pending, the first ever", never: true, make: try(smaller, time.Hour), state: InSync, refuses: true},
+		{
+			name: "overdue", make: try(smaller, -time.Minute), state: Impaired, refuses: true, edited: true,
+			want: []string{"broken: generation 2 is still loaded: it was not confirmed in time, and nothing reverted it -> natspread rollback"},
+		},
+		{
+			name: "pending, jump removed", make: try(smaller, time.Hour), lines: "IPTABLES -t nat -D PREROUTING -j NATSPREAD-PRE", state: Drift, refuses: true, edited: true,
+			want: []string{"broken: ipv4: the jump in PREROUTING is missing -> natspread rollback"},
+		},
+		{
+			name: "pending, the first ever, jump removed", never: true, make: try(smaller, time.Hour), lines: "IPTABLES -t nat -D PREROUTING -j NATSPREAD-PRE", state: Drift, refuses: true, ends: NotLoaded,
+			want: []string{"broken: ipv4: the jump in PREROUTING is missing -> natspread rollback"},
+		},
+		{
+			name: "pending, ip_forward off", make: try(smaller, time.Hour), lines: "echo 0 > /proc/sys/net/ipv4/ip_forward", state: Impaired, remain: 1, refuses: true, edited: true,
+			want: []string{"broken: ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded -> natspread rollback"},
+		},
+		{
+			name: "pending, both variants", make: try(smaller, time.Hour), lines: "IPTABLES-save -t nat | OTHER-restore", state: Drift, refuses: true, edited: true,
+			want: []string{"broken: ipv4: the OTHER variant holds rules of natspread, too: packets meet both -> natspread rollback"},
+		},
+		{
+			name: "pending, its files damaged", make: try(smaller, time.Hour), lines: "echo > ROOT/var/lib/natspread/generations/.unconfirmed-2/manifest", state: Impaired, refuses: true, edited: true,
+			want: []string{"broken: generation 2 waits to be confirmed, but its files are not good, so confirm refuses -> natspread rollback"},
+		},
+		{
+			name: "pending, current damaged", make: func(t *testing.T, s *scene) {
+				s.try(t, smaller, time.Hour)
+				damage(t, s, "1", "manifest")
+			}, state: Impaired, refuses: true,
+			want: []string{"at boot: no good generation is left: generation 1 is not good: -> natspread confirm"},
+		},
+		{
+			name: "record unreadable", make: try("# Three, for now.\n"+balanced, time.Hour), lines: "echo { > ROOT/run/natspread/pending", state: Impaired, refuses: true,
+			want: []string{refused + " -> natspread restore"},
+		},
+		{
+			name: "record unreadable, and its rules loaded", make: try(smaller, time.Hour), lines: "echo { > ROOT/run/natspread/pending", state: Drift, refuses: true, edited: true,
+			want: []string{
+				refused + " -> natspread restore", "broken: ipv4: chain NATSPREAD-web lacks rule 1: -> natspread restore", "broken: ipv4: chain NATSPREAD-web lacks rule 2: -> natspread restore",
+				"broken: ipv4: chain NATSPREAD-web has rule 1, which should not be there: -> natspread restore",
+			},
+		},
+		{
+			name: "record unreadable, and nothing was applied", never: true, lines: "mkdir -p ROOT/run/natspread; chmod 700 ROOT/run/natspread; echo { > ROOT/run/natspread/pending", state: NotLoaded, refuses: true, ends: NotLoaded,
+			want: []string{refused + " -> natspread stop", "risk: nothing was applied yet -> natspread apply"},
+		},
+		{
+			name: "record unreadable, and no generation is good", make: func(t *testing.T, s *scene) { damage(t, s, "1", "manifest") }, lines: "echo { > ROOT/run/natspread/pending", state: Impaired, refuses: true,
+			want: []string{refused + " -> rm /run/natspread/pending", "at boot: no good generation is left: generation 1 is not good: -> natspread apply"},
+		},
+	}
+}

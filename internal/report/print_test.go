@@ -1,0 +1,219 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/config"
+	"natspread/internal/doctor"
+	"natspread/internal/rules"
+	"natspread/render"
+	"natspread/restore/generation"
+)
+
+// plain is for a text without colors.
+func plain(_, text string) string { return text }
+
+// marked shows where colors are: <31:broken>.
+func marked(code, text string) string { return "<" + code + ":" + text + ">" }
+
+// TestMetricsGolden holds the names, the labels and the help of all metrics: programs of
+// others read them.
+func TestMetricsGolden(t *testing.T) {
+	live := 2
+	got := Status{
+		State: Impaired, Generation: 7, Findings: []Finding{{Severity: "broken"}, {Severity: "at_boot"}, {Severity: "broken"}},
+		Services: []Service{{Name: "web", Backends: []Backend{
+			{Address: "10.0.0.1:80", WantedShare: 0.25, Connections: 5, Live: &live}, {Address: "[fd00::1]:80", WantedShare: 0.75},
+		}}},
+	}.Metrics()
+	const want = `# HELP natspread_up 1 when rules of natspread are loaded, 0 when none are.
+# TYPE natspread_up gauge
+natspread_up 1
+# HELP natspread_state 1 for the state that natspread status shows, 0 for the others.
+# TYPE natspread_state gauge
+natspread_state{state="in_sync"} 0
+natspread_state{state="drift"} 0
+natspread_state{state="impaired"} 1
+natspread_state{state="not_loaded"} 0
+# HELP natspread_findings How many findings of a severity natspread status shows.
+# TYPE natspread_findings gauge
+natspread_findings{severity="broken"} 2
+natspread_findings{severity="at_boot"} 1
+natspread_findings{severity="risk"} 0
+# HELP natspread_generation The generation that boot loads, 0 for none.
+# TYPE natspread_generation gauge
+natspread_generation 7
+# HELP natspread_backend_connections_total New connections that a backend got since its service's chain was last loaded.
+# TYPE natspread_backend_connections_total counter
+natspread_backend_connections_total{service="web",backend="10.0.0.1:80"} 5
+natspread_backend_connections_total{service="web",backend="[fd00::1]:80"} 0
+# HELP natspread_backend_live_connections Connections that are open at a backend now, by connection tracking.
+# TYPE natspread_backend_live_connections gauge
+natspread_backend_live_connections{service="web",backend="10.0.0.1:80"} 2
+# HELP natspread_backend_wanted_ratio The share of new connections that a backend is to get, 0 to 1.
+# TYPE natspread_backend_wanted_ratio gauge
+natspread_backend_wanted_ratio{service="web",backend="10.0.0.1:80"} 0.25
+natspread_backend_wanted_ratio{service="web",backend="[fd00::1]:80"} 0.75
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-wanted +got:\n%s", diff)
+	}
+}
+
+// parsed returns a config that must be good.
+func parsed(t *testing.T, text string) config.Config {
+	t.Helper()
+	cfg, err := config.Parse("natspread.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// web is a config of one service.
+const web = "[[service]]\nname = \"web\"\nlisten = \"192.0.2.10:80\"\nbackends = [\"10.0.0.1:80\"]\n"
+
+// TestNoNull holds what programs read to this: where nothing is, there is an empty list.
+func TestNoNull(t *testing.T) {
+	printed := Report{Status: applied()}.Printed(context.Background())
+	added := Diff{Services: ServiceChanges(config.Config{}, parsed(t, web), rules.Families())}
+	for name, value := range map[string]any{
+		"status": printed, "findings": FindingsOf(nil), "diff": Diff{}.Filled(), "added": added.Filled(),
+		"removed": Diff{Services: ServiceChanges(parsed(t, web), config.Config{}, rules.Families())}.Filled(),
+	} {
+		text, err := json.Marshal(value)
+		if err != nil || strings.Contains(string(text), "null") {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+	if live := printed.Services; live == nil || printed.Findings == nil || printed.Notes == nil {
+		t.Errorf("%+v", printed)
+	}
+}
+
+// TestWords writes severities and states as programs and as people read them, and nothing
+// that a terminal would obey.
+func TestWords(t *testing.T) {
+	found := FindingsOf([]doctor.Finding{{Severity: doctor.AtBoot, What: "one\ntwo\x1b[2J", Fix: "a\tb"}, {Severity: doctor.Risk, What: "three"}})
+	want := []Finding{{"at_boot", `one; two\x1b[2J`, `a\tb`}, {"risk", "three", ""}}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Errorf("-wanted +got:\n%s", diff)
+	}
+	const text = "<33:at boot>: one; two\\x1b[2J\n  fix: a\\tb\n<36:risk>: three\n"
+	if diff := cmp.Diff(text, FindingsText(found, marked)); diff != "" {
+		t.Errorf("-wanted +got:\n%s", diff)
+	}
+	for state, want := range map[State]string{InSync: "in sync", Drift: "drift", Impaired: "impaired", NotLoaded: "not loaded"} {
+		if state.Words() != want {
+			t.Errorf("%s: %s", state, state.Words())
+		}
+	}
+}
+
+// TestStatusText shows the state, the findings with their fixes, and the notes.
+func TestStatusText(t *testing.T) {
+	status := Status{
+		State: Impaired, Variant: rules.NFT, Generation: 3,
+		Findings: []Finding{{"broken", "ipv4: net.ipv4.ip_forward is not 1", "natspread apply"}}, Notes: []string{"one\nnote"},
+	}
+	const want = "<33:impaired>: boot loads generation 3, by the nft variant of iptables\n" +
+		"  <31:broken>: ipv4: net.ipv4.ip_forward is not 1\n    fix: natspread apply\n  note: one; note\n"
+	if diff := cmp.Diff(want, status.Text(marked)); diff != "" {
+		t.Errorf("-wanted +got:\n%s", diff)
+	}
+	none := Status{State: NotLoaded, Variant: rules.Legacy}
+	if got := none.Text(plain); got != "not loaded: boot loads nothing, by the legacy variant of iptables\n" {
+		t.Error(got)
+	}
+}
+
+// TestSummary sums up each kind of difference.
+func TestSummary(t *testing.T) {
+	changed := []ServiceChange{{Change: "added"}, {Change: "changed"}, {Change: "changed"}}
+	broken := []Finding{{Severity: "broken"}}
+	for name, c := range map[string]struct {
+		diff Diff
+		want []string
+	}{
+		"none":                {Diff{}, []string{"no difference"}},
+		"words of the config": {Diff{outdated: "the words are others"}, []string{"no difference, but apply would make a new generation of it: the words are others"}},
+		"one line":            {Diff{Differ: true, Added: 1}, []string{"apply would bring: no service changed; 1 line of rules added, 0 removed"}},
+		"services":            {Diff{Differ: true, Added: 2, Removed: 1, Services: changed}, []string{"apply would bring: 1 service added, 2 changed; 2 lines of rules added, 1 removed"}},
+		"removed":             {Diff{Differ: true, Removed: 3, Services: []ServiceChange{{Change: "removed"}}}, []string{"apply would bring: 1 service removed; 0 lines of rules added, 3 removed"}},
+		"no rules":            {Diff{Differ: true, Services: changed[:1]}, []string{"apply would bring: 1 service added; 0 lines of rules added, 0 removed"}},
+		"a finding":           {Diff{Differ: true, Findings: broken, outdated: "not shown"}, []string{"apply would bring no other rules; what is loaded has 1 finding"}},
+		"findings and rules":  {Diff{Differ: true, Added: 1, Findings: broken}, []string{"apply would bring: no service changed; 1 line of rules added, 0 removed"}},
+		"foreign":             {Diff{Differ: true, foreign: 2}, []string{"apply would bring: no service changed; 0 lines of rules added, 0 removed, and 2 lines of others"}},
+		"only rules known":    {Diff{Differ: true, Added: 1, unnamed: errNoServices}, []string{"apply would bring: 1 line of rules added, 0 removed"}},
+		"services not known":  {Diff{Differ: true, Added: 1, unnamed: errors.New("bad\nconfig")}, []string{"cannot name the services: bad; config", "apply would bring: 1 line of rules added, 0 removed"}},
+	} {
+		if diff := cmp.Diff(c.want, c.diff.Summary("apply would bring")); diff != "" {
+			t.Errorf("%s: -wanted +got:\n%s", name, diff)
+		}
+	}
+	foreign := Diff{}
+	if foreign.RemoveForeign(0); foreign.Differ {
+		t.Error("no line of others is a difference")
+	}
+	if foreign.RemoveForeign(1); !foreign.Differ {
+		t.Error("a line of others is none")
+	}
+}
+
+// TestDiffGenerations names what changes between two generations: services of the families
+// that are asked for, and rules.
+func TestDiffGenerations(t *testing.T) {
+	of := func(number int, text string) generation.Generation {
+		g := numbered(number)
+		g.Tables, g.Config = render.New(parsed(t, text)), []byte(text)
+		return g
+	}
+	both := web + "[[service]]\nname = \"six\"\nlisten = \"[2001:db8::10]:80\"\nbackends = [\"[fd00::1]:80\"]\n"
+	one, two := of(1, web), of(2, both)
+	for name, c := range map[string]struct {
+		from, to generation.Generation
+		families []rules.Family
+		services int
+		differ   bool
+	}{
+		"same":            {one, one, rules.Families(), 0, false},
+		"both families":   {one, two, rules.Families(), 1, true},
+		"the other way":   {two, one, rules.Families(), 1, true},
+		"of that family":  {one, two, []rules.Family{rules.IPv6}, 1, true},
+		"of the other":    {one, two, []rules.Family{rules.IPv4}, 0, false},
+		"nothing, to one": {generation.None(), one, rules.Families(), 0, true}, // whose config nobody knows
+	} {
+		got := DiffGenerations(c.from, c.to, c.families)
+		if len(got.Services) != c.services || got.Differ != c.differ || got.Differ != (got.Added+got.Removed > 0) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestDiffSaved compares a file of iptables-save with a config, by rules.
+func TestDiffSaved(t *testing.T) {
+	tables := render.New(parsed(t, web))
+	wanted := Wanted{Name: "natspread.toml", Tables: tables, Families: []rules.Family{rules.IPv4}}
+	saved := string(tables.Of(rules.IPv4).Text())
+	for name, c := range map[string]struct {
+		text           string
+		added, removed int
+		bad            bool
+	}{
+		"same":           {text: saved},
+		"rules of other": {text: strings.Replace(saved, "COMMIT", "-A INPUT -j ACCEPT\nCOMMIT", 1)},
+		"a rule less":    {text: strings.Replace(saved, "-A PREROUTING -j NATSPREAD-PRE\n", "", 1), added: 1},
+		"no table":       {text: "*raw\nCOMMIT\n", bad: true},
+	} {
+		got, err := DiffSaved("saved", []byte(c.text), wanted)
+		if (err != nil) != c.bad || got.Added != c.added || got.Removed != c.removed || got.Differ != (c.added+c.removed > 0) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package generation_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/paths"
+	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
+	"natspread/restore/generation"
+)
+
+// TestFiles names the files that a generation has, all of them and no other, and lists
+// the checksum of each but the manifest's own.
+func TestFiles(t *testing.T) {
+	store := generation.Store{Root: hosttest.Root(t)}
+	old := hosttest.Generation(t, rules.NFT, hosttest.Article)
+	old.Services = nil // as natspread 0.1 wrote them
+	for i, c := range []struct {
+		generation generation.Generation
+		want       []string
+	}{
+		{old, []string{"manifest", "natspread.toml", "rules.v4", "rules.v6"}},
+		{hosttest.Generation(t, rules.NFT, hosttest.Article), hosttest.Members()},
+		{hosttest.Generation(t, rules.NFT, hosttest.Accepted(hosttest.Article)), append([]string{"filter.v4", "filter.v6"}, hosttest.Members()...)},
+	} {
+		number, err := store.Write(c.generation)
+		hosttest.Must(t, err)
+		hosttest.Must(t, store.SetCurrent(number))
+		directory := filepath.Join(paths.Generations, strconv.Itoa(i+1))
+		want := []string{paths.Current}
+		for _, name := range c.want {
+			want = append(want, filepath.Join(directory, name))
+		}
+		got := store.Files(number)
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the files: want -, have +\n%s", diff)
+		}
+		entries, err := os.ReadDir(store.Path(directory))
+		if err != nil || len(entries) != len(c.want) {
+			t.Errorf("on disk: %v, %v", entries, err)
+		}
+	}
+	written, err := store.Read(3)
+	if err != nil || len(written.SHA256) != 6 || written.SHA256["services"] == "" || written.SHA256["manifest"] != "" {
+		t.Errorf("checksums %v, %v", written.SHA256, err)
+	}
+}

@@ -1,0 +1,170 @@
+package generation_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/paths"
+	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
+	"natspread/internal/test/netnstest"
+	"natspread/restore/generation"
+)
+
+// two returns a store with Article as generation 1 and Smaller as 2, which is current.
+func two(t *testing.T) generation.Store {
+	t.Helper()
+	store := generation.Store{Root: hosttest.Root(t)}
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Article, hosttest.Smaller)
+	return store
+}
+
+// TestGenerationComesBack reads what was written, and looks who may read it beside root.
+func TestGenerationComesBack(t *testing.T) {
+	if !netnstest.Isolate(t) { // as whose files nobody else's count
+		return
+	}
+	store := generation.Store{Root: hosttest.Root(t)}
+	if _, err := store.CurrentNumber(); !errors.Is(err, generation.ErrNone) {
+		t.Errorf("before the first: %v", err)
+	}
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Article, hosttest.Smaller)
+	if number, err := store.CurrentNumber(); number != 2 || err != nil {
+		t.Errorf("current is %d, %v", number, err)
+	}
+	if numbers, err := store.Numbers(); !slices.Equal(numbers, []int{2, 1}) || err != nil {
+		t.Errorf("numbers %d, %v", numbers, err)
+	}
+	if err := store.SetCurrent(3); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("one that was not written is made current: %v", err)
+	}
+	for number, toml := range map[int]string{1: hosttest.Article, 2: hosttest.Smaller} {
+		want := hosttest.Generation(t, rules.NFT, toml)
+		want.Number = number
+		got, err := store.Read(number)
+		hosttest.Must(t, err)
+		if len(got.SHA256) != len(hosttest.Members())-1 {
+			t.Errorf("checksums: %v", got.SHA256)
+		}
+		got.SHA256 = nil
+		if diff := cmp.Diff(want.Manifest, got.Manifest); diff != "" || string(got.Config) != toml {
+			t.Errorf("manifest (-want +got):\n%s, config %q", diff, got.Config)
+		}
+		hosttest.WantSame(t, "what it balances", string(want.Services), string(got.Services))
+		for _, f := range rules.Families() {
+			hosttest.WantSame(t, f.String(), string(want.Tables.Of(f).Text()), string(got.Tables.Of(f).Text()))
+		}
+	}
+	hosttest.Must(t, filepath.WalkDir(store.Path(paths.State), func(path string, entry fs.DirEntry, err error) error {
+		hosttest.Must(t, err)
+		info, err := entry.Info()
+		hosttest.Must(t, err)
+		if mode := info.Mode(); !entry.IsDir() && mode.Type() != fs.ModeSymlink && mode != 0o600 || entry.IsDir() && mode.Perm() != 0o700 {
+			t.Errorf("%s has mode %v", path, mode)
+		}
+		return nil
+	}))
+}
+
+// TestCutAndAltered cuts each file at many places, and alters a byte at many. A
+// manifest has no checksum of its own: of one that is read all the same, whatever
+// reaches the kernel must be right.
+func TestCutAndAltered(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	store := two(t)
+	good, err := store.Read(2)
+	hosttest.Must(t, err)
+	for _, name := range hosttest.Members() {
+		path := store.Path(paths.Generations, "2", name)
+		whole, err := os.ReadFile(path)
+		hosttest.Must(t, err)
+		step := max(len(whole)/41, 1)
+		for at := 0; at < len(whole); at += step {
+			for what, content := range map[string][]byte{
+				"cut":     whole[:at],
+				"altered": slices.Concat(whole[:at], []byte{whole[at] ^ 1}, whole[at+1:]),
+				"capital": slices.Concat(whole[:at], []byte{whole[at] ^ 0x20}, whole[at+1:]),
+				"longer":  slices.Concat(whole[:at], []byte("\n"), whole[at:]),
+			} {
+				hosttest.Must(t, os.WriteFile(path, content, 0o600))
+				got, err := store.Read(2)
+				if err == nil && (name != "manifest" || what == "cut" || !alike(good, got)) {
+					t.Errorf("%s %s at %d is good", name, what, at)
+				}
+			}
+		}
+		hosttest.Must(t, os.WriteFile(path, whole, 0o600))
+		if _, err := store.Read(2); err != nil {
+			t.Errorf("%s is whole again: %v", name, err)
+		}
+	}
+}
+
+// alike tells whether two generations are the same to the kernel.
+func alike(a, b generation.Generation) bool {
+	for _, f := range rules.Families() {
+		if !bytes.Equal(a.Tables.Of(f).Text(), b.Tables.Of(f).Text()) {
+			return false
+		}
+	}
+	return a.Variant == b.Variant && bytes.Equal(a.Config, b.Config)
+}
+
+// TestDamagedGeneration has every damage to each file: none is good any more.
+func TestDamagedGeneration(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	for _, name := range hosttest.Members() {
+		for _, damage := range hosttest.MemberDamages(name) {
+			t.Run(name+"/"+damage.Name, func(t *testing.T) {
+				store := two(t)
+				hosttest.Must(t, damage.Do(store))
+				_, err := store.Read(2)
+				if err == nil || !strings.HasPrefix(err.Error(), "generation 2 is not good: ") ||
+					!strings.Contains(err.Error(), damage.Want) || !strings.Contains(err.Error(), name) {
+					t.Errorf("want %q of %s in: %v", damage.Want, name, err)
+				}
+				if _, err := store.Read(1); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// TestOtherOwner has files, and directories above them, that belong to another user than
+// root.
+func TestOtherOwner(t *testing.T) {
+	if !netnstest.IsolateAsRoot(t) {
+		return
+	}
+	second := filepath.Join(paths.Generations, "2")
+	places := []string{"", "var", paths.State, paths.Generations, second}
+	for _, name := range hosttest.Members() {
+		places = append(places, filepath.Join(second, name))
+	}
+	for _, place := range places {
+		t.Run("/"+place, func(t *testing.T) {
+			store := two(t)
+			hosttest.Must(t, os.Chown(store.Path(place), 1234, 0))
+			if _, err := store.Read(2); err == nil || !strings.Contains(err.Error(), "belongs to user 1234, not to root: chown root ") {
+				t.Errorf("%v", err)
+			}
+			_, err := store.Read(1)
+			if alone := strings.HasPrefix(place, second); alone != (err == nil) {
+				t.Errorf("generation 1: %v", err)
+			}
+		})
+	}
+}
