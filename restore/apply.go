@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"natspread/internal/rules"
+	"natspread/restore/forwarding"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
 )
@@ -35,6 +36,18 @@ type Result struct {
 	DeletedEntries int              // connection tracking entries that were deleted: their next packets match the new rules
 	Fallback       error            // restore only: why an older generation was loaded
 	Notes          []string         // what the administrator should know, a sentence each
+
+	// Opened are those of the notes that say which family the host forwards now and did not
+	// before.
+	Opened []string
+}
+
+// open adds to a result which families the switches opened.
+func (r *Result) open(opened []forwarding.Opened) {
+	for _, one := range opened {
+		r.Opened = append(r.Opened, one.String())
+	}
+	r.Notes = append(r.Notes, r.Opened...)
 }
 
 // Apply proves the tables, writes them as a new generation, loads them, reads them
@@ -193,11 +206,13 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, observed 
 	if err := publication.Publish(); err != nil {
 		return Result{}, iptables.Revert(ctx, err, revert)
 	}
-	if err := h.forwarding().Set(wanted.Tables); err != nil {
+	opened, err := h.forwarding().Set(wanted.Tables)
+	if err != nil {
 		return Result{}, iptables.Revert(ctx, err, revert)
 	}
 	h.recordLoaded(kernel, publication.Number, load.Ruleset)
 	result := Result{Generation: publication.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: notes}
+	result.open(opened)
 	// The change stands from here on: what is left is housekeeping, and its
 	// failure is reported and reverts nothing.
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {

@@ -55,9 +55,11 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	if load.Changed {
 		result.deleteStale(ctx, change{Change: flows.Change{Tables: good.Tables}})
 	}
-	if err := h.forwarding().Set(good.Tables); err != nil {
+	opened, err := h.forwarding().Set(good.Tables)
+	if err != nil {
 		return result, fmt.Errorf("the rules are loaded, but nothing is forwarded: %w", err)
 	}
+	result.open(opened)
 	result.Notes = append(result.Notes, h.Store().EndPending()...)
 	if fallback != nil {
 		return result, fmt.Errorf("fell back to generation %d: %w", good.Number, fallback)

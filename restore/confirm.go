@@ -70,10 +70,12 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 	if err != nil {
 		return Result{}, errors.Join(err, abandon(context.WithoutCancel(ctx)))
 	}
-	if err := h.forwarding().Set(plan.wanted.Tables); err != nil {
+	opened, err := h.forwarding().Set(plan.wanted.Tables)
+	if err != nil {
 		return Result{}, iptables.Revert(ctx, err, func(ctx context.Context) error { return errors.Join(load.Revert(ctx), abandon(ctx)) })
 	}
 	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed}
+	result.open(opened)
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 
 	"natspread/internal/namespace"
@@ -31,7 +32,8 @@ type Host struct {
 // namespace that it is of.
 func (h Host) Store() generation.Store { return generation.Store{Root: h.Root, Namespace: here()} }
 
-// here names the network namespace that this process is in; "" where that is not known.
+// here names the network namespace that this process is in; "" where that is not known:
+// before Linux 5.14 there are no cookies.
 func here() string {
 	id, err := namespace.ID()
 	if err != nil {
@@ -43,7 +45,7 @@ func here() string {
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
 func (h Host) forwarding() forwarding.Switches {
-	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run)}
+	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run), Namespace: here(), Links: net.Interfaces}
 }
 
 // lock takes natspread's own lock.

@@ -47,7 +47,7 @@ func TestOldGenerationAtBoot(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, old, toml := oldHost(t, variant)
 		wantNotLoaded(t, host)
-		if result := restored(t, host); !result.Loaded || result.Generation != 1 || len(result.Notes) != 0 {
+		if result := restored(t, host); !result.Loaded || result.Generation != 1 || len(result.Notes) != len(result.Opened) {
 			t.Errorf("restore: %+v", result)
 		}
 		hosttest.WantTables(t, variant, old.Tables)
@@ -145,7 +145,7 @@ func TestOldGenerationOfTheOtherVariant(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host, old, _ := oldHost(t, variant.Other())
 		host.Variant = variant
-		if result := restored(t, host); !result.Loaded || len(result.Notes) != 1 || !strings.Contains(result.Notes[0], "was made for the "+string(variant.Other())+" variant") {
+		if result := restored(t, host); !result.Loaded || len(result.Notes) != 1+len(result.Opened) || !strings.Contains(result.Notes[0], "was made for the "+string(variant.Other())+" variant") {
 			t.Errorf("%+v", result)
 		}
 		hosttest.WantTables(t, variant, old.Tables)

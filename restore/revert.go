@@ -11,8 +11,8 @@ import (
 )
 
 // Revert ends the trial of the pending generation: the current generation is loaded again,
-// or no rules where none were, and forwarding is set to what was found. It may be repeated
-// until it has succeeded.
+// or no rules where none were, and each forwarding switch is set to what was found if it is
+// still as the trial left it. It may be repeated until it has succeeded.
 func (h Host) Revert(ctx context.Context) (Result, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {

@@ -55,7 +55,7 @@ func wantReset(t *testing.T, c *netnstest.Conversation) {
 // wantDeleted holds a result to a number of deleted entries.
 func wantDeleted(t *testing.T, result restore.Result, want int) {
 	t.Helper()
-	if result.DeletedEntries != want || len(result.Notes) != 0 {
+	if result.DeletedEntries != want || len(result.Notes) != len(result.Opened) {
 		t.Errorf("%d entries were deleted, want %d; notes %q", result.DeletedEntries, want, result.Notes)
 	}
 }

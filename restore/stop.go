@@ -9,8 +9,9 @@ import (
 )
 
 // Stop takes natspread's chains and jumps out of the kernel, of both variants, and puts
-// forwarding back to what was found. The generations stay. UDP goes to a backend no more;
-// other connections that are open are not cut.
+// forwarding back to what was found, where it is still as natspread left it. The
+// generations stay. UDP goes to a backend no more; other connections that are open are not
+// cut.
 func (h Host) Stop(ctx context.Context) (Result, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
@@ -39,7 +40,7 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 		change.Spare = true // nothing was taken out of the config
 		result.deleteStale(ctx, change)
 	}
-	if err := h.forwarding().Set(rules.NoTables()); err != nil {
+	if _, err := h.forwarding().Set(rules.NoTables()); err != nil {
 		return result, fmt.Errorf("the rules are gone, but %w", err)
 	}
 	result.Notes = append(result.Notes, h.Store().EndPending()...)

@@ -114,7 +114,7 @@ func TestImage(t *testing.T) {
 			}
 			return program.Exec()(ctx, stdin, name, args...)
 		}
-		if result, err := host.Restore(t.Context()); err != nil || result.Generation != 2 || proofs != 2 || len(result.Notes) != 0 {
+		if result, err := host.Restore(t.Context()); err != nil || result.Generation != 2 || proofs != 2 || len(result.Notes) != len(result.Opened) {
 			t.Errorf("%d proofs: %+v, %v", proofs, result, err)
 		}
 		hosttest.WantLoaded(t, variant, hosttest.Article)

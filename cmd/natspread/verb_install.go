@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -85,6 +86,7 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 		return err
 	}
 	s.printApplied(plan, result)
+	result.Notes = slices.DeleteFunc(result.Notes, func(note string) bool { return slices.Contains(result.Opened, note) }) // printRouter says it
 	s.printNotes(result)
 	done, err := s.installFiles(connecting, plan, func(program string) ([]string, error) {
 		return units.Install(connecting, running, s.root, program)

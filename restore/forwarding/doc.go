@@ -1,7 +1,11 @@
 // Package forwarding is the kernel's switches that let a host forward packets, and what
 // they were before natspread.
 //
-// They are net.ipv4.ip_forward and net.ipv6.conf.all.forwarding. Each is switched on only
-// where its family has rules, and the value found before is kept in a file until it is
-// written back or a reboot forgets both. A switch that has its value already is not written.
+// Each family has one switch for the whole host. When it is written, the kernel writes
+// others along with it: see spread. So all of them are written down before it is turned,
+// in a Record: what each was found at, and what natspread and the kernel left it at. Every
+// way back sets a switch to what was found only where it still has the value that it was
+// left at. What has another value is somebody else's by then, and stays.
+//
+// Records are below /run, so a reboot forgets them as the kernel forgets the switches.
 package forwarding

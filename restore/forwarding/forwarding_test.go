@@ -3,8 +3,8 @@ package forwarding
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,62 +15,43 @@ import (
 // switches is a place of sysctls that holds both switches, set long ago.
 func switches(t *testing.T, four, six string) Switches {
 	t.Helper()
-	f := Switches{Proc: t.TempDir(), Run: t.TempDir()}
+	s := Switches{Proc: t.TempDir(), Run: t.TempDir(), Namespace: "boot 1", Links: func() ([]net.Interface, error) { return nil, nil }}
 	for family, value := range map[rules.Family]string{rules.IPv4: four, rules.IPv6: six} {
-		if err := os.MkdirAll(filepath.Dir(f.file(family)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(f.file(family), []byte(value+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(f.file(family), long, long); err != nil {
-			t.Fatal(err)
-		}
+		path := s.path(hostSwitch(family))
+		put(t, path, value)
+		must(t, os.Chtimes(path, long, long))
 	}
-	return f
+	return s
 }
 
 // long is a time at which nothing here was written.
 var long = time.Unix(1e9, 0)
 
-// values returns the switches as "01", each followed by "!" if it was written, and
+// marked returns the switches as "01", each followed by "!" if it was written, and
 // what is kept of the values before, "-" for nothing.
-func (s Switches) values(t *testing.T) string {
+func (s Switches) marked(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	for _, family := range rules.Families() {
-		value, err := os.ReadFile(s.file(family))
+		value, err := s.read(hostSwitch(family))
 		if err != nil {
-			value = []byte("gone")
+			value = "gone"
 		}
-		b.WriteString(strings.TrimSpace(string(value)))
-		if info, err := os.Stat(s.file(family)); err == nil && !info.ModTime().Equal(long) {
+		b.WriteString(value)
+		if info, err := os.Stat(s.path(hostSwitch(family))); err == nil && !info.ModTime().Equal(long) {
 			b.WriteString("!")
 		}
 	}
 	b.WriteString(" ")
 	for _, family := range rules.Families() {
-		kept, err := os.ReadFile(s.kept(family))
-		if err != nil {
-			kept = []byte("-")
+		record, err := s.record(family)
+		must(t, err)
+		if len(record) == 0 {
+			record = Record{{Found: "-"}}
 		}
-		b.WriteString(strings.TrimSpace(string(kept)))
+		b.WriteString(record[0].Found)
 	}
 	return b.String()
-}
-
-// list returns tables that have something in the families named.
-func list(families ...rules.Family) rules.Tables {
-	tables := rules.NoTables()
-	for _, family := range families {
-		some := rules.Table{Family: family, Chains: []rules.Chain{{Name: rules.ServicePre}}}
-		if family == rules.IPv6 {
-			tables.IPv6 = some
-		} else {
-			tables.IPv4 = some
-		}
-	}
-	return tables
 }
 
 func TestForwarding(t *testing.T) {
@@ -90,10 +71,10 @@ func TestForwarding(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := switches(t, c.before[:1], c.before[1:])
 			for i, tables := range c.steps {
-				if err := f.Set(tables); err != nil {
+				if _, err := f.Set(tables); err != nil {
 					t.Fatal(err)
 				}
-				if got := f.values(t); got != c.want[i] {
+				if got := f.marked(t); got != c.want[i] {
 					t.Errorf("step %d: %s, want %s", i+1, got, c.want[i])
 				}
 			}
@@ -101,22 +82,22 @@ func TestForwarding(t *testing.T) {
 	}
 }
 
-// TestForwardingSwitchedOffByOthers is set again, and the value from before
-// natspread stays the one kept.
+// TestForwardingSwitchedOffByOthers is set again, and then the value that others set is
+// the one kept.
 func TestForwardingSwitchedOffByOthers(t *testing.T) {
 	f := switches(t, "2", "1")
-	for range 2 {
-		if err := f.Set(list(rules.Families()...)); err != nil {
+	for _, want := range []string{"1!1 21", "1!1! 00", "1!1! 00"} {
+		if _, err := f.Set(list(rules.Families()...)); err != nil {
 			t.Fatal(err)
 		}
-		if got := f.values(t); got != "1!1 21" && got != "1!1! 21" {
-			t.Errorf("%s", got)
+		if got := f.marked(t); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 		for _, family := range rules.Families() {
 			if on, err := f.On(family); !on || err != nil {
 				t.Errorf("%v: %v, %v", family, on, err)
 			}
-			if err := f.write(family, []byte("0\n")); err != nil {
+			if err := f.write(Switch{hostSwitch(family), "0"}); err != nil {
 				t.Fatal(err)
 			}
 			if on, err := f.On(family); on || err != nil {
@@ -129,22 +110,22 @@ func TestForwardingSwitchedOffByOthers(t *testing.T) {
 // TestSetReverts lets the second family fail, whose host has no IPv6.
 func TestSetReverts(t *testing.T) {
 	f := switches(t, "0", "0")
-	if err := os.Remove(f.file(rules.IPv6)); err != nil {
+	if err := os.Remove(f.path(hostSwitch(rules.IPv6))); err != nil {
 		t.Fatal(err)
 	}
-	err := f.Set(list(rules.Families()...))
+	_, err := f.Set(list(rules.Families()...))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "net.ipv6.conf.all.forwarding") {
 		t.Errorf("%v", err)
 	}
-	if got := f.values(t); got != "0!gone --" {
+	if got := f.marked(t); got != "0!gone --" {
 		t.Errorf("%s", got)
 	}
-	if err := f.Set(list(rules.IPv4)); err != nil {
+	if _, err := f.Set(list(rules.IPv4)); err != nil {
 		t.Errorf("without IPv6 services: %v", err)
 	}
 	// IPv4 is to be put back, and IPv6 to be set, which fails.
-	err = f.Set(list(rules.IPv6))
-	if got := f.values(t); err == nil || got != "1!gone 0-" {
+	_, err = f.Set(list(rules.IPv6))
+	if got := f.marked(t); err == nil || got != "1!gone 0-" {
 		t.Errorf("%s, %v", got, err)
 	}
 }
@@ -165,17 +146,17 @@ func TestRevert(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 { // it may be repeated
-				if err := s.Set(both); err != nil {
+				if _, err := s.Set(both); err != nil {
 					t.Fatal(err)
 				}
-				if got := s.values(t); got != c.set {
+				if got := s.marked(t); got != c.set {
 					t.Errorf("set: %s, want %s", got, c.set)
 				}
 				for range 2 {
 					if err := s.Revert(states); err != nil {
 						t.Fatal(err)
 					}
-					if got := s.values(t); got != c.reverted {
+					if got := s.marked(t); got != c.reverted {
 						t.Errorf("reverted: %s, want %s", got, c.reverted)
 					}
 				}
@@ -189,24 +170,24 @@ func TestRevert(t *testing.T) {
 func TestRevertToKept(t *testing.T) {
 	s := switches(t, "0", "0")
 	for _, step := range []func() error{
-		func() error { return s.Set(list(rules.IPv4)) },
-		func() error { return s.write(rules.IPv4, []byte("0\n")) },
+		func() error { _, err := s.Set(list(rules.IPv4)); return err },
+		func() error { return s.write(Switch{hostSwitch(rules.IPv4), "0"}) },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	states, err := s.States()
-	if err != nil || states[rules.IPv4].Kept == nil || states[rules.IPv6].Kept != nil {
+	if err != nil || states[rules.IPv4].Record == nil || states[rules.IPv6].Record != nil {
 		t.Fatalf("%+v, %v", states, err)
 	}
-	if err := s.Set(rules.NoTables()); err != nil {
+	if _, err := s.Set(rules.NoTables()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Revert(states); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.values(t); got != "0!0 0-" {
+	if got := s.marked(t); got != "0!0 0-" {
 		t.Errorf("%s", got)
 	}
 }
@@ -214,14 +195,14 @@ func TestRevertToKept(t *testing.T) {
 // TestStatesWithoutIPv6 leaves alone what the kernel does not have.
 func TestStatesWithoutIPv6(t *testing.T) {
 	s := switches(t, "0", "0")
-	if err := os.Remove(s.file(rules.IPv6)); err != nil {
+	if err := os.Remove(s.path(hostSwitch(rules.IPv6))); err != nil {
 		t.Fatal(err)
 	}
 	states, err := s.States()
-	if err != nil || states[rules.IPv6] != nil || states[rules.IPv4].Value != "0\n" {
+	if err != nil || states[rules.IPv6] != nil || states[rules.IPv4].Switches[0].Value != "0" {
 		t.Fatalf("%+v, %v", states, err)
 	}
-	if err := s.Revert(states); err != nil || s.values(t) != "0gone --" {
-		t.Errorf("%s, %v", s.values(t), err)
+	if err := s.Revert(states); err != nil || s.marked(t) != "0gone --" {
+		t.Errorf("%s, %v", s.marked(t), err)
 	}
 }
