@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/restore/flows"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
@@ -15,32 +17,39 @@ import (
 // Restore loads the current generation and switches forwarding on:
 // what the unit does at boot. A current generation that is not good gives way to
 // the newest good one; then everything is done with that one, and the error still
-// says why. It reads no config.
+// says why. It reads no config. An error whose fix is known is a *FixError.
 func (h Host) Restore(ctx context.Context) (Result, error) {
-	unlock, err := h.lock(ctx)
+	wait, until := LockTimeout, time.Time{}
+	if h.Wait > 0 { // for all locks together: whoever runs it gave so much time, and no more
+		wait, until = h.Wait, time.Now().Add(h.Wait)
+	}
+	unlock, err := h.lockFor(ctx, wait)
 	switch {
 	case errors.Is(err, unix.EROFS):
 		unlock = func() {} // nobody can apply there either
 	case err != nil:
-		return Result{}, unchanged(err)
+		return Result{}, busyFix(unchanged(err))
 	}
 	defer unlock()
 
 	good, fallback, err := h.Store().Boot()
-	if err != nil {
+	switch {
+	case errors.Is(err, generation.ErrNone): // which says itself what to type
 		return Result{}, unchanged(err)
+	case err != nil:
+		return Result{}, &FixError{unchanged(err), generationFix(err)}
 	}
-	kernel, notes, err := h.kernelFor(ctx, good)
+	kernel, notes, err := h.kernelFor(ctx, good, until)
 	if err != nil {
-		return Result{}, unchanged(err)
+		return Result{}, busyFix(unchanged(err))
 	}
 	observed, err := kernel.Snapshots(ctx, good.Tables)
 	if err != nil {
-		return Result{}, unchanged(err)
+		return Result{}, busyFix(unchanged(err))
 	}
 	load, err := kernel.Load(ctx, observed, good.Tables)
 	if err != nil {
-		return Result{}, err
+		return Result{}, busyFix(err)
 	}
 	h.recordLoaded(kernel, good.Number, load.Ruleset)
 	result := Result{
@@ -62,18 +71,53 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	result.open(opened)
 	result.Notes = append(result.Notes, h.Store().EndPending()...)
 	if fallback != nil {
-		return result, fmt.Errorf("fell back to generation %d: %w", good.Number, fallback)
+		return result, &FixError{fmt.Errorf("fell back to generation %d: %w", good.Number, fallback), generationFix(fallback)}
 	}
 	return result, nil
 }
 
-// kernelFor returns the kernel by the variant that is in use now. Rules that were
-// not proven with it, because they were made for the other variant or for an image,
-// are proven before they are loaded: their text is the same, but what a host can
-// load need not be. Where no scratch namespace can be made, as in the unit's sandbox,
-// the load itself is the proof: one transaction, read back, reverted if it differs.
-func (h Host) kernelFor(ctx context.Context, good generation.Generation) (iptables.Kernel, []string, error) {
+// FixError is an error with the line that fixes what it is of. Its words do not have that
+// line: whoever prints an error puts it last.
+type FixError struct {
+	Err error
+	Fix string
+}
+
+// Error returns the words of the error.
+func (e *FixError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *FixError) Unwrap() error { return e.Err }
+
+// loadAgain is what to type when what kept boot from its work is over.
+const loadAgain = "natspread restore"
+
+// busyFix adds to an error of a lock that it is enough to do it again.
+func busyFix(err error) error {
+	if errors.Is(err, program.ErrBusy) {
+		return &FixError{err, loadAgain}
+	}
+	return err
+}
+
+// generationFix returns the line that fixes why boot loads no generation, or an older one. A
+// file that others may change may be as good as ever; else it takes a new generation.
+func generationFix(err error) string {
+	if untrusted := new(generation.UntrustedError); errors.As(err, &untrusted) {
+		return untrusted.Fix + " && " + loadAgain
+	}
+	return "natspread apply"
+}
+
+// kernelFor returns the kernel by the variant that is in use now, which waits for iptables'
+// lock until that time. Rules that were not proven with it, because they were made for the
+// other variant or for an image, are proven before they are loaded: their text is the same,
+// but what a host can load need not be. Where no scratch namespace can be made, as in the
+// unit's sandbox, the load itself is the proof: one transaction, read back, reverted if it
+// differs.
+func (h Host) kernelFor(ctx context.Context, good generation.Generation, until time.Time) (iptables.Kernel, []string, error) {
 	kernel, err := h.Kernel(ctx)
+	kernel.Until = until
 	same := kernel.Variant == good.Variant
 	if err != nil || same && good.Proven {
 		return kernel, nil, err

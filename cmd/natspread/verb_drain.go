@@ -135,6 +135,9 @@ func drainResultOf(drain change.Drain, result restore.Result, live []int) drainR
 // edit edits the config and applies it, while nobody else is between reading the config and
 // applying it: whoever takes several backends out may well do so at once.
 func (s *session) edit(ctx context.Context, planEdit func(generation.Store, change.Plan) (change.Drain, error)) (change.Drain, restore.Result, error) {
+	if err := s.host().CanProve(ctx); err != nil { // before the config is edited
+		return change.Drain{}, restore.Result{}, nothingChanged(err)
+	}
 	plan, unlock, err := s.loadLocked(ctx)
 	if err != nil {
 		return change.Drain{}, restore.Result{}, err

@@ -64,10 +64,13 @@ func (s Store) Pending() (pending Pending, err error) {
 	if err == nil {
 		err = json.Unmarshal(data, &pending)
 	}
-	if err == nil && s.Namespace != "" && pending.Namespace != "" && pending.Namespace != s.Namespace {
+	var untrusted *UntrustedError
+	switch {
+	case err == nil && s.Namespace != "" && pending.Namespace != "" && pending.Namespace != s.Namespace:
 		return Pending{}, ErrNothingPending
-	}
-	if err != nil {
+	case errors.As(err, &untrusted): // which says how to fix it; restore does not
+		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w", err)
+	case err != nil:
 		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w: natspread restore loads the current one", err)
 	}
 	return pending, nil
