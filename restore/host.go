@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"net"
 	"path/filepath"
 
 	"natspread/internal/paths"
@@ -37,7 +36,7 @@ func (h Host) forwarding() forwarding.Switches {
 	if err != nil {
 		namespace = "" // before Linux 5.14 there are no cookies
 	}
-	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run), Namespace: namespace, Links: net.Interfaces}
+	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run), Namespace: namespace}
 }
 
 // lock takes natspread's own lock.
