@@ -14,7 +14,7 @@
 // only go up; the newest ten that were current once are kept.
 //
 // /run holds what a reboot is to forget: the locks, the generation that waits to be
-// confirmed, the values of the switches before natspread, which generation the kernel was
+// confirmed, what the switches were found at and left at, which generation the kernel was
 // last read to hold, and the tables that an exclusive apply replaced.
 //
 // # What is wanted
@@ -39,7 +39,8 @@
 //  5. Current: the directory gets its number, and one rename makes current lead to it. To
 //     revert is to let current lead where it led, and to remove the directory.
 //  6. Forwarding: it is switched on for each family that has rules. To revert is to write
-//     the values that were found.
+//     the values that were found, of these switches and of those that the kernel sets along
+//     with them, where nobody has set them since.
 //
 // The change stands then. What follows fails with a note, and reverts nothing: natspread's
 // rules in the other variant are taken out, generations beyond ten are deleted, and so are
@@ -58,8 +59,8 @@
 // the generation current. Revert, by hand or when the time is over, loads what was there
 // before. A reboot ends the trial too: boot never knew of it.
 //
-// Stop takes natspread's part out of both variants, and sets the switches to the values
-// that were found. Generations stay.
+// Stop takes natspread's part out of both variants, and reverts the switches. Generations
+// stay.
 //
 // # Locks and threads
 //

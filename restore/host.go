@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"net"
 	"path/filepath"
 	"time"
 
@@ -53,7 +52,7 @@ func here() string {
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
 func (h Host) forwarding() forwarding.Switches {
-	return forwarding.Switches{Proc: "/proc/sys", Run: h.runDir(), Namespace: here(), Links: net.Interfaces}
+	return forwarding.Switches{Proc: "/proc/sys", Run: h.runDir(), Namespace: here()}
 }
 
 // runDir returns the directory of what a reboot forgets.

@@ -12,13 +12,12 @@ import (
 // Switches are the sysctls of both families that let a host forward packets, and the
 // place where their records are.
 type Switches struct {
-	Proc      string                          // where sysctls are files: /proc/sys
-	Run       string                          // the directory of the records: net.ipv4.ip_forward and so on
-	Namespace string                          // the network namespace that Proc shows: its boot's id, a blank, its cookie; "" where that is not known
-	Links     func() ([]net.Interface, error) // its interfaces: net.Interfaces, or a seam
+	Proc      string // where sysctls are files: /proc/sys
+	Run       string // the directory of the records: net.ipv4.ip_forward and so on
+	Namespace string // the network namespace that Proc shows: its boot's id, a blank, its cookie; "" where that is not known
 
-	// change is a seam for each change of a file; nil makes the change.
-	change func(path string, do func() error) error
+	links  func() ([]net.Interface, error)          // a seam for net.Interfaces
+	change func(path string, do func() error) error // a seam for each change of a file
 }
 
 // Sysctl returns the name of a family's switch, as sysctl(8) writes it.

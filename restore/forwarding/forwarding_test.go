@@ -15,7 +15,7 @@ import (
 // switches is a place of sysctls that holds both switches, set long ago.
 func switches(t *testing.T, four, six string) Switches {
 	t.Helper()
-	s := Switches{Proc: t.TempDir(), Run: t.TempDir(), Namespace: "boot 1", Links: func() ([]net.Interface, error) { return nil, nil }}
+	s := Switches{Proc: t.TempDir(), Run: t.TempDir(), Namespace: "boot 1", links: func() ([]net.Interface, error) { return nil, nil }}
 	for family, value := range map[rules.Family]string{rules.IPv4: four, rules.IPv6: six} {
 		path := s.path(hostSwitch(family))
 		put(t, path, value)

@@ -210,11 +210,11 @@ func TestForced(t *testing.T) {
 // TestLinksUnknown is an error before anything is changed.
 func TestLinksUnknown(t *testing.T) {
 	w := newWorld(t, rules.IPv4, makeFake)
-	links := w.Links
-	w.Links = func() ([]net.Interface, error) { return nil, unix.EIO }
+	listed := w.links
+	w.links = func() ([]net.Interface, error) { return nil, unix.EIO }
 	if _, err := w.Set(list(rules.IPv4)); !errors.Is(err, unix.EIO) || w.changes != 0 {
 		t.Errorf("%v, %d changes", err, w.changes)
 	}
-	w.Links = links
+	w.links = listed
 	w.run(t, "want all=0; forgotten")
 }

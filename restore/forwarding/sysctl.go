@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path"
 	"path/filepath"
@@ -111,7 +112,11 @@ func (s Switches) others(family rules.Family) ([]ID, error) {
 		ids = append(ids, ID{Name: redirects})
 	}
 	ids = append(ids, ID{Name: forwardingOf(family, "default")})
-	links, err := s.Links()
+	list := s.links
+	if list == nil {
+		list = net.Interfaces
+	}
+	links, err := list()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the interfaces: %w", err)
 	}

@@ -56,7 +56,7 @@ func newWorld(t *testing.T, family rules.Family, make func(t *testing.T, w *worl
 		return change(path, do)
 	}
 	for _, name := range []string{"eth0", "eth1"} {
-		if !slices.Contains(w.links(t), name) {
+		if !slices.Contains(w.linkNames(t), name) {
 			w.kernel.link(t, name)
 		}
 	}
@@ -74,7 +74,7 @@ type fake struct {
 func makeFake(t *testing.T, w *world) {
 	k := &fake{proc: memory(t)}
 	w.kernel, w.Proc = k, k.proc
-	w.Links = func() ([]net.Interface, error) { return k.links, nil }
+	w.links = func() ([]net.Interface, error) { return k.links, nil }
 	w.change = k.write
 	for _, family := range rules.Families() {
 		put(t, filepath.Join(k.proc, hostSwitch(family).Name), "0")
@@ -173,8 +173,8 @@ type real struct{}
 
 // makeReal gives a host the real kernel, as a new one finds it.
 func makeReal(t *testing.T, w *world) {
-	w.kernel, w.Proc, w.Links = real{}, "/proc/sys", net.Interfaces
-	for _, name := range w.links(t) { // of the host before
+	w.kernel, w.Proc, w.links = real{}, "/proc/sys", net.Interfaces
+	for _, name := range w.linkNames(t) { // of the host before
 		if name != "eth0" && name != "eth1" {
 			real{}.unlink(t, name)
 		}
@@ -208,10 +208,10 @@ func (real) rename(t *testing.T, from, to string) {
 	netnstest.Self().Command(t, "", "ip", "link", "set", from, "name", to)
 }
 
-// links returns the names of the interfaces that a test made.
-func (w *world) links(t *testing.T) []string {
+// linkNames returns the names of the interfaces that a test made.
+func (w *world) linkNames(t *testing.T) []string {
 	t.Helper()
-	links, err := w.Links()
+	links, err := w.links()
 	must(t, err)
 	var names []string
 	for _, link := range links {
@@ -229,7 +229,7 @@ func (w *world) names(t *testing.T) map[string]string {
 	if w.family == rules.IPv4 {
 		names["redirects"] = redirects
 	}
-	for _, name := range w.links(t) {
+	for _, name := range w.linkNames(t) {
 		names[name] = forwardingOf(w.family, name)
 	}
 	return names
