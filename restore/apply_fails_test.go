@@ -220,21 +220,27 @@ func loadThenFail(f rules.Family) func(program.Runner) program.Runner {
 }
 
 // lieOnce returns a seam in which the first reading of a family's table after its
-// transaction gives what one before it gave.
+// transaction gives a rule less than there is.
 func lieOnce(f rules.Family) func(program.Runner) program.Runner {
-	return afterLoad(f, func(before, _ []byte) ([]byte, error) { return before, nil })
+	return afterLoad(f, func(after []byte) ([]byte, error) { return withoutServiceRule(after), nil })
+}
+
+// withoutServiceRule takes the first rule of a service's chain out of what was read.
+func withoutServiceRule(saved []byte) []byte {
+	lines := bytes.SplitAfter(saved, []byte("\n"))
+	i := slices.IndexFunc(lines, func(line []byte) bool { return bytes.Contains(line, []byte("-A NATSPREAD-web")) })
+	return bytes.Join(slices.Delete(lines, i, i+1), nil)
 }
 
 // failReadBack returns a seam in which that reading fails.
 func failReadBack(f rules.Family) func(program.Runner) program.Runner {
-	return afterLoad(f, func(_, _ []byte) ([]byte, error) { return nil, errSeam })
+	return afterLoad(f, func([]byte) ([]byte, error) { return nil, errSeam })
 }
 
 // afterLoad returns a seam that changes the first reading of a family's table
 // after its transaction.
-func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)) func(program.Runner) program.Runner {
+func afterLoad(f rules.Family, change func(after []byte) ([]byte, error)) func(program.Runner) program.Runner {
 	return func(run program.Runner) program.Runner {
-		var before []byte
 		loaded, done := false, false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			out, err := run(ctx, stdin, name, args...)
@@ -244,9 +250,7 @@ func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)
 			case !isSave(f, name) || err != nil:
 			case loaded:
 				loaded, done = false, true
-				return change(before, out)
-			default:
-				before = out
+				return change(out)
 			}
 			return out, err
 		}
@@ -261,9 +265,7 @@ func lieInProof(run program.Runner) program.Runner {
 		if strings.HasSuffix(name, "-restore") && !slices.Contains(args, "--noflush") {
 			proving = true
 		} else if proving {
-			lines := bytes.SplitAfter(out, []byte("\n"))
-			i := slices.IndexFunc(lines, func(line []byte) bool { return bytes.Contains(line, []byte("-A NATSPREAD-web")) })
-			return bytes.Join(slices.Delete(lines, i, i+1), nil), err
+			return withoutServiceRule(out), err
 		}
 		return out, err
 	}

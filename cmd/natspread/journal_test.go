@@ -16,6 +16,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/restore/generation"
+	"natspread/units"
 )
 
 // journalStream returns both ends of what systemd gives a unit as standard error, a stream socket,
@@ -41,7 +42,7 @@ func inUnit(t *testing.T, name string, args ...string) (code int, lines string) 
 	t.Helper()
 	journal, stderr, right := journalStream(t)
 	cmd := natspreadCommand(t, "natspread", args...)
-	cmd.Env = append(os.Environ(), journalVariable+"="+strings.ReplaceAll(name, "STREAM", right))
+	cmd.Env = append(os.Environ(), units.JournalVariable+"="+strings.ReplaceAll(name, "STREAM", right))
 	cmd.Stderr = stderr
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func TestJournal(t *testing.T) {
 			t.Errorf("%q: exit code %d,\n%s\nwant\n%s", c.name, code, lines, want)
 		}
 	}
-	if isJournal(new(bytes.Buffer), "1:1") {
+	if units.IsJournal(new(bytes.Buffer), "1:1") {
 		t.Error("a buffer is taken for the journal")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"natspread/internal/terminal"
 	"natspread/internal/text"
 	"natspread/restore"
+	"natspread/units"
 )
 
 // complain says what went wrong, on standard error, and last the line that fixes it, where
@@ -34,8 +35,8 @@ func (s *session) complain(err error) {
 		words += "; fix: " + text.OneLine(fixed.Fix)
 	}
 	priority := ""
-	if isJournal(s.err, os.Getenv(journalVariable)) {
-		priority = priorityError
+	if units.IsJournal(s.err, os.Getenv(units.JournalVariable)) {
+		priority = units.PriorityError
 	}
 	for line := range strings.Lines(words) {
 		fmt.Fprintln(s.err, priority+strings.TrimSuffix(line, "\n"))
