@@ -15,14 +15,10 @@ const JournalVariable = "JOURNAL_STREAM"
 // not show why the unit failed.
 const PriorityError = "<3>"
 
-// IsJournal tells whether a stream is the one that systemd named. Whatever a unit starts inherits the
+// IsJournal tells whether a stream is the one that systemd named, if it named one. Whatever a unit starts inherits the
 // variable, and may write elsewhere.
-func IsJournal(stream any, named string) bool {
-	file, ok := stream.(*os.File)
-	if !ok || named == "" {
-		return false
-	}
-	info, err := file.Stat()
+func IsJournal(stream *os.File, named string) bool {
+	info, err := stream.Stat()
 	if err != nil {
 		return false
 	}

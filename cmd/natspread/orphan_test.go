@@ -39,9 +39,9 @@ func leaveOrphan(t *testing.T, variant, how string) orphan {
 	root, dir := rootWith(t, article), t.TempDir()
 	config := filepath.Join(root, "new.toml")
 	writeFile(t, config, strings.ReplaceAll(article, "10.0.0.", "10.0.1."))
-	inProcess("--root", root, "--variant", variant, "apply").want(t, exitDone)
+	inProcess("--root", root, "--live", "--variant", variant, "apply").want(t, exitDone)
 	unmount := stopLoads(t, variant, dir, how)
-	cmd := natspreadCommand(t, "natspread", "--root", root, "--variant", variant, "apply", "--config", config)
+	cmd := natspreadCommand(t, "natspread", "--root", root, "--live", "--variant", variant, "apply", "--config", config)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -117,7 +117,7 @@ func (o orphan) letGo(t *testing.T) {
 
 // natspread runs a verb below the root.
 func (o orphan) natspread(variant string, args ...string) outcome {
-	return inProcess(append([]string{"--root", o.root, "--variant", variant}, args...)...)
+	return inProcess(append([]string{"--root", o.root, "--live", "--variant", variant}, args...)...)
 }
 
 // TestOrphanIsKilled ends with a killed apply the program that it ran: nothing of it is left

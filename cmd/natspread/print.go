@@ -35,7 +35,7 @@ func (s *session) complain(err error) {
 		words += "; fix: " + text.OneLine(fixed.Fix)
 	}
 	priority := ""
-	if units.IsJournal(s.err, os.Getenv(units.JournalVariable)) {
+	if file, ok := s.err.(*os.File); ok && units.IsJournal(file, os.Getenv(units.JournalVariable)) {
 		priority = units.PriorityError
 	}
 	for line := range strings.Lines(words) {

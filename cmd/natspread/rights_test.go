@@ -47,7 +47,7 @@ func TestWithoutSysAdmin(t *testing.T) {
 		const capability = "sys_admin"
 		root := rootWith(t, article)
 		args := func(args ...string) []string {
-			return append([]string{"--root", root, "--variant", string(variant)}, args...)
+			return append([]string{"--root", root, "--live", "--variant", string(variant)}, args...)
 		}
 		checked := deprived(t, capability, args("check")...).want(t, exitDone)
 		if !strings.Contains(checked.err, "good; not proven: ") || !strings.Contains(checked.err, "CAP_SYS_ADMIN") {
@@ -74,7 +74,7 @@ func TestWithoutNetRaw(t *testing.T) {
 		const capability = "net_raw"
 		root := rootWith(t, article)
 		args := func(args ...string) []string {
-			return append([]string{"--root", root, "--variant", string(variant)}, args...)
+			return append([]string{"--root", root, "--live", "--variant", string(variant)}, args...)
 		}
 		if variant == rules.NFT {
 			for _, verb := range []string{"check", "apply", "restore", "status", "stop"} {

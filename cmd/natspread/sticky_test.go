@@ -21,7 +21,7 @@ func TestStickyRun(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		root := rootWith(t, article)
 		natspread := func(args ...string) outcome {
-			return inProcess(append([]string{"--root", root, "--variant", string(variant)}, args...)...)
+			return inProcess(append([]string{"--root", root, "--live", "--variant", string(variant)}, args...)...)
 		}
 		run, lib := filepath.Join(root, filepath.Dir(paths.Run)), filepath.Join(root, filepath.Dir(paths.State))
 		for _, dir := range []string{run, lib} {
