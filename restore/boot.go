@@ -39,31 +39,11 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	case err != nil:
 		return Result{}, &FixError{unchanged(err), generationFix(err)}
 	}
-	kernel, notes, err := h.kernelFor(ctx, good, until)
-	if err != nil {
-		return Result{}, busyFix(unchanged(err))
-	}
-	observed, err := kernel.Snapshots(ctx, good.Tables)
-	if err != nil {
-		return Result{}, busyFix(unchanged(err))
-	}
-	load, err := kernel.Load(ctx, observed, good.Tables)
+	result, err := h.loadAtBoot(ctx, good, until)
 	if err != nil {
 		return Result{}, busyFix(err)
 	}
-	h.recordLoaded(kernel, good.Number, load.Ruleset)
-	result := Result{
-		Generation: good.Number, Variant: kernel.Variant,
-		Changed: load.Changed, Loaded: load.Changed, Fallback: fallback, Notes: notes,
-	}
-	if kernel.Variant != good.Variant {
-		if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
-			result.Notes = append(result.Notes, err.Error())
-		}
-	}
-	if load.Changed {
-		result.deleteStale(ctx, change{Change: flows.Change{Tables: good.Tables}})
-	}
+	result.Fallback = fallback
 	opened, err := h.forwarding().Set(good.Tables)
 	if err != nil {
 		return result, fmt.Errorf("the rules are loaded, but nothing is forwarded: %w", err)
@@ -72,6 +52,33 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	result.Notes = append(result.Notes, h.Store().EndPending()...)
 	if fallback != nil {
 		return result, &FixError{fmt.Errorf("fell back to generation %d: %w", good.Number, fallback), generationFix(fallback)}
+	}
+	return result, nil
+}
+
+// loadAtBoot brings the kernel to a good generation, all but forwarding.
+func (h Host) loadAtBoot(ctx context.Context, good generation.Generation, until time.Time) (Result, error) {
+	kernel, notes, err := h.kernelFor(ctx, good, until)
+	if err != nil {
+		return Result{}, unchanged(err)
+	}
+	observed, err := kernel.Snapshots(ctx, good.Tables)
+	if err != nil {
+		return Result{}, unchanged(err)
+	}
+	load, err := kernel.Load(ctx, observed, good.Tables)
+	if err != nil {
+		return Result{}, err
+	}
+	h.recordLoaded(kernel, good.Number, load.Ruleset)
+	result := Result{Generation: good.Number, Variant: kernel.Variant, Changed: load.Changed, Loaded: load.Changed, Notes: notes}
+	if kernel.Variant != good.Variant {
+		if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
+			result.Notes = append(result.Notes, err.Error())
+		}
+	}
+	if load.Changed {
+		result.deleteStale(ctx, change{Change: flows.Change{Tables: good.Tables}})
 	}
 	return result, nil
 }
