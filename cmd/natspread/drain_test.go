@@ -49,7 +49,7 @@ func TestDrainsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(config), "weight = 0"); n != 3 {
+	if n := strings.Count(string(config), "drain = true"); n != 3 {
 		t.Errorf("%d of 3 are drained:\n%s", n, config)
 	}
 	natspread("diff").want(t, exitDone)
@@ -80,11 +80,11 @@ func drainOpen(t *testing.T, variant string) {
 		}
 	}
 	said := natspread("drain", "web", "10.0.0.1:80").want(t, exitDone).err
-	if !strings.Contains(said, "\n2 connections are still open to it: natspread status counts them\n") {
+	if !strings.Contains(said, "\n2 connections are still open: natspread status counts them\n") {
 		t.Errorf("without --wait: %s", said)
 	}
 	said = natspread("drain", "--wait", "1s", "web", "10.0.0.1:80").want(t, exitFailed).err
-	if !strings.HasSuffix(said, "natspread: 2 connections are still open after 1s: 10.0.0.1:80 stays drained, and keeps them\n") {
+	if !strings.HasSuffix(said, "natspread: 2 connections are still open after 1s: what was drained stays so, and keeps them; --now ends them\n") {
 		t.Errorf("over time: %s", said)
 	}
 	for _, c := range []*netnstest.Conversation{first, others[0]} {
@@ -101,12 +101,12 @@ func drainOpen(t *testing.T, variant string) {
 	}
 	stderr := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}
 	code := wait(stderr)
-	if said := stderr.said.String(); code != exitFailed || !strings.HasSuffix(said, "natspread: interrupted: 1 connection is still open: 10.0.0.1:80 stays drained, and keeps them\n") {
+	if said := stderr.said.String(); code != exitFailed || !strings.HasSuffix(said, "natspread: interrupted: 1 connection is still open: what was drained stays so, and keeps them\n") {
 		t.Errorf("interrupted: %d, %s", code, said)
 	}
 	stderr = &listener{heard: "1 connection is still open\n", then: func() { _ = first.End() }}
 	code = wait(stderr)
-	if said := stderr.said.String(); code != exitDone || !strings.HasSuffix(said, "\n"+stderr.heard+"no connection to it is open\n") {
+	if said := stderr.said.String(); code != exitDone || !strings.HasSuffix(said, "\n"+stderr.heard+"no connection there is open\n") {
 		t.Errorf("in time: %d, %s", code, said)
 	}
 	if answered, err := open[servers[1]][0].Ask(time.Second); err != nil || answered != servers[1] {

@@ -185,7 +185,7 @@ func (l *lifecycle) drains() (out, busy int) {
 	l.leads("dns", l.dns...)
 	l.shares(without(out)...)
 	l.open[out].ends(l.T)
-	if err := drain.Wait(); err != nil || !hasSaid("\nno connection to it is open\n") {
+	if err := drain.Wait(); err != nil || !hasSaid("\nno connection there is open\n") {
 		l.Fatalf("drain: %v", err)
 	}
 	l.inSync(4) // 3 was tried, and reverted

@@ -55,6 +55,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(changeResult)},
 		{verb: "confirm", result: new(changeResult)},
 		{verb: "drain", args: []string{"web", "10.0.0.1:80"}, result: new(drainResult)},
+		{verb: "undrain", args: []string{"web", "10.0.0.1:80"}, result: new(drainResult)},
 		{verb: "history", prints: true, silent: true, result: new(report.History)},
 		{verb: "rollback", args: []string{"1"}, result: new(changeResult)},
 		{verb: "restore", result: new(changeResult)},

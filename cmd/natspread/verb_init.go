@@ -79,7 +79,7 @@ func newConfig(o initOptions) ([]byte, error) {
 // writeNew writes a file that must not exist yet.
 func writeNew(path string, data []byte) error {
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	err := atomicfile.CreateFile(path, data, 0o644)
 	if errors.Is(err, fs.ErrExist) {

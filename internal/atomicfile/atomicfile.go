@@ -72,6 +72,9 @@ func ReplaceFile(path string, data []byte) error {
 // CreateFile makes a file that holds data, with exactly the mode perm, where nothing is yet: the kernel itself
 // refuses to put it over anything (link(2)), and the error then is fs.ErrExist.
 func CreateFile(path string, data []byte, perm fs.FileMode) error {
+	if _, err := os.Lstat(path); err == nil { // also where nothing could be written
+		return fmt.Errorf("cannot write %s: %w", path, fs.ErrExist)
+	}
 	pending, err := renameio.NewPendingFile(path,
 		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
 	if err != nil {
