@@ -128,6 +128,8 @@ func parseUnicast(text string) (netip.Addr, *fault) {
 		return a, &fault{"it is a multicast address", fix}
 	case a == broadcast:
 		return a, &fault{"it is the broadcast address", fix}
+	case a.Is6() && a.IsLinkLocalUnicast():
+		return a, &fault{"it is a link-local address, which the kernel forwards nothing to or from", "write another address of that machine, as in 2001:db8::1 or fd00::1"}
 	}
 	return a, nil
 }
@@ -138,6 +140,8 @@ func parseAddr(text string) (netip.Addr, *fault) {
 	switch {
 	case err != nil:
 		return a, addrFault(text)
+	case a.Zone() != "" && a.IsLinkLocalUnicast():
+		return a, &fault{"it is a link-local address, which the kernel forwards nothing to or from", "write another address of that machine, as in 2001:db8::1 or fd00::1"}
 	case a.Zone() != "":
 		return a, &fault{"it has a zone, and zones have no place in nat", "write " + a.WithZone("").String() + "; interface = says where traffic comes in"}
 	case a.Is4In6():

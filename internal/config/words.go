@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,16 +25,22 @@ func parseName(text string) (string, *fault) {
 }
 
 // interfaceForm is what an interface may be called here. The kernel takes more,
-// but nothing that an administrator gives on purpose.
-var interfaceForm = regexp.MustCompile(`\A[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]{0,14}\z`)
+// but nothing that an administrator gives on purpose. It takes no colon (dev_valid_name).
+var interfaceForm = regexp.MustCompile(`\A[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}\z`)
 
 // parseInterface reads the name of a network interface.
 func parseInterface(text string) (string, *fault) {
 	if interfaceForm.MatchString(text) && text != "." && text != ".." {
 		return text, nil
 	}
+	if device, label, found := strings.Cut(text, ":"); found && interfaceForm.MatchString(device) && label != "" {
+		return "", &fault{
+			"it is the label of an address (ip-address(8)), and packets come in by interfaces",
+			fmt.Sprintf("write %q, or listen on that address", device),
+		}
+	}
 	return "", &fault{
-		"an interface has 1 to 15 letters, digits and . _ : @ -",
+		"an interface has 1 to 15 letters, digits and . _ @ -",
 		"write a name that `ip link` shows, such as \"eth0\"",
 	}
 }

@@ -64,7 +64,7 @@ func interfaceName(t *rapid.T) string {
 	if !rapid.Bool().Draw(t, "with interface") {
 		return ""
 	}
-	return rapid.StringMatching(`[A-Za-z0-9_:@][A-Za-z0-9_.:@-]{0,14}`).Draw(t, "interface")
+	return rapid.StringMatching(`[A-Za-z0-9_@][A-Za-z0-9_.@-]{0,14}`).Draw(t, "interface")
 }
 
 // use is what an address is for. Addresses for one use are never those for
