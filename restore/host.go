@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"natspread/internal/paths"
 	"natspread/internal/program"
@@ -16,9 +17,16 @@ import (
 // and the files below its root directory.
 type Host struct {
 	Root    string         // "/", or where every file is below
-	Run     program.Runner // Exec(), or a seam
+	Run     program.Runner // Locks.Exec(), or a seam
 	Variant rules.Variant  // Auto, or the one that the administrator chose
 	Version string         // of natspread, for manifests
+
+	// Locks are those that the programs of Run share: with it, what is run under the lock is
+	// run under it, too, when this process is killed. nil is for seams that start no program.
+	Locks *program.Locks
+	// Wait is how long Restore waits for the locks, its own and that of iptables, before it
+	// is ErrBusy; 0 is LockTimeout.
+	Wait time.Duration
 
 	// Services says what generations balance that have no services file, by number: those of
 	// natspread 0.1. They are values, read from the generations' own configs by those who
@@ -32,12 +40,29 @@ func (h Host) store() generation.Store { return generation.Store{Root: h.Root} }
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
 func (h Host) forwarding() forwarding.Switches {
-	return forwarding.Switches{Proc: "/proc/sys", Run: filepath.Join(h.Root, paths.Run)}
+	return forwarding.Switches{Proc: "/proc/sys", Run: h.runDir()}
 }
 
-// lock takes natspread's own lock.
+// runDir returns the directory of what a reboot forgets.
+func (h Host) runDir() string { return filepath.Join(h.Root, paths.Run) }
+
+// lock takes natspread's own lock, and has the programs share it that are run until it is
+// given back.
 func (h Host) lock(ctx context.Context) (unlock func(), err error) {
-	return lock(ctx, filepath.Join(h.Root, paths.Run), lockName)
+	return h.lockFor(ctx, LockTimeout)
+}
+
+// lockFor is lock that waits for another time.
+func (h Host) lockFor(ctx context.Context, wait time.Duration) (unlock func(), err error) {
+	file, err := lock(ctx, h.runDir(), lockName, wait)
+	if err != nil {
+		return nil, err
+	}
+	release := h.Locks.Share(file)
+	return func() {
+		release()
+		file.Close()
+	}, nil
 }
 
 // LockEdit takes the lock of those who read what is to be applied, from the config or
@@ -45,7 +70,11 @@ func (h Host) lock(ctx context.Context) (unlock func(), err error) {
 // first. Apply, which has a lock of its own, can be called meanwhile. It waits 5 s, and is
 // ErrBusy then. To give the lock back twice does no harm.
 func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
-	return lock(ctx, filepath.Join(h.Root, paths.Run), "lock-edit")
+	file, err := lock(ctx, h.runDir(), "lock-edit", LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return func() { file.Close() }, nil
 }
 
 // Kernel returns the live tables by the variant that is in use.

@@ -3,9 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
-	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore/forwarding"
 	"natspread/restore/generation"
@@ -47,17 +45,25 @@ func (s Status) Differs() bool {
 // Status reads the kernel's tables and the disk, and whether the families that have rules
 // are forwarded at all. It changes nothing. It reads one after the other, and what another
 // natspread does in between looks like drift: so what differs is read once more, while no
-// other changes anything, for which it waits 5 s.
+// other changes anything, for which it waits 5 s. What does not differ is told at once, with
+// a note if somebody, or a program that a killed natspread left, may still change it.
 func (h Host) Status(ctx context.Context) (Status, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
 		return Status{}, err
 	}
+	changing := isLocked(h.runDir(), lockName) // asked first: what ends meanwhile has changed what is read
 	status, err := h.status(ctx, kernel)
-	if err != nil || !status.Differs() {
-		return status, err
+	if err != nil {
+		return Status{}, err
 	}
-	unlock, busy := lockOut(ctx, filepath.Join(h.Root, paths.Run), lockName)
+	if !status.Differs() {
+		if changing {
+			status.Notes = append(status.Notes, "another natspread is at work, and may be about to change this")
+		}
+		return status, nil
+	}
+	unlock, busy := lockOut(ctx, h.runDir(), lockName, LockTimeout)
 	defer unlock()
 	status, err = h.status(ctx, kernel)
 	if busy != nil {

@@ -16,7 +16,7 @@ func (c common) store() generation.Store { return generation.Store{Root: c.root}
 
 // host returns the machine that a run works on.
 func (s *session) host() restore.Host {
-	return restore.Host{Root: s.root, Run: s.traced(), Variant: s.variant, Version: version()}
+	return restore.Host{Root: s.root, Run: s.traced(), Locks: s.locks, Variant: s.variant, Version: version()}
 }
 
 // changingHost returns the same for a verb that replaces rules: it knows what generations

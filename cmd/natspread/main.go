@@ -19,5 +19,6 @@ func main() {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(140 << 20)
 	std := streams{os.Stdin, os.Stdout, os.Stderr}
-	os.Exit(run(os.Args[1:], &session{streams: std, runner: program.Exec(), connect: connectSystemd}))
+	locks := new(program.Locks)
+	os.Exit(run(os.Args[1:], &session{streams: std, runner: locks.Exec(), locks: locks, connect: connectSystemd}))
 }

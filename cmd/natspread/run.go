@@ -24,6 +24,7 @@ type session struct {
 	streams
 	common                                         // the flags that every verb takes
 	runner  program.Runner                         // the one way to run programs
+	locks   *program.Locks                         // those that these programs share; nil in tests without processes
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
 }
 

@@ -1,5 +1,6 @@
-// Package program runs other programs: by their absolute path, with a clean environment
-// and bounded in time and output.
+// Package program runs other programs: by their absolute path, with a clean environment,
+// bounded in time and output, and never beyond the end of the process that began them
+// without its locks.
 package program
 
 import (
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -58,10 +60,13 @@ var (
 	ErrBusy = errors.New("lock busy")
 )
 
-// Exec returns the Runner that really runs programs: in a process group of their
-// own, killed after Timeout, with an environment that holds nothing of the
-// caller's but LockVariable.
-func Exec() Runner {
+// Exec returns the Runner that really runs programs: in a process group of their own,
+// killed after Timeout, or when this process is killed, with an environment that holds
+// nothing of the caller's but LockVariable. They share no lock.
+func Exec() Runner { return new(Locks).Exec() }
+
+// Exec is the function Exec for programs that share these locks.
+func (l *Locks) Exec() Runner {
 	environ := append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, LockEnv()...)
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, Timeout)
@@ -72,11 +77,12 @@ func Exec() Runner {
 		cmd.Dir = "/"
 		cmd.Stdin = bytes.NewReader(stdin)
 		cmd.Stdout, cmd.Stderr = stdout, stderr
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.ExtraFiles = l.held()
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		cmd.WaitDelay = time.Second
 		began := time.Now()
-		err := cmd.Run()
+		err := runHere(cmd)
 		switch {
 		case errors.Is(err, exec.ErrWaitDelay): // a child of the program's holds its output
 			_ = cmd.Cancel()
@@ -88,6 +94,16 @@ func Exec() Runner {
 		}
 		return stdout.kept.Bytes(), nil
 	}
+}
+
+// runHere runs a program on a thread that nobody else uses meanwhile. The kernel sends the
+// signal of Pdeathsig when the thread ends that started the program (prctl(2)), not the
+// process. Go ends a thread only with a goroutine that holds it: another goroutine might
+// take this one while the program runs, and end it, as a proof does with its namespace.
+func runHere(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
 }
 
 // LockVariable is where iptables(8) is told to keep its lock. Whoever runs it for natspread
