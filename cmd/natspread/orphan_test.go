@@ -181,10 +181,10 @@ func TestVerbWaitsForOrphan(t *testing.T) {
 					return
 				}
 				left := leaveOrphan(t, variant, stoppedChild)
+				lock := filepath.Join(left.root, lockDir, "lock")
+				orphans := openers(lock)
 				ended := make(chan outcome)
 				go func() { ended <- left.natspread(variant, verb) }()
-				lock := filepath.Join(left.root, lockDir, "lock")
-				orphans := openers(lock) // the script's shell, and what it waits for
 				eventually(t, "the verb waits", func() bool { return openers(lock) > orphans })
 				left.letGo(t)
 				(<-ended).want(t, exitDone)
