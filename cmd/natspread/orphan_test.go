@@ -23,10 +23,11 @@ type orphan struct {
 	pid  int // of the process that is stopped
 }
 
-// The ways in which a load may be stopped. In a script REAL is the program itself.
+// The ways in which a load may be stopped that was given its text. In a script REAL is the
+// program itself.
 const (
 	// stoppedProgram is the program that natspread runs.
-	stoppedProgram = "echo $$ > DIR/pid.new; mv DIR/pid.new DIR/pid; kill -STOP $$; exec REAL"
+	stoppedProgram = "cat > DIR/text; echo $$ > DIR/pid.new; mv DIR/pid.new DIR/pid; kill -STOP $$; exec REAL < DIR/text"
 	// stoppedChild is a child of it, which no signal of natspread's reaches.
 	stoppedChild = "exec 5<&0; sh -c '" + stoppedProgram + "' <&5 & wait"
 )
