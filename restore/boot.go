@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +18,11 @@ import (
 // the newest good one; then everything is done with that one, and the error still
 // says why. It reads no config.
 func (h Host) Restore(ctx context.Context) (Result, error) {
-	unlock, err := h.lock(ctx)
+	wait, until := LockTimeout, time.Time{}
+	if h.Wait > 0 { // for all locks together: whoever runs it gave so much time, and no more
+		wait, until = h.Wait, time.Now().Add(h.Wait)
+	}
+	unlock, err := h.lockFor(ctx, wait)
 	switch {
 	case errors.Is(err, unix.EROFS):
 		unlock = func() {} // nobody can apply there either
@@ -30,7 +35,7 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	kernel, notes, err := h.kernelFor(ctx, good)
+	kernel, notes, err := h.kernelFor(ctx, good, until)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
@@ -65,13 +70,15 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	return result, nil
 }
 
-// kernelFor returns the kernel by the variant that is in use now. Rules that were
-// not proven with it, because they were made for the other variant or for an image,
-// are proven before they are loaded: their text is the same, but what a host can
-// load need not be. Where no scratch namespace can be made, as in the unit's sandbox,
-// the load itself is the proof: one transaction, read back, reverted if it differs.
-func (h Host) kernelFor(ctx context.Context, good generation.Generation) (iptables.Kernel, []string, error) {
+// kernelFor returns the kernel by the variant that is in use now, which waits for iptables'
+// lock until that time. Rules that were not proven with it, because they were made for the
+// other variant or for an image, are proven before they are loaded: their text is the same,
+// but what a host can load need not be. Where no scratch namespace can be made, as in the
+// unit's sandbox, the load itself is the proof: one transaction, read back, reverted if it
+// differs.
+func (h Host) kernelFor(ctx context.Context, good generation.Generation, until time.Time) (iptables.Kernel, []string, error) {
 	kernel, err := h.Kernel(ctx)
+	kernel.Until = until
 	same := kernel.Variant == good.Variant
 	if err != nil || same && good.Proven {
 		return kernel, nil, err

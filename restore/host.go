@@ -24,8 +24,8 @@ type Host struct {
 	// Locks are those that the programs of Run share: with it, what is run under the lock is
 	// run under it, too, when this process is killed. nil is for seams that start no program.
 	Locks *program.Locks
-	// Wait is how long Restore waits for the locks, its own and that of iptables, before it
-	// is ErrBusy; 0 is LockTimeout.
+	// Wait is for how long Restore waits for the locks, natspread's and iptables' together,
+	// before it is ErrBusy; 0 is LockTimeout for each.
 	Wait time.Duration
 
 	// Services says what generations balance that have no services file, by number: those of

@@ -58,16 +58,24 @@ func ordering() []line {
 	}
 }
 
+// At boot nobody is there to try again, so restore waits for locks as long as the unit may start, less what it
+// takes for its own work, and to give up.
+const (
+	startTimeout = "90s"
+	lockWait     = "75s"
+)
+
 // service says what runs, and in how small a room that nft and legacy iptables both still work in.
 func service(command string) []line {
+	load := command + " restore --wait " + lockWait
 	return append([]line{
 		{"Type", "oneshot"},
 		{"RemainAfterExit", "yes"},
-		{"ExecStart", command + " restore"},
-		{"ExecReload", command + " restore"},
+		{"ExecStart", load},
+		{"ExecReload", load},
 		{"ExecStop", command + " stop"},
 		// A oneshot has no start time-out of its own, and the network waits for us.
-		{"TimeoutStartSec", "90s"},
+		{"TimeoutStartSec", startTimeout},
 		// The sysctl values found before us are kept here until stop, through every restart in between.
 		{"RuntimeDirectory", "natspread"},
 		{"RuntimeDirectoryMode", "0700"},

@@ -134,8 +134,8 @@ func TestTextReadsBack(t *testing.T) {
 		got[option.Name] = append(got[option.Name], option.Value)
 	}
 	for name, want := range map[string]string{
-		"ExecStart":  "/usr/local/sbin/natspread restore",
-		"ExecReload": "/usr/local/sbin/natspread restore",
+		"ExecStart":  "/usr/local/sbin/natspread restore --wait 75s",
+		"ExecReload": "/usr/local/sbin/natspread restore --wait 75s",
 		"ExecStop":   "/usr/local/sbin/natspread stop",
 		"WantedBy":   "multi-user.target",
 	} {

@@ -139,7 +139,7 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 	}
 	inProcess("status").want(t, exitDone)
 	unit, err := os.ReadFile("/etc/systemd/system/" + paths.Unit)
-	if err != nil || !strings.Contains(string(unit), "\nExecStart=/usr/local/sbin/natspread restore\n") {
+	if err != nil || !strings.Contains(string(unit), "\nExecStart=/usr/local/sbin/natspread restore --wait 75s\n") {
 		t.Errorf("the unit is %v\n%s", err, unit)
 	}
 	if info, err := os.Stat("/usr/local/sbin/natspread"); err != nil || info.Mode() != 0o755 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -13,15 +14,31 @@ func (s *session) restoreVerb() *cli.Command {
 		Usage: "load the current generation: what the unit runs at boot",
 		Description: "Reads no config. When the current generation is not good, the newest good one is\n" +
 			"loaded, and restore still fails, so that the unit shows it.",
-	}, "natspread restore", readNone, s.restore)
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "wait", Usage: "wait for this `DURATION` for other natspreads and for iptables' lock", DefaultText: "5s for each"},
+		},
+	}, "natspread restore", readRestore, s.restore)
+}
+
+// restoreOptions are the flags of restore.
+type restoreOptions struct {
+	wait time.Duration // 0 without
+}
+
+// readRestore reads them.
+func readRestore(c *cli.Context) (restoreOptions, error) {
+	wait, err := readDuration(c, "wait")
+	return restoreOptions{wait: wait}, err
 }
 
 // restore loads the current generation.
-func (s *session) restore(ctx context.Context, _ noOptions) error {
+func (s *session) restore(ctx context.Context, o restoreOptions) error {
 	if err := needRights("restore"); err != nil {
 		return err
 	}
-	result, err := s.host().Restore(ctx)
+	host := s.host()
+	host.Wait = o.wait
+	result, err := host.Restore(ctx)
 	if err != nil {
 		s.printNotes(result)
 		return err

@@ -41,7 +41,7 @@ func (k Kernel) filter(ctx context.Context, family rules.Family) (rules.Ruleset,
 	if !k.mayHold(family, rules.Filter) {
 		return rules.ParseRuleset(family, k.Variant, nil), nil
 	}
-	listed, err := k.Run(ctx, []byte("*filter\n-S\nCOMMIT\n"), path, listing()...)
+	listed, err := k.list(ctx, path, []byte("*filter\n-S\nCOMMIT\n"))
 	if err != nil {
 		return rules.Ruleset{}, err
 	}

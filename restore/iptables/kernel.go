@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,11 +22,17 @@ import (
 type Kernel struct {
 	Run     program.Runner
 	Variant rules.Variant // NFT or Legacy
+	// Until is how long iptables' own lock is waited for, which only the legacy variant
+	// takes. Each program that needs it waits for five seconds at least.
+	Until time.Time
 }
 
 // lockWait is the option of iptables-restore that waits for its own lock: five
 // seconds, as two words. Without it the legacy variant waits for ever.
 var lockWait = []string{"-w", "5"}
+
+// lockPause is after how long a program is run again that found the lock held.
+const lockPause = 100 * time.Millisecond
 
 // program returns the absolute path of one of the variant's programs.
 func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (string, error) {
@@ -123,7 +130,7 @@ func (k Kernel) lists(ctx context.Context, family rules.Family, chain string) (b
 	if err != nil {
 		return false, nil // and what cannot be loaded is not there
 	}
-	_, err = k.Run(ctx, []byte("*filter\n-S "+chain+"\nCOMMIT\n"), path, listing()...)
+	_, err = k.list(ctx, path, []byte("*filter\n-S "+chain+"\nCOMMIT\n"))
 	var failed *program.Error
 	switch {
 	case err == nil:
@@ -141,8 +148,30 @@ func (k Kernel) restore(ctx context.Context, family rules.Family, text []byte, a
 	if err != nil {
 		return err
 	}
-	_, err = k.Run(ctx, text, path, append(args, lockWait...)...)
+	_, err = k.runLocked(ctx, text, path, args...)
 	return err
+}
+
+// list hands iptables-restore a text that lists, and changes nothing.
+func (k Kernel) list(ctx context.Context, path string, text []byte) ([]byte, error) {
+	return k.runLocked(ctx, text, path, "-n")
+}
+
+// runLocked runs an iptables-restore that takes iptables' lock. One that did not get it has
+// done nothing, and is run again until k.Until: to wait for longer at once would be longer
+// than a program may run.
+func (k Kernel) runLocked(ctx context.Context, text []byte, path string, args ...string) ([]byte, error) {
+	for {
+		out, err := k.Run(ctx, text, path, append(args, lockWait...)...)
+		if !errors.Is(err, program.ErrBusy) || !time.Now().Before(k.Until) {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return out, err
+		case <-time.After(lockPause):
+		}
+	}
 }
 
 // mayHold tells whether the variant has a table of that kind, without which it holds

@@ -69,7 +69,7 @@ func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []s
 	for _, name := range slices.Concat(want.name.BuiltIn(), chains) {
 		question = fmt.Appendf(question, "-S %s\n", name)
 	}
-	answer, err := k.Run(ctx, append(question, "COMMIT\n"...), path, listing()...)
+	answer, err := k.list(ctx, path, append(question, "COMMIT\n"...))
 	if err != nil {
 		return false
 	}
@@ -86,9 +86,6 @@ func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []s
 	}
 	return true
 }
-
-// listing returns the arguments with which iptables-restore is given lines that list.
-func listing() []string { return append([]string{"-n"}, lockWait...) }
 
 // listed reads what iptables -S prints: the rules of each chain.
 func listed(text string) map[string][]string {
