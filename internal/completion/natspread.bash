@@ -47,6 +47,7 @@ _natspread_words() {
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
     drain) words+=' --wait' ;;
     rollback) words+=' --overdue' ;;
+    restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version' ;;
     esac

@@ -62,6 +62,7 @@ complete -c natspread -n '__natspread_verb apply' -l exclusive -d 'replace the w
 complete -c natspread -n '__natspread_verb apply' -l yes -d 'with --exclusive: remove what is listed, without a question'
 complete -c natspread -n '__natspread_verb drain' -l wait -x -a '60s 5m' -d 'wait for this DURATION until no connection is left there; exit 1 if one is'
 complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only revert what is not confirmed in time, and wait for that: what the timer runs'
+complete -c natspread -n '__natspread_verb restore' -l wait -x -a '60s 5m' -d 'wait for this DURATION for other natspreads and for iptables\' lock'
 complete -c natspread -n '__natspread_verb status' -l watch -d 'show it every 2 seconds until interrupted; a line a service where there is no terminal'
 complete -c natspread -n '__natspread_verb status' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, in one step, and print nothing; - prints them'
 complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain history rollback restore status doctor stop install uninstall version'

@@ -87,6 +87,11 @@ _natspread() {
         '*--overdue[only revert what is not confirmed in time, and wait for that: what the timer runs]'
         )
         ;;
+    behind:restore)
+        flags+=(
+        '*--wait=[wait for this DURATION for other natspreads and for iptables'\'' lock]:value:(60s 5m)'
+        )
+        ;;
     behind:status)
         flags+=(
         '*--watch[show it every 2 seconds until interrupted; a line a service where there is no terminal]'
