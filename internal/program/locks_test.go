@@ -13,11 +13,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/program"
+	"natspread/internal/test/await"
 )
 
 // sh is where every host has it.
@@ -60,18 +60,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// eventually waits for what another process does.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	clock := time.NewTicker(5 * time.Millisecond)
-	defer clock.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !done(); <-clock.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 20s in vain: %s", what)
-		}
-	}
-}
-
 // killed runs a script under a lock in a process that is killed when the script has written
 // a number of processes, their numbers, into the file $PIDS. It returns these, and the file
 // of the lock.
@@ -83,7 +71,7 @@ func killed(t *testing.T, script string, processes int) (pids []int, lock string
 	cmd.Env = append(os.Environ(), scriptName+"=PIDS="+file+"\n"+script, lockName+"="+lock)
 	cmd.Stderr = os.Stderr
 	must(t, cmd.Start())
-	eventually(t, "the script runs", func() bool {
+	await.True(t, "the script runs", func() bool {
 		text, _ := os.ReadFile(file)
 		return strings.Count(string(text), "\n") == processes
 	})
@@ -130,8 +118,8 @@ func TestKilledWithParent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pids, lock := killed(t, script, 1)
-			eventually(t, "the program ends", func() bool { return ended(pids[0]) })
-			eventually(t, "the lock is free", func() bool { return !isLocked(t, lock) })
+			await.True(t, "the program ends", func() bool { return ended(pids[0]) })
+			await.True(t, "the lock is free", func() bool { return !isLocked(t, lock) })
 		})
 	}
 }
@@ -141,12 +129,12 @@ func TestKilledWithParent(t *testing.T) {
 func TestLockOutlivesParent(t *testing.T) {
 	t.Parallel()
 	pids, lock := killed(t, "sleep 600 & echo $! >>$PIDS; echo $$ >>$PIDS; wait", 2)
-	eventually(t, "the program ends", func() bool { return ended(pids[1]) })
+	await.True(t, "the program ends", func() bool { return ended(pids[1]) })
 	if ended(pids[0]) || !isLocked(t, lock) {
 		t.Errorf("its child has ended: %v; the lock is held: %v", ended(pids[0]), isLocked(t, lock))
 	}
 	must(t, syscall.Kill(pids[0], syscall.SIGKILL))
-	eventually(t, "the lock is free", func() bool { return !isLocked(t, lock) })
+	await.True(t, "the lock is free", func() bool { return !isLocked(t, lock) })
 }
 
 // TestShare gives programs the files that are shared when they start, and no others.
