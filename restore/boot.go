@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/restore/flows"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
@@ -16,7 +17,7 @@ import (
 // Restore loads the current generation and switches forwarding on:
 // what the unit does at boot. A current generation that is not good gives way to
 // the newest good one; then everything is done with that one, and the error still
-// says why. It reads no config.
+// says why. It reads no config. An error whose fix is known is a *FixError.
 func (h Host) Restore(ctx context.Context) (Result, error) {
 	wait, until := LockTimeout, time.Time{}
 	if h.Wait > 0 { // for all locks together: whoever runs it gave so much time, and no more
@@ -27,25 +28,28 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	case errors.Is(err, unix.EROFS):
 		unlock = func() {} // nobody can apply there either
 	case err != nil:
-		return Result{}, unchanged(err)
+		return Result{}, busyFix(unchanged(err))
 	}
 	defer unlock()
 
 	good, fallback, err := h.store().Boot()
-	if err != nil {
+	switch {
+	case errors.Is(err, generation.ErrNone): // which says itself what to type
 		return Result{}, unchanged(err)
+	case err != nil:
+		return Result{}, &FixError{unchanged(err), generationFix(err)}
 	}
 	kernel, notes, err := h.kernelFor(ctx, good, until)
 	if err != nil {
-		return Result{}, unchanged(err)
+		return Result{}, busyFix(unchanged(err))
 	}
 	observed, err := kernel.Snapshots(ctx, good.Tables)
 	if err != nil {
-		return Result{}, unchanged(err)
+		return Result{}, busyFix(unchanged(err))
 	}
 	load, err := kernel.Load(ctx, observed, good.Tables)
 	if err != nil {
-		return Result{}, err
+		return Result{}, busyFix(err)
 	}
 	h.recordLoaded(kernel, good.Number, load.Ruleset)
 	result := Result{
@@ -65,9 +69,42 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 	}
 	result.Notes = append(result.Notes, h.store().EndPending()...)
 	if fallback != nil {
-		return result, fmt.Errorf("fell back to generation %d: %w", good.Number, fallback)
+		return result, &FixError{fmt.Errorf("fell back to generation %d: %w", good.Number, fallback), generationFix(fallback)}
 	}
 	return result, nil
+}
+
+// FixError is an error with the line that fixes what it is of. Its words do not have that
+// line: whoever prints an error puts it last.
+type FixError struct {
+	Err error
+	Fix string
+}
+
+// Error returns the words of the error.
+func (e *FixError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *FixError) Unwrap() error { return e.Err }
+
+// loadAgain is what to type when what kept boot from its work is over.
+const loadAgain = "natspread restore"
+
+// busyFix adds to an error of a lock that it is enough to do it again.
+func busyFix(err error) error {
+	if errors.Is(err, program.ErrBusy) {
+		return &FixError{err, loadAgain}
+	}
+	return err
+}
+
+// generationFix returns the line that fixes why boot loads no generation, or an older one. A
+// file that others may change may be as good as ever; else it takes a new generation.
+func generationFix(err error) string {
+	if untrusted := new(generation.UntrustedError); errors.As(err, &untrusted) {
+		return untrusted.Fix + " && " + loadAgain
+	}
+	return "natspread apply"
 }
 
 // kernelFor returns the kernel by the variant that is in use now, which waits for iptables'

@@ -14,20 +14,32 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
+	"natspread/restore"
 )
 
-// complain says what went wrong, on standard error. What a config gets is printed
-// as it stands: each error in it begins with its place, as editors want it.
+// complain says what went wrong, on standard error, and last the line that fixes it, where
+// that is known. What a config gets is printed as it stands: each error in it begins with
+// its place, as editors want it.
 func (s *session) complain(err error) {
 	if err == nil || errors.Is(err, errSilent) {
 		return
 	}
+	words := "natspread: " + text.OneLine(err.Error())
 	var wrong config.Errors
-	if errors.As(err, &wrong) {
-		fmt.Fprintln(s.err, strings.TrimRight(err.Error(), "\n"))
-		return
+	var fixed *restore.FixError
+	switch {
+	case errors.As(err, &wrong):
+		words = strings.TrimRight(err.Error(), "\n")
+	case errors.As(err, &fixed):
+		words += "; fix: " + text.OneLine(fixed.Fix)
 	}
-	fmt.Fprintf(s.err, "natspread: %s\n", text.OneLine(err.Error()))
+	priority := ""
+	if isJournal(s.err, os.Getenv(journalVariable)) {
+		priority = priorityError
+	}
+	for line := range strings.Lines(words) {
+		fmt.Fprintln(s.err, priority+strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // printf prints a line on standard error, unless it should be quiet.

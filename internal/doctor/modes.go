@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+
+	"natspread/internal/paths"
 )
 
 // Refused finds those files of a generation, and directories above them, that somebody
@@ -30,7 +33,8 @@ func (e examination) modes() []Finding {
 }
 
 // open returns a finding for each part of a path that not only root may change, without
-// those that were seen before.
+// those that were seen before. In a sticky directory others cannot replace what is root's:
+// it is no finding above the config, and above natspread's own directories, as for boot.
 func (h Host) open(path string, severity Severity, so string, seen map[string]bool) []Finding {
 	var found []Finding
 	steps := strings.Split(strings.Trim(path, "/"), "/")
@@ -54,7 +58,8 @@ func (h Host) open(path string, severity Severity, so string, seen map[string]bo
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
 			found = append(found, Finding{severity, fmt.Sprintf("%s belongs to user %d: %s", full, stat.Uid, so), "chown root " + full})
 		}
-		if sticky := info.IsDir() && info.Mode()&os.ModeSticky != 0 && severity == Risk; info.Mode().Perm()&0o022 != 0 && !sticky {
+		above := severity == Risk || !slices.Contains(steps[:i+1], filepath.Base(paths.State))
+		if sticky := above && info.IsDir() && info.Mode()&os.ModeSticky != 0; info.Mode().Perm()&0o022 != 0 && !sticky {
 			found = append(found, Finding{severity, fmt.Sprintf("%s may be changed by its group or by others: %s", full, so), "chmod go-w " + full})
 		}
 	}

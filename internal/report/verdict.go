@@ -138,9 +138,13 @@ func pendingFindings(wanted generation.Wanted) []doctor.Finding {
 
 // unknownFix returns the line after which nothing is recorded as pending, and something
 // right is loaded: what was applied, or nothing where nothing was. Where that is damaged,
-// only the record goes, and apply does the rest.
+// only the record goes, and apply does the rest. A record that others may change is not read
+// before that is fixed.
 func unknownFix(wanted generation.Wanted) string {
+	var untrusted *generation.UntrustedError
 	switch {
+	case errors.As(wanted.Unknown, &untrusted):
+		return untrusted.Fix
 	case wanted.Boot.Number != 0:
 		return fixRestore
 	case damaged(wanted):

@@ -63,7 +63,11 @@ func (s Store) Pending() (pending Pending, err error) {
 	if err == nil {
 		err = json.Unmarshal(data, &pending)
 	}
-	if err != nil {
+	var untrusted *UntrustedError
+	switch {
+	case errors.As(err, &untrusted): // which says how to fix it; restore does not
+		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w", err)
+	case err != nil:
 		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w: natspread restore loads the current one", err)
 	}
 	return pending, nil

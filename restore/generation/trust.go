@@ -6,9 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/paths"
 )
 
 // MaxFile bounds a file of a generation: 10,000 services of three backends are
@@ -19,6 +22,11 @@ const MaxFile = 64 << 20
 // directory on the way and the file itself must be root's, writable by nobody
 // else and no link, and the file regular and of bounded size. Every check is made
 // on the opened thing, so nobody can swap it afterwards.
+//
+// Above natspread's own directory all may write in a directory that is sticky, as /tmp is,
+// and in some containers /run. In it others can make names, but neither rename nor remove
+// what is root's, nor move a directory of root's there. So natspread's own, which is
+// checked next, is the one that root made.
 func readTrusted(root, path string) ([]byte, error) {
 	file, err := openTrusted(root, path)
 	path = filepath.Join(root, path)
@@ -50,8 +58,9 @@ func openTrusted(root, path string) (*os.File, error) {
 	}
 	walked := root
 	names := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
+	own := slices.Index(names, filepath.Base(paths.State)) // the name in /var/lib, and in /run
 	for i, name := range names {
-		if err := trusted(dir, walked); err != nil {
+		if err := trusted(dir, walked, i <= own); err != nil {
 			unix.Close(dir)
 			return nil, err
 		}
@@ -69,7 +78,7 @@ func openTrusted(root, path string) (*os.File, error) {
 		unix.Close(dir)
 		dir = next
 	}
-	if err := trusted(dir, walked); err != nil {
+	if err := trusted(dir, walked, false); err != nil {
 		unix.Close(dir)
 		return nil, err
 	}
@@ -90,13 +99,23 @@ func openError(dir int, name, path string, err error) error {
 	return err
 }
 
-// notRoots says that a file is another user's.
-func notRoots(path string, stat unix.Stat_t) error {
-	return fmt.Errorf("%s belongs to user %d, not to root: chown root %s", path, stat.Uid, path)
+// UntrustedError is a file, or a directory above it, that somebody else than root may change.
+type UntrustedError struct {
+	what string
+	Fix  string // the line after which only root may
 }
 
-// trusted checks that what was opened is root's and that only root may write it.
-func trusted(fd int, path string) error {
+// Error says what it is, and ends with the line that fixes it.
+func (e *UntrustedError) Error() string { return e.what + ": " + e.Fix }
+
+// notRoots says that a file is another user's.
+func notRoots(path string, stat unix.Stat_t) error {
+	return &UntrustedError{fmt.Sprintf("%s belongs to user %d, not to root", path, stat.Uid), "chown root " + path}
+}
+
+// trusted checks that what was opened is root's, and that only root may write it. It may be
+// a directory that is above natspread's own.
+func trusted(fd int, path string, above bool) error {
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return err
@@ -104,8 +123,8 @@ func trusted(fd int, path string) error {
 	if stat.Uid != 0 {
 		return notRoots(path, stat)
 	}
-	if stat.Mode&0o022 != 0 {
-		return fmt.Errorf("%s may be written by its group or by others: chmod go-w %s", path, path)
+	if sticky := above && stat.Mode&unix.S_ISVTX != 0; stat.Mode&0o022 != 0 && !sticky {
+		return &UntrustedError{path + " may be written by its group or by others", "chmod go-w " + path}
 	}
 	return nil
 }
