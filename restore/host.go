@@ -86,6 +86,16 @@ func (h Host) Kernel(ctx context.Context) (iptables.Kernel, error) {
 	return iptables.Kernel{Run: h.Run, Variant: variant}, err
 }
 
+// CanProve is an error unless the rights are there to prove rules. Apply proves before it
+// writes; it is for those who write something of their own first.
+func (h Host) CanProve(ctx context.Context) error {
+	kernel, err := h.Kernel(ctx)
+	if err != nil {
+		return err
+	}
+	return kernel.CanProve()
+}
+
 // other returns the kernel by the other variant, and whether the host has the
 // programs for it.
 func (h Host) other(kernel iptables.Kernel) (iptables.Kernel, bool) {

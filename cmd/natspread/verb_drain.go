@@ -55,6 +55,9 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	if err := needRights("drain"); err != nil {
 		return err
 	}
+	if err := s.host().CanProve(ctx); err != nil { // before the config is edited
+		return nothingChanged(err)
+	}
 	drain, result, err := s.applyDrain(ctx, o)
 	if err != nil {
 		return err

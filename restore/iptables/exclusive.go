@@ -87,13 +87,9 @@ func (k Kernel) SnapshotsWhole(ctx context.Context, agreed Foreign, tables rules
 
 // readWhole reads a live table that is to be replaced.
 func (k Kernel) readWhole(ctx context.Context, table rules.Table) (Snapshot, error) {
-	text, err := k.saveText(ctx, table)
+	text, saved, err := k.save(ctx, table)
 	if err != nil {
 		return Snapshot{}, err
-	}
-	saved, err := rules.ParseSaved(table.Name, text)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("cannot read the nat table: %w", err)
 	}
 	return Snapshot{ownedState: stateOfSaved(saved), saved: saved, whole: text}, nil
 }

@@ -34,12 +34,15 @@ func Filters(ctx context.Context, run program.Runner) (read []rules.Ruleset, err
 
 // filter returns a family's filter table; one that does not exist has no chains.
 func (k Kernel) filter(ctx context.Context, family rules.Family) (rules.Ruleset, error) {
-	path, err := k.program(ctx, family, "restore")
+	path, err := k.path(ctx, family, "restore")
 	if err != nil {
 		return rules.Ruleset{}, err
 	}
 	if !k.mayHold(family, rules.Filter) {
 		return rules.ParseRuleset(family, k.Variant, nil), nil
+	}
+	if err := k.rights(); err != nil {
+		return rules.Ruleset{}, err
 	}
 	listed, err := k.list(ctx, path, []byte("*filter\n-S\nCOMMIT\n"))
 	if err != nil {

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"natspread/internal/program"
 	"natspread/internal/rules"
 )
@@ -34,8 +32,17 @@ var lockWait = []string{"-w", "5"}
 // lockPause is after how long a program is run again that found the lock held.
 const lockPause = 100 * time.Millisecond
 
-// program returns the absolute path of one of the variant's programs.
+// program returns the absolute path of one of the variant's programs, if this process has
+// the rights that it takes to work on a table.
 func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (string, error) {
+	if err := k.rights(); err != nil {
+		return "", err
+	}
+	return k.path(ctx, family, verb)
+}
+
+// path returns the absolute path of one of the variant's programs.
+func (k Kernel) path(ctx context.Context, family rules.Family, verb string) (string, error) {
 	name := rules.Program(family, k.Variant, verb)
 	if path := FindProgram("/", name); path != "" {
 		return path, nil
@@ -53,18 +60,60 @@ func (k Kernel) program(ctx context.Context, family rules.Family, verb string) (
 
 // Save returns the live table of a table's family and kind, with counters.
 func (k Kernel) Save(ctx context.Context, table rules.Table) (rules.Saved, error) {
-	text, err := k.saveText(ctx, table)
+	_, saved, err := k.save(ctx, table)
+	return saved, err
+}
+
+// saveTries bounds how often a table is read anew that is shown with less than it has:
+// somebody may just have added to it.
+const saveTries = 3
+
+// save is Save with the text as iptables-save printed it.
+func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved rules.Saved, err error) {
+	for try := 1; ; try++ {
+		if text, err = k.saveText(ctx, table); err != nil {
+			return nil, rules.Saved{}, err
+		}
+		saved, err = rules.ParseSaved(table.Name, text)
+		if errors.Is(err, rules.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
+			return nil, rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, errNative)
+		}
+		if err == nil {
+			err = k.showsAll(table.Family, saved)
+		}
+		if err == nil {
+			return text, saved, nil
+		}
+		if !errors.Is(err, errShowsLess) || try == saveTries {
+			return nil, rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, rules.Program(table.Family, k.Variant, "save"), err)
+		}
+	}
+}
+
+// errShowsLess says that iptables-save does not show all of natspread's part of a table.
+var errShowsLess = errors.New("it does not show a chain that is there")
+
+// showsAll is an error unless a saved table has every chain of natspread's that is there. To
+// iptables-nft-save, with exit code 0, chains that it cannot get from the kernel are none,
+// and a table without chains is one from which nothing has to be taken out.
+func (k Kernel) showsAll(family rules.Family, saved rules.Saved) error {
+	if k.Variant != rules.NFT {
+		return nil
+	}
+	held, err := nftOwnChains(family, saved.Name)
 	if err != nil {
-		return rules.Saved{}, err
+		return fmt.Errorf("cannot list its chains: %w", err)
 	}
-	saved, err := rules.ParseSaved(table.Name, text)
-	if errors.Is(err, rules.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
-		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, errNative)
+	shown := make(map[string]bool, len(saved.Chains))
+	for _, chain := range saved.Chains {
+		shown[chain.Name] = true
 	}
-	if err != nil {
-		return rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, rules.Program(table.Family, k.Variant, "save"), err)
+	for _, name := range held {
+		if !shown[name] {
+			return fmt.Errorf("%w: %s", errShowsLess, name)
+		}
 	}
-	return saved, nil
+	return nil
 }
 
 // errNative is what iptables-nft-save says in a comment only, with exit code 0.
@@ -111,9 +160,6 @@ func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error
 func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held bool, err error) {
 	if k.Variant == rules.NFT {
 		held, err = nftHolds(family, rules.Filter, rules.ServiceForward)
-		if errors.Is(err, unix.EPERM) {
-			err = fmt.Errorf("%w: %w", program.ErrNoRights, err)
-		}
 	} else {
 		held, err = k.lists(ctx, family, rules.ServiceForward)
 	}
@@ -124,22 +170,22 @@ func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held boo
 }
 
 // lists tells whether iptables-restore finds a chain in the filter table. That it does not
-// is its own refusal; one that was killed, or that ran out of time, has answered nothing.
+// is its own refusal, without a reason, in the line that names the chain. All else is no
+// answer: the line before it asks for a chain that is there.
 func (k Kernel) lists(ctx context.Context, family rules.Family, chain string) (bool, error) {
 	path, err := k.program(ctx, family, "restore")
-	if err != nil {
+	if errors.Is(err, program.ErrMissing) {
 		return false, nil // and what cannot be loaded is not there
 	}
-	_, err = k.list(ctx, path, []byte("*filter\n-S "+chain+"\nCOMMIT\n"))
+	if err != nil {
+		return false, err
+	}
+	_, err = k.list(ctx, path, []byte("*filter\n-S "+rules.Forward+" 1\n-S "+chain+"\nCOMMIT\n"))
 	var failed *program.Error
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, program.ErrBusy), errors.Is(err, program.ErrNoRights):
-	case errors.Is(err, program.ErrMissing), errors.As(err, &failed) && failed.Code > 0:
+	if errors.As(err, &failed) && failed.Code > 0 && strings.Contains(failed.Stderr, "line 3 failed") {
 		return false, nil
 	}
-	return false, err
+	return err == nil, err
 }
 
 // restore hands a text to iptables-restore.

@@ -1,11 +1,15 @@
 package iptables
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
@@ -82,14 +86,19 @@ type change struct {
 // load brings natspread's part of a live table from what was read there to what
 // is wanted, in one transaction that touches nothing else, and reads it back. The change
 // that it returns is to be reverted also when it fails: a program that was killed may have
-// done its work before.
+// done its work before. If it is refused although the table is as it was read, the jumps
+// are taken out by their places.
 func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) (done change, err error) {
 	if observed.whole != nil {
 		return k.replace(ctx, observed, table)
 	}
 	want := stateOf(table)
+	byPlace := false
 	for try := 1; ; try++ {
 		text := transaction(observed.ownedState, want)
+		if byPlace {
+			text = transactionByPlace(observed.ownedState, want)
+		}
 		if text == nil && try > 1 {
 			return done, nil // the program that failed had done its work
 		}
@@ -103,11 +112,22 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 			return done, err
 		}
 		now, readErr := k.snapshot(ctx, table)
-		if try == loadTries || readErr != nil || transaction(observed.ownedState, now.ownedState) == nil {
+		same := transaction(observed.ownedState, now.ownedState) == nil
+		byPlace = same && !byPlace && takesOut(text) && isRefusal(err)
+		if try == loadTries || readErr != nil || same && !byPlace {
 			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.String(), err, k.heldBy(now.saved, table))
 		}
 		observed = now
 	}
+}
+
+// takesOut tells whether a transaction deletes rules of built-in chains.
+func takesOut(transaction []byte) bool { return bytes.Contains(transaction, []byte("\n-D ")) }
+
+// isRefusal tells whether iptables-restore itself found that it cannot do what it was given.
+func isRefusal(err error) bool {
+	var failed *program.Error
+	return errors.As(err, &failed) && failed.Code > 0 && !errors.Is(err, program.ErrBusy) && !errors.Is(err, program.ErrNoRights)
 }
 
 // many is from how many declared chains on iptables-nft-restore is given listAll.
@@ -177,7 +197,8 @@ func (k Kernel) heldBy(before rules.Saved, table rules.Table) string {
 }
 
 // revert sets natspread's part of a table to what it was before a change. Whether it is
-// so, the kernel says and not the program.
+// so, the kernel says and not the program. A jump that cannot be deleted by its text is
+// deleted by its place.
 func (k Kernel) revert(ctx context.Context, table rules.Table, done change) error {
 	switch {
 	case !done.loaded:
@@ -191,16 +212,22 @@ func (k Kernel) revert(ctx context.Context, table rules.Table, done change) erro
 	if err != nil {
 		return err
 	}
-	text := transaction(stateOfSaved(now), done.before.ownedState)
-	if text == nil {
-		return nil
-	}
-	sent := k.send(ctx, table, now, text)
-	if now, err = k.Save(ctx, table); err != nil {
-		return errors.Join(sent, err)
-	}
-	if transaction(stateOfSaved(now), done.before.ownedState) == nil {
-		return nil
+	var sent error
+	for _, lead := range []func(live, want ownedState) []byte{transaction, transactionByPlace} {
+		text := lead(stateOfSaved(now), done.before.ownedState)
+		if text == nil {
+			return nil
+		}
+		sent = k.send(ctx, table, now, text)
+		if now, err = k.Save(ctx, table); err != nil {
+			return errors.Join(sent, err)
+		}
+		if transaction(stateOfSaved(now), done.before.ownedState) == nil {
+			return nil
+		}
+		if !isRefusal(sent) {
+			break
+		}
 	}
 	return errors.Join(errNotInSync, sent)
 }
@@ -283,14 +310,18 @@ func Revert(ctx context.Context, err error, revert func(context.Context) error) 
 }
 
 // Clear takes natspread's rules out of the variant's tables, where nothing of them is
-// wanted. What it cannot read there holds nothing of natspread's.
+// wanted. What the host has no programs for, or this process no rights to read, holds nothing
+// of natspread's.
 func (k Kernel) Clear(ctx context.Context) (cleared bool, err error) {
 	for _, nothing := range rules.NoTables().All() {
 		held, err := k.holdsOwn(ctx, nothing)
-		if err != nil || !held {
+		if err == nil && !held || errors.Is(err, program.ErrMissing) || errors.Is(err, program.ErrNoRights) {
 			continue
 		}
-		observed, err := k.snapshot(ctx, nothing)
+		var observed Snapshot
+		if err == nil {
+			observed, err = k.snapshot(ctx, nothing)
+		}
 		if err == nil {
 			_, err = k.load(ctx, observed, nothing)
 		}
@@ -303,8 +334,17 @@ func (k Kernel) Clear(ctx context.Context) (cleared bool, err error) {
 }
 
 // holdsOwn tells whether a live table has anything of natspread's, where nothing of it
-// is wanted.
+// is wanted. By nft the kernel says whether there is a chain: others' tables need not be
+// ones that iptables can read, and a kernel without nftables has none. Without a chain no
+// jump can be left.
 func (k Kernel) holdsOwn(ctx context.Context, nothing rules.Table) (bool, error) {
+	if k.Variant == rules.NFT {
+		names, err := nftOwnChains(nothing.Family, nothing.Name)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) { // what a kernel says that does not know them
+			return false, nil
+		}
+		return len(names) > 0, err
+	}
 	saved, err := k.Read(ctx, nothing)
 	if err != nil {
 		return false, err

@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
@@ -26,11 +28,7 @@ func rulesetID() (uint32, error) {
 
 // nftHolds tells whether nftables has a chain, whatever is in it.
 func nftHolds(family rules.Family, kind rules.TableName, chain string) (bool, error) {
-	number := byte(unix.AF_INET)
-	if family == rules.IPv6 {
-		number = unix.AF_INET6
-	}
-	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETCHAIN, number,
+	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETCHAIN, nftFamily(family),
 		attribute{unix.NFTA_CHAIN_TABLE, kind.String()}, attribute{unix.NFTA_CHAIN_NAME, chain}))
 	if err == nil {
 		err = answerIs(answer, unix.NFT_MSG_NEWCHAIN)
@@ -41,25 +39,116 @@ func nftHolds(family rules.Family, kind rules.TableName, chain string) (bool, er
 	return err == nil, err
 }
 
+// listTries bounds how often chains are listed anew that somebody changed meanwhile.
+const listTries = 100
+
+// nftOwnChains returns the names of natspread's chains that nftables has in a table, whatever
+// is in them.
+func nftOwnChains(family rules.Family, kind rules.TableName) (names []string, err error) {
+	for range listTries {
+		names = nil
+		err = dumpChains(family, func(table, chain string) {
+			if table == kind.String() && rules.IsOwn(chain) {
+				names = append(names, chain)
+			}
+		})
+		if !errors.Is(err, errDumpChanged) {
+			break
+		}
+	}
+	return names, err
+}
+
+// dumpChains hands the names of every chain of a family to add, with that of its table.
+func dumpChains(family rules.Family, add func(table, chain string)) error {
+	question := nftMessage(unix.NFT_MSG_GETCHAIN, nftFamily(family))
+	binary.NativeEndian.PutUint16(question[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	socket, err := sendNftables(question)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(socket)
+	for answer := make([]byte, 1<<16); ; { // the kernel sends no more than 32 KiB at once
+		n, err := receive(socket, answer)
+		if err != nil {
+			return err
+		}
+		for rest := answer[:n]; len(rest) > 0; {
+			var message []byte
+			if message, rest, err = cutMessage(rest); err != nil {
+				return err
+			}
+			done, err := dumpAnswer(message)
+			if err != nil || done {
+				return err
+			}
+			add(chainAnswer(message))
+		}
+	}
+}
+
+// errDumpChanged says that what is listed changed meanwhile, so that something may be missing.
+var errDumpChanged = errors.New("it changes all the time")
+
+// dumpAnswer tells whether a message ends a list of chains; one that is neither that nor a
+// chain is an error.
+func dumpAnswer(message []byte) (done bool, err error) {
+	if binary.NativeEndian.Uint16(message[6:])&unix.NLM_F_DUMP_INTR != 0 {
+		return false, errDumpChanged
+	}
+	if binary.NativeEndian.Uint16(message[4:]) == unix.NLMSG_DONE {
+		return true, answerNumber(message)
+	}
+	return false, answerIs(message, unix.NFT_MSG_NEWCHAIN)
+}
+
+// nftFamily returns the number of a family.
+func nftFamily(family rules.Family) byte {
+	if family == rules.IPv6 {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
+}
+
 // answerTime bounds how long the kernel may take to answer.
 var answerTime = unix.Timeval{Sec: 5}
 
 // askNftables sends a message to nftables and returns the first one of its answer.
 func askNftables(question []byte) ([]byte, error) {
-	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	socket, err := sendNftables(question)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(socket)
-	if err := unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &answerTime); err != nil {
-		return nil, err
-	}
-	if err := unix.Sendto(socket, question, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, err
-	}
 	answer := make([]byte, 4096)
-	n, _, err := unix.Recvfrom(socket, answer, 0)
+	n, err := receive(socket, answer)
 	return answer[:max(n, 0)], err
+}
+
+// receive reads what the kernel answers. A signal interrupts it, as Go's runtime sends them to
+// its own threads: a call on a socket with a timeout is not restarted (signal(7)).
+func receive(socket int, answer []byte) (n int, err error) {
+	for {
+		if n, _, err = unix.Recvfrom(socket, answer, 0); !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
+// sendNftables sends a message to nftables and returns the socket that gets the answer.
+func sendNftables(question []byte) (socket int, err error) {
+	socket, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return -1, err
+	}
+	if err = unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &answerTime); err == nil {
+		err = unix.Sendto(socket, question, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	}
+	if err != nil {
+		unix.Close(socket)
+		return -1, err
+	}
+	return socket, nil
 }
 
 // The layout of netlink messages, from linux/netlink.h and linux/netfilter/nfnetlink.h.
@@ -93,6 +182,18 @@ func nftMessage(message uint16, family byte, attributes ...attribute) []byte {
 	return b
 }
 
+// cutMessage splits the first message off an answer of several.
+func cutMessage(answer []byte) (message, rest []byte, err error) {
+	if len(answer) < unix.SizeofNlMsghdr {
+		return nil, nil, errAnswer
+	}
+	size := int(binary.NativeEndian.Uint32(answer))
+	if size < unix.SizeofNlMsghdr || size > len(answer) {
+		return nil, nil, errAnswer
+	}
+	return answer[:size], answer[min(len(answer), (size+3)&^3):], nil
+}
+
 // answerIs is an error unless an answer is a message of that type: the kernel's own where
 // it refuses.
 func answerIs(answer []byte, message uint16) error {
@@ -102,34 +203,74 @@ func answerIs(answer []byte, message uint16) error {
 	switch binary.NativeEndian.Uint16(answer[4:]) {
 	case nftType(message):
 		return nil
-	case unix.NLMSG_ERROR: // its number, negative, stands where else nfgenmsg does
-		if number := int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])); number < 0 {
-			return unix.Errno(-number)
+	case unix.NLMSG_ERROR:
+		if err := answerNumber(answer); err != nil {
+			return err
 		}
 	}
 	return errAnswer
 }
 
+// answerNumber returns the kernel's error in an answer, whose number, negative, stands where
+// else nfgenmsg does; nil for 0.
+func answerNumber(answer []byte) error {
+	if len(answer) < unix.SizeofNlMsghdr+nfgenmsgSize {
+		return errAnswer
+	}
+	number := int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:]))
+	switch err := unix.Errno(-number); {
+	case number >= 0:
+		return nil
+	case err == unix.EPERM:
+		return fmt.Errorf("%w: %w", program.ErrNoRights, err)
+	default:
+		return err
+	}
+}
+
 // errAnswer says that the kernel answered something else.
 var errAnswer = errors.New("unknown answer of nftables")
+
+// attributes goes through the attributes of a message: the kind and the value of each. It
+// ends at one that is cut.
+func attributes(message []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		rest := message[min(len(message), unix.SizeofNlMsghdr+nfgenmsgSize):]
+		for len(rest) >= unix.SizeofNlAttr {
+			size := int(binary.NativeEndian.Uint16(rest))
+			if size < unix.SizeofNlAttr || size > len(rest) || !yield(binary.NativeEndian.Uint16(rest[2:]), rest[unix.SizeofNlAttr:size]) {
+				return
+			}
+			rest = rest[min(len(rest), (size+3)&^3):]
+		}
+	}
+}
 
 // rulesetAnswer reads the number out of the answer.
 func rulesetAnswer(message []byte) (uint32, error) {
 	if err := answerIs(message, unix.NFT_MSG_NEWGEN); err != nil {
 		return 0, err
 	}
-	attributes := message[unix.SizeofNlMsghdr+nfgenmsgSize:]
-	for len(attributes) >= unix.SizeofNlAttr {
-		size := int(binary.NativeEndian.Uint16(attributes))
-		if size < unix.SizeofNlAttr || size > len(attributes) {
-			break
+	for kind, value := range attributes(message) {
+		if kind == nftGenID && len(value) >= 4 {
+			return binary.BigEndian.Uint32(value), nil
 		}
-		if kind := binary.NativeEndian.Uint16(attributes[2:]); kind == nftGenID && size >= unix.SizeofNlAttr+4 {
-			return binary.BigEndian.Uint32(attributes[unix.SizeofNlAttr:]), nil
-		}
-		attributes = attributes[min(len(attributes), (size+3)&^3):]
 	}
 	return 0, errAnswer
+}
+
+// chainAnswer reads the name of a chain, and of its table, out of a message.
+func chainAnswer(message []byte) (table, chain string) {
+	for kind, value := range attributes(message) {
+		text, _, _ := strings.Cut(string(value), "\x00")
+		switch kind {
+		case unix.NFTA_CHAIN_TABLE:
+			table = text
+		case unix.NFTA_CHAIN_NAME:
+			chain = text
+		}
+	}
+	return table, chain
 }
 
 // NamespaceID names the network namespace of the calling thread: the id of this boot and

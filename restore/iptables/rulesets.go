@@ -18,7 +18,7 @@ func Rulesets(ctx context.Context, run program.Runner) ([]rules.Ruleset, error) 
 	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
 		kernel := Kernel{Run: run, Variant: variant}
 		for _, family := range rules.Families() {
-			path, err := kernel.program(ctx, family, "save")
+			path, err := kernel.path(ctx, family, "save")
 			if errors.Is(err, program.ErrMissing) {
 				continue
 			}

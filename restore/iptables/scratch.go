@@ -25,7 +25,7 @@ func inScratchNamespace(f func() error) error {
 			return
 		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("%w: %w: %w", program.ErrNoRights, ErrNoNamespace, err)
+			done <- noNamespace(err)
 			return
 		}
 		done <- f()
@@ -34,14 +34,22 @@ func inScratchNamespace(f func() error) error {
 }
 
 // ErrNoNamespace says that nothing could be proven, which is not that a proof failed.
-var ErrNoNamespace = errors.New("cannot make a network namespace, which takes CAP_SYS_ADMIN")
+var ErrNoNamespace = errors.New("cannot make a network namespace")
 
-// HasNetAdmin tells whether this process may change the nat table.
-func HasNetAdmin() bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return false
+// noNamespace returns why there is no namespace: for want of a right only where the kernel
+// says so, and not where it has as many as it may (ENOSPC) or makes none.
+func noNamespace(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w: %w, which takes CAP_SYS_ADMIN: %w", program.ErrNoRights, ErrNoNamespace, err)
 	}
-	return data[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0
+	return fmt.Errorf("%w: %w", ErrNoNamespace, err)
+}
+
+// CanProve is an error unless rules can be proven here, as far as rights go: for those who
+// write something before a proof.
+func (k Kernel) CanProve() error {
+	if err := k.rights(); err != nil {
+		return err
+	}
+	return inScratchNamespace(func() error { return nil })
 }

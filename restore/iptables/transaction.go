@@ -80,11 +80,40 @@ func begin(name rules.TableName) []byte { return []byte("*" + name.String() + "\
 // and by nft their turns too; jumps that are not what they should be are taken out by their
 // text, every one, and put in by their place.
 func transaction(live, want ownedState) []byte {
+	return compose(live, want, wrongJumps(live, want, deleteByText), nil)
+}
+
+// transactionByPlace is transaction for jumps that cannot be taken out by their text, such as
+// one that was loaded with another revision of a match: iptables finds no rule like that. It
+// deletes what was read at the place of each.
+//
+// If somebody moved them since, the places are those of other rules. So the chain that each
+// leads to is deleted, and made anew where it is wanted. That the kernel refuses, and with
+// it all of the transaction, as long as any rule leads there.
+func transactionByPlace(live, want ownedState) []byte {
+	var renewed []string
+	for _, builtIn := range want.name.BuiltIn() {
+		entry := want.name.EntryChain(builtIn)
+		_, held := live.chains[entry]
+		_, stays := want.chains[entry]
+		if held && stays && len(live.jumps[builtIn]) > 0 && !slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
+			renewed = append(renewed, entry)
+		}
+	}
+	return compose(live, want, wrongJumps(live, want, deleteByPlace), renewed)
+}
+
+// compose returns the text of a transaction that takes out what remove does, and makes some
+// chains anew.
+func compose(live, want ownedState, remove []byte, renewed []string) []byte {
 	var declared []string
-	var remove, add, insert, drop []byte
+	var renew, add, insert, drop []byte
+	for _, name := range renewed {
+		renew = fmt.Appendf(renew, "-X %s\n-N %s\n", name, name)
+	}
 	for _, name := range want.order {
 		rules, held := live.chains[name]
-		if held && slices.Equal(rules, want.chains[name]) {
+		if held && slices.Equal(rules, want.chains[name]) && !slices.Contains(renewed, name) {
 			continue
 		}
 		declared = append(declared, name)
@@ -102,18 +131,40 @@ func transaction(live, want ownedState) []byte {
 		if slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
 			continue
 		}
-		for _, jump := range live.jumps[builtIn] {
-			remove = fmt.Appendf(remove, "-D %s %s\n", builtIn, jump.text)
-		}
 		for _, jump := range want.jumps[builtIn] {
 			insert = fmt.Appendf(insert, "-I %s %d %s\n", builtIn, jump.place, jump.text)
 		}
 	}
-	body := slices.Concat(declarations(declared), remove, add, insert, drop)
+	body := slices.Concat(declarations(declared), remove, renew, add, insert, drop)
 	if len(body) == 0 {
 		return nil
 	}
 	return slices.Concat(begin(want.name), body, []byte("COMMIT\n"))
+}
+
+// wrongJumps returns the lines that take out the jumps of each built-in chain where they are
+// not what they should be. line appends the one for a jump.
+func wrongJumps(live, want ownedState, line func(lines []byte, builtIn string, jump placed) []byte) []byte {
+	var lines []byte
+	for _, builtIn := range want.name.BuiltIn() {
+		if slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
+			continue
+		}
+		for _, jump := range slices.Backward(live.jumps[builtIn]) { // so that the places before it stay
+			lines = line(lines, builtIn, jump)
+		}
+	}
+	return lines
+}
+
+// deleteByText appends the line that deletes the first rule with the text of a jump.
+func deleteByText(lines []byte, builtIn string, jump placed) []byte {
+	return fmt.Appendf(lines, "-D %s %s\n", builtIn, jump.text)
+}
+
+// deleteByPlace appends the line that deletes the rule at the place of a jump.
+func deleteByPlace(lines []byte, builtIn string, jump placed) []byte {
+	return fmt.Appendf(lines, "-D %s %d\n", builtIn, jump.place)
 }
 
 // declarations returns the lines that make or empty chains. The kernel keeps chains in
