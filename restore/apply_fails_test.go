@@ -220,21 +220,20 @@ func loadThenFail(f rules.Family) func(program.Runner) program.Runner {
 }
 
 // lieOnce returns a seam in which the first reading of a family's table after its
-// transaction gives what one before it gave.
+// transaction gives a rule less. (One without a chain that the kernel has is read anew.)
 func lieOnce(f rules.Family) func(program.Runner) program.Runner {
-	return afterLoad(f, func(before, _ []byte) ([]byte, error) { return before, nil })
+	return afterLoad(f, func(after []byte) ([]byte, error) { return withoutRule(after), nil })
 }
 
 // failReadBack returns a seam in which that reading fails.
 func failReadBack(f rules.Family) func(program.Runner) program.Runner {
-	return afterLoad(f, func(_, _ []byte) ([]byte, error) { return nil, errSeam })
+	return afterLoad(f, func([]byte) ([]byte, error) { return nil, errSeam })
 }
 
 // afterLoad returns a seam that changes the first reading of a family's table
 // after its transaction.
-func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)) func(program.Runner) program.Runner {
+func afterLoad(f rules.Family, change func(after []byte) ([]byte, error)) func(program.Runner) program.Runner {
 	return func(run program.Runner) program.Runner {
-		var before []byte
 		loaded, done := false, false
 		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			out, err := run(ctx, stdin, name, args...)
@@ -244,13 +243,18 @@ func afterLoad(f rules.Family, change func(before, after []byte) ([]byte, error)
 			case !isSave(f, name) || err != nil:
 			case loaded:
 				loaded, done = false, true
-				return change(before, out)
-			default:
-				before = out
+				return change(out)
 			}
 			return out, err
 		}
 	}
+}
+
+// withoutRule returns a saved table less the first rule of a service.
+func withoutRule(saved []byte) []byte {
+	lines := bytes.SplitAfter(saved, []byte("\n"))
+	i := slices.IndexFunc(lines, func(line []byte) bool { return bytes.Contains(line, []byte("-A NATSPREAD-web")) })
+	return bytes.Join(slices.Delete(lines, i, i+1), nil)
 }
 
 // lieInProof is a seam in which a proof reads back a rule less than it loaded.
@@ -261,9 +265,7 @@ func lieInProof(run program.Runner) program.Runner {
 		if strings.HasSuffix(name, "-restore") && !slices.Contains(args, "--noflush") {
 			proving = true
 		} else if proving {
-			lines := bytes.SplitAfter(out, []byte("\n"))
-			i := slices.IndexFunc(lines, func(line []byte) bool { return bytes.Contains(line, []byte("-A NATSPREAD-web")) })
-			return bytes.Join(slices.Delete(lines, i, i+1), nil), err
+			return withoutRule(out), err
 		}
 		return out, err
 	}

@@ -13,6 +13,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 	"natspread/restore"
 )
 
@@ -28,13 +29,9 @@ func needStrace(t *testing.T) {
 	}
 }
 
-// points is up to which system call of a name a program meets an error: in CI of all of them.
-func points() int {
-	if hosttest.WholeSuite() {
-		return 1000
-	}
-	return 5
-}
+// points returns up to which system call of a name a program meets an error: in CI all of
+// them.
+func points() int { return testsize.Of(5, 1000) }
 
 // injected does something while calls that match a pattern of sh's meet an error of the
 // kernel: at the nth system call of that name, as strace's -e inject has it. It tells whether
