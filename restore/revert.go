@@ -37,7 +37,7 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 	if pending.Loaded {
 		good, why, err := store.Boot()
 		if err != nil && !errors.Is(err, generation.ErrNone) {
-			return Result{}, unchanged(err)
+			return Result{}, &FixError{unchanged(err), generationFix(err)}
 		}
 		if err == nil {
 			before, fallback = good, why
@@ -66,7 +66,7 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 		return result, err
 	}
 	if fallback != nil {
-		return result, fmt.Errorf("fell back to generation %d: %w", before.Number, fallback)
+		return result, &FixError{fmt.Errorf("fell back to generation %d: %w", before.Number, fallback), generationFix(fallback)}
 	}
 	return result, nil
 }
