@@ -3,8 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // journalVariable is where systemd names the file by which a unit's output reaches the
@@ -23,9 +22,10 @@ func isJournal(stream any, named string) bool {
 	if !ok || named == "" {
 		return false
 	}
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+	info, err := file.Stat()
+	if err != nil {
 		return false
 	}
-	return named == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && named == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }
