@@ -195,7 +195,7 @@ func (l *lifecycle) drains() (out, busy int) {
 // shrinks takes a drained backend out, and one that is busy. The client's datagrams go
 // elsewhere, and its conversation goes on.
 func (l *lifecycle) shrinks(out, busy int) {
-	l.edit(fmt.Sprintf("  { address = %q, weight = 0 },\n", l.web[out]), "")
+	l.edit(fmt.Sprintf("  { address = %q, drain = true },\n", l.web[out]), "")
 	l.edit(fmt.Sprintf("  %q,\n", l.dns[out]), "")
 	l.edit(fmt.Sprintf("  %q,\n", l.web[busy]), "")
 	l.client.mayLose(1) // the datagram that is on its way when its entry is deleted
