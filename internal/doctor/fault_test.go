@@ -204,18 +204,26 @@ func (f fault) one(t *testing.T, before, found []Finding) string {
 // TestFaults makes each fault in a network of its own, finds it, types the line that
 // fixes it, and finds it no more.
 func TestFaults(t *testing.T) {
-	variants := netnstest.Variants(t)
 	for _, f := range faults() {
-		of := variants
-		if !f.variants {
-			of = variants[:1]
+		onEach(t, f.name, f.variants, f.check)
+	}
+}
+
+// onEach runs a test in namespaces of its own, with one variant or with each.
+func onEach(t *testing.T, name string, each bool, test func(t *testing.T, variant string)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		variants := netnstest.Variants(t)[:1]
+		if each {
+			variants = netnstest.VariantsFor(t, name)
 		}
-		for _, variant := range of {
-			t.Run(f.name+"/"+variant, func(t *testing.T) {
+		for _, variant := range variants {
+			t.Run(variant, func(t *testing.T) {
 				if netnstest.Isolate(t) {
-					f.check(t, variant)
+					test(t, variant)
 				}
 			})
 		}
-	}
+	})
 }

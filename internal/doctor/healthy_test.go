@@ -78,30 +78,23 @@ func listensToo(addr string) func(*testing.T, *patient) {
 
 // TestFine finds nothing where clients are answered.
 func TestFine(t *testing.T) {
-	variants := netnstest.Variants(t)
 	for _, f := range fines() {
-		of := variants
-		if !f.variants {
-			of = variants[:1]
-		}
-		for _, variant := range of {
-			t.Run(f.name+"/"+variant, func(t *testing.T) {
-				if !netnstest.Isolate(t) {
-					return
-				}
-				p := newPatient(t, variant, netnstest.Layout{Gateway: true}, f.source)
-				p.sh(t, strings.ReplaceAll(f.lines, "IPTABLES", netnstest.Programs(variant, 4).Iptables))
-				if f.change != nil {
-					f.change(t, p)
-				}
-				if !p.answers(t, hurry) {
-					t.Error("clients are not answered")
-				}
-				p.hold(t)
-				if found := p.examine(t); len(found) != 0 {
-					t.Errorf("%s", reported(found))
-				}
-			})
-		}
+		onEach(t, f.name, f.variants, f.check)
+	}
+}
+
+// check looks at the host in the namespaces that it is in.
+func (f fine) check(t *testing.T, variant string) {
+	p := newPatient(t, variant, netnstest.Layout{Gateway: true}, f.source)
+	p.sh(t, strings.ReplaceAll(f.lines, "IPTABLES", netnstest.Programs(variant, 4).Iptables))
+	if f.change != nil {
+		f.change(t, p)
+	}
+	if !p.answers(t, hurry) {
+		t.Error("clients are not answered")
+	}
+	p.hold(t)
+	if found := p.examine(t); len(found) != 0 {
+		t.Errorf("%s", reported(found))
 	}
 }

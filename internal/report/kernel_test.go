@@ -248,7 +248,8 @@ func (is seen) agree(t *testing.T, edited bool) {
 // onHost runs a test for a fault and each variant, in a scene of its own.
 func onHost(t *testing.T, f fault, test func(t *testing.T, s *scene)) {
 	t.Helper()
-	for _, variant := range netnstest.Variants(t) {
+	t.Parallel()
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if !netnstest.Isolate(t) {
 				return

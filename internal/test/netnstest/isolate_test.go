@@ -2,6 +2,7 @@ package netnstest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/test/testsize"
 )
 
 // requireNamespaces keeps tests that start TestHelper from failing where the
@@ -240,5 +243,29 @@ func TestVariants(t *testing.T) {
 				t.Errorf("exit code %d, want %d, and %q in\n%s", code, c.code, c.want, out)
 			}
 		})
+	}
+}
+
+// TestVariantsFor takes each variant for a part of many cases, the same one for the same
+// case, and both where tests take their largest cases.
+func TestVariantsFor(t *testing.T) {
+	if len(Variants(t)) < 2 {
+		t.Skip("one variant is missing here")
+	}
+	t.Setenv(testsize.CI, "")
+	times := map[string]int{}
+	for i := range 100 {
+		one := VariantsFor(t, fmt.Sprint(i))
+		if len(one) != 1 || one[0] != VariantsFor(t, fmt.Sprint(i))[0] {
+			t.Fatalf("case %d is for %v", i, one)
+		}
+		times[one[0]]++
+	}
+	if times["nft"] < 20 || times["legacy"] < 20 {
+		t.Errorf("of 100 cases they get %v", times)
+	}
+	t.Setenv(testsize.CI, "true")
+	if all := VariantsFor(t, "any"); len(all) != 2 {
+		t.Errorf("in CI a case is for %v", all)
 	}
 }

@@ -1,11 +1,14 @@
 package netnstest
 
 import (
+	"hash/fnv"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"natspread/internal/test/testsize"
 )
 
 // Tools are the names of one variant's programs for one family.
@@ -46,6 +49,21 @@ func Variants(t testing.TB) []string {
 		t.Skipf("missing: %s (apt-get install iptables)", strings.Join(absent, " "))
 	}
 	return installed
+}
+
+// VariantsFor lists those of Variants with which a case of a table is tried: all of them
+// where tests take their largest cases. Else it is one, by the name of the case, so that
+// of a long table each variant gets its part.
+func VariantsFor(t testing.TB, name string) []string {
+	t.Helper()
+	installed := Variants(t)
+	if testsize.Whole() {
+		return installed
+	}
+	sum := fnv.New32a()
+	sum.Write([]byte(name))
+	i := int(sum.Sum32() % uint32(len(installed)))
+	return installed[i : i+1]
 }
 
 // missingPrograms lists a variant's programs that aren't there.
