@@ -184,9 +184,9 @@ func servicesOf(cfg config.Config, family rules.Family) []config.Service {
 // weighted returns the backends with a weight, and the sum of the weights.
 func weighted(service config.Service) (active []config.Backend, sum int) {
 	for _, backend := range service.Backends {
-		if backend.Weight > 0 {
+		if weight := backend.ActiveWeight(); weight > 0 {
 			active = append(active, backend)
-			sum += backend.Weight
+			sum += weight
 		}
 	}
 	return active, sum

@@ -80,7 +80,7 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 		backends = service.Backends
 	}
 	few := []config.Backend{backends[0], backends[len(backends)/2], backends[len(backends)-1], {Addr: elsewhere, Port: 80}}
-	if i := slices.IndexFunc(service.Backends, func(b config.Backend) bool { return b.Weight == 0 }); i >= 0 {
+	if i := slices.IndexFunc(service.Backends, config.Backend.Drained); i >= 0 {
 		few = append(few, service.Backends[i])
 	}
 	for _, listen := range service.Listen {

@@ -280,7 +280,7 @@ func pendingFaults() []fault {
 		},
 		{
 			name: "pending, ip_forward off", make: try(smaller, time.Hour), lines: "echo 0 > /proc/sys/net/ipv4/ip_forward", state: Impaired, remain: 1, refuses: true, edited: true,
-			want: []string{"broken: ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded -> natspread rollback"},
+			want: []string{"broken: ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded -> natspread rollback && natspread restore"},
 		},
 		{
 			name: "pending, both variants", make: try(smaller, time.Hour), lines: "IPTABLES-save -t nat | OTHER-restore", state: Drift, refuses: true, edited: true,

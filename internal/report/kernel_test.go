@@ -336,13 +336,15 @@ func (s *scene) typeLine(t *testing.T, line string) {
 		fixRestore: host.Restore, fixRollback: host.Revert, fixConfirm: host.Confirm, fixStop: host.Stop,
 		fixApply: func(ctx context.Context) (restore.Result, error) { return host.Apply(ctx, s.plan(t).Request("apply")) },
 	}
-	verb, ours := verbs[line]
-	if !ours {
-		s.sh(t, strings.ReplaceAll(line, " /run/", " ROOT/run/"))
-		return
-	}
-	if _, err := verb(t.Context()); err != nil {
-		t.Errorf("%s: %v", line, err)
+	for one := range strings.SplitSeq(line, " && ") {
+		verb, ours := verbs[one]
+		if !ours {
+			s.sh(t, strings.ReplaceAll(one, " /run/", " ROOT/run/"))
+			continue
+		}
+		if _, err := verb(t.Context()); err != nil {
+			t.Errorf("%s: %v", one, err)
+		}
 	}
 }
 

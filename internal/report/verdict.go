@@ -33,6 +33,10 @@ const (
 	fixRollback = "natspread rollback"
 	fixConfirm  = "natspread confirm"
 	fixStop     = "natspread stop"
+
+	// Where a switch is off that a trial found on, the revert leaves it, as somebody else has
+	// changed it since.
+	fixRollbackLoad = fixRollback + " && " + fixRestore
 )
 
 // judge sums up what was read of a host: its state, and what keeps it from working, the
@@ -44,6 +48,9 @@ func judge(status restore.Status, refused, left []doctor.Finding) (State, []doct
 	for _, finding := range left {
 		if finding.Fix == fixApply && status.Wanted.Pending != nil { // which refuses while one waits
 			finding.Fix = fixRollback
+			if status.Wanted.Boot.Number != 0 {
+				finding.Fix = fixRollbackLoad
+			}
 		}
 		found = append(found, finding)
 	}

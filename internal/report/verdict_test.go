@@ -159,7 +159,7 @@ func pendingVerdicts() []verdict {
 		{name: "pending, not loaded", with: with(pending, notLoaded), state: NotLoaded, want: []string{"broken: generation 4 is not loaded: -> natspread rollback"}},
 		{name: "pending, both variants", with: with(pending, bothVariants), state: Drift, want: []string{wantOther + " -> natspread rollback", wantOther2 + " -> natspread rollback"}},
 		{name: "pending, forwarding off", with: with(pending), left: []doctor.Finding{off, linkOff}, state: Impaired,
-			want: []string{wantOff + " -> natspread rollback", "broken: ipv4: net.ipv4.conf.front.forwarding is 0 -> sysctl -w net.ipv4.conf.front.forwarding=1"}},
+			want: []string{wantOff + " -> natspread rollback && natspread restore", "broken: ipv4: net.ipv4.conf.front.forwarding is 0 -> sysctl -w net.ipv4.conf.front.forwarding=1"}},
 		{name: "pending, current damaged", with: with(olderIsGood, pending), state: Impaired, want: []string{"at boot: generation 3 is not good: cut short; boot will fall back to generation 2 -> natspread confirm"}},
 		{name: "pending, made for the other variant", with: with(otherMade, pending), state: InSync, want: []string{"risk: generation 3 was made for the legacy variant of iptables, and boot will load it by nft -> natspread confirm"}},
 		{name: "overdue", with: with(overdue), state: Impaired, want: []string{"broken: generation 4 is still loaded: it was not confirmed in time, and nothing reverted it -> natspread rollback"}},

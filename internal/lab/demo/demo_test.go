@@ -52,7 +52,7 @@ func programs(t *testing.T) (demo, natspread string) {
 }
 
 // wrap is natspread behind a shell script that may do something else instead; in
-// it, "$real" is the program itself and "$3" the verb.
+// it, "$real" is the program itself and "$4" the verb.
 func wrap(t *testing.T, natspread, script string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "wrapped")
@@ -143,12 +143,12 @@ func plays(t *testing.T, demo, natspread string) {
 func notices(t *testing.T, demo, natspread string) {
 	t.Helper()
 	for _, test := range []struct{ name, script, said string }{
-		{"a wrong share", `[ "$3" = check ] && sed -i 's/"10.0.0.1:80"/{ address = "10.0.0.1:80", weight = 2 }/' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
-		{"a backend without connections", `[ "$3" = check ] && sed -i 's/"10.0.0.3:80",//' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
-		{"an apply that does nothing", `[ "$3" = apply ] && exit`, "connection refused"},
-		{"a restore that does nothing", `[ "$3" = restore ] && exit`, "connection refused"},
-		{"a restore that fails", `[ "$3" = restore ] && exit 1`, "natspread restore failed"},
-		{"a balancer that drifted", `[ "$3" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
+		{"a wrong share", `[ "$4" = check ] && sed -i 's/"10.0.0.1:80"/{ address = "10.0.0.1:80", weight = 2 }/' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
+		{"a backend without connections", `[ "$4" = check ] && sed -i 's/"10.0.0.3:80",//' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
+		{"an apply that does nothing", `[ "$4" = apply ] && exit`, "connection refused"},
+		{"a restore that does nothing", `[ "$4" = restore ] && exit`, "connection refused"},
+		{"a restore that fails", `[ "$4" = restore ] && exit 1`, "natspread restore failed"},
+		{"a balancer that drifted", `[ "$4" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, said := play(t, demo, wrap(t, natspread, test.script))
