@@ -30,13 +30,15 @@ func TestStartsUnit(t *testing.T) {
 func startsUnit(t *testing.T, machine *fakeSystemd) {
 	start := []string{"connect", "start-enabled", "close"}
 	for _, c := range []struct {
-		config string
+		config string // "" leaves it as it is
 		args   []string
 		calls  []string
 	}{
 		{article, []string{"apply", "--dry-run"}, nil},
 		{article, []string{"apply"}, start},
 		{article, []string{"apply"}, start}, // nothing changes but the unit
+		{article, []string{"drain", "web", "10.0.0.1:80"}, start},
+		{"", []string{"undrain", "web", "10.0.0.1:80"}, start},
 		{article, []string{"apply", "--exclusive", "--yes"}, start},
 		{fewer, []string{"apply", "--confirm", "1h"}, []string{"connect", "schedule", "close"}},
 		{fewer, []string{"rollback"}, []string{"connect", "cancel", "close"}}, // which only ends the trial
@@ -48,7 +50,9 @@ func startsUnit(t *testing.T, machine *fakeSystemd) {
 		{fewer, []string{"restore"}, nil}, // what the unit runs
 		{fewer, []string{"diff"}, nil},
 	} {
-		writeFile(t, "/etc/natspread/natspread.toml", c.config)
+		if c.config != "" {
+			writeFile(t, "/etc/natspread/natspread.toml", c.config)
+		}
 		machine.idle = true
 		got := machine.onMachine(c.args...)
 		starts := slices.Contains(c.calls, "start-enabled")
