@@ -109,24 +109,33 @@ func isNoSuchUnit(err error) bool {
 // begin is the shape of go-systemd's methods that queue a job.
 type begin func(ctx context.Context, unit, mode string, result chan<- string) (int, error)
 
-// waitJob queues a job and waits for its result, bounded even where systemd never tells one.
+// waitJob queues a job and waits for its result; an error names both the verb and the unit.
 func waitJob(ctx context.Context, verb, unit string, begin begin) error {
+	if err := runJob(ctx, unit, begin); err != nil {
+		return fmt.Errorf("cannot %s %s: %w", verb, unit, err)
+	}
+	return nil
+}
+
+// runJob queues a job and waits for its result, bounded even where systemd never tells one. An error is the
+// cause alone.
+func runJob(ctx context.Context, unit string, begin begin) error {
 	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
 	defer cancel()
 	result := make(chan string, 1)
 	if _, err := begin(ctx, unit, "replace", result); err != nil {
-		return fmt.Errorf("cannot %s %s: %w", verb, unit, err)
+		return err
 	}
 	select {
 	case word := <-result:
-		return jobError(verb, unit, word)
+		return jobError(unit, word)
 	case <-ctx.Done():
-		return fmt.Errorf("cannot %s %s: systemd has not finished: %w; see: systemctl status %s", verb, unit, ctx.Err(), unit)
+		return fmt.Errorf("systemd has not finished: %w; see: systemctl status %s", ctx.Err(), unit)
 	}
 }
 
 // jobError turns the result of a job, one of systemd's words, into an error that says where to look.
-func jobError(verb, unit, result string) error {
+func jobError(unit, result string) error {
 	why := "systemd says " + result
 	switch result {
 	case "done":
@@ -142,5 +151,5 @@ func jobError(verb, unit, result string) error {
 	case "skipped":
 		why = "a condition of the unit is not met"
 	}
-	return fmt.Errorf("cannot %s %s: %s; see: systemctl status %s", verb, unit, why, unit)
+	return fmt.Errorf("%s; see: systemctl status %s", why, unit)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,9 @@ type fakeSystemd struct {
 	called []string
 
 	transient string // what was asked for of transient units
+
+	properties map[string]bus.Variant // of natspread.service; nil is a unit that nobody knows
+	unmet      bool                   // whether a condition of the unit is not met
 }
 
 // managerPath and managerName are where systemd's manager is found.
@@ -55,6 +59,9 @@ func (f *fakeSystemd) job(verb, unit, mode string) (bus.ObjectPath, *bus.Error) 
 	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
+	if f.properties != nil && f.result == "done" && !f.unmet {
+		f.properties["ActiveState"] = bus.MakeVariant("active")
+	}
 	for _, conn := range f.conns {
 		if f.result != "" {
 			_ = conn.Emit(managerPath, managerName+".JobRemoved", uint32(7), path, unit, f.result)
@@ -84,6 +91,23 @@ func (f *fakeSystemd) methods() map[string]any {
 		},
 		"Reload":          func() *bus.Error { return f.note("reload") },
 		"ResetFailedUnit": func(unit string) *bus.Error { return f.note("reset-failed %s", unit) },
+	}
+}
+
+// unitMethods are the calls of natspread.service that the fake knows.
+func (f *fakeSystemd) unitMethods() map[string]any {
+	return map[string]any{
+		"GetAll": func(string) (map[string]bus.Variant, *bus.Error) {
+			if err := f.note("properties"); err != nil {
+				return nil, err
+			}
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			if f.properties == nil {
+				return nil, bus.NewError(noSuchUnit, []any{"Unit natspread.service not loaded."})
+			}
+			return maps.Clone(f.properties), nil
+		},
 	}
 }
 
@@ -146,7 +170,12 @@ func (f *fakeSystemd) export(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := far.ExportMethodTable(f.methods(), managerPath, managerName); err != nil {
+	unit := bus.ObjectPath(managerPath + "/unit/" + dbus.PathBusEscape(paths.Unit))
+	err = errors.Join(
+		far.ExportMethodTable(f.methods(), managerPath, managerName),
+		far.ExportMethodTable(f.unitMethods(), unit, "org.freedesktop.DBus.Properties"),
+	)
+	if err != nil {
 		return err
 	}
 	f.mutex.Lock()

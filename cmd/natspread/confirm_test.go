@@ -188,14 +188,20 @@ func TestConfirmAsksSystemd(t *testing.T) {
 		t.Errorf("something changed: before\n%safter\n%s", before, after)
 	}
 	machine.fails = ""
-	for _, next := range []string{"rollback", "confirm"} {
+	for _, next := range []struct {
+		verb  string
+		calls []string
+	}{
+		{"rollback", []string{"connect", "cancel", "close"}},
+		{"confirm", []string{"connect", "cancel", "close", "connect", "start-enabled", "close"}},
+	} {
 		got := machine.onMachine("apply", "--confirm", "1h").want(t, exitDone)
 		machine.wantCalls("connect", "schedule", "close")
 		if !strings.Contains(got.err, "reverted by systemd's natspread-confirm.timer\n") {
 			t.Errorf("apply says %q", got.err)
 		}
-		machine.onMachine(next).want(t, exitDone)
-		machine.wantCalls("connect", "cancel", "close")
+		machine.onMachine(next.verb).want(t, exitDone)
+		machine.wantCalls(next.calls...)
 	}
 	// What systemd does not know of any more it need not be asked to end.
 	machine.fails = "cancel"

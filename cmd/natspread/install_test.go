@@ -22,6 +22,7 @@ import (
 type fakeSystemd struct {
 	t      *testing.T
 	fails  string // the call that fails
+	idle   bool   // whether the unit is enabled, but not active
 	calls  []string
 	revert units.Revert // what it is to revert a trial by
 }
@@ -73,6 +74,21 @@ func (f *fakeSystemd) ScheduleRevert(_ context.Context, revert units.Revert) err
 
 // CancelRevert is what ends a trial.
 func (f *fakeSystemd) CancelRevert(context.Context) error { return f.call("cancel") }
+
+// StartEnabled is what ends a change of the rules. Nobody may hold a lock then, and what the
+// unit restores is loaded already: current was switched before.
+func (f *fakeSystemd) StartEnabled(context.Context) (bool, error) {
+	if !f.idle {
+		return false, f.call("start-enabled")
+	}
+	holdEdit(f.t, "/")()
+	if got := inProcess("restore").want(f.t, exitDone); !strings.Contains(got.err, "is loaded already\n") {
+		f.t.Errorf("restore says %q", got.err)
+	}
+	err := f.call("start-enabled")
+	f.idle = err != nil
+	return err == nil, err
+}
 
 // Close ends what began with connect.
 func (f *fakeSystemd) Close() { f.calls = append(f.calls, "close") }

@@ -75,7 +75,7 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	if err != nil {
 		return err
 	}
-	return s.applyRequest(ctx, plan, request)
+	return s.applyRequest(ctx, plan, request, unlock)
 }
 
 // applyConfirmed applies what may have to be confirmed by an answer before. Nobody waits
@@ -103,17 +103,20 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions) error {
 			return fmt.Errorf("%s was edited while the question waited; nothing was changed: apply again", s.config)
 		}
 	}
-	return s.applyRequest(ctx, shown, request)
+	return s.applyRequest(ctx, shown, request, unlock)
 }
 
-// applyRequest applies what is requested of a config, and says so.
-func (s *session) applyRequest(ctx context.Context, plan change.Plan, request restore.Request) error {
+// applyRequest applies what is requested of a config, and says so. It gives back the lock of
+// those who edit once the rules are loaded.
+func (s *session) applyRequest(ctx context.Context, plan change.Plan, request restore.Request, unlock func()) error {
 	result, err := s.changingHost().Apply(ctx, request)
 	if err != nil {
 		return err
 	}
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
+	unlock() // nobody need wait for systemd
 	s.printApplied(plan, result)
+	s.startUnit(ctx, &result)
 	return s.printResult(result)
 }
 

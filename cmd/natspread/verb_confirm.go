@@ -29,5 +29,6 @@ func (s *session) confirm(ctx context.Context, _ noOptions) error {
 		result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 	}
 	s.printf("confirmed: boot loads generation %d now", result.Generation)
+	s.startUnit(ctx, &result)
 	return s.printResult(result)
 }

@@ -102,6 +102,7 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	if o.now {
 		s.endConnections(ctx, drain, &result)
 	}
+	s.startUnit(ctx, &result)
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, drain.Backends)
 	if err != nil || !s.json {

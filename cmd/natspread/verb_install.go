@@ -29,6 +29,7 @@ type systemd interface {
 	units.Manager
 	ScheduleRevert(context.Context, units.Revert) error
 	CancelRevert(context.Context) error
+	StartEnabled(context.Context) (started bool, err error)
 	Close()
 }
 

@@ -82,6 +82,8 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	if cfg, err := report.ConfigOf(old); err == nil {
 		s.noteRemaining(ctx, cfg, old.Tables, &result)
 	}
+	unlock() // nobody need wait for systemd
+	s.startUnit(ctx, &result)
 	return s.printResult(result)
 }
 

@@ -7,6 +7,7 @@ check "it is enabled, and waits to be set up" waits
 reboot
 check "a boot before it is set up fails nothing" untroubled
 check "init, apply: in sync" init_apply
+check "apply started the unit: systemctl is-active says so" is active systemctl is-active natspread
 check "systemd-analyze verify has nothing to say" verified
 check "exposure at most 2.0" hardened
 print hardened

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"natspread/internal/test/netnstest"
+)
+
+// startedUnit is what a verb says that started the unit.
+const startedUnit = "started natspread.service\n"
+
+// What makes rules current starts the enabled unit that is not active, with each variant; a
+// trial does not, and neither does what changes nothing or another machine.
+func TestStartsUnit(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.Variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			if netnstest.Isolate(t) {
+				startsUnit(t, liveMachine(t, variant))
+			}
+		})
+	}
+}
+
+// startsUnit goes through the verbs. Each finds a unit that is not active.
+func startsUnit(t *testing.T, machine *fakeSystemd) {
+	start := []string{"connect", "start-enabled", "close"}
+	for _, c := range []struct {
+		config string // "" leaves it as it is
+		args   []string
+		calls  []string
+	}{
+		{article, []string{"apply", "--dry-run"}, nil},
+		{article, []string{"apply"}, start},
+		{article, []string{"apply"}, start}, // nothing changes but the unit
+		{article, []string{"drain", "web", "10.0.0.1:80"}, start},
+		{"", []string{"undrain", "web", "10.0.0.1:80"}, start},
+		{article, []string{"apply", "--exclusive", "--yes"}, start},
+		{fewer, []string{"apply", "--confirm", "1h"}, []string{"connect", "schedule", "close"}},
+		{fewer, []string{"rollback"}, []string{"connect", "cancel", "close"}}, // which only ends the trial
+		{fewer, []string{"rollback", "--overdue"}, nil},
+		{fewer, []string{"apply", "--confirm", "1h"}, []string{"connect", "schedule", "close"}},
+		{fewer, []string{"confirm"}, append([]string{"connect", "cancel", "close"}, start...)},
+		{fewer, []string{"rollback"}, start},
+		{fewer, []string{"rollback", "1"}, start},
+		{fewer, []string{"restore"}, nil}, // what the unit runs
+		{fewer, []string{"diff"}, nil},
+	} {
+		if c.config != "" {
+			writeFile(t, "/etc/natspread/natspread.toml", c.config)
+		}
+		machine.idle = true
+		got := machine.onMachine(c.args...)
+		starts := slices.Contains(c.calls, "start-enabled")
+		if c.args[0] != "diff" {
+			got.want(t, exitDone)
+		}
+		if !slices.Equal(machine.calls, c.calls) || strings.Contains(got.err, startedUnit) != starts || machine.idle == starts {
+			t.Errorf("%q: calls %q, want %q; it says\n%s", c.args, machine.calls, c.calls, got.err)
+		}
+	}
+}
+
+// A unit that is active, disabled, masked or missing is not started, and nothing is said of
+// it.
+func TestStartsNoUnit(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	got := machine.onMachine("apply").want(t, exitDone)
+	machine.wantCalls("connect", "start-enabled", "close")
+	if strings.Contains(got.err, "natspread.service") {
+		t.Errorf("apply says %q", got.err)
+	}
+	if got := inProcess("apply").want(t, exitDone); strings.Contains(got.err, "systemd") {
+		t.Errorf("without systemd apply says %q", got.err)
+	}
+	root := rootWith(t, article)
+	machine.idle = true
+	machine.onMachine("--root", root, "--live", "apply").want(t, exitDone) // whose unit is not this machine's
+	machine.wantCalls()
+}
+
+// A unit that does not start is a note: the rules are applied. So is a systemd that cannot be
+// reached.
+func TestStartUnitFails(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	for _, fails := range []string{"start-enabled", "connect"} {
+		machine.idle, machine.fails = true, fails
+		note := "natspread.service could not be started: " + errFake.Error() + "; fix: systemctl start natspread"
+		got := machine.onMachine("apply", "--json").want(t, exitDone)
+		var result changeResult
+		if err := json.Unmarshal([]byte(got.out), &result); err != nil || !slices.Contains(result.Notes, note) {
+			t.Errorf("%s fails: %v, %+v", fails, err, result)
+		}
+		if !strings.Contains(got.err, "note: "+note+"\n") || strings.Contains(got.err, startedUnit) {
+			t.Errorf("%s fails: apply says %q", fails, got.err)
+		}
+	}
+	if got := machine.onMachine("apply", "-q").want(t, exitDone); got.err != "" {
+		t.Errorf("-q leaves %q", got.err)
+	}
+	inProcess("status").want(t, exitDone)
+}
+
+// Systemd is not waited for without end.
+func TestStartUnitInTime(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	bounded := false
+	connect := func(ctx context.Context) (systemd, error) {
+		_, bounded = ctx.Deadline()
+		return machine, nil
+	}
+	natspreadWith("", connect, "apply").want(t, exitDone)
+	if !bounded {
+		t.Error("there is no deadline")
+	}
+}
