@@ -27,8 +27,15 @@ func (s *session) changingHost() restore.Host {
 	return host
 }
 
-// reportHost returns the machine to read a report of.
-func (s *session) reportHost() report.Host { return report.New(s.host()) }
+// reportHost returns the machine to read a report of. Standard input is no file that
+// somebody edits.
+func (s *session) reportHost() report.Host {
+	host := report.New(s.host())
+	if s.config != "-" {
+		host.Config = report.ConfigFile{Name: s.config, Read: func() ([]byte, error) { return change.Read(s.config, nil) }}
+	}
+	return host
+}
 
 // load reads and checks the config and plans its tables.
 func (s *session) load() (change.Plan, error) {

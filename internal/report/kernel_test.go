@@ -59,10 +59,12 @@ func newScene(t *testing.T, variant rules.Variant) *scene {
 	if err := os.Chmod(root, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return &scene{
+	s := &scene{
 		host:    New(restore.Host{Root: root, Run: program.Exec(), Variant: variant, Version: "test"}),
 		variant: variant, config: balanced,
 	}
+	s.host.Config = ConfigFile{Name: "natspread.toml", Read: func() ([]byte, error) { return []byte(s.config), nil }}
+	return s
 }
 
 // plan returns what the config file leads to.
@@ -217,6 +219,9 @@ func (is seen) agree(t *testing.T, edited bool) {
 	}
 	if is.diff.Differ != (!inSync || edited) {
 		t.Errorf("status says %s, and diff differs: %v\n%s", is.report.State, is.diff.Differ, is.diff.Text(plain, true))
+	}
+	if is.report.Unapplied && !is.diff.Differ && is.diff.outdated == "" {
+		t.Error("status says that changes are not applied, and diff finds none")
 	}
 	if found := whats(Broken(is.examined)); inSync != (len(found) == 0) && !(never && is.report.State == NotLoaded) {
 		t.Errorf("status says %s, and doctor finds %q", is.report.State, found)

@@ -20,6 +20,7 @@ import (
 type Host struct {
 	Restore restore.Host
 	Doctor  doctor.Host
+	Config  ConfigFile // what apply would read
 }
 
 // New returns the host that restore works on. The switches and sockets are the kernel's and
@@ -30,13 +31,16 @@ func New(host restore.Host) Host {
 
 // Report is a host as it was read, judged.
 type Report struct {
-	State    State
-	Status   restore.Status
-	Findings []doctor.Finding // the worst first
-	Notes    []string         // what is good to know, a line each
+	State     State
+	Status    restore.Status
+	Findings  []doctor.Finding // the worst first
+	Notes     []string         // what is good to know, a line each
+	Unapplied bool             // the config file has changes that are not applied
 
-	config    config.Config // of the wanted generation
-	configBad error         // why that one does not parse
+	edited    []doctor.Finding // what is to say of the config file; a note here, and a Risk of doctor
+	refusing  []doctor.Finding // which of the loaded services refuse their clients; as edited
+	config    config.Config    // of the wanted generation
+	configBad error            // why that one does not parse
 }
 
 // Read reads a host and judges it. It changes nothing.
@@ -61,6 +65,11 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
 		report.Notes = append(report.Notes, wanted.Pending.String())
 	}
+	report.Unapplied, report.edited = h.Config.applied(wanted.Generation)
+	if report.Status.Loaded {
+		report.refusing = Refusing(report.config, wanted)
+	}
+	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing))...)
 	return report, nil
 }
 
