@@ -71,6 +71,9 @@ func (f *fakeSystemd) ScheduleRevert(_ context.Context, revert units.Revert) err
 	return f.call("schedule")
 }
 
+// State is what status asks for.
+func (f *fakeSystemd) State(context.Context, string) (string, error) { return "active", nil }
+
 // CancelRevert is what ends a trial.
 func (f *fakeSystemd) CancelRevert(context.Context) error { return f.call("cancel") }
 

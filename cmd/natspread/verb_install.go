@@ -29,6 +29,7 @@ type systemd interface {
 	units.Manager
 	ScheduleRevert(context.Context, units.Revert) error
 	CancelRevert(context.Context) error
+	State(ctx context.Context, unit string) (string, error)
 	Close()
 }
 
