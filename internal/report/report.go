@@ -68,7 +68,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	}
 	files, unloaded := h.Doctor.Loader()
 	report.Unit = h.unit(ctx, files)
-	left = append(left, failedUnit(report.Unit, wanted)...)
+	left = append(left, failedUnit(report.Unit, files, wanted)...)
 	report.State, report.Findings = judge(report.Status, h.refused(wanted), left)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
 		report.Notes = append(report.Notes, wanted.Pending.String())

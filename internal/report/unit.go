@@ -27,13 +27,14 @@ func (h Host) unit(ctx context.Context, files doctor.Unit) doctor.Unit {
 
 // failedUnit says that the unit failed, where it has something to load. systemd does not
 // stop or reload a unit that failed, also when an apply has loaded the rules since. To start
-// it would end the trial of a generation that waits to be confirmed.
-func failedUnit(unit doctor.Unit, wanted generation.Wanted) []doctor.Finding {
+// it would end the trial of a generation that waits to be confirmed, and it can be started
+// only where the files have one.
+func failedUnit(unit, files doctor.Unit, wanted generation.Wanted) []doctor.Finding {
 	fix := "systemctl reset-failed " + paths.Unit
 	switch {
 	case unit != failed, wanted.Boot.Number == 0 && wanted.Pending == nil:
 		return nil
-	case wanted.Pending == nil:
+	case wanted.Pending == nil && (files == doctor.Enabled || files == doctor.Disabled):
 		fix += " && systemctl start " + paths.Unit
 	}
 	return []doctor.Finding{{Severity: doctor.Broken, What: paths.Unit + " has failed: systemd neither stops nor reloads it", Fix: fix}}

@@ -48,15 +48,18 @@ func TestFailedUnit(t *testing.T) {
 	waits := generation.Wanted{Generation: numbered(4), Pending: pendingFor(time.Hour)}
 	for name, c := range map[string]struct {
 		unit   doctor.Unit
+		files  doctor.Unit
 		wanted generation.Wanted
 		want   []string
 	}{
-		"active":             {unit: "active", wanted: applied().Wanted},
-		"failed":             {unit: failed, wanted: applied().Wanted, want: []string{what + " && systemctl start natspread.service"}},
-		"nothing to load":    {unit: failed, wanted: generation.Wanted{Generation: generation.None(), Boot: generation.None()}},
-		"a generation waits": {unit: failed, wanted: waits, want: []string{what}},
+		"active":             {unit: "active", files: doctor.Enabled, wanted: applied().Wanted},
+		"failed":             {unit: failed, files: doctor.Enabled, wanted: applied().Wanted, want: []string{what + " && systemctl start natspread.service"}},
+		"nothing to load":    {unit: failed, files: doctor.Enabled, wanted: generation.Wanted{Generation: generation.None(), Boot: generation.None()}},
+		"not enabled":        {unit: failed, files: doctor.Disabled, wanted: applied().Wanted, want: []string{what + " && systemctl start natspread.service"}},
+		"removed since":      {unit: failed, files: doctor.Missing, wanted: applied().Wanted, want: []string{what}},
+		"a generation waits": {unit: failed, files: doctor.Enabled, wanted: waits, want: []string{what}},
 	} {
-		t.Run(name, func(t *testing.T) { wantFindings(t, failedUnit(c.unit, c.wanted), c.want...) })
+		t.Run(name, func(t *testing.T) { wantFindings(t, failedUnit(c.unit, c.files, c.wanted), c.want...) })
 	}
 }
 
