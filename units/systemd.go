@@ -100,6 +100,20 @@ func (s *Systemd) ResetFailed(ctx context.Context, unit string) error {
 	return nil
 }
 
+// State returns the state of a unit in systemd's word, as active or failed. One that is not
+// there is inactive.
+func (s *Systemd) State(ctx context.Context, unit string) (string, error) {
+	property, err := s.conn.GetUnitPropertyContext(ctx, unit, "ActiveState")
+	if err != nil {
+		return "", fmt.Errorf("cannot read the state of %s: %w", unit, err)
+	}
+	state, isString := property.Value.Value().(string)
+	if !isString {
+		return "", fmt.Errorf("cannot read the state of %s: systemd says %v", unit, property.Value)
+	}
+	return state, nil
+}
+
 // isNoSuchUnit looks for the one D-Bus error that means there is nothing to do.
 func isNoSuchUnit(err error) bool {
 	var busError bus.Error

@@ -214,6 +214,29 @@ func TestSystemdCalls(t *testing.T) {
 	}, fake.called)
 }
 
+// TestSystemdState reads what systemd calls the state of the unit.
+func TestSystemdState(t *testing.T) {
+	fake := &fakeSystemd{result: "done"}
+	systemd := fake.reach(t)
+	if state, err := systemd.State(context.Background(), paths.Unit); err == nil {
+		t.Errorf("a systemd that does not answer says %q", state)
+	}
+	properties := map[string]any{
+		"Get": func(of, property string) (bus.Variant, *bus.Error) {
+			return bus.MakeVariant("failed"), fake.note("get %s %s", of, property)
+		},
+	}
+	for _, conn := range fake.conns {
+		if err := conn.ExportMethodTable(properties, managerPath+"/unit/natspread_2eservice", "org.freedesktop.DBus.Properties"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if state, err := systemd.State(context.Background(), paths.Unit); err != nil || state != "failed" {
+		t.Errorf("%q, %v", state, err)
+	}
+	want(t, "calls", []string{"get org.freedesktop.systemd1.Unit ActiveState"}, fake.called)
+}
+
 func TestSystemdJobResults(t *testing.T) {
 	for result, why := range map[string]string{
 		"failed":     "its program failed",

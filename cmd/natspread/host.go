@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"natspread/internal/change"
+	"natspread/internal/paths"
 	"natspread/internal/report"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -27,8 +29,33 @@ func (s *session) changingHost() restore.Host {
 	return host
 }
 
-// reportHost returns the machine to read a report of.
-func (s *session) reportHost() report.Host { return report.New(s.host()) }
+// reportHost returns the machine to read a report of. Standard input is no file that
+// somebody edits.
+func (s *session) reportHost() report.Host {
+	host := report.New(s.host())
+	if s.config != "-" {
+		host.Config = report.ConfigFile{Name: s.config, Read: func() ([]byte, error) { return change.Read(s.config, nil) }}
+	}
+	if !s.offline() { // the units of another root are not the running systemd's
+		host.Systemd = s.unitState
+	}
+	return host
+}
+
+// stateTimeout bounds how long a report waits for systemd, which answers at once.
+const stateTimeout = 2 * time.Second
+
+// unitState asks the running systemd for the state of natspread's unit.
+func (s *session) unitState(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
+	running, err := s.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer running.Close()
+	return running.State(ctx, paths.Unit)
+}
 
 // load reads and checks the config and plans its tables.
 func (s *session) load() (change.Plan, error) {

@@ -25,6 +25,7 @@ type fakeSystemd struct {
 	idle   bool   // whether the unit is enabled, but not active
 	calls  []string
 	revert units.Revert // what it is to revert a trial by
+	state  string       // of the unit
 }
 
 // The verbs are given it in place of the running one.
@@ -71,6 +72,9 @@ func (f *fakeSystemd) ScheduleRevert(_ context.Context, revert units.Revert) err
 	f.revert = revert
 	return f.call("schedule")
 }
+
+// State is what status asks for.
+func (f *fakeSystemd) State(context.Context, string) (string, error) { return f.state, f.call("state") }
 
 // CancelRevert is what ends a trial.
 func (f *fakeSystemd) CancelRevert(context.Context) error { return f.call("cancel") }
@@ -130,6 +134,34 @@ func TestInstallLive(t *testing.T) {
 			if netnstest.Isolate(t) {
 				installLive(t, liveMachine(t, variant))
 			}
+		})
+	}
+}
+
+// Status asks the running systemd, says what failed, and does not need an answer.
+func TestStatusOfUnit(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.Variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			if !netnstest.Isolate(t) {
+				return
+			}
+			machine := liveMachine(t, variant)
+			machine.onMachine("apply", "-q").want(t, exitDone)
+			machine.state = "active"
+			machine.onMachine("status").want(t, exitDone)
+			machine.wantCalls("connect", "state", "close")
+			machine.fails = "state"
+			machine.onMachine("status").want(t, exitDone)
+			machine.fails, machine.state = "", "failed"
+			got := machine.onMachine("status").want(t, exitFailed)
+			if !strings.Contains(got.out, "impaired: ") || !strings.Contains(got.out, "\n  broken: natspread.service has failed: systemd neither stops nor reloads it\n    fix: systemctl reset-failed natspread.service") {
+				t.Error(got.out)
+			}
+			if got := machine.onMachine("status", "--json").want(t, exitFailed); !strings.Contains(got.out, `"unit": "failed"`) {
+				t.Error(got.out)
+			}
+			machine.onMachine("doctor").want(t, exitFailed)
 		})
 	}
 }

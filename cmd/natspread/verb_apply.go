@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -120,13 +121,14 @@ func (s *session) applyRequest(ctx context.Context, plan change.Plan, request re
 	return s.printResult(result)
 }
 
-// noteRemaining adds to the notes of a result what it could not fix.
+// noteRemaining adds to the notes of a result what it could not fix, and which services
+// refuse their clients now.
 func (s *session) noteRemaining(ctx context.Context, cfg config.Config, tables rules.Tables, result *restore.Result) {
 	found, err := s.reportHost().Remaining(ctx, cfg, report.Families(tables))
 	if err != nil {
 		result.Notes = append(result.Notes, err.Error())
 	}
-	result.Notes = append(result.Notes, report.NotesOf(report.Broken(found))...)
+	result.Notes = append(result.Notes, report.NotesOf(slices.Concat(report.Broken(found), report.Refusing(cfg, s.store().Wanted())))...)
 }
 
 // printApplied says what apply did.

@@ -3,17 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/report"
-	"natspread/internal/text"
 )
 
 // doctorVerb describes doctor.
@@ -74,21 +70,11 @@ func (s *session) judged() (report.Judged, error) {
 		return judged, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		judged.Bad = errors.New(firstOf(err))
+		judged.Bad = errors.New(report.FirstOf(err))
 	}
 	var old error
 	if judged.Config, old = report.ConfigOf(boot); old != nil { // of an older natspread
 		return judged, errors.Join(err, old)
 	}
 	return judged, nil
-}
-
-// firstOf returns the first line of what is wrong with a config, and how much more is.
-func firstOf(err error) string {
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	var all config.Errors
-	if errors.As(err, &all) && len(all) > 1 {
-		first += fmt.Sprintf(" (and %s)", text.Plural(len(all)-1, "error")+" more")
-	}
-	return first
 }

@@ -30,6 +30,7 @@ type systemd interface {
 	ScheduleRevert(context.Context, units.Revert) error
 	CancelRevert(context.Context) error
 	StartEnabled(context.Context) (started bool, err error)
+	State(ctx context.Context, unit string) (string, error)
 	Close()
 }
 

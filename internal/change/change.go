@@ -23,7 +23,7 @@ type Plan struct {
 // Load reads a config from a file, or from stdin for "-", checks it and plans its tables.
 // A config that cannot be read is an *UnreadError, a wrong one config.Errors.
 func Load(path string, stdin io.Reader) (Plan, error) {
-	text, err := read(path, stdin)
+	text, err := Read(path, stdin)
 	if err != nil {
 		return Plan{}, &UnreadError{err}
 	}

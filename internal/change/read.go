@@ -13,11 +13,11 @@ import (
 	"natspread/internal/text"
 )
 
-// read returns the bytes of the config called name, or of stdin for "-". It
+// Read returns the bytes of the config called name, or of stdin for "-". It
 // reads regular files of at most config.MaxSize bytes and nothing else: a FIFO would
 // block, and a device may never end. The error for a file that does not exist
 // wraps fs.ErrNotExist.
-func read(name string, stdin io.Reader) (data []byte, err error) {
+func Read(name string, stdin io.Reader) (data []byte, err error) {
 	if name == "-" {
 		return readBounded("stdin", stdin)
 	}

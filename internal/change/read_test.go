@@ -60,7 +60,7 @@ func TestReadRefuses(t *testing.T) {
 		"control in name": {filepath.Join(dir, "a\x1b[2J"), `a\x1b[2J`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			data, err := read(tt.path, nil)
+			data, err := Read(tt.path, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), "cannot read config ") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %d bytes and error %v, want one about %q", len(data), err, tt.want)
 			}
@@ -83,24 +83,24 @@ func TestReadFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{file, link} {
-		if got, err := read(name, nil); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("read(%s) returned %d bytes and %v, want %d", name, len(got), err, len(want))
+		if got, err := Read(name, nil); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("Read(%s) returned %d bytes and %v, want %d", name, len(got), err, len(want))
 		}
 	}
 }
 
 // TestReadStdin takes "-" for stdin, and no more of it than config.MaxSize.
 func TestReadStdin(t *testing.T) {
-	if got, err := read("-", strings.NewReader(oneService)); err != nil || string(got) != oneService {
+	if got, err := Read("-", strings.NewReader(oneService)); err != nil || string(got) != oneService {
 		t.Errorf("got %q and %v", got, err)
 	}
-	if _, err := read("-", io.LimitReader(zeros{}, config.MaxSize)); err != nil {
+	if _, err := Read("-", io.LimitReader(zeros{}, config.MaxSize)); err != nil {
 		t.Errorf("config.MaxSize bytes: %v", err)
 	}
-	if _, err := read("-", zeros{}); err == nil || !strings.Contains(err.Error(), "stdin: it is larger than 16 MiB") {
+	if _, err := Read("-", zeros{}); err == nil || !strings.Contains(err.Error(), "stdin: it is larger than 16 MiB") {
 		t.Errorf("endless stdin: %v", err)
 	}
-	if _, err := read("-", iotest.ErrReader(io.ErrUnexpectedEOF)); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := Read("-", iotest.ErrReader(io.ErrUnexpectedEOF)); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("broken stdin: %v", err)
 	}
 }

@@ -19,24 +19,46 @@ var flushers = []string{
 	"shorewall.service", "shorewall6.service", "ferm.service", "firehol.service", "arno-iptables-firewall.service", "csf.service",
 }
 
+// Unit is how natspread's unit stands.
+type Unit string
+
+// What the files say of the unit. The running systemd has words of its own, as active.
+const (
+	NoSystemd Unit = ""
+	Missing   Unit = "missing"
+	Masked    Unit = "masked"
+	Disabled  Unit = "disabled"
+	Enabled   Unit = "enabled"
+)
+
+// Loader tells by the files how natspread's unit stands, and what is to say when nothing
+// loads the rules at boot.
+func (h Host) Loader() (Unit, []Finding) {
+	if !h.exists("/run/systemd/system") && !h.exists("/usr/lib/systemd/systemd") && !h.exists("/lib/systemd/systemd") {
+		return NoSystemd, []Finding{{Risk, "cannot tell what loads the rules at boot: there is no systemd", ""}}
+	}
+	file, present := h.unitFile(unit)
+	switch {
+	case !present:
+		return Missing, []Finding{{AtBoot, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
+	case h.masked(file):
+		return Masked, []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is masked by " + file, "systemctl unmask " + unit}}
+	case !h.enabled(unit):
+		return Disabled, []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is not enabled", "systemctl enable " + unit}}
+	}
+	return Enabled, nil
+}
+
 // firewalls looks at what boot does to the rules: whether it loads them, and which
 // service then takes them out again.
 func (e examination) firewalls() []Finding {
 	if e.Applied == 0 {
 		return nil // there is nothing to load
 	}
-	if !e.exists("/run/systemd/system") && !e.exists("/usr/lib/systemd/systemd") && !e.exists("/lib/systemd/systemd") {
-		return []Finding{{Risk, "cannot tell what loads the rules at boot: there is no systemd", ""}}
+	if _, found := e.Loader(); len(found) > 0 {
+		return found
 	}
-	file, present := e.unitFile(unit)
-	switch {
-	case !present:
-		return []Finding{{AtBoot, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
-	case e.masked(file):
-		return []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is masked by " + file, "systemctl unmask " + unit}}
-	case !e.enabled(unit):
-		return []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is not enabled", "systemctl enable " + unit}}
-	}
+	file, _ := e.unitFile(unit)
 	var found []Finding
 	for _, flusher := range flushers {
 		if e.enabled(flusher) {

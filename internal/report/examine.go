@@ -32,7 +32,11 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if err != nil {
 		return nil, err
 	}
-	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, h.Doctor.Examine(h.balancer(ctx, report, judged)))
+	edited := report.edited
+	if judged.Bad != nil { // which doctor says with whose config it uses instead
+		edited = nil
+	}
+	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, edited, report.refusing, h.Doctor.Examine(h.balancer(ctx, report, judged)))
 	doctor.Sort(found)
 	return found, nil
 }

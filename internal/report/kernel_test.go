@@ -51,7 +51,7 @@ type scene struct {
 	config  string // the text of the config file
 }
 
-// newScene builds the network and an empty root directory.
+// newScene builds the network and a root directory, in which boot starts natspread's unit.
 func newScene(t *testing.T, variant rules.Variant) *scene {
 	t.Helper()
 	netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
@@ -59,10 +59,18 @@ func newScene(t *testing.T, variant rules.Variant) *scene {
 	if err := os.Chmod(root, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return &scene{
+	s := &scene{
 		host:    New(restore.Host{Root: root, Run: program.Exec(), Variant: variant, Version: "test"}),
 		variant: variant, config: balanced,
 	}
+	for _, path := range []string{"usr/lib/systemd/systemd", "etc/systemd/system/natspread.service", "etc/systemd/system/sysinit.target.wants/natspread.service"} {
+		path = filepath.Join(root, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("[Service]\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.host.Config = ConfigFile{Name: "natspread.toml", Read: func() ([]byte, error) { return []byte(s.config), nil }}
+	return s
 }
 
 // plan returns what the config file leads to.
@@ -217,6 +225,9 @@ func (is seen) agree(t *testing.T, edited bool) {
 	}
 	if is.diff.Differ != (!inSync || edited) {
 		t.Errorf("status says %s, and diff differs: %v\n%s", is.report.State, is.diff.Differ, is.diff.Text(plain, true))
+	}
+	if is.report.Unapplied && !is.diff.Differ && is.diff.outdated == "" {
+		t.Error("status says that changes are not applied, and diff finds none")
 	}
 	if found := whats(Broken(is.examined)); inSync != (len(found) == 0) && !(never && is.report.State == NotLoaded) {
 		t.Errorf("status says %s, and doctor finds %q", is.report.State, found)

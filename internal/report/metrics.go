@@ -25,6 +25,7 @@ func (s Status) Metrics() string {
 		{"natspread_state", "gauge", "1 for the state that natspread status shows, 0 for the others.", s.stateSamples()},
 		{"natspread_findings", "gauge", "How many findings of a severity natspread status shows.", s.findingSamples()},
 		{"natspread_generation", "gauge", "The generation that boot loads, 0 for none.", []sample{{"", float64(s.Generation)}}},
+		{"natspread_unapplied", "gauge", "1 when the config has changes that are not applied, 0 when it has none.", []sample{{"", boolean(s.Unapplied)}}},
 	}
 	var written strings.Builder
 	for _, m := range append(all, backendMetrics(s.Services)...) {

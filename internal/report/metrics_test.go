@@ -11,7 +11,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	live := 7
 	got, err := promtest.Scrape(Status{
-		State: Drift, Current: 13, Generation: 12, Findings: []Finding{{Severity: "broken"}, {Severity: "broken"}, {Severity: "risk"}},
+		State: Drift, Current: 13, Generation: 12, Unapplied: true, Findings: []Finding{{Severity: "broken"}, {Severity: "broken"}, {Severity: "risk"}},
 		Services: []Service{
 			{Name: "web", Backends: []Backend{{Address: "10.0.0.1:80", WantedShare: 1.0 / 3, Connections: 1 << 40, Live: &live}, {Address: "10.0.0.2:80"}}},
 			{Name: "dns", Backends: []Backend{{Address: "[fd00::1]:53", WantedShare: 1}}},
@@ -22,7 +22,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for series, want := range map[string]float64{
-		"natspread_up": 1, "natspread_generation": 12,
+		"natspread_up": 1, "natspread_generation": 12, "natspread_unapplied": 1,
 		"natspread_state,state=in_sync": 0, "natspread_state,state=drift": 1, "natspread_state,state=impaired": 0, "natspread_state,state=not_loaded": 0,
 		"natspread_findings,severity=broken": 2, "natspread_findings,severity=at_boot": 0, "natspread_findings,severity=risk": 1,
 		"natspread_backend_connections_total,service=web,backend=10.0.0.1:80":     1 << 40,

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,6 +21,10 @@ import (
 type Host struct {
 	Restore restore.Host
 	Doctor  doctor.Host
+	Config  ConfigFile // what apply would read
+	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
+	// where none runs the host.
+	Systemd func(context.Context) (string, error)
 }
 
 // New returns the host that restore works on. The switches and sockets are the kernel's and
@@ -30,13 +35,17 @@ func New(host restore.Host) Host {
 
 // Report is a host as it was read, judged.
 type Report struct {
-	State    State
-	Status   restore.Status
-	Findings []doctor.Finding // the worst first
-	Notes    []string         // what is good to know, a line each
+	State     State
+	Status    restore.Status
+	Findings  []doctor.Finding // the worst first
+	Notes     []string         // what is good to know, a line each
+	Unapplied bool             // the config file has changes that are not applied
+	Unit      doctor.Unit      // how natspread's unit stands
 
-	config    config.Config // of the wanted generation
-	configBad error         // why that one does not parse
+	edited    []doctor.Finding // what is to say of the config file; a note here, and a Risk of doctor
+	refusing  []doctor.Finding // which of the loaded services refuse their clients; as edited
+	config    config.Config    // of the wanted generation
+	configBad error            // why that one does not parse
 }
 
 // Read reads a host and judges it. It changes nothing.
@@ -57,10 +66,21 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if err != nil {
 		return Report{}, err
 	}
+	files, unloaded := h.Doctor.Loader()
+	report.Unit = h.unit(ctx, files)
+	left = append(left, failedUnit(report.Unit, files, wanted)...)
 	report.State, report.Findings = judge(report.Status, h.refused(wanted), left)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
 		report.Notes = append(report.Notes, wanted.Pending.String())
 	}
+	report.Unapplied, report.edited = h.Config.applied(wanted.Generation)
+	if report.Status.Loaded {
+		report.refusing = Refusing(report.config, wanted)
+	}
+	if cmp.Or(wanted.Boot.Number, wanted.Current) == 0 { // then there is nothing to load
+		unloaded = nil
+	}
+	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, unloaded))...)
 	return report, nil
 }
 

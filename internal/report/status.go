@@ -30,6 +30,8 @@ type Status struct {
 	Current    int           `json:"current"`           // the generation that boot is to load; 0: none
 	Generation int           `json:"generation"`        // the one that it will end up with; 0: none
 	Pending    *Pending      `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits
+	Unapplied  bool          `json:"unapplied"`         // the config has changes that are not applied
+	Unit       doctor.Unit   `json:"unit"`              // missing, disabled, active, failed and others; "": there is no systemd
 	Findings   []Finding     `json:"findings"`          // what keeps it from working, the worst first
 	Notes      []string      `json:"notes"`             // what is good to know
 	Services   []Service     `json:"services"`          // of the generation that the kernel is to hold
@@ -66,7 +68,7 @@ func FindingsOf(found []doctor.Finding) []Finding {
 func (r Report) Printed(ctx context.Context) Status {
 	wanted := r.Status.Wanted
 	printed := Status{
-		State: r.State, Variant: r.Status.Variant, Current: wanted.Current, Generation: wanted.Boot.Number,
+		State: r.State, Variant: r.Status.Variant, Current: wanted.Current, Generation: wanted.Boot.Number, Unapplied: r.Unapplied, Unit: r.Unit,
 		Findings: FindingsOf(r.Findings), Notes: append([]string{}, r.Notes...),
 	}
 	if wanted.Pending != nil {

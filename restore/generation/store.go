@@ -279,11 +279,14 @@ func (g Generation) Outdated(wanted Generation) string {
 		return fmt.Sprintf("generation %d was not proven on this host", g.Number)
 	case !g.Tables.Equal(wanted.Tables):
 		return fmt.Sprintf("generation %d has other rules", g.Number)
-	case !bytes.Equal(g.Config, wanted.Config):
+	case !g.MadeFrom(wanted.Config):
 		return fmt.Sprintf("the words of the config are others than in generation %d", g.Number)
 	}
 	return ""
 }
+
+// MadeFrom tells whether a config has the very words that a generation was made from.
+func (g Generation) MadeFrom(config []byte) bool { return bytes.Equal(g.Config, config) }
 
 // Files returns where the files of a generation are, below the root, and the link
 // that makes it current.
