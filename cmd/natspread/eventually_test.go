@@ -36,8 +36,11 @@ func exists(path string) func() bool {
 }
 
 // openers counts how often a file is open in the processes of this namespace.
-func openers(path string) int {
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the pattern is right
+func openers(path string) int { return openersOf("[0-9]*", path) }
+
+// openersOf is openers for the processes that match a pattern below /proc.
+func openersOf(processes, path string) int {
+	links, _ := filepath.Glob("/proc/" + processes + "/fd/*") // the pattern is right
 	count := 0
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && target == path {

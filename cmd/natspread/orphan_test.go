@@ -164,7 +164,7 @@ func TestOrphanIsWaitedFor(t *testing.T) {
 			left.letGo(t)
 			left.natspread(variant, "status").want(t, exitFailed) // its rules are loaded now
 			left.natspread(variant, "restore").want(t, exitDone)
-			if now := left.natspread(variant, "status").want(t, exitDone); strings.Contains(now.out, "note: ") {
+			if now := left.natspread(variant, "status").want(t, exitDone); strings.Contains(now.out, "note: another natspread") {
 				t.Errorf("%s", now.out)
 			}
 		})
@@ -183,10 +183,9 @@ func TestVerbWaitsForOrphan(t *testing.T) {
 				}
 				left := leaveOrphan(t, variant, stoppedChild)
 				lock := filepath.Join(left.root, lockDir, "lock")
-				orphans := openers(lock)
 				ended := make(chan outcome)
 				go func() { ended <- left.natspread(variant, verb) }()
-				eventually(t, "the verb waits", func() bool { return openers(lock) > orphans })
+				eventually(t, "the verb waits", func() bool { return openersOf("self", lock) > 0 })
 				left.letGo(t)
 				(<-ended).want(t, exitDone)
 				want := exitDone

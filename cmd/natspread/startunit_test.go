@@ -28,13 +28,13 @@ func TestStartsUnit(t *testing.T) {
 
 // startsUnit goes through the verbs. Each finds a unit that is not active.
 func startsUnit(t *testing.T, machine *fakeSystemd) {
-	start := []string{"connect", "start-enabled", "close"}
+	start, asked := []string{"connect", "start-enabled", "close"}, []string{"connect", "state", "close"}
 	for _, c := range []struct {
 		config string // "" leaves it as it is
 		args   []string
 		calls  []string
 	}{
-		{article, []string{"apply", "--dry-run"}, nil},
+		{article, []string{"apply", "--dry-run"}, asked},
 		{article, []string{"apply"}, start},
 		{article, []string{"apply"}, start}, // nothing changes but the unit
 		{article, []string{"drain", "web", "10.0.0.1:80"}, start},
@@ -48,7 +48,7 @@ func startsUnit(t *testing.T, machine *fakeSystemd) {
 		{fewer, []string{"rollback"}, start},
 		{fewer, []string{"rollback", "1"}, start},
 		{fewer, []string{"restore"}, nil}, // what the unit runs
-		{fewer, []string{"diff"}, nil},
+		{fewer, []string{"diff"}, asked},
 	} {
 		if c.config != "" {
 			writeFile(t, "/etc/natspread/natspread.toml", c.config)
