@@ -44,11 +44,9 @@ func (h Host) Restore(ctx context.Context) (Result, error) {
 		return Result{}, busyFix(err)
 	}
 	result.Fallback = fallback
-	opened, err := h.forwarding().Set(good.Tables)
-	if err != nil {
+	if _, err := h.forwarding().Set(good.Tables); err != nil { // apply has said whom that lets through
 		return result, fmt.Errorf("the rules are loaded, but nothing is forwarded: %w", err)
 	}
-	result.open(opened)
 	result.Notes = append(result.Notes, h.Store().EndPending()...)
 	if fallback != nil {
 		return result, &FixError{fmt.Errorf("fell back to generation %d: %w", good.Number, fallback), generationFix(fallback)}

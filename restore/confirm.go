@@ -88,7 +88,7 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 // found returns what there is before a trial, for its revert.
 func (h Host) found(ctx context.Context, kernel iptables.Kernel) (generation.Pending, error) {
 	switches, err := h.forwarding().States()
-	pending := generation.Pending{Variant: kernel.Variant, Forwarding: switches, Namespace: here()}
+	pending := generation.Pending{Variant: kernel.Variant, Forwarding: switches, Namespace: h.here()}
 	if err != nil {
 		return pending, err
 	}

@@ -37,12 +37,12 @@ type Host struct {
 
 // Store returns the generations of the host. What is in /run counts only in the network
 // namespace that it is of.
-func (h Host) Store() generation.Store { return generation.Store{Root: h.Root, Namespace: here()} }
+func (h Host) Store() generation.Store { return generation.Store{Root: h.Root, Namespace: h.here()} }
 
 // here names the network namespace that this process is in; "" where that is not known:
 // before Linux 5.14 there are no cookies.
-func here() string {
-	id, err := namespace.ID()
+func (h Host) here() string {
+	id, err := namespace.ID(h.runDir())
 	if err != nil {
 		return ""
 	}
@@ -52,7 +52,7 @@ func here() string {
 // forwarding returns the host's forwarding switches. They are the kernel's and
 // not on disk, so they are the same below every root.
 func (h Host) forwarding() forwarding.Switches {
-	return forwarding.Switches{Proc: "/proc/sys", Run: h.runDir(), Namespace: here()}
+	return forwarding.Switches{Proc: "/proc/sys", Run: h.runDir(), Namespace: h.here()}
 }
 
 // runDir returns the directory of what a reboot forgets.
@@ -127,7 +127,7 @@ func (h Host) clearOther(ctx context.Context, kernel iptables.Kernel) (cleared b
 
 // loaded returns what would be recorded of a kernel that holds a generation now.
 func (h Host) loaded(kernel iptables.Kernel, number int, ruleset uint32) generation.Loaded {
-	return generation.Loaded{Generation: number, Variant: kernel.Variant, Ruleset: ruleset, Namespace: here()}
+	return generation.Loaded{Generation: number, Variant: kernel.Variant, Ruleset: ruleset, Namespace: h.here()}
 }
 
 // recordLoaded keeps that the kernel holds a generation, if the number of its ruleset is

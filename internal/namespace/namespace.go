@@ -4,18 +4,22 @@
 package namespace
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// ID names the network namespace of the calling thread: the id of this boot and the
-// namespace's cookie, which no other namespace of the same boot ever has (SO_NETNS_COOKIE;
-// the inodes of nsfs are given again).
-func ID() (string, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+// ID names the network namespace of the calling thread for records below a directory: by its
+// cookie, which no other namespace of the same boot ever has (SO_NETNS_COOKIE; the inodes of
+// nsfs are given again), and by the boot. What is on a tmpfs is of this boot in any case.
+// There the boot's own id is left out, as not every process sees the same one: containers are
+// shown another, and units with a /proc of their own the kernel's.
+func ID(dir string) (string, error) {
+	boot, err := bootOf(dir)
 	if err != nil {
 		return "", err
 	}
@@ -25,7 +29,25 @@ func ID() (string, error) {
 	}
 	defer unix.Close(socket)
 	cookie, err := unix.GetsockoptUint64(socket, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	return fmt.Sprintf("%s %d", strings.TrimSpace(string(boot)), cookie), err
+	return fmt.Sprintf("%s %d", boot, cookie), err
+}
+
+// bootOf names the boot that files below a directory, which may not be there yet, are of.
+func bootOf(dir string) (string, error) {
+	var system unix.Statfs_t
+	err := unix.Statfs(dir, &system)
+	for errors.Is(err, unix.ENOENT) && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		err = unix.Statfs(dir, &system)
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case system.Type == unix.TMPFS_MAGIC:
+		return "tmpfs", nil
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(boot)), err
 }
 
 // Place is where a process is, as far as it may know.

@@ -18,7 +18,8 @@ func TestID(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	here, err := ID()
+	dir := t.TempDir()
+	here, err := ID(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func TestID(t *testing.T) {
 		onThread(func() {
 			err := unix.Unshare(unix.CLONE_NEWNET)
 			if err == nil {
-				id, err = ID()
+				id, err = ID(dir)
 			}
 			if err != nil {
 				t.Error(err)
@@ -38,8 +39,29 @@ func TestID(t *testing.T) {
 			t.Errorf("%q is given twice", id)
 		}
 		seen[id] = true
-		if again, err := ID(); err != nil || again != here {
+		if again, err := ID(dir); err != nil || again != here {
 			t.Errorf("%q, then %q, %v", here, again, err)
+		}
+	}
+}
+
+// TestBoot names the boot for what is on a disk, and not for what no boot leaves to the next.
+func TestBoot(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for place, want := range map[string]string{dir: "tmpfs", dir + "/not/there": "tmpfs", "/proc": strings.TrimSpace(string(boot))} {
+		if got, err := ID(place); err != nil || !strings.HasPrefix(got, want+" ") {
+			t.Errorf("%s: %q, %v", place, got, err)
 		}
 	}
 }
