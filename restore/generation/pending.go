@@ -49,6 +49,15 @@ func SinceBoot() time.Duration {
 	return time.Duration(now.Nano())
 }
 
+// otherNamespace tells whether two ids of network namespaces (see namespace.ID) are known to be
+// of different ones, by their cookies. The boot is not asked: in a container not every process
+// sees the same id of it, and a trial that nobody reverts is worse than one that is reverted
+// in vain.
+func otherNamespace(a, b string) bool {
+	cookie := func(id string) string { return id[strings.LastIndexByte(id, ' ')+1:] }
+	return a != "" && b != "" && cookie(a) != cookie(b)
+}
+
 // ErrNothingPending says that no generation waits to be confirmed.
 var ErrNothingPending = errors.New("no generation waits to be confirmed")
 
@@ -66,7 +75,7 @@ func (s Store) Pending() (pending Pending, err error) {
 	}
 	var untrusted *UntrustedError
 	switch {
-	case err == nil && s.Namespace != "" && pending.Namespace != "" && pending.Namespace != s.Namespace:
+	case err == nil && otherNamespace(pending.Namespace, s.Namespace):
 		return Pending{}, ErrNothingPending
 	case errors.As(err, &untrusted): // which says how to fix it; restore does not
 		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w", err)
