@@ -22,7 +22,7 @@ func (s *session) drainVerb() *cli.Command {
 		Description: "Writes drain = true for the backend into the config, which stays as it is in all\n" +
 			"else, its weight, comments and layout too, and applies it. Open connections go\n" +
 			"on. Without SERVICE it drains every backend at that address, in all services.\n" +
-			"natspread undrain is the way back. A config with other changes that are not\n" +
+			"natspread undrain does the opposite. A config with other changes that are not\n" +
 			"applied yet is refused.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "wait", Usage: "wait for this `DURATION` until no connection is left there; exit 1 if one is"},

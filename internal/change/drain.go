@@ -53,7 +53,7 @@ func PlanDrain(store generation.Store, plan Plan, file string, target Target) (D
 	})
 }
 
-// PlanUndrain plans the way back. A backend that natspread 0.1 drained, by weight = 0, gets
+// PlanUndrain plans the opposite of PlanDrain. A backend that natspread 0.1 drained, by weight = 0, gets
 // the weight of the newest generation in which it had one, else 1.
 func PlanUndrain(store generation.Store, plan Plan, file string, target Target) (Drain, error) {
 	weightOf := func(service string, b config.Backend) int { return lastWeight(store, service, b) }

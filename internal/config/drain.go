@@ -25,7 +25,7 @@ func Drained(name string, text []byte, service, backend string) ([]byte, []Edite
 	return editDrain(name, text, service, backend, func(_ string, b *Backend) { b.Drain = b.Drain || b.Weight != 0 })
 }
 
-// Undrained is Drained for the way back: drain = true is taken out. A backend that is
+// Undrained is the opposite of Drained: drain = true is taken out. A backend that is
 // drained by weight = 0, as natspread 0.1 wrote it, gets the weight that weightOf returns.
 func Undrained(name string, text []byte, service, backend string, weightOf func(service string, b Backend) int) ([]byte, []Edited, error) {
 	return editDrain(name, text, service, backend, func(service string, b *Backend) {

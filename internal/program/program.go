@@ -106,8 +106,8 @@ func runHere(cmd *exec.Cmd) error {
 	return cmd.Run()
 }
 
-// LockVariable is where iptables(8) is told to keep its lock. Whoever runs it for natspread
-// is told, too: with another lock it would exclude nobody.
+// LockVariable says where iptables(8) keeps its lock. Every iptables that runs for natspread
+// gets it, too: with another lock it would exclude nobody.
 const LockVariable = "XTABLES_LOCKFILE"
 
 // LockEnv returns the variable as it is set here, as NAME=VALUE; none if it is not set.

@@ -42,8 +42,8 @@ type Share struct {
 	Share  float64 `json:"share"` // 0 to 1
 }
 
-// ServiceChanges compares two configs by service, those of some families only.
-func ServiceChanges(before, after config.Config, families []rules.Family) []ServiceChange {
+// serviceChanges compares two configs by service, those of some families only.
+func serviceChanges(before, after config.Config, families []rules.Family) []ServiceChange {
 	var changes []ServiceChange
 	for _, change := range config.Changes(before, after) {
 		if isOf(change.Before, families) || isOf(change.After, families) {

@@ -68,7 +68,7 @@ func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
 		result.unnamed = err
 		return result, nil
 	}
-	result.name(ServiceChanges(before, wanted.Config, wanted.Families))
+	result.name(serviceChanges(before, wanted.Config, wanted.Families))
 	return result, nil
 }
 
@@ -96,7 +96,7 @@ func DiffGenerations(from, to generation.Generation, families []rules.Family) Di
 	was, err := ConfigOf(from)
 	is, alsoErr := ConfigOf(to)
 	if result.unnamed = errors.Join(err, alsoErr); result.unnamed == nil {
-		result.name(ServiceChanges(was, is, families))
+		result.name(serviceChanges(was, is, families))
 	}
 	return result
 }

@@ -85,10 +85,10 @@ const web = "[[service]]\nname = \"web\"\nlisten = \"192.0.2.10:80\"\nbackends =
 // TestNoNull holds what programs read to this: where nothing is, there is an empty list.
 func TestNoNull(t *testing.T) {
 	printed := Report{Status: applied()}.Printed(context.Background())
-	added := Diff{Services: ServiceChanges(config.Config{}, parsed(t, web), rules.Families())}
+	added := Diff{Services: serviceChanges(config.Config{}, parsed(t, web), rules.Families())}
 	for name, value := range map[string]any{
 		"status": printed, "findings": FindingsOf(nil), "diff": Diff{}.Filled(), "added": added.Filled(),
-		"removed": Diff{Services: ServiceChanges(parsed(t, web), config.Config{}, rules.Families())}.Filled(),
+		"removed": Diff{Services: serviceChanges(parsed(t, web), config.Config{}, rules.Families())}.Filled(),
 	} {
 		text, err := json.Marshal(value)
 		if err != nil || strings.Contains(string(text), "null") {

@@ -22,10 +22,10 @@ func Each(ctx context.Context, family rules.Family, do func(Entry)) error {
 	return dump(ctx, family, func(e Entry, _ []byte) { do(e) })
 }
 
-// Delete deletes the entries of a family that a function chooses, once all are read,
+// deleteEntries deletes the entries of a family that a function chooses, once all are read,
 // and returns how many. One that is gone by itself meanwhile is no error; errors are
 // those of Each.
-func Delete(ctx context.Context, family rules.Family, choose func(Entry) bool) (deleted int, err error) {
+func deleteEntries(ctx context.Context, family rules.Family, choose func(Entry) bool) (deleted int, err error) {
 	var keys [][]byte
 	err = dump(ctx, family, func(e Entry, attributes []byte) {
 		if choose(e) {

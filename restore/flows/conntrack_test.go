@@ -84,9 +84,9 @@ func TestICMP(t *testing.T) {
 	}
 }
 
-// TestDelete deletes more than one message of the kernel's holds, and no other; it is
+// TestDeleteEntries deletes more than one message of the kernel's holds, and no other; it is
 // content with what is gone.
-func TestDelete(t *testing.T) {
+func TestDeleteEntries(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
@@ -96,13 +96,13 @@ func TestDelete(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("udp 192.0.2.99:%d 192.0.2.10:80 10.0.0.1:80", 1024+i))
 	}
 	netnstest.Track(t, 0, lines...)
-	deleted, err := Delete(t.Context(), rules.IPv4, func(e Entry) bool { return e.OrigDst.Port() == 80 })
+	deleted, err := deleteEntries(t.Context(), rules.IPv4, func(e Entry) bool { return e.OrigDst.Port() == 80 })
 	if left := all(t, rules.IPv4); err != nil || deleted != many || len(left) != 1 {
 		t.Errorf("%d deleted, %d left, %v; want %d and 1", deleted, len(left), err, many)
 	}
 	flush := func(Entry) bool { return netlink.ConntrackTableFlush(netlink.ConntrackTable) == nil }
 	netnstest.Track(t, 0, lines[:2]...)
-	if deleted, err := Delete(t.Context(), rules.IPv4, flush); err != nil || deleted != 0 || len(all(t, rules.IPv4)) != 0 {
+	if deleted, err := deleteEntries(t.Context(), rules.IPv4, flush); err != nil || deleted != 0 || len(all(t, rules.IPv4)) != 0 {
 		t.Errorf("%d deleted of what was gone, %v", deleted, err)
 	}
 }

@@ -17,7 +17,7 @@ func DeleteBackend(ctx context.Context, services []rules.VirtualService, backend
 	if err != nil {
 		return 0, err
 	}
-	deleted, err = Delete(ctx, family, func(e Entry) bool {
+	deleted, err = deleteEntries(ctx, family, func(e Entry) bool {
 		service, found := index.of(e, local)
 		if !found {
 			return false

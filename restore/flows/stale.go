@@ -98,6 +98,6 @@ func (c Change) deleteStale(ctx context.Context, family rules.Family) (deleted i
 	if c.local[family], err = localAddresses(family); err != nil {
 		return 0, err
 	}
-	deleted, err = Delete(ctx, family, c.stale)
+	deleted, err = deleteEntries(ctx, family, c.stale)
 	return deleted, conntrackError(err)
 }

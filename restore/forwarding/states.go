@@ -85,7 +85,7 @@ func (s Switches) revert(family rules.Family, state State) error {
 	return s.keep(family, state.Record)
 }
 
-// back returns the way back to a state as a record: what to put back is what it says was
+// back returns the record of a revert to a state: it puts back what the record says was
 // found. Where nothing is kept now, Set has put back what was found before.
 func (s State) back(family rules.Family, record Record) Record {
 	var back Record

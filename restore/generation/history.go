@@ -68,7 +68,7 @@ func (s Store) Find(number int) (Generation, error) {
 		return Generation{}, err
 	}
 	if !slices.Contains(numbers, number) {
-		return Generation{}, fmt.Errorf("there is no generation %d: natspread history lists those that there are", number)
+		return Generation{}, fmt.Errorf("generation %d does not exist; natspread history lists them", number)
 	}
 	return s.Read(number)
 }

@@ -36,8 +36,8 @@ func inScratchNamespace(f func() error) error {
 // ErrNoNamespace says that nothing could be proven, which is not that a proof failed.
 var ErrNoNamespace = errors.New("cannot make a network namespace")
 
-// noNamespace returns why there is no namespace: for want of a right only where the kernel
-// says so, and not where it has as many as it may (ENOSPC) or makes none.
+// noNamespace returns why there is no namespace. A right is missing only where the kernel says
+// so (EPERM); it may also have as many as it may (ENOSPC), or make none.
 func noNamespace(err error) error {
 	if errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("%w: %w, which takes CAP_SYS_ADMIN: %w", program.ErrNoRights, ErrNoNamespace, err)
