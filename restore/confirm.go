@@ -67,12 +67,21 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 		return Result{}, iptables.Revert(ctx, err, abandon)
 	}
 	load, err := kernel.Load(ctx, plan.observed, plan.wanted.Tables)
-	if err != nil {
+	var left *iptables.NotRevertedError
+	switch {
+	case errors.As(err, &left): // what was scheduled reverts it
+		return Result{}, err
+	case err != nil:
 		return Result{}, errors.Join(err, abandon(context.WithoutCancel(ctx)))
 	}
 	opened, err := h.forwarding().Set(plan.wanted.Tables)
 	if err != nil {
-		return Result{}, iptables.Revert(ctx, err, func(ctx context.Context) error { return errors.Join(load.Revert(ctx), abandon(ctx)) })
+		return Result{}, iptables.Revert(ctx, err, func(ctx context.Context) error {
+			if err := load.Revert(ctx); err != nil { // what was scheduled tries again
+				return err
+			}
+			return abandon(ctx)
+		})
 	}
 	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed}
 	result.open(opened)

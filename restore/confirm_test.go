@@ -134,6 +134,34 @@ func TestTryFails(t *testing.T) {
 	})
 }
 
+// TestTryCannotRevert has a trial fail whose revert fails too: it stays recorded and
+// scheduled, and what was scheduled reverts it later.
+func TestTryCannotRevert(t *testing.T) {
+	t.Parallel()
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, hosttest.Article)
+		before := state(t, host)
+		failing, timer, stuck := host, &revertTimer{}, false
+		failing.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			if stuck = stuck || isLoad(rules.IPv6, name, args); stuck && slices.Contains(args, "--noflush") {
+				return nil, errSeam
+			}
+			return host.Run(ctx, stdin, name, args...)
+		}
+		_, err := failing.Try(t.Context(), request(t, hosttest.Smaller), timer.trial())
+		if !errors.Is(err, errSeam) || strings.Contains(err.Error(), "nothing was changed") || timer.cancelled != 0 {
+			t.Errorf("%+v, %v", timer, err)
+		}
+		if _, err := host.Store().Pending(); err != nil {
+			t.Errorf("nothing is left to revert: %v", err)
+		}
+		_, err = host.Revert(t.Context())
+		hosttest.Must(t, err)
+		wantState(t, host, before)
+	})
+}
+
 // TestRevertTrial tries a config on hosts in every state, and reverts it: all is as it was,
 // forwarding and what is kept of it included.
 func TestRevertTrial(t *testing.T) {

@@ -66,9 +66,10 @@
 //
 // One lock lets one process change a host at a time. Status takes it, shared, only when
 // something differs. LockEdit is for those who read a config, change it and apply it. Each
-// wait for a lock ends after 5 s with program.ErrBusy; the kernel frees the lock of a process
-// that dies. A Host is a value without state, for any number of goroutines. The kernel is
-// that of the network namespace of the calling thread.
+// wait for a lock ends with program.ErrBusy after 5 s, at boot after Host.Wait. The kernel
+// frees the lock when the process that took it, and the programs that it began, have ended. A
+// Host is a value without state, for any number of goroutines. The kernel is that of the
+// network namespace of the calling thread.
 //
 // # What is never done
 //

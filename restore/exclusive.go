@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 
 	"natspread/internal/atomicfile"
-	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
@@ -40,7 +39,7 @@ func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) 
 		if observed[family].Whole() == nil {
 			continue
 		}
-		path := filepath.Join(h.Root, paths.Run, replacedFile(family))
+		path := filepath.Join(h.runDir(), replacedFile(family))
 		if err := atomicfile.WriteFile(path, observed[family].Whole(), 0o600); err != nil {
 			return nil, fmt.Errorf("cannot keep what is to be replaced: %w", err)
 		}

@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"natspread/internal/namespace"
@@ -56,7 +55,7 @@ func (h Host) forwarding() forwarding.Switches {
 }
 
 // runDir returns the directory of what a reboot forgets.
-func (h Host) runDir() string { return filepath.Join(h.Root, paths.Run) }
+func (h Host) runDir() string { return generation.Store{Root: h.Root}.Path(paths.Run) }
 
 // lock takes natspread's own lock, and has the programs share it that are run until it is
 // given back.
@@ -140,5 +139,5 @@ func (h Host) recordLoaded(kernel iptables.Kernel, number int, ruleset uint32) {
 // and the number of its ruleset.
 func (h Host) stillLoaded(kernel iptables.Kernel, number int) (ruleset uint32, held bool) {
 	ruleset = kernel.RulesetID()
-	return ruleset, ruleset != 0 && h.Store().StillLoaded(h.loaded(kernel, number, ruleset))
+	return ruleset, h.Store().StillLoaded(h.loaded(kernel, number, ruleset))
 }

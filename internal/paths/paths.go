@@ -1,5 +1,5 @@
 // Package paths names every file that natspread owns on a host, and its systemd units, so
-// that each name has one home, and finds them in an image. All files are relative to the
+// that each name has one home. All files are relative to the
 // root directory.
 package paths
 

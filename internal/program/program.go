@@ -1,6 +1,6 @@
 // Package program runs other programs: by their absolute path, with a clean environment,
-// bounded in time and output, and never beyond the end of the process that began them
-// without its locks.
+// bounded in time and output. They are killed with the process that began them, and what
+// outlives it still holds its locks.
 package program
 
 import (
@@ -38,7 +38,7 @@ type Error struct {
 	Err    error  // the cause, for errors.Is
 }
 
-// Error names the program, how it ended and the last line that it said.
+// Error names the program and what it said, or how it ended when it said nothing.
 func (e *Error) Error() string {
 	said := e.Stderr
 	if said == "" {

@@ -14,7 +14,7 @@ import (
 type Switches struct {
 	Proc      string // where sysctls are files: /proc/sys
 	Run       string // the directory of the records: net.ipv4.ip_forward and so on
-	Namespace string // the network namespace that Proc shows: its boot's id, a blank, its cookie; "" where that is not known
+	Namespace string // the network namespace that Proc shows, as namespace.ID names it; "" where that is not known
 
 	links  func() ([]net.Interface, error)          // a seam for net.Interfaces
 	change func(path string, do func() error) error // a seam for each change of a file

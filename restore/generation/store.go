@@ -70,8 +70,9 @@ func None() Generation { return Generation{Tables: rules.NoTables()} }
 // Store is the generations below a root directory.
 type Store struct {
 	Root string
-	// Namespace names the network namespace that records below /run must be of: one of
-	// another namespace, or of another boot, is ignored. "" takes every record.
+	// Namespace names the network namespace that records below /run must be of, as
+	// namespace.ID does: a trial of another one is not pending here, and what was loaded in
+	// another one, or in another boot, says nothing. "" takes every trial.
 	Namespace string
 }
 

@@ -304,10 +304,19 @@ func heldStill(before, after uint32) uint32 {
 // the outcome to the error.
 func Revert(ctx context.Context, err error, revert func(context.Context) error) error {
 	if failed := revert(context.WithoutCancel(ctx)); failed != nil {
-		return fmt.Errorf("%w; %w", err, failed)
+		return fmt.Errorf("%w; %w", err, &NotRevertedError{failed})
 	}
 	return fmt.Errorf("%w; nothing was changed", err)
 }
+
+// NotRevertedError says why what was done before an error is still done.
+type NotRevertedError struct{ Err error }
+
+// Error returns the words of the error inside.
+func (e *NotRevertedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error inside.
+func (e *NotRevertedError) Unwrap() error { return e.Err }
 
 // Clear takes natspread's rules out of the variant's tables, where nothing of them is
 // wanted. What the host has no programs for, or this process no rights to read, holds nothing

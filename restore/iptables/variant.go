@@ -36,6 +36,9 @@ func DetectVariant(ctx context.Context, run program.Runner) (rules.Variant, erro
 // when they do not.
 func ImageVariant(root string) rules.Variant {
 	path := program.Find(root, rules.Program(rules.IPv4, "", "restore"))
+	if path == "" {
+		return rules.NFT
+	}
 	if variant := variantOfLinks(root, path); variant != "" {
 		return variant
 	}
