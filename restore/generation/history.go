@@ -1,7 +1,6 @@
 package generation
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -23,11 +22,8 @@ func (s Store) History() ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	current, err := s.CurrentNumber()
-	if err != nil && !errors.Is(err, ErrNone) {
-		current = 0 // a bad link is what status tells of
-	}
-	good, _, _ := s.Boot() // without one there is none to mark
+	current, _ := s.CurrentNumber() // 0 for none, or a bad link, which status reports
+	good, _, _ := s.Boot()          // without one there is none to mark
 	pending, err := s.Pending()
 	waits := err == nil && pending.Number != current
 	var entries []Entry

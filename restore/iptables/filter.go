@@ -2,7 +2,6 @@ package iptables
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -14,22 +13,8 @@ import (
 // there is one. Beside those that could be read stand the reasons for the others. It makes
 // no table, and takes as long as that table is large: iptables-nft-save reads the rules of
 // every table before it prints one.
-func Filters(ctx context.Context, run program.Runner) (read []rules.Ruleset, err error) {
-	var failed []error
-	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
-		kernel := Kernel{Run: run, Variant: variant}
-		for _, family := range rules.Families() {
-			ruleset, err := kernel.filter(ctx, family)
-			switch {
-			case errors.Is(err, program.ErrMissing):
-			case err != nil:
-				failed = append(failed, fmt.Errorf("cannot read the %v filter table of the %s variant: %w", family, variant, err))
-			default:
-				read = append(read, ruleset)
-			}
-		}
-	}
-	return read, errors.Join(failed...)
+func Filters(ctx context.Context, run program.Runner) ([]rules.Ruleset, error) {
+	return readEach(run, "filter table", func(k Kernel, family rules.Family) (rules.Ruleset, error) { return k.filter(ctx, family) })
 }
 
 // filter returns a family's filter table; one that does not exist has no chains.
@@ -48,12 +33,12 @@ func (k Kernel) filter(ctx context.Context, family rules.Family) (rules.Ruleset,
 	if err != nil {
 		return rules.Ruleset{}, err
 	}
-	return rules.ParseRuleset(family, k.Variant, savedForm("filter", string(listed))), nil
+	return rules.ParseRuleset(family, k.Variant, savedForm(rules.Filter, string(listed))), nil
 }
 
 // savedForm turns what iptables -S lists into what iptables-save prints.
-func savedForm(table, listed string) []byte {
-	saved := []byte("*" + table + "\n")
+func savedForm(name rules.TableName, listed string) []byte {
+	saved := begin(name)
 	for line := range strings.Lines(listed) {
 		command, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch command {

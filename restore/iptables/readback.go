@@ -73,43 +73,20 @@ func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []s
 	if err != nil {
 		return false
 	}
-	held := listed(string(answer))
+	saved, err := rules.ParseSaved(want.name, savedForm(want.name, string(answer)))
+	if err != nil {
+		return false
+	}
+	held := stateOfSaved(saved)
 	for _, name := range chains {
-		if rules, found := held[name]; !found || !slices.Equal(rules, want.chains[name]) {
+		if rules, found := held.chains[name]; !found || !slices.Equal(rules, want.chains[name]) {
 			return false
 		}
 	}
 	for _, name := range want.name.BuiltIn() {
-		if !slices.Equal(jumpsAmong(held[name]), want.jumps[name]) {
+		if !slices.Equal(held.jumps[name], want.jumps[name]) {
 			return false
 		}
 	}
 	return true
-}
-
-// listed reads what iptables -S prints: the rules of each chain.
-func listed(text string) map[string][]string {
-	held := map[string][]string{}
-	for line := range strings.Lines(text) {
-		command, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		name, rule, _ := strings.Cut(rest, " ")
-		switch command {
-		case "-N", "-P":
-			held[name] = []string{}
-		case "-A":
-			held[name] = append(held[name], rule)
-		}
-	}
-	return held
-}
-
-// jumpsAmong returns those rules that lead to own chains, and their places.
-func jumpsAmong(list []string) []placed {
-	var jumps []placed
-	for i, rule := range list {
-		if rules.IsOwn(rules.SavedRule{Text: rule}.JumpsTo()) {
-			jumps = append(jumps, placed{place: i + 1, text: rule})
-		}
-	}
-	return jumps
 }

@@ -13,27 +13,36 @@ import (
 // no table that is not there: without -t, iptables-save prints only those that are.
 // Beside those that could be read stand the reasons for the others.
 func Rulesets(ctx context.Context, run program.Runner) ([]rules.Ruleset, error) {
-	var read []rules.Ruleset
+	return readEach(run, "rules", func(k Kernel, family rules.Family) (rules.Ruleset, error) {
+		path, err := k.path(ctx, family, "save")
+		if err != nil {
+			return rules.Ruleset{}, err
+		}
+		text, err := run(ctx, nil, path)
+		if err != nil {
+			return rules.Ruleset{}, err
+		}
+		return rules.ParseRuleset(family, k.Variant, text), nil
+	})
+}
+
+// readEach reads something of each family by each variant that the host has. Beside what
+// could be read stand the reasons for the rest.
+func readEach(run program.Runner, what string, read func(Kernel, rules.Family) (rules.Ruleset, error)) (all []rules.Ruleset, err error) {
 	var failed []error
 	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
-		kernel := Kernel{Run: run, Variant: variant}
 		for _, family := range rules.Families() {
-			path, err := kernel.path(ctx, family, "save")
-			if errors.Is(err, program.ErrMissing) {
-				continue
+			ruleset, err := read(Kernel{Run: run, Variant: variant}, family)
+			switch {
+			case errors.Is(err, program.ErrMissing):
+			case err != nil:
+				failed = append(failed, fmt.Errorf("cannot read the %v %s of the %s variant: %w", family, what, variant, err))
+			default:
+				all = append(all, ruleset)
 			}
-			var text []byte
-			if err == nil {
-				text, err = run(ctx, nil, path)
-			}
-			if err != nil {
-				failed = append(failed, fmt.Errorf("cannot read the %v rules of the %s variant: %w", family, variant, err))
-				continue
-			}
-			read = append(read, rules.ParseRuleset(family, variant, text))
 		}
 	}
-	return read, errors.Join(failed...)
+	return all, errors.Join(failed...)
 }
 
 // NativeRules returns all rules of nftables as nft(8) prints them, those that
