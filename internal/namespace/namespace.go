@@ -32,6 +32,18 @@ func ID(dir string) (string, error) {
 	return fmt.Sprintf("%s %d", boot, cookie), err
 }
 
+// SameCookie tells whether two ids, neither of them "", have the same cookie, whatever boot
+// they name.
+func SameCookie(a, b string) bool { return cookieOf(a) == cookieOf(b) }
+
+// cookieOf returns the cookie of an id.
+func cookieOf(id string) string { return id[strings.LastIndexByte(id, ' ')+1:] }
+
+// SameBoot tells whether two ids, neither of them "", name the same boot.
+func SameBoot(a, b string) bool {
+	return strings.TrimSuffix(a, cookieOf(a)) == strings.TrimSuffix(b, cookieOf(b))
+}
+
 // bootOf names the boot that files below a directory, which may not be there yet, are of.
 func bootOf(dir string) (string, error) {
 	var system unix.Statfs_t

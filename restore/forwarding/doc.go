@@ -7,5 +7,7 @@
 // revert sets a switch to what was found only where it still has the value that it was left
 // at. What has another value by then was set by somebody else, and stays.
 //
-// Records are below /run, so a reboot forgets them as the kernel forgets the switches.
+// Records are below /run, so a reboot forgets them as the kernel forgets the switches. Where
+// /run is on a disk, those of another boot are not believed. There two processes must see
+// the same id of the boot, as they do unless one has a /proc of its own in a container.
 package forwarding

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/namespace"
 	"natspread/internal/rules"
 )
 
@@ -264,9 +265,8 @@ func (s Switches) forget(family rules.Family) error {
 // store writes the records of a family that belong to this boot; without any the file
 // goes.
 func (s Switches) store(family rules.Family, all records) error {
-	boot, _, _ := strings.Cut(s.Namespace, " ")
-	maps.DeleteFunc(all, func(namespace string, _ Record) bool {
-		return boot != "" && !strings.HasPrefix(namespace, boot+" ") && namespace != ""
+	maps.DeleteFunc(all, func(other string, _ Record) bool {
+		return s.Namespace != "" && other != "" && !namespace.SameBoot(other, s.Namespace)
 	})
 	path := s.file(family)
 	verb, change := "remove what was kept", func() error { return os.Remove(path) }

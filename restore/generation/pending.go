@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore/forwarding"
@@ -49,13 +50,12 @@ func SinceBoot() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// otherNamespace tells whether two ids of network namespaces (see namespace.ID) are known to be
-// of different ones, by their cookies. The boot is not asked: in a container not every process
-// sees the same id of it, and a trial that nobody reverts is worse than one that is reverted
-// in vain.
-func otherNamespace(a, b string) bool {
-	cookie := func(id string) string { return id[strings.LastIndexByte(id, ' ')+1:] }
-	return a != "" && b != "" && cookie(a) != cookie(b)
+// elsewhere tells whether the generation is known to be loaded in another network namespace
+// than one of that id, by the cookie. The boot is not asked: in a container not every
+// process sees the same id of it, and a trial that nobody reverts is worse than one that is
+// reverted in vain.
+func (p Pending) elsewhere(id string) bool {
+	return p.Namespace != "" && id != "" && !namespace.SameCookie(p.Namespace, id)
 }
 
 // ErrNothingPending says that no generation waits to be confirmed.
@@ -64,8 +64,17 @@ var ErrNothingPending = errors.New("no generation waits to be confirmed")
 // PendingRecord is where the pending generation is recorded, below the root.
 const PendingRecord = paths.Run + "/pending"
 
-// Pending returns the generation that waits to be confirmed, or ErrNothingPending.
-func (s Store) Pending() (pending Pending, err error) {
+// Pending returns the generation that waits to be confirmed here, or ErrNothingPending.
+func (s Store) Pending() (Pending, error) {
+	pending, err := s.recorded()
+	if err == nil && pending.elsewhere(s.Namespace) {
+		return Pending{}, ErrNothingPending
+	}
+	return pending, err
+}
+
+// recorded returns the generation that waits to be confirmed, in whatever network namespace.
+func (s Store) recorded() (pending Pending, err error) {
 	data, err := readTrusted(s.Root, PendingRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Pending{}, ErrNothingPending
@@ -75,8 +84,6 @@ func (s Store) Pending() (pending Pending, err error) {
 	}
 	var untrusted *UntrustedError
 	switch {
-	case err == nil && otherNamespace(pending.Namespace, s.Namespace):
-		return Pending{}, ErrNothingPending
 	case errors.As(err, &untrusted): // which says how to fix it; restore does not
 		return Pending{}, fmt.Errorf("cannot tell which generation waits to be confirmed: %w", err)
 	case err != nil:
@@ -139,16 +146,21 @@ func (s Store) unnumber() {
 }
 
 // RefusePending is an error while a generation waits to be confirmed: another change
-// would leave unclear what it is that is confirmed, or reverted.
+// would leave unclear what it is that is confirmed, or reverted. One that waits in another
+// network namespace has the same files, and they would go.
 func (s Store) RefusePending() error {
-	pending, err := s.Pending()
-	if errors.Is(err, ErrNothingPending) {
+	pending, err := s.recorded()
+	switch {
+	case errors.Is(err, ErrNothingPending):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
+	case !pending.elsewhere(s.Namespace):
+		return errors.New(pending.String())
+	case pending.Left() > 0:
+		return fmt.Errorf("in another network namespace %v", pending)
 	}
-	return errors.New(pending.String())
+	return nil
 }
 
 // EndPending forgets a pending generation after the kernel was given something else

@@ -3,6 +3,7 @@ package generation_test
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,16 @@ func TestPendingElsewhere(t *testing.T) {
 		got, err := store.Pending()
 		if found := err == nil && got.Number == 2; found != c.found || !c.found && !errors.Is(err, generation.ErrNothingPending) {
 			t.Errorf("recorded in %q, looked for in %q: %+v, %v", c.recorded, c.here, got, err)
+		}
+		if err := store.RefusePending(); err == nil || strings.Contains(err.Error(), "in another network namespace") == c.found {
+			t.Errorf("recorded in %q, refused in %q: %v", c.recorded, c.here, err)
+		}
+		pending.Until = generation.SinceBoot() - time.Hour
+		if err := store.RecordPending(pending); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.RefusePending(); (err != nil) != c.found {
+			t.Errorf("over in %q, refused in %q: %v", c.recorded, c.here, err)
 		}
 	}
 }
