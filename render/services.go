@@ -14,7 +14,7 @@ func VirtualServices(services ...config.Service) []rules.VirtualService {
 	for _, service := range services {
 		backends := make([]netip.AddrPort, len(service.Backends))
 		for i, backend := range service.Backends {
-			backends[i] = netip.AddrPortFrom(backend.Addr, backend.Port)
+			backends[i] = backend.AddrPort()
 		}
 		for _, listen := range service.Listen {
 			for _, protocol := range service.Protocols {

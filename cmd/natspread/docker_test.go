@@ -45,7 +45,7 @@ func installBesideDocker(t *testing.T, machine *fakeSystemd, variant string) {
 		t.Helper()
 		got := machine.onMachine("install").want(t, exitDone)
 		_, words, _ := strings.Cut(got.err, "started natspread.service\n")
-		if !strings.HasPrefix(words, "ipv4: "+want) || strings.Contains(words, "ipv6") || strings.Contains(words, "fix: ") != (fix != "") ||
+		if !strings.HasPrefix(words, "note: ipv4: "+want) || strings.Contains(words, "ipv6") || strings.Contains(words, "fix: ") != (fix != "") ||
 			!strings.HasSuffix(words, fix) {
 			t.Errorf("install says %q; want %q, %q", words, want, fix)
 		}
@@ -53,10 +53,10 @@ func installBesideDocker(t *testing.T, machine *fakeSystemd, variant string) {
 			t.Errorf("-q leaves %q", quiet.err)
 		}
 	}
-	says("the host is a router from now on, for everybody: a policy for FORWARD is yours to set\n", "")
+	says("the host forwards packets for everybody from now on: set a policy for FORWARD\n", "")
 	machine.onMachine("uninstall").want(t, exitDone)
 
-	const fix = "\nfix: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP # until the next boot\n"
+	const fix = "; fix: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP # until the next boot\n"
 	writeFile(t, "/etc/systemd/system/docker.service", "[Service]\nExecStart=/usr/bin/dockerd\n")
 	startDocker(t, variant)
 	says("the policy of FORWARD is DROP now, but ACCEPT after a boot where only Docker sets it: ", fix)

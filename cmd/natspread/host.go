@@ -34,12 +34,23 @@ func (s *session) changingHost() restore.Host {
 func (s *session) reportHost() report.Host {
 	host := report.New(s.host())
 	if s.config != "-" {
-		host.Config = report.ConfigFile{Name: s.config, Read: func() ([]byte, error) { return change.Read(s.config, nil) }}
+		host.Config = report.ConfigFile{Name: s.config, Read: s.readConfig}
 	}
 	if !s.offline() { // the units of another root are not the running systemd's
 		host.Systemd = s.unitState
 	}
 	return host
+}
+
+// errNoFile says that the config is standard input, which is read once.
+var errNoFile = errors.New("the config is no file")
+
+// readConfig reads the file of the config again, to compare it.
+func (s *session) readConfig() ([]byte, error) {
+	if s.config == "-" {
+		return nil, errNoFile
+	}
+	return change.Read(s.config, nil)
 }
 
 // stateTimeout bounds how long a report waits for systemd, which answers at once.

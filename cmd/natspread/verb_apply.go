@@ -55,11 +55,11 @@ func readApply(c *cli.Context) (applyOptions, error) {
 
 // apply applies the config.
 func (s *session) apply(ctx context.Context, o applyOptions) error {
+	if o.dryRun { // which changes nothing, and takes no lock, as that leaves a trace
+		return s.dryRun(ctx, o)
+	}
 	if err := s.needKernel("apply"); err != nil {
 		return err
-	}
-	if o.dryRun { // which takes no lock, as that leaves a trace
-		return s.dryRun(ctx, o)
 	}
 	if o.exclusive && !o.yes {
 		return s.applyConfirmed(ctx, o)
@@ -142,6 +142,9 @@ func (s *session) printApplied(plan change.Plan, result restore.Result) {
 
 // dryRun proves the config, and shows what apply would change.
 func (s *session) dryRun(ctx context.Context, o applyOptions) error {
+	if err := needRights("apply"); err != nil {
+		return err
+	}
 	plan, err := s.load()
 	if err != nil {
 		return err
@@ -160,13 +163,14 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 		return nothingChanged(err)
 	}
 	changes.RemoveForeign(result.Removed.Len())
+	if pending, err := s.store().Pending(); err == nil {
+		result.Notes = append(result.Notes, fmt.Sprintf("apply would be refused now: %v", pending))
+	}
 	if err := s.printDryRun(result, changes); err != nil {
 		return err
 	}
 	s.printLines(changes.Summary("apply would bring"))
-	if pending, err := s.store().Pending(); err == nil {
-		s.printf("as yet apply is refused: %v", pending)
-	}
+	s.printNotes(result)
 	s.printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", summary(plan), result.Variant)
 	return nil
 }

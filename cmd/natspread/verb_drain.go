@@ -83,51 +83,40 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	if err := s.needKernel("drain"); err != nil {
 		return err
 	}
-	drain, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Drain, error) {
-		drain, err := change.PlanDrain(store, plan, s.config, o.target)
-		if empty := drain.Empty(); err == nil && o.keepOne && len(empty) > 0 {
+	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
+		edit, err := change.PlanDrain(store, plan, o.target)
+		if empty := edit.Empty(); err == nil && o.keepOne && len(empty) > 0 {
 			err = fmt.Errorf("no backend of service %s would be left; without --keep-one clients are refused", strings.Join(empty, ", "))
 		}
-		return drain, err
+		return edit, err
 	})
 	if err != nil {
 		return err
 	}
-	for _, b := range drain.Backends {
+	for _, b := range edit.Backends {
 		s.printf("drained %v of service %s: generation %d gives it no new connections", b.Backend, b.Service.Name, result.Generation)
 	}
-	for _, name := range drain.Empty() {
-		result.Notes = append(result.Notes, fmt.Sprintf("every backend of service %s is drained: clients are refused", name))
-	}
-	if o.now {
-		s.endConnections(ctx, drain, &result)
-	}
-	s.startUnit(ctx, &result)
-	s.printNotes(result)
-	live, err := s.awaitDrained(ctx, o.wait, drain.Backends)
-	if err != nil || !s.json {
-		return err
-	}
-	return s.printJSON(drainResultOf(drain, result, live))
-}
-
-// endConnections deletes the entries of backends. The drain stands already, so a failure
-// is a note.
-func (s *session) endConnections(ctx context.Context, drain change.Drain, result *restore.Result) {
-	for _, b := range drain.Backends {
-		deleted, err := b.End(ctx)
+	if o.now { // the drain stands already, so a failure is a note
+		deleted, err := edit.End(ctx)
 		result.DeletedEntries += deleted
 		if err != nil {
 			result.Notes = append(result.Notes, err.Error())
 		}
 	}
+	s.startUnit(ctx, &result)
+	s.printNotes(result)
+	live, err := s.awaitDrained(ctx, o.wait, edit)
+	if err != nil || !s.json {
+		return err
+	}
+	return s.printJSON(drainResultOf(edit, result, live))
 }
 
 // drainResultOf is the result of drain or undrain as --json prints it; live has a number
 // for each backend.
-func drainResultOf(drain change.Drain, result restore.Result, live []int) drainResult {
-	printed := drainResult{changeResult: resultOf(result), Backends: make([]drainedBackend, len(drain.Backends))}
-	for i, b := range drain.Backends {
+func drainResultOf(edit change.Edit, result restore.Result, live []int) drainResult {
+	printed := drainResult{changeResult: resultOf(result), Backends: make([]drainedBackend, len(edit.Backends))}
+	for i, b := range edit.Backends {
 		printed.Backends[i] = drainedBackend{Service: b.Service.Name, Backend: b.Backend.String(), Live: live[i]}
 	}
 	return printed
@@ -135,19 +124,23 @@ func drainResultOf(drain change.Drain, result restore.Result, live []int) drainR
 
 // edit edits the config and applies it, while nobody else is between reading the config and
 // applying it: whoever takes several backends out may well do so at once.
-func (s *session) edit(ctx context.Context, planEdit func(generation.Store, change.Plan) (change.Drain, error)) (change.Drain, restore.Result, error) {
+func (s *session) edit(ctx context.Context, planEdit func(generation.Store, change.Plan) (change.Edit, error)) (change.Edit, restore.Result, error) {
 	if err := s.host().CanProve(ctx); err != nil { // before the config is edited
-		return change.Drain{}, restore.Result{}, nothingChanged(err)
+		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
 	plan, unlock, err := s.loadLocked(ctx)
 	if err != nil {
-		return change.Drain{}, restore.Result{}, err
+		return change.Edit{}, restore.Result{}, err
 	}
 	defer unlock()
-	drain, err := planEdit(s.store(), plan)
+	edit, err := planEdit(s.store(), plan)
 	if err != nil {
-		return change.Drain{}, restore.Result{}, nothingChanged(err)
+		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
-	result, err := drain.Apply(ctx, s.changingHost())
-	return drain, result, err
+	result, err := edit.Apply(ctx, s.changingHost())
+	if err != nil {
+		return change.Edit{}, restore.Result{}, err
+	}
+	s.noteRemaining(ctx, edit.Config, edit.Tables, &result)
+	return edit, result, nil
 }

@@ -16,6 +16,7 @@ import (
 	"natspread/internal/paths"
 	"natspread/internal/report"
 	"natspread/internal/rules"
+	"natspread/restore"
 	"natspread/restore/iptables"
 	"natspread/units"
 )
@@ -60,6 +61,7 @@ func (s *session) installVerb() *cli.Command {
 type installResult struct {
 	Generation int      `json:"generation,omitempty"` // install only: the one that boot loads
 	Done       []string `json:"done"`                 // a sentence each, in order
+	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 }
 
 // install installs, live or into an image.
@@ -83,28 +85,26 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 	}
 	defer running.Close()
 	result, err := s.changingHost().Apply(ctx, plan.Request("install"))
-	unlock() // what follows may take minutes
 	if err != nil {
 		return err
 	}
+	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
+	unlock() // what follows may take minutes
 	s.printApplied(plan, result)
-	result.Notes = slices.DeleteFunc(result.Notes, func(note string) bool { return slices.Contains(result.Opened, note) }) // printRouter says it
-	s.printNotes(result)
+	result.Notes = slices.DeleteFunc(result.Notes, func(note string) bool { return slices.Contains(result.Opened, note) }) // noteRouter says it
 	done, err := s.installFiles(connecting, plan, func(program string) ([]string, error) {
 		return units.Install(connecting, running, s.root, program)
 	})
 	if err != nil {
 		s.printLines(done)
+		s.printNotes(result)
 		return fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
 	}
-	if err := s.printInstalled(result.Generation, done); err != nil {
-		return err
-	}
 	if namespace.Network() == namespace.Another {
-		s.printf("note: the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1")
+		result.Notes = append(result.Notes, "the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1")
 	}
-	s.printRouter(ctx, plan.Tables)
-	return nil
+	s.noteRouter(ctx, plan.Tables, &result)
+	return s.printInstalled(result, done)
 }
 
 // installFiles puts program, config and unit in place once the rules are. What was
@@ -146,11 +146,9 @@ func (s *session) installOffline(ctx context.Context) error {
 		s.printLines(done)
 		return fmt.Errorf("the image is not complete: %w", err)
 	}
-	if err := s.printInstalled(generation, done); err != nil {
-		return err
-	}
-	s.printRouter(ctx, plan.Tables)
-	return nil
+	result := restore.Result{Generation: generation}
+	s.noteRouter(ctx, plan.Tables, &result)
+	return s.printInstalled(result, done)
 }
 
 // installProgram returns the path that the unit is to run, after copying the
@@ -192,24 +190,22 @@ func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
 	return []string{"config " + path}, nil
 }
 
-// printInstalled says what was done.
-func (s *session) printInstalled(generation int, done []string) error {
+// printInstalled says what was done, and the notes of a result.
+func (s *session) printInstalled(result restore.Result, done []string) error {
 	s.printLines(done)
-	if s.json {
-		return s.printJSON(installResult{Generation: generation, Done: append([]string{}, done...)})
+	s.printNotes(result)
+	if !s.json {
+		return nil
 	}
-	return nil
+	return s.printJSON(installResult{Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes})
 }
 
-// printRouter says, after an install, who is let through the host. What cannot be read
-// makes no install fail that is complete.
-func (s *session) printRouter(ctx context.Context, tables rules.Tables) {
+// noteRouter adds to the notes of an install who is let through the host. What cannot be
+// read makes no install fail that is complete.
+func (s *session) noteRouter(ctx context.Context, tables rules.Tables, result *restore.Result) {
 	found, err := s.reportHost().Router(ctx, tables, s.offline())
 	if err != nil {
-		s.printf("%v: see natspread(8), FORWARDING", err)
-		return
+		result.Notes = append(result.Notes, fmt.Sprintf("%v: see natspread(8), FORWARDING", err))
 	}
-	for _, finding := range found {
-		s.printLines(report.Lines(finding))
-	}
+	result.Notes = append(result.Notes, report.NotesOf(found)...)
 }

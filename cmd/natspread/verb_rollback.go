@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -75,7 +73,7 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 		return err
 	}
 	s.printRolledBack(result, old.Number)
-	if text, err := os.ReadFile(s.config); err == nil && !bytes.Equal(text, old.Config) {
+	if text, err := s.readConfig(); err == nil && !old.MadeFrom(text) {
 		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads: cp %s %s",
 			s.config, s.store().ConfigFile(result.Generation), s.config))
 	}
@@ -103,9 +101,10 @@ func (s *session) printRolledBack(result restore.Result, old int) {
 
 // revert ends the trial of the generation that waits to be confirmed.
 func (s *session) revert(ctx context.Context, o rollbackOptions) error {
-	revert := s.changingHost().Revert
+	host := s.changingHost()
+	revert := host.Revert
 	if o.overdue {
-		revert = s.changingHost().RevertOverdue
+		revert = host.RevertOverdue
 	}
 	result, err := revert(ctx)
 	switch {

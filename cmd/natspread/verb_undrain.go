@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,13 +28,13 @@ func (s *session) undrain(ctx context.Context, target change.Target) error {
 	if err := s.needKernel("undrain"); err != nil {
 		return err
 	}
-	drain, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Drain, error) {
-		return change.PlanUndrain(store, plan, s.config, target)
+	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
+		return change.PlanUndrain(store, plan, target)
 	})
 	if err != nil {
 		return err
 	}
-	for _, b := range drain.Backends {
+	for _, b := range edit.Backends {
 		s.printf("undrained %v of service %s: generation %d gives it new connections", b.Backend, b.Service.Name, result.Generation)
 	}
 	s.startUnit(ctx, &result)
@@ -41,11 +42,9 @@ func (s *session) undrain(ctx context.Context, target change.Target) error {
 	if !s.json {
 		return nil
 	}
-	live := make([]int, len(drain.Backends))
-	for i, b := range drain.Backends {
-		if live[i], err = b.Live(ctx); err != nil {
-			return err
-		}
+	live, err := edit.Live(ctx)
+	if err != nil {
+		return fmt.Errorf("undrained, but the connections cannot be counted: %w", err)
 	}
-	return s.printJSON(drainResultOf(drain, result, live))
+	return s.printJSON(drainResultOf(edit, result, live))
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/namespace"
 	"natspread/internal/paths"
+	"natspread/restore"
 	"natspread/units"
 )
 
@@ -29,7 +31,7 @@ func (s *session) uninstall(ctx context.Context, _ noOptions) error {
 			s.printLines(done)
 			return err
 		}
-		return s.printInstalled(0, done)
+		return s.printInstalled(restore.Result{}, done)
 	}
 	if err := s.needKernel("uninstall"); err != nil {
 		return err
@@ -52,13 +54,15 @@ func (s *session) uninstall(ctx context.Context, _ noOptions) error {
 		s.printLines(done)
 		return fmt.Errorf("the unit is gone, but its rules are not: %w", err)
 	}
-	// Only now there is nothing to revert: whatever failed above left it armed.
-	if err := running.CancelRevert(ctx); err != nil {
-		done = append(done, err.Error()+"; it will find nothing to revert")
+	// Only now there is nothing to revert: a failure above leaves the timer running.
+	if namespace.Network() != namespace.Another { // else it is that of another trial
+		if err := running.CancelRevert(ctx); err != nil {
+			result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
+		}
 	}
 	if result.Changed {
 		done = append(done, "took the rules out of the kernel")
 	}
 	done = append(done, fmt.Sprintf("left in place: /%s, /%s, the program", filepath.Dir(paths.Config), paths.State))
-	return s.printInstalled(0, done)
+	return s.printInstalled(result, done)
 }

@@ -89,7 +89,7 @@ func (s *source) checkRepeats(d *draft) {
 		if b.Port == 0 {
 			b.Port = port
 		}
-		return netip.AddrPortFrom(b.Addr, b.Port)
+		return b.AddrPort()
 	})
 }
 

@@ -87,6 +87,9 @@ type Backend struct {
 	Drain  bool   // it takes no new connections, and keeps its weight for later
 }
 
+// AddrPort returns the backend's address and port.
+func (b Backend) AddrPort() netip.AddrPort { return netip.AddrPortFrom(b.Addr, b.Port) }
+
 // Drained tells whether the backend gets no new connections.
 func (b Backend) Drained() bool { return b.Drain || b.Weight == 0 }
 

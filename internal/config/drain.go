@@ -122,7 +122,7 @@ func findBackend(service Service, text string) (int, error) {
 	if why != nil {
 		return 0, fmt.Errorf("cannot take %q for a backend: %s; service %s has %s", text, why.cause, service.Name, firstBytes(strings.Join(all, ", ")))
 	}
-	is := func(b Backend) bool { return b.Addr == meant.Addr && b.Port == meant.Port }
+	is := func(b Backend) bool { return b.AddrPort() == meant.AddrPort() }
 	at := slices.IndexFunc(service.Backends, is)
 	if at < 0 && meant.Port == 0 { // its address alone
 		is = func(b Backend) bool { return b.Addr == meant.Addr }

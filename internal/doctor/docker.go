@@ -24,7 +24,11 @@ var dockerFiles = []string{
 // set it, even where it is DROP now. Before Docker 28 its own rules need that policy to
 // drop packets for ports that are not published.
 func (h Host) Router(family rules.Family, policy string) Finding {
-	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the host is a router from now on, for everybody: a policy for FORWARD is yours to set", family)}
+	from := "from now on"
+	if policy == "" {
+		from = "when this image boots"
+	}
+	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the host forwards packets for everybody %s: set a policy for FORWARD", family, from)}
 	if !h.hasDocker() {
 		return found
 	}

@@ -3,16 +3,17 @@ package flows
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"natspread/internal/rules"
 )
 
-// DeleteBackend deletes all entries that go to a backend of virtual services, and returns
-// how many. Their next packets match the rules: UDP moves at once, and a TCP connection ends
-// when another backend resets it.
-func DeleteBackend(ctx context.Context, services []rules.VirtualService, backend netip.AddrPort) (deleted int, err error) {
+// DeleteBackends deletes all entries that go to some backends of virtual services, at least
+// one, all of one family, and returns how many. Their next packets match the rules: UDP moves
+// at once, and a TCP connection ends when another backend resets it.
+func DeleteBackends(ctx context.Context, services []rules.VirtualService, backends []netip.AddrPort) (deleted int, err error) {
 	index := NewIndex(services)
-	family := rules.FamilyOf(backend.Addr())
+	family := rules.FamilyOf(backends[0].Addr())
 	local, err := localAddresses(family)
 	if err != nil {
 		return 0, err
@@ -23,7 +24,7 @@ func DeleteBackend(ctx context.Context, services []rules.VirtualService, backend
 			return false
 		}
 		place, found := service.backend(e)
-		return found && service.Backends[place] == backend
+		return found && slices.Contains(backends, service.Backends[place])
 	})
 	return deleted, conntrackError(err)
 }

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
@@ -40,13 +42,13 @@ func configIn(t *testing.T, store generation.Store, text string) string {
 }
 
 // planDrain plans to drain the first backend in a config file.
-func planDrain(t *testing.T, store generation.Store, path string) (Drain, error) {
+func planDrain(t *testing.T, store generation.Store, path string) (Edit, error) {
 	t.Helper()
 	plan, err := Load(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return PlanDrain(store, plan, path, Target{"web", "10.0.0.1:80"})
+	return PlanDrain(store, plan, Target{"web", "10.0.0.1:80"})
 }
 
 // TestPlanDrain plans what changes the backend and nothing else of what is applied, and
@@ -91,6 +93,26 @@ func TestPlanDrain(t *testing.T) {
 			}
 			wantFile(t, path, c.file)
 		})
+	}
+}
+
+// TestPlanDrainPending refuses while a generation waits to be confirmed, also where the file
+// is its config: the apply would refuse, and the file not be edited for nothing.
+func TestPlanDrainPending(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	store := newStore(t)
+	current(t, store, old(t, two))
+	path := configIn(t, store, two)
+	if err := os.MkdirAll(store.Path(paths.Run), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.RecordPending(generation.Pending{Number: 9, Until: generation.SinceBoot() + time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := planDrain(t, store, path); err == nil || !strings.Contains(err.Error(), "generation 9 waits to be confirmed") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -166,7 +188,7 @@ func TestDrainApplies(t *testing.T) {
 			if err != nil || string(applied.Config) != drained || applied.Command != "drain web 10.0.0.1:80" {
 				t.Errorf("%+v, %v", applied.Manifest, err)
 			}
-			if live, err := drain.Backends[0].Live(t.Context()); err != nil || live != 0 {
+			if live, err := drain.Live(t.Context()); err != nil || !slices.Equal(live, []int{0}) {
 				t.Errorf("%d, %v", live, err)
 			}
 		})
@@ -311,7 +333,7 @@ func TestPlanUndrain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			drain, err := PlanUndrain(store, plan, path, Target{Backend: "10.0.0.1"})
+			drain, err := PlanUndrain(store, plan, Target{Backend: "10.0.0.1"})
 			if err != nil || string(drain.Text) != c.want {
 				t.Errorf("%v\n%s", err, drain.Text)
 			}

@@ -1,0 +1,219 @@
+package change
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"natspread/internal/atomicfile"
+	"natspread/internal/config"
+	"natspread/render"
+	"natspread/restore"
+	"natspread/restore/flows"
+	"natspread/restore/generation"
+)
+
+// Edit is an edit of the config after which backends get no new connections, or get them
+// again.
+type Edit struct {
+	Plan     // the config as it is to be
+	Backends []Backend
+
+	command string
+	path    string // of the file, behind links
+	before  []byte // what is in the file
+}
+
+// Backend is a backend that is drained, or no longer.
+type Backend struct {
+	Service config.Service // as it is to be
+	Backend config.Backend // as it was
+}
+
+// editing edits the text of a config, which has a name for errors.
+type editing func(name string, text []byte) ([]byte, []config.Edited, error)
+
+// Target names backends: of one service, or without its name of all.
+type Target struct {
+	Service string // "" is every service
+	Backend string // as the config writes it, or its address alone
+}
+
+// String writes the target as it is typed.
+func (t Target) String() string { return strings.TrimSpace(t.Service + " " + t.Backend) }
+
+// PlanDrain plans to drain a backend in a config that was read from a file. A config that
+// has other changes which are not applied yet is refused: whoever drains in a hurry must
+// not apply what somebody was in the middle of writing. So it is while a generation waits
+// to be confirmed.
+func PlanDrain(store generation.Store, plan Plan, target Target) (Edit, error) {
+	return planEdit(store, plan, "drain "+target.String(), func(name string, text []byte) ([]byte, []config.Edited, error) {
+		return config.Drained(name, text, target.Service, target.Backend)
+	})
+}
+
+// PlanUndrain plans the opposite of PlanDrain. A backend that natspread 0.1 drained, by
+// weight = 0, gets the weight of the newest generation in which it had one, else 1.
+func PlanUndrain(store generation.Store, plan Plan, target Target) (Edit, error) {
+	weightOf := func(service string, b config.Backend) int { return lastWeight(store, service, b) }
+	return planEdit(store, plan, "undrain "+target.String(), func(name string, text []byte) ([]byte, []config.Edited, error) {
+		return config.Undrained(name, text, target.Service, target.Backend, weightOf)
+	})
+}
+
+// lastWeight returns the weight that a backend had in the newest generation that gave it
+// one, 1 where none did.
+func lastWeight(store generation.Store, service string, backend config.Backend) int {
+	entries, err := store.History()
+	if err != nil {
+		return 1
+	}
+	for _, entry := range entries {
+		cfg, err := config.Parse("config", entry.Config)
+		if err != nil {
+			continue
+		}
+		for _, s := range cfg.Services {
+			for _, b := range s.Backends {
+				if s.Name == service && b.AddrPort() == backend.AddrPort() && b.Weight > 0 {
+					return b.Weight
+				}
+			}
+		}
+	}
+	return 1
+}
+
+// planEdit plans an edit of a config file.
+func planEdit(store generation.Store, plan Plan, command string, edit editing) (Edit, error) {
+	if err := store.RefusePending(); err != nil { // as the apply would, but before the file is edited
+		return Edit{}, err
+	}
+	planned := Edit{command: command, before: plan.Text}
+	text, edited, err := edit(plan.Name, plan.Text)
+	if err != nil {
+		return Edit{}, err
+	}
+	if planned.Plan, err = Parse(plan.Name, text); err != nil {
+		return Edit{}, err
+	}
+	if planned.path, err = filepath.EvalSymlinks(plan.Name); err != nil {
+		return Edit{}, fmt.Errorf("cannot find %s: %w", plan.Name, atomicfile.Cause(err))
+	}
+	for _, e := range edited {
+		for _, s := range planned.Config.Services {
+			if s.Name == e.Service {
+				planned.Backends = append(planned.Backends, Backend{Service: s, Backend: e.Backend})
+			}
+		}
+	}
+	return planned, planned.changesNothingElse(store, edit)
+}
+
+// changesNothingElse is an error when to apply the config would change more than the
+// backends.
+func (e Edit) changesNothingElse(store generation.Store, edit editing) error {
+	current, err := store.Current()
+	if err != nil {
+		return err
+	}
+	text, _, err := edit("current", current.Config)
+	if err == nil {
+		var then config.Config
+		if then, err = config.Parse("current", text); err == nil && then.Equivalent(e.Config) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has other changes that are not applied yet: see natspread diff, and apply them or take them out first", e.Name)
+}
+
+// Empty returns the names of the services of which every backend is drained then, so that
+// clients are refused.
+func (e Edit) Empty() []string {
+	var names []string
+	for _, service := range e.services() {
+		if len(service.Active()) == 0 {
+			names = append(names, service.Name)
+		}
+	}
+	return names
+}
+
+// Apply edits the file and applies it; when that fails the file is what it was. The file
+// comes first: were the program killed in between, the next apply would drain the backend,
+// and not fill it again.
+func (e Edit) Apply(ctx context.Context, host restore.Host) (restore.Result, error) {
+	edited := !bytes.Equal(e.before, e.Text)
+	if edited {
+		if err := atomicfile.ReplaceFile(e.path, e.Text); err != nil {
+			return restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
+		}
+	}
+	result, err := host.Apply(ctx, e.Request(e.command))
+	if err == nil || !edited {
+		return result, err
+	}
+	if failed := e.revert(); failed != nil {
+		return result, fmt.Errorf("%w, but %w", err, failed)
+	}
+	return result, err
+}
+
+// revert puts back what was in the file before the edit, if nobody wrote to it since: what
+// somebody else saved meanwhile stays, with our edit or without it.
+func (e Edit) revert() error {
+	now, err := os.ReadFile(e.path)
+	if err == nil && !bytes.Equal(now, e.Text) {
+		return fmt.Errorf("%s was edited meanwhile and stays as it is: look whether %s is still in it", e.path, e.command)
+	}
+	if err == nil {
+		err = atomicfile.ReplaceFile(e.path, e.before)
+	}
+	if err != nil {
+		return fmt.Errorf("the config is still edited: cannot put it back: %w", atomicfile.Cause(err))
+	}
+	return nil
+}
+
+// Live counts the connections that are open at each of the backends, for its service.
+func (e Edit) Live(ctx context.Context) ([]int, error) {
+	virtual := render.VirtualServices(e.services()...)
+	counts, err := flows.CountConnections(ctx, virtual)
+	if err != nil {
+		return nil, err
+	}
+	live := make([]int, len(e.Backends))
+	for i, b := range e.Backends {
+		for v, service := range virtual {
+			if service.Service == b.Service.Name {
+				live[i] += counts[v][slices.Index(service.Backends, b.Backend.AddrPort())]
+			}
+		}
+	}
+	return live, nil
+}
+
+// End deletes the connection tracking entries of the backends, for their services.
+func (e Edit) End(ctx context.Context) (deleted int, err error) {
+	var backends []netip.AddrPort
+	for _, b := range e.Backends {
+		backends = append(backends, b.Backend.AddrPort())
+	}
+	return flows.DeleteBackends(ctx, render.VirtualServices(e.services()...), backends)
+}
+
+// services returns the services of the backends, each once.
+func (e Edit) services() []config.Service {
+	var services []config.Service
+	for _, b := range e.Backends {
+		if !slices.ContainsFunc(services, func(s config.Service) bool { return s.Name == b.Service.Name }) {
+			services = append(services, b.Service)
+		}
+	}
+	return services
+}
