@@ -81,7 +81,8 @@ func (f *fakeSystemd) CancelRevert(context.Context) error { return f.call("cance
 
 // StartEnabled is what ends a change of the rules. Nobody may hold a lock then, and what the
 // unit restores is loaded already: current was switched before.
-func (f *fakeSystemd) StartEnabled(context.Context) (bool, error) {
+func (f *fakeSystemd) StartEnabled(ctx context.Context) (bool, error) {
+	wantDeadline(f.t, ctx)
 	if !f.idle {
 		return false, f.call("start-enabled")
 	}

@@ -6,8 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"natspread/internal/test/netnstest"
+	"natspread/restore"
+
+	"golang.org/x/sys/unix"
 )
 
 // startedUnit is what a verb says that started the unit.
@@ -65,8 +69,8 @@ func startsUnit(t *testing.T, machine *fakeSystemd) {
 	}
 }
 
-// A unit that is active, disabled, masked or missing is not started, and nothing is said of
-// it.
+// A unit that is active is not started, nor one of another root, nor where no systemd runs,
+// and nothing is said of it.
 func TestStartsNoUnit(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -117,13 +121,42 @@ func TestStartUnitInTime(t *testing.T) {
 		return
 	}
 	machine := liveMachine(t, "nft")
-	bounded := false
+	machine.idle = true
 	connect := func(ctx context.Context) (systemd, error) {
-		_, bounded = ctx.Deadline()
+		wantDeadline(t, ctx)
 		return machine, nil
 	}
 	natspreadWith("", connect, "apply").want(t, exitDone)
-	if !bounded {
-		t.Error("there is no deadline")
+	machine.wantCalls("start-enabled", "close")
+}
+
+// wantDeadline fails unless a start of the unit ends within the time that the manual says.
+func wantDeadline(t *testing.T, ctx context.Context) {
+	t.Helper()
+	if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > 20*time.Second {
+		t.Errorf("the deadline is %v, %v", deadline, bounded)
 	}
+}
+
+// In a network namespace that is not PID 1's no unit is started and no timer of systemd's is
+// set or stopped: all of these are of the machine's own rules.
+func TestOtherNetworkNamespace(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	machine := liveMachine(t, "nft")
+	machine.idle = true
+	netnstest.OnThread(func() {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			t.Error(err)
+			return
+		}
+		s := &session{connect: machine.connect, common: common{root: "/"}}
+		var result restore.Result
+		s.startUnit(t.Context(), &result)
+		if err := s.cancelRevert(t.Context()); err != nil || result.Notes != nil {
+			t.Errorf("%v, %q", err, result.Notes)
+		}
+	})
+	machine.wantCalls()
 }

@@ -3,7 +3,6 @@ package namespace
 import (
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -26,7 +25,7 @@ func TestID(t *testing.T) {
 	seen := map[string]bool{here: true}
 	for range 20 {
 		var id string
-		onThread(func() {
+		netnstest.OnThread(func() {
 			err := unix.Unshare(unix.CLONE_NEWNET)
 			if err == nil {
 				id, err = ID(dir)
@@ -99,7 +98,7 @@ func TestPlaces(t *testing.T) {
 		"a chroot":          {func() error { return chroot(root+"/a", true) }, Inits, Another},
 		"a chroot, no proc": {func() error { return chroot(root+"/b", false) }, Unknown, Unknown},
 	} {
-		onThread(func() {
+		netnstest.OnThread(func() {
 			if err := tt.leave(); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -108,23 +107,6 @@ func TestPlaces(t *testing.T) {
 			}
 		})
 	}
-}
-
-// onThread runs a function on a thread that ends with it, and may go where it likes. The
-// first thread of a process is not such a one: where it is, the process is.
-func onThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked
-		if unix.Gettid() == unix.Getpid() {
-			onThread(f)
-			runtime.UnlockOSThread()
-			return
-		}
-		f()
-	}()
-	<-done
 }
 
 // chroot makes a directory the root of this thread, with or without /proc in it. The mount

@@ -300,8 +300,12 @@ func (w *world) step(t *testing.T, words []string) (err error) {
 	default:
 		for _, word := range words {
 			name, value, _ := strings.Cut(word, "=")
-			if file, known := w.names(t)[name]; known {
+			file, known := w.names(t)[name]
+			switch {
+			case known:
 				w.kernel.set(t, file, value)
+			case !w.isMissing(name):
+				t.Errorf("there is no switch %s", word)
 			}
 		}
 	}
@@ -328,6 +332,9 @@ func (w *world) want(t *testing.T, words []string) {
 	for _, word := range words {
 		name, want, _ := strings.Cut(word, "=")
 		if _, known := names[name]; !known {
+			if !w.isMissing(name) {
+				t.Errorf("there is no switch %s", word)
+			}
 			continue
 		}
 		if value, err := w.read(ID{Name: names[name]}); err != nil || value != want {
@@ -335,6 +342,9 @@ func (w *world) want(t *testing.T, words []string) {
 		}
 	}
 }
+
+// isMissing tells whether a switch that stories name is one that the family does not have.
+func (w *world) isMissing(name string) bool { return name == "redirects" && w.family == rules.IPv6 }
 
 // wantOpened compares the interfaces that were opened.
 func (w *world) wantOpened(t *testing.T, want string) {

@@ -282,6 +282,9 @@ func TestPure(t *testing.T) {
 		"internal/paths":      slices.Concat(files, impure),
 		"internal/completion": slices.Concat(files, impure),
 	} {
+		if _, found := all[module+room]; !found {
+			t.Errorf("there is no room %s", room)
+		}
 		for _, need := range all[module+room].Imports {
 			if slices.Contains(forbidden, need) {
 				t.Errorf("%s imports %s", room, need)
