@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"natspread/internal/change"
 	"natspread/internal/config"
 	"natspread/internal/namespace"
 	"natspread/internal/program"
@@ -29,7 +30,7 @@ func exitCodes() []exitWords {
 		{exitFailed, "failed, saying what was changed; diff: they differ; status, doctor: broken"},
 		{exitUsage, "wrong usage; diff: trouble without a code of its own"},
 		{exitNotLoaded, "status: nothing is loaded"},
-		{exitNoRights, "no rights over the network"},
+		{exitNoRights, "a right is missing, such as CAP_NET_ADMIN"},
 		{exitMissing, "iptables, a match or target of the kernel, or Graphviz's dot is missing"},
 		{exitConfig, "the config is missing or wrong"},
 		{exitBusy, "another natspread is at work, or iptables' lock is held"},
@@ -77,12 +78,13 @@ func usageErrorf(format string, args ...any) error {
 func exitCode(err error) int {
 	var fixed *codedError
 	var wrong config.Errors
+	var unread *change.UnreadError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &fixed):
 		return fixed.code
-	case errors.As(err, &wrong):
+	case errors.As(err, &wrong), errors.As(err, &unread):
 		return exitConfig
 	case errors.Is(err, program.ErrNoRights):
 		return exitNoRights
@@ -99,7 +101,7 @@ func needRights(verb string) error {
 	if iptables.HasNetAdmin() {
 		return nil
 	}
-	return coded(exitNoRights, fmt.Errorf("%s takes root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))
+	return coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))
 }
 
 // needKernel is needRights for a verb that changes the kernel, and refuses to change one

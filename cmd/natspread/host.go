@@ -69,14 +69,7 @@ func (s *session) unitState(ctx context.Context) (string, error) {
 }
 
 // load reads and checks the config and plans its tables.
-func (s *session) load() (change.Plan, error) {
-	plan, err := change.Load(s.config, s.in)
-	var unread *change.UnreadError
-	if errors.As(err, &unread) {
-		return change.Plan{}, coded(exitConfig, err)
-	}
-	return plan, err
-}
+func (s *session) load() (change.Plan, error) { return change.Load(s.config, s.in) }
 
 // loadLocked is load for a verb that applies the config, and takes the lock of those who
 // edit it and apply it before: one that was read earlier would revert what they do. Nobody

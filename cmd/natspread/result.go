@@ -10,7 +10,8 @@ import (
 	"natspread/restore/iptables"
 )
 
-// changeResult is what apply, confirm, rollback, restore and stop print with --json.
+// changeResult is what apply, confirm, rollback, restore and stop print with --json, and a
+// part of what drain and undrain print.
 type changeResult struct {
 	Changed        bool     `json:"changed"`                   // false when there was nothing to do
 	DryRun         bool     `json:"dry_run,omitempty"`         // apply only: proven, and nothing else

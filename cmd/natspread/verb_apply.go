@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -124,11 +123,11 @@ func (s *session) applyRequest(ctx context.Context, plan change.Plan, request re
 // noteRemaining adds to the notes of a result what it could not fix, and which services
 // refuse their clients now.
 func (s *session) noteRemaining(ctx context.Context, cfg config.Config, tables rules.Tables, result *restore.Result) {
-	found, err := s.reportHost().Remaining(ctx, cfg, report.Families(tables))
+	notes, err := s.reportHost().NotesAfter(ctx, cfg, tables)
 	if err != nil {
-		result.Notes = append(result.Notes, err.Error())
+		notes = append(notes, err.Error())
 	}
-	result.Notes = append(result.Notes, report.NotesOf(slices.Concat(report.Broken(found), report.Refusing(cfg, s.store().Wanted())))...)
+	result.Notes = append(result.Notes, notes...)
 }
 
 // printApplied says what apply did.

@@ -22,9 +22,9 @@ func (s *session) diffVerb() *cli.Command {
 		Usage:     "compare the kernel's rules with what the config wants",
 		ArgsUsage: "[N] [M]",
 		Description: "Prints what apply would change, service by service: backends that come (+) and\n" +
-			"go (-), weights and shares before and after, and whatever else is another; and\n" +
-			"what status calls broken. With -v a unified diff of the rules follows: - is in\n" +
-			"the kernel, + is what apply would load.\n" +
+			"go (-), weights and shares before and after, other settings that change; and\n" +
+			"what status reports as broken. With -v a unified diff of the rules follows: - is\n" +
+			"in the kernel, + is what apply would load.\n" +
 			"Exits 0 when there is no difference, 1 when there is one, and 2, or the code of\n" +
 			"the cause, on trouble. With --saved it compares with a file that iptables-save\n" +
 			"wrote, by rules only; that takes no rights, and -6 says that it is one of IPv6.\n" +

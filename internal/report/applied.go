@@ -60,9 +60,9 @@ func FirstOf(err error) string {
 	return first
 }
 
-// Refusing says which services refuse their clients, because every backend is drained.
+// refusing says which services refuse their clients, because every backend is drained.
 // While a generation waits to be confirmed, undrain is refused.
-func Refusing(cfg config.Config, wanted generation.Wanted) []doctor.Finding {
+func refusing(cfg config.Config, wanted generation.Wanted) []doctor.Finding {
 	var found []doctor.Finding
 	for _, service := range cfg.Services {
 		if len(service.Active()) > 0 {

@@ -48,7 +48,7 @@ func (c ServiceChange) lines() []line {
 	}
 	lines = append(lines, c.backendLines()...)
 	if c.Reordered {
-		lines = append(lines, line{text: "    its backends stand in another order"})
+		lines = append(lines, line{text: "    the order of its backends changes"})
 	}
 	return lines
 }
@@ -56,7 +56,7 @@ func (c ServiceChange) lines() []line {
 // row is what the line of a backend says, by columns.
 type row struct{ sign, color, who, weight, share string }
 
-// backendLines returns a line for each backend to which something becomes. Those that
+// backendLines returns a line for each backend that changes. Those that
 // only have another share, because of the others, share one line where they are many
 // of the same weight.
 func (c ServiceChange) backendLines() []line {

@@ -100,7 +100,7 @@ func configFamilies(cfg config.Config) []rules.Family {
 // have rules for. An image has no policy yet. A policy that cannot be read is a Risk.
 func (h Host) Router(ctx context.Context, tables rules.Tables, image bool) (found []doctor.Finding, err error) {
 	if image {
-		for _, family := range Families(tables) {
+		for _, family := range familiesOf(tables) {
 			found = append(found, h.Doctor.Router(family, ""))
 		}
 		return found, nil
@@ -110,7 +110,7 @@ func (h Host) Router(ctx context.Context, tables rules.Tables, image bool) (foun
 		return nil, err
 	}
 	filters, unread := iptables.Filters(ctx, h.Restore.Run)
-	for _, family := range Families(tables) {
+	for _, family := range familiesOf(tables) {
 		policy, read := forwardPolicy(filters, family, kernel.Variant)
 		if !read && unread != nil {
 			found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("%v: cannot tell the policy of FORWARD: %v", family, unread)})

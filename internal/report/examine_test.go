@@ -89,7 +89,7 @@ func TestExamineUnreadConfig(t *testing.T) {
 		if printed := report.Printed(t.Context()); report.State != InSync || len(printed.Services) != 0 || printed.Services == nil {
 			t.Errorf("%+v", printed)
 		}
-		if diff := s.diff(t); !strings.Contains(strings.Join(diff.Summary("apply"), "\n"), "no difference, but apply would make a new generation of it: the words of the config are others") {
+		if diff := s.diff(t); !strings.Contains(strings.Join(diff.Summary("apply"), "\n"), "no difference, but apply would make a new generation of it: the text of the config differs") {
 			t.Errorf("%q", diff.Summary("apply"))
 		}
 	})

@@ -75,7 +75,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	}
 	report.Unapplied, report.edited = h.Config.applied(wanted.Generation)
 	if report.Status.Loaded {
-		report.refusing = Refusing(report.config, wanted)
+		report.refusing = refusing(report.config, wanted)
 	}
 	if cmp.Or(wanted.Boot.Number, wanted.Current) == 0 { // then there is nothing to load
 		unloaded = nil
@@ -98,7 +98,7 @@ func (h Host) refused(wanted generation.Wanted) []doctor.Finding {
 	if !damaged(wanted) {
 		return nil
 	}
-	return h.Doctor.Refused(generation.Store{Root: h.Restore.Root}.Files(wanted.Current))
+	return h.Doctor.Refused(h.Restore.Store().Files(wanted.Current))
 }
 
 // left returns what keeps the connections of what is loaded from passing, of some families,
@@ -106,7 +106,7 @@ func (h Host) refused(wanted generation.Wanted) []doctor.Finding {
 func (h Host) left(ctx context.Context, report Report, families []rules.Family) ([]doctor.Finding, error) {
 	var found []doctor.Finding
 	if report.Status.Loaded {
-		loaded := slices.DeleteFunc(Families(report.Status.Wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
+		loaded := slices.DeleteFunc(familiesOf(report.Status.Wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
 		var err error
 		if found, err = h.stopped(ctx, report.config, loaded); err != nil {
 			return nil, err
@@ -126,11 +126,18 @@ func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules
 	if err != nil {
 		return nil, err
 	}
-	store := generation.Store{Root: h.Restore.Root}
+	store := h.Restore.Store()
 	if current, none := store.CurrentNumber(); none == nil {
 		found = append(found, Broken(h.Doctor.Refused(store.Files(current)))...)
 	}
 	return found, nil
+}
+
+// NotesAfter returns as notes what an apply of a config left that keeps connections from
+// passing, and which services refuse their clients now, also beside an error.
+func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+	found, err := h.Remaining(ctx, cfg, familiesOf(tables))
+	return NotesOf(slices.Concat(Broken(found), refusing(cfg, h.Restore.Store().Wanted()))), err
 }
 
 // stopped returns what keeps the connections of services of some families from passing,
@@ -151,8 +158,8 @@ func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.F
 // familyOf returns the family of a service: that of its backends.
 func familyOf(service config.Service) rules.Family { return rules.FamilyOf(service.Backends[0].Addr) }
 
-// Families returns the families that tables have rules for.
-func Families(tables rules.Tables) []rules.Family {
+// familiesOf returns the families that tables have rules for.
+func familiesOf(tables rules.Tables) []rules.Family {
 	return slices.DeleteFunc(rules.Families(), func(family rules.Family) bool { return tables.Of(family).Empty() })
 }
 

@@ -11,9 +11,9 @@ import (
 // failed is what systemd calls a unit whose last start or stop failed.
 const failed doctor.Unit = "failed"
 
-// unit returns how natspread's unit stands. The files say whether boot starts it, and that
-// comes first; of one that boot starts, systemd's word says more. A systemd that does not
-// answer has none.
+// unit returns the state of natspread's unit. The files decide whether boot starts it. Where
+// they say so, or systemd says that it failed, systemd's state is returned; where systemd
+// does not answer, that of the files.
 func (h Host) unit(ctx context.Context, files doctor.Unit) doctor.Unit {
 	if h.Systemd == nil {
 		return files

@@ -281,12 +281,12 @@ func (g Generation) Outdated(wanted Generation) string {
 	case !g.Tables.Equal(wanted.Tables):
 		return fmt.Sprintf("generation %d has other rules", g.Number)
 	case !g.MadeFrom(wanted.Config):
-		return fmt.Sprintf("the words of the config are others than in generation %d", g.Number)
+		return fmt.Sprintf("the text of the config differs from that of generation %d", g.Number)
 	}
 	return ""
 }
 
-// MadeFrom tells whether a config has the very words that a generation was made from.
+// MadeFrom tells whether a config has, to the byte, the text that a generation was made from.
 func (g Generation) MadeFrom(config []byte) bool { return bytes.Equal(g.Config, config) }
 
 // Files returns where the files of a generation are, below the root, and the link
