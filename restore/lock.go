@@ -46,17 +46,17 @@ func lock(ctx context.Context, runDir, name string, wait time.Duration) (*os.Fil
 // lockOut keeps other natspreads from changing anything, as lock does, while those who
 // only look do not exclude one another. It leaves no trace: where there is no lock yet,
 // nobody changes anything.
-func lockOut(ctx context.Context, runDir, name string, wait time.Duration) (unlock func(), err error) {
-	file, err := os.OpenFile(filepath.Join(runDir, name), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+func lockOut(ctx context.Context, runDir string) (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(runDir, lockName), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return func() {}, nil
 	}
-	return func() { file.Close() }, flock(ctx, file, unix.LOCK_SH, wait)
+	return func() { file.Close() }, flock(ctx, file, unix.LOCK_SH, LockTimeout)
 }
 
-// isLocked tells whether the lock of that name is held.
-func isLocked(runDir, name string) bool {
-	file, err := os.OpenFile(filepath.Join(runDir, name), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+// isLocked tells whether that lock is held.
+func isLocked(runDir string) bool {
+	file, err := os.OpenFile(filepath.Join(runDir, lockName), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false
 	}

@@ -12,14 +12,14 @@ import (
 // then: a condition of the unit that is not met is no error, and starts nothing. A unit that is missing, masked
 // or disabled is left alone, and so is one that has a job already, as at boot. An error is the cause alone.
 func (s *Systemd) StartEnabled(ctx context.Context) (started bool, err error) {
-	before, err := s.state(ctx)
+	before, err := s.readState(ctx)
 	if err != nil || !before.waits() {
 		return false, err
 	}
 	if err := runJob(ctx, paths.Unit, s.conn.StartUnitContext); err != nil {
 		return false, err
 	}
-	after, err := s.state(ctx)
+	after, err := s.readState(ctx)
 	return after.active == "active", err
 }
 
@@ -36,8 +36,8 @@ func (u unitState) waits() bool {
 	return enabled && (u.active == "inactive" || u.active == "failed") && !u.queued
 }
 
-// state asks for the state of natspread.service; an unknown unit has none.
-func (s *Systemd) state(ctx context.Context) (unitState, error) {
+// readState asks for the state of natspread.service; an unknown unit has none.
+func (s *Systemd) readState(ctx context.Context) (unitState, error) {
 	properties, err := s.conn.GetUnitPropertiesContext(ctx, paths.Unit)
 	switch {
 	case isNoSuchUnit(err):

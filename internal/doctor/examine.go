@@ -65,8 +65,9 @@ func cannotTell(what string, err error) Finding {
 	return Finding{Severity: Risk, What: fmt.Sprintf("cannot tell %s: %v", what, err)}
 }
 
-// applyFixes is the line that loads the rules and switches forwarding on.
-const applyFixes = "natspread apply"
+// FixApply is the line that loads the rules and switches forwarding on. The Fix of a finding
+// is this, and nothing else, where an apply alone fixes it.
+const FixApply = "natspread apply"
 
 // config reports a config that apply refuses.
 func (e examination) config() []Finding {

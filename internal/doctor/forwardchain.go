@@ -87,12 +87,12 @@ func (d dropReason) finding(r rules.Ruleset, dropped victims, inUse bool) Findin
 	}
 	switch {
 	case d.lost:
-		found.Fix = applyFixes
+		found.Fix = FixApply
 	case !inUse:
 		found.Fix += " # until the next boot"
 	default:
 		found.Fix += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s",
-			few(dropped.services), applyFixes)
+			few(dropped.services), FixApply)
 	}
 	if d.unsure {
 		found.Severity = Risk

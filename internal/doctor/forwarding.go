@@ -95,7 +95,7 @@ func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, 
 			places = append(places, line.at)
 		}
 		what := fmt.Sprintf("%v: %s is not 1, so nothing is forwarded", family, name)
-		return []Finding{{Broken, what + setIn(places), applyFixes}}, true, nil
+		return []Finding{{Broken, what + setIn(places), FixApply}}, true, nil
 	}
 	if byNetworkd {
 		found = append(found, atBoot(family, name, line))

@@ -39,7 +39,7 @@ func noHairpin(service config.Service, lacking []netip.Prefix) Finding {
 	}
 	return Finding{
 		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, few(plain)),
-		fmt.Sprintf("hairpin = [%s] # in service %s, then: %s", strings.Join(quoted, ", "), service.Name, applyFixes),
+		fmt.Sprintf("hairpin = [%s] # in service %s, then: %s", strings.Join(quoted, ", "), service.Name, FixApply),
 	}
 }
 
@@ -92,7 +92,7 @@ func (e examination) returnPath() []Finding {
 func notKnown(backends []string, gateway netip.Addr) Finding {
 	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; doctor cannot see whether they are", few(backends))
 	if !gateway.IsValid() {
-		return Finding{Risk, what + ": these backends are on no subnet of this host", `snat = "masquerade" # in the service, then: ` + applyFixes}
+		return Finding{Risk, what + ": these backends are on no subnet of this host", `snat = "masquerade" # in the service, then: ` + FixApply}
 	}
 	return Finding{Risk, what, fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
 }

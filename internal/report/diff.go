@@ -18,11 +18,12 @@ import (
 // Diff is what diff prints, and apply --dry-run a part of it.
 type Diff struct {
 	Differ   bool            `json:"differ"`
-	Services []ServiceChange `json:"services"` // what becomes of them; none where only rules are known
-	Findings []Finding       `json:"findings"` // what keeps the host from working, without risks, the worst first
-	Added    int             `json:"added"`    // lines of rules that apply would add, or that M adds to N
-	Removed  int             `json:"removed"`  // lines that apply would remove, or that M removes
-	Diff     string          `json:"diff"`     // of the rules, unified
+	Services []ServiceChange `json:"services"`        // what becomes of them; none where only rules are known
+	Findings []Finding       `json:"findings"`        // what keeps the host from working, without risks, the worst first
+	Added    int             `json:"added"`           // lines of rules that apply would add, or that M adds to N
+	Removed  int             `json:"removed"`         // lines that apply would remove, or that M removes
+	Diff     string          `json:"diff"`            // of the rules, unified
+	Notes    []string        `json:"notes,omitempty"` // what else is to say of it
 
 	unnamed  error  // why the services are not known; nil where they are
 	foreign  int    // lines of others that apply --exclusive would remove
@@ -175,9 +176,15 @@ func (d *Diff) name(services []ServiceChange) {
 	d.Differ = d.Differ || len(services) > 0
 }
 
-// Filled returns the diff with empty lists for absent ones, so that programs always find an
-// array.
+// Filled returns the diff for programs: with empty lists for absent ones, so that they
+// always find an array, and with what Summary says beside the counts as notes.
 func (d Diff) Filled() Diff {
+	if !d.Differ && d.outdated != "" {
+		d.Notes = append(d.Notes, d.newGeneration())
+	}
+	if d.unnamed != nil && !errors.Is(d.unnamed, errNoServices) {
+		d.Notes = append(d.Notes, d.nameless())
+	}
 	d.Services = append([]ServiceChange{}, d.Services...)
 	d.Findings = append([]Finding{}, d.Findings...)
 	return d

@@ -17,7 +17,7 @@ func (d Diff) Summary(who string) []string {
 	}
 	switch {
 	case !d.Differ && d.outdated != "":
-		return []string{"no difference, but apply would make a new generation of it: " + d.outdated}
+		return []string{"no difference, but " + d.newGeneration()}
 	case !d.Differ:
 		return []string{"no difference"}
 	case len(d.Services)+d.Added+d.Removed+d.foreign == 0 && len(d.Findings) > 0:
@@ -27,7 +27,15 @@ func (d Diff) Summary(who string) []string {
 	case errors.Is(d.unnamed, errNoServices):
 		return []string{fmt.Sprintf("%s: %s", who, changed)}
 	}
-	return []string{"cannot name the services: " + text.OneLine(d.unnamed.Error()), fmt.Sprintf("%s: %s", who, changed)}
+	return []string{d.nameless(), fmt.Sprintf("%s: %s", who, changed)}
+}
+
+// newGeneration says why apply would make a new generation although nothing differs.
+func (d Diff) newGeneration() string { return "apply would make a new generation of it: " + d.outdated }
+
+// nameless says why the services are not named.
+func (d Diff) nameless() string {
+	return "cannot name the services: " + text.OneLine(d.unnamed.Error())
 }
 
 // counted says how many services change, and how: 1 service added, 2 changed.

@@ -85,7 +85,7 @@ func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]do
 	found, err := h.stopped(ctx, changed, configFamilies(changed))
 	return slices.DeleteFunc(found, func(f doctor.Finding) bool {
 		same := func(reported doctor.Finding) bool { return reported.What == f.What }
-		return f.Fix == fixApply || slices.ContainsFunc(report.Findings, same)
+		return f.Fix == doctor.FixApply || slices.ContainsFunc(report.Findings, same)
 	}), err
 }
 

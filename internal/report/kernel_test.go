@@ -345,7 +345,7 @@ func (s *scene) typeLine(t *testing.T, line string) {
 	host := s.host.Restore
 	verbs := map[string]func(context.Context) (restore.Result, error){
 		fixRestore: host.Restore, fixRollback: host.Revert, fixConfirm: host.Confirm, fixStop: host.Stop,
-		fixApply: func(ctx context.Context) (restore.Result, error) { return host.Apply(ctx, s.plan(t).Request("apply")) },
+		doctor.FixApply: func(ctx context.Context) (restore.Result, error) { return host.Apply(ctx, s.plan(t).Request("apply")) },
 	}
 	for one := range strings.SplitSeq(line, " && ") {
 		verb, ours := verbs[one]

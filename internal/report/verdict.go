@@ -29,7 +29,6 @@ func (s State) Words() string { return strings.ReplaceAll(string(s), "_", " ") }
 // of a pending generation, keep it, take out what nobody wants.
 const (
 	fixRestore  = "natspread restore"
-	fixApply    = "natspread apply"
 	fixRollback = "natspread rollback"
 	fixConfirm  = "natspread confirm"
 	fixStop     = "natspread stop"
@@ -46,7 +45,7 @@ const (
 func judge(status restore.Status, refused, left []doctor.Finding) (State, []doctor.Finding) {
 	found := slices.Concat(bootFindings(status, refused), pendingFindings(status.Wanted), tableFindings(status))
 	for _, finding := range left {
-		if finding.Fix == fixApply && status.Wanted.Pending != nil { // which refuses while one waits
+		if finding.Fix == doctor.FixApply && status.Wanted.Pending != nil { // which refuses while one waits
 			finding.Fix = fixRollback
 			if status.Wanted.Boot.Number != 0 {
 				finding.Fix = fixRollbackLoad
@@ -99,7 +98,7 @@ func known(wanted generation.Wanted) bool {
 // bootFindings says what is wrong with what boot loads. A pending generation is the current
 // one as soon as it is confirmed, and apply refuses until then.
 func bootFindings(status restore.Status, refused []doctor.Finding) []doctor.Finding {
-	wanted, fix := status.Wanted, fixApply
+	wanted, fix := status.Wanted, doctor.FixApply
 	if wanted.Pending != nil {
 		fix = fixConfirm
 	}
@@ -174,7 +173,7 @@ func tableFindings(status restore.Status) []doctor.Finding {
 		add(line.Text, fix)
 	}
 	if fix == fixRestore { // which looks at the other variant only when the generation was made for it
-		fix = fixApply
+		fix = doctor.FixApply
 	}
 	for _, what := range otherVariant(status) {
 		add(what, fix)
@@ -213,7 +212,7 @@ func tableFix(wanted generation.Wanted) string {
 	case wanted.Pending != nil:
 		return fixRollback
 	case damaged(wanted):
-		return fixApply
+		return doctor.FixApply
 	case wanted.Generation.Number == 0:
 		return fixStop
 	}

@@ -281,7 +281,7 @@ func untrue(status restore.Status, state State, found []doctor.Finding) []string
 		seen[f.What] = true
 		must(f.Fix != "", "no line fixes "+f.What)
 		if wanted.Pending != nil {
-			must(f.Fix != fixApply && f.Fix != fixRestore, "while a generation waits, the fix is "+f.Fix)
+			must(f.Fix != doctor.FixApply && f.Fix != fixRestore, "while a generation waits, the fix is "+f.Fix)
 		} else {
 			must(f.Fix != fixRollback && f.Fix != fixConfirm, "while none waits, the fix is "+f.Fix)
 		}

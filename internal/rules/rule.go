@@ -68,8 +68,8 @@ type Target struct {
 }
 
 // belongs tells whether the target may stand in a table.
-func (t Target) belongs(kind TableName) bool {
-	return t.Chain != "" || (t.Kind == Accept) == (kind == Filter)
+func (t Target) belongs(name TableName) bool {
+	return t.Chain != "" || (t.Kind == Accept) == (name == Filter)
 }
 
 // Matches tells whether a packet in a chain satisfies every condition but the

@@ -11,8 +11,8 @@ import (
 // ParseSaved reads a table from what iptables-save printed, with counters (-c) or
 // without. Comment lines and other tables are passed over. It is strict: a line that
 // iptables-save would not print is an error, and so is a table without its end.
-func ParseSaved(kind TableName, text []byte) (Saved, error) {
-	reader := savedReader{kind: kind}
+func ParseSaved(name TableName, text []byte) (Saved, error) {
+	reader := savedReader{name: name}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -26,7 +26,7 @@ func ParseSaved(kind TableName, text []byte) (Saved, error) {
 	case reader.state != savedDone:
 		return Saved{}, reader.notSaved()
 	}
-	return Saved{Name: kind, Chains: reader.chains}, nil
+	return Saved{Name: name, Chains: reader.chains}, nil
 }
 
 // The states of a savedReader.
@@ -39,14 +39,14 @@ const (
 // savedReader reads one table, line by line.
 type savedReader struct {
 	chainList
-	kind  TableName
+	name  TableName
 	state int
 	other bool // in another table
 }
 
 // notSaved says that a text is no complete table.
 func (r *savedReader) notSaved() error {
-	return fmt.Errorf("not a complete %v table as iptables-save prints it", r.kind)
+	return fmt.Errorf("not a complete %v table as iptables-save prints it", r.name)
 }
 
 // line takes one line, without its end.
@@ -57,10 +57,10 @@ func (r *savedReader) line(line string) error {
 	case r.other:
 		r.other = line != "COMMIT"
 		return nil
-	case line == "*"+r.kind.String() && r.state == savedStart:
+	case line == "*"+r.name.String() && r.state == savedStart:
 		r.state = savedTable
 		return nil
-	case line[0] == '*' && line != "*"+r.kind.String() && r.state != savedTable:
+	case line[0] == '*' && line != "*"+r.name.String() && r.state != savedTable:
 		r.other = true
 		return nil
 	case r.state != savedTable:
@@ -97,7 +97,7 @@ func (r *savedReader) rule(line string) error {
 		return fmt.Errorf("%.60q is no rule", line)
 	}
 	chain := r.find(name)
-	if chain == nil && r.kind == Filter && slices.Contains(Filter.BuiltIn(), name) {
+	if chain == nil && r.name == Filter && slices.Contains(Filter.BuiltIn(), name) {
 		chain = r.add(SavedChain{Name: name})
 	}
 	if chain == nil {

@@ -125,7 +125,7 @@ func (s Store) SetCurrent(number int) error {
 		err = atomicfile.SyncDir(s.directory(paths.Generations))
 	}
 	if err == nil {
-		err = s.pointCurrent(filepath.Join("generations", strconv.Itoa(number)))
+		err = s.pointCurrent(filepath.Join(filepath.Base(paths.Generations), strconv.Itoa(number)))
 	}
 	if err != nil {
 		return fmt.Errorf("cannot make generation %d current: %w", number, err)

@@ -58,7 +58,7 @@ func (k Kernel) path(ctx context.Context, family rules.Family, verb string) (str
 		name, strings.Join(program.Dirs(), ", "), program.ErrMissing)
 }
 
-// Save returns the live table of a table's family and kind, with counters.
+// Save returns the live table of a table's family and name, with counters.
 func (k Kernel) Save(ctx context.Context, table rules.Table) (rules.Saved, error) {
 	_, saved, err := k.save(ctx, table)
 	return saved, err
@@ -132,7 +132,7 @@ func (k Kernel) saveText(ctx context.Context, table rules.Table) ([]byte, error)
 	return text, nil
 }
 
-// Read saves the live table of a wanted one's family and kind, for comparison with it.
+// Read saves the live table of a wanted one's family and name, for comparison with it.
 // A table that does not exist yet is an empty one, and a host without IPv6 programs is
 // no error for a config without IPv6 services. A filter table in which we want nothing
 // and have nothing is not read: it is all others', may be large, and may be one that
@@ -220,10 +220,10 @@ func (k Kernel) runLocked(ctx context.Context, text []byte, path string, args ..
 	}
 }
 
-// mayHold tells whether the variant has a table of that kind, without which it holds
+// mayHold tells whether the variant has a table of that name, without which it holds
 // nothing. To ask iptables-legacy-save itself would create it, and load its modules;
 // the nft variant creates nothing when asked.
-func (k Kernel) mayHold(family rules.Family, kind rules.TableName) bool {
+func (k Kernel) mayHold(family rules.Family, name rules.TableName) bool {
 	if k.Variant != rules.Legacy {
 		return true
 	}
@@ -235,7 +235,7 @@ func (k Kernel) mayHold(family rules.Family, kind rules.TableName) bool {
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist) // without the module there is no file
 	}
-	return slices.Contains(strings.Fields(string(tables)), kind.String())
+	return slices.Contains(strings.Fields(string(tables)), name.String())
 }
 
 // InUse tells whether packets meet rules of natspread's, in either family.

@@ -26,9 +26,9 @@ func rulesetID() (uint32, error) {
 }
 
 // nftHolds tells whether nftables has a chain, whatever is in it.
-func nftHolds(family rules.Family, kind rules.TableName, chain string) (bool, error) {
+func nftHolds(family rules.Family, name rules.TableName, chain string) (bool, error) {
 	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETCHAIN, nftFamily(family),
-		attribute{unix.NFTA_CHAIN_TABLE, kind.String()}, attribute{unix.NFTA_CHAIN_NAME, chain}))
+		attribute{unix.NFTA_CHAIN_TABLE, name.String()}, attribute{unix.NFTA_CHAIN_NAME, chain}))
 	if err == nil {
 		err = answerIs(answer, unix.NFT_MSG_NEWCHAIN)
 	}
@@ -43,11 +43,11 @@ const listTries = 100
 
 // nftOwnChains returns the names of natspread's chains that nftables has in a table, whatever
 // is in them.
-func nftOwnChains(family rules.Family, kind rules.TableName) (names []string, err error) {
+func nftOwnChains(family rules.Family, name rules.TableName) (names []string, err error) {
 	for range listTries {
 		names = nil
 		err = dumpChains(family, func(table, chain string) {
-			if table == kind.String() && rules.IsOwn(chain) {
+			if table == name.String() && rules.IsOwn(chain) {
 				names = append(names, chain)
 			}
 		})
