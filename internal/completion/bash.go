@@ -1,13 +1,14 @@
 package completion
 
-import (
-	"fmt"
-	"strings"
-)
+// Bash returns the completion for bash. It needs nothing of the bash-completion
+// package but to be found by it.
+func Bash(t Tree) string { return t.write(bashTemplate) }
 
-// bashFunction finds the verb and the flag that waits for its value. The words that
-// bash hands over are cut at "=" and ":", both of which may stand in a value.
-const bashFunction = `
+// bashTemplate finds the verb and the flag that waits for its value. The words that
+// bash hands over are cut at "=" and ":", both of which may stand in a value. Names of
+// files are offered with a slash behind directories.
+const bashTemplate = `# bash completion for natspread(8), written by make completions from the command tree.
+
 _natspread() {
     local cur=${COMP_WORDS[COMP_CWORD]} flag='' verb='' word
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -18,7 +19,7 @@ _natspread() {
                flag=
            else
                case $word in
-               %s) flag=$word ;;
+               {{join .Taking "|"}}) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -29,61 +30,36 @@ _natspread() {
 
     COMPREPLY=()
     case $flag in
-%s    '') _natspread_words ;;
+    {{- with .Taking "file"}}
+    {{join . "|"}}) _natspread_files -f ;;
+    {{- end}}
+    {{- with .Taking "directory"}}
+    {{join . "|"}}) _natspread_files -d ;;
+    {{- end}}
+    {{- range .All}}{{if .Value.Words}}
+    {{join .Names "|"}}) mapfile -t COMPREPLY < <(compgen -W '{{join .Value.Words " "}}' -- "$cur") ;;
+    {{- end}}{{end}}
+    '') _natspread_words ;;
     esac
 }
-`
 
-// Bash returns the completion for bash. It needs nothing of the bash-completion
-// package but to be found by it.
-func Bash(t Tree) string {
-	var values strings.Builder
-	files := func(kind Kind, action string) {
-		names := t.valued(func(v Value) bool { return v.Kind == kind })
-		if len(names) > 0 {
-			fmt.Fprintf(&values, "    %s) _natspread_files %s ;;\n", strings.Join(names, "|"), action)
-		}
-	}
-	files(File, "-f")
-	files(Directory, "-d")
-	for _, flag := range t.all() {
-		if len(flag.Value.Words) > 0 {
-			fmt.Fprintf(&values, "    %s) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\") ;;\n",
-				strings.Join(flag.Names, "|"), strings.Join(flag.Value.Words, " "))
-		}
-	}
-	var text strings.Builder
-	text.WriteString(headline("bash"))
-	fmt.Fprintf(&text, bashFunction, strings.Join(t.valued(anyValue), "|"), values.String())
-	text.WriteString(bashFiles)
-	text.WriteString(t.bashWords())
-	text.WriteString("\ncomplete -F _natspread natspread\n")
-	return text.String()
-}
-
-// bashFiles offers names of files, with a slash behind directories.
-const bashFiles = `
 _natspread_files() {
     mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
     compopt -o filenames 2>/dev/null
 }
-`
 
-// bashWords returns the function that offers verbs and flags.
-func (t Tree) bashWords() string {
-	var text strings.Builder
-	text.WriteString("\n_natspread_words() {\n")
-	fmt.Fprintf(&text, "    local words='%s'\n    case $verb in\n", spaced(t.Flags))
-	fmt.Fprintf(&text, "    '') [[ $cur == -* ]] || words='%s' ;;\n", strings.Join(t.verbs(anyVerb), " "))
-	for _, verb := range t.Verbs {
-		switch {
-		case verb.Verbs:
-			fmt.Fprintf(&text, "    %s) [[ $cur == -* ]] || words='%s' ;;\n", verb.Name,
-				strings.Join(t.verbs(func(v Verb) bool { return !v.Verbs }), " "))
-		case len(verb.Flags) > 0:
-			fmt.Fprintf(&text, "    %s) words+=' %s' ;;\n", verb.Name, spaced(verb.Flags))
-		}
-	}
-	text.WriteString("    esac\n    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\n")
-	return text.String()
+_natspread_words() {
+    local words='{{join (flags .Flags) " "}}'
+    case $verb in
+    '') [[ $cur == -* ]] || words='{{join (verbs .Verbs true) " "}}' ;;
+    {{- range .Verbs}}{{if .Verbs}}
+    {{.Name}}) [[ $cur == -* ]] || words='{{join (verbs $.Verbs false) " "}}' ;;
+    {{- else if .Flags}}
+    {{.Name}}) words+=' {{join (flags .Flags) " "}}' ;;
+    {{- end}}{{end}}
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
+
+complete -F _natspread natspread
+`

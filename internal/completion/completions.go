@@ -5,9 +5,9 @@
 package completion
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+	"text/template"
 )
 
 // Tree is all that can be typed after the program's name.
@@ -37,25 +37,33 @@ type Value struct {
 	Words []string // all of a Word, some of a Free
 }
 
-// Kind is a kind of value.
-type Kind int
+// Kind is a kind of value, as the templates name it.
+type Kind string
 
 // The kinds.
 const (
-	None      Kind = iota // the flag takes no value
-	File                  // the name of a file
-	Directory             // the name of a directory
-	Word                  // one of few words
-	Free                  // whatever the words before a shell cannot know
+	None      Kind = ""          // the flag takes no value
+	File      Kind = "file"      // the name of a file
+	Directory Kind = "directory" // the name of a directory
+	Word      Kind = "word"      // one of few words
+	Free      Kind = "free"      // whatever the words before a shell cannot know
 )
 
-// headline returns the comment that each file begins with.
-func headline(shell string) string {
-	return fmt.Sprintf("# %s completion for natspread(8), written by make completions from the command tree.\n", shell)
+// write fills a template in. One that cannot be filled in is a fault of this package.
+func (t Tree) write(text string) string {
+	functions := template.FuncMap{
+		"join": strings.Join, "flags": flagNames, "verbs": verbNames,
+		"quoted": quoted, "fishQuoted": fishQuoted, "option": fishOption, "spec": zshSpec,
+	}
+	var written strings.Builder
+	if err := template.Must(template.New("").Funcs(functions).Parse(text)).Execute(&written, t); err != nil {
+		panic(err)
+	}
+	return written.String()
 }
 
-// all returns the flags that are known behind any verb at all, each once.
-func (t Tree) all() []Flag {
+// All returns the flags that are known behind any verb at all, each once.
+func (t Tree) All() []Flag {
 	flags := slices.Clone(t.Flags)
 	for _, verb := range t.Verbs {
 		for _, flag := range verb.Flags {
@@ -67,42 +75,32 @@ func (t Tree) all() []Flag {
 	return flags
 }
 
-// valued returns the names of the flags for which pick is true, and which take a
-// value.
-func (t Tree) valued(pick func(Value) bool) []string {
-	var names []string
-	for _, flag := range t.all() {
-		if flag.Value.Kind != None && pick(flag.Value) {
-			names = append(names, flag.Names...)
-		}
-	}
-	return names
+// Taking returns the names of the flags that take a value of one of some kinds, and with
+// no kind of those that take any.
+func (t Tree) Taking(kinds ...Kind) []string {
+	return flagNames(slices.DeleteFunc(t.All(), func(f Flag) bool {
+		return f.Value.Kind == None || len(kinds) > 0 && !slices.Contains(kinds, f.Value.Kind)
+	}))
 }
 
-// verbs returns the names of the verbs for which pick is true.
-func (t Tree) verbs(pick func(Verb) bool) []string {
-	var names []string
-	for _, verb := range t.Verbs {
-		if pick(verb) {
-			names = append(names, verb.Name)
-		}
-	}
-	return names
-}
-
-// anyVerb is true of every verb.
-func anyVerb(Verb) bool { return true }
-
-// anyValue is true of every value.
-func anyValue(Value) bool { return true }
-
-// spaced returns the names of flags, with spaces between.
-func spaced(flags []Flag) string {
+// flagNames returns all names of flags.
+func flagNames(flags []Flag) []string {
 	var names []string
 	for _, flag := range flags {
 		names = append(names, flag.Names...)
 	}
-	return strings.Join(names, " ")
+	return names
+}
+
+// verbNames returns the names of verbs, with or without those that take another verb.
+func verbNames(verbs []Verb, all bool) []string {
+	var names []string
+	for _, verb := range verbs {
+		if all || !verb.Verbs {
+			names = append(names, verb.Name)
+		}
+	}
+	return names
 }
 
 // quoted returns words as a string in single quotes, as POSIX shells read it.
