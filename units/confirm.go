@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
@@ -125,7 +126,7 @@ func transient(l line) (dbus.Property, error) {
 	case line{"RestrictNamespaces", "yes"}:
 		return property(l.name, uint64(0)), nil // those that are left
 	case line{"IPAddressDeny", "any"}:
-		return property(l.name, []prefix{{familyIPv4, make([]byte, 4), 0}, {familyIPv6, make([]byte, 16), 0}}), nil
+		return property(l.name, []prefix{{syscall.AF_INET, make([]byte, 4), 0}, {syscall.AF_INET6, make([]byte, 16), 0}}), nil
 	case line{"SystemCallErrorNumber", "EPERM"}:
 		return property(l.name, int32(1)), nil
 	case line{l.name, "yes"}:
@@ -152,12 +153,6 @@ type prefix struct {
 	Address []byte
 	Length  uint32
 }
-
-// The kernel's numbers of the families: socket.h.
-const (
-	familyIPv4 = 2
-	familyIPv6 = 10
-)
 
 // capabilities returns a set of capabilities as the kernel numbers them: capability.h.
 func capabilities(names []string) (set uint64, err error) {

@@ -51,29 +51,27 @@ func theDropIn() shipped { return shipped{DropInName, DropIn} }
 
 // lookAt looks at a file in administratorDir below root without following it.
 func (s shipped) lookAt(root string) (path string, data []byte, whose holder, err error) {
-	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, filepath.Dir(s.name)))
+	path, err = atomicfile.Place(root, filepath.Join(administratorDir, s.name))
 	if err != nil {
 		return "", nil, nobody, err
 	}
-	path = filepath.Join(dir, filepath.Base(s.name))
 	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	target, _ := os.Readlink(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return path, nil, nobody, nil
-	}
-	if err != nil {
+	case err != nil:
 		return "", nil, nobody, fmt.Errorf("cannot look at %s: %w", path, atomicfile.Cause(err))
-	}
-	if target, _ := os.Readlink(path); target == os.DevNull {
+	case target == os.DevNull:
 		return path, nil, masked, nil
-	}
-	if !info.Mode().IsRegular() {
+	case !info.Mode().IsRegular():
 		return path, nil, administrator, nil
 	}
 	data, err = os.ReadFile(path)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", nil, nobody, fmt.Errorf("cannot read %s: %w", path, atomicfile.Cause(err))
-	}
-	if isOurs(data) {
+	case isOurs(data):
 		return path, data, ours, nil
 	}
 	return path, data, administrator, nil
@@ -82,12 +80,13 @@ func (s shipped) lookAt(root string) (path string, data []byte, whose holder, er
 // packaged returns the file that a package ships, as a path below root, or "".
 func (s shipped) packaged(root string) (string, error) {
 	for _, dir := range packageDirs {
-		resolved, err := atomicfile.Resolve(root, filepath.Join(dir, filepath.Dir(s.name)))
+		file := filepath.Join(dir, s.name)
+		path, err := atomicfile.Place(root, file)
 		if err != nil {
 			return "", err
 		}
-		if _, err := os.Lstat(filepath.Join(resolved, filepath.Base(s.name))); err == nil {
-			return filepath.Join(dir, s.name), nil
+		if _, err := os.Lstat(path); err == nil {
+			return file, nil
 		}
 	}
 	return "", nil

@@ -43,17 +43,16 @@ func UninstallOffline(root string) (done []string, err error) {
 
 // link makes the symlink that lets the unit named by pull ours in.
 func link(root, unit, by string) ([]string, error) {
-	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, by+".wants"))
+	path, err := atomicfile.Place(root, filepath.Join(administratorDir, by+".wants", paths.Unit))
 	if err != nil {
 		return nil, err
 	}
-	if err := atomicfile.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Sweep(dir, paths.Unit); err != nil {
+	if err := atomicfile.Sweep(filepath.Dir(path), paths.Unit); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, paths.Unit)
 	if target, err := os.Readlink(path); err == nil && target == unit {
 		return nil, nil
 	}
@@ -93,17 +92,16 @@ func removeLinks(root string) (done []string, err error) {
 // unlink removes our symlink from one directory of administratorDir, and the directory with it when that
 // leaves it empty, as systemctl does.
 func unlink(root, name string) ([]string, error) {
-	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, name))
+	path, err := atomicfile.Place(root, filepath.Join(administratorDir, name, paths.Unit))
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, paths.Unit)
 	if _, err := os.Readlink(path); err != nil {
 		return nil, nil // no such symlink: nothing of ours
 	}
 	done, err := removeFile(path, "")
 	if err == nil {
-		_ = os.Remove(dir) // refused by the kernel unless empty
+		_ = os.Remove(filepath.Dir(path)) // refused by the kernel unless empty
 	}
 	return done, err
 }

@@ -14,32 +14,28 @@ import (
 	"natspread/internal/program"
 )
 
-// programDir is where programs go that the administrator, not a package, put on the machine.
-const programDir = "/usr/local/sbin"
+// installedProgram is where programs go that the administrator, not a package, put on the machine. The file has this
+// name also when the copy that runs has another.
+const installedProgram = "/usr/local/sbin/natspread"
 
-// programName is the file's name, also when the copy that runs has another.
-const programName = "natspread"
-
-// InstallProgram puts a copy of the program at from into programDir below root, mode 0755, unless the very
+// InstallProgram puts a copy of the program at from into /usr/local/sbin below root, mode 0755, unless the very
 // same is there. It returns the path as seen from inside root, which is the one a unit needs.
 func InstallProgram(root, from string) (path string, err error) {
-	path = filepath.Join(programDir, programName)
-	dir, err := atomicfile.Resolve(root, programDir)
+	target, err := atomicfile.Place(root, installedProgram)
 	if err != nil {
 		return "", err
 	}
-	target := filepath.Join(dir, programName)
 	same, data, err := sameProgram(target, from)
 	if err != nil || same {
-		return path, err
+		return installedProgram, err
 	}
-	if err := atomicfile.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return "", err
 	}
-	if err := atomicfile.Sweep(dir, programName); err != nil {
+	if err := atomicfile.Sweep(filepath.Dir(target), filepath.Base(target)); err != nil {
 		return "", err
 	}
-	return path, atomicfile.WriteFile(target, data, 0o755)
+	return installedProgram, atomicfile.WriteFile(target, data, 0o755)
 }
 
 // sameProgram reports whether target is already what a copy of from would be, and returns from's bytes

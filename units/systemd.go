@@ -150,20 +150,18 @@ func runJob(ctx context.Context, unit string, begin begin) error {
 
 // jobError turns the result of a job, one of systemd's words, into an error that says where to look.
 func jobError(unit, result string) error {
-	why := "systemd says " + result
-	switch result {
-	case "done":
+	if result == "done" {
 		return nil
-	case "failed":
-		why = "its program failed"
-	case "timeout":
-		why = "it took too long"
-	case "dependency":
-		why = "a unit that it needs failed"
-	case "canceled":
-		why = "another job took the place of this one"
-	case "skipped":
-		why = "a condition of the unit is not met"
+	}
+	why, known := map[string]string{
+		"failed":     "its program failed",
+		"timeout":    "it took too long",
+		"dependency": "a unit that it needs failed",
+		"canceled":   "another job took the place of this one",
+		"skipped":    "a condition of the unit is not met",
+	}[result]
+	if !known {
+		why = "systemd says " + result
 	}
 	return fmt.Errorf("%s; see: systemctl status %s", why, unit)
 }

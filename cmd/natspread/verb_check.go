@@ -41,7 +41,7 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 		return err
 	}
 	variant, err := s.prove(ctx, plan)
-	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Backends(), Proven: string(variant)}
+	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Config.CountBackends(), Proven: string(variant)}
 	switch {
 	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
@@ -59,7 +59,7 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 
 // summary counts what is in a config: 2 services, 5 backends.
 func summary(plan change.Plan) string {
-	return text.Plural(len(plan.Config.Services), "service") + ", " + text.Plural(plan.Backends(), "backend")
+	return text.Plural(len(plan.Config.Services), "service") + ", " + text.Plural(plan.Config.CountBackends(), "backend")
 }
 
 // prove proves the rules where rights allow.

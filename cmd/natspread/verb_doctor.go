@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/report"
 )
@@ -73,7 +74,7 @@ func (s *session) judged() (report.Judged, error) {
 		judged.Bad = errors.New(report.FirstOf(err))
 	}
 	var old error
-	if judged.Config, old = report.ConfigOf(boot); old != nil { // of an older natspread
+	if judged.Config, old = config.ParseGeneration(boot.Number, boot.Config); old != nil { // of an older natspread
 		return judged, errors.Join(err, old)
 	}
 	return judged, nil

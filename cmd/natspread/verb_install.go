@@ -176,11 +176,10 @@ func (s *session) installProgram(ctx context.Context) (path string, done []strin
 // keepConfig puts the config that was installed where the next apply reads it,
 // unless there is one already.
 func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
-	dir, err := atomicfile.Resolve(s.root, filepath.Dir(paths.Config))
+	path, err := atomicfile.Place(s.root, paths.Config)
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, filepath.Base(paths.Config))
 	if _, err := os.Lstat(path); err == nil {
 		return nil, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
-	"natspread/internal/report"
+	"natspread/internal/config"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -77,7 +77,7 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads: cp %s %s",
 			s.config, s.store().ConfigFile(result.Generation), s.config))
 	}
-	if cfg, err := report.ConfigOf(old); err == nil {
+	if cfg, err := config.ParseGeneration(old.Number, old.Config); err == nil {
 		s.noteRemaining(ctx, cfg, old.Tables, &result)
 	}
 	unlock() // nobody need wait for systemd

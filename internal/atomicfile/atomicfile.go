@@ -22,25 +22,22 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("cannot write %s: it is a directory", path)
 	}
-	return replace(path, data, perm, func(*os.File) error { return nil })
+	return write(path, data, perm, (*renameio.PendingFile).CloseAtomicallyReplace)
 }
 
-// replace writes a temporary file, settles what else there is about it, and gives it the name.
-func replace(path string, data []byte, perm fs.FileMode, settle func(temporary *os.File) error) error {
+// write writes a temporary file and lets finish give it the name.
+func write(path string, data []byte, perm fs.FileMode, finish func(temporary *renameio.PendingFile) error) error {
 	// Left to itself renameio would put the temporary file into /tmp, out of reach of Sweep.
 	pending, err := renameio.NewPendingFile(path,
 		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
+	if err == nil {
+		defer func() { _ = pending.Cleanup() }()
+		_, err = pending.Write(data)
+	}
+	if err == nil {
+		err = finish(pending)
+	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
-	}
-	defer func() { _ = pending.Cleanup() }()
-	if _, err := pending.Write(data); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
-	}
-	if err := settle(pending.File); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
-	}
-	if err := pending.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	return syncParent(path)
@@ -61,11 +58,13 @@ func ReplaceFile(path string, data []byte) error {
 	if !ok {
 		return fmt.Errorf("cannot write %s: its owner is not known", path)
 	}
-	return replace(path, data, info.Mode().Perm(), func(temporary *os.File) error {
-		if int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
-			return nil
+	return write(path, data, info.Mode().Perm(), func(temporary *renameio.PendingFile) error {
+		if int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid() {
+			if err := temporary.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+				return err
+			}
 		}
-		return temporary.Chown(int(owner.Uid), int(owner.Gid))
+		return temporary.CloseAtomicallyReplace()
 	})
 }
 
@@ -75,22 +74,12 @@ func CreateFile(path string, data []byte, perm fs.FileMode) error {
 	if _, err := os.Lstat(path); err == nil { // also where nothing could be written
 		return fmt.Errorf("cannot write %s: %w", path, fs.ErrExist)
 	}
-	pending, err := renameio.NewPendingFile(path,
-		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
-	}
-	defer func() { _ = pending.Cleanup() }()
-	if _, err = pending.Write(data); err == nil {
-		err = pending.Sync()
-	}
-	if err == nil {
-		err = os.Link(pending.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
-	}
-	return syncParent(path)
+	return write(path, data, perm, func(temporary *renameio.PendingFile) error {
+		if err := temporary.Sync(); err != nil {
+			return err
+		}
+		return os.Link(temporary.Name(), path)
+	})
 }
 
 // Symlink makes path a symlink to target in one step, whether or not there is a symlink already. Anything
@@ -124,11 +113,11 @@ func symlinkBeside(target, path string) (string, error) {
 // SyncDir makes the names in dir durable: a rename alone can be undone by a power cut.
 func SyncDir(dir string) error {
 	opened, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("cannot sync directory %s: %w", dir, Cause(err))
+	if err == nil {
+		defer func() { _ = opened.Close() }()
+		err = opened.Sync()
 	}
-	defer func() { _ = opened.Close() }()
-	if err := opened.Sync(); err != nil {
+	if err != nil {
 		return fmt.Errorf("cannot sync directory %s: %w", dir, Cause(err))
 	}
 	return nil

@@ -44,6 +44,16 @@ func Resolve(root, dir string) (string, error) {
 	return filepath.Join(root, resolved), nil
 }
 
+// Place returns where the file of an image lies: Resolve for its directory, while the last
+// element of the path, which may be a link, is not followed.
+func Place(root, path string) (string, error) {
+	dir, err := Resolve(root, filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
+}
+
 // parts splits a path as the kernel does; "." and doubled slashes go.
 func parts(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
@@ -60,13 +70,12 @@ func climb(resolved, part string) string {
 // readlink returns where path points to, or "" when it is no symlink or does not exist.
 func readlink(opened *os.Root, path string) (string, error) {
 	info, err := opened.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
-	}
-	if err != nil {
+	case err != nil:
 		return "", err
-	}
-	if info.Mode().Type() != fs.ModeSymlink {
+	case info.Mode().Type() != fs.ModeSymlink:
 		return "", nil
 	}
 	return opened.Readlink(path)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -58,12 +59,10 @@ func isTemporary(entry fs.DirEntry, targets []string) bool {
 	if len(targets) == 0 {
 		return endsRandom(name)
 	}
-	for _, target := range targets {
-		if digits, ok := strings.CutPrefix(name, target); ok && isRandomNumber(digits) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(targets, func(target string) bool {
+		digits, ok := strings.CutPrefix(name, target)
+		return ok && isRandomNumber(digits)
+	})
 }
 
 // endsRandom tries each length, because a target's own name may end in a digit, as that of rules.v4 does.

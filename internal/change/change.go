@@ -60,12 +60,3 @@ func (p Plan) Request(command string) restore.Request {
 		Config: p.Text, Command: command, Now: time.Now(),
 	}
 }
-
-// Backends counts the backends of all services.
-func (p Plan) Backends() int {
-	n := 0
-	for _, service := range p.Config.Services {
-		n += len(service.Backends)
-	}
-	return n
-}

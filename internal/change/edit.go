@@ -74,7 +74,7 @@ func lastWeight(store generation.Store, service string, backend config.Backend) 
 		return 1
 	}
 	for _, entry := range entries {
-		cfg, err := config.Parse("config", entry.Config)
+		cfg, err := config.ParseGeneration(entry.Number, entry.Config)
 		if err != nil {
 			continue
 		}

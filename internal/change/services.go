@@ -1,7 +1,6 @@
 package change
 
 import (
-	"fmt"
 	"time"
 
 	"natspread/internal/config"
@@ -30,7 +29,7 @@ func KnownServices(store generation.Store) map[int][]rules.VirtualService {
 
 // servicesOf returns what a generation's own config balances.
 func servicesOf(g generation.Generation) ([]rules.VirtualService, error) {
-	cfg, err := config.Parse(fmt.Sprintf("generation %d's config", g.Number), g.Config)
+	cfg, err := config.ParseGeneration(g.Number, g.Config)
 	if err != nil {
 		return nil, err
 	}

@@ -164,7 +164,7 @@ func TestAgain(t *testing.T) {
 // TestLoad names the file, or stdin, and tells a config that cannot be read from a wrong one.
 func TestLoad(t *testing.T) {
 	plan, err := Load("-", strings.NewReader(oneService))
-	if err != nil || plan.Name != "stdin" || string(plan.Text) != oneService || plan.Backends() != 1 {
+	if err != nil || plan.Name != "stdin" || string(plan.Text) != oneService || plan.Config.CountBackends() != 1 {
 		t.Errorf("%+v, %v", plan, err)
 	}
 	var unread *UnreadError

@@ -24,7 +24,11 @@ func (c ServiceChange) Name() string {
 }
 
 // SettingChange is a key of a service whose value is another one, in words.
-type SettingChange struct{ Key, Before, After string }
+type SettingChange struct {
+	Key    string `json:"key"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
 
 // BackendChange is a backend before and after.
 type BackendChange struct {
@@ -39,9 +43,9 @@ func (c BackendChange) Same() bool {
 
 // Share is what a backend has of a service's new connections.
 type Share struct {
-	Weight int
-	Drain  bool
-	Share  float64 // the weight over the sum of the weights, 0 to 1; 0 for a drained backend
+	Weight int     `json:"weight"`
+	Drain  bool    `json:"drain"` // it gets no new connections, and keeps its weight
+	Share  float64 `json:"share"` // the weight over the sum of the weights, 0 to 1; 0 for a drained backend
 }
 
 // Changes returns the services that two configs do not have in common, or not alike:

@@ -29,6 +29,15 @@ type Config struct {
 // not called Equal, by which go-cmp would compare, and show no difference.
 func (c Config) Equivalent(other Config) bool { return reflect.DeepEqual(c, other) }
 
+// CountBackends counts the backends of all services.
+func (c Config) CountBackends() int {
+	n := 0
+	for _, service := range c.Services {
+		n += len(service.Backends)
+	}
+	return n
+}
+
 // Service is one balanced service. Its addresses are all of one family.
 type Service struct {
 	Name      string     // at most 15 of a-z, 0-9 and "-", so it fits a chain's name

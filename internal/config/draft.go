@@ -60,13 +60,6 @@ func values[T any](list []located[T]) []T {
 	return all
 }
 
-// setLocal reads true or false.
-func setLocal(d *draft, f field) {
-	if f.has(f.value, isBool) {
-		d.local = f.value.text == "true"
-	}
-}
-
 // setBackends reads a list whose items are addresses or tables.
 func setBackends(d *draft, f field) {
 	items := f.list()

@@ -39,16 +39,10 @@ func Compose(listen, backends []string, snat string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// replaceValue puts value in place of what a key of the first service has. A
-// text without the key comes back as it is.
+// replaceValue puts value in place of what a key of the first service, which has it, has.
 func replaceValue(text, key, value string) string {
-	tables := newSource("", []byte(text)).readTables()
-	for _, p := range tables[1].pairs {
-		if at := p.value.at; p.name == key {
-			return text[:at.start] + value + text[at.end:]
-		}
-	}
-	return text
+	s := newSource("", []byte(text))
+	return string(s.replace(s.readTables()[1].value(key).at, value))
 }
 
 // quoteList writes one string alone, and several as a list.

@@ -54,6 +54,13 @@ func (f field) oneOrMore() []value {
 	return f.value.items
 }
 
+// setBool puts true or false into place.
+func (f field) setBool(place *bool) {
+	if f.has(f.value, isBool) {
+		*place = f.value.text == "true"
+	}
+}
+
 // set puts the field's string into place if parse accepts it.
 func set[T any](place *located[T], f field, parse func(string) (T, *fault)) {
 	for _, l := range many(f, []value{f.value}, parse) {

@@ -17,26 +17,22 @@ type key[T any] struct {
 var serviceKeys = []key[draft]{
 	{"name", `name = "web"`, func(d *draft, f field) { set(&d.name, f, parseName) }},
 	{"listen", `listen = "192.0.2.10:80"`, func(d *draft, f field) { d.listen = many(f, f.oneOrMore(), parseListen) }},
-	{"protocol", `protocol = "tcp"`, func(d *draft, f field) { d.protocols = many(f, f.oneOrMore(), parseProtocol) }},
+	{"protocol", `protocol = "tcp"`, func(d *draft, f field) { d.protocols = many(f, f.oneOrMore(), oneOf(TCP, UDP, SCTP)) }},
 	{"snat", `snat = "masquerade"`, func(d *draft, f field) { set(&d.snat, f, parseSNAT) }},
 	{"backends", `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, setBackends},
-	{"algorithm", `algorithm = "random"`, func(d *draft, f field) { set(&d.algorithm, f, parseAlgorithm) }},
+	{"algorithm", `algorithm = "random"`, func(d *draft, f field) { set(&d.algorithm, f, oneOf(Random, RoundRobin)) }},
 	{"interface", `interface = "eth0"`, func(d *draft, f field) { set(&d.iface, f, parseInterface) }},
 	{"hairpin", `hairpin = ["10.0.0.0/24"]`, func(d *draft, f field) { d.hairpin = many(f, f.list(), parsePrefix) }},
-	{"local", `local = true`, setLocal},
-	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, parseOnRemove) }},
-	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, parseForward) }},
+	{"local", `local = true`, func(d *draft, f field) { f.setBool(&d.local) }},
+	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, oneOf(Drain, Reset)) }},
+	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, oneOf(Leave, Accept)) }},
 }
 
 // backendKeys are the keys of a backend that is written as a table.
 var backendKeys = []key[backendDraft]{
 	{"address", `address = "10.0.0.1:80"`, func(b *backendDraft, f field) { set(&b.address, f, parseBackend) }},
 	{"weight", `weight = 1`, setWeight},
-	{"drain", `drain = true`, func(b *backendDraft, f field) {
-		if f.has(f.value, isBool) {
-			b.drain = f.value.text == "true"
-		}
-	}},
+	{"drain", `drain = true`, func(b *backendDraft, f field) { f.setBool(&b.drain) }},
 }
 
 // backendDraft is a backend written as a table.
@@ -67,7 +63,10 @@ func names[T any](keys []key[T]) []string {
 
 // places is where the values of a table's keys stand, good or not. A table has a
 // handful of known keys, so a list is found through faster than a map.
-type places []struct {
+type places []place
+
+// place is where the value of a key stands.
+type place struct {
 	name string
 	at   span
 }
@@ -87,10 +86,7 @@ func (p places) with(name string, at span) places {
 	if _, ok := p.of(name); ok {
 		return p
 	}
-	return append(p, struct {
-		name string
-		at   span
-	}{name, at})
+	return append(p, place{name, at})
 }
 
 // readPairs fills into from the pairs of a table, called what in messages, and

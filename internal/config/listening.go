@@ -13,8 +13,7 @@ func (c Config) Listening(protocol Protocol, to netip.AddrPort) (service Service
 			continue
 		}
 		for _, listen := range service.Listen {
-			here := listen.Any() || listen.Addr == to.Addr()
-			if here && listen.Ports.First <= to.Port() && to.Port() <= listen.Ports.Last {
+			if (listen.Any() || listen.Addr == to.Addr()) && listen.Ports.Contains(to.Port()) {
 				return service, listen.Any()
 			}
 		}

@@ -5,14 +5,13 @@ import (
 	"iter"
 	"slices"
 	"sort"
-	"strings"
 )
 
 // listenKey is one listen address of a service for one protocol.
 type listenKey struct {
 	listen   Listen
 	protocol Protocol
-	six      bool
+	family   string
 	service  *draft
 	at       span
 }
@@ -67,7 +66,7 @@ func listenKeys(drafts []*draft) []listenKey {
 		}
 		for _, l := range d.listen {
 			for _, p := range distinct(d.protocols) {
-				all = append(all, listenKey{l.val, p, six, d, l.at})
+				all = append(all, listenKey{l.val, p, familyName(six), d, l.at})
 			}
 		}
 	}
@@ -85,28 +84,16 @@ func distinct(list []located[Protocol]) []Protocol {
 // compareKeys sorts by family, protocol, address and first port.
 func compareKeys(a, b listenKey) int {
 	return cmp.Or(
-		compareBool(a.six, b.six),
-		strings.Compare(string(a.protocol), string(b.protocol)),
+		cmp.Compare(a.family, b.family),
+		cmp.Compare(a.protocol, b.protocol),
 		a.listen.Addr.Compare(b.listen.Addr),
 		cmp.Compare(a.listen.Ports.First, b.listen.Ports.First),
 		cmp.Compare(a.at.start, b.at.start),
 	)
 }
 
-// compareBool sorts false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
-}
-
 // sameKin reports whether two keys can meet at all.
-func sameKin(a, b listenKey) bool { return a.six == b.six && a.protocol == b.protocol }
+func sameKin(a, b listenKey) bool { return a.family == b.family && a.protocol == b.protocol }
 
 // sameAddr reports whether two keys are of one address.
 func sameAddr(a, b listenKey) bool { return a.listen.Addr == b.listen.Addr }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 
 	"natspread/internal/suggest"
@@ -31,6 +32,12 @@ func Parse(name string, data []byte) (Config, error) {
 		c.Services[i] = d.service()
 	}
 	return c, nil
+}
+
+// ParseGeneration is Parse for the config of a generation. One that another version of
+// natspread wrote need not parse; its rules are as good as ever.
+func ParseGeneration(number int, data []byte) (Config, error) {
+	return Parse(fmt.Sprintf("generation %d's config", number), data)
 }
 
 // readServices reads every table as the service it is, or was meant to be, so

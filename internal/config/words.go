@@ -45,35 +45,6 @@ func parseInterface(text string) (string, *fault) {
 	}
 }
 
-// protocols, algorithms, snatWords, removals and forwards are the values of their keys.
-var (
-	protocols  = []string{string(TCP), string(UDP), string(SCTP)}
-	algorithms = []string{string(Random), string(RoundRobin)}
-	snatWords  = []string{"masquerade", "none"}
-	removals   = []string{string(Drain), string(Reset)}
-	forwards   = []string{string(Leave), string(Accept)}
-)
-
-// parseProtocol reads a transport protocol.
-func parseProtocol(text string) (Protocol, *fault) {
-	return Protocol(text), oneOf(text, protocols)
-}
-
-// parseAlgorithm reads how the next backend is picked.
-func parseAlgorithm(text string) (Algorithm, *fault) {
-	return Algorithm(text), oneOf(text, algorithms)
-}
-
-// parseOnRemove reads what happens to the connections of a backend taken out.
-func parseOnRemove(text string) (OnRemove, *fault) {
-	return OnRemove(text), oneOf(text, removals)
-}
-
-// parseForward reads what FORWARD does with a service's connections.
-func parseForward(text string) (Forward, *fault) {
-	return Forward(text), oneOf(text, forwards)
-}
-
 // parseSNAT reads a mode or the address that stands for one.
 func parseSNAT(text string) (SNAT, *fault) {
 	switch {
@@ -82,7 +53,7 @@ func parseSNAT(text string) (SNAT, *fault) {
 	case text == "none":
 		return SNAT{Mode: None}, nil
 	case !strings.ContainsAny(text, ".:"):
-		why := oneOf(text, snatWords)
+		_, why := oneOf(SNAT{Mode: Masquerade}.String(), SNAT{Mode: None}.String())(text)
 		why.cause += " or an address"
 		if why.fix == "" {
 			why.fix = `write "masquerade", "none" or the address that backends shall see`
@@ -96,14 +67,20 @@ func parseSNAT(text string) (SNAT, *fault) {
 	return SNAT{Address, a}, why
 }
 
-// oneOf refuses a word that is none of those known.
-func oneOf(text string, known []string) *fault {
-	if slices.Contains(known, text) {
-		return nil
+// oneOf returns what reads a word that is one of those known.
+func oneOf[T ~string](known ...T) func(text string) (T, *fault) {
+	return func(text string) (T, *fault) {
+		words := make([]string, len(known))
+		for i, word := range known {
+			words[i] = string(word)
+		}
+		if slices.Contains(words, text) {
+			return T(text), nil
+		}
+		why := &fault{cause: "it is not one of " + strings.Join(words, ", ")}
+		if guess := suggest.Word(text, words); guess != "" {
+			why.fix = `did you mean "` + guess + `"?`
+		}
+		return T(text), why
 	}
-	why := &fault{cause: "it is not one of " + strings.Join(known, ", ")}
-	if guess := suggest.Word(text, known); guess != "" {
-		why.fix = `did you mean "` + guess + `"?`
-	}
-	return why
 }

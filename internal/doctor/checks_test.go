@@ -22,7 +22,7 @@ func wantFindings(t *testing.T, found []Finding, want ...string) {
 	t.Helper()
 	same := len(found) == len(want)
 	for i := range min(len(found), len(want)) {
-		same = same && strings.HasPrefix(string(found[i].Severity)+": "+found[i].What, want[i])
+		same = same && strings.HasPrefix(found[i].Severity.String()+": "+found[i].What, want[i])
 	}
 	if !same {
 		t.Errorf("want %q, found\n%s", want, reported(found))

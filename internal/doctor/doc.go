@@ -5,21 +5,26 @@
 // to it as values, so it knows neither restore nor units.
 package doctor
 
+import "strings"
+
 // Severity is how much a finding matters.
 type Severity string
 
 // The severities.
 const (
 	Broken Severity = "broken"  // it keeps the balancer from working now
-	AtBoot Severity = "at boot" // all works now, and will not after the next boot
+	AtBoot Severity = "at_boot" // all works now, and will not after the next boot
 	Risk   Severity = "risk"    // all works until what the finding names happens
 )
 
-// Finding is one thing that was found.
+// String returns the severity for people: "at boot".
+func (s Severity) String() string { return strings.ReplaceAll(string(s), "_", " ") }
+
+// Finding is one thing that was found, as --json prints it, too.
 type Finding struct {
-	Severity Severity
-	What     string // one line: what is wrong, and in which FILE:LINE where that is known
-	Fix      string // the exact line to type; "" where there is none
+	Severity Severity `json:"severity"`
+	What     string   `json:"what"` // one line: what is wrong, and in which FILE:LINE where that is known
+	Fix      string   `json:"fix"`  // the exact line to type; "" where there is none
 }
 
 // Host is where to look.

@@ -5,6 +5,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // ServiceChange is what becomes of one service in the output of diff, and of apply
@@ -21,11 +22,7 @@ type ServiceChange struct {
 }
 
 // SettingChange is a key of a changed service whose value is another one.
-type SettingChange struct {
-	Key    string `json:"key"`
-	Before string `json:"before"`
-	After  string `json:"after"`
-}
+type SettingChange = config.SettingChange
 
 // BackendChange is a backend of a service that is not the same any more.
 type BackendChange struct {
@@ -36,11 +33,7 @@ type BackendChange struct {
 }
 
 // Share is what a backend has of new connections.
-type Share struct {
-	Weight int     `json:"weight"`
-	Drain  bool    `json:"drain"` // as in the config: it gets no new connections, and keeps its weight
-	Share  float64 `json:"share"` // 0 to 1
-}
+type Share = config.Share
 
 // serviceChanges compares two configs by service, those of some families only.
 func serviceChanges(before, after config.Config, families []rules.Family) []ServiceChange {
@@ -60,7 +53,7 @@ func isOf(service *config.Service, families []rules.Family) bool {
 
 // serviceChangeOf puts a change into the shape that is printed.
 func serviceChangeOf(change config.ServiceChange) ServiceChange {
-	described := ServiceChange{Name: change.Name(), Change: "changed", Reordered: change.Reordered}
+	described := ServiceChange{Name: change.Name(), Change: "changed", Settings: change.Settings, Reordered: change.Reordered}
 	service := change.After
 	switch {
 	case change.Before == nil:
@@ -68,15 +61,12 @@ func serviceChangeOf(change config.ServiceChange) ServiceChange {
 	case service == nil:
 		described.Change, service = "removed", change.Before
 	}
-	described.Listen = listens(*service)
+	described.Listen = text.Strings(service.Listen)
 	described.head = headOf(*service)
-	for _, setting := range change.Settings {
-		described.Settings = append(described.Settings, SettingChange(setting))
-	}
 	for _, backend := range change.Backends {
 		described.Backends = append(described.Backends, BackendChange{
 			Address: backend.Backend.String(), Change: changeWord(backend),
-			Before: (*Share)(backend.Before), After: (*Share)(backend.After),
+			Before: backend.Before, After: backend.After,
 		})
 	}
 	return described

@@ -99,13 +99,13 @@ func (c ServiceChange) row(b BackendChange, who string) row {
 		after = before
 	}
 	return row{sign, color, who,
-		fromTo("weight", before.weight(), after.weight()),
+		fromTo("weight", weight(*before), weight(*after)),
 		fromTo("share", text.Percent(before.Share), text.Percent(after.Share)),
 	}
 }
 
 // weight writes the weight, and whether it counts.
-func (s Share) weight() string {
+func weight(s Share) string {
 	if s.Drain {
 		return fmt.Sprintf("drained (%d)", s.Weight)
 	}

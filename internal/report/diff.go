@@ -94,8 +94,8 @@ func DiffGenerations(from, to generation.Generation, families []rules.Family) Di
 			fmt.Sprintf("generation %d %s", from.Number, before[i].String()), before[i].Text(),
 			fmt.Sprintf("generation %d %s", to.Number, after[i].String()), after[i].Text()))
 	}
-	was, err := ConfigOf(from)
-	is, alsoErr := ConfigOf(to)
+	was, err := config.ParseGeneration(from.Number, from.Config)
+	is, alsoErr := config.ParseGeneration(to.Number, to.Config)
 	if result.unnamed = errors.Join(err, alsoErr); result.unnamed == nil {
 		result.name(serviceChanges(was, is, families))
 	}

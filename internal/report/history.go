@@ -50,12 +50,8 @@ func historyEntryOf(entry generation.Entry) HistoryEntry {
 		described.Problem = entry.Problem.Error()
 		return described
 	}
-	// A config of another version need not parse; its rules are as good as ever.
-	if cfg, err := config.Parse("config", entry.Config); err == nil {
-		services, backends := len(cfg.Services), 0
-		for _, service := range cfg.Services {
-			backends += len(service.Backends)
-		}
+	if cfg, err := config.ParseGeneration(entry.Number, entry.Config); err == nil {
+		services, backends := len(cfg.Services), cfg.CountBackends()
 		described.Services, described.Backends = &services, &backends
 	}
 	return described

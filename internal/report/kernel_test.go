@@ -199,7 +199,7 @@ func (s *scene) diff(t *testing.T) Diff {
 func (s *scene) remaining(t *testing.T) []doctor.Finding {
 	t.Helper()
 	plan := s.plan(t)
-	found, err := s.host.Remaining(t.Context(), plan.Config, familiesOf(plan.Tables))
+	found, err := s.host.remaining(t.Context(), plan.Config, familiesOf(plan.Tables))
 	if err != nil {
 		t.Fatal(err)
 	}

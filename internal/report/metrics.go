@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"natspread/internal/doctor"
 )
 
 // metric is one of Prometheus: what it is, and its samples.
@@ -56,12 +58,12 @@ func (s Status) stateSamples() []sample {
 
 // findingSamples returns a sample for each severity.
 func (s Status) findingSamples() []sample {
-	counts := map[Severity]int{}
+	counts := map[doctor.Severity]int{}
 	for _, f := range s.Findings {
 		counts[f.Severity]++
 	}
 	var samples []sample
-	for _, severity := range []Severity{"broken", "at_boot", "risk"} {
+	for _, severity := range []doctor.Severity{doctor.Broken, doctor.AtBoot, doctor.Risk} {
 		samples = append(samples, sample{fmt.Sprintf("{severity=%s}", labelValue(string(severity))), float64(counts[severity])})
 	}
 	return samples

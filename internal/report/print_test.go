@@ -104,7 +104,7 @@ func TestNoNull(t *testing.T) {
 // that a terminal would obey.
 func TestWords(t *testing.T) {
 	found := FindingsOf([]doctor.Finding{{Severity: doctor.AtBoot, What: "one\ntwo\x1b[2J", Fix: "a\tb"}, {Severity: doctor.Risk, What: "three"}})
-	want := []Finding{{"at_boot", `one; two\x1b[2J`, `a\tb`}, {"risk", "three", ""}}
+	want := []Finding{{Severity: "at_boot", What: `one; two\x1b[2J`, Fix: `a\tb`}, {Severity: "risk", What: "three"}}
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
@@ -123,7 +123,7 @@ func TestWords(t *testing.T) {
 func TestStatusText(t *testing.T) {
 	status := Status{
 		State: Impaired, Variant: rules.NFT, Generation: 3,
-		Findings: []Finding{{"broken", "ipv4: net.ipv4.ip_forward is not 1", "natspread apply"}}, Notes: []string{"one\nnote"},
+		Findings: []Finding{{Severity: "broken", What: "ipv4: net.ipv4.ip_forward is not 1", Fix: "natspread apply"}}, Notes: []string{"one\nnote"},
 	}
 	const want = "<33:impaired>: boot loads generation 3, by the nft variant of iptables\n" +
 		"  <31:broken>: ipv4: net.ipv4.ip_forward is not 1\n    fix: natspread apply\n  note: one; note\n"

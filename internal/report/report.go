@@ -60,7 +60,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	report := Report{Status: ofFamilies(status, families), Notes: slices.Clone(status.Notes)}
 	wanted := status.Wanted
 	if wanted.Generation.Number != 0 {
-		report.config, report.configBad = ConfigOf(wanted.Generation)
+		report.config, report.configBad = config.ParseGeneration(wanted.Generation.Number, wanted.Generation.Config)
 	}
 	left, err := h.left(ctx, report, families)
 	if err != nil {
@@ -118,25 +118,22 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 	return found, nil
 }
 
-// Remaining returns what an apply of a config leaves: what keeps its connections of some
+// remaining returns what an apply of a config leaves: what keeps its connections of some
 // families from passing although their rules are right, and which files boot refuses
 // whatever is in them.
-func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
+func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
 	found, err := h.stopped(ctx, cfg, families)
-	if err != nil {
-		return nil, err
-	}
 	store := h.Restore.Store()
-	if current, none := store.CurrentNumber(); none == nil {
-		found = append(found, Broken(h.Doctor.Refused(store.Files(current)))...)
+	if current, none := store.CurrentNumber(); err == nil && none == nil {
+		found = append(found, h.Doctor.Refused(store.Files(current))...)
 	}
-	return found, nil
+	return found, err
 }
 
 // NotesAfter returns as notes what an apply of a config left that keeps connections from
 // passing, and which services refuse their clients now, also beside an error.
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
-	found, err := h.Remaining(ctx, cfg, familiesOf(tables))
+	found, err := h.remaining(ctx, cfg, familiesOf(tables))
 	return NotesOf(slices.Concat(Broken(found), refusing(cfg, h.Restore.Store().Wanted()))), err
 }
 
@@ -161,10 +158,4 @@ func familyOf(service config.Service) rules.Family { return rules.FamilyOf(servi
 // familiesOf returns the families that tables have rules for.
 func familiesOf(tables rules.Tables) []rules.Family {
 	return slices.DeleteFunc(rules.Families(), func(family rules.Family) bool { return tables.Of(family).Empty() })
-}
-
-// ConfigOf returns a generation's own config. One of another version need not parse; its
-// rules are as good as ever.
-func ConfigOf(g generation.Generation) (config.Config, error) {
-	return config.Parse(fmt.Sprintf("generation %d's config", g.Number), g.Config)
 }

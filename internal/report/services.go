@@ -78,7 +78,7 @@ func counted(live rules.Saved) map[string]map[rules.Target]uint64 {
 // describe describes one service with the connections that each target got.
 func describe(service config.Service, counts map[rules.Target]uint64) Service {
 	described := Service{
-		Name: service.Name, Listen: listens(service), Protocols: protocols(service),
+		Name: service.Name, Listen: text.Strings(service.Listen), Protocols: text.Strings(service.Protocols),
 		Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Forward: string(service.Forward),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
@@ -128,28 +128,10 @@ func (s *Service) addLive(counts [][]int) {
 	}
 }
 
-// listens returns what clients of a service connect to.
-func listens(service config.Service) []string {
-	words := make([]string, len(service.Listen))
-	for i, listen := range service.Listen {
-		words[i] = listen.String()
-	}
-	return words
-}
-
-// protocols returns the protocols of a service.
-func protocols(service config.Service) []string {
-	words := make([]string, len(service.Protocols))
-	for i, protocol := range service.Protocols {
-		words[i] = string(protocol)
-	}
-	return words
-}
-
 // headOf says what kind of service it is: where it listens, how it balances, what
 // backends see, and whether FORWARD lets it through.
 func headOf(service config.Service) string {
-	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(protocols(service), "+"), strings.Join(listens(service), " "), service.Algorithm, service.SNAT)
+	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(text.Strings(service.Listen), " "), service.Algorithm, service.SNAT)
 	if service.Forward == config.Accept {
 		head += ", forward accept"
 	}

@@ -44,22 +44,14 @@ type Pending struct {
 }
 
 // Finding is a finding as it is printed.
-type Finding struct {
-	Severity Severity `json:"severity"` // broken, at_boot, risk
-	What     string   `json:"what"`
-	Fix      string   `json:"fix"` // the line to type; "" where there is none
-}
-
-// Severity is how much a finding matters, as it is printed.
-type Severity string
+type Finding = doctor.Finding
 
 // FindingsOf returns findings as they are printed; never nil, so that programs always find
 // an array.
 func FindingsOf(found []doctor.Finding) []Finding {
 	printed := make([]Finding, len(found))
 	for i, f := range found {
-		severity := Severity(strings.ReplaceAll(string(f.Severity), " ", "_"))
-		printed[i] = Finding{severity, text.OneLine(f.What), text.OneLine(f.Fix)}
+		printed[i] = Finding{Severity: f.Severity, What: text.OneLine(f.What), Fix: text.OneLine(f.Fix)}
 	}
 	return printed
 }
@@ -105,8 +97,8 @@ func (s Status) Text(paint Paint) string {
 func FindingsText(findings []Finding, paint Paint) string {
 	var written strings.Builder
 	for _, f := range findings {
-		color := map[Severity]string{"broken": red, "at_boot": yellow, "risk": cyan}[f.Severity]
-		fmt.Fprintf(&written, "%s: %s\n", paint(color, strings.ReplaceAll(string(f.Severity), "_", " ")), f.What)
+		color := map[doctor.Severity]string{doctor.Broken: red, doctor.AtBoot: yellow, doctor.Risk: cyan}[f.Severity]
+		fmt.Fprintf(&written, "%s: %s\n", paint(color, f.Severity.String()), f.What)
 		if f.Fix != "" {
 			fmt.Fprintf(&written, "  fix: %s\n", f.Fix)
 		}
@@ -137,19 +129,15 @@ func (s Status) Lines(now time.Time) string {
 	return written.String()
 }
 
-// Lines returns a finding as lines for people: what was found, and the line that fixes it.
-func Lines(finding doctor.Finding) []string {
-	if finding.Fix == "" {
-		return []string{finding.What}
-	}
-	return []string{finding.What, "fix: " + finding.Fix}
-}
-
 // NotesOf returns findings as notes of a result, a line each.
 func NotesOf(found []doctor.Finding) []string {
 	var notes []string
 	for _, finding := range found {
-		notes = append(notes, strings.Join(Lines(finding), "; "))
+		note := finding.What
+		if finding.Fix != "" {
+			note += "; fix: " + finding.Fix
+		}
+		notes = append(notes, note)
 	}
 	return notes
 }

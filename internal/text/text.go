@@ -18,6 +18,15 @@ func Plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// Strings returns values as they are printed.
+func Strings[T any](values []T) []string {
+	words := make([]string, len(values))
+	for i, value := range values {
+		words[i] = fmt.Sprint(value)
+	}
+	return words
+}
+
 // Percent writes a share from 0 to 1; of a small one it shows the first digits.
 func Percent(share float64) string {
 	if share > 0 && share < 0.00005 {

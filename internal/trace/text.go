@@ -40,7 +40,7 @@ func (q Question) head() string {
 	if q.Packet.Source.IsValid() {
 		from = q.Packet.Source.String()
 	} else if len(q.Hairpin) > 0 {
-		from = fmt.Sprintf("a client outside of %s (--from asks for another)", listed(q.Hairpin))
+		from = fmt.Sprintf("a client outside of %s (--from asks for another)", strings.Join(text.Strings(q.Hairpin), ", "))
 	}
 	if q.Packet.InInterface != "" {
 		by = q.Packet.InInterface
@@ -54,15 +54,6 @@ func (q Question) head() string {
 	}
 	return fmt.Sprintf("%s %v, from %s, by %s: %s\n", q.Packet.Protocol,
 		netip.AddrPortFrom(q.Packet.Destination, q.Packet.Port), from, by, who)
-}
-
-// listed writes things with commas between them.
-func listed[T fmt.Stringer](things []T) string {
-	words := make([]string, len(things))
-	for i, thing := range things {
-		words[i] = thing.String()
-	}
-	return strings.Join(words, ", ")
 }
 
 // pathText returns the tree of a path through a built-in chain.
