@@ -100,6 +100,30 @@ func TestRecordIsNotBelieved(t *testing.T) {
 	}
 }
 
+// TestRecordOfAnotherNamespace has a directory for /run that outlives its network namespace, and in
+// the next one a ruleset of the same number: the rules are loaded there, too.
+func TestRecordOfAnotherNamespace(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	host := newHost(t, rules.NFT)
+	apply(t, host, hosttest.Article)
+	kernel, err := host.Kernel(t.Context())
+	hosttest.Must(t, err)
+	number := kernel.RulesetID()
+	next := netnstest.NewHost(t, "next")
+	next.Do(t, func() {
+		for kernel.RulesetID() < number {
+			next.Command(t, "add table ip other\ndelete table ip other", "nft", "-f", "-")
+		}
+		if now := kernel.RulesetID(); now != number || now == 0 {
+			t.Fatalf("the number of the ruleset is %d, not %d: this test proves nothing", now, number)
+		}
+		apply(t, host, hosttest.Article+hosttest.Alone)
+		hosttest.WantLoaded(t, rules.NFT, hosttest.Article+hosttest.Alone)
+	})
+}
+
 // ofIPv4 returns what was run for IPv4 by a variant.
 func ofIPv4(ran []string, variant rules.Variant) []string {
 	return slices.DeleteFunc(slices.Clone(ran), func(what string) bool {

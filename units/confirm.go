@@ -23,7 +23,7 @@ type Revert struct {
 	Program string   // absolute path
 	Args    []string // each as it is: neither $ nor % means anything
 	After   time.Duration
-	Writes  []string // absolute paths that the program writes to beside /run; they exist, unless "-" is before one
+	Writes  []string // absolute paths that the program writes to; they exist, unless "-" is before one
 	Env     []string // NAME=VALUE, beside what systemd itself sets; % and $ are letters here, too
 }
 
@@ -71,7 +71,8 @@ func (u Revert) timer() []dbus.Property {
 	}
 }
 
-// service returns the properties of the service, in as small a room as that of the unit at boot.
+// service returns the properties of the service, in as small a room as that of the unit at boot, but that it sees
+// home directories: program and root may be in one.
 func (u Revert) service() ([]dbus.Property, error) {
 	if !filepath.IsAbs(u.Program) || filepath.Clean(u.Program) != u.Program {
 		return nil, fmt.Errorf("cannot schedule %s: %q is no absolute path", RevertTimer, u.Program)
@@ -81,15 +82,17 @@ func (u Revert) service() ([]dbus.Property, error) {
 		Args  []string // the first is the program again
 		Flags []string
 	}
+	lock := command{"/bin/sh", []string{"/bin/sh", "-c", makeLock}, []string{"ignore-failure", "privileged"}}
 	run := command{u.Program, append([]string{u.Program}, u.Args...), []string{"no-env-expand"}}
 	properties := []dbus.Property{
 		property("Description", "Revert the rules that were not confirmed"),
 		property("Type", "oneshot"),
+		property("ExecStartPreEx", []command{lock}),
 		property("ExecStartEx", []command{run}),
 		// Killed half way it begins again, which it can. What merely fails it tries again itself.
 		property("Restart", "on-abnormal"),
 	}
-	for _, line := range sandbox() {
+	for _, line := range sandbox("read-only") {
 		converted, err := transient(line)
 		if err != nil {
 			return nil, err
@@ -108,9 +111,9 @@ func property(name string, value any) dbus.Property {
 func transient(l line) (dbus.Property, error) {
 	words := strings.Fields(l.value)
 	switch l.name {
-	case "ProtectSystem", "ProtectProc", "DevicePolicy":
+	case "ProtectSystem", "ProtectHome", "ProtectProc", "DevicePolicy":
 		return property(l.name, l.value), nil
-	case "ReadWritePaths", "SystemCallArchitectures":
+	case "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "SystemCallArchitectures":
 		return property(l.name, words), nil
 	case "RestrictAddressFamilies", "SystemCallFilter":
 		return property(l.name, filter(l.value)), nil

@@ -86,7 +86,7 @@ func TestCancelRevert(t *testing.T) {
 // TestTransient wants each line of the sandbox to have a type, and no other to get one by
 // accident.
 func TestTransient(t *testing.T) {
-	for _, l := range sandbox() {
+	for _, l := range sandbox("yes") {
 		if p, err := transient(l); err != nil || p.Name != l.name || p.Value.Signature().Empty() {
 			t.Errorf("%v: %v, %v", l, p, err)
 		}

@@ -17,7 +17,7 @@ func Text(program string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return serialize([]section{{"Unit", ordering()}, {"Service", service(command)}, {"Install", install()}})
+	return serialize([]section{{"Unit", ordering()}, {"Service", service(command, home(program))}, {"Install", install()}})
 }
 
 // section is a part of a unit file.
@@ -41,6 +41,9 @@ func ordering() []line {
 		{"After", "local-fs.target"},
 		// sysctl.d would set ip_forward back, and iptables-legacy needs the modules that the host names.
 		{"After", "systemd-modules-load.service systemd-sysctl.service"},
+		// PrivateDevices= makes a directory in /tmp before systemd 255, and this empties /tmp at the same time. It
+		// comes before sysinit.target and after no network: no cycle.
+		{"After", "systemd-tmpfiles-setup.service"},
 		// The kernel loads by itself what nft needs and what a rule names, but iptables-legacy loads its two
 		// modules with modprobe, which the sandbox forbids. Where there are none nothing happens.
 		{"Wants", "modprobe@ip_tables.service modprobe@ip6_tables.service"},
@@ -65,12 +68,22 @@ const (
 	lockWait     = "75s"
 )
 
+// makeLock is a shell's line that makes the lock file of iptables where there is none: a sandbox in which /run is
+// read-only lets legacy iptables open that file, but not make it. Nobody waits for it, so it takes no lock.
+const makeLock = ": >>" + lockFile
+
+// lockFile is where every iptables takes its lock, unless a variable says otherwise.
+const lockFile = "/run/xtables.lock"
+
 // service says what runs, and in how small a room that nft and legacy iptables both still work in.
-func service(command string) []line {
+func service(command, home string) []line {
 	load := command + " restore --wait " + lockWait
 	return append([]line{
 		{"Type", "oneshot"},
 		{"RemainAfterExit", "yes"},
+		// Outside of the sandbox (+). Where there is no shell (-) nft still works, as does legacy from the
+		// second time on.
+		{"ExecStartPre", "-+/bin/sh -c '" + makeLock + "'"},
 		{"ExecStart", load},
 		{"ExecReload", load},
 		{"ExecStop", command + " stop"},
@@ -80,33 +93,55 @@ func service(command string) []line {
 		{"RuntimeDirectory", "natspread"},
 		{"RuntimeDirectoryMode", "0700"},
 		{"RuntimeDirectoryPreserve", "yes"},
-	}, sandbox()...)
+		// Before systemd 255 this needs a /tmp that can be written to, so it is not for what must start under all
+		// conditions: the revert of a trial.
+		{"PrivateDevices", "yes"},
+	}, sandbox(home)...)
 }
 
-// sandbox is the small room for whatever loads rules and switches forwarding on.
-func sandbox() []line {
+// home says what is seen of home directories: nothing, unless the program itself is in one.
+func home(program string) string {
+	for _, dir := range []string{"/home/", "/root/", "/run/user/"} {
+		if strings.HasPrefix(program, dir) {
+			return "read-only"
+		}
+	}
+	return "yes"
+}
+
+// sandbox is the small room for whatever loads rules and switches forwarding on, where of home directories is
+// seen what home says. What can be read and written in it is measured at boot: the story sandbox of
+// internal/lab/boot.
+func sandbox(home string) []line {
 	return []line{
 		{"UMask", "0077"},
 		// The first for all, the second for the raw socket of iptables-legacy. Without CAP_SYS_ADMIN no scratch
-		// namespace can be made: rules that were never proven are proven by their load, read back.
+		// namespace can be made: rules that were never proven are proven by their load, read back. Without
+		// CAP_DAC_OVERRIDE nothing that only another user may read can be read.
 		{"CapabilityBoundingSet", "CAP_NET_ADMIN CAP_NET_RAW"},
 		{"NoNewPrivileges", "yes"},
-		// nft talks netlink, legacy raw sockets of both families.
+		// nft talks netlink, legacy raw sockets of both families. Without AF_UNIX no service can be asked for
+		// anything, PID 1 included.
 		{"RestrictAddressFamilies", "AF_NETLINK AF_INET AF_INET6"},
 		{"IPAddressDeny", "any"},
-		// Lock files are in /run, forwarding in /proc/sys/net; the generations are only read. A program kept
-		// in a home directory still starts, as all the rest is read-only and nothing is hidden.
+		// What can be written is the directory that RuntimeDirectory= names, iptables' lock, and the switches of
+		// forwarding. strict leaves out /dev, and /run beside a line that protects /proc (systemd 252).
 		{"ProtectSystem", "strict"},
 		{"ProtectKernelTunables", "yes"},
-		{"ReadWritePaths", "/run /proc/sys/net"},
+		{"ReadOnlyPaths", "/run /dev"},
+		{"ReadWritePaths", "-" + lockFile + " /proc/sys/net"},
+		{"ProtectHome", home},
+		// What root alone may read, and natspread never reads. The kernel would let it: it is root's.
+		{"InaccessiblePaths", "-/etc/shadow -/etc/shadow- -/etc/gshadow -/etc/gshadow- -/etc/security/opasswd"},
+		{"InaccessiblePaths", "-/etc/ssh -/etc/ssl/private -/etc/letsencrypt -/etc/wireguard -/root/.ssh"},
+		{"InaccessiblePaths", "-/run/credentials -/run/secrets -/var/backups -/dev/shm -/dev/mqueue"},
 		{"ProtectProc", "invisible"},
 		{"ProtectKernelModules", "yes"},
 		{"ProtectKernelLogs", "yes"},
 		{"ProtectControlGroups", "yes"},
 		{"ProtectClock", "yes"},
 		{"ProtectHostname", "yes"},
-		// Not PrivateDevices=, whose mounting takes a directory in /tmp: systemd-tmpfiles-setup, which empties
-		// /tmp at the same time, removes it, and the unit fails.
+		{"PrivateMounts", "yes"},
 		{"DevicePolicy", "closed"},
 		{"RestrictNamespaces", "yes"},
 		{"RestrictRealtime", "yes"},
@@ -119,7 +154,7 @@ func sandbox() []line {
 		// A call that is not foreseen fails, and does not kill the program in the middle of its work.
 		{"SystemCallErrorNumber", "EPERM"},
 		// Not to be added: PrivateNetwork, which succeeds in the wrong network; PrivateUsers, which may not
-		// load rules; ProcSubset=pid, which hides /proc/sys.
+		// load rules; ProcSubset=pid, which hides /proc/sys; PrivateTmp, which brings RequiresMountsFor=/var/tmp.
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -154,6 +156,43 @@ func TestVerifyDropIn(t *testing.T) {
 				t.Error("an open quote was not noticed: this test has proven nothing")
 			}
 		})
+	}
+}
+
+// exposure returns what "systemd-analyze security" makes of a unit: 0 is best, 10 is worst.
+func exposure(t *testing.T, text string) float64 {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), paths.Unit)
+	writeFile(t, path, text, 0o644)
+	analyze := exec.Command(lookPath(t, "systemd-analyze"), "security", "--no-pager", "--offline=true", path)
+	analyze.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0")
+	output, err := analyze.CombinedOutput()
+	found := regexp.MustCompile(`Overall exposure level for .*: ([0-9.]+) `).FindSubmatch(output)
+	if err != nil || found == nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	level, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return level
+}
+
+// TestExposure holds the sandbox to the best level that root with both variants can have: the rest is for
+// other users, for no network and for nobody's rules.
+func TestExposure(t *testing.T) {
+	const bound = 1.8
+	text, err := Text("/usr/local/sbin/natspread")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if level := exposure(t, string(text)); level > bound {
+		t.Errorf("the exposure is %v", level)
+	}
+	for _, line := range []string{"PrivateMounts=yes\n", "PrivateDevices=yes\n", "RestrictNamespaces=yes\n"} {
+		if level := exposure(t, strings.Replace(string(text), line, "", 1)); level <= bound {
+			t.Errorf("without %s the exposure is %v", line, level)
+		}
 	}
 }
 

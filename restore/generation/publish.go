@@ -67,7 +67,11 @@ func (s Store) next() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return slices.Max(append(numbers, s.lastTried())) + 1, nil
+	number := slices.Max(append(numbers, s.lastTried())) + 1
+	if number > maxNumber {
+		return 0, fmt.Errorf("cannot write a generation: %d is the highest number that one can have", maxNumber)
+	}
+	return number, nil
 }
 
 // write writes a generation's files into the directory that it has until it is current.

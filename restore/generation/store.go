@@ -146,10 +146,13 @@ func (s Store) numbered() ([]int, error) {
 // nothing overflows behind it.
 const maxNumber = 1 << 53
 
-// generationNumber reads a generation's number from the name of its directory.
-func generationNumber(name string) (int, bool) {
+// generationNumber reads a generation's number from the name of its directory; 0 is none.
+func generationNumber(name string) (number int, ok bool) {
 	number, err := strconv.Atoi(name)
-	return number, err == nil && 0 < number && number <= maxNumber && strconv.Itoa(number) == name
+	if err != nil || number <= 0 || number > maxNumber || strconv.Itoa(number) != name {
+		return 0, false
+	}
+	return number, true
 }
 
 // ErrNone says that no generation was ever made current.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/atomicfile"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -72,6 +73,51 @@ func TestGenerationComesBack(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// TestHighestNumber refuses numbers of generations that JSON readers would round, or that would overflow: in
+// the names of directories, behind current, and in the record of the last trial.
+func TestHighestNumber(t *testing.T) {
+	if !netnstest.Isolate(t) { // as whose files nobody else's count
+		return
+	}
+	for _, c := range []struct {
+		number string
+		good   bool
+		next   int // 0: there is none
+	}{
+		{"9007199254740991", true, 1 << 53},
+		{"9007199254740992", true, 0},
+		{"9007199254740993", false, 3},
+		{"9223372036854775807", false, 3},
+		{"9223372036854775808", false, 3},
+		{"18446744073709551617", false, 3},
+	} {
+		store := two(t)
+		hosttest.Must(t, atomicfile.MkdirAll(store.Path(paths.Run), 0o700))
+		hosttest.Must(t, os.WriteFile(store.Path(paths.Run, "last-tried"), []byte(c.number+"\n"), 0o600))
+		wantNext(t, store, "last-tried is "+c.number, c.next)
+
+		store = two(t)
+		hosttest.Must(t, os.Rename(store.Path(paths.Generations, "2"), store.Path(paths.Generations, c.number)))
+		hosttest.Must(t, atomicfile.Symlink("generations/"+c.number, store.Path(paths.Current)))
+		if number, err := store.CurrentNumber(); (err == nil) != c.good {
+			t.Errorf("current leads to %s: %d, %v", c.number, number, err)
+		}
+		if !c.good { // and 1 is the newest
+			c.next = 2
+		}
+		wantNext(t, store, "current is "+c.number, c.next)
+	}
+}
+
+// wantNext compares the number that the next generation gets, 0 for none, with what is wanted.
+func wantNext(t *testing.T, store generation.Store, when string, want int) {
+	t.Helper()
+	number, err := store.Write(hosttest.Generation(t, rules.NFT, hosttest.Article))
+	if number != want || (err != nil) != (want == 0) {
+		t.Errorf("%s: the next one is %d, %v; not %d", when, number, err, want)
+	}
 }
 
 // TestCutAndAltered cuts each file at many places, and alters a byte at many. A

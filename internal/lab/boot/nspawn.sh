@@ -25,11 +25,11 @@ machine() {
   furnish "$disk"
 }
 
-# boot starts the machine and waits until its systemd has nothing more to do.
+# boot starts the machine, with more options for it, and waits until its systemd has nothing more to do.
 boot() {
   local i
   systemd-nspawn --quiet --boot --directory="$disk" --machine="boot-$name-$variant" --private-network \
-    --register=no --keep-unit --link-journal=no --console=read-only </dev/null >"$disk.console" 2>&1 &
+    --register=no --keep-unit --link-journal=no --console=read-only "$@" </dev/null >"$disk.console" 2>&1 &
   nspawn=$!
   for ((i = 0; i < 400; i++)); do
     kill -0 "$nspawn" 2>/dev/null || give_up "the machine ended while it booted"

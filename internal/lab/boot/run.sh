@@ -3,6 +3,7 @@
 #   target    the make target       needs     the programs without which it cannot run
 #   kind      nspawn or qemu        stories   all there are, each in its variants
 #   limit     of a story, seconds   base      a function that prints what machines are made from
+#   named     those that are told only when they are named
 #   at_once   how many are told at the same time
 # shellcheck shell=bash disable=SC2154
 
@@ -24,10 +25,10 @@ chosen() {
   (($#)) || printf '%s\n' "${stories[@]}"
   for word; do
     known=''
-    for story in "${stories[@]}"; do
+    for story in "${stories[@]}" "${named[@]}"; do
       if [[ $story == "$word" || ${story%:*} == "$word" ]]; then echo "$story" && known=1; fi
     done
-    [[ $known ]] || { echo "there is no story $word, but ${stories[*]}" >&2; return 2; }
+    [[ $known ]] || { echo "there is no story $word, but ${stories[*]} ${named[*]}" >&2; return 2; }
   done
 }
 

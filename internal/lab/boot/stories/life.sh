@@ -9,7 +9,7 @@ check "a boot before it is set up fails nothing" untroubled
 check "init, apply: in sync" init_apply
 check "apply started the unit: systemctl is-active says so" is active systemctl is-active natspread
 check "systemd-analyze verify has nothing to say" verified
-check "exposure at most 2.0" hardened
+check "exposure at most 1.8" hardened
 print hardened
 reboot
 check "rebooted" rebooted article
