@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,16 +30,16 @@ type point struct {
 	clean   *clean // the same story without a kill
 }
 
+// name names the story and the variant.
+func (p point) name() string { return fmt.Sprintf("%s/%s/", p.story.name, p.variant) }
+
 // String names the point as the flag -only takes it.
-func (p point) String() string {
-	return fmt.Sprintf("%s/%s/%d/%s", p.story.name, p.variant, p.at.Nth, p.at.Victim)
-}
+func (p point) String() string { return fmt.Sprintf("%s%d/%s", p.name(), p.at.Nth, p.at.Victim) }
 
 // game is what stays the same over all points.
 type game struct {
 	options
-	out   io.Writer
-	until time.Time
+	out io.Writer
 
 	mutex    sync.Mutex
 	played   int
@@ -51,19 +52,26 @@ type game struct {
 // points plays every story once to its end, and returns every point that it can be killed
 // at: of a sample, in the order that the seed draws.
 func (g *game) points() ([]point, error) {
-	var points []point
+	var whole []point
 	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
 		for _, s := range stories() {
-			name := s.name + "/" + string(variant)
-			if !strings.HasPrefix(name, g.only) && !strings.HasPrefix(g.only, name+"/") {
-				continue
-			}
 			p := point{story: s, variant: variant, clean: &clean{}}
-			if err := g.onHost(func(dir string) error { return p.playClean(g.host(dir, variant)) }); err != nil {
-				return nil, fmt.Errorf("%s, not killed: %w", name, err)
+			if name := p.name(); strings.HasPrefix(name, g.only) || strings.HasPrefix(g.only, name) {
+				whole = append(whole, p)
 			}
-			points = append(points, p.each()...)
 		}
+	}
+	failures := make(chan error, len(whole))
+	g.each(len(whole), func(i int) {
+		p := whole[i]
+		if err := g.onHost(func(dir string) error { return p.playClean(g.host(dir, p.variant)) }); err != nil {
+			failures <- fmt.Errorf("%s not killed: %w", p.name(), err)
+		}
+	})
+	close(failures)
+	var points []point
+	for _, p := range whole {
+		points = append(points, p.each()...)
 	}
 	points = slices.DeleteFunc(points, func(p point) bool {
 		other := g.calls != "" && p.clean.calls[p.at.Nth-1].Name != g.calls
@@ -72,7 +80,21 @@ func (g *game) points() ([]point, error) {
 	if g.budget > 0 {
 		slices.SortFunc(points, func(a, b point) int { return cmp.Compare(g.draw(a), g.draw(b)) })
 	}
-	return points, nil
+	return points, <-failures
+}
+
+// each does something so many times, by several workers.
+func (g *game) each(count int, do func(i int)) {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range g.workers {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // draw returns a number by which points are sorted for a sample. It depends on the seed and
@@ -101,25 +123,14 @@ func (p point) each() []point {
 	return points
 }
 
-// playAll plays points, several at a time, until the time is over.
+// playAll plays points, of a sample until the time is over, and one in any case.
 func (g *game) playAll(points []point) {
-	queue := make(chan point)
-	var workers sync.WaitGroup
-	for range g.workers {
-		workers.Go(func() {
-			for p := range queue {
-				g.play(p)
-			}
-		})
-	}
-	for _, p := range points {
-		if g.budget > 0 && time.Now().After(g.until) {
-			break
+	until := time.Now().Add(g.budget)
+	g.each(len(points), func(i int) {
+		if i == 0 || g.budget == 0 || time.Now().Before(until) {
+			g.play(points[i])
 		}
-		queue <- p
-	}
-	close(queue)
-	workers.Wait()
+	})
 }
 
 // play plays a point, and prints the line that plays it again where its state is not good.
