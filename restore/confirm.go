@@ -112,7 +112,8 @@ func (h Host) found(ctx context.Context, kernel iptables.Kernel) (generation.Pen
 	return pending, nil
 }
 
-// Confirm makes the pending generation current, if the kernel still holds it.
+// Confirm makes the pending generation current, if the kernel still holds it, and switches
+// forwarding on where it is off.
 func (h Host) Confirm(ctx context.Context) (Result, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -132,11 +133,16 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	if err := h.stillHolds(ctx, tried); err != nil {
 		return Result{}, unchanged(fmt.Errorf("cannot confirm generation %d: %w: natspread rollback, and apply again", tried.Number, err))
 	}
+	opened, err := h.forwarding().Set(tried.Tables) // a trial that was killed may have loaded its rules alone
+	if err != nil {
+		return Result{}, unchanged(err)
+	}
 	before := store.Wanted().Boot
 	if err := store.SetCurrent(tried.Number); err != nil {
 		return Result{}, fmt.Errorf("%w; it still waits to be confirmed", err)
 	}
 	result := Result{Generation: tried.Number, Variant: tried.Variant, Changed: true}
+	result.open(opened)
 	result.deleteStale(ctx, h.change(before, tried)) // what the trial did not cut
 	for _, step := range []func() error{store.ForgetPending, store.Prune} {
 		if err := step(); err != nil { // the generation is current all the same

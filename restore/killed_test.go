@@ -163,3 +163,28 @@ func TestFirstConfirmIsKilled(t *testing.T) {
 		wantHistory(t, generation.Store{Root: host.Root})
 	})
 }
+
+// TestTryIsKilledBeforeForwarding when its rules are loaded: whoever confirms it has all that
+// the trial was to do, and stop puts back what the trial found.
+func TestTryIsKilledBeforeForwarding(t *testing.T) {
+	t.Parallel()
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		hosttest.SetForwarding(t, "00")
+		try(t, host, hosttest.Article)
+		hosttest.SetForwarding(t, "00")
+		for _, name := range []string{"net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"} {
+			hosttest.Must(t, os.Remove(filepath.Join(host.Root, "run/natspread", name)))
+		}
+		result, err := host.Confirm(t.Context())
+		hosttest.Must(t, err)
+		if len(result.Opened) != 2 || hosttest.Forwarding(t) != "11" {
+			t.Errorf("forwarding %s, %+v", hosttest.Forwarding(t), result)
+		}
+		_, err = host.Stop(t.Context())
+		hosttest.Must(t, err)
+		if hosttest.Forwarding(t) != "00" {
+			t.Errorf("after stop forwarding is %s", hosttest.Forwarding(t))
+		}
+	})
+}
