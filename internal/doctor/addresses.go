@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
+
+	"natspread/internal/network"
 )
 
 // used returns the addresses that clients and backends send packets to, each with what
@@ -34,49 +35,40 @@ func (e examination) addresses() []Finding {
 	used := e.used()
 	for _, addr := range used.keys {
 		as := used.values[addr]
-		to, err := e.network.routeTo(addr)
-		if err != nil && !errors.Is(err, errNoRoute) {
+		to, err := e.network.RouteTo(addr)
+		if err != nil && !errors.Is(err, network.ErrNoRoute) {
 			found = append(found, cannotTell("whether the host has "+addr.String(), err))
 			continue
 		}
-		switch holder, held := e.network.holder(addr); {
-		case held && e.network.isCut(holder):
+		switch holder, held := e.network.Holder(addr); {
+		case held && e.network.IsCut(holder):
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, few(as), holder.link.name),
-				"ip link set " + holder.link.name + " up",
+				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, few(as), holder.Link.Name),
+				"ip link set " + holder.Link.Name + " up",
 			})
-		case !to.local:
+		case !to.Local:
 			found = append(found, e.absent(addr, as)...)
 		}
 	}
 	return found
 }
 
-// isCut tells whether nobody reaches an address of the host because its interface is
-// down. For an address without a subnet the host answers on every other interface
-// (arp_ignore in ip-sysctl.rst), and also where another interface is in the same subnet.
-func (n network) isCut(a address) bool {
-	return !a.link.up && a.subnet.Bits() < a.addr.BitLen() && !slices.ContainsFunc(n.addresses, func(other address) bool {
-		return other.link.up && other.subnet == a.subnet
-	})
-}
-
 // absent is the finding of an address that no interface has, unless the host answers for
 // it all the same.
 func (e examination) absent(addr netip.Addr, as []string) []Finding {
 	what := fmt.Sprintf("%v, %s, is on no interface", addr, few(as))
-	for _, near := range e.network.beside(addr) {
+	for _, near := range e.network.Beside(addr) {
 		switch {
-		case answersFor(addr, near.link):
+		case network.AnswersFor(addr, near.Link):
 			return nil
-		case near.link.up && !near.link.noARP:
+		case near.Link.Up && !near.Link.NoARP:
 			severity := Broken
 			if e.cameHere(addr) {
 				severity = Risk
 			}
 			return []Finding{{
-				severity, fmt.Sprintf("%s, and nobody answers for it in %v on %s, unless another host has it now (VRRP), or the network needs no answer", what, near.subnet, near.link.name),
-				fmt.Sprintf("ip address add %v/%d dev %s", addr, near.subnet.Bits(), near.link.name),
+				severity, fmt.Sprintf("%s, and nobody answers for it in %v on %s, unless another host has it now (VRRP), or the network needs no answer", what, near.Subnet, near.Link.Name),
+				fmt.Sprintf("ip address add %v/%d dev %s", addr, near.Subnet.Bits(), near.Link.Name),
 			}}
 		}
 	}

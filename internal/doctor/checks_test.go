@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore/flows"
@@ -91,16 +92,12 @@ func TestPortSpace(t *testing.T) {
 }
 
 // twoLinks is a host between two subnets.
-func twoLinks() network {
-	front, back := link{1, "front", true, false}, link{2, "back", true, false}
-	return network{
-		links: []link{front, back},
-		addresses: []address{
-			{netip.MustParseAddr("192.0.2.10"), netip.MustParsePrefix("192.0.2.0/24"), front},
-			{netip.MustParseAddr("10.0.0.254"), netip.MustParsePrefix("10.0.0.0/24"), back},
-		},
-		routes: map[netip.Addr]lookup{}, defaults: map[rules.Family]string{rules.IPv4: "", rules.IPv6: ""},
-	}
+func twoLinks() network.Network {
+	front, back := network.Link{Index: 1, Name: "front", Up: true, MTU: 1500}, network.Link{Index: 2, Name: "back", Up: true, MTU: 1500}
+	return network.New([]network.Link{front, back}, []network.Address{
+		{Addr: netip.MustParseAddr("192.0.2.10"), Subnet: netip.MustParsePrefix("192.0.2.0/24"), Link: front},
+		{Addr: netip.MustParseAddr("10.0.0.254"), Subnet: netip.MustParsePrefix("10.0.0.0/24"), Link: back},
+	})
 }
 
 // TestReversePath tells what is sure from what is not, and from what cannot be read.
@@ -121,13 +118,13 @@ func TestReversePath(t *testing.T) {
 		e := examination{Host: host(t, sysctls("net/ipv4/conf/all/rp_filter", c.all, "net/ipv4/conf/back/rp_filter", c.back))}
 		e.Services, e.network = []config.Service{webService()}, twoLinks()
 		e.Services[0].SNAT = c.source
-		e.network.routes[backend] = lookup{route: route{link: "front", source: netip.MustParseAddr("192.0.2.10")}}
+		e.network.Known[backend] = network.Lookup{Route: network.Route{Link: "front", Source: netip.MustParseAddr("192.0.2.10")}}
 		if c.want == "" {
 			wantFindings(t, e.reversePath())
 		} else {
 			wantFindings(t, e.reversePath(), c.want)
 		}
-		e.network.routes[backend] = lookup{route: route{link: "back", source: netip.MustParseAddr("10.0.0.254")}}
+		e.network.Known[backend] = network.Lookup{Route: network.Route{Link: "back", Source: netip.MustParseAddr("10.0.0.254")}}
 		wantFindings(t, e.reversePath())
 	}
 }
@@ -255,7 +252,7 @@ func TestFlushers(t *testing.T) {
 // that natspread does not use.
 func TestDroppedByTheOther(t *testing.T) {
 	e := examination{network: twoLinks(), Balancer: Balancer{Services: []config.Service{webService()}, Variant: "nft"}}
-	e.network.routes[netip.MustParseAddr("10.0.0.1")] = lookup{route: route{link: "back"}}
+	e.network.Known[netip.MustParseAddr("10.0.0.1")] = network.Lookup{Route: network.Route{Link: "back"}}
 	const text = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
 	for variant, want := range map[rules.Variant]string{
 		"legacy": "iptables-legacy -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot",
@@ -273,8 +270,8 @@ func TestDroppedByTheOther(t *testing.T) {
 func TestDrained(t *testing.T) {
 	e := examination{network: twoLinks(), Balancer: Balancer{Services: []config.Service{webService()}}}
 	far := netip.MustParseAddr("203.0.113.5")
-	e.network.routes[netip.MustParseAddr("10.0.0.1")] = lookup{route: route{link: "back"}}
-	e.network.routes[far] = lookup{err: errNoRoute}
+	e.network.Known[netip.MustParseAddr("10.0.0.1")] = network.Lookup{Route: network.Route{Link: "back"}}
+	e.network.Known[far] = network.Lookup{Err: network.ErrNoRoute}
 	e.Services[0].Backends = append(e.Services[0].Backends, backendOf(far, 80))
 	wantFindings(t, e.routes(), "broken: no route leads to backend 203.0.113.5 of web")
 	other := netip.MustParseAddrPort("198.51.100.1:1")

@@ -1,6 +1,6 @@
 // Package doctor finds what on this host keeps the balancer from working, each with the
-// line that fixes it. It only reads: files below a root directory, sysctls, and what the
-// kernel says about addresses, routes, sockets and connections. It starts no program.
+// line that fixes it. It only reads: files below a root directory, sysctls, tracked
+// connections, and what package network says. It starts no program.
 // The config, the rules that iptables holds and the generation that boot loads are given
 // to it as values, so it knows neither restore nor units.
 package doctor

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"natspread/internal/network"
 	"natspread/restore/flows"
 )
 
@@ -12,7 +13,8 @@ import (
 type examination struct {
 	Host
 	Balancer
-	network network
+	network network.Network
+	sockets sockets
 	flows   [2][]flows.Entry // by family, those that have to do with the balancer
 }
 
@@ -31,10 +33,10 @@ func checks() []func(examination) []Finding {
 // Refused find): now, after the next boot, or when something happens that is likely to. The
 // worst comes first. What cannot be read is a finding too, a Risk.
 func (h Host) Examine(b Balancer) []Finding {
-	e := examination{Host: h, Balancer: b}
+	e := examination{Host: h, Balancer: b, sockets: h.sockets()}
 	var found []Finding
 	var err error
-	if e.network, err = readNetwork(); err != nil {
+	if e.network, err = network.Read(); err != nil {
 		found = append(found, cannotTell("which addresses the host has", err))
 	}
 	if e.Unread != nil {

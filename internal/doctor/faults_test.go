@@ -339,19 +339,19 @@ func bootFaults() []fault {
 			want: "natspread.toml may be changed by its group or by others: what it says is applied next", fix: "chmod go-w .*natspread.toml",
 		},
 		{
-			name: "not enabled", lines: "rm ROOT/etc/systemd/system/multi-user.target.wants/natspread.service", severity: AtBoot,
+			name: "not enabled", lines: "rm ROOT/etc/systemd/system/multi-user.target.wants/natspread.service", severity: Risk,
 			want: "^nothing loads the rules at boot: natspread.service is not enabled$", fix: "systemctl enable natspread.service",
 			again: func(t *testing.T, p *patient, _ string) { p.sh(t, strings.ReplaceAll(enable, "ROOT", p.Live.Root)) },
 		},
 		{
-			name: "masked", lines: "ln -s /dev/null ROOT/etc/systemd/system/natspread.service", severity: AtBoot,
+			name: "masked", lines: "ln -s /dev/null ROOT/etc/systemd/system/natspread.service", severity: Risk,
 			want: "^nothing loads the rules at boot: natspread.service is masked by /etc/systemd/system/natspread.service", fix: "systemctl unmask natspread.service",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, "rm "+p.Live.Root+"/etc/systemd/system/natspread.service")
 			},
 		},
 		{
-			name: "no unit", lines: "mv ROOT/usr/lib/systemd/system/natspread.service ROOT/", severity: AtBoot,
+			name: "no unit", lines: "mv ROOT/usr/lib/systemd/system/natspread.service ROOT/", severity: Risk,
 			want: "^nothing loads the rules at boot: there is no natspread.service$", fix: "natspread install",
 			again: func(t *testing.T, p *patient, _ string) {
 				p.sh(t, strings.ReplaceAll("mv ROOT/natspread.service ROOT/usr/lib/systemd/system/", "ROOT", p.Live.Root))

@@ -40,11 +40,11 @@ func (h Host) Loader() (Unit, []Finding) {
 	file, present := h.unitFile(unit)
 	switch {
 	case !present:
-		return Missing, []Finding{{AtBoot, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
+		return Missing, []Finding{{Risk, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
 	case h.masked(file):
-		return Masked, []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is masked by " + file, "systemctl unmask " + unit}}
+		return Masked, []Finding{{Risk, "nothing loads the rules at boot: " + unit + " is masked by " + file, "systemctl unmask " + unit}}
 	case !h.enabled(unit):
-		return Disabled, []Finding{{AtBoot, "nothing loads the rules at boot: " + unit + " is not enabled", "systemctl enable " + unit}}
+		return Disabled, []Finding{{Risk, "nothing loads the rules at boot: " + unit + " is not enabled", "systemctl enable " + unit}}
 	}
 	return Enabled, nil
 }

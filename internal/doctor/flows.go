@@ -41,7 +41,7 @@ func (b Balancer) concerns() func(flows.Entry) bool {
 // to it.
 func (e examination) cameHere(addr netip.Addr) bool {
 	return slices.ContainsFunc(e.flows[rules.FamilyOf(addr)], func(f flows.Entry) bool {
-		_, own := e.network.holder(f.OrigSrc.Addr())
+		_, own := e.network.Holder(f.OrigSrc.Addr())
 		return f.OrigDst.Addr() == addr && !own || f.ReplyDst.Addr() == addr && f.SeenReply
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 	"natspread/internal/rules"
 )
 
@@ -13,11 +14,11 @@ import (
 // that is worth a look after each change, because everything else looks well on a host
 // that drops them.
 func (h Host) Dropped(b Balancer) []Finding {
-	network, err := readNetwork()
+	read, err := network.Read()
 	if err != nil {
 		return []Finding{cannotTell("what FORWARD drops", err)}
 	}
-	return examination{Host: h, Balancer: b, network: network}.forwardChain()
+	return examination{Host: h, Balancer: b, network: read}.forwardChain()
 }
 
 // forwardChain computes what the FORWARD chain of each variant does with a packet to each
@@ -110,14 +111,14 @@ func (e examination) packets(service config.Service) []packet {
 	for _, listen := range service.Listen {
 		in := e.comesIn(service, listen)
 		for _, backend := range backends {
-			to, err := e.network.routeTo(backend.Addr)
-			if err != nil || to.local {
+			to, err := e.network.RouteTo(backend.Addr)
+			if err != nil || to.Local {
 				continue // the check of the routes says so
 			}
 			for _, protocol := range service.Protocols {
 				for _, port := range slices.Compact([]uint16{listen.Ports.First, listen.Ports.Last}) {
 					request := requestTo(backend, protocol, netip.AddrPortFrom(listen.Addr, port))
-					request.in, request.out = in, to.link
+					request.in, request.out = in, to.Link
 					all = append(all, request, request.reply(service.SNAT.Mode == config.None))
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 	"natspread/internal/rules"
 )
 
@@ -25,11 +26,11 @@ import (
 //
 // What cannot be read of a family is a Risk, too.
 func (h Host) Forwarding(services []config.Service, families ...rules.Family) []Finding {
-	network, err := readNetwork()
+	read, err := network.Read()
 	if err != nil {
 		return []Finding{cannotTell("what the host forwards", err)}
 	}
-	e := examination{Host: h, Balancer: Balancer{Services: services}, network: network}
+	e := examination{Host: h, Balancer: Balancer{Services: services}, network: read}
 	return h.forwardingCheck(e.matters).families(families)
 }
 

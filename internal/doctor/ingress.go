@@ -20,23 +20,23 @@ func (e examination) ingressLinks(service config.Service, listen config.Listen) 
 			names = append(names, name)
 		}
 	}
-	for _, near := range e.network.beside(listen.Addr) {
-		add(near.link.name)
+	for _, near := range e.network.Beside(listen.Addr) {
+		add(near.Link.Name)
 	}
 	if len(names) > 0 {
 		return names, true
 	}
 	// On a dummy interface, as on lo, an address is only kept: no packet comes in there.
-	if holder, held := e.network.holder(listen.Addr); held && !holder.link.noARP {
-		add(holder.link.name)
+	if holder, held := e.network.Holder(listen.Addr); held && !holder.Link.NoARP {
+		add(holder.Link.Name)
 	}
 	if len(names) == 0 {
-		add(e.network.defaultLink(familyOf(service)))
+		add(e.network.DefaultLink(familyOf(service)))
 	}
 	if len(names) == 0 && listen.Any() {
-		for _, a := range e.network.addresses {
-			if rules.FamilyOf(a.addr) == familyOf(service) && a.link.up {
-				add(a.link.name)
+		for _, a := range e.network.Addresses {
+			if rules.FamilyOf(a.Addr) == familyOf(service) && a.Link.Up {
+				add(a.Link.Name)
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func (e examination) matters(name string) (severity Severity, services []string)
 		if uses {
 			return Broken, nil
 		}
-		if may && e.network.reaches(name) {
+		if may && e.network.Reaches(name) {
 			severity, services = Risk, append(services, service.Name)
 		}
 	}
@@ -85,16 +85,7 @@ func (e examination) matters(name string) (severity Severity, services []string)
 // Then its replies come in there.
 func (e examination) leadsToBackend(service config.Service, name string) bool {
 	return slices.ContainsFunc(service.Active(), func(backend config.Backend) bool {
-		to, err := e.network.routeTo(backend.Addr)
-		return err == nil && !to.local && to.link == name
-	})
-}
-
-// reaches tells whether somebody can send IPv4 packets to the host by an interface: it is
-// up and has an address that is not only kept there, as on a dummy interface.
-func (n network) reaches(name string) bool {
-	return slices.ContainsFunc(n.addresses, func(a address) bool {
-		onlyKept := a.link.noARP && a.subnet.Bits() == a.addr.BitLen()
-		return a.link.name == name && a.link.up && a.addr.Is4() && !onlyKept
+		to, err := e.network.RouteTo(backend.Addr)
+		return err == nil && !to.Local && to.Link == name
 	})
 }

@@ -48,12 +48,12 @@ func noHairpin(service config.Service, lacking []netip.Prefix) Finding {
 func (e examination) lacking(service config.Service) []netip.Prefix {
 	var lacking []netip.Prefix
 	for _, b := range service.Active() {
-		for _, near := range e.network.beside(b.Addr) {
-			elsewhere := service.Interface != "" && service.Interface != near.link.name
-			if elsewhere || covered(service.Hairpin, near.subnet) || slices.Contains(lacking, near.subnet) {
+		for _, near := range e.network.Beside(b.Addr) {
+			elsewhere := service.Interface != "" && service.Interface != near.Link.Name
+			if elsewhere || covered(service.Hairpin, near.Subnet) || slices.Contains(lacking, near.Subnet) {
 				continue
 			}
-			lacking = append(lacking, near.subnet)
+			lacking = append(lacking, near.Subnet)
 		}
 	}
 	return lacking
@@ -75,8 +75,8 @@ func (e examination) returnPath() []Finding {
 			continue
 		}
 		gateway := netip.Addr{}
-		if near := e.network.beside(addr); len(near) > 0 {
-			gateway = near[0].addr
+		if near := e.network.Beside(addr); len(near) > 0 {
+			gateway = near[0].Addr
 		}
 		unknown.add(gateway, addr.String())
 	}

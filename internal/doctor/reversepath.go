@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 )
 
 // reversePath looks for backends whose replies can come in by another interface than the
@@ -14,7 +15,7 @@ func (e examination) reversePath() []Finding {
 	var found []Finding
 	backends := e.backends(anyService)
 	for _, addr := range backends.keys {
-		if to, err := e.network.routeTo(addr); err == nil && !to.local && addr.Is4() { // for the rest see routes
+		if to, err := e.network.RouteTo(addr); err == nil && !to.Local && addr.Is4() { // for the rest see routes
 			found = append(found, e.strictBeside(addr, backends.values[addr], to)...)
 		}
 	}
@@ -23,18 +24,18 @@ func (e examination) reversePath() []Finding {
 
 // strictBeside returns a finding for each strict interface, other than the one that the
 // route leads to, in whose subnet a backend of some services is.
-func (e examination) strictBeside(addr netip.Addr, services []string, to route) []Finding {
+func (e examination) strictBeside(addr netip.Addr, services []string, to network.Route) []Finding {
 	var found []Finding
-	seen := map[string]bool{to.link: true}
-	for _, near := range e.network.beside(addr) {
-		if seen[near.link.name] || !near.link.up {
+	seen := map[string]bool{to.Link: true}
+	for _, near := range e.network.Beside(addr) {
+		if seen[near.Link.Name] || !near.Link.Up {
 			continue
 		}
-		seen[near.link.name] = true
-		strict, err := e.strict(near.link.name)
+		seen[near.Link.Name] = true
+		strict, err := e.strict(near.Link.Name)
 		switch {
 		case err != nil:
-			found = append(found, cannotTell("whether rp_filter is strict on "+near.link.name, err))
+			found = append(found, cannotTell("whether rp_filter is strict on "+near.Link.Name, err))
 		case strict:
 			found = append(found, e.asymmetric(addr, services, to, near))
 		}
@@ -59,15 +60,15 @@ func (e examination) strict(name string) (bool, error) {
 // asymmetric is the finding of a backend that is in the subnet of one interface and is
 // reached by another. It is Broken when the address that the backend replies to is in that
 // subnet, too. Otherwise the backend's own routes decide where its replies come in.
-func (e examination) asymmetric(addr netip.Addr, services []string, to route, near address) Finding {
-	key := "net/ipv4/conf/" + near.link.name + "/rp_filter"
+func (e examination) asymmetric(addr netip.Addr, services []string, to network.Route, near network.Address) Finding {
+	key := "net/ipv4/conf/" + near.Link.Name + "/rp_filter"
 	found := Finding{
 		Risk, fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
-			addr, few(services), to.link, near.subnet, near.link.name),
+			addr, few(services), to.Link, near.Subnet, near.Link.Name),
 		"sysctl -w " + dotted(key) + "=2",
 	}
 	for _, source := range e.sourcesFor(addr, to) {
-		if near.subnet.Contains(source) && !e.network.holds(to.link, near.subnet) {
+		if near.Subnet.Contains(source) && !e.network.Holds(to.Link, near.Subnet) {
 			found.Severity = Broken
 		}
 	}
@@ -76,7 +77,7 @@ func (e examination) asymmetric(addr netip.Addr, services []string, to route, ne
 
 // sourcesFor returns the addresses of the host that a backend sees as the client's, and
 // replies to.
-func (e examination) sourcesFor(addr netip.Addr, to route) []netip.Addr {
+func (e examination) sourcesFor(addr netip.Addr, to network.Route) []netip.Addr {
 	var seen []netip.Addr
 	for _, service := range e.Services {
 		for _, b := range service.Active() {
@@ -85,19 +86,9 @@ func (e examination) sourcesFor(addr netip.Addr, to route) []netip.Addr {
 			case service.SNAT.Mode == config.Address:
 				seen = append(seen, service.SNAT.Addr)
 			default:
-				seen = append(seen, to.source)
+				seen = append(seen, to.Source)
 			}
 		}
 	}
 	return seen
-}
-
-// holds tells whether an interface is in a subnet, too.
-func (n network) holds(name string, subnet netip.Prefix) bool {
-	for _, a := range n.addresses {
-		if a.link.name == name && a.subnet == subnet {
-			return true
-		}
-	}
-	return false
 }

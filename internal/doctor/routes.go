@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 )
 
 // backends returns the address of each backend of the services that pass, with the names
@@ -34,14 +35,14 @@ func (e examination) routes() []Finding {
 	var far groups[string, netip.Addr] // backends by where the default route leads
 	backends := e.backends(anyService)
 	for _, addr := range backends.keys {
-		to, err := e.network.routeTo(addr)
+		to, err := e.network.RouteTo(addr)
 		switch {
-		case errors.Is(err, errNoRoute):
+		case errors.Is(err, network.ErrNoRoute):
 			found = append(found, e.noRoute(addr, backends.values[addr]))
 		case err != nil:
 			found = append(found, cannotTell("the route to "+addr.String(), err))
-		case to.byDefault:
-			far.add(to.via(), addr)
+		case to.ByDefault:
+			far.add(to.Via(), addr)
 		}
 	}
 	for _, via := range far.keys {
@@ -50,31 +51,23 @@ func (e examination) routes() []Finding {
 	return found
 }
 
-// via returns where a route leads, in the words of ip route.
-func (r route) via() string {
-	if r.gateway.IsValid() {
-		return fmt.Sprintf("via %v dev %s", r.gateway, r.link)
-	}
-	return "dev " + r.link
-}
-
 // noRoute is the finding of a backend that packets cannot go to. Where nothing on the host
 // says which router leads there, the word ROUTER is left to fill in.
 func (e examination) noRoute(addr netip.Addr, services []string) Finding {
 	what := fmt.Sprintf("no route leads to backend %v of %s", addr, few(services))
-	if words, refused := e.network.refusing(addr); refused {
+	if words, refused := e.network.Refusing(addr); refused {
 		return Finding{Broken, what + ": the host has the route " + words, "ip route del " + words}
 	}
-	beside := e.network.beside(addr)
+	beside := e.network.Beside(addr)
 	switch {
 	case len(beside) == 0:
 		return Finding{Broken, what, fmt.Sprintf("ip route add %v via ROUTER", addr)}
-	case !beside[0].link.up:
-		return Finding{Broken, what + ": " + beside[0].link.name + " is down", "ip link set " + beside[0].link.name + " up"}
+	case !beside[0].Link.Up:
+		return Finding{Broken, what + ": " + beside[0].Link.Name + " is down", "ip link set " + beside[0].Link.Name + " up"}
 	}
 	return Finding{
-		Broken, what + ", although it is beside " + beside[0].link.name,
-		fmt.Sprintf("ip route add %v dev %s", beside[0].subnet, beside[0].link.name),
+		Broken, what + ", although it is beside " + beside[0].Link.Name,
+		fmt.Sprintf("ip route add %v dev %s", beside[0].Subnet, beside[0].Link.Name),
 	}
 }
 

@@ -99,15 +99,7 @@ func TestExamineUnreadConfig(t *testing.T) {
 func TestDiffOneFamily(t *testing.T) {
 	eachVariant(t, func(t *testing.T, s *scene) {
 		s.apply(t)
-		of := func(family rules.Family) Diff {
-			t.Helper()
-			plan := s.plan(t)
-			diff, err := s.host.Diff(t.Context(), Wanted{Name: plan.Name, Config: plan.Config, Text: plan.Text, Tables: plan.Tables, Families: []rules.Family{family}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return diff
-		}
+		of := func(family rules.Family) Diff { return s.diff(t, family) }
 		for _, lines := range []string{
 			"echo 0 > /proc/sys/net/ipv4/ip_forward", "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", "IPTABLES -t nat -I PREROUTING -j RETURN", "IPTABLES -t nat -F NATSPREAD-web",
 			"IPTABLES -P FORWARD DROP; IPTABLES -F FORWARD", "IPTABLES-save -t nat | OTHER-restore",
@@ -121,6 +113,29 @@ func TestDiffOneFamily(t *testing.T) {
 			if four := of(rules.IPv4); four.Differ {
 				t.Fatalf("after %s and apply: %s", lines, four.Text(plain, true))
 			}
+		}
+	})
+}
+
+// TestDiffUnwantedFamily finds no difference in a family that nothing is wanted of, also
+// where nothing is loaded.
+func TestDiffUnwantedFamily(t *testing.T) {
+	eachVariant(t, func(t *testing.T, s *scene) {
+		s.config = web
+		s.apply(t)
+		stop(t, s)
+		of := func(family rules.Family) Diff { return s.diff(t, family) }
+		if four, six := of(rules.IPv4), of(rules.IPv6); !four.Differ || six.Differ || len(six.Findings) > 0 {
+			t.Errorf("%v; %v, %v", four.Differ, six.Differ, six.Findings)
+		}
+		s.sh(t, "IP6TABLES -t nat -N NATSPREAD-PRE")
+		if six := of(rules.IPv6); !six.Differ {
+			t.Error("what is left over is no difference")
+		}
+		s.config = balanced
+		s.sh(t, "IP6TABLES -t nat -X NATSPREAD-PRE")
+		if six := of(rules.IPv6); !six.Differ || len(six.Services) != 1 {
+			t.Errorf("what the config adds is no difference: %v", six.Services)
 		}
 	})
 }

@@ -184,11 +184,14 @@ func (s *scene) read(t *testing.T) Report {
 	return report
 }
 
-// diff compares the host with the config file.
-func (s *scene) diff(t *testing.T) Diff {
+// diff compares the host with the config file, in both families or in some.
+func (s *scene) diff(t *testing.T, families ...rules.Family) Diff {
 	t.Helper()
+	if families == nil {
+		families = rules.Families()
+	}
 	plan := s.plan(t)
-	diff, err := s.host.Diff(t.Context(), Wanted{Name: plan.Name, Config: plan.Config, Text: plan.Text, Tables: plan.Tables, Families: rules.Families()})
+	diff, err := s.host.Diff(t.Context(), Wanted{Name: plan.Name, Config: plan.Config, Text: plan.Text, Tables: plan.Tables, Families: families})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,11 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	files, unloaded := h.Doctor.Loader()
 	report.Unit = h.unit(ctx, files)
 	left = append(left, failedUnit(report.Unit, files, wanted)...)
-	report.State, report.Findings = judge(report.Status, h.refused(wanted), left)
+	judged := report.Status
+	if wanted.Generation.Number != 0 && len(wantedFamilies(wanted, families)) == 0 { // nothing of these is missing
+		judged.Loaded = true
+	}
+	report.State, report.Findings = judge(judged, h.refused(wanted), left)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
 		report.Notes = append(report.Notes, wanted.Pending.String())
 	}
@@ -106,9 +110,8 @@ func (h Host) refused(wanted generation.Wanted) []doctor.Finding {
 func (h Host) left(ctx context.Context, report Report, families []rules.Family) ([]doctor.Finding, error) {
 	var found []doctor.Finding
 	if report.Status.Loaded {
-		loaded := slices.DeleteFunc(familiesOf(report.Status.Wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
 		var err error
-		if found, err = h.stopped(ctx, report.config, loaded); err != nil {
+		if found, err = h.stopped(ctx, report.config, wantedFamilies(report.Status.Wanted, families)); err != nil {
 			return nil, err
 		}
 	}
@@ -150,6 +153,11 @@ func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.F
 	return append(h.Doctor.Forwarding(services, families...), h.Doctor.Dropped(doctor.Balancer{
 		Services: services, Variant: kernel.Variant, Rulesets: filters, Unread: unread,
 	})...), nil
+}
+
+// wantedFamilies returns those of some families that the kernel is to hold rules of.
+func wantedFamilies(wanted generation.Wanted, families []rules.Family) []rules.Family {
+	return slices.DeleteFunc(familiesOf(wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
 }
 
 // familyOf returns the family of a service: that of its backends.

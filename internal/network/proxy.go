@@ -1,4 +1,4 @@
-package doctor
+package network
 
 import (
 	"net/netip"
@@ -6,14 +6,14 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// answersFor tells whether the kernel answers neighbours on a link that ask for an address
+// AnswersFor tells whether the kernel answers neighbours on a link that ask for an address
 // which the host does not have. For IPv6 it does so after ip neigh add proxy
 // (ip-neighbour(8)). For IPv4 that works only for addresses behind another link (arp.c).
-func answersFor(addr netip.Addr, on link) bool {
+func AnswersFor(addr netip.Addr, on Link) bool {
 	if addr.Is4() {
 		return false
 	}
-	proxied, err := netlink.NeighProxyList(on.index, netlink.FAMILY_V6)
+	proxied, err := netlink.NeighProxyList(on.Index, netlink.FAMILY_V6)
 	if err != nil {
 		return false
 	}

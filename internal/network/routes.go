@@ -1,0 +1,167 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/rules"
+)
+
+// Route is how the kernel sends packets to an address.
+type Route struct {
+	Local     bool // the address is the host's own
+	Link      string
+	Gateway   netip.Addr // not valid for an address on the link itself
+	Source    netip.Addr // that the host uses
+	ByDefault bool       // only the default route leads there
+}
+
+// Via returns where a route leads, in the words of ip route.
+func (r Route) Via() string {
+	if r.Gateway.IsValid() {
+		return fmt.Sprintf("via %v dev %s", r.Gateway, r.Link)
+	}
+	return "dev " + r.Link
+}
+
+// Lookup is what the kernel answered about the route to an address.
+type Lookup struct {
+	Route Route
+	Err   error
+}
+
+// ErrNoRoute says that packets to an address go nowhere.
+var ErrNoRoute = errors.New("there is no route")
+
+// errUnread says that the network was not read, so nobody can be asked.
+var errUnread = errors.New("the network is not known")
+
+// RouteTo returns the route to an address. The error is ErrNoRoute where there is none,
+// or one that refuses: unreachable, prohibit or blackhole (ip-route(8)).
+func (n Network) RouteTo(addr netip.Addr) (Route, error) {
+	known, found := n.Known[addr]
+	if !found {
+		known.Route, known.Err = n.askRoute(addr)
+		if n.Known != nil {
+			n.Known[addr] = known
+		}
+	}
+	return known.Route, known.Err
+}
+
+// askRoute asks the kernel for the route to an address.
+func (n Network) askRoute(addr netip.Addr) (Route, error) {
+	if n.handle == nil {
+		return Route{}, errUnread
+	}
+	routes, err := n.handle.RouteGet(addr.AsSlice())
+	switch {
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINVAL):
+		return Route{}, ErrNoRoute
+	case err != nil:
+		return Route{}, err
+	case len(routes) == 0:
+		return Route{}, ErrNoRoute
+	}
+	first := routes[0]
+	to := Route{
+		Local: first.Type == unix.RTN_LOCAL, Link: n.Link(first.LinkIndex).Name,
+		Gateway: addrOf(first.Gw), Source: addrOf(first.Src),
+	}
+	to.ByDefault = !to.Local && !n.onLink(addr, to) && n.byDefault(addr)
+	return to, nil
+}
+
+// onLink tells whether a route leads to an address that is beside the host on its interface,
+// for which the kernel has a route of its own.
+func (n Network) onLink(addr netip.Addr, to Route) bool {
+	for _, near := range n.Beside(addr) {
+		if near.Link.Name == to.Link && near.Subnet.Bits() > 0 && !to.Gateway.IsValid() {
+			return true
+		}
+	}
+	return false
+}
+
+// byDefault tells whether only the default route leads to an address.
+func (n Network) byDefault(addr netip.Addr) bool {
+	matched, err := n.handle.RouteGetWithOptions(addr.AsSlice(), &netlink.RouteGetOptions{FIBMatch: true})
+	return err == nil && len(matched) > 0 && isDefault(matched[0])
+}
+
+// isDefault tells whether a route is a default route: its destination has no bits.
+func isDefault(r netlink.Route) bool {
+	if r.Dst == nil {
+		return true
+	}
+	bits, _ := r.Dst.Mask.Size()
+	return bits == 0
+}
+
+// inFamily returns netlink's number of a family.
+func inFamily(family rules.Family) int {
+	if family == rules.IPv6 {
+		return netlink.FAMILY_V6
+	}
+	return netlink.FAMILY_V4
+}
+
+// DefaultLink returns the interface that the default route of a family leads to, ""
+// where there is none.
+func (n Network) DefaultLink(family rules.Family) string {
+	name, known := n.defaults[family]
+	if !known {
+		name = n.askDefaultLink(family)
+		if n.defaults != nil {
+			n.defaults[family] = name
+		}
+	}
+	return name
+}
+
+// askDefaultLink asks the kernel for the interface of the default route.
+func (n Network) askDefaultLink(family rules.Family) string {
+	if n.handle == nil {
+		return ""
+	}
+	routes, err := n.handle.RouteList(nil, inFamily(family))
+	if err != nil {
+		return ""
+	}
+	for _, r := range routes {
+		if isDefault(r) && r.Type == unix.RTN_UNICAST {
+			return n.Link(r.LinkIndex).Name
+		}
+	}
+	return ""
+}
+
+// Refusing returns the route with the longest prefix that refuses an address, in the words
+// of ip route: "unreachable 10.0.0.0/24".
+func (n Network) Refusing(addr netip.Addr) (words string, ok bool) {
+	if n.handle == nil {
+		return "", false
+	}
+	kinds := map[int]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}
+	routes, err := n.handle.RouteList(nil, inFamily(rules.FamilyOf(addr)))
+	if err != nil {
+		return "", false
+	}
+	longest := -1
+	for _, r := range routes {
+		kind, refuses := kinds[r.Type]
+		if !refuses || r.Dst == nil {
+			continue
+		}
+		bits, _ := r.Dst.Mask.Size()
+		prefix := netip.PrefixFrom(addrOf(r.Dst.IP), bits)
+		if prefix.Contains(addr) && bits > longest {
+			longest, words = bits, kind+" "+prefix.String()
+		}
+	}
+	return words, longest >= 0
+}

@@ -1,0 +1,133 @@
+package network
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"natspread/internal/rules"
+)
+
+// Socket is a socket that takes packets to an address and port.
+type Socket struct {
+	At    netip.AddrPort
+	Inode string
+}
+
+// The states of sockets in /proc/net. An open UDP socket without a peer has the state of a
+// closed TCP socket (tcp_states.h).
+const (
+	stateListens = "0A"
+	stateUDP     = "07"
+	stateSCTP    = "10" // stateListens in decimal
+)
+
+// Sockets returns the sockets of a protocol (tcp, udp, sctp) and a family that take packets
+// from any peer, ordered by port. proc is where the kernel lists them: /proc.
+func Sockets(proc, protocol string, family rules.Family) (found []Socket, err error) {
+	if protocol == "sctp" {
+		found, err = sctpSockets(proc, family)
+	} else {
+		found, err = listedSockets(proc, protocol, family)
+	}
+	slices.SortStableFunc(found, func(a, b Socket) int { return cmp.Compare(a.At.Port(), b.At.Port()) })
+	return found, err
+}
+
+// listedSockets reads the list of a protocol. That of TCP begins with those that listen
+// (tcp_ipv4.c), and the rest, which can be a million, is not read.
+func listedSockets(proc, protocol string, family rules.Family) ([]Socket, error) {
+	name, state := protocol, stateListens
+	if protocol == "udp" {
+		state = stateUDP
+	}
+	if family == rules.IPv6 {
+		name += "6"
+	}
+	file, err := os.Open(filepath.Join(proc, "net", name))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var found []Socket
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		switch {
+		case len(words) < 10 || words[0] == "sl": // the head
+			continue
+		case words[3] != state && protocol == "tcp":
+			return found, nil
+		case words[3] != state || strings.Trim(words[2], "0:") != "":
+			continue
+		}
+		at, err := parseSocket(words[1])
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", name, err)
+		}
+		found = append(found, Socket{at, words[9]})
+	}
+	return found, lines.Err()
+}
+
+// sctpSockets returns the sockets of SCTP; each can have many addresses. The kernel has one
+// table for both families (net/sctp/proc.c), which exists once somebody uses SCTP.
+func sctpSockets(proc string, family rules.Family) ([]Socket, error) {
+	text, err := os.ReadFile(filepath.Join(proc, "net/sctp/eps"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []Socket
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) < 9 || words[3] != stateSCTP {
+			continue
+		}
+		port, err := strconv.ParseUint(words[5], 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read sctp/eps: %w", err)
+		}
+		for _, word := range words[8:] {
+			addr, err := netip.ParseAddr(word)
+			if err == nil && rules.FamilyOf(addr) == family {
+				found = append(found, Socket{netip.AddrPortFrom(addr, uint16(port)), words[7]})
+			}
+		}
+	}
+	return found, nil
+}
+
+// parseSocket reads ADDRESS:PORT in hex. The address is in 32-bit words of the host's byte
+// order.
+func parseSocket(text string) (netip.AddrPort, error) {
+	address, port, _ := strings.Cut(text, ":")
+	raw, err := hex.DecodeString(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	number, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	for word := range slices.Chunk(raw, 4) {
+		binary.BigEndian.PutUint32(word, binary.NativeEndian.Uint32(word))
+	}
+	addr, ok := netip.AddrFromSlice(raw)
+	if !ok {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address", address)
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
+}

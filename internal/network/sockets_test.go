@@ -1,0 +1,85 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
+)
+
+// TestSockets opens one of each kind, and reads just those that wait for anyone.
+func TestSockets(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	open := func(closer interface{ Close() error }, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closer.Close() })
+	}
+	open(net.Listen("tcp4", "127.0.0.2:8080"))
+	open(net.Listen("tcp6", "[::1]:8081"))
+	open(net.ListenPacket("udp4", "127.0.0.3:5353"))
+	open(net.ListenPacket("udp6", "[::1]:5354"))
+	open(net.Dial("tcp4", "127.0.0.2:8080"))
+	open(net.Dial("udp4", "127.0.0.3:5353"))
+	processes := NewProcesses("/proc")
+	for _, c := range []struct {
+		protocol string
+		family   rules.Family
+		want     string
+	}{
+		{"tcp", rules.IPv4, "127.0.0.2:8080"}, {"tcp", rules.IPv6, "[::1]:8081"},
+		{"udp", rules.IPv4, "127.0.0.3:5353"}, {"udp", rules.IPv6, "[::1]:5354"},
+	} {
+		found, err := Sockets("/proc", c.protocol, c.family)
+		if err != nil || len(found) != 1 || found[0].At.String() != c.want {
+			t.Errorf("%s %v: %v, %v", c.protocol, c.family, found, err)
+			continue
+		}
+		holder, known := processes.Of(found[0].Inode)
+		if !known || holder.ID != os.Getpid() || holder.Name != "exe" {
+			t.Errorf("%v is held by %+v", found[0], holder)
+		}
+	}
+	if _, known := processes.Of("1"); known {
+		t.Error("a socket that is not there is held by somebody")
+	}
+}
+
+// TestSocketsSCTP reads the table of a kernel that has SCTP.
+func TestSocketsSCTP(t *testing.T) {
+	table := ` ENDPT     SOCK   STY SST HBKT LPORT   UID INODE LADDRS
+00000000e5a5a2a0 00000000f2d4ad9c 2   10  37   80        0 31337 192.0.2.10 10.0.0.254 
+00000000e5a5a2a1 00000000f2d4ad9d 0   7   38   81        0 31338 192.0.2.10 
+00000000e5a5a2a2 00000000f2d4ad9e 2   10  39   82        0 31339 2001:0db8:0000:0000:0000:0000:0000:0010 
+`
+	proc := t.TempDir()
+	if err := errors.Join(os.MkdirAll(filepath.Join(proc, "net/sctp"), 0o755), os.WriteFile(filepath.Join(proc, "net/sctp/eps"), []byte(table), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for family, want := range map[rules.Family]string{
+		rules.IPv4: "192.0.2.10:80 31337 10.0.0.254:80 31337 ",
+		rules.IPv6: "[2001:db8::10]:82 31339 ",
+	} {
+		found, err := Sockets(proc, "sctp", family)
+		got := ""
+		for _, s := range found {
+			got += fmt.Sprintln(s.At, s.Inode)
+		}
+		if got = strings.ReplaceAll(got, "\n", " "); err != nil || got != want {
+			t.Errorf("%v: %s, %v", family, got, err)
+		}
+	}
+	if found, err := Sockets(t.TempDir(), "sctp", rules.IPv4); found != nil || err != nil {
+		t.Errorf("%v, %v", found, err)
+	}
+}
