@@ -12,7 +12,6 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
-	"natspread/internal/trace"
 )
 
 // TestPools lists what services spread, in the order of the config.
@@ -77,7 +76,7 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 // mustStayInPool walks a packet, and fails where it leaves the backends of a pool.
 func mustStayInPool(t *rapid.T, table rules.Table, packet rules.Packet, pool rules.VirtualService) {
 	t.Helper()
-	outcomes, err := trace.Walk(table, rules.Prerouting, packet)
+	outcomes, err := walkTo(table, rules.Prerouting, packet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
-	"natspread/internal/trace"
 )
 
 // TestManyBackends holds the promises for services far larger than the made-up
@@ -32,7 +31,7 @@ func TestManyBackends(t *testing.T) {
 			mustReadBack(t, table)
 			mustTakeTurns(t, cfg.Services, table)
 			packet := rules.Packet{Protocol: "tcp", Destination: cfg.Services[0].Listen[0].Addr, Port: 80}
-			outcomes, err := trace.Walk(table, rules.Prerouting, packet)
+			outcomes, err := walkTo(table, rules.Prerouting, packet)
 			if err != nil {
 				t.Fatal(err)
 			}

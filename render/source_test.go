@@ -9,7 +9,6 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
-	"natspread/internal/trace"
 )
 
 // mustRewriteSources sends translated packets through POSTROUTING and fails unless each
@@ -17,7 +16,7 @@ import (
 func mustRewriteSources(t rapid.TB, owners owners, packets map[rules.Packet]bool, table rules.Table) {
 	t.Helper()
 	for packet := range packets {
-		outcomes, err := trace.Walk(table, rules.Postrouting, packet)
+		outcomes, err := walkTo(table, rules.Postrouting, packet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +130,7 @@ func (o *owner) translates(packet rules.Packet) bool {
 func mustLetThrough(t rapid.TB, owners owners, packets map[rules.Packet]bool, filter rules.Table) {
 	t.Helper()
 	for packet := range packets {
-		outcomes, err := trace.Walk(filter, rules.Forward, packet)
+		outcomes, err := walkTo(filter, rules.Forward, packet)
 		if err != nil {
 			t.Fatal(err)
 		}

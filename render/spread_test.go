@@ -25,7 +25,7 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			if builtIn == rules.Output {
 				packet.InInterface = ""
 			}
-			outcomes, err := trace.Walk(table, builtIn, packet)
+			outcomes, err := walkTo(table, builtIn, packet)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func (o *owner) claims(builtIn string, packet rules.Packet) bool {
 
 // mustHaveShares fails unless the outcomes are the service's backends at their
 // weights over the sum, exactly for round-robin, and leave nothing over.
-func mustHaveShares(t rapid.TB, service config.Service, outcomes []trace.End) {
+func mustHaveShares(t rapid.TB, service config.Service, outcomes []end) {
 	t.Helper()
 	active, sum := weighted(service)
 	if len(active) == 0 {
@@ -177,8 +177,29 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []trace.End) {
 	}
 }
 
+// end is one end of a packet's way, and the exact share of connections that meet it.
+type end struct {
+	Target rules.Target
+	Share  *big.Rat
+}
+
+// walkTo sends the first packet of a connection through a table, and returns every end that
+// it can meet, in the order of the rules; shares that sum to less than one mean that the
+// rest leaves the table untouched.
+func walkTo(table rules.Table, builtIn string, packet rules.Packet) ([]end, error) {
+	path, err := trace.Trace(table, builtIn, packet)
+	if err != nil {
+		return nil, err
+	}
+	var ends []end
+	for _, hop := range path.Ends() {
+		ends = append(ends, end{hop.Rule.Target, hop.Taken.Share})
+	}
+	return ends, nil
+}
+
 // shareByTarget sums up outcomes.
-func shareByTarget(outcomes []trace.End) (shares map[rules.Target]*big.Rat, total *big.Rat) {
+func shareByTarget(outcomes []end) (shares map[rules.Target]*big.Rat, total *big.Rat) {
 	shares, total = map[rules.Target]*big.Rat{}, new(big.Rat)
 	for _, outcome := range outcomes {
 		total.Add(total, outcome.Share)

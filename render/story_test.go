@@ -15,7 +15,6 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
-	"natspread/internal/trace"
 )
 
 // update rewrites what the stories want with what they get.
@@ -115,7 +114,7 @@ func walked(t *testing.T, plan rules.Tables, walk string) []byte {
 		if builtIn == rules.Forward {
 			table = plan.Filter(table.Family)
 		}
-		outcomes, err := trace.Walk(table, builtIn, packet)
+		outcomes, err := walkTo(table, builtIn, packet)
 		if err != nil {
 			t.Fatal(err)
 		}

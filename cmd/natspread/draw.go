@@ -27,10 +27,7 @@ func (s *session) draw(ctx context.Context, o renderOptions, plan change.Plan) e
 	} else {
 		result.Dot = string(graph)
 	}
-	if s.json {
-		return s.printJSON(result)
-	}
-	return s.print(result.Dot + result.SVG)
+	return s.answer(result, result.Dot+result.SVG)
 }
 
 // drawn lets Graphviz draw a graph.

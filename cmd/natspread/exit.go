@@ -45,22 +45,19 @@ type exitWords struct {
 
 // codedError is an error that decides the exit code itself.
 type codedError struct {
+	error
 	code int
-	err  error
 }
 
-// Error returns the words of the error inside.
-func (e *codedError) Error() string { return e.err.Error() }
-
 // Unwrap returns the error inside.
-func (e *codedError) Unwrap() error { return e.err }
+func (e *codedError) Unwrap() error { return e.error }
 
 // coded gives an error an exit code; nil stays nil.
 func coded(code int, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &codedError{code: code, err: err}
+	return &codedError{err, code}
 }
 
 // errSilent is an error without words: standard output said it all.

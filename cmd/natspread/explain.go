@@ -22,10 +22,7 @@ func (s *session) explain(o renderOptions, plan change.Plan) error {
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return s.printJSON(question.Result(explained))
-	}
-	return s.print(question.Text(explained, s.verbose))
+	return s.answer(question.Result(explained), question.Text(explained, s.verbose))
 }
 
 // question reads from the flags what is asked. The balancer's own addresses are not known

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,10 +91,8 @@ func given(c *cli.Context, name string) string {
 	if !ok {
 		return c.String(name)
 	}
-	for _, value := range list.Value() {
-		if value == "" {
-			return ""
-		}
+	if slices.Contains(list.Value(), "") {
+		return ""
 	}
 	return fmt.Sprint(list.Value())
 }
@@ -190,10 +189,8 @@ func rootDir(dir string) (string, error) {
 
 // oneOf checks the value of a flag that has few.
 func oneOf(flag, value string, known ...string) error {
-	for _, k := range known {
-		if value == k {
-			return nil
-		}
+	if slices.Contains(known, value) {
+		return nil
 	}
 	return usageErrorf("--%s %q is none of %s", flag, value, strings.Join(known, ", "))
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"natspread/internal/change"
@@ -29,26 +29,21 @@ func (s *session) changingHost() restore.Host {
 	return host
 }
 
-// reportHost returns the machine to read a report of. Standard input is no file that
-// somebody edits.
+// reportHost returns the machine to read a report of.
 func (s *session) reportHost() report.Host {
 	host := report.New(s.host())
-	if s.config != "-" {
-		host.Config = report.ConfigFile{Name: s.config, Read: s.readConfig}
-	}
+	host.Config = report.ConfigFile{Name: s.config, Read: s.readConfig}
 	if !s.offline() { // the units of another root are not the running systemd's
 		host.Systemd = s.unitState
 	}
 	return host
 }
 
-// errNoFile says that the config is standard input, which is read once.
-var errNoFile = errors.New("the config is no file")
-
-// readConfig reads the file of the config again, to compare it.
+// readConfig reads the file of the config again, to compare it. Standard input, which is
+// read once, is no file.
 func (s *session) readConfig() ([]byte, error) {
 	if s.config == "-" {
-		return nil, errNoFile
+		return nil, fs.ErrNotExist
 	}
 	return change.Read(s.config, nil)
 }

@@ -87,6 +87,18 @@ func (s *session) printJSON(value any) error {
 	return nil
 }
 
+// answer prints the result of a verb on standard output: with --json for programs, else as
+// text. One without a text has said on standard error what it did.
+func (s *session) answer(result any, text string) error {
+	switch {
+	case s.json:
+		return s.printJSON(result)
+	case text == "":
+		return nil
+	}
+	return s.print(text)
+}
+
 // print prints data; a closed pipe or a full disk is an error.
 func (s *session) print(data string) error {
 	if _, err := io.WriteString(s.out, data); err != nil {

@@ -59,8 +59,5 @@ func (s *session) printNotes(result restore.Result) {
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(result restore.Result) error {
 	s.printNotes(result)
-	if !s.json {
-		return nil
-	}
-	return s.printJSON(resultOf(result))
+	return s.answer(resultOf(result), "")
 }

@@ -176,12 +176,9 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 
 // printDryRun prints what apply would change.
 func (s *session) printDryRun(result restore.Result, changes report.Diff) error {
-	if !s.json {
-		return s.print(changes.Text(s.paint, s.verbose))
-	}
 	printed, filled := resultOf(result), changes.Filled()
 	printed.Changed, printed.DryRun, printed.Diff = false, true, &filled
-	return s.printJSON(printed)
+	return s.answer(printed, changes.Text(s.paint, s.verbose))
 }
 
 // try applies for some time, unless it is confirmed.
@@ -200,10 +197,8 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 		s.printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), summary(plan), result.Variant)
 	}
 	s.printNotes(result)
-	if s.json {
-		if err := s.printJSON(printed); err != nil {
-			return err
-		}
+	if err := s.answer(printed, ""); err != nil {
+		return err
 	}
 	if result.Changed {
 		s.printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))

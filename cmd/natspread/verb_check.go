@@ -51,10 +51,7 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 	default:
 		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, summary(plan), variant)
 	}
-	if s.json {
-		return s.printJSON(result)
-	}
-	return nil
+	return s.answer(result, "")
 }
 
 // summary counts what is in a config: 2 services, 5 backends.

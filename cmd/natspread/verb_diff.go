@@ -150,13 +150,7 @@ func (s *session) readSaved(name string) ([]byte, error) {
 // printDiff prints a difference and a summary, and exits as diff(1) does. who brings
 // the change.
 func (s *session) printDiff(who string, result report.Diff) error {
-	var err error
-	if s.json {
-		err = s.printJSON(result.Filled())
-	} else {
-		err = s.print(result.Text(s.paint, s.verbose))
-	}
-	if err != nil {
+	if err := s.answer(result.Filled(), result.Text(s.paint, s.verbose)); err != nil {
 		return troubled(err)
 	}
 	s.printLines(result.Summary(who))

@@ -43,19 +43,14 @@ func (s *session) examine(ctx context.Context, _ noOptions) error {
 	if err != nil {
 		return err
 	}
-	result := doctorResult{Findings: report.FindingsOf(found)}
-	switch {
-	case s.json:
-		err = s.printJSON(result)
-	case len(found) == 0:
-		err = s.print("nothing found\n")
-	default:
-		err = s.print(report.FindingsText(result.Findings, s.paint))
+	result, text := doctorResult{Findings: report.FindingsOf(found)}, "nothing found\n"
+	if len(found) > 0 {
+		text = report.FindingsText(result.Findings, s.paint)
 	}
-	if err == nil && len(report.Broken(found)) > 0 {
-		err = exitSilently(exitFailed)
+	if err := s.answer(result, text); err != nil || len(report.Broken(found)) == 0 {
+		return err
 	}
-	return err
+	return exitSilently(exitFailed)
 }
 
 // judged returns the config to judge by: what apply would read, or where nobody named one,

@@ -106,10 +106,10 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	s.startUnit(ctx, &result)
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, edit)
-	if err != nil || !s.json {
+	if err != nil {
 		return err
 	}
-	return s.printJSON(drainResultOf(edit, result, live))
+	return s.answer(drainResultOf(edit, result, live), "")
 }
 
 // drainResultOf is the result of drain or undrain as --json prints it; live has a number

@@ -26,13 +26,10 @@ func (s *session) history(_ context.Context, _ noOptions) error {
 	if err != nil {
 		return err
 	}
-	history := report.HistoryOf(entries)
-	if s.json {
-		return s.printJSON(history)
-	}
-	if len(entries) == 0 {
+	if len(entries) == 0 && !s.json {
 		s.printf("%v", generation.ErrNone)
 		return nil
 	}
-	return s.print(history.Text())
+	history := report.HistoryOf(entries)
+	return s.answer(history, history.Text())
 }

@@ -50,20 +50,14 @@ func (s *session) init(_ context.Context, o initOptions) error {
 	if err != nil {
 		return err
 	}
-	if s.config == "-" && s.json {
-		return s.printJSON(initResult{Config: "stdout", Text: string(text)})
-	}
 	if s.config == "-" {
-		return s.print(string(text))
+		return s.answer(initResult{Config: "stdout", Text: string(text)}, string(text))
 	}
 	if err := writeNew(s.config, text); err != nil {
 		return nothingChanged(err)
 	}
 	s.printf("wrote %s: edit it, then run natspread check", s.config)
-	if s.json {
-		return s.printJSON(initResult{Config: s.config})
-	}
-	return nil
+	return s.answer(initResult{Config: s.config}, "")
 }
 
 // newConfig returns the text for a new config. A wrong flag is wrong usage, said

@@ -156,10 +156,10 @@ func (s *session) installOffline(ctx context.Context) error {
 // stand before the package's program in PATH, and age there.
 func (s *session) installProgram(ctx context.Context) (path string, done []string, err error) {
 	self, err := os.Executable()
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot find the running program: %w", err)
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
 	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
+	if err != nil {
 		return "", nil, fmt.Errorf("cannot find the running program: %w", err)
 	}
 	packaged, err := units.Packaged(s.root)
@@ -193,10 +193,7 @@ func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
 func (s *session) printInstalled(result restore.Result, done []string) error {
 	s.printLines(done)
 	s.printNotes(result)
-	if !s.json {
-		return nil
-	}
-	return s.printJSON(installResult{Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes})
+	return s.answer(installResult{Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes}, "")
 }
 
 // noteRouter adds to the notes of an install who is let through the host. What cannot be

@@ -107,10 +107,7 @@ func (s *session) render(ctx context.Context, o renderOptions) error {
 	if !o.filter && !plan.Tables.Filter(o.family).Empty() {
 		s.printf("note: there are rules of the filter table, too: natspread render --filter")
 	}
-	if s.json {
-		return s.printJSON(renderResult{Family: o.family.String(), Rules: printed})
-	}
-	return s.print(printed)
+	return s.answer(renderResult{Family: o.family.String(), Rules: printed}, printed)
 }
 
 // table returns the table that was chosen of a config.
@@ -145,8 +142,5 @@ func (s *session) renderFiles(o renderOptions, plan change.Plan) error {
 	for _, path := range files {
 		s.printf("wrote %s", path)
 	}
-	if s.json {
-		return s.printJSON(renderResult{Files: files})
-	}
-	return nil
+	return s.answer(renderResult{Files: files}, "")
 }

@@ -58,10 +58,8 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 		err = s.print(status.Metrics())
 	case o.prometheus != "":
 		err = writeMetrics(o.prometheus, status)
-	case s.json:
-		err = s.printJSON(status)
 	default:
-		err = s.print(status.Text(s.paint))
+		err = s.answer(status, status.Text(s.paint))
 	}
 	if err != nil {
 		return err

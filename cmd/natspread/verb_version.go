@@ -27,10 +27,7 @@ type versionResult struct {
 // version prints it.
 func (s *session) version(_ context.Context, _ noOptions) error {
 	result := versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if s.json {
-		return s.printJSON(result)
-	}
-	return s.print(fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))
+	return s.answer(result, fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))
 }
 
 // version returns the version that the build wrote into the program, "devel"

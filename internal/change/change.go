@@ -35,13 +35,10 @@ func Load(path string, stdin io.Reader) (Plan, error) {
 }
 
 // UnreadError says that a config could not be read at all.
-type UnreadError struct{ Err error }
-
-// Error returns the words of the error inside.
-func (e *UnreadError) Error() string { return e.Err.Error() }
+type UnreadError struct{ error }
 
 // Unwrap returns the error inside.
-func (e *UnreadError) Unwrap() error { return e.Err }
+func (e *UnreadError) Unwrap() error { return e.error }
 
 // Parse checks the text of a config and plans its tables.
 func Parse(name string, text []byte) (Plan, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"natspread/internal/doctor"
+	"natspread/internal/text"
 )
 
 // metric is one of Prometheus: what it is, and its samples.
@@ -51,7 +52,7 @@ func boolean(fact bool) float64 {
 func (s Status) stateSamples() []sample {
 	var samples []sample
 	for _, state := range []State{InSync, Drift, Impaired, NotLoaded} {
-		samples = append(samples, sample{fmt.Sprintf("{state=%s}", labelValue(string(state))), boolean(s.State == state)})
+		samples = append(samples, sample{fmt.Sprintf("{state=%s}", text.Quoted(string(state))), boolean(s.State == state)})
 	}
 	return samples
 }
@@ -64,7 +65,7 @@ func (s Status) findingSamples() []sample {
 	}
 	var samples []sample
 	for _, severity := range []doctor.Severity{doctor.Broken, doctor.AtBoot, doctor.Risk} {
-		samples = append(samples, sample{fmt.Sprintf("{severity=%s}", labelValue(string(severity))), float64(counts[severity])})
+		samples = append(samples, sample{fmt.Sprintf("{severity=%s}", text.Quoted(string(severity))), float64(counts[severity])})
 	}
 	return samples
 }
@@ -76,7 +77,7 @@ func backendMetrics(services []Service) []metric {
 	wanted := metric{name: "natspread_backend_wanted_ratio", kind: "gauge", help: "The share of new connections that a backend is to get, 0 to 1."}
 	for _, service := range services {
 		for _, backend := range service.Backends {
-			labels := fmt.Sprintf("{service=%s,backend=%s}", labelValue(service.Name), labelValue(backend.Address))
+			labels := fmt.Sprintf("{service=%s,backend=%s}", text.Quoted(service.Name), text.Quoted(backend.Address))
 			connections.samples = append(connections.samples, sample{labels, float64(backend.Connections)})
 			wanted.samples = append(wanted.samples, sample{labels, backend.WantedShare})
 			if backend.Live != nil {
@@ -85,9 +86,4 @@ func backendMetrics(services []Service) []metric {
 		}
 	}
 	return []metric{connections, live, wanted}
-}
-
-// labelValue quotes the value of a label.
-func labelValue(value string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
 }

@@ -46,6 +46,12 @@ func Duration(d time.Duration) string {
 	return written
 }
 
+// Quoted writes words in double quotes, as the languages of Graphviz and of Prometheus take
+// them.
+func Quoted(words string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(words) + `"`
+}
+
 // OneLine returns words that stay on one line and that a terminal shows instead of
 // obeying them: names of files and what programs said can hold anything.
 func OneLine(words string) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // How the graph is drawn: from left to right, a chain's rules from the top down. A large
@@ -27,22 +28,19 @@ const (
 // is no way back (-g).
 func Dot(table rules.Table) []byte {
 	var graph strings.Builder
-	fmt.Fprintf(&graph, "digraph %s {\n%s", quoted("natspread "+table.String()), dotHead)
+	fmt.Fprintf(&graph, "digraph %s {\n%s", text.Quoted("natspread "+table.String()), dotHead)
 	if len(table.Chains) > manyChains {
 		graph.WriteString(dotLarge)
 	}
 	for _, builtIn := range table.Name.BuiltIn() {
 		if jumps := table.Jumps(builtIn); len(jumps) > 0 {
-			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", quoted(builtIn))
+			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", text.Quoted(builtIn))
 			draw(&graph, rules.Chain{Name: builtIn, Rules: jumps})
 		}
 	}
 	for _, chain := range table.Chains {
-		words := fmt.Sprintf("%s\n%d rules", chain.Name, len(chain.Rules))
-		if len(chain.Rules) == 1 {
-			words = chain.Name + "\n1 rule"
-		}
-		fmt.Fprintf(&graph, "\t%s [label=%s];\n", quoted(chain.Name), quoted(words))
+		words := chain.Name + "\n" + text.Plural(len(chain.Rules), "rule")
+		fmt.Fprintf(&graph, "\t%s [label=%s];\n", text.Quoted(chain.Name), text.Quoted(words))
 		draw(&graph, chain)
 	}
 	graph.WriteString("}\n")
@@ -60,18 +58,18 @@ func draw(graph *strings.Builder, chain rules.Chain) {
 		case rules.Goto:
 		default:
 			to = fmt.Sprintf("%s %d", chain.Name, i+1)
-			fmt.Fprintf(graph, "\t%s [shape=plain, label=%s];\n", quoted(to), quoted(targetWords(rule.Target)))
+			fmt.Fprintf(graph, "\t%s [shape=plain, label=%s];\n", text.Quoted(to), text.Quoted(targetWords(rule.Target)))
 		}
-		fmt.Fprintf(graph, "\t%s -> %s [label=%s%s];\n", quoted(chain.Name), quoted(to), quoted(conditionWords(i+1, rule)), style)
+		fmt.Fprintf(graph, "\t%s -> %s [label=%s%s];\n", text.Quoted(chain.Name), text.Quoted(to), text.Quoted(conditionWords(i+1, rule)), style)
 	}
 }
 
 // targetWords returns a target that is an end, in iptables' words but for a backend,
 // which stands for itself.
 func targetWords(target rules.Target) string {
-	text := string(rules.Rule{Target: target}.AppendText(nil))
-	text = strings.TrimPrefix(text, "-j ")
-	return strings.TrimPrefix(text, "DNAT --to-destination ")
+	words := string(rules.Rule{Target: target}.AppendText(nil))
+	words = strings.TrimPrefix(words, "-j ")
+	return strings.TrimPrefix(words, "DNAT --to-destination ")
 }
 
 // conditionWords returns the place of a rule and its conditions: in iptables' words,
@@ -79,21 +77,15 @@ func targetWords(target rules.Target) string {
 func conditionWords(place int, rule rules.Rule) string {
 	statistic := rule.Statistic
 	rule.Statistic, rule.Comment, rule.Target = rules.Statistic{}, "", rules.Target{Kind: rules.Masquerade}
-	text := strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE")
+	words := strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE")
 	switch {
 	case statistic.Steps != 0:
-		text += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/rules.ProbabilityScale)
+		words += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/rules.ProbabilityScale)
 	case statistic.Every != 0:
-		text += fmt.Sprintf("1 of %d", statistic.Every)
+		words += fmt.Sprintf("1 of %d", statistic.Every)
 	}
-	if text == "" {
-		text = "all"
+	if words == "" {
+		words = "all"
 	}
-	return fmt.Sprintf("%d: %s", place, strings.TrimSpace(text))
-}
-
-// quoted writes a text as a quoted string of Graphviz' language, in which a label
-// takes a backslash for the begin of an escape.
-func quoted(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
+	return fmt.Sprintf("%d: %s", place, strings.TrimSpace(words))
 }

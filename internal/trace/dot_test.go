@@ -11,6 +11,7 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
+	"natspread/internal/text"
 	"natspread/render"
 )
 
@@ -86,7 +87,7 @@ func TestDotLarge(t *testing.T) {
 
 // TestQuoted quotes what Graphviz would take for the end of a string, or obey.
 func TestQuoted(t *testing.T) {
-	if got, want := quoted("a\"b\\N\nc"), `"a\"b\\N\nc"`; got != want {
+	if got, want := text.Quoted("a\"b\\N\nc"), `"a\"b\\N\nc"`; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
 }

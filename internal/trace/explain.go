@@ -101,8 +101,12 @@ func outcomesOf(incoming, local *Path, port uint16) []Outcome {
 		}
 		return &outcomes[place]
 	}
-	incoming.ends(func(end Hop) { at(end).Incoming = at(end).Incoming.Join(end.Taken) })
-	local.ends(func(end Hop) { at(end).Local = at(end).Local.Join(end.Taken) })
+	for _, end := range incoming.Ends() {
+		at(end).Incoming = at(end).Incoming.Join(end.Taken)
+	}
+	for _, end := range local.Ends() {
+		at(end).Local = at(end).Local.Join(end.Taken)
+	}
 	if incoming.Remainder.Share.Sign()+local.Remainder.Share.Sign() > 0 {
 		outcomes = append(outcomes, Outcome{Incoming: incoming.Remainder, Local: local.Remainder})
 	}

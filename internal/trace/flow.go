@@ -26,7 +26,9 @@ func (f Flow) met() Flow {
 // Work returns all connections of a path, wherever they end.
 func (w *Path) Work() Flow {
 	all := w.Remainder
-	w.ends(func(end Hop) { all = all.Join(end.Taken) })
+	for _, end := range w.Ends() {
+		all = all.Join(end.Taken)
+	}
 	return all
 }
 

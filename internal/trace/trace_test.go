@@ -40,7 +40,9 @@ func TestTraceCountsRules(t *testing.T) {
 		{Share: big.NewRat(1, 8), Mean: 7, Worst: 7},
 	}
 	var got []Flow
-	path.ends(func(end Hop) { got = append(got, end.Taken) })
+	for _, end := range path.Ends() {
+		got = append(got, end.Taken)
+	}
 	if len(got) != len(want) {
 		t.Fatalf("%d ends", len(got))
 	}

@@ -7,29 +7,6 @@ import (
 	"natspread/internal/rules"
 )
 
-// End is one end of a packet's walk and the exact share of connections that
-// meet it.
-type End struct {
-	Target rules.Target
-	Share  *big.Rat
-}
-
-// Walk sends the first packet of a connection through the own chains of a table,
-// from the one that hooks into the built-in chain, and returns every end that it
-// can meet, in the order of the rules; shares that sum to less than one mean that
-// the rest leaves the table untouched. It fails as Trace does.
-func Walk(table rules.Table, builtIn string, packet rules.Packet) ([]End, error) {
-	path, err := Trace(table, builtIn, packet)
-	if err != nil {
-		return nil, err
-	}
-	var outcomes []End
-	path.ends(func(end Hop) {
-		outcomes = append(outcomes, End{Target: end.Rule.Target, Share: end.Taken.Share})
-	})
-	return outcomes, nil
-}
-
 // Path is what the connections that one packet may begin meet in a chain.
 type Path struct {
 	Chain     string
@@ -46,27 +23,29 @@ type Hop struct {
 	Into  *Path // the chain that the rule leads to; nil where it is an end
 }
 
-// ends calls do for each rule that is an end, in the order of the rules.
-func (w *Path) ends(do func(Hop)) {
+// Ends returns the rules that are ends, in their order.
+func (w *Path) Ends() []Hop {
+	var ends []Hop
 	for _, hop := range w.Hops {
 		if hop.Into != nil {
-			hop.Into.ends(do)
+			ends = append(ends, hop.Into.Ends()...)
 		} else {
-			do(hop)
+			ends = append(ends, hop)
 		}
 	}
+	return ends
 }
 
 // Targets returns where connections end, each target once, in the order of the rules.
 func (w *Path) Targets() []rules.Target {
 	var targets []rules.Target
 	known := map[rules.Target]bool{}
-	w.ends(func(end Hop) {
+	for _, end := range w.Ends() {
 		if target := end.Rule.Target; !known[target] {
 			known[target] = true
 			targets = append(targets, target)
 		}
-	})
+	}
 	return targets
 }
 

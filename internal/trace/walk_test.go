@@ -20,8 +20,8 @@ func TestWalkRefuses(t *testing.T) {
 		"a circle behind a picking": {{Name: rules.ServicePre, Rules: append([]rules.Rule{{Statistic: rules.Statistic{Every: 2}}}, jump(rules.ServicePre)...)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if outcomes, err := Walk(rules.Table{Chains: chains}, rules.Prerouting, rules.Packet{}); err == nil {
-				t.Errorf("no error, and %v", outcomes)
+			if path, err := Trace(rules.Table{Chains: chains}, rules.Prerouting, rules.Packet{}); err == nil {
+				t.Errorf("no error, and %v", path)
 			}
 		})
 	}
@@ -39,8 +39,8 @@ func TestWalkPassesBy(t *testing.T) {
 		"INPUT of a full one":  {full, rules.Input},
 		"a chain of no kernel": {full, "MANGLE"},
 	} {
-		if outcomes, err := Walk(walk.table, walk.builtIn, packet); err != nil || len(outcomes) != 0 {
-			t.Errorf("%s: %v, %v", name, outcomes, err)
+		if path, err := Trace(walk.table, walk.builtIn, packet); err != nil || len(path.Ends()) != 0 {
+			t.Errorf("%s: %v, %v", name, path, err)
 		}
 	}
 }
@@ -56,17 +56,18 @@ func TestWalkComesBack(t *testing.T) {
 		}},
 		{Name: "NATSPREAD-web", Rules: []rules.Rule{{Statistic: half, Target: to(1)}, {Statistic: half, Target: to(2)}}},
 	}}
-	outcomes, err := Walk(table, rules.Prerouting, rules.Packet{})
+	path, err := Trace(table, rules.Prerouting, rules.Packet{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	outcomes := path.Ends()
 	want := []*big.Rat{big.NewRat(1, 6), big.NewRat(1, 12), big.NewRat(3, 8)}
 	if len(outcomes) != len(want) {
 		t.Fatalf("got %v", outcomes)
 	}
 	for i, outcome := range outcomes {
-		if outcome.Target.Port != uint16(i+1) || outcome.Share.Cmp(want[i]) != 0 {
-			t.Errorf("outcome %d is %v with %v, want %v", i, outcome.Target, outcome.Share, want[i])
+		if outcome.Rule.Target.Port != uint16(i+1) || outcome.Taken.Share.Cmp(want[i]) != 0 {
+			t.Errorf("outcome %d is %v with %v, want %v", i, outcome.Rule.Target, outcome.Taken.Share, want[i])
 		}
 	}
 }
