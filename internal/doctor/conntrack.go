@@ -79,17 +79,14 @@ func (e examination) portSpace() []Finding {
 		}
 	}
 	var found []Finding
-	for _, p := range slices.SortedFunc(maps.Keys(used), comparePairs) {
+	for _, p := range slices.SortedFunc(maps.Keys(used), func(a, b pair) int { // always in the same order
+		return cmp.Or(a.backend.Compare(b.backend), cmp.Compare(a.protocol, b.protocol), a.source.Compare(b.source))
+	}) {
 		if used[p]*100 > portsOfSource*fullAt {
 			found = append(found, p.full(used[p], waiting[p]))
 		}
 	}
 	return found
-}
-
-// comparePairs orders pairs, so that findings always stand in the same order.
-func comparePairs(a, b pair) int {
-	return cmp.Or(a.backend.Compare(b.backend), cmp.Compare(a.protocol, b.protocol), a.source.Compare(b.source))
 }
 
 // full is the finding of a pair. The kernel keeps the port of a closed connection until a

@@ -94,11 +94,4 @@ func closing(family rules.Family) string {
 }
 
 // hasDocker tells whether Docker is installed.
-func (h Host) hasDocker() bool {
-	for _, file := range dockerFiles {
-		if h.exists(file) {
-			return true
-		}
-	}
-	return false
-}
+func (h Host) hasDocker() bool { return slices.ContainsFunc(dockerFiles, h.exists) }

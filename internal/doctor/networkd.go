@@ -27,6 +27,16 @@ func below(name string) []string {
 	return dirs
 }
 
+// first returns the first file of a name in the order of precedence.
+func (h Host) first(name string) (file string, present bool) {
+	for _, file := range below(name) {
+		if h.exists(file) {
+			return file, true
+		}
+	}
+	return "", false
+}
+
 // networkd reads the files of systemd-networkd.
 type networkd struct {
 	host   Host
@@ -41,16 +51,11 @@ func (h Host) networkd() networkd {
 
 // networkdInUse tells whether systemd-networkd runs, or boot will start it.
 func (h Host) networkdInUse() bool {
-	for _, pattern := range []string{
-		"run/systemd/netif/state",
-		"etc/systemd/system/*.wants/systemd-networkd.service",
-		"run/systemd/generator*/*.wants/systemd-networkd.service", // netplan's
-	} {
-		if len(h.glob(pattern)) > 0 {
-			return true
-		}
-	}
-	return false
+	return len(slices.Concat(
+		h.glob("run/systemd/netif/state"),
+		h.glob("etc/systemd/system/*.wants/systemd-networkd.service"),
+		h.glob("run/systemd/generator*/*.wants/systemd-networkd.service"), // netplan's
+	)) > 0
 }
 
 // systemdVersion returns the version in the name of systemd's library.
@@ -105,6 +110,19 @@ func (h Host) options(file string) options {
 	return read
 }
 
+// withDropIns returns the options of a file, of none for "", and of the drop-ins in some
+// directories.
+func (h Host) withDropIns(file string, dirs []string) options {
+	var all options
+	if file != "" {
+		all = h.options(file)
+	}
+	for _, dropIn := range h.inOrder(".conf", dirs...) {
+		all = append(all, h.options(dropIn)...)
+	}
+	return all
+}
+
 // boolean returns the last boolean value of an option. found is false where it has none, or
 // where an empty value removed those before it.
 func (o options) boolean(section, name string) (last option, on, found bool) {
@@ -139,17 +157,8 @@ func (n networkd) switchesOff(family rules.Family) (option, bool) {
 	if n.silent {
 		return option{}, false
 	}
-	var all options
-	for _, file := range below("networkd.conf") {
-		if n.host.exists(file) {
-			all = n.host.options(file)
-			break
-		}
-	}
-	for _, file := range n.host.inOrder(".conf", below("networkd.conf.d")...) {
-		all = append(all, n.host.options(file)...)
-	}
-	last, on, found := all.boolean("Network", optionName(family))
+	file, _ := n.host.first("networkd.conf")
+	last, on, found := n.host.withDropIns(file, below("networkd.conf.d")).boolean("Network", optionName(family))
 	return last, found && !on
 }
 
@@ -165,10 +174,7 @@ func (n networkd) switchesOffInterface(name string) (line option, sure, found bo
 		if n.host.masked(file) {
 			continue
 		}
-		all := n.host.options(file)
-		for _, dropIn := range n.host.inOrder(".conf", below("network/"+path.Base(file)+".d")...) {
-			all = append(all, n.host.options(dropIn)...)
-		}
+		all := n.host.withDropIns(file, below("network/"+path.Base(file)+".d"))
 		matches, certain := all.match(name)
 		if !matches {
 			continue

@@ -74,7 +74,7 @@ func slashed(key string) string {
 	if i := strings.IndexAny(key, "./"); i < 0 || key[i] == '/' {
 		return key
 	}
-	return swapped(key)
+	return dotted(key)
 }
 
 // last returns the last setting of a switch that has some keys. A pattern leaves a key
@@ -114,11 +114,9 @@ func switchKeys(family rules.Family) []string {
 // interfaceKey returns the key of the IPv4 switch of an interface.
 func interfaceKey(name string) string { return "net/ipv4/conf/" + name + "/forwarding" }
 
-// dotted returns a key with slashes as sysctl(8) prints it.
-func dotted(key string) string { return swapped(key) }
-
-// swapped returns a key with dots for slashes and slashes for dots.
-func swapped(key string) string {
+// dotted returns a key with slashes as sysctl(8) prints it: with dots for slashes and slashes
+// for dots, so it is its own inverse.
+func dotted(key string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {
 		case '.':

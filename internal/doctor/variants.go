@@ -42,12 +42,9 @@ func filled(r rules.Ruleset) bool {
 // othersFilled is filled without what is natspread's.
 func othersFilled(r rules.Ruleset) bool {
 	return anyChain(r, func(c rules.SavedChain) bool {
-		return !rules.IsOwn(c.Name) && (c.Policy == "DROP" || slices.ContainsFunc(c.Rules, func(rule rules.SavedRule) bool { return !leadsToOwn(rule) }))
+		return !rules.IsOwn(c.Name) && (c.Policy == "DROP" || slices.ContainsFunc(c.Rules, func(rule rules.SavedRule) bool { return !rules.IsOwn(rule.JumpsTo()) }))
 	})
 }
-
-// leadsToOwn tells whether a rule leads to a chain of natspread's.
-func leadsToOwn(rule rules.SavedRule) bool { return rules.IsOwn(rule.JumpsTo()) }
 
 // anyChain tells whether a chain of any table is one of a kind.
 func anyChain(r rules.Ruleset, is func(rules.SavedChain) bool) bool {

@@ -2,6 +2,7 @@ package network
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 )
@@ -14,13 +15,5 @@ func AnswersFor(addr netip.Addr, on Link) bool {
 		return false
 	}
 	proxied, err := netlink.NeighProxyList(on.Index, netlink.FAMILY_V6)
-	if err != nil {
-		return false
-	}
-	for _, neighbour := range proxied {
-		if addrOf(neighbour.IP) == addr {
-			return true
-		}
-	}
-	return false
+	return err == nil && slices.ContainsFunc(proxied, func(neighbour netlink.Neigh) bool { return addrOf(neighbour.IP) == addr })
 }
