@@ -84,7 +84,7 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 		return err
 	}
 	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
-		edit, err := change.PlanDrain(store, plan, o.target)
+		edit, err := change.PlanDrain(store, plan, o.target, true)
 		if empty := edit.Empty(); err == nil && o.keepOne && len(empty) > 0 {
 			err = fmt.Errorf("no backend of service %s would be left; without --keep-one clients are refused", strings.Join(empty, ", "))
 		}

@@ -29,7 +29,7 @@ func (s *session) undrain(ctx context.Context, target change.Target) error {
 		return err
 	}
 	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
-		return change.PlanUndrain(store, plan, target)
+		return change.PlanDrain(store, plan, target, false)
 	})
 	if err != nil {
 		return err

@@ -35,9 +35,6 @@ type Backend struct {
 	Backend config.Backend // as it was
 }
 
-// editing edits the text of a config, which has a name for errors.
-type editing func(name string, text []byte) ([]byte, []config.Edited, error)
-
 // Target names backends: of one service, or without its name of all.
 type Target struct {
 	Service string // "" is every service
@@ -47,23 +44,42 @@ type Target struct {
 // String writes the target as it is typed.
 func (t Target) String() string { return strings.TrimSpace(t.Service + " " + t.Backend) }
 
-// PlanDrain plans to drain a backend in a config that was read from a file. A config that
-// has other changes which are not applied yet is refused: whoever drains in a hurry must
-// not apply what somebody was in the middle of writing. So it is while a generation waits
-// to be confirmed.
-func PlanDrain(store generation.Store, plan Plan, target Target) (Edit, error) {
-	return planEdit(store, plan, "drain "+target.String(), func(name string, text []byte) ([]byte, []config.Edited, error) {
-		return config.Drained(name, text, target.Service, target.Backend)
-	})
-}
-
-// PlanUndrain plans the opposite of PlanDrain. A backend that natspread 0.1 drained, by
+// PlanDrain plans to drain a backend in a config that was read from a file, or to give it new
+// connections again. A config that has other changes which are not applied yet is refused:
+// whoever drains in a hurry must not apply what somebody was in the middle of writing. So it
+// is while a generation waits to be confirmed. A backend that natspread 0.1 drained, by
 // weight = 0, gets the weight of the newest generation in which it had one, else 1.
-func PlanUndrain(store generation.Store, plan Plan, target Target) (Edit, error) {
-	weightOf := func(service string, b config.Backend) int { return lastWeight(store, service, b) }
-	return planEdit(store, plan, "undrain "+target.String(), func(name string, text []byte) ([]byte, []config.Edited, error) {
-		return config.Undrained(name, text, target.Service, target.Backend, weightOf)
-	})
+func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Edit, error) {
+	if err := store.RefusePending(); err != nil { // as the apply would, but before the file is edited
+		return Edit{}, err
+	}
+	edit := func(name string, text []byte) ([]byte, []config.Edited, error) {
+		return config.SetDrain(name, text, target.Service, target.Backend, drain, func(service string, b config.Backend) int {
+			return lastWeight(store, service, b)
+		})
+	}
+	planned := Edit{command: "undrain " + target.String(), before: plan.Text}
+	if drain {
+		planned.command = "drain " + target.String()
+	}
+	text, edited, err := edit(plan.Name, plan.Text)
+	if err != nil {
+		return Edit{}, err
+	}
+	if planned.Plan, err = Parse(plan.Name, text); err != nil {
+		return Edit{}, err
+	}
+	if planned.path, err = filepath.EvalSymlinks(plan.Name); err != nil {
+		return Edit{}, fmt.Errorf("cannot find %s: %w", plan.Name, atomicfile.Cause(err))
+	}
+	for _, e := range edited {
+		for _, s := range planned.Config.Services {
+			if s.Name == e.Service {
+				planned.Backends = append(planned.Backends, Backend{Service: s, Backend: e.Backend})
+			}
+		}
+	}
+	return planned, planned.changesNothingElse(store, edit)
 }
 
 // lastWeight returns the weight that a backend had in the newest generation that gave it
@@ -89,35 +105,9 @@ func lastWeight(store generation.Store, service string, backend config.Backend) 
 	return 1
 }
 
-// planEdit plans an edit of a config file.
-func planEdit(store generation.Store, plan Plan, command string, edit editing) (Edit, error) {
-	if err := store.RefusePending(); err != nil { // as the apply would, but before the file is edited
-		return Edit{}, err
-	}
-	planned := Edit{command: command, before: plan.Text}
-	text, edited, err := edit(plan.Name, plan.Text)
-	if err != nil {
-		return Edit{}, err
-	}
-	if planned.Plan, err = Parse(plan.Name, text); err != nil {
-		return Edit{}, err
-	}
-	if planned.path, err = filepath.EvalSymlinks(plan.Name); err != nil {
-		return Edit{}, fmt.Errorf("cannot find %s: %w", plan.Name, atomicfile.Cause(err))
-	}
-	for _, e := range edited {
-		for _, s := range planned.Config.Services {
-			if s.Name == e.Service {
-				planned.Backends = append(planned.Backends, Backend{Service: s, Backend: e.Backend})
-			}
-		}
-	}
-	return planned, planned.changesNothingElse(store, edit)
-}
-
 // changesNothingElse is an error when to apply the config would change more than the
 // backends.
-func (e Edit) changesNothingElse(store generation.Store, edit editing) error {
+func (e Edit) changesNothingElse(store generation.Store, edit func(name string, text []byte) ([]byte, []config.Edited, error)) error {
 	current, err := store.Current()
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func planDrain(t *testing.T, store generation.Store, path string) (Edit, error) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return PlanDrain(store, plan, Target{"web", "10.0.0.1:80"})
+	return PlanDrain(store, plan, Target{"web", "10.0.0.1:80"}, true)
 }
 
 // TestPlanDrain plans what changes the backend and nothing else of what is applied, and
@@ -333,7 +333,7 @@ func TestPlanUndrain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			drain, err := PlanUndrain(store, plan, Target{Backend: "10.0.0.1"})
+			drain, err := PlanDrain(store, plan, Target{Backend: "10.0.0.1"}, false)
 			if err != nil || string(drain.Text) != c.want {
 				t.Errorf("%v\n%s", err, drain.Text)
 			}

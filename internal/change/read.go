@@ -19,44 +19,45 @@ import (
 // wraps fs.ErrNotExist.
 func Read(name string, stdin io.Reader) (data []byte, err error) {
 	if name == "-" {
-		return readBounded("stdin", stdin)
+		name = "stdin"
+		data, err = readBounded(stdin)
+	} else {
+		data, err = readFile(name)
 	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("cannot read config %s: %w; write one with: natspread init", text.OneLine(name), fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("cannot read config %s: %w", text.OneLine(name), atomicfile.Cause(err))
+	}
+	return data, nil
+}
+
+// readFile reads a regular file.
+func readFile(name string) ([]byte, error) {
 	// O_NONBLOCK keeps the opening of a FIFO without a writer from waiting.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read config %s: %w; write one with: natspread init", text.OneLine(name), fs.ErrNotExist)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read config %s: %w", text.OneLine(name), atomicfile.Cause(err))
+		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cannot read config %s: %w", text.OneLine(name), atomicfile.Cause(err))
+		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("cannot read config %s: it is %s; name a regular file, or - for stdin", text.OneLine(name), fileKind(info.Mode()))
-	case info.Size() > config.MaxSize:
-		return nil, tooLarge(text.OneLine(name))
+		return nil, fmt.Errorf("it is %s; name a regular file, or - for stdin", fileKind(info.Mode()))
 	}
-	return readBounded(text.OneLine(name), f)
+	return readBounded(f)
 }
 
 // readBounded reads all of r, and fails rather than take more than config.MaxSize.
-func readBounded(name string, r io.Reader) ([]byte, error) {
+func readBounded(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, config.MaxSize+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("cannot read config %s: %w", name, atomicfile.Cause(err))
-	case len(data) > config.MaxSize:
-		return nil, tooLarge(name)
+	if err == nil && len(data) > config.MaxSize {
+		err = fmt.Errorf("it is larger than %d MiB; name a natspread.toml", config.MaxSize>>20)
 	}
-	return data, nil
-}
-
-// tooLarge is the error for more bytes than any config needs.
-func tooLarge(name string) error {
-	return fmt.Errorf("cannot read config %s: it is larger than %d MiB; name a natspread.toml", name, config.MaxSize>>20)
+	return data, err
 }
 
 // fileKind names what is not a regular file.

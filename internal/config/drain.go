@@ -15,29 +15,17 @@ type Edited struct {
 	Backend Backend // as it was before
 }
 
-// Drained returns the text of a config in which a backend has drain = true, and all else
-// is as it was, to the byte: comments, layout, order, its weight. The backend is named as
-// the file does, or by its address alone where that is enough; without a service's name
-// every backend at that address is drained, in all services. What was edited is returned
-// too. A backend that is drained already stays as it is. A text that does not parse is
-// refused with the error of Parse.
-func Drained(name string, text []byte, service, backend string) ([]byte, []Edited, error) {
-	return editDrain(name, text, service, backend, func(_ string, b *Backend) { b.Drain = b.Drain || b.Weight != 0 })
-}
-
-// Undrained is the opposite of Drained: drain = true is taken out. A backend that is
-// drained by weight = 0, as natspread 0.1 wrote it, gets the weight that weightOf returns.
-func Undrained(name string, text []byte, service, backend string, weightOf func(service string, b Backend) int) ([]byte, []Edited, error) {
-	return editDrain(name, text, service, backend, func(service string, b *Backend) {
-		if b.Drain = false; b.Weight == 0 {
-			b.Weight = weightOf(service, *b)
-		}
-	})
-}
-
-// editDrain changes a backend in the services that are meant, from the last to the first,
-// so that places in the text before an edit stay true.
-func editDrain(name string, text []byte, service, backend string, change func(service string, b *Backend)) ([]byte, []Edited, error) {
+// SetDrain returns the text of a config in which a backend has drain = true, or has it no
+// more, and all else is as it was, to the byte: comments, layout, order, its weight. The
+// backend is named as the file does, or by its address alone where that is enough; without a
+// service's name it is every backend at that address, in all services. What was edited is
+// returned too. A backend that is as it should be already stays as it is. One that is drained
+// by weight = 0, as natspread 0.1 wrote it, is drained no more with the weight that weightOf
+// returns. A text that does not parse is refused with the error of Parse.
+//
+// Services are edited from the last to the first, so that places in the text before an edit
+// stay true.
+func SetDrain(name string, text []byte, service, backend string, drain bool, weightOf func(service string, b Backend) int) ([]byte, []Edited, error) {
 	wanted, err := Parse(name, text)
 	if err != nil {
 		return nil, nil, err
@@ -51,7 +39,10 @@ func editDrain(name string, text []byte, service, backend string, change func(se
 		found := &wanted.Services[place.service].Backends[place.backend]
 		before := Edited{wanted.Services[place.service].Name, *found}
 		edited = append(edited, before)
-		change(before.Service, found)
+		found.Drain = drain && (found.Drain || found.Weight != 0)
+		if !drain && found.Weight == 0 {
+			found.Weight = weightOf(before.Service, *found)
+		}
 		text = newSource(name, text).write(place, before.Backend, *found)
 	}
 	// What was written is not believed but read: nothing else may have changed.

@@ -22,7 +22,7 @@ func TestDrainedAny(t *testing.T) {
 		}
 		service := rapid.SampledFrom(cfg.Services).Draw(t, "service")
 		backend := rapid.SampledFrom(service.Backends).Draw(t, "backend")
-		got, found, err := config.Drained("f.toml", []byte(text), service.Name, backend.String())
+		got, found, err := config.SetDrain("f.toml", []byte(text), service.Name, backend.String(), true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestDrainedAny(t *testing.T) {
 		if backend.Weight == 0 {
 			return // its new weight may be too much for the service
 		}
-		back, _, err := config.Undrained("f.toml", got, service.Name, backend.String(), func(string, config.Backend) int { panic("not asked") })
+		back, _, err := config.SetDrain("f.toml", got, service.Name, backend.String(), false, func(string, config.Backend) int { panic("not asked") })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ func TestDrained(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, text := range []string{drainText, strings.ReplaceAll(drainText, "\n", "\r\n")} {
-				got, edited, err := Drained("f.toml", []byte(text), tt.service, tt.backend)
+				got, edited, err := SetDrain("f.toml", []byte(text), tt.service, tt.backend, true, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -79,7 +79,7 @@ func TestUndrained(t *testing.T) {
 		"drain = false":      {"10.0.0.9:81", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, edited, err := Undrained("f.toml", []byte(drainText), "web", tt.backend, weightOf)
+			got, edited, err := SetDrain("f.toml", []byte(drainText), "web", tt.backend, false, weightOf)
 			if err != nil || len(edited) != 1 {
 				t.Fatal(edited, err)
 			}
@@ -103,7 +103,7 @@ listen = "192.0.2.10:81"
 backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 `)
 	for backend, want := range map[string]string{"10.0.0.2": "a b b", "10.0.0.2:82": "b", "10.0.0.1": "a"} {
-		got, edited, err := Drained("f.toml", text, "", backend)
+		got, edited, err := SetDrain("f.toml", text, "", backend, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,12 +117,12 @@ backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 		if n := strings.Count(string(got), "drain = true"); n != len(edited) {
 			t.Errorf("%s: %d drained in\n%s", backend, n, got)
 		}
-		back, _, err := Undrained("f.toml", got, "", backend, nil)
+		back, _, err := SetDrain("f.toml", got, "", backend, false, nil)
 		if cfg, e := Parse("f.toml", back); e != nil || err != nil || cfg.Services[1].Backends[1].Weight != 2 || strings.Contains(string(back), "drain") {
 			t.Errorf("%v, %v\n%s", err, e, back)
 		}
 	}
-	if _, _, err := Drained("f.toml", text, "", "10.0.0.9"); err == nil || err.Error() != "no service has a backend 10.0.0.9" {
+	if _, _, err := SetDrain("f.toml", text, "", "10.0.0.9", true, nil); err == nil || err.Error() != "no service has a backend 10.0.0.9" {
 		t.Errorf("an address of no backend: %v", err)
 	}
 }
@@ -138,11 +138,11 @@ func TestDrainedRefuses(t *testing.T) {
 		{"web", "10.0.0.8", `service web has more than one backend 10.0.0.8: name its port too`},
 		{"web6", "one", `cannot take "one" for a backend: it is not an address, and names are not looked up because DNS may be away at boot; service web6 has [fd00::1]:80, fd00::2`},
 	} {
-		if got, _, err := Drained("f.toml", []byte(drainText), tt.service, tt.backend); err == nil || err.Error() != tt.want || got != nil {
+		if got, _, err := SetDrain("f.toml", []byte(drainText), tt.service, tt.backend, true, nil); err == nil || err.Error() != tt.want || got != nil {
 			t.Errorf("%s %s: %v\nwant %s", tt.service, tt.backend, err, tt.want)
 		}
 	}
-	if _, _, err := Drained("f.toml", []byte("[[service]]\nnam = 1\n"), "web", "10.0.0.1:80"); err == nil || !strings.HasPrefix(err.Error(), "f.toml:1:3: ") {
+	if _, _, err := SetDrain("f.toml", []byte("[[service]]\nnam = 1\n"), "web", "10.0.0.1:80", true, nil); err == nil || !strings.HasPrefix(err.Error(), "f.toml:1:3: ") {
 		t.Errorf("a text that does not parse: %v", err)
 	}
 }
