@@ -7,6 +7,7 @@ package render
 
 import (
 	"net/netip"
+	"slices"
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
@@ -33,13 +34,7 @@ func (l limits) plan(cfg config.Config) rules.Tables {
 
 // ofFamily returns those services that belong to a family.
 func ofFamily(family rules.Family, services []config.Service) []config.Service {
-	var own []config.Service
-	for _, service := range services {
-		if familyOf(service) == family {
-			own = append(own, service)
-		}
-	}
-	return own
+	return slices.DeleteFunc(slices.Clone(services), func(s config.Service) bool { return familyOf(s) != family })
 }
 
 // table plans the nat table of one family from its services.

@@ -60,11 +60,7 @@ func (h Host) loadAtBoot(ctx context.Context, good generation.Generation, until 
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	observed, err := kernel.Snapshots(ctx, good.Tables)
-	if err != nil {
-		return Result{}, unchanged(err)
-	}
-	load, err := kernel.Load(ctx, observed, good.Tables)
+	load, err := loadAll(ctx, kernel, good.Tables)
 	if err != nil {
 		return Result{}, err
 	}

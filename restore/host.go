@@ -107,6 +107,15 @@ func (h Host) CanProve(ctx context.Context) error {
 	return kernel.CanProve()
 }
 
+// loadAll brings a kernel to tables, from whatever it holds.
+func loadAll(ctx context.Context, kernel iptables.Kernel, tables rules.Tables) (iptables.Loaded, error) {
+	observed, err := kernel.Snapshots(ctx, tables)
+	if err != nil {
+		return iptables.Loaded{}, unchanged(err)
+	}
+	return kernel.Load(ctx, observed, tables)
+}
+
 // other returns the kernel by the other variant, and whether the host has the
 // programs for it.
 func (h Host) other(kernel iptables.Kernel) (iptables.Kernel, bool) {

@@ -44,11 +44,7 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 		}
 	}
 	kernel := iptables.Kernel{Run: h.Run, Variant: pending.Variant}
-	observed, err := kernel.Snapshots(ctx, before.Tables)
-	if err != nil {
-		return Result{}, unchanged(err)
-	}
-	load, err := kernel.Load(ctx, observed, before.Tables)
+	load, err := loadAll(ctx, kernel, before.Tables)
 	if err != nil {
 		return Result{}, err
 	}

@@ -23,11 +23,7 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 	}
 	defer unlock()
 
-	observed, err := kernel.Snapshots(ctx, rules.NoTables())
-	if err != nil {
-		return Result{}, unchanged(err)
-	}
-	load, err := kernel.Load(ctx, observed, rules.NoTables())
+	load, err := loadAll(ctx, kernel, rules.NoTables())
 	if err != nil {
 		return Result{}, err
 	}

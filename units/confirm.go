@@ -110,13 +110,14 @@ func property(name string, value any) dbus.Property {
 // transient returns a line of a unit file as D-Bus has it: not as text, but with a type for each name.
 func transient(l line) (dbus.Property, error) {
 	words := strings.Fields(l.value)
+	names, deny := strings.CutPrefix(l.value, "~") // which turns a list around
 	switch l.name {
 	case "ProtectSystem", "ProtectHome", "ProtectProc", "DevicePolicy":
 		return property(l.name, l.value), nil
 	case "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "SystemCallArchitectures":
 		return property(l.name, words), nil
 	case "RestrictAddressFamilies", "SystemCallFilter":
-		return property(l.name, filter(l.value)), nil
+		return property(l.name, list{!deny, strings.Fields(names)}), nil
 	case "UMask":
 		var mode uint32
 		_, err := fmt.Sscanf(l.value, "%o", &mode)
@@ -142,12 +143,6 @@ func transient(l line) (dbus.Property, error) {
 type list struct {
 	Allow bool
 	Names []string
-}
-
-// filter reads a list that a "~" turns around.
-func filter(value string) list {
-	names, deny := strings.CutPrefix(value, "~")
-	return list{!deny, strings.Fields(names)}
 }
 
 // prefix is a prefix of addresses of a family.

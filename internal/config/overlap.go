@@ -39,9 +39,9 @@ func (s *source) checkOverlaps(drafts []*draft) {
 	all := listenKeys(drafts)
 	slices.SortFunc(all, compareKeys)
 	reported := make(map[[2]int]bool)
-	for kin := range runs(all, sameKin) {
+	for kin := range runs(all, func(a, b listenKey) bool { return a.family == b.family && a.protocol == b.protocol }) {
 		var wild ranges // "*" comes first, because the zero address does
-		for group := range runs(kin, sameAddr) {
+		for group := range runs(kin, func(a, b listenKey) bool { return a.listen.Addr == b.listen.Addr }) {
 			same := newRanges(group)
 			if group[0].listen.Any() {
 				wild = same
@@ -91,12 +91,6 @@ func compareKeys(a, b listenKey) int {
 		cmp.Compare(a.at.start, b.at.start),
 	)
 }
-
-// sameKin reports whether two keys can meet at all.
-func sameKin(a, b listenKey) bool { return a.family == b.family && a.protocol == b.protocol }
-
-// sameAddr reports whether two keys are of one address.
-func sameAddr(a, b listenKey) bool { return a.listen.Addr == b.listen.Addr }
 
 // runs cuts a sorted list where same stops holding.
 func runs(list []listenKey, same func(a, b listenKey) bool) iter.Seq[[]listenKey] {

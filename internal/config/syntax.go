@@ -8,12 +8,6 @@ import (
 // lastKey finds the key whose value a syntax error stands in.
 var lastKey = regexp.MustCompile(`([A-Za-z0-9_-]+)[ \t]*=[^=]*$`)
 
-// refuseSyntax files what the TOML parser could not read. The fix shows how the
-// key on that line is written.
-func (s *source) refuseSyntax(at span, cause string) {
-	s.refuse(at, s.syntaxFix(at), "cannot read TOML: %s", cause)
-}
-
 // syntaxFix is the way to write whatever the syntax error stands in.
 func (s *source) syntaxFix(at span) string {
 	line := s.text[strings.LastIndexByte(s.text[:at.start], '\n')+1 : at.start]

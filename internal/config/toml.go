@@ -85,7 +85,7 @@ func (s *source) readTables() []table {
 		}
 		at := r.span(r.parser.Range(fault.Highlight))
 		r.tables[len(r.tables)-1].broken = true
-		s.refuseSyntax(at, fault.Message)
+		s.refuse(at, s.syntaxFix(at), "cannot read TOML: %s", fault.Message)
 		next := strings.Index(s.text[at.start:], "\n[[")
 		if next < 0 {
 			return r.tables

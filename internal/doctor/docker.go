@@ -61,7 +61,7 @@ func (e examination) docker() []Finding {
 			continue
 		}
 		one := e.Router(family, policy)
-		if _, present := e.unitFile(dockerUnit); present && e.allAccepted(family) {
+		if _, present := e.first("system/" + dockerUnit); present && e.allAccepted(family) {
 			one.Fix = closing(family)
 		}
 		found = append(found, one)

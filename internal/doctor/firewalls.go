@@ -37,7 +37,7 @@ func (h Host) Loader() (Unit, []Finding) {
 	if !h.exists("/run/systemd/system") && !h.exists("/usr/lib/systemd/systemd") && !h.exists("/lib/systemd/systemd") {
 		return NoSystemd, []Finding{{Risk, "cannot tell what loads the rules at boot: there is no systemd", ""}}
 	}
-	file, present := h.unitFile(unit)
+	file, present := h.first("system/" + unit)
 	switch {
 	case !present:
 		return Missing, []Finding{{Risk, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
@@ -58,7 +58,7 @@ func (e examination) firewalls() []Finding {
 	if _, found := e.Loader(); len(found) > 0 {
 		return found
 	}
-	file, _ := e.unitFile(unit)
+	file, _ := e.first("system/" + unit)
 	var found []Finding
 	for _, flusher := range flushers {
 		if e.enabled(flusher) {
@@ -71,31 +71,15 @@ func (e examination) firewalls() []Finding {
 // plugin is the file that natspread's package adds to netfilter-persistent's plugins.
 const plugin = "/usr/share/netfilter-persistent/plugins.d/50-natspread"
 
-// unitFile returns the first file of a unit in the order of precedence.
-func (h Host) unitFile(name string) (file string, present bool) {
-	for _, file := range below("system/" + name) {
-		if h.exists(file) {
-			return file, true
-		}
-	}
-	return "", false
-}
-
 // unitOptions returns the options of a unit's file and its drop-ins.
 func (h Host) unitOptions(name string) options {
-	var all options
-	if file, present := h.unitFile(name); present {
-		all = h.options(file)
-	}
-	for _, dropIn := range h.inOrder(".conf", below("system/"+name+".d")...) {
-		all = append(all, h.options(dropIn)...)
-	}
-	return all
+	file, _ := h.first("system/" + name)
+	return h.withDropIns(file, below("system/"+name+".d"))
 }
 
 // enabled tells whether boot starts a unit that is there.
 func (h Host) enabled(name string) bool {
-	file, present := h.unitFile(name)
+	file, present := h.first("system/" + name)
 	if !present || h.masked(file) {
 		return false
 	}

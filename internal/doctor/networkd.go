@@ -27,7 +27,7 @@ func below(name string) []string {
 	return dirs
 }
 
-// first returns the first file of a name in the order of precedence.
+// first returns the first of systemd's files of a name in the order of precedence.
 func (h Host) first(name string) (file string, present bool) {
 	for _, file := range below(name) {
 		if h.exists(file) {

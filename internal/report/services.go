@@ -160,9 +160,10 @@ func (s Service) Text() string {
 		if backend.Drained {
 			wanted = "drained"
 		}
+		// Last a bar of at most 20 characters.
 		line := fmt.Sprintf("  %-*s  weight %-*d  wanted %8s  observed %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight,
 			wanted, text.Percent(backend.ObservedShare), connections, backend.Connections,
-			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), bar(backend.ObservedShare))
+			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), strings.Repeat("#", int(backend.ObservedShare*20+0.5)))
 		written.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return written.String()
@@ -180,6 +181,3 @@ func liveText(format string, live *int) string {
 	}
 	return fmt.Sprintf(format, *live)
 }
-
-// bar draws a share as a bar of at most 20 characters.
-func bar(share float64) string { return strings.Repeat("#", int(share*20+0.5)) }

@@ -72,13 +72,7 @@ func stateOf(status restore.Status, findings []doctor.Finding) State {
 
 // Broken returns those findings by which a verb ends with 1: not the risks.
 func Broken(findings []doctor.Finding) []doctor.Finding {
-	var broken []doctor.Finding
-	for _, finding := range findings {
-		if finding.Severity != doctor.Risk {
-			broken = append(broken, finding)
-		}
-	}
-	return broken
+	return slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.Severity == doctor.Risk })
 }
 
 // damaged tells whether the current generation, or the link to it, is not good.

@@ -3,7 +3,6 @@ package rules
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 )
@@ -40,8 +39,7 @@ func encode(what string, text []byte, end string) []byte {
 
 // header returns the first line of a file with this body.
 func header(what string, body []byte) []byte {
-	sum := sha256.Sum256(body)
-	return fmt.Appendf(nil, "# natspread %s sha256 %s\n", what, hex.EncodeToString(sum[:]))
+	return fmt.Appendf(nil, "# natspread %s sha256 %x\n", what, sha256.Sum256(body))
 }
 
 // Errors of DecodeFile and DecodeServices that say what became of a file.

@@ -72,7 +72,7 @@ func (r *ruleReader) option() error {
 		r.bad = !plain(rule.InInterface) || len(rule.InInterface) > maxInterface
 	case "-p":
 		rule.Protocol = r.next()
-		r.bad = r.bad || !knownProtocol(rule.Protocol)
+		r.bad = r.bad || ProtocolNumber(rule.Protocol) == 0
 	case "-m":
 		r.match(r.next())
 	case "-j":
@@ -107,9 +107,6 @@ func plain(name string) bool {
 func ownChain(name string) bool {
 	return IsOwn(name) && plain(name) && len(name) <= MaxChain
 }
-
-// knownProtocol tells whether a rule of ours may name the protocol.
-func knownProtocol(name string) bool { return ProtocolNumber(name) != 0 }
 
 // match takes the options of one match.
 func (r *ruleReader) match(name string) {
@@ -237,14 +234,9 @@ func (r *ruleReader) number(bits int) uint64 {
 
 // ports takes N or N:M.
 func (r *ruleReader) ports() Ports {
-	first, last, ranged := strings.Cut(r.next(), ":")
-	if !ranged {
-		last = first
-	}
-	a, errA := strconv.ParseUint(first, 10, 16)
-	b, errB := strconv.ParseUint(last, 10, 16)
-	r.bad = r.bad || errA != nil || errB != nil || a == 0 || a > b
-	return Ports{First: uint16(a), Last: uint16(b)}
+	ports, ok := parsePorts(r.next(), ":")
+	r.bad = r.bad || !ok
+	return ports
 }
 
 // prefix takes ADDRESS/LENGTH without host bits. Length 0 is no condition, and

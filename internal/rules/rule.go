@@ -120,7 +120,7 @@ func (r Rule) AppendText(b []byte) []byte {
 	}
 	if r.DestinationPorts != (Ports{}) {
 		b = append(append(append(b, "-m "...), r.Protocol...), " --dport "...)
-		b = append(r.DestinationPorts.appendTo(b), ' ')
+		b = append(r.DestinationPorts.appendTo(b, ':'), ' ')
 	}
 	if r.LocalDestination {
 		b = append(b, "-m addrtype --dst-type LOCAL "...)
@@ -171,10 +171,10 @@ func (r Rule) appendConntrack(b []byte) []byte {
 	b = appendConnectionEnd(b, "--ctorigdst ", r.OriginalDestination)
 	b = appendConnectionEnd(b, "--ctreplsrc ", r.ReplySource)
 	if r.OriginalPorts != (Ports{}) {
-		b = append(r.OriginalPorts.appendTo(append(b, "--ctorigdstport "...)), ' ')
+		b = append(r.OriginalPorts.appendTo(append(b, "--ctorigdstport "...), ':'), ' ')
 	}
 	if r.ReplyPorts != (Ports{}) {
-		b = append(r.ReplyPorts.appendTo(append(b, "--ctreplsrcport "...)), ' ')
+		b = append(r.ReplyPorts.appendTo(append(b, "--ctreplsrcport "...), ':'), ' ')
 	}
 	return b
 }

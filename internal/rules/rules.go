@@ -151,12 +151,22 @@ func IsOwn(chain string) bool {
 // the zero value is no condition on the port at all.
 type Ports struct{ First, Last uint16 }
 
-// appendTo appends the ports as iptables prints them: 80, or 8000:8010.
-func (p Ports) appendTo(b []byte) []byte {
+// parsePorts reads one port, or two with a separator between them.
+func parsePorts(text, separator string) (ports Ports, ok bool) {
+	first, last, ranged := strings.Cut(text, separator)
+	if !ranged {
+		last = first
+	}
+	low, errLow := strconv.ParseUint(first, 10, 16)
+	high, errHigh := strconv.ParseUint(last, 10, 16)
+	return Ports{uint16(low), uint16(high)}, errLow == nil && errHigh == nil && 0 < low && low <= high
+}
+
+// appendTo appends the ports: 80, or with a separator 8000:8010.
+func (p Ports) appendTo(b []byte, separator byte) []byte {
 	b = strconv.AppendUint(b, uint64(p.First), 10)
 	if p.Last != p.First {
-		b = append(b, ':')
-		b = strconv.AppendUint(b, uint64(p.Last), 10)
+		b = strconv.AppendUint(append(b, separator), uint64(p.Last), 10)
 	}
 	return b
 }

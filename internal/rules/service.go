@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -67,10 +66,7 @@ func (s VirtualService) appendTo(b []byte) []byte {
 	default:
 		b = s.Address.AppendTo(b)
 	}
-	b = strconv.AppendUint(append(b, ':'), uint64(s.Ports.First), 10)
-	if s.Ports.Last != s.Ports.First {
-		b = strconv.AppendUint(append(b, '-'), uint64(s.Ports.Last), 10)
-	}
+	b = s.Ports.appendTo(append(b, ':'), '-')
 	onRemove := " drain"
 	if s.Reset {
 		onRemove = " reset"
@@ -121,13 +117,8 @@ func parseListen(word string) (address netip.Addr, ports Ports, ok bool) {
 			return address, ports, false
 		}
 	}
-	first, last, ranged := strings.Cut(word[colon+1:], "-")
-	if !ranged {
-		last = first
-	}
-	low, err := strconv.ParseUint(first, 10, 16)
-	high, err2 := strconv.ParseUint(last, 10, 16)
-	return address, Ports{uint16(low), uint16(high)}, err == nil && err2 == nil && 0 < low && low <= high
+	ports, ok = parsePorts(word[colon+1:], "-")
+	return address, ports, ok
 }
 
 // parseBackend reads ADDRESS or ADDRESS:PORT.

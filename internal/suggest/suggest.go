@@ -13,7 +13,10 @@ func Word(word string, candidates []string) string {
 		return ""
 	}
 	word = strings.ToLower(word)
-	best, least := "", allowedSlips(word)+1
+	best, least := "", 3 // two slips at most
+	if len(word) <= 4 {
+		least = 2 // in a short word two slips make another word
+	}
 	for _, c := range candidates {
 		if d := distance(word, c); d < least {
 			best, least = c, d
@@ -23,15 +26,6 @@ func Word(word string, candidates []string) string {
 		return best
 	}
 	return beginning(word, candidates)
-}
-
-// allowedSlips is how far a guess may be from what was typed: in a short word
-// two slips make another word.
-func allowedSlips(word string) int {
-	if len(word) <= 4 {
-		return 1
-	}
-	return 2
 }
 
 // beginning returns the candidate that word cuts short or runs past.
@@ -56,19 +50,15 @@ func distance(a, b string) int {
 				rows[i][j] = j
 				continue
 			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+differ(a[i-1], b[j-1]))
+			changed := 1
+			if a[i-1] == b[j-1] {
+				changed = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+changed)
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
 			}
 		}
 	}
 	return rows[len(a)][len(b)]
-}
-
-// differ is the price of having y in place of x.
-func differ(x, y byte) int {
-	if x == y {
-		return 0
-	}
-	return 1
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -20,15 +21,7 @@ type locals struct {
 
 // contain tells whether an address is the host's own.
 func (l locals) contain(address netip.Addr) bool {
-	if l.hosts[address] {
-		return true
-	}
-	for _, prefix := range l.prefixes {
-		if prefix.Contains(address) {
-			return true
-		}
-	}
-	return false
+	return l.hosts[address] || slices.ContainsFunc(l.prefixes, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // localAddresses asks the kernel for the addresses of a family.

@@ -36,9 +36,9 @@ func key(b []byte) []byte {
 	for kind, value := range attributes(b) {
 		switch kind {
 		case nl.CTA_TUPLE_ORIG:
-			key = appendAttribute(key, kind|nl.NLA_F_NESTED, value)
+			key = append(key, nl.NewRtAttr(int(kind|nl.NLA_F_NESTED), value).Serialize()...)
 		case nl.CTA_ZONE, nl.CTA_ID:
-			key = appendAttribute(key, kind, value)
+			key = append(key, nl.NewRtAttr(int(kind), value).Serialize()...)
 		}
 	}
 	return key
@@ -98,15 +98,6 @@ func attributes(b []byte) iter.Seq2[uint16, []byte] {
 			b = b[min(len(b), aligned(length)):]
 		}
 	}
-}
-
-// appendAttribute appends an attribute of that type.
-func appendAttribute(b []byte, kind uint16, value []byte) []byte {
-	length := nl.SizeofNfattr + len(value)
-	b = binary.NativeEndian.AppendUint16(b, uint16(length))
-	b = binary.NativeEndian.AppendUint16(b, kind)
-	b = append(b, value...)
-	return append(b, make([]byte, aligned(length)-length)...)
 }
 
 // aligned rounds a length up to where the next attribute begins.

@@ -10,6 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// appendAttribute appends an attribute of that type.
+func appendAttribute(b []byte, kind uint16, value []byte) []byte {
+	return append(b, nl.NewRtAttr(int(kind), value).Serialize()...)
+}
+
 // message builds what the kernel says of an entry: CTA_PROTOINFO holds a state for one
 // protocol.
 func message(protocol Protocol, info uint16, state uint8) []byte {

@@ -53,11 +53,7 @@ const redirects = "net/ipv4/conf/all/accept_redirects"
 // forwardingOf returns the name of the forwarding switch of an interface, or of "default",
 // which new interfaces begin with.
 func forwardingOf(family rules.Family, name string) string {
-	version := "ipv4"
-	if family == rules.IPv6 {
-		version = "ipv6"
-	}
-	return path.Join("net", version, "conf", name, "forwarding")
+	return path.Join("net", family.String(), "conf", name, "forwarding")
 }
 
 // spread returns what the kernel makes of a family's switches when the host's own, the
