@@ -51,7 +51,7 @@ func theDropIn() shipped { return shipped{DropInName, DropIn} }
 
 // lookAt looks at a file in administratorDir below root without following it.
 func (s shipped) lookAt(root string) (path string, data []byte, whose holder, err error) {
-	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, filepath.Dir(s.name)))
+	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, filepath.Dir(s.name)), nil)
 	if err != nil {
 		return "", nil, nobody, err
 	}
@@ -82,7 +82,7 @@ func (s shipped) lookAt(root string) (path string, data []byte, whose holder, er
 // packaged returns the file that a package ships, as a path below root, or "".
 func (s shipped) packaged(root string) (string, error) {
 	for _, dir := range packageDirs {
-		resolved, err := atomicfile.Resolve(root, filepath.Join(dir, filepath.Dir(s.name)))
+		resolved, err := atomicfile.Resolve(root, filepath.Join(dir, filepath.Dir(s.name)), nil)
 		if err != nil {
 			return "", err
 		}

@@ -43,7 +43,7 @@ func UninstallOffline(root string) (done []string, err error) {
 
 // link makes the symlink that lets the unit named by pull ours in.
 func link(root, unit, by string) ([]string, error) {
-	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, by+".wants"))
+	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, by+".wants"), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func link(root, unit, by string) ([]string, error) {
 // removeLinks removes every symlink that enables the unit, also those an administrator made, as systemctl
 // disable does: each would dangle.
 func removeLinks(root string) (done []string, err error) {
-	dir, err := atomicfile.Resolve(root, administratorDir)
+	dir, err := atomicfile.Resolve(root, administratorDir, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func removeLinks(root string) (done []string, err error) {
 // unlink removes our symlink from one directory of administratorDir, and the directory with it when that
 // leaves it empty, as systemctl does.
 func unlink(root, name string) ([]string, error) {
-	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, name))
+	dir, err := atomicfile.Resolve(root, filepath.Join(administratorDir, name), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ const programName = "natspread"
 // same is there. It returns the path as seen from inside root, which is the one a unit needs.
 func InstallProgram(root, from string) (path string, err error) {
 	path = filepath.Join(programDir, programName)
-	dir, err := atomicfile.Resolve(root, programDir)
+	dir, err := atomicfile.Resolve(root, programDir, nil)
 	if err != nil {
 		return "", err
 	}

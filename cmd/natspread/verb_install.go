@@ -176,7 +176,7 @@ func (s *session) installProgram(ctx context.Context) (path string, done []strin
 // keepConfig puts the config that was installed where the next apply reads it,
 // unless there is one already.
 func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
-	dir, err := atomicfile.Resolve(s.root, filepath.Dir(paths.Config))
+	dir, err := atomicfile.Resolve(s.root, filepath.Dir(paths.Config), nil)
 	if err != nil {
 		return nil, err
 	}
