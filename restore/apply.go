@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore/forwarding"
 	"natspread/restore/generation"
@@ -60,7 +61,8 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 		return Result{}, unchanged(err)
 	}
 	if request.DryRun {
-		return Result{Variant: kernel.Variant, Changed: true, Removed: request.removes()}, h.dryRun(ctx, kernel, request)
+		notes, err := proofOf(kernel, kernel.ProveAll(ctx, request.Tables))
+		return Result{Variant: kernel.Variant, Changed: true, Removed: request.removes(), Notes: notes}, unchanged(err)
 	}
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -74,6 +76,7 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	}
 	result, err := h.applyProven(ctx, kernel, plan.observed, plan.wanted)
 	if err == nil {
+		result.Notes = append(plan.notes, result.Notes...)
 		result.Removed = request.removes()
 		result.deleteStale(ctx, plan.change())
 	}
@@ -90,8 +93,9 @@ func (r Request) removes() iptables.Foreign {
 
 // plan is what Apply and Try begin with.
 type plan struct {
-	wanted   generation.Generation // proven; with the number and tables of the current one if that serves
+	wanted   generation.Generation // proven, but for what notes say; with the number and tables of the current one if that serves
 	done     bool                  // the kernel holds it and it is current: there is nothing to do
+	notes    []string              // what the administrator should know
 	observed iptables.Snapshots    // what stands in the kernel
 	change   func() change
 }
@@ -113,7 +117,8 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 		}
 	}
 	planned.change = h.changeLater(current, planned.wanted)
-	if err := kernel.ProveChange(ctx, proven(current, kernel.Variant), planned.wanted.Tables); err != nil {
+	planned.notes, err = proofOf(kernel, kernel.ProveChange(ctx, proven(current, kernel.Variant), planned.wanted.Tables))
+	if err != nil {
 		return plan{}, unchanged(err)
 	}
 	if request.Exclusive != nil {
@@ -164,16 +169,23 @@ func (h Host) generation(request Request, variant rules.Variant, proven bool) ge
 	}
 }
 
-// dryRun does what can be done without a trace.
-func (h Host) dryRun(ctx context.Context, kernel iptables.Kernel, request Request) error {
-	if err := kernel.ProveAll(ctx, request.Tables); err != nil {
-		return unchanged(err)
+// proofOf returns what a proof ended with. Where no scratch namespace can be made, for want of
+// CAP_SYS_ADMIN, as in many containers, and only there, the load itself is the proof, and that
+// is a note: each table is loaded in one transaction, read back, and reverted if it differs.
+func proofOf(kernel iptables.Kernel, err error) (notes []string, _ error) {
+	if !errors.Is(err, iptables.ErrNoNamespace) || !errors.Is(err, program.ErrNoRights) {
+		return nil, err
 	}
-	return nil
+	return []string{"not proven before the load: no CAP_SYS_ADMIN"}, kernel.CanLoad()
 }
 
-// unchanged adds to an error what the administrator most wants to know.
-func unchanged(err error) error { return fmt.Errorf("%w; nothing was changed", err) }
+// unchanged adds to an error, if there is one, what the administrator most wants to know.
+func unchanged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; nothing was changed", err)
+}
 
 // inSync tells whether the kernel holds the current generation and forwards it, so that
 // a load would change nothing: also each jump in its place, before foreign rules. A kernel

@@ -83,7 +83,7 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 			return abandon(ctx)
 		})
 	}
-	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed}
+	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: plan.notes}
 	result.open(opened)
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		result.Notes = append(result.Notes, err.Error())

@@ -97,14 +97,14 @@ func (h Host) Kernel(ctx context.Context) (iptables.Kernel, error) {
 	return iptables.Kernel{Run: h.Run, Variant: variant}, err
 }
 
-// CanProve is an error unless the rights are there to prove rules. Apply proves before it
-// writes; it is for those who write something of their own first.
-func (h Host) CanProve(ctx context.Context) error {
+// CanLoad is an error unless the rights are there to load rules. Apply asks before it writes;
+// it is for those who write something of their own first.
+func (h Host) CanLoad(ctx context.Context) error {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
 		return err
 	}
-	return kernel.CanProve()
+	return kernel.CanLoad()
 }
 
 // loadAll brings a kernel to tables, from whatever it holds.

@@ -65,7 +65,7 @@ func link(root, unit, by string) ([]string, error) {
 // removeLinks removes every symlink that enables the unit, also those an administrator made, as systemctl
 // disable does: each would dangle.
 func removeLinks(root string) (done []string, err error) {
-	dir, err := atomicfile.Resolve(root, administratorDir)
+	dir, err := atomicfile.Resolve(root, administratorDir, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"natspread/internal/paths"
+
 	"github.com/coreos/go-systemd/v22/unit"
 )
 
@@ -101,10 +103,8 @@ func service(command, home string) []line {
 
 // home says what is seen of home directories: nothing, unless the program itself is in one.
 func home(program string) string {
-	for _, dir := range []string{"/home/", "/root/", "/run/user/"} {
-		if strings.HasPrefix(program, dir) {
-			return "read-only"
-		}
+	if paths.InHome(program) {
+		return "read-only"
 	}
 	return "yes"
 }

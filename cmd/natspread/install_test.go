@@ -26,6 +26,8 @@ type fakeSystemd struct {
 	calls  []string
 	revert units.Revert // what it is to revert a trial by
 	state  string       // of the unit
+
+	reached func() // when it is connected to, if it is there
 }
 
 // The verbs are given it in place of the running one.
@@ -100,6 +102,9 @@ func (f *fakeSystemd) Close() { f.calls = append(f.calls, "close") }
 
 // connect is the seam.
 func (f *fakeSystemd) connect(context.Context) (systemd, error) {
+	if f.reached != nil {
+		f.reached()
+	}
 	return f, f.call("connect")
 }
 
@@ -169,6 +174,7 @@ func TestStatusOfUnit(t *testing.T) {
 
 // installLive installs twice and uninstalls twice.
 func installLive(t *testing.T, machine *fakeSystemd) {
+	machine.reached = func() { holdEdit(t, "/")() } // nobody waits for an edit while systemd is reached
 	got := machine.onMachine("install").want(t, exitDone)
 	machine.wantCalls("connect", "enable", "reload", "start", "close")
 	if got.out != "" {

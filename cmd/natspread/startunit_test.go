@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"natspread/internal/paths"
+	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
 
@@ -159,4 +165,71 @@ func TestOtherNetworkNamespace(t *testing.T) {
 		}
 	})
 	machine.wantCalls()
+}
+
+// inNetwork runs natspread as a process of its own in a network namespace that has a name.
+func inNetwork(t *testing.T, name string, args ...string) outcome {
+	t.Helper()
+	cmd := natspreadCommand(t, "nsenter", append([]string{"--net=/run/netns/" + name, "natspread"}, args...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return outcome{code: cmd.ProcessState.ExitCode(), out: stdout.String(), err: stderr.String()}
+}
+
+// A trial in a network namespace that is not PID 1's is reverted there, by a process, and the machine's
+// own rules stay as they are.
+func TestConfirmInOtherNetworkNamespace(t *testing.T) {
+	t.Parallel()
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		args := func(root string, args ...string) []string {
+			return append([]string{"--root", root, "--live", "--variant", string(variant)}, args...)
+		}
+		inProcess(args(rootWith(t, article), "apply", "-q")...).want(t, exitDone)
+		other, root := netnstest.NewHost(t, "other"), rootWith(t, strings.ReplaceAll(article, "10.0.0.", "10.7.7."))
+		inNetwork(t, "other", args(root, "apply", "-q")...).want(t, exitDone)
+		writeFile(t, filepath.Join(root, paths.Config), strings.ReplaceAll(article, "10.0.0.", "10.8.8."))
+		tried := inNetwork(t, "other", args(root, "apply", "--confirm", "1s")...).want(t, exitDone)
+		if !strings.Contains(tried.err, "(systemd is in another network namespace: ") {
+			t.Errorf("apply says %q", tried.err)
+		}
+		eventually(t, "the revert", func() bool {
+			saved := other.Command(t, "", "iptables-"+string(variant)+"-save", "-t", "nat")
+			return strings.Contains(saved, "10.7.7.") && !strings.Contains(saved, "10.8.8.")
+		})
+		eventually(t, "the end of the trial", func() bool {
+			_, err := os.Lstat(filepath.Join(root, paths.Run, "pending"))
+			return err != nil
+		})
+		inNetwork(t, "other", args(root, "status")...).want(t, exitDone)
+		hosttest.WantLoaded(t, variant, article)
+	})
+}
+
+// install in a network namespace that is not PID 1's says where the unit will load the rules, and
+// uninstall leaves the timer of another trial alone.
+func TestInstallInOtherNetworkNamespace(t *testing.T) {
+	t.Parallel()
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		const note = "note: the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1\n"
+		machine := liveMachine(t, string(variant))
+		if got := machine.onMachine("install").want(t, exitDone); strings.Contains(got.err, note) {
+			t.Errorf("in that of PID 1 install says %q", got.err)
+		}
+		machine.onMachine("uninstall").want(t, exitDone)
+		machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "cancel", "close")
+		other := netnstest.NewHost(t, "other")
+		other.Do(t, func() {
+			if got := machine.onMachine("install").want(t, exitDone); strings.Count(got.err, note) != 1 {
+				t.Errorf("in another install says %q", got.err)
+			}
+			if saved := other.Command(t, "", "iptables-"+string(variant)+"-save", "-t", "nat"); !strings.Contains(saved, "\n-A NATSPREAD-web ") {
+				t.Errorf("install loaded\n%s", saved)
+			}
+			machine.onMachine("uninstall").want(t, exitDone)
+			machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "close")
+		})
+	})
 }

@@ -56,7 +56,7 @@ func (s *session) scheduleRevert() (func(ctx context.Context, after time.Duratio
 		started.words = "systemd's " + units.RevertTimer
 		return func(ctx context.Context) { _ = s.cancelRevert(ctx) }, running.ScheduleRevert(ctx, units.Revert{
 			Program: path, Args: args, After: after, Env: program.LockEnv(),
-			Writes: append(lockWrites(), filepath.Join(s.root, paths.State), filepath.Join(s.root, paths.Run)),
+			Writes: append(program.LockWrites(), filepath.Join(s.root, paths.State), filepath.Join(s.root, paths.Run)),
 		})
 	}, started
 }
@@ -78,15 +78,6 @@ func (s *session) cancelRevert(ctx context.Context) error {
 	}
 	defer running.Close()
 	return running.CancelRevert(ctx)
-}
-
-// lockWrites returns the directory of the lock file that iptables gets, for the sandbox
-// of the timer's service; the "-" lets it be missing.
-func lockWrites() []string {
-	if lock := os.Getenv(program.LockVariable); filepath.IsAbs(lock) {
-		return []string{"-" + filepath.Dir(lock)}
-	}
-	return nil
 }
 
 // detach starts a program that no signal to this process, its group or its terminal

@@ -125,7 +125,7 @@ func drainResultOf(edit change.Edit, result restore.Result, live []int) drainRes
 // edit edits the config and applies it, while nobody else is between reading the config and
 // applying it: whoever takes several backends out may well do so at once.
 func (s *session) edit(ctx context.Context, planEdit func(generation.Store, change.Plan) (change.Edit, error)) (change.Edit, restore.Result, error) {
-	if err := s.host().CanProve(ctx); err != nil { // before the config is edited
+	if err := s.host().CanLoad(ctx); err != nil { // before the config is edited
 		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
 	plan, unlock, err := s.loadLocked(ctx)

@@ -72,18 +72,23 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 	if err := s.needKernel("install"); err != nil {
 		return err
 	}
+	if s.config != "-" { // for a wrong config systemd is not reached
+		if _, err := s.load(); err != nil {
+			return err
+		}
+	}
+	connecting, cancel := context.WithTimeout(ctx, systemdTimeout)
+	defer cancel()
+	running, err := s.connect(connecting) // which may take a while, so before the lock
+	if err != nil {
+		return nothingChanged(err)
+	}
+	defer running.Close()
 	plan, unlock, err := s.loadLocked(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	connecting, cancel := context.WithTimeout(ctx, systemdTimeout)
-	defer cancel()
-	running, err := s.connect(connecting)
-	if err != nil {
-		return nothingChanged(err)
-	}
-	defer running.Close()
 	result, err := s.changingHost().Apply(ctx, plan.Request("install"))
 	if err != nil {
 		return err

@@ -3,6 +3,8 @@
 // root directory.
 package paths
 
+import "strings"
+
 // The files, below the root directory.
 const (
 	Config      = "etc/natspread/natspread.toml" // the administrator's
@@ -14,3 +16,13 @@ const (
 
 // Unit is the service that loads the current generation at boot.
 const Unit = "natspread.service"
+
+// InHome tells whether a path, without symlinks, is in a home directory, as ProtectHome= of systemd understands it.
+func InHome(path string) bool {
+	for _, dir := range []string{"/home/", "/root/", "/run/user/"} {
+		if strings.HasPrefix(path+"/", dir) {
+			return true
+		}
+	}
+	return false
+}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -114,6 +115,15 @@ const LockVariable = "XTABLES_LOCKFILE"
 func LockEnv() []string {
 	if lock := os.Getenv(LockVariable); lock != "" {
 		return []string{LockVariable + "=" + lock}
+	}
+	return nil
+}
+
+// LockWrites returns the directory of that lock, if the variable names one, as a path that a sandbox of systemd's
+// lets be written to; the "-" lets it be missing.
+func LockWrites() []string {
+	if lock := os.Getenv(LockVariable); filepath.IsAbs(lock) {
+		return []string{"-" + filepath.Dir(lock)}
 	}
 	return nil
 }

@@ -17,10 +17,13 @@ import (
 )
 
 // Write writes a new generation and returns its number. It is not current yet, and its
-// files are synced but not its name: until SetCurrent a power cut may take it. It is then
-// read as boot will read it: what boot would refuse is an error. A failure leaves nothing
-// behind.
+// files are synced but not its name: until SetCurrent a power cut may take it. It goes the
+// way that boot goes, and is then read as boot will read it: what boot would refuse is an
+// error. A failure leaves nothing behind.
 func (s Store) Write(generation Generation) (number int, err error) {
+	if err := trustWay(s.Root, paths.Generations); err != nil {
+		return 0, fmt.Errorf("boot would refuse a generation: %w", err)
+	}
 	if number, err = s.WriteImage(generation); err != nil {
 		return 0, err
 	}
@@ -51,7 +54,7 @@ func (s Store) WriteImage(generation Generation) (number int, err error) {
 // makeDirectories makes the directories of the generations, which are root's alone; those
 // above belong to others, and are made as they make them.
 func (s Store) makeDirectories() error {
-	if _, err := atomicfile.Resolve(s.Root, paths.Generations); err != nil {
+	if _, err := atomicfile.Resolve(s.Root, paths.Generations, nil); err != nil {
 		return err
 	}
 	if err := atomicfile.MkdirAll(filepath.Dir(s.directory(paths.State)), 0o755); err != nil {

@@ -82,19 +82,13 @@ type Store struct {
 // follow them when it has booted, and never out of it. The last element is not followed.
 func (s Store) Path(elements ...string) string {
 	path := filepath.Join(elements...)
-	if s.Root == "/" {
-		return filepath.Join("/", path)
-	}
 	return filepath.Join(s.directory(filepath.Dir(path)), filepath.Base(path))
 }
 
 // directory is Path for a directory, which is followed too. One that cannot be resolved is
 // taken for a place that cannot be: /dev/null is no directory.
 func (s Store) directory(path string) string {
-	if s.Root == "/" {
-		return filepath.Join("/", path)
-	}
-	resolved, err := atomicfile.Resolve(s.Root, path)
+	resolved, err := atomicfile.Resolve(s.Root, path, nil)
 	if err != nil {
 		return os.DevNull
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/atomicfile"
 	"natspread/internal/paths"
 )
 
@@ -20,13 +21,18 @@ const MaxFile = 64 << 20
 
 // readTrusted reads a file that boot will act on: path is below root, where each
 // directory on the way and the file itself must be root's, writable by nobody
-// else and no link, and the file regular and of bounded size. Every check is made
+// else, and the file no link, regular and of bounded size. Every check is made
 // on the opened thing, so nobody can swap it afterwards.
+//
+// Above natspread's own directory root may have made links, as when /var/lib is on another
+// disk: in a directory in which only root can write, a link of root's is as good as the
+// directory. It is followed by its descriptor, and what it leads to is checked like the rest.
+// Below, natspread makes no links that are followed.
 //
 // Above natspread's own directory all may write in a directory that is sticky, as /tmp is,
 // and in some containers /run. In it others can make names, but neither rename nor remove
 // what is root's, nor move a directory of root's there. So natspread's own, which is
-// checked next, is the one that root made.
+// checked next, is the one that root made. Links they can move there: link(2).
 func readTrusted(root, path string) ([]byte, error) {
 	file, err := openTrusted(root, path)
 	path = filepath.Join(root, path)
@@ -50,51 +56,91 @@ func readTrusted(root, path string) ([]byte, error) {
 	return data, err
 }
 
-// openTrusted walks from root to path, one directory at a time.
+// openTrusted walks from root to path, one name at a time.
 func openTrusted(root, path string) (*os.File, error) {
-	dir, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, walked, err := atomicfile.OpenDir(root, path, guard(path))
 	if err != nil {
+		return nil, walkError(err)
+	}
+	defer unix.Close(dir)
+	if err := seenAtBoot(root, walked); err != nil {
 		return nil, err
 	}
-	walked := root
-	names := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
-	own := slices.Index(names, filepath.Base(paths.State)) // the name in /var/lib, and in /run
-	for i, name := range names {
-		if err := trusted(dir, walked, i <= own); err != nil {
-			unix.Close(dir)
-			return nil, err
-		}
-		flags := unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
-		if i < len(names)-1 {
-			flags |= unix.O_DIRECTORY
-		}
-		next, err := unix.Openat(dir, name, flags, 0)
-		walked = filepath.Join(walked, name)
-		if err != nil {
-			err = openError(dir, name, walked, err)
-			unix.Close(dir)
-			return nil, err
-		}
-		unix.Close(dir)
-		dir = next
+	name := filepath.Base(path)
+	file, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	walked = filepath.Join(walked, name)
+	if err != nil {
+		return nil, openError(dir, name, walked, err)
 	}
-	if err := trusted(dir, walked, false); err != nil {
-		unix.Close(dir)
+	if err := trusted(file, walked, false); err != nil {
+		unix.Close(file)
 		return nil, err
 	}
-	return os.NewFile(uintptr(dir), path), nil
+	return os.NewFile(uintptr(file), path), nil
 }
 
-// openError says in words what the kernel says of a link: O_NOFOLLOW on a file is
-// ELOOP, on a directory ENOTDIR. Root without CAP_DAC_OVERRIDE, as in the unit's
-// sandbox, may not even open what is another user's alone: the owner is the reason.
+// trustWay is an error where boot would not go the way to a directory below root, as far as
+// there is one yet.
+func trustWay(root, directory string) error {
+	resolved, err := atomicfile.Resolve(root, directory, guard(directory))
+	if err != nil {
+		return err
+	}
+	return seenAtBoot(root, resolved)
+}
+
+// guard returns what is checked on the way to a path below the root.
+func guard(path string) atomicfile.Guard {
+	names := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
+	own := slices.Index(names, filepath.Base(paths.State)) // the name in /var/lib, and in /run
+	below := len(names) - 1 - own                          // names after it
+	return func(step atomicfile.Step) error {
+		switch {
+		case !step.IsLink:
+			return trusted(step.FD, step.Path, step.Left > below)
+		case step.Left <= below:
+			return isLink(step.Path)
+		}
+		var stat unix.Stat_t
+		if err := unix.Fstat(step.FD, &stat); err != nil {
+			return err
+		}
+		if stat.Uid != 0 {
+			return notRoots(step.Path, stat, "chown -h")
+		}
+		return trusted(step.In, filepath.Dir(step.Path), false)
+	}
+}
+
+// seenAtBoot is an error where the sandbox of natspread.service hides a directory.
+func seenAtBoot(root, directory string) error {
+	if root == "/" && paths.InHome(directory) {
+		return fmt.Errorf("%s is in a home directory, and natspread.service sees none: keep it elsewhere", directory)
+	}
+	return nil
+}
+
+// isLink is the error for a link that is not followed.
+func isLink(path string) error { return fmt.Errorf("%s is a link, or no directory", path) }
+
+// walkError is openError for a directory on the way.
+func walkError(err error) error {
+	var failed *os.PathError
+	if errors.As(err, &failed) && errors.Is(err, unix.ENOTDIR) {
+		return isLink(failed.Path)
+	}
+	return atomicfile.Cause(err)
+}
+
+// openError says in words what the kernel says of a link. Root without CAP_DAC_OVERRIDE, as
+// in the unit's sandbox, may not even open what is another user's alone: the owner is the reason.
 func openError(dir int, name, path string, err error) error {
 	var stat unix.Stat_t
 	switch {
-	case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR):
-		return fmt.Errorf("%s is a link, or no directory", path)
+	case errors.Is(err, unix.ELOOP):
+		return isLink(path)
 	case errors.Is(err, unix.EACCES) && unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW) == nil && stat.Uid != 0:
-		return notRoots(path, stat)
+		return notRoots(path, stat, "chown")
 	}
 	return err
 }
@@ -108,9 +154,9 @@ type UntrustedError struct {
 // Error says what it is, and ends with the line that fixes it.
 func (e *UntrustedError) Error() string { return e.what + ": " + e.Fix }
 
-// notRoots says that a file is another user's.
-func notRoots(path string, stat unix.Stat_t) error {
-	return &UntrustedError{fmt.Sprintf("%s belongs to user %d, not to root", path, stat.Uid), "chown root " + path}
+// notRoots says that a file is another user's, and with what command it is given to root.
+func notRoots(path string, stat unix.Stat_t, chown string) error {
+	return &UntrustedError{fmt.Sprintf("%s belongs to user %d, not to root", path, stat.Uid), chown + " root " + path}
 }
 
 // trusted checks that what was opened is root's, and that only root may write it. It may be
@@ -121,7 +167,7 @@ func trusted(fd int, path string, above bool) error {
 		return err
 	}
 	if stat.Uid != 0 {
-		return notRoots(path, stat)
+		return notRoots(path, stat, "chown")
 	}
 	if sticky := above && stat.Mode&unix.S_ISVTX != 0; stat.Mode&0o022 != 0 && !sticky {
 		return &UntrustedError{path + " may be written by its group or by others", "chmod go-w " + path}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -100,5 +101,78 @@ func TestStickyRun(t *testing.T) {
 	hosttest.Must(t, os.Symlink("/etc", store.Path(paths.Run)))
 	if err := store.RefusePending(); err == nil {
 		t.Error("a link in the place of its own directory is followed")
+	}
+}
+
+// TestLinksAbove follows links that root made above natspread's own directory, where only root
+// can change them, and no others. Writer and reader agree on each.
+func TestLinksAbove(t *testing.T) {
+	if !netnstest.IsolateAsRoot(t) {
+		return
+	}
+	const other = 1234
+	for _, c := range []struct {
+		name   string
+		target string // of the link var/lib
+		spoil  func(root string) error
+		fix    string // below the root; "" where it is good, "-" where no line fixes it
+	}{
+		{"absolute", "/data/lib", nil, ""},
+		{"relative", "../data/lib", nil, ""},
+		{"above the root", "../../../../../data/lib", nil, ""},
+		{"by another link", "/disk/lib", func(root string) error { return os.Symlink("data", root+"/disk") }, ""},
+		{"its target is sticky", "/data/lib", func(root string) error { return unix.Chmod(root+"/data/lib", 0o1777) }, ""},
+		{"another's link", "/data/lib", func(root string) error { return os.Lchown(root+"/var/lib", other, other) }, "chown -h root /var/lib"},
+		{"another's second link", "/disk/lib", func(root string) error {
+			return errors.Join(os.Symlink("data", root+"/disk"), os.Lchown(root+"/disk", other, other))
+		}, "chown -h root /disk"},
+		{"in another's directory", "/data/lib", func(root string) error { return os.Chown(root+"/var", other, 0) }, "chown root /var"},
+		{"in a group's directory", "/data/lib", func(root string) error { return unix.Chmod(root+"/var", 0o775) }, "chmod go-w /var"},
+		{"in a sticky directory", "/data/lib", func(root string) error { return unix.Chmod(root+"/var", 0o1777) }, "chmod go-w /var"},
+		{"into another's directory", "/data/lib", func(root string) error { return os.Chown(root+"/data/lib", other, 0) }, "chown root /data/lib"},
+		{"through another's directory", "/data/lib", func(root string) error { return os.Chown(root+"/data", other, 0) }, "chown root /data"},
+		{"through one that all may write", "/data/lib", func(root string) error { return unix.Chmod(root+"/data", 0o777) }, "chmod go-w /data"},
+		{"round in a circle", "/var/lib", nil, "-"},
+		{"to a file", "/data/lib/natspread/current/manifest", nil, "-"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			store := two(t)
+			hosttest.Must(t, os.Mkdir(store.Root+"/data", 0o755))
+			hosttest.Must(t, os.Rename(store.Root+"/var/lib", store.Root+"/data/lib"))
+			hosttest.Must(t, os.Symlink(c.target, store.Root+"/var/lib"))
+			if c.spoil != nil {
+				hosttest.Must(t, c.spoil(store.Root))
+			}
+			before := netnstest.Self().Command(t, "", "ls", "-lR", store.Root)
+			_, readErr := store.Read(2)
+			number, writeErr := store.Write(hosttest.Generation(t, rules.NFT, hosttest.Article))
+			if (readErr == nil) != (c.fix == "") || (writeErr == nil) != (c.fix == "") {
+				t.Fatalf("read: %v; written as %d: %v", readErr, number, writeErr)
+			}
+			if c.fix == "" {
+				hosttest.Must(t, store.SetCurrent(3))
+				if _, err := os.Stat(store.Root + "/data/lib/natspread/generations/3/manifest"); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			hosttest.WantSame(t, "what is on disk", before, netnstest.Self().Command(t, "", "ls", "-lR", store.Root))
+			if c.fix == "-" {
+				return
+			}
+			for _, err := range []error{readErr, writeErr} {
+				var untrusted *generation.UntrustedError
+				verb, path, _ := strings.Cut(c.fix, " /")
+				if want := verb + " " + store.Root + "/" + path; !errors.As(err, &untrusted) || untrusted.Fix != want {
+					t.Errorf("%v; the fix is to be %s", err, want)
+				}
+			}
+			var untrusted *generation.UntrustedError
+			errors.As(readErr, &untrusted)
+			netnstest.Self().Command(t, untrusted.Fix, "sh", "-e")
+			if _, err := store.Read(2); err != nil {
+				t.Errorf("after %s: %v", untrusted.Fix, err)
+			}
+		})
 	}
 }

@@ -12,6 +12,15 @@ import (
 // HasNetAdmin tells whether this process may change the nat table.
 func HasNetAdmin() bool { return hasCapability(unix.CAP_NET_ADMIN) }
 
+// CanLoad is an error unless this process has the rights to load rules: for those who write
+// something before a load.
+func (k Kernel) CanLoad() error {
+	if !HasNetAdmin() {
+		return fmt.Errorf("%w to change rules: it takes CAP_NET_ADMIN", program.ErrNoRights)
+	}
+	return k.rights()
+}
+
 // rights is an error unless this process has what the variant's programs take beside
 // CAP_NET_ADMIN. Those of the legacy variant open a raw socket. Without the right for it
 // iptables-legacy-restore says no more than that it cannot initialize a table.

@@ -44,12 +44,3 @@ func noNamespace(err error) error {
 	}
 	return fmt.Errorf("%w: %w", ErrNoNamespace, err)
 }
-
-// CanProve is an error unless rules can be proven here, as far as rights go: for those who
-// write something before a proof.
-func (k Kernel) CanProve() error {
-	if err := k.rights(); err != nil {
-		return err
-	}
-	return inScratchNamespace(func() error { return nil })
-}

@@ -243,7 +243,7 @@ func TestLibraries(t *testing.T) {
 		"github.com/godbus/dbus/v5":                {"units"},
 		"github.com/vishvananda/netlink":           {"internal/network", "restore/flows", "internal/test/netnstest"},
 		"github.com/vishvananda/netlink/nl":        {"restore/flows"},
-		"golang.org/x/sys/unix":                    {"internal/network", "restore", "restore/*", "internal/terminal", "internal/netns", "internal/namespace", "internal/test/*", "internal/lab/*"},
+		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "restore", "restore/*", "internal/terminal", "internal/netns", "internal/namespace", "internal/test/*", "internal/lab/*"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
 		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/netns", "internal/test/*", "internal/lab/*"},
 	}
