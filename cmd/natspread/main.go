@@ -8,17 +8,18 @@ package main
 import (
 	"os"
 	"runtime/debug"
+	"time"
 
 	"natspread/internal/program"
 )
 
 // main runs the program. Everything below it gets its input and output as values.
 func main() {
-	// A run is over sooner than most garbage is worth collecting, but thousands of services
-	// shall not take all the memory of a small machine.
+	// A run is over sooner than most garbage is worth collecting, but one that stays, or has
+	// thousands of services, shall not take all the memory of a small machine.
 	debug.SetGCPercent(400)
+	time.AfterFunc(10*time.Second, func() { debug.SetGCPercent(100) })
 	debug.SetMemoryLimit(140 << 20)
-	std := streams{os.Stdin, os.Stdout, os.Stderr}
 	locks := new(program.Locks)
-	os.Exit(run(os.Args[1:], &session{streams: std, runner: locks.Exec(), locks: locks, connect: connectSystemd}))
+	os.Exit(run(os.Args[1:], &session{streams: streams{os.Stdin, os.Stdout, os.Stderr}, runner: locks.Exec(), locks: locks, connect: connectSystemd}))
 }

@@ -19,10 +19,8 @@ import (
 // scheduleTimeout bounds the calls of systemd for a trial: the lock is held.
 const scheduleTimeout = 20 * time.Second
 
-// revertTimer is what reverts a trial when nobody confirms it.
-type revertTimer struct {
-	words string // names it, for people
-}
+// revertTimer is what reverts a trial when nobody confirms it; the words name it.
+type revertTimer struct{ words string }
 
 // scheduleRevert returns the function that starts a trial's timer, and the timer that it
 // starts: one of systemd, which outlives whatever happens to this process and its

@@ -1,7 +1,7 @@
-// Command demo exists so that anyone can watch the main job at work in a few
-// seconds: it plays a client and backends in network namespaces of its own and
-// drives the real program between them; it must not know how that program works,
-// only what its config says.
+// Command demo exists so that anyone can watch the main job at work, for a few
+// seconds or for a thousand applies: it plays a client and backends in network
+// namespaces of its own and drives the real program between them; it must not know
+// how that program works, only what its config says.
 package main
 
 import (
@@ -39,10 +39,12 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: demo [-n CONNECTIONS] PROGRAM")
+		fmt.Fprintln(stderr, "usage: demo [-n CONNECTIONS | -applies N] [-variant V] PROGRAM")
 		flags.PrintDefaults()
 	}
 	connections := flags.Int("n", 3000, "how many connections each table counts")
+	applies := flags.Int("applies", 0, "instead apply so many times while connections are made")
+	variant := flags.String("variant", "", "of iptables: nft or legacy; the host's own without it")
 	left := flags.String("inside", "", "set by the demo itself: the network namespace that it left")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
@@ -53,22 +55,22 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 	}
 	program, err := filepath.Abs(flags.Arg(0))
 	if err == nil && *left != "" {
-		err = inside(*left, program, *connections, newScreen(stdout))
+		err = inside(*left, story{screen: newScreen(stdout), program: program, variant: *variant, connections: *connections}, *applies)
 	} else if err == nil {
-		err = outside(program, *connections, stdout, stderr)
+		err = outside(program, stdout, stderr, "-n", fmt.Sprint(*connections), "-applies", fmt.Sprint(*applies), "-variant", *variant)
 	}
 	return exitCode(err, stderr)
 }
 
 // outside plays the demo in a process with namespaces of its own, which all end
 // with it, however it ends.
-func outside(program string, connections int, stdout, stderr io.Writer) error {
+func outside(program string, stdout, stderr io.Writer, args ...string) error {
 	if _, err := os.Stat(program); err != nil {
 		return fmt.Errorf("cannot run natspread: %w: run make build", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	cmd, err := netns.Isolated(ctx, netns.Own, "-n", fmt.Sprint(connections), "-inside", "LEFT", program)
+	cmd, err := netns.Isolated(ctx, netns.Own, append(args, "-inside", "LEFT", program)...)
 	if err != nil {
 		return err
 	}

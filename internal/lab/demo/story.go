@@ -22,13 +22,14 @@ const root = "/run/demo"
 type story struct {
 	screen
 	program     string
+	variant     string // "" is the host's own
 	connections int
 	service     config.Service
 	listen      string
 }
 
-// inside plays the demo in namespaces that are its own.
-func inside(left, program string, connections int, s screen) error {
+// inside plays the story in namespaces that are its own, or so many applies instead.
+func inside(left string, s story, applies int) error {
 	if err := netns.Settle(left, netns.Own); err != nil {
 		return err
 	}
@@ -36,10 +37,13 @@ func inside(left, program string, connections int, s screen) error {
 	if err != nil {
 		return err
 	}
-	service := example.Services[0]
-	st := story{screen: s, program: program, connections: connections, service: service, listen: service.Listen[0].String()}
+	s.service = example.Services[0]
+	s.listen = s.service.Listen[0].String()
+	if applies > 0 {
+		return s.soak(applies)
+	}
 	began := time.Now()
-	if err := st.play(); err != nil {
+	if err := s.play(); err != nil {
 		return err
 	}
 	s.say("\n%s in %.1f s; nothing is left behind.", s.paint(bold, "Done"), time.Since(began).Seconds())
@@ -108,8 +112,9 @@ func (s story) stage() error {
 // natspread runs one verb of the program, as it would be typed, and shows what it
 // says.
 func (s story) natspread(verb string) error {
-	s.say("%s", s.paint(bold, "$ natspread --root "+root+" --live "+verb))
-	said, err := exec.Command(s.program, "--root", root, "--live", verb).CombinedOutput()
+	args := append(s.flags(), verb)
+	s.say("%s", s.paint(bold, "$ natspread "+strings.Join(args, " ")))
+	said, err := exec.Command(s.program, args...).CombinedOutput()
 	s.quote(string(said))
 	if err != nil {
 		return fmt.Errorf("natspread %s failed: %w", verb, err)

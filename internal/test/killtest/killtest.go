@@ -49,7 +49,7 @@ type Run struct {
 // At returns the call at which somebody was killed.
 func (r Run) At() Call {
 	if !r.Killed {
-		return Call{Name: "the end"}
+		return Call{Name: "the end", By: "all"}
 	}
 	return r.Calls[len(r.Calls)-1]
 }
@@ -59,7 +59,8 @@ func (r Run) At() Call {
 // first instruction on; let gets its command line.
 //
 // The calling goroutine must hold its thread: the kernel lets only the thread that began to
-// trace go on with it. What the command reads and writes must be files.
+// trace go on with it. It has no other children, so it is not the first thread of process 1,
+// which gets the orphans. What the command reads and writes must be files.
 func Trace(cmd *exec.Cmd, at Point, let func(args []string) bool) (Run, error) {
 	attributes := syscall.SysProcAttr{}
 	if cmd.SysProcAttr != nil {
