@@ -24,7 +24,7 @@ func BenchmarkThousands(b *testing.B) {
 	text.WriteString("COMMIT\n")
 	ruleset := rules.ParseRuleset(rules.IPv4, rules.NFT, []byte(text.String()))
 	for b.Loop() {
-		if events, _ := New(Read{Variant: rules.NFT, Rulesets: []rules.Ruleset{ruleset}}).Arrive(packets); len(events) != 0 {
+		if events, _ := New(Read{Variant: rules.NFT, Hooks: rules.Hooks{Rulesets: []rules.Ruleset{ruleset}}}).Arrive(packets); len(events) != 0 {
 			b.Fatal(words(events))
 		}
 	}

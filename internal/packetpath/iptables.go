@@ -21,7 +21,7 @@ func fromIPTables(r rules.Ruleset, name string, partly map[string][]int) table {
 	for _, saved := range r.Tables[name] {
 		c := read[saved.Name]
 		hook := fmt.Sprintf("%s of the %s table (%s)", saved.Name, name, r.Variant)
-		at := func(place int) Rule { return Rule{Hook: hook, Place: place, Table: name, Chain: saved.Name} }
+		at := func(place int) Rule { return Rule{Hook: hook, Place: place, Variant: r.Variant, Table: name} }
 		if saved.Policy == "DROP" {
 			policy := at(0)
 			policy.Text, policy.Remove = "the policy of "+saved.Name, fmt.Sprintf("%s -P %s ACCEPT", iptables, saved.Name)

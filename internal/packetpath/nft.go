@@ -138,7 +138,7 @@ func (r *nftReader) readAll(all []object) {
 
 // at returns a rule of a chain that has no words yet.
 func (r *nftReader) at(chain string) Rule {
-	return Rule{Hook: "the nftables chain " + r.Family + " " + r.Name + " " + chain, Native: true, Table: r.Family + " " + r.Name, Chain: chain}
+	return Rule{Hook: "the nftables chain " + r.Family + " " + r.Name + " " + chain, Native: true, Table: r.Family + " " + r.Name}
 }
 
 // rules reads one rule: more than one where a map of verdicts is in it, one for each element.

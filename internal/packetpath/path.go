@@ -70,15 +70,11 @@ type Event struct {
 	Packets []int // by their places, in order
 }
 
-// Read is what was read of a family.
+// Read is what was read, for a family.
 type Read struct {
-	Family   rules.Family
-	Variant  rules.Variant   // of natspread's rules
-	Rulesets []rules.Ruleset // of both variants
-	Native   []rules.NativeTable
-	Chains   []rules.BaseChain // of nftables, in the order in which they were made
-	// Partly are rules of which iptables-nft shows only a part, by table, chain and place.
-	Partly map[string]map[string][]int
+	Family  rules.Family
+	Variant rules.Variant // of natspread's rules
+	rules.Hooks
 }
 
 // builtInChain is a chain that iptables hooks.
@@ -125,11 +121,7 @@ func (read Read) ofIPTables(ruleset rules.Ruleset) []hook {
 			continue
 		}
 		if tables[known.table] == nil {
-			var partly map[string][]int
-			if ruleset.Variant == rules.NFT {
-				partly = read.Partly[known.table]
-			}
-			tables[known.table] = fromIPTables(ruleset, known.table, partly)
+			tables[known.table] = fromIPTables(ruleset, known.table, read.partly(ruleset, known.table))
 		}
 		one := hook{
 			at: known.at, priority: known.priority, rank: math.MinInt, nat: known.table == "nat", table: tables[known.table], chain: known.chain,
@@ -141,6 +133,17 @@ func (read Read) ofIPTables(ruleset rules.Ruleset) []hook {
 		hooks = append(hooks, one)
 	}
 	return hooks
+}
+
+// partly returns the rules of a table of which only a part is shown, by chain and place.
+func (read Read) partly(ruleset rules.Ruleset, name string) map[string][]int {
+	places := map[string][]int{}
+	for _, one := range read.Partly {
+		if ruleset.Variant == rules.NFT && one.Family == ruleset.Family && one.Table == name {
+			places[one.Chain] = append(places[one.Chain], one.Place)
+		}
+	}
+	return places
 }
 
 // sleeps tells whether a table of iptables-nft is dormant.

@@ -39,9 +39,9 @@ type world struct{ nft, legacy, native string }
 // path reads a world. The tables of nft were made in the order in which they stand there, that
 // of iptables after the first one.
 func (w world) path() Path {
-	read := Read{Variant: rules.NFT, Rulesets: []rules.Ruleset{
+	read := Read{Variant: rules.NFT, Hooks: rules.Hooks{Rulesets: []rules.Ruleset{
 		rules.ParseRuleset(rules.IPv4, rules.NFT, []byte(w.nft)), rules.ParseRuleset(rules.IPv4, rules.Legacy, []byte(w.legacy)),
-	}}
+	}}}
 	for i, one := range strings.Split(w.native, "|") {
 		if one == "" {
 			continue

@@ -1,6 +1,10 @@
 package packetpath
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"natspread/internal/rules"
+)
 
 // Rule is a rule, or the policy of a chain, as people know it.
 type Rule struct {
@@ -10,8 +14,10 @@ type Rule struct {
 	// Remove is the line that takes it out; for a policy, the one that changes it.
 	Remove string
 	Native bool // it is of nft's own, and not of iptables
-	Table  string
-	Chain  string
+
+	Variant   rules.Variant // of iptables; "" for a native one
+	Table     string
+	OfForward bool // packets meet it by the chain FORWARD, or a chain that it leads to
 }
 
 // verdict is what a rule does with a packet.

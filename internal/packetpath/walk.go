@@ -38,7 +38,9 @@ func (w *walk) emit(what Kind, is *Rule, packets set, level answer) {
 		sure    bool
 	}{{sure, true}, {unsure, false}} {
 		if !part.packets.empty() {
-			w.events = append(w.events, Event{What: what, Rule: *is, Sure: part.sure, Packets: part.packets.members()})
+			rule := *is
+			rule.OfForward = w.hook.at == Forward
+			w.events = append(w.events, Event{What: what, Rule: rule, Sure: part.sure, Packets: part.packets.members()})
 		}
 	}
 }

@@ -22,6 +22,9 @@ type Host struct {
 	Restore restore.Host
 	Doctor  doctor.Host
 	Config  ConfigFile // what apply would read
+	// Scrape is for those who ask all the time: what others' rules do is looked for in the
+	// filter tables only.
+	Scrape bool
 	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
 	// where none runs the host.
 	Systemd func(context.Context) (string, error)
@@ -42,6 +45,8 @@ type Report struct {
 	Unapplied bool             // the config file has changes that are not applied
 	Unit      doctor.Unit      // how natspread's unit stands
 
+	hooks     rules.Hooks      // what decides about packets beside natspread's rules
+	unread    error            // why some of that could not be read
 	edited    []doctor.Finding // what is to say of the config file; a note here, and a Risk of doctor
 	refusing  []doctor.Finding // which of the loaded services refuse their clients; as edited
 	config    config.Config    // of the wanted generation
@@ -62,6 +67,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if wanted.Generation.Number != 0 {
 		report.config, report.configBad = ConfigOf(wanted.Generation)
 	}
+	report.hooks, report.unread = h.hooks(ctx)
 	left, err := h.left(ctx, report, families)
 	if err != nil {
 		return Report{}, err
@@ -107,10 +113,11 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 	var found []doctor.Finding
 	if report.Status.Loaded {
 		loaded := slices.DeleteFunc(familiesOf(report.Status.Wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
-		var err error
-		if found, err = h.stopped(ctx, report.config, loaded); err != nil {
+		way, err := h.way(ctx, report, report.config, loaded)
+		if err != nil {
 			return nil, err
 		}
+		found = way.Found
 	}
 	if report.configBad != nil {
 		found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("cannot name the services: %v", report.configBad)})
@@ -122,37 +129,81 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 // families from passing although their rules are right, and which files boot refuses
 // whatever is in them.
 func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
-	found, err := h.stopped(ctx, cfg, families)
+	way, err := h.remaining(ctx, cfg, families)
+	return way.Found, err
+}
+
+// remaining is Remaining with the rules of others that natspread's come before.
+func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) (doctor.Way, error) {
+	var read Report
+	read.hooks, read.unread = h.hooks(ctx)
+	way, err := h.way(ctx, read, cfg, families)
 	if err != nil {
-		return nil, err
+		return doctor.Way{}, err
 	}
 	store := h.Restore.Store()
 	if current, none := store.CurrentNumber(); none == nil {
-		found = append(found, Broken(h.Doctor.Refused(store.Files(current)))...)
+		way.Found = append(way.Found, Broken(h.Doctor.Refused(store.Files(current)))...)
 	}
-	return found, nil
+	return way, nil
 }
 
 // NotesAfter returns as notes what an apply of a config left that keeps connections from
-// passing, and which services refuse their clients now, also beside an error.
+// passing, which rules of others are no longer reached, and which services refuse their
+// clients now, also beside an error.
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
-	found, err := h.Remaining(ctx, cfg, familiesOf(tables))
-	return NotesOf(slices.Concat(Broken(found), refusing(cfg, h.Restore.Store().Wanted()))), err
+	way, err := h.remaining(ctx, cfg, familiesOf(tables))
+	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, refusing(cfg, h.Restore.Store().Wanted()))), err
 }
 
-// stopped returns what keeps the connections of services of some families from passing,
-// although their rules are right. A load fixes none of it, except that it switches
-// forwarding on for a whole family.
-func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
+// NotesBefore returns as notes what will keep the connections of a config from passing once it
+// is applied, and which rules of others will no longer be reached.
+func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+	way, err := h.remaining(ctx, cfg, familiesOf(tables))
+	left := slices.DeleteFunc(Broken(way.Found), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
+	return NotesOf(slices.Concat(left, way.Unreached)), err
+}
+
+// hooks reads what decides about packets beside natspread's rules. A scrape reads the filter
+// tables only, which take the same time however many others there are.
+func (h Host) hooks(ctx context.Context) (rules.Hooks, error) {
+	if h.Scrape {
+		filters, err := iptables.Filters(ctx, h.Restore.Run)
+		return rules.Hooks{Rulesets: filters}, err
+	}
+	return iptables.ReadHooks(ctx, h.Restore.Run)
+}
+
+// way returns what keeps the connections of services of some families from passing, although
+// their rules are right. A load fixes none of it, except that it switches forwarding on for a
+// whole family, and puts its jumps first.
+func (h Host) way(ctx context.Context, read Report, cfg config.Config, families []rules.Family) (doctor.Way, error) {
 	kernel, err := h.Restore.Kernel(ctx)
 	if err != nil || len(families) == 0 {
-		return nil, err
+		return doctor.Way{}, err
 	}
 	services := slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
-	filters, unread := iptables.Filters(ctx, h.Restore.Run)
-	return append(h.Doctor.Forwarding(services, families...), h.Doctor.Dropped(doctor.Balancer{
-		Services: services, Variant: kernel.Variant, Rulesets: filters, Unread: unread,
-	})...), nil
+	way := h.Doctor.Way(doctor.Balancer{Services: services, Variant: kernel.Variant, Hooks: read.hooks, Unread: read.unread})
+	way.Found = slices.Concat(h.Doctor.Forwarding(services, families...), h.sleeping(kernel, families), way.Found)
+	return way, nil
+}
+
+// sleeping says which nat tables the kernel runs nothing of, as nft made them dormant: also
+// after a boot, where nothing else made them.
+func (h Host) sleeping(kernel iptables.Kernel, families []rules.Family) []doctor.Finding {
+	var found []doctor.Finding
+	for _, family := range families {
+		switch table, sleeps, err := kernel.Sleeps(family); {
+		case err != nil:
+			found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("%v: cannot tell whether the nat table is dormant: %v", family, err)})
+		case sleeps:
+			found = append(found, doctor.Finding{
+				Severity: doctor.Broken, Fix: "nft add table " + table,
+				What: fmt.Sprintf("%v: the nftables table %s is dormant: the kernel runs none of its rules, so nothing is balanced", family, table),
+			})
+		}
+	}
+	return found
 }
 
 // familyOf returns the family of a service: that of its backends.

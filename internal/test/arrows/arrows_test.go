@@ -130,7 +130,7 @@ func arrows() map[string][]string {
 		"render":              {"internal/config", "internal/rules"},
 		"internal/trace":      {"internal/rules", "internal/text"},
 		"internal/packetpath": {"internal/rules"},
-		"internal/doctor":     {"internal/config", "internal/rules", "restore/flows", "internal/paths"},
+		"internal/doctor":     {"internal/config", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/config":     {"internal/suggest"},
 		"internal/rules":      nil,
