@@ -80,6 +80,14 @@ func (v *victims) String() string {
 	return fmt.Sprintf("%s%s (%s)", word, few(v.services), few(v.names))
 }
 
+// nothing says that they get nothing.
+func (v *victims) nothing() string {
+	if len(v.services) > 1 {
+		return v.String() + " get nothing"
+	}
+	return v.String() + " gets nothing"
+}
+
 // quoted names a rule with its words: rule 1 of PREROUTING of the nat table (nft): -A ...
 func quoted(r packetpath.Rule) string {
 	if r.Place == 0 {
@@ -108,11 +116,11 @@ func (f *finder) arriving(t travel, events []packetpath.Event) {
 		f.said[rule] = true
 		switch key.what {
 		case packetpath.Dropped:
-			f.add(key.sure, to+" gets nothing: "+rule+" drops it", "cannot tell whether "+rule+" drops what comes for "+to, f.removed(key.rule))
+			f.add(key.sure, done[key].nothing()+": "+rule+" drops it", "cannot tell whether "+rule+" drops what comes for "+to, f.removed(key.rule))
 		case packetpath.Taken:
-			f.add(key.sure, to+" gets nothing: "+rule+" takes it", rule+" may take what comes for "+to, f.removed(key.rule))
+			f.add(key.sure, done[key].nothing()+": "+rule+" takes it", rule+" may take what comes for "+to, f.removed(key.rule))
 		case packetpath.Untracked:
-			f.add(key.sure, to+" gets nothing: "+rule+" keeps it from being tracked, so it is not translated", rule+" may keep what comes for "+to+" from being tracked, so that it is not translated", f.removed(key.rule))
+			f.add(key.sure, done[key].nothing()+": "+rule+" keeps it from being tracked, so it is not translated", rule+" may keep what comes for "+to+" from being tracked, so that it is not translated", f.removed(key.rule))
 		case packetpath.Asked:
 			f.add(false, "", "cannot tell what becomes of what comes for "+to+": "+rule+" decides", "")
 		}

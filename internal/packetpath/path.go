@@ -105,10 +105,10 @@ func New(read Read) Path {
 		path.hooks = append(path.hooks, read.ofNative(native)...)
 	}
 	path.lead()
+	path.tie()
 	slices.SortStableFunc(path.hooks, func(a, b hook) int {
 		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.rank, b.rank))
 	})
-	path.tie()
 	return path
 }
 
@@ -124,7 +124,7 @@ func (read Read) ofIPTables(ruleset rules.Ruleset) []hook {
 			tables[known.table] = fromIPTables(ruleset, known.table, read.partly(ruleset, known.table))
 		}
 		one := hook{
-			at: known.at, priority: known.priority, rank: math.MinInt, nat: known.table == "nat", table: tables[known.table], chain: known.chain,
+			at: known.at, priority: known.priority, rank: math.MinInt + 1, nat: known.table == "nat", table: tables[known.table], chain: known.chain,
 			ours: known.table == "nat" && ruleset.Variant == read.Variant, unranked: ruleset.Variant == rules.Legacy,
 		}
 		if ruleset.Variant == rules.NFT {
@@ -176,7 +176,7 @@ func (p *Path) lead() {
 		at := slices.IndexFunc(p.hooks, func(h hook) bool { return h.ours && h.at == point })
 		if at < 0 {
 			at = len(p.hooks)
-			p.hooks = append(p.hooks, hook{at: point, priority: natBefore, rank: math.MinInt, nat: true, ours: true, table: table{}, chain: string(point)})
+			p.hooks = append(p.hooks, hook{at: point, priority: natBefore, rank: math.MinInt + 1, nat: true, ours: true, table: table{}, chain: string(point)})
 		}
 		h := p.hooks[at]
 		c := h.table[h.chain]
@@ -190,13 +190,16 @@ func (p *Path) lead() {
 	}
 }
 
-// tie says of every hook of type nat that has the priority of natspread's, where nobody can
-// tell which of them was registered last: nothing shows when legacy's were.
+// tie puts before natspread's, as what may run there, every hook of type nat of which nobody
+// can tell whether it does: it has the same priority, and nothing shows when legacy's chains
+// were registered.
 func (p Path) tie() {
 	for _, own := range p.hooks {
 		for i := range p.hooks {
 			if h := &p.hooks[i]; own.ours && !h.ours && h.nat && h.at == own.at && h.priority == own.priority {
-				h.tied = h.unranked || own.unranked
+				if h.tied = h.unranked || own.unranked; h.tied {
+					h.rank = math.MinInt
+				}
 			}
 		}
 	}

@@ -261,6 +261,9 @@ func onHost(t *testing.T, f fault, test func(t *testing.T, s *scene)) {
 	t.Helper()
 	t.Parallel()
 	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
+		if f.only != "" && f.only != rules.Variant(variant) {
+			continue
+		}
 		t.Run(variant, func(t *testing.T) {
 			if !netnstest.Isolate(t) {
 				return

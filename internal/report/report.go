@@ -184,24 +184,19 @@ func (h Host) way(ctx context.Context, read Report, cfg config.Config, families 
 	}
 	services := slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
 	way := h.Doctor.Way(doctor.Balancer{Services: services, Variant: kernel.Variant, Hooks: read.hooks, Unread: read.unread})
-	way.Found = slices.Concat(h.Doctor.Forwarding(services, families...), h.sleeping(kernel, families), way.Found)
+	way.Found = slices.Concat(h.Doctor.Forwarding(services, families...), sleeping(kernel, families), way.Found)
 	return way, nil
 }
 
-// sleeping says which nat tables the kernel runs nothing of, as nft made them dormant: also
-// after a boot, where nothing else made them.
-func (h Host) sleeping(kernel iptables.Kernel, families []rules.Family) []doctor.Finding {
+// sleeping says which nat tables the kernel runs nothing of.
+func sleeping(kernel iptables.Kernel, families []rules.Family) []doctor.Finding {
 	var found []doctor.Finding
-	for _, family := range families {
-		switch table, sleeps, err := kernel.Sleeps(family); {
-		case err != nil:
-			found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("%v: cannot tell whether the nat table is dormant: %v", family, err)})
-		case sleeps:
-			found = append(found, doctor.Finding{
-				Severity: doctor.Broken, Fix: "nft add table " + table,
-				What: fmt.Sprintf("%v: the nftables table %s is dormant: the kernel runs none of its rules, so nothing is balanced", family, table),
-			})
-		}
+	dormant, err := kernel.Dormant(families...)
+	if err != nil {
+		found = append(found, doctor.Finding{Severity: doctor.Risk, What: err.Error()})
+	}
+	for _, one := range dormant {
+		found = append(found, doctor.Finding{Severity: doctor.Broken, What: one.String(), Fix: one.Fix()})
 	}
 	return found
 }

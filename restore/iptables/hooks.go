@@ -245,14 +245,3 @@ func (r *hookReader) native(ctx context.Context, t nftTable) {
 	}
 	r.hooks.Native = append(r.hooks.Native, rules.NativeTable{Family: t.family, Name: t.name, JSON: values, Text: text})
 }
-
-// Sleeps tells whether the kernel runs nothing of a family's nat table, as somebody made it
-// dormant by nft, and how nft calls the table. No program of iptables shows that, or can
-// change it. Tables of the legacy variant do not sleep.
-func (k Kernel) Sleeps(family rules.Family) (table string, sleeps bool, err error) {
-	table = nftWord(family) + " " + rules.NAT.String()
-	if k.Variant == rules.NFT {
-		sleeps, err = nftSleeps(family, rules.NAT)
-	}
-	return table, sleeps, err
-}

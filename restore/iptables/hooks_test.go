@@ -134,29 +134,34 @@ func TestPartlyShown(t *testing.T) {
 	}
 }
 
-// TestSleeps tells whether a nat table is dormant, and the line wakes it.
-func TestSleeps(t *testing.T) {
+// TestDormant tells whether a nat table is dormant, and the line wakes it.
+func TestDormant(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
-		for _, family := range rules.Families() {
-			want := func(want bool) {
-				t.Helper()
-				table, sleeps, err := kernel.Sleeps(family)
-				if err != nil || sleeps != (want && variant == rules.NFT) {
-					t.Errorf("%s: %v, %v", table, sleeps, err)
-				}
+		want := func(want ...string) []iptables.Dormant {
+			t.Helper()
+			var said []string
+			dormant, err := kernel.Dormant(rules.Families()...)
+			for _, one := range dormant {
+				said = append(said, one.String())
 			}
-			want(false)
-			hosttest.IPTablesOn(t, variant, family, rules.NAT, "-N A")
-			want(false)
-			if variant == rules.Legacy {
-				continue
+			if err != nil || !slices.Equal(said, want) {
+				t.Errorf("%q, %v", said, err)
 			}
-			table, _, _ := kernel.Sleeps(family)
-			netnstest.Self().Command(t, "add table "+table+" { flags dormant; }", "nft", "-f", "-")
-			want(true)
-			netnstest.Self().Command(t, "add table "+table, "nft", "-f", "-")
-			want(false)
+			return dormant
 		}
+		want()
+		for _, family := range rules.Families() {
+			hosttest.IPTablesOn(t, variant, family, rules.NAT, "-N A")
+		}
+		want()
+		netnstest.Self().Command(t, "add table ip6 nat { flags dormant; }", "nft", "-f", "-")
+		if variant == rules.Legacy { // which runs on
+			want()
+			return
+		}
+		dormant := want("ipv6: the nftables table ip6 nat is dormant: the kernel runs none of its rules, so nothing is balanced")
+		netnstest.Self().Command(t, dormant[0].Fix(), "sh")
+		want()
 	})
 }
