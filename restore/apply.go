@@ -32,6 +32,7 @@ type Result struct {
 	Variant        rules.Variant    // the one in use
 	Changed        bool             // false when there was nothing to do
 	Loaded         bool             // the kernel was given something
+	Asleep         bool             // the kernel runs nothing of a table that was loaded, as somebody made it dormant
 	Cleared        bool             // rules of ours were taken out of the other variant
 	Removed        iptables.Foreign // with Exclusive: what vanished, or would with DryRun
 	DeletedEntries int              // connection tracking entries that were deleted: their next packets match the new rules
@@ -41,6 +42,14 @@ type Result struct {
 	// Opened are those of the notes that say which family the host forwards now and did not
 	// before.
 	Opened []string
+}
+
+// There says of a generation that nothing was changed for how it is there.
+func (r Result) There() string {
+	if r.Asleep {
+		return "in the kernel already, which does not run it"
+	}
+	return "loaded already"
 }
 
 // open adds to a result which families the switches opened.
@@ -72,7 +81,7 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 
 	plan, err := h.plan(ctx, kernel, request)
 	if err != nil || plan.done {
-		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant}, err
+		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant, Asleep: len(h.dormant(kernel, plan.wanted)) > 0}, err
 	}
 	result, err := h.applyProven(ctx, kernel, plan.observed, plan.wanted)
 	if err == nil {

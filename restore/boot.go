@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/program"
+	"natspread/internal/rules"
 	"natspread/restore/flows"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
@@ -65,7 +67,8 @@ func (h Host) loadAtBoot(ctx context.Context, good generation.Generation, until 
 		return Result{}, err
 	}
 	h.recordLoaded(kernel, good.Number, load.Ruleset)
-	result := Result{Generation: good.Number, Variant: kernel.Variant, Changed: load.Changed, Loaded: load.Changed, Notes: notes}
+	dormant := h.dormant(kernel, good)
+	result := Result{Generation: good.Number, Variant: kernel.Variant, Changed: load.Changed, Loaded: load.Changed, Asleep: len(dormant) > 0, Notes: append(notes, dormant...)}
 	if kernel.Variant != good.Variant {
 		if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 			result.Notes = append(result.Notes, err.Error())
@@ -75,6 +78,20 @@ func (h Host) loadAtBoot(ctx context.Context, good generation.Generation, until 
 		result.deleteStale(ctx, change{Change: flows.Change{Tables: good.Tables}})
 	}
 	return result, nil
+}
+
+// dormant returns a note of each table of a generation that the kernel runs nothing of, with
+// the line that wakes it.
+func (h Host) dormant(kernel iptables.Kernel, loaded generation.Generation) (notes []string) {
+	families := slices.DeleteFunc(rules.Families(), func(family rules.Family) bool { return loaded.Tables.Of(family).Empty() })
+	dormant, err := kernel.Dormant(families...)
+	if err != nil {
+		notes = append(notes, err.Error())
+	}
+	for _, one := range dormant {
+		notes = append(notes, one.String()+"; fix: "+one.Fix())
+	}
+	return notes
 }
 
 // FixError is an error with the line that fixes what it is of. Its words do not have that

@@ -38,7 +38,7 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 
 	plan, err := h.plan(ctx, kernel, request)
 	if err != nil || plan.done {
-		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant}, err
+		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant, Asleep: len(h.dormant(kernel, plan.wanted)) > 0}, err
 	}
 	pending, err := h.found(ctx, kernel)
 	if err != nil {

@@ -133,7 +133,7 @@ func (s *session) noteRemaining(ctx context.Context, cfg config.Config, tables r
 // printApplied says what apply did.
 func (s *session) printApplied(plan change.Plan, result restore.Result) {
 	if !result.Changed {
-		s.printf("no change: generation %d is loaded already", result.Generation)
+		s.printf("no change: generation %d is %s", result.Generation, result.There())
 		return
 	}
 	s.printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, summary(plan), result.Variant)

@@ -46,7 +46,7 @@ func (s *session) restore(ctx context.Context, o restoreOptions) error {
 	if result.Changed {
 		s.printf("restored generation %d by the %s variant of iptables", result.Generation, result.Variant)
 	} else {
-		s.printf("generation %d is loaded already", result.Generation)
+		s.printf("generation %d is %s", result.Generation, result.There())
 	}
 	return s.printResult(result)
 }

@@ -93,9 +93,9 @@ func (s *session) printRolledBack(result restore.Result, old int) {
 	case result.Changed:
 		s.printf("rolled back to generation %d, which is generation %d now", old, result.Generation)
 	case result.Generation == old:
-		s.printf("no change: generation %d is loaded already", result.Generation)
+		s.printf("no change: generation %d is %s", result.Generation, result.There())
 	default:
-		s.printf("no change: generation %d is the same as %d, and loaded already", result.Generation, old)
+		s.printf("no change: generation %d is the same as %d, and %s", result.Generation, old, result.There())
 	}
 }
 

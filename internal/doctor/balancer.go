@@ -11,12 +11,11 @@ import (
 
 // Balancer is what is to work on a host.
 type Balancer struct {
-	Services []config.Service
-	Applied  int             // the generation that boot loads; 0 for none
-	Variant  rules.Variant   // of iptables, the one in use: nft or legacy
-	Rulesets []rules.Ruleset // of each family and variant that the host has
-	Native   []byte          // the rules of nftables, as nft(8) prints them
-	Unread   error           // why some rules could not be read
+	Services    []config.Service
+	Applied     int           // the generation that boot loads; 0 for none
+	Variant     rules.Variant // of iptables, the one in use: nft or legacy
+	rules.Hooks               // what else decides about packets
+	Unread      error         // why some of that could not be read
 
 	Config    string // path of the config below the root; "" for one that is no file
 	ConfigBad error  // why the services are not those of this config; nil when they are

@@ -259,7 +259,7 @@ func TestDroppedByTheOther(t *testing.T) {
 		"nft":    "iptables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply",
 	} {
 		e.Rulesets = []rules.Ruleset{rules.ParseRuleset(rules.IPv4, variant, []byte(text))}
-		found := e.forwardChain()
+		found := e.way().Found
 		if wantFindings(t, found, "broken: ipv4: connections of web to 10.0.0.1:80 are dropped by the "+string(variant)); len(found) == 1 && found[0].Fix != want {
 			t.Error(found[0].Fix)
 		}
@@ -284,7 +284,7 @@ func TestDrained(t *testing.T) {
 	if e.concerns()(flow) {
 		t.Errorf("%+v is of a drained backend", flow)
 	}
-	if packets := e.packets(e.Services[0]); len(packets) != 2 || packets[0].destination == far {
-		t.Errorf("%+v", packets)
+	if all := e.travellers(rules.IPv4); len(all.passing.packets) != 1 || len(all.returning.packets) != 1 || all.passing.packets[0].Destination == far {
+		t.Errorf("%+v", all)
 	}
 }

@@ -21,7 +21,7 @@ type examination struct {
 // checks lists the checks in the order in which findings of one severity are printed.
 func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
-		examination.config, examination.modes, examination.firewalls, examination.native, examination.variants,
+		examination.config, examination.modes, examination.firewalls, examination.variants,
 		examination.addresses, examination.listeners,
 		examination.routes, examination.reversePath, examination.hairpin, examination.returnPath,
 		examination.tableUse, examination.portSpace, examination.docker,
@@ -29,7 +29,7 @@ func checks() []func(examination) []Finding {
 }
 
 // Examine looks for what keeps a balancer from working on the host, beside what package
-// report finds itself (the tables, the generations, and what Forwarding, Dropped and
+// report finds itself (the tables, the generations, and what Forwarding, Way and
 // Refused find): now, after the next boot, or when something happens that is likely to. The
 // worst comes first. What cannot be read is a finding too, a Risk.
 func (h Host) Examine(b Balancer) []Finding {

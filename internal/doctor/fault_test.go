@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
+	"natspread/restore/iptables"
 	"natspread/units"
 )
 
@@ -48,7 +50,6 @@ type patient struct {
 	Balancer Balancer
 	Live     Host
 	variant  string
-	variants []string  // those that the machine has
 	listener *exec.Cmd // a process of the host's, nil for none
 }
 
@@ -57,7 +58,7 @@ type patient struct {
 func newPatient(t *testing.T, variant string, layout netnstest.Layout, source config.SNAT) *patient {
 	t.Helper()
 	layout.Backends, layout.Forward = 1, true
-	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant, variants: netnstest.Variants(t)}
+	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant}
 	p.Serve(t, "tcp", 4, 80)
 	p.Live = Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	text, err := units.Text("/usr/sbin/natspread")
@@ -121,12 +122,7 @@ func (p *patient) hold(t *testing.T) {
 // examine reads the rulesets anew and returns all that doctor finds.
 func (p *patient) examine(t *testing.T) []Finding {
 	t.Helper()
-	p.Balancer.Rulesets = nil
-	for _, variant := range p.variants {
-		text := p.Network.Balancer.Command(t, "", netnstest.Programs(variant, 4).Save)
-		p.Balancer.Rulesets = append(p.Balancer.Rulesets, rules.ParseRuleset(rules.IPv4, rules.Variant(variant), []byte(text)))
-	}
-	p.Balancer.Native = []byte(p.Network.Balancer.Command(t, "", "nft", "--terse", "list", "ruleset"))
+	p.Network.Balancer.Do(t, func() { p.Balancer.Hooks, p.Balancer.Unread = iptables.ReadHooks(t.Context(), program.Exec()) })
 	return findAll(p.Live, p.Balancer, "var/lib/natspread/generations/1/manifest")
 }
 

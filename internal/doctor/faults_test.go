@@ -17,6 +17,7 @@ import (
 func faults() []fault {
 	all := forwardingFaults()
 	all = append(all, filterFaults()...)
+	all = append(all, pathFaults()...)
 	all = append(all, networkFaults()...)
 	all = append(all, connectionFaults()...)
 	return append(all, bootFaults()...)
@@ -141,7 +142,7 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 		},
 		{
 			name: "nftables chain that may accept", stops: true, severity: Risk, fix: nftAccept,
-			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward iifname other accept'",
+			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward meta mark 0x7 accept'",
 			want:  "^cannot tell whether the nftables chain inet filter forward, whose policy is drop, lets",
 		},
 		{

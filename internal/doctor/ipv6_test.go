@@ -43,7 +43,7 @@ func six(t *testing.T, n *netnstest.Network, variant string) {
 			t.Errorf("after %s: %v", line, err)
 		}
 		b.Rulesets = []rules.Ruleset{rules.ParseRuleset(rules.IPv6, rules.Variant(variant), []byte(n.Balancer.Command(t, "", tools.Save)))}
-		if found := reported(append(live.Dropped(b), live.Examine(b)...)); found != want {
+		if found := reported(append(live.Way(b).Found, live.Examine(b)...)); found != want {
 			t.Errorf("after %s:\n%s", line, found)
 		}
 	}

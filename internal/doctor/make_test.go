@@ -132,7 +132,7 @@ func track(t *testing.T, n int) {
 
 // findAll returns all that doctor finds of a balancer and of the files that boot loads.
 func findAll(h Host, b Balancer, state ...string) []Finding {
-	found := slices.Concat(h.Forwarding(b.Services, b.families()...), h.Dropped(b), h.Refused(state), h.Examine(b))
+	found := slices.Concat(h.Forwarding(b.Services, b.families()...), h.Way(b).Found, h.Refused(state), h.Examine(b))
 	Sort(found)
 	return found
 }

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -36,25 +35,19 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if judged.Bad != nil { // which doctor says with whose config it uses instead
 		edited = nil
 	}
-	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, edited, report.refusing, h.Doctor.Examine(h.balancer(ctx, report, judged)))
+	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, edited, report.refusing, h.Doctor.Examine(balancerOf(report, judged)))
 	doctor.Sort(found)
 	return found, nil
 }
 
-// balancer returns what doctor is to judge by. What is applied is what boot ends up with,
+// balancerOf returns what doctor is to judge by. What is applied is what boot ends up with,
 // or the current generation where no generation is good.
-func (h Host) balancer(ctx context.Context, report Report, judged Judged) doctor.Balancer {
+func balancerOf(report Report, judged Judged) doctor.Balancer {
 	wanted := report.Status.Wanted
-	applied := cmp.Or(wanted.Boot.Number, wanted.Current)
-	balancer := doctor.Balancer{
-		Services: judged.Config.Services, Variant: report.Status.Variant, Applied: applied,
-		Config: judged.Path, ConfigBad: judged.Bad,
+	return doctor.Balancer{
+		Services: judged.Config.Services, Variant: report.Status.Variant, Applied: cmp.Or(wanted.Boot.Number, wanted.Current),
+		Config: judged.Path, ConfigBad: judged.Bad, Hooks: report.hooks, Unread: report.unread,
 	}
-	balancer.Rulesets, balancer.Unread = iptables.Rulesets(ctx, h.Restore.Run)
-	var unread error
-	balancer.Native, unread = iptables.NativeRules(ctx, h.Restore.Run)
-	balancer.Unread = errors.Join(balancer.Unread, unread)
-	return balancer
 }
 
 // waiting says that a generation waits to be confirmed, which may be forgotten.
@@ -69,8 +62,8 @@ func waiting(wanted generation.Wanted) []doctor.Finding {
 }
 
 // ahead finds what will keep the connections of services from passing that are not loaded,
-// or not as the config has them, once they are: without what apply fixes, and without what
-// the report says already.
+// or not as the config has them, once they are, and which rules of others are not reached
+// then: without what apply fixes, and without what the report says already.
 func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]doctor.Finding, error) {
 	loaded := report.config
 	if !report.Status.Loaded {
@@ -82,8 +75,12 @@ func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]do
 			changed.Services = append(changed.Services, *change.After)
 		}
 	}
-	found, err := h.stopped(ctx, changed, configFamilies(changed))
-	return slices.DeleteFunc(found, func(f doctor.Finding) bool {
+	way, err := h.way(ctx, report, changed, configFamilies(changed))
+	if err != nil {
+		return nil, err
+	}
+	whole, err := h.way(ctx, report, cfg, configFamilies(cfg))
+	return slices.DeleteFunc(append(way.Found, whole.Unreached...), func(f doctor.Finding) bool {
 		same := func(reported doctor.Finding) bool { return reported.What == f.What }
 		return f.Fix == doctor.FixApply || slices.ContainsFunc(report.Findings, same)
 	}), err

@@ -6,13 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/rules"
 	"natspread/restore/generation"
 )
 
 // fault is something that is made of a host to which the config was applied.
 type fault struct {
 	name    string
-	never   bool // nothing is applied before
+	never   bool          // nothing is applied before
+	only    rules.Variant // that the fault can be made with; "" for both
 	make    func(t *testing.T, s *scene)
 	lines   string // typed after that
 	state   State
@@ -34,6 +36,7 @@ func (f fault) after() State {
 // faults lists the faults, and what is none.
 func faults() []fault {
 	all := append(tableFaults(), passingFaults()...)
+	all = append(all, pathFaults()...)
 	all = append(all, bootFaults()...)
 	return append(all, pendingFaults()...)
 }
@@ -193,6 +196,52 @@ func passingFaults() []fault {
 		{
 			name: "other interface off", state: InSync,
 			lines: "ip link add mgmt type veth peer name far; ip address add 203.0.113.1/24 dev mgmt; ip link set mgmt up; echo 0 > /proc/sys/net/ipv4/conf/mgmt/forwarding",
+		},
+	}
+}
+
+// pathFaults are rules of others, and hooks of nft's own, that packets meet before
+// natspread's, after them or instead of them.
+func pathFaults() []fault {
+	const until = " # until what made it makes it again: take it out there, too"
+	const gets = "broken: ipv4: service web (192.0.2.10:80) gets nothing: rule 1 of "
+	const both = "broken: ipv4: services web, plain (192.0.2.10:80, 192.0.2.10:81) gets nothing: rule 1 of "
+	impaired := func(name, lines, want string) fault {
+		return fault{name: name, lines: lines, state: Impaired, remain: 1, want: []string{want}}
+	}
+	native := func(name, kind, rule, want string) fault {
+		return impaired(name, "nft 'add table inet other; add chain inet other c { type "+kind+"; }; add rule inet other c "+rule+"'", want+" -> nft delete rule inet other c handle 2"+until)
+	}
+	dormant := impaired("dormant", "nft 'add table ip nat { flags dormant; }'", "broken: ipv4: the nftables table ip nat is dormant: the kernel runs none of its rules, so nothing is balanced -> nft add table ip nat")
+	dormant.only = rules.NFT
+	return []fault{
+		dormant,
+		{
+			name: "a rule takes it", state: Drift, lines: "IPTABLES -t nat -I PREROUTING -d 192.0.2.10 -p tcp --dport 80 -j DNAT --to 10.0.0.4:80", remain: 1,
+			want: []string{
+				"broken: ipv4: the jump in PREROUTING is rule 2 -> natspread restore",
+				gets + "PREROUTING of the nat table (VARIANT): -A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.4:80 takes it -> natspread apply",
+			},
+		},
+		{
+			name: "a rule of the other variant may take it", state: InSync, lines: "OTHER -t nat -A PREROUTING -d 192.0.2.10 -p tcp --dport 80 -j DNAT --to 10.0.0.4:80",
+			want: []string{"risk: ipv4: rule 1 of PREROUTING of the nat table (OTHER): -A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.4:80 may take what comes for service web (192.0.2.10:80) -> " +
+				"iptables-OTHER -t nat -D PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.4:80" + until},
+		},
+		impaired("untracked", "IPTABLES -t raw -I PREROUTING -p tcp --dport 80 -j CT --notrack",
+			gets+"PREROUTING of the raw table (VARIANT): -A PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack keeps it from being tracked -> iptables-VARIANT -t raw -D PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack"+until),
+		impaired("untracked by the other variant", "OTHER -t raw -I PREROUTING -p tcp --dport 80 -j CT --notrack",
+			gets+"PREROUTING of the raw table (OTHER): -A PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack keeps it from being tracked -> iptables-OTHER -t raw -D PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack"+until),
+		impaired("a zone", "IPTABLES -t raw -I PREROUTING -i front -j CT --zone 1",
+			"broken: ipv4: replies of backends of web, plain are not translated back: rule 1 of PREROUTING of the raw table (VARIANT): -A PREROUTING -i front -j CT --zone 1 puts packets -> iptables-VARIANT -t raw -D PREROUTING -i front -j CT --zone 1"+until),
+		impaired("dropped in mangle", "IPTABLES -t mangle -A PREROUTING -p tcp --dport 80 -j DROP",
+			gets+"PREROUTING of the mangle table (VARIANT): -A PREROUTING -p tcp -m tcp --dport 80 -j DROP drops it -> iptables-VARIANT -t mangle -D PREROUTING -p tcp -m tcp --dport 80 -j DROP"+until),
+		native("nftables, untracked", "filter hook prerouting priority raw", "ip daddr 192.0.2.10 notrack", strings.Replace(both, "gets", "get", 1)+"the nftables chain inet other c: ip daddr 192.0.2.10 notrack keeps it from being tracked"),
+		native("nftables, takes it", "nat hook prerouting priority -101", "ip daddr 192.0.2.10 tcp dport 80 redirect to :81", gets+"the nftables chain inet other c: ip daddr 192.0.2.10 tcp dport 80 redirect to :81 takes it"),
+		native("nftables, drops in FORWARD", "filter hook forward priority filter", "tcp dport 81 drop", "broken: ipv4: connections of plain to 10.0.0.1:81 are dropped, also with forward = \"accept\": rule 1 of the nftables chain inet other c: tcp dport 81 drop"),
+		{
+			name: "of its own connections", state: InSync, lines: "IPTABLES -t mangle -A OUTPUT -d 192.0.2.10 -p tcp --dport 80 -j DROP",
+			want: []string{"risk: ipv4: connections that this host itself makes to service web (192.0.2.10:80) are dropped: rule 1 of OUTPUT of the mangle table (VARIANT): -> iptables-VARIANT -t mangle -D OUTPUT -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DROP" + until},
 		},
 	}
 }

@@ -202,11 +202,11 @@ func (s *scene) diff(t *testing.T, families ...rules.Family) Diff {
 func (s *scene) remaining(t *testing.T) []doctor.Finding {
 	t.Helper()
 	plan := s.plan(t)
-	found, err := s.host.remaining(t.Context(), plan.Config, familiesOf(plan.Tables))
+	way, err := s.host.remaining(t.Context(), plan.Config, familiesOf(plan.Tables))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return found
+	return way.Found
 }
 
 // whats returns what was found.
@@ -264,6 +264,9 @@ func onHost(t *testing.T, f fault, test func(t *testing.T, s *scene)) {
 	t.Helper()
 	t.Parallel()
 	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
+		if f.only != "" && f.only != rules.Variant(variant) {
+			continue
+		}
 		t.Run(variant, func(t *testing.T) {
 			if !netnstest.Isolate(t) {
 				return

@@ -22,6 +22,9 @@ type Host struct {
 	Restore restore.Host
 	Doctor  doctor.Host
 	Config  ConfigFile // what apply would read
+	// Scrape is for those who ask all the time: what others' rules do is looked for in the
+	// filter tables only.
+	Scrape bool
 	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
 	// where none runs the host.
 	Systemd func(context.Context) (string, error)
@@ -42,6 +45,8 @@ type Report struct {
 	Unapplied bool             // the config file has changes that are not applied
 	Unit      doctor.Unit      // how natspread's unit stands
 
+	hooks     rules.Hooks      // what decides about packets beside natspread's rules
+	unread    error            // why some of that could not be read
 	edited    []doctor.Finding // what is to say of the config file; a note here, and a Risk of doctor
 	refusing  []doctor.Finding // which of the loaded services refuse their clients; as edited
 	config    config.Config    // of the wanted generation
@@ -62,6 +67,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if wanted.Generation.Number != 0 {
 		report.config, report.configBad = config.ParseGeneration(wanted.Generation.Number, wanted.Generation.Config)
 	}
+	report.hooks, report.unread = h.hooks(ctx)
 	left, err := h.left(ctx, report, families)
 	if err != nil {
 		return Report{}, err
@@ -110,10 +116,11 @@ func (h Host) refused(wanted generation.Wanted) []doctor.Finding {
 func (h Host) left(ctx context.Context, report Report, families []rules.Family) ([]doctor.Finding, error) {
 	var found []doctor.Finding
 	if report.Status.Loaded {
-		var err error
-		if found, err = h.stopped(ctx, report.config, wantedFamilies(report.Status.Wanted, families)); err != nil {
+		way, err := h.way(ctx, report, report.config, wantedFamilies(report.Status.Wanted, families))
+		if err != nil {
 			return nil, err
 		}
+		found = way.Found
 	}
 	if report.configBad != nil {
 		found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("cannot name the services: %v", report.configBad)})
@@ -124,35 +131,71 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 // remaining returns what an apply of a config leaves: what keeps its connections of some
 // families from passing although their rules are right, and which files boot refuses
 // whatever is in them.
-func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
-	found, err := h.stopped(ctx, cfg, families)
-	store := h.Restore.Store()
-	if current, none := store.CurrentNumber(); err == nil && none == nil {
-		found = append(found, h.Doctor.Refused(store.Files(current))...)
+func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) (doctor.Way, error) {
+	var read Report
+	read.hooks, read.unread = h.hooks(ctx)
+	way, err := h.way(ctx, read, cfg, families)
+	if err != nil {
+		return doctor.Way{}, err
 	}
-	return found, err
+	store := h.Restore.Store()
+	if current, none := store.CurrentNumber(); none == nil {
+		way.Found = append(way.Found, Broken(h.Doctor.Refused(store.Files(current)))...)
+	}
+	return way, nil
 }
 
 // NotesAfter returns as notes what an apply of a config left that keeps connections from
-// passing, and which services refuse their clients now, also beside an error.
+// passing, which rules of others are no longer reached, and which services refuse their
+// clients now, also beside an error.
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
-	found, err := h.remaining(ctx, cfg, familiesOf(tables))
-	return NotesOf(slices.Concat(Broken(found), refusing(cfg, h.Restore.Store().Wanted()))), err
+	way, err := h.remaining(ctx, cfg, familiesOf(tables))
+	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, refusing(cfg, h.Restore.Store().Wanted()))), err
 }
 
-// stopped returns what keeps the connections of services of some families from passing,
-// although their rules are right. A load fixes none of it, except that it switches
-// forwarding on for a whole family.
-func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
+// NotesBefore returns as notes what will keep the connections of a config from passing once it
+// is applied, and which rules of others will no longer be reached.
+func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+	way, err := h.remaining(ctx, cfg, familiesOf(tables))
+	left := slices.DeleteFunc(Broken(way.Found), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
+	return NotesOf(slices.Concat(left, way.Unreached)), err
+}
+
+// hooks reads what decides about packets beside natspread's rules. A scrape reads the filter
+// tables only, which take the same time however many others there are.
+func (h Host) hooks(ctx context.Context) (rules.Hooks, error) {
+	if h.Scrape {
+		filters, err := iptables.Filters(ctx, h.Restore.Run)
+		return rules.Hooks{Rulesets: filters}, err
+	}
+	return iptables.ReadHooks(ctx, h.Restore.Run)
+}
+
+// way returns what keeps the connections of services of some families from passing, although
+// their rules are right. A load fixes none of it, except that it switches forwarding on for a
+// whole family, and puts its jumps first.
+func (h Host) way(ctx context.Context, read Report, cfg config.Config, families []rules.Family) (doctor.Way, error) {
 	kernel, err := h.Restore.Kernel(ctx)
 	if err != nil || len(families) == 0 {
-		return nil, err
+		return doctor.Way{}, err
 	}
 	services := slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
-	filters, unread := iptables.Filters(ctx, h.Restore.Run)
-	return append(h.Doctor.Forwarding(services, families...), h.Doctor.Dropped(doctor.Balancer{
-		Services: services, Variant: kernel.Variant, Rulesets: filters, Unread: unread,
-	})...), nil
+	way := h.Doctor.Way(doctor.Balancer{Services: services, Variant: kernel.Variant, Hooks: read.hooks, Unread: read.unread})
+	way.Found = slices.Concat(h.Doctor.Forwarding(services, families...), sleeping(kernel, families), way.Found)
+	return way, nil
+}
+
+// sleeping says which nat tables the kernel runs nothing of.
+func sleeping(kernel iptables.Kernel, families []rules.Family) []doctor.Finding {
+	var found []doctor.Finding
+	dormant, err := kernel.Dormant(families...)
+	if err != nil {
+		found = append(found, doctor.Finding{Severity: doctor.Risk, What: err.Error()})
+	}
+	for _, one := range dormant {
+		found = append(found, doctor.Finding{Severity: doctor.Broken, What: one.String(), Fix: one.Fix()})
+	}
+	return found
 }
 
 // wantedFamilies returns those of some families that the kernel is to hold rules of.

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,8 +14,21 @@ import (
 // there is one. Beside those that could be read stand the reasons for the others. It makes
 // no table, and takes as long as that table is large: iptables-nft-save reads the rules of
 // every table before it prints one.
-func Filters(ctx context.Context, run program.Runner) ([]rules.Ruleset, error) {
-	return readEach(run, "filter table", func(k Kernel, family rules.Family) (rules.Ruleset, error) { return k.filter(ctx, family) })
+func Filters(ctx context.Context, run program.Runner) (all []rules.Ruleset, err error) {
+	var failed []error
+	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
+		for _, family := range rules.Families() {
+			filter, err := Kernel{Run: run, Variant: variant}.filter(ctx, family)
+			switch {
+			case errors.Is(err, program.ErrMissing):
+			case err != nil:
+				failed = append(failed, fmt.Errorf("cannot read the %v filter table of the %s variant: %w", family, variant, err))
+			default:
+				all = append(all, filter)
+			}
+		}
+	}
+	return all, errors.Join(failed...)
 }
 
 // filter returns a family's filter table; one that does not exist has no chains.
@@ -40,15 +54,19 @@ func (k Kernel) filter(ctx context.Context, family rules.Family) (rules.Ruleset,
 func savedForm(name rules.TableName, listed string) []byte {
 	saved := begin(name)
 	for line := range strings.Lines(listed) {
-		command, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch command {
-		case "-P":
-			saved = fmt.Appendf(saved, ":%s [0:0]\n", rest)
-		case "-N":
-			saved = fmt.Appendf(saved, ":%s - [0:0]\n", rest)
-		default:
-			saved = append(saved, line...)
-		}
+		saved = append(saved, savedLine(line)...)
 	}
 	return append(saved, "COMMIT\n"...)
+}
+
+// savedLine is savedForm for one line.
+func savedLine(line string) string {
+	command, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	switch command {
+	case "-P":
+		return ":" + rest + " [0:0]\n"
+	case "-N":
+		return ":" + rest + " - [0:0]\n"
+	}
+	return line
 }

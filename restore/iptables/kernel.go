@@ -224,9 +224,11 @@ func (k Kernel) runLocked(ctx context.Context, text []byte, path string, args ..
 // nothing. To ask iptables-legacy-save itself would create it, and load its modules;
 // the nft variant creates nothing when asked.
 func (k Kernel) mayHold(family rules.Family, name rules.TableName) bool {
-	if k.Variant != rules.Legacy {
-		return true
-	}
+	return k.Variant != rules.Legacy || k.hasTable(family, name.String())
+}
+
+// hasTable tells whether iptables-legacy has a table.
+func (k Kernel) hasTable(family rules.Family, name string) bool {
 	names := "/proc/net/ip_tables_names"
 	if family == rules.IPv6 {
 		names = "/proc/net/ip6_tables_names"
@@ -235,7 +237,7 @@ func (k Kernel) mayHold(family rules.Family, name rules.TableName) bool {
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist) // without the module there is no file
 	}
-	return slices.Contains(strings.Fields(string(tables)), name.String())
+	return slices.Contains(strings.Fields(string(tables)), name)
 }
 
 // InUse tells whether packets meet rules of natspread's, in either family.

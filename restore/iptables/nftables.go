@@ -4,12 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
@@ -38,67 +36,46 @@ func nftHolds(family rules.Family, name rules.TableName, chain string) (bool, er
 	return err == nil, err
 }
 
-// listTries bounds how often chains are listed anew that somebody changed meanwhile.
-const listTries = 100
-
 // nftOwnChains returns the names of natspread's chains that nftables has in a table, whatever
 // is in them.
 func nftOwnChains(family rules.Family, name rules.TableName) (names []string, err error) {
-	for range listTries {
-		names = nil
-		err = dumpChains(family, func(table, chain string) {
-			if table == name.String() && rules.IsOwn(chain) {
-				names = append(names, chain)
-			}
-		})
-		if !errors.Is(err, errDumpChanged) {
-			break
+	chains, err := nftChains(nftFamily(family))
+	for _, c := range chains {
+		if c.Table == name.String() && rules.IsOwn(c.Name) {
+			names = append(names, c.Name)
 		}
 	}
 	return names, err
 }
 
-// dumpChains hands the names of every chain of a family to add, with that of its table.
-func dumpChains(family rules.Family, add func(table, chain string)) error {
-	question := nftMessage(unix.NFT_MSG_GETCHAIN, nftFamily(family))
-	binary.NativeEndian.PutUint16(question[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	socket, err := sendNftables(question)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(socket)
-	for answer := make([]byte, 1<<16); ; { // the kernel sends no more than 32 KiB at once
-		n, err := receive(socket, answer)
-		if err != nil {
-			return err
-		}
-		for rest := answer[:n]; len(rest) > 0; {
-			var message []byte
-			if message, rest, err = cutMessage(rest); err != nil {
-				return err
-			}
-			done, err := dumpAnswer(message)
-			if err != nil || done {
-				return err
-			}
-			add(chainAnswer(message))
-		}
-	}
+// nftChains lists the chains of a family, in the order in which they were made; AF_UNSPEC are
+// all families.
+func nftChains(family byte) ([]nftChain, error) {
+	return list(nftMessage(unix.NFT_MSG_GETCHAIN, family), unix.NFT_MSG_NEWCHAIN, chainAnswer)
 }
 
-// errDumpChanged says that what is listed changed meanwhile, so that something may be missing.
-var errDumpChanged = errors.New("it changes all the time")
+// nftTables lists all tables in the order in which they were made.
+func nftTables() ([]nftTable, error) {
+	return list(nftMessage(unix.NFT_MSG_GETTABLE, unix.AF_UNSPEC), unix.NFT_MSG_NEWTABLE, tableAnswer)
+}
 
-// dumpAnswer tells whether a message ends a list of chains; one that is neither that nor a
-// chain is an error.
-func dumpAnswer(message []byte) (done bool, err error) {
-	if binary.NativeEndian.Uint16(message[6:])&unix.NLM_F_DUMP_INTR != 0 {
-		return false, errDumpChanged
+// nftRules lists the rules of a chain, each as the kernel runs it.
+func nftRules(family rules.Family, table, chain string) ([]nftRule, error) {
+	return list(nftMessage(unix.NFT_MSG_GETRULE, nftFamily(family),
+		attribute{unix.NFTA_RULE_TABLE, table}, attribute{unix.NFTA_RULE_CHAIN, chain}), unix.NFT_MSG_NEWRULE, ruleAnswer)
+}
+
+// nftSleeps tells whether a table is there and dormant: the kernel runs nothing of it, and
+// iptables-save shows no sign of that.
+func nftSleeps(family rules.Family, name rules.TableName) (bool, error) {
+	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETTABLE, nftFamily(family), attribute{unix.NFTA_TABLE_NAME, name.String()}))
+	if err == nil {
+		err = answerIs(answer, unix.NFT_MSG_NEWTABLE)
 	}
-	if binary.NativeEndian.Uint16(message[4:]) == unix.NLMSG_DONE {
-		return true, answerNumber(message)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
 	}
-	return false, answerIs(message, unix.NFT_MSG_NEWCHAIN)
+	return err == nil && tableAnswer(answer).dormant, err
 }
 
 // nftFamily returns the number of a family.
@@ -107,142 +84,6 @@ func nftFamily(family rules.Family) byte {
 		return unix.AF_INET6
 	}
 	return unix.AF_INET
-}
-
-// answerTime bounds how long the kernel may take to answer.
-var answerTime = unix.Timeval{Sec: 5}
-
-// askNftables sends a message to nftables and returns the first one of its answer.
-func askNftables(question []byte) ([]byte, error) {
-	socket, err := sendNftables(question)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(socket)
-	answer := make([]byte, 4096)
-	n, err := receive(socket, answer)
-	return answer[:max(n, 0)], err
-}
-
-// receive reads what the kernel answers. A signal interrupts it, as Go's runtime sends them to
-// its own threads: a call on a socket with a timeout is not restarted (signal(7)).
-func receive(socket int, answer []byte) (n int, err error) {
-	for {
-		if n, _, err = unix.Recvfrom(socket, answer, 0); !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
-}
-
-// sendNftables sends a message to nftables and returns the socket that gets the answer.
-func sendNftables(question []byte) (socket int, err error) {
-	socket, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		return -1, err
-	}
-	if err = unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &answerTime); err == nil {
-		err = unix.Sendto(socket, question, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-	}
-	if err != nil {
-		unix.Close(socket)
-		return -1, err
-	}
-	return socket, nil
-}
-
-// The layout of netlink messages, from linux/netlink.h and linux/netfilter/nfnetlink.h.
-const (
-	nfgenmsgSize = 4
-	nftGenID     = 1 // NFTA_GEN_ID, big-endian
-)
-
-// nftType returns the type of a message of nftables.
-func nftType(message uint16) uint16 { return unix.NFNL_SUBSYS_NFTABLES<<8 | message }
-
-// attribute is a text in a message.
-type attribute struct {
-	kind uint16
-	text string
-}
-
-// nftMessage returns a message that asks nftables for something of a family.
-func nftMessage(message uint16, family byte, attributes ...attribute) []byte {
-	b := make([]byte, unix.SizeofNlMsghdr, 128)
-	b = append(b, family, 0, 0, 0) // nfgenmsg: the version and the number of a batch are 0
-	for _, a := range attributes {
-		b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofNlAttr+len(a.text)+1))
-		b = binary.NativeEndian.AppendUint16(b, a.kind)
-		b = append(append(b, a.text...), 0)
-		b = append(b, make([]byte, -len(b)&3)...)
-	}
-	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
-	binary.NativeEndian.PutUint16(b[4:], nftType(message))
-	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST)
-	return b
-}
-
-// cutMessage splits the first message off an answer of several.
-func cutMessage(answer []byte) (message, rest []byte, err error) {
-	if len(answer) < unix.SizeofNlMsghdr {
-		return nil, nil, errAnswer
-	}
-	size := int(binary.NativeEndian.Uint32(answer))
-	if size < unix.SizeofNlMsghdr || size > len(answer) {
-		return nil, nil, errAnswer
-	}
-	return answer[:size], answer[min(len(answer), (size+3)&^3):], nil
-}
-
-// answerIs is an error unless an answer is a message of that type: the kernel's own where
-// it refuses.
-func answerIs(answer []byte, message uint16) error {
-	if len(answer) < unix.SizeofNlMsghdr+nfgenmsgSize {
-		return errAnswer
-	}
-	switch binary.NativeEndian.Uint16(answer[4:]) {
-	case nftType(message):
-		return nil
-	case unix.NLMSG_ERROR:
-		if err := answerNumber(answer); err != nil {
-			return err
-		}
-	}
-	return errAnswer
-}
-
-// answerNumber returns the kernel's error in an answer, whose number, negative, stands where
-// else nfgenmsg does; nil for 0.
-func answerNumber(answer []byte) error {
-	if len(answer) < unix.SizeofNlMsghdr+nfgenmsgSize {
-		return errAnswer
-	}
-	number := int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:]))
-	switch err := unix.Errno(-number); {
-	case number >= 0:
-		return nil
-	case err == unix.EPERM:
-		return fmt.Errorf("%w: %w", program.ErrNoRights, err)
-	default:
-		return err
-	}
-}
-
-// errAnswer says that the kernel answered something else.
-var errAnswer = errors.New("unknown answer of nftables")
-
-// attributes goes through the attributes of a message: the kind and the value of each. It
-// ends at one that is cut.
-func attributes(message []byte) iter.Seq2[uint16, []byte] {
-	return func(yield func(uint16, []byte) bool) {
-		rest := message[min(len(message), unix.SizeofNlMsghdr+nfgenmsgSize):]
-		for len(rest) >= unix.SizeofNlAttr {
-			size := int(binary.NativeEndian.Uint16(rest))
-			if size < unix.SizeofNlAttr || size > len(rest) || !yield(binary.NativeEndian.Uint16(rest[2:]), rest[unix.SizeofNlAttr:size]) {
-				return
-			}
-			rest = rest[min(len(rest), (size+3)&^3):]
-		}
-	}
 }
 
 // rulesetAnswer reads the number out of the answer.
@@ -258,16 +99,94 @@ func rulesetAnswer(message []byte) (uint32, error) {
 	return 0, errAnswer
 }
 
-// chainAnswer reads the name of a chain, and of its table, out of a message.
-func chainAnswer(message []byte) (table, chain string) {
+// nftFamilies are nft's words for the families that packets of services may be in.
+func nftFamilies() map[byte]string {
+	return map[byte]string{unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_INET: "inet", unix.NFPROTO_NETDEV: "netdev"}
+}
+
+// familyAnswer returns nft's word for the family of a message, "" for one that does not matter.
+func familyAnswer(message []byte) string {
+	if len(message) <= unix.SizeofNlMsghdr {
+		return ""
+	}
+	return nftFamilies()[message[unix.SizeofNlMsghdr]]
+}
+
+// nftChain is a chain of nftables.
+type nftChain struct {
+	Family, Table, Name string
+	hooked              bool // the kernel leads packets there
+}
+
+// chainAnswer reads a chain out of a message.
+func chainAnswer(message []byte) nftChain {
+	read := nftChain{Family: familyAnswer(message)}
 	for kind, value := range attributes(message) {
-		text, _, _ := strings.Cut(string(value), "\x00")
 		switch kind {
 		case unix.NFTA_CHAIN_TABLE:
-			table = text
+			read.Table = textOf(value)
 		case unix.NFTA_CHAIN_NAME:
-			chain = text
+			read.Name = textOf(value)
+		case unix.NFTA_CHAIN_HOOK:
+			read.hooked = true
 		}
 	}
-	return table, chain
+	return read
+}
+
+// nftTable is a table of nftables.
+type nftTable struct {
+	family, name string
+	dormant      bool
+}
+
+// tableAnswer reads a table out of a message.
+func tableAnswer(message []byte) nftTable {
+	read := nftTable{family: familyAnswer(message)}
+	for kind, value := range attributes(message) {
+		switch {
+		case kind == unix.NFTA_TABLE_NAME:
+			read.name = textOf(value)
+		case kind == unix.NFTA_TABLE_FLAGS && len(value) >= 4:
+			read.dormant = binary.BigEndian.Uint32(value)&tableDormant != 0
+		}
+	}
+	return read
+}
+
+// tableDormant is NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.
+const tableDormant = 1
+
+// nftRule is a rule of nftables: its expressions in order.
+type nftRule []nftExpression
+
+// nftExpression is one of them.
+type nftExpression struct{ name, data string }
+
+// ruleAnswer reads a rule out of a message.
+func ruleAnswer(message []byte) (read nftRule) {
+	for kind, value := range attributes(message) {
+		if kind&^unix.NLA_F_NESTED != unix.NFTA_RULE_EXPRESSIONS {
+			continue
+		}
+		for _, element := range values(value) {
+			var one nftExpression
+			for kind, value := range values(element) {
+				switch kind &^ unix.NLA_F_NESTED {
+				case unix.NFTA_EXPR_NAME:
+					one.name = textOf(value)
+				case unix.NFTA_EXPR_DATA:
+					one.data = string(value)
+				}
+			}
+			read = append(read, one)
+		}
+	}
+	return read
+}
+
+// textOf returns a text of an attribute, without the zero at its end.
+func textOf(value []byte) string {
+	text, _, _ := strings.Cut(string(value), "\x00")
+	return text
 }

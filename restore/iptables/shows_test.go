@@ -143,15 +143,15 @@ func TestDumpAnswer(t *testing.T) {
 		"an end, cut":     {generationMessage(unix.NLMSG_DONE)[:16], true, errAnswer},
 		"an acknowledge":  {generationMessage(unix.NLMSG_ERROR), false, errAnswer},
 	} {
-		if done, err := dumpAnswer(c.message); done != c.done || !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+		if done, err := dumpAnswer(c.message, unix.NFT_MSG_NEWCHAIN); done != c.done || !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v, %v; want %v, %v", what, done, err, c.done, c.want)
 		}
 	}
-	if table, name := chainAnswer(chain); table != "nat" || name != "AB" {
-		t.Errorf("%q in %q", name, table)
+	if read := chainAnswer(chain); read.Table != "nat" || read.Name != "AB" {
+		t.Errorf("%+v", read)
 	}
 	for end := range len(chain) {
-		_, _ = chainAnswer(chain[:end])
+		_ = chainAnswer(chain[:end])
 	}
 	two := slices.Concat(chain, generationMessage(unix.NLMSG_DONE))
 	first, rest, err := cutMessage(two)

@@ -1,0 +1,150 @@
+package doctor
+
+import (
+	"net/netip"
+	"slices"
+
+	"natspread/internal/config"
+	"natspread/internal/network"
+	"natspread/internal/packetpath"
+	"natspread/internal/rules"
+)
+
+// Way is what the kernel runs on the packets of a balancer beside natspread's rules: before
+// them, after them and instead of them.
+type Way struct {
+	Found     []Finding // what keeps connections from passing, or may
+	Unreached []Finding // rules of others that natspread's come before
+}
+
+// Way finds what drops the packets of a balancer, takes them, or keeps them from being
+// translated. It is the part of Examine that is worth a look after each change, because
+// everything else looks well on a host where something does.
+func (h Host) Way(b Balancer) Way {
+	read, err := network.Read()
+	if err != nil {
+		return Way{Found: []Finding{cannotTell(whatOthersDo, err)}}
+	}
+	return examination{Host: h, Balancer: b, network: read}.way()
+}
+
+// whatOthersDo is what is not known where rules could not be read.
+const whatOthersDo = "what other rules do with connections"
+
+// way follows packets of each family.
+func (e examination) way() Way {
+	var way Way
+	if e.Unread != nil {
+		way.Found = append(way.Found, cannotTell(whatOthersDo, e.Unread))
+	}
+	for _, family := range e.families() {
+		found := finder{examination: e, family: family, travel: e.travellers(family), said: map[string]bool{}}
+		found.follow(packetpath.New(packetpath.Read{Family: family, Variant: e.Variant, Hooks: e.Hooks}))
+		way.Found = append(way.Found, found.found...)
+		way.Unreached = append(way.Unreached, found.behind...)
+	}
+	way.Found = once(way.Found)
+	return way
+}
+
+// once returns findings without those whose words were there before, as those of a table of
+// both families.
+func once(found []Finding) []Finding {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(found, func(f Finding) bool {
+		again := seen[f.What]
+		seen[f.What] = true
+		return again
+	})
+}
+
+// travel is the packets of one family's services on one part of their way, each with the
+// service that it is of, and what it is called.
+type travel struct {
+	packets  []packetpath.Packet
+	services []config.Service
+	names    []string // what the packet is for: 192.0.2.10:80, or the backend
+}
+
+// add adds a packet.
+func (t *travel) add(p packetpath.Packet, service config.Service, name string) {
+	t.packets = append(t.packets, p)
+	t.services = append(t.services, service)
+	t.names = append(t.names, name)
+}
+
+// travellers are the packets of one family's services: of clients, of the host itself, to the
+// backends, and back.
+type travellers struct{ arriving, leaving, passing, passingOut, returning travel }
+
+// travellers makes those packets: for a range of ports, to its first port and to its last. To a
+// backend that is the host itself nothing is forwarded.
+func (e examination) travellers(family rules.Family) travellers {
+	var all travellers
+	for _, service := range e.Services {
+		if familyOf(service) != family {
+			continue
+		}
+		for _, listen := range service.Listen {
+			in := e.comesIn(service, listen)
+			_, held := e.network.Holder(listen.Addr)
+			for _, protocol := range service.Protocols {
+				for _, port := range slices.Compact([]uint16{listen.Ports.First, listen.Ports.Last}) {
+					one := packetpath.Packet{
+						In: in, Protocol: string(protocol), Destination: listen.Addr, DestinationPort: port,
+						States: newStates, ToHost: held || listen.Any(), Six: family == rules.IPv6,
+					}
+					all.arriving.add(one, service, listen.String())
+					if service.Local {
+						one.In = ""
+						all.leaving.add(one, service, listen.String())
+					}
+					e.forwarded(&all, service, netip.AddrPortFrom(listen.Addr, port), protocol, in)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// The states of packets, for all of them.
+var (
+	newStates        = []string{"NEW"}
+	translatedStates = []string{"NEW", "DNAT"}
+	answerStates     = []string{"ESTABLISHED", "DNAT"}
+	hiddenStates     = []string{"ESTABLISHED", "DNAT", "SNAT"}
+)
+
+// forwarded adds what becomes of a packet to an address of a service: those to each backend,
+// and the replies.
+func (e examination) forwarded(all *travellers, service config.Service, origDst netip.AddrPort, protocol config.Protocol, in string) {
+	for _, backend := range service.Active() {
+		to, err := e.network.RouteTo(backend.Addr)
+		if err != nil || to.Local {
+			continue // the check of the routes says so
+		}
+		port := backend.Port
+		if port == 0 { // the client's
+			port = origDst.Port()
+		}
+		request := packetpath.Packet{
+			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
+			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),
+			Six: backend.Addr.Is6(), KeepsSource: service.SNAT.Mode == config.None,
+		}
+		reply := packetpath.Packet{
+			In: to.Link, Out: in, Protocol: string(protocol), Source: backend.Addr, SourcePort: port,
+			States: hiddenStates, OrigDst: origDst, ReplySrc: request.ReplySrc, Six: request.Six,
+		}
+		if request.KeepsSource {
+			reply.States = answerStates
+		}
+		name := request.ReplySrc.String()
+		all.passing.add(request, service, name)
+		all.returning.add(reply, service, name)
+		if service.Local {
+			request.In = ""
+			all.passingOut.add(request, service, name)
+		}
+	}
+}

@@ -1,0 +1,322 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"natspread/internal/config"
+	"natspread/internal/packetpath"
+	"natspread/internal/rules"
+)
+
+// finder turns what happens to packets into findings.
+type finder struct {
+	examination
+	family rules.Family
+	travel travellers
+	found  []Finding
+	behind []Finding
+	said   map[string]bool // rules that a finding was made of, by their words
+}
+
+// follow follows the packets on each part of their way.
+func (f *finder) follow(path packetpath.Path) {
+	events, there := path.Arrive(f.travel.arriving.packets)
+	f.arriving(f.travel.arriving, events)
+	answers, back := path.Return(f.travel.returning.packets)
+	f.zones(events, answers, there, back)
+	f.passing(path.Pass(f.travel.passing.packets), answers)
+	local, _ := path.Leave(f.travel.leaving.packets)
+	f.leaving(f.travel.leaving, local)
+	f.leaving(f.travel.passingOut, path.PassOut(f.travel.passingOut.packets))
+}
+
+// deed is what one rule does, and how sure that is.
+type deed struct {
+	what packetpath.Kind
+	rule packetpath.Rule
+	sure bool
+	lost bool // natspread's own rule lets them through, but is not there
+}
+
+// victims are those that a rule does it to.
+type victims struct{ services, names []string }
+
+// deeds sorts events by the rule, in the order in which packets meet them.
+func (t travel) deeds(events []packetpath.Event, kinds ...packetpath.Kind) (keys []deed, done map[deed]*victims) {
+	done = map[deed]*victims{}
+	for _, event := range events {
+		if !slices.Contains(kinds, event.What) {
+			continue
+		}
+		for _, i := range event.Packets {
+			key := deed{what: event.What, rule: event.Rule, sure: event.Sure}
+			if done[key] == nil {
+				done[key] = &victims{}
+				keys = append(keys, key)
+			}
+			done[key].add(t.services[i].Name, t.names[i])
+		}
+	}
+	return keys, done
+}
+
+// add adds a victim. What one service adds comes in one go.
+func (v *victims) add(service, name string) {
+	for list, one := range map[*[]string]string{&v.services: service, &v.names: name} {
+		if len(*list) == 0 || (*list)[len(*list)-1] != one {
+			*list = append(*list, one)
+		}
+	}
+}
+
+// String names the services with the addresses.
+func (v *victims) String() string {
+	word := "service "
+	if len(v.services) > 1 {
+		word = "services "
+	}
+	return fmt.Sprintf("%s%s (%s)", word, few(v.services), few(v.names))
+}
+
+// nothing says that they get nothing.
+func (v *victims) nothing() string {
+	if len(v.services) > 1 {
+		return v.String() + " get nothing"
+	}
+	return v.String() + " gets nothing"
+}
+
+// quoted names a rule with its words: rule 1 of PREROUTING of the nat table (nft): -A ...
+func quoted(r packetpath.Rule) string {
+	if r.Place == 0 {
+		return r.Text + " in " + r.Hook
+	}
+	return fmt.Sprintf("rule %d of %s: %s", r.Place, r.Hook, r.Text)
+}
+
+// untilLoaded stands behind a line that takes a rule of others out.
+const untilLoaded = " # until what made it makes it again: take it out there, too"
+
+// add adds a finding. What is not sure is a Risk, in other words.
+func (f *finder) add(sure bool, what, unsure, fix string) {
+	if sure {
+		f.found = append(f.found, Finding{Broken, fmt.Sprintf("%v: %s", f.family, what), fix})
+	} else {
+		f.found = append(f.found, Finding{Risk, fmt.Sprintf("%v: %s", f.family, unsure), fix})
+	}
+}
+
+// arriving says what becomes of packets of clients before natspread translates them.
+func (f *finder) arriving(t travel, events []packetpath.Event) {
+	keys, done := t.deeds(events, packetpath.Dropped, packetpath.Taken, packetpath.Untracked, packetpath.Asked)
+	for _, key := range keys {
+		to, rule := done[key].String(), quoted(key.rule)
+		f.said[rule] = true
+		switch key.what {
+		case packetpath.Dropped:
+			f.add(key.sure, done[key].nothing()+": "+rule+" drops it", "cannot tell whether "+rule+" drops what comes for "+to, f.removed(key.rule))
+		case packetpath.Taken:
+			f.add(key.sure, done[key].nothing()+": "+rule+" takes it", rule+" may take what comes for "+to, f.removed(key.rule))
+		case packetpath.Untracked:
+			f.add(key.sure, done[key].nothing()+": "+rule+" keeps it from being tracked, so it is not translated", rule+" may keep what comes for "+to+" from being tracked, so that it is not translated", f.removed(key.rule))
+		case packetpath.Asked:
+			f.add(false, "", "cannot tell what becomes of what comes for "+to+": "+rule+" decides", "")
+		}
+	}
+	keys, done = t.deeds(events, packetpath.Unreached)
+	for _, key := range keys {
+		f.behind = append(f.behind, Finding{
+			Risk, fmt.Sprintf("%v: what comes for %s no longer reaches %s", f.family, done[key], quoted(key.rule)),
+			key.rule.Remove + untilLoaded,
+		})
+	}
+}
+
+// removed returns the line after which a rule does no harm. Before a rule of its own nat table
+// natspread puts its jump itself.
+func (f *finder) removed(r packetpath.Rule) string {
+	if !r.Native && r.Table == "nat" && r.Variant == f.Variant {
+		return FixApply
+	}
+	return r.Remove + untilLoaded
+}
+
+// zones says which services have their packets in one zone of conntrack, and the replies in
+// another: there they are taken for what nobody asked for.
+func (f *finder) zones(events, answers []packetpath.Event, there, back []int) {
+	zone, known := map[string]int{}, map[string]bool{}
+	for i, service := range f.travel.arriving.services {
+		zone[service.Name], known[service.Name] = there[i], true
+	}
+	apart := map[string]bool{} // whether it is sure, by service
+	for i, service := range f.travel.returning.services {
+		if one := zone[service.Name]; known[service.Name] && (one != back[i] || one < 0) {
+			apart[service.Name] = one >= 0 && back[i] >= 0
+		}
+	}
+	said := map[string]bool{}
+	for _, part := range []struct {
+		travel
+		events []packetpath.Event
+	}{{f.travel.arriving, events}, {f.travel.returning, answers}} {
+		keys, done := part.deeds(part.events, packetpath.Zoned)
+		for _, key := range keys {
+			hit := slices.DeleteFunc(slices.Clone(done[key].services), func(name string) bool {
+				_, is := apart[name]
+				again := said[name]
+				said[name] = said[name] || is
+				return !is || again
+			})
+			if len(hit) == 0 {
+				continue
+			}
+			f.add(apart[hit[0]], fmt.Sprintf("replies of backends of %s are not translated back: %s puts packets one way into another zone of conntrack", few(hit), quoted(key.rule)),
+				fmt.Sprintf("cannot tell whether replies of backends of %s are translated back: %s may put them into another zone of conntrack", few(hit), quoted(key.rule)),
+				key.rule.Remove+untilLoaded)
+		}
+	}
+}
+
+// passing says what becomes of packets on their way to a backend and back. A backend is named
+// once, by the first rule that drops its packets.
+func (f *finder) passing(requests, replies []packetpath.Event) {
+	seen := map[string]bool{}
+	var keys []deed
+	done := map[deed]*victims{}
+	for _, part := range []struct {
+		travel
+		events []packetpath.Event
+	}{{f.travel.passing, requests}, {f.travel.returning, replies}} {
+		for _, event := range part.events {
+			if event.What == packetpath.Dropped {
+				keys = f.drops(part.travel, event, keys, done, seen)
+			}
+		}
+	}
+	for _, key := range keys {
+		if !f.said[quoted(key.rule)] {
+			f.dropped(key, *done[key])
+		}
+	}
+	f.unseen(requests)
+	f.lost(replies)
+}
+
+// drops adds what one rule drops to what is known.
+func (f *finder) drops(t travel, event packetpath.Event, keys []deed, done map[deed]*victims, seen map[string]bool) []deed {
+	for _, i := range event.Packets {
+		service, name := t.services[i], t.names[i]
+		key := deed{event.What, event.Rule, event.Sure, service.Forward == config.Accept && event.Rule.Variant == f.Variant && event.Rule.Table == "filter"}
+		if done[key] == nil {
+			if seen[name] {
+				continue
+			}
+			done[key] = &victims{}
+			keys = append(keys, key)
+		}
+		if !seen[name] {
+			seen[name] = true
+			done[key].names = append(done[key].names, name)
+		}
+		if list := done[key].services; len(list) == 0 || list[len(list)-1] != service.Name {
+			done[key].services = append(list, service.Name)
+		}
+	}
+	return keys
+}
+
+// dropped is the finding of a rule, or a policy, that drops balanced connections. In the
+// variant in use, natspread's own rules can let its connections through; these also hold
+// after the next boot.
+func (f *finder) dropped(d deed, v victims) {
+	by := "the " + string(d.rule.Variant) + " variant: " + d.rule.Text
+	if d.rule.Native {
+		f.droppedByNative(d, v)
+		return
+	}
+	fix := rules.Program(f.family, d.rule.Variant, "") + " -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT"
+	switch {
+	case d.lost:
+		fix = FixApply
+	case d.rule.Table != "filter" || !d.rule.OfForward:
+		fix, by = d.rule.Remove+untilLoaded, quoted(d.rule)
+	case d.rule.Variant != f.Variant:
+		fix += " # until the next boot"
+	default:
+		fix += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s", few(v.services), FixApply)
+	}
+	to := fmt.Sprintf("connections of %s to %s", few(v.services), few(v.names))
+	f.add(d.sure, to+" are dropped by "+by, fmt.Sprintf("cannot tell whether the %s variant lets %s through, or drops them: %s", d.rule.Variant, to, strings.TrimPrefix(by, "the "+string(d.rule.Variant)+" variant: ")), fix)
+}
+
+// droppedByNative is that of a chain of nft's own. No rule of iptables can let through what
+// it drops.
+func (f *finder) droppedByNative(d deed, v victims) {
+	chain := strings.TrimPrefix(d.rule.Hook, "the nftables chain ")
+	found := Finding{Severity: Broken, Fix: "nft insert rule " + chain + " ct status dnat accept # and for good in the file that makes the chain"}
+	if !d.sure {
+		found.Severity = Risk
+	}
+	switch {
+	case d.rule.Place != 0:
+		to := fmt.Sprintf("connections of %s to %s", few(v.services), few(v.names))
+		found.What = fmt.Sprintf("%v: %s are dropped, also with forward = \"accept\": %s", f.family, to, quoted(d.rule))
+		if !d.sure {
+			found.What = fmt.Sprintf("%v: cannot tell whether %s drops %s; forward = \"accept\" does not change that", f.family, quoted(d.rule), to)
+		}
+		found.Fix = d.rule.Remove + untilLoaded
+	case d.sure:
+		found.What = fmt.Sprintf("the nftables chain %s drops every balanced connection, also with forward = \"accept\": its policy is drop, and no rule accepts", chain)
+	default:
+		found.What = fmt.Sprintf("cannot tell whether the nftables chain %s, whose policy is drop, lets balanced connections through; forward = \"accept\" does not change that", chain)
+	}
+	f.found = append(f.found, found)
+}
+
+// unseen says who translates the source of clients whose address backends are to see.
+func (f *finder) unseen(requests []packetpath.Event) {
+	keys, done := f.travel.passing.deeds(requests, packetpath.Hidden, packetpath.Asked)
+	for _, key := range keys {
+		rule, of := quoted(key.rule), few(done[key].services)
+		if f.said[rule] {
+			continue
+		}
+		if key.what == packetpath.Asked {
+			f.add(false, "", fmt.Sprintf("cannot tell what becomes of connections of %s to %s: %s decides", of, few(done[key].names), rule), "")
+			continue
+		}
+		how := "do not see"
+		if !key.sure {
+			how = "may not see"
+		}
+		f.add(false, "", fmt.Sprintf("backends of %s %s the client's address, although snat is \"none\": %s translates it", of, how, rule), key.rule.Remove+untilLoaded)
+	}
+}
+
+// lost says which replies are not tracked, so that they are not translated back.
+func (f *finder) lost(replies []packetpath.Event) {
+	keys, done := f.travel.returning.deeds(replies, packetpath.Untracked)
+	for _, key := range keys {
+		rule, of := quoted(key.rule), few(done[key].services)
+		if f.said[rule] {
+			continue
+		}
+		f.add(key.sure, fmt.Sprintf("replies of backends of %s are not translated back: %s keeps them from being tracked", of, rule),
+			fmt.Sprintf("replies of backends of %s may not be translated back: %s may keep them from being tracked", of, rule), key.rule.Remove+untilLoaded)
+	}
+}
+
+// leaving says what becomes of connections that the host itself makes to a service. Clients
+// do not notice.
+func (f *finder) leaving(t travel, events []packetpath.Event) {
+	keys, done := t.deeds(events, packetpath.Dropped, packetpath.Taken, packetpath.Untracked)
+	for _, key := range keys {
+		if !key.sure {
+			continue
+		}
+		what := map[packetpath.Kind]string{packetpath.Dropped: "are dropped", packetpath.Taken: "are not balanced", packetpath.Untracked: "are not balanced"}[key.what]
+		f.add(false, "", fmt.Sprintf("connections that this host itself makes to %s %s: %s", done[key], what, quoted(key.rule)), f.removed(key.rule))
+	}
+}

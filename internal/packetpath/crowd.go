@@ -1,0 +1,110 @@
+package packetpath
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// crowd is packets with what finds those that a rule matches.
+type crowd struct {
+	packets   []Packet
+	classes   []class
+	addresses [2]places[netip.Addr] // by the destination, and by what the client sent it to
+	ports     [2]places[uint16]
+}
+
+// class is packets that are alike in all that is no address and no port.
+type class struct {
+	one     *Packet
+	packets set
+}
+
+// places are the places of packets by what they have. Those of which it is not known have
+// the zero value.
+type places[K comparable] map[K][]int
+
+// newCrowd sorts packets.
+func newCrowd(packets []Packet) crowd {
+	c := crowd{packets: packets}
+	known := map[string]int{}
+	for i := range packets {
+		p := &packets[i]
+		key := fmt.Sprint(p.In, " ", p.Out, " ", p.Protocol, " ", p.Six, " ", p.States)
+		place, found := known[key]
+		if !found {
+			place = len(c.classes)
+			known[key] = place
+			c.classes = append(c.classes, class{p, newSet(len(packets))})
+		}
+		c.classes[place].packets.add(i)
+	}
+	return c
+}
+
+// match returns those of some packets that a rule matches, by how sure that is; nil for none.
+func (c *crowd) match(r *rule, in set) (matched [yes + 1]set) {
+	add := func(i int, a answer) {
+		if a == no {
+			return
+		}
+		if matched[a] == nil {
+			matched[a] = newSet(len(c.packets))
+		}
+		matched[a].add(i)
+	}
+	if r.ofClass() {
+		for _, class := range c.classes {
+			if a := r.matches(class.one); a != no {
+				if matched[a] == nil {
+					matched[a] = newSet(len(c.packets))
+				}
+				matched[a].or(class.packets.and(in))
+			}
+		}
+		return matched
+	}
+	if near, indexed := c.near(r.exact); indexed {
+		for _, list := range near {
+			for _, i := range list {
+				if in.has(i) {
+					add(i, r.matches(&c.packets[i]))
+				}
+			}
+		}
+		return matched
+	}
+	for _, i := range in.members() {
+		add(i, r.matches(&c.packets[i]))
+	}
+	return matched
+}
+
+// near returns the places of the packets that may have what a rule asks for exactly; indexed
+// is false where it asks for nothing exact.
+func (c *crowd) near(e exactly) (near [2][]int, indexed bool) {
+	switch {
+	case e.destination.IsValid():
+		return look(&c.addresses[0], c.packets, e.destination, destinationOf), true
+	case e.origDst.IsValid():
+		return look(&c.addresses[1], c.packets, e.origDst, origDstOf), true
+	case e.port != 0:
+		return look(&c.ports[0], c.packets, e.port, destinationPortOf), true
+	case e.origPort != 0:
+		return look(&c.ports[1], c.packets, e.origPort, origPortOf), true
+	}
+	return near, false
+}
+
+// look returns the places of packets that have a value, and of those of which it is not
+// known. It sorts them when it is first asked.
+func look[K comparable](known *places[K], packets []Packet, value K, of field[K]) [2][]int {
+	if *known == nil {
+		*known = places[K]{}
+		for i := range packets {
+			at := of(&packets[i])
+			(*known)[at] = append((*known)[at], i)
+		}
+	}
+	var zero K
+	return [2][]int{(*known)[value], (*known)[zero]}
+}

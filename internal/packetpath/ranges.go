@@ -1,0 +1,103 @@
+package packetpath
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// firstFree is the first port of clients: only root can use a lower one.
+const firstFree = 1024
+
+// ports are ranges of ports, both ends in them.
+type ports [][2]uint16
+
+// has tells whether a port is one of them. A port that is not known is a client's.
+func (r ports) has(port uint16) answer {
+	for _, one := range r {
+		switch {
+		case port == 0 && one[1] >= firstFree:
+			return some
+		case port != 0 && one[0] <= port && port <= one[1]:
+			return yes
+		}
+	}
+	return no
+}
+
+// portsOf reads a list of PORT and FIRST:LAST, with commas.
+func portsOf(text string) (read ports, ok bool) {
+	for one := range strings.SplitSeq(text, ",") {
+		low, high, isRange := strings.Cut(one, ":")
+		if !isRange {
+			high = low
+		}
+		first, err := strconv.ParseUint(low, 10, 16)
+		last, err2 := strconv.ParseUint(high, 10, 16)
+		if err != nil || err2 != nil {
+			return nil, false
+		}
+		read = append(read, [2]uint16{uint16(first), uint16(last)})
+	}
+	return read, true
+}
+
+// addresses are ranges of addresses, both ends in them: in order, and apart from one another.
+type addresses [][2]netip.Addr
+
+// has tells whether an address is one of them. One that is not known is a client's. It may
+// be any, except one in the same range as the backend at the other end, unless that is
+// everything.
+func (r addresses) has(addr, otherEnd netip.Addr) answer {
+	if addr.IsValid() {
+		at, _ := slices.BinarySearchFunc(r, addr, func(one [2]netip.Addr, addr netip.Addr) int { return one[1].Compare(addr) })
+		return answerOf(at < len(r) && between(addr, r[at]))
+	}
+	if len(r) > manyRanges {
+		return some
+	}
+	found := no
+	for _, one := range r {
+		switch {
+		case isEverything(one):
+			return yes
+		case !otherEnd.IsValid() || !between(otherEnd, one):
+			found = some
+		}
+	}
+	return found
+}
+
+// manyRanges is from how many ranges on they are taken for a list of clients.
+const manyRanges = 64
+
+// between tells whether an address is in a range.
+func between(addr netip.Addr, ends [2]netip.Addr) bool {
+	return addr.BitLen() == ends[0].BitLen() && ends[0].Compare(addr) <= 0 && addr.Compare(ends[1]) <= 0
+}
+
+// isEverything tells whether a range holds every address of its family.
+func isEverything(ends [2]netip.Addr) bool {
+	return ends[0].IsUnspecified() && lastOf(netip.PrefixFrom(ends[0], 0)) == ends[1]
+}
+
+// rangeOf reads ADDRESS or ADDRESS/BITS; not a mask with holes.
+func rangeOf(text string) (ends [2]netip.Addr, ok bool) {
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		one, err := netip.ParseAddr(text)
+		return [2]netip.Addr{one, one}, err == nil
+	}
+	return [2]netip.Addr{prefix.Masked().Addr(), lastOf(prefix)}, true
+}
+
+// lastOf returns the last address of a prefix.
+func lastOf(prefix netip.Prefix) netip.Addr {
+	bytes := prefix.Addr().AsSlice()
+	for bit := prefix.Bits(); bit < prefix.Addr().BitLen(); bit++ {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
+	}
+	last, _ := netip.AddrFromSlice(bytes)
+	return last
+}

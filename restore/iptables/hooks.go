@@ -1,0 +1,247 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/program"
+	"natspread/internal/rules"
+)
+
+// hookedTables are the tables by which packets of a service come.
+var hookedTables = []string{"raw", "mangle", "nat", "filter", "security"}
+
+// ReadHooks returns all that decides about packets beside natspread's own rules: of both
+// variants of iptables, and of each table of nftables. Beside what could be read stand the
+// reasons for the rest. It makes no table, and does not read the many chains of natspread's
+// in a nat table where the variant can leave them out.
+func ReadHooks(ctx context.Context, run program.Runner) (rules.Hooks, error) {
+	n, err := listNftables()
+	reader := hookReader{run: run, nftables: n}
+	if err != nil {
+		reader.failed = append(reader.failed, fmt.Errorf("cannot list the chains of nftables: %w", err))
+	}
+	for _, variant := range []rules.Variant{rules.NFT, rules.Legacy} {
+		for _, family := range rules.Families() {
+			reader.variant(ctx, Kernel{Run: run, Variant: variant}, family)
+		}
+	}
+	for _, t := range n.tables {
+		if n.isNative(t) {
+			reader.native(ctx, t)
+		}
+	}
+	reader.hooks.Chains = n.hooked()
+	return reader.hooks, errors.Join(reader.failed...)
+}
+
+// nftables is what the kernel lists of nftables without its rules.
+type nftables struct {
+	tables []nftTable
+	chains []nftChain
+}
+
+// listNftables asks the kernel. One that does not know nftables has none.
+func listNftables() (n nftables, err error) {
+	if n.tables, err = nftTables(); err == nil {
+		n.chains, err = nftChains(unix.AF_UNSPEC)
+	}
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) { // what such a kernel says
+		return nftables{}, nil
+	}
+	return n, err
+}
+
+// hooked returns the chains that the kernel leads packets to.
+func (n nftables) hooked() []rules.BaseChain {
+	var hooked []rules.BaseChain
+	for _, c := range n.chains {
+		if c.hooked && c.Family != "" {
+			dormant := slices.Contains(n.tables, nftTable{c.Family, c.Table, true})
+			hooked = append(hooked, rules.BaseChain{Family: c.Family, Table: c.Table, Name: c.Name, Dormant: dormant})
+		}
+	}
+	return hooked
+}
+
+// isNative tells whether packets meet chains of a table that iptables does not show.
+func (n nftables) isNative(t nftTable) bool {
+	return !t.dormant && slices.ContainsFunc(n.chains, func(c nftChain) bool {
+		return c.Family != "" && c.hooked && c.Family == t.family && c.Table == t.name && !isBuiltIn(c)
+	})
+}
+
+// isBuiltIn tells whether a chain is one that iptables-nft made.
+func isBuiltIn(c nftChain) bool {
+	return (c.Family == "ip" || c.Family == "ip6") && slices.Contains(hookedTables, c.Table) &&
+		slices.Contains([]string{"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}, c.Name)
+}
+
+// hookReader collects what is read.
+type hookReader struct {
+	run      program.Runner
+	nftables nftables
+	hooks    rules.Hooks
+	failed   []error
+}
+
+// variant reads the tables of a family by one variant.
+func (r *hookReader) variant(ctx context.Context, k Kernel, family rules.Family) {
+	text, err := r.legacy(ctx, k, family)
+	if k.Variant == rules.NFT {
+		text, err = r.nft(ctx, k, family)
+	}
+	switch {
+	case errors.Is(err, program.ErrMissing):
+	case err != nil:
+		r.failed = append(r.failed, fmt.Errorf("cannot read the %v rules of the %s variant: %w", family, k.Variant, err))
+	default:
+		r.hooks.Rulesets = append(r.hooks.Rulesets, rules.ParseRuleset(family, k.Variant, text))
+	}
+}
+
+// legacy reads the tables of iptables-legacy that are there. Without -t iptables-save makes
+// none.
+func (r *hookReader) legacy(ctx context.Context, k Kernel, family rules.Family) ([]byte, error) {
+	path, err := k.path(ctx, family, "save")
+	if err != nil || !slices.ContainsFunc(hookedTables, func(name string) bool { return k.hasTable(family, name) }) {
+		return nil, err
+	}
+	if err := k.rights(); err != nil {
+		return nil, err
+	}
+	return k.Run(ctx, nil, path)
+}
+
+// nft reads the tables of iptables-nft, all at once. Where one of them cannot be read that
+// fails, and each is read by itself.
+func (r *hookReader) nft(ctx context.Context, k Kernel, family rules.Family) ([]byte, error) {
+	wanted := r.chainsOf(family)
+	path, err := k.path(ctx, family, "restore")
+	if err != nil || len(wanted) == 0 {
+		return nil, err
+	}
+	if err := k.rights(); err != nil {
+		return nil, err
+	}
+	text, err := k.listChains(ctx, path, wanted)
+	for rest := wanted; err != nil && len(rest) > 0; {
+		table := rest[0].Table
+		end := slices.IndexFunc(rest, func(c nftChain) bool { return c.Table != table })
+		if end < 0 {
+			end = len(rest)
+		}
+		one, failed := k.listChains(ctx, path, rest[:end])
+		if failed != nil {
+			r.unreadable(ctx, family, table, failed)
+		}
+		text, rest = append(text, one...), rest[end:]
+	}
+	r.partly(family, wanted)
+	return text, nil
+}
+
+// unreadable reads a table by nft which iptables cannot read, because it has rules of nft's own.
+func (r *hookReader) unreadable(ctx context.Context, family rules.Family, table string, err error) {
+	if program.Find("/", "nft") == "" {
+		r.failed = append(r.failed, fmt.Errorf("cannot read the %v %s table: %w", family, table, err))
+		return
+	}
+	r.native(ctx, nftTable{family: nftWord(family), name: table})
+}
+
+// nftWord returns nft's word for a family.
+func nftWord(family rules.Family) string { return nftFamilies()[nftFamily(family)] }
+
+// chainsOf returns the chains that iptables-nft is to list, table by table: by name, as it
+// else reads every chain of the kernel. Of natspread's own in a nat table that is the one
+// which tells its connections from others.
+func (r *hookReader) chainsOf(family rules.Family) []nftChain {
+	var wanted []nftChain
+	for _, name := range hookedTables {
+		for _, c := range r.nftables.chains {
+			left := name == rules.NAT.String() && rules.IsOwn(c.Name) && c.Name != rules.ServicePost || c.hooked && !isBuiltIn(c)
+			if c.Family == nftWord(family) && c.Table == name && !left {
+				wanted = append(wanted, c)
+			}
+		}
+	}
+	return wanted
+}
+
+// listChains lists chains in the form of iptables-save. Each begins with its policy or its
+// name, and nothing says of which table it is: that is known by the order.
+func (k Kernel) listChains(ctx context.Context, path string, wanted []nftChain) ([]byte, error) {
+	var question, saved []byte
+	for i, c := range wanted {
+		if i == 0 || wanted[i-1].Table != c.Table {
+			question = fmt.Appendf(question, "*%s\n", c.Table)
+		}
+		question = fmt.Appendf(question, "-S %s\n", c.Name)
+		if i == len(wanted)-1 || wanted[i+1].Table != c.Table {
+			question = append(question, "COMMIT\n"...)
+		}
+	}
+	listed, err := k.list(ctx, path, question)
+	if err != nil {
+		return nil, err
+	}
+	at := -1
+	for line := range strings.Lines(string(listed)) {
+		if begins := strings.HasPrefix(line, "-P ") || strings.HasPrefix(line, "-N "); begins && at+1 < len(wanted) {
+			at++
+			if at == 0 || wanted[at-1].Table != wanted[at].Table {
+				saved = fmt.Appendf(saved, "*%s\n", wanted[at].Table)
+			}
+		}
+		saved = append(saved, savedLine(line)...)
+	}
+	return saved, nil
+}
+
+// known are the expressions of rules that iptables-nft makes, and shows.
+var known = []string{"match", "target", "counter", "cmp", "payload", "meta", "immediate", "bitwise", "range", "limit", "log"}
+
+// partly notes those rules which have another expression. iptables-nft prints such a rule
+// without it, as if it asked for less.
+func (r *hookReader) partly(family rules.Family, chains []nftChain) {
+	for _, c := range chains {
+		if rules.IsOwn(c.Name) {
+			continue
+		}
+		all, err := nftRules(family, c.Table, c.Name)
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			r.failed = append(r.failed, fmt.Errorf("cannot read chain %s of the %v %s table: %w", c.Name, family, c.Table, err))
+		}
+		for i, one := range all {
+			if slices.ContainsFunc(one, func(e nftExpression) bool { return !slices.Contains(known, e.name) }) {
+				r.hooks.Partly = append(r.hooks.Partly, rules.PartlyShown{Family: family, Table: c.Table, Chain: c.Name, Place: i + 1})
+			}
+		}
+	}
+}
+
+// native reads a table by nft, as values and as text: only the text has each rule as people
+// know it.
+func (r *hookReader) native(ctx context.Context, t nftTable) {
+	path := program.Find("/", "nft")
+	if path == "" {
+		r.failed = append(r.failed, fmt.Errorf("cannot read the rules of the nftables table %s %s: %w: install nftables", t.family, t.name, program.ErrMissing))
+		return
+	}
+	values, err := r.run(ctx, nil, path, "-j", "list", "table", t.family, t.name)
+	var text []byte
+	if err == nil {
+		text, err = r.run(ctx, nil, path, "-a", "list", "table", t.family, t.name)
+	}
+	if err != nil {
+		r.failed = append(r.failed, fmt.Errorf("cannot read the nftables table %s %s: %w", t.family, t.name, err))
+		return
+	}
+	r.hooks.Native = append(r.hooks.Native, rules.NativeTable{Family: t.family, Name: t.name, JSON: values, Text: text})
+}
