@@ -31,7 +31,7 @@ func TestOrder(t *testing.T) {
 			severities = append(severities, severity)
 		}
 	}
-	rank := []string{string(Broken), string(AtBoot), string(Risk)}
+	rank := []string{Broken.String(), AtBoot.String(), Risk.String()}
 	if !slices.IsSortedFunc(severities, func(a, b string) int { return slices.Index(rank, a) - slices.Index(rank, b) }) ||
 		len(slices.Compact(severities)) != len(rank) {
 		t.Errorf("%s", first)
