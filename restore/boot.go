@@ -97,15 +97,12 @@ func (h Host) dormant(kernel iptables.Kernel, loaded generation.Generation) (not
 // FixError is an error with the line that fixes what it is of. Its words do not have that
 // line: whoever prints an error puts it last.
 type FixError struct {
-	Err error
+	error
 	Fix string
 }
 
-// Error returns the words of the error.
-func (e *FixError) Error() string { return e.Err.Error() }
-
 // Unwrap returns the error.
-func (e *FixError) Unwrap() error { return e.Err }
+func (e *FixError) Unwrap() error { return e.error }
 
 // loadAgain is what to type when what kept boot from its work is over.
 const loadAgain = "natspread restore"

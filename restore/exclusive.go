@@ -20,10 +20,7 @@ func (h Host) Foreign(ctx context.Context, tables rules.Tables) (iptables.Foreig
 		return iptables.Foreign{}, unchanged(err)
 	}
 	foreign, err := kernel.Foreign(ctx, tables)
-	if err != nil {
-		return iptables.Foreign{}, unchanged(err)
-	}
-	return foreign, nil
+	return foreign, unchanged(err)
 }
 
 // replacedFile returns where a family's table is kept as --exclusive found it, below the

@@ -58,8 +58,7 @@ func parsePacket(text string) (rules.Packet, error) {
 		protocol = string(config.TCP)
 	}
 	to, err := netip.ParseAddrPort(where)
-	known := slices.Contains([]config.Protocol{config.TCP, config.UDP, config.SCTP}, config.Protocol(protocol))
-	if err != nil || to.Port() == 0 || to.Addr().Zone() != "" || to.Addr().Is4In6() || !known {
+	if err != nil || to.Port() == 0 || to.Addr().Zone() != "" || to.Addr().Is4In6() || rules.ProtocolNumber(protocol) == 0 {
 		return rules.Packet{}, usageErrorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
 	}
 	return rules.Packet{Protocol: protocol, Destination: to.Addr(), Port: to.Port(), Local: true}, nil

@@ -122,6 +122,17 @@ func verb[O any](s *session, command *cli.Command, example string, read func(*cl
 	return command
 }
 
+// guarded is an action of a verb that a check of rights, which gets the verb's name, may
+// refuse before any work.
+func guarded[O any](check func(verb string) error, verb string, action func(context.Context, O) error) func(context.Context, O) error {
+	return func(ctx context.Context, options O) error {
+		if err := check(verb); err != nil {
+			return err
+		}
+		return action(ctx, options)
+	}
+}
+
 // noOptions are those of a verb without flags of its own.
 type noOptions struct{}
 

@@ -13,14 +13,11 @@ func (s *session) confirmVerb() *cli.Command {
 		Usage: "keep what apply --confirm loaded",
 		Description: "Makes the generation that waits to be confirmed the one that boot loads, if the\n" +
 			"kernel still holds it. It may be typed in another terminal.",
-	}, "natspread confirm", readNone, s.confirm)
+	}, "natspread confirm", readNone, guarded(s.needKernel, "confirm", s.confirm))
 }
 
 // confirm makes the pending generation current.
 func (s *session) confirm(ctx context.Context, _ noOptions) error {
-	if err := s.needKernel("confirm"); err != nil {
-		return err
-	}
 	result, err := s.changingHost().Confirm(ctx)
 	if err != nil {
 		return err

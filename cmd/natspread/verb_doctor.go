@@ -22,7 +22,7 @@ func (s *session) doctorVerb() *cli.Command {
 			"fixes it. Exits 1 when something is broken, or will be at boot; risks alone\n" +
 			"exit 0. It judges by the config; without a good one, by what was applied.\n" +
 			"Nothing is changed.",
-	}, "natspread doctor", readNone, s.examine)
+	}, "natspread doctor", readNone, guarded(needRights, "doctor", s.examine))
 }
 
 // doctorResult is what doctor prints with --json.
@@ -32,9 +32,6 @@ type doctorResult struct {
 
 // examine examines the host.
 func (s *session) examine(ctx context.Context, _ noOptions) error {
-	if err := needRights("doctor"); err != nil {
-		return err
-	}
 	judged, err := s.judged()
 	if err != nil {
 		return err

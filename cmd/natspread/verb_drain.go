@@ -29,7 +29,7 @@ func (s *session) drainVerb() *cli.Command {
 			&cli.BoolFlag{Name: "now", Usage: "end its connections at once: UDP moves to another backend, TCP is reset"},
 			&cli.BoolFlag{Name: "keep-one", Usage: "refuse to drain the last backend of a service"},
 		},
-	}, "natspread drain web 10.0.0.1:80 --wait 5m\n  natspread drain 10.0.0.1", readDrain, s.drain)
+	}, "natspread drain web 10.0.0.1:80 --wait 5m\n  natspread drain 10.0.0.1", readDrain, guarded(s.needKernel, "drain", s.drain))
 }
 
 // drainOptions are the flags and arguments of drain.
@@ -80,9 +80,6 @@ type drainedBackend struct {
 
 // drain gives a backend no new connections.
 func (s *session) drain(ctx context.Context, o drainOptions) error {
-	if err := s.needKernel("drain"); err != nil {
-		return err
-	}
 	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
 		edit, err := change.PlanDrain(store, plan, o.target, true)
 		if empty := edit.Empty(); err == nil && o.keepOne && len(empty) > 0 {

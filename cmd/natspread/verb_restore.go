@@ -17,7 +17,7 @@ func (s *session) restoreVerb() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "wait", Usage: "wait for this `DURATION` for other natspreads and for iptables' lock", DefaultText: "5s for each"},
 		},
-	}, "natspread restore", readRestore, s.restore)
+	}, "natspread restore", readRestore, guarded(s.needKernel, "restore", s.restore))
 }
 
 // restoreOptions are the flags of restore.
@@ -33,9 +33,6 @@ func readRestore(c *cli.Context) (restoreOptions, error) {
 
 // restore loads the current generation.
 func (s *session) restore(ctx context.Context, o restoreOptions) error {
-	if err := s.needKernel("restore"); err != nil {
-		return err
-	}
 	host := s.host()
 	host.Wait = o.wait
 	result, err := host.Restore(ctx)

@@ -27,7 +27,7 @@ func (s *session) rollbackVerb() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "overdue", Usage: "only revert what is not confirmed in time, and wait for that: what the timer runs"},
 		},
-	}, "natspread rollback", readRollback, s.rollback)
+	}, "natspread rollback", readRollback, guarded(s.needKernel, "rollback", s.rollback))
 }
 
 // rollbackOptions are the flags of rollback.
@@ -51,9 +51,6 @@ func readRollback(c *cli.Context) (rollbackOptions, error) {
 
 // rollback rolls back.
 func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
-	if err := s.needKernel("rollback"); err != nil {
-		return err
-	}
 	if o.number == 0 {
 		if _, err := s.store().Pending(); o.overdue || !errors.Is(err, generation.ErrNothingPending) {
 			return s.revert(ctx, o)

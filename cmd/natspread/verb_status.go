@@ -24,7 +24,7 @@ func (s *session) statusVerb() *cli.Command {
 			&cli.BoolFlag{Name: "watch", Usage: "show it every 2 seconds until interrupted; a line a service where there is no terminal"},
 			&cli.StringFlag{Name: "prometheus", Usage: "write metrics for node_exporter's textfile collector into `FILE`, in one step, and print nothing; - prints them"},
 		},
-	}, "natspread status --watch\n  natspread status --prometheus /var/lib/prometheus/node-exporter/natspread.prom", readStatus, s.status)
+	}, "natspread status --watch\n  natspread status --prometheus /var/lib/prometheus/node-exporter/natspread.prom", readStatus, guarded(needRights, "status", s.status))
 }
 
 // statusOptions are the flags of status.
@@ -43,9 +43,6 @@ func readStatus(c *cli.Context) (statusOptions, error) {
 
 // status shows the state and exits with its code.
 func (s *session) status(ctx context.Context, o statusOptions) error {
-	if err := needRights("status"); err != nil {
-		return err
-	}
 	if o.watch {
 		return s.watch(ctx)
 	}

@@ -13,14 +13,11 @@ func (s *session) stopVerb() *cli.Command {
 		Usage: "take natspread's rules out of the kernel",
 		Description: "Forwarding goes back to what was found before. The generations stay: restore, or\n" +
 			"the next boot, loads the current one again.",
-	}, "natspread stop", readNone, s.stop)
+	}, "natspread stop", readNone, guarded(s.needKernel, "stop", s.stop))
 }
 
 // stop takes the rules out.
 func (s *session) stop(ctx context.Context, _ noOptions) error {
-	if err := s.needKernel("stop"); err != nil {
-		return err
-	}
 	result, err := s.changingHost().Stop(ctx)
 	if err != nil {
 		return err

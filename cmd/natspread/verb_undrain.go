@@ -20,14 +20,11 @@ func (s *session) undrainVerb() *cli.Command {
 			"else, and applies it: the backend has its weight again. One that has weight = 0\n" +
 			"gets the weight of the newest generation in which it had one, or 1. Without\n" +
 			"SERVICE it is for every backend at that address, in all services.",
-	}, "natspread undrain web 10.0.0.1:80", readTarget, s.undrain)
+	}, "natspread undrain web 10.0.0.1:80", readTarget, guarded(s.needKernel, "undrain", s.undrain))
 }
 
 // undrain gives a backend new connections again.
 func (s *session) undrain(ctx context.Context, target change.Target) error {
-	if err := s.needKernel("undrain"); err != nil {
-		return err
-	}
 	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
 		return change.PlanDrain(store, plan, target, false)
 	})

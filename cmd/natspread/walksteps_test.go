@@ -49,8 +49,8 @@ func (w *walk) verbs() map[string]func(now walkKernel) walkVerb {
 	return map[string]func(now walkKernel) walkVerb{
 		"apply": func(walkKernel) walkVerb { return w.apply() }, "try": w.try, "confirm": w.confirm,
 		"rollback": func(walkKernel) walkVerb { return w.rollback() }, "overdue": func(walkKernel) walkVerb { return w.overdue() },
-		"drain":   func(walkKernel) walkVerb { return w.drain("drain", true) },
-		"undrain": func(walkKernel) walkVerb { return w.drain("undrain", false) },
+		"drain":   func(walkKernel) walkVerb { return w.drain("drain") },
+		"undrain": func(walkKernel) walkVerb { return w.drain("undrain") },
 		"restore": func(walkKernel) walkVerb { return w.restore() },
 		"stop":    func(walkKernel) walkVerb { return w.stop() },
 	}
@@ -142,7 +142,7 @@ func (w *walk) overdue() walkVerb {
 }
 
 // drain drains one of the file's backends, or gives it new connections again.
-func (w *walk) drain(verb string, drain bool) walkVerb {
+func (w *walk) drain(verb string) walkVerb {
 	if isWrong(w.model.config) {
 		return w.refused(exitConfig, verb, "10.0.0.1:80")
 	}
@@ -154,12 +154,12 @@ func (w *walk) drain(verb string, drain bool) walkVerb {
 	}
 	service, backend, _ := strings.Cut(rapid.SampledFrom(all).Draw(w.drawn, "backend"), " ")
 	args := []string{verb, service, backend}
-	text, _, err := config.SetDrain("natspread.toml", []byte(w.model.config), service, backend, drain, nil)
+	text, _, err := config.SetDrain("natspread.toml", []byte(w.model.config), service, backend, verb == "drain", nil)
 	hosttest.Must(w, err)
 	if w.model.trial != "" || !w.model.linked {
 		return w.refused(exitFailed, args...)
 	}
-	same, _, err := config.SetDrain("current", []byte(w.model.boot()), service, backend, drain, nil)
+	same, _, err := config.SetDrain("current", []byte(w.model.boot()), service, backend, verb == "drain", nil)
 	if err != nil || !hosttest.Config(w, string(same)).Equivalent(hosttest.Config(w, string(text))) {
 		return w.refused(exitFailed, args...) // there is another change in the file
 	}

@@ -7,19 +7,17 @@ import (
 	"natspread/internal/text"
 )
 
-// line is one of a text for people, with its color: an SGR code, "" for none.
-type line struct{ color, text string }
-
-// changesText writes changes for people.
+// changesText writes changes for people. A line has a color, an SGR code, or "" for none.
 func changesText(changes []ServiceChange, paint Paint) string {
 	var written strings.Builder
-	for _, change := range changes {
-		for _, line := range change.lines() {
-			if line.color != "" {
-				line.text = paint(line.color, line.text)
-			}
-			written.WriteString(line.text + "\n")
+	add := func(color, line string) {
+		if color != "" {
+			line = paint(color, line)
 		}
+		written.WriteString(line + "\n")
+	}
+	for _, change := range changes {
+		change.addLines(add)
 	}
 	return written.String()
 }
@@ -37,29 +35,27 @@ func mark(change string) (sign, color string) {
 	return " ", ""
 }
 
-// lines returns a line for the service, one for each setting, and those of its
-// backends.
-func (c ServiceChange) lines() []line {
+// addLines adds a line for the service, one for each setting, and those of its backends.
+func (c ServiceChange) addLines(add func(color, line string)) {
 	sign, color := mark(c.Change)
-	lines := []line{{color, fmt.Sprintf("%s %s  %s", sign, c.Name, c.head)}}
+	add(color, fmt.Sprintf("%s %s  %s", sign, c.Name, c.head))
 	for _, setting := range c.Settings {
 		_, color := mark("changed")
-		lines = append(lines, line{color, fmt.Sprintf("  ~ %s %s -> %s", setting.Key, setting.Before, setting.After)})
+		add(color, fmt.Sprintf("  ~ %s %s -> %s", setting.Key, setting.Before, setting.After))
 	}
-	lines = append(lines, c.backendLines()...)
+	addColumns(c.backendRows(), add)
 	if c.Reordered {
-		lines = append(lines, line{text: "    the order of its backends changes"})
+		add("", "    the order of its backends changes")
 	}
-	return lines
 }
 
 // row is what the line of a backend says, by columns.
 type row struct{ sign, color, who, weight, share string }
 
-// backendLines returns a line for each backend that changes. Those that
+// backendRows returns a row for each backend that changes. Those that
 // only have another share, because of the others, share one line where they are many
 // of the same weight.
-func (c ServiceChange) backendLines() []line {
+func (c ServiceChange) backendRows() []row {
 	var rows []row
 	alike := map[Share]int{} // how many have only another share, by what they had
 	for _, b := range c.Backends {
@@ -78,7 +74,7 @@ func (c ServiceChange) backendLines() []line {
 			alike[*b.Before] = 0
 		}
 	}
-	return columns(rows)
+	return rows
 }
 
 // row describes what becomes of a backend. In a service that is added or removed as a
@@ -120,15 +116,13 @@ func fromTo(what, before, after string) string {
 	return what + " " + before + " -> " + after
 }
 
-// columns writes rows below one another.
-func columns(rows []row) []line {
+// addColumns adds rows below one another.
+func addColumns(rows []row, add func(color, line string)) {
 	who, weight := 0, 0
 	for _, r := range rows {
 		who, weight = max(who, len(r.who)), max(weight, len(r.weight))
 	}
-	lines := make([]line, len(rows))
-	for i, r := range rows {
-		lines[i] = line{r.color, fmt.Sprintf("  %s %-*s  %-*s  %s", r.sign, who, r.who, weight, r.weight, r.share)}
+	for _, r := range rows {
+		add(r.color, fmt.Sprintf("  %s %-*s  %-*s  %s", r.sign, who, r.who, weight, r.weight, r.share))
 	}
-	return lines
 }

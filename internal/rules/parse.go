@@ -135,29 +135,23 @@ func (r *ruleReader) match(name string) {
 // conntrack takes the options of -m conntrack.
 func (r *ruleReader) conntrack() {
 	rule := r.rule
-	for {
-		switch r.peek() {
+	for strings.HasPrefix(r.peek(), "--ct") {
+		switch r.next() {
 		case "--ctstate":
-			r.next()
 			r.word("DNAT")
 			rule.Translated = true
 		case "--ctproto":
-			r.next()
 			rule.ConnectionProtocol = r.protocol()
 		case "--ctorigdst":
-			r.next()
 			rule.OriginalDestination = r.connectionEnd()
 		case "--ctreplsrc":
-			r.next()
 			rule.ReplySource = r.connectionEnd()
 		case "--ctorigdstport":
-			r.next()
 			rule.OriginalPorts = r.ports()
 		case "--ctreplsrcport":
-			r.next()
 			rule.ReplyPorts = r.ports()
 		default:
-			return
+			r.bad = true
 		}
 	}
 }

@@ -53,26 +53,22 @@ func (r *savedReader) notSaved() error {
 func (r *savedReader) line(line string) error {
 	switch {
 	case line == "" || line[0] == '#':
-		return nil
 	case r.other:
 		r.other = line != "COMMIT"
-		return nil
 	case line == "*"+r.name.String() && r.state == savedStart:
 		r.state = savedTable
-		return nil
 	case line[0] == '*' && line != "*"+r.name.String() && r.state != savedTable:
 		r.other = true
-		return nil
 	case r.state != savedTable:
 		return r.notSaved()
 	case line == "COMMIT":
 		r.state = savedDone
-		return nil
 	case line[0] == ':':
 		return r.declaration(line)
 	default:
 		return r.rule(line)
 	}
+	return nil
 }
 
 // declaration takes the line of a chain.

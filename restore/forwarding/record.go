@@ -238,13 +238,12 @@ func (s Switches) keep(family rules.Family, record Record) error {
 	if err != nil {
 		return err
 	}
-	kept := maps.Clone(all)
-	if kept == nil {
-		kept = records{}
+	if all == nil {
+		all = records{}
 	}
-	delete(kept, "") // it was taken for that of this namespace
-	kept[s.Namespace] = record
-	err = s.store(family, kept)
+	delete(all, "") // it was taken for that of this namespace
+	all[s.Namespace] = record
+	err = s.store(family, all)
 	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -44,11 +44,11 @@ func (s Store) History() ([]Entry, error) {
 
 // entry describes the generation in a directory.
 func (s Store) entry(dir string, number int) Entry {
-	generation, err := s.readFrom(dir, number)
+	generation, err := s.good(dir, number)
 	if err != nil {
 		manifest, _ := s.readManifest(dir, number) // as much as there is
 		manifest.Number = number
-		return Entry{Manifest: manifest, Problem: notGood(number, err)}
+		return Entry{Manifest: manifest, Problem: err}
 	}
 	return Entry{Manifest: generation.Manifest, Config: generation.Config}
 }

@@ -190,9 +190,5 @@ func (s Store) waitingDir(number int) string {
 
 // ReadPending is Read for a generation that waits to be confirmed.
 func (s Store) ReadPending(number int) (Generation, error) {
-	generation, err := s.readFrom(s.waitingDir(number), number)
-	if err != nil {
-		return Generation{}, notGood(number, err)
-	}
-	return generation, nil
+	return s.good(s.waitingDir(number), number)
 }

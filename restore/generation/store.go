@@ -3,7 +3,6 @@ package generation
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,17 +171,15 @@ func (s Store) CurrentNumber() (int, error) {
 // Read returns a generation, after every check that stands between a file on
 // disk and the kernel: whose it is, who may write it, size, checksums, and the
 // grammar of its rules.
-func (s Store) Read(number int) (Generation, error) {
-	generation, err := s.readFrom(dir(number), number)
+func (s Store) Read(number int) (Generation, error) { return s.good(dir(number), number) }
+
+// good reads a generation from its directory, and says of which one an error is.
+func (s Store) good(dir string, number int) (Generation, error) {
+	generation, err := s.readFrom(dir, number)
 	if err != nil {
-		return Generation{}, notGood(number, err)
+		return Generation{}, fmt.Errorf("generation %d is not good: %w", number, err)
 	}
 	return generation, nil
-}
-
-// notGood says of which generation an error is.
-func notGood(number int, err error) error {
-	return fmt.Errorf("generation %d is not good: %w", number, err)
 }
 
 // readFrom reads a generation from its directory, which is relative to the root.
@@ -261,8 +258,7 @@ func (s Store) readMember(dir string, manifest Manifest, name string) ([]byte, e
 
 // checksum returns the sha256 of data in hex.
 func checksum(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
 // Outdated says why a new generation is needed for what is wanted, though this one is

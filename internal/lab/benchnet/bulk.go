@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/config"
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // benchBulk measures what established connections pay for rules: the rate of one

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // flow is what a backend sees of a packet's addresses.

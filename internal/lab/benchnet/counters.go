@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // counters are the numbers that tell what became of the packets.

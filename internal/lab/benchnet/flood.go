@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // answerWithin bounds the wait for any answer.

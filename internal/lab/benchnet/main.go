@@ -20,7 +20,7 @@ import (
 	"strings"
 	"syscall"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // parts are the parts of the benchmark, in order.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // proxy is a balancer that is a process: for each of its configs a text and the

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // site is a client, a balancer and three backends of its own, on which sockets

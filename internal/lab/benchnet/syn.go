@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 const (

@@ -16,7 +16,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 // The exit codes.

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 const (

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 	"natspread/internal/paths"
 	"natspread/restore/generation"
 )

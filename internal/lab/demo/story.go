@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 	"natspread/internal/test/netnstest"
 )
 

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"natspread/internal/netns"
+	"natspread/internal/lab/netns"
 )
 
 const (

@@ -108,7 +108,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"internal/atomicfile", "internal/completion", "internal/namespace", "internal/netns", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text"}
+	return []string{"internal/atomicfile", "internal/completion", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -186,7 +186,7 @@ func TestBeside(t *testing.T) {
 	for room, allowed := range map[string][]string{
 		"internal/test/configtest": {"internal/config", "internal/suggest"},
 		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/suggest", "internal/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/suggest", "internal/lab/netns"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
@@ -244,9 +244,9 @@ func TestLibraries(t *testing.T) {
 		"github.com/godbus/dbus/v5":                {"units"},
 		"github.com/vishvananda/netlink":           {"internal/network", "restore/flows", "internal/test/netnstest"},
 		"github.com/vishvananda/netlink/nl":        {"restore/flows"},
-		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "restore", "restore/*", "internal/terminal", "internal/netns", "internal/namespace", "internal/test/*", "internal/lab/*"},
+		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "restore", "restore/*", "internal/terminal", "internal/namespace", "internal/test/*", "internal/lab/*"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
-		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/netns", "internal/test/*", "internal/lab/*"},
+		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/test/*", "internal/lab/*"},
 	}
 	all := load(t)
 	for _, room := range all.rooms() {
