@@ -49,8 +49,8 @@ func (w *walk) verbs() map[string]func(now walkKernel) walkVerb {
 	return map[string]func(now walkKernel) walkVerb{
 		"apply": func(walkKernel) walkVerb { return w.apply() }, "try": w.try, "confirm": w.confirm,
 		"rollback": func(walkKernel) walkVerb { return w.rollback() }, "overdue": func(walkKernel) walkVerb { return w.overdue() },
-		"drain":   func(walkKernel) walkVerb { return w.drain("drain", config.Drained) },
-		"undrain": func(walkKernel) walkVerb { return w.drain("undrain", undrained) },
+		"drain":   func(walkKernel) walkVerb { return w.drain("drain", true) },
+		"undrain": func(walkKernel) walkVerb { return w.drain("undrain", false) },
 		"restore": func(walkKernel) walkVerb { return w.restore() },
 		"stop":    func(walkKernel) walkVerb { return w.stop() },
 	}
@@ -141,13 +141,8 @@ func (w *walk) overdue() walkVerb {
 	return w.reverted(args...)
 }
 
-// undrained is config.Undrained for backends that have a weight.
-func undrained(name string, text []byte, service, backend string) ([]byte, []config.Edited, error) {
-	return config.Undrained(name, text, service, backend, nil)
-}
-
 // drain drains one of the file's backends, or gives it new connections again.
-func (w *walk) drain(verb string, edit func(name string, text []byte, service, backend string) ([]byte, []config.Edited, error)) walkVerb {
+func (w *walk) drain(verb string, drain bool) walkVerb {
 	if isWrong(w.model.config) {
 		return w.refused(exitConfig, verb, "10.0.0.1:80")
 	}
@@ -159,12 +154,12 @@ func (w *walk) drain(verb string, edit func(name string, text []byte, service, b
 	}
 	service, backend, _ := strings.Cut(rapid.SampledFrom(all).Draw(w.drawn, "backend"), " ")
 	args := []string{verb, service, backend}
-	text, _, err := edit("natspread.toml", []byte(w.model.config), service, backend)
+	text, _, err := config.SetDrain("natspread.toml", []byte(w.model.config), service, backend, drain, nil)
 	hosttest.Must(w, err)
 	if w.model.trial != "" || !w.model.linked {
 		return w.refused(exitFailed, args...)
 	}
-	same, _, err := edit("current", []byte(w.model.boot()), service, backend)
+	same, _, err := config.SetDrain("current", []byte(w.model.boot()), service, backend, drain, nil)
 	if err != nil || !hosttest.Config(w, string(same)).Equivalent(hosttest.Config(w, string(text))) {
 		return w.refused(exitFailed, args...) // there is another change in the file
 	}
