@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -39,7 +40,8 @@ func (p point) String() string { return fmt.Sprintf("%s%d/%s", p.name(), p.at.Nt
 // game is what stays the same over all points.
 type game struct {
 	options
-	out io.Writer
+	out   io.Writer
+	plays *regexp.Regexp // the calls that are played
 
 	mutex    sync.Mutex
 	played   int
@@ -74,8 +76,8 @@ func (g *game) points() ([]point, error) {
 		points = append(points, p.each()...)
 	}
 	points = slices.DeleteFunc(points, func(p point) bool {
-		other := g.calls != "" && p.clean.calls[p.at.Nth-1].Name != g.calls
-		return other || !strings.HasPrefix(p.String()+"/", g.only)
+		call := p.clean.calls[p.at.Nth-1].String()
+		return !g.plays.MatchString(call) || !strings.HasPrefix(p.String()+"/", g.only)
 	})
 	if g.budget > 0 {
 		slices.SortFunc(points, func(a, b point) int { return cmp.Compare(g.draw(a), g.draw(b)) })

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"runtime"
 	"time"
 )
@@ -31,7 +32,7 @@ type options struct {
 	seed    uint64
 	budget  time.Duration // 0 is as long as every point takes
 	only    string        // begins the name of each point that is played
-	calls   string        // the name of each call that is played; "" is all
+	calls   string        // a regular expression that each call matches that is played
 	workers int
 }
 
@@ -51,7 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.Uint64Var(&o.seed, "seed", rand.Uint64(), "draws the points of a sample")
 	flags.DurationVar(&o.budget, "budget", 0, "play a sample, and begin no point after that time (0 is every point)")
 	flags.StringVar(&o.only, "only", "", "play only the points whose names begin so: STORY/VARIANT/NUMBER/VICTIM")
-	flags.StringVar(&o.calls, "calls", "", "play only the points at calls of that name")
+	flags.StringVar(&o.calls, "calls", "", "play only the points at calls that match this `regexp`, as \"sendmsg of iptables\"")
 	flags.IntVar(&o.workers, "workers", runtime.NumCPU(), "how many points are played at a time")
 	if err := flags.Parse(args); err != nil || flags.NArg() != 1 || o.dir == "" {
 		fmt.Fprintln(stderr, "usage: kill -dir DIR [flags] PROGRAM")
@@ -70,7 +71,11 @@ func play(o options, out io.Writer) error {
 	if os.Getpid() != 1 {
 		return errors.New("this is no process namespace of its own: start it by .ci/kill-test")
 	}
-	g := &game{options: o, out: out, leftOver: map[string]int{}}
+	calls, err := regexp.Compile(o.calls)
+	if err != nil {
+		return err
+	}
+	g := &game{options: o, out: out, plays: calls, leftOver: map[string]int{}}
 	points, err := g.points()
 	if err != nil {
 		return err

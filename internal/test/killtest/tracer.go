@@ -30,19 +30,20 @@ func (t *tracer) take(tid int, status unix.WaitStatus) error {
 	case !status.Stopped():
 		return nil
 	}
-	if tid == t.held { // it has made its call after all
+	signal, known := status.StopSignal(), t.known[tid]
+	t.known[tid] = true
+	goes := signal == unix.SIGTRAP && status.TrapCause() == unix.PTRACE_EVENT_EXEC && t.let(commandLine(tid))
+	if tid == t.held && !goes { // it has made its call after all
 		t.held = 0
 		t.run.After = append(t.run.After, t.run.At())
 	}
-	signal, known := status.StopSignal(), t.known[tid]
-	t.known[tid] = true
 	switch {
+	case goes:
+		return unix.PtraceDetach(tid)
 	case signal == unix.SIGSTOP && !known: // so begins each that the kernel attached the tracer to
 		return t.goOn(tid, 0)
 	case signal == unix.SIGTRAP|0x80:
 		return t.call(tid)
-	case signal == unix.SIGTRAP && status.TrapCause() == unix.PTRACE_EVENT_EXEC && t.let(commandLine(tid)):
-		return unix.PtraceDetach(tid)
 	case signal == unix.SIGTRAP:
 		return t.goOn(tid, 0)
 	}
