@@ -215,15 +215,24 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, observed 
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	notes, err := h.keepReplaced(kernel, observed)
+	notes, forget, err := h.keepReplaced(kernel, observed)
 	if err != nil {
 		return Result{}, unchanged(errors.Join(err, publication.Abandon()))
 	}
 	load, err := kernel.Load(ctx, observed, wanted.Tables)
 	if err != nil {
+		if left := new(iptables.NotRevertedError); !errors.As(err, &left) {
+			err = errors.Join(err, forget())
+		}
 		return Result{}, errors.Join(err, publication.Abandon())
 	}
-	revert := func(ctx context.Context) error { return errors.Join(load.Revert(ctx), publication.Abandon()) }
+	revert := func(ctx context.Context) error {
+		err := load.Revert(ctx)
+		if err == nil {
+			err = forget()
+		}
+		return errors.Join(err, publication.Abandon())
+	}
 	if err := publication.Publish(); err != nil {
 		return Result{}, iptables.Revert(ctx, err, revert)
 	}

@@ -2,7 +2,10 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"natspread/internal/atomicfile"
@@ -30,18 +33,38 @@ func replacedFile(family rules.Family) string {
 }
 
 // keepReplaced writes down the tables that are to be replaced as a whole, before they
-// are, for a kill half way and for second thoughts, and returns a note of each.
-func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) (notes []string, err error) {
+// are, for a kill half way and for second thoughts, and returns a note of each. forget puts
+// back what was kept before, for where nothing is replaced in the end.
+func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) (notes []string, forget func() error, err error) {
+	var before []func() error
+	forget = func() error {
+		var failed error
+		for _, undo := range before {
+			failed = errors.Join(failed, undo())
+		}
+		return failed
+	}
 	for _, family := range rules.Families() {
-		if observed[family].Whole() == nil {
+		whole := observed[family].Whole()
+		if whole == nil {
 			continue
 		}
 		path := filepath.Join(h.runDir(), replacedFile(family))
-		if err := atomicfile.WriteFile(path, observed[family].Whole(), 0o600); err != nil {
-			return nil, fmt.Errorf("cannot keep what is to be replaced: %w", err)
+		kept, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			before = append(before, func() error { return os.Remove(path) })
+		case err == nil:
+			before = append(before, func() error { return atomicfile.WriteFile(path, kept, 0o600) })
+		}
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = atomicfile.WriteFile(path, whole, 0o600)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot keep what is to be replaced: %w", errors.Join(err, forget()))
 		}
 		notes = append(notes, fmt.Sprintf("what was replaced is kept until the next boot: to have it back, %s -c < %s",
 			rules.Program(family, kernel.Variant, "restore"), path))
 	}
-	return notes, nil
+	return notes, forget, nil
 }

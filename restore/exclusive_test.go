@@ -3,6 +3,7 @@ package restore_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
+	"natspread/internal/test/netnstest"
 	"natspread/restore"
 )
 
@@ -185,6 +187,7 @@ func TestExclusiveReverts(t *testing.T) {
 				if err == nil || !strings.HasSuffix(err.Error(), "; nothing was changed") {
 					t.Errorf("the error is %v", err)
 				}
+				wantReplaced(t, host, "")
 				hosttest.WantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
 			})
 		}
@@ -192,13 +195,73 @@ func TestExclusiveReverts(t *testing.T) {
 			asked := exclusively(t, host, hosttest.Smaller)
 			hosttest.SetForwarding(t, "01")
 			before := state(t, host)
+			hosttest.Must(t, os.WriteFile(filepath.Join(host.Root, "run/natspread/replaced.v4"), []byte("what an apply before this one replaced"), 0o600))
 			readOnlySysctls(t, func() {
 				if _, err := host.Apply(t.Context(), asked); err == nil {
 					t.Error("no error")
 				}
 			})
+			wantReplaced(t, host, "what an apply before this one replaced")
 			hosttest.WantSame(t, "the state", uncounted(variant, before), uncounted(variant, state(t, host)))
 		})
+	})
+}
+
+// wantReplaced asks for what is kept of a replaced table after an apply that failed: "" is nothing.
+func wantReplaced(t *testing.T, host restore.Host, want string) {
+	t.Helper()
+	kept, err := os.ReadFile(filepath.Join(host.Root, "run/natspread/replaced.v4"))
+	if string(kept) != want || (err == nil) != (want != "") {
+		t.Errorf("kept: %q, %v", kept, err)
+	}
+	if _, err := os.Stat(filepath.Join(host.Root, "run/natspread/replaced.v6")); err == nil {
+		t.Error("replaced.v6 is left")
+	}
+}
+
+// TestExclusiveInPart refuses where iptables does not show all of what would vanish, so that
+// nobody could put it back, and does the work once that is taken out. Sets, and chains that
+// nft hooked, are not touched.
+func TestExclusiveInPart(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		if variant != rules.NFT {
+			return
+		}
+		for rule, refused := range map[string]string{
+			"ip saddr @ok accept":                            "-A P1 -j ACCEPT",
+			"ip daddr 10.0.0.1-10.0.0.9 tcp dport 80 accept": "-A P1 -d 10.0.0.9/32 -p tcp -m tcp --dport 80 -j ACCEPT",
+			"tcp dport vmap { 80 : accept }":                 "-A P1 -p tcp",
+			"counter accept":                                 "",
+		} {
+			host := newHost(t, variant)
+			hosttest.Put(t, variant, rules.IPv4, "*nat\n:P1 - [0:0]\n-A PREROUTING -p udp -m recent --set --name r --mask 255.255.255.255 --rsource -j P1\n-A P1 -m limit --limit 3/min -j RETURN\nCOMMIT\n")
+			netnstest.Self().Command(t, "add set ip nat ok { type ipv4_addr; elements = { 198.51.100.7 }; }\nadd chain ip nat mine { type nat hook prerouting priority -110; }\nadd rule ip nat P1 "+rule+"\n", "nft", "-f", "-")
+			asked := request(t, hosttest.Alone)
+			foreign, err := host.Foreign(t.Context(), asked.Tables)
+			if refused != "" {
+				if err == nil || !strings.Contains(err.Error(), "iptables shows only a part of rule 2 of chain P1 in the ipv4 nat table ("+refused+")") || !strings.HasSuffix(err.Error(), "; nothing was changed") {
+					t.Errorf("%s: %v", rule, err)
+				}
+				before := state(t, host)
+				asked.Exclusive = &foreign
+				_, err = host.Apply(t.Context(), asked)
+				wantUnchanged(t, host, before, err, nil)
+				_, line, _ := strings.Cut(err.Error(), "take it out by ")
+				line, _, _ = strings.Cut(line, ", and")
+				netnstest.Self().Command(t, line, "sh")
+				foreign, err = host.Foreign(t.Context(), asked.Tables)
+			}
+			hosttest.Must(t, err)
+			asked.Exclusive = &foreign
+			_, err = host.Apply(t.Context(), asked)
+			hosttest.Must(t, err)
+			if left := netnstest.Self().Command(t, "", "nft", "list", "table", "ip", "nat"); !strings.Contains(left, "198.51.100.7") || !strings.Contains(left, "chain mine") || strings.Contains(left, "P1") {
+				t.Errorf("%s: left is %s", rule, left)
+			}
+			_, err = host.Stop(t.Context())
+			hosttest.Must(t, err)
+			netnstest.Self().Command(t, "", "nft", "flush", "ruleset")
+		}
 	})
 }
 

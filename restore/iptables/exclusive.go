@@ -24,13 +24,16 @@ func (f Foreign) Len() int { return len(f[rules.IPv4]) + len(f[rules.IPv6]) }
 var errForeignChanged = errors.New("other rules in the nat table have changed since they were listed: natspread apply --exclusive lists them anew")
 
 // Foreign returns all that is not natspread's in the nat table of each family for which
-// there are rules.
+// there are rules. It is an error where that could not be loaded again as it is.
 func (k Kernel) Foreign(ctx context.Context, tables rules.Tables) (foreign Foreign, err error) {
 	for _, family := range rules.Families() {
 		if tables.Of(family).Empty() {
 			continue
 		}
 		saved, err := k.Read(ctx, tables.Of(family))
+		if err == nil && len(foreignLines(saved)) > 0 {
+			_, err = k.readWhole(ctx, tables.Of(family))
+		}
 		if err != nil {
 			return Foreign{}, err
 		}
@@ -85,9 +88,12 @@ func (k Kernel) SnapshotsWhole(ctx context.Context, agreed Foreign, tables rules
 	return observed, nil
 }
 
-// readWhole reads a live table that is to be replaced.
+// readWhole reads a live table that is to be replaced, if all of it is shown.
 func (k Kernel) readWhole(ctx context.Context, table rules.Table) (Snapshot, error) {
 	text, saved, err := k.save(ctx, table)
+	if err == nil {
+		err = k.shownWhole(ctx, table.Family, text, saved)
+	}
 	if err != nil {
 		return Snapshot{}, err
 	}

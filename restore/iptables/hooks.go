@@ -204,8 +204,16 @@ func (k Kernel) listChains(ctx context.Context, path string, wanted []nftChain) 
 	return saved, nil
 }
 
-// known are the expressions of rules that iptables-nft makes, and shows.
-var known = []string{"match", "target", "counter", "cmp", "payload", "meta", "immediate", "bitwise", "range", "limit", "log"}
+// shown are the expressions of rules that iptables-nft makes, and shows.
+var shown = []string{"match", "target", "counter", "cmp", "payload", "meta", "immediate", "bitwise", "range", "limit", "log"}
+
+// isShown tells whether iptables-nft may show all of a rule: it shows no expression that it does
+// not make itself, and no comparison but of what is equal or not.
+func (r nftRule) isShown() bool {
+	return !slices.ContainsFunc(r.expressions, func(e nftExpression) bool {
+		return !slices.Contains(shown, e.name) || e.name == "cmp" && e.number(unix.NFTA_CMP_OP) > unix.NFT_CMP_NEQ
+	})
+}
 
 // partly notes those rules which have another expression. iptables-nft prints such a rule
 // without it, as if it asked for less.
@@ -219,7 +227,7 @@ func (r *hookReader) partly(family rules.Family, chains []nftChain) {
 			r.failed = append(r.failed, fmt.Errorf("cannot read chain %s of the %v %s table: %w", c.Name, family, c.Table, err))
 		}
 		for i, one := range all {
-			if slices.ContainsFunc(one, func(e nftExpression) bool { return !slices.Contains(known, e.name) }) {
+			if !one.isShown() {
 				r.hooks.Partly = append(r.hooks.Partly, rules.PartlyShown{Family: family, Table: c.Table, Chain: c.Name, Place: i + 1})
 			}
 		}

@@ -157,29 +157,50 @@ func tableAnswer(message []byte) nftTable {
 // tableDormant is NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.
 const tableDormant = 1
 
-// nftRule is a rule of nftables: its expressions in order.
-type nftRule []nftExpression
+// nftRule is a rule of nftables.
+type nftRule struct {
+	handle      uint64 // by which nft deletes it
+	expressions []nftExpression
+}
 
-// nftExpression is one of them.
+// nftExpression is one expression of a rule.
 type nftExpression struct{ name, data string }
+
+// number returns a number of an expression; 0 where there is none.
+func (e nftExpression) number(kind uint16) uint32 {
+	for found, value := range values([]byte(e.data)) {
+		if found == kind && len(value) >= 4 {
+			return binary.BigEndian.Uint32(value)
+		}
+	}
+	return 0
+}
 
 // ruleAnswer reads a rule out of a message.
 func ruleAnswer(message []byte) (read nftRule) {
 	for kind, value := range attributes(message) {
-		if kind&^unix.NLA_F_NESTED != unix.NFTA_RULE_EXPRESSIONS {
-			continue
-		}
-		for _, element := range values(value) {
-			var one nftExpression
-			for kind, value := range values(element) {
-				switch kind &^ unix.NLA_F_NESTED {
-				case unix.NFTA_EXPR_NAME:
-					one.name = textOf(value)
-				case unix.NFTA_EXPR_DATA:
-					one.data = string(value)
-				}
+		switch kind &^ unix.NLA_F_NESTED {
+		case unix.NFTA_RULE_HANDLE:
+			if len(value) >= 8 {
+				read.handle = binary.BigEndian.Uint64(value)
 			}
-			read = append(read, one)
+		case unix.NFTA_RULE_EXPRESSIONS:
+			for _, element := range values(value) {
+				read.expressions = append(read.expressions, expressionAnswer(element))
+			}
+		}
+	}
+	return read
+}
+
+// expressionAnswer reads an expression of a rule.
+func expressionAnswer(element []byte) (read nftExpression) {
+	for kind, value := range values(element) {
+		switch kind &^ unix.NLA_F_NESTED {
+		case unix.NFTA_EXPR_NAME:
+			read.name = textOf(value)
+		case unix.NFTA_EXPR_DATA:
+			read.data = string(value)
 		}
 	}
 	return read
