@@ -284,7 +284,7 @@ func TestDrained(t *testing.T) {
 	if e.concerns()(flow) {
 		t.Errorf("%+v is of a drained backend", flow)
 	}
-	if all := e.travellers(rules.IPv4); len(all.passing.packets) != 1 || len(all.returning.packets) != 1 || all.passing.packets[0].Destination == far {
+	if all := e.travellers(rules.IPv4, false); len(all.passing.packets) != 1 || len(all.returning.packets) != 1 || all.passing.packets[0].Destination == far {
 		t.Errorf("%+v", all)
 	}
 }

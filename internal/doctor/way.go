@@ -38,8 +38,9 @@ func (e examination) way() Way {
 		way.Found = append(way.Found, cannotTell(whatOthersDo, e.Unread))
 	}
 	for _, family := range e.families() {
-		found := finder{examination: e, family: family, travel: e.travellers(family), said: map[string]bool{}}
-		found.follow(packetpath.New(packetpath.Read{Family: family, Variant: e.Variant, Hooks: e.Hooks}))
+		path := packetpath.New(packetpath.Read{Family: family, Variant: e.Variant, Hooks: e.Hooks})
+		found := finder{examination: e, family: family, travel: e.travellers(family, path.WatchesOut()), said: map[string]bool{}}
+		found.follow(path)
 		way.Found = append(way.Found, found.found...)
 		way.Unreached = append(way.Unreached, found.behind...)
 	}
@@ -61,32 +62,59 @@ func once(found []Finding) []Finding {
 // travel is the packets of one family's services on one part of their way, each with the
 // service that it is of, and what it is called.
 type travel struct {
-	packets  []packetpath.Packet
-	services []config.Service
-	names    []string // what the packet is for: 192.0.2.10:80, or the backend
+	packets []packetpath.Packet
+	of      []*config.Service
 }
 
 // add adds a packet.
-func (t *travel) add(p packetpath.Packet, service config.Service, name string) {
+func (t *travel) add(p packetpath.Packet, service *config.Service) {
 	t.packets = append(t.packets, p)
-	t.services = append(t.services, service)
-	t.names = append(t.names, name)
+	t.of = append(t.of, service)
+}
+
+// name returns what a packet is for: the backend, or the listen address.
+func (t *travel) name(i int) string {
+	p := t.packets[i]
+	if p.ReplySrc.IsValid() {
+		return p.ReplySrc.String()
+	}
+	for _, listen := range t.of[i].Listen {
+		if listen.Addr == p.Destination && listen.Ports.Contains(p.DestinationPort) {
+			return listen.String()
+		}
+	}
+	return ""
 }
 
 // travellers are the packets of one family's services: of clients, of the host itself, to the
 // backends, and back.
 type travellers struct{ arriving, leaving, passing, passingOut, returning travel }
 
+// grow makes room for the packets of services, as these may be many.
+func (t *travellers) grow(services []config.Service) {
+	listens, backends := 0, 0
+	for _, service := range services {
+		n := len(service.Listen) * len(service.Protocols)
+		listens, backends = listens+n, backends+n*len(service.Backends)
+	}
+	for one, n := range map[*travel]int{&t.arriving: listens, &t.leaving: listens, &t.passing: backends, &t.returning: backends} {
+		one.packets, one.of = slices.Grow(one.packets, n), slices.Grow(one.of, n)
+	}
+}
+
 // travellers makes those packets: for a range of ports, to its first port and to its last. To a
-// backend that is the host itself nothing is forwarded.
-func (e examination) travellers(family rules.Family) travellers {
+// backend that is the host itself nothing is forwarded. out asks for what the host itself
+// sends to backends, too.
+func (e examination) travellers(family rules.Family, out bool) travellers {
 	var all travellers
-	for _, service := range e.Services {
-		if familyOf(service) != family {
+	all.grow(e.Services)
+	for i := range e.Services {
+		service := &e.Services[i]
+		if familyOf(*service) != family {
 			continue
 		}
 		for _, listen := range service.Listen {
-			in := e.comesIn(service, listen)
+			in := e.comesIn(*service, listen)
 			_, held := e.network.Holder(listen.Addr)
 			for _, protocol := range service.Protocols {
 				for _, port := range slices.Compact([]uint16{listen.Ports.First, listen.Ports.Last}) {
@@ -94,12 +122,12 @@ func (e examination) travellers(family rules.Family) travellers {
 						In: in, Protocol: string(protocol), Destination: listen.Addr, DestinationPort: port,
 						States: newStates, ToHost: held || listen.Any(), Six: family == rules.IPv6,
 					}
-					all.arriving.add(one, service, listen.String())
+					all.arriving.add(one, service)
 					if service.Local {
 						one.In = ""
-						all.leaving.add(one, service, listen.String())
+						all.leaving.add(one, service)
 					}
-					e.forwarded(&all, service, netip.AddrPortFrom(listen.Addr, port), protocol, in)
+					e.forwarded(&all, service, netip.AddrPortFrom(listen.Addr, port), protocol, in, out && service.Local)
 				}
 			}
 		}
@@ -117,7 +145,7 @@ var (
 
 // forwarded adds what becomes of a packet to an address of a service: those to each backend,
 // and the replies.
-func (e examination) forwarded(all *travellers, service config.Service, origDst netip.AddrPort, protocol config.Protocol, in string) {
+func (e examination) forwarded(all *travellers, service *config.Service, origDst netip.AddrPort, protocol config.Protocol, in string, out bool) {
 	for _, backend := range service.Active() {
 		to, err := e.network.RouteTo(backend.Addr)
 		if err != nil || to.Local {
@@ -139,12 +167,11 @@ func (e examination) forwarded(all *travellers, service config.Service, origDst 
 		if request.KeepsSource {
 			reply.States = answerStates
 		}
-		name := request.ReplySrc.String()
-		all.passing.add(request, service, name)
-		all.returning.add(reply, service, name)
-		if service.Local {
+		all.passing.add(request, service)
+		all.returning.add(reply, service)
+		if out {
 			request.In = ""
-			all.passingOut.add(request, service, name)
+			all.passingOut.add(request, service)
 		}
 	}
 }

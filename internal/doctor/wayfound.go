@@ -56,7 +56,7 @@ func (t travel) deeds(events []packetpath.Event, kinds ...packetpath.Kind) (keys
 				done[key] = &victims{}
 				keys = append(keys, key)
 			}
-			done[key].add(t.services[i].Name, t.names[i])
+			done[key].add(t.of[i].Name, t.name(i))
 		}
 	}
 	return keys, done
@@ -64,11 +64,15 @@ func (t travel) deeds(events []packetpath.Event, kinds ...packetpath.Kind) (keys
 
 // add adds a victim. What one service adds comes in one go.
 func (v *victims) add(service, name string) {
-	for list, one := range map[*[]string]string{&v.services: service, &v.names: name} {
-		if len(*list) == 0 || (*list)[len(*list)-1] != one {
-			*list = append(*list, one)
-		}
+	v.services, v.names = addLast(v.services, service), addLast(v.names, name)
+}
+
+// addLast adds a word, unless it is the last one already.
+func addLast(list []string, word string) []string {
+	if len(list) > 0 && list[len(list)-1] == word {
+		return list
 	}
+	return append(list, word)
 }
 
 // String names the services with the addresses.
@@ -147,11 +151,11 @@ func (f *finder) removed(r packetpath.Rule) string {
 // another: there they are taken for what nobody asked for.
 func (f *finder) zones(events, answers []packetpath.Event, there, back []int) {
 	zone, known := map[string]int{}, map[string]bool{}
-	for i, service := range f.travel.arriving.services {
+	for i, service := range f.travel.arriving.of {
 		zone[service.Name], known[service.Name] = there[i], true
 	}
 	apart := map[string]bool{} // whether it is sure, by service
-	for i, service := range f.travel.returning.services {
+	for i, service := range f.travel.returning.of {
 		if one := zone[service.Name]; known[service.Name] && (one != back[i] || one < 0) {
 			apart[service.Name] = one >= 0 && back[i] >= 0
 		}
@@ -207,7 +211,7 @@ func (f *finder) passing(requests, replies []packetpath.Event) {
 // drops adds what one rule drops to what is known.
 func (f *finder) drops(t travel, event packetpath.Event, keys []deed, done map[deed]*victims, seen map[string]bool) []deed {
 	for _, i := range event.Packets {
-		service, name := t.services[i], t.names[i]
+		service, name := t.of[i], t.name(i)
 		key := deed{event.What, event.Rule, event.Sure, service.Forward == config.Accept && event.Rule.Variant == f.Variant && event.Rule.Table == "filter"}
 		if done[key] == nil {
 			if seen[name] {
@@ -220,9 +224,7 @@ func (f *finder) drops(t travel, event packetpath.Event, keys []deed, done map[d
 			seen[name] = true
 			done[key].names = append(done[key].names, name)
 		}
-		if list := done[key].services; len(list) == 0 || list[len(list)-1] != service.Name {
-			done[key].services = append(list, service.Name)
-		}
+		done[key].services = addLast(done[key].services, service.Name)
 	}
 	return keys
 }

@@ -1,8 +1,8 @@
 package packetpath
 
 import (
-	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // crowd is packets with what finds those that a rule matches.
@@ -19,6 +19,12 @@ type class struct {
 	packets set
 }
 
+// alike is what the packets of a class have in common.
+type alike struct {
+	in, out, protocol, states string
+	six                       bool
+}
+
 // places are the places of packets by what they have. Those of which it is not known have
 // the zero value.
 type places[K comparable] map[K][]int
@@ -26,10 +32,10 @@ type places[K comparable] map[K][]int
 // newCrowd sorts packets.
 func newCrowd(packets []Packet) crowd {
 	c := crowd{packets: packets}
-	known := map[string]int{}
+	known := map[alike]int{}
 	for i := range packets {
 		p := &packets[i]
-		key := fmt.Sprint(p.In, " ", p.Out, " ", p.Protocol, " ", p.Six, " ", p.States)
+		key := alike{p.In, p.Out, p.Protocol, strings.Join(p.States, ","), p.Six}
 		place, found := known[key]
 		if !found {
 			place = len(c.classes)

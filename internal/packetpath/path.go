@@ -226,38 +226,53 @@ func nats(h hook) bool      { return h.nat }
 // Arrive follows packets of clients from the wire until they are translated. It returns, too,
 // in which zone of conntrack each is; -1 where that is not known.
 func (p Path) Arrive(packets []Packet) ([]Event, []int) {
-	w := newWalk(packets)
-	w.runAll(p.at(Ingress, filters), p.at(Prerouting, beforeNAT), p.at(Prerouting, nats))
-	return w.events, w.zone
+	return follow(packets, p.at(Ingress, filters), p.at(Prerouting, beforeNAT), p.at(Prerouting, nats))
 }
 
 // Leave follows packets that the host itself sends to a service until they are translated.
 func (p Path) Leave(packets []Packet) ([]Event, []int) {
-	w := newWalk(packets)
-	w.runAll(p.at(Output, beforeNAT), p.at(Output, nats))
-	return w.events, w.zone
+	return follow(packets, p.at(Output, beforeNAT), p.at(Output, nats))
 }
 
-// Pass follows translated packets of clients to the backend.
+// Pass follows translated packets of clients to the backend. Of those who translate sources only
+// those packets are asked about whose source natspread leaves as it is.
 func (p Path) Pass(packets []Packet) []Event {
-	w := newWalk(packets)
-	w.runAll(p.at(Prerouting, afterNAT), p.at(Forward, filters), p.at(Postrouting, filters))
-	w.live = w.keepSource().and(w.live)
-	w.runAll(p.at(Postrouting, nats))
-	return w.events
+	events, _ := follow(packets, p.at(Prerouting, afterNAT), p.at(Forward, filters), p.at(Postrouting, filters), p.at(Postrouting, nats))
+	return events
+}
+
+// WatchesOut tells whether anything looks at translated packets that the host itself sent.
+func (p Path) WatchesOut() bool {
+	return len(p.at(Output, afterNAT))+len(p.at(Postrouting, filters)) > 0
 }
 
 // PassOut follows translated packets that the host itself sent.
 func (p Path) PassOut(packets []Packet) []Event {
-	w := newWalk(packets)
-	w.runAll(p.at(Output, afterNAT), p.at(Postrouting, filters))
-	return w.events
+	events, _ := follow(packets, p.at(Output, afterNAT), p.at(Postrouting, filters))
+	return events
 }
 
 // Return follows replies of a backend to the client, and returns the zone of each. Only the
 // first packet of a connection meets the chains of type nat.
 func (p Path) Return(packets []Packet) ([]Event, []int) {
+	return follow(packets, p.at(Ingress, filters), p.at(Prerouting, filters), p.at(Forward, filters), p.at(Postrouting, filters))
+}
+
+// follow follows packets through hooks of several points, one after the other.
+func follow(packets []Packet, points ...[]hook) ([]Event, []int) {
+	hooks := slices.Concat(points...)
+	if len(hooks) == 0 || len(packets) == 0 {
+		return nil, make([]int, len(packets))
+	}
 	w := newWalk(packets)
-	w.runAll(p.at(Ingress, filters), p.at(Prerouting, filters), p.at(Forward, filters), p.at(Postrouting, filters))
+	for _, h := range hooks {
+		if h.nat && h.at == Postrouting {
+			w.live = w.keepSource().and(w.live)
+		}
+		if w.live.empty() {
+			break
+		}
+		w.run(h)
+	}
 	return w.events, w.zone
 }

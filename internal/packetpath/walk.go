@@ -64,18 +64,6 @@ func (w *walk) run(h hook) {
 	}
 }
 
-// runAll follows them through hooks of several points, one after the other.
-func (w *walk) runAll(points ...[]hook) {
-	for _, hooks := range points {
-		for _, h := range hooks {
-			if w.live.empty() {
-				return
-			}
-			w.run(h)
-		}
-	}
-}
-
 // byDevice returns those packets that come in by an interface, or may.
 func (w *walk) byDevice(name string) set {
 	in := newSet(len(w.packets))

@@ -156,7 +156,7 @@ func (r *hookReader) unreadable(ctx context.Context, family rules.Family, table 
 }
 
 // nftWord returns nft's word for a family.
-func nftWord(family rules.Family) string { return nftFamilies()[nftFamily(family)] }
+func nftWord(family rules.Family) string { return familyWord(nftFamily(family)) }
 
 // chainsOf returns the chains that iptables-nft is to list, table by table: by name, as it
 // else reads every chain of the kernel. Of natspread's own in a nat table that is the one

@@ -99,17 +99,27 @@ func rulesetAnswer(message []byte) (uint32, error) {
 	return 0, errAnswer
 }
 
-// nftFamilies are nft's words for the families that packets of services may be in.
-func nftFamilies() map[byte]string {
-	return map[byte]string{unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_INET: "inet", unix.NFPROTO_NETDEV: "netdev"}
+// familyWord returns nft's word for a family of packets that services may have, "" for others.
+func familyWord(family byte) string {
+	switch family {
+	case unix.NFPROTO_IPV4:
+		return "ip"
+	case unix.NFPROTO_IPV6:
+		return "ip6"
+	case unix.NFPROTO_INET:
+		return "inet"
+	case unix.NFPROTO_NETDEV:
+		return "netdev"
+	}
+	return ""
 }
 
-// familyAnswer returns nft's word for the family of a message, "" for one that does not matter.
+// familyAnswer returns the family of a message.
 func familyAnswer(message []byte) string {
 	if len(message) <= unix.SizeofNlMsghdr {
 		return ""
 	}
-	return nftFamilies()[message[unix.SizeofNlMsghdr]]
+	return familyWord(message[unix.SizeofNlMsghdr])
 }
 
 // nftChain is a chain of nftables.
