@@ -11,6 +11,7 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/text"
+	"natspread/restore"
 	"natspread/restore/iptables"
 )
 
@@ -27,11 +28,12 @@ func (s *session) checkVerb() *cli.Command {
 
 // checkResult is what check prints with --json.
 type checkResult struct {
-	Config   string `json:"config"`
-	Services int    `json:"services"`
-	Backends int    `json:"backends"`
-	Proven   string `json:"proven"`               // the variant of iptables; "" when not proven
-	Unproven string `json:"not_proven,omitempty"` // why not
+	Config   string   `json:"config"`
+	Services int      `json:"services"`
+	Backends int      `json:"backends"`
+	Proven   string   `json:"proven"`               // the variant of iptables; "" when not proven
+	Unproven string   `json:"not_proven,omitempty"` // why not
+	Notes    []string `json:"notes,omitempty"`      // what on this host keeps it from working, and what it takes over
 }
 
 // check checks the config, and proves its rules where rights allow.
@@ -50,8 +52,23 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 		return err
 	default:
 		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, summary(plan), variant)
+		result.Notes = s.notesBefore(ctx, plan)
 	}
 	return s.answer(result, "")
+}
+
+// notesBefore says what this host will do with connections of the config once it is applied,
+// where natspread reads the kernel that it works on.
+func (s *session) notesBefore(ctx context.Context, plan change.Plan) []string {
+	if s.offline() {
+		return nil
+	}
+	notes, err := s.reportHost().NotesBefore(ctx, plan.Config, plan.Tables)
+	if err != nil {
+		notes = append(notes, err.Error())
+	}
+	s.printNotes(restore.Result{Notes: notes})
+	return notes
 }
 
 // summary counts what is in a config: 2 services, 5 backends.
