@@ -18,6 +18,7 @@ func faults() []fault {
 	all := forwardingFaults()
 	all = append(all, filterFaults()...)
 	all = append(all, pathFaults()...)
+	all = append(all, othersAtBoot()...)
 	all = append(all, networkFaults()...)
 	all = append(all, connectionFaults()...)
 	return append(all, bootFaults()...)

@@ -121,6 +121,47 @@ func pathFaults() []fault {
 	return faults
 }
 
+// libvirtRules are what libvirt loads for a network behind the interface of the backends, here
+// at the end of FORWARD.
+const libvirtRules = `IPTABLES -N LIBVIRT_FWI; IPTABLES -A FORWARD -j LIBVIRT_FWI
+IPTABLES -A LIBVIRT_FWI -d 10.0.0.0/24 -o back -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; IPTABLES -A LIBVIRT_FWI -o back -j REJECT
+`
+
+// othersAtBoot are services of others that take natspread's rules out, or put theirs first.
+func othersAtBoot() []fault {
+	const wants = "mkdir -p ROOT/etc/systemd/system/multi-user.target.wants; echo '[Service]' > ROOT/usr/lib/systemd/system/libvirtd.service; ln -s /usr/lib/systemd/system/libvirtd.service ROOT/etc/systemd/system/multi-user.target.wants/\n"
+	const ufw = "mkdir -p ROOT/etc/ufw ROOT/etc/default; echo ENABLED=yes > ROOT/etc/ufw/ufw.conf\n"
+	const init = `printf '%s\\n' '#!/bin/sh' '.*' > /etc/ufw/after.init && chmod 755 /etc/ufw/after.init`
+	accepted := func(_ *testing.T, p *patient) { p.Balancer.Services[0].Forward = config.Accept }
+	return []fault{
+		{
+			name: "libvirt, first after boot", variants: true, severity: AtBoot, change: accepted,
+			lines: wants + "IPTABLES-restore --noflush <<'END'\n" + accepts + "END\n" + libvirtRules,
+			want:  `^ipv4: libvirt puts its rules first when it starts, or starts a network, and then refuses connections of web to 10.0.0.1:80: rule 2 of LIBVIRT_FWI of the filter table \((nft|legacy)\): -A LIBVIRT_FWI -o back -j REJECT`,
+			fix:   "mkdir -p /etc/libvirt/hooks/network.d && .* && mkdir -p /etc/systemd/system/libvirtd.service.d && .*",
+		},
+		{
+			name: "ufw flushes nat", severity: Risk, fix: init,
+			lines: ufw + `printf '*filter\n-F\nCOMMIT\n*nat\n:POSTROUTING ACCEPT [0:0]\n-F\n-A POSTROUTING -s 10.8.0.0/24 -o front -j MASQUERADE\nCOMMIT\n' > ROOT/etc/ufw/before.rules`,
+			want:  "^/etc/ufw/before.rules:6 empties the nat table at each ufw reload, and nothing loads natspread's rules again$",
+		},
+		{
+			name: "ufw flushes a chain", severity: Risk, fix: init,
+			lines: ufw + `printf '*nat\n-F POSTROUTING\nCOMMIT\n' > ROOT/etc/ufw/before6.rules`,
+			want:  "^/etc/ufw/before6.rules:2 empties the nat table at each ufw reload",
+		},
+		{
+			name: "ufw manages the built-in chains", severity: Risk, fix: init,
+			lines: ufw + "echo MANAGE_BUILTINS=yes > ROOT/etc/default/ufw",
+			want:  "^MANAGE_BUILTINS=yes in /etc/default/ufw empties the nat table at each ufw reload",
+		},
+		{
+			name: "ufw has an after.init", severity: Risk, lines: ufw + "echo MANAGE_BUILTINS=yes > ROOT/etc/default/ufw; printf '#!/bin/sh\\nexit 0\\n' > ROOT/etc/ufw/after.init; chmod 755 ROOT/etc/ufw/after.init",
+			want: "and nothing loads natspread's rules again: add to /etc/ufw/after.init: ", again: func(t *testing.T, p *patient, _ string) { p.sh(t, "echo natspread restore >> "+p.Live.Root+afterInit) },
+		},
+	}
+}
+
 // TestUnreached names the rules that natspread's come before, and only those that would take
 // a listen address.
 func TestUnreached(t *testing.T) {

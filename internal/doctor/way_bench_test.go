@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 	"natspread/internal/rules"
 )
 
@@ -25,7 +26,7 @@ func BenchmarkWay(b *testing.B) {
 		for last := range 3 {
 			backend := netip.AddrFrom4([4]byte{10, 1, byte(i % 250), byte(last)})
 			service.Backends = append(service.Backends, config.Backend{Addr: backend, Port: 80, Weight: 1})
-			e.network.routes[backend] = lookup{route: route{link: "back"}}
+			e.network.Known[backend] = network.Lookup{Route: network.Route{Link: "back"}}
 		}
 		e.Services = append(e.Services, service)
 		fmt.Fprintf(&services, "-A OTHER -d 172.17.%d.%d/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.4:80\n", i>>8, i&0xff)

@@ -165,3 +165,26 @@ func TestDormant(t *testing.T) {
 		want()
 	})
 }
+
+// TestNativeNamed names the rule because of which iptables cannot read a table, and the line
+// that takes it out.
+func TestNativeNamed(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	kernel := iptables.Kernel{Run: program.Exec(), Variant: rules.NFT}
+	for _, family := range rules.Families() {
+		table := map[rules.Family]string{rules.IPv4: "ip nat", rules.IPv6: "ip6 nat"}[family]
+		hosttest.IPTablesOn(t, rules.NFT, family, rules.NAT, "-N P1")
+		hosttest.IPTablesOn(t, rules.NFT, family, rules.NAT, "-A P1 -p udp -j RETURN")
+		netnstest.Self().Command(t, "add rule "+table+" P1 numgen inc mod 2 0 drop", "nft", "-f", "-")
+		_, err := kernel.Read(t.Context(), rules.Table{Family: family})
+		want := "cannot read the nat table: it holds rules of nft's own, which iptables cannot read, as rule 2 of chain P1 (nft -a list chain " + table + " P1): give them a table of their own: "
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Fatalf("%v", err)
+		}
+		netnstest.Self().Command(t, strings.TrimPrefix(err.Error(), want), "sh")
+		_, err = kernel.Read(t.Context(), rules.Table{Family: family})
+		hosttest.Must(t, err)
+	}
+}

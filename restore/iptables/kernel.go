@@ -76,7 +76,7 @@ func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved
 		}
 		saved, err = rules.ParseSaved(table.Name, text)
 		if errors.Is(err, rules.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
-			return nil, rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, errNative)
+			return nil, rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, nativeIn(table.Family, table.Name))
 		}
 		if err == nil {
 			err = k.showsAll(table.Family, saved)
@@ -116,8 +116,30 @@ func (k Kernel) showsAll(family rules.Family, saved rules.Saved) error {
 	return nil
 }
 
+// nativeIn is errNative with the first rule that may be the one, and the line that takes it out.
+func nativeIn(family rules.Family, name rules.TableName) error {
+	unnamed := fmt.Errorf("%w: give them a table of their own: nft list ruleset", errNative)
+	chains, err := nftChains(nftFamily(family))
+	if err != nil {
+		return unnamed
+	}
+	for _, c := range chains {
+		if c.Table != name.String() || rules.IsOwn(c.Name) || c.hooked && !isBuiltIn(c) {
+			continue
+		}
+		all, _ := nftRules(family, c.Table, c.Name) // without them it is not named
+		for i, rule := range all {
+			if !rule.isShown() {
+				at := fmt.Sprintf("%s %s %s", c.Family, c.Table, c.Name)
+				return fmt.Errorf("%w, as rule %d of chain %s (nft -a list chain %s): give them a table of their own: nft delete rule %s handle %d", errNative, i+1, c.Name, at, at, rule.handle)
+			}
+		}
+	}
+	return unnamed
+}
+
 // errNative is what iptables-nft-save says in a comment only, with exit code 0.
-var errNative = errors.New("it holds rules of nft's own, which iptables cannot read: give them a table of their own: nft list ruleset")
+var errNative = errors.New("it holds rules of nft's own, which iptables cannot read")
 
 // saveText returns that table as iptables-save prints it, with counters.
 func (k Kernel) saveText(ctx context.Context, table rules.Table) ([]byte, error) {
