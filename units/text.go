@@ -71,7 +71,7 @@ const (
 )
 
 // makeLock is a shell's line that makes the lock file of iptables where there is none: a sandbox in which /run is
-// read-only lets legacy iptables open that file, but not make it. Nobody waits for it, so it takes no lock.
+// read-only lets legacy iptables open that file, but not make it.
 const makeLock = ": >>" + lockFile
 
 // lockFile is where every iptables takes its lock, unless a variable says otherwise.
@@ -83,8 +83,8 @@ func service(command, home string) []line {
 	return append([]line{
 		{"Type", "oneshot"},
 		{"RemainAfterExit", "yes"},
-		// Outside of the sandbox (+). Where there is no shell (-) nft still works, as does legacy from the
-		// second time on.
+		// Outside of the sandbox (+). Where there is no shell (-) nft still works, and legacy if somebody else
+		// has made the file.
 		{"ExecStartPre", "-+/bin/sh -c '" + makeLock + "'"},
 		{"ExecStart", load},
 		{"ExecReload", load},
