@@ -1,9 +1,11 @@
 package killtest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -47,8 +49,8 @@ type callInfo struct {
 const beginning = 1
 
 // changing returns the name of the call that a thread is about to make, "" if it is none
-// that changes something: opening without making, and what only Go's runtime is concerned
-// with, threads and what wakes them.
+// that changes something: opening without making, asking the kernel for what it holds, and
+// what only Go's runtime is concerned with, threads and what wakes them.
 func (t *tracer) changing(tid int) string {
 	var info callInfo
 	_, _, failed := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid),
@@ -64,7 +66,8 @@ func (t *tracer) changing(tid int) string {
 	case name == "openat" && info.args[2]&(unix.O_CREAT|unix.O_TRUNC) == 0,
 		name == "open" && info.args[1]&(unix.O_CREAT|unix.O_TRUNC) == 0,
 		name == "clone" && info.args[0]&unix.CLONE_THREAD != 0,
-		name == "write" && wakes(tid, info.args[0]):
+		name == "write" && wakes(tid, info.args[0]),
+		name == "sendto" && asks(tid, info.args[1], info.args[2]):
 		return ""
 	case name == "setsockopt":
 		return legacy(info.args[1], info.args[2])
@@ -98,4 +101,27 @@ func legacy(level, option uint64) string {
 func wakes(tid int, fd uint64) bool {
 	target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", tid, fd))
 	return strings.HasPrefix(target, "anon_inode:")
+}
+
+// asks tells whether what is sent is a message of netlink(7) that only asks: for a list, for
+// one of nftables' things, or for what a match of iptables can do.
+func asks(tid int, address, length uint64) bool {
+	header := make([]byte, unix.SizeofNlMsghdr)
+	if length < uint64(len(header)) {
+		return false
+	}
+	if _, err := unix.PtracePeekData(tid, uintptr(address), header); err != nil {
+		return false
+	}
+	kind, flags := binary.NativeEndian.Uint16(header[4:]), binary.NativeEndian.Uint16(header[6:])
+	switch kind >> 8 {
+	case unix.NFNL_SUBSYS_NFT_COMPAT:
+		return true
+	case unix.NFNL_SUBSYS_NFTABLES:
+		return slices.Contains([]uint16{
+			unix.NFT_MSG_GETTABLE, unix.NFT_MSG_GETCHAIN, unix.NFT_MSG_GETRULE,
+			unix.NFT_MSG_GETSET, unix.NFT_MSG_GETSETELEM, unix.NFT_MSG_GETGEN,
+		}, kind&0xff)
+	}
+	return flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP
 }

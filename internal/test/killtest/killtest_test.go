@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"natspread/internal/test/await"
+	"natspread/internal/test/netnstest"
 )
 
 // traced runs a script of sh's in an empty directory, in which it makes some, and returns
@@ -136,5 +137,35 @@ func TestThreads(t *testing.T) {
 	}
 	if err != nil || run.Code != 0 || execs < 20 {
 		t.Errorf("%d programs, exit code %d, %v", execs, run.Code, err)
+	}
+}
+
+// TestAsks sees by which calls each variant of iptables changes a table, and none where it
+// only reads one.
+func TestAsks(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.Variants(t) {
+		t.Run(variant, func(t *testing.T) {
+			if !netnstest.Isolate(t) {
+				return
+			}
+			programs := netnstest.Programs(variant, 4)
+			for _, c := range []struct {
+				name, line string
+				changes    bool
+			}{{programs.Iptables, "-t nat -N NEW", true}, {programs.Save, "-c", false}, {programs.Iptables, "-t nat -X NEW", true}} {
+				var run Run
+				var err error
+				netnstest.OnThread(func() {
+					run, err = Trace(exec.Command(c.name, strings.Fields(c.line)...), Point{}, none)
+				})
+				changes := slices.ContainsFunc(run.Calls, func(call Call) bool {
+					return call.Name == "sendto" || call.Name == "sendmsg" || call.Name == Replace
+				})
+				if err != nil || run.Code != 0 || changes != c.changes {
+					t.Errorf("%s %s: %+v, %v", c.name, c.line, run, err)
+				}
+			}
+		})
 	}
 }
