@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -169,12 +170,22 @@ func (s Service) settings() []setting {
 		{"protocol", list(s.Protocols)},
 		{"snat", s.SNAT.String()},
 		{"algorithm", string(s.Algorithm)},
+		{"slots", orNone(s.Slots)},
+		{"source_prefix", orNone(s.SourcePrefix)},
 		{"interface", from},
 		{"hairpin", list(s.Hairpin)},
 		{"local", fmt.Sprint(s.Local)},
 		{"on_remove", string(s.OnRemove)},
 		{"forward", string(s.Forward)},
 	}
+}
+
+// orNone writes a number; "none" is 0.
+func orNone(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return strconv.Itoa(n)
 }
 
 // list writes the values of a key that takes several; "none" is none.

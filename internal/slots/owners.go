@@ -69,7 +69,7 @@ func Quotas(backends []Backend, count int) []int {
 		quotas[i], remainder[i] = count*backend.Weight/sum, count*backend.Weight%sum
 		left -= quotas[i]
 	}
-	order := byName(backends)
+	order := Order(backends)
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(remainder[b], remainder[a]) })
 	for _, i := range order[:left] {
 		quotas[i]++
@@ -84,7 +84,7 @@ func Places(backends []Backend, count int) []int {
 	places := slices.Repeat([]int{-1}, len(backends))
 	taken := make([]bool, count)
 	names := namesOf(backends)
-	for _, i := range byName(backends) {
+	for _, i := range Order(backends) {
 		if backends[i].Weight == 0 {
 			continue
 		}
@@ -158,7 +158,7 @@ type bidders struct {
 func newBidders(backends []Backend, room []int) bidders {
 	made := bidders{backends: backends}
 	names := namesOf(backends)
-	for _, i := range byName(backends) {
+	for _, i := range Order(backends) {
 		if room[i] > 0 {
 			made.able, made.keys = append(made.able, i), append(made.keys, keyOf(names[i]))
 		}
@@ -234,8 +234,9 @@ func namesOf(backends []Backend) []string {
 	return names
 }
 
-// byName returns the places of backends in the order of their names, bytewise.
-func byName(backends []Backend) []int {
+// Order returns the places of backends in the order in which ties between them are broken:
+// bytewise by their names.
+func Order(backends []Backend) []int {
 	names := namesOf(backends)
 	order := make([]int, len(backends))
 	for i := range order {

@@ -51,6 +51,9 @@ func Dot(table rules.Table) []byte {
 // tree has no two ways to one place.
 func draw(graph *strings.Builder, chain rules.Chain) {
 	for i, rule := range chain.Rules {
+		if !rule.Target.Ends() {
+			continue // the packet goes on to the next rule
+		}
 		to, style := rule.Target.Chain, ""
 		switch rule.Target.Kind {
 		case rules.Jump:

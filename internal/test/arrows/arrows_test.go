@@ -127,14 +127,14 @@ func arrows() map[string][]string {
 		"restore/generation":  {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
 		"restore/flows":       {"internal/rules", "internal/program"},
 		"restore/forwarding":  {"internal/rules", "internal/atomicfile", "internal/namespace"},
-		"render":              {"internal/config", "internal/rules"},
-		"internal/trace":      {"internal/rules", "internal/text"},
+		"render":              {"internal/config", "internal/rules", "internal/slots"},
+		"internal/trace":      {"internal/rules", "internal/slots", "internal/text"},
 		"internal/packetpath": {"internal/rules"},
 		"internal/doctor":     {"internal/config", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":    {"internal/rules"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
-		"internal/config":     {"internal/suggest"},
-		"internal/rules":      nil,
+		"internal/config":     {"internal/slots", "internal/suggest"},
+		"internal/rules":      {"internal/slots"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
@@ -184,9 +184,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/suggest"},
+		"internal/test/configtest": {"internal/config", "internal/slots", "internal/suggest"},
 		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/suggest", "internal/lab/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/lab/netns"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
