@@ -28,7 +28,7 @@ const chainPlaces = 36 * 36
 // The tree and its names are the same whoever is drained: then leaves change, and the chain of
 // the backend goes.
 func (p *selector) bySlot(service config.Service) []rules.Rule {
-	owners := slots.Owners(service.SlotBackends(), service.Slots)
+	owners := service.Owners()
 	tree := slotTree{selector: p, ranks: make([]int, len(service.Backends)), backends: p.backendChains(service, owners)}
 	for rank, place := range slots.Order(service.SlotBackends()) {
 		tree.ranks[place] = rank

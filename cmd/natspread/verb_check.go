@@ -9,8 +9,10 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/program"
+	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/internal/text"
+	"natspread/restore"
 	"natspread/restore/iptables"
 )
 
@@ -27,11 +29,12 @@ func (s *session) checkVerb() *cli.Command {
 
 // checkResult is what check prints with --json.
 type checkResult struct {
-	Config   string `json:"config"`
-	Services int    `json:"services"`
-	Backends int    `json:"backends"`
-	Proven   string `json:"proven"`               // the variant of iptables; "" when not proven
-	Unproven string `json:"not_proven,omitempty"` // why not
+	Config   string   `json:"config"`
+	Services int      `json:"services"`
+	Backends int      `json:"backends"`
+	Proven   string   `json:"proven"`               // the variant of iptables; "" when not proven
+	Unproven string   `json:"not_proven,omitempty"` // why not
+	Notes    []string `json:"notes,omitempty"`
 }
 
 // check checks the config, and proves its rules where rights allow.
@@ -41,7 +44,7 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 		return err
 	}
 	variant, err := s.prove(ctx, plan)
-	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Config.CountBackends(), Proven: string(variant)}
+	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Config.CountBackends(), Proven: string(variant), Notes: report.RoughShares(plan.Config)}
 	switch {
 	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
@@ -51,6 +54,7 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 	default:
 		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, summary(plan), variant)
 	}
+	s.printNotes(restore.Result{Notes: result.Notes})
 	return s.answer(result, "")
 }
 

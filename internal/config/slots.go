@@ -10,6 +10,41 @@ import (
 // SlotBackends returns the backends as package slots takes them, in the order of the file.
 func (s Service) SlotBackends() []slots.Backend { return slotBackends(s.Backends) }
 
+// Shares returns what each backend gets of new connections, 0 to 1, in the order of the file:
+// its weight over the sum of all, or the slots that it owns over all slots.
+func (s Service) Shares() []float64 {
+	parts, all := s.Owned(), s.Slots
+	if s.Slots == 0 {
+		for i, b := range s.Backends {
+			parts[i] = b.ActiveWeight()
+			all += parts[i]
+		}
+	}
+	shares := make([]float64, len(parts))
+	for i, part := range parts {
+		shares[i] = float64(part) / float64(max(1, all))
+	}
+	return shares
+}
+
+// Owned returns how many slots each backend owns, in the order of the file.
+func (s Service) Owned() []int {
+	owned := make([]int, len(s.Backends))
+	for _, owner := range s.Owners() {
+		owned[owner]++
+	}
+	return owned
+}
+
+// Owners returns which backend owns each slot, by its place in Backends; none where all are
+// drained, or where the algorithm has no slots.
+func (s Service) Owners() []int {
+	if s.Slots == 0 {
+		return nil
+	}
+	return slots.Owners(s.SlotBackends(), s.Slots)
+}
+
 // slotBackends returns backends as package slots takes them.
 func slotBackends(backends []Backend) []slots.Backend {
 	all := make([]slots.Backend, len(backends))
