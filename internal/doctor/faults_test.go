@@ -20,6 +20,7 @@ func faults() []fault {
 	all = append(all, pathFaults()...)
 	all = append(all, networkFaults()...)
 	all = append(all, connectionFaults()...)
+	all = append(all, markFaults()...)
 	return append(all, bootFaults()...)
 }
 
