@@ -24,6 +24,8 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 		list = s.each(rules.Rule{Target: rules.Target{Kind: rules.Redirect}})
 	case service.Algorithm == config.RoundRobin:
 		list = s.roundRobin(backends)
+	case service.Slots != 0:
+		list = s.bySlot(service)
 	default:
 		list = s.random(backends)
 	}

@@ -24,6 +24,8 @@ func TestManyBackends(t *testing.T) {
 		"1000 light before one heavy": oneService(config.Random, light...),
 		"1000 equal, round-robin":     oneService(config.RoundRobin, equal...),
 		"1000 mixed, every protocol":  everyProtocol(oneService(config.RoundRobin, mixed...)),
+		"100 equal, by slots":         withSlots(oneService(config.Source, equal[:100]...), 1024),
+		"100 mixed, by slots":         withSlots(everyProtocol(oneService(config.Flow, mixed[:100]...)), 4096),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -35,7 +37,7 @@ func TestManyBackends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mustHaveShares(t, cfg.Services[0], outcomes)
+			mustHaveShares(t, cfg.Services[0], outcomes, packet.Source)
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/slots"
 	"natspread/internal/trace"
 )
 
@@ -20,6 +21,7 @@ var step = big.NewRat(1, rules.ProbabilityScale)
 // all others are left alone.
 func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Table) {
 	t.Helper()
+	seen := map[string]bool{} // for all clients once a service: that takes each of its rules
 	for packet := range probes(some, table.Family) {
 		for _, builtIn := range []string{rules.Prerouting, rules.Output} {
 			if builtIn == rules.Output {
@@ -32,7 +34,11 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			owner := owners.first(packet.Destination, func(o *owner) bool { return o.claims(builtIn, packet) })
 			switch {
 			case owner != nil:
-				mustHaveShares(t, owner.Service, outcomes)
+				mustHaveShares(t, owner.Service, outcomes, packet.Source)
+				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] {
+					seen[whole] = true
+					mustHaveShares(t, owner.Service, walkedByAll(t, table, builtIn, packet), netip.Addr{})
+				}
 			case len(outcomes) != 0:
 				t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
 			}
@@ -146,9 +152,20 @@ func (o *owner) claims(builtIn string, packet rules.Packet) bool {
 	})
 }
 
-// mustHaveShares fails unless the outcomes are the service's backends at their
-// weights over the sum, exactly for round-robin, and leave nothing over.
-func mustHaveShares(t rapid.TB, service config.Service, outcomes []end) {
+// walkedByAll returns the outcomes of a packet from any client.
+func walkedByAll(t rapid.TB, table rules.Table, builtIn string, packet rules.Packet) []end {
+	t.Helper()
+	packet.Source = netip.Addr{}
+	outcomes, err := walkTo(table, builtIn, packet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcomes
+}
+
+// mustHaveShares fails unless the outcomes of a client, or of any, are the service's backends
+// at their weights over the sum, exactly for round-robin, and leave nothing over.
+func mustHaveShares(t rapid.TB, service config.Service, outcomes []end, client netip.Addr) {
 	t.Helper()
 	active, sum := weighted(service)
 	if len(active) == 0 {
@@ -160,6 +177,10 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []end) {
 	shares, total := shareByTarget(outcomes)
 	if !isOne(total) {
 		t.Fatalf("service %s: the shares sum to %s", service.Name, total.FloatString(12))
+	}
+	if service.Slots != 0 {
+		mustOwnSlots(t, service, shares, client)
+		return
 	}
 	if len(shares) != len(active) {
 		t.Fatalf("service %s: %d targets for %d backends with a weight", service.Name, len(shares), len(active))
@@ -196,6 +217,40 @@ func walkTo(table rules.Table, builtIn string, packet rules.Packet) ([]end, erro
 		ends = append(ends, end{hop.Rule.Target, hop.Taken.Share})
 	}
 	return ends, nil
+}
+
+// mustOwnSlots fails unless each backend has exactly its slots, or all of a known client if
+// it owns that one's slot. While nobody is out, its slots are within one of its share.
+func mustOwnSlots(t rapid.TB, service config.Service, shares map[rules.Target]*big.Rat, client netip.Addr) {
+	t.Helper()
+	owners := slots.Owners(service.SlotBackends(), service.Slots)
+	if service.Algorithm == config.Source && client.IsValid() {
+		owner := dnat(service.Backends[owners[slots.Of(client, service.SourcePrefix, service.Slots)]])
+		if len(shares) != 1 || shares[owner] == nil {
+			t.Fatalf("service %s: %v meets %v, not %v alone", service.Name, client, shares, owner)
+		}
+		return
+	}
+	owned := map[rules.Target]int64{}
+	for _, owner := range owners {
+		owned[dnat(service.Backends[owner])]++
+	}
+	active, sum := weighted(service)
+	if len(owned) != len(shares) || len(active) != len(owned) {
+		t.Fatalf("service %s: %d targets for %d owners and %d backends", service.Name, len(shares), len(owned), len(active))
+	}
+	slot := big.NewRat(1, int64(service.Slots))
+	for _, backend := range active {
+		got := shares[dnat(backend)]
+		if want := big.NewRat(owned[dnat(backend)], int64(service.Slots)); got == nil || got.Cmp(want) != 0 {
+			t.Fatalf("service %s: %s has %v in place of %v", service.Name, backend, got, want)
+		}
+		off := new(big.Rat).Sub(got, big.NewRat(int64(backend.Weight), int64(sum)))
+		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain })
+		if off.Abs(off); off.Cmp(slot) >= 0 && !drained {
+			t.Fatalf("service %s: %s is %v off its weight", service.Name, backend, off)
+		}
+	}
 }
 
 // shareByTarget sums up outcomes.

@@ -11,6 +11,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/slots"
 )
 
 // kernel walks connections through a table one after the other, with a counter
@@ -18,6 +19,7 @@ import (
 type kernel struct {
 	table rules.Table
 	seen  map[*rules.Rule]uint32 // packets that met an nth match, modulo its period
+	mark  int                    // of the packet
 }
 
 // send returns where the next connection of such packets goes, and fails where
@@ -36,7 +38,15 @@ func (k *kernel) meet(chain string, packet rules.Packet) (rules.Target, bool) {
 	held, _ := k.table.Chain(chain)
 	for i := range held.Rules {
 		rule := &held.Rules[i]
-		if !rule.Matches(packet) || !k.turn(rule) {
+		if !rule.Matches(packet) || !rule.Mark.Holds(k.mark) || !k.turn(rule) {
+			continue
+		}
+		switch rule.Target.Kind {
+		case rules.Hash:
+			k.mark = slots.Of(packet.Source, int(rule.Target.Prefix), int(rule.Target.Slots))
+			continue
+		case rules.RestoreMark:
+			k.mark = 0
 			continue
 		}
 		if rule.Target.Chain == "" {
@@ -65,7 +75,7 @@ func (k *kernel) turn(rule *rules.Rule) bool {
 // turns in each period, in the same order, and the heaviest's lie evenly.
 func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 	t.Helper()
-	counters := kernel{table, map[*rules.Rule]uint32{}}
+	counters := kernel{table: table, seen: map[*rules.Rule]uint32{}}
 	for _, service := range services {
 		active, sum := weighted(service)
 		if service.Algorithm != config.RoundRobin || len(active) == 0 {
@@ -150,6 +160,12 @@ func oneService(algorithm config.Algorithm, weights ...int) config.Config {
 	return config.Config{Services: []config.Service{service}}
 }
 
+// withSlots gives the service of a config so many slots.
+func withSlots(cfg config.Config, slots int) config.Config {
+	cfg.Services[0].Slots, cfg.Services[0].SourcePrefix = slots, cfg.Services[0].Backends[0].Addr.BitLen()
+	return cfg
+}
+
 // TestTurns shows the order of a few periods, by the backends' letters.
 func TestTurns(t *testing.T) {
 	for _, test := range []struct {
@@ -171,7 +187,7 @@ func TestTurns(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.weights), func(t *testing.T) {
 			cfg := oneService(config.RoundRobin, test.weights...)
-			counters := kernel{New(cfg).IPv4, map[*rules.Rule]uint32{}}
+			counters := kernel{table: New(cfg).IPv4, seen: map[*rules.Rule]uint32{}}
 			got := ""
 			for range test.want {
 				target := counters.send(t, "NATSPREAD-web", rules.Packet{Protocol: "tcp"})

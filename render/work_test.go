@@ -56,6 +56,13 @@ func TestWork(t *testing.T) {
 			writeWork(t, table, string(algorithm), oneService(algorithm, slices.Repeat([]int{1}, n)...))
 		}
 	}
+	for _, count := range []int{16, 64, 256, 1024, 4096} {
+		for _, n := range []int{3, 10, 100, 1000} {
+			if 4*n <= count {
+				writeWork(t, table, fmt.Sprintf("source/%d", count), withSlots(oneService(config.Source, slices.Repeat([]int{1}, n)...), count))
+			}
+		}
+	}
 	table.Flush()
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(workFile), 0o755); err != nil {

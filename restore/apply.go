@@ -52,6 +52,13 @@ func (r Result) There() string {
 	return "loaded already"
 }
 
+// NoteIfChanged adds to a result what is to be said of a change, if there was one.
+func (r *Result) NoteIfChanged(notes []string) {
+	if r.Changed {
+		r.Notes = append(r.Notes, notes...)
+	}
+}
+
 // open adds to a result which families the switches opened.
 func (r *Result) open(opened []forwarding.Opened) {
 	for _, one := range opened {

@@ -42,6 +42,7 @@ func objectShapes() map[string]reflect.Type {
 		"backend":         reflect.TypeFor[report.Backend](),
 		"backend change":  reflect.TypeFor[report.BackendChange](),
 		"chain":           reflect.TypeFor[trace.ChainResult](),
+		"clients moved":   reflect.TypeFor[report.ClientsMoved](),
 		"drained backend": reflect.TypeFor[drainedBackend](),
 		"finding":         reflect.TypeFor[report.Finding](),
 		"flow":            reflect.TypeFor[trace.FlowResult](),
@@ -53,6 +54,7 @@ func objectShapes() map[string]reflect.Type {
 		"service change":  reflect.TypeFor[report.ServiceChange](),
 		"setting":         reflect.TypeFor[report.SettingChange](),
 		"share":           reflect.TypeFor[report.Share](),
+		"slot":            reflect.TypeFor[trace.SlotResult](),
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/config"
+	"natspread/internal/slots"
 )
 
 // manual returns the source of a page of the manual.
@@ -244,6 +245,10 @@ func TestManualDefaults(t *testing.T) {
 			}
 			defaults++
 			line := key.heading + " = " + stated[2]
+			service := service
+			if key.heading == "slots" || key.heading == "source_prefix" {
+				service += "algorithm = \"source\"\n"
+			}
 			with, one := service+line, backend
 			if name == "BACKEND KEYS" {
 				with, one = service, strings.Replace(backend, "}", ", "+line+" }", 1)
@@ -251,8 +256,8 @@ func TestManualDefaults(t *testing.T) {
 			sameConfig(t, strings.Replace(service, "BACKEND", backend, 1), strings.Replace(with, "BACKEND", one, 1))
 		}
 	}
-	if defaults != 8 {
-		t.Errorf("%d defaults were tried, not 8", defaults)
+	if defaults != 10 {
+		t.Errorf("%d defaults were tried, not 10", defaults)
 	}
 	sameConfig(t, strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\n",
 		strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\nhairpin = []\n")
@@ -283,7 +288,8 @@ func TestManualBounds(t *testing.T) {
 		fmt.Sprintf("at most %d turns", config.MaxTurns),
 		fmt.Sprintf("from 0 to %d", config.MaxWeight),
 		`"` + string(config.TCP) + `"`, `"` + string(config.UDP) + `"`, `"` + string(config.SCTP) + `"`,
-		`**"` + string(config.Random) + `"**`, `**"` + string(config.RoundRobin) + `"**`,
+		`**"` + string(config.Random) + `"**`, `**"` + string(config.RoundRobin) + `"**`, `**"` + string(config.Source) + `"**`, `**"` + string(config.Flow) + `"**`,
+		fmt.Sprintf("a power of two from %d to %d", slots.Min, slots.Max),
 		`**"masquerade"**`, `**"none"**`,
 		`**"` + string(config.Drain) + `"**`, `**"` + string(config.Reset) + `"**`,
 	} {

@@ -5,7 +5,6 @@ import (
 
 	"natspread/internal/report"
 	"natspread/internal/rules"
-	"natspread/internal/text"
 	"natspread/restore"
 	"natspread/restore/iptables"
 )
@@ -45,16 +44,7 @@ func removedLines(foreign iptables.Foreign) []string {
 }
 
 // printNotes prints what became of connections, and the notes of a result.
-func (s *session) printNotes(result restore.Result) {
-	if n := result.DeletedEntries; n == 1 {
-		s.printf("deleted 1 connection tracking entry; its next packet matches the new rules")
-	} else if n > 1 {
-		s.printf("deleted %d connection tracking entries; their next packets match the new rules", n)
-	}
-	for _, note := range result.Notes {
-		s.printf("note: %s", text.OneLine(note))
-	}
-}
+func (s *session) printNotes(result restore.Result) { s.printLines(report.NoteLines(result)) }
 
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(result restore.Result) error {

@@ -109,10 +109,12 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions) error {
 // applyRequest applies what is requested of a config, and says so. It gives back the lock of
 // those who edit once the rules are loaded.
 func (s *session) applyRequest(ctx context.Context, plan change.Plan, request restore.Request, unlock func()) error {
+	moves := s.reportHost().Moves(plan.Config)
 	result, err := s.changingHost().Apply(ctx, request)
 	if err != nil {
 		return err
 	}
+	result.NoteIfChanged(moves)
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
 	unlock() // nobody need wait for systemd
 	s.printApplied(plan, result)
@@ -184,10 +186,12 @@ func (s *session) printDryRun(result restore.Result, changes report.Diff) error 
 // try applies for some time, unless it is confirmed.
 func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) error {
 	schedule, timer := s.scheduleRevert()
+	moves := s.reportHost().Moves(plan.Config)
 	result, err := s.changingHost().Try(ctx, plan.Request("apply --confirm"), restore.Trial{For: o.confirm, Schedule: schedule})
 	if err != nil {
 		return err
 	}
+	result.NoteIfChanged(moves)
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
 	printed := resultOf(result)
 	if !result.Changed {

@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/program"
+	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/internal/text"
 	"natspread/restore"
@@ -33,7 +34,7 @@ type checkResult struct {
 	Backends int      `json:"backends"`
 	Proven   string   `json:"proven"`               // the variant of iptables; "" when not proven
 	Unproven string   `json:"not_proven,omitempty"` // why not
-	Notes    []string `json:"notes,omitempty"`      // what on this host keeps it from working, and what it takes over
+	Notes    []string `json:"notes,omitempty"`      // what the config and this host keep from working as written, and what it takes over
 }
 
 // check checks the config, and proves its rules where rights allow.
@@ -43,7 +44,7 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 		return err
 	}
 	variant, err := s.prove(ctx, plan)
-	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Config.CountBackends(), Proven: string(variant)}
+	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Config.CountBackends(), Proven: string(variant), Notes: report.RoughShares(plan.Config)}
 	switch {
 	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
@@ -52,8 +53,9 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 		return err
 	default:
 		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, summary(plan), variant)
-		result.Notes = s.notesBefore(ctx, plan)
+		result.Notes = append(result.Notes, s.notesBefore(ctx, plan)...)
 	}
+	s.printNotes(restore.Result{Notes: result.Notes})
 	return s.answer(result, "")
 }
 
@@ -67,7 +69,6 @@ func (s *session) notesBefore(ctx context.Context, plan change.Plan) []string {
 	if err != nil {
 		notes = append(notes, err.Error())
 	}
-	s.printNotes(restore.Result{Notes: notes})
 	return notes
 }
 

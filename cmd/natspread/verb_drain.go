@@ -134,10 +134,12 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 	if err != nil {
 		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
+	moves := s.reportHost().Moves(edit.Config)
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
 		return change.Edit{}, restore.Result{}, err
 	}
+	result.NoteIfChanged(moves)
 	s.noteRemaining(ctx, edit.Config, edit.Tables, &result)
 	return edit, result, nil
 }

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -45,7 +47,7 @@ func (c BackendChange) Same() bool {
 type Share struct {
 	Weight int     `json:"weight"`
 	Drain  bool    `json:"drain"` // it gets no new connections, and keeps its weight
-	Share  float64 `json:"share"` // the weight over the sum of the weights, 0 to 1; 0 for a drained backend
+	Share  float64 `json:"share"` // of new connections, 0 to 1: see Service.Shares
 }
 
 // Changes returns the services that two configs do not have in common, or not alike:
@@ -56,6 +58,9 @@ func Changes(before, after Config) []ServiceChange {
 	var changes []ServiceChange
 	for i := range after.Services {
 		service := &after.Services[i]
+		if same := was[service.Name]; same != nil && reflect.DeepEqual(*same, *service) {
+			continue
+		}
 		if change := changeOf(was[service.Name], service); change.any() {
 			changes = append(changes, change)
 		}
@@ -116,17 +121,10 @@ func shares(service *Service) map[Backend]*Share {
 	if service == nil {
 		return nil
 	}
-	sum := 0
-	for _, b := range service.Backends {
-		sum += b.ActiveWeight()
-	}
+	shares := service.Shares()
 	all := make(map[Backend]*Share, len(service.Backends))
-	for _, b := range service.Backends {
-		share := &Share{Weight: b.Weight, Drain: b.Drain}
-		if sum > 0 {
-			share.Share = float64(b.ActiveWeight()) / float64(sum)
-		}
-		all[b.id()] = share
+	for i, b := range service.Backends {
+		all[b.id()] = &Share{Weight: b.Weight, Drain: b.Drain, Share: shares[i]}
 	}
 	return all
 }
@@ -169,12 +167,22 @@ func (s Service) settings() []setting {
 		{"protocol", list(s.Protocols)},
 		{"snat", s.SNAT.String()},
 		{"algorithm", string(s.Algorithm)},
+		{"slots", orNone(s.Slots)},
+		{"source_prefix", orNone(s.SourcePrefix)},
 		{"interface", from},
 		{"hairpin", list(s.Hairpin)},
 		{"local", fmt.Sprint(s.Local)},
 		{"on_remove", string(s.OnRemove)},
 		{"forward", string(s.Forward)},
 	}
+}
+
+// orNone writes a number; "none" is 0.
+func orNone(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return strconv.Itoa(n)
 }
 
 // list writes the values of a key that takes several; "none" is none.

@@ -13,6 +13,7 @@ func (s *source) check(d *draft) {
 	s.checkOwnListen(d)
 	s.checkHairpin(d)
 	s.checkTurns(d)
+	s.checkSlots(d)
 }
 
 // checkPresent files the keys every service needs. After a syntax error they

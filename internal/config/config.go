@@ -46,11 +46,15 @@ type Service struct {
 	SNAT      SNAT
 	Backends  []Backend // at least one
 	Algorithm Algorithm
-	Interface string         // the interface traffic must come in by; "" is any
-	Hairpin   []netip.Prefix // clients to masquerade although SNAT is None
-	Local     bool           // connections made on the balancer itself are balanced too
-	OnRemove  OnRemove       // what becomes of the connections of a backend that is taken out
-	Forward   Forward        // whether FORWARD lets the connections through, whatever its other rules say
+	// Slots is how many parts of all clients have a backend of their own, a power of two; 0
+	// where Algorithm is neither Source nor Flow.
+	Slots        int
+	SourcePrefix int            // how many first bits of a client's address tell its slot; 0 where Slots is
+	Interface    string         // the interface traffic must come in by; "" is any
+	Hairpin      []netip.Prefix // clients to masquerade although SNAT is None
+	Local        bool           // connections made on the balancer itself are balanced too
+	OnRemove     OnRemove       // what becomes of the connections of a backend that is taken out
+	Forward      Forward        // whether FORWARD lets the connections through, whatever its other rules say
 }
 
 // Is6 reports whether the service is IPv6. The backends decide, because "*"
@@ -145,6 +149,8 @@ type Algorithm string
 const (
 	Random     Algorithm = "random"
 	RoundRobin Algorithm = "round-robin"
+	Source     Algorithm = "source" // by the client's address: it keeps its backend
+	Flow       Algorithm = "flow"   // by the client's address and port
 )
 
 // OnRemove is what becomes of the connections of a backend, or of a whole service,

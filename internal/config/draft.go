@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 )
@@ -16,6 +17,8 @@ type draft struct {
 	snat      located[SNAT]
 	backends  []located[Backend]
 	algorithm located[Algorithm]
+	slots     located[int] // 0 where it was not given, as is prefix
+	prefix    located[int]
 	iface     located[string]
 	hairpin   []located[netip.Prefix]
 	local     bool
@@ -36,7 +39,7 @@ func (s *source) readService(t table) *draft {
 
 // service is the draft without its places.
 func (d *draft) service() Service {
-	return Service{
+	s := Service{
 		Name:      d.name.val,
 		Listen:    values(d.listen),
 		Protocols: values(d.protocols),
@@ -49,6 +52,10 @@ func (d *draft) service() Service {
 		OnRemove:  d.onRemove.val,
 		Forward:   d.forward.val,
 	}
+	if d.hashes() {
+		s.Slots, s.SourcePrefix = d.slotCount(), cmp.Or(d.prefix.val, s.Backends[0].Addr.BitLen())
+	}
+	return s
 }
 
 // values drops the places; an empty list becomes nil, as if it were not there.
@@ -107,10 +114,10 @@ func setWeight(b *backendDraft, f field) {
 	if !f.has(f.value, isInteger) {
 		return
 	}
-	n, err := strconv.ParseInt(f.value.text, 0, 64)
-	if err != nil || n < 0 || n > MaxWeight {
+	n := f.whole()
+	if n < 0 || n > MaxWeight {
 		f.refuse(f.value, fault{"a weight is 0 to " + strconv.Itoa(MaxWeight), "write a smaller ratio, such as weight = 1; 0 drains the backend"})
 		return
 	}
-	b.weight = int(n)
+	b.weight = n
 }

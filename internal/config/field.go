@@ -1,5 +1,11 @@
 package config
 
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
 // located is a value that passed its own checks, and its place for the checks
 // against others.
 type located[T any] struct {
@@ -29,9 +35,19 @@ func (f field) refuse(v value, why fault) {
 // has reports whether v is of kind want, and files an error when it is not.
 func (f field) has(v value, want kind) bool {
 	if v.kind != want {
-		f.refuse(v, fault{cause: "it is " + string(v.kind) + ", not " + string(want)})
+		why := fault{cause: "it is " + string(v.kind) + ", not " + string(want)}
+		if n, err := strconv.ParseFloat(v.text, 64); want == isInteger && err == nil && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			why.fix = fmt.Sprintf("write %s = %.0f", f.name, n)
+		}
+		f.refuse(v, why)
 	}
 	return v.kind == want
+}
+
+// whole returns the value of a whole number; one that no int holds is the nearest that does.
+func (f field) whole() int {
+	n, _ := strconv.ParseInt(f.value.text, 0, strconv.IntSize)
+	return int(n)
 }
 
 // list returns the items of a value that must be a list.

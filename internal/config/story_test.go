@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"natspread/internal/slots"
 )
 
 // update rewrites what the stories want with what they get.
@@ -100,6 +102,9 @@ func dump(c Config) string {
 		for _, be := range s.Backends {
 			fmt.Fprintf(&b, "  backend %s weight %d\n", be, be.Weight)
 		}
+		if s.Slots != 0 {
+			fmt.Fprintf(&b, "  slots %d\n  source_prefix %d\n", s.Slots, s.SourcePrefix)
+		}
 		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
 			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
 	}
@@ -147,14 +152,13 @@ func mustHoldAddresses(t *testing.T, s Service) {
 			t.Errorf("service %s: ports %v", s.Name, l.Ports)
 		}
 	}
-	sum := 0
 	for _, b := range s.Backends {
 		unicast("backend", b.Addr)
 		if b.Weight < 0 || b.Weight > MaxWeight {
 			t.Errorf("service %s: weight %d", s.Name, b.Weight)
 		}
-		sum += b.Weight
 	}
+	mustHoldSlots(t, s)
 	if s.SNAT.Mode == Address {
 		unicast("snat", s.SNAT.Addr)
 	} else if s.SNAT.Addr.IsValid() {
@@ -166,6 +170,35 @@ func mustHoldAddresses(t *testing.T, s Service) {
 	for _, p := range s.Hairpin {
 		if !p.IsValid() || p != p.Masked() || p.Addr().Is6() != s.Is6() || p.Bits() == 0 {
 			t.Errorf("service %s: hairpin %s", s.Name, p)
+		}
+	}
+}
+
+// mustHoldSlots checks that a service whose clients have slots has some for each backend
+// with a weight, and that no other has any.
+func mustHoldSlots(t *testing.T, s Service) {
+	t.Helper()
+	if hashes := s.Algorithm == Source || s.Algorithm == Flow; hashes != (s.Slots != 0) || hashes != (s.SourcePrefix != 0) {
+		t.Errorf("service %s: %s with %d slots, prefix %d", s.Name, s.Algorithm, s.Slots, s.SourcePrefix)
+	}
+	if s.Slots == 0 {
+		return
+	}
+	most := s.Backends[0].Addr.BitLen()
+	if s.SourcePrefix < most/8 || s.SourcePrefix < 8 || s.SourcePrefix > most || s.Algorithm == Flow && s.SourcePrefix != most {
+		t.Errorf("service %s: source_prefix %d", s.Name, s.SourcePrefix)
+	}
+	owned := map[int]int{}
+	pool := s.SlotBackends()
+	for i := range pool {
+		pool[i].Out = false // then every one owns some
+	}
+	for _, owner := range slots.Owners(pool, s.Slots) {
+		owned[owner]++
+	}
+	for i, b := range s.Backends {
+		if (b.Weight > 0) != (owned[i] > 0) && len(owned) > 0 {
+			t.Errorf("service %s: backend %v has %d slots", s.Name, b, owned[i])
 		}
 	}
 }

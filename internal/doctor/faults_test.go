@@ -21,6 +21,7 @@ func faults() []fault {
 	all = append(all, othersAtBoot()...)
 	all = append(all, networkFaults()...)
 	all = append(all, connectionFaults()...)
+	all = append(all, markFaults()...)
 	return append(all, bootFaults()...)
 }
 

@@ -17,6 +17,7 @@ type ServiceChange struct {
 	Settings  []SettingChange `json:"settings,omitempty"`
 	Backends  []BackendChange `json:"backends"`            // all that it has, or had
 	Reordered bool            `json:"reordered,omitempty"` // backends stand in another order
+	Clients   *ClientsMoved   `json:"clients,omitempty"`   // absent where clients do not keep their backends
 
 	head string // what kind of service it is, for people
 }
@@ -53,7 +54,7 @@ func isOf(service *config.Service, families []rules.Family) bool {
 
 // serviceChangeOf puts a change into the shape that is printed.
 func serviceChangeOf(change config.ServiceChange) ServiceChange {
-	described := ServiceChange{Name: change.Name(), Change: "changed", Settings: change.Settings, Reordered: change.Reordered}
+	described := ServiceChange{Name: change.Name(), Change: "changed", Settings: change.Settings, Reordered: change.Reordered, Clients: clientsMoved(change.Before, change.After)}
 	service := change.After
 	switch {
 	case change.Before == nil:

@@ -47,6 +47,9 @@ func (c ServiceChange) addLines(add func(color, line string)) {
 	if c.Reordered {
 		add("", "    the order of its backends changes")
 	}
+	if c.Clients != nil && c.Clients.Moved > 0 {
+		add("", "    "+c.Clients.String())
+	}
 }
 
 // row is what the line of a backend says, by columns.

@@ -3,12 +3,14 @@ package report
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
+	"natspread/render"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
 )
@@ -31,12 +33,32 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if err != nil {
 		return nil, err
 	}
+	missing, err := h.missing(ctx, judged.Config)
+	if err != nil {
+		return nil, err
+	}
 	edited := report.edited
 	if judged.Bad != nil { // which doctor says with whose config it uses instead
 		edited = nil
 	}
-	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, edited, report.refusing, h.Doctor.Examine(balancerOf(report, judged)))
+	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing, h.Doctor.Examine(balancerOf(report, judged)))
 	doctor.Sort(found)
+	return found, nil
+}
+
+// missing finds matches and targets that the rules of a config take, and that are not there.
+func (h Host) missing(ctx context.Context, cfg config.Config) ([]doctor.Finding, error) {
+	kernel, err := h.Restore.Kernel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []doctor.Finding
+	for _, table := range render.New(cfg).All() {
+		var missing *iptables.MissingError
+		if errors.As(kernel.Missing(ctx, table), &missing) {
+			found = append(found, doctor.Finding{Severity: doctor.Broken, What: missing.Error(), Fix: missing.Fix()})
+		}
+	}
 	return found, nil
 }
 

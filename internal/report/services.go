@@ -18,6 +18,7 @@ type Service struct {
 	Listen      []string  `json:"listen"`
 	Protocols   []string  `json:"protocols"`
 	Algorithm   string    `json:"algorithm"`
+	Slots       int       `json:"slots"` // that the clients are in; 0 where the algorithm has none
 	SNAT        string    `json:"snat"`
 	Forward     string    `json:"forward"`     // leave, accept
 	Connections uint64    `json:"connections"` // since the last load
@@ -33,6 +34,7 @@ type Backend struct {
 	Address       string  `json:"address"`
 	Weight        int     `json:"weight"`
 	Drained       bool    `json:"drained"`        // it gets no new connections
+	Slots         int     `json:"slots"`          // that it owns of those of the service
 	WantedShare   float64 `json:"wanted_share"`   // of new connections, 0 to 1
 	ObservedShare float64 `json:"observed_share"` // the same, as counted
 	Connections   uint64  `json:"connections"`
@@ -79,19 +81,17 @@ func counted(live rules.Saved) map[string]map[rules.Target]uint64 {
 func describe(service config.Service, counts map[rules.Target]uint64) Service {
 	described := Service{
 		Name: service.Name, Listen: text.Strings(service.Listen), Protocols: text.Strings(service.Protocols),
-		Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Forward: string(service.Forward),
+		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), Forward: string(service.Forward),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
-	weights := 0
+	owned, shares := service.Owned(), service.Shares()
 	for i, backend := range service.Backends {
-		weights += backend.ActiveWeight()
 		connections := counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
 		described.Connections += connections
-		described.Backends[i] = Backend{Address: backend.String(), Weight: backend.Weight, Drained: backend.Drained(), Connections: connections}
+		described.Backends[i] = Backend{Address: backend.String(), Weight: backend.Weight, Drained: backend.Drained(), Slots: owned[i], WantedShare: shares[i], Connections: connections}
 	}
 	for i := range described.Backends {
 		backend := &described.Backends[i]
-		backend.WantedShare = ratio(float64(service.Backends[i].ActiveWeight()), float64(weights))
 		backend.ObservedShare = ratio(float64(backend.Connections), float64(described.Connections))
 	}
 	return described
@@ -131,11 +131,23 @@ func (s *Service) addLive(counts [][]int) {
 // headOf says what kind of service it is: where it listens, how it balances, what
 // backends see, and whether FORWARD lets it through.
 func headOf(service config.Service) string {
-	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(text.Strings(service.Listen), " "), service.Algorithm, service.SNAT)
+	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(text.Strings(service.Listen), " "), algorithmText(service), service.SNAT)
 	if service.Forward == config.Accept {
 		head += ", forward accept"
 	}
 	return head
+}
+
+// algorithmText names the algorithm of a service, and how many slots its clients are in.
+func algorithmText(service config.Service) string {
+	words := string(service.Algorithm)
+	if service.Slots == 0 {
+		return words
+	}
+	if service.SourcePrefix != service.Backends[0].Addr.BitLen() {
+		words += fmt.Sprintf(" of a /%d", service.SourcePrefix)
+	}
+	return fmt.Sprintf("%s in %d slots", words, service.Slots)
 }
 
 // ratio divides, and is 0 where there is nothing to share.
@@ -151,6 +163,7 @@ func (s Service) Text() string {
 	var written strings.Builder
 	fmt.Fprintf(&written, "%s  %s  %s\n", s.Name, s.head, s.counts())
 	var address, weight, connections, live int // as wide as the widest
+	slots := len(fmt.Sprint(s.Slots))
 	for _, backend := range s.Backends {
 		address, weight = max(address, len(backend.Address)), max(weight, len(fmt.Sprint(backend.Weight)))
 		connections, live = max(connections, len(fmt.Sprint(backend.Connections))), max(live, len(liveText("%d", backend.Live)))
@@ -160,8 +173,12 @@ func (s Service) Text() string {
 		if backend.Drained {
 			wanted = "drained"
 		}
+		owned := ""
+		if s.Slots > 0 {
+			owned = fmt.Sprintf("  slots %*d", slots, backend.Slots)
+		}
 		// Last a bar of at most 20 characters.
-		line := fmt.Sprintf("  %-*s  weight %-*d  wanted %8s  observed %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight,
+		line := fmt.Sprintf("  %-*s  weight %-*d%s  wanted %8s  observed %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight, owned,
 			wanted, text.Percent(backend.ObservedShare), connections, backend.Connections,
 			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), strings.Repeat("#", int(backend.ObservedShare*20+0.5)))
 		written.WriteString(strings.TrimRight(line, " ") + "\n")

@@ -9,6 +9,7 @@ import (
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
 	"natspread/internal/text"
+	"natspread/restore"
 )
 
 // Paint puts a text into a color of the terminal, an SGR code such as "31", where colors
@@ -127,6 +128,20 @@ func (s Status) Lines(now time.Time) string {
 		fmt.Fprintf(&written, "%s  %s  %s\n", begin, service.Name, service.counts())
 	}
 	return written.String()
+}
+
+// NoteLines returns what became of connections, and the notes of a result, a line each.
+func NoteLines(result restore.Result) []string {
+	var lines []string
+	if n := result.DeletedEntries; n == 1 {
+		lines = append(lines, "deleted 1 connection tracking entry; its next packet matches the new rules")
+	} else if n > 1 {
+		lines = append(lines, fmt.Sprintf("deleted %d connection tracking entries; their next packets match the new rules", n))
+	}
+	for _, note := range result.Notes {
+		lines = append(lines, "note: "+text.OneLine(note))
+	}
+	return lines
 }
 
 // NotesOf returns findings as notes of a result, a line each.

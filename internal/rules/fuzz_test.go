@@ -11,7 +11,7 @@ import (
 // iptables-restore.
 func FuzzParseRule(f *testing.F) {
 	for _, family := range Families() {
-		for _, chain := range sample(family).Chains {
+		for _, chain := range append(sample(family).Chains, sampleSlots(family).Chains...) {
 			for _, rule := range chain.Rules {
 				f.Add(string(rule.AppendText(nil)))
 			}
@@ -80,6 +80,7 @@ func FuzzDecodeFile(f *testing.F) {
 		f.Add(EncodeFile(sample(family)))
 		f.Add(EncodeFile(Table{Family: family}))
 		f.Add(EncodeFile(sampleFilter(family)))
+		f.Add(EncodeFile(sampleSlots(family)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		for _, which := range []Table{{}, {Family: IPv6}, {Name: Filter}, {Family: IPv6, Name: Filter}} {

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"natspread/internal/slots"
 )
 
 // errRule says that a text is none of the rules that natspread writes.
@@ -121,6 +123,8 @@ func (r *ruleReader) match(name string) {
 		rule.LocalDestination = true
 	case "conntrack":
 		r.conntrack()
+	case "mark":
+		r.mark()
 	case "statistic":
 		r.statistic()
 	case "comment":
@@ -154,6 +158,21 @@ func (r *ruleReader) conntrack() {
 			r.bad = true
 		}
 	}
+}
+
+// mark takes the options of -m mark.
+func (r *ruleReader) mark() {
+	r.word("--mark")
+	value, mask, _ := strings.Cut(r.next(), "/")
+	r.rule.Mark = Mark{r.hex(value), r.hex(mask)}
+	r.bad = r.bad || r.rule.Mark.Mask == 0 || r.rule.Mark.Value&^r.rule.Mark.Mask != 0
+}
+
+// hex reads 0xf0, at most the mark of the last slot.
+func (r *ruleReader) hex(text string) uint16 {
+	n, err := strconv.ParseUint(text, 0, 16)
+	r.bad = r.bad || err != nil || n >= slots.Max
+	return uint16(n)
 }
 
 // statistic takes the options of -m statistic.
@@ -195,6 +214,14 @@ func (r *ruleReader) target(name string) {
 		target.Kind = Masquerade
 	case "ACCEPT":
 		target.Kind = Accept
+	case "HMARK":
+		target.Kind = Hash
+		r.hash(target)
+	case "CONNMARK":
+		target.Kind = RestoreMark
+		for range 5 {
+			r.next() // the one spelling that parse takes
+		}
 	case "REDIRECT":
 		target.Kind = Redirect
 		r.word("--to-ports")
@@ -202,6 +229,21 @@ func (r *ruleReader) target(name string) {
 	default:
 		target.Chain = r.ownChain(name)
 	}
+}
+
+// hash takes the options of -j HMARK.
+func (r *ruleReader) hash(target *Target) {
+	r.word("--hmark-src-prefix")
+	target.Prefix = uint8(r.number(8))
+	if target.SourcePort = r.peek() == "--hmark-sport-mask"; target.SourcePort {
+		r.next()
+		r.word("0xffff")
+	}
+	r.word("--hmark-rnd")
+	r.next() // the one seed that parse takes
+	r.word("--hmark-mod")
+	target.Slots = uint16(r.number(16))
+	r.bad = r.bad || target.Prefix == 0 || target.Prefix > 128 || !slots.Valid(int(target.Slots))
 }
 
 // ownChain takes the name of a chain of ours.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+
+	"natspread/internal/slots"
 )
 
 // Rule is one rule of an own chain, or a jump. The zero value of a field is no
@@ -22,10 +24,21 @@ type Rule struct {
 	ReplySource         netip.Prefix // -m conntrack --ctreplsrc: who answers, the backend
 	OriginalPorts       Ports        // -m conntrack --ctorigdstport
 	ReplyPorts          Ports        // -m conntrack --ctreplsrcport
+	Mark                Mark         // -m mark
 	Statistic           Statistic    // -m statistic
 	Comment             string       // -m comment --comment: letters only, so it needs no quotes
 	Target              Target       // -j, or -g
 }
+
+// Mark is the match on some bits of the packet's mark. The zero value is no match. Without a
+// mask iptables would print a value alone, so there is always one, and not of all bits.
+type Mark struct {
+	Value uint16 // no bit of it is outside of the mask
+	Mask  uint16 // at most the bits of slots.Max-1
+}
+
+// Holds tells whether a mark satisfies the condition.
+func (m Mark) Holds(mark int) bool { return mark&int(m.Mask) == int(m.Value) }
 
 // Statistic is the match that spreads connections: random with a probability
 // in the kernel's own steps, or nth. The zero value is no match.
@@ -48,7 +61,9 @@ type TargetKind uint8
 // The targets that natspread's rules use. A Jump comes back to the rule behind it
 // when the chain that it leads to has nothing for a packet; a Goto goes on where
 // that rule's own chain would. Redirect always leads to port 0, where no socket can
-// listen: the kernel itself answers with a refusal.
+// listen: the kernel itself answers with a refusal. Hash and RestoreMark are no end: the
+// packet goes on with another mark, to the next rule. Hash makes the packet's mark its slot;
+// it overwrites all of it. RestoreMark makes it that of the connection.
 const (
 	Jump TargetKind = iota
 	Goto
@@ -57,15 +72,24 @@ const (
 	Masquerade
 	Redirect
 	Accept
+	Hash
+	RestoreMark
 )
 
 // Target is the end of a rule.
 type Target struct {
-	Kind    TargetKind
-	Chain   string     // Jump, Goto
-	Address netip.Addr // DNAT, SNAT
-	Port    uint16     // DNAT; 0 keeps the port of the packet
+	Kind       TargetKind
+	Prefix     uint8      // Hash: how many first bits of the source address tell
+	SourcePort bool       // Hash: the source port tells, too
+	Slots      uint16     // Hash: how many slots there are
+	Port       uint16     // DNAT; 0 keeps the port of the packet
+	Chain      string     // Jump, Goto
+	Address    netip.Addr // DNAT, SNAT
 }
+
+// Ends tells whether a packet goes no further than to the target, or to the chain that it
+// leads to.
+func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark }
 
 // belongs tells whether the target may stand in a table.
 func (t Target) belongs(name TableName) bool {
@@ -73,7 +97,8 @@ func (t Target) belongs(name TableName) bool {
 }
 
 // Matches tells whether a packet in a chain satisfies every condition but the
-// statistic one, which no single packet can answer.
+// statistic one, which no single packet can answer, and the one on its mark, which a rule
+// before may have given it.
 func (r Rule) Matches(p Packet) bool {
 	return prefixHolds(r.Source, p.Source) &&
 		prefixHolds(r.Destination, p.Destination) &&
@@ -127,6 +152,9 @@ func (r Rule) AppendText(b []byte) []byte {
 	}
 	if r.asksConnection() {
 		b = r.appendConntrack(b)
+	}
+	if r.Mark != (Mark{}) {
+		b = append(appendHex(append(appendHex(append(b, "-m mark --mark "...), r.Mark.Value), '/'), r.Mark.Mask), ' ')
 	}
 	b = r.Statistic.appendTo(b)
 	if r.Comment != "" {
@@ -206,6 +234,11 @@ func ProtocolNumber(name string) uint8 {
 	return 0
 }
 
+// appendHex appends a number as iptables prints marks: 0x0, 0xf0.
+func appendHex(b []byte, n uint16) []byte {
+	return strconv.AppendUint(append(b, "0x"...), uint64(n), 16)
+}
+
 // appendTo appends the match. Eleven digits are what libxt_statistic prints;
 // they tell all 2^31 steps apart.
 func (s Statistic) appendTo(b []byte) []byte {
@@ -238,9 +271,27 @@ func (t Target) appendTo(b []byte) []byte {
 		return append(b, "-j MASQUERADE"...)
 	case Accept:
 		return append(b, "-j ACCEPT"...)
+	case Hash:
+		return t.appendHash(b)
+	case RestoreMark:
+		return append(b, restoreMark...)
 	default:
 		return append(b, "-j REDIRECT --to-ports 0"...)
 	}
+}
+
+// restoreMark is the target RestoreMark with its options.
+const restoreMark = "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff"
+
+// appendHash appends the target Hash with its options.
+func (t Target) appendHash(b []byte) []byte {
+	b = strconv.AppendUint(append(b, "-j HMARK --hmark-src-prefix "...), uint64(t.Prefix), 10)
+	if t.SourcePort {
+		b = append(b, " --hmark-sport-mask 0xffff"...)
+	}
+	b = append(b, " --hmark-rnd 0x"...)
+	b = strconv.AppendUint(b, slots.Seed, 16)
+	return strconv.AppendUint(append(b, " --hmark-mod "...), uint64(t.Slots), 10)
 }
 
 // appendBackend appends the address of a DNAT target; brackets stand around an

@@ -71,10 +71,17 @@ func TestRules(t *testing.T) {
 		"-m conntrack --ctorigdst 2001:db8::/32 -g NATSPREAD-web": {
 			OriginalDestination: netip.MustParsePrefix("2001:db8::/32"), Target: Target{Kind: Goto, Chain: "NATSPREAD-web"},
 		},
-		"-p tcp -j REDIRECT --to-ports 0":                     {Protocol: "tcp", Target: Target{Kind: Redirect}},
-		"-s ::10.0.0.0/104 -j SNAT --to-source ::10.0.0.3":    {Source: netip.MustParsePrefix("::a00:0/104"), Target: to(SNAT, "::a00:3", 0)},
-		"-j " + Prefix + "-" + strings.Repeat("a", 15+3):      {Target: Target{Chain: Prefix + "-" + strings.Repeat("a", 18)}},
-		"-i " + strings.Repeat("a", 15) + " -j NATSPREAD-OUT": {InInterface: strings.Repeat("a", 15), Target: Target{Chain: ServiceOut}},
+		"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 256": {Target: Target{Kind: Hash, Prefix: 32, Slots: 256}},
+		"-j HMARK --hmark-src-prefix 128 --hmark-sport-mask 0xffff --hmark-rnd 0x6e617473 --hmark-mod 4096": {
+			Target: Target{Kind: Hash, Prefix: 128, SourcePort: true, Slots: 4096},
+		},
+		"-m mark --mark 0x0/0xf0 -g NATSPREAD-webT00":                        {Mark: Mark{0, 0xf0}, Target: Target{Kind: Goto, Chain: "NATSPREAD-webT00"}},
+		"-m mark --mark 0xc/0xf -g NATSPREAD-webZ0a":                         {Mark: Mark{0xc, 0xf}, Target: Target{Kind: Goto, Chain: "NATSPREAD-webZ0a"}},
+		"-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff": {Target: Target{Kind: RestoreMark}},
+		"-p tcp -j REDIRECT --to-ports 0":                                    {Protocol: "tcp", Target: Target{Kind: Redirect}},
+		"-s ::10.0.0.0/104 -j SNAT --to-source ::10.0.0.3":                   {Source: netip.MustParsePrefix("::a00:0/104"), Target: to(SNAT, "::a00:3", 0)},
+		"-j " + Prefix + "-" + strings.Repeat("a", 15+3):                     {Target: Target{Chain: Prefix + "-" + strings.Repeat("a", 18)}},
+		"-i " + strings.Repeat("a", 15) + " -j NATSPREAD-OUT":                {InInterface: strings.Repeat("a", 15), Target: Target{Chain: ServiceOut}},
 	} {
 		got, err := ParseRule(text)
 		if err != nil {
@@ -151,6 +158,20 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p tcp -m tcp --dport 0 -j NATSPREAD-web", "-p tcp -m tcp --dport 0:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 90:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80:80 -j NATSPREAD-web",
 			"-p tcp -m tcp --dport 65536 -j NATSPREAD-web", "-p tcp -m tcp --dport http -j NATSPREAD-web", "-p tcp -m tcp --dport 80: -j NATSPREAD-web", "-p tcp -m tcp ! --dport 80 -j NATSPREAD-web",
 			"-p icmp -j NATSPREAD-web", "-p all -j NATSPREAD-web", "-p", "-j REDIRECT --to-ports 80", "-j REDIRECT",
+		},
+		"marks": {
+			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617474 --hmark-mod 256", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6E617473 --hmark-mod 256",
+			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 255", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 8192",
+			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 65792", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 0x100",
+			"-j HMARK --hmark-src-prefix 0 --hmark-rnd 0x6e617473 --hmark-mod 256", "-j HMARK --hmark-src-prefix 129 --hmark-rnd 0x6e617473 --hmark-mod 256",
+			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 256 --hmark-offset 0", "-j HMARK --hmark-tuple src --hmark-rnd 0x6e617473 --hmark-mod 256",
+			"-j HMARK --hmark-src-prefix 32 --hmark-sport-mask 0xff --hmark-rnd 0x6e617473 --hmark-mod 256", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473", "-j HMARK",
+			"-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xffffffff", "-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff", "-j CONNMARK --restore-mark", "-j CONNMARK",
+			"-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff --x", "-j MARK --set-xmark 0x0/0xffffffff",
+			"-m mark --mark 0x5 -g NATSPREAD-web", "-m mark --mark 0x10/0x0 -g NATSPREAD-web", "-m mark --mark 0x10/0xf -g NATSPREAD-web", "-m mark --mark 0x0/0xffffffff -g NATSPREAD-web",
+			"-m mark --mark 0x00/0xf0 -g NATSPREAD-web", "-m mark --mark 0/0xf0 -g NATSPREAD-web", "-m mark --mark 0xF/0xf -g NATSPREAD-web", "-m mark --mark 1/15 -g NATSPREAD-web",
+			"-m mark --mark 0x0/0x1000 -g NATSPREAD-web", "-m mark ! --mark 0x1/0xf -g NATSPREAD-web", "-m mark --mark 0x1/0xf -m mark --mark 0x10/0xf0 -g NATSPREAD-web",
+			"-m mark --mark 0x1/0xf/0xf -g NATSPREAD-web", "-m mark", "-m connmark --mark 0x1/0xf -g NATSPREAD-web",
 		},
 		"targets of others": {
 			"", "-p tcp", "-j DROP",

@@ -9,12 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// sampleBackend returns a listen address and a backend.
+func sampleBackend(family Family) (listen, backend netip.Addr) {
+	if family == IPv6 {
+		return netip.MustParseAddr("2001:db8::10"), netip.MustParseAddr("2001:db8:1::1")
+	}
+	return netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("10.0.0.1")
+}
+
 // sample returns a table of a family with one service of two backends.
 func sample(family Family) Table {
-	listen, backend := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("10.0.0.1")
-	if family == IPv6 {
-		listen, backend = netip.MustParseAddr("2001:db8::10"), netip.MustParseAddr("2001:db8:1::1")
-	}
+	listen, backend := sampleBackend(family)
 	claim := Rule{
 		Destination: netip.PrefixFrom(listen, listen.BitLen()), Protocol: "tcp", DestinationPorts: Ports{80, 80},
 		Target: Target{Chain: ServiceChain("web")},
@@ -28,6 +33,23 @@ func sample(family Family) Table {
 			{Protocol: "tcp", Target: Target{Kind: DNAT, Address: backend.Next(), Port: 80}},
 		}},
 	}}
+}
+
+// sampleSlots returns a table in which a client's slot picks the backend.
+func sampleSlots(family Family) Table {
+	table := sample(family)
+	_, first := sampleBackend(family)
+	leaf, last := PickChain("web", 19, 0), PickChain("web", 25, 7)
+	table.Chains = append(table.Chains[:3],
+		Chain{Name: ServiceChain("web"), Rules: []Rule{
+			{Target: Target{Kind: Hash, Prefix: uint8(first.BitLen()), Slots: 32}},
+			{Mark: Mark{Value: 0x10, Mask: 0x10}, Target: Target{Kind: Goto, Chain: leaf}},
+			{Target: Target{Kind: Goto, Chain: last}},
+		}},
+		Chain{Name: leaf, Rules: []Rule{{Mark: Mark{Mask: 0xf}, Target: Target{Kind: Goto, Chain: last}}}},
+		Chain{Name: last, Rules: []Rule{{Target: Target{Kind: RestoreMark}}, {Protocol: "tcp", Target: Target{Kind: DNAT, Address: first, Port: 80}}}},
+	)
+	return table
 }
 
 // sampleFilter returns the part of the filter table for a service on an address and one
@@ -70,13 +92,14 @@ COMMIT
 // TestText reads a table back from its text, and an empty one, which has no jumps.
 func TestText(t *testing.T) {
 	for _, family := range Families() {
-		table := sample(family)
-		parsed, err := Parse(family, NAT, table.Text())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(table, parsed, sameAddress); diff != "" {
-			t.Errorf("want -, got +:\n%s", diff)
+		for _, table := range []Table{sample(family), sampleSlots(family)} {
+			parsed, err := Parse(family, NAT, table.Text())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(table, parsed, sameAddress); diff != "" {
+				t.Errorf("want -, got +:\n%s", diff)
+			}
 		}
 	}
 	if got := string(Table{}.Text()); got != emptyText {

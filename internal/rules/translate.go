@@ -1,7 +1,7 @@
 package rules
 
 // CanTranslate tells whether a table can lead a packet from a built-in chain to any
-// target of ours, by whichever turn of chance. It is asked of packets that are
+// target of ours, by whichever turn of chance and from whichever source port. It is asked of packets that are
 // long gone: one whose InInterface is "" may have come in by any.
 func (t Table) CanTranslate(builtIn string, packet Packet) bool {
 	return t.reaches(t.Name.EntryChain(builtIn), packet, len(t.Chains))
@@ -17,13 +17,13 @@ func (t Table) reaches(name string, packet Packet, depth int) bool {
 		if packet.InInterface == "" {
 			rule.InInterface = ""
 		}
-		if !rule.Matches(packet) {
+		if !rule.Matches(packet) || !rule.Target.Ends() {
 			continue
 		}
 		switch leads := rule.Target.Chain != ""; {
 		case !leads || t.reaches(rule.Target.Chain, packet, depth-1):
 			return true
-		case rule.Target.Kind == Goto && rule.Statistic == (Statistic{}):
+		case rule.Target.Kind == Goto && rule.Statistic == (Statistic{}) && rule.Mark == (Mark{}):
 			return false // its way back leads behind this chain's own caller
 		}
 	}

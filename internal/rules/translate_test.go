@@ -46,6 +46,13 @@ func TestTranslates(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
+	if slots := sampleSlots(IPv4); !slots.CanTranslate(Prerouting, Packet{Protocol: "tcp", Destination: vip, Port: 80}) {
+		t.Error("no slot leads anywhere")
+	}
+	only := Table{Chains: []Chain{{Name: ServicePre, Rules: []Rule{{Target: Target{Kind: Hash, Prefix: 32, Slots: 16}}, {Target: Target{Kind: RestoreMark}}}}}}
+	if only.CanTranslate(Prerouting, Packet{Protocol: "tcp", Destination: vip, Port: 80}) {
+		t.Error("a mark is no translation")
+	}
 	if (Table{}).CanTranslate(Prerouting, Packet{}) {
 		t.Error("an empty table translates")
 	}

@@ -24,8 +24,8 @@ const (
 // Dot returns a table as a directed graph in the language of Graphviz (dot(1)): a
 // node for each chain with the number of its rules, and an edge for each rule with its
 // place and its conditions, to a chain or to an end like a backend. A dashed edge is a
-// jump that comes back when the chain has nothing for a packet (-j); from others there
-// is no way back (-g).
+// jump that comes back when the chain has nothing for a packet (-j), or a target that only
+// marks it; from others there is no way back (-g).
 func Dot(table rules.Table) []byte {
 	var graph strings.Builder
 	fmt.Fprintf(&graph, "digraph %s {\n%s", text.Quoted("natspread "+table.String()), dotHead)
@@ -47,15 +47,15 @@ func Dot(table rules.Table) []byte {
 	return []byte(graph.String())
 }
 
-// draw writes the edges of a chain. Each rule that is an end has a node of its own: a
-// tree has no two ways to one place.
+// draw writes the edges of a chain. Each rule that leads to no chain has a node of its own.
 func draw(graph *strings.Builder, chain rules.Chain) {
 	for i, rule := range chain.Rules {
 		to, style := rule.Target.Chain, ""
-		switch rule.Target.Kind {
-		case rules.Jump:
+		if rule.Target.Kind == rules.Jump || !rule.Target.Ends() {
 			style = ", style=dashed"
-		case rules.Goto:
+		}
+		switch rule.Target.Kind {
+		case rules.Jump, rules.Goto:
 		default:
 			to = fmt.Sprintf("%s %d", chain.Name, i+1)
 			fmt.Fprintf(graph, "\t%s [shape=plain, label=%s];\n", text.Quoted(to), text.Quoted(targetWords(rule.Target)))

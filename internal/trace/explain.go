@@ -11,6 +11,7 @@ type Explanation struct {
 	Incoming *Path     // through PREROUTING
 	Local    *Path     // through OUTPUT: the same, made on the balancer itself
 	Outcomes []Outcome // of both
+	Slot     *Slot     // the slot of a known client that comes in, where that decides
 }
 
 // Same tells whether a connection made on the balancer itself meets the same rules as
@@ -65,6 +66,9 @@ func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 		return Explanation{}, err
 	}
 	explained.Outcomes = outcomesOf(explained.Incoming, explained.Local, packet.Port)
+	if explained.Slot, err = slotOf(table, explained.Incoming, packet); err != nil {
+		return Explanation{}, err
+	}
 	for i := range explained.Outcomes {
 		outcome := &explained.Outcomes[i]
 		if outcome.Target.Kind == rules.Redirect {

@@ -17,6 +17,15 @@ type ExplanationResult struct {
 	Prerouting  ChainResult     `json:"prerouting"`
 	Output      ChainResult     `json:"output"` // the same, made on the balancer itself
 	Outcomes    []OutcomeResult `json:"outcomes"`
+	Slot        *SlotResult     `json:"slot,omitempty"` // of the source, where that alone decides which backend it gets
+}
+
+// SlotResult is the slot of a client, and the backend that it always gets.
+type SlotResult struct {
+	Number  int    `json:"number"` // from 0
+	Of      int    `json:"of"`
+	Backend string `json:"backend"` // that owns it
+	Owned   int    `json:"owned"`   // how many slots that backend owns
 }
 
 // ChainResult is the path through a chain.
@@ -66,6 +75,9 @@ func (q Question) Result(explained Explanation) ExplanationResult {
 	}
 	if packet.Source.IsValid() {
 		result.Source = packet.Source.String()
+	}
+	if slot := explained.Slot; slot != nil {
+		result.Slot = &SlotResult{slot.Number, slot.Of, slot.backend(), slot.Owned}
 	}
 	for _, outcome := range explained.Outcomes {
 		one := OutcomeResult{To: toText(outcome), Prerouting: flowResultOf(outcome.Incoming), Output: flowResultOf(outcome.Local)}

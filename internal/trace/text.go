@@ -30,7 +30,7 @@ func (q Question) Text(explained Explanation, all bool) string {
 	}
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Forward, all, func(o Outcome) *Path { return o.Forward })...)
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Postrouting, all, func(o Outcome) *Path { return o.After })...)
-	parts = append(parts, outcomesTable(explained), workText(explained))
+	parts = append(parts, outcomesTable(explained), q.slotText(explained)+workText(explained))
 	return strings.Join(parts, "\n")
 }
 
@@ -81,6 +81,9 @@ func (t *pathTree) path(path *Path, depth int) {
 		return
 	}
 	t.line(depth, "%s", path.Chain)
+	if path.Hash != nil {
+		t.line(depth+1, "rule %d of %d: %s", path.Hash.Place, path.Rules, rules.Rule{Target: path.Hash.Target}.AppendText(nil))
+	}
 	for _, hop := range path.Hops {
 		t.hop(path, hop, depth+1)
 	}

@@ -11,6 +11,7 @@ import (
 type Path struct {
 	Chain     string
 	Rules     int   // how many the chain has; of a built-in one only natspread's jump counts
+	Hash      *Hash // the rule that puts them into slots; nil where there is none
 	Hops      []Hop // the rules that take some, in order
 	Remainder Flow  // what no rule took: it goes back, or from a built-in chain on, untouched
 }
@@ -21,6 +22,25 @@ type Hop struct {
 	Rule  rules.Rule
 	Taken Flow
 	Into  *Path // the chain that the rule leads to; nil where it is an end
+}
+
+// Hash is a rule that gives each connection its slot as a mark, and takes none.
+type Hash struct {
+	Place  int // of the rule in its chain, from 1
+	Target rules.Target
+}
+
+// hash returns the rule of a path that puts connections into slots, nil where there is none.
+func (w *Path) hash() *Hash {
+	if w.Hash != nil {
+		return w.Hash
+	}
+	for _, hop := range w.Hops {
+		if hop.Into != nil && hop.Into.hash() != nil {
+			return hop.Into.hash()
+		}
+	}
+	return nil
 }
 
 // Ends returns the rules that are ends, in their order.
@@ -53,8 +73,9 @@ func (w *Path) Targets() []rules.Target {
 // and returns its path.
 //
 // It is exact: a random match holds with its steps over 2^31, and of the packets
-// that reach an nth match one in every n matches. It fails on a table that jumps
-// to a chain that it does not hold, or in a circle.
+// that reach an nth match one in every n matches. Of the slots of a Hash target a known client
+// is in one, and of all others the same number in each. It fails on a table that jumps to a
+// chain that it does not hold, or in a circle, or asks for marks that are not known.
 func Trace(table rules.Table, builtIn string, packet rules.Packet) (*Path, error) {
 	walker := walker{table: table, packet: packet, depth: len(table.Chains)}
 	return walker.chain(rules.Chain{Name: builtIn, Rules: table.Jumps(builtIn)}, Flow{Share: big.NewRat(1, 1)}, 0)
@@ -79,8 +100,23 @@ func (w *walker) chain(chain rules.Chain, in Flow, depth int) (*Path, error) {
 		if !rule.Matches(w.packet) {
 			continue
 		}
-		hop := Hop{Place: i + 1, Rule: rule}
-		hop.Taken, path.Remainder = path.Remainder.split(rule.Statistic)
+		if !rule.Target.Ends() {
+			w.mark(path, i+1, rule.Target)
+			continue
+		}
+		hop := Hop{Place: i + 1, Rule: rule, Taken: path.Remainder}
+		var passed Flow
+		if passed = none(); rule.Mark != (rules.Mark{}) {
+			if path.Remainder.mixed || len(path.Remainder.marks) == 0 {
+				return nil, fmt.Errorf("chain %q, rule %d asks for a mark that is not known", chain.Name, i+1)
+			}
+			hop.Taken, passed = path.Remainder.splitByMark(rule.Mark)
+		}
+		hop.Taken, path.Remainder = hop.Taken.split(rule.Statistic)
+		path.Remainder = path.Remainder.Join(passed)
+		if hop.Taken.Share.Sign() == 0 {
+			continue
+		}
 		if rule.Target.Chain != "" {
 			into, err := w.into(chain.Name, rule.Target.Chain, hop.Taken, depth+1)
 			if err != nil {
@@ -97,6 +133,16 @@ func (w *walker) chain(chain rules.Chain, in Flow, depth int) (*Path, error) {
 	}
 	path.Remainder = path.Remainder.Join(left)
 	return path, nil
+}
+
+// mark gives all that is left of a path the marks of a target.
+func (w *walker) mark(path *Path, place int, target rules.Target) {
+	if target.Kind == rules.RestoreMark {
+		path.Remainder.marks, path.Remainder.mixed = nil, false
+		return
+	}
+	path.Hash = &Hash{Place: place, Target: target}
+	path.Remainder = path.Remainder.hashed(target, w.packet)
 }
 
 // into walks what a rule sends to another chain.

@@ -115,7 +115,7 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 		same := transaction(observed.ownedState, now.ownedState) == nil
 		byPlace = same && !byPlace && takesOut(text) && isRefusal(err)
 		if try == loadTries || readErr != nil || same && !byPlace {
-			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.String(), err, k.heldBy(now.saved, table))
+			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.String(), k.withCause(ctx, table, err), k.heldBy(now.saved, table))
 		}
 		observed = now
 	}

@@ -84,6 +84,7 @@ func (k Kernel) proveParts(ctx context.Context, tables []rules.Table) error {
 	all.Wait()
 	for i, err := range failed {
 		if err != nil {
+			err = k.withCause(ctx, tables[i], err)
 			return fmt.Errorf("cannot prove the %s rules in a scratch namespace: %w", tables[i].String(), err)
 		}
 	}

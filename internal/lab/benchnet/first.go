@@ -24,6 +24,7 @@ func benchFirst(opts options, out io.Writer) error {
 	fmt.Fprintf(out, "\nratios: medians of the rounds' own\n\n")
 	for _, variant := range opts.variants() {
 		firstTargets(figures{samples, out}, variant, opts.sizes())
+		slotTargets(figures{samples, out}, variant, opts.sizes())
 	}
 	return nil
 }
@@ -87,6 +88,7 @@ func firstProbes(variants []string, size sizes) []probe {
 	for _, variant := range variants {
 		probes = append(probes, smallProbes(variant, size)...)
 		probes = append(probes, scaleProbes(variant, size)...)
+		probes = append(probes, slotProbes(variant, size)...)
 	}
 	return probes
 }

@@ -13,7 +13,7 @@ import (
 func TestSYN(t *testing.T) {
 	frame := bytes.Repeat([]byte{0xff}, frameSize)
 	to := netip.MustParseAddrPort("198.18.3.250:10001")
-	writeSYN(frame, 54321, to)
+	writeSYN(frame, netip.MustParseAddrPort(clientAddress+":54321"), to)
 	want := flow{from: netip.MustParseAddrPort(clientAddress + ":54321"), to: to}
 	if got, err := parseFlow(frame); err != nil || got != want {
 		t.Errorf("%v, %v", got, err)

@@ -67,8 +67,9 @@ func newSender(b balancer) (*sender, error) {
 }
 
 // prepare writes count SYNs, for the destinations in turn, each from a source port
-// that the ones before it did not have.
-func (s *sender) prepare(to []netip.AddrPort, count int) {
+// that the ones before it did not have, and from the client's address or one of a crowd's.
+func (s *sender) prepare(to []netip.AddrPort, count int, crowd bool) {
+	source := netip.MustParseAddr(clientAddress)
 	if len(s.heads) < count {
 		s.frames = make([]byte, count*frameSize)
 		s.iovecs = make([]unix.Iovec, count)
@@ -76,7 +77,10 @@ func (s *sender) prepare(to []netip.AddrPort, count int) {
 	}
 	for i := range count {
 		frame := s.frames[i*frameSize:][:frameSize]
-		writeSYN(frame, uint16(firstPort+s.next%portCount), to[s.next%len(to)])
+		if crowd {
+			source = netip.AddrFrom4([4]byte{100, 64, byte(s.next >> 8), byte(s.next)})
+		}
+		writeSYN(frame, netip.AddrPortFrom(source, uint16(firstPort+s.next%portCount)), to[s.next%len(to)])
 		s.next++
 		s.iovecs[i].Base = &frame[0]
 		s.iovecs[i].SetLen(frameSize)
@@ -104,14 +108,15 @@ func (s *sender) send(at, count int) (time.Duration, error) {
 	return took, nil
 }
 
-// writeSYN writes the frame of a SYN from the client.
-func writeSYN(frame []byte, port uint16, to netip.AddrPort) {
+// writeSYN writes the frame of a SYN from the client's machine.
+func writeSYN(frame []byte, from, to netip.AddrPort) {
+	port := from.Port()
 	clear(frame)
 	copy(frame, mustMAC(frontMAC))
 	copy(frame[6:], mustMAC(clientMAC))
 	binary.BigEndian.PutUint16(frame[12:], unix.ETH_P_IP)
 	ip, tcp := frame[14:34], frame[34:]
-	source, destination := netip.MustParseAddr(clientAddress).As4(), to.Addr().As4()
+	source, destination := from.Addr().As4(), to.Addr().As4()
 	ip[0], ip[8], ip[9] = 0x45, 64, unix.IPPROTO_TCP // 20 bytes of header, hops left
 	binary.BigEndian.PutUint16(ip[2:], frameSize-14)
 	copy(ip[12:], source[:])

@@ -108,7 +108,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"internal/atomicfile", "internal/completion", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text"}
+	return []string{"internal/atomicfile", "internal/completion", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -121,20 +121,20 @@ func arrows() map[string][]string {
 			"internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
 		},
 		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/rules", "internal/atomicfile", "internal/text"},
-		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/config", "internal/rules", "internal/paths", "internal/text"},
+		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/config", "internal/rules", "internal/slots", "internal/paths", "internal/text"},
 		"restore":             append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
 		"restore/iptables":    {"internal/rules", "internal/program"},
 		"restore/generation":  {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
 		"restore/flows":       {"internal/rules", "internal/program"},
 		"restore/forwarding":  {"internal/rules", "internal/atomicfile", "internal/namespace"},
-		"render":              {"internal/config", "internal/rules"},
-		"internal/trace":      {"internal/rules", "internal/text"},
+		"render":              {"internal/config", "internal/rules", "internal/slots"},
+		"internal/trace":      {"internal/rules", "internal/slots", "internal/text"},
 		"internal/packetpath": {"internal/rules"},
 		"internal/doctor":     {"internal/config", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":    {"internal/rules"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
-		"internal/config":     {"internal/suggest"},
-		"internal/rules":      nil,
+		"internal/config":     {"internal/slots", "internal/suggest"},
+		"internal/rules":      {"internal/slots"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
@@ -184,9 +184,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/suggest"},
+		"internal/test/configtest": {"internal/config", "internal/slots", "internal/suggest"},
 		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/suggest", "internal/lab/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/lab/netns"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
@@ -286,6 +286,7 @@ func TestPure(t *testing.T) {
 		"internal/packetpath": slices.Concat(files, impure),
 		"internal/config":     slices.Concat(but(files, "embed"), impure),
 		"internal/text":       slices.Concat(files, but(impure, "time")), // it writes durations
+		"internal/slots":      slices.Concat(files, impure),
 		"internal/suggest":    slices.Concat(files, impure),
 		"internal/paths":      slices.Concat(files, impure),
 		"internal/completion": slices.Concat(files, impure),

@@ -33,7 +33,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	made := config.Service{
 		Name:      name,
 		Protocols: protocols(t),
-		Algorithm: rapid.SampledFrom([]config.Algorithm{config.Random, config.RoundRobin}).Draw(t, "algorithm"),
+		Algorithm: rapid.SampledFrom([]config.Algorithm{config.Random, config.RoundRobin, config.Source, config.Flow}).Draw(t, "algorithm"),
 		Interface: interfaceName(t),
 		Local:     rapid.Bool().Draw(t, "local"),
 		OnRemove:  rapid.SampledFrom([]config.OnRemove{config.Drain, config.Reset}).Draw(t, "on_remove"),
@@ -41,6 +41,13 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	}
 	made.Backends = backends(t, six)
 	weigh(t, made)
+	if choices := slotCounts(made); len(choices) > 0 {
+		if rapid.IntRange(0, 7).Draw(t, "few slots") > 0 { // a rule each
+			choices = choices[:min(2, len(choices))]
+		}
+		made.Slots = rapid.SampledFrom(choices).Draw(t, "slots")
+		made.SourcePrefix = sourcePrefix(t, made)
+	}
 	made.Listen = listens(t, made, others)
 	made.SNAT.Mode = rapid.SampledFrom([]config.SNATMode{config.Masquerade, config.Address, config.None}).Draw(t, "snat")
 	switch made.SNAT.Mode {

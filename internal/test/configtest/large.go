@@ -91,9 +91,7 @@ func newFiller(shape Shape, random *rand.Rand, six bool) *filler {
 // service makes up a service.
 func (f *filler) service(name string) config.Service {
 	made := config.Service{Name: name, Algorithm: config.Random, Local: f.IntN(8) > 0, OnRemove: config.Drain, Forward: config.Leave, Backends: f.backends()}
-	if f.IntN(4) == 0 {
-		made.Algorithm = config.RoundRobin
-	}
+	made.Algorithm = []config.Algorithm{config.Random, config.Random, config.Random, config.Random, config.Random, config.RoundRobin, config.RoundRobin, config.Source}[f.IntN(8)]
 	if f.IntN(4) == 0 {
 		made.Forward = config.Accept
 	}
@@ -102,6 +100,9 @@ func (f *filler) service(name string) config.Service {
 	}
 	f.listen(&made)
 	f.weigh(made)
+	if choices := slotCounts(made); len(choices) > 0 {
+		made.Slots, made.SourcePrefix = choices[0], made.Backends[0].Addr.BitLen()
+	}
 	switch made.SNAT.Mode = config.SNATMode(f.IntN(3)); made.SNAT.Mode {
 	case config.Address:
 		made.SNAT.Addr = f.address(sources, f.IntN(3))

@@ -21,6 +21,12 @@ func Text(cfg config.Config) []byte {
 		}
 		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\n",
 			service.Algorithm, service.Local, service.OnRemove, service.Forward)
+		if service.Slots != 0 {
+			fmt.Fprintf(&b, "slots = %d\n", service.Slots)
+		}
+		if service.Algorithm == config.Source {
+			fmt.Fprintf(&b, "source_prefix = %d\n", service.SourcePrefix)
+		}
 		if service.Interface != "" {
 			fmt.Fprintf(&b, "interface = %q\n", service.Interface)
 		}

@@ -43,6 +43,15 @@ func Track(t testing.TB, state uint8, lines ...string) {
 	}
 }
 
+// ForgetConnections empties connection tracking of the calling test's namespace, as
+// "conntrack -F" does: the next packet of each connection meets the rules.
+func ForgetConnections(t testing.TB) {
+	t.Helper()
+	if err := netlink.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
+		t.Fatalf("cannot empty connection tracking: %v", err)
+	}
+}
+
 // tuple is one way of an entry.
 func tuple(protocol uint8, from, to netip.AddrPort) netlink.IPTuple {
 	return netlink.IPTuple{Protocol: protocol, SrcIP: from.Addr().AsSlice(), SrcPort: from.Port(), DstIP: to.Addr().AsSlice(), DstPort: to.Port()}

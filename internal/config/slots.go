@@ -1,0 +1,209 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+
+	"natspread/internal/slots"
+)
+
+// SlotBackends returns the backends as package slots takes them, in the order of the file.
+func (s Service) SlotBackends() []slots.Backend { return slotBackends(s.Backends) }
+
+// Shares returns what each backend gets of new connections, 0 to 1, in the order of the file:
+// its weight over the sum of all, or the slots that it owns over all slots.
+func (s Service) Shares() []float64 {
+	parts, all := s.Owned(), s.Slots
+	if s.Slots == 0 {
+		for i, b := range s.Backends {
+			parts[i] = b.ActiveWeight()
+			all += parts[i]
+		}
+	}
+	shares := make([]float64, len(parts))
+	for i, part := range parts {
+		shares[i] = float64(part) / float64(max(1, all))
+	}
+	return shares
+}
+
+// Owned returns how many slots each backend owns, in the order of the file.
+func (s Service) Owned() []int {
+	owned := make([]int, len(s.Backends))
+	for _, owner := range s.Owners() {
+		owned[owner]++
+	}
+	return owned
+}
+
+// Owners returns which backend owns each slot, by its place in Backends; none where all are
+// drained, or where the algorithm has no slots.
+func (s Service) Owners() []int {
+	if s.Slots == 0 {
+		return nil
+	}
+	return slots.Owners(s.SlotBackends(), s.Slots)
+}
+
+// slotBackends returns backends as package slots takes them.
+func slotBackends(backends []Backend) []slots.Backend {
+	all := make([]slots.Backend, len(backends))
+	for i, b := range backends {
+		all[i] = slots.Backend{Address: b.AddrPort(), Weight: b.Weight, Out: b.Drain}
+	}
+	return all
+}
+
+// setSlots reads a power of two.
+func setSlots(d *draft, f field) {
+	if !f.has(f.value, isInteger) {
+		return
+	}
+	n := f.whole()
+	if !slots.Valid(n) {
+		near := slots.Min
+		for near < min(n, slots.Max) {
+			near *= 2
+		}
+		f.refuse(f.value, fault{fmt.Sprintf("the number of slots is a power of two from %d to %d", slots.Min, slots.Max), fmt.Sprintf("write slots = %d", near)})
+		return
+	}
+	d.slots = located[int]{n, f.value.at}
+}
+
+// setSourcePrefix reads a whole number. Its bounds depend on the family: see checkSlots.
+func setSourcePrefix(d *draft, f field) {
+	if f.has(f.value, isInteger) {
+		d.prefix = located[int]{f.whole(), f.value.at}
+	}
+}
+
+// hashes tells whether a client's slot decides which backend it gets.
+func (d *draft) hashes() bool { return d.algorithm.val == Source || d.algorithm.val == Flow }
+
+// slotCount returns how many slots the service has.
+func (d *draft) slotCount() int {
+	if d.slots.val == 0 {
+		return slots.Default
+	}
+	return d.slots.val
+}
+
+// checkSlots files what the slots of clients cannot be: those of an algorithm without any, a
+// prefix that is none, and too few for the backends.
+func (s *source) checkSlots(d *draft) {
+	_, unread := d.keys.of("algorithm")
+	unread = unread && d.algorithm.at == span{}
+	if at, given := d.keys.of("slots"); given && !unread && !d.hashes() {
+		s.refuse(at, `take slots out, or write algorithm = "source"`,
+			"cannot use slots %s: only the algorithms source and flow have slots", s.show(at))
+	}
+	if at, given := d.keys.of("source_prefix"); given && !unread && d.algorithm.val != Source {
+		s.refuse(at, `take source_prefix out, or write algorithm = "source"`,
+			"cannot use source_prefix %s: only the algorithm source has one", s.show(at))
+	}
+	if d.hashes() {
+		s.checkSourcePrefix(d)
+		s.checkEnoughSlots(d)
+	}
+}
+
+// checkSourcePrefix files a prefix out of the bounds of the service's family. A shorter one
+// would put half the world's clients into a few slots.
+func (s *source) checkSourcePrefix(d *draft) {
+	six, _, known := d.family()
+	if !known || d.prefix.at == (span{}) {
+		return
+	}
+	least, most := 8, 32
+	if six {
+		least, most = 16, 128
+	}
+	if n := d.prefix.val; n < least || n > most {
+		s.refuse(d.prefix.at, "write source_prefix = "+strconv.Itoa(min(max(n, least), most)),
+			"cannot use source_prefix %s: for %s it is %d to %d", s.show(d.prefix.at), familyName(six), least, most)
+	}
+}
+
+// leastSlots is how many slots there are to be for each backend, on average: with fewer the
+// shares are far from the weights.
+const leastSlots = 4
+
+// checkEnoughSlots files too many backends for the slots, and backends that would own none.
+func (s *source) checkEnoughSlots(d *draft) {
+	pool := slotBackends(values(d.backends))
+	count := d.slotCount()
+	enough, known := enoughSlots(pool)
+	if n := listed(pool); n > count/leastSlots {
+		fix := "write slots = " + strconv.Itoa(enough)
+		switch {
+		case n > slots.Max/leastSlots:
+			fix = `write algorithm = "random", or spread the backends over several services`
+		case !known:
+			fix = "write slots = " + strconv.Itoa(slots.Max)
+		}
+		at := d.slots.at
+		if at == (span{}) {
+			at = d.algorithm.at
+		}
+		s.refuse(at, fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, leastSlots)
+		return
+	}
+	for i, quota := range slots.Quotas(pool, count) {
+		if quota > 0 || pool[i].Weight == 0 {
+			continue
+		}
+		fix := "write slots = " + strconv.Itoa(enough)
+		if !known {
+			fix = fmt.Sprintf("write weights that are closer to each other: slots = %d and weight = %d or more", slots.Max, leastWeight(pool))
+		}
+		at := d.backends[i].at
+		s.refuse(at, fix, "cannot use backend %s: with its weight of %d it gets none of %d slots", s.show(at), pool[i].Weight, count)
+	}
+}
+
+// listed counts the backends with a weight.
+func listed(pool []slots.Backend) int {
+	n := 0
+	for _, backend := range pool {
+		if backend.Weight > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// enoughSlots returns the smallest number of slots that is enough for the backends, if there
+// is one.
+func enoughSlots(pool []slots.Backend) (count int, known bool) {
+	for count = slots.Min; count <= slots.Max; count *= 2 {
+		if listed(pool) <= count/leastSlots && ownsNone(pool, count) == 0 {
+			return count, true
+		}
+	}
+	return slots.Max, false
+}
+
+// ownsNone counts the backends with a weight that would own no slot.
+func ownsNone(pool []slots.Backend, count int) int {
+	n := 0
+	for i, quota := range slots.Quotas(pool, count) {
+		if quota == 0 && pool[i].Weight > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// leastWeight returns a weight with which those that own none of the most slots there are
+// would each own one.
+func leastWeight(pool []slots.Backend) int {
+	heavy := 0
+	for i, quota := range slots.Quotas(pool, slots.Max) {
+		if quota > 0 {
+			heavy += pool[i].Weight
+		}
+	}
+	light := ownsNone(pool, slots.Max)
+	return (heavy + slots.Max - light - 1) / (slots.Max - light)
+}

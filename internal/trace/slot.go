@@ -1,0 +1,67 @@
+package trace
+
+import (
+	"fmt"
+	"math/big"
+	"net/netip"
+
+	"natspread/internal/rules"
+	"natspread/internal/slots"
+)
+
+// Slot is the slot of one client, and the backend that owns it: the client gets it always.
+type Slot struct {
+	Number  int
+	Of      int          // how many slots there are
+	Backend rules.Target // as its rule has it: without a port it keeps the packet's
+	Owned   int          // how many slots the backend owns
+}
+
+// slotOf returns the slot of the packet's client; nil where the client is not known, or where
+// not it alone decides.
+func slotOf(table rules.Table, incoming *Path, packet rules.Packet) (*Slot, error) {
+	hash := incoming.hash()
+	targets := incoming.Targets()
+	if hash == nil || hash.Target.SourcePort || !packet.Source.IsValid() || len(targets) != 1 {
+		return nil, nil
+	}
+	of := int(hash.Target.Slots)
+	slot := &Slot{Number: slots.Of(packet.Source, int(hash.Target.Prefix), of), Of: of, Backend: targets[0]}
+	packet.Source = netip.Addr{}
+	path, err := Trace(table, rules.Prerouting, packet)
+	if err != nil {
+		return nil, err
+	}
+	owned := new(big.Rat)
+	for _, end := range path.Ends() {
+		if end.Rule.Target == slot.Backend {
+			owned.Add(owned, end.Taken.Share)
+		}
+	}
+	owned.Mul(owned, big.NewRat(int64(of), 1))
+	slot.Owned = int(owned.Num().Int64())
+	return slot, nil
+}
+
+// backend names the slot's backend as the config does.
+func (s Slot) backend() string {
+	if s.Backend.Port == 0 {
+		return s.Backend.Address.String()
+	}
+	return netip.AddrPortFrom(s.Backend.Address, s.Backend.Port).String()
+}
+
+// slotText says which backend a client always gets, or what decides in its place; nothing
+// where connections have no slots.
+func (q Question) slotText(explained Explanation) string {
+	hash := explained.Incoming.hash()
+	switch slot := explained.Slot; {
+	case slot != nil:
+		return fmt.Sprintf("%v is slot %d of %d: %s, always; %d of %d clients\n", q.Packet.Source, slot.Number, slot.Of, slot.backend(), slot.Owned, slot.Of)
+	case hash == nil:
+		return ""
+	case hash.Target.SourcePort:
+		return fmt.Sprintf("A connection is one of %d slots by its client's address and port: which backend it gets is not said here.\n", hash.Target.Slots)
+	}
+	return fmt.Sprintf("A client is one of %d slots, and keeps its backend: --from says which one.\n", hash.Target.Slots)
+}

@@ -1,0 +1,93 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"natspread/internal/program"
+	"natspread/internal/rules"
+)
+
+// extension is a match or target of iptables that a kernel may be without.
+type extension struct {
+	name   string // what iptables calls it
+	module string
+	used   func(rules.Rule) bool
+	probe  rules.Rule // one that has nothing else of the kind
+}
+
+// nowhere is the chain that the rules of probes lead to.
+const nowhere = rules.Prefix + "-probe"
+
+// extensions are those that the kernels of large distributions keep in a package of their
+// own, and that some do not have at all. The others come with nat itself.
+func extensions() []extension {
+	return []extension{
+		{"target HMARK", "xt_HMARK", func(r rules.Rule) bool { return r.Target.Kind == rules.Hash }, rules.Rule{Target: rules.Target{Kind: rules.Hash, Prefix: 32, Slots: 16}}},
+		{"target CONNMARK", "xt_connmark", func(r rules.Rule) bool { return r.Target.Kind == rules.RestoreMark }, rules.Rule{Target: rules.Target{Kind: rules.RestoreMark}}},
+		{"match mark", "xt_mark", func(r rules.Rule) bool { return r.Mark != rules.Mark{} }, rules.Rule{Mark: rules.Mark{Mask: 1}, Target: rules.Target{Chain: nowhere}}},
+		{"match statistic", "xt_statistic", func(r rules.Rule) bool { return r.Statistic != rules.Statistic{} }, rules.Rule{Statistic: rules.Statistic{Every: 2}, Target: rules.Target{Chain: nowhere}}},
+	}
+}
+
+// in tells whether a table has a rule with the extension.
+func (e extension) in(table rules.Table) bool {
+	for _, chain := range table.Chains {
+		for _, rule := range chain.Rules {
+			if e.used(rule) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// MissingError says that iptables or the kernel does not have a match or target.
+type MissingError struct {
+	Variant   rules.Variant
+	Family    rules.Family
+	Extension string // target HMARK
+	Module    string // of the kernel
+}
+
+// Error says what is missing.
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("the kernel or the %s variant of iptables has no %s for %v", e.Variant, e.Extension, e.Family)
+}
+
+// Fix returns the line that loads the module.
+func (e *MissingError) Fix() string {
+	return fmt.Sprintf("modprobe %s # RHEL 10: dnf install kernel-modules-extra", e.Module)
+}
+
+// Is makes it one of the errors of missing programs.
+func (e *MissingError) Is(target error) bool { return target == program.ErrMissing }
+
+// Missing is a MissingError when a rule of a table takes a match or target that is not
+// there. It is found in a scratch namespace by a rule that has nothing else: what the programs
+// say of a refused transaction does not name it.
+func (k Kernel) Missing(ctx context.Context, table rules.Table) error {
+	for _, extension := range extensions() {
+		if !extension.in(table) {
+			continue
+		}
+		probe := rules.Table{Family: table.Family, Chains: []rules.Chain{
+			{Name: rules.ServiceOut}, {Name: rules.ServicePost}, {Name: rules.ServicePre, Rules: []rules.Rule{extension.probe}}, {Name: nowhere},
+		}}
+		if isRefusal(k.prove(ctx, probe)) {
+			return &MissingError{k.Variant, table.Family, extension.name, extension.module}
+		}
+	}
+	return nil
+}
+
+// withCause adds to the error of a refused table which match or target is missing, if one is,
+// and the line that fixes it.
+func (k Kernel) withCause(ctx context.Context, table rules.Table, err error) error {
+	var missing *MissingError
+	if !isRefusal(err) || !errors.As(k.Missing(ctx, table), &missing) {
+		return err
+	}
+	return fmt.Errorf("%w: %w; fix: %s", err, missing, missing.Fix())
+}
