@@ -230,7 +230,7 @@ func (w *walk) wantLoaded(v walkVerb, before walkKernel) {
 // know how far it came.
 func (w *walk) isKilled(v walkVerb) {
 	at := killtest.Point{
-		Nth:    rapid.IntRange(1, 160).Draw(w.drawn, "call"),
+		Nth:    rapid.IntRange(1, 80).Draw(w.drawn, "call"),
 		Victim: rapid.SampledFrom([]killtest.Victim{killtest.Program, killtest.Caller}).Draw(w.drawn, "victim"),
 	}
 	before := w.seen()
@@ -277,13 +277,21 @@ func (w *walk) isFaulty(v walkVerb) {
 // walkSight is what is seen of a host before a verb that may not come to its end.
 type walkSight struct {
 	walkKernel
-	current int // the generation, 0 for none
+	current int // the generation that the link leads to, 0 without
+	newest  int // of those that boot may load, 0 for none
 }
 
 // seen looks at the host.
 func (w *walk) seen() walkSight {
-	current, _ := generation.Store{Root: w.root}.CurrentNumber()
-	return walkSight{w.read(), current}
+	store := generation.Store{Root: w.root}
+	sight := walkSight{walkKernel: w.read()}
+	sight.current, _ = store.CurrentNumber()
+	numbers, err := store.Numbers()
+	hosttest.Must(w, err)
+	if len(numbers) > 0 {
+		sight.newest = numbers[0]
+	}
+	return sight
 }
 
 // settle takes from the host how far a verb came: each table, the config, what boot loads
@@ -301,24 +309,24 @@ func (w *walk) settle(v walkVerb, before walkSight) {
 	if text, err := os.ReadFile(filepath.Join(w.root, paths.Config)); err == nil && string(text) == v.then.config {
 		w.model.config = v.then.config
 	}
-	if now.current != before.current {
-		w.model.kept, w.model.linked = v.then.kept, v.then.linked
+	if now.newest != before.newest { // without a link boot loads what an apply was about to make current
+		w.model.kept, w.model.linked = v.then.kept, now.current != 0
 	}
-	w.settleTrial(v)
+	w.settleTrial(v, now)
 }
 
 // settleTrial takes from the host what waits to be confirmed. A confirm that was killed when
-// its generation was current has only that to do again.
-func (w *walk) settleTrial(v walkVerb) {
+// boot may load its generation has only that to do again.
+func (w *walk) settleTrial(v walkVerb, now walkSight) {
 	store := generation.Store{Root: w.root}
 	pending, err := store.Pending()
-	if err != nil {
+	switch {
+	case err != nil:
 		w.model.trial = ""
 		return
-	}
-	if current, _ := store.CurrentNumber(); current == pending.Number {
+	case pending.Number == now.newest:
 		w.natspread("confirm").want(w, exitDone)
-		w.model.trial = ""
+		w.model.trial, w.model.linked = "", true
 		return
 	}
 	waiting, err := store.ReadPending(pending.Number)
@@ -360,12 +368,19 @@ func (w *walk) others() map[string]func() {
 		"delete a jump": chain("-D OUTPUT -j NATSPREAD-OUT", "-A OUTPUT -j NATSPREAD-OUT\n"),
 		"forwarding":    func() { hosttest.SetForwarding(w, "0"+hosttest.Forwarding(w)[1:]) },
 		"the link current": func() {
-			if w.model.linked {
+			if w.model.linked && !w.isNumbered(w.seen().current+1) {
 				hosttest.Must(w, os.Remove(filepath.Join(w.root, paths.Current)))
 				w.model.linked = false
 			}
 		},
 	}
+}
+
+// isNumbered tells whether a generation has that number. Above current it is one whose apply
+// was killed between its two last steps. Without the link nobody can tell that it was never
+// current.
+func (w *walk) isNumbered(number int) bool {
+	return exists(filepath.Join(w.root, paths.Generations, strconv.Itoa(number)))()
 }
 
 // steps are all that may be done to the host, and what must be true after each.

@@ -226,13 +226,23 @@ func (p point) boots(h host) error {
 			return err
 		}
 		if none {
-			return booted.must("restore", failed)
+			return errors.Join(booted.must("restore", failed), p.firstBoot(booted))
 		}
 		if err := booted.must("restore", done); err != nil {
 			return fmt.Errorf("at boot: %w", err)
 		}
 		return booted.holds(current)
 	})
+}
+
+// firstBoot is an error unless the kernel has nothing of natspread's, where none was current
+// yet, or the new generation: killed between the last two steps of the first apply, that one
+// has its number, and nobody can tell that the link to it was never there.
+func (p point) firstBoot(h host) error {
+	if h.holds(p.clean.newGen) == nil {
+		return nil
+	}
+	return h.holds(generation.None())
 }
 
 // holds is an error unless the kernel has just the rules of a generation.
