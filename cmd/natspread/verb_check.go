@@ -62,7 +62,7 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 // notesBefore says what this host will do with connections of the config once it is applied,
 // where natspread reads the kernel that it works on.
 func (s *session) notesBefore(ctx context.Context, plan change.Plan) []string {
-	if s.offline() {
+	if s.needKernel("check") != nil {
 		return nil
 	}
 	notes, err := s.reportHost().NotesBefore(ctx, plan.Config, plan.Tables)

@@ -39,6 +39,9 @@ func (e examination) way() Way {
 	}
 	for _, family := range e.families() {
 		path := packetpath.New(packetpath.Read{Family: family, Variant: e.Variant, Hooks: e.Hooks})
+		if path.Alone() {
+			continue
+		}
 		found := finder{examination: e, family: family, travel: e.travellers(family, path.WatchesOut()), said: map[string]bool{}}
 		found.follow(path)
 		way.Found = append(way.Found, found.found...)

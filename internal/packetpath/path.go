@@ -241,6 +241,15 @@ func (p Path) Pass(packets []Packet) []Event {
 	return events
 }
 
+// Alone tells whether packets meet nothing but natspread's own jumps, so that there is nobody
+// to follow.
+func (p Path) Alone() bool {
+	return !slices.ContainsFunc(p.hooks, func(h hook) bool {
+		c := h.table[h.chain]
+		return c != nil && (c.policy != nil || slices.ContainsFunc(c.rules, func(r rule) bool { return r.verdict != ours }))
+	})
+}
+
 // WatchesOut tells whether anything looks at translated packets that the host itself sent.
 func (p Path) WatchesOut() bool {
 	return len(p.at(Output, afterNAT))+len(p.at(Postrouting, filters)) > 0

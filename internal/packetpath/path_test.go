@@ -131,6 +131,25 @@ func TestArrive(t *testing.T) {
 	}
 }
 
+// TestAlone tells a host on which packets meet natspread's jumps only.
+func TestAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		world
+		want bool
+	}{
+		"nothing":            {world{}, true},
+		"natspread's":        {world{nft: natTable("", ""), legacy: "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"}, true},
+		"a rule":             {world{nft: natTable("", "-A PREROUTING -j ACCEPT")}, false},
+		"a policy":           {world{legacy: "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"}, false},
+		"a chain of nft":     {world{native: base("filter", "forward", 0, `{"drop": null}`)}, false},
+		"an empty one of it": {world{native: `{"chain": {"name": "c", "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}}`}, true},
+	} {
+		if got := c.path().Alone(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // TestZones tells in which zone packets are, each way.
 func TestZones(t *testing.T) {
 	for text, want := range map[string][2]int{
