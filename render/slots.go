@@ -57,7 +57,7 @@ func (t slotTree) rules(owners []int, first int) []rules.Rule {
 	if len(owners) > slotFan*slotFan {
 		size, level = slotFan*slotFan, levelSixteens
 	}
-	var list []rules.Rule
+	list := make([]rules.Rule, 0, len(owners)/size)
 	for from := 0; from < len(owners); from += size {
 		below := t.rules(owners[from:from+size], first+from)
 		branch := rules.Rule{Target: t.addChain(level, (first+from)/size, below)}
@@ -82,7 +82,7 @@ func (t slotTree) leaf(owners []int) []rules.Rule {
 			commonest = owner
 		}
 	}
-	var list []rules.Rule
+	list := make([]rules.Rule, 0, len(owners)-held[commonest]+1) // thousands of services have many leaves
 	for slot, owner := range owners {
 		if owner != commonest {
 			list = append(list, rules.Rule{Mark: rules.Mark{Value: uint16(slot), Mask: slotFan - 1}, Target: t.backends[owner]})

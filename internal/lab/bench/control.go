@@ -20,14 +20,20 @@ const (
 )
 
 // control measures apply from nothing, a change of one backend, and restore, with many
-// services and a tenth of them, alone and beside the rules of others.
+// services and a tenth of them, alone and beside the rules of others; and of those whose clients
+// keep their backends, which takes a rule for each slot or so.
 func (b bench) control() error {
 	for _, variant := range variants() {
+		for _, slots := range []int{64, 256} {
+			if _, err := b.controlOf(1000, variant, "", slots); err != nil {
+				return err
+			}
+		}
 		for _, beside := range []string{"", foreign()} {
 			var walls [2]walls
 			for i, n := range []int{1000, 10_000} {
 				var err error
-				if walls[i], err = b.controlOf(n, variant, beside); err != nil {
+				if walls[i], err = b.controlOf(n, variant, beside, 0); err != nil {
 					return err
 				}
 			}
@@ -52,9 +58,13 @@ func where(variant, beside string) string {
 	return variant
 }
 
-// controlOf measures so many services.
-func (b bench) controlOf(n int, variant, beside string) (walls, error) {
-	config := services(n)
+// controlOf measures so many services, with slots or without.
+func (b bench) controlOf(n int, variant, beside string, slots int) (walls, error) {
+	config, of := services(n), fmt.Sprintf("%d x 3, %s", n, where(variant, beside))
+	if slots != 0 {
+		config = strings.ReplaceAll(config, "]\n\n", fmt.Sprintf("]\nalgorithm = \"source\"\nslots = %d\n\n", slots))
+		of = fmt.Sprintf("%d x 3 by %d slots, %s", n, slots, variant)
+	}
 	path, err := b.write("control.toml", config)
 	if err != nil {
 		return walls{}, err
@@ -79,13 +89,13 @@ func (b bench) controlOf(n int, variant, beside string) (walls, error) {
 	if err != nil {
 		return walls{}, err
 	}
-	return b.compare(n, variant, beside, apply, verb("apply", changed), b.natspread("restore", "-q", "--variant", variant), rules, others)
+	return b.compare(of, variant == "nft" && n == 10_000, apply, verb("apply", changed), b.natspread("restore", "-q", "--variant", variant), bareRestore(variant, rules), others)
 }
 
-// compare measures the three verbs, apply and restore in turns with a bare restore.
-func (b bench) compare(n int, variant, beside string, apply, change, restore command, rules []byte, others []command) (walls, error) {
+// compare measures the three verbs, apply and restore in turns with a bare restore. The change
+// may have a target.
+func (b bench) compare(of string, changes bool, apply, change, restore, bare command, others []command) (walls, error) {
 	rounds := max(3, b.rounds/2)
-	bare := bareRestore(variant, rules)
 	applied, loaded, err := b.inTurns(rounds, apply, bare)
 	if err != nil {
 		return walls{}, err
@@ -100,11 +110,10 @@ func (b bench) compare(n int, variant, beside string, apply, change, restore com
 	if err != nil {
 		return walls{}, err
 	}
-	of := fmt.Sprintf("%d x 3, %s", n, where(variant, beside))
 	b.line("apply from nothing, "+of, ratio(applied, loaded), fmt.Sprint(applyTimes, " x"), applied.wall <= times(applyTimes, loaded))
 	b.line("apply from nothing, peak, "+of, megabytes(applied.peak), megabytes(peakMost), applied.peak <= peakMost)
 	target, met := "none", true
-	if variant == "nft" && n == 10_000 {
+	if changes {
 		target, met = "0.1 x", changed.wall <= times(changeTimes, applied)
 	}
 	b.line("one backend changed, "+of, fmt.Sprintf("%s: %.2f x of apply", milliseconds(changed.wall), float64(changed.wall)/float64(applied.wall)), target, met)

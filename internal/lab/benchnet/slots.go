@@ -10,7 +10,7 @@ func bySource(slots int) string { return fmt.Sprintf("algorithm = \"source\"\nsl
 
 // crowdOf is the name of a figure of one service whose clients are many.
 func crowdOf(layout string, backends int, variant string) string {
-	return fmt.Sprintf("%s, 1 service of %d backends, many clients, %s", layout, backends, variant)
+	return fmt.Sprintf("%s, 1 service of %d backends, crowd, %s", layout, backends, variant)
 }
 
 // nameSlots is the name of natspread's layout by slots.
@@ -34,9 +34,9 @@ func slotProbes(variant string, size sizes) []probe {
 	most := wide(size.slotted[len(size.slotted)-1].backends)
 	add(crowdOf(nameFlat, len(most[0].backends), variant), most, func() ([]byte, error) { return flat(most), nil })
 	all := byAddress(size.slotServices)
-	add(scale(nameOurs, size.slotServices, addresses, last+", many clients", variant), all, func() ([]byte, error) { return natspread(all) })
+	add(scale(nameOurs, size.slotServices, addresses, last+", crowd", variant), all, func() ([]byte, error) { return natspread(all) })
 	for _, slots := range size.slots {
-		add(scale(nameSlots(slots), size.slotServices, addresses, last+", many clients", variant), all, func() ([]byte, error) { return natspreadWith(all, bySource(slots)) })
+		add(scale(nameSlots(slots), size.slotServices, addresses, last+", crowd", variant), all, func() ([]byte, error) { return natspreadWith(all, bySource(slots)) })
 	}
 	return probes
 }
@@ -49,7 +49,7 @@ func slotTargets(f figures, variant string, size sizes) {
 	most := size.slotted[len(size.slotted)-1]
 	f.ratio(crowdOf(nameSlots(most.slots), most.backends, variant), crowdOf(nameFlat, most.backends, variant), 0.85)
 	for _, slots := range size.slots {
-		f.ratio(scale(nameSlots(slots), size.slotServices, addresses, last+", many clients", variant),
-			scale(nameOurs, size.slotServices, addresses, last+", many clients", variant), 1.1)
+		f.ratio(scale(nameSlots(slots), size.slotServices, addresses, last+", crowd", variant),
+			scale(nameOurs, size.slotServices, addresses, last+", crowd", variant), 1.1)
 	}
 }

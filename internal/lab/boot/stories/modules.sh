@@ -28,6 +28,17 @@ prepare "iptables-$variant" -P FORWARD DROP
 check "filter table: connections are spread" spreads
 check "filter table: nothing else gets through" nothing_else
 
+# HMARK, which nothing but a service with slots needs.
+prepare set_up source
+reboot
+check "slots: the modules come with the rules" loads_slots
+print modules
+check "slots: rebooted" rebooted source
+prepare wire
+check "slots: each backend has clients" note_backends
+prepare set_up forward-article
+reboot
+
 # What would not be there without the unit's Wants=, and what a circle would look like.
 prepare without_help
 prepare make_circle
