@@ -2,8 +2,11 @@ package report
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+
+	"natspread/internal/atomicfile"
 )
 
 // metric is one of Prometheus: what it is, and its samples.
@@ -35,6 +38,16 @@ func (s Status) Metrics() string {
 		}
 	}
 	return written.String()
+}
+
+// WriteMetrics writes a status into a file for node_exporter's textfile collector, which is
+// not root and must never see half of it. What stands there and is no file, such as a link
+// to a terminal, is not replaced.
+func (s Status) WriteMetrics(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot write %s: it is there, and is no regular file: --prometheus - is standard output", path)
+	}
+	return atomicfile.WriteFile(path, []byte(s.Metrics()), 0o644)
 }
 
 // boolean returns 1 or 0.
