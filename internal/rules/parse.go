@@ -195,7 +195,11 @@ func (r *ruleReader) target(name string) {
 	case "DNAT":
 		target.Kind = DNAT
 		r.word("--to-destination")
-		target.Address, target.Port = r.backend(r.next())
+		text := r.next()
+		target.Address, target.Port = r.backend(text)
+		if pair, err := netip.ParseAddrPort(text); err == nil && pair.Port() == 0 {
+			target.Kind = Refuse
+		}
 	case "SNAT":
 		target.Kind = SNAT
 		r.word("--to-source")
@@ -205,7 +209,7 @@ func (r *ruleReader) target(name string) {
 	case "ACCEPT":
 		target.Kind = Accept
 	case "REDIRECT":
-		target.Kind = Redirect
+		target.Kind = Refuse
 		r.word("--to-ports")
 		r.word("0")
 	default:

@@ -71,7 +71,9 @@ func TestRules(t *testing.T) {
 		"-m conntrack --ctorigdst 2001:db8::/32 -g NATSPREAD-web": {
 			OriginalDestination: netip.MustParsePrefix("2001:db8::/32"), Target: Target{Kind: Goto, Chain: "NATSPREAD-web"},
 		},
-		"-p tcp -j REDIRECT --to-ports 0":                     {Protocol: "tcp", Target: Target{Kind: Redirect}},
+		"-p tcp -j REDIRECT --to-ports 0":                     {Protocol: "tcp", Target: Target{Kind: Refuse}},
+		"-p tcp -j DNAT --to-destination 192.0.2.10:0":        {Protocol: "tcp", Target: Target{Kind: Refuse, Address: netip.MustParseAddr("192.0.2.10")}},
+		"-p tcp -j DNAT --to-destination [2001:db8::10]:0":    {Protocol: "tcp", Target: Target{Kind: Refuse, Address: netip.MustParseAddr("2001:db8::10")}},
 		"-s ::10.0.0.0/104 -j SNAT --to-source ::10.0.0.3":    {Source: netip.MustParsePrefix("::a00:0/104"), Target: to(SNAT, "::a00:3", 0)},
 		"-j " + Prefix + "-" + strings.Repeat("a", 15+3):      {Target: Target{Chain: Prefix + "-" + strings.Repeat("a", 18)}},
 		"-i " + strings.Repeat("a", 15) + " -j NATSPREAD-OUT": {InInterface: strings.Repeat("a", 15), Target: Target{Chain: ServiceOut}},
@@ -144,7 +146,7 @@ func TestParseRuleRefuses(t *testing.T) {
 		},
 		"addresses and ports": {
 			"-p tcp -j DNAT --to-destination 0.0.0.0", "-p tcp -j DNAT --to-destination 0.0.0.0:80", "-p tcp -j DNAT --to-destination ::", "-j SNAT --to-source 0.0.0.0",
-			"-p tcp -j DNAT --to-destination 10.0.0.1:0", "-p tcp -j DNAT --to-destination 10.0.0.1:65536", "-p tcp -j DNAT --to-destination 10.0.0.1:080",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:00", "-p tcp -j DNAT --to-destination [fd00::1]:00", "-p tcp -j DNAT --to-destination :0", "-p tcp -j DNAT --to-destination 10.0.0.1:65536", "-p tcp -j DNAT --to-destination 10.0.0.1:080",
 			"-p tcp -j DNAT --to-destination 10.0.0.1:80-90", "-p tcp -j DNAT --to-destination 10.0.0.1-10.0.0.9", "-p tcp -j DNAT --to-destination :80",
 			"-p tcp -j DNAT --to-destination 010.0.0.1", "-p tcp -j DNAT --to-destination 10.1", "-p tcp -j DNAT --to-destination localhost", "-p tcp -j DNAT --to-destination",
 			"-p tcp -j DNAT --to-destination [2001:db8::1]", "-p tcp -j DNAT --to-destination [10.0.0.1]:80", "-j SNAT --to-source 10.0.0.1:80", "-j SNAT --to-source 10.0.0.1-10.0.0.2",
