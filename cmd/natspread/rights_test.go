@@ -44,6 +44,7 @@ func refusedWithout(t *testing.T, root, capability string, args ...string) {
 func TestWithoutSysAdmin(t *testing.T) {
 	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		giveRoutes(t)
 		const capability = "sys_admin"
 		root := rootWith(t, article)
 		args := func(args ...string) []string {
@@ -71,6 +72,7 @@ func TestWithoutSysAdmin(t *testing.T) {
 func TestWithoutNetRaw(t *testing.T) {
 	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		giveRoutes(t)
 		const capability = "net_raw"
 		root := rootWith(t, article)
 		args := func(args ...string) []string {

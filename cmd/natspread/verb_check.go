@@ -9,8 +9,10 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/program"
+	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/internal/text"
+	"natspread/restore"
 	"natspread/restore/iptables"
 )
 
@@ -27,11 +29,12 @@ func (s *session) checkVerb() *cli.Command {
 
 // checkResult is what check prints with --json.
 type checkResult struct {
-	Config   string `json:"config"`
-	Services int    `json:"services"`
-	Backends int    `json:"backends"`
-	Proven   string `json:"proven"`               // the variant of iptables; "" when not proven
-	Unproven string `json:"not_proven,omitempty"` // why not
+	Config   string   `json:"config"`
+	Services int      `json:"services"`
+	Backends int      `json:"backends"`
+	Proven   string   `json:"proven"`               // the variant of iptables; "" when not proven
+	Unproven string   `json:"not_proven,omitempty"` // why not
+	Notes    []string `json:"notes,omitempty"`      // what is to say of the config on this host, a line each
 }
 
 // check checks the config, and proves its rules where rights allow.
@@ -51,6 +54,10 @@ func (s *session) check(ctx context.Context, _ noOptions) error {
 	default:
 		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, summary(plan), variant)
 	}
+	if !s.offline() {
+		result.Notes = report.NotesOf(s.reportHost().Advice(plan.Config))
+	}
+	s.printNotes(restore.Result{Notes: result.Notes})
 	if s.json {
 		return s.printJSON(result)
 	}

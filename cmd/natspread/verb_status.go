@@ -46,7 +46,7 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	if o.watch {
 		return s.watch(ctx)
 	}
-	status, err := s.collect(ctx)
+	status, err := s.collect(ctx, o.prometheus != "")
 	if err != nil {
 		return err
 	}
@@ -66,9 +66,11 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	return statusExit(status.State)
 }
 
-// collect reads the kernel and the disk, judges, and counts.
-func (s *session) collect(ctx context.Context) (report.Status, error) {
-	read, err := s.reportHost().Read(ctx)
+// collect reads the kernel and the disk, judges, and counts. brief is for a scrape.
+func (s *session) collect(ctx context.Context, brief bool) (report.Status, error) {
+	host := s.reportHost()
+	host.Brief = brief
+	read, err := host.Read(ctx)
 	if err != nil {
 		return report.Status{}, err
 	}

@@ -22,7 +22,7 @@ func (s *session) watch(ctx context.Context) error {
 	defer clock.Stop()
 	var last error
 	for read := false; ; read = true {
-		status, err := s.collect(ctx)
+		status, err := s.collect(ctx, false)
 		switch {
 		case ctx.Err() != nil && read:
 			return last

@@ -49,6 +49,7 @@ type patient struct {
 	Live     Host
 	variant  string
 	variants []string  // those that the machine has
+	asks     string    // what clients connect to
 	listener *exec.Cmd // a process of the host's, nil for none
 }
 
@@ -57,7 +58,7 @@ type patient struct {
 func newPatient(t *testing.T, variant string, layout netnstest.Layout, source config.SNAT) *patient {
 	t.Helper()
 	layout.Backends, layout.Forward = 1, true
-	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant, variants: netnstest.Variants(t)}
+	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant, variants: netnstest.Variants(t), asks: "192.0.2.10:80"}
 	p.Serve(t, "tcp", 4, 80)
 	p.Live = Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	text, err := units.Text("/usr/sbin/natspread")
@@ -82,6 +83,13 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 		Services: []config.Service{service}, Applied: 1, Variant: rules.Variant(variant),
 		Config: "etc/natspread/natspread.toml",
 	}
+	p.load(t, netnstest.VIP(4).String()+"/32", source)
+	return p
+}
+
+// load loads what apply does for a listen address, as -d has it, and a source.
+func (p *patient) load(t *testing.T, listen string, source config.SNAT) {
+	t.Helper()
 	target := "MASQUERADE"
 	switch {
 	case source.Mode == config.None:
@@ -89,8 +97,8 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 	case source.Addr.IsValid():
 		target = "SNAT --to-source " + source.Addr.String()
 	}
-	p.sh(t, netnstest.Programs(variant, 4).Restore+" <<'END'\n"+strings.Replace(loaded, "SOURCE", target, 1)+"END")
-	return p
+	text := strings.NewReplacer("SOURCE", target, "-d 192.0.2.10/32", "-d "+listen, "--ctorigdst 192.0.2.10 ", "--ctorigdst "+listen+" ").Replace(loaded)
+	p.sh(t, netnstest.Programs(p.variant, 4).Restore+" <<'END'\n"+text+"END")
 }
 
 // sh types lines on the balancer, as root of it and of the files below its root.
@@ -102,7 +110,7 @@ func (p *patient) sh(t *testing.T, lines string) string {
 // answers tells whether the client gets through to the backend.
 func (p *patient) answers(t *testing.T, bound time.Duration) bool {
 	t.Helper()
-	_, _, err := netnstest.Ask(t, p.Client, "tcp", "192.0.2.10:80", bound)
+	_, _, err := netnstest.Ask(t, p.Client, "tcp", p.asks, bound)
 	return err == nil
 }
 

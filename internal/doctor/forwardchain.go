@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"natspread/internal/config"
-	"natspread/internal/network"
 	"natspread/internal/rules"
 )
 
@@ -14,7 +13,7 @@ import (
 // that is worth a look after each change, because everything else looks well on a host
 // that drops them.
 func (h Host) Dropped(b Balancer) []Finding {
-	read, err := network.Read()
+	read, err := h.readNetwork()
 	if err != nil {
 		return []Finding{cannotTell("what FORWARD drops", err)}
 	}

@@ -15,7 +15,7 @@ func (h Host) TakenLogin(process int, services []config.Service) (taken Finding,
 	if !over {
 		return Finding{}, false
 	}
-	read, err := network.Read()
+	read, err := h.readNetwork()
 	if err != nil {
 		return cannotTell("whether a service takes the port of this ssh connection", err), true
 	}

@@ -3,6 +3,8 @@ package doctor
 import (
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -180,7 +182,11 @@ func TestOrder(t *testing.T) {
 		Services: []config.Service{webService()}, Variant: "nft", Unread: errors.New("no rights"), Applied: 3,
 		Rulesets: []rules.Ruleset{rules.ParseRuleset(rules.IPv4, "nft", []byte("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"))},
 	}
-	first := reported(findAll(h, b))
+	write(t, filepath.Join(h.Root, "state"), "")
+	if err := os.Chmod(filepath.Join(h.Root, "state"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	first := reported(findAll(h, b, "state"))
 	var severities []string
 	for line := range strings.Lines(first) {
 		if severity, _, found := strings.Cut(line, ": "); found && line[0] != ' ' {
@@ -192,7 +198,7 @@ func TestOrder(t *testing.T) {
 		len(slices.Compact(severities)) != len(rank) {
 		t.Errorf("%s", first)
 	}
-	if again := reported(findAll(h, b)); again != first {
+	if again := reported(findAll(h, b, "state")); again != first {
 		t.Errorf("%s\nand then\n%s", first, again)
 	}
 	if !strings.Contains(first, "risk: cannot tell what FORWARD drops: no rights\n") {

@@ -24,6 +24,7 @@ type Judged struct {
 // Examine returns all that keeps a config's balancer from working on the host: what Read
 // finds, and what takes longer to find. The worst comes first.
 func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, error) {
+	h.Doctor = h.Doctor.Once()
 	report, err := h.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,8 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if judged.Bad != nil { // which doctor says with whose config it uses instead
 		edited = nil
 	}
-	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, edited, report.refusing, h.Doctor.Examine(h.balancer(ctx, report, judged)))
+	found := slices.Concat(report.Findings, waiting(report.Status.Wanted), ahead, edited, report.refusing,
+		unsaid(report.Findings, h.Doctor.Examine(h.balancer(ctx, report, judged))))
 	doctor.Sort(found)
 	return found, nil
 }
@@ -83,10 +85,17 @@ func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]do
 		}
 	}
 	found, err := h.stopped(ctx, changed, configFamilies(changed))
-	return slices.DeleteFunc(found, func(f doctor.Finding) bool {
-		same := func(reported doctor.Finding) bool { return reported.What == f.What }
-		return f.Fix == doctor.FixApply || slices.ContainsFunc(report.Findings, same)
-	}), err
+	found = slices.DeleteFunc(found, func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
+	return unsaid(report.Findings, found), err
+}
+
+// unsaid returns those findings whose words were not said before.
+func unsaid(before, found []doctor.Finding) []doctor.Finding {
+	said := map[string]bool{}
+	for _, f := range before {
+		said[f.What] = true
+	}
+	return slices.DeleteFunc(found, func(f doctor.Finding) bool { return said[f.What] })
 }
 
 // configFamilies returns the families that a config has services of.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/doctor"
 )
 
 // metric is one of Prometheus: what it is, and its samples.
@@ -30,6 +31,16 @@ func (s Status) Metrics() string {
 		{"natspread_generation", "gauge", "The generation that boot loads, 0 for none.", []sample{{"", float64(s.Generation)}}},
 		{"natspread_unapplied", "gauge", "1 when the config has changes that are not applied, 0 when it has none.", []sample{{"", boolean(s.Unapplied)}}},
 	}
+	if s.Unit != doctor.NoSystemd {
+		unit := sample{fmt.Sprintf("{state=%s}", labelValue(string(s.Unit))), 1}
+		all = append(all, metric{"natspread_unit", "gauge", "1 for the state of natspread.service.", []sample{unit}})
+	}
+	if s.Applied != nil {
+		made := sample{"", float64(s.Applied.Unix())}
+		all = append(all, metric{"natspread_applied_timestamp_seconds", "gauge", "When the generation was made that the kernel is to hold.", []sample{made}})
+	}
+	version := sample{fmt.Sprintf("{version=%s}", labelValue(s.Version)), 1}
+	all = append(all, metric{"natspread_build_info", "gauge", "1, with the version of natspread.", []sample{version}})
 	var written strings.Builder
 	for _, m := range append(all, backendMetrics(s.Services)...) {
 		fmt.Fprintf(&written, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)

@@ -25,6 +25,8 @@ type Host struct {
 	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
 	// where none runs the host.
 	Systemd func(context.Context) (string, error)
+	// Brief leaves out routes and sockets: a scrape of metrics must cost little, and is often.
+	Brief bool
 }
 
 // New returns the host that restore works on. The switches and sockets are the kernel's and
@@ -42,6 +44,7 @@ type Report struct {
 	Unapplied bool             // the config file has changes that are not applied
 	Unit      doctor.Unit      // how natspread's unit stands
 
+	version   string           // of natspread
 	edited    []doctor.Finding // what is to say of the config file; a note here, and a Risk of doctor
 	refusing  []doctor.Finding // which of the loaded services refuse their clients; as edited
 	config    config.Config    // of the wanted generation
@@ -53,11 +56,12 @@ func (h Host) Read(ctx context.Context) (Report, error) { return h.read(ctx, rul
 
 // read is Read for some families: nothing of the others is judged.
 func (h Host) read(ctx context.Context, families []rules.Family) (Report, error) {
+	h.Doctor = h.Doctor.Once()
 	status, err := h.Restore.Status(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	report := Report{Status: ofFamilies(status, families), Notes: slices.Clone(status.Notes)}
+	report := Report{Status: ofFamilies(status, families), Notes: slices.Clone(status.Notes), version: h.Restore.Version}
 	wanted := status.Wanted
 	if wanted.Generation.Number != 0 {
 		report.config, report.configBad = ConfigOf(wanted.Generation)
@@ -68,7 +72,8 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	}
 	files, unloaded := h.Doctor.Loader()
 	report.Unit = h.unit(ctx, files)
-	left = append(left, failedUnit(report.Unit, files, wanted)...)
+	conditions := h.conditions(report, families)
+	left = slices.Concat(left, failedUnit(report.Unit, files, wanted), Broken(conditions))
 	judged := report.Status
 	if wanted.Generation.Number != 0 && len(wantedFamilies(wanted, families)) == 0 { // nothing of these is missing
 		judged.Loaded = true
@@ -84,7 +89,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if cmp.Or(wanted.Boot.Number, wanted.Current) == 0 { // then there is nothing to load
 		unloaded = nil
 	}
-	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, unloaded))...)
+	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, unloaded, risks(conditions)))...)
 	return report, nil
 }
 
@@ -121,14 +126,32 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 	return found, nil
 }
 
+// conditions returns what of the loaded services of some families this host does not bear
+// out.
+func (h Host) conditions(report Report, families []rules.Family) []doctor.Finding {
+	if !report.Status.Loaded {
+		return nil
+	}
+	return h.Doctor.Conditions(servicesOf(report.config, families), h.Brief)
+}
+
+// Advice returns what is to say of a config on this host, whether it is loaded or not: what
+// of it the host does not bear out, and what its writer may not have meant.
+func (h Host) Advice(cfg config.Config) []doctor.Finding {
+	h.Doctor = h.Doctor.Once()
+	return append(h.Doctor.Conditions(cfg.Services, false), h.Doctor.Advice(cfg.Services)...)
+}
+
 // Remaining returns what an apply of a config leaves: what keeps its connections of some
 // families from passing although their rules are right, and which files boot refuses
 // whatever is in them.
 func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules.Family) ([]doctor.Finding, error) {
+	h.Doctor = h.Doctor.Once()
 	found, err := h.stopped(ctx, cfg, families)
 	if err != nil {
 		return nil, err
 	}
+	found = append(found, Broken(h.Doctor.Conditions(servicesOf(cfg, families), false))...)
 	store := h.Restore.Store()
 	if current, none := store.CurrentNumber(); none == nil {
 		found = append(found, Broken(h.Doctor.Refused(store.Files(current)))...)
@@ -137,10 +160,12 @@ func (h Host) Remaining(ctx context.Context, cfg config.Config, families []rules
 }
 
 // NotesAfter returns as notes what an apply of a config left that keeps connections from
-// passing, and which services refuse their clients now, also beside an error.
+// passing, what else is to say of the config on this host, and which services refuse their
+// clients now, also beside an error.
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+	h.Doctor = h.Doctor.Once()
 	found, err := h.Remaining(ctx, cfg, familiesOf(tables))
-	return NotesOf(slices.Concat(Broken(found), refusing(cfg, h.Restore.Store().Wanted()))), err
+	return NotesOf(slices.Concat(Broken(found), risks(h.Advice(cfg)), refusing(cfg, h.Restore.Store().Wanted()))), err
 }
 
 // stopped returns what keeps the connections of services of some families from passing,
@@ -151,7 +176,7 @@ func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.F
 	if err != nil || len(families) == 0 {
 		return nil, err
 	}
-	services := slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
+	services := servicesOf(cfg, families)
 	filters, unread := iptables.Filters(ctx, h.Restore.Run)
 	return append(h.Doctor.Forwarding(services, families...), h.Doctor.Dropped(doctor.Balancer{
 		Services: services, Variant: kernel.Variant, Rulesets: filters, Unread: unread,
@@ -161,6 +186,11 @@ func (h Host) stopped(ctx context.Context, cfg config.Config, families []rules.F
 // wantedFamilies returns those of some families that the kernel is to hold rules of.
 func wantedFamilies(wanted generation.Wanted, families []rules.Family) []rules.Family {
 	return slices.DeleteFunc(familiesOf(wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
+}
+
+// servicesOf returns the services of some families.
+func servicesOf(cfg config.Config, families []rules.Family) []config.Service {
+	return slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
 }
 
 // familyOf returns the family of a service: that of its backends.
