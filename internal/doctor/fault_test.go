@@ -144,6 +144,7 @@ type fault struct {
 	variants bool // with each variant, not only with one
 	layout   netnstest.Layout
 	source   config.SNAT
+	prepare  func(*testing.T, *patient) // what is no fault
 	change   func(*testing.T, *patient) // besides, or instead of lines
 	lines    string                     // typed on the balancer; IPTABLES is its variant's
 	stops    bool                       // clients are no longer answered
@@ -160,6 +161,9 @@ func (f fault) check(t *testing.T, variant string) {
 		t.Fatal("the balancer does not work before the fault")
 	}
 	p.hold(t)
+	if f.prepare != nil {
+		f.prepare(t, p)
+	}
 	before := p.examine(t)
 	p.sh(t, strings.NewReplacer("IPTABLES", netnstest.Programs(variant, 4).Iptables, "ROOT", p.Live.Root).Replace(f.lines))
 	if f.change != nil {

@@ -349,6 +349,28 @@ func connectionFaults() []fault {
 			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Hairpin = hairpins() },
 		},
 		{
+			name: "hairpin on a bridge", source: none, layout: gateway, severity: Risk, lines: bridged + "echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables",
+			change: func(t *testing.T, p *patient) {
+				p.Balancer.Services[0].Hairpin = nil
+				if besideAnswered(t, p, patience) {
+					t.Error("a client beside the backend is answered")
+				}
+			},
+			want: "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `hairpin = \["10.0.0.0/24"\] # in service web, then: natspread apply`,
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Hairpin = hairpins() },
+		},
+		{
+			name: "clients beside the backends", source: none, layout: gateway, severity: Risk,
+			prepare: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Hairpin = hairpins() }, change: byInterface("front"),
+			want: "^service web takes only what comes in by front: clients in 10.0.0.0/24, beside its backends on back, are not balanced$", fix: "take interface out of service web, then: natspread apply",
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Interface = "" },
+		},
+		{
+			name: "narrow way", variants: true, lines: "ip link set back mtu 1300", severity: Risk,
+			want: "^packets of web come in by front with up to 1500 bytes, and back takes 1300: a connection stands still when the ICMP message about that is lost$",
+			fix:  "iptables-(nft|legacy) -t mangle -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+		},
+		{
 			name: "return path", source: none, layout: gateway, stops: true, severity: Risk,
 			change: func(t *testing.T, p *patient) {
 				p.Backends[0].Host.Command(t, "", "ip", "route", "del", "default")
