@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"natspread/internal/doctor"
 )
 
 // TestConditions asks of a config that the host does not bear out before it is applied, and
@@ -53,6 +55,18 @@ func TestConditions(t *testing.T) {
 			t.Errorf("doctor: %v", examined)
 		}
 	})
+}
+
+// TestNotesOf says how many notes it leaves out.
+func TestNotesOf(t *testing.T) {
+	t.Parallel()
+	found := slices.Repeat([]doctor.Finding{{What: "it is so", Fix: "do it"}}, mostNotes)
+	if notes := NotesOf(found); len(notes) != mostNotes || notes[mostNotes-1] != "it is so; fix: do it" {
+		t.Errorf("%q", notes)
+	}
+	if notes := NotesOf(append(found, found[:2]...)); len(notes) != mostNotes+1 || notes[mostNotes] != "and 2 more: natspread doctor" {
+		t.Errorf("%q", notes)
+	}
 }
 
 // TestBrief leaves routes and sockets out of a scrape, and nothing else.

@@ -150,10 +150,17 @@ func Lines(finding doctor.Finding) []string {
 	return []string{finding.What, "fix: " + finding.Fix}
 }
 
-// NotesOf returns findings as notes of a result, a line each.
+// mostNotes is how many findings become notes: with thousands of services nobody reads all.
+const mostNotes = 20
+
+// NotesOf returns findings as notes of a result, a line each, and says how many more there
+// are.
 func NotesOf(found []doctor.Finding) []string {
 	var notes []string
-	for _, finding := range found {
+	for i, finding := range found {
+		if i == mostNotes {
+			return append(notes, fmt.Sprintf("and %d more: natspread doctor", len(found)-i))
+		}
 		notes = append(notes, strings.Join(Lines(finding), "; "))
 	}
 	return notes
