@@ -23,7 +23,7 @@ func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
 		examination.config, examination.modes, examination.firewalls, examination.native, examination.variants,
 		examination.interfaces, examination.addresses, examination.listeners, examination.ports, examination.ownBackends,
-		examination.routes, examination.reversePath, examination.hairpin, examination.besideBackends, examination.returnPath, examination.narrower,
+		examination.routes, examination.reversePath, examination.hairpin, examination.besideBackends, examination.returnPath, examination.narrower, examination.uplinks,
 		examination.tableUse, examination.portSpace, examination.docker,
 	}
 }
