@@ -97,7 +97,7 @@ func becameOf(explained trace.Explanation) (incoming, local, after, forward stri
 	for _, outcome := range explained.Outcomes {
 		name := ""
 		switch {
-		case outcome.Target.Kind == rules.Redirect:
+		case outcome.Target.Kind == rules.Refuse:
 			name = "refused"
 		case outcome.Taken:
 			name = string(rules.Rule{Target: outcome.Target}.AppendText(nil))[len("-j DNAT --to-destination "):]

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"net/netip"
 	"slices"
 
 	"natspread/internal/config"
@@ -21,7 +22,7 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 	var list []rules.Rule
 	switch {
 	case len(backends) == 0:
-		list = s.each(rules.Rule{Target: rules.Target{Kind: rules.Redirect}})
+		list = s.refuse(service.Listen)
 	case service.Algorithm == config.RoundRobin:
 		list = s.roundRobin(backends)
 	case service.Slots != 0:
@@ -48,6 +49,33 @@ func (p *selector) each(list ...rules.Rule) []rules.Rule {
 		for _, rule := range list {
 			rule.Protocol = protocol
 			all = append(all, rule)
+		}
+	}
+	return all
+}
+
+// refuse returns the rules that refuse every connection: at the address that was asked for,
+// where the host has it, and else at the first address of the interface. That interface can
+// lack one where the address is on lo or on another interface.
+func (p *selector) refuse(listen []config.Listen) []rules.Rule {
+	var list []rules.Rule
+	for _, addr := range explicit(listen) {
+		list = append(list, rules.Rule{
+			Destination: netip.PrefixFrom(addr, addr.BitLen()), LocalDestination: true,
+			Target: rules.Target{Kind: rules.Refuse, Address: addr},
+		})
+	}
+	return p.each(append(list, rules.Rule{Target: rules.Target{Kind: rules.Refuse}})...)
+}
+
+// explicit returns the addresses of listen, in their order, each once.
+func explicit(listen []config.Listen) []netip.Addr {
+	var all []netip.Addr
+	seen := map[netip.Addr]bool{{}: true} // "*"
+	for _, l := range listen {
+		if !seen[l.Addr] {
+			seen[l.Addr] = true
+			all = append(all, l.Addr)
 		}
 	}
 	return all

@@ -169,7 +169,7 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []end, client n
 	t.Helper()
 	active, sum := weighted(service)
 	if len(active) == 0 {
-		if len(outcomes) != 1 || outcomes[0].Target != (rules.Target{Kind: rules.Redirect}) || !isOne(outcomes[0].Share) {
+		if len(outcomes) != 1 || outcomes[0].Target.Kind != rules.Refuse || !isOne(outcomes[0].Share) {
 			t.Fatalf("service %s is drained, but a client meets %v", service.Name, outcomes)
 		}
 		return

@@ -3,6 +3,7 @@ package restore_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -356,6 +357,35 @@ func TestDrained(t *testing.T) {
 					wantAnswer(t, n.Client, network, at(vip, 82), server, netnstest.Gateway(family))
 				}
 			}
+		}
+	})
+}
+
+// TestDrainedElsewhere refuses also where the interface that clients come in by has no
+// address, as the listen address is on lo; and where the host does not have that, as the
+// network brings its packets all the same.
+func TestDrainedElsewhere(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		apply(t, newHost(t, variant), service("web4", 4, 80, 1, weighted(4, 80, 0))+service("web6", 6, 80, 1, weighted(6, 80, 0)))
+		front, err := net.InterfaceByName(netnstest.Front)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for family, length := range map[int]int{4: 32, 6: 128} {
+			vip, client := netnstest.VIP(family), netnstest.ClientAddr(family, 0)
+			n.Client.Command(t, "", "ip", "neigh", "replace", vip.String(), "lladdr", front.HardwareAddr.String(), "dev", "eth0", "nud", "permanent")
+			asked := func(lines string) {
+				t.Helper()
+				n.Balancer.Command(t, lines, "ip", "-batch", "-")
+				for _, network := range transports {
+					wantRefused(t, n.Client, network, at(vip, 80))
+				}
+			}
+			ready := map[int]string{6: "nodad"}[family]
+			asked(fmt.Sprintf("address flush dev front scope global\nlink set lo up\naddress add %v/%d dev lo %s\nroute add %v/%[2]d dev front\n", vip, length, ready, client))
+			other := map[int]string{4: "192.0.2.11/24", 6: "2001:db8::11/64 nodad"}[family]
+			asked(fmt.Sprintf("address del %v/%d dev lo\naddress add %s dev front\n", vip, length, other))
 		}
 	})
 }

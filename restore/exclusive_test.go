@@ -38,7 +38,7 @@ func TestExclusive(t *testing.T) {
 				before := [2]string{hosttest.SaveNAT(t, variant, rules.IPv4, "-c"), hosttest.SaveNAT(t, variant, rules.IPv6, "-c")}
 				beyond := beyondNat(hosttest.Everything(t, variant))
 				asked := exclusively(t, host, hosttest.Article)
-				if lines := asked.Exclusive.Of(rules.IPv4); !slices.Equal(lines, listOf(neighbour.rules[rules.IPv4])) {
+				if lines := asked.Exclusive[rules.IPv4]; !slices.Equal(lines, listOf(neighbour.rules[rules.IPv4])) {
 					t.Errorf("what would vanish is not all there is: %q", lines)
 				}
 				result, err := host.Apply(t.Context(), asked)
@@ -47,7 +47,7 @@ func TestExclusive(t *testing.T) {
 					t.Errorf("%+v", result)
 				}
 				for _, f := range rules.Families() {
-					if !slices.Equal(result.Removed.Of(f), asked.Exclusive.Of(f)) {
+					if !slices.Equal(result.Removed[f], asked.Exclusive[f]) {
 						t.Errorf("it says that these vanished: %q", result.Removed)
 					}
 				}

@@ -8,8 +8,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
-
-	"natspread/internal/test/netnstest"
 )
 
 // configStories are the cases of the room config: what is wrong with each, and the
@@ -69,7 +67,7 @@ func badConfigs(t *testing.T) map[string]string {
 // Whatever is wrong with a config: the exit code says so, there are words, and
 // nothing is written and nothing loaded by any verb that takes a config.
 func TestBadConfigs(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	bad := badConfigs(t)

@@ -21,7 +21,7 @@ func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				applyManyAtOnce(t, variant)
 			}
 		})
@@ -75,7 +75,7 @@ func applyManyAtOnce(t *testing.T, variant string) {
 
 // An apply that comes while another one is at work waits for it, and then goes on.
 func TestApplyWaits(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)

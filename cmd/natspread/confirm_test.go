@@ -60,7 +60,7 @@ func TestConfirmAndDie(t *testing.T) {
 		for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGKILL} {
 			for _, moment := range []string{"before the load", "after the load", "at the end"} {
 				t.Run(strings.Join([]string{variant, unix.SignalName(sent), moment}, "/"), func(t *testing.T) {
-					if netnstest.Isolate(t) {
+					if isolate(t) {
 						confirmAndDie(t, variant, sent, moment)
 					}
 				})
@@ -168,7 +168,7 @@ func revertTimers(t *testing.T) int {
 // Of systemd apply asks for a timer before it loads anything, confirm and rollback
 // for its end; and where systemd refuses, nothing is loaded.
 func TestConfirmAsksSystemd(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")
@@ -216,7 +216,7 @@ func TestConfirmAsksSystemd(t *testing.T) {
 // Who reverts a trial takes the lock of iptables where this process does, and may make it
 // there.
 func TestConfirmHandsLock(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "legacy")

@@ -26,7 +26,7 @@ func TestStatusCounts(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				countConnections(t, variant)
 			}
 		})

@@ -20,7 +20,7 @@ func TestDrainWaits(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				drainOpen(t, variant)
 			}
 		})
@@ -30,7 +30,7 @@ func TestDrainWaits(t *testing.T) {
 // Drains at once leave each backend drained that one of them named, in the config
 // and in what was applied: none writes over another's.
 func TestDrainsAtOnce(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, strings.Replace(article, `["`, `["10.0.0.4:80", "`, 1))

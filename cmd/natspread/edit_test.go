@@ -54,7 +54,7 @@ var fewer = strings.Replace(article, `"10.0.0.1:80", `, "", 1)
 // What applies the config reads what another one wrote that had the lock before, so it does
 // not revert what that one did.
 func TestApplyRevertsNothing(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	for _, args := range [][]string{{"apply"}, {"apply", "--exclusive", "--yes"}, {"apply", "--confirm", "1h"}} {
@@ -82,7 +82,7 @@ func wantApplied(t *testing.T, root, want string) {
 
 // The same with install, which gives the lock back before it asks systemd for anything.
 func TestInstallRevertsNothing(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, netnstest.Variants(t)[0])
@@ -93,7 +93,7 @@ func TestInstallRevertsNothing(t *testing.T) {
 
 // A rollback goes back from what is current when its turn comes.
 func TestRollbackRevertsNothing(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)
@@ -125,7 +125,7 @@ func TestRollbackRevertsNothing(t *testing.T) {
 // Nobody waits for who is asked whether to go on; but the config that this one has confirmed
 // must be there still.
 func TestEditedWhileAsked(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)
@@ -163,7 +163,7 @@ func TestEditedWhileAsked(t *testing.T) {
 
 // A dry run waits for nobody, and leaves no lock.
 func TestDryRunTakesNoLock(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)
@@ -178,7 +178,7 @@ func TestDryRunTakesNoLock(t *testing.T) {
 
 // While standard input is awaited nobody else has to wait.
 func TestStandardInputIsReadFirst(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)

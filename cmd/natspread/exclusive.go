@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"natspread/internal/change"
 	"natspread/internal/terminal"
@@ -25,25 +26,41 @@ func (s *session) confirmExclusive(ctx context.Context, o applyOptions, plan cha
 		return request, nil
 	}
 	s.printf("apply --exclusive removes what is not natspread's from the nat table, %s:", text.Plural(foreign.Len(), "line"))
-	for _, line := range removedLines(foreign) {
+	for _, line := range foreign.Lines() {
 		s.printf("%s", text.OneLine(line))
 	}
 	if o.dryRun || o.yes {
 		return request, nil
 	}
-	return request, s.ask(ctx)
+	return request, s.ask(ctx, "remove them?", usageErrorf("apply --exclusive removes rules that are not natspread's, and there is no terminal to ask at: add --yes; nothing was changed"))
+}
+
+// askLogin asks whether a config is to be loaded that takes the port of the ssh connection
+// over which natspread was started; taken says so, and is "" where it does not. A trial needs
+// no question: it is reverted when nobody can confirm it.
+func (s *session) askLogin(ctx context.Context, taken string) error {
+	if taken == "" {
+		return nil
+	}
+	if s.asks() {
+		s.printf("%s", text.OneLine(taken))
+	}
+	return s.ask(ctx, "load it?", fmt.Errorf("%s, and there is no terminal to ask at: try it with natspread apply --confirm 60s, or add --yes; nothing was changed", taken))
 }
 
 // errNotConfirmed says that the administrator did not want it.
 var errNotConfirmed = errors.New("not confirmed; nothing was changed")
 
-// ask asks whether to go on: one who sees the list and can answer, and else nobody. An
-// interruption is an answer, too.
-func (s *session) ask(ctx context.Context) error {
-	if s.quiet || !terminal.Is(s.in) || !terminal.Is(s.err) {
-		return usageErrorf("apply --exclusive removes rules that are not natspread's, and there is no terminal to ask at: add --yes; nothing was changed")
+// asks tells whether somebody sees a question and can answer.
+func (s *session) asks() bool { return !s.quiet && terminal.Is(s.in) && terminal.Is(s.err) }
+
+// ask asks a question of one who can answer, and is an error, nobody, where there is none.
+// An interruption is an answer, too.
+func (s *session) ask(ctx context.Context, question string, nobody error) error {
+	if !s.asks() {
+		return nobody
 	}
-	yes, err := terminal.Ask(ctx, s.in, s.err, "remove them?")
+	yes, err := terminal.Ask(ctx, s.in, s.err, question)
 	switch {
 	case err != nil:
 		return nothingChanged(err)

@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// errNobody stands for what is said where nobody can be asked.
+var errNobody = errors.New("nobody; nothing was changed")
+
 // Only a yes at a terminal is one; nothing that is typed ahead, no silence and no end.
 func TestAsk(t *testing.T) {
 	t.Parallel()
@@ -27,7 +30,7 @@ func TestAsk(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := &session{streams: streams{in: terminal, err: terminal}}
-			err := s.ask(t.Context())
+			err := s.ask(t.Context(), "remove them?", errNobody)
 			if (err == nil) != confirmed || err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
 				t.Errorf("confirmed: %v", err)
 			}
@@ -43,7 +46,9 @@ func TestAskInterrupted(t *testing.T) {
 	user, terminal := openTerminal(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- (&session{streams: streams{in: terminal, err: terminal}}).ask(ctx) }()
+	go func() {
+		ended <- (&session{streams: streams{in: terminal, err: terminal}}).ask(ctx, "remove them?", errNobody)
+	}()
 	for shown := ""; !strings.Contains(shown, "remove them? [y/N] "); shown += readShown(t, user) {
 	}
 	interrupt()
@@ -74,9 +79,27 @@ func TestAskNobody(t *testing.T) {
 		if c.quiet {
 			s.err = terminal
 		}
-		if err := s.ask(t.Context()); exitCode(err) != exitUsage || said.Len() > 0 {
+		if err := s.ask(t.Context(), "remove them?", errNobody); !errors.Is(err, errNobody) || said.Len() > 0 {
 			t.Errorf("%s: %v, said %q", name, err, said.String())
 		}
+	}
+}
+
+// Whoever would take the port of the own ssh connection is told so, and asked.
+func TestAskLogin(t *testing.T) {
+	t.Parallel()
+	user, terminal := openTerminal(t)
+	if _, err := io.WriteString(user, "no\n"); err != nil {
+		t.Fatal(err)
+	}
+	s := &session{streams: streams{in: terminal, err: terminal}}
+	if err := s.askLogin(t.Context(), "service ssh takes port 22"); !errors.Is(err, errNotConfirmed) || exitCode(err) != exitFailed {
+		t.Error(err)
+	}
+	for shown := ""; !strings.Contains(shown, "service ssh takes port 22\r\nload it? [y/N] "); shown += readShown(t, user) {
+	}
+	if err := s.askLogin(t.Context(), ""); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -31,7 +31,9 @@ func exitCases() []exitCase {
 		{exitDone, "apply", nil, []string{"apply"}, ""},
 		{exitDone, "status", nil, []string{"status"}, ""},
 		{exitDone, "diff", nil, []string{"diff"}, ""},
-		{exitFailed, "doctor where no route leads to a backend", nil, []string{"doctor"}, ""},
+		{exitFailed, "doctor where no route leads to a backend", noRoute, []string{"doctor"}, ""},
+		{exitFailed, "status where no route leads to a backend", nil, []string{"status"}, ""},
+		{exitDone, "status with a route again", routeAgain, []string{"status"}, ""},
 		{exitFailed, "status after someone's change", changeRules, []string{"status"}, ""},
 		{exitFailed, "diff after someone's change", nil, []string{"diff"}, ""},
 		{exitFailed, "init over a config", nil, []string{"init"}, ""},
@@ -81,7 +83,7 @@ func hidePrograms(t *testing.T, _ string) {
 // The whole table of exit codes, as the help has it: each must be one that really
 // comes about.
 func TestExitCodes(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)
@@ -120,4 +122,16 @@ func asProgram(t *testing.T, name string, args ...string) outcome {
 		t.Fatal(err)
 	}
 	return outcome{code: cmd.ProcessState.ExitCode(), out: stdout.String(), err: stderr.String()}
+}
+
+// noRoute takes the route to the backends away.
+func noRoute(t *testing.T, _ string) {
+	t.Helper()
+	netnstest.Self().Command(t, "", "ip", "route", "del", "10.0.0.0/8", "dev", "lo")
+}
+
+// routeAgain gives it back.
+func routeAgain(t *testing.T, _ string) {
+	t.Helper()
+	netnstest.Self().Command(t, "", "ip", "route", "add", "10.0.0.0/8", "dev", "lo")
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"natspread/internal/change"
+	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/report"
 	"natspread/restore"
@@ -46,6 +47,15 @@ func (s *session) readConfig() ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	return change.Read(s.config, nil)
+}
+
+// takesLogin says that a config takes the port of the ssh connection over which natspread was
+// started; "" where it does not, or where yes says that it may.
+func (s *session) takesLogin(ctx context.Context, yes bool, cfg config.Config) (taken string, err error) {
+	if !yes {
+		taken, err = s.reportHost().TakesLogin(ctx, cfg)
+	}
+	return taken, nothingChanged(err)
 }
 
 // stateTimeout bounds how long a report waits for systemd, which answers at once.

@@ -137,7 +137,7 @@ func TestInstallLive(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				installLive(t, liveMachine(t, variant))
 			}
 		})
@@ -149,7 +149,7 @@ func TestStatusOfUnit(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if !netnstest.Isolate(t) {
+			if !isolate(t) {
 				return
 			}
 			machine := liveMachine(t, variant)
@@ -234,7 +234,7 @@ func uninstallLive(t *testing.T, machine *fakeSystemd) {
 
 // Rules that someone loaded again after the unit was stopped go, too.
 func TestUninstallRunningWithoutUnit(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")
@@ -259,7 +259,7 @@ func (u *unitless) connect(context.Context) (systemd, error) { return u, nil }
 // Whichever call of systemd fails: install says that the rules are applied but will
 // not be there after a boot, and what was done before; the rules stay.
 func TestInstallFails(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")
@@ -290,7 +290,7 @@ func TestInstallFails(t *testing.T) {
 // Whichever call of systemd fails: uninstall tells what was done before, and a change that
 // waits to be confirmed is still reverted in time.
 func TestUninstallFails(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")
@@ -316,7 +316,7 @@ func TestUninstallFails(t *testing.T) {
 // Nothing is applied for an installation that cannot come about: no systemd, or a
 // wrong config.
 func TestInstallNeedsSystemd(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"natspread/internal/test/netnstest"
 )
 
 // hangingPrograms puts a program in the place of iptables-nft's that says when it
@@ -95,7 +93,7 @@ func applyHangs(t *testing.T, stop func(process *os.Process), within time.Durati
 // A program that hangs is killed after 30 seconds, with all that it started, and
 // what was there before stays.
 func TestHangingProgram(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	got := applyHangs(t, func(*os.Process) {}, 55*time.Second).want(t, exitFailed)
@@ -110,7 +108,7 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(unix.SignalName(sent), func(t *testing.T) {
-			if !netnstest.Isolate(t) {
+			if !isolate(t) {
 				return
 			}
 			got := applyHangs(t, func(process *os.Process) {

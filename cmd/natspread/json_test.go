@@ -126,7 +126,7 @@ func TestJSONPageVerbs(t *testing.T) {
 func TestJSONPageMetrics(t *testing.T) {
 	t.Parallel()
 	live := 1
-	text := report.Status{Services: []report.Service{{Name: "web", Backends: []report.Backend{{Address: "10.0.0.1:80", Live: &live}}}}}.Metrics()
+	text := report.Status{Unit: "active", Applied: &time.Time{}, Services: []report.Service{{Name: "web", Backends: []report.Backend{{Address: "10.0.0.1:80", Live: &live}}}}}.Metrics()
 	exported, err := promtest.Scrape(text)
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestLifecycle(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				newLifecycle(t, variant).passes()
 			}
 		})

@@ -30,7 +30,7 @@ func TestStatusLive(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				liveConnections(t, variant)
 			}
 		})

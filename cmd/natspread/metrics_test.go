@@ -16,7 +16,7 @@ func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				exportCounts(t, variant)
 			}
 		})

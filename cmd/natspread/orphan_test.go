@@ -126,7 +126,7 @@ func TestOrphanIsKilled(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if !netnstest.Isolate(t) {
+			if !isolate(t) {
 				return
 			}
 			left := leaveOrphan(t, variant, stoppedProgram)
@@ -144,7 +144,7 @@ func TestOrphanIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if !netnstest.Isolate(t) {
+			if !isolate(t) {
 				return
 			}
 			left := leaveOrphan(t, variant, stoppedChild)
@@ -178,7 +178,7 @@ func TestVerbWaitsForOrphan(t *testing.T) {
 	for _, variant := range netnstest.Variants(t) {
 		for _, verb := range []string{"apply", "restore", "stop"} {
 			t.Run(variant+"/"+verb, func(t *testing.T) {
-				if !netnstest.Isolate(t) {
+				if !isolate(t) {
 					return
 				}
 				left := leaveOrphan(t, variant, stoppedChild)

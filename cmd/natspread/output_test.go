@@ -72,7 +72,7 @@ func TestOutput(t *testing.T) {
 	t.Parallel()
 	for _, flags := range [][]string{nil, {"-q"}, {"--json"}, {"--json", "-q"}} {
 		t.Run(strings.Join(flags, ""), func(t *testing.T) {
-			if !netnstest.Isolate(t) {
+			if !isolate(t) {
 				return
 			}
 			root := rootWith(t, article)
@@ -167,7 +167,7 @@ func TestClosedPipe(t *testing.T) {
 
 // -v names each program that is run, with its path and how it ended.
 func TestVerbose(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"natspread/internal/config"
 	"natspread/internal/program"
@@ -63,16 +61,7 @@ func (s *session) traced() program.Runner {
 	if !s.verbose {
 		return s.runner
 	}
-	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
-		began := time.Now()
-		stdout, err := s.runner(ctx, stdin, name, args...)
-		ended := "done"
-		if err != nil {
-			ended = "failed"
-		}
-		s.printf("ran %s %s: %s after %v", name, strings.Join(args, " "), ended, time.Since(began).Round(time.Millisecond))
-		return stdout, err
-	}
+	return program.Traced(s.runner, s.printf)
 }
 
 // printJSON prints the result of a verb for programs: one object, of the type named

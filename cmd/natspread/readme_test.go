@@ -212,7 +212,7 @@ func TestREADMEConfig(t *testing.T) {
 // with three web servers behind it, then goes the way out that the README shows.
 // Only the place of the files is not as written: a root of the test's own.
 func TestREADMELines(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	network := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})

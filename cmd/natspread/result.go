@@ -1,12 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"natspread/internal/report"
-	"natspread/internal/rules"
 	"natspread/restore"
-	"natspread/restore/iptables"
 )
 
 // changeResult is what apply, confirm, rollback, restore and stop print with --json, and a
@@ -28,19 +24,8 @@ type changeResult struct {
 func resultOf(result restore.Result) changeResult {
 	return changeResult{
 		Changed: result.Changed, Generation: result.Generation, Variant: string(result.Variant),
-		Removed: removedLines(result.Removed), DeletedEntries: result.DeletedEntries, Notes: result.Notes,
+		Removed: result.Removed.Lines(), DeletedEntries: result.DeletedEntries, Notes: result.Notes,
 	}
-}
-
-// removedLines returns what vanishes with the family before each line.
-func removedLines(foreign iptables.Foreign) []string {
-	var lines []string
-	for _, family := range rules.Families() {
-		for _, line := range foreign.Of(family) {
-			lines = append(lines, fmt.Sprintf("%v: %s", family, line))
-		}
-	}
-	return lines
 }
 
 // printNotes prints what became of connections, and the notes of a result.

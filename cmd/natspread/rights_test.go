@@ -47,6 +47,7 @@ const unproven = "note: not proven before the load: no CAP_SYS_ADMIN\n"
 func TestWithoutSysAdmin(t *testing.T) {
 	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		giveRoutes(t)
 		root := rootWith(t, article)
 		run := func(args ...string) outcome {
 			return deprived(t, "sys_admin", append([]string{"--root", root, "--live", "--variant", string(variant)}, args...)...)
@@ -79,6 +80,7 @@ func TestWithoutSysAdmin(t *testing.T) {
 func TestWithoutSysAdminAndWrong(t *testing.T) {
 	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		giveRoutes(t)
 		root := rootWith(t, article)
 		args := func(args ...string) []string {
 			return append([]string{"--root", root, "--live", "--variant", string(variant)}, args...)
@@ -124,6 +126,7 @@ func TestWithoutNetAdmin(t *testing.T) {
 func TestWithoutNetRaw(t *testing.T) {
 	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		giveRoutes(t)
 		const capability = "net_raw"
 		root := rootWith(t, article)
 		args := func(args ...string) []string {

@@ -100,7 +100,7 @@ func TestKernelScripts(t *testing.T) {
 	for _, script := range scripts {
 		for _, variant := range variants {
 			t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar")+"/"+variant, func(t *testing.T) {
-				if netnstest.Isolate(t) {
+				if isolate(t) {
 					runKernelScript(t, script, variant)
 				}
 			})
@@ -108,8 +108,39 @@ func TestKernelScripts(t *testing.T) {
 	}
 }
 
+// hostRoutes let a host have the address that services listen on, and reach their backends:
+// what a config asks for that a host does not bear out is noted.
+const hostRoutes = `link set lo up
+address add 192.0.2.10/32 dev lo
+address add 2001:db8::10/128 dev lo nodad
+route add 10.0.0.0/8 dev lo
+route add fd00::/8 dev lo
+`
+
+// isolate is netnstest.Isolate, with hostRoutes in the namespaces that the test gets.
+func isolate(t *testing.T) bool {
+	t.Helper()
+	if !netnstest.Isolate(t) {
+		return false
+	}
+	giveRoutes(t)
+	return true
+}
+
+// giveRoutes gives the host that a test got hostRoutes.
+func giveRoutes(t *testing.T) {
+	t.Helper()
+	netnstest.Self().Command(t, hostRoutes, "ip", "-batch", "-")
+}
+
+// scriptRoutes let the host of a script have all addresses that services listen on.
+const scriptRoutes = `route add local 192.0.2.0/24 dev lo
+route add local 2001:db8::/64 dev lo
+`
+
 // runKernelScript runs one script in the namespaces that this process is in.
 func runKernelScript(t *testing.T, script, variant string) {
+	netnstest.Self().Command(t, scriptRoutes, "ip", "-batch", "-")
 	testscript.Run(t, testscript.Params{
 		Files:              []string{script},
 		Cmds:               scriptCommands(),

@@ -79,10 +79,13 @@ func complains(ts *testscript.TestScript, neg bool, args []string) {
 // number is a JSON number that is a value of its own, not part of a string.
 var number = regexp.MustCompile(`(: |^ +)-?[0-9][0-9.e+-]*(,?)\n`)
 
-// mask writes standard output into a file, with N for every number.
+// mask writes standard output into a file, with N for every number, T for
+// the time of the apply and V for the version.
 func mask(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1, "mask FILE")
 	masked := number.ReplaceAllString(ts.ReadFile("stdout"), "${1}N$2\n")
+	masked = regexp.MustCompile(`(?m)^  "applied": ".*"`).ReplaceAllString(masked, `  "applied": "T"`)
+	masked = regexp.MustCompile(`(?m)^  "version": ".*"`).ReplaceAllString(masked, `  "version": "V"`)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(masked), 0o644))
 }
 

@@ -29,7 +29,7 @@ func TestStartsUnit(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				startsUnit(t, liveMachine(t, variant))
 			}
 		})
@@ -78,7 +78,7 @@ func startsUnit(t *testing.T, machine *fakeSystemd) {
 // A unit that is active is not started, nor one of another root, nor where no systemd runs,
 // and nothing is said of it.
 func TestStartsNoUnit(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")
@@ -99,7 +99,7 @@ func TestStartsNoUnit(t *testing.T) {
 // A unit that does not start is a note: the rules are applied. So is a systemd that cannot be
 // reached.
 func TestStartUnitFails(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")
@@ -123,7 +123,7 @@ func TestStartUnitFails(t *testing.T) {
 
 // Systemd is not waited for without end.
 func TestStartUnitInTime(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")
@@ -147,7 +147,7 @@ func wantDeadline(t *testing.T, ctx context.Context) {
 // In a network namespace that is not PID 1's no unit is started and no timer of systemd's is
 // set or stopped: all of these are of the machine's own rules.
 func TestOtherNetworkNamespace(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	machine := liveMachine(t, "nft")

@@ -28,6 +28,7 @@ func TestStickyRun(t *testing.T) {
 			hosttest.Must(t, os.MkdirAll(dir, 0o755))
 			hosttest.Must(t, unix.Chmod(dir, 0o1777))
 		}
+		giveRoutes(t)
 		natspread("apply").want(t, exitDone)
 		writeFile(t, filepath.Join(root, paths.Config), strings.Replace(article, `, "10.0.0.3:80"`, "", 1))
 		natspread("apply").want(t, exitDone)

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"natspread/internal/namespace"
@@ -30,7 +27,7 @@ func (s *session) scheduleRevert() (func(ctx context.Context, after time.Duratio
 	return func(ctx context.Context, after time.Duration) (cancel func(context.Context), err error) {
 		ctx, done := context.WithTimeout(ctx, scheduleTimeout)
 		defer done()
-		path, err := runningProgram()
+		path, err := program.Running()
 		if err != nil {
 			return nil, fmt.Errorf("cannot schedule the revert: %w", err)
 		}
@@ -78,29 +75,11 @@ func (s *session) cancelRevert(ctx context.Context) error {
 	return running.CancelRevert(ctx)
 }
 
-// detach starts a program that no signal to this process, its group or its terminal
-// reaches, and names it and why it was not systemd.
+// detach starts the revert as a process of its own, and names it and why it was not systemd.
 func detach(path string, args []string, why string) (string, error) {
-	cmd := exec.Command(path, args...)
-	cmd.Dir = "/"
-	cmd.Env = append(program.LockEnv(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	id, err := program.Detach(path, args...)
+	if err != nil {
 		return "", fmt.Errorf("cannot schedule the revert: %w", err)
 	}
-	words := fmt.Sprintf("process %d (%s: if this process is killed, nothing rolls back)", cmd.Process.Pid, why)
-	return words, cmd.Process.Release()
-}
-
-// runningProgram returns the path of this program, which must still be there: it is
-// run again later.
-func runningProgram() (string, error) {
-	path, err := os.Executable()
-	if err == nil {
-		_, err = os.Stat(path) // an upgrade may have removed it
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot find the running program: %w", err)
-	}
-	return path, nil
+	return fmt.Sprintf("process %d (%s: if this process is killed, nothing rolls back)", id, why), nil
 }

@@ -28,7 +28,7 @@ func (s *session) applyVerb() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Usage: "check, prove, and show what would change, but write and load nothing"},
 			&cli.StringFlag{Name: "confirm", Usage: "revert it after this `DURATION`, such as 60s, unless natspread confirm keeps it"},
 			&cli.BoolFlag{Name: "exclusive", Usage: "replace the whole nat table, everyone else's rules too, after listing them"},
-			&cli.BoolFlag{Name: "yes", Usage: "with --exclusive: remove what is listed, without a question"},
+			&cli.BoolFlag{Name: "yes", Usage: "ask nothing: remove what --exclusive lists, and take the port of this ssh connection"},
 		},
 	}, "natspread apply --dry-run && natspread apply --confirm 60s", readApply, s.apply)
 }
@@ -48,7 +48,6 @@ func readApply(c *cli.Context) (applyOptions, error) {
 	o := applyOptions{dryRun: c.Bool("dry-run"), exclusive: c.Bool("exclusive"), yes: c.Bool("yes"), confirm: confirm}
 	return o, checkConflicts(
 		conflict{o.exclusive && o.confirm > 0, "--exclusive and --confirm exclude each other: what --exclusive removes is not loaded again later"},
-		conflict{o.yes && !o.exclusive, "--yes answers what only --exclusive asks: give both, or none"},
 	)
 }
 
@@ -60,9 +59,6 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	if err := s.needKernel("apply"); err != nil {
 		return err
 	}
-	if o.exclusive && !o.yes {
-		return s.applyConfirmed(ctx, o)
-	}
 	plan, unlock, err := s.loadLocked(ctx)
 	if err != nil {
 		return err
@@ -71,6 +67,14 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	if o.confirm > 0 {
 		return s.try(ctx, o, plan)
 	}
+	taken, err := s.takesLogin(ctx, o.yes, plan.Config)
+	if err != nil {
+		return err
+	}
+	if taken != "" || o.exclusive && !o.yes {
+		unlock() // nobody waits for an answer
+		return s.applyConfirmed(ctx, o, plan, taken)
+	}
 	request, err := s.confirmExclusive(ctx, o, plan, plan.Request("apply"))
 	if err != nil {
 		return err
@@ -78,11 +82,10 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	return s.applyRequest(ctx, plan, request, unlock)
 }
 
-// applyConfirmed applies what may have to be confirmed by an answer before. Nobody waits
-// for the answer, so the config may be another one by then.
-func (s *session) applyConfirmed(ctx context.Context, o applyOptions) error {
-	shown, err := s.load()
-	if err != nil {
+// applyConfirmed applies what may have to be confirmed by answers before, by when the config
+// may be another one.
+func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown change.Plan, taken string) error {
+	if err := s.askLogin(ctx, taken); err != nil {
 		return err
 	}
 	request, err := s.confirmExclusive(ctx, o, shown, shown.Request("apply"))
@@ -94,14 +97,8 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions) error {
 		return nothingChanged(err)
 	}
 	defer unlock()
-	if s.config != "-" {
-		now, err := s.load()
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(now.Text, shown.Text) {
-			return fmt.Errorf("%s was edited while the question waited; nothing was changed: apply again", s.config)
-		}
+	if now, err := s.readConfig(); s.config != "-" && (err != nil || !bytes.Equal(now, shown.Text)) {
+		return fmt.Errorf("%s was edited while the question waited; nothing was changed: apply again", s.config)
 	}
 	return s.applyRequest(ctx, shown, request, unlock)
 }

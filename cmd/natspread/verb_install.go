@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -89,6 +90,9 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 		return err
 	}
 	defer unlock()
+	if taken, err := s.takesLogin(ctx, false, plan.Config); err != nil || taken != "" {
+		return cmp.Or(err, fmt.Errorf("%s: apply first, which asks, or natspread apply --confirm 60s; then install; nothing was changed", taken))
+	}
 	result, err := s.changingHost().Apply(ctx, plan.Request("install"))
 	if err != nil {
 		return err

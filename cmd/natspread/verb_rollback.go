@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ func (s *session) rollbackVerb() *cli.Command {
 			"While a generation waits to be confirmed, rollback without N reverts that one at\n" +
 			"once, as if its time were over.",
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "yes", Usage: "ask nothing: take the port of this ssh connection"},
 			&cli.BoolFlag{Name: "overdue", Usage: "only revert what is not confirmed in time, and wait for that: what the timer runs"},
 		},
 	}, "natspread rollback", readRollback, guarded(s.needKernel, "rollback", s.rollback))
@@ -32,8 +34,8 @@ func (s *session) rollbackVerb() *cli.Command {
 
 // rollbackOptions are the flags of rollback.
 type rollbackOptions struct {
-	number  int // of a generation; 0 without
-	overdue bool
+	number       int // of a generation; 0 without
+	overdue, yes bool
 }
 
 // readRollback reads them.
@@ -42,7 +44,7 @@ func readRollback(c *cli.Context) (rollbackOptions, error) {
 	if err != nil {
 		return rollbackOptions{}, err
 	}
-	o := rollbackOptions{overdue: c.Bool("overdue")}
+	o := rollbackOptions{overdue: c.Bool("overdue"), yes: c.Bool("yes")}
 	if len(numbers) > 0 {
 		o.number = numbers[0]
 	}
@@ -55,6 +57,9 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 		if _, err := s.store().Pending(); o.overdue || !errors.Is(err, generation.ErrNothingPending) {
 			return s.revert(ctx, o)
 		}
+	}
+	if err := s.confirmRollback(ctx, &o); err != nil {
+		return err
 	}
 	unlock, err := s.host().LockEdit(ctx) // which generation is meant depends on what is current
 	if err != nil {
@@ -80,6 +85,21 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	unlock() // nobody need wait for systemd
 	s.startUnit(ctx, &result)
 	return s.printResult(result)
+}
+
+// confirmRollback asks whether to load a generation that takes the port of the ssh connection.
+// The answer is for that one, whatever is current by then.
+func (s *session) confirmRollback(ctx context.Context, o *rollbackOptions) error {
+	old, err := s.rollbackTo(*o)
+	if err != nil {
+		return nothingChanged(err)
+	}
+	cfg, _ := config.ParseGeneration(old.Number, old.Config) // of an older natspread, maybe
+	taken, err := s.takesLogin(ctx, o.yes, cfg)
+	if taken != "" {
+		o.number = old.Number
+	}
+	return cmp.Or(err, s.askLogin(ctx, taken))
 }
 
 // printRolledBack says what the rollback to a generation did.

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
 	"natspread/internal/report"
 )
 
@@ -54,7 +51,7 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	case o.prometheus == "-":
 		err = s.print(status.Metrics())
 	case o.prometheus != "":
-		err = writeMetrics(o.prometheus, status)
+		err = status.WriteMetrics(o.prometheus)
 	default:
 		err = s.answer(status, status.Text(s.paint))
 	}
@@ -73,16 +70,6 @@ func (s *session) collect(ctx context.Context, scrape bool) (report.Status, erro
 		return report.Status{}, err
 	}
 	return read.Printed(ctx), nil
-}
-
-// writeMetrics writes a status into a file for node_exporter's textfile collector,
-// which must never see half of it. What stands there and is no file, such as a link
-// to a terminal, is not replaced.
-func writeMetrics(path string, status report.Status) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot write %s: it is there, and is no regular file: --prometheus - is standard output", path)
-	}
-	return atomicfile.WriteFile(path, []byte(status.Metrics()), 0o644) // the collector is not root
 }
 
 // statusExit maps a state to its exit code.

@@ -99,7 +99,7 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.Variants(t) {
 		t.Run(variant, func(t *testing.T) {
-			if netnstest.Isolate(t) {
+			if isolate(t) {
 				watchRules(t, variant)
 			}
 		})
@@ -159,7 +159,7 @@ func wantObject(t *testing.T, w watched, want report.State) report.State {
 
 // TestWatchGoesOn takes the programs away for a while: a watch shows that, and goes on.
 func TestWatchGoesOn(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)
@@ -192,7 +192,7 @@ func TestWatchGoesOn(t *testing.T) {
 // TestWatchInterrupted ends a watch that has read nothing yet: nobody may take that for
 // a state.
 func TestWatchInterrupted(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)
@@ -207,7 +207,7 @@ func TestWatchInterrupted(t *testing.T) {
 
 // TestWatchTrouble ends a watch that nobody can read, or that cannot read the host.
 func TestWatchTrouble(t *testing.T) {
-	if !netnstest.Isolate(t) {
+	if !isolate(t) {
 		return
 	}
 	root := rootWith(t, article)

@@ -46,7 +46,7 @@ _natspread_words() {
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
     drain) words+=' --wait --now --keep-one' ;;
-    rollback) words+=' --overdue' ;;
+    rollback) words+=' --yes --overdue' ;;
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version' ;;

@@ -76,7 +76,7 @@ _natspread() {
         '*--dry-run[check, prove, and show what would change, but write and load nothing]'
         '*--confirm=[revert it after this DURATION, such as 60s, unless natspread confirm keeps it]:value:(60s 5m)'
         '*--exclusive[replace the whole nat table, everyone else'\''s rules too, after listing them]'
-        '*--yes[with --exclusive: remove what is listed, without a question]'
+        '*--yes[ask nothing: remove what --exclusive lists, and take the port of this ssh connection]'
         )
         ;;
     behind:drain)
@@ -88,6 +88,7 @@ _natspread() {
         ;;
     behind:rollback)
         flags+=(
+        '*--yes[ask nothing: take the port of this ssh connection]'
         '*--overdue[only revert what is not confirmed in time, and wait for that: what the timer runs]'
         )
         ;;

@@ -4,76 +4,118 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
+	"natspread/internal/config"
 	"natspread/internal/network"
 )
 
-// used returns the addresses that clients and backends send packets to, each with what
-// it is used as: "listen of web".
-func (e examination) used() groups[netip.Addr, string] {
-	var all groups[netip.Addr, string]
+// use is what an address is used as.
+type use struct {
+	service string
+	snat    bool // and not listen
+}
+
+// String returns it in words: "listen of web".
+func (u use) String() string {
+	if u.snat {
+		return "snat of " + u.service
+	}
+	return "listen of " + u.service
+}
+
+// used returns the addresses that clients and backends send packets to.
+func (e examination) used() groups[netip.Addr, use] {
+	var all groups[netip.Addr, use]
 	for _, service := range e.Services {
 		for _, listen := range service.Listen {
 			if !listen.Any() {
-				all.add(listen.Addr, "listen of "+service.Name)
+				all.add(listen.Addr, use{service.Name, false})
 			}
 		}
 		if service.SNAT.Addr.IsValid() {
-			all.add(service.SNAT.Addr, "snat of "+service.Name)
+			all.add(service.SNAT.Addr, use{service.Name, true})
 		}
 	}
 	return all
 }
 
-// addresses looks for used addresses that no interface of the host has. When such an
-// address is in a subnet of the host, neighbours ask who has it, and nobody answers. When
-// it is in another one, a router can still send its packets here: nat needs no interface
-// with the address. Some networks, as those of clouds, bring packets here without asking.
-// A tracked connection shows that they did so once, not that they still do.
+// addresses looks for used addresses that no interface of the host has, and for those on an
+// interface that is down.
 func (e examination) addresses() []Finding {
 	var found []Finding
 	used := e.used()
 	for _, addr := range used.keys {
 		as := used.values[addr]
-		to, err := e.network.RouteTo(addr)
-		if err != nil && !errors.Is(err, network.ErrNoRoute) {
-			found = append(found, cannotTell("whether the host has "+addr.String(), err))
-			continue
-		}
-		switch holder, held := e.network.Holder(addr); {
+		holder, held := e.network.Holder(addr)
+		switch {
 		case held && e.network.IsCut(holder):
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, few(as), holder.Link.Name),
+				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, usedAs(as), holder.Link.Name),
 				"ip link set " + holder.Link.Name + " up",
 			})
-		case !to.Local:
-			found = append(found, e.absent(addr, as)...)
+		case !held:
+			found = append(found, e.notHeld(addr, as)...)
 		}
 	}
 	return found
 }
 
-// absent is the finding of an address that no interface has, unless the host answers for
-// it all the same.
-func (e examination) absent(addr netip.Addr, as []string) []Finding {
-	what := fmt.Sprintf("%v, %s, is on no interface", addr, few(as))
+// usedAs joins what an address is used as.
+func usedAs(as []use) string {
+	words := make([]string, len(as))
+	for i, u := range as {
+		words[i] = u.String()
+	}
+	return few(words)
+}
+
+// notHeld is the finding of an address that no interface has, unless the host takes its
+// packets all the same, by a route or because it answers neighbours for it.
+//
+// Answers to an address of snat are lost, so that is Broken. For an address of listen it is
+// a Risk: nat needs no interface with it. When it is in a subnet of the host, neighbours
+// ask who has it, and nobody answers, but another host may have it now (VRRP), and some
+// networks, as those of clouds, bring packets here without asking. When it is in another
+// subnet, a router can still send its packets here.
+func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
+	to, err := e.network.RouteTo(addr)
+	switch {
+	case err != nil && !errors.Is(err, network.ErrNoRoute):
+		return []Finding{cannotTell("whether the host has "+addr.String(), err)}
+	case to.Local:
+		return nil
+	}
+	what := fmt.Sprintf("%v, %s, is on no interface", addr, usedAs(as))
+	found := Finding{Risk, what + ": its packets come here only if somebody sends them", fmt.Sprintf("ip address add %v/%d dev lo", addr, addr.BitLen())}
 	for _, near := range e.network.Beside(addr) {
-		switch {
-		case network.AnswersFor(addr, near.Link):
+		if network.AnswersFor(addr, near.Link) {
 			return nil
-		case near.Link.Up && !near.Link.NoARP:
-			severity := Broken
-			if e.cameHere(addr) {
-				severity = Risk
-			}
-			return []Finding{{
-				severity, fmt.Sprintf("%s, and nobody answers for it in %v on %s, unless another host has it now (VRRP), or the network needs no answer", what, near.Subnet, near.Link.Name),
-				fmt.Sprintf("ip address add %v/%d dev %s", addr, near.Subnet.Bits(), near.Link.Name),
-			}}
+		}
+		if near.Link.Up && !near.Link.NoARP {
+			found.What = fmt.Sprintf("%s, and nobody answers for it in %v on %s, unless another host has it now (VRRP), or the network needs no answer", what, near.Subnet, near.Link.Name)
+			found.Fix = fmt.Sprintf("ip address add %v/%d dev %s", addr, near.Subnet.Bits(), near.Link.Name)
+			break
 		}
 	}
-	return []Finding{{
-		Risk, what + ": its packets come here only if somebody sends them",
-		fmt.Sprintf("ip address add %v/%d dev lo", addr, addr.BitLen()),
-	}}
+	if moved := slices.IndexFunc(as, func(u use) bool { return u.snat }); moved >= 0 {
+		found.Severity, found.What = Broken, what+": answers of the backends are sent there and lost"
+		found.Fix = e.withoutAddress(addr, as[moved].service)
+	}
+	return []Finding{found}
+}
+
+// withoutAddress is the line after which a service needs no address that the host lost: one
+// that moves, as by DHCP, is best not written.
+func (e examination) withoutAddress(addr netip.Addr, name string) string {
+	line := fmt.Sprintf("snat = %q", config.SNAT{})
+	for _, service := range e.Services {
+		for _, listen := range service.Listen {
+			if service.Name == name && listen.Addr == addr {
+				listen.Addr = netip.Addr{}
+				line = fmt.Sprintf("listen = %q and %s", listen, line)
+			}
+		}
+	}
+	return line + inService(name)
 }

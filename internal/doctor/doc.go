@@ -5,7 +5,12 @@
 // to it as values, so it knows neither restore nor units.
 package doctor
 
-import "strings"
+import (
+	"strings"
+	"sync"
+
+	"natspread/internal/network"
+)
 
 // Severity is how much a finding matters.
 type Severity string
@@ -32,4 +37,23 @@ type Host struct {
 	Root    string // the directory that every file is below: "/", or that of an image
 	Sysctls string // where sysctls are files: /proc/sys
 	Proc    string // where the kernel lists sockets and processes: /proc
+
+	network func() (network.Network, error) // nil reads it anew each time
+}
+
+// Once returns a host whose network is read once, when it is first needed, for several
+// questions at one time.
+func (h Host) Once() Host {
+	if h.network == nil {
+		h.network = sync.OnceValues(network.Read)
+	}
+	return h
+}
+
+// readNetwork reads the host's network.
+func (h Host) readNetwork() (network.Network, error) {
+	if h.network == nil {
+		return network.Read()
+	}
+	return h.network()
 }

@@ -22,8 +22,8 @@ type examination struct {
 func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
 		examination.config, examination.modes, examination.firewalls, examination.variants,
-		examination.addresses, examination.listeners,
-		examination.routes, examination.reversePath, examination.hairpin, examination.returnPath,
+		examination.interfaces, examination.addresses, examination.listeners, examination.ports, examination.ownBackends,
+		examination.routes, examination.reversePath, examination.hairpin, examination.besideBackends, examination.returnPath, examination.narrower, examination.uplinks,
 		examination.tableUse, examination.portSpace, examination.marks, examination.docker, examination.ufw, examination.libvirt,
 	}
 }
@@ -36,7 +36,7 @@ func (h Host) Examine(b Balancer) []Finding {
 	e := examination{Host: h, Balancer: b, sockets: h.sockets()}
 	var found []Finding
 	var err error
-	if e.network, err = network.Read(); err != nil {
+	if e.network, err = h.readNetwork(); err != nil {
 		found = append(found, cannotTell("which addresses the host has", err))
 	}
 	if e.Unread != nil {

@@ -50,6 +50,7 @@ type patient struct {
 	Balancer Balancer
 	Live     Host
 	variant  string
+	asks     string    // what clients connect to
 	listener *exec.Cmd // a process of the host's, nil for none
 }
 
@@ -58,7 +59,7 @@ type patient struct {
 func newPatient(t *testing.T, variant string, layout netnstest.Layout, source config.SNAT) *patient {
 	t.Helper()
 	layout.Backends, layout.Forward = 1, true
-	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant}
+	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant, asks: "192.0.2.10:80"}
 	p.Serve(t, "tcp", 4, 80)
 	p.Live = Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
 	text, err := units.Text("/usr/sbin/natspread")
@@ -83,6 +84,13 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 		Services: []config.Service{service}, Applied: 1, Variant: rules.Variant(variant),
 		Config: "etc/natspread/natspread.toml",
 	}
+	p.load(t, netnstest.VIP(4).String()+"/32", source)
+	return p
+}
+
+// load loads what apply does for a listen address, as -d has it, and a source.
+func (p *patient) load(t *testing.T, listen string, source config.SNAT) {
+	t.Helper()
 	target := "MASQUERADE"
 	switch {
 	case source.Mode == config.None:
@@ -90,8 +98,8 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 	case source.Addr.IsValid():
 		target = "SNAT --to-source " + source.Addr.String()
 	}
-	p.sh(t, netnstest.Programs(variant, 4).Restore+" <<'END'\n"+strings.Replace(loaded, "SOURCE", target, 1)+"END")
-	return p
+	text := strings.NewReplacer("SOURCE", target, "-d 192.0.2.10/32", "-d "+listen, "--ctorigdst 192.0.2.10 ", "--ctorigdst "+listen+" ").Replace(loaded)
+	p.sh(t, netnstest.Programs(p.variant, 4).Restore+" <<'END'\n"+text+"END")
 }
 
 // sh types lines on the balancer, as root of it and of the files below its root.
@@ -103,7 +111,7 @@ func (p *patient) sh(t *testing.T, lines string) string {
 // answers tells whether the client gets through to the backend.
 func (p *patient) answers(t *testing.T, bound time.Duration) bool {
 	t.Helper()
-	_, _, err := netnstest.Ask(t, p.Client, "tcp", "192.0.2.10:80", bound)
+	_, _, err := netnstest.Ask(t, p.Client, "tcp", p.asks, bound)
 	return err == nil
 }
 
@@ -132,6 +140,7 @@ type fault struct {
 	variants bool // with each variant, not only with one
 	layout   netnstest.Layout
 	source   config.SNAT
+	prepare  func(*testing.T, *patient) // what is no fault
 	change   func(*testing.T, *patient) // besides, or instead of lines
 	lines    string                     // typed on the balancer; IPTABLES is its variant's
 	stops    bool                       // clients are no longer answered
@@ -148,6 +157,9 @@ func (f fault) check(t *testing.T, variant string) {
 		t.Fatal("the balancer does not work before the fault")
 	}
 	p.hold(t)
+	if f.prepare != nil {
+		f.prepare(t, p)
+	}
 	before := p.examine(t)
 	p.sh(t, strings.NewReplacer("IPTABLES", netnstest.Programs(variant, 4).Iptables, "ROOT", p.Live.Root).Replace(f.lines))
 	if f.change != nil {

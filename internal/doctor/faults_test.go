@@ -191,12 +191,8 @@ func networkFaults() []fault {
 	return []fault{
 		{
 			name: "listen absent", lines: "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front", change: forget, stops: true,
-			severity: Broken, want: "^192.0.2.10, listen of web, is on no interface, and nobody answers for it in 192.0.2.0/24 on front",
+			severity: Risk, want: "^192.0.2.10, listen of web, is on no interface, and nobody answers for it in 192.0.2.0/24 on front",
 			fix: "ip address add 192.0.2.10/24 dev front",
-		},
-		{
-			name: "listen absent since", lines: "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
-			severity: Risk, want: "^192.0.2.10, listen of web, is on no interface, and nobody answers", fix: "ip address add 192.0.2.10/24 dev front",
 		},
 		{
 			name: "listen routed", change: listensToo("198.51.100.7"),
@@ -209,7 +205,57 @@ func networkFaults() []fault {
 		{
 			name: "snat absent", change: forget, stops: true, source: config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")},
 			lines:    "ip address del 10.0.0.254/24 dev back; ip address add 10.0.0.253/24 dev back",
-			severity: Broken, want: "^10.0.0.254, snat of web, is on no interface, and nobody answers", fix: "ip address add 10.0.0.254/24 dev back",
+			severity: Broken, want: "^10.0.0.254, snat of web, is on no interface: answers of the backends are sent there and lost$", fix: `snat = "masquerade" # in service web, then: natspread apply`,
+			again: func(t *testing.T, p *patient, _ string) {
+				p.Balancer.Services[0].SNAT = config.SNAT{}
+				p.load(t, "192.0.2.10/32", config.SNAT{})
+			},
+		},
+		{
+			name: "the host's address moved", change: forget, stops: true, source: config.SNAT{Mode: config.Address, Addr: netnstest.VIP(4)}, layout: netnstest.Layout{Gateway: true},
+			lines:    "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
+			severity: Broken, want: "^192.0.2.10, listen of web, snat of web, is on no interface: answers of the backends are sent there and lost$",
+			fix: `listen = "\*:80" and snat = "masquerade" # in service web, then: natspread apply`,
+			again: func(t *testing.T, p *patient, _ string) {
+				p.Balancer.Services[0].SNAT, p.Balancer.Services[0].Listen = config.SNAT{}, []config.Listen{everywhere()}
+				p.load(t, "192.0.2.11/32", config.SNAT{})
+				p.asks = "192.0.2.11:80"
+			},
+		},
+		{
+			name: "interface absent", change: byInterface("eth9"), stops: true,
+			severity: Risk, want: "^service web: there is no interface eth9, so nothing comes in by it$", fix: `interface = "front" # in service web, then: natspread apply`, again: typeInterface,
+		},
+		{
+			name: "interface of a bridge", variants: true, stops: true, change: byInterface("front"),
+			lines:    "ip link add br0 type bridge; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",
+			severity: Broken, want: "^service web: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced$", fix: `interface = "br0" # in service web, then: natspread apply`, again: typeInterface,
+		},
+		{
+			name: "a backend on loopback", stops: true, severity: Broken, want: `^backend 10.0.0.254:8080 of web is this host, where doctor.test \(process [0-9]+\) listens on tcp 127.0.0.1:8080 only: clients are refused$`,
+			fix: "let it listen on 10.0.0.254, in its own config",
+			change: func(t *testing.T, p *patient) {
+				p.Balancer.Services[0].Backends = []config.Backend{backendOf(netip.MustParseAddr("10.0.0.254"), 8080)}
+				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -R NATSPREAD-PRE 1 -p tcp -d 192.0.2.10 --dport 80 -j DNAT --to-destination 10.0.0.254:8080")
+				listenOn("127.0.0.1:8080")(t, p)
+			},
+			again: func(t *testing.T, p *patient, line string) {
+				endListener(t, p, line)
+				netnstest.Serve(t, p.Network.Balancer, "tcp", "10.0.0.254:8080")
+			},
+		},
+		{
+			name: "ports to one", severity: Risk, want: "^service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1$", fix: `write "10.0.0.1" for "10.0.0.1:80", which keeps the port # in service web, then: natspread apply`,
+			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Listen[0].Ports.Last = 90 },
+			again:  func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Backends[0].Port = 0 },
+		},
+		{
+			name: "ports and backends", severity: Risk, want: "^service web has several ports: what one client sends to two of them may reach two backends$",
+			change: func(_ *testing.T, p *patient) {
+				service := &p.Balancer.Services[0]
+				service.Listen = append(service.Listen, listenOf(netnstest.VIP(4), 443, 443))
+				service.Backends = []config.Backend{backendOf(netip.MustParseAddr("10.0.0.1"), 0), backendOf(netip.MustParseAddr("10.0.0.2"), 0)}
+			},
 		},
 		{
 			name: "front down", lines: "ip link set front down", stops: true,
@@ -257,6 +303,21 @@ func networkFaults() []fault {
 	}
 }
 
+// byInterface balances only what comes in by an interface.
+func byInterface(name string) func(*testing.T, *patient) {
+	return func(t *testing.T, p *patient) {
+		t.Helper()
+		p.Balancer.Services[0].Interface = name
+		p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -R NATSPREAD-PRE 1 -d 192.0.2.10 -i "+name+" -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80")
+	}
+}
+
+// typeInterface writes the interface that a line names.
+func typeInterface(t *testing.T, p *patient, line string) {
+	t.Helper()
+	byInterface(strings.Split(line, `"`)[1])(t, p)
+}
+
 // forget makes the neighbours ask for addresses anew, and removes the connections that show
 // that packets came here.
 func forget(t *testing.T, p *patient) {
@@ -289,6 +350,28 @@ func connectionFaults() []fault {
 			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Hairpin = nil },
 			want:   "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `hairpin = \["10.0.0.0/24"\] # in service web, then: natspread apply`,
 			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Hairpin = hairpins() },
+		},
+		{
+			name: "hairpin on a bridge", source: none, layout: gateway, severity: Risk, lines: bridged + "echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables",
+			change: func(t *testing.T, p *patient) {
+				p.Balancer.Services[0].Hairpin = nil
+				if besideAnswered(t, p, patience) {
+					t.Error("a client beside the backend is answered")
+				}
+			},
+			want: "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `hairpin = \["10.0.0.0/24"\] # in service web, then: natspread apply`,
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Hairpin = hairpins() },
+		},
+		{
+			name: "clients beside the backends", source: none, layout: gateway, severity: Risk,
+			prepare: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Hairpin = hairpins() }, change: byInterface("front"),
+			want: "^service web takes only what comes in by front: clients in 10.0.0.0/24, beside its backends on back, are not balanced$", fix: "take interface out of service web, then: natspread apply",
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Interface = "" },
+		},
+		{
+			name: "narrow way", variants: true, lines: "ip link set back mtu 1300", severity: Risk,
+			want: "^packets of web come in by front with up to 1500 bytes, and back takes 1300: a connection stands still when the ICMP message about that is lost$",
+			fix:  "iptables-(nft|legacy) -t mangle -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
 		},
 		{
 			name: "return path", source: none, layout: gateway, stops: true, severity: Risk,

@@ -37,15 +37,6 @@ func (b Balancer) concerns() func(flows.Entry) bool {
 	}
 }
 
-// cameHere tells whether another host opened a connection to an address, or a reply came
-// to it.
-func (e examination) cameHere(addr netip.Addr) bool {
-	return slices.ContainsFunc(e.flows[rules.FamilyOf(addr)], func(f flows.Entry) bool {
-		_, own := e.network.Holder(f.OrigSrc.Addr())
-		return f.OrigDst.Addr() == addr && !own || f.ReplyDst.Addr() == addr && f.SeenReply
-	})
-}
-
 // repliedHere tells whether a backend has replied to a balanced connection in which it
 // sees the client's own address: then its route to that client leads through this host.
 func (e examination) repliedHere(backend netip.Addr) bool {

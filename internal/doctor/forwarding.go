@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"natspread/internal/config"
-	"natspread/internal/network"
 	"natspread/internal/rules"
 )
 
@@ -26,7 +25,7 @@ import (
 //
 // What cannot be read of a family is a Risk, too.
 func (h Host) Forwarding(services []config.Service, families ...rules.Family) []Finding {
-	read, err := network.Read()
+	read, err := h.readNetwork()
 	if err != nil {
 		return []Finding{cannotTell("what the host forwards", err)}
 	}

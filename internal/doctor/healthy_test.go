@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"natspread/internal/config"
 	"natspread/internal/test/netnstest"
@@ -54,6 +55,12 @@ ip address add 198.51.100.7/32 dev vip; echo 0 > /proc/sys/net/ipv4/conf/vip/for
 		{name: "clients of one interface", source: config.SNAT{Mode: config.None}, change: func(_ *testing.T, p *patient) {
 			p.Balancer.Services[0].Hairpin, p.Balancer.Services[0].Interface = nil, "front"
 		}},
+		{name: "a bridge that asks iptables", source: config.SNAT{Mode: config.None}, lines: bridged + "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables", change: func(t *testing.T, p *patient) {
+			p.Balancer.Services[0].Hairpin = nil
+			if !besideAnswered(t, p, hurry) {
+				t.Error("a client beside the backend is not answered")
+			}
+		}},
 	}
 }
 
@@ -62,6 +69,21 @@ const held = `ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/
 ip link add vip type veth peer name idle; ip link set vip arp off up
 ip address add 192.0.2.10/32 dev vip
 `
+
+// bridged makes the interface beside the backends the part of a bridge.
+const bridged = `ip link add br0 type bridge; ip link set br0 up; ip link set back master br0
+ip address del 10.0.0.254/24 dev back; ip address add 10.0.0.254/24 dev br0
+`
+
+// besideAnswered tells whether a client on that bridge is answered.
+func besideAnswered(t *testing.T, p *patient, bound time.Duration) bool {
+	t.Helper()
+	beside := netnstest.NewHost(t, "beside")
+	p.sh(t, "ip link add port type veth peer name eth0 netns beside; ip link set port master br0 up")
+	beside.Command(t, "link set eth0 up\naddr add 10.0.0.77/24 dev eth0\nroute add default via 10.0.0.254\n", "ip", "-batch", "-")
+	_, _, err := netnstest.Ask(t, beside, "tcp", "192.0.2.10:80", bound)
+	return err == nil
+}
 
 // listensTo gives the service another listen address.
 func listensTo(listen config.Listen) func(*testing.T, *patient) {

@@ -51,7 +51,7 @@ func six(t *testing.T, n *netnstest.Network, variant string) {
 	step(tools.Iptables+" -P FORWARD DROP", false,
 		"broken: ipv6: connections of six to [fd00::1]:80 are dropped by the "+variant+" variant: the policy of FORWARD\n    "+tools.Iptables+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service six, then: natspread apply\n")
 	step(tools.Iptables+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", true, "")
-	absent := "broken: 2001:db8::10, listen of six, is on no interface, and nobody answers for it in 2001:db8::/64 on front, unless another host has it now (VRRP), or the network needs no answer\n" +
+	absent := "risk: 2001:db8::10, listen of six, is on no interface, and nobody answers for it in 2001:db8::/64 on front, unless another host has it now (VRRP), or the network needs no answer\n" +
 		"    ip address add 2001:db8::10/64 dev front\n"
 	step("ip address add 2001:db8::11/64 dev front nodad; ip address del 2001:db8::10/64 dev front", false, absent)
 	step("echo 1 > /proc/sys/net/ipv6/conf/front/proxy_ndp; ip neigh add proxy 2001:db8::10 dev front", true, "")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 )
 
 // keepsClient passes services whose backends see the client's own address.
@@ -44,19 +45,58 @@ func noHairpin(service config.Service, lacking []netip.Prefix) Finding {
 }
 
 // lacking returns the subnets in which a service has backends and can have clients, and
-// which no hairpin covers.
+// which no hairpin covers. On a bridge of the host itself answers pass iptables on their way
+// to such a client, where the bridge asks it.
 func (e examination) lacking(service config.Service) []netip.Prefix {
 	var lacking []netip.Prefix
 	for _, b := range service.Active() {
 		for _, near := range e.network.Beside(b.Addr) {
 			elsewhere := service.Interface != "" && service.Interface != near.Link.Name
-			if elsewhere || covered(service.Hairpin, near.Subnet) || slices.Contains(lacking, near.Subnet) {
+			if elsewhere || e.bridgeAsks(near.Link, b.Addr) || covered(service.Hairpin, near.Subnet) || slices.Contains(lacking, near.Subnet) {
 				continue
 			}
 			lacking = append(lacking, near.Subnet)
 		}
 	}
 	return lacking
+}
+
+// bridgeAsks tells whether an interface is a bridge that has iptables look at what it passes
+// on to addresses of a family. Without the switch the module for it is not loaded.
+func (e examination) bridgeAsks(link network.Link, addr netip.Addr) bool {
+	key := "net/bridge/bridge-nf-call-iptables"
+	if addr.Is6() {
+		key = "net/bridge/bridge-nf-call-ip6tables"
+	}
+	asks, err := e.number(key)
+	return link.Kind == "bridge" && err == nil && asks == 1
+}
+
+// besideBackends looks for services that take only what comes in by an interface, and that
+// have clients beside their backends, by another one: these are not balanced. That there are
+// any, hairpin tells: one that was refused leaves no tracked connection (RST after SYN).
+func (e examination) besideBackends() []Finding {
+	var found []Finding
+	for _, service := range e.Services {
+		if service.Interface == "" || len(e.interfaceOf(service)) > 0 { // which says that nothing is balanced
+			continue
+		}
+		var beside groups[netip.Prefix, string]
+		for _, b := range service.Active() {
+			for _, near := range e.network.Beside(b.Addr) {
+				if near.Link.Name != service.Interface && near.Link.Up && covered(service.Hairpin, near.Subnet) {
+					beside.add(near.Subnet, near.Link.Name)
+				}
+			}
+		}
+		for _, subnet := range beside.keys {
+			found = append(found, Finding{
+				Risk, fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, service.Interface, subnet, few(beside.values[subnet])),
+				"take interface out of service " + service.Name + ", then: " + FixApply,
+			})
+		}
+	}
+	return found
 }
 
 // covered tells whether one of some prefixes holds all of another.

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"natspread/internal/config"
-	"natspread/internal/network"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
 )
@@ -21,7 +20,7 @@ type Way struct {
 // translated. It is the part of Examine that is worth a look after each change, because
 // everything else looks well on a host where something does.
 func (h Host) Way(b Balancer) Way {
-	read, err := network.Read()
+	read, err := h.readNetwork()
 	if err != nil {
 		return Way{Found: []Finding{cannotTell(whatOthersDo, err)}}
 	}

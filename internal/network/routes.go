@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -164,4 +165,43 @@ func (n Network) Refusing(addr netip.Addr) (words string, ok bool) {
 		}
 	}
 	return words, longest >= 0
+}
+
+// Gateway returns a router beyond an interface that a route of a family leads to, in
+// whatever table it stands.
+func (n Network) Gateway(on Link, family rules.Family) (netip.Addr, bool) {
+	for _, r := range n.routesOut(on, family, unix.RT_TABLE_UNSPEC) {
+		if r.Gw != nil {
+			return addrOf(r.Gw), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// MarkLeads tells whether a rule sends packets with a mark out by an interface, wherever
+// they go.
+func (n Network) MarkLeads(on Link, family rules.Family) bool {
+	if n.handle == nil {
+		return false
+	}
+	found, err := n.handle.RuleList(inFamily(family))
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(found, func(rule netlink.Rule) bool {
+		return rule.Mark != 0 && slices.ContainsFunc(n.routesOut(on, family, rule.Table), isDefault)
+	})
+}
+
+// routesOut returns the routes of a table that lead out by an interface.
+func (n Network) routesOut(on Link, family rules.Family, table int) []netlink.Route {
+	if n.handle == nil {
+		return nil
+	}
+	wanted := &netlink.Route{LinkIndex: on.Index, Table: table}
+	found, err := n.handle.RouteListFiltered(inFamily(family), wanted, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return nil
+	}
+	return found
 }

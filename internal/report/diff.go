@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
 )
@@ -25,10 +26,11 @@ type Diff struct {
 	Diff     string          `json:"diff"`            // of the rules, unified
 	Notes    []string        `json:"notes,omitempty"` // what else is to say of it
 
-	unnamed  error  // why the services are not known; nil where they are
-	foreign  int    // lines of others that apply --exclusive would remove
-	loaded   int    // the generation that is loaded; 0 when none is
-	outdated string // why apply would make a new generation all the same; "" when it would not
+	unnamed  error            // why the services are not known; nil where they are
+	advice   []doctor.Finding // what is to say of the config on this host
+	foreign  int              // lines of others that apply --exclusive would remove
+	loaded   int              // the generation that is loaded; 0 when none is
+	outdated string           // why apply would make a new generation all the same; "" when it would not
 }
 
 // errNoServices says that nobody expects services to be named.
@@ -47,6 +49,7 @@ type Wanted struct {
 // services with those of the generation whose rules the kernel was given. What the report
 // of these families calls broken is a difference, too.
 func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
+	h.Doctor = h.Doctor.Once()
 	found, err := h.read(ctx, wanted.Families)
 	if err != nil {
 		return Diff{}, err
@@ -64,6 +67,7 @@ func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
 		result.addRules(diff.Diff("kernel "+tables[i].String(), found.Status.Tables[i].OwnText(), wanted.Name+" "+tables[i].String(), tables[i].Text()))
 	}
 	result.addFindings(found)
+	result.advice = unsaid(found.Findings, h.Advice(config.Config{Services: servicesOf(wanted.Config, wanted.Families)}))
 	before, err := found.loadedConfig()
 	if err != nil {
 		result.unnamed = err
@@ -185,6 +189,7 @@ func (d Diff) Filled() Diff {
 	if d.unnamed != nil && !errors.Is(d.unnamed, errNoServices) {
 		d.Notes = append(d.Notes, d.nameless())
 	}
+	d.Notes = append(d.Notes, NotesOf(d.advice)...)
 	d.Services = append([]ServiceChange{}, d.Services...)
 	d.Findings = append([]Finding{}, d.Findings...)
 	return d

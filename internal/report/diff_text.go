@@ -9,8 +9,18 @@ import (
 	"natspread/internal/text"
 )
 
-// Summary sums a difference up, a line each: who brings the change.
+// Summary sums a difference up, a line each: who brings the change. Behind it stands what is
+// to say of the config.
 func (d Diff) Summary(who string) []string {
+	lines := d.sum(who)
+	for _, note := range NotesOf(d.advice) {
+		lines = append(lines, "note: "+text.OneLine(note))
+	}
+	return lines
+}
+
+// sum sums the difference up.
+func (d Diff) sum(who string) []string {
 	changed := fmt.Sprintf("%s of rules added, %d removed", text.Plural(d.Added, "line"), d.Removed)
 	if d.foreign > 0 {
 		changed += ", and " + text.Plural(d.foreign, "line") + " of others"

@@ -25,6 +25,7 @@ type Judged struct {
 // Examine returns all that keeps a config's balancer from working on the host: what Read
 // finds, and what takes longer to find. The worst comes first.
 func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, error) {
+	h.Doctor = h.Doctor.Once()
 	report, err := h.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -41,7 +42,8 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if judged.Bad != nil { // which doctor says with whose config it uses instead
 		edited = nil
 	}
-	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing, h.Doctor.Examine(balancerOf(report, judged)))
+	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing,
+		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))))
 	doctor.Sort(found)
 	return found, nil
 }
@@ -102,10 +104,17 @@ func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]do
 		return nil, err
 	}
 	whole, err := h.way(ctx, report, cfg, configFamilies(cfg))
-	return slices.DeleteFunc(append(way.Found, whole.Unreached...), func(f doctor.Finding) bool {
-		same := func(reported doctor.Finding) bool { return reported.What == f.What }
-		return f.Fix == doctor.FixApply || slices.ContainsFunc(report.Findings, same)
-	}), err
+	found := slices.DeleteFunc(append(way.Found, whole.Unreached...), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
+	return unsaid(report.Findings, found), err
+}
+
+// unsaid returns those findings whose words were not said before.
+func unsaid(before, found []doctor.Finding) []doctor.Finding {
+	said := map[string]bool{}
+	for _, f := range before {
+		said[f.What] = true
+	}
+	return slices.DeleteFunc(found, func(f doctor.Finding) bool { return said[f.What] })
 }
 
 // configFamilies returns the families that a config has services of.

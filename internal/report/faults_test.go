@@ -194,6 +194,23 @@ func passingFaults() []fault {
 			},
 		},
 		{
+			name: "no route", lines: "ip route del 10.0.0.0/24 dev back", state: Impaired, remain: 2,
+			want: []string{
+				"broken: no route leads to backend 10.0.0.1 of web, plain, although it is beside back -> ip route add 10.0.0.0/24 dev back",
+				"broken: no route leads to backend 10.0.0.2 of web, although it is beside back -> ip route add 10.0.0.0/24 dev back",
+			},
+		},
+		{
+			name: "the address of snat is gone", state: Impaired, remain: 1, make: edit(`snat = "10.0.0.253"`), lines: "ip address del 10.0.0.253/24 dev back",
+			want: []string{`broken: 10.0.0.253, snat of plain, is on no interface: answers of the backends are sent there and lost -> snat = "masquerade" # in service plain, then: natspread apply`},
+		},
+		{
+			name: "interface of a bridge", state: Impaired, remain: 1, make: edit(`interface = "front"`),
+			// A bridge that looks after multicast sends packets of its own, which rules count.
+			lines: "ip link add br0 type bridge mcast_snooping 0; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",
+			want:  []string{`broken: service plain: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced -> interface = "br0" # in service plain, then: natspread apply`},
+		},
+		{
 			name: "other interface off", state: InSync,
 			lines: "ip link add mgmt type veth peer name far; ip address add 203.0.113.1/24 dev mgmt; ip link set mgmt up; echo 0 > /proc/sys/net/ipv4/conf/mgmt/forwarding",
 		},
@@ -243,6 +260,16 @@ func pathFaults() []fault {
 			name: "of its own connections", state: InSync, lines: "IPTABLES -t mangle -A OUTPUT -d 192.0.2.10 -p tcp --dport 80 -j DROP",
 			want: []string{"risk: ipv4: connections that this host itself makes to service web (192.0.2.10:80) are dropped: rule 1 of OUTPUT of the mangle table (VARIANT): -> iptables-VARIANT -t mangle -D OUTPUT -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DROP" + until},
 		},
+	}
+}
+
+// edit gives the service plain a line, and applies that.
+func edit(line string) func(*testing.T, *scene) {
+	return func(t *testing.T, s *scene) {
+		t.Helper()
+		s.sh(t, "ip address add 10.0.0.253/24 dev back")
+		s.config = strings.Replace(balanced, "name = \"plain\"\n", "name = \"plain\"\n"+line+"\n", 1)
+		s.apply(t)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -345,13 +346,18 @@ func (s *scene) fix(t *testing.T, f fault) {
 }
 
 // typeLine does what a line says: a verb of natspread's by the call that it makes, any other
-// line by the shell.
+// line by the shell. A line of the config goes into that, and is applied.
 func (s *scene) typeLine(t *testing.T, line string) {
 	t.Helper()
 	host := s.host.Restore
 	verbs := map[string]func(context.Context) (restore.Result, error){
 		fixRestore: host.Restore, fixRollback: host.Revert, fixConfirm: host.Confirm, fixStop: host.Stop,
 		doctor.FixApply: func(ctx context.Context) (restore.Result, error) { return host.Apply(ctx, s.plan(t).Request("apply")) },
+	}
+	if words, _, inConfig := strings.Cut(line, " # in service "); inConfig {
+		key, _, _ := strings.Cut(words, " ")
+		s.config = regexp.MustCompile("(?m)^"+key+" = .*$").ReplaceAllString(s.config, words)
+		line = doctor.FixApply
 	}
 	for one := range strings.SplitSeq(line, " && ") {
 		verb, ours := verbs[one]

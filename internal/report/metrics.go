@@ -2,9 +2,11 @@ package report
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
+	"natspread/internal/atomicfile"
 	"natspread/internal/doctor"
 	"natspread/internal/text"
 )
@@ -30,6 +32,16 @@ func (s Status) Metrics() string {
 		{"natspread_generation", "gauge", "The generation that boot loads, 0 for none.", []sample{{"", float64(s.Generation)}}},
 		{"natspread_unapplied", "gauge", "1 when the config has changes that are not applied, 0 when it has none.", []sample{{"", boolean(s.Unapplied)}}},
 	}
+	if s.Unit != doctor.NoSystemd {
+		unit := sample{fmt.Sprintf("{state=%s}", text.Quoted(string(s.Unit))), 1}
+		all = append(all, metric{"natspread_unit", "gauge", "1 for the state of natspread.service.", []sample{unit}})
+	}
+	if s.Applied != nil {
+		made := sample{"", float64(s.Applied.Unix())}
+		all = append(all, metric{"natspread_applied_timestamp_seconds", "gauge", "When the generation was made that the kernel is to hold.", []sample{made}})
+	}
+	version := sample{fmt.Sprintf("{version=%s}", text.Quoted(s.Version)), 1}
+	all = append(all, metric{"natspread_build_info", "gauge", "1, with the version of natspread.", []sample{version}})
 	var written strings.Builder
 	for _, m := range append(all, backendMetrics(s.Services)...) {
 		fmt.Fprintf(&written, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
@@ -38,6 +50,16 @@ func (s Status) Metrics() string {
 		}
 	}
 	return written.String()
+}
+
+// WriteMetrics writes a status into a file for node_exporter's textfile collector, which is
+// not root and must never see half of it. What stands there and is no file, such as a link
+// to a terminal, is not replaced.
+func (s Status) WriteMetrics(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot write %s: it is there, and is no regular file: --prometheus - is standard output", path)
+	}
+	return atomicfile.WriteFile(path, []byte(s.Metrics()), 0o644)
 }
 
 // boolean returns 1 or 0.

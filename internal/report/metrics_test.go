@@ -2,6 +2,7 @@ package report
 
 import (
 	"testing"
+	"time"
 
 	"natspread/internal/test/promtest"
 )
@@ -9,8 +10,9 @@ import (
 // TestMetrics writes made-up numbers and reads them back.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	live := 7
+	live, made := 7, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	got, err := promtest.Scrape(Status{
+		Version: "1.2", Unit: "failed", Applied: &made,
 		State: Drift, Current: 13, Generation: 12, Unapplied: true, Findings: []Finding{{Severity: "broken"}, {Severity: "broken"}, {Severity: "risk"}},
 		Services: []Service{
 			{Name: "web", Backends: []Backend{{Address: "10.0.0.1:80", WantedShare: 1.0 / 3, Connections: 1 << 40, Live: &live}, {Address: "10.0.0.2:80"}}},
@@ -23,6 +25,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for series, want := range map[string]float64{
 		"natspread_up": 1, "natspread_generation": 12, "natspread_unapplied": 1,
+		"natspread_build_info,version=1.2": 1, "natspread_unit,state=failed": 1, "natspread_applied_timestamp_seconds": 1767323045,
 		"natspread_state,state=in_sync": 0, "natspread_state,state=drift": 1, "natspread_state,state=impaired": 0, "natspread_state,state=not_loaded": 0,
 		"natspread_findings,severity=broken": 2, "natspread_findings,severity=at_boot": 0, "natspread_findings,severity=risk": 1,
 		"natspread_backend_connections_total,service=web,backend=10.0.0.1:80":     1 << 40,
@@ -34,6 +37,9 @@ func TestMetrics(t *testing.T) {
 		if value, found := got.Values[series]; !found || value != want {
 			t.Errorf("%s is %v (%v), not %v", series, value, found, want)
 		}
+	}
+	if none, err := promtest.Scrape(Status{}.Metrics()); err != nil || none.Types["natspread_unit"] != "" || none.Types["natspread_applied_timestamp_seconds"] != "" {
+		t.Errorf("nothing was applied, and no systemd is there: %v, %v", none.Types, err)
 	}
 	// What is not known has no sample: 0 would be a lie.
 	if value, found := got.Values["natspread_backend_live_connections,service=dns,backend=[fd00::1]:53"]; found {

@@ -52,6 +52,9 @@ natspread_generation 7
 # HELP natspread_unapplied 1 when the config has changes that are not applied, 0 when it has none.
 # TYPE natspread_unapplied gauge
 natspread_unapplied 0
+# HELP natspread_build_info 1, with the version of natspread.
+# TYPE natspread_build_info gauge
+natspread_build_info{version=""} 1
 # HELP natspread_backend_connections_total New connections that a backend got since its service's chain was last loaded.
 # TYPE natspread_backend_connections_total counter
 natspread_backend_connections_total{service="web",backend="10.0.0.1:80"} 5

@@ -23,7 +23,7 @@ type Host struct {
 	Doctor  doctor.Host
 	Config  ConfigFile // what apply would read
 	// Scrape is for those who ask all the time: what others' rules do is looked for in the
-	// filter tables only.
+	// filter tables only, and routes and sockets are left out.
 	Scrape bool
 	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
 	// where none runs the host.
@@ -47,6 +47,7 @@ type Report struct {
 
 	hooks     rules.Hooks      // what decides about packets beside natspread's rules
 	unread    error            // why some of that could not be read
+	version   string           // of natspread
 	edited    []doctor.Finding // what is to say of the config file; a note here, and a Risk of doctor
 	refusing  []doctor.Finding // which of the loaded services refuse their clients; as edited
 	config    config.Config    // of the wanted generation
@@ -58,11 +59,12 @@ func (h Host) Read(ctx context.Context) (Report, error) { return h.read(ctx, rul
 
 // read is Read for some families: nothing of the others is judged.
 func (h Host) read(ctx context.Context, families []rules.Family) (Report, error) {
+	h.Doctor = h.Doctor.Once()
 	status, err := h.Restore.Status(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	report := Report{Status: ofFamilies(status, families), Notes: slices.Clone(status.Notes)}
+	report := Report{Status: ofFamilies(status, families), Notes: slices.Clone(status.Notes), version: h.Restore.Version}
 	wanted := status.Wanted
 	if wanted.Generation.Number != 0 {
 		report.config, report.configBad = config.ParseGeneration(wanted.Generation.Number, wanted.Generation.Config)
@@ -74,7 +76,8 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	}
 	files, unloaded := h.Doctor.Loader()
 	report.Unit = h.unit(ctx, files)
-	left = append(left, failedUnit(report.Unit, files, wanted)...)
+	conditions := h.conditions(report, families)
+	left = slices.Concat(left, failedUnit(report.Unit, files, wanted), Broken(conditions))
 	judged := report.Status
 	if wanted.Generation.Number != 0 && len(wantedFamilies(wanted, families)) == 0 { // nothing of these is missing
 		judged.Loaded = true
@@ -90,7 +93,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if cmp.Or(wanted.Boot.Number, wanted.Current) == 0 { // then there is nothing to load
 		unloaded = nil
 	}
-	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, unloaded))...)
+	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, unloaded, risks(conditions)))...)
 	return report, nil
 }
 
@@ -128,16 +131,34 @@ func (h Host) left(ctx context.Context, report Report, families []rules.Family) 
 	return found, nil
 }
 
+// conditions returns what of the loaded services of some families this host does not bear
+// out.
+func (h Host) conditions(report Report, families []rules.Family) []doctor.Finding {
+	if !report.Status.Loaded {
+		return nil
+	}
+	return h.Doctor.Conditions(servicesOf(report.config, families), h.Scrape)
+}
+
+// Advice returns what is to say of a config on this host, whether it is loaded or not: what
+// of it the host does not bear out, and what its writer may not have meant.
+func (h Host) Advice(cfg config.Config) []doctor.Finding {
+	h.Doctor = h.Doctor.Once()
+	return append(h.Doctor.Conditions(cfg.Services, false), h.Doctor.Advice(cfg.Services)...)
+}
+
 // remaining returns what an apply of a config leaves: what keeps its connections of some
 // families from passing although their rules are right, and which files boot refuses
 // whatever is in them.
 func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) (doctor.Way, error) {
+	h.Doctor = h.Doctor.Once()
 	var read Report
 	read.hooks, read.unread = h.hooks(ctx)
 	way, err := h.way(ctx, read, cfg, families)
 	if err != nil {
 		return doctor.Way{}, err
 	}
+	way.Found = append(way.Found, Broken(h.Doctor.Conditions(servicesOf(cfg, families), false))...)
 	store := h.Restore.Store()
 	if current, none := store.CurrentNumber(); none == nil {
 		way.Found = append(way.Found, Broken(h.Doctor.Refused(store.Files(current)))...)
@@ -146,19 +167,21 @@ func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules
 }
 
 // NotesAfter returns as notes what an apply of a config left that keeps connections from
-// passing, which rules of others are no longer reached, and which services refuse their
-// clients now, also beside an error.
+// passing, which rules of others are no longer reached, what else is to say of the config on
+// this host, and which services refuse their clients now, also beside an error.
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+	h.Doctor = h.Doctor.Once()
 	way, err := h.remaining(ctx, cfg, familiesOf(tables))
-	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, refusing(cfg, h.Restore.Store().Wanted()))), err
+	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, risks(h.Advice(cfg)), refusing(cfg, h.Restore.Store().Wanted()))), err
 }
 
 // NotesBefore returns as notes what will keep the connections of a config from passing once it
 // is applied, and which rules of others will no longer be reached.
 func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+	h.Doctor = h.Doctor.Once()
 	way, err := h.remaining(ctx, cfg, familiesOf(tables))
 	left := slices.DeleteFunc(Broken(way.Found), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
-	return NotesOf(slices.Concat(left, way.Unreached)), err
+	return NotesOf(slices.Concat(left, way.Unreached, risks(h.Advice(cfg)))), err
 }
 
 // hooks reads what decides about packets beside natspread's rules. A scrape reads the filter
@@ -179,7 +202,7 @@ func (h Host) way(ctx context.Context, read Report, cfg config.Config, families 
 	if err != nil || len(families) == 0 {
 		return doctor.Way{}, err
 	}
-	services := slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
+	services := servicesOf(cfg, families)
 	way := h.Doctor.Way(doctor.Balancer{Services: services, Variant: kernel.Variant, Hooks: read.hooks, Unread: read.unread})
 	way.Found = slices.Concat(h.Doctor.Forwarding(services, families...), sleeping(kernel, families), way.Found)
 	return way, nil
@@ -201,6 +224,11 @@ func sleeping(kernel iptables.Kernel, families []rules.Family) []doctor.Finding 
 // wantedFamilies returns those of some families that the kernel is to hold rules of.
 func wantedFamilies(wanted generation.Wanted, families []rules.Family) []rules.Family {
 	return slices.DeleteFunc(familiesOf(wanted.Generation.Tables), func(family rules.Family) bool { return !slices.Contains(families, family) })
+}
+
+// servicesOf returns the services of some families.
+func servicesOf(cfg config.Config, families []rules.Family) []config.Service {
+	return slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool { return !slices.Contains(families, familyOf(s)) })
 }
 
 // familyOf returns the family of a service: that of its backends.

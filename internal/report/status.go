@@ -31,11 +31,13 @@ type Status struct {
 	Current    int           `json:"current"`           // the generation that boot is to load; 0: none
 	Generation int           `json:"generation"`        // the one that it will end up with; 0: none
 	Pending    *Pending      `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits
+	Applied    *time.Time    `json:"applied,omitempty"` // when the generation was made that the kernel is to hold; absent when none is
 	Unapplied  bool          `json:"unapplied"`         // the config has changes that are not applied
 	Unit       doctor.Unit   `json:"unit"`              // missing, disabled, active, failed and others; "": there is no systemd
 	Findings   []Finding     `json:"findings"`          // what keeps it from working, the worst first
 	Notes      []string      `json:"notes"`             // what is good to know
 	Services   []Service     `json:"services"`          // of the generation that the kernel is to hold
+	Version    string        `json:"version"`           // of natspread
 }
 
 // Pending is the generation that waits to be confirmed, in the output of status.
@@ -62,7 +64,10 @@ func (r Report) Printed(ctx context.Context) Status {
 	wanted := r.Status.Wanted
 	printed := Status{
 		State: r.State, Variant: r.Status.Variant, Current: wanted.Current, Generation: wanted.Boot.Number, Unapplied: r.Unapplied, Unit: r.Unit,
-		Findings: FindingsOf(r.Findings), Notes: append([]string{}, r.Notes...),
+		Findings: FindingsOf(r.Findings), Notes: append([]string{}, r.Notes...), Version: r.version,
+	}
+	if wanted.Generation.Number != 0 {
+		printed.Applied = &wanted.Generation.Created
 	}
 	if wanted.Pending != nil {
 		printed.Pending = &Pending{wanted.Pending.Number, int(wanted.Pending.Left().Seconds())}
@@ -144,10 +149,17 @@ func NoteLines(result restore.Result) []string {
 	return lines
 }
 
-// NotesOf returns findings as notes of a result, a line each.
+// mostNotes is how many findings become notes: with thousands of services nobody reads all.
+const mostNotes = 20
+
+// NotesOf returns findings as notes of a result, a line each, and says how many more there
+// are.
 func NotesOf(found []doctor.Finding) []string {
 	var notes []string
-	for _, finding := range found {
+	for i, finding := range found {
+		if i == mostNotes {
+			return append(notes, fmt.Sprintf("and %d more: natspread doctor", len(found)-i))
+		}
 		note := finding.What
 		if finding.Fix != "" {
 			note += "; fix: " + finding.Fix

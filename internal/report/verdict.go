@@ -75,6 +75,11 @@ func Broken(findings []doctor.Finding) []doctor.Finding {
 	return slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.Severity == doctor.Risk })
 }
 
+// risks returns the others.
+func risks(findings []doctor.Finding) []doctor.Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.Severity != doctor.Risk })
+}
+
 // damaged tells whether the current generation, or the link to it, is not good.
 func damaged(wanted generation.Wanted) bool {
 	return wanted.Fallback != nil && !errors.Is(wanted.Fallback, generation.ErrNone)

@@ -205,7 +205,11 @@ func (r *ruleReader) target(name string) {
 	case "DNAT":
 		target.Kind = DNAT
 		r.word("--to-destination")
-		target.Address, target.Port = r.backend(r.next())
+		text := r.next()
+		target.Address, target.Port = r.backend(text)
+		if pair, err := netip.ParseAddrPort(text); err == nil && pair.Port() == 0 {
+			target.Kind = Refuse
+		}
 	case "SNAT":
 		target.Kind = SNAT
 		r.word("--to-source")
@@ -223,7 +227,7 @@ func (r *ruleReader) target(name string) {
 			r.next() // the one spelling that parse takes
 		}
 	case "REDIRECT":
-		target.Kind = Redirect
+		target.Kind = Refuse
 		r.word("--to-ports")
 		r.word("0")
 	default:

@@ -60,17 +60,19 @@ type TargetKind uint8
 
 // The targets that natspread's rules use. A Jump comes back to the rule behind it
 // when the chain that it leads to has nothing for a packet; a Goto goes on where
-// that rule's own chain would. Redirect always leads to port 0, where no socket can
-// listen: the kernel itself answers with a refusal. Hash and RestoreMark are no end: the
-// packet goes on with another mark, to the next rule. Hash makes the packet's mark its slot;
-// it overwrites all of it. RestoreMark makes it that of the connection.
+// that rule's own chain would. Refuse always leads to port 0, where no socket can
+// listen: the kernel itself answers with a refusal. Without an address, by REDIRECT, it
+// leads to the first one of the interface that a packet comes in by; one without any
+// drops it. Hash and RestoreMark are no end: the packet goes on with another mark, to the
+// next rule. Hash makes the packet's mark its slot; it overwrites all of it. RestoreMark
+// makes it that of the connection.
 const (
 	Jump TargetKind = iota
 	Goto
 	DNAT
 	SNAT
 	Masquerade
-	Redirect
+	Refuse
 	Accept
 	Hash
 	RestoreMark
@@ -84,7 +86,7 @@ type Target struct {
 	Slots      uint16     // Hash: how many slots there are
 	Port       uint16     // DNAT; 0 keeps the port of the packet
 	Chain      string     // Jump, Goto
-	Address    netip.Addr // DNAT, SNAT
+	Address    netip.Addr // DNAT, SNAT; Refuse, where it is an address of the host
 }
 
 // Ends tells whether a packet goes no further than to the target, or to the chain that it
@@ -275,9 +277,11 @@ func (t Target) appendTo(b []byte) []byte {
 		return t.appendHash(b)
 	case RestoreMark:
 		return append(b, restoreMark...)
-	default:
-		return append(b, "-j REDIRECT --to-ports 0"...)
 	}
+	if t.Address.IsValid() {
+		return append(appendSocketAddress(append(b, "-j DNAT --to-destination "...), t.Address), '0')
+	}
+	return append(b, "-j REDIRECT --to-ports 0"...)
 }
 
 // restoreMark is the target RestoreMark with its options.
@@ -300,12 +304,15 @@ func (t Target) appendBackend(b []byte) []byte {
 	if t.Port == 0 {
 		return appendAddress(b, t.Address)
 	}
-	if t.Address.Is6() {
-		b = append(appendAddress(append(b, '['), t.Address), ']')
-	} else {
-		b = appendAddress(b, t.Address)
+	return strconv.AppendUint(appendSocketAddress(b, t.Address), uint64(t.Port), 10)
+}
+
+// appendSocketAddress appends an address that a port follows.
+func appendSocketAddress(b []byte, address netip.Addr) []byte {
+	if address.Is6() {
+		return append(appendAddress(append(b, '['), address), "]:"...)
 	}
-	return strconv.AppendUint(append(b, ':'), uint64(t.Port), 10)
+	return append(appendAddress(b, address), ':')
 }
 
 // Chain is a chain and its rules in order.

@@ -21,7 +21,7 @@ func TestTranslates(t *testing.T) {
 		}},
 		{Name: ServiceOut, Rules: []Rule{jump("NATSPREAD-refuse", Rule{Protocol: "udp"})}},
 		{Name: "NATSPREAD-none", Rules: []Rule{{Protocol: "tcp", Target: backend}}},
-		{Name: "NATSPREAD-refuse", Rules: []Rule{{Target: Target{Kind: Redirect}}}},
+		{Name: "NATSPREAD-refuse", Rules: []Rule{{Target: Target{Kind: Refuse}}}},
 		{Name: "NATSPREAD-web", Rules: []Rule{{Statistic: Statistic{Every: 2}, Target: backend}}},
 	}}
 	table.Sort()

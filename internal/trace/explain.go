@@ -71,7 +71,7 @@ func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	}
 	for i := range explained.Outcomes {
 		outcome := &explained.Outcomes[i]
-		if outcome.Target.Kind == rules.Redirect {
+		if outcome.Target.Kind == rules.Refuse {
 			continue
 		}
 		if outcome.After, err = Trace(table, rules.Postrouting, outcome.packet(packet)); err != nil {

@@ -217,7 +217,7 @@ func toText(outcome Outcome) string {
 	switch {
 	case !outcome.Taken:
 		return "untouched"
-	case outcome.Target.Kind == rules.Redirect:
+	case outcome.Target.Kind == rules.Refuse:
 		return "refused"
 	}
 	return netip.AddrPortFrom(outcome.Target.Address, outcome.Target.Port).String()

@@ -50,7 +50,7 @@ func (c Change) removed(e Entry) bool {
 }
 
 // missed tells whether the rules would translate an entry that began without them,
-// or while every backend was drained: then it was sent to port 0, see Redirect in
+// or while every backend was drained: then it was sent to port 0, see Refuse in
 // package rules. Its packets would go there for as long as its client keeps talking.
 func (c Change) missed(e Entry) bool {
 	if e.Translated() && e.ReplySrc.Port() != 0 {

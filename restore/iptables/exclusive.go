@@ -14,11 +14,19 @@ import (
 // "-A DOCKER -i docker0 -j RETURN", without counters.
 type Foreign [2][]string
 
-// Of returns a family's lines.
-func (f Foreign) Of(family rules.Family) []string { return f[family] }
-
 // Len returns the number of lines of both families.
 func (f Foreign) Len() int { return len(f[rules.IPv4]) + len(f[rules.IPv6]) }
+
+// Lines returns the lines of both families, each behind the name of its own.
+func (f Foreign) Lines() []string {
+	var lines []string
+	for _, family := range rules.Families() {
+		for _, line := range f[family] {
+			lines = append(lines, fmt.Sprintf("%v: %s", family, line))
+		}
+	}
+	return lines
+}
 
 // errForeignChanged says that more, or less, would vanish than was agreed to.
 var errForeignChanged = errors.New("other rules in the nat table have changed since they were listed: natspread apply --exclusive lists them anew")

@@ -82,12 +82,12 @@ fetch_units() {
   [[ $rc = 0 && -f $dir/ufw.service && -f $dir/ufw.deb && -f $dir/firewalld.service ]]
 }
 
-# network gives the machine a network of one interface with the balancer's address, brought
-# up by systemd-networkd, which waits for network-pre.target as every other does.
+# network gives the machine a network of one interface with the balancer's address and a route
+# to its backends, brought up by systemd-networkd, which waits for network-pre.target as every other does.
 network() {
   local dir=$1/etc/systemd/network
   printf '[NetDev]\nName=lb0\nKind=bridge\n' >"$dir/lb0.netdev" &&
-    printf '[Match]\nName=lb0\n[Link]\nRequiredForOnline=no\n[Network]\nAddress=192.0.2.10/24\nLinkLocalAddressing=no\nConfigureWithoutCarrier=yes\n' >"$dir/lb0.network" &&
+    printf '[Match]\nName=lb0\n[Link]\nRequiredForOnline=no\n[Route]\nDestination=10.0.0.0/8\nScope=link\n[Network]\nAddress=192.0.2.10/24\nLinkLocalAddressing=no\nConfigureWithoutCarrier=yes\n' >"$dir/lb0.network" &&
     chroot "$1" systemctl enable systemd-networkd.service &&
     chroot "$1" systemctl disable systemd-networkd-wait-online.service &&
     chroot "$1" systemctl mask getty.target console-getty.service systemd-resolved.service

@@ -1,0 +1,184 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+
+	"natspread/internal/config"
+	"natspread/internal/network"
+	"natspread/internal/rules"
+)
+
+// Conditions finds what of some services this host does not bear out: interfaces, addresses
+// and routes that are not there, and backends on the host itself that nobody reaches. What
+// may come true later is a Risk. brief leaves out what takes longer than to list interfaces
+// and addresses.
+func (h Host) Conditions(services []config.Service, brief bool) []Finding {
+	checks := []func(examination) []Finding{examination.interfaces, examination.addresses}
+	if !brief {
+		checks = append(checks, examination.routes, examination.ownBackends)
+	}
+	return h.run(services, checks)
+}
+
+// Advice finds what whoever writes services may not have meant: processes of the host that
+// they take connections from, and ports that several of theirs share.
+func (h Host) Advice(services []config.Service) []Finding {
+	return h.run(services, []func(examination) []Finding{examination.listeners, examination.ports})
+}
+
+// run runs checks that need no more than services and the network.
+func (h Host) run(services []config.Service, checks []func(examination) []Finding) []Finding {
+	read, err := h.readNetwork()
+	if err != nil {
+		return []Finding{cannotTell("which interfaces and addresses the host has", err)}
+	}
+	e := examination{Host: h, Balancer: Balancer{Services: services}, network: read, sockets: h.sockets()}
+	var found []Finding
+	for _, check := range checks {
+		found = append(found, check(e)...)
+	}
+	return found
+}
+
+// inService ends a line that belongs into the config.
+func inService(name string) string { return " # in service " + name + ", then: " + FixApply }
+
+// joining are the kinds of interfaces that take the packets of their parts before iptables
+// sees them (rx_handler in the kernel's drivers): a rule meets the name of the whole.
+var joining = []string{"bridge", "bond", "team"}
+
+// interfaces looks for interfaces of services that are not there, and for those by whose
+// name no packet comes in.
+func (e examination) interfaces() []Finding {
+	var found []Finding
+	for _, service := range e.Services {
+		if service.Interface != "" {
+			found = append(found, e.interfaceOf(service)...)
+		}
+	}
+	return found
+}
+
+// interfaceOf looks at the interface of a service. The nat table meets a packet of a VRF by
+// the interface that it came in by, and only then by the VRF (vrf.rst).
+func (e examination) interfaceOf(service config.Service) []Finding {
+	link, there := e.network.Named(service.Interface)
+	if !there {
+		found := Finding{Severity: Risk, What: fmt.Sprintf("service %s: there is no interface %s, so nothing comes in by it", service.Name, service.Interface)}
+		if likely := e.likelyLink(service); likely != "" {
+			found.Fix = fmt.Sprintf("interface = %q%s", likely, inService(service.Name))
+		}
+		return []Finding{found}
+	}
+	if link.Kind == "vrf" {
+		return []Finding{{Severity: Risk, What: fmt.Sprintf("service %s: %s is a VRF: connections are balanced by the name of the interface that they come in by, which is a part of it", service.Name, link.Name)}}
+	}
+	whole := link
+	for range e.network.Links { // a bond can be a part of a bridge
+		if master := e.network.Link(whole.Master); whole.Master != 0 && slices.Contains(joining, master.Kind) {
+			whole = master
+		}
+	}
+	if whole.Name == link.Name {
+		return nil
+	}
+	return []Finding{{
+		Broken, fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: nothing is balanced", service.Name, link.Name, whole.Kind, whole.Name),
+		fmt.Sprintf("interface = %q%s", whole.Name, inService(service.Name)),
+	}}
+}
+
+// likelyLink returns the interface that connections of a service come in by, whatever the
+// config says; "" where that is not known.
+func (e examination) likelyLink(service config.Service) string {
+	service.Interface = ""
+	for _, listen := range service.Listen {
+		if name := e.comesIn(service, listen); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// ownBackends looks for backends on the host itself whose process listens on a loopback
+// address only: a packet that is sent to another address of the host finds nobody.
+func (e examination) ownBackends() []Finding {
+	var found []Finding
+	for _, service := range e.Services {
+		for _, backend := range service.Active() {
+			if _, held := e.network.Holder(backend.Addr); !held {
+				continue
+			}
+			for _, protocol := range service.Protocols {
+				found = append(found, e.ownBackend(service, backend, protocol)...)
+			}
+		}
+	}
+	return found
+}
+
+// ownBackend looks at who listens for a backend on the host itself.
+func (e examination) ownBackend(service config.Service, backend config.Backend, protocol config.Protocol) []Finding {
+	open, err := e.sockets.of(protocol, rules.FamilyOf(backend.Addr))
+	if err != nil {
+		return []Finding{cannotTell("who listens on "+string(protocol), err)}
+	}
+	var found []Finding
+	for _, ports := range portsAt(service, backend) {
+		here := onPorts(open, ports)
+		for _, s := range here {
+			reached := slices.ContainsFunc(here, func(o network.Socket) bool {
+				return o.At.Port() == s.At.Port() && (o.At.Addr() == backend.Addr || o.At.Addr().IsUnspecified())
+			})
+			if reached || !s.At.Addr().IsLoopback() {
+				continue
+			}
+			_, _, who := e.holderOf(s)
+			found = append(found, Finding{
+				Broken, fmt.Sprintf("backend %v of %s is this host, where %s listens on %s %v only: clients are refused", backend, service.Name, who, protocol, s.At),
+				fmt.Sprintf("let it listen on %v, in its own config", backend.Addr),
+			})
+		}
+	}
+	return found
+}
+
+// portsAt returns the ports that connections arrive at a backend on.
+func portsAt(service config.Service, backend config.Backend) []config.Ports {
+	if backend.Port != 0 {
+		return []config.Ports{{First: backend.Port, Last: backend.Port}}
+	}
+	var all []config.Ports
+	for _, listen := range service.Listen {
+		if !slices.Contains(all, listen.Ports) {
+			all = append(all, listen.Ports)
+		}
+	}
+	return all
+}
+
+// ports looks for services of several ports whose connections do not stay together: they
+// arrive at one port, or those of one client at several backends.
+func (e examination) ports() []Finding {
+	var found []Finding
+	for _, service := range e.Services {
+		asked := portsAt(service, config.Backend{})
+		if len(asked) == 1 && asked[0].First == asked[0].Last {
+			continue
+		}
+		if one := slices.IndexFunc(service.Backends, func(b config.Backend) bool { return b.Port != 0 }); one >= 0 {
+			backend := service.Backends[one]
+			kept := backend
+			kept.Port = 0
+			found = append(found, Finding{
+				Risk, fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
+				fmt.Sprintf("write %q for %q, which keeps the port%s", kept, backend, inService(service.Name)),
+			})
+		}
+		if len(service.Active()) > 1 {
+			found = append(found, Finding{Severity: Risk, What: fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name)})
+		}
+	}
+	return found
+}

@@ -1,0 +1,40 @@
+package doctor
+
+import (
+	"net/netip"
+	"testing"
+
+	"natspread/internal/config"
+	"natspread/internal/network"
+)
+
+// TestTakesLogin tells by interface and namespace whether a service takes the port of an ssh
+// connection. A client whose way back is not known may come in anywhere.
+func TestTakesLogin(t *testing.T) {
+	const any = "*"
+	n := twoLinks()
+	near, far := netip.MustParseAddr("192.0.2.99"), netip.MustParseAddr("203.0.113.5")
+	n.Known[near] = network.Lookup{Route: network.Route{Link: "front"}}
+	n.Known[far] = network.Lookup{Err: network.ErrNoRoute}
+	for _, c := range []struct {
+		listen, by     string
+		client, server string
+		want           bool
+	}{
+		{any, "", "192.0.2.99", "192.0.2.10", true}, {"192.0.2.10", "", "192.0.2.99", "192.0.2.10", true},
+		{any, "", "192.0.2.99", "198.51.100.7", false}, {"198.51.100.7", "", "192.0.2.99", "198.51.100.7", true},
+		{"10.0.0.254", "", "192.0.2.99", "192.0.2.10", false}, {any, "front", "192.0.2.99", "192.0.2.10", true},
+		{any, "back", "192.0.2.99", "192.0.2.10", false}, {any, "back", "203.0.113.5", "192.0.2.10", true},
+		{any, "front", "192.0.2.99", "10.0.0.254", true},
+	} {
+		service := webService()
+		service.Listen, service.Interface = []config.Listen{listenOf(netip.Addr{}, 22, 22)}, c.by
+		if c.listen != any {
+			service.Listen[0].Addr = netip.MustParseAddr(c.listen)
+		}
+		login := network.Login{Client: netip.AddrPortFrom(netip.MustParseAddr(c.client), 40000), Server: netip.AddrPortFrom(netip.MustParseAddr(c.server), 22)}
+		if _, takes := takesLogin(n, login, []config.Service{service}); takes != c.want {
+			t.Errorf("%+v: %v", c, takes)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"natspread/internal/network"
+	"natspread/internal/rules"
+)
+
+// uplink is an interface that connections of a family come in by.
+type uplink struct {
+	family rules.Family
+	link   network.Link
+}
+
+// uplinks looks for listen addresses on another interface than that of the default route.
+// Clients beside it are answered there; all others by the default route, where a provider
+// drops a source address that is not its own. A rule for the source does not help: an answer
+// is routed while it has that of the backend.
+func (e examination) uplinks() []Finding {
+	var held groups[uplink, netip.Addr]
+	for _, service := range e.Services {
+		for _, listen := range service.Listen {
+			holder, known := e.network.Holder(listen.Addr)
+			link := holder.Link
+			elsewhere := service.Interface != "" && service.Interface != link.Name
+			if known && link.Up && !link.NoARP && link.Name != "lo" && !elsewhere && !e.leadsToBackend(service, link.Name) {
+				held.add(uplink{familyOf(service), link}, listen.Addr)
+			}
+		}
+	}
+	var found []Finding
+	for _, up := range held.keys {
+		out := e.network.DefaultLink(up.family)
+		if out != "" && out != up.link.Name && !e.answersMarked(up) {
+			found = append(found, e.otherUplink(up, out, held.values[up]))
+		}
+	}
+	return found
+}
+
+// answersMarked tells whether connections that come in by an interface get a mark, and a
+// mark leads their answers back there.
+func (e examination) answersMarked(up uplink) bool {
+	marks := func(rule rules.SavedRule) bool {
+		words := slices.Collect(rule.Words())
+		at := slices.Index(words, "-i")
+		return rule.JumpsTo() == "CONNMARK" && at >= 0 && at+1 < len(words) && words[at+1] == up.link.Name && !slices.Contains(words, "--restore-mark")
+	}
+	for _, r := range e.Rulesets {
+		for _, chain := range r.Tables["mangle"] {
+			if r.Family == up.family && slices.ContainsFunc(chain.Rules, marks) {
+				return e.network.MarkLeads(up.link, up.family)
+			}
+		}
+	}
+	return false
+}
+
+// otherUplink is the finding of listen addresses on an interface whose answers leave by
+// another one. The first rule keeps what has a route of its own on that: without it the first
+// packet of a connection would leave by the uplink, where its mark is set already.
+func (e examination) otherUplink(up uplink, out string, addrs []netip.Addr) Finding {
+	words := make([]string, len(addrs))
+	for i, addr := range addrs {
+		words[i] = addr.String()
+	}
+	gateway := "GATEWAY"
+	if known, found := e.network.Gateway(up.link, up.family); found {
+		gateway = known.String()
+	}
+	number := up.link.Index%200 + 1
+	fix := strings.NewReplacer(
+		"IPTABLES", rules.Program(up.family, e.Variant, ""), "LINK", up.link.Name, "FWMARK", fmt.Sprintf("%#x/0xff00", number<<8),
+		"IP", map[rules.Family]string{rules.IPv4: "ip", rules.IPv6: "ip -6"}[up.family], "TABLE", fmt.Sprint(1000+number), "GATEWAY", gateway,
+	).Replace("IPTABLES -t mangle -A PREROUTING -i LINK -m conntrack --ctstate NEW -j CONNMARK --set-xmark FWMARK" +
+		" && IPTABLES -t mangle -A PREROUTING ! -i LINK -m connmark ! --mark 0x0/0xff00 -j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0xff00" +
+		" && IPTABLES -t mangle -A OUTPUT -m connmark ! --mark 0x0/0xff00 -j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0xff00" +
+		" && IP rule add pref 1000 lookup main suppress_prefixlength 0 && IP rule add pref 1001 fwmark FWMARK lookup TABLE && IP route add default via GATEWAY dev LINK table TABLE")
+	if strict, err := e.strict(up.link.Name); up.family == rules.IPv4 && err == nil && strict { // it would drop what comes in there
+		fix += " && sysctl -w net.ipv4.conf." + up.link.Name + ".rp_filter=2"
+	}
+	return Finding{Risk, fmt.Sprintf("%s is on %s, and answers to clients that are not beside it leave by %s", few(words), up.link.Name, out), fix}
+}
