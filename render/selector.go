@@ -56,10 +56,15 @@ func (p *selector) each(list ...rules.Rule) []rules.Rule {
 
 // refuse returns the rules that refuse every connection: at the address that was asked for,
 // where the host has it, and else at the first address of the interface. That interface can
-// lack one where the address is on lo or on another interface.
+// lack one where the address is on lo or on another interface. More addresses than fit into
+// a plain list are refused there only: each first packet would try them all.
 func (p *selector) refuse(listen []config.Listen) []rules.Rule {
 	var list []rules.Rule
-	for _, addr := range explicit(listen) {
+	addresses := explicit(listen)
+	if len(addresses) >= p.limits.backends {
+		addresses = nil
+	}
+	for _, addr := range addresses {
 		list = append(list, rules.Rule{
 			Destination: netip.PrefixFrom(addr, addr.BitLen()), LocalDestination: true,
 			Target: rules.Target{Kind: rules.Refuse, Address: addr},
