@@ -121,7 +121,7 @@ func shares(service *Service) map[Backend]*Share {
 	if service == nil {
 		return nil
 	}
-	shares := service.Shares()
+	shares := service.Shares(service.Owned())
 	all := make(map[Backend]*Share, len(service.Backends))
 	for i, b := range service.Backends {
 		all[b.id()] = &Share{Weight: b.Weight, Drain: b.Drain, Share: shares[i]}

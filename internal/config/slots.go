@@ -11,18 +11,17 @@ import (
 func (s Service) SlotBackends() []slots.Backend { return slotBackends(s.Backends) }
 
 // Shares returns what each backend gets of new connections, 0 to 1, in the order of the file:
-// its weight over the sum of all, or the slots that it owns over all slots.
-func (s Service) Shares() []float64 {
-	parts, all := s.Owned(), s.Slots
-	if s.Slots == 0 {
-		for i, b := range s.Backends {
-			parts[i] = b.ActiveWeight()
-			all += parts[i]
-		}
+// its weight over the sum of all, or the slots that it owns, as Owned returns them, over all.
+func (s Service) Shares(owned []int) []float64 {
+	shares := make([]float64, len(s.Backends))
+	sum := 0
+	for _, b := range s.Backends {
+		sum += b.ActiveWeight()
 	}
-	shares := make([]float64, len(parts))
-	for i, part := range parts {
-		shares[i] = float64(part) / float64(max(1, all))
+	for i, b := range s.Backends {
+		if shares[i] = float64(b.ActiveWeight()) / float64(max(1, sum)); s.Slots != 0 {
+			shares[i] = float64(owned[i]) / float64(s.Slots)
+		}
 	}
 	return shares
 }

@@ -84,7 +84,8 @@ func describe(service config.Service, counts map[rules.Target]uint64) Service {
 		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), Forward: string(service.Forward),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
-	owned, shares := service.Owned(), service.Shares()
+	owned := service.Owned()
+	shares := service.Shares(owned)
 	for i, backend := range service.Backends {
 		connections := counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
 		described.Connections += connections

@@ -25,12 +25,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 9, "how often each figure is taken; the median is printed")
-	only := flags.Bool("control", false, "measure apply, a change and restore of many services only")
+	control := flags.Bool("control", false, "measure apply, a change and restore of many services only")
+	slots := flags.Bool("slots", false, "measure those of services whose clients keep their backends only")
 	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
-		fmt.Fprintln(stderr, "usage: bench [-rounds N] [-control] PROGRAM")
+		fmt.Fprintln(stderr, "usage: bench [-rounds N] [-control] [-slots] PROGRAM")
 		return 2
 	}
-	if err := measureAll(flags.Arg(0), *rounds, *only, stdout); err != nil {
+	if err := measureAll(flags.Arg(0), *rounds, *control, *slots, stdout); err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 1
 	}
@@ -38,7 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // measureAll prepares the configs and prints a line for each figure.
-func measureAll(program string, rounds int, control bool, out io.Writer) error {
+func measureAll(program string, rounds int, control, slots bool, out io.Writer) error {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return err
@@ -53,9 +54,15 @@ func measureAll(program string, rounds int, control bool, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "medians of %d rounds, in turns with what each is compared to\n\n", rounds)
-	measures := []func() error{b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany, b.control}
+	measures := []func() error{b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany, b.control, b.slots}
+	if control || slots {
+		measures = nil
+	}
 	if control {
-		measures = measures[len(measures)-1:]
+		measures = append(measures, b.control)
+	}
+	if slots {
+		measures = append(measures, b.slots)
 	}
 	for _, measure := range measures {
 		if err := measure(); err != nil {
