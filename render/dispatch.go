@@ -120,17 +120,17 @@ func leading(services []config.Service, only side, change func(*rules.Rule, conf
 
 // translated returns entries of what was sent to the services and rewritten, with the
 // rules that rewrite its source, so that the backends' answers come back through
-// here. What a client had asked for tells the service's connections from everyone
+// here, or that keep it. What a client had asked for tells the service's connections from everyone
 // else's; for "*", which is no address to ask for, the backend that they go to does,
 // and is the address of the entry.
 func translated(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
 		active := service.Active()
-		sources := sourceRules(service)
-		if len(active) == 0 || len(sources) == 0 {
-			continue // nothing is rewritten
+		if len(active) == 0 {
+			continue // nothing goes there
 		}
+		sources := sourceRules(service)
 		for entry := range asked(service) {
 			rule := rules.Rule{
 				Protocol: entry.protocol, Translated: true,
@@ -188,18 +188,19 @@ func forwarded(services []config.Service) []dispatchEntry {
 	return entries
 }
 
-// sourceRules returns what snat asks for: targets, and the clients whose source is
-// rewritten.
+// sourceRules returns what snat asks for: targets, and the clients that each is for. A source
+// that is kept is accepted, so that no rule of others behind the jump, such as a MASQUERADE
+// of all, rewrites it.
 func sourceRules(service config.Service) []rules.Rule {
 	switch service.SNAT.Mode {
 	case config.Address:
 		return []rules.Rule{{Target: rules.Target{Kind: rules.SNAT, Address: service.SNAT.Addr}}}
 	case config.None:
-		list := make([]rules.Rule, len(service.Hairpin))
-		for i, clients := range service.Hairpin {
-			list[i] = rules.Rule{Source: clients, Target: rules.Target{Kind: rules.Masquerade}}
+		var list []rules.Rule
+		for _, clients := range service.Hairpin {
+			list = append(list, rules.Rule{Source: clients, Target: rules.Target{Kind: rules.Masquerade}})
 		}
-		return list
+		return append(list, rules.Rule{Target: rules.Target{Kind: rules.Accept}})
 	}
 	return []rules.Rule{{Target: rules.Target{Kind: rules.Masquerade}}}
 }

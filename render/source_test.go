@@ -114,8 +114,9 @@ func (o owners) rewriting(packet rules.Packet) (rules.Target, bool) {
 	case config.Address:
 		return rules.Target{Kind: rules.SNAT, Address: owner.SNAT.Addr}, true
 	case config.None:
-		beside := slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) })
-		return rules.Target{Kind: rules.Masquerade}, beside
+		if !slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }) {
+			return rules.Target{Kind: rules.Accept}, true
+		}
 	}
 	return rules.Target{Kind: rules.Masquerade}, true
 }

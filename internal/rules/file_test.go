@@ -122,7 +122,8 @@ func TestDecodeFileStrictInside(t *testing.T) {
 		"a foreign rule": strings.Replace(text, "-A PREROUTING", "-A PREROUTING -j DNAT --to-destination 203.0.113.6\n-A PREROUTING", 1),
 		"a comment":      "# more\n" + text,
 		"nothing":        "",
-		"an accept":      strings.Replace(text, "-j MASQUERADE", "-j ACCEPT", 1),
+		"an accept":      strings.Replace(text, "-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j MASQUERADE", "-j ACCEPT", 1),
+		"a wide accept":  strings.Replace(text, " --ctorigdst 192.0.2.10 --ctorigdstport 80 -j MASQUERADE", " -j ACCEPT", 1),
 		"a modprobe":     strings.Replace(text, "-j MASQUERADE", "-j MASQUERADE --modprobe=/tmp/x", 1),
 		"a tab":          strings.Replace(text, "-j NATSPREAD-web", "-j NATSPREAD-web\t--modprobe=/tmp/x", 1),
 	} {
@@ -150,6 +151,7 @@ func TestDecodeFilterStrictInside(t *testing.T) {
 		"a drop":               strings.Replace(text, "-j ACCEPT", "-j DROP", 1),
 		"another protocol":     strings.Replace(text, "--ctproto 6 ", "--ctproto 1 ", 1),
 		"another table":        strings.Replace(text, "*filter", "*mangle", 1),
+		"an accept of nat":     strings.Replace(text, "-m conntrack --ctproto 6 ", "-p tcp -m conntrack --ctstate DNAT ", 1),
 	} {
 		body := []byte(inside + endOfRules)
 		if inside == text {

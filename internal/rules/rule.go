@@ -91,9 +91,19 @@ type Target struct {
 // leads to.
 func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark }
 
-// belongs tells whether the target may stand in a table.
-func (t Target) belongs(name TableName) bool {
-	return t.Chain != "" || (t.Kind == Accept) == (name == Filter)
+// belongs tells whether a rule with this target may stand in a table. An accept in the nat
+// table keeps the rules of others away from what it matches: it may be only for what was
+// translated.
+func (r Rule) belongs(name TableName) bool {
+	switch {
+	case r.Target.Chain != "":
+		return true
+	case r.Target.Kind != Accept:
+		return name == NAT
+	case name == NAT:
+		return r.Translated
+	}
+	return r.ConnectionProtocol != ""
 }
 
 // Matches tells whether a packet in a chain satisfies every condition but the
@@ -182,7 +192,11 @@ func (r Rule) asksConnection() bool {
 // scoped tells whether the rule is for connections of one protocol that were asked of some
 // address, or go to some backend, at some port: an accept of less would be everybody's.
 func (r Rule) scoped() bool {
-	return r.ConnectionProtocol != "" && r.OriginalPorts != (Ports{}) && (r.OriginalDestination.IsValid() || r.ReplySource.IsValid())
+	if r.OriginalPorts == (Ports{}) {
+		return false
+	}
+	return r.ConnectionProtocol != "" && (r.OriginalDestination.IsValid() || r.ReplySource.IsValid()) ||
+		r.Protocol != "" && r.Translated && (r.OriginalDestination.IsValid() || r.Destination.IsValid())
 }
 
 // appendConntrack appends the conditions on the connection: on what it asked for

@@ -40,6 +40,9 @@ func TestRules(t *testing.T) {
 			Source: netip.MustParsePrefix("10.0.0.0/24"), Destination: netip.MustParsePrefix("10.0.0.1/32"), Protocol: "tcp",
 			Translated: true, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade},
 		},
+		"-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT": {
+			Protocol: "tcp", Translated: true, OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Accept},
+		},
 		"-m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD": {Translated: true, Comment: Comment, Target: Target{Chain: ServiceForward}},
 		"-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 8000:8010 -j ACCEPT": {
 			ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{8000, 8010}, Target: Target{Kind: Accept},
