@@ -24,7 +24,7 @@ func checks() []func(examination) []Finding {
 		examination.config, examination.modes, examination.firewalls, examination.variants,
 		examination.addresses, examination.listeners,
 		examination.routes, examination.reversePath, examination.hairpin, examination.returnPath,
-		examination.tableUse, examination.portSpace, examination.marks, examination.docker, examination.ufw, examination.libvirt,
+		examination.tableUse, examination.portSpace, examination.marks, examination.docker, examination.ufw, examination.libvirt, examination.bans,
 	}
 }
 
