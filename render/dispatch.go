@@ -16,6 +16,7 @@ import (
 // No two entries of a config meet, so their order is free.
 type dispatchEntry struct {
 	side     side
+	service  string     // whose chain alone leads there; "" for the trees that all share
 	address  netip.Addr // what the packets were sent to; zero is every address
 	protocol string
 	ports    rules.Ports
@@ -120,17 +121,17 @@ func leading(services []config.Service, only side, change func(*rules.Rule, conf
 
 // translated returns entries of what was sent to the services and rewritten, with the
 // rules that rewrite its source, so that the backends' answers come back through
-// here. What a client had asked for tells the service's connections from everyone
+// here, or that keep it. What a client had asked for tells the service's connections from everyone
 // else's; for "*", which is no address to ask for, the backend that they go to does,
 // and is the address of the entry.
 func translated(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
 		active := service.Active()
-		sources := sourceRules(service)
-		if len(active) == 0 || len(sources) == 0 {
-			continue // nothing is rewritten
+		if len(active) == 0 {
+			continue // nothing goes there
 		}
+		sources := sourceRules(service)
 		for entry := range asked(service) {
 			rule := rules.Rule{
 				Protocol: entry.protocol, Translated: true,
@@ -153,33 +154,34 @@ func translated(services []config.Service) []dispatchEntry {
 	return entries
 }
 
-// forwarded returns entries of what FORWARD is to let through: all connections that
-// clients asked a service for, both ways, with their ICMP errors, for as long as they are
-// open, and so also those of drained backends. For "*" the backend that answers takes the
-// place of the address, as in translated; one without a port of its own answers at those
-// of the service.
+// forwarded returns entries of what FORWARD is to let through: all connections of a service
+// to its backends, both ways, with their ICMP errors, for as long as they are open, and so
+// also those of drained backends. What clients asked for leads to the service's own chain,
+// which accepts by backend; where that would be one rule, it is accepted at once. For "*",
+// which is no address to ask for, the backend that answers takes its place, as in
+// translated.
 func forwarded(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
 		if service.Forward != config.Accept {
 			continue
 		}
+		one, alone := oneAnswer(service)
 		for entry := range asked(service) {
-			rule := rules.Rule{
-				ConnectionProtocol: entry.protocol, OriginalDestination: host(entry.address),
-				OriginalPorts: entry.ports, Target: rules.Target{Kind: rules.Accept},
-			}
+			rule := rules.Rule{ConnectionProtocol: entry.protocol, OriginalDestination: host(entry.address), OriginalPorts: entry.ports}
 			if entry.address.IsValid() {
+				rule.Target = rules.Target{Kind: rules.Jump, Chain: rules.ServiceChain(service.Name)}
+				if alone {
+					rule.ReplySource, rule.ReplyPorts, rule.Target = one.ReplySource, one.ReplyPorts, one.Target
+				}
 				entry.side, entry.rules = forward, []rules.Rule{rule}
 				entries = append(entries, entry)
 				continue
 			}
+			rule.Target = rules.Target{Kind: rules.Accept}
 			for _, backend := range service.Backends {
 				entry.address = backend.Addr
-				rule.ReplySource = host(backend.Addr)
-				if rule.ReplyPorts = entry.ports; backend.Port != 0 {
-					rule.ReplyPorts = rules.Ports{First: backend.Port, Last: backend.Port}
-				}
+				rule.ReplySource, rule.ReplyPorts = host(backend.Addr), answersAt(backend, entry.ports)
 				entry.side, entry.rules = backendForward, []rules.Rule{rule}
 				entries = append(entries, entry)
 			}
@@ -188,18 +190,113 @@ func forwarded(services []config.Service) []dispatchEntry {
 	return entries
 }
 
-// sourceRules returns what snat asks for: targets, and the clients whose source is
-// rewritten.
+// answersAt returns the ports where a backend answers what was asked of some ports. One
+// without a port of its own answers at those.
+func answersAt(backend config.Backend, asked rules.Ports) rules.Ports {
+	if backend.Port != 0 {
+		return rules.Ports{First: backend.Port, Last: backend.Port}
+	}
+	return asked
+}
+
+// answered returns entries of what the chain of a service in the filter table accepts: the
+// connections that each of its backends answers, at the ports where it does. With them, a
+// rule for each address that clients may ask for and each backend is as many as their sum,
+// not their product.
+func answered(service config.Service) []dispatchEntry {
+	var asked []rules.Ports
+	for _, listen := range service.Listen {
+		if !listen.Any() { // else forwarded accepts it by itself
+			asked = append(asked, ports(listen))
+		}
+	}
+	var order []netip.Addr
+	at := map[netip.Addr][]rules.Ports{}
+	for _, backend := range service.Backends {
+		if _, known := at[backend.Addr]; !known {
+			order = append(order, backend.Addr)
+		}
+		for _, ports := range asked {
+			at[backend.Addr] = append(at[backend.Addr], answersAt(backend, ports))
+		}
+	}
+	var entries []dispatchEntry
+	for _, protocol := range service.Protocols {
+		for _, address := range order {
+			for _, ports := range union(at[address]) {
+				rule := rules.Rule{ConnectionProtocol: string(protocol), ReplySource: host(address), ReplyPorts: ports, Target: rules.Target{Kind: rules.Accept}}
+				entries = append(entries, dispatchEntry{answer, service.Name, address, string(protocol), ports, []rules.Rule{rule}})
+			}
+		}
+	}
+	return entries
+}
+
+// related returns entries of the connections that a helper expects of those that FORWARD lets
+// through, such as the data connections of FTP: to a backend, translated like what they
+// belong to, and from one, whose source becomes the address that clients asked. The kernel
+// has no match on what they belong to, so who they are with is what tells them.
+func related(services []config.Service) []dispatchEntry {
+	var entries []dispatchEntry
+	known := map[netip.Addr]bool{}
+	for _, service := range services {
+		for _, backend := range service.Backends {
+			if service.Forward != config.Accept || known[backend.Addr] {
+				continue
+			}
+			known[backend.Addr] = true
+			to := rules.Rule{Translated: true, ReplySource: host(backend.Addr), Expected: true, Target: rules.Target{Kind: rules.Accept}}
+			from := rules.Rule{SourceTranslated: true, OriginalSource: host(backend.Addr), Expected: true, Target: rules.Target{Kind: rules.Accept}}
+			entries = append(entries,
+				dispatchEntry{side: relatedTo, address: backend.Addr, rules: []rules.Rule{to}},
+				dispatchEntry{side: relatedFrom, address: backend.Addr, rules: []rules.Rule{from}})
+		}
+	}
+	return entries
+}
+
+// oneAnswer returns the one rule that answered comes to for each protocol, if it does, as for
+// one backend, or for several that are all those of a prefix.
+func oneAnswer(service config.Service) (rules.Rule, bool) {
+	service.Protocols = service.Protocols[:1]
+	entries := answered(service)
+	if len(entries) == 0 {
+		return rules.Rule{}, false
+	}
+	list, ok := merge(sortAndJoin(entries), 1)
+	if !ok {
+		return rules.Rule{}, false
+	}
+	return list[0], true
+}
+
+// union returns the ranges that hold the same ports as others, which may overlap.
+func union(all []rules.Ports) []rules.Ports {
+	slices.SortFunc(all, func(a, b rules.Ports) int { return cmp.Compare(a.First, b.First) })
+	var joined []rules.Ports
+	for _, ports := range all {
+		if n := len(joined); n > 0 && int(ports.First) <= int(joined[n-1].Last)+1 {
+			joined[n-1].Last = max(joined[n-1].Last, ports.Last)
+		} else {
+			joined = append(joined, ports)
+		}
+	}
+	return joined
+}
+
+// sourceRules returns what snat asks for: targets, and the clients that each is for. A source
+// that is kept is accepted, so that no rule of others behind the jump, such as a MASQUERADE
+// of all, rewrites it.
 func sourceRules(service config.Service) []rules.Rule {
 	switch service.SNAT.Mode {
 	case config.Address:
 		return []rules.Rule{{Target: rules.Target{Kind: rules.SNAT, Address: service.SNAT.Addr}}}
 	case config.None:
-		list := make([]rules.Rule, len(service.Hairpin))
-		for i, clients := range service.Hairpin {
-			list[i] = rules.Rule{Source: clients, Target: rules.Target{Kind: rules.Masquerade}}
+		var list []rules.Rule
+		for _, clients := range service.Hairpin {
+			list = append(list, rules.Rule{Source: clients, Target: rules.Target{Kind: rules.Masquerade}})
 		}
-		return list
+		return append(list, rules.Rule{Target: rules.Target{Kind: rules.Accept}})
 	}
 	return []rules.Rule{{Target: rules.Target{Kind: rules.Masquerade}}}
 }

@@ -58,11 +58,11 @@ backends = [{ address = "10.0.0.3:53", weight = 0 }]
 		after           string
 		forward         string
 	}{
-		"a port is kept":        {packetTo(t, "192.0.2.10:85", "tcp", "eth1", ""), "10.0.0.1:85", "10.0.0.1:85", "", "-j ACCEPT"},
-		"another interface":     {packetTo(t, "192.0.2.10:85", "tcp", "eth0", ""), "", "10.0.0.1:85", "", ""},
+		"a port is kept":        {packetTo(t, "192.0.2.10:85", "tcp", "eth1", ""), "10.0.0.1:85", "10.0.0.1:85", "-j ACCEPT", "-j ACCEPT"},
+		"another interface":     {packetTo(t, "192.0.2.10:85", "tcp", "eth0", ""), "", "10.0.0.1:85", "-j ACCEPT", ""},
 		"a client beside":       {packetTo(t, "192.0.2.10:85", "tcp", "eth1", "10.0.0.9"), "10.0.0.1:85", "10.0.0.1:85", "-j MASQUERADE", "-j ACCEPT"},
 		"any address, a client": {packetTo(t, "198.51.100.1:443", "tcp", "eth1", "10.0.0.9"), "10.0.0.1:443", "10.0.0.1:443", "-j MASQUERADE", "-j ACCEPT"},
-		"localhost's own":       {packetTo(t, "127.0.0.1:443", "tcp", "eth1", ""), "10.0.0.1:443", "", "", "-j ACCEPT"},
+		"localhost's own":       {packetTo(t, "127.0.0.1:443", "tcp", "eth1", ""), "10.0.0.1:443", "", "-j ACCEPT", "-j ACCEPT"},
 		"drained, not local":    {packetTo(t, "192.0.2.10:53", "udp", "eth0", ""), "refused", "", "", ""},
 		"nobody's":              {packetTo(t, "192.0.2.10:53", "tcp", "eth0", ""), "", "", "", ""},
 	} {

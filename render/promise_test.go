@@ -52,6 +52,7 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout limit
 		some := servicesOf(config.Config{Services: some}, family)
 		packets := leaving(some, family)
 		mustLetThrough(t, owners, packets, filter)
+		mustLetRelated(t, servicesOf(cfg, family), some, filter)
 		mustSpread(t, owners, some, table)
 		mustRewriteSources(t, owners, packets, table)
 		mustTakeTurns(t, some, table)
@@ -102,8 +103,8 @@ func mustFit(t rapid.TB, table rules.Table) {
 	}
 	depths := map[string]int{}
 	for _, builtIn := range table.Name.BuiltIn() {
-		if root := table.Name.EntryChain(builtIn); root != "" {
-			measureDepths(t, table, root, 1, depths)
+		for _, jump := range table.Jumps(builtIn) {
+			measureDepths(t, table, jump.Target.Chain, 1, depths)
 		}
 	}
 	for i, chain := range table.Chains {

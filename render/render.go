@@ -58,10 +58,19 @@ func (l limits) table(family rules.Family, services []config.Service) rules.Tabl
 // filter plans the part of the filter table of one family from its services.
 func (l limits) filter(family rules.Family, services []config.Service) rules.Table {
 	planned := rules.Table{Family: family, Name: rules.Filter}
-	if entries := forwarded(services); len(entries) > 0 {
-		planned.Chains = l.buildTrees(root{rules.ServiceForward, entries, l.sources})
-		planned.Sort()
+	entries := forwarded(services)
+	if len(entries) == 0 {
+		return planned
 	}
+	roots := []root{{rules.ServiceForward, entries, l.sources}, {rules.ServiceRelated, related(services), l.sources}}
+	for _, service := range services {
+		_, alone := oneAnswer(service)
+		if entries := answered(service); service.Forward == config.Accept && !alone && len(entries) > 0 {
+			roots = append(roots, root{rules.ServiceChain(service.Name), entries, l.sources})
+		}
+	}
+	planned.Chains = l.buildTrees(roots...)
+	planned.Sort()
 	return planned
 }
 

@@ -114,8 +114,9 @@ func (o owners) rewriting(packet rules.Packet) (rules.Target, bool) {
 	case config.Address:
 		return rules.Target{Kind: rules.SNAT, Address: owner.SNAT.Addr}, true
 	case config.None:
-		beside := slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) })
-		return rules.Target{Kind: rules.Masquerade}, beside
+		if !slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }) {
+			return rules.Target{Kind: rules.Accept}, true
+		}
 	}
 	return rules.Target{Kind: rules.Masquerade}, true
 }
@@ -130,26 +131,17 @@ func (o *owner) translates(packet rules.Packet) bool {
 func mustLetThrough(t rapid.TB, owners owners, packets map[rules.Packet]bool, filter rules.Table) {
 	t.Helper()
 	for packet := range packets {
-		outcomes, err := walkTo(filter, rules.Forward, packet)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := owners.first(packet.OriginalAddress, func(o *owner) bool {
+		mustAccept(t, filter, packet, owners.first(packet.OriginalAddress, func(o *owner) bool {
 			return o.Forward == config.Accept && o.askedFor(o.Backends, packet, false)
-		}) != nil
-		switch {
-		case !want && len(outcomes) == 0:
-		case want && len(outcomes) == 1 && outcomes[0].Target == rules.Target{Kind: rules.Accept} && isOne(outcomes[0].Share):
-		default:
-			t.Fatalf("%+v meets %v in FORWARD; want it accepted: %v", packet, outcomes, want)
-		}
+		}) != nil)
 	}
 }
 
 // askedFor tells whether a packet's connection may be one of the service's with one of
-// these backends: by what it had asked for, and with "*" also by where it goes. To backends
-// without a port that is any port, or one of those that the service listens on.
-func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, anyPort bool) bool {
+// these backends: by what it had asked for, and with "*", and for FORWARD, also by where it
+// goes. To backends without a port that is any port where its source is rewritten, else one
+// of those that the service listens on.
+func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, rewritten bool) bool {
 	if !packet.OriginalAddress.IsValid() || !slices.Contains(o.Protocols, config.Protocol(packet.Protocol)) {
 		return false
 	}
@@ -161,13 +153,65 @@ func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, anyPort
 			first, last := b.Port, b.Port
 			switch {
 			case b.Port != 0:
-			case anyPort:
+			case rewritten:
 				last = math.MaxUint16
 			default:
 				first, last = listen.Ports.First, listen.Ports.Last
 			}
 			return b.Addr == packet.Destination && first <= packet.Port && packet.Port <= last
 		}
-		return listen.Addr == packet.OriginalAddress || listen.Any() && slices.ContainsFunc(backends, toBackend)
+		return listen.Addr == packet.OriginalAddress && (rewritten || o.answers(packet)) || listen.Any() && slices.ContainsFunc(backends, toBackend)
 	})
+}
+
+// answers tells whether a packet goes to a backend of the service, at a port where that
+// answers: one without a port at any that clients may ask for at an address.
+func (o *owner) answers(packet rules.Packet) bool {
+	listens := slices.ContainsFunc(o.Listen, func(l config.Listen) bool {
+		return !l.Any() && l.Ports.First <= packet.Port && packet.Port <= l.Ports.Last
+	})
+	return slices.ContainsFunc(o.Backends, func(b config.Backend) bool {
+		return b.Addr == packet.Destination && (b.Port == 0 && listens || b.Port != 0 && b.Port == packet.Port)
+	})
+}
+
+// mustLetRelated sends what a helper expects of some services through FORWARD: it is accepted
+// to and from the backends of those that want that, and nobody else.
+func mustLetRelated(t rapid.TB, services, some []config.Service, filter rules.Table) {
+	t.Helper()
+	known := map[netip.Addr]bool{}
+	for _, service := range services {
+		for _, backend := range service.Backends {
+			known[backend.Addr] = known[backend.Addr] || service.Forward == config.Accept
+		}
+	}
+	for _, service := range some {
+		for _, end := range []netip.Addr{service.Backends[0].Addr, service.Backends[len(service.Backends)-1].Addr, service.Backends[0].Addr.Prev()} {
+			client := stranger(rules.FamilyOf(end))
+			to := rules.Packet{Protocol: "tcp", Source: client, Destination: end, Port: 30000, OriginalAddress: client.Next(), OriginalPort: 30000, Expected: true}
+			from := rules.Packet{Protocol: "tcp", Source: end, Destination: client, Port: 30000, Expected: true, SourceTranslated: true}
+			for _, packet := range []rules.Packet{to, from} {
+				mustAccept(t, filter, packet, known[end])
+				packet.Expected = false
+				mustAccept(t, filter, packet, false)
+				packet.Expected, packet.OriginalAddress, packet.SourceTranslated = true, netip.Addr{}, false
+				mustAccept(t, filter, packet, false)
+			}
+		}
+	}
+}
+
+// mustAccept fails unless FORWARD accepts a packet, or leaves it alone.
+func mustAccept(t rapid.TB, filter rules.Table, packet rules.Packet, want bool) {
+	t.Helper()
+	outcomes, err := walkTo(filter, rules.Forward, packet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case !want && len(outcomes) == 0:
+	case want && len(outcomes) == 1 && outcomes[0].Target == rules.Target{Kind: rules.Accept} && isOne(outcomes[0].Share):
+	default:
+		t.Fatalf("%+v meets %v in FORWARD; want it accepted: %v", packet, outcomes, want)
+	}
 }

@@ -146,7 +146,8 @@ func fraction(share *big.Rat) string {
 }
 
 // question reads "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from
-// SOURCE] [asked ADDRESS:PORT]", the last for what the client had asked for.
+// SOURCE] [asked ADDRESS:PORT] [expected]", asked for what the client had asked for, and
+// expected for what a helper announced.
 func question(t *testing.T, words []string) (builtIn string, packet rules.Packet) {
 	t.Helper()
 	if len(words) < 3 {
@@ -155,8 +156,9 @@ func question(t *testing.T, words []string) (builtIn string, packet rules.Packet
 	to := netip.MustParseAddrPort(words[2])
 	packet = rules.Packet{Protocol: words[1], Destination: to.Addr(), Port: to.Port(), Source: stranger(rules.FamilyOf(to.Addr()))}
 	for rest := words[3:]; len(rest) > 0; rest = rest[1:] {
-		if rest[0] == "local" {
-			packet.Local = true
+		if rest[0] == "local" || rest[0] == "expected" {
+			packet.Local = packet.Local || rest[0] == "local"
+			packet.Expected, packet.SourceTranslated = rest[0] == "expected", rest[0] == "expected"
 			continue
 		}
 		if len(rest) < 2 {

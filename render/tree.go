@@ -23,13 +23,17 @@ const (
 	backendSource  side = 'B' // by the backend, for POST and the services on "*"
 	forward        side = 'F' // by what the destination was, for FORWARD
 	backendForward side = 'R' // by the backend that answers, for FORWARD and the services on "*"
+	relatedTo      side = 'T' // by the backend that answers, for what helpers expect
+	relatedFrom    side = 'Q' // by the backend that began, for what helpers expect
+	answer         side = 'A' // by the backend that answers, for a service's chain in the filter table
 )
 
 // part is what one tree is planted from: of each side the entries of single addresses
 // and those of every address, which a way by address cannot tell from one another.
 type part struct {
-	side  side
-	every bool
+	side    side
+	every   bool
+	service string
 }
 
 // treeBuilder grows the trees of one family's table.
@@ -49,9 +53,9 @@ func (p *treeBuilder) root(entries []dispatchEntry, most int) []rules.Rule {
 	}
 	of := partsOf(entries)
 	var rules []rules.Rule
-	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendForward, forward} {
+	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendForward, forward, relatedTo, relatedFrom, answer} {
 		for _, every := range []bool{true, false} {
-			if key := (part{side, every}); len(of[key]) > 0 {
+			if key := (part{side, every, entries[0].service}); len(of[key]) > 0 {
 				for i := range rules {
 					rules[i] = comingBack(rules[i])
 				}
@@ -66,7 +70,7 @@ func (p *treeBuilder) root(entries []dispatchEntry, most int) []rules.Rule {
 func partsOf(entries []dispatchEntry) map[part][]dispatchEntry {
 	parts := map[part][]dispatchEntry{}
 	for _, c := range entries {
-		key := part{c.side, !c.address.IsValid()}
+		key := part{c.side, !c.address.IsValid(), c.service}
 		parts[key] = append(parts[key], c)
 	}
 	return parts
@@ -84,9 +88,17 @@ func comingBack(rule rules.Rule) rules.Rule {
 func (p *treeBuilder) tree(key part, entries []dispatchEntry) []rules.Rule {
 	if _, grown := p.parts[key]; !grown {
 		entries = sortAndJoin(entries)
-		p.parts[key] = p.node(key.side, entries, position{height: height(entries, p.limits.leaf), left: treeDepth, root: true})
+		p.parts[key] = p.node(key.side, entries, position{height: height(entries, p.limits.leaf), left: key.side.depth(), root: true})
 	}
 	return p.parts[key]
+}
+
+// depth bounds the chains on a way through a tree of the side.
+func (s side) depth() int {
+	if s == answer {
+		return pickDepth
+	}
+	return treeDepth
 }
 
 // position is where a chain stands in its tree.
@@ -168,7 +180,7 @@ func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	}
 	switch protocol := g.entries[0].protocol; {
 	case g.by == byAddress:
-	case s == forward || s == backendForward:
+	case s == forward || s == backendForward || s == answer:
 		branch.ConnectionProtocol = protocol
 	default:
 		branch.Protocol = protocol
@@ -192,6 +204,10 @@ func (s side) where(rule *rules.Rule) (*netip.Prefix, *rules.Ports) {
 		return &rule.Destination, &rule.OriginalPorts
 	case backendForward:
 		return &rule.ReplySource, &rule.OriginalPorts
+	case answer, relatedTo:
+		return &rule.ReplySource, &rule.ReplyPorts
+	case relatedFrom:
+		return &rule.OriginalSource, &rule.ReplyPorts
 	}
 	return &rule.Destination, &rule.DestinationPorts
 }
@@ -200,7 +216,7 @@ func (s side) where(rule *rules.Rule) (*netip.Prefix, *rules.Ports) {
 // and so stays when other services come and go: the address in hexadecimal with the
 // length of its prefix, or, for a single one, the first letter of the protocol, and
 // the first port in hexadecimal with how many of its bits are common. Of IPv6 addresses
-// the name holds a hash.
+// the name holds a hash, and so does that of a chain below one of a service's.
 func (p *treeBuilder) name(side side, g group) string {
 	name := fmt.Sprintf("%s-%c%s", rules.Prefix, side, regionOf(g.prefix))
 	first := g.entries[0]
@@ -215,10 +231,13 @@ func (p *treeBuilder) name(side side, g group) string {
 			name += ".all"
 		}
 	}
+	if first.service != "" {
+		name = fmt.Sprintf("%s-%c%s", rules.Prefix, side, hash(first.service + " " + name)[:14])
+	}
 	if p.named[name] {
 		// Balanced cuts the same prefix twice, and the hashes of two may be one.
 		last := g.entries[len(g.entries)-1]
-		name = fmt.Sprintf("%s-%cx%s", rules.Prefix, side, hash(fmt.Sprint(g.prefix, first, last, len(g.entries)))[:13])
+		name = fmt.Sprintf("%s-%cx%s", rules.Prefix, side, hash(fmt.Sprint(first.service, g.prefix, first, last, len(g.entries)))[:13])
 	}
 	p.named[name] = true
 	return name

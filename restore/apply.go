@@ -152,7 +152,7 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 // current generation as it was last read to, that one's.
 func (h Host) observed(ctx context.Context, kernel iptables.Kernel, current generation.Generation, tables rules.Tables) (iptables.Snapshots, error) {
 	if ruleset, held := h.stillLoaded(kernel, current.Number); held {
-		return iptables.SnapshotsOf(current.Tables, ruleset), nil
+		return kernel.SnapshotsOf(ctx, current.Tables, ruleset)
 	}
 	return kernel.Snapshots(ctx, tables)
 }

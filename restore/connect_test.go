@@ -27,6 +27,9 @@ const (
 // transports are the protocols that have sockets on every kernel.
 var transports = []string{"tcp", "udp"}
 
+// families are rules' names for the families of netnstest.
+var families = map[int]rules.Family{4: rules.IPv4, 6: rules.IPv6}
+
 // eachConnection runs a test once a variant, family and transport.
 func eachConnection(t *testing.T, test func(t *testing.T, variant rules.Variant, family int, network string)) {
 	t.Helper()
@@ -193,6 +196,34 @@ func TestSources(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestSourceKeptFromOthers has others masquerade all that leaves the host. With snat = "none"
+// the backends see the client all the same, by an address and by "*"; a client for which
+// hairpin asks, the balancer; and what is not balanced is masqueraded as others want it.
+func TestSourceKeptFromOthers(t *testing.T) {
+	eachConnection(t, func(t *testing.T, variant rules.Variant, family int, network string) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
+		routeBack(t, n)
+		hosttest.IPTables(t, variant, families[family], "-A POSTROUTING -j MASQUERADE")
+		save := func() string { // without the counters of policies
+			return policyCounters.ReplaceAllString(hosttest.SaveNAT(t, variant, families[family]), "$1")
+		}
+		before := save()
+		host := newHost(t, variant)
+		hairpin := fmt.Sprintf("hairpin = [%q]", netip.PrefixFrom(netnstest.ClientAddr(family, 0), netnstest.ClientAddr(family, 0).BitLen()))
+		apply(t, host, service("one", family, 80, 1, `snat = "none"`)+
+			service("any", family, 81, 1, `snat = "none"`, `listen = "*:81"`)+service("beside", family, 82, 1, `snat = "none"`, hairpin))
+		vip, client := netnstest.VIP(family), netnstest.ClientAddr(family, 0)
+		for port, sees := range map[int]netip.Addr{80: client, 81: client, 82: netnstest.Gateway(family)} {
+			wantAnswer(t, n.Client, network, at(vip, port), n.Serve(t, network, family, port)[0], sees)
+		}
+		other := n.Serve(t, network, family, 83)[0]
+		wantAnswer(t, n.Client, network, other, other, netnstest.Gateway(family))
+		_, err := host.Stop(t.Context())
+		hosttest.Must(t, err)
+		hosttest.WantSame(t, "what is others'", before, save())
 	})
 }
 

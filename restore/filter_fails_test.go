@@ -271,7 +271,8 @@ func TestForwardDrift(t *testing.T) {
 			{"-A NATSPREAD-FORWARD -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there: -j ACCEPT"},
 			{"-D FORWARD 1", "ipv4 filter: the jump in FORWARD is missing"},
 			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over"},
-			{"-I FORWARD -s 203.0.113.9/32 -j DROP", "ipv4: the jump in FORWARD is rule 2: a connection that a rule before it accepts or translates does not reach natspread"},
+			{"-A FORWARD -s 203.0.113.9/32 -j DROP", "ipv4: the jump in FORWARD is rule 1, and belongs at place 2: connections pass the bans between"},
+			{"-I FORWARD -j DROP", "ipv4: the jump in FORWARD is rule 3, and belongs at place 1: a rule between may drop connections"},
 		} {
 			hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, c.line)
 			wantLine(t, host, c.difference)

@@ -40,7 +40,7 @@ func putForeignFilter(t *testing.T, variant rules.Variant) {
 
 // policyCounters are those of the built-in chains. The legacy variant sets them to zero
 // in every change that anybody makes to a table, see iptables -A.
-var policyCounters = regexp.MustCompile(`(?m)^(:(?:INPUT|FORWARD|OUTPUT) \S+) \[.*\]$`)
+var policyCounters = regexp.MustCompile(`(?m)^(:[A-Z]+ \S+) \[.*\]$`)
 
 // ownFilter are the lines of a saved filter table that are natspread's.
 var ownFilter = regexp.MustCompile(`(?m)^(:NATSPREAD-.*|(\[\d+:\d+\] )?-A (NATSPREAD-|FORWARD .*-j NATSPREAD-).*)\n`)
@@ -69,21 +69,21 @@ func TestForwardAccept(t *testing.T) {
 		before := filters(t, variant)
 		apply(t, host, hosttest.Article)
 		hosttest.WantSame(t, "the filter tables without accepts", before, filters(t, variant))
-		for _, step := range []struct{ toml, says string }{
-			{hosttest.Accepted(hosttest.Article), "accepts"},
-			{hosttest.Accepted(hosttest.Article) + strings.Replace(hosttest.Accepted(hosttest.Alone), "192.0.2.10:53", "*:53", 1), "one more, by its backends"},
-			{hosttest.Accepted(hosttest.Smaller), "as at first"},
+		for _, step := range []struct {
+			toml, says string
+			place      int // of the jump: last, or before a chain that drops what a service has
+		}{
+			{hosttest.Accepted(hosttest.Article), "accepts", 5},
+			{hosttest.Accepted(hosttest.Article) + strings.Replace(hosttest.Accepted(hosttest.Alone), "192.0.2.10:53", "*:53", 1), "one more, by its backends", 3},
+			{hosttest.Accepted(hosttest.Smaller), "as at first", 5},
 		} {
 			if result := apply(t, host, step.toml); !result.Loaded || !result.Changed {
 				t.Errorf("%s: %+v", step.says, result)
 			}
 			hosttest.WantLoaded(t, variant, step.toml)
 			hosttest.WantSame(t, "what is not natspread's, "+step.says, before, ownFilter.ReplaceAllString(filters(t, variant), ""))
-			for _, f := range rules.Families() {
-				_, rules, _ := strings.Cut(hosttest.SaveFilter(t, variant, f), "-A FORWARD ")
-				if first, _, _ := strings.Cut(rules, "\n"); !strings.HasSuffix(first, "-j NATSPREAD-FORWARD") {
-					t.Errorf("%v: the first rule of FORWARD is %s", f, first)
-				}
+			if place := jumpPlace(t, variant, rules.IPv4); place != step.place {
+				t.Errorf("%s: the jump in FORWARD is rule %d, want %d", step.says, place, step.place)
 			}
 			if result := apply(t, host, step.toml); result.Changed {
 				t.Errorf("%s, again: %+v", step.says, result)
@@ -100,6 +100,20 @@ func TestForwardAccept(t *testing.T) {
 	})
 }
 
+// jumpPlace returns the place of the first jump in FORWARD, from 1, and 0 where there is none.
+func jumpPlace(t *testing.T, variant rules.Variant, f rules.Family) int {
+	t.Helper()
+	place := 0
+	for line := range strings.Lines(hosttest.SaveFilter(t, variant, f)) {
+		if _, rule, found := strings.Cut(line, "-A FORWARD "); found {
+			if place++; strings.HasSuffix(rule, "-j NATSPREAD-FORWARD\n") {
+				return place
+			}
+		}
+	}
+	return 0
+}
+
 // TestForwardMadeOtherwise applies the same config with other accepts, as another natspread
 // may make of it: that is a change like any other.
 func TestForwardMadeOtherwise(t *testing.T) {
@@ -112,7 +126,7 @@ func TestForwardMadeOtherwise(t *testing.T) {
 		if hosttest.Must(t, err); !result.Changed || result.Generation != 2 {
 			t.Errorf("%+v", result)
 		}
-		if saved := hosttest.SaveFilter(t, variant, rules.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j ACCEPT") {
+		if saved := hosttest.SaveFilter(t, variant, rules.IPv4); !strings.Contains(saved, "--ctorigdstport 80:81 -j NATSPREAD-web") {
 			t.Errorf("the kernel holds\n%s", saved)
 		}
 	})
@@ -168,7 +182,6 @@ func TestForwardConnections(t *testing.T) {
 		}
 		routeBack(t, n)
 		host := newHost(t, variant)
-		families := map[int]rules.Family{4: rules.IPv4, 6: rules.IPv6}
 		hosttest.IPTablesOn(t, variant, families[f], rules.Filter, "-P FORWARD DROP")
 		vip := func(port int) string { return at(netnstest.VIP(f), port) }
 		one := func(port int, forward string, lines ...string) string {
@@ -189,6 +202,14 @@ func TestForwardConnections(t *testing.T) {
 		hosttest.IPTables(t, variant, families[f], fmt.Sprintf("-I PREROUTING -d %v -p %s --dport 80 -j DNAT --to-destination %s", netnstest.VIP(f).Next(), network, at(backend(f, 0), 80)))
 		n.Client.Command(t, "", "ip", "route", "add", netnstest.VIP(f).Next().String(), "via", netnstest.VIP(f).String())
 		wantSilence(t, n.Client, network, vip(81), at(backend(f, 0), 80), other)
+		// What others lead from there to another port, or to a machine that is no backend.
+		for _, to := range []string{at(backend(f, 0), 81), at(backend(f, 1), 80)} {
+			elsewhere := fmt.Sprintf(" PREROUTING -d %v -p %s --dport 80 -j DNAT --to-destination %s", netnstest.VIP(f), network, to)
+			hosttest.IPTables(t, variant, families[f], "-I"+elsewhere)
+			wantSilence(t, n.Client, network, vip(80))
+			hosttest.IPTables(t, variant, families[f], "-D"+elsewhere)
+		}
+		wantAnswer(t, n.Client, network, vip(80), at(backend(f, 0), 80), client)
 
 		apply(t, host, one(80, "leave")+any)
 		wantSilence(t, n.Client, network, vip(80))

@@ -83,7 +83,7 @@ func (h Host) status(ctx context.Context, kernel iptables.Kernel) (Status, error
 		}
 		status.Tables[i] = saved
 		status.Rules = append(status.Rules, linesOf(table.Family, iptables.Differences(saved, table))...)
-		status.JumpsNotFirst = append(status.JumpsNotFirst, linesOf(table.Family, iptables.JumpsNotFirst(saved, table.Family))...)
+		status.JumpsNotFirst = append(status.JumpsNotFirst, linesOf(table.Family, iptables.JumpsNotFirst(saved, table))...)
 		status.Loaded = status.Loaded || iptables.HasJump(saved)
 	}
 	ours, others := h.otherHolds(ctx, kernel)

@@ -138,6 +138,11 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			},
 		},
 		{
+			name: "fail2ban in INPUT", variants: true, severity: Risk, want: "^ipv4: fail2ban bans in INPUT only, which connections of web never meet: -A INPUT -p tcp -m multiport --dports 22,80 -j f2b-web$",
+			lines: "IPTABLES -N f2b-web; IPTABLES -N f2b-sshd; IPTABLES -A INPUT -p tcp -m multiport --dports 22,80 -j f2b-web; IPTABLES -A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd",
+			fix:   "iptables-(nft|legacy) -I FORWARD -j f2b-web # until fail2ban starts again; for good: chain = FORWARD in its jail",
+		},
+		{
 			name: "nftables chain", stops: true, severity: Broken, fix: nftAccept,
 			lines: "nft 'add table inet filter; add chain inet filter forward { type filter hook forward priority 0; policy drop; }; add rule inet filter forward ct state established,related accept'",
 			want:  "^the nftables chain inet filter forward drops every balanced connection",

@@ -58,12 +58,6 @@ func ruleOf(saved rules.SavedRule, all table) rule {
 	return read
 }
 
-// passing are the targets after which the packet meets the next rule.
-var passing = []string{
-	"LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "TRACE", "AUDIT", "SET", "CLASSIFY", "DSCP", "ECN",
-	"TOS", "TTL", "HL", "CHECKSUM", "SECMARK", "CONNSECMARK", "IDLETIMER", "LED", "RATEEST", "TEE", "HMARK",
-}
-
 // act sets what a rule does, by its target and the words behind it.
 func (r *rule) act(target string, options []string, goTo bool, all table) {
 	switch target {
@@ -96,7 +90,7 @@ func (r *rule) lead(target string, goTo bool, all table) {
 		r.verdict, r.target = goesTo, target
 	case isChain:
 		r.verdict, r.target = jumps, target
-	case !slices.Contains(passing, target):
+	case !rules.Passes(target):
 		r.verdict = asks
 	}
 }
@@ -375,6 +369,10 @@ func trackOption(name, value string) (c condition, known bool) {
 		return inState(strings.Split(value, ",")), true
 	case "--ctproto":
 		return condition{ask: func(p *Packet) answer { return answerOf(isProtocol(value, p)) }}, true
+	case "--ctstatus":
+		if value == "EXPECTED" { // by a helper: not the connections that clients begin
+			return condition{ask: func(*Packet) answer { return no }}, true
+		}
 	case "--ctdir":
 		return condition{ask: func(p *Packet) answer { return answerOf(p.isReply() == (value == "REPLY")) }}, true
 	}

@@ -60,6 +60,7 @@ func TestMatches(t *testing.T) {
 		"-m conntrack --ctreplsrcport 81 -j ACCEPT":                no,
 		"-m conntrack --ctdir ORIGINAL -j ACCEPT":                  yes,
 		"-m conntrack --ctstatus ASSURED -j ACCEPT":                perhaps,
+		"-m conntrack --ctstatus EXPECTED -j ACCEPT":               no,
 		`-m comment --comment "-p udp" -j ACCEPT`:                  yes,
 		"-m set --match-set banned src -j DROP":                    some,
 		"-m set --match-set services dst,dst -j DROP":              perhaps,

@@ -53,7 +53,7 @@ func tableFaults() []fault {
 		restored("jump removed", "IPTABLES -t nat -D PREROUTING -j NATSPREAD-PRE", "ipv4: the jump in PREROUTING is missing"),
 		restored("jump doubled", "IPTABLES -t nat -A PREROUTING -j NATSPREAD-PRE", "ipv4: the jump in PREROUTING is doubled"),
 		restored("jump behind a foreign rule", "IPTABLES -t nat -I PREROUTING -p tcp --dport 1234 -j RETURN", "ipv4: the jump in PREROUTING is rule 2"),
-		restored("jump of FORWARD behind a foreign rule", "IPTABLES -I FORWARD -s 203.0.113.9 -j DROP", "ipv4: the jump in FORWARD is rule 2"),
+		restored("jump of FORWARD before a ban", "IPTABLES -A FORWARD -s 203.0.113.9 -j DROP", "ipv4: the jump in FORWARD is rule 1, and belongs at place 2"),
 		restored("chain of FORWARD changed", "IPTABLES -A NATSPREAD-FORWARD -p udp -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there"),
 		restored("jump of IPv6 removed", "IP6TABLES -t nat -D POSTROUTING -j NATSPREAD-POST", "ipv6: the jump in POSTROUTING is missing"),
 		{
@@ -185,7 +185,7 @@ func passingFaults() []fault {
 			want: []string{"broken: ipv6: net.ipv6.conf.all.forwarding is not 1, so nothing is forwarded -> natspread apply"},
 		},
 		dropped("policy of FORWARD", "IPTABLES -P FORWARD DROP", "the policy of FORWARD"),
-		dropped("rule of FORWARD", "IPTABLES -A FORWARD -p tcp -m tcp --dport 81 -j DROP", "-A FORWARD -p tcp -m tcp --dport 81 -j DROP"),
+		dropped("rule of FORWARD", "IPTABLES -I FORWARD -p tcp -m tcp --dport 81 -j DROP", "-A FORWARD -p tcp -m tcp --dport 81 -j DROP"),
 		{
 			name: "own rules of FORWARD are gone, and it drops", lines: "IPTABLES -A FORWARD -p tcp -m tcp --dport 80 -j DROP; IPTABLES -F NATSPREAD-FORWARD", state: Drift, remain: 1,
 			want: []string{
@@ -302,7 +302,12 @@ func bootFaults() []fault {
 			},
 			want: []string{
 				"broken: ipv4: chain NATSPREAD-web lacks rule 1: -> natspread apply", "broken: ipv4: chain NATSPREAD-web lacks rule 2: -> natspread apply",
-				"broken: ipv4: chain NATSPREAD-web has rule 1, which should not be there: -> natspread apply", "at boot: generation 2 is not good: -> natspread apply",
+				"broken: ipv4: chain NATSPREAD-web has rule 1, which should not be there: -> natspread apply",
+				"broken: ipv4 filter: chain NATSPREAD-FORWARD has rule 1 changed: -> natspread apply",
+				"broken: ipv4 filter: chain NATSPREAD-RELATED lacks rule 3: -> natspread apply",
+				"broken: ipv4 filter: chain NATSPREAD-RELATED lacks rule 4: -> natspread apply",
+				"broken: ipv4 filter: chain NATSPREAD-web is missing -> natspread apply",
+				"at boot: generation 2 is not good: -> natspread apply",
 			},
 		},
 		{
@@ -382,6 +387,10 @@ func pendingFaults() []fault {
 			want: []string{
 				refused + " -> natspread restore", "broken: ipv4: chain NATSPREAD-web lacks rule 1: -> natspread restore", "broken: ipv4: chain NATSPREAD-web lacks rule 2: -> natspread restore",
 				"broken: ipv4: chain NATSPREAD-web has rule 1, which should not be there: -> natspread restore",
+				"broken: ipv4 filter: chain NATSPREAD-FORWARD has rule 1 changed: -> natspread restore",
+				"broken: ipv4 filter: chain NATSPREAD-RELATED lacks rule 3: -> natspread restore",
+				"broken: ipv4 filter: chain NATSPREAD-RELATED lacks rule 4: -> natspread restore",
+				"broken: ipv4 filter: chain NATSPREAD-web is missing -> natspread restore",
 			},
 		},
 		{

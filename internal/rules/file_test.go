@@ -122,7 +122,8 @@ func TestDecodeFileStrictInside(t *testing.T) {
 		"a foreign rule": strings.Replace(text, "-A PREROUTING", "-A PREROUTING -j DNAT --to-destination 203.0.113.6\n-A PREROUTING", 1),
 		"a comment":      "# more\n" + text,
 		"nothing":        "",
-		"an accept":      strings.Replace(text, "-j MASQUERADE", "-j ACCEPT", 1),
+		"an accept":      strings.Replace(text, "-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j MASQUERADE", "-j ACCEPT", 1),
+		"a wide accept":  strings.Replace(text, " --ctorigdst 192.0.2.10 --ctorigdstport 80 -j MASQUERADE", " -j ACCEPT", 1),
 		"a modprobe":     strings.Replace(text, "-j MASQUERADE", "-j MASQUERADE --modprobe=/tmp/x", 1),
 		"a tab":          strings.Replace(text, "-j NATSPREAD-web", "-j NATSPREAD-web\t--modprobe=/tmp/x", 1),
 	} {
@@ -138,18 +139,21 @@ func TestDecodeFileStrictInside(t *testing.T) {
 func TestDecodeFilterStrictInside(t *testing.T) {
 	text := string(sampleFilter(IPv4).Text())
 	for name, inside := range map[string]string{
-		"a policy":             strings.Replace(text, "*filter\n", "*filter\n:FORWARD ACCEPT [0:0]\n", 1),
-		"a foreign rule":       strings.Replace(text, "-A FORWARD", "-A FORWARD -j ACCEPT\n-A FORWARD", 1),
-		"a rule in INPUT":      strings.Replace(text, "-A FORWARD", "-A INPUT", 1),
-		"a jump for everybody": strings.Replace(text, "-A FORWARD -m conntrack --ctstate DNAT ", "-A FORWARD ", 1),
-		"a translation":        strings.Replace(text, "-j ACCEPT", "-j MASQUERADE", 1),
-		"an accept of all":     strings.Replace(text, "-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j", "-j", 1),
-		"a protocol's accept":  strings.Replace(text, " --ctorigdst 192.0.2.10 --ctorigdstport 80", "", 1),
-		"any address":          strings.Replace(text, " --ctorigdst 192.0.2.10", "", 1),
-		"any port":             strings.Replace(text, " --ctorigdstport 80 -j", " -j", 1),
-		"a drop":               strings.Replace(text, "-j ACCEPT", "-j DROP", 1),
-		"another protocol":     strings.Replace(text, "--ctproto 6 ", "--ctproto 1 ", 1),
-		"another table":        strings.Replace(text, "*filter", "*mangle", 1),
+		"a policy":              strings.Replace(text, "*filter\n", "*filter\n:FORWARD ACCEPT [0:0]\n", 1),
+		"a foreign rule":        strings.Replace(text, "-A FORWARD", "-A FORWARD -j ACCEPT\n-A FORWARD", 1),
+		"a rule in INPUT":       strings.Replace(text, "-A FORWARD", "-A INPUT", 1),
+		"a jump for everybody":  strings.Replace(text, "-A FORWARD -m conntrack --ctstate DNAT ", "-A FORWARD ", 1),
+		"a translation":         strings.Replace(text, "-j ACCEPT", "-j MASQUERADE", 1),
+		"an accept of all":      strings.Replace(text, "-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j", "-j", 1),
+		"a protocol's accept":   strings.Replace(text, " --ctorigdst 192.0.2.10 --ctorigdstport 80", "", 1),
+		"any address":           strings.Replace(text, " --ctorigdst 192.0.2.10", "", 1),
+		"any port":              strings.Replace(text, " --ctorigdstport 80 -j", " -j", 1),
+		"a drop":                strings.Replace(text, "-j ACCEPT", "-j DROP", 1),
+		"another protocol":      strings.Replace(text, "--ctproto 6 ", "--ctproto 1 ", 1),
+		"another table":         strings.Replace(text, "*filter", "*mangle", 1),
+		"all that is expected":  strings.Replace(text, " --ctstate DNAT --ctreplsrc 10.0.0.1 --ctstatus EXPECTED -j", " --ctstatus EXPECTED -j", 1),
+		"a jump of what is not": strings.Replace(text, "-A FORWARD -m conntrack --ctstatus EXPECTED -j", "-A FORWARD -j", 1),
+		"an accept of nat":      strings.Replace(text, "-m conntrack --ctproto 6 ", "-p tcp -m conntrack --ctstate DNAT ", 1),
 	} {
 		body := []byte(inside + endOfRules)
 		if inside == text {

@@ -142,10 +142,16 @@ func (r *ruleReader) conntrack() {
 	for strings.HasPrefix(r.peek(), "--ct") {
 		switch r.next() {
 		case "--ctstate":
-			r.word("DNAT")
-			rule.Translated = true
+			state := r.next()
+			rule.Translated, rule.SourceTranslated = state == "DNAT", state == "SNAT"
+			r.bad = r.bad || !rule.Translated && !rule.SourceTranslated
 		case "--ctproto":
 			rule.ConnectionProtocol = r.protocol()
+		case "--ctorigsrc":
+			rule.OriginalSource = r.connectionEnd()
+		case "--ctstatus":
+			r.word("EXPECTED")
+			rule.Expected = true
 		case "--ctorigdst":
 			rule.OriginalDestination = r.connectionEnd()
 		case "--ctreplsrc":

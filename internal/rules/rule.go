@@ -19,11 +19,14 @@ type Rule struct {
 	DestinationPorts    Ports        // -m PROTOCOL --dport
 	LocalDestination    bool         // -m addrtype --dst-type LOCAL
 	Translated          bool         // -m conntrack --ctstate DNAT: the destination was rewritten
+	SourceTranslated    bool         // -m conntrack --ctstate SNAT: the source was rewritten
 	ConnectionProtocol  string       // -m conntrack --ctproto: tcp, udp, sctp; unlike -p it holds for ICMP errors, too
+	OriginalSource      netip.Prefix // -m conntrack --ctorigsrc: who began the connection
 	OriginalDestination netip.Prefix // -m conntrack --ctorigdst: what it was before
 	ReplySource         netip.Prefix // -m conntrack --ctreplsrc: who answers, the backend
 	OriginalPorts       Ports        // -m conntrack --ctorigdstport
 	ReplyPorts          Ports        // -m conntrack --ctreplsrcport
+	Expected            bool         // -m conntrack --ctstatus EXPECTED: a helper announced it, such as that of FTP
 	Mark                Mark         // -m mark
 	Statistic           Statistic    // -m statistic
 	Comment             string       // -m comment --comment: letters only, so it needs no quotes
@@ -93,9 +96,20 @@ type Target struct {
 // leads to.
 func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark }
 
-// belongs tells whether the target may stand in a table.
-func (t Target) belongs(name TableName) bool {
-	return t.Chain != "" || (t.Kind == Accept) == (name == Filter)
+// belongs tells whether the rule may stand in a table. An accept in the nat table keeps the
+// rules of others away from what it matches: it may be only for what was translated.
+func (r Rule) belongs(name TableName) bool {
+	switch {
+	case name == NAT && (r.Expected || r.SourceTranslated || r.OriginalSource.IsValid()):
+		return false
+	case r.Target.Chain != "":
+		return true
+	case r.Target.Kind != Accept:
+		return name == NAT
+	case name == NAT:
+		return r.Translated
+	}
+	return r.ConnectionProtocol != "" || r.Expected
 }
 
 // Matches tells whether a packet in a chain satisfies every condition but the
@@ -111,10 +125,13 @@ func (r Rule) Matches(p Packet) bool {
 		(!r.LocalDestination || p.Local) &&
 		(!r.Translated || p.OriginalAddress.IsValid()) &&
 		(r.ConnectionProtocol == "" || r.ConnectionProtocol == p.Protocol) &&
+		prefixHolds(r.OriginalSource, p.Source) &&
 		prefixHolds(r.OriginalDestination, p.OriginalAddress) &&
 		prefixHolds(r.ReplySource, p.Destination) &&
 		r.OriginalPorts.contains(p.OriginalPort) &&
-		r.ReplyPorts.contains(p.Port)
+		r.ReplyPorts.contains(p.Port) &&
+		(!r.Expected || p.Expected) &&
+		(!r.SourceTranslated || p.SourceTranslated)
 }
 
 // Packet is the first packet of a connection, as one built-in chain sees it.
@@ -127,6 +144,9 @@ type Packet struct {
 	Local           bool       // the destination is an address of this host
 	OriginalAddress netip.Addr // the destination before DNAT; zero without one
 	OriginalPort    uint16
+	// Expected tells that a conntrack helper announced the connection, and SourceTranslated
+	// that its source is rewritten: what a helper expects is translated as it announced it.
+	Expected, SourceTranslated bool
 }
 
 // prefixHolds tells whether an address satisfies a condition on its prefix.
@@ -177,14 +197,21 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 
 // asksConnection tells whether a condition is on the connection, not on the packet.
 func (r Rule) asksConnection() bool {
-	return r.Translated || r.ConnectionProtocol != "" || r.OriginalDestination.IsValid() || r.ReplySource.IsValid() ||
-		r.OriginalPorts != (Ports{}) || r.ReplyPorts != (Ports{})
+	return r.Translated || r.SourceTranslated || r.Expected || r.ConnectionProtocol != "" || r.OriginalSource.IsValid() || r.OriginalDestination.IsValid() ||
+		r.ReplySource.IsValid() || r.OriginalPorts != (Ports{}) || r.ReplyPorts != (Ports{})
 }
 
 // scoped tells whether the rule is for connections of one protocol that were asked of some
-// address, or go to some backend, at some port: an accept of less would be everybody's.
+// address at some port, or go to some backend at some port, or for those that a helper expects
+// of some backend: an accept of less would be everybody's. Without a backend are the accepts
+// in FORWARD of natspread 0.1.
 func (r Rule) scoped() bool {
-	return r.ConnectionProtocol != "" && r.OriginalPorts != (Ports{}) && (r.OriginalDestination.IsValid() || r.ReplySource.IsValid())
+	if r.Expected {
+		return r.SourceTranslated && r.OriginalSource.IsValid() || r.Translated && r.ReplySource.IsValid()
+	}
+	asked, answered := r.OriginalPorts != (Ports{}), r.ReplyPorts != (Ports{})
+	return r.ConnectionProtocol != "" && (r.OriginalDestination.IsValid() && asked || r.ReplySource.IsValid() && (asked || answered)) ||
+		r.Protocol != "" && r.Translated && asked && (r.OriginalDestination.IsValid() || r.Destination.IsValid())
 }
 
 // appendConntrack appends the conditions on the connection: on what it asked for
@@ -194,10 +221,14 @@ func (r Rule) appendConntrack(b []byte) []byte {
 	if r.Translated {
 		b = append(b, "--ctstate DNAT "...)
 	}
+	if r.SourceTranslated {
+		b = append(b, "--ctstate SNAT "...)
+	}
 	if r.ConnectionProtocol != "" {
 		b = strconv.AppendUint(append(b, "--ctproto "...), uint64(ProtocolNumber(r.ConnectionProtocol)), 10)
 		b = append(b, ' ')
 	}
+	b = appendConnectionEnd(b, "--ctorigsrc ", r.OriginalSource)
 	b = appendConnectionEnd(b, "--ctorigdst ", r.OriginalDestination)
 	b = appendConnectionEnd(b, "--ctreplsrc ", r.ReplySource)
 	if r.OriginalPorts != (Ports{}) {
@@ -205,6 +236,9 @@ func (r Rule) appendConntrack(b []byte) []byte {
 	}
 	if r.ReplyPorts != (Ports{}) {
 		b = append(r.ReplyPorts.appendTo(append(b, "--ctreplsrcport "...), ':'), ' ')
+	}
+	if r.Expected {
+		b = append(b, "--ctstatus EXPECTED "...)
 	}
 	return b
 }

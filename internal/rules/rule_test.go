@@ -40,12 +40,29 @@ func TestRules(t *testing.T) {
 			Source: netip.MustParsePrefix("10.0.0.0/24"), Destination: netip.MustParsePrefix("10.0.0.1/32"), Protocol: "tcp",
 			Translated: true, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Masquerade},
 		},
+		"-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT": {
+			Protocol: "tcp", Translated: true, OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{80, 80}, Target: Target{Kind: Accept},
+		},
 		"-m conntrack --ctstate DNAT -m comment --comment natspread -j NATSPREAD-FORWARD": {Translated: true, Comment: Comment, Target: Target{Chain: ServiceForward}},
 		"-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 8000:8010 -j ACCEPT": {
 			ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{8000, 8010}, Target: Target{Kind: Accept},
 		},
 		"-m conntrack --ctproto 132 --ctreplsrc 10.0.0.0/30 --ctorigdstport 80 --ctreplsrcport 8080 -j ACCEPT": {
 			ConnectionProtocol: "sctp", ReplySource: netip.MustParsePrefix("10.0.0.0/30"), OriginalPorts: Ports{80, 80}, ReplyPorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctreplsrc 10.0.0.1 --ctorigdstport 80 --ctreplsrcport 8080 -j ACCEPT": {
+			ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), ReplySource: netip.MustParsePrefix("10.0.0.1/32"),
+			OriginalPorts: Ports{80, 80}, ReplyPorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctproto 6 --ctreplsrc 10.0.0.1 --ctreplsrcport 8080 -j ACCEPT": {
+			ConnectionProtocol: "tcp", ReplySource: netip.MustParsePrefix("10.0.0.1/32"), ReplyPorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctstatus EXPECTED -j NATSPREAD-RELATED": {Expected: true, Target: Target{Chain: ServiceRelated}},
+		"-m conntrack --ctstate DNAT --ctreplsrc 10.0.0.1 --ctstatus EXPECTED -j ACCEPT": {
+			Translated: true, ReplySource: netip.MustParsePrefix("10.0.0.1/32"), Expected: true, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctstate SNAT --ctorigsrc 10.0.0.0/30 --ctstatus EXPECTED -j ACCEPT": {
+			SourceTranslated: true, OriginalSource: netip.MustParsePrefix("10.0.0.0/30"), Expected: true, Target: Target{Kind: Accept},
 		},
 		"-m conntrack --ctproto 17 -g NATSPREAD-Fc000020a.u": {ConnectionProtocol: "udp", Target: Target{Kind: Goto, Chain: "NATSPREAD-Fc000020a.u"}},
 		"-p tcp -m statistic --mode random --probability 0.33333333349 -j DNAT --to-destination 10.0.0.1:80": {
@@ -128,7 +145,7 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p tcp -m tcp --sport 1 --dport 80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80 --syn -j NATSPREAD-web", "-p tcp -m multiport --dports 80 -j NATSPREAD-web",
 			"-p tcp -m statistic --mode nth --every 2 --packet 0 -m statistic --mode random --probability 0.50000000000" + dnat,
 			"-m comment --comment natspread -m comment --comment natspread -j NATSPREAD-PRE", "-m comment --comment other -j NATSPREAD-PRE", "-m comment --comment",
-			"-p tcp -m conntrack --ctstate DNAT --ctorigsrc 10.0.0.1 -j MASQUERADE", "-p tcp -m conntrack --ctstate SNAT -j MASQUERADE", "-p tcp -m conntrack ! --ctstate DNAT -j MASQUERADE",
+			"-p tcp -m conntrack --ctstate DNAT --ctrepldst 10.0.0.1 -j MASQUERADE", "-p tcp -m conntrack --ctstate NEW -j MASQUERADE", "-p tcp -m conntrack --ctstate SNAT,DNAT -j MASQUERADE", "-m conntrack --ctstatus ASSURED -j NATSPREAD-RELATED", "-p tcp -m conntrack ! --ctstate DNAT -j MASQUERADE",
 			"-m addrtype --dst-type LOCAL --limit-iface-in -j NATSPREAD-web", "-m addrtype --dst-type UNICAST -j NATSPREAD-web", "-m mark --mark 0x1 -j NATSPREAD-web",
 		},
 		"another order or spelling": {
@@ -178,6 +195,8 @@ func TestParseRuleRefuses(t *testing.T) {
 		"targets of others": {
 			"", "-p tcp", "-j DROP",
 			"-j ACCEPT", "-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 -j ACCEPT", "-m conntrack --ctproto 6 --ctorigdstport 80 -j ACCEPT",
+			"-m conntrack --ctstatus EXPECTED -j ACCEPT", "-m conntrack --ctreplsrc 10.0.0.1 --ctstatus EXPECTED -j ACCEPT", "-m conntrack --ctorigsrc 10.0.0.1 --ctstatus EXPECTED -j ACCEPT",
+			"-m conntrack --ctstate SNAT --ctorigsrc 10.0.0.1 -j ACCEPT", "-m conntrack --ctproto 6 --ctreplsrc 10.0.0.1 -j ACCEPT", "-m conntrack --ctproto 6 --ctreplsrcport 80 -j ACCEPT",
 			"-m conntrack --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT", "-p tcp -m conntrack --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT",
 			"-g ACCEPT", "-g DOCKER", "-g", "-j NATSPREAD-web -g NATSPREAD-web", "-j RETURN", "-j DOCKER", "-j LOG --log-prefix x", "-j NATSPREADER", "-j natspread-web",
 			"-j NATSPREAD-" + strings.Repeat("a", 19), "-i " + strings.Repeat("a", 16) + " -j NATSPREAD-web", "-j", "-j NATSPREAD-web extra", "NATSPREAD-web",

@@ -76,6 +76,7 @@ const (
 	ServiceOut     = Prefix + "-OUT"
 	ServicePost    = Prefix + "-POST"
 	ServiceForward = Prefix + "-FORWARD"
+	ServiceRelated = Prefix + "-RELATED"
 )
 
 // Comment stood in each jump that natspread 0.1 loaded: see Table.CommentedJumps.
@@ -89,22 +90,22 @@ func (k TableName) BuiltIn() []string {
 	return []string{Prerouting, Input, Output, Postrouting}
 }
 
-// EntryChain maps a built-in chain to the own chain that its jump leads to; "" for
-// those where nothing of ours stands.
-func (k TableName) EntryChain(builtIn string) string {
+// EntryChains maps a built-in chain to the own chains that its jumps lead to, in their order;
+// none for those where nothing of ours stands.
+func (k TableName) EntryChains(builtIn string) []string {
 	switch {
 	case k == Filter && builtIn == Forward:
-		return ServiceForward
+		return []string{ServiceForward, ServiceRelated}
 	case k == Filter:
-		return ""
+		return nil
 	case builtIn == Prerouting:
-		return ServicePre
+		return []string{ServicePre}
 	case builtIn == Output:
-		return ServiceOut
+		return []string{ServiceOut}
 	case builtIn == Postrouting:
-		return ServicePost
+		return []string{ServicePost}
 	}
-	return ""
+	return nil
 }
 
 // ServiceChain returns the name of the chain that picks a service's backend.

@@ -147,7 +147,7 @@ func (s Saved) Own(family Family) (Table, error) {
 		rules := make([]Rule, len(chain.Rules))
 		for i, rule := range chain.Rules {
 			var err error
-			if buffer, err = rules[i].parse(rule.Text, buffer); err == nil && !rules[i].Target.belongs(s.Name) {
+			if buffer, err = rules[i].parse(rule.Text, buffer); err == nil && !rules[i].belongs(s.Name) {
 				err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
 			}
 			if err != nil {

@@ -48,18 +48,25 @@ func (t Table) Chain(name string) (Chain, bool) {
 	return t.Chains[i], true
 }
 
-// Jumps returns the rules that belong into a built-in chain: one, or none. What
-// natspread did not translate never meets its part of the filter table.
+// Jumps returns the rules that belong into a built-in chain: one or none, or in FORWARD two.
+// What natspread did not translate, and no helper expects, never meets its part of the
+// filter table.
 func (t Table) Jumps(builtIn string) []Rule {
-	chain := t.Name.EntryChain(builtIn)
-	if chain == "" || t.Empty() {
-		return nil
+	var jumps []Rule
+	for _, chain := range t.Name.EntryChains(builtIn) {
+		jump := Rule{Translated: t.Name == Filter, Target: Target{Kind: Jump, Chain: chain}}
+		if chain == ServiceRelated {
+			jump.Translated, jump.Expected = false, true
+		}
+		if _, found := t.Chain(chain); t.Empty() || chain == ServiceRelated && !found { // as in those of natspread 0.1
+			continue
+		}
+		if t.CommentedJumps {
+			jump.Comment = Comment
+		}
+		jumps = append(jumps, jump)
 	}
-	jump := Rule{Translated: t.Name == Filter, Target: Target{Kind: Jump, Chain: chain}}
-	if t.CommentedJumps {
-		jump.Comment = Comment
-	}
-	return []Rule{jump}
+	return jumps
 }
 
 // Text returns the table in the canonical form: byte for byte what iptables-save

@@ -62,6 +62,8 @@ func sampleFilter(family Family) Table {
 	return Table{Family: family, Name: Filter, Chains: []Chain{{Name: ServiceForward, Rules: []Rule{
 		{ConnectionProtocol: "tcp", OriginalDestination: listen, OriginalPorts: Ports{80, 80}, Target: Target{Kind: Accept}},
 		{ConnectionProtocol: "udp", ReplySource: backend, OriginalPorts: Ports{53, 54}, ReplyPorts: Ports{53, 53}, Target: Target{Kind: Accept}},
+	}}, {Name: ServiceRelated, Rules: []Rule{
+		{Translated: true, ReplySource: backend, Expected: true, Target: Target{Kind: Accept}},
 	}}}}
 }
 
@@ -70,9 +72,12 @@ func sampleFilter(family Family) Table {
 func TestFilterText(t *testing.T) {
 	const want = `*filter
 :NATSPREAD-FORWARD - [0:0]
+:NATSPREAD-RELATED - [0:0]
 -A FORWARD -m conntrack --ctstate DNAT -j NATSPREAD-FORWARD
+-A FORWARD -m conntrack --ctstatus EXPECTED -j NATSPREAD-RELATED
 -A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
 -A NATSPREAD-FORWARD -m conntrack --ctproto 17 --ctreplsrc 10.0.0.1 --ctorigdstport 53:54 --ctreplsrcport 53 -j ACCEPT
+-A NATSPREAD-RELATED -m conntrack --ctstate DNAT --ctreplsrc 10.0.0.1 --ctstatus EXPECTED -j ACCEPT
 COMMIT
 `
 	if diff := cmp.Diff(want, string(sampleFilter(IPv4).Text())); diff != "" {
@@ -136,7 +141,8 @@ func TestParseRefuses(t *testing.T) {
 		"a jump to elsewhere":   {"OUTPUT -j NATSPREAD-OUT", "OUTPUT -j NATSPREAD-PRE"},
 		"an insertion":          {"-A NATSPREAD-OUT", "-I NATSPREAD-OUT"},
 		"a deletion":            {"COMMIT\n", "-X NATSPREAD-web\nCOMMIT\n"},
-		"an unknown target":     {"-j MASQUERADE", "-j ACCEPT"},
+		"an unknown target":     {"-j MASQUERADE", "-j DROP"},
+		"an accept of FORWARD":  {"-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -j MASQUERADE", "-m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT"},
 		"a chain with a quote":  {":NATSPREAD-web", ":NATSPREAD-w\"b - [0:0]\n:NATSPREAD-web"},
 		"a chain with a tab":    {":NATSPREAD-web", ":NATSPREAD-\t - [0:0]\n:NATSPREAD-web"},
 		"too long a chain":      {":NATSPREAD-web", ":NATSPREAD-aaaaaaaaaaaaaaaaaaa - [0:0]\n:NATSPREAD-web"},
@@ -171,8 +177,10 @@ func TestOwnNames(t *testing.T) {
 		}
 	}
 	for _, builtIn := range NAT.BuiltIn() {
-		if hook := NAT.EntryChain(builtIn); IsOwn(builtIn) || hook != "" && !IsOwn(hook) {
-			t.Errorf("%s leads to %q", builtIn, hook)
+		for _, entry := range NAT.EntryChains(builtIn) {
+			if IsOwn(builtIn) || !IsOwn(entry) {
+				t.Errorf("%s leads to %q", builtIn, entry)
+			}
 		}
 	}
 	if longest := ServiceChain(strings.Repeat("a", 15)); len(longest) > MaxChain || !ownChain(longest) {

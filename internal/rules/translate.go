@@ -1,10 +1,12 @@
 package rules
 
+import "slices"
+
 // CanTranslate tells whether a table can lead a packet from a built-in chain to any
 // target of ours, by whichever turn of chance and from whichever source port. It is asked of packets that are
 // long gone: one whose InInterface is "" may have come in by any.
 func (t Table) CanTranslate(builtIn string, packet Packet) bool {
-	return t.reaches(t.Name.EntryChain(builtIn), packet, len(t.Chains))
+	return slices.ContainsFunc(t.Name.EntryChains(builtIn), func(chain string) bool { return t.reaches(chain, packet, len(t.Chains)) })
 }
 
 // reaches is Translates from an own chain on; so many jumps deep is a circle.

@@ -229,7 +229,7 @@ func sourceText(outcome Outcome) string {
 	if outcome.After == nil {
 		return "-"
 	}
-	if targets := outcome.After.Targets(); len(targets) > 0 {
+	if targets := outcome.After.Targets(); len(targets) > 0 && targets[0].Kind != rules.Accept {
 		text := string(rules.Rule{Target: targets[0]}.AppendText(nil))
 		return strings.Replace(strings.TrimPrefix(text, "-j "), "--to-source", "to", 1)
 	}

@@ -77,14 +77,18 @@ func TestSourceText(t *testing.T) {
 	snat := func(target rules.Target) *Path {
 		return &Path{Chain: rules.Postrouting, Hops: []Hop{{Rule: rules.Rule{Target: target}}}}
 	}
-	for want, outcome := range map[string]Outcome{
-		"-":                  {},
-		"kept":               {After: &Path{Chain: rules.Postrouting}},
-		"MASQUERADE":         {After: snat(rules.Target{Kind: rules.Masquerade})},
-		"SNAT to 192.0.2.10": {After: snat(rules.Target{Kind: rules.SNAT, Address: netip.MustParseAddr("192.0.2.10")})},
+	for _, c := range []struct {
+		want    string
+		outcome Outcome
+	}{
+		{"-", Outcome{}},
+		{"kept", Outcome{After: &Path{Chain: rules.Postrouting}}},
+		{"kept", Outcome{After: snat(rules.Target{Kind: rules.Accept})}},
+		{"MASQUERADE", Outcome{After: snat(rules.Target{Kind: rules.Masquerade})}},
+		{"SNAT to 192.0.2.10", Outcome{After: snat(rules.Target{Kind: rules.SNAT, Address: netip.MustParseAddr("192.0.2.10")})}},
 	} {
-		if got := sourceText(outcome); got != want {
-			t.Errorf("%q, not %q", got, want)
+		if got := sourceText(c.outcome); got != c.want {
+			t.Errorf("%q, not %q", got, c.want)
 		}
 	}
 }

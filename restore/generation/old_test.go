@@ -11,7 +11,8 @@ import (
 )
 
 // TestOldGeneration reads what natspread 0.1 wrote: its jumps carry a comment, and it does
-// not say what it balances. What natspread writes now of the same config is the same else.
+// not say what it balances. What natspread writes now of the same config is the same else,
+// but that its accepts in FORWARD name the backends, so an apply makes a new generation.
 func TestOldGeneration(t *testing.T) {
 	if !netnstest.Isolate(t) { // as whose files nobody else's count
 		return
@@ -29,11 +30,13 @@ func TestOldGeneration(t *testing.T) {
 		if !table.CommentedJumps || !strings.Contains(text, "--comment natspread") {
 			t.Errorf("%s: no comment in\n%s", table, text)
 		}
-		hosttest.WantSame(t, table.String(), string(now.All()[i].Text()), strings.ReplaceAll(text, "-m comment --comment natspread ", ""))
+		if table.Name == rules.NAT {
+			hosttest.WantSame(t, table.String(), string(now.All()[i].Text()), strings.ReplaceAll(text, "-m comment --comment natspread ", ""))
+		}
 	}
 	wanted := hosttest.Generation(t, rules.NFT, toml)
-	if why := old.Outdated(wanted); why != "" {
-		t.Errorf("it does not serve any more: %s", why)
+	if why := old.Outdated(wanted); why != "generation 1 has other rules" {
+		t.Errorf("why it does not serve any more: %q", why)
 	}
 	if files := store.Files(1); len(files) != 7 || strings.Contains(strings.Join(files, " "), "services") {
 		t.Errorf("its files: %q", files)

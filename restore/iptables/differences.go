@@ -50,12 +50,16 @@ func jumpDifference(saved rules.Saved, builtIn string, want []rules.Rule) string
 	switch {
 	case sameRules(live, want):
 		return ""
-	case len(live) == 0:
+	case len(live) < len(want):
 		return "missing"
 	case len(want) == 0:
 		return "left over"
 	case len(live) == len(want):
-		return fmt.Sprintf("changed: it is %s", live[0].Text)
+		i := 0
+		for i < len(live)-1 && sameRules(live[i:i+1], want[i:i+1]) {
+			i++
+		}
+		return fmt.Sprintf("changed: it is %s", live[i].Text)
 	}
 	var places []string
 	for _, jump := range jumpsIn(saved, builtIn) {
@@ -77,18 +81,34 @@ func jumpsIn(saved rules.Saved, builtIn string) []placed {
 }
 
 // JumpsNotFirst tells, a line each, which jumps stand behind rules of others, which may
-// take a connection before natspread's do.
-func JumpsNotFirst(saved rules.Saved, family rules.Family) []string {
+// take a connection before natspread's do. In FORWARD others' bans belong before them: there
+// it tells of jumps that are not where forwardPlace has them.
+func JumpsNotFirst(saved rules.Saved, table rules.Table) []string {
 	var lines []string
 	for _, builtIn := range saved.Name.BuiltIn() {
-		jumps := jumpsIn(saved, builtIn)
-		if len(jumps) == 0 || jumps[0].place == 1 {
-			continue
+		belongs := 1
+		if builtIn == rules.Forward {
+			belongs = forwardPlace(saved, table)
 		}
-		lines = append(lines, fmt.Sprintf("%v: the jump in %s is rule %d: a connection that a rule before it accepts or translates does not reach natspread",
-			family, builtIn, jumps[0].place))
+		for i, jump := range jumpsIn(saved, builtIn) {
+			if i == 0 && jump.place != belongs || i < len(table.Jumps(builtIn)) && jump.place != belongs+i {
+				lines = append(lines, fmt.Sprintf("%v: %s", table.Family, wrongPlace(builtIn, jump.place, belongs+i)))
+				break
+			}
+		}
 	}
 	return lines
+}
+
+// wrongPlace says what it means that a jump is not where it belongs.
+func wrongPlace(builtIn string, place, belongs int) string {
+	switch {
+	case builtIn != rules.Forward:
+		return fmt.Sprintf("the jump in %s is rule %d: a connection that a rule before it accepts or translates does not reach natspread", builtIn, place)
+	case place < belongs:
+		return fmt.Sprintf("the jump in FORWARD is rule %d, and belongs at place %d: connections pass the bans between", place, belongs)
+	}
+	return fmt.Sprintf("the jump in FORWARD is rule %d, and belongs at place %d: a rule between may drop connections", place, belongs)
 }
 
 // missing returns the names of the table's chains that the kernel does not hold.

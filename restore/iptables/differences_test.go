@@ -33,7 +33,7 @@ func differences(t *testing.T, table rules.Table, edit func(lines []string) []st
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(append(iptables.Differences(saved, table), iptables.JumpsNotFirst(saved, table.Family)...), "\n")
+	return strings.Join(append(iptables.Differences(saved, table), iptables.JumpsNotFirst(saved, table)...), "\n")
 }
 
 // picks returns the place of the first rule of the service's chain.

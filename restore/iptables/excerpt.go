@@ -42,7 +42,9 @@ func withEmpty(t rules.Table, whole []bool) rules.Table {
 			continue
 		}
 		for _, builtIn := range t.Name.BuiltIn() {
-			wanted[t.Name.EntryChain(builtIn)] = true
+			for _, jump := range t.Jumps(builtIn) {
+				wanted[jump.Target.Chain] = true
+			}
 		}
 		for _, rule := range chain.Rules {
 			wanted[rule.Target.Chain] = true
@@ -83,8 +85,10 @@ func inOrder(t rules.Table) []string {
 		}
 	}
 	for _, builtIn := range t.Name.BuiltIn() {
-		if i, own := place[t.Name.EntryChain(builtIn)]; own {
-			visit(i)
+		for _, jump := range t.Jumps(builtIn) {
+			if i, own := place[jump.Target.Chain]; own {
+				visit(i)
+			}
 		}
 	}
 	for i := range t.Chains { // to which nothing leads

@@ -28,24 +28,40 @@ type Snapshot struct {
 // Snapshots are those of all tables, in the order of rules.Tables.All.
 type Snapshots [rules.TableCount]Snapshot
 
-// SnapshotsOf returns what a read of the live tables would give if they held just these,
-// in nftables' ruleset of that number.
-func SnapshotsOf(tables rules.Tables, ruleset uint32) (known Snapshots) {
+// SnapshotsOf returns what a read of the live tables gives that hold just these, each jump in
+// its place, in nftables' ruleset of that number. Only where the jumps in FORWARD belong may
+// have changed, with a route: what is there is read.
+func (k Kernel) SnapshotsOf(ctx context.Context, tables rules.Tables, ruleset uint32) (known Snapshots, err error) {
 	for i, table := range tables.All() {
-		known[i] = Snapshot{ownedState: stateOf(table), ruleset: ruleset}
+		known[i] = Snapshot{ownedState: stateOf(table, 1), ruleset: ruleset}
+		if table.Name != rules.Filter || table.Empty() {
+			continue
+		}
+		if known[i], err = k.snapshot(ctx, table); err != nil {
+			return known, err
+		}
 	}
-	return known
+	return known, nil
 }
 
 // Hold tells whether a load of the tables would change nothing: also that each jump is in
-// its place, before foreign rules.
+// its place among foreign rules.
 func (s Snapshots) Hold(tables rules.Tables) bool {
 	for i, table := range tables.All() {
-		if transaction(s[i].ownedState, stateOf(table)) != nil {
+		if transaction(s[i].ownedState, s[i].wanted(table)) != nil {
 			return false
 		}
 	}
 	return true
+}
+
+// wanted returns the state that a table wants where this was read. What was known without
+// reading it held what it wanted in its place.
+func (s Snapshot) wanted(table rules.Table) ownedState {
+	if len(s.saved.Chains) == 0 {
+		return stateOf(table, 1)
+	}
+	return stateOf(table, forwardPlace(s.saved, table))
 }
 
 // Whole returns a table that is to be replaced as a whole, as iptables-save -c printed it;
@@ -92,9 +108,14 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 	if observed.whole != nil {
 		return k.replace(ctx, observed, table)
 	}
-	want := stateOf(table)
+	if unread := len(observed.saved.Chains) == 0; unread && table.Name == rules.Filter && transaction(observed.ownedState, stateOf(table, 1)) != nil {
+		if observed, err = k.snapshot(ctx, table); err != nil { // for the place in FORWARD
+			return done, err
+		}
+	}
 	byPlace := false
 	for try := 1; ; try++ {
+		want := observed.wanted(table)
 		text := transaction(observed.ownedState, want)
 		if byPlace {
 			text = transactionByPlace(observed.ownedState, want)
@@ -112,7 +133,7 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 			return done, err
 		}
 		now, readErr := k.snapshot(ctx, table)
-		same := transaction(observed.ownedState, now.ownedState) == nil
+		same := transaction(observed.ownedState, now.ownedState) == nil && transaction(want, now.wanted(table)) == nil
 		byPlace = same && !byPlace && takesOut(text) && isRefusal(err)
 		if try == loadTries || readErr != nil || same && !byPlace {
 			return done, fmt.Errorf("cannot load the %s rules: %w%s", table.String(), k.withCause(ctx, table, err), k.heldBy(now.saved, table))

@@ -156,8 +156,9 @@ func emptied(tables string) string {
 // policyCount are the counters of policies, which the legacy variant does not keep.
 var policyCount = regexp.MustCompile(`(?m)^(:\S+ \S+) \[.*\]$`)
 
-// TestPlaceIsAnothers has somebody put a rule before the jump after its place was read: that
-// rule stays, and so does all else. The next load reads anew, and does it.
+// TestPlaceIsAnothers has somebody put a rule before the jump after its place was read, which
+// is not the one where it belongs: that rule stays, and so does all else. The next load reads
+// anew, and does it.
 func TestPlaceIsAnothers(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
@@ -172,7 +173,7 @@ func TestPlaceIsAnothers(t *testing.T) {
 				kernel := Kernel{Run: program.Exec(), Variant: variant}
 				_, err := loadTables(t, kernel, hosttest.Tables(t, hosttest.Accepted(hosttest.Article)))
 				hosttest.Must(t, err)
-				hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, "-I FORWARD -p udp -j ACCEPT")
+				hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, "-A FORWARD -p udp -j ACCEPT")
 				refused, moved := 0, false
 				run := refuseText(&refused)
 				kernel.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {

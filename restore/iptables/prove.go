@@ -96,7 +96,7 @@ func (k Kernel) prove(ctx context.Context, table rules.Table) error {
 	if table.Empty() {
 		return nil
 	}
-	want := stateOf(table)
+	want := stateOf(table, 1)
 	return inScratchNamespace(func() error {
 		if err := k.restore(ctx, table.Family, transaction(ownedState{}, want)); err != nil {
 			return err

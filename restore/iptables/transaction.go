@@ -23,9 +23,9 @@ type placed struct {
 	text  string
 }
 
-// stateOf returns the state that a table wants: each jump once, and first in
-// its chain, so that no foreign rule takes a connection before it.
-func stateOf(table rules.Table) ownedState {
+// stateOf returns the state that a table wants: each jump once, and first in its chain, so
+// that no foreign rule takes a connection before it. In FORWARD the place is given.
+func stateOf(table rules.Table, inForward int) ownedState {
 	want := ownedState{name: table.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	var text []byte
 	var ends []int
@@ -44,8 +44,12 @@ func stateOf(table rules.Table) ownedState {
 		want.chains[chain.Name] = rules
 	}
 	for _, builtIn := range table.Name.BuiltIn() {
+		first := 1
+		if builtIn == rules.Forward {
+			first = inForward
+		}
 		for i, jump := range table.Jumps(builtIn) {
-			want.jumps[builtIn] = append(want.jumps[builtIn], placed{place: i + 1, text: string(jump.AppendText(nil))})
+			want.jumps[builtIn] = append(want.jumps[builtIn], placed{place: first + i, text: string(jump.AppendText(nil))})
 		}
 	}
 	return want
@@ -93,11 +97,14 @@ func transaction(live, want ownedState) []byte {
 func transactionByPlace(live, want ownedState) []byte {
 	var renewed []string
 	for _, builtIn := range want.name.BuiltIn() {
-		entry := want.name.EntryChain(builtIn)
-		_, held := live.chains[entry]
-		_, stays := want.chains[entry]
-		if held && stays && len(live.jumps[builtIn]) > 0 && !slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
-			renewed = append(renewed, entry)
+		if len(live.jumps[builtIn]) == 0 || slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
+			continue
+		}
+		for _, entry := range want.name.EntryChains(builtIn) {
+			_, held := live.chains[entry]
+			if _, stays := want.chains[entry]; held && stays {
+				renewed = append(renewed, entry)
+			}
 		}
 	}
 	return compose(live, want, wrongJumps(live, want, deleteByPlace), renewed)

@@ -101,10 +101,10 @@ func TestStateOfIsThatOfItsText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(stateOfSaved(saved), stateOf(table), cmp.AllowUnexported(ownedState{}, placed{})); diff != "" {
+	if diff := cmp.Diff(stateOfSaved(saved), stateOf(table, 1), cmp.AllowUnexported(ownedState{}, placed{})); diff != "" {
 		t.Errorf("(-saved +table):\n%s", diff)
 	}
-	if diff := cmp.Diff(stateOfSaved(rules.Saved{}), stateOf(rules.Table{}), cmp.AllowUnexported(ownedState{}, placed{})); diff != "" {
+	if diff := cmp.Diff(stateOfSaved(rules.Saved{}), stateOf(rules.Table{}, 1), cmp.AllowUnexported(ownedState{}, placed{})); diff != "" {
 		t.Errorf("nothing (-saved +table):\n%s", diff)
 	}
 }

@@ -69,17 +69,18 @@ build_root() {
 }
 
 # fetch_units keeps the units of two firewalls, to be booted with /bin/true for a program: their
-# order is the real one. ufw's whole package is kept too, for a machine that gets it.
+# order is the real one. The whole packages of ufw and fail2ban are kept too, for machines
+# that get them.
 fetch_units() {
   local dir=$1 from
   mkdir -p "$dir" && from=$(mktemp -d) && (
-    cd "$from" && apt-get -o APT::Sandbox::User=root download -q ufw firewalld &&
+    cd "$from" && apt-get -o APT::Sandbox::User=root download -q ufw firewalld fail2ban &&
       for deb in *.deb; do dpkg-deb -x "$deb" . || exit; done &&
-      find . \( -name ufw.service -o -name firewalld.service \) -exec cp {} "$dir" \; && cp ufw_*.deb "$dir/ufw.deb"
+      find . \( -name ufw.service -o -name firewalld.service \) -exec cp {} "$dir" \; && cp ufw_*.deb "$dir/ufw.deb" && cp fail2ban_*.deb "$dir/fail2ban.deb"
   )
   local rc=$?
   rm -rf "$from"
-  [[ $rc = 0 && -f $dir/ufw.service && -f $dir/ufw.deb && -f $dir/firewalld.service ]]
+  [[ $rc = 0 && -f $dir/ufw.service && -f $dir/ufw.deb && -f $dir/fail2ban.deb && -f $dir/firewalld.service ]]
 }
 
 # network gives the machine a network of one interface with the balancer's address and a route

@@ -242,7 +242,7 @@ func TestLibraries(t *testing.T) {
 		"github.com/coreos/go-systemd/v22/dbus":    {"units"},
 		"github.com/coreos/go-systemd/v22/unit":    {"units"},
 		"github.com/godbus/dbus/v5":                {"units"},
-		"github.com/vishvananda/netlink":           {"internal/network", "restore/flows", "internal/test/netnstest"},
+		"github.com/vishvananda/netlink":           {"internal/network", "restore/flows", "restore/iptables", "internal/test/netnstest"},
 		"github.com/vishvananda/netlink/nl":        {"restore/flows"},
 		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "restore", "restore/*", "internal/terminal", "internal/namespace", "internal/test/*", "internal/lab/*"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},

@@ -1,30 +1,7 @@
 # A host whose FORWARD drops when it boots, by ufw and by netfilter-persistent: a service with
 # forward = "accept" gets through, nothing else does, and all that is others' stays.
 
-# with_ufw puts ufw in the place of netfilter-persistent, beside which its package cannot be.
-with_ufw() {
-  unshare --net chroot "$disk" sh -c 'dpkg --purge iptables-persistent netfilter-persistent && dpkg --install /usr/share/boot-units/ufw.deb' \
-    >"$disk.dpkg" 2>&1 || give_up "dpkg: $(tail -n 1 "$disk.dpkg")"
-}
-
-# behind tells what becomes of a machine by a firewall: behind NAME FUNCTION, which starts it.
-behind() {
-  boot
-  prepare "$2"
-  prepare installs natspread.deb
-  prepare set_up article
-  prepare systemctl start natspread.service
-  prepare wire
-  prepare keep_others
-  check "$1: without forward = \"accept\" connections are dropped, and status says so" dropped
-  check "$1: with it they are spread" survives set_up forward-article
-  reboot
-  check "$1: rebooted" rebooted forward-article
-  check "$1: its own rules and the policy DROP are as they were" as_kept
-  prepare wire
-  check "$1: connections are spread" spreads
-  check "$1: nothing else gets through" nothing_else
-}
+. "$here/firewalls.sh"
 
 machine
 with_ufw

@@ -1,0 +1,61 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"natspread/internal/config"
+	"natspread/internal/rules"
+)
+
+// fail2banChain is what the names of fail2ban's chains begin with.
+const fail2banChain = "f2b-"
+
+// bans finds chains of fail2ban in INPUT only, where it puts them by default, whose bans are
+// meant for ports that services listen on: what is balanced to another machine never meets
+// INPUT, so they hold for none of it.
+func (e examination) bans() []Finding {
+	var found []Finding
+	for _, r := range e.Rulesets {
+		input, _ := r.Chain("filter", rules.Input)
+		forward, _ := r.Chain("filter", rules.Forward)
+		for _, rule := range input.Rules {
+			chain := rule.JumpsTo()
+			leads := slices.ContainsFunc(forward.Rules, func(other rules.SavedRule) bool { return other.JumpsTo() == chain })
+			services := e.bannedFrom(r.Family, rule)
+			if !strings.HasPrefix(chain, fail2banChain) || leads || len(services) == 0 {
+				continue
+			}
+			found = append(found, Finding{
+				Risk, fmt.Sprintf("%v: fail2ban bans in INPUT only, which connections of %s never meet: -A INPUT %s", r.Family, few(services), rule.Text),
+				fmt.Sprintf("%s -I FORWARD -j %s # until fail2ban starts again; for good: chain = FORWARD in its jail", rules.Program(r.Family, r.Variant, ""), chain),
+			})
+		}
+	}
+	return found
+}
+
+// bannedFrom returns the services of a family to whose ports a rule of INPUT applies, by what
+// clients ask for.
+func (e examination) bannedFrom(family rules.Family, rule rules.SavedRule) []string {
+	var names []string
+	for _, service := range e.Services {
+		if familyOf(service) == family && asksAny(service, rule) {
+			names = append(names, service.Name)
+		}
+	}
+	return names
+}
+
+// asksAny tells whether a rule may match what clients ask of a service.
+func asksAny(service config.Service, rule rules.SavedRule) bool {
+	for _, listen := range service.Listen {
+		for _, protocol := range service.Protocols {
+			if rule.MayTakePort(string(protocol), rules.Ports{First: listen.Ports.First, Last: listen.Ports.Last}) {
+				return true
+			}
+		}
+	}
+	return false
+}
