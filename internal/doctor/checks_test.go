@@ -197,17 +197,6 @@ func TestOwners(t *testing.T) {
 	wantFindings(t, both())
 }
 
-// TestAfterEmpty drops the values before an empty one.
-func TestAfterEmpty(t *testing.T) {
-	h := host(t, []txtar.File{
-		{Name: "usr/lib/systemd/system/natspread.service", Data: []byte("[Unit]\nAfter=ufw.service\nAfter=ferm.service csf.service\n")},
-		{Name: "etc/systemd/system/natspread.service.d/own.conf", Data: []byte("[Unit]\nAfter=\nAfter=ferm.service\n")},
-	})
-	if words := h.unitOptions(unit).words("Unit", "After"); len(words) != 1 || words[0] != "ferm.service" {
-		t.Errorf("%v", words)
-	}
-}
-
 // TestWithoutSystemd cannot tell what boot does.
 func TestWithoutSystemd(t *testing.T) {
 	e := examination{Host: host(t, nil), Balancer: Balancer{Applied: 1}}

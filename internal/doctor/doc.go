@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"natspread/internal/hostfiles"
 	"natspread/internal/network"
 )
 
@@ -57,3 +58,6 @@ func (h Host) readNetwork() (network.Network, error) {
 	}
 	return h.network()
 }
+
+// files are those below the root, as boot reads them.
+func (h Host) files() hostfiles.Root { return hostfiles.Root(h.Root) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/hostfiles"
 	"natspread/internal/rules"
 )
 
@@ -61,7 +62,7 @@ func (e examination) docker() []Finding {
 			continue
 		}
 		one := e.Router(family, policy)
-		if _, present := e.first("system/" + dockerUnit); present && e.allAccepted(family) {
+		if _, present := e.files().First("system/" + dockerUnit); present && e.allAccepted(family) {
 			one.Fix = closing(family)
 		}
 		found = append(found, one)
@@ -74,8 +75,8 @@ const dockerUnit = "docker.service"
 
 // dockerCloses tells whether Docker's unit sets the policy of FORWARD to DROP.
 func (h Host) dockerCloses(family rules.Family) bool {
-	return slices.ContainsFunc(h.unitOptions(dockerUnit), func(o option) bool {
-		return strings.HasPrefix(o.name, "ExecStart") && strings.Contains(o.value, rules.Program(family, "", "")) && strings.Contains(o.value, "-P FORWARD DROP")
+	return slices.ContainsFunc(h.files().UnitOptions(dockerUnit), func(o hostfiles.Option) bool {
+		return strings.HasPrefix(o.Name, "ExecStart") && strings.Contains(o.Value, rules.Program(family, "", "")) && strings.Contains(o.Value, "-P FORWARD DROP")
 	})
 }
 
@@ -94,4 +95,4 @@ func closing(family rules.Family) string {
 }
 
 // hasDocker tells whether Docker is installed.
-func (h Host) hasDocker() bool { return slices.ContainsFunc(dockerFiles, h.exists) }
+func (h Host) hasDocker() bool { return slices.ContainsFunc(dockerFiles, h.files().Exists) }

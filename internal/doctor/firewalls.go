@@ -2,10 +2,10 @@ package doctor
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
+	"natspread/internal/hostfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
@@ -34,16 +34,17 @@ const (
 // Loader tells by the files how natspread's unit stands, and what is to say when nothing
 // loads the rules at boot.
 func (h Host) Loader() (Unit, []Finding) {
-	if !h.exists("/run/systemd/system") && !h.exists("/usr/lib/systemd/systemd") && !h.exists("/lib/systemd/systemd") {
+	files := h.files()
+	if !files.Exists("/run/systemd/system") && !files.Exists("/usr/lib/systemd/systemd") && !files.Exists("/lib/systemd/systemd") {
 		return NoSystemd, []Finding{{Risk, "cannot tell what loads the rules at boot: there is no systemd", ""}}
 	}
-	file, present := h.first("system/" + unit)
+	file, present := files.First("system/" + unit)
 	switch {
 	case !present:
 		return Missing, []Finding{{Risk, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
-	case h.masked(file):
+	case files.Masked(file):
 		return Masked, []Finding{{Risk, "nothing loads the rules at boot: " + unit + " is masked by " + file, "systemctl unmask " + unit}}
-	case !h.enabled(unit):
+	case !files.Enabled(unit):
 		return Disabled, []Finding{{Risk, "nothing loads the rules at boot: " + unit + " is not enabled", "systemctl enable " + unit}}
 	}
 	return Enabled, nil
@@ -58,10 +59,10 @@ func (e examination) firewalls() []Finding {
 	if _, found := e.Loader(); len(found) > 0 {
 		return found
 	}
-	file, _ := e.first("system/" + unit)
+	file, _ := e.files().First("system/" + unit)
 	var found []Finding
 	for _, flusher := range flushers {
-		if e.enabled(flusher) {
+		if e.files().Enabled(flusher) {
 			found = append(found, e.flusher(flusher, file)...)
 		}
 	}
@@ -71,56 +72,22 @@ func (e examination) firewalls() []Finding {
 // plugin is the file that natspread's package adds to netfilter-persistent's plugins.
 const plugin = "/usr/share/netfilter-persistent/plugins.d/50-natspread"
 
-// unitOptions returns the options of a unit's file and its drop-ins.
-func (h Host) unitOptions(name string) options {
-	file, _ := h.first("system/" + name)
-	return h.withDropIns(file, below("system/"+name+".d"))
-}
-
-// enabled tells whether boot starts a unit that is there.
-func (h Host) enabled(name string) bool {
-	file, present := h.first("system/" + name)
-	if !present || h.masked(file) {
-		return false
-	}
-	for _, dir := range below("system") {
-		if len(h.glob(path.Join(dir, "*.wants", name)))+len(h.glob(path.Join(dir, "*.requires", name))) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// words returns the words of all values of an option. An empty value removes those
-// before it (systemd.syntax(7)).
-func (o options) words(section, name string) []string {
-	var all []string
-	for _, option := range o {
-		if option.section == section && option.name == name {
-			all = append(all, strings.Fields(option.value)...)
-			if option.value == "" {
-				all = nil
-			}
-		}
-	}
-	return all
-}
-
 // flusher looks at a service that empties the nat table when it starts. natspread has to
 // start after it at boot, or has to be run by it. nftables and netfilter-persistent empty
 // the table at each restart or reload, too.
 func (e examination) flusher(name, file string) []Finding {
-	ours := e.unitOptions(unit)
-	restores := slices.ContainsFunc(e.unitOptions(name).words("Service", "ExecStartPost"), func(word string) bool {
+	files := e.files()
+	ours := files.UnitOptions(unit)
+	restores := slices.ContainsFunc(files.UnitOptions(name).Words("Service", "ExecStartPost"), func(word string) bool {
 		return strings.Contains(word, "natspread")
 	})
-	after := slices.Contains(ours.words("Unit", "After"), name)
+	after := slices.Contains(ours.Words("Unit", "After"), name)
 	switch {
 	case restores, name == "nftables.service" && e.Variant == rules.Legacy: // nft leaves legacy's tables alone
 		return nil
 	case after && name == "nftables.service":
 		return []Finding{{Risk, "a restart or reload of " + name + " empties the nat table, and nothing loads natspread's rules again", "natspread install"}}
-	case after && name == "netfilter-persistent.service" && !e.exists(plugin):
+	case after && name == "netfilter-persistent.service" && !files.Exists(plugin):
 		return []Finding{{
 			Risk, "netfilter-persistent reload empties the nat table, and nothing loads natspread's rules again",
 			fmt.Sprintf(`printf '#!/bin/sh\n[ "$1" != start ] || [ ! -d /run/natspread ] || exec %[2]s restore\n' > %[1]s && chmod 755 %[1]s`, plugin, programOf(ours)),
@@ -135,8 +102,8 @@ func (e examination) flusher(name, file string) []Finding {
 }
 
 // programOf returns the program that natspread's unit starts.
-func programOf(ours options) string {
-	if words := ours.words("Service", "ExecStart"); len(words) > 0 {
+func programOf(ours hostfiles.Options) string {
+	if words := ours.Words("Service", "ExecStart"); len(words) > 0 {
 		return words[0]
 	}
 	return "/usr/sbin/natspread"

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/hostfiles"
 	"natspread/internal/rules"
 )
 
@@ -37,7 +38,7 @@ func (h Host) Forwarding(services []config.Service, families ...rules.Family) []
 // much it matters that packets which come in by an interface are not forwarded, "" for not
 // at all, and the services for which it may matter.
 func (h Host) forwardingCheck(matters func(name string) (Severity, []string)) forwardingCheck {
-	return forwardingCheck{Host: h, matters: matters, sysctl: h.sysctlSystem(), ufw: h.ufwSysctl(), networkd: h.networkd()}
+	return forwardingCheck{Host: h, matters: matters, sysctl: h.files().SysctlSystem(), ufw: h.files().UFWSysctl(), networkd: h.networkd()}
 }
 
 // families looks at the switches of some families.
@@ -67,7 +68,7 @@ func (c forwardingCheck) family(family rules.Family) ([]Finding, error) {
 type forwardingCheck struct {
 	Host
 	matters     func(name string) (Severity, []string)
-	sysctl, ufw settings
+	sysctl, ufw hostfiles.Settings
 	networkd    networkd
 }
 
@@ -75,10 +76,22 @@ type forwardingCheck struct {
 func (h Host) read(key string) (string, error) {
 	value, err := os.ReadFile(filepath.Join(h.Sysctls, key))
 	if err != nil {
-		return "", fmt.Errorf("cannot read %s: %w", dotted(key), err)
+		return "", fmt.Errorf("cannot read %s: %w", hostfiles.Dotted(key), err)
 	}
 	return strings.TrimSpace(string(value)), nil
 }
+
+// switchKeys returns the keys of a family's switch for the whole host. For IPv4 both keys
+// are one variable of the kernel (ip-sysctl.rst).
+func switchKeys(family rules.Family) []string {
+	if family == rules.IPv6 {
+		return []string{"net/ipv6/conf/all/forwarding"}
+	}
+	return []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"}
+}
+
+// interfaceKey returns the key of the IPv4 switch of an interface.
+func interfaceKey(name string) string { return "net/ipv4/conf/" + name + "/forwarding" }
 
 // whole looks at the switch of a family for the whole host; off is true when it is off.
 func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, err error) {
@@ -87,12 +100,12 @@ func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	name := dotted(keys[0])
+	name := hostfiles.Dotted(keys[0])
 	line, byNetworkd := c.networkd.switchesOff(family)
 	if value != "1" {
 		places := c.places(keys...)
 		if byNetworkd {
-			places = append(places, line.at)
+			places = append(places, line.At)
 		}
 		what := fmt.Sprintf("%v: %s is not 1, so nothing is forwarded", family, name)
 		return []Finding{{Broken, what + setIn(places), FixApply}}, true, nil
@@ -100,28 +113,28 @@ func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, 
 	if byNetworkd {
 		found = append(found, atBoot(family, name, line))
 	}
-	if last, set := c.sysctl.last(keys...); set && last.off() {
+	if last, set := c.sysctl.Last(keys...); set && last.Off() {
 		found = append(found, risk(family, "sysctl --system", name, last))
 	}
-	if last, set := c.ufw.last(keys...); set && last.off() {
+	if last, set := c.ufw.Last(keys...); set && last.Off() {
 		found = append(found, risk(family, "ufw reload", name, last))
 	}
 	return found, false, nil
 }
 
 // places returns the lines of sysctl.d and ufw that switch these keys off.
-func (c forwardingCheck) places(keys ...string) []place {
-	var places []place
-	for _, read := range []settings{c.sysctl, c.ufw} {
-		if last, set := read.last(keys...); set && last.off() {
-			places = append(places, last.at)
+func (c forwardingCheck) places(keys ...string) []hostfiles.Place {
+	var places []hostfiles.Place
+	for _, read := range []hostfiles.Settings{c.sysctl, c.ufw} {
+		if last, set := read.Last(keys...); set && last.Off() {
+			places = append(places, last.At)
 		}
 	}
 	return places
 }
 
 // setIn names the lines that switch something off, "" where there is none.
-func setIn(places []place) string {
+func setIn(places []hostfiles.Place) string {
 	var words []string
 	for _, at := range places {
 		words = append(words, at.String())
@@ -133,20 +146,20 @@ func setIn(places []place) string {
 }
 
 // atBoot is the finding of a line of networkd's that the next boot reads.
-func atBoot(family rules.Family, name string, line option) Finding {
+func atBoot(family rules.Family, name string, line hostfiles.Option) Finding {
 	return Finding{
 		AtBoot,
-		fmt.Sprintf("%v: the next boot switches %s off: %s=%s in %s", family, name, line.name, line.value, line.at),
-		fmt.Sprintf("sed -i '%ds/=.*/=yes/' %s", line.at.line, line.at.file),
+		fmt.Sprintf("%v: the next boot switches %s off: %s=%s in %s", family, name, line.Name, line.Value, line.At),
+		fmt.Sprintf("sed -i '%ds/=.*/=yes/' %s", line.At.Line, line.At.File),
 	}
 }
 
 // risk is the finding of a line that takes effect when a command is run.
-func risk(family rules.Family, command, name string, last setting) Finding {
+func risk(family rules.Family, command, name string, last hostfiles.Setting) Finding {
 	return Finding{
 		Risk,
-		fmt.Sprintf("%v: %s would switch %s off: %s = %s in %s", family, command, name, dotted(last.key), last.value, last.at),
-		fmt.Sprintf("sed -i '%ds/=.*/= 1/' %s", last.at.line, last.at.file),
+		fmt.Sprintf("%v: %s would switch %s off: %s = %s in %s", family, command, name, hostfiles.Dotted(last.Key), last.Value, last.At),
+		fmt.Sprintf("sed -i '%ds/=.*/= 1/' %s", last.At.Line, last.At.File),
 	}
 }
 
@@ -194,7 +207,7 @@ func (c forwardingCheck) one(name, value string) []Finding {
 func (c forwardingCheck) switchedOff(name, value string) (found Finding, off bool) {
 	key := interfaceKey(name)
 	line, sure, byNetworkd := c.networkd.switchesOffInterface(name)
-	last, set := c.sysctl.last(key)
+	last, set := c.sysctl.Last(key)
 	switch {
 	case value == "0":
 		places := c.places(key)
@@ -202,14 +215,14 @@ func (c forwardingCheck) switchedOff(name, value string) (found Finding, off boo
 			places = c.places(interfaceKey("default"))
 		}
 		if byNetworkd {
-			places = append(places, line.at)
+			places = append(places, line.At)
 		}
-		what := fmt.Sprintf("%v: %s is 0, so what comes in by %s is not forwarded", rules.IPv4, dotted(key), name)
-		return Finding{Broken, what + setIn(places), "sysctl -w " + dotted(key) + "=1"}, true
+		what := fmt.Sprintf("%v: %s is 0, so what comes in by %s is not forwarded", rules.IPv4, hostfiles.Dotted(key), name)
+		return Finding{Broken, what + setIn(places), "sysctl -w " + hostfiles.Dotted(key) + "=1"}, true
 	case byNetworkd && sure:
-		return atBoot(rules.IPv4, dotted(key), line), true
-	case set && last.off():
-		return risk(rules.IPv4, "sysctl --system", dotted(key), last), true
+		return atBoot(rules.IPv4, hostfiles.Dotted(key), line), true
+	case set && last.Off():
+		return risk(rules.IPv4, "sysctl --system", hostfiles.Dotted(key), last), true
 	}
 	return Finding{}, false
 }
@@ -220,6 +233,6 @@ func (c forwardingCheck) newOnes(value string) []Finding {
 		return nil
 	}
 	key := interfaceKey("default")
-	what := fmt.Sprintf("%v: %s is 0, so new interfaces will not forward", rules.IPv4, dotted(key))
-	return []Finding{{Risk, what + setIn(c.places(key)), "sysctl -w " + dotted(key) + "=1"}}
+	what := fmt.Sprintf("%v: %s is 0, so new interfaces will not forward", rules.IPv4, hostfiles.Dotted(key))
+	return []Finding{{Risk, what + setIn(c.places(key)), "sysctl -w " + hostfiles.Dotted(key) + "=1"}}
 }

@@ -28,7 +28,7 @@ func (e examination) libvirt() []Finding {
 				AtBoot, refused,
 				fmt.Sprintf(`mkdir -p /etc/libvirt/hooks/network.d && printf '#!/bin/sh\n[ "$2" != started ] || %[1]s restore --quiet\n' > %[2]s && chmod 755 %[2]s && `+
 					`mkdir -p /etc/systemd/system/%[3]s.d && printf '[Service]\nExecStartPost=-%[1]s restore\n' > /etc/systemd/system/%[3]s.d/natspread.conf && systemctl daemon-reload`,
-					programOf(e.unitOptions(unit)), libvirtHook, daemon),
+					programOf(e.files().UnitOptions(unit)), libvirtHook, daemon),
 			})
 		}
 	}
@@ -38,7 +38,7 @@ func (e examination) libvirt() []Finding {
 // libvirtUnit returns the unit that makes libvirt's networks, if something starts it.
 func (h Host) libvirtUnit() (name string, present bool) {
 	for _, name := range []string{"virtnetworkd", "libvirtd"} {
-		if h.enabled(name+".service") || h.enabled(name+".socket") {
+		if h.files().Enabled(name+".service") || h.files().Enabled(name+".socket") {
 			return name + ".service", true
 		}
 	}

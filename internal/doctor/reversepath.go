@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"natspread/internal/config"
+	"natspread/internal/hostfiles"
 	"natspread/internal/network"
 )
 
@@ -65,7 +66,7 @@ func (e examination) asymmetric(addr netip.Addr, services []string, to network.R
 	found := Finding{
 		Risk, fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
 			addr, few(services), to.Link, near.Subnet, near.Link.Name),
-		"sysctl -w " + dotted(key) + "=2",
+		"sysctl -w " + hostfiles.Dotted(key) + "=2",
 	}
 	for _, source := range e.sourcesFor(addr, to) {
 		if near.Subnet.Contains(source) && !e.network.Holds(to.Link, near.Subnet) {

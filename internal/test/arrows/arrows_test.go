@@ -108,7 +108,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"internal/atomicfile", "internal/completion", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text"}
+	return []string{"internal/atomicfile", "internal/completion", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -130,7 +130,7 @@ func arrows() map[string][]string {
 		"render":              {"internal/config", "internal/rules", "internal/slots"},
 		"internal/trace":      {"internal/rules", "internal/slots", "internal/text"},
 		"internal/packetpath": {"internal/rules"},
-		"internal/doctor":     {"internal/config", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
+		"internal/doctor":     {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":    {"internal/rules"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/config":     {"internal/slots", "internal/suggest"},
