@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/change"
+	"natspread/internal/config"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/report"
@@ -65,6 +65,16 @@ type installResult struct {
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 }
 
+// refuseLogin refuses a config that takes the port of the ssh connection that install was
+// started by: apply asks about that.
+func (s *session) refuseLogin(ctx context.Context, cfg config.Config) error {
+	taken, err := s.takesLogin(ctx, false, cfg)
+	if err != nil || taken == "" {
+		return err
+	}
+	return fmt.Errorf("%s: apply first, which asks, or natspread apply --confirm 60s; then install; nothing was changed", taken)
+}
+
 // install installs, live or into an image.
 func (s *session) install(ctx context.Context, _ noOptions) error {
 	if s.offline() {
@@ -73,8 +83,12 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 	if err := s.needKernel("install"); err != nil {
 		return err
 	}
-	if s.config != "-" { // for a wrong config systemd is not reached
-		if _, err := s.load(); err != nil {
+	if s.config != "-" { // for a config that is refused systemd is not reached
+		plan, err := s.load()
+		if err == nil {
+			err = s.refuseLogin(ctx, plan.Config)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -90,8 +104,8 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 		return err
 	}
 	defer unlock()
-	if taken, err := s.takesLogin(ctx, false, plan.Config); err != nil || taken != "" {
-		return cmp.Or(err, fmt.Errorf("%s: apply first, which asks, or natspread apply --confirm 60s; then install; nothing was changed", taken))
+	if err := s.refuseLogin(ctx, plan.Config); err != nil {
+		return err
 	}
 	result, err := s.changingHost().Apply(ctx, plan.Request("install"))
 	if err != nil {

@@ -66,20 +66,25 @@ func (e *MissingError) Is(target error) bool { return target == program.ErrMissi
 
 // Missing is a MissingError when a rule of a table takes a match or target that is not
 // there. It is found in a scratch namespace by a rule that has nothing else: what the programs
-// say of a refused transaction does not name it.
+// say of a refused transaction does not name it. Programs that refuse the same table without
+// that rule, too, tell nothing of it.
 func (k Kernel) Missing(ctx context.Context, table rules.Table) error {
 	for _, extension := range extensions() {
-		if !extension.in(table) {
+		if !extension.in(table) || !isRefusal(k.prove(ctx, probe(table.Family, extension.probe))) {
 			continue
 		}
-		probe := rules.Table{Family: table.Family, Chains: []rules.Chain{
-			{Name: rules.ServiceOut}, {Name: rules.ServicePost}, {Name: rules.ServicePre, Rules: []rules.Rule{extension.probe}}, {Name: nowhere},
-		}}
-		if isRefusal(k.prove(ctx, probe)) {
+		if k.prove(ctx, probe(table.Family)) == nil {
 			return &MissingError{k.Variant, table.Family, extension.name, extension.module}
 		}
 	}
 	return nil
+}
+
+// probe is a table that has these rules, and nothing that any iptables could refuse.
+func probe(family rules.Family, list ...rules.Rule) rules.Table {
+	return rules.Table{Family: family, Chains: []rules.Chain{
+		{Name: rules.ServiceOut}, {Name: rules.ServicePost}, {Name: rules.ServicePre, Rules: list}, {Name: nowhere},
+	}}
 }
 
 // withCause adds to the error of a refused table which match or target is missing, if one is,
