@@ -189,6 +189,7 @@ func TestConfirmInOtherNetworkNamespace(t *testing.T) {
 		}
 		inProcess(args(rootWith(t, article), "apply", "-q")...).want(t, exitDone)
 		other, root := netnstest.NewHost(t, "other"), rootWith(t, strings.ReplaceAll(article, "10.0.0.", "10.7.7."))
+		other.Command(t, hostRoutes, "ip", "-batch", "-")
 		inNetwork(t, "other", args(root, "apply", "-q")...).want(t, exitDone)
 		writeFile(t, filepath.Join(root, paths.Config), strings.ReplaceAll(article, "10.0.0.", "10.8.8."))
 		tried := inNetwork(t, "other", args(root, "apply", "--confirm", "1s")...).want(t, exitDone)

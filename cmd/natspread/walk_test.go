@@ -26,6 +26,7 @@ import (
 func TestRandomWalk(t *testing.T) {
 	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		giveRoutes(t)
 		given := map[string]bool{}
 		flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
 		for name, value := range map[string]string{
