@@ -92,7 +92,7 @@ func (h Host) Moves(cfg config.Config) []string {
 }
 
 // RoughShares says as notes which shares of a config are off by more than a tenth of
-// themselves, because slots are whole, with the number of slots that mends it. While backends
+// themselves, because slots are whole, with the number of slots that fixes it. While backends
 // are drained the others' shares are further off; that is for a time only, and not said.
 func RoughShares(cfg config.Config) []string {
 	var notes []string

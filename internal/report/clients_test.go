@@ -76,7 +76,7 @@ func TestMoreSlotsMoveNearlyAll(t *testing.T) {
 }
 
 // TestRoughShares has a note where a share is off by more than a tenth of itself, with the
-// number of slots that mends it.
+// number of slots that fixes it.
 func TestRoughShares(t *testing.T) {
 	t.Parallel()
 	weights := func(heavy int) []string {
