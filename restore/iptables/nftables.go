@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -57,6 +58,12 @@ func nftChains(family byte) ([]nftChain, error) {
 // nftTables lists all tables in the order in which they were made.
 func nftTables() ([]nftTable, error) {
 	return list(nftMessage(unix.NFT_MSG_GETTABLE, unix.AF_UNSPEC), unix.NFT_MSG_NEWTABLE, tableAnswer)
+}
+
+// nftSets lists the sets and maps of a family that have a name of their own.
+func nftSets(family rules.Family) ([]nftSet, error) {
+	all, err := list(nftMessage(unix.NFT_MSG_GETSET, nftFamily(family)), unix.NFT_MSG_NEWSET, setAnswer)
+	return slices.DeleteFunc(all, func(set nftSet) bool { return set.anonymous }), err
 }
 
 // nftRules lists the rules of a chain, each as the kernel runs it.
@@ -139,6 +146,27 @@ func chainAnswer(message []byte) nftChain {
 			read.Name = textOf(value)
 		case unix.NFTA_CHAIN_HOOK:
 			read.hooked = true
+		}
+	}
+	return read
+}
+
+// nftSet is a set or a map of nftables.
+type nftSet struct {
+	table, name string
+	anonymous   bool // it belongs to one rule
+}
+
+// setAnswer reads a set out of a message.
+func setAnswer(message []byte) (read nftSet) {
+	for kind, value := range attributes(message) {
+		switch {
+		case kind == unix.NFTA_SET_TABLE:
+			read.table = textOf(value)
+		case kind == unix.NFTA_SET_NAME:
+			read.name = textOf(value)
+		case kind == unix.NFTA_SET_FLAGS && len(value) >= 4:
+			read.anonymous = binary.BigEndian.Uint32(value)&unix.NFT_SET_ANONYMOUS != 0
 		}
 	}
 	return read

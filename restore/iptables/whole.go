@@ -48,7 +48,39 @@ func (k Kernel) shownWhole(ctx context.Context, family rules.Family, text []byte
 			}
 		}
 	}
+	return onlyShown(family, saved)
+}
+
+// onlyShown is an error where the nat table has a chain or a set that iptables-save does not
+// show: iptables-nft-restore makes the table anew, and so it would take them along.
+func onlyShown(family rules.Family, saved rules.Saved) error {
+	chains, err := nftChains(nftFamily(family))
+	if err != nil {
+		return fmt.Errorf("cannot list the chains of nftables: %w", err)
+	}
+	sets, err := nftSets(family)
+	if err != nil {
+		return fmt.Errorf("cannot list the sets of nftables: %w", err)
+	}
+	for _, c := range chains {
+		shown := func(chain rules.SavedChain) bool { return chain.Name == c.Name }
+		if c.Table == saved.Name.String() && !slices.ContainsFunc(saved.Chains, shown) {
+			return hidden(family, saved.Name, "chain", c.Name)
+		}
+	}
+	for _, set := range sets {
+		if set.table == saved.Name.String() {
+			return hidden(family, saved.Name, "set", set.name)
+		}
+	}
 	return nil
+}
+
+// hidden says what iptables does not show, and what to do about it.
+func hidden(family rules.Family, table rules.TableName, kind, name string) error {
+	where := fmt.Sprintf("%s %v %s", familyWord(nftFamily(family)), table, name)
+	return fmt.Errorf("iptables does not show the %s %s of the %v %v table, so it could not be put back: "+
+		"keep it by nft list %[1]s %[5]s, take it out by nft delete %[1]s %[5]s, and apply again", kind, name, family, table, where)
 }
 
 // partlyShown says which rule could not be put back, and what to do about it.
