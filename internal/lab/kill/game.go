@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -170,11 +171,25 @@ func (g *game) onHost(do func(dir string) error) error {
 		runtime.LockOSThread()
 		err := errors.Join(os.Mkdir(dir, 0o755), unix.Unshare(unix.CLONE_NEWNET))
 		if err == nil {
+			err = giveRoutes()
+		}
+		if err == nil {
 			err = do(dir)
 		}
 		ended <- errors.Join(err, os.RemoveAll(dir))
 	}()
 	return <-ended
+}
+
+// giveRoutes gives the calling thread's namespace routes to the backends: without one, status
+// calls a service broken.
+func giveRoutes() error {
+	cmd := exec.Command("ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader("link set lo up\nroute add 10.0.0.0/24 dev lo\nroute add 2001:db8:1::/64 dev lo\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip: %w: %s", err, out)
+	}
+	return nil
 }
 
 // host returns the host that lives in a directory and in the calling thread's namespace.
