@@ -65,6 +65,19 @@ type installResult struct {
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
 }
 
+// refuseEarly refuses a config before systemd is reached for it, which may take a while. What comes
+// by standard input can be read only once, later.
+func (s *session) refuseEarly(ctx context.Context) error {
+	if s.config == "-" {
+		return nil
+	}
+	plan, err := s.load()
+	if err != nil {
+		return err
+	}
+	return s.refuseLogin(ctx, plan.Config)
+}
+
 // refuseLogin refuses a config that takes the port of the ssh connection that install was
 // started by: apply asks about that.
 func (s *session) refuseLogin(ctx context.Context, cfg config.Config) error {
@@ -83,14 +96,8 @@ func (s *session) install(ctx context.Context, _ noOptions) error {
 	if err := s.needKernel("install"); err != nil {
 		return err
 	}
-	if s.config != "-" { // for a config that is refused systemd is not reached
-		plan, err := s.load()
-		if err == nil {
-			err = s.refuseLogin(ctx, plan.Config)
-		}
-		if err != nil {
-			return err
-		}
+	if err := s.refuseEarly(ctx); err != nil {
+		return err
 	}
 	connecting, cancel := context.WithTimeout(ctx, systemdTimeout)
 	defer cancel()
