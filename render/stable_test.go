@@ -67,7 +67,7 @@ func changes(random *rand.Rand, cfg config.Config, at int) map[string]config.Con
 func partsAtFixedPlaces(layout limits, cfg config.Config) bool {
 	for _, family := range rules.Families() {
 		services := servicesOf(cfg, family)
-		for _, entries := range [][]dispatchEntry{incoming(services), outgoing(services), translated(services), forwarded(services)} {
+		for _, entries := range [][]dispatchEntry{incoming(services), outgoing(services), translated(services), forwarded(services), related(services)} {
 			for _, part := range partsOf(entries) {
 				if height(sortAndJoin(part), layout.leaf) > treeDepth {
 					return false
@@ -100,16 +100,20 @@ func mustChangeLittle(t rapid.TB, how string, layout limits, before, after rules
 }
 
 // waysTo returns by how many ways dispatch trees lead to a service: from PRE, OUT, POST
-// and FORWARD, in which two a service on "*" is told by its backends.
+// and FORWARD, in which two a service on "*" is told by its backends. What a helper expects of
+// a service that FORWARD lets through is told by them, too, each way.
 func waysTo(service config.Service) int {
-	ways := 0
+	ways, related := 0, 0
+	if service.Forward == config.Accept {
+		related = 2 * len(service.Backends)
+	}
 	for _, listen := range service.Listen {
 		ways += 4
 		if listen.Any() {
 			ways += 2 * len(service.Backends)
 		}
 	}
-	return ways * len(service.Protocols)
+	return ways*len(service.Protocols) + related
 }
 
 // differing returns the names of chains that two tables do not have alike.

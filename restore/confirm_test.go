@@ -55,7 +55,6 @@ func pendingFile(host restore.Host) string { return filepath.Join(host.Root, "ru
 // TestTrySchedulesFirst asks that nothing is loaded, and nothing recorded, before the revert
 // is scheduled; and nothing at all when it cannot be.
 func TestTrySchedulesFirst(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
@@ -85,7 +84,6 @@ func TestTrySchedulesFirst(t *testing.T) {
 // TestTryFails lets each step of a trial fail after the revert is scheduled, which must
 // then be cancelled, with all as it was.
 func TestTryFails(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := oddHost(t, variant)
 		before := state(t, host)
@@ -137,7 +135,6 @@ func TestTryFails(t *testing.T) {
 // TestTryCannotRevert has a trial fail whose revert fails too: it stays recorded and
 // scheduled, and what was scheduled reverts it later.
 func TestTryCannotRevert(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, hosttest.Article)
@@ -165,7 +162,6 @@ func TestTryCannotRevert(t *testing.T) {
 // TestRevertTrial tries a config on hosts in every state, and reverts it: all is as it was,
 // forwarding and what is kept of it included.
 func TestRevertTrial(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		stop := func(t *testing.T, host restore.Host) {
 			_, err := host.Stop(t.Context())
@@ -220,7 +216,6 @@ backends = ["10.0.0.7:80"]
 
 // TestRevertIsRepeated lets the first attempt fail: the trial stays, for the next one.
 func TestRevertIsRepeated(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, hosttest.Article)
@@ -241,7 +236,6 @@ func TestRevertIsRepeated(t *testing.T) {
 // TestConfirm lets each step of a confirm be the last one before a kill: boot has one
 // generation or the other, and what is done next ends well.
 func TestConfirm(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		renamed := func(host restore.Host) error {
 			return os.Rename(place(host, "generations/.unconfirmed-2"), place(host, "generations/2"))
@@ -292,7 +286,6 @@ func TestConfirm(t *testing.T) {
 // TestBootForgetsATrial cuts the power: what waited is nothing to boot, not even when
 // the current generation is damaged, and the next apply takes its files away.
 func TestBootForgetsATrial(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, hosttest.Article)

@@ -62,7 +62,6 @@ func number(t *testing.T, host restore.Host) string {
 // TestKilledApplies kills an apply at each moment, more often than there are generations
 // kept: what never was current is nothing to go back to, to fall back to or to keep.
 func TestKilledApplies(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		for _, c := range []struct {
 			name   string
@@ -134,7 +133,6 @@ func wantHistory(t *testing.T, store generation.Store, want ...string) {
 
 // TestFirstApplyIsKilled leaves nothing for boot to load, and nothing in the way.
 func TestFirstApplyIsKilled(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		kill(t, host, hosttest.Article, halfLoaded)
@@ -150,7 +148,6 @@ func TestFirstApplyIsKilled(t *testing.T) {
 // TestFirstConfirmIsKilled between its two steps, with no generation before it: taken
 // back then, it is nothing that boot falls back to.
 func TestFirstConfirmIsKilled(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		try(t, host, hosttest.Article)
@@ -167,7 +164,6 @@ func TestFirstConfirmIsKilled(t *testing.T) {
 // TestTryIsKilledBeforeForwarding when its rules are loaded: whoever confirms it has all that
 // the trial was to do, and stop puts back what the trial found.
 func TestTryIsKilledBeforeForwarding(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		hosttest.SetForwarding(t, "00")

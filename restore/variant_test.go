@@ -124,7 +124,6 @@ func TestImage(t *testing.T) {
 // TestImageInUse writes below a root where an apply runs, or waits to be confirmed: an
 // image is in the way of nobody there.
 func TestImageInUse(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		apply(t, host, hosttest.Article)

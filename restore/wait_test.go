@@ -32,7 +32,6 @@ func lockFile(t *testing.T, path string) *os.File {
 // TestBootWaitsForNatspread waits for another natspread as long as it is told to, which is
 // longer than anybody waits at a terminal.
 func TestBootWaitsForNatspread(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		two(t, host)
@@ -52,7 +51,6 @@ func TestBootWaitsForNatspread(t *testing.T) {
 // TestBootWaitsForIPTables waits for the lock of iptables, which only the legacy variant
 // takes, for longer than one iptables-restore may run.
 func TestBootWaitsForIPTables(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		if variant != rules.Legacy {
 			return
@@ -85,7 +83,6 @@ func TestBootWaitEnds(t *testing.T) {
 	t.Parallel()
 	for _, lock := range []string{"natspread's", "iptables'"} {
 		t.Run(lock, func(t *testing.T) {
-			t.Parallel()
 			hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 				if variant != rules.Legacy {
 					return // nft takes one of them only
@@ -113,7 +110,6 @@ func TestBootWaitEnds(t *testing.T) {
 // TestBusyAtOnce has programs that find the lock held and do not wait for it: they are run
 // again after a pause.
 func TestBusyAtOnce(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		two(t, host)

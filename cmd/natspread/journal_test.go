@@ -84,7 +84,6 @@ func TestJournal(t *testing.T) {
 // TestBootInJournal has boots fail: what journalctl -p err shows of each is one line, which
 // says why and ends with what fixes it. What goes well is no error there.
 func TestBootInJournal(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		root := rootWith(t, article)
 		store := generation.Store{Root: root}

@@ -45,7 +45,6 @@ const unproven = "note: not proven before the load: no CAP_SYS_ADMIN\n"
 // TestWithoutSysAdmin has no scratch namespace to prove in: the load is the proof, and each verb
 // that loads says so. What boot does works as ever.
 func TestWithoutSysAdmin(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		giveRoutes(t)
 		root := rootWith(t, article)
@@ -78,7 +77,6 @@ func TestWithoutSysAdmin(t *testing.T) {
 // TestWithoutSysAdminAndWrong loads what the kernel does not take, and what it takes for something
 // else, without a proof: the old rules are back, and all else is as it was.
 func TestWithoutSysAdminAndWrong(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		giveRoutes(t)
 		root := rootWith(t, article)
@@ -107,7 +105,6 @@ func TestWithoutSysAdminAndWrong(t *testing.T) {
 
 // TestWithoutNetAdmin changes nothing without the right to change rules.
 func TestWithoutNetAdmin(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		root := rootWith(t, article)
 		args := func(args ...string) []string {
@@ -124,7 +121,6 @@ func TestWithoutNetAdmin(t *testing.T) {
 // TestWithoutNetRaw is refused by the legacy variant, whose programs open a raw socket, at
 // the first apply and later; nft does all without that.
 func TestWithoutNetRaw(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		giveRoutes(t)
 		const capability = "net_raw"

@@ -182,7 +182,6 @@ func inNetwork(t *testing.T, name string, args ...string) outcome {
 // A trial in a network namespace that is not PID 1's is reverted there, by a process, and the machine's
 // own rules stay as they are.
 func TestConfirmInOtherNetworkNamespace(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		args := func(root string, args ...string) []string {
 			return append([]string{"--root", root, "--live", "--variant", string(variant)}, args...)
@@ -212,7 +211,6 @@ func TestConfirmInOtherNetworkNamespace(t *testing.T) {
 // install in a network namespace that is not PID 1's says where the unit will load the rules, and
 // uninstall leaves the timer of another trial alone.
 func TestInstallInOtherNetworkNamespace(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		const note = "note: the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1\n"
 		machine := liveMachine(t, string(variant))

@@ -17,7 +17,6 @@ import (
 // generations: it is safe where that directory is sticky, as container engines make it.
 // Where it is not, whoever refuses names the line after which all do their work.
 func TestStickyRun(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		root := rootWith(t, article)
 		natspread := func(args ...string) outcome {

@@ -24,7 +24,6 @@ import (
 // meanwhile. After each step the kernel, the disk and what status and diff say are those
 // that a small model of the promises knows. A failure prints the seed of the walk.
 func TestRandomWalk(t *testing.T) {
-	t.Parallel()
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		giveRoutes(t)
 		given := map[string]bool{}

@@ -26,6 +26,9 @@ func EachVariantAsRoot(t *testing.T, test func(t *testing.T, variant rules.Varia
 // in namespaces that isolate makes.
 func eachVariant(t *testing.T, isolate func(*testing.T) bool, test func(t *testing.T, variant rules.Variant)) {
 	t.Helper()
+	if !netnstest.IsIsolated() { // all that follows is done by processes of their own
+		t.Parallel()
+	}
 	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {

@@ -49,6 +49,9 @@ func Isolate(t *testing.T) bool {
 	return isolate(t, withUserNamespace, checkIsolated)
 }
 
+// IsIsolated tells whether this process is a child of Isolate's, in namespaces of its own.
+func IsIsolated() bool { return os.Getenv(markName) != "" }
+
 // The namespaces of a child: its own user namespace makes anyone root in it.
 const (
 	withoutUserNamespace = unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID
