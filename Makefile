@@ -69,7 +69,7 @@ boot-test: ## the package in a Debian that is really booted, killed, damaged and
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
 	@internal/lab/boot/container
 
-boots: ## boot it BOOTS times (50) with each variant; each boot must load the rules
+boots: ## boot that Debian BOOTS times (50) with each variant; each boot must load the rules
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
 	@BOOTS='$(BOOTS)' internal/lab/boot/container boots
 
