@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/killtest"
+	"natspread/internal/test/netnstest"
 )
 
 // point is one kill of one story.
@@ -159,26 +159,22 @@ func (g *game) play(p point) {
 	}
 }
 
-// onHost does something on a thread in a new network namespace, and in a new directory. The
-// thread is never unlocked, so it ends with what was done.
-func (g *game) onHost(do func(dir string) error) error {
+// onHost does something on a thread in a new network namespace, and in a new directory.
+func (g *game) onHost(do func(dir string) error) (err error) {
 	g.mutex.Lock()
 	g.begun++
 	dir := filepath.Join(g.dir, fmt.Sprint("host", g.begun))
 	g.mutex.Unlock()
-	ended := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		err := errors.Join(os.Mkdir(dir, 0o755), unix.Unshare(unix.CLONE_NEWNET))
+	netnstest.OnThread(func() {
+		err = errors.Join(os.Mkdir(dir, 0o755), unix.Unshare(unix.CLONE_NEWNET))
 		if err == nil {
 			err = giveRoutes()
 		}
 		if err == nil {
 			err = do(dir)
 		}
-		ended <- errors.Join(err, os.RemoveAll(dir))
-	}()
-	return <-ended
+	})
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 // giveRoutes gives the calling thread's namespace routes to the backends: without one, status

@@ -36,12 +36,8 @@ type options struct {
 	workers int
 }
 
-// main keeps its thread, so that no other goroutine moves the process's first one to another
-// namespace: natspread asks in which one process 1 is.
-func main() {
-	runtime.LockOSThread()
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-}
+// main plays with the program that it is told of.
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run plays with the program named in the arguments.
 func run(args []string, stdout, stderr io.Writer) int {
