@@ -82,8 +82,7 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	return s.applyRequest(ctx, plan, request, unlock)
 }
 
-// applyConfirmed applies what may have to be confirmed by answers before, by when the config
-// may be another one.
+// applyConfirmed asks whether to apply a config, and does so if nobody edited it meanwhile.
 func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown change.Plan, taken string) error {
 	if err := s.askLogin(ctx, taken); err != nil {
 		return err

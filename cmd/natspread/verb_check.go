@@ -34,7 +34,7 @@ type checkResult struct {
 	Backends int      `json:"backends"`
 	Proven   string   `json:"proven"`               // the variant of iptables; "" when not proven
 	Unproven string   `json:"not_proven,omitempty"` // why not
-	Notes    []string `json:"notes,omitempty"`      // what the config and this host keep from working as written, and what it takes over
+	Notes    []string `json:"notes,omitempty"`      // what this host does not bear out, what may not be meant, and rules of others that are no longer reached
 }
 
 // check checks the config, and proves its rules where rights allow.

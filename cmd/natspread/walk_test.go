@@ -235,7 +235,7 @@ func (w *walk) args(args []string) []string {
 	return append([]string{"--root", w.root, "--live", "--variant", string(w.variant)}, args...)
 }
 
-// foreignRule is a rule of somebody else's, and foreignRules finds them.
+// foreignRule is a rule of somebody else's.
 const foreignRule = "-A POSTROUTING -s 172.17.0.0/16 -o docker0 -j MASQUERADE"
 
 // foreignRules finds it, whatever its counters are.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -186,12 +187,7 @@ func (w *walk) stop() walkVerb {
 // drawVerb draws a verb.
 func (w *walk) drawVerb(now walkKernel) walkVerb {
 	verbs := w.verbs()
-	var names []string
-	for name := range verbs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return verbs[rapid.SampledFrom(names).Draw(w.drawn, "verb")](now)
+	return verbs[rapid.SampledFrom(slices.Sorted(maps.Keys(verbs))).Draw(w.drawn, "verb")](now)
 }
 
 // runs runs a verb to its end.
@@ -396,12 +392,7 @@ func (w *walk) steps() map[string]func(*rapid.T) {
 		},
 		"others": func(*rapid.T) {
 			others := w.others()
-			var names []string
-			for name := range others {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			others[rapid.SampledFrom(names).Draw(w.drawn, "others")]()
+			others[rapid.SampledFrom(slices.Sorted(maps.Keys(others))).Draw(w.drawn, "others")]()
 		},
 	}
 }

@@ -39,7 +39,7 @@ func TestClientsMoved(t *testing.T) {
 	ten := bySource(t, backendsUpTo(10), source)
 	drained := slices.Clone(backendsUpTo(10))
 	drained[3] = `{ address = "10.0.0.4:80", drain = true }`
-	all := slices.Repeat([]string{`{ address = "10.0.0.1:80", drain = true }`}, 1)
+	all := []string{`{ address = "10.0.0.1:80", drain = true }`}
 	for name, test := range map[string]struct {
 		after config.Config
 		lines string // of the text, about clients
