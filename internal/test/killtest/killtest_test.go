@@ -77,6 +77,20 @@ func TestKill(t *testing.T) {
 	}
 }
 
+// TestAfter sees every call that a program makes when its parent is dead, not only the first.
+func TestAfter(t *testing.T) {
+	const script = "mkdir a b; exit 7"
+	whole, _, _ := traced(t, script, Point{}, none)
+	calls := points(whole)
+	if len(calls) != 2 {
+		t.Fatalf("%+v", whole)
+	}
+	run, _, made := traced(t, script, Point{calls[0], Program}, none)
+	if after := points(Run{Calls: run.After}); made != "ab" || len(after) != 2 {
+		t.Errorf("it made %q, seen %v: %+v", made, after, run)
+	}
+}
+
 // TestEveryCall kills at every call in turn: what is made is less than at the next one, or
 // the same, and at the end all of it.
 func TestEveryCall(t *testing.T) {
