@@ -74,6 +74,7 @@ type walkModel struct {
 	trial   string   // the config of the generation that waits to be confirmed, "" when none does
 	late    bool     // its time is over
 	before  bool     // something was loaded before the trial
+	forward string   // the forwarding switches that the end of the trial leaves
 	foreign int      // rules that others have
 }
 

@@ -28,6 +28,7 @@ type walkVerb struct {
 	code  int       // how it ends
 	then  walkModel // what is true then
 	loads *string   // the config whose rules are loaded then; nil where the tables stay as they are
+	found string    // the forwarding switches that it goes back to; "" where it switches on what loads needs
 }
 
 // refused is a verb that changes nothing.
@@ -42,7 +43,7 @@ func (w *walk) applied(file, cfg string, args ...string) walkVerb {
 	if then.config = file; !then.linked || then.boot() != cfg {
 		then = then.keeps(cfg)
 	}
-	return walkVerb{args, exitDone, then, &cfg}
+	return walkVerb{args: args, then: then, loads: &cfg}
 }
 
 // verbs are the verbs by their names, each drawn and judged before it is run.
@@ -81,7 +82,8 @@ func (w *walk) try(now walkKernel) walkVerb {
 	}
 	then := w.model
 	then.trial, then.late, then.before = then.config, false, jumps.MatchString(now.own[rules.IPv4]+now.own[rules.IPv6])
-	return walkVerb{args, exitDone, then, &then.config}
+	then.forward = now.forwarding
+	return walkVerb{args: args, then: then, loads: &then.config}
 }
 
 // confirm keeps what is tried, where the kernel still holds it.
@@ -92,7 +94,7 @@ func (w *walk) confirm(now walkKernel) walkVerb {
 	}
 	then := w.model.keeps(trial)
 	then.trial = ""
-	return walkVerb{[]string{"confirm"}, exitDone, then, &trial}
+	return walkVerb{args: []string{"confirm"}, then: then, loads: &trial}
 }
 
 // rollback ends a trial, or applies the generation before the one that boot loads.
@@ -107,8 +109,9 @@ func (w *walk) rollback() walkVerb {
 }
 
 // reverted loads what boot loads, or nothing where nothing was loaded before the trial.
+// Forwarding is what it was before the trial, but stays off where others switched it off.
 func (w *walk) reverted(args ...string) walkVerb {
-	v := walkVerb{args: args, then: w.model, loads: new(string)}
+	v := walkVerb{args: args, then: w.model, loads: new(string), found: w.model.forward}
 	v.then.trial = ""
 	if w.model.before {
 		*v.loads = w.model.boot()
@@ -174,14 +177,14 @@ func (w *walk) restore() walkVerb {
 	}
 	boot, then := w.model.boot(), w.model
 	then.trial = ""
-	return walkVerb{[]string{"restore"}, w.fallback(), then, &boot}
+	return walkVerb{args: []string{"restore"}, code: w.fallback(), then: then, loads: &boot}
 }
 
 // stop takes the rules out.
 func (w *walk) stop() walkVerb {
 	then := w.model
 	then.trial = ""
-	return walkVerb{[]string{"stop"}, exitDone, then, new(string)}
+	return walkVerb{args: []string{"stop"}, then: then, loads: new(string)}
 }
 
 // drawVerb draws a verb.
@@ -216,6 +219,10 @@ func (w *walk) wantLoaded(v walkVerb, before walkKernel) {
 	case v.loads == nil:
 		if now != before {
 			w.Errorf("natspread %q changed the kernel: %+v, was %+v", v.args, now, before)
+		}
+	case v.found != "" && *v.loads != "":
+		if now.own != w.textsOf(*v.loads) || now.forwarding != v.found {
+			w.Errorf("natspread %q left %+v, and forwarding is to be %s", v.args, now, v.found)
 		}
 	case !w.holds(now, *v.loads):
 		w.Errorf("natspread %q left %+v", v.args, now)
@@ -334,7 +341,7 @@ func (w *walk) settleTrial(v walkVerb, now walkSight) {
 	switch string(waiting.Config) {
 	case w.model.trial:
 	case v.then.trial:
-		w.model.trial, w.model.late, w.model.before = v.then.trial, v.then.late, v.then.before
+		w.model.trial, w.model.late, w.model.before, w.model.forward = v.then.trial, v.then.late, v.then.before, v.then.forward
 	default:
 		w.Errorf("generation %d waits to be confirmed, and nobody tried it", pending.Number)
 	}
@@ -362,7 +369,12 @@ func (w *walk) others() map[string]func() {
 		},
 		"flush a chain": chain("-F NATSPREAD-PRE", ":NATSPREAD-PRE "),
 		"delete a jump": chain("-D OUTPUT -j NATSPREAD-OUT", "-A OUTPUT -j NATSPREAD-OUT\n"),
-		"forwarding":    func() { hosttest.SetForwarding(w, "0"+hosttest.Forwarding(w)[1:]) },
+		"forwarding": func() {
+			hosttest.SetForwarding(w, "0"+hosttest.Forwarding(w)[1:])
+			if w.model.trial != "" {
+				w.model.forward = "0" + w.model.forward[1:]
+			}
+		},
 		"the link current": func() {
 			if w.model.linked && !w.isNumbered(w.seen().current+1) {
 				hosttest.Must(w, os.Remove(filepath.Join(w.root, paths.Current)))
