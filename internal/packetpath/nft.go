@@ -52,7 +52,7 @@ type nftReader struct {
 // ofNative returns the hooks of a table of nft's own for packets of the family. What
 // iptables shows of it is not read twice.
 func (read Read) ofNative(native rules.NativeTable) []hook {
-	if !slices.Contains([]string{nftFamily(read.Family), "inet", "netdev"}, native.Family) || read.sleepsNative(native) {
+	if !slices.Contains([]string{read.Family.NFTWord(), "inet", "netdev"}, native.Family) || read.sleepsNative(native) {
 		return nil
 	}
 	var listed struct{ Nftables []object }
@@ -83,7 +83,7 @@ func (read Read) sleepsNative(native rules.NativeTable) bool {
 // shown tells whether iptables showed a chain.
 func (read Read) shown(native rules.NativeTable, name string) bool {
 	isBuiltIn := slices.ContainsFunc(builtIn, func(b builtInChain) bool { return b.table == native.Name && b.chain == name })
-	return isBuiltIn && native.Family == nftFamily(read.Family) && slices.ContainsFunc(read.Rulesets, func(r rules.Ruleset) bool {
+	return isBuiltIn && native.Family == read.Family.NFTWord() && slices.ContainsFunc(read.Rulesets, func(r rules.Ruleset) bool {
 		return r.Family == read.Family && r.Variant == rules.NFT && len(r.Tables[native.Name]) > 0
 	})
 }

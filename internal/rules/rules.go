@@ -41,6 +41,14 @@ func (f Family) String() string {
 	return "ipv4"
 }
 
+// NFTWord returns the family in nft's words: "ip" or "ip6".
+func (f Family) NFTWord() string {
+	if f == IPv6 {
+		return "ip6"
+	}
+	return "ip"
+}
+
 // TableName is one of iptables' tables that natspread has a part in. The nat table
 // spreads; the filter table lets through what was spread, where that is asked for.
 type TableName uint8
