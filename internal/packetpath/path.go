@@ -117,7 +117,7 @@ func (read Read) ofIPTables(ruleset rules.Ruleset) []hook {
 	var hooks []hook
 	tables := map[string]table{}
 	for _, known := range builtIn {
-		if len(ruleset.Tables[known.table]) == 0 || ruleset.Variant == rules.NFT && read.sleeps(known.table) {
+		if len(ruleset.Tables[known.table]) == 0 || ruleset.Variant == rules.NFT && read.sleeps(read.Family.NFTWord(), known.table) {
 			continue
 		}
 		if tables[known.table] == nil {
@@ -146,10 +146,10 @@ func (read Read) partly(ruleset rules.Ruleset, name string) map[string][]int {
 	return places
 }
 
-// sleeps tells whether a table of iptables-nft is dormant.
-func (read Read) sleeps(name string) bool {
+// sleeps tells whether a table of nftables is dormant.
+func (read Read) sleeps(family, name string) bool {
 	return slices.ContainsFunc(read.Chains, func(c rules.BaseChain) bool {
-		return c.Family == read.Family.NFTWord() && c.Table == name && c.Dormant
+		return c.Family == family && c.Table == name && c.Dormant
 	})
 }
 

@@ -26,7 +26,7 @@ func answering() Packet {
 	}
 }
 
-// jumps are the nat table of a host, with rules of others before and behind natspread's.
+// natTable is the nat table of a host, with rules of others before and behind natspread's.
 func natTable(before, behind string) string {
 	return "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:NATSPREAD-PRE - [0:0]\n:OTHER - [0:0]\n" +
 		before + "\n-A PREROUTING -j NATSPREAD-PRE\n" + behind + "\nCOMMIT\n"
@@ -127,6 +127,23 @@ func TestArrive(t *testing.T) {
 		events, _ := c.path().Arrive([]Packet{arriving()})
 		if got := words(events); !slices.Equal(got, c.want) {
 			t.Errorf("%s:\n%s\nnot\n%s", c.name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+		}
+	}
+}
+
+// TestToHost tells packets apart that differ in nothing but whether the host has their
+// destination.
+func TestToHost(t *testing.T) {
+	elsewhere := arriving()
+	elsewhere.ToHost = false
+	packets := []Packet{arriving(), elsewhere}
+	for name, w := range map[string]world{
+		"iptables": {nft: "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DROP\nCOMMIT\n"},
+		"nft":      {native: base("filter", "prerouting", -150, `{"match": {"op": "==", "left": {"fib": {"result": "type", "flags": ["daddr"]}}, "right": "local"}}, {"drop": null}`)},
+	} {
+		events, _ := w.path().Arrive(packets)
+		if len(events) != 2 || !events[0].Sure || !slices.Equal(events[0].Packets, []int{0}) || events[1].Sure || !slices.Equal(events[1].Packets, []int{1}) {
+			t.Errorf("%s: %+v", name, events)
 		}
 	}
 }
