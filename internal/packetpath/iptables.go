@@ -210,17 +210,17 @@ func (r *optionReader) note(name, value string) {
 	}
 	ends, isAddress := rangeOf(value)
 	isAddress = isAddress && ends[0] == ends[1]
-	port, _ := portsOf(value)
-	isPort := len(port) == 1 && port[0][0] == port[0][1]
+	port, _ := rules.ReadPortList(value)
+	isPort := len(port) == 1 && port[0].First == port[0].Last
 	switch {
 	case name == "-d" && isAddress:
 		r.exact.destination = ends[0]
 	case name == "--ctorigdst" && isAddress:
 		r.exact.origDst = ends[0]
 	case (name == "--dport" || name == "--dports") && isPort:
-		r.exact.port = port[0][0]
+		r.exact.port = port[0].First
 	case name == "--ctorigdstport" && isPort:
-		r.exact.origPort = port[0][0]
+		r.exact.origPort = port[0].First
 	}
 }
 
@@ -333,7 +333,7 @@ func portOption(name, value string) (c condition, known bool) {
 	if of == nil {
 		return condition{}, false
 	}
-	ranges, ok := portsOf(value)
+	ranges, ok := rules.ReadPortList(value)
 	if !ok {
 		return always(perhaps), true
 	}

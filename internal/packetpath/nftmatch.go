@@ -109,7 +109,7 @@ func (r *nftReader) order(op string, left, right json.RawMessage) []condition {
 		return append(o.depends, always(perhaps))
 	}
 	value, last := uint16(port), uint16(65535)
-	ranges := map[string]ports{"<": {{0, value - 1}}, "<=": {{0, value}}, ">": {{value + 1, last}}, ">=": {{value, last}}}[op]
+	ranges := map[string]ports{"<": {{Last: value - 1}}, "<=": {{Last: value}}, ">": {{First: value + 1, Last: last}}, ">=": {{First: value, Last: last}}}[op]
 	if value == 0 && op == "<" || value == last && op == ">" {
 		ranges = nil
 	}
@@ -189,14 +189,14 @@ func jsonAddresses(value json.RawMessage) (ends [2]netip.Addr, ok bool) {
 }
 
 // jsonPorts reads a port or a range.
-func jsonPorts(value json.RawMessage) (ends [2]uint16, ok bool) {
+func jsonPorts(value json.RawMessage) (ends rules.Ports, ok bool) {
 	var one uint16
 	if json.Unmarshal(value, &one) == nil {
-		return [2]uint16{one, one}, true
+		return rules.Ports{First: one, Last: one}, true
 	}
 	var many struct{ Range [2]uint16 }
 	err := json.Unmarshal(value, &many)
-	return many.Range, err == nil && many.Range[1] != 0
+	return rules.Ports{First: many.Range[0], Last: many.Range[1]}, err == nil && many.Range[1] != 0
 }
 
 // flagsOf reads a comparison of the flags of TCP under a mask.
