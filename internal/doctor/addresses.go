@@ -51,7 +51,7 @@ func (e examination) addresses() []Finding {
 		switch {
 		case held && e.network.IsCut(holder):
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, usedAs(as), holder.Link.Name),
+				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, few(as), holder.Link.Name),
 				"ip link set " + holder.Link.Name + " up",
 			})
 		case !held:
@@ -59,15 +59,6 @@ func (e examination) addresses() []Finding {
 		}
 	}
 	return found
-}
-
-// usedAs joins what an address is used as.
-func usedAs(as []use) string {
-	words := make([]string, len(as))
-	for i, u := range as {
-		words[i] = u.String()
-	}
-	return few(words)
 }
 
 // notHeld is the finding of an address that no interface has, unless the host takes its
@@ -86,7 +77,7 @@ func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 	case to.Local:
 		return nil
 	}
-	what := fmt.Sprintf("%v, %s, is on no interface", addr, usedAs(as))
+	what := fmt.Sprintf("%v, %s, is on no interface", addr, few(as))
 	found := Finding{Risk, what + ": its packets come here only if somebody sends them", fmt.Sprintf("ip address add %v/%d dev lo", addr, addr.BitLen())}
 	for _, near := range e.network.Beside(addr) {
 		if network.AnswersFor(addr, near.Link) {

@@ -233,11 +233,11 @@ func (f *finder) drops(t travel, event packetpath.Event, keys []deed, done map[d
 // variant in use, natspread's own rules can let its connections through; these also hold
 // after the next boot.
 func (f *finder) dropped(d deed, v victims) {
-	by := "the " + string(d.rule.Variant) + " variant: " + d.rule.Text
 	if d.rule.Native {
 		f.droppedByNative(d, v)
 		return
 	}
+	by := "the " + string(d.rule.Variant) + " variant: " + d.rule.Text
 	fix := rules.Program(f.family, d.rule.Variant, "") + " -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT"
 	switch {
 	case d.lost:
