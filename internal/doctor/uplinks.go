@@ -72,7 +72,7 @@ func (e examination) otherUplink(up uplink, out string, addrs []netip.Addr) Find
 		" && IPTABLES -t mangle -A OUTPUT -m connmark ! --mark 0x0/0xff00 -j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0xff00" +
 		" && IP rule add pref BEFORE lookup main suppress_prefixlength 0 && IP rule add pref AFTER fwmark FWMARK lookup TABLE && IP route add default via GATEWAY dev LINK table TABLE")
 	if strict, err := e.strict(up.link.Name); up.family == rules.IPv4 && err == nil && strict { // it would drop what comes in there
-		fix += " && sysctl -w net.ipv4.conf." + up.link.Name + ".rp_filter=2"
+		fix += " && " + loosen(up.link.Name)
 	}
 	return Finding{Risk, fmt.Sprintf("%s is on %s, and answers to clients that are not beside it leave by %s", few(addrs), up.link.Name, out), fix}
 }

@@ -19,7 +19,7 @@ func TestUplinks(t *testing.T) {
 		provider := netnstest.NewHost(t, "provider")
 		provider.Command(t, "link set lo up\naddr add 198.51.100.2/32 dev lo\n", "ip", "-batch", "-")
 		p.sh(t, "ip route add default via 192.0.2.99; for all in all default; do echo 0 > /proc/sys/net/ipv4/conf/$all/rp_filter; done")
-		uplinks := [][2]string{{"second", "203.0.113"}, {"third", "198.18.0"}}
+		uplinks := [][2]string{{"second", "203.0.113"}, {"third.7", "198.18.0"}}
 		for _, up := range uplinks {
 			link, subnet := up[0], up[1]
 			p.sh(t, strings.NewReplacer("LINK", link, "SUBNET", subnet, "IPTABLES", netnstest.Programs(variant, 4).Iptables).Replace(`ip link add LINK type veth peer name LINK netns provider
@@ -45,7 +45,7 @@ IPTABLES -t nat -A NATSPREAD-PRE -d SUBNET.20 -p tcp --dport 80 -j DNAT --to-des
 			}
 			found := p.examine(t)
 			want := "^" + subnet + ".20 is on " + link + ", and answers to clients that are not beside it leave by front$"
-			if len(found) != 1 || found[0].Severity != Risk || !regexp.MustCompile(want).MatchString(found[0].What) || !strings.HasSuffix(found[0].Fix, "sysctl -w net.ipv4.conf."+link+".rp_filter=2") {
+			if len(found) != 1 || found[0].Severity != Risk || !regexp.MustCompile(want).MatchString(found[0].What) || !strings.HasSuffix(found[0].Fix, "sysctl -w net.ipv4.conf."+strings.ReplaceAll(link, ".", "/")+".rp_filter=2") {
 				t.Fatalf("%s", reported(found))
 			}
 			p.sh(t, strings.ReplaceAll(found[0].Fix, "GATEWAY", subnet+".2"))
