@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/network"
@@ -97,16 +98,33 @@ func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 }
 
 // withoutAddress is the line after which a service needs no address that the host lost: one
-// that moves, as by DHCP, is best not written.
+// that moves, as by DHCP, is best not written. Its other listen addresses stay.
 func (e examination) withoutAddress(addr netip.Addr, name string) string {
 	line := fmt.Sprintf("snat = %q", config.SNAT{})
 	for _, service := range e.Services {
-		for _, listen := range service.Listen {
-			if service.Name == name && listen.Addr == addr {
-				listen.Addr = netip.Addr{}
-				line = fmt.Sprintf("listen = %q and %s", listen, line)
+		listens := slices.Clone(service.Listen)
+		moved := false
+		for i, listen := range listens {
+			if listen.Addr == addr {
+				listens[i].Addr, moved = netip.Addr{}, true
 			}
+		}
+		switch {
+		case service.Name != name || !moved:
+		case len(listens) == 1:
+			line = fmt.Sprintf("listen = %q and %s", listens[0], line)
+		default:
+			line = fmt.Sprintf("listen = %s and %s", listOf(listens), line)
 		}
 	}
 	return line + inService(name)
+}
+
+// listOf writes values as a list of the config.
+func listOf[T fmt.Stringer](values []T) string {
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = fmt.Sprintf("%q", value)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/network"
@@ -31,13 +30,9 @@ func (e examination) hairpin() []Finding {
 
 // noHairpin is the finding of subnets that the hairpin of a service lacks.
 func noHairpin(service config.Service, lacking []netip.Prefix) Finding {
-	var quoted []string
-	for _, subnet := range slices.Concat(service.Hairpin, lacking) {
-		quoted = append(quoted, fmt.Sprintf("%q", subnet))
-	}
 	return Finding{
 		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, few(lacking)),
-		fmt.Sprintf("hairpin = [%s]%s", strings.Join(quoted, ", "), inService(service.Name)),
+		"hairpin = " + listOf(slices.Concat(service.Hairpin, lacking)) + inService(service.Name),
 	}
 }
 

@@ -36,9 +36,12 @@ func natTable(before, behind string) string {
 // where | stands before each further table.
 type world struct{ nft, legacy, native string }
 
-// path reads a world. The tables of nft were made in the order in which they stand there, that
+// path sorts what was read of a world.
+func (w world) path() Path { return New(w.read()) }
+
+// read reads a world. The tables of nft were made in the order in which they stand there, that
 // of iptables after the first one.
-func (w world) path() Path {
+func (w world) read() Read {
 	read := Read{Variant: rules.NFT, Hooks: rules.Hooks{Rulesets: []rules.Ruleset{
 		rules.ParseRuleset(rules.IPv4, rules.NFT, []byte(w.nft)), rules.ParseRuleset(rules.IPv4, rules.Legacy, []byte(w.legacy)),
 	}}}
@@ -53,7 +56,7 @@ func (w world) path() Path {
 			read.Chains = append(read.Chains, rules.BaseChain{Family: "ip", Table: "nat", Name: "PREROUTING"})
 		}
 	}
-	return New(read)
+	return read
 }
 
 // words returns events in short.
@@ -148,6 +151,25 @@ func TestToHost(t *testing.T) {
 	}
 }
 
+// TestSleeps runs nothing of a table that is dormant, of iptables or of nft's own.
+func TestSleeps(t *testing.T) {
+	for _, c := range []struct {
+		family, table string
+		world
+	}{
+		{"ip", "mangle", world{nft: "*mangle\n:PREROUTING DROP [0:0]\nCOMMIT\n"}},
+		{"inet", "t0", world{native: base("filter", "prerouting", -150, `{"drop": null}`)}},
+	} {
+		for _, sleeps := range []bool{true, false} {
+			read := c.read()
+			read.Chains = []rules.BaseChain{{Family: c.family, Table: c.table, Name: "c", Dormant: sleeps}}
+			if events, _ := New(read).Arrive([]Packet{arriving()}); (len(events) == 0) != sleeps {
+				t.Errorf("%s, dormant: %v: %q", c.table, sleeps, words(events))
+			}
+		}
+	}
+}
+
 // TestAlone tells a host on which packets meet natspread's jumps only.
 func TestAlone(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -206,6 +228,7 @@ func TestPass(t *testing.T) {
 		{":FORWARD DROP [0:0]\n-A FORWARD -s 203.0.113.0/24 -j ACCEPT", []string{perhaps}},
 		{":FORWARD DROP [0:0]\n:A - [0:0]\n-A FORWARD -s 203.0.113.0/24 -j A\n-A A -j ACCEPT", []string{perhaps}},
 		{":FORWARD ACCEPT [0:0]\n:A - [0:0]\n-A FORWARD -j A\n-A A -s 203.0.113.0/24 -j RETURN\n-A A -j DROP", []string{"dropped perhaps: A of the filter table (nft) 2: -A A -j DROP"}},
+		{":FORWARD ACCEPT [0:0]\n:A - [0:0]\n-A FORWARD -s 203.0.113.0/24 -g A\n-A FORWARD -j DROP", []string{"dropped perhaps: FORWARD of the filter table (nft) 2: -A FORWARD -j DROP"}},
 		{":FORWARD ACCEPT [0:0]\n-A FORWARD -s 203.0.113.0/24 -j DROP", nil},
 		{":FORWARD DROP [0:0]\n-A FORWARD -j NFQUEUE --queue-num 0", []string{"asked perhaps: FORWARD of the filter table (nft) 1: -A FORWARD -j NFQUEUE --queue-num 0", perhaps}},
 		{":FORWARD DROP [0:0]\n-A FORWARD -j LOG", []string{policy}},
