@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/network"
@@ -51,7 +52,7 @@ func (e examination) addresses() []Finding {
 		switch {
 		case held && e.network.IsCut(holder):
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, usedAs(as), holder.Link.Name),
+				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, few(as), holder.Link.Name),
 				"ip link set " + holder.Link.Name + " up",
 			})
 		case !held:
@@ -59,15 +60,6 @@ func (e examination) addresses() []Finding {
 		}
 	}
 	return found
-}
-
-// usedAs joins what an address is used as.
-func usedAs(as []use) string {
-	words := make([]string, len(as))
-	for i, u := range as {
-		words[i] = u.String()
-	}
-	return few(words)
 }
 
 // notHeld is the finding of an address that no interface has, unless the host takes its
@@ -86,7 +78,7 @@ func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 	case to.Local:
 		return nil
 	}
-	what := fmt.Sprintf("%v, %s, is on no interface", addr, usedAs(as))
+	what := fmt.Sprintf("%v, %s, is on no interface", addr, few(as))
 	found := Finding{Risk, what + ": its packets come here only if somebody sends them", fmt.Sprintf("ip address add %v/%d dev lo", addr, addr.BitLen())}
 	for _, near := range e.network.Beside(addr) {
 		if network.AnswersFor(addr, near.Link) {
@@ -106,16 +98,33 @@ func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 }
 
 // withoutAddress is the line after which a service needs no address that the host lost: one
-// that moves, as by DHCP, is best not written.
+// that moves, as by DHCP, is best not written. Its other listen addresses stay.
 func (e examination) withoutAddress(addr netip.Addr, name string) string {
 	line := fmt.Sprintf("snat = %q", config.SNAT{})
 	for _, service := range e.Services {
-		for _, listen := range service.Listen {
-			if service.Name == name && listen.Addr == addr {
-				listen.Addr = netip.Addr{}
-				line = fmt.Sprintf("listen = %q and %s", listen, line)
+		listens := slices.Clone(service.Listen)
+		moved := false
+		for i, listen := range listens {
+			if listen.Addr == addr {
+				listens[i].Addr, moved = netip.Addr{}, true
 			}
+		}
+		switch {
+		case service.Name != name || !moved:
+		case len(listens) == 1:
+			line = fmt.Sprintf("listen = %q and %s", listens[0], line)
+		default:
+			line = fmt.Sprintf("listen = %s and %s", listOf(listens), line)
 		}
 	}
 	return line + inService(name)
+}
+
+// listOf writes values as a list of the config.
+func listOf[T fmt.Stringer](values []T) string {
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = fmt.Sprintf("%q", value)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }

@@ -46,11 +46,23 @@ func (b Balancer) rulesets(family rules.Family) (inUse, other rules.Ruleset) {
 	return inUse, other
 }
 
-// few joins words, the first three of many.
-func few(words []string) string {
+// mangles tells whether the mangle table of a family, by either variant, has a rule of a kind.
+func (b Balancer) mangles(family rules.Family, is func(rules.SavedRule) bool) bool {
+	return slices.ContainsFunc(b.Rulesets, func(r rules.Ruleset) bool {
+		return r.Family == family && slices.ContainsFunc(r.Tables["mangle"], func(c rules.SavedChain) bool { return slices.ContainsFunc(c.Rules, is) })
+	})
+}
+
+// few joins the words of some values, of the first three of many.
+func few[T any](values []T) string {
 	const most = 3
-	if len(words) <= most {
-		return strings.Join(words, ", ")
+	words := make([]string, min(most, len(values)))
+	for i := range words {
+		words[i] = fmt.Sprint(values[i])
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+	joined := strings.Join(words, ", ")
+	if len(values) > most {
+		return fmt.Sprintf("%s and %d more", joined, len(values)-most)
+	}
+	return joined
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,6 +170,25 @@ func TestHairpin(t *testing.T) {
 		found := e.hairpin()
 		if len(found) > 1 || len(found) == 1 && found[0].Fix != want || (len(found) == 1) != (want != "") {
 			t.Errorf("%s: %s", hairpin, reported(found))
+		}
+	}
+}
+
+// TestWithoutAddress keeps the other listen addresses of a service.
+func TestWithoutAddress(t *testing.T) {
+	const behind = `snat = "masquerade" # in service web, then: natspread apply`
+	service := webService()
+	lost := service.Listen[0].Addr
+	for want, more := range map[string][]config.Listen{
+		`listen = "*:80" and `:                             nil,
+		`listen = ["*:80", "*:443"] and `:                  {listenOf(lost, 443, 443)},
+		`listen = ["*:80", "198.51.100.7:8000-8010"] and `: {listenOf(netip.MustParseAddr("198.51.100.7"), 8000, 8010)},
+	} {
+		one := service
+		one.Listen = slices.Concat(service.Listen, more)
+		e := examination{Balancer: Balancer{Services: []config.Service{one}}}
+		if got := e.withoutAddress(lost, "web"); got != want+behind {
+			t.Errorf("%s", got)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -68,10 +69,7 @@ func (e examination) refusedByLibvirt(family rules.Family) []string {
 
 // withoutJump returns a ruleset without natspread's jump in FORWARD.
 func withoutJump(r rules.Ruleset) rules.Ruleset {
-	tables := map[string][]rules.SavedChain{}
-	for name, table := range r.Tables {
-		tables[name] = table
-	}
+	tables := maps.Clone(r.Tables)
 	filter := slices.Clone(tables["filter"])
 	for i := range filter {
 		if filter[i].Name == rules.Forward {

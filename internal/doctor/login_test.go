@@ -9,13 +9,15 @@ import (
 )
 
 // TestTakesLogin tells by interface and namespace whether a service takes the port of an ssh
-// connection. A client whose way back is not known may come in anywhere.
+// connection. After one whose way back is not known, or that is the host itself, the next may
+// come in anywhere.
 func TestTakesLogin(t *testing.T) {
 	const any = "*"
 	n := twoLinks()
 	near, far := netip.MustParseAddr("192.0.2.99"), netip.MustParseAddr("203.0.113.5")
 	n.Known[near] = network.Lookup{Route: network.Route{Link: "front"}}
 	n.Known[far] = network.Lookup{Err: network.ErrNoRoute}
+	n.Known[netip.MustParseAddr("192.0.2.10")] = network.Lookup{Route: network.Route{Local: true, Link: "lo"}}
 	for _, c := range []struct {
 		listen, by     string
 		client, server string
@@ -25,7 +27,7 @@ func TestTakesLogin(t *testing.T) {
 		{any, "", "192.0.2.99", "198.51.100.7", false}, {"198.51.100.7", "", "192.0.2.99", "198.51.100.7", true},
 		{"10.0.0.254", "", "192.0.2.99", "192.0.2.10", false}, {any, "front", "192.0.2.99", "192.0.2.10", true},
 		{any, "back", "192.0.2.99", "192.0.2.10", false}, {any, "back", "203.0.113.5", "192.0.2.10", true},
-		{any, "front", "192.0.2.99", "10.0.0.254", true},
+		{any, "front", "192.0.2.99", "10.0.0.254", true}, {any, "back", "192.0.2.10", "192.0.2.10", true},
 	} {
 		service := webService()
 		service.Listen, service.Interface = []config.Listen{listenOf(netip.Addr{}, 22, 22)}, c.by

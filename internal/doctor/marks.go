@@ -93,11 +93,15 @@ func strayed(family rules.Family, words string, services []string, preference in
 	found := Finding{Severity: Risk, What: fmt.Sprintf(
 		"%s, also the first packet of a connection to %s that has it: away from its backend, as no rule before it looks for a route to that", words, few(services))}
 	if preference > 1 { // before the table local there is no place
-		ip := "ip"
-		if family == rules.IPv6 {
-			ip = "ip -6"
-		}
-		found.Fix = fmt.Sprintf("%s rule add pref %d lookup main suppress_prefixlength 0", ip, preference-1)
+		found.Fix = fmt.Sprintf("%s rule add pref %d lookup main suppress_prefixlength 0", ipProgram(family), preference-1)
 	}
 	return found
+}
+
+// ipProgram returns the program, with its option, that sets the rules and routes of a family.
+func ipProgram(family rules.Family) string {
+	if family == rules.IPv6 {
+		return "ip -6"
+	}
+	return "ip"
 }

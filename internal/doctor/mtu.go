@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/network"
 	"natspread/internal/rules"
 )
 
@@ -13,7 +14,7 @@ import (
 // takes only shorter ones.
 type narrowing struct {
 	family  rules.Family
-	in, out string
+	in, out network.Link
 }
 
 // narrower looks for ways to backends that take shorter packets than those by which clients
@@ -32,18 +33,16 @@ func (e examination) narrower() []Finding {
 				to, err := e.network.RouteTo(backend.Addr)
 				out, there := e.network.Named(to.Link)
 				if known && there && err == nil && !to.Local && out.MTU < in.MTU {
-					ways.add(narrowing{familyOf(service), in.Name, out.Name}, service.Name)
+					ways.add(narrowing{familyOf(service), in, out}, service.Name)
 				}
 			}
 		}
 	}
 	var found []Finding
 	for _, way := range ways.keys {
-		in, _ := e.network.Named(way.in)
-		out, _ := e.network.Named(way.out)
 		found = append(found, Finding{
 			Risk, fmt.Sprintf("packets of %s come in by %s with up to %d bytes, and %s takes %d: a connection stands still when the ICMP message about that is lost",
-				few(ways.values[way]), in.Name, in.MTU, out.Name, out.MTU),
+				few(ways.values[way]), way.in.Name, way.in.MTU, way.out.Name, way.out.MTU),
 			rules.Program(way.family, e.Variant, "") + " -t mangle -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
 		})
 	}
@@ -52,12 +51,5 @@ func (e examination) narrower() []Finding {
 
 // clamps tells whether a rule of a family corrects the length of segments.
 func (e examination) clamps(family rules.Family) bool {
-	for _, r := range e.Rulesets {
-		for _, chain := range r.Tables["mangle"] {
-			if r.Family == family && slices.ContainsFunc(chain.Rules, func(rule rules.SavedRule) bool { return rule.JumpsTo() == "TCPMSS" }) {
-				return true
-			}
-		}
-	}
-	return slices.ContainsFunc(e.Native, func(table rules.NativeTable) bool { return bytes.Contains(table.Text, []byte("maxseg size set")) })
+	return e.mangles(family, func(rule rules.SavedRule) bool { return rule.JumpsTo() == "TCPMSS" }) || slices.ContainsFunc(e.Native, func(table rules.NativeTable) bool { return bytes.Contains(table.Text, []byte("maxseg size set")) })
 }

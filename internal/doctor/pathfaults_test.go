@@ -98,6 +98,11 @@ func pathFaults() []fault {
 			want:  `^ipv4: service web \(192.0.2.10:80\) gets nothing: the policy of c in the nftables chain inet other c drops it`,
 		},
 		{
+			name: "nftables, a policy for replies", stops: true, severity: Broken, fix: "nft 'chain inet other c { policy accept; }'" + until,
+			lines: "nft 'add table inet other; add chain inet other c { type filter hook prerouting priority raw; policy drop; }; add rule inet other c iifname \"front\" accept'",
+			want:  "^the nftables chain inet other c drops every balanced connection",
+		},
+		{
 			name: "nftables, hidden", source: config.SNAT{Mode: config.None}, layout: netnstest.Layout{Gateway: true}, severity: Risk, fix: deleted,
 			lines: native("nat hook postrouting priority srcnat", `oifname "back" masquerade`),
 			want:  `^ipv4: backends of web do not see the client's address, although snat is "none": rule 1 of the nftables chain inet other c: oifname "back" masquerade translates it$`,

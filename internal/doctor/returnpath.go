@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/network"
@@ -31,16 +30,9 @@ func (e examination) hairpin() []Finding {
 
 // noHairpin is the finding of subnets that the hairpin of a service lacks.
 func noHairpin(service config.Service, lacking []netip.Prefix) Finding {
-	var quoted, plain []string
-	for _, subnet := range slices.Concat(service.Hairpin, lacking) {
-		quoted = append(quoted, fmt.Sprintf("%q", subnet))
-	}
-	for _, subnet := range lacking {
-		plain = append(plain, subnet.String())
-	}
 	return Finding{
-		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, few(plain)),
-		fmt.Sprintf("hairpin = [%s] # in service %s, then: %s", strings.Join(quoted, ", "), service.Name, FixApply),
+		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, few(lacking)),
+		"hairpin = " + listOf(slices.Concat(service.Hairpin, lacking)) + inService(service.Name),
 	}
 }
 

@@ -44,12 +44,18 @@ func (e examination) strictBeside(addr netip.Addr, services []string, to network
 	return found
 }
 
+// filterKey returns the key of the filter of an interface.
+func filterKey(name string) string { return "net/ipv4/conf/" + name + "/rp_filter" }
+
+// loosen is the line after which the filter of an interface asks only for some route to a source.
+func loosen(name string) string { return "sysctl -w " + hostfiles.Dotted(filterKey(name)) + "=2" }
+
 // strict tells whether an interface drops packets whose source the host reaches by another
 // one. The greater of the two values, of all and of the interface, counts (ip-sysctl.rst).
 func (e examination) strict(name string) (bool, error) {
 	most := 0
 	for _, conf := range []string{"all", name} {
-		value, err := e.number("net/ipv4/conf/" + conf + "/rp_filter")
+		value, err := e.number(filterKey(conf))
 		if err != nil {
 			return false, err
 		}
@@ -62,11 +68,10 @@ func (e examination) strict(name string) (bool, error) {
 // reached by another. It is Broken when the address that the backend replies to is in that
 // subnet, too. Otherwise the backend's own routes decide where its replies come in.
 func (e examination) asymmetric(addr netip.Addr, services []string, to network.Route, near network.Address) Finding {
-	key := "net/ipv4/conf/" + near.Link.Name + "/rp_filter"
 	found := Finding{
 		Risk, fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
 			addr, few(services), to.Link, near.Subnet, near.Link.Name),
-		"sysctl -w " + hostfiles.Dotted(key) + "=2",
+		loosen(near.Link.Name),
 	}
 	for _, source := range e.sourcesFor(addr, to) {
 		if near.Subnet.Contains(source) && !e.network.Holds(to.Link, near.Subnet) {

@@ -75,18 +75,17 @@ func (e examination) noRoute(addr netip.Addr, services []string) Finding {
 // their own, to the smallest prefix that has all of them, the administrator says that this
 // is on purpose.
 func byDefault(backends []netip.Addr, via string) Finding {
-	words, verb := make([]string, len(backends)), "is"
+	verb := "is"
 	if len(backends) > 1 {
 		verb = "are"
 	}
 	shared := netip.PrefixFrom(backends[0], backends[0].BitLen())
-	for i, addr := range backends {
-		words[i] = addr.String()
+	for _, addr := range backends {
 		for !shared.Contains(addr) {
 			shared = netip.PrefixFrom(shared.Addr(), shared.Bits()-1).Masked()
 		}
 	}
-	found := Finding{Severity: Risk, What: fmt.Sprintf("%s %s on no subnet of the host: only the default route leads there, %s", few(words), verb, via)}
+	found := Finding{Severity: Risk, What: fmt.Sprintf("%s %s on no subnet of the host: only the default route leads there, %s", few(backends), verb, via)}
 	if shared.Bits() > 0 {
 		found.Fix = fmt.Sprintf("ip route add %v %s", shared, via)
 	}

@@ -50,24 +50,14 @@ func (e examination) answersMarked(up uplink) bool {
 		at := slices.Index(words, "-i")
 		return rule.JumpsTo() == "CONNMARK" && at >= 0 && at+1 < len(words) && words[at+1] == up.link.Name && !slices.Contains(words, "--restore-mark")
 	}
-	for _, r := range e.Rulesets {
-		for _, chain := range r.Tables["mangle"] {
-			if r.Family == up.family && slices.ContainsFunc(chain.Rules, marks) {
-				return e.network.MarkLeads(up.link, up.family)
-			}
-		}
-	}
-	return false
+	return e.mangles(up.family, marks) && e.network.MarkLeads(up.link, up.family)
 }
 
 // otherUplink is the finding of listen addresses on an interface whose answers leave by
 // another one. The first rule keeps what has a route of its own on that: without it the first
-// packet of a connection would leave by the uplink, where its mark is set already.
+// packet of a connection would leave by the uplink, where its mark is set already. Each uplink
+// has preferences of its own, as the kernel refuses a rule that is there already.
 func (e examination) otherUplink(up uplink, out string, addrs []netip.Addr) Finding {
-	words := make([]string, len(addrs))
-	for i, addr := range addrs {
-		words[i] = addr.String()
-	}
 	gateway := "GATEWAY"
 	if known, found := e.network.Gateway(up.link, up.family); found {
 		gateway = known.String()
@@ -75,13 +65,14 @@ func (e examination) otherUplink(up uplink, out string, addrs []netip.Addr) Find
 	number := up.link.Index%200 + 1
 	fix := strings.NewReplacer(
 		"IPTABLES", rules.Program(up.family, e.Variant, ""), "LINK", up.link.Name, "FWMARK", fmt.Sprintf("%#x/0xff00", number<<8),
-		"IP", map[rules.Family]string{rules.IPv4: "ip", rules.IPv6: "ip -6"}[up.family], "TABLE", fmt.Sprint(1000+number), "GATEWAY", gateway,
+		"IP", ipProgram(up.family), "TABLE", fmt.Sprint(1000+number), "BEFORE", fmt.Sprint(1000+2*number), "AFTER", fmt.Sprint(1001+2*number),
+		"GATEWAY", gateway,
 	).Replace("IPTABLES -t mangle -A PREROUTING -i LINK -m conntrack --ctstate NEW -j CONNMARK --set-xmark FWMARK" +
 		" && IPTABLES -t mangle -A PREROUTING ! -i LINK -m connmark ! --mark 0x0/0xff00 -j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0xff00" +
 		" && IPTABLES -t mangle -A OUTPUT -m connmark ! --mark 0x0/0xff00 -j CONNMARK --restore-mark --nfmask 0xff00 --ctmask 0xff00" +
-		" && IP rule add pref 1000 lookup main suppress_prefixlength 0 && IP rule add pref 1001 fwmark FWMARK lookup TABLE && IP route add default via GATEWAY dev LINK table TABLE")
+		" && IP rule add pref BEFORE lookup main suppress_prefixlength 0 && IP rule add pref AFTER fwmark FWMARK lookup TABLE && IP route add default via GATEWAY dev LINK table TABLE")
 	if strict, err := e.strict(up.link.Name); up.family == rules.IPv4 && err == nil && strict { // it would drop what comes in there
-		fix += " && sysctl -w net.ipv4.conf." + up.link.Name + ".rp_filter=2"
+		fix += " && " + loosen(up.link.Name)
 	}
-	return Finding{Risk, fmt.Sprintf("%s is on %s, and answers to clients that are not beside it leave by %s", few(words), up.link.Name, out), fix}
+	return Finding{Risk, fmt.Sprintf("%s is on %s, and answers to clients that are not beside it leave by %s", few(addrs), up.link.Name, out), fix}
 }

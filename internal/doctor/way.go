@@ -62,7 +62,7 @@ func once(found []Finding) []Finding {
 }
 
 // travel is the packets of one family's services on one part of their way, each with the
-// service that it is of, and what it is called.
+// service that it is of.
 type travel struct {
 	packets []packetpath.Packet
 	of      []*config.Service
@@ -122,7 +122,7 @@ func (e examination) travellers(family rules.Family, out bool) travellers {
 				for _, port := range slices.Compact([]uint16{listen.Ports.First, listen.Ports.Last}) {
 					one := packetpath.Packet{
 						In: in, Protocol: string(protocol), Destination: listen.Addr, DestinationPort: port,
-						States: newStates, ToHost: held || listen.Any(), Six: family == rules.IPv6,
+						States: newStates, ToHost: held || listen.Any(), Family: family,
 					}
 					all.arriving.add(one, service)
 					if service.Local {
@@ -160,11 +160,11 @@ func (e examination) forwarded(all *travellers, service *config.Service, origDst
 		request := packetpath.Packet{
 			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
 			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),
-			Six: backend.Addr.Is6(), KeepsSource: service.SNAT.Mode == config.None,
+			Family: rules.FamilyOf(backend.Addr), KeepsSource: service.SNAT.Mode == config.None,
 		}
 		reply := packetpath.Packet{
 			In: to.Link, Out: in, Protocol: string(protocol), Source: backend.Addr, SourcePort: port,
-			States: hiddenStates, OrigDst: origDst, ReplySrc: request.ReplySrc, Six: request.Six,
+			States: hiddenStates, OrigDst: origDst, ReplySrc: request.ReplySrc, Family: request.Family,
 		}
 		if request.KeepsSource {
 			reply.States = answerStates

@@ -233,11 +233,11 @@ func (f *finder) drops(t travel, event packetpath.Event, keys []deed, done map[d
 // variant in use, natspread's own rules can let its connections through; these also hold
 // after the next boot.
 func (f *finder) dropped(d deed, v victims) {
-	by := "the " + string(d.rule.Variant) + " variant: " + d.rule.Text
 	if d.rule.Native {
 		f.droppedByNative(d, v)
 		return
 	}
+	by := "the " + string(d.rule.Variant) + " variant: " + d.rule.Text
 	fix := rules.Program(f.family, d.rule.Variant, "") + " -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT"
 	switch {
 	case d.lost:
@@ -254,12 +254,16 @@ func (f *finder) dropped(d deed, v victims) {
 }
 
 // droppedByNative is that of a chain of nft's own. No rule of iptables can let through what
-// it drops.
+// it drops. Not every chain ahead of FORWARD can ask for ct status: at ingress, and at the
+// priority of raw, replies are not tracked yet.
 func (f *finder) droppedByNative(d deed, v victims) {
 	chain := strings.TrimPrefix(d.rule.Hook, "the nftables chain ")
-	found := Finding{Severity: Broken, Fix: "nft insert rule " + chain + " ct status dnat accept # and for good in the file that makes the chain"}
+	found := Finding{Severity: Broken, Fix: d.rule.Remove + untilLoaded}
 	if !d.sure {
 		found.Severity = Risk
+	}
+	if d.rule.Place == 0 && d.rule.OfForward {
+		found.Fix = "nft insert rule " + chain + " ct status dnat accept # and for good in the file that makes the chain"
 	}
 	switch {
 	case d.rule.Place != 0:
@@ -268,7 +272,6 @@ func (f *finder) droppedByNative(d deed, v victims) {
 		if !d.sure {
 			found.What = fmt.Sprintf("%v: cannot tell whether %s drops %s; forward = \"accept\" does not change that", f.family, quoted(d.rule), to)
 		}
-		found.Fix = d.rule.Remove + untilLoaded
 	case d.sure:
 		found.What = fmt.Sprintf("the nftables chain %s drops every balanced connection, also with forward = \"accept\": its policy is drop, and no rule accepts", chain)
 	default:

@@ -23,8 +23,8 @@ func TestLoginOf(t *testing.T) {
 	const variable = "SSH_CONNECTION="
 	process("1", "1 (systemd) S 0 1", "")
 	process("10", "10 (sshd) S 1 10", "")
-	process("11", "11 (ba) S 7 sh) S 10 11", "A=b\x00"+variable+"198.51.100.2 40000 192.0.2.10 22\x00")
-	process("12", "12 (sudo) S 11 12", "A=b\x00")
+	process("11", "11 (bash) S 10 11", "A=b\x00"+variable+"198.51.100.2 40000 192.0.2.10 22\x00")
+	process("12", "12 (su) S 7 do) S 11 12", "A=b\x00")
 	process("13", "13 (natspread) S 12 13", "X"+variable+"1 2 3 4\x00")
 	process("14", "14 (natspread) S 1 14", variable+"fe80::2%eth0 40000 ::ffff:192.0.2.10 2222")
 	process("15", "15 (natspread) S 11 15", variable+"a b c d")

@@ -3,6 +3,8 @@ package packetpath
 import (
 	"net/netip"
 	"strings"
+
+	"natspread/internal/rules"
 )
 
 // crowd is packets with what finds those that a rule matches.
@@ -22,7 +24,8 @@ type class struct {
 // alike is what the packets of a class have in common.
 type alike struct {
 	in, out, protocol, states string
-	six                       bool
+	family                    rules.Family
+	toHost                    bool
 }
 
 // places are the places of packets by what they have. Those of which it is not known have
@@ -35,7 +38,7 @@ func newCrowd(packets []Packet) crowd {
 	known := map[alike]int{}
 	for i := range packets {
 		p := &packets[i]
-		key := alike{p.In, p.Out, p.Protocol, strings.Join(p.States, ","), p.Six}
+		key := alike{p.In, p.Out, p.Protocol, strings.Join(p.States, ","), p.Family, p.ToHost}
 		place, found := known[key]
 		if !found {
 			place = len(c.classes)
@@ -49,56 +52,47 @@ func newCrowd(packets []Packet) crowd {
 
 // match returns those of some packets that a rule matches, by how sure that is; nil for none.
 func (c *crowd) match(r *rule, in set) (matched [yes + 1]set) {
-	add := func(i int, a answer) {
-		if a == no {
-			return
-		}
+	by := func(a answer) set {
 		if matched[a] == nil {
 			matched[a] = newSet(len(c.packets))
 		}
-		matched[a].add(i)
+		return matched[a]
 	}
-	if r.ofClass() {
+	if r.conditions.about() == ofClass {
 		for _, class := range c.classes {
-			if a := r.matches(class.one); a != no {
-				if matched[a] == nil {
-					matched[a] = newSet(len(c.packets))
-				}
-				matched[a].or(class.packets.and(in))
+			if a := r.conditions.all(class.one); a != no {
+				by(a).or(class.packets.and(in))
 			}
 		}
 		return matched
 	}
-	if near, indexed := c.near(r.exact); indexed {
-		for _, list := range near {
-			for _, i := range list {
-				if in.has(i) {
-					add(i, r.matches(&c.packets[i]))
-				}
+	for _, list := range c.near(r.exact, in) {
+		for _, i := range list {
+			if !in.has(i) {
+				continue
+			}
+			if a := r.conditions.all(&c.packets[i]); a != no {
+				by(a).add(i)
 			}
 		}
-		return matched
-	}
-	for _, i := range in.members() {
-		add(i, r.matches(&c.packets[i]))
 	}
 	return matched
 }
 
-// near returns the places of the packets that may have what a rule asks for exactly; indexed
-// is false where it asks for nothing exact.
-func (c *crowd) near(e exactly) (near [2][]int, indexed bool) {
+// near returns the places of the packets that may have what a rule asks for exactly: those of
+// the given ones where it asks for nothing exact.
+func (c *crowd) near(e exactly, in set) [2][]int {
 	switch {
 	case e.destination.IsValid():
-		return look(&c.addresses[0], c.packets, e.destination, destinationOf), true
+		return look(&c.addresses[0], c.packets, e.destination, destinationOf)
 	case e.origDst.IsValid():
-		return look(&c.addresses[1], c.packets, e.origDst, origDstOf), true
+		return look(&c.addresses[1], c.packets, e.origDst, origDstOf)
 	case e.port != 0:
-		return look(&c.ports[0], c.packets, e.port, destinationPortOf), true
+		return look(&c.ports[0], c.packets, e.port, destinationPortOf)
 	case e.origPort != 0:
-		return look(&c.ports[1], c.packets, e.origPort, origPortOf), true
+		return look(&c.ports[1], c.packets, e.origPort, origPortOf)
 	}
-	return near, false
+	return [2][]int{in.members()}
 }
 
 // look returns the places of packets that have a value, and of those of which it is not

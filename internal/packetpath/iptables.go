@@ -115,7 +115,7 @@ type optionReader struct {
 	words      []string
 	module     string // the match that the options are of
 	not        bool   // the next one is inverted
-	conditions []condition
+	conditions conditions
 	exact      exactly
 }
 
@@ -210,17 +210,17 @@ func (r *optionReader) note(name, value string) {
 	}
 	ends, isAddress := rangeOf(value)
 	isAddress = isAddress && ends[0] == ends[1]
-	port, _ := portsOf(value)
-	isPort := len(port) == 1 && port[0][0] == port[0][1]
+	port, _ := rules.ReadPortList(value)
+	isPort := len(port) == 1 && port[0].First == port[0].Last
 	switch {
 	case name == "-d" && isAddress:
 		r.exact.destination = ends[0]
 	case name == "--ctorigdst" && isAddress:
 		r.exact.origDst = ends[0]
 	case (name == "--dport" || name == "--dports") && isPort:
-		r.exact.port = port[0][0]
+		r.exact.port = port[0].First
 	case name == "--ctorigdstport" && isPort:
-		r.exact.origPort = port[0][0]
+		r.exact.origPort = port[0].First
 	}
 }
 
@@ -249,7 +249,7 @@ func linkOption(name, value string) (c condition, known bool) {
 	case "--comment":
 		return always(yes), true
 	case "-p":
-		return condition{ask: func(p *Packet) answer { return answerOf(isProtocol(value, p)) }}, true
+		return ofProtocol(value), true
 	case "-i":
 		return condition{ask: func(p *Packet) answer { return sameLink(value, p.In) }}, true
 	case "-o":
@@ -257,7 +257,7 @@ func linkOption(name, value string) (c condition, known bool) {
 	case "--pkt-type":
 		return always(answerOf(value == "unicast")), true
 	case "--dst-type":
-		return localType(value), true
+		return toType(strings.Split(value, ",")), true
 	}
 	return condition{}, false
 }
@@ -268,18 +268,13 @@ func isProtocol(value string, p *Packet) bool {
 	return value == p.Protocol || err == nil && uint8(number) == rules.ProtocolNumber(p.Protocol)
 }
 
-// localType asks for the type of a destination.
-func localType(value string) condition {
-	return condition{about: ofAddress, ask: func(p *Packet) answer {
-		local := slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return strings.EqualFold(one, "local") })
-		switch {
-		case p.ToHost:
-			return answerOf(local)
-		case slices.Contains(p.States, "DNAT"): // to a backend, by the way to it
-			return answerOf(!local)
-		}
-		return perhaps
-	}}
+// toType asks for one of some types of a destination.
+func toType(types []string) condition {
+	var each conditions
+	for _, one := range types {
+		each = append(each, hasWord(typeOf, strings.ToLower(one)))
+	}
+	return condition{each.any, each.about()}
 }
 
 // addressOption reads what a rule asks of the addresses.
@@ -338,7 +333,7 @@ func portOption(name, value string) (c condition, known bool) {
 	if of == nil {
 		return condition{}, false
 	}
-	ranges, ok := portsOf(value)
+	ranges, ok := rules.ReadPortList(value)
 	if !ok {
 		return always(perhaps), true
 	}
@@ -368,10 +363,10 @@ func trackOption(name, value string) (c condition, known bool) {
 	case "--ctstate", "--state":
 		return inState(strings.Split(value, ",")), true
 	case "--ctproto":
-		return condition{ask: func(p *Packet) answer { return answerOf(isProtocol(value, p)) }}, true
+		return ofProtocol(value), true
 	case "--ctstatus":
 		if value == "EXPECTED" { // by a helper: not the connections that clients begin
-			return condition{ask: func(*Packet) answer { return no }}, true
+			return always(no), true
 		}
 	case "--ctdir":
 		return condition{ask: func(p *Packet) answer { return answerOf(p.isReply() == (value == "REPLY")) }}, true

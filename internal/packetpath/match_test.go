@@ -76,6 +76,9 @@ func TestMatches(t *testing.T) {
 		"-m iprange --dst-range 10.0.0.1-10.0.0.9 -j DROP":         yes,
 		"-m iprange ! --src-range 10.0.0.1-10.0.0.9 -j DROP":       yes,
 		"-m addrtype --dst-type LOCAL -j DROP":                     no,
+		"-m addrtype ! --dst-type LOCAL -j DROP":                   yes,
+		"-m addrtype --dst-type UNICAST,LOCAL -j DROP":             yes,
+		"-m addrtype --dst-type BROADCAST -j DROP":                 no,
 		"-m pkttype --pkt-type broadcast -j DROP":                  no,
 		"-p tcp -m multiport --dports 443,80 -j ACCEPT":            yes,
 		"-p tcp -m multiport --dports 443,70:90 -j ACCEPT":         yes,
@@ -90,7 +93,7 @@ func TestMatches(t *testing.T) {
 	} {
 		p := forwarded()
 		r := ruleOf(rules.SavedRule{Text: text}, nil)
-		if got := r.matches(&p); got != want {
+		if got := r.conditions.all(&p); got != want {
 			t.Errorf("%s: %d, not %d", text, got, want)
 		}
 	}
@@ -146,7 +149,7 @@ func TestNativeMatches(t *testing.T) {
 		}
 		p := forwarded()
 		read := r.rules([]statement{one})
-		if got := read[0].matches(&p); got != want {
+		if got := read[0].conditions.all(&p); got != want {
 			t.Errorf("%s: %d, not %d", text, got, want)
 		}
 	}

@@ -43,23 +43,23 @@ type statement map[string]json.RawMessage
 // nftReader reads one table.
 type nftReader struct {
 	rules.NativeTable
-	six   bool
-	table table
-	sets  map[string][]json.RawMessage
-	texts map[int]string
+	packets rules.Family // a table of inet has rules for both
+	table   table
+	sets    map[string][]json.RawMessage
+	texts   map[int]string
 }
 
 // ofNative returns the hooks of a table of nft's own for packets of the family. What
 // iptables shows of it is not read twice.
 func (read Read) ofNative(native rules.NativeTable) []hook {
-	if !slices.Contains([]string{nftFamily(read.Family), "inet", "netdev"}, native.Family) || read.sleepsNative(native) {
+	if !slices.Contains([]string{read.Family.NFTWord(), "inet", "netdev"}, native.Family) || read.sleeps(native.Family, native.Name) {
 		return nil
 	}
 	var listed struct{ Nftables []object }
 	if json.Unmarshal(native.JSON, &listed) != nil {
 		return nil
 	}
-	r := nftReader{NativeTable: native, six: read.Family == rules.IPv6, table: table{}, sets: map[string][]json.RawMessage{}, texts: ruleTexts(native.Text)}
+	r := nftReader{NativeTable: native, packets: read.Family, table: table{}, sets: map[string][]json.RawMessage{}, texts: ruleTexts(native.Text)}
 	r.readAll(listed.Nftables)
 	var hooks []hook
 	for _, one := range listed.Nftables {
@@ -73,17 +73,10 @@ func (read Read) ofNative(native rules.NativeTable) []hook {
 	return hooks
 }
 
-// sleepsNative tells whether a table is dormant.
-func (read Read) sleepsNative(native rules.NativeTable) bool {
-	return slices.ContainsFunc(read.Chains, func(c rules.BaseChain) bool {
-		return c.Family == native.Family && c.Table == native.Name && c.Dormant
-	})
-}
-
 // shown tells whether iptables showed a chain.
 func (read Read) shown(native rules.NativeTable, name string) bool {
 	isBuiltIn := slices.ContainsFunc(builtIn, func(b builtInChain) bool { return b.table == native.Name && b.chain == name })
-	return isBuiltIn && native.Family == nftFamily(read.Family) && slices.ContainsFunc(read.Rulesets, func(r rules.Ruleset) bool {
+	return isBuiltIn && native.Family == read.Family.NFTWord() && slices.ContainsFunc(read.Rulesets, func(r rules.Ruleset) bool {
 		return r.Family == read.Family && r.Variant == rules.NFT && len(r.Tables[native.Name]) > 0
 	})
 }
@@ -215,7 +208,7 @@ func (r *nftReader) translate(to *rule, name string, body json.RawMessage) {
 		}
 	}
 	_ = json.Unmarshal(body, &with) // an address that is no map does not fit, and is not needed
-	if with.Family != "" && (with.Family == "ip6") != r.six {
+	if with.Family != "" && with.Family != r.packets.NFTWord() {
 		to.conditions = append(to.conditions, always(no))
 	}
 	if m := with.Addr.Map; m != nil {

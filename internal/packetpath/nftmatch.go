@@ -21,7 +21,7 @@ func (r *nftReader) match(body json.RawMessage) []condition {
 		return []condition{always(perhaps)}
 	}
 	if flags, known := flagsOf(m.Left, m.Right); known && m.Op == "==" {
-		return []condition{isProtocolWord("tcp"), flags}
+		return []condition{ofProtocol("tcp"), flags}
 	}
 	var name string
 	values := []json.RawMessage{m.Right}
@@ -55,14 +55,14 @@ func (r *nftReader) compare(left json.RawMessage, values []json.RawMessage) []co
 			return append(o.depends, inRanges(ranges, o.addr, o.end))
 		}
 	}
-	one := make([]condition, len(values))
+	one := make(conditions, len(values))
 	for i, value := range values {
 		one[i] = o.is(bare(value))
 	}
 	if len(one) == 1 {
 		return append(o.depends, one[0])
 	}
-	return append(o.depends, anyOf(one))
+	return append(o.depends, condition{one.any, one.about()})
 }
 
 // jsonRanges reads the values of a set of addresses, in order.
@@ -81,7 +81,7 @@ func jsonRanges(values []json.RawMessage) (ranges addresses, ok bool) {
 // compareAll asks whether several parts together are one of some values.
 func (r *nftReader) compareAll(parts, values []json.RawMessage) []condition {
 	operands := make([]operand, len(parts))
-	var depends, found []condition
+	var depends, found conditions
 	for i, part := range parts {
 		operands[i] = r.operand(part)
 		depends = append(depends, operands[i].depends...)
@@ -92,13 +92,13 @@ func (r *nftReader) compareAll(parts, values []json.RawMessage) []condition {
 			found = append(found, always(perhaps))
 			continue
 		}
-		both := make([]condition, len(parts))
+		both := make(conditions, len(parts))
 		for i := range parts {
 			both[i] = operands[i].is(bare(each.Concat[i]))
 		}
-		found = append(found, allOf(both))
+		found = append(found, condition{both.all, both.about()})
 	}
-	return append(depends, anyOf(found))
+	return append(depends, condition{found.any, found.about()})
 }
 
 // order asks whether a port is below or above a value.
@@ -109,7 +109,7 @@ func (r *nftReader) order(op string, left, right json.RawMessage) []condition {
 		return append(o.depends, always(perhaps))
 	}
 	value, last := uint16(port), uint16(65535)
-	ranges := map[string]ports{"<": {{0, value - 1}}, "<=": {{0, value}}, ">": {{value + 1, last}}, ">=": {{value, last}}}[op]
+	ranges := map[string]ports{"<": {{Last: value - 1}}, "<=": {{Last: value}}, ">": {{First: value + 1, Last: last}}, ">=": {{First: value, Last: last}}}[op]
 	if value == 0 && op == "<" || value == last && op == ">" {
 		ranges = nil
 	}
@@ -189,14 +189,14 @@ func jsonAddresses(value json.RawMessage) (ends [2]netip.Addr, ok bool) {
 }
 
 // jsonPorts reads a port or a range.
-func jsonPorts(value json.RawMessage) (ends [2]uint16, ok bool) {
+func jsonPorts(value json.RawMessage) (ends rules.Ports, ok bool) {
 	var one uint16
 	if json.Unmarshal(value, &one) == nil {
-		return [2]uint16{one, one}, true
+		return rules.Ports{First: one, Last: one}, true
 	}
 	var many struct{ Range [2]uint16 }
 	err := json.Unmarshal(value, &many)
-	return many.Range, err == nil && many.Range[1] != 0
+	return rules.Ports{First: many.Range[0], Last: many.Range[1]}, err == nil && many.Range[1] != 0
 }
 
 // flagsOf reads a comparison of the flags of TCP under a mask.
@@ -281,10 +281,10 @@ func payload(protocol, name string) operand {
 	o := operand{answer: perhaps}
 	switch protocol {
 	case "ip", "ip6":
-		o.depends = []condition{ofFamily(protocol == "ip6")}
+		o.depends = []condition{ofFamily(protocol)}
 	case "th":
 	default:
-		o.depends = []condition{isProtocolWord(protocol)}
+		o.depends = []condition{ofProtocol(protocol)}
 	}
 	switch name {
 	case "saddr":
@@ -303,13 +303,13 @@ func payload(protocol, name string) operand {
 	return o
 }
 
-// ofFamily asks for packets of a family.
-func ofFamily(six bool) condition {
-	return condition{ask: func(p *Packet) answer { return answerOf(p.Six == six) }}
+// ofFamily asks for packets of a family, in nft's words.
+func ofFamily(word string) condition {
+	return condition{ask: func(p *Packet) answer { return answerOf(p.Family.NFTWord() == word) }}
 }
 
-// isProtocolWord asks for packets of a protocol.
-func isProtocolWord(protocol string) condition {
+// ofProtocol asks for packets of a protocol, by its name or number.
+func ofProtocol(protocol string) condition {
 	return condition{ask: func(p *Packet) answer { return answerOf(isProtocol(protocol, p)) }}
 }
 
@@ -331,9 +331,9 @@ func meta(key string) operand {
 	case "l4proto":
 		return operand{words: protocolWords}
 	case "nfproto":
-		return operand{words: func(p *Packet) ([]string, bool) { return []string{familyWord(p, "ipv")}, true }}
+		return operand{words: func(p *Packet) ([]string, bool) { return []string{p.Family.String()}, true }}
 	case "protocol":
-		return operand{words: func(p *Packet) ([]string, bool) { return []string{etherWord(p)}, true }}
+		return operand{words: func(p *Packet) ([]string, bool) { return []string{p.Family.NFTWord()}, true }}
 	case "pkttype":
 		return operand{words: func(*Packet) ([]string, bool) { return []string{"host", "unicast"}, true }}
 	case "mark", "length", "skuid", "skgid", "cgroup", "cpu", "random", "time", "day", "hour", "priority":
@@ -342,28 +342,10 @@ func meta(key string) operand {
 	return operand{answer: perhaps}
 }
 
-// familyWord returns the family of a packet behind a prefix: ipv4, ipv6.
-func familyWord(p *Packet, prefix string) string {
-	if p.Six {
-		return prefix + "6"
-	}
-	return prefix + "4"
-}
-
-// etherWord returns the family of a packet as Ethernet names it: ip, ip6.
-func etherWord(p *Packet) string {
-	if p.Six {
-		return "ip6"
-	}
-	return "ip"
-}
-
 // tracked returns what conntrack knows of a packet.
 func tracked(key, direction string) operand {
 	switch {
-	case key == "state":
-		return operand{words: lowStates}
-	case key == "status":
+	case key == "state", key == "status":
 		return operand{words: lowStates}
 	case key == "direction":
 		return operand{words: func(p *Packet) ([]string, bool) {

@@ -1,6 +1,11 @@
 package packetpath
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+
+	"natspread/internal/rules"
+)
 
 // Packet is a packet with what conntrack knows about its connection. What is not known has
 // its zero value.
@@ -13,19 +18,12 @@ type Packet struct {
 	OrigDst                     netip.AddrPort // what the client sent it to
 	ReplySrc                    netip.AddrPort // the backend
 	ToHost                      bool           // the destination is the host's own; false is not known
-	Six                         bool           // it is of IPv6
-	KeepsSource                 bool           // natspread leaves the client's address as it is
+	Family                      rules.Family
+	KeepsSource                 bool // natspread leaves the client's address as it is
 }
 
 // isReply tells whether it answers a packet of the client.
-func (p *Packet) isReply() bool {
-	for _, state := range p.States {
-		if state == "ESTABLISHED" {
-			return true
-		}
-	}
-	return false
-}
+func (p *Packet) isReply() bool { return slices.Contains(p.States, "ESTABLISHED") }
 
 // answer says whether a rule matches a packet of which not everything is known.
 type answer uint8
@@ -72,7 +70,7 @@ type subject uint8
 
 // The subjects.
 const (
-	ofClass   subject = iota // the interfaces, the protocol, the states: many packets have the same
+	ofClass   subject = iota // what is no address and no port: many packets have the same
 	ofAddress                // an address or a port
 )
 
@@ -84,34 +82,34 @@ func inverted(c condition) condition {
 	return condition{func(p *Packet) answer { return c.ask(p).not() }, c.about}
 }
 
-// anyOf returns the condition that is true where one of some is.
-func anyOf(conditions []condition) condition {
-	result := condition{ask: func(p *Packet) answer {
-		found := no
-		for _, c := range conditions {
-			found = max(found, c.ask(p))
+// conditions are some of them.
+type conditions []condition
+
+// all asks for all of them at once.
+func (c conditions) all(p *Packet) answer {
+	all := yes
+	for _, one := range c {
+		if all = all.and(one.ask(p)); all == no {
+			return no
 		}
-		return found
-	}}
-	for _, c := range conditions {
-		result.about = max(result.about, c.about)
 	}
-	return result
+	return all
 }
 
-// allOf returns the condition that is true where all of some are.
-func allOf(conditions []condition) condition {
-	result := condition{ask: func(p *Packet) answer {
-		all := yes
-		for _, c := range conditions {
-			if all = all.and(c.ask(p)); all == no {
-				return no
-			}
-		}
-		return all
-	}}
-	for _, c := range conditions {
-		result.about = max(result.about, c.about)
+// any asks for at least one of them.
+func (c conditions) any(p *Packet) answer {
+	found := no
+	for _, one := range c {
+		found = max(found, one.ask(p))
 	}
-	return result
+	return found
+}
+
+// about returns what their answers depend on.
+func (c conditions) about() subject {
+	about := ofClass
+	for _, one := range c {
+		about = max(about, one.about)
+	}
+	return about
 }

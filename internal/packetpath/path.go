@@ -117,7 +117,7 @@ func (read Read) ofIPTables(ruleset rules.Ruleset) []hook {
 	var hooks []hook
 	tables := map[string]table{}
 	for _, known := range builtIn {
-		if len(ruleset.Tables[known.table]) == 0 || ruleset.Variant == rules.NFT && read.sleeps(known.table) {
+		if len(ruleset.Tables[known.table]) == 0 || ruleset.Variant == rules.NFT && read.sleeps(read.Family.NFTWord(), known.table) {
 			continue
 		}
 		if tables[known.table] == nil {
@@ -128,7 +128,7 @@ func (read Read) ofIPTables(ruleset rules.Ruleset) []hook {
 			ours: known.table == "nat" && ruleset.Variant == read.Variant, unranked: ruleset.Variant == rules.Legacy,
 		}
 		if ruleset.Variant == rules.NFT {
-			one.rank = read.rank(nftFamily(read.Family), known.table, known.chain)
+			one.rank = read.rank(read.Family.NFTWord(), known.table, known.chain)
 		}
 		hooks = append(hooks, one)
 	}
@@ -146,19 +146,11 @@ func (read Read) partly(ruleset rules.Ruleset, name string) map[string][]int {
 	return places
 }
 
-// sleeps tells whether a table of iptables-nft is dormant.
-func (read Read) sleeps(name string) bool {
+// sleeps tells whether a table of nftables is dormant.
+func (read Read) sleeps(family, name string) bool {
 	return slices.ContainsFunc(read.Chains, func(c rules.BaseChain) bool {
-		return c.Family == nftFamily(read.Family) && c.Table == name && c.Dormant
+		return c.Family == family && c.Table == name && c.Dormant
 	})
-}
-
-// nftFamily returns nft's word for a family.
-func nftFamily(family rules.Family) string {
-	if family == rules.IPv6 {
-		return "ip6"
-	}
-	return "ip"
 }
 
 // rank returns the place of a chain of nftables among those of one priority: the one that was

@@ -26,7 +26,7 @@ func answering() Packet {
 	}
 }
 
-// jumps are the nat table of a host, with rules of others before and behind natspread's.
+// natTable is the nat table of a host, with rules of others before and behind natspread's.
 func natTable(before, behind string) string {
 	return "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:NATSPREAD-PRE - [0:0]\n:OTHER - [0:0]\n" +
 		before + "\n-A PREROUTING -j NATSPREAD-PRE\n" + behind + "\nCOMMIT\n"
@@ -36,9 +36,12 @@ func natTable(before, behind string) string {
 // where | stands before each further table.
 type world struct{ nft, legacy, native string }
 
-// path reads a world. The tables of nft were made in the order in which they stand there, that
+// path sorts what was read of a world.
+func (w world) path() Path { return New(w.read()) }
+
+// read reads a world. The tables of nft were made in the order in which they stand there, that
 // of iptables after the first one.
-func (w world) path() Path {
+func (w world) read() Read {
 	read := Read{Variant: rules.NFT, Hooks: rules.Hooks{Rulesets: []rules.Ruleset{
 		rules.ParseRuleset(rules.IPv4, rules.NFT, []byte(w.nft)), rules.ParseRuleset(rules.IPv4, rules.Legacy, []byte(w.legacy)),
 	}}}
@@ -53,7 +56,7 @@ func (w world) path() Path {
 			read.Chains = append(read.Chains, rules.BaseChain{Family: "ip", Table: "nat", Name: "PREROUTING"})
 		}
 	}
-	return New(read)
+	return read
 }
 
 // words returns events in short.
@@ -131,6 +134,42 @@ func TestArrive(t *testing.T) {
 	}
 }
 
+// TestToHost tells packets apart that differ in nothing but whether the host has their
+// destination.
+func TestToHost(t *testing.T) {
+	elsewhere := arriving()
+	elsewhere.ToHost = false
+	packets := []Packet{arriving(), elsewhere}
+	for name, w := range map[string]world{
+		"iptables": {nft: "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DROP\nCOMMIT\n"},
+		"nft":      {native: base("filter", "prerouting", -150, `{"match": {"op": "==", "left": {"fib": {"result": "type", "flags": ["daddr"]}}, "right": "local"}}, {"drop": null}`)},
+	} {
+		events, _ := w.path().Arrive(packets)
+		if len(events) != 2 || !events[0].Sure || !slices.Equal(events[0].Packets, []int{0}) || events[1].Sure || !slices.Equal(events[1].Packets, []int{1}) {
+			t.Errorf("%s: %+v", name, events)
+		}
+	}
+}
+
+// TestSleeps runs nothing of a table that is dormant, of iptables or of nft's own.
+func TestSleeps(t *testing.T) {
+	for _, c := range []struct {
+		family, table string
+		world
+	}{
+		{"ip", "mangle", world{nft: "*mangle\n:PREROUTING DROP [0:0]\nCOMMIT\n"}},
+		{"inet", "t0", world{native: base("filter", "prerouting", -150, `{"drop": null}`)}},
+	} {
+		for _, sleeps := range []bool{true, false} {
+			read := c.read()
+			read.Chains = []rules.BaseChain{{Family: c.family, Table: c.table, Name: "c", Dormant: sleeps}}
+			if events, _ := New(read).Arrive([]Packet{arriving()}); (len(events) == 0) != sleeps {
+				t.Errorf("%s, dormant: %v: %q", c.table, sleeps, words(events))
+			}
+		}
+	}
+}
+
 // TestAlone tells a host on which packets meet natspread's jumps only.
 func TestAlone(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -189,6 +228,7 @@ func TestPass(t *testing.T) {
 		{":FORWARD DROP [0:0]\n-A FORWARD -s 203.0.113.0/24 -j ACCEPT", []string{perhaps}},
 		{":FORWARD DROP [0:0]\n:A - [0:0]\n-A FORWARD -s 203.0.113.0/24 -j A\n-A A -j ACCEPT", []string{perhaps}},
 		{":FORWARD ACCEPT [0:0]\n:A - [0:0]\n-A FORWARD -j A\n-A A -s 203.0.113.0/24 -j RETURN\n-A A -j DROP", []string{"dropped perhaps: A of the filter table (nft) 2: -A A -j DROP"}},
+		{":FORWARD ACCEPT [0:0]\n:A - [0:0]\n-A FORWARD -s 203.0.113.0/24 -g A\n-A FORWARD -j DROP", []string{"dropped perhaps: FORWARD of the filter table (nft) 2: -A FORWARD -j DROP"}},
 		{":FORWARD ACCEPT [0:0]\n-A FORWARD -s 203.0.113.0/24 -j DROP", nil},
 		{":FORWARD DROP [0:0]\n-A FORWARD -j NFQUEUE --queue-num 0", []string{"asked perhaps: FORWARD of the filter table (nft) 1: -A FORWARD -j NFQUEUE --queue-num 0", perhaps}},
 		{":FORWARD DROP [0:0]\n-A FORWARD -j LOG", []string{policy}},

@@ -3,44 +3,27 @@ package packetpath
 import (
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
+
+	"natspread/internal/rules"
 )
 
 // firstFree is the first port of clients: only root can use a lower one.
 const firstFree = 1024
 
-// ports are ranges of ports, both ends in them.
-type ports [][2]uint16
+// ports are ranges of ports.
+type ports []rules.Ports
 
 // has tells whether a port is one of them. A port that is not known is a client's.
 func (r ports) has(port uint16) answer {
 	for _, one := range r {
 		switch {
-		case port == 0 && one[1] >= firstFree:
+		case port == 0 && one.Last >= firstFree:
 			return some
-		case port != 0 && one[0] <= port && port <= one[1]:
+		case port != 0 && one.First <= port && port <= one.Last:
 			return yes
 		}
 	}
 	return no
-}
-
-// portsOf reads a list of PORT and FIRST:LAST, with commas.
-func portsOf(text string) (read ports, ok bool) {
-	for one := range strings.SplitSeq(text, ",") {
-		low, high, isRange := strings.Cut(one, ":")
-		if !isRange {
-			high = low
-		}
-		first, err := strconv.ParseUint(low, 10, 16)
-		last, err2 := strconv.ParseUint(high, 10, 16)
-		if err != nil || err2 != nil {
-			return nil, false
-		}
-		read = append(read, [2]uint16{uint16(first), uint16(last)})
-	}
-	return read, true
 }
 
 // addresses are ranges of addresses, both ends in them: in order, and apart from one another.

@@ -51,7 +51,7 @@ const (
 // rule is one rule, read once for all packets that meet it.
 type rule struct {
 	is         *Rule
-	conditions []condition
+	conditions conditions // all of them must be true
 	verdict    verdict
 	target     string // the chain that it leads to
 	effect     effect
@@ -68,27 +68,6 @@ type exactly struct {
 	port        uint16
 	origDst     netip.Addr
 	origPort    uint16
-}
-
-// matches tells whether the rule matches a packet.
-func (r *rule) matches(p *Packet) answer {
-	all := yes
-	for _, c := range r.conditions {
-		if all = all.and(c.ask(p)); all == no {
-			return no
-		}
-	}
-	return all
-}
-
-// ofClass tells whether packets of one class get the same answer.
-func (r *rule) ofClass() bool {
-	for _, c := range r.conditions {
-		if c.about != ofClass {
-			return false
-		}
-	}
-	return true
 }
 
 // chain is one chain.

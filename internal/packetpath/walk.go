@@ -95,7 +95,7 @@ func (w *walk) through(name string, packets set, how answer, depth int) set {
 		matched := w.match(r, in)
 		for _, level := range []answer{yes, perhaps, some} {
 			if !matched[level].empty() {
-				in, returned = w.meet(r, meeting{matched[level], level, how, depth}, in, returned)
+				w.meet(r, meeting{matched[level], level, how, depth}, in, returned)
 			}
 		}
 	}
@@ -115,12 +115,12 @@ type meeting struct {
 // level returns how sure it is that the packets meet what the rule does.
 func (m meeting) level() answer { return m.matched.and(m.how) }
 
-// meet does what a rule does to packets. It returns those that meet the next rule, and those
-// that left the chain undecided.
-func (w *walk) meet(r *rule, m meeting, in, returned set) (on, back set) {
+// meet does what a rule does to packets. It takes those out of in that do not meet the next
+// rule, and adds those to returned that leave the chain undecided.
+func (w *walk) meet(r *rule, m meeting, in, returned set) {
 	w.change(r, m)
 	if r.verdict == goesOn {
-		return in, returned
+		return
 	}
 	left := m.packets
 	switch r.verdict {
@@ -141,13 +141,12 @@ func (w *walk) meet(r *rule, m meeting, in, returned set) (on, back set) {
 			returned.or(m.packets)
 		}
 		if r.verdict == asks {
-			return in, returned
+			return
 		}
 	}
 	if m.matched == yes {
 		in.less(left)
 	}
-	return in, returned
 }
 
 // own is what natspread's own rules do. In a nat table they decide; what follows there is a

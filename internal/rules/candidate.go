@@ -194,19 +194,14 @@ func (c *candidate) atPort(one condition, backend bool) reach {
 	if !backend || c.port == (Ports{}) {
 		return some
 	}
+	list, ok := ReadPortList(one.value)
+	if !ok {
+		return some
+	}
 	whole, part := false, false
-	for _, text := range strings.Split(one.value, ",") {
-		low, high, ranged := strings.Cut(text, ":")
-		if !ranged {
-			high = low
-		}
-		first, err := strconv.ParseUint(low, 10, 16)
-		last, err2 := strconv.ParseUint(high, 10, 16)
-		if err != nil || err2 != nil {
-			return some
-		}
-		whole = whole || uint16(first) <= c.port.First && c.port.Last <= uint16(last)
-		part = part || uint16(first) <= c.port.Last && c.port.First <= uint16(last)
+	for _, asked := range list {
+		whole = whole || asked.First <= c.port.First && c.port.Last <= asked.Last
+		part = part || asked.First <= c.port.Last && c.port.First <= asked.Last
 	}
 	if whole != part {
 		return anybody

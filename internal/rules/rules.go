@@ -41,6 +41,14 @@ func (f Family) String() string {
 	return "ipv4"
 }
 
+// NFTWord returns the family in nft's words: "ip" or "ip6".
+func (f Family) NFTWord() string {
+	if f == IPv6 {
+		return "ip6"
+	}
+	return "ip"
+}
+
 // TableName is one of iptables' tables that natspread has a part in. The nat table
 // spreads; the filter table lets through what was spread, where that is asked for.
 type TableName uint8
@@ -152,15 +160,34 @@ func IsOwn(chain string) bool {
 // the zero value is no condition on the port at all.
 type Ports struct{ First, Last uint16 }
 
-// parsePorts reads one port, or two with a separator between them.
+// parsePorts reads one port, or two with a separator between them, as natspread writes them.
 func parsePorts(text, separator string) (ports Ports, ok bool) {
+	ports, ok = readPorts(text, separator)
+	return ports, ok && 0 < ports.First && ports.First <= ports.Last
+}
+
+// readPorts reads one port, or two with a separator between them. Others begin a range with
+// 0, too.
+func readPorts(text, separator string) (ports Ports, ok bool) {
 	first, last, ranged := strings.Cut(text, separator)
 	if !ranged {
 		last = first
 	}
 	low, errLow := strconv.ParseUint(first, 10, 16)
 	high, errHigh := strconv.ParseUint(last, 10, 16)
-	return Ports{uint16(low), uint16(high)}, errLow == nil && errHigh == nil && 0 < low && low <= high
+	return Ports{uint16(low), uint16(high)}, errLow == nil && errHigh == nil
+}
+
+// ReadPortList reads the ports that a rule asks for: PORT and FIRST:LAST, with commas.
+func ReadPortList(text string) (list []Ports, ok bool) {
+	for one := range strings.SplitSeq(text, ",") {
+		ports, ok := readPorts(one, ":")
+		if !ok {
+			return nil, false
+		}
+		list = append(list, ports)
+	}
+	return list, true
 }
 
 // appendTo appends the ports: 80, or with a separator 8000:8010.

@@ -35,7 +35,7 @@ func (k Kernel) Dormant(families ...rules.Family) ([]Dormant, error) {
 			return dormant, fmt.Errorf("cannot tell whether the %v nat table is dormant: %w", family, err)
 		}
 		if sleeps {
-			dormant = append(dormant, Dormant{family, nftWord(family) + " " + rules.NAT.String()})
+			dormant = append(dormant, Dormant{family, family.NFTWord() + " " + rules.NAT.String()})
 		}
 	}
 	return dormant, nil

@@ -152,11 +152,8 @@ func (r *hookReader) unreadable(ctx context.Context, family rules.Family, table 
 		r.failed = append(r.failed, fmt.Errorf("cannot read the %v %s table: %w", family, table, err))
 		return
 	}
-	r.native(ctx, nftTable{family: nftWord(family), name: table})
+	r.native(ctx, nftTable{family: family.NFTWord(), name: table})
 }
-
-// nftWord returns nft's word for a family.
-func nftWord(family rules.Family) string { return familyWord(nftFamily(family)) }
 
 // chainsOf returns the chains that iptables-nft is to list, table by table: by name, as it
 // else reads every chain of the kernel. Of natspread's own in a nat table that is the one
@@ -166,7 +163,7 @@ func (r *hookReader) chainsOf(family rules.Family) []nftChain {
 	for _, name := range hookedTables {
 		for _, c := range r.nftables.chains {
 			left := name == rules.NAT.String() && rules.IsOwn(c.Name) && c.Name != rules.ServicePost || c.hooked && !isBuiltIn(c)
-			if c.Family == nftWord(family) && c.Table == name && !left {
+			if c.Family == family.NFTWord() && c.Table == name && !left {
 				wanted = append(wanted, c)
 			}
 		}

@@ -110,9 +110,9 @@ func rulesetAnswer(message []byte) (uint32, error) {
 func familyWord(family byte) string {
 	switch family {
 	case unix.NFPROTO_IPV4:
-		return "ip"
+		return rules.IPv4.NFTWord()
 	case unix.NFPROTO_IPV6:
-		return "ip6"
+		return rules.IPv6.NFTWord()
 	case unix.NFPROTO_INET:
 		return "inet"
 	case unix.NFPROTO_NETDEV:

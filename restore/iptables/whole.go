@@ -78,14 +78,14 @@ func onlyShown(family rules.Family, saved rules.Saved) error {
 
 // hidden says what iptables does not show, and what to do about it.
 func hidden(family rules.Family, table rules.TableName, kind, name string) error {
-	where := fmt.Sprintf("%s %v %s", familyWord(nftFamily(family)), table, name)
+	where := fmt.Sprintf("%s %v %s", family.NFTWord(), table, name)
 	return fmt.Errorf("iptables does not show the %s %s of the %v %v table, so it could not be put back: "+
 		"keep it by nft list %[1]s %[5]s, take it out by nft delete %[1]s %[5]s, and apply again", kind, name, family, table, where)
 }
 
 // partlyShown says which rule could not be put back, and what to do about it.
 func partlyShown(family rules.Family, chain string, i int, text string, rule nftRule) error {
-	table := nftWord(family) + " nat"
+	table := family.NFTWord() + " nat"
 	return fmt.Errorf("iptables shows only a part of rule %d of chain %s in the %v nat table (-A %s %s), so it could not be put back: "+
 		"keep it by nft list chain %s %s, take it out by nft delete rule %s %s handle %d, and apply again",
 		i+1, chain, family, chain, text, table, chain, table, chain, rule.handle)
