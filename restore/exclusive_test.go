@@ -231,6 +231,7 @@ func TestExclusiveInPart(t *testing.T) {
 			"ip saddr @ok accept":                            "-A P1 -j ACCEPT",
 			"ip daddr 10.0.0.1-10.0.0.9 tcp dport 80 accept": "-A P1 -d 10.0.0.9/32 -p tcp -m tcp --dport 80 -j ACCEPT",
 			"tcp dport vmap { 80 : accept }":                 "-A P1 -p tcp",
+			"udp length 20 accept":                           "-A P1 -p udp -j ACCEPT", // of expressions that it shows elsewhere
 			"counter accept":                                 "",
 		} {
 			host := newHost(t, variant)
