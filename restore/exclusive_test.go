@@ -220,8 +220,9 @@ func wantReplaced(t *testing.T, host restore.Host, want string) {
 }
 
 // TestExclusiveInPart refuses where iptables does not show all of what would vanish, so that
-// nobody could put it back, and does the work once that is taken out. Sets, and chains that
-// nft hooked, are not touched.
+// nobody could put it back, and does the work once that is taken out. Sets, maps, and chains
+// that nft hooked, are not touched. A rule that needs what its namespace alone has is no
+// reason to refuse.
 func TestExclusiveInPart(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		if variant != rules.NFT {
@@ -235,7 +236,7 @@ func TestExclusiveInPart(t *testing.T) {
 			"counter accept":                                 "",
 		} {
 			host := newHost(t, variant)
-			hosttest.Put(t, variant, rules.IPv4, "*nat\n:P1 - [0:0]\n-A PREROUTING -p udp -m recent --set --name r --mask 255.255.255.255 --rsource -j P1\n-A P1 -m limit --limit 3/min -j RETURN\nCOMMIT\n")
+			hosttest.Put(t, variant, rules.IPv4, "*nat\n:P1 - [0:0]\n-A PREROUTING -m helper --helper ftp -j P1\n-A PREROUTING -p udp -m recent --set --name r --mask 255.255.255.255 --rsource -j P1\n-A P1 -m limit --limit 3/min -j RETURN\nCOMMIT\n")
 			netnstest.Self().Command(t, "add set ip nat ok { type ipv4_addr; elements = { 198.51.100.7 }; }\nadd map ip nat verdicts { type ipv4_addr : verdict; }\nadd counter ip nat met\nadd map ip nat counted { type ipv4_addr : counter; }\nadd chain ip nat mine { type nat hook prerouting priority -110; }\nadd rule ip nat P1 "+rule+"\n", "nft", "-f", "-")
 			asked := request(t, hosttest.Alone)
 			foreign, err := host.Foreign(t.Context(), asked.Tables)
