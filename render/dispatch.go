@@ -120,10 +120,10 @@ func leading(services []config.Service, only side, change func(*rules.Rule, conf
 }
 
 // translated returns entries of what was sent to the services and rewritten, with the
-// rules that rewrite its source, so that the backends' answers come back through
-// here, or that keep it. What a client had asked for tells the service's connections from everyone
-// else's; for "*", which is no address to ask for, the backend that they go to does,
-// and is the address of the entry.
+// rules that rewrite its source, so that the backends' answers come back through here, or
+// that keep it. What a client had asked for tells the service's connections from everyone
+// else's; for "*", which is no address to ask for, the backend that they go to does, and is
+// the address of the entry.
 func translated(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {

@@ -11,7 +11,6 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
-	"natspread/internal/slots"
 )
 
 // slotted generates a service whose clients have slots.
@@ -45,7 +44,7 @@ func TestDrainChangesLeaves(t *testing.T) {
 			}
 		}
 		mustBeSound(t, after, New(drained).IPv4)
-		was, is := slots.Owners(cfg.Services[0].SlotBackends(), service.Slots), slots.Owners(service.SlotBackends(), service.Slots)
+		was, is := cfg.Services[0].Owners(), service.Owners()
 		for slot := range was {
 			if was[slot] != is[slot] && !service.Backends[was[slot]].Drain {
 				t.Fatalf("slot %d moves", slot)

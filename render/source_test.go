@@ -168,7 +168,7 @@ func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, rewritt
 // answers: one without a port at any that clients may ask for at an address.
 func (o *owner) answers(packet rules.Packet) bool {
 	listens := slices.ContainsFunc(o.Listen, func(l config.Listen) bool {
-		return !l.Any() && l.Ports.First <= packet.Port && packet.Port <= l.Ports.Last
+		return !l.Any() && l.Ports.Contains(packet.Port)
 	})
 	return slices.ContainsFunc(o.Backends, func(b config.Backend) bool {
 		return b.Addr == packet.Destination && (b.Port == 0 && listens || b.Port != 0 && b.Port == packet.Port)

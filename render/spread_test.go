@@ -223,7 +223,7 @@ func walkTo(table rules.Table, builtIn string, packet rules.Packet) ([]end, erro
 // it owns that one's slot. While nobody is out, its slots are within one of its share.
 func mustOwnSlots(t rapid.TB, service config.Service, shares map[rules.Target]*big.Rat, client netip.Addr) {
 	t.Helper()
-	owners := slots.Owners(service.SlotBackends(), service.Slots)
+	owners := service.Owners()
 	if service.Algorithm == config.Source && client.IsValid() {
 		owner := dnat(service.Backends[owners[slots.Of(client, service.SourcePrefix, service.Slots)]])
 		if len(shares) != 1 || shares[owner] == nil {

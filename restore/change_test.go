@@ -119,13 +119,10 @@ func TestRecordOfAnotherNamespace(t *testing.T) {
 		if now := kernel.RulesetID(); now != number || now == 0 {
 			t.Fatalf("the number of the ruleset is %d, not %d: this test proves nothing", now, number)
 		}
-		apply(t, host, hosttest.Article+hosttest.Alone)
+		apply(t, host, hosttest.Article)
 	})
-	saved := next.Command(t, "", "iptables-nft-save", "-t", "nat")
-	for _, chain := range []string{"NATSPREAD-web", "NATSPREAD-dns"} {
-		if !strings.Contains(saved, "\n-A "+chain+" ") {
-			t.Errorf("no rules of %s:\n%s", chain, saved)
-		}
+	if saved := next.Command(t, "", "iptables-nft-save", "-t", "nat"); !strings.Contains(saved, "\n-A NATSPREAD-web ") {
+		t.Errorf("nothing is loaded:\n%s", saved)
 	}
 }
 

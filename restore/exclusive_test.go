@@ -220,8 +220,9 @@ func wantReplaced(t *testing.T, host restore.Host, want string) {
 }
 
 // TestExclusiveInPart refuses where iptables does not show all of what would vanish, so that
-// nobody could put it back, and does the work once that is taken out. Sets, and chains that
-// nft hooked, are not touched.
+// nobody could put it back, and does the work once that is taken out. Sets, maps, and chains
+// that nft hooked, are not touched. A rule that needs what its namespace alone has is no
+// reason to refuse.
 func TestExclusiveInPart(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		if variant != rules.NFT {
@@ -231,11 +232,12 @@ func TestExclusiveInPart(t *testing.T) {
 			"ip saddr @ok accept":                            "-A P1 -j ACCEPT",
 			"ip daddr 10.0.0.1-10.0.0.9 tcp dport 80 accept": "-A P1 -d 10.0.0.9/32 -p tcp -m tcp --dport 80 -j ACCEPT",
 			"tcp dport vmap { 80 : accept }":                 "-A P1 -p tcp",
+			"udp length 20 accept":                           "-A P1 -p udp -j ACCEPT", // of expressions that it shows elsewhere
 			"counter accept":                                 "",
 		} {
 			host := newHost(t, variant)
-			hosttest.Put(t, variant, rules.IPv4, "*nat\n:P1 - [0:0]\n-A PREROUTING -p udp -m recent --set --name r --mask 255.255.255.255 --rsource -j P1\n-A P1 -m limit --limit 3/min -j RETURN\nCOMMIT\n")
-			netnstest.Self().Command(t, "add set ip nat ok { type ipv4_addr; elements = { 198.51.100.7 }; }\nadd chain ip nat mine { type nat hook prerouting priority -110; }\nadd rule ip nat P1 "+rule+"\n", "nft", "-f", "-")
+			hosttest.Put(t, variant, rules.IPv4, "*nat\n:P1 - [0:0]\n-A PREROUTING -m helper --helper ftp -j P1\n-A PREROUTING -p udp -m recent --set --name r --mask 255.255.255.255 --rsource -j P1\n-A P1 -m limit --limit 3/min -j RETURN\nCOMMIT\n")
+			netnstest.Self().Command(t, "add set ip nat ok { type ipv4_addr; elements = { 198.51.100.7 }; }\nadd map ip nat verdicts { type ipv4_addr : verdict; }\nadd counter ip nat met\nadd map ip nat counted { type ipv4_addr : counter; }\nadd chain ip nat mine { type nat hook prerouting priority -110; }\nadd rule ip nat P1 "+rule+"\n", "nft", "-f", "-")
 			asked := request(t, hosttest.Alone)
 			foreign, err := host.Foreign(t.Context(), asked.Tables)
 			if refused != "" {
@@ -246,14 +248,14 @@ func TestExclusiveInPart(t *testing.T) {
 				asked.Exclusive = &foreign
 				_, err = host.Apply(t.Context(), asked)
 				wantUnchanged(t, host, before, err, nil)
-				netnstest.Self().Command(t, takeOut(err), "sh")
+				takeOut(t, err)
 				foreign, err = host.Foreign(t.Context(), asked.Tables)
 			}
-			for _, hidden := range []string{"chain mine", "set ok"} {
+			for _, hidden := range []string{"chain mine", "set ok", "map verdicts", "map counted"} {
 				if err == nil || !strings.Contains(err.Error(), "iptables does not show the "+hidden+" of the ipv4 nat table, ") {
 					t.Fatalf("%s: %v", rule, err)
 				}
-				netnstest.Self().Command(t, takeOut(err), "sh")
+				takeOut(t, err)
 				foreign, err = host.Foreign(t.Context(), asked.Tables)
 			}
 			hosttest.Must(t, err)
@@ -270,11 +272,17 @@ func TestExclusiveInPart(t *testing.T) {
 	})
 }
 
-// takeOut returns the line of an error that takes out what iptables does not show.
-func takeOut(err error) string {
-	_, line, _ := strings.Cut(err.Error(), "take it out by ")
-	line, _, _ = strings.Cut(line, ", and")
-	return line
+// takeOut runs the two lines of an error: the one that shows what iptables does not, and the
+// one that takes it out.
+func takeOut(t *testing.T, err error) {
+	t.Helper()
+	_, lines, _ := strings.Cut(err.Error(), ": keep it by ")
+	lines, _, _ = strings.Cut(lines, ", and apply again")
+	keep, take, _ := strings.Cut(lines, ", take it out by ")
+	if shown := netnstest.Self().Command(t, keep, "sh"); shown == "" {
+		t.Errorf("%s shows nothing", keep)
+	}
+	netnstest.Self().Command(t, take, "sh")
 }
 
 // ruleCounters are the counters of a rule, not of a policy.

@@ -273,6 +273,7 @@ func TestForwardDrift(t *testing.T) {
 			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over"},
 			{"-A FORWARD -s 203.0.113.9/32 -j DROP", "ipv4: the jump in FORWARD is rule 1, and belongs at place 2: connections pass the bans between"},
 			{"-I FORWARD -j DROP", "ipv4: the jump in FORWARD is rule 3, and belongs at place 1: a rule between may drop connections"},
+			{"-I FORWARD 2 -j DROP", "ipv4: the jump in FORWARD is rule 3, and belongs at place 2: a rule between may drop connections"},
 		} {
 			hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, c.line)
 			wantLine(t, host, c.difference)

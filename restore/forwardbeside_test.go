@@ -136,3 +136,25 @@ func TestForwardBesideNative(t *testing.T) {
 		wantAnswer(t, n.Client, "tcp", vip, server, client)
 	})
 }
+
+// TestForwardFollowsRoute has a route change, which no record of the kernel's ruleset tells of:
+// what dropped others' connections drops own ones now, and an apply of the same config puts
+// the jumps before it.
+func TestForwardFollowsRoute(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		hosttest.Put(t, variant, rules.IPv4, beside("-A FORWARD -o front -j DROP\n"))
+		host, toml := newHost(t, variant), service("web", 4, 80, 1, `forward = "accept"`)
+		apply(t, host, toml)
+		if place := jumpPlace(t, variant, rules.IPv4); place != 2 {
+			t.Errorf("behind what is others' the jump is rule %d", place)
+		}
+		netnstest.Self().Command(t, "", "ip", "route", "add", backend(4, 0).String()+"/32", "dev", netnstest.Front)
+		if result := apply(t, host, toml); !result.Loaded || result.Generation != 1 {
+			t.Errorf("%+v", result)
+		}
+		if place := jumpPlace(t, variant, rules.IPv4); place != 1 {
+			t.Errorf("once that drops own ones the jump is rule %d", place)
+		}
+	})
+}

@@ -49,7 +49,7 @@ func answers(t *testing.T, n *netnstest.Network, network, to string) []string {
 func predicted(t *testing.T, toml string, family, port int) []string {
 	t.Helper()
 	service := hosttest.Config(t, toml).Services[0]
-	owners := slots.Owners(service.SlotBackends(), service.Slots)
+	owners := service.Owners()
 	who := make([]string, crowd())
 	for i := range who {
 		slot := slots.Of(netnstest.CrowdAddr(family, i), service.SourcePrefix, service.Slots)

@@ -8,9 +8,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"natspread/internal/paths"
-
 	"github.com/coreos/go-systemd/v22/unit"
+
+	"natspread/internal/paths"
 )
 
 // Text returns natspread.service for the program at the given absolute path.

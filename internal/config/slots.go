@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -82,10 +83,7 @@ func (d *draft) hashes() bool { return d.algorithm.val == Source || d.algorithm.
 
 // slotCount returns how many slots the service has.
 func (d *draft) slotCount() int {
-	if d.slots.val == 0 {
-		return slots.Default
-	}
-	return d.slots.val
+	return cmp.Or(d.slots.val, slots.Default)
 }
 
 // checkSlots files what the slots of clients cannot be: those of an algorithm without any, a
@@ -141,11 +139,7 @@ func (s *source) checkEnoughSlots(d *draft) {
 		case !known:
 			fix = "write slots = " + strconv.Itoa(slots.Max)
 		}
-		at := d.slots.at
-		if at == (span{}) {
-			at = d.algorithm.at
-		}
-		s.refuse(at, fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, leastSlots)
+		s.refuse(cmp.Or(d.slots.at, d.algorithm.at), fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, leastSlots)
 		return
 	}
 	for i, quota := range slots.Quotas(pool, count) {

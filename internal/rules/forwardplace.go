@@ -103,11 +103,11 @@ func (w placeWalk) rule(rule SavedRule, own []*candidate, depth int) (closes boo
 		return false, own, nil
 	}
 	conditions := conditionsOf(rule)
-	var taken, sure []*candidate
+	var taken, whole []*candidate
 	for _, c := range own {
 		switch c.reach(conditions) {
 		case always:
-			sure, taken = append(sure, c), append(taken, c)
+			whole, taken = append(whole, c), append(taken, c)
 		case anybody:
 			taken, on = append(taken, c), append(on, c)
 		default:
@@ -120,26 +120,26 @@ func (w placeWalk) rule(rule SavedRule, own []*candidate, depth int) (closes boo
 	case target == "ACCEPT":
 		return false, on, nil
 	case target == "RETURN":
-		return false, on, sure
+		return false, on, whole
 	case !user:
 		return false, own, nil // NFQUEUE and the like: a program decides
 	}
 	closes, left := w.chain(target, taken, depth+1)
-	left = both(sure, left)
+	left = both(whole, left)
 	if rule.goesTo() {
 		return closes, on, left
 	}
 	return closes, append(on, left...), nil
 }
 
-// both returns those of some candidates that are among others.
-func both(some, others []*candidate) []*candidate {
+// both returns those of a list that are among others.
+func both(list, others []*candidate) []*candidate {
 	among := make(map[*candidate]bool, len(others))
 	for _, c := range others {
 		among[c] = true
 	}
 	var found []*candidate
-	for _, c := range some {
+	for _, c := range list {
 		if among[c] {
 			found = append(found, c)
 		}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// placed returns where the jump of a service belongs among rules of others: one tcp service
+// placeAmong returns where the jump of a service belongs among rules of others: one tcp service
 // at 10.0.0.1:80, which is reached by an interface, or by none.
 func placeAmong(t *testing.T, foreign, link string) int {
 	t.Helper()
@@ -32,7 +32,7 @@ func declared(foreign string) (lines string) {
 	return lines
 }
 
-// The shapes in which others write FORWARD, from memory of what they load.
+// The shapes in which others write FORWARD.
 const (
 	docker = `-A FORWARD -j DOCKER-USER
 -A FORWARD -j DOCKER-FORWARD

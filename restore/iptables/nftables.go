@@ -153,12 +153,14 @@ func chainAnswer(message []byte) nftChain {
 
 // nftSet is a set or a map of nftables.
 type nftSet struct {
+	kind        string // nft's word for it: set, map
 	table, name string
 	anonymous   bool // it belongs to one rule
 }
 
 // setAnswer reads a set out of a message.
-func setAnswer(message []byte) (read nftSet) {
+func setAnswer(message []byte) nftSet {
+	read := nftSet{kind: "set"}
 	for kind, value := range attributes(message) {
 		switch {
 		case kind == unix.NFTA_SET_TABLE:
@@ -166,7 +168,10 @@ func setAnswer(message []byte) (read nftSet) {
 		case kind == unix.NFTA_SET_NAME:
 			read.name = textOf(value)
 		case kind == unix.NFTA_SET_FLAGS && len(value) >= 4:
-			read.anonymous = binary.BigEndian.Uint32(value)&unix.NFT_SET_ANONYMOUS != 0
+			flags := binary.BigEndian.Uint32(value)
+			if read.anonymous = flags&unix.NFT_SET_ANONYMOUS != 0; flags&(unix.NFT_SET_MAP|unix.NFT_SET_OBJECT) != 0 {
+				read.kind = "map"
+			}
 		}
 	}
 	return read

@@ -51,8 +51,8 @@ func (k Kernel) shownWhole(ctx context.Context, family rules.Family, text []byte
 	return onlyShown(family, saved)
 }
 
-// onlyShown is an error where the nat table has a chain or a set that iptables-save does not
-// show: iptables-nft-restore makes the table anew, and so it would take them along.
+// onlyShown is an error where the nat table has a chain, a set or a map that iptables-save does
+// not show: iptables-nft-restore makes the table anew, and so it would take them along.
 func onlyShown(family rules.Family, saved rules.Saved) error {
 	chains, err := nftChains(nftFamily(family))
 	if err != nil {
@@ -70,7 +70,7 @@ func onlyShown(family rules.Family, saved rules.Saved) error {
 	}
 	for _, set := range sets {
 		if set.table == saved.Name.String() {
-			return hidden(family, saved.Name, "set", set.name)
+			return hidden(family, saved.Name, set.kind, set.name)
 		}
 	}
 	return nil
@@ -78,9 +78,9 @@ func onlyShown(family rules.Family, saved rules.Saved) error {
 
 // hidden says what iptables does not show, and what to do about it.
 func hidden(family rules.Family, table rules.TableName, kind, name string) error {
-	where := fmt.Sprintf("%s %v %s", family.NFTWord(), table, name)
+	object := fmt.Sprintf("%s %s %v %s", kind, family.NFTWord(), table, name)
 	return fmt.Errorf("iptables does not show the %s %s of the %v %v table, so it could not be put back: "+
-		"keep it by nft list %[1]s %[5]s, take it out by nft delete %[1]s %[5]s, and apply again", kind, name, family, table, where)
+		"keep it by nft list %s, take it out by nft delete %s, and apply again", kind, name, family, table, object, object)
 }
 
 // partlyShown says which rule could not be put back, and what to do about it.
