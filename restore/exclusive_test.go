@@ -237,7 +237,7 @@ func TestExclusiveInPart(t *testing.T) {
 		} {
 			host := newHost(t, variant)
 			hosttest.Put(t, variant, rules.IPv4, "*nat\n:P1 - [0:0]\n-A PREROUTING -m helper --helper ftp -j P1\n-A PREROUTING -p udp -m recent --set --name r --mask 255.255.255.255 --rsource -j P1\n-A P1 -m limit --limit 3/min -j RETURN\nCOMMIT\n")
-			netnstest.Self().Command(t, "add set ip nat ok { type ipv4_addr; elements = { 198.51.100.7 }; }\nadd map ip nat verdicts { type ipv4_addr : verdict; }\nadd counter ip nat met\nadd map ip nat counted { type ipv4_addr : counter; }\nadd chain ip nat mine { type nat hook prerouting priority -110; }\nadd rule ip nat P1 "+rule+"\n", "nft", "-f", "-")
+			netnstest.Self().Command(t, "add set ip nat ok { type ipv4_addr; elements = { 198.51.100.7 }; }\nadd map ip nat verdicts { type ipv4_addr : verdict; }\nadd map ip nat counted { type ipv4_addr : counter; }\nadd chain ip nat mine { type nat hook prerouting priority -110; }\nadd rule ip nat P1 "+rule+"\n", "nft", "-f", "-")
 			asked := request(t, hosttest.Alone)
 			foreign, err := host.Foreign(t.Context(), asked.Tables)
 			if refused != "" {
