@@ -55,6 +55,9 @@ type Service struct {
 	Local        bool           // connections made on the balancer itself are balanced too
 	OnRemove     OnRemove       // what becomes of the connections of a backend that is taken out
 	Forward      Forward        // whether FORWARD lets the connections through, whatever its other rules say
+	Check        Check          // what its backends are asked; the zero Check where nobody asks
+	MinUp        int            // with a Check: with fewer primaries up, the backups join; else 0
+	OnDown       OnDown         // with a Check: what becomes of open TCP connections of a backend that goes down; else ""
 }
 
 // Is6 reports whether the service is IPv6. The backends decide, because "*"
@@ -98,6 +101,7 @@ type Backend struct {
 	Port   uint16 // 0 keeps the port the client asked for
 	Weight int    // 0 to MaxWeight; 0 takes no new connections
 	Drain  bool   // it takes no new connections, and keeps its weight for later
+	Backup bool   // it gets new connections only when too few of the others are up
 }
 
 // AddrPort returns the backend's address and port.

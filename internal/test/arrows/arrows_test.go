@@ -133,6 +133,7 @@ func arrows() map[string][]string {
 		"internal/doctor":     {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":    {"internal/rules"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
+		"internal/health":     {"internal/config"},
 		"internal/config":     {"internal/slots", "internal/suggest"},
 		"internal/rules":      {"internal/slots"},
 	}
