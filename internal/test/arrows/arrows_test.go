@@ -134,6 +134,7 @@ func arrows() map[string][]string {
 		"internal/network":    {"internal/rules"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":     {"internal/config"},
+		"internal/probe":      nil,
 		"internal/config":     {"internal/slots", "internal/suggest"},
 		"internal/rules":      {"internal/slots"},
 	}
