@@ -288,7 +288,7 @@ func TestPure(t *testing.T) {
 		"internal/trace":      slices.Concat(files, impure),
 		"internal/packetpath": slices.Concat(files, impure),
 		"internal/config":     slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
-		"internal/text":       slices.Concat(files, but(impure, "time")), // it writes durations
+		"internal/text":       slices.Concat(files, but(impure, "time")),               // it writes durations
 		"internal/slots":      slices.Concat(files, impure),
 		"internal/suggest":    slices.Concat(files, impure),
 		"internal/paths":      slices.Concat(files, impure),
