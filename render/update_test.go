@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -124,4 +125,27 @@ func TestUpdateKeeps(t *testing.T) {
 	if own != 1 || len(after.IPv4.Chains) != len(before.IPv4.Chains) {
 		t.Errorf("%d chains of the service, %d of all", own, len(after.IPv4.Chains))
 	}
+}
+
+// TestWhoeverIsOut renders what health may make of any config: each packet goes to backends that
+// are in service, at their shares (mustSpread), and none to one that is out, or to a backup that
+// has not joined; and neither the filter tables nor what the generation says of its services
+// change.
+func TestWhoeverIsOut(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := configtest.Config().Draw(t, "config")
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		layout := rapid.SampledFrom([]limits{measured, tiny}).Draw(t, "layout")
+		made := reseated(random, cfg, random.Perm(len(cfg.Services)))
+		plan, before := mustKeep(t, made, someOf(made.Services, 2, random.Uint64()), layout), layout.plan(cfg)
+		for _, family := range rules.Families() {
+			if !sameTable(plan.Filter(family), before.Filter(family)) {
+				t.Fatalf("the %v filter table is another one", family)
+			}
+		}
+		if !reflect.DeepEqual(VirtualServices(cfg.Services...), VirtualServices(made.Services...)) {
+			t.Fatal("the services are others")
+		}
+	})
 }
