@@ -34,4 +34,6 @@ func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), watcherLock) }
 func (h Host) HealthRecord() ([]byte, error) { return h.Store().ReadRun(paths.HealthRecord) }
 
 // WriteHealthRecord replaces what the watcher wrote before.
-func (h Host) WriteHealthRecord(data []byte) error { return h.Store().WriteRun(paths.HealthRecord, data) }
+func (h Host) WriteHealthRecord(data []byte) error {
+	return h.Store().WriteRun(paths.HealthRecord, data)
+}
