@@ -44,7 +44,7 @@ type CheckRecord struct {
 	State      State           `json:"state"`
 	Since      time.Duration   `json:"since"`  // when it became that
 	Reason     string          `json:"reason"` // of the last failure: "connection refused"
-	Falls      []time.Duration `json:"falls"`  // when it went down, of the last 10 minutes
+	Falls      []time.Duration `json:"falls"`  // when it went down: the last 5 times of the last 10 minutes
 	OK         uint64          `json:"ok"`     // outcomes, counted
 	Failed     uint64          `json:"failed"`
 	Unable     uint64          `json:"unable"`
@@ -56,7 +56,7 @@ type CheckRecord struct {
 
 // Note is what an overlay says of itself: it fits the rules of that overlay.
 type Note struct {
-	Services []ServiceNote `json:"services"` // those that differ from the generation
+	Services []ServiceNote `json:"services"` // those that differ from the generation, and those that fail open
 }
 
 // ServiceNote says who of a service's backends gets no new connections, and who gets some,
