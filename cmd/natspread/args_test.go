@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 
@@ -22,27 +24,22 @@ type typed struct {
 
 // parse returns what arguments lead to. Nothing is done.
 func parse(args ...string) (got typed, err error) {
-	app := (&session{}).app()
-	for _, command := range app.Commands {
+	s := &session{}
+	program := s.program()
+	for _, command := range program.Verbs {
 		command.Action = func(c *cli.Context) (err error) {
-			got.verb = c.Command.Name
-			if got.common, err = readCommon(c); err == nil {
-				got.options, err = readers()[got.verb](c)
-			}
+			got.verb, got.common = c.Command.Name, s.common
+			got.options, err = readers()[got.verb](c)
 			return err
 		}
 	}
-	line, err := parseArgs(app.Commands, args)
-	if err != nil {
-		return typed{}, err
-	}
-	err = app.Run(append([]string{app.Name}, line.typed()...))
+	_, err = program.Run(context.Background(), args)
 	return got, err
 }
 
 // readers returns what reads the flags of each verb.
 func readers() map[string]func(*cli.Context) (any, error) {
-	none := reader(readNone)
+	none := reader(cmdline.ReadNone)
 	return map[string]func(*cli.Context) (any, error){
 		"init": reader(readInit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
 		"confirm": none, "drain": reader(readDrain), "undrain": reader(readTarget), "history": none, "rollback": reader(readRollback), "restore": none,
@@ -103,7 +100,7 @@ var flagCases = map[string][]struct {
 // sides of it beside another one.
 func TestCommonFlagsAnywhere(t *testing.T) {
 	t.Parallel()
-	for _, command := range (&session{}).app().Commands {
+	for _, command := range (&session{}).program().Verbs {
 		typed := withArguments(command)
 		plain, err := parse(typed...)
 		if err != nil {
@@ -196,19 +193,21 @@ func TestVerbFlagsAnywhere(t *testing.T) {
 	}
 }
 
-// What verbAt and splitFlags take flags for must hold for all verbs at once: one
-// name, one meaning.
+// What a flag before the verb is taken for must hold for all verbs at once: one name, one
+// meaning.
 func TestFlagsMeanOneThing(t *testing.T) {
 	t.Parallel()
 	takes := map[string]bool{}
-	for _, command := range (&session{}).app().Commands {
-		for name, flag := range flagsOf(command.Flags) {
-			if before, found := takes[name]; found && before != flag.takesValue {
-				t.Errorf("%s takes a value in one verb and none in another", name)
-			}
-			takes[name] = flag.takesValue
-			if name == "-h" || name == "--help" {
-				t.Errorf("%s has a flag of its own called %s", command.Name, name)
+	for _, command := range (&session{}).program().Verbs {
+		for _, flag := range cmdline.Described(slices.Concat(command.Flags, commonFlags())) {
+			for _, name := range flag.Names {
+				if before, found := takes[name]; found && before != (flag.Value != "") {
+					t.Errorf("%s takes a value in one verb and none in another", name)
+				}
+				takes[name] = flag.Value != ""
+				if name == "-h" || name == "--help" {
+					t.Errorf("%s has a flag of its own called %s", command.Name, name)
+				}
 			}
 		}
 		if command.Name == "help" {

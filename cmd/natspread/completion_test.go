@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/completion"
 )
 
@@ -21,9 +22,8 @@ func commandTree(t *testing.T) completion.Tree {
 	t.Helper()
 	tree := completion.Tree{Flags: shellFlags(t, commonFlags())}
 	tree.Flags = append(tree.Flags, completion.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
-	for _, command := range (&session{}).app().Commands {
-		own := command.Flags[:len(command.Flags)-len(commonFlags())]
-		tree.Verbs = append(tree.Verbs, completion.Verb{Name: command.Name, Words: command.Usage, Flags: shellFlags(t, own)})
+	for _, command := range (&session{}).program().Verbs {
+		tree.Verbs = append(tree.Verbs, completion.Verb{Name: command.Name, Words: command.Usage, Flags: shellFlags(t, command.Flags)})
 	}
 	help := completion.Verb{Name: "help", Words: "print the help, or that of a verb", Verbs: true}
 	tree.Verbs = append(tree.Verbs, help)
@@ -34,15 +34,10 @@ func commandTree(t *testing.T) completion.Tree {
 func shellFlags(t *testing.T, flags []cli.Flag) []completion.Flag {
 	t.Helper()
 	var described []completion.Flag
-	for _, flag := range flags {
-		known := flag.(cli.DocGenerationFlag)
-		value, words := unquoteValue(known.GetUsage())
-		shell := completion.Flag{Words: words}
-		for _, name := range flag.Names() {
-			shell.Names = append(shell.Names, dashed(name))
-		}
-		if known.TakesValue() {
-			shell.Value = shellValue(t, value)
+	for _, flag := range cmdline.Described(flags) {
+		shell := completion.Flag{Names: flag.Names, Words: flag.Words}
+		if flag.Value != "" {
+			shell.Value = shellValue(t, flag.Value)
 		}
 		described = append(described, shell)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
 	"natspread/restore"
@@ -32,7 +33,7 @@ func (s *session) confirmExclusive(ctx context.Context, o applyOptions, plan cha
 	if o.dryRun || o.yes {
 		return request, nil
 	}
-	return request, s.ask(ctx, "remove them?", usageErrorf("apply --exclusive removes rules that are not natspread's, and there is no terminal to ask at: add --yes; nothing was changed"))
+	return request, s.ask(ctx, "remove them?", cmdline.UsageErrorf("apply --exclusive removes rules that are not natspread's, and there is no terminal to ask at: add --yes; nothing was changed"))
 }
 
 // askLogin asks whether a config is to be loaded that takes the port of the ssh connection

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/namespace"
 	"natspread/internal/program"
@@ -14,9 +15,9 @@ import (
 // The exit codes, as the manual has them.
 const (
 	exitDone      = 0
-	exitFailed    = 1 // nothing was changed, or the words say what; diff, status, doctor: something is broken or differs
-	exitUsage     = 2 // diff: any trouble that has no code of its own
-	exitNotLoaded = 3 // status
+	exitFailed    = 1                 // nothing was changed, or the words say what; diff, status, doctor: something is broken or differs
+	exitUsage     = cmdline.ExitUsage // diff: any trouble that has no code of its own
+	exitNotLoaded = 3                 // status
 	exitNoRights  = 4
 	exitMissing   = 5 // iptables, a match or target of the kernel, or Graphviz's dot
 	exitConfig    = 6 // missing or wrong
@@ -24,63 +25,29 @@ const (
 )
 
 // exitCodes returns the exit codes with what --help says of them.
-func exitCodes() []exitWords {
-	return []exitWords{
-		{exitDone, "done"},
-		{exitFailed, "failed, saying what was changed; diff: they differ; status, doctor: broken"},
-		{exitUsage, "wrong usage; diff: trouble without a code of its own"},
-		{exitNotLoaded, "status: nothing is loaded"},
-		{exitNoRights, "a right is missing, such as CAP_NET_ADMIN"},
-		{exitMissing, "iptables, a match or target of the kernel, or Graphviz's dot is missing"},
-		{exitConfig, "the config is missing or wrong"},
-		{exitBusy, "another natspread is at work, or iptables' lock is held"},
+func exitCodes() []cmdline.Exit {
+	return []cmdline.Exit{
+		{Code: exitDone, Words: "done"},
+		{Code: exitFailed, Words: "failed, saying what was changed; diff: they differ; status, doctor: broken"},
+		{Code: exitUsage, Words: "wrong usage; diff: trouble without a code of its own"},
+		{Code: exitNotLoaded, Words: "status: nothing is loaded"},
+		{Code: exitNoRights, Words: "a right is missing, such as CAP_NET_ADMIN"},
+		{Code: exitMissing, Words: "iptables, a match or target of the kernel, or Graphviz's dot is missing"},
+		{Code: exitConfig, Words: "the config is missing or wrong"},
+		{Code: exitBusy, Words: "another natspread is at work, or iptables' lock is held"},
 	}
-}
-
-// exitWords is an exit code and its meaning.
-type exitWords struct {
-	code  int
-	words string
-}
-
-// codedError is an error that decides the exit code itself.
-type codedError struct {
-	error
-	code int
-}
-
-// Unwrap returns the error inside.
-func (e *codedError) Unwrap() error { return e.error }
-
-// coded gives an error an exit code; nil stays nil.
-func coded(code int, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &codedError{err, code}
-}
-
-// errSilent is an error without words: standard output said it all.
-var errSilent = errors.New("")
-
-// exitSilently is an exit code without words.
-func exitSilently(code int) error { return coded(code, errSilent) }
-
-// usageErrorf returns an error of what was typed.
-func usageErrorf(format string, args ...any) error {
-	return coded(exitUsage, fmt.Errorf(format, args...))
 }
 
 // exitCode returns the code of an error.
 func exitCode(err error) int {
-	var fixed *codedError
 	var wrong config.Errors
 	var unread *change.UnreadError
+	if code, found := cmdline.CodeOf(err); found {
+		return code
+	}
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &fixed):
-		return fixed.code
 	case errors.As(err, &wrong), errors.As(err, &unread):
 		return exitConfig
 	case errors.Is(err, program.ErrNoRights):
@@ -98,7 +65,7 @@ func needRights(verb string) error {
 	if iptables.HasNetAdmin() {
 		return nil
 	}
-	return coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))
+	return cmdline.Coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))
 }
 
 // needKernel is needRights for a verb that changes the kernel, and refuses to change one
@@ -113,5 +80,5 @@ func (s *session) needKernel(verb string) error {
 	if !foreign || s.live || namespace.Network() != namespace.Inits {
 		return nil
 	}
-	return usageErrorf("natspread %s would change the running kernel, not the image: natspread --root IMAGE install writes an image; --live changes the running kernel all the same; nothing was changed", verb)
+	return cmdline.UsageErrorf("natspread %s would change the running kernel, not the image: natspread --root IMAGE install writes an image; --live changes the running kernel all the same; nothing was changed", verb)
 }

@@ -106,8 +106,8 @@ func TestExitCodes(t *testing.T) {
 		seen[c.code] = true
 	}
 	for _, exit := range exitCodes() {
-		if !seen[exit.code] {
-			t.Errorf("no case for exit code %d, %s", exit.code, exit.words)
+		if !seen[exit.Code] {
+			t.Errorf("no case for exit code %d, %s", exit.Code, exit.Words)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/trace"
@@ -35,13 +36,13 @@ func (o renderOptions) question(cfg config.Config) (trace.Question, error) {
 	family := rules.FamilyOf(packet.Destination)
 	switch {
 	case !slices.Contains(o.families, family):
-		return trace.Question{}, usageErrorf("--explain %q is an address of %v: leave -4 and -6 out", o.explain, family)
+		return trace.Question{}, cmdline.UsageErrorf("--explain %q is an address of %v: leave -4 and -6 out", o.explain, family)
 	case strings.ContainsFunc(o.in, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
-		return trace.Question{}, usageErrorf("--in %q is no name of an interface", o.in)
+		return trace.Question{}, cmdline.UsageErrorf("--in %q is no name of an interface", o.in)
 	case o.from != "":
 		packet.Source, err = netip.ParseAddr(o.from)
 		if err != nil || rules.FamilyOf(packet.Source) != family {
-			return trace.Question{}, usageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
+			return trace.Question{}, cmdline.UsageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
 		}
 	}
 	service, byAny := cfg.Listening(config.Protocol(packet.Protocol), netip.AddrPortFrom(packet.Destination, packet.Port))
@@ -59,7 +60,7 @@ func parsePacket(text string) (rules.Packet, error) {
 	}
 	to, err := netip.ParseAddrPort(where)
 	if err != nil || to.Port() == 0 || to.Addr().Zone() != "" || to.Addr().Is4In6() || rules.ProtocolNumber(protocol) == 0 {
-		return rules.Packet{}, usageErrorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
+		return rules.Packet{}, cmdline.UsageErrorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
 	}
 	return rules.Packet{Protocol: protocol, Destination: to.Addr(), Port: to.Port(), Local: true}, nil
 }

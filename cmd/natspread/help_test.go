@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"natspread/internal/cmdline"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
@@ -16,13 +19,13 @@ import (
 // typed as it stands, and fit a terminal.
 func TestVerbHelp(t *testing.T) {
 	t.Parallel()
-	for _, command := range (&session{}).app().Commands {
+	for _, command := range (&session{}).program().Verbs {
 		help := inProcess(command.Name, "--help").want(t, exitDone)
 		if help.err != "" || !strings.HasSuffix(help.out, "\n") {
 			t.Errorf("%s: help is not data: %q", command.Name, help.err)
 		}
 		wantNarrow(t, help.out)
-		for _, flag := range append(command.Flags, &cli.BoolFlag{Name: "help", Aliases: []string{"h"}}) {
+		for _, flag := range append(slices.Concat(command.Flags, commonFlags()), &cli.BoolFlag{Name: "help", Aliases: []string{"h"}}) {
 			wantFlag(t, command.Name, help.out, flag)
 		}
 		_, example, found := strings.Cut(help.out, "\nExample:\n")
@@ -51,17 +54,14 @@ func wantNarrow(t *testing.T, help string) {
 // value if it takes one, and says something of it.
 func wantFlag(t *testing.T, verb, help string, flag cli.Flag) {
 	t.Helper()
-	var names []string
-	for _, name := range flag.Names() {
-		names = append(names, dashed(name))
-	}
+	names := strings.Join(cmdline.Described([]cli.Flag{flag})[0].Names, ", ")
 	value := ""
 	if _, boolean := flag.(*cli.BoolFlag); !boolean {
 		value = " [A-Z:]+"
 	}
-	line := regexp.MustCompile("(?m)^  " + strings.Join(names, ", ") + value + "  +[a-z]")
+	line := regexp.MustCompile("(?m)^  " + names + value + "  +[a-z]")
 	if !line.MatchString(help) {
-		t.Errorf("%s: help has no line for %s", verb, strings.Join(names, ", "))
+		t.Errorf("%s: help has no line for %s", verb, names)
 	}
 }
 
@@ -91,10 +91,9 @@ func wantExamples(t *testing.T, example string) {
 // code, with the words of the README.
 func TestProgramHelp(t *testing.T) {
 	t.Parallel()
-	app := (&session{}).app()
 	help := inProcess("--help").want(t, exitDone).out
 	wantNarrow(t, help)
-	for _, command := range app.Commands {
+	for _, command := range (&session{}).program().Verbs {
 		if !strings.Contains(help, "\n  "+command.Name+" ") || !strings.Contains(help, command.Usage+"\n") {
 			t.Errorf("the help does not have %s", command.Name)
 		}
@@ -103,7 +102,7 @@ func TestProgramHelp(t *testing.T) {
 		wantFlag(t, "natspread", help, flag)
 	}
 	for _, exit := range exitCodes() {
-		if line := fmt.Sprintf("\n  %-2d  %s\n", exit.code, exit.words); !strings.Contains(help, line) {
+		if line := fmt.Sprintf("\n  %-2d  %s\n", exit.Code, exit.Words); !strings.Contains(help, line) {
 			t.Errorf("the help has no line %q", line)
 		}
 	}
@@ -113,7 +112,7 @@ func TestProgramHelp(t *testing.T) {
 	}
 	var want [][]string
 	for _, exit := range exitCodes() {
-		want = append(want, []string{fmt.Sprint(exit.code), exit.words})
+		want = append(want, []string{fmt.Sprint(exit.Code), exit.Words})
 	}
 	var got [][]string
 	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \| (.*) \|$`).FindAllStringSubmatch(string(readme), -1) {

@@ -115,7 +115,7 @@ func TestJSONPageVerbs(t *testing.T) {
 	for heading := range verbShapes() {
 		verbs = append(verbs, strings.Split(heading, ", ")...)
 	}
-	for _, command := range (&session{}).app().Commands {
+	for _, command := range (&session{}).program().Verbs {
 		if !slices.Contains(verbs, command.Name) {
 			t.Errorf("the page has no %s", command.Name)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/slots"
 )
@@ -87,17 +88,15 @@ func blocks(text string) []string {
 // typedFlags returns the names of flags as they are typed.
 func typedFlags(flags []cli.Flag) []string {
 	var names []string
-	for _, flag := range flags {
-		for _, name := range flag.Names() {
-			names = append(names, dashed(name))
-		}
+	for _, flag := range cmdline.Described(flags) {
+		names = append(names, flag.Names...)
 	}
 	return names
 }
 
 func TestManualVerbs(t *testing.T) {
 	var verbs []string
-	for _, command := range (&session{}).app().Commands {
+	for _, command := range (&session{}).program().Verbs {
 		verbs = append(verbs, command.Name)
 	}
 	page := manual(t, "natspread.8")
@@ -119,9 +118,9 @@ func TestManualFlags(t *testing.T) {
 	}
 	for _, verb := range parts(section(t, page, "VERBS"), "### ") {
 		var own []string
-		for _, command := range (&session{}).app().Commands {
+		for _, command := range (&session{}).program().Verbs {
 			if command.Name == verb.heading {
-				own = typedFlags(command.Flags[:len(command.Flags)-len(commonFlags())])
+				own = typedFlags(command.Flags)
 			}
 		}
 		if diff := cmp.Diff(own, terms(verb.text)); diff != "" {
@@ -133,14 +132,16 @@ func TestManualFlags(t *testing.T) {
 // TestManualNamesNoOtherFlag looks for each flag that the pages name in the program.
 // Those of other programs stand in bold behind the program's name, or in blocks.
 func TestManualNamesNoOtherFlag(t *testing.T) {
-	known := everyFlag((&session{}).app().Commands)
-	known["--help"], known["-h"] = knownFlag{}, knownFlag{}
+	known := append(typedFlags(commonFlags()), "--help", "-h")
+	for _, verb := range (&session{}).program().Verbs {
+		known = append(known, typedFlags(verb.Flags)...)
+	}
 	foreign := regexp.MustCompile(`(?ms)\*\*(sysctl|conntrack|iptables-restore) [^*]*\*\*|` + "^```.*?^```$")
 	for _, page := range []string{"natspread.8", "natspread.toml.5"} {
 		text := foreign.ReplaceAllString(manual(t, page), "")
 		named := regexp.MustCompile(`(?:^|[\s*\[(])(--?[a-z0-9][a-z0-9-]*)\b`).FindAllStringSubmatch(text, -1)
 		for _, flag := range named {
-			if _, found := known[flag[1]]; !found {
+			if !slices.Contains(known, flag[1]) {
 				t.Errorf("%s: natspread has no %s", page, flag[1])
 			}
 		}
@@ -153,6 +154,11 @@ func TestManualNamesNoOtherFlag(t *testing.T) {
 // TestManualExamples takes each command line of natspread's apart, as the program
 // would.
 func TestManualExamples(t *testing.T) {
+	program := (&session{}).program()
+	program.Read = func(*cli.Context) error { return nil }
+	for _, verb := range program.Verbs {
+		verb.Action = program.Read
+	}
 	lines := 0
 	for _, line := range blocks(manual(t, "natspread.8")) {
 		for _, command := range strings.Split(line, "|") {
@@ -161,7 +167,7 @@ func TestManualExamples(t *testing.T) {
 				continue
 			}
 			lines++
-			if _, err := parseArgs((&session{}).app().Commands, words[1:]); err != nil {
+			if _, err := program.Run(t.Context(), words[1:]); err != nil {
 				t.Errorf("%s: %v", line, err)
 			}
 		}
@@ -184,7 +190,7 @@ func TestManualExplains(t *testing.T) {
 func TestManualExitCodes(t *testing.T) {
 	var codes []string
 	for _, exit := range exitCodes() {
-		codes = append(codes, fmt.Sprint(exit.code))
+		codes = append(codes, fmt.Sprint(exit.Code))
 	}
 	text := section(t, manual(t, "natspread.8"), "EXIT STATUS")
 	stated := slices.DeleteFunc(terms(text), func(term string) bool { return strings.Trim(term, "0123456789") != "" })

@@ -84,7 +84,7 @@ func TestOutput(t *testing.T) {
 				args := append([]string{"--root", root, "--live", "--variant", "nft", c.verb}, append(c.args, flags...)...)
 				c.check(t, inProcess(args...), flags)
 			}
-			for _, command := range (&session{}).app().Commands {
+			for _, command := range (&session{}).program().Verbs {
 				if !tried[command.Name] {
 					t.Errorf("%s was not tried", command.Name)
 				}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/program"
 	"natspread/internal/terminal"
@@ -20,7 +21,7 @@ import (
 // that is known. What a config gets is printed as it stands: each error in it begins with
 // its place, as editors want it.
 func (s *session) complain(err error) {
-	if err == nil || errors.Is(err, errSilent) {
+	if err == nil || errors.Is(err, cmdline.ErrSilent) {
 		return
 	}
 	words := "natspread: " + text.OneLine(err.Error())

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/test/netnstest"
 )
@@ -78,7 +79,7 @@ func TestREADMEIsShort(t *testing.T) {
 
 func TestREADMEVerbs(t *testing.T) {
 	var verbs []string
-	for _, command := range (&session{}).app().Commands {
+	for _, command := range (&session{}).program().Verbs {
 		verbs = append(verbs, strings.TrimSpace(command.Name+" "+command.ArgsUsage))
 	}
 	cells, _ := tabled(t, "verb")
@@ -89,25 +90,21 @@ func TestREADMEVerbs(t *testing.T) {
 
 // TestREADMEFlags looks for each flag that the README names in the program.
 func TestREADMEFlags(t *testing.T) {
-	known := map[string]bool{}
-	for _, command := range (&session{}).app().Commands {
-		for _, flag := range command.Flags {
-			for _, name := range flag.Names() {
-				known[strings.Repeat("-", min(len(name), 2))+name] = true
-			}
-		}
+	known := typedFlags(commonFlags())
+	for _, command := range (&session{}).program().Verbs {
+		known = append(known, typedFlags(command.Flags)...)
 	}
 	_, text := tabled(t, "verb")
 	_, after, _ := strings.Cut(readme(t), text)
 	common, _, _ := strings.Cut(after, "|---|")
 	for _, match := range regexp.MustCompile("`(--?[a-z0-9-]+)").FindAllStringSubmatch(text+common, -1) {
-		if !known[match[1]] {
+		if !slices.Contains(known, match[1]) {
 			t.Errorf("no verb takes %s", match[1])
 		}
 	}
-	for _, flag := range commonFlags() {
-		name := flag.Names()[len(flag.Names())-1] // the short one where there is one
-		if !strings.Contains(common, "`"+strings.Repeat("-", min(len(name), 2))+name) {
+	for _, flag := range cmdline.Described(commonFlags()) {
+		name := flag.Names[len(flag.Names)-1] // the short one where there is one
+		if !strings.Contains(common, "`"+name) {
 			t.Errorf("the README does not name the common flag %s", name)
 		}
 	}
@@ -116,7 +113,7 @@ func TestREADMEFlags(t *testing.T) {
 func TestREADMEExitCodes(t *testing.T) {
 	var codes []string
 	for _, exit := range exitCodes() {
-		codes = append(codes, fmt.Sprint(exit.code))
+		codes = append(codes, fmt.Sprint(exit.Code))
 	}
 	cells, _ := tabled(t, "exit code")
 	if diff := cmp.Diff(codes, cells); diff != "" {

@@ -5,12 +5,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
-	"natspread/internal/program"
-
 	"github.com/urfave/cli/v2"
+
+	"natspread/internal/cmdline"
+	"natspread/internal/program"
 )
 
 // streams are standard input, output and error.
@@ -54,92 +54,33 @@ func interruptions() []os.Signal {
 	return signals
 }
 
-// dispatch finds out what is asked for, help or a verb, and does it.
+// dispatch does what is asked for, or prints the help that is.
 func (s *session) dispatch(ctx context.Context, args []string) error {
-	app := s.app()
-	line, err := parseArgs(app.Commands, args)
-	switch {
-	case err != nil:
+	help, err := s.program().Run(ctx, args)
+	if err != nil || help == "" {
 		return err
-	case line.help && line.verb == nil:
-		return s.print(programHelp(app))
-	case line.help:
-		return s.print(verbHelp(line.verb))
 	}
-	app.Commands = []*cli.Command{line.verb} // the library would set up the others too
-	return app.RunContext(ctx, append([]string{app.Name}, line.typed()...))
+	return s.print(help)
 }
 
-// app describes the command line. The library only parses flags: its own handling
-// of errors and help is switched off, because it prints usage errors on standard
-// output, chooses exit codes of its own and does not see that printing failed.
-func (s *session) app() *cli.App {
-	app := &cli.App{
-		Name:           "natspread",
-		Usage:          "balance connections with the kernel's nat table, across reboots",
-		UsageText:      "natspread VERB [flags]",
-		HideHelp:       true,
-		HideVersion:    true, // it would take -v
-		Writer:         s.err,
-		ErrWriter:      s.err,
-		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError:   onUsageError,
+// program describes the command line.
+func (s *session) program() cmdline.Program {
+	return cmdline.Program{
+		Name:  "natspread",
+		Usage: "balance connections with the kernel's nat table, across reboots",
 		Description: "One TOML file names services and their backends. natspread turns it into a\n" +
 			"nat table, proves it in a scratch network namespace, loads it beside everyone\n" +
 			"else's rules, and puts it back at every boot.\n\n" +
 			"Example:\n" +
 			"  natspread init && natspread check && natspread apply && natspread status",
+		Verbs: []*cli.Command{
+			s.initVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
+			s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
+			s.doctorVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
+			s.versionVerb(),
+		},
+		Flags: commonFlags(),
+		Read:  s.readCommon,
+		Exits: exitCodes(),
 	}
-	app.Commands = []*cli.Command{
-		s.initVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
-		s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
-		s.doctorVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
-		s.versionVerb(),
-	}
-	return app
-}
-
-// verb completes a command with what all of them have: the common flags, an
-// example, and words on usage errors. Arguments are those that its ArgsUsage names. read
-// reads the verb's own flags, and refuses those that exclude each other.
-func verb[O any](s *session, command *cli.Command, example string, read func(*cli.Context) (O, error), action func(context.Context, O) error) *cli.Command {
-	command.Flags = append(command.Flags, commonFlags()...)
-	command.UsageText = strings.Join(strings.Fields("natspread "+command.Name+" "+command.ArgsUsage+" [flags]"), " ")
-	command.Description += "\n\nExample:\n  " + example
-	command.HideHelp = true
-	command.OnUsageError = onUsageError
-	command.Action = func(c *cli.Context) error {
-		var err error
-		if s.common, err = readCommon(c); err != nil {
-			return err
-		}
-		options, err := read(c)
-		if err != nil {
-			return err
-		}
-		return action(c.Context, options)
-	}
-	return command
-}
-
-// guarded is an action of a verb that a check of rights, which gets the verb's name, may
-// refuse before any work.
-func guarded[O any](check func(verb string) error, verb string, action func(context.Context, O) error) func(context.Context, O) error {
-	return func(ctx context.Context, options O) error {
-		if err := check(verb); err != nil {
-			return err
-		}
-		return action(ctx, options)
-	}
-}
-
-// noOptions are those of a verb without flags of its own.
-type noOptions struct{}
-
-// readNone reads the flags of a verb that has none of its own.
-func readNone(*cli.Context) (noOptions, error) { return noOptions{}, nil }
-
-// onUsageError turns a complaint of the flag parser into ours.
-func onUsageError(c *cli.Context, err error, _ bool) error {
-	return usageErrorf("%v: see natspread %s --help", err, c.Command.Name)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/report"
 	"natspread/internal/rules"
@@ -18,7 +19,7 @@ import (
 
 // applyVerb describes apply.
 func (s *session) applyVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "apply",
 		Usage: "load the config's rules now and at every boot",
 		Description: "Checks the config, proves its rules, writes them as a new generation, loads them\n" +
@@ -41,14 +42,12 @@ type applyOptions struct {
 
 // readApply reads them.
 func readApply(c *cli.Context) (applyOptions, error) {
-	confirm, err := readDuration(c, "confirm")
+	confirm, err := cmdline.Duration(c, "confirm")
 	if err != nil {
 		return applyOptions{}, err
 	}
 	o := applyOptions{dryRun: c.Bool("dry-run"), exclusive: c.Bool("exclusive"), yes: c.Bool("yes"), confirm: confirm}
-	return o, checkConflicts(
-		conflict{o.exclusive && o.confirm > 0, "--exclusive and --confirm exclude each other: what --exclusive removes is not loaded again later"},
-	)
+	return o, cmdline.RefuseIf(o.exclusive && o.confirm > 0, "--exclusive and --confirm exclude each other: what --exclusive removes is not loaded again later")
 }
 
 // apply applies the config.

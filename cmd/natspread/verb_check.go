@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/program"
 	"natspread/internal/report"
 	"natspread/internal/rules"
@@ -18,13 +19,13 @@ import (
 
 // checkVerb describes check.
 func (s *session) checkVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "check",
 		Usage: "check the config and prove its rules; changes nothing",
 		Description: "With the rights for it, the rules are really loaded, in a network namespace\n" +
 			"that is thrown away. Without them, only the config is checked, and check says\n" +
 			"so.",
-	}, "natspread check --config ./natspread.toml", readNone, s.check)
+	}, "natspread check --config ./natspread.toml", cmdline.ReadNone, s.check)
 }
 
 // checkResult is what check prints with --json.
@@ -38,7 +39,7 @@ type checkResult struct {
 }
 
 // check checks the config, and proves its rules where rights allow.
-func (s *session) check(ctx context.Context, _ noOptions) error {
+func (s *session) check(ctx context.Context, _ cmdline.None) error {
 	plan, err := s.load()
 	if err != nil {
 		return err

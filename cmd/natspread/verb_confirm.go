@@ -3,21 +3,23 @@ package main
 import (
 	"context"
 
+	"natspread/internal/cmdline"
+
 	"github.com/urfave/cli/v2"
 )
 
 // confirmVerb describes confirm.
 func (s *session) confirmVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "confirm",
 		Usage: "keep what apply --confirm loaded",
 		Description: "Makes the generation that waits to be confirmed the one that boot loads, if the\n" +
 			"kernel still holds it. It may be typed in another terminal.",
-	}, "natspread confirm", readNone, guarded(s.needKernel, "confirm", s.confirm))
+	}, "natspread confirm", cmdline.ReadNone, cmdline.Guarded(s.needKernel, "confirm", s.confirm))
 }
 
 // confirm makes the pending generation current.
-func (s *session) confirm(ctx context.Context, _ noOptions) error {
+func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
 	result, err := s.changingHost().Confirm(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
@@ -17,7 +19,7 @@ import (
 
 // diffVerb describes diff.
 func (s *session) diffVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:      "diff",
 		Usage:     "compare the kernel's rules with what the config wants",
 		ArgsUsage: "[N] [M]",
@@ -51,9 +53,9 @@ func readDiff(c *cli.Context) (o diffOptions, err error) {
 	if o.numbers, err = readGenerations(c); err != nil {
 		return diffOptions{}, err
 	}
-	return o, checkConflicts(
-		conflict{c.String("config") == "-" && o.saved == "-", "--config and --saved cannot both be -: there is one standard input"},
-		conflict{len(o.numbers) > 0 && o.saved != "", "--saved and a generation exclude each other: give one of them"},
+	return o, cmp.Or(
+		cmdline.RefuseIf(c.String("config") == "-" && o.saved == "-", "--config and --saved cannot both be -: there is one standard input"),
+		cmdline.RefuseIf(len(o.numbers) > 0 && o.saved != "", "--saved and a generation exclude each other: give one of them"),
 	)
 }
 
@@ -157,7 +159,7 @@ func (s *session) printDiff(who string, result report.Diff) error {
 	if !result.Differ {
 		return nil
 	}
-	return exitSilently(exitFailed)
+	return cmdline.ExitSilently(exitFailed)
 }
 
 // troubled gives trouble the exit code that diff(1) uses, as 1 means a difference.
@@ -165,5 +167,5 @@ func troubled(err error) error {
 	if code := exitCode(err); code != exitFailed {
 		return err
 	}
-	return coded(exitUsage, err)
+	return cmdline.Coded(exitUsage, err)
 }

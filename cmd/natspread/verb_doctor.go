@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/report"
@@ -15,14 +16,14 @@ import (
 
 // doctorVerb describes doctor.
 func (s *session) doctorVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "doctor",
 		Usage: "find what on this host keeps the balancer from working",
 		Description: "Prints a line for each finding, the worst first, and below it the line that\n" +
 			"fixes it. Exits 1 when something is broken, or will be at boot; risks alone\n" +
 			"exit 0. It judges by the config; without a good one, by what was applied.\n" +
 			"Nothing is changed.",
-	}, "natspread doctor", readNone, guarded(needRights, "doctor", s.examine))
+	}, "natspread doctor", cmdline.ReadNone, cmdline.Guarded(needRights, "doctor", s.examine))
 }
 
 // doctorResult is what doctor prints with --json.
@@ -31,7 +32,7 @@ type doctorResult struct {
 }
 
 // examine examines the host.
-func (s *session) examine(ctx context.Context, _ noOptions) error {
+func (s *session) examine(ctx context.Context, _ cmdline.None) error {
 	judged, err := s.judged()
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func (s *session) examine(ctx context.Context, _ noOptions) error {
 	if err := s.answer(result, text); err != nil || len(report.Broken(found)) == 0 {
 		return err
 	}
-	return exitSilently(exitFailed)
+	return cmdline.ExitSilently(exitFailed)
 }
 
 // judged returns the config to judge by: what apply would read, or where nobody named one,

@@ -9,13 +9,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
 
 // drainVerb describes drain.
 func (s *session) drainVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:      "drain",
 		Usage:     "give a backend no new connections, and wait for its last",
 		ArgsUsage: "[SERVICE] BACKEND",
@@ -29,7 +30,7 @@ func (s *session) drainVerb() *cli.Command {
 			&cli.BoolFlag{Name: "now", Usage: "end its connections at once: UDP moves to another backend, TCP is reset"},
 			&cli.BoolFlag{Name: "keep-one", Usage: "refuse to drain the last backend of a service"},
 		},
-	}, "natspread drain web 10.0.0.1:80 --wait 5m\n  natspread drain 10.0.0.1", readDrain, guarded(s.needKernel, "drain", s.drain))
+	}, "natspread drain web 10.0.0.1:80 --wait 5m\n  natspread drain 10.0.0.1", readDrain, cmdline.Guarded(s.needKernel, "drain", s.drain))
 }
 
 // drainOptions are the flags and arguments of drain.
@@ -46,18 +47,18 @@ func readDrain(c *cli.Context) (drainOptions, error) {
 	if err != nil {
 		return drainOptions{}, err
 	}
-	wait, err := readDuration(c, "wait")
+	wait, err := cmdline.Duration(c, "wait")
 	o := drainOptions{target: target, wait: wait, now: c.Bool("now"), keepOne: c.Bool("keep-one")}
 	if err != nil {
 		return drainOptions{}, err
 	}
-	return o, checkConflicts(conflict{o.now && o.wait > 0, "--now and --wait exclude each other: --now leaves no connection to wait for"})
+	return o, cmdline.RefuseIf(o.now && o.wait > 0, "--now and --wait exclude each other: --now leaves no connection to wait for")
 }
 
 // readTarget reads the arguments of drain and undrain.
 func readTarget(c *cli.Context) (change.Target, error) {
 	if c.String("config") == "-" {
-		return change.Target{}, usageErrorf("%s edits the config, which cannot be standard input: name its file", c.Command.Name)
+		return change.Target{}, cmdline.UsageErrorf("%s edits the config, which cannot be standard input: name its file", c.Command.Name)
 	}
 	if c.Args().Len() == 1 {
 		return change.Target{Backend: c.Args().First()}, nil

@@ -10,12 +10,13 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 )
 
 // initVerb describes init.
 func (s *session) initVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:        "init",
 		Usage:       "write a commented config, from flags or as an example",
 		Description: "An existing config is never overwritten. --config - prints the new one instead.",
@@ -67,7 +68,7 @@ func newConfig(o initOptions) ([]byte, error) {
 		return config.Example(), nil
 	}
 	text, err := config.Compose(o.listen, o.backends, o.snat)
-	return text, coded(exitUsage, err)
+	return text, cmdline.Coded(exitUsage, err)
 }
 
 // writeNew writes a file that must not exist yet.

@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
@@ -47,7 +48,7 @@ func connectSystemd(ctx context.Context) (systemd, error) {
 
 // installVerb describes install.
 func (s *session) installVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "install",
 		Usage: "apply, and have it restored at every boot",
 		Description: "Applies the config, copies a program that no package owns to /usr/local/sbin,\n" +
@@ -55,7 +56,7 @@ func (s *session) installVerb() *cli.Command {
 			"an image: rules, config, program, unit and its enablement become files below\n" +
 			"DIR; no kernel and no systemd is asked, and the rules are proven when the image\n" +
 			"boots.",
-	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", readNone, s.install)
+	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", cmdline.ReadNone, s.install)
 }
 
 // installResult is what install and uninstall print with --json.
@@ -89,7 +90,7 @@ func (s *session) refuseLogin(ctx context.Context, cfg config.Config) error {
 }
 
 // install installs, live or into an image.
-func (s *session) install(ctx context.Context, _ noOptions) error {
+func (s *session) install(ctx context.Context, _ cmdline.None) error {
 	if s.offline() {
 		return s.installOffline(ctx)
 	}

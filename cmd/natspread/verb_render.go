@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -10,13 +11,14 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
 )
 
 // renderVerb describes render.
 func (s *session) renderVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "render",
 		Usage: "print the rules as iptables-restore takes them",
 		Description: "Needs no rights, no iptables and no kernel. Without -6 the rules are those of\n" +
@@ -59,11 +61,11 @@ func readRender(c *cli.Context) (renderOptions, error) {
 		explain: c.String("explain"), in: c.String("in"), from: c.String("from"), dot: c.Bool("dot"), svg: c.Bool("svg"),
 	}
 	forms := strings.Join(o.forms(), " and ")
-	return o, checkConflicts(
-		conflict{len(o.forms()) > 1, forms + " exclude each other: give one of them"},
-		conflict{o.filter && (o.outDir != "" || o.explain != ""), "--filter says which rules are printed, and " + forms + " is for all of them: leave it out"},
-		conflict{o.explain == "" && o.in != "", "--in says how a connection comes in: give --explain, too"},
-		conflict{o.explain == "" && o.from != "", "--from says whose connection it is: give --explain, too"},
+	return o, cmp.Or(
+		cmdline.RefuseIf(len(o.forms()) > 1, forms+" exclude each other: give one of them"),
+		cmdline.RefuseIf(o.filter && (o.outDir != "" || o.explain != ""), "--filter says which rules are printed, and "+forms+" is for all of them: leave it out"),
+		cmdline.RefuseIf(o.explain == "" && o.in != "", "--in says how a connection comes in: give --explain, too"),
+		cmdline.RefuseIf(o.explain == "" && o.from != "", "--from says whose connection it is: give --explain, too"),
 	)
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"time"
 
+	"natspread/internal/cmdline"
+
 	"github.com/urfave/cli/v2"
 )
 
 // restoreVerb describes restore.
 func (s *session) restoreVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "restore",
 		Usage: "load the current generation: what the unit runs at boot",
 		Description: "Reads no config. When the current generation is not good, the newest good one is\n" +
@@ -17,7 +19,7 @@ func (s *session) restoreVerb() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "wait", Usage: "wait for this `DURATION` for other natspreads and for iptables' lock", DefaultText: "5s for each"},
 		},
-	}, "natspread restore", readRestore, guarded(s.needKernel, "restore", s.restore))
+	}, "natspread restore", readRestore, cmdline.Guarded(s.needKernel, "restore", s.restore))
 }
 
 // restoreOptions are the flags of restore.
@@ -27,7 +29,7 @@ type restoreOptions struct {
 
 // readRestore reads them.
 func readRestore(c *cli.Context) (restoreOptions, error) {
-	wait, err := readDuration(c, "wait")
+	wait, err := cmdline.Duration(c, "wait")
 	return restoreOptions{wait: wait}, err
 }
 

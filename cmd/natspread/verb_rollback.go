@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -16,7 +17,7 @@ import (
 
 // rollbackVerb describes rollback.
 func (s *session) rollbackVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:      "rollback",
 		Usage:     "apply an older generation again",
 		ArgsUsage: "[N]",
@@ -29,7 +30,7 @@ func (s *session) rollbackVerb() *cli.Command {
 			&cli.BoolFlag{Name: "yes", Usage: "ask nothing: take the port of this ssh connection"},
 			&cli.BoolFlag{Name: "overdue", Usage: "only revert what is not confirmed in time, and wait for that: what the timer runs"},
 		},
-	}, "natspread rollback", readRollback, guarded(s.needKernel, "rollback", s.rollback))
+	}, "natspread rollback", readRollback, cmdline.Guarded(s.needKernel, "rollback", s.rollback))
 }
 
 // rollbackOptions are the flags of rollback.
@@ -48,7 +49,7 @@ func readRollback(c *cli.Context) (rollbackOptions, error) {
 	if len(numbers) > 0 {
 		o.number = numbers[0]
 	}
-	return o, checkConflicts(conflict{o.number != 0 && o.overdue, "--overdue and a generation exclude each other: give one of them"})
+	return o, cmdline.RefuseIf(o.number != 0 && o.overdue, "--overdue and a generation exclude each other: give one of them")
 }
 
 // rollback rolls back.

@@ -5,12 +5,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/report"
 )
 
 // statusVerb describes status.
 func (s *session) statusVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "status",
 		Usage: "show services, shares, and whether the kernel is in sync",
 		Description: "Exits 0 when the kernel holds what it should and nothing keeps it from working,\n" +
@@ -21,7 +22,7 @@ func (s *session) statusVerb() *cli.Command {
 			&cli.BoolFlag{Name: "watch", Usage: "show it every 2 seconds until interrupted; a line a service where there is no terminal"},
 			&cli.StringFlag{Name: "prometheus", Usage: "write metrics for node_exporter's textfile collector into `FILE`, in one step, and print nothing; - prints them"},
 		},
-	}, "natspread status --watch\n  natspread status --prometheus /var/lib/prometheus/node-exporter/natspread.prom", readStatus, guarded(needRights, "status", s.status))
+	}, "natspread status --watch\n  natspread status --prometheus /var/lib/prometheus/node-exporter/natspread.prom", readStatus, cmdline.Guarded(needRights, "status", s.status))
 }
 
 // statusOptions are the flags of status.
@@ -33,9 +34,7 @@ type statusOptions struct {
 // readStatus reads them.
 func readStatus(c *cli.Context) (statusOptions, error) {
 	o := statusOptions{watch: c.Bool("watch"), prometheus: c.String("prometheus")}
-	return o, checkConflicts(conflict{
-		o.prometheus != "" && (o.watch || c.Bool("json")), "--prometheus excludes --watch and --json: give one of them",
-	})
+	return o, cmdline.RefuseIf(o.prometheus != "" && (o.watch || c.Bool("json")), "--prometheus excludes --watch and --json: give one of them")
 }
 
 // status shows the state and exits with its code.
@@ -78,7 +77,7 @@ func statusExit(state report.State) error {
 	case report.InSync:
 		return nil
 	case report.NotLoaded:
-		return exitSilently(exitNotLoaded)
+		return cmdline.ExitSilently(exitNotLoaded)
 	}
-	return exitSilently(exitFailed)
+	return cmdline.ExitSilently(exitFailed)
 }

@@ -3,21 +3,23 @@ package main
 import (
 	"context"
 
+	"natspread/internal/cmdline"
+
 	"github.com/urfave/cli/v2"
 )
 
 // stopVerb describes stop.
 func (s *session) stopVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "stop",
 		Usage: "take natspread's rules out of the kernel",
 		Description: "Forwarding goes back to what was found before. The generations stay: restore, or\n" +
 			"the next boot, loads the current one again.",
-	}, "natspread stop", readNone, guarded(s.needKernel, "stop", s.stop))
+	}, "natspread stop", cmdline.ReadNone, cmdline.Guarded(s.needKernel, "stop", s.stop))
 }
 
 // stop takes the rules out.
-func (s *session) stop(ctx context.Context, _ noOptions) error {
+func (s *session) stop(ctx context.Context, _ cmdline.None) error {
 	result, err := s.changingHost().Stop(ctx)
 	if err != nil {
 		return err

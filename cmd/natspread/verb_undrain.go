@@ -7,12 +7,13 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
+	"natspread/internal/cmdline"
 	"natspread/restore/generation"
 )
 
 // undrainVerb describes undrain.
 func (s *session) undrainVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:      "undrain",
 		Usage:     "give a drained backend new connections again",
 		ArgsUsage: "[SERVICE] BACKEND",
@@ -20,7 +21,7 @@ func (s *session) undrainVerb() *cli.Command {
 			"else, and applies it: the backend has its weight again. One that has weight = 0\n" +
 			"gets the weight of the newest generation in which it had one, or 1. Without\n" +
 			"SERVICE it is for every backend at that address, in all services.",
-	}, "natspread undrain web 10.0.0.1:80", readTarget, guarded(s.needKernel, "undrain", s.undrain))
+	}, "natspread undrain web 10.0.0.1:80", readTarget, cmdline.Guarded(s.needKernel, "undrain", s.undrain))
 }
 
 // undrain gives a backend new connections again.

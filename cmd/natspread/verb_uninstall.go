@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/restore"
@@ -15,16 +16,16 @@ import (
 
 // uninstallVerb describes uninstall.
 func (s *session) uninstallVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "uninstall",
 		Usage: "stop and disable the unit and remove it",
 		Description: "Config, generations and the program stay. With a --root other than / only files\n" +
 			"and links below DIR are taken away.",
-	}, "natspread uninstall", readNone, s.uninstall)
+	}, "natspread uninstall", cmdline.ReadNone, s.uninstall)
 }
 
 // uninstall uninstalls, live or from an image.
-func (s *session) uninstall(ctx context.Context, _ noOptions) error {
+func (s *session) uninstall(ctx context.Context, _ cmdline.None) error {
 	if s.offline() {
 		done, err := units.UninstallOffline(s.root)
 		if err != nil {

@@ -6,15 +6,17 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"natspread/internal/cmdline"
+
 	"github.com/urfave/cli/v2"
 )
 
 // versionVerb describes version.
 func (s *session) versionVerb() *cli.Command {
-	return verb(s, &cli.Command{
+	return cmdline.Verb(&cli.Command{
 		Name:  "version",
 		Usage: "print the version",
-	}, "natspread version --json", readNone, s.version)
+	}, "natspread version --json", cmdline.ReadNone, s.version)
 }
 
 // versionResult is what version prints with --json.
@@ -25,7 +27,7 @@ type versionResult struct {
 }
 
 // version prints it.
-func (s *session) version(_ context.Context, _ noOptions) error {
+func (s *session) version(_ context.Context, _ cmdline.None) error {
 	result := versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	return s.answer(result, fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"natspread/internal/cmdline"
 	"natspread/internal/report"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
@@ -29,7 +30,7 @@ func (s *session) watch(ctx context.Context) error {
 		case err != nil && !read:
 			return err
 		case err != nil:
-			last = exitSilently(exitCode(err))
+			last = cmdline.ExitSilently(exitCode(err))
 			err = s.showTrouble(err, time.Now())
 		default:
 			last = statusExit(status.State)

@@ -1,0 +1,184 @@
+package cmdline
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/internal/suggest"
+	"natspread/internal/text"
+)
+
+// line is what was typed, taken apart.
+type line struct {
+	verb  *cli.Command // nil when only help is asked for
+	help  bool
+	flags []string // of the verb, each under its first name, with its value
+	args  []string // of the verb, in order
+}
+
+// words returns what the library is to parse: flags, and behind "--" arguments.
+func (l line) words() []string {
+	return slices.Concat([]string{l.verb.Name}, l.flags, []string{"--"}, l.args)
+}
+
+// parse takes arguments apart, in whatever order they are. Left to itself the
+// flag parser stops at the first argument and silently drops every flag behind
+// it, takes no flag of a verb before the verb, takes "--" for the value that a
+// last flag lacks, and refuses a flag that is given under both of its names.
+func (p Program) parse(args []string) (line, error) {
+	if slices.Equal(args, []string{"--version"}) {
+		args = []string{"version"}
+	}
+	at := 0
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		at = verbAt(p.everyFlag(), args)
+	}
+	if at < 0 || args[at] == "help" {
+		return p.parseHelp(args, at)
+	}
+	verb, err := p.findVerb(args[at])
+	if err != nil {
+		return line{}, err
+	}
+	others := slices.Concat(args[:at], args[at+1:])
+	typed, rest, err := splitFlags(p.Name+" "+verb.Name, flagsOf(p.flags(verb)), others)
+	if err != nil {
+		return line{}, err
+	}
+	typed.verb, typed.args = verb, rest
+	return typed, p.checkArguments(typed)
+}
+
+// checkArguments refuses more arguments than the verb's usage names, and fewer than
+// those of them that stand there without brackets.
+func (p Program) checkArguments(typed line) error {
+	least, most := 0, 0
+	for name := range strings.FieldsSeq(typed.verb.ArgsUsage) {
+		most++
+		if !strings.HasPrefix(name, "[") {
+			least++
+		}
+	}
+	verb := p.Name + " " + typed.verb.Name
+	switch {
+	case len(typed.args) < least && !typed.help:
+		return UsageErrorf("%s needs %s: see %s --help", verb, typed.verb.ArgsUsage, verb)
+	case len(typed.args) <= most:
+		return nil
+	case most == 0:
+		return UsageErrorf("%s takes no argument %q: see %s --help", verb, typed.args[0], verb)
+	}
+	return UsageErrorf("%s takes %s, not %q too: see %s --help", verb, text.Plural(most, "argument"), typed.args[most], verb)
+}
+
+// parseHelp is parse for the verb help, which may name another one, and for no verb at all.
+func (p Program) parseHelp(args []string, at int) (line, error) {
+	typed, words, err := splitFlags(p.Name, flagsOf(p.Flags), args)
+	switch {
+	case err != nil:
+		return line{}, err
+	case at < 0 && !typed.help:
+		return line{}, UsageErrorf("which verb? see %s --help", p.Name)
+	case at < 0, len(words) == 1, len(words) == 2 && words[1] == "help":
+		return line{help: true}, nil
+	case len(words) > 2:
+		return line{}, UsageErrorf("help takes one verb, not %q too: see %s --help", words[2], p.Name)
+	}
+	verb, err := p.findVerb(words[1])
+	return line{verb: verb, help: true}, err
+}
+
+// flagsOf maps the names of flags, with one dash and with two, to the flags.
+func flagsOf(flags []cli.Flag) map[string]Flag {
+	known := map[string]Flag{}
+	for _, flag := range Described(flags) {
+		for _, name := range flag.Names {
+			name = strings.TrimLeft(name, "-")
+			known["-"+name], known["--"+name] = flag, flag
+		}
+	}
+	return known
+}
+
+// everyFlag maps the flags of all verbs; none means two things in two verbs.
+func (p Program) everyFlag() map[string]Flag {
+	flags := slices.Clone(p.Flags)
+	for _, verb := range p.Verbs {
+		flags = append(flags, verb.Flags...)
+	}
+	return flagsOf(flags)
+}
+
+// verbAt returns the place of the first argument that is neither a flag nor the
+// value of one, -1 when there is none.
+func verbAt(known map[string]Flag, args []string) int {
+	for i := 0; i < len(args); i++ {
+		switch {
+		case known[args[i]].Value != "":
+			i++
+		case !strings.HasPrefix(args[i], "-"):
+			return i
+		}
+	}
+	return -1
+}
+
+// splitFlags parts flags, with their values, from other arguments. Behind "--"
+// nothing is a flag. whose is what has those flags, for words.
+func splitFlags(whose string, known map[string]Flag, args []string) (typed line, rest []string, err error) {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		name, value, hasValue := strings.Cut(arg, "=")
+		flag, found := known[name]
+		switch {
+		case arg == "--":
+			return typed, append(rest, args[i+1:]...), nil
+		case arg == "-" || !strings.HasPrefix(arg, "-"):
+			rest = append(rest, arg)
+		case arg == "-h" || arg == "--help" || arg == "-help":
+			typed.help = true
+		case !found:
+			return typed, nil, unknownFlag(whose, name, known)
+		case flag.Value != "" && !hasValue && i+1 == len(args):
+			return typed, nil, UsageErrorf("%s needs a value: see %s --help", name, whose)
+		case flag.Value != "" && !hasValue:
+			i++
+			typed.flags = append(typed.flags, flag.Names[0]+"="+args[i])
+		case hasValue:
+			typed.flags = append(typed.flags, flag.Names[0]+"="+value)
+		default:
+			typed.flags = append(typed.flags, flag.Names[0])
+		}
+	}
+	return typed, rest, nil
+}
+
+// unknownFlag is the error for a flag that there is not, with the nearest one.
+func unknownFlag(whose, name string, known map[string]Flag) error {
+	var names []string
+	for _, flag := range known {
+		names = append(names, flag.Names[0])
+	}
+	slices.Sort(names) // a map's order is another one in each run
+	if meant := suggest.Word(name, names); meant != "" {
+		return UsageErrorf("%s has no flag %q: did you mean %s?", whose, name, meant)
+	}
+	return UsageErrorf("%s has no flag %q: see %s --help", whose, name, whose)
+}
+
+// findVerb returns the verb of that name, or an error with the nearest one.
+func (p Program) findVerb(name string) (*cli.Command, error) {
+	names := []string{"help"}
+	for _, verb := range p.Verbs {
+		if verb.Name == name {
+			return verb, nil
+		}
+		names = append(names, verb.Name)
+	}
+	if meant := suggest.Word(name, names); meant != "" {
+		return nil, UsageErrorf("verb %q does not exist: did you mean %s?", name, meant)
+	}
+	return nil, UsageErrorf("verb %q does not exist: see %s --help", name, p.Name)
+}

@@ -1,0 +1,117 @@
+package cmdline_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/internal/cmdline"
+)
+
+// sailor is a program of two verbs that say what they were given.
+func sailor(said *bytes.Buffer) cmdline.Program {
+	speed, quiet := "", false
+	return cmdline.Program{
+		Name: "sailor", Usage: "sails", Description: "A ship.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "speed", Usage: "sail at so many `KNOTS`"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing"},
+		},
+		Read: func(c *cli.Context) error {
+			speed, quiet = c.String("speed"), c.Bool("quiet")
+			return cmdline.RefuseIf(quiet && speed != "", "--speed and --quiet exclude each other")
+		},
+		Verbs: []*cli.Command{
+			cmdline.Verb(&cli.Command{Name: "sail", ArgsUsage: "FROM [TO]", Usage: "sails there"}, "sailor sail A B",
+				func(c *cli.Context) (string, error) { return strings.Join(c.Args().Slice(), ","), nil },
+				func(_ context.Context, args string) error {
+					fmt.Fprintf(said, "sail %s speed=%s quiet=%t", args, speed, quiet)
+					return nil
+				}),
+			cmdline.Verb(&cli.Command{Name: "anchor", Usage: "stays"}, "sailor anchor", cmdline.ReadNone,
+				cmdline.Guarded(func(verb string) error { return fmt.Errorf("%s is refused", verb) }, "anchor",
+					func(context.Context, cmdline.None) error { panic("refused") })),
+		},
+		Exits: []cmdline.Exit{{Code: 0, Words: "there"}, {Code: 2, Words: "wrong usage"}},
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{
+		"sail A":                       "sail A speed= quiet=false",
+		"sail A B --speed 4":           "sail A,B speed=4 quiet=false",
+		"--speed=4 sail A B":           "sail A,B speed=4 quiet=false",
+		"--speed sail sail A":          "sail A speed=sail quiet=false",
+		"-q sail A --quiet":            "sail A speed= quiet=true",
+		"sail A -- --speed":            "sail A,--speed speed= quiet=false",
+		"sail -":                       "sail - speed= quiet=false",
+		"sail":                         "sailor sail needs FROM [TO]: see sailor sail --help",
+		"sail A B C":                   `sailor sail takes 2 arguments, not "C" too: see sailor sail --help`,
+		"anchor A":                     `sailor anchor takes no argument "A": see sailor anchor --help`,
+		"anchor":                       "anchor is refused",
+		"sial A":                       `verb "sial" does not exist: did you mean sail?`,
+		"row":                          `verb "row" does not exist: see sailor --help`,
+		"sail A --sped 4":              `sailor sail has no flag "--sped": did you mean --speed?`,
+		"sail A --speed":               "--speed needs a value: see sailor sail --help",
+		"sail A --speed=":              "--speed is given an empty value: see sailor sail --help",
+		"sail A --quiet=x":             `invalid boolean value "x" for -quiet: parse error: see sailor sail --help`,
+		"sail A --quiet --speed 4":     "--speed and --quiet exclude each other",
+		"":                             "which verb? see sailor --help",
+		"help sail A":                  `help takes one verb, not "A" too: see sailor --help`,
+		"sail --help --speed":          "--speed needs a value: see sailor sail --help",
+		"--loud":                       `sailor has no flag "--loud": see sailor --help`,
+		"sail A --speed 4 --speed 5 B": "sail A,B speed=5 quiet=false",
+	} {
+		var said bytes.Buffer
+		help, err := sailor(&said).Run(t.Context(), strings.Fields(typed))
+		if err != nil {
+			said.WriteString(err.Error())
+		}
+		if said.String() != want || help != "" {
+			t.Errorf("sailor %s: %q, not %q", typed, said.String()+help, want)
+		}
+		if code, found := cmdline.CodeOf(err); err != nil && !strings.Contains(want, "refused") && (!found || code != cmdline.ExitUsage) {
+			t.Errorf("sailor %s: the exit code is %d", typed, code)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	flags := "  --speed KNOTS  sail at so many KNOTS\n  --quiet, -q    say nothing\n  --help, -h     print this help\n"
+	program := "sailor: sails\n\nUsage: sailor VERB [flags]\n\nA ship.\n\nVerbs:\n  sail    sails there\n  anchor  stays\n\n" +
+		"Flags of every verb, before it or behind it:\n" + flags + "\nExit codes:\n  0  there\n  2  wrong usage\n\nMore on a verb: sailor VERB --help\n"
+	sail := "sailor sail: sails there\n\nUsage: sailor sail FROM [TO] [flags]\n\nExample:\n  sailor sail A B\n\nFlags:\n" + flags
+	for typed, want := range map[string]string{
+		"--help": program, "-h": program, "help": program, "help help": program, "-q --help": program,
+		"sail --help": sail, "help sail": sail, "-h sail A B": sail,
+	} {
+		var said bytes.Buffer
+		help, err := sailor(&said).Run(t.Context(), strings.Fields(typed))
+		if err != nil || help != want || said.Len() != 0 {
+			t.Errorf("sailor %s: %v %s\n%s\nnot\n%s", typed, err, said.String(), help, want)
+		}
+	}
+}
+
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	inner := errors.New("no wind")
+	if err := cmdline.Coded(7, nil); err != nil {
+		t.Errorf("no error became %v", err)
+	}
+	for _, err := range []error{cmdline.Coded(7, inner), fmt.Errorf("cannot sail: %w", cmdline.Coded(7, inner))} {
+		if code, found := cmdline.CodeOf(err); !found || code != 7 || !errors.Is(err, inner) {
+			t.Errorf("%v: exit code %d", err, code)
+		}
+	}
+	if err := cmdline.ExitSilently(3); !errors.Is(err, cmdline.ErrSilent) {
+		t.Errorf("%v is not silent", err)
+	}
+}
