@@ -279,3 +279,27 @@ func TestNote(t *testing.T) {
 		}
 	}
 }
+
+// TestStanding loads a config with what is down already out, also where the config changed
+// how often it asks; not by a record that is old, or of a time to come.
+func TestStanding(t *testing.T) {
+	cfg := config.Config{Services: []config.Service{checked("web", "pp"), checked("new", "p")}}
+	one, _ := Of(cfg.Services[0], cfg.Services[0].Backends[0])
+	down := CheckRecord{Check: one, State: Down, Since: time.Minute, Reason: "status 500"}
+	r := Record{Beat: time.Hour, Checks: []CheckRecord{down}}
+	cfg.Services[0].Check.Interval = 5 * time.Second
+	made, note, found := r.Standing(time.Hour+time.Minute, cfg)
+	want := "{[{web normal [{10.0.0.1:80 1m0s status 500}] []} {new fail_open [] []}]}"
+	if !found || fmt.Sprint(note) != want || numbers(made.Services[0].Active()) != "2" {
+		t.Errorf("%v, %v", found, note)
+	}
+	for name, now := range map[string]time.Duration{"old": time.Hour + time.Minute + 1, "of a time to come": time.Hour - 1} {
+		if _, note, found := r.Standing(now, cfg); found {
+			t.Errorf("%s: %v", name, note)
+		}
+	}
+	r.Checks[0].State = Up
+	if _, note, found := r.Standing(time.Hour, cfg); found {
+		t.Errorf("nobody is down: %v", note)
+	}
+}
