@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"natspread/internal/config"
 )
@@ -95,6 +96,25 @@ func (n Note) Put(said ServiceNote) Note {
 		made.Services = slices.Delete(made.Services, i, i+1)
 	}
 	return made
+}
+
+// SetDrained returns the note with a backend of a service drained by a hand, or not any more.
+// Overlay makes of it what the services use then.
+func (n Note) SetDrained(now time.Duration, service, backend string, drained bool) Note {
+	said, found := n.Of(service)
+	if !found {
+		said = ServiceNote{Name: service, Mode: Normal}
+	}
+	i := slices.IndexFunc(said.Out, func(out OutNote) bool { return out.Backend == backend })
+	byHand := i >= 0 && said.Out[i].Reason == ByHand
+	if byHand == drained {
+		return n
+	}
+	said.Out = slices.DeleteFunc(slices.Clone(said.Out), func(out OutNote) bool { return out.Backend == backend })
+	if drained {
+		said.Out = append(said.Out, OutNote{backend, now, ByHand})
+	}
+	return n.Put(said)
 }
 
 // ServiceChange is what a new note changes for one service.

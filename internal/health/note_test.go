@@ -113,6 +113,29 @@ func TestPut(t *testing.T) {
 	}
 }
 
+// TestSetDrained drains by hand and takes it back, also one that is down.
+func TestSetDrained(t *testing.T) {
+	const web, one, two = "web", "10.0.0.1:80", "10.0.0.2:80"
+	down := Note{Services: []ServiceNote{{Name: web, Mode: Normal, Out: []OutNote{{one, 3, "status 500"}}}}}
+	for _, test := range []struct {
+		name string
+		got  Note
+		want string
+	}{
+		{"a first one", Note{}.SetDrained(5, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"twice", Note{}.SetDrained(5, web, one, true).SetDrained(6, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"and back", Note{}.SetDrained(5, web, one, true).SetDrained(6, web, one, false), "{[]}"},
+		{"nothing to take back", Note{}.SetDrained(6, web, one, false), "{[]}"},
+		{"beside one that is down", down.SetDrained(5, web, two, true), "{[{web normal [{10.0.0.1:80 3ns status 500} {10.0.0.2:80 5ns drained}] []}]}"},
+		{"the one that is down", down.SetDrained(5, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"one that is down is not drained", down.SetDrained(5, web, one, false), "{[{web normal [{10.0.0.1:80 3ns status 500}] []}]}"},
+	} {
+		if got := fmt.Sprint(test.got); got != test.want {
+			t.Errorf("%s: %s", test.name, got)
+		}
+	}
+}
+
 // TestChanges compares notes.
 func TestChanges(t *testing.T) {
 	one, two := OutNote{"10.0.0.1:80", 3, "status 500"}, OutNote{"10.0.0.2:80", 4, "connection refused"}
