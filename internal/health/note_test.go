@@ -136,36 +136,6 @@ func TestSetDrained(t *testing.T) {
 	}
 }
 
-// TestChanges compares notes.
-func TestChanges(t *testing.T) {
-	one, two := OutNote{"10.0.0.1:80", 3, "status 500"}, OutNote{"10.0.0.2:80", 4, "connection refused"}
-	before := Note{Services: []ServiceNote{
-		{Name: "web", Mode: Normal, Out: []OutNote{one}},
-		{Name: "gone", Mode: FailOpen},
-		{Name: "same", Mode: Normal, Out: []OutNote{two}},
-		{Name: "back", Mode: Backup, Out: []OutNote{one}, Joined: []string{"10.0.0.9:80"}},
-	}}
-	later := two
-	later.Reason = "no answer in 1s"
-	after := Note{Services: []ServiceNote{
-		{Name: "new", Mode: FailOpen},
-		{Name: "same", Mode: Normal, Out: []OutNote{later}},
-		{Name: "web", Mode: Backup, Out: []OutNote{two}, Joined: []string{"10.0.0.9:80"}},
-	}}
-	want := []ServiceChange{
-		{Service: "new", Was: Normal, Mode: FailOpen},
-		{Service: "web", Was: Normal, Mode: Backup, Out: []OutNote{two}, Back: []OutNote{one}, Joined: []string{"10.0.0.9:80"}},
-		{Service: "gone", Was: FailOpen, Mode: Normal},
-		{Service: "back", Was: Backup, Mode: Normal, Back: []OutNote{one}, Left: []string{"10.0.0.9:80"}},
-	}
-	if got := after.Changes(before); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
-		t.Errorf("%+v", got)
-	}
-	if got := after.Changes(after); got != nil {
-		t.Errorf("%+v", got)
-	}
-}
-
 // here is the namespace of records in tests.
 const here = "tmpfs 4711"
 
