@@ -1,10 +1,6 @@
 package health
 
-import (
-	"net/netip"
-
-	"natspread/internal/config"
-)
+import "natspread/internal/config"
 
 // Of returns the check of a backend of a service, if its backends are checked. Services that
 // ask a backend the same have the same check, whichever of them names the port.
@@ -12,13 +8,8 @@ func Of(s config.Service, b config.Backend) (c Check, checked bool) {
 	if !s.Checked() {
 		return Check{}, false
 	}
-	port := s.Check.Port
-	if port == 0 {
-		port = b.Port
-	}
-	c = Check{Target: netip.AddrPortFrom(b.Addr, port), Check: s.Check}
-	c.Port = 0 // Target has it
-	return c, true
+	target, asked := s.Check.Of(b)
+	return Check{target, asked}, true
 }
 
 // Checks returns the checks of all backends, drained ones and backups too, in the order of
@@ -52,17 +43,7 @@ func Users(cfg config.Config) map[Check][]int {
 	return users
 }
 
-// Rate returns how many checks a second start, as the bound of a config counts them: one of
-// https, whose handshake costs as much as ten others, counts as ten.
-func Rate(checks []Check) float64 {
-	rate := 0.0
-	for _, c := range checks {
-		rate += float64(c.cost()) / c.Interval.Seconds()
-	}
-	return rate
-}
-
-// cost returns as how many checks one counts.
+// cost returns as how many checks one counts: the handshake of https costs as much as ten others.
 func (c Check) cost() int {
 	if c.Type == config.CheckHTTPS {
 		return 10

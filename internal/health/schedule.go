@@ -3,13 +3,14 @@ package health
 import (
 	"container/heap"
 	"time"
+
+	"natspread/internal/config"
 )
 
 // Bounds of what is asked at a time.
 const (
-	// maxStarts is the most checks that start in a second. Each leaves an entry in connection
-	// tracking for 10 s and more: 20,000 entries are what that bears beside the connections.
-	maxStarts = 2000
+	// maxStarts is the most checks that start in a second, quick ones included.
+	maxStarts = config.MaxCheckRate
 	// partStarts is how many of them start in a 20th of a second, so that they come evenly.
 	partStarts = maxStarts / 20
 	// maxFlying is the most checks under way. A silent backend holds its place for the whole
