@@ -76,8 +76,8 @@ func (w *watcher) readNow(signs Signs) {
 func (w *watcher) hold(now time.Duration, standing Standing) {
 	another := !w.ready || standing.Generation != w.held.Generation
 	w.held, w.good = standing, true
+	checks := health.Checks(standing.Config)
 	if another {
-		checks := health.Checks(standing.Config)
 		w.machine.Keep(now, checks)
 		w.schedule.Set(now, checks)
 		w.users, w.backends = health.Users(standing.Config), backendsOf(standing.Config)
@@ -85,7 +85,9 @@ func (w *watcher) hold(now time.Duration, standing Standing) {
 		w.pace.hurry(now)
 		w.sayStart(standing.Generation, len(checks), len(standing.Config.Services))
 	}
-	w.findBalanced()
+	own, err := w.Addresses()
+	w.report(Warning, err)
+	w.balanced = balancedOf(standing.Config, checks, own)
 	w.chooseAll()
 	w.wantLoad(now)
 	w.write.hurry(now)
@@ -115,23 +117,22 @@ func backendsOf(cfg config.Config) map[health.Check][]config.Backend {
 	return all
 }
 
-// findBalanced finds checks that a service would balance: it listens to "*", and the backend
-// is an address of this host. Even a dead one would get an answer then.
-func (w *watcher) findBalanced() {
-	w.balanced = map[health.Check]string{}
-	addresses, err := w.Addresses()
-	w.report(Warning, err)
-	own := map[netip.Addr]bool{}
+// balancedOf finds checks that a service would balance, and says so of each: it listens to "*",
+// and the backend is an address of this host. Even a dead one would get an answer then.
+func balancedOf(cfg config.Config, checks []health.Check, addresses []netip.Addr) map[health.Check]string {
+	balanced, own := map[health.Check]string{}, map[netip.Addr]bool{}
 	for _, address := range addresses {
 		own[address] = !address.IsLoopback() // the host's own localhost services stay its own
 	}
-	for check := range w.users {
-		if own[check.Target.Addr()] {
-			if s, byAny := w.held.Config.Listening(protocolOf(check), check.Target); byAny && s.Local {
-				w.balanced[check] = fmt.Sprintf("its check would be balanced by service %q", s.Name)
-			}
+	for _, check := range checks {
+		if !own[check.Target.Addr()] {
+			continue
+		}
+		if s, byAny := cfg.Listening(protocolOf(check), check.Target); byAny && s.Local {
+			balanced[check] = fmt.Sprintf("its check would be balanced by service %q", s.Name)
 		}
 	}
+	return balanced
 }
 
 // protocolOf returns what a check is made over.

@@ -21,6 +21,7 @@ import (
 	"natspread/internal/probe"
 	"natspread/internal/program"
 	"natspread/restore"
+	"natspread/restore/flows"
 	"natspread/restore/generation"
 	"natspread/restore/iptables"
 )
@@ -37,8 +38,8 @@ func On(ctx context.Context, host restore.Host, print func(Level, string)) (Seam
 		return Seams{}, health.Record{}, err
 	}
 	progress := &progress{}
-	loader := host
-	loader.Run = progress.count(host.Run)
+	loader, watch := host, new(flows.Watch)
+	loader.Run, loader.Memory = progress.count(host.Run), new(restore.Memory)
 	seams := Seams{
 		Now: generation.SinceBoot, Random: rand.Float64, Addresses: addresses, Log: print,
 		Ask:    func(ctx context.Context, c health.Check) error { return Target(c).Do(ctx) },
@@ -52,7 +53,7 @@ func On(ctx context.Context, host restore.Host, print func(Level, string)) (Seam
 			progress.mark()
 			return loader.LoadOverlay(ctx, o, freed)
 		},
-		Busy:  progress.since,
+		Busy: progress.since, Connections: watch.Look,
 		Write: func(record health.Record) error { return write(host, store.Namespace, record) },
 	}
 	past, err := pastOf(host, store.Namespace)
@@ -89,7 +90,7 @@ func signsOf(store generation.Store, kernel iptables.Kernel) Signs {
 	current, _ := os.Readlink(store.Path(paths.Current))
 	return Signs{
 		Current: current, Pending: stamp(store.Path(generation.PendingRecord)),
-		Overlay: stamps(store.Path(paths.Overlay)), Files: stamps(store.Path(paths.Overlay)), Ruleset: kernel.RulesetID(),
+		Overlay: store.OverlaySum(), Files: stamps(store.Path(paths.Overlay)), Ruleset: kernel.RulesetID(),
 	}
 }
 
@@ -128,7 +129,7 @@ func read(store generation.Store) (Standing, error) {
 	if wanted.Overlay == nil {
 		return standing, nil
 	}
-	standing.Unsure = false
+	standing.Overlay, standing.Unsure = wanted.Overlay.Sum, wanted.Overlay.Loading
 	if standing.Note, err = health.DecodeNote(wanted.Overlay.Note); err != nil {
 		standing.Unsure = true // it is made anew
 		return standing, nil

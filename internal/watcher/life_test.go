@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/health"
 	"natspread/internal/probe"
+	"natspread/restore/flows"
 )
 
 // TestRestart goes on with the states of the watcher before, and changes nothing for that.
@@ -283,11 +284,11 @@ func TestDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, three)
 		s := f.seams()
-		s.Connections = func(_ context.Context, w Watched) (Seen, error) {
+		s.Connections = func(_ context.Context, w flows.Watched) (flows.Seen, error) {
 			if !w.Backends[address(2)] || len(w.Down) != 0 {
 				t.Errorf("it watches %+v", w)
 			}
-			return Seen{Backends: map[netip.AddrPort]Connections{address(1): {Answered: 140}, address(2): {Unanswered: 60}}}, nil
+			return flows.Seen{Backends: map[netip.AddrPort]flows.Connections{address(1): {Answered: 140}, address(2): {Unanswered: 60}}}, nil
 		}
 		f.runWith(s)
 		f.sleep(45 * time.Second)

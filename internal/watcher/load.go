@@ -166,7 +166,7 @@ func choiceOf(s config.Service, said health.ServiceNote) health.Choice {
 
 // overlay makes the rules.
 func (t *task) overlay() (restore.Overlay, restore.Freed) {
-	overlay := restore.Overlay{Base: t.held.Generation, Tables: render.New(config.Config{Services: t.services}), None: t.note.None()}
+	overlay := restore.Overlay{Base: t.held.Generation, Before: t.held.Overlay, Tables: render.New(config.Config{Services: t.services}), None: t.note.None()}
 	var freed restore.Freed
 	for i := range t.places {
 		freed.Before = append(freed.Before, spread(t.before[i])...)
@@ -229,7 +229,7 @@ func (w *watcher) succeed(t task, overlay restore.Overlay, result restore.Result
 			w.differs[place] = true
 		}
 	}
-	w.held.Tables, w.held.Note, w.held.Unsure = overlay.Tables, t.note, false
+	w.held.Tables, w.held.Note, w.held.Overlay, w.held.Unsure = overlay.Tables, t.note, signs.Overlay, false
 	mine := signs.Current == w.signs.Current && signs.Pending == w.signs.Pending && (signs.Overlay == "") == overlay.None
 	if mine {
 		w.signs = signs

@@ -6,6 +6,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/health"
+	"natspread/restore/flows"
 )
 
 // leastUnanswered is how many connections nobody answers before that is said: some clients
@@ -33,8 +34,8 @@ func (w *watcher) lookNow(time.Duration) {
 }
 
 // watched returns what to look at.
-func (w *watcher) watched() Watched {
-	made := Watched{Backends: map[netip.AddrPort]bool{}, Down: map[netip.AddrPort]bool{}}
+func (w *watcher) watched() flows.Watched {
+	made := flows.Watched{Backends: map[netip.AddrPort]bool{}, Down: map[netip.AddrPort]bool{}}
 	for check, backends := range w.backends {
 		for _, b := range backends {
 			made.Backends[b.AddrPort()] = true
@@ -47,9 +48,9 @@ func (w *watcher) watched() Watched {
 }
 
 // count notes what was seen of each check's backends.
-func (w *watcher) count(seen Seen) {
+func (w *watcher) count(seen flows.Seen) {
 	for check, backends := range w.backends {
-		var all Connections
+		var all flows.Connections
 		for _, b := range backends {
 			all.Answered += seen.Backends[b.AddrPort()].Answered
 			all.Unanswered += seen.Backends[b.AddrPort()].Unanswered
@@ -60,7 +61,7 @@ func (w *watcher) count(seen Seen) {
 }
 
 // sayIfDeaf says once that a backend is up and answers nobody.
-func (w *watcher) sayIfDeaf(check health.Check, seen Connections) {
+func (w *watcher) sayIfDeaf(check health.Check, seen flows.Connections) {
 	state, _ := w.machine.Of(check)
 	if seen.Answered > 0 || seen.Unanswered < leastUnanswered || state.State != health.Up {
 		delete(w.deaf, check)

@@ -9,6 +9,7 @@ import (
 	"natspread/internal/health"
 	"natspread/internal/rules"
 	"natspread/restore"
+	"natspread/restore/flows"
 )
 
 // Seams are what the watcher asks of its host. Each may be called by any goroutine.
@@ -35,7 +36,7 @@ type Seams struct {
 	// Write keeps what is known of all checks.
 	Write func(health.Record) error
 	// Connections looks at connection tracking.
-	Connections func(context.Context, Watched) (Seen, error)
+	Connections func(context.Context, flows.Watched) (flows.Seen, error)
 	// Metrics writes what Prometheus reads, and says whether a watcher lives; nil writes none.
 	Metrics func(ctx context.Context, alive bool) error
 
@@ -59,23 +60,4 @@ type Standing struct {
 	Overlay    string       // the sum of its record; "" where there is none
 	Note       health.Note  // of the overlay
 	Unsure     bool         // a load of it began, and nobody knows how it ended
-}
-
-// Watched is what a look at connection tracking is for.
-type Watched struct {
-	Backends map[netip.AddrPort]bool // of services that are checked; port 0 is every port
-	Down     map[netip.AddrPort]bool // where checks over TCP go that nobody answers
-}
-
-// Seen is what a look at connection tracking saw.
-type Seen struct {
-	Entries  int                            // in all
-	Deleted  int                            // the watcher's own to Watched.Down, which were never answered
-	Backends map[netip.AddrPort]Connections // by the keys of Watched.Backends
-}
-
-// Connections are those to a backend over TCP.
-type Connections struct {
-	Answered   int // since the look before
-	Unanswered int
 }

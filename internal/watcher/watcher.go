@@ -127,14 +127,18 @@ func (w *watcher) beside(work func() (end func(now time.Duration))) {
 func (w *watcher) ask(check health.Check) {
 	balanced := w.balanced[check]
 	w.beside(func() func(time.Duration) {
-		began := w.Now()
-		var err error = &probe.Unable{Reason: balanced}
-		if balanced == "" {
-			err = w.Ask(w.ctx, check)
-		}
-		answer := answerOf(err, w.Now()-began)
+		answer := w.askOnce(w.ctx, check, balanced)
 		return func(now time.Duration) { w.take(now, check, answer) }
 	})
+}
+
+// askOnce makes a check, unless it would be balanced.
+func (s Seams) askOnce(ctx context.Context, check health.Check, balanced string) health.Answer {
+	if balanced != "" {
+		return health.Answer{Outcome: health.Unable, Reason: balanced}
+	}
+	began := s.Now()
+	return answerOf(s.Ask(ctx, check), s.Now()-began)
 }
 
 // answerOf sorts the outcomes of checks.

@@ -16,6 +16,7 @@ import (
 	"natspread/internal/probe"
 	"natspread/render"
 	"natspread/restore"
+	"natspread/restore/flows"
 )
 
 // fake is a host without a kernel, on the clock of a synctest bubble.
@@ -102,7 +103,7 @@ func (f *fake) seams() Seams {
 			f.records = append(f.records, r)
 			return nil
 		},
-		Connections: func(context.Context, Watched) (Seen, error) { return Seen{}, nil },
+		Connections: func(context.Context, flows.Watched) (flows.Seen, error) { return flows.Seen{}, nil },
 		Notify:      func(state string) { f.mutex.Lock(); defer f.mutex.Unlock(); f.states = append(f.states, state) },
 		Log: func(level Level, line string) {
 			f.mutex.Lock()

@@ -117,7 +117,7 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace", "internal/watcher",
 			"internal/cmdline", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/terminal", "internal/text",
 		},
 		"internal/cmdline":    {"internal/suggest", "internal/text"},
@@ -136,7 +136,7 @@ func arrows() map[string][]string {
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":     {"internal/config"},
 		"internal/probe":      nil,
-		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
+		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/config":     {"internal/slots", "internal/suggest"},
 		"internal/rules":      {"internal/slots"},
 	}
