@@ -218,7 +218,7 @@ func TestInstallInOtherNetworkNamespace(t *testing.T) {
 			t.Errorf("in that of PID 1 install says %q", got.err)
 		}
 		machine.onMachine("uninstall").want(t, exitDone)
-		machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "cancel", "close")
+		machine.wantCalls(uninstallCalls("cancel")...)
 		other := netnstest.NewHost(t, "other")
 		other.Do(t, func() {
 			if got := machine.onMachine("install").want(t, exitDone); strings.Count(got.err, note) != 1 {
@@ -228,7 +228,7 @@ func TestInstallInOtherNetworkNamespace(t *testing.T) {
 				t.Errorf("install loaded\n%s", saved)
 			}
 			machine.onMachine("uninstall").want(t, exitDone)
-			machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "close")
+			machine.wantCalls(uninstallCalls()...)
 		})
 	})
 }
