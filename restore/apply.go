@@ -21,6 +21,9 @@ type Request struct {
 	Command  string    // the verb, for the manifest
 	Now      time.Time // for the manifest
 	DryRun   bool      // prove, and stop before anything is written or loaded
+	// Standing is what to load in place of Tables, as the overlay of the new generation: they
+	// without the backends that are known to be down. Its Base is not read; nil is none.
+	Standing *Overlay
 	// Exclusive asks to replace the whole nat table of each family that has rules, and
 	// holds what is confirmed to vanish by that; nil leaves foreign rules as they are.
 	Exclusive *iptables.Foreign

@@ -54,9 +54,9 @@ func lockOut(ctx context.Context, runDir string) (unlock func(), err error) {
 	return func() { file.Close() }, flock(ctx, file, unix.LOCK_SH, LockTimeout)
 }
 
-// isLocked tells whether that lock is held.
-func isLocked(runDir string) bool {
-	file, err := os.OpenFile(filepath.Join(runDir, lockName), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+// isLocked tells whether the lock of that name is held.
+func isLocked(runDir, name string) bool {
+	file, err := os.OpenFile(filepath.Join(runDir, name), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false
 	}

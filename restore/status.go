@@ -52,7 +52,7 @@ func (h Host) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	changing := isLocked(h.runDir()) // asked first: what ends meanwhile has changed what is read
+	changing := isLocked(h.runDir(), lockName) // asked first: what ends meanwhile has changed what is read
 	status, err := h.status(ctx, kernel)
 	if err != nil {
 		return Status{}, err

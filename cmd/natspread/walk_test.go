@@ -29,7 +29,7 @@ func TestRandomWalk(t *testing.T) {
 		given := map[string]bool{}
 		flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
 		for name, value := range map[string]string{
-			"rapid.checks": strconv.Itoa(testsize.Of(2, 6)), "rapid.steps": strconv.Itoa(testsize.Of(12, 40)), "rapid.nofailfile": "true",
+			"rapid.checks": strconv.Itoa(testsize.Of(2, 6)), "rapid.steps": strconv.Itoa(testsize.Of(12, 40)), "rapid.nofailfile": "true", "rapid.shrinktime": "20s",
 		} {
 			if !given[name] {
 				hosttest.Must(t, flag.Set(name, value))

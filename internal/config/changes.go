@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -46,8 +47,9 @@ func (c BackendChange) Same() bool {
 // Share is what a backend has of a service's new connections.
 type Share struct {
 	Weight int     `json:"weight"`
-	Drain  bool    `json:"drain"` // it gets no new connections, and keeps its weight
-	Share  float64 `json:"share"` // of new connections, 0 to 1: see Service.Shares
+	Drain  bool    `json:"drain"`  // it gets no new connections, and keeps its weight
+	Backup bool    `json:"backup"` // it gets new connections only when too few of the others are up
+	Share  float64 `json:"share"`  // of new connections, 0 to 1: see Service.Shares
 }
 
 // Changes returns the services that two configs do not have in common, or not alike:
@@ -124,7 +126,7 @@ func shares(service *Service) map[Backend]*Share {
 	shares := service.Shares(service.Owned())
 	all := make(map[Backend]*Share, len(service.Backends))
 	for i, b := range service.Backends {
-		all[b.id()] = &Share{Weight: b.Weight, Drain: b.Drain, Share: shares[i]}
+		all[b.id()] = &Share{Weight: b.Weight, Drain: b.Drain, Backup: b.Backup, Share: shares[i]}
 	}
 	return all
 }
@@ -174,6 +176,9 @@ func (s Service) settings() []setting {
 		{"local", fmt.Sprint(s.Local)},
 		{"on_remove", string(s.OnRemove)},
 		{"forward", string(s.Forward)},
+		{"check", s.Check.String()},
+		{"min_up", orNone(s.MinUp)},
+		{"on_down", cmp.Or(string(s.OnDown), "none")},
 	}
 }
 

@@ -14,6 +14,7 @@ func (s *source) check(d *draft) {
 	s.checkHairpin(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
+	s.checkHealth(d)
 }
 
 // checkPresent files the keys every service needs. After a syntax error they

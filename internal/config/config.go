@@ -102,6 +102,9 @@ type Backend struct {
 	Weight int    // 0 to MaxWeight; 0 takes no new connections
 	Drain  bool   // it takes no new connections, and keeps its weight for later
 	Backup bool   // it gets new connections only when too few of the others are up
+	// Joined tells that a Backup gets new connections now, beside the others. No file says
+	// so: who renders what health checks made of a service sets it.
+	Joined bool
 }
 
 // AddrPort returns the backend's address and port.

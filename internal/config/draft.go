@@ -24,6 +24,9 @@ type draft struct {
 	local     bool
 	onRemove  located[OnRemove]
 	forward   located[Forward]
+	check     checkDraft
+	minUp     located[int] // 0 where it was not given
+	onDown    located[OnDown]
 }
 
 // readService reads the pairs below one [[service]] over the defaults.
@@ -51,6 +54,9 @@ func (d *draft) service() Service {
 		Local:     d.local,
 		OnRemove:  d.onRemove.val,
 		Forward:   d.forward.val,
+	}
+	if d.check.kind.val != "" {
+		s.Check, s.MinUp, s.OnDown = d.check.check(), cmp.Or(d.minUp.val, 1), cmp.Or(d.onDown.val, Keep)
 	}
 	if d.hashes() {
 		s.Slots, s.SourcePrefix = d.slotCount(), cmp.Or(d.prefix.val, s.Backends[0].Addr.BitLen())
@@ -90,7 +96,7 @@ func setBackends(d *draft, f field) {
 	}
 }
 
-// backendTable reads { address = ..., weight = ..., drain = ... }; there is no backend in it
+// backendTable reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no backend in it
 // when its address is missing or wrong.
 func (f field) backendTable(v value) []located[Backend] {
 	b := backendDraft{weight: 1}
@@ -101,7 +107,7 @@ func (f field) backendTable(v value) []located[Backend] {
 	if !b.address.val.Addr.IsValid() {
 		return nil
 	}
-	b.address.val.Weight, b.address.val.Drain = b.weight, b.drain
+	b.address.val.Weight, b.address.val.Drain, b.address.val.Backup = b.weight, b.drain, b.backup
 	return []located[Backend]{b.address}
 }
 

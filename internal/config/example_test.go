@@ -53,12 +53,15 @@ func TestExampleCommentedKeys(t *testing.T) {
 		if k.name == "slots" || k.name == "source_prefix" {
 			text = strings.Replace(text, "\n# algorithm = ", "\nalgorithm = ", 1)
 		}
+		if k.name == "min_up" || k.name == "on_down" {
+			text = strings.Replace(text, "\n# check = ", "\ncheck = ", 1)
+		}
 		if _, err := Parse("example.toml", []byte(text)); err != nil {
 			t.Errorf("with %s: %v", k.name, err)
 		}
 	}
-	if found != 9 {
-		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward", found)
+	if found != 12 {
+		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, check, min_up, on_down", found)
 	}
 }
 

@@ -1,9 +1,16 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 )
+
+// MaxCheckRate is how many checks a second all services together may ask for. Each leaves an
+// entry in connection tracking for 10 s, so these are 20,000. One of https costs ten of tcp.
+const MaxCheckRate = 2000
 
 // Check is what is asked of each backend of a service, and how often. Its values are complete
 // and checked: a key that was not written has its default. Two Checks that ask the same are
@@ -48,3 +55,55 @@ const (
 
 // Checked tells whether the backends of the service are checked.
 func (s Service) Checked() bool { return s.Check.Type != "" }
+
+// Of returns where the check of a backend goes, and what is asked there: two of these that are
+// equal are one check, whichever of their services wrote the port.
+func (c Check) Of(b Backend) (netip.AddrPort, Check) {
+	port := b.Port
+	if c.Port != 0 {
+		port, c.Port = c.Port, 0
+	}
+	return netip.AddrPortFrom(b.Addr, port), c
+}
+
+// Expects tells whether a status code is good.
+func (c Check) Expects(code int) bool {
+	for word := range strings.SplitSeq(c.Expect, ",") {
+		if good, why := parseCodes(word); why == nil && good.first <= code && code <= good.last {
+			return true
+		}
+	}
+	return false
+}
+
+// String writes the check as the config may, less what is the default: tcp, or a table; "none"
+// is none.
+func (c Check) String() string {
+	if c.Type == "" {
+		return "none"
+	}
+	usual := checkDraft{kind: located[CheckType]{val: c.Type}, host: located[string]{val: c.Host}}.check()
+	var keys []string
+	add := func(key string, value, usual any, text string) {
+		if value != usual {
+			keys = append(keys, key+" = "+text)
+		}
+	}
+	add("path", c.Path, usual.Path, quote(c.Path))
+	add("host", c.Host, "", quote(c.Host))
+	add("expect", c.Expect, usual.Expect, quoteList(strings.Split(c.Expect, ",")))
+	add("port", c.Port, usual.Port, strconv.Itoa(int(c.Port)))
+	add("tls_name", c.TLSName, usual.TLSName, quote(c.TLSName))
+	add("insecure", c.Insecure, usual.Insecure, "true")
+	add("send", c.Send, usual.Send, quote(c.Send))
+	add("receive", c.Receive, usual.Receive, quote(c.Receive))
+	add("interval", c.Interval, usual.Interval, quote(durationText(c.Interval)))
+	add("timeout", c.Timeout, min(usual.Timeout, c.Interval), quote(durationText(c.Timeout)))
+	add("fall", c.Fall, usual.Fall, strconv.Itoa(c.Fall))
+	add("rise", c.Rise, usual.Rise, strconv.Itoa(c.Rise))
+	add("source", c.Source, usual.Source, quote(c.Source.String()))
+	if len(keys) == 0 {
+		return string(c.Type)
+	}
+	return fmt.Sprintf("{ type = %q, %s }", c.Type, strings.Join(keys, ", "))
+}

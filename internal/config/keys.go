@@ -28,6 +28,9 @@ var serviceKeys = []key[draft]{
 	{"local", `local = true`, func(d *draft, f field) { f.setBool(&d.local) }},
 	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, oneOf(Drain, Reset)) }},
 	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, oneOf(Leave, Accept)) }},
+	{"check", `check = "tcp"`, setCheck},
+	{"min_up", `min_up = 1`, func(d *draft, f field) { setNumber(&d.minUp, f, 1, MaxBackends) }},
+	{"on_down", `on_down = "keep"`, func(d *draft, f field) { set(&d.onDown, f, oneOf(Keep, ResetDown)) }},
 }
 
 // backendKeys are the keys of a backend that is written as a table.
@@ -35,6 +38,7 @@ var backendKeys = []key[backendDraft]{
 	{"address", `address = "10.0.0.1:80"`, func(b *backendDraft, f field) { set(&b.address, f, parseBackend) }},
 	{"weight", `weight = 1`, setWeight},
 	{"drain", `drain = true`, func(b *backendDraft, f field) { f.setBool(&b.drain) }},
+	{"backup", `backup = true`, func(b *backendDraft, f field) { f.setBool(&b.backup) }},
 }
 
 // backendDraft is a backend written as a table.
@@ -42,6 +46,7 @@ type backendDraft struct {
 	address located[Backend]
 	weight  int
 	drain   bool
+	backup  bool
 }
 
 // find returns the key of that name.

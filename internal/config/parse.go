@@ -21,6 +21,8 @@ func Parse(name string, data []byte) (Config, error) {
 	}
 	s.checkNames(drafts)
 	s.checkOverlaps(drafts)
+	s.checkBalanced(drafts)
+	s.checkRate(drafts)
 	if len(drafts) == 0 && len(s.errs) == 0 {
 		s.refuse(span{}, "add a [[service]]; natspread init writes one to start from", "cannot find a service: nothing in the file is one")
 	}
@@ -63,13 +65,16 @@ func (s *source) checkHeader(t table) bool {
 	}
 	meant := suggest.Word(t.name, []string{"service"}) != "" && !strings.Contains(t.name, ".")
 	fix := "write [[service]], and below it its keys"
-	if t.name == "service.backends" {
+	switch t.name {
+	case "service.backends":
 		fix = "write " + exampleOf("backends") + " below [[service]]"
+	case "service.check":
+		fix = "write it below the keys of a [[service]]"
 	}
 	if t.name == "service" {
 		s.refuse(t.at, fix, "cannot use table [service]: there can be several services, so brackets are double")
 		return meant
 	}
-	s.refuse(t.at, fix, "cannot use table %q: the only tables are [[service]]", firstBytes(t.name))
+	s.refuse(t.at, fix, "cannot use table %q: the only tables are [[service]] and [service.check]", firstBytes(t.name))
 	return meant
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"net/netip"
@@ -145,6 +146,9 @@ func TestEveryKeyHasAStory(t *testing.T) {
 		if k.name == "slots" || k.name == "source_prefix" {
 			lines = append(lines, `algorithm = "source"`)
 		}
+		if k.name == "min_up" || k.name == "on_down" {
+			lines = append(lines, `check = "tcp"`)
+		}
 		if _, err := Parse("f.toml", []byte(strings.Join(lines, "\n"))); err != nil {
 			t.Errorf("the example of %s does not parse: %v", k.name, err)
 		}
@@ -152,15 +156,16 @@ func TestEveryKeyHasAStory(t *testing.T) {
 			t.Errorf("example.toml does not name %s", k.name)
 		}
 	}
-	for _, k := range backendKeys {
-		if !strings.Contains(example, k.name+" = ") {
-			t.Errorf("example.toml does not name %s", k.name)
+	for _, name := range slices.Concat(names(backendKeys), names(checkKeys)) {
+		if !strings.Contains(example, name+" = ") {
+			t.Errorf("example.toml does not name %s", name)
 		}
 	}
 }
 
 // TestNoStringLeaves holds that a Config is made of typed values: the only bare
-// strings are the two that were checked letter by letter.
+// strings are the two that were checked letter by letter, and those of a check, none of which
+// reaches a rule (see render's TestCheckIsNoRule).
 func TestNoStringLeaves(t *testing.T) {
 	var bare []string
 	var walk func(path string, typ reflect.Type)
@@ -180,27 +185,38 @@ func TestNoStringLeaves(t *testing.T) {
 		}
 	}
 	walk("Config", reflect.TypeFor[Config]())
-	if want := []string{"Config.Services.Name", "Config.Services.Interface"}; !slices.Equal(bare, want) {
+	want := []string{"Config.Services.Name", "Config.Services.Interface"}
+	for _, name := range []string{"Path", "Host", "Expect", "TLSName", "Send", "Receive"} {
+		want = append(want, "Config.Services.Check."+name)
+	}
+	if !slices.Equal(bare, want) {
 		t.Errorf("bare strings %v, want %v", bare, want)
 	}
 }
 
 // TestImports keeps the package to what it may know, and the parser's unstable
-// API to one file.
+// API to one file. Of time it knows durations, and no clock.
 func TestImports(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	durations := []string{"Duration", "ParseDuration", "Millisecond", "Second", "Hour"}
 	var unstable []string
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if at, ok := n.(*ast.SelectorExpr); ok && fmt.Sprint(at.X) == "time" && !slices.Contains(durations, at.Sel.Name) {
+				t.Errorf("%s uses time.%s", name, at.Sel.Name)
+			}
+			return true
+		})
 		for _, spec := range f.Imports {
 			path, err := strconv.Unquote(spec.Path.Value)
 			switch {
@@ -208,7 +224,7 @@ func TestImports(t *testing.T) {
 				t.Fatal(err)
 			case path == "github.com/pelletier/go-toml/v2/unstable":
 				unstable = append(unstable, name)
-			case strings.HasPrefix(path, "natspread/") && path != "natspread/internal/suggest" && path != "natspread/internal/slots", path == "os/exec", path == "time", path == "net":
+			case strings.HasPrefix(path, "natspread/") && path != "natspread/internal/suggest" && path != "natspread/internal/slots", path == "os/exec", path == "net":
 				t.Errorf("%s imports %s", name, path)
 			}
 		}

@@ -16,12 +16,16 @@ func (s Service) SlotBackends() []slots.Backend { return slotBackends(s.Backends
 func (s Service) Shares(owned []int) []float64 {
 	shares := make([]float64, len(s.Backends))
 	sum := 0
-	for _, b := range s.Backends {
-		sum += b.ActiveWeight()
+	for _, b := range s.Active() {
+		sum += b.Weight
 	}
+	serves := s.serving()
 	for i, b := range s.Backends {
-		if shares[i] = float64(b.ActiveWeight()) / float64(max(1, sum)); s.Slots != 0 {
+		switch {
+		case s.Slots != 0:
 			shares[i] = float64(owned[i]) / float64(s.Slots)
+		case serves(b):
+			shares[i] = float64(b.Weight) / float64(sum)
 		}
 	}
 	return shares

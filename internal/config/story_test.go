@@ -100,16 +100,29 @@ func dump(c Config) string {
 		}
 		fmt.Fprintf(&b, "  protocols %v\n  snat %s\n", s.Protocols, s.SNAT)
 		for _, be := range s.Backends {
-			fmt.Fprintf(&b, "  backend %s weight %d\n", be, be.Weight)
+			fmt.Fprintf(&b, "  backend %s weight %d", be, be.Weight)
+			if be.Drain {
+				b.WriteString(" drain")
+			}
+			if be.Backup {
+				b.WriteString(" backup")
+			}
+			b.WriteByte('\n')
 		}
 		if s.Slots != 0 {
 			fmt.Fprintf(&b, "  slots %d\n  source_prefix %d\n", s.Slots, s.SourcePrefix)
 		}
 		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
 			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
+		if s.Checked() {
+			fmt.Fprintf(&b, "  check %+v\n  min_up %d\n  on_down %s\n", fields(s.Check), s.MinUp, s.OnDown)
+		}
 	}
 	return b.String()
 }
+
+// fields is a Check that shows all that it holds, also what is the default.
+type fields Check
 
 // mustHold fails unless c keeps every promise that a checked Config makes.
 func mustHold(t *testing.T, c Config) {

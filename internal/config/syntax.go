@@ -30,5 +30,8 @@ func exampleOf(name string) string {
 	if k, ok := find(backendKeys, name); ok {
 		return k.example
 	}
+	if k, ok := find(checkKeys, name); ok {
+		return k.example
+	}
 	return ""
 }

@@ -81,14 +81,14 @@ func (s *source) readTables() []table {
 		}
 		var fault *unstable.ParserError
 		if !errors.As(r.parser.Error(), &fault) {
-			return r.tables
+			return r.withChecks()
 		}
 		at := r.span(r.parser.Range(fault.Highlight))
 		r.tables[len(r.tables)-1].broken = true
 		s.refuse(at, s.syntaxFix(at), "cannot read TOML: %s", fault.Message)
 		next := strings.Index(s.text[at.start:], "\n[[")
 		if next < 0 {
-			return r.tables
+			return r.withChecks()
 		}
 		r.base = at.start + next + 1
 	}

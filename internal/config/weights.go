@@ -2,13 +2,23 @@ package config
 
 import "slices"
 
-// Active returns the backends that get new connections, in the order of the file. The
-// result is not to be changed: it is s.Backends itself where no backend is drained.
+// Active returns the backends that get new connections, in the order of the file: the
+// primaries that are not drained, and the backups that have joined; where there is no such
+// primary, the backups that are not drained. The result is not to be changed: it is
+// s.Backends itself where each of them is one.
 func (s Service) Active() []Backend {
-	if !slices.ContainsFunc(s.Backends, Backend.Drained) {
+	serves := s.serving()
+	idle := func(b Backend) bool { return !serves(b) }
+	if !slices.ContainsFunc(s.Backends, idle) {
 		return s.Backends
 	}
-	return slices.DeleteFunc(slices.Clone(s.Backends), Backend.Drained)
+	return slices.DeleteFunc(slices.Clone(s.Backends), idle)
+}
+
+// serving returns what tells whether a backend of the service gets new connections.
+func (s Service) serving() func(Backend) bool {
+	primary := slices.ContainsFunc(s.Backends, func(b Backend) bool { return !b.Backup && !b.Drained() })
+	return func(b Backend) bool { return !b.Drained() && (!b.Backup || b.Joined || !primary) }
 }
 
 // Turns returns how many turns one period of a weighted round-robin has, and the divisor

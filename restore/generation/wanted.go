@@ -10,6 +10,7 @@ import (
 // Wanted is what the kernel is to hold now, and why.
 type Wanted struct {
 	Generation Generation // the pending one, or the one that boot ends up with; None where there is neither
+	Overlay    *Overlay   // what to hold in place of that one's tables; nil where that is just them
 	Boot       Generation // the one that boot ends up with; None where boot loads nothing
 	Fallback   error      // why Boot is not the current one, or why there is none
 	Current    int        // the one that boot is to load; 0 for none

@@ -1,0 +1,339 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// checkHealth files what is wrong between the check of a service and its other keys.
+func (s *source) checkHealth(d *draft) {
+	if _, given := d.keys.of("check"); !given {
+		s.checkUnchecked(d)
+		return
+	}
+	if d.check.kind.val == "" {
+		return
+	}
+	s.checkPointless(d.check)
+	s.checkCheckPort(d)
+	s.checkTimeout(d.check)
+	s.checkSource(d)
+	s.checkPrimaries(d)
+}
+
+// checkUnchecked files keys that only mean something where backends are checked.
+func (s *source) checkUnchecked(d *draft) {
+	fix := "write " + d.simpleCheck()
+	const why = "the service has no check, so nobody could tell when"
+	for _, name := range []string{"min_up", "on_down"} {
+		if at, given := d.keys.of(name); given && !d.broken {
+			s.refuse(at, fix, "cannot use %s %s: %s", name, s.show(at), why)
+		}
+	}
+	for _, b := range d.backends {
+		if b.val.Backup && !d.broken {
+			s.refuse(b.at, fix, "cannot use backend %s as a backup: %s", s.show(b.at), why)
+		}
+	}
+}
+
+// simpleCheck writes a check that goes with the service's other keys.
+func (d *draft) simpleCheck() string {
+	portless := slices.ContainsFunc(d.backends, func(b located[Backend]) bool { return b.val.Port == 0 })
+	if !portless && (len(d.protocols) == 0 || d.speaks(TCP)) {
+		return exampleOf("check")
+	}
+	return "check = { type = " + quote(string(CheckTCP)) + ", port = " + d.likelyPort() + " }"
+}
+
+// speaks tells whether the service has a protocol.
+func (d *draft) speaks(protocol Protocol) bool { return slices.Contains(values(d.protocols), protocol) }
+
+// likelyPort writes the port where the backends are most likely to answer a check: one of
+// theirs, or else the first that clients ask for.
+func (d *draft) likelyPort() string {
+	for _, b := range d.backends {
+		if b.val.Port != 0 {
+			return strconv.Itoa(int(b.val.Port))
+		}
+	}
+	for _, l := range d.listen {
+		return strconv.Itoa(int(l.val.Ports.First))
+	}
+	return "80"
+}
+
+// pointless says why checks of a type have no use for a key, or "".
+func (t CheckType) pointless(key string) string {
+	http := t == CheckHTTP || t == CheckHTTPS
+	switch key {
+	case "path":
+		return unless(http, "asks for no path")
+	case "host":
+		return unless(http, "sends no Host header")
+	case "expect":
+		return unless(http, "gets no status code")
+	case "tls_name", "insecure":
+		return unless(t == CheckHTTPS, "sees no certificate")
+	case "send":
+		return unless(!http, "sends a request of its own")
+	case "receive":
+		return unless(!http, "looks at the status code alone: see expect")
+	}
+	return ""
+}
+
+// unless returns why, and nothing where it is not so.
+func unless(good bool, why string) string {
+	if good {
+		return ""
+	}
+	return why
+}
+
+// checkPointless files keys that mean nothing for the type of the check, and a check by udp
+// that sends nothing.
+func (s *source) checkPointless(c checkDraft) {
+	article := "a"
+	if c.kind.val == CheckHTTP || c.kind.val == CheckHTTPS {
+		article = "an"
+	}
+	for _, k := range c.keys {
+		if why := c.kind.val.pointless(k.name); why != "" {
+			s.refuse(k.at, c.pointlessFix(k.name), "cannot use %s: %s %s check %s", k.name, article, c.kind.val, why)
+		}
+	}
+	if c.kind.val == CheckUDP && !c.has("send", "path", "host", "expect", "tls_name", "insecure") {
+		s.refuse(c.kind.at, c.write("send", quote("ping")+", or what else they answer"),
+			"cannot use check %s: a udp check needs something to send, or nothing would tell a dead backend from a silent one", s.show(c.kind.at))
+	}
+}
+
+// pointlessFix returns the fix for a key that means nothing for the type: the type that was
+// meant by it, or where other keys speak against that, to take it out.
+func (c checkDraft) pointlessFix(key string) string {
+	meant := c.likelyType()
+	if key == "send" || key == "receive" || c.has("send", "receive") || meant == CheckHTTP && (key == "tls_name" || key == "insecure") {
+		return "take " + key + " out"
+	}
+	return "write type = " + quote(string(meant))
+}
+
+// checkCheckPort files a check that does not know its port: one that the backends may not
+// listen on, and that of a backend without any.
+func (s *source) checkCheckPort(d *draft) {
+	c := d.check
+	if c.has("port") {
+		return
+	}
+	protocol := c.protocol()
+	if len(d.protocols) > 0 && !d.speaks(protocol) {
+		fix := c.write("port", d.likelyPort()+", or where else they do")
+		if protocol == TCP && d.speaks(UDP) {
+			fix += `; or check = { type = "udp", send = "ping" }`
+		}
+		s.refuse(c.kind.at, fix, "cannot use check %s: backends of a %s service need not listen on %s",
+			s.show(c.kind.at), wordList(values(d.protocols)), protocol)
+		return
+	}
+	for _, b := range d.backends {
+		if b.val.Port == 0 {
+			s.refuse(b.at, c.write("port", d.likelyPort())+", the port to check", "cannot check backend %s: it keeps the port the client asked for", s.show(b.at)).Related = s.line(c.at)
+			return
+		}
+	}
+}
+
+// protocol returns what the check's packets are.
+func (c checkDraft) protocol() Protocol {
+	if c.kind.val == CheckUDP {
+		return UDP
+	}
+	return TCP
+}
+
+// wordList joins words.
+func wordList[T ~string](words []T) string {
+	all := make([]string, len(words))
+	for i, word := range words {
+		all[i] = string(word)
+	}
+	return strings.Join(all, "+")
+}
+
+// checkTimeout files a timeout that is longer than the interval.
+func (s *source) checkTimeout(c checkDraft) {
+	made := c.check()
+	if made.Timeout <= made.Interval {
+		return
+	}
+	fix := c.write("interval", s.show(c.timeout.at))
+	if c.interval.at == (span{}) {
+		s.refuse(c.timeout.at, fix, "cannot use timeout %s: it is longer than the interval, which is %s by default", s.show(c.timeout.at), durationText(made.Interval))
+		return
+	}
+	s.refuse(c.timeout.at, fix, "cannot use timeout %s: the interval on line %d is %s",
+		s.show(c.timeout.at), s.line(c.interval.at), s.show(c.interval.at)).Related = s.line(c.interval.at)
+}
+
+// checkSource files a source of the other family.
+func (s *source) checkSource(d *draft) {
+	six, by, known := d.family()
+	source := d.check.source
+	if known && source.val.IsValid() && source.val.Is6() != six {
+		s.refuse(source.at, "write an "+familyName(six)+" address of this machine, or take source out",
+			"cannot use source %s: it is %s, but line %d makes the service %s",
+			s.show(source.at), familyName(!six), s.line(by), familyName(six)).Related = s.line(by)
+	}
+}
+
+// checkPrimaries files a service that is nothing but backups, and a min_up that it never
+// reaches. Primaries that are drained count, or natspread drain would write a config that is
+// refused.
+func (s *source) checkPrimaries(d *draft) {
+	all := len(d.backends)
+	primaries := 0
+	for _, b := range d.backends {
+		if !b.val.Backup {
+			primaries++
+		}
+	}
+	switch {
+	case all == 0:
+	case primaries == 0:
+		last := d.backends[all-1].at
+		s.refuse(last, "take backup = true out of one of them", "cannot use backend %s as a backup: all %d backends are backups, and one is to be none", s.show(last), all)
+	case d.minUp.val > primaries:
+		s.refuse(d.minUp.at, "write min_up = "+strconv.Itoa(primaries), "cannot use min_up %s: only %d of the %d backends are no backups", s.show(d.minUp.at), primaries, all)
+	}
+}
+
+// checkBalanced files backends whose checks another service, or the same one, would balance:
+// they would tell of that one's backends. With "*" it depends on the host's addresses, which
+// nobody knows here.
+func (s *source) checkBalanced(drafts []*draft) {
+	checked := func(d *draft) bool { return d.check.kind.val != "" }
+	if !slices.ContainsFunc(drafts, checked) {
+		return
+	}
+	listening := localKeys(drafts)
+	for _, d := range drafts {
+		for _, b := range d.backends {
+			target, _ := d.check.check().Of(b.val)
+			if !checked(d) || target.Port() == 0 {
+				continue
+			}
+			asked := listenKey{listen: Listen{Ports: Ports{target.Port(), target.Port()}}}
+			other := listening[balancedKey{d.check.protocol(), target.Addr()}].overlapping(asked)
+			if other == nil || other.service == d && !d.check.has("port") {
+				continue // the service itself is filed already
+			}
+			fix := fmt.Sprintf("write the address of the machine that serves it, or local = false in %s", other.service.label())
+			s.refuse(b.at, fix, "cannot use backend %s: its check would be balanced by %s, which listens there on line %d",
+				s.show(b.at), other.service.label(), s.line(other.at)).Related = s.line(other.at)
+		}
+	}
+}
+
+// balancedKey is what connections that the balancer makes itself are told by.
+type balancedKey struct {
+	protocol Protocol
+	address  netip.Addr
+}
+
+// localKeys returns what services listen for of the balancer's own connections.
+func localKeys(drafts []*draft) map[balancedKey]ranges {
+	all := listenKeys(slices.DeleteFunc(slices.Clone(drafts), func(d *draft) bool { return !d.local }))
+	slices.SortFunc(all, compareKeys)
+	by := map[balancedKey]ranges{}
+	for group := range runs(all, func(a, b listenKey) bool {
+		return a.family == b.family && a.protocol == b.protocol && a.listen.Addr == b.listen.Addr
+	}) {
+		by[balancedKey{group[0].protocol, group[0].listen.Addr}] = newRanges(group)
+	}
+	return by
+}
+
+// asking is how many checks a service asks for that none before it does.
+type asking struct {
+	d        *draft
+	backends int
+	cost     int // in checks by tcp
+	interval time.Duration
+}
+
+// rate returns how many a second that is.
+func (a asking) rate() float64 { return float64(a.cost) / a.interval.Seconds() }
+
+// checkRate files checks that are too many a second, at the service that has most of them.
+// What several services ask alike is asked once.
+func (s *source) checkRate(drafts []*draft) {
+	type key struct {
+		target netip.AddrPort
+		check  Check
+	}
+	known := map[key]bool{}
+	var all []asking
+	for _, d := range drafts {
+		if d.check.kind.val == "" {
+			continue
+		}
+		check := d.check.check()
+		own := asking{d: d, interval: check.Interval}
+		for _, b := range d.backends {
+			target, asked := check.Of(b.val)
+			if k := (key{target, asked}); !known[k] {
+				known[k] = true
+				own.backends++
+			}
+		}
+		own.cost = own.backends
+		if check.Type == CheckHTTPS {
+			own.cost *= costOfHTTPS
+		}
+		all = append(all, own)
+	}
+	s.refuseRate(all)
+}
+
+// costOfHTTPS is how many checks by tcp take as long as one by https.
+const costOfHTTPS = 10
+
+// refuseRate files what services ask for if that is too much. Services are added up by their
+// intervals, so that what is just as much as may be stays that.
+func (s *source) refuseRate(all []asking) {
+	costs := map[time.Duration]int{}
+	cost, total := 0, 0.0
+	for _, a := range all {
+		costs[a.interval] += a.cost
+		cost += a.cost
+	}
+	for interval, cost := range costs {
+		total += float64(cost) / interval.Seconds()
+	}
+	if total <= MaxCheckRate*(1+1e-9) {
+		return
+	}
+	most := slices.MaxFunc(all, func(a, b asking) int { return cmp.Compare(a.rate(), b.rate()) })
+	enough := time.Duration((cost+MaxCheckRate-1)/MaxCheckRate) * time.Second
+	fix := most.d.check.write("interval", quote(durationText(enough)))
+	switch {
+	case enough > maxInterval:
+		fix = "spread the services over several balancers"
+	case len(all) > 1:
+		fix += ", and no less in the other checks"
+	}
+	what := fmt.Sprintf("%d backends every %s are %.0f checks a second", most.backends, durationText(most.interval), most.rate())
+	if most.cost != most.backends {
+		what += fmt.Sprintf(", as one by https counts as %d", costOfHTTPS)
+	}
+	if len(all) > 1 {
+		what += fmt.Sprintf(", and with the other services' %.0f", total)
+	}
+	s.refuse(most.d.check.at, fix, "cannot use check: %s, and %d are the most", what, MaxCheckRate)
+}

@@ -1,0 +1,278 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxText is the most bytes of what a check sends or compares: it fits into one packet.
+const maxText = 1024
+
+// maxHost is the most bytes of a name in DNS.
+const maxHost = 253
+
+// setNumber reads a whole number within bounds.
+func setNumber(place *located[int], f field, least, most int) {
+	if !f.has(f.value, isInteger) {
+		return
+	}
+	n := f.whole()
+	if n < least || n > most {
+		near := min(max(n, least), most)
+		f.refuse(f.value, fault{fmt.Sprintf("%s is %d to %d", f.name, least, most), fmt.Sprintf("write %s = %d", f.name, near)})
+		return
+	}
+	*place = located[int]{n, f.value.at}
+}
+
+// units are what people write for the units of a duration.
+var units = map[string]string{
+	"": "s", "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s",
+	"ms": "ms", "msec": "ms", "millis": "ms", "millisecond": "ms", "milliseconds": "ms",
+	"m": "m", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
+	"h": "h", "hr": "h", "hour": "h", "hours": "h",
+}
+
+// durationForm is a number with what may be meant for its unit.
+var durationForm = regexp.MustCompile(`\A([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)\z`)
+
+// setDuration reads a duration within bounds: "500ms", "2s", "1m30s".
+func setDuration(place *located[time.Duration], f field, least, most time.Duration) {
+	fix := ""
+	if m := durationForm.FindStringSubmatch(f.value.text); m != nil && units[strings.ToLower(m[2])] != "" {
+		if d, err := time.ParseDuration(m[1] + units[strings.ToLower(m[2])]); err == nil {
+			fix = f.writeDuration(d, least, most)
+		}
+	}
+	if f.value.kind != isString {
+		f.refuse(f.value, fault{"it is " + string(f.value.kind) + ", and a duration is a string with its unit", fix})
+		return
+	}
+	d, err := time.ParseDuration(f.value.text)
+	switch {
+	case err != nil || d != d.Truncate(time.Millisecond):
+		f.refuse(f.value, fault{"a duration is a number with the unit ms, s, m or h", fix})
+	case d < least || d > most:
+		f.refuse(f.value, fault{fmt.Sprintf("%s is %s to %s", f.name, durationText(least), durationText(most)), f.writeDuration(d, least, most)})
+	default:
+		*place = located[time.Duration]{d, f.value.at}
+	}
+}
+
+// writeDuration returns the fix that gives the field the duration within bounds that is nearest
+// to one.
+func (f field) writeDuration(d, least, most time.Duration) string {
+	return "write " + f.name + " = " + quote(durationText(min(max(d.Truncate(time.Millisecond), least), most)))
+}
+
+// durationText writes a duration as people do: 1m, and not 1m0s.
+func durationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// codes is a range of status codes with both ends in it.
+type codes struct{ first, last int }
+
+// codes returns the items of a list of status codes, those of them that are numbers as if they
+// stood in quotes.
+func (f field) codes() []value {
+	var items []value
+	for _, v := range f.oneOrMore() {
+		if v.kind == isInteger {
+			f.refuse(v, fault{"it is " + string(v.kind) + ", not " + string(isString), "write " + quote(v.text)})
+			continue
+		}
+		items = append(items, v)
+	}
+	return items
+}
+
+// anyOfHundred is how some programs write all the codes from one hundred to the next.
+var anyOfHundred = regexp.MustCompile(`\A[1-5][xX]{2}\z`)
+
+// parseCodes reads "200" or "200-299".
+func parseCodes(text string) (codes, *fault) {
+	low, high, isRange := strings.Cut(text, "-")
+	if !isRange {
+		high = low
+	}
+	first, ok := parseCode(low)
+	last, ok2 := parseCode(high)
+	switch {
+	case anyOfHundred.MatchString(text):
+		return codes{}, &fault{"a range has its first and its last code", fmt.Sprintf("write %q", text[:1]+"00-"+text[:1]+"99")}
+	case strings.Contains(text, ","):
+		return codes{}, &fault{"several codes are a list", "write " + quoteList(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }))}
+	case !ok || !ok2:
+		return codes{}, &fault{"a status code is 100 to 599", `write a code or a range of them, as in "200-299"`}
+	case first > last:
+		return codes{}, &fault{"the range ends before it begins", fmt.Sprintf("write %q", high+"-"+low)}
+	}
+	return codes{first, last}, nil
+}
+
+// parseCode reads a status code.
+func parseCode(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && 100 <= n && n <= 599 && len(text) == 3
+}
+
+// joinCodes writes ranges of codes in order, each code once; without any it is the default.
+func joinCodes(all []codes) string {
+	if len(all) == 0 {
+		return "200-399"
+	}
+	slices.SortFunc(all, func(a, b codes) int { return cmp.Compare(a.first, b.first) })
+	joined := all[:1:1]
+	for _, next := range all[1:] {
+		if last := &joined[len(joined)-1]; next.first <= last.last+1 {
+			last.last = max(last.last, next.last)
+		} else {
+			joined = append(joined, next)
+		}
+	}
+	words := make([]string, len(joined))
+	for i, c := range joined {
+		words[i] = strconv.Itoa(c.first)
+		if c.last != c.first {
+			words[i] += "-" + strconv.Itoa(c.last)
+		}
+	}
+	return strings.Join(words, ",")
+}
+
+// parsePath reads what is asked for by http.
+func parsePath(text string) (string, *fault) {
+	const fix = `write a path such as "/healthz"`
+	if why := lineFault(text, fix); why != nil {
+		return "", why
+	}
+	if strings.HasPrefix(text, "/") {
+		return text, nil
+	}
+	path := "/" + text
+	if _, rest, isURL := strings.Cut(text, "://"); isURL {
+		_, rest, _ = strings.Cut(rest, "/")
+		path = "/" + rest
+	}
+	return "", &fault{`a path begins with "/"`, "write path = " + quote(path)}
+}
+
+// lineFault says why a text cannot stand in the head of a request.
+func lineFault(text, fix string) *fault {
+	switch {
+	case text == "":
+		return &fault{"it is empty", fix}
+	case len(text) > maxText:
+		return &fault{fmt.Sprintf("it has %d bytes, and %d are the most", len(text), maxText), fix}
+	}
+	for _, r := range text {
+		switch {
+		case r < ' ' || r == 0x7f:
+			return &fault{fmt.Sprintf("it has the control character %q in it, so its rest would be a header of its own", r), fix}
+		case r == ' ':
+			return &fault{"it has a space in it, which ends what is asked for", escaped(text)}
+		case r > 0x7e:
+			return &fault{fmt.Sprintf("it has %q in it, which is not ASCII", r), escaped(text)}
+		}
+	}
+	return nil
+}
+
+// escaped returns the fix that writes what is no letter of ASCII as a URL does.
+func escaped(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c > 0x7e {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return "write " + quote(b.String())
+}
+
+// hostForm is what a name may hold, and more than that some names do.
+var hostForm = regexp.MustCompile(`\A[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?\z`)
+
+// parseHost reads a Host header: a name or an address, and a port that may follow.
+func parseHost(text string) (string, *fault) {
+	const fix = `write a name such as "www.example.net"`
+	if why := hostFault(text, fix); why != nil {
+		return "", why
+	}
+	e, why := splitEndpoint(text)
+	if why != nil {
+		return "", why
+	}
+	six := strings.Contains(e.host, ":")
+	if address, err := netip.ParseAddr(e.host); six && (err != nil || address.Zone() != "") || !six && !hostForm.MatchString(e.host) {
+		return "", &fault{"it is no name and no address", fix}
+	}
+	if six && !strings.HasPrefix(text, "[") {
+		return "", &fault{"an IPv6 address stands in brackets in a Host header", "write host = " + quote("["+text+"]")}
+	}
+	if _, ok := parsePort(e.ports); e.hasPorts && !ok {
+		return "", &fault{"its port is not a number from 1 to 65535", "write host = " + quote(strings.TrimSuffix(text, ":"+e.ports))}
+	}
+	return text, nil
+}
+
+// hostFault says what keeps a text from being a name of one line, as it is in a URL.
+func hostFault(text, fix string) *fault {
+	if _, rest, isURL := strings.Cut(text, "://"); isURL {
+		if name, _, _ := strings.Cut(rest, "/"); hostForm.MatchString(name) {
+			fix = "write " + quote(name)
+		}
+		return &fault{"it is a URL, not a name", fix}
+	}
+	why := lineFault(text, fix)
+	switch {
+	case why != nil && strings.HasPrefix(why.cause, "it has a space"):
+		return &fault{"it has a space in it", fix}
+	case why != nil && strings.HasSuffix(why.cause, "not ASCII"):
+		return &fault{why.cause, `write the name as DNS has it, with "xn--"`}
+	case why == nil && len(text) > maxHost:
+		return &fault{fmt.Sprintf("it has %d bytes, and a name has at most %d", len(text), maxHost), fix}
+	}
+	return why
+}
+
+// parseTLSName reads the name, or the address, that a certificate must have.
+func parseTLSName(text string) (string, *fault) {
+	const fix = `write a name such as "www.example.net"`
+	if why := hostFault(text, fix); why != nil {
+		return "", why
+	}
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" || hostForm.MatchString(text) {
+		return text, nil
+	}
+	if e, why := splitEndpoint(text); why == nil && e.hasPorts && hostForm.MatchString(e.host) {
+		return "", &fault{"it has a port, and a certificate has none", "write tls_name = " + quote(e.host)}
+	}
+	return "", &fault{"it is no name and no address", fix}
+}
+
+// parsePayload reads what is sent, or what the answer begins with: any text.
+func parsePayload(text string) (string, *fault) {
+	switch {
+	case text == "":
+		return "", &fault{"it is empty", "take the key out"}
+	case len(text) > maxText:
+		return "", &fault{fmt.Sprintf("it has %d bytes, and %d are the most", len(text), maxText), "write its first part only"}
+	}
+	return text, nil
+}

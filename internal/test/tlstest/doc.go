@@ -1,0 +1,3 @@
+// Package tlstest holds docs/tls.md to what it says: its texts are run by the programs that
+// they are for.
+package tlstest

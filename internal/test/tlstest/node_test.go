@@ -1,0 +1,196 @@
+package tlstest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"natspread/internal/test/hosttest"
+	"natspread/internal/test/netnstest"
+)
+
+// What Debian 12 ships as the main files, without their comments and pages of errors.
+const (
+	debianNginx = `user www-data;
+worker_processes auto;
+pid /run/nginx.pid;
+error_log /var/log/nginx/error.log;
+events { worker_connections 768; }
+http {
+	sendfile on;
+	tcp_nopush on;
+	default_type application/octet-stream;
+	ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;
+	ssl_prefer_server_ciphers on;
+	access_log /var/log/nginx/access.log;
+	gzip on;
+	include /etc/nginx/conf.d/*.conf;
+}
+`
+	debianHAProxy = `global
+	log /dev/log	local0
+	log /dev/log	local1 notice
+	chroot /var/lib/haproxy
+	stats socket /run/haproxy/admin.sock mode 660 level admin
+	stats timeout 30s
+	user haproxy
+	group haproxy
+	daemon
+	ca-base /etc/ssl/certs
+	crt-base /etc/ssl/private
+
+defaults
+	log	global
+	mode	http
+	option	httplog
+	option	dontlognull
+	timeout connect 5000
+	timeout client  50000
+	timeout server  50000
+
+`
+)
+
+// site is the name that the certificate has.
+const site = "www.example.net"
+
+// node is a host that ends TLS. Its program sees the node's own files at the places that the
+// page names.
+type node struct {
+	host *netnstest.Host
+	dir  string // what it has in place of the machine's files
+	mu   sync.Mutex
+	said strings.Builder // what HAProxy sent to /dev/log
+	stop func()
+}
+
+// hidden are the machine's directories that a node has its own in place of. /run is last,
+// since that is where these are.
+const hidden = "/etc/nginx /etc/haproxy /etc/ssl /var/log/nginx /var/lib/haproxy /run"
+
+// newNode gives a node the page's files and a certificate.
+func newNode(t testing.TB, name string, host *netnstest.Host, texts map[string]string, certificate []byte) *node {
+	t.Helper()
+	n := &node{host: host, dir: filepath.Join("/run/nodes", name), stop: func() {}}
+	for _, dir := range strings.Fields(hidden + " /etc/nginx/conf.d /etc/ssl/www /run/haproxy /var/lib/haproxy/dev") {
+		hosttest.Must(t, os.MkdirAll(n.dir+dir, 0o755))
+	}
+	for path, content := range map[string]string{
+		"/etc/nginx/nginx.conf": debianNginx,
+		nginxText:               texts[nginxText],
+		haproxyText:             debianHAProxy + texts[haproxyText],
+		"/etc/ssl/www/www.pem":  string(certificate),
+	} {
+		hosttest.Must(t, os.WriteFile(n.dir+path, []byte(content), 0o600))
+	}
+	n.listenToLog(t)
+	return n
+}
+
+// listenToLog is the /dev/log of HAProxy, which it opens below its chroot.
+func (n *node) listenToLog(t testing.TB) {
+	t.Helper()
+	path := n.dir + "/var/lib/haproxy/dev/log"
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	hosttest.Must(t, err)
+	hosttest.Must(t, os.Chmod(path, 0o666))
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		line := make([]byte, 64<<10)
+		for {
+			length, err := conn.Read(line)
+			if err != nil {
+				return
+			}
+			n.mu.Lock()
+			n.said.Write(append(line[:length:length], '\n'))
+			n.mu.Unlock()
+		}
+	}()
+}
+
+// log returns the lines of both programs that tell of a request of a path.
+func (n *node) log(t testing.TB, path string) []string {
+	t.Helper()
+	access, err := os.ReadFile(n.dir + "/var/log/nginx/access.log")
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var found []string
+	for line := range strings.Lines(string(access) + n.said.String()) {
+		if strings.Contains(line, " "+path+" HTTP/") {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// start starts a program with the node's files, until t ends or kill.
+func (n *node) start(t testing.TB, program ...string) {
+	t.Helper()
+	const enter = `dir=$1; shift; for one in ` + hidden + `; do mount --bind "$dir$one" "$one" || exit; done; exec "$@"`
+	cmd := exec.Command("unshare", append([]string{"--mount", "sh", "-c", enter, "sh", n.dir}, program...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	said := new(strings.Builder)
+	cmd.Stdout, cmd.Stderr = said, said
+	var err error
+	n.host.Do(t, func() { err = cmd.Start() })
+	hosttest.Must(t, err)
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }() // a signal ends it
+	n.stop = sync.OnceFunc(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
+		if t.Failed() {
+			t.Logf("%s said %s", n.dir, said)
+		}
+	})
+	t.Cleanup(n.stop)
+}
+
+// nginx starts nginx on the node, as its unit does.
+func (n *node) nginx(t testing.TB) {
+	t.Helper()
+	n.start(t, "nginx", "-g", "daemon off;")
+}
+
+// haproxy starts HAProxy on the node, as its unit does.
+func (n *node) haproxy(t testing.TB) {
+	t.Helper()
+	n.start(t, "haproxy", "-db", "-f", haproxyText)
+}
+
+// certify returns a certificate for some days with its key, as the one file of the page, and
+// the pool of those who trust it.
+func certify(t testing.TB, name string, from, to time.Time) (file []byte, trust *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	hosttest.Must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	hosttest.Must(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	hosttest.Must(t, err)
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	trust = x509.NewCertPool()
+	trust.AppendCertsFromPEM(certificate)
+	return append(certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...), trust
+}

@@ -1,0 +1,39 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"natspread/internal/paths"
+)
+
+// watcherLock is the file of the lock that a watcher holds as long as it lives, in the run
+// directory.
+const watcherLock = "health.lock"
+
+// watcherPause is for how long a watcher waits for that lock: WatcherAlive, too, holds it for
+// a moment.
+const watcherPause = 500 * time.Millisecond
+
+// LockWatcher takes the lock of the one who watches the backends, and is program.ErrBusy where
+// somebody else does. The kernel frees it when the process ends, however it ends.
+func (h Host) LockWatcher() (unlock func(), err error) {
+	file, err := lock(context.Background(), h.runDir(), watcherLock, watcherPause)
+	if err != nil {
+		return nil, fmt.Errorf("cannot watch the backends: %w", err)
+	}
+	return func() { file.Close() }, nil
+}
+
+// WatcherAlive tells whether somebody holds that lock.
+func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), watcherLock) }
+
+// HealthRecord returns what the watcher wrote, read with the same distrust as a generation;
+// fs.ErrNotExist where there is nothing.
+func (h Host) HealthRecord() ([]byte, error) { return h.Store().ReadRun(paths.HealthRecord) }
+
+// WriteHealthRecord replaces what the watcher wrote before.
+func (h Host) WriteHealthRecord(data []byte) error {
+	return h.Store().WriteRun(paths.HealthRecord, data)
+}
