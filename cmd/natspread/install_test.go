@@ -27,6 +27,8 @@ type fakeSystemd struct {
 	revert units.Revert // what it is to revert a trial by
 	state  string       // of the unit
 
+	watcher bool // whether the watcher's unit is about to start
+
 	reached func() // when it is connected to, if it is there
 }
 
@@ -70,7 +72,9 @@ func (f *fakeSystemd) Start(context.Context, string) error {
 }
 
 // Restart implements units.Manager.
-func (f *fakeSystemd) Restart(_ context.Context, unit string) error { return f.callFor("restart", unit) }
+func (f *fakeSystemd) Restart(_ context.Context, unit string) error {
+	return f.callFor("restart", unit)
+}
 
 // Stop implements units.Manager: the unit of boot stops.
 func (f *fakeSystemd) Stop(_ context.Context, unit string) error {
@@ -96,6 +100,11 @@ func (f *fakeSystemd) ScheduleRevert(_ context.Context, revert units.Revert) err
 
 // State is what status asks for.
 func (f *fakeSystemd) State(context.Context, string) (string, error) { return f.state, f.call("state") }
+
+// Runs is what tells whether backends are checked.
+func (f *fakeSystemd) Runs(_ context.Context, unit string) (bool, error) {
+	return f.watcher, f.callFor("runs", unit)
+}
 
 // CancelRevert is what ends a trial.
 func (f *fakeSystemd) CancelRevert(context.Context) error { return f.call("cancel") }

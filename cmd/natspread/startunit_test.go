@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -159,7 +160,7 @@ func TestOtherNetworkNamespace(t *testing.T) {
 		}
 		s := &session{connect: machine.connect, common: common{root: "/"}}
 		var result restore.Result
-		s.startUnit(t.Context(), &result)
+		s.startUnit(t.Context(), config.Config{}, &result)
 		if err := s.cancelRevert(t.Context()); err != nil || result.Notes != nil {
 			t.Errorf("%v, %q", err, result.Notes)
 		}
