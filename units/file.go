@@ -51,15 +51,16 @@ func theUnit() shipped       { return shipped{paths.Unit, paths.Unit, Text} }
 func theDropIn() shipped     { return shipped{DropInName, paths.Unit, DropIn} }
 func theHealthUnit() shipped { return shipped{paths.HealthUnit, paths.HealthUnit, HealthText} }
 
-// theMetrics returns the drop-in that has the watcher write metrics into a file. No package ships one.
-func theMetrics(file string) shipped {
-	return shipped{paths.HealthUnit + ".d/prometheus.conf", paths.HealthUnit, func(program string) ([]byte, error) {
-		return prometheus(program, file)
+// theMetrics returns the drop-in that has the watcher, which a command starts, write metrics into a file. No package
+// ships one.
+func theMetrics(command, file string) shipped {
+	return shipped{paths.HealthUnit + ".d/prometheus.conf", paths.HealthUnit, func(string) ([]byte, error) {
+		return prometheus(command, file)
 	}}
 }
 
 // all returns every file that install may have written.
-func all() []shipped { return []shipped{theMetrics(""), theHealthUnit(), theUnit(), theDropIn()} }
+func all() []shipped { return []shipped{theMetrics("", ""), theHealthUnit(), theUnit(), theDropIn()} }
 
 // isDropIn tells a drop-in from a unit.
 func (s shipped) isDropIn() bool { return s.name != s.unit }

@@ -1,11 +1,16 @@
 package units
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/coreos/go-systemd/v22/unit"
+
+	"natspread/internal/atomicfile"
 	"natspread/internal/paths"
 )
 
@@ -94,21 +99,42 @@ func CheckMetricsFile(file string) error {
 	return nil
 }
 
-// prometheus returns the drop-in that makes the watcher write metrics into a file.
-func prometheus(program, file string) ([]byte, error) {
-	command, err := execPath(program)
-	if err != nil {
-		return nil, err
-	}
+// prometheus returns the drop-in that makes the watcher write metrics into a file, for the command that starts it.
+func prometheus(command, file string) ([]byte, error) {
 	if err := CheckMetricsFile(file); err != nil {
 		return nil, err
 	}
 	return serialize([]section{{"Service", []line{
 		withdrawn,
-		{"ExecStart", command + " " + healthVerb + " --prometheus " + file},
+		{"ExecStart", command + " --prometheus " + file},
 		// Where that directory is missing backends are checked all the same.
 		{"ReadWritePaths", "-" + filepath.Dir(file)},
 	}}})
+}
+
+// startOf returns what a unit below root runs: that of a package names the package's program, whoever installs.
+func startOf(root, path string) (command string, err error) {
+	place, err := atomicfile.Place(root, path)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(place)
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s: %w", place, atomicfile.Cause(err))
+	}
+	options, err := unit.DeserializeOptions(bytes.NewReader(text))
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s: %w", place, err)
+	}
+	for _, option := range options {
+		if option.Section == "Service" && option.Name == withdrawn.name {
+			command = option.Value
+		}
+	}
+	if command == "" {
+		return "", fmt.Errorf("cannot add --prometheus to %s: it has no ExecStart=", place)
+	}
+	return command, nil
 }
 
 // InstallHealth has backends checked, now and from every boot on, by the unit that Install wrote or a package
@@ -155,12 +181,15 @@ func provideHealth(root, program, metrics string) (unit string, done []string, e
 	case whose == masked:
 		return "", []string{"left " + paths.HealthUnit + " alone, which is masked"}, nil
 	}
-	if metrics != "" {
-		if _, done, err = theMetrics(metrics).provide(root, program); err != nil {
-			return "", done, err
-		}
+	unit, done, err = theHealthUnit().provide(root, program)
+	if err != nil || metrics == "" {
+		return unit, done, err
 	}
-	unit, more, err := theHealthUnit().provide(root, program)
+	command, err := startOf(root, unit)
+	if err != nil {
+		return unit, done, err
+	}
+	_, more, err := theMetrics(command, metrics).provide(root, program)
 	return unit, append(done, more...), err
 }
 

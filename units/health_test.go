@@ -16,7 +16,7 @@ import (
 const testMetrics = "/srv/metrics/natspread.prom"
 
 // metricsPath is where install writes the drop-in of the metrics.
-var metricsPath = filepath.Join(administratorDir, theMetrics("").name)
+var metricsPath = filepath.Join(administratorDir, theMetrics("", "").name)
 
 func TestInstallHealth(t *testing.T) {
 	for _, test := range []struct {
@@ -36,7 +36,7 @@ func TestInstallHealth(t *testing.T) {
 			if (test.failAt == "") != (err == nil) || err != nil && !errors.Is(err, errFake) {
 				t.Errorf("%v", err)
 			}
-			want(t, "done", phrases(root, "wrote ROOT"+metricsPath, "wrote ROOT"+healthPath,
+			want(t, "done", phrases(root, "wrote ROOT"+healthPath, "wrote ROOT"+metricsPath,
 				"enabled natspread-health.service", "started natspread-health.service")[:test.done], done)
 			want(t, "calls", []string{"enable natspread-health.service", "reload", "restart natspread-health.service"}[:test.calls], manager.calls)
 		})
@@ -139,7 +139,7 @@ func TestVerifyHealth(t *testing.T) {
 			command := filepath.Join(scene, strings.TrimSuffix(files["program"], "\n"))
 			writeFile(t, command, "#!/bin/sh\n", 0o755)
 			dir := filepath.Join(scene, "units")
-			for _, file := range []shipped{theUnit(), theHealthUnit(), theMetrics(testMetrics)} {
+			for _, file := range []shipped{theUnit(), theHealthUnit(), testDropIn(t, command)} {
 				writeFile(t, filepath.Join(dir, file.name), file.written(t, command), 0o644)
 				if complaint := verify(t, dir, paths.HealthUnit); file.name != paths.Unit && complaint != "" {
 					t.Errorf("with %s: %s", file.name, complaint)
@@ -152,6 +152,40 @@ func TestVerifyHealth(t *testing.T) {
 				t.Error("a missing program was not noticed: this test has proven nothing")
 			}
 		})
+	}
+}
+
+// testDropIn is the drop-in of the metrics for a program.
+func testDropIn(t *testing.T, program string) shipped {
+	t.Helper()
+	command, err := execPath(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return theMetrics(command+" "+healthVerb, testMetrics)
+}
+
+// Whoever runs install --prometheus, the watcher is the program of the package, or of a unit that was changed by hand.
+func TestMetricsOfPackage(t *testing.T) {
+	root := t.TempDir()
+	packaged := filepath.Join(root, "/usr/lib/systemd/system", paths.HealthUnit)
+	for _, c := range []struct{ path, program string }{{packaged, "/usr/sbin/natspread"}, {filepath.Join(root, healthPath), "/opt/mine"}} {
+		text, err := HealthText(c.program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, c.path, string(text), 0o644)
+		if _, err := InstallHealthOffline(root, "/home/me/natspread", testMetrics); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(root, metricsPath))
+		if err != nil || !strings.Contains(string(got), "\nExecStart="+c.program+" health --prometheus "+testMetrics+"\n") {
+			t.Errorf("%s%v", got, err)
+		}
+	}
+	writeFile(t, filepath.Join(root, healthPath), "[Service]\nExecStart=\n", 0o644)
+	if _, err := InstallHealthOffline(root, testProgram, testMetrics); err == nil || !strings.HasSuffix(err.Error(), ": it has no ExecStart=") {
+		t.Errorf("%v", err)
 	}
 }
 
