@@ -37,7 +37,7 @@ type shot struct {
 // input ends, and prints a line for each that is over.
 func beClient(args []string) error {
 	if len(args) < 2 {
-		return errors.New("usage: health client RATE ADDRESS...")
+		return errors.New("usage: health client RATE ADDRESS [ADDRESS]")
 	}
 	rate, err := strconv.Atoi(args[0])
 	if err != nil {

@@ -18,13 +18,13 @@ import (
 	"natspread/internal/paths"
 )
 
-// root is where natspread keeps its files in a scene: in memory, since /run is its own.
+// siteRoot is where natspread keeps its files in a scene: in memory, since /run is its own.
 const siteRoot = "/run/site"
 
 // firstListen is the port of the first service.
 const firstListen = 10000
 
-// defaults is the interval of a check that names none.
+// interval is that of a check that names none.
 const interval = 2 * time.Second
 
 // site is what is balanced.

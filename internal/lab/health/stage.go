@@ -191,11 +191,6 @@ type death struct {
 	set  func(s *stage, backends netip.Prefix, dead bool) error
 }
 
-// deaths are all of them.
-func deaths() []death {
-	return []death{refused(), status500(), silent(), gone()}
-}
-
 // refused resets what asks, as a host does on which nobody listens.
 func refused() death {
 	return death{"refused", func(s *stage, backends netip.Prefix, dead bool) error {

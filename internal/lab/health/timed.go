@@ -107,10 +107,8 @@ func judgeRefused(s *stage, shots []shot, at []time.Time, lead time.Duration, re
 	}
 	said := fmt.Sprintf("last misdirected connection after %s intervals, median %s; back after at most %s; %v",
 		strings.Join(each, " "), intervals(median(lasts)), intervals(slices.Max(backs)), outcomes(shots))
-	lost := lostAfter(shots, revived)
-	if lost > 0 {
-		err := fmt.Errorf("%d connections were lost when backends came back", lost)
-		return said, err
+	if lost := lostAfter(shots, revived); lost > 0 {
+		return said, fmt.Errorf("%d connections were lost when backends came back", lost)
 	}
 	return said, errors.Join(
 		atMost("the median of the last misdirected connections", median(lasts), 1.7),
