@@ -115,8 +115,8 @@ func TestOverlayFrees(t *testing.T) {
 				netnstest.ForgetConnections(t)
 				stay, leave := entriesOf(1, "10.0.0.1:80", "[fd00::1]:80"), entriesOf(2, second, second6)
 				for _, all := range []map[string][]string{stay, leave} {
-					netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(all["open"], all["udp"], all["sctp"], all["other"])...)
-					netnstest.TrackUnanswered(t, all["new"]...)
+					netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(all["open"], all["udp"], all["sctp"], all["other"])...)
+					netnstest.Track(t, nl.TCP_CONNTRACK_SYN_SENT, all["new"]...)
 				}
 				want := slices.Concat(stay["open"], stay["new"], stay["udp"], stay["sctp"], stay["other"], leave["other"])
 				gone := slices.Concat(leave["new"], leave["udp"])

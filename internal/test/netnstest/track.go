@@ -18,16 +18,16 @@ var trackedProtocols = map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPP
 // Track puts entries into connection tracking of the calling test's namespace, unless
 // they are there: "tcp 192.0.2.99:1234 192.0.2.10:80 10.0.0.1:80 192.0.2.10:1234" is
 // protocol, client, what it asked for, who answers, and whom; without the last word
-// the client. TCP is in a state of enum tcp_conntrack. Each was answered.
+// the client. TCP is in a state of enum tcp_conntrack. None of them was answered yet.
 func Track(t testing.TB, state uint8, lines ...string) {
 	t.Helper()
-	track(t, state, lines, func(flow *netlink.ConntrackFlow) error { return setStatus(flow, seenReply) })
+	track(t, state, lines, func(*netlink.ConntrackFlow) error { return nil })
 }
 
-// TrackUnanswered is Track for TCP whose clients have no answer yet.
-func TrackUnanswered(t testing.TB, lines ...string) {
+// TrackAnswered is Track for connections that were answered.
+func TrackAnswered(t testing.TB, state uint8, lines ...string) {
 	t.Helper()
-	track(t, nl.TCP_CONNTRACK_SYN_SENT, lines, func(*netlink.ConntrackFlow) error { return nil })
+	track(t, state, lines, func(flow *netlink.ConntrackFlow) error { return setStatus(flow, seenReply) })
 }
 
 // track is Track that does something with each entry.
