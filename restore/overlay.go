@@ -140,7 +140,7 @@ func (h Host) patch(kernel iptables.Kernel, s standing, wanted rules.Tables) ipt
 // patched is a patch that was loaded.
 type patched struct {
 	iptables.Loaded
-	sum   string // of the record
+	sum   string // of the record that stands now
 	notes []string
 }
 
