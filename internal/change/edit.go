@@ -25,8 +25,9 @@ type Edit struct {
 	Backends []Backend
 
 	command string
-	path    string // of the file, behind links
-	before  []byte // what is in the file
+	path    string           // of the file, behind links
+	before  []byte           // what is in the file
+	overlay *restore.Overlay // of PlanRuntime, which edits no file
 }
 
 // Backend is a backend that is drained, or no longer.
@@ -138,13 +139,16 @@ func (e Edit) Empty() []string {
 // comes first: were the program killed in between, the next apply would drain the backend,
 // and not fill it again.
 func (e Edit) Apply(ctx context.Context, host restore.Host) (restore.Result, error) {
+	if e.overlay != nil {
+		return e.applyOverlay(ctx, host)
+	}
 	edited := !bytes.Equal(e.before, e.Text)
 	if edited {
 		if err := atomicfile.ReplaceFile(e.path, e.Text); err != nil {
 			return restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
 		}
 	}
-	result, err := host.Apply(ctx, e.Request(e.command))
+	result, err := Apply(ctx, host, e.Request(e.command))
 	if err == nil || !edited {
 		return result, err
 	}
