@@ -104,7 +104,7 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 		}
 	}
 	if !o.runtime {
-		s.startUnit(ctx, &result)
+		s.startUnit(ctx, edit.Config, &result)
 	}
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, edit)

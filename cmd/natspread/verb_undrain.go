@@ -44,7 +44,7 @@ func (s *session) undrain(ctx context.Context, o drainOptions) error {
 		}
 	}
 	if !o.runtime {
-		s.startUnit(ctx, &result)
+		s.startUnit(ctx, edit.Config, &result)
 	}
 	s.printNotes(result)
 	if !s.json {

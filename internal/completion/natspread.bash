@@ -49,6 +49,7 @@ _natspread_words() {
     rollback) words+=' --yes --overdue' ;;
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
+    install) words+=' --prometheus' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

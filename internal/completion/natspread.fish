@@ -70,4 +70,5 @@ complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only revert 
 complete -c natspread -n '__natspread_verb restore' -l wait -x -a '60s 5m' -d 'wait for this DURATION for other natspreads and for iptables\' lock'
 complete -c natspread -n '__natspread_verb status' -l watch -d 'show it every 2 seconds until interrupted; a line a service where there is no terminal'
 complete -c natspread -n '__natspread_verb status' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, in one step, and print nothing; - prints them'
+complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'check backends, and have metrics written into FILE as health --prometheus does'
 complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version'

@@ -103,6 +103,11 @@ _natspread() {
         '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, in one step, and print nothing; - prints them]:file:_files'
         )
         ;;
+    behind:install)
+        flags+=(
+        '*--prometheus=[check backends, and have metrics written into FILE as health --prometheus does]:file:_files'
+        )
+        ;;
     behind:help)
         _arguments -S $flags '1:verb:(init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version)'
         return

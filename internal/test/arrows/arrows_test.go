@@ -117,7 +117,7 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace", "internal/watcher",
 			"internal/cmdline", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/terminal", "internal/text",
 		},
 		"internal/cmdline":    {"internal/suggest", "internal/text"},
@@ -136,6 +136,7 @@ func arrows() map[string][]string {
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":     {"internal/config"},
 		"internal/probe":      nil,
+		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/config":     {"internal/slots", "internal/suggest"},
 		"internal/rules":      {"internal/slots"},
 	}
@@ -242,6 +243,7 @@ func TestLibraries(t *testing.T) {
 		"github.com/google/go-cmp/cmp":             {"internal/test/*"},
 		"github.com/pelletier/go-toml/v2/unstable": {"internal/config"},
 		"github.com/google/renameio/v2":            {"internal/atomicfile"},
+		"github.com/coreos/go-systemd/v22/daemon":  {"internal/watcher"},
 		"github.com/coreos/go-systemd/v22/dbus":    {"units"},
 		"github.com/coreos/go-systemd/v22/unit":    {"units"},
 		"github.com/godbus/dbus/v5":                {"units"},
