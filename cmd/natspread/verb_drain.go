@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -124,33 +123,17 @@ func (s *session) setDrain(ctx context.Context, o drainOptions, drain bool) (cha
 		return edit, err
 	}
 	if o.runtime {
-		return s.editLoaded(ctx, func() (change.Edit, error) { return keepOne(change.PlanRuntime(s.host(), o.target, drain)) })
+		edit, result, err := change.ApplyRuntime(ctx, s.changingHost(), func() (change.Edit, error) {
+			return keepOne(change.PlanRuntime(s.host(), o.target, drain))
+		})
+		for _, name := range edit.Empty() {
+			result.Notes = append(result.Notes, fmt.Sprintf("every backend of service %s is drained: clients are refused", name))
+		}
+		return edit, result, err
 	}
 	return s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
 		return keepOne(change.PlanDrain(store, plan, o.target, drain))
 	})
-}
-
-// editLoaded edits what is loaded. natspread health may load something else at any moment:
-// then the edit is planned again.
-func (s *session) editLoaded(ctx context.Context, planEdit func() (change.Edit, error)) (change.Edit, restore.Result, error) {
-	const tries = 5
-	for n := 1; ; n++ {
-		edit, err := planEdit()
-		if err != nil {
-			return change.Edit{}, restore.Result{}, nothingChanged(err)
-		}
-		result, err := edit.Apply(ctx, s.changingHost())
-		if err != nil && (n == tries || !errors.Is(err, restore.ErrStale)) {
-			return change.Edit{}, restore.Result{}, err
-		}
-		if err == nil {
-			for _, name := range edit.Empty() {
-				result.Notes = append(result.Notes, fmt.Sprintf("every backend of service %s is drained: clients are refused", name))
-			}
-			return edit, result, nil
-		}
-	}
 }
 
 // drainResultOf is the result of drain or undrain as --json prints it; live has a number

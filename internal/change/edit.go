@@ -139,9 +139,6 @@ func (e Edit) Empty() []string {
 // comes first: were the program killed in between, the next apply would drain the backend,
 // and not fill it again.
 func (e Edit) Apply(ctx context.Context, host restore.Host) (restore.Result, error) {
-	if e.overlay != nil {
-		return e.applyOverlay(ctx, host)
-	}
 	edited := !bytes.Equal(e.before, e.Text)
 	if edited {
 		if err := atomicfile.ReplaceFile(e.path, e.Text); err != nil {

@@ -81,7 +81,22 @@ func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config,
 	return planned, nil
 }
 
-// applyOverlay loads the overlay of an edit. Open connections go on, as with any drain.
-func (e Edit) applyOverlay(ctx context.Context, host restore.Host) (restore.Result, error) {
-	return host.LoadOverlay(ctx, *e.overlay, restore.Freed{})
+// ApplyRuntime plans an edit of what is loaded, and loads it. natspread health may load
+// something else in between, at any moment: then it is planned anew.
+func ApplyRuntime(ctx context.Context, host restore.Host, plan func() (Edit, error)) (Edit, restore.Result, error) {
+	const tries = 10
+	for n := 1; ; n++ {
+		edit, err := plan()
+		if err != nil {
+			return Edit{}, restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
+		}
+		// Nobody is freed: open connections go on, as with any drain.
+		result, err := host.LoadOverlay(ctx, *edit.overlay, restore.Freed{})
+		if err == nil {
+			return edit, result, nil
+		}
+		if n == tries || !errors.Is(err, restore.ErrStale) {
+			return Edit{}, restore.Result{}, err
+		}
+	}
 }
