@@ -40,7 +40,7 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
@@ -49,7 +49,8 @@ _natspread_words() {
     rollback) words+=' --yes --overdue' ;;
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
-    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version' ;;
+    health) words+=' --once --prometheus' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
