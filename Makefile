@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test soak vm-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test health-test soak vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,10 +41,11 @@ demo: build ## watch it balance 3,000 connections, and again after a "reboot"
 	@.ci/need iptables iproute2
 	@go run ./internal/lab/demo bin/natspread
 
-install: build ## program and unit into DESTDIR, below PREFIX (/usr/local)
+install: build ## program and units into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 0755 bin/natspread $(DESTDIR)$(PREFIX)/sbin/natspread
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread.service
+	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread natspread-health.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread-health.service
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system/nftables.service.d
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread nftables.service.d/natspread.conf > $(DESTDIR)$(PREFIX)/lib/systemd/system/nftables.service.d/natspread.conf
 
@@ -79,6 +80,9 @@ crash-test: ## power cuts under apply, on a real ext4 and xfs
 
 kill-test: ## killed at each system call that changes something (a sample: BUDGET=2m SEED=1)
 	@.ci/kill-test
+
+health-test: ## backends that die under connections, in four ways: what natspread health makes of it
+	@.ci/health-test
 
 soak: build ## a thousand applies by each variant while connections are made (APPLIES=1000)
 	@.ci/need iptables iproute2

@@ -16,17 +16,17 @@ import (
 // stampFormat is what a unit file of ours begins with: by the sum of all that follows, a file that the
 // administrator has changed since is known as the administrator's.
 const stampFormat = "# Written by \"natspread install\", removed by \"natspread uninstall\".\n" +
-	"# For changes of your own: systemctl edit " + paths.Unit + "\n# sha256 of all below: %x\n\n"
+	"# For changes of your own: systemctl edit %s\n# sha256 of all below: %x\n\n"
 
-// stamp puts the header before the text of a unit.
-func stamp(text []byte) []byte {
-	return append(fmt.Appendf(nil, stampFormat, sha256.Sum256(text)), text...)
+// stamp puts the header before the text of a file.
+func (s shipped) stamp(text []byte) []byte {
+	return append(fmt.Appendf(nil, stampFormat, s.unit, sha256.Sum256(text)), text...)
 }
 
 // isOurs reports whether data is what some version of this package wrote, unchanged.
-func isOurs(data []byte) bool {
+func (s shipped) isOurs(data []byte) bool {
 	_, text, found := bytes.Cut(data, []byte("\n\n"))
-	return found && bytes.Equal(stamp(text), data)
+	return found && bytes.Equal(s.stamp(text), data)
 }
 
 // holder says whose the file at administratorPath is.
@@ -42,12 +42,28 @@ const (
 // shipped is a file that a package ships, and install writes where none does.
 type shipped struct {
 	name string // below a directory of units
+	unit string // what an administrator edits instead
 	text func(program string) ([]byte, error)
 }
 
-// theUnit and theDropIn return the two files that there are.
-func theUnit() shipped   { return shipped{paths.Unit, Text} }
-func theDropIn() shipped { return shipped{DropInName, DropIn} }
+// theUnit returns the unit of boot, theDropIn what it needs of nftables, theHealthUnit the unit of the watcher.
+func theUnit() shipped       { return shipped{paths.Unit, paths.Unit, Text} }
+func theDropIn() shipped     { return shipped{DropInName, paths.Unit, DropIn} }
+func theHealthUnit() shipped { return shipped{paths.HealthUnit, paths.HealthUnit, HealthText} }
+
+// theMetrics returns the drop-in that has the watcher, which a command starts, write metrics into a file. No package
+// ships one.
+func theMetrics(command, file string) shipped {
+	return shipped{paths.HealthUnit + ".d/prometheus.conf", paths.HealthUnit, func(string) ([]byte, error) {
+		return prometheus(command, file)
+	}}
+}
+
+// all returns every file that install may have written.
+func all() []shipped { return []shipped{theMetrics("", ""), theHealthUnit(), theUnit(), theDropIn()} }
+
+// isDropIn tells a drop-in from a unit.
+func (s shipped) isDropIn() bool { return s.name != s.unit }
 
 // lookAt looks at a file in administratorDir below root without following it.
 func (s shipped) lookAt(root string) (path string, data []byte, whose holder, err error) {
@@ -71,7 +87,7 @@ func (s shipped) lookAt(root string) (path string, data []byte, whose holder, er
 	switch {
 	case err != nil:
 		return "", nil, nobody, fmt.Errorf("cannot read %s: %w", path, atomicfile.Cause(err))
-	case isOurs(data):
+	case s.isOurs(data):
 		return path, data, ours, nil
 	}
 	return path, data, administrator, nil
@@ -92,14 +108,21 @@ func (s shipped) packaged(root string) (string, error) {
 	return "", nil
 }
 
-// provideFiles sees to it that there is one unit to enable, whose path below root it returns, and one drop-in.
+// provideFiles sees to it that there is one unit of boot to enable, whose path below root it returns, one of the
+// watcher, and one drop-in.
 func provideFiles(root, program string) (unit string, done []string, err error) {
 	unit, done, err = theUnit().provide(root, program)
 	if err != nil {
 		return "", done, err
 	}
-	_, more, err := theDropIn().provide(root, program)
-	return unit, append(done, more...), err
+	for _, file := range []shipped{theHealthUnit(), theDropIn()} {
+		_, more, err := file.provide(root, program)
+		done = append(done, more...)
+		if err != nil {
+			return "", done, err
+		}
+	}
+	return unit, done, nil
 }
 
 // provide sees to it that there is one such file, and returns its path below root.
@@ -115,7 +138,7 @@ func (s shipped) provide(root, program string) (path string, done []string, err 
 		return "", nil, err
 	case whose == masked && s.name == paths.Unit:
 		return "", nil, fmt.Errorf("cannot enable %s: it is masked by %s; to allow it: systemctl unmask %s", paths.Unit, path, paths.Unit)
-	case whose == masked: // a drop-in that the administrator does not want
+	case whose == masked: // what the administrator does not want, and boot does not need
 		return own, nil, nil
 	case packaged == "":
 		done, err = s.write(path, data, whose, program)
@@ -131,10 +154,10 @@ func (s shipped) provide(root, program string) (path string, done []string, err 
 
 // kind says what the file is, in a word.
 func (s shipped) kind() string {
-	if s.name == paths.Unit {
-		return "unit"
+	if s.isDropIn() {
+		return "drop-in"
 	}
-	return "drop-in"
+	return "unit"
 }
 
 // write writes our file unless those very bytes are there, and never over what somebody else wrote.
@@ -145,37 +168,37 @@ func (s shipped) write(path string, old []byte, whose holder, program string) ([
 	}
 	if whose == administrator {
 		return nil, fmt.Errorf("cannot write %s: it was changed by hand; move it away, "+
-			"and keep changes in a drop-in: systemctl edit %s", path, paths.Unit)
+			"and keep changes in a drop-in: systemctl edit %s", path, s.unit)
 	}
 	dir := filepath.Dir(path)
 	if err := atomicfile.Sweep(dir, filepath.Base(path)); err != nil {
 		return nil, err
 	}
-	if whose == ours && bytes.Equal(old, stamp(text)) {
+	if whose == ours && bytes.Equal(old, s.stamp(text)) {
 		return nil, nil
 	}
 	if err := atomicfile.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.WriteFile(path, stamp(text), 0o644); err != nil {
+	if err := atomicfile.WriteFile(path, s.stamp(text), 0o644); err != nil {
 		return nil, err
 	}
 	return []string{"wrote " + path}, nil
 }
 
-// removeFiles takes away what provideFiles wrote, and the drop-in's directory when that leaves it empty.
+// removeFiles takes away what install wrote, and a drop-in's directory when that leaves it empty.
 func removeFiles(root string) (done []string, err error) {
-	done, err = theUnit().remove(root)
-	if err != nil {
-		return done, err
-	}
-	more, err := theDropIn().remove(root)
-	if len(more) > 0 && err == nil {
-		if path, _, whose, _ := theDropIn().lookAt(root); whose == nobody {
+	for _, file := range all() {
+		more, err := file.remove(root)
+		done = append(done, more...)
+		if err != nil {
+			return done, err
+		}
+		if path, _, whose, _ := file.lookAt(root); file.isDropIn() && len(more) > 0 && whose == nobody {
 			_ = os.Remove(filepath.Dir(path)) // refused by the kernel unless empty
 		}
 	}
-	return append(done, more...), err
+	return done, nil
 }
 
 // remove takes away our own file; one changed by hand is kept, and said to be.

@@ -17,14 +17,16 @@ type Manager interface {
 	Reload(ctx context.Context) error
 	// Start returns when the unit's start has ended, with an error unless it is active.
 	Start(ctx context.Context, unit string) error
+	// Restart is Start for a unit that may be active already.
+	Restart(ctx context.Context, unit string) error
 	// Stop returns when the unit's stop has ended; an unknown unit is stopped.
 	Stop(ctx context.Context, unit string) error
 	// ResetFailed makes systemd forget that the unit failed; an unknown unit never did.
 	ResetFailed(ctx context.Context, unit string) error
 }
 
-// Install writes the unit for program unless a package ships one, enables it and starts it. What was done is
-// reported in order, also beside an error; each step can be repeated, so a second Install repairs a broken one.
+// Install writes the units for program unless a package ships them, enables the one of boot and starts it: the
+// watcher's is left to InstallHealth. What was done is reported in order, also beside an error; each step can be repeated, so a second Install repairs a broken one.
 func Install(ctx context.Context, manager Manager, root, program string) (done []string, err error) {
 	_, done, err = provideFiles(root, program)
 	if err != nil {
@@ -48,20 +50,25 @@ func Install(ctx context.Context, manager Manager, root, program string) (done [
 	return append(done, "started "+paths.Unit), nil
 }
 
-// Uninstall stops and disables the unit and takes its file away if Install wrote it; a packaged unit, a unit
-// changed by hand and drop-ins stay. What was done is reported in order, also beside an error; when the stop
-// fails nothing is taken away.
+// Uninstall stops and disables the units, the watcher's first, and takes away the files that install wrote; a
+// packaged unit, a file changed by hand and drop-ins of others stay. What was done is reported in order, also
+// beside an error; when a stop fails nothing is taken away.
 func Uninstall(ctx context.Context, manager Manager, root string) (done []string, err error) {
-	if err := manager.Stop(ctx, paths.Unit); err != nil {
-		return nil, err
+	units := []string{paths.HealthUnit, paths.Unit}
+	for _, unit := range units {
+		if err := manager.Stop(ctx, unit); err != nil {
+			return done, err
+		}
+		done = append(done, "stopped "+unit)
 	}
-	done = append(done, "stopped "+paths.Unit)
-	changed, err := manager.Disable(ctx, paths.Unit)
-	if err != nil {
-		return done, err
-	}
-	if changed {
-		done = append(done, "disabled "+paths.Unit)
+	for _, unit := range units {
+		changed, err := manager.Disable(ctx, unit)
+		if err != nil {
+			return done, err
+		}
+		if changed {
+			done = append(done, "disabled "+unit)
+		}
 	}
 	// Also what Disable cannot see: symlinks to a unit file that is already gone.
 	removed, err := UninstallOffline(root)
@@ -72,5 +79,11 @@ func Uninstall(ctx context.Context, manager Manager, root string) (done []string
 	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
-	return append(done, "reloaded systemd"), manager.ResetFailed(ctx, paths.Unit)
+	done = append(done, "reloaded systemd")
+	for _, unit := range units {
+		if err := manager.ResetFailed(ctx, unit); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }

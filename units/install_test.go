@@ -46,6 +46,8 @@ func (f *fakeManager) Reload(context.Context) error { return f.call("reload") }
 
 func (f *fakeManager) Start(_ context.Context, unit string) error { return f.call("start " + unit) }
 
+func (f *fakeManager) Restart(_ context.Context, unit string) error { return f.call("restart " + unit) }
+
 func (f *fakeManager) Stop(_ context.Context, unit string) error { return f.call("stop " + unit) }
 
 func (f *fakeManager) ResetFailed(_ context.Context, unit string) error {
@@ -58,10 +60,10 @@ func TestInstall(t *testing.T) {
 		calls  int
 		done   []string
 	}{
-		{"", 3, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"}},
-		{"enable natspread.service", 1, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath}},
-		{"reload", 2, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath, "enabled natspread.service"}},
-		{"start natspread.service", 3, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + dropInPath, "enabled natspread.service", "reloaded systemd"}},
+		{"", 3, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + healthPath, "wrote ROOT" + dropInPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"}},
+		{"enable natspread.service", 1, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + healthPath, "wrote ROOT" + dropInPath}},
+		{"reload", 2, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + healthPath, "wrote ROOT" + dropInPath, "enabled natspread.service"}},
+		{"start natspread.service", 3, []string{"wrote ROOT" + administratorPath, "wrote ROOT" + healthPath, "wrote ROOT" + dropInPath, "enabled natspread.service", "reloaded systemd"}},
 	} {
 		t.Run(test.failAt, func(t *testing.T) {
 			root := t.TempDir()
@@ -112,25 +114,31 @@ func TestUninstall(t *testing.T) {
 	for _, test := range []struct {
 		failAt string
 		calls  int
-		done   []string
+		done   int
 	}{
-		{"", 4, []string{"stopped natspread.service", "disabled natspread.service", "removed ROOT" + administratorPath, "reloaded systemd"}},
-		{"stop natspread.service", 1, nil},
-		{"disable natspread.service", 2, []string{"stopped natspread.service"}},
-		{"reload", 3, []string{"stopped natspread.service", "disabled natspread.service", "removed ROOT" + administratorPath}},
-		{"reset-failed natspread.service", 4, []string{"stopped natspread.service", "disabled natspread.service", "removed ROOT" + administratorPath, "reloaded systemd"}},
+		{"", 7, 7},
+		{"stop natspread-health.service", 1, 0},
+		{"stop natspread.service", 2, 1},
+		{"disable natspread-health.service", 3, 2},
+		{"disable natspread.service", 4, 3},
+		{"reload", 5, 6},
+		{"reset-failed natspread-health.service", 6, 7},
+		{"reset-failed natspread.service", 7, 7},
 	} {
 		t.Run(test.failAt, func(t *testing.T) {
 			root := t.TempDir()
 			writeFile(t, filepath.Join(root, administratorPath), unitText(t, testProgram), 0o644)
+			writeFile(t, filepath.Join(root, healthPath), healthText(t, testProgram), 0o644)
 			manager := &fakeManager{failAt: test.failAt, changed: true, root: root}
 			done, err := Uninstall(context.Background(), manager, root)
 			if (test.failAt == "") != (err == nil) || err != nil && !errors.Is(err, errFake) {
 				t.Errorf("%v", err)
 			}
-			want(t, "done", phrases(root, test.done...), done)
-			want(t, "calls", []string{"stop natspread.service with file", "disable natspread.service with file",
-				"reload", "reset-failed natspread.service"}[:test.calls], manager.calls)
+			want(t, "done", phrases(root, "stopped natspread-health.service", "stopped natspread.service", "disabled natspread-health.service",
+				"disabled natspread.service", "removed ROOT"+healthPath, "removed ROOT"+administratorPath, "reloaded systemd")[:test.done], append([]string{}, done...))
+			want(t, "calls", []string{"stop natspread-health.service with file", "stop natspread.service with file",
+				"disable natspread-health.service with file", "disable natspread.service with file",
+				"reload", "reset-failed natspread-health.service", "reset-failed natspread.service"}[:test.calls], manager.calls)
 		})
 	}
 }
@@ -145,7 +153,8 @@ func TestUninstallPackaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "done", []string{"stopped natspread.service", "disabled natspread.service", "reloaded systemd"}, done)
+	want(t, "done", []string{"stopped natspread-health.service", "stopped natspread.service",
+		"disabled natspread-health.service", "disabled natspread.service", "reloaded systemd"}, done)
 	want(t, "files", before, tree(t, root))
 }
 
@@ -157,6 +166,6 @@ func TestUninstallDangling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "done", phrases(root, "stopped natspread.service",
+	want(t, "done", phrases(root, "stopped natspread-health.service", "stopped natspread.service",
 		"removed ROOT/etc/systemd/system/multi-user.target.wants/natspread.service", "reloaded systemd"), done)
 }

@@ -43,14 +43,15 @@ func UninstallOffline(root string) (done []string, err error) {
 
 // link makes the symlink that lets the unit named by pull ours in.
 func link(root, unit, by string) ([]string, error) {
-	path, err := atomicfile.Place(root, filepath.Join(administratorDir, by+".wants", paths.Unit))
+	name := filepath.Base(unit)
+	path, err := atomicfile.Place(root, filepath.Join(administratorDir, by+".wants", name))
 	if err != nil {
 		return nil, err
 	}
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Sweep(filepath.Dir(path), paths.Unit); err != nil {
+	if err := atomicfile.Sweep(filepath.Dir(path), name); err != nil {
 		return nil, err
 	}
 	if target, err := os.Readlink(path); err == nil && target == unit {
@@ -62,7 +63,7 @@ func link(root, unit, by string) ([]string, error) {
 	return []string{"linked " + path}, nil
 }
 
-// removeLinks removes every symlink that enables the unit, also those an administrator made, as systemctl
+// removeLinks removes every symlink that enables a unit of ours, also those an administrator made, as systemctl
 // disable does: each would dangle.
 func removeLinks(root string) (done []string, err error) {
 	dir, err := atomicfile.Resolve(root, administratorDir, nil)
@@ -80,19 +81,21 @@ func removeLinks(root string) (done []string, err error) {
 		if !strings.HasSuffix(entry.Name(), ".wants") && !strings.HasSuffix(entry.Name(), ".requires") {
 			continue
 		}
-		removed, err := unlink(root, entry.Name())
-		done = append(done, removed...)
-		if err != nil {
-			return done, err
+		for _, unit := range []string{paths.HealthUnit, paths.Unit} {
+			removed, err := unlink(root, entry.Name(), unit)
+			done = append(done, removed...)
+			if err != nil {
+				return done, err
+			}
 		}
 	}
 	return done, nil
 }
 
-// unlink removes our symlink from one directory of administratorDir, and the directory with it when that
+// unlink removes the symlink of a unit from one directory of administratorDir, and the directory with it when that
 // leaves it empty, as systemctl does.
-func unlink(root, name string) ([]string, error) {
-	path, err := atomicfile.Place(root, filepath.Join(administratorDir, name, paths.Unit))
+func unlink(root, name, unit string) ([]string, error) {
+	path, err := atomicfile.Place(root, filepath.Join(administratorDir, name, unit))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package units
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,8 +15,11 @@ import (
 
 const testProgram = "/usr/local/sbin/natspread"
 
-// dropInPath is where install writes the drop-in.
-var dropInPath = filepath.Join(administratorDir, DropInName)
+// dropInPath and healthPath are where install writes the drop-in and the watcher's unit.
+var (
+	dropInPath = filepath.Join(administratorDir, DropInName)
+	healthPath = filepath.Join(administratorDir, paths.HealthUnit)
+)
 
 // tree lists what is in root: directories end in a slash, symlinks name their target.
 func tree(t *testing.T, root string) []string {
@@ -53,25 +57,20 @@ func want(t *testing.T, what string, want, got []string) {
 	}
 }
 
-// unitText is the whole file as install writes it.
-func unitText(t *testing.T, program string) string {
+// written is a whole file as install writes it.
+func (s shipped) written(t *testing.T, program string) string {
 	t.Helper()
-	text, err := Text(program)
+	text, err := s.text(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(stamp(text))
+	return string(s.stamp(text))
 }
 
-// dropInText is the whole drop-in as install writes it.
-func dropInText(t *testing.T, program string) string {
-	t.Helper()
-	text, err := DropIn(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(stamp(text))
-}
+// unitText, healthText and dropInText are the files that install always writes.
+func unitText(t *testing.T, program string) string   { return theUnit().written(t, program) }
+func healthText(t *testing.T, program string) string { return theHealthUnit().written(t, program) }
+func dropInText(t *testing.T, program string) string { return theDropIn().written(t, program) }
 
 // phrases puts the image's root into the paths of wanted phrases.
 func phrases(root string, wanted ...string) []string {
@@ -101,6 +100,7 @@ func TestOffline(t *testing.T) {
 	}
 	want(t, "done", phrases(root,
 		"wrote ROOT/etc/systemd/system/natspread.service",
+		"wrote ROOT/etc/systemd/system/natspread-health.service",
 		"wrote ROOT/etc/systemd/system/nftables.service.d/natspread.conf",
 		"linked ROOT/etc/systemd/system/multi-user.target.wants/natspread.service"), done)
 	installed := []string{
@@ -109,6 +109,7 @@ func TestOffline(t *testing.T) {
 		"/etc/systemd/system/",
 		"/etc/systemd/system/multi-user.target.wants/",
 		"/etc/systemd/system/multi-user.target.wants/natspread.service -> /etc/systemd/system/natspread.service",
+		"/etc/systemd/system/natspread-health.service",
 		"/etc/systemd/system/natspread.service",
 		"/etc/systemd/system/nftables.service.d/",
 		"/etc/systemd/system/nftables.service.d/natspread.conf",
@@ -134,6 +135,7 @@ func TestOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, "done for another program", phrases(root, "wrote ROOT/etc/systemd/system/natspread.service",
+		"wrote ROOT/etc/systemd/system/natspread-health.service",
 		"wrote ROOT/etc/systemd/system/nftables.service.d/natspread.conf"), done)
 
 	done, err = UninstallOffline(root)
@@ -142,6 +144,7 @@ func TestOffline(t *testing.T) {
 	}
 	want(t, "undone", phrases(root,
 		"removed ROOT/etc/systemd/system/multi-user.target.wants/natspread.service",
+		"removed ROOT/etc/systemd/system/natspread-health.service",
 		"removed ROOT/etc/systemd/system/natspread.service",
 		"removed ROOT/etc/systemd/system/nftables.service.d/natspread.conf"), done)
 	want(t, "image", []string{"/etc/", "/etc/systemd/", "/etc/systemd/system/"}, tree(t, root))
@@ -165,6 +168,7 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 				if test.file != "" {
 					writeFile(t, filepath.Join(root, test.file), unitText(t, "/usr/sbin/natspread"), 0o644)
 					writeFile(t, filepath.Join(root, filepath.Dir(test.file), DropInName), dropInText(t, "/usr/sbin/natspread"), 0o644)
+					writeFile(t, filepath.Join(root, filepath.Dir(test.file), paths.HealthUnit), healthText(t, "/usr/sbin/natspread"), 0o644)
 				}
 				if test.merged != "" {
 					symlink(t, test.merged, filepath.Join(root, "lib"))
@@ -173,11 +177,18 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 			if test.file == "" {
 				writeFile(t, filepath.Join(theirs, administratorPath), unitText(t, testProgram), 0o644)
 				writeFile(t, filepath.Join(theirs, dropInPath), dropInText(t, testProgram), 0o644)
+				writeFile(t, filepath.Join(theirs, healthPath), healthText(t, testProgram), 0o644)
 			}
-			systemctlRoot(t, theirs, "enable", paths.Unit)
 			if _, err := InstallOffline(ours, testProgram); err != nil {
 				t.Fatal(err)
 			}
+			if state := systemctlEnabled(t, ours, paths.HealthUnit); state != "disabled" {
+				t.Errorf("before InstallHealthOffline systemctl is-enabled says %q", state)
+			}
+			if _, err := InstallHealthOffline(ours, testProgram, ""); err != nil {
+				t.Fatal(err)
+			}
+			systemctlRoot(t, theirs, "enable", paths.Unit, paths.HealthUnit)
 			wanted, got := tree(t, theirs), tree(t, ours)
 			if test.merged != "" { // systemd up to 252 writes the older of the two names
 				for i := range wanted {
@@ -185,15 +196,15 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 				}
 			}
 			want(t, "image", wanted, got)
-			if state := systemctlRoot(t, ours, "is-enabled", paths.Unit); state != "enabled" {
+			if state := systemctlRoot(t, ours, "is-enabled", paths.Unit, paths.HealthUnit); state != "enabled\nenabled" {
 				t.Errorf("systemctl is-enabled says %q", state)
 			}
-			systemctlRoot(t, theirs, "disable", paths.Unit)
+			systemctlRoot(t, theirs, "disable", paths.Unit, paths.HealthUnit)
 			if _, err := UninstallOffline(ours); err != nil {
 				t.Fatal(err)
 			}
 			if test.file == "" { // systemctl keeps the file, uninstall does not
-				for _, path := range []string{administratorPath, dropInPath, filepath.Dir(dropInPath)} {
+				for _, path := range []string{administratorPath, healthPath, dropInPath, filepath.Dir(dropInPath)} {
 					if err := os.Remove(filepath.Join(theirs, path)); err != nil {
 						t.Fatal(err)
 					}
@@ -202,6 +213,13 @@ func TestOfflineLikeSystemctl(t *testing.T) {
 			want(t, "image after", tree(t, theirs), tree(t, ours))
 		})
 	}
+}
+
+// systemctlEnabled returns what the real systemctl says of a unit that need not be enabled.
+func systemctlEnabled(t *testing.T, root, unit string) string {
+	t.Helper()
+	said, _ := exec.Command(lookPath(t, "systemctl"), "--root="+root, "is-enabled", unit).Output()
+	return strings.TrimSpace(string(said))
 }
 
 // An image's absolute symlinks mean the image, never the machine that builds it; systemctl --root itself
@@ -331,7 +349,7 @@ func TestWhoseUnit(t *testing.T) {
 			case "ours":
 				writeFile(t, filepath.Join(root, written), unitText(t, testProgram), 0o644)
 			case "old":
-				writeFile(t, filepath.Join(root, written), string(stamp([]byte("[Service]\n"))), 0o644)
+				writeFile(t, filepath.Join(root, written), string(theUnit().stamp([]byte("[Service]\n"))), 0o644)
 			case "masked":
 				symlink(t, "/dev/null", filepath.Join(root, written))
 			default:

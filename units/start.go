@@ -12,18 +12,24 @@ import (
 // then: a condition of the unit that is not met is no error, and starts nothing. A unit that is missing, masked
 // or disabled is left alone, and so is one that has a job already, as at boot. An error is the cause alone.
 func (s *Systemd) StartEnabled(ctx context.Context) (started bool, err error) {
-	before, err := s.readState(ctx)
+	before, err := s.readState(ctx, paths.Unit)
 	if err != nil || !before.waits() {
 		return false, err
 	}
 	if err := runJob(ctx, paths.Unit, s.conn.StartUnitContext); err != nil {
 		return false, err
 	}
-	after, err := s.readState(ctx)
+	after, err := s.readState(ctx, paths.Unit)
 	return after.active == "active", err
 }
 
-// unitState is what systemd knows of natspread.service, in its own words.
+// Runs tells whether a unit is active, or will be. An error is the cause alone.
+func (s *Systemd) Runs(ctx context.Context, unit string) (bool, error) {
+	state, err := s.readState(ctx, unit)
+	return state.queued || state.active == "active" || state.active == "activating" || state.active == "reloading", err
+}
+
+// unitState is what systemd knows of a unit, in its own words.
 type unitState struct {
 	file   string // UnitFileState; "" for a unit that is missing
 	active string // ActiveState
@@ -36,9 +42,9 @@ func (u unitState) waits() bool {
 	return enabled && (u.active == "inactive" || u.active == "failed") && !u.queued
 }
 
-// readState asks for the state of natspread.service; an unknown unit has none.
-func (s *Systemd) readState(ctx context.Context) (unitState, error) {
-	properties, err := s.conn.GetUnitPropertiesContext(ctx, paths.Unit)
+// readState asks for the state of a unit; an unknown one has none.
+func (s *Systemd) readState(ctx context.Context, unit string) (unitState, error) {
+	properties, err := s.conn.GetUnitPropertiesContext(ctx, unit)
 	switch {
 	case isNoSuchUnit(err):
 		return unitState{}, nil

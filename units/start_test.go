@@ -56,6 +56,27 @@ func TestStartEnabled(t *testing.T) {
 	}
 }
 
+// TestRuns counts as running what systemd is about to start.
+func TestRuns(t *testing.T) {
+	for name, c := range map[string]struct {
+		unit map[string]bus.Variant
+		runs bool
+	}{
+		"active":                   {unitIn("disabled", "active", 0), true},
+		"starting":                 {unitIn("enabled", "activating", 7), true},
+		"about to be restarted":    {unitIn("enabled", "activating", 0), true},
+		"to be started":            {unitIn("enabled", "inactive", 7), true},
+		"inactive":                 {unitIn("enabled", "inactive", 0), false},
+		"failed":                   {unitIn("enabled", "failed", 0), false},
+		"a unit that nobody knows": {},
+	} {
+		runs, err := (&fakeSystemd{properties: c.unit}).reach(t).Runs(context.Background(), "natspread.service")
+		if err != nil || runs != c.runs {
+			t.Errorf("%s: %v, %v", name, runs, err)
+		}
+	}
+}
+
 // TestStartEnabledFails gives the cause alone: who asked says what it is the cause of.
 func TestStartEnabledFails(t *testing.T) {
 	failing := &fakeSystemd{result: "failed", properties: unitIn("enabled", "inactive", 0)}

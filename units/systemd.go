@@ -83,6 +83,11 @@ func (s *Systemd) Start(ctx context.Context, unit string) error {
 	return waitJob(ctx, "start", unit, s.conn.StartUnitContext)
 }
 
+// Restart implements Manager.
+func (s *Systemd) Restart(ctx context.Context, unit string) error {
+	return waitJob(ctx, "start", unit, s.conn.RestartUnitContext)
+}
+
 // Stop implements Manager.
 func (s *Systemd) Stop(ctx context.Context, unit string) error {
 	err := waitJob(ctx, "stop", unit, s.conn.StopUnitContext)

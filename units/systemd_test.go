@@ -73,8 +73,9 @@ func (f *fakeSystemd) job(verb, unit, mode string) (bus.ObjectPath, *bus.Error) 
 // methods are the calls of the manager that the fake knows.
 func (f *fakeSystemd) methods() map[string]any {
 	return map[string]any{
-		"StartUnit": func(unit, mode string) (bus.ObjectPath, *bus.Error) { return f.job("start", unit, mode) },
-		"StopUnit":  func(unit, mode string) (bus.ObjectPath, *bus.Error) { return f.job("stop", unit, mode) },
+		"StartUnit":   func(unit, mode string) (bus.ObjectPath, *bus.Error) { return f.job("start", unit, mode) },
+		"RestartUnit": func(unit, mode string) (bus.ObjectPath, *bus.Error) { return f.job("restart", unit, mode) },
+		"StopUnit":    func(unit, mode string) (bus.ObjectPath, *bus.Error) { return f.job("stop", unit, mode) },
 		"EnableUnitFiles": func(units []string, runtime, force bool) (bool, []change, *bus.Error) {
 			err := f.note("enable %v %v %v", units, runtime, force)
 			return f.result != "skipped", []change{{"symlink", "a", "b"}}, err
@@ -204,13 +205,19 @@ func TestSystemdCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "done", phrases(root, "wrote ROOT"+administratorPath, "wrote ROOT"+dropInPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"), done)
+	want(t, "done", phrases(root, "wrote ROOT"+administratorPath, "wrote ROOT"+healthPath, "wrote ROOT"+dropInPath, "enabled natspread.service", "reloaded systemd", "started natspread.service"), done)
+	if _, err = InstallHealth(context.Background(), systemd, root, testProgram, ""); err != nil {
+		t.Fatal(err)
+	}
 	if _, err = Uninstall(context.Background(), systemd, root); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "calls", []string{
 		"enable [natspread.service] false false", "reload", "start natspread.service replace",
-		"stop natspread.service replace", "disable [natspread.service] false", "reload", "reset-failed natspread.service",
+		"enable [natspread-health.service] false false", "reload", "restart natspread-health.service replace",
+		"stop natspread-health.service replace", "stop natspread.service replace",
+		"disable [natspread-health.service] false", "disable [natspread.service] false",
+		"reload", "reset-failed natspread-health.service", "reset-failed natspread.service",
 	}, fake.called)
 }
 

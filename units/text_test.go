@@ -47,6 +47,12 @@ func TestText(t *testing.T) { goldens(t, "text", Text) }
 
 func TestDropIn(t *testing.T) { goldens(t, "dropin", DropIn) }
 
+func TestHealthText(t *testing.T) { goldens(t, "health", HealthText) }
+
+func TestPrometheus(t *testing.T) {
+	goldens(t, "prometheus", func(program string) ([]byte, error) { return testDropIn(t, program).text("") })
+}
+
 // goldens compares what a function writes for a program with the stories of one kind.
 func goldens(t *testing.T, kind string, write func(program string) ([]byte, error)) {
 	for _, path := range stories(t, kind) {
@@ -93,7 +99,7 @@ func TestTextRefuses(t *testing.T) {
 		`/nat"spread`:                        bytes,
 		"/nat'spread":                        bytes,
 	} {
-		for _, write := range []func(string) ([]byte, error){Text, DropIn} {
+		for _, write := range []func(string) ([]byte, error){Text, DropIn, HealthText} {
 			text, err := write(program)
 			if err == nil || !strings.Contains(err.Error(), want) || text != nil {
 				t.Errorf("%q: %v", program, err)
@@ -112,6 +118,7 @@ func TestSerializeRefuses(t *testing.T) {
 		{"Unit", []line{{"Descr\niption", "a"}}},
 		{"Unit]\n[Service", []line{{"Description", "a"}}},
 		{"", []line{{"Description", "a"}}},
+		{"Service", []line{{"ExecStop", ""}}},
 	} {
 		if text, err := serialize([]section{bad}); err == nil {
 			t.Errorf("%+v: written as %q", bad, text)
@@ -125,7 +132,7 @@ func TestTextReadsBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options, err := unit.DeserializeOptions(bytes.NewReader(stamp(text)))
+	options, err := unit.DeserializeOptions(bytes.NewReader(theUnit().stamp(text)))
 	if err != nil {
 		t.Fatal(err)
 	}

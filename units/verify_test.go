@@ -104,6 +104,9 @@ func TestBootOrder(t *testing.T) {
 			if _, err := InstallOffline(root, "/bin/true"); err != nil {
 				t.Fatal(err)
 			}
+			if _, err := InstallHealthOffline(root, "/bin/true", ""); err != nil {
+				t.Fatal(err)
+			}
 			after := verify(t, dir, "multi-user.target")
 			if want == "" && after != "" || !strings.Contains(after, want) {
 				t.Errorf("systemd-analyze verify wants %q, says\n%s", want, after)
@@ -125,7 +128,7 @@ func TestVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(scene, "units")
-			writeFile(t, filepath.Join(dir, paths.Unit), string(stamp(text)), 0o644)
+			writeFile(t, filepath.Join(dir, paths.Unit), string(theUnit().stamp(text)), 0o644)
 			if complaint := verify(t, dir, paths.Unit); complaint != "" {
 				t.Error(complaint)
 			}

@@ -27,6 +27,8 @@ type fakeSystemd struct {
 	revert units.Revert // what it is to revert a trial by
 	state  string       // of the unit
 
+	watcher bool // whether the watcher's unit is about to start
+
 	reached func() // when it is connected to, if it is there
 }
 
@@ -46,16 +48,22 @@ func (f *fakeSystemd) call(name string) error {
 }
 
 // Enable implements units.Manager.
-func (f *fakeSystemd) Enable(context.Context, string) (bool, error) { return true, f.call("enable") }
+func (f *fakeSystemd) Enable(_ context.Context, unit string) (bool, error) {
+	return true, f.callFor("enable", unit)
+}
 
 // Disable implements units.Manager.
-func (f *fakeSystemd) Disable(context.Context, string) (bool, error) { return true, f.call("disable") }
+func (f *fakeSystemd) Disable(_ context.Context, unit string) (bool, error) {
+	return true, f.callFor("disable", unit)
+}
 
 // Reload implements units.Manager.
 func (f *fakeSystemd) Reload(context.Context) error { return f.call("reload") }
 
 // ResetFailed implements units.Manager.
-func (f *fakeSystemd) ResetFailed(context.Context, string) error { return f.call("reset-failed") }
+func (f *fakeSystemd) ResetFailed(_ context.Context, unit string) error {
+	return f.callFor("reset-failed", unit)
+}
 
 // Start implements units.Manager: the unit restores.
 func (f *fakeSystemd) Start(context.Context, string) error {
@@ -63,10 +71,25 @@ func (f *fakeSystemd) Start(context.Context, string) error {
 	return f.call("start")
 }
 
-// Stop implements units.Manager: the unit stops.
-func (f *fakeSystemd) Stop(context.Context, string) error {
-	inProcess("stop").want(f.t, exitDone)
-	return f.call("stop")
+// Restart implements units.Manager.
+func (f *fakeSystemd) Restart(_ context.Context, unit string) error {
+	return f.callFor("restart", unit)
+}
+
+// Stop implements units.Manager: the unit of boot stops.
+func (f *fakeSystemd) Stop(_ context.Context, unit string) error {
+	if unit == paths.Unit {
+		inProcess("stop").want(f.t, exitDone)
+	}
+	return f.callFor("stop", unit)
+}
+
+// callFor is call for a unit, which is named unless it is that of boot.
+func (f *fakeSystemd) callFor(verb, unit string) error {
+	if unit != paths.Unit {
+		verb += " " + unit
+	}
+	return f.call(verb)
 }
 
 // ScheduleRevert is what apply --confirm asks for, before it loads.
@@ -77,6 +100,11 @@ func (f *fakeSystemd) ScheduleRevert(_ context.Context, revert units.Revert) err
 
 // State is what status asks for.
 func (f *fakeSystemd) State(context.Context, string) (string, error) { return f.state, f.call("state") }
+
+// Runs is what tells whether backends are checked.
+func (f *fakeSystemd) Runs(_ context.Context, unit string) (bool, error) {
+	return f.watcher, f.callFor("runs", unit)
+}
 
 // CancelRevert is what ends a trial.
 func (f *fakeSystemd) CancelRevert(context.Context) error { return f.call("cancel") }
@@ -212,11 +240,18 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 	uninstallLive(t, machine)
 }
 
+// uninstallCalls are what uninstall asks of systemd, with what it asks before it ends.
+func uninstallCalls(last ...string) []string {
+	const health = " " + paths.HealthUnit
+	calls := []string{"connect", "stop" + health, "stop", "disable" + health, "disable", "reload", "reset-failed" + health, "reset-failed"}
+	return append(append(calls, last...), "close")
+}
+
 // uninstallLive goes back, twice.
 func uninstallLive(t *testing.T, machine *fakeSystemd) {
 	t.Helper()
 	got := machine.onMachine("uninstall").want(t, exitDone)
-	machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "cancel", "close")
+	machine.wantCalls(uninstallCalls("cancel")...)
 	if got.out != "" || !strings.Contains(got.err, "left in place: /etc/natspread, /var/lib/natspread, the program\n") {
 		t.Errorf("uninstall says %q, %q", got.out, got.err)
 	}
@@ -295,8 +330,8 @@ func TestUninstallFails(t *testing.T) {
 	}
 	machine := liveMachine(t, "nft")
 	for _, c := range []struct{ fails, done, not string }{
-		{"stop", "", "stopped"},
-		{"disable", "stopped natspread.service\n", "disabled"},
+		{"stop", "stopped natspread-health.service\n", "stopped natspread.service"},
+		{"disable", "stopped natspread.service\n", "disabled natspread.service"},
 		{"reload", "removed /etc/systemd/system/natspread.service\n", "reloaded"},
 		{"reset-failed", "reloaded systemd\n", "left in place"},
 	} {

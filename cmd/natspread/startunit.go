@@ -4,45 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"natspread/internal/config"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/restore"
 	"natspread/units"
 )
 
-// unitTimeout bounds the start of the unit by a verb that has done its own work already.
+// unitTimeout bounds what a verb that has done its own work already asks of systemd.
 const unitTimeout = 20 * time.Second
 
 // startUnit starts the enabled unit where it is not active, so that systemctl tells the truth
 // of the rules that are loaded, and can stop them. The unit restores, which takes the lock and
-// finds all loaded: the caller holds none. A failure is a note of the result.
-func (s *session) startUnit(ctx context.Context, result *restore.Result) {
-	if s.root != "/" || namespace.Root() == namespace.Another || namespace.Network() == namespace.Another {
-		return // the unit loads other generations, or loads them elsewhere
+// finds all loaded: the caller holds none. A failure is a note of the result, and so is that
+// nobody runs the health checks of the config that is loaded.
+func (s *session) startUnit(ctx context.Context, cfg config.Config, result *restore.Result) {
+	if s.ownsUnits() {
+		started, err := s.askSystemd(ctx, func(ctx context.Context, running systemd) (bool, error) { return running.StartEnabled(ctx) })
+		switch {
+		case errors.Is(err, units.ErrNotRunning):
+		case err != nil:
+			result.Notes = append(result.Notes, fmt.Sprintf("%s could not be started: %v; fix: systemctl start natspread", paths.Unit, err))
+		case started:
+			s.printf("started %s", paths.Unit)
+		}
 	}
-	started, err := s.askStart(ctx)
-	switch {
-	case err != nil:
-		result.Notes = append(result.Notes, fmt.Sprintf("%s could not be started: %v; fix: systemctl start natspread", paths.Unit, err))
-	case started:
-		s.printf("started %s", paths.Unit)
-	}
+	s.noteWatcher(ctx, cfg, result)
 }
 
-// askStart asks systemd to start the enabled unit where it is not active; where no systemd
-// runs there is none.
-func (s *session) askStart(ctx context.Context) (started bool, err error) {
+// ownsUnits tells whether the units of the running systemd load what this run works on, and
+// where it does: not those of another root, or in another namespace.
+func (s *session) ownsUnits() bool {
+	return s.root == "/" && namespace.Root() != namespace.Another && namespace.Network() != namespace.Another
+}
+
+// askSystemd asks systemd something, if it runs here.
+func (s *session) askSystemd(ctx context.Context, ask func(context.Context, systemd) (bool, error)) (bool, error) {
 	ctx, done := context.WithTimeout(ctx, unitTimeout)
 	defer done()
 	running, err := s.connect(ctx)
-	switch {
-	case errors.Is(err, units.ErrNotRunning):
-		return false, nil
-	case err != nil:
+	if err != nil {
 		return false, err
 	}
 	defer running.Close()
-	return running.StartEnabled(ctx)
+	return ask(ctx, running)
+}
+
+// checked tells whether a config has health checks.
+func checked(cfg config.Config) bool {
+	return slices.ContainsFunc(cfg.Services, config.Service.Checked)
+}
+
+// noteWatcher adds to the notes of a result that nobody runs the health checks of a config.
+func (s *session) noteWatcher(ctx context.Context, cfg config.Config, result *restore.Result) {
+	if !checked(cfg) || s.host().WatcherAlive() {
+		return
+	}
+	if fix := s.fixWatcher(ctx); fix != "" {
+		result.Notes = append(result.Notes, "health checks are configured, but natspread health does not run; fix: "+fix)
+	}
+}
+
+// fixWatcher returns what starts the watcher, "" where systemd is about to.
+func (s *session) fixWatcher(ctx context.Context) string {
+	const byHand = "natspread health"
+	if !s.ownsUnits() {
+		return byHand
+	}
+	starts, err := s.askSystemd(ctx, func(ctx context.Context, running systemd) (bool, error) { return running.Runs(ctx, paths.HealthUnit) })
+	switch {
+	case errors.Is(err, units.ErrNotRunning):
+		return byHand
+	case starts:
+		return ""
+	}
+	fix, err := units.FixWatcher(s.root)
+	if err != nil {
+		return byHand
+	}
+	return fix
 }

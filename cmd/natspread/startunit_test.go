@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -159,7 +160,7 @@ func TestOtherNetworkNamespace(t *testing.T) {
 		}
 		s := &session{connect: machine.connect, common: common{root: "/"}}
 		var result restore.Result
-		s.startUnit(t.Context(), &result)
+		s.startUnit(t.Context(), config.Config{}, &result)
 		if err := s.cancelRevert(t.Context()); err != nil || result.Notes != nil {
 			t.Errorf("%v, %q", err, result.Notes)
 		}
@@ -218,7 +219,7 @@ func TestInstallInOtherNetworkNamespace(t *testing.T) {
 			t.Errorf("in that of PID 1 install says %q", got.err)
 		}
 		machine.onMachine("uninstall").want(t, exitDone)
-		machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "cancel", "close")
+		machine.wantCalls(uninstallCalls("cancel")...)
 		other := netnstest.NewHost(t, "other")
 		other.Do(t, func() {
 			if got := machine.onMachine("install").want(t, exitDone); strings.Count(got.err, note) != 1 {
@@ -228,7 +229,7 @@ func TestInstallInOtherNetworkNamespace(t *testing.T) {
 				t.Errorf("install loaded\n%s", saved)
 			}
 			machine.onMachine("uninstall").want(t, exitDone)
-			machine.wantCalls("connect", "stop", "disable", "reload", "reset-failed", "close")
+			machine.wantCalls(uninstallCalls()...)
 		})
 	})
 }

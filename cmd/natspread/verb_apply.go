@@ -113,7 +113,7 @@ func (s *session) applyRequest(ctx context.Context, plan change.Plan, request re
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
 	unlock() // nobody need wait for systemd
 	s.printApplied(plan, result)
-	s.startUnit(ctx, &result)
+	s.startUnit(ctx, plan.Config, &result)
 	return s.printResult(result)
 }
 
@@ -188,6 +188,7 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 	}
 	result.NoteIfChanged(moves)
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
+	s.noteWatcher(ctx, plan.Config, &result)
 	printed := resultOf(result)
 	if !result.Changed {
 		s.printApplied(plan, result)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/config"
 
 	"github.com/urfave/cli/v2"
 )
@@ -28,6 +29,8 @@ func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
 		result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 	}
 	s.printf("confirmed: boot loads generation %d now", result.Generation)
-	s.startUnit(ctx, &result)
+	current, _ := s.store().Find(result.Generation)
+	cfg, _ := config.ParseGeneration(current.Number, current.Config) // it was good when it was applied
+	s.startUnit(ctx, cfg, &result)
 	return s.printResult(result)
 }

@@ -101,7 +101,7 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 			result.Notes = append(result.Notes, err.Error())
 		}
 	}
-	s.startUnit(ctx, &result)
+	s.startUnit(ctx, edit.Config, &result)
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, edit)
 	if err != nil {

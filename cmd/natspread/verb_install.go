@@ -34,6 +34,7 @@ type systemd interface {
 	CancelRevert(context.Context) error
 	StartEnabled(context.Context) (started bool, err error)
 	State(ctx context.Context, unit string) (string, error)
+	Runs(ctx context.Context, unit string) (bool, error)
 	Close()
 }
 
@@ -55,9 +56,30 @@ func (s *session) installVerb() *cli.Command {
 			"writes the unit, enables and starts it. With a --root other than / it works on\n" +
 			"an image: rules, config, program, unit and its enablement become files below\n" +
 			"DIR; no kernel and no systemd is asked, and the rules are proven when the image\n" +
-			"boots.",
-	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", cmdline.ReadNone, s.install)
+			"boots. Where the config has health checks, the unit that runs them is enabled\n" +
+			"and started, too.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "prometheus", Usage: "check backends, and have metrics written into `FILE` as health --prometheus does"},
+		},
+	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", readInstall, s.install)
 }
+
+// installOptions are the flags of install.
+type installOptions struct {
+	prometheus string // path; "" without
+}
+
+// readInstall reads them.
+func readInstall(c *cli.Context) (installOptions, error) {
+	o := installOptions{prometheus: c.String("prometheus")}
+	if err := units.CheckMetricsFile(o.prometheus); o.prometheus != "" && err != nil {
+		return installOptions{}, cmdline.UsageErrorf("--prometheus: %v", err)
+	}
+	return o, nil
+}
+
+// watches tells whether the watcher is to run.
+func (o installOptions) watches(cfg config.Config) bool { return o.prometheus != "" || checked(cfg) }
 
 // installResult is what install and uninstall print with --json.
 type installResult struct {
@@ -90,9 +112,9 @@ func (s *session) refuseLogin(ctx context.Context, cfg config.Config) error {
 }
 
 // install installs, live or into an image.
-func (s *session) install(ctx context.Context, _ cmdline.None) error {
+func (s *session) install(ctx context.Context, o installOptions) error {
 	if s.offline() {
-		return s.installOffline(ctx)
+		return s.installOffline(ctx, o)
 	}
 	if err := s.needKernel("install"); err != nil {
 		return err
@@ -123,13 +145,11 @@ func (s *session) install(ctx context.Context, _ cmdline.None) error {
 	unlock() // what follows may take minutes
 	s.printApplied(plan, result)
 	result.Notes = slices.DeleteFunc(result.Notes, func(note string) bool { return slices.Contains(result.Opened, note) }) // noteRouter says it
-	done, err := s.installFiles(connecting, plan, func(program string) ([]string, error) {
-		return units.Install(connecting, running, s.root, program)
-	})
+	done, err := s.installUnits(connecting, running, o, plan)
 	if err != nil {
 		s.printLines(done)
 		s.printNotes(result)
-		return fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
+		return err
 	}
 	if namespace.Network() == namespace.Another {
 		result.Notes = append(result.Notes, "the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1")
@@ -138,24 +158,43 @@ func (s *session) install(ctx context.Context, _ cmdline.None) error {
 	return s.printInstalled(result, done)
 }
 
-// installFiles puts program, config and unit in place once the rules are. What was
-// done is returned beside an error, too.
-func (s *session) installFiles(ctx context.Context, plan change.Plan, unit func(program string) ([]string, error)) (done []string, err error) {
-	program, done, err := s.installProgram(ctx)
+// installUnits puts program, config and units in place once the rules are, and starts the units.
+// What was done is returned beside an error, too.
+func (s *session) installUnits(ctx context.Context, running systemd, o installOptions, plan change.Plan) (done []string, err error) {
+	program, done, err := s.installFiles(ctx, plan, func(program string) ([]string, error) {
+		return units.Install(ctx, running, s.root, program)
+	})
 	if err != nil {
-		return done, err
+		return done, fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
+	}
+	if !o.watches(plan.Config) {
+		return done, nil
+	}
+	more, err := units.InstallHealth(ctx, running, s.root, program, o.prometheus)
+	if err != nil {
+		err = fmt.Errorf("the rules are applied, and restored at boot, but backends are not checked: %w", err)
+	}
+	return append(done, more...), err
+}
+
+// installFiles puts program, config and units in place once the rules are. What was done is
+// returned beside an error, too.
+func (s *session) installFiles(ctx context.Context, plan change.Plan, install func(program string) ([]string, error)) (program string, done []string, err error) {
+	program, done, err = s.installProgram(ctx)
+	if err != nil {
+		return "", done, err
 	}
 	kept, err := s.keepConfig(plan)
 	done = append(done, kept...)
 	if err != nil {
-		return done, err
+		return "", done, err
 	}
-	changed, err := unit(program)
-	return append(done, changed...), err
+	changed, err := install(program)
+	return program, append(done, changed...), err
 }
 
 // installOffline installs into an image.
-func (s *session) installOffline(ctx context.Context) error {
+func (s *session) installOffline(ctx context.Context, o installOptions) error {
 	plan, err := s.load()
 	if err != nil {
 		return err
@@ -169,8 +208,13 @@ func (s *session) installOffline(ctx context.Context) error {
 		return err
 	}
 	done := []string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot", generation, variant)}
-	files, err := s.installFiles(ctx, plan, func(program string) ([]string, error) {
-		return units.InstallOffline(s.root, program)
+	_, files, err := s.installFiles(ctx, plan, func(program string) ([]string, error) {
+		done, err := units.InstallOffline(s.root, program)
+		if err != nil || !o.watches(plan.Config) {
+			return done, err
+		}
+		more, err := units.InstallHealthOffline(s.root, program, o.prometheus)
+		return append(done, more...), err
 	})
 	done = append(done, files...)
 	if err != nil {

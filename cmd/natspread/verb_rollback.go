@@ -80,11 +80,12 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads: cp %s %s",
 			s.config, s.store().ConfigFile(result.Generation), s.config))
 	}
-	if cfg, err := config.ParseGeneration(old.Number, old.Config); err == nil {
+	cfg, err := config.ParseGeneration(old.Number, old.Config)
+	if err == nil { // else it is of an older natspread
 		s.noteRemaining(ctx, cfg, old.Tables, &result)
 	}
 	unlock() // nobody need wait for systemd
-	s.startUnit(ctx, &result)
+	s.startUnit(ctx, cfg, &result)
 	return s.printResult(result)
 }
 

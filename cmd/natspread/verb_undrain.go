@@ -35,7 +35,7 @@ func (s *session) undrain(ctx context.Context, target change.Target) error {
 	for _, b := range edit.Backends {
 		s.printf("undrained %v of service %s: generation %d gives it new connections", b.Backend, b.Service.Name, result.Generation)
 	}
-	s.startUnit(ctx, &result)
+	s.startUnit(ctx, edit.Config, &result)
 	s.printNotes(result)
 	if !s.json {
 		return nil

@@ -50,6 +50,7 @@ _natspread_words() {
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
     health) words+=' --once --prometheus' ;;
+    install) words+=' --prometheus' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

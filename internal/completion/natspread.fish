@@ -73,4 +73,5 @@ complete -c natspread -n '__natspread_verb status' -l watch -d 'show it every 2 
 complete -c natspread -n '__natspread_verb status' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, in one step, and print nothing; - prints them'
 complete -c natspread -n '__natspread_verb health' -l once -d 'check every backend once, print a table and change nothing; exits 1 where one is not well'
 complete -c natspread -n '__natspread_verb health' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, every 15 seconds and at each change'
+complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'check backends, and have metrics written into FILE as health --prometheus does'
 complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version'

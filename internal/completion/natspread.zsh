@@ -110,6 +110,11 @@ _natspread() {
         '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, every 15 seconds and at each change]:file:_files'
         )
         ;;
+    behind:install)
+        flags+=(
+        '*--prometheus=[check backends, and have metrics written into FILE as health --prometheus does]:file:_files'
+        )
+        ;;
     behind:help)
         _arguments -S $flags '1:verb:(init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version)'
         return

@@ -39,7 +39,11 @@ func shareText(stake *Share) string {
 	if stake == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%d is %.4f", stake.Weight, stake.Share)
+	text := fmt.Sprintf("%d is %.4f", stake.Weight, stake.Share)
+	if stake.Backup {
+		text += ", a backup"
+	}
+	return text
 }
 
 // serviceOf is a config of one service with these backends and further lines.
@@ -84,6 +88,17 @@ web before=true after=false reordered=false
 `},
 		{"the last one drained", serviceOf(`"10.0.0.1:80"`), serviceOf(`{ address = "10.0.0.1:80", weight = 0 }`), `web before=true after=true reordered=false
   10.0.0.1:80: 1 is 1.0000, 0 is 0.0000
+`},
+		{"a check, and a backup", two, serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", backup = true }`, `check = { type = "http", expect = ["304", "200"] }`, `on_down = "reset"`), `web before=true after=true reordered=false
+  check: none, { type = "http", expect = ["200", "304"] }
+  min_up: none, 1
+  on_down: none, reset
+  10.0.0.1:80: 1 is 0.5000, 1 is 1.0000
+  10.0.0.2:80: 1 is 0.5000, 1 is 0.0000, a backup
+`},
+		{"a backup that no share tells of", serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", drain = true }`, `check = "tcp"`), serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", drain = true, backup = true }`, `check = { type = "tcp" }`), `web before=true after=true reordered=false
+  10.0.0.1:80: 1 is 1.0000, 1 is 1.0000
+  10.0.0.2:80: 1 is 0.0000, 1 is 0.0000, a backup
 `},
 		{"a setting", two, serviceOf(`"10.0.0.1:80", "10.0.0.2:80"`, `snat = "192.0.2.10"`, `protocol = ["tcp", "udp"]`), `web before=true after=true reordered=false
   protocol: tcp, tcp, udp

@@ -204,6 +204,16 @@ func (m *Machine) Look(check Check, answered, unanswered int) {
 	}
 }
 
+// leastUnanswered is how many connections nobody answers before that means anything: some
+// clients always give up.
+const leastUnanswered = 10
+
+// Unreachable tells whether a backend passes its check while no client's connection to it is
+// answered: most often because its answers do not come back through this host.
+func (c CheckRecord) Unreachable() bool {
+	return c.State == Up && c.Answered == 0 && c.Unanswered >= leastUnanswered
+}
+
 // Of returns what is known of a check, if it is kept.
 func (m *Machine) Of(check Check) (record CheckRecord, found bool) {
 	c, found := m.known[check]

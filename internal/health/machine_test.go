@@ -263,6 +263,31 @@ func TestKeepNumbers(t *testing.T) {
 	}
 }
 
+// TestUnreachable tells a backend that passes its check and that clients never hear.
+func TestUnreachable(t *testing.T) {
+	c := asked("10.0.0.1:80")
+	for name, test := range map[string]struct {
+		answers              string
+		answered, unanswered int
+		unreachable          bool
+	}{
+		"none of 40":             {"o", 0, 40, true},
+		"none of 10":             {"o", 0, 10, true},
+		"none of 9":              {"o", 0, 9, false},
+		"one of 40":              {"o", 1, 39, false},
+		"no connections":         {"o", 0, 0, false},
+		"down, as its check has": {"f", 0, 40, false},
+		"not checked yet":        {"u", 0, 40, false},
+	} {
+		m := machine(c)
+		answers(m, c, 0, test.answers)
+		m.Look(c, test.answered, test.unanswered)
+		if known, _ := m.Of(c); known.Unreachable() != test.unreachable {
+			t.Errorf("%s: %v", name, !test.unreachable)
+		}
+	}
+}
+
 // TestReason keeps what servers say short, and on one line.
 func TestReason(t *testing.T) {
 	c := asked("10.0.0.1:80")

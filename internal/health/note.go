@@ -1,9 +1,8 @@
 package health
 
 import (
-	"cmp"
 	"slices"
-	"strings"
+	"time"
 
 	"natspread/internal/config"
 )
@@ -97,61 +96,21 @@ func (n Note) Put(said ServiceNote) Note {
 	return made
 }
 
-// ServiceChange is what a new note changes for one service.
-type ServiceChange struct {
-	Service      string
-	Was, Mode    Mode      // Normal where a note does not name the service
-	Out, Back    []OutNote // who gets no connections any more, and who gets some again
-	Joined, Left []string  // backups
-}
-
-// Changes compares a note with the one before: the services of the new note in its order, then
-// those that it does not name any more.
-func (n Note) Changes(before Note) []ServiceChange {
-	var all []ServiceChange
-	old := byName(before)
-	for _, s := range n.Services {
-		all = appendChange(all, old[s.Name], s)
-		delete(old, s.Name)
+// SetDrained returns the note with a backend of a service drained by a hand, or not any more.
+// Overlay makes of it what the services use then.
+func (n Note) SetDrained(now time.Duration, service, backend string, drained bool) Note {
+	said, found := n.Of(service)
+	if !found {
+		said = ServiceNote{Name: service, Mode: Normal}
 	}
-	for _, s := range before.Services {
-		if _, left := old[s.Name]; left {
-			all = appendChange(all, s, ServiceNote{Name: s.Name})
-		}
+	i := slices.IndexFunc(said.Out, func(out OutNote) bool { return out.Backend == backend })
+	byHand := i >= 0 && said.Out[i].Reason == ByHand
+	if byHand == drained {
+		return n
 	}
-	return all
-}
-
-// byName returns the services of a note by their names.
-func byName(n Note) map[string]ServiceNote {
-	all := make(map[string]ServiceNote, len(n.Services))
-	for _, s := range n.Services {
-		all[s.Name] = s
+	said.Out = slices.DeleteFunc(slices.Clone(said.Out), func(out OutNote) bool { return out.Backend == backend })
+	if drained {
+		said.Out = append(said.Out, OutNote{backend, now, ByHand})
 	}
-	return all
-}
-
-// appendChange appends what changed for a service, if anything did.
-func appendChange(all []ServiceChange, was, is ServiceNote) []ServiceChange {
-	made := ServiceChange{
-		Service: is.Name, Was: cmp.Or(was.Mode, Normal), Mode: cmp.Or(is.Mode, Normal),
-		Out: without(is.Out, was.Out, OutNote.name), Back: without(was.Out, is.Out, OutNote.name),
-		Joined: without(is.Joined, was.Joined, strings.Clone), Left: without(was.Joined, is.Joined, strings.Clone),
-	}
-	if made.Was == made.Mode && len(made.Out)+len(made.Back)+len(made.Joined)+len(made.Left) == 0 {
-		return all
-	}
-	return append(all, made)
-}
-
-// name returns the name of the backend.
-func (o OutNote) name() string { return o.Backend }
-
-// without returns those of a list whose names another list does not have.
-func without[T any](list, others []T, name func(T) string) []T {
-	names := make(map[string]bool, len(others))
-	for _, other := range others {
-		names[name(other)] = true
-	}
-	return slices.DeleteFunc(slices.Clone(list), func(one T) bool { return names[name(one)] })
+	return n.Put(said)
 }

@@ -113,33 +113,26 @@ func TestPut(t *testing.T) {
 	}
 }
 
-// TestChanges compares notes.
-func TestChanges(t *testing.T) {
-	one, two := OutNote{"10.0.0.1:80", 3, "status 500"}, OutNote{"10.0.0.2:80", 4, "connection refused"}
-	before := Note{Services: []ServiceNote{
-		{Name: "web", Mode: Normal, Out: []OutNote{one}},
-		{Name: "gone", Mode: FailOpen},
-		{Name: "same", Mode: Normal, Out: []OutNote{two}},
-		{Name: "back", Mode: Backup, Out: []OutNote{one}, Joined: []string{"10.0.0.9:80"}},
-	}}
-	later := two
-	later.Reason = "no answer in 1s"
-	after := Note{Services: []ServiceNote{
-		{Name: "new", Mode: FailOpen},
-		{Name: "same", Mode: Normal, Out: []OutNote{later}},
-		{Name: "web", Mode: Backup, Out: []OutNote{two}, Joined: []string{"10.0.0.9:80"}},
-	}}
-	want := []ServiceChange{
-		{Service: "new", Was: Normal, Mode: FailOpen},
-		{Service: "web", Was: Normal, Mode: Backup, Out: []OutNote{two}, Back: []OutNote{one}, Joined: []string{"10.0.0.9:80"}},
-		{Service: "gone", Was: FailOpen, Mode: Normal},
-		{Service: "back", Was: Backup, Mode: Normal, Back: []OutNote{one}, Left: []string{"10.0.0.9:80"}},
-	}
-	if got := after.Changes(before); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
-		t.Errorf("%+v", got)
-	}
-	if got := after.Changes(after); got != nil {
-		t.Errorf("%+v", got)
+// TestSetDrained drains by hand and takes it back, also one that is down.
+func TestSetDrained(t *testing.T) {
+	const web, one, two = "web", "10.0.0.1:80", "10.0.0.2:80"
+	down := Note{Services: []ServiceNote{{Name: web, Mode: Normal, Out: []OutNote{{one, 3, "status 500"}}}}}
+	for _, test := range []struct {
+		name string
+		got  Note
+		want string
+	}{
+		{"a first one", Note{}.SetDrained(5, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"twice", Note{}.SetDrained(5, web, one, true).SetDrained(6, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"and back", Note{}.SetDrained(5, web, one, true).SetDrained(6, web, one, false), "{[]}"},
+		{"nothing to take back", Note{}.SetDrained(6, web, one, false), "{[]}"},
+		{"beside one that is down", down.SetDrained(5, web, two, true), "{[{web normal [{10.0.0.1:80 3ns status 500} {10.0.0.2:80 5ns drained}] []}]}"},
+		{"the one that is down", down.SetDrained(5, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"one that is down is not drained", down.SetDrained(5, web, one, false), "{[{web normal [{10.0.0.1:80 3ns status 500}] []}]}"},
+	} {
+		if got := fmt.Sprint(test.got); got != test.want {
+			t.Errorf("%s: %s", test.name, got)
+		}
 	}
 }
 
@@ -277,5 +270,29 @@ func TestNote(t *testing.T) {
 		if _, err := DecodeNote(encoded(t, n, test.old, test.new)); err == nil {
 			t.Errorf("with %s it was read", test.new)
 		}
+	}
+}
+
+// TestStanding loads a config with what is down already out, also where the config changed
+// how often it asks; not by a record that is old, or of a time to come.
+func TestStanding(t *testing.T) {
+	cfg := config.Config{Services: []config.Service{checked("web", "pp"), checked("new", "p")}}
+	one, _ := Of(cfg.Services[0], cfg.Services[0].Backends[0])
+	down := CheckRecord{Check: one, State: Down, Since: time.Minute, Reason: "status 500"}
+	r := Record{Beat: time.Hour, Checks: []CheckRecord{down}}
+	cfg.Services[0].Check.Interval = 5 * time.Second
+	made, note, found := r.Standing(time.Hour+time.Minute, cfg)
+	want := "{[{web normal [{10.0.0.1:80 1m0s status 500}] []} {new fail_open [] []}]}"
+	if !found || fmt.Sprint(note) != want || numbers(made.Services[0].Active()) != "2" {
+		t.Errorf("%v, %v", found, note)
+	}
+	for name, now := range map[string]time.Duration{"old": time.Hour + time.Minute + 1, "of a time to come": time.Hour - 1} {
+		if _, note, found := r.Standing(now, cfg); found {
+			t.Errorf("%s: %v", name, note)
+		}
+	}
+	r.Checks[0].State = Up
+	if _, note, found := r.Standing(time.Hour, cfg); found {
+		t.Errorf("nobody is down: %v", note)
 	}
 }

@@ -17,8 +17,11 @@ const (
 	HealthRecord = Run + "/health.json" // what the watcher knows of the backends
 )
 
-// Unit is the service that loads the current generation at boot.
-const Unit = "natspread.service"
+// The units.
+const (
+	Unit       = "natspread.service"        // loads the current generation at boot
+	HealthUnit = "natspread-health.service" // checks backends, and takes those that are down out of the loaded rules
+)
 
 // InHome tells whether a path, without symlinks, is in a home directory, as ProtectHome= of systemd understands it.
 func InHome(path string) bool {

@@ -28,7 +28,7 @@ type SettingChange = config.SettingChange
 // BackendChange is a backend of a service that is not the same any more.
 type BackendChange struct {
 	Address string `json:"address"`
-	Change  string `json:"change"`           // added, removed, drained, undrained, weight, share (that others changed), none
+	Change  string `json:"change"`           // added, removed, drained, undrained, backup, primary (no backup any more), weight, share (that others changed), none
 	Before  *Share `json:"before,omitempty"` // absent when added
 	After   *Share `json:"after,omitempty"`  // absent when removed
 }
@@ -84,6 +84,10 @@ func changeWord(change config.BackendChange) string {
 		return "drained"
 	case change.Before.Drain != change.After.Drain:
 		return "undrained"
+	case change.Before.Backup != change.After.Backup && change.After.Backup:
+		return "backup"
+	case change.Before.Backup != change.After.Backup:
+		return "primary"
 	case change.Before.Weight != change.After.Weight:
 		return "weight"
 	case !change.Same():

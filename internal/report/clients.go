@@ -100,7 +100,7 @@ func RoughShares(cfg config.Config) []string {
 		if service.Slots == 0 {
 			continue
 		}
-		pool := service.SlotBackends()
+		pool := slots.Primaries(service.SlotBackends())
 		worst, off := roughest(pool, service.Slots)
 		if !isRough(off) {
 			continue

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"os"
 
+	"natspread/internal/paths"
 	"natspread/units"
 )
 
-// main prints one of the files for a program: natspread.service, or the drop-in.
+// main prints one of the files for a program: natspread.service, or another that is named.
 func main() {
 	text, err := printed(os.Args[1:])
 	if err == nil {
@@ -28,6 +29,8 @@ func printed(args []string) ([]byte, error) {
 		return units.Text(args[0])
 	case len(args) == 2 && args[1] == units.DropInName:
 		return units.DropIn(args[0])
+	case len(args) == 2 && args[1] == paths.HealthUnit:
+		return units.HealthText(args[0])
 	}
-	return nil, fmt.Errorf("usage: print PROGRAM [%s]", units.DropInName)
+	return nil, fmt.Errorf("usage: print PROGRAM [%s|%s]", units.DropInName, paths.HealthUnit)
 }

@@ -36,6 +36,7 @@ func callbacks() map[string]string {
 		"restore/iptables.Revert(revert)":     steps,
 		"units.Install(manager)":              "systemd, by D-Bus: tests put another in its place",
 		"units.Uninstall(manager)":            "systemd, by D-Bus: tests put another in its place",
+		"units.InstallHealth(manager)":        "systemd, by D-Bus: tests put another in its place",
 	}
 }
 

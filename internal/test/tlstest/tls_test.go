@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -151,15 +150,12 @@ func (s *stage) awaitPort(t *testing.T, i int, address string) {
 	})
 }
 
-// checks are the checks of the page's services.
-var checks = regexp.MustCompile(`(?m)^check .*\n`)
-
 // apply applies a text.
 func (s *stage) apply(t *testing.T, text string) {
 	t.Helper()
 	file := filepath.Join(s.root, paths.Config)
 	hosttest.Must(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	hosttest.Must(t, os.WriteFile(file, checks.ReplaceAll([]byte(text), nil), 0o644))
+	hosttest.Must(t, os.WriteFile(file, []byte(text), 0o644))
 	s.network.Balancer.Command(t, "", s.program, "--root", s.root, "--live", "--variant", string(s.variant), "apply")
 }
 
