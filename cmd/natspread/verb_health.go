@@ -17,10 +17,10 @@ import (
 func (s *session) healthVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:  "health",
-		Usage: "check the backends, and take those that are down out of the rules",
-		Description: "Runs until it is told to end: what natspread-health.service runs. It checks what the\n" +
-			"loaded generation's config asks for, and follows what others load. Whatever becomes of\n" +
-			"it, the rules stay, and are right for what was last known.",
+		Usage: "check the backends, and take those that are down out",
+		Description: "Runs until it is told to end: natspread-health.service does that. It checks what\n" +
+			"the loaded generation's config asks for, and follows what others load. Whatever\n" +
+			"becomes of it, the rules stay, and are right for what was last known.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "once", Usage: "check every backend once, print a table and change nothing; exits 1 where one is not well"},
 			&cli.StringFlag{Name: "prometheus", Usage: "write metrics for node_exporter's textfile collector into `FILE`, every 15 seconds and at each change"},
@@ -40,7 +40,6 @@ func readHealth(c *cli.Context) (healthOptions, error) {
 	info, err := os.Lstat(o.prometheus)
 	return o, cmp.Or(
 		cmdline.RefuseIf(o.once && o.prometheus != "", "--prometheus excludes --once: natspread status --prometheus writes metrics once"),
-		cmdline.RefuseIf(!o.once && c.Bool("json"), "--json needs --once: what the watcher finds is in natspread status --json"),
 		cmdline.RefuseIf(o.prometheus != "" && (!filepath.IsAbs(o.prometheus) || filepath.Ext(o.prometheus) != ".prom"), "--prometheus: FILE begins with / and ends in .prom, or node_exporter does not read it"),
 		cmdline.RefuseIf(err == nil && !info.Mode().IsRegular(), "--prometheus: what is there is no regular file: name another"),
 	)

@@ -29,7 +29,7 @@ complete -c natspread -n "__natspread_verb ''" -a rollback -d 'apply an older ge
 complete -c natspread -n "__natspread_verb ''" -a restore -d 'load the current generation: what the unit runs at boot'
 complete -c natspread -n "__natspread_verb ''" -a status -d 'show services, shares, and whether the kernel is in sync'
 complete -c natspread -n "__natspread_verb ''" -a doctor -d 'find what on this host keeps the balancer from working'
-complete -c natspread -n "__natspread_verb ''" -a health -d 'check the backends, and take those that are down out of the rules'
+complete -c natspread -n "__natspread_verb ''" -a health -d 'check the backends, and take those that are down out'
 complete -c natspread -n "__natspread_verb ''" -a stop -d 'take natspread\'s rules out of the kernel'
 complete -c natspread -n "__natspread_verb ''" -a install -d 'apply, and have it restored at every boot'
 complete -c natspread -n "__natspread_verb ''" -a uninstall -d 'stop and disable the unit and remove it'

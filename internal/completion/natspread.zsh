@@ -18,7 +18,7 @@ _natspread() {
         'restore:load the current generation: what the unit runs at boot'
         'status:show services, shares, and whether the kernel is in sync'
         'doctor:find what on this host keeps the balancer from working'
-        'health:check the backends, and take those that are down out of the rules'
+        'health:check the backends, and take those that are down out'
         'stop:take natspread'\''s rules out of the kernel'
         'install:apply, and have it restored at every boot'
         'uninstall:stop and disable the unit and remove it'
