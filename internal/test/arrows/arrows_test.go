@@ -122,7 +122,7 @@ func arrows() map[string][]string {
 		},
 		"internal/cmdline":    {"internal/suggest", "internal/text"},
 		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/health", "internal/rules", "internal/atomicfile", "internal/text"},
-		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/config", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
+		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
 		"restore":             append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
 		"restore/iptables":    {"internal/rules", "internal/program"},
 		"restore/generation":  {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
