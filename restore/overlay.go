@@ -59,7 +59,7 @@ func (h Host) LoadOverlay(ctx context.Context, o Overlay, freed Freed) (Result, 
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	result := Result{Generation: o.Base, Variant: kernel.Variant}
+	result := Result{Generation: o.Base, Variant: kernel.Variant, Overlay: o.Before}
 	if o.None {
 		o.Tables, o.Note = standing.base.Tables, nil
 	}
@@ -71,7 +71,7 @@ func (h Host) LoadOverlay(ctx context.Context, o Overlay, freed Freed) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	result.Changed, result.Loaded, result.Notes = true, load.Changed, load.notes
+	result.Changed, result.Loaded, result.Overlay, result.Notes = true, load.Changed, load.sum, load.notes
 	result.deleteStale(ctx, freed.change(o.Tables))
 	return result, nil
 }
@@ -140,6 +140,7 @@ func (h Host) patch(kernel iptables.Kernel, s standing, wanted rules.Tables) ipt
 // patched is a patch that was loaded.
 type patched struct {
 	iptables.Loaded
+	sum   string // of the record that stands now
 	notes []string
 }
 
@@ -154,7 +155,7 @@ func (h Host) loadPatch(ctx context.Context, kernel iptables.Kernel, s standing,
 	if err != nil {
 		return patched{}, revertRecord(err, swap)
 	}
-	done := patched{Loaded: load}
+	done := patched{Loaded: load, sum: swap.Sum}
 	if err := swap.Commit(); err != nil {
 		done.notes = append(done.notes, err.Error())
 	}

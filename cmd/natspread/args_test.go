@@ -43,7 +43,7 @@ func readers() map[string]func(*cli.Context) (any, error) {
 	return map[string]func(*cli.Context) (any, error){
 		"init": reader(readInit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
 		"confirm": none, "drain": reader(readDrain), "undrain": reader(readTarget), "history": none, "rollback": reader(readRollback), "restore": none,
-		"status": reader(readStatus), "doctor": none, "stop": none, "install": reader(readInstall), "uninstall": none, "version": none,
+		"status": reader(readStatus), "doctor": none, "health": reader(readHealth), "stop": none, "install": reader(readInstall), "uninstall": none, "version": none,
 	}
 }
 

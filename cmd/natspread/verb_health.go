@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/report"
 	"natspread/internal/watcher"
 )
 
@@ -17,10 +18,10 @@ import (
 func (s *session) healthVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:  "health",
-		Usage: "check the backends, and take those that are down out of the rules",
-		Description: "Runs until it is told to end: what natspread-health.service runs. It checks what the\n" +
-			"loaded generation's config asks for, and follows what others load. Whatever becomes of\n" +
-			"it, the rules stay, and are right for what was last known.",
+		Usage: "check the backends, and take those that are down out",
+		Description: "Runs until it is told to end: natspread-health.service does that. It checks what\n" +
+			"the loaded generation's config asks for, and follows what others load. Whatever\n" +
+			"becomes of it, the rules stay, and are right for what was last known.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "once", Usage: "check every backend once, print a table and change nothing; exits 1 where one is not well"},
 			&cli.StringFlag{Name: "prometheus", Usage: "write metrics for node_exporter's textfile collector into `FILE`, every 15 seconds and at each change"},
@@ -40,7 +41,6 @@ func readHealth(c *cli.Context) (healthOptions, error) {
 	info, err := os.Lstat(o.prometheus)
 	return o, cmp.Or(
 		cmdline.RefuseIf(o.once && o.prometheus != "", "--prometheus excludes --once: natspread status --prometheus writes metrics once"),
-		cmdline.RefuseIf(!o.once && c.Bool("json"), "--json needs --once: what the watcher finds is in natspread status --json"),
 		cmdline.RefuseIf(o.prometheus != "" && (!filepath.IsAbs(o.prometheus) || filepath.Ext(o.prometheus) != ".prom"), "--prometheus: FILE begins with / and ends in .prom, or node_exporter does not read it"),
 		cmdline.RefuseIf(err == nil && !info.Mode().IsRegular(), "--prometheus: what is there is no regular file: name another"),
 	)
@@ -71,12 +71,12 @@ func (s *session) health(ctx context.Context, o healthOptions) error {
 	defer unlock()
 	debug.SetMemoryLimit(healthMemory)
 	if o.prometheus != "" {
-		seams.Metrics = func(ctx context.Context, _ bool) error {
-			status, err := s.collect(ctx, true)
+		seams.Metrics = func(ctx context.Context, alive bool) error {
+			text, err := s.reportHost().Metrics(ctx, alive)
 			if err != nil {
 				return err
 			}
-			return status.WriteMetrics(o.prometheus)
+			return report.WriteMetrics(o.prometheus, text)
 		}
 	}
 	return watcher.Run(ctx, seams, past)
@@ -84,14 +84,14 @@ func (s *session) health(ctx context.Context, o healthOptions) error {
 
 // healthOnce checks every backend once, and says what came of it.
 func (s *session) healthOnce(ctx context.Context, seams watcher.Seams) error {
-	report, err := watcher.Once(ctx, seams)
+	found, err := watcher.Once(ctx, seams)
 	if err != nil {
 		return err
 	}
-	if len(report.Checks) == 0 {
-		s.printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", report.Generation)
+	if len(found.Checks) == 0 {
+		s.printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", found.Generation)
 	}
-	if err := s.answer(report, report.Text()); err != nil || !report.Bad() {
+	if err := s.answer(found, found.Text()); err != nil || !found.Bad() {
 		return err
 	}
 	return cmdline.ExitSilently(exitFailed)

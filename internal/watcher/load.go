@@ -229,8 +229,8 @@ func (w *watcher) succeed(t task, overlay restore.Overlay, result restore.Result
 			w.differs[place] = true
 		}
 	}
-	w.held.Tables, w.held.Note, w.held.Overlay, w.held.Unsure = overlay.Tables, t.note, signs.Overlay, false
-	mine := signs.Current == w.signs.Current && signs.Pending == w.signs.Pending && (signs.Overlay == "") == overlay.None
+	w.held.Tables, w.held.Note, w.held.Overlay, w.held.Unsure = overlay.Tables, t.note, result.Overlay, false
+	mine := signs.Current == w.signs.Current && signs.Pending == w.signs.Pending && signs.Overlay == result.Overlay
 	if mine {
 		w.signs = signs
 	}

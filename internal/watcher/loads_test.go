@@ -226,7 +226,7 @@ func TestFollow(t *testing.T) {
 			t.Errorf("%q is out %v after an apply", f.out(), f.loads[1].at-at)
 		}
 		f.mutex.Lock()
-		f.standing.Note, f.signs.Overlay = health.Note{}, ""
+		f.standing.Note, f.standing.Overlay, f.signs.Overlay = health.Note{}, "", ""
 		f.mutex.Unlock()
 		f.sleep(time.Second)
 		if f.out() != "api 10.0.0.2:80, web 10.0.0.2:80" || len(f.loads) != 3 {
@@ -280,6 +280,25 @@ func TestStale(t *testing.T) {
 	})
 }
 
+// TestUnsure loads anew what nobody knows whether it was loaded.
+func TestUnsure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.standing.Unsure = true
+		f.run()
+		f.sleep(time.Second)
+		if len(f.loads) != 1 || !f.loads[0].overlay.None {
+			t.Errorf("%d loads", len(f.loads))
+		}
+		f.standing.Unsure = false
+		f.sleep(5 * time.Second)
+		if err := f.end(); err != nil || len(f.loads) != 1 {
+			t.Errorf("%d loads, %v", len(f.loads), err)
+		}
+	})
+}
+
 // TestByHand keeps out whom a hand took out.
 func TestByHand(t *testing.T) {
 	t.Parallel()
@@ -287,7 +306,7 @@ func TestByHand(t *testing.T) {
 		f := newFake(t, three)
 		f.dead = flapping(time.Hour, 0, 10*time.Second)
 		f.standing.Note = health.Note{Services: []health.ServiceNote{{Name: "web", Mode: health.Normal, Out: []health.OutNote{{Backend: "10.0.0.3:80", Reason: health.ByHand}}}}}
-		f.signs.Overlay = "by hand"
+		f.standing.Overlay, f.signs.Overlay = "by hand", "by hand"
 		f.run()
 		f.sleep(5 * time.Second)
 		if len(f.loads) != 0 {

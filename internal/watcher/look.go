@@ -9,10 +9,6 @@ import (
 	"natspread/restore/flows"
 )
 
-// leastUnanswered is how many connections nobody answers before that is said: some clients
-// always give up.
-const leastUnanswered = 5
-
 // lookNow looks at connection tracking. It is counted and told, and takes nobody out: a flood
 // of forged packets must not.
 func (w *watcher) lookNow(time.Duration) {
@@ -63,7 +59,7 @@ func (w *watcher) count(seen flows.Seen) {
 // sayIfDeaf says once that a backend is up and answers nobody.
 func (w *watcher) sayIfDeaf(check health.Check, seen flows.Connections) {
 	state, _ := w.machine.Of(check)
-	if seen.Answered > 0 || seen.Unanswered < leastUnanswered || state.State != health.Up {
+	if !state.Unreachable() {
 		delete(w.deaf, check)
 		return
 	}

@@ -25,7 +25,7 @@ type Checked struct {
 	Backend string  `json:"backend"`
 	Type    string  `json:"type"`
 	Outcome string  `json:"outcome"` // ok, failed, unable
-	Reason  string  `json:"reason"`  // "" where it is ok
+	Reason  string  `json:"reason,omitempty"`
 	Seconds float64 `json:"seconds"` // how long the check took
 }
 

@@ -148,7 +148,7 @@ func (f *fake) load(_ context.Context, o restore.Overlay, freed restore.Freed) (
 		return restore.Result{}, err
 	case f.gone:
 		return restore.Result{}, restore.ErrNotLoaded
-	case o.Base != f.standing.Generation:
+	case o.Base != f.standing.Generation, o.Before != f.standing.Overlay:
 		return restore.Result{}, restore.ErrStale
 	}
 	made := load{at: f.now(), overlay: o, freed: freed}
@@ -160,9 +160,9 @@ func (f *fake) load(_ context.Context, o restore.Overlay, freed restore.Freed) (
 	} else if made.note, err = health.DecodeNote(o.Note); err != nil {
 		f.t.Error(err)
 	}
-	f.standing.Note = made.note
+	f.standing.Note, f.standing.Overlay = made.note, f.signs.Overlay
 	f.loads = append(f.loads, made)
-	return restore.Result{Changed: true, DeletedEntries: 12}, nil
+	return restore.Result{Changed: true, Overlay: f.signs.Overlay, DeletedEntries: 12}, nil
 }
 
 // run begins a watcher.
