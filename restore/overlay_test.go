@@ -24,7 +24,12 @@ import (
 // overlay with that backend out asks for.
 func without(toml string, backends ...string) string {
 	for _, backend := range backends {
-		toml = strings.Replace(toml, fmt.Sprintf("%q", backend), fmt.Sprintf("{ address = %q, drain = true }", backend), 1)
+		drained := fmt.Sprintf("{ address = %q, drain = true }", backend)
+		long := fmt.Sprintf("{ address = %q }", backend)
+		if !strings.Contains(toml, long) {
+			long = fmt.Sprintf("%q", backend)
+		}
+		toml = strings.Replace(toml, long, drained, 1)
 	}
 	return toml
 }

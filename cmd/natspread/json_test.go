@@ -43,6 +43,7 @@ func objectShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"backend":            reflect.TypeFor[report.Backend](),
 		"backend change":     reflect.TypeFor[report.BackendChange](),
+		"backend health":     reflect.TypeFor[report.Health](),
 		"chain":              reflect.TypeFor[trace.ChainResult](),
 		"check of a backend": reflect.TypeFor[watcher.Checked](),
 		"clients moved":      reflect.TypeFor[report.ClientsMoved](),
@@ -50,6 +51,7 @@ func objectShapes() map[string]reflect.Type {
 		"finding":            reflect.TypeFor[report.Finding](),
 		"flow":               reflect.TypeFor[trace.FlowResult](),
 		"generation":         reflect.TypeFor[report.HistoryEntry](),
+		"health":             reflect.TypeFor[report.Health](),
 		"hop":                reflect.TypeFor[trace.HopResult](),
 		"outcome":            reflect.TypeFor[trace.OutcomeResult](),
 		"pending":            reflect.TypeFor[report.Pending](),
@@ -58,6 +60,7 @@ func objectShapes() map[string]reflect.Type {
 		"setting":            reflect.TypeFor[report.SettingChange](),
 		"share":              reflect.TypeFor[report.Share](),
 		"slot":               reflect.TypeFor[trace.SlotResult](),
+		"watcher":            reflect.TypeFor[report.Watcher](),
 	}
 }
 
@@ -128,9 +131,11 @@ func TestJSONPageVerbs(t *testing.T) {
 // TestJSONPageMetrics holds the table of metrics to what is exported.
 func TestJSONPageMetrics(t *testing.T) {
 	t.Parallel()
-	live := 1
-	text := report.Status{Unit: "active", Applied: &time.Time{}, Services: []report.Service{{Name: "web", Backends: []report.Backend{{Address: "10.0.0.1:80", Live: &live}}}}}.Metrics()
-	exported, err := promtest.Scrape(text)
+	text, err := os.ReadFile(filepath.Join(house, "testdata/monitoring/metrics.prom")) // to which report holds what it writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported, err := promtest.Scrape(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/report"
 	"natspread/internal/watcher"
 )
 
@@ -70,12 +71,12 @@ func (s *session) health(ctx context.Context, o healthOptions) error {
 	defer unlock()
 	debug.SetMemoryLimit(healthMemory)
 	if o.prometheus != "" {
-		seams.Metrics = func(ctx context.Context, _ bool) error {
-			status, err := s.collect(ctx, true)
+		seams.Metrics = func(ctx context.Context, alive bool) error {
+			text, err := s.reportHost().Metrics(ctx, alive)
 			if err != nil {
 				return err
 			}
-			return status.WriteMetrics(o.prometheus)
+			return report.WriteMetrics(o.prometheus, text)
 		}
 	}
 	return watcher.Run(ctx, seams, past)
@@ -83,14 +84,14 @@ func (s *session) health(ctx context.Context, o healthOptions) error {
 
 // healthOnce checks every backend once, and says what came of it.
 func (s *session) healthOnce(ctx context.Context, seams watcher.Seams) error {
-	report, err := watcher.Once(ctx, seams)
+	found, err := watcher.Once(ctx, seams)
 	if err != nil {
 		return err
 	}
-	if len(report.Checks) == 0 {
-		s.printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", report.Generation)
+	if len(found.Checks) == 0 {
+		s.printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", found.Generation)
 	}
-	if err := s.answer(report, report.Text()); err != nil || !report.Bad() {
+	if err := s.answer(found, found.Text()); err != nil || !found.Bad() {
 		return err
 	}
 	return cmdline.ExitSilently(exitFailed)

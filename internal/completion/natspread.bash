@@ -45,7 +45,8 @@ _natspread_words() {
     render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
-    drain) words+=' --wait --now --keep-one' ;;
+    drain) words+=' --wait --now --keep-one --runtime' ;;
+    undrain) words+=' --runtime' ;;
     rollback) words+=' --yes --overdue' ;;
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;

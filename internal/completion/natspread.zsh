@@ -85,6 +85,12 @@ _natspread() {
         '*--wait=[wait for this DURATION until no connection is left there; exit 1 if one is]:value:(60s 5m)'
         '*--now[end its connections at once: UDP moves to another backend, TCP is reset]'
         '*--keep-one[refuse to drain the last backend of a service]'
+        '*--runtime[only in what is loaded, until the next load of a generation or boot]'
+        )
+        ;;
+    behind:undrain)
+        flags+=(
+        '*--runtime[only in what is loaded, what drain --runtime drained]'
         )
         ;;
     behind:rollback)

@@ -42,7 +42,7 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if judged.Bad != nil { // which doctor says with whose config it uses instead
 		edited = nil
 	}
-	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing,
+	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing, report.unreached,
 		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))))
 	doctor.Sort(found)
 	return found, nil

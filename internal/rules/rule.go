@@ -355,8 +355,8 @@ type Chain struct {
 	Rules []Rule
 }
 
-// Equal tells whether two chains have the same name and the same rules. Those that one table
-// took over from another have them at the same place, and need no look at each.
+// Equal tells whether two chains have the same name and the same rules. It looks at no rule
+// where both have them at one place, as in tables of which one was made from the other.
 func (c Chain) Equal(other Chain) bool {
 	if c.Name != other.Name || len(c.Rules) != len(other.Rules) {
 		return false

@@ -238,6 +238,9 @@ func ignoreMissing(err error) error {
 
 // Commit says that the kernel holds what it is to hold now.
 func (w OverlaySwap) Commit() error {
+	if w.drops && !exists(w.store.Path(paths.Overlay)) {
+		return nil
+	}
 	if w.drops {
 		return w.store.removeOverlay()
 	}
