@@ -223,7 +223,8 @@ func TestUnwatched(t *testing.T) {
 		if name == "nobody is checked" {
 			services = services[1:]
 		}
-		found := watchedAt(c.watch, c.note).findings(doctor.Host{Root: t.TempDir()}, services)
+		host := Host{Doctor: doctor.Host{Root: t.TempDir()}}
+		found := host.unwatchedBy(t.Context(), watchedAt(c.watch, c.note), services)
 		if got := lines(found); !slices.Equal(got, c.want) {
 			t.Errorf("%s: -wanted +got:\n%s", name, cmp.Diff(c.want, got))
 		}
