@@ -94,9 +94,6 @@ func (s *stage) measure(services int, every time.Duration) (m measured, err erro
 	if err == nil {
 		err = s.watch()
 	}
-	if err == nil {
-		err = s.settled()
-	}
 	if err != nil {
 		return m, err
 	}

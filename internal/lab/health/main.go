@@ -41,6 +41,7 @@ type options struct {
 	family  int            // 0 is both
 	untimed bool           // only scenes that no clock judges
 	bench   bool           // only what measures, and judges by ratios
+	verbs   int            // how many the race runs
 	atOnce  int            // how many scenes are played at a time
 	limit   time.Duration  // of all
 }
@@ -81,6 +82,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&o.family, "family", 0, "4 or 6; both without it")
 	flags.BoolVar(&o.untimed, "untimed", false, "play only scenes that no clock judges")
 	flags.BoolVar(&o.bench, "bench", false, "measure processor and memory instead")
+	flags.IntVar(&o.verbs, "verbs", 200, "how many random verbs race with a backend that flaps")
 	flags.IntVar(&o.atOnce, "at-once", 1, "how many scenes are played at a time")
 	flags.DurationVar(&o.limit, "limit", 40*time.Minute, "of all that is played")
 	flags.StringVar(&o.keeping, "keeping", "", "a natspread that keeps unanswered entries: what the silent backends are compared with")
@@ -168,7 +170,7 @@ func playOne(ctx context.Context, o options, p playing) (said string, err error)
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
-	cmd, err := netns.Isolated(ctx, root(), "inside", "LEFT", p.scene.name, p.variant, strconv.Itoa(p.family), o.program, o.keeping)
+	cmd, err := netns.Isolated(ctx, root(), "inside", "LEFT", p.scene.name, p.variant, strconv.Itoa(p.family), strconv.Itoa(o.verbs), o.program, o.keeping)
 	if err != nil {
 		return "", err
 	}
@@ -190,11 +192,12 @@ func root() netns.Root {
 
 // inside plays one scene in the namespaces that were made for it.
 func inside(args []string) error {
-	if len(args) != 6 {
+	if len(args) != 7 {
 		return errors.New("it is started by this program alone")
 	}
 	family, err := strconv.Atoi(args[3])
-	if err != nil {
+	verbs, errVerbs := strconv.Atoi(args[4])
+	if err := errors.Join(err, errVerbs); err != nil {
 		return err
 	}
 	if err := netns.Settle(args[0], root()); err != nil {
@@ -204,7 +207,7 @@ func inside(args []string) error {
 		if scene.name != args[1] {
 			continue
 		}
-		s, err := newStage(args[2], family, args[4], args[5])
+		s, err := newStage(stage{variant: args[2], family: family, verbs: verbs, program: args[5], keeping: args[6]})
 		if err != nil {
 			return err
 		}

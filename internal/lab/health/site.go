@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -112,16 +114,37 @@ func (s *stage) args(args ...string) []string {
 
 // watcher is a natspread health that runs.
 type watcher struct {
-	cmd  *exec.Cmd
-	mu   sync.Mutex
-	said bytes.Buffer
+	cmd   *exec.Cmd
+	mu    sync.Mutex
+	said  strings.Builder
+	loads []load
 }
 
-// Write implements io.Writer.
-func (w *watcher) Write(words []byte) (int, error) {
+// load is a change of rules that the watcher told of.
+type load struct {
+	at  time.Time
+	out int // how many backends are out then
+}
+
+// loadLine is what it says of a load.
+var loadLine = regexp.MustCompile(`rules changed: (\d+) backends? out|rules changed: `)
+
+// Write implements io.Writer: log packages and fmt write a line at a time.
+func (w *watcher) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.said.Write(words)
+	if said := loadLine.FindSubmatch(line); said != nil {
+		out, _ := strconv.Atoi(string(said[1])) // none without a number
+		w.loads = append(w.loads, load{time.Now(), out})
+	}
+	return w.said.Write(line)
+}
+
+// loaded are the watcher's changes of rules so far.
+func (s *stage) loaded() []load {
+	s.watcher.mu.Lock()
+	defer s.watcher.mu.Unlock()
+	return slices.Clone(s.watcher.loads)
 }
 
 // watch starts a watcher, and waits until it has written its record.
@@ -180,23 +203,20 @@ func (s *stage) down() int {
 	return n
 }
 
-// awaitDown waits until so many checks are down and the rules say so.
+// awaitDown waits until so many checks are down.
 func (s *stage) awaitDown(n int, bound time.Duration) error {
-	if err := within(bound, fmt.Sprintf("%d checks are down", n), func() bool { return s.down() == n }); err != nil {
-		return err
-	}
-	return s.settled()
+	return within(bound, fmt.Sprintf("%d checks are down", n), func() bool { return s.down() == n })
 }
 
-// settled waits until what the watcher loads has been the same for 2 s.
-func (s *stage) settled() error {
-	loads, since := uint64(0), time.Now()
-	return within(20*time.Second, "no more rules are loaded", func() bool {
-		if now, err := s.record(); err != nil || now.LoadsOK != loads {
-			loads, since = now.LoadsOK, time.Now()
+// awaitOut waits until so many checks are down and the rules were changed for them.
+func (s *stage) awaitOut(n int, bound time.Duration) error {
+	return errors.Join(s.awaitDown(n, bound), within(bound, fmt.Sprintf("%d backends are out", n), func() bool {
+		out := 0
+		for _, load := range s.loaded() {
+			out = load.out
 		}
-		return time.Since(since) > 2*time.Second
-	})
+		return out == n
+	}))
 }
 
 // askMany makes so many connections in turn to the services, and is an error if one is not

@@ -77,15 +77,17 @@ type stage struct {
 	family  int
 	program string // natspread
 	keeping string // one that deletes no unanswered entries
+	verbs   int    // how many the race runs
 	addresses
 	site     site
 	backends *part
 	watcher  *watcher
 }
 
-// newStage builds the network, and starts all backends.
-func newStage(variant string, family int, program, keeping string) (*stage, error) {
-	s := &stage{variant: variant, family: family, program: program, keeping: keeping, addresses: addressesOf(family)}
+// newStage builds the network of a stage that has the rest, and starts all backends.
+func newStage(of stage) (*stage, error) {
+	s := &of
+	s.addresses = addressesOf(s.family)
 	err := s.build()
 	if err == nil {
 		s.backends, err = startPart(backendsName, "backends", fmt.Sprint(":", port))

@@ -125,7 +125,8 @@ func (s *stage) dies(by death, most float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	shots, at, err := s.diesOnce(by)
+	backend := alone(few(s.family, 0))
+	shots, at, err := s.diesOnce(by, backend)
 	if err != nil {
 		return "", err
 	}
@@ -134,21 +135,21 @@ func (s *stage) dies(by death, most float64) (string, error) {
 	if last == 0 {
 		return said, errors.New("no connection reached the dead backend: it did not die")
 	}
-	if err := by.set(s, alone(few(s.family, 0)), false); err != nil {
+	if err := by.set(s, backend, false); err != nil {
 		return said, err
 	}
-	return said, errors.Join(atMost("the last loss", last, most), s.awaitDown(0, 5*interval), s.askMany(200))
+	return said, errors.Join(atMost("the last loss", last, most), s.awaitOut(0, 5*interval), s.askMany(200))
 }
 
-// diesOnce lets the first backend die under the client, and returns its connections up to some
+// diesOnce lets a backend die under the client, and returns its connections up to some
 // intervals later.
-func (s *stage) diesOnce(by death) (shots []shot, at time.Time, err error) {
+func (s *stage) diesOnce(by death, backend netip.Prefix) (shots []shot, at time.Time, err error) {
 	c, err := s.startClient(rate)
 	if err != nil {
 		return nil, at, err
 	}
 	phase()
-	if at, err = s.kill(by, alone(few(s.family, 0))); err != nil {
+	if at, err = s.kill(by, backend); err != nil {
 		return nil, at, err
 	}
 	time.Sleep(4*interval + patience)
@@ -162,18 +163,20 @@ func playSilent(s *stage) (string, error) {
 	if s.keeping == "" {
 		return "", errors.New("it needs -keeping: a natspread to compare with")
 	}
-	if err := s.open(3, check("")); err != nil {
+	const turns = 4
+	if err := s.open(turns, check("")); err != nil {
 		return "", err
 	}
 	programs := []string{s.keeping, s.program}
 	var lost [2]int
 	var last time.Duration
-	for turn := range 4 {
+	for turn := range turns {
 		s.program = programs[turn%2]
 		if err := s.watch(); err != nil {
 			return "", err
 		}
-		shots, at, err := s.diesOnce(silent())
+		backend := alone(few(s.family, turn)) // each falls once: flap damping lets a second fall last longer
+		shots, at, err := s.diesOnce(silent(), backend)
 		if err != nil {
 			return "", err
 		}
@@ -181,7 +184,7 @@ func playSilent(s *stage) (string, error) {
 		if turn%2 == 1 {
 			last = max(last, lastLost(shots, at, time.Now()))
 		}
-		err = errors.Join(silent().set(s, alone(few(s.family, 0)), false), s.awaitDown(0, 10*interval), s.unwatch())
+		err = errors.Join(silent().set(s, backend, false), s.awaitOut(0, 5*interval), s.unwatch())
 		if err != nil {
 			return "", err
 		}
@@ -201,42 +204,24 @@ func (s *stage) halfDies(by death, most float64) (string, error) {
 	if err == nil {
 		err = s.watch()
 	}
-	if err == nil {
-		err = s.settled()
-	}
 	if err != nil {
 		return "", err
 	}
-	before, err := s.record()
-	if err != nil {
-		return "", err
-	}
+	before := len(s.loaded())
 	at, err := s.kill(by, doomed(s.family))
+	if err == nil {
+		err = s.awaitOut(services*3/2, 30*time.Second)
+	}
 	if err != nil {
 		return "", err
 	}
-	out, loads, err := s.followLoads(at, before.LoadsOK, services*3/2)
-	said := fmt.Sprintf("%d loads, all out after %s intervals", loads, intervals(out))
-	if err != nil {
-		return said, err
-	}
-	if loads > loadsMost {
-		return said, fmt.Errorf("%d loads, more than %d", loads, loadsMost)
+	loads := s.loaded()[before:]
+	out := loads[len(loads)-1].at.Sub(at)
+	said := fmt.Sprintf("%d loads, all out after %s intervals", len(loads), intervals(out))
+	if len(loads) > loadsMost {
+		return said, fmt.Errorf("%d loads, more than %d", len(loads), loadsMost)
 	}
 	return said, errors.Join(atMost("all are out", out, most), s.askMany(3*services))
-}
-
-// followLoads returns when the last load was made after which so many are down, and how many
-// loads there were.
-func (s *stage) followLoads(at time.Time, before uint64, down int) (out time.Duration, loads uint64, err error) {
-	err = within(30*time.Second, fmt.Sprintf("%d checks are down, and loaded", down), func() bool {
-		record, err := s.record()
-		if err == nil && record.LoadsOK-before != loads {
-			out, loads = time.Since(at), record.LoadsOK-before
-		}
-		return s.down() == down && time.Since(at) > out+3*time.Second
-	})
-	return out, loads, err
 }
 
 // playFlapping lets a backend die and live every three seconds for a minute.
@@ -249,17 +234,16 @@ func playFlapping(s *stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	before, err := s.record()
+	before := len(s.loaded())
 	for range times {
 		for _, dead := range []bool{true, false} {
 			err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), dead))
 			time.Sleep(half)
 		}
 	}
-	after, errAfter := s.record()
-	loads := after.LoadsOK - before.LoadsOK
+	loads := len(s.loaded()) - before
 	said := fmt.Sprintf("%d loads for %d deaths", loads, times)
-	if err := errors.Join(err, errAfter); err != nil {
+	if err != nil {
 		return said, err
 	}
 	if loads == 0 || loads > most {
@@ -293,18 +277,12 @@ func playLock(s *stage) (string, error) {
 		return "", err
 	}
 	time.Sleep(7 * time.Second)
-	before, err := s.record()
-	if err != nil {
-		return "", err
-	}
+	before := len(s.loaded())
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_UN); err != nil {
 		return "", err
 	}
 	free := time.Now()
-	err = within(10*time.Second, "the rules change", func() bool {
-		now, err := s.record()
-		return err == nil && now.LoadsOK > before.LoadsOK
-	})
+	err = within(10*time.Second, "the rules change", func() bool { return len(s.loaded()) > before })
 	said := fmt.Sprintf("loaded %.1f s after the lock was free", time.Since(free).Seconds())
 	return said, errors.Join(err, atMost("the rules change", time.Since(free), 1), s.askMany(200))
 }
