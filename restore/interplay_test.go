@@ -268,7 +268,7 @@ func TestRace(t *testing.T) {
 		var flapping sync.WaitGroup
 		flapping.Go(func() { flap(ctx, t, host) })
 		random := rand.New(rand.NewPCG(1, uint64(len(variant))))
-		for range 60 {
+		for range 200 {
 			verb(t, host, random.IntN(6))
 		}
 		stop()
