@@ -268,7 +268,7 @@ func TestRace(t *testing.T) {
 		var flapping sync.WaitGroup
 		flapping.Go(func() { flap(ctx, t, host) })
 		random := rand.New(rand.NewPCG(1, uint64(len(variant))))
-		for range 60 {
+		for range 200 {
 			verb(t, host, random.IntN(6))
 		}
 		stop()
@@ -329,4 +329,32 @@ func verb(t *testing.T, host restore.Host, which int) {
 	if err != nil && !waits && !errors.Is(err, generation.ErrNothingPending) {
 		t.Errorf("verb %d: %v", which, err)
 	}
+}
+
+// TestCopiesUnderOverlay finds copies of netfilter-persistent good that were saved with the
+// overlay, or without it, and others stale.
+func TestCopiesUnderOverlay(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, hosttest.Article)
+		hosttest.Must(t, os.MkdirAll(filepath.Join(host.Root, "etc/iptables"), 0o755))
+		save := func() {
+			for f, name := range map[rules.Family]string{rules.IPv4: "rules.v4", rules.IPv6: "rules.v6"} {
+				hosttest.Must(t, os.WriteFile(filepath.Join(host.Root, "etc/iptables", name), []byte(hosttest.Save(t, variant, f)), 0o600))
+			}
+		}
+		notes := func(what string, want int) {
+			t.Helper()
+			if s := status(t, host); len(s.Notes) != want {
+				t.Errorf("%s: %q", what, s.Notes)
+			}
+		}
+		save()
+		load(t, host, overlay(t, host, down))
+		notes("saved before", 0)
+		save()
+		notes("saved now", 0)
+		load(t, host, overlay(t, host, without(down, "10.0.0.3:80", "[fd00::3]:80")))
+		notes("saved with another one", 2)
+	})
 }

@@ -101,7 +101,7 @@ func (h Host) status(ctx context.Context, kernel iptables.Kernel) (Status, error
 	} else {
 		status.Rules = nil
 	}
-	status.Notes = append(status.Notes, h.staleCopies(tables)...)
+	status.Notes = append(status.Notes, h.staleCopies(status.Wanted)...)
 	return status, nil
 }
 

@@ -43,6 +43,7 @@ func objectShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"backend":            reflect.TypeFor[report.Backend](),
 		"backend change":     reflect.TypeFor[report.BackendChange](),
+		"backend health":     reflect.TypeFor[report.Health](),
 		"chain":              reflect.TypeFor[trace.ChainResult](),
 		"check of a backend": reflect.TypeFor[watcher.Checked](),
 		"clients moved":      reflect.TypeFor[report.ClientsMoved](),

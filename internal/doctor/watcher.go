@@ -16,63 +16,58 @@ import (
 	"natspread/internal/rules"
 )
 
-// healthUnit is the service that checks backends, as systemctl takes its name.
-const healthUnit = "natspread-health"
-
-// Watcher is what is known of natspread health on a host that has checked services.
+// Watcher is what is known of natspread health on a host that has checked services, and where
+// it does not check them.
 type Watcher struct {
-	Alive bool      // it runs
-	Stale bool      // what it wrote is so old that it must hang
-	Beat  time.Time // when it last wrote its state; zero where it wrote none
-	Now   time.Time
-	Out   []string // the backends that it took out
+	Hangs  bool      // it runs, and writes nothing
+	Beat   time.Time // when it last wrote its state; zero where it wrote none
+	Now    time.Time
+	Out    []string // the backends that it took out
+	ByHand bool     // no unit can start it here
 }
 
 // Unwatched says that nobody checks the backends, and which of them stay out for that: Broken,
 // as one that dies keeps its share, and one that is back gets nothing.
-func (h Host) Unwatched(w Watcher) []Finding {
+func (h Host) Unwatched(w Watcher) Finding {
 	since := w.Beat.Format("15:04")
 	if w.Now.Sub(w.Beat) > 12*time.Hour {
 		since = w.Beat.Format("2006-01-02 15:04")
 	}
-	var what string
+	what := "health checks do not run since " + since
 	switch {
-	case w.Alive && !w.Stale:
-		return nil
-	case w.Alive:
+	case w.Hangs:
 		what = "natspread health runs, but has not written its state since " + since
 	case w.Beat.IsZero():
 		what = "health checks are configured, but natspread health does not run"
-	default:
-		what = "health checks do not run since " + since
 	}
 	if len(w.Out) == 1 {
 		what += fmt.Sprintf(": %s stays out, unless natspread restore lets it in", w.Out[0])
 	} else if len(w.Out) > 1 {
 		what += fmt.Sprintf(": %s stay out, unless natspread restore lets them in", few(w.Out))
 	}
-	return []Finding{{Broken, what, h.watch(w.Alive)}}
+	return Finding{Broken, what, h.watch(w)}
 }
 
 // watch is the line after which backends are checked. What hangs holds a lock, by which it is
 // found and ended where no systemd does that.
-func (h Host) watch(hangs bool) string {
+func (h Host) watch(w Watcher) string {
+	name := strings.TrimSuffix(paths.HealthUnit, ".service")
 	loader, _ := h.Loader()
 	files := h.files()
-	file, present := files.First("system/" + healthUnit + ".service")
-	switch {
-	case loader == NoSystemd && hangs:
+	file, present := files.First("system/" + paths.HealthUnit)
+	switch byHand := w.ByHand || loader == NoSystemd; {
+	case byHand && w.Hangs:
 		return fmt.Sprintf("kill -KILL %d; natspread health # runs in the foreground", h.lockHolder())
-	case loader == NoSystemd:
+	case byHand:
 		return "natspread health # runs in the foreground"
-	case hangs:
-		return "systemctl restart " + healthUnit
+	case w.Hangs:
+		return "systemctl restart " + name
 	case !present:
 		return "natspread install"
 	case files.Masked(file):
-		return fmt.Sprintf("systemctl unmask %s && systemctl enable --now %[1]s", healthUnit)
+		return fmt.Sprintf("systemctl unmask %s && systemctl enable --now %[1]s", name)
 	}
-	return "systemctl enable --now " + healthUnit
+	return "systemctl enable --now " + name
 }
 
 // lockHolder returns the process that holds the lock of natspread health, as proc_locks(5) has

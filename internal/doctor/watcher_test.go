@@ -17,15 +17,9 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// unwatched returns the one line that fixes that nobody checks the backends.
-func unwatched(t *testing.T, h Host, hangs bool) string {
-	t.Helper()
-	w := Watcher{Alive: hangs, Stale: hangs, Beat: time.Unix(1000, 0), Now: time.Unix(2000, 0)}
-	found := h.Unwatched(w)
-	if len(found) != 1 || found[0].Severity != Broken {
-		t.Fatalf("%+v", found)
-	}
-	return found[0].Fix
+// unwatched returns the line that fixes that nobody checks the backends.
+func unwatched(h Host, hangs bool) string {
+	return h.Unwatched(Watcher{Hangs: hangs, Beat: time.Unix(1000, 0), Now: time.Unix(2000, 0)}).Fix
 }
 
 // TestUnwatchedFix starts natspread health as the host does it: by its unit, by one that has to
@@ -35,7 +29,7 @@ func TestUnwatchedFix(t *testing.T) {
 	h := Host{Root: t.TempDir(), Proc: "/proc"}
 	wants := func(hangs bool, want string) {
 		t.Helper()
-		if got := unwatched(t, h, hangs); got != want {
+		if got := unwatched(h, hangs); got != want {
 			t.Errorf("%q, not %q", got, want)
 		}
 	}
@@ -47,6 +41,9 @@ func TestUnwatchedFix(t *testing.T) {
 	wants(true, "systemctl restart natspread-health")
 	write(t, filepath.Join(h.Root, "etc/systemd/system/natspread-health.service"), "-> /dev/null")
 	wants(false, "systemctl unmask natspread-health && systemctl enable --now natspread-health")
+	if line := h.Unwatched(Watcher{ByHand: true}).Fix; line != "natspread health # runs in the foreground" {
+		t.Error(line)
+	}
 }
 
 // TestUnwatchedSince names the day where the time alone could be of another one.
@@ -57,7 +54,7 @@ func TestUnwatchedSince(t *testing.T) {
 		now.Add(-11 * time.Hour): "health checks do not run since 01:00",
 		now.Add(-13 * time.Hour): "health checks do not run since 2026-01-01 23:00",
 	} {
-		if found := (Host{Root: t.TempDir()}).Unwatched(Watcher{Beat: beat, Now: now}); len(found) != 1 || found[0].What != want {
+		if found := (Host{Root: t.TempDir()}).Unwatched(Watcher{Beat: beat, Now: now}); found.What != want || found.Severity != Broken {
 			t.Errorf("%+v", found)
 		}
 	}
@@ -78,7 +75,7 @@ func TestUnwatchedHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The lock is that of this process, by the kernel's list; whoever inherits the file holds it, too.
-	if line, want := unwatched(t, h, true), fmt.Sprintf("kill -KILL %d; natspread health # runs in the foreground", os.Getpid()); line != want {
+	if line, want := unwatched(h, true), fmt.Sprintf("kill -KILL %d; natspread health # runs in the foreground", os.Getpid()); line != want {
 		t.Errorf("%q, not %q", line, want)
 	}
 	held.Close()
@@ -90,7 +87,7 @@ func TestUnwatchedHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	await.True(t, "the lock is held", func() bool { return h.lockHolder() == hung.Process.Pid })
-	line, _, _ := strings.Cut(unwatched(t, h, true), ";")
+	line, _, _ := strings.Cut(unwatched(h, true), ";")
 	if said, err := exec.CommandContext(t.Context(), "sh", "-c", line).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v, %s", line, err, said)
 	}

@@ -158,21 +158,21 @@ func (w watched) printed(services []config.Service) *Watcher {
 	return &printed
 }
 
-// findings says of services whether somebody checks them, and which backends nobody lets in
-// again.
-func (w watched) findings(host doctor.Host, services []config.Service) []doctor.Finding {
-	if !slices.ContainsFunc(services, config.Service.Checked) {
-		return nil
+// unwatched tells whether nobody checks services that are to be checked, and what of that is
+// known: also which backends nobody lets in again.
+func (w watched) unwatched(services []config.Service) (doctor.Watcher, bool) {
+	if w.Alive && !w.stale() || !slices.ContainsFunc(services, config.Service.Checked) {
+		return doctor.Watcher{}, false
 	}
-	var out []string
+	known := doctor.Watcher{Hangs: w.Alive, Beat: w.beat(), Now: w.wall}
 	for _, service := range services {
 		for _, one := range w.notes[service.Name].Out {
-			if one.Reason != health.ByHand && !slices.Contains(out, one.Backend) {
-				out = append(out, one.Backend)
+			if one.Reason != health.ByHand && !slices.Contains(known.Out, one.Backend) {
+				known.Out = append(known.Out, one.Backend)
 			}
 		}
 	}
-	return host.Unwatched(doctor.Watcher{Alive: w.Alive, Stale: w.stale(), Beat: w.beat(), Now: w.wall, Out: out})
+	return known, true
 }
 
 // unreached says which backends pass their check while nobody gets an answer from them.
@@ -228,17 +228,17 @@ func (w watched) lines(services []config.Service) []string {
 // modeLine says why backups join, or why a service lets in also those that are down.
 func (w watched) modeLine(service config.Service) []string {
 	mode := w.mode(service)
-	choice := w.choice(service)
-	few := fmt.Sprintf("health: %s: %d of %d up, fewer than min_up = %d", service.Name, choice.Up, choice.Of, service.MinUp)
-	switch {
-	case mode == health.Backup:
-		return []string{few + ": backups join"}
-	case mode == health.FailOpen && choice.Up == 0:
-		return []string{fmt.Sprintf("health: %s: none of %s is up: all get connections (fail-open)", service.Name, text.Plural(choice.Of, "backend"))}
-	case mode == health.FailOpen:
-		return []string{few + ": all get connections (fail-open)"}
+	if mode != health.Backup && mode != health.FailOpen {
+		return nil
 	}
-	return nil
+	choice, does := w.choice(service), "backups join"
+	if mode == health.FailOpen {
+		does = "all get connections (fail-open)"
+	}
+	if choice.Up == 0 && mode == health.FailOpen {
+		return []string{fmt.Sprintf("health: %s: none of %s is up: %s", service.Name, text.Plural(choice.Of, "backend"), does)}
+	}
+	return []string{fmt.Sprintf("health: %s: %d of %d up, fewer than min_up = %d: %s", service.Name, choice.Up, choice.Of, service.MinUp, does)}
 }
 
 // readWatched reads what is known of the health of what the kernel is to hold. What cannot be

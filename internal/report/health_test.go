@@ -97,7 +97,7 @@ web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
   10.0.0.9:80  backup    up  wanted   0.00 %  observed   0.00 %  0
 `},
 		"nobody looked yet": {checked, nil, health.Note{}, `
-web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
+web  tcp 192.0.2.10:80  random, snat none, check http  0 of 3 up, 3 not checked yet  0 connections
   10.0.0.1:80  weight 1  not checked yet  wanted  50.00 %  observed   0.00 %  0
   10.0.0.2:80  weight 1  not checked yet  wanted  50.00 %  observed   0.00 %  0
   10.0.0.9:80  backup    not checked yet  wanted   0.00 %  observed   0.00 %  0
@@ -117,7 +117,7 @@ web  tcp 192.0.2.10:80  random, snat none, check http  2 of 3 up  0 connections
 `},
 		"one is out, and its record is gone": {checked, nil, outOf(health.Normal, "10.0.0.2:80"), `note: health: 1 of 3 backends is out
 
-web  tcp 192.0.2.10:80  random, snat none, check http  2 of 3 up  0 connections
+web  tcp 192.0.2.10:80  random, snat none, check http  0 of 3 up, 2 not checked yet  0 connections
   10.0.0.1:80  weight 1  not checked yet                 wanted 100.00 %  observed   0.00 %  0
   10.0.0.2:80  weight 1  down 3m12s: connection refused  wanted   0.00 %  observed   0.00 %  0
   10.0.0.9:80  backup    not checked yet                 wanted   0.00 %  observed   0.00 %  0
@@ -191,7 +191,7 @@ func TestHealthJSON(t *testing.T) {
 	if early := shown(t, checked, watchedAt(Watch{}, health.Note{})); early.Watcher == nil || early.Watcher.Alive || early.Watcher.BeatAge != nil {
 		t.Errorf("it never ran: %+v", early.Watcher)
 	}
-	if line := strings.Split(printed.Lines(noon()), "\n")[0]; !strings.HasPrefix(line, "2026-01-02T12:00:00Z  in_sync  web  0 connections") || !strings.HasSuffix(line, "  2 of 3 up") {
+	if line := strings.Split(printed.Lines(noon()), "\n")[0]; !strings.HasPrefix(line, "2026-01-02T12:00:00Z  in_sync  web  0 connections") || !strings.HasSuffix(line, "  1 of 3 up, 1 not checked yet") {
 		t.Error(line)
 	}
 }
@@ -223,7 +223,8 @@ func TestUnwatched(t *testing.T) {
 		if name == "nobody is checked" {
 			services = services[1:]
 		}
-		found := watchedAt(c.watch, c.note).findings(doctor.Host{Root: t.TempDir()}, services)
+		host := Host{Doctor: doctor.Host{Root: t.TempDir()}}
+		found := host.unwatchedBy(t.Context(), watchedAt(c.watch, c.note), services)
 		if got := lines(found); !slices.Equal(got, c.want) {
 			t.Errorf("%s: -wanted +got:\n%s", name, cmp.Diff(c.want, got))
 		}

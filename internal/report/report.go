@@ -26,6 +26,9 @@ type Host struct {
 	// filter tables only, and routes and sockets are left out.
 	Scrape bool
 	Ends   bool // natspread health, which asks, is about to end
+	// ByHand tells that no unit works on what is reported: it is below another root, or in
+	// another network namespace than the running systemd.
+	ByHand bool
 	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
 	// where none runs the host.
 	Systemd func(context.Context) (string, error)
@@ -80,7 +83,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	files, unloaded := h.Doctor.Loader()
 	report.Unit = h.unit(ctx, files)
 	conditions := h.conditions(report, families)
-	left = slices.Concat(left, failedUnit(report.Unit, files, wanted), Broken(conditions), h.health(&report, families))
+	left = slices.Concat(left, failedUnit(report.Unit, files, wanted), Broken(conditions), h.health(ctx, &report, families))
 	judged := report.Status
 	if wanted.Generation.Number != 0 && len(wantedFamilies(wanted, families)) == 0 { // nothing of these is missing
 		judged.Loaded = true
@@ -102,7 +105,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 
 // health adds to a report the health of its services, and returns what is to say of those of
 // some families that are loaded.
-func (h Host) health(report *Report, families []rules.Family) []doctor.Finding {
+func (h Host) health(ctx context.Context, report *Report, families []rules.Family) []doctor.Finding {
 	var unread []doctor.Finding
 	report.watched, unread = h.readWatched(report.Status.Wanted)
 	services := servicesOf(report.config, families)
@@ -111,7 +114,7 @@ func (h Host) health(report *Report, families []rules.Family) []doctor.Finding {
 	}
 	report.Notes = append(report.Notes, report.watched.lines(services)...)
 	report.unreached = report.watched.unreached(h.Doctor, services)
-	return append(unread, report.watched.findings(h.Doctor, services)...)
+	return append(unread, h.unwatchedBy(ctx, report.watched, services)...)
 }
 
 // ofFamilies returns a status without the lines of other families.
@@ -203,12 +206,28 @@ func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.T
 
 // Unwatched says in a note that nobody checks the backends of a config that is loaded. It is no
 // part of NotesAfter: what checks them may be started after that.
-func (h Host) Unwatched(cfg config.Config) []string { return NotesOf(h.unwatched(cfg.Services)) }
+func (h Host) Unwatched(ctx context.Context, cfg config.Config) []string {
+	return NotesOf(h.unwatched(ctx, cfg.Services))
+}
 
 // unwatched is the finding of that.
-func (h Host) unwatched(services []config.Service) []doctor.Finding {
+func (h Host) unwatched(ctx context.Context, services []config.Service) []doctor.Finding {
 	watched, _ := h.readWatched(h.Restore.Store().Wanted())
-	return watched.findings(h.Doctor, services)
+	return h.unwatchedBy(ctx, watched, services)
+}
+
+// unwatchedBy is the same by what is known. systemd is asked only where its unit is to be started.
+func (h Host) unwatchedBy(ctx context.Context, watched watched, services []config.Service) []doctor.Finding {
+	unwatched, is := watched.unwatched(services)
+	if !is {
+		return nil
+	}
+	unwatched.ByHand = h.ByHand
+	if h.Systemd != nil && !h.ByHand {
+		_, err := h.Systemd(ctx)
+		unwatched.ByHand = err != nil
+	}
+	return []doctor.Finding{h.Doctor.Unwatched(unwatched)}
 }
 
 // hooks reads what decides about packets beside natspread's rules. A scrape reads the filter

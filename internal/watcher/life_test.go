@@ -39,6 +39,33 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// TestEndOfLoad ends no watcher while a load is under way, and not later than a service manager waits for.
+func TestEndOfLoad(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ takes, least, most time.Duration }{
+		"soon": {2 * time.Second, time.Second, 3 * time.Second}, "never": {time.Hour, 5 * time.Second, 6 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, three)
+				f.takes = test.takes
+				f.dead = flapping(time.Hour, 0, 0)
+				f.run()
+				f.sleep(time.Second)
+				at := f.now()
+				err := f.end()
+				if took := f.now() - at; err != nil || took < test.least || took > test.most {
+					t.Errorf("it ended after %v, %v", took, err)
+				}
+				if loads := len(f.loads); loads != 1 && name == "soon" || f.records[len(f.records)-1].LoadsOK != uint64(loads) {
+					t.Errorf("%d loads", loads)
+				}
+			})
+		})
+	}
+}
+
 // TestFailOpen gives all backends connections where none is up, says that gravely, and ends it.
 func TestFailOpen(t *testing.T) {
 	t.Parallel()

@@ -212,9 +212,9 @@ func (k Kernel) areGone(table rules.Table, want ownedState, names []string) bool
 }
 
 // revertPart sets the chains of a part to what they were before. Whether it is so, the kernel
-// says and not the program.
+// says and not the program. Where nftables' ruleset has its number still, nothing was changed.
 func (k Kernel) revertPart(ctx context.Context, p part) error {
-	if !p.sent {
+	if !p.sent || p.before.ruleset != 0 && p.before.ruleset == k.RulesetID() {
 		return nil
 	}
 	now, err := k.snapshot(ctx, p.table)
