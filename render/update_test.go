@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -32,10 +31,9 @@ func reseated(random *rand.Rand, cfg config.Config, places []int) config.Config 
 	return changed
 }
 
-// mustUpdate fails unless Update gives what New does, and leaves alone what it was given.
+// mustUpdate fails unless Update gives what New does.
 func mustUpdate(t rapid.TB, l limits, before rules.Tables, cfg config.Config, places []int) rules.Tables {
 	t.Helper()
-	was := fmt.Sprint(before)
 	got, want := l.update(before, cfg, places), l.plan(cfg)
 	if !got.Equal(want) {
 		for _, family := range rules.Families() {
@@ -46,9 +44,6 @@ func mustUpdate(t rapid.TB, l limits, before rules.Tables, cfg config.Config, pl
 			}
 		}
 		t.Fatalf("services %v changed", places)
-	}
-	if fmt.Sprint(before) != was {
-		t.Fatal("the tables before are others now")
 	}
 	return got
 }
@@ -109,10 +104,13 @@ func TestUpdateFew(t *testing.T) {
 func TestUpdateKeeps(t *testing.T) {
 	t.Parallel()
 	cfg := manyServices(1000)
-	before := New(cfg)
+	before, again := New(cfg), New(cfg)
 	cfg.Services[500].Backends = slices.Clone(cfg.Services[500].Backends)
 	cfg.Services[500].Backends[1].Drain = true
 	after := Update(before, cfg, []int{500})
+	if !before.Equal(again) {
+		t.Error("the tables before are others now")
+	}
 	own := 0
 	for i, chain := range after.IPv4.Chains {
 		switch {

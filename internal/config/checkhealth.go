@@ -69,40 +69,27 @@ func (d *draft) likelyPort() string {
 	return "80"
 }
 
-// pointless says why checks of a type have no use for a key, or "".
-func (t CheckType) pointless(key string) string {
-	http := t == CheckHTTP || t == CheckHTTPS
-	switch key {
-	case "path":
-		return unless(http, "asks for no path")
-	case "host":
-		return unless(http, "sends no Host header")
-	case "expect":
-		return unless(http, "gets no status code")
-	case "tls_name", "insecure":
-		return unless(t == CheckHTTPS, "sees no certificate")
-	case "send":
-		return unless(!http, "sends a request of its own")
-	case "receive":
-		return unless(!http, "looks at the status code alone: see expect")
-	}
-	return ""
-}
-
-// unless returns why, and nothing where it is not so.
-func unless(good bool, why string) string {
-	if good {
-		return ""
-	}
-	return why
+// pointless says of the keys that not every type of check has a use for, for which types they
+// are, and what the others do instead.
+var pointless = map[string]struct {
+	types []CheckType
+	why   string
+}{
+	"path":     {[]CheckType{CheckHTTP, CheckHTTPS}, "asks for no path"},
+	"host":     {[]CheckType{CheckHTTP, CheckHTTPS}, "sends no Host header"},
+	"expect":   {[]CheckType{CheckHTTP, CheckHTTPS}, "gets no status code"},
+	"tls_name": {[]CheckType{CheckHTTPS}, "sees no certificate"},
+	"insecure": {[]CheckType{CheckHTTPS}, "sees no certificate"},
+	"send":     {[]CheckType{CheckTCP, CheckUDP}, "sends a request of its own"},
+	"receive":  {[]CheckType{CheckTCP, CheckUDP}, "looks at the status code alone: see expect"},
 }
 
 // checkPointless files keys that mean nothing for the type of the check, and a check by udp
 // that sends nothing.
 func (s *source) checkPointless(c checkDraft) {
 	for _, k := range c.keys {
-		if why := c.kind.val.pointless(k.name); why != "" {
-			s.refuse(k.at, c.pointlessFix(k.name), "cannot use %s: %s check %s", k.name, withArticle(string(c.kind.val)), why)
+		if p, some := pointless[k.name]; some && !slices.Contains(p.types, c.kind.val) {
+			s.refuse(k.at, c.pointlessFix(k.name), "cannot use %s: %s check %s", k.name, withArticle(string(c.kind.val)), p.why)
 		}
 	}
 	if c.kind.val == CheckUDP && !c.has("send", "path", "host", "expect", "tls_name", "insecure") {
@@ -122,11 +109,10 @@ func withArticle(name string) string {
 // pointlessFix returns the fix for a key that means nothing for the type: the type that was
 // meant by it, or where other keys speak against that, to take it out.
 func (c checkDraft) pointlessFix(key string) string {
-	meant := c.likelyType()
-	if key == "send" || key == "receive" || c.has("send", "receive") || meant == CheckHTTP && (key == "tls_name" || key == "insecure") {
+	if c.has("send", "receive") {
 		return "take " + key + " out"
 	}
-	return "write type = " + quote(string(meant))
+	return "write type = " + quote(string(c.likelyType()))
 }
 
 // checkCheckPort files a check that does not know its port: one that the backends may not
@@ -143,7 +129,7 @@ func (s *source) checkCheckPort(d *draft) {
 			fix += `; or type = "udp" and what to send`
 		}
 		s.refuse(c.kind.at, fix, "cannot use check %s: backends of %s service need not listen on %s",
-			s.show(c.kind.at), withArticle(wordList(values(d.protocols))), protocol)
+			s.show(c.kind.at), withArticle(strings.ReplaceAll(list(values(d.protocols)), ", ", "+")), protocol)
 		return
 	}
 	for _, b := range d.backends {
@@ -160,15 +146,6 @@ func (c checkDraft) protocol() Protocol {
 		return UDP
 	}
 	return TCP
-}
-
-// wordList joins words.
-func wordList[T ~string](words []T) string {
-	all := make([]string, len(words))
-	for i, word := range words {
-		all[i] = string(word)
-	}
-	return strings.Join(all, "+")
 }
 
 // checkTimeout files a timeout that is longer than the interval.

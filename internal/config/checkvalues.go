@@ -18,33 +18,25 @@ const maxText = 1024
 // maxHost is the most bytes of a name in DNS.
 const maxHost = 253
 
-// setNumber reads a whole number within bounds.
+// setNumber reads a whole number within bounds. Of a port that is none the nearest one would be
+// another's.
 func setNumber(place *located[int], f field, least, most int) {
 	if !f.has(f.value, isInteger) {
 		return
 	}
 	n := f.whole()
-	if n < least || n > most {
-		bounds := fmt.Sprintf("%d to %d", least, most)
-		if most == math.MaxInt {
-			bounds = fmt.Sprintf("at least %d", least)
-		}
-		f.refuse(f.value, fault{f.name + " is " + bounds, fmt.Sprintf("write %s = %d", f.name, min(max(n, least), most))})
+	if least <= n && n <= most {
+		*place = located[int]{n, f.value.at}
 		return
 	}
-	*place = located[int]{n, f.value.at}
-}
-
-// setPort reads the number of a port.
-func setPort(place *located[int], f field) {
-	if !f.has(f.value, isInteger) {
-		return
+	why := fault{fmt.Sprintf("%s is %d to %d", f.name, least, most), fmt.Sprintf("write %s = %d", f.name, min(max(n, least), most))}
+	switch most {
+	case math.MaxInt:
+		why.cause = fmt.Sprintf("%s is at least %d", f.name, least)
+	case math.MaxUint16:
+		why.fix = "write the number of the port, or take port out: then it is the backend's own"
 	}
-	if n := f.whole(); n < 1 || n > 65535 {
-		f.refuse(f.value, fault{"port is 1 to 65535", "write the number of the port, or take port out: then it is the backend's own"})
-		return
-	}
-	*place = located[int]{f.whole(), f.value.at}
+	f.refuse(f.value, why)
 }
 
 // units are what people write for the units of a duration.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"natspread/internal/compare"
 	"natspread/internal/config"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
@@ -94,7 +95,7 @@ func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]do
 		loaded = config.Config{}
 	}
 	var changed config.Config
-	for _, change := range config.Changes(loaded, cfg) {
+	for _, change := range compare.Configs(loaded, cfg) {
 		if change.After != nil {
 			changed.Services = append(changed.Services, *change.After)
 		}

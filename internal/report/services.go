@@ -255,13 +255,14 @@ func (s Service) modeWords() []string {
 	if s.Health == "" {
 		return nil
 	}
-	up := 0
+	states := map[health.State]int{}
 	for _, backend := range s.Backends {
-		if backend.Health.State != health.Down {
-			up++
-		}
+		states[backend.Health.State]++
 	}
-	words := fmt.Sprintf("%d of %d up", up, len(s.Backends))
+	words := fmt.Sprintf("%d of %d up", states[health.Up], len(s.Backends))
+	if unknown := states[health.New]; unknown > 0 {
+		words += fmt.Sprintf(", %d not checked yet", unknown)
+	}
 	switch s.Health {
 	case health.FailOpen:
 		words += ", fail-open: all get connections"

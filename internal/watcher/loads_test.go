@@ -225,24 +225,18 @@ func TestFollow(t *testing.T) {
 		if f.out() != "api 10.0.0.2:80, web 10.0.0.2:80" || f.loads[1].at-at > 300*time.Millisecond {
 			t.Errorf("%q is out %v after an apply", f.out(), f.loads[1].at-at)
 		}
-		f.mutex.Lock()
 		f.standing.Note, f.standing.Overlay, f.signs.Overlay = health.Note{}, "", ""
-		f.mutex.Unlock()
 		f.sleep(time.Second)
 		if f.out() != "api 10.0.0.2:80, web 10.0.0.2:80" || len(f.loads) != 3 {
 			t.Errorf("%q is out after a restore", f.out())
 		}
-		f.mutex.Lock()
 		f.unread = errors.New("unknown key")
-		f.mutex.Unlock()
 		f.apply(3, three)
 		f.sleep(30 * time.Second)
 		if len(f.loads) != 3 {
 			t.Errorf("%d loads over a generation that cannot be read", len(f.loads))
 		}
-		f.mutex.Lock()
 		f.unread = nil
-		f.mutex.Unlock()
 		f.sleep(15 * time.Second)
 		if f.out() != "web 10.0.0.2:80" {
 			t.Errorf("%q is out when it can be read again", f.out())

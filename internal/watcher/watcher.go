@@ -48,7 +48,7 @@ type watcher struct {
 // Run watches until the context ends. What the watcher before it knew is taken over from its record. An
 // error says why nothing can be watched from the start.
 func Run(ctx context.Context, s Seams, past health.Record) error {
-	inner, stop := context.WithCancel(ctx)
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx)) // what goes on when ctx ends may come to its end
 	defer stop()
 	now := s.Now()
 	w := &watcher{
@@ -58,7 +58,8 @@ func Run(ctx context.Context, s Seams, past health.Record) error {
 	w.counts.Checks = nil
 	w.schedule.Late = past.Late
 	w.look.next = now + lookEvery
-	w.loop()
+	w.loop(ctx)
+	w.finishLoad()
 	stop()
 	w.wait.Wait()
 	w.sayGoodbye()
@@ -66,12 +67,12 @@ func Run(ctx context.Context, s Seams, past health.Record) error {
 }
 
 // loop waits for what comes first: something that is due, or that ended.
-func (w *watcher) loop() {
+func (w *watcher) loop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for w.failure == nil {
 		select {
-		case <-w.ctx.Done():
+		case <-ctx.Done():
 			return
 		case end := <-w.ends:
 			end(w.Now())
@@ -79,6 +80,20 @@ func (w *watcher) loop() {
 		}
 		now := w.Now()
 		timer.Reset(w.step(now) - now)
+	}
+}
+
+// finishLoad waits for a load that is under way. One that is stopped reverts what it did, and
+// whom it takes out would get connections until the next watcher has begun.
+func (w *watcher) finishLoad() {
+	late := time.After(goodbye)
+	for w.pace.loading {
+		select {
+		case end := <-w.ends:
+			end(w.Now())
+		case <-late:
+			return
+		}
 	}
 }
 
@@ -96,7 +111,7 @@ func (w *watcher) sayGoodbye() {
 	w.print(Info, "stopped; the rules stay as they are")
 }
 
-// goodbye bounds the last writing of metrics.
+// goodbye bounds what is waited for at the end.
 const goodbye = 5 * time.Second
 
 // step begins all that is due, and returns when it is to be called again at the latest.

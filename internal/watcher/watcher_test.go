@@ -136,11 +136,15 @@ var errSilent = errors.New("no answer")
 var errRefused = errors.New("connection refused")
 
 // load loads an overlay.
-func (f *fake) load(_ context.Context, o restore.Overlay, freed restore.Freed) (restore.Result, error) {
+func (f *fake) load(ctx context.Context, o restore.Overlay, freed restore.Freed) (restore.Result, error) {
 	f.mutex.Lock()
 	takes, err := f.takes, f.fails(f.now())
 	f.mutex.Unlock()
-	<-time.After(takes)
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return restore.Result{}, ctx.Err()
+	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	switch {
@@ -178,12 +182,20 @@ func (f *fake) runWith(s Seams) {
 
 // end ends the watcher, and returns its error.
 func (f *fake) end() error {
+	f.show()
 	f.stop()
 	return <-f.done
 }
 
+// show has the watcher see what the test did, and the test be done with what it read.
+func (f *fake) show() {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+}
+
 // sleep lets time go on.
 func (f *fake) sleep(d time.Duration) {
+	f.show()
 	<-time.After(d)
 	synctest.Wait()
 }

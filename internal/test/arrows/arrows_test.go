@@ -122,7 +122,7 @@ func arrows() map[string][]string {
 		},
 		"internal/cmdline":    {"internal/suggest", "internal/text"},
 		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/health", "internal/rules", "internal/atomicfile", "internal/text"},
-		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
+		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
 		"restore":             append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
 		"restore/iptables":    {"internal/rules", "internal/program"},
 		"restore/generation":  {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
@@ -137,6 +137,7 @@ func arrows() map[string][]string {
 		"internal/health":     {"internal/config"},
 		"internal/probe":      nil,
 		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
+		"internal/compare":    {"internal/config"},
 		"internal/config":     {"internal/slots", "internal/suggest"},
 		"internal/rules":      {"internal/slots"},
 	}
@@ -289,6 +290,7 @@ func TestPure(t *testing.T) {
 		"render":              slices.Concat(files, impure),
 		"internal/trace":      slices.Concat(files, impure),
 		"internal/packetpath": slices.Concat(files, impure),
+		"internal/compare":    slices.Concat(files, impure),
 		"internal/config":     slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
 		"internal/text":       slices.Concat(files, but(impure, "time")),               // it writes durations
 		"internal/slots":      slices.Concat(files, impure),

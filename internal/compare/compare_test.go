@@ -1,11 +1,11 @@
-package config
+package compare
 
 import (
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
+
+	"natspread/internal/config"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -13,16 +13,16 @@ import (
 // changed parses two configs and writes what becomes of the services.
 func changed(t *testing.T, before, after string) string {
 	t.Helper()
-	was, err := Parse("before", []byte(before))
+	was, err := config.Parse("before", []byte(before))
 	if err != nil {
 		t.Fatal(err)
 	}
-	is, err := Parse("after", []byte(after))
+	is, err := config.Parse("after", []byte(after))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	for _, change := range Changes(was, is) {
+	for _, change := range Configs(was, is) {
 		fmt.Fprintf(&text, "%s before=%t after=%t reordered=%t\n", change.Name(), change.Before != nil, change.After != nil, change.Reordered)
 		for _, setting := range change.Settings {
 			fmt.Fprintf(&text, "  %s: %s, %s\n", setting.Key, setting.Before, setting.After)
@@ -110,24 +110,5 @@ web before=true after=false reordered=false
 		if diff := cmp.Diff(c.want, changed(t, c.before, c.after)); diff != "" {
 			t.Errorf("%s: -want +got\n%s", c.name, diff)
 		}
-	}
-}
-
-// TestChangesKeys wants every key that a service may have to be compared: those of the
-// file, and those of the type.
-func TestChangesKeys(t *testing.T) {
-	t.Parallel()
-	var compared []string
-	for _, setting := range (Service{Backends: make([]Backend, 1)}).settings() {
-		compared = append(compared, setting.key)
-	}
-	want := slices.DeleteFunc(names(serviceKeys), func(name string) bool { return name == "name" || name == "backends" })
-	slices.Sort(want)
-	slices.Sort(compared)
-	if diff := cmp.Diff(want, compared); diff != "" {
-		t.Errorf("-keys +compared:\n%s", diff)
-	}
-	if fields := reflect.TypeFor[Service]().NumField(); fields != len(compared)+2 {
-		t.Errorf("a service has %d fields, %d of which are compared, beside name and backends", fields, len(compared))
 	}
 }
