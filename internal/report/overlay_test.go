@@ -110,7 +110,7 @@ func TestOverlay(t *testing.T) {
 		}
 		s.watch(t)
 		s.takeOut(t, health.ByHand, "10.0.0.2:80")
-		if read := s.read(t); read.State != InSync || strings.Join(read.Notes, "\n") != "drained until the next apply or boot: 10.0.0.2:80 of web" || !read.Printed(t.Context()).Services[0].Backends[1].Drained {
+		if read := s.read(t); read.State != InSync || strings.Join(read.Notes, "\n") != "drained until the next load or boot: 10.0.0.2:80 of web" || !read.Printed(t.Context()).Services[0].Backends[1].Drained {
 			t.Errorf("%s, %q", read.State, read.Notes)
 		}
 	})

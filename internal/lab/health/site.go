@@ -156,7 +156,7 @@ func (s *stage) watch() error {
 		return err
 	}
 	s.watcher = w
-	return within(20*time.Second, "the watcher has checked all", func() bool {
+	return within(time.Minute, "the watcher has checked all", func() bool {
 		now, err := s.record()
 		return err == nil && now.Beat > before.Beat && !slices.ContainsFunc(now.Checks, func(c health.CheckRecord) bool { return c.State == health.New })
 	})

@@ -210,6 +210,10 @@ func (s *stage) halfDies(by death, most float64) (string, error) {
 	before := len(s.loaded())
 	at, err := s.kill(by, doomed(s.family))
 	if err == nil {
+		err = s.awaitDown(services*3/2, 30*time.Second)
+	}
+	down := time.Since(at)
+	if err == nil {
 		err = s.awaitOut(services*3/2, 30*time.Second)
 	}
 	if err != nil {
@@ -217,7 +221,7 @@ func (s *stage) halfDies(by death, most float64) (string, error) {
 	}
 	loads := s.loaded()[before:]
 	out := loads[len(loads)-1].at.Sub(at)
-	said := fmt.Sprintf("%d loads, all out after %s intervals", len(loads), intervals(out))
+	said := fmt.Sprintf("%d loads, all down after %s intervals, and out after %s", len(loads), intervals(down), intervals(out))
 	if len(loads) > loadsMost {
 		return said, fmt.Errorf("%d loads, more than %d", len(loads), loadsMost)
 	}
