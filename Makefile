@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test soak vm-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test health-test soak vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ crash-test: ## power cuts under apply, on a real ext4 and xfs
 
 kill-test: ## killed at each system call that changes something (a sample: BUDGET=2m SEED=1)
 	@.ci/kill-test
+
+health-test: ## backends that die under connections, in four ways: what natspread health makes of it
+	@.ci/health-test
 
 soak: build ## a thousand applies by each variant while connections are made (APPLIES=1000)
 	@.ci/need iptables iproute2

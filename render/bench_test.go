@@ -47,3 +47,29 @@ func BenchmarkRender10000x3(b *testing.B) {
 		b.SetBytes(int64(size))
 	}
 }
+
+// BenchmarkUpdate is what one backend that goes costs among many services: at most 20 times as
+// much among 10,000 as among 10 is wanted of the whole change. For each number of services
+// there is what planning all of them costs.
+func BenchmarkUpdate(b *testing.B) {
+	for _, n := range []int{10, 1000, 10000} {
+		cfg := manyServices(n)
+		starred := manyServices(n)
+		starred.Services[n/2].Listen[0] = config.Listen{Ports: config.Ports{First: 80, Last: 80}}
+		for name, cfg := range map[string]config.Config{"address": cfg, "any": starred} {
+			before := New(cfg)
+			cfg.Services[n/2].Backends[0].Drain = true
+			b.Run(fmt.Sprintf("one/%s/services=%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					Update(before, cfg, []int{n / 2})
+				}
+			})
+		}
+		b.Run(fmt.Sprintf("all/services=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				New(cfg)
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -182,9 +183,14 @@ func servicesOf(cfg config.Config, family rules.Family) []config.Service {
 	return own
 }
 
-// weighted returns the backends with a weight, and the sum of the weights.
+// weighted returns the backends that get new connections, and the sum of their weights: those
+// that are no backups, and backups that have joined or are all there is.
 func weighted(service config.Service) (active []config.Backend, sum int) {
+	first := func(b config.Backend) bool { return !b.Backup && b.ActiveWeight() > 0 }
 	for _, backend := range service.Backends {
+		if backend.Backup && !backend.Joined && slices.ContainsFunc(service.Backends, first) {
+			continue
+		}
 		if weight := backend.ActiveWeight(); weight > 0 {
 			active = append(active, backend)
 			sum += weight

@@ -22,7 +22,9 @@ var update = flag.Bool("update", false, "rewrite the rules and walks of testdata
 
 // storyDir holds one txtar per story: a comment with its reason, natspread.toml,
 // the tables of the families that have services as rules.v4 and rules.v6, the parts of
-// the filter tables that are not empty as filter.v4 and filter.v6, and walk, where questions stand with their answers indented below.
+// the filter tables that are not empty as filter.v4 and filter.v6, and walk, where questions stand
+// with their answers indented below. With health, lines of SERVICE out BACKEND or SERVICE joined
+// BACKEND, the tables are those of the overlay in which these backends are that.
 const storyDir = "../testdata/render"
 
 // TestStories renders each story and compares tables and walks with what it wants.
@@ -70,9 +72,13 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 	if err != nil {
 		t.Fatal(err)
 	}
+	told := &txtar.Archive{Comment: story.Comment, Files: []txtar.File{{Name: "natspread.toml", Data: files["natspread.toml"]}}}
+	if health, ok := files["health"]; ok {
+		told.Files = append(told.Files, txtar.File{Name: "health", Data: health})
+		choose(t, cfg, string(health))
+	}
 	plan := New(cfg)
 	mustKeepPromises(t, cfg)
-	told := &txtar.Archive{Comment: story.Comment, Files: []txtar.File{{Name: "natspread.toml", Data: files["natspread.toml"]}}}
 	for _, family := range rules.Families() {
 		table := plan.Of(family)
 		if table.Empty() != !hasFamily(cfg, family) {
@@ -89,6 +95,26 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 		told.Files = append(told.Files, txtar.File{Name: "walk", Data: walked(t, plan, string(walk))})
 	}
 	return told
+}
+
+// choose makes of a config what health checks made of it.
+func choose(t *testing.T, cfg config.Config, health string) {
+	t.Helper()
+	for line := range strings.Lines(health) {
+		words := strings.Fields(line)
+		found := 0
+		for _, service := range cfg.Services {
+			for i := range service.Backends {
+				if b := &service.Backends[i]; len(words) == 3 && service.Name == words[0] && b.String() == words[2] {
+					b.Drain, b.Joined = b.Drain || words[1] == "out", words[1] == "joined"
+					found++
+				}
+			}
+		}
+		if found != 1 {
+			t.Fatalf("cannot read %q", line)
+		}
+	}
 }
 
 // hasFamily tells whether a config has a service of the family.

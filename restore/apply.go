@@ -40,6 +40,7 @@ type Result struct {
 	Removed        iptables.Foreign // with Exclusive: what vanished, or would with DryRun
 	DeletedEntries int              // connection tracking entries that were deleted: their next packets match the new rules
 	Fallback       error            // restore only: why an older generation was loaded
+	Overlay        string           // LoadOverlay only: the sum of the record that stands now, "" for none
 	Notes          []string         // what the administrator should know, a sentence each
 
 	// Opened are those of the notes that say which family the host forwards now and did not
@@ -93,7 +94,7 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	if err != nil || plan.done {
 		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant, Asleep: len(h.dormant(kernel, plan.wanted)) > 0}, err
 	}
-	result, err := h.applyProven(ctx, kernel, plan.observed, plan.wanted)
+	result, err := h.applyProven(ctx, kernel, plan)
 	if err == nil {
 		result.Notes = append(plan.notes, result.Notes...)
 		result.Removed = request.removes()
@@ -113,10 +114,19 @@ func (r Request) removes() iptables.Foreign {
 // plan is what Apply and Try begin with.
 type plan struct {
 	wanted   generation.Generation // proven, but for what notes say; with the number and tables of the current one if that serves
+	overlay  *Overlay              // what to load in place of its tables; nil for these
 	done     bool                  // the kernel holds it and it is current: there is nothing to do
 	notes    []string              // what the administrator should know
 	observed iptables.Snapshots    // what stands in the kernel
 	change   func() change
+}
+
+// tables returns what is to be loaded.
+func (p plan) tables() rules.Tables {
+	if p.overlay != nil {
+		return p.overlay.Tables
+	}
+	return p.wanted.Tables
 }
 
 // plan reads what there is and proves what is wanted. While a generation waits to be
@@ -127,23 +137,25 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	}
 	before := h.Store().Wanted()
 	current := before.Generation
-	planned.wanted = h.generation(request, kernel.Variant, true)
+	planned.wanted, planned.overlay = h.generation(request, kernel.Variant, true), request.Standing
 	if before.Fallback == nil && current.Outdated(planned.wanted) == "" {
 		planned.wanted.Number, planned.wanted.Tables = current.Number, current.Tables
 		alone := request.Exclusive == nil || request.Exclusive.Len() == 0
-		if planned.done = alone && h.inSync(ctx, kernel, current); planned.done {
+		if planned.done = alone && h.inSync(ctx, kernel, before); planned.done {
 			return planned, nil
 		}
 	}
-	planned.change = h.changeLater(current, planned.wanted)
+	loaded := planned.wanted
+	loaded.Tables = planned.tables()
+	planned.change = h.changeLater(current, loaded)
 	planned.notes, err = proofOf(kernel, kernel.ProveChange(ctx, proven(current, kernel.Variant), planned.wanted.Tables))
 	if err != nil {
 		return plan{}, unchanged(err)
 	}
 	if request.Exclusive != nil {
-		planned.observed, err = kernel.SnapshotsWhole(ctx, *request.Exclusive, planned.wanted.Tables)
+		planned.observed, err = kernel.SnapshotsWhole(ctx, *request.Exclusive, planned.tables())
 	} else {
-		planned.observed, err = h.observed(ctx, kernel, current, planned.wanted.Tables)
+		planned.observed, err = h.observed(ctx, kernel, before, planned.tables())
 	}
 	if err != nil {
 		return plan{}, unchanged(err)
@@ -151,11 +163,11 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	return planned, nil
 }
 
-// observed returns the live tables: read, or, if the kernel still holds the
-// current generation as it was last read to, that one's.
-func (h Host) observed(ctx context.Context, kernel iptables.Kernel, current generation.Generation, tables rules.Tables) (iptables.Snapshots, error) {
-	if ruleset, held := h.stillLoaded(kernel, current.Number); held {
-		return kernel.SnapshotsOf(ctx, current.Tables, ruleset)
+// observed returns the live tables: read, or, if the kernel still holds what it is to hold
+// as it was last read to, that.
+func (h Host) observed(ctx context.Context, kernel iptables.Kernel, before generation.Wanted, tables rules.Tables) (iptables.Snapshots, error) {
+	if ruleset, held := h.stillLoaded(kernel, before.Generation.Number, sumOf(before.Overlay)); held {
+		return kernel.SnapshotsOf(ctx, before.Tables(), ruleset)
 	}
 	return kernel.Snapshots(ctx, tables)
 }
@@ -206,60 +218,70 @@ func unchanged(err error) error {
 	return fmt.Errorf("%w; nothing was changed", err)
 }
 
-// inSync tells whether the kernel holds the current generation and forwards it, so that
-// a load would change nothing: also each jump in its place, before foreign rules. A kernel
-// that cannot be read is for the load to fail on.
-func (h Host) inSync(ctx context.Context, kernel iptables.Kernel, current generation.Generation) bool {
-	observed, err := h.observed(ctx, kernel, current, current.Tables)
-	if err != nil || !observed.Hold(current.Tables) {
+// inSync tells whether the kernel holds what it is to hold and forwards it, so that a load
+// would change nothing: also each jump in its place, before foreign rules. A kernel that
+// cannot be read is for the load to fail on.
+func (h Host) inSync(ctx context.Context, kernel iptables.Kernel, wanted generation.Wanted) bool {
+	observed, err := h.observed(ctx, kernel, wanted, wanted.Tables())
+	if err != nil || !observed.Hold(wanted.Tables()) {
 		return false
 	}
 	ours, _ := h.otherHolds(ctx, kernel)
-	return len(ours)+len(h.notForwarded(current.Tables)) == 0
+	return len(ours)+len(h.notForwarded(wanted.Tables())) == 0
 }
 
 // applyProven takes the steps of Apply that leave traces, and reverts them when one
 // fails. A generation that has a number already is current.
-func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, observed iptables.Snapshots, wanted generation.Generation) (Result, error) {
-	publication, err := h.Store().Prepare(wanted)
+func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan) (Result, error) {
+	publication, err := h.Store().Prepare(plan.wanted)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	notes, forget, err := h.keepReplaced(kernel, observed)
+	notes, forget, err := h.keepReplaced(kernel, plan.observed)
 	if err != nil {
 		return Result{}, unchanged(errors.Join(err, publication.Abandon()))
 	}
-	load, err := kernel.Load(ctx, observed, wanted.Tables)
+	plan.wanted.Number = publication.Number
+	swap, err := h.swapOverlay(plan.wanted, plan.overlay)
+	if err != nil {
+		return Result{}, unchanged(errors.Join(err, forget(), publication.Abandon()))
+	}
+	load, err := kernel.Load(ctx, plan.observed, plan.tables())
 	if err != nil {
 		if left := new(iptables.NotRevertedError); !errors.As(err, &left) {
-			err = errors.Join(err, forget())
+			err = errors.Join(err, forget(), swap.Revert())
 		}
 		return Result{}, errors.Join(err, publication.Abandon())
 	}
 	revert := func(ctx context.Context) error {
 		err := load.Revert(ctx)
 		if err == nil {
-			err = forget()
+			err = errors.Join(forget(), swap.Revert())
 		}
 		return errors.Join(err, publication.Abandon())
 	}
 	if err := publication.Publish(); err != nil {
 		return Result{}, iptables.Revert(ctx, err, revert)
 	}
-	opened, err := h.forwarding().Set(wanted.Tables)
+	opened, err := h.forwarding().Set(plan.wanted.Tables)
 	if err != nil {
 		return Result{}, iptables.Revert(ctx, err, revert)
 	}
-	h.recordLoaded(kernel, publication.Number, load.Ruleset)
 	result := Result{Generation: publication.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: notes}
 	result.open(opened)
 	// The change stands from here on: what is left is housekeeping, and its
 	// failure is reported and reverts nothing.
-	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
-		result.Notes = append(result.Notes, err.Error())
-	}
-	if err := h.Store().Prune(); err != nil {
-		result.Notes = append(result.Notes, err.Error())
-	}
+	result.note(swap.Commit())
+	h.recordLoaded(kernel, publication.Number, swap.Sum, load.Ruleset)
+	result.Cleared, err = h.clearOther(ctx, kernel)
+	result.note(err)
+	result.note(h.Store().Prune())
 	return result, nil
+}
+
+// note adds to a result what failed of what does not matter for it.
+func (r *Result) note(err error) {
+	if err != nil {
+		r.Notes = append(r.Notes, err.Error())
+	}
 }

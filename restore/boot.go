@@ -62,11 +62,14 @@ func (h Host) loadAtBoot(ctx context.Context, good generation.Generation, until 
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	load, err := loadAll(ctx, kernel, good.Tables)
+	if h.keepsOverlay(ctx, kernel, good) {
+		return Result{Generation: good.Number, Variant: kernel.Variant, Notes: notes}, nil
+	}
+	load, err := h.loadOwn(ctx, kernel, good.Tables)
 	if err != nil {
 		return Result{}, err
 	}
-	h.recordLoaded(kernel, good.Number, load.Ruleset)
+	h.recordLoaded(kernel, good.Number, "", load.Ruleset)
 	dormant := h.dormant(kernel, good)
 	result := Result{Generation: good.Number, Variant: kernel.Variant, Changed: load.Changed, Loaded: load.Changed, Asleep: len(dormant) > 0, Notes: append(notes, dormant...)}
 	if kernel.Variant != good.Variant {
@@ -78,6 +81,19 @@ func (h Host) loadAtBoot(ctx context.Context, good generation.Generation, until 
 		result.deleteStale(ctx, change{Change: flows.Change{Tables: good.Tables}})
 	}
 	return result, nil
+}
+
+// keepsOverlay tells whether the kernel holds an overlay of a generation, each jump in its
+// place, that somebody looks after: then a restore, as those of nftables' unit ask for, is to
+// change nothing. Without a watcher nobody would ever let in again who is out.
+func (h Host) keepsOverlay(ctx context.Context, kernel iptables.Kernel, good generation.Generation) bool {
+	overlay, _ := h.Store().Overlay(good)
+	if overlay == nil || overlay.Loading || kernel.Variant != good.Variant || !h.WatcherAlive() {
+		return false
+	}
+	wanted := generation.Wanted{Generation: good, Overlay: overlay}
+	observed, err := h.observed(ctx, kernel, wanted, overlay.Tables)
+	return err == nil && observed.Hold(overlay.Tables)
 }
 
 // dormant returns a note of each table of a generation that the kernel runs nothing of, with

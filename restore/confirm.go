@@ -66,13 +66,18 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 	if err := h.Store().RecordPending(pending); err != nil {
 		return Result{}, iptables.Revert(ctx, err, abandon)
 	}
-	load, err := kernel.Load(ctx, plan.observed, plan.wanted.Tables)
+	plan.wanted.Number = pending.Number
+	swap, err := h.swapOverlay(plan.wanted, plan.overlay)
+	if err != nil {
+		return Result{}, iptables.Revert(ctx, err, abandon)
+	}
+	load, err := kernel.Load(ctx, plan.observed, plan.tables())
 	var left *iptables.NotRevertedError
 	switch {
 	case errors.As(err, &left): // what was scheduled reverts it
 		return Result{}, err
 	case err != nil:
-		return Result{}, errors.Join(err, abandon(context.WithoutCancel(ctx)))
+		return Result{}, errors.Join(err, swap.Revert(), abandon(context.WithoutCancel(ctx)))
 	}
 	opened, err := h.forwarding().Set(plan.wanted.Tables)
 	if err != nil {
@@ -80,14 +85,14 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 			if err := load.Revert(ctx); err != nil { // what was scheduled tries again
 				return err
 			}
-			return abandon(ctx)
+			return errors.Join(swap.Revert(), abandon(ctx))
 		})
 	}
 	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: plan.notes}
 	result.open(opened)
-	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
-		result.Notes = append(result.Notes, err.Error())
-	}
+	result.note(swap.Commit())
+	result.Cleared, err = h.clearOther(ctx, kernel)
+	result.note(err)
 	change := plan.change()
 	change.Spare = true
 	result.deleteStale(ctx, change)
@@ -145,17 +150,16 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	result.open(opened)
 	result.deleteStale(ctx, h.change(before, tried)) // what the trial did not cut
 	for _, step := range []func() error{store.ForgetPending, store.Prune} {
-		if err := step(); err != nil { // the generation is current all the same
-			result.Notes = append(result.Notes, err.Error())
-		}
+		result.note(step()) // the generation is current all the same
 	}
 	return result, nil
 }
 
-// stillHolds is an error unless the kernel holds a generation's rules.
+// stillHolds is an error unless the kernel holds a generation's rules, or those of its overlay.
 func (h Host) stillHolds(ctx context.Context, tried generation.Generation) error {
-	kernel := iptables.Kernel{Run: h.Run, Variant: tried.Variant}
-	for _, table := range tried.Tables.All() {
+	kernel := h.kernel(tried.Variant)
+	overlay, _ := h.Store().Overlay(tried)
+	for _, table := range (generation.Wanted{Generation: tried, Overlay: overlay}).Tables().All() {
 		saved, err := kernel.Read(ctx, table)
 		if err == nil {
 			err = iptables.Compare(saved, table)

@@ -15,18 +15,19 @@ import (
 const copiesDir = "etc/iptables"
 
 // staleCopies returns a line for each file of netfilter-persistent that holds other
-// rules of natspread's than there should be. It only warns: what cannot be read, or is
-// no table, says nothing.
-func (h Host) staleCopies(tables rules.Tables) []string {
+// rules of natspread's than there should be: those of the generation, or, saved while it has an
+// overlay, those of that. It only warns: what cannot be read, or is no table, says nothing.
+func (h Host) staleCopies(wanted generation.Wanted) []string {
 	var lines []string
-	for _, table := range tables.All() {
+	standing := wanted.Tables().All()
+	for i, table := range wanted.Generation.Tables.All() {
 		path := h.Store().Path(copiesDir, generation.RulesFile(rules.Table{Family: table.Family})) // of all tables
 		saved, err := readCopy(path, table.Name)
 		if err != nil || len(saved.OwnChains()) == 0 && !iptables.HasJump(saved) {
 			continue
 		}
 		differences := iptables.Differences(saved, table)
-		if len(differences) == 0 {
+		if len(differences) == 0 || len(iptables.Differences(saved, standing[i])) == 0 {
 			continue
 		}
 		more := ""

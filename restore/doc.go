@@ -14,14 +14,36 @@
 // only go up; the newest ten that were current once are kept.
 //
 // /run holds what a reboot is to forget: the locks, the generation that waits to be
-// confirmed, what the switches were found at and left at, which generation the kernel was
-// last read to hold, and the tables that an exclusive apply replaced.
+// confirmed, the overlay, what the switches were found at and left at, which generation or
+// overlay the kernel was last read to hold, what rules counted that are there no more, and the
+// tables that an exclusive apply replaced.
 //
 // # What is wanted
 //
 // generation.Store.Wanted answers what the kernel is to hold now: the generation that waits
 // to be confirmed, else the one that boot ends up with. That is the current one or, where it
-// is damaged, the newest good one. Status, stop and apply all ask there.
+// is damaged, the newest good one. If it has an overlay, the kernel is to hold that in place of
+// the generation's own tables. Status, stop, apply, confirm and restore all ask there.
+//
+// # Overlay
+//
+// An overlay is a generation's tables with some backends out, or joined: LoadOverlay loads it,
+// for those who check backends, or drain one until the next load. It changes neither a
+// generation nor current, and boot never reads it.
+//
+// Its record lives exactly as long as the kernel is meant to hold it. LoadOverlay, and Apply
+// with Request.Standing, write it before the load; whoever loads a generation's own tables drops
+// it with that load. As long as a load lasts the record says so, and goes on to say so after a
+// kill: then nobody knows what the kernel holds, and the next LoadOverlay brings every chain in
+// sync. The record counts for nothing if it is not whole, not root's alone, of another
+// generation, or of another boot or network namespace. Where a kernel does not tell its
+// namespaces apart, before Linux 5.14, there are no overlays.
+//
+// LoadOverlay changes the chains in which the old and the new tables differ, and nothing else:
+// it puts back no jump and no chain that somebody else changed or flushed. It sends and reads
+// these chains only. By nft nothing else is read at all as long as the number of the ruleset is
+// the recorded one. Its caller says which record it has seen; if there is another one, or
+// another generation, it is ErrStale.
 //
 // # Apply
 //
@@ -45,7 +67,8 @@
 //
 // The change stands then. What follows fails with a note, and reverts nothing: natspread's
 // rules in the other variant are taken out, generations beyond ten are deleted, and so are
-// entries of connection tracking that keep packets from where the rules now lead.
+// entries of connection tracking that keep packets from where the rules now lead: UDP, and TCP
+// that was never answered, of a backend that was taken out.
 //
 // A kill or a power cut at any moment leaves one whole generation current, the old one or
 // the new one. The next run removes what was half written.
@@ -53,7 +76,9 @@
 // # Boot, trial, stop
 //
 // Restore loads what boot ends up with, reads it back and switches forwarding on. It proves
-// only what was not proven by the variant in use, and works on a disk that is read-only.
+// only what was not proven by the variant in use, and works on a disk that is read-only. Where
+// the kernel holds an overlay of it, and somebody has the lock of the watcher, it changes
+// nothing.
 //
 // Try is an apply that leaves current as it is. It schedules the revert, records the
 // generation in /run, and only then loads; no other apply is taken meanwhile. Confirm makes
@@ -66,7 +91,7 @@
 // # Locks and threads
 //
 // One lock lets one process change a host at a time. Status takes it, shared, only when
-// something differs. LockEdit is for those who read a config, change it and apply it. Each
+// something differs. The watcher holds a lock of its own as long as it lives. LockEdit is for those who read a config, change it and apply it. Each
 // wait for a lock ends with program.ErrBusy after 5 s, at boot after Host.Wait. The kernel
 // frees the lock when the process that took it, and the programs that it began, have ended. A
 // Host is a value without state, for any number of goroutines. The kernel is that of the

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"natspread/internal/namespace"
@@ -27,6 +28,9 @@ type Host struct {
 	// Wait is for how long Restore waits for the locks, natspread's and iptables' together,
 	// before it is ErrBusy; 0 is LockTimeout for each.
 	Wait time.Duration
+
+	// Memory is for a process that loads overlays again and again; nil reads all each time.
+	Memory *Memory
 
 	// Services says what generations balance that have no services file, by number: those of
 	// natspread 0.1. They are values, read from the generations' own configs by those who
@@ -91,10 +95,22 @@ func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
 // Kernel returns the live tables by the variant that is in use.
 func (h Host) Kernel(ctx context.Context) (iptables.Kernel, error) {
 	if h.Variant == rules.NFT || h.Variant == rules.Legacy {
-		return iptables.Kernel{Run: h.Run, Variant: h.Variant}, nil
+		return h.kernel(h.Variant), nil
 	}
 	variant, err := iptables.DetectVariant(ctx, h.Run)
-	return iptables.Kernel{Run: h.Run, Variant: variant}, err
+	return h.kernel(variant), err
+}
+
+// kernel returns the live tables by a variant, of which what rules counted is kept when they
+// go. That it cannot be kept is no reason not to load.
+func (h Host) kernel(variant rules.Variant) iptables.Kernel {
+	return iptables.Kernel{Run: h.Run, Variant: variant, Counting: func(counts []rules.Count) func(bool) {
+		store := h.Store()
+		if store.BeginCounts(counts) != nil {
+			return func(bool) {}
+		}
+		return func(gone bool) { _ = store.EndCounts(gone) }
+	}}
 }
 
 // CanLoad is an error unless the rights are there to load rules. Apply asks before it writes;
@@ -116,6 +132,20 @@ func loadAll(ctx context.Context, kernel iptables.Kernel, tables rules.Tables) (
 	return kernel.Load(ctx, observed, tables)
 }
 
+// loadOwn is loadAll for tables that no overlay is over any more: the record of one is dropped
+// with the load.
+func (h Host) loadOwn(ctx context.Context, kernel iptables.Kernel, tables rules.Tables) (iptables.Loaded, error) {
+	swap := h.Store().DropOverlay()
+	load, err := loadAll(ctx, kernel, tables)
+	if err != nil {
+		return iptables.Loaded{}, revertRecord(err, swap)
+	}
+	if err := swap.Commit(); err != nil {
+		return iptables.Loaded{}, fmt.Errorf("the rules are loaded, but %w", err)
+	}
+	return load, nil
+}
+
 // other returns the kernel by the other variant, and whether the host has the
 // programs for it.
 func (h Host) other(kernel iptables.Kernel) (iptables.Kernel, bool) {
@@ -133,20 +163,21 @@ func (h Host) clearOther(ctx context.Context, kernel iptables.Kernel) (cleared b
 	return other.Clear(ctx)
 }
 
-// loaded returns what would be recorded of a kernel that holds a generation now.
-func (h Host) loaded(kernel iptables.Kernel, number int, ruleset uint32) generation.Loaded {
-	return generation.Loaded{Generation: number, Variant: kernel.Variant, Ruleset: ruleset, Namespace: h.here()}
+// loaded returns what would be recorded of a kernel that holds a generation now, or an
+// overlay of it.
+func (h Host) loaded(kernel iptables.Kernel, number int, overlay string, ruleset uint32) generation.Loaded {
+	return generation.Loaded{Generation: number, Overlay: overlay, Variant: kernel.Variant, Ruleset: ruleset, Namespace: h.here()}
 }
 
-// recordLoaded keeps that the kernel holds a generation, if the number of its ruleset is
-// known.
-func (h Host) recordLoaded(kernel iptables.Kernel, number int, ruleset uint32) {
-	h.Store().RecordLoaded(h.loaded(kernel, number, ruleset))
+// recordLoaded keeps that the kernel holds a generation, or an overlay of it, if the number of
+// its ruleset is known.
+func (h Host) recordLoaded(kernel iptables.Kernel, number int, overlay string, ruleset uint32) {
+	h.Store().RecordLoaded(h.loaded(kernel, number, overlay, ruleset))
 }
 
-// stillLoaded tells whether the kernel still holds a generation that it was read to hold,
-// and the number of its ruleset.
-func (h Host) stillLoaded(kernel iptables.Kernel, number int) (ruleset uint32, held bool) {
+// stillLoaded tells whether the kernel still holds a generation, or an overlay of it, that it
+// was read to hold, and the number of its ruleset.
+func (h Host) stillLoaded(kernel iptables.Kernel, number int, overlay string) (ruleset uint32, held bool) {
 	ruleset = kernel.RulesetID()
-	return ruleset, h.Store().StillLoaded(h.loaded(kernel, number, ruleset))
+	return ruleset, h.Store().StillLoaded(h.loaded(kernel, number, overlay, ruleset))
 }

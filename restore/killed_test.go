@@ -16,9 +16,16 @@ import (
 	"natspread/restore/generation"
 )
 
-// kill runs an apply that gets no further than a moment: the goroutine ends there, and
-// nothing that follows is done. Only the lock is given back, as the kernel does it.
+// kill runs an apply that gets no further than a moment.
 func kill(t *testing.T, host restore.Host, toml string, moment func(name string, args []string) bool) {
+	t.Helper()
+	wanted := request(t, toml)
+	killed(t, host, moment, func(host restore.Host) { _, _ = host.Apply(context.Background(), wanted) })
+}
+
+// killed runs what gets no further than a moment: the goroutine ends there, and nothing that
+// follows is done. Only the lock is given back, as the kernel does it.
+func killed(t *testing.T, host restore.Host, moment func(name string, args []string) bool, do func(restore.Host)) {
 	t.Helper()
 	run, killed, ended := host.Run, false, make(chan struct{})
 	host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
@@ -28,10 +35,9 @@ func kill(t *testing.T, host restore.Host, toml string, moment func(name string,
 		}
 		return run(ctx, stdin, name, args...)
 	}
-	wanted := request(t, toml)
 	go func() {
 		defer close(ended)
-		_, _ = host.Apply(context.Background(), wanted)
+		do(host)
 	}()
 	<-ended
 	if !killed {

@@ -1,11 +1,19 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
 
+	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/restore/flows"
+	"natspread/restore/generation"
+	"natspread/restore/iptables"
 )
 
 // Overlay is what the kernel is to hold in place of a generation's own tables, until the next
@@ -13,23 +21,30 @@ import (
 // join.
 type Overlay struct {
 	Base   int          // the generation that it was made from
+	Before string       // the sum of the overlay that it was made from (generation.Overlay); "" where there was none
 	Tables rules.Tables // complete
 	Note   []byte       // who is out, since when and why, for those who report it
 	None   bool         // nobody is out any more: the generation's own tables, and no record
 }
 
-// Freed says what the services of an overlay spread their connections to before it, and then:
-// only services that differ count. Reset there is what becomes of open TCP connections.
+// Freed says what the services of an overlay spread their connections to before it, and then.
+// Only services that differ count. Reset there tells that open TCP connections of a backend
+// that gets no new ones are cut.
 type Freed struct{ Before, After []rules.VirtualService }
 
 // Errors of LoadOverlay after which the caller has to look anew.
 var (
-	ErrStale     = errors.New("another generation is loaded now")
-	ErrNotLoaded = errors.New("nothing of natspread's is loaded")
+	ErrStale     = errors.New("something else was loaded meanwhile")
+	ErrNotLoaded = iptables.ErrNotLoaded
 )
 
-// LoadOverlay brings the kernel from what it is to hold now to an overlay, or back from one.
+// LoadOverlay brings the kernel from what it is to hold to an overlay, or back from one. It
+// changes the chains in which both differ, and nothing else: no jump, and no chain that
+// somebody edited. The record of the overlay is written first, and reverted with the rules.
 func (h Host) LoadOverlay(ctx context.Context, o Overlay, freed Freed) (Result, error) {
+	if h.here() == "" {
+		return Result{}, unchanged(fmt.Errorf("%w: %w", program.ErrMissing, generation.ErrNoNamespace))
+	}
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
 		return Result{}, unchanged(err)
@@ -39,17 +54,199 @@ func (h Host) LoadOverlay(ctx context.Context, o Overlay, freed Freed) (Result, 
 		return Result{}, unchanged(err)
 	}
 	defer unlock()
-	wanted := h.Store().Wanted().Generation
-	if wanted.Number != o.Base {
-		return Result{}, unchanged(fmt.Errorf("%w: %d, not %d", ErrStale, wanted.Number, o.Base))
+
+	standing, err := h.standing(o)
+	if err != nil {
+		return Result{}, unchanged(err)
 	}
-	tables := o.Tables
+	result := Result{Generation: o.Base, Variant: kernel.Variant, Overlay: o.Before}
 	if o.None {
-		tables = wanted.Tables
+		o.Tables, o.Note = standing.base.Tables, nil
 	}
-	load, err := loadAll(ctx, kernel, tables)
+	patch := h.patch(kernel, standing, o.Tables)
+	if standing.is(o, patch) {
+		return result, nil
+	}
+	load, err := h.loadPatch(ctx, kernel, standing, patch, o)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Generation: o.Base, Variant: kernel.Variant, Changed: load.Changed, Loaded: load.Changed}, nil
+	result.Changed, result.Loaded, result.Overlay, result.Notes = true, load.Changed, load.sum, load.notes
+	result.deleteStale(ctx, freed.change(o.Tables))
+	return result, nil
+}
+
+// standing is what the kernel is to hold, as the disk has it.
+type standing struct {
+	base    generation.Generation
+	overlay *generation.Overlay // nil where it is the base's own tables
+	unknown bool                // there is a record, and nobody knows what the kernel was given
+}
+
+// standing returns what is to be held now, if an overlay was made from that.
+func (h Host) standing(o Overlay) (standing, error) {
+	base := h.loadedGeneration()
+	if base.Number != o.Base || base.Number == 0 {
+		return standing{}, fmt.Errorf("%w: generation %d, not %d", ErrStale, base.Number, o.Base)
+	}
+	overlay, present := h.Store().Overlay(base)
+	s := standing{base, overlay, present && (overlay == nil || overlay.Loading)}
+	if sumOf(overlay) != o.Before {
+		return standing{}, fmt.Errorf("%w: another overlay of generation %d", ErrStale, base.Number)
+	}
+	return s, nil
+}
+
+// sumOf names an overlay, "" for none.
+func sumOf(overlay *generation.Overlay) string {
+	if overlay == nil {
+		return ""
+	}
+	return overlay.Sum
+}
+
+// tables returns what the kernel is to hold.
+func (s standing) tables() rules.Tables {
+	return generation.Wanted{Generation: s.base, Overlay: s.overlay}.Tables()
+}
+
+// is tells whether all is as an overlay has it.
+func (s standing) is(o Overlay, patch iptables.Patch) bool {
+	same := !s.unknown && o.None == (s.overlay == nil)
+	for _, names := range patch.Chains {
+		same = same && len(names) == 0
+	}
+	return same && (o.None || bytes.Equal(s.overlay.Note, o.Note))
+}
+
+// patch returns what leads from what the kernel is to hold to other tables.
+func (h Host) patch(kernel iptables.Kernel, s standing, wanted rules.Tables) iptables.Patch {
+	patch := iptables.Patch{Standing: s.tables(), Wanted: wanted, All: s.unknown}
+	after := wanted.All()
+	for i, before := range patch.Standing.All() {
+		changed, names := before.Changes(after[i])
+		for _, chain := range changed.Chains {
+			names = append(names, chain.Name)
+		}
+		slices.Sort(names)
+		patch.Chains[i] = names
+	}
+	if ruleset, held := h.stillLoaded(kernel, s.base.Number, sumOf(s.overlay)); held && !patch.All {
+		patch.Ruleset = ruleset
+	}
+	return patch
+}
+
+// patched is a patch that was loaded.
+type patched struct {
+	iptables.Loaded
+	sum   string // of the record that stands now
+	notes []string
+}
+
+// loadPatch writes the record of an overlay, loads its patch and says so in the record. After
+// a failure both are what they were.
+func (h Host) loadPatch(ctx context.Context, kernel iptables.Kernel, s standing, patch iptables.Patch, o Overlay) (patched, error) {
+	swap, err := h.swapOverlay(s.base, overlayOf(o))
+	if err != nil {
+		return patched{}, unchanged(err)
+	}
+	load, err := kernel.Patch(ctx, patch)
+	if err != nil {
+		return patched{}, revertRecord(err, swap)
+	}
+	done := patched{Loaded: load, sum: swap.Sum}
+	if err := swap.Commit(); err != nil {
+		done.notes = append(done.notes, err.Error())
+	}
+	h.recordLoaded(kernel, s.base.Number, swap.Sum, load.Ruleset)
+	return done, nil
+}
+
+// overlayOf returns an overlay that is to have a record; nil for none.
+func overlayOf(o Overlay) *Overlay {
+	if o.None {
+		return nil
+	}
+	return &o
+}
+
+// swapOverlay begins to put the record of an overlay of a generation in the place of the one
+// that is there; nil is for that generation's own tables.
+func (h Host) swapOverlay(base generation.Generation, o *Overlay) (generation.OverlaySwap, error) {
+	if o == nil {
+		return h.Store().DropOverlay(), nil
+	}
+	return h.Store().WriteOverlay(base, o.Tables, o.Note)
+}
+
+// revertRecord puts the record back after a load that failed, unless the kernel does not hold
+// again what it held before: then it goes on to say that nobody knows.
+func revertRecord(err error, swap generation.OverlaySwap) error {
+	if left := new(iptables.NotRevertedError); errors.As(err, &left) {
+		return err
+	}
+	return errors.Join(err, swap.Revert())
+}
+
+// Memory is what a process that stays keeps of the generation that is loaded, so as not to
+// read all of it for each overlay. It is for any number of goroutines.
+type Memory struct {
+	mutex sync.Mutex
+	base  generation.Generation
+}
+
+// loadedGeneration returns the generation that the kernel is to hold. What is remembered was
+// read with all checks, and generations never change: it is enough that the manifest is the
+// same.
+func (h Host) loadedGeneration() generation.Generation {
+	if h.Memory == nil {
+		return h.Store().Wanted().Generation
+	}
+	h.Memory.mutex.Lock()
+	defer h.Memory.mutex.Unlock()
+	if !h.Store().IsLoaded(h.Memory.base) {
+		h.Memory.base = h.Store().Wanted().Generation
+	}
+	return h.Memory.base
+}
+
+// change returns what an overlay that leads to tables makes of tracked connections: of those
+// to backends that leave a service, and of UDP that was refused while a service had none.
+func (f Freed) change(tables rules.Tables) change {
+	c := change{Change: flows.Change{Tables: rules.NoTables()}}
+	var before, after []rules.VirtualService
+	old := make(map[listen]rules.VirtualService, len(f.Before))
+	for _, s := range f.Before {
+		old[listenOf(s)] = s
+	}
+	for _, s := range f.After {
+		was, found := old[listenOf(s)]
+		if !found {
+			c.Tables = tables
+			continue
+		}
+		delete(old, listenOf(s))
+		if slices.ContainsFunc(was.Backends, func(b netip.AddrPort) bool { return !slices.Contains(s.Backends, b) }) {
+			before, after = append(before, was), append(after, s)
+		}
+	}
+	for _, s := range old { // that nobody is left of
+		before = append(before, s)
+	}
+	c.Before, c.After = flows.NewIndex(before), flows.NewIndex(after)
+	return c
+}
+
+// listen is what no two virtual services have in common.
+type listen struct {
+	protocol string
+	address  netip.Addr
+	ports    rules.Ports
+	family   rules.Family
+}
+
+// listenOf returns it for a virtual service.
+func listenOf(s rules.VirtualService) listen {
+	return listen{s.Protocol, s.Address, s.Ports, rules.FamilyOf(s.Backends[0].Addr())}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"natspread/restore/generation"
-	"natspread/restore/iptables"
 )
 
 // Revert ends the trial of the pending generation: the current generation is loaded again,
@@ -43,8 +42,8 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 			before, fallback = good, why
 		}
 	}
-	kernel := iptables.Kernel{Run: h.Run, Variant: pending.Variant}
-	load, err := loadAll(ctx, kernel, before.Tables)
+	kernel := h.kernel(pending.Variant)
+	load, err := h.loadOwn(ctx, kernel, before.Tables)
 	if err != nil {
 		return Result{}, err
 	}

@@ -35,6 +35,11 @@ type Status struct {
 	// Tables is what is in the kernel, with counters, in the order of rules.Tables.All: that
 	// of a nat table stands at the place of its family.
 	Tables [rules.TableCount]rules.Saved
+	// Counts are what rules counted that natspread has taken out since it was last stopped:
+	// the counters of a chain that is loaded anew begin at 0.
+	Counts []rules.Count
+
+	moved bool // rules were taken out while this was read
 }
 
 // Differs tells whether the kernel is not as a load of what is wanted would leave it.
@@ -57,7 +62,7 @@ func (h Host) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if !status.Differs() {
+	if !status.Differs() && !status.moved {
 		if changing {
 			status.Notes = append(status.Notes, "another natspread is at work, and may be about to change this")
 		}
@@ -75,7 +80,7 @@ func (h Host) Status(ctx context.Context) (Status, error) {
 // status reads once.
 func (h Host) status(ctx context.Context, kernel iptables.Kernel) (Status, error) {
 	status := Status{Variant: kernel.Variant, Wanted: h.Store().Wanted()}
-	tables := status.Wanted.Generation.Tables
+	tables, size := status.Wanted.Tables(), h.Store().CountsSize()
 	for i, table := range tables.All() {
 		saved, err := kernel.Read(ctx, table)
 		if err != nil {
@@ -86,6 +91,8 @@ func (h Host) status(ctx context.Context, kernel iptables.Kernel) (Status, error
 		status.JumpsNotFirst = append(status.JumpsNotFirst, linesOf(table.Family, iptables.JumpsNotFirst(saved, table))...)
 		status.Loaded = status.Loaded || iptables.HasJump(saved)
 	}
+	status.Counts, status.moved = h.Store().Counts()
+	status.moved = status.moved || h.Store().CountsSize() != size
 	ours, others := h.otherHolds(ctx, kernel)
 	status.OtherVariant = ours
 	if status.Loaded {
@@ -94,7 +101,7 @@ func (h Host) status(ctx context.Context, kernel iptables.Kernel) (Status, error
 	} else {
 		status.Rules = nil
 	}
-	status.Notes = append(status.Notes, h.staleCopies(tables)...)
+	status.Notes = append(status.Notes, h.staleCopies(status.Wanted)...)
 	return status, nil
 }
 

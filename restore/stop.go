@@ -23,7 +23,7 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 	}
 	defer unlock()
 
-	load, err := loadAll(ctx, kernel, rules.NoTables())
+	load, err := h.loadOwn(ctx, kernel, rules.NoTables())
 	if err != nil {
 		return Result{}, err
 	}
@@ -40,6 +40,7 @@ func (h Host) Stop(ctx context.Context) (Result, error) {
 		return result, fmt.Errorf("the rules are gone, but %w", err)
 	}
 	result.Notes = append(result.Notes, h.Store().EndPending()...)
+	result.note(h.Store().ForgetCounts())
 	if result.Changed && !kernel.HasForeignRules(ctx) {
 		result.Notes = append(result.Notes, "no other rule stands in the nat table: unless some other table keeps connection tracking on, balanced connections that were still open end now")
 	}

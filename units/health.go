@@ -192,22 +192,3 @@ func provideHealth(root, program, metrics string) (unit string, done []string, e
 	_, more, err := theMetrics(command, metrics).provide(root, program)
 	return unit, append(done, more...), err
 }
-
-// FixWatcher returns what starts the watcher, now and at every boot, on the host whose files are below root.
-func FixWatcher(root string) (string, error) {
-	_, _, whose, err := theHealthUnit().lookAt(root)
-	if err != nil {
-		return "", err
-	}
-	packaged, err := theHealthUnit().packaged(root)
-	name := strings.TrimSuffix(paths.HealthUnit, ".service")
-	switch {
-	case err != nil:
-		return "", err
-	case whose == masked:
-		return "systemctl unmask " + name + " && systemctl enable --now " + name, nil
-	case whose == nobody && packaged == "":
-		return "natspread install", nil
-	}
-	return "systemctl enable --now " + name, nil
-}

@@ -205,29 +205,3 @@ func TestHealthExposure(t *testing.T) {
 		}
 	}
 }
-
-// What starts the watcher depends on whose its unit is.
-func TestFixWatcher(t *testing.T) {
-	root := t.TempDir()
-	fix := func(wanted string) {
-		t.Helper()
-		if got, err := FixWatcher(root); err != nil || got != wanted {
-			t.Errorf("%q, %v, want %q", got, err, wanted)
-		}
-	}
-	fix("natspread install")
-	writeFile(t, filepath.Join(root, "/usr/lib/systemd/system", paths.HealthUnit), "[Service]\n", 0o644)
-	fix("systemctl enable --now natspread-health")
-	symlink(t, os.DevNull, filepath.Join(root, healthPath))
-	fix("systemctl unmask natspread-health && systemctl enable --now natspread-health")
-	if err := os.RemoveAll(filepath.Join(root, "usr")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(filepath.Join(root, healthPath)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := InstallOffline(root, testProgram); err != nil {
-		t.Fatal(err)
-	}
-	fix("systemctl enable --now natspread-health")
-}

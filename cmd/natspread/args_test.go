@@ -42,8 +42,8 @@ func readers() map[string]func(*cli.Context) (any, error) {
 	none := reader(cmdline.ReadNone)
 	return map[string]func(*cli.Context) (any, error){
 		"init": reader(readInit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
-		"confirm": none, "drain": reader(readDrain), "undrain": reader(readTarget), "history": none, "rollback": reader(readRollback), "restore": none,
-		"status": reader(readStatus), "doctor": none, "stop": none, "install": reader(readInstall), "uninstall": none, "version": none,
+		"confirm": none, "drain": reader(readDrain), "undrain": reader(readUndrain), "history": none, "rollback": reader(readRollback), "restore": none,
+		"status": reader(readStatus), "doctor": none, "health": reader(readHealth), "stop": none, "install": reader(readInstall), "uninstall": none, "version": none,
 	}
 }
 

@@ -34,6 +34,7 @@ func (s *session) changingHost() restore.Host {
 func (s *session) reportHost() report.Host {
 	host := report.New(s.host())
 	host.Config = report.ConfigFile{Name: s.config, Read: s.readConfig}
+	host.ByHand = !s.ownsUnits()
 	if !s.offline() { // the units of another root are not the running systemd's
 		host.Systemd = s.unitState
 	}

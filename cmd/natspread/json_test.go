@@ -16,6 +16,7 @@ import (
 	"natspread/internal/report"
 	"natspread/internal/test/promtest"
 	"natspread/internal/trace"
+	"natspread/internal/watcher"
 )
 
 // verbShapes are what the verbs print with --json, by the headings of docs/json.md.
@@ -26,6 +27,7 @@ func verbShapes() map[string]reflect.Type {
 		"diff":               reflect.TypeFor[report.Diff](),
 		"doctor":             reflect.TypeFor[doctorResult](),
 		"drain, undrain":     reflect.TypeFor[drainResult](),
+		"health":             reflect.TypeFor[watcher.Report](),
 		"history":            reflect.TypeFor[report.History](),
 		"init":               reflect.TypeFor[initResult](),
 		"install, uninstall": reflect.TypeFor[installResult](),
@@ -39,22 +41,25 @@ func verbShapes() map[string]reflect.Type {
 // objectShapes are what stands in those, by the headings of docs/json.md.
 func objectShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
-		"backend":         reflect.TypeFor[report.Backend](),
-		"backend change":  reflect.TypeFor[report.BackendChange](),
-		"chain":           reflect.TypeFor[trace.ChainResult](),
-		"clients moved":   reflect.TypeFor[report.ClientsMoved](),
-		"drained backend": reflect.TypeFor[drainedBackend](),
-		"finding":         reflect.TypeFor[report.Finding](),
-		"flow":            reflect.TypeFor[trace.FlowResult](),
-		"generation":      reflect.TypeFor[report.HistoryEntry](),
-		"hop":             reflect.TypeFor[trace.HopResult](),
-		"outcome":         reflect.TypeFor[trace.OutcomeResult](),
-		"pending":         reflect.TypeFor[report.Pending](),
-		"service":         reflect.TypeFor[report.Service](),
-		"service change":  reflect.TypeFor[report.ServiceChange](),
-		"setting":         reflect.TypeFor[report.SettingChange](),
-		"share":           reflect.TypeFor[report.Share](),
-		"slot":            reflect.TypeFor[trace.SlotResult](),
+		"backend":            reflect.TypeFor[report.Backend](),
+		"backend change":     reflect.TypeFor[report.BackendChange](),
+		"backend health":     reflect.TypeFor[report.Health](),
+		"chain":              reflect.TypeFor[trace.ChainResult](),
+		"check of a backend": reflect.TypeFor[watcher.Checked](),
+		"clients moved":      reflect.TypeFor[report.ClientsMoved](),
+		"drained backend":    reflect.TypeFor[drainedBackend](),
+		"finding":            reflect.TypeFor[report.Finding](),
+		"flow":               reflect.TypeFor[trace.FlowResult](),
+		"generation":         reflect.TypeFor[report.HistoryEntry](),
+		"hop":                reflect.TypeFor[trace.HopResult](),
+		"outcome":            reflect.TypeFor[trace.OutcomeResult](),
+		"pending":            reflect.TypeFor[report.Pending](),
+		"service":            reflect.TypeFor[report.Service](),
+		"service change":     reflect.TypeFor[report.ServiceChange](),
+		"setting":            reflect.TypeFor[report.SettingChange](),
+		"share":              reflect.TypeFor[report.Share](),
+		"slot":               reflect.TypeFor[trace.SlotResult](),
+		"watcher":            reflect.TypeFor[report.Watcher](),
 	}
 }
 
@@ -125,9 +130,11 @@ func TestJSONPageVerbs(t *testing.T) {
 // TestJSONPageMetrics holds the table of metrics to what is exported.
 func TestJSONPageMetrics(t *testing.T) {
 	t.Parallel()
-	live := 1
-	text := report.Status{Unit: "active", Applied: &time.Time{}, Services: []report.Service{{Name: "web", Backends: []report.Backend{{Address: "10.0.0.1:80", Live: &live}}}}}.Metrics()
-	exported, err := promtest.Scrape(text)
+	text, err := os.ReadFile(filepath.Join(house, "testdata/monitoring/metrics.prom")) // to which report holds what it writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported, err := promtest.Scrape(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +242,7 @@ func TestManualShapes(t *testing.T) {
 		"diff":    {reflect.TypeFor[report.Diff](), 10, texts["diff"]},
 		"doctor":  {reflect.TypeFor[doctorResult](), 4, texts["doctor"]},
 		"drain":   {reflect.TypeFor[drainResult](), 3, texts["drain"]},
+		"health":  {reflect.TypeFor[watcher.Report](), 8, texts["health"]},
 		"history": {reflect.TypeFor[report.History](), 12, texts["history"]},
 		"status":  {reflect.TypeFor[report.Status](), 10, texts["status"]},
 	} {

@@ -221,6 +221,7 @@ func TestManualConfigKeys(t *testing.T) {
 	for name, text := range map[string]string{
 		"SERVICE KEYS": "[[service]]\nqqqqqqqq = 1\n",
 		"BACKEND KEYS": "[[service]]\nbackends = [{ qqqqqqqq = 1 }]\n",
+		"CHECK KEYS":   "[[service]]\n[service.check]\nqqqqqqqq = 1\n",
 	} {
 		want, got := configKeys(t, text), headings(t, page, name)
 		slices.Sort(want)
@@ -238,9 +239,9 @@ func TestManualDefaults(t *testing.T) {
 	service := "[[service]]\nname = \"web\"\nlisten = \"192.0.2.10:80\"\nbackends = [BACKEND]\n"
 	backend := `{ address = "10.0.0.1:80" }`
 	defaults := 0
-	for _, name := range []string{"SERVICE KEYS", "BACKEND KEYS"} {
+	for _, name := range []string{"SERVICE KEYS", "BACKEND KEYS", "CHECK KEYS"} {
 		for _, key := range parts(section(t, page, name), "### ") {
-			stated := regexp.MustCompile("(?m)Default: (`([^`]+)`|any)").FindStringSubmatch(key.text)
+			stated := regexp.MustCompile("(?m)Default:\\s(`([^`]+)`|\\S)").FindStringSubmatch(key.text)
 			required := strings.HasPrefix(strings.TrimSpace(key.text), "Required.")
 			if required == (stated != nil) {
 				t.Errorf("%s: it is either required or has a default", key.heading)
@@ -255,6 +256,12 @@ func TestManualDefaults(t *testing.T) {
 			if key.heading == "slots" || key.heading == "source_prefix" {
 				service += "algorithm = \"source\"\n"
 			}
+			if key.heading == "min_up" || key.heading == "on_down" || key.heading == "backup" {
+				service += "check = \"tcp\"\n"
+			}
+			if name == "CHECK KEYS" {
+				service += "[service.check]\ntype = \"https\"\n"
+			}
 			with, one := service+line, backend
 			if name == "BACKEND KEYS" {
 				with, one = service, strings.Replace(backend, "}", ", "+line+" }", 1)
@@ -262,8 +269,8 @@ func TestManualDefaults(t *testing.T) {
 			sameConfig(t, strings.Replace(service, "BACKEND", backend, 1), strings.Replace(with, "BACKEND", one, 1))
 		}
 	}
-	if defaults != 10 {
-		t.Errorf("%d defaults were tried, not 10", defaults)
+	if defaults != 20 {
+		t.Errorf("%d defaults were tried, not 20", defaults)
 	}
 	sameConfig(t, strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\n",
 		strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\nhairpin = []\n")
@@ -296,6 +303,9 @@ func TestManualBounds(t *testing.T) {
 		`"` + string(config.TCP) + `"`, `"` + string(config.UDP) + `"`, `"` + string(config.SCTP) + `"`,
 		`**"` + string(config.Random) + `"**`, `**"` + string(config.RoundRobin) + `"**`, `**"` + string(config.Source) + `"**`, `**"` + string(config.Flow) + `"**`,
 		fmt.Sprintf("a power of two from %d to %d", slots.Min, slots.Max),
+		fmt.Sprintf("at most %d a second", config.MaxCheckRate),
+		`**"` + string(config.CheckTCP) + `"**`, `**"` + string(config.CheckHTTP) + `"**`, `**"` + string(config.CheckHTTPS) + `"**`, `**"` + string(config.CheckUDP) + `"**`,
+		`**"` + string(config.Keep) + `"**`,
 		`**"masquerade"**`, `**"none"**`,
 		`**"` + string(config.Drain) + `"**`, `**"` + string(config.Reset) + `"**`,
 	} {

@@ -16,6 +16,7 @@ import (
 	"natspread/internal/report"
 	"natspread/internal/test/netnstest"
 	"natspread/internal/trace"
+	"natspread/internal/watcher"
 )
 
 // outputCase is a run that ends well, and what it has for standard output.
@@ -50,6 +51,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "apply", result: new(changeResult)},
 		{verb: "diff", prints: true, result: new(report.Diff)},
 		{verb: "status", prints: true, silent: true, result: new(report.Status)},
+		{verb: "health", args: []string{"--once"}, result: new(watcher.Report)}, // nothing is checked, which is said
 		{verb: "doctor", prints: true, silent: true, result: new(doctorResult)},
 		{verb: "stop", result: new(changeResult)},
 		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(changeResult)},

@@ -34,12 +34,18 @@ func (s *session) complain(err error) {
 		words += "; fix: " + text.OneLine(fixed.Fix)
 	}
 	priority := ""
-	if file, ok := s.err.(*os.File); ok && units.IsJournal(file, os.Getenv(units.JournalVariable)) {
+	if s.inJournal() {
 		priority = units.PriorityError
 	}
 	for line := range strings.Lines(words) {
 		fmt.Fprintln(s.err, priority+strings.TrimSuffix(line, "\n"))
 	}
+}
+
+// inJournal tells whether standard error leads to systemd's journal.
+func (s *session) inJournal() bool {
+	file, ok := s.err.(*os.File)
+	return ok && units.IsJournal(file, os.Getenv(units.JournalVariable))
 }
 
 // printf prints a line on standard error, unless it should be quiet.

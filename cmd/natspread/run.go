@@ -76,7 +76,7 @@ func (s *session) program() cmdline.Program {
 		Verbs: []*cli.Command{
 			s.initVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
 			s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
-			s.doctorVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
+			s.doctorVerb(), s.healthVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 			s.versionVerb(),
 		},
 		Flags: commonFlags(),

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -27,6 +29,8 @@ func scriptCommands() map[string]scriptCommand {
 		"snapshot":  snapshot,
 		"lock":      lock,
 		"gone":      gone,
+		"until":     until,
+		"serve":     serve,
 		"machine":   machine,
 		"replace":   replace,
 		"hide":      hide,
@@ -111,6 +115,41 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 	if !within(hangBound, func() bool { return !there() }) {
 		ts.Fatalf("%s is there still after %v", args[0], hangBound)
 	}
+}
+
+// until runs a program again and again until its standard output matches, whatever its exit code is.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 2, "until REGEXP PROGRAM [ARGUMENT...]")
+	wanted := regexp.MustCompile("(?m)" + args[0])
+	matches := func() bool {
+		_ = ts.Exec(args[1], args[2:]...)
+		return wanted.MatchString(ts.ReadFile("stdout"))
+	}
+	if !within(hangBound, matches) {
+		ts.Fatalf("standard output does not match %q after %v", args[0], hangBound)
+	}
+}
+
+// serve runs a program while the first address, which becomes the host's own, takes
+// connections over TCP.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 2 && scriptCommands()[args[1]] != nil, "serve ADDRESS:PORT COMMAND [ARGUMENT...]")
+	to, err := netip.ParseAddrPort(args[0])
+	ts.Check(err)
+	ts.Check(ts.Exec("ip", "route", "replace", "local", to.Addr().String(), "dev", "lo"))
+	listener, err := net.Listen("tcp", args[0])
+	ts.Check(err)
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	scriptCommands()[args[1]](ts, false, args[2:])
 }
 
 // lock holds natspread's own lock below $WORK/root for as long as the program that

@@ -58,32 +58,15 @@ func checked(cfg config.Config) bool {
 	return slices.ContainsFunc(cfg.Services, config.Service.Checked)
 }
 
-// noteWatcher adds to the notes of a result that nobody runs the health checks of a config.
+// noteWatcher adds to the notes of a result that nobody runs the health checks of a config,
+// unless systemd is about to.
 func (s *session) noteWatcher(ctx context.Context, cfg config.Config, result *restore.Result) {
-	if !checked(cfg) || s.host().WatcherAlive() {
-		return
+	notes := s.reportHost().Unwatched(ctx, cfg)
+	if len(notes) > 0 && s.ownsUnits() {
+		starts, _ := s.askSystemd(ctx, func(ctx context.Context, running systemd) (bool, error) { return running.Runs(ctx, paths.HealthUnit) })
+		if starts {
+			return
+		}
 	}
-	if fix := s.fixWatcher(ctx); fix != "" {
-		result.Notes = append(result.Notes, "health checks are configured, but natspread health does not run; fix: "+fix)
-	}
-}
-
-// fixWatcher returns what starts the watcher, "" where systemd is about to.
-func (s *session) fixWatcher(ctx context.Context) string {
-	const byHand = "natspread health"
-	if !s.ownsUnits() {
-		return byHand
-	}
-	starts, err := s.askSystemd(ctx, func(ctx context.Context, running systemd) (bool, error) { return running.Runs(ctx, paths.HealthUnit) })
-	switch {
-	case errors.Is(err, units.ErrNotRunning):
-		return byHand
-	case starts:
-		return ""
-	}
-	fix, err := units.FixWatcher(s.root)
-	if err != nil {
-		return byHand
-	}
-	return fix
+	result.Notes = append(result.Notes, notes...)
 }

@@ -105,7 +105,7 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown chan
 // those who edit once the rules are loaded.
 func (s *session) applyRequest(ctx context.Context, plan change.Plan, request restore.Request, unlock func()) error {
 	moves := s.reportHost().Moves(plan.Config)
-	result, err := s.changingHost().Apply(ctx, request)
+	result, err := change.Apply(ctx, s.changingHost(), request)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (s *session) printDryRun(result restore.Result, changes report.Diff) error 
 func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) error {
 	schedule, timer := s.scheduleRevert()
 	moves := s.reportHost().Moves(plan.Config)
-	result, err := s.changingHost().Try(ctx, plan.Request("apply --confirm"), restore.Trial{For: o.confirm, Schedule: schedule})
+	result, err := change.Try(ctx, s.changingHost(), plan.Request("apply --confirm"), restore.Trial{For: o.confirm, Schedule: schedule})
 	if err != nil {
 		return err
 	}

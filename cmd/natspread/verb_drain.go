@@ -24,11 +24,13 @@ func (s *session) drainVerb() *cli.Command {
 			"else, its weight, comments and layout too, and applies it. Open connections go\n" +
 			"on. Without SERVICE it drains every backend at that address, in all services.\n" +
 			"natspread undrain does the opposite. A config with other changes that are not\n" +
-			"applied yet is refused.",
+			"applied yet is refused. With --runtime neither config nor generation changes:\n" +
+			"the backend is out until the next load of a generation, or the next boot.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "wait", Usage: "wait for this `DURATION` until no connection is left there; exit 1 if one is"},
 			&cli.BoolFlag{Name: "now", Usage: "end its connections at once: UDP moves to another backend, TCP is reset"},
 			&cli.BoolFlag{Name: "keep-one", Usage: "refuse to drain the last backend of a service"},
+			&cli.BoolFlag{Name: "runtime", Usage: "only in what is loaded, until the next load of a generation or boot"},
 		},
 	}, "natspread drain web 10.0.0.1:80 --wait 5m\n  natspread drain 10.0.0.1", readDrain, cmdline.Guarded(s.needKernel, "drain", s.drain))
 }
@@ -39,6 +41,7 @@ type drainOptions struct {
 	wait    time.Duration // 0 without
 	now     bool
 	keepOne bool
+	runtime bool // in what is loaded, and not in the config
 }
 
 // readDrain reads them.
@@ -48,7 +51,7 @@ func readDrain(c *cli.Context) (drainOptions, error) {
 		return drainOptions{}, err
 	}
 	wait, err := cmdline.Duration(c, "wait")
-	o := drainOptions{target: target, wait: wait, now: c.Bool("now"), keepOne: c.Bool("keep-one")}
+	o := drainOptions{target: target, wait: wait, now: c.Bool("now"), keepOne: c.Bool("keep-one"), runtime: c.Bool("runtime")}
 	if err != nil {
 		return drainOptions{}, err
 	}
@@ -57,7 +60,7 @@ func readDrain(c *cli.Context) (drainOptions, error) {
 
 // readTarget reads the arguments of drain and undrain.
 func readTarget(c *cli.Context) (change.Target, error) {
-	if c.String("config") == "-" {
+	if c.String("config") == "-" && !c.Bool("runtime") {
 		return change.Target{}, cmdline.UsageErrorf("%s edits the config, which cannot be standard input: name its file", c.Command.Name)
 	}
 	if c.Args().Len() == 1 {
@@ -81,18 +84,16 @@ type drainedBackend struct {
 
 // drain gives a backend no new connections.
 func (s *session) drain(ctx context.Context, o drainOptions) error {
-	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
-		edit, err := change.PlanDrain(store, plan, o.target, true)
-		if empty := edit.Empty(); err == nil && o.keepOne && len(empty) > 0 {
-			err = fmt.Errorf("no backend of service %s would be left; without --keep-one clients are refused", strings.Join(empty, ", "))
-		}
-		return edit, err
-	})
+	edit, result, err := s.setDrain(ctx, o, true)
 	if err != nil {
 		return err
 	}
 	for _, b := range edit.Backends {
-		s.printf("drained %v of service %s: generation %d gives it no new connections", b.Backend, b.Service.Name, result.Generation)
+		if o.runtime {
+			s.printf("drained %v of service %s: it gets no new connections until the next load of a generation, or the next boot", b.Backend, b.Service.Name)
+		} else {
+			s.printf("drained %v of service %s: generation %d gives it no new connections", b.Backend, b.Service.Name, result.Generation)
+		}
 	}
 	if o.now { // the drain stands already, so a failure is a note
 		deleted, err := edit.End(ctx)
@@ -101,13 +102,38 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 			result.Notes = append(result.Notes, err.Error())
 		}
 	}
-	s.startUnit(ctx, edit.Config, &result)
+	if !o.runtime {
+		s.startUnit(ctx, edit.Config, &result)
+	}
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, edit)
 	if err != nil {
 		return err
 	}
 	return s.answer(drainResultOf(edit, result, live), "")
+}
+
+// setDrain drains backends, or gives them new connections again: in the config, or with
+// --runtime in what is loaded.
+func (s *session) setDrain(ctx context.Context, o drainOptions, drain bool) (change.Edit, restore.Result, error) {
+	keepOne := func(edit change.Edit, err error) (change.Edit, error) {
+		if empty := edit.Empty(); err == nil && o.keepOne && len(empty) > 0 {
+			err = fmt.Errorf("no backend of service %s would be left; without --keep-one clients are refused", strings.Join(empty, ", "))
+		}
+		return edit, err
+	}
+	if o.runtime {
+		edit, result, err := change.ApplyRuntime(ctx, s.changingHost(), func() (change.Edit, error) {
+			return keepOne(change.PlanRuntime(s.host(), o.target, drain))
+		})
+		for _, name := range edit.Empty() {
+			result.Notes = append(result.Notes, fmt.Sprintf("every backend of service %s is drained: clients are refused", name))
+		}
+		return edit, result, err
+	}
+	return s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
+		return keepOne(change.PlanDrain(store, plan, o.target, drain))
+	})
 }
 
 // drainResultOf is the result of drain or undrain as --json prints it; live has a number

@@ -137,7 +137,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	if err := s.refuseLogin(ctx, plan.Config); err != nil {
 		return err
 	}
-	result, err := s.changingHost().Apply(ctx, plan.Request("install"))
+	result, err := change.Apply(ctx, s.changingHost(), plan.Request("install"))
 	if err != nil {
 		return err
 	}

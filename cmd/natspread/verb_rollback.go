@@ -71,7 +71,7 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	if err != nil {
 		return nothingChanged(err)
 	}
-	result, err := s.changingHost().Apply(ctx, change.Again(old, fmt.Sprintf("rollback %d", old.Number)))
+	result, err := change.Apply(ctx, s.changingHost(), change.Again(old, fmt.Sprintf("rollback %d", old.Number)))
 	if err != nil {
 		return err
 	}

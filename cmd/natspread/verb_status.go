@@ -50,7 +50,7 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	case o.prometheus == "-":
 		err = s.print(status.Metrics())
 	case o.prometheus != "":
-		err = status.WriteMetrics(o.prometheus)
+		err = report.WriteMetrics(o.prometheus, status.Metrics())
 	default:
 		err = s.answer(status, status.Text(s.paint))
 	}

@@ -6,9 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/change"
 	"natspread/internal/cmdline"
-	"natspread/restore/generation"
 )
 
 // undrainVerb describes undrain.
@@ -20,22 +18,34 @@ func (s *session) undrainVerb() *cli.Command {
 		Description: "Takes drain = true of the backend out of the config, which stays as it is in all\n" +
 			"else, and applies it: the backend has its weight again. One that has weight = 0\n" +
 			"gets the weight of the newest generation in which it had one, or 1. Without\n" +
-			"SERVICE it is for every backend at that address, in all services.",
-	}, "natspread undrain web 10.0.0.1:80", readTarget, cmdline.Guarded(s.needKernel, "undrain", s.undrain))
+			"SERVICE it is for every backend at that address, in all services. With --runtime\n" +
+			"it takes back what drain --runtime did.",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "runtime", Usage: "only in what is loaded, what drain --runtime drained"}},
+	}, "natspread undrain web 10.0.0.1:80", readUndrain, cmdline.Guarded(s.needKernel, "undrain", s.undrain))
+}
+
+// readUndrain reads its flag and arguments.
+func readUndrain(c *cli.Context) (drainOptions, error) {
+	target, err := readTarget(c)
+	return drainOptions{target: target, runtime: c.Bool("runtime")}, err
 }
 
 // undrain gives a backend new connections again.
-func (s *session) undrain(ctx context.Context, target change.Target) error {
-	edit, result, err := s.edit(ctx, func(store generation.Store, plan change.Plan) (change.Edit, error) {
-		return change.PlanDrain(store, plan, target, false)
-	})
+func (s *session) undrain(ctx context.Context, o drainOptions) error {
+	edit, result, err := s.setDrain(ctx, o, false)
 	if err != nil {
 		return err
 	}
 	for _, b := range edit.Backends {
-		s.printf("undrained %v of service %s: generation %d gives it new connections", b.Backend, b.Service.Name, result.Generation)
+		if o.runtime {
+			s.printf("undrained %v of service %s: it gets new connections, unless its check fails", b.Backend, b.Service.Name)
+		} else {
+			s.printf("undrained %v of service %s: generation %d gives it new connections", b.Backend, b.Service.Name, result.Generation)
+		}
 	}
-	s.startUnit(ctx, edit.Config, &result)
+	if !o.runtime {
+		s.startUnit(ctx, edit.Config, &result)
+	}
 	s.printNotes(result)
 	if !s.json {
 		return nil

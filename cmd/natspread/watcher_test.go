@@ -79,7 +79,7 @@ func TestNoteWatcher(t *testing.T) {
 	note("", "apply") // without a check there is nothing to run
 	writeFile(t, "/etc/natspread/natspread.toml", articleChecked)
 	note("natspread install", "apply")
-	writeFile(t, "/usr/lib/systemd/system/"+paths.HealthUnit, "[Service]\n")
+	writeFile(t, "/etc/systemd/system/"+paths.HealthUnit, "[Service]\n") // in memory: /usr is the machine's own
 	const enable = "systemctl enable --now natspread-health"
 	for _, args := range [][]string{{"drain", "web", "10.0.0.1:80"}, {"undrain", "web", "10.0.0.1:80"}, {"rollback"}, {"rollback"}} {
 		note(enable, args...)
@@ -90,7 +90,7 @@ func TestNoteWatcher(t *testing.T) {
 	machine.watcher = true
 	note("", "apply")
 	machine.watcher = false
-	if got := inProcess("apply").want(t, exitDone); !strings.Contains(got.err, noWatcher+"natspread health\n") {
+	if got := inProcess("apply").want(t, exitDone); !strings.Contains(got.err, noWatcher+"natspread health # runs in the foreground\n") {
 		t.Errorf("without systemd apply says %q", got.err)
 	}
 	unlock, err := restore.Host{Root: "/"}.LockWatcher()

@@ -25,8 +25,9 @@ type Edit struct {
 	Backends []Backend
 
 	command string
-	path    string // of the file, behind links
-	before  []byte // what is in the file
+	path    string           // of the file, behind links
+	before  []byte           // what is in the file
+	overlay *restore.Overlay // of PlanRuntime, which edits no file
 }
 
 // Backend is a backend that is drained, or no longer.
@@ -144,7 +145,7 @@ func (e Edit) Apply(ctx context.Context, host restore.Host) (restore.Result, err
 			return restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
 		}
 	}
-	result, err := host.Apply(ctx, e.Request(e.command))
+	result, err := Apply(ctx, host, e.Request(e.command))
 	if err == nil || !edited {
 		return result, err
 	}

@@ -40,17 +40,19 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved' ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
-    drain) words+=' --wait --now --keep-one' ;;
+    drain) words+=' --wait --now --keep-one --runtime' ;;
+    undrain) words+=' --runtime' ;;
     rollback) words+=' --yes --overdue' ;;
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
+    health) words+=' --once --prometheus' ;;
     install) words+=' --prometheus' ;;
-    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version' ;;
+    help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

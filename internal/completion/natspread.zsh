@@ -18,6 +18,7 @@ _natspread() {
         'restore:load the current generation: what the unit runs at boot'
         'status:show services, shares, and whether the kernel is in sync'
         'doctor:find what on this host keeps the balancer from working'
+        'health:check the backends, and take those that are down out'
         'stop:take natspread'\''s rules out of the kernel'
         'install:apply, and have it restored at every boot'
         'uninstall:stop and disable the unit and remove it'
@@ -84,6 +85,12 @@ _natspread() {
         '*--wait=[wait for this DURATION until no connection is left there; exit 1 if one is]:value:(60s 5m)'
         '*--now[end its connections at once: UDP moves to another backend, TCP is reset]'
         '*--keep-one[refuse to drain the last backend of a service]'
+        '*--runtime[only in what is loaded, until the next load of a generation or boot]'
+        )
+        ;;
+    behind:undrain)
+        flags+=(
+        '*--runtime[only in what is loaded, what drain --runtime drained]'
         )
         ;;
     behind:rollback)
@@ -103,13 +110,19 @@ _natspread() {
         '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, in one step, and print nothing; - prints them]:file:_files'
         )
         ;;
+    behind:health)
+        flags+=(
+        '*--once[check every backend once, print a table and change nothing; exits 1 where one is not well]'
+        '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, every 15 seconds and at each change]:file:_files'
+        )
+        ;;
     behind:install)
         flags+=(
         '*--prometheus=[check backends, and have metrics written into FILE as health --prometheus does]:file:_files'
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init check render diff apply confirm drain undrain history rollback restore status doctor stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version)'
         return
         ;;
     esac

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -68,60 +69,50 @@ func (d *draft) likelyPort() string {
 	return "80"
 }
 
-// pointless says why checks of a type have no use for a key, or "".
-func (t CheckType) pointless(key string) string {
-	http := t == CheckHTTP || t == CheckHTTPS
-	switch key {
-	case "path":
-		return unless(http, "asks for no path")
-	case "host":
-		return unless(http, "sends no Host header")
-	case "expect":
-		return unless(http, "gets no status code")
-	case "tls_name", "insecure":
-		return unless(t == CheckHTTPS, "sees no certificate")
-	case "send":
-		return unless(!http, "sends a request of its own")
-	case "receive":
-		return unless(!http, "looks at the status code alone: see expect")
-	}
-	return ""
-}
-
-// unless returns why, and nothing where it is not so.
-func unless(good bool, why string) string {
-	if good {
-		return ""
-	}
-	return why
+// pointless says of the keys that not every type of check has a use for, for which types they
+// are, and what the others do instead.
+var pointless = map[string]struct {
+	types []CheckType
+	why   string
+}{
+	"path":     {[]CheckType{CheckHTTP, CheckHTTPS}, "asks for no path"},
+	"host":     {[]CheckType{CheckHTTP, CheckHTTPS}, "sends no Host header"},
+	"expect":   {[]CheckType{CheckHTTP, CheckHTTPS}, "gets no status code"},
+	"tls_name": {[]CheckType{CheckHTTPS}, "sees no certificate"},
+	"insecure": {[]CheckType{CheckHTTPS}, "sees no certificate"},
+	"send":     {[]CheckType{CheckTCP, CheckUDP}, "sends a request of its own"},
+	"receive":  {[]CheckType{CheckTCP, CheckUDP}, "looks at the status code alone: see expect"},
 }
 
 // checkPointless files keys that mean nothing for the type of the check, and a check by udp
 // that sends nothing.
 func (s *source) checkPointless(c checkDraft) {
-	article := "a"
-	if c.kind.val == CheckHTTP || c.kind.val == CheckHTTPS {
-		article = "an"
-	}
 	for _, k := range c.keys {
-		if why := c.kind.val.pointless(k.name); why != "" {
-			s.refuse(k.at, c.pointlessFix(k.name), "cannot use %s: %s %s check %s", k.name, article, c.kind.val, why)
+		if p, some := pointless[k.name]; some && !slices.Contains(p.types, c.kind.val) {
+			s.refuse(k.at, c.pointlessFix(k.name), "cannot use %s: %s check %s", k.name, withArticle(string(c.kind.val)), p.why)
 		}
 	}
 	if c.kind.val == CheckUDP && !c.has("send", "path", "host", "expect", "tls_name", "insecure") {
-		s.refuse(c.kind.at, c.write("send", quote("ping")+", or what else they answer"),
+		s.refuse(c.kind.at, c.write("send", quote("ping"))+", with what the backends answer to",
 			"cannot use check %s: a udp check needs something to send, or nothing would tell a dead backend from a silent one", s.show(c.kind.at))
 	}
+}
+
+// withArticle puts "a" or "an" before the name of a type or a protocol, as it is spoken.
+func withArticle(name string) string {
+	if strings.HasPrefix(name, "h") || strings.HasPrefix(name, "s") {
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // pointlessFix returns the fix for a key that means nothing for the type: the type that was
 // meant by it, or where other keys speak against that, to take it out.
 func (c checkDraft) pointlessFix(key string) string {
-	meant := c.likelyType()
-	if key == "send" || key == "receive" || c.has("send", "receive") || meant == CheckHTTP && (key == "tls_name" || key == "insecure") {
+	if c.has("send", "receive") {
 		return "take " + key + " out"
 	}
-	return "write type = " + quote(string(meant))
+	return "write type = " + quote(string(c.likelyType()))
 }
 
 // checkCheckPort files a check that does not know its port: one that the backends may not
@@ -133,17 +124,17 @@ func (s *source) checkCheckPort(d *draft) {
 	}
 	protocol := c.protocol()
 	if len(d.protocols) > 0 && !d.speaks(protocol) {
-		fix := c.write("port", d.likelyPort()+", or where else they do")
+		fix := c.write("port", d.likelyPort()) + ", with the port where they do"
 		if protocol == TCP && d.speaks(UDP) {
-			fix += `; or check = { type = "udp", send = "ping" }`
+			fix += `; or type = "udp" and what to send`
 		}
-		s.refuse(c.kind.at, fix, "cannot use check %s: backends of a %s service need not listen on %s",
-			s.show(c.kind.at), wordList(values(d.protocols)), protocol)
+		s.refuse(c.kind.at, fix, "cannot use check %s: backends of %s service need not listen on %s",
+			s.show(c.kind.at), withArticle(strings.ReplaceAll(list(values(d.protocols)), ", ", "+")), protocol)
 		return
 	}
 	for _, b := range d.backends {
 		if b.val.Port == 0 {
-			s.refuse(b.at, c.write("port", d.likelyPort())+", the port to check", "cannot check backend %s: it keeps the port the client asked for", s.show(b.at)).Related = s.line(c.at)
+			s.refuse(b.at, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: it keeps the port the client asked for", s.show(b.at)).Related = s.line(c.at)
 			return
 		}
 	}
@@ -155,15 +146,6 @@ func (c checkDraft) protocol() Protocol {
 		return UDP
 	}
 	return TCP
-}
-
-// wordList joins words.
-func wordList[T ~string](words []T) string {
-	all := make([]string, len(words))
-	for i, word := range words {
-		all[i] = string(word)
-	}
-	return strings.Join(all, "+")
 }
 
 // checkTimeout files a timeout that is longer than the interval.
@@ -304,36 +286,48 @@ func (s *source) checkRate(drafts []*draft) {
 // costOfHTTPS is how many checks by tcp take as long as one by https.
 const costOfHTTPS = 10
 
-// refuseRate files what services ask for if that is too much. Services are added up by their
-// intervals, so that what is just as much as may be stays that.
+// refuseRate files what services ask for if that is too much, at the one that asks for most of
+// those whose interval is to be longer.
 func (s *source) refuseRate(all []asking) {
-	costs := map[time.Duration]int{}
-	cost, total := 0, 0.0
-	for _, a := range all {
-		costs[a.interval] += a.cost
-		cost += a.cost
-	}
-	for interval, cost := range costs {
-		total += float64(cost) / interval.Seconds()
-	}
-	if total <= MaxCheckRate*(1+1e-9) {
+	total := rateOf(all, 0)
+	if total <= MaxCheckRate {
 		return
 	}
-	most := slices.MaxFunc(all, func(a, b asking) int { return cmp.Compare(a.rate(), b.rate()) })
-	enough := time.Duration((cost+MaxCheckRate-1)/MaxCheckRate) * time.Second
+	enough := time.Second
+	for enough <= maxInterval && rateOf(all, enough) > MaxCheckRate {
+		enough += time.Second
+	}
+	short := slices.DeleteFunc(slices.Clone(all), func(a asking) bool { return a.interval >= enough })
+	most := slices.MaxFunc(short, func(a, b asking) int { return cmp.Compare(a.rate(), b.rate()) })
 	fix := most.d.check.write("interval", quote(durationText(enough)))
 	switch {
 	case enough > maxInterval:
 		fix = "spread the services over several balancers"
-	case len(all) > 1:
-		fix += ", and no less in the other checks"
+	case len(short) > 1:
+		fix += ", in each check that has a shorter one"
 	}
 	what := fmt.Sprintf("%d backends every %s are %.0f checks a second", most.backends, durationText(most.interval), most.rate())
-	if most.cost != most.backends {
-		what += fmt.Sprintf(", as one by https counts as %d", costOfHTTPS)
-	}
 	if len(all) > 1 {
-		what += fmt.Sprintf(", and with the other services' %.0f", total)
+		what += fmt.Sprintf(", of %.0f in all", total)
 	}
-	s.refuse(most.d.check.at, fix, "cannot use check: %s, and %d are the most", what, MaxCheckRate)
+	what += fmt.Sprintf(", and %d are the most", MaxCheckRate)
+	if slices.ContainsFunc(all, func(a asking) bool { return a.cost > a.backends }) {
+		what += fmt.Sprintf("; one by https counts as %d", costOfHTTPS)
+	}
+	s.refuse(most.d.check.at, fix, "cannot use check: %s", what)
+}
+
+// rateOf returns how many checks a second services ask for with no interval shorter than one.
+// Those of one interval are added up before they are divided, so that what is just as much as
+// may be stays that.
+func rateOf(all []asking, shortest time.Duration) float64 {
+	costs := map[time.Duration]int{}
+	for _, a := range all {
+		costs[max(a.interval, shortest)] += a.cost
+	}
+	rate := 0.0
+	for _, interval := range slices.Sorted(maps.Keys(costs)) {
+		rate += float64(costs[interval]) / interval.Seconds()
+	}
+	return rate
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"time"
 )
@@ -40,8 +41,8 @@ var checkKeys = []key[checkDraft]{
 	{"type", `type = "tcp"`, func(c *checkDraft, f field) { set(&c.kind, f, parseCheckType) }},
 	{"path", `path = "/healthz"`, func(c *checkDraft, f field) { set(&c.path, f, parsePath) }},
 	{"host", `host = "www.example.net"`, func(c *checkDraft, f field) { set(&c.host, f, parseHost) }},
-	{"expect", `expect = ["200-399"]`, func(c *checkDraft, f field) { c.expect = many(f, f.codes(), parseCodes) }},
-	{"port", `port = 8080`, func(c *checkDraft, f field) { setNumber(&c.port, f, 1, 65535) }},
+	{"expect", `expect = ["200-299"]`, func(c *checkDraft, f field) { c.expect = many(f, f.codes(), parseCodes) }},
+	{"port", `port = 8080`, func(c *checkDraft, f field) { setNumber(&c.port, f, 1, math.MaxUint16) }},
 	{"tls_name", `tls_name = "www.example.net"`, func(c *checkDraft, f field) { set(&c.tlsName, f, parseTLSName) }},
 	{"insecure", `insecure = true`, func(c *checkDraft, f field) { f.setBool(&c.insecure) }},
 	{"send", `send = "ping\n"`, func(c *checkDraft, f field) { set(&c.send, f, parsePayload) }},

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -17,26 +18,34 @@ const maxText = 1024
 // maxHost is the most bytes of a name in DNS.
 const maxHost = 253
 
-// setNumber reads a whole number within bounds.
+// setNumber reads a whole number within bounds. Of a port that is none the nearest one would be
+// another's.
 func setNumber(place *located[int], f field, least, most int) {
 	if !f.has(f.value, isInteger) {
 		return
 	}
 	n := f.whole()
-	if n < least || n > most {
-		near := min(max(n, least), most)
-		f.refuse(f.value, fault{fmt.Sprintf("%s is %d to %d", f.name, least, most), fmt.Sprintf("write %s = %d", f.name, near)})
+	if least <= n && n <= most {
+		*place = located[int]{n, f.value.at}
 		return
 	}
-	*place = located[int]{n, f.value.at}
+	why := fault{fmt.Sprintf("%s is %d to %d", f.name, least, most), fmt.Sprintf("write %s = %d", f.name, min(max(n, least), most))}
+	switch most {
+	case math.MaxInt:
+		why.cause = fmt.Sprintf("%s is at least %d", f.name, least)
+	case math.MaxUint16:
+		why.fix = "write the number of the port, or take port out: then it is the backend's own"
+	}
+	f.refuse(f.value, why)
 }
 
 // units are what people write for the units of a duration.
-var units = map[string]string{
-	"": "s", "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s",
-	"ms": "ms", "msec": "ms", "millis": "ms", "millisecond": "ms", "milliseconds": "ms",
-	"m": "m", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
-	"h": "h", "hr": "h", "hour": "h", "hours": "h",
+var units = map[string]time.Duration{
+	"": time.Second, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
+	"ms": time.Millisecond, "msec": time.Millisecond, "millis": time.Millisecond, "millisecond": time.Millisecond, "milliseconds": time.Millisecond,
+	"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
+	"h": time.Hour, "hr": time.Hour, "hour": time.Hour, "hours": time.Hour,
+	"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
 }
 
 // durationForm is a number with what may be meant for its unit.
@@ -44,10 +53,11 @@ var durationForm = regexp.MustCompile(`\A([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)\z`)
 
 // setDuration reads a duration within bounds: "500ms", "2s", "1m30s".
 func setDuration(place *located[time.Duration], f field, least, most time.Duration) {
-	fix := ""
-	if m := durationForm.FindStringSubmatch(f.value.text); m != nil && units[strings.ToLower(m[2])] != "" {
-		if d, err := time.ParseDuration(m[1] + units[strings.ToLower(m[2])]); err == nil {
-			fix = f.writeDuration(d, least, most)
+	fix := `write a number and its unit, as in "500ms", "2s" or "1m30s"`
+	if m := durationForm.FindStringSubmatch(f.value.text); m != nil && units[strings.ToLower(m[2])] != 0 {
+		if n, err := strconv.ParseFloat(m[1], 64); err == nil {
+			unit := units[strings.ToLower(m[2])]
+			fix = f.writeDuration(time.Duration(min(n*float64(unit), float64(2*most))), least, most)
 		}
 	}
 	if f.value.kind != isString {
@@ -156,26 +166,24 @@ func joinCodes(all []codes) string {
 
 // parsePath reads what is asked for by http.
 func parsePath(text string) (string, *fault) {
-	const fix = `write a path such as "/healthz"`
-	if why := lineFault(text, fix); why != nil {
+	if !strings.HasPrefix(text, "/") {
+		path := text
+		if _, rest, isURL := strings.Cut(text, "://"); isURL {
+			_, path, _ = strings.Cut(rest, "/")
+		}
+		return "", &fault{`a path begins with "/"`, escaped("/" + path)}
+	}
+	if why := lineFault(text, `write a path such as "/healthz"`); why != nil {
 		return "", why
 	}
-	if strings.HasPrefix(text, "/") {
-		return text, nil
-	}
-	path := "/" + text
-	if _, rest, isURL := strings.Cut(text, "://"); isURL {
-		_, rest, _ = strings.Cut(rest, "/")
-		path = "/" + rest
-	}
-	return "", &fault{`a path begins with "/"`, "write path = " + quote(path)}
+	return text, nil
 }
 
 // lineFault says why a text cannot stand in the head of a request.
 func lineFault(text, fix string) *fault {
 	switch {
 	case text == "":
-		return &fault{"it is empty", fix}
+		return &fault{"it is empty", "take it out, or " + fix}
 	case len(text) > maxText:
 		return &fault{fmt.Sprintf("it has %d bytes, and %d are the most", len(text), maxText), fix}
 	}
@@ -233,8 +241,12 @@ func parseHost(text string) (string, *fault) {
 
 // hostFault says what keeps a text from being a name of one line, as it is in a URL.
 func hostFault(text, fix string) *fault {
-	if _, rest, isURL := strings.Cut(text, "://"); isURL {
-		if name, _, _ := strings.Cut(rest, "/"); hostForm.MatchString(name) {
+	_, rest, isURL := strings.Cut(text, "://")
+	if !isURL {
+		rest = text
+	}
+	if name, _, found := strings.Cut(rest, "/"); isURL || found {
+		if hostForm.MatchString(name) {
 			fix = "write " + quote(name)
 		}
 		return &fault{"it is a URL, not a name", fix}
@@ -262,6 +274,9 @@ func parseTLSName(text string) (string, *fault) {
 	}
 	if e, why := splitEndpoint(text); why == nil && e.hasPorts && hostForm.MatchString(e.host) {
 		return "", &fault{"it has a port, and a certificate has none", "write tls_name = " + quote(e.host)}
+	}
+	if inside := strings.Trim(text, "[]"); strings.Contains(inside, ":") {
+		return "", &fault{"an address has no brackets here", "write tls_name = " + quote(inside)}
 	}
 	return "", &fault{"it is no name and no address", fix}
 }

@@ -30,14 +30,14 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 	if err != nil {
 		return nil, nil, err
 	}
-	places, err := findBackends(wanted, service, backend)
+	places, err := FindBackends(wanted, service, backend)
 	if err != nil {
 		return nil, nil, err
 	}
 	var edited []Edited
 	for _, place := range slices.Backward(places) {
-		found := &wanted.Services[place.service].Backends[place.backend]
-		before := Edited{wanted.Services[place.service].Name, *found}
+		found := &wanted.Services[place.Service].Backends[place.Backend]
+		before := Edited{wanted.Services[place.Service].Name, *found}
 		edited = append(edited, before)
 		found.Drain = drain && (found.Drain || found.Weight != 0)
 		if !drain && found.Weight == 0 {
@@ -57,29 +57,29 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 	return text, edited, nil
 }
 
-// backendPlace is the place of a backend in a config.
-type backendPlace struct{ service, backend int }
+// BackendPlace is where a backend stands in a Config: in which service, and where there.
+type BackendPlace struct{ Service, Backend int }
 
-// findBackends returns the places of the backend that is meant: in one service, or without
+// FindBackends returns the places of the backend that is meant: in one service, or without
 // a name in all that have it.
-func findBackends(cfg Config, service, backend string) ([]backendPlace, error) {
+func FindBackends(cfg Config, service, backend string) ([]BackendPlace, error) {
 	if service != "" {
 		i, err := findService(cfg, service)
 		if err != nil {
 			return nil, err
 		}
 		j, err := findBackend(cfg.Services[i], backend)
-		return []backendPlace{{i, j}}, err
+		return []BackendPlace{{i, j}}, err
 	}
 	meant, why := parseBackend(backend)
 	if why != nil {
 		return nil, fmt.Errorf("cannot take %q for a backend: %s", backend, why.cause)
 	}
-	var places []backendPlace
+	var places []BackendPlace
 	for i, s := range cfg.Services {
 		for j, b := range s.Backends {
 			if b.Addr == meant.Addr && (meant.Port == 0 || b.Port == meant.Port) {
-				places = append(places, backendPlace{i, j})
+				places = append(places, BackendPlace{i, j})
 			}
 		}
 	}
@@ -129,7 +129,7 @@ func findBackend(service Service, text string) (int, error) {
 }
 
 // write writes what changed of a backend at its place in a text that parses.
-func (s *source) write(place backendPlace, before, after Backend) []byte {
+func (s *source) write(place BackendPlace, before, after Backend) []byte {
 	item := s.backend(place)
 	text := []byte(s.text)
 	switch {
@@ -152,8 +152,8 @@ func (s *source) write(place backendPlace, before, after Backend) []byte {
 }
 
 // backend returns the value at a backend's place.
-func (s *source) backend(place backendPlace) value {
-	return s.readTables()[1+place.service].value("backends").items[place.backend]
+func (s *source) backend(place BackendPlace) value {
+	return s.readTables()[1+place.Service].value("backends").items[place.Backend]
 }
 
 // writeDrain writes drain = true into a backend that is a table, or takes drain out of it.

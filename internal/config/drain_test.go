@@ -127,6 +127,37 @@ backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 	}
 }
 
+// TestDrainedBackup drains a backup, and the last primary, below a service whose check stands in
+// a table of its own.
+func TestDrainedBackup(t *testing.T) {
+	text := `[[service]]
+name = "a"
+listen = "192.0.2.10:80"
+backends = ["10.0.0.1:80", { address = "10.0.0.9:80", backup = true }]
+min_up = 1
+[service.check]
+type = "tcp" # of a
+[[service]]
+name = "b"
+listen = "192.0.2.10:81"
+backends = ["10.0.0.1:81", { backup = true, address = "10.0.0.9:81" }]
+check = "tcp"
+`
+	for backend, want := range map[string][2]string{
+		"10.0.0.9": {`backup = true }`, `backup = true, drain = true }`},
+		"10.0.0.1": {`"10.0.0.1:81"`, `{ address = "10.0.0.1:81", drain = true }`},
+	} {
+		got, edited, err := SetDrain("f.toml", []byte(text), "", backend, true, nil)
+		if err != nil || len(edited) != 2 || strings.Count(string(got), "drain = true") != 2 || !strings.Contains(string(got), want[1]) {
+			t.Errorf("%s: %v, %+v\n%s", backend, err, edited, got)
+		}
+		back, _, err := SetDrain("f.toml", got, "", backend, false, nil)
+		if cfg, e := Parse("f.toml", back); e != nil || err != nil || len(cfg.Services[0].Active()) != 1 || strings.Contains(string(back), "drain") {
+			t.Errorf("%v, %v\n%s", err, e, back)
+		}
+	}
+}
+
 // TestDrainedRefuses names what is there for what is not.
 func TestDrainedRefuses(t *testing.T) {
 	for _, tt := range []struct{ service, backend, want string }{

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"strings"
 
 	"natspread/internal/suggest"
@@ -29,7 +30,7 @@ var serviceKeys = []key[draft]{
 	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, oneOf(Drain, Reset)) }},
 	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, oneOf(Leave, Accept)) }},
 	{"check", `check = "tcp"`, setCheck},
-	{"min_up", `min_up = 1`, func(d *draft, f field) { setNumber(&d.minUp, f, 1, MaxBackends) }},
+	{"min_up", `min_up = 1`, func(d *draft, f field) { setNumber(&d.minUp, f, 1, math.MaxInt) }},
 	{"on_down", `on_down = "keep"`, func(d *draft, f field) { set(&d.onDown, f, oneOf(Keep, ResetDown)) }},
 }
 
@@ -134,6 +135,9 @@ func (s *source) refuseKey(what string, known []string, p pair) string {
 		if strings.EqualFold(guess, p.name) {
 			fix = "write it in lower case: " + guess
 		}
+	}
+	if of, name, dotted := strings.Cut(p.name, "."); dotted && of == "check" {
+		fix = "write check = { " + name + " = " + s.show(p.value.at) + " }"
 	}
 	s.refuse(p.at, fix, "cannot use key %q: %s has no such key", firstBytes(p.name), what)
 	return guess

@@ -201,7 +201,7 @@ func TestImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	durations := []string{"Duration", "ParseDuration", "Millisecond", "Second", "Hour"}
+	durations := []string{"Duration", "ParseDuration", "Millisecond", "Second", "Minute", "Hour"}
 	var unstable []string
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {

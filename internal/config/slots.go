@@ -3,13 +3,21 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"natspread/internal/slots"
 )
 
 // SlotBackends returns the backends as package slots takes them, in the order of the file.
-func (s Service) SlotBackends() []slots.Backend { return slotBackends(s.Backends) }
+func (s Service) SlotBackends() []slots.Backend {
+	all := make([]slots.Backend, len(s.Backends))
+	serves := s.serving()
+	for i, b := range s.Backends {
+		all[i] = slots.Backend{Address: b.AddrPort(), Weight: b.Weight, Out: !serves(b), Backup: b.Backup}
+	}
+	return all
+}
 
 // Shares returns what each backend gets of new connections, 0 to 1, in the order of the file:
 // its weight over the sum of all, or the slots that it owns, as Owned returns them, over all.
@@ -47,15 +55,6 @@ func (s Service) Owners() []int {
 		return nil
 	}
 	return slots.Owners(s.SlotBackends(), s.Slots)
-}
-
-// slotBackends returns backends as package slots takes them.
-func slotBackends(backends []Backend) []slots.Backend {
-	all := make([]slots.Backend, len(backends))
-	for i, b := range backends {
-		all[i] = slots.Backend{Address: b.AddrPort(), Weight: b.Weight, Out: b.Drain}
-	}
-	return all
 }
 
 // setSlots reads a power of two.
@@ -130,9 +129,10 @@ func (s *source) checkSourcePrefix(d *draft) {
 // shares are far from the weights.
 const leastSlots = 4
 
-// checkEnoughSlots files too many backends for the slots, and backends that would own none.
+// checkEnoughSlots files too many backends for the slots, and backends that would own none:
+// those that are no backups among themselves, and all while the backups have joined.
 func (s *source) checkEnoughSlots(d *draft) {
-	pool := slotBackends(values(d.backends))
+	pool := Service{Backends: values(d.backends)}.SlotBackends()
 	count := d.slotCount()
 	enough, known := enoughSlots(pool)
 	if n := listed(pool); n > count/leastSlots {
@@ -146,10 +146,7 @@ func (s *source) checkEnoughSlots(d *draft) {
 		s.refuse(cmp.Or(d.slots.at, d.algorithm.at), fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, leastSlots)
 		return
 	}
-	for i, quota := range slots.Quotas(pool, count) {
-		if quota > 0 || pool[i].Weight == 0 {
-			continue
-		}
+	for _, i := range ownNone(pool, count) {
 		fix := "write slots = " + strconv.Itoa(enough)
 		if !known {
 			fix = fmt.Sprintf("write weights that are closer to each other: slots = %d and weight = %d or more", slots.Max, leastWeight(pool))
@@ -174,33 +171,34 @@ func listed(pool []slots.Backend) int {
 // is one.
 func enoughSlots(pool []slots.Backend) (count int, known bool) {
 	for count = slots.Min; count <= slots.Max; count *= 2 {
-		if listed(pool) <= count/leastSlots && ownsNone(pool, count) == 0 {
+		if listed(pool) <= count/leastSlots && len(ownNone(pool, count)) == 0 {
 			return count, true
 		}
 	}
 	return slots.Max, false
 }
 
-// ownsNone counts the backends with a weight that would own no slot.
-func ownsNone(pool []slots.Backend, count int) int {
-	n := 0
-	for i, quota := range slots.Quotas(pool, count) {
-		if quota == 0 && pool[i].Weight > 0 {
-			n++
+// ownNone returns the places of the backends with a weight that would own no slot.
+func ownNone(pool []slots.Backend, count int) []int {
+	base, all := slots.Quotas(slots.Primaries(pool), count), slots.Quotas(pool, count)
+	var places []int
+	for i, backend := range pool {
+		if backend.Weight > 0 && (all[i] == 0 || !backend.Backup && base[i] == 0) {
+			places = append(places, i)
 		}
 	}
-	return n
+	return places
 }
 
 // leastWeight returns a weight with which those that own none of the most slots there are
 // would each own one.
 func leastWeight(pool []slots.Backend) int {
 	heavy := 0
-	for i, quota := range slots.Quotas(pool, slots.Max) {
-		if quota > 0 {
-			heavy += pool[i].Weight
+	none := ownNone(pool, slots.Max)
+	for i, backend := range pool {
+		if !slices.Contains(none, i) {
+			heavy += backend.Weight
 		}
 	}
-	light := ownsNone(pool, slots.Max)
-	return (heavy + slots.Max - light - 1) / (slots.Max - light)
+	return (heavy + slots.Max - len(none) - 1) / (slots.Max - len(none))
 }

@@ -32,7 +32,7 @@ func TestSlotFixes(t *testing.T) {
 		"a drained one":    {strings.Replace(backends(0, 1, 1000), "weight = 1 ", "weight = 1, drain = true ", 1), "", "write slots = 512", [2]string{`"source"`, "\"source\"\nslots = 512"}},
 		"the shorter mask": {backends(3), "source_prefix = 40\n", "write source_prefix = 32", [2]string{"= 40", "= 32"}},
 	} {
-		text := serviceOf(test.backends, `algorithm = "source"`, test.lines)
+		text := oneServiceOf(test.backends) + "algorithm = \"source\"\n" + test.lines
 		all := errorsOf(t, text)
 		if all[0].Fix != test.fix {
 			t.Errorf("%s: %v; the fix is not %q", name, all[0], test.fix)
@@ -46,4 +46,9 @@ func TestSlotFixes(t *testing.T) {
 			t.Errorf("%s: after the fix: %v", name, err)
 		}
 	}
+}
+
+// oneServiceOf is a config of one service with these backends.
+func oneServiceOf(backends string) string {
+	return strings.Replace(oneService, `"10.0.0.1:80"`, backends, 1)
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -346,6 +347,31 @@ func asymmetric(t *testing.T, p *patient) {
 	p.sh(t, "echo 1 > /proc/sys/net/ipv4/conf/back/rp_filter")
 }
 
+// ownBackend adds a backend on the balancer itself, where nobody listens, and a service that
+// takes that port of every address of the balancer.
+func ownBackend(t *testing.T, p *patient) {
+	t.Helper()
+	addBackend("10.0.0.254")(t, p)
+	p.Balancer.Services[0].Backends[1].Port = 8080
+	inner := webService()
+	inner.Name, inner.Local, inner.Listen = "inner", true, []config.Listen{listenOf(netip.Addr{}, 8080, 8080)}
+	p.Balancer.Services = append(p.Balancer.Services, inner)
+	p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -A OUTPUT -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.1:80")
+}
+
+// checkPasses tells whether the balancer reaches somebody at that backend.
+func checkPasses(t *testing.T, p *patient) bool {
+	t.Helper()
+	var err error
+	p.Network.Balancer.Do(t, func() {
+		var conn net.Conn
+		if conn, err = net.DialTimeout("tcp", "10.0.0.254:8080", patience); err == nil {
+			conn.Close()
+		}
+	})
+	return err == nil
+}
+
 // connectionFaults have to do with answers and with the table of connections.
 func connectionFaults() []fault {
 	none, gateway := config.SNAT{Mode: config.None}, netnstest.Layout{Gateway: true}
@@ -388,6 +414,23 @@ func connectionFaults() []fault {
 			again: func(t *testing.T, p *patient, _ string) {
 				p.Backends[0].Host.Command(t, "ip route replace default via 10.0.0.254 # on each of them", "sh")
 				p.hold(t)
+			},
+		},
+		{
+			name: "a check that is balanced", variants: true, severity: Risk,
+			prepare: ownBackend, change: func(t *testing.T, p *patient) {
+				p.Balancer.Services[0].Check.Type = config.CheckTCP
+				if !checkPasses(t, p) {
+					t.Error("the check is not balanced")
+				}
+			},
+			want: `^service web: backend 10.0.0.254:8080 is this host, and its check would be balanced by service inner, so it is not checked$`, fix: `local = false # in service inner, then: natspread apply`,
+			again: func(t *testing.T, p *patient, _ string) {
+				p.Balancer.Services[1].Local = false
+				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -F OUTPUT")
+				if checkPasses(t, p) {
+					t.Error("a check of a dead backend passes")
+				}
 			},
 		},
 		{

@@ -42,21 +42,21 @@ type Record struct {
 type CheckRecord struct {
 	Check      Check           `json:"check"`
 	State      State           `json:"state"`
-	Since      time.Duration   `json:"since"`  // when it became that
-	Reason     string          `json:"reason"` // of the last failure: "connection refused"
-	Falls      []time.Duration `json:"falls"`  // when it went down, of the last 10 minutes
-	OK         uint64          `json:"ok"`     // outcomes, counted
-	Failed     uint64          `json:"failed"`
-	Unable     uint64          `json:"unable"`
-	Changes    uint64          `json:"changes"`    // ups and downs
-	Duration   time.Duration   `json:"duration"`   // of the last check
-	Unanswered int             `json:"unanswered"` // connections that it has not answered, at the last look at conntrack
-	Answered   int             `json:"answered"`   // connections that it has answered since the look before
+	Since      time.Duration   `json:"since"`           // when it became that
+	Reason     string          `json:"reason,omitzero"` // of the last failure: "connection refused"
+	Falls      []time.Duration `json:"falls,omitzero"`  // when it went down: the last 5 times of the last 10 minutes
+	OK         uint64          `json:"ok,omitzero"`     // outcomes, counted
+	Failed     uint64          `json:"failed,omitzero"`
+	Unable     uint64          `json:"unable,omitzero"`
+	Changes    uint64          `json:"changes,omitzero"`    // ups and downs
+	Duration   time.Duration   `json:"duration,omitzero"`   // of the last check
+	Unanswered int             `json:"unanswered,omitzero"` // connections that it has not answered, at the last look at conntrack
+	Answered   int             `json:"answered,omitzero"`   // connections that it has answered since the look before
 }
 
 // Note is what an overlay says of itself: it fits the rules of that overlay.
 type Note struct {
-	Services []ServiceNote `json:"services"` // those that differ from the generation
+	Services []ServiceNote `json:"services"` // those that differ from the generation, and those that fail open
 }
 
 // ServiceNote says who of a service's backends gets no new connections, and who gets some,

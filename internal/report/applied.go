@@ -61,15 +61,17 @@ func FirstOf(err error) string {
 }
 
 // refusing says which services refuse their clients, because every backend is drained.
-// While a generation waits to be confirmed, undrain is refused.
-func refusing(cfg config.Config, wanted generation.Wanted) []doctor.Finding {
+// While a generation waits to be confirmed, undrain is refused; not so undrain --runtime.
+func (w watched) refusing(cfg config.Config, wanted generation.Wanted) []doctor.Finding {
 	var found []doctor.Finding
 	for _, service := range cfg.Services {
-		if len(service.Active()) > 0 {
+		if len(w.standing(service).Active()) > 0 {
 			continue
 		}
 		fix := fmt.Sprintf("natspread undrain %s %s", service.Name, shellWord(service.Backends[0].String()))
-		if wanted.Pending != nil {
+		if active := service.Active(); len(active) > 0 {
+			fix = fmt.Sprintf("natspread undrain --runtime %s %s", service.Name, shellWord(active[0].String()))
+		} else if wanted.Pending != nil {
 			fix = fixRollback
 		}
 		found = append(found, doctor.Finding{

@@ -3,6 +3,7 @@ package report
 import (
 	"slices"
 
+	"natspread/internal/compare"
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/text"
@@ -23,23 +24,23 @@ type ServiceChange struct {
 }
 
 // SettingChange is a key of a changed service whose value is another one.
-type SettingChange = config.SettingChange
+type SettingChange = compare.SettingChange
 
 // BackendChange is a backend of a service that is not the same any more.
 type BackendChange struct {
 	Address string `json:"address"`
-	Change  string `json:"change"`           // added, removed, drained, undrained, weight, share (that others changed), none
+	Change  string `json:"change"`           // added, removed, drained, undrained, backup, primary (no backup any more), weight, share (that others changed), none
 	Before  *Share `json:"before,omitempty"` // absent when added
 	After   *Share `json:"after,omitempty"`  // absent when removed
 }
 
 // Share is what a backend has of new connections.
-type Share = config.Share
+type Share = compare.Share
 
 // serviceChanges compares two configs by service, those of some families only.
 func serviceChanges(before, after config.Config, families []rules.Family) []ServiceChange {
 	var changes []ServiceChange
-	for _, change := range config.Changes(before, after) {
+	for _, change := range compare.Configs(before, after) {
 		if isOf(change.Before, families) || isOf(change.After, families) {
 			changes = append(changes, serviceChangeOf(change))
 		}
@@ -53,7 +54,7 @@ func isOf(service *config.Service, families []rules.Family) bool {
 }
 
 // serviceChangeOf puts a change into the shape that is printed.
-func serviceChangeOf(change config.ServiceChange) ServiceChange {
+func serviceChangeOf(change compare.ServiceChange) ServiceChange {
 	described := ServiceChange{Name: change.Name(), Change: "changed", Settings: change.Settings, Reordered: change.Reordered, Clients: clientsMoved(change.Before, change.After)}
 	service := change.After
 	switch {
@@ -74,7 +75,7 @@ func serviceChangeOf(change config.ServiceChange) ServiceChange {
 }
 
 // changeWord says in a word what becomes of a backend.
-func changeWord(change config.BackendChange) string {
+func changeWord(change compare.BackendChange) string {
 	switch {
 	case change.Before == nil:
 		return "added"
@@ -84,6 +85,10 @@ func changeWord(change config.BackendChange) string {
 		return "drained"
 	case change.Before.Drain != change.After.Drain:
 		return "undrained"
+	case change.Before.Backup != change.After.Backup && change.After.Backup:
+		return "backup"
+	case change.Before.Backup != change.After.Backup:
+		return "primary"
 	case change.Before.Weight != change.After.Weight:
 		return "weight"
 	case !change.Same():

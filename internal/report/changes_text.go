@@ -29,7 +29,7 @@ func mark(change string) (sign, color string) {
 		return "+", green
 	case "removed":
 		return "-", red
-	case "changed", "weight", "drained", "undrained":
+	case "changed", "weight", "drained", "undrained", "backup", "primary":
 		return "~", yellow
 	}
 	return " ", ""
@@ -86,10 +86,10 @@ func (c ServiceChange) row(b BackendChange, who string) row {
 	sign, color := mark(b.Change)
 	before, after := b.Before, b.After
 	if before == nil {
-		before = &Share{Weight: after.Weight, Drain: after.Drain}
+		before = &Share{Weight: after.Weight, Drain: after.Drain, Backup: after.Backup}
 	}
 	if after == nil {
-		after = &Share{Weight: before.Weight, Drain: before.Drain}
+		after = &Share{Weight: before.Weight, Drain: before.Drain, Backup: before.Backup}
 	}
 	if c.Change == "added" {
 		before = after
@@ -105,10 +105,14 @@ func (c ServiceChange) row(b BackendChange, who string) row {
 
 // weight writes the weight, and whether it counts.
 func weight(s Share) string {
+	words := fmt.Sprint(s.Weight)
 	if s.Drain {
-		return fmt.Sprintf("drained (%d)", s.Weight)
+		words = fmt.Sprintf("drained (%d)", s.Weight)
 	}
-	return fmt.Sprint(s.Weight)
+	if s.Backup {
+		words += ", backup"
+	}
+	return words
 }
 
 // fromTo writes what something was and is, once where that is the same.

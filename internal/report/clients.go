@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"natspread/internal/compare"
 	"natspread/internal/config"
 	"natspread/internal/slots"
 )
@@ -83,7 +84,7 @@ func (h Host) Moves(cfg config.Config) []string {
 		return nil // status says that
 	}
 	var notes []string
-	for _, change := range config.Changes(before, cfg) {
+	for _, change := range compare.Configs(before, cfg) {
 		if moved := clientsMoved(change.Before, change.After); moved != nil && moved.Moved > 0 {
 			notes = append(notes, fmt.Sprintf("service %s: %v", change.Name(), moved))
 		}
@@ -100,7 +101,7 @@ func RoughShares(cfg config.Config) []string {
 		if service.Slots == 0 {
 			continue
 		}
-		pool := service.SlotBackends()
+		pool := slots.Primaries(service.SlotBackends())
 		worst, off := roughest(pool, service.Slots)
 		if !isRough(off) {
 			continue

@@ -118,7 +118,7 @@ COMMIT
 	if err != nil {
 		t.Fatal(err)
 	}
-	described := describe(service, counted(saved)["web"])
+	described := describe(service, counted(saved)["web"], watched{})
 	text := described.Text()
 	for _, want := range []string{
 		"web  tcp 192.0.2.10:80  source of a /24 in 1024 slots, snat masquerade  5 connections\n",

@@ -28,6 +28,7 @@ type Diff struct {
 
 	unnamed  error            // why the services are not known; nil where they are
 	advice   []doctor.Finding // what is to say of the config on this host
+	health   []string         // who is out of what is loaded: no difference, a line each
 	foreign  int              // lines of others that apply --exclusive would remove
 	loaded   int              // the generation that is loaded; 0 when none is
 	outdated string           // why apply would make a new generation all the same; "" when it would not
@@ -64,9 +65,16 @@ func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
 	}
 	tables := wanted.Tables.All()
 	for _, i := range tablesOf(wanted.Families) {
-		result.addRules(diff.Diff("kernel "+tables[i].String(), found.Status.Tables[i].OwnText(), wanted.Name+" "+tables[i].String(), tables[i].Text()))
+		kernel := found.Status.Tables[i]
+		if overlay := found.Status.Wanted.Overlay; overlay != nil {
+			kernel = withoutOverlay(kernel, overlay.Tables.All()[i], given.Tables.All()[i])
+		}
+		result.addRules(diff.Diff("kernel "+tables[i].String(), kernel.OwnText(), wanted.Name+" "+tables[i].String(), tables[i].Text()))
 	}
 	result.addFindings(found)
+	if found.Status.Loaded {
+		result.health = found.watched.lines(servicesOf(found.config, wanted.Families))
+	}
 	result.advice = unsaid(found.Findings, h.Advice(config.Config{Services: servicesOf(wanted.Config, wanted.Families)}))
 	before, err := found.loadedConfig()
 	if err != nil {
@@ -75,6 +83,44 @@ func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
 	}
 	result.name(serviceChanges(before, wanted.Config, wanted.Families))
 	return result, nil
+}
+
+// withoutOverlay returns a table of the kernel's with the generation's chains in place of those
+// that an overlay has others of, where the kernel holds these as it should. So who is out is no
+// difference, and what somebody changed is one.
+func withoutOverlay(kernel rules.Saved, overlay, generation rules.Table) rules.Saved {
+	held, errHeld := rules.ParseSaved(overlay.Name, overlay.Text())
+	own, errOwn := rules.ParseSaved(generation.Name, generation.Text())
+	if errors.Join(errHeld, errOwn) != nil {
+		return kernel
+	}
+	was, is := chainsOf(held), chainsOf(own)
+	var chains []rules.SavedChain
+	for _, chain := range kernel.Chains {
+		meant, known := was[chain.Name]
+		if known && slices.EqualFunc(chain.Rules, meant.Rules, func(a, b rules.SavedRule) bool { return a.Text == b.Text }) {
+			if chain, known = is[chain.Name]; !known {
+				continue
+			}
+		}
+		chains = append(chains, chain)
+		delete(is, chain.Name)
+	}
+	for name, chain := range is {
+		if _, known := was[name]; !known {
+			chains = append(chains, chain)
+		}
+	}
+	return rules.Saved{Name: kernel.Name, Chains: chains}
+}
+
+// chainsOf returns natspread's chains of a table by their names.
+func chainsOf(table rules.Saved) map[string]rules.SavedChain {
+	chains := map[string]rules.SavedChain{}
+	for _, chain := range table.OwnChains() {
+		chains[chain.Name] = chain
+	}
+	return chains
 }
 
 // loadedConfig returns the config whose rules the kernel was given; one without services
@@ -189,7 +235,7 @@ func (d Diff) Filled() Diff {
 	if d.unnamed != nil && !errors.Is(d.unnamed, errNoServices) {
 		d.Notes = append(d.Notes, d.nameless())
 	}
-	d.Notes = append(d.Notes, NotesOf(d.advice)...)
+	d.Notes = append(append(d.Notes, d.health...), NotesOf(d.advice)...)
 	d.Services = append([]ServiceChange{}, d.Services...)
 	d.Findings = append([]Finding{}, d.Findings...)
 	return d

@@ -9,11 +9,11 @@ import (
 	"natspread/internal/text"
 )
 
-// Summary sums a difference up, a line each: who brings the change. Behind it stands what is
-// to say of the config.
+// Summary sums a difference up, a line each: who brings the change. Behind it stands who
+// is out, and what is to say of the config.
 func (d Diff) Summary(who string) []string {
 	lines := d.sum(who)
-	for _, note := range NotesOf(d.advice) {
+	for _, note := range append(slices.Clone(d.health), NotesOf(d.advice)...) {
 		lines = append(lines, "note: "+text.OneLine(note))
 	}
 	return lines

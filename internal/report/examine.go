@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"natspread/internal/compare"
 	"natspread/internal/config"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
@@ -42,7 +43,7 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if judged.Bad != nil { // which doctor says with whose config it uses instead
 		edited = nil
 	}
-	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing,
+	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing, report.unreached,
 		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))))
 	doctor.Sort(found)
 	return found, nil
@@ -94,7 +95,7 @@ func (h Host) ahead(ctx context.Context, report Report, cfg config.Config) ([]do
 		loaded = config.Config{}
 	}
 	var changed config.Config
-	for _, change := range config.Changes(loaded, cfg) {
+	for _, change := range compare.Configs(loaded, cfg) {
 		if change.After != nil {
 			changed.Services = append(changed.Services, *change.After)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/health"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
 )
@@ -38,6 +39,7 @@ func faults() []fault {
 	all := append(tableFaults(), passingFaults()...)
 	all = append(all, pathFaults()...)
 	all = append(all, bootFaults()...)
+	all = append(all, healthFaults()...)
 	return append(all, pendingFaults()...)
 }
 
@@ -334,6 +336,48 @@ func bootFaults() []fault {
 		{
 			name: "everybody may add generations", state: Impaired, remain: 1, refuses: true, lines: "chmod 777 ROOT/var/lib/natspread/generations",
 			want: []string{"at boot: ROOT/var/lib/natspread/generations may be changed by its group or by others: boot will not load it -> chmod go-w ROOT/var/lib/natspread/generations"},
+		},
+	}
+}
+
+// healthFaults are of those who check the backends.
+func healthFaults() []fault {
+	check := func(then func(*testing.T, *scene)) func(*testing.T, *scene) {
+		return func(t *testing.T, s *scene) {
+			t.Helper()
+			s.config = strings.Replace(balanced, "name = \"plain\"\n", "name = \"plain\"\ncheck = \"tcp\"\n", 1)
+			s.watch(t)
+			s.apply(t)
+			if then != nil {
+				then(t, s)
+			}
+		}
+	}
+	return []fault{
+		{name: "backends are checked", make: check(nil), state: InSync},
+		{
+			name: "nobody checks the backends", state: Impaired, remain: 1,
+			make: check(func(_ *testing.T, s *scene) { s.stopWatching() }),
+			want: []string{"broken: health checks do not run since -> systemctl enable --now natspread-health"},
+		},
+		{
+			name: "nobody ever checked them", state: Impaired, remain: 1, lines: "rm ROOT/run/natspread/health.json",
+			make: check(func(_ *testing.T, s *scene) { s.stopWatching() }),
+			want: []string{"broken: health checks are configured, but natspread health does not run -> systemctl enable --now natspread-health"},
+		},
+		{
+			name: "what checks them hangs", state: Impaired, remain: 1,
+			make: check(func(t *testing.T, s *scene) { s.beat(t, generation.SinceBoot()-2*health.MostBeatAge) }),
+			want: []string{"broken: natspread health runs, but has not written its state since -> systemctl restart natspread-health"},
+		},
+		{
+			name: "what it wrote was forged", state: InSync, lines: "chmod 666 ROOT/run/natspread/health.json", make: check(nil),
+			want: []string{"risk: cannot tell what natspread health knows of the backends: cannot read ROOT/run/natspread/health.json: -> chmod go-w ROOT/run/natspread/health.json"},
+		},
+		{
+			name: "what it wrote is of another namespace", state: Impaired, remain: 1, lines: "sed -i 's/\"namespace\":\"[^\"]*\"/\"namespace\":\"x\"/' ROOT/run/natspread/health.json",
+			make: check(func(_ *testing.T, s *scene) { s.stopWatching() }),
+			want: []string{"broken: health checks are configured, but natspread health does not run -> systemctl enable --now natspread-health", "risk: cannot tell what natspread health knows of the backends: cannot use the record of health checks: it is of another boot or network namespace -> "},
 		},
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/doctor"
+	"natspread/internal/health"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
@@ -50,21 +51,23 @@ type scene struct {
 	host    Host
 	variant rules.Variant
 	config  string // the text of the config file
+	network *netnstest.Network
+	unlock  func() // ends what checks the backends; nil where nothing does
 }
 
 // newScene builds the network and a root directory, in which boot starts natspread's unit.
 func newScene(t *testing.T, variant rules.Variant) *scene {
 	t.Helper()
-	netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
+	network := netnstest.NewNetwork(t, netnstest.Layout{Backends: 2})
 	root := t.TempDir()
 	if err := os.Chmod(root, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s := &scene{
 		host:    New(restore.Host{Root: root, Run: program.Exec(), Variant: variant, Version: "test"}),
-		variant: variant, config: balanced,
+		variant: variant, config: balanced, network: network,
 	}
-	for _, path := range []string{"usr/lib/systemd/systemd", "etc/systemd/system/natspread.service", "etc/systemd/system/sysinit.target.wants/natspread.service"} {
+	for _, path := range []string{"usr/lib/systemd/systemd", "etc/systemd/system/natspread.service", "etc/systemd/system/sysinit.target.wants/natspread.service", "etc/systemd/system/natspread-health.service"} {
 		path = filepath.Join(root, path)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("[Service]\n"), 0o644)); err != nil {
 			t.Fatal(err)
@@ -199,7 +202,7 @@ func (s *scene) diff(t *testing.T, families ...rules.Family) Diff {
 	return diff
 }
 
-// remaining returns what an apply of the config file would note.
+// remaining returns what would be noted after an apply of the config file.
 func (s *scene) remaining(t *testing.T) []doctor.Finding {
 	t.Helper()
 	plan := s.plan(t)
@@ -207,7 +210,7 @@ func (s *scene) remaining(t *testing.T) []doctor.Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return way.Found
+	return append(way.Found, s.host.unwatched(t.Context(), plan.Config.Services)...)
 }
 
 // whats returns what was found.
@@ -251,7 +254,7 @@ func (is seen) agree(t *testing.T, edited bool) {
 	}
 	for _, f := range Broken(is.remaining) {
 		if is.report.Status.Loaded && !slices.Contains(broken, f.What) {
-			t.Errorf("apply would note %q, status does not", f.What)
+			t.Errorf("a note after apply would be %q, status does not say it", f.What)
 		}
 	}
 	slices.Sort(examined)
@@ -350,7 +353,12 @@ func (s *scene) fix(t *testing.T, f fault) {
 func (s *scene) typeLine(t *testing.T, line string) {
 	t.Helper()
 	host := s.host.Restore
+	watch := func(context.Context) (restore.Result, error) {
+		s.watch(t)
+		return restore.Result{}, nil
+	}
 	verbs := map[string]func(context.Context) (restore.Result, error){
+		"systemctl enable --now natspread-health": watch, "systemctl restart natspread-health": watch,
 		fixRestore: host.Restore, fixRollback: host.Revert, fixConfirm: host.Confirm, fixStop: host.Stop,
 		doctor.FixApply: func(ctx context.Context) (restore.Result, error) { return host.Apply(ctx, s.plan(t).Request("apply")) },
 	}
@@ -368,6 +376,40 @@ func (s *scene) typeLine(t *testing.T, line string) {
 		if _, err := verb(t.Context()); err != nil {
 			t.Errorf("%s: %v", one, err)
 		}
+	}
+}
+
+// watch begins to check the backends, as natspread health does: it holds its lock, and writes
+// what it knows. One that hangs is ended first.
+func (s *scene) watch(t *testing.T) {
+	t.Helper()
+	s.stopWatching()
+	unlock, err := s.host.Restore.LockWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.unlock = unlock
+	t.Cleanup(s.stopWatching)
+	s.beat(t, generation.SinceBoot())
+}
+
+// stopWatching ends that.
+func (s *scene) stopWatching() {
+	if s.unlock != nil {
+		s.unlock()
+	}
+	s.unlock = nil
+}
+
+// beat writes the record of natspread health as of a time, with states of checks.
+func (s *scene) beat(t *testing.T, at time.Duration, states ...health.CheckRecord) {
+	t.Helper()
+	data, err := health.Record{Namespace: s.host.Restore.Store().Namespace, Generation: 1, Beat: at, Checks: states}.Encode()
+	if err == nil {
+		err = s.host.Restore.WriteHealthRecord(data)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

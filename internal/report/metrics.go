@@ -1,13 +1,16 @@
 package report
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/doctor"
+	"natspread/internal/health"
 	"natspread/internal/text"
 )
 
@@ -42,24 +45,45 @@ func (s Status) Metrics() string {
 	}
 	version := sample{fmt.Sprintf("{version=%s}", text.Quoted(s.Version)), 1}
 	all = append(all, metric{"natspread_build_info", "gauge", "1, with the version of natspread.", []sample{version}})
+	all = slices.Concat(all, watcherMetrics(s.Watcher), serviceMetrics(s.Services), backendMetrics(s.Services), checkMetrics(s.Services))
 	var written strings.Builder
-	for _, m := range append(all, backendMetrics(s.Services)...) {
-		fmt.Fprintf(&written, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
-		for _, sample := range m.samples {
-			fmt.Fprintf(&written, "%s%s %s\n", m.name, sample.labels, strconv.FormatFloat(sample.value, 'g', -1, 64))
+	for _, m := range all {
+		if len(m.samples) > 0 {
+			m.write(&written)
 		}
 	}
 	return written.String()
 }
 
-// WriteMetrics writes a status into a file for node_exporter's textfile collector, which is
-// not root and must never see half of it. What stands there and is no file, such as a link
-// to a terminal, is not replaced.
-func (s Status) WriteMetrics(path string) error {
+// write writes the metric with its samples.
+func (m metric) write(written *strings.Builder) {
+	fmt.Fprintf(written, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
+	for _, sample := range m.samples {
+		for _, part := range []string{m.name, sample.labels, " ", strconv.FormatFloat(sample.value, 'g', -1, 64), "\n"} {
+			written.WriteString(part)
+		}
+	}
+}
+
+// Metrics reads a host and writes its metrics, for natspread health, which says whether it runs
+// on: at its end it still holds its lock.
+func (h Host) Metrics(ctx context.Context, alive bool) (string, error) {
+	h.Scrape, h.Ends = true, !alive
+	read, err := h.Read(ctx)
+	if err != nil {
+		return "", err
+	}
+	return read.Printed(ctx).Metrics(), nil
+}
+
+// WriteMetrics writes metrics into a file for node_exporter's textfile collector, which is not
+// root and must never see half of it. What stands there and is no file, such as a link to a
+// terminal, is not replaced.
+func WriteMetrics(path, metrics string) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("cannot write %s: it is there, and is no regular file: --prometheus - is standard output", path)
 	}
-	return atomicfile.WriteFile(path, []byte(s.Metrics()), 0o644)
+	return atomicfile.WriteFile(path, []byte(metrics), 0o644)
 }
 
 // boolean returns 1 or 0.
@@ -92,20 +116,95 @@ func (s Status) findingSamples() []sample {
 	return samples
 }
 
+// watcherMetrics returns those of natspread health; none where it does not run, and nobody wants
+// it to.
+func watcherMetrics(w *Watcher) []metric {
+	if w == nil {
+		return nil
+	}
+	one := func(name, kind, help string, value float64) metric {
+		return metric{name, kind, help, []sample{{"", value}}}
+	}
+	all := []metric{one("natspread_watcher_up", "gauge", "1 while natspread health runs, 0 when nobody checks the backends.", boolean(w.Alive))}
+	if w.BeatAge == nil {
+		return all
+	}
+	return append(
+		all,
+		one("natspread_watcher_beat_age_seconds", "gauge", "How long ago natspread health wrote its state.", *w.BeatAge),
+		metric{"natspread_rule_loads_total", "counter", "Loads of rules that take backends out or let them in again, by their result.", []sample{
+			{`{result="ok"}`, float64(w.record.LoadsOK)}, {`{result="failed"}`, float64(w.record.LoadsFailed)},
+		}},
+		one("natspread_rule_load_duration_seconds", "gauge", "How long the last of these loads took.", w.record.LoadDuration.Seconds()),
+		one("natspread_checks_late_total", "counter", "Checks that began over 100 ms late.", float64(w.record.Late)),
+	)
+}
+
+// serviceMetrics returns those that each checked service has a sample of.
+func serviceMetrics(services []Service) []metric {
+	open := metric{name: "natspread_service_fail_open", kind: "gauge", help: "1 when too few backends of a service are up, and no backup, so that all get connections."}
+	for _, service := range services {
+		if service.Health != "" {
+			open.samples = append(open.samples, sample{fmt.Sprintf("{service=%s}", text.Quoted(service.Name)), boolean(service.Health == health.FailOpen)})
+		}
+	}
+	return []metric{open}
+}
+
+// labels names a backend of a service.
+func labels(service Service, backend Backend) string {
+	return "{service=" + text.Quoted(service.Name) + ",backend=" + text.Quoted(backend.Address) + "}"
+}
+
 // backendMetrics returns those that each backend has a sample of.
 func backendMetrics(services []Service) []metric {
-	connections := metric{name: "natspread_backend_connections_total", kind: "counter", help: "New connections that a backend got since its service's chain was last loaded."}
+	connections := metric{name: "natspread_backend_connections_total", kind: "counter", help: "New connections that a backend got. A load of natspread's own keeps the count."}
 	live := metric{name: "natspread_backend_live_connections", kind: "gauge", help: "Connections that are open at a backend now, by connection tracking."}
-	wanted := metric{name: "natspread_backend_wanted_ratio", kind: "gauge", help: "The share of new connections that a backend is to get, 0 to 1."}
+	weight := metric{name: "natspread_backend_weight", kind: "gauge", help: "The weight of a backend in the config."}
+	wanted := metric{name: "natspread_backend_wanted_ratio", kind: "gauge", help: "The share of new connections that a backend is to get now, 0 to 1."}
+	used := metric{name: "natspread_backend_in_use", kind: "gauge", help: "1 when a backend is to get new connections now, 0 when it is drained, down or a backup."}
 	for _, service := range services {
 		for _, backend := range service.Backends {
-			labels := fmt.Sprintf("{service=%s,backend=%s}", text.Quoted(service.Name), text.Quoted(backend.Address))
-			connections.samples = append(connections.samples, sample{labels, float64(backend.Connections)})
-			wanted.samples = append(wanted.samples, sample{labels, backend.WantedShare})
+			of := labels(service, backend)
+			connections.samples = append(connections.samples, sample{of, float64(backend.Connections)})
+			weight.samples = append(weight.samples, sample{of, float64(backend.Weight)})
+			wanted.samples = append(wanted.samples, sample{of, backend.WantedShare})
+			used.samples = append(used.samples, sample{of, boolean(backend.WantedShare > 0)})
 			if backend.Live != nil {
-				live.samples = append(live.samples, sample{labels, float64(*backend.Live)})
+				live.samples = append(live.samples, sample{of, float64(*backend.Live)})
 			}
 		}
 	}
-	return []metric{connections, live, wanted}
+	return []metric{connections, live, weight, wanted, used}
+}
+
+// checkMetrics returns those that each checked backend has a sample of.
+func checkMetrics(services []Service) []metric {
+	up := metric{name: "natspread_backend_up", kind: "gauge", help: "1 while a checked backend is up, or not checked yet, 0 while it is down."}
+	checks := metric{name: "natspread_backend_checks_total", kind: "counter", help: "Checks of a backend, by their result."}
+	changes := metric{name: "natspread_backend_state_changes_total", kind: "counter", help: "How often a backend went up or down."}
+	duration := metric{name: "natspread_backend_check_duration_seconds", kind: "gauge", help: "How long the last check of a backend took."}
+	unanswered := metric{name: "natspread_backend_unanswered_connections", kind: "gauge", help: "Connections that a backend had not answered when natspread health last looked at connection tracking."}
+	for _, service := range services {
+		for _, backend := range service.Backends {
+			if backend.Health == nil {
+				continue
+			}
+			of, record := labels(service, backend), backend.Health.record
+			up.samples = append(up.samples, sample{of, boolean(backend.Health.State != health.Down)})
+			if record.OK+record.Failed+record.Unable == 0 { // of what is not known 0 would be a lie
+				continue
+			}
+			for _, result := range []struct {
+				name  string
+				count uint64
+			}{{"ok", record.OK}, {"failed", record.Failed}, {"unable", record.Unable}} {
+				checks.samples = append(checks.samples, sample{of[:len(of)-1] + ",result=" + text.Quoted(result.name) + "}", float64(result.count)})
+			}
+			changes.samples = append(changes.samples, sample{of, float64(record.Changes)})
+			duration.samples = append(duration.samples, sample{of, record.Duration.Seconds()})
+			unanswered.samples = append(unanswered.samples, sample{of, float64(record.Unanswered)})
+		}
+	}
+	return []metric{up, checks, changes, duration, unanswered}
 }

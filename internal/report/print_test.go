@@ -25,49 +25,7 @@ func marked(code, text string) string { return "<" + code + ":" + text + ">" }
 // TestMetricsGolden holds the names, the labels and the help of all metrics: programs of
 // others read them.
 func TestMetricsGolden(t *testing.T) {
-	live := 2
-	got := Status{
-		State: Impaired, Generation: 7, Findings: []Finding{{Severity: "broken"}, {Severity: "at_boot"}, {Severity: "broken"}},
-		Services: []Service{{Name: "web", Backends: []Backend{
-			{Address: "10.0.0.1:80", WantedShare: 0.25, Connections: 5, Live: &live}, {Address: "[fd00::1]:80", WantedShare: 0.75},
-		}}},
-	}.Metrics()
-	const want = `# HELP natspread_up 1 when rules of natspread are loaded, 0 when none are.
-# TYPE natspread_up gauge
-natspread_up 1
-# HELP natspread_state 1 for the state that natspread status shows, 0 for the others.
-# TYPE natspread_state gauge
-natspread_state{state="in_sync"} 0
-natspread_state{state="drift"} 0
-natspread_state{state="impaired"} 1
-natspread_state{state="not_loaded"} 0
-# HELP natspread_findings How many findings of a severity natspread status shows.
-# TYPE natspread_findings gauge
-natspread_findings{severity="broken"} 2
-natspread_findings{severity="at_boot"} 1
-natspread_findings{severity="risk"} 0
-# HELP natspread_generation The generation that boot loads, 0 for none.
-# TYPE natspread_generation gauge
-natspread_generation 7
-# HELP natspread_unapplied 1 when the config has changes that are not applied, 0 when it has none.
-# TYPE natspread_unapplied gauge
-natspread_unapplied 0
-# HELP natspread_build_info 1, with the version of natspread.
-# TYPE natspread_build_info gauge
-natspread_build_info{version=""} 1
-# HELP natspread_backend_connections_total New connections that a backend got since its service's chain was last loaded.
-# TYPE natspread_backend_connections_total counter
-natspread_backend_connections_total{service="web",backend="10.0.0.1:80"} 5
-natspread_backend_connections_total{service="web",backend="[fd00::1]:80"} 0
-# HELP natspread_backend_live_connections Connections that are open at a backend now, by connection tracking.
-# TYPE natspread_backend_live_connections gauge
-natspread_backend_live_connections{service="web",backend="10.0.0.1:80"} 2
-# HELP natspread_backend_wanted_ratio The share of new connections that a backend is to get, 0 to 1.
-# TYPE natspread_backend_wanted_ratio gauge
-natspread_backend_wanted_ratio{service="web",backend="10.0.0.1:80"} 0.25
-natspread_backend_wanted_ratio{service="web",backend="[fd00::1]:80"} 0.75
-`
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(readText(t, "../../testdata/monitoring/metrics.prom"), everyMetric().Metrics()); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
 }

@@ -25,6 +25,10 @@ type Host struct {
 	// Scrape is for those who ask all the time: what others' rules do is looked for in the
 	// filter tables only, and routes and sockets are left out.
 	Scrape bool
+	Ends   bool // natspread health, which asks, is about to end
+	// ByHand tells that no unit works on what is reported: it is below another root, or in
+	// another network namespace than the running systemd.
+	ByHand bool
 	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
 	// where none runs the host.
 	Systemd func(context.Context) (string, error)
@@ -52,6 +56,8 @@ type Report struct {
 	refusing  []doctor.Finding // which of the loaded services refuse their clients; as edited
 	config    config.Config    // of the wanted generation
 	configBad error            // why that one does not parse
+	watched   watched          // the health of its services
+	unreached []doctor.Finding // which of its backends pass their check and answer nobody; as edited
 }
 
 // Read reads a host and judges it. It changes nothing.
@@ -77,7 +83,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	files, unloaded := h.Doctor.Loader()
 	report.Unit = h.unit(ctx, files)
 	conditions := h.conditions(report, families)
-	left = slices.Concat(left, failedUnit(report.Unit, files, wanted), Broken(conditions))
+	left = slices.Concat(left, failedUnit(report.Unit, files, wanted), Broken(conditions), h.health(ctx, &report, families))
 	judged := report.Status
 	if wanted.Generation.Number != 0 && len(wantedFamilies(wanted, families)) == 0 { // nothing of these is missing
 		judged.Loaded = true
@@ -88,13 +94,27 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	}
 	report.Unapplied, report.edited = h.Config.applied(wanted.Generation)
 	if report.Status.Loaded {
-		report.refusing = refusing(report.config, wanted)
+		report.refusing = report.watched.refusing(report.config, wanted)
 	}
 	if cmp.Or(wanted.Boot.Number, wanted.Current) == 0 { // then there is nothing to load
 		unloaded = nil
 	}
-	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, unloaded, risks(conditions)))...)
+	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, report.unreached, unloaded, risks(conditions)))...)
 	return report, nil
+}
+
+// health adds to a report the health of its services, and returns what is to say of those of
+// some families that are loaded.
+func (h Host) health(ctx context.Context, report *Report, families []rules.Family) []doctor.Finding {
+	var unread []doctor.Finding
+	report.watched, unread = h.readWatched(report.Status.Wanted)
+	services := servicesOf(report.config, families)
+	if !report.Status.Loaded || len(services) == 0 {
+		return nil
+	}
+	report.Notes = append(report.Notes, report.watched.lines(services)...)
+	report.unreached = report.watched.unreached(h.Doctor, services)
+	return append(unread, h.unwatchedBy(ctx, report.watched, services)...)
 }
 
 // ofFamilies returns a status without the lines of other families.
@@ -172,7 +192,7 @@ func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
 	h.Doctor = h.Doctor.Once()
 	way, err := h.remaining(ctx, cfg, familiesOf(tables))
-	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, risks(h.Advice(cfg)), refusing(cfg, h.Restore.Store().Wanted()))), err
+	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, risks(h.Advice(cfg)), watched{}.refusing(cfg, h.Restore.Store().Wanted()))), err
 }
 
 // NotesBefore returns as notes what will keep the connections of a config from passing once it
@@ -182,6 +202,32 @@ func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.T
 	way, err := h.remaining(ctx, cfg, familiesOf(tables))
 	left := slices.DeleteFunc(Broken(way.Found), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
 	return NotesOf(slices.Concat(left, way.Unreached, risks(h.Advice(cfg)))), err
+}
+
+// Unwatched says in a note that nobody checks the backends of a config that is loaded. It is no
+// part of NotesAfter: what checks them may be started after that.
+func (h Host) Unwatched(ctx context.Context, cfg config.Config) []string {
+	return NotesOf(h.unwatched(ctx, cfg.Services))
+}
+
+// unwatched is the finding of that.
+func (h Host) unwatched(ctx context.Context, services []config.Service) []doctor.Finding {
+	watched, _ := h.readWatched(h.Restore.Store().Wanted())
+	return h.unwatchedBy(ctx, watched, services)
+}
+
+// unwatchedBy is the same by what is known. systemd is asked only where its unit is to be started.
+func (h Host) unwatchedBy(ctx context.Context, watched watched, services []config.Service) []doctor.Finding {
+	unwatched, is := watched.unwatched(services)
+	if !is {
+		return nil
+	}
+	unwatched.ByHand = h.ByHand
+	if h.Systemd != nil && !h.ByHand {
+		_, err := h.Systemd(ctx)
+		unwatched.ByHand = err != nil
+	}
+	return []doctor.Finding{h.Doctor.Unwatched(unwatched)}
 }
 
 // hooks reads what decides about packets beside natspread's rules. A scrape reads the filter

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/health"
 	"natspread/internal/rules"
 	"natspread/internal/text"
 	"natspread/render"
@@ -14,16 +16,19 @@ import (
 
 // Service is one service as status shows it.
 type Service struct {
-	Name        string    `json:"name"`
-	Listen      []string  `json:"listen"`
-	Protocols   []string  `json:"protocols"`
-	Algorithm   string    `json:"algorithm"`
-	Slots       int       `json:"slots"` // that the clients are in; 0 where the algorithm has none
-	SNAT        string    `json:"snat"`
-	Forward     string    `json:"forward"`     // leave, accept
-	Connections uint64    `json:"connections"` // since the last load
-	Live        *int      `json:"live"`        // open now; null when connection tracking cannot be read
-	Backends    []Backend `json:"backends"`
+	Name        string   `json:"name"`
+	Listen      []string `json:"listen"`
+	Protocols   []string `json:"protocols"`
+	Algorithm   string   `json:"algorithm"`
+	Slots       int      `json:"slots"` // that the clients are in; 0 where the algorithm has none
+	SNAT        string   `json:"snat"`
+	Forward     string   `json:"forward"`     // leave, accept
+	Connections uint64   `json:"connections"` // since the last load
+	Live        *int     `json:"live"`        // open now; null when connection tracking cannot be read
+	// Health is by which rule it chooses its backends: normal, backup, fail_open, drained; ""
+	// where nobody checks them.
+	Health   health.Mode `json:"health,omitempty"`
+	Backends []Backend   `json:"backends"`
 
 	virtual []rules.VirtualService
 	head    string // what kind of service it is, for people
@@ -33,7 +38,9 @@ type Service struct {
 type Backend struct {
 	Address       string  `json:"address"`
 	Weight        int     `json:"weight"`
-	Drained       bool    `json:"drained"`        // it gets no new connections
+	Drained       bool    `json:"drained"` // it gets no new connections, whatever its health
+	Backup        bool    `json:"backup"`  // it gets some only when too few of the others are up
+	Health        *Health `json:"health,omitempty"`
 	Slots         int     `json:"slots"`          // that it owns of those of the service
 	WantedShare   float64 `json:"wanted_share"`   // of new connections, 0 to 1
 	ObservedShare float64 `json:"observed_share"` // the same, as counted
@@ -41,55 +48,81 @@ type Backend struct {
 	Live          *int    `json:"live"` // open now, also at a drained backend; null as above
 }
 
-// Services describes the services of the wanted generation, with what the kernel counted.
-// An error says why live connections are not counted.
+// Health is what is known of a backend that is checked.
+type Health struct {
+	State  health.State `json:"state"`            // new (not checked yet, and counts as up), up, down
+	Since  *time.Time   `json:"since,omitempty"`  // when it became that; absent while it is new
+	Reason string       `json:"reason,omitempty"` // why it is down
+
+	record health.CheckRecord
+	since  time.Duration // ago
+}
+
+// counts are the connections of the services of a family, by name and target.
+type counts map[string]map[rules.Target]uint64
+
+// add adds connections.
+func (c counts) add(service string, target rules.Target, connections uint64) {
+	if c[service] == nil {
+		c[service] = map[rules.Target]uint64{}
+	}
+	c[service][target] += connections
+}
+
+// Services describes the services of the wanted generation, with what the kernel counted, also
+// by rules that are gone. An error says why live connections are not counted.
 func (r Report) Services(ctx context.Context) ([]Service, error) {
-	counts := [2]map[string]map[rules.Target]uint64{
-		rules.IPv4: counted(r.Status.Tables[rules.IPv4]), rules.IPv6: counted(r.Status.Tables[rules.IPv6]),
+	all := [2]counts{rules.IPv4: counted(r.Status.Tables[rules.IPv4]), rules.IPv6: counted(r.Status.Tables[rules.IPv6])}
+	for _, gone := range r.Status.Counts {
+		all[gone.Family].add(gone.Service, gone.Target, gone.Packets)
 	}
 	services := make([]Service, len(r.config.Services))
 	for i, service := range r.config.Services {
-		family := familyOf(service)
-		services[i] = describe(service, counts[family][service.Name])
+		services[i] = describe(service, all[familyOf(service)][service.Name], r.watched)
 	}
 	return services, addLive(ctx, services)
 }
 
 // counted sums, by service and target, the connections that the kernel counted: a rule
 // in the nat table meets each connection once.
-func counted(live rules.Saved) map[string]map[rules.Target]uint64 {
-	counts := map[string]map[rules.Target]uint64{}
+func counted(live rules.Saved) counts {
+	sums := counts{}
 	for _, chain := range live.OwnChains() {
 		service := rules.ServiceOf(chain.Name)
 		if service == "" {
 			continue
 		}
-		if counts[service] == nil {
-			counts[service] = map[rules.Target]uint64{}
-		}
 		for _, rule := range chain.Rules {
 			// A rule that somebody else put there is drift, and counts for nobody.
 			if parsed, err := rules.ParseRule(rule.Text); err == nil {
-				counts[service][parsed.Target] += rule.Packets
+				sums.add(service, parsed.Target, rule.Packets)
 			}
 		}
 	}
-	return counts
+	return sums
 }
 
 // describe describes one service with the connections that each target got.
-func describe(service config.Service, counts map[rules.Target]uint64) Service {
+func describe(service config.Service, counts map[rules.Target]uint64, watched watched) Service {
 	described := Service{
 		Name: service.Name, Listen: text.Strings(service.Listen), Protocols: text.Strings(service.Protocols),
 		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), Forward: string(service.Forward),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
-	owned := service.Owned()
-	shares := service.Shares(owned)
+	if service.Checked() {
+		described.Health = watched.mode(service)
+	}
+	standing := watched.standing(service)
+	owned := standing.Owned()
+	shares := standing.Shares(owned)
 	for i, backend := range service.Backends {
 		connections := counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
 		described.Connections += connections
-		described.Backends[i] = Backend{Address: backend.String(), Weight: backend.Weight, Drained: backend.Drained(), Slots: owned[i], WantedShare: shares[i], Connections: connections}
+		out, _ := watched.out(service, backend)
+		described.Backends[i] = Backend{
+			Address: backend.String(), Weight: backend.Weight, Drained: backend.Drained() || out.Reason == health.ByHand, Backup: backend.Backup,
+			Health: watched.healthOf(service, backend), Slots: owned[i], WantedShare: shares[i], Connections: connections,
+		}
 	}
 	for i := range described.Backends {
 		backend := &described.Backends[i]
@@ -133,6 +166,9 @@ func (s *Service) addLive(counts [][]int) {
 // backends see, and whether FORWARD lets it through.
 func headOf(service config.Service) string {
 	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(text.Strings(service.Listen), " "), algorithmText(service), service.SNAT)
+	if service.Checked() {
+		head += ", check " + string(service.Check.Type)
+	}
 	if service.Forward == config.Accept {
 		head += ", forward accept"
 	}
@@ -162,29 +198,78 @@ func ratio(part, whole float64) float64 {
 // Text returns the service for people: a line of its own and one a backend.
 func (s Service) Text() string {
 	var written strings.Builder
-	fmt.Fprintf(&written, "%s  %s  %s\n", s.Name, s.head, s.counts())
-	var address, weight, connections, live int // as wide as the widest
+	fmt.Fprintf(&written, "%s  %s  %s\n", s.Name, strings.Join(append([]string{s.head}, s.modeWords()...), "  "), s.counts())
+	var address, weight, condition, connections, live int // as wide as the widest
 	slots := len(fmt.Sprint(s.Slots))
 	for _, backend := range s.Backends {
-		address, weight = max(address, len(backend.Address)), max(weight, len(fmt.Sprint(backend.Weight)))
+		address, weight, condition = max(address, len(backend.Address)), max(weight, len(backend.weight())), max(condition, len(backend.Health.words()))
 		connections, live = max(connections, len(fmt.Sprint(backend.Connections))), max(live, len(liveText("%d", backend.Live)))
 	}
 	for _, backend := range s.Backends {
+		columns := fmt.Sprintf("  %-*s  %-*s", address, backend.Address, weight, backend.weight())
+		if condition > 0 {
+			columns += fmt.Sprintf("  %-*s", condition, backend.Health.words())
+		}
+		if s.Slots > 0 {
+			columns += fmt.Sprintf("  slots %*d", slots, backend.Slots)
+		}
 		wanted := text.Percent(backend.WantedShare)
 		if backend.Drained {
 			wanted = "drained"
 		}
-		owned := ""
-		if s.Slots > 0 {
-			owned = fmt.Sprintf("  slots %*d", slots, backend.Slots)
-		}
 		// Last a bar of at most 20 characters.
-		line := fmt.Sprintf("  %-*s  weight %-*d%s  wanted %8s  observed %8s  %*d%s  %s", address, backend.Address, weight, backend.Weight, owned,
-			wanted, text.Percent(backend.ObservedShare), connections, backend.Connections,
+		line := fmt.Sprintf("%s  wanted %8s  observed %8s  %*d%s  %s", columns, wanted, text.Percent(backend.ObservedShare), connections, backend.Connections,
 			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), strings.Repeat("#", int(backend.ObservedShare*20+0.5)))
 		written.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return written.String()
+}
+
+// weight says what the backend gets beside the others, or that it does so only for them.
+func (b Backend) weight() string {
+	switch {
+	case b.Backup && b.Weight == 1:
+		return "backup"
+	case b.Backup:
+		return fmt.Sprintf("backup, weight %d", b.Weight)
+	}
+	return fmt.Sprintf("weight %d", b.Weight)
+}
+
+// words returns what is known of a backend for people, and nothing for one that is not checked.
+func (h *Health) words() string {
+	switch {
+	case h == nil:
+		return ""
+	case h.State == health.New:
+		return "not checked yet"
+	case h.State == health.Down:
+		return fmt.Sprintf("down %s: %s", text.Duration(h.since.Truncate(time.Second)), text.OneLine(h.Reason))
+	}
+	return string(h.State)
+}
+
+// modeWords says how many backends of a checked service are up, and by which rule it chooses
+// them, unless that is the normal one.
+func (s Service) modeWords() []string {
+	if s.Health == "" {
+		return nil
+	}
+	states := map[health.State]int{}
+	for _, backend := range s.Backends {
+		states[backend.Health.State]++
+	}
+	words := fmt.Sprintf("%d of %d up", states[health.Up], len(s.Backends))
+	if unknown := states[health.New]; unknown > 0 {
+		words += fmt.Sprintf(", %d not checked yet", unknown)
+	}
+	switch s.Health {
+	case health.FailOpen:
+		words += ", fail-open: all get connections"
+	case health.Backup:
+		words += ", backups join"
+	}
+	return []string{words}
 }
 
 // counts says how many connections the service got, and how many of all are open.

@@ -22,7 +22,7 @@ backends = [
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := describe(cfg.Services[0], nil).Text()
+	text := describe(cfg.Services[0], nil, watched{}).Text()
 	for _, want := range []string{
 		"weight 1      wanted 0.0015 %  observed   0.00 % ", "weight 65535  wanted 100.00 %  observed", "weight 0      wanted  drained  observed",
 	} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"natspread/internal/doctor"
+	"natspread/internal/health"
 	"natspread/internal/rules"
 	"natspread/internal/text"
 	"natspread/restore"
@@ -36,8 +37,17 @@ type Status struct {
 	Unit       doctor.Unit   `json:"unit"`              // missing, disabled, active, failed and others; "": there is no systemd
 	Findings   []Finding     `json:"findings"`          // what keeps it from working, the worst first
 	Notes      []string      `json:"notes"`             // what is good to know
+	Watcher    *Watcher      `json:"watcher,omitempty"` // natspread health; absent where it does not run, and nobody wants it to
 	Services   []Service     `json:"services"`          // of the generation that the kernel is to hold
 	Version    string        `json:"version"`           // of natspread
+}
+
+// Watcher is natspread health, in the output of status.
+type Watcher struct {
+	Alive   bool     `json:"alive"`    // it runs
+	BeatAge *float64 `json:"beat_age"` // how many seconds ago it wrote its state; null where it wrote none
+
+	record health.Record
 }
 
 // Pending is the generation that waits to be confirmed, in the output of status.
@@ -72,6 +82,7 @@ func (r Report) Printed(ctx context.Context) Status {
 	if wanted.Pending != nil {
 		printed.Pending = &Pending{wanted.Pending.Number, int(wanted.Pending.Left().Seconds())}
 	}
+	printed.Watcher = r.watched.printed(r.config.Services)
 	var err error
 	if printed.Services, err = r.Services(ctx); err != nil {
 		printed.Notes = append(printed.Notes, fmt.Sprintf("live connections are not counted: %v", err))
@@ -130,7 +141,7 @@ func (s Status) Lines(now time.Time) string {
 	}
 	var written strings.Builder
 	for _, service := range s.Services {
-		fmt.Fprintf(&written, "%s  %s  %s\n", begin, service.Name, service.counts())
+		fmt.Fprintf(&written, "%s  %s  %s\n", begin, service.Name, strings.Join(append([]string{service.counts()}, service.modeWords()...), "  "))
 	}
 	return written.String()
 }

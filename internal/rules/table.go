@@ -156,3 +156,50 @@ func firstDifference(a, b []byte) (line int, differ bool) {
 	}
 	return 1 + bytes.Count(a[:n], []byte("\n")), true
 }
+
+// Changes returns the chains of another table that this one does not hold, or holds with
+// other rules, and the names of those that only this one holds. The chains of both must be in
+// order.
+func (t Table) Changes(to Table) (changed Table, gone []string) {
+	changed = Table{Family: t.Family, Name: t.Name, CommentedJumps: t.CommentedJumps}
+	before := t.Chains
+	for _, chain := range to.Chains {
+		for len(before) > 0 && before[0].Name < chain.Name {
+			gone = append(gone, before[0].Name)
+			before = before[1:]
+		}
+		held := len(before) > 0 && before[0].Name == chain.Name
+		if !held || !before[0].Equal(chain) {
+			changed.Chains = append(changed.Chains, chain)
+		}
+		if held {
+			before = before[1:]
+		}
+	}
+	for _, chain := range before {
+		gone = append(gone, chain.Name)
+	}
+	return changed, gone
+}
+
+// With returns the chains of a table with some in place of those of the same name, or beside
+// them, and without those that are gone: what Changes found. All are in order.
+func (t Table) With(changed []Chain, gone []string) []Chain {
+	chains := make([]Chain, 0, len(t.Chains)+len(changed))
+	for _, chain := range t.Chains {
+		for len(changed) > 0 && changed[0].Name < chain.Name {
+			chains = append(chains, changed[0])
+			changed = changed[1:]
+		}
+		switch {
+		case len(changed) > 0 && changed[0].Name == chain.Name:
+			chains = append(chains, changed[0])
+			changed = changed[1:]
+		case len(gone) > 0 && gone[0] == chain.Name:
+			gone = gone[1:]
+		default:
+			chains = append(chains, chain)
+		}
+	}
+	return append(chains, changed...)
+}

@@ -16,6 +16,7 @@ type Backend struct {
 	Address netip.AddrPort
 	Weight  int  // with 0 it is as if it were not there
 	Out     bool // it gets no new connections, and its slots go to others until it is back
+	Backup  bool // it owns slots only while some of the others are out: of theirs, and no more
 }
 
 // Owners returns for each of count slots the place of the backend that owns it; nil where
@@ -25,30 +26,61 @@ type Backend struct {
 // away, and no other slot changes its owner. So a client moves only when its own backend goes
 // or comes back. That some backends change, or their weights, moves a few of the others, as
 // quotas have to be kept.
+//
+// Backups, of which some are not out, share what the others give away by the same rules: with
+// each of them in service at first, and then less those that are out. So the clients of a
+// backup move only when it goes itself, or when one of the others goes or comes back.
 func Owners(backends []Backend, count int) []int {
-	quotas := Quotas(backends, count)
-	if quotas == nil {
+	owners := slices.Repeat([]int{-1}, count)
+	joined := slices.ContainsFunc(backends, func(b Backend) bool { return b.Backup && b.Weight > 0 && !b.Out })
+	for _, owns := range []func(Backend) bool{
+		func(b Backend) bool { return !b.Backup },
+		func(b Backend) bool { return !b.Out && !b.Backup || b.Backup && joined },
+		func(b Backend) bool { return !b.Out },
+	} {
+		handOver(backends, owners, owns)
+	}
+	if owners[0] < 0 {
 		return nil
 	}
-	owners := slices.Repeat([]int{-1}, count)
-	give(backends, owners, quotas)
+	return owners
+}
+
+// handOver leaves their slots to those backends that own some, and gives them all others, so
+// that each has its quota, or what it has where that is more.
+func handOver(backends []Backend, owners []int, owns func(Backend) bool) {
 	left := slices.Clone(backends)
 	for i := range left {
-		if left[i].Out {
+		if !owns(left[i]) {
 			left[i].Weight = 0
 		}
 	}
-	room := Quotas(left, count)
-	if room == nil {
-		return nil
-	}
 	for slot, owner := range owners {
-		if room[owner]--; left[owner].Weight == 0 {
+		if owner >= 0 && left[owner].Weight == 0 {
 			owners[slot] = -1
 		}
 	}
+	room := Quotas(left, len(owners))
+	if room == nil || !slices.Contains(owners, -1) {
+		return
+	}
+	for _, owner := range owners {
+		if owner >= 0 {
+			room[owner]--
+		}
+	}
 	give(backends, owners, room)
-	return owners
+}
+
+// Primaries returns backends as they are without the backups, in their places.
+func Primaries(backends []Backend) []Backend {
+	all := slices.Clone(backends)
+	for i := range all {
+		if all[i].Backup {
+			all[i].Weight = 0
+		}
+	}
+	return all
 }
 
 // Quotas returns how many of count slots each backend owns by its weight: the whole part of

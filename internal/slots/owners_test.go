@@ -351,3 +351,60 @@ func BenchmarkOwners(b *testing.B) {
 		Owners(all, Max)
 	}
 }
+
+// pool generates backends, some of which are backups, and some of either are out.
+func pool(t *rapid.T) []Backend {
+	all := backends("10.0.0.", rapid.SliceOfN(rapid.IntRange(0, 9), 1, 12).Draw(t, "weights")...)
+	for i := range all {
+		all[i].Backup = rapid.IntRange(0, 2).Draw(t, "backup") == 0
+		all[i].Out = rapid.Bool().Draw(t, "out")
+	}
+	return all
+}
+
+// TestBackupsTakeWhatIsLeft has any primaries and backups out. What a primary owns while all of
+// them are in service it keeps until it is out itself. Backups that are all out own nothing, and
+// nothing is another's because of them.
+func TestBackupsTakeWhatIsLeft(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := pool(t)
+		whole, alone := slices.Clone(all), Primaries(all)
+		for i := range whole {
+			whole[i].Out = whole[i].Backup
+		}
+		base, owners := Owners(whole, 256), Owners(all, 256)
+		for slot, owner := range owners {
+			if all[owner].Out || all[owner].Weight == 0 {
+				t.Fatalf("slot %d is that of %+v", slot, all[owner])
+			}
+			if base != nil && !all[base[slot]].Out && owner != base[slot] {
+				t.Fatalf("slot %d moves from %+v to %+v", slot, all[base[slot]], all[owner])
+			}
+		}
+		served := slices.ContainsFunc(all, func(b Backend) bool { return b.Backup && !b.Out && b.Weight > 0 })
+		if without := Owners(alone, 256); !served && !slices.Equal(without, owners) {
+			t.Fatal("backups that are out move clients")
+		}
+	})
+}
+
+// TestBackupGoes has some of the backups out: what the others own while none of them is out
+// they keep.
+func TestBackupGoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := pool(t)
+		joined := slices.Clone(all)
+		for i := range joined {
+			joined[i].Out = all[i].Out && !all[i].Backup
+		}
+		if !slices.ContainsFunc(all, func(b Backend) bool { return b.Backup && !b.Out && b.Weight > 0 }) {
+			return // all of them are out: what they own goes to those that gave it away
+		}
+		before, after := Owners(joined, 256), Owners(all, 256)
+		for slot := range before {
+			if before[slot] != after[slot] && !all[before[slot]].Out {
+				t.Fatalf("slot %d moves from %+v to %+v", slot, all[before[slot]], all[after[slot]])
+			}
+		}
+	})
+}

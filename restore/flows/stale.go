@@ -29,7 +29,9 @@ func (c Change) stale(e Entry) bool {
 
 // removed tells whether an entry goes to a backend that was taken out of what it
 // asked for, and is not to go on. UDP never is: a flow would stick to the backend
-// for as long as its client keeps talking.
+// for as long as its client keeps talking. A TCP connection that was never answered is none
+// yet: the next SYN of its client is the first packet of a new one, which another backend
+// gets, if the service still has one.
 func (c Change) removed(e Entry) bool {
 	local := c.local[rules.FamilyOf(e.OrigDst.Addr())]
 	old, found := c.Before.of(e, local)
@@ -40,13 +42,15 @@ func (c Change) removed(e Entry) bool {
 		return false // somebody else's
 	}
 	reset := old.Reset
-	if now, found := c.After.of(e, local); found {
+	now, left := c.After.of(e, local)
+	if left {
 		if _, leads := now.backend(e); leads {
 			return false
 		}
 		reset = now.Reset
 	}
-	return e.Protocol == UDP || reset && !c.Spare
+	unanswered := e.Protocol == TCP && !e.SeenReply
+	return e.Protocol == UDP || unanswered && left || (unanswered || reset) && !c.Spare
 }
 
 // missed tells whether the rules would translate an entry that began without them,

@@ -105,7 +105,17 @@ func TestDeleteStale(t *testing.T) {
 		"udp 192.0.2.99:2003 198.51.100.7:53 10.0.0.1:53", // "*", by a prefix that is local
 		"udp [2001:db8::99]:2001 [2001:db8::10]:80 [fd00::1]:80",
 	}
-	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
+	netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
+	waits := []string{
+		"tcp 192.0.2.99:3001 192.0.2.10:80 10.0.0.2:80", // still there
+		"tcp 192.0.2.99:3002 192.0.2.10:80 10.0.0.9:80", // nobody's of ours
+	}
+	unanswered := []string{
+		"tcp 192.0.2.99:3003 192.0.2.10:80 10.0.0.1:80", // its next SYN reaches another backend
+		"tcp 192.0.2.99:3004 192.0.2.10:83 10.0.0.1:80", // of a service that is gone
+	}
+	netnstest.Track(t, nl.TCP_CONNTRACK_SYN_SENT, slices.Concat(waits, unanswered)...)
+	stays, goes = append(stays, waits...), append(goes, unanswered...)
 	slices.Sort(stays)
 	change := Change{Tables: rules.NoTables(), Before: NewIndex(before), After: NewIndex(after)}
 	if deleted, err := change.DeleteStale(t.Context()); err != nil || deleted != len(goes) {
@@ -151,7 +161,7 @@ backends = ["[fd00::1]:53"]
 		"udp 192.0.2.99:2003 192.0.2.10:5005 10.0.0.2:5005",
 		"udp [2001:db8::99]:2001 [2001:db8::10]:53 [fd00::1]:53",
 	}
-	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
+	netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
 	slices.Sort(stays)
 	change := Change{Tables: rules.NoTables(), Unknown: unknown}
 	if deleted, err := change.DeleteStale(t.Context()); err != nil || deleted != len(goes) {

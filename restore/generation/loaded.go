@@ -10,9 +10,11 @@ import (
 )
 
 // Loaded is what is known of the kernel for as long as nobody touches its tables: it held
-// a generation's tables, every jump in its place, when nftables' ruleset had a number.
+// a generation's tables, or those of an overlay of it, every jump in its place, when nftables'
+// ruleset had a number.
 type Loaded struct {
 	Generation int           `json:"generation"`
+	Overlay    string        `json:"overlay"` // the sum of its record, "" for none
 	Variant    rules.Variant `json:"variant"`
 	Ruleset    uint32        `json:"ruleset"`   // never 0
 	Namespace  string        `json:"namespace"` // the network namespace of one boot

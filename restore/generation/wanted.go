@@ -3,8 +3,10 @@ package generation
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"natspread/internal/paths"
+	"natspread/internal/rules"
 )
 
 // Wanted is what the kernel is to hold now, and why.
@@ -22,6 +24,13 @@ type Wanted struct {
 // what was confirmed, or waits for it, is wanted: never a generation that is on disk and
 // was not made current.
 func (s Store) Wanted() Wanted {
+	wanted := s.wanted()
+	wanted.Overlay, _ = s.Overlay(wanted.Generation)
+	return wanted
+}
+
+// wanted is Wanted without the overlay.
+func (s Store) wanted() Wanted {
 	var wanted Wanted
 	var err error
 	if wanted.Boot, wanted.Fallback, err = s.Boot(); err != nil {
@@ -44,6 +53,38 @@ func (s Store) Wanted() Wanted {
 		wanted.Generation = waiting
 	}
 	return wanted
+}
+
+// Tables returns what the kernel is to hold: the generation's tables, or those of its overlay.
+func (w Wanted) Tables() rules.Tables {
+	if w.Overlay != nil {
+		return w.Overlay.Tables
+	}
+	return w.Generation.Tables
+}
+
+// Note returns what the overlay says of itself; nil where there is none.
+func (w Wanted) Note() []byte {
+	if w.Overlay == nil {
+		return nil
+	}
+	return w.Overlay.Note
+}
+
+// IsLoaded tells, without reading its rules, whether a generation that was read is still the
+// one that the kernel is to hold.
+func (s Store) IsLoaded(g Generation) bool {
+	number, err := s.CurrentNumber()
+	if pending, waits := s.Pending(); waits == nil {
+		number, err = pending.Number, nil
+	} else if !errors.Is(waits, ErrNothingPending) {
+		return false
+	}
+	if err != nil || g.Number == 0 || g.Number != number {
+		return false
+	}
+	manifest, err := s.readManifest(s.waitingDir(number), number)
+	return err == nil && maps.Equal(manifest.SHA256, g.SHA256)
 }
 
 // Boot returns the generation that boot ends up with: the current one, or when that is not

@@ -47,14 +47,15 @@ func (k Kernel) filter(ctx context.Context, family rules.Family) (rules.Ruleset,
 	if err != nil {
 		return rules.Ruleset{}, err
 	}
-	return rules.ParseRuleset(family, k.Variant, savedForm(rules.Filter, string(listed))), nil
+	return rules.ParseRuleset(family, k.Variant, savedForm(rules.Filter, string(listed), savedLine)), nil
 }
 
-// savedForm turns what iptables -S lists into what iptables-save prints.
-func savedForm(name rules.TableName, listed string) []byte {
+// savedForm turns what iptables -S lists into what iptables-save prints, by savedLine, or by
+// countedLine for what -v -S lists.
+func savedForm(name rules.TableName, listed string, form func(line string) string) []byte {
 	saved := begin(name)
 	for line := range strings.Lines(listed) {
-		saved = append(saved, savedLine(line)...)
+		saved = append(saved, form(line)...)
 	}
 	return append(saved, "COMMIT\n"...)
 }
@@ -69,4 +70,23 @@ func savedLine(line string) string {
 		return ":" + rest + " - [0:0]\n"
 	}
 	return line
+}
+
+// countedLine is savedForm for one line with "-c PACKETS BYTES", which stands behind a policy,
+// and in a rule before its target.
+func countedLine(line string) string {
+	line = strings.TrimSuffix(line, "\n")
+	at := strings.LastIndex(line, " -c ")
+	words := strings.SplitN(line[max(at, 0):], " ", 5)
+	if at < 0 || len(words) < 4 {
+		return savedLine(line + "\n")
+	}
+	counters, rest := "["+words[2]+":"+words[3]+"]", line[:at]
+	if chain, policy := strings.CutPrefix(rest, "-P "); policy {
+		return ":" + chain + " " + counters + "\n"
+	}
+	if len(words) == 5 {
+		rest += " " + words[4]
+	}
+	return counters + " " + rest + "\n"
 }

@@ -128,7 +128,7 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 			return done, nil
 		}
 		done.loaded = true
-		if err = k.send(ctx, table, observed.saved, text); err == nil {
+		if err = k.sendCounted(ctx, table, observed, text); err == nil {
 			done.ruleset, err = k.readBack(ctx, observed.ruleset, text, table, want)
 			return done, err
 		}
@@ -175,12 +175,6 @@ func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, tr
 		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
 	case declares(transaction) < many:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
-	}
-	if len(now.Chains) == 0 { // it was known without reading it
-		var err error
-		if now, err = k.Read(ctx, table); err != nil {
-			return err
-		}
 	}
 	// Chains that are not there yet are not made any more once all were read.
 	return k.restore(ctx, table.Family, slices.Concat(text, policies(now), []byte(listAll), rest), "--noflush")

@@ -52,7 +52,7 @@ func TestSaveShowsLess(t *testing.T) {
 		before := hosttest.Everything(t, variant)
 		for _, table := range want.All() {
 			name := rules.Program(table.Family, variant, "save")
-			always, twice := Kernel{blindSave(name, 100), variant, good.Until}, Kernel{blindSave(name, 2), variant, good.Until}
+			always, twice := Kernel{Run: blindSave(name, 100), Variant: variant, Until: good.Until}, Kernel{Run: blindSave(name, 2), Variant: variant, Until: good.Until}
 			if saved, err := always.Save(t.Context(), table); !errors.Is(err, errShowsLess) ||
 				!strings.HasPrefix(err.Error(), fmt.Sprintf("cannot read the %v table: %s: ", table.Name, name)) {
 				t.Errorf("%s: %d chains, %v", table.String(), len(saved.Chains), err)
@@ -66,7 +66,7 @@ func TestSaveShowsLess(t *testing.T) {
 			}
 		}
 		for _, f := range rules.Families() {
-			kernel := Kernel{blindSave(rules.Program(f, variant, "save"), 100), variant, good.Until}
+			kernel := Kernel{Run: blindSave(rules.Program(f, variant, "save"), 100), Variant: variant, Until: good.Until}
 			if used, err := kernel.InUse(t.Context()); err == nil && !used {
 				t.Errorf("%v: it is taken for not in use", f)
 			}

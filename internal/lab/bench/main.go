@@ -27,11 +27,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	rounds := flags.Int("rounds", 9, "how often each figure is taken; the median is printed")
 	control := flags.Bool("control", false, "measure apply, a change and restore of many services only")
 	slots := flags.Bool("slots", false, "measure those of services whose clients keep their backends only")
+	overlays := flags.Bool("overlays", false, "measure one backend of many services that goes down only")
 	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
-		fmt.Fprintln(stderr, "usage: bench [-rounds N] [-control] [-slots] PROGRAM")
+		fmt.Fprintln(stderr, "usage: bench [-rounds N] [-control] [-slots] [-overlays] PROGRAM")
 		return 2
 	}
-	if err := measureAll(flags.Arg(0), *rounds, *control, *slots, stdout); err != nil {
+	if err := measureAll(flags.Arg(0), *rounds, *control, *slots, *overlays, stdout); err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 1
 	}
@@ -39,7 +40,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // measureAll prepares the configs and prints a line for each figure.
-func measureAll(program string, rounds int, control, slots bool, out io.Writer) error {
+func measureAll(program string, rounds int, control, slots, overlays bool, out io.Writer) error {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return err
@@ -54,8 +55,8 @@ func measureAll(program string, rounds int, control, slots bool, out io.Writer) 
 		return err
 	}
 	fmt.Fprintf(out, "medians of %d rounds, in turns with what each is compared to\n\n", rounds)
-	measures := []func() error{b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany, b.control, b.slots}
-	if control || slots {
+	measures := []func() error{b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany, b.control, b.slots, b.overlays}
+	if control || slots || overlays {
 		measures = nil
 	}
 	if control {
@@ -63,6 +64,9 @@ func measureAll(program string, rounds int, control, slots bool, out io.Writer) 
 	}
 	if slots {
 		measures = append(measures, b.slots)
+	}
+	if overlays {
+		measures = append(measures, b.overlays)
 	}
 	for _, measure := range measures {
 		if err := measure(); err != nil {

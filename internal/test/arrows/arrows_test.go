@@ -117,12 +117,12 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace", "internal/watcher",
 			"internal/cmdline", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/terminal", "internal/text",
 		},
 		"internal/cmdline":    {"internal/suggest", "internal/text"},
-		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/rules", "internal/atomicfile", "internal/text"},
-		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/config", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
+		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/health", "internal/rules", "internal/atomicfile", "internal/text"},
+		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
 		"restore":             append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
 		"restore/iptables":    {"internal/rules", "internal/program"},
 		"restore/generation":  {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
@@ -136,6 +136,8 @@ func arrows() map[string][]string {
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":     {"internal/config"},
 		"internal/probe":      nil,
+		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
+		"internal/compare":    {"internal/config"},
 		"internal/config":     {"internal/slots", "internal/suggest"},
 		"internal/rules":      {"internal/slots"},
 	}
@@ -242,11 +244,12 @@ func TestLibraries(t *testing.T) {
 		"github.com/google/go-cmp/cmp":             {"internal/test/*"},
 		"github.com/pelletier/go-toml/v2/unstable": {"internal/config"},
 		"github.com/google/renameio/v2":            {"internal/atomicfile"},
+		"github.com/coreos/go-systemd/v22/daemon":  {"internal/watcher"},
 		"github.com/coreos/go-systemd/v22/dbus":    {"units"},
 		"github.com/coreos/go-systemd/v22/unit":    {"units"},
 		"github.com/godbus/dbus/v5":                {"units"},
 		"github.com/vishvananda/netlink":           {"internal/network", "restore/flows", "restore/iptables", "internal/test/netnstest"},
-		"github.com/vishvananda/netlink/nl":        {"restore/flows"},
+		"github.com/vishvananda/netlink/nl":        {"restore/flows", "internal/test/netnstest"},
 		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "restore", "restore/*", "internal/terminal", "internal/namespace", "internal/test/*", "internal/lab/*"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
 		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/test/*", "internal/lab/*"},
@@ -287,6 +290,7 @@ func TestPure(t *testing.T) {
 		"render":              slices.Concat(files, impure),
 		"internal/trace":      slices.Concat(files, impure),
 		"internal/packetpath": slices.Concat(files, impure),
+		"internal/compare":    slices.Concat(files, impure),
 		"internal/config":     slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
 		"internal/text":       slices.Concat(files, but(impure, "time")),               // it writes durations
 		"internal/slots":      slices.Concat(files, impure),

@@ -32,6 +32,7 @@ func callbacks() map[string]string {
 		"units.Owned(run)":                    "a program.Runner, which asks dpkg and rpm: tests put another in its place",
 		"restore.Trial.Schedule":              "starts the timer of a trial, which systemd runs or a process: apply alone has it, no boot",
 		"restore/flows.Each(do)":              "is given one tracked connection after the other, as there may be a million",
+		"restore/iptables.Kernel.Counting":    "restore's own, which keeps what rules counted before they go",
 		"restore/iptables.Loaded.Revert":      steps,
 		"restore/iptables.Revert(revert)":     steps,
 		"units.Install(manager)":              "systemd, by D-Bus: tests put another in its place",

@@ -41,6 +41,10 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	}
 	made.Backends = backends(t, six)
 	weigh(t, made)
+	if rapid.Bool().Draw(t, "checked") {
+		backUp(t, made)
+		check(t, &made)
+	}
 	if choices := slotCounts(made); len(choices) > 0 {
 		if rapid.IntRange(0, 7).Draw(t, "few slots") > 0 { // a rule each
 			choices = choices[:min(2, len(choices))]

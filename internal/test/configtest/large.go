@@ -100,6 +100,7 @@ func (f *filler) service(name string) config.Service {
 	}
 	f.listen(&made)
 	f.weigh(made)
+	f.check(&made)
 	if choices := slotCounts(made); len(choices) > 0 {
 		made.Slots, made.SourcePrefix = choices[0], made.Backends[0].Addr.BitLen()
 	}

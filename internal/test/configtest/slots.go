@@ -27,9 +27,16 @@ func slotCounts(service config.Service) (counts []int) {
 	return slotCounts(service)
 }
 
-// enough tells whether a number of slots is enough for the backends of a service.
+// enough tells whether a number of slots is enough for the backends of a service, without its
+// backups and with them.
 func enough(service config.Service, count int) bool {
 	pool := service.SlotBackends()
+	return owned(slots.Primaries(pool), count) && owned(pool, count)
+}
+
+// owned tells whether each of some backends with a weight owns some of the slots, of which
+// there are four for each.
+func owned(pool []slots.Backend, count int) bool {
 	weighted, owning := 0, 0
 	for _, backend := range pool {
 		if backend.Weight > 0 {

@@ -17,7 +17,7 @@ func Text(cfg config.Config) []byte {
 		fmt.Fprintf(&b, "snat = %q\n", service.SNAT)
 		b.WriteString("backends = [\n")
 		for _, backend := range service.Backends {
-			fmt.Fprintf(&b, "  { address = %q, weight = %d, drain = %v },\n", backend, backend.Weight, backend.Drain)
+			fmt.Fprintf(&b, "  { address = %q, weight = %d, drain = %v, backup = %v },\n", backend, backend.Weight, backend.Drain, backend.Backup)
 		}
 		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\n",
 			service.Algorithm, service.Local, service.OnRemove, service.Forward)
@@ -33,6 +33,7 @@ func Text(cfg config.Config) []byte {
 		if service.Hairpin != nil {
 			fmt.Fprintf(&b, "hairpin = %s\n", list(service.Hairpin))
 		}
+		b.WriteString(checkText(service)) // last, as it ends in a table
 	}
 	return []byte(b.String())
 }

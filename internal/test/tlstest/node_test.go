@@ -64,12 +64,16 @@ defaults
 `
 )
 
+// certificateFile is where both programs read certificate and key.
+const certificateFile = "/etc/ssl/www/www.pem"
+
 // site is the name that the certificate has.
 const site = "www.example.net"
 
 // node is a host that ends TLS. Its program sees the node's own files at the places that the
 // page names.
 type node struct {
+	t    testing.TB // of the whole play: a part of it may start a program anew
 	host *netnstest.Host
 	dir  string // what it has in place of the machine's files
 	mu   sync.Mutex
@@ -84,7 +88,7 @@ const hidden = "/etc/nginx /etc/haproxy /etc/ssl /var/log/nginx /var/lib/haproxy
 // newNode gives a node the page's files and a certificate.
 func newNode(t testing.TB, name string, host *netnstest.Host, texts map[string]string, certificate []byte) *node {
 	t.Helper()
-	n := &node{host: host, dir: filepath.Join("/run/nodes", name), stop: func() {}}
+	n := &node{t: t, host: host, dir: filepath.Join("/run/nodes", name), stop: func() {}}
 	for _, dir := range strings.Fields(hidden + " /etc/nginx/conf.d /etc/ssl/www /run/haproxy /var/lib/haproxy/dev") {
 		hosttest.Must(t, os.MkdirAll(n.dir+dir, 0o755))
 	}
@@ -92,7 +96,7 @@ func newNode(t testing.TB, name string, host *netnstest.Host, texts map[string]s
 		"/etc/nginx/nginx.conf": debianNginx,
 		nginxText:               texts[nginxText],
 		haproxyText:             debianHAProxy + texts[haproxyText],
-		"/etc/ssl/www/www.pem":  string(certificate),
+		certificateFile:         string(certificate),
 	} {
 		hosttest.Must(t, os.WriteFile(n.dir+path, []byte(content), 0o600))
 	}
@@ -140,57 +144,79 @@ func (n *node) log(t testing.TB, path string) []string {
 	return found
 }
 
-// start starts a program with the node's files, until t ends or kill.
-func (n *node) start(t testing.TB, program ...string) {
-	t.Helper()
+// start starts a program with the node's files, until stop.
+func (n *node) start(program ...string) {
+	n.t.Helper()
 	const enter = `dir=$1; shift; for one in ` + hidden + `; do mount --bind "$dir$one" "$one" || exit; done; exec "$@"`
 	cmd := exec.Command("unshare", append([]string{"--mount", "sh", "-c", enter, "sh", n.dir}, program...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	said := new(strings.Builder)
 	cmd.Stdout, cmd.Stderr = said, said
 	var err error
-	n.host.Do(t, func() { err = cmd.Start() })
-	hosttest.Must(t, err)
+	n.host.Do(n.t, func() { err = cmd.Start() })
+	hosttest.Must(n.t, err)
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = cmd.Wait() }() // a signal ends it
 	n.stop = sync.OnceFunc(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
-		if t.Failed() {
-			t.Logf("%s said %s", n.dir, said)
+		if n.t.Failed() {
+			n.t.Logf("%s said %s", n.dir, said)
 		}
 	})
-	t.Cleanup(n.stop)
+	n.t.Cleanup(n.stop)
 }
 
 // nginx starts nginx on the node, as its unit does.
-func (n *node) nginx(t testing.TB) {
-	t.Helper()
-	n.start(t, "nginx", "-g", "daemon off;")
+func (n *node) nginx() {
+	n.t.Helper()
+	n.start("nginx", "-g", "daemon off;")
 }
 
 // haproxy starts HAProxy on the node, as its unit does.
-func (n *node) haproxy(t testing.TB) {
-	t.Helper()
-	n.start(t, "haproxy", "-db", "-f", haproxyText)
+func (n *node) haproxy() {
+	n.t.Helper()
+	n.start("haproxy", "-db", "-f", haproxyText)
 }
 
-// certify returns a certificate for some days with its key, as the one file of the page, and
-// the pool of those who trust it.
-func certify(t testing.TB, name string, from, to time.Time) (file []byte, trust *x509.CertPool) {
+// authority signs certificates.
+type authority struct {
+	key      *ecdsa.PrivateKey
+	template *x509.Certificate
+	file     []byte // its own certificate
+	pool     *x509.CertPool
+}
+
+// newAuthority returns one that nobody knew before.
+func newAuthority(t testing.TB) authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	hosttest.Must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	a := authority{key: key, pool: x509.NewCertPool(), template: &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-30 * 24 * time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}}
+	a.file = a.sign(t, a.template, key)
+	a.pool.AppendCertsFromPEM(a.file)
+	return a
+}
+
+// sign returns a certificate as a file.
+func (a authority) sign(t testing.TB, template *x509.Certificate, key *ecdsa.PrivateKey) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, a.template, key.Public(), a.key)
+	hosttest.Must(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// certify returns a certificate for a name, from one time to another, with its key: the one
+// file of the page.
+func (a authority) certify(t testing.TB, name string, from, to time.Time) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	hosttest.Must(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	hosttest.Must(t, err)
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	trust = x509.NewCertPool()
-	trust.AppendCertsFromPEM(certificate)
-	return append(certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...), trust
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: from, NotAfter: to}
+	return append(a.sign(t, template, key), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
 }

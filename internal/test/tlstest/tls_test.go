@@ -3,7 +3,6 @@ package tlstest
 import (
 	"bufio"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -12,8 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -86,11 +86,13 @@ type stage struct {
 	variant rules.Variant
 	root    string
 	texts   map[string]string
-	trust   *x509.CertPool
-	network *netnstest.Network
-	client  *netnstest.Host
-	nodes   []*node
-	apps    []*http.Server
+	authority
+	certificate []byte // of the site
+	trusted     string // the file of who trusts it
+	network     *netnstest.Network
+	client      *netnstest.Host
+	nodes       []*node
+	apps        []*http.Server
 }
 
 // newStage builds the network and starts what the page says on the nodes.
@@ -103,19 +105,20 @@ func newStage(t *testing.T, program string, variant rules.Variant) *stage {
 	}
 	network.Client.Command(t, "", "ip", "addr", "add", clientAddress+"/32", "dev", "eth0")
 	network.Balancer.Command(t, "", "ip", "route", "add", clientAddress+"/32", "dev", netnstest.Front)
-	certificate, trust := certify(t, site, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-	s.trust = trust
+	s.authority, s.trusted = newAuthority(t), filepath.Join(t.TempDir(), "trusted.pem")
+	s.certificate = s.certify(t, site, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	hosttest.Must(t, os.WriteFile(s.trusted, s.authority.file, 0o644))
 	for i, backend := range network.Backends {
 		name := fmt.Sprint("node", i+1)
-		s.nodes = append(s.nodes, newNode(t, name, backend.Host, s.texts, certificate))
+		s.nodes = append(s.nodes, newNode(t, name, backend.Host, s.texts, s.certificate))
 		s.apps = append(s.apps, serve(t, backend.Host, backend.Addr(4).String()+":8080", func(request *http.Request) string {
 			return name + " saw " + request.Header.Get("X-Forwarded-For") + " by " + request.Header.Get("X-Forwarded-Proto") + " for " + request.Host
 		}))
 	}
-	s.nodes = append(s.nodes, newNode(t, "balancer", network.Balancer, s.texts, certificate))
-	s.nodes[0].nginx(t)
-	s.nodes[1].nginx(t)
-	s.nodes[2].haproxy(t)
+	s.nodes = append(s.nodes, newNode(t, "balancer", network.Balancer, s.texts, s.certificate))
+	s.nodes[0].nginx()
+	s.nodes[1].nginx()
+	s.nodes[2].haproxy()
 	for i, backend := range network.Backends {
 		s.awaitPort(t, i, backend.Addr(4).String())
 	}
@@ -151,16 +154,19 @@ func (s *stage) awaitPort(t *testing.T, i int, address string) {
 	})
 }
 
-// checks are the checks of the page's services.
-var checks = regexp.MustCompile(`(?m)^check .*\n`)
-
 // apply applies a text.
 func (s *stage) apply(t *testing.T, text string) {
 	t.Helper()
 	file := filepath.Join(s.root, paths.Config)
 	hosttest.Must(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	hosttest.Must(t, os.WriteFile(file, checks.ReplaceAll([]byte(text), nil), 0o644))
-	s.network.Balancer.Command(t, "", s.program, "--root", s.root, "--live", "--variant", string(s.variant), "apply")
+	hosttest.Must(t, os.WriteFile(file, []byte(text), 0o644))
+	s.natspread(t, "apply")
+}
+
+// natspread runs a verb on the balancer.
+func (s *stage) natspread(t *testing.T, verb string) {
+	t.Helper()
+	s.network.Balancer.Command(t, "", s.program, "--root", s.root, "--live", "--variant", string(s.variant), verb)
 }
 
 // get asks the site from the client, by a connection of its own, and returns the status and
@@ -180,7 +186,7 @@ func (s *stage) get(t *testing.T, scheme, path string) (*http.Response, string, 
 	defer conn.Close()
 	hosttest.Must(t, conn.SetDeadline(time.Now().Add(patience)))
 	if scheme == "https" {
-		conn = tls.Client(conn, &tls.Config{RootCAs: s.trust, ServerName: site})
+		conn = tls.Client(conn, &tls.Config{RootCAs: s.pool, ServerName: site})
 	}
 	request, err := http.NewRequest(http.MethodGet, scheme+"://"+site+path, nil)
 	hosttest.Must(t, err)
@@ -257,6 +263,8 @@ func (s *stage) play(t *testing.T) {
 		{"ACME", s.answersACME},
 		{"port 80", s.redirects},
 		{"an app dies", s.losesApp},
+		{"a node dies", s.losesNode},
+		{"a certificate is bad", s.losesCertificate},
 		{"masquerade", s.masquerades},
 		{"on the balancer", s.endsOnBalancer},
 		{"the PROXY protocol", s.refusesProxied},
@@ -296,6 +304,91 @@ func (s *stage) losesApp(t *testing.T) {
 	s.wantAll(t, "https", "/app", 60, http.StatusOK, " saw "+clientAddress)
 }
 
+// watch starts natspread health on the balancer, which trusts the site's certificate; the
+// function ends it and returns what it said.
+func (s *stage) watch(t *testing.T) (stop func() string) {
+	t.Helper()
+	said := new(strings.Builder)
+	cmd := exec.Command(s.program, "--root", s.root, "--live", "--variant", string(s.variant), "health")
+	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+s.trusted)
+	cmd.Stdout, cmd.Stderr = said, said
+	var err error
+	s.network.Balancer.Do(t, func() { err = cmd.Start() })
+	hosttest.Must(t, err)
+	stop = sync.OnceValue(func() string {
+		hosttest.Must(t, cmd.Process.Signal(syscall.SIGTERM))
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("natspread health: %v", err)
+		}
+		return said.String()
+	})
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// awaitGood waits until so many requests in a row are good.
+func (s *stage) awaitGood(t *testing.T, path string, n int) {
+	t.Helper()
+	await.True(t, fmt.Sprintf("%d good requests of %s", n, path), func() bool {
+		failed, _ := s.getMany(t, "https", path, n, http.StatusOK, "")
+		return failed == 0
+	})
+}
+
+// losesNode ends a node, which costs requests until natspread health takes it out; then it comes
+// back.
+func (s *stage) losesNode(t *testing.T) {
+	s.nodes[2].stop()
+	if failed, _ := s.getMany(t, "https", "/lost", 60, http.StatusOK, ""); failed == 0 {
+		t.Error("no request met the dead node")
+	}
+	stop := s.watch(t)
+	s.awaitGood(t, "/out", 60)
+	s.wantAll(t, "https", "/without", 60, http.StatusOK, " saw "+clientAddress)
+	s.nodes[2].haproxy()
+	await.True(t, "the node gets requests again", func() bool {
+		s.wantAll(t, "https", "/back", 10, http.StatusOK, " saw "+clientAddress)
+		return len(s.nodes[2].log(t, "/back")) > 0
+	})
+	if said := stop(); !strings.Contains(said, "10.0.0.3:443 is down: connection refused") {
+		t.Errorf("natspread health said:\n%s", said)
+	}
+}
+
+// losesCertificate gives two nodes certificates that are not good: their checks fail, so they
+// get no connections.
+func (s *stage) losesCertificate(t *testing.T) {
+	const day = 24 * time.Hour
+	now := time.Now()
+	s.certified(t, 0, s.certify(t, site, now.Add(-2*day), now.Add(-day)))
+	s.certified(t, 1, s.certify(t, "www.example.org", now.Add(-day), now.Add(day)))
+	stop := s.watch(t)
+	s.awaitGood(t, "/certified", 60)
+	said := stop()
+	for _, line := range []string{
+		"10.0.0.1:443 is down: certificate has expired",
+		"10.0.0.2:443 is down: certificate is valid for www.example.org, not " + site,
+	} {
+		if !strings.Contains(said, line) {
+			t.Errorf("natspread health does not say %q:\n%s", line, said)
+		}
+	}
+	s.certified(t, 0, s.certificate)
+	s.certified(t, 1, s.certificate)
+	s.natspread(t, "restore") // all are in again: nobody watches
+	s.wantAll(t, "https", "/restored", 60, http.StatusOK, " saw "+clientAddress)
+	wantLogged(t, s.nodes[:3], "/restored", 60, clientAddress)
+}
+
+// certified gives a node that runs nginx another certificate.
+func (s *stage) certified(t *testing.T, i int, certificate []byte) {
+	t.Helper()
+	s.nodes[i].stop()
+	hosttest.Must(t, os.WriteFile(s.nodes[i].dir+certificateFile, certificate, 0o600))
+	s.nodes[i].nginx()
+	s.awaitPort(t, i, s.network.Backends[i].Addr(4).String())
+}
+
 // masquerades shows what snat = "masquerade" takes from the nodes.
 func (s *stage) masquerades(t *testing.T) {
 	const n = 60
@@ -308,7 +401,7 @@ func (s *stage) masquerades(t *testing.T) {
 // snat is.
 func (s *stage) endsOnBalancer(t *testing.T) {
 	balancer := s.nodes[3]
-	balancer.haproxy(t)
+	balancer.haproxy()
 	s.awaitPort(t, 3, netnstest.Gateway(4).String())
 	for _, snat := range []string{"none", "masquerade"} {
 		const n = 10
@@ -324,7 +417,7 @@ func (s *stage) refusesProxied(t *testing.T) {
 	first.stop()
 	proxied := strings.Replace(s.texts[nginxText], "listen 443 ssl;", "listen 443 ssl proxy_protocol;", 1)
 	hosttest.Must(t, os.WriteFile(first.dir+nginxText, []byte(proxied), 0o600))
-	first.nginx(t)
+	first.nginx()
 	s.awaitPort(t, 0, s.network.Backends[0].Addr(4).String())
 	s.apply(t, strings.Replace(s.texts[aloneText], "10.0.0.254", "10.0.0.1", 1))
 	if failed, _ := s.getMany(t, "https", "/", 3, http.StatusOK, ""); failed != 3 {

@@ -1,11 +1,11 @@
-package config
+package compare
 
 import (
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
+
+	"natspread/internal/config"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -13,16 +13,16 @@ import (
 // changed parses two configs and writes what becomes of the services.
 func changed(t *testing.T, before, after string) string {
 	t.Helper()
-	was, err := Parse("before", []byte(before))
+	was, err := config.Parse("before", []byte(before))
 	if err != nil {
 		t.Fatal(err)
 	}
-	is, err := Parse("after", []byte(after))
+	is, err := config.Parse("after", []byte(after))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	for _, change := range Changes(was, is) {
+	for _, change := range Configs(was, is) {
 		fmt.Fprintf(&text, "%s before=%t after=%t reordered=%t\n", change.Name(), change.Before != nil, change.After != nil, change.Reordered)
 		for _, setting := range change.Settings {
 			fmt.Fprintf(&text, "  %s: %s, %s\n", setting.Key, setting.Before, setting.After)
@@ -39,7 +39,11 @@ func shareText(stake *Share) string {
 	if stake == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%d is %.4f", stake.Weight, stake.Share)
+	text := fmt.Sprintf("%d is %.4f", stake.Weight, stake.Share)
+	if stake.Backup {
+		text += ", a backup"
+	}
+	return text
 }
 
 // serviceOf is a config of one service with these backends and further lines.
@@ -85,6 +89,17 @@ web before=true after=false reordered=false
 		{"the last one drained", serviceOf(`"10.0.0.1:80"`), serviceOf(`{ address = "10.0.0.1:80", weight = 0 }`), `web before=true after=true reordered=false
   10.0.0.1:80: 1 is 1.0000, 0 is 0.0000
 `},
+		{"a check, and a backup", two, serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", backup = true }`, `check = { type = "http", expect = ["304", "200"] }`, `on_down = "reset"`), `web before=true after=true reordered=false
+  check: none, { type = "http", expect = ["200", "304"] }
+  min_up: none, 1
+  on_down: none, reset
+  10.0.0.1:80: 1 is 0.5000, 1 is 1.0000
+  10.0.0.2:80: 1 is 0.5000, 1 is 0.0000, a backup
+`},
+		{"a backup that no share tells of", serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", drain = true }`, `check = "tcp"`), serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", drain = true, backup = true }`, `check = { type = "tcp" }`), `web before=true after=true reordered=false
+  10.0.0.1:80: 1 is 1.0000, 1 is 1.0000
+  10.0.0.2:80: 1 is 0.0000, 1 is 0.0000, a backup
+`},
 		{"a setting", two, serviceOf(`"10.0.0.1:80", "10.0.0.2:80"`, `snat = "192.0.2.10"`, `protocol = ["tcp", "udp"]`), `web before=true after=true reordered=false
   protocol: tcp, tcp, udp
   snat: masquerade, 192.0.2.10
@@ -95,24 +110,5 @@ web before=true after=false reordered=false
 		if diff := cmp.Diff(c.want, changed(t, c.before, c.after)); diff != "" {
 			t.Errorf("%s: -want +got\n%s", c.name, diff)
 		}
-	}
-}
-
-// TestChangesKeys wants every key that a service may have to be compared: those of the
-// file, and those of the type.
-func TestChangesKeys(t *testing.T) {
-	t.Parallel()
-	var compared []string
-	for _, setting := range (Service{Backends: make([]Backend, 1)}).settings() {
-		compared = append(compared, setting.key)
-	}
-	want := slices.DeleteFunc(names(serviceKeys), func(name string) bool { return name == "name" || name == "backends" })
-	slices.Sort(want)
-	slices.Sort(compared)
-	if diff := cmp.Diff(want, compared); diff != "" {
-		t.Errorf("-keys +compared:\n%s", diff)
-	}
-	if fields := reflect.TypeFor[Service]().NumField(); fields != len(compared)+2 {
-		t.Errorf("a service has %d fields, %d of which are compared, beside name and backends", fields, len(compared))
 	}
 }

@@ -1,4 +1,4 @@
-package config_test
+package compare_test
 
 import (
 	"math"
@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"natspread/internal/compare"
 	"natspread/internal/config"
 	"natspread/internal/test/configtest"
 )
@@ -20,11 +21,11 @@ func TestChangesAny(t *testing.T) {
 		if rapid.Bool().Draw(t, "shuffled") {
 			after = config.Config{Services: rapid.Permutation(before.Services).Draw(t, "services")}
 		}
-		changes := config.Changes(before, after)
+		changes := compare.Configs(before, after)
 		if same := sorted(before).Equivalent(sorted(after)); same != (len(changes) == 0) {
 			t.Fatalf("same: %v, but changes: %+v", same, changes)
 		}
-		if len(config.Changes(after, before)) != len(changes) {
+		if len(compare.Configs(after, before)) != len(changes) {
 			t.Fatal("there are not as many changes the other way")
 		}
 		for _, change := range changes {

@@ -1,18 +1,18 @@
-package config
+// Package compare says what becomes of each service and its backends between two configs.
+package compare
 
 import (
-	"cmp"
-	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
-	"strconv"
-	"strings"
+
+	"natspread/internal/config"
 )
 
 // ServiceChange is what becomes of one service between two configs. A service is the
 // same one in both when its name is.
 type ServiceChange struct {
-	Before, After *Service        // nil where there is none: it is added, or removed
+	Before, After *config.Service // nil where there is none: it is added, or removed
 	Settings      []SettingChange // of one that is in both, in the order of the keys
 	Backends      []BackendChange // all of them: those of After in its order, then those that are gone
 	Reordered     bool            // backends that are in both stand in another order
@@ -35,8 +35,8 @@ type SettingChange struct {
 
 // BackendChange is a backend before and after.
 type BackendChange struct {
-	Backend       Backend // its address and port say which it is
-	Before, After *Share  // nil where it is none of the service's
+	Backend       config.Backend // its address and port say which it is
+	Before, After *Share         // nil where it is none of the service's
 }
 
 // Same tells whether nothing becomes of the backend, not even of its share.
@@ -49,13 +49,13 @@ type Share struct {
 	Weight int     `json:"weight"`
 	Drain  bool    `json:"drain"`  // it gets no new connections, and keeps its weight
 	Backup bool    `json:"backup"` // it gets new connections only when too few of the others are up
-	Share  float64 `json:"share"`  // of new connections, 0 to 1: see Service.Shares
+	Share  float64 `json:"share"`  // of new connections, 0 to 1: see config.Service.Shares
 }
 
-// Changes returns the services that two configs do not have in common, or not alike:
+// Configs returns the services that two configs do not have in common, or not alike:
 // those of after in its order, then those that are gone. The order of the services
 // means nothing, and is not compared.
-func Changes(before, after Config) []ServiceChange {
+func Configs(before, after config.Config) []ServiceChange {
 	was, is := byName(before), byName(after)
 	var changes []ServiceChange
 	for i := range after.Services {
@@ -76,8 +76,8 @@ func Changes(before, after Config) []ServiceChange {
 }
 
 // byName returns the services of a config by their names.
-func byName(cfg Config) map[string]*Service {
-	services := make(map[string]*Service, len(cfg.Services))
+func byName(cfg config.Config) map[string]*config.Service {
+	services := make(map[string]*config.Service, len(cfg.Services))
 	for i := range cfg.Services {
 		services[cfg.Services[i].Name] = &cfg.Services[i]
 	}
@@ -93,18 +93,18 @@ func (c ServiceChange) any() bool {
 }
 
 // changeOf compares one service with another one, one of which may be nil.
-func changeOf(before, after *Service) ServiceChange {
+func changeOf(before, after *config.Service) ServiceChange {
 	change := ServiceChange{Before: before, After: after}
 	was, is := shares(before), shares(after)
 	if after != nil {
 		for _, b := range after.Backends {
-			change.Backends = append(change.Backends, BackendChange{b, was[b.id()], is[b.id()]})
+			change.Backends = append(change.Backends, BackendChange{b, was[b.AddrPort()], is[b.AddrPort()]})
 		}
 	}
 	if before != nil {
 		for _, b := range before.Backends {
-			if is[b.id()] == nil {
-				change.Backends = append(change.Backends, BackendChange{b, was[b.id()], nil})
+			if is[b.AddrPort()] == nil {
+				change.Backends = append(change.Backends, BackendChange{b, was[b.AddrPort()], nil})
 			}
 		}
 	}
@@ -115,89 +115,38 @@ func changeOf(before, after *Service) ServiceChange {
 	return change
 }
 
-// id returns what tells one backend of a service from the others.
-func (b Backend) id() Backend { return Backend{Addr: b.Addr, Port: b.Port} }
-
 // shares returns what each backend of a service has; none where there is no service.
-func shares(service *Service) map[Backend]*Share {
+func shares(service *config.Service) map[netip.AddrPort]*Share {
 	if service == nil {
 		return nil
 	}
 	shares := service.Shares(service.Owned())
-	all := make(map[Backend]*Share, len(service.Backends))
+	all := make(map[netip.AddrPort]*Share, len(service.Backends))
 	for i, b := range service.Backends {
-		all[b.id()] = &Share{Weight: b.Weight, Drain: b.Drain, Backup: b.Backup, Share: shares[i]}
+		all[b.AddrPort()] = &Share{Weight: b.Weight, Drain: b.Drain, Backup: b.Backup, Share: shares[i]}
 	}
 	return all
 }
 
-// common returns those backends of a service that others have too, in its order.
-func common(service Service, others map[Backend]*Share) []Backend {
-	var both []Backend
+// common returns where those backends of a service are that others have too, in its order.
+func common(service config.Service, others map[netip.AddrPort]*Share) []netip.AddrPort {
+	var both []netip.AddrPort
 	for _, b := range service.Backends {
-		if others[b.id()] != nil {
-			both = append(both, b.id())
+		if others[b.AddrPort()] != nil {
+			both = append(both, b.AddrPort())
 		}
 	}
 	return both
 }
 
 // settingChanges returns the keys, backends apart, whose values differ.
-func settingChanges(before, after Service) []SettingChange {
+func settingChanges(before, after config.Service) []SettingChange {
 	var changes []SettingChange
-	was, is := before.settings(), after.settings()
+	was, is := before.Settings(), after.Settings()
 	for i, setting := range is {
-		if was[i].value != setting.value {
-			changes = append(changes, SettingChange{setting.key, was[i].value, setting.value})
+		if was[i].Value != setting.Value {
+			changes = append(changes, SettingChange{setting.Key, was[i].Value, setting.Value})
 		}
 	}
 	return changes
-}
-
-// setting is a key of a service and its value in words.
-type setting struct{ key, value string }
-
-// settings returns the keys of a service, but for its name and its backends, in the
-// order in which the manual has them.
-func (s Service) settings() []setting {
-	from := s.Interface
-	if from == "" {
-		from = "any"
-	}
-	return []setting{
-		{"listen", list(s.Listen)},
-		{"protocol", list(s.Protocols)},
-		{"snat", s.SNAT.String()},
-		{"algorithm", string(s.Algorithm)},
-		{"slots", orNone(s.Slots)},
-		{"source_prefix", orNone(s.SourcePrefix)},
-		{"interface", from},
-		{"hairpin", list(s.Hairpin)},
-		{"local", fmt.Sprint(s.Local)},
-		{"on_remove", string(s.OnRemove)},
-		{"forward", string(s.Forward)},
-		{"check", s.Check.String()},
-		{"min_up", orNone(s.MinUp)},
-		{"on_down", cmp.Or(string(s.OnDown), "none")},
-	}
-}
-
-// orNone writes a number; "none" is 0.
-func orNone(n int) string {
-	if n == 0 {
-		return "none"
-	}
-	return strconv.Itoa(n)
-}
-
-// list writes the values of a key that takes several; "none" is none.
-func list[T any](values []T) string {
-	if len(values) == 0 {
-		return "none"
-	}
-	words := make([]string, len(values))
-	for i, value := range values {
-		words[i] = fmt.Sprint(value)
-	}
-	return strings.Join(words, ", ")
 }

@@ -1,0 +1,102 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"natspread/internal/config"
+	"natspread/internal/health"
+	"natspread/render"
+	"natspread/restore"
+	"natspread/restore/generation"
+)
+
+// PlanRuntime plans to drain a backend of what is loaded, or to give it new connections again,
+// until the next load of a generation, or the next boot. It edits no file and makes no
+// generation, so it needs no disk that can be written.
+func PlanRuntime(host restore.Host, target Target, drain bool) (Edit, error) {
+	wanted := host.Store().Wanted()
+	number := wanted.Generation.Number
+	if number == 0 {
+		return Edit{}, errors.New("no generation is loaded: run natspread apply")
+	}
+	cfg, err := config.ParseGeneration(number, wanted.Generation.Config)
+	if err != nil {
+		return Edit{}, err
+	}
+	places, err := config.FindBackends(cfg, target.Service, target.Backend)
+	if err != nil {
+		return Edit{}, err
+	}
+	note := noteOf(wanted)
+	for _, p := range places {
+		s := cfg.Services[p.Service]
+		b := s.Backends[p.Backend]
+		if b.Drained() && !drain {
+			return Edit{}, fmt.Errorf("backend %s of service %s is drained in the config; fix: natspread undrain %s %s", b, s.Name, s.Name, b)
+		}
+		if !b.Drained() { // else it stays drained
+			note = note.SetDrained(generation.SinceBoot(), s.Name, b.String(), drain)
+		}
+	}
+	return planOverlay(host, wanted, cfg, note, places)
+}
+
+// noteOf returns what the overlay that stands says of itself. One that natspread did not write
+// says nothing.
+func noteOf(wanted generation.Wanted) health.Note {
+	note, err := health.DecodeNote(wanted.Note())
+	if err != nil {
+		return health.Note{}
+	}
+	return note
+}
+
+// planOverlay plans an overlay of what is loaded: with those out that the note says a hand
+// drained, and those that the last watcher knew to be down.
+func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config, note health.Note, places []config.BackendPlace) (Edit, error) {
+	record, err := healthRecord(host)
+	if err != nil { // there was no watcher
+		record = health.Record{}
+	}
+	machine := health.NewMachine(record.Checks)
+	machine.Keep(generation.SinceBoot(), health.Checks(cfg))
+	made, note := machine.Overlay(cfg, note)
+	said, err := note.Encode()
+	if err != nil {
+		return Edit{}, err
+	}
+	planned := Edit{
+		Plan:    Plan{Config: made, Tables: render.New(made)},
+		overlay: &restore.Overlay{Base: wanted.Generation.Number, Note: said, None: note.None()},
+	}
+	planned.overlay.Tables = planned.Tables
+	if wanted.Overlay != nil {
+		planned.overlay.Before = wanted.Overlay.Sum
+	}
+	for _, p := range places {
+		planned.Backends = append(planned.Backends, Backend{made.Services[p.Service], cfg.Services[p.Service].Backends[p.Backend]})
+	}
+	return planned, nil
+}
+
+// ApplyRuntime plans an edit of what is loaded, and loads it. natspread health may load
+// something else in between, at any moment: then it is planned anew.
+func ApplyRuntime(ctx context.Context, host restore.Host, plan func() (Edit, error)) (Edit, restore.Result, error) {
+	const tries = 10
+	for n := 1; ; n++ {
+		edit, err := plan()
+		if err != nil {
+			return Edit{}, restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
+		}
+		// Nobody is freed: open connections go on, as with any drain.
+		result, err := host.LoadOverlay(ctx, *edit.overlay, restore.Freed{})
+		if err == nil {
+			return edit, result, nil
+		}
+		if n == tries || !errors.Is(err, restore.ErrStale) {
+			return Edit{}, restore.Result{}, err
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package change
+
+import (
+	"context"
+	"slices"
+
+	"natspread/internal/config"
+	"natspread/internal/health"
+	"natspread/render"
+	"natspread/restore"
+	"natspread/restore/generation"
+)
+
+// Apply loads what is requested and keeps it. Backends that a living natspread health knows to
+// be down are out from the first moment on.
+func Apply(ctx context.Context, host restore.Host, request restore.Request) (restore.Result, error) {
+	request.Standing = standing(host, request.Config)
+	return host.Apply(ctx, request)
+}
+
+// Try is Apply for some time.
+func Try(ctx context.Context, host restore.Host, request restore.Request, trial restore.Trial) (restore.Result, error) {
+	request.Standing = standing(host, request.Config)
+	return host.Try(ctx, request, trial)
+}
+
+// standing returns what the kernel is to hold in place of a config's own tables; nil where that
+// is just them, and where nobody knows better. It is a help, and never in the way: a watcher
+// puts right within a moment what is missing here.
+func standing(host restore.Host, text []byte) *restore.Overlay {
+	if !host.WatcherAlive() {
+		return nil
+	}
+	record, err := healthRecord(host)
+	isDown := func(c health.CheckRecord) bool { return c.State == health.Down }
+	if err != nil || !slices.ContainsFunc(record.Checks, isDown) { // mostly nobody is, and to parse takes a while
+		return nil
+	}
+	cfg, err := config.Parse("config", text)
+	if err != nil { // an older generation's
+		return nil
+	}
+	made, note, found := record.Standing(generation.SinceBoot(), cfg)
+	if !found {
+		return nil
+	}
+	said, err := note.Encode()
+	if err != nil {
+		return nil
+	}
+	return &restore.Overlay{Tables: render.New(made), Note: said}
+}
+
+// healthRecord returns what the last watcher of this boot and namespace knew.
+func healthRecord(host restore.Host) (health.Record, error) {
+	data, err := host.HealthRecord()
+	if err != nil {
+		return health.Record{}, err
+	}
+	return health.DecodeRecord(data, host.Store().Namespace)
+}

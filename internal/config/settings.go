@@ -1,0 +1,56 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Setting is a key of a service and its value in words.
+type Setting struct{ Key, Value string }
+
+// Settings returns the keys of a service, but for its name and its backends, in the
+// order in which the manual has them.
+func (s Service) Settings() []Setting {
+	from := s.Interface
+	if from == "" {
+		from = "any"
+	}
+	return []Setting{
+		{"listen", list(s.Listen)},
+		{"protocol", list(s.Protocols)},
+		{"snat", s.SNAT.String()},
+		{"algorithm", string(s.Algorithm)},
+		{"slots", orNone(s.Slots)},
+		{"source_prefix", orNone(s.SourcePrefix)},
+		{"interface", from},
+		{"hairpin", list(s.Hairpin)},
+		{"local", fmt.Sprint(s.Local)},
+		{"on_remove", string(s.OnRemove)},
+		{"forward", string(s.Forward)},
+		{"check", s.Check.String()},
+		{"min_up", orNone(s.MinUp)},
+		{"on_down", cmp.Or(string(s.OnDown), "none")},
+	}
+}
+
+// orNone writes a number; "none" is 0.
+func orNone(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return strconv.Itoa(n)
+}
+
+// list writes the values of a key that takes several; "none" is none.
+func list[T any](values []T) string {
+	if len(values) == 0 {
+		return "none"
+	}
+	words := make([]string, len(values))
+	for i, value := range values {
+		words[i] = fmt.Sprint(value)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,162 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"natspread/internal/config"
+	"natspread/internal/paths"
+	"natspread/internal/rules"
+)
+
+// Watcher is what is known of natspread health on a host that has checked services, and where
+// it does not check them.
+type Watcher struct {
+	Hangs  bool      // it runs, and writes nothing
+	Beat   time.Time // when it last wrote its state; zero where it wrote none
+	Now    time.Time
+	Out    []string // the backends that it took out
+	ByHand bool     // no unit can start it here
+}
+
+// Unwatched says that nobody checks the backends, and which of them stay out for that: Broken,
+// as one that dies keeps its share, and one that is back gets nothing.
+func (h Host) Unwatched(w Watcher) Finding {
+	since := w.Beat.Format("15:04")
+	if w.Now.Sub(w.Beat) > 12*time.Hour {
+		since = w.Beat.Format("2006-01-02 15:04")
+	}
+	what := "health checks do not run since " + since
+	switch {
+	case w.Hangs:
+		what = "natspread health runs, but has not written its state since " + since
+	case w.Beat.IsZero():
+		what = "health checks are configured, but natspread health does not run"
+	}
+	if len(w.Out) == 1 {
+		what += fmt.Sprintf(": %s stays out, unless natspread restore lets it in", w.Out[0])
+	} else if len(w.Out) > 1 {
+		what += fmt.Sprintf(": %s stay out, unless natspread restore lets them in", few(w.Out))
+	}
+	return Finding{Broken, what, h.watch(w)}
+}
+
+// watch is the line after which backends are checked. What hangs holds a lock, by which it is
+// found and ended where no systemd does that.
+func (h Host) watch(w Watcher) string {
+	name := strings.TrimSuffix(paths.HealthUnit, ".service")
+	loader, _ := h.Loader()
+	files := h.files()
+	file, present := files.First("system/" + paths.HealthUnit)
+	const foreground = "natspread health # runs in the foreground"
+	switch byHand := w.ByHand || loader == NoSystemd; {
+	case byHand && w.Hangs:
+		if holder := h.lockHolder(); holder != 0 {
+			return fmt.Sprintf("kill -KILL %d; %s", holder, foreground)
+		}
+		return foreground + ", when what holds /run/natspread/health.lock is gone"
+	case byHand:
+		return foreground
+	case w.Hangs:
+		return "systemctl restart " + name
+	case !present:
+		return "natspread install"
+	case files.Masked(file):
+		return fmt.Sprintf("systemctl unmask %s && systemctl enable --now %[1]s", name)
+	}
+	return "systemctl enable --now " + name
+}
+
+// lockHolder returns the process that holds the lock of natspread health, as proc_locks(5) has
+// it; 0 where none does that can be seen from here.
+func (h Host) lockHolder() int {
+	info, err := os.Stat(filepath.Join(h.Root, paths.Run, "health.lock"))
+	if err != nil {
+		return 0
+	}
+	of := info.Sys().(*syscall.Stat_t)
+	file := fmt.Sprintf("%02x:%02x:%d", of.Dev>>8&0xfff, of.Dev&0xff|of.Dev>>12&0xfff00, of.Ino)
+	locks, _ := os.ReadFile(filepath.Join(h.Proc, "locks"))
+	for line := range strings.Lines(string(locks)) {
+		// 1: FLOCK  ADVISORY  WRITE 708 00:1a:13 0 EOF
+		if words := strings.Fields(line); len(words) > 5 && words[1] == "FLOCK" && words[5] == file {
+			id, _ := strconv.Atoi(words[4])
+			return id
+		}
+	}
+	return 0
+}
+
+// ownChecks looks for checks that a service would balance: those of a backend on the host
+// itself, at a port that a service takes on every address. A dead backend would pass, as another
+// one answers. The config cannot show it: it does not know the addresses of the host.
+func (e examination) ownChecks() []Finding {
+	var found []Finding
+	for _, service := range e.Services {
+		if !service.Checked() {
+			continue
+		}
+		for _, backend := range service.Backends {
+			taker, taken := e.takerOf(service, backend)
+			if !taken {
+				continue
+			}
+			found = append(found, Finding{
+				Risk, fmt.Sprintf("service %s: backend %v is this host, and its check would be balanced by service %s, so it is not checked", service.Name, backend, taker),
+				"local = false" + inService(taker),
+			})
+		}
+	}
+	return found
+}
+
+// takerOf returns the service that takes the checks of a backend of this host.
+func (e examination) takerOf(service config.Service, backend config.Backend) (name string, taken bool) {
+	protocol, port := config.TCP, cmp.Or(service.Check.Port, backend.Port)
+	if service.Check.Type == config.CheckUDP {
+		protocol = config.UDP
+	}
+	for _, taker := range e.Services {
+		if !taker.Local || familyOf(taker) != rules.FamilyOf(backend.Addr) || !takesLocal(taker, protocol, port) {
+			continue
+		}
+		if _, held := e.network.Holder(backend.Addr); held && !backend.Addr.IsLoopback() {
+			return taker.Name, true
+		}
+	}
+	return "", false
+}
+
+// takesLocal tells whether a service takes a port of every address of the host.
+func takesLocal(service config.Service, protocol config.Protocol, port uint16) bool {
+	return slices.Contains(service.Protocols, protocol) && slices.ContainsFunc(service.Listen, func(listen config.Listen) bool {
+		return listen.Any() && listen.Ports.Contains(port)
+	})
+}
+
+// NoneAnswered is the finding of a backend that passes its check while none of some connections
+// to it is answered. Where it sees the clients' own addresses, its answers most likely leave by
+// another router. It is a Risk: forged packets look like that, too.
+func (h Host) NoneAnswered(service config.Service, backend config.Backend, asked int) Finding {
+	found := Finding{Severity: Risk, What: fmt.Sprintf("backend %v of service %s passes its check, but none of %d connections to it was answered", backend, service.Name, asked)}
+	if !keepsClient(service) {
+		return found
+	}
+	found.What += ": does its route back lead through this host?"
+	network, err := h.readNetwork()
+	if err != nil {
+		return found
+	}
+	found.Fix = fmt.Sprintf("snat = %q", config.SNAT{}) + inService(service.Name)
+	if near := network.Beside(backend.Addr); len(near) > 0 {
+		found.Fix = fmt.Sprintf("ip route replace default via %v # on %v", near[0].Addr, backend.Addr)
+	}
+	return found
+}

@@ -1,0 +1,134 @@
+package health
+
+import (
+	"slices"
+
+	"natspread/internal/config"
+)
+
+// Choice is which backends a service uses now.
+type Choice struct {
+	Mode   Mode
+	Out    []config.Backend // the generation sends connections there, and now nobody does
+	Joined []config.Backend // the other way round
+	Up     int              // primaries in service that are up
+	Of     int              // primaries in service
+}
+
+// Changes tells whether the service's rules differ from those of the generation.
+func (c Choice) Changes() bool { return len(c.Out)+len(c.Joined) > 0 }
+
+// Choose chooses the backends of a service by which of them are up, with those left out that
+// a hand drained until the next load (natspread drain --runtime), named as
+// config.Backend.String does. It is a function of these alone.
+//
+// Backends with weight 0 or drain are in no service here. Of the others, primaries that are up
+// are used. Where they are fewer than min_up, backups that are up join; and where there is
+// none of these either, all primaries are used as in the generation: a check that fails
+// everywhere is more likely to be wrong itself. Only a hand can leave a service without any.
+func Choose(s config.Service, up func(config.Backend) bool, drained []string) Choice {
+	byHand := func(b config.Backend) bool { return len(drained) > 0 && slices.Contains(drained, b.String()) }
+	p := poolOf(s, byHand)
+	mode, used := p.choose(max(1, s.MinUp), func(place int) bool { return up(s.Backends[place]) })
+	choice := Choice{Mode: mode, Up: p.up, Of: len(p.primaries)}
+	uses, used0 := places(s, used), places(s, poolOf(s, nobody).listed())
+	for i, b := range s.Backends {
+		switch {
+		case used0[i] && !uses[i], !b.Drained() && byHand(b):
+			choice.Out = append(choice.Out, b)
+		case uses[i] && !used0[i]:
+			choice.Joined = append(choice.Joined, b)
+		}
+	}
+	return choice
+}
+
+// nobody is drained by hand.
+func nobody(config.Backend) bool { return false }
+
+// pool is the backends of a service that may get connections, by their places.
+type pool struct {
+	primaries, backups []int
+	up                 int // primaries; set by choose
+}
+
+// poolOf returns the backends of a service but for those that are drained.
+func poolOf(s config.Service, byHand func(config.Backend) bool) pool {
+	var p pool
+	for i, b := range s.Backends {
+		switch {
+		case b.Drained() || byHand(b):
+		case b.Backup:
+			p.backups = append(p.backups, i)
+		default:
+			p.primaries = append(p.primaries, i)
+		}
+	}
+	return p
+}
+
+// listed returns those that the generation uses.
+func (p pool) listed() []int {
+	if len(p.primaries) == 0 {
+		return p.backups
+	}
+	return p.primaries
+}
+
+// choose returns the mode, and the places of those that are used.
+func (p *pool) choose(minUp int, up func(place int) bool) (Mode, []int) {
+	primaries, backups := filter(p.primaries, up), filter(p.backups, up)
+	p.up = len(primaries)
+	switch {
+	case len(p.primaries) == 0 && len(backups) > 0:
+		return Drained, backups
+	case len(p.primaries) == 0:
+		return Drained, p.backups
+	case p.up >= minUp, p.up == len(p.primaries) && len(backups) == 0:
+		return Normal, primaries
+	case len(backups) > 0:
+		return Backup, append(primaries, backups...)
+	default:
+		return FailOpen, p.primaries
+	}
+}
+
+// filter returns those of places for which a function holds.
+func filter(places []int, holds func(int) bool) []int {
+	return slices.DeleteFunc(slices.Clone(places), func(place int) bool { return !holds(place) })
+}
+
+// places returns, for each backend of a service, whether its place is listed.
+func places(s config.Service, list []int) []bool {
+	all := make([]bool, len(s.Backends))
+	for _, place := range list {
+		all[place] = true
+	}
+	return all
+}
+
+// Apply returns the service as it is to be rendered: backends that are out take no new
+// connections, and backups that joined take some. What keeps its place in slots keeps it.
+func (c Choice) Apply(s config.Service) config.Service {
+	if !c.Changes() {
+		return s
+	}
+	out, joined := setOf(c.Out), setOf(c.Joined)
+	s.Backends = slices.Clone(s.Backends)
+	for i, b := range s.Backends {
+		// Where no primary is left, each backup that is not drained would be used.
+		unused := b.Backup && len(joined) > 0 && !joined[b]
+		s.Backends[i].Joined = joined[b]
+		s.Backends[i].Drain = b.Drain || unused || out[b]
+	}
+	return s
+}
+
+// setOf returns backends as a set.
+func setOf(backends []config.Backend) map[config.Backend]bool {
+	set := make(map[config.Backend]bool, len(backends))
+	for _, b := range backends {
+		set[b] = true
+	}
+	return set
+}

@@ -1,0 +1,116 @@
+package health
+
+import (
+	"slices"
+	"time"
+
+	"natspread/internal/config"
+)
+
+// ByHand is the reason of a backend that natspread drain --runtime took out.
+const ByHand = "drained"
+
+// Choose chooses the backends of a service by the states of their checks, and says so as an
+// overlay does. Those that a hand drained stay out.
+func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNote) {
+	drained := make([]string, len(byHand))
+	for i, out := range byHand {
+		drained[i] = out.Backend
+	}
+	choice := Choose(s, func(b config.Backend) bool {
+		check, checked := Of(s, b)
+		return !checked || m.Up(check)
+	}, drained)
+	note := ServiceNote{Name: s.Name, Mode: choice.Mode}
+	for _, b := range choice.Out {
+		out := OutNote{Backend: b.String()}
+		if i := slices.Index(drained, out.Backend); i >= 0 {
+			out = byHand[i]
+		} else if check, checked := Of(s, b); checked {
+			state, _ := m.Of(check)
+			out.Since, out.Reason = state.Since, state.Reason
+		}
+		note.Out = append(note.Out, out)
+	}
+	for _, b := range choice.Joined {
+		note.Joined = append(note.Joined, b.String())
+	}
+	return choice, note
+}
+
+// Overlay returns a config as it is to be rendered now, and what its overlay is to say of
+// itself. Whom a hand drained is taken from the note of the overlay before. Services that are
+// used as the config says stay the same values.
+func (m *Machine) Overlay(cfg config.Config, before Note) (config.Config, Note) {
+	byHand := map[string][]OutNote{}
+	for _, s := range before.Services {
+		byHand[s.Name] = s.Drained()
+	}
+	var note Note
+	made := config.Config{Services: slices.Clone(cfg.Services)}
+	for i, s := range cfg.Services {
+		choice, said := m.Choose(s, byHand[s.Name])
+		made.Services[i] = choice.Apply(s)
+		if said.worth() {
+			note.Services = append(note.Services, said)
+		}
+	}
+	return made, note
+}
+
+// Drained returns whom a hand drained.
+func (s ServiceNote) Drained() []OutNote {
+	return slices.DeleteFunc(slices.Clone(s.Out), func(out OutNote) bool { return out.Reason != ByHand })
+}
+
+// differs tells whether the service's rules are others than the generation's.
+func (s ServiceNote) differs() bool { return len(s.Out)+len(s.Joined) > 0 }
+
+// worth tells whether a note has to name the service.
+func (s ServiceNote) worth() bool { return s.differs() || s.Mode == FailOpen }
+
+// None tells whether nobody is out and nobody joined: no overlay is needed.
+func (n Note) None() bool { return !slices.ContainsFunc(n.Services, ServiceNote.differs) }
+
+// Of returns what the note says of a service, if it names it.
+func (n Note) Of(service string) (said ServiceNote, found bool) {
+	i := slices.IndexFunc(n.Services, func(s ServiceNote) bool { return s.Name == service })
+	if i < 0 {
+		return ServiceNote{}, false
+	}
+	return n.Services[i], true
+}
+
+// put returns the note with what is to be said of a service in place of what was.
+func (n Note) put(said ServiceNote) Note {
+	made := Note{slices.Clone(n.Services)}
+	i := slices.IndexFunc(made.Services, func(s ServiceNote) bool { return s.Name == said.Name })
+	switch {
+	case i < 0 && said.worth():
+		made.Services = append(made.Services, said)
+	case i >= 0 && said.worth():
+		made.Services[i] = said
+	case i >= 0:
+		made.Services = slices.Delete(made.Services, i, i+1)
+	}
+	return made
+}
+
+// SetDrained returns the note with a backend of a service drained by a hand, or not any more.
+// Overlay makes of it what the services use then.
+func (n Note) SetDrained(now time.Duration, service, backend string, drained bool) Note {
+	said, found := n.Of(service)
+	if !found {
+		said = ServiceNote{Name: service, Mode: Normal}
+	}
+	i := slices.IndexFunc(said.Out, func(out OutNote) bool { return out.Backend == backend })
+	byHand := i >= 0 && said.Out[i].Reason == ByHand
+	if byHand == drained {
+		return n
+	}
+	said.Out = slices.DeleteFunc(slices.Clone(said.Out), func(out OutNote) bool { return out.Backend == backend })
+	if drained {
+		said.Out = append(said.Out, OutNote{backend, now, ByHand})
+	}
+	return n.put(said)
+}

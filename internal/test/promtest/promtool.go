@@ -1,0 +1,25 @@
+package promtest
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Promtool runs Prometheus' own tool in a directory, with a text on its standard input, and
+// returns what it says. It fails the test where promtool finds a fault, or says anything of
+// metrics, of which it exits 0 also for what it only advises against.
+func Promtool(t testing.TB, dir, stdin string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("no promtool on this machine: apt-get install prometheus")
+	}
+	command := exec.CommandContext(t.Context(), path, args...)
+	command.Dir, command.Stdin = dir, strings.NewReader(stdin)
+	said, err := command.CombinedOutput()
+	if err != nil || args[1] == "metrics" && len(said) > 0 {
+		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, said)
+	}
+	return string(said)
+}

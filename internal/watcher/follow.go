@@ -1,0 +1,182 @@
+package watcher
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"natspread/internal/config"
+	"natspread/internal/health"
+)
+
+// following is what the watcher knows of what is to be held.
+type following struct {
+	held  Standing
+	good  bool  // held could be read, and is still what is to be held
+	signs Signs // when it was read
+	looks time.Duration
+
+	users    map[health.Check][]int            // places of services in held.Config
+	backends map[health.Check][]config.Backend // one for each address and port
+	balanced map[health.Check]string
+	read     job
+	present  job
+	absent   bool // nothing of natspread's is loaded
+}
+
+// follow looks whether something else is to be held, and reads it then. It does not while a load changes that.
+func (w *watcher) follow(now time.Duration) (next time.Duration) {
+	if w.pace.loading || w.read.running {
+		return never
+	}
+	if now < w.looks {
+		return w.looks
+	}
+	w.looks = now + followEvery
+	if w.ready && len(w.users) == 0 {
+		w.looks = now + idleEvery
+	}
+	signs := w.Signs()
+	what, rules := signs, w.signs
+	what.Ruleset, rules.Ruleset = 0, 0
+	if what != rules || !w.ready {
+		w.read.hurry(now)
+	}
+	if w.ready && (signs != w.signs) {
+		w.present.hurry(now)
+	}
+	w.signs.Ruleset = signs.Ruleset
+	next = w.read.step(now, !w.good || what != rules, func(time.Duration) { w.readNow(signs) })
+	return min(next, w.looks, w.present.step(now, w.ready && w.held.Generation != 0, w.presentNow))
+}
+
+// readNow reads what is to be held, with signs of before.
+func (w *watcher) readNow(signs Signs) {
+	w.beside(func() func(time.Duration) {
+		standing, err := w.Read()
+		return func(now time.Duration) {
+			w.read.end(now, rereadEvery, 0, 1)
+			w.signs = signs
+			w.looks = now
+			switch {
+			case err == nil:
+				w.hold(now, standing)
+			case !w.ready:
+				w.failure = err
+			default: // the old states and rules are better than none
+				w.good = false
+				w.report(Error, err)
+			}
+		}
+	})
+}
+
+// hold goes on with what is to be held. States stay with their checks.
+func (w *watcher) hold(now time.Duration, standing Standing) {
+	another := !w.ready || standing.Generation != w.held.Generation
+	w.held, w.good = standing, true
+	checks := health.Checks(standing.Config)
+	if another {
+		w.machine.Keep(now, checks)
+		w.schedule.Set(now, checks)
+		w.users, w.backends = health.Users(standing.Config), backendsOf(standing.Config)
+		w.absent = false
+		w.pace.hurry(now)
+		w.sayStart(standing.Generation, len(checks), len(standing.Config.Services))
+	}
+	own, err := w.Addresses()
+	w.report(Warning, err)
+	w.balanced = balancedOf(standing.Config, checks, own)
+	w.chooseAll()
+	w.wantLoad(now)
+	w.write.hurry(now)
+	w.metrics.hurry(now)
+	if !w.ready {
+		w.ready = true
+		w.Notify("READY=1")
+	}
+}
+
+// backendsOf returns the backends that each check is made for, those of one address and port once.
+func backendsOf(cfg config.Config) map[health.Check][]config.Backend {
+	type place struct {
+		check   health.Check
+		address netip.AddrPort
+	}
+	all, seen := map[health.Check][]config.Backend{}, map[place]bool{}
+	for _, s := range cfg.Services {
+		for _, b := range s.Backends {
+			c, checked := health.Of(s, b)
+			if at := (place{c, b.AddrPort()}); checked && !seen[at] {
+				seen[at] = true
+				all[c] = append(all[c], b)
+			}
+		}
+	}
+	return all
+}
+
+// balancedOf finds checks that a service would balance, and says so of each: it listens to "*",
+// and the backend is an address of this host. Even a dead one would get an answer then.
+func balancedOf(cfg config.Config, checks []health.Check, addresses []netip.Addr) map[health.Check]string {
+	balanced, own := map[health.Check]string{}, map[netip.Addr]bool{}
+	for _, address := range addresses {
+		own[address] = !address.IsLoopback() // the host's own localhost services stay its own
+	}
+	for _, check := range checks {
+		if !own[check.Target.Addr()] {
+			continue
+		}
+		if s, byAny := cfg.Listening(protocolOf(check), check.Target); byAny && s.Local {
+			balanced[check] = fmt.Sprintf("its check would be balanced by service %q", s.Name)
+		}
+	}
+	return balanced
+}
+
+// protocolOf returns what a check is made over.
+func protocolOf(check health.Check) config.Protocol {
+	if check.Type == config.CheckUDP {
+		return config.UDP
+	}
+	return config.TCP
+}
+
+// presentNow looks whether rules of natspread's are loaded at all. Where somebody took them away
+// nothing is put back: it may have been on purpose.
+func (w *watcher) presentNow(time.Duration) {
+	w.beside(func() func(time.Duration) {
+		present, err := w.Present(w.ctx)
+		return func(now time.Duration) {
+			w.present.end(now, presentEvery, time.Second, 50)
+			if w.signs.Ruleset != 0 {
+				w.present.next = never // until the number changes
+			}
+			w.report(Warning, ignoreEnd(w.ctx, err))
+			if err == nil {
+				w.setAbsent(now, !present)
+			}
+		}
+	})
+}
+
+// setAbsent notes whether nothing of natspread's is loaded.
+func (w *watcher) setAbsent(now time.Duration, absent bool) {
+	if absent && !w.absent {
+		w.print(Warning, "nothing of natspread's is loaded: checking goes on, rules are left alone")
+	}
+	back := w.absent && !absent
+	w.absent = absent
+	if back {
+		w.wantLoad(now)
+	}
+}
+
+// ignoreEnd leaves out the errors of what ends with the watcher.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

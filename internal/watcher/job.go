@@ -1,0 +1,53 @@
+package watcher
+
+import (
+	"math"
+	"time"
+)
+
+// never is a time that does not come.
+const never = time.Duration(math.MaxInt64)
+
+// job is what runs beside the loop now and then, and never twice at a time. At first it is due at once.
+type job struct {
+	running, hurried bool
+	began            time.Duration
+	next             time.Duration // when it is due
+	least            time.Duration // no sooner, whoever hurries
+}
+
+// step begins the job if it is due and there is something to do; what it begins calls end.
+func (j *job) step(now time.Duration, some bool, begin func(now time.Duration)) (next time.Duration) {
+	switch {
+	case j.running || !some:
+		return never
+	case now < j.next:
+		return j.next
+	}
+	j.running, j.began = true, now
+	begin(now)
+	return never
+}
+
+// end says that the job ended. It is due again after a time; where somebody hurries it, after
+// the least time, or so many times what it took.
+func (j *job) end(now, again, least time.Duration, factor int) {
+	j.least = now + max(least, time.Duration(factor)*(now-j.began))
+	j.next = max(now+again, j.least)
+	if j.hurried {
+		j.next = j.least
+	}
+	j.running, j.hurried = false, false
+}
+
+// hurry has the job done as soon as it may, and once more where it runs.
+func (j *job) hurry(now time.Duration) {
+	if j.running {
+		j.hurried = true
+		return
+	}
+	j.next = min(j.next, max(now, j.least))
+}
+
+// hangs tells whether the job runs for longer than that.
+func (j *job) hangs(now, bound time.Duration) bool { return j.running && now-j.began > bound }

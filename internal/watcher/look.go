@@ -1,0 +1,70 @@
+package watcher
+
+import (
+	"net/netip"
+	"time"
+
+	"natspread/internal/config"
+	"natspread/internal/health"
+	"natspread/restore/flows"
+)
+
+// lookNow looks at connection tracking. It is counted and told, and takes nobody out: a flood
+// of forged packets must not.
+func (w *watcher) lookNow(time.Duration) {
+	watched := w.watched()
+	w.beside(func() func(time.Duration) {
+		seen, err := w.Connections(w.ctx, watched)
+		return func(now time.Duration) {
+			again := lookEvery
+			if seen.Entries > manyEntries {
+				again = rareLook
+			}
+			w.look.end(now, again, 0, restFactor)
+			w.report(Warning, ignoreEnd(w.ctx, err))
+			if err == nil {
+				w.count(seen)
+			}
+		}
+	})
+}
+
+// watched returns what to look at.
+func (w *watcher) watched() flows.Watched {
+	made := flows.Watched{Backends: map[netip.AddrPort]bool{}, Down: map[netip.AddrPort]bool{}}
+	for check, backends := range w.backends {
+		for _, b := range backends {
+			made.Backends[b.AddrPort()] = true
+		}
+		if check.Type != config.CheckUDP && !w.machine.Up(check) {
+			made.Down[check.Target] = true
+		}
+	}
+	return made
+}
+
+// count notes what was seen of each check's backends.
+func (w *watcher) count(seen flows.Seen) {
+	for check, backends := range w.backends {
+		var all flows.Connections
+		for _, b := range backends {
+			all.Answered += seen.Backends[b.AddrPort()].Answered
+			all.Unanswered += seen.Backends[b.AddrPort()].Unanswered
+		}
+		w.machine.Look(check, all.Answered, all.Unanswered)
+		w.sayIfDeaf(check, all)
+	}
+}
+
+// sayIfDeaf says once that a backend is up and answers nobody.
+func (w *watcher) sayIfDeaf(check health.Check, seen flows.Connections) {
+	state, _ := w.machine.Of(check)
+	if !state.Unreachable() {
+		delete(w.deaf, check)
+		return
+	}
+	if !w.deaf[check] {
+		w.sayDeaf(w.nameOf(check), seen.Unanswered)
+	}
+	w.deaf[check] = true
+}

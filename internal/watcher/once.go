@@ -1,0 +1,129 @@
+package watcher
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"natspread/internal/health"
+	"natspread/internal/text"
+	"natspread/restore/generation"
+)
+
+// Report is what one round of checks said, which changed nothing.
+type Report struct {
+	Generation int       `json:"generation"`
+	Checks     []Checked `json:"checks"`
+}
+
+// Checked is the check of one backend of a service.
+type Checked struct {
+	Service string  `json:"service"`
+	Backend string  `json:"backend"`
+	Type    string  `json:"type"`
+	Outcome string  `json:"outcome"` // ok, failed, unable
+	Reason  string  `json:"reason,omitempty"`
+	Seconds float64 `json:"seconds"` // how long the check took
+}
+
+// Once asks every backend once, those that several services share too.
+func Once(ctx context.Context, s Seams) (Report, error) {
+	standing, err := s.Read()
+	switch {
+	case err != nil:
+		return Report{}, err
+	case standing.Generation == 0:
+		return Report{}, generation.ErrNone
+	}
+	own, err := s.Addresses()
+	if err != nil {
+		return Report{}, err
+	}
+	checks := health.Checks(standing.Config)
+	answers := s.askAll(ctx, checks, balancedOf(standing.Config, checks, own))
+	report := Report{Generation: standing.Generation, Checks: []Checked{}}
+	for _, service := range standing.Config.Services {
+		for _, backend := range service.Backends {
+			if check, checked := health.Of(service, backend); checked {
+				report.add(service.Name, backend.String(), check, answers[check])
+			}
+		}
+	}
+	return report, ctx.Err()
+}
+
+// outcomes are the words for what a check said.
+func outcomes() map[health.Outcome]string {
+	return map[health.Outcome]string{health.OK: "ok", health.Failed: "failed", health.Unable: "unable"}
+}
+
+// add adds a check.
+func (r *Report) add(service, backend string, check health.Check, answer health.Answer) {
+	r.Checks = append(r.Checks, Checked{
+		Service: service, Backend: backend, Type: string(check.Type),
+		Outcome: outcomes()[answer.Outcome], Reason: answer.Reason, Seconds: answer.Took.Seconds(),
+	})
+}
+
+// Bounds of a round: as many checks begin at a time, and in a second, as the watcher would have.
+const (
+	onceParty = 100
+	oncePause = 50 * time.Millisecond
+)
+
+// askAll makes checks, a party at a time.
+func (s Seams) askAll(ctx context.Context, checks []health.Check, balanced map[health.Check]string) map[health.Check]health.Answer {
+	var mutex sync.Mutex
+	var wait sync.WaitGroup
+	answers := make(map[health.Check]health.Answer, len(checks))
+	for i, check := range checks {
+		if i > 0 && i%onceParty == 0 {
+			select {
+			case <-time.After(oncePause):
+			case <-ctx.Done():
+			}
+		}
+		wait.Go(func() {
+			answer := s.askOnce(ctx, check, balanced[check])
+			mutex.Lock()
+			defer mutex.Unlock()
+			answers[check] = answer
+		})
+	}
+	wait.Wait()
+	return answers
+}
+
+// Bad tells whether a backend failed its check, or could not be asked.
+func (r Report) Bad() bool {
+	for _, c := range r.Checks {
+		if c.Outcome != outcomes()[health.OK] {
+			return true
+		}
+	}
+	return false
+}
+
+// Text writes the report as a table.
+func (r Report) Text() string {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, c := range r.Checks {
+		took := time.Duration(c.Seconds * float64(time.Second)).Round(100 * time.Microsecond)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%v\t%s\n", c.Service, c.Backend, c.Type, c.Outcome, took, text.OneLine(c.Reason))
+	}
+	_ = table.Flush() // into memory
+	return trimLines(b.String())
+}
+
+// trimLines takes blanks from the ends of lines.
+func trimLines(table string) string {
+	var b strings.Builder
+	for line := range strings.Lines(table) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,96 @@
+package iptables
+
+import (
+	"context"
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/rules"
+)
+
+// sendCounted is send that says before what the rules counted that go with it. A table that
+// was known without reading it is read where much of it changes.
+func (k Kernel) sendCounted(ctx context.Context, table rules.Table, observed Snapshot, transaction []byte) (err error) {
+	if declares(transaction) >= many && len(observed.saved.Chains) == 0 {
+		if observed.saved, err = k.Read(ctx, table); err != nil {
+			return err
+		}
+	}
+	counts := k.counted(table, observed, transaction)
+	if len(counts) == 0 {
+		return k.send(ctx, table, observed.saved, transaction)
+	}
+	done := k.Counting(counts)
+	err = k.send(ctx, table, observed.saved, transaction)
+	done(err == nil)
+	return err
+}
+
+// counted returns what the rules of services counted in the chains that a transaction empties.
+// By nft a few chains are asked for at the last moment; else it is what was read before.
+func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte) (counts []rules.Count) {
+	if k.Counting == nil || table.Name != rules.NAT {
+		return nil
+	}
+	declared := declaredIn(transaction)
+	for _, name := range declared {
+		texts, held := observed.chains[name]
+		if !held || rules.ServiceOf(name) == "" {
+			continue
+		}
+		var packets []uint64
+		if k.Variant == rules.NFT && len(declared) < many {
+			packets = nftPackets(table.Family, table.Name, name)
+		} else {
+			packets = savedPackets(observed.saved, name)
+		}
+		if len(packets) != len(texts) { // somebody changed it since
+			continue
+		}
+		for i, text := range texts {
+			if count, good := rules.CountOf(table.Family, name, text, packets[i]); good {
+				counts = append(counts, count)
+			}
+		}
+	}
+	return counts
+}
+
+// savedPackets returns what the rules of a chain counted, as iptables-save printed it.
+func savedPackets(saved rules.Saved, name string) []uint64 {
+	chain, _ := saved.Chain(name)
+	packets := make([]uint64, len(chain.Rules))
+	for i, rule := range chain.Rules {
+		packets[i] = rule.Packets
+	}
+	return packets
+}
+
+// nftPackets returns what the rules of a chain counted, as the kernel says.
+func nftPackets(family rules.Family, table rules.TableName, name string) []uint64 {
+	held, err := nftRules(family, table.String(), name)
+	if err != nil {
+		return nil
+	}
+	packets := make([]uint64, len(held))
+	for i, rule := range held {
+		packets[i] = rule.packets()
+	}
+	return packets
+}
+
+// packets returns what a rule counted.
+func (r nftRule) packets() uint64 {
+	for _, expression := range r.expressions {
+		if expression.name != "counter" {
+			continue
+		}
+		for kind, value := range values([]byte(expression.data)) {
+			if kind == unix.NFTA_COUNTER_PACKETS && len(value) >= 8 {
+				return binary.BigEndian.Uint64(value)
+			}
+		}
+	}
+	return 0
+}
