@@ -233,8 +233,8 @@ func (w *watcher) succeed(t task, overlay restore.Overlay, result restore.Result
 		}
 	}
 	w.held.Tables, w.held.Note, w.held.Overlay, w.held.Unsure = overlay.Tables, t.note, result.Overlay, false
-	mine := signs.Current == w.signs.Current && signs.Pending == w.signs.Pending && signs.Overlay == result.Overlay
-	if mine {
-		w.signs = signs
+	others := signs.Current != w.signs.Current || signs.Pending != w.signs.Pending || signs.Overlay != result.Overlay
+	if w.signs = signs; others {
+		w.signs = Signs{} // as follow finds none
 	}
 }
