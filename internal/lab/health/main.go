@@ -207,6 +207,9 @@ func inside(args []string) error {
 		if scene.name != args[1] {
 			continue
 		}
+		if scene.timed { // what else runs on the machine is not to be measured; only root may
+			_ = os.WriteFile("/proc/self/autogroup", []byte("-15"), 0)
+		}
 		s, err := newStage(stage{variant: args[2], family: family, verbs: verbs, program: args[5], keeping: args[6]})
 		if err != nil {
 			return err
