@@ -51,7 +51,6 @@ func objectShapes() map[string]reflect.Type {
 		"finding":            reflect.TypeFor[report.Finding](),
 		"flow":               reflect.TypeFor[trace.FlowResult](),
 		"generation":         reflect.TypeFor[report.HistoryEntry](),
-		"health":             reflect.TypeFor[report.Health](),
 		"hop":                reflect.TypeFor[trace.HopResult](),
 		"outcome":            reflect.TypeFor[trace.OutcomeResult](),
 		"pending":            reflect.TypeFor[report.Pending](),

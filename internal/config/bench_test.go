@@ -48,7 +48,9 @@ func BenchmarkParse(b *testing.B) {
 	for _, n := range []int{100, 1000, 10000} {
 		good := manyServices(n)
 		bad := append(good, good...) // every name and address twice
+		checked := []byte(strings.ReplaceAll(string(good), "snat     =", "check    = { type = \"tcp\", interval = \"15s\" }\nsnat     ="))
 		b.Run(fmt.Sprintf("good/services=%d", n), func(b *testing.B) { benchmarkParse(b, good) })
+		b.Run(fmt.Sprintf("checked/services=%d", n), func(b *testing.B) { benchmarkParse(b, checked) })
 		b.Run(fmt.Sprintf("clashing/services=%d", n), func(b *testing.B) { benchmarkParse(b, bad) })
 	}
 }

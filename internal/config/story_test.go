@@ -144,6 +144,7 @@ func mustHold(t *testing.T, c Config) {
 		}
 		mustHoldAddresses(t, s)
 		mustHoldNoLoop(t, s)
+		mustHoldCheck(t, s)
 	}
 	mustHoldNoOverlap(t, c)
 }
@@ -201,18 +202,58 @@ func mustHoldSlots(t *testing.T, s Service) {
 	if s.SourcePrefix < most/8 || s.SourcePrefix < 8 || s.SourcePrefix > most || s.Algorithm == Flow && s.SourcePrefix != most {
 		t.Errorf("service %s: source_prefix %d", s.Name, s.SourcePrefix)
 	}
-	owned := map[int]int{}
-	pool := s.SlotBackends()
-	for i := range pool {
-		pool[i].Out = false // then every one owns some
+	all := s.SlotBackends()
+	for i := range all {
+		all[i].Out, all[i].Backup = false, false // then every one owns some
 	}
-	for _, owner := range slots.Owners(pool, s.Slots) {
-		owned[owner]++
-	}
-	for i, b := range s.Backends {
-		if (b.Weight > 0) != (owned[i] > 0) && len(owned) > 0 {
-			t.Errorf("service %s: backend %v has %d slots", s.Name, b, owned[i])
+	for _, pool := range [][]slots.Backend{all, slots.Primaries(s.SlotBackends())} {
+		owned := map[int]int{}
+		for i := range pool {
+			pool[i].Out = false
 		}
+		for _, owner := range slots.Owners(pool, s.Slots) {
+			owned[owner]++
+		}
+		for i, b := range pool {
+			if (b.Weight > 0) != (owned[i] > 0) && len(owned) > 0 {
+				t.Errorf("service %s: backend %v has %d slots", s.Name, b, owned[i])
+			}
+		}
+	}
+}
+
+// mustHoldCheck checks that a service whose backends are checked has all that this takes, and
+// that no other has any of it.
+func mustHoldCheck(t *testing.T, s Service) {
+	t.Helper()
+	primaries, c := 0, s.Check
+	for _, b := range s.Backends {
+		if !b.Backup {
+			primaries++
+		}
+		if target, _ := c.Of(b); s.Checked() && target.Port() == 0 || b.Joined || b.Backup && !s.Checked() {
+			t.Errorf("service %s: backend %+v with check %v", s.Name, b, c)
+		}
+	}
+	if !s.Checked() {
+		if c != (Check{}) || s.MinUp != 0 || s.OnDown != "" {
+			t.Errorf("service %s: min_up %d, on_down %s, %+v", s.Name, s.MinUp, s.OnDown, c)
+		}
+		return
+	}
+	if s.MinUp < 1 || s.MinUp > primaries || s.OnDown != Keep && s.OnDown != ResetDown {
+		t.Errorf("service %s: min_up %d of %d, on_down %s", s.Name, s.MinUp, primaries, s.OnDown)
+	}
+	if c.Interval < minInterval || c.Interval > maxInterval || c.Timeout < minTimeout || c.Timeout > c.Interval ||
+		min(c.Fall, c.Rise) < 1 || max(c.Fall, c.Rise) > maxStreak || c.Source.IsValid() && c.Source.Is6() != s.Is6() {
+		t.Errorf("service %s: %+v", s.Name, c)
+	}
+	http := c.Type == CheckHTTP || c.Type == CheckHTTPS
+	strange := func(r rune) bool { return r <= ' ' || r > '~' }
+	if http != strings.HasPrefix(c.Path, "/") || http != (c.Expect != "") || http && c.Send+c.Receive != "" ||
+		strings.ContainsFunc(c.Path+c.Host+c.TLSName, strange) || !http && c.Host != "" || c.Type != CheckHTTPS && (c.TLSName != "" || c.Insecure) ||
+		c.Type == CheckUDP && c.Send == "" {
+		t.Errorf("service %s: %+v", s.Name, c)
 	}
 }
 

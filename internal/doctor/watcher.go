@@ -55,11 +55,15 @@ func (h Host) watch(w Watcher) string {
 	loader, _ := h.Loader()
 	files := h.files()
 	file, present := files.First("system/" + paths.HealthUnit)
+	const foreground = "natspread health # runs in the foreground"
 	switch byHand := w.ByHand || loader == NoSystemd; {
 	case byHand && w.Hangs:
-		return fmt.Sprintf("kill -KILL %d; natspread health # runs in the foreground", h.lockHolder())
+		if holder := h.lockHolder(); holder != 0 {
+			return fmt.Sprintf("kill -KILL %d; %s", holder, foreground)
+		}
+		return foreground + ", when what holds /run/natspread/health.lock is gone"
 	case byHand:
-		return "natspread health # runs in the foreground"
+		return foreground
 	case w.Hangs:
 		return "systemctl restart " + name
 	case !present:
@@ -71,7 +75,7 @@ func (h Host) watch(w Watcher) string {
 }
 
 // lockHolder returns the process that holds the lock of natspread health, as proc_locks(5) has
-// it; 0 where none does.
+// it; 0 where none does that can be seen from here.
 func (h Host) lockHolder() int {
 	info, err := os.Stat(filepath.Join(h.Root, paths.Run, "health.lock"))
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// MaxRecord is the most bytes that an encoded record or note may have: 30,000 checks take
+// maxRecord is the most bytes that an encoded record or note may have: 30,000 checks take
 // an eighth of it.
-const MaxRecord = 64 << 20
+const maxRecord = 64 << 20
 
 // Encode returns the record as the bytes of a file.
 func (r Record) Encode() ([]byte, error) { return json.Marshal(r) }
@@ -51,8 +51,8 @@ func DecodeNote(data []byte) (Note, error) {
 
 // decode reads one value of JSON with known keys only.
 func decode(data []byte, into any) error {
-	if len(data) > MaxRecord {
-		return fmt.Errorf("it has more than %d bytes", MaxRecord)
+	if len(data) > maxRecord {
+		return fmt.Errorf("it has more than %d bytes", maxRecord)
 	}
 	reader := json.NewDecoder(bytes.NewReader(data))
 	reader.DisallowUnknownFields()

@@ -81,8 +81,8 @@ func (n Note) Of(service string) (said ServiceNote, found bool) {
 	return n.Services[i], true
 }
 
-// Put returns the note with what is to be said of a service in place of what was.
-func (n Note) Put(said ServiceNote) Note {
+// put returns the note with what is to be said of a service in place of what was.
+func (n Note) put(said ServiceNote) Note {
 	made := Note{slices.Clone(n.Services)}
 	i := slices.IndexFunc(made.Services, func(s ServiceNote) bool { return s.Name == said.Name })
 	switch {
@@ -112,5 +112,5 @@ func (n Note) SetDrained(now time.Duration, service, backend string, drained boo
 	if drained {
 		said.Out = append(said.Out, OutNote{backend, now, ByHand})
 	}
-	return n.Put(said)
+	return n.put(said)
 }

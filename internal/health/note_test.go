@@ -96,20 +96,20 @@ func TestOverlay(t *testing.T) {
 func TestPut(t *testing.T) {
 	out := []OutNote{{"10.0.0.1:80", 3, "status 500"}}
 	var n Note
-	n = n.Put(ServiceNote{Name: "web", Mode: Normal})
+	n = n.put(ServiceNote{Name: "web", Mode: Normal})
 	if n.Services != nil {
 		t.Errorf("%+v", n)
 	}
-	n = n.Put(ServiceNote{Name: "web", Mode: Normal, Out: out}).Put(ServiceNote{Name: "dns", Mode: FailOpen})
+	n = n.put(ServiceNote{Name: "web", Mode: Normal, Out: out}).put(ServiceNote{Name: "dns", Mode: FailOpen})
 	before := fmt.Sprint(n)
-	if m := n.Put(ServiceNote{Name: "web", Mode: Backup, Joined: []string{"10.0.0.2:80"}}); fmt.Sprint(m) != "{[{web backup [] [10.0.0.2:80]} {dns fail_open [] []}]}" {
+	if m := n.put(ServiceNote{Name: "web", Mode: Backup, Joined: []string{"10.0.0.2:80"}}); fmt.Sprint(m) != "{[{web backup [] [10.0.0.2:80]} {dns fail_open [] []}]}" {
 		t.Error(m)
 	}
-	if m := n.Put(ServiceNote{Name: "web", Mode: Normal}); fmt.Sprint(m) != "{[{dns fail_open [] []}]}" {
+	if m := n.put(ServiceNote{Name: "web", Mode: Normal}); fmt.Sprint(m) != "{[{dns fail_open [] []}]}" {
 		t.Error(m)
 	}
 	if fmt.Sprint(n) != before {
-		t.Error("Put changed the note that it was given")
+		t.Error("put changed the note that it was given")
 	}
 }
 
@@ -232,7 +232,7 @@ func TestRecordRefused(t *testing.T) {
 			t.Errorf("with %s it was read", test.new)
 		}
 	}
-	if _, err := DecodeRecord(make([]byte, MaxRecord+1), here); err == nil || !strings.Contains(err.Error(), "bytes") {
+	if _, err := DecodeRecord(make([]byte, maxRecord+1), here); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("too large: %v", err)
 	}
 }

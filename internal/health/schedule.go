@@ -179,9 +179,6 @@ func (s *Schedule) Done(c Check, due time.Duration) {
 	s.await(it, due)
 }
 
-// Flying returns how many checks are under way.
-func (s *Schedule) Flying() int { return s.flying }
-
 // queue is a heap of checks by rank, for container/heap.
 type queue []*item
 

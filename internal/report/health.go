@@ -14,17 +14,12 @@ import (
 	"natspread/restore/generation"
 )
 
-// Watch is what natspread health knows of backends.
-type Watch struct {
-	Record health.Record // as it was last written here; the zero Record where none was
-	Alive  bool          // natspread health runs
-}
-
 // watched is the health of the services that are loaded. Who gets no new connections comes from
 // the note of the rules that the kernel is to hold; the record may be newer than they are.
 type watched struct {
-	Watch
-	now    time.Duration // on the clock of Record
+	record health.Record // as it was last written here; the zero Record where none was
+	alive  bool          // natspread health runs
+	now    time.Duration // on the clock of the record
 	wall   time.Time     // the same moment for people
 	states map[health.Check]health.CheckRecord
 	notes  map[string]health.ServiceNote // by service
@@ -35,12 +30,12 @@ type watched struct {
 type use struct{ service, backend string }
 
 // newWatched returns what is known at a moment.
-func newWatched(watch Watch, note health.Note, now time.Duration, wall time.Time) watched {
+func newWatched(record health.Record, alive bool, note health.Note, now time.Duration, wall time.Time) watched {
 	w := watched{
-		Watch: watch, now: now, wall: wall,
+		record: record, alive: alive, now: now, wall: wall,
 		states: map[health.Check]health.CheckRecord{}, notes: map[string]health.ServiceNote{}, outs: map[use]health.OutNote{},
 	}
-	for _, check := range watch.Record.Checks {
+	for _, check := range record.Checks {
 		w.states[check.Check] = check
 	}
 	for _, service := range note.Services {
@@ -57,14 +52,14 @@ func (w watched) at(moment time.Duration) time.Time { return w.wall.Add(moment -
 
 // beat returns when the record was written; the zero Time where none was.
 func (w watched) beat() time.Time {
-	if w.Record.Beat == 0 {
+	if w.record.Beat == 0 {
 		return time.Time{}
 	}
-	return w.at(w.Record.Beat)
+	return w.at(w.record.Beat)
 }
 
 // stale tells whether natspread health has not written its state for so long that it hangs.
-func (w watched) stale() bool { return w.Record.Beat != 0 && w.now-w.Record.Beat > health.MostBeatAge }
+func (w watched) stale() bool { return w.record.Beat != 0 && w.now-w.record.Beat > health.MostBeatAge }
 
 // out returns why a backend gets no new connections, where the rules leave it out.
 func (w watched) out(service config.Service, backend config.Backend) (out health.OutNote, is bool) {
@@ -147,12 +142,12 @@ func (w watched) mode(service config.Service) health.Mode {
 // printed returns what status prints of natspread health; nil where it does not run, and none
 // of the services wants it to.
 func (w watched) printed(services []config.Service) *Watcher {
-	if !w.Alive && !slices.ContainsFunc(services, config.Service.Checked) {
+	if !w.alive && !slices.ContainsFunc(services, config.Service.Checked) {
 		return nil
 	}
-	printed := Watcher{Alive: w.Alive, record: w.Record}
-	if w.Record.Beat != 0 {
-		age := (w.now - w.Record.Beat).Seconds()
+	printed := Watcher{Alive: w.alive, record: w.record}
+	if w.record.Beat != 0 {
+		age := (w.now - w.record.Beat).Seconds()
 		printed.BeatAge = &age
 	}
 	return &printed
@@ -161,10 +156,10 @@ func (w watched) printed(services []config.Service) *Watcher {
 // unwatched tells whether nobody checks services that are to be checked, and what of that is
 // known: also which backends nobody lets in again.
 func (w watched) unwatched(services []config.Service) (doctor.Watcher, bool) {
-	if w.Alive && !w.stale() || !slices.ContainsFunc(services, config.Service.Checked) {
+	if w.alive && !w.stale() || !slices.ContainsFunc(services, config.Service.Checked) {
 		return doctor.Watcher{}, false
 	}
-	known := doctor.Watcher{Hangs: w.Alive, Beat: w.beat(), Now: w.wall}
+	known := doctor.Watcher{Hangs: w.alive, Beat: w.beat(), Now: w.wall}
 	for _, service := range services {
 		for _, one := range w.notes[service.Name].Out {
 			if one.Reason != health.ByHand && !slices.Contains(known.Out, one.Backend) {
@@ -178,7 +173,7 @@ func (w watched) unwatched(services []config.Service) (doctor.Watcher, bool) {
 // unreached says which backends pass their check while nobody gets an answer from them.
 func (w watched) unreached(host doctor.Host, services []config.Service) []doctor.Finding {
 	var found []doctor.Finding
-	if !w.Alive || w.stale() {
+	if !w.alive || w.stale() {
 		return nil
 	}
 	for _, service := range services {
@@ -217,7 +212,7 @@ func (w watched) lines(services []config.Service) []string {
 		lines = slices.Insert(lines, 0, fmt.Sprintf("health: %d of %s %s out", out, text.Plural(of, "backend"), are))
 	}
 	for _, one := range hand {
-		lines = append(lines, "drained until the next apply or boot: "+one)
+		lines = append(lines, "drained until the next load or boot: "+one)
 	}
 	if len(lines) > mostNotes {
 		lines = append(lines[:mostNotes], fmt.Sprintf("and %d more: natspread status --json", len(lines)-mostNotes))
@@ -253,7 +248,7 @@ func (h Host) readWatched(wanted generation.Wanted) (watched, []doctor.Finding) 
 		}
 		found = append(found, one)
 	}
-	watch, err := h.watch()
+	record, alive, err := h.watch()
 	if err != nil {
 		cannotTell("what natspread health knows of the backends", err)
 	}
@@ -263,18 +258,18 @@ func (h Host) readWatched(wanted generation.Wanted) (watched, []doctor.Finding) 
 			cannotTell("who is out, and why", err)
 		}
 	}
-	return newWatched(watch, note, generation.SinceBoot(), time.Now()), found
+	return newWatched(record, alive, note, generation.SinceBoot(), time.Now()), found
 }
 
 // watch reads what natspread health wrote, and whether it runs.
-func (h Host) watch() (Watch, error) {
-	watch := Watch{Alive: !h.Ends && h.Restore.WatcherAlive()}
+func (h Host) watch() (record health.Record, alive bool, err error) {
+	alive = !h.Ends && h.Restore.WatcherAlive()
 	data, err := h.Restore.HealthRecord()
 	if errors.Is(err, fs.ErrNotExist) {
-		return watch, nil
+		return health.Record{}, alive, nil
 	}
 	if err == nil {
-		watch.Record, err = health.DecodeRecord(data, h.Restore.Store().Namespace)
+		record, err = health.DecodeRecord(data, h.Restore.Store().Namespace)
 	}
-	return watch, err
+	return record, alive, err
 }

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
 	"natspread/internal/health"
+	"natspread/internal/test/configtest"
 )
 
 // checked is a config of a service with a check and a backup, and of one without.
@@ -64,7 +66,9 @@ func outOf(mode health.Mode, out ...string) health.Note {
 }
 
 // watchedAt is what is known at noon.
-func watchedAt(watch Watch, note health.Note) watched { return newWatched(watch, note, hour, noon()) }
+func watchedAt(record health.Record, alive bool, note health.Note) watched {
+	return newWatched(record, alive, note, hour, noon())
+}
 
 // shown is the report of what is loaded in order, with its notes.
 func shown(t *testing.T, text string, watched watched) Status {
@@ -144,7 +148,7 @@ web  tcp 192.0.2.10:80  random, snat none, check http  1 of 3 up, fail-open: all
   10.0.0.2:80  weight 1  down 3m12s: connection refused  wanted  50.00 %  observed   0.00 %  0
   10.0.0.9:80  backup    down 3m12s: connection refused  wanted   0.00 %  observed   0.00 %  0
 `},
-		"one is drained by hand": {checked, []string{"up", "up", "up"}, byHand, `note: drained until the next apply or boot: 10.0.0.2:80 of web
+		"one is drained by hand": {checked, []string{"up", "up", "up"}, byHand, `note: drained until the next load or boot: 10.0.0.2:80 of web
 
 web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
   10.0.0.1:80  weight 1  up  wanted 100.00 %  observed   0.00 %  0
@@ -152,7 +156,7 @@ web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
   10.0.0.9:80  backup    up  wanted   0.00 %  observed   0.00 %  0
 `},
 	} {
-		printed := shown(t, c.config, watchedAt(Watch{recorded(t, parsed(t, c.config), c.states...), true}, c.note))
+		printed := shown(t, c.config, watchedAt(recorded(t, parsed(t, c.config), c.states...), true, c.note))
 		got := ""
 		for _, note := range printed.Notes {
 			if !strings.HasPrefix(note, "live connections") {
@@ -176,8 +180,8 @@ web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
 
 // TestHealthJSON shows the same to programs.
 func TestHealthJSON(t *testing.T) {
-	watch := Watch{recorded(t, parsed(t, checked), "up", "connection refused", "new"), true}
-	printed := shown(t, checked, watchedAt(watch, outOf(health.Normal, "10.0.0.2:80")))
+	record := recorded(t, parsed(t, checked), "up", "connection refused", "new")
+	printed := shown(t, checked, watchedAt(record, true, outOf(health.Normal, "10.0.0.2:80")))
 	got, err := json.Marshal([]any{printed.Watcher, printed.Services[0].Health, printed.Services[0].Backends[0].Health, printed.Services[0].Backends[1].Health, printed.Services[0].Backends[2].Health, printed.Services[1].Backends[0]})
 	const want = `[{"alive":true,"beat_age":5},"normal",{"state":"up","since":"2026-01-02T11:56:48Z"},` +
 		`{"state":"down","since":"2026-01-02T11:56:48Z","reason":"connection refused"},{"state":"new"},` +
@@ -185,10 +189,10 @@ func TestHealthJSON(t *testing.T) {
 	if text := strings.ReplaceAll(string(got), `"live":0`, `"live":null`); err != nil || text != want {
 		t.Errorf("%s, %v", got, err)
 	}
-	if none := shown(t, web, watchedAt(Watch{}, health.Note{})); none.Watcher != nil {
+	if none := shown(t, web, watchedAt(health.Record{}, false, health.Note{})); none.Watcher != nil {
 		t.Errorf("nobody wants a watcher: %+v", none.Watcher)
 	}
-	if early := shown(t, checked, watchedAt(Watch{}, health.Note{})); early.Watcher == nil || early.Watcher.Alive || early.Watcher.BeatAge != nil {
+	if early := shown(t, checked, watchedAt(health.Record{}, false, health.Note{})); early.Watcher == nil || early.Watcher.Alive || early.Watcher.BeatAge != nil {
 		t.Errorf("it never ran: %+v", early.Watcher)
 	}
 	if line := strings.Split(printed.Lines(noon()), "\n")[0]; !strings.HasPrefix(line, "2026-01-02T12:00:00Z  in_sync  web  0 connections") || !strings.HasSuffix(line, "  1 of 3 up, 1 not checked yet") {
@@ -204,27 +208,28 @@ func TestUnwatched(t *testing.T) {
 	byHand := outOf(health.Normal, "10.0.0.2:80")
 	byHand.Services[0].Out[0].Reason = health.ByHand
 	for name, c := range map[string]struct {
-		watch Watch
-		note  health.Note
-		want  []string
+		record health.Record
+		alive  bool
+		note   health.Note
+		want   []string
 	}{
-		"runs":              {Watch{at(hour - 59*time.Second), true}, outOf(health.Normal, "10.0.0.2:80"), nil},
-		"just started":      {Watch{at(0), true}, health.Note{}, nil},
-		"never ran":         {Watch{at(0), false}, health.Note{}, []string{"broken: health checks are configured, but natspread health does not run" + fix}},
-		"drained by hand":   {Watch{at(0), false}, byHand, []string{"broken: health checks are configured, but natspread health does not run" + fix}},
-		"ended":             {Watch{at(hour - time.Second), false}, health.Note{}, []string{"broken: health checks do not run since 11:59" + fix}},
-		"ended, one out":    {Watch{at(hour - 10*time.Minute), false}, outOf(health.Normal, "10.0.0.2:80"), []string{"broken: health checks do not run since 11:50: 10.0.0.2:80 stays out, unless natspread restore lets it in" + fix}},
-		"ended, several":    {Watch{at(hour - 10*time.Minute), false}, outOf(health.Normal, "10.0.0.2:80", "10.0.0.1:80"), []string{"broken: health checks do not run since 11:50: 10.0.0.2:80, 10.0.0.1:80 stay out, unless natspread restore lets them in" + fix}},
-		"hangs":             {Watch{at(hour - 61*time.Second), true}, health.Note{}, []string{"broken: natspread health runs, but has not written its state since 11:58 -> kill -KILL 0; natspread health # runs in the foreground"}},
-		"hangs, with one":   {Watch{at(time.Second), true}, outOf(health.Normal, "10.0.0.2:80"), []string{"broken: natspread health runs, but has not written its state since 11:00: 10.0.0.2:80 stays out, unless natspread restore lets it in -> kill -KILL 0; natspread health # runs in the foreground"}},
-		"nobody is checked": {Watch{}, health.Note{}, nil},
+		"runs":              {at(hour - 59*time.Second), true, outOf(health.Normal, "10.0.0.2:80"), nil},
+		"just started":      {at(0), true, health.Note{}, nil},
+		"never ran":         {at(0), false, health.Note{}, []string{"broken: health checks are configured, but natspread health does not run" + fix}},
+		"drained by hand":   {at(0), false, byHand, []string{"broken: health checks are configured, but natspread health does not run" + fix}},
+		"ended":             {at(hour - time.Second), false, health.Note{}, []string{"broken: health checks do not run since 11:59" + fix}},
+		"ended, one out":    {at(hour - 10*time.Minute), false, outOf(health.Normal, "10.0.0.2:80"), []string{"broken: health checks do not run since 11:50: 10.0.0.2:80 stays out, unless natspread restore lets it in" + fix}},
+		"ended, several":    {at(hour - 10*time.Minute), false, outOf(health.Normal, "10.0.0.2:80", "10.0.0.1:80"), []string{"broken: health checks do not run since 11:50: 10.0.0.2:80, 10.0.0.1:80 stay out, unless natspread restore lets them in" + fix}},
+		"hangs":             {at(hour - 61*time.Second), true, health.Note{}, []string{"broken: natspread health runs, but has not written its state since 11:58 -> natspread health # runs in the foreground, when what holds /run/natspread/health.lock is gone"}},
+		"hangs, with one":   {at(time.Second), true, outOf(health.Normal, "10.0.0.2:80"), []string{"broken: natspread health runs, but has not written its state since 11:00: 10.0.0.2:80 stays out, unless natspread restore lets it in -> natspread health # runs in the foreground, when what holds /run/natspread/health.lock is gone"}},
+		"nobody is checked": {health.Record{}, false, health.Note{}, nil},
 	} {
 		services := cfg.Services
 		if name == "nobody is checked" {
 			services = services[1:]
 		}
 		host := Host{Doctor: doctor.Host{Root: t.TempDir()}}
-		found := host.unwatchedBy(t.Context(), watchedAt(c.watch, c.note), services)
+		found := host.unwatchedBy(t.Context(), watchedAt(c.record, c.alive, c.note), services)
 		if got := lines(found); !slices.Equal(got, c.want) {
 			t.Errorf("%s: -wanted +got:\n%s", name, cmp.Diff(c.want, got))
 		}
@@ -235,16 +240,16 @@ func TestUnwatched(t *testing.T) {
 // them.
 func TestUnreached(t *testing.T) {
 	cfg := parsed(t, checked)
-	of := func(unanswered, answered int, state string) Watch {
+	of := func(unanswered, answered int, state string) health.Record {
 		record := recorded(t, cfg, state)
 		record.Checks[0].Unanswered, record.Checks[0].Answered = unanswered, answered
-		return Watch{record, true}
+		return record
 	}
 	stale := of(60, 0, "up")
-	stale.Record.Beat = hour - 2*time.Minute
+	stale.Beat = hour - 2*time.Minute
 	for name, c := range map[string]struct {
-		watch Watch
-		found bool
+		record health.Record
+		found  bool
 	}{
 		"answers nobody":   {of(60, 0, "up"), true},
 		"answers some":     {of(60, 1, "up"), false},
@@ -252,7 +257,7 @@ func TestUnreached(t *testing.T) {
 		"is down":          {of(60, 0, "refused"), false},
 		"nobody looks now": {stale, false},
 	} {
-		found := watchedAt(c.watch, health.Note{}).unreached(doctor.Host{}, cfg.Services)
+		found := watchedAt(c.record, true, health.Note{}).unreached(doctor.Host{}, cfg.Services)
 		if (len(found) == 1) != c.found {
 			t.Errorf("%s: %v", name, found)
 		}
@@ -260,4 +265,34 @@ func TestUnreached(t *testing.T) {
 			t.Error(found[0].What)
 		}
 	}
+}
+
+// TestStandingShares holds the shares that status wants to those of the rules: what an overlay's
+// note says leads to the same service as the choice that its rules were made by.
+func TestStandingShares(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := configtest.Config().Draw(t, "config")
+		machine := health.NewMachine(nil)
+		checks := health.Checks(cfg)
+		machine.Keep(0, checks)
+		for _, check := range checks {
+			if rapid.Bool().Draw(t, "down") {
+				machine.Take(0, check, health.Answer{Outcome: health.Failed, Reason: "connection refused"})
+			}
+		}
+		made, note := machine.Overlay(cfg, health.Note{})
+		watched := newWatched(health.Record{Beat: 1, Checks: machine.Records()}, true, note, 1, noon())
+		for i, service := range cfg.Services {
+			described, want := describe(service, nil, watched), made.Services[i].Shares(made.Services[i].Owned())
+			for j, backend := range described.Backends {
+				if backend.WantedShare != want[j] {
+					t.Fatalf("%s of %s is to get %v, and its rules give %v", backend.Address, service.Name, backend.WantedShare, want[j])
+				}
+			}
+			if choice, _ := machine.Choose(service, nil); service.Checked() && described.Health != choice.Mode {
+				t.Fatalf("%s: %s, not %s", service.Name, described.Health, choice.Mode)
+			}
+		}
+	})
 }

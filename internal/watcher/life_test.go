@@ -138,10 +138,8 @@ func TestNotify(t *testing.T) {
 		s := f.seams()
 		hangs := make(chan struct{})
 		began := time.Duration(0)
-		s.Busy = func() time.Duration { return f.now() - began }
-		load := s.Load
+		s.Busy = func() time.Duration { f.mutex.Lock(); defer f.mutex.Unlock(); return f.now() - began }
 		f.takes = time.Hour
-		_ = load
 		write := s.Write
 		s.Write = func(r health.Record) error {
 			if f.now() > 150*time.Second {
@@ -241,10 +239,8 @@ func TestSleep(t *testing.T) {
 		s.Now = func() time.Duration { f.mutex.Lock(); defer f.mutex.Unlock(); return f.now() + slept }
 		f.runWith(s)
 		f.sleep(10 * time.Second)
-		f.mutex.Lock()
 		before := len(f.asked)
 		slept = time.Hour
-		f.mutex.Unlock()
 		f.sleep(time.Second)
 		if made := len(f.asked) - before; made > 300/2+2 || made < 100 {
 			t.Errorf("%d checks in the second after an hour of sleep", made)
@@ -342,7 +338,10 @@ func TestMetrics(t *testing.T) {
 		takes := time.Duration(0)
 		s := f.seams()
 		s.Metrics = func(_ context.Context, alive bool) error {
-			<-time.After(takes)
+			f.mutex.Lock()
+			pause := time.After(takes)
+			f.mutex.Unlock()
+			<-pause
 			f.mutex.Lock()
 			defer f.mutex.Unlock()
 			at = append(at, f.now())
@@ -358,9 +357,7 @@ func TestMetrics(t *testing.T) {
 		if last := at[len(at)-1]; last < 50*time.Second || last-f.loads[0].at > time.Second {
 			t.Errorf("written at %v, loaded at %v", at, f.loads[0].at)
 		}
-		f.mutex.Lock()
 		takes = time.Second
-		f.mutex.Unlock()
 		f.sleep(2 * time.Minute)
 		if late := at[len(at)-2:]; late[1]-late[0] < 50*time.Second {
 			t.Errorf("written at %v", at)

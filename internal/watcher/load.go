@@ -149,6 +149,9 @@ func (w *watcher) task() task {
 // choiceOf returns the choice that a note was made of.
 func choiceOf(s config.Service, said health.ServiceNote) health.Choice {
 	choice := health.Choice{Mode: said.Mode}
+	if len(said.Out)+len(said.Joined) == 0 {
+		return choice
+	}
 	out := map[string]bool{}
 	for _, one := range said.Out {
 		out[one.Backend] = true
@@ -166,7 +169,7 @@ func choiceOf(s config.Service, said health.ServiceNote) health.Choice {
 
 // overlay makes the rules.
 func (t *task) overlay() (restore.Overlay, restore.Freed) {
-	overlay := restore.Overlay{Base: t.held.Generation, Before: t.held.Overlay, Tables: render.New(config.Config{Services: t.services}), None: t.note.None()}
+	overlay := restore.Overlay{Base: t.held.Generation, Before: t.held.Overlay, Tables: render.Update(t.held.Tables, config.Config{Services: t.services}, t.places), None: t.note.None()}
 	var freed restore.Freed
 	for i := range t.places {
 		freed.Before = append(freed.Before, spread(t.before[i])...)
@@ -230,8 +233,8 @@ func (w *watcher) succeed(t task, overlay restore.Overlay, result restore.Result
 		}
 	}
 	w.held.Tables, w.held.Note, w.held.Overlay, w.held.Unsure = overlay.Tables, t.note, result.Overlay, false
-	mine := signs.Current == w.signs.Current && signs.Pending == w.signs.Pending && signs.Overlay == result.Overlay
-	if mine {
-		w.signs = signs
+	others := signs.Current != w.signs.Current || signs.Pending != w.signs.Pending || signs.Overlay != result.Overlay
+	if w.signs = signs; others {
+		w.signs = Signs{} // as follow finds none
 	}
 }

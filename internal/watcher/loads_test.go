@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -225,24 +226,18 @@ func TestFollow(t *testing.T) {
 		if f.out() != "api 10.0.0.2:80, web 10.0.0.2:80" || f.loads[1].at-at > 300*time.Millisecond {
 			t.Errorf("%q is out %v after an apply", f.out(), f.loads[1].at-at)
 		}
-		f.mutex.Lock()
 		f.standing.Note, f.standing.Overlay, f.signs.Overlay = health.Note{}, "", ""
-		f.mutex.Unlock()
 		f.sleep(time.Second)
 		if f.out() != "api 10.0.0.2:80, web 10.0.0.2:80" || len(f.loads) != 3 {
 			t.Errorf("%q is out after a restore", f.out())
 		}
-		f.mutex.Lock()
 		f.unread = errors.New("unknown key")
-		f.mutex.Unlock()
 		f.apply(3, three)
 		f.sleep(30 * time.Second)
 		if len(f.loads) != 3 {
 			t.Errorf("%d loads over a generation that cannot be read", len(f.loads))
 		}
-		f.mutex.Lock()
 		f.unread = nil
-		f.mutex.Unlock()
 		f.sleep(15 * time.Second)
 		if f.out() != "web 10.0.0.2:80" {
 			t.Errorf("%q is out when it can be read again", f.out())
@@ -276,6 +271,30 @@ func TestStale(t *testing.T) {
 		}
 		if last := f.records[len(f.records)-1]; last.LoadsFailed != 0 {
 			t.Errorf("%d failed loads", last.LoadsFailed)
+		}
+	})
+}
+
+// TestVanished makes a record again that somebody removed while it was loaded.
+func TestVanished(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.dead = flapping(time.Hour, 0, 0)
+		s := f.seams()
+		s.Load = func(ctx context.Context, o restore.Overlay, freed restore.Freed) (restore.Result, error) {
+			result, err := f.load(ctx, o, freed)
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			if len(f.loads) == 1 {
+				f.standing.Note, f.standing.Overlay, f.signs.Overlay = health.Note{}, "", ""
+			}
+			return result, err
+		}
+		f.runWith(s)
+		f.sleep(5 * time.Second)
+		if err := f.end(); err != nil || len(f.loads) != 2 || f.out() != "web 10.0.0.2:80" {
+			t.Errorf("%q is out by %d loads, %v", f.out(), len(f.loads), err)
 		}
 	})
 }

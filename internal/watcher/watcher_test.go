@@ -182,12 +182,20 @@ func (f *fake) runWith(s Seams) {
 
 // end ends the watcher, and returns its error.
 func (f *fake) end() error {
+	f.show()
 	f.stop()
 	return <-f.done
 }
 
+// show has the watcher see what the test did, and the test be done with what it read.
+func (f *fake) show() {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+}
+
 // sleep lets time go on.
 func (f *fake) sleep(d time.Duration) {
+	f.show()
 	<-time.After(d)
 	synctest.Wait()
 }
