@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,26 +14,33 @@ import (
 )
 
 // checkedBalanced is balanced with a check of web, and of six.
-var checkedBalanced = strings.NewReplacer("name = \"web\"\n", "name = \"web\"\ncheck = \"tcp\"\n", "name = \"six\"\n", "name = \"six\"\ncheck = \"tcp\"\n").Replace(balanced)
+var checkedBalanced = strings.NewReplacer("name = \"web\"\n", "name = \"web\"\ncheck = \"tcp\"\n", "name = \"six\"\n", "name = \"six\"\ncheck = \"tcp\"\n", `"[fd00::1]:80"`, `"[fd00::1]:80", "[fd00::2]:80"`).Replace(balanced)
 
-// takeOut loads the overlay by which some backends of the first service are out, as natspread
-// health does; without any, the generation's own tables.
+// takeOut loads the overlay by which some backends are out, as natspread health does; without
+// any, the generation's own tables.
 func (s *scene) takeOut(t *testing.T, reason string, out ...string) {
 	t.Helper()
 	cfg := s.plan(t).Config
-	note := health.ServiceNote{Name: cfg.Services[0].Name, Mode: health.Normal}
-	choice := health.Choice{Mode: health.Normal}
-	for _, backend := range cfg.Services[0].Backends {
-		for _, name := range out {
-			if backend.String() == name {
+	var note health.Note
+	var freed restore.Freed
+	for i, service := range cfg.Services {
+		said := health.ServiceNote{Name: service.Name, Mode: health.Normal}
+		choice := health.Choice{Mode: health.Normal}
+		for _, backend := range service.Backends {
+			if slices.Contains(out, backend.String()) {
 				choice.Out = append(choice.Out, backend)
-				note.Out = append(note.Out, health.OutNote{Backend: name, Since: generation.SinceBoot(), Reason: reason})
+				said.Out = append(said.Out, health.OutNote{Backend: backend.String(), Since: generation.SinceBoot(), Reason: reason})
 			}
 		}
+		if !choice.Changes() {
+			continue
+		}
+		cfg.Services[i] = choice.Apply(service)
+		note.Services = append(note.Services, said)
+		freed.Before = append(freed.Before, render.VirtualServices(service)...)
+		freed.After = append(freed.After, render.VirtualServices(cfg.Services[i])...)
 	}
-	before := render.VirtualServices(cfg.Services[0])
-	cfg.Services[0] = choice.Apply(cfg.Services[0])
-	data, err := health.Note{Services: []health.ServiceNote{note}}.Encode()
+	data, err := note.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +49,7 @@ func (s *scene) takeOut(t *testing.T, reason string, out ...string) {
 	if wanted.Overlay != nil {
 		overlay.Before = wanted.Overlay.Sum
 	}
-	if _, err := s.host.Restore.LoadOverlay(t.Context(), overlay, restore.Freed{Before: before, After: render.VirtualServices(cfg.Services[0])}); err != nil {
+	if _, err := s.host.Restore.LoadOverlay(t.Context(), overlay, freed); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -54,11 +62,14 @@ func TestOverlay(t *testing.T) {
 		s.config = checkedBalanced
 		s.watch(t)
 		s.apply(t)
-		s.takeOut(t, "connection refused", "10.0.0.2:80")
+		s.takeOut(t, "connection refused", "10.0.0.2:80", "[fd00::1]:80")
 		is := s.see(t)
 		is.agree(t, false)
-		const note = "health: 1 of 3 backends is out"
+		const note = "health: 2 of 4 backends are out"
 		printed := is.report.Printed(t.Context())
+		if six := printed.Services[2].Backends; six[0].WantedShare != 0 || six[1].WantedShare != 1 {
+			t.Errorf("%+v", six)
+		}
 		one, two := printed.Services[0].Backends[0], printed.Services[0].Backends[1]
 		if is.report.State != InSync || len(is.report.Findings) > 0 || one.WantedShare != 1 || two.WantedShare != 0 || two.Drained || two.Health.State != health.Down || two.Health.Reason != "connection refused" {
 			t.Errorf("%s, %v, %+v, %+v", is.report.State, is.report.Findings, one, two)
@@ -99,13 +110,13 @@ func TestOverlay(t *testing.T) {
 
 		s.stopWatching()
 		wantFindings(t, s.read(t).Findings, "broken: health checks do not run since -> systemctl enable --now natspread-health")
-		if what := s.read(t).Findings[0].What; !strings.HasSuffix(what, ": 10.0.0.2:80 stays out, unless natspread restore lets it in") {
+		if what := s.read(t).Findings[0].What; !strings.HasSuffix(what, ": 10.0.0.2:80, [fd00::1]:80 stay out, unless natspread restore lets them in") {
 			t.Error(what)
 		}
 		if result, err := s.host.Restore.Restore(t.Context()); err != nil || !result.Changed {
 			t.Errorf("restore: %+v, %v", result, err)
 		}
-		if read := s.read(t); len(read.Notes) > 0 || strings.Contains(read.Findings[0].What, "stays out") {
+		if read := s.read(t); len(read.Notes) > 0 || strings.Contains(read.Findings[0].What, "stay out") {
 			t.Errorf("restore let all in: %q, %v", read.Notes, read.Findings)
 		}
 		s.watch(t)
@@ -143,12 +154,14 @@ func TestCountersNeverFall(t *testing.T) {
 		s.watch(t)
 		s.apply(t)
 		s.network.Serve(t, "tcp", 4, 80)
+		s.network.Serve(t, "tcp", 6, 80)
 		asked := 0
 		counted := promtest.Scraped{}
 		look := func(what string) {
 			t.Helper()
 			netnstest.AskMany(t, s.network.Client, "tcp", "192.0.2.10:80", 6, 1)
-			asked += 6
+			netnstest.AskMany(t, s.network.Client, "tcp", "[2001:db8::10]:80", 6, 1)
+			asked += 12
 			text, err := s.host.Metrics(t.Context(), true)
 			if err != nil {
 				t.Fatal(err)
@@ -163,7 +176,7 @@ func TestCountersNeverFall(t *testing.T) {
 				if got.Types[name] == "counter" && value < counted.Values[series] {
 					t.Errorf("%s: %s fell from %v to %v", what, series, counted.Values[series], value)
 				}
-				if strings.HasPrefix(series, "natspread_backend_connections_total,service=web,") {
+				if name == "natspread_backend_connections_total" {
 					sum += value
 				}
 			}
@@ -173,9 +186,9 @@ func TestCountersNeverFall(t *testing.T) {
 			counted = got
 		}
 		look("as it is")
-		s.takeOut(t, "connection refused", "10.0.0.2:80")
+		s.takeOut(t, "connection refused", "10.0.0.2:80", "[fd00::1]:80")
 		look("one is out")
-		s.takeOut(t, "connection refused", "10.0.0.1:80")
+		s.takeOut(t, "connection refused", "10.0.0.1:80", "[fd00::2]:80")
 		look("the other one is out")
 		s.takeOut(t, "")
 		look("both are back")

@@ -58,6 +58,7 @@ const (
 // stories are all that are played.
 func stories() []story {
 	applied, pending := verbs("apply"), verbs("apply --confirm 1h")
+	out := verbs("drain --runtime web 10.0.0.1:8080")
 	return []story{
 		{"first-apply", nil, "apply", repeated, done},
 		{"apply", []func(host) error{applied, edited}, "apply", repeated, done},
@@ -71,6 +72,10 @@ func stories() []story {
 		{"overdue", []func(host) error{applied, edited, pending, overdue}, "rollback --overdue", repeated, done},
 		{"drain", []func(host) error{applied}, "drain web 10.0.0.1:8080", repeated, done},
 		{"undrain", []func(host) error{applied, verbs("drain web 10.0.0.1:8080")}, "undrain web 10.0.0.1:8080", repeated, done},
+		{"drain-runtime", []func(host) error{applied}, "drain --runtime web 10.0.0.1:8080", repeated, done},
+		{"undrain-runtime", []func(host) error{applied, out}, "undrain --runtime web 10.0.0.1:8080", repeated, done},
+		{"restore-overlay", []func(host) error{applied, out}, "restore", repeated, done},
+		{"apply-overlay", []func(host) error{applied, out, edited}, "apply", repeated, done},
 		{"stop", []func(host) error{applied}, "stop", repeated, notLoaded},
 	}
 }

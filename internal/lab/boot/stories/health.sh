@@ -2,6 +2,7 @@
 # booted beside a backend that is dead.
 machine
 boot
+prepare list_files
 prepare installs natspread.deb
 check "the watcher's unit is there, and disabled" disabled_watcher
 prepare set_up article
@@ -23,6 +24,7 @@ check "upgrade: another watcher, no rule changes, no connection fails" undisturb
 check "upgraded" version_is natspread-newer.deb
 check "the backend is still out" out 2
 check "wrong usage ends it" ends
+check "a crash would, too, without GOTRACEBACK=crash" crash_ends
 check "stopping natspread.service stops it" stopped_with
 check "starting natspread.service starts it" started_with 2
 check "restarting natspread.service restarts it" restarted_with 2
@@ -35,4 +37,6 @@ check "boot loads all, the dead backend too" booted_with article
 check "the watcher takes it out within 2.5 intervals" soon_out 2
 print soon_out 2
 check "no connection goes there, and none fails" without 2
+prepare not_wired
 check "uninstall stops it" uninstalled
+check "remove stops it, and purge leaves no file" purged_watcher

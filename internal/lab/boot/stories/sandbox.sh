@@ -34,3 +34,5 @@ reboot
 check "what the unit can read and write at boot" sees unit_sees
 prepare revert_probes
 check "what the revert of a trial can read and write" sees revert_sees
+prepare watcher_probes
+check "what the watcher can read and write" sees watcher_sees
