@@ -39,6 +39,33 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// TestLostRecord leaves out who is out where what the watcher before knew is lost: the overlay says so.
+func TestLostRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.dead = flapping(15*time.Second, time.Hour, 5*time.Second)
+		f.run()
+		f.sleep(15 * time.Second)
+		if err := f.end(); err != nil || len(f.loads) != 1 {
+			t.Fatalf("%d loads, %v", len(f.loads), err)
+		}
+		f.run()
+		f.sleep(time.Second)
+		f.mutex.Lock()
+		first := f.records[len(f.records)-1].Checks[1]
+		f.mutex.Unlock()
+		f.sleep(3 * time.Second)
+		if len(f.loads) != 1 || first.State != health.Down || first.Reason != "connection refused" {
+			t.Errorf("%d loads, it begins with %+v", len(f.loads), first)
+		}
+		f.sleep(10 * time.Second)
+		if err := f.end(); err != nil || len(f.loads) != 2 || f.out() != "" {
+			t.Errorf("%d loads, %q is out, %v", len(f.loads), f.out(), err)
+		}
+	})
+}
+
 // TestEndOfLoad ends no watcher while a load is under way, and not later than a service manager waits for.
 func TestEndOfLoad(t *testing.T) {
 	t.Parallel()
