@@ -119,15 +119,15 @@ func (e examination) ownChecks() []Finding {
 
 // takerOf returns the service that takes the checks of a backend of this host.
 func (e examination) takerOf(service config.Service, backend config.Backend) (name string, taken bool) {
+	if _, held := e.network.Holder(backend.Addr); !held || backend.Addr.IsLoopback() {
+		return "", false // of thousands of backends hardly one goes on to the look at all services
+	}
 	protocol, port := config.TCP, cmp.Or(service.Check.Port, backend.Port)
 	if service.Check.Type == config.CheckUDP {
 		protocol = config.UDP
 	}
 	for _, taker := range e.Services {
-		if !taker.Local || familyOf(taker) != rules.FamilyOf(backend.Addr) || !takesLocal(taker, protocol, port) {
-			continue
-		}
-		if _, held := e.network.Holder(backend.Addr); held && !backend.Addr.IsLoopback() {
+		if taker.Local && familyOf(taker) == rules.FamilyOf(backend.Addr) && takesLocal(taker, protocol, port) {
 			return taker.Name, true
 		}
 	}

@@ -112,6 +112,7 @@ type OverlaySwap struct {
 	store  Store
 	before string // where the record before it is now; "" where there was none, or it is still in place
 	drops  bool   // the record that is in place goes
+	marked bool   // and did not say before that a load of it is not over
 }
 
 // WriteOverlay writes the record of an overlay of a generation, whose files are on disk, and
@@ -209,9 +210,10 @@ func (s Store) sweepOverlays() error {
 // full disk cannot note that, it goes at once.
 func (s Store) DropOverlay() OverlaySwap {
 	swap := OverlaySwap{store: s, drops: true}
-	if !exists(s.Path(paths.Overlay)) {
+	if !exists(s.Path(paths.Overlay)) || exists(s.Path(paths.Overlay, loadingFile)) {
 		return swap
 	}
+	swap.marked = true
 	if err := os.WriteFile(s.Path(paths.Overlay, loadingFile), nil, 0o600); err != nil {
 		_ = s.removeOverlay()
 	}
@@ -256,6 +258,8 @@ func (w OverlaySwap) Commit() error {
 func (w OverlaySwap) Revert() error {
 	place := w.store.Path(paths.Overlay)
 	switch {
+	case w.drops && !w.marked:
+		return nil
 	case w.drops:
 		return ignoreMissing(os.Remove(filepath.Join(place, loadingFile)))
 	case w.before == "":

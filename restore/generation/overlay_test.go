@@ -189,6 +189,8 @@ func TestOverlaySweep(t *testing.T) {
 	_, err := store.WriteOverlay(base, base.Tables, nil) // and no more
 	hosttest.Must(t, err)
 	wantRecord(t, store, base.Tables, "", true)
+	hosttest.Must(t, store.DropOverlay().Revert()) // of a load that failed: nobody knows more than before
+	wantRecord(t, store, base.Tables, "", true)
 	put(t, store, base, less(t), "")
 	wantRecord(t, store, less(t), "", false)
 	if entries, err := os.ReadDir(store.Path(paths.Run)); err != nil || len(entries) != 1 {

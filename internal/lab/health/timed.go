@@ -23,6 +23,7 @@ const rate = 100
 type scene struct {
 	name  string
 	timed bool // a clock judges it
+	alone bool // it keeps the processors busy: no other is played beside it
 	bench bool // it measures what health costs
 	limit time.Duration
 	play  func(s *stage) (said string, err error)
@@ -30,18 +31,23 @@ type scene struct {
 
 // scenes are all of them.
 func scenes() []scene {
-	all := []scene{
-		{"refused", true, false, 3 * time.Minute, playRefused},
-		{"status-500", true, false, time.Minute, func(s *stage) (string, error) { return s.dies(status500(), 2) }},
-		{"gone", true, false, time.Minute, func(s *stage) (string, error) { return s.dies(gone(), 3.5) }},
-		{"silent", true, false, 3 * time.Minute, playSilent},
-		{"half-refused", true, false, 3 * time.Minute, func(s *stage) (string, error) { return s.halfDies(refused(), 2.5) }},
-		{"half-silent", true, false, 3 * time.Minute, func(s *stage) (string, error) { return s.halfDies(silent(), 3.5) }},
-		{"flapping", true, false, 3 * time.Minute, playFlapping},
-		{"lock", true, false, time.Minute, playLock},
-		{"cost", true, true, 10 * time.Minute, playCost},
+	dies := func(by death, most float64) func(*stage) (string, error) {
+		return func(s *stage) (string, error) { return s.dies(by, most) }
 	}
-	return append(all, untimed()...)
+	half := func(by death, most float64) func(*stage) (string, error) {
+		return func(s *stage) (string, error) { return s.halfDies(by, most) }
+	}
+	return append([]scene{
+		{name: "refused", timed: true, limit: 3 * time.Minute, play: playRefused},
+		{name: "status-500", timed: true, limit: time.Minute, play: dies(status500(), 2)},
+		{name: "gone", timed: true, limit: time.Minute, play: dies(gone(), 3.5)},
+		{name: "silent", timed: true, limit: 3 * time.Minute, play: playSilent},
+		{name: "half-refused", timed: true, alone: true, limit: 2 * time.Minute, play: half(refused(), 2.5)},
+		{name: "half-silent", timed: true, alone: true, limit: 2 * time.Minute, play: half(silent(), 3.5)},
+		{name: "flapping", timed: true, limit: 2 * time.Minute, play: playFlapping},
+		{name: "lock", timed: true, limit: time.Minute, play: playLock},
+		{name: "cost", timed: true, alone: true, bench: true, limit: 10 * time.Minute, play: playCost},
+	}, untimed()...)
 }
 
 // phase waits for up to an interval, so that a death meets the checks anywhere.

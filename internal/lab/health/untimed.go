@@ -24,12 +24,12 @@ const fast = `, interval = "500ms", timeout = "300ms", fall = 2, rise = 1`
 // untimed are the scenes that no clock judges.
 func untimed() []scene {
 	return []scene{
-		{"all-down", false, false, 2 * time.Minute, playAllDown},
-		{"link-down", false, false, 2 * time.Minute, playLinkDown},
-		{"signals", false, false, 2 * time.Minute, playSignals},
-		{"second", false, false, time.Minute, playSecond},
-		{"flushed", false, false, 2 * time.Minute, playFlushed},
-		{"race", false, false, 5 * time.Minute, playRace},
+		{name: "all-down", limit: 2 * time.Minute, play: playAllDown},
+		{name: "link-down", limit: 2 * time.Minute, play: playLinkDown},
+		{name: "signals", limit: 2 * time.Minute, play: playSignals},
+		{name: "second", limit: time.Minute, play: playSecond},
+		{name: "flushed", limit: 2 * time.Minute, play: playFlushed},
+		{name: "race", limit: 5 * time.Minute, play: playRace},
 	}
 }
 
