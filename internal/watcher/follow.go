@@ -78,6 +78,9 @@ func (w *watcher) readNow(signs Signs) {
 func (w *watcher) hold(now time.Duration, standing Standing) {
 	another := !w.ready || standing.Generation != w.held.Generation
 	w.held, w.good = standing, true
+	if !w.ready {
+		w.machine.Learn(standing.Note.Records(standing.Config))
+	}
 	if another {
 		checks := health.Checks(standing.Config)
 		w.machine.Keep(now, checks)
