@@ -251,6 +251,9 @@ func (s *stage) load() (err error) {
 			err = s.apply(i, strings.Replace(s.config(i), `"10.0.0.1:80"`, `{ address = "10.0.0.1:80", drain = true }`, 1))
 		}
 	}
+	if s.row.timer {
+		time.Sleep(6 * time.Second) // the table is emptied 5 s after the word
+	}
 	time.Sleep(2 * time.Second)
 	return err
 }
