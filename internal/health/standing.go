@@ -1,6 +1,7 @@
 package health
 
 import (
+	"slices"
 	"time"
 
 	"natspread/internal/config"
@@ -22,4 +23,33 @@ func (r Record) Standing(now time.Duration, cfg config.Config) (made config.Conf
 	m.Keep(now, Checks(cfg))
 	made, note = m.Overlay(cfg, Note{})
 	return made, note, !note.None()
+}
+
+// Records returns what the note says of the checks of a config: who is out, and not by a hand, is
+// down. That is all that is left where the record of the watcher before is lost.
+func (n Note) Records(cfg config.Config) []CheckRecord {
+	outs := map[string][]OutNote{}
+	for _, s := range n.Services {
+		outs[s.Name] = s.Out
+	}
+	var all []CheckRecord
+	for _, s := range cfg.Services {
+		out := outs[s.Name]
+		for _, b := range s.Backends {
+			i := slices.IndexFunc(out, func(o OutNote) bool { return o.Reason != ByHand && o.Backend == b.String() })
+			if check, checked := Of(s, b); checked && i >= 0 {
+				all = append(all, CheckRecord{Check: check, State: Down, Since: out[i].Since, Reason: out[i].Reason})
+			}
+		}
+	}
+	return all
+}
+
+// Learn takes over what records say of checks that nothing is known of.
+func (m *Machine) Learn(records []CheckRecord) {
+	for _, r := range records {
+		if _, known := m.known[r.Check]; !known {
+			m.add(&condition{CheckRecord: r})
+		}
+	}
 }

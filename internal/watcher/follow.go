@@ -77,6 +77,9 @@ func (w *watcher) hold(now time.Duration, standing Standing) {
 	another := !w.ready || standing.Generation != w.held.Generation
 	w.held, w.good = standing, true
 	checks := health.Checks(standing.Config)
+	if !w.ready {
+		w.machine.Learn(standing.Note.Records(standing.Config))
+	}
 	if another {
 		w.machine.Keep(now, checks)
 		w.schedule.Set(now, checks)

@@ -39,6 +39,33 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// TestLostRecord leaves out who is out where what the watcher before knew is lost: the overlay says so.
+func TestLostRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.dead = flapping(15*time.Second, time.Hour, 5*time.Second)
+		f.run()
+		f.sleep(15 * time.Second)
+		if err := f.end(); err != nil || len(f.loads) != 1 {
+			t.Fatalf("%d loads, %v", len(f.loads), err)
+		}
+		f.run()
+		f.sleep(time.Second)
+		f.mutex.Lock()
+		first := f.records[len(f.records)-1].Checks[1]
+		f.mutex.Unlock()
+		f.sleep(3 * time.Second)
+		if len(f.loads) != 1 || first.State != health.Down || first.Reason != "connection refused" {
+			t.Errorf("%d loads, it begins with %+v", len(f.loads), first)
+		}
+		f.sleep(10 * time.Second)
+		if err := f.end(); err != nil || len(f.loads) != 2 || f.out() != "" {
+			t.Errorf("%d loads, %q is out, %v", len(f.loads), f.out(), err)
+		}
+	})
+}
+
 // TestEndOfLoad ends no watcher while a load is under way, and not later than a service manager waits for.
 func TestEndOfLoad(t *testing.T) {
 	t.Parallel()
@@ -371,6 +398,66 @@ func TestMetrics(t *testing.T) {
 		}
 		if said != 1 {
 			t.Errorf("said %d times", said)
+		}
+	})
+}
+
+// TestFirstAnswers has what is known of each check written soon after its first answer: status
+// would call it not checked yet for as long as nothing else happens.
+func TestFirstAnswers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.run()
+		f.sleep(2500 * time.Millisecond)
+		f.mutex.Lock()
+		for _, known := range f.records[len(f.records)-1].Checks {
+			if known.State != health.Up {
+				t.Errorf("after 2.5 s %v is written as %s", known.Check.Target, known.State)
+			}
+		}
+		written := len(f.records)
+		f.mutex.Unlock()
+		f.sleep(7 * time.Second)
+		if more := len(f.records) - written; more > 1 {
+			t.Errorf("%d records in 7 s without news", more)
+		}
+		if err := f.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestMetricsAfterLoad has metrics written when the rules that follow a turn are loaded, not before:
+// the next writing may have to wait.
+func TestMetricsAfterLoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.dead = func(c health.Check, now time.Duration) error {
+			if c.Target == address(2) && now > 10*time.Second {
+				return errRefused
+			}
+			return nil
+		}
+		seams := f.seams()
+		var written []time.Duration
+		seams.Metrics = func(context.Context, bool) error {
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			written = append(written, f.now())
+			return nil
+		}
+		f.runWith(seams)
+		f.sleep(14 * time.Second)
+		if len(f.loads) != 1 || len(written) != 2 {
+			t.Fatalf("metrics at %v, %d loads", written, len(f.loads))
+		}
+		if after := written[1] - f.loads[0].at; after < 0 || after > 100*time.Millisecond {
+			t.Errorf("metrics %v after the load", after)
+		}
+		if err := f.end(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -168,8 +168,10 @@ func answerOf(err error, took time.Duration) health.Answer {
 	return health.Answer{Outcome: health.Failed, Reason: err.Error(), Took: took}
 }
 
-// take counts an answer, and has the services choose anew that use a backend which turned by it.
+// take counts an answer, and has the services choose anew that use a backend which turned by it. The
+// metrics wait for the load that follows: they would say of the rules what is not so any more.
 func (w *watcher) take(now time.Duration, check health.Check, answer health.Answer) {
+	was, _ := w.machine.Of(check)
 	turn, turned := w.machine.Take(now, check, answer)
 	w.schedule.Done(check, now+w.machine.Wait(check, w.Random()))
 	if answer.Outcome == health.Unable {
@@ -177,8 +179,12 @@ func (w *watcher) take(now time.Duration, check health.Check, answer health.Answ
 	}
 	if turned {
 		w.turned(now, turn)
-		w.write.hurry(now)
+	}
+	if turned && !w.loadsSoon() {
 		w.metrics.hurry(now)
+	}
+	if is, _ := w.machine.Of(check); is.State != was.State {
+		w.write.hurry(now)
 	}
 }
 
