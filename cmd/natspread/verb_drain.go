@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/paths"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -85,6 +88,9 @@ type drainedBackend struct {
 // drain gives a backend no new connections.
 func (s *session) drain(ctx context.Context, o drainOptions) error {
 	edit, result, err := s.setDrain(ctx, o, true)
+	if errors.Is(err, unix.EROFS) && !o.runtime && unix.Access(s.store().Path(paths.Run), unix.W_OK) == nil {
+		return fmt.Errorf("%w; fix: natspread drain --runtime %v", err, o.target)
+	}
 	if err != nil {
 		return err
 	}

@@ -137,8 +137,8 @@ func arrows() map[string][]string {
 		"internal/health":     {"internal/config"},
 		"internal/probe":      nil,
 		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
-		"internal/compare":    {"internal/config"},
-		"internal/config":     {"internal/slots", "internal/suggest"},
+		"internal/compare":    {"internal/config", "internal/text"},
+		"internal/config":     {"internal/slots", "internal/suggest", "internal/text"},
 		"internal/rules":      {"internal/slots"},
 	}
 	for _, tool := range tools() {
@@ -189,9 +189,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/slots", "internal/suggest"},
+		"internal/test/configtest": {"internal/config", "internal/slots", "internal/suggest", "internal/text"},
 		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/lab/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/lab/netns"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
