@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"natspread/internal/config"
 	"natspread/internal/health"
@@ -56,14 +54,15 @@ func noteOf(wanted generation.Wanted) health.Note {
 }
 
 // planOverlay plans an overlay of what is loaded: with those out that the note says a hand
-// drained, and those that the last watcher knew to be down.
+// drained, and those that the last watcher knew to be down: by the note where that is newer, as
+// the watcher writes its record after its load.
 func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config, note health.Note, places []config.BackendPlace) (Edit, error) {
 	record, err := healthRecord(host)
 	if err != nil { // there was no watcher
 		record = health.Record{}
 	}
-	machine := health.NewMachine(newer(noteOf(wanted).Records(cfg), record.Checks))
-	machine.Learn(record.Checks)
+	machine := health.NewMachine(record.Checks)
+	machine.Learn(note.Records(cfg))
 	machine.Keep(generation.SinceBoot(), health.Checks(cfg))
 	made, note := machine.Overlay(cfg, note)
 	said, err := note.Encode()
@@ -82,16 +81,6 @@ func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config,
 		planned.Backends = append(planned.Backends, Backend{made.Services[p.Service], cfg.Services[p.Service].Backends[p.Backend]})
 	}
 	return planned, nil
-}
-
-// newer returns who is down by an overlay since a record was written that does not know of it:
-// the watcher may write its record after the load.
-func newer(down, known []health.CheckRecord) []health.CheckRecord {
-	since := make(map[health.Check]time.Duration, len(known))
-	for _, k := range known {
-		since[k.Check] = k.Since
-	}
-	return slices.DeleteFunc(down, func(d health.CheckRecord) bool { return since[d.Check] >= d.Since })
 }
 
 // ApplyRuntime plans an edit of what is loaded, and loads it. natspread health may load

@@ -2,8 +2,6 @@ package change
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -238,19 +236,6 @@ func TestRuntime(t *testing.T) {
 			}
 			wantBackends(t, host, "12")
 		})
-	}
-}
-
-// TestNewer believes an overlay that was loaded after the record was written, and no older one.
-func TestNewer(t *testing.T) {
-	t.Parallel()
-	one := func(n int, state health.State, since time.Duration) health.CheckRecord {
-		return health.CheckRecord{Check: health.Check{Target: netip.MustParseAddrPort(fmt.Sprintf("10.0.0.%d:80", n))}, State: state, Since: since}
-	}
-	down := []health.CheckRecord{one(1, health.Down, 10), one(2, health.Down, 10), one(3, health.Down, 10), one(4, health.Down, 10)}
-	got := newer(down, []health.CheckRecord{one(1, health.Up, 5), one(2, health.Up, 15), one(3, health.Down, 10)})
-	if len(got) != 2 || got[0].Check != down[0].Check || got[1].Check != one(4, health.Down, 10).Check {
-		t.Errorf("newer are %+v", got)
 	}
 }
 

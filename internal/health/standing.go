@@ -45,11 +45,15 @@ func (n Note) Records(cfg config.Config) []CheckRecord {
 	return all
 }
 
-// Learn takes over what records say of checks that nothing is known of.
+// Learn takes over what records say of checks that nothing is known of, or nothing as new.
 func (m *Machine) Learn(records []CheckRecord) {
 	for _, r := range records {
-		if _, known := m.known[r.Check]; !known {
+		now, known := m.known[r.Check]
+		switch {
+		case !known:
 			m.add(&condition{CheckRecord: r})
+		case now.Since < r.Since:
+			now.State, now.Since, now.Reason = r.State, r.Since, r.Reason
 		}
 	}
 }
