@@ -57,6 +57,7 @@ func mustKeep(t rapid.TB, cfg config.Config, some []config.Service, layout limit
 		mustSpread(t, owners, some, table)
 		mustRewriteSources(t, owners, packets, table)
 		mustTakeTurns(t, some, table)
+		mustTakeOver(t, some, table, filter)
 	}
 	return plan
 }

@@ -49,7 +49,7 @@ func (l limits) table(family rules.Family, services []config.Service) rules.Tabl
 	planned.Chains = append(planned.Chains, l.buildTrees(
 		root{rules.ServicePre, incoming(services), l.entries},
 		root{rules.ServiceOut, outgoing(services), l.entries},
-		root{rules.ServicePost, translated(services), l.sources},
+		root{rules.ServicePost, leavingEntries(services), l.sources},
 	)...)
 	planned.Sort()
 	return planned
@@ -63,6 +63,9 @@ func (l limits) filter(family rules.Family, services []config.Service) rules.Tab
 		return planned
 	}
 	roots := []root{{rules.ServiceForward, entries, l.sources}, {rules.ServiceRelated, related(services), l.sources}}
+	if entries := begunByBackends(services); len(entries) > 0 {
+		roots = append(roots, root{rules.ServiceTakeover, entries, l.sources})
+	}
 	for _, service := range services {
 		_, alone := oneAnswer(service)
 		if entries := answered(service); service.Forward == config.Accept && !alone && len(entries) > 0 {

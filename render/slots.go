@@ -1,6 +1,8 @@
 package render
 
 import (
+	"slices"
+
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/slots"
@@ -28,8 +30,8 @@ const chainPlaces = 36 * 36
 // The tree and its names are the same whoever is drained: then leaves change, and the chain of
 // the backend goes.
 func (p *selector) bySlot(service config.Service) []rules.Rule {
-	owners := service.Owners()
-	tree := slotTree{selector: p, ranks: make([]int, len(service.Backends)), backends: p.backendChains(service, owners)}
+	owners, former := service.Owners(), formerOwners(service)
+	tree := slotTree{selector: p, ranks: make([]int, len(service.Backends)), former: former, backends: p.backendChains(service, slices.Concat(owners, former))}
 	for rank, place := range slots.Order(service.SlotBackends()) {
 		tree.ranks[place] = rank
 	}
@@ -43,6 +45,7 @@ func (p *selector) bySlot(service config.Service) []rules.Rule {
 type slotTree struct {
 	*selector
 	ranks    []int          // of the backends, in the order in which ties are broken
+	former   []int          // who owned each slot before it was drained, -1 for one that is not; nil where nobody was
 	backends []rules.Target // what leads to each backend
 }
 
@@ -51,7 +54,7 @@ type slotTree struct {
 // these slots, so the last branch is taken without a look.
 func (t slotTree) rules(owners []int, first int) []rules.Rule {
 	if len(owners) <= slotFan {
-		return t.leaf(owners)
+		return t.leaf(owners, first)
 	}
 	size, level := slotFan, levelLeaves
 	if len(owners) > slotFan*slotFan {
@@ -69,9 +72,10 @@ func (t slotTree) rules(owners []int, first int) []rules.Rule {
 	return list
 }
 
-// leaf returns a rule for each of a few slots but those of the commonest owner, who gets the
-// rest.
-func (t slotTree) leaf(owners []int) []rules.Rule {
+// leaf returns a rule for each of a few slots, of which the first is known, but those of the
+// commonest owner, who gets the rest. Before it stands one that leaves what began elsewhere to
+// the former owner.
+func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 	held := map[int]int{}
 	commonest := owners[0]
 	for _, owner := range owners {
@@ -84,19 +88,23 @@ func (t slotTree) leaf(owners []int) []rules.Rule {
 	}
 	list := make([]rules.Rule, 0, len(owners)-held[commonest]+1) // thousands of services have many leaves
 	for slot, owner := range owners {
+		mark := rules.Mark{Value: uint16(slot), Mask: slotFan - 1}
+		if t.former != nil && t.former[first+slot] >= 0 {
+			list = append(list, rules.Rule{Protocol: string(config.TCP), Midstream: true, Mark: mark, Target: t.backends[t.former[first+slot]]})
+		}
 		if owner != commonest {
-			list = append(list, rules.Rule{Mark: rules.Mark{Value: uint16(slot), Mask: slotFan - 1}, Target: t.backends[owner]})
+			list = append(list, rules.Rule{Mark: mark, Target: t.backends[owner]})
 		}
 	}
 	return append(list, rules.Rule{Target: t.backends[commonest]})
 }
 
-// backendChains adds a chain for each backend that owns slots and returns what leads to them,
+// backendChains adds a chain for each backend that owns slots, or has owned them, and returns what leads to them,
 // by the places of the backends. Such a chain gives the packet back the mark that others have
 // given to its connection, and translates. DNAT ends the packet's walk, so it comes last.
 func (p *selector) backendChains(service config.Service, owners []int) []rules.Target {
 	owns := map[int]bool{}
-	for _, owner := range owners {
+	for _, owner := range owners { // -1, too
 		owns[owner] = true
 	}
 	targets := make([]rules.Target, len(service.Backends))

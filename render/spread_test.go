@@ -248,7 +248,7 @@ func mustOwnSlots(t rapid.TB, service config.Service, shares map[rules.Target]*b
 			t.Fatalf("service %s: %s has %v in place of %v", service.Name, backend, got, want)
 		}
 		off := new(big.Rat).Sub(got, big.NewRat(int64(backend.Weight), int64(sum)))
-		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain || b.Joined })
+		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain || b.Out || b.Joined })
 		if off.Abs(off); off.Cmp(slot) >= 0 && !drained {
 			t.Fatalf("service %s: %s is %v off its weight", service.Name, backend, off)
 		}

@@ -106,7 +106,7 @@ func choose(t *testing.T, cfg config.Config, health string) {
 		for _, service := range cfg.Services {
 			for i := range service.Backends {
 				if b := &service.Backends[i]; len(words) == 3 && service.Name == words[0] && b.String() == words[2] {
-					b.Drain, b.Joined = b.Drain || words[1] == "out", words[1] == "joined"
+					b.Out, b.Joined = words[1] == "out", words[1] == "joined"
 					found++
 				}
 			}
@@ -172,8 +172,8 @@ func fraction(share *big.Rat) string {
 }
 
 // question reads "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from
-// SOURCE] [asked ADDRESS:PORT] [expected]", asked for what the client had asked for, and
-// expected for what a helper announced.
+// SOURCE[:PORT]] [asked ADDRESS:PORT] [expected] [midstream]", asked for what the client had asked
+// for, expected for what a helper announced, and midstream for what began at another balancer.
 func question(t *testing.T, words []string) (builtIn string, packet rules.Packet) {
 	t.Helper()
 	if len(words) < 3 {
@@ -187,6 +187,9 @@ func question(t *testing.T, words []string) (builtIn string, packet rules.Packet
 			packet.Expected, packet.SourceTranslated = rest[0] == "expected", rest[0] == "expected"
 			continue
 		}
+		if packet.Midstream = packet.Midstream || rest[0] == "midstream"; rest[0] == "midstream" {
+			continue
+		}
 		if len(rest) < 2 {
 			t.Fatalf("cannot read the question %q", words)
 		}
@@ -194,6 +197,10 @@ func question(t *testing.T, words []string) (builtIn string, packet rules.Packet
 		case "in":
 			packet.InInterface = value
 		case "from":
+			if from, err := netip.ParseAddrPort(value); err == nil {
+				packet.Source, packet.SourcePort = from.Addr(), from.Port()
+				break
+			}
 			packet.Source = netip.MustParseAddr(value)
 		case "asked":
 			asked := netip.MustParseAddrPort(value)

@@ -21,10 +21,12 @@ const (
 	localOnly      side = 'L' // by destination, for OUT only
 	source         side = 'S' // by what the destination was, for POST
 	backendSource  side = 'B' // by the backend, for POST and the services on "*"
+	backendFirst   side = 'U' // by the backend that speaks first, for POST and takeover
 	forward        side = 'F' // by what the destination was, for FORWARD
 	backendForward side = 'R' // by the backend that answers, for FORWARD and the services on "*"
 	relatedTo      side = 'T' // by the backend that answers, for what helpers expect
 	relatedFrom    side = 'Q' // by the backend that began, for what helpers expect
+	backendBegan   side = 'V' // by the backend that began, for FORWARD and takeover
 	answer         side = 'A' // by the backend that answers, for a service's chain in the filter table
 )
 
@@ -53,7 +55,7 @@ func (p *treeBuilder) root(entries []dispatchEntry, most int) []rules.Rule {
 	}
 	of := partsOf(entries)
 	var rules []rules.Rule
-	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendForward, forward, relatedTo, relatedFrom, answer} {
+	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendFirst, backendForward, forward, relatedTo, relatedFrom, backendBegan, answer} {
 		for _, every := range []bool{true, false} {
 			if key := (part{side, every, entries[0].service}); len(of[key]) > 0 {
 				for i := range rules {
@@ -180,7 +182,7 @@ func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	}
 	switch protocol := g.entries[0].protocol; {
 	case g.by == byAddress:
-	case s == forward || s == backendForward || s == answer:
+	case s == forward || s == backendForward || s == backendBegan || s == answer:
 		branch.ConnectionProtocol = protocol
 	default:
 		branch.Protocol = protocol
@@ -206,6 +208,10 @@ func (s side) where(rule *rules.Rule) (*netip.Prefix, *rules.Ports) {
 		return &rule.ReplySource, &rule.OriginalPorts
 	case answer, relatedTo:
 		return &rule.ReplySource, &rule.ReplyPorts
+	case backendFirst:
+		return &rule.Source, &rule.SourcePorts
+	case backendBegan:
+		return &rule.OriginalSource, &rule.OriginalSourcePorts
 	case relatedFrom:
 		return &rule.OriginalSource, &rule.ReplyPorts
 	}

@@ -73,24 +73,26 @@ func (p *patch) sources(l limits, services []config.Service) {
 	p.dropSide(backendSource)
 	if isList || p.emptied || p.sourcesFit(l, services) {
 		p.dropSide(source)
-		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, translated(ofFamily(p.table.Family, services)), l.sources})...)
+		p.dropSide(backendFirst)
+		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources})...)
 		return
 	}
-	byAddress := slices.DeleteFunc(slices.Clone(post.Rules), func(r rules.Rule) bool { return !r.OriginalDestination.IsValid() })
+	byBackend := func(r rules.Rule) bool { return !r.OriginalDestination.IsValid() && r.Translated }
+	others := slices.DeleteFunc(slices.Clone(post.Rules), byBackend)
 	trees := treeBuilder{limits: l, parts: map[part][]rules.Rule{}, named: map[string]bool{}}
 	var list []rules.Rule
-	if byBackend := p.byBackend(services); len(byBackend) > 0 {
-		list = slices.Clone(trees.tree(part{side: backendSource}, byBackend))
+	if entries := p.byBackend(services); len(entries) > 0 {
+		list = slices.Clone(trees.tree(part{side: backendSource}, entries))
 	}
 	for i := range list {
-		if len(byAddress) > 0 {
+		if len(others) > 0 {
 			list[i] = comingBack(list[i])
 		}
 	}
-	p.added = append(append(p.added, trees.chains...), rules.Chain{Name: post.Name, Rules: append(list, byAddress...)})
+	p.added = append(append(p.added, trees.chains...), rules.Chain{Name: post.Name, Rules: append(list, others...)})
 }
 
-// sourcesFit tells whether what translated gives for services of the table's family is few
+// sourcesFit tells whether what leavingEntries gives for services of the table's family is few
 // enough for a list. It stops counting where it is not.
 func (p *patch) sourcesFit(l limits, services []config.Service) bool {
 	n := 0
@@ -99,7 +101,7 @@ func (p *patch) sourcesFit(l limits, services []config.Service) bool {
 			return false
 		}
 		if familyOf(service) == p.table.Family {
-			n += countRules(translated(services[i : i+1]))
+			n += countRules(leavingEntries(services[i : i+1]))
 		}
 	}
 	return n <= l.sources

@@ -24,8 +24,8 @@ func reseated(random *rand.Rand, cfg config.Config, places []int) config.Config 
 		out := random.IntN(4) // none, some, most, all
 		for i := range service.Backends {
 			b := &service.Backends[i]
-			b.Drain = random.IntN(3) < out
-			b.Joined = b.Backup && !b.Drain && random.IntN(2) == 0
+			b.Drain, b.Out = random.IntN(6) < out, random.IntN(6) < out
+			b.Joined = b.Backup && !b.Drain && !b.Out && random.IntN(2) == 0
 		}
 	}
 	return changed

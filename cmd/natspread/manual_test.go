@@ -269,8 +269,8 @@ func TestManualDefaults(t *testing.T) {
 			sameConfig(t, strings.Replace(service, "BACKEND", backend, 1), strings.Replace(with, "BACKEND", one, 1))
 		}
 	}
-	if defaults != 20 {
-		t.Errorf("%d defaults were tried, not 20", defaults)
+	if defaults != 21 {
+		t.Errorf("%d defaults were tried, not 21", defaults)
 	}
 	sameConfig(t, strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\n",
 		strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\nhairpin = []\n")

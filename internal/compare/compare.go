@@ -142,10 +142,10 @@ func common(service config.Service, others map[netip.AddrPort]*Share) []netip.Ad
 // settingChanges returns the keys, backends apart, whose values differ.
 func settingChanges(before, after config.Service) []SettingChange {
 	var changes []SettingChange
-	was, is := before.Settings(), after.Settings()
+	was, is := settings(before), settings(after)
 	for i, setting := range is {
-		if was[i].Value != setting.Value {
-			changes = append(changes, SettingChange{setting.Key, was[i].Value, setting.Value})
+		if was[i].value != setting.value {
+			changes = append(changes, SettingChange{setting.key, was[i].value, setting.value})
 		}
 	}
 	return changes

@@ -14,6 +14,7 @@ func (s *source) check(d *draft) {
 	s.checkHairpin(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
+	s.checkTakeover(d)
 	s.checkHealth(d)
 }
 
@@ -150,9 +151,7 @@ func (s *source) checkOwnListen(d *draft) {
 // was refused may have been meant as "none".
 func (s *source) checkHairpin(d *draft) {
 	at, given := d.keys.of("hairpin")
-	_, unread := d.keys.of("snat")
-	unread = unread && d.snat.at == span{}
-	if given && !unread && d.snat.val.Mode != None {
+	if given && !d.unread("snat", d.snat.at) && d.snat.val.Mode != None {
 		s.refuse(at, `take hairpin out, or write snat = "none"`,
 			`cannot use hairpin %s: only snat = "none" leaves clients to masquerade`, s.show(at))
 	}

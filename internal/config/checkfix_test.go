@@ -18,12 +18,12 @@ var (
 	fixTable = regexp.MustCompile(`^write (\[service.check\])$`)
 )
 
-// TestFixesOfChecks does what each fix of the stories about checks says that is the text to
-// write: its fault is gone then, and no line has a fault that had none.
+// TestFixesOfChecks does what each fix of the stories about checks and takeover says that is the
+// text to write: its fault is gone then, and no line has a fault that had none.
 func TestFixesOfChecks(t *testing.T) {
 	done := 0
 	for _, s := range stories(t) {
-		if !strings.HasPrefix(filepath.Base(s.path), "check-") {
+		if name := filepath.Base(s.path); !strings.HasPrefix(name, "check-") && name != "takeover.txtar" {
 			continue
 		}
 		text := string(s.file(t, "natspread.toml").Data)
@@ -53,6 +53,28 @@ func TestFixesOfChecks(t *testing.T) {
 	}
 	if done < 70 {
 		t.Errorf("only %d fixes are text to write", done)
+	}
+}
+
+// TestFixesOfTakeover does what the fixes of story takeover say that are no text to write.
+func TestFixesOfTakeover(t *testing.T) {
+	for _, s := range stories(t) {
+		if filepath.Base(s.path) != "takeover.txtar" {
+			continue
+		}
+		text := string(s.file(t, "natspread.toml").Data)
+		before := errorsOf(t, text)
+		for _, fix := range [][]string{
+			{`["tcp", "sctp"]`, `"tcp"`}, {`["192.0.2.10:1004", "*:6004"]`, `["192.0.2.10:1004", "192.0.2.11:2004"]`, "10.0.4.1:80", "10.0.4.1"},
+			{`["10.0.5.1", "10.0.5.2"]`, `["10.0.5.1", "10.0.5.2"]`, "192.0.2.11:1005", "192.0.2.11:2005"},
+			{"10.0.6.1:80", "10.0.6.1"}, {"192.0.2.10:2000-2010", "192.0.2.10:2000"},
+			{`["10.0.7.2:80"]`, `["10.0.7.2:81"]`}, {"10.0.9.1:3005", "10.0.10.1:3005"},
+		} {
+			fixed := strings.NewReplacer(fix...).Replace(text)
+			if after := errorsOf(t, fixed); len(after) != len(before)-1 {
+				t.Errorf("%q leaves %d of %d faults", fix, len(after), len(before))
+			}
+		}
 	}
 }
 

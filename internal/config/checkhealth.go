@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"natspread/internal/text"
 )
 
 // checkHealth files what is wrong between the check of a service and its other keys.
@@ -129,7 +131,7 @@ func (s *source) checkCheckPort(d *draft) {
 			fix += `; or type = "udp" and what to send`
 		}
 		s.refuse(c.kind.at, fix, "cannot use check %s: backends of %s service need not listen on %s",
-			s.show(c.kind.at), withArticle(strings.ReplaceAll(list(values(d.protocols)), ", ", "+")), protocol)
+			s.show(c.kind.at), withArticle(strings.Join(text.Strings(values(d.protocols)), "+")), protocol)
 		return
 	}
 	for _, b := range d.backends {
@@ -156,7 +158,7 @@ func (s *source) checkTimeout(c checkDraft) {
 	}
 	fix := c.write("interval", s.show(c.timeout.at))
 	if c.interval.at == (span{}) {
-		s.refuse(c.timeout.at, fix, "cannot use timeout %s: it is longer than the interval, which is %s by default", s.show(c.timeout.at), durationText(made.Interval))
+		s.refuse(c.timeout.at, fix, "cannot use timeout %s: it is longer than the interval, which is %s by default", s.show(c.timeout.at), text.Duration(made.Interval))
 		return
 	}
 	s.refuse(c.timeout.at, fix, "cannot use timeout %s: the interval on line %d is %s",
@@ -299,14 +301,14 @@ func (s *source) refuseRate(all []asking) {
 	}
 	short := slices.DeleteFunc(slices.Clone(all), func(a asking) bool { return a.interval >= enough })
 	most := slices.MaxFunc(short, func(a, b asking) int { return cmp.Compare(a.rate(), b.rate()) })
-	fix := most.d.check.write("interval", quote(durationText(enough)))
+	fix := most.d.check.write("interval", quote(text.Duration(enough)))
 	switch {
 	case enough > maxInterval:
 		fix = "spread the services over several balancers"
 	case len(short) > 1:
 		fix += ", in each check that has a shorter one"
 	}
-	what := fmt.Sprintf("%d backends every %s are %.0f checks a second", most.backends, durationText(most.interval), most.rate())
+	what := fmt.Sprintf("%d backends every %s are %.0f checks a second", most.backends, text.Duration(most.interval), most.rate())
 	if len(all) > 1 {
 		what += fmt.Sprintf(", of %.0f in all", total)
 	}

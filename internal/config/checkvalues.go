@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"natspread/internal/text"
 )
 
 // maxText is the most bytes of what a check sends or compares: it fits into one packet.
@@ -69,7 +71,7 @@ func setDuration(place *located[time.Duration], f field, least, most time.Durati
 	case err != nil || d != d.Truncate(time.Millisecond):
 		f.refuse(f.value, fault{"a duration is a number with the unit ms, s, m or h", fix})
 	case d < least || d > most:
-		f.refuse(f.value, fault{fmt.Sprintf("%s is %s to %s", f.name, durationText(least), durationText(most)), f.writeDuration(d, least, most)})
+		f.refuse(f.value, fault{fmt.Sprintf("%s is %s to %s", f.name, text.Duration(least), text.Duration(most)), f.writeDuration(d, least, most)})
 	default:
 		*place = located[time.Duration]{d, f.value.at}
 	}
@@ -78,19 +80,7 @@ func setDuration(place *located[time.Duration], f field, least, most time.Durati
 // writeDuration returns the fix that gives the field the duration within bounds that is nearest
 // to one.
 func (f field) writeDuration(d, least, most time.Duration) string {
-	return "write " + f.name + " = " + quote(durationText(min(max(d.Truncate(time.Millisecond), least), most)))
-}
-
-// durationText writes a duration as people do: 1m, and not 1m0s.
-func durationText(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return "write " + f.name + " = " + quote(text.Duration(min(max(d.Truncate(time.Millisecond), least), most)))
 }
 
 // codes is a range of status codes with both ends in it.

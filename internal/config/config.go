@@ -55,6 +55,7 @@ type Service struct {
 	Local        bool           // connections made on the balancer itself are balanced too
 	OnRemove     OnRemove       // what becomes of the connections of a backend that is taken out
 	Forward      Forward        // whether FORWARD lets the connections through, whatever its other rules say
+	Takeover     bool           // connections that another balancer with this config had go on here
 	Check        Check          // what its backends are asked; the zero Check where nobody asks
 	MinUp        int            // with a Check: with fewer primaries up, the backups join; else 0
 	OnDown       OnDown         // with a Check: what becomes of open TCP connections of a backend that goes down; else ""
@@ -105,13 +106,16 @@ type Backend struct {
 	// Joined tells that a Backup gets new connections now, beside the others. No file says
 	// so: who renders what health checks made of a service sets it.
 	Joined bool
+	// Out tells that it gets no new connections now, although the file lets it. Nor does a file
+	// say that: unlike Drain it may be dead.
+	Out bool
 }
 
 // AddrPort returns the backend's address and port.
 func (b Backend) AddrPort() netip.AddrPort { return netip.AddrPortFrom(b.Addr, b.Port) }
 
 // Drained tells whether the backend gets no new connections.
-func (b Backend) Drained() bool { return b.Drain || b.Weight == 0 }
+func (b Backend) Drained() bool { return b.Drain || b.Out || b.Weight == 0 }
 
 // ActiveWeight returns the weight by which the backend gets new connections, 0 where it is
 // drained.

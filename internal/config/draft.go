@@ -24,6 +24,7 @@ type draft struct {
 	local     bool
 	onRemove  located[OnRemove]
 	forward   located[Forward]
+	takeover  bool
 	check     checkDraft
 	minUp     located[int] // 0 where it was not given
 	onDown    located[OnDown]
@@ -40,6 +41,12 @@ func (s *source) readService(t table) *draft {
 	return d
 }
 
+// unread tells whether a key was given a value that was refused, whose place is not kept.
+func (d *draft) unread(key string, at span) bool {
+	_, given := d.keys.of(key)
+	return given && at == span{}
+}
+
 // service is the draft without its places.
 func (d *draft) service() Service {
 	s := Service{
@@ -54,6 +61,7 @@ func (d *draft) service() Service {
 		Local:     d.local,
 		OnRemove:  d.onRemove.val,
 		Forward:   d.forward.val,
+		Takeover:  d.takeover,
 	}
 	if d.check.kind.val != "" {
 		s.Check, s.MinUp, s.OnDown = d.check.check(), cmp.Or(d.minUp.val, 1), cmp.Or(d.onDown.val, Keep)

@@ -47,10 +47,10 @@ func TestExampleCommentedKeys(t *testing.T) {
 		}
 		found++
 		text := strings.Replace(example, "\n# "+k.name+" = ", "\n"+k.name+" = ", 1)
-		if k.name == "hairpin" {
+		if k.name == "hairpin" || k.name == "takeover" {
 			text = strings.Replace(text, "\nsnat = \"192.0.2.10\"", "\nsnat = \"none\"", 1)
 		}
-		if k.name == "slots" || k.name == "source_prefix" {
+		if k.name == "slots" || k.name == "source_prefix" || k.name == "takeover" {
 			text = strings.Replace(text, "\n# algorithm = ", "\nalgorithm = ", 1)
 		}
 		if k.name == "min_up" || k.name == "on_down" {
@@ -60,8 +60,8 @@ func TestExampleCommentedKeys(t *testing.T) {
 			t.Errorf("with %s: %v", k.name, err)
 		}
 	}
-	if found != 12 {
-		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, check, min_up, on_down", found)
+	if found != 13 {
+		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down", found)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"natspread/internal/text"
 )
 
 // MaxCheckRate is how many checks a second all services together may ask for. Each leaves an
@@ -97,8 +99,8 @@ func (c Check) String() string {
 	add("insecure", c.Insecure, usual.Insecure, "true")
 	add("send", c.Send, usual.Send, quote(c.Send))
 	add("receive", c.Receive, usual.Receive, quote(c.Receive))
-	add("interval", c.Interval, usual.Interval, quote(durationText(c.Interval)))
-	add("timeout", c.Timeout, min(usual.Timeout, c.Interval), quote(durationText(c.Timeout)))
+	add("interval", c.Interval, usual.Interval, quote(text.Duration(c.Interval)))
+	add("timeout", c.Timeout, min(usual.Timeout, c.Interval), quote(text.Duration(c.Timeout)))
 	add("fall", c.Fall, usual.Fall, strconv.Itoa(c.Fall))
 	add("rise", c.Rise, usual.Rise, strconv.Itoa(c.Rise))
 	add("source", c.Source, usual.Source, quote(c.Source.String()))

@@ -29,6 +29,7 @@ var serviceKeys = []key[draft]{
 	{"local", `local = true`, func(d *draft, f field) { f.setBool(&d.local) }},
 	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, oneOf(Drain, Reset)) }},
 	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, oneOf(Leave, Accept)) }},
+	{"takeover", `takeover = true`, func(d *draft, f field) { f.setBool(&d.takeover) }},
 	{"check", `check = "tcp"`, setCheck},
 	{"min_up", `min_up = 1`, func(d *draft, f field) { setNumber(&d.minUp, f, 1, math.MaxInt) }},
 	{"on_down", `on_down = "keep"`, func(d *draft, f field) { set(&d.onDown, f, oneOf(Keep, ResetDown)) }},

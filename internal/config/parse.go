@@ -21,6 +21,7 @@ func Parse(name string, data []byte) (Config, error) {
 	}
 	s.checkNames(drafts)
 	s.checkOverlaps(drafts)
+	s.checkAnswers(drafts)
 	s.checkBalanced(drafts)
 	s.checkRate(drafts)
 	if len(drafts) == 0 && len(s.errs) == 0 {

@@ -140,10 +140,10 @@ func TestEveryKeyHasAStory(t *testing.T) {
 			}
 		}
 		lines = append(lines, k.example)
-		if k.name == "hairpin" {
+		if k.name == "hairpin" || k.name == "takeover" {
 			lines = append(lines, `snat = "none"`)
 		}
-		if k.name == "slots" || k.name == "source_prefix" {
+		if k.name == "slots" || k.name == "source_prefix" || k.name == "takeover" {
 			lines = append(lines, `algorithm = "source"`)
 		}
 		if k.name == "min_up" || k.name == "on_down" {
@@ -224,7 +224,7 @@ func TestImports(t *testing.T) {
 				t.Fatal(err)
 			case path == "github.com/pelletier/go-toml/v2/unstable":
 				unstable = append(unstable, name)
-			case strings.HasPrefix(path, "natspread/") && path != "natspread/internal/suggest" && path != "natspread/internal/slots", path == "os/exec", path == "net":
+			case strings.HasPrefix(path, "natspread/") && path != "natspread/internal/suggest" && path != "natspread/internal/slots" && path != "natspread/internal/text", path == "os/exec", path == "net":
 				t.Errorf("%s imports %s", name, path)
 			}
 		}

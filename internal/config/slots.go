@@ -92,8 +92,7 @@ func (d *draft) slotCount() int {
 // checkSlots files what the slots of clients cannot be: those of an algorithm without any, a
 // prefix that is none, and too few for the backends.
 func (s *source) checkSlots(d *draft) {
-	_, unread := d.keys.of("algorithm")
-	unread = unread && d.algorithm.at == span{}
+	unread := d.unread("algorithm", d.algorithm.at)
 	if at, given := d.keys.of("slots"); given && !unread && !d.hashes() {
 		s.refuse(at, `take slots out, or write algorithm = "source"`,
 			"cannot use slots %s: only the algorithms source and flow have slots", s.show(at))

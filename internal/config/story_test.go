@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,6 +115,9 @@ func dump(c Config) string {
 		}
 		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
 			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
+		if s.Takeover {
+			b.WriteString("  takeover true\n")
+		}
 		if s.Checked() {
 			fmt.Fprintf(&b, "  check %+v\n  min_up %d\n  on_down %s\n", fields(s.Check), s.MinUp, s.OnDown)
 		}
@@ -147,6 +151,40 @@ func mustHold(t *testing.T, c Config) {
 		mustHoldCheck(t, s)
 	}
 	mustHoldNoOverlap(t, c)
+	mustHoldTakeover(t, c)
+}
+
+// mustHoldTakeover checks that services with takeover can have it, and compares every two of
+// their answers.
+func mustHoldTakeover(t *testing.T, c Config) {
+	t.Helper()
+	type answer struct {
+		p Protocol
+		l Listen
+	}
+	var all []answer
+	for _, s := range c.Services {
+		if !s.Takeover {
+			continue
+		}
+		if s.SNAT.Mode != None || s.Slots == 0 && len(s.Backends) > 1 || slices.Contains(s.Protocols, SCTP) || slices.ContainsFunc(s.Listen, Listen.Any) {
+			t.Errorf("service %s has takeover: %+v", s.Name, s)
+		}
+		for _, l := range s.Listen {
+			for _, b := range s.Backends {
+				for _, p := range s.Protocols {
+					all = append(all, answer{p, answerKey(l, b)})
+				}
+			}
+		}
+	}
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if a.p == b.p && a.l.Addr == b.l.Addr && a.l.Ports.First <= b.l.Ports.Last && b.l.Ports.First <= a.l.Ports.Last {
+				t.Errorf("two listen addresses are answered from %s %s", a.p, a.l)
+			}
+		}
+	}
 }
 
 // mustHoldAddresses checks the addresses, ports and weights of one service.

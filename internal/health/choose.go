@@ -10,6 +10,7 @@ import (
 type Choice struct {
 	Mode   Mode
 	Out    []config.Backend // the generation sends connections there, and now nobody does
+	ByHand []config.Backend // of those, whom a hand drained
 	Joined []config.Backend // the other way round
 	Up     int              // primaries in service that are up
 	Of     int              // primaries in service
@@ -36,6 +37,9 @@ func Choose(s config.Service, up func(config.Backend) bool, drained []string) Ch
 		switch {
 		case used0[i] && !uses[i], !b.Drained() && byHand(b):
 			choice.Out = append(choice.Out, b)
+			if byHand(b) {
+				choice.ByHand = append(choice.ByHand, b)
+			}
 		case uses[i] && !used0[i]:
 			choice.Joined = append(choice.Joined, b)
 		}
@@ -108,18 +112,20 @@ func places(s config.Service, list []int) []bool {
 }
 
 // Apply returns the service as it is to be rendered: backends that are out take no new
-// connections, and backups that joined take some. What keeps its place in slots keeps it.
+// connections, and backups that joined take some. What keeps its place in slots keeps it. Whom a
+// hand drained is drained as by the file: it is alive, and keeps its open connections.
 func (c Choice) Apply(s config.Service) config.Service {
 	if !c.Changes() {
 		return s
 	}
-	out, joined := setOf(c.Out), setOf(c.Joined)
+	out, joined, byHand := setOf(c.Out), setOf(c.Joined), setOf(c.ByHand)
 	s.Backends = slices.Clone(s.Backends)
 	for i, b := range s.Backends {
 		// Where no primary is left, each backup that is not drained would be used.
 		unused := b.Backup && len(joined) > 0 && !joined[b]
 		s.Backends[i].Joined = joined[b]
-		s.Backends[i].Drain = b.Drain || unused || out[b]
+		s.Backends[i].Drain = b.Drain || byHand[b]
+		s.Backends[i].Out = unused || out[b] && !byHand[b]
 	}
 	return s
 }

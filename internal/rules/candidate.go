@@ -78,12 +78,13 @@ const (
 )
 
 // candidate is a packet of own connections in FORWARD, whoever the client is: the first one
-// to a backend, or an answer.
+// to a backend or from one, or an answer.
 type candidate struct {
 	protocol string
 	backend  netip.Prefix // none in the accepts of natspread 0.1
 	port     Ports        // where the backend answers; none in those, too
-	answers  bool
+	answers  bool         // it is not the first one
+	leaves   bool         // it comes from the backend
 	link     func(netip.Addr) string
 }
 
@@ -119,12 +120,12 @@ func (c *candidate) reachOf(one condition) reach {
 	case "--comment":
 		return always
 	case "-i":
-		if c.answers && c.toBackend() != "" {
+		if c.leaves && c.toBackend() != "" {
 			return sure(one.named(c.toBackend()))
 		}
 		return anybody
 	case "-o":
-		return sure(!c.answers && c.toBackend() != "" && one.named(c.toBackend()))
+		return sure(!c.leaves && c.toBackend() != "" && one.named(c.toBackend()))
 	case "-p":
 		return sure((one.value == c.protocol || one.value == "all") != one.not)
 	case "--ctproto":
@@ -132,14 +133,20 @@ func (c *candidate) reachOf(one condition) reach {
 	case "-d":
 		return c.at(one)
 	case "--dport", "--dports":
-		return c.atPort(one, !c.answers)
+		return c.atPort(one, !c.leaves)
 	case "--sport", "--sports":
-		return c.atPort(one, c.answers)
+		return c.atPort(one, c.leaves)
 	case "--ctstate", "--state":
-		if c.answers {
-			return sure(one.has("ESTABLISHED", "DNAT") != one.not)
+		states := []string{"NEW", "DNAT"}
+		switch {
+		case c.answers && c.leaves:
+			states = []string{"ESTABLISHED", "DNAT"}
+		case c.answers:
+			states = []string{"ESTABLISHED", "SNAT"}
+		case c.leaves:
+			states = []string{"NEW"}
 		}
-		return sure(one.has("NEW", "DNAT") != one.not)
+		return sure(one.has(states...) != one.not)
 	}
 	return some // -s, too: it is a ban
 }
@@ -177,7 +184,7 @@ func sure(is bool) reach {
 // at judges a condition on the destination, which is the backend, or for answers the client.
 func (c *candidate) at(one condition) reach {
 	prefix, err := netip.ParsePrefix(one.value)
-	if err != nil || c.answers || !c.backend.IsValid() {
+	if err != nil || c.leaves || !c.backend.IsValid() {
 		return some
 	}
 	switch {

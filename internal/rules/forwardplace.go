@@ -50,7 +50,7 @@ func chainsByName(saved Saved) map[string]SavedChain {
 }
 
 // candidates returns the packets of own connections, as the accepts of a table have them: of
-// each the first one and its answer.
+// each the first one and its answer. With takeover the first one is the backend's, too.
 func (p ForwardPlacer) candidates(table Table) []*candidate {
 	links := map[netip.Addr]string{}
 	link := func(address netip.Addr) string {
@@ -64,8 +64,11 @@ func (p ForwardPlacer) candidates(table Table) []*candidate {
 		for _, rule := range chain.Rules {
 			if rule.Target.Kind == Accept && rule.ConnectionProtocol != "" {
 				one := candidate{protocol: rule.ConnectionProtocol, backend: rule.ReplySource, port: rule.ReplyPorts, link: link}
+				if rule.OriginalSource.IsValid() {
+					one.backend, one.port, one.leaves = rule.OriginalSource, rule.OriginalSourcePorts, true
+				}
 				answer := one
-				answer.answers = true
+				answer.answers, answer.leaves = true, !one.leaves
 				all = append(all, &one, &answer)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 
 // placeAmong returns where the jump of a service belongs among rules of others: one tcp service
 // at 10.0.0.1:80, which is reached by an interface, or by none.
-func placeAmong(t *testing.T, foreign, link string) int {
+func placeAmong(t *testing.T, foreign, link string, more ...Chain) int {
 	t.Helper()
 	saved, err := ParseSaved(Filter, []byte("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"+declared(foreign)+foreign+"COMMIT\n"))
 	if err != nil {
@@ -18,6 +18,7 @@ func placeAmong(t *testing.T, foreign, link string) int {
 		ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), ReplySource: netip.MustParsePrefix("10.0.0.1/32"),
 		OriginalPorts: Ports{80, 80}, ReplyPorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
 	}}}}}
+	table.Chains = append(table.Chains, more...)
 	return ForwardPlacer{Link: func(netip.Addr) string { return link }}.Place(saved, table)
 }
 
@@ -119,6 +120,33 @@ func TestForwardPlace(t *testing.T) {
 			if got := placeAmong(t, c.foreign, link); got != want {
 				t.Errorf("%s, backend by %q: place %d, want %d", name, link, got, want)
 			}
+		}
+	}
+}
+
+// TestForwardPlaceTakeover has the backend begin connections, too: what closes them to it is no
+// ban, although it lets pass what clients begin.
+func TestForwardPlaceTakeover(t *testing.T) {
+	began := Chain{Name: ServiceTakeover, Rules: []Rule{{
+		ConnectionProtocol: "tcp", OriginalSource: netip.MustParsePrefix("10.0.0.1/32"), OriginalSourcePorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
+	}}}
+	for name, c := range map[string]struct {
+		foreign           string
+		clients, takeover int
+	}{
+		"nothing":               {"", 1, 1},
+		"bans":                  {"-A FORWARD -d 203.0.113.9/32 -j DROP\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\n", 3, 3},
+		"firewalld":             {firewalld, 6, 5},
+		"accepted from clients": {"-A FORWARD -o back -j ACCEPT\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -j DROP\n", 4, 3},
+		"accepted both ways":    {"-A FORWARD -o back -j ACCEPT\n-A FORWARD -i back -j ACCEPT\n-A FORWARD -j DROP\n", 4, 4},
+		"by its port":           {"-A FORWARD -p tcp -m tcp --dport 8080 -j ACCEPT\n-A FORWARD -p tcp -m tcp --sport 8080 -j ACCEPT\n-A FORWARD -j DROP\n", 4, 4},
+		"a drop of its answers": {"-A FORWARD -p tcp -m tcp --sport 8080 -m conntrack --ctstate NEW -j DROP\n-A FORWARD -s 203.0.113.9/32 -j DROP\n", 3, 1},
+	} {
+		if got := placeAmong(t, c.foreign, "back"); got != c.clients {
+			t.Errorf("%s: place %d, want %d", name, got, c.clients)
+		}
+		if got := placeAmong(t, c.foreign, "back", began); got != c.takeover {
+			t.Errorf("%s, with takeover: place %d, want %d", name, got, c.takeover)
 		}
 	}
 }

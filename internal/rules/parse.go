@@ -31,7 +31,8 @@ func (r *Rule) parse(text string, buffer []byte) ([]byte, error) {
 			return buffer, fmt.Errorf("%.200q: %w", text, err)
 		}
 	}
-	if r.Target.Kind == Accept && !r.scoped() {
+	bare := r.Target.Kind == SNAT && r.Target.Port != 0 && (r.SourcePorts == Ports{} || !r.Source.IsValid())
+	if r.Target.Kind == Accept && !r.scoped() || bare {
 		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
 	}
 	// The reader takes options in any order and numbers in any spelling; to ask
@@ -115,8 +116,7 @@ func (r *ruleReader) match(name string) {
 	rule := r.rule
 	switch name {
 	case "tcp", "udp", "sctp":
-		r.word("--dport")
-		rule.DestinationPorts = r.ports()
+		r.packet()
 	case "addrtype":
 		r.word("--dst-type")
 		r.word("LOCAL")
@@ -136,6 +136,22 @@ func (r *ruleReader) match(name string) {
 	}
 }
 
+// packet takes the one option of -m tcp, udp or sctp.
+func (r *ruleReader) packet() {
+	switch option := r.next(); option {
+	case "--sport":
+		r.rule.SourcePorts = r.ports()
+	case "--dport":
+		r.rule.DestinationPorts = r.ports()
+	default:
+		r.rule.Midstream = true // the one spelling that parse takes
+		r.bad = r.bad || option != "!" || r.rule.Protocol != "tcp"
+		for range 3 {
+			r.next()
+		}
+	}
+}
+
 // conntrack takes the options of -m conntrack.
 func (r *ruleReader) conntrack() {
 	rule := r.rule
@@ -143,8 +159,8 @@ func (r *ruleReader) conntrack() {
 		switch r.next() {
 		case "--ctstate":
 			state := r.next()
-			rule.Translated, rule.SourceTranslated = state == "DNAT", state == "SNAT"
-			r.bad = r.bad || !rule.Translated && !rule.SourceTranslated
+			rule.Translated, rule.SourceTranslated, rule.BeginsOrSNAT = state == "DNAT", state == "SNAT", state == "NEW,SNAT"
+			r.bad = r.bad || !rule.Translated && !rule.SourceTranslated && !rule.BeginsOrSNAT
 		case "--ctproto":
 			rule.ConnectionProtocol = r.protocol()
 		case "--ctorigsrc":
@@ -156,6 +172,8 @@ func (r *ruleReader) conntrack() {
 			rule.OriginalDestination = r.connectionEnd()
 		case "--ctreplsrc":
 			rule.ReplySource = r.connectionEnd()
+		case "--ctorigsrcport":
+			rule.OriginalSourcePorts = r.ports()
 		case "--ctorigdstport":
 			rule.OriginalPorts = r.ports()
 		case "--ctreplsrcport":
@@ -219,7 +237,7 @@ func (r *ruleReader) target(name string) {
 	case "SNAT":
 		target.Kind = SNAT
 		r.word("--to-source")
-		target.Address = r.address(r.next())
+		target.Address, target.Port = r.backend(r.next())
 	case "MASQUERADE":
 		target.Kind = Masquerade
 	case "ACCEPT":

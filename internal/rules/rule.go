@@ -16,14 +16,18 @@ type Rule struct {
 	Destination         netip.Prefix // -d
 	InInterface         string       // -i
 	Protocol            string       // -p: tcp, udp, sctp
+	SourcePorts         Ports        // -m PROTOCOL --sport
 	DestinationPorts    Ports        // -m PROTOCOL --dport
+	Midstream           bool         // -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN: no packet that begins a connection
 	LocalDestination    bool         // -m addrtype --dst-type LOCAL
+	BeginsOrSNAT        bool         // -m conntrack --ctstate NEW,SNAT: it begins, or its source was rewritten
 	Translated          bool         // -m conntrack --ctstate DNAT: the destination was rewritten
 	SourceTranslated    bool         // -m conntrack --ctstate SNAT: the source was rewritten
 	ConnectionProtocol  string       // -m conntrack --ctproto: tcp, udp, sctp; unlike -p it holds for ICMP errors, too
 	OriginalSource      netip.Prefix // -m conntrack --ctorigsrc: who began the connection
 	OriginalDestination netip.Prefix // -m conntrack --ctorigdst: what it was before
 	ReplySource         netip.Prefix // -m conntrack --ctreplsrc: who answers, the backend
+	OriginalSourcePorts Ports        // -m conntrack --ctorigsrcport
 	OriginalPorts       Ports        // -m conntrack --ctorigdstport
 	ReplyPorts          Ports        // -m conntrack --ctreplsrcport
 	Expected            bool         // -m conntrack --ctstatus EXPECTED: a helper announced it, such as that of FTP
@@ -87,7 +91,7 @@ type Target struct {
 	Prefix     uint8      // Hash: how many first bits of the source address tell
 	SourcePort bool       // Hash: the source port tells, too
 	Slots      uint16     // Hash: how many slots there are
-	Port       uint16     // DNAT; 0 keeps the port of the packet
+	Port       uint16     // DNAT, SNAT; 0 keeps the port of the packet
 	Chain      string     // Jump, Goto
 	Address    netip.Addr // DNAT, SNAT; Refuse, where it is an address of the host
 }
@@ -100,7 +104,9 @@ func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark }
 // rules of others away from what it matches: it may be only for what was translated.
 func (r Rule) belongs(name TableName) bool {
 	switch {
-	case name == NAT && (r.Expected || r.SourceTranslated || r.OriginalSource.IsValid()):
+	case name == NAT && (r.Expected || r.SourceTranslated || r.BeginsOrSNAT || r.OriginalSource.IsValid() || r.OriginalSourcePorts != Ports{}):
+		return false
+	case name == Filter && (r.Midstream || r.SourcePorts != Ports{}):
 		return false
 	case r.Target.Chain != "":
 		return true
@@ -121,20 +127,23 @@ func (r Rule) Matches(p Packet) bool {
 		!(r.NotDestination.IsValid() && r.NotDestination.Contains(p.Destination)) &&
 		(r.InInterface == "" || r.InInterface == p.InInterface) &&
 		(r.Protocol == "" || r.Protocol == p.Protocol) &&
+		r.SourcePorts.contains(p.SourcePort) &&
 		r.DestinationPorts.contains(p.Port) &&
+		(!r.Midstream || p.Midstream) &&
 		(!r.LocalDestination || p.Local) &&
 		(!r.Translated || p.OriginalAddress.IsValid()) &&
 		(r.ConnectionProtocol == "" || r.ConnectionProtocol == p.Protocol) &&
 		prefixHolds(r.OriginalSource, p.Source) &&
 		prefixHolds(r.OriginalDestination, p.OriginalAddress) &&
 		prefixHolds(r.ReplySource, p.Destination) &&
+		r.OriginalSourcePorts.contains(p.SourcePort) &&
 		r.OriginalPorts.contains(p.OriginalPort) &&
 		r.ReplyPorts.contains(p.Port) &&
 		(!r.Expected || p.Expected) &&
 		(!r.SourceTranslated || p.SourceTranslated)
 }
 
-// Packet is the first packet of a connection, as one built-in chain sees it.
+// Packet is the first packet of a connection that this host sees, as one built-in chain sees it.
 type Packet struct {
 	InInterface     string
 	Protocol        string
@@ -144,6 +153,8 @@ type Packet struct {
 	Local           bool       // the destination is an address of this host
 	OriginalAddress netip.Addr // the destination before DNAT; zero without one
 	OriginalPort    uint16
+	SourcePort      uint16 // 0 where it is not known: then no condition on it holds
+	Midstream       bool   // of TCP: it begins nothing, another host has seen the ones before
 	// Expected tells that a conntrack helper announced the connection, and SourceTranslated
 	// that its source is rewritten: what a helper expects is translated as it announced it.
 	Expected, SourceTranslated bool
@@ -165,9 +176,13 @@ func (r Rule) AppendText(b []byte) []byte {
 	if r.Protocol != "" {
 		b = append(append(append(b, "-p "...), r.Protocol...), ' ')
 	}
-	if r.DestinationPorts != (Ports{}) {
-		b = append(append(append(b, "-m "...), r.Protocol...), " --dport "...)
-		b = append(r.DestinationPorts.appendTo(b, ':'), ' ')
+	if r.SourcePorts != (Ports{}) || r.DestinationPorts != (Ports{}) || r.Midstream {
+		b = append(append(append(b, "-m "...), r.Protocol...), ' ')
+		b = appendPorts(b, "--sport ", r.SourcePorts)
+		b = appendPorts(b, "--dport ", r.DestinationPorts)
+		if r.Midstream {
+			b = append(b, notSYN+" "...)
+		}
 	}
 	if r.LocalDestination {
 		b = append(b, "-m addrtype --dst-type LOCAL "...)
@@ -185,6 +200,17 @@ func (r Rule) AppendText(b []byte) []byte {
 	return r.Target.appendTo(b)
 }
 
+// notSYN is the condition of Midstream, as iptables prints ! --syn.
+const notSYN = "! --tcp-flags FIN,SYN,RST,ACK SYN"
+
+// appendPorts appends a condition on ports.
+func appendPorts(b []byte, option string, ports Ports) []byte {
+	if ports == (Ports{}) {
+		return b
+	}
+	return append(ports.appendTo(append(b, option...), ':'), ' ')
+}
+
 // appendPrefix appends a condition on an address, always with its length.
 func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 	if !prefix.IsValid() {
@@ -197,20 +223,22 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 
 // asksConnection tells whether a condition is on the connection, not on the packet.
 func (r Rule) asksConnection() bool {
-	return r.Translated || r.SourceTranslated || r.Expected || r.ConnectionProtocol != "" || r.OriginalSource.IsValid() || r.OriginalDestination.IsValid() ||
+	return r.BeginsOrSNAT || r.Translated || r.SourceTranslated || r.Expected || r.OriginalSourcePorts != (Ports{}) || r.ConnectionProtocol != "" || r.OriginalSource.IsValid() || r.OriginalDestination.IsValid() ||
 		r.ReplySource.IsValid() || r.OriginalPorts != (Ports{}) || r.ReplyPorts != (Ports{})
 }
 
 // scoped tells whether the rule is for connections of one protocol that were asked of some
 // address at some port, or go to some backend at some port, or for those that a helper expects
-// of some backend: an accept of less would be everybody's. Without a backend are the accepts
+// of some backend, or that some backend began at some port: an accept of less would be
+// everybody's. Without a backend are the accepts
 // in FORWARD of natspread 0.1.
 func (r Rule) scoped() bool {
 	if r.Expected {
 		return r.SourceTranslated && r.OriginalSource.IsValid() || r.Translated && r.ReplySource.IsValid()
 	}
 	asked, answered := r.OriginalPorts != (Ports{}), r.ReplyPorts != (Ports{})
-	return r.ConnectionProtocol != "" && (r.OriginalDestination.IsValid() && asked || r.ReplySource.IsValid() && (asked || answered)) ||
+	return r.ConnectionProtocol != "" && r.OriginalSource.IsValid() && r.OriginalSourcePorts != (Ports{}) ||
+		r.ConnectionProtocol != "" && (r.OriginalDestination.IsValid() && asked || r.ReplySource.IsValid() && (asked || answered)) ||
 		r.Protocol != "" && r.Translated && asked && (r.OriginalDestination.IsValid() || r.Destination.IsValid())
 }
 
@@ -218,6 +246,9 @@ func (r Rule) scoped() bool {
 // before its destination was rewritten, and on who answers it.
 func (r Rule) appendConntrack(b []byte) []byte {
 	b = append(b, "-m conntrack "...)
+	if r.BeginsOrSNAT {
+		b = append(b, "--ctstate NEW,SNAT "...)
+	}
 	if r.Translated {
 		b = append(b, "--ctstate DNAT "...)
 	}
@@ -231,12 +262,9 @@ func (r Rule) appendConntrack(b []byte) []byte {
 	b = appendConnectionEnd(b, "--ctorigsrc ", r.OriginalSource)
 	b = appendConnectionEnd(b, "--ctorigdst ", r.OriginalDestination)
 	b = appendConnectionEnd(b, "--ctreplsrc ", r.ReplySource)
-	if r.OriginalPorts != (Ports{}) {
-		b = append(r.OriginalPorts.appendTo(append(b, "--ctorigdstport "...), ':'), ' ')
-	}
-	if r.ReplyPorts != (Ports{}) {
-		b = append(r.ReplyPorts.appendTo(append(b, "--ctreplsrcport "...), ':'), ' ')
-	}
+	b = appendPorts(b, "--ctorigsrcport ", r.OriginalSourcePorts)
+	b = appendPorts(b, "--ctorigdstport ", r.OriginalPorts)
+	b = appendPorts(b, "--ctreplsrcport ", r.ReplyPorts)
 	if r.Expected {
 		b = append(b, "--ctstatus EXPECTED "...)
 	}
@@ -300,9 +328,9 @@ func (t Target) appendTo(b []byte) []byte {
 	case Goto:
 		return append(append(b, "-g "...), t.Chain...)
 	case DNAT:
-		return t.appendBackend(append(b, "-j DNAT --to-destination "...))
+		return t.appendSocket(append(b, "-j DNAT --to-destination "...))
 	case SNAT:
-		return appendAddress(append(b, "-j SNAT --to-source "...), t.Address)
+		return t.appendSocket(append(b, "-j SNAT --to-source "...))
 	case Masquerade:
 		return append(b, "-j MASQUERADE"...)
 	case Accept:
@@ -332,9 +360,9 @@ func (t Target) appendHash(b []byte) []byte {
 	return strconv.AppendUint(append(b, " --hmark-mod "...), uint64(t.Slots), 10)
 }
 
-// appendBackend appends the address of a DNAT target; brackets stand around an
+// appendSocket appends the address of a DNAT or SNAT target; brackets stand around an
 // IPv6 address only when a port follows.
-func (t Target) appendBackend(b []byte) []byte {
+func (t Target) appendSocket(b []byte) []byte {
 	if t.Port == 0 {
 		return appendAddress(b, t.Address)
 	}

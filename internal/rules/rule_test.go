@@ -88,6 +88,22 @@ func TestRules(t *testing.T) {
 		"-m conntrack --ctorigdst 2001:db8::/32 -g NATSPREAD-web": {
 			OriginalDestination: netip.MustParsePrefix("2001:db8::/32"), Target: Target{Kind: Goto, Chain: "NATSPREAD-web"},
 		},
+		"-s 10.0.0.1/32 -p tcp -m tcp --sport 8080 -j SNAT --to-source 192.0.2.10:80": {
+			Source: netip.MustParsePrefix("10.0.0.1/32"), Protocol: "tcp", SourcePorts: Ports{8080, 8080}, Target: to(SNAT, "192.0.2.10", 80),
+		},
+		"-s fd00::1/128 -p udp -m udp --sport 53 -j SNAT --to-source [2001:db8::10]:53": {
+			Source: netip.MustParsePrefix("fd00::1/128"), Protocol: "udp", SourcePorts: Ports{53, 53}, Target: to(SNAT, "2001:db8::10", 53),
+		},
+		"-s 10.0.0.0/30 -p tcp -m tcp --sport 8000:8010 -j SNAT --to-source 192.0.2.10": {
+			Source: netip.MustParsePrefix("10.0.0.0/30"), Protocol: "tcp", SourcePorts: Ports{8000, 8010}, Target: to(SNAT, "192.0.2.10", 0),
+		},
+		"-m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 8080 -j ACCEPT": {
+			ConnectionProtocol: "tcp", OriginalSource: netip.MustParsePrefix("10.0.0.1/32"), OriginalSourcePorts: Ports{8080, 8080}, Target: Target{Kind: Accept},
+		},
+		"-m conntrack --ctstate NEW,SNAT -j NATSPREAD-TAKEOVER": {BeginsOrSNAT: true, Target: Target{Chain: ServiceTakeover}},
+		"-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark 0x2/0xf -g NATSPREAD-webZ07": {
+			Protocol: "tcp", Midstream: true, Mark: Mark{2, 0xf}, Target: Target{Kind: Goto, Chain: "NATSPREAD-webZ07"},
+		},
 		"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 256": {Target: Target{Kind: Hash, Prefix: 32, Slots: 256}},
 		"-j HMARK --hmark-src-prefix 128 --hmark-sport-mask 0xffff --hmark-rnd 0x6e617473 --hmark-mod 4096": {
 			Target: Target{Kind: Hash, Prefix: 128, SourcePort: true, Slots: 4096},
@@ -178,6 +194,17 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p tcp -m tcp --dport 65536 -j NATSPREAD-web", "-p tcp -m tcp --dport http -j NATSPREAD-web", "-p tcp -m tcp --dport 80: -j NATSPREAD-web", "-p tcp -m tcp ! --dport 80 -j NATSPREAD-web",
 			"-p icmp -j NATSPREAD-web", "-p all -j NATSPREAD-web", "-p", "-j REDIRECT --to-ports 80", "-j REDIRECT",
 		},
+		"takeover": {
+			"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -g NATSPREAD-web", "-p tcp -m tcp ! --syn -g NATSPREAD-web", "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK,FIN SYN -g NATSPREAD-web",
+			"-p udp -m udp ! --tcp-flags FIN,SYN,RST,ACK SYN -g NATSPREAD-web", "-p tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -g NATSPREAD-web", "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN,ACK -g NATSPREAD-web",
+			"-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN --dport 80 -g NATSPREAD-web", "-p tcp -m tcp", "-p tcp -m tcp !",
+			"-s 10.0.0.1/32 -p tcp -m tcp --sport 80 -j SNAT --to-source 192.0.2.10:0", "-s 10.0.0.1/32 -p tcp -m tcp --sport 80 -j SNAT --to-source 192.0.2.10:80-90",
+			"-s 10.0.0.1/32 -p tcp -j SNAT --to-source 192.0.2.10:80", "-p tcp -m tcp --sport 80 -j SNAT --to-source 192.0.2.10:80", "-s 10.0.0.1/32 -p tcp -m tcp ! --sport 80 -j SNAT --to-source 192.0.2.10:80",
+			"-s 10.0.0.1/32 -p tcp -m tcp --sport 0 -j SNAT --to-source 192.0.2.10:80", "-s fd00::1/128 -p tcp -m tcp --sport 80 -j SNAT --to-source [2001:db8::10]",
+			"-m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 -j ACCEPT", "-m conntrack --ctproto 6 --ctorigsrcport 80 -j ACCEPT", "-m conntrack --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT",
+			"-m conntrack --ctstate NEW,SNAT -j ACCEPT", "-m conntrack --ctstate SNAT,NEW -j NATSPREAD-TAKEOVER", "-m conntrack --ctstate NEW -j NATSPREAD-TAKEOVER",
+			"-m conntrack --ctstate NEW,SNAT --ctstate DNAT -j NATSPREAD-TAKEOVER",
+		},
 		"marks": {
 			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617474 --hmark-mod 256", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6E617473 --hmark-mod 256",
 			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 255", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 8192",
@@ -249,6 +276,11 @@ func TestMatches(t *testing.T) {
 		"--dst-type":      {Rule{LocalDestination: true}, Packet{Local: true}, Packet{}},
 		"--ctstate":       {Rule{Translated: true}, Packet{OriginalAddress: address("10.0.0.9")}, Packet{}},
 		"--ctorigdst":     {Rule{OriginalDestination: net}, Packet{OriginalAddress: address("10.0.0.9")}, Packet{OriginalAddress: address("10.0.1.9")}},
+		"--sport":         {Rule{SourcePorts: Ports{80, 90}}, Packet{SourcePort: 85}, Packet{SourcePort: 91}},
+		"--sport unknown": {Rule{SourcePorts: Ports{80, 90}}, Packet{SourcePort: 80}, Packet{}},
+		"--tcp-flags":     {Rule{Midstream: true}, Packet{Midstream: true}, Packet{}},
+		"--ctorigsrc":     {Rule{OriginalSource: net}, Packet{Source: address("10.0.0.9")}, Packet{Source: address("10.0.1.9")}},
+		"--ctorigsrcport": {Rule{OriginalSourcePorts: Ports{80, 80}}, Packet{SourcePort: 80}, Packet{}},
 		"--ctorigdstport": {Rule{OriginalPorts: Ports{1, 2}}, Packet{OriginalPort: 2}, Packet{OriginalPort: 3}},
 	} {
 		if !test.rule.Matches(test.yes) || test.rule.Matches(test.not) {

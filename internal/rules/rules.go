@@ -85,6 +85,8 @@ const (
 	ServicePost    = Prefix + "-POST"
 	ServiceForward = Prefix + "-FORWARD"
 	ServiceRelated = Prefix + "-RELATED"
+	// ServiceTakeover lets through what backends begin in place of clients.
+	ServiceTakeover = Prefix + "-TAKEOVER"
 )
 
 // Comment stood in each jump that natspread 0.1 loaded: see Table.CommentedJumps.
@@ -103,7 +105,7 @@ func (k TableName) BuiltIn() []string {
 func (k TableName) EntryChains(builtIn string) []string {
 	switch {
 	case k == Filter && builtIn == Forward:
-		return []string{ServiceForward, ServiceRelated}
+		return []string{ServiceForward, ServiceRelated, ServiceTakeover}
 	case k == Filter:
 		return nil
 	case builtIn == Prerouting:

@@ -48,17 +48,21 @@ func (t Table) Chain(name string) (Chain, bool) {
 	return t.Chains[i], true
 }
 
-// Jumps returns the rules that belong into a built-in chain: one or none, or in FORWARD two.
-// What natspread did not translate, and no helper expects, never meets its part of the
-// filter table.
+// Jumps returns the rules that belong into a built-in chain: one or none, or in FORWARD up to
+// three. What natspread did not translate, and no helper expects, never meets its part of the
+// filter table. But with takeover all that begins does: the source of what a backend begins in
+// place of a client is rewritten behind FORWARD only.
 func (t Table) Jumps(builtIn string) []Rule {
 	var jumps []Rule
 	for _, chain := range t.Name.EntryChains(builtIn) {
 		jump := Rule{Translated: t.Name == Filter, Target: Target{Kind: Jump, Chain: chain}}
-		if chain == ServiceRelated {
+		switch chain {
+		case ServiceRelated: // not in those of natspread 0.1
 			jump.Translated, jump.Expected = false, true
+		case ServiceTakeover:
+			jump.Translated, jump.BeginsOrSNAT = false, true
 		}
-		if _, found := t.Chain(chain); t.Empty() || chain == ServiceRelated && !found { // as in those of natspread 0.1
+		if _, found := t.Chain(chain); t.Empty() || !found && (jump.Expected || jump.BeginsOrSNAT) {
 			continue
 		}
 		if t.CommentedJumps {

@@ -46,7 +46,10 @@ func sampleSlots(family Family) Table {
 			{Mark: Mark{Value: 0x10, Mask: 0x10}, Target: Target{Kind: Goto, Chain: leaf}},
 			{Target: Target{Kind: Goto, Chain: last}},
 		}},
-		Chain{Name: leaf, Rules: []Rule{{Mark: Mark{Mask: 0xf}, Target: Target{Kind: Goto, Chain: last}}}},
+		Chain{Name: leaf, Rules: []Rule{
+			{Protocol: "tcp", Midstream: true, Mark: Mark{Mask: 0xf}, Target: Target{Kind: Goto, Chain: last}},
+			{Mark: Mark{Mask: 0xf}, Target: Target{Kind: Goto, Chain: last}},
+		}},
 		Chain{Name: last, Rules: []Rule{{Target: Target{Kind: RestoreMark}}, {Protocol: "tcp", Target: Target{Kind: DNAT, Address: first, Port: 80}}}},
 	)
 	return table
@@ -64,20 +67,25 @@ func sampleFilter(family Family) Table {
 		{ConnectionProtocol: "udp", ReplySource: backend, OriginalPorts: Ports{53, 54}, ReplyPorts: Ports{53, 53}, Target: Target{Kind: Accept}},
 	}}, {Name: ServiceRelated, Rules: []Rule{
 		{Translated: true, ReplySource: backend, Expected: true, Target: Target{Kind: Accept}},
+	}}, {Name: ServiceTakeover, Rules: []Rule{
+		{ConnectionProtocol: "tcp", OriginalSource: backend, OriginalSourcePorts: Ports{80, 80}, Target: Target{Kind: Accept}},
 	}}}}
 }
 
 // TestFilterText shows that part: no policy, and no rule of ours for what was not
-// translated.
+// translated, but for what a backend begins in place of a client.
 func TestFilterText(t *testing.T) {
 	const want = `*filter
 :NATSPREAD-FORWARD - [0:0]
 :NATSPREAD-RELATED - [0:0]
+:NATSPREAD-TAKEOVER - [0:0]
 -A FORWARD -m conntrack --ctstate DNAT -j NATSPREAD-FORWARD
 -A FORWARD -m conntrack --ctstatus EXPECTED -j NATSPREAD-RELATED
+-A FORWARD -m conntrack --ctstate NEW,SNAT -j NATSPREAD-TAKEOVER
 -A NATSPREAD-FORWARD -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j ACCEPT
 -A NATSPREAD-FORWARD -m conntrack --ctproto 17 --ctreplsrc 10.0.0.1 --ctorigdstport 53:54 --ctreplsrcport 53 -j ACCEPT
 -A NATSPREAD-RELATED -m conntrack --ctstate DNAT --ctreplsrc 10.0.0.1 --ctstatus EXPECTED -j ACCEPT
+-A NATSPREAD-TAKEOVER -m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT
 COMMIT
 `
 	if diff := cmp.Diff(want, string(sampleFilter(IPv4).Text())); diff != "" {

@@ -331,6 +331,36 @@ check    = "tcp"
 	})
 }
 
+// TestTrouble goes on where states cannot be kept, connection tracking cannot be read and this host's addresses
+// are not known, and says each once.
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.dead = flapping(time.Hour, 0, 20*time.Second)
+		s := f.seams()
+		s.Write = func(health.Record) error { return errors.New("cannot write health.json: no space left on device") }
+		s.Connections = func(context.Context, flows.Watched) (flows.Seen, error) {
+			return flows.Seen{}, errors.New("cannot read connection tracking: x")
+		}
+		s.Addresses = func() ([]netip.Addr, error) { return nil, errors.New("cannot list addresses: y") }
+		f.runWith(s)
+		f.sleep(45 * time.Second)
+		if err := f.end(); err != nil || f.out() != "web 10.0.0.2:80" || !slices.Contains(f.states, "WATCHDOG=1") {
+			t.Errorf("%q is out, it told %q, %v", f.out(), f.states, err)
+		}
+		for _, line := range []string{"3 cannot write health.json: no space left on device", "4 cannot read connection tracking: x", "4 cannot list addresses: y"} {
+			said := 0
+			for _, one := range f.lines {
+				said += strings.Count(one, line)
+			}
+			if said != 1 {
+				t.Errorf("%q was said %d times", line, said)
+			}
+		}
+	})
+}
+
 // TestDeaf says once that a backend passes its check while no connection to it is answered, and takes it not out.
 func TestDeaf(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/lab/netns"
 	"natspread/internal/paths"
 )
 
@@ -144,7 +145,7 @@ func (s *stage) dies(by death, most float64) (string, error) {
 	if err := by.set(s, backend, false); err != nil {
 		return said, err
 	}
-	return said, errors.Join(atMost("the last loss", last, most), s.awaitOut(0, 5*interval), s.askMany(200))
+	return said, errors.Join(atMost("the last loss", last, most), s.awaitBack(5*interval), s.askMany(200))
 }
 
 // diesOnce lets a backend die under the client, and returns its connections up to some
@@ -190,7 +191,7 @@ func playSilent(s *stage) (string, error) {
 		if turn%2 == 1 {
 			last = max(last, lastLost(shots, at, time.Now()))
 		}
-		err = errors.Join(silent().set(s, backend, false), s.awaitOut(0, 5*interval), s.unwatch())
+		err = errors.Join(silent().set(s, backend, false), s.awaitDown(0, 5*interval), s.unwatch())
 		if err != nil {
 			return "", err
 		}
@@ -283,7 +284,7 @@ func playLock(s *stage) (string, error) {
 	if _, err := s.kill(refused(), alone(few(s.family, 0))); err != nil {
 		return "", err
 	}
-	if err := within(5*interval, "a check is down though the lock is held", func() bool { return s.down() == 1 }); err != nil {
+	if err := netns.Await(5*interval, "a check is down though the lock is held", func() bool { return s.down() == 1 }); err != nil {
 		return "", err
 	}
 	time.Sleep(7 * time.Second)
@@ -292,7 +293,7 @@ func playLock(s *stage) (string, error) {
 		return "", err
 	}
 	free := time.Now()
-	err = within(10*time.Second, "the rules change", func() bool { return len(s.loaded()) > before })
+	err = netns.Await(10*time.Second, "the rules change", func() bool { return len(s.loaded()) > before })
 	said := fmt.Sprintf("loaded %.1f s after the lock was free", time.Since(free).Seconds())
 	return said, errors.Join(err, atMost("the rules change", time.Since(free), 1), s.askMany(200))
 }

@@ -118,7 +118,7 @@ func arrows() map[string][]string {
 	all := map[string][]string{
 		"cmd/natspread": {
 			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace", "internal/watcher",
-			"internal/cmdline", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/terminal", "internal/text",
+			"internal/cmdline", "internal/image", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/terminal", "internal/text",
 		},
 		"internal/cmdline":    {"internal/suggest", "internal/text"},
 		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/health", "internal/rules", "internal/atomicfile", "internal/text"},
@@ -135,10 +135,11 @@ func arrows() map[string][]string {
 		"internal/network":    {"internal/rules"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":     {"internal/config"},
+		"internal/image":      {"internal/atomicfile", "internal/program"},
 		"internal/probe":      nil,
 		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
-		"internal/compare":    {"internal/config"},
-		"internal/config":     {"internal/slots", "internal/suggest"},
+		"internal/compare":    {"internal/config", "internal/text"},
+		"internal/config":     {"internal/slots", "internal/suggest", "internal/text"},
 		"internal/rules":      {"internal/slots"},
 	}
 	for _, tool := range tools() {
@@ -189,9 +190,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/slots", "internal/suggest"},
+		"internal/test/configtest": {"internal/config", "internal/slots", "internal/suggest", "internal/text"},
 		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/lab/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/lab/netns"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {

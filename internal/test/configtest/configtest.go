@@ -40,6 +40,10 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
 	made.Backends = backends(t, six)
+	takesOver := rapid.IntRange(0, 3).Draw(t, "takeover") == 0
+	if takesOver {
+		forTakeover(&made)
+	}
 	weigh(t, made)
 	if rapid.Bool().Draw(t, "checked") {
 		backUp(t, made)
@@ -53,6 +57,10 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		made.SourcePrefix = sourcePrefix(t, made)
 	}
 	made.Listen = listens(t, made, others)
+	if takesOver && takeOver(&made, others) {
+		made.Hairpin = hairpins(t, six)
+		return made
+	}
 	made.SNAT.Mode = rapid.SampledFrom([]config.SNATMode{config.Masquerade, config.Address, config.None}).Draw(t, "snat")
 	switch made.SNAT.Mode {
 	case config.Address:

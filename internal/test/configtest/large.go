@@ -75,6 +75,8 @@ type filler struct {
 	six    bool
 	places *places
 	left   left // for the next service
+
+	answering map[netip.Addr]bool // backends of services with takeover
 }
 
 // left is where a service left protocols to others.
@@ -85,7 +87,7 @@ type left struct {
 
 // newFiller returns a filler that has claimed nothing yet.
 func newFiller(shape Shape, random *rand.Rand, six bool) *filler {
-	return &filler{Rand: random, six: six, places: newPlaces(shape, random, six)}
+	return &filler{Rand: random, six: six, places: newPlaces(shape, random, six), answering: map[netip.Addr]bool{}}
 }
 
 // service makes up a service.
@@ -111,6 +113,7 @@ func (f *filler) service(name string) config.Service {
 		for range f.IntN(4) {
 			made.Hairpin = append(made.Hairpin, f.hairpin(len(made.Hairpin)))
 		}
+		f.takeOver(&made)
 	}
 	return made
 }

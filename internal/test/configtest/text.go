@@ -19,8 +19,8 @@ func Text(cfg config.Config) []byte {
 		for _, backend := range service.Backends {
 			fmt.Fprintf(&b, "  { address = %q, weight = %d, drain = %v, backup = %v },\n", backend, backend.Weight, backend.Drain, backend.Backup)
 		}
-		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\n",
-			service.Algorithm, service.Local, service.OnRemove, service.Forward)
+		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\n",
+			service.Algorithm, service.Local, service.OnRemove, service.Forward, service.Takeover)
 		if service.Slots != 0 {
 			fmt.Fprintf(&b, "slots = %d\n", service.Slots)
 		}

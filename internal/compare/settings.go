@@ -1,23 +1,26 @@
-package config
+package compare
 
 import (
 	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"natspread/internal/config"
+	"natspread/internal/text"
 )
 
-// Setting is a key of a service and its value in words.
-type Setting struct{ Key, Value string }
+// setting is a key of a service and its value in words.
+type setting struct{ key, value string }
 
-// Settings returns the keys of a service, but for its name and its backends, in the
+// settings returns the keys of a service, but for its name and its backends, in the
 // order in which the manual has them.
-func (s Service) Settings() []Setting {
+func settings(s config.Service) []setting {
 	from := s.Interface
 	if from == "" {
 		from = "any"
 	}
-	return []Setting{
+	return []setting{
 		{"listen", list(s.Listen)},
 		{"protocol", list(s.Protocols)},
 		{"snat", s.SNAT.String()},
@@ -29,6 +32,7 @@ func (s Service) Settings() []Setting {
 		{"local", fmt.Sprint(s.Local)},
 		{"on_remove", string(s.OnRemove)},
 		{"forward", string(s.Forward)},
+		{"takeover", fmt.Sprint(s.Takeover)},
 		{"check", s.Check.String()},
 		{"min_up", orNone(s.MinUp)},
 		{"on_down", cmp.Or(string(s.OnDown), "none")},
@@ -45,12 +49,5 @@ func orNone(n int) string {
 
 // list writes the values of a key that takes several; "none" is none.
 func list[T any](values []T) string {
-	if len(values) == 0 {
-		return "none"
-	}
-	words := make([]string, len(values))
-	for i, value := range values {
-		words[i] = fmt.Sprint(value)
-	}
-	return strings.Join(words, ", ")
+	return cmp.Or(strings.Join(text.Strings(values), ", "), "none")
 }
