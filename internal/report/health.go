@@ -280,7 +280,7 @@ func (h Host) watch() (record health.Record, alive bool, err error) {
 		return health.Record{}, alive, nil
 	}
 	if err == nil {
-		record, err = health.DecodeRecord(data, h.Restore.Store().Namespace)
+		record, err = health.DecodeRecord(data, h.Restore.Store().Namespace, generation.SinceBoot())
 	}
 	return record, alive, err
 }

@@ -88,7 +88,7 @@ func (w *watcher) hold(now time.Duration, standing Standing) {
 		w.users, w.backends = health.Users(standing.Config), backendsOf(standing.Config)
 		w.absent = false
 		w.pace.hurry(now)
-		w.sayStart(standing.Generation, len(checks), len(standing.Config.Services))
+		w.sayStart(standing.Generation, len(checks), len(standing.Config.Services), w.downs(checks))
 	}
 	w.findBalanced()
 	w.chooseAll()
@@ -99,6 +99,17 @@ func (w *watcher) hold(now time.Duration, standing Standing) {
 		w.ready = true
 		w.Notify("READY=1")
 	}
+}
+
+// downs names those of checks that are down.
+func (w *watcher) downs(checks []health.Check) []string {
+	var names []string
+	for _, check := range checks {
+		if !w.machine.Up(check) {
+			names = append(names, w.nameOf(check))
+		}
+	}
+	return names
 }
 
 // backendsOf returns the backends that each check is made for, those of one address and port once.

@@ -72,7 +72,7 @@ func pastOf(host restore.Host, namespace string) (health.Record, error) {
 	if err != nil {
 		return health.Record{}, err
 	}
-	return health.DecodeRecord(data, namespace)
+	return health.DecodeRecord(data, namespace, generation.SinceBoot())
 }
 
 // write keeps a record.

@@ -32,6 +32,9 @@ func TestRestart(t *testing.T) {
 		if err := f.end(); err != nil || len(f.loads) != 1 || f.out() != "web 10.0.0.2:80" {
 			t.Errorf("%d loads, %q is out, %v", len(f.loads), f.out(), err)
 		}
+		if said := "6 generation 1: 3 checks of 1 service; known to be down: 10.0.0.2:80"; !slices.Contains(f.lines, said) {
+			t.Errorf("it said\n%s", strings.Join(f.lines, "\n"))
+		}
 		last := f.records[len(f.records)-1]
 		if last.LoadsOK != 1 || last.Checks[1].Failed <= f.past.Checks[1].Failed || last.Checks[1].Since != f.past.Checks[1].Since {
 			t.Errorf("it did not go on from\n%+v\nto\n%+v", f.past.Checks[1], last.Checks[1])

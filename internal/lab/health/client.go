@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"natspread/internal/lab/netns"
 )
 
 // patience is how long the client waits for each connection: it sends a lost SYN again after
@@ -110,18 +112,18 @@ func outcomeOf(err error) string {
 }
 
 // client is one that runs.
-type client struct{ *part }
+type client struct{ *netns.Part }
 
 // startClient starts one at so many connections a second.
 func (s *stage) startClient(rate int) (client, error) {
-	p, err := startPart(clientName, append([]string{"client", strconv.Itoa(rate)}, s.site.listens()...)...)
+	p, err := netns.StartPart(clientName, append([]string{"client", strconv.Itoa(rate)}, s.site.listens()...)...)
 	return client{p}, err
 }
 
 // shots returns all connections that are over.
 func (c client) shots() ([]shot, error) {
 	var all []shot
-	for _, line := range c.said() {
+	for _, line := range c.Said() {
 		var begin, end int64
 		var s shot
 		if n, err := fmt.Sscanf(line+" -", "%d %d %s %s", &begin, &end, &s.outcome, &s.backend); n != 4 {
@@ -135,7 +137,7 @@ func (c client) shots() ([]shot, error) {
 
 // finish ends the client, and returns all of its connections.
 func (c client) finish() ([]shot, error) {
-	if err := c.stop(); err != nil {
+	if err := c.Stop(); err != nil {
 		return nil, err
 	}
 	return c.shots()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"natspread/internal/health"
+	"natspread/internal/lab/netns"
 	"natspread/internal/paths"
 )
 
@@ -69,7 +70,7 @@ func (s *stage) open(backends int, check string) error {
 		s.site.services[0] = append(s.site.services[0], few(s.family, i))
 		batch.WriteString(s.address(few(s.family, i), "eth0"))
 	}
-	if err := ip(backendsName, batch.String()); err != nil {
+	if err := netns.IP(backendsName, batch.String()); err != nil {
 		return err
 	}
 	return s.apply()
@@ -156,7 +157,7 @@ func (s *stage) watch() error {
 		return err
 	}
 	s.watcher = w
-	return within(time.Minute, "the watcher has checked all", func() bool {
+	return netns.Await(time.Minute, "the watcher has checked all", func() bool {
 		now, err := s.record()
 		return err == nil && now.Beat > before.Beat && !slices.ContainsFunc(now.Checks, func(c health.CheckRecord) bool { return c.State == health.New })
 	})
@@ -209,12 +210,12 @@ func (s *stage) down() int {
 
 // awaitDown waits until so many checks are down.
 func (s *stage) awaitDown(n int, bound time.Duration) error {
-	return within(bound, fmt.Sprintf("%d checks are down", n), func() bool { return s.down() == n })
+	return netns.Await(bound, fmt.Sprintf("%d checks are down", n), func() bool { return s.down() == n })
 }
 
 // awaitOut waits until so many checks are down and the rules were changed for them.
 func (s *stage) awaitOut(n int, bound time.Duration) error {
-	return errors.Join(s.awaitDown(n, bound), within(bound, fmt.Sprintf("%d backends are out", n), func() bool {
+	return errors.Join(s.awaitDown(n, bound), netns.Await(bound, fmt.Sprintf("%d backends are out", n), func() bool {
 		out := 0
 		for _, load := range s.loaded() {
 			out = load.out
@@ -229,7 +230,7 @@ func (s *stage) shots(n int) ([]shot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := within(time.Minute, fmt.Sprintf("%d connections", n), func() bool { return len(c.said()) >= n }); err != nil {
+	if err := netns.Await(time.Minute, fmt.Sprintf("%d connections", n), func() bool { return len(c.Said()) >= n }); err != nil {
 		return nil, err
 	}
 	return c.finish()
@@ -249,12 +250,12 @@ func (s *stage) askMany(n int) error {
 
 // awaitDeath waits until so many checks are down and no connection is lost.
 func (s *stage) awaitDeath(n int, bound time.Duration) error {
-	return errors.Join(s.awaitDown(n, bound), within(bound, "no connection is lost", func() bool { return s.askMany(50) == nil }))
+	return errors.Join(s.awaitDown(n, bound), netns.Await(bound, "no connection is lost", func() bool { return s.askMany(50) == nil }))
 }
 
 // awaitBack waits until no check is down and the first backend gets connections.
 func (s *stage) awaitBack(bound time.Duration) error {
-	return errors.Join(s.awaitDown(0, bound), within(bound, "the first backend gets connections", func() bool {
+	return errors.Join(s.awaitDown(0, bound), netns.Await(bound, "the first backend gets connections", func() bool {
 		shots, err := s.shots(50)
 		_, found := firstOf(shots, few(s.family, 0).String(), time.Time{})
 		return err == nil && found

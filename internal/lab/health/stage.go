@@ -80,7 +80,7 @@ type stage struct {
 	verbs   int    // how many the race runs
 	addresses
 	site     site
-	backends *part
+	backends *netns.Part
 	watcher  *watcher
 }
 
@@ -90,7 +90,7 @@ func newStage(of stage) (*stage, error) {
 	s.addresses = addressesOf(s.family)
 	err := s.build()
 	if err == nil {
-		s.backends, err = startPart(backendsName, "backends", fmt.Sprint(":", port))
+		s.backends, err = netns.StartPart(backendsName, "backends", fmt.Sprint(":", port))
 	}
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func newStage(of stage) (*stage, error) {
 
 // build lays a cable to the client and one to the backends.
 func (s *stage) build() error {
-	if err := ip("", fmt.Sprintf("netns add %s\nnetns add %s\n", clientName, backendsName)); err != nil {
+	if err := netns.IP("", fmt.Sprintf("netns add %s\nnetns add %s\n", clientName, backendsName)); err != nil {
 		return err
 	}
 	for _, host := range []string{clientName, backendsName} {
@@ -117,7 +117,7 @@ func (s *stage) build() error {
 	err := settle()
 	for _, host := range []struct{ name, batch string }{{"", near}, {clientName, client}, {backendsName, beyond}} {
 		if err == nil {
-			err = ip(host.name, host.batch)
+			err = netns.IP(host.name, host.batch)
 		}
 	}
 	return errors.Join(err, awaitLink("front"), awaitLink("back"))
@@ -132,16 +132,6 @@ func (s *stage) address(address netip.Addr, link string) string {
 	return line + "\n"
 }
 
-// ip runs a batch of ip(8) in a namespace, or in this one.
-func ip(host, batch string) error {
-	args := []string{"-batch", "-"}
-	if host != "" {
-		args = append([]string{"-n", host}, args...)
-	}
-	_, err := netns.Pipe(batch, "ip", args...)
-	return err
-}
-
 // settle makes IPv6 addresses of a new namespace usable at once, not after 1 s.
 func settle() error {
 	return errors.Join(
@@ -152,20 +142,10 @@ func settle() error {
 
 // awaitLink waits until a link carries packets.
 func awaitLink(name string) error {
-	return within(5*time.Second, "the link "+name+" is up", func() bool {
+	return netns.Await(5*time.Second, "the link "+name+" is up", func() bool {
 		link, err := net.InterfaceByName(name)
 		return err == nil && link.Flags&net.FlagRunning != 0
 	})
-}
-
-// within waits until a condition is true, and is an error where it is not in that time.
-func within(bound time.Duration, words string, condition func() bool) error {
-	for deadline := time.Now().Add(bound); !condition(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("waited %v in vain: %s", bound, words)
-		}
-	}
-	return nil
 }
 
 // iptables runs a command line of the variant's iptables in a namespace, or in this one.
@@ -221,7 +201,7 @@ func status500() death {
 		if dead {
 			status = "500"
 		}
-		return s.backends.tell(status + " " + backends.Addr().String())
+		return s.backends.Tell(status + " " + backends.Addr().String())
 	}}
 }
 
@@ -229,8 +209,8 @@ func status500() death {
 func gone() death {
 	return death{"gone", func(s *stage, backends netip.Prefix, dead bool) error {
 		if dead {
-			return ip(backendsName, fmt.Sprintf("addr del %v/%d dev eth0\n", backends.Addr(), s.bits))
+			return netns.IP(backendsName, fmt.Sprintf("addr del %v/%d dev eth0\n", backends.Addr(), s.bits))
 		}
-		return ip(backendsName, s.address(backends.Addr(), "eth0"))
+		return netns.IP(backendsName, s.address(backends.Addr(), "eth0"))
 	}}
 }

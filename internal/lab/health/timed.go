@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/lab/netns"
 	"natspread/internal/paths"
 )
 
@@ -283,7 +284,7 @@ func playLock(s *stage) (string, error) {
 	if _, err := s.kill(refused(), alone(few(s.family, 0))); err != nil {
 		return "", err
 	}
-	if err := within(5*interval, "a check is down though the lock is held", func() bool { return s.down() == 1 }); err != nil {
+	if err := netns.Await(5*interval, "a check is down though the lock is held", func() bool { return s.down() == 1 }); err != nil {
 		return "", err
 	}
 	time.Sleep(7 * time.Second)
@@ -292,7 +293,7 @@ func playLock(s *stage) (string, error) {
 		return "", err
 	}
 	free := time.Now()
-	err = within(10*time.Second, "the rules change", func() bool { return len(s.loaded()) > before })
+	err = netns.Await(10*time.Second, "the rules change", func() bool { return len(s.loaded()) > before })
 	said := fmt.Sprintf("loaded %.1f s after the lock was free", time.Since(free).Seconds())
 	return said, errors.Join(err, atMost("the rules change", time.Since(free), 1), s.askMany(200))
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"natspread/internal/lab/netns"
 )
 
 // busy is the exit code of natspread where another one is at work.
@@ -78,7 +80,7 @@ func (s *stage) wantRules(before string) error {
 
 // awaitRules waits until the same rules are loaded as before.
 func (s *stage) awaitRules(before string) error {
-	if within(soon, "", func() bool { return s.wantRules(before) == nil }) == nil {
+	if netns.Await(soon, "", func() bool { return s.wantRules(before) == nil }) == nil {
 		return nil
 	}
 	return s.wantRules(before)
@@ -115,12 +117,12 @@ func playLinkDown(s *stage) (string, error) {
 		return "", err
 	}
 	before, err := s.rules()
-	err = errors.Join(err, ip("", "link set back down\n"), s.awaitDown(3, soon), s.awaitRules(before))
+	err = errors.Join(err, netns.IP("", "link set back down\n"), s.awaitDown(3, soon), s.awaitRules(before))
 	up := "link set back up\n"
 	if s.family == 6 { // the kernel takes IPv6 addresses from a link that goes down
 		up += s.address(s.inner, "back") + fmt.Sprintf("route replace %s via %v\n", s.network, s.beyond)
 	}
-	return "the rules stay those of the generation", errors.Join(err, ip("", up), s.awaitDown(0, soon), s.awaitRules(before), s.askMany(100), s.inSync())
+	return "the rules stay those of the generation", errors.Join(err, netns.IP("", up), s.awaitDown(0, soon), s.awaitRules(before), s.askMany(100), s.inSync())
 }
 
 // playSignals stops the watcher and kills it, with a backend out: the kernel goes on.

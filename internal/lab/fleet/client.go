@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// perKind is how many connections of each kind are open.
+const perKind = 60
+
+// newPatience is how long a new connection may take: less than the kernel waits before it
+// sends a lost SYN again.
+const newPatience = time.Second
+
+// session is one connection of the client that stays open.
+type session struct {
+	kind  int
+	conn  net.Conn
+	first string       // the backend that answered first
+	heard atomic.Int64 // when it was heard last, in ns
+	lost  atomic.Bool  // reset, or ended
+	moved atomic.Bool  // another backend answered
+}
+
+// client holds connections, and makes new ones.
+type client struct {
+	to       string
+	from     []net.IP
+	sessions []*session
+	began    atomic.Int64 // new connections
+	failed   atomic.Int64 // those that failed
+}
+
+// beClient opens connections of all kinds from so many addresses, makes new ones beside, and is
+// told on standard input when to count: "PATIENCE" is for how long each open one may yet be
+// silent. It answers by a line of counts.
+func beClient(args []string) error {
+	if len(args) != 3 {
+		return errors.New("usage: fleet client ADDRESS FIRST COUNT")
+	}
+	c := &client{to: args[0]}
+	first, err := netip.ParseAddr(args[1])
+	count, errCount := strconv.Atoi(args[2])
+	if err := errors.Join(err, errCount); err != nil {
+		return err
+	}
+	for address := first; len(c.from) < count; address = address.Next() {
+		c.from = append(c.from, address.AsSlice())
+	}
+	if err := c.openAll(); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	go c.keepAsking()
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		patience, err := time.ParseDuration(lines.Text())
+		if err != nil {
+			return err
+		}
+		fmt.Println(c.count(patience))
+	}
+	return nil
+}
+
+// dial connects from one of the addresses.
+func (c *client) dial(i int, patience time.Duration) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: c.from[i%len(c.from)]}, KeepAlive: -1}
+	return dialer.Dial("tcp", c.to)
+}
+
+// openAll opens them, and waits until each was answered once.
+func (c *client) openAll() error {
+	var wait sync.WaitGroup
+	failures := make([]error, kinds*perKind)
+	places := make(chan struct{}, 20)
+	for i := range kinds * perKind {
+		s := &session{kind: i / perKind}
+		c.sessions = append(c.sessions, s)
+		wait.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			failures[i] = s.open(c, i)
+		})
+	}
+	wait.Wait()
+	return errors.Join(failures...)
+}
+
+// open opens one, and lets it live on.
+func (s *session) open(c *client, i int) (err error) {
+	const patience = 10 * time.Second
+	if s.conn, err = c.dial(i, patience); err != nil {
+		return err
+	}
+	answers := bufio.NewReaderSize(s.conn, downBytes)
+	err = s.conn.SetDeadline(time.Now().Add(patience))
+	if err == nil {
+		_, err = io.WriteString(s.conn, kindNames[s.kind]+"\n")
+	}
+	if err == nil {
+		s.first, err = answers.ReadString('\n')
+	}
+	if err == nil {
+		err = s.conn.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		return fmt.Errorf("%s from %v: %w", kindNames[s.kind], s.conn.LocalAddr(), err)
+	}
+	s.first = strings.TrimLeft(s.first, ".")
+	go s.listen(answers)
+	switch s.kind {
+	case echo:
+		go s.speak([]byte("\n"), beat)
+	case up:
+		go s.speak(make([]byte, upBytes), flow)
+	}
+	return nil
+}
+
+// listen keeps what it hears.
+func (s *session) listen(answers *bufio.Reader) {
+	for {
+		line, err := answers.ReadString('\n')
+		if err != nil {
+			s.lost.Store(true)
+			return
+		}
+		if strings.TrimLeft(line, ".") != s.first {
+			s.moved.Store(true)
+		}
+		s.heard.Store(time.Now().UnixNano())
+	}
+}
+
+// speak is the other half.
+func (s *session) speak(piece []byte, every time.Duration) {
+	if say(s.conn, piece, every) != nil {
+		s.lost.Store(true)
+	}
+}
+
+// keepAsking makes a new connection each 20 ms.
+func (c *client) keepAsking() {
+	for i := 0; ; i++ {
+		go func() {
+			failed := c.ask(i) != nil
+			c.began.Add(1)
+			if failed {
+				c.failed.Add(1)
+			}
+		}()
+		time.Sleep(flow)
+	}
+}
+
+// ask makes one, and ends it by a reset, which frees its port at once.
+func (c *client) ask(i int) error {
+	deadline := time.Now().Add(newPatience)
+	conn, err := c.dial(i, newPatience)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	err = errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.SetDeadline(deadline))
+	if err == nil {
+		_, err = io.WriteString(conn, "new\n")
+	}
+	if err == nil {
+		_, err = conn.Read(make([]byte, 64))
+	}
+	return err
+}
+
+// count waits until each open connection was heard anew for a while, or is lost, and says how
+// many of each kind were lost. Idle ones speak now.
+func (c *client) count(patience time.Duration) counts {
+	const again = time.Second // one that lives is heard for longer than from what was on its way
+	begin := time.Now()
+	var silent []*session
+	for _, s := range c.sessions {
+		silent = append(silent, s)
+		if s.kind == idle {
+			_, _ = io.WriteString(s.conn, "\n") // its answer tells
+		}
+	}
+	for len(silent) > 0 && time.Since(begin) < patience {
+		time.Sleep(flow)
+		var still []*session
+		for _, s := range silent {
+			after := begin
+			if s.kind != idle {
+				after = begin.Add(again)
+			}
+			if !s.lost.Load() && s.heard.Load() < after.UnixNano() {
+				still = append(still, s)
+			}
+		}
+		silent = still
+	}
+	for _, s := range silent {
+		s.lost.Store(true)
+	}
+	n := counts{began: int(c.began.Load()), failed: int(c.failed.Load())}
+	for _, s := range c.sessions {
+		if s.lost.Load() {
+			n.lost[s.kind]++
+		}
+		if s.moved.Load() {
+			n.moved++
+		}
+	}
+	return n
+}
+
+// counts are what the client counted.
+type counts struct {
+	lost          [kinds]int
+	moved         int // answered by another backend
+	began, failed int // new connections
+}
+
+// countsFormat is their line.
+const countsFormat = "lost %d %d %d %d %d moved %d new %d/%d"
+
+// String is the line by which the client answers.
+func (n counts) String() string {
+	l := n.lost
+	return fmt.Sprintf(countsFormat, l[idle], l[echo], l[push], l[down], l[up], n.moved, n.failed, n.began)
+}
+
+// readCounts reads it.
+func readCounts(line string) (n counts, err error) {
+	l := &n.lost
+	_, err = fmt.Sscanf(line, countsFormat, &l[idle], &l[echo], &l[push], &l[down], &l[up], &n.moved, &n.failed, &n.began)
+	if err != nil {
+		err = fmt.Errorf("the client said %q: %w", line, err)
+	}
+	return n, err
+}

@@ -1,0 +1,131 @@
+package main
+
+// set says when a row is played.
+type set int
+
+const (
+	quick  set = iota // with each change
+	tested            // by make fleet-test
+	whole             // by make fleet-table
+)
+
+// engineKind is what moves addresses or routes.
+type engineKind int
+
+const (
+	keepalivedPair engineKind = iota
+	conntrackdPair            // the same with a source address and the entries of connections
+	birdRouter
+	frrRouter
+	staticRouter
+	twoRouters
+)
+
+// ruleSource says who makes the rules of takeover.
+type ruleSource int
+
+const (
+	byKey  ruleSource = iota // natspread, for takeover = true
+	byHand                   // a person: where natspread refuses the key
+	none
+)
+
+// death is how a balancer ends.
+type death int
+
+const (
+	pulled  death = iota // its cables
+	ordered              // its engine, by SIGTERM
+	killed               // its engine, by SIGKILL
+)
+
+// forwardPolicy is what FORWARD does.
+type forwardPolicy int
+
+const (
+	accepts  forwardPolicy = iota
+	drops                  // all but what the rules accept
+	dropsOwn               // the same, without the accept of what backends began
+)
+
+// row is a scene: a fleet, how one of its balancers dies, and what that may cost.
+type row struct {
+	name      string
+	set       set
+	engine    engineKind
+	variant   string // of iptables
+	balancers int    // behind a router: 3 without it
+	algorithm string // source without it
+	snat      string // none without it
+	rules     ruleSource
+	forward   forwardPolicy
+	death     death
+	back      bool   // the dead one comes back
+	sysctls   string // lines beside those of the page
+	slow      bool   // keepalived tells of itself each second
+	flush     bool   // keepalived's backup deletes its entries
+	fixed     bool   // the gateways of the backends do not move
+	cache     bool   // conntrackd keeps what it hears until it is primary
+	timer     bool   // conntrackd's backup says -t
+	drained   bool   // a backend is drained before the death
+	more      bool   // the second balancer has one backend more
+	loses     []int  // the kinds of which some must be lost; nil: nothing may be
+}
+
+// strictBack are the sysctls of rows in which entries of before are not to be believed.
+const strictBack = "net.netfilter.nf_conntrack_tcp_be_liberal = 0\n"
+
+// rows are all of them. Those that must lose are the proof that the others tell something.
+func rows() []row {
+	nft, legacy := "nft", "legacy"
+	return []row{
+		// A pair.
+		{name: "pair, nft", variant: nft},
+		{name: "pair, legacy", variant: legacy, set: tested},
+		{name: "pair, FORWARD drops, nft", variant: nft, forward: drops, set: whole},
+		{name: "pair, FORWARD drops, legacy", variant: legacy, forward: drops, set: whole},
+		{name: "pair, advert 1 s, nft", variant: nft, slow: true, set: whole},
+		{name: "pair, advert 1 s, legacy", variant: legacy, slow: true, set: whole},
+		{name: "pair, strict rp_filter", variant: nft, sysctls: "net.ipv4.conf.all.rp_filter = 1\n", set: whole},
+		{name: "pair, flow", variant: nft, algorithm: "flow", set: whole},
+		{name: "pair, stopped in order", variant: nft, slow: true, death: ordered, set: whole},
+		{name: "pair, keepalived killed, advert 1 s", variant: nft, slow: true, death: killed, set: whole},
+		{name: "pair, falls back", variant: nft, back: true, set: tested},
+		{name: "pair, falls back, advert 1 s", variant: nft, slow: true, back: true, set: whole},
+		{name: "pair, falls back, conntrack -F on backup, advert 1 s", variant: nft, slow: true, back: true, flush: true, sysctls: strictBack, set: whole},
+		{name: "pair, drained before", variant: nft, drained: true, set: whole},
+		// Behind a router.
+		{name: "BIRD, nft", variant: nft, engine: birdRouter},
+		{name: "BIRD, legacy", variant: legacy, engine: birdRouter, set: whole},
+		{name: "BIRD, two balancers", variant: nft, engine: birdRouter, balancers: 2, set: whole},
+		{name: "BIRD, stopped in order", variant: nft, engine: birdRouter, death: ordered, set: whole},
+		{name: "BIRD, flow", variant: nft, engine: birdRouter, algorithm: "flow", set: whole},
+		{name: "BIRD, the dead one comes back", variant: nft, engine: birdRouter, back: true, set: whole},
+		{name: "FRR, nft", variant: nft, engine: frrRouter, set: tested},
+		{name: "router alone", variant: nft, engine: staticRouter, set: whole},
+		{name: "two routers", variant: nft, engine: twoRouters, set: whole},
+		// Entries that conntrackd carries.
+		{name: "conntrackd, nft", variant: nft, engine: conntrackdPair, set: tested},
+		{name: "conntrackd, legacy", variant: legacy, engine: conntrackdPair, set: whole},
+		{name: "conntrackd, falls back", variant: nft, engine: conntrackdPair, back: true, set: whole},
+		{name: "conntrackd, external cache, advert 1 s", variant: nft, engine: conntrackdPair, cache: true, slow: true, set: whole},
+		// What must lose.
+		{name: "no takeover", variant: nft, rules: none, loses: []int{push, down}},
+		{name: "random", variant: nft, rules: byHand, algorithm: "random", loses: []int{idle, echo, up}, set: tested},
+		{name: "masquerade", variant: nft, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: tested},
+		{name: "source address, no conntrackd", variant: nft, rules: none, snat: "10.0.0.253", loses: []int{push, down}, set: whole},
+		{name: "nf_conntrack_tcp_loose = 0", variant: nft, sysctls: "net.netfilter.nf_conntrack_tcp_loose = 0\n", loses: []int{idle, echo, push, down, up}, set: tested},
+		{name: "FORWARD drops what backends began", variant: nft, rules: byHand, forward: dropsOwn, loses: []int{push, down}, set: tested},
+		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{echo, down, up}, set: tested},
+		{name: "BIRD, gateways that do not move", variant: nft, engine: birdRouter, fixed: true, loses: []int{push, down}, set: whole},
+		{name: "BIRD, random", variant: nft, engine: birdRouter, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: whole},
+		{name: "BIRD, masquerade", variant: nft, engine: birdRouter, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: whole},
+		{name: "BIRD, the dead one comes back, no be_liberal", variant: nft, engine: birdRouter, back: true, sysctls: strictBack, loses: []int{push, down}, set: whole},
+		{name: "conntrackd, -t on backup", variant: nft, engine: conntrackdPair, timer: true, loses: []int{push, down}, set: whole},
+		{name: "drained before, rules by hand", variant: nft, rules: byHand, drained: true, loses: []int{echo}, set: whole},
+		{name: "one balancer has one backend more", variant: nft, more: true, loses: []int{echo}, set: tested},
+	}
+}
+
+// behindRouter tells whether a router spreads over the balancers.
+func (r row) behindRouter() bool { return r.engine >= birdRouter }
