@@ -23,6 +23,7 @@ func faults() []fault {
 	all = append(all, networkFaults()...)
 	all = append(all, connectionFaults()...)
 	all = append(all, markFaults()...)
+	all = append(all, takeoverFaults()...)
 	return append(all, bootFaults()...)
 }
 
