@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test health-test soak vm-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,16 @@ kill-test: ## killed at each system call that changes something (a sample: BUDGE
 
 health-test: ## backends that die under connections, in four ways: what natspread health makes of it
 	@.ci/health-test
+
+fleet-test: ## balancers that die under connections, by keepalived, BIRD, FRR and conntrackd
+	@.ci/fleet-test -set test
+
+fleet-quick: ## of these a pair, balancers behind a router, and what must lose
+	@.ci/fleet-test -set quick
+
+fleet-table: ## every row of docs/fleet.md, and how many connections a change of the pool moves
+	@.ci/fleet-test -table
+	@go run ./internal/lab/disruption
 
 soak: build ## a thousand applies by each variant while connections are made (APPLIES=1000)
 	@.ci/need iptables iproute2

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
@@ -85,10 +85,13 @@ type drainedBackend struct {
 	Live    int    `json:"live"` // connections that are open there still; 0 with --wait
 }
 
+// writeOK asks access(2) whether a file may be written.
+const writeOK = 2
+
 // drain gives a backend no new connections.
 func (s *session) drain(ctx context.Context, o drainOptions) error {
 	edit, result, err := s.setDrain(ctx, o, true)
-	if errors.Is(err, unix.EROFS) && !o.runtime && unix.Access(s.store().Path(paths.Run), unix.W_OK) == nil {
+	if errors.Is(err, syscall.EROFS) && !o.runtime && syscall.Access(s.store().Path(paths.Run), writeOK) == nil {
 		return fmt.Errorf("%w; fix: natspread drain --runtime %v", err, o.target)
 	}
 	if err != nil {

@@ -47,7 +47,7 @@ _natspread_words() {
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
     drain) words+=' --wait --now --keep-one --runtime' ;;
     undrain) words+=' --runtime' ;;
-    rollback) words+=' --yes --overdue' ;;
+    rollback) words+=' --config-too --yes --overdue' ;;
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
     health) words+=' --once --prometheus' ;;

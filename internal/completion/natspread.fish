@@ -68,6 +68,7 @@ complete -c natspread -n '__natspread_verb drain' -l now -d 'end its connections
 complete -c natspread -n '__natspread_verb drain' -l keep-one -d 'refuse to drain the last backend of a service'
 complete -c natspread -n '__natspread_verb drain' -l runtime -d 'only in what is loaded, until the next load of a generation or boot'
 complete -c natspread -n '__natspread_verb undrain' -l runtime -d 'only in what is loaded, what drain --runtime drained'
+complete -c natspread -n '__natspread_verb rollback' -l config-too -d 'put the generation\'s config back into the config file'
 complete -c natspread -n '__natspread_verb rollback' -l yes -d 'ask nothing: take the port of this ssh connection'
 complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only revert what is not confirmed in time, and wait for that: what the timer runs'
 complete -c natspread -n '__natspread_verb restore' -l wait -x -a '60s 5m' -d 'wait for this DURATION for other natspreads and for iptables\' lock'

@@ -95,6 +95,7 @@ _natspread() {
         ;;
     behind:rollback)
         flags+=(
+        '*--config-too[put the generation'\''s config back into the config file]'
         '*--yes[ask nothing: take the port of this ssh connection]'
         '*--overdue[only revert what is not confirmed in time, and wait for that: what the timer runs]'
         )

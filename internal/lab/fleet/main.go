@@ -164,9 +164,6 @@ func inside(args []string) error {
 		if r.name != args[1] {
 			continue
 		}
-		if os.Getenv("HAND") != "" && r.rules == byKey && r.engine != conntrackdPair {
-			r.rules = byHand
-		}
 		s := &stage{row: r, program: args[2], texts: texts}
 		result, err := s.play()
 		if err != nil {

@@ -116,7 +116,7 @@ func rows() []row {
 		{name: "source address, no conntrackd", variant: nft, rules: none, snat: "10.0.0.253", loses: []int{push, down}, set: whole},
 		{name: "nf_conntrack_tcp_loose = 0", variant: nft, sysctls: "net.netfilter.nf_conntrack_tcp_loose = 0\n", loses: []int{idle, echo, push, down, up}, set: tested},
 		{name: "FORWARD drops what backends began", variant: nft, rules: byHand, forward: dropsOwn, loses: []int{push, down}, set: tested},
-		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{push, down}, set: tested},
+		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{echo, down, up}, set: tested},
 		{name: "BIRD, gateways that do not move", variant: nft, engine: birdRouter, fixed: true, loses: []int{push, down}, set: whole},
 		{name: "BIRD, random", variant: nft, engine: birdRouter, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: whole},
 		{name: "BIRD, masquerade", variant: nft, engine: birdRouter, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: whole},

@@ -235,6 +235,7 @@ func (s *stage) leadBack() error {
 		}
 		return true
 	})
+	time.Sleep(time.Second) // the router's routes are in the kernel for good
 	return errors.Join(err, s.script(backendsName, s.texts[wayBackText]))
 }
 
