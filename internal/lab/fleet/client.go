@@ -142,11 +142,10 @@ func (s *session) listen(answers *bufio.Reader) {
 	}
 }
 
-// speak is the other half.
+// speak is the other half. It goes on until the connection is lost.
 func (s *session) speak(piece []byte, every time.Duration) {
-	if say(s.conn, piece, every) != nil {
-		s.lost.Store(true)
-	}
+	_ = say(s.conn, piece, every)
+	s.lost.Store(true)
 }
 
 // keepAsking makes a new connection each 20 ms.
