@@ -19,6 +19,7 @@ const (
 	frrRouter
 	staticRouter
 	twoRouters
+	byRoute // nothing: a person changes routes
 )
 
 // ruleSource says who makes the rules of takeover.
@@ -54,6 +55,8 @@ type row struct {
 	set       set
 	engine    engineKind
 	variant   string // of iptables
+	family    int    // 4 without it
+	udp       bool   // in place of TCP
 	balancers int    // behind a router: 3 without it
 	algorithm string // source without it
 	snat      string // none without it
@@ -68,6 +71,7 @@ type row struct {
 	cache     bool   // conntrackd keeps what it hears until it is primary
 	timer     bool   // conntrackd's backup says -t
 	drained   bool   // a backend is drained before the death
+	late      bool   // the connections begin after the drain
 	more      bool   // the second balancer has one backend more
 	loses     []int  // the kinds of which some must be lost; nil: nothing may be
 }
@@ -94,6 +98,10 @@ func rows() []row {
 		{name: "pair, falls back, advert 1 s", variant: nft, slow: true, back: true, set: whole},
 		{name: "pair, falls back, conntrack -F on backup, advert 1 s", variant: nft, slow: true, back: true, flush: true, sysctls: strictBack, set: whole},
 		{name: "pair, drained before", variant: nft, drained: true, set: whole},
+		{name: "IPv6, swapped by route, nft", variant: nft, engine: byRoute, family: 6, set: whole},
+		{name: "IPv6, swapped by route, legacy", variant: legacy, engine: byRoute, family: 6, set: whole},
+		{name: "UDP, swapped by route, nft", variant: nft, engine: byRoute, udp: true, set: whole},
+		{name: "UDP, swapped by route, legacy", variant: legacy, engine: byRoute, udp: true, set: whole},
 		// Behind a router.
 		{name: "BIRD, nft", variant: nft, engine: birdRouter},
 		{name: "BIRD, legacy", variant: legacy, engine: birdRouter, set: whole},
@@ -117,15 +125,19 @@ func rows() []row {
 		{name: "nf_conntrack_tcp_loose = 0", variant: nft, sysctls: "net.netfilter.nf_conntrack_tcp_loose = 0\n", loses: []int{idle, echo, push, down, up}, set: tested},
 		{name: "FORWARD drops what backends began", variant: nft, rules: byHand, forward: dropsOwn, loses: []int{push, down}, set: tested},
 		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{echo, down, up}, set: tested},
+		{name: "falls back, no be_liberal, advert 1 s", variant: nft, slow: true, back: true, sysctls: strictBack, loses: []int{idle}, set: whole},
+		{name: "UDP, no takeover", variant: nft, engine: byRoute, udp: true, rules: none, loses: []int{push}, set: whole},
+		{name: "UDP, random", variant: nft, engine: byRoute, udp: true, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: whole},
 		{name: "BIRD, gateways that do not move", variant: nft, engine: birdRouter, fixed: true, loses: []int{push, down}, set: whole},
 		{name: "BIRD, random", variant: nft, engine: birdRouter, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: whole},
 		{name: "BIRD, masquerade", variant: nft, engine: birdRouter, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: whole},
 		{name: "BIRD, the dead one comes back, no be_liberal", variant: nft, engine: birdRouter, back: true, sysctls: strictBack, loses: []int{push, down}, set: whole},
 		{name: "conntrackd, -t on backup", variant: nft, engine: conntrackdPair, timer: true, loses: []int{push, down}, set: whole},
 		{name: "drained before, rules by hand", variant: nft, rules: byHand, drained: true, loses: []int{echo}, set: whole},
+		{name: "opened after the drain", variant: nft, drained: true, late: true, loses: []int{echo}, set: whole},
 		{name: "one balancer has one backend more", variant: nft, more: true, loses: []int{echo}, set: tested},
 	}
 }
 
 // behindRouter tells whether a router spreads over the balancers.
-func (r row) behindRouter() bool { return r.engine >= birdRouter }
+func (r row) behindRouter() bool { return r.engine >= birdRouter && r.engine <= twoRouters }
