@@ -41,6 +41,7 @@ type Result struct {
 	DeletedEntries int              // connection tracking entries that were deleted: their next packets match the new rules
 	Fallback       error            // restore only: why an older generation was loaded
 	Overlay        string           // LoadOverlay only: the sum of the record that stands now, "" for none
+	Waited         time.Duration    // LoadOverlay only: for the lock
 	Notes          []string         // what the administrator should know, a sentence each
 
 	// Opened are those of the notes that say which family the host forwards now and did not

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"natspread/internal/atomicfile"
 	"natspread/internal/program"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,7 @@ const LockTimeout = 5 * time.Second
 // most, and returns its file. The kernel frees it when the last process that has the file
 // open ends.
 func lock(ctx context.Context, runDir, name string, wait time.Duration) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(runDir), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(runDir), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot lock: %w", err)
 	}
 	if err := os.Mkdir(runDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -49,17 +50,18 @@ func (h Host) LoadOverlay(ctx context.Context, o Overlay, freed Freed) (Result, 
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
+	began := time.Now()
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
 	defer unlock()
 
+	result := Result{Generation: o.Base, Variant: kernel.Variant, Overlay: o.Before, Waited: time.Since(began)}
 	standing, err := h.standing(o)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	result := Result{Generation: o.Base, Variant: kernel.Variant, Overlay: o.Before}
 	if o.None {
 		o.Tables, o.Note = standing.base.Tables, nil
 	}

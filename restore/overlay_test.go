@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -398,6 +399,23 @@ func TestOverlayBusy(t *testing.T) {
 		lockFile(t, filepath.Join(host.Root, paths.Run, "lock"))
 		_, err := host.LoadOverlay(t.Context(), up(t, host), restore.Freed{})
 		wantUnchanged(t, host, before, err, program.ErrBusy)
+	})
+}
+
+// TestOverlayWaits tells how long it waited for the lock: whoever rests after a load is not to count that.
+func TestOverlayWaits(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := overlayHost(t, variant)
+		held := lockFile(t, filepath.Join(host.Root, paths.Run, "lock"))
+		time.AfterFunc(2*time.Second, func() { held.Close() })
+		began := time.Now()
+		waits, err := host.LoadOverlay(t.Context(), up(t, host), restore.Freed{})
+		took := time.Since(began)
+		hosttest.Must(t, err)
+		goesOn := load(t, host, overlay(t, host, down))
+		if waits.Waited < 100*time.Millisecond || waits.Waited > took || goesOn.Waited > took/2 {
+			t.Errorf("it waited for %v of %v, and then for %v", waits.Waited, took, goesOn.Waited)
+		}
 	})
 }
 

@@ -198,7 +198,8 @@ func removeFiles(root string) (done []string, err error) {
 			_ = os.Remove(filepath.Dir(path)) // refused by the kernel unless empty
 		}
 	}
-	return done, nil
+	more, err := removeFactory(root)
+	return append(done, more...), err
 }
 
 // remove takes away our own file; one changed by hand is kept, and said to be.
@@ -210,7 +211,7 @@ func (s shipped) remove(root string) ([]string, error) {
 	case whose == ours:
 		return removeFile(path, "")
 	case whose == administrator:
-		return []string{"kept " + path + ", which was changed by hand"}, nil
+		return []string{kept + path + ", which was changed by hand"}, nil
 	}
 	return nil, nil
 }

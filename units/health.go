@@ -158,7 +158,7 @@ func InstallHealth(ctx context.Context, manager Manager, root, program, metrics 
 	if err := manager.Restart(ctx, paths.HealthUnit); err != nil {
 		return done, err
 	}
-	return append(done, "started "+paths.HealthUnit), nil
+	return append(done, started+paths.HealthUnit), nil
 }
 
 // InstallHealthOffline is InstallHealth for the image at root, after InstallOffline.
@@ -179,7 +179,7 @@ func provideHealth(root, program, metrics string) (unit string, done []string, e
 	case err != nil:
 		return "", nil, err
 	case whose == masked:
-		return "", []string{"left " + paths.HealthUnit + " alone, which is masked"}, nil
+		return "", []string{left + paths.HealthUnit + " alone, which is masked"}, nil
 	}
 	unit, done, err = theHealthUnit().provide(root, program)
 	if err != nil || metrics == "" {

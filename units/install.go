@@ -2,6 +2,8 @@ package units
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"natspread/internal/paths"
 )
@@ -25,6 +27,22 @@ type Manager interface {
 	ResetFailed(ctx context.Context, unit string) error
 }
 
+// What is done each time, or is no more than said.
+const (
+	reloaded = "reloaded systemd"
+	started  = "started "
+	stopped  = "stopped "
+	kept     = "kept "
+	left     = "left "
+)
+
+// Changed tells whether anything of what was done changed a file, a link or what is enabled.
+func Changed(done []string) bool {
+	return slices.ContainsFunc(done, func(line string) bool {
+		return !slices.ContainsFunc([]string{reloaded, started, stopped, kept, left}, func(same string) bool { return strings.HasPrefix(line, same) })
+	})
+}
+
 // Install writes the units for program unless a package ships them, enables the one of boot and starts it: the
 // watcher's is left to InstallHealth. What was done is reported in order, also beside an error; each step can be repeated, so a second Install repairs a broken one.
 func Install(ctx context.Context, manager Manager, root, program string) (done []string, err error) {
@@ -43,11 +61,11 @@ func Install(ctx context.Context, manager Manager, root, program string) (done [
 	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
-	done = append(done, "reloaded systemd")
+	done = append(done, reloaded)
 	if err := manager.Start(ctx, paths.Unit); err != nil {
 		return done, err
 	}
-	return append(done, "started "+paths.Unit), nil
+	return append(done, started+paths.Unit), nil
 }
 
 // Uninstall stops and disables the units, the watcher's first, and takes away the files that install wrote; a
@@ -59,7 +77,7 @@ func Uninstall(ctx context.Context, manager Manager, root string) (done []string
 		if err := manager.Stop(ctx, unit); err != nil {
 			return done, err
 		}
-		done = append(done, "stopped "+unit)
+		done = append(done, stopped+unit)
 	}
 	for _, unit := range units {
 		changed, err := manager.Disable(ctx, unit)
@@ -79,7 +97,7 @@ func Uninstall(ctx context.Context, manager Manager, root string) (done []string
 	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
-	done = append(done, "reloaded systemd")
+	done = append(done, reloaded)
 	for _, unit := range units {
 		if err := manager.ResetFailed(ctx, unit); err != nil {
 			return done, err

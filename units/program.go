@@ -19,23 +19,23 @@ import (
 const installedProgram = "/usr/local/sbin/natspread"
 
 // InstallProgram puts a copy of the program at from into /usr/local/sbin below root, mode 0755, unless the very
-// same is there. It returns the path as seen from inside root, which is the one a unit needs.
-func InstallProgram(root, from string) (path string, err error) {
+// same is there. It returns the path as seen from inside root, which is the one a unit needs, and what was done.
+func InstallProgram(root, from string) (path string, done []string, err error) {
 	target, err := atomicfile.Place(root, installedProgram)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	same, data, err := sameProgram(target, from)
 	if err != nil || same {
-		return installedProgram, err
+		return installedProgram, nil, err
 	}
 	if err := atomicfile.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := atomicfile.Sweep(filepath.Dir(target), filepath.Base(target)); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return installedProgram, atomicfile.WriteFile(target, data, 0o755)
+	return installedProgram, []string{"program " + target}, atomicfile.WriteFile(target, data, 0o755)
 }
 
 // sameProgram reports whether target is already what a copy of from would be, and returns from's bytes

@@ -15,7 +15,7 @@ func TestInstallProgram(t *testing.T) {
 	target := filepath.Join(root, testProgram)
 	install := func(source string) os.FileInfo {
 		t.Helper()
-		path, err := InstallProgram(root, source)
+		path, _, err := InstallProgram(root, source)
 		if err != nil || path != testProgram {
 			t.Fatalf("%q, %v", path, err)
 		}
@@ -64,7 +64,7 @@ func TestInstallProgramWhileItRuns(t *testing.T) {
 	defer func() { _ = running.Process.Kill(); _ = running.Wait() }()
 	from := filepath.Join(t.TempDir(), "natspread")
 	writeFile(t, from, "program", 0o755)
-	if _, err := InstallProgram(root, from); err != nil {
+	if _, _, err := InstallProgram(root, from); err != nil {
 		t.Error(err)
 	}
 }
@@ -76,7 +76,7 @@ func TestInstallProgramInside(t *testing.T) {
 	writeFile(t, victim, "program", 0o755)
 	symlink(t, "/opt/sbin", filepath.Join(root, "usr/local/sbin"))
 	symlink(t, victim, filepath.Join(root, "opt/sbin/natspread"))
-	if _, err := InstallProgram(root, from); err != nil {
+	if _, _, err := InstallProgram(root, from); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "image", []string{"/opt/", "/opt/sbin/", "/opt/sbin/natspread", "/usr/", "/usr/local/",
@@ -90,14 +90,14 @@ func TestInstallProgramRefuses(t *testing.T) {
 		missing: "cannot copy the program " + missing + ": no such file or directory",
 		root:    "cannot copy the program " + root + ": it is not a regular file",
 	} {
-		if _, err := InstallProgram(root, from); err == nil || err.Error() != message {
+		if _, _, err := InstallProgram(root, from); err == nil || err.Error() != message {
 			t.Errorf("%v", err)
 		}
 	}
 	want(t, "image", nil, tree(t, root))
 	writeFile(t, filepath.Join(root, testProgram, "file"), "", 0o644)
 	writeFile(t, missing, "program", 0o755)
-	if _, err := InstallProgram(root, missing); err == nil || !strings.Contains(err.Error(), "is a directory") {
+	if _, _, err := InstallProgram(root, missing); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("%v", err)
 	}
 }

@@ -29,6 +29,15 @@ var _ Manager = (*Systemd)(nil)
 // ErrNotRunning says that systemd is not PID 1 here.
 var ErrNotRunning = errors.New("it is not running here")
 
+// Running tells whether systemd is PID 1 here.
+func Running() bool { return isDir(runningDir) }
+
+// isDir tells whether there is a directory.
+func isDir(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
+}
+
 // Connect reaches the running systemd; root needs no D-Bus daemon for it. The connection ends with ctx.
 func Connect(ctx context.Context) (*Systemd, error) {
 	return connect(ctx, runningDir, dbus.NewWithContext)
@@ -36,8 +45,8 @@ func Connect(ctx context.Context) (*Systemd, error) {
 
 // connect is Connect with what says that systemd runs, and the way to it.
 func connect(ctx context.Context, running string, dial func(context.Context) (*dbus.Conn, error)) (*Systemd, error) {
-	if info, err := os.Lstat(running); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("cannot reach systemd: %w (no %s); for an image use --root DIR", ErrNotRunning, running)
+	if !isDir(running) {
+		return nil, fmt.Errorf("cannot reach systemd: %w (no %s); for an image: natspread install --offline, or --root DIR from outside", ErrNotRunning, running)
 	}
 	conn, err := dial(ctx)
 	if err != nil {

@@ -319,7 +319,7 @@ func TestSystemdEnableWithoutInstallSection(t *testing.T) {
 func TestConnectWithoutSystemd(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "system")
 	_, err := connect(context.Background(), missing, dbus.NewWithContext)
-	if err == nil || err.Error() != "cannot reach systemd: it is not running here (no "+missing+"); for an image use --root DIR" {
+	if err == nil || err.Error() != "cannot reach systemd: it is not running here (no "+missing+"); for an image: natspread install --offline, or --root DIR from outside" {
 		t.Errorf("%v", err)
 	}
 	_, err = connect(context.Background(), t.TempDir(), func(context.Context) (*dbus.Conn, error) {

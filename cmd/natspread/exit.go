@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
@@ -65,7 +66,14 @@ func needRights(verb string) error {
 	if iptables.HasNetAdmin() {
 		return nil
 	}
-	return cmdline.Coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN): run sudo natspread %s; nothing was changed", verb, verb))
+	fix := "run sudo natspread " + verb
+	switch {
+	case os.Geteuid() == 0 && verb == "install":
+		fix = "root here does not have it (a container?); for an image: natspread install --offline"
+	case os.Geteuid() == 0:
+		fix = "root here does not have it (a container?)"
+	}
+	return cmdline.Coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN): %s; nothing was changed", verb, fix))
 }
 
 // needKernel is needRights for a verb that changes the kernel, and refuses to change one
@@ -80,5 +88,5 @@ func (s *session) needKernel(verb string) error {
 	if !foreign || s.live || namespace.Network() != namespace.Inits {
 		return nil
 	}
-	return cmdline.UsageErrorf("natspread %s would change the running kernel, not the image: natspread --root IMAGE install writes an image; --live changes the running kernel all the same; nothing was changed", verb)
+	return cmdline.UsageErrorf("natspread %s would change the running kernel, not the image: natspread install --offline writes the image, as natspread --root IMAGE install does from outside; --live changes the running kernel all the same; nothing was changed", verb)
 }

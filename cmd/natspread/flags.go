@@ -9,8 +9,10 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/cmdline"
+	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
+	"natspread/units"
 )
 
 // common are the flags that every verb takes.
@@ -23,6 +25,7 @@ type common struct {
 	verbose bool
 	color   string // auto, always, never
 	live    bool   // change the running kernel, also from below another root
+	image   bool   // what is below the root is an image, as somebody said
 }
 
 // commonFlags are those that every verb takes, before it or behind it.
@@ -116,8 +119,10 @@ func rootDir(dir string) (string, error) {
 }
 
 // offline tells whether install and uninstall work on an image: only files, no
-// kernel, no systemd.
-func (c common) offline() bool { return c.root != "/" }
+// kernel, no systemd. In a chroot they do where no systemd can be reached.
+func (c common) offline() bool {
+	return c.image || c.root != "/" || !c.live && !units.Running() && namespace.Chrooted()
+}
 
 // configBelow returns where the config is below the root, "" where it is not, or no
 // file at all.

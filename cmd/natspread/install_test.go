@@ -316,8 +316,10 @@ func TestInstallFails(t *testing.T) {
 			t.Errorf("%s fails: -q leaves %q", c.fails, quiet.err)
 		}
 		inProcess("status").want(t, exitDone)
-		if err := os.Remove("/etc/systemd/system/" + paths.Unit); err != nil {
-			t.Fatal(err)
+		for _, file := range []string{"/etc/systemd/system/" + paths.Unit, "/usr/local/sbin/natspread"} {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -52,6 +52,7 @@ func objectShapes() map[string]reflect.Type {
 		"flow":               reflect.TypeFor[trace.FlowResult](),
 		"generation":         reflect.TypeFor[report.HistoryEntry](),
 		"hop":                reflect.TypeFor[trace.HopResult](),
+		"out":                reflect.TypeFor[report.Out](),
 		"outcome":            reflect.TypeFor[trace.OutcomeResult](),
 		"pending":            reflect.TypeFor[report.Pending](),
 		"service":            reflect.TypeFor[report.Service](),

@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/paths"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -82,9 +85,15 @@ type drainedBackend struct {
 	Live    int    `json:"live"` // connections that are open there still; 0 with --wait
 }
 
+// writeOK asks access(2) whether a file may be written.
+const writeOK = 2
+
 // drain gives a backend no new connections.
 func (s *session) drain(ctx context.Context, o drainOptions) error {
 	edit, result, err := s.setDrain(ctx, o, true)
+	if errors.Is(err, syscall.EROFS) && !o.runtime && syscall.Access(s.store().Path(paths.Run), writeOK) == nil {
+		return fmt.Errorf("%w; fix: natspread drain --runtime %v", err, o.target)
+	}
 	if err != nil {
 		return err
 	}

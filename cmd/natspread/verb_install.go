@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -19,7 +20,6 @@ import (
 	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/restore"
-	"natspread/restore/iptables"
 	"natspread/units"
 )
 
@@ -53,12 +53,15 @@ func (s *session) installVerb() *cli.Command {
 		Name:  "install",
 		Usage: "apply, and have it restored at every boot",
 		Description: "Applies the config, copies a program that no package owns to /usr/local/sbin,\n" +
-			"writes the unit, enables and starts it. With a --root other than / it works on\n" +
-			"an image: rules, config, program, unit and its enablement become files below\n" +
-			"DIR; no kernel and no systemd is asked, and the rules are proven when the image\n" +
-			"boots. Where the config has health checks, the unit that runs them is enabled\n" +
-			"and started, too.",
+			"writes the unit, enables and starts it. With a --root other than /, with\n" +
+			"--offline, and in a chroot where no systemd runs, it works on an image: rules,\n" +
+			"config, program, unit and its enablement become files; no kernel and no systemd\n" +
+			"is asked, and the rules are proven when the image boots. Where the config has\n" +
+			"health checks, the unit that runs them is enabled and started, too.",
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "offline", Usage: "the root is an image: also inside of it, in a chroot or a container"},
+			&cli.StringFlag{Name: "program", Usage: "for an image: copy `FILE` into it, a natspread that is built for its machine"},
+			&cli.BoolFlag{Name: "volatile", Usage: "for an image whose /var begins empty at each boot: keep the generation below /usr"},
 			&cli.StringFlag{Name: "prometheus", Usage: "check backends, and have metrics written into `FILE` as health --prometheus does"},
 		},
 	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", readInstall, s.install)
@@ -66,12 +69,17 @@ func (s *session) installVerb() *cli.Command {
 
 // installOptions are the flags of install.
 type installOptions struct {
-	prometheus string // path; "" without
+	prometheus        string // path; "" without
+	program           string // path; "" for the one that runs
+	offline, volatile bool
 }
 
 // readInstall reads them.
 func readInstall(c *cli.Context) (installOptions, error) {
-	o := installOptions{prometheus: c.String("prometheus")}
+	o := installOptions{
+		prometheus: c.String("prometheus"), program: c.String("program"),
+		offline: c.Bool("offline"), volatile: c.Bool("volatile"),
+	}
 	if err := units.CheckMetricsFile(o.prometheus); o.prometheus != "" && err != nil {
 		return installOptions{}, cmdline.UsageErrorf("--prometheus: %v", err)
 	}
@@ -83,6 +91,7 @@ func (o installOptions) watches(cfg config.Config) bool { return o.prometheus !=
 
 // installResult is what install and uninstall print with --json.
 type installResult struct {
+	Changed    bool     `json:"changed"`              // whether a file, a link, the kernel or what is enabled was changed
 	Generation int      `json:"generation,omitempty"` // install only: the one that boot loads
 	Done       []string `json:"done"`                 // a sentence each, in order
 	Notes      []string `json:"notes,omitempty"`      // what the administrator should know, a sentence each
@@ -113,8 +122,11 @@ func (s *session) refuseLogin(ctx context.Context, cfg config.Config) error {
 
 // install installs, live or into an image.
 func (s *session) install(ctx context.Context, o installOptions) error {
-	if s.offline() {
+	switch s.image = o.offline; {
+	case s.offline():
 		return s.installOffline(ctx, o)
+	case o.program != "" || o.volatile:
+		return cmdline.UsageErrorf("--program and --volatile are for images: give --offline or --root DIR, too")
 	}
 	if err := s.needKernel("install"); err != nil {
 		return err
@@ -161,7 +173,11 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 // installUnits puts program, config and units in place once the rules are, and starts the units.
 // What was done is returned beside an error, too.
 func (s *session) installUnits(ctx context.Context, running systemd, o installOptions, plan change.Plan) (done []string, err error) {
-	program, done, err := s.installFiles(ctx, plan, func(program string) ([]string, error) {
+	copied, err := s.programToCopy(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
+	}
+	program, done, err := s.installFiles(plan, copied, func(program string) ([]string, error) {
 		return units.Install(ctx, running, s.root, program)
 	})
 	if err != nil {
@@ -177,12 +193,20 @@ func (s *session) installUnits(ctx context.Context, running systemd, o installOp
 	return append(done, more...), err
 }
 
+// copied is the program that install copies, or the one that it leaves where it is.
+type copied struct {
+	file  string
+	stays bool
+}
+
 // installFiles puts program, config and units in place once the rules are. What was done is
 // returned beside an error, too.
-func (s *session) installFiles(ctx context.Context, plan change.Plan, install func(program string) ([]string, error)) (program string, done []string, err error) {
-	program, done, err = s.installProgram(ctx)
-	if err != nil {
-		return "", done, err
+func (s *session) installFiles(plan change.Plan, from copied, install func(program string) ([]string, error)) (program string, done []string, err error) {
+	program = from.file
+	if !from.stays {
+		if program, done, err = units.InstallProgram(s.root, from.file); err != nil {
+			return "", nil, err
+		}
 	}
 	kept, err := s.keepConfig(plan)
 	done = append(done, kept...)
@@ -193,59 +217,30 @@ func (s *session) installFiles(ctx context.Context, plan change.Plan, install fu
 	return program, append(done, changed...), err
 }
 
-// installOffline installs into an image.
-func (s *session) installOffline(ctx context.Context, o installOptions) error {
-	plan, err := s.load()
+// programToCopy returns the running program. It stays where it is if a package owns it or ships
+// the unit: a copy would stand before the package's program in PATH, and age there.
+func (s *session) programToCopy(ctx context.Context) (copied, error) {
+	self, err := runningProgram()
 	if err != nil {
-		return err
-	}
-	variant := s.variant
-	if variant == rules.Auto {
-		variant = iptables.ImageVariant(s.root)
-	}
-	generation, err := s.host().WriteOffline(ctx, plan.Request("install"), variant)
-	if err != nil {
-		return err
-	}
-	done := []string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot", generation, variant)}
-	_, files, err := s.installFiles(ctx, plan, func(program string) ([]string, error) {
-		done, err := units.InstallOffline(s.root, program)
-		if err != nil || !o.watches(plan.Config) {
-			return done, err
-		}
-		more, err := units.InstallHealthOffline(s.root, program, o.prometheus)
-		return append(done, more...), err
-	})
-	done = append(done, files...)
-	if err != nil {
-		s.printLines(done)
-		return fmt.Errorf("the image is not complete: %w", err)
-	}
-	result := restore.Result{Generation: generation}
-	s.noteRouter(ctx, plan.Tables, &result)
-	return s.printInstalled(result, done)
-}
-
-// installProgram returns the path that the unit is to run, after copying the
-// running program there, unless a package owns it or ships the unit: a copy would
-// stand before the package's program in PATH, and age there.
-func (s *session) installProgram(ctx context.Context) (path string, done []string, err error) {
-	self, err := os.Executable()
-	if err == nil {
-		self, err = filepath.EvalSymlinks(self)
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot find the running program: %w", err)
+		return copied{}, fmt.Errorf("cannot find the running program: %w", err)
 	}
 	packaged, err := units.Packaged(s.root)
-	if err != nil || packaged || !s.offline() && units.Owned(ctx, s.runner, self) {
-		return self, nil, err
-	}
-	path, err = units.InstallProgram(s.root, self)
+	return copied{self, packaged || s.root == "/" && units.Owned(ctx, s.runner, self)}, err
+}
+
+// runningProgram returns the path of the running program. A chroot without /proc does not say
+// it: there it is what the shell found.
+func runningProgram() (string, error) {
+	self, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		if self, err = exec.LookPath(os.Args[0]); err == nil {
+			self, err = filepath.Abs(self)
+		}
 	}
-	return path, []string{"program " + filepath.Join(s.root, path)}, nil
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(self)
 }
 
 // keepConfig puts the config that was installed where the next apply reads it,
@@ -268,7 +263,9 @@ func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
 func (s *session) printInstalled(result restore.Result, done []string) error {
 	s.printLines(done)
 	s.printNotes(result)
-	return s.answer(installResult{Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes}, "")
+	return s.answer(installResult{
+		Changed: result.Changed || units.Changed(done), Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes,
+	}, "")
 }
 
 // noteRouter adds to the notes of an install who is let through the host. What cannot be

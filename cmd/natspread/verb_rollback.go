@@ -23,10 +23,12 @@ func (s *session) rollbackVerb() *cli.Command {
 		ArgsUsage: "[N]",
 		Description: "Takes rules and config of generation N, of the one before the current without N,\n" +
 			"and does with them what apply does. The result is a new generation, so what was\n" +
-			"rolled back can be had again. The config file stays as it is.\n\n" +
+			"rolled back can be had again. The config file stays as it is, unless --config-too\n" +
+			"is given.\n\n" +
 			"While a generation waits to be confirmed, rollback without N reverts that one at\n" +
 			"once, as if its time were over.",
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "config-too", Usage: "put the generation's config back into the config file"},
 			&cli.BoolFlag{Name: "yes", Usage: "ask nothing: take the port of this ssh connection"},
 			&cli.BoolFlag{Name: "overdue", Usage: "only revert what is not confirmed in time, and wait for that: what the timer runs"},
 		},
@@ -37,6 +39,7 @@ func (s *session) rollbackVerb() *cli.Command {
 type rollbackOptions struct {
 	number       int // of a generation; 0 without
 	overdue, yes bool
+	configToo    bool
 }
 
 // readRollback reads them.
@@ -45,11 +48,15 @@ func readRollback(c *cli.Context) (rollbackOptions, error) {
 	if err != nil {
 		return rollbackOptions{}, err
 	}
-	o := rollbackOptions{overdue: c.Bool("overdue"), yes: c.Bool("yes")}
+	o := rollbackOptions{overdue: c.Bool("overdue"), yes: c.Bool("yes"), configToo: c.Bool("config-too")}
 	if len(numbers) > 0 {
 		o.number = numbers[0]
 	}
-	return o, cmdline.RefuseIf(o.number != 0 && o.overdue, "--overdue and a generation exclude each other: give one of them")
+	return o, cmp.Or(
+		cmdline.RefuseIf(o.number != 0 && o.overdue, "--overdue and a generation exclude each other: give one of them"),
+		cmdline.RefuseIf(o.configToo && o.overdue, "--overdue and --config-too exclude each other: give one of them"),
+		cmdline.RefuseIf(o.configToo && c.String("config") == "-", "--config-too and --config - exclude each other: standard input is no file"),
+	)
 }
 
 // rollback rolls back.
@@ -76,9 +83,11 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 		return err
 	}
 	s.printRolledBack(result, old.Number)
-	if text, err := s.readConfig(); err == nil && !old.MadeFrom(text) {
-		result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads: cp %s %s",
-			s.config, s.store().ConfigFile(result.Generation), s.config))
+	if err := s.configToo(o, old, &result); err != nil {
+		return err
+	}
+	if further := s.store().Earlier(old); further != 0 {
+		result.Notes = append(result.Notes, fmt.Sprintf("one further back: natspread rollback %d", further))
 	}
 	cfg, err := config.ParseGeneration(old.Number, old.Config)
 	if err == nil { // else it is of an older natspread
@@ -87,6 +96,30 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	unlock() // nobody need wait for systemd
 	s.startUnit(ctx, cfg, &result)
 	return s.printResult(result)
+}
+
+// configToo puts the config of a generation that is loaded now back into the config file, if
+// that is asked for; else a note says that another config is there.
+func (s *session) configToo(o rollbackOptions, loaded generation.Generation, result *restore.Result) error {
+	if !o.configToo {
+		if text, err := s.readConfig(); err == nil && !loaded.MadeFrom(text) {
+			result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads; to put back that of generation %d: natspread rollback %d --config-too",
+				s.config, result.Generation, result.Generation))
+		}
+		return nil
+	}
+	kept, changed, err := change.PutBack(s.store(), s.config, loaded)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the rules are rolled back, but not the config: %w", err)
+	case changed:
+		result.Changed = true
+		s.printf("put back the config %s", s.config)
+	}
+	if kept != "" {
+		result.Notes = append(result.Notes, fmt.Sprintf("the config had changes that were never applied: they are in %s", kept))
+	}
+	return nil
 }
 
 // confirmRollback asks whether to load a generation that takes the port of the ssh connection.
@@ -141,6 +174,15 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 		s.printf("reverted what was not confirmed: generation %d is loaded", result.Generation)
 	} else {
 		s.printf("reverted what was not confirmed: no rule of natspread is loaded, as before")
+	}
+	if o.configToo && result.Generation != 0 {
+		loaded, err := s.store().Find(result.Generation)
+		if err == nil {
+			err = s.configToo(o, loaded, &result)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return s.printResult(result)
 }

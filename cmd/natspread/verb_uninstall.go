@@ -19,14 +19,25 @@ func (s *session) uninstallVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:  "uninstall",
 		Usage: "stop and disable the unit and remove it",
-		Description: "Config, generations and the program stay. With a --root other than / only files\n" +
-			"and links below DIR are taken away.",
-	}, "natspread uninstall", cmdline.ReadNone, s.uninstall)
+		Description: "Config, generations and the program stay. From an image, which it knows as\n" +
+			"install does, only files and links are taken away.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "offline", Usage: "the root is an image: also inside of it, in a chroot or a container"},
+		},
+	}, "natspread uninstall", readUninstall, s.uninstall)
+}
+
+// uninstallOptions are the flags of uninstall.
+type uninstallOptions struct{ offline bool }
+
+// readUninstall reads them.
+func readUninstall(c *cli.Context) (uninstallOptions, error) {
+	return uninstallOptions{offline: c.Bool("offline")}, nil
 }
 
 // uninstall uninstalls, live or from an image.
-func (s *session) uninstall(ctx context.Context, _ cmdline.None) error {
-	if s.offline() {
+func (s *session) uninstall(ctx context.Context, o uninstallOptions) error {
+	if s.image = o.offline; s.offline() {
 		done, err := units.UninstallOffline(s.root)
 		if err != nil {
 			s.printLines(done)

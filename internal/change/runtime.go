@@ -54,13 +54,14 @@ func noteOf(wanted generation.Wanted) health.Note {
 }
 
 // planOverlay plans an overlay of what is loaded: with those out that the note says a hand
-// drained, and those that the last watcher knew to be down.
+// drained, and those that the last watcher knew to be down, or left out.
 func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config, note health.Note, places []config.BackendPlace) (Edit, error) {
 	record, err := healthRecord(host)
 	if err != nil { // there was no watcher
 		record = health.Record{}
 	}
 	machine := health.NewMachine(record.Checks)
+	machine.Learn(noteOf(wanted).Records(cfg))
 	machine.Keep(generation.SinceBoot(), health.Checks(cfg))
 	made, note := machine.Overlay(cfg, note)
 	said, err := note.Encode()

@@ -57,5 +57,5 @@ func healthRecord(host restore.Host) (health.Record, error) {
 	if err != nil {
 		return health.Record{}, err
 	}
-	return health.DecodeRecord(data, host.Store().Namespace)
+	return health.DecodeRecord(data, host.Store().Namespace, generation.SinceBoot())
 }

@@ -2,6 +2,7 @@ package change
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/health"
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
@@ -18,7 +20,7 @@ import (
 // asked is two with a check of its backends.
 var asked = strings.Replace(two, "# two", "# two\ncheck = \"tcp\"", 1)
 
-// downOne is a record in which the first backend of asked is down, since a minute ago.
+// downOne is a record in which the first backend of asked is down, since some time ago.
 func downOne(t *testing.T, host restore.Host) health.Record {
 	t.Helper()
 	cfg := parsed(t, asked).Config
@@ -26,7 +28,7 @@ func downOne(t *testing.T, host restore.Host) health.Record {
 	for _, c := range health.Checks(cfg) {
 		record.Checks = append(record.Checks, health.CheckRecord{Check: c, State: health.Up})
 	}
-	record.Checks[0].State, record.Checks[0].Reason = health.Down, "connection refused"
+	record.Checks[0].State, record.Checks[0].Since, record.Checks[0].Reason = health.Down, record.Beat/2, "connection refused"
 	return record
 }
 
@@ -215,6 +217,21 @@ func TestRuntime(t *testing.T) {
 			if _, err := setRuntime(t, host, "4", false); err == nil || !strings.Contains(err.Error(), "is drained in the config; fix: natspread undrain web 10.0.0.4:80") {
 				t.Errorf("%v", err)
 			}
+			old := record // the watcher takes out first, and writes after that
+			old.Checks = slices.Clone(record.Checks)
+			old.Checks[0].State, old.Checks[0].Since = health.Up, record.Checks[0].Since-1
+			writeRecord(t, host, old)
+			if _, err := setRuntime(t, host, "3", true); err != nil {
+				t.Fatal(err)
+			}
+			wantBackends(t, host, "2")
+			if err := os.Remove(host.Store().Path(paths.HealthRecord)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := setRuntime(t, host, "3", false); err != nil {
+				t.Fatal(err)
+			}
+			wantBackends(t, host, "23")
 			record.Checks[0].State = health.Up
 			writeRecord(t, host, record)
 			if _, err := setRuntime(t, host, "3", true); err != nil {

@@ -10,7 +10,7 @@ _natspread() {
                flag=
            else
                case $word in
-               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved|--confirm|--wait|--prometheus) flag=$word ;;
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved|--confirm|--wait|--prometheus|--program) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -21,7 +21,7 @@ _natspread() {
 
     COMPREPLY=()
     case $flag in
-    --config|--saved|--prometheus) _natspread_files -f ;;
+    --config|--saved|--prometheus|--program) _natspread_files -f ;;
     --root|-o) _natspread_files -d ;;
     --variant) mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
@@ -47,11 +47,12 @@ _natspread_words() {
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
     drain) words+=' --wait --now --keep-one --runtime' ;;
     undrain) words+=' --runtime' ;;
-    rollback) words+=' --yes --overdue' ;;
+    rollback) words+=' --config-too --yes --overdue' ;;
     restore) words+=' --wait' ;;
     status) words+=' --watch --prometheus' ;;
     health) words+=' --once --prometheus' ;;
-    install) words+=' --prometheus' ;;
+    install) words+=' --offline --program --volatile --prometheus' ;;
+    uninstall) words+=' --offline' ;;
     help) [[ $cur == -* ]] || words='init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

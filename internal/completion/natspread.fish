@@ -5,7 +5,7 @@ function __natspread_verb
     for word in (commandline -opc)[2..]
         if $value
             set value false
-        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved --confirm --wait --prometheus
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved --confirm --wait --prometheus --program
             set value true
         else if not string match -q -- '-*' $word
             test "$word" = "$argv"
@@ -68,6 +68,7 @@ complete -c natspread -n '__natspread_verb drain' -l now -d 'end its connections
 complete -c natspread -n '__natspread_verb drain' -l keep-one -d 'refuse to drain the last backend of a service'
 complete -c natspread -n '__natspread_verb drain' -l runtime -d 'only in what is loaded, until the next load of a generation or boot'
 complete -c natspread -n '__natspread_verb undrain' -l runtime -d 'only in what is loaded, what drain --runtime drained'
+complete -c natspread -n '__natspread_verb rollback' -l config-too -d 'put the generation\'s config back into the config file'
 complete -c natspread -n '__natspread_verb rollback' -l yes -d 'ask nothing: take the port of this ssh connection'
 complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only revert what is not confirmed in time, and wait for that: what the timer runs'
 complete -c natspread -n '__natspread_verb restore' -l wait -x -a '60s 5m' -d 'wait for this DURATION for other natspreads and for iptables\' lock'
@@ -75,5 +76,9 @@ complete -c natspread -n '__natspread_verb status' -l watch -d 'show it every 2 
 complete -c natspread -n '__natspread_verb status' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, in one step, and print nothing; - prints them'
 complete -c natspread -n '__natspread_verb health' -l once -d 'check every backend once, print a table and change nothing; exits 1 where one is not well'
 complete -c natspread -n '__natspread_verb health' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, every 15 seconds and at each change'
+complete -c natspread -n '__natspread_verb install' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
+complete -c natspread -n '__natspread_verb install' -l program -r -F -d 'for an image: copy FILE into it, a natspread that is built for its machine'
+complete -c natspread -n '__natspread_verb install' -l volatile -d 'for an image whose /var begins empty at each boot: keep the generation below /usr'
 complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'check backends, and have metrics written into FILE as health --prometheus does'
+complete -c natspread -n '__natspread_verb uninstall' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
 complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version'

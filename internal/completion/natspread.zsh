@@ -95,6 +95,7 @@ _natspread() {
         ;;
     behind:rollback)
         flags+=(
+        '*--config-too[put the generation'\''s config back into the config file]'
         '*--yes[ask nothing: take the port of this ssh connection]'
         '*--overdue[only revert what is not confirmed in time, and wait for that: what the timer runs]'
         )
@@ -118,7 +119,15 @@ _natspread() {
         ;;
     behind:install)
         flags+=(
+        '*--offline[the root is an image: also inside of it, in a chroot or a container]'
+        '*--program=[for an image: copy FILE into it, a natspread that is built for its machine]:file:_files'
+        '*--volatile[for an image whose /var begins empty at each boot: keep the generation below /usr]'
         '*--prometheus=[check backends, and have metrics written into FILE as health --prometheus does]:file:_files'
+        )
+        ;;
+    behind:uninstall)
+        flags+=(
+        '*--offline[the root is an image: also inside of it, in a chroot or a container]'
         )
         ;;
     behind:help)

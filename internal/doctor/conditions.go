@@ -169,11 +169,14 @@ func (e examination) ports() []Finding {
 		}
 		if one := slices.IndexFunc(service.Backends, func(b config.Backend) bool { return b.Port != 0 }); one >= 0 {
 			backend := service.Backends[one]
-			kept := backend
+			kept, check := backend, ""
 			kept.Port = 0
+			if service.Checked() && service.Check.Port == 0 { // or the config is refused
+				check = fmt.Sprintf(", and port = %d in its check", backend.Port)
+			}
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
-				fmt.Sprintf("write %q for %q, which keeps the port%s", kept, backend, inService(service.Name)),
+				fmt.Sprintf("write %q for %q, which keeps the port%s%s", kept, backend, check, inService(service.Name)),
 			})
 		}
 		if len(service.Active()) > 1 {

@@ -256,6 +256,15 @@ func networkFaults() []fault {
 			again:  func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Backends[0].Port = 0 },
 		},
 		{
+			name: "ports to one, checked", severity: Risk, want: "^service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1$", fix: `write "10.0.0.1" for "10.0.0.1:80", which keeps the port, and port = 80 in its check # in service web, then: natspread apply`,
+			change: func(_ *testing.T, p *patient) {
+				p.Balancer.Services[0].Listen[0].Ports.Last, p.Balancer.Services[0].Check.Type = 90, config.CheckTCP
+			},
+			again: func(_ *testing.T, p *patient, _ string) {
+				p.Balancer.Services[0].Backends[0].Port, p.Balancer.Services[0].Check.Port = 0, 80
+			},
+		},
+		{
 			name: "ports and backends", severity: Risk, want: "^service web has several ports: what one client sends to two of them may reach two backends$",
 			change: func(_ *testing.T, p *patient) {
 				service := &p.Balancer.Services[0]

@@ -70,7 +70,7 @@ func BenchmarkMany(b *testing.B) {
 	})
 	b.Run("Decode", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := DecodeRecord(data, here); err != nil {
+			if _, err := DecodeRecord(data, here, time.Hour); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -125,7 +125,7 @@ func (c Choice) Apply(s config.Service) config.Service {
 		unused := b.Backup && len(joined) > 0 && !joined[b]
 		s.Backends[i].Joined = joined[b]
 		s.Backends[i].Drain = b.Drain || byHand[b]
-		s.Backends[i].Out = unused || out[b] && !byHand[b]
+		s.Backends[i].Out = b.Out || unused || out[b] && !byHand[b]
 	}
 	return s
 }

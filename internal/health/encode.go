@@ -18,15 +18,18 @@ const maxRecord = 64 << 20
 // Encode returns the record as the bytes of a file.
 func (r Record) Encode() ([]byte, error) { return json.Marshal(r) }
 
-// DecodeRecord reads what Encode wrote in the same network namespace and boot. It believes
-// nothing that a watcher of this version would not have written.
-func DecodeRecord(data []byte, namespace string) (Record, error) {
+// DecodeRecord reads what Encode wrote in the same network namespace and boot, before now. It
+// believes nothing that a watcher of this version would not have written.
+func DecodeRecord(data []byte, namespace string, now time.Duration) (Record, error) {
 	var r Record
 	if err := decode(data, &r); err != nil {
 		return Record{}, fmt.Errorf("cannot read the record of health checks: %w", err)
 	}
 	if namespace == "" || r.Namespace != namespace {
 		return Record{}, errors.New("cannot use the record of health checks: it is of another boot or network namespace")
+	}
+	if r.Beat > now {
+		return Record{}, errors.New("cannot use the record of health checks: it is of a time that is still to come")
 	}
 	if err := r.check(); err != nil {
 		return Record{}, fmt.Errorf("cannot use the record of health checks: %w", err)

@@ -173,12 +173,12 @@ func TestRecord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := DecodeRecord(data, here)
+		back, err := DecodeRecord(data, here, r.Beat)
 		if err != nil || !reflect.DeepEqual(back, r) {
 			t.Fatalf("%v\n%+v\n%+v", err, back, r)
 		}
 		for _, other := range []string{"", "tmpfs 4712", here + " "} {
-			if _, err := DecodeRecord(data, other); err == nil {
+			if _, err := DecodeRecord(data, other, r.Beat); err == nil {
 				t.Fatalf("a record of another namespace was read as of %q", other)
 			}
 		}
@@ -201,7 +201,7 @@ func TestRecordRefused(t *testing.T) {
 		{Check: asked("10.0.0.1:80"), State: Down, Since: 50, Reason: "status 500", Falls: []time.Duration{40, 50}},
 		{Check: asked("10.0.0.2:80"), State: Up},
 	}}
-	if _, err := DecodeRecord(encoded(t, r, `"beat"`, `"beat"`), here); err != nil {
+	if _, err := DecodeRecord(encoded(t, r, `"beat"`, `"beat"`), here, 100); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ old, new string }{
@@ -213,6 +213,7 @@ func TestRecordRefused(t *testing.T) {
 		{`"generation":3`, `"generation":-3`},
 		{`"beat":100`, `"beat":49`},
 		{`"beat":100`, `"beat":"100"`},
+		{`"beat":100`, `"beat":101`},
 		{`"down"`, `"dead"`},
 		{`"Target":"10.0.0.1:80"`, `"Target":""`},
 		{`"Target":"10.0.0.1:80"`, `"Target":"10.0.0.1:0"`},
@@ -228,11 +229,11 @@ func TestRecordRefused(t *testing.T) {
 		{`[40,50]`, `[1,2,3,4,5,6]`},
 		{`"falls":[40,50]`, `"falls":[40,50],"unanswered":-1`},
 	} {
-		if _, err := DecodeRecord(encoded(t, r, test.old, test.new), here); err == nil {
+		if _, err := DecodeRecord(encoded(t, r, test.old, test.new), here, 100); err == nil {
 			t.Errorf("with %s it was read", test.new)
 		}
 	}
-	if _, err := DecodeRecord(make([]byte, maxRecord+1), here); err == nil || !strings.Contains(err.Error(), "bytes") {
+	if _, err := DecodeRecord(make([]byte, maxRecord+1), here, 100); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("too large: %v", err)
 	}
 }

@@ -26,7 +26,7 @@ func (r Record) Standing(now time.Duration, cfg config.Config) (made config.Conf
 }
 
 // Records returns what the note says of the checks of a config: who is out, and not by a hand, is
-// down. That is all that is left where the record of the watcher before is lost.
+// down. It is never older than the rules; what a watcher wrote may be, or be lost.
 func (n Note) Records(cfg config.Config) []CheckRecord {
 	outs := map[string][]OutNote{}
 	for _, s := range n.Services {
@@ -45,11 +45,15 @@ func (n Note) Records(cfg config.Config) []CheckRecord {
 	return all
 }
 
-// Learn takes over what records say of checks that nothing is known of.
+// Learn takes over who is down by records, where nothing newer is known.
 func (m *Machine) Learn(records []CheckRecord) {
 	for _, r := range records {
-		if _, known := m.known[r.Check]; !known {
+		c, known := m.known[r.Check]
+		switch {
+		case !known:
 			m.add(&condition{CheckRecord: r})
+		case c.State != Down && c.Since < r.Since:
+			c.State, c.Since, c.Reason, c.streak = r.State, r.Since, r.Reason, 0
 		}
 	}
 }

@@ -78,6 +78,13 @@ func Network() Place { return compare("/proc/1/ns/net", "/proc/thread-self/ns/ne
 // Root tells whether this process has the root directory of PID 1: in a chroot it has not.
 func Root() Place { return compare("/proc/1/root/", "/") }
 
+// Chrooted tells whether this process is in a chroot: its root directory is not that of PID 1, or there is no /proc,
+// which a running system always has.
+func Chrooted() bool {
+	_, err := os.Lstat("/proc/self")
+	return errors.Is(err, unix.ENOENT) || Root() == Another
+}
+
 // compare tells whether two paths lead to the same file.
 func compare(inits, own string) Place {
 	a, err := os.Stat(inits)

@@ -105,6 +105,9 @@ func TestPlaces(t *testing.T) {
 			if network, root := Network(), Root(); network != tt.network || root != tt.root {
 				t.Errorf("%s: network %q, root %q", name, network, root)
 			}
+			if chrooted := Chrooted(); chrooted != strings.HasPrefix(name, "a chroot") {
+				t.Errorf("%s: chrooted: %v", name, chrooted)
+			}
 		})
 	}
 }

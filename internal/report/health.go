@@ -153,6 +153,17 @@ func (w watched) printed(services []config.Service) *Watcher {
 	return &printed
 }
 
+// printedOuts returns whom the rules leave out, in the order of the config.
+func (w watched) printedOuts(services []config.Service) []Out {
+	outs := []Out{}
+	for _, service := range services {
+		for _, out := range w.notes[service.Name].Out {
+			outs = append(outs, Out{service.Name, out.Backend, w.at(out.Since).UTC().Truncate(time.Second), out.Reason})
+		}
+	}
+	return outs
+}
+
 // unwatched tells whether nobody checks services that are to be checked, and what of that is
 // known: also which backends nobody lets in again.
 func (w watched) unwatched(services []config.Service) (doctor.Watcher, bool) {
@@ -269,7 +280,7 @@ func (h Host) watch() (record health.Record, alive bool, err error) {
 		return health.Record{}, alive, nil
 	}
 	if err == nil {
-		record, err = health.DecodeRecord(data, h.Restore.Store().Namespace)
+		record, err = health.DecodeRecord(data, h.Restore.Store().Namespace, generation.SinceBoot())
 	}
 	return record, alive, err
 }

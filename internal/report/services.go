@@ -172,6 +172,9 @@ func headOf(service config.Service) string {
 	if service.Forward == config.Accept {
 		head += ", forward accept"
 	}
+	if service.Takeover {
+		head += ", takeover"
+	}
 	return head
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -33,6 +34,8 @@ type Status struct {
 	Generation int           `json:"generation"`        // the one that it will end up with; 0: none
 	Pending    *Pending      `json:"pending,omitempty"` // what apply --confirm loaded; absent when nothing waits
 	Applied    *time.Time    `json:"applied,omitempty"` // when the generation was made that the kernel is to hold; absent when none is
+	Rules      string        `json:"rules_sha256"`      // of that one's rules; "": there is none
+	Out        []Out         `json:"out"`               // who gets no new connections now, although the config says so
 	Unapplied  bool          `json:"unapplied"`         // the config has changes that are not applied
 	Unit       doctor.Unit   `json:"unit"`              // missing, disabled, active, failed and others; "": there is no systemd
 	Findings   []Finding     `json:"findings"`          // what keeps it from working, the worst first
@@ -40,6 +43,14 @@ type Status struct {
 	Watcher    *Watcher      `json:"watcher,omitempty"` // natspread health; absent where it does not run, and nobody wants it to
 	Services   []Service     `json:"services"`          // of the generation that the kernel is to hold
 	Version    string        `json:"version"`           // of natspread
+}
+
+// Out is a backend that the rules leave out now, in the output of status.
+type Out struct {
+	Service string    `json:"service"`
+	Backend string    `json:"backend"` // as the config writes it
+	Since   time.Time `json:"since"`
+	Reason  string    `json:"reason"` // why its check failed; "drained" by drain --runtime
 }
 
 // Watcher is natspread health, in the output of status.
@@ -74,6 +85,7 @@ func (r Report) Printed(ctx context.Context) Status {
 	wanted := r.Status.Wanted
 	printed := Status{
 		State: r.State, Variant: r.Status.Variant, Current: wanted.Current, Generation: wanted.Boot.Number, Unapplied: r.Unapplied, Unit: r.Unit,
+		Rules: wanted.Generation.RulesSum(), Out: r.watched.printedOuts(r.config.Services),
 		Findings: FindingsOf(r.Findings), Notes: append([]string{}, r.Notes...), Version: r.version,
 	}
 	if wanted.Generation.Number != 0 {
@@ -103,10 +115,23 @@ func (s Status) Text(paint Paint) string {
 	for _, note := range s.Notes {
 		fmt.Fprintf(&written, "  note: %s\n", text.OneLine(note))
 	}
+	if s.Rules != "" {
+		fmt.Fprintf(&written, "  rules: sha256 %s, out: %s\n", s.Rules, s.outs())
+	}
 	for _, service := range s.Services {
 		written.WriteString("\n" + service.Text())
 	}
 	return written.String()
+}
+
+// outs names all who are out, so that with the sum before one line tells whether balancers with
+// the same config do the same.
+func (s Status) outs() string {
+	words := make([]string, len(s.Out))
+	for i, out := range s.Out {
+		words[i] = out.Backend + " of " + out.Service
+	}
+	return cmp.Or(strings.Join(words, ", "), "none")
 }
 
 // FindingsText returns findings for people: a line each, and below it the line that fixes

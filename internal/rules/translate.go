@@ -3,7 +3,7 @@ package rules
 import "slices"
 
 // CanTranslate tells whether a table can lead a packet from a built-in chain to any target
-// of ours, by whichever turn of chance and from whichever source port. It is asked of packets
+// of ours, by whichever turn of chance. It is asked of packets
 // that are long gone: one whose InInterface is "" may have come in by any.
 func (t Table) CanTranslate(builtIn string, packet Packet) bool {
 	return slices.ContainsFunc(t.Name.EntryChains(builtIn), func(chain string) bool { return t.reaches(chain, packet, len(t.Chains)) })

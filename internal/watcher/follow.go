@@ -3,6 +3,8 @@ package watcher
 import (
 	"context"
 	"fmt"
+	"iter"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -76,21 +78,19 @@ func (w *watcher) readNow(signs Signs) {
 func (w *watcher) hold(now time.Duration, standing Standing) {
 	another := !w.ready || standing.Generation != w.held.Generation
 	w.held, w.good = standing, true
-	checks := health.Checks(standing.Config)
 	if !w.ready {
 		w.machine.Learn(standing.Note.Records(standing.Config))
 	}
 	if another {
+		checks := health.Checks(standing.Config)
 		w.machine.Keep(now, checks)
 		w.schedule.Set(now, checks)
 		w.users, w.backends = health.Users(standing.Config), backendsOf(standing.Config)
 		w.absent = false
 		w.pace.hurry(now)
-		w.sayStart(standing.Generation, len(checks), len(standing.Config.Services))
+		w.sayStart(standing.Generation, len(checks), len(standing.Config.Services), w.downs(checks))
 	}
-	own, err := w.Addresses()
-	w.report(Warning, err)
-	w.balanced = balancedOf(standing.Config, checks, own)
+	w.findBalanced()
 	w.chooseAll()
 	w.wantLoad(now)
 	w.write.hurry(now)
@@ -99,6 +99,17 @@ func (w *watcher) hold(now time.Duration, standing Standing) {
 		w.ready = true
 		w.Notify("READY=1")
 	}
+}
+
+// downs names those of checks that are down.
+func (w *watcher) downs(checks []health.Check) []string {
+	var names []string
+	for _, check := range checks {
+		if !w.machine.Up(check) {
+			names = append(names, w.nameOf(check))
+		}
+	}
+	return names
 }
 
 // backendsOf returns the backends that each check is made for, those of one address and port once.
@@ -120,14 +131,21 @@ func backendsOf(cfg config.Config) map[health.Check][]config.Backend {
 	return all
 }
 
+// findBalanced finds checks that a service would balance by the addresses that this host has now.
+func (w *watcher) findBalanced() {
+	own, err := w.Addresses()
+	w.report(Warning, err)
+	w.balanced = balancedOf(w.held.Config, maps.Keys(w.users), own)
+}
+
 // balancedOf finds checks that a service would balance, and says so of each: it listens to "*",
 // and the backend is an address of this host. Even a dead one would get an answer then.
-func balancedOf(cfg config.Config, checks []health.Check, addresses []netip.Addr) map[health.Check]string {
+func balancedOf(cfg config.Config, checks iter.Seq[health.Check], addresses []netip.Addr) map[health.Check]string {
 	balanced, own := map[health.Check]string{}, map[netip.Addr]bool{}
 	for _, address := range addresses {
 		own[address] = !address.IsLoopback() // the host's own localhost services stay its own
 	}
-	for _, check := range checks {
+	for check := range checks {
 		if !own[check.Target.Addr()] {
 			continue
 		}

@@ -72,7 +72,7 @@ func pastOf(host restore.Host, namespace string) (health.Record, error) {
 	if err != nil {
 		return health.Record{}, err
 	}
-	return health.DecodeRecord(data, namespace)
+	return health.DecodeRecord(data, namespace, generation.SinceBoot())
 }
 
 // write keeps a record.
@@ -117,10 +117,13 @@ func stamp(path string) string {
 // /etc may not be applied yet.
 func read(store generation.Store) (Standing, error) {
 	wanted := store.Wanted()
-	if wanted.Generation.Number == 0 {
-		return Standing{}, nil
-	}
 	number := wanted.Generation.Number
+	switch {
+	case number == 0 && errors.Is(wanted.Fallback, generation.ErrNone):
+		return Standing{}, nil
+	case number == 0: // nobody's states are to be forgotten for that
+		return Standing{}, wanted.Fallback
+	}
 	cfg, err := config.Parse(store.ConfigFile(number), wanted.Generation.Config)
 	if err != nil {
 		return Standing{}, fmt.Errorf("cannot read the config of generation %d: %w", number, err)

@@ -49,5 +49,14 @@ func (j *job) hurry(now time.Duration) {
 	j.next = min(j.next, max(now, j.least))
 }
 
+// soon has the job done after a time, if it is not to be done before.
+func (j *job) soon(now, after time.Duration) {
+	if j.running {
+		j.hurried = true
+		return
+	}
+	j.next = min(j.next, max(now+after, j.least))
+}
+
 // hangs tells whether the job runs for longer than that.
 func (j *job) hangs(now, bound time.Duration) bool { return j.running && now-j.began > bound }

@@ -32,6 +32,9 @@ func TestRestart(t *testing.T) {
 		if err := f.end(); err != nil || len(f.loads) != 1 || f.out() != "web 10.0.0.2:80" {
 			t.Errorf("%d loads, %q is out, %v", len(f.loads), f.out(), err)
 		}
+		if said := "6 generation 1: 3 checks of 1 service; known to be down: 10.0.0.2:80"; !slices.Contains(f.lines, said) {
+			t.Errorf("it said\n%s", strings.Join(f.lines, "\n"))
+		}
 		last := f.records[len(f.records)-1]
 		if last.LoadsOK != 1 || last.Checks[1].Failed <= f.past.Checks[1].Failed || last.Checks[1].Since != f.past.Checks[1].Since {
 			t.Errorf("it did not go on from\n%+v\nto\n%+v", f.past.Checks[1], last.Checks[1])
@@ -324,6 +327,36 @@ check    = "tcp"
 		}
 		if !slices.Contains(f.lines, `4 cannot check 10.0.0.254:80: its check would be balanced by service "any"`) {
 			t.Errorf("it said\n%s", strings.Join(f.lines, "\n"))
+		}
+	})
+}
+
+// TestTrouble goes on where states cannot be kept, connection tracking cannot be read and this host's addresses
+// are not known, and says each once.
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.dead = flapping(time.Hour, 0, 20*time.Second)
+		s := f.seams()
+		s.Write = func(health.Record) error { return errors.New("cannot write health.json: no space left on device") }
+		s.Connections = func(context.Context, flows.Watched) (flows.Seen, error) {
+			return flows.Seen{}, errors.New("cannot read connection tracking: x")
+		}
+		s.Addresses = func() ([]netip.Addr, error) { return nil, errors.New("cannot list addresses: y") }
+		f.runWith(s)
+		f.sleep(45 * time.Second)
+		if err := f.end(); err != nil || f.out() != "web 10.0.0.2:80" || !slices.Contains(f.states, "WATCHDOG=1") {
+			t.Errorf("%q is out, it told %q, %v", f.out(), f.states, err)
+		}
+		for _, line := range []string{"3 cannot write health.json: no space left on device", "4 cannot read connection tracking: x", "4 cannot list addresses: y"} {
+			said := 0
+			for _, one := range f.lines {
+				said += strings.Count(one, line)
+			}
+			if said != 1 {
+				t.Errorf("%q was said %d times", line, said)
+			}
 		}
 	})
 }

@@ -106,7 +106,7 @@ func (w *watcher) load(now time.Duration) (next time.Duration) {
 		began := w.Now()
 		overlay, freed := task.overlay()
 		result, err := w.Load(w.ctx, overlay, freed)
-		took, signs := w.Now()-began, w.Signs()
+		took, signs := w.Now()-began-result.Waited, w.Signs()
 		return func(now time.Duration) { w.endLoad(now, took, task, overlay, result, signs, err) }
 	})
 	return never

@@ -167,6 +167,42 @@ func TestLockHeld(t *testing.T) {
 	})
 }
 
+// TestWaited rests for as long as a load took, not for as long as it waited for others before.
+func TestWaited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three)
+		f.dead = func(c health.Check, now time.Duration) error {
+			if c.Target == address(2) && now > 10*time.Second || c.Target == address(3) && now > 15*time.Second {
+				return errRefused
+			}
+			return nil
+		}
+		seams := f.seams()
+		seams.Load = func(ctx context.Context, o restore.Overlay, freed restore.Freed) (restore.Result, error) {
+			waited := time.Duration(0)
+			if len(f.loads) == 0 {
+				waited = 4 * time.Second
+			}
+			<-time.After(waited)
+			result, err := f.load(ctx, o, freed)
+			result.Waited = waited
+			return result, err
+		}
+		f.runWith(seams)
+		f.sleep(20 * time.Second)
+		if f.out() != "web 10.0.0.2:80, web 10.0.0.3:80" {
+			t.Errorf("out are %q", f.out())
+		}
+		if err := f.end(); err != nil {
+			t.Error(err)
+		}
+		if took := f.records[len(f.records)-1].LoadDuration; took > 100*time.Millisecond {
+			t.Errorf("a load is told to take %v", took)
+		}
+	})
+}
+
 // TestFlushed leaves alone what others flushed, says so once, and goes on when it is loaded again.
 func TestFlushed(t *testing.T) {
 	t.Parallel()

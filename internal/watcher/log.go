@@ -206,11 +206,18 @@ func (j *journal) report(level Level, err error) {
 	j.print(level, words)
 }
 
-// sayStart says what is watched from now on.
-func (j *journal) sayStart(generation, checks, services int) {
+// sayStart says what is watched from now on, and who is known to be down: of these no line comes.
+func (j *journal) sayStart(generation, checks, services int, down []string) {
 	if generation == 0 {
 		j.print(Info, "nothing is applied yet: nothing to check")
 		return
 	}
-	j.print(Info, fmt.Sprintf("generation %d: %s of %s", generation, text.Plural(checks, "check"), text.Plural(services, "service")))
+	words := fmt.Sprintf("generation %d: %s of %s", generation, text.Plural(checks, "check"), text.Plural(services, "service"))
+	if named := down[:min(len(down), mostTurns)]; len(named) > 0 {
+		words += "; known to be down: " + strings.Join(named, ", ")
+		if more := len(down) - len(named); more > 0 {
+			words += fmt.Sprintf(", and %d more", more)
+		}
+	}
+	j.print(Info, words)
 }

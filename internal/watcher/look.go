@@ -12,6 +12,7 @@ import (
 // lookNow looks at connection tracking. It is counted and told, and takes nobody out: a flood
 // of forged packets must not.
 func (w *watcher) lookNow(time.Duration) {
+	w.findBalanced()
 	watched := w.watched()
 	w.beside(func() func(time.Duration) {
 		seen, err := w.Connections(w.ctx, watched)

@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -43,7 +44,7 @@ func Once(ctx context.Context, s Seams) (Report, error) {
 		return Report{}, err
 	}
 	checks := health.Checks(standing.Config)
-	answers := s.askAll(ctx, checks, balancedOf(standing.Config, checks, own))
+	answers := s.askAll(ctx, checks, balancedOf(standing.Config, slices.Values(checks), own))
 	report := Report{Generation: standing.Generation, Checks: []Checked{}}
 	for _, service := range standing.Config.Services {
 		for _, backend := range service.Backends {

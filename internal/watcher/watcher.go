@@ -16,6 +16,7 @@ const (
 	idleEvery    = time.Second            // the same where nothing is checked
 	rereadEvery  = 10 * time.Second       // what could not be read
 	writeEvery   = 10 * time.Second
+	firstWrite   = time.Second // from the first answer to a check
 	beatEvery    = 10 * time.Second
 	lookEvery    = 10 * time.Second // at connection tracking
 	rareLook     = 60 * time.Second // the same where it has many entries
@@ -179,12 +180,13 @@ func (w *watcher) take(now time.Duration, check health.Check, answer health.Answ
 	}
 	if turned {
 		w.turned(now, turn)
+		w.write.hurry(now)
 	}
 	if turned && !w.loadsSoon() {
 		w.metrics.hurry(now)
 	}
 	if is, _ := w.machine.Of(check); is.State != was.State {
-		w.write.hurry(now)
+		w.write.soon(now, firstWrite)
 	}
 }
 

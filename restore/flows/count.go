@@ -26,6 +26,7 @@ func CountConnections(ctx context.Context, services []rules.VirtualService) ([][
 			return nil, err
 		}
 		err = Each(ctx, family, func(e Entry) {
+			e = index.begunByClient(e)
 			service, found := index.of(e, local)
 			if !found || e.Ended() {
 				return

@@ -19,6 +19,7 @@ func DeleteBackends(ctx context.Context, services []rules.VirtualService, backen
 		return 0, err
 	}
 	deleted, err = deleteEntries(ctx, family, func(e Entry) bool {
+		e = index.begunByClient(e)
 		service, found := index.of(e, local)
 		if !found {
 			return false

@@ -55,6 +55,24 @@ func (x Index) have(family rules.Family) bool {
 	return false
 }
 
+// begunByClient returns an entry as its client began it, where a backend began it in place of the
+// client, and every other one as it is. One of "*" is none: there a backend's own connections
+// look the same, if others masquerade them.
+func (x Index) begunByClient(e Entry) Entry {
+	turned, ok := e.turned()
+	if !ok {
+		return e
+	}
+	service, found := atPort(x[listKey{rules.FamilyOf(turned.OrigDst.Addr()), turned.Protocol.String(), turned.OrigDst.Addr()}], turned.OrigDst.Port())
+	if !found {
+		return e
+	}
+	if _, leads := service.backend(turned); !leads {
+		return e
+	}
+	return turned
+}
+
 // of returns the virtual service that an entry is for, by what its client asked for.
 func (x Index) of(e Entry, local locals) (service indexed, found bool) {
 	key := listKey{rules.FamilyOf(e.OrigDst.Addr()), e.Protocol.String(), e.OrigDst.Addr()}

@@ -33,6 +33,7 @@ func (c Change) stale(e Entry) bool {
 // yet: the next SYN of its client is the first packet of a new one, which another backend
 // gets, if the service still has one.
 func (c Change) removed(e Entry) bool {
+	e = c.Before.begunByClient(e)
 	local := c.local[rules.FamilyOf(e.OrigDst.Addr())]
 	old, found := c.Before.of(e, local)
 	if !found {
@@ -49,23 +50,35 @@ func (c Change) removed(e Entry) bool {
 		}
 		reset = now.Reset
 	}
-	unanswered := e.Protocol == TCP && !e.SeenReply
-	return e.Protocol == UDP || unanswered && left || (unanswered || reset) && !c.Spare
+	return e.Protocol == UDP || e.unanswered() && left || (e.unanswered() || reset) && !c.Spare
 }
 
 // missed tells whether the rules would translate an entry that began without them,
 // or while every backend was drained: then it was sent to port 0, see Refuse in
-// package rules. Its packets would go there for as long as its client keeps talking.
+// package rules. Its packets would go there for as long as its client keeps talking; and what
+// a backend says would leave untranslated for as long as that does.
 func (c Change) missed(e Entry) bool {
 	if e.Translated() && e.ReplySrc.Port() != 0 {
 		return false
 	}
-	return c.translates(c.Tables, e)
+	return c.translates(c.Tables, e) || e.ReplyDst == e.OrigSrc && answers(c.Tables, e)
 }
 
 // unknown tells whether an entry may go to a backend that was taken out, as far as the
 // rules of before tell.
-func (c Change) unknown(e Entry) bool { return e.Translated() && c.translates(c.Unknown, e) }
+func (c Change) unknown(e Entry) bool {
+	if _, ok := e.turned(); ok {
+		return answers(c.Unknown, e)
+	}
+	return e.Translated() && c.translates(c.Unknown, e)
+}
+
+// answers tells whether tables take an entry's first packet for what a backend says to a client.
+func answers(tables rules.Tables, e Entry) bool {
+	return tables.Of(rules.FamilyOf(e.OrigSrc.Addr())).CanTranslate(rules.Postrouting, rules.Packet{
+		Protocol: e.Protocol.String(), Source: e.OrigSrc.Addr(), SourcePort: e.OrigSrc.Port(), Destination: e.OrigDst.Addr(), Port: e.OrigDst.Port(),
+	})
+}
 
 // translates tells whether tables can rewrite the destination of an entry's first packet.
 func (c Change) translates(tables rules.Tables, e Entry) bool {

@@ -33,6 +33,16 @@ func trackedLines(t testing.TB) []string {
 	return lines
 }
 
+// shortened returns lines of netnstest.Track as trackedLines has them.
+func shortened(lines []string) []string {
+	all := make([]string, len(lines))
+	for i, line := range lines {
+		all[i] = strings.Join(strings.Fields(line)[:4], " ")
+	}
+	slices.Sort(all)
+	return all
+}
+
 // virtualService returns one: "tcp 192.0.2.10 80 80" is protocol, address or "*", and the
 // ends of the ports.
 func virtualService(protocol, address string, first, last uint16, reset bool, backends ...string) rules.VirtualService {
@@ -95,6 +105,11 @@ func TestDeleteStale(t *testing.T) {
 		"udp 192.0.2.99:1009 198.51.100.7:54 10.0.0.1:54",   // a port that was kept is now given
 		"udp [2001:db8::99]:1001 [2001:db8::10]:80 [fd00::2]:80",
 		"udp 192.0.2.99:1010 192.0.2.10:80 192.0.2.10:80", // without a table nothing is missed
+		// The backend was the first to speak here.
+		"udp 10.0.0.2:80 192.0.2.98:1011 192.0.2.98:1011 192.0.2.10:80", // still there
+		"tcp 10.0.0.1:80 192.0.2.98:1012 192.0.2.98:1012 192.0.2.10:80", // drains
+		"tcp 10.0.0.1:80 192.0.2.98:1013 192.0.2.98:1013 192.0.2.77:82", // another address
+		"udp 10.0.0.1:54 192.0.2.98:1014 192.0.2.98:1014 192.0.2.10:54", // masqueraded: no "*" has takeover
 	}
 	goes := []string{
 		"udp 192.0.2.99:2001 192.0.2.10:80 10.0.0.1:80",
@@ -104,8 +119,17 @@ func TestDeleteStale(t *testing.T) {
 		"udp 192.0.2.99:2002 192.0.2.10:8004 10.0.0.1:8004",
 		"udp 192.0.2.99:2003 198.51.100.7:53 10.0.0.1:53", // "*", by a prefix that is local
 		"udp [2001:db8::99]:2001 [2001:db8::10]:80 [fd00::1]:80",
+		"udp 10.0.0.1:80 192.0.2.98:2004 192.0.2.98:2004 192.0.2.10:80",
+		"tcp 10.0.0.1:80 192.0.2.98:2005 192.0.2.98:2005 192.0.2.10:81",
+		"udp [fd00::1]:80 [2001:db8::98]:2006 [2001:db8::98]:2006 [2001:db8::10]:80",
 	}
 	netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
+	begun := []string{ // picked up, of which the other end has said nothing here so far: they are open
+		"tcp 192.0.2.99:4001 192.0.2.10:80 10.0.0.1:80",
+		"tcp 10.0.0.1:80 192.0.2.98:4002 192.0.2.98:4002 192.0.2.10:80",
+	}
+	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED, begun...)
+	stays = append(stays, begun...)
 	waits := []string{
 		"tcp 192.0.2.99:3001 192.0.2.10:80 10.0.0.2:80", // still there
 		"tcp 192.0.2.99:3002 192.0.2.10:80 10.0.0.9:80", // nobody's of ours
@@ -116,12 +140,11 @@ func TestDeleteStale(t *testing.T) {
 	}
 	netnstest.Track(t, nl.TCP_CONNTRACK_SYN_SENT, slices.Concat(waits, unanswered)...)
 	stays, goes = append(stays, waits...), append(goes, unanswered...)
-	slices.Sort(stays)
 	change := Change{Tables: rules.NoTables(), Before: NewIndex(before), After: NewIndex(after)}
 	if deleted, err := change.DeleteStale(t.Context()); err != nil || deleted != len(goes) {
 		t.Errorf("%d deleted, %v; want %d", deleted, err, len(goes))
 	}
-	if diff := cmp.Diff(stays, trackedLines(t)); diff != "" {
+	if diff := cmp.Diff(shortened(stays), trackedLines(t)); diff != "" {
 		t.Errorf("want -, left +:\n%s", diff)
 	}
 }
@@ -146,6 +169,14 @@ protocol = "udp"
 listen = "[2001:db8::10]:53"
 on_remove = "reset"
 backends = ["[fd00::1]:53"]
+
+[[service]]
+name = "push"
+protocol = "udp"
+listen = "192.0.2.10:90"
+snat = "none"
+takeover = true
+backends = ["10.0.0.1:9000"]
 `)
 	stays := []string{
 		"tcp 192.0.2.99:1001 192.0.2.10:53 10.0.0.1:53",     // a stream
@@ -154,20 +185,62 @@ backends = ["[fd00::1]:53"]
 		"udp 192.0.2.99:1003 192.0.2.11:53 10.0.0.1:53",     // another address
 		"udp 192.0.2.99:1004 192.0.2.77:5005 10.0.0.1:5005", // passes through: "*" is not it
 		"udp [2001:db8::99]:1001 [2001:db8::10]:54 [fd00::1]:54",
+		"udp 10.0.0.1:9001 192.0.2.98:1005 192.0.2.98:1005 192.0.2.10:90", // masqueraded
+		"udp 10.0.0.2:9000 192.0.2.98:1006 192.0.2.98:1006 192.0.2.10:90",
 	}
 	goes := []string{
 		"udp 192.0.2.99:2001 192.0.2.10:53 10.0.0.1:53",
 		"udp 192.0.2.99:2002 192.0.2.10:53 10.0.0.9:53", // to whomever
 		"udp 192.0.2.99:2003 192.0.2.10:5005 10.0.0.2:5005",
 		"udp [2001:db8::99]:2001 [2001:db8::10]:53 [fd00::1]:53",
+		"udp 10.0.0.1:9000 192.0.2.98:2004 192.0.2.98:2004 192.0.2.10:90",
 	}
 	netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)
-	slices.Sort(stays)
 	change := Change{Tables: rules.NoTables(), Unknown: unknown}
 	if deleted, err := change.DeleteStale(t.Context()); err != nil || deleted != len(goes) {
 		t.Errorf("%d deleted, %v; want %d", deleted, err, len(goes))
 	}
-	if diff := cmp.Diff(stays, trackedLines(t)); diff != "" {
+	if diff := cmp.Diff(shortened(stays), trackedLines(t)); diff != "" {
+		t.Errorf("want -, left +:\n%s", diff)
+	}
+}
+
+// TestDeleteStaleMissed loads takeover where a backend speaks already over UDP: what left with its
+// own address goes, so that the next datagram leaves with the service's.
+func TestDeleteStaleMissed(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	stays := []string{
+		"udp 10.0.0.1:9000 192.0.2.98:1001 192.0.2.98:1001 192.0.2.10:90", // as the rules have it
+		"udp 10.0.0.1:9001 192.0.2.98:1002",
+		"tcp 10.0.0.1:9000 192.0.2.98:1003",
+		"udp 10.0.0.1:9000 192.0.2.98:1004 192.0.2.98:1004 192.0.2.254:9000", // somebody's
+	}
+	goes := "udp 10.0.0.1:9000 192.0.2.98:2001"
+	untranslated := func(line string) string {
+		if words := strings.Fields(line); len(words) == 3 {
+			return line + " " + words[2]
+		}
+		return line
+	}
+	for i := range stays {
+		stays[i] = untranslated(stays[i])
+	}
+	netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED, append(stays[:len(stays):len(stays)], untranslated(goes))...)
+	tables := hosttest.Tables(t, `
+[[service]]
+name = "push"
+protocol = ["udp", "tcp"]
+listen = "192.0.2.10:90"
+snat = "none"
+takeover = true
+backends = ["10.0.0.1:9000"]
+`)
+	if deleted, err := (Change{Tables: tables}).DeleteStale(t.Context()); err != nil || deleted != 1 {
+		t.Errorf("%d deleted, %v", deleted, err)
+	}
+	if diff := cmp.Diff(shortened(stays), trackedLines(t)); diff != "" {
 		t.Errorf("want -, left +:\n%s", diff)
 	}
 }

@@ -15,7 +15,8 @@ type Watched struct {
 	Down     map[netip.AddrPort]bool // where this host asks, over TCP, and nobody answers
 }
 
-// Connections are those to a backend over TCP that led there by a rule.
+// Connections are those to a backend over TCP that led there by a rule. What was picked up in
+// the middle is neither until the backend speaks.
 type Connections struct {
 	Answered   int // since the look before
 	Unanswered int
@@ -80,6 +81,10 @@ func (l *look) family(ctx context.Context, family rules.Family) error {
 		if e.Protocol != TCP {
 			return false
 		}
+		if turned, ok := e.turned(); ok && l.Backends[e.OrigSrc] { // without a port it may be anything of the backend's own
+			l.count(turned)
+			return false
+		}
 		if e.Translated() {
 			l.count(e)
 			return false
@@ -109,9 +114,10 @@ func (l *look) count(e Entry) {
 		}
 	}
 	counted := l.seen.Backends[backend]
-	if !e.SeenReply {
+	switch {
+	case e.unanswered():
 		counted.Unanswered++
-	} else {
+	case e.SeenReply:
 		hash := maphash.Comparable(l.before.seed, [3]netip.AddrPort{e.OrigSrc, e.OrigDst, e.ReplySrc})
 		l.answered = append(l.answered, hash)
 		if _, known := slices.BinarySearch(l.before.answered, hash); !known {

@@ -2,6 +2,7 @@ package generation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -103,6 +104,21 @@ func (s Store) Previous() (Generation, error) {
 		}
 	}
 	return Generation{}, fmt.Errorf("%w, and none before it is", err)
+}
+
+// Earlier returns the number of the newest good generation that is older than another one and is not the same: what
+// one more step back leads to. It is 0 where there is none.
+func (s Store) Earlier(than Generation) int {
+	numbers, _ := s.Numbers()
+	for _, number := range numbers {
+		if number >= than.Number {
+			continue
+		}
+		if earlier, err := s.Read(number); err == nil && !maps.Equal(earlier.SHA256, than.SHA256) {
+			return number
+		}
+	}
+	return 0
 }
 
 // ConfigFile returns where a generation keeps its config.

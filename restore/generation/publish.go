@@ -1,10 +1,12 @@
 package generation
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,6 +51,33 @@ func (s Store) WriteImage(generation Generation) (number int, err error) {
 		return 0, fmt.Errorf("cannot write generation %d: %w", generation.Number, err)
 	}
 	return generation.Number, nil
+}
+
+// Holds tells whether the current generation is made of the same bytes as one that is to be written into an image:
+// the same rules, config and variant of iptables, whenever and by whom it was made. It trusts nobody, as an image may
+// still be anybody's.
+func (s Store) Holds(generation Generation) (number int, held bool) {
+	number, err := s.CurrentNumber()
+	if err != nil {
+		return 0, false
+	}
+	files, err := members(&generation)
+	if err != nil {
+		return 0, false
+	}
+	data, err := os.ReadFile(s.Path(dir(number), manifestFile))
+	var manifest Manifest
+	if err != nil || json.Unmarshal(data, &manifest) != nil || manifest.Number != number ||
+		manifest.Variant != generation.Variant || !maps.Equal(manifest.SHA256, generation.SHA256) {
+		return 0, false
+	}
+	for name := range generation.SHA256 {
+		data, err := os.ReadFile(s.Path(dir(number), name))
+		if err != nil || !bytes.Equal(data, files[name]) {
+			return 0, false
+		}
+	}
+	return number, true
 }
 
 // makeDirectories makes the directories of the generations, which are root's alone; those

@@ -63,6 +63,22 @@ type Generation struct {
 	Services []byte
 }
 
+// RulesSum returns one sha256, in hex, for all rules of the generation: that of what sha256sum
+// prints of its rules files, in the order of rules.Tables; "" for None. Balancers with the same
+// sum hold the same rules, as long as nobody is out.
+func (g Generation) RulesSum() string {
+	if g.Number == 0 {
+		return ""
+	}
+	var lines []byte
+	for _, table := range rules.NoTables().All() {
+		if sum, listed := g.SHA256[RulesFile(table)]; listed {
+			lines = fmt.Appendf(lines, "%s  %s\n", sum, RulesFile(table))
+		}
+	}
+	return checksum(lines)
+}
+
 // None is the generation that stands for nothing applied: no number, no rules.
 func None() Generation { return Generation{Tables: rules.NoTables()} }
 

@@ -151,6 +151,12 @@ type UntrustedError struct {
 	Fix  string // the line after which only root may
 }
 
+// Below says it of a directory of which all that is below it was made by the same user, as in an image, with the one
+// line that fixes all.
+func (e *UntrustedError) Below() string {
+	return e.what + "; fix: " + strings.Replace(e.Fix, "chown ", "chown -R ", 1)
+}
+
 // Error says what it is, and ends with the line that fixes it.
 func (e *UntrustedError) Error() string { return e.what + ": " + e.Fix }
 

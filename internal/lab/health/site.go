@@ -169,14 +169,18 @@ func (s *stage) unwatch() error {
 	return errors.Join(err, s.watcher.cmd.Wait())
 }
 
-// heard is what the watcher said.
+// heardMost is how many of the watcher's lines are shown.
+const heardMost = 60
+
+// heard is what the watcher said last.
 func (s *stage) heard() string {
 	if s.watcher == nil {
 		return "nothing"
 	}
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
-	return s.watcher.said.String()
+	lines := strings.SplitAfter(s.watcher.said.String(), "\n")
+	return strings.Join(lines[max(0, len(lines)-heardMost):], "")
 }
 
 // record reads what the watcher has written last.
@@ -220,17 +224,21 @@ func (s *stage) awaitOut(n int, bound time.Duration) error {
 	}))
 }
 
-// askMany makes so many connections in turn to the services, and is an error if one is not
-// good.
-func (s *stage) askMany(n int) error {
+// shots makes so many connections in turn to the services.
+func (s *stage) shots(n int) ([]shot, error) {
 	c, err := s.startClient(200)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := netns.Await(time.Minute, fmt.Sprintf("%d connections", n), func() bool { return len(c.Said()) >= n }); err != nil {
-		return err
+		return nil, err
 	}
-	shots, err := c.finish()
+	return c.finish()
+}
+
+// askMany is an error if one of so many connections is not good.
+func (s *stage) askMany(n int) error {
+	shots, err := s.shots(n)
 	if err != nil {
 		return err
 	}
@@ -238,4 +246,18 @@ func (s *stage) askMany(n int) error {
 		return fmt.Errorf("%d of %d connections were lost: %v", lost, len(shots), outcomes(shots))
 	}
 	return nil
+}
+
+// awaitDeath waits until so many checks are down and no connection is lost.
+func (s *stage) awaitDeath(n int, bound time.Duration) error {
+	return errors.Join(s.awaitDown(n, bound), netns.Await(bound, "no connection is lost", func() bool { return s.askMany(50) == nil }))
+}
+
+// awaitBack waits until no check is down and the first backend gets connections.
+func (s *stage) awaitBack(bound time.Duration) error {
+	return errors.Join(s.awaitDown(0, bound), netns.Await(bound, "the first backend gets connections", func() bool {
+		shots, err := s.shots(50)
+		_, found := firstOf(shots, few(s.family, 0).String(), time.Time{})
+		return err == nil && found
+	}))
 }

@@ -145,7 +145,7 @@ func (s *stage) dies(by death, most float64) (string, error) {
 	if err := by.set(s, backend, false); err != nil {
 		return said, err
 	}
-	return said, errors.Join(atMost("the last loss", last, most), s.awaitOut(0, 5*interval), s.askMany(200))
+	return said, errors.Join(atMost("the last loss", last, most), s.awaitBack(5*interval), s.askMany(200))
 }
 
 // diesOnce lets a backend die under the client, and returns its connections up to some
@@ -191,7 +191,7 @@ func playSilent(s *stage) (string, error) {
 		if turn%2 == 1 {
 			last = max(last, lastLost(shots, at, time.Now()))
 		}
-		err = errors.Join(silent().set(s, backend, false), s.awaitOut(0, 5*interval), s.unwatch())
+		err = errors.Join(silent().set(s, backend, false), s.awaitDown(0, 5*interval), s.unwatch())
 		if err != nil {
 			return "", err
 		}

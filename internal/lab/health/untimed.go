@@ -100,7 +100,7 @@ func playAllDown(s *stage) (string, error) {
 		return "", err
 	}
 	err = refused().set(s, alone(few(s.family, 0)), false)
-	err = errors.Join(err, s.awaitOut(2, soon))
+	err = errors.Join(err, s.awaitDeath(2, soon))
 	if err = errors.Join(err, s.askMany(100), s.inSync()); err != nil {
 		return "", err
 	}
@@ -131,7 +131,7 @@ func playSignals(s *stage) (string, error) {
 		return "", err
 	}
 	before, err := s.rules()
-	err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), true), s.awaitOut(1, soon))
+	err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), true), s.awaitDeath(1, soon))
 	if err != nil {
 		return "", err
 	}
@@ -203,8 +203,8 @@ func playRace(s *stage) (string, error) {
 	close(stop)
 	wait.Wait()
 	_, _ = s.natspread("confirm") // where none waits it fails
-	err := errors.Join(s.apply(), refused().set(s, alone(few(s.family, 0)), true), s.awaitOut(1, soon), s.inSync(), s.askMany(100))
-	err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), false), s.awaitOut(0, soon), s.inSync(), s.askMany(100))
+	err := errors.Join(s.apply(), refused().set(s, alone(few(s.family, 0)), true), s.awaitDeath(1, soon), s.inSync(), s.askMany(100))
+	err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), false), s.awaitBack(soon), s.inSync(), s.askMany(100))
 	return fmt.Sprint(ran, ": in sync after each death and return"), err
 }
 

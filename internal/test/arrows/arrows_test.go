@@ -118,7 +118,7 @@ func arrows() map[string][]string {
 	all := map[string][]string{
 		"cmd/natspread": {
 			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace", "internal/watcher",
-			"internal/cmdline", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/terminal", "internal/text",
+			"internal/cmdline", "internal/image", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/terminal", "internal/text",
 		},
 		"internal/cmdline":    {"internal/suggest", "internal/text"},
 		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/health", "internal/rules", "internal/atomicfile", "internal/text"},
@@ -135,6 +135,7 @@ func arrows() map[string][]string {
 		"internal/network":    {"internal/rules"},
 		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":     {"internal/config"},
+		"internal/image":      {"internal/atomicfile", "internal/program"},
 		"internal/probe":      nil,
 		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/compare":    {"internal/config", "internal/text"},

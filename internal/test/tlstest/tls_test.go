@@ -267,6 +267,7 @@ func (s *stage) play(t *testing.T) {
 		{"a certificate is bad", s.losesCertificate},
 		{"masquerade", s.masquerades},
 		{"on the balancer", s.endsOnBalancer},
+		{"the balancer as a backup", s.backsUp},
 		{"the PROXY protocol", s.refusesProxied},
 	} {
 		t.Run(part.name, part.play)
@@ -409,6 +410,23 @@ func (s *stage) endsOnBalancer(t *testing.T) {
 		s.wantAll(t, "https", "/alone/"+snat, n, http.StatusOK, " saw "+clientAddress)
 		wantLogged(t, []*node{balancer}, "/alone/"+snat, n, clientAddress)
 	}
+}
+
+// backsUp ends all nodes, for which the balancer's own HAProxy then stands in.
+func (s *stage) backsUp(t *testing.T) {
+	s.apply(t, strings.Replace(s.texts[balancerText], `"10.0.0.3:443"]`, `"10.0.0.3:443", { address = "10.0.0.254:443", backup = true }]`, 1))
+	s.wantAll(t, "https", "/primaries", 60, http.StatusOK, " saw "+clientAddress)
+	wantLogged(t, s.nodes[:3], "/primaries", 60, clientAddress)
+	for _, node := range s.nodes[:3] {
+		node.stop()
+	}
+	stop := s.watch(t)
+	s.awaitGood(t, "/joins", 20)
+	s.wantAll(t, "https", "/backup", 20, http.StatusOK, " saw "+clientAddress)
+	if said := stop(); !strings.Contains(said, "backups join") {
+		t.Errorf("natspread health said:\n%s", said)
+	}
+	wantLogged(t, s.nodes[3:], "/backup", 20, clientAddress)
 }
 
 // refusesProxied shows that natspread cannot write the line that the PROXY protocol asks for.

@@ -1,0 +1,63 @@
+package change
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"natspread/internal/atomicfile"
+	"natspread/restore/generation"
+)
+
+// PutBack puts the config of a generation into a config file, which keeps its owner and its mode. What only the file
+// has, as no generation was made from it, is kept beside it: where, is returned, "" where nothing had to be kept.
+func PutBack(store generation.Store, name string, back generation.Generation) (kept string, changed bool, err error) {
+	now, err := Read(name, nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", true, makeConfig(name, back.Config)
+	}
+	if err != nil || back.MadeFrom(now) {
+		return "", false, err
+	}
+	path, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return "", false, fmt.Errorf("cannot find %s: %w", name, atomicfile.Cause(err))
+	}
+	if !isKept(store, now) {
+		if kept, err = keep(path, now); err != nil {
+			return "", false, err
+		}
+	}
+	return kept, true, atomicfile.ReplaceFile(path, back.Config)
+}
+
+// makeConfig writes a config where there is none.
+func makeConfig(name string, text []byte) error {
+	if err := atomicfile.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.CreateFile(name, text, 0o644)
+}
+
+// isKept tells whether a generation was made from a text.
+func isKept(store generation.Store, text []byte) bool {
+	entries, _ := store.History()
+	for _, entry := range entries {
+		if bytes.Equal(entry.Config, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// keep writes a text beside a file, under a name that nothing has yet.
+func keep(path string, text []byte) (kept string, err error) {
+	for number := 1; ; number++ {
+		kept = fmt.Sprintf("%s.unapplied-%d", path, number)
+		if err = atomicfile.CreateFile(kept, text, 0o600); !errors.Is(err, fs.ErrExist) {
+			return kept, err
+		}
+	}
+}
