@@ -114,9 +114,9 @@ func serve(conn net.Conn) {
 	line := []byte(name + "\n")
 	switch strings.TrimSpace(kind) {
 	case kindNames[push]:
-		err = say(conn, line, beat)
+		_ = say(conn, line, beat) // the client counts
 	case kindNames[down]:
-		err = say(conn, append([]byte(strings.Repeat(".", downBytes-len(line))), line...), flow)
+		_ = say(conn, append([]byte(strings.Repeat(".", downBytes-len(line))), line...), flow)
 	case kindNames[up]:
 		piece := make([]byte, upBytes)
 		for err == nil {

@@ -152,9 +152,8 @@ func (s *session) listen(answers *bufio.Reader) {
 
 // speak is the other half.
 func (s *session) speak(piece []byte, every time.Duration) {
-	if say(s.conn, piece, every) != nil {
-		s.lost.Store(true)
-	}
+	_ = say(s.conn, piece, every) // up to an error
+	s.lost.Store(true)
 }
 
 // keepAsking makes a new connection each 20 ms.

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // set says when a row is played.
 type set int
 
@@ -80,10 +82,17 @@ type row struct {
 const strictBack = "net.netfilter.nf_conntrack_tcp_be_liberal = 0\n"
 
 // rows are all of them. Those that must lose are the proof that the others tell something.
-func rows() []row {
-	nft, legacy := "nft", "legacy"
+func rows() []row { return slices.Concat(pairRows(), routerRows(), conntrackdRows(), losingRows()) }
+
+// The variants of iptables.
+const (
+	nft    = "nft"
+	legacy = "legacy"
+)
+
+// pairRows are those of two balancers of which one is active.
+func pairRows() []row {
 	return []row{
-		// A pair.
 		{name: "pair, nft", variant: nft},
 		{name: "pair, legacy", variant: legacy, set: tested},
 		{name: "pair, FORWARD drops, nft", variant: nft, forward: drops, set: whole},
@@ -102,7 +111,12 @@ func rows() []row {
 		{name: "IPv6, swapped by route, legacy", variant: legacy, engine: byRoute, family: 6, set: whole},
 		{name: "UDP, swapped by route, nft", variant: nft, engine: byRoute, udp: true, set: whole},
 		{name: "UDP, swapped by route, legacy", variant: legacy, engine: byRoute, udp: true, set: whole},
-		// Behind a router.
+	}
+}
+
+// routerRows are those of balancers behind a router.
+func routerRows() []row {
+	return []row{
 		{name: "BIRD, nft", variant: nft, engine: birdRouter},
 		{name: "BIRD, legacy", variant: legacy, engine: birdRouter, set: whole},
 		{name: "BIRD, two balancers", variant: nft, engine: birdRouter, balancers: 2, set: whole},
@@ -112,12 +126,22 @@ func rows() []row {
 		{name: "FRR, nft", variant: nft, engine: frrRouter, set: tested},
 		{name: "router alone", variant: nft, engine: staticRouter, set: whole},
 		{name: "two routers", variant: nft, engine: twoRouters, set: whole},
-		// Entries that conntrackd carries.
+	}
+}
+
+// conntrackdRows are those of a pair with a source address, whose entries conntrackd carries.
+func conntrackdRows() []row {
+	return []row{
 		{name: "conntrackd, nft", variant: nft, engine: conntrackdPair, set: tested},
 		{name: "conntrackd, legacy", variant: legacy, engine: conntrackdPair, set: whole},
 		{name: "conntrackd, falls back", variant: nft, engine: conntrackdPair, back: true, set: whole},
 		{name: "conntrackd, external cache, advert 1 s", variant: nft, engine: conntrackdPair, cache: true, slow: true, set: whole},
-		// What must lose.
+	}
+}
+
+// losingRows are those that must lose.
+func losingRows() []row {
+	return []row{
 		{name: "no takeover", variant: nft, rules: none, loses: []int{push, down}},
 		{name: "random", variant: nft, rules: byHand, algorithm: "random", loses: []int{idle, echo, up}, set: tested},
 		{name: "masquerade", variant: nft, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: tested},
