@@ -133,7 +133,7 @@ func serve(conn net.Conn) {
 	}
 }
 
-// say writes the same again and again.
+// say writes the same again and again, until it can no more.
 func say(conn io.Writer, piece []byte, every time.Duration) error {
 	for {
 		if _, err := conn.Write(piece); err != nil {

@@ -150,9 +150,9 @@ func (s *session) listen(answers *bufio.Reader) {
 	}
 }
 
-// speak is the other half.
+// speak is the other half. It goes on until the connection is lost.
 func (s *session) speak(piece []byte, every time.Duration) {
-	_ = say(s.conn, piece, every) // up to an error
+	_ = say(s.conn, piece, every)
 	s.lost.Store(true)
 }
 
