@@ -143,12 +143,12 @@ func conntrackdRows() []row {
 func losingRows() []row {
 	return []row{
 		{name: "no takeover", variant: nft, rules: none, loses: []int{push, down}},
-		{name: "random", variant: nft, rules: byHand, algorithm: "random", loses: []int{idle, echo, up}, set: tested},
+		{name: "random", variant: nft, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: tested},
 		{name: "masquerade", variant: nft, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: tested},
 		{name: "source address, no conntrackd", variant: nft, rules: none, snat: "10.0.0.253", loses: []int{push, down}, set: whole},
 		{name: "nf_conntrack_tcp_loose = 0", variant: nft, sysctls: "net.netfilter.nf_conntrack_tcp_loose = 0\n", loses: []int{idle, echo, push, down, up}, set: tested},
 		{name: "FORWARD drops what backends began", variant: nft, rules: byHand, forward: dropsOwn, loses: []int{push, down}, set: tested},
-		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{echo, down, up}, set: tested},
+		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{echo, up}, set: tested},
 		{name: "falls back, no be_liberal, advert 1 s", variant: nft, slow: true, back: true, sysctls: strictBack, loses: []int{idle}, set: whole},
 		{name: "UDP, no takeover", variant: nft, engine: byRoute, udp: true, rules: none, loses: []int{push}, set: whole},
 		{name: "UDP, random", variant: nft, engine: byRoute, udp: true, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: whole},
