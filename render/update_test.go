@@ -11,6 +11,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
+	"natspread/internal/test/testsize"
 )
 
 // reseated returns a config in which services at some places give new connections to others of
@@ -73,7 +74,7 @@ func TestUpdateLarge(t *testing.T) {
 			cfg := configtest.Fill(shape, configtest.MostServices(), 7)
 			random := rand.New(rand.NewPCG(7, uint64(shape)))
 			tables := layout.plan(cfg)
-			for range 5 {
+			for range testsize.Of(1, 5) {
 				places := random.Perm(len(cfg.Services))[:1+random.IntN(3)]
 				cfg = reseated(random, cfg, places)
 				tables = mustUpdate(t, layout, tables, cfg, places)
