@@ -427,6 +427,14 @@ func connectionFaults() []fault {
 			},
 		},
 		{
+			name: "a check from nowhere", severity: Risk,
+			want: "^service web: this host does not have 10.0.0.77, the source of its checks, so nobody is checked$", fix: "take source out of the check # in service web, then: natspread apply",
+			change: func(_ *testing.T, p *patient) {
+				p.Balancer.Services[0].Check = config.Check{Type: config.CheckTCP, Source: netip.MustParseAddr("10.0.0.77")}
+			},
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Check.Source = netip.Addr{} },
+		},
+		{
 			name: "a check that is balanced", variants: true, severity: Risk,
 			prepare: ownBackend, change: func(t *testing.T, p *patient) {
 				p.Balancer.Services[0].Check.Type = config.CheckTCP

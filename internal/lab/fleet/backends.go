@@ -32,12 +32,29 @@ const (
 	upBytes   = 8 << 10
 )
 
-// beBackends serves every kind at all addresses of a host, until its standard input ends.
-func beBackends(args []string) error {
-	if len(args) != 1 {
-		return errors.New("usage: fleet backends :PORT")
+// beBackends serves every kind at some addresses of a host, until its standard input ends.
+func beBackends(args []string) (err error) {
+	if len(args) < 2 {
+		return errors.New("usage: fleet backends NETWORK ADDRESS [ADDRESS]")
 	}
-	listener, err := net.Listen("tcp", args[0])
+	for _, address := range args[1:] {
+		if args[0] == "udp" {
+			err = errors.Join(err, listenPackets(address))
+		} else {
+			err = errors.Join(err, listen(address))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// listen serves TCP at one address.
+func listen(address string) error {
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
@@ -50,10 +67,43 @@ func beBackends(args []string) error {
 			go serve(conn)
 		}
 	}()
-	fmt.Println("ready")
-	_, err = io.Copy(io.Discard, os.Stdin)
+	return nil
+}
+
+// listenPackets serves UDP at one address: each packet is answered, and who asks for push is
+// told for ever.
+func listenPackets(address string) error {
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return err
+	}
+	name, _, err := net.SplitHostPort(address)
+	line := []byte(name + "\n")
+	go func() {
+		packet := make([]byte, 64)
+		for {
+			n, from, err := conn.ReadFrom(packet)
+			if err != nil {
+				return
+			}
+			if string(packet[:n]) == kindNames[push]+"\n" {
+				go func() { _ = say(packetsTo{conn, from}, line, beat) }() // until the process ends
+			} else {
+				_, _ = conn.WriteTo(line, from) // the client counts
+			}
+		}
+	}()
 	return err
 }
+
+// packetsTo writes packets to one client.
+type packetsTo struct {
+	conn net.PacketConn
+	to   net.Addr
+}
+
+// Write implements io.Writer.
+func (p packetsTo) Write(packet []byte) (int, error) { return p.conn.WriteTo(packet, p.to) }
 
 // serve answers one connection with lines that name the backend, until the client is gone.
 func serve(conn net.Conn) {
@@ -64,9 +114,9 @@ func serve(conn net.Conn) {
 	line := []byte(name + "\n")
 	switch strings.TrimSpace(kind) {
 	case kindNames[push]:
-		err = say(conn, line, beat)
+		_ = say(conn, line, beat) // the client counts
 	case kindNames[down]:
-		err = say(conn, append([]byte(strings.Repeat(".", downBytes-len(line))), line...), flow)
+		_ = say(conn, append([]byte(strings.Repeat(".", downBytes-len(line))), line...), flow)
 	case kindNames[up]:
 		piece := make([]byte, upBytes)
 		for err == nil {
@@ -84,7 +134,7 @@ func serve(conn net.Conn) {
 }
 
 // say writes the same again and again, until it can no more.
-func say(conn net.Conn, piece []byte, every time.Duration) error {
+func say(conn io.Writer, piece []byte, every time.Duration) error {
 	for {
 		if _, err := conn.Write(piece); err != nil {
 			return err

@@ -34,6 +34,7 @@ type session struct {
 
 // client holds connections, and makes new ones.
 type client struct {
+	network  string // tcp or udp
 	to       string
 	from     []net.IP
 	sessions []*session
@@ -45,12 +46,12 @@ type client struct {
 // told on standard input when to count: "PATIENCE" is for how long each open one may yet be
 // silent. It answers by a line of counts.
 func beClient(args []string) error {
-	if len(args) != 3 {
-		return errors.New("usage: fleet client ADDRESS FIRST COUNT")
+	if len(args) != 4 {
+		return errors.New("usage: fleet client NETWORK ADDRESS FIRST COUNT")
 	}
-	c := &client{to: args[0]}
-	first, err := netip.ParseAddr(args[1])
-	count, errCount := strconv.Atoi(args[2])
+	c := &client{network: args[0], to: args[1]}
+	first, err := netip.ParseAddr(args[2])
+	count, errCount := strconv.Atoi(args[3])
 	if err := errors.Join(err, errCount); err != nil {
 		return err
 	}
@@ -75,15 +76,22 @@ func beClient(args []string) error {
 // dial connects from one of the addresses.
 func (c *client) dial(i int, patience time.Duration) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: c.from[i%len(c.from)]}, KeepAlive: -1}
-	return dialer.Dial("tcp", c.to)
+	if c.network == "udp" {
+		dialer.LocalAddr = &net.UDPAddr{IP: c.from[i%len(c.from)]}
+	}
+	return dialer.Dial(c.network, c.to)
 }
 
 // openAll opens them, and waits until each was answered once.
 func (c *client) openAll() error {
 	var wait sync.WaitGroup
-	failures := make([]error, kinds*perKind)
+	count := kinds * perKind
+	if c.network == "udp" {
+		count = down * perKind // what is much wants a protocol that sends again
+	}
+	failures := make([]error, count)
 	places := make(chan struct{}, 20)
-	for i := range kinds * perKind {
+	for i := range count {
 		s := &session{kind: i / perKind}
 		c.sessions = append(c.sessions, s)
 		wait.Go(func() {
@@ -170,7 +178,10 @@ func (c *client) ask(i int) error {
 		return err
 	}
 	defer conn.Close()
-	err = errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.SetDeadline(deadline))
+	err = conn.SetDeadline(deadline)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetLinger(0))
+	}
 	if err == nil {
 		_, err = io.WriteString(conn, "new\n")
 	}
@@ -211,10 +222,10 @@ func (c *client) count(patience time.Duration) counts {
 	}
 	n := counts{began: int(c.began.Load()), failed: int(c.failed.Load())}
 	for _, s := range c.sessions {
-		if s.lost.Load() {
+		switch moved := s.moved.Load(); {
+		case s.lost.Load(), moved && c.network == "udp": // where whoever is asked answers
 			n.lost[s.kind]++
-		}
-		if s.moved.Load() {
+		case moved:
 			n.moved++
 		}
 	}

@@ -103,6 +103,9 @@ func playAll(o options, out io.Writer) int {
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	played, failed := 0, 0
+	if o.table {
+		fmt.Fprintln(out, "| row | taken over | lost: idle, echo, push, down, up | new ones that failed |\n|---|---|---|---|")
+	}
 	for _, r := range rows() {
 		if !o.rows.MatchString(r.name) || r.set > o.set {
 			continue

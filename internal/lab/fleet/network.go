@@ -38,7 +38,8 @@ type layout struct {
 	cables    []cable
 	batches   map[string]string
 	vip       string
-	clients   []string // the first address, and how many
+	clients   []string  // the first address, and how many
+	swapped   [2]string // the balancers' addresses on both sides, where routes are changed by hand
 }
 
 // balancerName is that of one, from 1.
@@ -51,15 +52,19 @@ func balancerMAC(i int) string { return fmt.Sprintf("00:00:5e:00:53:%02x", i) }
 func addresses(link string, addresses ...string) string {
 	var b strings.Builder
 	for _, address := range addresses {
-		fmt.Fprintf(&b, "addr add %s dev %s\n", address, link)
+		fmt.Fprintf(&b, "addr add %s dev %s", address, link)
+		if strings.Contains(address, ":") {
+			b.WriteString(" nodad")
+		}
+		b.WriteString("\n")
 	}
 	return b.String() + "link set " + link + " up\n"
 }
 
-// counted are so many addresses of a /24, from the first one.
+// counted are so many addresses of a network, from the first one.
 func counted(network string, first, count int) (all []string) {
 	for i := range count {
-		all = append(all, fmt.Sprintf("%s.%d/24", network, first+i))
+		all = append(all, fmt.Sprintf(network, first+i))
 	}
 	return all
 }
@@ -67,8 +72,8 @@ func counted(network string, first, count int) (all []string) {
 // pairLayout is two balancers beside the client, and before the backends.
 func pairLayout() layout {
 	l := layout{balancers: 2, vip: "192.0.2.10", clients: []string{"192.0.2.100", "60"}, batches: map[string]string{
-		clientName:   addresses("e0", counted("192.0.2", 100, 60)...),
-		backendsName: addresses("e0", counted("10.0.0", 1, 4)...) + "route add default via 10.0.0.254\n",
+		clientName:   addresses("e0", counted("192.0.2.%d/24", 100, 60)...),
+		backendsName: addresses("e0", counted("10.0.0.%d/24", 1, 4)...) + "route add default via 10.0.0.254\n",
 	}}
 	l.cables = []cable{{clientName, "e0", "front"}, {backendsName, "e0", "back"}}
 	for i := 1; i <= 2; i++ {
@@ -84,12 +89,43 @@ func (l *layout) addBalancer(i int, inner, routes string) {
 	l.batches[name] = addresses("e0", fmt.Sprintf("192.0.2.1%d/24", i)) + "link set e1 address " + balancerMAC(i) + "\n" + addresses("e1", inner) + routes
 }
 
+// swappedLayout is the pair without an engine: both have the listen address for themselves, and
+// a person changes the routes to it and to the clients.
+func swappedLayout(family int) layout {
+	l := layout{balancers: 2, vip: "203.0.113.10", clients: []string{"192.0.2.100", "60"}, swapped: [2]string{"192.0.2.1%d", "10.0.0.25%d"}, batches: map[string]string{
+		clientName:   addresses("e0", counted("192.0.2.%d/24", 100, 60)...),
+		backendsName: addresses("e0", counted("10.0.0.%d/24", 1, 4)...),
+	}}
+	if family == 6 {
+		l.vip, l.clients, l.swapped = "2001:db8:1::10", []string{"2001:db8::1000", "60"}, [2]string{"2001:db8::1%d", "fd00::25%d"}
+		l.batches = map[string]string{
+			clientName:   addresses("e0", counted("2001:db8::%x/64", 0x1000, 60)...),
+			backendsName: addresses("e0", counted("fd00::%x/64", 1, 4)...),
+		}
+	}
+	l.cables = []cable{{clientName, "e0", "front"}, {backendsName, "e0", "back"}}
+	for i := 1; i <= 2; i++ {
+		name := balancerName(i)
+		l.cables = append(l.cables, cable{name, "e0", "front"}, cable{name, "e1", "back"})
+		bits := map[bool]string{true: "/64", false: "/24"}[family == 6]
+		l.batches[name] = addresses("lo", l.vip) + addresses("e0", fmt.Sprintf(l.swapped[0]+bits, i)) + addresses("e1", fmt.Sprintf(l.swapped[1]+bits, i))
+	}
+	return l
+}
+
+// swap leads client and backends to a balancer.
+func (l layout) swap(balancer int) error {
+	return errors.Join(
+		netns.IP(clientName, fmt.Sprintf("route replace %s via "+l.swapped[0]+"\n", l.vip, balancer)),
+		netns.IP(backendsName, fmt.Sprintf("route replace default via "+l.swapped[1]+"\n", balancer)))
+}
+
 // ecmpLayout is balancers between a router and the backends, or between two routers.
 func ecmpLayout(balancers int, two bool) layout {
 	l := layout{balancers: balancers, vip: "203.0.113.10", clients: []string{"198.51.100.10", "120"}, batches: map[string]string{
-		clientName:   addresses("e0", counted("198.51.100", 10, 120)...) + "route add default via 198.51.100.1\n",
+		clientName:   addresses("e0", counted("198.51.100.%d/24", 10, 120)...) + "route add default via 198.51.100.1\n",
 		routerName:   addresses("e0", "198.51.100.1/24") + addresses("e1", "192.0.2.1/24"),
-		backendsName: addresses("e0", counted("10.0.0", 1, 4)...),
+		backendsName: addresses("e0", counted("10.0.0.%d/24", 1, 4)...),
 	}}
 	l.cables = []cable{{clientName, "e0", "outside"}, {routerName, "e0", "outside"}, {routerName, "e1", "front"}}
 	routes := "addr add 203.0.113.10/32 dev lo\nroute add default via 192.0.2.1\n"
@@ -136,8 +172,7 @@ func (l layout) build() error {
 }
 
 // quiet is what all hosts have: none takes or sends what changes routes, or doubts a packet's way.
-const quiet = `net.ipv6.conf.all.disable_ipv6 = 1
-net.ipv4.conf.all.rp_filter = 0
+const quiet = `net.ipv4.conf.all.rp_filter = 0
 net.ipv4.conf.default.rp_filter = 0
 net.ipv4.conf.all.send_redirects = 0
 net.ipv4.conf.default.send_redirects = 0

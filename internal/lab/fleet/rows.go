@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // set says when a row is played.
 type set int
 
@@ -19,6 +21,7 @@ const (
 	frrRouter
 	staticRouter
 	twoRouters
+	byRoute // nothing: a person changes routes
 )
 
 // ruleSource says who makes the rules of takeover.
@@ -54,6 +57,8 @@ type row struct {
 	set       set
 	engine    engineKind
 	variant   string // of iptables
+	family    int    // 4 without it
+	udp       bool   // in place of TCP
 	balancers int    // behind a router: 3 without it
 	algorithm string // source without it
 	snat      string // none without it
@@ -68,6 +73,7 @@ type row struct {
 	cache     bool   // conntrackd keeps what it hears until it is primary
 	timer     bool   // conntrackd's backup says -t
 	drained   bool   // a backend is drained before the death
+	late      bool   // the connections begin after the drain
 	more      bool   // the second balancer has one backend more
 	loses     []int  // the kinds of which some must be lost; nil: nothing may be
 }
@@ -76,10 +82,17 @@ type row struct {
 const strictBack = "net.netfilter.nf_conntrack_tcp_be_liberal = 0\n"
 
 // rows are all of them. Those that must lose are the proof that the others tell something.
-func rows() []row {
-	nft, legacy := "nft", "legacy"
+func rows() []row { return slices.Concat(pairRows(), routerRows(), conntrackdRows(), losingRows()) }
+
+// The variants of iptables.
+const (
+	nft    = "nft"
+	legacy = "legacy"
+)
+
+// pairRows are those of two balancers of which one is active.
+func pairRows() []row {
 	return []row{
-		// A pair.
 		{name: "pair, nft", variant: nft},
 		{name: "pair, legacy", variant: legacy, set: tested},
 		{name: "pair, FORWARD drops, nft", variant: nft, forward: drops, set: whole},
@@ -94,7 +107,16 @@ func rows() []row {
 		{name: "pair, falls back, advert 1 s", variant: nft, slow: true, back: true, set: whole},
 		{name: "pair, falls back, conntrack -F on backup, advert 1 s", variant: nft, slow: true, back: true, flush: true, sysctls: strictBack, set: whole},
 		{name: "pair, drained before", variant: nft, drained: true, set: whole},
-		// Behind a router.
+		{name: "IPv6, swapped by route, nft", variant: nft, engine: byRoute, family: 6, set: whole},
+		{name: "IPv6, swapped by route, legacy", variant: legacy, engine: byRoute, family: 6, set: whole},
+		{name: "UDP, swapped by route, nft", variant: nft, engine: byRoute, udp: true, set: whole},
+		{name: "UDP, swapped by route, legacy", variant: legacy, engine: byRoute, udp: true, set: whole},
+	}
+}
+
+// routerRows are those of balancers behind a router.
+func routerRows() []row {
+	return []row{
 		{name: "BIRD, nft", variant: nft, engine: birdRouter},
 		{name: "BIRD, legacy", variant: legacy, engine: birdRouter, set: whole},
 		{name: "BIRD, two balancers", variant: nft, engine: birdRouter, balancers: 2, set: whole},
@@ -104,28 +126,42 @@ func rows() []row {
 		{name: "FRR, nft", variant: nft, engine: frrRouter, set: tested},
 		{name: "router alone", variant: nft, engine: staticRouter, set: whole},
 		{name: "two routers", variant: nft, engine: twoRouters, set: whole},
-		// Entries that conntrackd carries.
+	}
+}
+
+// conntrackdRows are those of a pair with a source address, whose entries conntrackd carries.
+func conntrackdRows() []row {
+	return []row{
 		{name: "conntrackd, nft", variant: nft, engine: conntrackdPair, set: tested},
 		{name: "conntrackd, legacy", variant: legacy, engine: conntrackdPair, set: whole},
 		{name: "conntrackd, falls back", variant: nft, engine: conntrackdPair, back: true, set: whole},
 		{name: "conntrackd, external cache, advert 1 s", variant: nft, engine: conntrackdPair, cache: true, slow: true, set: whole},
-		// What must lose.
+	}
+}
+
+// losingRows are those that must lose.
+func losingRows() []row {
+	return []row{
 		{name: "no takeover", variant: nft, rules: none, loses: []int{push, down}},
-		{name: "random", variant: nft, rules: byHand, algorithm: "random", loses: []int{idle, echo, up}, set: tested},
+		{name: "random", variant: nft, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: tested},
 		{name: "masquerade", variant: nft, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: tested},
 		{name: "source address, no conntrackd", variant: nft, rules: none, snat: "10.0.0.253", loses: []int{push, down}, set: whole},
 		{name: "nf_conntrack_tcp_loose = 0", variant: nft, sysctls: "net.netfilter.nf_conntrack_tcp_loose = 0\n", loses: []int{idle, echo, push, down, up}, set: tested},
 		{name: "FORWARD drops what backends began", variant: nft, rules: byHand, forward: dropsOwn, loses: []int{push, down}, set: tested},
-		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{echo, down, up}, set: tested},
+		{name: "falls back, no be_liberal", variant: nft, back: true, sysctls: strictBack, loses: []int{echo, up}, set: tested},
+		{name: "falls back, no be_liberal, advert 1 s", variant: nft, slow: true, back: true, sysctls: strictBack, loses: []int{idle}, set: whole},
+		{name: "UDP, no takeover", variant: nft, engine: byRoute, udp: true, rules: none, loses: []int{push}, set: whole},
+		{name: "UDP, random", variant: nft, engine: byRoute, udp: true, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: whole},
 		{name: "BIRD, gateways that do not move", variant: nft, engine: birdRouter, fixed: true, loses: []int{push, down}, set: whole},
 		{name: "BIRD, random", variant: nft, engine: birdRouter, rules: byHand, algorithm: "random", loses: []int{idle, echo}, set: whole},
 		{name: "BIRD, masquerade", variant: nft, engine: birdRouter, rules: none, snat: "masquerade", loses: []int{idle, echo, push, down, up}, set: whole},
 		{name: "BIRD, the dead one comes back, no be_liberal", variant: nft, engine: birdRouter, back: true, sysctls: strictBack, loses: []int{push, down}, set: whole},
 		{name: "conntrackd, -t on backup", variant: nft, engine: conntrackdPair, timer: true, loses: []int{push, down}, set: whole},
 		{name: "drained before, rules by hand", variant: nft, rules: byHand, drained: true, loses: []int{echo}, set: whole},
+		{name: "opened after the drain", variant: nft, drained: true, late: true, loses: []int{echo}, set: whole},
 		{name: "one balancer has one backend more", variant: nft, more: true, loses: []int{echo}, set: tested},
 	}
 }
 
 // behindRouter tells whether a router spreads over the balancers.
-func (r row) behindRouter() bool { return r.engine >= birdRouter }
+func (r row) behindRouter() bool { return r.engine >= birdRouter && r.engine <= twoRouters }

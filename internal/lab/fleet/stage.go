@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ type stage struct {
 // config is what a balancer is told: the page's, with what the row has otherwise.
 func (s *stage) config(balancer int) string {
 	r := s.row
-	pairs := []string{"192.0.2.10:80", s.vip + ":80"}
+	pairs := []string{"192.0.2.10:80", s.listen()}
 	if r.algorithm != "" {
 		pairs = append(pairs, `"source"`, fmt.Sprintf("%q", r.algorithm))
 	}
@@ -44,12 +45,21 @@ func (s *stage) config(balancer int) string {
 	if r.more && balancer == 2 {
 		pairs = append(pairs, `"10.0.0.3:80"`, `"10.0.0.3:80", "10.0.0.4:80"`)
 	}
+	if r.family == 6 {
+		pairs = append(pairs, "10.0.0.1:80", "[fd00::1]:80", "10.0.0.2:80", "[fd00::2]:80", "10.0.0.3:80", "[fd00::3]:80")
+	}
 	text := strings.NewReplacer(pairs...).Replace(s.texts[configText])
+	if r.udp {
+		text += "protocol  = \"udp\"\n"
+	}
 	if r.forward != accepts {
 		text += "forward   = \"accept\"\n"
 	}
 	return text
 }
+
+// listen is where clients ask.
+func (s *stage) listen() string { return net.JoinHostPort(s.vip, "80") }
 
 // snatAddress is the pair's source address.
 const snatAddress = "10.0.0.253"
@@ -81,7 +91,9 @@ func (s *stage) play() (result, error) {
 // open builds the fleet, and waits until it works.
 func (s *stage) open() error {
 	s.layout = pairLayout()
-	if s.row.behindRouter() {
+	if s.row.engine == byRoute {
+		s.layout = swappedLayout(s.row.family)
+	} else if s.row.behindRouter() {
 		s.layout = ecmpLayout(cmp.Or(s.row.balancers, 3), s.row.engine == twoRouters)
 	}
 	if err := s.build(); err != nil {
@@ -116,11 +128,9 @@ func (s *stage) byHand(host string) error {
 		lines = append(lines, "-P FORWARD DROP")
 	}
 	if s.row.rules == byHand {
+		protocol := map[bool]string{true: "udp", false: "tcp"}[s.row.udp]
 		for i := 1; i <= 3; i++ {
-			lines = append(lines, fmt.Sprintf("-t nat -A POSTROUTING -s 10.0.0.%d/32 -p tcp --sport 80 -j SNAT --to-source %s:80", i, s.vip))
-			if s.row.forward == drops {
-				lines = append(lines, fmt.Sprintf("-A FORWARD -m conntrack --ctproto 6 --ctorigsrc 10.0.0.%d --ctorigsrcport 80 -j ACCEPT", i))
-			}
+			lines = append(lines, fmt.Sprintf("-t nat -A POSTROUTING -s 10.0.0.%d/32 -p %s --sport 80 -j SNAT --to-source %s:80", i, protocol, s.vip))
 		}
 	}
 	for _, line := range lines {
@@ -135,6 +145,9 @@ func (s *stage) byHand(host string) error {
 func (s *stage) startEngines() error {
 	if s.row.behindRouter() {
 		return errors.Join(s.startRouter(), s.leadBack())
+	}
+	if s.row.engine == byRoute {
+		return s.swap(1)
 	}
 	text := s.texts[pairText]
 	if s.row.engine == conntrackdPair {
@@ -241,21 +254,35 @@ func (s *stage) leadBack() error {
 
 // load opens all connections, and lets them run for a while.
 func (s *stage) load() (err error) {
-	if s.backends, err = netns.StartPart(backendsName, "backends", ":80"); err != nil {
+	network := map[bool]string{true: "udp", false: "tcp"}[s.row.udp]
+	served := []string{"backends", network}
+	for i := 1; i <= 4; i++ {
+		served = append(served, map[bool]string{true: fmt.Sprintf("[fd00::%d]:80", i), false: fmt.Sprintf("10.0.0.%d:80", i)}[s.row.family == 6])
+	}
+	if s.backends, err = netns.StartPart(backendsName, served...); err != nil {
 		return err
 	}
-	if s.client, err = netns.StartPart(clientName, append([]string{"client", s.vip + ":80"}, s.clients...)...); err != nil {
-		return err
+	if s.row.late {
+		err = s.drain()
 	}
-	if s.row.drained {
-		for i := 1; i <= s.layout.balancers && err == nil; i++ {
-			err = s.apply(i, strings.Replace(s.config(i), `"10.0.0.1:80"`, `{ address = "10.0.0.1:80", drain = true }`, 1))
-		}
+	if err == nil {
+		s.client, err = netns.StartPart(clientName, append([]string{"client", network, s.listen()}, s.clients...)...)
+	}
+	if s.row.drained && !s.row.late && err == nil {
+		err = s.drain()
 	}
 	if s.row.timer {
 		time.Sleep(6 * time.Second) // the table is emptied 5 s after the word
 	}
 	time.Sleep(2 * time.Second)
+	return err
+}
+
+// drain drains the first backend on all balancers.
+func (s *stage) drain() (err error) {
+	for i := 1; i <= s.layout.balancers && err == nil; i++ {
+		err = s.apply(i, strings.Replace(s.config(i), `"10.0.0.1:80"`, `{ address = "10.0.0.1:80", drain = true }`, 1))
+	}
 	return err
 }
 
@@ -278,7 +305,7 @@ func (s *stage) die() (time.Duration, error) {
 	case killed:
 		err = s.end(balancerName(victim), name, syscall.SIGKILL)
 	}
-	if s.row.engine == staticRouter || s.row.engine == twoRouters {
+	if s.row.engine >= staticRouter {
 		time.Sleep(500 * time.Millisecond)
 		err = errors.Join(err, s.byPerson())
 		over = func() bool { return true } // ip route show names the group alone
@@ -291,9 +318,12 @@ func (s *stage) die() (time.Duration, error) {
 	return took, err
 }
 
-// byPerson tells the routers of a death, where no engine does.
+// byPerson tells routers, or client and backends, of a death, where no engine does.
 func (s *stage) byPerson() error {
-	if s.row.engine == staticRouter {
+	switch s.row.engine {
+	case byRoute:
+		return s.swap(2)
+	case staticRouter:
 		return s.script(routerName, s.texts[deadText])
 	}
 	return errors.Join(s.script(routerName, notResilient(s.texts[deadText])), s.script(beyondName, s.texts[beyondDeadText]))
