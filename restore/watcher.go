@@ -2,10 +2,12 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"natspread/internal/paths"
+	"natspread/internal/program"
 )
 
 // watcherLock is the file of the lock that a watcher holds as long as it lives, in the run
@@ -20,7 +22,10 @@ const watcherPause = 500 * time.Millisecond
 // somebody else does. The kernel frees it when the process ends, however it ends.
 func (h Host) LockWatcher() (unlock func(), err error) {
 	file, err := lock(context.Background(), h.runDir(), watcherLock, watcherPause)
-	if err != nil {
+	switch {
+	case errors.Is(err, program.ErrBusy):
+		return nil, fmt.Errorf("natspread health runs already: %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("cannot watch the backends: %w", err)
 	}
 	return func() { file.Close() }, nil

@@ -15,6 +15,7 @@ import (
 type use struct {
 	service string
 	snat    bool // and not listen
+	moves   bool // with takeover: another balancer may have it
 }
 
 // String returns it in words: "listen of web".
@@ -31,11 +32,11 @@ func (e examination) used() groups[netip.Addr, use] {
 	for _, service := range e.Services {
 		for _, listen := range service.Listen {
 			if !listen.Any() {
-				all.add(listen.Addr, use{service.Name, false})
+				all.add(listen.Addr, use{service.Name, false, service.Takeover})
 			}
 		}
 		if service.SNAT.Addr.IsValid() {
-			all.add(service.SNAT.Addr, use{service.Name, true})
+			all.add(service.SNAT.Addr, use{service.Name, true, false})
 		}
 	}
 	return all
@@ -69,7 +70,8 @@ func (e examination) addresses() []Finding {
 // a Risk: nat needs no interface with it. When it is in a subnet of the host, neighbours
 // ask who has it, and nobody answers, but another host may have it now (VRRP), and some
 // networks, as those of clouds, bring packets here without asking. When it is in another
-// subnet, a router can still send its packets here.
+// subnet, a router can still send its packets here. With takeover that it is not here is how
+// it is to be at all balancers but one, so there is nothing to fix.
 func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 	to, err := e.network.RouteTo(addr)
 	switch {
@@ -79,6 +81,9 @@ func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 		return nil
 	}
 	what := fmt.Sprintf("%v, %s, is on no interface", addr, few(as))
+	if !slices.ContainsFunc(as, func(u use) bool { return !u.moves }) {
+		return []Finding{{Severity: Risk, What: what + ": another balancer has it, or nobody"}}
+	}
 	found := Finding{Risk, what + ": its packets come here only if somebody sends them", fmt.Sprintf("ip address add %v/%d dev lo", addr, addr.BitLen())}
 	for _, near := range e.network.Beside(addr) {
 		if network.AnswersFor(addr, near.Link) {

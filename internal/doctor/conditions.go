@@ -10,11 +10,11 @@ import (
 )
 
 // Conditions finds what of some services this host does not bear out: interfaces, addresses
-// and routes that are not there, and backends on the host itself that nobody reaches, or that
+// and routes that are not there, connections that are not taken over, and backends on the host itself that nobody reaches, or that
 // cannot be checked. What may come true later is a Risk. brief leaves out what takes longer than
 // to list interfaces and addresses.
 func (h Host) Conditions(services []config.Service, brief bool) []Finding {
-	checks := []func(examination) []Finding{examination.interfaces, examination.addresses}
+	checks := []func(examination) []Finding{examination.interfaces, examination.addresses, examination.takeover}
 	if !brief {
 		checks = append(checks, examination.routes, examination.ownBackends, examination.ownChecks)
 	}

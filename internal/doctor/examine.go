@@ -22,7 +22,7 @@ type examination struct {
 func checks() []func(examination) []Finding {
 	return []func(examination) []Finding{
 		examination.config, examination.modes, examination.firewalls, examination.variants,
-		examination.interfaces, examination.addresses, examination.listeners, examination.ports, examination.ownBackends, examination.ownChecks,
+		examination.interfaces, examination.addresses, examination.takeover, examination.listeners, examination.ports, examination.ownBackends, examination.ownChecks,
 		examination.routes, examination.reversePath, examination.hairpin, examination.besideBackends, examination.returnPath, examination.narrower, examination.uplinks,
 		examination.tableUse, examination.portSpace, examination.marks, examination.docker, examination.ufw, examination.libvirt, examination.bans,
 	}

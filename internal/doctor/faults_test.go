@@ -23,6 +23,7 @@ func faults() []fault {
 	all = append(all, networkFaults()...)
 	all = append(all, connectionFaults()...)
 	all = append(all, markFaults()...)
+	all = append(all, takeoverFaults()...)
 	return append(all, bootFaults()...)
 }
 
@@ -424,6 +425,14 @@ func connectionFaults() []fault {
 				p.Backends[0].Host.Command(t, "ip route replace default via 10.0.0.254 # on each of them", "sh")
 				p.hold(t)
 			},
+		},
+		{
+			name: "a check from nowhere", severity: Risk,
+			want: "^service web: this host does not have 10.0.0.77, the source of its checks, so nobody is checked$", fix: "take source out of the check # in service web, then: natspread apply",
+			change: func(_ *testing.T, p *patient) {
+				p.Balancer.Services[0].Check = config.Check{Type: config.CheckTCP, Source: netip.MustParseAddr("10.0.0.77")}
+			},
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Check.Source = netip.Addr{} },
 		},
 		{
 			name: "a check that is balanced", variants: true, severity: Risk,

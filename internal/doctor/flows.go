@@ -38,9 +38,11 @@ func (b Balancer) concerns() func(flows.Entry) bool {
 }
 
 // repliedHere tells whether a backend has replied to a balanced connection in which it
-// sees the client's own address: then its route to that client leads through this host.
+// sees the client's own address, or began one in its place: then its route to that client leads
+// through this host.
 func (e examination) repliedHere(backend netip.Addr) bool {
 	return slices.ContainsFunc(e.flows[rules.FamilyOf(backend)], func(f flows.Entry) bool {
-		return f.SeenReply && f.ReplySrc.Addr() == backend && f.Translated() && f.ReplyDst == f.OrigSrc
+		return f.SeenReply && f.ReplySrc.Addr() == backend && f.Translated() && f.ReplyDst == f.OrigSrc ||
+			f.OrigSrc.Addr() == backend && f.ReplySrc == f.OrigDst && f.ReplyDst.Addr() != backend
 	})
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,14 +95,21 @@ func (h Host) lockHolder() int {
 	return 0
 }
 
-// ownChecks looks for checks that a service would balance: those of a backend on the host
-// itself, at a port that a service takes on every address. A dead backend would pass, as another
-// one answers. The config cannot show it: it does not know the addresses of the host.
+// ownChecks looks for checks that cannot be made: from an address that the host does not have, and
+// those that a service would balance, of a backend on the host itself at a port that a service takes
+// on every address. A dead backend would pass there, as another one answers. The config cannot show
+// it: it does not know the addresses of the host.
 func (e examination) ownChecks() []Finding {
 	var found []Finding
 	for _, service := range e.Services {
 		if !service.Checked() {
 			continue
+		}
+		if source := service.Check.Source; source.IsValid() && !e.isOwn(source) {
+			found = append(found, Finding{
+				Risk, fmt.Sprintf("service %s: this host does not have %v, the source of its checks, so nobody is checked", service.Name, source),
+				"take source out of the check" + inService(service.Name),
+			})
 		}
 		for _, backend := range service.Backends {
 			taker, taken := e.takerOf(service, backend)
@@ -115,6 +123,15 @@ func (e examination) ownChecks() []Finding {
 		}
 	}
 	return found
+}
+
+// isOwn tells whether connections of the host can come from an address.
+func (e examination) isOwn(address netip.Addr) bool {
+	if _, held := e.network.Holder(address); held {
+		return true
+	}
+	to, err := e.network.RouteTo(address)
+	return err == nil && to.Local
 }
 
 // takerOf returns the service that takes the checks of a backend of this host.

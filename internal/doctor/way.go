@@ -77,8 +77,10 @@ func (t *travel) add(p packetpath.Packet, service *config.Service) {
 // name returns what a packet is for: the backend, or the listen address.
 func (t *travel) name(i int) string {
 	p := t.packets[i]
-	if p.ReplySrc.IsValid() {
-		return p.ReplySrc.String()
+	for _, backend := range []netip.AddrPort{p.ReplySrc, p.OrigSrc} {
+		if backend.IsValid() {
+			return backend.String()
+		}
 	}
 	for _, listen := range t.of[i].Listen {
 		if listen.Addr == p.Destination && listen.Ports.Contains(p.DestinationPort) {
@@ -89,8 +91,9 @@ func (t *travel) name(i int) string {
 }
 
 // travellers are the packets of one family's services: of clients, of the host itself, to the
-// backends, and back.
-type travellers struct{ arriving, leaving, passing, passingOut, returning travel }
+// backends, and back; and those that backends begin with, of connections that another balancer
+// had.
+type travellers struct{ arriving, leaving, passing, passingOut, returning, begun travel }
 
 // grow makes room for the packets of services, as these may be many.
 func (t *travellers) grow(services []config.Service) {
@@ -171,6 +174,9 @@ func (e examination) forwarded(all *travellers, service *config.Service, origDst
 		}
 		all.passing.add(request, service)
 		all.returning.add(reply, service)
+		if service.Takeover {
+			all.begun.begun(service, request.ReplySrc, protocol, to.Link, in)
+		}
 		if out {
 			request.In = ""
 			all.passingOut.add(request, service)

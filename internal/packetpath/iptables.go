@@ -225,11 +225,14 @@ func (r *optionReader) note(name, value string) {
 }
 
 // tcpFlags asks for the flags of a TCP packet: those that begin a connection, and of a reply
-// those that answer it.
+// those that answer it. What a backend begins is in the middle of one.
 func tcpFlags(mask, set []string) condition {
 	return condition{ask: func(p *Packet) answer {
 		flags := []string{"SYN"}
-		if p.isReply() {
+		switch {
+		case p.OrigSrc.IsValid():
+			flags = []string{"ACK"}
+		case p.isReply():
 			flags = append(flags, "ACK")
 		}
 		for _, flag := range []string{"FIN", "SYN", "RST", "PSH", "ACK", "URG"} {
@@ -289,6 +292,8 @@ func addressOption(name, value string) (c condition, known bool) {
 		of, other = origDstOf, origDstOf
 	case "--ctreplsrc":
 		of, other = replySrcOf, replySrcOf
+	case "--ctorigsrc":
+		of, other = origSrcOf, replySrcOf
 	default:
 		return condition{}, false
 	}
@@ -319,6 +324,9 @@ func origDstOf(p *Packet) netip.Addr { return p.OrigDst.Addr() }
 // replySrcOf returns where the replies come from.
 func replySrcOf(p *Packet) netip.Addr { return p.ReplySrc.Addr() }
 
+// origSrcOf returns who began the connection, if that is a backend.
+func origSrcOf(p *Packet) netip.Addr { return p.OrigSrc.Addr() }
+
 // inRanges asks whether an address is in one of some ranges.
 func inRanges(ranges addresses, of, otherEnd field[netip.Addr]) condition {
 	return condition{about: ofAddress, ask: func(p *Packet) answer { return ranges.has(of(p), otherEnd(p)) }}
@@ -328,7 +336,7 @@ func inRanges(ranges addresses, of, otherEnd field[netip.Addr]) condition {
 func portOption(name, value string) (c condition, known bool) {
 	of := map[string]field[uint16]{
 		"--sport": sourcePortOf, "--sports": sourcePortOf, "--dport": destinationPortOf, "--dports": destinationPortOf,
-		"--ctorigdstport": origPortOf, "--ctreplsrcport": replyPortOf,
+		"--ctorigdstport": origPortOf, "--ctreplsrcport": replyPortOf, "--ctorigsrcport": origSourcePortOf,
 	}[name]
 	if of == nil {
 		return condition{}, false
@@ -351,6 +359,9 @@ func origPortOf(p *Packet) uint16 { return p.OrigDst.Port() }
 
 // replyPortOf returns the port that the replies come from.
 func replyPortOf(p *Packet) uint16 { return p.ReplySrc.Port() }
+
+// origSourcePortOf returns the port of who began the connection, if that is a backend.
+func origSourcePortOf(p *Packet) uint16 { return p.OrigSrc.Port() }
 
 // inPorts asks whether a port is in one of some ranges.
 func inPorts(ranges ports, of field[uint16]) condition {

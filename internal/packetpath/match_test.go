@@ -59,6 +59,9 @@ func TestMatches(t *testing.T) {
 		"-m conntrack --ctreplsrc 10.0.0.2 -j ACCEPT":              no,
 		"-m conntrack --ctreplsrcport 81 -j ACCEPT":                no,
 		"-m conntrack --ctdir ORIGINAL -j ACCEPT":                  yes,
+		"-m conntrack --ctorigsrc 10.0.0.1 -j ACCEPT":              no, // the client began it
+		"-m conntrack --ctorigsrc 203.0.113.9 -j DROP":             some,
+		"-m conntrack --ctorigsrcport 80 -j ACCEPT":                no,
 		"-m conntrack --ctstatus ASSURED -j ACCEPT":                perhaps,
 		"-m conntrack --ctstatus EXPECTED -j ACCEPT":               no,
 		`-m comment --comment "-p udp" -j ACCEPT`:                  yes,

@@ -17,6 +17,7 @@ type Packet struct {
 	States                      []string       // those of conntrack that it has: NEW, DNAT
 	OrigDst                     netip.AddrPort // what the client sent it to
 	ReplySrc                    netip.AddrPort // the backend
+	OrigSrc                     netip.AddrPort // the backend, where that began it in place of a client
 	ToHost                      bool           // the destination is the host's own; false is not known
 	Family                      rules.Family
 	KeepsSource                 bool // natspread leaves the client's address as it is

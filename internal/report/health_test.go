@@ -38,7 +38,7 @@ const hour = time.Hour
 func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
 
 // recorded is a record of the first service of a config: the states of its backends in their
-// order, as "up", "new" or a reason, each for 3 min 12 s.
+// order, as "up", "new", "unable" or a reason, each for 3 min 12 s.
 func recorded(t *testing.T, cfg config.Config, states ...string) health.Record {
 	t.Helper()
 	record := health.Record{Namespace: "here", Generation: 3, Beat: hour - 5*time.Second}
@@ -48,7 +48,11 @@ func recorded(t *testing.T, cfg config.Config, states ...string) health.Record {
 			t.Fatal("nobody checks it")
 		}
 		one := health.CheckRecord{Check: check, State: health.State(state), Since: hour - 192*time.Second, OK: 1}
-		if state != "up" && state != "new" {
+		switch state {
+		case "up", "new":
+		case "unable":
+			one.State, one.OK, one.Unable = health.New, 0, 1
+		default:
 			one.State, one.Reason = health.Down, state
 		}
 		record.Checks = append(record.Checks, one)
@@ -105,6 +109,12 @@ web  tcp 192.0.2.10:80  random, snat none, check http  0 of 3 up, 3 not checked 
   10.0.0.1:80  weight 1  not checked yet  wanted  50.00 %  observed   0.00 %  0
   10.0.0.2:80  weight 1  not checked yet  wanted  50.00 %  observed   0.00 %  0
   10.0.0.9:80  backup    not checked yet  wanted   0.00 %  observed   0.00 %  0
+`},
+		"this host cannot ask": {checked, []string{"up", "unable", "up"}, health.Note{}, `
+web  tcp 192.0.2.10:80  random, snat none, check http  2 of 3 up, 1 not checked yet  0 connections
+  10.0.0.1:80  weight 1  up                 wanted  50.00 %  observed   0.00 %  0
+  10.0.0.2:80  weight 1  cannot be checked  wanted  50.00 %  observed   0.00 %  0
+  10.0.0.9:80  backup    up                 wanted   0.00 %  observed   0.00 %  0
 `},
 		"one is down": {checked, []string{"up", refused, "up"}, outOf(health.Normal, "10.0.0.2:80"), `note: health: 1 of 3 backends is out
 

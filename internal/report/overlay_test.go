@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"natspread/internal/health"
 	"natspread/internal/test/netnstest"
@@ -67,6 +68,12 @@ func TestOverlay(t *testing.T) {
 		is.agree(t, false)
 		const note = "health: 2 of 4 backends are out"
 		printed := is.report.Printed(t.Context())
+		if outs := printed.Out; len(outs) != 2 || outs[0].Service+" "+outs[0].Backend+" "+outs[0].Reason != "web 10.0.0.2:80 connection refused" || time.Since(outs[0].Since) > time.Minute {
+			t.Errorf("out: %+v", outs)
+		}
+		if text := printed.Text(plain); printed.Rules == "" || !strings.Contains(text, "\n  rules: sha256 "+printed.Rules+", out: 10.0.0.2:80 of web, ") {
+			t.Errorf("%s", text)
+		}
 		if six := printed.Services[2].Backends; six[0].WantedShare != 0 || six[1].WantedShare != 1 {
 			t.Errorf("%+v", six)
 		}

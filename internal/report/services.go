@@ -244,6 +244,8 @@ func (h *Health) words() string {
 	switch {
 	case h == nil:
 		return ""
+	case h.State == health.New && h.record.Unable > 0:
+		return "cannot be checked"
 	case h.State == health.New:
 		return "not checked yet"
 	case h.State == health.Down:

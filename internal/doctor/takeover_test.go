@@ -1,0 +1,116 @@
+package doctor
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/internal/test/netnstest"
+	"natspread/restore/flows"
+)
+
+// takesOver gives the service takeover.
+func takesOver(_ *testing.T, p *patient) { p.Balancer.Services[0].Takeover = true }
+
+// takeoverFaults keep connections of another balancer from going on here.
+func takeoverFaults() []fault {
+	const ready = "echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose; echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal\n"
+	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
+	dropped := func(name, lines, rule string) fault {
+		return fault{
+			name: "takeover, " + name, variants: true, change: takesOver, lines: ready + lines, severity: Broken, fix: accept,
+			want: "^ipv4: what backends of web \\(10.0.0.1:80\\) say first in connections that another balancer had is dropped: .*" + rule,
+		}
+	}
+	return []fault{
+		{
+			name: "takeover, not loose", change: takesOver, lines: ready + "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose",
+			severity: Broken, want: "^net.netfilter.nf_conntrack_tcp_loose is 0: open connections of web that another balancer had are lost", fix: "sysctl -w net.netfilter.nf_conntrack_tcp_loose=1",
+		},
+		{
+			name: "takeover, not liberal", change: takesOver, lines: ready + "mkdir -p ROOT/etc/sysctl.d; echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
+			severity: Risk, want: "^net.netfilter.nf_conntrack_tcp_be_liberal is 0: connections of web that go to another balancer and come back are lost",
+			fix: "echo net.netfilter.nf_conntrack_tcp_be_liberal=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
+		},
+		{
+			name: "takeover, address elsewhere", stops: true, severity: Risk, want: "^192.0.2.10, listen of web, is on no interface: another balancer has it, or nobody$",
+			change: func(t *testing.T, p *patient) {
+				takesOver(t, p)
+				forget(t, p)
+			},
+			lines: ready + "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
+			again: func(t *testing.T, p *patient, _ string) { p.sh(t, "ip address add 192.0.2.10/24 dev front") },
+		},
+		dropped("policy", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", "the policy of FORWARD"),
+		dropped("new ones without SYN", "IPTABLES -A FORWARD -p tcp ! --syn -m conntrack --ctstate NEW -j DROP", "--tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"),
+		{
+			name: "takeover, accepts gone", variants: true, severity: Broken, want: "^ipv4: what backends of web \\(10.0.0.1:80\\) say first in connections that another balancer had is dropped", fix: FixApply,
+			lines: ready + "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
+			change: func(t *testing.T, p *patient) {
+				takesOver(t, p)
+				p.Balancer.Services[0].Forward = config.Accept
+			},
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, netnstest.Programs(p.variant, 4).Restore+" --noflush <<'END'\n"+string(takeoverAccepts().Text())+"END")
+			},
+		},
+	}
+}
+
+// takeoverAccepts is what apply puts into FORWARD for such a service.
+func takeoverAccepts() rules.Table {
+	backend := netip.MustParsePrefix("10.0.0.1/32")
+	return rules.Table{Name: rules.Filter, Chains: []rules.Chain{
+		{Name: rules.ServiceForward, Rules: []rules.Rule{{ConnectionProtocol: "tcp", ReplySource: backend, ReplyPorts: rules.Ports{First: 80, Last: 80}, Target: rules.Target{Kind: rules.Accept}}}},
+		{Name: rules.ServiceTakeover, Rules: []rules.Rule{{ConnectionProtocol: "tcp", OriginalSource: backend, OriginalSourcePorts: rules.Ports{First: 80, Last: 80}, Target: rules.Target{Kind: rules.Accept}}}},
+	}}
+}
+
+// TestTakeoverHarmless has what does no harm to connections that are taken over: who drops what
+// is invalid, and filters by the reverse path, that is strict.
+func TestTakeoverHarmless(t *testing.T) {
+	onEach(t, "harmless", true, func(t *testing.T, variant string) {
+		p := newPatient(t, variant, netnstest.Layout{}, config.SNAT{})
+		takesOver(t, p)
+		p.sh(t, "echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose; echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal")
+		before := p.examine(t)
+		p.sh(t, strings.ReplaceAll("IPTABLES -A FORWARD -m conntrack --ctstate INVALID -j DROP\n", "IPTABLES", netnstest.Programs(variant, 4).Iptables)+
+			"for f in all front back; do echo 1 > /proc/sys/net/ipv4/conf/$f/rp_filter; done")
+		if after := p.examine(t); reported(after) != reported(before) {
+			t.Errorf("found\n%s\nin place of\n%s", reported(after), reported(before))
+		}
+	})
+}
+
+// TestTakeoverAsked looks at no sysctl without takeover, or without tcp, and says what cannot be
+// read; that nothing tracks connections yet is nothing to say.
+func TestTakeoverAsked(t *testing.T) {
+	const loose, liberal = "net/netfilter/nf_conntrack_tcp_loose", "net/netfilter/nf_conntrack_tcp_be_liberal"
+	with := func(takeover bool, protocol config.Protocol, pairs ...string) []Finding {
+		e := examination{Host: host(t, sysctls(pairs...)), Balancer: Balancer{Services: []config.Service{webService()}}}
+		e.Services[0].Takeover, e.Services[0].Protocols = takeover, []config.Protocol{protocol}
+		return e.takeover()
+	}
+	wantFindings(t, with(false, config.TCP, loose, "0", liberal, "0"))
+	wantFindings(t, with(true, config.UDP, loose, "0", liberal, "0"))
+	wantFindings(t, with(true, config.TCP, loose, "1", liberal, "1"))
+	wantFindings(t, with(true, config.TCP))
+	wantFindings(t, with(true, config.TCP, loose, "0", liberal, "0"), "broken: net.netfilter.nf_conntrack_tcp_loose is 0", "risk: net.netfilter.nf_conntrack_tcp_be_liberal is 0")
+	wantFindings(t, with(true, config.TCP, loose, "many", liberal, "1"), "risk: cannot tell whether connections are taken over")
+}
+
+// TestBegunHere takes a connection that a backend began through this host for its route here.
+func TestBegunHere(t *testing.T) {
+	e := examination{}
+	backend := netip.MustParseAddrPort("10.0.0.1:80")
+	client, vip := netip.MustParseAddrPort("203.0.113.9:1"), netip.MustParseAddrPort("192.0.2.10:80")
+	if e.repliedHere(backend.Addr()) {
+		t.Error("without a connection")
+	}
+	e.flows[rules.IPv4] = []flows.Entry{{Protocol: flows.TCP, OrigSrc: backend, OrigDst: client, ReplySrc: client, ReplyDst: vip}}
+	if !e.repliedHere(backend.Addr()) || e.repliedHere(netip.MustParseAddr("10.0.0.2")) {
+		t.Error("with one of the first backend")
+	}
+}
