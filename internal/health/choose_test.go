@@ -167,6 +167,25 @@ func TestChooseAny(t *testing.T) {
 	})
 }
 
+// TestApplyTells tells who is drained by a hand, and keeps open connections, from who is down, and
+// who stays drained or out as before.
+func TestApplyTells(t *testing.T) {
+	s := backendsOf("pppd", 1)
+	made := Choose(s, in("134"), byHand(s, "1")).Apply(s)
+	for i, want := range []struct{ drain, out bool }{{true, false}, {false, true}, {false, false}, {true, false}} {
+		if b := made.Backends[i]; b.Drain != want.drain || b.Out != want.out {
+			t.Errorf("backend %d: drained %v, out %v", i+1, b.Drain, b.Out)
+		}
+	}
+	if again := Choose(made, in("134"), nil).Apply(made); !slices.Equal(again.Backends, made.Backends) {
+		t.Errorf("%+v became %+v", made.Backends, again.Backends)
+	}
+	s = backendsOf("pbb", 1)
+	if made = Choose(s, in("2"), nil).Apply(s); !made.Backends[0].Out || !made.Backends[1].Joined || !made.Backends[2].Out {
+		t.Errorf("with one of two backups: %+v", made.Backends)
+	}
+}
+
 // badness orders the modes.
 func badness(m Mode) int { return slices.Index([]Mode{Normal, Backup, FailOpen}, m) }
 
