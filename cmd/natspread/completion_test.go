@@ -163,7 +163,7 @@ func completionCases(t *testing.T) []completionCase {
 		{"help unin", []string{"uninstall"}},
 		{"sideways --dry", nil},
 		{"init --listen 192.0.2.10:80 --sn", []string{"--snat"}},
-		{"rollback 3 -", append(names(tree.Flags), "--overdue", "--yes")},
+		{"rollback 3 -", append(names(tree.Flags), "--overdue", "--yes", "--config-too")},
 		{"diff 3 4 --sa", []string{"--saved"}},
 	}
 	for _, verb := range tree.Verbs {

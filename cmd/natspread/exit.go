@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"natspread/internal/change"
@@ -57,6 +58,8 @@ func exitCode(err error) int {
 		return exitMissing
 	case errors.Is(err, program.ErrBusy):
 		return exitBusy
+	case errors.Is(err, fs.ErrPermission): // to a file of ours; what may not be run is missing
+		return exitNoRights
 	}
 	return exitFailed
 }

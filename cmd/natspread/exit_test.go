@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -104,6 +106,9 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%s: exit code %d without a word", c.name, got.code)
 		}
 		seen[c.code] = true
+		if got.code != exitDone && c.program == "" {
+			wantFailure(t, c.name, inProcess(append(args, "--json")...))
+		}
 	}
 	for _, exit := range exitCodes() {
 		if !seen[exit.Code] {
@@ -134,4 +139,27 @@ func noRoute(t *testing.T, _ string) {
 func routeAgain(t *testing.T, _ string) {
 	t.Helper()
 	netnstest.Self().Command(t, "", "ip", "route", "add", "10.0.0.0/8", "dev", "lo")
+}
+
+// wantFailure fails unless a run with --json printed one object: the result of a verb that finds
+// something, else its errors, with the words of standard error.
+func wantFailure(t *testing.T, name string, got outcome) {
+	t.Helper()
+	var failed failure
+	decoder := json.NewDecoder(strings.NewReader(got.out))
+	if err := decoder.Decode(&failed); err != nil || decoder.More() {
+		t.Errorf("%s: %v: it prints %q", name, err, got.out)
+		return
+	}
+	if strings.Contains(got.out, `"findings": [`) || strings.Contains(got.out, `"checks": [`) {
+		return
+	}
+	if failed.ExitCode != got.code || len(failed.Errors) == 0 {
+		t.Errorf("%s: exit code %d, and it prints %s", name, got.code, got.out)
+	}
+	for _, one := range failed.Errors {
+		if one.What == "" || !strings.Contains(got.err, one.What) || !strings.Contains(got.err, one.Fix) {
+			t.Errorf("%s: it prints %s and says %s", name, got.out, got.err)
+		}
+	}
 }

@@ -156,6 +156,9 @@ func liveMachine(t *testing.T, variant string) *fakeSystemd {
 	if err := ownMachine(variant); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll("/run/systemd/system", 0o755); err != nil { // without it a chroot is an image
+		t.Fatal(err)
+	}
 	writeFile(t, "/etc/natspread/natspread.toml", article)
 	return &fakeSystemd{t: t}
 }

@@ -220,10 +220,10 @@ func (l *lifecycle) rollsBack(out int) {
 	l.shares(without(out)...)
 	l.wantHistory("rollback 4", "apply", "drain web "+l.web[out], "apply", "apply")
 
-	advice := regexp.MustCompile("(?m): (cp .*)$").FindStringSubmatch(said.err)
+	advice := regexp.MustCompile("(?m)that of generation 6: natspread (.*)$").FindStringSubmatch(said.err)
 	if advice == nil {
 		l.Fatalf("no word of the config, which is another one, in\n%s", said.err)
 	}
-	l.network.Balancer.Command(l.T, "", "sh", "-c", advice[1])
+	l.natspread(exitDone, strings.Fields(advice[1])...)
 	l.natspread(exitDone, "apply").says("^no change: generation 6 is loaded already$")
 }

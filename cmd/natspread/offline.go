@@ -28,7 +28,7 @@ func (s *session) installOffline(ctx context.Context, o installOptions) error {
 	}
 	program, missing, err := s.programForImage(ctx, o)
 	if err != nil {
-		return nothingChanged(err)
+		return err
 	}
 	variant := s.variant
 	if variant == rules.Auto {
@@ -88,7 +88,7 @@ func (s *session) programForImage(ctx context.Context, o installOptions) (progra
 		}
 	}
 	if missing, err = image.CheckProgram(s.root, program.file); err != nil {
-		err = fmt.Errorf("the image could not run natspread: %w; fix: --program FILE, a static natspread for its machine", err)
+		err = fmt.Errorf("the image could not run natspread: %w; nothing was changed; fix: --program FILE, a static natspread for its machine", err)
 	}
 	return program, missing, err
 }

@@ -13,7 +13,6 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
-	"natspread/restore"
 	"natspread/units"
 )
 
@@ -24,14 +23,13 @@ func (s *session) complain(err error) {
 	if err == nil || errors.Is(err, cmdline.ErrSilent) {
 		return
 	}
-	words := "natspread: " + text.OneLine(err.Error())
-	var wrong config.Errors
-	var fixed *restore.FixError
-	switch {
-	case errors.As(err, &wrong):
+	what, fix := wordsOf(err)
+	words := "natspread: " + what
+	if fix != "" {
+		words += "; fix: " + fix
+	}
+	if wrong := (config.Errors)(nil); errors.As(err, &wrong) {
 		words = strings.TrimRight(err.Error(), "\n")
-	case errors.As(err, &fixed):
-		words += "; fix: " + text.OneLine(fixed.Fix)
 	}
 	priority := ""
 	if s.inJournal() {
@@ -51,7 +49,7 @@ func (s *session) inJournal() bool {
 // printf prints a line on standard error, unless it should be quiet.
 func (s *session) printf(format string, args ...any) {
 	if !s.quiet {
-		fmt.Fprintf(s.err, format+"\n", args...)
+		fmt.Fprintln(s.err, text.OneLine(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -72,14 +70,14 @@ func (s *session) traced() program.Runner {
 }
 
 // printJSON prints the result of a verb for programs: one object, of the type named
-// after the verb, and the end of a line. A verb that fails prints words on standard
-// error instead, with --json too, and the exit code tells why.
+// after the verb, and the end of a line. A verb that fails prints a failure instead.
 func (s *session) printJSON(value any) error {
 	encoder := json.NewEncoder(s.out)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}
+	s.answered = true
 	return nil
 }
 
@@ -95,8 +93,11 @@ func (s *session) answer(result any, text string) error {
 	return s.print(text)
 }
 
-// print prints data; a closed pipe or a full disk is an error.
+// print prints data; a closed pipe or a full disk is an error, unless there is nothing to print.
 func (s *session) print(data string) error {
+	if data == "" {
+		return nil
+	}
 	if _, err := io.WriteString(s.out, data); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}

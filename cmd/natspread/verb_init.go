@@ -41,8 +41,9 @@ func readInit(c *cli.Context) (initOptions, error) {
 
 // initResult is what init prints with --json.
 type initResult struct {
-	Config string `json:"config"`         // where the config was written
-	Text   string `json:"text,omitempty"` // the config itself, where it was to be printed
+	Changed bool   `json:"changed"`        // false where the config was printed
+	Config  string `json:"config"`         // where the config was written
+	Text    string `json:"text,omitempty"` // the config itself, where it was to be printed
 }
 
 // init writes the config.
@@ -58,7 +59,7 @@ func (s *session) init(_ context.Context, o initOptions) error {
 		return nothingChanged(err)
 	}
 	s.printf("wrote %s: edit it, then run natspread check", s.config)
-	return s.answer(initResult{Config: s.config}, "")
+	return s.answer(initResult{Changed: true, Config: s.config}, "")
 }
 
 // newConfig returns the text for a new config. A wrong flag is wrong usage, said

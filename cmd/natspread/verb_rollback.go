@@ -23,8 +23,8 @@ func (s *session) rollbackVerb() *cli.Command {
 		ArgsUsage: "[N]",
 		Description: "Takes rules and config of generation N, of the one before the current without N,\n" +
 			"and does with them what apply does. The result is a new generation, so what was\n" +
-			"rolled back can be had again. The config file stays as it is, unless --config-too\n" +
-			"is given.\n\n" +
+			"rolled back can be had again. The config file stays as it is, unless\n" +
+			"--config-too is given.\n\n" +
 			"While a generation waits to be confirmed, rollback without N reverts that one at\n" +
 			"once, as if its time were over.",
 		Flags: []cli.Flag{

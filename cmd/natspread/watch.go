@@ -69,6 +69,9 @@ func (s *session) showTrouble(trouble error, now time.Time) error {
 		return s.refresh("natspread: "+text.OneLine(trouble.Error())+"\n", now)
 	}
 	s.complain(trouble)
+	if s.json {
+		return s.printFailureLine(trouble)
+	}
 	return nil
 }
 

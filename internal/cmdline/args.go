@@ -146,6 +146,8 @@ func splitFlags(whose string, known map[string]Flag, args []string) (typed line,
 		case flag.Value != "" && !hasValue:
 			i++
 			typed.flags = append(typed.flags, flag.Names[0]+"="+args[i])
+		case hasValue && flag.Value == "" && value != "true" && value != "false":
+			return typed, nil, UsageErrorf("%s takes no value, not %q: write %s, or leave it out", name, value, name)
 		case hasValue:
 			typed.flags = append(typed.flags, flag.Names[0]+"="+value)
 		default:

@@ -60,7 +60,7 @@ func TestRun(t *testing.T) {
 		"sail A --sped 4":              `sailor sail has no flag "--sped": did you mean --speed?`,
 		"sail A --speed":               "--speed needs a value: see sailor sail --help",
 		"sail A --speed=":              "--speed is given an empty value: see sailor sail --help",
-		"sail A --quiet=x":             `invalid boolean value "x" for -quiet: parse error: see sailor sail --help`,
+		"sail A --quiet=x":             `--quiet takes no value, not "x": write --quiet, or leave it out`,
 		"sail A --quiet --speed 4":     "--speed and --quiet exclude each other",
 		"":                             "which verb? see sailor --help",
 		"help sail A":                  `help takes one verb, not "A" too: see sailor --help`,

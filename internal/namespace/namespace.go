@@ -79,10 +79,28 @@ func Network() Place { return compare("/proc/1/ns/net", "/proc/thread-self/ns/ne
 func Root() Place { return compare("/proc/1/root/", "/") }
 
 // Chrooted tells whether this process is in a chroot: its root directory is not that of PID 1, or there is no /proc,
-// which a running system always has.
+// which a running system always has. Where PID 1 may not be looked at, as in a container that builds an image, no file
+// system is mounted at the root: so it is in a chroot, unless its directory is a mount of its own.
 func Chrooted() bool {
-	_, err := os.Lstat("/proc/self")
-	return errors.Is(err, unix.ENOENT) || Root() == Another
+	if _, err := os.Lstat("/proc/self"); errors.Is(err, unix.ENOENT) {
+		return true
+	}
+	place := Root()
+	return place == Another || place == Unknown && !mountedAtRoot()
+}
+
+// mountedAtRoot tells whether a file system is mounted at the root, also where that cannot be read.
+func mountedAtRoot() bool {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if words := strings.Fields(line); len(words) > 4 && words[4] == "/" {
+			return true
+		}
+	}
+	return false
 }
 
 // compare tells whether two paths lead to the same file.

@@ -55,10 +55,17 @@ func Quoted(words string) string {
 	return `"` + words + `"`
 }
 
-// OneLine returns words that stay on one line and that a terminal shows instead of
-// obeying them: names of files and what programs said can hold anything.
+// longest bounds a line of words. What people write and programs say is shorter; the lines of rules need not be.
+const longest = 4096
+
+// OneLine returns words that stay on one line, and that a terminal shows instead of
+// obeying them: names of files and what programs said can hold anything. Of very long ones it is the beginning.
 func OneLine(words string) string {
-	words = strings.ReplaceAll(strings.TrimSpace(words), "\n", "; ")
+	words = strings.TrimSpace(words)
+	if len(words) > longest {
+		words = fmt.Sprintf("%s ... (%d bytes in all)", strings.ToValidUTF8(words[:longest], ""), len(words))
+	}
+	words = strings.ReplaceAll(words, "\n", "; ")
 	var line strings.Builder
 	for _, r := range words {
 		if unicode.IsPrint(r) {

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"natspread/internal/cmdline"
+	"natspread/internal/config"
+	"natspread/internal/text"
+	"natspread/restore"
+)
+
+// failure is what a verb that fails prints with --json, in place of its result.
+type failure struct {
+	ExitCode int       `json:"exit_code"`
+	Errors   []problem `json:"errors"`
+}
+
+// problem is one error, as standard error has it, too.
+type problem struct {
+	What   string `json:"what"`
+	Fix    string `json:"fix,omitempty"`
+	File   string `json:"file,omitempty"` // of a config, as are the line and the column
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+// failureOf describes an error for programs.
+func failureOf(err error) failure {
+	failed := failure{ExitCode: exitCode(err)}
+	var wrong config.Errors
+	if errors.As(err, &wrong) {
+		for _, one := range wrong {
+			failed.Errors = append(failed.Errors, problem{text.OneLine(one.Message), text.OneLine(one.Fix), one.File, one.Line, one.Column})
+		}
+		return failed
+	}
+	what, fix := wordsOf(err)
+	failed.Errors = []problem{{What: what, Fix: fix}}
+	return failed
+}
+
+// wordsOf returns what an error says, and the line that fixes it, "" where there is none.
+func wordsOf(err error) (what, fix string) {
+	what = text.OneLine(err.Error())
+	var fixed *restore.FixError
+	if errors.As(err, &fixed) {
+		return what, text.OneLine(fixed.Fix)
+	}
+	const sign = "; fix: "
+	if at := strings.LastIndex(what, sign); at >= 0 {
+		return what[:at], what[at+len(sign):]
+	}
+	return what, ""
+}
+
+// printFailure prints what went wrong for programs, unless the verb has printed its result. It
+// is asked for also where what was typed is not understood. That it cannot be printed changes
+// nothing: the exit code tells of a failure already.
+func (s *session) printFailure(args []string, err error) {
+	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
+		args = args[:at]
+	}
+	asked := s.json || slices.Contains(args, "--json")
+	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked || s.answered {
+		return
+	}
+	_ = s.printJSON(failureOf(err))
+}
+
+// printFailureLine is printFailure on a line of its own, for a verb that prints one object
+// after the other.
+func (s *session) printFailureLine(err error) error {
+	line, jsonErr := json.Marshal(failureOf(err))
+	if jsonErr != nil {
+		return jsonErr
+	}
+	return s.print(string(line) + "\n")
+}
