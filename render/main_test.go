@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == checks })
 	if !given {
-		if err := flag.Set(checks, strconv.Itoa(testsize.Of(50, 100))); err != nil {
+		if err := flag.Set(checks, strconv.Itoa(testsize.Of(60, 100))); err != nil {
 			panic(err)
 		}
 	}
