@@ -149,7 +149,7 @@ func TestTakeover(t *testing.T) {
 		apply(t, host, all)
 		accept := listenAll(t, n, family, 8080)
 		vip := at(netnstest.VIP(family), 80)
-		open := connect(t, n, accept, vip, 12)
+		open := connect(t, n, accept, vip, 40)
 
 		drained := takeoverService(family, quoted(family, 1, "{ address = %q, drain = true }")...)
 		apply(t, host, drained)
@@ -185,7 +185,7 @@ func TestTakeover(t *testing.T) {
 		if hosttest.Must(t, err); [3]int(counts[0]) != want {
 			t.Errorf("%v connections are counted, not %v", counts[0], want)
 		}
-		for _, c := range connect(t, n, accept, vip, 12) {
+		for _, c := range connect(t, n, accept, vip, 40) {
 			if c.place == 1 {
 				t.Error("a new connection is at the drained backend")
 			}
