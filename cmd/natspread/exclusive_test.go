@@ -104,7 +104,8 @@ func TestAskLogin(t *testing.T) {
 }
 
 // openTerminal returns both ends of a new pseudo-terminal: the user's, and the one that
-// a program has.
+// a program has. It shows what the program writes and nothing else: the kernel would show what
+// the user types at any moment, in the middle of that too.
 func openTerminal(t *testing.T) (user, terminal *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -123,6 +124,14 @@ func openTerminal(t *testing.T) (user, terminal *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { terminal.Close() })
+	modes, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err == nil {
+		modes.Lflag &^= unix.ECHO
+		err = unix.IoctlSetTermios(int(terminal.Fd()), unix.TCSETS, modes)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return user, terminal
 }
 
