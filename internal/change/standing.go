@@ -32,15 +32,16 @@ func standing(host restore.Host, text []byte) *restore.Overlay {
 		return nil
 	}
 	record, err := healthRecord(host)
+	loaded, _ := health.DecodeNote(host.Store().OverlayNote()) // one that cannot be read says nothing
 	isDown := func(c health.CheckRecord) bool { return c.State == health.Down }
-	if err != nil || !slices.ContainsFunc(record.Checks, isDown) { // mostly nobody is, and to parse takes a while
+	if err != nil || len(loaded.Services) == 0 && !slices.ContainsFunc(record.Checks, isDown) { // mostly nobody is, and to parse takes a while
 		return nil
 	}
 	cfg, err := config.Parse("config", text)
 	if err != nil { // an older generation's
 		return nil
 	}
-	made, note, found := record.Standing(generation.SinceBoot(), cfg)
+	made, note, found := record.Standing(generation.SinceBoot(), cfg, loaded)
 	if !found {
 		return nil
 	}

@@ -141,7 +141,8 @@ func TestStandingTrial(t *testing.T) {
 			if _, err := Apply(t.Context(), host, parsed(t, asked).Request("apply")); err != nil {
 				t.Fatal(err)
 			}
-			writeRecord(t, host, downOne(t, host))
+			record := downOne(t, host)
+			writeRecord(t, host, record)
 			watch(t, host)
 			schedule := func(context.Context, time.Duration) (func(context.Context), error) {
 				return func(context.Context) {}, nil
@@ -162,6 +163,15 @@ func TestStandingTrial(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantBackends(t, host, "2")
+
+			// The record is older than the overlay, whose watcher has not written it yet.
+			record.Checks[0].State = health.Up
+			record.Checks[0].Since -= time.Second
+			writeRecord(t, host, record)
+			if _, err := Apply(t.Context(), host, parsed(t, third).Request("apply")); err != nil {
+				t.Fatal(err)
+			}
+			wantBackends(t, host, "23")
 		})
 	}
 }

@@ -282,18 +282,18 @@ func TestStanding(t *testing.T) {
 	down := CheckRecord{Check: one, State: Down, Since: time.Minute, Reason: "status 500"}
 	r := Record{Beat: time.Hour, Checks: []CheckRecord{down}}
 	cfg.Services[0].Check.Interval = 5 * time.Second
-	made, note, found := r.Standing(time.Hour+time.Minute, cfg)
+	made, note, found := r.Standing(time.Hour+time.Minute, cfg, Note{})
 	want := "{[{web normal [{10.0.0.1:80 1m0s status 500}] []} {new fail_open [] []}]}"
 	if !found || fmt.Sprint(note) != want || numbers(made.Services[0].Active()) != "2" {
 		t.Errorf("%v, %v", found, note)
 	}
 	for name, now := range map[string]time.Duration{"old": time.Hour + time.Minute + 1, "of a time to come": time.Hour - 1} {
-		if _, note, found := r.Standing(now, cfg); found {
+		if _, note, found := r.Standing(now, cfg, Note{}); found {
 			t.Errorf("%s: %v", name, note)
 		}
 	}
 	r.Checks[0].State = Up
-	if _, note, found := r.Standing(time.Hour, cfg); found {
+	if _, note, found := r.Standing(time.Hour, cfg, Note{}); found {
 		t.Errorf("nobody is down: %v", note)
 	}
 }

@@ -281,6 +281,21 @@ func (s Store) OverlaySum() string {
 	return checksum(data)
 }
 
+// OverlayNote returns what the record that is in place says of itself, of whichever generation
+// it is; nil where there is none of this network namespace.
+func (s Store) OverlayNote() []byte {
+	data, err := readTrusted(s.Root, filepath.Join(paths.Overlay, manifestFile))
+	var manifest overlayManifest
+	if err != nil || json.Unmarshal(data, &manifest) != nil || s.Namespace == "" || manifest.Namespace != s.Namespace {
+		return nil
+	}
+	note, err := s.readMember(paths.Overlay, manifest.manifest(), noteFile)
+	if err != nil {
+		return nil
+	}
+	return note
+}
+
 // ReadRun reads a file of this boot, with the distrust of a generation's files.
 func (s Store) ReadRun(path string) ([]byte, error) { return readTrusted(s.Root, path) }
 
