@@ -154,18 +154,6 @@ func (o operand) is(value json.RawMessage) condition {
 	return always(perhaps)
 }
 
-// hasWord asks for a word, whose * at the end stands for any rest.
-func hasWord(words func(*Packet) ([]string, bool), wanted string) condition {
-	return condition{ask: func(p *Packet) answer {
-		has, known := words(p)
-		if !known {
-			return perhaps
-		}
-		prefix, any := strings.CutSuffix(wanted, "*")
-		return answerOf(slices.ContainsFunc(has, func(word string) bool { return word == wanted || any && strings.HasPrefix(word, prefix) }))
-	}}
-}
-
 // jsonAddresses reads an address, a prefix or a range.
 func jsonAddresses(value json.RawMessage) (ends [2]netip.Addr, ok bool) {
 	var text string
@@ -265,17 +253,6 @@ func (r *nftReader) operand(left json.RawMessage) operand {
 	return unknown
 }
 
-// typeOf returns the type of a packet's destination.
-func typeOf(p *Packet) ([]string, bool) {
-	switch {
-	case p.ToHost:
-		return []string{"local"}, true
-	case slices.Contains(p.States, "DNAT"):
-		return []string{"unicast"}, true
-	}
-	return nil, false
-}
-
 // payload returns a field of a protocol's header.
 func payload(protocol, name string) operand {
 	o := operand{answer: perhaps}
@@ -306,11 +283,6 @@ func payload(protocol, name string) operand {
 // ofFamily asks for packets of a family, in nft's words.
 func ofFamily(word string) condition {
 	return condition{ask: func(p *Packet) answer { return answerOf(p.Family.NFTWord() == word) }}
-}
-
-// ofProtocol asks for packets of a protocol, by its name or number.
-func ofProtocol(protocol string) condition {
-	return condition{ask: func(p *Packet) answer { return answerOf(isProtocol(protocol, p)) }}
 }
 
 // protocolWords returns the protocol of a packet, by its name and its number.

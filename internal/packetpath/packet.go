@@ -26,91 +26,46 @@ type Packet struct {
 // isReply tells whether it answers a packet of the client.
 func (p *Packet) isReply() bool { return slices.Contains(p.States, "ESTABLISHED") }
 
-// answer says whether a rule matches a packet of which not everything is known.
-type answer uint8
+// field is a part of a packet.
+type field[T any] func(*Packet) T
 
-// The answers.
-const (
-	no      answer = iota
-	some           // those of some clients, or some of the packets: as it is with a ban
-	perhaps        // nobody here can tell
-	yes
-)
+// sourceOf returns where a packet comes from.
+func sourceOf(p *Packet) netip.Addr { return p.Source }
 
-// and returns yes only when both are yes.
-func (a answer) and(b answer) answer { return min(a, b) }
+// destinationOf returns where a packet goes to.
+func destinationOf(p *Packet) netip.Addr { return p.Destination }
 
-// not returns the answer to the inverted question.
-func (a answer) not() answer {
-	switch a {
-	case no:
-		return yes
-	case yes:
-		return no
+// origDstOf returns where the client sent the first packet to.
+func origDstOf(p *Packet) netip.Addr { return p.OrigDst.Addr() }
+
+// replySrcOf returns where the replies come from.
+func replySrcOf(p *Packet) netip.Addr { return p.ReplySrc.Addr() }
+
+// origSrcOf returns who began the connection, if that is a backend.
+func origSrcOf(p *Packet) netip.Addr { return p.OrigSrc.Addr() }
+
+// sourcePortOf returns the port that a packet comes from.
+func sourcePortOf(p *Packet) uint16 { return p.SourcePort }
+
+// destinationPortOf returns the port that a packet goes to.
+func destinationPortOf(p *Packet) uint16 { return p.DestinationPort }
+
+// origPortOf returns the port that the client sent the first packet to.
+func origPortOf(p *Packet) uint16 { return p.OrigDst.Port() }
+
+// replyPortOf returns the port that the replies come from.
+func replyPortOf(p *Packet) uint16 { return p.ReplySrc.Port() }
+
+// origSourcePortOf returns the port of who began the connection, if that is a backend.
+func origSourcePortOf(p *Packet) uint16 { return p.OrigSrc.Port() }
+
+// typeOf returns the type of a packet's destination.
+func typeOf(p *Packet) ([]string, bool) {
+	switch {
+	case p.ToHost:
+		return []string{"local"}, true
+	case slices.Contains(p.States, "DNAT"):
+		return []string{"unicast"}, true
 	}
-	return a
-}
-
-// answerOf turns a fact into an answer.
-func answerOf(fact bool) answer {
-	if fact {
-		return yes
-	}
-	return no
-}
-
-// condition is one that a rule has.
-type condition struct {
-	ask   func(*Packet) answer
-	about subject
-}
-
-// subject is which part of a packet an answer depends on. Packets that are alike in all
-// other parts get one answer.
-type subject uint8
-
-// The subjects.
-const (
-	ofClass   subject = iota // what is no address and no port: many packets have the same
-	ofAddress                // an address or a port
-)
-
-// always is the condition with the same answer for every packet.
-func always(a answer) condition { return condition{ask: func(*Packet) answer { return a }} }
-
-// inverted returns the condition that is true where another is not.
-func inverted(c condition) condition {
-	return condition{func(p *Packet) answer { return c.ask(p).not() }, c.about}
-}
-
-// conditions are some of them.
-type conditions []condition
-
-// all asks for all of them at once.
-func (c conditions) all(p *Packet) answer {
-	all := yes
-	for _, one := range c {
-		if all = all.and(one.ask(p)); all == no {
-			return no
-		}
-	}
-	return all
-}
-
-// any asks for at least one of them.
-func (c conditions) any(p *Packet) answer {
-	found := no
-	for _, one := range c {
-		found = max(found, one.ask(p))
-	}
-	return found
-}
-
-// about returns what their answers depend on.
-func (c conditions) about() subject {
-	about := ofClass
-	for _, one := range c {
-		about = max(about, one.about)
-	}
-	return about
+	return nil, false
 }
