@@ -136,16 +136,16 @@ func linkOption(name, value string) (c condition, known bool) {
 	case "--pkt-type":
 		return always(answerOf(value == "unicast")), true
 	case "--dst-type":
-		return toType(strings.Split(value, ",")), true
+		return oneOfWords(typeOf, value), true
 	}
 	return condition{}, false
 }
 
-// toType asks for one of some types of a destination.
-func toType(types []string) condition {
+// oneOfWords asks for one word of a list with commas, which iptables prints in capital letters.
+func oneOfWords(words func(*Packet) ([]string, bool), list string) condition {
 	var each conditions
-	for _, one := range types {
-		each = append(each, hasWord(typeOf, strings.ToLower(one)))
+	for word := range strings.SplitSeq(list, ",") {
+		each = append(each, hasWord(words, strings.ToLower(word)))
 	}
 	return condition{each.any, each.about()}
 }
@@ -199,7 +199,7 @@ func portOption(name, value string) (c condition, known bool) {
 func trackOption(name, value string) (c condition, known bool) {
 	switch name {
 	case "--ctstate", "--state":
-		return inState(strings.Split(value, ",")), true
+		return oneOfWords(lowStates, value), true
 	case "--ctproto":
 		return ofProtocol(value), true
 	case "--ctstatus":
@@ -210,13 +210,6 @@ func trackOption(name, value string) (c condition, known bool) {
 		return condition{ask: func(p *Packet) answer { return answerOf(p.isReply() == (value == "REPLY")) }}, true
 	}
 	return condition{}, false
-}
-
-// inState asks for one of some states of conntrack.
-func inState(states []string) condition {
-	return condition{ask: func(p *Packet) answer {
-		return answerOf(slices.ContainsFunc(states, func(state string) bool { return slices.Contains(p.States, strings.ToUpper(state)) }))
-	}}
 }
 
 // sameLink compares an interface with that of a rule. A + at the end of that one stands

@@ -339,12 +339,3 @@ func tracked(key, direction string) operand {
 	}
 	return operand{answer: perhaps}
 }
-
-// lowStates returns the states of a packet in nft's words.
-func lowStates(p *Packet) ([]string, bool) {
-	words := make([]string, len(p.States))
-	for i, state := range p.States {
-		words[i] = strings.ToLower(state)
-	}
-	return words, true
-}

@@ -3,6 +3,7 @@ package packetpath
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"natspread/internal/rules"
 )
@@ -68,4 +69,13 @@ func typeOf(p *Packet) ([]string, bool) {
 		return []string{"unicast"}, true
 	}
 	return nil, false
+}
+
+// lowStates returns the states of a packet in the words of nft: those of iptables in small letters.
+func lowStates(p *Packet) ([]string, bool) {
+	words := make([]string, len(p.States))
+	for i, state := range p.States {
+		words[i] = strings.ToLower(state)
+	}
+	return words, true
 }
