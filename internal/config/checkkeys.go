@@ -56,11 +56,7 @@ var checkKeys = []key[checkDraft]{
 
 // parseCheckType reads the type of a check.
 func parseCheckType(text string) (CheckType, *fault) {
-	kind, why := oneOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
-	if why != nil {
-		return "", why
-	}
-	return kind, nil
+	return oneOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
 }
 
 // setCheck reads a type, or a table.

@@ -20,8 +20,8 @@ const maxText = 1024
 // maxHost is the most bytes of a name in DNS.
 const maxHost = 253
 
-// setNumber reads a whole number within bounds. Of a port that is none the nearest one would be
-// another's.
+// setNumber reads a whole number within bounds. The fix for a wrong one is the nearest bound, but
+// not for a port: the nearest port belongs to another program.
 func setNumber(place *located[int], f field, least, most int) {
 	if !f.has(f.value, isInteger) {
 		return
@@ -163,14 +163,13 @@ func parsePath(text string) (string, *fault) {
 		}
 		return "", &fault{`a path begins with "/"`, escaped("/" + path)}
 	}
-	if why := lineFault(text, `write a path such as "/healthz"`); why != nil {
-		return "", why
-	}
-	return text, nil
+	space := fault{"it has a space in it, which ends what is asked for", escaped(text)}
+	return text, lineFault(text, `write a path such as "/healthz"`, space, escaped(text))
 }
 
-// lineFault says why a text cannot stand in the head of a request.
-func lineFault(text, fix string) *fault {
+// lineFault says why a text cannot stand in the head of a request. space is the fault of one with
+// a space in it, and ascii the fix for one with other letters than those of ASCII.
+func lineFault(text, fix string, space fault, ascii string) *fault {
 	switch {
 	case text == "":
 		return &fault{"it is empty", "take it out, or " + fix}
@@ -182,9 +181,9 @@ func lineFault(text, fix string) *fault {
 		case r < ' ' || r == 0x7f:
 			return &fault{fmt.Sprintf("it has the control character %q in it, so its rest would be a header of its own", r), fix}
 		case r == ' ':
-			return &fault{"it has a space in it, which ends what is asked for", escaped(text)}
+			return &space
 		case r > 0x7e:
-			return &fault{fmt.Sprintf("it has %q in it, which is not ASCII", r), escaped(text)}
+			return &fault{fmt.Sprintf("it has %q in it, which is not ASCII", r), ascii}
 		}
 	}
 	return nil
@@ -241,13 +240,8 @@ func hostFault(text, fix string) *fault {
 		}
 		return &fault{"it is a URL, not a name", fix}
 	}
-	why := lineFault(text, fix)
-	switch {
-	case why != nil && strings.HasPrefix(why.cause, "it has a space"):
-		return &fault{"it has a space in it", fix}
-	case why != nil && strings.HasSuffix(why.cause, "not ASCII"):
-		return &fault{why.cause, `write the name as DNS has it, with "xn--"`}
-	case why == nil && len(text) > maxHost:
+	why := lineFault(text, fix, fault{"it has a space in it", fix}, `write the name as DNS has it, with "xn--"`)
+	if why == nil && len(text) > maxHost {
 		return &fault{fmt.Sprintf("it has %d bytes, and a name has at most %d", len(text), maxHost), fix}
 	}
 	return why
