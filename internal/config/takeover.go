@@ -38,26 +38,12 @@ func answerKey(l Listen, b Backend) Listen {
 }
 
 // checkAnswers files listen addresses of services with takeover for which one backend answers
-// at the same port: what it says first would be from the one or from the other.
+// at the same port: the source of what it says first could be rewritten to either.
 func (s *source) checkAnswers(drafts []*draft) {
 	var all []listenKey
 	for _, d := range drafts {
-		for _, l := range d.listen {
-			narrow := func(b located[Backend]) bool {
-				return d.takeover && b.val.Port != 0 && l.val.Ports.First != l.val.Ports.Last
-			}
-			if i := slices.IndexFunc(d.backends, narrow); i >= 0 {
-				s.refuse(l.at, "take the ports of the backends out, or list one port", "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
-					s.show(l.at), s.show(d.backends[i].at)).Related = s.line(d.backends[i].at)
-				continue
-			}
-			for _, b := range d.backends {
-				for _, p := range distinct(d.protocols) {
-					if d.takeover && !l.val.Any() {
-						all = append(all, listenKey{answerKey(l.val, b.val), p, "", d, l.at})
-					}
-				}
-			}
+		if d.takeover {
+			all = append(all, s.answerKeys(d)...)
 		}
 	}
 	slices.SortFunc(all, compareKeys)
@@ -70,8 +56,32 @@ func (s *source) checkAnswers(drafts []*draft) {
 	}
 }
 
-// refuseAnswer files the later one of two listen addresses with the same answers, once. That
-// they are the same themselves is filed already.
+// answerKeys returns where backends answer for the listen addresses of a service with takeover.
+// It files a range of ports for which a backend answers at one port, and leaves out "*", which
+// checkTakeover files.
+func (s *source) answerKeys(d *draft) []listenKey {
+	var all []listenKey
+	for _, l := range d.listen {
+		narrow := func(b located[Backend]) bool { return b.val.Port != 0 && l.val.Ports.First != l.val.Ports.Last }
+		if i := slices.IndexFunc(d.backends, narrow); i >= 0 {
+			s.refuse(l.at, "take the ports of the backends out, or list one port", "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
+				s.show(l.at), s.show(d.backends[i].at)).Related = s.line(d.backends[i].at)
+			continue
+		}
+		if l.val.Any() {
+			continue
+		}
+		for _, b := range d.backends {
+			for _, p := range distinct(d.protocols) {
+				all = append(all, listenKey{answerKey(l.val, b.val), p, "", d, l.at})
+			}
+		}
+	}
+	return all
+}
+
+// refuseAnswer files the later one of two listen addresses for which a backend answers at one
+// place, once. Two that are the same are filed by checkOverlaps.
 func (s *source) refuseAnswer(c listenKey, other *listenKey, reported map[span]bool) {
 	if other == nil || other.at == c.at || s.show(other.at) == s.show(c.at) {
 		return
