@@ -19,7 +19,7 @@ func (s *source) checkHealth(d *draft) {
 		s.checkUnchecked(d)
 		return
 	}
-	if d.check.kind.val == "" {
+	if !d.checked() {
 		return
 	}
 	s.checkPointless(d.check)
@@ -53,6 +53,9 @@ func (d *draft) simpleCheck() string {
 	}
 	return "check = { type = " + quote(string(CheckTCP)) + ", port = " + d.likelyPort() + " }"
 }
+
+// checked tells whether the service has a check whose type is known.
+func (d *draft) checked() bool { return d.check.kind.val != "" }
 
 // speaks tells whether the service has a protocol.
 func (d *draft) speaks(protocol Protocol) bool { return slices.Contains(values(d.protocols), protocol) }
@@ -124,7 +127,7 @@ func (s *source) checkCheckPort(d *draft) {
 	if c.has("port") {
 		return
 	}
-	protocol := c.protocol()
+	protocol := c.kind.val.Protocol()
 	if len(d.protocols) > 0 && !d.speaks(protocol) {
 		fix := c.write("port", d.likelyPort()) + ", with the port where they do"
 		if protocol == TCP && d.speaks(UDP) {
@@ -140,14 +143,6 @@ func (s *source) checkCheckPort(d *draft) {
 			return
 		}
 	}
-}
-
-// protocol returns what the check's packets are.
-func (c checkDraft) protocol() Protocol {
-	if c.kind.val == CheckUDP {
-		return UDP
-	}
-	return TCP
 }
 
 // checkTimeout files a timeout that is longer than the interval.
@@ -201,21 +196,23 @@ func (s *source) checkPrimaries(d *draft) {
 // they would tell of that one's backends. With "*" it depends on the host's addresses, which
 // nobody knows here.
 func (s *source) checkBalanced(drafts []*draft) {
-	checked := func(d *draft) bool { return d.check.kind.val != "" }
-	if !slices.ContainsFunc(drafts, checked) {
+	if !slices.ContainsFunc(drafts, (*draft).checked) {
 		return
 	}
 	listening := localKeys(drafts)
 	for _, d := range drafts {
+		if !d.checked() {
+			continue
+		}
 		for _, b := range d.backends {
 			target, _ := d.check.check().Of(b.val)
-			if !checked(d) || target.Port() == 0 {
+			if target.Port() == 0 {
 				continue
 			}
 			asked := listenKey{listen: Listen{Ports: Ports{target.Port(), target.Port()}}}
-			other := listening[balancedKey{d.check.protocol(), target.Addr()}].overlapping(asked)
+			other := listening[balancedKey{d.check.kind.val.Protocol(), target.Addr()}].overlapping(asked)
 			if other == nil || other.service == d && !d.check.has("port") {
-				continue // the service itself is filed already
+				continue // checkOwnListen files the service itself
 			}
 			fix := fmt.Sprintf("write the address of the machine that serves it, or local = false in %s", other.service.label())
 			s.refuse(b.at, fix, "cannot use backend %s: its check would be balanced by %s, which listens there on line %d",
@@ -264,7 +261,7 @@ func (s *source) checkRate(drafts []*draft) {
 	known := map[key]bool{}
 	var all []asking
 	for _, d := range drafts {
-		if d.check.kind.val == "" {
+		if !d.checked() {
 			continue
 		}
 		check := d.check.check()

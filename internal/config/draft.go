@@ -63,7 +63,7 @@ func (d *draft) service() Service {
 		Forward:   d.forward.val,
 		Takeover:  d.takeover,
 	}
-	if d.check.kind.val != "" {
+	if d.checked() {
 		s.Check, s.MinUp, s.OnDown = d.check.check(), cmp.Or(d.minUp.val, 1), cmp.Or(d.onDown.val, Keep)
 	}
 	if d.hashes() {
@@ -104,8 +104,8 @@ func setBackends(d *draft, f field) {
 	}
 }
 
-// backendTable reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no backend in it
-// when its address is missing or wrong.
+// backendTable reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no
+// backend in it when its address is missing or wrong.
 func (f field) backendTable(v value) []located[Backend] {
 	b := backendDraft{weight: 1}
 	keys := readPairs(f.source, "a backend", backendKeys, v.pairs, &b)

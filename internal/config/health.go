@@ -45,6 +45,14 @@ const (
 	CheckUDP   CheckType = "udp"
 )
 
+// Protocol returns the protocol of the check's packets.
+func (t CheckType) Protocol() Protocol {
+	if t == CheckUDP {
+		return UDP
+	}
+	return TCP
+}
+
 // OnDown is what becomes of the open TCP connections of a backend that goes down. Those that
 // it never answered are deleted, and UDP moves on at once either way.
 type OnDown string

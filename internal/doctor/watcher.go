@@ -139,10 +139,7 @@ func (e examination) takerOf(service config.Service, backend config.Backend) (na
 	if _, held := e.network.Holder(backend.Addr); !held || backend.Addr.IsLoopback() {
 		return "", false // of thousands of backends hardly one goes on to the look at all services
 	}
-	protocol, port := config.TCP, cmp.Or(service.Check.Port, backend.Port)
-	if service.Check.Type == config.CheckUDP {
-		protocol = config.UDP
-	}
+	protocol, port := service.Check.Type.Protocol(), cmp.Or(service.Check.Port, backend.Port)
 	for _, taker := range e.Services {
 		if taker.Local && familyOf(taker) == rules.FamilyOf(backend.Addr) && takesLocal(taker, protocol, port) {
 			return taker.Name, true

@@ -149,19 +149,11 @@ func balancedOf(cfg config.Config, checks iter.Seq[health.Check], addresses []ne
 		if !own[check.Target.Addr()] {
 			continue
 		}
-		if s, byAny := cfg.Listening(protocolOf(check), check.Target); byAny && s.Local {
+		if s, byAny := cfg.Listening(check.Type.Protocol(), check.Target); byAny && s.Local {
 			balanced[check] = fmt.Sprintf("its check would be balanced by service %q", s.Name)
 		}
 	}
 	return balanced
-}
-
-// protocolOf returns what a check is made over.
-func protocolOf(check health.Check) config.Protocol {
-	if check.Type == config.CheckUDP {
-		return config.UDP
-	}
-	return config.TCP
 }
 
 // presentNow looks whether rules of natspread's are loaded at all. Where somebody took them away

@@ -64,12 +64,8 @@ func milliseconds(t *rapid.T, name string, least, most int) time.Duration {
 // checkPort generates the port of a check, 0 only where each backend has one of the check's
 // protocol.
 func checkPort(t *rapid.T, made config.Service, kind config.CheckType) uint16 {
-	protocol := config.TCP
-	if kind == config.CheckUDP {
-		protocol = config.UDP
-	}
 	portless := slices.ContainsFunc(made.Backends, func(b config.Backend) bool { return b.Port == 0 })
-	if !portless && slices.Contains(made.Protocols, protocol) && rapid.Bool().Draw(t, "own port") {
+	if !portless && slices.Contains(made.Protocols, kind.Protocol()) && rapid.Bool().Draw(t, "own port") {
 		return 0
 	}
 	return rapid.Uint16Range(1, math.MaxUint16).Draw(t, "check port")
