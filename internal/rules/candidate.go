@@ -137,18 +137,23 @@ func (c *candidate) reachOf(one condition) reach {
 	case "--sport", "--sports":
 		return c.atPort(one, c.leaves)
 	case "--ctstate", "--state":
-		states := []string{"NEW", "DNAT"}
-		switch {
-		case c.answers && c.leaves:
-			states = []string{"ESTABLISHED", "DNAT"}
-		case c.answers:
-			states = []string{"ESTABLISHED", "SNAT"}
-		case c.leaves:
-			states = []string{"NEW"}
-		}
-		return sure(one.has(states...) != one.not)
+		return sure(one.has(c.states()...) != one.not)
 	}
 	return some // -s, too: it is a ban
+}
+
+// states returns the states of conntrack that the packet has. The first packet from a backend
+// has no SNAT yet: its source is rewritten behind FORWARD.
+func (c *candidate) states() []string {
+	switch {
+	case c.answers && c.leaves:
+		return []string{"ESTABLISHED", "DNAT"}
+	case c.answers:
+		return []string{"ESTABLISHED", "SNAT"}
+	case c.leaves:
+		return []string{"NEW"}
+	}
+	return []string{"NEW", "DNAT"}
 }
 
 // toBackend returns the interface by which the backend is reached, "" where it is not known.

@@ -1,6 +1,6 @@
 package rules
 
-// Count is how many connections some rule of a service's chains counted: in the nat table a
+// Count is how many connections one rule in the chains of a service counted. In the nat table a
 // rule meets each connection once.
 type Count struct {
 	Family   Family
@@ -10,8 +10,8 @@ type Count struct {
 	Packets  uint64
 }
 
-// CountOf returns what a rule of one of natspread's chains, as iptables-save prints it,
-// counted; false for one that sends no connection to a backend of a service, and for one that
+// CountOf returns what a rule of one of natspread's chains counted; rule is its text in iptables-save.
+// It is false for a rule that counted nothing, that leads to no backend of a service, or that
 // natspread did not write.
 func CountOf(family Family, chain, rule string, packets uint64) (Count, bool) {
 	service := ServiceOf(chain)

@@ -31,8 +31,7 @@ func (r *Rule) parse(text string, buffer []byte) ([]byte, error) {
 			return buffer, fmt.Errorf("%.200q: %w", text, err)
 		}
 	}
-	bare := r.Target.Kind == SNAT && r.Target.Port != 0 && (r.SourcePorts == Ports{} || !r.Source.IsValid())
-	if r.Target.Kind == Accept && !r.scoped() || bare {
+	if !r.scoped() {
 		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
 	}
 	// The reader takes options in any order and numbers in any spelling; to ask

@@ -187,9 +187,7 @@ func (r Rule) AppendText(b []byte) []byte {
 	if r.LocalDestination {
 		b = append(b, "-m addrtype --dst-type LOCAL "...)
 	}
-	if r.asksConnection() {
-		b = r.appendConntrack(b)
-	}
+	b = r.appendConntrack(b)
 	if r.Mark != (Mark{}) {
 		b = append(appendHex(append(appendHex(append(b, "-m mark --mark "...), r.Mark.Value), '/'), r.Mark.Mask), ' ')
 	}
@@ -221,31 +219,30 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 	return append(b, ' ')
 }
 
-// asksConnection tells whether a condition is on the connection, not on the packet.
-func (r Rule) asksConnection() bool {
-	return r.BeginsOrSNAT || r.Translated || r.SourceTranslated || r.Expected || r.OriginalSourcePorts != (Ports{}) || r.ConnectionProtocol != "" || r.OriginalSource.IsValid() || r.OriginalDestination.IsValid() ||
-		r.ReplySource.IsValid() || r.OriginalPorts != (Ports{}) || r.ReplyPorts != (Ports{})
-}
-
-// scoped tells whether the rule is for connections of one protocol that were asked of some
-// address at some port, or go to some backend at some port, or for those that a helper expects
-// of some backend, or that some backend began at some port: an accept of less would be
-// everybody's. Without a backend are the accepts
-// in FORWARD of natspread 0.1.
+// scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own. An
+// accept is for connections of one protocol: asked of some address at some port, answered by some
+// backend at some port, or begun by some backend at some port. Else it is for what a helper expects
+// of some backend. The accepts in FORWARD of natspread 0.1 name no backend.
 func (r Rule) scoped() bool {
-	if r.Expected {
+	switch {
+	case r.Target.Kind == SNAT && r.Target.Port != 0:
+		return r.Source.IsValid() && r.SourcePorts != (Ports{})
+	case r.Target.Kind != Accept:
+		return true
+	case r.Expected:
 		return r.SourceTranslated && r.OriginalSource.IsValid() || r.Translated && r.ReplySource.IsValid()
 	}
 	asked, answered := r.OriginalPorts != (Ports{}), r.ReplyPorts != (Ports{})
-	return r.ConnectionProtocol != "" && r.OriginalSource.IsValid() && r.OriginalSourcePorts != (Ports{}) ||
-		r.ConnectionProtocol != "" && (r.OriginalDestination.IsValid() && asked || r.ReplySource.IsValid() && (asked || answered)) ||
+	begun := r.OriginalSource.IsValid() && r.OriginalSourcePorts != (Ports{})
+	return r.ConnectionProtocol != "" && (begun || r.OriginalDestination.IsValid() && asked || r.ReplySource.IsValid() && (asked || answered)) ||
 		r.Protocol != "" && r.Translated && asked && (r.OriginalDestination.IsValid() || r.Destination.IsValid())
 }
 
 // appendConntrack appends the conditions on the connection: on what it asked for
-// before its destination was rewritten, and on who answers it.
-func (r Rule) appendConntrack(b []byte) []byte {
-	b = append(b, "-m conntrack "...)
+// before its destination was rewritten, and on who answers it. Without any it appends nothing.
+func (r Rule) appendConntrack(before []byte) []byte {
+	b := append(before, "-m conntrack "...)
+	none := len(b)
 	if r.BeginsOrSNAT {
 		b = append(b, "--ctstate NEW,SNAT "...)
 	}
@@ -267,6 +264,9 @@ func (r Rule) appendConntrack(b []byte) []byte {
 	b = appendPorts(b, "--ctreplsrcport ", r.ReplyPorts)
 	if r.Expected {
 		b = append(b, "--ctstatus EXPECTED "...)
+	}
+	if len(b) == none {
+		return before
 	}
 	return b
 }

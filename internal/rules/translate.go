@@ -3,8 +3,8 @@ package rules
 import "slices"
 
 // CanTranslate tells whether a table can lead a packet from a built-in chain to any target
-// of ours, by whichever turn of chance. It is asked of packets
-// that are long gone: one whose InInterface is "" may have come in by any.
+// of ours, by whichever turn of chance. It is asked of packets that are long gone: one whose
+// InInterface is "" may have come in by any.
 func (t Table) CanTranslate(builtIn string, packet Packet) bool {
 	return slices.ContainsFunc(t.Name.EntryChains(builtIn), func(chain string) bool { return t.reaches(chain, packet, len(t.Chains)) })
 }
