@@ -32,7 +32,7 @@ func (s *source) checkHealth(d *draft) {
 // checkUnchecked files keys that only mean something where backends are checked.
 func (s *source) checkUnchecked(d *draft) {
 	fix := "write " + d.simpleCheck()
-	const why = "the service has no check, so nobody could tell when"
+	const why = "the service has no check, so nothing tells which backends are up"
 	for _, name := range []string{"min_up", "on_down"} {
 		if at, given := d.keys.of(name); given && !d.broken {
 			s.refuse(at, fix, "cannot use %s %s: %s", name, s.show(at), why)
@@ -74,8 +74,8 @@ func (d *draft) likelyPort() string {
 	return "80"
 }
 
-// pointless says of the keys that not every type of check has a use for, for which types they
-// are, and what the others do instead.
+// pointless holds the keys that only some types of checks use: these types, and why a check of
+// another type has no use for the key.
 var pointless = map[string]struct {
 	types []CheckType
 	why   string
@@ -120,8 +120,8 @@ func (c checkDraft) pointlessFix(key string) string {
 	return "write type = " + quote(string(c.likelyType()))
 }
 
-// checkCheckPort files a check that does not know its port: one that the backends may not
-// listen on, and that of a backend without any.
+// checkCheckPort files a check without a port where the port of the backends will not do: they need
+// not listen there with the protocol of the check, or one of them has none.
 func (s *source) checkCheckPort(d *draft) {
 	c := d.check
 	if c.has("port") {
@@ -186,15 +186,15 @@ func (s *source) checkPrimaries(d *draft) {
 	case all == 0:
 	case primaries == 0:
 		last := d.backends[all-1].at
-		s.refuse(last, "take backup = true out of one of them", "cannot use backend %s as a backup: all %d backends are backups, and one is to be none", s.show(last), all)
+		s.refuse(last, "take backup = true out of one of them", "cannot use backend %s as a backup: all %d backends are backups, and at least one must not be", s.show(last), all)
 	case d.minUp.val > primaries:
 		s.refuse(d.minUp.at, "write min_up = "+strconv.Itoa(primaries), "cannot use min_up %s: only %d of the %d backends are no backups", s.show(d.minUp.at), primaries, all)
 	}
 }
 
-// checkBalanced files backends whose checks another service, or the same one, would balance:
-// they would tell of that one's backends. With "*" it depends on the host's addresses, which
-// nobody knows here.
+// checkBalanced files backends whose checks another service, or the same one, would balance: such a
+// check would reach backends of that service. Services on "*" are left out, as that depends on the
+// addresses of the host.
 func (s *source) checkBalanced(drafts []*draft) {
 	if !slices.ContainsFunc(drafts, (*draft).checked) {
 		return
@@ -240,11 +240,11 @@ func localKeys(drafts []*draft) map[balancedKey]ranges {
 	return by
 }
 
-// asking is how many checks a service asks for that none before it does.
+// asking is the checks of a service, without those that a service before it asks for already.
 type asking struct {
 	d        *draft
 	backends int
-	cost     int // in checks by tcp
+	cost     int // of one round, in checks by tcp
 	interval time.Duration
 }
 
@@ -273,20 +273,14 @@ func (s *source) checkRate(drafts []*draft) {
 				own.backends++
 			}
 		}
-		own.cost = own.backends
-		if check.Type == CheckHTTPS {
-			own.cost *= costOfHTTPS
-		}
+		own.cost = own.backends * check.Type.Cost()
 		all = append(all, own)
 	}
 	s.refuseRate(all)
 }
 
-// costOfHTTPS is how many checks by tcp take as long as one by https.
-const costOfHTTPS = 10
-
-// refuseRate files what services ask for if that is too much, at the one that asks for most of
-// those whose interval is to be longer.
+// refuseRate files too many checks a second, at the service that asks for most of them among those
+// whose interval has to become longer.
 func (s *source) refuseRate(all []asking) {
 	total := rateOf(all, 0)
 	if total <= MaxCheckRate {
@@ -311,14 +305,14 @@ func (s *source) refuseRate(all []asking) {
 	}
 	what += fmt.Sprintf(", and %d are the most", MaxCheckRate)
 	if slices.ContainsFunc(all, func(a asking) bool { return a.cost > a.backends }) {
-		what += fmt.Sprintf("; one by https counts as %d", costOfHTTPS)
+		what += fmt.Sprintf("; one by https counts as %d", CheckHTTPS.Cost())
 	}
 	s.refuse(most.d.check.at, fix, "cannot use check: %s", what)
 }
 
 // rateOf returns how many checks a second services ask for with no interval shorter than one.
-// Those of one interval are added up before they are divided, so that what is just as much as
-// may be stays that.
+// The costs of one interval are added before the division, so that no rounding error puts a rate
+// of exactly MaxCheckRate above it.
 func rateOf(all []asking, shortest time.Duration) float64 {
 	costs := map[time.Duration]int{}
 	for _, a := range all {

@@ -86,8 +86,8 @@ func (f field) writeDuration(d, least, most time.Duration) string {
 // codes is a range of status codes with both ends in it.
 type codes struct{ first, last int }
 
-// codes returns the items of a list of status codes, those of them that are numbers as if they
-// stood in quotes.
+// codes returns the items of a list of status codes but the numbers, and files those: the fix puts
+// them in quotes.
 func (f field) codes() []value {
 	var items []value
 	for _, v := range f.oneOrMore() {
@@ -189,7 +189,7 @@ func lineFault(text, fix string, space fault, ascii string) *fault {
 	return nil
 }
 
-// escaped returns the fix that writes what is no letter of ASCII as a URL does.
+// escaped returns the fix that writes spaces, and what is not ASCII, as a URL does: %20.
 func escaped(text string) string {
 	var b strings.Builder
 	for i := range len(text) {
@@ -202,7 +202,7 @@ func escaped(text string) string {
 	return "write " + quote(b.String())
 }
 
-// hostForm is what a name may hold, and more than that some names do.
+// hostForm is a name as DNS has it. DNS lets a name hold _, although the name of a host may not.
 var hostForm = regexp.MustCompile(`\A[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?\z`)
 
 // parseHost reads a Host header: a name or an address, and a port that may follow.
@@ -228,7 +228,7 @@ func parseHost(text string) (string, *fault) {
 	return text, nil
 }
 
-// hostFault says what keeps a text from being a name of one line, as it is in a URL.
+// hostFault says why a text is no name: it is a URL, too long, or not ASCII on one line.
 func hostFault(text, fix string) *fault {
 	_, rest, isURL := strings.Cut(text, "://")
 	if !isURL {

@@ -104,10 +104,10 @@ type Backend struct {
 	Drain  bool   // it takes no new connections, and keeps its weight for later
 	Backup bool   // it gets new connections only when too few of the others are up
 	// Joined tells that a Backup gets new connections now, beside the others. No file says
-	// so: who renders what health checks made of a service sets it.
+	// so: whoever renders the result of health checks sets it.
 	Joined bool
-	// Out tells that it gets no new connections now, although the file lets it. Nor does a file
-	// say that: unlike Drain it may be dead.
+	// Out tells that it gets no new connections now, although the file lets it. No file says
+	// that either. Unlike a backend with Drain it may be dead.
 	Out bool
 }
 

@@ -41,7 +41,8 @@ func (s *source) readService(t table) *draft {
 	return d
 }
 
-// unread tells whether a key was given a value that was refused, whose place is not kept.
+// unread tells whether a key has a value that was refused. at is where its value stands, and is
+// not set then.
 func (d *draft) unread(key string, at span) bool {
 	_, given := d.keys.of(key)
 	return given && at == span{}

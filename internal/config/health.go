@@ -10,8 +10,9 @@ import (
 	"natspread/internal/text"
 )
 
-// MaxCheckRate is how many checks a second all services together may ask for. Each leaves an
-// entry in connection tracking for 10 s, so these are 20,000. One of https costs ten of tcp.
+// MaxCheckRate is how many checks a second all services together may ask for: see
+// CheckType.Cost. Each check leaves an entry in connection tracking for 10 s, so that is 20,000
+// entries.
 const MaxCheckRate = 2000
 
 // Check is what is asked of each backend of a service, and how often. Its values are complete
@@ -53,6 +54,15 @@ func (t CheckType) Protocol() Protocol {
 	return TCP
 }
 
+// Cost returns how many checks by tcp one check counts for: the handshake of https takes ten times
+// as long.
+func (t CheckType) Cost() int {
+	if t == CheckHTTPS {
+		return 10
+	}
+	return 1
+}
+
 // OnDown is what becomes of the open TCP connections of a backend that goes down. Those that
 // it never answered are deleted, and UDP moves on at once either way.
 type OnDown string
@@ -66,8 +76,8 @@ const (
 // Checked tells whether the backends of the service are checked.
 func (s Service) Checked() bool { return s.Check.Type != "" }
 
-// Of returns where the check of a backend goes, and what is asked there: two of these that are
-// equal are one check, whichever of their services wrote the port.
+// Of returns where the check of a backend goes, and what is asked there. Where both are equal for
+// two services, they share one check, whether the check or the backend has the port.
 func (c Check) Of(b Backend) (netip.AddrPort, Check) {
 	port := b.Port
 	if c.Port != 0 {

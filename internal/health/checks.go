@@ -42,11 +42,3 @@ func Users(cfg config.Config) map[Check][]int {
 	}
 	return users
 }
-
-// cost returns as how many checks one counts: the handshake of https costs as much as ten others.
-func (c Check) cost() int {
-	if c.Type == config.CheckHTTPS {
-		return 10
-	}
-	return 1
-}

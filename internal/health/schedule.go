@@ -97,7 +97,7 @@ func (s *Schedule) Start(now time.Duration, up func(Check) bool) (start []Check,
 			s.drop(heap.Pop(&s.ready).(*item))
 			continue
 		}
-		if free := s.free(first.check.cost()); free > now {
+		if free := s.free(first.check.Type.Cost()); free > now {
 			return start, free
 		}
 		s.begin(now, heap.Pop(&s.ready).(*item))
@@ -144,7 +144,7 @@ func (s *Schedule) begin(now time.Duration, it *item) {
 	if now-it.due > lateAfter {
 		s.Late++
 	}
-	for range it.check.cost() {
+	for range it.check.Type.Cost() {
 		s.starts[s.begun%len(s.starts)] = now
 		s.begun++
 	}

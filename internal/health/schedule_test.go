@@ -138,9 +138,9 @@ func (r *run) rates() (second, part int) {
 	count := func(long time.Duration) (most int) {
 		first, sum := 0, 0
 		for _, b := range r.starts {
-			sum += b.check.cost()
+			sum += b.check.Type.Cost()
 			for r.starts[first].at <= b.at-long {
-				sum -= r.starts[first].check.cost()
+				sum -= r.starts[first].check.Type.Cost()
 				first++
 			}
 			most = max(most, sum)
@@ -161,7 +161,7 @@ func TestRate(t *testing.T) {
 		r := newRun(0, 0, checks)
 		r.until(5 * time.Second)
 		second, part := r.rates()
-		if second > maxStarts || part > partStarts || len(r.starts)*r.starts[0].check.cost() < 4*maxStarts {
+		if second > maxStarts || part > partStarts || len(r.starts)*r.starts[0].check.Type.Cost() < 4*maxStarts {
 			t.Errorf("%s: %d in a second, %d in a 20th, %d in all", name, second, part, len(r.starts))
 		}
 		if r.Late == 0 {
