@@ -45,7 +45,7 @@ func (p *selector) bySlot(service config.Service) []rules.Rule {
 type slotTree struct {
 	*selector
 	ranks    []int          // of the backends, in the order in which ties are broken
-	former   []int          // who owned each slot before it was drained, -1 for one that is not; nil where nobody was
+	former   []int          // see formerOwners
 	backends []rules.Target // what leads to each backend
 }
 
@@ -72,9 +72,9 @@ func (t slotTree) rules(owners []int, first int) []rules.Rule {
 	return list
 }
 
-// leaf returns a rule for each of a few slots, of which the first is known, but those of the
-// commonest owner, who gets the rest. Before it stands one that leaves what began elsewhere to
-// the former owner.
+// leaf returns a rule for each of a few slots, from the first on, but those of the commonest
+// owner, who gets the rest. Before the rule of a slot that has a former owner stands one that
+// gives that owner what is in the middle of a connection.
 func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 	held := map[int]int{}
 	commonest := owners[0]
@@ -99,12 +99,12 @@ func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 	return append(list, rules.Rule{Target: t.backends[commonest]})
 }
 
-// backendChains adds a chain for each backend that owns slots, or has owned them, and returns what leads to them,
-// by the places of the backends. Such a chain gives the packet back the mark that others have
-// given to its connection, and translates. DNAT ends the packet's walk, so it comes last.
+// backendChains adds a chain for each backend that is among the owners, and returns what leads to
+// them, by the places of the backends. Such a chain gives the packet back the mark that others
+// have given to its connection, and translates. DNAT ends the packet's walk, so it comes last.
 func (p *selector) backendChains(service config.Service, owners []int) []rules.Target {
 	owns := map[int]bool{}
-	for _, owner := range owners { // -1, too
+	for _, owner := range owners { // with -1, which is no backend: see formerOwners
 		owns[owner] = true
 	}
 	targets := make([]rules.Target, len(service.Backends))

@@ -14,8 +14,8 @@ func leavingEntries(services []config.Service) []dispatchEntry {
 }
 
 // saidFirst returns entries of what a backend says first, with the rules that give it the
-// address and port that its client had asked. So it is after another balancer had the
-// connection: connection tracking begins here with the packet of whoever speaks.
+// address and port that its client had asked. Such a packet comes after another balancer had the
+// connection: connection tracking takes whoever sends the first packet here for the one that began.
 func saidFirst(services []config.Service) []dispatchEntry {
 	return byAnswer(services, func(e *dispatchEntry, asked dispatchEntry) {
 		target := rules.Target{Kind: rules.SNAT, Address: asked.address}
@@ -27,9 +27,8 @@ func saidFirst(services []config.Service) []dispatchEntry {
 	})
 }
 
-// begunByBackends returns entries of the same connections, which FORWARD is to let through: the
-// backend has begun them as far as connection tracking knows, so no accept of what clients
-// asked for meets them.
+// begunByBackends returns entries of the same connections, which FORWARD is to let through. For
+// connection tracking the backend began them, so no accept for what clients asked matches them.
 func begunByBackends(services []config.Service) []dispatchEntry {
 	closed := func(s config.Service) bool { return s.Forward != config.Accept }
 	return byAnswer(slices.DeleteFunc(slices.Clone(services), closed), func(e *dispatchEntry, _ dispatchEntry) {
@@ -41,9 +40,9 @@ func begunByBackends(services []config.Service) []dispatchEntry {
 	})
 }
 
-// byAnswer returns an entry for each place where a backend of a service with takeover answers,
-// drained ones too, completed by a function that is told for what it answers there: no config
-// has two such listen addresses.
+// byAnswer returns an entry for each address and port where a backend of a service with takeover
+// answers, a drained one too. complete fills the entry, and gets what the backend answers for there:
+// config refuses two such listen addresses.
 func byAnswer(services []config.Service, complete func(e *dispatchEntry, asked dispatchEntry)) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
@@ -61,10 +60,10 @@ func byAnswer(services []config.Service, complete func(e *dispatchEntry, asked d
 	return entries
 }
 
-// formerOwners returns the owners of the slots as they were before backends were drained, nil
-// where that is of no use. The connections that these have still are led to them, also when
-// another balancer had them: only what begins goes to the new owner. A backend that is down
-// keeps none.
+// formerOwners returns for each slot the backend that owned it before that was drained, -1 for a
+// slot whose owner is not drained, and nil where no rule needs any. What is in the middle of a
+// connection goes to the former owner, also when another balancer had the connection; what begins
+// one goes to the new owner. A backend that is down keeps no slots.
 func formerOwners(service config.Service) []int {
 	keeps := func(b config.Backend) bool { return b.Drain && !b.Out }
 	if !service.Takeover || !slices.Contains(service.Protocols, config.TCP) || !slices.ContainsFunc(service.Backends, keeps) {

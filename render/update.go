@@ -8,11 +8,11 @@ import (
 	"natspread/internal/rules"
 )
 
-// Update returns the tables of a config of which some services changed, by their places, in
-// which of their backends get new connections, and by what weights. The tables before may have
-// been planned by another version. The result is what New returns, but it takes no longer than
-// the services that changed need: all other chains are those of the tables before, with the
-// same Rules. For a service on "*" it looks at all others, too.
+// Update returns the tables of a config whose services changed, at some places, in nothing but
+// which of their backends get new connections and by what weights. Another version may have
+// planned the tables before. The result is what New returns, but it takes no longer than the
+// services that changed need: all other chains are those of the tables before, with the same
+// Rules. For a service on "*" it looks at all others, too.
 //
 // The filter tables let through what goes to any backend, so they stay as they are.
 func Update(before rules.Tables, cfg config.Config, changed []int) rules.Tables {
@@ -39,7 +39,7 @@ func (l limits) update(before rules.Tables, cfg config.Config, changed []int) ru
 	return before
 }
 
-// patch is what of a table is another one.
+// patch is what changes of a table.
 type patch struct {
 	table   rules.Table
 	gone    []stretch
@@ -48,7 +48,7 @@ type patch struct {
 	emptied bool // a service gets its first backend, or loses its last: POST has no rules for one without
 }
 
-// stretch is where chains stand in a table that follow on one another.
+// stretch is where some chains stand in a row in a table: at from, and before to.
 type stretch struct{ from, to int }
 
 // service replaces the chains of a service.

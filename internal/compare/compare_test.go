@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"natspread/internal/config"
-
 	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/config"
 )
 
 // changed parses two configs and writes what becomes of the services.
@@ -34,13 +34,13 @@ func changed(t *testing.T, before, after string) string {
 	return text.String()
 }
 
-// shareText writes a stake, or that there is none.
-func shareText(stake *Share) string {
-	if stake == nil {
+// shareText writes a share, or that there is none.
+func shareText(share *Share) string {
+	if share == nil {
 		return "none"
 	}
-	text := fmt.Sprintf("%d is %.4f", stake.Weight, stake.Share)
-	if stake.Backup {
+	text := fmt.Sprintf("%d is %.4f", share.Weight, share.Share)
+	if share.Backup {
 		text += ", a backup"
 	}
 	return text
