@@ -27,15 +27,15 @@ type Backend struct {
 // or comes back. That some backends change, or their weights, moves a few of the others, as
 // quotas have to be kept.
 //
-// Backups, of which some are not out, share what the others give away by the same rules: with
-// each of them in service at first, and then less those that are out. So the clients of a
+// While a backup is in service, the backups share by the same rules what the others give away:
+// first among all backups, and then those that are out give theirs away. So the clients of a
 // backup move only when it goes itself, or when one of the others goes or comes back.
 func Owners(backends []Backend, count int) []int {
 	owners := slices.Repeat([]int{-1}, count)
 	joined := slices.ContainsFunc(backends, func(b Backend) bool { return b.Backup && b.Weight > 0 && !b.Out })
 	for _, owns := range []func(Backend) bool{
 		func(b Backend) bool { return !b.Backup },
-		func(b Backend) bool { return !b.Out && !b.Backup || b.Backup && joined },
+		func(b Backend) bool { return b.Backup && joined || !b.Backup && !b.Out },
 		func(b Backend) bool { return !b.Out },
 	} {
 		handOver(backends, owners, owns)
@@ -46,8 +46,8 @@ func Owners(backends []Backend, count int) []int {
 	return owners
 }
 
-// handOver leaves their slots to those backends that own some, and gives them all others, so
-// that each has its quota, or what it has where that is more.
+// handOver takes their slots from the backends that are to own none, and gives the slots without an
+// owner to those that are to own some, up to the quota of each. One that has more keeps it.
 func handOver(backends []Backend, owners []int, owns func(Backend) bool) {
 	left := slices.Clone(backends)
 	for i := range left {
