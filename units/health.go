@@ -145,14 +145,9 @@ func InstallHealth(ctx context.Context, manager Manager, root, program, metrics 
 	if err != nil || unit == "" {
 		return done, err
 	}
-	changed, err := manager.Enable(ctx, paths.HealthUnit)
+	enabled, err := enable(ctx, manager, paths.HealthUnit)
+	done = append(done, enabled...)
 	if err != nil {
-		return done, err
-	}
-	if changed {
-		done = append(done, "enabled "+paths.HealthUnit)
-	}
-	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
 	if err := manager.Restart(ctx, paths.HealthUnit); err != nil {
