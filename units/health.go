@@ -67,7 +67,7 @@ func watching(command, home string) []line {
 		{"MemoryMax", "512M"},
 		{"TasksMax", "64"},
 		{"OOMScoreAdjust", "-500"},
-		// It starts late enough for both.
+		// The unit of boot starts too early for the first; this one does not.
 		{"PrivateTmp", "yes"},
 		{"PrivateDevices", "yes"},
 	}
