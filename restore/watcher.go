@@ -4,24 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"natspread/internal/paths"
 	"natspread/internal/program"
 )
 
-// watcherLock is the file of the lock that a watcher holds as long as it lives, in the run
-// directory.
-const watcherLock = "health.lock"
-
-// watcherPause is for how long a watcher waits for that lock: WatcherAlive, too, holds it for
+// watcherPause is for how long a watcher waits for its lock: WatcherAlive, too, holds it for
 // a moment.
 const watcherPause = 500 * time.Millisecond
 
 // LockWatcher takes the lock of the one who watches the backends, and is program.ErrBusy where
 // somebody else does. The kernel frees it when the process ends, however it ends.
 func (h Host) LockWatcher() (unlock func(), err error) {
-	file, err := lock(context.Background(), h.runDir(), watcherLock, watcherPause)
+	file, err := lock(context.Background(), h.runDir(), filepath.Base(paths.HealthLock), watcherPause)
 	switch {
 	case errors.Is(err, program.ErrBusy):
 		return nil, fmt.Errorf("natspread health runs already: %w", err)
@@ -32,7 +29,7 @@ func (h Host) LockWatcher() (unlock func(), err error) {
 }
 
 // WatcherAlive tells whether somebody holds that lock.
-func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), watcherLock) }
+func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), filepath.Base(paths.HealthLock)) }
 
 // HealthRecord returns what the watcher wrote, read with the same distrust as a generation;
 // fs.ErrNotExist where there is nothing.

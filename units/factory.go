@@ -14,8 +14,8 @@ import (
 // factoryRule is where systemd-tmpfiles is told of the generations below /usr.
 const factoryRule = "/usr/lib/tmpfiles.d/natspread.conf"
 
-// factoryText has them copied to where boot reads them, unless something is there: C of tmpfiles.d(5). The unit
-// starts after systemd-tmpfiles-setup.service, which does that.
+// factoryText has systemd-tmpfiles copy the generations to where boot reads them, unless something is there: C of
+// tmpfiles.d(5). systemd-tmpfiles-setup.service does that, and the unit starts after it.
 const factoryText = "# Written by \"natspread install --volatile\", removed by \"natspread uninstall\".\n" +
 	"C /" + paths.State + " 0700 root root - /" + paths.Factory + "/" + paths.State + "\n"
 
@@ -37,7 +37,7 @@ func InstallFactory(root string) (done []string, err error) {
 	return []string{"wrote " + path}, nil
 }
 
-// removeFactory ends that, unless the rule was changed by hand.
+// removeFactory removes what InstallFactory wrote, unless it was changed by hand.
 func removeFactory(root string) (done []string, err error) {
 	path, err := atomicfile.Place(root, factoryRule)
 	if err != nil {

@@ -67,7 +67,7 @@ func watching(command, home string) []line {
 		{"MemoryMax", "512M"},
 		{"TasksMax", "64"},
 		{"OOMScoreAdjust", "-500"},
-		// It starts late enough for both.
+		// The unit of boot starts too early for the first; this one does not.
 		{"PrivateTmp", "yes"},
 		{"PrivateDevices", "yes"},
 	}
@@ -145,14 +145,9 @@ func InstallHealth(ctx context.Context, manager Manager, root, program, metrics 
 	if err != nil || unit == "" {
 		return done, err
 	}
-	changed, err := manager.Enable(ctx, paths.HealthUnit)
+	enabled, err := enable(ctx, manager, paths.HealthUnit)
+	done = append(done, enabled...)
 	if err != nil {
-		return done, err
-	}
-	if changed {
-		done = append(done, "enabled "+paths.HealthUnit)
-	}
-	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
 	if err := manager.Restart(ctx, paths.HealthUnit); err != nil {

@@ -44,21 +44,16 @@ func Changed(done []string) bool {
 }
 
 // Install writes the units for program unless a package ships them, enables the one of boot and starts it: the
-// watcher's is left to InstallHealth. What was done is reported in order, also beside an error; each step can be repeated, so a second Install repairs a broken one.
+// watcher's is left to InstallHealth. What was done is reported in order, also beside an error; each step can be
+// repeated, so a second Install repairs a broken one.
 func Install(ctx context.Context, manager Manager, root, program string) (done []string, err error) {
 	_, done, err = provideFiles(root, program)
 	if err != nil {
 		return done, err
 	}
-	changed, err := manager.Enable(ctx, paths.Unit)
+	enabled, err := enable(ctx, manager, paths.Unit)
+	done = append(done, enabled...)
 	if err != nil {
-		return done, err
-	}
-	if changed {
-		done = append(done, "enabled "+paths.Unit)
-	}
-	// After Enable, because the running systemd learns of new symlinks, too, only by a reload.
-	if err := manager.Reload(ctx); err != nil {
 		return done, err
 	}
 	done = append(done, reloaded)
@@ -66,6 +61,19 @@ func Install(ctx context.Context, manager Manager, root, program string) (done [
 		return done, err
 	}
 	return append(done, started+paths.Unit), nil
+}
+
+// enable makes the symlinks of a unit, and then reloads systemd: only so the running one learns of new symlinks
+// and files. What was done is returned beside an error, too.
+func enable(ctx context.Context, manager Manager, unit string) (done []string, err error) {
+	changed, err := manager.Enable(ctx, unit)
+	if err != nil {
+		return nil, err
+	}
+	if changed {
+		done = append(done, "enabled "+unit)
+	}
+	return done, manager.Reload(ctx)
 }
 
 // Uninstall stops and disables the units, the watcher's first, and takes away the files that install wrote; a

@@ -57,7 +57,7 @@ func TestAskInterrupted(t *testing.T) {
 		if !errors.Is(err, errNotConfirmed) {
 			t.Errorf("confirmed: %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(hangBound):
 		t.Error("it still waits for an answer")
 	}
 }

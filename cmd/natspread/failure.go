@@ -42,6 +42,9 @@ func failureOf(err error) failure {
 	return failed
 }
 
+// fixSign stands in an error before the line that fixes it.
+const fixSign = "; fix: "
+
 // wordsOf returns what an error says, and the line that fixes it, "" where there is none.
 func wordsOf(err error) (what, fix string) {
 	what = text.OneLine(err.Error())
@@ -49,22 +52,21 @@ func wordsOf(err error) (what, fix string) {
 	if errors.As(err, &fixed) {
 		return what, text.OneLine(fixed.Fix)
 	}
-	const sign = "; fix: "
-	if at := strings.LastIndex(what, sign); at >= 0 {
-		return what[:at], what[at+len(sign):]
+	if at := strings.LastIndex(what, fixSign); at >= 0 {
+		return what[:at], what[at+len(fixSign):]
 	}
 	return what, ""
 }
 
-// printFailure prints what went wrong for programs, unless the verb has printed its result. It
-// is asked for also where what was typed is not understood. That it cannot be printed changes
-// nothing: the exit code tells of a failure already.
+// printFailure prints what went wrong for programs, if they asked, also where what was typed is
+// not understood. A verb that has printed its result fails with cmdline.ErrSilent, and prints
+// nothing more. That a failure cannot be printed changes nothing: the exit code tells of it.
 func (s *session) printFailure(args []string, err error) {
 	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
 		args = args[:at]
 	}
 	asked := s.json || slices.Contains(args, "--json")
-	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked || s.answered {
+	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked {
 		return
 	}
 	_ = s.printJSON(failureOf(err))

@@ -64,14 +64,7 @@ const stateTimeout = 2 * time.Second
 
 // unitState asks the running systemd for the state of natspread's unit.
 func (s *session) unitState(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
-	defer cancel()
-	running, err := s.connect(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer running.Close()
-	return running.State(ctx, paths.Unit)
+	return askSystemd(ctx, s, stateTimeout, func(ctx context.Context, running systemd) (string, error) { return running.State(ctx, paths.Unit) })
 }
 
 // load reads and checks the config and plans its tables.

@@ -26,7 +26,7 @@ func (s *session) complain(err error) {
 	what, fix := wordsOf(err)
 	words := "natspread: " + what
 	if fix != "" {
-		words += "; fix: " + fix
+		words += fixSign + fix
 	}
 	if wrong := (config.Errors)(nil); errors.As(err, &wrong) {
 		words = strings.TrimRight(err.Error(), "\n")
@@ -77,7 +77,6 @@ func (s *session) printJSON(value any) error {
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}
-	s.answered = true
 	return nil
 }
 

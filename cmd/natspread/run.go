@@ -26,8 +26,6 @@ type session struct {
 	runner  program.Runner                         // the one way to run programs
 	locks   *program.Locks                         // those that these programs share; nil in tests without processes
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
-
-	answered bool // whether the result was printed as JSON
 }
 
 // run runs natspread with the arguments behind the program's name and returns the

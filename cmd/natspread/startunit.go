@@ -10,6 +10,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
+	"natspread/internal/report"
 	"natspread/restore"
 	"natspread/units"
 )
@@ -23,7 +24,7 @@ const unitTimeout = 20 * time.Second
 // nobody runs the health checks of the config that is loaded.
 func (s *session) startUnit(ctx context.Context, cfg config.Config, result *restore.Result) {
 	if s.ownsUnits() {
-		started, err := s.askSystemd(ctx, func(ctx context.Context, running systemd) (bool, error) { return running.StartEnabled(ctx) })
+		started, err := askSystemd(ctx, s, unitTimeout, func(ctx context.Context, running systemd) (bool, error) { return running.StartEnabled(ctx) })
 		switch {
 		case errors.Is(err, units.ErrNotRunning):
 		case err != nil:
@@ -41,13 +42,13 @@ func (s *session) ownsUnits() bool {
 	return s.root == "/" && namespace.Root() != namespace.Another && namespace.Network() != namespace.Another
 }
 
-// askSystemd asks systemd something, if it runs here.
-func (s *session) askSystemd(ctx context.Context, ask func(context.Context, systemd) (bool, error)) (bool, error) {
-	ctx, done := context.WithTimeout(ctx, unitTimeout)
+// askSystemd asks the running systemd, and waits for so long at most.
+func askSystemd[T any](ctx context.Context, s *session, most time.Duration, ask func(context.Context, systemd) (T, error)) (answer T, err error) {
+	ctx, done := context.WithTimeout(ctx, most)
 	defer done()
 	running, err := s.connect(ctx)
 	if err != nil {
-		return false, err
+		return answer, err
 	}
 	defer running.Close()
 	return ask(ctx, running)
@@ -61,12 +62,12 @@ func checked(cfg config.Config) bool {
 // noteWatcher adds to the notes of a result that nobody runs the health checks of a config,
 // unless systemd is about to.
 func (s *session) noteWatcher(ctx context.Context, cfg config.Config, result *restore.Result) {
-	notes := s.reportHost().Unwatched(ctx, cfg)
-	if len(notes) > 0 && s.ownsUnits() {
-		starts, _ := s.askSystemd(ctx, func(ctx context.Context, running systemd) (bool, error) { return running.Runs(ctx, paths.HealthUnit) })
+	found := s.reportHost().Unwatched(ctx, cfg.Services)
+	if len(found) > 0 && s.ownsUnits() {
+		starts, _ := askSystemd(ctx, s, unitTimeout, func(ctx context.Context, running systemd) (bool, error) { return running.Runs(ctx, paths.HealthUnit) })
 		if starts {
 			return
 		}
 	}
-	result.Notes = append(result.Notes, notes...)
+	result.Notes = append(result.Notes, report.NotesOf(found)...)
 }

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 
+	"github.com/urfave/cli/v2"
+
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
-
-	"github.com/urfave/cli/v2"
 )
 
 // confirmVerb describes confirm.

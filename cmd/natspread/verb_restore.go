@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"natspread/internal/cmdline"
-
 	"github.com/urfave/cli/v2"
+
+	"natspread/internal/cmdline"
 )
 
 // restoreVerb describes restore.

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
-	"natspread/internal/cmdline"
-
 	"github.com/urfave/cli/v2"
+
+	"natspread/internal/cmdline"
 )
 
 // stopVerb describes stop.

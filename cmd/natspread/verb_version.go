@@ -6,9 +6,9 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"natspread/internal/cmdline"
-
 	"github.com/urfave/cli/v2"
+
+	"natspread/internal/cmdline"
 )
 
 // versionVerb describes version.

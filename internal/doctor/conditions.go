@@ -10,9 +10,9 @@ import (
 )
 
 // Conditions finds what of some services this host does not bear out: interfaces, addresses
-// and routes that are not there, connections that are not taken over, and backends on the host itself that nobody reaches, or that
-// cannot be checked. What may come true later is a Risk. brief leaves out what takes longer than
-// to list interfaces and addresses.
+// and routes that are not there, connections that are not taken over, backends on the host
+// itself that nobody reaches, and checks that it cannot make. What may come true later is a
+// Risk. brief leaves out what takes longer than to list interfaces and addresses.
 func (h Host) Conditions(services []config.Service, brief bool) []Finding {
 	checks := []func(examination) []Finding{examination.interfaces, examination.addresses, examination.takeover}
 	if !brief {

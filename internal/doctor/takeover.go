@@ -9,12 +9,17 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/hostfiles"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
 )
 
-// lenient is the sysctl with which conntrack takes TCP packets out of the window it knows.
-const lenient = "net.netfilter.nf_conntrack_tcp_be_liberal"
+// By the first conntrack takes up TCP connections that it did not see begin, by the second it
+// takes packets outside of the window that it knows.
+const (
+	tcpLoose   = "net/netfilter/nf_conntrack_tcp_loose"
+	tcpLiberal = "net/netfilter/nf_conntrack_tcp_be_liberal"
+)
 
 // takeover looks whether conntrack takes up TCP connections that another balancer had.
 func (e examination) takeover() []Finding {
@@ -28,21 +33,22 @@ func (e examination) takeover() []Finding {
 		return nil
 	}
 	const file = "/etc/sysctl.d/60-takeover.conf"
+	loose, liberal := hostfiles.Dotted(tcpLoose), hostfiles.Dotted(tcpLiberal)
 	var found []Finding
 	for _, check := range []struct {
 		key string
 		Finding
 	}{
-		{"nf_conntrack_tcp_loose", Finding{
-			Broken, fmt.Sprintf("net.netfilter.nf_conntrack_tcp_loose is 0: open connections of %s that another balancer had are lost when they come here", few(services)),
-			"sysctl -w net.netfilter.nf_conntrack_tcp_loose=1",
+		{tcpLoose, Finding{
+			Broken, fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, few(services)),
+			"sysctl -w " + loose + "=1",
 		}},
-		{"nf_conntrack_tcp_be_liberal", Finding{
-			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", lenient, few(services)),
-			fmt.Sprintf("echo %s=1 > %s && sysctl -p %s", lenient, file, file),
+		{tcpLiberal, Finding{
+			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, few(services)),
+			fmt.Sprintf("echo %s=1 > %s && sysctl -p %s", liberal, file, file),
 		}},
 	} {
-		switch value, err := e.number("net/netfilter/" + check.key); {
+		switch value, err := e.number(check.key); {
 		case errors.Is(err, fs.ErrNotExist): // nothing tracks connections yet
 		case err != nil:
 			found = append(found, cannotTell("whether connections are taken over", err))
@@ -83,17 +89,19 @@ func (f *finder) begun(events []packetpath.Event) {
 
 // letBegin is the line after which FORWARD lets through what backends begin.
 func (f *finder) letBegin(variant rules.Variant, v victims) string {
+	begun := f.travel.begun
 	var lines []string
-	for i, p := range f.travel.begun.packets {
-		if slices.Contains(v.names, f.travel.begun.name(i)) && p.Source.IsValid() {
+	for i, p := range begun.packets {
+		service := begun.of[i]
+		if service.Forward == config.Accept && variant == f.Variant && slices.Contains(v.services, service.Name) {
+			return FixApply
+		}
+		if slices.Contains(v.names, begun.name(i)) && p.Source.IsValid() { // else it is the client's answer
 			rule := rules.Rule{
 				ConnectionProtocol: p.Protocol, OriginalSource: netip.PrefixFrom(p.Source, p.Source.BitLen()),
 				OriginalSourcePorts: rules.Ports{First: p.SourcePort, Last: p.SourcePort}, Target: rules.Target{Kind: rules.Accept},
 			}
 			lines = append(lines, fmt.Sprintf("%s -I FORWARD %s", rules.Program(f.family, variant, ""), rule.AppendText(nil)))
-		}
-		if f.travel.begun.of[i].Forward == config.Accept && variant == f.Variant && slices.Contains(v.services, f.travel.begun.of[i].Name) {
-			return FixApply
 		}
 	}
 	return fmt.Sprintf("%s # until the next boot; for good: forward = \"accept\" in service %s, then: %s", strings.Join(lines, " && "), few(v.services), FixApply)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
@@ -62,7 +64,7 @@ func (h Host) watch(w Watcher) string {
 		if holder := h.lockHolder(); holder != 0 {
 			return fmt.Sprintf("kill -KILL %d; %s", holder, foreground)
 		}
-		return foreground + ", when what holds /run/natspread/health.lock is gone"
+		return fmt.Sprintf("%s, when what holds /%s is gone", foreground, paths.HealthLock)
 	case byHand:
 		return foreground
 	case w.Hangs:
@@ -78,12 +80,12 @@ func (h Host) watch(w Watcher) string {
 // lockHolder returns the process that holds the lock of natspread health, as proc_locks(5) has
 // it; 0 where none does that can be seen from here.
 func (h Host) lockHolder() int {
-	info, err := os.Stat(filepath.Join(h.Root, paths.Run, "health.lock"))
+	info, err := os.Stat(filepath.Join(h.Root, paths.HealthLock))
 	if err != nil {
 		return 0
 	}
 	of := info.Sys().(*syscall.Stat_t)
-	file := fmt.Sprintf("%02x:%02x:%d", of.Dev>>8&0xfff, of.Dev&0xff|of.Dev>>12&0xfff00, of.Ino)
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(of.Dev), unix.Minor(of.Dev), of.Ino)
 	locks, _ := os.ReadFile(filepath.Join(h.Proc, "locks"))
 	for line := range strings.Lines(string(locks)) {
 		// 1: FLOCK  ADVISORY  WRITE 708 00:1a:13 0 EOF
@@ -95,10 +97,10 @@ func (h Host) lockHolder() int {
 	return 0
 }
 
-// ownChecks looks for checks that cannot be made: from an address that the host does not have, and
-// those that a service would balance, of a backend on the host itself at a port that a service takes
-// on every address. A dead backend would pass there, as another one answers. The config cannot show
-// it: it does not know the addresses of the host.
+// ownChecks looks for checks that cannot be made. One kind has a source that the host does not have.
+// The other asks a backend on the host itself, at a port that a service takes on every address: that
+// service would balance the check, and another backend could answer it. Both depend on the addresses
+// of the host, which the config does not know.
 func (e examination) ownChecks() []Finding {
 	var found []Finding
 	for _, service := range e.Services {
@@ -137,7 +139,7 @@ func (e examination) isOwn(address netip.Addr) bool {
 // takerOf returns the service that takes the checks of a backend of this host.
 func (e examination) takerOf(service config.Service, backend config.Backend) (name string, taken bool) {
 	if _, held := e.network.Holder(backend.Addr); !held || backend.Addr.IsLoopback() {
-		return "", false // of thousands of backends hardly one goes on to the look at all services
+		return "", false // so of thousands of backends hardly one is compared with every service
 	}
 	protocol, port := service.Check.Type.Protocol(), cmp.Or(service.Check.Port, backend.Port)
 	for _, taker := range e.Services {

@@ -5,8 +5,8 @@ package image
 import (
 	"debug/buildinfo"
 	"debug/elf"
-	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -179,10 +179,9 @@ func Lacks(root string, iptables []string) (missing []string) {
 
 // exists tells whether a file is in the image.
 func exists(root, file string) bool {
-	binary, err := open(root, file)
+	path, err := atomicfile.Resolve(root, file, nil)
 	if err == nil {
-		binary.Close()
+		_, err = os.Stat(path)
 	}
-	var format *elf.FormatError
-	return err == nil || errors.As(err, &format)
+	return err == nil
 }

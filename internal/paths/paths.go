@@ -16,6 +16,7 @@ const (
 
 	Overlay      = Run + "/overlay"     // the record of what the kernel holds in place of a generation's tables
 	HealthRecord = Run + "/health.json" // what the watcher knows of the backends
+	HealthLock   = Run + "/health.lock" // whose lock the watcher holds as long as it lives
 )
 
 // The units.

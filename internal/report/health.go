@@ -87,7 +87,8 @@ func (w watched) standing(service config.Service) config.Service {
 	return choice.Apply(service)
 }
 
-// recordOf returns what the record says of a backend of a checked service.
+// recordOf returns what the record says of a backend of a checked service. Of one that it does
+// not know the note says whether its check had failed.
 func (w watched) recordOf(service config.Service, backend config.Backend) health.CheckRecord {
 	check, _ := health.Of(service, backend)
 	record, known := w.states[check]
@@ -127,8 +128,9 @@ func (w watched) choice(service config.Service) health.Choice {
 	return health.Choose(service, up, drained)
 }
 
-// mode returns by which rule a checked service chooses its backends now. Where its rules are
-// those of its generation, these states can be newer than the rules, unless they want no others.
+// mode returns by which rule a checked service chooses its backends now. The note has it where
+// the service is loaded otherwise than its generation says. Else states that want other rules
+// are newer than the loaded ones, and do not count.
 func (w watched) mode(service config.Service) health.Mode {
 	if note, differs := w.notes[service.Name]; differs {
 		return note.Mode
@@ -164,8 +166,8 @@ func (w watched) printedOuts(services []config.Service) []Out {
 	return outs
 }
 
-// unwatched tells whether nobody checks services that are to be checked, and what of that is
-// known: also which backends nobody lets in again.
+// unwatched tells whether some of the services have checks and nobody makes them. It returns
+// what is known of natspread health, and which backends stay out because of that.
 func (w watched) unwatched(services []config.Service) (doctor.Watcher, bool) {
 	if w.alive && !w.stale() || !slices.ContainsFunc(services, config.Service.Checked) {
 		return doctor.Watcher{}, false

@@ -210,7 +210,7 @@ func (s *scene) remaining(t *testing.T) []doctor.Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(way.Found, s.host.unwatched(t.Context(), plan.Config.Services)...)
+	return append(way.Found, s.host.Unwatched(t.Context(), plan.Config.Services)...)
 }
 
 // whats returns what was found.

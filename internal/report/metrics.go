@@ -29,22 +29,19 @@ type sample struct {
 // Metrics writes a status in Prometheus' text format, version 0.0.4.
 func (s Status) Metrics() string {
 	all := []metric{
-		{"natspread_up", "gauge", "1 when rules of natspread are loaded, 0 when none are.", []sample{{"", boolean(s.State != NotLoaded)}}},
+		gauge("natspread_up", "1 when rules of natspread are loaded, 0 when none are.", "", boolean(s.State != NotLoaded)),
 		{"natspread_state", "gauge", "1 for the state that natspread status shows, 0 for the others.", s.stateSamples()},
 		{"natspread_findings", "gauge", "How many findings of a severity natspread status shows.", s.findingSamples()},
-		{"natspread_generation", "gauge", "The generation that boot loads, 0 for none.", []sample{{"", float64(s.Generation)}}},
-		{"natspread_unapplied", "gauge", "1 when the config has changes that are not applied, 0 when it has none.", []sample{{"", boolean(s.Unapplied)}}},
+		gauge("natspread_generation", "The generation that boot loads, 0 for none.", "", float64(s.Generation)),
+		gauge("natspread_unapplied", "1 when the config has changes that are not applied, 0 when it has none.", "", boolean(s.Unapplied)),
 	}
 	if s.Unit != doctor.NoSystemd {
-		unit := sample{fmt.Sprintf("{state=%s}", text.Quoted(string(s.Unit))), 1}
-		all = append(all, metric{"natspread_unit", "gauge", "1 for the state of natspread.service.", []sample{unit}})
+		all = append(all, gauge("natspread_unit", "1 for the state of natspread.service.", fmt.Sprintf("{state=%s}", text.Quoted(string(s.Unit))), 1))
 	}
 	if s.Applied != nil {
-		made := sample{"", float64(s.Applied.Unix())}
-		all = append(all, metric{"natspread_applied_timestamp_seconds", "gauge", "When the generation was made that the kernel is to hold.", []sample{made}})
+		all = append(all, gauge("natspread_applied_timestamp_seconds", "When the generation was made that the kernel is to hold.", "", float64(s.Applied.Unix())))
 	}
-	version := sample{fmt.Sprintf("{version=%s}", text.Quoted(s.Version)), 1}
-	all = append(all, metric{"natspread_build_info", "gauge", "1, with the version of natspread.", []sample{version}})
+	all = append(all, gauge("natspread_build_info", "1, with the version of natspread.", fmt.Sprintf("{version=%s}", text.Quoted(s.Version)), 1))
 	all = slices.Concat(all, watcherMetrics(s.Watcher), serviceMetrics(s.Services), backendMetrics(s.Services), checkMetrics(s.Services))
 	var written strings.Builder
 	for _, m := range all {
@@ -53,6 +50,11 @@ func (s Status) Metrics() string {
 		}
 	}
 	return written.String()
+}
+
+// gauge returns a metric that has one sample.
+func gauge(name, help, labels string, value float64) metric {
+	return metric{name, "gauge", help, []sample{{labels, value}}}
 }
 
 // write writes the metric with its samples.
@@ -122,21 +124,18 @@ func watcherMetrics(w *Watcher) []metric {
 	if w == nil {
 		return nil
 	}
-	one := func(name, kind, help string, value float64) metric {
-		return metric{name, kind, help, []sample{{"", value}}}
-	}
-	all := []metric{one("natspread_watcher_up", "gauge", "1 while natspread health runs, 0 when nobody checks the backends.", boolean(w.Alive))}
+	all := []metric{gauge("natspread_watcher_up", "1 while natspread health runs, 0 when nobody checks the backends.", "", boolean(w.Alive))}
 	if w.BeatAge == nil {
 		return all
 	}
 	return append(
 		all,
-		one("natspread_watcher_beat_age_seconds", "gauge", "How long ago natspread health wrote its state.", *w.BeatAge),
+		gauge("natspread_watcher_beat_age_seconds", "How long ago natspread health wrote its state.", "", *w.BeatAge),
 		metric{"natspread_rule_loads_total", "counter", "Loads of rules that take backends out or let them in again, by their result.", []sample{
 			{`{result="ok"}`, float64(w.record.LoadsOK)}, {`{result="failed"}`, float64(w.record.LoadsFailed)},
 		}},
-		one("natspread_rule_load_duration_seconds", "gauge", "How long the last of these loads took.", w.record.LoadDuration.Seconds()),
-		one("natspread_checks_late_total", "counter", "Checks that began over 100 ms late.", float64(w.record.Late)),
+		gauge("natspread_rule_load_duration_seconds", "How long the last of these loads took.", "", w.record.LoadDuration.Seconds()),
+		metric{"natspread_checks_late_total", "counter", "Checks that began over 100 ms late.", []sample{{"", float64(w.record.Late)}}},
 	)
 }
 

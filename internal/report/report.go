@@ -204,19 +204,15 @@ func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.T
 	return NotesOf(slices.Concat(left, way.Unreached, risks(h.Advice(cfg)))), err
 }
 
-// Unwatched says in a note that nobody checks the backends of a config that is loaded. It is no
-// part of NotesAfter: what checks them may be started after that.
-func (h Host) Unwatched(ctx context.Context, cfg config.Config) []string {
-	return NotesOf(h.unwatched(ctx, cfg.Services))
-}
-
-// unwatched is the finding of that.
-func (h Host) unwatched(ctx context.Context, services []config.Service) []doctor.Finding {
+// Unwatched says that nobody checks the backends of services that are loaded. It is no part of
+// NotesAfter: what checks them may be started after that.
+func (h Host) Unwatched(ctx context.Context, services []config.Service) []doctor.Finding {
 	watched, _ := h.readWatched(h.Restore.Store().Wanted())
 	return h.unwatchedBy(ctx, watched, services)
 }
 
-// unwatchedBy is the same by what is known. systemd is asked only where its unit is to be started.
+// unwatchedBy is Unwatched by what is known of the health of the services. systemd is asked only
+// where its unit is to be started.
 func (h Host) unwatchedBy(ctx context.Context, watched watched, services []config.Service) []doctor.Finding {
 	unwatched, is := watched.unwatched(services)
 	if !is {

@@ -55,11 +55,13 @@ func Quoted(words string) string {
 	return `"` + words + `"`
 }
 
-// longest bounds a line of words. What people write and programs say is shorter; the lines of rules need not be.
+// longest bounds a line of words. What people write and programs say is shorter; the lines of
+// rules need not be.
 const longest = 4096
 
 // OneLine returns words that stay on one line, and that a terminal shows instead of
-// obeying them: names of files and what programs said can hold anything. Of very long ones it is the beginning.
+// obeying them: names of files and what programs said can hold anything. Of very long words
+// only the beginning is returned.
 func OneLine(words string) string {
 	words = strings.TrimSpace(words)
 	if len(words) > longest {
