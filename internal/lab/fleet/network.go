@@ -22,10 +22,6 @@ const (
 	backendsName = "backends"
 )
 
-// firstIndex begins the numbers of the cables' near ends. The kernel numbers the far ones from
-// 2, and between equal numbers it reports the carrier up to 1 s late.
-const firstIndex = 1001
-
 // cable is between a bridge and a host.
 type cable struct{ host, link, bridge string }
 
@@ -158,7 +154,7 @@ func (l layout) build() error {
 			fmt.Fprintf(&batch, "link add %s type bridge\nlink set %s up\n", c.bridge, c.bridge)
 		}
 		fmt.Fprintf(&batch, "link add index %d name %s type veth peer name %s netns %s\nlink set %s master %s\nlink set %s up\n",
-			firstIndex+i, c.port(), c.link, c.host, c.port(), c.bridge, c.port())
+			netns.FirstIndex+i, c.port(), c.link, c.host, c.port(), c.bridge, c.port())
 	}
 	if err := netns.IP("", batch.String()); err != nil {
 		return err

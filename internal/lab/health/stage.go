@@ -19,10 +19,6 @@ const (
 	backendsName = "backends"
 )
 
-// firstIndex begins the numbers of the cables' near ends. The kernel numbers the far ones from
-// 2, and between equal numbers it reports the carrier up to 1 s late.
-const firstIndex = 1001
-
 // port is what backends serve.
 const port = 80
 
@@ -108,8 +104,8 @@ func (s *stage) build() error {
 			return err
 		}
 	}
-	near := fmt.Sprintf("link add index %d name front type veth peer name eth0 netns %s\n", firstIndex, clientName) +
-		fmt.Sprintf("link add index %d name back type veth peer name eth0 netns %s\n", firstIndex+1, backendsName) +
+	near := fmt.Sprintf("link add index %d name front type veth peer name eth0 netns %s\n", netns.FirstIndex, clientName) +
+		fmt.Sprintf("link add index %d name back type veth peer name eth0 netns %s\n", netns.FirstIndex+1, backendsName) +
 		s.address(s.virtual, "front") + s.address(s.inner, "back") +
 		"link set lo up\nlink set front up\nlink set back up\n" + fmt.Sprintf("route add %s via %v\n", s.network, s.beyond)
 	beyond := s.address(s.beyond, "eth0") + "link set lo up\nlink set eth0 up\n" + fmt.Sprintf("route add local %s dev lo\n", s.network)
