@@ -165,3 +165,11 @@ func losingRows() []row {
 
 // behindRouter tells whether a router spreads over the balancers.
 func (r row) behindRouter() bool { return r.engine >= birdRouter && r.engine <= twoRouters }
+
+// protocol is that of the connections.
+func (r row) protocol() string {
+	if r.udp {
+		return "udp"
+	}
+	return "tcp"
+}
