@@ -160,7 +160,7 @@ func (l layout) build() error {
 	return nil
 }
 
-// quiet is what all hosts have: none takes or sends what changes routes, or doubts a packet's way.
+// quiet is set on all hosts: no ICMP redirects, and no reverse path filter.
 const quiet = `net.ipv4.conf.all.rp_filter = 0
 net.ipv4.conf.default.rp_filter = 0
 net.ipv4.conf.all.send_redirects = 0
