@@ -25,22 +25,40 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 9, "how often each figure is taken; the median is printed")
-	control := flags.Bool("control", false, "measure apply, a change and restore of many services only")
-	slots := flags.Bool("slots", false, "measure those of services whose clients keep their backends only")
-	overlays := flags.Bool("overlays", false, "measure one backend of many services that goes down only")
+	var only []measure
+	for _, part := range []struct {
+		name, usage string
+		measure     measure
+	}{
+		{"control", "measure apply, a change and restore of many services only", bench.control},
+		{"slots", "measure those of services whose clients keep their backends only", bench.slots},
+		{"overlays", "measure one backend of many services that goes down only", bench.overlays},
+	} {
+		flags.BoolFunc(part.name, part.usage, func(string) error { only = append(only, part.measure); return nil })
+	}
 	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
 		fmt.Fprintln(stderr, "usage: bench [-rounds N] [-control] [-slots] [-overlays] PROGRAM")
 		return 2
 	}
-	if err := measureAll(flags.Arg(0), *rounds, *control, *slots, *overlays, stdout); err != nil {
+	if err := measureAll(flags.Arg(0), *rounds, only, stdout); err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-// measureAll prepares the configs and prints a line for each figure.
-func measureAll(program string, rounds int, control, slots, overlays bool, out io.Writer) error {
+// measure prints the lines of a part.
+type measure func(bench) error
+
+// measures are those of all parts.
+func measures() []measure {
+	return []measure{
+		bench.size, bench.version, bench.render, bench.check, bench.restoreArticle, bench.restoreMany, bench.control, bench.slots, bench.overlays,
+	}
+}
+
+// measureAll prepares the configs and prints a line for each figure of some parts; nil are all.
+func measureAll(program string, rounds int, only []measure, out io.Writer) error {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return err
@@ -55,21 +73,11 @@ func measureAll(program string, rounds int, control, slots, overlays bool, out i
 		return err
 	}
 	fmt.Fprintf(out, "medians of %d rounds, in turns with what each is compared to\n\n", rounds)
-	measures := []func() error{b.size, b.version, b.render, b.check, b.restoreArticle, b.restoreMany, b.control, b.slots, b.overlays}
-	if control || slots || overlays {
-		measures = nil
+	if only == nil {
+		only = measures()
 	}
-	if control {
-		measures = append(measures, b.control)
-	}
-	if slots {
-		measures = append(measures, b.slots)
-	}
-	if overlays {
-		measures = append(measures, b.overlays)
-	}
-	for _, measure := range measures {
-		if err := measure(); err != nil {
+	for _, measure := range only {
+		if err := measure(b); err != nil {
 			return errors.Join(errors.New("cannot measure"), err)
 		}
 	}

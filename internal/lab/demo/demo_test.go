@@ -19,14 +19,11 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// programsName is the environment variable that tells a test in namespaces of its own
-// where the programs are.
-const programsName = "DEMO_PROGRAMS"
-
 // TestDemo plays the demo in namespaces: as it should be, with a balancer that is not what
 // it should be, and up to a signal. All of that needs the same two programs.
 func TestDemo(t *testing.T) {
-	demo, natspread := programs(t)
+	dir := netnstest.Build(t, "natspread/internal/lab/demo", "natspread/cmd/natspread")
+	demo, natspread := filepath.Join(dir, "demo"), filepath.Join(dir, "natspread")
 	for name, test := range map[string]func(t *testing.T, demo, natspread string){"plays": plays, "notices": notices, "interrupted": interrupted} {
 		t.Run(name, func(t *testing.T) {
 			if netnstest.Isolate(t) {
@@ -34,21 +31,6 @@ func TestDemo(t *testing.T) {
 			}
 		})
 	}
-}
-
-// programs builds the demo and natspread, unless the test that started this one did.
-func programs(t *testing.T) (demo, natspread string) {
-	t.Helper()
-	dir := os.Getenv(programsName)
-	if dir == "" {
-		dir = t.TempDir()
-		t.Setenv(programsName, dir)
-		out, err := exec.Command("go", "build", "-o", dir, "natspread/internal/lab/demo", "natspread/cmd/natspread").CombinedOutput()
-		if err != nil {
-			t.Fatalf("go build: %v\n%s", err, out)
-		}
-	}
-	return filepath.Join(dir, "demo"), filepath.Join(dir, "natspread")
 }
 
 // wrap is natspread behind a shell script that may do something else instead; in

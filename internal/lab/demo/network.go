@@ -16,11 +16,6 @@ const (
 
 	// inner is the balancer's address beside the backends.
 	inner = "10.0.0.254"
-
-	// firstIndex begins the numbers of the cables' near ends. The kernel numbers
-	// the far ones from 2, and between equal numbers it takes the two for one
-	// interface and reports the carrier up to 1 s late.
-	firstIndex = 1001
 )
 
 // build lays a cable from the balancer, which is this namespace, to the client
@@ -30,22 +25,22 @@ func build(listen netip.Addr, backends []netip.Addr) error {
 	var hosts, near strings.Builder
 	far := map[string]string{client: fmt.Sprintf("addr add %s/24 dev eth0\nlink set eth0 up\n", clientAddress)}
 	fmt.Fprintf(&hosts, "netns add %s\n", client)
-	fmt.Fprintf(&near, "link add index %d name front type veth peer name eth0 netns %s\n", firstIndex, client)
+	fmt.Fprintf(&near, "link add index %d name front type veth peer name eth0 netns %s\n", netns.FirstIndex, client)
 	fmt.Fprintf(&near, "addr add %v/24 dev front\nlink set front up\nlink set lo up\n", listen)
 	for i, backend := range backends {
 		name, cable := backendName(i), fmt.Sprint("back", i+1)
 		fmt.Fprintf(&hosts, "netns add %s\n", name)
-		fmt.Fprintf(&near, "link add index %d name %s type veth peer name eth0 netns %s\n", firstIndex+1+i, cable, name)
+		fmt.Fprintf(&near, "link add index %d name %s type veth peer name eth0 netns %s\n", netns.FirstIndex+1+i, cable, name)
 		fmt.Fprintf(&near, "addr add %s/32 dev %s\nlink set %s up\nroute add %v/32 dev %s\n", inner, cable, cable, backend, cable)
 		far[name] = fmt.Sprintf("addr add %v/24 dev eth0\nlink set eth0 up\nroute add %v/32 via %s\n", backend, listen, inner)
 	}
 	for _, batch := range []string{hosts.String(), near.String()} {
-		if _, err := netns.Pipe(batch, "ip", "-batch", "-"); err != nil {
+		if err := netns.IP("", batch); err != nil {
 			return err
 		}
 	}
 	for name, batch := range far {
-		if _, err := netns.Pipe(batch, "ip", "-n", name, "-batch", "-"); err != nil {
+		if err := netns.IP(name, batch); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,12 @@
 package main
 
-import "testing"
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+)
 
-// TestMaglev fills its table evenly, and moves few of those who stay.
+// TestMaglev fills its table evenly.
 func TestMaglev(t *testing.T) {
 	counts := make([]int, 10)
 	for _, place := range maglev(pool(10), maglevSize) {
@@ -27,12 +31,30 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// TestReassigned is half of all with two balancers, since those of the living one stay.
-func TestReassigned(t *testing.T) {
-	if plain, resilient := reassigned(2); plain != 0.5 || resilient != 0.5 {
-		t.Errorf("of 2: %v and %v", plain, resilient)
+// TestSpread has each method give each of ten backends about a tenth of all clients.
+func TestSpread(t *testing.T) {
+	const draws = 20_000
+	backends, random := pool(10), rand.New(rand.NewPCG(3, 4))
+	for _, m := range methods() {
+		pick, counts := m.pick(backends), map[netip.AddrPort]int{}
+		for range draws {
+			counts[pick(random.Uint64())]++
+		}
+		for _, backend := range backends {
+			if n := counts[backend]; n < draws/10*9/10 || n > draws/10*11/10 {
+				t.Errorf("%s gives %v %d of %d clients", m.name, backend, n, draws)
+			}
+		}
 	}
-	if plain, resilient := reassigned(4); plain <= resilient {
-		t.Errorf("a plain group moves %v, no more than a resilient one, %v", plain, resilient)
+}
+
+// TestReassigned computes the shares of docs/fleet.md: half of all with two balancers, since those
+// of the living one stay.
+func TestReassigned(t *testing.T) {
+	for balancers, want := range map[int]string{2: "50 % 50 %", 4: "41.7 % 25 %", 64: "33.9 % 1.56 %"} {
+		plain, resilient := reassigned(balancers)
+		if got := percent(plain) + " " + percent(resilient); got != want {
+			t.Errorf("of %d: %s, want %s", balancers, got, want)
+		}
 	}
 }

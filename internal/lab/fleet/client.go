@@ -22,8 +22,8 @@ const perKind = 60
 // sends a lost SYN again.
 const newPatience = time.Second
 
-// session is one connection of the client that stays open.
-type session struct {
+// connection is one of the client's that stays open.
+type connection struct {
 	kind  int
 	conn  net.Conn
 	first string       // the backend that answered first
@@ -34,12 +34,12 @@ type session struct {
 
 // client holds connections, and makes new ones.
 type client struct {
-	network  string // tcp or udp
-	to       string
-	from     []net.IP
-	sessions []*session
-	began    atomic.Int64 // new connections
-	failed   atomic.Int64 // those that failed
+	network string // tcp or udp
+	to      string
+	from    []net.IP
+	open    []*connection
+	began   atomic.Int64 // new connections
+	failed  atomic.Int64 // those that failed
 }
 
 // beClient opens connections of all kinds from so many addresses, makes new ones beside, and is
@@ -92,8 +92,8 @@ func (c *client) openAll() error {
 	failures := make([]error, count)
 	places := make(chan struct{}, 20)
 	for i := range count {
-		s := &session{kind: i / perKind}
-		c.sessions = append(c.sessions, s)
+		s := &connection{kind: i / perKind}
+		c.open = append(c.open, s)
 		wait.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
@@ -105,7 +105,7 @@ func (c *client) openAll() error {
 }
 
 // open opens one, and lets it live on.
-func (s *session) open(c *client, i int) (err error) {
+func (s *connection) open(c *client, i int) (err error) {
 	const patience = 10 * time.Second
 	if s.conn, err = c.dial(i, patience); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (s *session) open(c *client, i int) (err error) {
 }
 
 // listen keeps what it hears.
-func (s *session) listen(answers *bufio.Reader) {
+func (s *connection) listen(answers *bufio.Reader) {
 	for {
 		line, err := answers.ReadString('\n')
 		if err != nil {
@@ -151,7 +151,7 @@ func (s *session) listen(answers *bufio.Reader) {
 }
 
 // speak is the other half. It goes on until the connection is lost.
-func (s *session) speak(piece []byte, every time.Duration) {
+func (s *connection) speak(piece []byte, every time.Duration) {
 	_ = say(s.conn, piece, every)
 	s.lost.Store(true)
 }
@@ -196,8 +196,8 @@ func (c *client) ask(i int) error {
 func (c *client) count(patience time.Duration) counts {
 	const again = time.Second // one that lives is heard for longer than from what was on its way
 	begin := time.Now()
-	var silent []*session
-	for _, s := range c.sessions {
+	var silent []*connection
+	for _, s := range c.open {
 		silent = append(silent, s)
 		if s.kind == idle {
 			_, _ = io.WriteString(s.conn, "\n") // its answer tells
@@ -205,7 +205,7 @@ func (c *client) count(patience time.Duration) counts {
 	}
 	for len(silent) > 0 && time.Since(begin) < patience {
 		time.Sleep(flow)
-		var still []*session
+		var still []*connection
 		for _, s := range silent {
 			after := begin
 			if s.kind != idle {
@@ -221,7 +221,7 @@ func (c *client) count(patience time.Duration) counts {
 		s.lost.Store(true)
 	}
 	n := counts{began: int(c.began.Load()), failed: int(c.failed.Load())}
-	for _, s := range c.sessions {
+	for _, s := range c.open {
 		switch moved := s.moved.Load(); {
 		case s.lost.Load(), moved && c.network == "udp": // where whoever is asked answers
 			n.lost[s.kind]++

@@ -15,6 +15,9 @@ import (
 	"natspread/internal/lab/netns"
 )
 
+// soon bounds what an engine does by itself.
+const soon = 20 * time.Second
+
 // hidden are the machine's directories that a host has its own in place of. /run is last,
 // since that is where these are.
 const hidden = "/etc/keepalived /etc/bird /etc/frr /etc/conntrackd /var/log /run"
@@ -52,10 +55,9 @@ func put(host, path, text string) error {
 	return os.WriteFile(hostDir(host)+path, []byte(text), mode)
 }
 
-// enter is a command line that runs in a mount namespace with a host's own files.
+// enter is a command line that sees a host's own files.
 func enter(host string, line ...string) *exec.Cmd {
-	const script = `dir=$1; shift; for one in ` + hidden + `; do mount --bind "$dir$one" "$one" || exit; done; exec "$@"`
-	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh", hostDir(host)}, line...)...)
+	return netns.Bound(hostDir(host), hidden, line...)
 }
 
 // start starts an engine in the foreground.
@@ -156,15 +158,12 @@ func (s *stage) frr(host, text string) error {
 			return err
 		}
 	}
-	var said []byte
-	err = netns.Within(host, func() (err error) {
-		said, err = enter(host, "vtysh", "-b").CombinedOutput()
-		return err
+	return netns.Within(host, func() error {
+		if said, err := enter(host, "vtysh", "-b").CombinedOutput(); err != nil {
+			return fmt.Errorf("vtysh on %s: %w: %s", host, err, said)
+		}
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("vtysh on %s: %w: %s", host, err, said)
-	}
-	return nil
 }
 
 // conntrackd starts it with a text.

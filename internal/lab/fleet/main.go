@@ -15,7 +15,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -44,19 +43,7 @@ type options struct {
 }
 
 // main plays, or takes a part in a row.
-func main() {
-	runtime.LockOSThread() // /proc/self shows the first thread's namespaces
-	if len(os.Args) > 1 {
-		if part, found := parts()[os.Args[1]]; found {
-			if err := part(os.Args[2:]); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(exitFailed)
-			}
-			return
-		}
-	}
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(netns.Main(parts(), run)) }
 
 // parts are what this program is in a row, by its first argument.
 func parts() map[string]func(args []string) error {
@@ -135,20 +122,10 @@ func playAll(o options, out io.Writer) int {
 }
 
 // playOne plays in namespaces of its own.
-func playOne(ctx context.Context, o options, r row) (said string, err error) {
-	runtime.LockOSThread() // the process ends with the thread that starts it
-	defer runtime.UnlockOSThread()
+func playOne(ctx context.Context, o options, r row) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, rowLimit)
 	defer cancel()
-	cmd, err := netns.Isolated(ctx, netns.Machine, "inside", "LEFT", r.name, o.program, o.page, fmt.Sprint(o.table))
-	if err != nil {
-		return "", err
-	}
-	out, err := cmd.CombinedOutput()
-	if cause := ctx.Err(); cause != nil {
-		err = fmt.Errorf("ended before it was over: %w", cause)
-	}
-	return string(out), err
+	return netns.Output(ctx, netns.Machine, "inside", "LEFT", r.name, o.program, o.page, fmt.Sprint(o.table))
 }
 
 // inside plays one row in the namespaces that were made for it.

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"natspread/internal/lab/netns"
 )
@@ -21,10 +19,6 @@ const (
 	beyondName   = "beyond" // the second router, where there is one
 	backendsName = "backends"
 )
-
-// firstIndex begins the numbers of the cables' near ends. The kernel numbers the far ones from
-// 2, and between equal numbers it reports the carrier up to 1 s late.
-const firstIndex = 1001
 
 // cable is between a bridge and a host.
 type cable struct{ host, link, bridge string }
@@ -92,22 +86,17 @@ func (l *layout) addBalancer(i int, inner, routes string) {
 // swappedLayout is the pair without an engine: both have the listen address for themselves, and
 // a person changes the routes to it and to the clients.
 func swappedLayout(family int) layout {
-	l := layout{balancers: 2, vip: "203.0.113.10", clients: []string{"192.0.2.100", "60"}, swapped: [2]string{"192.0.2.1%d", "10.0.0.25%d"}, batches: map[string]string{
-		clientName:   addresses("e0", counted("192.0.2.%d/24", 100, 60)...),
-		backendsName: addresses("e0", counted("10.0.0.%d/24", 1, 4)...),
-	}}
+	l := layout{balancers: 2, vip: "203.0.113.10", clients: []string{"192.0.2.100", "60"}, swapped: [2]string{"192.0.2.1%d", "10.0.0.25%d"}}
+	clients, backends, bits := counted("192.0.2.%d/24", 100, 60), counted("10.0.0.%d/24", 1, 4), "/24"
 	if family == 6 {
 		l.vip, l.clients, l.swapped = "2001:db8:1::10", []string{"2001:db8::1000", "60"}, [2]string{"2001:db8::1%d", "fd00::25%d"}
-		l.batches = map[string]string{
-			clientName:   addresses("e0", counted("2001:db8::%x/64", 0x1000, 60)...),
-			backendsName: addresses("e0", counted("fd00::%x/64", 1, 4)...),
-		}
+		clients, backends, bits = counted("2001:db8::%x/64", 0x1000, 60), counted("fd00::%x/64", 1, 4), "/64"
 	}
+	l.batches = map[string]string{clientName: addresses("e0", clients...), backendsName: addresses("e0", backends...)}
 	l.cables = []cable{{clientName, "e0", "front"}, {backendsName, "e0", "back"}}
 	for i := 1; i <= 2; i++ {
 		name := balancerName(i)
 		l.cables = append(l.cables, cable{name, "e0", "front"}, cable{name, "e1", "back"})
-		bits := map[bool]string{true: "/64", false: "/24"}[family == 6]
 		l.batches[name] = addresses("lo", l.vip) + addresses("e0", fmt.Sprintf(l.swapped[0]+bits, i)) + addresses("e1", fmt.Sprintf(l.swapped[1]+bits, i))
 	}
 	return l
@@ -158,7 +147,7 @@ func (l layout) build() error {
 			fmt.Fprintf(&batch, "link add %s type bridge\nlink set %s up\n", c.bridge, c.bridge)
 		}
 		fmt.Fprintf(&batch, "link add index %d name %s type veth peer name %s netns %s\nlink set %s master %s\nlink set %s up\n",
-			firstIndex+i, c.port(), c.link, c.host, c.port(), c.bridge, c.port())
+			netns.FirstIndex+i, c.port(), c.link, c.host, c.port(), c.bridge, c.port())
 	}
 	if err := netns.IP("", batch.String()); err != nil {
 		return err
@@ -171,7 +160,7 @@ func (l layout) build() error {
 	return nil
 }
 
-// quiet is what all hosts have: none takes or sends what changes routes, or doubts a packet's way.
+// quiet is set on all hosts: no ICMP redirects, and no reverse path filter.
 const quiet = `net.ipv4.conf.all.rp_filter = 0
 net.ipv4.conf.default.rp_filter = 0
 net.ipv4.conf.all.send_redirects = 0
@@ -197,19 +186,16 @@ func setAll(host, lines string) error {
 	})
 }
 
-// command runs a program in a namespace.
+// command runs a program in a namespace, and returns its standard output.
 func command(host, stdin, name string, args ...string) (out string, err error) {
-	err = netns.Within(host, func() error {
-		cmd := exec.Command(name, args...)
-		cmd.Stdin = strings.NewReader(stdin)
-		said, err := cmd.CombinedOutput()
-		out = string(said)
-		if err != nil {
-			return fmt.Errorf("%s: %s %s: %w: %s", host, name, strings.Join(args, " "), err, said)
-		}
-		return nil
+	err = netns.Within(host, func() (err error) {
+		out, err = netns.Pipe(stdin, name, args...)
+		return err
 	})
-	return out, err
+	if err != nil {
+		return "", fmt.Errorf("%s: %s: %w", host, strings.Join(args, " "), err)
+	}
+	return out, nil
 }
 
 // has tells whether a host has an address now.
@@ -228,6 +214,3 @@ func plug(balancer int, direction string) error {
 	name := balancerName(balancer)
 	return netns.IP("", fmt.Sprintf("link set %s-e0 %s\nlink set %s-e1 %s\n", name, direction, name, direction))
 }
-
-// soon bounds what an engine does by itself.
-const soon = 20 * time.Second

@@ -13,24 +13,6 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// programName is the environment variable that tells a test in namespaces of its own where
-// natspread is.
-const programName = "FLEET_NATSPREAD"
-
-// natspreadHere builds natspread, unless the test that started this one did.
-func natspreadHere(t *testing.T) string {
-	t.Helper()
-	if program := os.Getenv(programName); program != "" {
-		return program
-	}
-	program := filepath.Join(t.TempDir(), "natspread")
-	t.Setenv(programName, program)
-	if out, err := exec.Command("go", "build", "-o", program, "natspread/cmd/natspread").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
-}
-
 // fleet is three balancers that a playbook knows.
 type fleet struct {
 	t       *testing.T
@@ -74,13 +56,8 @@ func (f fleet) play() (string, error) {
 // TestPlaybook runs the page's: it changes one balancer after the other, and stops at the first
 // that is not as the first one is.
 func TestPlaybook(t *testing.T) {
-	if _, err := exec.LookPath("ansible-playbook"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no ansible-playbook on this machine: apt-get install ansible-core")
-		}
-		t.Skip("no ansible-playbook on this machine: apt-get install ansible-core")
-	}
-	program := natspreadHere(t)
+	netnstest.Need(t, "ansible-playbook", "ansible-core")
+	program := filepath.Join(netnstest.Build(t, "natspread/cmd/natspread"), "natspread")
 	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if netnstest.IsolateAsRoot(t) {

@@ -16,7 +16,7 @@ type engineKind int
 
 const (
 	keepalivedPair engineKind = iota
-	conntrackdPair            // the same with a source address and the entries of connections
+	conntrackdPair            // the same with a source address; conntrackd carries the entries
 	birdRouter
 	frrRouter
 	staticRouter
@@ -67,11 +67,11 @@ type row struct {
 	death     death
 	back      bool   // the dead one comes back
 	sysctls   string // lines beside those of the page
-	slow      bool   // keepalived tells of itself each second
-	flush     bool   // keepalived's backup deletes its entries
+	slow      bool   // keepalived has advert_int 1
+	flush     bool   // notify_backup runs conntrack -F
 	fixed     bool   // the gateways of the backends do not move
-	cache     bool   // conntrackd keeps what it hears until it is primary
-	timer     bool   // conntrackd's backup says -t
+	cache     bool   // conntrackd has an external cache, which it commits when primary
+	timer     bool   // notify.sh runs conntrackd -t on backup
 	drained   bool   // a backend is drained before the death
 	late      bool   // the connections begin after the drain
 	more      bool   // the second balancer has one backend more
@@ -165,3 +165,11 @@ func losingRows() []row {
 
 // behindRouter tells whether a router spreads over the balancers.
 func (r row) behindRouter() bool { return r.engine >= birdRouter && r.engine <= twoRouters }
+
+// protocol is that of the connections.
+func (r row) protocol() string {
+	if r.udp {
+		return "udp"
+	}
+	return "tcp"
+}

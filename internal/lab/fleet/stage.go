@@ -128,9 +128,8 @@ func (s *stage) byHand(host string) error {
 		lines = append(lines, "-P FORWARD DROP")
 	}
 	if s.row.rules == byHand {
-		protocol := map[bool]string{true: "udp", false: "tcp"}[s.row.udp]
 		for i := 1; i <= 3; i++ {
-			lines = append(lines, fmt.Sprintf("-t nat -A POSTROUTING -s 10.0.0.%d/32 -p %s --sport 80 -j SNAT --to-source %s:80", i, protocol, s.vip))
+			lines = append(lines, fmt.Sprintf("-t nat -A POSTROUTING -s 10.0.0.%d/32 -p %s --sport 80 -j SNAT --to-source %s:80", i, s.row.protocol(), s.vip))
 		}
 	}
 	for _, line := range lines {
@@ -254,11 +253,11 @@ func (s *stage) leadBack() error {
 
 // load opens all connections, and lets them run for a while.
 func (s *stage) load() (err error) {
-	network := map[bool]string{true: "udp", false: "tcp"}[s.row.udp]
-	served := []string{"backends", network}
-	for i := 1; i <= 4; i++ {
-		served = append(served, map[bool]string{true: fmt.Sprintf("[fd00::%d]:80", i), false: fmt.Sprintf("10.0.0.%d:80", i)}[s.row.family == 6])
+	served, network := []string{"backends", s.row.protocol()}, "10.0.0.%d:80"
+	if s.row.family == 6 {
+		network = "[fd00::%d]:80"
 	}
+	served = append(served, counted(network, 1, 4)...)
 	if s.backends, err = netns.StartPart(backendsName, served...); err != nil {
 		return err
 	}
@@ -266,7 +265,7 @@ func (s *stage) load() (err error) {
 		err = s.drain()
 	}
 	if err == nil {
-		s.client, err = netns.StartPart(clientName, append([]string{"client", network, s.listen()}, s.clients...)...)
+		s.client, err = netns.StartPart(clientName, append([]string{"client", s.row.protocol(), s.listen()}, s.clients...)...)
 	}
 	if s.row.drained && !s.row.late && err == nil {
 		err = s.drain()

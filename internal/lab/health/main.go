@@ -16,7 +16,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -47,19 +46,7 @@ type options struct {
 }
 
 // main plays, or takes a part in a scene.
-func main() {
-	runtime.LockOSThread() // /proc/self shows the first thread's namespaces
-	if len(os.Args) > 1 {
-		if part, found := parts()[os.Args[1]]; found {
-			if err := part(os.Args[2:]); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(exitFailed)
-			}
-			return
-		}
-	}
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(netns.Main(parts(), run)) }
 
 // parts are what this program is in a scene, by its first argument.
 func parts() map[string]func(args []string) error {
@@ -175,20 +162,10 @@ func playAll(o options, out io.Writer) int {
 }
 
 // playOne plays in namespaces of its own.
-func playOne(ctx context.Context, o options, p playing) (said string, err error) {
-	runtime.LockOSThread() // the process ends with the thread that starts it
-	defer runtime.UnlockOSThread()
+func playOne(ctx context.Context, o options, p playing) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
-	cmd, err := netns.Isolated(ctx, root(), "inside", "LEFT", p.scene.name, p.variant, strconv.Itoa(p.family), strconv.Itoa(o.verbs), o.program, o.keeping)
-	if err != nil {
-		return "", err
-	}
-	out, err := cmd.CombinedOutput()
-	if cause := ctx.Err(); cause != nil {
-		err = fmt.Errorf("ended before it was over: %w", cause)
-	}
-	return string(out), err
+	return netns.Output(ctx, root(), "inside", "LEFT", p.scene.name, p.variant, strconv.Itoa(p.family), strconv.Itoa(o.verbs), o.program, o.keeping)
 }
 
 // root is the machine's for its own root, since nft sends the rules of many services in one

@@ -163,6 +163,14 @@ func (s *stage) watch() error {
 	})
 }
 
+// openWatched opens a service of so many backends, and watches it.
+func (s *stage) openWatched(backends int, check string) error {
+	if err := s.open(backends, check); err != nil {
+		return err
+	}
+	return s.watch()
+}
+
 // unwatch ends the watcher as systemd does.
 func (s *stage) unwatch() error {
 	err := s.watcher.cmd.Process.Signal(os.Interrupt)

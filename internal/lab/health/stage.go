@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -18,10 +17,6 @@ const (
 	clientName   = "client"
 	backendsName = "backends"
 )
-
-// firstIndex begins the numbers of the cables' near ends. The kernel numbers the far ones from
-// 2, and between equal numbers it reports the carrier up to 1 s late.
-const firstIndex = 1001
 
 // port is what backends serve.
 const port = 80
@@ -108,8 +103,8 @@ func (s *stage) build() error {
 			return err
 		}
 	}
-	near := fmt.Sprintf("link add index %d name front type veth peer name eth0 netns %s\n", firstIndex, clientName) +
-		fmt.Sprintf("link add index %d name back type veth peer name eth0 netns %s\n", firstIndex+1, backendsName) +
+	near := fmt.Sprintf("link add index %d name front type veth peer name eth0 netns %s\n", netns.FirstIndex, clientName) +
+		fmt.Sprintf("link add index %d name back type veth peer name eth0 netns %s\n", netns.FirstIndex+1, backendsName) +
 		s.address(s.virtual, "front") + s.address(s.inner, "back") +
 		"link set lo up\nlink set front up\nlink set back up\n" + fmt.Sprintf("route add %s via %v\n", s.network, s.beyond)
 	beyond := s.address(s.beyond, "eth0") + "link set lo up\nlink set eth0 up\n" + fmt.Sprintf("route add local %s dev lo\n", s.network)
@@ -148,16 +143,19 @@ func awaitLink(name string) error {
 	})
 }
 
-// iptables runs a command line of the variant's iptables in a namespace, or in this one.
-func (s *stage) iptables(host, line string) error {
-	name := "iptables-" + s.variant
+// tool is the variant's iptables of the family.
+func (s *stage) tool() string {
 	if s.family == 6 {
-		name = "ip6tables-" + s.variant
+		return "ip6tables-" + s.variant
 	}
+	return "iptables-" + s.variant
+}
+
+// iptables runs a command line of iptables in a namespace, or in this one.
+func (s *stage) iptables(host, line string) error {
 	run := func() error {
-		out, err := exec.Command(name, append([]string{"-w", "5"}, strings.Fields(line)...)...).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%s %s: %w: %s", name, line, err, out)
+		if _, err := netns.Pipe("", s.tool(), append([]string{"-w", "5"}, strings.Fields(line)...)...); err != nil {
+			return fmt.Errorf("%s: %w", line, err)
 		}
 		return nil
 	}
@@ -178,6 +176,11 @@ func refused() death {
 	return death{"refused", func(s *stage, backends netip.Prefix, dead bool) error {
 		return s.firewall(backends, dead, "REJECT --reject-with tcp-reset")
 	}}
+}
+
+// refuse lets one of the few backends refuse connections, or live again.
+func (s *stage) refuse(i int, dead bool) error {
+	return refused().set(s, alone(few(s.family, i)), dead)
 }
 
 // silent drops what asks.

@@ -63,11 +63,7 @@ func (s *stage) kill(by death, backends netip.Prefix) (time.Time, error) {
 // playRefused lets five of six backends end one after the other, and all come back.
 func playRefused(s *stage) (string, error) {
 	const runs, lead = 5, 3 * interval
-	err := s.open(runs+1, check(""))
-	if err == nil {
-		err = s.watch()
-	}
-	if err != nil {
+	if err := s.openWatched(runs+1, check("")); err != nil {
 		return "", err
 	}
 	c, err := s.startClient(rate)
@@ -77,14 +73,15 @@ func playRefused(s *stage) (string, error) {
 	var at [runs]time.Time
 	for i := range at {
 		phase()
-		if at[i], err = s.kill(refused(), alone(few(s.family, i))); err != nil {
+		at[i] = time.Now()
+		if err := s.refuse(i, true); err != nil {
 			return "", err
 		}
 		time.Sleep(lead)
 	}
 	revived := time.Now()
 	for i := range at {
-		if err := refused().set(s, alone(few(s.family, i)), false); err != nil {
+		if err := s.refuse(i, false); err != nil {
 			return "", err
 		}
 	}
@@ -125,11 +122,7 @@ func judgeRefused(s *stage, shots []shot, at []time.Time, lead time.Duration, re
 
 // dies lets one of three backends die, and come back.
 func (s *stage) dies(by death, most float64) (string, error) {
-	err := s.open(3, check(""))
-	if err == nil {
-		err = s.watch()
-	}
-	if err != nil {
+	if err := s.openWatched(3, check("")); err != nil {
 		return "", err
 	}
 	backend := alone(few(s.family, 0))
@@ -238,17 +231,14 @@ func (s *stage) halfDies(by death, most float64) (string, error) {
 // playFlapping lets a backend die and live every three seconds for a minute.
 func playFlapping(s *stage) (string, error) {
 	const half, times, most = 3 * time.Second, 10, 5
-	err := s.open(3, check(""))
-	if err == nil {
-		err = s.watch()
-	}
-	if err != nil {
+	if err := s.openWatched(3, check("")); err != nil {
 		return "", err
 	}
 	before := len(s.loaded())
+	var err error
 	for range times {
 		for _, dead := range []bool{true, false} {
-			err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), dead))
+			err = errors.Join(err, s.refuse(0, dead))
 			time.Sleep(half)
 		}
 	}
@@ -266,11 +256,7 @@ func playFlapping(s *stage) (string, error) {
 // playLock holds natspread's lock while a backend dies: checks go on, and the rules change when
 // it is free.
 func playLock(s *stage) (string, error) {
-	err := s.open(3, check(""))
-	if err == nil {
-		err = s.watch()
-	}
-	if err != nil {
+	if err := s.openWatched(3, check("")); err != nil {
 		return "", err
 	}
 	lock, err := os.OpenFile(filepath.Join(siteRoot, paths.Run, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -281,7 +267,7 @@ func playLock(s *stage) (string, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return "", err
 	}
-	if _, err := s.kill(refused(), alone(few(s.family, 0))); err != nil {
+	if err := s.refuse(0, true); err != nil {
 		return "", err
 	}
 	if err := netns.Await(5*interval, "a check is down though the lock is held", func() bool { return s.down() == 1 }); err != nil {

@@ -37,14 +37,10 @@ func untimed() []scene {
 
 // watched opens a service of three backends with fast checks, and watches it.
 func (s *stage) watched() error {
-	err := s.open(3, check(fast))
-	if err == nil {
-		err = s.watch()
+	if err := s.openWatched(3, check(fast)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = s.askMany(30)
-	}
-	return err
+	return s.askMany(30)
 }
 
 // inSync is an error if status finds anything wrong.
@@ -53,15 +49,23 @@ func (s *stage) inSync() error {
 	return err
 }
 
+// exitCode is that of a run of natspread; -1 is one that a signal ended, or that did not start.
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	return -1
+}
+
 // rules are the nat table as it is loaded.
 func (s *stage) rules() (string, error) {
-	name := "iptables-" + s.variant + "-save"
-	if s.family == 6 {
-		name = "ip6" + strings.TrimPrefix(name, "ip")
-	}
-	out, err := exec.Command(name, "-t", "nat").Output()
+	out, err := netns.Pipe("", s.tool()+"-save", "-t", "nat")
 	var lines []string
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(out) {
 		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ":") { // comments tell the time, and chains their counters
 			lines = append(lines, line)
 		}
@@ -93,19 +97,19 @@ func playAllDown(s *stage) (string, error) {
 	}
 	before, err := s.rules()
 	for i := range s.site.services[0] {
-		err = errors.Join(err, refused().set(s, alone(few(s.family, i)), true))
+		err = errors.Join(err, s.refuse(i, true))
 	}
 	err = errors.Join(err, s.awaitDown(3, soon))
 	if err = errors.Join(err, s.awaitRules(before), s.inSync()); err != nil {
 		return "", err
 	}
-	err = refused().set(s, alone(few(s.family, 0)), false)
+	err = s.refuse(0, false)
 	err = errors.Join(err, s.awaitDeath(2, soon))
 	if err = errors.Join(err, s.askMany(100), s.inSync()); err != nil {
 		return "", err
 	}
 	for i := 1; i < 3; i++ {
-		err = errors.Join(err, refused().set(s, alone(few(s.family, i)), false))
+		err = errors.Join(err, s.refuse(i, false))
 	}
 	return "none up: all get connections; one up: 100 of 100 good; all back",
 		errors.Join(err, s.awaitDown(0, soon), s.awaitRules(before), s.askMany(100), s.inSync())
@@ -131,7 +135,7 @@ func playSignals(s *stage) (string, error) {
 		return "", err
 	}
 	before, err := s.rules()
-	err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), true), s.awaitDeath(1, soon))
+	err = errors.Join(err, s.refuse(0, true), s.awaitDeath(1, soon))
 	if err != nil {
 		return "", err
 	}
@@ -144,7 +148,7 @@ func playSignals(s *stage) (string, error) {
 	if err := s.watch(); err != nil {
 		return "", err
 	}
-	err = errors.Join(s.askMany(200), s.inSync(), refused().set(s, alone(few(s.family, 0)), false))
+	err = errors.Join(s.askMany(200), s.inSync(), s.refuse(0, false))
 	return "stopped, killed, and started again: 200 of 200 good each", errors.Join(err, s.awaitRules(before), s.askMany(200), s.inSync())
 }
 
@@ -154,8 +158,7 @@ func playSecond(s *stage) (string, error) {
 		return "", err
 	}
 	_, err := s.natspread("health")
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != busy {
+	if exitCode(err) != busy {
 		return "", fmt.Errorf("a second watcher: %w", err)
 	}
 	return "a second watcher ends with 75", s.askMany(30)
@@ -170,9 +173,8 @@ func playFlushed(s *stage) (string, error) {
 		return "", err
 	}
 	before, err := s.rules()
-	for _, dead := range []bool{true, false} {
-		down := map[bool]int{true: 1}[dead]
-		err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), dead), s.awaitDown(down, soon), s.wantRules(before))
+	for _, down := range []int{1, 0} {
+		err = errors.Join(err, s.refuse(0, down == 1), s.awaitDown(down, soon), s.wantRules(before))
 	}
 	if err != nil {
 		return "", err
@@ -189,33 +191,40 @@ func playRace(s *stage) (string, error) {
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
 	wait.Go(func() { s.flap(stop) })
+	ran, err := s.runVerbs()
+	close(stop)
+	wait.Wait()
+	if err != nil {
+		return "", err
+	}
+	_, _ = s.natspread("confirm") // where none waits it fails
+	err = errors.Join(s.apply(), s.refuse(0, true), s.awaitDeath(1, soon), s.inSync(), s.askMany(100))
+	err = errors.Join(err, s.refuse(0, false), s.awaitBack(soon), s.inSync(), s.askMany(100))
+	return fmt.Sprint(ran, ": in sync after each death and return"), err
+}
+
+// runVerbs runs random verbs, and counts them. A verb may fail (1), find nothing loaded (3), or
+// find another one at work; any other end is an error.
+func (s *stage) runVerbs() (map[string]int, error) {
 	ran := map[string]int{}
 	for range s.verbs {
 		verb := s.randomVerb()
-		_, err := s.natspread(verb...)
-		if refused := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &refused) || !slices.Contains([]int{1, 3, busy}, refused.ExitCode())) {
-			close(stop)
-			wait.Wait()
-			return "", err
+		if _, err := s.natspread(verb...); !slices.Contains([]int{0, 1, 3, busy}, exitCode(err)) {
+			return nil, err
 		}
 		ran[verb[0]]++
 	}
-	close(stop)
-	wait.Wait()
-	_, _ = s.natspread("confirm") // where none waits it fails
-	err := errors.Join(s.apply(), refused().set(s, alone(few(s.family, 0)), true), s.awaitDeath(1, soon), s.inSync(), s.askMany(100))
-	err = errors.Join(err, refused().set(s, alone(few(s.family, 0)), false), s.awaitBack(soon), s.inSync(), s.askMany(100))
-	return fmt.Sprint(ran, ": in sync after each death and return"), err
+	return ran, nil
 }
 
 // flap lets the first backend die and come back until it is told to stop.
 func (s *stage) flap(stop chan struct{}) {
 	for dead := true; ; dead = !dead {
-		_ = refused().set(s, alone(few(s.family, 0)), dead) // the end of the scene tells
+		_ = s.refuse(0, dead) // the end of the scene tells
 		select {
 		case <-stop:
 			if dead {
-				_ = refused().set(s, alone(few(s.family, 0)), false)
+				_ = s.refuse(0, false)
 			}
 			return
 		case <-time.After(rand.N(time.Second)):

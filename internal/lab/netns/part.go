@@ -2,13 +2,51 @@ package netns
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"time"
 )
+
+// FirstIndex begins the indexes of a cable's ends in the namespace that makes it. The kernel
+// numbers the other ends from 2. Where both ends have the same index it takes them for one
+// interface, and reports the carrier up to 1 s late.
+const FirstIndex = 1001
+
+// Main plays the part that the first argument names, or else runs the program, and returns the
+// exit code. It is the first that a program does: it keeps the first thread, whose namespaces
+// /proc/self shows.
+func Main(parts map[string]func(args []string) error, run func(args []string, stdout, stderr io.Writer) int) int {
+	runtime.LockOSThread()
+	args := os.Args[1:]
+	if len(args) == 0 || parts[args[0]] == nil {
+		return run(args, os.Stdout, os.Stderr)
+	}
+	if err := parts[args[0]](args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// Output runs this program as Isolated does, and returns all that it said.
+func Output(ctx context.Context, root Root, args ...string) (string, error) {
+	runtime.LockOSThread() // the process ends with the thread that starts it
+	defer runtime.UnlockOSThread()
+	cmd, err := Isolated(ctx, root, args...)
+	if err != nil {
+		return "", err
+	}
+	out, err := cmd.CombinedOutput()
+	if cause := ctx.Err(); cause != nil {
+		err = fmt.Errorf("ended before it was over: %w", cause)
+	}
+	return string(out), err
+}
 
 // Part is this program in another namespace, which ends with its standard input.
 type Part struct {
@@ -83,6 +121,13 @@ func (p *Part) Stop() error {
 		err = waited
 	}
 	return err
+}
+
+// Bound is a command line in a mount namespace of its own, where dir/X is bound to X for each
+// directory X. Blanks are between the directories. One that dir lies in must be the last.
+func Bound(dir, directories string, line ...string) *exec.Cmd {
+	const script = `dir=$1 all=$2; shift 2; for one in $all; do mount --bind "$dir$one" "$one" || exit; done; exec "$@"`
+	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh", dir, directories}, line...)...)
 }
 
 // Await waits until a condition is true, and is an error where it is not in that time.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -293,6 +294,7 @@ func TestPure(t *testing.T) {
 		"internal/packetpath": slices.Concat(files, impure),
 		"internal/compare":    slices.Concat(files, impure),
 		"internal/config":     slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
+		"internal/health":     slices.Concat(files, but(impure, "time")),               // it is told what time it is
 		"internal/text":       slices.Concat(files, but(impure, "time")),               // it writes durations
 		"internal/slots":      slices.Concat(files, impure),
 		"internal/suggest":    slices.Concat(files, impure),
@@ -305,6 +307,27 @@ func TestPure(t *testing.T) {
 		for _, need := range all[module+room].Imports {
 			if slices.Contains(forbidden, need) {
 				t.Errorf("%s imports %s", room, need)
+			}
+		}
+	}
+}
+
+// TestNoClock keeps clocks and timers out of the rooms that may import time: they write times,
+// and are told them.
+func TestNoClock(t *testing.T) {
+	clock := regexp.MustCompile(`\btime\.(Now|Since|Until|After|AfterFunc|NewTimer|NewTicker|Tick|Sleep)\b`)
+	for _, room := range []string{"internal/config", "internal/health", "internal/text"} {
+		files, err := filepath.Glob(filepath.Join(root, room, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no file: %v", room, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := clock.Find(text); found != nil && !strings.HasSuffix(file, "_test.go") {
+				t.Errorf("%s uses %s", file, found)
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"natspread/internal/test/netnstest"
 )
 
 // Promtool runs Prometheus' own tool in a directory, with a text on its standard input, and
@@ -11,11 +13,8 @@ import (
 // metrics, of which it exits 0 also for what it only advises against.
 func Promtool(t testing.TB, dir, stdin string, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("no promtool on this machine: apt-get install prometheus")
-	}
-	command := exec.CommandContext(t.Context(), path, args...)
+	netnstest.Need(t, "promtool", "prometheus")
+	command := exec.CommandContext(t.Context(), "promtool", args...)
 	command.Dir, command.Stdin = dir, strings.NewReader(stdin)
 	said, err := command.CombinedOutput()
 	if err != nil || args[1] == "metrics" && len(said) > 0 {

@@ -10,7 +10,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/lab/netns"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 )
@@ -147,8 +147,7 @@ func (n *node) log(t testing.TB, path string) []string {
 // start starts a program with the node's files, until stop.
 func (n *node) start(program ...string) {
 	n.t.Helper()
-	const enter = `dir=$1; shift; for one in ` + hidden + `; do mount --bind "$dir$one" "$one" || exit; done; exec "$@"`
-	cmd := exec.Command("unshare", append([]string{"--mount", "sh", "-c", enter, "sh", n.dir}, program...)...)
+	cmd := netns.Bound(n.dir, hidden, program...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	said := new(strings.Builder)
 	cmd.Stdout, cmd.Stderr = said, said

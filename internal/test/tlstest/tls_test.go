@@ -30,14 +30,11 @@ const patience = 10 * time.Second
 // clientAddress is where the client asks from.
 const clientAddress = "198.51.100.7"
 
-// programName is the environment variable that tells a test in namespaces of its own where
-// natspread is.
-const programName = "TLSTEST_NATSPREAD"
-
 // TestTLS plays the page, with the real programs, in namespaces.
 func TestTLS(t *testing.T) {
-	need(t, "nginx", "haproxy")
-	program := build(t)
+	netnstest.Need(t, "nginx", "nginx")
+	netnstest.Need(t, "haproxy", "haproxy")
+	program := filepath.Join(netnstest.Build(t, "natspread/cmd/natspread"), "natspread")
 	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if netnstest.IsolateAsRoot(t) {
@@ -45,39 +42,6 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
-}
-
-// need skips a test where programs are missing, aloud; where all tests are required that is a
-// failure.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, name := range programs {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		if _, err := exec.LookPath(filepath.Join("/usr/sbin", name)); err == nil {
-			continue
-		}
-		if os.Getenv(netnstest.Require) == "1" {
-			t.Fatalf("no %s on this machine: apt-get install %s", name, name)
-		}
-		t.Skipf("no %s on this machine: apt-get install %s", name, name)
-	}
-}
-
-// build builds natspread, unless the test that started this one did.
-func build(t *testing.T) string {
-	t.Helper()
-	if program := os.Getenv(programName); program != "" {
-		return program
-	}
-	program := filepath.Join(t.TempDir(), "natspread")
-	t.Setenv(programName, program)
-	out, err := exec.Command("go", "build", "-o", program, "natspread/cmd/natspread").CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
 }
 
 // stage is a balancer before three nodes, each with an app.
