@@ -87,7 +87,7 @@ type standing struct {
 
 // standing returns what is to be held now, if an overlay was made from that.
 func (h Host) standing(o Overlay) (standing, error) {
-	base := h.loadedGeneration()
+	base := h.wantedGeneration()
 	if base.Number != o.Base || base.Number == 0 {
 		return standing{}, fmt.Errorf("%w: generation %d, not %d", ErrStale, base.Number, o.Base)
 	}
@@ -198,16 +198,16 @@ type Memory struct {
 	base  generation.Generation
 }
 
-// loadedGeneration returns the generation that the kernel is to hold. What is remembered was
+// wantedGeneration returns the generation that the kernel is to hold. What is remembered was
 // read with all checks, and generations never change: it is enough that the manifest is the
 // same.
-func (h Host) loadedGeneration() generation.Generation {
+func (h Host) wantedGeneration() generation.Generation {
 	if h.Memory == nil {
 		return h.Store().Wanted().Generation
 	}
 	h.Memory.mutex.Lock()
 	defer h.Memory.mutex.Unlock()
-	if !h.Store().IsLoaded(h.Memory.base) {
+	if !h.Store().StillWanted(h.Memory.base) {
 		h.Memory.base = h.Store().Wanted().Generation
 	}
 	return h.Memory.base

@@ -168,13 +168,13 @@ func TestOverlayOfATrial(t *testing.T) {
 	hosttest.Must(t, err)
 	put(t, store, waiting, less(t), "trial")
 	wantRecord(t, store, less(t), "trial", false)
-	if !store.IsLoaded(waiting) {
+	if !store.StillWanted(waiting) {
 		t.Error("the trial is not what is loaded")
 	}
 	hosttest.Must(t, store.SetCurrent(pending.Number))
 	hosttest.Must(t, store.ForgetPending())
 	wantRecord(t, store, less(t), "trial", false)
-	if !store.IsLoaded(waiting) {
+	if !store.StillWanted(waiting) {
 		t.Error("what was confirmed is not what is loaded")
 	}
 }
