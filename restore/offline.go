@@ -17,7 +17,7 @@ import (
 type Written struct {
 	Number  int
 	Changed bool     // false where the image had it
-	Notes   []string // why the image's boot would not load it
+	Notes   []string // why boot would not load it
 }
 
 // WriteOffline writes the tables as a new, current generation below the root, unless the

@@ -14,14 +14,14 @@ import (
 // directory.
 const watcherLock = "health.lock"
 
-// watcherPause is for how long a watcher waits for that lock: WatcherAlive, too, holds it for
-// a moment.
-const watcherPause = 500 * time.Millisecond
+// watcherWait is for how long a watcher waits for that lock: whoever asks WatcherAlive holds it,
+// too, for a moment.
+const watcherWait = 500 * time.Millisecond
 
-// LockWatcher takes the lock of the one who watches the backends, and is program.ErrBusy where
-// somebody else does. The kernel frees it when the process ends, however it ends.
+// LockWatcher takes the lock of the watcher, and is program.ErrBusy while another one has it.
+// The kernel frees it when the process ends, however it ends.
 func (h Host) LockWatcher() (unlock func(), err error) {
-	file, err := lock(context.Background(), h.runDir(), watcherLock, watcherPause)
+	file, err := lock(context.Background(), h.runDir(), watcherLock, watcherWait)
 	switch {
 	case errors.Is(err, program.ErrBusy):
 		return nil, fmt.Errorf("natspread health runs already: %w", err)
@@ -31,7 +31,7 @@ func (h Host) LockWatcher() (unlock func(), err error) {
 	return func() { file.Close() }, nil
 }
 
-// WatcherAlive tells whether somebody holds that lock.
+// WatcherAlive tells whether a watcher holds that lock.
 func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), watcherLock) }
 
 // HealthRecord returns what the watcher wrote, read with the same distrust as a generation;
