@@ -179,6 +179,22 @@ func TestOverlayOfATrial(t *testing.T) {
 	}
 }
 
+// TestStillWanted is not fooled by another generation of the same number.
+func TestStillWanted(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	store, base := overlaid(t)
+	if !store.StillWanted(base) {
+		t.Error("what is current is not wanted")
+	}
+	hosttest.Must(t, os.RemoveAll(store.Path(paths.State)))
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Smaller, hosttest.Article)
+	if number, err := store.CurrentNumber(); number != base.Number || err != nil || store.StillWanted(base) {
+		t.Errorf("generation %d is taken for the one before it, %v", number, err)
+	}
+}
+
 // TestOverlaySweep removes what a kill left beside the record.
 func TestOverlaySweep(t *testing.T) {
 	if !netnstest.Isolate(t) {
