@@ -93,7 +93,7 @@ func Chrooted() bool {
 // mountedAtRoot tells whether a file system is mounted at the root; where mounts cannot be read,
 // one is taken to be.
 func mountedAtRoot() bool {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		return true
 	}
