@@ -67,7 +67,7 @@ func TestBoot(t *testing.T) {
 	}
 }
 
-// asInit is set where this program is started as a PID 1 of its own.
+// asInit is set where this program is started in a PID namespace of its own.
 const asInit = "NATSPREAD_TEST_INIT"
 
 // TestPlaces looks around from threads of a PID 1: the machine's own may not be looked at
