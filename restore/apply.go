@@ -21,7 +21,7 @@ type Request struct {
 	Command  string    // the verb, for the manifest
 	Now      time.Time // for the manifest
 	DryRun   bool      // prove, and stop before anything is written or loaded
-	// Standing is what to load in place of Tables, as the overlay of the new generation: they
+	// Standing is what to load in place of Tables, as the overlay of the new generation: Tables
 	// without the backends that are known to be down. Its Base is not read; nil is none.
 	Standing *Overlay
 	// Exclusive asks to replace the whole nat table of each family that has rules, and
@@ -115,7 +115,7 @@ func (r Request) removes() iptables.Foreign {
 // plan is what Apply and Try begin with.
 type plan struct {
 	wanted   generation.Generation // proven, but for what notes say; with the number and tables of the current one if that serves
-	overlay  *Overlay              // what to load in place of its tables; nil for these
+	overlay  *Overlay              // what to load in place of the tables of wanted; nil for those
 	done     bool                  // the kernel holds it and it is current: there is nothing to do
 	notes    []string              // what the administrator should know
 	observed iptables.Snapshots    // what stands in the kernel
@@ -164,8 +164,8 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	return planned, nil
 }
 
-// observed returns the live tables: read, or, if the kernel still holds what it is to hold
-// as it was last read to, that.
+// observed returns the live tables: as recorded, if the kernel still holds what it was last
+// read to hold, else as they are read now.
 func (h Host) observed(ctx context.Context, kernel iptables.Kernel, before generation.Wanted, tables rules.Tables) (iptables.Snapshots, error) {
 	if ruleset, held := h.stillLoaded(kernel, before.Generation.Number, sumOf(before.Overlay)); held {
 		return kernel.SnapshotsOf(ctx, before.Tables(), ruleset)
@@ -280,7 +280,7 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan
 	return result, nil
 }
 
-// note adds to a result what failed of what does not matter for it.
+// note adds an error to a result as a note: the change stands without that step. nil adds none.
 func (r *Result) note(err error) {
 	if err != nil {
 		r.Notes = append(r.Notes, err.Error())

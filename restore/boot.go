@@ -84,8 +84,8 @@ func (h Host) loadAtBoot(ctx context.Context, good generation.Generation, until 
 }
 
 // keepsOverlay tells whether the kernel holds an overlay of a generation, each jump in its
-// place, that somebody looks after: then a restore, as those of nftables' unit ask for, is to
-// change nothing. Without a watcher nobody would ever let in again who is out.
+// place, and a watcher lives: then a restore changes nothing, such as the one after each start
+// of nftables' unit. Without a watcher a backend that is out would stay out for ever.
 func (h Host) keepsOverlay(ctx context.Context, kernel iptables.Kernel, good generation.Generation) bool {
 	overlay, _ := h.Store().Overlay(good)
 	if overlay == nil || overlay.Loading || kernel.Variant != good.Variant || !h.WatcherAlive() {

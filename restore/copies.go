@@ -15,8 +15,9 @@ import (
 const copiesDir = "etc/iptables"
 
 // staleCopies returns a line for each file of netfilter-persistent that holds other
-// rules of natspread's than there should be: those of the generation, or, saved while it has an
-// overlay, those of that. It only warns: what cannot be read, or is no table, says nothing.
+// rules of natspread's than there should be: those of the generation, or those of its overlay if
+// they were saved while it has one. It only warns: what cannot be read, or is no table, says
+// nothing.
 func (h Host) staleCopies(wanted generation.Wanted) []string {
 	var lines []string
 	standing := wanted.Tables().All()

@@ -27,17 +27,17 @@
 //
 // # Overlay
 //
-// An overlay is a generation's tables with some backends out, or joined: LoadOverlay loads it,
-// for those who check backends, or drain one until the next load. It changes neither a
-// generation nor current, and boot never reads it.
+// An overlay is a generation's tables without some backends, or with some that join.
+// LoadOverlay loads it, for those who check backends, or drain one until the next load. It
+// changes neither a generation nor current, and boot never reads it.
 //
-// Its record lives exactly as long as the kernel is meant to hold it. LoadOverlay, and Apply
-// with Request.Standing, write it before the load; whoever loads a generation's own tables drops
-// it with that load. As long as a load lasts the record says so, and goes on to say so after a
-// kill: then nobody knows what the kernel holds, and the next LoadOverlay brings every chain in
-// sync. The record counts for nothing if it is not whole, not root's alone, of another
-// generation, or of another boot or network namespace. Where a kernel does not tell its
-// namespaces apart, before Linux 5.14, there are no overlays.
+// Its record is there exactly as long as the kernel is meant to hold the overlay. LoadOverlay,
+// and Apply and Try with Request.Standing, write the record before the load; whatever loads a
+// generation's own tables drops it with that load. While a load lasts the record says so, and it
+// still does after a kill: then nobody knows what the kernel holds, and the next LoadOverlay
+// brings every chain in sync. The record counts for nothing if it is not whole, not root's alone,
+// of another generation, or of another boot or network namespace. Where a kernel does not tell
+// its namespaces apart, before Linux 5.14, there are no overlays.
 //
 // LoadOverlay changes the chains in which the old and the new tables differ, and nothing else:
 // it puts back no jump and no chain that somebody else changed or flushed. It sends and reads
@@ -91,11 +91,11 @@
 // # Locks and threads
 //
 // One lock lets one process change a host at a time. Status takes it, shared, only when
-// something differs. The watcher holds a lock of its own as long as it lives. LockEdit is for those who read a config, change it and apply it. Each
-// wait for a lock ends with program.ErrBusy after 5 s, at boot after Host.Wait. The kernel
-// frees the lock when the process that took it, and the programs that it began, have ended. A
-// Host is a value without state, for any number of goroutines. The kernel is that of the
-// network namespace of the calling thread.
+// something differs. The watcher holds a lock of its own as long as it lives. LockEdit is for
+// those who read a config, change it and apply it. Each wait for a lock ends with
+// program.ErrBusy after 5 s, at boot after Host.Wait. The kernel frees the lock when the process
+// that took it, and the programs that it began, have ended. A Host is a value without state, for
+// any number of goroutines. The kernel is that of the network namespace of the calling thread.
 //
 // # What is never done
 //

@@ -29,7 +29,8 @@ type Host struct {
 	// before it is ErrBusy; 0 is LockTimeout for each.
 	Wait time.Duration
 
-	// Memory is for a process that loads overlays again and again; nil reads all each time.
+	// Memory is for a process that loads overlays again and again; without it, each load reads
+	// the whole generation.
 	Memory *Memory
 
 	// Services says what generations balance that have no services file, by number: those of
@@ -101,8 +102,8 @@ func (h Host) Kernel(ctx context.Context) (iptables.Kernel, error) {
 	return h.kernel(variant), err
 }
 
-// kernel returns the live tables by a variant, of which what rules counted is kept when they
-// go. That it cannot be kept is no reason not to load.
+// kernel returns the live tables by a variant. What their rules counted is kept when the rules
+// are taken out; where it cannot be kept, the load goes on all the same.
 func (h Host) kernel(variant rules.Variant) iptables.Kernel {
 	return iptables.Kernel{Run: h.Run, Variant: variant, Counting: func(counts []rules.Count) func(bool) {
 		store := h.Store()
@@ -123,20 +124,15 @@ func (h Host) CanLoad(ctx context.Context) error {
 	return kernel.CanLoad()
 }
 
-// loadAll brings a kernel to tables, from whatever it holds.
-func loadAll(ctx context.Context, kernel iptables.Kernel, tables rules.Tables) (iptables.Loaded, error) {
+// loadOwn brings a kernel to a generation's own tables, from whatever it holds. The record of an
+// overlay is dropped with the load.
+func (h Host) loadOwn(ctx context.Context, kernel iptables.Kernel, tables rules.Tables) (iptables.Loaded, error) {
 	observed, err := kernel.Snapshots(ctx, tables)
 	if err != nil {
 		return iptables.Loaded{}, unchanged(err)
 	}
-	return kernel.Load(ctx, observed, tables)
-}
-
-// loadOwn is loadAll for tables that no overlay is over any more: the record of one is dropped
-// with the load.
-func (h Host) loadOwn(ctx context.Context, kernel iptables.Kernel, tables rules.Tables) (iptables.Loaded, error) {
 	swap := h.Store().DropOverlay()
-	load, err := loadAll(ctx, kernel, tables)
+	load, err := kernel.Load(ctx, observed, tables)
 	if err != nil {
 		return iptables.Loaded{}, revertRecord(err, swap)
 	}

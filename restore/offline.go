@@ -17,12 +17,12 @@ import (
 type Written struct {
 	Number  int
 	Changed bool     // false where the image had it
-	Notes   []string // why the image's boot would not load it
+	Notes   []string // why boot would not load it
 }
 
 // WriteOffline writes the tables as a new, current generation below the root, unless the
 // current one is the same, and touches no kernel: for images. Nothing is proven until restore,
-// when the image boots: see kernelFor. Where natspread is at work below the root, it waits its
+// when the image boots: see kernelFor. While natspread is at work below the root, it waits its
 // turn.
 func (h Host) WriteOffline(ctx context.Context, request Request, variant rules.Variant) (Written, error) {
 	unlock, err := h.lockInUse(ctx)
@@ -71,7 +71,7 @@ func refusedAtBoot(store generation.Store, number int) []string {
 	case err == nil:
 		return nil
 	case errors.As(err, &untrusted):
-		return []string{"boot loads only what belongs to root, or is packed so: " + untrusted.Below()}
+		return []string{"boot would refuse it, unless the image is packed as root's: " + untrusted.Below()}
 	}
 	return []string{fmt.Sprintf("boot would refuse it: %v", err)}
 }

@@ -17,20 +17,21 @@ import (
 	"natspread/restore/iptables"
 )
 
-// Overlay is what the kernel is to hold in place of a generation's own tables, until the next
-// load of a generation, or the next boot: its tables, but for the backends that are out, or
-// join.
+// Overlay is what the kernel is asked to hold in place of a generation's own tables, until the
+// next load of a generation, or the next boot: its tables without the backends that are out, or
+// with some that join.
 type Overlay struct {
 	Base   int          // the generation that it was made from
 	Before string       // the sum of the overlay that it was made from (generation.Overlay); "" where there was none
 	Tables rules.Tables // complete
 	Note   []byte       // who is out, since when and why, for those who report it
-	None   bool         // nobody is out any more: the generation's own tables, and no record
+	None   bool         // no backend is out any more: load the generation's own tables, and keep no record
 }
 
-// Freed says what the services of an overlay spread their connections to before it, and then.
-// Only services that differ count. Reset there tells that open TCP connections of a backend
-// that gets no new ones are cut.
+// Freed says to which backends services sent new connections before an overlay, and send them
+// with it. A service that has no backend is left out there; one in which nothing changes may be
+// left out of both. Reset of a service says that open TCP connections to a backend that gets no
+// new ones are cut.
 type Freed struct{ Before, After []rules.VirtualService }
 
 // Errors of LoadOverlay after which the caller has to look anew.
@@ -57,7 +58,7 @@ func (h Host) LoadOverlay(ctx context.Context, o Overlay, freed Freed) (Result, 
 	}
 	defer unlock()
 
-	result := Result{Generation: o.Base, Variant: kernel.Variant, Overlay: o.Before, Waited: time.Since(began)}
+	waited := time.Since(began)
 	standing, err := h.standing(o)
 	if err != nil {
 		return Result{}, unchanged(err)
@@ -67,13 +68,13 @@ func (h Host) LoadOverlay(ctx context.Context, o Overlay, freed Freed) (Result, 
 	}
 	patch := h.patch(kernel, standing, o.Tables)
 	if standing.is(o, patch) {
-		return result, nil
+		return Result{Generation: o.Base, Variant: kernel.Variant, Overlay: o.Before, Waited: waited}, nil
 	}
-	load, err := h.loadPatch(ctx, kernel, standing, patch, o)
+	result, err := h.loadPatch(ctx, kernel, standing, patch, o)
 	if err != nil {
 		return Result{}, err
 	}
-	result.Changed, result.Loaded, result.Overlay, result.Notes = true, load.Changed, load.sum, load.notes
+	result.Waited = waited
 	result.deleteStale(ctx, freed.change(o.Tables))
 	return result, nil
 }
@@ -85,9 +86,10 @@ type standing struct {
 	unknown bool                // there is a record, and nobody knows what the kernel was given
 }
 
-// standing returns what is to be held now, if an overlay was made from that.
+// standing returns what the kernel is to hold now, or ErrStale if an overlay was made from
+// something else.
 func (h Host) standing(o Overlay) (standing, error) {
-	base := h.loadedGeneration()
+	base := h.wantedGeneration()
 	if base.Number != o.Base || base.Number == 0 {
 		return standing{}, fmt.Errorf("%w: generation %d, not %d", ErrStale, base.Number, o.Base)
 	}
@@ -139,30 +141,21 @@ func (h Host) patch(kernel iptables.Kernel, s standing, wanted rules.Tables) ipt
 	return patch
 }
 
-// patched is a patch that was loaded.
-type patched struct {
-	iptables.Loaded
-	sum   string // of the record that stands now
-	notes []string
-}
-
 // loadPatch writes the record of an overlay, loads its patch and says so in the record. After
 // a failure both are what they were.
-func (h Host) loadPatch(ctx context.Context, kernel iptables.Kernel, s standing, patch iptables.Patch, o Overlay) (patched, error) {
+func (h Host) loadPatch(ctx context.Context, kernel iptables.Kernel, s standing, patch iptables.Patch, o Overlay) (Result, error) {
 	swap, err := h.swapOverlay(s.base, overlayOf(o))
 	if err != nil {
-		return patched{}, unchanged(err)
+		return Result{}, unchanged(err)
 	}
 	load, err := kernel.Patch(ctx, patch)
 	if err != nil {
-		return patched{}, revertRecord(err, swap)
+		return Result{}, revertRecord(err, swap)
 	}
-	done := patched{Loaded: load, sum: swap.Sum}
-	if err := swap.Commit(); err != nil {
-		done.notes = append(done.notes, err.Error())
-	}
+	result := Result{Generation: s.base.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Overlay: swap.Sum}
+	result.note(swap.Commit())
 	h.recordLoaded(kernel, s.base.Number, swap.Sum, load.Ruleset)
-	return done, nil
+	return result, nil
 }
 
 // overlayOf returns an overlay that is to have a record; nil for none.
@@ -182,8 +175,8 @@ func (h Host) swapOverlay(base generation.Generation, o *Overlay) (generation.Ov
 	return h.Store().WriteOverlay(base, o.Tables, o.Note)
 }
 
-// revertRecord puts the record back after a load that failed, unless the kernel does not hold
-// again what it held before: then it goes on to say that nobody knows.
+// revertRecord puts the record back after a load that failed and was reverted. If it could not
+// be reverted, the record goes on to say that nobody knows what the kernel holds.
 func revertRecord(err error, swap generation.OverlaySwap) error {
 	if left := new(iptables.NotRevertedError); errors.As(err, &left) {
 		return err
@@ -191,30 +184,29 @@ func revertRecord(err error, swap generation.OverlaySwap) error {
 	return errors.Join(err, swap.Revert())
 }
 
-// Memory is what a process that stays keeps of the generation that is loaded, so as not to
-// read all of it for each overlay. It is for any number of goroutines.
+// Memory is what a process that stays keeps of the generation that is wanted, so as not to
+// read all of it for each overlay. Any number of goroutines may use it.
 type Memory struct {
 	mutex sync.Mutex
 	base  generation.Generation
 }
 
-// loadedGeneration returns the generation that the kernel is to hold. What is remembered was
-// read with all checks, and generations never change: it is enough that the manifest is the
-// same.
-func (h Host) loadedGeneration() generation.Generation {
+// wantedGeneration returns the generation that the kernel is to hold. What is remembered was
+// read with all checks, and generations never change: so only the manifest is compared.
+func (h Host) wantedGeneration() generation.Generation {
 	if h.Memory == nil {
 		return h.Store().Wanted().Generation
 	}
 	h.Memory.mutex.Lock()
 	defer h.Memory.mutex.Unlock()
-	if !h.Store().IsLoaded(h.Memory.base) {
+	if !h.Store().StillWanted(h.Memory.base) {
 		h.Memory.base = h.Store().Wanted().Generation
 	}
 	return h.Memory.base
 }
 
-// change returns what an overlay that leads to tables makes of tracked connections: of those
-// to backends that leave a service, and of UDP that was refused while a service had none.
+// change returns what an overlay with those tables makes of tracked connections: of those to
+// backends that leave a service, and of UDP that was refused while a service had no backend.
 func (f Freed) change(tables rules.Tables) change {
 	c := change{Change: flows.Change{Tables: rules.NoTables()}}
 	var before, after []rules.VirtualService
@@ -233,14 +225,14 @@ func (f Freed) change(tables rules.Tables) change {
 			before, after = append(before, was), append(after, s)
 		}
 	}
-	for _, s := range old { // that nobody is left of
+	for _, s := range old { // those that have no backend left
 		before = append(before, s)
 	}
 	c.Before, c.After = flows.NewIndex(before), flows.NewIndex(after)
 	return c
 }
 
-// listen is what no two virtual services have in common.
+// listen tells one virtual service from every other.
 type listen struct {
 	protocol string
 	address  netip.Addr
@@ -248,7 +240,7 @@ type listen struct {
 	family   rules.Family
 }
 
-// listenOf returns it for a virtual service.
+// listenOf returns the listen of a virtual service.
 func listenOf(s rules.VirtualService) listen {
 	return listen{s.Protocol, s.Address, s.Ports, rules.FamilyOf(s.Backends[0].Addr())}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -366,6 +367,39 @@ func TestOverlayFails(t *testing.T) {
 		fails(t, fresh, overlay(t, fresh, without(down, "10.0.0.3:80", "[fd00::3]:80")))
 		fails(t, fresh, up(t, fresh))
 		wantOverlay(t, fresh, down)
+	})
+}
+
+// chainStays returns a seam in which the first transaction that deletes chains of a family
+// empties them only.
+func chainStays(f rules.Family) func(program.Runner) program.Runner {
+	return func(run program.Runner) program.Runner {
+		done := false
+		return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+			if isLoad(f, name, args) && !done && bytes.Contains(stdin, []byte("\n-X ")) {
+				done = true
+				stdin = regexp.MustCompile(`(?m)^-X .*\n`).ReplaceAll(stdin, nil)
+			}
+			return run(ctx, stdin, name, args...)
+		}
+	}
+}
+
+// TestOverlayChainStays fails where the kernel still has a chain that was to go.
+func TestOverlayChainStays(t *testing.T) {
+	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
+		toml := hosttest.ManyBackends(9, "source")
+		host := newHost(t, variant)
+		apply(t, host, toml)
+		less := overlay(t, host, without(toml, "10.0.1.2:80", "[fd00::1:2]:80"))
+		before := state(t, host)
+		for _, f := range rules.Families() {
+			failing := host
+			failing.Run = chainStays(f)(host.Run)
+			_, err := failing.LoadOverlay(t.Context(), less, restore.Freed{})
+			wantUnchanged(t, host, before, err, nil)
+		}
+		wantNoRecord(t, host)
 	})
 }
 

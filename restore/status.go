@@ -35,8 +35,8 @@ type Status struct {
 	// Tables is what is in the kernel, with counters, in the order of rules.Tables.All: that
 	// of a nat table stands at the place of its family.
 	Tables [rules.TableCount]rules.Saved
-	// Counts are what rules counted that natspread has taken out since it was last stopped:
-	// the counters of a chain that is loaded anew begin at 0.
+	// Counts are what rules counted that natspread has taken out since its last stop: the
+	// counters of a chain that is loaded anew begin at 0.
 	Counts []rules.Count
 
 	moved bool // rules were taken out while this was read

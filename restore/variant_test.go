@@ -157,7 +157,7 @@ func TestImageOfAnybody(t *testing.T) {
 	hosttest.Must(t, os.Chown(host.Root, 65534, 65534))
 	written, err := host.WriteOffline(t.Context(), request(t, hosttest.Article), rules.NFT)
 	hosttest.Must(t, err)
-	wanted := []string{"boot loads only what belongs to root, or is packed so: " + host.Root + " belongs to user 65534, not to root; fix: chown -R root " + host.Root}
+	wanted := []string{"boot would refuse it, unless the image is packed as root's: " + host.Root + " belongs to user 65534, not to root; fix: chown -R root " + host.Root}
 	if written.Number != 1 || !slices.Equal(written.Notes, wanted) {
 		t.Errorf("%+v", written)
 	}

@@ -11,14 +11,14 @@ import (
 	"natspread/internal/program"
 )
 
-// watcherPause is for how long a watcher waits for its lock: WatcherAlive, too, holds it for
-// a moment.
-const watcherPause = 500 * time.Millisecond
+// watcherWait is for how long a watcher waits for its lock: whoever asks WatcherAlive holds it,
+// too, for a moment.
+const watcherWait = 500 * time.Millisecond
 
-// LockWatcher takes the lock of the one who watches the backends, and is program.ErrBusy where
-// somebody else does. The kernel frees it when the process ends, however it ends.
+// LockWatcher takes the lock of the watcher, and is program.ErrBusy while another one has it.
+// The kernel frees it when the process ends, however it ends.
 func (h Host) LockWatcher() (unlock func(), err error) {
-	file, err := lock(context.Background(), h.runDir(), filepath.Base(paths.HealthLock), watcherPause)
+	file, err := lock(context.Background(), h.runDir(), filepath.Base(paths.HealthLock), watcherWait)
 	switch {
 	case errors.Is(err, program.ErrBusy):
 		return nil, fmt.Errorf("natspread health runs already: %w", err)
@@ -28,7 +28,7 @@ func (h Host) LockWatcher() (unlock func(), err error) {
 	return func() { file.Close() }, nil
 }
 
-// WatcherAlive tells whether somebody holds that lock.
+// WatcherAlive tells whether a watcher holds that lock.
 func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), filepath.Base(paths.HealthLock)) }
 
 // HealthRecord returns what the watcher wrote, read with the same distrust as a generation;

@@ -78,9 +78,10 @@ func Network() Place { return compare("/proc/1/ns/net", "/proc/thread-self/ns/ne
 // Root tells whether this process has the root directory of PID 1: in a chroot it has not.
 func Root() Place { return compare("/proc/1/root/", "/") }
 
-// Chrooted tells whether this process is in a chroot: its root directory is not that of PID 1, or there is no /proc,
-// which a running system always has. Where PID 1 may not be looked at, as in a container that builds an image, no file
-// system is mounted at the root: so it is in a chroot, unless its directory is a mount of its own.
+// Chrooted tells whether this process is in a chroot: its root directory is not that of PID 1,
+// or there is no /proc, which a running system always has. Where the root of PID 1 cannot be
+// seen, as in a container that builds an image, it is in a chroot if no file system is mounted at
+// its root. So a chroot into a mount point is not noticed there.
 func Chrooted() bool {
 	if _, err := os.Lstat("/proc/self"); errors.Is(err, unix.ENOENT) {
 		return true
@@ -89,9 +90,10 @@ func Chrooted() bool {
 	return place == Another || place == Unknown && !mountedAtRoot()
 }
 
-// mountedAtRoot tells whether a file system is mounted at the root, also where that cannot be read.
+// mountedAtRoot tells whether a file system is mounted at the root; where mounts cannot be read,
+// one is taken to be.
 func mountedAtRoot() bool {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		return true
 	}

@@ -1,8 +1,10 @@
 package namespace
 
 import (
+	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,23 +67,14 @@ func TestBoot(t *testing.T) {
 	}
 }
 
-// asInit is set where this program is started as a PID 1 of its own.
+// asInit is set where this program is started in a PID namespace of its own.
 const asInit = "NATSPREAD_TEST_INIT"
 
 // TestPlaces looks around from threads of a PID 1: the machine's own may not be looked at
 // everywhere.
 func TestPlaces(t *testing.T) {
 	if os.Getenv(asInit) == "" {
-		program, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		command := exec.Command("unshare", "--pid", "--fork", "--mount-proc", program, "-test.run=^TestPlaces$", "-test.v")
-		command.Env = append(os.Environ(), asInit+"=1")
-		out, err := command.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "--- PASS: TestPlaces") {
-			t.Errorf("%v\n%s", err, out)
-		}
+		again(t)
 		return
 	}
 	if os.Getpid() != 1 {
@@ -107,6 +100,46 @@ func TestPlaces(t *testing.T) {
 			}
 			if chrooted := Chrooted(); chrooted != strings.HasPrefix(name, "a chroot") {
 				t.Errorf("%s: chrooted: %v", name, chrooted)
+			}
+		})
+	}
+}
+
+// again runs the calling test once more, below a PID 1 of its own: the test program itself, or
+// a command that runs what its last arguments say.
+func again(t *testing.T, command ...string) {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := slices.Concat([]string{"--pid", "--fork", "--mount-proc"}, command, []string{program, "-test.run=^" + t.Name() + "$", "-test.v"})
+	again := exec.Command("unshare", args...)
+	again.Env = append(os.Environ(), asInit+"=1")
+	out, err := again.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestChrootedUnseen tells a chroot also where the root of PID 1 cannot be seen: there PID 1 is a
+// shell, which has capabilities that the thread has not.
+func TestChrootedUnseen(t *testing.T) {
+	if os.Getenv(asInit) == "" {
+		again(t, "sh", "-c", `"$0" "$@"; exit $?`)
+		return
+	}
+	root := t.TempDir()
+	t.Cleanup(func() { unix.Unmount(root+"/proc", unix.MNT_DETACH) })
+	for want, leave := range map[bool]func() error{
+		false: func() error { return nil },
+		true:  func() error { return chroot(root, true) },
+	} {
+		netnstest.OnThread(func() {
+			var none [2]unix.CapUserData
+			err := errors.Join(leave(), unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]))
+			if root, chrooted := Root(), Chrooted(); err != nil || root != Unknown || chrooted != want {
+				t.Errorf("root %q, chrooted %v, not %v, %v", root, chrooted, want, err)
 			}
 		})
 	}

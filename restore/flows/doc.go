@@ -6,9 +6,9 @@
 // table at once, and only where it leads where some service led or should lead. It knows
 // services and tables, and neither generations nor configs.
 //
-// A connection that another balancer had begins here with the packet of whoever speaks first.
-// So the backend may be the one that began it as far as the kernel knows; all here reads such an
-// entry as that of its client.
+// A connection that another balancer had before begins here with whichever packet comes first.
+// If the backend sent that packet, the kernel takes the backend for the one that began. This
+// package reads such an entry as that of the client's connection.
 //
 // All is of the network namespace of the calling thread.
 package flows

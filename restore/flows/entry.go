@@ -11,8 +11,8 @@ import (
 // Entry is one entry of the kernel's connection tracking: a connection, or what
 // conntrack takes for one, both ways of it. A protocol without ports has 0 for them.
 //
-// Of a connection that another balancer had, the first packet here may be the backend's. Then
-// the backend is OrigSrc, and only its source is rewritten: see turned.
+// If another balancer had a connection before, its first packet here may be one of the backend.
+// Then the backend is OrigSrc, and only the source is rewritten: see inverted.
 type Entry struct {
 	Protocol  Protocol
 	OrigSrc   netip.AddrPort // who began it
@@ -46,8 +46,8 @@ func (p Protocol) String() string {
 	return strconv.Itoa(int(p))
 }
 
-// The state of a connection of which the kernel saw the first packet, and no answer; and those
-// in which both ends have said goodbye.
+// The state of a connection of which the kernel saw a SYN and no answer, and the states in
+// which both ends have closed.
 const (
 	tcpSynSent                      = nl.TCP_CONNTRACK_SYN_SENT
 	tcpTimeWait, tcpClose           = nl.TCP_CONNTRACK_TIME_WAIT, nl.TCP_CONNTRACK_CLOSE
@@ -57,21 +57,21 @@ const (
 // Translated tells whether the entry's packets go elsewhere than the client asked.
 func (e Entry) Translated() bool { return e.ReplySrc != e.OrigDst }
 
-// turned returns an entry whose source alone is rewritten as it would be if the other end had
-// begun it: so it is that of a client's connection, if a backend began in place of the client.
-func (e Entry) turned() (turned Entry, ok bool) {
-	turned = e
-	turned.OrigSrc, turned.OrigDst, turned.ReplySrc, turned.ReplyDst = e.OrigDst, e.ReplyDst, e.OrigSrc, e.ReplySrc
-	turned.SeenReply = true // the backend speaks
-	return turned, !e.Translated() && e.ReplyDst != e.OrigSrc
+// inverted returns the entry as it would be if the other end had begun the connection. ok tells
+// whether only the source is rewritten: then a backend may have begun in place of its client,
+// and the inverted entry is that of the client's connection.
+func (e Entry) inverted() (inverted Entry, ok bool) {
+	inverted = e
+	inverted.OrigSrc, inverted.OrigDst, inverted.ReplySrc, inverted.ReplyDst = e.OrigDst, e.ReplyDst, e.OrigSrc, e.ReplySrc
+	inverted.SeenReply = true // the backend speaks
+	return inverted, !e.Translated() && e.ReplyDst != e.OrigSrc
 }
 
-// unanswered tells whether the connection is none yet. One that was picked up in the middle is
-// open, although nothing may have come back so far.
+// unanswered tells whether a client's SYN has had no answer so far. A TCP connection that
+// conntrack picked up in the middle is open, also before anything comes back.
 func (e Entry) unanswered() bool { return e.Protocol == TCP && !e.SeenReply && e.State == tcpSynSent }
 
-// Ended tells whether the connection itself is over, and the entry only waits to be
-// forgotten.
+// Ended tells whether the connection itself is over, and only its entry is still there.
 func (e Entry) Ended() bool {
 	switch e.Protocol {
 	case TCP:

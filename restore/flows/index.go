@@ -45,6 +45,13 @@ func NewIndex(services []rules.VirtualService) Index {
 	return all
 }
 
+// keyOf returns the key of the list that has the virtual service of an entry, unless that
+// listens on "*".
+func keyOf(e Entry) listKey {
+	address := e.OrigDst.Addr()
+	return listKey{rules.FamilyOf(address), e.Protocol.String(), address}
+}
+
 // have tells whether there are virtual services of a family.
 func (x Index) have(family rules.Family) bool {
 	for key := range x {
@@ -55,27 +62,27 @@ func (x Index) have(family rules.Family) bool {
 	return false
 }
 
-// begunByClient returns an entry as its client began it, where a backend began it in place of the
-// client, and every other one as it is. One of "*" is none: there a backend's own connections
-// look the same, if others masquerade them.
+// begunByClient inverts an entry that a backend began in place of its client, and returns every
+// other entry as it is. It inverts none of a service that listens on "*": a backend's own
+// connections look the same there, if others masquerade them.
 func (x Index) begunByClient(e Entry) Entry {
-	turned, ok := e.turned()
+	inverted, ok := e.inverted()
 	if !ok {
 		return e
 	}
-	service, found := atPort(x[listKey{rules.FamilyOf(turned.OrigDst.Addr()), turned.Protocol.String(), turned.OrigDst.Addr()}], turned.OrigDst.Port())
+	service, found := atPort(x[keyOf(inverted)], inverted.OrigDst.Port())
 	if !found {
 		return e
 	}
-	if _, leads := service.backend(turned); !leads {
+	if _, leads := service.backend(inverted); !leads {
 		return e
 	}
-	return turned
+	return inverted
 }
 
 // of returns the virtual service that an entry is for, by what its client asked for.
 func (x Index) of(e Entry, local locals) (service indexed, found bool) {
-	key := listKey{rules.FamilyOf(e.OrigDst.Addr()), e.Protocol.String(), e.OrigDst.Addr()}
+	key := keyOf(e)
 	if service, found = atPort(x[key], e.OrigDst.Port()); found || !local.contain(e.OrigDst.Addr()) {
 		return service, found
 	}

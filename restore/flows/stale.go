@@ -28,10 +28,10 @@ func (c Change) stale(e Entry) bool {
 }
 
 // removed tells whether an entry goes to a backend that was taken out of what it
-// asked for, and is not to go on. UDP never is: a flow would stick to the backend
-// for as long as its client keeps talking. A TCP connection that was never answered is none
-// yet: the next SYN of its client is the first packet of a new one, which another backend
-// gets, if the service still has one.
+// asked for, and is not to go on. UDP never goes on: a flow would stick to the backend
+// for as long as its client keeps talking. Neither does a TCP connection that was never
+// answered: the next SYN of its client then begins a new one, to another backend if the
+// service still has one. If it has none, the connection stays while Spare asks for that.
 func (c Change) removed(e Entry) bool {
 	e = c.Before.begunByClient(e)
 	local := c.local[rules.FamilyOf(e.OrigDst.Addr())]
@@ -43,20 +43,26 @@ func (c Change) removed(e Entry) bool {
 		return false // somebody else's
 	}
 	reset := old.Reset
-	now, left := c.After.of(e, local)
-	if left {
+	now, stays := c.After.of(e, local)
+	if stays {
 		if _, leads := now.backend(e); leads {
 			return false
 		}
 		reset = now.Reset
 	}
-	return e.Protocol == UDP || e.unanswered() && left || (e.unanswered() || reset) && !c.Spare
+	switch {
+	case e.Protocol == UDP:
+		return true
+	case e.unanswered():
+		return stays || !c.Spare
+	}
+	return reset && !c.Spare
 }
 
 // missed tells whether the rules would translate an entry that began without them,
 // or while every backend was drained: then it was sent to port 0, see Refuse in
-// package rules. Its packets would go there for as long as its client keeps talking; and what
-// a backend says would leave untranslated for as long as that does.
+// package rules. Its packets would go there for as long as its client keeps talking. And packets
+// that a backend began to send would leave untranslated for as long as it keeps sending.
 func (c Change) missed(e Entry) bool {
 	if e.Translated() && e.ReplySrc.Port() != 0 {
 		return false
@@ -67,13 +73,14 @@ func (c Change) missed(e Entry) bool {
 // unknown tells whether an entry may go to a backend that was taken out, as far as the
 // rules of before tell.
 func (c Change) unknown(e Entry) bool {
-	if _, ok := e.turned(); ok {
+	if _, ok := e.inverted(); ok {
 		return answers(c.Unknown, e)
 	}
 	return e.Translated() && c.translates(c.Unknown, e)
 }
 
-// answers tells whether tables take an entry's first packet for what a backend says to a client.
+// answers tells whether tables take an entry's first packet for one from a backend to a client,
+// and can rewrite its source.
 func answers(tables rules.Tables, e Entry) bool {
 	return tables.Of(rules.FamilyOf(e.OrigSrc.Addr())).CanTranslate(rules.Postrouting, rules.Packet{
 		Protocol: e.Protocol.String(), Source: e.OrigSrc.Addr(), SourcePort: e.OrigSrc.Port(), Destination: e.OrigDst.Addr(), Port: e.OrigDst.Port(),

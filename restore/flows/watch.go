@@ -12,26 +12,26 @@ import (
 // Watched is what a Watch looks at.
 type Watched struct {
 	Backends map[netip.AddrPort]bool // of services; port 0 is every port
-	Down     map[netip.AddrPort]bool // where this host asks, over TCP, and nobody answers
+	Down     map[netip.AddrPort]bool // to which this host connects over TCP, and nobody answers
 }
 
-// Connections are those to a backend over TCP that led there by a rule. What was picked up in
-// the middle is neither until the backend speaks.
+// Connections are the TCP connections to a backend that rules sent there. One that conntrack
+// picked up in the middle is neither answered nor unanswered until the backend sends something.
 type Connections struct {
 	Answered   int // since the look before
-	Unanswered int
+	Unanswered int // now
 }
 
 // Seen is what a look saw.
 type Seen struct {
-	Entries  int                            // in all, of the families that were looked at
-	Deleted  int                            // this host's own to Watched.Down that were never answered
+	Entries  int                            // of every kind, in the families that were looked at
+	Deleted  int                            // those of this host's own connections to Watched.Down that were never answered
 	Backends map[netip.AddrPort]Connections // by the keys of Watched.Backends; none that has no connection
 }
 
-// Watch looks at connection tracking time and again. It knows which connections were answered
-// already at the look before: an old one that is still open says nothing of the route that
-// answers take now.
+// Watch looks at connection tracking again and again. It remembers which connections were
+// answered at the look before: an old one that is still open does not show that answers take
+// their way now.
 type Watch struct {
 	seed     maphash.Seed
 	answered []uint64 // hashes of their entries, in order
@@ -39,11 +39,11 @@ type Watch struct {
 
 // Look counts the connections to backends. It deletes the entries of this host's own
 // connections to what is down: one that nobody answers would stay for 120 s
-// (net.netfilter.nf_conntrack_tcp_timeout_syn_sent), and with many silent backends, asked
-// every 2 s, these fill the table.
+// (net.netfilter.nf_conntrack_tcp_timeout_syn_sent), and checks of many silent backends, every
+// 2 s, would fill the table.
 //
-// Errors are those of CountConnections. The look after one counts the answers since the last
-// look that saw all.
+// Errors are those of CountConnections. After an error the next look counts the answers since
+// the last look without one.
 func (w *Watch) Look(ctx context.Context, of Watched) (Seen, error) {
 	if w.seed == (maphash.Seed{}) {
 		w.seed = maphash.MakeSeed()
@@ -59,7 +59,7 @@ func (w *Watch) Look(ctx context.Context, of Watched) (Seen, error) {
 	return l.seen, nil
 }
 
-// look is one look in the making.
+// look is one look that is under way.
 type look struct {
 	Watched
 	before   *Watch
@@ -81,8 +81,8 @@ func (l *look) family(ctx context.Context, family rules.Family) error {
 		if e.Protocol != TCP {
 			return false
 		}
-		if turned, ok := e.turned(); ok && l.Backends[e.OrigSrc] { // without a port it may be anything of the backend's own
-			l.count(turned)
+		if inverted, ok := e.inverted(); ok && l.Backends[e.OrigSrc] { // without a port it may be anything of the backend's own
+			l.count(inverted)
 			return false
 		}
 		if e.Translated() {

@@ -19,13 +19,13 @@ import (
 )
 
 // countsFile keeps, below the root, what rules counted that are there no more: a chain that
-// is loaded anew counts from 0. With it, what a backend got never falls at a load of
+// is loaded anew counts from 0. With this file the packets of a backend never fall at a load of
 // natspread's. iptables-restore -c cannot do that: a backend that is out has no rule to give
 // its count to, and ip6tables-nft-restore of iptables 1.8.9 takes no counters of rules.
 //
-// It is a log, so that a load adds a few lines, however many there are: a first line that
-// names the network namespace, and a block for each load, from begin to end. A block that a
-// kill left without its end counts for nothing.
+// It is a log, so that a load adds a few lines only: a first line that names the network
+// namespace, and a block for each load, from begin to end. A block without its end, as a kill
+// leaves, counts for nothing.
 const countsFile = paths.Run + "/counts"
 
 // The lines of a block, beside those of counts.
@@ -36,11 +36,10 @@ const (
 	countsKept = "kept" // ends a block of a load that failed: the rules are still there
 )
 
-// mostCounts is how large the log may become, as a multiple of what it says, before it is
-// written anew, and how small it is left alone.
+// When the log is written anew.
 const (
-	mostCounts  = 4
-	smallCounts = 1 << 20
+	smallCounts = 1 << 20 // bytes; a smaller log is left alone
+	mostCounts  = 4       // a larger one is left alone up to so many times the size of its sums
 )
 
 // BeginCounts notes what rules counted, before a load takes them out.
@@ -73,25 +72,23 @@ func (s Store) countsBegin(line string) bool {
 	return err == nil && string(begin) == line
 }
 
-// EndCounts says that the load is over, and whether the rules are gone.
+// EndCounts notes that the load is over, and whether the rules are gone.
 func (s Store) EndCounts(gone bool) error {
 	line := countsKept
 	if gone {
 		line = countsDone
 	}
-	err := s.appendCounts([]byte(line + "\n"))
-	if info, statErr := os.Stat(s.Path(countsFile)); err != nil || statErr != nil || info.Size() < smallCounts {
+	if err := s.appendCounts([]byte(line + "\n")); err != nil || s.CountsSize() < smallCounts {
 		return err
 	}
 	return s.compactCounts()
 }
 
-// ForgetCounts begins to count at 0.
+// ForgetCounts removes the log: all counts begin at 0 again.
 func (s Store) ForgetCounts() error { return ignoreMissing(os.Remove(s.Path(countsFile))) }
 
-// Counts returns what rules counted that are there no more, once for each of a service's
-// targets. begun tells that a load is under way, and some of its rules may be in the kernel
-// no more.
+// Counts returns what rules counted that are there no more: one sum for each target of a
+// service. begun tells that a load is under way, which may have taken rules out already.
 func (s Store) Counts() (counts []rules.Count, begun bool) {
 	text, err := s.countsText()
 	if err != nil {
@@ -128,7 +125,8 @@ func (s Store) Counts() (counts []rules.Count, begun bool) {
 	return counts, begun
 }
 
-// CountsSize changes with every load that took rules out which had counted something.
+// CountsSize returns the size of the log. Every load changes it that takes out rules which have
+// counted something.
 func (s Store) CountsSize() int64 {
 	info, err := os.Stat(s.Path(countsFile))
 	if err != nil {
@@ -150,7 +148,7 @@ func (s Store) countsText() ([]byte, error) {
 	return text, nil
 }
 
-// appendCounts appends lines to the log. What a full disk takes half of is taken back.
+// appendCounts appends lines to the log, or nothing: what a full disk took of them is cut off.
 func (s Store) appendCounts(lines []byte) error {
 	file, err := os.OpenFile(s.Path(countsFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -169,7 +167,7 @@ func (s Store) appendCounts(lines []byte) error {
 	return nil
 }
 
-// compactCounts writes the log anew, if it says the same many times.
+// compactCounts writes the log anew with the sums alone, if that makes it much smaller.
 func (s Store) compactCounts() error {
 	counts, begun := s.Counts()
 	text := []byte(countsHead + s.Namespace + "\n" + countsOpen + "\n")

@@ -7,5 +7,5 @@
 // never changes once it is written; one that is not good gives way to an older one, and is
 // never repaired. What only this boot is to know stands in /run: the generation that waits
 // to be confirmed, the overlay that the kernel is to hold in place of a generation's own
-// tables, which of them it was last read to hold, and what rules counted that are gone.
+// tables, which of these it was last read to hold, and what rules counted that are gone.
 package generation

@@ -106,8 +106,8 @@ func (s Store) Previous() (Generation, error) {
 	return Generation{}, fmt.Errorf("%w, and none before it is", err)
 }
 
-// Earlier returns the number of the newest good generation that is older than another one and is not the same: what
-// one more step back leads to. It is 0 where there is none.
+// Earlier returns the number of the newest good generation that is older than another one and
+// has other files: the next to go back to. It is 0 where there is none.
 func (s Store) Earlier(than Generation) int {
 	numbers, _ := s.Numbers()
 	for _, number := range numbers {

@@ -82,6 +82,24 @@ func TestFind(t *testing.T) {
 	wantNumber("none is current, none before", 0, store.Previous)
 }
 
+// TestEarlier passes over what is the same and what is not good.
+func TestEarlier(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	store := two(t)
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Smaller)
+	current, err := store.Current()
+	hosttest.Must(t, err)
+	if number := store.Earlier(current); number != 1 {
+		t.Errorf("before %d: %d", current.Number, number)
+	}
+	hosttest.Must(t, os.Truncate(store.Path(paths.Generations, "1", "rules.v4"), 0))
+	if number := store.Earlier(current); number != 0 {
+		t.Errorf("with 1 damaged: %d", number)
+	}
+}
+
 // TestPreviousIsDamaged names the next one that is good, or says that there is none.
 func TestPreviousIsDamaged(t *testing.T) {
 	if !netnstest.Isolate(t) {

@@ -18,21 +18,21 @@ import (
 	"natspread/internal/rules"
 )
 
-// Overlay is what the kernel is to hold in place of a generation's own tables. Its record is
-// in /run, where a reboot forgets it, and is there exactly as long as that is so.
+// Overlay is what the kernel is to hold in place of a generation's own tables. Its record in
+// /run, which a reboot forgets, is there exactly as long as the kernel is to hold it.
 type Overlay struct {
 	Base   int          // the number of the generation
 	Tables rules.Tables // complete
 	Note   []byte       // who is out, since when and why; opaque here
-	Sum    string       // names the record: one of other rules, or with another note, has another
-	// Loading tells that a load of it began whose end is not recorded: a kill may have come
-	// before it, so nobody knows what the kernel holds.
+	Sum    string       // names the record: a record of other rules, or with another note, has another sum
+	// Loading tells that a load of it began, and that its end is not recorded. A kill may have
+	// ended the load, so nobody knows what the kernel holds.
 	Loading bool
 }
 
-// overlayManifest is the file of a record that says what it is made of. The other files are
-// those of a generation: of each table the chains that differ from the generation's, so that
-// one backend of thousands of services costs as much as one of a few.
+// overlayManifest is the file of a record that says what the record is made of. The files of
+// rules are named as those of a generation. Each holds only the chains that differ from the
+// generation's, so a backend that is out costs as much among thousands of services as among a few.
 type overlayManifest struct {
 	Base      int                 `json:"generation"`
 	Namespace string              `json:"namespace"` // the network namespace of one boot
@@ -76,7 +76,7 @@ func (s Store) Overlay(base Generation) (overlay *Overlay, present bool) {
 	return overlay, true
 }
 
-// manifest returns the part that a generation's has, too.
+// manifest returns what the manifest of a generation has, too.
 func (m overlayManifest) manifest() Manifest { return Manifest{Number: m.Base, SHA256: m.SHA256} }
 
 // exists tells whether there is a file.
@@ -111,8 +111,8 @@ type OverlaySwap struct {
 	Sum    string // of the new record; "" where there is to be none
 	store  Store
 	before string // where the record before it is now; "" where there was none, or it is still in place
-	drops  bool   // the record that is in place goes
-	marked bool   // and did not say before that a load of it is not over
+	drops  bool   // there is to be no record: Commit removes the one in place
+	marked bool   // with drops: DropOverlay gave that one its file loading
 }
 
 // WriteOverlay writes the record of an overlay of a generation, whose files are on disk, and
@@ -170,28 +170,26 @@ const newOverlay = ".overlay-"
 // change places in one step. It returns where that one is then, "" where there was none.
 // Nothing is synced: a power cut takes /run, and what it leaves of a file fails its checksum.
 func (s Store) exchangeOverlay(files map[string][]byte) (before string, err error) {
-	run := s.directory(paths.Run)
-	temporary, err := os.MkdirTemp(run, newOverlay)
+	temporary, err := os.MkdirTemp(s.directory(paths.Run), newOverlay)
 	if err != nil {
 		return "", err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(temporary))
+		}
+	}()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err = os.WriteFile(filepath.Join(temporary, name), files[name], 0o600); err != nil {
-			break
+		if err := os.WriteFile(filepath.Join(temporary, name), files[name], 0o600); err != nil {
+			return "", err
 		}
 	}
-	if err == nil {
-		place := filepath.Join(run, filepath.Base(paths.Overlay))
-		if err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, place, unix.RENAME_EXCHANGE); err == nil {
-			return temporary, nil
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			if err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, place, unix.RENAME_NOREPLACE); err == nil {
-				return "", nil
-			}
-		}
+	place := s.Path(paths.Overlay)
+	err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, place, unix.RENAME_EXCHANGE)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, place, unix.RENAME_NOREPLACE)
 	}
-	return "", errors.Join(err, os.RemoveAll(temporary))
+	return temporary, err
 }
 
 // sweepOverlays removes records that a kill left beside the one that is in place. The caller
@@ -206,8 +204,8 @@ func (s Store) sweepOverlays() error {
 	return err
 }
 
-// DropOverlay begins to drop the record, before the kernel is given something else. Where a
-// full disk cannot note that, it goes at once.
+// DropOverlay begins to drop the record, before the kernel is given something else. If a full
+// disk takes no file that says so, the record is removed at once.
 func (s Store) DropOverlay() OverlaySwap {
 	swap := OverlaySwap{store: s, drops: true}
 	if !exists(s.Path(paths.Overlay)) || exists(s.Path(paths.Overlay, loadingFile)) {
@@ -271,8 +269,8 @@ func (w OverlaySwap) Revert() error {
 	return os.RemoveAll(w.before)
 }
 
-// OverlaySum names the record that is in place, whatever it is worth, "" where there is none:
-// what somebody else loaded has another.
+// OverlaySum names the record that is in place, whatever it is worth; "" where there is none.
+// Each load of another overlay changes it.
 func (s Store) OverlaySum() string {
 	data, err := readTrusted(s.Root, filepath.Join(paths.Overlay, manifestFile))
 	if err != nil {
@@ -281,8 +279,8 @@ func (s Store) OverlaySum() string {
 	return checksum(data)
 }
 
-// OverlayNote returns what the record that is in place says of itself, of whichever generation
-// it is; nil where there is none of this network namespace.
+// OverlayNote returns the note of the record that is in place, of whichever generation that
+// is; nil where there is no record of this network namespace.
 func (s Store) OverlayNote() []byte {
 	data, err := readTrusted(s.Root, filepath.Join(paths.Overlay, manifestFile))
 	var manifest overlayManifest
@@ -299,7 +297,7 @@ func (s Store) OverlayNote() []byte {
 // ReadRun reads a file of this boot, with the distrust of a generation's files.
 func (s Store) ReadRun(path string) ([]byte, error) { return readTrusted(s.Root, path) }
 
-// WriteRun replaces such a file.
+// WriteRun replaces a file of this boot.
 func (s Store) WriteRun(path string, data []byte) error {
 	return atomicfile.WriteFile(s.Path(path), data, 0o600)
 }

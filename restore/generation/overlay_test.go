@@ -168,14 +168,30 @@ func TestOverlayOfATrial(t *testing.T) {
 	hosttest.Must(t, err)
 	put(t, store, waiting, less(t), "trial")
 	wantRecord(t, store, less(t), "trial", false)
-	if !store.IsLoaded(waiting) {
+	if !store.StillWanted(waiting) {
 		t.Error("the trial is not what is loaded")
 	}
 	hosttest.Must(t, store.SetCurrent(pending.Number))
 	hosttest.Must(t, store.ForgetPending())
 	wantRecord(t, store, less(t), "trial", false)
-	if !store.IsLoaded(waiting) {
+	if !store.StillWanted(waiting) {
 		t.Error("what was confirmed is not what is loaded")
+	}
+}
+
+// TestStillWanted is not fooled by another generation of the same number.
+func TestStillWanted(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	store, base := overlaid(t)
+	if !store.StillWanted(base) {
+		t.Error("what is current is not wanted")
+	}
+	hosttest.Must(t, os.RemoveAll(store.Path(paths.State)))
+	hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Smaller, hosttest.Article)
+	if number, err := store.CurrentNumber(); number != base.Number || err != nil || store.StillWanted(base) {
+		t.Errorf("generation %d is taken for the one before it, %v", number, err)
 	}
 }
 

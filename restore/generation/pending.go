@@ -158,7 +158,7 @@ func (s Store) RefusePending() error {
 	case !pending.elsewhere(s.Namespace):
 		return errors.New(pending.String())
 	case pending.Left() > 0:
-		return fmt.Errorf("in another network namespace %v; type it there", pending)
+		return fmt.Errorf("in another network namespace %v; run that there", pending)
 	}
 	return nil
 }

@@ -53,9 +53,9 @@ func (s Store) WriteImage(generation Generation) (number int, err error) {
 	return generation.Number, nil
 }
 
-// Holds tells whether the current generation is made of the same bytes as one that is to be written into an image:
-// the same rules, config and variant of iptables, whenever and by whom it was made. It trusts nobody, as an image may
-// still be anybody's.
+// Holds tells whether the current generation is made of the same bytes as one that is to be
+// written into an image: the same rules, config and variant of iptables, whenever and by whom
+// it was made. It reads them all, and asks for no owner: an image may still be anybody's.
 func (s Store) Holds(generation Generation) (number int, held bool) {
 	number, err := s.CurrentNumber()
 	if err != nil {

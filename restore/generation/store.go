@@ -63,9 +63,9 @@ type Generation struct {
 	Services []byte
 }
 
-// RulesSum returns one sha256, in hex, for all rules of the generation: that of what sha256sum
-// prints of its rules files, in the order of rules.Tables; "" for None. Balancers with the same
-// sum hold the same rules, as long as nobody is out.
+// RulesSum returns one sha256, in hex, for all rules of the generation: the sum of what
+// sha256sum prints of its rules files, in the order of rules.Tables; "" for None. Balancers with
+// the same sum hold the same rules, as long as no backend is out.
 func (g Generation) RulesSum() string {
 	if g.Number == 0 {
 		return ""

@@ -28,6 +28,35 @@ func two(t *testing.T) generation.Store {
 	return store
 }
 
+// TestHolds asks for the bytes of each file, whatever the manifest says.
+func TestHolds(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	store, same := two(t), hosttest.Generation(t, rules.NFT, hosttest.Smaller)
+	if number, held := store.Holds(same); number != 2 || !held {
+		t.Errorf("%d, %v", number, held)
+	}
+	for name, other := range map[string]generation.Generation{
+		"another config":  hosttest.Generation(t, rules.NFT, hosttest.Article),
+		"another variant": hosttest.Generation(t, rules.Legacy, hosttest.Smaller),
+	} {
+		if number, held := store.Holds(other); held {
+			t.Errorf("%s is generation %d", name, number)
+		}
+	}
+	for _, name := range hosttest.Members()[1:] {
+		path := store.Path(paths.Generations, "2", name)
+		data, err := os.ReadFile(path)
+		hosttest.Must(t, err)
+		hosttest.Must(t, os.WriteFile(path, append(data, '\n'), 0o600))
+		if _, held := store.Holds(same); held {
+			t.Errorf("with a line more in %s it is the same", name)
+		}
+		hosttest.Must(t, os.WriteFile(path, data, 0o600))
+	}
+}
+
 // TestGenerationComesBack reads what was written, and looks who may read it beside root.
 func TestGenerationComesBack(t *testing.T) {
 	if !netnstest.Isolate(t) { // as whose files nobody else's count

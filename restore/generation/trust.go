@@ -151,8 +151,8 @@ type UntrustedError struct {
 	Fix  string // the line after which only root may
 }
 
-// Below says it of a directory of which all that is below it was made by the same user, as in an image, with the one
-// line that fixes all.
+// Below is Error for an image, where one user made all that is below the directory: its fix is
+// one line for all of it.
 func (e *UntrustedError) Below() string {
 	return e.what + "; fix: " + strings.Replace(e.Fix, "chown ", "chown -R ", 1)
 }

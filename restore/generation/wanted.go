@@ -12,7 +12,7 @@ import (
 // Wanted is what the kernel is to hold now, and why.
 type Wanted struct {
 	Generation Generation // the pending one, or the one that boot ends up with; None where there is neither
-	Overlay    *Overlay   // what to hold in place of that one's tables; nil where that is just them
+	Overlay    *Overlay   // what to hold in place of the tables of Generation; nil for those tables
 	Boot       Generation // the one that boot ends up with; None where boot loads nothing
 	Fallback   error      // why Boot is not the current one, or why there is none
 	Current    int        // the one that boot is to load; 0 for none
@@ -63,7 +63,7 @@ func (w Wanted) Tables() rules.Tables {
 	return w.Generation.Tables
 }
 
-// Note returns what the overlay says of itself; nil where there is none.
+// Note returns the note of the overlay; nil where there is none.
 func (w Wanted) Note() []byte {
 	if w.Overlay == nil {
 		return nil
@@ -71,9 +71,9 @@ func (w Wanted) Note() []byte {
 	return w.Overlay.Note
 }
 
-// IsLoaded tells, without reading its rules, whether a generation that was read is still the
-// one that the kernel is to hold.
-func (s Store) IsLoaded(g Generation) bool {
+// StillWanted tells, without reading rules, whether a generation that was read before is still
+// the one that the kernel is to hold.
+func (s Store) StillWanted(g Generation) bool {
 	number, err := s.CurrentNumber()
 	if pending, waits := s.Pending(); waits == nil {
 		number, err = pending.Number, nil

@@ -9,8 +9,9 @@ import (
 	"natspread/internal/rules"
 )
 
-// sendCounted is send that says before what the rules counted that go with it. A table that
-// was known without reading it is read where much of it changes.
+// sendCounted is send, but first tells Counting what those rules counted that the transaction
+// takes out. Where many chains change, a table that is known without reading it is read: send
+// needs its policies then.
 func (k Kernel) sendCounted(ctx context.Context, table rules.Table, observed Snapshot, transaction []byte) (err error) {
 	if declares(transaction) >= many && len(observed.saved.Chains) == 0 {
 		if observed.saved, err = k.Read(ctx, table); err != nil {
@@ -28,7 +29,8 @@ func (k Kernel) sendCounted(ctx context.Context, table rules.Table, observed Sna
 }
 
 // counted returns what the rules of services counted in the chains that a transaction empties.
-// By nft a few chains are asked for at the last moment; else it is what was read before.
+// By nft the kernel is asked for a few chains at the last moment; else the counters are those
+// that were read before.
 func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte) (counts []rules.Count) {
 	if k.Counting == nil || table.Name != rules.NAT {
 		return nil

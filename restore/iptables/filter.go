@@ -72,8 +72,8 @@ func savedLine(line string) string {
 	return line
 }
 
-// countedLine is savedForm for one line with "-c PACKETS BYTES", which stands behind a policy,
-// and in a rule before its target.
+// countedLine is savedLine for a line of -v -S, which has "-c PACKETS BYTES": behind the policy
+// of a chain, or before the target of a rule.
 func countedLine(line string) string {
 	line = strings.TrimSuffix(line, "\n")
 	at := strings.LastIndex(line, " -c ")

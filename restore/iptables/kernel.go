@@ -23,8 +23,8 @@ type Kernel struct {
 	// Until is how long iptables' own lock is waited for, which only the legacy variant
 	// takes. Each program that needs it waits for five seconds at least.
 	Until time.Time
-	// Counting, where it is set, is told what rules of services counted before they are taken
-	// out, and gives back what to call with whether they were.
+	// Counting, if it is set, is told what rules of services counted, before they are taken out.
+	// It returns a function that is called after that, and told whether they are gone.
 	Counting func([]rules.Count) (done func(gone bool))
 }
 

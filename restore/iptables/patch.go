@@ -9,19 +9,19 @@ import (
 	"natspread/internal/rules"
 )
 
-// Patch is a change of some of natspread's chains. It leaves all others as they are, whatever
-// somebody made of them, and every jump.
+// Patch is a change of some of natspread's chains. It leaves all other chains as they are, also
+// those that somebody edited, and every jump.
 type Patch struct {
 	Standing rules.Tables // what the kernel was given before
 	Wanted   rules.Tables
 	// Chains are those in which both differ, by name, for each table in the order of
 	// rules.Tables.All.
 	Chains [rules.TableCount][]string
-	// All is for where nobody knows what the kernel was given: every chain of natspread's is
+	// All says that nobody knows what the kernel was given: every chain of natspread's is
 	// brought in sync.
 	All bool
-	// Ruleset is the number of nftables' ruleset in which Standing was read, if that is still
-	// its number: then nothing has to be read. Else it is 0.
+	// Ruleset is the number of nftables' ruleset, if Standing was read in this very ruleset:
+	// then nothing has to be read. Else it is 0.
 	Ruleset uint32
 }
 
@@ -56,12 +56,12 @@ func (k Kernel) Patch(ctx context.Context, p Patch) (Loaded, error) {
 	return result, nil
 }
 
-// part is one table's share of a patch.
+// part is what a patch changes in one table.
 type part struct {
 	table  rules.Table // as it is wanted
 	names  []string    // of the chains that may change
-	before Snapshot    // these, as they stand in the kernel
-	want   ownedState  // these, as they are wanted
+	before Snapshot    // these chains, as the kernel holds them
+	want   ownedState  // these chains, as they are wanted
 	sent   bool        // the kernel was given something
 }
 
@@ -73,15 +73,16 @@ func (k Kernel) partsOf(ctx context.Context, p Patch) (parts []part, err error) 
 			continue
 		}
 		one := part{table: table, names: p.Chains[i]}
+		held := stateOf(withOnly(standing[i], one.names), 1)
 		switch {
 		case p.All:
 			if one.before, err = k.snapshot(ctx, table); err == nil {
 				one.names = ownNames(one.before.saved, table)
 			}
 		case p.Ruleset != 0:
-			one.before = Snapshot{ownedState: stateOf(withOnly(standing[i], one.names), 1), ruleset: p.Ruleset}
+			one.before = Snapshot{ownedState: held, ruleset: p.Ruleset}
 		default:
-			one.before, err = k.snapshotOf(ctx, withOnly(standing[i], one.names))
+			one.before, err = k.snapshotOf(ctx, standing[i], held.order)
 		}
 		if err != nil {
 			return nil, err
@@ -102,15 +103,14 @@ func (k Kernel) partsOf(ctx context.Context, p Patch) (parts []part, err error) 
 
 // withOnly returns a table with those of its chains that are named.
 func withOnly(table rules.Table, names []string) rules.Table {
-	chains := table.Chains
-	table.Chains = nil
-	whole := rules.Table{Chains: chains}
+	part := table
+	part.Chains = nil
 	for _, name := range names {
-		if chain, found := whole.Chain(name); found {
-			table.Chains = append(table.Chains, chain)
+		if chain, found := table.Chain(name); found {
+			part.Chains = append(part.Chains, chain)
 		}
 	}
-	return table
+	return part
 }
 
 // ownNames returns the names of all of natspread's chains in a live table and a wanted one.
@@ -130,21 +130,17 @@ func ownNames(saved rules.Saved, table rules.Table) []string {
 func (s ownedState) only(names []string) ownedState {
 	part := ownedState{name: s.name, chains: map[string][]string{}, jumps: map[string][]placed{}}
 	for _, name := range names {
-		if rules, held := s.chains[name]; held {
+		if chain, held := s.chains[name]; held {
 			part.order = append(part.order, name)
-			part.chains[name] = rules
+			part.chains[name] = chain
 		}
 	}
 	return part
 }
 
-// snapshotOf reads the chains of a live table that a table has, and the built-in ones: alone
-// where they are few and all there, else with the whole table.
-func (k Kernel) snapshotOf(ctx context.Context, table rules.Table) (Snapshot, error) {
-	names := make([]string, len(table.Chains))
-	for i, chain := range table.Chains {
-		names[i] = chain.Name
-	}
+// snapshotOf reads some chains of a live table, and the built-in ones: alone where they are
+// few and all there, else with the whole table.
+func (k Kernel) snapshotOf(ctx context.Context, table rules.Table, names []string) (Snapshot, error) {
 	if len(names) <= few && k.mayHold(table.Family, table.Name) {
 		if saved, err := k.readChains(ctx, table.Family, table.Name, names); err == nil {
 			return Snapshot{ownedState: stateOfSaved(saved), saved: saved}, nil
@@ -155,8 +151,8 @@ func (k Kernel) snapshotOf(ctx context.Context, table rules.Table) (Snapshot, er
 	return read, err
 }
 
-// loadPart loads one table's share and reads it back. A program that was killed may have done
-// its work before it failed.
+// loadPart loads what changes in one table and reads it back. The kernel says whether it is
+// loaded: a program that was killed may have done its work before it failed.
 func (k Kernel) loadPart(ctx context.Context, p *part) error {
 	text := transaction(p.before.ownedState, p.want)
 	if text == nil {
@@ -175,7 +171,7 @@ func (k Kernel) loadPart(ctx context.Context, p *part) error {
 
 // holdsPart is an error unless the kernel holds the chains of a part as a state has them.
 func (k Kernel) holdsPart(ctx context.Context, p part, want ownedState) error {
-	now, err := k.snapshotOf(ctx, withNames(p.table, want.order))
+	now, err := k.snapshotOf(ctx, p.table, want.order)
 	if err == nil && len(want.order) < len(p.names) && !k.areGone(p.table, want, p.names) {
 		now, err = k.snapshot(ctx, p.table)
 	}
@@ -183,15 +179,6 @@ func (k Kernel) holdsPart(ctx context.Context, p part, want ownedState) error {
 		err = errNotInSync
 	}
 	return err
-}
-
-// withNames returns a table of empty chains.
-func withNames(table rules.Table, names []string) rules.Table {
-	table.Chains = nil
-	for _, name := range names {
-		table.Chains = append(table.Chains, rules.Chain{Name: name})
-	}
-	return table
 }
 
 // areGone tells whether the kernel is known to have none of the named chains but those that
@@ -211,8 +198,8 @@ func (k Kernel) areGone(table rules.Table, want ownedState, names []string) bool
 	return true
 }
 
-// revertPart sets the chains of a part to what they were before. Whether it is so, the kernel
-// says and not the program. Where nftables' ruleset has its number still, nothing was changed.
+// revertPart sets the chains of a part to what they were before. Whether they are, the kernel
+// says and not the program. If nftables' ruleset still has its number, nothing was changed.
 func (k Kernel) revertPart(ctx context.Context, p part) error {
 	if !p.sent || p.before.ruleset != 0 && p.before.ruleset == k.RulesetID() {
 		return nil

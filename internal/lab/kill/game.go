@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/lab/netns"
 	"natspread/internal/rules"
 	"natspread/internal/test/killtest"
 	"natspread/internal/test/netnstest"
@@ -180,12 +180,8 @@ func (g *game) onHost(do func(dir string) error) (err error) {
 // giveRoutes gives the calling thread's namespace routes to the backends: without one, status
 // calls a service broken.
 func giveRoutes() error {
-	cmd := exec.Command("ip", "-batch", "-")
-	cmd.Stdin = strings.NewReader("link set lo up\nroute add 10.0.0.0/24 dev lo\nroute add 2001:db8:1::/64 dev lo\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("ip: %w: %s", err, out)
-	}
-	return nil
+	_, err := netns.Pipe("link set lo up\nroute add 10.0.0.0/24 dev lo\nroute add 2001:db8:1::/64 dev lo\n", "ip", "-batch", "-")
+	return err
 }
 
 // host returns the host that lives in a directory and in the calling thread's namespace.

@@ -36,7 +36,7 @@ type options struct {
 	workers int
 }
 
-// main plays with the program that it is told of.
+// main plays as its arguments say.
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run plays with the program named in the arguments.
