@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"natspread/internal/config"
 	"natspread/internal/health"
+	"natspread/render"
 	"natspread/restore"
 )
 
@@ -373,6 +376,30 @@ func TestByHand(t *testing.T) {
 		}
 		if err := f.end(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestByHandKeeps loads a backend that was drained by hand as drained, and not as down, when another goes
+// down: with takeover its open connections are led to it by rules.
+func TestByHandKeeps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three+"snat = \"none\"\nalgorithm = \"source\"\nslots = 16\ntakeover = true\n")
+		f.dead = flapping(time.Hour, 0, 0)
+		byHand := health.OutNote{Backend: "10.0.0.3:80", Reason: health.ByHand}
+		f.standing.Note = health.Note{Services: []health.ServiceNote{{Name: "web", Mode: health.Normal, Out: []health.OutNote{byHand}}}}
+		f.standing.Overlay, f.signs.Overlay = "by hand", "by hand"
+		f.run()
+		f.sleep(5 * time.Second)
+		if err := f.end(); err != nil || f.out() != "web 10.0.0.2:80, web 10.0.0.3:80" {
+			t.Fatalf("%q is out, %v", f.out(), err)
+		}
+		want := config.Config{Services: slices.Clone(f.standing.Config.Services)}
+		want.Services[0].Backends = slices.Clone(want.Services[0].Backends)
+		want.Services[0].Backends[1].Out, want.Services[0].Backends[2].Drain = true, true
+		if !f.loads[0].overlay.Tables.Equal(render.New(want)) {
+			t.Errorf("it loaded other rules than those of a drained backend")
 		}
 	})
 }

@@ -120,7 +120,7 @@ func (j *journal) sayLoad(note health.Note, took time.Duration, result restore.R
 	out, joined, services := 0, 0, 0
 	for _, s := range note.Services {
 		out, joined = out+len(s.Out), joined+len(s.Joined)
-		if len(s.Out)+len(s.Joined) > 0 {
+		if s.Differs() {
 			services++
 		}
 	}
