@@ -11,7 +11,7 @@ import (
 const ByHand = "drained"
 
 // Choose chooses the backends of a service by the states of their checks, and says so as an
-// overlay does. Those that a hand drained stay out.
+// overlay does. Those that are drained by hand stay out.
 func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNote) {
 	drained := make([]string, len(byHand))
 	for i, out := range byHand {
@@ -39,8 +39,8 @@ func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNot
 }
 
 // Overlay returns a config as it is to be rendered now, and what its overlay is to say of
-// itself. Whom a hand drained is taken from the note of the overlay before. Services that are
-// used as the config says stay the same values.
+// itself. Who is drained by hand is taken from the note of the overlay before. Services that
+// are used as the config says stay the same values.
 func (m *Machine) Overlay(cfg config.Config, before Note) (config.Config, Note) {
 	byHand := map[string][]OutNote{}
 	for _, s := range before.Services {
@@ -93,7 +93,7 @@ func (s ServiceNote) Choice(service config.Service) Choice {
 	return choice
 }
 
-// Drained returns whom a hand drained.
+// Drained returns the backends that are drained by hand.
 func (s ServiceNote) Drained() []OutNote {
 	return slices.DeleteFunc(slices.Clone(s.Out), func(out OutNote) bool { return out.Reason != ByHand })
 }
@@ -131,8 +131,8 @@ func (n Note) put(said ServiceNote) Note {
 	return made
 }
 
-// SetDrained returns the note with a backend of a service drained by a hand, or not any more.
-// Overlay makes of it what the services use then.
+// SetDrained returns the note with a backend of a service drained by hand, or no longer. Overlay
+// makes of that note what the services use then.
 func (n Note) SetDrained(now time.Duration, service, backend string, drained bool) Note {
 	said, found := n.Of(service)
 	if !found {

@@ -176,9 +176,9 @@ func TestFlying(t *testing.T) {
 	most := 0
 	for r.now < 30*time.Second {
 		r.until(r.now + 50*time.Millisecond)
-		most = max(most, r.flying)
+		most = max(most, r.running)
 	}
-	if most != maxFlying {
+	if most != maxRunning {
 		t.Errorf("%d were under way", most)
 	}
 }
@@ -235,8 +235,8 @@ func TestSet(t *testing.T) {
 		s.Done(c, 3*time.Second)
 		s.Done(c, 3*time.Second) // once is enough
 	}
-	if s.flying != 0 {
-		t.Errorf("%d under way", s.flying)
+	if s.running != 0 {
+		t.Errorf("%d under way", s.running)
 	}
 	start, _ := s.Start(3*time.Second, always)
 	if len(start) != 4 {
@@ -246,7 +246,7 @@ func TestSet(t *testing.T) {
 	for _, c := range start {
 		s.Done(c, 4*time.Second)
 	}
-	if start, again := s.Start(time.Minute, always); len(start) != 0 || again != time.Minute+idle || len(s.items) != 0 || s.flying != 0 {
+	if start, again := s.Start(time.Minute, always); len(start) != 0 || again != time.Minute+idle || len(s.items) != 0 || s.running != 0 {
 		t.Errorf("%d start, %d left", len(start), len(s.items))
 	}
 }
