@@ -116,13 +116,13 @@ func (w *watcher) load(now time.Duration) (next time.Duration) {
 	return never
 }
 
-// task is a load: what is there, and what of that is to be another.
+// task is a load: what the kernel is to hold before it, and after it.
 type task struct {
 	held          Standing
 	note          health.Note
 	services      []config.Service // all, as they are to be
-	places        []int            // of those that are to be others
-	before, after []config.Service // these, by places
+	places        []int            // of those whose backends change
+	before, after []config.Service // of these, in the order of places
 	said          []health.ServiceNote
 }
 
@@ -165,7 +165,7 @@ func (t *task) overlay() (restore.Overlay, restore.Freed) {
 // spread returns what a service spreads its connections to: only those that get new ones.
 func spread(s config.Service) []rules.VirtualService {
 	s.Backends = s.Active()
-	if len(s.Backends) == 0 { // a hand drained them all
+	if len(s.Backends) == 0 { // all are drained by hand
 		return nil
 	}
 	s.OnRemove = config.Drain

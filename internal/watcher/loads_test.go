@@ -137,12 +137,7 @@ func TestLockHeld(t *testing.T) {
 			}
 			return nil
 		}
-		f.dead = func(c health.Check, now time.Duration) error {
-			if c.Target == address(2) && now > 10*time.Second {
-				return errRefused
-			}
-			return nil
-		}
+		f.dead = flapping(time.Hour, 0, 10*time.Second)
 		f.run()
 		f.sleep(10 * time.Second)
 		before := len(f.asked)
@@ -211,12 +206,7 @@ func TestFlushed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, three)
-		f.dead = func(c health.Check, now time.Duration) error {
-			if c.Target == address(2) && now > 10*time.Second {
-				return errRefused
-			}
-			return nil
-		}
+		f.dead = flapping(time.Hour, 0, 10*time.Second)
 		f.run()
 		f.sleep(5 * time.Second)
 		set := func(gone bool) {
@@ -251,12 +241,7 @@ func TestFollow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, three)
-		f.dead = func(c health.Check, now time.Duration) error {
-			if c.Target == address(2) {
-				return errRefused
-			}
-			return nil
-		}
+		f.dead = flapping(time.Hour, 0, 0)
 		f.run()
 		f.sleep(10 * time.Second)
 		f.apply(2, "[[service]]\nname = \"api\"\nlisten = \"192.0.2.11:80\"\nbackends = [\"10.0.0.9:80\", \"10.0.0.2:80\"]\ncheck = \"tcp\"\n"+three)
@@ -357,7 +342,7 @@ func TestUnsure(t *testing.T) {
 	})
 }
 
-// TestByHand keeps out whom a hand took out.
+// TestByHand keeps out what was drained by hand.
 func TestByHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
