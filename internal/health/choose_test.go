@@ -168,7 +168,7 @@ func TestChooseAny(t *testing.T) {
 	})
 }
 
-// TestApplyTells tells who is drained by a hand, and keeps open connections, from who is down, and
+// TestApplyTells tells who is drained by hand, and keeps open connections, from who is down, and
 // who stays drained or out as before.
 func TestApplyTells(t *testing.T) {
 	s := backendsOf("pppd", 1)

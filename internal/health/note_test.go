@@ -50,7 +50,7 @@ func TestChecks(t *testing.T) {
 }
 
 // TestOverlay renders who is in service now: one down in two services, one without checks as
-// it was, and whom a hand drained.
+// it was, and one that is drained by hand.
 func TestOverlay(t *testing.T) {
 	quiet := checked("quiet", "pp")
 	quiet.Check = config.Check{}
