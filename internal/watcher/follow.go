@@ -176,22 +176,18 @@ func (w *watcher) presentNow(time.Duration) {
 			}
 			w.report(Warning, ignoreEnd(w.ctx, err))
 			if err == nil {
-				w.setAbsent(now, !present)
+				w.setAbsent(!present)
 			}
 		}
 	})
 }
 
-// setAbsent notes whether nothing of natspread's is loaded.
-func (w *watcher) setAbsent(now time.Duration, absent bool) {
+// setAbsent notes whether nothing of natspread's is loaded. A load that is wanted waits meanwhile.
+func (w *watcher) setAbsent(absent bool) {
 	if absent && !w.absent {
 		w.print(Warning, "nothing of natspread's is loaded: checking goes on, rules are left alone")
 	}
-	back := w.absent && !absent
 	w.absent = absent
-	if back {
-		w.wantLoad(now)
-	}
 }
 
 // ignoreEnd leaves out an error that comes only of the end of the watcher.

@@ -193,7 +193,7 @@ func (w *watcher) endLoad(now, took time.Duration, t task, overlay restore.Overl
 		w.read.next = now
 	case errors.Is(err, restore.ErrNotLoaded):
 		w.pace.end(now, took, false)
-		w.setAbsent(now, true)
+		w.setAbsent(true)
 	case w.ctx.Err() == nil:
 		w.pace.end(now, took, true)
 		w.counts.LoadsFailed++

@@ -285,13 +285,24 @@ func TestStale(t *testing.T) {
 			}
 			return nil
 		}
-		f.run()
+		reads := 0
+		seams := f.seams()
+		seams.Read = func() (Standing, error) {
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			reads++
+			return f.standing, nil
+		}
+		f.runWith(seams)
 		f.sleep(15 * time.Second)
 		if f.out() != "web 10.0.0.2:80" || len(f.loads) != 1 {
 			t.Errorf("%q is out", f.out())
 		}
 		if err := f.end(); err != nil {
 			t.Error(err)
+		}
+		if reads < 3 {
+			t.Errorf("what is to be held was read %d times, with 2 stale loads", reads)
 		}
 		if last := f.records[len(f.records)-1]; last.LoadsFailed != 0 {
 			t.Errorf("%d failed loads", last.LoadsFailed)
