@@ -46,8 +46,8 @@ func readHealth(c *cli.Context) (healthOptions, error) {
 	)
 }
 
-// healthMemory is what the watcher's memory is kept to, by collecting garbage more often: that of
-// 30,000 backends doubles between two collections else.
+// healthMemory is the soft limit of the watcher's memory. Near it garbage is collected more often;
+// without it the memory of 30,000 backends doubles between two collections.
 const healthMemory = 160 << 20
 
 // health checks the backends until it is told to end, or once.

@@ -11,8 +11,9 @@ import (
 	"natspread/restore/generation"
 )
 
-// PutBack puts the config of a generation into a config file, which keeps its owner and its mode. What only the file
-// has, as no generation was made from it, is kept beside it: where, is returned, "" where nothing had to be kept.
+// PutBack writes the config of a generation into a config file, which keeps its owner and its mode.
+// Where no generation was made from the text that the file had, that text is kept in another file
+// beside it; kept is its name, or "".
 func PutBack(store generation.Store, name string, back generation.Generation) (kept string, changed bool, err error) {
 	now, err := Read(name, nil)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -46,20 +46,14 @@ func PlanRuntime(host restore.Host, target Target, drain bool) (Edit, error) {
 // noteOf returns what the overlay that stands says of itself. One that natspread did not write
 // says nothing.
 func noteOf(wanted generation.Wanted) health.Note {
-	note, err := health.DecodeNote(wanted.Note())
-	if err != nil {
-		return health.Note{}
-	}
+	note, _ := health.DecodeNote(wanted.Note())
 	return note
 }
 
-// planOverlay plans an overlay of what is loaded: with those out that the note says a hand
-// drained, and those that the last watcher knew to be down, or left out.
+// planOverlay plans an overlay of what is loaded. Those are out that the note says are drained by
+// hand, and those that are down by the record of the last watcher or by the overlay that stands.
 func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config, note health.Note, places []config.BackendPlace) (Edit, error) {
-	record, err := healthRecord(host)
-	if err != nil { // there was no watcher
-		record = health.Record{}
-	}
+	record, _ := healthRecord(host) // it is empty where there was no watcher
 	machine := health.NewMachine(record.Checks)
 	machine.Learn(noteOf(wanted).Records(cfg))
 	machine.Keep(generation.SinceBoot(), health.Checks(cfg))
@@ -82,8 +76,8 @@ func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config,
 	return planned, nil
 }
 
-// ApplyRuntime plans an edit of what is loaded, and loads it. natspread health may load
-// something else in between, at any moment: then it is planned anew.
+// ApplyRuntime plans an edit of what is loaded, and loads it. Where natspread health loads
+// something else in between, the edit is planned anew.
 func ApplyRuntime(ctx context.Context, host restore.Host, plan func() (Edit, error)) (Edit, restore.Result, error) {
 	const tries = 10
 	for n := 1; ; n++ {
@@ -91,7 +85,7 @@ func ApplyRuntime(ctx context.Context, host restore.Host, plan func() (Edit, err
 		if err != nil {
 			return Edit{}, restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
 		}
-		// Nobody is freed: open connections go on, as with any drain.
+		// No connection tracking entry is deleted: open connections go on, as with any drain.
 		result, err := host.LoadOverlay(ctx, *edit.overlay, restore.Freed{})
 		if err == nil {
 			return edit, result, nil

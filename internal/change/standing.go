@@ -24,18 +24,21 @@ func Try(ctx context.Context, host restore.Host, request restore.Request, trial 
 	return host.Try(ctx, request, trial)
 }
 
-// standing returns what the kernel is to hold in place of a config's own tables; nil where that
-// is just them, and where nobody knows better. It is a help, and never in the way: a watcher
-// puts right within a moment what is missing here.
+// standing returns what the kernel is to hold in place of a config's own tables; nil where it is
+// to hold these, and where nothing is known. No fault here ends a load: the watcher that lives
+// loads within a moment what is missing.
 func standing(host restore.Host, text []byte) *restore.Overlay {
 	if !host.WatcherAlive() {
 		return nil
 	}
 	record, err := healthRecord(host)
+	if err != nil {
+		return nil
+	}
 	loaded, _ := health.DecodeNote(host.Store().OverlayNote()) // one that cannot be read says nothing
 	isDown := func(c health.CheckRecord) bool { return c.State == health.Down }
-	if err != nil || len(loaded.Services) == 0 && !slices.ContainsFunc(record.Checks, isDown) { // mostly nobody is, and to parse takes a while
-		return nil
+	if len(loaded.Services) == 0 && !slices.ContainsFunc(record.Checks, isDown) {
+		return nil // as mostly, and to parse the config takes a while
 	}
 	cfg, err := config.Parse("config", text)
 	if err != nil { // an older generation's

@@ -45,7 +45,7 @@ func BenchmarkMany(b *testing.B) {
 	})
 	b.Run("Take", func(b *testing.B) {
 		for b.Loop() {
-			m.Take(time.Second, checks[1], Answer{Took: time.Millisecond})
+			m.Take(time.Second, checks[1], Answer{Outcome: OK, Took: time.Millisecond})
 		}
 	})
 	b.Run("Schedule", func(b *testing.B) {

@@ -10,7 +10,7 @@ import (
 type Choice struct {
 	Mode   Mode
 	Out    []config.Backend // the generation sends connections there, and now nobody does
-	ByHand []config.Backend // of those, whom a hand drained
+	ByHand []config.Backend // of Out: drained by hand
 	Joined []config.Backend // the other way round
 	Up     int              // primaries in service that are up
 	Of     int              // primaries in service
@@ -19,19 +19,21 @@ type Choice struct {
 // Changes tells whether the service's rules differ from those of the generation.
 func (c Choice) Changes() bool { return len(c.Out)+len(c.Joined) > 0 }
 
-// Choose chooses the backends of a service by which of them are up, with those left out that
-// a hand drained until the next load (natspread drain --runtime), named as
-// config.Backend.String does. It is a function of these alone.
+// Choose chooses the backends of a service by which of them are up. It leaves out those that
+// are drained by hand until the next load (natspread drain --runtime); drained has their names
+// as config.Backend.String writes them.
 //
 // Backends with weight 0 or drain are in no service here. Of the others, primaries that are up
-// are used. Where they are fewer than min_up, backups that are up join; and where there is
-// none of these either, all primaries are used as in the generation: a check that fails
-// everywhere is more likely to be wrong itself. Only a hand can leave a service without any.
+// are used. Where they are fewer than min_up, backups that are up join. Where no backup is up
+// either, all primaries are used as in the generation: a check that fails everywhere is more
+// likely to be wrong itself. Only a drain by hand can leave a service without any backend.
 func Choose(s config.Service, up func(config.Backend) bool, drained []string) Choice {
 	byHand := func(b config.Backend) bool { return len(drained) > 0 && slices.Contains(drained, b.String()) }
 	p := poolOf(s, byHand)
-	mode, used := p.choose(max(1, s.MinUp), func(place int) bool { return up(s.Backends[place]) })
-	choice := Choice{Mode: mode, Up: p.up, Of: len(p.primaries)}
+	isUp := func(place int) bool { return up(s.Backends[place]) }
+	primaries, backups := filter(p.primaries, isUp), filter(p.backups, isUp)
+	mode, used := p.choose(max(1, s.MinUp), primaries, backups)
+	choice := Choice{Mode: mode, Up: len(primaries), Of: len(p.primaries)}
 	uses, used0 := places(s, used), places(s, poolOf(s, nobody).listed())
 	for i, b := range s.Backends {
 		switch {
@@ -51,10 +53,7 @@ func Choose(s config.Service, up func(config.Backend) bool, drained []string) Ch
 func nobody(config.Backend) bool { return false }
 
 // pool is the backends of a service that may get connections, by their places.
-type pool struct {
-	primaries, backups []int
-	up                 int // primaries; set by choose
-}
+type pool struct{ primaries, backups []int }
 
 // poolOf returns the backends of a service but for those that are drained.
 func poolOf(s config.Service, byHand func(config.Backend) bool) pool {
@@ -79,16 +78,15 @@ func (p pool) listed() []int {
 	return p.primaries
 }
 
-// choose returns the mode, and the places of those that are used.
-func (p *pool) choose(minUp int, up func(place int) bool) (Mode, []int) {
-	primaries, backups := filter(p.primaries, up), filter(p.backups, up)
-	p.up = len(primaries)
+// choose returns the mode, and the places of those that are used, by the places of those that
+// are up.
+func (p pool) choose(minUp int, primaries, backups []int) (Mode, []int) {
 	switch {
 	case len(p.primaries) == 0 && len(backups) > 0:
 		return Drained, backups
 	case len(p.primaries) == 0:
 		return Drained, p.backups
-	case p.up >= minUp, p.up == len(p.primaries) && len(backups) == 0:
+	case len(primaries) >= minUp, len(primaries) == len(p.primaries) && len(backups) == 0:
 		return Normal, primaries
 	case len(backups) > 0:
 		return Backup, append(primaries, backups...)
@@ -112,8 +110,9 @@ func places(s config.Service, list []int) []bool {
 }
 
 // Apply returns the service as it is to be rendered: backends that are out take no new
-// connections, and backups that joined take some. What keeps its place in slots keeps it. Whom a
-// hand drained is drained as by the file: it is alive, and keeps its open connections.
+// connections, and backups that joined take some. What keeps its place in slots keeps it. A
+// backend that is drained by hand is drained as by the file: it is alive, and keeps its open
+// connections.
 func (c Choice) Apply(s config.Service) config.Service {
 	if !c.Changes() {
 		return s

@@ -3,6 +3,7 @@ package health
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -167,7 +168,7 @@ func TestChooseAny(t *testing.T) {
 	})
 }
 
-// TestApplyTells tells who is drained by a hand, and keeps open connections, from who is down, and
+// TestApplyTells tells who is drained by hand, and keeps open connections, from who is down, and
 // who stays drained or out as before.
 func TestApplyTells(t *testing.T) {
 	s := backendsOf("pppd", 1)
@@ -184,6 +185,28 @@ func TestApplyTells(t *testing.T) {
 	if made = Choose(s, in("2"), nil).Apply(s); !made.Backends[0].Out || !made.Backends[1].Joined || !made.Backends[2].Out {
 		t.Errorf("with one of two backups: %+v", made.Backends)
 	}
+}
+
+// TestNoteChoice makes the same service of a note as of the choice that the note says.
+func TestNoteChoice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw(t)
+		d.service.Check = asked("10.0.0.1:80").Check
+		m := NewMachine(nil)
+		for _, b := range d.service.Backends {
+			if check, _ := Of(d.service, b); !in(d.up)(b) {
+				m.add(&condition{CheckRecord: CheckRecord{Check: check, State: Down}})
+			}
+		}
+		var byHand []OutNote
+		for _, name := range d.byHand {
+			byHand = append(byHand, OutNote{Backend: name, Reason: ByHand})
+		}
+		choice, note := m.Choose(d.service, byHand)
+		if made := note.Choice(d.service); made.Mode != choice.Mode || !reflect.DeepEqual(made.Apply(d.service), choice.Apply(d.service)) {
+			t.Fatalf("%+v became %+v", choice, made)
+		}
+	})
 }
 
 // badness orders the modes.

@@ -29,7 +29,7 @@ func DecodeRecord(data []byte, namespace string, now time.Duration) (Record, err
 		return Record{}, errors.New("cannot use the record of health checks: it is of another boot or network namespace")
 	}
 	if r.Beat > now {
-		return Record{}, errors.New("cannot use the record of health checks: it is of a time that is still to come")
+		return Record{}, errors.New("cannot use the record of health checks: its time is in the future")
 	}
 	if err := r.check(); err != nil {
 		return Record{}, fmt.Errorf("cannot use the record of health checks: %w", err)
@@ -63,7 +63,7 @@ func decode(data []byte, into any) error {
 		return err
 	}
 	if _, err := reader.Token(); err != io.EOF {
-		return errors.New("something follows its end")
+		return errors.New("more text follows its end")
 	}
 	return nil
 }
@@ -90,19 +90,19 @@ func (r Record) check() error {
 func (c CheckRecord) check(beat time.Duration) error {
 	switch {
 	case !c.Check.Target.IsValid() || c.Check.Target.Port() == 0 || c.Check.Port != 0:
-		return errors.New("it goes nowhere")
+		return errors.New("its target has no address or no port")
 	case c.Check.Type == "" || c.Check.Interval <= 0 || c.Check.Timeout <= 0 || c.Check.Fall < 1 || c.Check.Rise < 1:
-		return errors.New("it is not complete")
+		return errors.New("its type or one of its numbers is missing")
 	case !slices.Contains([]State{New, Up, Down}, c.State):
-		return fmt.Errorf("there is no state %q", c.State)
+		return fmt.Errorf("unknown state %q", c.State)
 	case c.Since < 0 || c.Since > beat || c.Duration < 0:
-		return errors.New("its times are wrong")
+		return errors.New("a time is below 0, or later than the record")
 	case c.Unanswered < 0 || c.Answered < 0:
 		return errors.New("a number is below 0")
 	case c.Reason != clean(c.Reason):
 		return errors.New("its reason is not one short line")
 	case len(c.Falls) > maxFalls || !slices.IsSorted(c.Falls) || len(c.Falls) > 0 && (c.Falls[0] < 0 || c.Falls[len(c.Falls)-1] > beat):
-		return errors.New("its falls are wrong")
+		return errors.New("the times of its falls are too many, unsorted, below 0 or later than the record")
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (n Note) check() error {
 	seen := make(map[string]bool, len(n.Services))
 	for _, s := range n.Services {
 		if s.Name == "" || seen[s.Name] {
-			return fmt.Errorf("service %q has no place in it", s.Name)
+			return fmt.Errorf("service %q has no name or is there twice", s.Name)
 		}
 		seen[s.Name] = true
 		if err := s.check(); err != nil {
@@ -125,21 +125,21 @@ func (n Note) check() error {
 // check returns what cannot be of a service.
 func (s ServiceNote) check() error {
 	if !slices.Contains([]Mode{Normal, Backup, FailOpen, Drained}, s.Mode) {
-		return fmt.Errorf("there is no mode %q", s.Mode)
+		return fmt.Errorf("unknown mode %q", s.Mode)
 	}
 	if !s.worth() {
-		return errors.New("nothing is said of it")
+		return errors.New("its mode is not fail_open, and no backend is out or joined")
 	}
 	seen := map[string]bool{}
 	for _, name := range s.named() {
 		if !isBackend(name) || seen[name] {
-			return fmt.Errorf("backend %q has no place in it", name)
+			return fmt.Errorf("backend %q is no address, or is there twice", name)
 		}
 		seen[name] = true
 	}
 	for _, out := range s.Out {
 		if out.Since < 0 || out.Reason != clean(out.Reason) {
-			return fmt.Errorf("what is said of backend %s is wrong", out.Backend)
+			return fmt.Errorf("backend %s: its time is below 0, or its reason is not one short line", out.Backend)
 		}
 	}
 	return nil

@@ -8,13 +8,13 @@ import (
 )
 
 // Outcome is what a check said of its backend.
-type Outcome int
+type Outcome string
 
 // The outcomes. Unable says nothing of the backend: the balancer could not ask.
 const (
-	OK Outcome = iota
-	Failed
-	Unable
+	OK     Outcome = "ok"
+	Failed Outcome = "failed"
+	Unable Outcome = "unable"
 )
 
 // Answer is the end of one check.
@@ -69,14 +69,14 @@ func NewMachine(records []CheckRecord) *Machine {
 	return m
 }
 
-// add has a condition known.
+// add makes a condition known.
 func (m *Machine) add(c *condition) {
 	c.Falls = slices.Clone(c.Falls)
 	m.known[c.Check] = c
 	m.order = append(m.order, c)
 }
 
-// Keep has these checks from now on, and forgets all others. A state belongs to its check, so
+// Keep keeps these checks from now on, and forgets all others. A state belongs to its check, so
 // it stays wherever the check moves in the file. It stays too where only numbers of the check
 // changed (interval, timeout, fall, rise): else an apply that changes one would send
 // connections to a backend that is known to be down.

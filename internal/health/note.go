@@ -11,7 +11,7 @@ import (
 const ByHand = "drained"
 
 // Choose chooses the backends of a service by the states of their checks, and says so as an
-// overlay does. Those that a hand drained stay out.
+// overlay does. Those that are drained by hand stay out.
 func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNote) {
 	drained := make([]string, len(byHand))
 	for i, out := range byHand {
@@ -39,38 +39,73 @@ func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNot
 }
 
 // Overlay returns a config as it is to be rendered now, and what its overlay is to say of
-// itself. Whom a hand drained is taken from the note of the overlay before. Services that are
-// used as the config says stay the same values.
+// itself. Who is drained by hand is taken from the note of the overlay before. Services that
+// are used as the config says stay the same values.
 func (m *Machine) Overlay(cfg config.Config, before Note) (config.Config, Note) {
 	byHand := map[string][]OutNote{}
 	for _, s := range before.Services {
 		byHand[s.Name] = s.Drained()
 	}
-	var note Note
 	made := config.Config{Services: slices.Clone(cfg.Services)}
+	said := make([]ServiceNote, len(cfg.Services))
 	for i, s := range cfg.Services {
-		choice, said := m.Choose(s, byHand[s.Name])
+		var choice Choice
+		choice, said[i] = m.Choose(s, byHand[s.Name])
 		made.Services[i] = choice.Apply(s)
-		if said.worth() {
-			note.Services = append(note.Services, said)
-		}
 	}
-	return made, note
+	return made, NoteOf(said)
 }
 
-// Drained returns whom a hand drained.
+// NoteOf returns the note of an overlay by what is to be said of each service.
+func NoteOf(said []ServiceNote) Note {
+	var note Note
+	for _, s := range said {
+		if s.worth() {
+			note.Services = append(note.Services, s)
+		}
+	}
+	return note
+}
+
+// Choice returns the choice that the note of a service was made of, without its counts of
+// primaries.
+func (s ServiceNote) Choice(service config.Service) Choice {
+	choice := Choice{Mode: s.Mode}
+	if !s.Differs() {
+		return choice
+	}
+	reasons := make(map[string]string, len(s.Out))
+	for _, out := range s.Out {
+		reasons[out.Backend] = out.Reason
+	}
+	for _, b := range service.Backends {
+		reason, out := reasons[b.String()]
+		switch {
+		case out:
+			choice.Out = append(choice.Out, b)
+			if reason == ByHand {
+				choice.ByHand = append(choice.ByHand, b)
+			}
+		case slices.Contains(s.Joined, b.String()):
+			choice.Joined = append(choice.Joined, b)
+		}
+	}
+	return choice
+}
+
+// Drained returns the backends that are drained by hand.
 func (s ServiceNote) Drained() []OutNote {
 	return slices.DeleteFunc(slices.Clone(s.Out), func(out OutNote) bool { return out.Reason != ByHand })
 }
 
-// differs tells whether the service's rules are others than the generation's.
-func (s ServiceNote) differs() bool { return len(s.Out)+len(s.Joined) > 0 }
+// Differs tells whether the service's rules are others than the generation's.
+func (s ServiceNote) Differs() bool { return len(s.Out)+len(s.Joined) > 0 }
 
 // worth tells whether a note has to name the service.
-func (s ServiceNote) worth() bool { return s.differs() || s.Mode == FailOpen }
+func (s ServiceNote) worth() bool { return s.Differs() || s.Mode == FailOpen }
 
 // None tells whether nobody is out and nobody joined: no overlay is needed.
-func (n Note) None() bool { return !slices.ContainsFunc(n.Services, ServiceNote.differs) }
+func (n Note) None() bool { return !slices.ContainsFunc(n.Services, ServiceNote.Differs) }
 
 // Of returns what the note says of a service, if it names it.
 func (n Note) Of(service string) (said ServiceNote, found bool) {
@@ -96,8 +131,8 @@ func (n Note) put(said ServiceNote) Note {
 	return made
 }
 
-// SetDrained returns the note with a backend of a service drained by a hand, or not any more.
-// Overlay makes of it what the services use then.
+// SetDrained returns the note with a backend of a service drained by hand, or no longer. Overlay
+// makes of that note what the services use then.
 func (n Note) SetDrained(now time.Duration, service, backend string, drained bool) Note {
 	said, found := n.Of(service)
 	if !found {

@@ -50,7 +50,7 @@ func TestChecks(t *testing.T) {
 }
 
 // TestOverlay renders who is in service now: one down in two services, one without checks as
-// it was, and whom a hand drained.
+// it was, and one that is drained by hand.
 func TestOverlay(t *testing.T) {
 	quiet := checked("quiet", "pp")
 	quiet.Check = config.Check{}
@@ -222,6 +222,9 @@ func TestRecordRefused(t *testing.T) {
 		{`"Type":"tcp"`, `"Type":""`},
 		{`"Fall":3`, `"Fall":0`},
 		{`"Interval":2000000000`, `"Interval":0`},
+		{`"Timeout":1000000000`, `"Timeout":0`},
+		{`"Port":0`, `"Port":80`},
+		{`"Rise":2`, `"Rise":0`},
 		{`"since":50`, `"since":-1`},
 		{`status 500`, `status\n500`},
 		{`[40,50]`, `[50,40]`},
@@ -295,5 +298,12 @@ func TestStanding(t *testing.T) {
 	r.Checks[0].State = Up
 	if _, note, found := r.Standing(time.Hour, cfg, Note{}); found {
 		t.Errorf("nobody is down: %v", note)
+	}
+	cfg.Services[0].Check.Interval = one.Interval
+	for _, since := range []time.Duration{time.Second, 2 * time.Minute} {
+		loaded := Note{Services: []ServiceNote{{Name: "web", Mode: Normal, Out: []OutNote{{"10.0.0.1:80", since, "status 503"}}}}}
+		if _, note, found := r.Standing(time.Hour, cfg, loaded); found != (since > down.Since) {
+			t.Errorf("up since %v, out since %v: %v", down.Since, since, note)
+		}
 	}
 }

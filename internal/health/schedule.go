@@ -13,9 +13,9 @@ const (
 	maxStarts = config.MaxCheckRate
 	// partStarts is how many of them start in a 20th of a second, so that they come evenly.
 	partStarts = maxStarts / 20
-	// maxFlying is the most checks under way. A silent backend holds its place for the whole
+	// maxRunning is the most checks under way. A silent backend holds its place for the whole
 	// timeout: 1,500 of 3,000 hold about 1,000.
-	maxFlying = 2048
+	maxRunning = 2048
 	// lateAfter is how late a check may start without being counted as late.
 	lateAfter = 100 * time.Millisecond
 	// idle is how long to wait where nothing is due.
@@ -26,21 +26,21 @@ const (
 type Schedule struct {
 	Late uint64 // checks that started over 100 ms late
 
-	items  map[Check]*item
-	coming queue // by when they are due
-	ready  queue // due, and waiting for a place
-	flying int
-	starts [maxStarts]time.Duration // the last ones, as a ring
-	begun  int
+	items   map[Check]*item
+	coming  queue // by when they are due
+	ready   queue // due, and waiting for a place
+	running int
+	starts  [maxStarts]time.Duration // the last ones, as a ring
+	begun   int
 }
 
 // item is a scheduled check. It is in one of the queues, or under way.
 type item struct {
-	check  Check
-	due    time.Duration
-	rank   time.Duration // its place in a queue
-	flying bool
-	gone   bool // to be dropped when its turn comes
+	check   Check
+	due     time.Duration
+	rank    time.Duration // its place in a queue
+	running bool
+	gone    bool // Set left it out: to be dropped when its turn comes
 }
 
 // Set has these checks from now on. Those that were there keep their times, and new ones are
@@ -91,7 +91,7 @@ func (s *Schedule) await(it *item, due time.Duration) {
 // most one interval.
 func (s *Schedule) Start(now time.Duration, up func(Check) bool) (start []Check, again time.Duration) {
 	s.collect(now, up)
-	for len(s.ready) > 0 && s.flying < maxFlying {
+	for len(s.ready) > 0 && s.running < maxRunning {
 		first := s.ready[0]
 		if first.gone {
 			s.drop(heap.Pop(&s.ready).(*item))
@@ -139,8 +139,8 @@ func (s *Schedule) drop(it *item) { delete(s.items, it.check) }
 
 // begin counts a check that starts.
 func (s *Schedule) begin(now time.Duration, it *item) {
-	it.flying = true
-	s.flying++
+	it.running = true
+	s.running++
 	if now-it.due > lateAfter {
 		s.Late++
 	}
@@ -167,11 +167,11 @@ func (s *Schedule) after(n int, long time.Duration) time.Duration {
 // meanwhile only gives its place back.
 func (s *Schedule) Done(c Check, due time.Duration) {
 	it, found := s.items[c]
-	if !found || !it.flying {
+	if !found || !it.running {
 		return
 	}
-	it.flying = false
-	s.flying--
+	it.running = false
+	s.running--
 	if it.gone {
 		s.drop(it)
 		return

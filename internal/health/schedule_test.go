@@ -170,15 +170,15 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestFlying has never more than 2,048 checks under way.
-func TestFlying(t *testing.T) {
+// TestRunning has never more than 2,048 checks under way.
+func TestRunning(t *testing.T) {
 	r := newRun(0, 10*time.Second, many(4000, 2*time.Second))
 	most := 0
 	for r.now < 30*time.Second {
 		r.until(r.now + 50*time.Millisecond)
-		most = max(most, r.flying)
+		most = max(most, r.running)
 	}
-	if most != maxFlying {
+	if most != maxRunning {
 		t.Errorf("%d were under way", most)
 	}
 }
@@ -235,8 +235,8 @@ func TestSet(t *testing.T) {
 		s.Done(c, 3*time.Second)
 		s.Done(c, 3*time.Second) // once is enough
 	}
-	if s.flying != 0 {
-		t.Errorf("%d under way", s.flying)
+	if s.running != 0 {
+		t.Errorf("%d under way", s.running)
 	}
 	start, _ := s.Start(3*time.Second, always)
 	if len(start) != 4 {
@@ -246,7 +246,17 @@ func TestSet(t *testing.T) {
 	for _, c := range start {
 		s.Done(c, 4*time.Second)
 	}
-	if start, again := s.Start(time.Minute, always); len(start) != 0 || again != time.Minute+idle || len(s.items) != 0 || s.flying != 0 {
+	if start, again := s.Start(time.Minute, always); len(start) != 0 || again != time.Minute+idle || len(s.items) != 0 || s.running != 0 {
 		t.Errorf("%d start, %d left", len(start), len(s.items))
+	}
+}
+
+// TestUpBeforeDown starts the check of a backend that is up before one that is down and was due earlier.
+func TestUpBeforeDown(t *testing.T) {
+	down, up := asked("10.0.0.1:80"), asked("10.0.0.2:80")
+	var s Schedule
+	s.Set(0, []Check{down, up})
+	if start, _ := s.Start(down.Interval, func(c Check) bool { return c == up }); !slices.Equal(start, []Check{up, down}) {
+		t.Errorf("%v", start)
 	}
 }

@@ -27,8 +27,9 @@ func (r Record) Standing(now time.Duration, cfg config.Config, loaded Note) (mad
 	return made, note, !note.None()
 }
 
-// Records returns what the note says of the checks of a config: who is out, and not by a hand, is
-// down. It is never older than the rules; what a watcher wrote may be, or be lost.
+// Records returns what the note says of the checks of a config: who is out, and not drained by
+// hand, is down. A note is never older than the rules. The record of a watcher may be older, or
+// be lost.
 func (n Note) Records(cfg config.Config) []CheckRecord {
 	outs := map[string][]OutNote{}
 	for _, s := range n.Services {

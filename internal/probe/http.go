@@ -32,8 +32,8 @@ func (t Target) get(conn net.Conn) error {
 	return nil
 }
 
-// getTLS is get through TLS. What closes the connection is the TCP socket's reset: tls.Conn
-// would say goodbye first.
+// getTLS is get through TLS. Only the TCP socket is closed, by a reset: Close of a tls.Conn would
+// send close_notify first.
 func (t Target) getTLS(conn net.Conn) error {
 	secure := tls.Client(conn, &tls.Config{
 		ServerName:         t.TLSName,
@@ -47,8 +47,8 @@ func (t Target) getTLS(conn net.Conn) error {
 	return t.get(secure)
 }
 
-// readStatusLine reads up to the end of the first line, without it; a line that cannot become a status line
-// is not read to its end.
+// readStatusLine reads the first line, and returns it without its end. A line that does not begin
+// like a status line is not read to its end.
 func readStatusLine(conn net.Conn) (string, error) {
 	const begin = "HTTP/1."
 	buffer := make([]byte, maxStatusLine)

@@ -31,8 +31,9 @@ var (
 // heldUp is how much later than its time a check may end on a busy host.
 const heldUp = time.Second
 
-// judge turns the error of a check into words, and into an *Unable where it is this host's own:
-// a process that was stopped finds all its times over, and does not know who answered in time.
+// judge turns the error of a check into words, and into an *Unable where this host is the cause. A
+// process that was stopped for a while finds each deadline over, and does not know who answered
+// in time.
 func judge(err error, timeout, took time.Duration) error {
 	switch {
 	case err == nil:
@@ -52,9 +53,9 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT)
 }
 
-// isOwn tells whether an error says something of this host only: it has no more of
-// something, or has not the address, or forbids it. A packet that this host's own rules refuse
-// is EPERM at the write of a datagram; that may be on purpose, and counts as a failure.
+// isOwn tells whether an error says something of this host only: a resource is used up, the
+// source address is not its own, or the socket is forbidden. Where this host's own rules drop a
+// datagram, its write is EPERM; that may be on purpose, and counts as a failure.
 func isOwn(err error) bool {
 	for _, own := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE} {
 		if errors.Is(err, own) {

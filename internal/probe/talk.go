@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// talk sends what is to be sent, and reads no more of the answer than must be there. Of UDP any
+// talk sends what is to be sent, and reads no more of the answer than is compared. Over UDP any
 // datagram is an answer, also an empty one.
 func (t Target) talk(conn net.Conn) error {
 	if t.Send != "" {

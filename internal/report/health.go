@@ -71,20 +71,7 @@ func (w watched) out(service config.Service, backend config.Backend) (out health
 
 // standing returns a service as the rules that the kernel is to hold spread it.
 func (w watched) standing(service config.Service) config.Service {
-	note, differs := w.notes[service.Name]
-	if !differs {
-		return service
-	}
-	choice := health.Choice{Mode: note.Mode}
-	for _, backend := range service.Backends {
-		if _, out := w.out(service, backend); out {
-			choice.Out = append(choice.Out, backend)
-		}
-		if slices.Contains(note.Joined, backend.String()) {
-			choice.Joined = append(choice.Joined, backend)
-		}
-	}
-	return choice.Apply(service)
+	return w.notes[service.Name].Choice(service).Apply(service)
 }
 
 // recordOf returns what the record says of a backend of a checked service. Of one that it does

@@ -27,7 +27,8 @@ type following struct {
 	absent   bool // nothing of natspread's is loaded
 }
 
-// follow looks whether something else is to be held, and reads it then. It does not while a load changes that.
+// follow looks whether something else is to be held, and reads it then. While a load is under way
+// it does not look: the load changes the same files.
 func (w *watcher) follow(now time.Duration) (next time.Duration) {
 	if w.pace.loading || w.read.running {
 		return never
@@ -40,16 +41,15 @@ func (w *watcher) follow(now time.Duration) (next time.Duration) {
 		w.looks = now + idleEvery
 	}
 	signs := w.Signs()
-	what, rules := signs, w.signs
-	what.Ruleset, rules.Ruleset = 0, 0
-	if what != rules || !w.ready {
+	another := signs.differ(w.signs)
+	if another || !w.ready {
 		w.read.hurry(now)
 	}
-	if w.ready && (signs != w.signs) {
+	if w.ready && signs != w.signs {
 		w.present.hurry(now)
 	}
 	w.signs.Ruleset = signs.Ruleset
-	next = w.read.step(now, !w.good || what != rules, func(time.Duration) { w.readNow(signs) })
+	next = w.read.step(now, !w.good || another, func(time.Duration) { w.readNow(signs) })
 	return min(next, w.looks, w.present.step(now, w.ready && w.held.Generation != 0, w.presentNow))
 }
 
@@ -162,31 +162,27 @@ func (w *watcher) presentNow(time.Duration) {
 	w.beside(func() func(time.Duration) {
 		present, err := w.Present(w.ctx)
 		return func(now time.Duration) {
-			w.present.end(now, presentEvery, time.Second, 50)
+			w.present.end(now, presentEvery, time.Second, costlyFactor)
 			if w.signs.Ruleset != 0 {
 				w.present.next = never // until the number changes
 			}
 			w.report(Warning, ignoreEnd(w.ctx, err))
 			if err == nil {
-				w.setAbsent(now, !present)
+				w.setAbsent(!present)
 			}
 		}
 	})
 }
 
-// setAbsent notes whether nothing of natspread's is loaded.
-func (w *watcher) setAbsent(now time.Duration, absent bool) {
+// setAbsent notes whether nothing of natspread's is loaded. A load that is wanted waits meanwhile.
+func (w *watcher) setAbsent(absent bool) {
 	if absent && !w.absent {
 		w.print(Warning, "nothing of natspread's is loaded: checking goes on, rules are left alone")
 	}
-	back := w.absent && !absent
 	w.absent = absent
-	if back {
-		w.wantLoad(now)
-	}
 }
 
-// ignoreEnd leaves out the errors of what ends with the watcher.
+// ignoreEnd leaves out an error that comes only of the end of the watcher.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -29,8 +29,8 @@ func (j *job) step(now time.Duration, some bool, begin func(now time.Duration)) 
 	return never
 }
 
-// end says that the job ended. It is due again after a time; where somebody hurries it, after
-// the least time, or so many times what it took.
+// end says that the job ended. The next one is due after again. Where somebody hurries it, it is
+// due after least, or after factor times what this one took, whichever is longer.
 func (j *job) end(now, again, least time.Duration, factor int) {
 	j.least = now + max(least, time.Duration(factor)*(now-j.began))
 	j.next = max(now+again, j.least)
@@ -40,14 +40,8 @@ func (j *job) end(now, again, least time.Duration, factor int) {
 	j.running, j.hurried = false, false
 }
 
-// hurry has the job done as soon as it may, and once more where it runs.
-func (j *job) hurry(now time.Duration) {
-	if j.running {
-		j.hurried = true
-		return
-	}
-	j.next = min(j.next, max(now, j.least))
-}
+// hurry has the job done as soon as it may, and once more where it runs now.
+func (j *job) hurry(now time.Duration) { j.soon(now, 0) }
 
 // soon has the job done after a time, if it is not to be done before.
 func (j *job) soon(now, after time.Duration) {

@@ -15,7 +15,6 @@ import (
 // loading is which backends the services use, and what is not loaded of that.
 type loading struct {
 	pace    pace
-	modes   []health.Mode        // of the services, by the last choice
 	said    []health.ServiceNote // what the last choice says of each
 	loaded  []health.ServiceNote // what the overlay says of each
 	differs map[int]bool         // places of services that are to use others than the overlay says
@@ -36,7 +35,7 @@ func (w *watcher) chooseAll() {
 	for _, said := range w.held.Note.Services {
 		byName[said.Name] = said
 	}
-	w.modes, w.differs = make([]health.Mode, len(services)), map[int]bool{}
+	w.differs = map[int]bool{}
 	w.said, w.loaded = make([]health.ServiceNote, len(services)), make([]health.ServiceNote, len(services))
 	for i, s := range services {
 		w.loaded[i] = byName[s.Name]
@@ -48,14 +47,19 @@ func (w *watcher) chooseAll() {
 func (w *watcher) choose(i int) change {
 	s := w.held.Config.Services[i]
 	choice, said := w.machine.Choose(s, w.loaded[i].Drained())
-	made := change{service: s.Name, minUp: max(s.MinUp, 1), was: w.modes[i], now: choice.Mode, up: choice.Up, of: choice.Of}
-	w.modes[i], w.said[i] = choice.Mode, said
-	if sameUse(said, w.loaded[i]) {
+	made := change{service: s.Name, minUp: max(s.MinUp, 1), was: w.said[i].Mode, now: choice.Mode, up: choice.Up, of: choice.Of}
+	w.said[i] = said
+	w.compare(i)
+	return made
+}
+
+// compare notes whether a service is to use other backends than the overlay says.
+func (w *watcher) compare(i int) {
+	if sameUse(w.said[i], w.loaded[i]) {
 		delete(w.differs, i)
 	} else {
 		w.differs[i] = true
 	}
-	return made
 }
 
 // sameUse tells whether two notes of a service have the same backends used.
@@ -112,21 +116,21 @@ func (w *watcher) load(now time.Duration) (next time.Duration) {
 	return never
 }
 
-// task is a load: what is there, and what of that is to be another.
+// task is a load: what the kernel is to hold before it, and after it.
 type task struct {
 	held          Standing
 	note          health.Note
 	services      []config.Service // all, as they are to be
-	places        []int            // of those that are to be others
-	before, after []config.Service // these, by places
+	places        []int            // of those whose backends change
+	before, after []config.Service // of these, in the order of places
 	said          []health.ServiceNote
 }
 
 // task takes all that is known now.
 func (w *watcher) task() task {
-	made := task{held: w.held, services: slices.Clone(w.held.Config.Services)}
+	made := task{held: w.held, note: health.NoteOf(w.said), services: slices.Clone(w.held.Config.Services)}
 	for i, s := range made.services {
-		made.services[i] = choiceOf(s, w.said[i]).Apply(s)
+		made.services[i] = w.said[i].Choice(s).Apply(s)
 	}
 	for i := range w.differs {
 		made.places = append(made.places, i)
@@ -134,42 +138,19 @@ func (w *watcher) task() task {
 	slices.Sort(made.places)
 	for _, i := range made.places {
 		s := w.held.Config.Services[i]
-		made.before = append(made.before, choiceOf(s, w.loaded[i]).Apply(s))
+		made.before = append(made.before, w.loaded[i].Choice(s).Apply(s))
 		made.after = append(made.after, made.services[i])
 		made.said = append(made.said, w.said[i])
-	}
-	for _, said := range w.said {
-		if len(said.Out)+len(said.Joined) > 0 || said.Mode == health.FailOpen {
-			made.note.Services = append(made.note.Services, said)
-		}
 	}
 	return made
 }
 
-// choiceOf returns the choice that a note was made of.
-func choiceOf(s config.Service, said health.ServiceNote) health.Choice {
-	choice := health.Choice{Mode: said.Mode}
-	if len(said.Out)+len(said.Joined) == 0 {
-		return choice
-	}
-	out := map[string]bool{}
-	for _, one := range said.Out {
-		out[one.Backend] = true
-	}
-	for _, b := range s.Backends {
-		switch name := b.String(); {
-		case out[name]:
-			choice.Out = append(choice.Out, b)
-		case slices.Contains(said.Joined, name):
-			choice.Joined = append(choice.Joined, b)
-		}
-	}
-	return choice
-}
-
 // overlay makes the rules.
 func (t *task) overlay() (restore.Overlay, restore.Freed) {
-	overlay := restore.Overlay{Base: t.held.Generation, Before: t.held.Overlay, Tables: render.Update(t.held.Tables, config.Config{Services: t.services}, t.places), None: t.note.None()}
+	overlay := restore.Overlay{
+		Base: t.held.Generation, Before: t.held.Overlay, None: t.note.None(),
+		Tables: render.Update(t.held.Tables, config.Config{Services: t.services}, t.places),
+	}
 	var freed restore.Freed
 	for i := range t.places {
 		freed.Before = append(freed.Before, spread(t.before[i])...)
@@ -184,7 +165,7 @@ func (t *task) overlay() (restore.Overlay, restore.Freed) {
 // spread returns what a service spreads its connections to: only those that get new ones.
 func spread(s config.Service) []rules.VirtualService {
 	s.Backends = s.Active()
-	if len(s.Backends) == 0 { // a hand drained them all
+	if len(s.Backends) == 0 { // all are drained by hand
 		return nil
 	}
 	s.OnRemove = config.Drain
@@ -212,7 +193,7 @@ func (w *watcher) endLoad(now, took time.Duration, t task, overlay restore.Overl
 		w.read.next = now
 	case errors.Is(err, restore.ErrNotLoaded):
 		w.pace.end(now, took, false)
-		w.setAbsent(now, true)
+		w.setAbsent(true)
 	case w.ctx.Err() == nil:
 		w.pace.end(now, took, true)
 		w.counts.LoadsFailed++
@@ -226,11 +207,7 @@ func (w *watcher) succeed(t task, overlay restore.Overlay, result restore.Result
 	w.failures = ""
 	for i, place := range t.places {
 		w.loaded[place] = t.said[i]
-		if sameUse(w.said[place], t.said[i]) {
-			delete(w.differs, place)
-		} else {
-			w.differs[place] = true
-		}
+		w.compare(place)
 	}
 	w.held.Tables, w.held.Note, w.held.Overlay, w.held.Unsure = overlay.Tables, t.note, result.Overlay, false
 	others := signs.Current != w.signs.Current || signs.Pending != w.signs.Pending || signs.Overlay != result.Overlay

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"natspread/internal/config"
 	"natspread/internal/health"
+	"natspread/render"
 	"natspread/restore"
 )
 
@@ -134,12 +137,7 @@ func TestLockHeld(t *testing.T) {
 			}
 			return nil
 		}
-		f.dead = func(c health.Check, now time.Duration) error {
-			if c.Target == address(2) && now > 10*time.Second {
-				return errRefused
-			}
-			return nil
-		}
+		f.dead = flapping(time.Hour, 0, 10*time.Second)
 		f.run()
 		f.sleep(10 * time.Second)
 		before := len(f.asked)
@@ -208,12 +206,7 @@ func TestFlushed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, three)
-		f.dead = func(c health.Check, now time.Duration) error {
-			if c.Target == address(2) && now > 10*time.Second {
-				return errRefused
-			}
-			return nil
-		}
+		f.dead = flapping(time.Hour, 0, 10*time.Second)
 		f.run()
 		f.sleep(5 * time.Second)
 		set := func(gone bool) {
@@ -248,12 +241,7 @@ func TestFollow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, three)
-		f.dead = func(c health.Check, now time.Duration) error {
-			if c.Target == address(2) {
-				return errRefused
-			}
-			return nil
-		}
+		f.dead = flapping(time.Hour, 0, 0)
 		f.run()
 		f.sleep(10 * time.Second)
 		f.apply(2, "[[service]]\nname = \"api\"\nlisten = \"192.0.2.11:80\"\nbackends = [\"10.0.0.9:80\", \"10.0.0.2:80\"]\ncheck = \"tcp\"\n"+three)
@@ -297,13 +285,24 @@ func TestStale(t *testing.T) {
 			}
 			return nil
 		}
-		f.run()
+		reads := 0
+		seams := f.seams()
+		seams.Read = func() (Standing, error) {
+			f.mutex.Lock()
+			defer f.mutex.Unlock()
+			reads++
+			return f.standing, nil
+		}
+		f.runWith(seams)
 		f.sleep(15 * time.Second)
 		if f.out() != "web 10.0.0.2:80" || len(f.loads) != 1 {
 			t.Errorf("%q is out", f.out())
 		}
 		if err := f.end(); err != nil {
 			t.Error(err)
+		}
+		if reads < 3 {
+			t.Errorf("what is to be held was read %d times, with 2 stale loads", reads)
 		}
 		if last := f.records[len(f.records)-1]; last.LoadsFailed != 0 {
 			t.Errorf("%d failed loads", last.LoadsFailed)
@@ -354,7 +353,7 @@ func TestUnsure(t *testing.T) {
 	})
 }
 
-// TestByHand keeps out whom a hand took out.
+// TestByHand keeps out what was drained by hand.
 func TestByHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -373,6 +372,30 @@ func TestByHand(t *testing.T) {
 		}
 		if err := f.end(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestByHandKeeps loads a backend that was drained by hand as drained, and not as down, when another goes
+// down: with takeover its open connections are led to it by rules.
+func TestByHandKeeps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, three+"snat = \"none\"\nalgorithm = \"source\"\nslots = 16\ntakeover = true\n")
+		f.dead = flapping(time.Hour, 0, 0)
+		byHand := health.OutNote{Backend: "10.0.0.3:80", Reason: health.ByHand}
+		f.standing.Note = health.Note{Services: []health.ServiceNote{{Name: "web", Mode: health.Normal, Out: []health.OutNote{byHand}}}}
+		f.standing.Overlay, f.signs.Overlay = "by hand", "by hand"
+		f.run()
+		f.sleep(5 * time.Second)
+		if err := f.end(); err != nil || f.out() != "web 10.0.0.2:80, web 10.0.0.3:80" {
+			t.Fatalf("%q is out, %v", f.out(), err)
+		}
+		want := config.Config{Services: slices.Clone(f.standing.Config.Services)}
+		want.Services[0].Backends = slices.Clone(want.Services[0].Backends)
+		want.Services[0].Backends[1].Out, want.Services[0].Backends[2].Drain = true, true
+		if !f.loads[0].overlay.Tables.Equal(render.New(want)) {
+			t.Errorf("it loaded other rules than those of a drained backend")
 		}
 	})
 }

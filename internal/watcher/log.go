@@ -120,7 +120,7 @@ func (j *journal) sayLoad(note health.Note, took time.Duration, result restore.R
 	out, joined, services := 0, 0, 0
 	for _, s := range note.Services {
 		out, joined = out+len(s.Out), joined+len(s.Joined)
-		if len(s.Out)+len(s.Joined) > 0 {
+		if s.Differs() {
 			services++
 		}
 	}
@@ -182,9 +182,9 @@ func (j *journal) sayUnable(now time.Duration, name, reason string) {
 	}
 }
 
-// sayDeaf says that nobody hears the answers of a backend.
-func (j *journal) sayDeaf(name string, unanswered int) {
-	j.print(Warning, fmt.Sprintf("%s passes its check, but none of %s to it was answered: does its route back lead through here?", name, text.Plural(unanswered, "connection")))
+// sayUnreachable says that a backend is up, and no connection to it is answered.
+func (j *journal) sayUnreachable(name string, unanswered int) {
+	j.print(Warning, fmt.Sprintf("%s passes its check, but none of %s to it was answered: does its route back lead through this host?", name, text.Plural(unanswered, "connection")))
 }
 
 // maxReported bounds how many texts are known to have been said.

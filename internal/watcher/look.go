@@ -9,8 +9,8 @@ import (
 	"natspread/restore/flows"
 )
 
-// lookNow looks at connection tracking. It is counted and told, and takes nobody out: a flood
-// of forged packets must not.
+// lookNow looks at connection tracking. What it finds is counted and logged, and takes no backend
+// out: a flood of forged packets must not do that.
 func (w *watcher) lookNow(time.Duration) {
 	w.findBalanced()
 	watched := w.watched()
@@ -53,19 +53,19 @@ func (w *watcher) count(seen flows.Seen) {
 			all.Unanswered += seen.Backends[b.AddrPort()].Unanswered
 		}
 		w.machine.Look(check, all.Answered, all.Unanswered)
-		w.sayIfDeaf(check, all)
+		w.noteUnreachable(check, all)
 	}
 }
 
-// sayIfDeaf says once that a backend is up and answers nobody.
-func (w *watcher) sayIfDeaf(check health.Check, seen flows.Connections) {
+// noteUnreachable notes whether a backend is up and no connection to it is answered, and says so once.
+func (w *watcher) noteUnreachable(check health.Check, seen flows.Connections) {
 	state, _ := w.machine.Of(check)
 	if !state.Unreachable() {
-		delete(w.deaf, check)
+		delete(w.unreachable, check)
 		return
 	}
-	if !w.deaf[check] {
-		w.sayDeaf(w.nameOf(check), seen.Unanswered)
+	if !w.unreachable[check] {
+		w.sayUnreachable(w.nameOf(check), seen.Unanswered)
 	}
-	w.deaf[check] = true
+	w.unreachable[check] = true
 }

@@ -22,12 +22,12 @@ type Report struct {
 
 // Checked is the check of one backend of a service.
 type Checked struct {
-	Service string  `json:"service"`
-	Backend string  `json:"backend"`
-	Type    string  `json:"type"`
-	Outcome string  `json:"outcome"` // ok, failed, unable
-	Reason  string  `json:"reason,omitempty"`
-	Seconds float64 `json:"seconds"` // how long the check took
+	Service string         `json:"service"`
+	Backend string         `json:"backend"`
+	Type    string         `json:"type"`
+	Outcome health.Outcome `json:"outcome"`
+	Reason  string         `json:"reason,omitempty"`
+	Seconds float64        `json:"seconds"` // how long the check took
 }
 
 // Once asks every backend once, those that several services share too.
@@ -56,32 +56,27 @@ func Once(ctx context.Context, s Seams) (Report, error) {
 	return report, ctx.Err()
 }
 
-// outcomes are the words for what a check said.
-func outcomes() map[health.Outcome]string {
-	return map[health.Outcome]string{health.OK: "ok", health.Failed: "failed", health.Unable: "unable"}
-}
-
 // add adds a check.
 func (r *Report) add(service, backend string, check health.Check, answer health.Answer) {
 	r.Checks = append(r.Checks, Checked{
 		Service: service, Backend: backend, Type: string(check.Type),
-		Outcome: outcomes()[answer.Outcome], Reason: answer.Reason, Seconds: answer.Took.Seconds(),
+		Outcome: answer.Outcome, Reason: answer.Reason, Seconds: answer.Took.Seconds(),
 	})
 }
 
 // Bounds of a round: as many checks begin at a time, and in a second, as the watcher would have.
 const (
-	onceParty = 100
+	onceBatch = 100
 	oncePause = 50 * time.Millisecond
 )
 
-// askAll makes checks, a party at a time.
+// askAll makes checks, a batch at a time.
 func (s Seams) askAll(ctx context.Context, checks []health.Check, balanced map[health.Check]string) map[health.Check]health.Answer {
 	var mutex sync.Mutex
 	var wait sync.WaitGroup
 	answers := make(map[health.Check]health.Answer, len(checks))
 	for i, check := range checks {
-		if i > 0 && i%onceParty == 0 {
+		if i > 0 && i%onceBatch == 0 {
 			select {
 			case <-time.After(oncePause):
 			case <-ctx.Done():
@@ -100,12 +95,7 @@ func (s Seams) askAll(ctx context.Context, checks []health.Check, balanced map[h
 
 // Bad tells whether a backend failed its check, or could not be asked.
 func (r Report) Bad() bool {
-	for _, c := range r.Checks {
-		if c.Outcome != outcomes()[health.OK] {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Checks, func(c Checked) bool { return c.Outcome != health.OK })
 }
 
 // Text writes the report as a table.

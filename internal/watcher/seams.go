@@ -51,8 +51,15 @@ type Signs struct {
 	Ruleset                          uint32 // of nftables; 0 where that tells nothing
 }
 
-// Standing is what the kernel is to hold: a generation, and what its overlay says. The zero Standing is
-// nothing.
+// differ tells whether something else is to be held. The number of nftables' ruleset also changes
+// where others load rules of their own.
+func (s Signs) differ(from Signs) bool {
+	s.Ruleset, from.Ruleset = 0, 0
+	return s != from
+}
+
+// Standing is what the kernel is to hold: a generation, and what its overlay says. The zero
+// Standing says that nothing is to be held.
 type Standing struct {
 	Generation int
 	Config     config.Config

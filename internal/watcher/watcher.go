@@ -23,6 +23,10 @@ const (
 	manyEntries  = 200_000
 	presentEvery = 30 * time.Second // where no number tells that rules were changed
 	metricsEvery = 15 * time.Second
+
+	// costlyFactor is how many times as long as it took the writing of metrics rests, and the look
+	// whether rules are loaded: with many services both take long.
+	costlyFactor = 50
 )
 
 // watcher is the state of Run, all of it the loop's own.
@@ -42,19 +46,19 @@ type watcher struct {
 	write, look, metrics job
 	beat                 time.Duration // the next one
 	ready                bool
-	deaf                 map[health.Check]bool // they are up, and nobody hears an answer
+	unreachable          map[health.Check]bool // up, and no connection to them is answered
 	failure              error                 // ends Run
 }
 
-// Run watches until the context ends. What the watcher before it knew is taken over from its record. An
-// error says why nothing can be watched from the start.
+// Run watches until the context ends. It takes over what the watcher before knew, from its
+// record. An error says why nothing can be watched from the start.
 func Run(ctx context.Context, s Seams, past health.Record) error {
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx)) // what goes on when ctx ends may come to its end
 	defer stop()
 	now := s.Now()
 	w := &watcher{
 		Seams: s, ctx: inner, ends: make(chan func(time.Duration)), counts: past, beat: now + beatEvery,
-		machine: health.NewMachine(past.Checks), journal: journal{print: s.Log}, deaf: map[health.Check]bool{},
+		machine: health.NewMachine(past.Checks), journal: journal{print: s.Log}, unreachable: map[health.Check]bool{},
 	}
 	w.counts.Checks = nil
 	w.schedule.Late = past.Late
@@ -63,7 +67,7 @@ func Run(ctx context.Context, s Seams, past health.Record) error {
 	w.finishLoad()
 	stop()
 	w.wait.Wait()
-	w.sayGoodbye()
+	w.finish()
 	return w.failure
 }
 
@@ -84,10 +88,10 @@ func (w *watcher) loop(ctx context.Context) {
 	}
 }
 
-// finishLoad waits for a load that is under way. One that is stopped reverts what it did, and
-// whom it takes out would get connections until the next watcher has begun.
+// finishLoad waits for a load that is under way. A load that is stopped reverts what it did, and
+// backends that are down would get connections until the next watcher has begun.
 func (w *watcher) finishLoad() {
-	late := time.After(goodbye)
+	late := time.After(stopTimeout)
 	for w.pace.loading {
 		select {
 		case end := <-w.ends:
@@ -98,22 +102,22 @@ func (w *watcher) finishLoad() {
 	}
 }
 
-// sayGoodbye leaves behind what the next watcher goes on with. The rules stay as they are.
-func (w *watcher) sayGoodbye() {
+// finish leaves behind what the next watcher goes on with. The rules stay as they are.
+func (w *watcher) finish() {
 	w.Notify("STOPPING=1")
 	if w.ready {
 		w.report(Error, w.Write(w.record(w.Now())))
 	}
 	if w.Metrics != nil {
-		ctx, done := context.WithTimeout(context.Background(), goodbye)
+		ctx, done := context.WithTimeout(context.Background(), stopTimeout)
 		defer done()
 		w.report(Warning, w.Metrics(ctx, false))
 	}
 	w.print(Info, "stopped; the rules stay as they are")
 }
 
-// goodbye bounds what is waited for at the end.
-const goodbye = 5 * time.Second
+// stopTimeout bounds what is waited for at the end.
+const stopTimeout = 5 * time.Second
 
 // step begins all that is due, and returns when it is to be called again at the latest.
 func (w *watcher) step(now time.Duration) time.Duration {
@@ -139,7 +143,7 @@ func (w *watcher) beside(work func() (end func(now time.Duration))) {
 	})
 }
 
-// ask begins a check, which ends with its answer.
+// ask begins a check beside the loop; its answer comes to take.
 func (w *watcher) ask(check health.Check) {
 	balanced := w.balanced[check]
 	w.beside(func() func(time.Duration) {
@@ -169,8 +173,8 @@ func answerOf(err error, took time.Duration) health.Answer {
 	return health.Answer{Outcome: health.Failed, Reason: err.Error(), Took: took}
 }
 
-// take counts an answer, and has the services choose anew that use a backend which turned by it. The
-// metrics wait for the load that follows: they would say of the rules what is not so any more.
+// take counts an answer. Where the backend turns by it, the services that use it choose anew. The
+// metrics wait for the load that follows: before it they would describe rules that go.
 func (w *watcher) take(now time.Duration, check health.Check, answer health.Answer) {
 	was, _ := w.machine.Of(check)
 	turn, turned := w.machine.Take(now, check, answer)
@@ -192,7 +196,7 @@ func (w *watcher) take(now time.Duration, check health.Check, answer health.Answ
 
 // turned has the services of a backend choose anew.
 func (w *watcher) turned(now time.Duration, turn health.Turn) {
-	delete(w.deaf, turn.Check)
+	delete(w.unreachable, turn.Check)
 	var changes []change
 	for _, i := range w.users[turn.Check] {
 		changes = append(changes, w.choose(i))
@@ -235,7 +239,7 @@ func (w *watcher) metricsNow(time.Duration) {
 		err := w.Metrics(w.ctx, true)
 		return func(now time.Duration) {
 			w.report(Warning, ignoreEnd(w.ctx, err))
-			w.metrics.end(now, metricsEvery, time.Second, 50)
+			w.metrics.end(now, metricsEvery, time.Second, costlyFactor)
 		}
 	})
 }
@@ -246,12 +250,12 @@ func (w *watcher) beatNow(now time.Duration) time.Duration {
 		return w.beat
 	}
 	w.beat = now + beatEvery
-	if w.write.hangs(now, beatEvery) || w.read.hangs(now, patience) || w.pace.loading && w.Busy() > patience {
+	if w.write.hangs(now, beatEvery) || w.read.hangs(now, hangsAfter) || w.pace.loading && w.Busy() > hangsAfter {
 		return w.beat
 	}
 	w.Notify("WATCHDOG=1")
 	return w.beat
 }
 
-// patience is how long one thing may take that a load waits for: the lock 5 s, a program 30 s.
-const patience = 40 * time.Second
+// hangsAfter is how long one thing may take that a load waits for: the lock 5 s, a program 30 s.
+const hangsAfter = 40 * time.Second

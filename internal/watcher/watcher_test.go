@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -223,6 +224,19 @@ func (f *fake) wantLines(want ...string) {
 	}
 }
 
+// wantOnce asks for lines each of which was logged exactly once.
+func (f *fake) wantOnce(want ...string) {
+	f.t.Helper()
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	for _, line := range want {
+		others := slices.DeleteFunc(slices.Clone(f.lines), func(one string) bool { return one == line })
+		if said := len(f.lines) - len(others); said != 1 {
+			f.t.Errorf("%q was logged %d times:\n%s", line, said, strings.Join(f.lines, "\n"))
+		}
+	}
+}
+
 // three is a service of three backends.
 const three = `
 [[service]]
@@ -241,12 +255,7 @@ func TestDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, three)
-		f.dead = func(c health.Check, now time.Duration) error {
-			if c.Target == address(2) && now > 10*time.Second && now < 30*time.Second {
-				return errRefused
-			}
-			return nil
-		}
+		f.dead = flapping(20*time.Second, time.Hour, 10*time.Second)
 		f.run()
 		f.sleep(10 * time.Second)
 		if len(f.loads) != 0 {
