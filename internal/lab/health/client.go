@@ -45,8 +45,7 @@ func beClient(args []string) error {
 	if err != nil {
 		return err
 	}
-	over := make(chan struct{})
-	go func() { defer close(over); _, _ = io.Copy(io.Discard, os.Stdin) }()
+	over := inputEnd()
 	fmt.Println("ready")
 	var mu sync.Mutex
 	var wait sync.WaitGroup
@@ -69,6 +68,13 @@ func beClient(args []string) error {
 			_ = out.Flush() // who listens is gone only at the end
 		})
 	}
+}
+
+// inputEnd is closed when the standard input ends.
+func inputEnd() <-chan struct{} {
+	over := make(chan struct{})
+	go func() { defer close(over); _, _ = io.Copy(io.Discard, os.Stdin) }()
+	return over
 }
 
 // ask makes one connection, and ends it by a reset, which frees its port at once.

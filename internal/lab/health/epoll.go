@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"strconv"
@@ -33,8 +32,7 @@ func beEpoll(args []string) error {
 	if err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	over := make(chan struct{})
-	go func() { defer close(over); _, _ = io.Copy(io.Discard, os.Stdin) }()
+	over := inputEnd()
 	fmt.Println("ready")
 	begin, started := time.Now(), 0
 	for {
