@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -255,6 +257,26 @@ func TestWatcherLock(t *testing.T) {
 		t.Error("one is alive still")
 	}
 	watch(t, host)
+}
+
+// TestWatcherProcess names who holds the lock of natspread health, and no other lock.
+func TestWatcherProcess(t *testing.T) {
+	host := newHost(t, rules.NFT)
+	if id := host.WatcherProcess(); id != 0 {
+		t.Errorf("before any lock: %d", id)
+	}
+	watch(t, host)()
+	lock := filepath.Join(host.Root, paths.HealthLock)
+	// What another test starts at this moment has the file until it runs its program.
+	await.True(t, "nobody holds the lock", func() bool { return host.WatcherProcess() == 0 })
+	other := exec.CommandContext(t.Context(), "flock", "-x", "-F", lock, "sleep", "1h")
+	hosttest.Must(t, other.Start())
+	await.True(t, "the lock is held", func() bool { return host.WatcherProcess() == other.Process.Pid })
+	hosttest.Must(t, other.Process.Kill())
+	_ = other.Wait() // killed
+	if id := host.WatcherProcess(); id != 0 {
+		t.Errorf("when it has ended: %d", id)
+	}
 }
 
 // TestRace changes what is loaded in every way while a backend flaps. What stands in the end

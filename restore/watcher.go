@@ -4,8 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"natspread/internal/paths"
 	"natspread/internal/program"
@@ -30,6 +36,26 @@ func (h Host) LockWatcher() (unlock func(), err error) {
 
 // WatcherAlive tells whether a watcher holds that lock.
 func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), filepath.Base(paths.HealthLock)) }
+
+// WatcherProcess returns the process that holds that lock, as proc_locks(5) has it; 0 where none
+// does that can be seen from here. A lock that was handed on at exec is that of who took it.
+func (h Host) WatcherProcess() int {
+	info, err := os.Stat(filepath.Join(h.Root, paths.HealthLock))
+	if err != nil {
+		return 0
+	}
+	of := info.Sys().(*syscall.Stat_t)
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(of.Dev), unix.Minor(of.Dev), of.Ino)
+	locks, _ := os.ReadFile("/proc/locks")
+	for line := range strings.Lines(string(locks)) {
+		// 1: FLOCK  ADVISORY  WRITE 708 00:1a:13 0 EOF
+		if words := strings.Fields(line); len(words) > 5 && words[1] == "FLOCK" && words[5] == file {
+			id, _ := strconv.Atoi(words[4])
+			return id
+		}
+	}
+	return 0
+}
 
 // HealthRecord returns what the watcher wrote, read with the same distrust as a generation;
 // fs.ErrNotExist where there is nothing.

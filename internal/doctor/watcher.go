@@ -4,15 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"natspread/internal/config"
 	"natspread/internal/paths"
@@ -23,6 +17,7 @@ import (
 // it does not check them.
 type Watcher struct {
 	Hangs  bool      // it runs, and writes nothing
+	Holder int       // the process that holds its lock then; 0 where none can be seen from here
 	Beat   time.Time // when it last wrote its state; zero where it wrote none
 	Now    time.Time
 	Out    []string // the backends that it took out
@@ -61,8 +56,8 @@ func (h Host) watch(w Watcher) string {
 	const foreground = "natspread health # runs in the foreground"
 	switch byHand := w.ByHand || loader == NoSystemd; {
 	case byHand && w.Hangs:
-		if holder := h.lockHolder(); holder != 0 {
-			return fmt.Sprintf("kill -KILL %d; %s", holder, foreground)
+		if w.Holder != 0 {
+			return fmt.Sprintf("kill -KILL %d; %s", w.Holder, foreground)
 		}
 		return fmt.Sprintf("%s, when what holds /%s is gone", foreground, paths.HealthLock)
 	case byHand:
@@ -75,26 +70,6 @@ func (h Host) watch(w Watcher) string {
 		return fmt.Sprintf("systemctl unmask %s && systemctl enable --now %[1]s", name)
 	}
 	return "systemctl enable --now " + name
-}
-
-// lockHolder returns the process that holds the lock of natspread health, as proc_locks(5) has
-// it; 0 where none does that can be seen from here.
-func (h Host) lockHolder() int {
-	info, err := os.Stat(filepath.Join(h.Root, paths.HealthLock))
-	if err != nil {
-		return 0
-	}
-	of := info.Sys().(*syscall.Stat_t)
-	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(of.Dev), unix.Minor(of.Dev), of.Ino)
-	locks, _ := os.ReadFile(filepath.Join(h.Proc, "locks"))
-	for line := range strings.Lines(string(locks)) {
-		// 1: FLOCK  ADVISORY  WRITE 708 00:1a:13 0 EOF
-		if words := strings.Fields(line); len(words) > 5 && words[1] == "FLOCK" && words[5] == file {
-			id, _ := strconv.Atoi(words[4])
-			return id
-		}
-	}
-	return 0
 }
 
 // ownChecks looks for checks that cannot be made. One kind has a source that the host does not have.

@@ -219,6 +219,9 @@ func (h Host) unwatchedBy(ctx context.Context, watched watched, services []confi
 		return nil
 	}
 	unwatched.ByHand = h.ByHand
+	if unwatched.Hangs {
+		unwatched.Holder = h.Restore.WatcherProcess()
+	}
 	if h.Systemd != nil && !h.ByHand {
 		_, err := h.Systemd(ctx)
 		unwatched.ByHand = err != nil
