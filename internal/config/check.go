@@ -6,7 +6,7 @@ import (
 )
 
 // check files what is wrong between the values of one service.
-func (s *source) check(d *draft) {
+func (s inspection) check(d *draft) {
 	s.checkPresent(d)
 	s.checkFamily(d)
 	s.checkRepeats(d)
@@ -20,7 +20,7 @@ func (s *source) check(d *draft) {
 
 // checkPresent files the keys every service needs. After a syntax error they
 // may be there and unread.
-func (s *source) checkPresent(d *draft) {
+func (s inspection) checkPresent(d *draft) {
 	for _, name := range []string{"name", "listen", "backends"} {
 		if _, ok := d.keys.of(name); !ok && !d.broken {
 			s.refuse(d.at, "add "+exampleOf(name), "cannot use %s: it has no %s", d.label(), name)
@@ -51,7 +51,7 @@ func (d *draft) family() (six bool, by span, known bool) {
 }
 
 // checkFamily files every address that is not of the service's family.
-func (s *source) checkFamily(d *draft) {
+func (s inspection) checkFamily(d *draft) {
 	six, by, known := d.family()
 	if !known {
 		return
@@ -84,7 +84,7 @@ func familyName(six bool) string {
 }
 
 // checkRepeats files what a list names twice.
-func (s *source) checkRepeats(d *draft) {
+func (s inspection) checkRepeats(d *draft) {
 	refuseRepeats(s, "protocol", d.protocols, func(p Protocol) Protocol { return p })
 	refuseRepeats(s, "hairpin", d.hairpin, func(p netip.Prefix) netip.Prefix { return p })
 	port := d.onlyPort()
@@ -97,7 +97,7 @@ func (s *source) checkRepeats(d *draft) {
 }
 
 // refuseRepeats files the values of a list whose identity came before in it.
-func refuseRepeats[T any, ID comparable](s *source, key string, list []located[T], id func(T) ID) {
+func refuseRepeats[T any, ID comparable](s inspection, key string, list []located[T], id func(T) ID) {
 	seen := make(map[ID]span, len(list))
 	for _, l := range list {
 		first, twice := seen[id(l.val)]
@@ -130,7 +130,7 @@ func (d *draft) onlyPort() uint16 {
 
 // checkOwnListen files backends that are the service itself: a connection would
 // be sent back to the balancer.
-func (s *source) checkOwnListen(d *draft) {
+func (s inspection) checkOwnListen(d *draft) {
 	own := make(map[netip.Addr][]located[Listen])
 	for _, l := range d.listen {
 		own[l.val.Addr] = append(own[l.val.Addr], l)
@@ -149,7 +149,7 @@ func (s *source) checkOwnListen(d *draft) {
 
 // checkHairpin files hairpin where every client is rewritten anyway. A snat that
 // was refused may have been meant as "none".
-func (s *source) checkHairpin(d *draft) {
+func (s inspection) checkHairpin(d *draft) {
 	at, given := d.keys.of("hairpin")
 	if given && !d.unread("snat", d.snat.at) && d.snat.val.Mode != None {
 		s.refuse(at, `take hairpin out, or write snat = "none"`,
@@ -158,7 +158,7 @@ func (s *source) checkHairpin(d *draft) {
 }
 
 // checkTurns files a round-robin that takes more rules than MaxTurns.
-func (s *source) checkTurns(d *draft) {
+func (s inspection) checkTurns(d *draft) {
 	if d.algorithm.val != RoundRobin {
 		return
 	}

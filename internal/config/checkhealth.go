@@ -14,7 +14,7 @@ import (
 )
 
 // checkHealth files what is wrong between the check of a service and its other keys.
-func (s *source) checkHealth(d *draft) {
+func (s inspection) checkHealth(d *draft) {
 	if _, given := d.keys.of("check"); !given {
 		s.checkUnchecked(d)
 		return
@@ -30,7 +30,7 @@ func (s *source) checkHealth(d *draft) {
 }
 
 // checkUnchecked files keys that only mean something where backends are checked.
-func (s *source) checkUnchecked(d *draft) {
+func (s inspection) checkUnchecked(d *draft) {
 	fix := "write " + d.simpleCheck()
 	const why = "the service has no check, so nothing tells which backends are up"
 	for _, name := range []string{"min_up", "on_down"} {
@@ -91,7 +91,7 @@ var pointless = map[string]struct {
 
 // checkPointless files keys that mean nothing for the type of the check, and a check by udp
 // that sends nothing.
-func (s *source) checkPointless(c checkDraft) {
+func (s inspection) checkPointless(c checkDraft) {
 	for _, k := range c.keys {
 		if p, some := pointless[k.name]; some && !slices.Contains(p.types, c.kind.val) {
 			s.refuse(k.at, c.pointlessFix(k.name), "cannot use %s: %s check %s", k.name, withArticle(string(c.kind.val)), p.why)
@@ -122,7 +122,7 @@ func (c checkDraft) pointlessFix(key string) string {
 
 // checkCheckPort files a check without a port where the port of the backends will not do: they need
 // not listen there with the protocol of the check, or one of them has none.
-func (s *source) checkCheckPort(d *draft) {
+func (s inspection) checkCheckPort(d *draft) {
 	c := d.check
 	if c.has("port") {
 		return
@@ -146,7 +146,7 @@ func (s *source) checkCheckPort(d *draft) {
 }
 
 // checkTimeout files a timeout that is longer than the interval.
-func (s *source) checkTimeout(c checkDraft) {
+func (s inspection) checkTimeout(c checkDraft) {
 	made := c.check()
 	if made.Timeout <= made.Interval {
 		return
@@ -161,7 +161,7 @@ func (s *source) checkTimeout(c checkDraft) {
 }
 
 // checkSource files a source of the other family.
-func (s *source) checkSource(d *draft) {
+func (s inspection) checkSource(d *draft) {
 	six, by, known := d.family()
 	source := d.check.source
 	if known && source.val.IsValid() && source.val.Is6() != six {
@@ -174,7 +174,7 @@ func (s *source) checkSource(d *draft) {
 // checkPrimaries files a service that is nothing but backups, and a min_up that it never
 // reaches. Primaries that are drained count, or natspread drain would write a config that is
 // refused.
-func (s *source) checkPrimaries(d *draft) {
+func (s inspection) checkPrimaries(d *draft) {
 	all := len(d.backends)
 	primaries := 0
 	for _, b := range d.backends {
@@ -195,7 +195,7 @@ func (s *source) checkPrimaries(d *draft) {
 // checkBalanced files backends whose checks another service, or the same one, would balance: such a
 // check would reach backends of that service. Services on "*" are left out, as that depends on the
 // addresses of the host.
-func (s *source) checkBalanced(drafts []*draft) {
+func (s inspection) checkBalanced(drafts []*draft) {
 	if !slices.ContainsFunc(drafts, (*draft).checked) {
 		return
 	}
@@ -253,7 +253,7 @@ func (a asking) rate() float64 { return float64(a.cost) / a.interval.Seconds() }
 
 // checkRate files checks that are too many a second, at the service that has most of them.
 // What several services ask alike is asked once.
-func (s *source) checkRate(drafts []*draft) {
+func (s inspection) checkRate(drafts []*draft) {
 	type key struct {
 		target netip.AddrPort
 		check  Check
@@ -281,7 +281,7 @@ func (s *source) checkRate(drafts []*draft) {
 
 // refuseRate files too many checks a second, at the service that asks for most of them among those
 // whose interval has to become longer.
-func (s *source) refuseRate(all []asking) {
+func (s inspection) refuseRate(all []asking) {
 	total := rateOf(all, 0)
 	if total <= MaxCheckRate {
 		return

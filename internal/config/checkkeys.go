@@ -41,7 +41,7 @@ var checkKeys = []key[checkDraft]{
 	{"type", `type = "tcp"`, func(c *checkDraft, f field) { set(&c.kind, f, parseCheckType) }},
 	{"path", `path = "/healthz"`, func(c *checkDraft, f field) { set(&c.path, f, parsePath) }},
 	{"host", `host = "www.example.net"`, func(c *checkDraft, f field) { set(&c.host, f, parseHost) }},
-	{"expect", `expect = ["200-299"]`, func(c *checkDraft, f field) { c.expect = many(f, f.codes(), parseCodes) }},
+	{"expect", `expect = ["200-299"]`, func(c *checkDraft, f field) { c.expect = many(f, listCodes(f), parseCodes) }},
 	{"port", `port = 8080`, func(c *checkDraft, f field) { setNumber(&c.port, f, 1, math.MaxUint16) }},
 	{"tls_name", `tls_name = "www.example.net"`, func(c *checkDraft, f field) { set(&c.tlsName, f, parseTLSName) }},
 	{"insecure", `insecure = true`, func(c *checkDraft, f field) { f.setBool(&c.insecure) }},
@@ -129,4 +129,18 @@ func hostOf(host string) string {
 		return e.host
 	}
 	return host
+}
+
+// listCodes returns the items of a list of status codes but the numbers, and files those: the fix puts
+// them in quotes.
+func listCodes(f field) []value {
+	var items []value
+	for _, v := range f.oneOrMore() {
+		if v.kind == isInteger {
+			f.refuse(v, fault{"it is " + string(v.kind) + ", not " + string(isString), "write " + quote(v.text)})
+			continue
+		}
+		items = append(items, v)
+	}
+	return items
 }

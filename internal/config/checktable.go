@@ -6,19 +6,20 @@ import (
 	"natspread/internal/suggest"
 )
 
-// withChecks returns the tables, with each [service.check] as the value of the key check of the
-// service that it follows.
-func (r *reader) withChecks() []table {
-	all := r.tables[:1:1]
-	for _, t := range r.tables[1:] {
-		if len(all) == 1 || !r.isCheck(t) {
+// readTables reads the tables of the text, with each [service.check] as the value of the key check
+// of the service that it follows.
+func (s inspection) readTables() []table {
+	tables := s.source.readTables(exampleOf)
+	all := tables[:1:1]
+	for _, t := range tables[1:] {
+		if len(all) == 1 || !s.isCheck(t) {
 			all = append(all, t)
 			continue
 		}
 		service := &all[len(all)-1]
 		var own []pair
 		for _, p := range t.pairs {
-			if r.refuseStray(p) {
+			if s.refuseStray(p) {
 				service.pairs = append(service.pairs, p)
 			} else {
 				own = append(own, p)
@@ -32,25 +33,25 @@ func (r *reader) withChecks() []table {
 
 // isCheck tells whether a table is the check of a service, or was meant to be, and files a
 // header that is not [service.check].
-func (r *reader) isCheck(t table) bool {
+func (s inspection) isCheck(t table) bool {
 	if t.name == "service.check" && !t.list {
 		return true
 	}
 	if suggest.Word(strings.TrimPrefix(t.name, "service."), []string{"check"}) == "" {
 		return false
 	}
-	r.refuse(t.at, "write [service.check]", "cannot use table %q: a service has one check, and it is [service.check]", firstBytes(t.name))
+	s.refuse(t.at, "write [service.check]", "cannot use table %q: a service has one check, and it is [service.check]", firstBytes(t.name))
 	return true
 }
 
 // refuseStray files a key of the service that stands below [service.check], and tells whether
 // it is one.
-func (r *reader) refuseStray(p pair) bool {
+func (s inspection) refuseStray(p pair) bool {
 	_, ofCheck := find(checkKeys, p.name)
 	_, ofService := find(serviceKeys, p.name)
 	if ofCheck || !ofService {
 		return false
 	}
-	r.refuse(p.at, "write it above [service.check]", "cannot use key %q: below [service.check] it is a key of the check", p.name)
+	s.refuse(p.at, "write it above [service.check]", "cannot use key %q: below [service.check] it is a key of the check", p.name)
 	return true
 }

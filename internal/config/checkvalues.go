@@ -1,17 +1,10 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 	"net/netip"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
-
-	"natspread/internal/text"
 )
 
 // maxText is the most bytes of what a check sends or compares: it fits into one packet.
@@ -19,140 +12,6 @@ const maxText = 1024
 
 // maxHost is the most bytes of a name in DNS.
 const maxHost = 253
-
-// setNumber reads a whole number within bounds. The fix for a wrong one is the nearest bound, but
-// not for a port: the nearest port belongs to another program.
-func setNumber(place *located[int], f field, least, most int) {
-	if !f.has(f.value, isInteger) {
-		return
-	}
-	n := f.whole()
-	if least <= n && n <= most {
-		*place = located[int]{n, f.value.at}
-		return
-	}
-	why := fault{fmt.Sprintf("%s is %d to %d", f.name, least, most), fmt.Sprintf("write %s = %d", f.name, min(max(n, least), most))}
-	switch most {
-	case math.MaxInt:
-		why.cause = fmt.Sprintf("%s is at least %d", f.name, least)
-	case math.MaxUint16:
-		why.fix = "write the number of the port, or take port out: then it is the backend's own"
-	}
-	f.refuse(f.value, why)
-}
-
-// units are what people write for the units of a duration.
-var units = map[string]time.Duration{
-	"": time.Second, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
-	"ms": time.Millisecond, "msec": time.Millisecond, "millis": time.Millisecond, "millisecond": time.Millisecond, "milliseconds": time.Millisecond,
-	"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
-	"h": time.Hour, "hr": time.Hour, "hour": time.Hour, "hours": time.Hour,
-	"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
-}
-
-// durationForm is a number with what may be meant for its unit.
-var durationForm = regexp.MustCompile(`\A([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)\z`)
-
-// setDuration reads a duration within bounds: "500ms", "2s", "1m30s".
-func setDuration(place *located[time.Duration], f field, least, most time.Duration) {
-	fix := `write a number and its unit, as in "500ms", "2s" or "1m30s"`
-	if m := durationForm.FindStringSubmatch(f.value.text); m != nil && units[strings.ToLower(m[2])] != 0 {
-		if n, err := strconv.ParseFloat(m[1], 64); err == nil {
-			unit := units[strings.ToLower(m[2])]
-			fix = f.writeDuration(time.Duration(min(n*float64(unit), float64(2*most))), least, most)
-		}
-	}
-	if f.value.kind != isString {
-		f.refuse(f.value, fault{"it is " + string(f.value.kind) + ", and a duration is a string with its unit", fix})
-		return
-	}
-	d, err := time.ParseDuration(f.value.text)
-	switch {
-	case err != nil || d != d.Truncate(time.Millisecond):
-		f.refuse(f.value, fault{"a duration is a number with the unit ms, s, m or h", fix})
-	case d < least || d > most:
-		f.refuse(f.value, fault{fmt.Sprintf("%s is %s to %s", f.name, text.Duration(least), text.Duration(most)), f.writeDuration(d, least, most)})
-	default:
-		*place = located[time.Duration]{d, f.value.at}
-	}
-}
-
-// writeDuration returns the fix that gives the field the duration within bounds that is nearest
-// to one.
-func (f field) writeDuration(d, least, most time.Duration) string {
-	return "write " + f.name + " = " + quote(text.Duration(min(max(d.Truncate(time.Millisecond), least), most)))
-}
-
-// codes is a range of status codes with both ends in it.
-type codes struct{ first, last int }
-
-// codes returns the items of a list of status codes but the numbers, and files those: the fix puts
-// them in quotes.
-func (f field) codes() []value {
-	var items []value
-	for _, v := range f.oneOrMore() {
-		if v.kind == isInteger {
-			f.refuse(v, fault{"it is " + string(v.kind) + ", not " + string(isString), "write " + quote(v.text)})
-			continue
-		}
-		items = append(items, v)
-	}
-	return items
-}
-
-// anyOfHundred is how some programs write all the codes from one hundred to the next.
-var anyOfHundred = regexp.MustCompile(`\A[1-5][xX]{2}\z`)
-
-// parseCodes reads "200" or "200-299".
-func parseCodes(text string) (codes, *fault) {
-	low, high, isRange := strings.Cut(text, "-")
-	if !isRange {
-		high = low
-	}
-	first, ok := parseCode(low)
-	last, ok2 := parseCode(high)
-	switch {
-	case anyOfHundred.MatchString(text):
-		return codes{}, &fault{"a range has its first and its last code", fmt.Sprintf("write %q", text[:1]+"00-"+text[:1]+"99")}
-	case strings.Contains(text, ","):
-		return codes{}, &fault{"several codes are a list", "write " + quoteList(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }))}
-	case !ok || !ok2:
-		return codes{}, &fault{"a status code is 100 to 599", `write a code or a range of them, as in "200-299"`}
-	case first > last:
-		return codes{}, &fault{"the range ends before it begins", fmt.Sprintf("write %q", high+"-"+low)}
-	}
-	return codes{first, last}, nil
-}
-
-// parseCode reads a status code.
-func parseCode(text string) (int, bool) {
-	n, err := strconv.Atoi(text)
-	return n, err == nil && 100 <= n && n <= 599 && len(text) == 3
-}
-
-// joinCodes writes ranges of codes in order, each code once; without any it is the default.
-func joinCodes(all []codes) string {
-	if len(all) == 0 {
-		return "200-399"
-	}
-	slices.SortFunc(all, func(a, b codes) int { return cmp.Compare(a.first, b.first) })
-	joined := all[:1:1]
-	for _, next := range all[1:] {
-		if last := &joined[len(joined)-1]; next.first <= last.last+1 {
-			last.last = max(last.last, next.last)
-		} else {
-			joined = append(joined, next)
-		}
-	}
-	words := make([]string, len(joined))
-	for i, c := range joined {
-		words[i] = strconv.Itoa(c.first)
-		if c.last != c.first {
-			words[i] += "-" + strconv.Itoa(c.last)
-		}
-	}
-	return strings.Join(words, ",")
-}
 
 // parsePath reads what is asked for by http.
 func parsePath(text string) (string, *fault) {

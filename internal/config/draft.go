@@ -31,13 +31,13 @@ type draft struct {
 }
 
 // readService reads the pairs below one [[service]] over the defaults.
-func (s *source) readService(t table) *draft {
+func (s inspection) readService(t table) *draft {
 	d := &draft{table: t, local: true}
 	d.protocols = []located[Protocol]{{val: TCP}}
 	d.algorithm.val = Random
 	d.onRemove.val = Drain
 	d.forward.val = Leave
-	d.keys = readPairs(s, "a service", serviceKeys, t.pairs, d)
+	d.keys = readPairs(s.source, "a service", serviceKeys, t.pairs, d)
 	return d
 }
 
@@ -98,16 +98,16 @@ func setBackends(d *draft, f field) {
 	f.name = "backend"
 	for _, v := range items {
 		if v.kind == isTable {
-			d.backends = append(d.backends, f.backendTable(v)...)
+			d.backends = append(d.backends, readBackend(f, v)...)
 			continue
 		}
 		d.backends = append(d.backends, many(f, []value{v}, parseBackend)...)
 	}
 }
 
-// backendTable reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no
+// readBackend reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no
 // backend in it when its address is missing or wrong.
-func (f field) backendTable(v value) []located[Backend] {
+func readBackend(f field, v value) []located[Backend] {
 	b := backendDraft{weight: 1}
 	keys := readPairs(f.source, "a backend", backendKeys, v.pairs, &b)
 	if _, ok := keys.of("address"); !ok {

@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
-
-	"natspread/internal/suggest"
 )
 
 // Edited is a backend whose drain was edited.
@@ -43,7 +40,7 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 		if !drain && found.Weight == 0 {
 			found.Weight = weightOf(before.Service, *found)
 		}
-		text = newSource(name, text).write(place, before.Backend, *found)
+		text = newDocument(name, text).write(place, before.Backend, *found)
 	}
 	// What was written is not believed but read: nothing else may have changed.
 	after, err := Parse(name, text)
@@ -57,79 +54,8 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 	return text, edited, nil
 }
 
-// BackendPlace is where a backend stands in a Config: in which service, and where there.
-type BackendPlace struct{ Service, Backend int }
-
-// FindBackends returns the places of the backend that is meant: in one service, or without
-// a name in all that have it.
-func FindBackends(cfg Config, service, backend string) ([]BackendPlace, error) {
-	if service != "" {
-		i, err := findService(cfg, service)
-		if err != nil {
-			return nil, err
-		}
-		j, err := findBackend(cfg.Services[i], backend)
-		return []BackendPlace{{i, j}}, err
-	}
-	meant, why := parseBackend(backend)
-	if why != nil {
-		return nil, fmt.Errorf("cannot take %q for a backend: %s", backend, why.cause)
-	}
-	var places []BackendPlace
-	for i, s := range cfg.Services {
-		for j, b := range s.Backends {
-			if b.Addr == meant.Addr && (meant.Port == 0 || b.Port == meant.Port) {
-				places = append(places, BackendPlace{i, j})
-			}
-		}
-	}
-	if len(places) == 0 {
-		return nil, fmt.Errorf("no service has a backend %s", backend)
-	}
-	return places, nil
-}
-
-// findService returns the place of the service of that name.
-func findService(cfg Config, name string) (int, error) {
-	names := make([]string, len(cfg.Services))
-	for i, service := range cfg.Services {
-		if names[i] = service.Name; service.Name == name {
-			return i, nil
-		}
-	}
-	if meant := suggest.Word(name, names); meant != "" {
-		return 0, fmt.Errorf("there is no service %q: did you mean %s?", name, meant)
-	}
-	return 0, fmt.Errorf("there is no service %q, but %s", name, firstBytes(strings.Join(names, ", ")))
-}
-
-// findBackend returns the place of the backend that is meant.
-func findBackend(service Service, text string) (int, error) {
-	var all []string
-	for _, b := range service.Backends {
-		all = append(all, b.String())
-	}
-	meant, why := parseBackend(text)
-	if why != nil {
-		return 0, fmt.Errorf("cannot take %q for a backend: %s; service %s has %s", text, why.cause, service.Name, firstBytes(strings.Join(all, ", ")))
-	}
-	is := func(b Backend) bool { return b.AddrPort() == meant.AddrPort() }
-	at := slices.IndexFunc(service.Backends, is)
-	if at < 0 && meant.Port == 0 { // its address alone
-		is = func(b Backend) bool { return b.Addr == meant.Addr }
-		at = slices.IndexFunc(service.Backends, is)
-		if at >= 0 && slices.ContainsFunc(service.Backends[at+1:], is) {
-			return 0, fmt.Errorf("service %s has more than one backend %s: name its port too", service.Name, text)
-		}
-	}
-	if at < 0 {
-		return 0, fmt.Errorf("service %s has no backend %s, but %s", service.Name, text, firstBytes(strings.Join(all, ", ")))
-	}
-	return at, nil
-}
-
 // write writes what changed of a backend at its place in a text that parses.
-func (s *source) write(place BackendPlace, before, after Backend) []byte {
+func (s document) write(place BackendPlace, before, after Backend) []byte {
 	item := s.backend(place)
 	text := []byte(s.text)
 	switch {
@@ -142,7 +68,7 @@ func (s *source) write(place BackendPlace, before, after Backend) []byte {
 	if before.Weight == after.Weight {
 		return text
 	}
-	edited := newSource(s.name, text)
+	edited := newDocument(s.name, text)
 	for _, p := range edited.backend(place).pairs {
 		if p.name == "weight" {
 			text = edited.replace(p.value.at, strconv.Itoa(after.Weight))
@@ -152,12 +78,12 @@ func (s *source) write(place BackendPlace, before, after Backend) []byte {
 }
 
 // backend returns the value at a backend's place.
-func (s *source) backend(place BackendPlace) value {
-	return s.readTables()[1+place.Service].value("backends").items[place.Backend]
+func (s document) backend(place BackendPlace) value {
+	return s.service(place.Service).value("backends").items[place.Backend]
 }
 
 // writeDrain writes drain = true into a backend that is a table, or takes drain out of it.
-func (s *source) writeDrain(item value, drain bool) []byte {
+func (s document) writeDrain(item value, drain bool) []byte {
 	last := len(item.pairs) - 1
 	at := slices.IndexFunc(item.pairs, func(p pair) bool { return p.name == "drain" })
 	switch {
@@ -172,19 +98,4 @@ func (s *source) writeDrain(item value, drain bool) []byte {
 		return s.replace(span{item.pairs[at-1].value.at.end, item.pairs[at].value.at.end}, "")
 	}
 	return s.replace(span{item.pairs[0].at.start, item.pairs[1].at.start}, "")
-}
-
-// value returns the value of a key that the table has.
-func (t table) value(key string) value {
-	for _, p := range t.pairs {
-		if p.name == key {
-			return p.value
-		}
-	}
-	return value{}
-}
-
-// replace returns the text with another one in place of a span.
-func (s *source) replace(at span, with string) []byte {
-	return []byte(s.text[:at.start] + with + s.text[at.end:])
 }

@@ -13,9 +13,6 @@ type located[T any] struct {
 	at  span
 }
 
-// fault is why a value cannot be used. Without a fix, the key's example is it.
-type fault struct{ cause, fix string }
-
 // field is the value of a known key on its way into a draft.
 type field struct {
 	*source

@@ -17,7 +17,7 @@ type listenKey struct {
 }
 
 // checkNames files every name that an earlier service has.
-func (s *source) checkNames(drafts []*draft) {
+func (s inspection) checkNames(drafts []*draft) {
 	first := make(map[string]span)
 	for _, d := range drafts {
 		at, taken := first[d.name.val]
@@ -35,7 +35,7 @@ func (s *source) checkNames(drafts []*draft) {
 // checkOverlaps files listen addresses that key the same packets: the rules
 // of the second would never see one. Sorted, so that ten thousand services cost
 // no more than a sort.
-func (s *source) checkOverlaps(drafts []*draft) {
+func (s inspection) checkOverlaps(drafts []*draft) {
 	all := listenKeys(drafts)
 	slices.SortFunc(all, compareKeys)
 	reported := make(map[[2]int]bool)
@@ -148,7 +148,7 @@ func (r ranges) among(n int, c listenKey) *listenKey {
 
 // refuseOverlap files two keys at the later of their places, once for all the
 // protocols they share.
-func (s *source) refuseOverlap(c listenKey, other *listenKey, reported map[[2]int]bool) {
+func (s inspection) refuseOverlap(c listenKey, other *listenKey, reported map[[2]int]bool) {
 	if other == nil {
 		return
 	}

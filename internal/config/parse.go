@@ -7,11 +7,14 @@ import (
 	"natspread/internal/suggest"
 )
 
+// inspection is the text of a config under the rules of this package.
+type inspection struct{ *source }
+
 // Parse turns the text of a config into a checked Config. When the text is at
 // fault the error is Errors, which holds every fault there is; name is what
 // they call the file.
 func Parse(name string, data []byte) (Config, error) {
-	s := newSource(name, data)
+	s := inspection{newSource(name, data)}
 	if !s.checkText() {
 		return Config{}, s.err()
 	}
@@ -45,7 +48,7 @@ func ParseGeneration(number int, data []byte) (Config, error) {
 
 // readServices reads every table as the service it is, or was meant to be, so
 // that a slip in a header does not hide the faults below it.
-func (s *source) readServices(tables []table) []*draft {
+func (s inspection) readServices(tables []table) []*draft {
 	for _, p := range tables[0].pairs {
 		s.refuse(p.at, "write [[service]] on a line above it", "cannot use key %q: it stands before the first [[service]]", firstBytes(p.name))
 	}
@@ -60,7 +63,7 @@ func (s *source) readServices(tables []table) []*draft {
 
 // checkHeader files a header that is not [[service]] and reports whether it was
 // meant to be.
-func (s *source) checkHeader(t table) bool {
+func (s inspection) checkHeader(t table) bool {
 	if t.name == "service" && t.list {
 		return true
 	}

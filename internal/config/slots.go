@@ -91,7 +91,7 @@ func (d *draft) slotCount() int {
 
 // checkSlots files what the slots of clients cannot be: those of an algorithm without any, a
 // prefix that is none, and too few for the backends.
-func (s *source) checkSlots(d *draft) {
+func (s inspection) checkSlots(d *draft) {
 	unread := d.unread("algorithm", d.algorithm.at)
 	if at, given := d.keys.of("slots"); given && !unread && !d.hashes() {
 		s.refuse(at, `take slots out, or write algorithm = "source"`,
@@ -109,7 +109,7 @@ func (s *source) checkSlots(d *draft) {
 
 // checkSourcePrefix files a prefix out of the bounds of the service's family. A shorter one
 // would put half the world's clients into a few slots.
-func (s *source) checkSourcePrefix(d *draft) {
+func (s inspection) checkSourcePrefix(d *draft) {
 	six, _, known := d.family()
 	if !known || d.prefix.at == (span{}) {
 		return
@@ -130,7 +130,7 @@ const leastSlots = 4
 
 // checkEnoughSlots files too many backends for the slots, and backends that would own none:
 // those that are no backups among themselves, and all while the backups have joined.
-func (s *source) checkEnoughSlots(d *draft) {
+func (s inspection) checkEnoughSlots(d *draft) {
 	pool := Service{Backends: values(d.backends)}.SlotBackends()
 	count := d.slotCount()
 	enough, known := enoughSlots(pool)

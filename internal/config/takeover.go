@@ -4,7 +4,7 @@ import "slices"
 
 // checkTakeover files takeover where another balancer would not know which backend has a
 // connection, or as whom to answer its client.
-func (s *source) checkTakeover(d *draft) {
+func (s inspection) checkTakeover(d *draft) {
 	if !d.takeover {
 		return
 	}
@@ -39,7 +39,7 @@ func answerKey(l Listen, b Backend) Listen {
 
 // checkAnswers files listen addresses of services with takeover for which one backend answers
 // at the same port: the source of what it says first could be rewritten to either.
-func (s *source) checkAnswers(drafts []*draft) {
+func (s inspection) checkAnswers(drafts []*draft) {
 	var all []listenKey
 	for _, d := range drafts {
 		if d.takeover {
@@ -59,7 +59,7 @@ func (s *source) checkAnswers(drafts []*draft) {
 // answerKeys returns where backends answer for the listen addresses of a service with takeover.
 // It files a range of ports for which a backend answers at one port, and leaves out "*", which
 // checkTakeover files.
-func (s *source) answerKeys(d *draft) []listenKey {
+func (s inspection) answerKeys(d *draft) []listenKey {
 	var all []listenKey
 	for _, l := range d.listen {
 		narrow := func(b located[Backend]) bool { return b.val.Port != 0 && l.val.Ports.First != l.val.Ports.Last }
@@ -82,7 +82,7 @@ func (s *source) answerKeys(d *draft) []listenKey {
 
 // refuseAnswer files the later one of two listen addresses for which a backend answers at one
 // place, once. Two that are the same are filed by checkOverlaps.
-func (s *source) refuseAnswer(c listenKey, other *listenKey, reported map[span]bool) {
+func (s inspection) refuseAnswer(c listenKey, other *listenKey, reported map[span]bool) {
 	if other == nil || other.at == c.at || s.show(other.at) == s.show(c.at) {
 		return
 	}

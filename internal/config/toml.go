@@ -70,8 +70,9 @@ type reader struct {
 }
 
 // readTables reads the TOML structure of the text. After a syntax error it goes
-// on at the next [[ that begins a line, so that one run names every fault.
-func (s *source) readTables() []table {
+// on at the next [[ that begins a line, so that one run names every fault. example returns how a key
+// is written, or "": it is the fix for a syntax error in the value of that key.
+func (s *source) readTables(example func(key string) string) []table {
 	r := reader{source: s, tables: []table{{}}}
 	data := []byte(s.text)
 	for {
@@ -81,14 +82,14 @@ func (s *source) readTables() []table {
 		}
 		var fault *unstable.ParserError
 		if !errors.As(r.parser.Error(), &fault) {
-			return r.withChecks()
+			return r.tables
 		}
 		at := r.span(r.parser.Range(fault.Highlight))
 		r.tables[len(r.tables)-1].broken = true
-		s.refuse(at, s.syntaxFix(at), "cannot read TOML: %s", fault.Message)
+		s.refuse(at, s.syntaxFix(at, example), "cannot read TOML: %s", fault.Message)
 		next := strings.Index(s.text[at.start:], "\n[[")
 		if next < 0 {
-			return r.withChecks()
+			return r.tables
 		}
 		r.base = at.start + next + 1
 	}
