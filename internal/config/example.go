@@ -1,8 +1,6 @@
 package config
 
-import (
-	_ "embed"
-)
+import _ "embed"
 
 // example is the commented config of a balancer for three web servers.
 //

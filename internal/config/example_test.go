@@ -11,7 +11,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustHold(t, c)
+	MustHold(t, c)
 	const want = `service web, ipv6 false
   listen 192.0.2.10:80, any false
   protocols [tcp]
@@ -26,7 +26,7 @@ func TestExample(t *testing.T) {
   on_remove drain
   forward leave
 `
-	if got := dump(c); got != want {
+	if got := Dump(c); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for i, line := range strings.Split(example, "\n") {
@@ -41,22 +41,22 @@ func TestExample(t *testing.T) {
 func TestExampleCommentedKeys(t *testing.T) {
 	found := 0
 	for _, k := range serviceKeys {
-		if !strings.Contains(example, "\n# "+k.name+" = ") {
+		if !strings.Contains(example, "\n# "+k.Name+" = ") {
 			continue
 		}
 		found++
-		text := strings.Replace(example, "\n# "+k.name+" = ", "\n"+k.name+" = ", 1)
-		if k.name == "hairpin" || k.name == "takeover" {
+		text := strings.Replace(example, "\n# "+k.Name+" = ", "\n"+k.Name+" = ", 1)
+		if k.Name == "hairpin" || k.Name == "takeover" {
 			text = strings.Replace(text, "\nsnat = \"192.0.2.10\"", "\nsnat = \"none\"", 1)
 		}
-		if k.name == "slots" || k.name == "source_prefix" || k.name == "takeover" {
+		if k.Name == "slots" || k.Name == "source_prefix" || k.Name == "takeover" {
 			text = strings.Replace(text, "\n# algorithm = ", "\nalgorithm = ", 1)
 		}
-		if k.name == "min_up" || k.name == "on_down" {
+		if k.Name == "min_up" || k.Name == "on_down" {
 			text = strings.Replace(text, "\n# check = ", "\ncheck = ", 1)
 		}
 		if _, err := Parse("example.toml", []byte(text)); err != nil {
-			t.Errorf("with %s: %v", k.name, err)
+			t.Errorf("with %s: %v", k.Name, err)
 		}
 	}
 	if found != 13 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"natspread/internal/config/source"
 	"natspread/internal/suggest"
 )
 
@@ -24,7 +25,7 @@ func FindBackends(cfg Config, service, backend string) ([]BackendPlace, error) {
 	}
 	meant, why := parseBackend(backend)
 	if why != nil {
-		return nil, fmt.Errorf("cannot take %q for a backend: %s", backend, why.cause)
+		return nil, fmt.Errorf("cannot take %q for a backend: %s", backend, why.Cause)
 	}
 	var places []BackendPlace
 	for i, s := range cfg.Services {
@@ -51,7 +52,7 @@ func findService(cfg Config, name string) (int, error) {
 	if meant := suggest.Word(name, names); meant != "" {
 		return 0, fmt.Errorf("there is no service %q: did you mean %s?", name, meant)
 	}
-	return 0, fmt.Errorf("there is no service %q, but %s", name, firstBytes(strings.Join(names, ", ")))
+	return 0, fmt.Errorf("there is no service %q, but %s", name, source.FirstBytes(strings.Join(names, ", ")))
 }
 
 // findBackend returns the place of the backend that is meant.
@@ -62,7 +63,7 @@ func findBackend(service Service, text string) (int, error) {
 	}
 	meant, why := parseBackend(text)
 	if why != nil {
-		return 0, fmt.Errorf("cannot take %q for a backend: %s; service %s has %s", text, why.cause, service.Name, firstBytes(strings.Join(all, ", ")))
+		return 0, fmt.Errorf("cannot take %q for a backend: %s; service %s has %s", text, why.Cause, service.Name, source.FirstBytes(strings.Join(all, ", ")))
 	}
 	is := func(b Backend) bool { return b.AddrPort() == meant.AddrPort() }
 	at := slices.IndexFunc(service.Backends, is)
@@ -74,7 +75,7 @@ func findBackend(service Service, text string) (int, error) {
 		}
 	}
 	if at < 0 {
-		return 0, fmt.Errorf("service %s has no backend %s, but %s", service.Name, text, firstBytes(strings.Join(all, ", ")))
+		return 0, fmt.Errorf("service %s has no backend %s, but %s", service.Name, text, source.FirstBytes(strings.Join(all, ", ")))
 	}
 	return at, nil
 }

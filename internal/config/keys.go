@@ -2,40 +2,45 @@ package config
 
 import (
 	"math"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/value"
 )
 
 // serviceKeys are the keys below [[service]].
-var serviceKeys = []key[draft]{
-	{"name", `name = "web"`, func(d *draft, f field) { set(&d.name, f, parseName) }},
-	{"listen", `listen = "192.0.2.10:80"`, func(d *draft, f field) { d.listen = many(f, f.oneOrMore(), parseListen) }},
-	{"protocol", `protocol = "tcp"`, func(d *draft, f field) { d.protocols = many(f, f.oneOrMore(), oneOf(TCP, UDP, SCTP)) }},
-	{"snat", `snat = "masquerade"`, func(d *draft, f field) { set(&d.snat, f, parseSNAT) }},
-	{"backends", `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, setBackends},
-	{"algorithm", `algorithm = "random"`, func(d *draft, f field) { set(&d.algorithm, f, oneOf(Random, RoundRobin, Source, Flow)) }},
-	{"slots", `slots = 256`, setSlots},
-	{"source_prefix", `source_prefix = 24`, setSourcePrefix},
-	{"interface", `interface = "eth0"`, func(d *draft, f field) { set(&d.iface, f, parseInterface) }},
-	{"hairpin", `hairpin = ["10.0.0.0/24"]`, func(d *draft, f field) { d.hairpin = many(f, f.list(), parsePrefix) }},
-	{"local", `local = true`, func(d *draft, f field) { f.setBool(&d.local) }},
-	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, oneOf(Drain, Reset)) }},
-	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, oneOf(Leave, Accept)) }},
-	{"takeover", `takeover = true`, func(d *draft, f field) { f.setBool(&d.takeover) }},
-	{"check", `check = "tcp"`, setCheck},
-	{"min_up", `min_up = 1`, func(d *draft, f field) { setNumber(&d.minUp, f, 1, math.MaxInt) }},
-	{"on_down", `on_down = "keep"`, func(d *draft, f field) { set(&d.onDown, f, oneOf(Keep, ResetDown)) }},
+var serviceKeys = []field.Key[draft]{
+	{Name: "name", Example: `name = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.name, f, value.ParseName) }},
+	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Set: func(d *draft, f field.Field) { d.listen = field.Many(f, f.OneOrMore(), parseListen) }},
+	{Name: "protocol", Example: `protocol = "tcp"`, Set: func(d *draft, f field.Field) { d.protocols = field.Many(f, f.OneOrMore(), value.OneOf(TCP, UDP, SCTP)) }},
+	{Name: "snat", Example: `snat = "masquerade"`, Set: func(d *draft, f field.Field) { field.Set(&d.snat, f, parseSNAT) }},
+	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Set: setBackends},
+	{Name: "algorithm", Example: `algorithm = "random"`, Set: func(d *draft, f field.Field) {
+		field.Set(&d.algorithm, f, value.OneOf(Random, RoundRobin, Source, Flow))
+	}},
+	{Name: "slots", Example: `slots = 256`, Set: setSlots},
+	{Name: "source_prefix", Example: `source_prefix = 24`, Set: setSourcePrefix},
+	{Name: "interface", Example: `interface = "eth0"`, Set: func(d *draft, f field.Field) { field.Set(&d.iface, f, value.ParseInterface) }},
+	{Name: "hairpin", Example: `hairpin = ["10.0.0.0/24"]`, Set: func(d *draft, f field.Field) { d.hairpin = field.Many(f, f.List(), value.ParsePrefix) }},
+	{Name: "local", Example: `local = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.local) }},
+	{Name: "on_remove", Example: `on_remove = "drain"`, Set: func(d *draft, f field.Field) { field.Set(&d.onRemove, f, value.OneOf(Drain, Reset)) }},
+	{Name: "forward", Example: `forward = "leave"`, Set: func(d *draft, f field.Field) { field.Set(&d.forward, f, value.OneOf(Leave, Accept)) }},
+	{Name: "takeover", Example: `takeover = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.takeover) }},
+	{Name: "check", Example: `check = "tcp"`, Set: setCheck},
+	{Name: "min_up", Example: `min_up = 1`, Set: func(d *draft, f field.Field) { field.SetNumber(&d.minUp, f, 1, math.MaxInt) }},
+	{Name: "on_down", Example: `on_down = "keep"`, Set: func(d *draft, f field.Field) { field.Set(&d.onDown, f, value.OneOf(Keep, ResetDown)) }},
 }
 
 // backendKeys are the keys of a backend that is written as a table.
-var backendKeys = []key[backendDraft]{
-	{"address", `address = "10.0.0.1:80"`, func(b *backendDraft, f field) { set(&b.address, f, parseBackend) }},
-	{"weight", `weight = 1`, setWeight},
-	{"drain", `drain = true`, func(b *backendDraft, f field) { f.setBool(&b.drain) }},
-	{"backup", `backup = true`, func(b *backendDraft, f field) { f.setBool(&b.backup) }},
+var backendKeys = []field.Key[backendDraft]{
+	{Name: "address", Example: `address = "10.0.0.1:80"`, Set: func(b *backendDraft, f field.Field) { field.Set(&b.address, f, parseBackend) }},
+	{Name: "weight", Example: `weight = 1`, Set: setWeight},
+	{Name: "drain", Example: `drain = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.drain) }},
+	{Name: "backup", Example: `backup = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.backup) }},
 }
 
 // backendDraft is a backend written as a table.
 type backendDraft struct {
-	address located[Backend]
+	address field.Located[Backend]
 	weight  int
 	drain   bool
 	backup  bool

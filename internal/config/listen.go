@@ -1,26 +1,30 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"natspread/internal/config/value"
+)
 
 // parseListen reads an address or "*", and the ports that must follow.
-func parseListen(text string) (Listen, *fault) {
-	e, why := splitEndpoint(text)
+func parseListen(text string) (Listen, *value.Fault) {
+	e, why := value.SplitEndpoint(text)
 	if why != nil {
 		return Listen{}, why
 	}
 	var l Listen
-	if e.host != "*" {
-		if l.Addr, why = parseUnicast(e.host); why != nil {
+	if e.Host != "*" {
+		if l.Addr, why = value.ParseUnicast(e.Host); why != nil {
 			if l.Addr.IsUnspecified() {
-				why = &fault{"it is the unspecified address", `write "*:` + portOr(e.ports) + `" for every address of this machine`}
+				why = &value.Fault{Cause: "it is the unspecified address", Fix: `write "*:` + portOr(e.Ports) + `" for every address of this machine`}
 			}
 			return Listen{}, why
 		}
 	}
-	if !e.hasPorts {
-		return Listen{}, &fault{"it has no port", `write "` + Listen{l.Addr, Ports{80, 80}}.String() + `", with the port that clients connect to`}
+	if !e.HasPorts {
+		return Listen{}, &value.Fault{Cause: "it has no port", Fix: `write "` + Listen{l.Addr, Ports{80, 80}}.String() + `", with the port that clients connect to`}
 	}
-	l.Ports, why = parsePorts(e.ports)
+	l.Ports, why = parsePorts(e.Ports)
 	return l, why
 }
 
@@ -33,43 +37,43 @@ func portOr(ports string) string {
 }
 
 // parseBackend reads an address and the one port that may follow.
-func parseBackend(text string) (Backend, *fault) {
-	e, why := splitEndpoint(text)
+func parseBackend(text string) (Backend, *value.Fault) {
+	e, why := value.SplitEndpoint(text)
 	if why != nil {
 		return Backend{}, why
 	}
-	addr, why := parseUnicast(e.host)
+	addr, why := value.ParseUnicast(e.Host)
 	if why != nil {
 		return Backend{}, why
 	}
 	b := Backend{Addr: addr, Weight: 1}
-	if !e.hasPorts {
+	if !e.HasPorts {
 		return b, nil
 	}
-	ports, why := parsePorts(e.ports)
+	ports, why := parsePorts(e.Ports)
 	switch {
 	case why != nil:
 		return Backend{}, why
 	case ports.First != ports.Last:
-		return Backend{}, &fault{"a backend has one port", `write "` + addr.String() + `" to keep the port that the client asked for`}
+		return Backend{}, &value.Fault{Cause: "a backend has one port", Fix: `write "` + addr.String() + `" to keep the port that the client asked for`}
 	}
 	b.Port = ports.First
 	return b, nil
 }
 
 // parsePorts reads "80" or "8000-8010".
-func parsePorts(text string) (Ports, *fault) {
+func parsePorts(text string) (Ports, *value.Fault) {
 	low, high, isRange := strings.Cut(text, "-")
 	if !isRange {
 		high = low
 	}
-	first, ok := parsePort(low)
-	last, ok2 := parsePort(high)
+	first, ok := value.ParsePort(low)
+	last, ok2 := value.ParsePort(high)
 	switch {
 	case !ok || !ok2:
-		return Ports{}, &fault{"its port is not a number from 1 to 65535", `write the port's number, as in "192.0.2.10:80"`}
+		return Ports{}, &value.Fault{Cause: "its port is not a number from 1 to 65535", Fix: `write the port's number, as in "192.0.2.10:80"`}
 	case first > last:
-		return Ports{}, &fault{"its port range ends before it begins", "write the smaller port first: " + high + "-" + low}
+		return Ports{}, &value.Fault{Cause: "its port range ends before it begins", Fix: "write the smaller port first: " + high + "-" + low}
 	}
 	return Ports{first, last}, nil
 }

@@ -1,18 +1,20 @@
-package config
+package edit
+
+import "natspread/internal/config/source"
 
 // document is the text of a config that parses.
-type document struct{ *source }
+type document struct{ *source.Source }
 
 // newDocument takes a text that parses.
 func newDocument(name string, text []byte) document {
-	return document{newSource(name, text)}
+	return document{source.New(name, text)}
 }
 
 // service returns the table of the service at a place in the config.
-func (s document) service(place int) table {
+func (s document) service(place int) source.Table {
 	noExample := func(string) string { return "" } // it has no syntax error
-	for _, t := range s.readTables(noExample) {
-		if t.name != "service" {
+	for _, t := range s.ReadTables(noExample) {
+		if t.Name != "service" {
 			continue
 		}
 		if place == 0 {
@@ -20,5 +22,5 @@ func (s document) service(place int) table {
 		}
 		place--
 	}
-	return table{}
+	return source.Table{}
 }

@@ -1,4 +1,4 @@
-package config
+package value
 
 import (
 	"slices"
@@ -7,9 +7,9 @@ import (
 	"natspread/internal/suggest"
 )
 
-// oneOf returns what reads a word that is one of those known.
-func oneOf[T ~string](known ...T) func(text string) (T, *fault) {
-	return func(text string) (T, *fault) {
+// OneOf returns what reads a word that is one of those known.
+func OneOf[T ~string](known ...T) func(text string) (T, *Fault) {
+	return func(text string) (T, *Fault) {
 		words := make([]string, len(known))
 		for i, word := range known {
 			words[i] = string(word)
@@ -17,9 +17,9 @@ func oneOf[T ~string](known ...T) func(text string) (T, *fault) {
 		if slices.Contains(words, text) {
 			return T(text), nil
 		}
-		why := &fault{cause: "it is not one of " + strings.Join(words, ", ")}
+		why := &Fault{Cause: "it is not one of " + strings.Join(words, ", ")}
 		if guess := suggest.Word(text, words); guess != "" {
-			why.fix = `did you mean "` + guess + `"?`
+			why.Fix = `did you mean "` + guess + `"?`
 		}
 		return T(text), why
 	}

@@ -1,6 +1,11 @@
-package config
+package edit
 
-import "strings"
+import (
+	"strings"
+
+	"natspread/internal/config"
+	"natspread/internal/config/source"
+)
 
 // Compose returns the example with the given listen addresses, backends and
 // snat in place of its own; what is empty stays. With listen addresses and no
@@ -9,19 +14,19 @@ import "strings"
 // error is the one Parse has for it.
 func Compose(listen, backends []string, snat string) ([]byte, error) {
 	if snat == "" && len(listen) > 0 {
-		snat = SNAT{}.String()
+		snat = config.SNAT{}.String()
 	}
-	text := example
+	text := string(config.Example())
 	if len(listen) > 0 {
-		text = replaceValue(text, "listen", quoteList(listen))
+		text = replaceValue(text, "listen", source.QuoteList(listen))
 	}
 	if len(backends) > 0 {
-		text = replaceValue(text, "backends", "[\n  "+strings.Join(quoteAll(backends), ",\n  ")+",\n]")
+		text = replaceValue(text, "backends", "[\n  "+strings.Join(source.QuoteAll(backends), ",\n  ")+",\n]")
 	}
 	if snat != "" {
-		text = replaceValue(text, "snat", quote(snat))
+		text = replaceValue(text, "snat", source.Quote(snat))
 	}
-	if _, err := Parse("natspread init", []byte(text)); err != nil {
+	if _, err := config.Parse("natspread init", []byte(text)); err != nil {
 		return nil, err
 	}
 	return []byte(text), nil
@@ -30,5 +35,5 @@ func Compose(listen, backends []string, snat string) ([]byte, error) {
 // replaceValue puts value in place of what a key of the first service, which has it, has.
 func replaceValue(text, key, value string) string {
 	s := newDocument("", []byte(text))
-	return string(s.replace(s.service(0).value(key).at, value))
+	return string(s.Replace(s.service(0).Value(key).At, value))
 }

@@ -1,4 +1,4 @@
-package config
+package value
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 // 28 bytes at most.
 var nameForm = regexp.MustCompile(`\A[a-z][a-z0-9-]{0,14}\z`)
 
-// parseName reads a service's name.
-func parseName(text string) (string, *fault) {
+// ParseName reads a service's name.
+func ParseName(text string) (string, *Fault) {
 	if nameForm.MatchString(text) {
 		return text, nil
 	}
-	return "", &fault{
+	return "", &Fault{
 		"a name is 1 to 15 of a-z, 0-9 and -, and begins with a letter",
 		`write a name such as "web" or "web-2"`,
 	}
@@ -25,18 +25,18 @@ func parseName(text string) (string, *fault) {
 // but nothing that an administrator gives on purpose. It takes no colon (dev_valid_name).
 var interfaceForm = regexp.MustCompile(`\A[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}\z`)
 
-// parseInterface reads the name of a network interface.
-func parseInterface(text string) (string, *fault) {
+// ParseInterface reads the name of a network interface.
+func ParseInterface(text string) (string, *Fault) {
 	if interfaceForm.MatchString(text) && text != "." && text != ".." {
 		return text, nil
 	}
 	if device, label, found := strings.Cut(text, ":"); found && interfaceForm.MatchString(device) && label != "" {
-		return "", &fault{
+		return "", &Fault{
 			"it is the label of an address (ip-address(8)), and packets come in by interfaces",
 			fmt.Sprintf("write %q, or listen on that address", device),
 		}
 	}
-	return "", &fault{
+	return "", &Fault{
 		"an interface has 1 to 15 letters, digits and . _ @ -",
 		"write a name that `ip link` shows, such as \"eth0\"",
 	}

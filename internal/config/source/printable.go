@@ -1,4 +1,4 @@
-package config
+package source
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 // context is how many bytes of a long line are shown on each side of the caret.
 const context = 60
 
-// firstBytes cuts s after context bytes, between two characters.
-func firstBytes(s string) string {
+// FirstBytes cuts s after context bytes, between two characters.
+func FirstBytes(s string) string {
 	if len(s) <= context {
 		return s
 	}

@@ -1,29 +1,29 @@
-package config
+package source
 
 import (
 	"fmt"
 	"strings"
 )
 
-// quoteList writes one string alone, and several as a list.
-func quoteList(list []string) string {
+// QuoteList writes one string alone, and several as a list.
+func QuoteList(list []string) string {
 	if len(list) == 1 {
-		return quote(list[0])
+		return Quote(list[0])
 	}
-	return "[" + strings.Join(quoteAll(list), ", ") + "]"
+	return "[" + strings.Join(QuoteAll(list), ", ") + "]"
 }
 
-// quoteAll quotes every string of a list.
-func quoteAll(list []string) []string {
+// QuoteAll quotes every string of a list.
+func QuoteAll(list []string) []string {
 	all := make([]string, len(list))
 	for i, s := range list {
-		all[i] = quote(s)
+		all[i] = Quote(s)
 	}
 	return all
 }
 
-// quote writes a TOML string that holds exactly s, whatever s is.
-func quote(s string) string {
+// Quote writes a TOML string that holds exactly s, whatever s is.
+func Quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for i := range len(s) {

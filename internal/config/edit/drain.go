@@ -1,15 +1,18 @@
-package config
+package edit
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"natspread/internal/config"
+	"natspread/internal/config/source"
 )
 
 // Edited is a backend whose drain was edited.
 type Edited struct {
 	Service string
-	Backend Backend // as it was before
+	Backend config.Backend // as it was before
 }
 
 // SetDrain returns the text of a config in which a backend has drain = true, or has it no
@@ -22,12 +25,12 @@ type Edited struct {
 //
 // Services are edited from the last to the first, so that places in the text before an edit
 // stay true.
-func SetDrain(name string, text []byte, service, backend string, drain bool, weightOf func(service string, b Backend) int) ([]byte, []Edited, error) {
-	wanted, err := Parse(name, text)
+func SetDrain(name string, text []byte, service, backend string, drain bool, weightOf func(service string, b config.Backend) int) ([]byte, []Edited, error) {
+	wanted, err := config.Parse(name, text)
 	if err != nil {
 		return nil, nil, err
 	}
-	places, err := FindBackends(wanted, service, backend)
+	places, err := config.FindBackends(wanted, service, backend)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,7 +46,7 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 		text = newDocument(name, text).write(place, before.Backend, *found)
 	}
 	// What was written is not believed but read: nothing else may have changed.
-	after, err := Parse(name, text)
+	after, err := config.Parse(name, text)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -55,47 +58,47 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 }
 
 // write writes what changed of a backend at its place in a text that parses.
-func (s document) write(place BackendPlace, before, after Backend) []byte {
+func (s document) write(place config.BackendPlace, before, after config.Backend) []byte {
 	item := s.backend(place)
-	text := []byte(s.text)
+	text := []byte(s.Text)
 	switch {
 	case before.Drain == after.Drain:
-	case item.kind == isString:
-		return s.replace(item.at, "{ address = "+s.text[item.at.start:item.at.end]+", drain = true }")
+	case item.Kind == source.String:
+		return s.Replace(item.At, "{ address = "+s.Text[item.At.Start:item.At.End]+", drain = true }")
 	default:
 		text = s.writeDrain(item, after.Drain)
 	}
 	if before.Weight == after.Weight {
 		return text
 	}
-	edited := newDocument(s.name, text)
-	for _, p := range edited.backend(place).pairs {
-		if p.name == "weight" {
-			text = edited.replace(p.value.at, strconv.Itoa(after.Weight))
+	edited := newDocument(s.Name, text)
+	for _, p := range edited.backend(place).Pairs {
+		if p.Name == "weight" {
+			text = edited.Replace(p.Value.At, strconv.Itoa(after.Weight))
 		}
 	}
 	return text
 }
 
 // backend returns the value at a backend's place.
-func (s document) backend(place BackendPlace) value {
-	return s.service(place.Service).value("backends").items[place.Backend]
+func (s document) backend(place config.BackendPlace) source.Value {
+	return s.service(place.Service).Value("backends").Items[place.Backend]
 }
 
 // writeDrain writes drain = true into a backend that is a table, or takes drain out of it.
-func (s document) writeDrain(item value, drain bool) []byte {
-	last := len(item.pairs) - 1
-	at := slices.IndexFunc(item.pairs, func(p pair) bool { return p.name == "drain" })
+func (s document) writeDrain(item source.Value, drain bool) []byte {
+	last := len(item.Pairs) - 1
+	at := slices.IndexFunc(item.Pairs, func(p source.Pair) bool { return p.Name == "drain" })
 	switch {
 	case drain && at < 0:
-		end := item.pairs[last].value.at.end
-		return s.replace(span{end, end}, ", drain = true")
+		end := item.Pairs[last].Value.At.End
+		return s.Replace(source.Span{Start: end, End: end}, ", drain = true")
 	case drain:
-		return s.replace(item.pairs[at].value.at, "true")
+		return s.Replace(item.Pairs[at].Value.At, "true")
 	case at < 0:
-		return []byte(s.text)
+		return []byte(s.Text)
 	case at > 0: // with the comma before it
-		return s.replace(span{item.pairs[at-1].value.at.end, item.pairs[at].value.at.end}, "")
+		return s.Replace(source.Span{Start: item.Pairs[at-1].Value.At.End, End: item.Pairs[at].Value.At.End}, "")
 	}
-	return s.replace(span{item.pairs[0].at.start, item.pairs[1].at.start}, "")
+	return s.Replace(source.Span{Start: item.Pairs[0].At.Start, End: item.Pairs[1].At.Start}, "")
 }

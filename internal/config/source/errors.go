@@ -1,4 +1,4 @@
-package config
+package source
 
 import (
 	"fmt"
@@ -35,7 +35,7 @@ func (e Error) excerpt() (line, carets string) {
 	if e.Width < len(from) {
 		value, after = from[:e.Width], from[e.Width:]
 	}
-	head, value, tail := printable(lastBytes(before)), printable(firstBytes(value)), printable(firstBytes(after))
+	head, value, tail := printable(lastBytes(before)), printable(FirstBytes(value)), printable(FirstBytes(after))
 	width := max(1, utf8.RuneCountInString(value))
 	return head + value + tail, strings.Repeat(" ", utf8.RuneCountInString(head)) + strings.Repeat("^", width)
 }
