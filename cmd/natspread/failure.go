@@ -98,7 +98,10 @@ func (s *session) printFailure(args []string, err error) {
 	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
 		args = args[:at]
 	}
-	asked := s.json || slices.Contains(args, "--json")
+	asked := s.json || slices.ContainsFunc(args, func(arg string) bool {
+		name, value, _ := strings.Cut(arg, "=")
+		return (name == "--json" || name == "-json") && value != "false"
+	})
 	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked {
 		return
 	}

@@ -80,7 +80,7 @@ func (s *session) programForImage(ctx context.Context, o installOptions) (progra
 	program = copied{file: o.program}
 	if o.program == "" {
 		if program, err = s.programToCopy(ctx); err != nil || program.stays {
-			return program, nil, err
+			return program, nil, nothingChanged(err)
 		}
 	}
 	if missing, err = image.CheckProgram(s.root, program.file); err != nil {
