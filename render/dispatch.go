@@ -128,7 +128,7 @@ func translated(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
 		active := service.Active()
-		if len(active) == 0 {
+		if len(active) == 0 && !service.Takeover {
 			continue // nothing goes there
 		}
 		sources := sourceRules(service)

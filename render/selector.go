@@ -12,7 +12,7 @@ import (
 // Nothing falls through to the balancer's own ports. With every backend drained it
 // refuses: port 0 of the balancer, where the kernel lets no socket listen, answers
 // TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
-// in the filter table only.
+// in the filter table only. With takeover drained backends keep their open connections.
 func (l limits) serviceChains(service config.Service) []rules.Chain {
 	s := selector{limits: l, service: service.Name}
 	for _, protocol := range service.Protocols {
@@ -22,7 +22,7 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 	var list []rules.Rule
 	switch {
 	case len(backends) == 0:
-		list = s.refuse(service.Listen)
+		list = append(s.keepOpen(service), s.refuse(service.Listen)...)
 	case service.Algorithm == config.RoundRobin:
 		list = s.roundRobin(backends)
 	case service.Slots != 0:

@@ -17,6 +17,7 @@ const slotFan = 16
 const (
 	levelSixteens = int('S' - 'A') // chains for slotFan leaves
 	levelLeaves   = int('T' - 'A') // chains for slotFan slots
+	levelOpen     = int('Y' - 'A') // the chain for open connections where all backends are drained
 	levelBackends = int('Z' - 'A') // chains for a backend
 )
 
@@ -28,9 +29,13 @@ const chainPlaces = 36 * 36
 // several cost a rule for each backend only.
 //
 // The tree and its names are the same whoever is drained: then leaves change, and the chain of
-// the backend goes.
+// the backend goes. Where all are drained, only what is in the middle of a connection finds a
+// backend here; the rest falls through.
 func (p *selector) bySlot(service config.Service) []rules.Rule {
 	owners, former := service.Owners(), formerOwners(service)
+	if owners == nil {
+		owners = slices.Repeat([]int{-1}, service.Slots)
+	}
 	tree := slotTree{selector: p, ranks: make([]int, len(service.Backends)), former: former, backends: p.backendChains(service, slices.Concat(owners, former))}
 	for rank, place := range slots.Order(service.SlotBackends()) {
 		tree.ranks[place] = rank
@@ -74,7 +79,7 @@ func (t slotTree) rules(owners []int, first int) []rules.Rule {
 
 // leaf returns a rule for each of a few slots, from the first on, but those of the commonest
 // owner, who gets the rest. Before the rule of a slot that has a former owner stands one that
-// gives that owner what is in the middle of a connection.
+// gives that owner what is in the middle of a connection. An owner -1 gets nothing.
 func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 	held := map[int]int{}
 	commonest := owners[0]
@@ -82,7 +87,7 @@ func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 		held[owner]++
 	}
 	for owner, slots := range held {
-		if slots > held[commonest] || slots == held[commonest] && t.ranks[owner] < t.ranks[commonest] {
+		if owner >= 0 && (slots > held[commonest] || slots == held[commonest] && t.ranks[owner] < t.ranks[commonest]) {
 			commonest = owner
 		}
 	}
@@ -96,6 +101,9 @@ func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 			list = append(list, rules.Rule{Mark: mark, Target: t.backends[owner]})
 		}
 	}
+	if commonest < 0 {
+		return list
+	}
 	return append(list, rules.Rule{Target: t.backends[commonest]})
 }
 
@@ -104,7 +112,7 @@ func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 // have given to its connection, and translates. DNAT ends the packet's walk, so it comes last.
 func (p *selector) backendChains(service config.Service, owners []int) []rules.Target {
 	owns := map[int]bool{}
-	for _, owner := range owners { // with -1, which is no backend: see formerOwners
+	for _, owner := range owners { // with -1, which is no backend
 		owns[owner] = true
 	}
 	targets := make([]rules.Target, len(service.Backends))

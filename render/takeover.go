@@ -60,13 +60,31 @@ func byAnswer(services []config.Service, complete func(e *dispatchEntry, asked d
 	return entries
 }
 
+// keeps tells whether a backend gets no new connections, but keeps those that are open.
+func keeps(b config.Backend) bool { return b.Drain && !b.Out }
+
+// keepOpen returns the rule of a service all of whose backends are drained that gives them what is
+// in the middle of a connection, also when another balancer had it. It stands before those that refuse.
+func (p *selector) keepOpen(service config.Service) []rules.Rule {
+	rule := rules.Rule{Protocol: string(config.TCP), Midstream: true}
+	switch {
+	case !service.Takeover || !slices.Contains(p.protocols, rule.Protocol) || !slices.ContainsFunc(service.Backends, keeps):
+		return nil
+	case service.Slots == 0: // one backend alone
+		rule.Target = dnat(service.Backends[0])
+	default:
+		rule.Target = p.addChain(levelOpen, 0, p.bySlot(service))
+		rule.Target.Kind = rules.Jump
+	}
+	return []rules.Rule{rule}
+}
+
 // formerOwners returns for each slot the backend that owned it before that was drained, -1 for a
 // slot whose owner is not drained, and nil where no rule needs any. What is in the middle of a
 // connection goes to the former owner, also when another balancer had the connection; what begins
 // one goes to the new owner. A backend that is down keeps no slots.
 func formerOwners(service config.Service) []int {
-	keeps := func(b config.Backend) bool { return b.Drain && !b.Out }
-	if !service.Takeover || !slices.Contains(service.Protocols, config.TCP) || !slices.ContainsFunc(service.Backends, keeps) {
+	if !service.Takeover || service.Slots == 0 || !slices.Contains(service.Protocols, config.TCP) || !slices.ContainsFunc(service.Backends, keeps) {
 		return nil
 	}
 	service.Backends = slices.Clone(service.Backends)

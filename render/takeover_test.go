@@ -32,7 +32,7 @@ func mustTakeOver(t rapid.TB, services []config.Service, table, filter rules.Tab
 			}
 		}
 		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain })
-		if drained && slices.Contains(service.Protocols, config.TCP) && service.Slots != 0 && len(service.Active()) > 0 {
+		if drained && slices.Contains(service.Protocols, config.TCP) && (service.Slots != 0 || len(service.Backends) == 1) {
 			mustKeepOwners(t, service, table)
 		}
 	}
@@ -87,7 +87,8 @@ func mustAnswerAs(t rapid.TB, at place, services []config.Service, table, filter
 }
 
 // mustKeepOwners sends packets of all clients that begin nothing: each slot leads to its owner,
-// but for those of a backend that is drained, which keeps them.
+// but for those of a backend that is drained, which keeps them. Where all are drained, who has no
+// such slot is refused.
 func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 	t.Helper()
 	packet := rules.Packet{
@@ -106,14 +107,19 @@ func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 			base.Backends[i].Drain, base.Backends[i].Out = false, false
 		}
 	}
-	before := base.Owners()
+	before, owners := []int{0}, service.Owners() // one backend alone has no slots
+	if service.Slots != 0 {
+		before = base.Owners()
+	}
 	want := map[rules.Target]*big.Rat{}
-	slot := big.NewRat(1, int64(service.Slots))
-	for i, owner := range service.Owners() {
-		if was := service.Backends[before[i]]; was.Drain && !was.Out {
-			owner = before[i]
+	slot := big.NewRat(1, int64(len(before)))
+	for i, owner := range before {
+		target := rules.Target{Kind: rules.Refuse}
+		if was := service.Backends[owner]; was.Drain && !was.Out {
+			target = dnat(was)
+		} else if owners != nil {
+			target = dnat(service.Backends[owners[i]])
 		}
-		target := dnat(service.Backends[owner])
 		want[target] = new(big.Rat).Add(cmp.Or(want[target], new(big.Rat)), slot)
 	}
 	for target, share := range want {
