@@ -11,6 +11,7 @@ import (
 
 	"natspread/internal/cmdline"
 	"natspread/internal/program"
+	"natspread/internal/suggest"
 )
 
 // streams are standard input, output and error.
@@ -82,8 +83,9 @@ func (s *session) program() cmdline.Program {
 			s.doctorVerb(), s.healthVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 			s.versionVerb(),
 		},
-		Flags: commonFlags(),
-		Read:  s.readCommon,
-		Exits: exitCodes(),
+		Flags:  commonFlags(),
+		Read:   s.readCommon,
+		Exits:  exitCodes(),
+		Habits: suggest.Habits(),
 	}
 }

@@ -146,7 +146,11 @@ func (s Store) split() (once, never []int, err error) {
 
 // numbered returns the numbers that directories of generations have, the highest first.
 func (s Store) numbered() ([]int, error) {
-	entries, err := os.ReadDir(s.directory(paths.Generations))
+	dir, err := atomicfile.Resolve(s.Root, paths.Generations, nil)
+	var entries []fs.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(dir)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot list the generations: %w", err)
 	}
