@@ -30,9 +30,9 @@ func takeoverFaults() []fault {
 			severity: Broken, want: "^net.netfilter.nf_conntrack_tcp_loose is 0: open connections of web that another balancer had are lost", fix: "sysctl -w net.netfilter.nf_conntrack_tcp_loose=1",
 		},
 		{
-			name: "takeover, not liberal", change: takesOver, lines: ready + "mkdir -p ROOT/etc/sysctl.d; echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
+			name: "takeover, not liberal", change: takesOver, lines: ready + "mkdir -p ROOT/etc/sysctl.d ROOT/etc/modules-load.d; echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
 			severity: Risk, want: "^net.netfilter.nf_conntrack_tcp_be_liberal is 0: connections of web that go to another balancer and come back are lost",
-			fix: "echo net.netfilter.nf_conntrack_tcp_be_liberal=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
+			fix: "echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo net.netfilter.nf_conntrack_tcp_be_liberal=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
 		},
 		{
 			name: "takeover, address elsewhere", stops: true, severity: Risk, want: "^192.0.2.10, listen of web, is on no interface: another balancer has it, or nobody$",
