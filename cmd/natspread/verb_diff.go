@@ -51,7 +51,7 @@ func readDiff(c *cli.Context) (o diffOptions, err error) {
 		return diffOptions{}, err
 	}
 	if o.numbers, err = readGenerations(c); err != nil {
-		return diffOptions{}, err
+		return diffOptions{}, cmdline.UsageErrorf("%v; a file goes behind --config or --saved", err)
 	}
 	return o, cmp.Or(
 		cmdline.RefuseIf(c.String("config") == "-" && o.saved == "-", "--config and --saved cannot both be -: there is one standard input"),

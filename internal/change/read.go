@@ -6,10 +6,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/config"
+	"natspread/internal/paths"
+	"natspread/internal/suggest"
 	"natspread/internal/text"
 )
 
@@ -26,11 +30,44 @@ func Read(name string, stdin io.Reader) (data []byte, err error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("cannot read config %s: %w; write one with: natspread init", text.OneLine(name), fs.ErrNotExist)
+		return nil, fmt.Errorf("cannot read config %s: %w%s", text.OneLine(name), fs.ErrNotExist, missingFix(name))
 	case err != nil:
 		return nil, fmt.Errorf("cannot read config %s: %w", text.OneLine(name), atomicfile.Cause(err))
 	}
 	return data, nil
+}
+
+// missingFix returns, behind its sign, what to do about a config that is not there. To begin anew
+// is right only where nothing was there before: the current generation keeps the config that it
+// was made from, and a name that was given may be misspelt.
+func missingFix(name string) string {
+	root, usual := strings.CutSuffix(name, paths.Config)
+	kept := filepath.Join(root, paths.Current, filepath.Base(paths.Config))
+	if _, err := os.Stat(kept); usual && err == nil {
+		return fmt.Sprintf("; fix: cp %s %s", text.OneLine(kept), text.OneLine(name))
+	}
+	if near := nearFile(name); near != "" {
+		return ": did you mean " + text.OneLine(near) + "?"
+	}
+	if usual {
+		return "; fix: natspread init"
+	}
+	return ""
+}
+
+// nearFile returns the file beside the one of that name which was most likely meant, or "".
+func nearFile(name string) string {
+	all, _ := os.ReadDir(filepath.Dir(name))
+	var names []string
+	for _, entry := range all {
+		if strings.HasSuffix(entry.Name(), ".toml") {
+			names = append(names, entry.Name())
+		}
+	}
+	if near := suggest.Word(filepath.Base(name), names); near != "" {
+		return filepath.Join(filepath.Dir(name), near)
+	}
+	return ""
 }
 
 // readFile reads a regular file.

@@ -8,12 +8,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/iotest"
 
 	"natspread/internal/config"
+	"natspread/internal/paths"
 )
 
 // oneService is the shortest config there is.
@@ -48,23 +50,43 @@ func TestReadRefuses(t *testing.T) {
 	if err := os.Symlink(fifo, link); err != nil {
 		t.Fatal(err)
 	}
+	usual := filepath.Join(dir, paths.Config)
+	kept := filepath.Join(dir, "kept", paths.Config)
+	keptBy := filepath.Join(dir, "kept", paths.State, "generations/7")
+	for _, made := range []string{filepath.Dir(usual), filepath.Dir(kept), keptBy} {
+		if err := os.MkdirAll(made, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{filepath.Join(dir, "web.toml"), filepath.Join(keptBy, "natspread.toml")} {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("generations/7", filepath.Join(dir, "kept", paths.Current)); err != nil {
+		t.Fatal(err)
+	}
+	missing := []string{"missing", "missing by default", "deleted", "misspelt", "control in name"}
 	for name, tt := range map[string]struct{ path, want string }{
-		"missing":         {filepath.Join(dir, "none"), "natspread init"},
-		"directory":       {dir, "it is a directory"},
-		"FIFO":            {fifo, "it is a FIFO"},
-		"link to a FIFO":  {link, "it is a FIFO"},
-		"device":          {"/dev/zero", "it is a device"},
-		"socket":          {socket, "cannot read config"},
-		"100 MB":          {huge, "larger than 16 MiB"},
-		"below a file":    {filepath.Join(huge, "x"), "not a directory"},
-		"control in name": {filepath.Join(dir, "a\x1b[2J"), `a\x1b[2J`},
+		"missing":            {filepath.Join(dir, "none"), "none: file does not exist"},
+		"missing by default": {usual, "file does not exist; fix: natspread init"},
+		"deleted":            {kept, "file does not exist; fix: cp " + filepath.Join(dir, "kept", paths.Current, "natspread.toml") + " " + kept},
+		"misspelt":           {filepath.Join(dir, "wbe.toml"), "file does not exist: did you mean " + filepath.Join(dir, "web.toml") + "?"},
+		"directory":          {dir, "it is a directory"},
+		"FIFO":               {fifo, "it is a FIFO"},
+		"link to a FIFO":     {link, "it is a FIFO"},
+		"device":             {"/dev/zero", "it is a device"},
+		"socket":             {socket, "cannot read config"},
+		"100 MB":             {huge, "larger than 16 MiB"},
+		"below a file":       {filepath.Join(huge, "x"), "not a directory"},
+		"control in name":    {filepath.Join(dir, "a\x1b[2J"), `a\x1b[2J`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, err := Read(tt.path, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), "cannot read config ") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %d bytes and error %v, want one about %q", len(data), err, tt.want)
 			}
-			if errors.Is(err, fs.ErrNotExist) != (name == "missing" || name == "control in name") {
+			if errors.Is(err, fs.ErrNotExist) != slices.Contains(missing, name) {
 				t.Errorf("the error %v is fs.ErrNotExist at the wrong time", err)
 			}
 		})

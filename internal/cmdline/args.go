@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,27 +29,36 @@ func (l line) words() []string {
 // it, takes no flag of a verb before the verb, takes "--" for the value that a
 // last flag lacks, and refuses a flag that is given under both of its names.
 func (p Program) parse(args []string) (line, error) {
-	if slices.Equal(args, []string{"--version"}) {
-		args = []string{"version"}
-	}
 	at := 0
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		at = verbAt(p.everyFlag(), args)
+	}
+	if flag := slices.IndexFunc(args, asksVersion); at < 0 && flag >= 0 {
+		args = slices.Concat(args[:flag], []string{"version"}, args[flag+1:])
+		at = flag
 	}
 	if at < 0 || args[at] == "help" {
 		return p.parseHelp(args, at)
 	}
 	verb, err := p.findVerb(args[at])
 	if err != nil {
+		if _, _, unknown := p.splitFlags(p.Name, p.everyFlag(), args[:at]); unknown != nil {
+			err = unknown // whose value was taken for the verb
+		}
 		return line{}, err
 	}
 	others := slices.Concat(args[:at], args[at+1:])
-	typed, rest, err := splitFlags(p.Name+" "+verb.Name, flagsOf(p.flags(verb)), others)
+	typed, rest, err := p.splitFlags(p.Name+" "+verb.Name, flagsOf(p.flags(verb)), others)
 	if err != nil {
 		return line{}, err
 	}
 	typed.verb, typed.args = verb, rest
 	return typed, p.checkArguments(typed)
+}
+
+// asksVersion tells whether an argument asks for the version as other programs have it.
+func asksVersion(arg string) bool {
+	return slices.Contains([]string{"--version", "-version", "-V"}, arg)
 }
 
 // checkArguments refuses more arguments than the verb's usage names, and fewer than
@@ -67,15 +77,26 @@ func (p Program) checkArguments(typed line) error {
 		return UsageErrorf("%s needs %s: see %s --help", verb, typed.verb.ArgsUsage, verb)
 	case len(typed.args) <= most:
 		return nil
+	case most == 0 && p.takesFile(typed.args[0]):
+		return UsageErrorf("%s takes no argument %q; fix: %s --config %s", verb, typed.args[0], verb, typed.args[0])
 	case most == 0:
 		return UsageErrorf("%s takes no argument %q: see %s --help", verb, typed.args[0], verb)
 	}
 	return UsageErrorf("%s takes %s, not %q too: see %s --help", verb, text.Plural(most, "argument"), typed.args[most], verb)
 }
 
+// fileForm is an argument that can only be a file, and that a shell takes as it stands.
+var fileForm = regexp.MustCompile(`\A(-|[A-Za-z0-9_.+@:/-]*(/[A-Za-z0-9_.+@:-]*|\.(toml|conf|cfg|ya?ml|json)))\z`)
+
+// takesFile tells whether an argument is a file, and goes behind a flag of the program.
+func (p Program) takesFile(arg string) bool {
+	_, takes := flagsOf(p.Flags)["--config"]
+	return takes && fileForm.MatchString(arg)
+}
+
 // parseHelp is parse for the verb help, which may name another one, and for no verb at all.
 func (p Program) parseHelp(args []string, at int) (line, error) {
-	typed, words, err := splitFlags(p.Name, flagsOf(p.Flags), args)
+	typed, words, err := p.splitFlags(p.Name, flagsOf(p.Flags), args)
 	switch {
 	case err != nil:
 		return line{}, err
@@ -127,7 +148,7 @@ func verbAt(known map[string]Flag, args []string) int {
 
 // splitFlags parts flags, with their values, from other arguments. Behind "--"
 // nothing is a flag. whose is what has those flags, for words.
-func splitFlags(whose string, known map[string]Flag, args []string) (typed line, rest []string, err error) {
+func (p Program) splitFlags(whose string, known map[string]Flag, args []string) (typed line, rest []string, err error) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		name, value, hasValue := strings.Cut(arg, "=")
@@ -140,7 +161,7 @@ func splitFlags(whose string, known map[string]Flag, args []string) (typed line,
 		case arg == "-h" || arg == "--help" || arg == "-help":
 			typed.help = true
 		case !found:
-			return typed, nil, unknownFlag(whose, name, known)
+			return typed, nil, p.unknownFlag(whose, name, known)
 		case flag.Value != "" && !hasValue && i+1 == len(args):
 			return typed, nil, UsageErrorf("%s needs a value: see %s --help", name, whose)
 		case flag.Value != "" && !hasValue:
@@ -157,20 +178,32 @@ func splitFlags(whose string, known map[string]Flag, args []string) (typed line,
 	return typed, rest, nil
 }
 
-// unknownFlag is the error for a flag that there is not, with the nearest one.
-func unknownFlag(whose, name string, known map[string]Flag) error {
+// unknownFlag is the error for a flag that there is not, with the one that was meant.
+func (p Program) unknownFlag(whose, name string, known map[string]Flag) error {
+	if habit, found := suggest.Known(p.Habits, name); found && takes(known, habit.Instead) {
+		return UsageErrorf("%s has no flag %q; fix: %s", whose, name, habit.Instead)
+	}
 	var names []string
 	for _, flag := range known {
-		names = append(names, flag.Names[0])
+		if first := strings.TrimLeft(flag.Names[0], "-"); len(first) > 1 { // one letter is like any other
+			names = append(names, first)
+		}
 	}
 	slices.Sort(names) // a map's order is another one in each run
-	if meant := suggest.Word(name, names); meant != "" {
-		return UsageErrorf("%s has no flag %q: did you mean %s?", whose, name, meant)
+	if meant := suggest.Word(strings.TrimLeft(name, "-"), names); meant != "" {
+		return UsageErrorf("%s has no flag %q: did you mean --%s?", whose, name, meant)
 	}
 	return UsageErrorf("%s has no flag %q: see %s --help", whose, name, whose)
 }
 
-// findVerb returns the verb of that name, or an error with the nearest one.
+// takes tells whether what is to be typed instead can be: it is a command, or one of the flags.
+func takes(known map[string]Flag, instead string) bool {
+	flag, _, _ := strings.Cut(instead, " ")
+	_, found := known[flag]
+	return found || flag == "--help" || !strings.HasPrefix(flag, "-")
+}
+
+// findVerb returns the verb of that name, or an error with the one that was meant.
 func (p Program) findVerb(name string) (*cli.Command, error) {
 	names := []string{"help"}
 	for _, verb := range p.Verbs {
@@ -178,6 +211,15 @@ func (p Program) findVerb(name string) (*cli.Command, error) {
 			return verb, nil
 		}
 		names = append(names, verb.Name)
+	}
+	habit, found := suggest.Known(p.Habits, name)
+	switch {
+	case found && habit.Why != "":
+		return nil, UsageErrorf("verb %q does not exist: %s; fix: %s", name, habit.Why, habit.Instead)
+	case found:
+		return nil, UsageErrorf("verb %q does not exist; fix: %s", name, habit.Instead)
+	case p.takesFile(name):
+		return nil, UsageErrorf("%q is not a verb; fix: %s VERB --config %s", name, p.Name, name)
 	}
 	if meant := suggest.Word(name, names); meant != "" {
 		return nil, UsageErrorf("verb %q does not exist: did you mean %s?", name, meant)

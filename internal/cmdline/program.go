@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"natspread/internal/suggest"
 )
 
 // Program is a program of verbs.
@@ -22,6 +24,7 @@ type Program struct {
 	Flags                    []cli.Flag               // those that every verb takes, before it or behind it
 	Read                     func(*cli.Context) error // reads Flags, before a verb reads its own
 	Exits                    []Exit                   // for the help
+	Habits                   []suggest.Habit          // what people type who know other programs
 }
 
 // Exit is an exit code and its meaning.

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/suggest"
 )
 
 // sailor is a program of two verbs that say what they were given.
@@ -21,6 +22,7 @@ func sailor(said *bytes.Buffer) cmdline.Program {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "speed", Usage: "sail at so many `KNOTS`"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing"},
+			&cli.StringFlag{Name: "config", Usage: "read `FILE`"},
 		},
 		Read: func(c *cli.Context) error {
 			speed, quiet = c.String("speed"), c.Bool("quiet")
@@ -36,6 +38,10 @@ func sailor(said *bytes.Buffer) cmdline.Program {
 			cmdline.Verb(&cli.Command{Name: "anchor", Usage: "stays"}, "sailor anchor", cmdline.ReadNone,
 				cmdline.Guarded(func(verb string) error { return fmt.Errorf("%s is refused", verb) }, "anchor",
 					func(context.Context, cmdline.None) error { panic("refused") })),
+		},
+		Habits: []suggest.Habit{
+			{Typed: "swim float", Why: "a ship has no arms", Instead: "sailor sail FROM"}, {Typed: "moor", Instead: "sailor anchor"},
+			{Typed: "-c --file", Instead: "--config FILE"}, {Typed: "-n", Instead: "--dry"}, {Typed: "-?", Instead: "--help"},
 		},
 		Exits: []cmdline.Exit{{Code: 0, Words: "there"}, {Code: 2, Words: "wrong usage"}},
 	}
@@ -65,6 +71,21 @@ func TestRun(t *testing.T) {
 		"":                             "which verb? see sailor --help",
 		"help sail A":                  `help takes one verb, not "A" too: see sailor --help`,
 		"sail --help --speed":          "--speed needs a value: see sailor sail --help",
+		"swim A":                       `verb "swim" does not exist: a ship has no arms; fix: sailor sail FROM`,
+		"help moor":                    `verb "moor" does not exist; fix: sailor anchor`,
+		"anchor map.toml":              `sailor anchor takes no argument "map.toml"; fix: sailor anchor --config map.toml`,
+		"anchor /maps/west":            `sailor anchor takes no argument "/maps/west"; fix: sailor anchor --config /maps/west`,
+		"anchor my;map.toml":           `sailor anchor takes no argument "my;map.toml": see sailor anchor --help`,
+		"anchor -":                     `sailor anchor takes no argument "-"; fix: sailor anchor --config -`,
+		"map.toml":                     `"map.toml" is not a verb; fix: sailor VERB --config map.toml`,
+		"-c map.toml anchor":           `sailor has no flag "-c"; fix: --config FILE`,
+		"--file=map.toml anchor":       `sailor anchor has no flag "--file"; fix: --config FILE`,
+		"anchor -c map.toml":           `sailor anchor has no flag "-c"; fix: --config FILE`,
+		"anchor -n":                    `sailor anchor has no flag "-n": see sailor anchor --help`,
+		"anchor -?":                    `sailor anchor has no flag "-?"; fix: --help`,
+		"anchor -s":                    `sailor anchor has no flag "-s": see sailor anchor --help`,
+		"-V":                           `verb "version" does not exist: see sailor --help`,
+		"-q --version":                 `verb "version" does not exist: see sailor --help`,
 		"--loud":                       `sailor has no flag "--loud": see sailor --help`,
 		"sail A --speed 4 --speed 5 B": "sail A,B speed=5 quiet=false",
 	} {
@@ -84,7 +105,7 @@ func TestRun(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	flags := "  --speed KNOTS  sail at so many KNOTS\n  --quiet, -q    say nothing\n  --help, -h     print this help\n"
+	flags := "  --speed KNOTS  sail at so many KNOTS\n  --quiet, -q    say nothing\n  --config FILE  read FILE\n  --help, -h     print this help\n"
 	program := "sailor: sails\n\nUsage: sailor VERB [flags]\n\nA ship.\n\nVerbs:\n  sail    sails there\n  anchor  stays\n\n" +
 		"Flags of every verb, before it or behind it:\n" + flags + "\nExit codes:\n  0  there\n  2  wrong usage\n\nMore on a verb: sailor VERB --help\n"
 	sail := "sailor sail: sails there\n\nUsage: sailor sail FROM [TO] [flags]\n\nExample:\n  sailor sail A B\n\nFlags:\n" + flags

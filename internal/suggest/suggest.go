@@ -7,25 +7,56 @@ import "strings"
 // the product of two lengths.
 const longest = 80
 
-// Word returns the candidate that word was most likely meant to be, or "".
+// Word returns the candidate that word was most likely meant to be, or "". It never returns
+// the opposite of word, and neither of two opposites that are as near as each other.
 func Word(word string, candidates []string) string {
 	if len(word) < 2 || len(word) > longest {
 		return ""
 	}
 	word = strings.ToLower(word)
-	best, least := "", 3 // two slips at most
-	if len(word) <= 4 {
-		least = 2 // in a short word two slips make another word
-	}
+	best, least := "", slips(word)+1
 	for _, c := range candidates {
-		if d := distance(word, c); d < least {
+		switch d := distance(word, c); {
+		case d < least:
 			best, least = c, d
+		case d == least && opposites(best, c):
+			best = "" // whoever is in a hurry shall not be sent the wrong way by chance
 		}
 	}
-	if best != "" {
-		return best
+	if best == "" {
+		best = beginning(word, candidates)
 	}
-	return beginning(word, candidates)
+	if opposites(word, best) {
+		return ""
+	}
+	return best
+}
+
+// slips is how many slips of the fingers a word may have: in a short one two make another word.
+func slips(word string) int {
+	if len(word) <= 4 {
+		return 1
+	}
+	return 2
+}
+
+// negations are what turns a word into its opposite, put before it.
+var negations = []string{"un", "in", "no", "non", "not", "de", "dis"}
+
+// opposites tells whether one of two words is the other, or nearly so, behind a negation.
+func opposites(a, b string) bool { return negates(a, b) || negates(b, a) }
+
+// negates tells whether a is b behind a negation. A slip counts only where enough of the word
+// is left to tell it from another one.
+func negates(a, b string) bool {
+	for _, negation := range negations {
+		rest, found := strings.CutPrefix(a, negation)
+		rest = strings.TrimLeft(rest, "-_")
+		if found && len(rest) >= 2 && distance(rest, b) < slips(rest) {
+			return true
+		}
+	}
+	return false
 }
 
 // beginning returns the candidate that word cuts short or runs past.

@@ -20,6 +20,26 @@ func TestWord(t *testing.T) {
 	}
 }
 
+// TestNoOpposite never sends anybody the wrong way.
+func TestNoOpposite(t *testing.T) {
+	verbs := []string{"help", "check", "apply", "confirm", "drain", "undrain", "install", "uninstall", "status", "stop"}
+	keys := []string{"insecure", "local", "snat", "drain", "accept", "listen", "takeover", "none"}
+	for _, tt := range []struct {
+		known      []string
+		word, want string
+	}{
+		{verbs, "undrian", "undrain"}, {verbs, "drian", "drain"}, {verbs, "unistall", "uninstall"}, {verbs, "instal", "install"},
+		{verbs, "udrain", ""}, {verbs, "uinstall", ""}, {verbs, "unconfirm", ""}, {verbs, "unapply", ""}, {verbs, "un-apply", ""},
+		{verbs, "unaply", ""}, {verbs, "deinstall", ""}, {verbs[:7], "undrain", "undrain"}, {verbs[:5], "undrain", ""}, {verbs, "nostatus", ""},
+		{keys, "secure", ""}, {keys, "nolocal", ""}, {keys, "no_local", ""}, {keys, "nosnat", ""}, {keys, "no_snat", ""}, {keys, "undrain", ""},
+		{keys, "noaccept", ""}, {keys, "inscure", "insecure"}, {keys, "unlisten", ""}, {keys, "no_takeover", ""}, {keys, "nome", "none"},
+	} {
+		if got := Word(tt.word, tt.known); got != tt.want {
+			t.Errorf("of %q the word nearest to %q is %q, want %q", tt.known, tt.word, got, tt.want)
+		}
+	}
+}
+
 // TestDistance counts a swap of neighbours as one slip.
 func TestDistance(t *testing.T) {
 	for _, tt := range []struct {
