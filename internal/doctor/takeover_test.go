@@ -43,6 +43,22 @@ func takeoverFaults() []fault {
 			lines: ready + "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
 			again: func(t *testing.T, p *patient, _ string) { p.sh(t, "ip address add 192.0.2.10/24 dev front") },
 		},
+		{
+			name: "takeover, return path", source: config.SNAT{Mode: config.None}, layout: netnstest.Layout{Gateway: true}, stops: true, severity: Risk,
+			prepare: func(t *testing.T, p *patient) {
+				takesOver(t, p)
+				p.sh(t, ready)
+			},
+			change: func(t *testing.T, p *patient) {
+				p.Backends[0].Host.Command(t, "", "ip", "route", "del", "default")
+				flush(t)
+			},
+			want: "^with takeover the answers of 10.0.0.1 must be routed through the balancer that the client asked", fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves .*",
+			again: func(t *testing.T, p *patient, line string) {
+				p.Backends[0].Host.Command(t, strings.Replace(line, "GATEWAY", "10.0.0.254", 1), "sh")
+				p.hold(t)
+			},
+		},
 		dropped("policy", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", "the policy of FORWARD"),
 		dropped("new ones without SYN", "IPTABLES -A FORWARD -p tcp ! --syn -m conntrack --ctstate NEW -j DROP", "--tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"),
 		{
