@@ -32,7 +32,7 @@ func (e examination) takeover() []Finding {
 	if len(services) == 0 {
 		return nil
 	}
-	const file = "/etc/sysctl.d/60-takeover.conf"
+	const file = "60-takeover.conf"
 	loose, liberal := hostfiles.Dotted(tcpLoose), hostfiles.Dotted(tcpLiberal)
 	var found []Finding
 	for _, check := range []struct {
@@ -45,7 +45,8 @@ func (e examination) takeover() []Finding {
 		}},
 		{tcpLiberal, Finding{
 			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, few(services)),
-			fmt.Sprintf("echo %s=1 > %s && sysctl -p %s", liberal, file, file),
+			// Boot reads the file when nothing has loaded the module yet that has the key.
+			fmt.Sprintf("echo nf_conntrack > /etc/modules-load.d/%[2]s && echo %[1]s=1 > /etc/sysctl.d/%[2]s && sysctl -p /etc/sysctl.d/%[2]s", liberal, file),
 		}},
 	} {
 		switch value, err := e.number(check.key); {

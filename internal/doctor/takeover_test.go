@@ -30,9 +30,9 @@ func takeoverFaults() []fault {
 			severity: Broken, want: "^net.netfilter.nf_conntrack_tcp_loose is 0: open connections of web that another balancer had are lost", fix: "sysctl -w net.netfilter.nf_conntrack_tcp_loose=1",
 		},
 		{
-			name: "takeover, not liberal", change: takesOver, lines: ready + "mkdir -p ROOT/etc/sysctl.d; echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
+			name: "takeover, not liberal", change: takesOver, lines: ready + "mkdir -p ROOT/etc/sysctl.d ROOT/etc/modules-load.d; echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
 			severity: Risk, want: "^net.netfilter.nf_conntrack_tcp_be_liberal is 0: connections of web that go to another balancer and come back are lost",
-			fix: "echo net.netfilter.nf_conntrack_tcp_be_liberal=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
+			fix: "echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo net.netfilter.nf_conntrack_tcp_be_liberal=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
 		},
 		{
 			name: "takeover, address elsewhere", stops: true, severity: Risk, want: "^192.0.2.10, listen of web, is on no interface: another balancer has it, or nobody$",
@@ -42,6 +42,22 @@ func takeoverFaults() []fault {
 			},
 			lines: ready + "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
 			again: func(t *testing.T, p *patient, _ string) { p.sh(t, "ip address add 192.0.2.10/24 dev front") },
+		},
+		{
+			name: "takeover, return path", source: config.SNAT{Mode: config.None}, layout: netnstest.Layout{Gateway: true}, stops: true, severity: Risk,
+			prepare: func(t *testing.T, p *patient) {
+				takesOver(t, p)
+				p.sh(t, ready)
+			},
+			change: func(t *testing.T, p *patient) {
+				p.Backends[0].Host.Command(t, "", "ip", "route", "del", "default")
+				flush(t)
+			},
+			want: "^with takeover the answers of 10.0.0.1 must be routed through the balancer that the client asked", fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves .*",
+			again: func(t *testing.T, p *patient, line string) {
+				p.Backends[0].Host.Command(t, strings.Replace(line, "GATEWAY", "10.0.0.254", 1), "sh")
+				p.hold(t)
+			},
 		},
 		dropped("policy", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", "the policy of FORWARD"),
 		dropped("new ones without SYN", "IPTABLES -A FORWARD -p tcp ! --syn -m conntrack --ctstate NEW -j DROP", "--tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"),
