@@ -17,11 +17,15 @@ func takesOver(_ *testing.T, p *patient) { p.Balancer.Services[0].Takeover = tru
 // takeoverFaults keep connections of another balancer from going on here.
 func takeoverFaults() []fault {
 	const ready = "echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose; echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal\n"
-	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
-	dropped := func(name, lines, rule string) fault {
+	const begun = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT"
+	const resumed = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT"
+	const forGood = " # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
+	const noSYN = "-p tcp ! --syn -m conntrack --ctstate NEW -j DROP"
+	const backends, clients = "backends of web \\(10.0.0.1:80\\)", "clients of web"
+	dropped := func(name, lines, who, rule, fix string) fault {
 		return fault{
-			name: "takeover, " + name, variants: true, change: takesOver, lines: ready + lines, severity: Broken, fix: accept,
-			want: "^ipv4: what backends of web \\(10.0.0.1:80\\) say first in connections that another balancer had is dropped: .*" + rule,
+			name: "takeover, " + name, variants: true, change: takesOver, lines: ready + lines, severity: Broken, fix: fix,
+			want: "^ipv4: what " + who + " say first in connections that another balancer had is dropped: .*" + rule,
 		}
 	}
 	return []fault{
@@ -59,8 +63,21 @@ func takeoverFaults() []fault {
 				p.hold(t)
 			},
 		},
-		dropped("policy", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", "the policy of FORWARD"),
-		dropped("new ones without SYN", "IPTABLES -A FORWARD -p tcp ! --syn -m conntrack --ctstate NEW -j DROP", "--tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"),
+		dropped("policy", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", backends, "the policy of FORWARD", begun+forGood),
+		dropped("new ones without SYN", "IPTABLES -A FORWARD "+noSYN, backends+" and their clients", "rule 1 of FORWARD ", begun+" && "+resumed+forGood),
+		dropped("those of clients", "IPTABLES -A FORWARD -i front "+noSYN, clients, "rule 1 of FORWARD ", resumed+forGood),
+		dropped("policy, a SYN alone", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -p tcp --syn -j ACCEPT; IPTABLES -A FORWARD -p tcp --sport 80 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+			clients, "the policy of FORWARD", resumed+forGood),
+		dropped("before they are tracked", "IPTABLES -t mangle -A PREROUTING "+noSYN, backends+" and their clients", "rule 1 of PREROUTING of the mangle table ", "iptables-(nft|legacy) -t mangle -D PREROUTING .* # until .*"),
+		{
+			name: "takeover, before its accepts", variants: true, severity: Broken, lines: "IPTABLES -I FORWARD " + noSYN, fix: "iptables-(nft|legacy) -t filter -D FORWARD .* # until .*",
+			want: "^ipv4: what " + backends + " and their clients say first in connections that another balancer had is dropped: rule 1 of FORWARD ",
+			prepare: func(t *testing.T, p *patient) {
+				takesOver(t, p)
+				p.Balancer.Services[0].Forward = config.Accept
+				p.sh(t, ready+netnstest.Programs(p.variant, 4).Restore+" --noflush <<'END'\n"+string(takeoverAccepts().Text())+"END")
+			},
+		},
 		{
 			name: "takeover, accepts gone", variants: true, severity: Broken, want: "^ipv4: what backends of web \\(10.0.0.1:80\\) say first in connections that another balancer had is dropped", fix: FixApply,
 			lines: ready + "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
