@@ -142,29 +142,48 @@ func (n Network) askDefaultLink(family rules.Family) string {
 }
 
 // Refusing returns the route with the longest prefix that refuses an address, in the words
-// of ip route: "unreachable 10.0.0.0/24".
+// of ip route: "unreachable 10.0.0.0/24". The routes are listed once, for thousands of addresses.
 func (n Network) Refusing(addr netip.Addr) (words string, ok bool) {
-	if n.handle == nil {
-		return "", false
-	}
-	kinds := map[int]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}
-	routes, err := n.handle.RouteList(nil, inFamily(rules.FamilyOf(addr)))
-	if err != nil {
-		return "", false
+	family := rules.FamilyOf(addr)
+	known, found := n.refusals[family]
+	if !found {
+		known = n.askRefusals(family)
+		if n.refusals != nil {
+			n.refusals[family] = known
+		}
 	}
 	longest := -1
-	for _, r := range routes {
-		kind, refuses := kinds[r.Type]
-		if !refuses || r.Dst == nil {
-			continue
-		}
-		bits, _ := r.Dst.Mask.Size()
-		prefix := netip.PrefixFrom(addrOf(r.Dst.IP), bits)
-		if prefix.Contains(addr) && bits > longest {
-			longest, words = bits, kind+" "+prefix.String()
+	for _, r := range known {
+		if r.prefix.Contains(addr) && r.prefix.Bits() > longest {
+			longest, words = r.prefix.Bits(), r.kind+" "+r.prefix.String()
 		}
 	}
 	return words, longest >= 0
+}
+
+// refusal is a route that refuses what goes to a prefix.
+type refusal struct {
+	kind   string
+	prefix netip.Prefix
+}
+
+// askRefusals lists those of a family.
+func (n Network) askRefusals(family rules.Family) (all []refusal) {
+	if n.handle == nil {
+		return nil
+	}
+	kinds := map[int]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}
+	routes, err := n.handle.RouteList(nil, inFamily(family))
+	if err != nil {
+		return nil
+	}
+	for _, r := range routes {
+		if kind, refuses := kinds[r.Type]; refuses && r.Dst != nil {
+			bits, _ := r.Dst.Mask.Size()
+			all = append(all, refusal{kind, netip.PrefixFrom(addrOf(r.Dst.IP), bits)})
+		}
+	}
+	return all
 }
 
 // Gateway returns a router beyond an interface that a route of a family leads to, in
