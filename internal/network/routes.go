@@ -54,27 +54,46 @@ func (n Network) RouteTo(addr netip.Addr) (Route, error) {
 	return known.Route, known.Err
 }
 
-// askRoute asks the kernel for the route to an address.
+// askRoute asks the kernel for the route to an address, if it was not asked of another one in the
+// same region.
 func (n Network) askRoute(addr netip.Addr) (Route, error) {
 	if n.handle == nil {
 		return Route{}, errUnread
 	}
+	region := n.region(addr)
+	if region == nil {
+		region = &answer{}
+	}
+	known := region.route
+	if known == nil {
+		known = n.askKernel(addr)
+		if known.Err == ErrNoRoute || known.Err == nil && !known.Route.Local { // a local address is its own source
+			region.route = known
+		}
+	}
+	to := known.Route
+	to.ByDefault = to.ByDefault && !n.onLink(addr, to)
+	return to, known.Err
+}
+
+// askKernel asks the kernel. ByDefault of its answer tells whether that is the default route.
+func (n Network) askKernel(addr netip.Addr) *Lookup {
 	routes, err := n.handle.RouteGet(addr.AsSlice())
 	switch {
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINVAL):
-		return Route{}, ErrNoRoute
+		return &Lookup{Err: ErrNoRoute}
 	case err != nil:
-		return Route{}, err
+		return &Lookup{Err: err}
 	case len(routes) == 0:
-		return Route{}, ErrNoRoute
+		return &Lookup{Err: ErrNoRoute}
 	}
 	first := routes[0]
 	to := Route{
 		Local: first.Type == unix.RTN_LOCAL, Link: n.Link(first.LinkIndex).Name,
 		Gateway: addrOf(first.Gw), Source: addrOf(first.Src),
 	}
-	to.ByDefault = !to.Local && !n.onLink(addr, to) && n.byDefault(addr)
-	return to, nil
+	to.ByDefault = !to.Local && n.byDefault(addr)
+	return &Lookup{Route: to}
 }
 
 // onLink tells whether a route leads to an address that is beside the host on its interface,
