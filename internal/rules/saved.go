@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -181,13 +180,16 @@ func readRules(into []Rule, chain SavedChain, name TableName, buffer []byte) ([]
 	return buffer, nil
 }
 
-// partRules is about how many rules are worth a goroutine of their own.
-const partRules = 2000
+// partRules is about how many rules are worth a goroutine of their own, up to mostParts.
+const (
+	partRules = 2000
+	mostParts = 4
+)
 
-// inParts does what there is to do for each of n in so many parts, at most as many as there are
-// processors, all at the same time, and returns the error of the first part that has one.
+// inParts does what there is to do for each of n in so many parts, at least one and at most
+// mostParts, all at the same time, and returns the error of the first part that has one.
 func inParts(n, parts int, do func(from, to int) error) error {
-	parts = max(1, min(parts, runtime.GOMAXPROCS(0)))
+	parts = max(1, min(parts, mostParts))
 	failed := make([]error, parts)
 	var all sync.WaitGroup
 	for i := range parts {
