@@ -12,6 +12,7 @@ import (
 	"natspread/internal/atomicfile"
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/config/edit"
 )
 
 // initVerb describes init.
@@ -68,7 +69,7 @@ func newConfig(o initOptions) ([]byte, error) {
 	if len(o.listen) == 0 && len(o.backends) == 0 && o.snat == "" {
 		return config.Example(), nil
 	}
-	text, err := config.Compose(o.listen, o.backends, o.snat)
+	text, err := edit.Compose(o.listen, o.backends, o.snat)
 	return text, cmdline.Coded(exitUsage, err)
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"natspread/internal/config"
+	"natspread/internal/config/edit"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -158,12 +158,12 @@ func (w *walk) drain(verb string) walkVerb {
 	}
 	service, backend, _ := strings.Cut(rapid.SampledFrom(all).Draw(w.drawn, "backend"), " ")
 	args := []string{verb, service, backend}
-	text, _, err := config.SetDrain("natspread.toml", []byte(w.model.config), service, backend, verb == "drain", nil)
+	text, _, err := edit.SetDrain("natspread.toml", []byte(w.model.config), service, backend, verb == "drain", nil)
 	hosttest.Must(w, err)
 	if w.model.trial != "" || !w.model.linked {
 		return w.refused(exitFailed, args...)
 	}
-	same, _, err := config.SetDrain("current", []byte(w.model.boot()), service, backend, verb == "drain", nil)
+	same, _, err := edit.SetDrain("current", []byte(w.model.boot()), service, backend, verb == "drain", nil)
 	if err != nil || !hosttest.Config(w, string(same)).Equivalent(hosttest.Config(w, string(text))) {
 		return w.refused(exitFailed, args...) // there is another change in the file
 	}

@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/config"
+	"natspread/internal/config/edit"
 	"natspread/render"
 	"natspread/restore"
 	"natspread/restore/flows"
@@ -54,8 +55,8 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 	if err := store.RefusePending(); err != nil { // as the apply would, but before the file is edited
 		return Edit{}, err
 	}
-	edit := func(name string, text []byte) ([]byte, []config.Edited, error) {
-		return config.SetDrain(name, text, target.Service, target.Backend, drain, func(service string, b config.Backend) int {
+	rewrite := func(name string, text []byte) ([]byte, []edit.Edited, error) {
+		return edit.SetDrain(name, text, target.Service, target.Backend, drain, func(service string, b config.Backend) int {
 			return lastWeight(store, service, b)
 		})
 	}
@@ -63,7 +64,7 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 	if drain {
 		planned.command = "drain " + target.String()
 	}
-	text, edited, err := edit(plan.Name, plan.Text)
+	text, edited, err := rewrite(plan.Name, plan.Text)
 	if err != nil {
 		return Edit{}, err
 	}
@@ -80,7 +81,7 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 			}
 		}
 	}
-	return planned, planned.changesNothingElse(store, edit)
+	return planned, planned.changesNothingElse(store, rewrite)
 }
 
 // lastWeight returns the weight that a backend had in the newest generation that gave it
@@ -108,12 +109,12 @@ func lastWeight(store generation.Store, service string, backend config.Backend) 
 
 // changesNothingElse is an error when to apply the config would change more than the
 // backends.
-func (e Edit) changesNothingElse(store generation.Store, edit func(name string, text []byte) ([]byte, []config.Edited, error)) error {
+func (e Edit) changesNothingElse(store generation.Store, rewrite func(name string, text []byte) ([]byte, []edit.Edited, error)) error {
 	current, err := store.Current()
 	if err != nil {
 		return err
 	}
-	text, _, err := edit("current", current.Config)
+	text, _, err := rewrite("current", current.Config)
 	if err == nil {
 		var then config.Config
 		if then, err = config.Parse("current", text); err == nil && then.Equivalent(e.Config) {

@@ -3,10 +3,13 @@ package config
 import (
 	"fmt"
 	"net/netip"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
 )
 
 // check files what is wrong between the values of one service.
-func (s *source) check(d *draft) {
+func (s inspection) check(d *draft) {
 	s.checkPresent(d)
 	s.checkFamily(d)
 	s.checkRepeats(d)
@@ -20,59 +23,59 @@ func (s *source) check(d *draft) {
 
 // checkPresent files the keys every service needs. After a syntax error they
 // may be there and unread.
-func (s *source) checkPresent(d *draft) {
+func (s inspection) checkPresent(d *draft) {
 	for _, name := range []string{"name", "listen", "backends"} {
-		if _, ok := d.keys.of(name); !ok && !d.broken {
-			s.refuse(d.at, "add "+exampleOf(name), "cannot use %s: it has no %s", d.label(), name)
+		if _, ok := d.keys.Of(name); !ok && !d.Broken {
+			s.Refuse(d.At, "add "+exampleOf(name), "cannot use %s: it has no %s", d.label(), name)
 		}
 	}
 }
 
 // label is what a message calls the service.
 func (d *draft) label() string {
-	if d.name.val == "" {
+	if d.name.Val == "" {
 		return "this service"
 	}
-	return fmt.Sprintf("service %q", d.name.val)
+	return fmt.Sprintf("service %q", d.name.Val)
 }
 
 // family is the address family of the service and the place that decides it:
 // the first backend, or the first listen address while no backend is good.
-func (d *draft) family() (six bool, by span, known bool) {
+func (d *draft) family() (six bool, by source.Span, known bool) {
 	for _, b := range d.backends {
-		return b.val.Addr.Is6(), b.at, true
+		return b.Val.Addr.Is6(), b.At, true
 	}
 	for _, l := range d.listen {
-		if !l.val.Any() {
-			return l.val.Addr.Is6(), l.at, true
+		if !l.Val.Any() {
+			return l.Val.Addr.Is6(), l.At, true
 		}
 	}
-	return false, span{}, false
+	return false, source.Span{}, false
 }
 
 // checkFamily files every address that is not of the service's family.
-func (s *source) checkFamily(d *draft) {
+func (s inspection) checkFamily(d *draft) {
 	six, by, known := d.family()
 	if !known {
 		return
 	}
-	verify := func(key string, a netip.Addr, at span) {
+	verify := func(key string, a netip.Addr, at source.Span) {
 		if a.IsValid() && a.Is6() != six {
-			s.refuse(at, "make two services, one for each family",
+			s.Refuse(at, "make two services, one for each family",
 				"cannot use %s %s: it is %s, but line %d makes the service %s",
-				key, s.show(at), familyName(!six), s.line(by), familyName(six)).Related = s.line(by)
+				key, s.Show(at), familyName(!six), s.Line(by), familyName(six)).Related = s.Line(by)
 		}
 	}
 	for _, l := range d.listen {
-		verify("listen", l.val.Addr, l.at)
+		verify("listen", l.Val.Addr, l.At)
 	}
 	for _, b := range d.backends {
-		verify("backend", b.val.Addr, b.at)
+		verify("backend", b.Val.Addr, b.At)
 	}
 	for _, h := range d.hairpin {
-		verify("hairpin", h.val.Addr(), h.at)
+		verify("hairpin", h.Val.Addr(), h.At)
 	}
-	verify("snat", d.snat.val.Addr, d.snat.at)
+	verify("snat", d.snat.Val.Addr, d.snat.At)
 }
 
 // familyName is how people call a family.
@@ -84,7 +87,7 @@ func familyName(six bool) string {
 }
 
 // checkRepeats files what a list names twice.
-func (s *source) checkRepeats(d *draft) {
+func (s inspection) checkRepeats(d *draft) {
 	refuseRepeats(s, "protocol", d.protocols, func(p Protocol) Protocol { return p })
 	refuseRepeats(s, "hairpin", d.hairpin, func(p netip.Prefix) netip.Prefix { return p })
 	port := d.onlyPort()
@@ -97,20 +100,20 @@ func (s *source) checkRepeats(d *draft) {
 }
 
 // refuseRepeats files the values of a list whose identity came before in it.
-func refuseRepeats[T any, ID comparable](s *source, key string, list []located[T], id func(T) ID) {
-	seen := make(map[ID]span, len(list))
+func refuseRepeats[T any, ID comparable](s inspection, key string, list []field.Located[T], id func(T) ID) {
+	seen := make(map[ID]source.Span, len(list))
 	for _, l := range list {
-		first, twice := seen[id(l.val)]
+		first, twice := seen[id(l.Val)]
 		if !twice {
-			seen[id(l.val)] = l.at
+			seen[id(l.Val)] = l.At
 			continue
 		}
 		fix := "take one of the two out"
 		if key == "backend" {
 			fix += "; weight gives a backend a larger share"
 		}
-		s.refuse(l.at, fix, "cannot use %s %s: it is listed already on line %d",
-			key, s.show(l.at), s.line(first)).Related = s.line(first)
+		s.Refuse(l.At, fix, "cannot use %s %s: it is listed already on line %d",
+			key, s.Show(l.At), s.Line(first)).Related = s.Line(first)
 	}
 }
 
@@ -119,7 +122,7 @@ func refuseRepeats[T any, ID comparable](s *source, key string, list []located[T
 func (d *draft) onlyPort() uint16 {
 	var port uint16
 	for i, l := range d.listen {
-		p := l.val.Ports
+		p := l.Val.Ports
 		if p.First != p.Last || i > 0 && p.First != port {
 			return 0
 		}
@@ -130,17 +133,17 @@ func (d *draft) onlyPort() uint16 {
 
 // checkOwnListen files backends that are the service itself: a connection would
 // be sent back to the balancer.
-func (s *source) checkOwnListen(d *draft) {
-	own := make(map[netip.Addr][]located[Listen])
+func (s inspection) checkOwnListen(d *draft) {
+	own := make(map[netip.Addr][]field.Located[Listen])
 	for _, l := range d.listen {
-		own[l.val.Addr] = append(own[l.val.Addr], l)
+		own[l.Val.Addr] = append(own[l.Val.Addr], l)
 	}
 	for _, b := range d.backends {
-		for _, l := range own[b.val.Addr] {
-			if b.val.Port == 0 || l.val.Ports.Contains(b.val.Port) {
-				s.refuse(b.at, "write the address of the machine that serves it",
+		for _, l := range own[b.Val.Addr] {
+			if b.Val.Port == 0 || l.Val.Ports.Contains(b.Val.Port) {
+				s.Refuse(b.At, "write the address of the machine that serves it",
 					"cannot use backend %s: the service listens there itself, on line %d",
-					s.show(b.at), s.line(l.at)).Related = s.line(l.at)
+					s.Show(b.At), s.Line(l.At)).Related = s.Line(l.At)
 				break
 			}
 		}
@@ -149,22 +152,22 @@ func (s *source) checkOwnListen(d *draft) {
 
 // checkHairpin files hairpin where every client is rewritten anyway. A snat that
 // was refused may have been meant as "none".
-func (s *source) checkHairpin(d *draft) {
-	at, given := d.keys.of("hairpin")
-	if given && !d.unread("snat", d.snat.at) && d.snat.val.Mode != None {
-		s.refuse(at, `take hairpin out, or write snat = "none"`,
-			`cannot use hairpin %s: only snat = "none" leaves clients to masquerade`, s.show(at))
+func (s inspection) checkHairpin(d *draft) {
+	at, given := d.keys.Of("hairpin")
+	if given && !d.unread("snat", d.snat.At) && d.snat.Val.Mode != None {
+		s.Refuse(at, `take hairpin out, or write snat = "none"`,
+			`cannot use hairpin %s: only snat = "none" leaves clients to masquerade`, s.Show(at))
 	}
 }
 
 // checkTurns files a round-robin that takes more rules than MaxTurns.
-func (s *source) checkTurns(d *draft) {
-	if d.algorithm.val != RoundRobin {
+func (s inspection) checkTurns(d *draft) {
+	if d.algorithm.Val != RoundRobin {
 		return
 	}
 	if turns, _ := Turns(values(d.backends)); turns > MaxTurns {
-		s.refuse(d.algorithm.at, `write smaller weights, or algorithm = "random"`,
+		s.Refuse(d.algorithm.At, `write smaller weights, or algorithm = "random"`,
 			"cannot use algorithm %s: the weights make a period of %d turns, and %d are the most",
-			s.show(d.algorithm.at), turns, MaxTurns)
+			s.Show(d.algorithm.At), turns, MaxTurns)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
 )
 
 // The forms of fixes that are the text to write.
@@ -28,7 +31,7 @@ func TestFixesOfChecks(t *testing.T) {
 		}
 		text := string(s.file(t, "natspread.toml").Data)
 		_, err := Parse("natspread.toml", []byte(text))
-		var all Errors
+		var all source.Errors
 		if !errors.As(err, &all) {
 			t.Fatalf("%s: %v", s.path, err)
 		}
@@ -39,7 +42,7 @@ func TestFixesOfChecks(t *testing.T) {
 			}
 			done++
 			_, err := Parse("natspread.toml", []byte(fixed))
-			var left Errors
+			var left source.Errors
 			errors.As(err, &left)
 			for _, l := range left {
 				if l.Message == e.Message && l.Line == e.Line {
@@ -79,10 +82,10 @@ func TestFixesOfTakeover(t *testing.T) {
 }
 
 // follow does what a fix says.
-func follow(text string, e Error) (fixed string, ok bool) {
+func follow(text string, e source.Error) (fixed string, ok bool) {
 	lines := strings.Split(text, "\n")
 	line := &lines[e.Line-1]
-	at := span{e.Column - 1, e.Column - 1 + e.Width}
+	at := source.Span{Start: e.Column - 1, End: e.Column - 1 + e.Width}
 	if m := fixOut.FindStringSubmatch(e.Fix); m != nil {
 		*line = regexp.MustCompile(`(, )?\b`+m[1]+` = ("[^"]*"|\w+)`).ReplaceAllString(*line, "")
 		return strings.Join(lines, "\n"), true
@@ -90,9 +93,9 @@ func follow(text string, e Error) (fixed string, ok bool) {
 	for _, form := range []*regexp.Regexp{fixValue, fixName, fixWord, fixTable} {
 		if m := form.FindStringSubmatch(e.Fix); m != nil {
 			if form == fixTable {
-				at = span{0, len(*line)}
+				at = source.Span{Start: 0, End: len(*line)}
 			}
-			*line = (*line)[:at.start] + m[1] + (*line)[at.end:]
+			*line = (*line)[:at.Start] + m[1] + (*line)[at.End:]
 			return strings.Join(lines, "\n"), true
 		}
 	}
@@ -124,7 +127,7 @@ func writeKey(lines []string, at int, key, value string) string {
 		}
 	}
 	for i := first; i < last; i++ {
-		_, service := find(serviceKeys, key)
+		_, service := field.Find(serviceKeys, key)
 		switch {
 		case service && lines[i] == "[[service]]", !service && lines[i] == "[service.check]":
 			lines[i] += "\n" + key + " = " + value

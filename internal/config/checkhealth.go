@@ -10,12 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
 	"natspread/internal/text"
 )
 
 // checkHealth files what is wrong between the check of a service and its other keys.
-func (s *source) checkHealth(d *draft) {
-	if _, given := d.keys.of("check"); !given {
+func (s inspection) checkHealth(d *draft) {
+	if _, given := d.keys.Of("check"); !given {
 		s.checkUnchecked(d)
 		return
 	}
@@ -30,32 +32,32 @@ func (s *source) checkHealth(d *draft) {
 }
 
 // checkUnchecked files keys that only mean something where backends are checked.
-func (s *source) checkUnchecked(d *draft) {
+func (s inspection) checkUnchecked(d *draft) {
 	fix := "write " + d.simpleCheck()
 	const why = "the service has no check, so nothing tells which backends are up"
 	for _, name := range []string{"min_up", "on_down"} {
-		if at, given := d.keys.of(name); given && !d.broken {
-			s.refuse(at, fix, "cannot use %s %s: %s", name, s.show(at), why)
+		if at, given := d.keys.Of(name); given && !d.Broken {
+			s.Refuse(at, fix, "cannot use %s %s: %s", name, s.Show(at), why)
 		}
 	}
 	for _, b := range d.backends {
-		if b.val.Backup && !d.broken {
-			s.refuse(b.at, fix, "cannot use backend %s as a backup: %s", s.show(b.at), why)
+		if b.Val.Backup && !d.Broken {
+			s.Refuse(b.At, fix, "cannot use backend %s as a backup: %s", s.Show(b.At), why)
 		}
 	}
 }
 
 // simpleCheck writes a check that goes with the service's other keys.
 func (d *draft) simpleCheck() string {
-	portless := slices.ContainsFunc(d.backends, func(b located[Backend]) bool { return b.val.Port == 0 })
+	portless := slices.ContainsFunc(d.backends, func(b field.Located[Backend]) bool { return b.Val.Port == 0 })
 	if !portless && (len(d.protocols) == 0 || d.speaks(TCP)) {
 		return exampleOf("check")
 	}
-	return "check = { type = " + quote(string(CheckTCP)) + ", port = " + d.likelyPort() + " }"
+	return "check = { type = " + source.Quote(string(CheckTCP)) + ", port = " + d.likelyPort() + " }"
 }
 
 // checked tells whether the service has a check whose type is known.
-func (d *draft) checked() bool { return d.check.kind.val != "" }
+func (d *draft) checked() bool { return d.check.kind.Val != "" }
 
 // speaks tells whether the service has a protocol.
 func (d *draft) speaks(protocol Protocol) bool { return slices.Contains(values(d.protocols), protocol) }
@@ -64,12 +66,12 @@ func (d *draft) speaks(protocol Protocol) bool { return slices.Contains(values(d
 // theirs, or else the first that clients ask for.
 func (d *draft) likelyPort() string {
 	for _, b := range d.backends {
-		if b.val.Port != 0 {
-			return strconv.Itoa(int(b.val.Port))
+		if b.Val.Port != 0 {
+			return strconv.Itoa(int(b.Val.Port))
 		}
 	}
 	for _, l := range d.listen {
-		return strconv.Itoa(int(l.val.Ports.First))
+		return strconv.Itoa(int(l.Val.Ports.First))
 	}
 	return "80"
 }
@@ -91,15 +93,15 @@ var pointless = map[string]struct {
 
 // checkPointless files keys that mean nothing for the type of the check, and a check by udp
 // that sends nothing.
-func (s *source) checkPointless(c checkDraft) {
+func (s inspection) checkPointless(c checkDraft) {
 	for _, k := range c.keys {
-		if p, some := pointless[k.name]; some && !slices.Contains(p.types, c.kind.val) {
-			s.refuse(k.at, c.pointlessFix(k.name), "cannot use %s: %s check %s", k.name, withArticle(string(c.kind.val)), p.why)
+		if p, some := pointless[k.Name]; some && !slices.Contains(p.types, c.kind.Val) {
+			s.Refuse(k.At, c.pointlessFix(k.Name), "cannot use %s: %s check %s", k.Name, withArticle(string(c.kind.Val)), p.why)
 		}
 	}
-	if c.kind.val == CheckUDP && !c.has("send", "path", "host", "expect", "tls_name", "insecure") {
-		s.refuse(c.kind.at, c.write("send", quote("ping"))+", with what the backends answer to",
-			"cannot use check %s: a udp check needs something to send, or nothing would tell a dead backend from a silent one", s.show(c.kind.at))
+	if c.kind.Val == CheckUDP && !c.has("send", "path", "host", "expect", "tls_name", "insecure") {
+		s.Refuse(c.kind.At, c.write("send", source.Quote("ping"))+", with what the backends answer to",
+			"cannot use check %s: a udp check needs something to send, or nothing would tell a dead backend from a silent one", s.Show(c.kind.At))
 	}
 }
 
@@ -117,85 +119,85 @@ func (c checkDraft) pointlessFix(key string) string {
 	if c.has("send", "receive") {
 		return "take " + key + " out"
 	}
-	return "write type = " + quote(string(c.likelyType()))
+	return "write type = " + source.Quote(string(c.likelyType()))
 }
 
 // checkCheckPort files a check without a port where the port of the backends will not do: they need
 // not listen there with the protocol of the check, or one of them has none.
-func (s *source) checkCheckPort(d *draft) {
+func (s inspection) checkCheckPort(d *draft) {
 	c := d.check
 	if c.has("port") {
 		return
 	}
-	protocol := c.kind.val.Protocol()
+	protocol := c.kind.Val.Protocol()
 	if len(d.protocols) > 0 && !d.speaks(protocol) {
 		fix := c.write("port", d.likelyPort()) + ", with the port where they do"
 		if protocol == TCP && d.speaks(UDP) {
 			fix += `; or type = "udp" and what to send`
 		}
-		s.refuse(c.kind.at, fix, "cannot use check %s: backends of %s service need not listen on %s",
-			s.show(c.kind.at), withArticle(strings.Join(text.Strings(values(d.protocols)), "+")), protocol)
+		s.Refuse(c.kind.At, fix, "cannot use check %s: backends of %s service need not listen on %s",
+			s.Show(c.kind.At), withArticle(strings.Join(text.Strings(values(d.protocols)), "+")), protocol)
 		return
 	}
 	for _, b := range d.backends {
-		if b.val.Port == 0 {
-			s.refuse(b.at, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: it keeps the port the client asked for", s.show(b.at)).Related = s.line(c.at)
+		if b.Val.Port == 0 {
+			s.Refuse(b.At, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: it keeps the port the client asked for", s.Show(b.At)).Related = s.Line(c.at)
 			return
 		}
 	}
 }
 
 // checkTimeout files a timeout that is longer than the interval.
-func (s *source) checkTimeout(c checkDraft) {
+func (s inspection) checkTimeout(c checkDraft) {
 	made := c.check()
 	if made.Timeout <= made.Interval {
 		return
 	}
-	fix := c.write("interval", s.show(c.timeout.at))
-	if c.interval.at == (span{}) {
-		s.refuse(c.timeout.at, fix, "cannot use timeout %s: it is longer than the interval, which is %s by default", s.show(c.timeout.at), text.Duration(made.Interval))
+	fix := c.write("interval", s.Show(c.timeout.At))
+	if c.interval.At == (source.Span{}) {
+		s.Refuse(c.timeout.At, fix, "cannot use timeout %s: it is longer than the interval, which is %s by default", s.Show(c.timeout.At), text.Duration(made.Interval))
 		return
 	}
-	s.refuse(c.timeout.at, fix, "cannot use timeout %s: the interval on line %d is %s",
-		s.show(c.timeout.at), s.line(c.interval.at), s.show(c.interval.at)).Related = s.line(c.interval.at)
+	s.Refuse(c.timeout.At, fix, "cannot use timeout %s: the interval on line %d is %s",
+		s.Show(c.timeout.At), s.Line(c.interval.At), s.Show(c.interval.At)).Related = s.Line(c.interval.At)
 }
 
 // checkSource files a source of the other family.
-func (s *source) checkSource(d *draft) {
+func (s inspection) checkSource(d *draft) {
 	six, by, known := d.family()
 	source := d.check.source
-	if known && source.val.IsValid() && source.val.Is6() != six {
-		s.refuse(source.at, "write an "+familyName(six)+" address of this machine, or take source out",
+	if known && source.Val.IsValid() && source.Val.Is6() != six {
+		s.Refuse(source.At, "write an "+familyName(six)+" address of this machine, or take source out",
 			"cannot use source %s: it is %s, but line %d makes the service %s",
-			s.show(source.at), familyName(!six), s.line(by), familyName(six)).Related = s.line(by)
+			s.Show(source.At), familyName(!six), s.Line(by), familyName(six)).Related = s.Line(by)
 	}
 }
 
 // checkPrimaries files a service that is nothing but backups, and a min_up that it never
 // reaches. Primaries that are drained count, or natspread drain would write a config that is
 // refused.
-func (s *source) checkPrimaries(d *draft) {
+func (s inspection) checkPrimaries(d *draft) {
 	all := len(d.backends)
 	primaries := 0
 	for _, b := range d.backends {
-		if !b.val.Backup {
+		if !b.Val.Backup {
 			primaries++
 		}
 	}
 	switch {
 	case all == 0:
 	case primaries == 0:
-		last := d.backends[all-1].at
-		s.refuse(last, "take backup = true out of one of them", "cannot use backend %s as a backup: all %d backends are backups, and at least one must not be", s.show(last), all)
-	case d.minUp.val > primaries:
-		s.refuse(d.minUp.at, "write min_up = "+strconv.Itoa(primaries), "cannot use min_up %s: only %d of the %d backends are no backups", s.show(d.minUp.at), primaries, all)
+		last := d.backends[all-1].At
+		s.Refuse(last, "take backup = true out of one of them", "cannot use backend %s as a backup: all %d backends are backups, and at least one must not be", s.Show(last), all)
+	case d.minUp.Val > primaries:
+		s.Refuse(d.minUp.At, "write min_up = "+strconv.Itoa(primaries), "cannot use min_up %s: only %d of the %d backends are no backups", s.Show(d.minUp.At), primaries, all)
 	}
 }
 
 // checkBalanced files backends whose checks another service, or the same one, would balance: such a
 // check would reach backends of that service. Services on "*" are left out, as that depends on the
 // addresses of the host.
-func (s *source) checkBalanced(drafts []*draft) {
+func (s inspection) checkBalanced(drafts []*draft) {
 	if !slices.ContainsFunc(drafts, (*draft).checked) {
 		return
 	}
@@ -205,18 +207,18 @@ func (s *source) checkBalanced(drafts []*draft) {
 			continue
 		}
 		for _, b := range d.backends {
-			target, _ := d.check.check().Of(b.val)
+			target, _ := d.check.check().Of(b.Val)
 			if target.Port() == 0 {
 				continue
 			}
 			asked := listenKey{listen: Listen{Ports: Ports{target.Port(), target.Port()}}}
-			other := listening[balancedKey{d.check.kind.val.Protocol(), target.Addr()}].overlapping(asked)
+			other := listening[balancedKey{d.check.kind.Val.Protocol(), target.Addr()}].overlapping(asked)
 			if other == nil || other.service == d && !d.check.has("port") {
 				continue // checkOwnListen files the service itself
 			}
 			fix := fmt.Sprintf("write the address of the machine that serves it, or local = false in %s", other.service.label())
-			s.refuse(b.at, fix, "cannot use backend %s: its check would be balanced by %s, which listens there on line %d",
-				s.show(b.at), other.service.label(), s.line(other.at)).Related = s.line(other.at)
+			s.Refuse(b.At, fix, "cannot use backend %s: its check would be balanced by %s, which listens there on line %d",
+				s.Show(b.At), other.service.label(), s.Line(other.at)).Related = s.Line(other.at)
 		}
 	}
 }
@@ -253,7 +255,7 @@ func (a asking) rate() float64 { return float64(a.cost) / a.interval.Seconds() }
 
 // checkRate files checks that are too many a second, at the service that has most of them.
 // What several services ask alike is asked once.
-func (s *source) checkRate(drafts []*draft) {
+func (s inspection) checkRate(drafts []*draft) {
 	type key struct {
 		target netip.AddrPort
 		check  Check
@@ -267,7 +269,7 @@ func (s *source) checkRate(drafts []*draft) {
 		check := d.check.check()
 		own := asking{d: d, interval: check.Interval}
 		for _, b := range d.backends {
-			target, asked := check.Of(b.val)
+			target, asked := check.Of(b.Val)
 			if k := (key{target, asked}); !known[k] {
 				known[k] = true
 				own.backends++
@@ -281,7 +283,7 @@ func (s *source) checkRate(drafts []*draft) {
 
 // refuseRate files too many checks a second, at the service that asks for most of them among those
 // whose interval has to become longer.
-func (s *source) refuseRate(all []asking) {
+func (s inspection) refuseRate(all []asking) {
 	total := rateOf(all, 0)
 	if total <= MaxCheckRate {
 		return
@@ -292,7 +294,7 @@ func (s *source) refuseRate(all []asking) {
 	}
 	short := slices.DeleteFunc(slices.Clone(all), func(a asking) bool { return a.interval >= enough })
 	most := slices.MaxFunc(short, func(a, b asking) int { return cmp.Compare(a.rate(), b.rate()) })
-	fix := most.d.check.write("interval", quote(text.Duration(enough)))
+	fix := most.d.check.write("interval", source.Quote(text.Duration(enough)))
 	switch {
 	case enough > maxInterval:
 		fix = "spread the services over several balancers"
@@ -307,7 +309,7 @@ func (s *source) refuseRate(all []asking) {
 	if slices.ContainsFunc(all, func(a asking) bool { return a.cost > a.backends }) {
 		what += fmt.Sprintf("; one by https counts as %d", CheckHTTPS.Cost())
 	}
-	s.refuse(most.d.check.at, fix, "cannot use check: %s", what)
+	s.Refuse(most.d.check.at, fix, "cannot use check: %s", what)
 }
 
 // rateOf returns how many checks a second services ask for with no interval shorter than one.

@@ -5,27 +5,31 @@ import (
 	"math"
 	"net/netip"
 	"time"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 )
 
 // checkDraft is a check whose values are each checked alone.
 type checkDraft struct {
-	at       span // of the type that stands alone, or of the table
-	short    bool // it is a type alone
-	keys     places
-	kind     located[CheckType]
-	path     located[string] // "" where it was not given, as are the others
-	host     located[string]
-	expect   []located[codes]
-	port     located[int]
-	tlsName  located[string]
+	at       source.Span // of the type that stands alone, or of the table
+	short    bool        // it is a type alone
+	keys     field.Places
+	kind     field.Located[CheckType]
+	path     field.Located[string] // "" where it was not given, as are the others
+	host     field.Located[string]
+	expect   []field.Located[value.Codes]
+	port     field.Located[int]
+	tlsName  field.Located[string]
 	insecure bool
-	send     located[string]
-	receive  located[string]
-	interval located[time.Duration]
-	timeout  located[time.Duration]
-	fall     located[int]
-	rise     located[int]
-	source   located[netip.Addr]
+	send     field.Located[string]
+	receive  field.Located[string]
+	interval field.Located[time.Duration]
+	timeout  field.Located[time.Duration]
+	fall     field.Located[int]
+	rise     field.Located[int]
+	source   field.Located[netip.Addr]
 }
 
 // The bounds of the numbers of a check.
@@ -37,43 +41,43 @@ const (
 )
 
 // checkKeys are the keys of a check that is written as a table.
-var checkKeys = []key[checkDraft]{
-	{"type", `type = "tcp"`, func(c *checkDraft, f field) { set(&c.kind, f, parseCheckType) }},
-	{"path", `path = "/healthz"`, func(c *checkDraft, f field) { set(&c.path, f, parsePath) }},
-	{"host", `host = "www.example.net"`, func(c *checkDraft, f field) { set(&c.host, f, parseHost) }},
-	{"expect", `expect = ["200-299"]`, func(c *checkDraft, f field) { c.expect = many(f, f.codes(), parseCodes) }},
-	{"port", `port = 8080`, func(c *checkDraft, f field) { setNumber(&c.port, f, 1, math.MaxUint16) }},
-	{"tls_name", `tls_name = "www.example.net"`, func(c *checkDraft, f field) { set(&c.tlsName, f, parseTLSName) }},
-	{"insecure", `insecure = true`, func(c *checkDraft, f field) { f.setBool(&c.insecure) }},
-	{"send", `send = "ping\n"`, func(c *checkDraft, f field) { set(&c.send, f, parsePayload) }},
-	{"receive", `receive = "pong"`, func(c *checkDraft, f field) { set(&c.receive, f, parsePayload) }},
-	{"interval", `interval = "2s"`, func(c *checkDraft, f field) { setDuration(&c.interval, f, minInterval, maxInterval) }},
-	{"timeout", `timeout = "1s"`, func(c *checkDraft, f field) { setDuration(&c.timeout, f, minTimeout, maxInterval) }},
-	{"fall", `fall = 3`, func(c *checkDraft, f field) { setNumber(&c.fall, f, 1, maxStreak) }},
-	{"rise", `rise = 2`, func(c *checkDraft, f field) { setNumber(&c.rise, f, 1, maxStreak) }},
-	{"source", `source = "10.0.0.254"`, func(c *checkDraft, f field) { set(&c.source, f, parseUnicast) }},
+var checkKeys = []field.Key[checkDraft]{
+	{Name: "type", Example: `type = "tcp"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.kind, f, parseCheckType) }},
+	{Name: "path", Example: `path = "/healthz"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.path, f, value.ParsePath) }},
+	{Name: "host", Example: `host = "www.example.net"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.host, f, value.ParseHost) }},
+	{Name: "expect", Example: `expect = ["200-299"]`, Set: func(c *checkDraft, f field.Field) { c.expect = field.Many(f, listCodes(f), value.ParseCodes) }},
+	{Name: "port", Example: `port = 8080`, Set: func(c *checkDraft, f field.Field) { field.SetNumber(&c.port, f, 1, math.MaxUint16) }},
+	{Name: "tls_name", Example: `tls_name = "www.example.net"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.tlsName, f, value.ParseTLSName) }},
+	{Name: "insecure", Example: `insecure = true`, Set: func(c *checkDraft, f field.Field) { f.SetBool(&c.insecure) }},
+	{Name: "send", Example: `send = "ping\n"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.send, f, value.ParsePayload) }},
+	{Name: "receive", Example: `receive = "pong"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.receive, f, value.ParsePayload) }},
+	{Name: "interval", Example: `interval = "2s"`, Set: func(c *checkDraft, f field.Field) { field.SetDuration(&c.interval, f, minInterval, maxInterval) }},
+	{Name: "timeout", Example: `timeout = "1s"`, Set: func(c *checkDraft, f field.Field) { field.SetDuration(&c.timeout, f, minTimeout, maxInterval) }},
+	{Name: "fall", Example: `fall = 3`, Set: func(c *checkDraft, f field.Field) { field.SetNumber(&c.fall, f, 1, maxStreak) }},
+	{Name: "rise", Example: `rise = 2`, Set: func(c *checkDraft, f field.Field) { field.SetNumber(&c.rise, f, 1, maxStreak) }},
+	{Name: "source", Example: `source = "10.0.0.254"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.source, f, value.ParseUnicast) }},
 }
 
 // parseCheckType reads the type of a check.
-func parseCheckType(text string) (CheckType, *fault) {
-	return oneOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
+func parseCheckType(text string) (CheckType, *value.Fault) {
+	return value.OneOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
 }
 
 // setCheck reads a type, or a table.
-func setCheck(d *draft, f field) {
+func setCheck(d *draft, f field.Field) {
 	c := &d.check
-	c.at = f.value.at
-	switch f.value.kind {
-	case isString:
+	c.at = f.Value.At
+	switch f.Value.Kind {
+	case source.String:
 		c.short = true
-		set(&c.kind, f, parseCheckType)
-	case isTable:
-		c.keys = readPairs(f.source, "a check", checkKeys, f.value.pairs, c)
-		if _, ok := c.keys.of("type"); !ok {
-			f.source.refuse(c.at, c.write("type", quote(string(c.likelyType()))), "cannot use check: it has no type")
+		field.Set(&c.kind, f, parseCheckType)
+	case source.InlineTable:
+		c.keys = field.ReadPairs(f.Source, "a check", checkKeys, f.Value.Pairs, c)
+		if _, ok := c.keys.Of("type"); !ok {
+			f.Source.Refuse(c.at, c.write("type", source.Quote(string(c.likelyType()))), "cannot use check: it has no type")
 		}
 	default:
-		f.refuse(f.value, fault{cause: "it is " + string(f.value.kind) + ", not a string or a table"})
+		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not a string or a table"})
 	}
 }
 
@@ -91,7 +95,7 @@ func (c checkDraft) likelyType() CheckType {
 // has tells whether the check has one of some keys.
 func (c checkDraft) has(names ...string) bool {
 	for _, name := range names {
-		if _, ok := c.keys.of(name); ok {
+		if _, ok := c.keys.Of(name); ok {
 			return true
 		}
 	}
@@ -102,7 +106,7 @@ func (c checkDraft) has(names ...string) bool {
 // becomes a table.
 func (c checkDraft) write(key, value string) string {
 	if c.short {
-		return "write check = { type = " + quote(string(c.kind.val)) + ", " + key + " = " + value + " }"
+		return "write check = { type = " + source.Quote(string(c.kind.Val)) + ", " + key + " = " + value + " }"
 	}
 	return "write " + key + " = " + value
 }
@@ -110,23 +114,37 @@ func (c checkDraft) write(key, value string) string {
 // check returns the check without its places, and with the defaults of what was not given.
 func (c checkDraft) check() Check {
 	made := Check{
-		Type: c.kind.val, Port: uint16(c.port.val), Send: c.send.val, Receive: c.receive.val, Source: c.source.val,
-		Interval: cmp.Or(c.interval.val, 2*time.Second), Fall: cmp.Or(c.fall.val, 3), Rise: cmp.Or(c.rise.val, 2),
+		Type: c.kind.Val, Port: uint16(c.port.Val), Send: c.send.Val, Receive: c.receive.Val, Source: c.source.Val,
+		Interval: cmp.Or(c.interval.Val, 2*time.Second), Fall: cmp.Or(c.fall.Val, 3), Rise: cmp.Or(c.rise.Val, 2),
 	}
-	made.Timeout = cmp.Or(c.timeout.val, min(time.Second, made.Interval))
+	made.Timeout = cmp.Or(c.timeout.Val, min(time.Second, made.Interval))
 	if made.Type == CheckHTTP || made.Type == CheckHTTPS {
-		made.Path, made.Host, made.Expect = cmp.Or(c.path.val, "/"), c.host.val, joinCodes(values(c.expect))
+		made.Path, made.Host, made.Expect = cmp.Or(c.path.Val, "/"), c.host.Val, value.JoinCodes(values(c.expect))
 	}
 	if made.Type == CheckHTTPS {
-		made.TLSName, made.Insecure = cmp.Or(c.tlsName.val, hostOf(c.host.val)), c.insecure
+		made.TLSName, made.Insecure = cmp.Or(c.tlsName.Val, hostOf(c.host.Val)), c.insecure
 	}
 	return made
 }
 
 // hostOf returns a Host header without its port.
 func hostOf(host string) string {
-	if e, why := splitEndpoint(host); why == nil {
-		return e.host
+	if e, why := value.SplitEndpoint(host); why == nil {
+		return e.Host
 	}
 	return host
+}
+
+// listCodes returns the items of a list of status codes but the numbers, and files those: the fix puts
+// them in quotes.
+func listCodes(f field.Field) []source.Value {
+	var items []source.Value
+	for _, v := range f.OneOrMore() {
+		if v.Kind == source.Integer {
+			f.Refuse(v, value.Fault{Cause: "it is " + string(v.Kind) + ", not " + string(source.String), Fix: "write " + source.Quote(v.Text)})
+			continue
+		}
+		items = append(items, v)
+	}
+	return items
 }

@@ -3,54 +3,57 @@ package config
 import (
 	"strings"
 
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
 	"natspread/internal/suggest"
 )
 
-// withChecks returns the tables, with each [service.check] as the value of the key check of the
-// service that it follows.
-func (r *reader) withChecks() []table {
-	all := r.tables[:1:1]
-	for _, t := range r.tables[1:] {
-		if len(all) == 1 || !r.isCheck(t) {
+// readTables reads the tables of the text, with each [service.check] as the value of the key check
+// of the service that it follows.
+func (s inspection) readTables() []source.Table {
+	tables := s.Source.ReadTables(exampleOf)
+	all := tables[:1:1]
+	for _, t := range tables[1:] {
+		if len(all) == 1 || !s.isCheck(t) {
 			all = append(all, t)
 			continue
 		}
 		service := &all[len(all)-1]
-		var own []pair
-		for _, p := range t.pairs {
-			if r.refuseStray(p) {
-				service.pairs = append(service.pairs, p)
+		var own []source.Pair
+		for _, p := range t.Pairs {
+			if s.refuseStray(p) {
+				service.Pairs = append(service.Pairs, p)
 			} else {
 				own = append(own, p)
 			}
 		}
-		service.pairs = append(service.pairs, pair{"check", t.at, value{kind: isTable, at: t.at, pairs: own}})
-		service.broken = service.broken || t.broken
+		service.Pairs = append(service.Pairs, source.Pair{Name: "check", At: t.At, Value: source.Value{Kind: source.InlineTable, At: t.At, Pairs: own}})
+		service.Broken = service.Broken || t.Broken
 	}
 	return all
 }
 
 // isCheck tells whether a table is the check of a service, or was meant to be, and files a
 // header that is not [service.check].
-func (r *reader) isCheck(t table) bool {
-	if t.name == "service.check" && !t.list {
+func (s inspection) isCheck(t source.Table) bool {
+	if t.Name == "service.check" && !t.List {
 		return true
 	}
-	if suggest.Word(strings.TrimPrefix(t.name, "service."), []string{"check"}) == "" {
+	if suggest.Word(strings.TrimPrefix(t.Name, "service."), []string{"check"}) == "" {
 		return false
 	}
-	r.refuse(t.at, "write [service.check]", "cannot use table %q: a service has one check, and it is [service.check]", firstBytes(t.name))
+	s.Refuse(t.At, "write [service.check]", "cannot use table %q: a service has one check, and it is [service.check]", source.FirstBytes(t.Name))
 	return true
 }
 
 // refuseStray files a key of the service that stands below [service.check], and tells whether
 // it is one.
-func (r *reader) refuseStray(p pair) bool {
-	_, ofCheck := find(checkKeys, p.name)
-	_, ofService := find(serviceKeys, p.name)
+func (s inspection) refuseStray(p source.Pair) bool {
+	_, ofCheck := field.Find(checkKeys, p.Name)
+	_, ofService := field.Find(serviceKeys, p.Name)
 	if ofCheck || !ofService {
 		return false
 	}
-	r.refuse(p.at, "write it above [service.check]", "cannot use key %q: below [service.check] it is a key of the check", p.name)
+	s.Refuse(p.At, "write it above [service.check]", "cannot use key %q: below [service.check] it is a key of the check", p.Name)
 	return true
 }

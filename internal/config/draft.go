@@ -4,134 +4,138 @@ import (
 	"cmp"
 	"net/netip"
 	"strconv"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 )
 
 // draft is a service whose values are each checked alone, with the places the
 // checks between them need.
 type draft struct {
-	table
-	keys      places
-	name      located[string]
-	listen    []located[Listen]
-	protocols []located[Protocol]
-	snat      located[SNAT]
-	backends  []located[Backend]
-	algorithm located[Algorithm]
-	slots     located[int] // 0 where it was not given, as is prefix
-	prefix    located[int]
-	iface     located[string]
-	hairpin   []located[netip.Prefix]
+	source.Table
+	keys      field.Places
+	name      field.Located[string]
+	listen    []field.Located[Listen]
+	protocols []field.Located[Protocol]
+	snat      field.Located[SNAT]
+	backends  []field.Located[Backend]
+	algorithm field.Located[Algorithm]
+	slots     field.Located[int] // 0 where it was not given, as is prefix
+	prefix    field.Located[int]
+	iface     field.Located[string]
+	hairpin   []field.Located[netip.Prefix]
 	local     bool
-	onRemove  located[OnRemove]
-	forward   located[Forward]
+	onRemove  field.Located[OnRemove]
+	forward   field.Located[Forward]
 	takeover  bool
 	check     checkDraft
-	minUp     located[int] // 0 where it was not given
-	onDown    located[OnDown]
+	minUp     field.Located[int] // 0 where it was not given
+	onDown    field.Located[OnDown]
 }
 
 // readService reads the pairs below one [[service]] over the defaults.
-func (s *source) readService(t table) *draft {
-	d := &draft{table: t, local: true}
-	d.protocols = []located[Protocol]{{val: TCP}}
-	d.algorithm.val = Random
-	d.onRemove.val = Drain
-	d.forward.val = Leave
-	d.keys = readPairs(s, "a service", serviceKeys, t.pairs, d)
+func (s inspection) readService(t source.Table) *draft {
+	d := &draft{Table: t, local: true}
+	d.protocols = []field.Located[Protocol]{{Val: TCP}}
+	d.algorithm.Val = Random
+	d.onRemove.Val = Drain
+	d.forward.Val = Leave
+	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, d)
 	return d
 }
 
 // unread tells whether a key has a value that was refused. at is where its value stands, and is
 // not set then.
-func (d *draft) unread(key string, at span) bool {
-	_, given := d.keys.of(key)
-	return given && at == span{}
+func (d *draft) unread(key string, at source.Span) bool {
+	_, given := d.keys.Of(key)
+	return given && at == source.Span{}
 }
 
 // service is the draft without its places.
 func (d *draft) service() Service {
 	s := Service{
-		Name:      d.name.val,
+		Name:      d.name.Val,
 		Listen:    values(d.listen),
 		Protocols: values(d.protocols),
-		SNAT:      d.snat.val,
+		SNAT:      d.snat.Val,
 		Backends:  values(d.backends),
-		Algorithm: d.algorithm.val,
-		Interface: d.iface.val,
+		Algorithm: d.algorithm.Val,
+		Interface: d.iface.Val,
 		Hairpin:   values(d.hairpin),
 		Local:     d.local,
-		OnRemove:  d.onRemove.val,
-		Forward:   d.forward.val,
+		OnRemove:  d.onRemove.Val,
+		Forward:   d.forward.Val,
 		Takeover:  d.takeover,
 	}
 	if d.checked() {
-		s.Check, s.MinUp, s.OnDown = d.check.check(), cmp.Or(d.minUp.val, 1), cmp.Or(d.onDown.val, Keep)
+		s.Check, s.MinUp, s.OnDown = d.check.check(), cmp.Or(d.minUp.Val, 1), cmp.Or(d.onDown.Val, Keep)
 	}
 	if d.hashes() {
-		s.Slots, s.SourcePrefix = d.slotCount(), cmp.Or(d.prefix.val, s.Backends[0].Addr.BitLen())
+		s.Slots, s.SourcePrefix = d.slotCount(), cmp.Or(d.prefix.Val, s.Backends[0].Addr.BitLen())
 	}
 	return s
 }
 
 // values drops the places; an empty list becomes nil, as if it were not there.
-func values[T any](list []located[T]) []T {
+func values[T any](list []field.Located[T]) []T {
 	var all []T
 	for _, l := range list {
-		all = append(all, l.val)
+		all = append(all, l.Val)
 	}
 	return all
 }
 
 // setBackends reads a list whose items are addresses or tables.
-func setBackends(d *draft, f field) {
-	items := f.list()
-	if f.value.kind == isList && len(items) == 0 {
-		f.refuse(f.value, fault{cause: "a service without a backend answers nobody"})
+func setBackends(d *draft, f field.Field) {
+	items := f.List()
+	if f.Value.Kind == source.List && len(items) == 0 {
+		f.Refuse(f.Value, value.Fault{Cause: "a service without a backend answers nobody"})
 	}
 	if len(items) > MaxBackends {
-		f.refuse(items[MaxBackends], fault{
-			cause: "it is one more than the " + strconv.Itoa(MaxBackends) + " a service may have",
-			fix:   "spread the backends over several services",
+		f.Refuse(items[MaxBackends], value.Fault{
+			Cause: "it is one more than the " + strconv.Itoa(MaxBackends) + " a service may have",
+			Fix:   "spread the backends over several services",
 		})
 		items = items[:MaxBackends]
 	}
-	f.name = "backend"
+	f.Name = "backend"
 	for _, v := range items {
-		if v.kind == isTable {
-			d.backends = append(d.backends, f.backendTable(v)...)
+		if v.Kind == source.InlineTable {
+			d.backends = append(d.backends, readBackend(f, v)...)
 			continue
 		}
-		d.backends = append(d.backends, many(f, []value{v}, parseBackend)...)
+		d.backends = append(d.backends, field.Many(f, []source.Value{v}, parseBackend)...)
 	}
 }
 
-// backendTable reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no
+// readBackend reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no
 // backend in it when its address is missing or wrong.
-func (f field) backendTable(v value) []located[Backend] {
+func readBackend(f field.Field, v source.Value) []field.Located[Backend] {
 	b := backendDraft{weight: 1}
-	keys := readPairs(f.source, "a backend", backendKeys, v.pairs, &b)
-	if _, ok := keys.of("address"); !ok {
-		f.source.refuse(v.at, `write { address = "10.0.0.1:80", weight = 1 }`, "cannot use backend: it has no address")
+	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, &b)
+	if _, ok := keys.Of("address"); !ok {
+		f.Source.Refuse(v.At, `write { address = "10.0.0.1:80", weight = 1 }`, "cannot use backend: it has no address")
 	}
-	if !b.address.val.Addr.IsValid() {
+	if !b.address.Val.Addr.IsValid() {
 		return nil
 	}
-	b.address.val.Weight, b.address.val.Drain, b.address.val.Backup = b.weight, b.drain, b.backup
-	return []located[Backend]{b.address}
+	b.address.Val.Weight, b.address.Val.Drain, b.address.Val.Backup = b.weight, b.drain, b.backup
+	return []field.Located[Backend]{b.address}
 }
 
 // setWeight reads a whole number from 0 to MaxWeight.
-func setWeight(b *backendDraft, f field) {
-	if f.value.kind == isFloat {
-		f.refuse(f.value, fault{"a weight is a whole number", "write weights whose ratio is the one you want: 3 and 2 for 1.5 and 1"})
+func setWeight(b *backendDraft, f field.Field) {
+	if f.Value.Kind == source.Float {
+		f.Refuse(f.Value, value.Fault{Cause: "a weight is a whole number", Fix: "write weights whose ratio is the one you want: 3 and 2 for 1.5 and 1"})
 		return
 	}
-	if !f.has(f.value, isInteger) {
+	if !f.Has(f.Value, source.Integer) {
 		return
 	}
-	n := f.whole()
+	n := f.Whole()
 	if n < 0 || n > MaxWeight {
-		f.refuse(f.value, fault{"a weight is 0 to " + strconv.Itoa(MaxWeight), "write a smaller ratio, such as weight = 1; 0 drains the backend"})
+		f.Refuse(f.Value, value.Fault{Cause: "a weight is 0 to " + strconv.Itoa(MaxWeight), Fix: "write a smaller ratio, such as weight = 1; 0 drains the backend"})
 		return
 	}
 	b.weight = n

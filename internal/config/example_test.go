@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"strings"
 	"testing"
 )
@@ -12,7 +11,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustHold(t, c)
+	MustHold(t, c)
 	const want = `service web, ipv6 false
   listen 192.0.2.10:80, any false
   protocols [tcp]
@@ -27,7 +26,7 @@ func TestExample(t *testing.T) {
   on_remove drain
   forward leave
 `
-	if got := dump(c); got != want {
+	if got := Dump(c); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for i, line := range strings.Split(example, "\n") {
@@ -42,98 +41,25 @@ func TestExample(t *testing.T) {
 func TestExampleCommentedKeys(t *testing.T) {
 	found := 0
 	for _, k := range serviceKeys {
-		if !strings.Contains(example, "\n# "+k.name+" = ") {
+		if !strings.Contains(example, "\n# "+k.Name+" = ") {
 			continue
 		}
 		found++
-		text := strings.Replace(example, "\n# "+k.name+" = ", "\n"+k.name+" = ", 1)
-		if k.name == "hairpin" || k.name == "takeover" {
+		text := strings.Replace(example, "\n# "+k.Name+" = ", "\n"+k.Name+" = ", 1)
+		if k.Name == "hairpin" || k.Name == "takeover" {
 			text = strings.Replace(text, "\nsnat = \"192.0.2.10\"", "\nsnat = \"none\"", 1)
 		}
-		if k.name == "slots" || k.name == "source_prefix" || k.name == "takeover" {
+		if k.Name == "slots" || k.Name == "source_prefix" || k.Name == "takeover" {
 			text = strings.Replace(text, "\n# algorithm = ", "\nalgorithm = ", 1)
 		}
-		if k.name == "min_up" || k.name == "on_down" {
+		if k.Name == "min_up" || k.Name == "on_down" {
 			text = strings.Replace(text, "\n# check = ", "\ncheck = ", 1)
 		}
 		if _, err := Parse("example.toml", []byte(text)); err != nil {
-			t.Errorf("with %s: %v", k.name, err)
+			t.Errorf("with %s: %v", k.Name, err)
 		}
 	}
 	if found != 13 {
 		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down", found)
-	}
-}
-
-// TestCompose writes configs from flags.
-func TestCompose(t *testing.T) {
-	for name, tt := range map[string]struct {
-		listen, backends []string
-		snat             string
-		want             []string // lines of the dump
-	}{
-		"nothing": {nil, nil, "", []string{"listen 192.0.2.10:80,", "snat 192.0.2.10", "backend 10.0.0.3:80 weight 1"}},
-		"all": {
-			[]string{"198.51.100.1:443", "198.51.100.2:443"}, []string{"10.1.0.1:8443", "10.1.0.2"}, "none",
-			[]string{"listen 198.51.100.1:443,", "listen 198.51.100.2:443,", "snat none", "backend 10.1.0.1:8443 weight 1", "backend 10.1.0.2 weight 1"},
-		},
-		"listen alone masquerades": {[]string{"*:80"}, nil, "", []string{"listen *:80, any true", "snat masquerade", "backend 10.0.0.1:80"}},
-		"backends alone":           {nil, []string{"10.1.0.1:80"}, "", []string{"listen 192.0.2.10:80,", "snat 192.0.2.10", "backend 10.1.0.1:80"}},
-		"snat alone":               {nil, nil, "masquerade", []string{"listen 192.0.2.10:80,", "snat masquerade"}},
-		"IPv6":                     {[]string{"[2001:db8::10]:80"}, []string{"2001:db8::1"}, "2001:db8::10", []string{"service web, ipv6 true", "snat 2001:db8::10"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			text, err := Compose(tt.listen, tt.backends, tt.snat)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := Parse("f.toml", text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			mustHold(t, c)
-			for _, want := range tt.want {
-				if !strings.Contains(dump(c), want) {
-					t.Errorf("got\n%s\nwithout %s", dump(c), want)
-				}
-			}
-			if len(tt.backends) > 0 && len(c.Services[0].Backends) != len(tt.backends) {
-				t.Errorf("got backends %v, want %v alone", c.Services[0].Backends, tt.backends)
-			}
-			if !strings.Contains(string(text), "# hairpin = ") {
-				t.Error("the comments are gone")
-			}
-		})
-	}
-}
-
-// TestComposeRefuses gives bad flags the errors of Parse, and lets none of them
-// write a line of its own.
-func TestComposeRefuses(t *testing.T) {
-	for _, bad := range []string{
-		"web.example.net:80", `10.0.0.1:80", "10.0.0.2:80`, "10.0.0.1:80\"\n]\n[[service]]", `10.0.0.1:80\`, "10.0.0.1\x00", "10.0.0.\xff", "", "\x7f", "'",
-	} {
-		for flag, compose := range map[string]func() ([]byte, error){
-			"listen":   func() ([]byte, error) { return Compose([]string{bad}, nil, "") },
-			"backends": func() ([]byte, error) { return Compose(nil, []string{"10.0.0.9:80", bad}, "") },
-			"snat":     func() ([]byte, error) { return Compose(nil, nil, bad+" ") },
-		} {
-			text, err := compose()
-			var all Errors
-			if !errors.As(err, &all) || len(all) != 1 || text != nil {
-				t.Errorf("%s %q: got %q and %v, want one error", flag, bad, text, err)
-			}
-		}
-	}
-}
-
-// TestQuote reads back what quote wrote, letter by letter.
-func TestQuote(t *testing.T) {
-	for _, want := range []string{"", "a", `"`, `\`, `\"`, "\n\r\t\x00\x1f\x7f", `\u0041`, "é日", `"""`} {
-		s := newSource("f", []byte("a = "+quote(want)))
-		tables := s.readTables()
-		if len(s.errs) > 0 || tables[0].pairs[0].value.text != want {
-			t.Errorf("quote(%q) is %s, which reads as %+v %v", want, quote(want), tables[0].pairs, s.errs)
-		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"natspread/internal/config/source"
 )
 
 // FuzzParse holds any input to this: no panic; errors that have a place in the
@@ -23,10 +25,10 @@ func FuzzParse(f *testing.F) {
 		}
 		c, err := Parse("f.toml", data)
 		if err == nil {
-			mustHold(t, c)
+			MustHold(t, c)
 			return
 		}
-		var all Errors
+		var all source.Errors
 		if !errors.As(err, &all) || len(all) == 0 {
 			t.Fatalf("the error is no Errors: %v", err)
 		}
@@ -45,7 +47,7 @@ func FuzzParse(f *testing.F) {
 
 // mustBeLocated fails unless e points into the lines of its file and says all
 // it should.
-func mustBeLocated(t *testing.T, e Error, lines []string) {
+func mustBeLocated(t *testing.T, e source.Error, lines []string) {
 	t.Helper()
 	if e.Line < 1 || e.Line > len(lines) || e.Related < 0 || e.Related > len(lines) {
 		t.Fatalf("lines %d and %d of %d", e.Line, e.Related, len(lines))

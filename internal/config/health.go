@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 	"natspread/internal/text"
 )
 
@@ -89,7 +92,7 @@ func (c Check) Of(b Backend) (netip.AddrPort, Check) {
 // Expects tells whether a status code is good.
 func (c Check) Expects(code int) bool {
 	for word := range strings.SplitSeq(c.Expect, ",") {
-		if good, why := parseCodes(word); why == nil && good.first <= code && code <= good.last {
+		if good, why := value.ParseCodes(word); why == nil && good.First <= code && code <= good.Last {
 			return true
 		}
 	}
@@ -102,26 +105,26 @@ func (c Check) String() string {
 	if c.Type == "" {
 		return "none"
 	}
-	usual := checkDraft{kind: located[CheckType]{val: c.Type}, host: located[string]{val: c.Host}}.check()
+	usual := checkDraft{kind: field.Located[CheckType]{Val: c.Type}, host: field.Located[string]{Val: c.Host}}.check()
 	var keys []string
 	add := func(key string, value, usual any, text string) {
 		if value != usual {
 			keys = append(keys, key+" = "+text)
 		}
 	}
-	add("path", c.Path, usual.Path, quote(c.Path))
-	add("host", c.Host, "", quote(c.Host))
-	add("expect", c.Expect, usual.Expect, quoteList(strings.Split(c.Expect, ",")))
+	add("path", c.Path, usual.Path, source.Quote(c.Path))
+	add("host", c.Host, "", source.Quote(c.Host))
+	add("expect", c.Expect, usual.Expect, source.QuoteList(strings.Split(c.Expect, ",")))
 	add("port", c.Port, usual.Port, strconv.Itoa(int(c.Port)))
-	add("tls_name", c.TLSName, usual.TLSName, quote(c.TLSName))
+	add("tls_name", c.TLSName, usual.TLSName, source.Quote(c.TLSName))
 	add("insecure", c.Insecure, usual.Insecure, "true")
-	add("send", c.Send, usual.Send, quote(c.Send))
-	add("receive", c.Receive, usual.Receive, quote(c.Receive))
-	add("interval", c.Interval, usual.Interval, quote(text.Duration(c.Interval)))
-	add("timeout", c.Timeout, min(usual.Timeout, c.Interval), quote(text.Duration(c.Timeout)))
+	add("send", c.Send, usual.Send, source.Quote(c.Send))
+	add("receive", c.Receive, usual.Receive, source.Quote(c.Receive))
+	add("interval", c.Interval, usual.Interval, source.Quote(text.Duration(c.Interval)))
+	add("timeout", c.Timeout, min(usual.Timeout, c.Interval), source.Quote(text.Duration(c.Timeout)))
 	add("fall", c.Fall, usual.Fall, strconv.Itoa(c.Fall))
 	add("rise", c.Rise, usual.Rise, strconv.Itoa(c.Rise))
-	add("source", c.Source, usual.Source, quote(c.Source.String()))
+	add("source", c.Source, usual.Source, source.Quote(c.Source.String()))
 	if len(keys) == 0 {
 		return string(c.Type)
 	}

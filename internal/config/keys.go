@@ -2,144 +2,46 @@ package config
 
 import (
 	"math"
-	"strings"
 
-	"natspread/internal/suggest"
+	"natspread/internal/config/field"
+	"natspread/internal/config/value"
 )
 
-// key is one key a table may have, and how its value gets into a T.
-type key[T any] struct {
-	name    string
-	example string // the line as an administrator would write it
-	set     func(*T, field)
-}
-
 // serviceKeys are the keys below [[service]].
-var serviceKeys = []key[draft]{
-	{"name", `name = "web"`, func(d *draft, f field) { set(&d.name, f, parseName) }},
-	{"listen", `listen = "192.0.2.10:80"`, func(d *draft, f field) { d.listen = many(f, f.oneOrMore(), parseListen) }},
-	{"protocol", `protocol = "tcp"`, func(d *draft, f field) { d.protocols = many(f, f.oneOrMore(), oneOf(TCP, UDP, SCTP)) }},
-	{"snat", `snat = "masquerade"`, func(d *draft, f field) { set(&d.snat, f, parseSNAT) }},
-	{"backends", `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, setBackends},
-	{"algorithm", `algorithm = "random"`, func(d *draft, f field) { set(&d.algorithm, f, oneOf(Random, RoundRobin, Source, Flow)) }},
-	{"slots", `slots = 256`, setSlots},
-	{"source_prefix", `source_prefix = 24`, setSourcePrefix},
-	{"interface", `interface = "eth0"`, func(d *draft, f field) { set(&d.iface, f, parseInterface) }},
-	{"hairpin", `hairpin = ["10.0.0.0/24"]`, func(d *draft, f field) { d.hairpin = many(f, f.list(), parsePrefix) }},
-	{"local", `local = true`, func(d *draft, f field) { f.setBool(&d.local) }},
-	{"on_remove", `on_remove = "drain"`, func(d *draft, f field) { set(&d.onRemove, f, oneOf(Drain, Reset)) }},
-	{"forward", `forward = "leave"`, func(d *draft, f field) { set(&d.forward, f, oneOf(Leave, Accept)) }},
-	{"takeover", `takeover = true`, func(d *draft, f field) { f.setBool(&d.takeover) }},
-	{"check", `check = "tcp"`, setCheck},
-	{"min_up", `min_up = 1`, func(d *draft, f field) { setNumber(&d.minUp, f, 1, math.MaxInt) }},
-	{"on_down", `on_down = "keep"`, func(d *draft, f field) { set(&d.onDown, f, oneOf(Keep, ResetDown)) }},
+var serviceKeys = []field.Key[draft]{
+	{Name: "name", Example: `name = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.name, f, value.ParseName) }},
+	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Set: func(d *draft, f field.Field) { d.listen = field.Many(f, f.OneOrMore(), parseListen) }},
+	{Name: "protocol", Example: `protocol = "tcp"`, Set: func(d *draft, f field.Field) { d.protocols = field.Many(f, f.OneOrMore(), value.OneOf(TCP, UDP, SCTP)) }},
+	{Name: "snat", Example: `snat = "masquerade"`, Set: func(d *draft, f field.Field) { field.Set(&d.snat, f, parseSNAT) }},
+	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Set: setBackends},
+	{Name: "algorithm", Example: `algorithm = "random"`, Set: func(d *draft, f field.Field) {
+		field.Set(&d.algorithm, f, value.OneOf(Random, RoundRobin, Source, Flow))
+	}},
+	{Name: "slots", Example: `slots = 256`, Set: setSlots},
+	{Name: "source_prefix", Example: `source_prefix = 24`, Set: setSourcePrefix},
+	{Name: "interface", Example: `interface = "eth0"`, Set: func(d *draft, f field.Field) { field.Set(&d.iface, f, value.ParseInterface) }},
+	{Name: "hairpin", Example: `hairpin = ["10.0.0.0/24"]`, Set: func(d *draft, f field.Field) { d.hairpin = field.Many(f, f.List(), value.ParsePrefix) }},
+	{Name: "local", Example: `local = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.local) }},
+	{Name: "on_remove", Example: `on_remove = "drain"`, Set: func(d *draft, f field.Field) { field.Set(&d.onRemove, f, value.OneOf(Drain, Reset)) }},
+	{Name: "forward", Example: `forward = "leave"`, Set: func(d *draft, f field.Field) { field.Set(&d.forward, f, value.OneOf(Leave, Accept)) }},
+	{Name: "takeover", Example: `takeover = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.takeover) }},
+	{Name: "check", Example: `check = "tcp"`, Set: setCheck},
+	{Name: "min_up", Example: `min_up = 1`, Set: func(d *draft, f field.Field) { field.SetNumber(&d.minUp, f, 1, math.MaxInt) }},
+	{Name: "on_down", Example: `on_down = "keep"`, Set: func(d *draft, f field.Field) { field.Set(&d.onDown, f, value.OneOf(Keep, ResetDown)) }},
 }
 
 // backendKeys are the keys of a backend that is written as a table.
-var backendKeys = []key[backendDraft]{
-	{"address", `address = "10.0.0.1:80"`, func(b *backendDraft, f field) { set(&b.address, f, parseBackend) }},
-	{"weight", `weight = 1`, setWeight},
-	{"drain", `drain = true`, func(b *backendDraft, f field) { f.setBool(&b.drain) }},
-	{"backup", `backup = true`, func(b *backendDraft, f field) { f.setBool(&b.backup) }},
+var backendKeys = []field.Key[backendDraft]{
+	{Name: "address", Example: `address = "10.0.0.1:80"`, Set: func(b *backendDraft, f field.Field) { field.Set(&b.address, f, parseBackend) }},
+	{Name: "weight", Example: `weight = 1`, Set: setWeight},
+	{Name: "drain", Example: `drain = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.drain) }},
+	{Name: "backup", Example: `backup = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.backup) }},
 }
 
 // backendDraft is a backend written as a table.
 type backendDraft struct {
-	address located[Backend]
+	address field.Located[Backend]
 	weight  int
 	drain   bool
 	backup  bool
-}
-
-// find returns the key of that name.
-func find[T any](keys []key[T], name string) (key[T], bool) {
-	for _, k := range keys {
-		if k.name == name {
-			return k, true
-		}
-	}
-	return key[T]{}, false
-}
-
-// names lists what keys there are.
-func names[T any](keys []key[T]) []string {
-	all := make([]string, len(keys))
-	for i, k := range keys {
-		all[i] = k.name
-	}
-	return all
-}
-
-// places is where the values of a table's keys stand, good or not. A table has a
-// handful of known keys, so a list is found through faster than a map.
-type places []place
-
-// place is where the value of a key stands.
-type place struct {
-	name string
-	at   span
-}
-
-// of returns the place of a key's value, if the table has the key.
-func (p places) of(name string) (at span, ok bool) {
-	for _, k := range p {
-		if k.name == name {
-			return k.at, true
-		}
-	}
-	return span{}, false
-}
-
-// with adds the place of a key, unless it has one.
-func (p places) with(name string, at span) places {
-	if _, ok := p.of(name); ok {
-		return p
-	}
-	return append(p, place{name, at})
-}
-
-// readPairs fills into from the pairs of a table, called what in messages, and
-// returns where each key's value stands, under the name it was likely meant to
-// have: a misspelt key is one error, not also a missing key. Keys are matched by
-// the very letter.
-func readPairs[T any](s *source, what string, keys []key[T], pairs []pair, into *T) places {
-	seen := make(places, 0, min(len(pairs), len(keys)))
-	var misspelt []pair // under the names they were meant to have
-	for _, p := range pairs {
-		k, known := find(keys, p.name)
-		first, twice := seen.of(p.name)
-		switch {
-		case !known:
-			p.name = s.refuseKey(what, names(keys), p)
-			misspelt = append(misspelt, p)
-		case twice:
-			s.refuse(p.at, "keep one of the two lines", "cannot use key %q: %s has it already on line %d",
-				p.name, what, s.line(first)).Related = s.line(first)
-		default:
-			seen = seen.with(p.name, p.value.at)
-			k.set(into, field{source: s, name: k.name, example: k.example, value: p.value})
-		}
-	}
-	for _, p := range misspelt {
-		seen = seen.with(p.name, p.value.at)
-	}
-	return seen
-}
-
-// refuseKey files a key that a table does not have, and returns the one it was
-// likely meant to be, or "".
-func (s *source) refuseKey(what string, known []string, p pair) string {
-	fix := "use one of " + strings.Join(known, ", ")
-	guess := suggest.Word(p.name, known)
-	if guess != "" {
-		fix = "did you mean " + guess + "?"
-		if strings.EqualFold(guess, p.name) {
-			fix = "write it in lower case: " + guess
-		}
-	}
-	if of, name, dotted := strings.Cut(p.name, "."); dotted && of == "check" {
-		fix = "write check = { " + name + " = " + s.show(p.value.at) + " }"
-	}
-	s.refuse(p.at, fix, "cannot use key %q: %s has no such key", firstBytes(p.name), what)
-	return guess
 }

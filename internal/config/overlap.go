@@ -5,6 +5,9 @@ import (
 	"iter"
 	"slices"
 	"sort"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
 )
 
 // listenKey is one listen address of a service for one protocol.
@@ -13,21 +16,21 @@ type listenKey struct {
 	protocol Protocol
 	family   string
 	service  *draft
-	at       span
+	at       source.Span
 }
 
 // checkNames files every name that an earlier service has.
-func (s *source) checkNames(drafts []*draft) {
-	first := make(map[string]span)
+func (s inspection) checkNames(drafts []*draft) {
+	first := make(map[string]source.Span)
 	for _, d := range drafts {
-		at, taken := first[d.name.val]
+		at, taken := first[d.name.Val]
 		switch {
-		case d.name.val == "":
+		case d.name.Val == "":
 		case taken:
-			s.refuse(d.name.at, "give each service a name of its own",
-				"cannot use name %q: the service on line %d has it", d.name.val, s.line(at)).Related = s.line(at)
+			s.Refuse(d.name.At, "give each service a name of its own",
+				"cannot use name %q: the service on line %d has it", d.name.Val, s.Line(at)).Related = s.Line(at)
 		default:
-			first[d.name.val] = d.name.at
+			first[d.name.Val] = d.name.At
 		}
 	}
 }
@@ -35,7 +38,7 @@ func (s *source) checkNames(drafts []*draft) {
 // checkOverlaps files listen addresses that key the same packets: the rules
 // of the second would never see one. Sorted, so that ten thousand services cost
 // no more than a sort.
-func (s *source) checkOverlaps(drafts []*draft) {
+func (s inspection) checkOverlaps(drafts []*draft) {
 	all := listenKeys(drafts)
 	slices.SortFunc(all, compareKeys)
 	reported := make(map[[2]int]bool)
@@ -66,7 +69,7 @@ func listenKeys(drafts []*draft) []listenKey {
 		}
 		for _, l := range d.listen {
 			for _, p := range distinct(d.protocols) {
-				all = append(all, listenKey{l.val, p, familyName(six), d, l.at})
+				all = append(all, listenKey{l.Val, p, familyName(six), d, l.At})
 			}
 		}
 	}
@@ -75,7 +78,7 @@ func listenKeys(drafts []*draft) []listenKey {
 
 // distinct returns each protocol of a list once, since one written twice is an
 // error of its own.
-func distinct(list []located[Protocol]) []Protocol {
+func distinct(list []field.Located[Protocol]) []Protocol {
 	all := values(list)
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -88,7 +91,7 @@ func compareKeys(a, b listenKey) int {
 		cmp.Compare(a.protocol, b.protocol),
 		a.listen.Addr.Compare(b.listen.Addr),
 		cmp.Compare(a.listen.Ports.First, b.listen.Ports.First),
-		cmp.Compare(a.at.start, b.at.start),
+		cmp.Compare(a.at.Start, b.at.Start),
 	)
 }
 
@@ -148,18 +151,18 @@ func (r ranges) among(n int, c listenKey) *listenKey {
 
 // refuseOverlap files two keys at the later of their places, once for all the
 // protocols they share.
-func (s *source) refuseOverlap(c listenKey, other *listenKey, reported map[[2]int]bool) {
+func (s inspection) refuseOverlap(c listenKey, other *listenKey, reported map[[2]int]bool) {
 	if other == nil {
 		return
 	}
 	first, second := *other, c
-	if first.at.start > second.at.start {
+	if first.at.Start > second.at.Start {
 		first, second = second, first
 	}
-	if places := [2]int{first.at.start, second.at.start}; !reported[places] {
+	if places := [2]int{first.at.Start, second.at.Start}; !reported[places] {
 		reported[places] = true
-		s.refuse(second.at, "give one of them another address or port, or take one out",
-			"cannot use listen %s: %s has %s for %s already on line %d", s.show(second.at),
-			first.service.label(), s.show(first.at), first.protocol, s.line(first.at)).Related = s.line(first.at)
+		s.Refuse(second.at, "give one of them another address or port, or take one out",
+			"cannot use listen %s: %s has %s for %s already on line %d", s.Show(second.at),
+			first.service.label(), s.Show(first.at), first.protocol, s.Line(first.at)).Related = s.Line(first.at)
 	}
 }

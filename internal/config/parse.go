@@ -4,16 +4,20 @@ import (
 	"fmt"
 	"strings"
 
+	"natspread/internal/config/source"
 	"natspread/internal/suggest"
 )
+
+// inspection is the text of a config under the rules of this package.
+type inspection struct{ *source.Source }
 
 // Parse turns the text of a config into a checked Config. When the text is at
 // fault the error is Errors, which holds every fault there is; name is what
 // they call the file.
 func Parse(name string, data []byte) (Config, error) {
-	s := newSource(name, data)
-	if !s.checkText() {
-		return Config{}, s.err()
+	s := inspection{source.New(name, data)}
+	if !s.CheckText() {
+		return Config{}, s.Err()
 	}
 	drafts := s.readServices(s.readTables())
 	for _, d := range drafts {
@@ -24,10 +28,10 @@ func Parse(name string, data []byte) (Config, error) {
 	s.checkAnswers(drafts)
 	s.checkBalanced(drafts)
 	s.checkRate(drafts)
-	if len(drafts) == 0 && len(s.errs) == 0 {
-		s.refuse(span{}, "add a [[service]]; natspread init writes one to start from", "cannot find a service: nothing in the file is one")
+	if len(drafts) == 0 && !s.Faulty() {
+		s.Refuse(source.Span{}, "add a [[service]]; natspread init writes one to start from", "cannot find a service: nothing in the file is one")
 	}
-	if err := s.err(); err != nil {
+	if err := s.Err(); err != nil {
 		return Config{}, err
 	}
 	c := Config{Services: make([]Service, len(drafts))}
@@ -45,9 +49,9 @@ func ParseGeneration(number int, data []byte) (Config, error) {
 
 // readServices reads every table as the service it is, or was meant to be, so
 // that a slip in a header does not hide the faults below it.
-func (s *source) readServices(tables []table) []*draft {
-	for _, p := range tables[0].pairs {
-		s.refuse(p.at, "write [[service]] on a line above it", "cannot use key %q: it stands before the first [[service]]", firstBytes(p.name))
+func (s inspection) readServices(tables []source.Table) []*draft {
+	for _, p := range tables[0].Pairs {
+		s.Refuse(p.At, "write [[service]] on a line above it", "cannot use key %q: it stands before the first [[service]]", source.FirstBytes(p.Name))
 	}
 	var drafts []*draft
 	for _, t := range tables[1:] {
@@ -60,22 +64,28 @@ func (s *source) readServices(tables []table) []*draft {
 
 // checkHeader files a header that is not [[service]] and reports whether it was
 // meant to be.
-func (s *source) checkHeader(t table) bool {
-	if t.name == "service" && t.list {
+func (s inspection) checkHeader(t source.Table) bool {
+	if t.Name == "service" && t.List {
 		return true
 	}
-	meant := suggest.Word(t.name, []string{"service"}) != "" && !strings.Contains(t.name, ".")
+	meant := suggest.Word(t.Name, []string{"service"}) != "" && !strings.Contains(t.Name, ".")
 	fix := "write [[service]], and below it its keys"
-	switch t.name {
+	switch t.Name {
 	case "service.backends":
 		fix = "write " + exampleOf("backends") + " below [[service]]"
 	case "service.check":
 		fix = "write it below the keys of a [[service]]"
 	}
-	if t.name == "service" {
-		s.refuse(t.at, fix, "cannot use table [service]: there can be several services, so brackets are double")
+	if t.Name == "service" {
+		s.Refuse(t.At, fix, "cannot use table [service]: there can be several services, so brackets are double")
 		return meant
 	}
-	s.refuse(t.at, fix, "cannot use table %q: the only tables are [[service]] and [service.check]", firstBytes(t.name))
+	s.Refuse(t.At, fix, "cannot use table %q: the only tables are [[service]] and [service.check]", source.FirstBytes(t.Name))
 	return meant
 }
+
+// Error is one fault of a config and its place.
+type Error = source.Error
+
+// Errors is every fault of a config, in the order of the file: what Parse returns.
+type Errors = source.Errors

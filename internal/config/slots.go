@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strconv"
 
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 	"natspread/internal/slots"
 )
 
@@ -58,48 +61,48 @@ func (s Service) Owners() []int {
 }
 
 // setSlots reads a power of two.
-func setSlots(d *draft, f field) {
-	if !f.has(f.value, isInteger) {
+func setSlots(d *draft, f field.Field) {
+	if !f.Has(f.Value, source.Integer) {
 		return
 	}
-	n := f.whole()
+	n := f.Whole()
 	if !slots.Valid(n) {
 		near := slots.Min
 		for near < min(n, slots.Max) {
 			near *= 2
 		}
-		f.refuse(f.value, fault{fmt.Sprintf("the number of slots is a power of two from %d to %d", slots.Min, slots.Max), fmt.Sprintf("write slots = %d", near)})
+		f.Refuse(f.Value, value.Fault{Cause: fmt.Sprintf("the number of slots is a power of two from %d to %d", slots.Min, slots.Max), Fix: fmt.Sprintf("write slots = %d", near)})
 		return
 	}
-	d.slots = located[int]{n, f.value.at}
+	d.slots = field.Located[int]{Val: n, At: f.Value.At}
 }
 
 // setSourcePrefix reads a whole number. Its bounds depend on the family: see checkSlots.
-func setSourcePrefix(d *draft, f field) {
-	if f.has(f.value, isInteger) {
-		d.prefix = located[int]{f.whole(), f.value.at}
+func setSourcePrefix(d *draft, f field.Field) {
+	if f.Has(f.Value, source.Integer) {
+		d.prefix = field.Located[int]{Val: f.Whole(), At: f.Value.At}
 	}
 }
 
 // hashes tells whether a client's slot decides which backend it gets.
-func (d *draft) hashes() bool { return d.algorithm.val == Source || d.algorithm.val == Flow }
+func (d *draft) hashes() bool { return d.algorithm.Val == Source || d.algorithm.Val == Flow }
 
 // slotCount returns how many slots the service has.
 func (d *draft) slotCount() int {
-	return cmp.Or(d.slots.val, slots.Default)
+	return cmp.Or(d.slots.Val, slots.Default)
 }
 
 // checkSlots files what the slots of clients cannot be: those of an algorithm without any, a
 // prefix that is none, and too few for the backends.
-func (s *source) checkSlots(d *draft) {
-	unread := d.unread("algorithm", d.algorithm.at)
-	if at, given := d.keys.of("slots"); given && !unread && !d.hashes() {
-		s.refuse(at, `take slots out, or write algorithm = "source"`,
-			"cannot use slots %s: only the algorithms source and flow have slots", s.show(at))
+func (s inspection) checkSlots(d *draft) {
+	unread := d.unread("algorithm", d.algorithm.At)
+	if at, given := d.keys.Of("slots"); given && !unread && !d.hashes() {
+		s.Refuse(at, `take slots out, or write algorithm = "source"`,
+			"cannot use slots %s: only the algorithms source and flow have slots", s.Show(at))
 	}
-	if at, given := d.keys.of("source_prefix"); given && !unread && d.algorithm.val != Source {
-		s.refuse(at, `take source_prefix out, or write algorithm = "source"`,
-			"cannot use source_prefix %s: only the algorithm source has one", s.show(at))
+	if at, given := d.keys.Of("source_prefix"); given && !unread && d.algorithm.Val != Source {
+		s.Refuse(at, `take source_prefix out, or write algorithm = "source"`,
+			"cannot use source_prefix %s: only the algorithm source has one", s.Show(at))
 	}
 	if d.hashes() {
 		s.checkSourcePrefix(d)
@@ -109,18 +112,18 @@ func (s *source) checkSlots(d *draft) {
 
 // checkSourcePrefix files a prefix out of the bounds of the service's family. A shorter one
 // would put half the world's clients into a few slots.
-func (s *source) checkSourcePrefix(d *draft) {
+func (s inspection) checkSourcePrefix(d *draft) {
 	six, _, known := d.family()
-	if !known || d.prefix.at == (span{}) {
+	if !known || d.prefix.At == (source.Span{}) {
 		return
 	}
 	least, most := 8, 32
 	if six {
 		least, most = 16, 128
 	}
-	if n := d.prefix.val; n < least || n > most {
-		s.refuse(d.prefix.at, "write source_prefix = "+strconv.Itoa(min(max(n, least), most)),
-			"cannot use source_prefix %s: for %s it is %d to %d", s.show(d.prefix.at), familyName(six), least, most)
+	if n := d.prefix.Val; n < least || n > most {
+		s.Refuse(d.prefix.At, "write source_prefix = "+strconv.Itoa(min(max(n, least), most)),
+			"cannot use source_prefix %s: for %s it is %d to %d", s.Show(d.prefix.At), familyName(six), least, most)
 	}
 }
 
@@ -130,7 +133,7 @@ const leastSlots = 4
 
 // checkEnoughSlots files too many backends for the slots, and backends that would own none:
 // those that are no backups among themselves, and all while the backups have joined.
-func (s *source) checkEnoughSlots(d *draft) {
+func (s inspection) checkEnoughSlots(d *draft) {
 	pool := Service{Backends: values(d.backends)}.SlotBackends()
 	count := d.slotCount()
 	enough, known := enoughSlots(pool)
@@ -142,7 +145,7 @@ func (s *source) checkEnoughSlots(d *draft) {
 		case !known:
 			fix = "write slots = " + strconv.Itoa(slots.Max)
 		}
-		s.refuse(cmp.Or(d.slots.at, d.algorithm.at), fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, leastSlots)
+		s.Refuse(cmp.Or(d.slots.At, d.algorithm.At), fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, leastSlots)
 		return
 	}
 	for _, i := range ownNone(pool, count) {
@@ -150,8 +153,8 @@ func (s *source) checkEnoughSlots(d *draft) {
 		if !known {
 			fix = fmt.Sprintf("write weights that are closer to each other: slots = %d and weight = %d or more", slots.Max, leastWeight(pool))
 		}
-		at := d.backends[i].at
-		s.refuse(at, fix, "cannot use backend %s: with its weight of %d it gets none of %d slots", s.show(at), pool[i].Weight, count)
+		at := d.backends[i].At
+		s.Refuse(at, fix, "cannot use backend %s: with its weight of %d it gets none of %d slots", s.Show(at), pool[i].Weight, count)
 	}
 }
 

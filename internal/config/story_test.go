@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -69,11 +70,11 @@ func TestStories(t *testing.T) {
 			}
 			in, want := s.file(t, "natspread.toml"), s.file(t, "want")
 			c, err := Parse(in.Name, in.Data)
-			got := dump(c)
+			got := Dump(c)
 			if err != nil {
 				got = err.Error() + "\n"
 			} else {
-				mustHold(t, c)
+				MustHold(t, c)
 			}
 			if good := strings.HasPrefix(filepath.Base(s.path), "good-"); good != (err == nil) {
 				t.Errorf("the story's name says good is %v, but the error is %v", good, err)
@@ -91,8 +92,8 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// dump writes all of a Config, one value a line.
-func dump(c Config) string {
+// Dump writes all of a Config, one value a line.
+func Dump(c Config) string {
 	var b strings.Builder
 	for _, s := range c.Services {
 		fmt.Fprintf(&b, "service %s, ipv6 %v\n", s.Name, s.Is6())
@@ -128,15 +129,15 @@ func dump(c Config) string {
 // fields is a Check that shows all that it holds, also what is the default.
 type fields Check
 
-// mustHold fails unless c keeps every promise that a checked Config makes.
-func mustHold(t *testing.T, c Config) {
+// MustHold fails unless c keeps every promise that a checked Config makes.
+func MustHold(t *testing.T, c Config) {
 	t.Helper()
 	if len(c.Services) == 0 {
 		t.Error("a parsed config has no service")
 	}
 	seen := make(map[string]bool)
 	for _, s := range c.Services {
-		if seen[s.Name] || !nameForm.MatchString(s.Name) {
+		if seen[s.Name] || !regexp.MustCompile(`\A[a-z][a-z0-9-]{0,14}\z`).MatchString(s.Name) {
 			t.Errorf("name %q is taken or malformed", s.Name)
 		}
 		seen[s.Name] = true
@@ -192,7 +193,7 @@ func mustHoldAddresses(t *testing.T, s Service) {
 	t.Helper()
 	unicast := func(what string, a netip.Addr) {
 		if !a.IsValid() || a.Is6() != s.Is6() || a.Is4In6() || a.Zone() != "" ||
-			a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a == broadcast {
+			a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 			t.Errorf("service %s: %s %s", s.Name, what, a)
 		}
 	}

@@ -1,30 +1,35 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/source"
+)
 
 // checkTakeover files takeover where another balancer would not know which backend has a
 // connection, or as whom to answer its client.
-func (s *source) checkTakeover(d *draft) {
+func (s inspection) checkTakeover(d *draft) {
 	if !d.takeover {
 		return
 	}
-	at, _ := d.keys.of("takeover")
-	if d.snat.val.Mode != None && !d.unread("snat", d.snat.at) {
-		s.refuse(at, `write snat = "none", and lead the backends' answers back through the balancer, or take takeover out`,
-			"cannot use takeover: with snat = %q backends do not see the clients, so no other balancer could tell whose connections these are", d.snat.val.String())
+	at, _ := d.keys.Of("takeover")
+	if d.snat.Val.Mode != None && !d.unread("snat", d.snat.At) {
+		s.Refuse(at, `write snat = "none", and lead the backends' answers back through the balancer, or take takeover out`,
+			"cannot use takeover: with snat = %q backends do not see the clients, so no other balancer could tell whose connections these are", d.snat.Val.String())
 	}
-	if !d.hashes() && len(d.backends) > 1 && !d.unread("algorithm", d.algorithm.at) {
-		s.refuse(at, `write algorithm = "source" or "flow", or take takeover out`,
-			"cannot use takeover: with algorithm = %q another balancer would pick another backend for an open connection", d.algorithm.val)
+	if !d.hashes() && len(d.backends) > 1 && !d.unread("algorithm", d.algorithm.At) {
+		s.Refuse(at, `write algorithm = "source" or "flow", or take takeover out`,
+			"cannot use takeover: with algorithm = %q another balancer would pick another backend for an open connection", d.algorithm.Val)
 	}
 	for _, p := range d.protocols {
-		if p.val == SCTP {
-			s.refuse(p.at, "make a service of its own for sctp, without takeover", "cannot use protocol %s: connections of sctp are not taken over", s.show(p.at))
+		if p.Val == SCTP {
+			s.Refuse(p.At, "make a service of its own for sctp, without takeover", "cannot use protocol %s: connections of sctp are not taken over", s.Show(p.At))
 		}
 	}
 	for _, l := range d.listen {
-		if l.val.Any() {
-			s.refuse(l.at, "write the address that clients ask for", "cannot use listen %s: takeover has to know the one address that backends answer for", s.show(l.at))
+		if l.Val.Any() {
+			s.Refuse(l.At, "write the address that clients ask for", "cannot use listen %s: takeover has to know the one address that backends answer for", s.Show(l.At))
 		}
 	}
 }
@@ -39,7 +44,7 @@ func answerKey(l Listen, b Backend) Listen {
 
 // checkAnswers files listen addresses of services with takeover for which one backend answers
 // at the same port: the source of what it says first could be rewritten to either.
-func (s *source) checkAnswers(drafts []*draft) {
+func (s inspection) checkAnswers(drafts []*draft) {
 	var all []listenKey
 	for _, d := range drafts {
 		if d.takeover {
@@ -47,7 +52,7 @@ func (s *source) checkAnswers(drafts []*draft) {
 		}
 	}
 	slices.SortFunc(all, compareKeys)
-	reported := map[span]bool{}
+	reported := map[source.Span]bool{}
 	for same := range runs(all, func(a, b listenKey) bool { return a.protocol == b.protocol && a.listen.Addr == b.listen.Addr }) {
 		answers := newRanges(same)
 		for i, c := range same {
@@ -59,21 +64,21 @@ func (s *source) checkAnswers(drafts []*draft) {
 // answerKeys returns where backends answer for the listen addresses of a service with takeover.
 // It files a range of ports for which a backend answers at one port, and leaves out "*", which
 // checkTakeover files.
-func (s *source) answerKeys(d *draft) []listenKey {
+func (s inspection) answerKeys(d *draft) []listenKey {
 	var all []listenKey
 	for _, l := range d.listen {
-		narrow := func(b located[Backend]) bool { return b.val.Port != 0 && l.val.Ports.First != l.val.Ports.Last }
+		narrow := func(b field.Located[Backend]) bool { return b.Val.Port != 0 && l.Val.Ports.First != l.Val.Ports.Last }
 		if i := slices.IndexFunc(d.backends, narrow); i >= 0 {
-			s.refuse(l.at, "take the ports of the backends out, or list one port", "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
-				s.show(l.at), s.show(d.backends[i].at)).Related = s.line(d.backends[i].at)
+			s.Refuse(l.At, "take the ports of the backends out, or list one port", "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
+				s.Show(l.At), s.Show(d.backends[i].At)).Related = s.Line(d.backends[i].At)
 			continue
 		}
-		if l.val.Any() {
+		if l.Val.Any() {
 			continue
 		}
 		for _, b := range d.backends {
 			for _, p := range distinct(d.protocols) {
-				all = append(all, listenKey{answerKey(l.val, b.val), p, "", d, l.at})
+				all = append(all, listenKey{answerKey(l.Val, b.Val), p, "", d, l.At})
 			}
 		}
 	}
@@ -82,18 +87,18 @@ func (s *source) answerKeys(d *draft) []listenKey {
 
 // refuseAnswer files the later one of two listen addresses for which a backend answers at one
 // place, once. Two that are the same are filed by checkOverlaps.
-func (s *source) refuseAnswer(c listenKey, other *listenKey, reported map[span]bool) {
-	if other == nil || other.at == c.at || s.show(other.at) == s.show(c.at) {
+func (s inspection) refuseAnswer(c listenKey, other *listenKey, reported map[source.Span]bool) {
+	if other == nil || other.at == c.at || s.Show(other.at) == s.Show(c.at) {
 		return
 	}
 	first, second := *other, c
-	if first.at.start > second.at.start {
+	if first.at.Start > second.at.Start {
 		first, second = second, first
 	}
 	if !reported[second.at] {
 		reported[second.at] = true
-		s.refuse(second.at, "give one of the two other backends, or the same ones at another port, or take takeover out of one",
+		s.Refuse(second.at, "give one of the two other backends, or the same ones at another port, or take takeover out of one",
 			"cannot use listen %s: a backend at %s would answer for it and for %s on line %d, and takeover cannot tell which",
-			s.show(second.at), second.listen, s.show(first.at), s.line(first.at)).Related = s.line(first.at)
+			s.Show(second.at), second.listen, s.Show(first.at), s.Line(first.at)).Related = s.Line(first.at)
 	}
 }

@@ -118,30 +118,34 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/rules", "internal/trace", "internal/watcher",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/trace", "internal/watcher",
 			"internal/cmdline", "internal/image", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
 		},
-		"internal/cmdline":    {"internal/suggest", "internal/text"},
-		"internal/change":     {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
-		"internal/report":     {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
-		"restore":             append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
-		"restore/iptables":    {"internal/rules", "internal/program"},
-		"restore/generation":  {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
-		"restore/flows":       {"internal/rules", "internal/program"},
-		"restore/forwarding":  {"internal/rules", "internal/atomicfile", "internal/namespace"},
-		"render":              {"internal/config", "internal/rules", "internal/slots"},
-		"internal/trace":      {"internal/rules", "internal/slots", "internal/text"},
-		"internal/packetpath": {"internal/rules"},
-		"internal/doctor":     {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
-		"internal/network":    {"internal/rules"},
-		"units":               {"internal/atomicfile", "internal/paths", "internal/program"},
-		"internal/health":     {"internal/config"},
-		"internal/image":      {"internal/atomicfile", "internal/program"},
-		"internal/probe":      nil,
-		"internal/watcher":    {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
-		"internal/compare":    {"internal/config", "internal/text"},
-		"internal/config":     {"internal/slots", "internal/suggest", "internal/text"},
-		"internal/rules":      {"internal/slots"},
+		"internal/cmdline":       {"internal/suggest", "internal/text"},
+		"internal/change":        {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
+		"internal/report":        {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
+		"restore":                append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
+		"restore/iptables":       {"internal/rules", "internal/program"},
+		"restore/generation":     {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
+		"restore/flows":          {"internal/rules", "internal/program"},
+		"restore/forwarding":     {"internal/rules", "internal/atomicfile", "internal/namespace"},
+		"render":                 {"internal/config", "internal/rules", "internal/slots"},
+		"internal/trace":         {"internal/rules", "internal/slots", "internal/text"},
+		"internal/packetpath":    {"internal/rules"},
+		"internal/doctor":        {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
+		"internal/network":       {"internal/rules"},
+		"units":                  {"internal/atomicfile", "internal/paths", "internal/program"},
+		"internal/health":        {"internal/config"},
+		"internal/image":         {"internal/atomicfile", "internal/program"},
+		"internal/probe":         nil,
+		"internal/watcher":       {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
+		"internal/compare":       {"internal/config", "internal/text"},
+		"internal/config":        {"internal/config/field", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
+		"internal/config/edit":   {"internal/config", "internal/config/source"},
+		"internal/config/field":  {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
+		"internal/config/source": nil,
+		"internal/config/value":  {"internal/config/source", "internal/suggest"},
+		"internal/rules":         {"internal/slots"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
@@ -191,9 +195,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/slots", "internal/suggest", "internal/text"},
+		"internal/test/configtest": {"internal/config", "internal/config/field", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
 		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/lab/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/field", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/lab/netns"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
@@ -219,7 +223,7 @@ func TestBoot(t *testing.T) {
 		}
 		boot++
 		reach := all.reach(module + room)
-		for _, other := range []string{"internal/config", "render", "internal/change", "internal/report", "internal/doctor", "internal/trace", "cmd/natspread"} {
+		for _, other := range []string{"internal/config", "internal/config/source", "render", "internal/change", "internal/report", "internal/doctor", "internal/trace", "cmd/natspread"} {
 			if reach[module+other] {
 				t.Errorf("%s needs %s", room, other)
 			}
@@ -244,7 +248,7 @@ func TestLibraries(t *testing.T) {
 		"github.com/rogpeppe/go-internal/diff":     {"internal/report", "internal/test/*"},
 		"github.com/rogpeppe/go-internal/txtar":    {"internal/test/*"},
 		"github.com/google/go-cmp/cmp":             {"internal/test/*"},
-		"github.com/pelletier/go-toml/v2/unstable": {"internal/config"},
+		"github.com/pelletier/go-toml/v2/unstable": {"internal/config/source"},
 		"github.com/google/renameio/v2":            {"internal/atomicfile"},
 		"github.com/coreos/go-systemd/v22/daemon":  {"internal/watcher"},
 		"github.com/coreos/go-systemd/v22/dbus":    {"units"},
@@ -288,18 +292,22 @@ func TestPure(t *testing.T) {
 	}
 	all := load(t)
 	for room, forbidden := range map[string][]string{
-		"internal/rules":      slices.Concat(files, impure),
-		"render":              slices.Concat(files, impure),
-		"internal/trace":      slices.Concat(files, impure),
-		"internal/packetpath": slices.Concat(files, impure),
-		"internal/compare":    slices.Concat(files, impure),
-		"internal/config":     slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
-		"internal/health":     slices.Concat(files, but(impure, "time")),               // it is told what time it is
-		"internal/text":       slices.Concat(files, but(impure, "time")),               // it writes durations
-		"internal/slots":      slices.Concat(files, impure),
-		"internal/suggest":    slices.Concat(files, impure),
-		"internal/paths":      slices.Concat(files, impure),
-		"internal/completion": slices.Concat(files, impure),
+		"internal/rules":         slices.Concat(files, impure),
+		"render":                 slices.Concat(files, impure),
+		"internal/trace":         slices.Concat(files, impure),
+		"internal/packetpath":    slices.Concat(files, impure),
+		"internal/compare":       slices.Concat(files, impure),
+		"internal/config":        slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
+		"internal/config/edit":   slices.Concat(files, impure),
+		"internal/config/field":  slices.Concat(files, but(impure, "time")),
+		"internal/config/source": slices.Concat(files, impure),
+		"internal/config/value":  slices.Concat(files, impure),
+		"internal/health":        slices.Concat(files, but(impure, "time")), // it is told what time it is
+		"internal/text":          slices.Concat(files, but(impure, "time")), // it writes durations
+		"internal/slots":         slices.Concat(files, impure),
+		"internal/suggest":       slices.Concat(files, impure),
+		"internal/paths":         slices.Concat(files, impure),
+		"internal/completion":    slices.Concat(files, impure),
 	} {
 		if _, found := all[module+room]; !found {
 			t.Errorf("there is no room %s", room)
@@ -316,7 +324,7 @@ func TestPure(t *testing.T) {
 // and are told them.
 func TestNoClock(t *testing.T) {
 	clock := regexp.MustCompile(`\btime\.(Now|Since|Until|After|AfterFunc|NewTimer|NewTicker|Tick|Sleep)\b`)
-	for _, room := range []string{"internal/config", "internal/health", "internal/text"} {
+	for _, room := range []string{"internal/config", "internal/config/field", "internal/health", "internal/text"} {
 		files, err := filepath.Glob(filepath.Join(root, room, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s has no file: %v", room, err)

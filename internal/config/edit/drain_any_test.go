@@ -1,4 +1,4 @@
-package config_test
+package edit_test
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"natspread/internal/config"
+	"natspread/internal/config/edit"
 	"natspread/internal/test/configtest"
 )
 
@@ -22,7 +23,7 @@ func TestDrainedAny(t *testing.T) {
 		}
 		service := rapid.SampledFrom(cfg.Services).Draw(t, "service")
 		backend := rapid.SampledFrom(service.Backends).Draw(t, "backend")
-		got, found, err := config.SetDrain("f.toml", []byte(text), service.Name, backend.String(), true, nil)
+		got, found, err := edit.SetDrain("f.toml", []byte(text), service.Name, backend.String(), true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +45,7 @@ func TestDrainedAny(t *testing.T) {
 		if backend.Weight == 0 {
 			return // its new weight may be too much for the service
 		}
-		back, _, err := config.SetDrain("f.toml", got, service.Name, backend.String(), false, func(string, config.Backend) int { panic("not asked") })
+		back, _, err := edit.SetDrain("f.toml", got, service.Name, backend.String(), false, func(string, config.Backend) int { panic("not asked") })
 		if err != nil {
 			t.Fatal(err)
 		}

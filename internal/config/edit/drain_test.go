@@ -1,10 +1,12 @@
-package config
+package edit
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/config"
 )
 
 // drainText has backends in each form, with a comment at each place.
@@ -66,7 +68,7 @@ func TestDrained(t *testing.T) {
 
 // TestUndrained takes out what Drained wrote, and what natspread 0.1 wrote.
 func TestUndrained(t *testing.T) {
-	weightOf := func(service string, b Backend) int {
+	weightOf := func(service string, b config.Backend) int {
 		if service != "web" || b.Addr.String() != "10.0.0.7" {
 			t.Errorf("asked for the weight of %s %v", service, b)
 		}
@@ -118,7 +120,7 @@ backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 			t.Errorf("%s: %d drained in\n%s", backend, n, got)
 		}
 		back, _, err := SetDrain("f.toml", got, "", backend, false, nil)
-		if cfg, e := Parse("f.toml", back); e != nil || err != nil || cfg.Services[1].Backends[1].Weight != 2 || strings.Contains(string(back), "drain") {
+		if cfg, e := config.Parse("f.toml", back); e != nil || err != nil || cfg.Services[1].Backends[1].Weight != 2 || strings.Contains(string(back), "drain") {
 			t.Errorf("%v, %v\n%s", err, e, back)
 		}
 	}
@@ -152,7 +154,7 @@ check = "tcp"
 			t.Errorf("%s: %v, %+v\n%s", backend, err, edited, got)
 		}
 		back, _, err := SetDrain("f.toml", got, "", backend, false, nil)
-		if cfg, e := Parse("f.toml", back); e != nil || err != nil || len(cfg.Services[0].Active()) != 1 || strings.Contains(string(back), "drain") {
+		if cfg, e := config.Parse("f.toml", back); e != nil || err != nil || len(cfg.Services[0].Active()) != 1 || strings.Contains(string(back), "drain") {
 			t.Errorf("%v, %v\n%s", err, e, back)
 		}
 	}

@@ -1,4 +1,4 @@
-package config
+package source
 
 import (
 	"strings"
@@ -12,18 +12,18 @@ var marks = []struct{ bytes, cause, fix string }{
 	{"\xfe\xff", "it is UTF-16", "save the file as UTF-8 without a byte order mark (BOM)"},
 }
 
-// checkText refuses bytes that no config has and reports whether there were
+// CheckText refuses bytes that no config has and reports whether there were
 // none. Only the first is named, since a binary file has thousands.
-func (s *source) checkText() bool {
+func (s *Source) CheckText() bool {
 	for _, m := range marks {
-		if strings.HasPrefix(s.text, m.bytes) {
-			s.refuse(span{0, len(m.bytes)}, m.fix, "cannot read the file as text: %s", m.cause)
+		if strings.HasPrefix(s.Text, m.bytes) {
+			s.Refuse(Span{0, len(m.bytes)}, m.fix, "cannot read the file as text: %s", m.cause)
 			return false
 		}
 	}
-	for i, r := range s.text {
-		if cause, fix := textFault(s.text[i:], r); cause != "" {
-			s.refuse(span{i, i + 1}, fix, "cannot read the file as text: %s", cause)
+	for i, r := range s.Text {
+		if cause, fix := textFault(s.Text[i:], r); cause != "" {
+			s.Refuse(Span{i, i + 1}, fix, "cannot read the file as text: %s", cause)
 			return false
 		}
 	}

@@ -1,10 +1,8 @@
-package config
+package source
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -28,9 +26,6 @@ func (e Error) Error() string {
 		printable(e.File), e.Line, e.Column, e.Message, line, carets, e.Fix)
 }
 
-// context is how many bytes of a long line are shown on each side of the caret.
-const context = 60
-
 // excerpt returns the part of the source line around the value and the carets
 // that belong below it.
 func (e Error) excerpt() (line, carets string) {
@@ -40,54 +35,9 @@ func (e Error) excerpt() (line, carets string) {
 	if e.Width < len(from) {
 		value, after = from[:e.Width], from[e.Width:]
 	}
-	head, value, tail := printable(lastBytes(before)), printable(firstBytes(value)), printable(firstBytes(after))
+	head, value, tail := printable(lastBytes(before)), printable(FirstBytes(value)), printable(FirstBytes(after))
 	width := max(1, utf8.RuneCountInString(value))
 	return head + value + tail, strings.Repeat(" ", utf8.RuneCountInString(head)) + strings.Repeat("^", width)
-}
-
-// firstBytes cuts s after context bytes, between two characters.
-func firstBytes(s string) string {
-	if len(s) <= context {
-		return s
-	}
-	n := context
-	for n > context-utf8.UTFMax && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "..."
-}
-
-// lastBytes keeps the last context bytes of s, from the start of a character.
-func lastBytes(s string) string {
-	if len(s) <= context {
-		return s
-	}
-	n := len(s) - context
-	for n < len(s)-1 && !utf8.RuneStart(s[n]) {
-		n++
-	}
-	return "..." + s[n:]
-}
-
-// printable escapes what a terminal would obey instead of show; a tab becomes
-// one space so that carets stay below their value.
-func printable(s string) string {
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case r == '\t':
-			b.WriteByte(' ')
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-		s = s[n:]
-	}
-	return b.String()
 }
 
 // Errors is every fault found in one run, in the order of the file.
