@@ -39,7 +39,8 @@ func (s inspection) isCheck(t source.Table) bool {
 	if t.Name == "service.check" && !t.List {
 		return true
 	}
-	if suggest.Word(strings.TrimPrefix(t.Name, "service."), []string{"check"}) == "" {
+	name := strings.TrimPrefix(t.Name, "service.")
+	if habit, _ := suggest.Known(serviceKeyHabits, name); habit.Instead != "check" && suggest.Word(name, []string{"check"}) == "" {
 		return false
 	}
 	s.Refuse(t.At, "write [service.check]", "cannot use table %q: a service has one check, and it is [service.check]", source.FirstBytes(t.Name))
@@ -49,9 +50,8 @@ func (s inspection) isCheck(t source.Table) bool {
 // refuseStray files a key of the service that stands below [service.check], and tells whether
 // it is one.
 func (s inspection) refuseStray(p source.Pair) bool {
-	_, ofCheck := field.Find(checkKeys, p.Name)
-	_, ofService := field.Find(serviceKeys, p.Name)
-	if ofCheck || !ofService {
+	isNear := suggest.Word(p.Name, field.Names(checkKeys)) == "" && suggest.Word(p.Name, field.Names(serviceKeys)) != ""
+	if hasKey(checkKeys, p.Name) || !hasKey(serviceKeys, p.Name) && !isNear {
 		return false
 	}
 	s.Refuse(p.At, "write it above [service.check]", "cannot use key %q: below [service.check] it is a key of the check", p.Name)
