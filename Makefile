@@ -41,8 +41,9 @@ demo: build ## watch it balance 3,000 connections, and again after a "reboot"
 	@.ci/need iptables iproute2
 	@go run ./internal/lab/demo bin/natspread
 
-install: build ## program and units into DESTDIR, below PREFIX (/usr/local)
+install: build ## program, units and the schema of the config into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 0755 bin/natspread $(DESTDIR)$(PREFIX)/sbin/natspread
+	install -D -m 0644 docs/natspread.toml.schema.json $(DESTDIR)$(PREFIX)/share/natspread/natspread.toml.schema.json
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread.service
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread natspread-health.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread-health.service

@@ -54,9 +54,6 @@ func watching(command, home string) []line {
 		{"RestartSec", "1s"},
 		// Wrong usage, no rights, no iptables, no config: another start mends none of these.
 		{"RestartPreventExitStatus", "2 4 5 6"},
-		// A Go program that crashes exits with 2, too, also when the watchdog aborts it. With this it is killed by
-		// the signal, after it has written what each goroutine did.
-		{"Environment", "GOTRACEBACK=crash"},
 		{"LimitCORE", "0"},
 		{"WatchdogSec", "30s"},
 		{"TimeoutStopSec", "10s"},

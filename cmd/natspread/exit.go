@@ -50,6 +50,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, fs.ErrPermission) && errors.As(err, &unread):
+		return exitNoRights
 	case errors.As(err, &wrong), errors.As(err, &unread):
 		return exitConfig
 	case errors.Is(err, program.ErrNoRights):
@@ -69,14 +71,14 @@ func needRights(verb string) error {
 	if iptables.HasNetAdmin() {
 		return nil
 	}
-	fix := "run sudo natspread " + verb
-	switch {
-	case os.Geteuid() == 0 && verb == "install":
-		fix = "root here does not have it (a container?); for an image: natspread install --offline"
-	case os.Geteuid() == 0:
-		fix = "root here does not have it (a container?)"
+	here, fix := "", fixSign+"sudo natspread "+verb
+	if os.Geteuid() == 0 {
+		here, fix = ": root here does not have it (a container?)", ""
+		if verb == "install" {
+			fix = fixSign + "natspread install --offline # for an image"
+		}
 	}
-	return cmdline.Coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN): %s; nothing was changed", verb, fix))
+	return cmdline.Coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN)%s; nothing was changed%s", verb, here, fix))
 }
 
 // needKernel is needRights for a verb that changes the kernel, and refuses to change one

@@ -10,12 +10,17 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/text"
 	"natspread/restore"
+	"natspread/restore/iptables"
+	"natspread/units"
 )
 
 // failure is what a verb that fails prints with --json, in place of its result.
 type failure struct {
 	ExitCode int       `json:"exit_code"`
+	Changed  bool      `json:"changed"` // whether something is not as it was before
 	Errors   []problem `json:"errors"`
+	Done     []string  `json:"done,omitempty"`  // install and uninstall: what was done before, a sentence each
+	Notes    []string  `json:"notes,omitempty"` // what the administrator should know, a sentence each
 }
 
 // problem is one error, as standard error has it, too.
@@ -27,9 +32,37 @@ type problem struct {
 	Column int    `json:"column,omitempty"`
 }
 
+// partial is an error of a verb that had done something, or had something to say, before it failed.
+type partial struct {
+	error
+	changed     bool
+	done, notes []string
+}
+
+// Unwrap returns the error inside.
+func (e *partial) Unwrap() error { return e.error }
+
+// halfway is an error that came after a result, and after what was done besides.
+func halfway(result restore.Result, done []string, err error) error {
+	return &partial{err, result.Changed || units.Changed(done), done, result.Notes}
+}
+
+// stopHalfway is halfway, and says what was done, and the notes.
+func (s *session) stopHalfway(result restore.Result, done []string, err error) error {
+	s.printLines(done)
+	s.printNotes(result)
+	return halfway(result, done, err)
+}
+
 // failureOf describes an error for programs.
 func failureOf(err error) failure {
 	failed := failure{ExitCode: exitCode(err)}
+	if left := new(iptables.NotRevertedError); errors.As(err, &left) {
+		failed.Changed = true
+	}
+	if before := new(partial); errors.As(err, &before) {
+		failed.Changed, failed.Done, failed.Notes = failed.Changed || before.changed, before.done, before.notes
+	}
 	var wrong config.Errors
 	if errors.As(err, &wrong) {
 		for _, one := range wrong {
@@ -65,7 +98,10 @@ func (s *session) printFailure(args []string, err error) {
 	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
 		args = args[:at]
 	}
-	asked := s.json || slices.Contains(args, "--json")
+	asked := s.json || slices.ContainsFunc(args, func(arg string) bool {
+		name, value, _ := strings.Cut(arg, "=")
+		return (name == "--json" || name == "-json") && value != "false"
+	})
 	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"natspread/internal/paths"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/units"
 )
@@ -318,6 +319,8 @@ func TestInstallFails(t *testing.T) {
 		if quiet := machine.onMachine("install", "-q").want(t, exitFailed); strings.Count(quiet.err, "\n") != 1 {
 			t.Errorf("%s fails: -q leaves %q", c.fails, quiet.err)
 		}
+		hosttest.Must(t, os.Remove("/usr/local/sbin/natspread"))
+		machine.onMachine("install", "--json").wantHalfway(t, true, "program /usr/local/sbin/natspread")
 		inProcess("status").want(t, exitDone)
 		for _, file := range []string{"/etc/systemd/system/" + paths.Unit, "/usr/local/sbin/natspread"} {
 			if err := os.Remove(file); err != nil {
@@ -349,6 +352,10 @@ func TestUninstallFails(t *testing.T) {
 		}
 		if strings.Contains(strings.Join(machine.calls, " "), "cancel") {
 			t.Errorf("%s fails: calls are %v", c.fails, machine.calls)
+		}
+		if c.fails == "reload" {
+			machine.onMachine("install", "-q")
+			machine.onMachine("uninstall", "--json").wantHalfway(t, true, "removed /etc/systemd/system/natspread.service")
 		}
 	}
 }

@@ -15,6 +15,9 @@ import (
 
 // main runs the program. Everything below it gets its input and output as values.
 func main() {
+	// A Go program that crashes exits with 2, as for wrong usage: this one ends by SIGABRT, once
+	// it has written what each goroutine did.
+	debug.SetTraceback("crash")
 	// A run is over sooner than most garbage is worth collecting, but one that stays, or has
 	// thousands of services, shall not take all the memory of a small machine.
 	debug.SetGCPercent(400)

@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
-	"time"
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
@@ -23,8 +20,8 @@ func (s *session) installOffline(ctx context.Context, o installOptions) error {
 		return err
 	}
 	request := plan.Request("install")
-	if request.Now, err = buildTime(request.Now); err != nil {
-		return err
+	if request.Now, err = image.BuildTime(request.Now); err != nil {
+		return cmdline.Coded(exitUsage, err)
 	}
 	program, missing, err := s.programForImage(ctx, o)
 	if err != nil {
@@ -46,14 +43,13 @@ func (s *session) installOffline(ctx context.Context, o installOptions) error {
 	if written.Changed {
 		done = append([]string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot", written.Number, variant)}, done...)
 	}
+	result := restore.Result{Generation: written.Number, Notes: append(written.Notes, missing...)}
 	if err != nil {
-		s.printLines(done)
-		return fmt.Errorf("the image is not complete: %w", err)
+		return s.stopHalfway(result, done, fmt.Errorf("the image is not complete: %w", err))
 	}
 	if len(done) == 0 {
 		s.printf("no change: the image has generation %d already", written.Number)
 	}
-	result := restore.Result{Generation: written.Number, Notes: append(written.Notes, missing...)}
 	result.Notes = append(result.Notes, image.Lacks(s.root, programsAtBoot(plan.Tables, variant))...)
 	s.noteRouter(ctx, plan.Tables, &result)
 	return s.printInstalled(result, done)
@@ -84,7 +80,7 @@ func (s *session) programForImage(ctx context.Context, o installOptions) (progra
 	program = copied{file: o.program}
 	if o.program == "" {
 		if program, err = s.programToCopy(ctx); err != nil || program.stays {
-			return program, nil, err
+			return program, nil, nothingChanged(err)
 		}
 	}
 	if missing, err = image.CheckProgram(s.root, program.file); err != nil {
@@ -102,21 +98,4 @@ func programsAtBoot(tables rules.Tables, variant rules.Variant) []string {
 		}
 	}
 	return names
-}
-
-// epochVariable is where builders of images say which time is to be written into files, in
-// seconds since 1970: reproducible-builds.org.
-const epochVariable = "SOURCE_DATE_EPOCH"
-
-// buildTime returns that time, or now where there is none.
-func buildTime(now time.Time) (time.Time, error) {
-	value, found := os.LookupEnv(epochVariable)
-	if !found {
-		return now, nil
-	}
-	seconds, err := strconv.ParseUint(value, 10, 36)
-	if err != nil {
-		return time.Time{}, cmdline.UsageErrorf("%s=%q: it must be a number of seconds since 1970", epochVariable, value)
-	}
-	return time.Unix(int64(seconds), 0), nil
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +47,26 @@ func (o outcome) want(t testing.TB, code int) outcome {
 		t.Fatalf("exit code is %d, not %d\n%s%s", o.code, code, o.out, o.err)
 	}
 	return o
+}
+
+// wantHalfway fails unless a run with --json failed, and said for programs whether it had changed something and
+// what it had done before or has to note: one line at least, if one is given. Standard error has these lines, too.
+func (o outcome) wantHalfway(t testing.TB, changed bool, line string) {
+	t.Helper()
+	var failed failure
+	err := json.Unmarshal([]byte(o.out), &failed)
+	said := slices.Concat(failed.Done, failed.Notes)
+	if o.code == exitDone || err != nil || failed.ExitCode != o.code || len(failed.Errors) == 0 || failed.Changed != changed {
+		t.Errorf("%v: exit code %d, it prints %s", err, o.code, o.out)
+	}
+	if line != "" && !slices.Contains(said, line) {
+		t.Errorf("no %q in %s", line, o.out)
+	}
+	for _, one := range said {
+		if !strings.Contains(o.err, one+"\n") {
+			t.Errorf("standard error lacks %q:\n%s", one, o.err)
+		}
+	}
 }
 
 // oneComplaint fails unless there is nothing on standard output and one line of

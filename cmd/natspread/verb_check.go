@@ -94,4 +94,4 @@ func (s *session) prove(ctx context.Context, plan change.Plan) (rules.Variant, e
 }
 
 // errUnprivileged says why check could not prove, and what to type instead.
-var errUnprivileged = fmt.Errorf("%w over the network: run sudo natspread check", program.ErrNoRights)
+var errUnprivileged = fmt.Errorf("%w over the network; fix: sudo natspread check", program.ErrNoRights)

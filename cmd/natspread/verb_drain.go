@@ -117,7 +117,7 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, edit)
 	if err != nil {
-		return err
+		return halfway(result, nil, err)
 	}
 	return s.answer(drainResultOf(edit, result, live), "")
 }
@@ -173,7 +173,7 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 	moves := s.reportHost().Moves(edit.Config)
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
-		return change.Edit{}, restore.Result{}, err
+		return change.Edit{}, restore.Result{}, halfway(result, nil, err)
 	}
 	result.NoteIfChanged(moves)
 	s.noteRemaining(ctx, edit.Config, edit.Tables, &result)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
+	"natspread/internal/program"
 	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/restore"
@@ -159,9 +158,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	result.Notes = slices.DeleteFunc(result.Notes, func(note string) bool { return slices.Contains(result.Opened, note) }) // noteRouter says it
 	done, err := s.installUnits(connecting, running, o, plan)
 	if err != nil {
-		s.printLines(done)
-		s.printNotes(result)
-		return err
+		return s.stopHalfway(result, done, err)
 	}
 	if namespace.Network() == namespace.Another {
 		result.Notes = append(result.Notes, "the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1")
@@ -220,27 +217,12 @@ func (s *session) installFiles(plan change.Plan, from copied, install func(progr
 // programToCopy returns the running program. It stays where it is if a package owns it or ships
 // the unit: a copy would stand before the package's program in PATH, and age there.
 func (s *session) programToCopy(ctx context.Context) (copied, error) {
-	self, err := runningProgram()
+	self, err := program.Path()
 	if err != nil {
 		return copied{}, fmt.Errorf("cannot find the running program: %w", err)
 	}
 	packaged, err := units.Packaged(s.root)
 	return copied{self, packaged || s.root == "/" && units.Owned(ctx, s.runner, self)}, err
-}
-
-// runningProgram returns the path of the running program. A chroot without /proc does not say
-// it: there it is what the shell found.
-func runningProgram() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		if self, err = exec.LookPath(os.Args[0]); err == nil {
-			self, err = filepath.Abs(self)
-		}
-	}
-	if err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(self)
 }
 
 // keepConfig puts the config that was installed where the next apply reads it,

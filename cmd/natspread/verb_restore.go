@@ -39,8 +39,7 @@ func (s *session) restore(ctx context.Context, o restoreOptions) error {
 	host.Wait = o.wait
 	result, err := host.Restore(ctx)
 	if err != nil {
-		s.printNotes(result)
-		return err
+		return s.stopHalfway(result, nil, err)
 	}
 	if result.Changed {
 		s.printf("restored generation %d by the %s variant of iptables", result.Generation, result.Variant)

@@ -84,7 +84,7 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	}
 	s.printRolledBack(result, old.Number)
 	if err := s.configToo(o, old, &result); err != nil {
-		return err
+		return s.stopHalfway(result, nil, err)
 	}
 	if further := s.store().Earlier(old); further != 0 {
 		result.Notes = append(result.Notes, fmt.Sprintf("one further back: natspread rollback %d", further))
@@ -164,7 +164,7 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 		s.printf("%v", generation.ErrNothingPending)
 		return s.printResult(result)
 	case err != nil:
-		return err
+		return s.stopHalfway(result, nil, err)
 	case !o.overdue: // else this is what the timer runs
 		if err := s.cancelRevert(ctx); err != nil {
 			result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
@@ -181,7 +181,7 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 			err = s.configToo(o, loaded, &result)
 		}
 		if err != nil {
-			return err
+			return s.stopHalfway(result, nil, err)
 		}
 	}
 	return s.printResult(result)

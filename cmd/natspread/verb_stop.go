@@ -22,7 +22,7 @@ func (s *session) stopVerb() *cli.Command {
 func (s *session) stop(ctx context.Context, _ cmdline.None) error {
 	result, err := s.changingHost().Stop(ctx)
 	if err != nil {
-		return err
+		return s.stopHalfway(result, nil, err)
 	}
 	if result.Changed {
 		s.printf("stopped: the rules of natspread are out of the kernel")

@@ -52,7 +52,7 @@ func (s *session) undrain(ctx context.Context, o drainOptions) error {
 	}
 	live, err := edit.Live(ctx)
 	if err != nil {
-		return fmt.Errorf("undrained, but the connections cannot be counted: %w", err)
+		return halfway(result, nil, fmt.Errorf("undrained, but the connections cannot be counted: %w", err))
 	}
 	return s.printJSON(drainResultOf(edit, result, live))
 }

@@ -40,8 +40,7 @@ func (s *session) uninstall(ctx context.Context, o uninstallOptions) error {
 	if s.image = o.offline; s.offline() {
 		done, err := units.UninstallOffline(s.root)
 		if err != nil {
-			s.printLines(done)
-			return err
+			return s.stopHalfway(restore.Result{}, done, err)
 		}
 		return s.printInstalled(restore.Result{}, done)
 	}
@@ -57,14 +56,12 @@ func (s *session) uninstall(ctx context.Context, o uninstallOptions) error {
 	defer running.Close()
 	done, err := units.Uninstall(ctx, running, s.root)
 	if err != nil {
-		s.printLines(done)
-		return err
+		return s.stopHalfway(restore.Result{}, done, err)
 	}
 	// The unit's own stop did this, unless the unit was not there or not started.
 	result, err := s.changingHost().Stop(ctx)
 	if err != nil {
-		s.printLines(done)
-		return fmt.Errorf("the unit is gone, but its rules are not: %w", err)
+		return s.stopHalfway(result, done, fmt.Errorf("the unit is gone, but its rules are not: %w", err))
 	}
 	// Only now there is nothing to revert: a failure above leaves the timer running.
 	if namespace.Network() != namespace.Another { // else it is that of another trial

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 )
 
 // WriteFile replaces the file at path by one that holds data and has exactly the mode perm, whatever the
@@ -25,12 +26,13 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return write(path, data, perm, (*renameio.PendingFile).CloseAtomicallyReplace)
 }
 
-// write writes a temporary file and lets finish give it the name.
+// write writes a temporary file and lets finish give it the name. What killed writers of the same path left
+// goes first: each writer sweeps for those before it.
 func write(path string, data []byte, perm fs.FileMode, finish func(temporary *renameio.PendingFile) error) error {
-	// Left to itself renameio would put the temporary file into /tmp, out of reach of Sweep.
-	pending, err := renameio.NewPendingFile(path,
-		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
+	_ = Sweep(filepath.Dir(path), filepath.Base(path)) // what stays does no harm
+	pending, unlock, err := temporary(path, perm)
 	if err == nil {
+		defer unlock()
 		defer func() { _ = pending.Cleanup() }()
 		_, err = pending.Write(data)
 	}
@@ -41,6 +43,43 @@ func write(path string, data []byte, perm fs.FileMode, finish func(temporary *re
 		return fmt.Errorf("cannot write %s: %w", path, Cause(err))
 	}
 	return syncParent(path)
+}
+
+// temporary makes the temporary file of a path. Until unlock is called its lock is held (flock(2)), so Sweep
+// leaves it alone; when the process ends, however it ends, the kernel frees the lock. Sweep may come between
+// the file and its lock: then the file has no name any more, and another one is made.
+func temporary(path string, perm fs.FileMode) (pending *renameio.PendingFile, unlock func(), err error) {
+	for {
+		// Left to itself renameio would put the temporary file into /tmp, out of reach of Sweep.
+		pending, err = renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
+		if err != nil {
+			return nil, nil, err
+		}
+		unlock, named, err := hold(pending.File)
+		if err == nil && named && len(filepath.Base(pending.Name()))-len("."+filepath.Base(path)) >= shortestDigits {
+			return pending, unlock, nil
+		}
+		unlock()
+		if failed := pending.Cleanup(); err != nil || failed != nil && !errors.Is(failed, fs.ErrNotExist) {
+			return nil, nil, errors.Join(err, failed)
+		}
+	}
+}
+
+// hold takes the lock of a file for as long as unlock is not called, also when the file is closed: renameio
+// closes it before it gets its name. named tells whether the file still has one. Where a file system has no
+// locks, Sweep gets none either.
+func hold(file *os.File) (unlock func(), named bool, err error) {
+	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return func() {}, false, err
+	}
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		err = unix.Flock(fd, unix.LOCK_EX) // a Sweep holds it for a moment only
+	}
+	var stat unix.Stat_t
+	err = unix.Fstat(fd, &stat)
+	return func() { _ = unix.Close(fd) }, stat.Nlink > 0, err
 }
 
 // ReplaceFile replaces the regular file at path by one that holds data and has the same owner and mode. Both
@@ -88,15 +127,20 @@ func Symlink(target, path string) error {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSymlink {
 		return fmt.Errorf("cannot link %s: something that is not a symlink is in its place", path)
 	}
-	temporary, err := symlinkBeside(target, path)
-	if err != nil {
-		return fmt.Errorf("cannot link %s: %w", path, Cause(err))
-	}
-	if err := os.Rename(temporary, path); err != nil {
+	for {
+		temporary, err := symlinkBeside(target, path)
+		if err == nil {
+			err = os.Rename(temporary, path)
+		}
+		switch {
+		case err == nil:
+			return syncParent(path)
+		case temporary != "" && errors.Is(err, fs.ErrNotExist): // a Sweep took it: a link has no lock
+			continue
+		}
 		_ = os.Remove(temporary)
 		return fmt.Errorf("cannot link %s: %w", path, Cause(err))
 	}
-	return syncParent(path)
 }
 
 // symlinkBeside makes a symlink under a temporary name of the shape that renameio gives to files, so that
@@ -104,8 +148,11 @@ func Symlink(target, path string) error {
 func symlinkBeside(target, path string) (string, error) {
 	for {
 		temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+strconv.FormatInt(rand.Int64(), 10))
-		if err := os.Symlink(target, temporary); !errors.Is(err, fs.ErrExist) {
-			return temporary, err
+		switch err := os.Symlink(target, temporary); {
+		case err == nil:
+			return temporary, nil
+		case !errors.Is(err, fs.ErrExist):
+			return "", err
 		}
 	}
 }

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // shortestDigits keeps dates and versions in other people's dot-files (".notes.20240101120000") from being
-// taken for a temporary; of our own random numbers only 1 in 9,000 is shorter.
+// taken for a temporary. Of random numbers 1 in 9,000 is shorter, and those get no file of ours.
 const shortestDigits = 16
 
 // longestDigits is the length of the largest int64.
@@ -20,8 +22,8 @@ const longestDigits = 19
 
 // Sweep removes the temporaries that a killed run left in dir: regular files and symlinks with the names
 // that WriteFile and Symlink give, dot, name of the target, random number. With targets, only those of
-// these names go, which is what a directory shared with others needs. The caller holds whatever lock keeps
-// a second writer out: a temporary still being written looks the same. A missing dir holds nothing.
+// these names go, which is what a directory shared with others needs. What is still being written stays: it
+// is locked until it has its name, and a symlink that goes is made once more. A missing dir holds nothing.
 func Sweep(dir string, targets ...string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,15 +38,36 @@ func Sweep(dir string, targets ...string) error {
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		removed, err := removeUnlocked(path, entry.Type())
+		if err != nil {
 			return fmt.Errorf("cannot remove the left-over %s: %w", path, Cause(err))
 		}
-		swept = true
+		swept = swept || removed
 	}
 	if !swept {
 		return nil
 	}
 	return SyncDir(dir)
+}
+
+// removeUnlocked removes a temporary, unless it is a file that somebody is writing, or that cannot be told.
+func removeUnlocked(path string, kind fs.FileMode) (removed bool, err error) {
+	if kind.IsRegular() {
+		// Should it be another kind by now, as a pipe, it is opened without waiting, and not followed.
+		file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return false, nil
+		}
+		defer file.Close()
+		if unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+			return false, nil
+		}
+	}
+	err = os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // isTemporary judges by kind and name alone: contents cut short say nothing.
@@ -61,7 +84,7 @@ func isTemporary(entry fs.DirEntry, targets []string) bool {
 	}
 	return slices.ContainsFunc(targets, func(target string) bool {
 		digits, ok := strings.CutPrefix(name, target)
-		return ok && isRandomNumber(digits)
+		return ok && len(digits) >= shortestDigits && isRandomNumber(digits)
 	})
 }
 

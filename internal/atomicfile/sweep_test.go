@@ -1,9 +1,11 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,10 +16,11 @@ import (
 // code that names the temporaries, so that a new renameio that names them otherwise is found out.
 func leftOver(t *testing.T, path string) {
 	t.Helper()
-	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)))
+	pending, unlock, err := temporary(path, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
+	unlock()
 	if err := pending.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -84,17 +87,80 @@ func wantNames(t *testing.T, dir string, want []string) {
 	}
 }
 
-// However short the random number, the name of the target makes the temporary known.
+// A short number may be somebody's own name for a copy, also behind the name of a target. None is given to
+// a temporary.
 func TestSweepNamedShortNumbers(t *testing.T) {
 	dir := t.TempDir()
-	for _, number := range []int64{0, 7, 123456, 1<<63 - 1} {
-		put(t, filepath.Join(dir, fmt.Sprintf(".rules.v4%d", number)), "", 0o600)
+	var want []string
+	for _, name := range []string{".rules.v40", ".rules.v47", ".rules.v4123456789012345", ".rules.v49999999999999999999"} {
+		put(t, filepath.Join(dir, name), "", 0o600)
+		want = append(want, name)
 	}
-	put(t, filepath.Join(dir, ".rules.v49999999999999999999"), "more than an int64", 0o600)
+	put(t, filepath.Join(dir, fmt.Sprint(".rules.v4", 1<<63-1)), "", 0o600)
 	if err := Sweep(dir, "rules.v4"); err != nil {
 		t.Fatal(err)
 	}
-	wantNames(t, dir, []string{".rules.v49999999999999999999"})
+	wantNames(t, dir, want)
+}
+
+// TestSweepSparesTheLiving sweeps at the two moments at which a file is still being written: before its
+// writer has the lock, whose file then is another one, and after that. A third writer sweeps the dead one.
+func TestSweepSparesTheLiving(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "rules.v4")
+	leftOver(t, path)
+	err := write(path, []byte("first"), 0o600, func(first *renameio.PendingFile) error {
+		if got := names(t, dir); len(got) != 1 {
+			t.Errorf("while the first is written there are %v", got)
+		}
+		if err := Sweep(dir); err != nil {
+			return err
+		}
+		if err := WriteFile(path, []byte("second"), 0o600); err != nil {
+			return err
+		}
+		return first.CloseAtomicallyReplace()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, dir, []string{"rules.v4"})
+	if got, err := os.ReadFile(path); err != nil || string(got) != "first" {
+		t.Errorf("%q, %v", got, err)
+	}
+
+	file, err := os.Create(filepath.Join(dir, ".rules.v41234567890123456789"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := Sweep(dir); err != nil {
+		t.Fatal(err)
+	}
+	unlock, named, err := hold(file)
+	if err != nil || named {
+		t.Errorf("a file that was swept has its name still: %v", err)
+	}
+	unlock()
+}
+
+// TestTwoWritersAndTheirSweeps writes the same two names again and again by several writers, each of which
+// sweeps as it begins: no write fails, and nothing stays.
+func TestTwoWritersAndTheirSweeps(t *testing.T) {
+	dir := t.TempDir()
+	var writers sync.WaitGroup
+	for range 4 {
+		writers.Go(func() {
+			for range 100 {
+				if err := errors.Join(WriteFile(filepath.Join(dir, "file"), []byte("whole"), 0o600),
+					Symlink("target", filepath.Join(dir, "link")), Sweep(dir)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	wantNames(t, dir, []string{"file", "link"})
 }
 
 func TestSweepMissingDirectory(t *testing.T) {

@@ -39,6 +39,9 @@ func (s inspection) isCheck(t source.Table) bool {
 	if t.Name == "service.check" && !t.List {
 		return true
 	}
+	if t.Name == "service" {
+		return false // as nearly all are: no need to look for what was meant
+	}
 	name := strings.TrimPrefix(t.Name, "service.")
 	if habit, _ := suggest.Known(serviceKeyHabits, name); habit.Instead != "check" && suggest.Word(name, []string{"check"}) == "" {
 		return false

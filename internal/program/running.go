@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,21 @@ func Running() (string, error) {
 		return "", fmt.Errorf("cannot find the running program: %w", err)
 	}
 	return path, nil
+}
+
+// Path returns the path of the running program, behind links. A chroot without /proc does not
+// say it: there it is what the shell found.
+func Path() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		if self, err = exec.LookPath(os.Args[0]); err == nil {
+			self, err = filepath.Abs(self)
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(self)
 }
 
 // Detach starts a program that no signal to this process, its group or its terminal

@@ -30,8 +30,7 @@ func New(name string, data []byte) *Source {
 func (s *Source) Refuse(at Span, fix, format string, args ...any) *Error {
 	line := s.Line(at)
 	start := s.lines[line-1]
-	text, _, _ := strings.Cut(s.Text[start:], "\n")
-	text = strings.TrimSuffix(text, "\r")
+	text := s.lineText(line)
 	from := min(at.Start-start, len(text)) // a line's end stands in one place, LF or CRLF
 	to := min(at.End-start, len(text))
 	for to < len(text) && !utf8.RuneStart(text[to]) {
@@ -55,6 +54,16 @@ func (s *Source) Line(at Span) int {
 		s.lines = lineStarts(s.Text)
 	}
 	return sort.SearchInts(s.lines, at.Start+1)
+}
+
+// lineText returns a line without its end. It looks at the ends of the line alone: a line of a
+// megabyte may have a hundred thousand faults.
+func (s *Source) lineText(line int) string {
+	end := len(s.Text)
+	if line < len(s.lines) {
+		end = s.lines[line] - 1
+	}
+	return strings.TrimSuffix(s.Text[s.lines[line-1]:end], "\r")
 }
 
 // lineStarts lists the offset of each line's first byte.

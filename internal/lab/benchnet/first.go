@@ -25,6 +25,7 @@ func benchFirst(opts options, out io.Writer) error {
 	for _, variant := range opts.variants() {
 		firstTargets(figures{samples, out}, variant, opts.sizes())
 		slotTargets(figures{samples, out}, variant, opts.sizes())
+		takeoverTargets(figures{samples, out}, variant, opts.sizes())
 	}
 	return nil
 }
@@ -89,6 +90,7 @@ func firstProbes(variants []string, size sizes) []probe {
 		probes = append(probes, smallProbes(variant, size)...)
 		probes = append(probes, scaleProbes(variant, size)...)
 		probes = append(probes, slotProbes(variant, size)...)
+		probes = append(probes, takeoverProbes(variant, size)...)
 	}
 	return probes
 }

@@ -26,6 +26,7 @@ type probe struct {
 	layout   *layout
 	to       []netip.AddrPort
 	backends func(asked netip.AddrPort) []netip.AddrPort // nil: any that is not what was asked; none: not rewritten
+	from     netip.Addr                                  // who sends; invalid: the client
 	source   netip.Addr                                  // that the backends must see; invalid: any
 	crowd    bool                                        // each SYN is another client's
 }
@@ -176,7 +177,7 @@ func (s *stage) look(n int) ([]flow, error) {
 		return nil, err
 	}
 	defer capture.close()
-	s.prepare(s.to, n, s.crowd)
+	s.prepare(s.probe, n)
 	if _, err := s.send(0, n); err != nil {
 		return nil, err
 	}
@@ -244,7 +245,7 @@ func (s *stage) sample() (time.Duration, error) {
 // try takes one sample and makes sure that every packet of it went all the way
 // while the clock ran, and that each was a new connection if conntrack is on.
 func (s *stage) try() (time.Duration, error) {
-	s.prepare(s.to, warmUp+s.count, s.crowd)
+	s.prepare(s.probe, warmUp+s.count)
 	if _, err := s.send(0, warmUp); err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -67,9 +68,9 @@ func newSender(b balancer) (*sender, error) {
 }
 
 // prepare writes count SYNs, for the destinations in turn, each from a source port
-// that the ones before it did not have, and from the client's address or one of a crowd's.
-func (s *sender) prepare(to []netip.AddrPort, count int, crowd bool) {
-	source := netip.MustParseAddr(clientAddress)
+// that the ones before it did not have, and from the probe's address or one of a crowd's.
+func (s *sender) prepare(p probe, count int) {
+	source := cmp.Or(p.from, netip.MustParseAddr(clientAddress))
 	if len(s.heads) < count {
 		s.frames = make([]byte, count*frameSize)
 		s.iovecs = make([]unix.Iovec, count)
@@ -77,10 +78,10 @@ func (s *sender) prepare(to []netip.AddrPort, count int, crowd bool) {
 	}
 	for i := range count {
 		frame := s.frames[i*frameSize:][:frameSize]
-		if crowd {
+		if p.crowd {
 			source = netip.AddrFrom4([4]byte{100, 64, byte(s.next >> 8), byte(s.next)})
 		}
-		writeSYN(frame, netip.AddrPortFrom(source, uint16(firstPort+s.next%portCount)), to[s.next%len(to)])
+		writeSYN(frame, netip.AddrPortFrom(source, uint16(firstPort+s.next%portCount)), p.to[s.next%len(p.to)])
 		s.next++
 		s.iovecs[i].Base = &frame[0]
 		s.iovecs[i].SetLen(frameSize)

@@ -24,7 +24,6 @@ check "upgrade: another watcher, no rule changes, no connection fails" undisturb
 check "upgraded" version_is natspread-newer.deb
 check "the backend is still out" out 2
 check "wrong usage ends it" ends
-check "a crash would, too, without GOTRACEBACK=crash" crash_ends
 check "stopping natspread.service stops it" stopped_with
 check "starting natspread.service starts it" started_with 2
 check "restarting natspread.service restarts it" restarted_with 2
