@@ -40,7 +40,7 @@ func (c Config) CountBackends() int {
 
 // Service is one balanced service. Its addresses are all of one family.
 type Service struct {
-	Name      string     // at most 15 of a-z, 0-9 and "-", so it fits a chain's name
+	Name      string     // at most 32 of a-z, 0-9, "-" and "_"
 	Listen    []Listen   // at least one
 	Protocols []Protocol // in file order, at least one
 	SNAT      SNAT
