@@ -59,7 +59,10 @@ func (s *session) init(_ context.Context, o initOptions) error {
 	if s.config == "-" {
 		return s.answer(initResult{Config: "stdout", Text: string(text)}, string(text))
 	}
-	if err := writeNew(s.config, text); err != nil {
+	if err = atomicfile.CreateAll(s.config, text, 0o644); err != nil {
+		if _, there := os.Lstat(s.config); there == nil && errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%s exists already: edit it, or move it away first", s.config)
+		}
 		return nothingChanged(err)
 	}
 	s.printf("wrote %s: %srun natspread check", s.config, o.next())
@@ -94,16 +97,4 @@ func withSchema(text []byte) []byte {
 		return text
 	}
 	return bytes.Replace(text, []byte("/usr/"+paths.Schema), []byte(schema), 1)
-}
-
-// writeNew writes a file that must not exist yet.
-func writeNew(path string, data []byte) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	err := atomicfile.CreateFile(path, data, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: edit it, or move it away first", path)
-	}
-	return err
 }

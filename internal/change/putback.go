@@ -17,7 +17,7 @@ import (
 func PutBack(store generation.Store, name string, back generation.Generation) (kept string, changed bool, err error) {
 	now, err := Read(name, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", true, makeConfig(name, back.Config)
+		return "", true, atomicfile.CreateAll(name, back.Config, 0o644)
 	}
 	if err != nil || back.MadeFrom(now) {
 		return "", false, err
@@ -32,14 +32,6 @@ func PutBack(store generation.Store, name string, back generation.Generation) (k
 		}
 	}
 	return kept, true, atomicfile.ReplaceFile(path, back.Config)
-}
-
-// makeConfig writes a config where there is none.
-func makeConfig(name string, text []byte) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.CreateFile(name, text, 0o644)
 }
 
 // isKept tells whether a generation was made from a text.
