@@ -85,10 +85,16 @@ func wordsOf(err error) (what, fix string) {
 	if errors.As(err, &fixed) {
 		return what, text.OneLine(fixed.Fix)
 	}
-	if at := strings.LastIndex(what, fixSign); at >= 0 {
-		return what[:at], what[at+len(fixSign):]
+	at := strings.LastIndex(what, fixSign)
+	if at < 0 {
+		return what, ""
 	}
-	return what, ""
+	const left = "; nothing was changed" // whoever says it does not know of the line
+	fix, unchanged := strings.CutSuffix(what[at+len(fixSign):], left)
+	if what = what[:at]; unchanged {
+		what += left
+	}
+	return what, fix
 }
 
 // printFailure prints what went wrong for programs, if they asked, also where what was typed is

@@ -22,7 +22,7 @@ import (
 // verbShapes are what the verbs print with --json, by the headings of docs/json.md.
 func verbShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
-		"apply, confirm, restore, rollback, stop": reflect.TypeFor[changeResult](),
+		"apply, confirm, edit, restore, rollback, stop": reflect.TypeFor[changeResult](),
 		"check":                 reflect.TypeFor[checkResult](),
 		"diff":                  reflect.TypeFor[report.Diff](),
 		"doctor":                reflect.TypeFor[doctorResult](),
