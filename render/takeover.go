@@ -60,20 +60,31 @@ func byAnswer(services []config.Service, complete func(e *dispatchEntry, asked d
 	return entries
 }
 
+// keepsOpen tells whether a backend that gets nothing that begins keeps its open connections, also
+// when another balancer had them. One that is down does not.
+func keepsOpen(b config.Backend) bool { return b.Drain && !b.Out && b.Weight > 0 }
+
+// keepsAny tells whether a service has such a backend.
+func keepsAny(service config.Service) bool {
+	return service.Takeover && slices.Contains(service.Protocols, config.TCP) && slices.ContainsFunc(service.Backends, keepsOpen)
+}
+
+// reaches tells whether rules lead anything to a backend of a service.
+func reaches(service config.Service) bool { return len(service.Active()) > 0 || keepsAny(service) }
+
 // formerOwners returns for each slot the backend that owned it before that was drained, -1 for a
 // slot whose owner is not drained, and nil where no rule needs any. What is in the middle of a
-// connection goes to the former owner, also when another balancer had the connection; what begins
-// one goes to the new owner. A backend that is down keeps no slots.
+// connection goes to the former owner; what begins one goes to the new owner, or is refused where
+// there is none.
 func formerOwners(service config.Service) []int {
-	keeps := func(b config.Backend) bool { return b.Drain && !b.Out }
-	if !service.Takeover || !slices.Contains(service.Protocols, config.TCP) || !slices.ContainsFunc(service.Backends, keeps) {
+	if !keepsAny(service) {
 		return nil
 	}
 	service.Backends = slices.Clone(service.Backends)
 	drained := make([]bool, len(service.Backends))
 	for i := range service.Backends {
 		b := &service.Backends[i]
-		if drained[i] = keeps(*b); drained[i] || !b.Backup {
+		if drained[i] = keepsOpen(*b); drained[i] || !b.Backup {
 			b.Drain, b.Out = false, false
 		}
 	}

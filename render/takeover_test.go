@@ -31,8 +31,8 @@ func mustTakeOver(t rapid.TB, services []config.Service, table, filter rules.Tab
 				}
 			}
 		}
-		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain })
-		if drained && slices.Contains(service.Protocols, config.TCP) && service.Slots != 0 && len(service.Active()) > 0 {
+		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain && b.Weight > 0 })
+		if drained && slices.Contains(service.Protocols, config.TCP) {
 			mustKeepOwners(t, service, table)
 		}
 	}
@@ -87,7 +87,7 @@ func mustAnswerAs(t rapid.TB, at place, services []config.Service, table, filter
 }
 
 // mustKeepOwners sends packets of all clients that begin nothing: each slot leads to its owner,
-// but for those of a backend that is drained, which keeps them.
+// but for those of a backend that is drained, which keeps them. What has no owner is refused.
 func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 	t.Helper()
 	packet := rules.Packet{
@@ -99,22 +99,28 @@ func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 		t.Fatal(err)
 	}
 	got, _ := shareByTarget(ends)
+	keeps := func(b config.Backend) bool { return b.Drain && !b.Out && b.Weight > 0 }
 	base := service
 	base.Backends = slices.Clone(service.Backends)
 	for i, b := range base.Backends {
-		if !b.Backup || b.Drain && !b.Out {
+		if !b.Backup || keeps(b) {
 			base.Backends[i].Drain, base.Backends[i].Out = false, false
 		}
 	}
-	before := base.Owners()
+	before, now := base.Owners(), service.Owners()
+	if service.Slots == 0 { // one backend, for all clients
+		before = []int{0}
+	}
 	want := map[rules.Target]*big.Rat{}
-	slot := big.NewRat(1, int64(service.Slots))
-	for i, owner := range service.Owners() {
-		if was := service.Backends[before[i]]; was.Drain && !was.Out {
-			owner = before[i]
+	for i, was := range before {
+		target := rules.Target{Kind: rules.Refuse}
+		switch {
+		case keeps(service.Backends[was]):
+			target = dnat(service.Backends[was])
+		case now != nil:
+			target = dnat(service.Backends[now[i]])
 		}
-		target := dnat(service.Backends[owner])
-		want[target] = new(big.Rat).Add(cmp.Or(want[target], new(big.Rat)), slot)
+		want[target] = new(big.Rat).Add(cmp.Or(want[target], new(big.Rat)), big.NewRat(1, int64(len(before))))
 	}
 	for target, share := range want {
 		if got[target] == nil || got[target].Cmp(share) != 0 || len(got) != len(want) {

@@ -45,7 +45,7 @@ type patch struct {
 	gone    []stretch
 	added   []rules.Chain
 	star    bool // a service that listens on "*" changes: POST tells its connections by the backends
-	emptied bool // a service gets its first backend, or loses its last: POST has no rules for one without
+	emptied bool // a service begins to reach a backend, or ends: POST has no rules for one that reaches none
 }
 
 // stretch is where some chains stand in a row in a table: at from, and before to.
@@ -55,8 +55,8 @@ type stretch struct{ from, to int }
 func (p *patch) service(l limits, service config.Service) {
 	name := rules.ServiceChain(service.Name)
 	if chain, found := p.table.Chain(name); found {
-		refuses := slices.ContainsFunc(chain.Rules, func(r rules.Rule) bool { return r.Target.Kind == rules.Refuse })
-		p.emptied = p.emptied || refuses != (len(service.Active()) == 0)
+		reached := slices.ContainsFunc(chain.Rules, func(r rules.Rule) bool { return r.Target.Kind != rules.Refuse })
+		p.emptied = p.emptied || reached != reaches(service)
 	}
 	p.star = p.star || onStar(service)
 	p.drop(name, name+"\x00")

@@ -3,10 +3,13 @@ package restore_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -283,6 +286,41 @@ func TestTakeoverPorts(t *testing.T) {
 			if err := says(c.client, c.server); err != nil {
 				t.Errorf("port %d: %v", port, err)
 			}
+		}
+	})
+}
+
+// TestTakeoverDrained has connections of another balancer with backends that are all drained, of
+// a service with slots and of one with one backend: they go on, and a new one is refused.
+func TestTakeoverDrained(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
+		host := newHost(t, variant)
+		closeForward(t, variant)
+		accept := listenAll(t, n, 4, 8080)
+		vip := at(netnstest.VIP(4), 80)
+		three := takeoverService(4, quoted(4, -1, "")...)
+		one := strings.Replace(takeoverService(4, quoted(4, -1, "")[0]), "algorithm = \"flow\"\nslots = 64\n", "", 1)
+		for name, text := range map[string]string{"three": three, "one": one} {
+			apply(t, host, text)
+			open := connect(t, n, accept, vip, 12)
+			all := "{ address = $1, drain = true }"
+			apply(t, host, regexp.MustCompile(`("10[^"]*")`).ReplaceAllString(text, all))
+			netnstest.ForgetConnections(t)
+			for i, c := range open {
+				first, second := c.client, c.server
+				if i%2 == 0 {
+					first, second = second, first
+				}
+				if err := errors.Join(says(first, second), says(second, first)); err != nil {
+					t.Errorf("%s, connection %d: %v", name, i, err)
+				}
+			}
+			n.Client.Do(t, func() {
+				if conn, err := net.DialTimeout("tcp", vip, hurry); !errors.Is(err, syscall.ECONNREFUSED) {
+					t.Errorf("%s: a new connection: %v, %v", name, conn, err)
+				}
+			})
 		}
 	})
 }

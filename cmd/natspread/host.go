@@ -23,11 +23,24 @@ func (s *session) host() restore.Host {
 }
 
 // changingHost returns the same for a verb that replaces rules: it knows what generations
-// of natspread 0.1 balance, which do not say so themselves.
+// of natspread 0.1 balance, which do not say so themselves. When the verb is done, old
+// generations are removed.
 func (s *session) changingHost() restore.Host {
+	s.changes = true
 	host := s.host()
 	host.Services = change.KnownServices(s.store())
 	return host
+}
+
+// prune removes old generations after a verb that may have made one, when it has given back all
+// locks and has said what it did.
+func (s *session) prune(ctx context.Context) {
+	if !s.changes {
+		return
+	}
+	if err := s.store().Prune(ctx); err != nil {
+		s.printf("%v", err)
+	}
 }
 
 // reportHost returns the machine to read a report of.

@@ -27,6 +27,7 @@ type session struct {
 	runner  program.Runner                         // the one way to run programs
 	locks   *program.Locks                         // those that these programs share; nil in tests without processes
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
+	changes bool                                   // the verb may have made a generation
 }
 
 // run runs natspread with the arguments behind the program's name and returns the
@@ -43,6 +44,7 @@ func run(args []string, s *session) int {
 	err := s.dispatch(ctx, args)
 	s.complain(err)
 	s.printFailure(args, err)
+	s.prune(ctx)
 	return exitCode(err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"natspread/internal/atomicfile"
@@ -19,12 +20,16 @@ func PutBack(store generation.Store, name string, back generation.Generation) (k
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", true, atomicfile.CreateAll(name, back.Config, 0o644)
 	}
-	if err != nil || back.MadeFrom(now) {
+	if err != nil {
 		return "", false, err
 	}
 	path, err := filepath.EvalSymlinks(name)
 	if err != nil {
 		return "", false, fmt.Errorf("cannot find %s: %w", name, atomicfile.Cause(err))
+	}
+	_ = atomicfile.Sweep(filepath.Dir(path), filepath.Base(path), filepath.Base(firstFree(path))) // also where nothing is written
+	if back.MadeFrom(now) {
+		return "", false, nil
 	}
 	if !isKept(store, now) {
 		if kept, err = keep(path, now); err != nil {
@@ -47,10 +52,20 @@ func isKept(store generation.Store, text []byte) bool {
 
 // keep writes a text beside a file, under a name that nothing has yet.
 func keep(path string, text []byte) (kept string, err error) {
-	for number := 1; ; number++ {
-		kept = fmt.Sprintf("%s.unapplied-%d", path, number)
+	for {
+		kept = firstFree(path)
 		if err = atomicfile.CreateFile(kept, text, 0o600); !errors.Is(err, fs.ErrExist) {
 			return kept, err
+		}
+	}
+}
+
+// firstFree returns the first of the names for what is kept beside a file that nothing has yet.
+func firstFree(path string) string {
+	for number := 1; ; number++ {
+		name := fmt.Sprintf("%s.unapplied-%d", path, number)
+		if _, err := os.Lstat(name); err != nil {
+			return name
 		}
 	}
 }

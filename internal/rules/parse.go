@@ -19,27 +19,26 @@ var errRule = errors.New("not a rule that natspread writes")
 // Rule.AppendText: an option more, a quote, another order is an error.
 func ParseRule(text string) (Rule, error) {
 	var rule Rule
-	_, err := rule.parse(text, nil)
+	err := rule.read(text)
+	if err == nil && string(rule.AppendText(nil)) != text {
+		err = fmt.Errorf("%.200q: %w", text, errRule)
+	}
 	return rule, err
 }
 
-// parse reads a rule, and writes it into a buffer that is handed back for the next one.
-func (r *Rule) parse(text string, buffer []byte) ([]byte, error) {
+// read reads a rule in any order of its options, and in any spelling of its numbers: whoever
+// calls it compares the text of what it read.
+func (r *Rule) read(text string) error {
 	reader := ruleReader{rest: text, rule: r}
 	for !reader.done {
 		if err := reader.option(); err != nil {
-			return buffer, fmt.Errorf("%.200q: %w", text, err)
+			return fmt.Errorf("%.200q: %w", text, err)
 		}
 	}
 	if !r.scoped() {
-		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
+		return fmt.Errorf("%.200q: %w", text, errRule)
 	}
-	// The reader takes options in any order and numbers in any spelling; to ask
-	// for the same text back is simpler than to forbid each of these, and stricter.
-	if buffer = r.AppendText(buffer[:0]); string(buffer) != text {
-		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
-	}
-	return buffer, nil
+	return nil
 }
 
 // ruleReader takes a rule apart, word by word.
@@ -143,7 +142,7 @@ func (r *ruleReader) packet() {
 	case "--dport":
 		r.rule.DestinationPorts = r.ports()
 	default:
-		r.rule.Midstream = true // the one spelling that parse takes
+		r.rule.Midstream = true // the one spelling that AppendText writes
 		r.bad = r.bad || option != "!" || r.rule.Protocol != "tcp"
 		for range 3 {
 			r.next()
@@ -228,15 +227,14 @@ func (r *ruleReader) target(name string) {
 	case "DNAT":
 		target.Kind = DNAT
 		r.word("--to-destination")
-		text := r.next()
-		target.Address, target.Port = r.backend(text)
-		if pair, err := netip.ParseAddrPort(text); err == nil && pair.Port() == 0 {
+		port := false
+		if target.Address, target.Port, port = r.backend(r.next()); port && target.Port == 0 {
 			target.Kind = Refuse
 		}
 	case "SNAT":
 		target.Kind = SNAT
 		r.word("--to-source")
-		target.Address, target.Port = r.backend(r.next())
+		target.Address, target.Port, _ = r.backend(r.next())
 	case "MASQUERADE":
 		target.Kind = Masquerade
 	case "ACCEPT":
@@ -247,7 +245,7 @@ func (r *ruleReader) target(name string) {
 	case "CONNMARK":
 		target.Kind = RestoreMark
 		for range 5 {
-			r.next() // the one spelling that parse takes
+			r.next() // the one spelling that AppendText writes
 		}
 	case "REDIRECT":
 		target.Kind = Refuse
@@ -267,7 +265,7 @@ func (r *ruleReader) hash(target *Target) {
 		r.word("0xffff")
 	}
 	r.word("--hmark-rnd")
-	r.next() // the one seed that parse takes
+	r.next() // the one seed that AppendText writes
 	r.word("--hmark-mod")
 	target.Slots = uint16(r.number(16))
 	r.bad = r.bad || target.Prefix == 0 || target.Prefix > 128 || !slots.Valid(int(target.Slots))
@@ -331,19 +329,23 @@ func (r *ruleReader) connectionEnd() netip.Prefix {
 	return netip.PrefixFrom(address, address.BitLen())
 }
 
-// address reads an address that a machine can have. A zone could hold any byte,
-// and iptables takes the unspecified address without complaint.
+// address reads an address that a machine can have.
 func (r *ruleReader) address(text string) netip.Addr {
 	address, err := netip.ParseAddr(text)
-	r.bad = r.bad || err != nil || address.Zone() != "" || address.IsUnspecified()
+	r.bad = r.bad || err != nil || !canBeHeld(address)
 	return address
 }
 
+// canBeHeld tells whether a machine can have an address. A zone could hold any byte, and
+// iptables takes the unspecified address without complaint.
+func canBeHeld(address netip.Addr) bool { return address.Zone() == "" && !address.IsUnspecified() }
+
 // backend reads ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT.
-func (r *ruleReader) backend(text string) (netip.Addr, uint16) {
+func (r *ruleReader) backend(text string) (address netip.Addr, port uint16, hasPort bool) {
 	pair, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return r.address(text), 0
+		return r.address(text), 0, false
 	}
-	return r.address(pair.Addr().String()), pair.Port()
+	r.bad = r.bad || !canBeHeld(pair.Addr())
+	return pair.Addr(), pair.Port(), true
 }

@@ -102,7 +102,7 @@ func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark }
 
 // belongs tells whether the rule may stand in a table. An accept in the nat table keeps the
 // rules of others away from what it matches: it may be only for what was translated.
-func (r Rule) belongs(name TableName) bool {
+func (r *Rule) belongs(name TableName) bool {
 	switch {
 	case name == NAT && (r.Expected || r.SourceTranslated || r.BeginsOrSNAT || r.OriginalSource.IsValid() || r.OriginalSourcePorts != Ports{}):
 		return false
@@ -223,7 +223,7 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 // accept is for connections of one protocol: asked of some address at some port, answered by some
 // backend at some port, or begun by some backend at some port. Else it is for what a helper expects
 // of some backend. The accepts in FORWARD of natspread 0.1 name no backend.
-func (r Rule) scoped() bool {
+func (r *Rule) scoped() bool {
 	switch {
 	case r.Target.Kind == SNAT && r.Target.Port != 0:
 		return r.Source.IsValid() && r.SourcePorts != (Ports{})
@@ -240,7 +240,7 @@ func (r Rule) scoped() bool {
 
 // appendConntrack appends the conditions on the connection: on what it asked for
 // before its destination was rewritten, and on who answers it. Without any it appends nothing.
-func (r Rule) appendConntrack(before []byte) []byte {
+func (r *Rule) appendConntrack(before []byte) []byte {
 	b := append(before, "-m conntrack "...)
 	none := len(b)
 	if r.BeginsOrSNAT {

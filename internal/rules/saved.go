@@ -138,23 +138,52 @@ func (r SavedRule) Words() iter.Seq[string] {
 
 // Own reads natspread's part, strictly: see Parse.
 func (s Saved) Own(family Family) (Table, error) {
-	table := Table{Family: family, Name: s.Name}
+	table, err := s.own(family)
+	if err != nil {
+		return Table{}, err
+	}
 	var buffer []byte
-	for _, chain := range s.OwnChains() {
+	for at, chain := range s.OwnChains() {
+		for i, rule := range chain.Rules {
+			// own takes options in any order and numbers in any spelling; to ask for the
+			// same text back is simpler than to forbid each of these, and stricter.
+			if buffer = table.Chains[at].Rules[i].AppendText(buffer[:0]); string(buffer) != rule.Text {
+				return Table{}, ruleError(chain.Name, i, fmt.Errorf("%.200q: %w", rule.Text, errRule))
+			}
+		}
+	}
+	return table, nil
+}
+
+// own is Own for those who compare the text of the table that it returns.
+func (s Saved) own(family Family) (Table, error) {
+	chains, count := s.OwnChains(), 0
+	for _, chain := range chains {
+		count += len(chain.Rules)
+	}
+	table := Table{Family: family, Name: s.Name, Chains: slices.Grow([]Chain(nil), len(chains))}
+	all := make([]Rule, count) // of all chains: one allocation for thousands
+	for _, chain := range chains {
 		if !ownChain(chain.Name) {
 			return Table{}, fmt.Errorf("%.60q is no name of an own chain", chain.Name)
 		}
-		rules := make([]Rule, len(chain.Rules))
+		rules := all[:len(chain.Rules):len(chain.Rules)]
+		all = all[len(rules):]
 		for i, rule := range chain.Rules {
-			var err error
-			if buffer, err = rules[i].parse(rule.Text, buffer); err == nil && !rules[i].belongs(s.Name) {
+			err := rules[i].read(rule.Text)
+			if err == nil && !rules[i].belongs(s.Name) {
 				err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
 			}
 			if err != nil {
-				return Table{}, fmt.Errorf("chain %s, rule %d: %w", chain.Name, i+1, err)
+				return Table{}, ruleError(chain.Name, i, err)
 			}
 		}
 		table.Chains = append(table.Chains, Chain{Name: chain.Name, Rules: rules})
 	}
 	return table, nil
+}
+
+// ruleError says in which rule of a chain, from 0, an error is.
+func ruleError(chain string, i int, err error) error {
+	return fmt.Errorf("chain %s, rule %d: %w", chain, i+1, err)
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // without. Comment lines and other tables are passed over. It is strict: a line that
 // iptables-save would not print is an error, and so is a table without its end.
 func ParseSaved(name TableName, text []byte) (Saved, error) {
-	reader := savedReader{name: name}
+	reader := savedReader{name: name, rules: make([]SavedRule, 0, bytes.Count(text, []byte("\n")))}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -41,7 +42,10 @@ type savedReader struct {
 	chainList
 	name  TableName
 	state int
-	other bool // in another table
+	other bool        // in another table
+	last  *SavedChain // to which the rule before belongs; nil when a chain was added since
+	rules []SavedRule // of all chains whose rules stand together: one allocation for thousands
+	start int         // where those of last begin there, -1 when they stand alone
 }
 
 // notSaved says that a text is no complete table.
@@ -81,6 +85,7 @@ func (r *savedReader) declaration(line string) error {
 		return fmt.Errorf("chain %s stands twice", chain.Name)
 	}
 	r.add(chain)
+	r.last = nil
 	return nil
 }
 
@@ -92,15 +97,34 @@ func (r *savedReader) rule(line string) error {
 		_, line = cutCounters(line)
 		return fmt.Errorf("%.60q is no rule", line)
 	}
-	chain := r.find(name)
+	chain := r.last
+	if chain == nil || chain.Name != name {
+		chain = r.find(name)
+	}
 	if chain == nil && r.name == Filter && slices.Contains(Filter.BuiltIn(), name) {
 		chain = r.add(SavedChain{Name: name})
 	}
 	if chain == nil {
 		return fmt.Errorf("a rule for chain %.60q, which is not declared", name)
 	}
-	chain.Rules = append(chain.Rules, rule)
+	r.addRule(chain, rule)
 	return nil
+}
+
+// addRule adds a rule to a chain.
+func (r *savedReader) addRule(chain *SavedChain, rule SavedRule) {
+	if chain != r.last {
+		r.last, r.start = chain, len(r.rules)
+		if len(chain.Rules) > 0 { // which iptables-save does not print in two places
+			r.start = -1
+		}
+	}
+	if r.start < 0 {
+		chain.Rules = append(chain.Rules, rule)
+		return
+	}
+	r.rules = append(r.rules, rule)
+	chain.Rules = r.rules[r.start:len(r.rules):len(r.rules)]
 }
 
 // chainList is the chains of one table in the order in which they came. A chain that it

@@ -137,12 +137,15 @@ func Parse(family Family, kind TableName, text []byte) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	table, err := saved.Own(family)
+	table, err := saved.own(family)
 	if err != nil {
 		return Table{}, err
 	}
 	table.CommentedJumps = bytes.Contains(text, []byte(" -m comment --comment "+Comment+" -j "))
 	if line, differ := firstDifference(text, table.Text()); differ {
+		if _, err := saved.Own(family); err != nil { // which says more
+			return Table{}, err
+		}
 		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
 	}
 	return table, nil

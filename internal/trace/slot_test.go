@@ -143,6 +143,8 @@ func TestExplainSlot(t *testing.T) {
 		{"198.51.100.7", []string{three, `algorithm = "flow"`}, "\nA connection is one of 256 slots by its client's address and port: which backend it gets is not said here.\n", "null"},
 		{"198.51.100.7", []string{three}, "", "null"},
 		{"198.51.100.7", []string{`backends = [{ address = "10.0.0.1", drain = true }]`, `algorithm = "source"`}, "", "null"},
+		{"198.51.100.7", []string{`backends = [{ address = "10.0.0.1", drain = true }]`, `algorithm = "source"`, `snat = "none"`, "takeover = true"}, "", "null"},
+		{"", []string{`backends = [{ address = "10.0.0.1", drain = true }]`, `algorithm = "flow"`, `snat = "none"`, "takeover = true"}, "", "null"},
 	} {
 		text, result := explained(t, test.from, test.lines...)
 		if !strings.Contains(text, test.want) || test.want == "" && strings.Contains(text, "slot") {
