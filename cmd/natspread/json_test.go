@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/failure"
 	"natspread/internal/report"
 	"natspread/internal/test/promtest"
 	"natspread/internal/trace"
@@ -27,7 +28,7 @@ func verbShapes() map[string]reflect.Type {
 		"diff":                  reflect.TypeFor[report.Diff](),
 		"doctor":                reflect.TypeFor[doctorResult](),
 		"drain, undrain":        reflect.TypeFor[drainResult](),
-		"every verb that fails": reflect.TypeFor[failure](),
+		"every verb that fails": reflect.TypeFor[failure.Failure](),
 		"health":                reflect.TypeFor[watcher.Report](),
 		"history":               reflect.TypeFor[report.History](),
 		"init":                  reflect.TypeFor[initResult](),
@@ -49,7 +50,7 @@ func objectShapes() map[string]reflect.Type {
 		"check of a backend": reflect.TypeFor[watcher.Checked](),
 		"clients moved":      reflect.TypeFor[report.ClientsMoved](),
 		"drained backend":    reflect.TypeFor[drainedBackend](),
-		"error":              reflect.TypeFor[problem](),
+		"error":              reflect.TypeFor[failure.Problem](),
 		"finding":            reflect.TypeFor[report.Finding](),
 		"flow":               reflect.TypeFor[trace.FlowResult](),
 		"generation":         reflect.TypeFor[report.HistoryEntry](),

@@ -200,7 +200,7 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 	}
 	s.printNotes(result)
 	if err := s.answer(printed, ""); err != nil {
-		return err
+		return stands(result, err)
 	}
 	if result.Changed {
 		s.printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))

@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/failure"
 	"natspread/internal/paths"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -117,9 +118,9 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, edit)
 	if err != nil {
-		return halfway(result, nil, err)
+		return failure.Halfway(result, nil, err)
 	}
-	return s.answer(drainResultOf(edit, result, live), "")
+	return stands(result, s.answer(drainResultOf(edit, result, live), ""))
 }
 
 // setDrain drains backends, or gives them new connections again: in the config, or with
@@ -173,7 +174,7 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 	moves := s.reportHost().Moves(edit.Config)
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
-		return change.Edit{}, restore.Result{}, halfway(result, nil, err)
+		return change.Edit{}, restore.Result{}, failure.Halfway(result, nil, err)
 	}
 	result.NoteIfChanged(moves)
 	s.noteRemaining(ctx, edit.Config, edit.Tables, &result)

@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/failure"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore"
@@ -59,7 +60,7 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 		s.printf("it is not applied: natspread apply does that")
 		return s.answer(changeResult{Changed: true}, "")
 	} else if err != nil {
-		return halfway(restore.Result{Changed: true}, nil, err)
+		return failure.Halfway(restore.Result{Changed: true}, nil, err)
 	}
 	return s.apply(ctx, applyOptions{yes: o.yes, edited: true})
 }

@@ -189,9 +189,10 @@ func (s *session) installUnits(ctx context.Context, running systemd, o installOp
 func (s *session) printInstalled(result restore.Result, done []string) error {
 	s.printLines(done)
 	s.printNotes(result)
-	return s.answer(installResult{
-		Changed: result.Changed || units.Changed(done), Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes,
-	}, "")
+	result.Changed = result.Changed || units.Changed(done)
+	return stands(result, s.answer(installResult{
+		Changed: result.Changed, Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes,
+	}, ""))
 }
 
 // noteRouter adds to the notes of an install who is let through the host. What cannot be
