@@ -53,10 +53,13 @@ func (s inspection) readServices(tables []source.Table) []*draft {
 	for _, p := range tables[0].Pairs {
 		s.Refuse(p.At, "write [[service]] on a line above it", "cannot use key %q: it stands before the first [[service]]", source.FirstBytes(p.Name))
 	}
+	common := s.readShared(tables[1:])
 	var drafts []*draft
 	for _, t := range tables[1:] {
-		if s.checkHeader(t) {
-			drafts = append(drafts, s.readService(t))
+		if !isShared(t) && s.checkHeader(t) {
+			d := s.readService(t, common.defaults)
+			s.usePool(d, common.pools)
+			drafts = append(drafts, d)
 		}
 	}
 	return drafts
@@ -76,11 +79,17 @@ func (s inspection) checkHeader(t source.Table) bool {
 	case "service.check":
 		fix = "write it below the keys of a [[service]]"
 	}
+	switch suggest.Word(t.Name, []string{"pool", defaultsHeader}) {
+	case "pool":
+		fix = "write [pool.web], with a name of your choice"
+	case defaultsHeader:
+		fix = "write [" + defaultsHeader + "]"
+	}
 	if t.Name == "service" {
 		s.Refuse(t.At, fix, "cannot use table [service]: there can be several services, so brackets are double")
 		return meant
 	}
-	s.Refuse(t.At, fix, "cannot use table %q: the only tables are [[service]] and [service.check]", source.FirstBytes(t.Name))
+	s.Refuse(t.At, fix, "cannot use table %q: the only tables are [[service]], [service.check], [pool.NAME] and [defaults]", source.FirstBytes(t.Name))
 	return meant
 }
 

@@ -53,8 +53,8 @@ func (p Places) Of(name string) (at source.Span, ok bool) {
 	return source.Span{}, false
 }
 
-// with adds the place of a key, unless it has one.
-func (p Places) with(name string, at source.Span) Places {
+// With adds the place of a key, unless it has one.
+func (p Places) With(name string, at source.Span) Places {
 	if _, ok := p.Of(name); ok {
 		return p
 	}
@@ -79,12 +79,12 @@ func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []sour
 			s.Refuse(p.At, "keep one of the two lines", "cannot use key %q: %s has it already on line %d",
 				p.Name, what, s.Line(first)).Related = s.Line(first)
 		default:
-			seen = seen.with(p.Name, p.Value.At)
+			seen = seen.With(p.Name, p.Value.At)
 			k.Set(into, Field{Source: s, Name: k.Name, example: k.Example, Value: p.Value})
 		}
 	}
 	for _, p := range misspelt {
-		seen = seen.with(p.Name, p.Value.At)
+		seen = seen.With(p.Name, p.Value.At)
 	}
 	return seen
 }
