@@ -47,6 +47,7 @@ func objectShapes() map[string]reflect.Type {
 		"backend change":     reflect.TypeFor[report.BackendChange](),
 		"backend health":     reflect.TypeFor[report.Health](),
 		"chain":              reflect.TypeFor[trace.ChainResult](),
+		"changes":            reflect.TypeFor[report.Changes](),
 		"check of a backend": reflect.TypeFor[watcher.Checked](),
 		"clients moved":      reflect.TypeFor[report.ClientsMoved](),
 		"drained backend":    reflect.TypeFor[drainedBackend](),
@@ -247,7 +248,7 @@ func TestManualShapes(t *testing.T) {
 		"doctor":  {reflect.TypeFor[doctorResult](), 4, texts["doctor"]},
 		"drain":   {reflect.TypeFor[drainResult](), 3, texts["drain"]},
 		"health":  {reflect.TypeFor[watcher.Report](), 8, texts["health"]},
-		"history": {reflect.TypeFor[report.History](), 12, texts["history"]},
+		"history": {reflect.TypeFor[report.History](), 16, texts["history"]},
 		"status":  {reflect.TypeFor[report.Status](), 10, texts["status"]},
 	} {
 		keys := jsonKeys(c.shape)
