@@ -130,28 +130,3 @@ func (l *listener) Write(words []byte) (int, error) {
 	}
 	return len(words), nil
 }
-
-// Progress is one line that is overwritten on a terminal, and elsewhere a line for
-// each new number.
-func TestProgress(t *testing.T) {
-	for terminal, want := range map[bool]string{
-		true:  "\r\x1b[K2 connections are still open, waiting for 5s more\r\x1b[K2 connections are still open, waiting for 4s more\r\x1b[K1 connection is still open, waiting for 3s more\r\x1b[K",
-		false: "2 connections are still open\n1 connection is still open\n",
-	} {
-		for _, quiet := range []bool{false, true} {
-			var said strings.Builder
-			p := progress{session: &session{streams: streams{err: &said}, common: common{quiet: quiet}}, terminal: terminal}
-			p.show(2, 5*time.Second)
-			p.show(2, 4*time.Second)
-			p.show(1, 3*time.Second)
-			p.clear()
-			p.clear()
-			if quiet {
-				want = ""
-			}
-			if said.String() != want {
-				t.Errorf("terminal %v, quiet %v: said %q, want %q", terminal, quiet, said.String(), want)
-			}
-		}
-	}
-}

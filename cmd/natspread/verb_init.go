@@ -3,15 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
+	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/config/edit"
 	"natspread/internal/paths"
@@ -59,10 +56,7 @@ func (s *session) init(_ context.Context, o initOptions) error {
 	if s.config == "-" {
 		return s.answer(initResult{Config: "stdout", Text: string(text)}, string(text))
 	}
-	if err = atomicfile.CreateAll(s.config, text, 0o644); err != nil {
-		if _, there := os.Lstat(s.config); there == nil && errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("%s exists already: edit it, or move it away first", s.config)
-		}
+	if err := change.Create(s.config, text); err != nil {
 		return nothingChanged(err)
 	}
 	s.printf("wrote %s: %srun natspread check", s.config, o.next())

@@ -145,6 +145,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	if err := s.refuseLogin(ctx, plan.Config); err != nil {
 		return err
 	}
+	s.doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), plan.Request("install"))
 	if err != nil {
 		return err

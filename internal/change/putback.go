@@ -18,7 +18,7 @@ import (
 func PutBack(store generation.Store, name string, back generation.Generation) (kept string, changed bool, err error) {
 	now, err := Read(name, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", true, atomicfile.CreateAll(name, back.Config, 0o644)
+		return "", true, Create(name, back.Config)
 	}
 	if err != nil {
 		return "", false, err
@@ -37,6 +37,15 @@ func PutBack(store generation.Store, name string, back generation.Generation) (k
 		}
 	}
 	return kept, true, atomicfile.ReplaceFile(path, back.Config)
+}
+
+// Create writes a config file that must not exist yet.
+func Create(name string, text []byte) error {
+	err := atomicfile.CreateAll(name, text, 0o644)
+	if _, there := os.Lstat(name); there == nil && errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: edit it, or move it away first", name)
+	}
+	return err
 }
 
 // isKept tells whether a generation was made from a text.

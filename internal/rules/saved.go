@@ -68,18 +68,18 @@ func (s Saved) OwnText() []byte {
 		b = appendDeclaration(b, chain.Name, "-")
 	}
 	for _, name := range s.Name.BuiltIn() {
-		b = appendSaved(b, name, s.Jumps(name))
+		b = SavedChain{Name: name, Rules: s.Jumps(name)}.AppendText(b)
 	}
 	for _, chain := range own {
-		b = appendSaved(b, chain.Name, chain.Rules)
+		b = chain.AppendText(b)
 	}
 	return append(b, "COMMIT\n"...)
 }
 
-// appendSaved appends rules of a chain, one "-A CHAIN …" line each.
-func appendSaved(b []byte, chain string, rules []SavedRule) []byte {
-	for _, rule := range rules {
-		b = append(append(b, "-A "...), chain...)
+// AppendText appends the chain's rules, one "-A CHAIN …" line each.
+func (c SavedChain) AppendText(b []byte) []byte {
+	for _, rule := range c.Rules {
+		b = append(append(b, "-A "...), c.Name...)
 		b = append(append(append(b, ' '), rule.Text...), '\n')
 	}
 	return b

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -79,17 +80,32 @@ func (t Table) Jumps(builtIn string) []Rule {
 // for iptables-restore --noflush: it says nothing of policies, which are not ours.
 func (t Table) Text() []byte {
 	b := make([]byte, 0, 256+110*t.size())
-	b = t.appendHead(b)
-	for _, chain := range t.Chains {
-		b = appendDeclaration(b, chain.Name, "-")
+	for part := range t.parts() {
+		b = append(b, part...)
 	}
-	for _, name := range t.Name.BuiltIn() {
-		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
+	return b
+}
+
+// parts goes through the text of the table, a part at a time, each good until the next one.
+func (t Table) parts() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		b := t.appendHead(nil)
+		for _, chain := range t.Chains {
+			b = appendDeclaration(b, chain.Name, "-")
+		}
+		for _, name := range t.Name.BuiltIn() {
+			b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
+		}
+		if !yield(b) {
+			return
+		}
+		for _, chain := range t.Chains {
+			if b = chain.AppendText(b[:0]); !yield(b) {
+				return
+			}
+		}
+		yield([]byte("COMMIT\n"))
 	}
-	for _, chain := range t.Chains {
-		b = chain.AppendText(b)
-	}
-	return append(b, "COMMIT\n"...)
 }
 
 // appendHead appends what stands before the own chains.
@@ -142,7 +158,7 @@ func Parse(family Family, kind TableName, text []byte) (Table, error) {
 		return Table{}, err
 	}
 	table.CommentedJumps = bytes.Contains(text, []byte(" -m comment --comment "+Comment+" -j "))
-	if line, differ := firstDifference(text, table.Text()); differ {
+	if line, differ := table.differsFrom(text); differ {
 		if _, err := saved.Own(family); err != nil { // which says more
 			return Table{}, err
 		}
@@ -151,17 +167,28 @@ func Parse(family Family, kind TableName, text []byte) (Table, error) {
 	return table, nil
 }
 
-// firstDifference returns the number of the first line, from 1, in which two
-// texts differ.
-func firstDifference(a, b []byte) (line int, differ bool) {
-	if bytes.Equal(a, b) {
-		return 0, false
+// differsFrom returns the number of the first line, from 1, in which a text is not that of the
+// table.
+func (t Table) differsFrom(text []byte) (line int, differ bool) {
+	rest := text
+	for part := range t.parts() {
+		behind, same := bytes.CutPrefix(rest, part)
+		if !same {
+			return lineOfDifference(text, text[:len(text)-len(rest)], part), true
+		}
+		rest = behind
 	}
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
+	return 1 + bytes.Count(text, []byte("\n")), len(rest) > 0
+}
+
+// lineOfDifference returns the number of the first line, from 1, in which a text is not a
+// beginning of it and what should follow there.
+func lineOfDifference(text, begin, follows []byte) int {
+	n := len(begin)
+	for n < len(text) && n-len(begin) < len(follows) && text[n] == follows[n-len(begin)] {
 		n++
 	}
-	return 1 + bytes.Count(a[:n], []byte("\n")), true
+	return 1 + bytes.Count(text[:n], []byte("\n"))
 }
 
 // Changes returns the chains of another table that this one does not hold, or holds with
