@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 )
 
@@ -80,32 +79,23 @@ func (t Table) Jumps(builtIn string) []Rule {
 // for iptables-restore --noflush: it says nothing of policies, which are not ours.
 func (t Table) Text() []byte {
 	b := make([]byte, 0, 256+110*t.size())
-	for part := range t.parts() {
-		b = append(b, part...)
+	b = t.appendTop(b)
+	for _, chain := range t.Chains {
+		b = chain.AppendText(b)
 	}
-	return b
+	return append(b, "COMMIT\n"...)
 }
 
-// parts goes through the text of the table, a part at a time, each good until the next one.
-func (t Table) parts() iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		b := t.appendHead(nil)
-		for _, chain := range t.Chains {
-			b = appendDeclaration(b, chain.Name, "-")
-		}
-		for _, name := range t.Name.BuiltIn() {
-			b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
-		}
-		if !yield(b) {
-			return
-		}
-		for _, chain := range t.Chains {
-			if b = chain.AppendText(b[:0]); !yield(b) {
-				return
-			}
-		}
-		yield([]byte("COMMIT\n"))
+// appendTop appends what stands before the rules of own chains.
+func (t Table) appendTop(b []byte) []byte {
+	b = t.appendHead(b)
+	for _, chain := range t.Chains {
+		b = appendDeclaration(b, chain.Name, "-")
 	}
+	for _, name := range t.Name.BuiltIn() {
+		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
+	}
+	return b
 }
 
 // appendHead appends what stands before the own chains.
@@ -153,42 +143,33 @@ func Parse(family Family, kind TableName, text []byte) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	table, err := saved.own(family)
+	table, err := saved.Own(family)
 	if err != nil {
 		return Table{}, err
 	}
 	table.CommentedJumps = bytes.Contains(text, []byte(" -m comment --comment "+Comment+" -j "))
-	if line, differ := table.differsFrom(text); differ {
-		if _, err := saved.Own(family); err != nil { // which says more
-			return Table{}, err
+	part, rest := table.appendTop(nil), text
+	for _, chain := range append(saved.OwnChains(), SavedChain{}) { // whose rules are those of the table
+		behind, same := bytes.CutPrefix(rest, part)
+		if !same {
+			return Table{}, otherForm(text, text[:len(text)-len(rest)], part)
 		}
-		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
+		part, rest = chain.AppendText(part[:0]), behind
+	}
+	if string(rest) != "COMMIT\n" {
+		return Table{}, otherForm(text, text[:len(text)-len(rest)], []byte("COMMIT\n"))
 	}
 	return table, nil
 }
 
-// differsFrom returns the number of the first line, from 1, in which a text is not that of the
-// table.
-func (t Table) differsFrom(text []byte) (line int, differ bool) {
-	rest := text
-	for part := range t.parts() {
-		behind, same := bytes.CutPrefix(rest, part)
-		if !same {
-			return lineOfDifference(text, text[:len(text)-len(rest)], part), true
-		}
-		rest = behind
-	}
-	return 1 + bytes.Count(text, []byte("\n")), len(rest) > 0
-}
-
-// lineOfDifference returns the number of the first line, from 1, in which a text is not a
-// beginning of it and what should follow there.
-func lineOfDifference(text, begin, follows []byte) int {
+// otherForm names the first line in which a text is not a beginning of it and what should
+// follow there.
+func otherForm(text, begin, follows []byte) error {
 	n := len(begin)
 	for n < len(text) && n-len(begin) < len(follows) && text[n] == follows[n-len(begin)] {
 		n++
 	}
-	return 1 + bytes.Count(text[:n], []byte("\n"))
+	return fmt.Errorf("line %d is not in the form that natspread writes", 1+bytes.Count(text[:n], []byte("\n")))
 }
 
 // Changes returns the chains of another table that this one does not hold, or holds with
