@@ -51,7 +51,7 @@ func byAnswer(services []config.Service, complete func(e *dispatchEntry, asked d
 		}
 		for entry := range asked(service) {
 			for _, backend := range service.Backends {
-				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(backend, entry.ports)}
+				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(entry.listen, backend)}
 				complete(&answer, entry)
 				entries = append(entries, answer)
 			}
