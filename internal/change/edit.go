@@ -184,7 +184,7 @@ func (e Edit) Live(ctx context.Context) ([]int, error) {
 	for i, b := range e.Backends {
 		for v, service := range virtual {
 			if service.Service == b.Service.Name {
-				live[i] += counts[v][slices.Index(service.Backends, b.Backend.AddrPort())]
+				live[i] += counts[v][b.place()]
 			}
 		}
 	}
@@ -195,9 +195,16 @@ func (e Edit) Live(ctx context.Context) ([]int, error) {
 func (e Edit) End(ctx context.Context) (deleted int, err error) {
 	var backends []netip.AddrPort
 	for _, b := range e.Backends {
-		backends = append(backends, b.Backend.AddrPort())
+		for _, virtual := range render.VirtualServices(b.Service) { // which say its ports
+			backends = append(backends, virtual.Backends[b.place()])
+		}
 	}
 	return flows.DeleteBackends(ctx, render.VirtualServices(e.services()...), backends)
+}
+
+// place returns where the backend stands in its service.
+func (b Backend) place() int {
+	return slices.IndexFunc(b.Service.Backends, func(other config.Backend) bool { return other.AddrPort() == b.Backend.AddrPort() })
 }
 
 // services returns the services of the backends, each once.
