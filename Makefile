@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots image-test crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,9 @@ demo: build ## watch it balance 3,000 connections, and again after a "reboot"
 	@.ci/need iptables iproute2
 	@go run ./internal/lab/demo bin/natspread
 
-install: build ## program and units into DESTDIR, below PREFIX (/usr/local)
+install: build ## program, units and the schema of the config into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 0755 bin/natspread $(DESTDIR)$(PREFIX)/sbin/natspread
+	install -D -m 0644 docs/natspread.toml.schema.json $(DESTDIR)$(PREFIX)/share/natspread/natspread.toml.schema.json
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread.service
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread natspread-health.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread-health.service
@@ -73,6 +74,10 @@ boot-test: ## the package in a Debian that is really booted, killed, damaged and
 boots: ## boot that Debian BOOTS times (50) with each variant; each boot must load the rules
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
 	@BOOTS='$(BOOTS)' internal/lab/boot/container boots
+
+image-test: ## an image of mmdebstrap that boots, and one for arm64
+	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap systemd-container iproute2
+	@internal/lab/boot/container mmdebstrap
 
 crash-test: ## power cuts under apply, on a real ext4 and xfs
 	@.ci/need go iptables e2fsprogs xfsprogs

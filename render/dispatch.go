@@ -127,9 +127,8 @@ func leading(services []config.Service, only side, change func(*rules.Rule, conf
 func translated(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
-		active := service.Active()
-		if len(active) == 0 {
-			continue // nothing goes there
+		if !reaches(service) {
+			continue
 		}
 		sources := sourceRules(service)
 		for entry := range asked(service) {
@@ -142,7 +141,7 @@ func translated(services []config.Service) []dispatchEntry {
 				entries = append(entries, entry)
 				continue
 			}
-			for _, backend := range active {
+			for _, backend := range service.Active() {
 				entry.address = backend.Addr
 				rule.Destination = host(backend.Addr)
 				rule.DestinationPorts = rules.Ports{First: backend.Port, Last: backend.Port}

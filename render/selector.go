@@ -21,12 +21,15 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 	backends := service.Active()
 	var list []rules.Rule
 	switch {
-	case len(backends) == 0:
+	case !reaches(service):
 		list = s.refuse(service.Listen)
-	case service.Algorithm == config.RoundRobin:
-		list = s.roundRobin(backends)
 	case service.Slots != 0:
 		list = s.bySlot(service)
+	case len(backends) == 0: // and the one backend keeps what is open
+		kept := rules.Rule{Protocol: string(config.TCP), Midstream: true, Target: dnat(service.Backends[0])}
+		list = append([]rules.Rule{kept}, s.refuse(service.Listen)...)
+	case service.Algorithm == config.RoundRobin:
+		list = s.roundRobin(backends)
 	default:
 		list = s.random(backends)
 	}

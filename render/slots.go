@@ -15,6 +15,7 @@ const slotFan = 16
 // The levels of a tree of slots, by their letters in the names of chains. Chains for a random
 // pick and for turns have lower ones.
 const (
+	levelRefused  = int('R' - 'A') // the chain that refuses
 	levelSixteens = int('S' - 'A') // chains for slotFan leaves
 	levelLeaves   = int('T' - 'A') // chains for slotFan slots
 	levelBackends = int('Z' - 'A') // chains for a backend
@@ -28,10 +29,15 @@ const chainPlaces = 36 * 36
 // several cost a rule for each backend only.
 //
 // The tree and its names are the same whoever is drained: then leaves change, and the chain of
-// the backend goes.
+// the backend goes. With all of them drained a chain that refuses owns the slots.
 func (p *selector) bySlot(service config.Service) []rules.Rule {
 	owners, former := service.Owners(), formerOwners(service)
-	tree := slotTree{selector: p, ranks: make([]int, len(service.Backends)), former: former, backends: p.backendChains(service, slices.Concat(owners, former))}
+	targets := p.backendChains(service, slices.Concat(owners, former))
+	if owners == nil {
+		owners = slices.Repeat([]int{len(targets)}, service.Slots)
+		targets = append(targets, p.addChain(levelRefused, 0, append([]rules.Rule{restoreMark()}, p.refuse(service.Listen)...)))
+	}
+	tree := slotTree{selector: p, ranks: make([]int, len(targets)), former: former, backends: targets}
 	for rank, place := range slots.Order(service.SlotBackends()) {
 		tree.ranks[place] = rank
 	}
@@ -100,8 +106,8 @@ func (t slotTree) leaf(owners []int, first int) []rules.Rule {
 }
 
 // backendChains adds a chain for each backend that is among the owners, and returns what leads to
-// them, by the places of the backends. Such a chain gives the packet back the mark that others
-// have given to its connection, and translates. DNAT ends the packet's walk, so it comes last.
+// them, by the places of the backends. Such a chain takes the slot off the packet and translates.
+// DNAT ends the packet's walk, so it comes last.
 func (p *selector) backendChains(service config.Service, owners []int) []rules.Target {
 	owns := map[int]bool{}
 	for _, owner := range owners { // with -1, which is no backend: see formerOwners
@@ -110,9 +116,13 @@ func (p *selector) backendChains(service config.Service, owners []int) []rules.T
 	targets := make([]rules.Target, len(service.Backends))
 	for i, place := range slots.Places(service.SlotBackends(), chainPlaces) {
 		if owns[i] {
-			list := append([]rules.Rule{{Target: rules.Target{Kind: rules.RestoreMark}}}, p.each(rules.Rule{Target: dnat(service.Backends[i])})...)
+			list := append([]rules.Rule{restoreMark()}, p.each(rules.Rule{Target: dnat(service.Backends[i])})...)
 			targets[i] = p.addChain(levelBackends, place, list)
 		}
 	}
 	return targets
 }
+
+// restoreMark gives a packet back the mark that others have given to its connection, in place of
+// its slot.
+func restoreMark() rules.Rule { return rules.Rule{Target: rules.Target{Kind: rules.RestoreMark}} }

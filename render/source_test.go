@@ -121,9 +121,10 @@ func (o owners) rewriting(packet rules.Packet) (rules.Target, bool) {
 	return rules.Target{Kind: rules.Masquerade}, true
 }
 
-// translates tells whether a packet's connection may be a new one of the service's.
+// translates tells whether a packet's connection may be a new one of the service's, or one that is
+// taken over.
 func (o *owner) translates(packet rules.Packet) bool {
-	return len(o.active) > 0 && o.askedFor(o.active, packet, true)
+	return (len(o.active) > 0 || keepsAny(o.Service)) && o.askedFor(o.active, packet, true)
 }
 
 // mustLetThrough sends the same packets through FORWARD and fails unless those, and only

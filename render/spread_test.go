@@ -168,13 +168,13 @@ func walkedByAll(t rapid.TB, table rules.Table, builtIn string, packet rules.Pac
 func mustHaveShares(t rapid.TB, service config.Service, outcomes []end, client netip.Addr) {
 	t.Helper()
 	active, sum := weighted(service)
+	shares, total := shareByTarget(outcomes)
 	if len(active) == 0 {
-		if len(outcomes) != 1 || outcomes[0].Target.Kind != rules.Refuse || !isOne(outcomes[0].Share) {
+		if len(shares) != 1 || outcomes[0].Target.Kind != rules.Refuse || !isOne(total) {
 			t.Fatalf("service %s is drained, but a client meets %v", service.Name, outcomes)
 		}
 		return
 	}
-	shares, total := shareByTarget(outcomes)
 	if !isOne(total) {
 		t.Fatalf("service %s: the shares sum to %s", service.Name, total.FloatString(12))
 	}

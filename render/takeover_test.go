@@ -31,8 +31,8 @@ func mustTakeOver(t rapid.TB, services []config.Service, table, filter rules.Tab
 				}
 			}
 		}
-		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain })
-		if drained && slices.Contains(service.Protocols, config.TCP) && service.Slots != 0 && len(service.Active()) > 0 {
+		drained := slices.ContainsFunc(service.Backends, func(b config.Backend) bool { return b.Drain && b.Weight > 0 })
+		if drained && slices.Contains(service.Protocols, config.TCP) {
 			mustKeepOwners(t, service, table)
 		}
 	}
@@ -45,25 +45,27 @@ type place struct {
 	protocol config.Protocol
 }
 
-// asked returns for which service and listen address a backend answers at a place.
-func (p place) asked(services []config.Service) (by config.Service, listen config.Listen, found bool) {
+// asked returns for which service and listen address a backend answers at a place, and whether
+// what it says begins nothing, since it is down and its connections are cut.
+func (p place) asked(services []config.Service) (by config.Service, listen config.Listen, silent, found bool) {
 	for _, s := range services {
 		for _, l := range s.Listen {
 			at := func(b config.Backend) bool {
 				return b.Addr == p.addr && (b.Port == p.port || b.Port == 0 && l.Ports.Contains(p.port))
 			}
-			if s.Takeover && slices.Contains(s.Protocols, p.protocol) && slices.ContainsFunc(s.Backends, at) {
-				return s, l, true
+			i := slices.IndexFunc(s.Backends, at)
+			if s.Takeover && slices.Contains(s.Protocols, p.protocol) && i >= 0 {
+				return s, l, s.Backends[i].Out && (p.protocol == config.UDP || s.OnDown == config.ResetDown), true
 			}
 		}
 	}
-	return config.Service{}, config.Listen{}, false
+	return config.Service{}, config.Listen{}, false, false
 }
 
 // mustAnswerAs sends the first packet that this balancer sees of a connection from a place.
 func mustAnswerAs(t rapid.TB, at place, services []config.Service, table, filter rules.Table) {
 	t.Helper()
-	by, listen, known := at.asked(services)
+	by, listen, silent, known := at.asked(services)
 	if !known {
 		return // another service of the config may want it
 	}
@@ -76,8 +78,8 @@ func mustAnswerAs(t rapid.TB, at place, services []config.Service, table, filter
 	if listen.Ports.First == listen.Ports.Last {
 		want.Port = listen.Ports.First
 	}
-	if len(ends) != 1 || ends[0].Target != want || !isOne(ends[0].Share) {
-		t.Fatalf("%+v leaves as %v, not as %v", at, ends, want)
+	if silent && len(ends) > 0 || !silent && (len(ends) != 1 || ends[0].Target != want || !isOne(ends[0].Share)) {
+		t.Fatalf("%+v leaves as %v, not as %v; silent: %v", at, ends, want, silent)
 	}
 	mustAccept(t, filter, packet, by.Forward == config.Accept)
 	packet.SourcePort = 0
@@ -87,7 +89,7 @@ func mustAnswerAs(t rapid.TB, at place, services []config.Service, table, filter
 }
 
 // mustKeepOwners sends packets of all clients that begin nothing: each slot leads to its owner,
-// but for those of a backend that is drained, which keeps them.
+// but for those of a backend that is drained, which keeps them. What has no owner is refused.
 func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 	t.Helper()
 	packet := rules.Packet{
@@ -99,22 +101,28 @@ func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 		t.Fatal(err)
 	}
 	got, _ := shareByTarget(ends)
+	keeps := func(b config.Backend) bool { return b.Drain && !b.Out && b.Weight > 0 }
 	base := service
 	base.Backends = slices.Clone(service.Backends)
 	for i, b := range base.Backends {
-		if !b.Backup || b.Drain && !b.Out {
+		if !b.Backup || keeps(b) {
 			base.Backends[i].Drain, base.Backends[i].Out = false, false
 		}
 	}
-	before := base.Owners()
+	before, now := base.Owners(), service.Owners()
+	if service.Slots == 0 { // one backend, for all clients
+		before = []int{0}
+	}
 	want := map[rules.Target]*big.Rat{}
-	slot := big.NewRat(1, int64(service.Slots))
-	for i, owner := range service.Owners() {
-		if was := service.Backends[before[i]]; was.Drain && !was.Out {
-			owner = before[i]
+	for i, was := range before {
+		target := rules.Target{Kind: rules.Refuse}
+		switch {
+		case keeps(service.Backends[was]):
+			target = dnat(service.Backends[was])
+		case now != nil:
+			target = dnat(service.Backends[now[i]])
 		}
-		target := dnat(service.Backends[owner])
-		want[target] = new(big.Rat).Add(cmp.Or(want[target], new(big.Rat)), slot)
+		want[target] = new(big.Rat).Add(cmp.Or(want[target], new(big.Rat)), big.NewRat(1, int64(len(before))))
 	}
 	for target, share := range want {
 		if got[target] == nil || got[target].Cmp(share) != 0 || len(got) != len(want) {

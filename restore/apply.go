@@ -77,7 +77,8 @@ func (r *Result) open(opened []forwarding.Opened) {
 // Apply proves the tables, writes them as a new generation, loads them, reads them
 // back, makes them current and switches forwarding on, in this order. A failure at
 // any step leaves, or reverts to, what was there before, and its error says so. What
-// is current already is not written again, and what is loaded already not loaded.
+// is current already is not written again, and what is loaded already not loaded. Old
+// generations are for the caller to prune, when it holds no lock.
 func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	kernel, err := h.Kernel(ctx)
 	if err != nil {
@@ -139,6 +140,7 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	if err := h.Store().RefusePending(); err != nil {
 		return plan{}, unchanged(err)
 	}
+	_ = h.Store().Sweep() // also where nothing changes; whoever writes there says what cannot be removed
 	before := h.Store().Wanted()
 	current := before.Generation
 	planned.wanted, planned.overlay = h.generation(request, kernel.Variant, true), request.Standing
@@ -280,7 +282,6 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan
 	h.recordLoaded(kernel, publication.Number, swap.Sum, load.Ruleset)
 	result.Cleared, err = h.clearOther(ctx, kernel)
 	result.note(err)
-	result.note(h.Store().Prune())
 	return result, nil
 }
 

@@ -129,7 +129,7 @@ func (h Host) found(ctx context.Context, kernel iptables.Kernel) (generation.Pen
 // Confirm makes the pending generation current, if the kernel still holds it, and switches
 // forwarding on where it is off.
 func (h Host) Confirm(ctx context.Context) (Result, error) {
-	unlock, err := h.lock(ctx)
+	unlock, err := h.lockTrial(ctx)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
@@ -158,9 +158,7 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	result := Result{Generation: tried.Number, Variant: tried.Variant, Changed: true}
 	result.open(opened)
 	result.deleteStale(ctx, h.change(before, tried)) // what the trial did not cut
-	for _, step := range []func() error{store.ForgetPending, store.Prune} {
-		result.note(step()) // the generation is current all the same
-	}
+	result.note(store.ForgetPending())               // the generation is current all the same
 	return result, nil
 }
 

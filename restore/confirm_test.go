@@ -3,6 +3,7 @@ package restore_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -384,6 +385,40 @@ func TestRevertOverdue(t *testing.T) {
 				wantState(t, host, before)
 			}
 		})
+	}
+}
+
+// TestNothingWaitsWithoutARoot ends trials whose root was removed, or whose /run a reboot emptied:
+// nothing waits any more, and nothing is made anew.
+func TestNothingWaitsWithoutARoot(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	for name, end := range map[string]func(restore.Host) (restore.Result, error){
+		"overdue": func(h restore.Host) (restore.Result, error) { return h.RevertOverdue(t.Context()) },
+		"revert":  func(h restore.Host) (restore.Result, error) { return h.Revert(t.Context()) },
+		"confirm": func(h restore.Host) (restore.Result, error) { return h.Confirm(t.Context()) },
+	} {
+		for _, gone := range []string{"", "run"} {
+			host := newHost(t, rules.NFT)
+			apply(t, host, hosttest.Article)
+			try(t, host, hosttest.Smaller)
+			hosttest.Must(t, os.RemoveAll(filepath.Join(host.Root, gone)))
+			if _, err := end(host); !errors.Is(err, generation.ErrNothingPending) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := os.Lstat(filepath.Join(host.Root, gone)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: /%s was made anew: %v", name, gone, err)
+			}
+		}
+	}
+	host := newHost(t, rules.NFT)
+	hosttest.Must(t, os.RemoveAll(host.Root))
+	if _, err := host.Apply(t.Context(), request(t, hosttest.Article)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("apply: %v", err)
+	}
+	if _, err := os.Lstat(host.Root); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("apply makes the root: %v", err)
 	}
 }
 

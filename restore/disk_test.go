@@ -3,6 +3,7 @@ package restore_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +80,82 @@ func TestOldGenerationsGo(t *testing.T) {
 	hosttest.Must(t, os.Mkdir(place(host, "generations/99x"), 0o700))
 	apply(t, host, hosttest.Smaller)
 	want(14, 13, 12, 11, 10, 9, 8, 7, 6, 5)
+}
+
+// TestOldGenerationsWait has far more than are kept. While it holds the lock, apply removes none
+// of them, and Prune, which removes them, needs no lock.
+func TestOldGenerationsWait(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	const old = 1000
+	host := newHost(t, rules.Variant(netnstest.Variants(t)[0]))
+	store := generation.Store{Root: host.Root}
+	hosttest.WriteCurrent(t, store, host.Variant, hosttest.Article)
+	hosttest.Must(t, os.Rename(place(host, "generations/1"), place(host, "generations/.unconfirmed-1001")))
+	for number := range old {
+		hosttest.Must(t, os.Mkdir(place(host, "generations", fmt.Sprint(number+1)), 0o700))
+	}
+	hosttest.Must(t, os.Remove(place(host, "current")))
+	hosttest.WriteCurrent(t, store, host.Variant, hosttest.Article)
+	count := func() int {
+		entries, err := os.ReadDir(place(host, "generations"))
+		hosttest.Must(t, err)
+		return len(entries)
+	}
+	for _, toml := range []string{hosttest.Article, hosttest.Article, hosttest.Smaller} {
+		before := count()
+		if apply(t, host, toml); count() < before {
+			t.Errorf("apply leaves %d of %d", count(), before)
+		}
+	}
+	lock, err := os.OpenFile(filepath.Join(host.Root, "run/natspread/lock"), os.O_RDWR, 0)
+	hosttest.Must(t, err)
+	defer lock.Close()
+	hosttest.Must(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	hosttest.Must(t, store.Prune(t.Context()))
+	if count() != generation.Keep {
+		t.Errorf("%d are left", count())
+	}
+}
+
+// TestSweptWhenNothingChanges leaves each temporary name that a kill can leave below the root. The
+// next apply has nothing else to do, and removes them; what is still being written stays.
+func TestSweptWhenNothingChanges(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, hosttest.Article)
+		run := filepath.Join(host.Root, "run/natspread")
+		var left []string
+		for _, name := range []string{".loaded", ".pending", ".last-tried", ".net.ipv4.ip_forward", ".net.ipv6.conf.all.forwarding", ".replaced.v4", ".health.json", ".counts"} {
+			left = append(left, filepath.Join(run, name+"1234567890123456789"))
+		}
+		written := filepath.Join(run, ".health.json1234567890123456780")
+		for _, path := range append(left, written) {
+			hosttest.Must(t, os.WriteFile(path, nil, 0o600))
+		}
+		writer, err := os.Open(written)
+		hosttest.Must(t, err)
+		defer writer.Close()
+		hosttest.Must(t, unix.Flock(int(writer.Fd()), unix.LOCK_EX))
+		for _, path := range []string{filepath.Join(run, ".overlay-gone"), filepath.Join(run, ".overlay-123"), place(host, "generations/.unconfirmed-9"), place(host, "generations/9")} {
+			hosttest.Must(t, os.Mkdir(path, 0o700))
+			left = append(left, path)
+		}
+		link := place(host, ".current1234567890123456789")
+		hosttest.Must(t, os.Symlink("generations/2", link))
+		if result := apply(t, host, hosttest.Article); result.Changed {
+			t.Errorf("%+v", result)
+		}
+		for _, path := range append(left, link) {
+			if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s stays: %v", path, err)
+			}
+		}
+		if _, err := os.Lstat(written); err != nil {
+			t.Errorf("what is being written is swept: %v", err)
+		}
+	})
 }
 
 // TestKilledRunIsSwept removes what a killed run left, and nothing else.

@@ -63,17 +63,18 @@ func (h Host) forwarding() forwarding.Switches {
 func (h Host) runDir() string { return generation.Store{Root: h.Root}.Path(paths.Run) }
 
 // lock takes natspread's own lock, and has the programs share it that are run until it is
-// given back.
+// given back. Whoever has it first removes what killed runs left where all of them write.
 func (h Host) lock(ctx context.Context) (unlock func(), err error) {
 	return h.lockFor(ctx, LockTimeout)
 }
 
 // lockFor is lock that waits for another time.
 func (h Host) lockFor(ctx context.Context, wait time.Duration) (unlock func(), err error) {
-	file, err := lock(ctx, h.runDir(), lockName, wait)
+	file, err := lock(ctx, h.Root, h.runDir(), lockName, wait)
 	if err != nil {
 		return nil, err
 	}
+	h.Store().SweepRun()
 	release := h.Locks.Share(file)
 	return func() {
 		release()
@@ -86,7 +87,7 @@ func (h Host) lockFor(ctx context.Context, wait time.Duration) (unlock func(), e
 // first. Apply, which has a lock of its own, can be called meanwhile. It waits 5 s, and is
 // ErrBusy then. To give the lock back twice does no harm.
 func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
-	file, err := lock(ctx, h.runDir(), "lock-edit", LockTimeout)
+	file, err := lock(ctx, h.Root, h.runDir(), "lock-edit", LockTimeout)
 	if err != nil {
 		return nil, err
 	}

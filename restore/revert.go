@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"natspread/restore/generation"
@@ -13,7 +15,7 @@ import (
 // or no rules where none were, and each forwarding switch is set to what was found if it is
 // still as the trial left it. It may be repeated until it has succeeded.
 func (h Host) Revert(ctx context.Context) (Result, error) {
-	unlock, err := h.lock(ctx)
+	unlock, err := h.lockTrial(ctx)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
@@ -66,6 +68,18 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 	return result, nil
 }
 
+// lockTrial is lock for those who end a trial. Try makes the directory of its record before
+// anybody can wait for its end. Where it is gone, as after a reboot or with the whole root,
+// nothing waits, and nothing is made anew.
+func (h Host) lockTrial(ctx context.Context) (unlock func(), err error) {
+	for _, path := range []string{h.Root, h.runDir()} {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, generation.ErrNothingPending
+		}
+	}
+	return h.lock(ctx)
+}
+
 // overdueTries bounds how often RevertOverdue tries, once a second, what fails.
 const overdueTries = 60
 
@@ -94,7 +108,7 @@ func (h Host) RevertOverdue(ctx context.Context) (Result, error) {
 
 // revertIfOver reverts the pending generation, or tells how much time is left.
 func (h Host) revertIfOver(ctx context.Context) (Result, time.Duration, error) {
-	unlock, err := h.lock(ctx)
+	unlock, err := h.lockTrial(ctx)
 	if err != nil {
 		return Result{}, 0, unchanged(err)
 	}

@@ -3,16 +3,24 @@ package restore_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/render"
+	"natspread/restore"
 	"natspread/restore/flows"
 )
 
@@ -197,6 +205,52 @@ func TestTakeover(t *testing.T) {
 	})
 }
 
+// TestTakeoverDown has a backend go down while its server and its client are both alive, and the
+// server says something first. With on_down = "keep" the client hears it. With "reset" it does not,
+// and its own next packet is answered by a reset.
+func TestTakeoverDown(t *testing.T) {
+	eachFamily(t, func(t *testing.T, variant rules.Variant, family int) {
+		for _, onDown := range []config.OnDown{config.Keep, config.ResetDown} {
+			t.Run(string(onDown), func(t *testing.T) {
+				n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
+				host := newHost(t, variant)
+				closeForward(t, variant)
+				n.Balancer.Sysctl(t, "net.netfilter.nf_conntrack_tcp_loose", "1")
+				toml := takeoverService(family, quoted(family, -1, "")...) + fmt.Sprintf("check = \"tcp\"\non_down = %q\n", onDown)
+				apply(t, host, toml)
+				open := connect(t, n, listenAll(t, n, family, 8080), at(netnstest.VIP(family), 80), 20)
+
+				cfg := hosttest.Config(t, toml)
+				cfg.Services[0].Backends[1].Out = true
+				down := overlay(t, host, toml)
+				down.Tables = render.New(cfg)
+				freed := restore.Freed{Before: used(t, toml), After: used(t, without(toml, at(backend(family, 1), 8080)))}
+				freed.After[0].Reset = onDown == config.ResetDown
+				_, err := host.LoadOverlay(t.Context(), down, freed)
+				hosttest.Must(t, err)
+				at := [3]int{}
+				for i, c := range open {
+					at[c.place]++
+					if c.place != 1 || onDown == config.Keep {
+						if err := errors.Join(says(c.server, c.client), says(c.client, c.server)); err != nil {
+							t.Errorf("connection %d at backend %d: %v", i, c.place, err)
+						}
+						continue
+					}
+					_, err := c.server.Write([]byte("x\n"))
+					hosttest.Must(t, err)
+					if err := says(c.client, c.client); !errors.Is(err, unix.ECONNRESET) {
+						t.Errorf("the client of connection %d is not cut: %v", i, err)
+					}
+				}
+				if at[1] == 0 {
+					t.Fatalf("the backends have %v connections", at)
+				}
+			})
+		}
+	})
+}
+
 // TestTakeoverWithout has the same connections without takeover: those whose backend speaks
 // first hear nothing, or the test before would show nothing.
 func TestTakeoverWithout(t *testing.T) {
@@ -283,6 +337,41 @@ func TestTakeoverPorts(t *testing.T) {
 			if err := says(c.client, c.server); err != nil {
 				t.Errorf("port %d: %v", port, err)
 			}
+		}
+	})
+}
+
+// TestTakeoverDrained has connections of another balancer with backends that are all drained, of
+// a service with slots and of one with one backend: they go on, and a new one is refused.
+func TestTakeoverDrained(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
+		host := newHost(t, variant)
+		closeForward(t, variant)
+		accept := listenAll(t, n, 4, 8080)
+		vip := at(netnstest.VIP(4), 80)
+		three := takeoverService(4, quoted(4, -1, "")...)
+		one := strings.Replace(takeoverService(4, quoted(4, -1, "")[0]), "algorithm = \"flow\"\nslots = 64\n", "", 1)
+		for name, text := range map[string]string{"three": three, "one": one} {
+			apply(t, host, text)
+			open := connect(t, n, accept, vip, 12)
+			all := "{ address = $1, drain = true }"
+			apply(t, host, regexp.MustCompile(`("10[^"]*")`).ReplaceAllString(text, all))
+			netnstest.ForgetConnections(t)
+			for i, c := range open {
+				first, second := c.client, c.server
+				if i%2 == 0 {
+					first, second = second, first
+				}
+				if err := errors.Join(says(first, second), says(second, first)); err != nil {
+					t.Errorf("%s, connection %d: %v", name, i, err)
+				}
+			}
+			n.Client.Do(t, func() {
+				if conn, err := net.DialTimeout("tcp", vip, hurry); !errors.Is(err, syscall.ECONNREFUSED) {
+					t.Errorf("%s: a new connection: %v, %v", name, conn, err)
+				}
+			})
 		}
 	})
 }

@@ -24,7 +24,7 @@ const watcherWait = 500 * time.Millisecond
 // LockWatcher takes the lock of the watcher, and is program.ErrBusy while another one has it.
 // The kernel frees it when the process ends, however it ends.
 func (h Host) LockWatcher() (unlock func(), err error) {
-	file, err := lock(context.Background(), h.runDir(), filepath.Base(paths.HealthLock), watcherWait)
+	file, err := lock(context.Background(), h.Root, h.runDir(), filepath.Base(paths.HealthLock), watcherWait)
 	switch {
 	case errors.Is(err, program.ErrBusy):
 		return nil, fmt.Errorf("natspread health runs already: %w", err)

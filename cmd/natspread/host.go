@@ -23,15 +23,30 @@ func (s *session) host() restore.Host {
 }
 
 // changingHost returns the same for a verb that replaces rules: it knows what generations
-// of natspread 0.1 balance, which do not say so themselves.
+// of natspread 0.1 balance, which do not say so themselves. When the verb is done, old
+// generations are removed.
 func (s *session) changingHost() restore.Host {
+	s.changes = true
 	host := s.host()
 	host.Services = change.KnownServices(s.store())
 	return host
 }
 
+// prune removes old generations after a verb that may have made one, when it has given back all
+// locks and has said what it did.
+func (s *session) prune(ctx context.Context) {
+	if !s.changes {
+		return
+	}
+	s.doing("removing old generations")
+	if err := s.store().Prune(ctx); err != nil {
+		s.printf("%v", err)
+	}
+}
+
 // reportHost returns the machine to read a report of.
 func (s *session) reportHost() report.Host {
+	s.doing("reading what this host holds")
 	host := report.New(s.host())
 	host.Config = report.ConfigFile{Name: s.config, Read: s.readConfig}
 	host.ByHand = !s.ownsUnits()
@@ -68,7 +83,10 @@ func (s *session) unitState(ctx context.Context) (string, error) {
 }
 
 // load reads and checks the config and plans its tables.
-func (s *session) load() (change.Plan, error) { return change.Load(s.config, s.in) }
+func (s *session) load() (change.Plan, error) {
+	s.doing("reading %s", s.config)
+	return change.Load(s.config, s.in)
+}
 
 // loadLocked is load for a verb that applies the config, and takes the lock of those who
 // edit it and apply it before: one that was read earlier would revert what they do. Nobody

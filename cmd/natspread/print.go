@@ -9,33 +9,24 @@ import (
 	"strings"
 
 	"natspread/internal/cmdline"
-	"natspread/internal/config"
+	"natspread/internal/failure"
 	"natspread/internal/program"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
 	"natspread/units"
 )
 
-// complain says what went wrong, on standard error, and last the line that fixes it, where
-// that is known. What a config gets is printed as it stands: each error in it begins with
-// its place, as editors want it.
+// complain says what went wrong, on standard error.
 func (s *session) complain(err error) {
 	if err == nil || errors.Is(err, cmdline.ErrSilent) {
 		return
 	}
-	what, fix := wordsOf(err)
-	words := "natspread: " + what
-	if fix != "" {
-		words += fixSign + fix
-	}
-	if wrong := (config.Errors)(nil); errors.As(err, &wrong) {
-		words = strings.TrimRight(err.Error(), "\n")
-	}
+	s.line.Clear()
 	priority := ""
 	if s.inJournal() {
 		priority = units.PriorityError
 	}
-	for line := range strings.Lines(words) {
+	for line := range strings.Lines(failure.Text(err)) {
 		fmt.Fprintln(s.err, priority+strings.TrimSuffix(line, "\n"))
 	}
 }
@@ -49,7 +40,16 @@ func (s *session) inJournal() bool {
 // printf prints a line on standard error, unless it should be quiet.
 func (s *session) printf(format string, args ...any) {
 	if !s.quiet {
+		s.line.Clear()
 		fmt.Fprintln(s.err, text.OneLine(fmt.Sprintf(format, args...)))
+	}
+}
+
+// doing says on a terminal what is being done, once it has taken a second, until something else
+// is printed. The programs that -v prints say as much.
+func (s *session) doing(format string, args ...any) {
+	if !s.quiet && !s.verbose {
+		s.line.Doing(text.OneLine(fmt.Sprintf(format, args...)) + "...")
 	}
 }
 
@@ -72,6 +72,7 @@ func (s *session) traced() program.Runner {
 // printJSON prints the result of a verb for programs: one object, of the type named
 // after the verb, and the end of a line. A verb that fails prints a failure instead.
 func (s *session) printJSON(value any) error {
+	s.line.Clear()
 	encoder := json.NewEncoder(s.out)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(value); err != nil {
@@ -97,6 +98,7 @@ func (s *session) print(data string) error {
 	if data == "" {
 		return nil
 	}
+	s.line.Clear()
 	if _, err := io.WriteString(s.out, data); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}

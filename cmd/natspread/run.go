@@ -12,6 +12,7 @@ import (
 	"natspread/internal/cmdline"
 	"natspread/internal/program"
 	"natspread/internal/suggest"
+	"natspread/internal/terminal"
 )
 
 // streams are standard input, output and error.
@@ -27,6 +28,8 @@ type session struct {
 	runner  program.Runner                         // the one way to run programs
 	locks   *program.Locks                         // those that these programs share; nil in tests without processes
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
+	changes bool                                   // the verb may have made a generation
+	line    *terminal.Line                         // what takes its time, on standard error
 }
 
 // run runs natspread with the arguments behind the program's name and returns the
@@ -40,9 +43,12 @@ func run(args []string, s *session) int {
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
 
+	s.line = terminal.NewLine(s.err)
+	defer s.line.Clear()
 	err := s.dispatch(ctx, args)
 	s.complain(err)
 	s.printFailure(args, err)
+	s.prune(ctx)
 	return exitCode(err)
 }
 
@@ -76,7 +82,7 @@ func (s *session) program() cmdline.Program {
 			"Example:\n" +
 			"  natspread init && natspread check && natspread apply && natspread status",
 		Verbs: []*cli.Command{
-			s.initVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
+			s.initVerb(), s.editVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
 			s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
 			s.doctorVerb(), s.healthVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 			s.versionVerb(),

@@ -37,6 +37,7 @@ func (s *session) applyVerb() *cli.Command {
 // applyOptions are the flags of apply.
 type applyOptions struct {
 	dryRun, exclusive, yes bool
+	edited                 bool          // by edit: the file was written just before
 	confirm                time.Duration // 0 without
 }
 
@@ -78,7 +79,7 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	if err != nil {
 		return err
 	}
-	return s.applyRequest(ctx, plan, request, unlock)
+	return s.applyRequest(ctx, o, plan, request, unlock)
 }
 
 // applyConfirmed asks whether to apply a config, and does so if nobody edited it meanwhile.
@@ -98,13 +99,14 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown chan
 	if now, err := s.readConfig(); s.config != "-" && (err != nil || !bytes.Equal(now, shown.Text)) {
 		return fmt.Errorf("%s was edited while the question waited; nothing was changed: apply again", s.config)
 	}
-	return s.applyRequest(ctx, shown, request, unlock)
+	return s.applyRequest(ctx, o, shown, request, unlock)
 }
 
 // applyRequest applies what is requested of a config, and says so. It gives back the lock of
 // those who edit once the rules are loaded.
-func (s *session) applyRequest(ctx context.Context, plan change.Plan, request restore.Request, unlock func()) error {
+func (s *session) applyRequest(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request, unlock func()) error {
 	moves := s.reportHost().Moves(plan.Config)
+	s.doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), request)
 	if err != nil {
 		return err
@@ -114,6 +116,7 @@ func (s *session) applyRequest(ctx context.Context, plan change.Plan, request re
 	unlock() // nobody need wait for systemd
 	s.printApplied(plan, result)
 	s.startUnit(ctx, plan.Config, &result)
+	result.Changed = result.Changed || o.edited
 	return s.printResult(result)
 }
 
@@ -133,7 +136,7 @@ func (s *session) printApplied(plan change.Plan, result restore.Result) {
 		s.printf("no change: generation %d is %s", result.Generation, result.There())
 		return
 	}
-	s.printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, summary(plan), result.Variant)
+	s.printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, plan.Summary(), result.Variant)
 }
 
 // dryRun proves the config, and shows what apply would change.
@@ -150,6 +153,7 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 	if request, err = s.confirmExclusive(ctx, o, plan, request); err != nil {
 		return err
 	}
+	s.doing("proving %s", plan.Summary())
 	result, err := s.host().Apply(ctx, request)
 	if err != nil {
 		return err
@@ -167,7 +171,7 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 	}
 	s.printLines(changes.Summary("apply would bring"))
 	s.printNotes(result)
-	s.printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", summary(plan), result.Variant)
+	s.printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", plan.Summary(), result.Variant)
 	return nil
 }
 
@@ -182,6 +186,7 @@ func (s *session) printDryRun(result restore.Result, changes report.Diff) error 
 func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) error {
 	schedule, timer := s.scheduleRevert()
 	moves := s.reportHost().Moves(plan.Config)
+	s.doing("proving and loading %s", plan.Summary())
 	result, err := change.Try(ctx, s.changingHost(), plan.Request("apply --confirm"), restore.Trial{For: o.confirm, Schedule: schedule})
 	if err != nil {
 		return err
@@ -194,11 +199,11 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 		s.printApplied(plan, result)
 	} else {
 		printed.ConfirmSeconds = int(o.confirm.Seconds())
-		s.printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), summary(plan), result.Variant)
+		s.printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), plan.Summary(), result.Variant)
 	}
 	s.printNotes(result)
 	if err := s.answer(printed, ""); err != nil {
-		return err
+		return stands(result, err)
 	}
 	if result.Changed {
 		s.printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))

@@ -1,18 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
+	"natspread/internal/change"
 	"natspread/internal/cmdline"
-	"natspread/internal/config"
 	"natspread/internal/config/edit"
+	"natspread/internal/paths"
+	"natspread/internal/program"
 )
 
 // initVerb describes init.
@@ -56,31 +56,39 @@ func (s *session) init(_ context.Context, o initOptions) error {
 	if s.config == "-" {
 		return s.answer(initResult{Config: "stdout", Text: string(text)}, string(text))
 	}
-	if err := writeNew(s.config, text); err != nil {
+	if err := change.Create(s.config, text); err != nil {
 		return nothingChanged(err)
 	}
-	s.printf("wrote %s: edit it, then run natspread check", s.config)
+	s.printf("wrote %s: %srun natspread check", s.config, o.next())
 	return s.answer(initResult{Changed: true, Config: s.config}, "")
+}
+
+// next says what is to be done before the new config is checked: nothing where flags said what it
+// has to say.
+func (o initOptions) next() string {
+	if len(o.listen) > 0 && len(o.backends) > 0 {
+		return ""
+	}
+	return "edit it, then "
 }
 
 // newConfig returns the text for a new config. A wrong flag is wrong usage, said
 // in the words that the same value in a config would get.
 func newConfig(o initOptions) ([]byte, error) {
-	if len(o.listen) == 0 && len(o.backends) == 0 && o.snat == "" {
-		return config.Example(), nil
-	}
 	text, err := edit.Compose(o.listen, o.backends, o.snat)
-	return text, cmdline.Coded(exitUsage, err)
+	return withSchema(text), cmdline.Coded(exitUsage, err)
 }
 
-// writeNew writes a file that must not exist yet.
-func writeNew(path string, data []byte) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
+// withSchema has the first line of a config, which is for editors, lead to the JSON Schema that was
+// installed with this program, if that is not where the package puts it.
+func withSchema(text []byte) []byte {
+	self, err := program.Path()
+	if err != nil {
+		return text
 	}
-	err := atomicfile.CreateFile(path, data, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: edit it, or move it away first", path)
+	schema := filepath.Join(filepath.Dir(filepath.Dir(self)), paths.Schema)
+	if _, err := os.Stat(schema); err != nil {
+		return text
 	}
-	return err
+	return bytes.Replace(text, []byte("/usr/"+paths.Schema), []byte(schema), 1)
 }

@@ -141,6 +141,7 @@ func (e Edit) Empty() []string {
 // and not fill it again.
 func (e Edit) Apply(ctx context.Context, host restore.Host) (restore.Result, error) {
 	edited := !bytes.Equal(e.before, e.Text)
+	_ = atomicfile.Sweep(filepath.Dir(e.path), filepath.Base(e.path)) // also where nothing is written
 	if edited {
 		if err := atomicfile.ReplaceFile(e.path, e.Text); err != nil {
 			return restore.Result{}, fmt.Errorf("%w; nothing was changed", err)

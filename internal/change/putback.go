@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"natspread/internal/atomicfile"
@@ -17,14 +18,18 @@ import (
 func PutBack(store generation.Store, name string, back generation.Generation) (kept string, changed bool, err error) {
 	now, err := Read(name, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", true, makeConfig(name, back.Config)
+		return "", true, Create(name, back.Config)
 	}
-	if err != nil || back.MadeFrom(now) {
+	if err != nil {
 		return "", false, err
 	}
 	path, err := filepath.EvalSymlinks(name)
 	if err != nil {
 		return "", false, fmt.Errorf("cannot find %s: %w", name, atomicfile.Cause(err))
+	}
+	_ = atomicfile.Sweep(filepath.Dir(path), filepath.Base(path), filepath.Base(firstFree(path))) // also where nothing is written
+	if back.MadeFrom(now) {
+		return "", false, nil
 	}
 	if !isKept(store, now) {
 		if kept, err = keep(path, now); err != nil {
@@ -34,12 +39,13 @@ func PutBack(store generation.Store, name string, back generation.Generation) (k
 	return kept, true, atomicfile.ReplaceFile(path, back.Config)
 }
 
-// makeConfig writes a config where there is none.
-func makeConfig(name string, text []byte) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
+// Create writes a config file that must not exist yet.
+func Create(name string, text []byte) error {
+	err := atomicfile.CreateAll(name, text, 0o644)
+	if _, there := os.Lstat(name); there == nil && errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: edit it, or move it away first", name)
 	}
-	return atomicfile.CreateFile(name, text, 0o644)
+	return err
 }
 
 // isKept tells whether a generation was made from a text.
@@ -55,10 +61,20 @@ func isKept(store generation.Store, text []byte) bool {
 
 // keep writes a text beside a file, under a name that nothing has yet.
 func keep(path string, text []byte) (kept string, err error) {
-	for number := 1; ; number++ {
-		kept = fmt.Sprintf("%s.unapplied-%d", path, number)
+	for {
+		kept = firstFree(path)
 		if err = atomicfile.CreateFile(kept, text, 0o600); !errors.Is(err, fs.ErrExist) {
 			return kept, err
+		}
+	}
+}
+
+// firstFree returns the first of the names for what is kept beside a file that nothing has yet.
+func firstFree(path string) string {
+	for number := 1; ; number++ {
+		name := fmt.Sprintf("%s.unapplied-%d", path, number)
+		if _, err := os.Lstat(name); err != nil {
+			return name
 		}
 	}
 }

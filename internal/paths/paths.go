@@ -7,12 +7,13 @@ import "strings"
 
 // The files, below the root directory.
 const (
-	Config      = "etc/natspread/natspread.toml" // the administrator's
-	State       = "var/lib/natspread"            // what boot loads
-	Generations = State + "/generations"         // a directory for each generation
-	Current     = State + "/current"             // the link to the generation that boot loads
-	Run         = "run/natspread"                // what a reboot forgets
-	Factory     = "usr/share/factory"            // State is below it where /var begins empty at each boot: tmpfiles.d(5)
+	Config      = "etc/natspread/natspread.toml"               // the administrator's
+	State       = "var/lib/natspread"                          // what boot loads
+	Generations = State + "/generations"                       // a directory for each generation
+	Current     = State + "/current"                           // the link to the generation that boot loads
+	Run         = "run/natspread"                              // what a reboot forgets
+	Schema      = "share/natspread/natspread.toml.schema.json" // what editors know a config by; below the prefix of the installation
+	Factory     = "usr/share/factory"                          // State is below it where /var begins empty at each boot: tmpfiles.d(5)
 
 	Overlay      = Run + "/overlay"     // the record of what the kernel holds in place of a generation's tables
 	HealthRecord = Run + "/health.json" // what the watcher knows of the backends

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 
 	"natspread/internal/rules"
 	"natspread/internal/slots"
@@ -17,12 +18,12 @@ type Slot struct {
 	Owned   int          // how many slots the backend owns
 }
 
-// slotOf returns the slot of the packet's client; nil where the client is not known, or where
-// not it alone decides.
+// slotOf returns the slot of the packet's client; nil where the client is not known, where not
+// it alone decides, or where all are refused.
 func slotOf(table rules.Table, incoming *Path, packet rules.Packet) (*Slot, error) {
 	hash := incoming.hash()
 	targets := incoming.Targets()
-	if hash == nil || hash.Target.SourcePort || !packet.Source.IsValid() || len(targets) != 1 {
+	if hash == nil || hash.Target.SourcePort || !packet.Source.IsValid() || len(targets) != 1 || targets[0].Kind == rules.Refuse {
 		return nil, nil
 	}
 	of := int(hash.Target.Slots)
@@ -52,13 +53,14 @@ func (s Slot) backend() string {
 }
 
 // slotText says which backend a client always gets, or what decides in its place; nothing
-// where connections have no slots.
+// where connections have no slots, or all are refused.
 func (q Question) slotText(explained Explanation) string {
 	hash := explained.Incoming.hash()
+	goes := func(t rules.Target) bool { return t.Kind != rules.Refuse }
 	switch slot := explained.Slot; {
 	case slot != nil:
 		return fmt.Sprintf("%v is slot %d of %d: %s, always; %d of %d clients\n", q.Packet.Source, slot.Number, slot.Of, slot.backend(), slot.Owned, slot.Of)
-	case hash == nil:
+	case hash == nil || !slices.ContainsFunc(explained.Incoming.Targets(), goes):
 		return ""
 	case hash.Target.SourcePort:
 		return fmt.Sprintf("A connection is one of %d slots by its client's address and port: which backend it gets is not said here.\n", hash.Target.Slots)

@@ -123,7 +123,7 @@ func explained(t *testing.T, from string, lines ...string) (text string, result 
 		t.Fatal(err)
 	}
 	question := Question{Packet: packet, Service: "web"}
-	return question.Text(explained, false), question.Result(explained)
+	return question.Text(explained, false, func(_, text string) string { return text }), question.Result(explained)
 }
 
 // TestExplainSlot names the one backend of a client, for people and for programs.
@@ -143,6 +143,8 @@ func TestExplainSlot(t *testing.T) {
 		{"198.51.100.7", []string{three, `algorithm = "flow"`}, "\nA connection is one of 256 slots by its client's address and port: which backend it gets is not said here.\n", "null"},
 		{"198.51.100.7", []string{three}, "", "null"},
 		{"198.51.100.7", []string{`backends = [{ address = "10.0.0.1", drain = true }]`, `algorithm = "source"`}, "", "null"},
+		{"198.51.100.7", []string{`backends = [{ address = "10.0.0.1", drain = true }]`, `algorithm = "source"`, `snat = "none"`, "takeover = true"}, "", "null"},
+		{"", []string{`backends = [{ address = "10.0.0.1", drain = true }]`, `algorithm = "flow"`, `snat = "none"`, "takeover = true"}, "", "null"},
 	} {
 		text, result := explained(t, test.from, test.lines...)
 		if !strings.Contains(text, test.want) || test.want == "" && strings.Contains(text, "slot") {

@@ -123,9 +123,6 @@ func (s Store) WriteOverlay(base Generation, tables rules.Tables, note []byte) (
 		return swap, ErrNoNamespace
 	}
 	manifest, err := s.readManifest(s.waitingDir(base.Number), base.Number)
-	if err == nil {
-		err = s.sweepOverlays()
-	}
 	if err != nil {
 		return swap, fmt.Errorf("cannot record what is loaded: %w", err)
 	}
@@ -192,16 +189,18 @@ func (s Store) exchangeOverlay(files map[string][]byte) (before string, err erro
 	return temporary, err
 }
 
-// sweepOverlays removes records that a kill left beside the one that is in place. The caller
-// holds the lock.
-func (s Store) sweepOverlays() error {
-	entries, err := os.ReadDir(s.directory(paths.Run))
+// SweepRun removes what killed runs left in the run directory, which is natspread's alone:
+// temporary files of all records, and records of overlays beside the one that is in place. The
+// caller holds the lock. What cannot be removed does no harm, and is tried again by the next.
+func (s Store) SweepRun() {
+	run := s.directory(paths.Run)
+	_ = atomicfile.Sweep(run)
+	entries, _ := os.ReadDir(run)
 	for _, entry := range entries {
-		if err == nil && strings.HasPrefix(entry.Name(), newOverlay) {
-			err = os.RemoveAll(s.Path(paths.Run, entry.Name()))
+		if strings.HasPrefix(entry.Name(), newOverlay) {
+			_ = os.RemoveAll(filepath.Join(run, entry.Name()))
 		}
 	}
-	return err
 }
 
 // DropOverlay begins to drop the record, before the kernel is given something else. If a full

@@ -207,6 +207,8 @@ func TestOverlaySweep(t *testing.T) {
 	wantRecord(t, store, base.Tables, "", true)
 	hosttest.Must(t, store.DropOverlay().Revert()) // of a load that failed: nobody knows more than before
 	wantRecord(t, store, base.Tables, "", true)
+	hosttest.Must(t, os.Mkdir(store.Path(paths.Run, ".overlay-gone"), 0o700))
+	store.SweepRun()
 	put(t, store, base, less(t), "")
 	wantRecord(t, store, less(t), "", false)
 	if entries, err := os.ReadDir(store.Path(paths.Run)); err != nil || len(entries) != 1 {

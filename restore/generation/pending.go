@@ -124,10 +124,10 @@ func (s Store) lastTried() int {
 
 // ForgetPending removes the files of the pending generation, and then the record: with it
 // goes the last reason to try again. On a disk that takes no writes, as in the unit's
-// sandbox, the next generation that is written takes them away: see sweep.
+// sandbox, the next generation that is written takes them away: see Sweep.
 func (s Store) ForgetPending() error {
 	s.unnumber()
-	if err := s.sweep(); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EROFS) {
+	if err := s.Sweep(); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EROFS) {
 		return fmt.Errorf("cannot remove the generation that was not confirmed: %w", err)
 	}
 	if err := os.Remove(s.Path(PendingRecord)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -2,6 +2,7 @@ package generation
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (s Store) WriteImage(generation Generation) (number int, err error) {
 	if err := s.makeDirectories(); err != nil {
 		return 0, fmt.Errorf("cannot write a generation: %w", err)
 	}
-	if err := s.sweep(); err != nil {
+	if err := s.Sweep(); err != nil {
 		return 0, err
 	}
 	if generation.Number, err = s.next(); err != nil {
@@ -190,38 +191,50 @@ func (s Store) remove(number int) error {
 	return atomicfile.SyncDir(s.directory(paths.Generations))
 }
 
-// Prune deletes all but the newest generations, of which current is the first.
-func (s Store) Prune() error {
-	numbers, err := s.Numbers()
+// Prune deletes all but the newest generations, of which current is the first. It needs no
+// lock, and should hold none, as it may take long: what it deletes counts for nothing already,
+// and never will again, since current only goes on to higher numbers. Nor is anything synced:
+// what a power cut brings back is deleted by the next.
+func (s Store) Prune(ctx context.Context) error {
+	once, _, err := s.split()
 	if err != nil {
 		return err
 	}
-	for _, number := range numbers[min(Keep, len(numbers)):] {
-		if err := s.remove(number); err != nil {
-			return err
+	for _, number := range once[min(Keep, len(once)):] {
+		if err := ctx.Err(); err != nil {
+			return nil // the next goes on
+		}
+		if err := os.RemoveAll(s.Path(dir(number))); err != nil {
+			return fmt.Errorf("cannot remove generation %d: %w", number, err)
 		}
 	}
 	return nil
 }
 
-// sweep removes what a killed run left: generations that never became current, and
-// temporary links beside current. The caller holds the lock, and no generation waits to be
-// confirmed, so none is in use.
-func (s Store) sweep() error {
+// Sweep removes what a killed run left: generations that never became current, and temporary
+// links beside current. The caller holds the lock, and no generation waits to be confirmed, so
+// none is in use.
+func (s Store) Sweep() error {
 	entries, err := os.ReadDir(s.directory(paths.Generations))
 	if err != nil {
 		return err
 	}
-	numbers, err := s.Numbers()
+	_, never, err := s.split()
 	if err != nil {
 		return err
 	}
+	var left []string
 	for _, entry := range entries {
-		number, numbered := generationNumber(entry.Name())
-		if numbered && !slices.Contains(numbers, number) || strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
-			if err := os.RemoveAll(s.Path(paths.Generations, entry.Name())); err != nil {
-				return err
-			}
+		if strings.HasPrefix(entry.Name(), unconfirmedPrefix) {
+			left = append(left, entry.Name())
+		}
+	}
+	for _, number := range never {
+		left = append(left, strconv.Itoa(number))
+	}
+	for _, name := range left {
+		if err := os.RemoveAll(s.Path(paths.Generations, name)); err != nil {
+			return err
 		}
 	}
 	return atomicfile.Sweep(s.directory(paths.State), filepath.Base(paths.Current))

@@ -2,6 +2,7 @@ package generation
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -123,16 +124,24 @@ func unconfirmedDir(number int) string {
 	return filepath.Join(paths.Generations, fmt.Sprint(unconfirmedPrefix, number))
 }
 
-// Numbers returns the numbers of the generations, the newest first: of those that were
-// current once. Current goes on to ever higher ones, so a directory that is numbered
-// above it was about to become it when a kill came. Where current leads nowhere each
-// number counts.
+// Numbers returns the numbers of the generations, the newest first: of the newest Keep that
+// were current once. Older ones are those that Prune was to remove, so they count for nothing,
+// however many there are.
 func (s Store) Numbers() ([]int, error) {
+	numbers, _, err := s.split()
+	return numbers[:min(Keep, len(numbers))], err
+}
+
+// split returns the numbers of the generations that were current once, the newest first, and
+// of others. Current goes on to ever higher numbers, so a directory that is numbered above it
+// was about to become it when a kill came. Where current leads nowhere each number counts.
+func (s Store) split() (once, never []int, err error) {
 	numbers, err := s.numbered()
+	above := 0
 	if current, unknown := s.CurrentNumber(); unknown == nil {
-		numbers = slices.DeleteFunc(numbers, func(n int) bool { return n > current })
+		above, _ = slices.BinarySearchFunc(numbers, current, func(n, current int) int { return cmp.Compare(current, n) })
 	}
-	return numbers, err
+	return numbers[above:], numbers[:above], err
 }
 
 // numbered returns the numbers that directories of generations have, the highest first.
@@ -151,7 +160,7 @@ func (s Store) numbered() ([]int, error) {
 			numbers = append(numbers, number)
 		}
 	}
-	slices.SortFunc(numbers, func(a, b int) int { return b - a })
+	slices.SortFunc(numbers, func(a, b int) int { return cmp.Compare(b, a) })
 	return numbers, nil
 }
 

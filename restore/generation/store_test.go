@@ -2,7 +2,9 @@ package generation_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -241,5 +243,43 @@ func TestOtherOwner(t *testing.T) {
 				t.Errorf("generation 1: %v", err)
 			}
 		})
+	}
+}
+
+// TestOldOnes has more generations on disk than are kept, all of them numbered below the newest
+// ten: they count for nothing, so that however many there are, boot looks at ten.
+func TestOldOnes(t *testing.T) {
+	if !netnstest.Isolate(t) { // as whose files nobody else's count
+		return
+	}
+	store := generation.Store{Root: hosttest.Root(t)}
+	for range generation.Keep + 1 {
+		hosttest.WriteCurrent(t, store, rules.NFT, hosttest.Article)
+	}
+	hosttest.Must(t, os.Mkdir(store.Path(paths.Generations, "12"), 0o700)) // about to be current
+	hosttest.Must(t, os.Mkdir(store.Path(paths.Generations, "notes"), 0o700))
+	newest := []int{11, 10, 9, 8, 7, 6, 5, 4, 3, 2}
+	if numbers, err := store.Numbers(); !slices.Equal(numbers, newest) || err != nil {
+		t.Errorf("numbers %d, %v", numbers, err)
+	}
+	if _, err := store.Find(1); err == nil || !strings.Contains(err.Error(), "generation 1 does not exist") {
+		t.Errorf("%v", err)
+	}
+	for _, number := range newest {
+		if good, _, err := store.Boot(); err != nil || good.Number != number {
+			t.Errorf("boot: %d, %v; want %d", good.Number, err, number)
+		}
+		hosttest.Must(t, os.Remove(store.Path(paths.Generations, fmt.Sprint(number), "manifest")))
+	}
+	if good, _, err := store.Boot(); err == nil {
+		t.Errorf("boot looks further than at the newest ten: %d", good.Number)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	hosttest.Must(t, store.Prune(ended))
+	hosttest.Must(t, store.Prune(t.Context()))
+	entries, err := os.ReadDir(store.Path(paths.Generations))
+	if err != nil || len(entries) != len(newest)+2 {
+		t.Errorf("%v, %v", entries, err)
 	}
 }
