@@ -50,7 +50,8 @@ func (s inspection) ownerOf(t source.Table, below bool) string {
 	if t.Name == "service" || isShared(t) || !below {
 		return "" // as nearly all are: no need to look for what was meant
 	}
-	if suggest.Word(strings.TrimPrefix(t.Name, "service."), []string{"check"}) == "" {
+	name := strings.TrimPrefix(t.Name, "service.")
+	if habit, _ := suggest.Known(serviceKeyHabits, name); habit.Instead != "check" && suggest.Word(name, []string{"check"}) == "" {
 		return ""
 	}
 	s.Refuse(t.At, "write [service.check]", "cannot use table %q: a service has one check, and it is [service.check]", source.FirstBytes(t.Name))
@@ -64,9 +65,8 @@ func (s inspection) refuseStray(p source.Pair, owner string) bool {
 	if strings.HasPrefix(owner, poolPrefix) {
 		keys, header = poolKeys, "["+owner+".check]"
 	}
-	_, ofCheck := field.Find(checkKeys, p.Name)
-	_, ofOwner := field.Find(keys, p.Name)
-	if ofCheck || !ofOwner {
+	isNear := suggest.Word(p.Name, field.Names(checkKeys)) == "" && suggest.Word(p.Name, field.Names(keys)) != ""
+	if hasKey(checkKeys, p.Name) || !hasKey(keys, p.Name) && !isNear {
 		return false
 	}
 	s.Refuse(p.At, "write it above "+header, "cannot use key %q: below %s it is a key of the check", p.Name, header)
