@@ -22,9 +22,15 @@ func parseListen(text string) (Listen, *value.Fault) {
 	})
 }
 
+// longestMeant is how long a text may be that is taken apart to see what was meant.
+const longestMeant = 2048
+
 // orMeant gives a fault of a text another fix, where the text is several good ones, or a good one with
 // something around it.
 func orMeant(why *value.Fault, text string, good func(string) bool) *value.Fault {
+	if len(text) > longestMeant {
+		return why
+	}
 	if _, rest, isURL := strings.Cut(text, "://"); isURL {
 		text, _, _ = strings.Cut(rest, "/")
 	}

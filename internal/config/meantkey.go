@@ -109,7 +109,9 @@ func checkKeyFix(s *source.Source, pairs []source.Pair, p source.Pair) string {
 func likelyTypeOf(pairs []source.Pair) CheckType {
 	c := checkDraft{}
 	for _, p := range pairs {
-		c.keys = c.keys.With(p.Name, p.At)
+		if hasKey(checkKeys, p.Name) {
+			c.keys = c.keys.With(p.Name, p.At)
+		}
 	}
 	return c.likelyType()
 }
