@@ -90,6 +90,12 @@ func (p *paster) special(e Error) bool {
 		p.replace(line, "# "+e.Source)
 	case e.Fix == "close the list above it with ]":
 		p.replace(source.Span{Start: begin, End: begin}, "]\n")
+	case strings.HasPrefix(e.Fix, "save the file as UTF-8 without"):
+		p.text = strings.TrimPrefix(p.text, "\ufeff")
+	case e.Fix == "save the file with the line ends of Unix":
+		p.text = strings.ReplaceAll(strings.ReplaceAll(p.text, "\r\n", "\n"), "\r", "\n")
+	case e.Fix == "take the character out", strings.HasSuffix(e.Fix, "or take the byte out"):
+		p.replace(source.Span{Start: p.at, End: p.at + 1}, "")
 	case strings.HasPrefix(e.Fix, "add a [[service]]"):
 		p.text += "\n" + string(Example())
 	default:
