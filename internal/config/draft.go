@@ -21,6 +21,7 @@ type draft struct {
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
 	backends  []field.Located[Backend]
+	pool      field.Located[string] // "" where the backends are its own
 	algorithm field.Located[Algorithm]
 	slots     field.Located[int] // 0 where it was not given, as is prefix
 	prefix    field.Located[int]
@@ -36,14 +37,22 @@ type draft struct {
 }
 
 // readService reads the pairs below one [[service]] over the defaults.
-func (s inspection) readService(t source.Table) *draft {
+func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d := &draft{Table: t, local: true}
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
-	d.algorithm.Val = Random
-	d.onRemove.Val = Drain
-	d.forward.Val = Leave
+	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantServiceKey, d)
+	d.inherit(defaultKeys, defaults)
 	return d
+}
+
+// inherit adds the places of keys that the service has from another table.
+func (d *draft) inherit(keys []field.Key[draft], from *draft) {
+	for _, key := range keys {
+		if at, given := from.keys.Of(key.Name); given {
+			d.keys = d.keys.With(key.Name, at)
+		}
+	}
 }
 
 // unread tells whether a key has a value that was refused. at is where its value stands, and is

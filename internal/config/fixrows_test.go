@@ -3,6 +3,8 @@ package config
 import (
 	"strings"
 	"testing"
+
+	"natspread/internal/config/field"
 )
 
 // fixRow is what people write, in place of lines of oneService or besides, what they are told, and
@@ -136,7 +138,7 @@ check = { type = "tcp", port = 80 }`},
 	{`allow = ["198.51.100.0/24"]`, `natspread can't choose by the client's address: take it out; a rule of your own in mangle PREROUTING can: -s ADDRESS -j DROP`, ``},
 	{`include = "conf.d/*.toml"`, `natspread can't read several files: write all services into one`, ``},
 	{`masquerade = false`, `write snat = "none"`, `snat = "none"`},
-	{`nolocal = true`, `take it out; a service has name, listen, protocol, snat, backends, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down`, ``},
+	{`nolocal = true`, "take it out; a service has " + strings.Join(field.Names(serviceKeys), ", "), ``},
 	{`port = 443`, `write listen = "192.0.2.10:443" and take port out`, `listen = "192.0.2.10:443"`},
 	{`weight = 2`, `take weight out; a backend has it: { address = "10.0.0.1:80", weight = 2 }`, ``},
 	{`servers = ["10.0.0.9:80"]`, `did you mean backends?`, `backends = ["10.0.0.9:80"]`},
@@ -152,7 +154,7 @@ check = { type = "tcp", port = 80 }`},
 	{`check = { type = "https", verify = true }`, `take verify out`, `check = "https"`},
 	{`check = { type = "http", uri = "/ok", status = "200", inter = 5 }`, `did you mean path?`, `check = { type = "http", path = "/ok", expect = "200", interval = "5s" }`},
 	{`comment = "the web"`, `write it behind a #`, ``},
-	{`wieght = 2`, `take it out; a service has name, listen, protocol, snat, backends, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down`, ``},
+	{`wieght = 2`, "take it out; a service has " + strings.Join(field.Names(serviceKeys), ", "), ``},
 	{`local = "True"`, `write local = true`, ``},
 	{`local = True`, `write local = true`, ``},
 	{`local false`, `write local = false`, `local = false`},

@@ -16,6 +16,7 @@ var serviceKeys = []field.Key[draft]{
 	}},
 	{Name: "snat", Example: `snat = "masquerade"`, Set: func(d *draft, f field.Field) { field.Set(&d.snat, f, parseSNAT) }},
 	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Set: setBackends},
+	{Name: "pool", Example: `pool = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.pool, f, value.ParseName) }},
 	{Name: "algorithm", Example: `algorithm = "random"`, Set: func(d *draft, f field.Field) {
 		field.Set(&d.algorithm, f, value.OneOf(algorithmHabits, Random, RoundRobin, Source, Flow))
 	}},
@@ -30,6 +31,21 @@ var serviceKeys = []field.Key[draft]{
 	{Name: "check", Example: `check = "tcp"`, Set: setCheck},
 	{Name: "min_up", Example: `min_up = 1`, Set: func(d *draft, f field.Field) { field.SetNumber(&d.minUp, f, 1, math.MaxInt) }},
 	{Name: "on_down", Example: `on_down = "keep"`, Set: func(d *draft, f field.Field) { field.Set(&d.onDown, f, value.OneOf(onDownHabits, Keep, ResetDown)) }},
+}
+
+// poolKeys are the keys below [pool.NAME]: what services may share.
+var poolKeys = keysOf("backends", "check", "min_up", "on_down")
+
+// defaultKeys are the keys below [defaults].
+var defaultKeys = keysOf("snat", "algorithm", "on_remove", "forward")
+
+// keysOf returns those of serviceKeys that have the names.
+func keysOf(names ...string) []field.Key[draft] {
+	keys := make([]field.Key[draft], len(names))
+	for i, name := range names {
+		keys[i], _ = field.Find(serviceKeys, name)
+	}
+	return keys
 }
 
 // backendKeys are the keys of a backend that is written as a table.

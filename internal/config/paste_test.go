@@ -69,19 +69,30 @@ func (p *paster) special(e Error) bool {
 	begin := strings.LastIndexByte(p.text[:p.at], '\n') + 1
 	end := begin + len(e.Source)
 	line := source.Span{Start: begin, End: end}
-	header := regexp.MustCompile(`^write (\[\[?[\w.]+\]?\])( and name = "[a-z0-9-]+")?$`).FindStringSubmatch(e.Fix)
+	header := regexp.MustCompile(`^write (\[\[?[\w.-]+\]?\])( and name = "[a-z0-9-]+")?$`).FindStringSubmatch(e.Fix)
+	moved := regexp.MustCompile(`^write it (above|below) (\[[\w.-]+\])$`).FindStringSubmatch(e.Fix)
+	above := regexp.MustCompile(`^write (\[.*\]) on a line above it$`).FindStringSubmatch(e.Fix)
+	added := regexp.MustCompile(`^add (\[[\w.-]+\]) and below it (.*)$`).FindStringSubmatch(e.Fix)
 	switch {
 	case header != nil:
 		p.replace(line, header[1]+strings.Replace(header[2], " and ", "\n", 1))
-	case e.Fix == "write [[service]] on a line above it":
-		p.replace(source.Span{Start: begin, End: begin}, "[[service]]\n")
-	case e.Fix == "write it above [service.check]", e.Fix == "write it below [service.check]":
+	case above != nil:
+		p.replace(source.Span{Start: begin, End: begin}, above[1]+"\n")
+	case added != nil:
+		p.text = strings.TrimRight(p.text, "\n") + "\n" + added[1] + "\n" + added[2] + "\n"
+	case moved != nil:
 		p.replace(line, "")
-		at := strings.LastIndex(p.text[:begin], "[service.check]\n")
-		if e.Fix == "write it below [service.check]" {
-			at = begin + strings.Index(p.text[begin:], "[service.check]\n") + len("[service.check]\n")
+		at := strings.LastIndex(p.text[:begin], moved[2]+"\n")
+		if moved[1] == "below" {
+			at = begin + strings.Index(p.text[begin:], moved[2]+"\n") + len(moved[2]) + 1
 		}
 		p.replace(source.Span{Start: at, End: at}, e.Source+"\n")
+	case e.Fix == "write its keys below the first [defaults]":
+		keys, rest, more := strings.Cut(p.text[end:], "\n[")
+		if more {
+			rest = "\n[" + rest
+		}
+		p.text = strings.Replace(p.text[:begin]+rest, "[defaults]\n", "[defaults]"+keys+"\n", 1)
 	case e.Fix == "write it below the keys of a [[service]]":
 		_, below, _ := strings.Cut(p.text[end:], "[[service]]")
 		table, rest, _ := strings.Cut(p.text[begin:], "[[service]]")

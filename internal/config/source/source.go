@@ -85,7 +85,8 @@ func (s *Source) Show(at Span) string {
 // Faulty tells whether an error was filed.
 func (s *Source) Faulty() bool { return len(s.errs) > 0 }
 
-// Err returns what was filed, sorted by position, or nil.
+// Err returns what was filed, sorted by position, or nil. What is the same at the same place, as
+// for several services that share a pool, is one error.
 func (s *Source) Err() error {
 	if len(s.errs) == 0 {
 		return nil
@@ -93,5 +94,6 @@ func (s *Source) Err() error {
 	slices.SortStableFunc(s.errs, func(a, b Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+	s.errs = slices.Compact(s.errs)
 	return s.errs
 }

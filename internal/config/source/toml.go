@@ -57,6 +57,16 @@ type Table struct {
 	Broken bool // a syntax error may have swallowed some of its pairs
 }
 
+// Value returns the value of a key that the table has.
+func (t Table) Value(key string) Value {
+	for _, p := range t.Pairs {
+		if p.Name == key {
+			return p.Value
+		}
+	}
+	return Value{}
+}
+
 // usualPairs is room for the keys most services have.
 const usualPairs = 6
 
