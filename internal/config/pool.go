@@ -54,57 +54,53 @@ func (s inspection) readDefaults(t source.Table, into *draft) {
 	case t.List:
 		s.Refuse(t.At, "write [defaults]", "cannot use table %q: there is one, so its brackets are single", t.Name)
 	case into.keys != nil:
-		s.Refuse(t.At, "write its keys below the first [defaults]", "cannot use table %q: line %d has it already", t.Name, s.Line(into.At)).Related = s.Line(into.At)
+		s.Refuse(t.At, "take it out, and write its keys below the first one", "cannot use table %q: line %d has it already", t.Name, s.Line(into.At)).Related = s.Line(into.At)
 		return
 	}
 	into.Table = t
-	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, s.withoutStray(t.Pairs, defaultKeys, "[defaults]"), meantServiceKey, into)
+	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, t.Pairs, meantOf(defaultKeys), into)
 }
 
-// withoutStray returns pairs of a table that has some of a service's keys, called what in messages,
-// without the other keys of a service, and files those.
-func (s inspection) withoutStray(pairs []source.Pair, keys []field.Key[draft], what string) []source.Pair {
-	var own []source.Pair
-	for _, p := range pairs {
-		_, has := field.Find(keys, p.Name)
-		if _, ofService := field.Find(serviceKeys, p.Name); has || !ofService {
-			own = append(own, p)
-			continue
+// meantOf returns what meantServiceKey does for a table that has some of a service's keys.
+func meantOf(keys []field.Key[draft]) field.Meant {
+	return func(s *source.Source, pairs []source.Pair, p source.Pair) (string, string) {
+		key, fix := meantServiceKey(s, pairs, p)
+		if !hasKey(keys, key) {
+			return "", ""
 		}
-		s.Refuse(p.At, "natspread can't share it: write it below each [[service]]", "cannot use key %q: it is a key of a service, and %s has none", p.Name, what)
+		return key, fix
 	}
-	return own
 }
 
 // readPool reads the pairs below one [pool.NAME].
 func (s inspection) readPool(t source.Table, known pools) {
 	name := strings.TrimPrefix(t.Name, poolPrefix)
 	if owner, isCheck := strings.CutSuffix(name, ".check"); isCheck {
-		header := "[" + poolPrefix + owner + "]"
-		fix := "write " + header + " on a line above it"
-		if strings.Contains(s.Text, "\n"+header+"\n") {
-			fix = "write it below the keys of " + header
-		}
-		s.Refuse(t.At, fix, "cannot use table %q: there is no pool above it that the check belongs to", source.FirstBytes(t.Name))
+		s.Refuse(t.At, "take it out, or write ["+poolPrefix+owner+"] above it", "cannot use table %q: there is no pool above it that the check belongs to", source.FirstBytes(t.Name))
 		return
 	}
 	if why := poolFault(name, t.List); why != nil {
 		s.Refuse(t.At, why.Fix, "cannot use table %q: %s", source.FirstBytes(t.Name), why.Cause)
 	}
 	if first, twice := known[name]; twice {
-		n := 2
-		for known[value.NumberedName(name, n)] != nil {
-			n++
-		}
-		s.Refuse(t.At, "write ["+poolPrefix+value.NumberedName(name, n)+"]", "cannot use table %q: line %d has it already", source.FirstBytes(t.Name), s.Line(first.At)).Related = s.Line(first.At)
+		s.Refuse(t.At, "write ["+poolPrefix+freeName(name, known)+"]", "cannot use table %q: line %d has it already", source.FirstBytes(t.Name), s.Line(first.At)).Related = s.Line(first.At)
 		return
 	}
 	p := &draft{Table: t}
-	p.keys = field.ReadPairs(s.Source, "a pool", poolKeys, s.withoutStray(t.Pairs, poolKeys, "a pool"), meantServiceKey, p)
+	p.keys = field.ReadPairs(s.Source, "a pool", poolKeys, t.Pairs, meantOf(poolKeys), p)
 	if _, given := p.keys.Of("backends"); !given && !t.Broken {
 		s.Refuse(t.At, "add "+exampleOf("backends"), "cannot use pool %q: it has no backends", source.FirstBytes(name))
 	}
 	known[name] = p
+}
+
+// freeName returns a name like another one that no pool has.
+func freeName(name string, known pools) string {
+	for n := 2; ; n++ {
+		if other := value.NumberedName(name, n); known[other] == nil {
+			return other
+		}
+	}
 }
 
 // poolFault says what is wrong with the header of a pool.
@@ -154,9 +150,12 @@ func (s inspection) refusePool(d *draft, known pools) {
 	if d.pool.Val == "" {
 		return
 	}
-	fix := "add [pool." + d.pool.Val + "] and below it " + exampleOf("backends")
-	if guess := suggest.Word(d.pool.Val, slices.Sorted(maps.Keys(known))); guess != "" {
+	names := slices.Sorted(maps.Keys(known))
+	fix := "take pool out, and write " + exampleOf("backends")
+	if guess := suggest.Word(d.pool.Val, names); guess != "" {
 		fix = `did you mean "` + guess + `"?`
+	} else if len(names) > 0 {
+		fix = "write one of " + strings.Join(source.QuoteAll(names[:min(len(names), 10)]), ", ")
 	}
 	s.Refuse(d.pool.At, fix, "cannot use pool %s: there is no [pool.%s]", s.Show(d.pool.At), d.pool.Val)
 }
