@@ -32,6 +32,7 @@ func (s *session) draw(ctx context.Context, o renderOptions, plan change.Plan) e
 
 // drawn lets Graphviz draw a graph.
 func (s *session) drawn(ctx context.Context, graph []byte) ([]byte, error) {
+	s.doing("drawing")
 	run := s.traced()
 	for _, path := range dotPrograms() {
 		picture, err := run(ctx, graph, path, "-Tsvg")

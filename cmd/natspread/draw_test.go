@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,5 +49,25 @@ func TestDrawWithout(t *testing.T) {
 				t.Errorf("no %q in %q", test.says, got.err)
 			}
 		})
+	}
+}
+
+// TestDrawThousands has Graphviz draw more services than it could draw rules of, within the time
+// that every program gets.
+func TestDrawThousands(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(dotPrograms()[0]); err != nil {
+		t.Skip("no dot on this machine: apt-get install graphviz")
+	}
+	var toml strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&toml, "[[service]]\nname = \"s%d\"\nlisten = \"192.0.2.%d:%d\"\nbackends = [\"10.0.0.1:80\", \"10.0.0.2:80\"]\n", i, i/250+1, i%250+1)
+	}
+	var stdout, stderr bytes.Buffer
+	s := &session{streams: streams{nil, &stdout, &stderr}, runner: new(program.Locks).Exec(), connect: noSystemd}
+	got := outcome{code: run([]string{"render", "--svg", "--config", filepath.Join(rootWith(t, toml.String()), paths.Config)}, s), out: stdout.String(), err: stderr.String()}
+	got.want(t, exitDone)
+	if shares := strings.Count(got.out, "50.00 %</text>"); shares != 4000 {
+		t.Errorf("%d shares are drawn, %s", shares, got.err)
 	}
 }

@@ -61,6 +61,7 @@ func (s *session) ask(ctx context.Context, question string, nobody error) error 
 	if !s.asks() {
 		return nobody
 	}
+	s.line.Clear()
 	yes, err := terminal.Ask(ctx, s.in, s.err, question)
 	switch {
 	case err != nil:

@@ -38,6 +38,7 @@ func (s *session) prune(ctx context.Context) {
 	if !s.changes {
 		return
 	}
+	s.doing("removing old generations")
 	if err := s.store().Prune(ctx); err != nil {
 		s.printf("%v", err)
 	}
@@ -45,6 +46,7 @@ func (s *session) prune(ctx context.Context) {
 
 // reportHost returns the machine to read a report of.
 func (s *session) reportHost() report.Host {
+	s.doing("reading what this host holds")
 	host := report.New(s.host())
 	host.Config = report.ConfigFile{Name: s.config, Read: s.readConfig}
 	host.ByHand = !s.ownsUnits()
@@ -81,7 +83,10 @@ func (s *session) unitState(ctx context.Context) (string, error) {
 }
 
 // load reads and checks the config and plans its tables.
-func (s *session) load() (change.Plan, error) { return change.Load(s.config, s.in) }
+func (s *session) load() (change.Plan, error) {
+	s.doing("reading %s", s.config)
+	return change.Load(s.config, s.in)
+}
 
 // loadLocked is load for a verb that applies the config, and takes the lock of those who
 // edit it and apply it before: one that was read earlier would revert what they do. Nobody

@@ -23,6 +23,7 @@ func (s *session) complain(err error) {
 	if err == nil || errors.Is(err, cmdline.ErrSilent) {
 		return
 	}
+	s.line.Clear()
 	what, fix := wordsOf(err)
 	words := "natspread: " + what
 	if fix != "" {
@@ -49,7 +50,16 @@ func (s *session) inJournal() bool {
 // printf prints a line on standard error, unless it should be quiet.
 func (s *session) printf(format string, args ...any) {
 	if !s.quiet {
+		s.line.Clear()
 		fmt.Fprintln(s.err, text.OneLine(fmt.Sprintf(format, args...)))
+	}
+}
+
+// doing says on a terminal what is being done, once it has taken a second, until something else
+// is printed. The programs that -v prints say as much.
+func (s *session) doing(format string, args ...any) {
+	if !s.quiet && !s.verbose {
+		s.line.Doing(text.OneLine(fmt.Sprintf(format, args...)) + "...")
 	}
 }
 
@@ -72,6 +82,7 @@ func (s *session) traced() program.Runner {
 // printJSON prints the result of a verb for programs: one object, of the type named
 // after the verb, and the end of a line. A verb that fails prints a failure instead.
 func (s *session) printJSON(value any) error {
+	s.line.Clear()
 	encoder := json.NewEncoder(s.out)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(value); err != nil {
@@ -97,6 +108,7 @@ func (s *session) print(data string) error {
 	if data == "" {
 		return nil
 	}
+	s.line.Clear()
 	if _, err := io.WriteString(s.out, data); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}

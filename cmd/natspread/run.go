@@ -12,6 +12,7 @@ import (
 	"natspread/internal/cmdline"
 	"natspread/internal/program"
 	"natspread/internal/suggest"
+	"natspread/internal/terminal"
 )
 
 // streams are standard input, output and error.
@@ -28,6 +29,7 @@ type session struct {
 	locks   *program.Locks                         // those that these programs share; nil in tests without processes
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
 	changes bool                                   // the verb may have made a generation
+	line    *terminal.Line                         // what takes its time, on standard error
 }
 
 // run runs natspread with the arguments behind the program's name and returns the
@@ -41,6 +43,8 @@ func run(args []string, s *session) int {
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
 
+	s.line = terminal.NewLine(s.err)
+	defer s.line.Clear()
 	err := s.dispatch(ctx, args)
 	s.complain(err)
 	s.printFailure(args, err)

@@ -105,6 +105,7 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown chan
 // those who edit once the rules are loaded.
 func (s *session) applyRequest(ctx context.Context, plan change.Plan, request restore.Request, unlock func()) error {
 	moves := s.reportHost().Moves(plan.Config)
+	s.doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), request)
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (s *session) printApplied(plan change.Plan, result restore.Result) {
 		s.printf("no change: generation %d is %s", result.Generation, result.There())
 		return
 	}
-	s.printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, summary(plan), result.Variant)
+	s.printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, plan.Summary(), result.Variant)
 }
 
 // dryRun proves the config, and shows what apply would change.
@@ -150,6 +151,7 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 	if request, err = s.confirmExclusive(ctx, o, plan, request); err != nil {
 		return err
 	}
+	s.doing("proving %s", plan.Summary())
 	result, err := s.host().Apply(ctx, request)
 	if err != nil {
 		return err
@@ -167,7 +169,7 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 	}
 	s.printLines(changes.Summary("apply would bring"))
 	s.printNotes(result)
-	s.printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", summary(plan), result.Variant)
+	s.printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", plan.Summary(), result.Variant)
 	return nil
 }
 
@@ -182,6 +184,7 @@ func (s *session) printDryRun(result restore.Result, changes report.Diff) error 
 func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) error {
 	schedule, timer := s.scheduleRevert()
 	moves := s.reportHost().Moves(plan.Config)
+	s.doing("proving and loading %s", plan.Summary())
 	result, err := change.Try(ctx, s.changingHost(), plan.Request("apply --confirm"), restore.Trial{For: o.confirm, Schedule: schedule})
 	if err != nil {
 		return err
@@ -194,7 +197,7 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 		s.printApplied(plan, result)
 	} else {
 		printed.ConfirmSeconds = int(o.confirm.Seconds())
-		s.printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), summary(plan), result.Variant)
+		s.printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), plan.Summary(), result.Variant)
 	}
 	s.printNotes(result)
 	if err := s.answer(printed, ""); err != nil {

@@ -12,7 +12,6 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/report"
 	"natspread/internal/rules"
-	"natspread/internal/text"
 	"natspread/restore"
 	"natspread/restore/iptables"
 )
@@ -49,11 +48,11 @@ func (s *session) check(ctx context.Context, _ cmdline.None) error {
 	switch {
 	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
-		s.printf("%s: %s, good; not proven: %v", plan.Name, summary(plan), err)
+		s.printf("%s: %s, good; not proven: %v", plan.Name, plan.Summary(), err)
 	case err != nil:
 		return err
 	default:
-		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, summary(plan), variant)
+		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, plan.Summary(), variant)
 		result.Notes = append(result.Notes, s.notesBefore(ctx, plan)...)
 	}
 	s.printNotes(restore.Result{Notes: result.Notes})
@@ -73,16 +72,12 @@ func (s *session) notesBefore(ctx context.Context, plan change.Plan) []string {
 	return notes
 }
 
-// summary counts what is in a config: 2 services, 5 backends.
-func summary(plan change.Plan) string {
-	return text.Plural(len(plan.Config.Services), "service") + ", " + text.Plural(plan.Config.CountBackends(), "backend")
-}
-
 // prove proves the rules where rights allow.
 func (s *session) prove(ctx context.Context, plan change.Plan) (rules.Variant, error) {
 	if !iptables.HasNetAdmin() {
 		return "", errUnprivileged
 	}
+	s.doing("proving %s", plan.Summary())
 	kernel, err := s.host().Kernel(ctx)
 	if err != nil {
 		return "", err

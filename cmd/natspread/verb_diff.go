@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/report"
@@ -115,7 +112,7 @@ func (s *session) twoGenerations(o diffOptions) (from, to generation.Generation,
 // diffSaved compares a file of iptables-save, which is of one family, with what a config
 // wants.
 func (s *session) diffSaved(o diffOptions, plan change.Plan) (report.Diff, error) {
-	text, err := s.readSaved(o.saved)
+	text, err := report.ReadSaved(o.saved, s.in)
 	if err != nil {
 		return report.Diff{}, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
 	}
@@ -124,29 +121,6 @@ func (s *session) diffSaved(o diffOptions, plan change.Plan) (report.Diff, error
 		return report.Diff{}, fmt.Errorf("cannot read --saved %s: %w: write it with iptables-save", o.saved, err)
 	}
 	return result, nil
-}
-
-// maxSaved bounds a file of iptables-save: 10,000 services of three backends are
-// 8 MB.
-const maxSaved = 64 << 20
-
-// readSaved reads a file of iptables-save, also a FIFO, as in
-// --saved <(ssh HOST iptables-save).
-func (s *session) readSaved(name string) ([]byte, error) {
-	in := s.in
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, atomicfile.Cause(err)
-		}
-		defer file.Close()
-		in = file
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxSaved+1))
-	if err == nil && len(text) > maxSaved {
-		err = fmt.Errorf("it is larger than %d MiB", maxSaved>>20)
-	}
-	return text, atomicfile.Cause(err)
 }
 
 // printDiff prints a difference and a summary, and exits as diff(1) does. who brings

@@ -13,6 +13,8 @@ import (
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/paths"
+	"natspread/internal/terminal"
+	"natspread/internal/text"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -122,6 +124,31 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	return s.answer(drainResultOf(edit, result, live), "")
 }
 
+// awaitDrained waits, if it was asked to, until no connection is left at the backends of an edit,
+// and returns how many are at each. A terminal sees how long it still waits, others each new
+// number.
+func (s *session) awaitDrained(ctx context.Context, wait time.Duration, edit change.Edit) ([]int, error) {
+	last := ""
+	each, open, err := edit.Await(ctx, wait, func(open string, left time.Duration) {
+		switch {
+		case terminal.Is(s.err):
+			s.line.Show(fmt.Sprintf("%s, waiting for %s more", open, text.Duration(left.Round(time.Second))))
+		case open != last:
+			s.printf("%s", open)
+		}
+		last = open
+	})
+	switch {
+	case err != nil:
+		return each, err
+	case open != "":
+		s.printf("%s: natspread status counts them", open)
+	default:
+		s.printf("no connection there is open")
+	}
+	return each, nil
+}
+
 // setDrain drains backends, or gives them new connections again: in the config, or with
 // --runtime in what is loaded.
 func (s *session) setDrain(ctx context.Context, o drainOptions, drain bool) (change.Edit, restore.Result, error) {
@@ -171,6 +198,7 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
 	moves := s.reportHost().Moves(edit.Config)
+	s.doing("proving and loading %s", edit.Plan.Summary())
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
 		return change.Edit{}, restore.Result{}, halfway(result, nil, err)

@@ -64,6 +64,7 @@ func (s *session) health(ctx context.Context, o healthOptions) error {
 	if o.once {
 		return s.healthOnce(ctx, seams)
 	}
+	s.line = nil // it stays, and says itself what it does
 	unlock, err := host.LockWatcher()
 	if err != nil {
 		return err

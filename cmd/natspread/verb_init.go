@@ -3,15 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
+	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/config/edit"
 	"natspread/internal/paths"
@@ -59,7 +56,7 @@ func (s *session) init(_ context.Context, o initOptions) error {
 	if s.config == "-" {
 		return s.answer(initResult{Config: "stdout", Text: string(text)}, string(text))
 	}
-	if err := writeNew(s.config, text); err != nil {
+	if err := change.Create(s.config, text); err != nil {
 		return nothingChanged(err)
 	}
 	s.printf("wrote %s: %srun natspread check", s.config, o.next())
@@ -94,16 +91,4 @@ func withSchema(text []byte) []byte {
 		return text
 	}
 	return bytes.Replace(text, []byte("/usr/"+paths.Schema), []byte(schema), 1)
-}
-
-// writeNew writes a file that must not exist yet.
-func writeNew(path string, data []byte) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	err := atomicfile.CreateFile(path, data, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: edit it, or move it away first", path)
-	}
-	return err
 }

@@ -148,6 +148,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	if err := s.refuseLogin(ctx, plan.Config); err != nil {
 		return err
 	}
+	s.doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), plan.Request("install"))
 	if err != nil {
 		return err
@@ -235,7 +236,7 @@ func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, nil
 	}
-	if err := writeNew(path, plan.Text); err != nil {
+	if err := change.Create(path, plan.Text); err != nil {
 		return nil, err
 	}
 	return []string{"config " + path}, nil

@@ -37,6 +37,7 @@ func readRestore(c *cli.Context) (restoreOptions, error) {
 func (s *session) restore(ctx context.Context, o restoreOptions) error {
 	host := s.host()
 	host.Wait = o.wait
+	s.doing("loading the current generation")
 	result, err := host.Restore(ctx)
 	if err != nil {
 		return s.stopHalfway(result, nil, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/urfave/cli/v2"
@@ -12,13 +13,16 @@ import (
 // statusVerb describes status.
 func (s *session) statusVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
-		Name:  "status",
-		Usage: "show services, shares, and whether the kernel is in sync",
+		Name:      "status",
+		Usage:     "show services, shares, and whether the kernel is in sync",
+		ArgsUsage: "[SERVICE]",
 		Description: "Exits 0 when the kernel holds what it should and nothing keeps it from working,\n" +
 			"1 when tables differ or something is broken, 3 when nothing of natspread is\n" +
 			"loaded; with --watch by what it read last. Counts begin at the last load of a\n" +
-			"service's chain; live is what is open now.",
+			"service's chain; live is what is open now. Of hundreds of services it is a\n" +
+			"summary and those in trouble; with SERVICE it shows that one alone.",
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "show every service, listen address and finding, however many there are"},
 			&cli.BoolFlag{Name: "watch", Usage: "show it every 2 seconds until interrupted; a line a service where there is no terminal"},
 			&cli.StringFlag{Name: "prometheus", Usage: "write metrics for node_exporter's textfile collector into `FILE`, in one step, and print nothing; - prints them"},
 		},
@@ -27,22 +31,26 @@ func (s *session) statusVerb() *cli.Command {
 
 // statusOptions are the flags of status.
 type statusOptions struct {
-	watch      bool
+	watch, all bool
+	service    string // the one to show; "" for all
 	prometheus string // path, or "-"
 }
 
 // readStatus reads them.
 func readStatus(c *cli.Context) (statusOptions, error) {
-	o := statusOptions{watch: c.Bool("watch"), prometheus: c.String("prometheus")}
-	return o, cmdline.RefuseIf(o.prometheus != "" && (o.watch || c.Bool("json")), "--prometheus excludes --watch and --json: give one of them")
+	o := statusOptions{watch: c.Bool("watch"), all: c.Bool("all"), service: c.Args().First(), prometheus: c.String("prometheus")}
+	return o, cmp.Or(
+		cmdline.RefuseIf(o.prometheus != "" && (o.watch || c.Bool("json")), "--prometheus excludes --watch and --json: give one of them"),
+		cmdline.RefuseIf(o.prometheus != "" && o.service != "", "--prometheus writes the metrics of all services: leave the service out"),
+	)
 }
 
 // status shows the state and exits with its code.
 func (s *session) status(ctx context.Context, o statusOptions) error {
 	if o.watch {
-		return s.watch(ctx)
+		return s.watch(ctx, o)
 	}
-	status, err := s.collect(ctx, o.prometheus != "")
+	status, err := s.collect(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -52,7 +60,7 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	case o.prometheus != "":
 		err = report.WriteMetrics(o.prometheus, status.Metrics())
 	default:
-		err = s.answer(status, status.Text(s.paint))
+		err = s.answer(status, status.Text(s.paint, o.all || o.service != ""))
 	}
 	if err != nil {
 		return err
@@ -61,14 +69,19 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 }
 
 // collect reads the kernel and the disk, judges, and counts; for a scrape what is soon read.
-func (s *session) collect(ctx context.Context, scrape bool) (report.Status, error) {
+func (s *session) collect(ctx context.Context, o statusOptions) (report.Status, error) {
 	host := s.reportHost()
-	host.Scrape = scrape
+	host.Scrape = o.prometheus != ""
 	read, err := host.Read(ctx)
 	if err != nil {
 		return report.Status{}, err
 	}
-	return read.Printed(ctx), nil
+	status := read.Printed(ctx)
+	if o.service == "" {
+		return status, nil
+	}
+	status, err = status.Only(o.service)
+	return status, cmdline.Coded(exitUsage, err)
 }
 
 // statusExit maps a state to its exit code.

@@ -18,12 +18,13 @@ const watchStep = 2 * time.Second
 // watch shows the status again and again, until it is interrupted: that is how it is
 // meant to end, so it then exits by what it read last. Trouble is shown, too, and may be
 // gone the next time, unless there is nothing but trouble from the beginning.
-func (s *session) watch(ctx context.Context) error {
+func (s *session) watch(ctx context.Context, o statusOptions) error {
+	s.line = nil // what was read last stays meanwhile
 	clock := time.NewTicker(watchStep)
 	defer clock.Stop()
 	var last error
 	for read := false; ; read = true {
-		status, err := s.collect(ctx, false)
+		status, err := s.collect(ctx, o)
 		switch {
 		case ctx.Err() != nil && read:
 			return last
@@ -34,7 +35,7 @@ func (s *session) watch(ctx context.Context) error {
 			err = s.showTrouble(err, time.Now())
 		default:
 			last = statusExit(status.State)
-			err = s.show(status, time.Now())
+			err = s.show(status, o, time.Now())
 		}
 		if err != nil {
 			return err
@@ -48,7 +49,7 @@ func (s *session) watch(ctx context.Context) error {
 }
 
 // show writes what was read: a terminal is drawn anew, to others go lines.
-func (s *session) show(status report.Status, now time.Time) error {
+func (s *session) show(status report.Status, o statusOptions, now time.Time) error {
 	switch {
 	case s.json:
 		text, err := json.Marshal(status)
@@ -57,7 +58,7 @@ func (s *session) show(status report.Status, now time.Time) error {
 		}
 		return s.print(string(text) + "\n")
 	case terminal.Is(s.out):
-		return s.refresh(status.Text(s.paint), now)
+		return s.refresh(status.Text(s.paint, o.all || o.service != ""), now)
 	}
 	return s.print(status.Lines(now))
 }

@@ -8,6 +8,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 	"natspread/render"
 	"natspread/restore"
 )
@@ -20,10 +21,15 @@ type Plan struct {
 	Tables rules.Tables
 }
 
+// Summary counts what is in the config: 2 services, 5 backends.
+func (p Plan) Summary() string {
+	return text.Plural(len(p.Config.Services), "service") + ", " + text.Plural(p.Config.CountBackends(), "backend")
+}
+
 // Load reads a config from a file, or from stdin for "-", checks it and plans its tables.
 // A config that cannot be read is an *UnreadError, a wrong one config.Errors.
 func Load(path string, stdin io.Reader) (Plan, error) {
-	text, err := Read(path, stdin)
+	data, err := Read(path, stdin)
 	if err != nil {
 		return Plan{}, &UnreadError{err}
 	}
@@ -31,7 +37,7 @@ func Load(path string, stdin io.Reader) (Plan, error) {
 	if name == "-" {
 		name = "stdin"
 	}
-	return Parse(name, text)
+	return Parse(name, data)
 }
 
 // UnreadError says that a config could not be read at all.

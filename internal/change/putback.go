@@ -18,7 +18,7 @@ import (
 func PutBack(store generation.Store, name string, back generation.Generation) (kept string, changed bool, err error) {
 	now, err := Read(name, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", true, makeConfig(name, back.Config)
+		return "", true, Create(name, back.Config)
 	}
 	if err != nil {
 		return "", false, err
@@ -39,12 +39,16 @@ func PutBack(store generation.Store, name string, back generation.Generation) (k
 	return kept, true, atomicfile.ReplaceFile(path, back.Config)
 }
 
-// makeConfig writes a config where there is none.
-func makeConfig(name string, text []byte) error {
+// Create writes a config file that must not exist yet.
+func Create(name string, text []byte) error {
 	if err := atomicfile.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
+		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
-	return atomicfile.CreateFile(name, text, 0o644)
+	err := atomicfile.CreateFile(name, text, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: edit it, or move it away first", name)
+	}
+	return err
 }
 
 // isKept tells whether a generation was made from a text.

@@ -49,7 +49,7 @@ _natspread_words() {
     undrain) words+=' --runtime' ;;
     rollback) words+=' --config-too --yes --overdue' ;;
     restore) words+=' --wait' ;;
-    status) words+=' --watch --prometheus' ;;
+    status) words+=' --all --watch --prometheus' ;;
     health) words+=' --once --prometheus' ;;
     install) words+=' --offline --program --volatile --prometheus' ;;
     uninstall) words+=' --offline' ;;

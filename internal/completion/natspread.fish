@@ -72,6 +72,7 @@ complete -c natspread -n '__natspread_verb rollback' -l config-too -d 'put the g
 complete -c natspread -n '__natspread_verb rollback' -l yes -d 'ask nothing: take the port of this ssh connection'
 complete -c natspread -n '__natspread_verb rollback' -l overdue -d 'only revert what is not confirmed in time, and wait for that: what the timer runs'
 complete -c natspread -n '__natspread_verb restore' -l wait -x -a '60s 5m' -d 'wait for this DURATION for other natspreads and for iptables\' lock'
+complete -c natspread -n '__natspread_verb status' -l all -d 'show every service, listen address and finding, however many there are'
 complete -c natspread -n '__natspread_verb status' -l watch -d 'show it every 2 seconds until interrupted; a line a service where there is no terminal'
 complete -c natspread -n '__natspread_verb status' -l prometheus -r -F -d 'write metrics for node_exporter\'s textfile collector into FILE, in one step, and print nothing; - prints them'
 complete -c natspread -n '__natspread_verb health' -l once -d 'check every backend once, print a table and change nothing; exits 1 where one is not well'

@@ -107,6 +107,7 @@ _natspread() {
         ;;
     behind:status)
         flags+=(
+        '*--all[show every service, listen address and finding, however many there are]'
         '*--watch[show it every 2 seconds until interrupted; a line a service where there is no terminal]'
         '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, in one step, and print nothing; - prints them]:file:_files'
         )

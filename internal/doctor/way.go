@@ -91,9 +91,11 @@ func (t *travel) name(i int) string {
 }
 
 // travellers are the packets of one family's services: of clients, of the host itself, to the
-// backends, and back; and those that backends begin with, of connections that another balancer
-// had.
-type travellers struct{ arriving, leaving, passing, passingOut, returning, begun travel }
+// backends, and back; and those of connections that another balancer had.
+type travellers struct {
+	arriving, leaving, passing, passingOut, returning travel
+	takenOver
+}
 
 // grow makes room for the packets of services, as these may be many.
 func (t *travellers) grow(services []config.Service) {
@@ -128,6 +130,9 @@ func (e examination) travellers(family rules.Family, out bool) travellers {
 						States: newStates, ToHost: held || listen.Any(), Family: family,
 					}
 					all.arriving.add(one, service)
+					if resumed, middle := one.Resumed(); service.Takeover && middle {
+						all.resumed.add(resumed, service)
+					}
 					if service.Local {
 						one.In = ""
 						all.leaving.add(one, service)
@@ -175,7 +180,7 @@ func (e examination) forwarded(all *travellers, service *config.Service, origDst
 		all.passing.add(request, service)
 		all.returning.add(reply, service)
 		if service.Takeover {
-			all.begun.begun(service, request.ReplySrc, protocol, to.Link, in)
+			all.takenOver.add(service, request)
 		}
 		if out {
 			request.In = ""

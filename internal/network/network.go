@@ -27,6 +27,8 @@ type Network struct {
 	subnets  map[netip.Prefix][]Address
 	bits     []int // the lengths of the subnets' prefixes, the longest first
 	defaults map[rules.Family]string
+	refusals map[rules.Family][]refusal
+	regions  *regions
 	handle   *netlink.Handle // nil where nobody can be asked about routes
 
 	neighbours map[int]map[netip.Addr]Neighbour // by the number of the link
@@ -55,7 +57,8 @@ type Address struct {
 func New(links []Link, addresses []Address) Network {
 	n := Network{
 		Links: links, Addresses: addresses, Known: map[netip.Addr]Lookup{},
-		holders: map[netip.Addr]Address{}, subnets: map[netip.Prefix][]Address{}, defaults: map[rules.Family]string{},
+		holders: map[netip.Addr]Address{}, subnets: map[netip.Prefix][]Address{}, defaults: map[rules.Family]string{}, refusals: map[rules.Family][]refusal{},
+		regions:    &regions{},
 		neighbours: map[int]map[netip.Addr]Neighbour{}, asked: map[Place]bool{},
 	}
 	for _, a := range addresses {

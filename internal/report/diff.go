@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"natspread/internal/atomicfile"
 	"natspread/internal/config"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
@@ -150,6 +153,28 @@ func DiffGenerations(from, to generation.Generation, families []rules.Family) Di
 		result.name(serviceChanges(was, is, families))
 	}
 	return result
+}
+
+// maxSaved bounds a file of iptables-save: 10,000 services of three backends are
+// 8 MB.
+const maxSaved = 64 << 20
+
+// ReadSaved reads a file of iptables-save, also a FIFO, as in
+// --saved <(ssh HOST iptables-save); "-" is standard input.
+func ReadSaved(name string, in io.Reader) ([]byte, error) {
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, atomicfile.Cause(err)
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxSaved+1))
+	if err == nil && len(text) > maxSaved {
+		err = fmt.Errorf("it is larger than %d MiB", maxSaved>>20)
+	}
+	return text, atomicfile.Cause(err)
 }
 
 // DiffSaved compares what iptables-save printed of one family, under a name, with what a

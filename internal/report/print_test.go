@@ -89,15 +89,15 @@ func TestStatusText(t *testing.T) {
 	}
 	const want = "<33:impaired>: boot loads generation 3, by the nft variant of iptables\n" +
 		"  <31:broken>: ipv4: net.ipv4.ip_forward is not 1\n    fix: natspread apply\n  note: one; note\n"
-	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: none\n", status.Text(marked)); diff != "" {
+	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: none\n", status.Text(marked, false)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
 	status.Out = []Out{{Service: "web", Backend: "10.0.0.1:80"}, {Service: "dns", Backend: "10.0.0.1:53"}}
-	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: 10.0.0.1:80 of web, 10.0.0.1:53 of dns\n", status.Text(marked)); diff != "" {
+	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: 10.0.0.1:80 of web, 10.0.0.1:53 of dns\n", status.Text(marked, false)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
 	none := Status{State: NotLoaded, Variant: rules.Legacy}
-	if got := none.Text(plain); got != "not loaded: boot loads nothing, by the legacy variant of iptables\n" {
+	if got := none.Text(plain, false); got != "not loaded: boot loads nothing, by the legacy variant of iptables\n" {
 		t.Error(got)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,10 +163,30 @@ func (s *Service) addLive(counts [][]int) {
 	}
 }
 
+// mostListens is how many listen addresses the first line of a service names.
+const mostListens = 8
+
+// listenText returns all listen addresses of a service whose first line does not name all, a few
+// in each line.
+func (s Service) listenText() string {
+	if len(s.Listen) <= mostListens {
+		return ""
+	}
+	var written strings.Builder
+	for few := range slices.Chunk(s.Listen, mostListens/2) {
+		written.WriteString("  listens on " + strings.Join(few, " ") + "\n")
+	}
+	return written.String()
+}
+
 // headOf says what kind of service it is: where it listens, how it balances, what
 // backends see, and whether FORWARD lets it through.
 func headOf(service config.Service) string {
-	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(text.Strings(service.Listen), " "), algorithmText(service), service.SNAT)
+	listens := text.Strings(service.Listen)
+	if n := len(listens); n > mostListens {
+		listens = append(listens[:mostListens-1:mostListens-1], fmt.Sprintf("and %d more", n-mostListens+1))
+	}
+	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(listens, " "), algorithmText(service), service.SNAT)
 	if service.Checked() {
 		head += ", check " + string(service.Check.Type)
 	}

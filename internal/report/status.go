@@ -102,8 +102,9 @@ func (r Report) Printed(ctx context.Context) Status {
 	return printed
 }
 
-// Text returns the status for people.
-func (s Status) Text(paint Paint) string {
+// Text returns the status for people. Unless all of it is asked for, of thousands of services it
+// is a summary and those in trouble, and of many findings those that are the worst.
+func (s Status) Text(paint Paint, all bool) string {
 	var written strings.Builder
 	color := map[State]string{InSync: green, Drift: yellow, Impaired: yellow, NotLoaded: red}[s.State]
 	boot := "boot loads nothing"
@@ -111,25 +112,30 @@ func (s Status) Text(paint Paint) string {
 		boot = fmt.Sprintf("boot loads generation %d", s.Generation)
 	}
 	fmt.Fprintf(&written, "%s: %s, by the %s variant of iptables\n", paint(color, s.State.Words()), boot, s.Variant)
-	written.WriteString(indented(FindingsText(s.Findings, paint)))
+	findings, more := s.Findings, ""
+	if len(findings) > mostNotes && !all {
+		findings, more = findings[:mostNotes], fmt.Sprintf("  and %d more findings: natspread status --all\n", len(findings)-mostNotes)
+	}
+	written.WriteString(indented(FindingsText(findings, paint)) + more)
 	for _, note := range s.Notes {
 		fmt.Fprintf(&written, "  note: %s\n", text.OneLine(note))
 	}
 	if s.Rules != "" {
-		fmt.Fprintf(&written, "  rules: sha256 %s, out: %s\n", s.Rules, s.outs())
+		fmt.Fprintf(&written, "  rules: sha256 %s, out: %s\n", s.Rules, s.outs(all))
 	}
-	for _, service := range s.Services {
-		written.WriteString("\n" + service.Text())
-	}
-	return written.String()
+	return written.String() + s.servicesText(all)
 }
 
 // outs names all who are out, so that with the sum before one line tells whether balancers with
-// the same config do the same.
-func (s Status) outs() string {
-	words := make([]string, len(s.Out))
+// the same config do the same. Of many it names a few, unless all are asked for.
+func (s Status) outs(all bool) string {
+	var words []string
 	for i, out := range s.Out {
-		words[i] = out.Backend + " of " + out.Service
+		if i == mostNotes && !all {
+			words = append(words, fmt.Sprintf("and %d more", len(s.Out)-i))
+			break
+		}
+		words = append(words, out.Backend+" of "+out.Service)
 	}
 	return cmp.Or(strings.Join(words, ", "), "none")
 }

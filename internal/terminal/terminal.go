@@ -23,8 +23,8 @@ func Is(stream any) bool {
 	return err == nil
 }
 
-// ClearLine goes back to the beginning of the line and clears it (CR, EL).
-const ClearLine = "\r\x1b[K"
+// clearLine goes back to the beginning of the line and clears it (CR, EL).
+const clearLine = "\r\x1b[K"
 
 // Paint puts a text into a color: an SGR code such as "31".
 func Paint(code, text string) string { return "\x1b[" + code + "m" + text + "\x1b[0m" }

@@ -8,30 +8,33 @@ import (
 	"natspread/internal/text"
 )
 
-// How the graph is drawn: from left to right, a chain's rules from the top down. A large
-// one has straight lines, and few tries for a better place of each node, or Graphviz
-// takes minutes for a thousand services.
-const (
-	dotHead = `	graph [rankdir=LR, ordering=out];
+// How the graph is drawn: from left to right, a chain's rules from the top down.
+const dotHead = `	graph [rankdir=LR, ordering=out];
 	node [shape=box, fontname="monospace"];
 	edge [fontname="monospace", fontsize=10];
 `
-	dotLarge = `	graph [splines=line, nslimit=1, nslimit1=1, mclimit=0.1];
-`
-	manyChains = 500
-)
+
+// manyRules is how many rules are drawn one by one. Graphviz draws so many within a second, and
+// then takes ever longer for each: the rules of a thousand services take it minutes, and nobody
+// can read them.
+const manyRules = 1000
 
 // Dot returns a table as a directed graph in the language of Graphviz (dot(1)): a
 // node for each chain with the number of its rules, and an edge for each rule with its
 // place and its conditions, to a chain or to an end like a backend. A dashed edge is a
 // jump that comes back when the chain has nothing for a packet (-j), or a target that only
-// marks it; from others there is no way back (-g).
+// marks it; from others there is no way back (-g). A table of too many rules is drawn by
+// service.
 func Dot(table rules.Table) []byte {
+	size := 0
+	for _, chain := range table.Chains {
+		size += len(chain.Rules)
+	}
+	if size > manyRules {
+		return dotServices(table)
+	}
 	var graph strings.Builder
 	fmt.Fprintf(&graph, "digraph %s {\n%s", text.Quoted("natspread "+table.String()), dotHead)
-	if len(table.Chains) > manyChains {
-		graph.WriteString(dotLarge)
-	}
 	for _, builtIn := range table.Name.BuiltIn() {
 		if jumps := table.Jumps(builtIn); len(jumps) > 0 {
 			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", text.Quoted(builtIn))

@@ -11,6 +11,7 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/configtest"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/text"
 	"natspread/render"
 )
@@ -26,7 +27,9 @@ func TestDot(t *testing.T) {
 			if !bytes.Equal(graph, Dot(table)) {
 				t.Fatal("another graph the second time")
 			}
-			mustDraw(t, string(graph), table)
+			if sizeOf(table) <= manyRules {
+				mustDraw(t, string(graph), table)
+			}
 		}
 	})
 }
@@ -76,11 +79,68 @@ func mustDraw(t rapid.TB, graph string, table rules.Table) {
 	}
 }
 
-// TestDotLarge draws a large table in less time than a small one of its size would take.
-func TestDotLarge(t *testing.T) {
-	for n, large := range map[int]bool{20: false, 400: true} {
-		if graph := string(Dot(render.New(configtest.Fill(configtest.Shapes()[0], n, 1)).IPv4)); strings.Contains(graph, dotLarge) != large {
-			t.Errorf("%d services are drawn as a large table: %v", n, !large)
+// sizeOf counts the rules of a table.
+func sizeOf(table rules.Table) (size int) {
+	for _, chain := range table.Chains {
+		size += len(chain.Rules)
+	}
+	return size
+}
+
+// TestDotServices draws tables of too many rules by service: each once, with where it listens and
+// the shares of its backends, and with no edge at all, for which Graphviz would take minutes. So
+// a graph of rules is never larger than manyRules, and one of services has a bounded node for each.
+func TestDotServices(t *testing.T) {
+	const services, most = 700, 2*(fewLines+1) + 1
+	for _, shape := range configtest.Shapes() {
+		cfg := configtest.Fill(shape, services, 1)
+		plan := render.New(cfg)
+		for _, table := range []rules.Table{plan.IPv4, plan.IPv6} {
+			if sizeOf(table) <= manyRules {
+				t.Fatalf("%v is no large table", shape)
+			}
+			graph := string(Dot(table))
+			if strings.Contains(graph, "->") || !strings.Contains(graph, "layout=osage") || !bytes.Equal(Dot(table), []byte(graph)) {
+				t.Fatalf("%v: it is drawn by rule, or as another graph the second time", shape)
+			}
+			for line := range strings.Lines(graph) {
+				if lines := strings.Count(line, `\n`); !graphLine.MatchString(strings.TrimSuffix(line, "\n")) || lines > most {
+					t.Fatalf("%v: a strange line, of %d lines: %s", shape, lines, line)
+				}
+			}
+			for _, service := range cfg.Services {
+				want := 0
+				if rules.FamilyOf(service.Backends[0].Addr) == table.Family {
+					want = 1
+				}
+				if got := strings.Count(graph, "\t"+text.Quoted(service.Name)+" [label="); got != want {
+					t.Fatalf("%v: service %s stands %d times", shape, service.Name, got)
+				}
+			}
+		}
+	}
+}
+
+// TestDotServicesWords has one service of many listen addresses and backends beside another that
+// refuses all.
+func TestDotServicesWords(t *testing.T) {
+	var toml strings.Builder
+	toml.WriteString("[[service]]\nname = \"many\"\nlisten = [")
+	for i := range 20 {
+		fmt.Fprintf(&toml, "\"192.0.2.%d:80\", ", 2*i+1)
+	}
+	toml.WriteString("]\nbackends = [")
+	for i := range 1000 {
+		fmt.Fprintf(&toml, "\"10.0.%d.%d:80\", ", i/250, i%250+1)
+	}
+	toml.WriteString("]\n[[service]]\nname = \"none\"\nlisten = [\"192.0.2.100:53\"]\nprotocol = \"udp\"\nbackends = [{ address = \"10.0.0.1:53\", drain = true }]\n")
+	graph := string(Dot(hosttest.Tables(t, toml.String()).IPv4))
+	for _, want := range []string{
+		`"many" [label="many\n-d 192.0.2.33/32 -p tcp -m tcp --dport 80\n`, `\nand 12 more\n10.0.0.1:80  0.10 %\n`, `\nand 992 more"];`,
+		`"none" [label="none\n-d 192.0.2.100/32 -p udp -m udp --dport 53\nrefused  100.00 %"];`,
+	} {
+		if !strings.Contains(graph, want) {
+			t.Errorf("no %s in\n%s", want, graph)
 		}
 	}
 }

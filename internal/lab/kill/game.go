@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,12 +43,11 @@ type game struct {
 	out   io.Writer
 	plays *regexp.Regexp // the calls that are played
 
-	mutex    sync.Mutex
-	played   int
-	killed   int
-	failed   int
-	begun    int            // makes the directories' names
-	leftOver map[string]int // temporary files that nothing removed, by their names without the numbers
+	mutex  sync.Mutex
+	played int
+	killed int
+	failed int
+	begun  int // makes the directories' names
 }
 
 // points plays every story once to its end, and returns every point that it can be killed
@@ -139,9 +137,8 @@ func (g *game) playAll(points []point) {
 // play plays a point, and prints the line that plays it again where its state is not good.
 func (g *game) play(p point) {
 	var run killtest.Run
-	var left []string
 	err := g.onHost(func(dir string) (err error) {
-		run, left, err = p.play(g.host(dir, p.variant))
+		run, err = p.play(g.host(dir, p.variant))
 		return err
 	})
 	g.mutex.Lock()
@@ -149,9 +146,6 @@ func (g *game) play(p point) {
 	g.played++
 	if run.Killed {
 		g.killed++
-	}
-	for _, name := range left {
-		g.leftOver[name]++
 	}
 	if err != nil {
 		g.failed++
@@ -191,9 +185,6 @@ func (g *game) host(dir string, variant rules.Variant) host {
 
 // tell prints what came of it all.
 func (g *game) tell(points int) error {
-	for _, name := range slices.Sorted(maps.Keys(g.leftOver)) {
-		fmt.Fprintf(g.out, "left behind by %d of %d: %s\n", g.leftOver[name], g.played, name)
-	}
 	fmt.Fprintf(g.out, "%d of %d points played, somebody killed at %d of them, seed %d\n", g.played, points, g.killed, g.seed)
 	fmt.Fprintf(g.out, "kill-test: %d passed, %d failed\n", g.played-g.failed, g.failed)
 	switch {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -87,15 +86,15 @@ func (h host) trace(p point) (killtest.Run, error) {
 	})
 }
 
-// play plays a point and judges it. It returns the temporary files that are left at the end.
-func (p point) play(h host) (run killtest.Run, left []string, err error) {
+// play plays a point and judges it.
+func (p point) play(h host) (run killtest.Run, err error) {
 	defer func() { err = errors.Join(err, h.endTimers()) }()
 	found, err := h.set(p.story)
 	if err != nil {
-		return run, nil, fmt.Errorf("before it: %w", err)
+		return run, fmt.Errorf("before it: %w", err)
 	}
 	if run, err = h.trace(p); err != nil {
-		return run, nil, err
+		return run, err
 	}
 	if run.Killed && run.At().Name == killtest.AddCounters {
 		// The rules are there, and their counters lost: iptables-legacy takes two steps.
@@ -106,14 +105,14 @@ func (p point) play(h host) (run killtest.Run, left []string, err error) {
 		func() error { return p.boots(h) },
 		func() error { return p.story.again(h, p) },
 		func() error { return p.ended(h) },
-		func() (err error) { left, err = h.leftOvers(); return err },
 		func() error { return stopped(h, found) },
+		h.swept,
 	} {
 		if err := step(); err != nil {
-			return run, left, err
+			return run, err
 		}
 	}
-	return run, left, nil
+	return run, nil
 }
 
 // judge judges what a kill left.
@@ -310,18 +309,14 @@ func differences(want, got kernel) string {
 	return text.String()
 }
 
-// numbered are the digits that make the name of a temporary file its own.
-var numbered = regexp.MustCompile(`\d{6,}$`)
-
-// leftOvers returns the temporary files below the root, without their numbers.
-func (h host) leftOvers() ([]string, error) {
-	var left []string
-	err := filepath.WalkDir(h.root(), func(path string, entry fs.DirEntry, err error) error {
+// swept is an error where something has a temporary name below the root. The verb that was
+// killed was run once more, and stop was run: both sweep where they write, also when there is
+// nothing else to do.
+func (h host) swept() error {
+	return filepath.WalkDir(h.root(), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(entry.Name(), ".") {
-			name, _ := filepath.Rel(h.root(), path)
-			left = append(left, numbered.ReplaceAllString(name, "N"))
+			err = fmt.Errorf("left behind: %s", path)
 		}
 		return err
 	})
-	return slices.Compact(left), err
 }

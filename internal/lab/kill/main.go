@@ -71,7 +71,7 @@ func play(o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	g := &game{options: o, out: out, plays: calls, leftOver: map[string]int{}}
+	g := &game{options: o, out: out, plays: calls}
 	points, err := g.points()
 	if err != nil {
 		return err

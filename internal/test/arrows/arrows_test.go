@@ -123,7 +123,7 @@ func arrows() map[string][]string {
 		},
 		"internal/cmdline":       {"internal/suggest", "internal/text"},
 		"internal/change":        {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
-		"internal/report":        {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/text"},
+		"internal/report":        {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
 		"restore":                append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
 		"restore/iptables":       {"internal/rules", "internal/program"},
 		"restore/generation":     {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},

@@ -1,0 +1,104 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"natspread/internal/health"
+	"natspread/internal/suggest"
+	"natspread/internal/text"
+)
+
+// mostLines is how many lines of services and backends status shows by itself. Of more nobody
+// reads all: then it sums them up, and shows those in trouble.
+const mostLines = 200
+
+// mostTroubled is how many services in trouble a summary shows.
+const mostTroubled = 20
+
+// Only returns the status with one service alone, as it stands else.
+func (s Status) Only(name string) (Status, error) {
+	names := make([]string, len(s.Services))
+	for i, service := range s.Services {
+		if names[i] = service.Name; service.Name == name {
+			s.Services = s.Services[i : i+1]
+			return s, nil
+		}
+	}
+	if len(names) == 0 {
+		return Status{}, fmt.Errorf("there is no service %q: nothing is applied; fix: natspread apply", name)
+	}
+	if meant := suggest.Word(name, names); meant != "" {
+		return Status{}, fmt.Errorf("there is no service %q: did you mean %s?", name, meant)
+	}
+	return Status{}, fmt.Errorf("there is no service %q; fix: natspread status --all", name)
+}
+
+// servicesText returns the services for people: all of them, or where they are too many lines a
+// summary.
+func (s Status) servicesText(all bool) string {
+	lines := 0
+	for _, service := range s.Services {
+		lines += 1 + len(service.Backends)
+	}
+	var written strings.Builder
+	if !all && lines > mostLines {
+		written.WriteString(summaryText(s.Services))
+		return written.String()
+	}
+	for _, service := range s.Services {
+		written.WriteString("\n" + service.Text())
+		if all {
+			written.WriteString(service.listenText())
+		}
+	}
+	return written.String()
+}
+
+// summaryText sums services up, and shows those in trouble with the backends that are.
+func summaryText(services []Service) string {
+	var backends, drained, troubled int
+	var connections uint64
+	live := new(int)
+	var written strings.Builder
+	for _, service := range services {
+		connections += service.Connections
+		if live != nil && service.Live != nil {
+			*live += *service.Live
+		} else {
+			live = nil
+		}
+		backends += len(service.Backends)
+		for _, backend := range service.Backends {
+			if backend.Drained {
+				drained++
+			}
+		}
+		if part, is := service.troubled(); is {
+			if troubled++; troubled <= mostTroubled {
+				written.WriteString("\n" + part.Text())
+			}
+		}
+	}
+	if troubled > mostTroubled {
+		fmt.Fprintf(&written, "\nand %d more in trouble\n", troubled-mostTroubled)
+	}
+	return fmt.Sprintf("\n%s, %d in trouble; %s, %d drained; %s\n  natspread status --all shows each, natspread status SERVICE one\n",
+		text.Plural(len(services), "service"), troubled, text.Plural(backends, "backend"), drained, Service{Connections: connections, Live: live}.counts()) + written.String()
+}
+
+// troubled tells whether a service does not work as its config has it, although the kernel holds
+// what it should: a backend is down or cannot be checked, others had to join, or nobody gets its
+// connections. It returns the service with those of its backends alone that are concerned.
+func (s Service) troubled() (part Service, is bool) {
+	part = s
+	part.Backends = nil
+	refuses := true
+	for _, backend := range s.Backends {
+		if h := backend.Health; h != nil && (h.State == health.Down || h.State == health.New && h.record.Unable > 0) {
+			part.Backends = append(part.Backends, backend)
+		}
+		refuses = refuses && backend.Drained
+	}
+	return part, len(part.Backends) > 0 || refuses || s.Health != "" && s.Health != health.Normal
+}
