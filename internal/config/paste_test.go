@@ -97,7 +97,7 @@ func (p *paster) special(e Error) bool {
 		_, below, _ := strings.Cut(p.text[end:], "[[service]]")
 		table, rest, _ := strings.Cut(p.text[begin:], "[[service]]")
 		p.text = p.text[:begin] + strings.Replace("[[service]]"+rest, "[[service]]"+below, "[[service]]"+strings.TrimRight(below, "\n")+"\n"+table, 1)
-	case e.Fix == "write it behind a #":
+	case strings.HasPrefix(e.Fix, "write it behind a #"):
 		p.replace(line, "# "+e.Source)
 	case e.Fix == "close the list above it with ]":
 		p.replace(source.Span{Start: begin, End: begin}, "]\n")

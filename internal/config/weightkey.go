@@ -43,6 +43,9 @@ type weightFixes map[string]string
 
 // readWeights returns the fixes for the weights of some backends.
 func readWeights(items []source.Value) weightFixes {
+	if !slices.ContainsFunc(items, hasBadWeight) {
+		return nil
+	}
 	written, good := map[string]float64{}, map[string]bool{}
 	for _, item := range items {
 		v := source.Table{Pairs: item.Pairs}.Value("weight")
@@ -54,13 +57,16 @@ func readWeights(items []source.Value) weightFixes {
 		case err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n):
 			continue
 		}
-		written[text] = n
-		good[text] = v.Kind == "" || v.Kind == source.Integer && n <= MaxWeight
-	}
-	if len(written) == len(good) && !slices.Contains(slices.Collect(maps.Values(good)), false) {
-		return nil
+		written[text], good[text] = n, !hasBadWeight(item)
 	}
 	return fixWeights(written, good)
+}
+
+// hasBadWeight tells whether a backend has a weight that is not a whole number within the bounds.
+func hasBadWeight(backend source.Value) bool {
+	v := source.Table{Pairs: backend.Pairs}.Value("weight")
+	n, err := strconv.Atoi(v.Text)
+	return v.Kind != "" && (v.Kind != source.Integer || err != nil || n < 0 || n > MaxWeight)
 }
 
 // mostDigits is how many digits behind the point of a weight count.
