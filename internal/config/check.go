@@ -61,7 +61,7 @@ func (s inspection) checkFamily(d *draft) {
 	}
 	verify := func(key string, a netip.Addr, at source.Span) {
 		if a.IsValid() && a.Is6() != six {
-			s.Refuse(at, familyFix(key, six),
+			s.Refuse(at, d.familyFix(key, six),
 				"cannot use %s %s: it is %s, but line %d makes the service %s",
 				key, s.Show(at), familyName(!six), s.Line(by), familyName(six)).Related = s.Line(by)
 		}
@@ -79,14 +79,20 @@ func (s inspection) checkFamily(d *draft) {
 }
 
 // familyFix is the fix for an address of another family than the service's, which is six or not.
-func familyFix(key string, six bool) string {
+func (d *draft) familyFix(key string, six bool) string {
 	switch key {
 	case "snat":
+		if d.half {
+			return `write snat = "masquerade"`
+		}
 		return `write snat = "masquerade", or an ` + familyName(six) + " address"
 	case "hairpin":
 		return "take it out, or write a subnet of " + familyName(six)
 	}
-	return "natspread can't have both families in one service: write a second one for " + familyName(!six)
+	if key == "backend" {
+		return "take it out, or write a listen address that is " + familyName(!six) + " too"
+	}
+	return "natspread can't translate between the families: write a backend that is " + familyName(!six) + " too"
 }
 
 // familyName is how people call a family.

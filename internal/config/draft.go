@@ -15,6 +15,8 @@ import (
 // checks between them need.
 type draft struct {
 	source.Table
+	half      bool // it is one family's part of a service of both
+	six       bool // with half: that of IPv6
 	keys      field.Places
 	name      field.Located[string]
 	listen    []field.Located[Listen]
@@ -77,6 +79,9 @@ func (d *draft) service() Service {
 		OnRemove:  d.onRemove.Val,
 		Forward:   d.forward.Val,
 		Takeover:  d.takeover,
+	}
+	if d.half && d.six {
+		s.Name += sixth
 	}
 	if d.checked() {
 		s.Check, s.MinUp, s.OnDown = d.check.check(), cmp.Or(d.minUp.Val, 1), cmp.Or(d.onDown.Val, Keep)

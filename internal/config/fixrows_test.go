@@ -165,8 +165,8 @@ check = { type = "tcp", port = 80 }`},
 	{"hairpin = [\"10.0.0.0/255.255.0.0\"]\nsnat = \"none\"", `write a subnet, as in "10.0.0.0/16"`, "snat = \"none\"\nhairpin = [\"10.0.0.0/16\"]"},
 
 	// Names.
-	{`name = "minecraft-bedrock"`, `write "minecraft-bedro"`, `name = "minecraft-bedro"`},
-	{`name = "kube_api"`, `write "kube-api"`, `name = "kube-api"`},
+	{`name = "minecraft-bedrock-of-the-village-2"`, `write "minecraft-bedrock-of-the-village"`, `name = "minecraft-bedrock-of-the-village"`},
+	{`name = "kube.api"`, `write "kube-api"`, `name = "kube-api"`},
 	{`name = "Web Server"`, `write "web-server"`, `name = "web-server"`},
 }
 

@@ -44,7 +44,7 @@ func (s inspection) checkNames(drafts []*draft) {
 		case strings.Contains(d.Table.Name, "."): // whose fix names it
 		case d.name.Val == "" && !given && !d.Broken:
 			s.Refuse(d.At, "add name = "+free("web"), "cannot use this service: it has no name")
-		case d.name.Val == "":
+		case d.name.Val == "", d.half && d.six:
 		case twice:
 			s.Refuse(d.name.At, "write "+free(d.name.Val),
 				"cannot use name %q: the service on line %d has it", d.name.Val, s.Line(at)).Related = s.Line(at)

@@ -62,7 +62,7 @@ func (s inspection) readServices(tables []source.Table) []*draft {
 		if !isShared(t) && s.checkHeader(t) {
 			d := s.readService(t, common.defaults)
 			s.usePool(d, common.pools)
-			drafts = append(drafts, d)
+			drafts = append(drafts, d.halves()...)
 		}
 	}
 	return drafts

@@ -158,7 +158,7 @@ func whole(least, most int) schema {
 
 // What cannot be wrong in a string that is an address, an endpoint or a duration.
 const (
-	nameForm     = `^[a-z][a-z0-9-]{0,14}$`
+	nameForm     = `^[a-z][a-z0-9_-]{0,31}$`
 	addressForm  = `^[0-9A-Fa-f.:\[\]]+$`
 	listenForm   = `^[0-9A-Fa-f.:\[\]*-]+$`
 	prefixForm   = `^[0-9A-Fa-f.:]+/[0-9]+$`

@@ -137,7 +137,7 @@ func mustHold(t *testing.T, c Config) {
 	}
 	seen := make(map[string]bool)
 	for _, s := range c.Services {
-		if seen[s.Name] || !regexp.MustCompile(`\A[a-z][a-z0-9-]{0,14}\z`).MatchString(s.Name) {
+		if seen[s.Name] || !regexp.MustCompile(`\A[a-z][a-z0-9_-]{0,31}(\.6)?\z`).MatchString(s.Name) {
 			t.Errorf("name %q is taken or malformed", s.Name)
 		}
 		seen[s.Name] = true

@@ -79,7 +79,7 @@ func (r Report) Services(ctx context.Context) ([]Service, error) {
 	}
 	services := make([]Service, len(r.config.Services))
 	for i, service := range r.config.Services {
-		services[i] = describe(service, all[familyOf(service)][service.Name], r.watched)
+		services[i] = describe(service, all[familyOf(service)][rules.ShortName(service.Name)], r.watched)
 	}
 	return services, addLive(ctx, services)
 }

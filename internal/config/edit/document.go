@@ -3,6 +3,9 @@ package edit
 import (
 	"cmp"
 	"slices"
+	"strings"
+
+	"natspread/internal/config"
 
 	"natspread/internal/config/source"
 )
@@ -19,24 +22,41 @@ func newDocument(name string, text []byte) document {
 	return document{s, s.ReadTables(func(string) string { return "" })} // it has no syntax error
 }
 
-// lists returns the value of backends for each service of the config: its own, or its pool's.
-func (d document) lists() []source.Value {
+// items returns the values of the backends of each service of the config that the text is. They
+// stand in the service's own list, or its pool's, which may hold those of another family, too.
+func (d document) items(cfg config.Config) [][]source.Value {
 	ofPools := map[string]source.Value{}
-	var services []source.Table
 	for _, t := range d.tables {
-		if t.Name == "service" {
-			services = append(services, t)
-		} else {
-			ofPools[t.Name] = t.Value("backends")
+		ofPools[t.Name] = t.Value("backends")
+	}
+	all := make([][]source.Value, 0, len(cfg.Services))
+	for _, t := range d.tables {
+		list := t.Value("backends")
+		if list.Kind == "" {
+			list = ofPools["pool."+t.Value("pool").Text]
+		}
+		for t.Name == "service" && len(all) < len(cfg.Services) && cfg.Services[len(all)].Written() == t.Value("name").Text {
+			all = append(all, ofFamily(list.Items, cfg.Services[len(all)].Is6()))
 		}
 	}
-	lists := make([]source.Value, len(services))
-	for i, t := range services {
-		if lists[i] = t.Value("backends"); lists[i].Kind == "" {
-			lists[i] = ofPools["pool."+t.Value("pool").Text]
+	return all
+}
+
+// ofFamily returns those of some backends that are of a family.
+func ofFamily(items []source.Value, six bool) []source.Value {
+	var own []source.Value
+	for _, item := range items {
+		address := item.Text
+		for _, p := range item.Pairs {
+			if p.Name == "address" {
+				address = p.Value.Text
+			}
+		}
+		if (strings.Count(address, ":") > 1) == six { // IPv4 has one at most, before the port
+			own = append(own, item)
 		}
 	}
-	return lists
+	return own
 }
 
 // replacement is another text in place of a span.

@@ -35,15 +35,15 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 		return nil, nil, err
 	}
 	d := newDocument(name, text)
-	lists := d.lists()
+	items := d.items(wanted)
 	var edited []Edited
 	var all []replacement
 	weights := map[source.Span]int{} // of the items that were edited
-	for _, place := range sharing(lists, places) {
+	for _, place := range sharing(items, places) {
 		found := &wanted.Services[place.Service].Backends[place.Backend]
 		before := Edited{wanted.Services[place.Service].Name, *found}
 		edited = append(edited, before)
-		item := lists[place.Service].Items[place.Backend]
+		item := items[place.Service][place.Backend]
 		weight, done := weights[item.At]
 		found.Drain = drain && (found.Drain || found.Weight != 0)
 		if !drain && found.Weight == 0 {
@@ -69,16 +69,18 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 }
 
 // sharing returns places, in order, with those of the same backends in the other services that
-// have a list from the same pool.
-func sharing(lists []source.Value, places []config.BackendPlace) []config.BackendPlace {
-	services := map[source.Span][]int{}
-	for i, list := range lists {
-		services[list.At] = append(services[list.At], i)
-	}
+// have them from the same pool.
+func sharing(items [][]source.Value, places []config.BackendPlace) []config.BackendPlace {
 	meant := map[config.BackendPlace]bool{}
+	edited := map[source.Span]bool{}
 	for _, place := range places {
-		for _, service := range services[lists[place.Service].At] {
-			meant[config.BackendPlace{Service: service, Backend: place.Backend}] = true
+		edited[items[place.Service][place.Backend].At] = true
+	}
+	for i, backends := range items {
+		for j, item := range backends {
+			if edited[item.At] {
+				meant[config.BackendPlace{Service: i, Backend: j}] = true
+			}
 		}
 	}
 	return slices.SortedFunc(maps.Keys(meant), func(a, b config.BackendPlace) int {

@@ -9,19 +9,18 @@ import (
 	"natspread/internal/config/source"
 )
 
-// nameForm is what a name may be: it becomes part of a chain's name, which has
-// 28 bytes at most.
-var nameForm = regexp.MustCompile(`\A[a-z][a-z0-9-]{0,14}\z`)
+// nameForm is what a name may be: chains are called by it.
+var nameForm = regexp.MustCompile(`\A[a-z][a-z0-9_-]{0,31}\z`)
 
 // mostName is the longest name.
-const mostName = 15
+const mostName = 32
 
 // ParseName reads a service's name.
 func ParseName(text string) (string, *Fault) {
 	if nameForm.MatchString(text) {
 		return text, nil
 	}
-	cause := "a name is 1 to 15 of a-z, 0-9 and -, and begins with a letter"
+	cause := "a name is 1 to 32 of a-z, 0-9, - and _, and begins with a letter"
 	if len(text) > mostName && strings.Trim(text, nameLetters) == "" {
 		cause = fmt.Sprintf("it has %d letters, and a name has at most %d", len(text), mostName)
 	}
@@ -29,7 +28,7 @@ func ParseName(text string) (string, *Fault) {
 }
 
 // nameLetters are those that a name may have.
-const nameLetters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+const nameLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // LikelyName returns a name that is as much like a text as one can be.
 func LikelyName(text string) string {

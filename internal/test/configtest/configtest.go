@@ -18,7 +18,7 @@ import (
 // six services: see Text for the file.
 func Config() *rapid.Generator[config.Config] {
 	return rapid.Custom(func(t *rapid.T) config.Config {
-		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z][a-z0-9-]{0,14}`), 1, 6, rapid.ID).Draw(t, "names")
+		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z][a-z0-9_-]{0,31}`), 1, 6, rapid.ID).Draw(t, "names")
 		var cfg config.Config
 		for _, name := range names {
 			cfg.Services = append(cfg.Services, service(t, name, cfg.Services))
