@@ -124,7 +124,7 @@ func setBackends(d *draft, f field.Field) {
 		if asked == nil {
 			asked = d.asked()
 		}
-		if e, _ := value.SplitEndpoint(text); !slices.Equal(asked, ordered(meantPorts(e.Ports))) {
+		if e, _ := value.SplitEndpoint(text); !slices.Equal(asked, ordered(value.MeantPorts(e.Ports))) {
 			why.Fix = "natspread can't shift a range of ports: write a service for each port"
 		}
 		return b, why
@@ -149,7 +149,7 @@ func (d *draft) asked() []string {
 	asked := []string{}
 	for _, item := range listen.Items {
 		e, _ := value.SplitEndpoint(item.Text)
-		asked = append(asked, meantPorts(e.Ports)...)
+		asked = append(asked, value.MeantPorts(e.Ports)...)
 	}
 	return ordered(asked)
 }
