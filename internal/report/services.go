@@ -203,6 +203,9 @@ func headOf(service config.Service) string {
 		listens = append(listens[:mostListens-1:mostListens-1], fmt.Sprintf("and %d more", n-mostListens+1))
 	}
 	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(listens, " "), algorithmText(service), service.SNAT)
+	if ports := service.PortMap(); ports != "" {
+		head += ", ports " + ports
+	}
 	if service.Checked() {
 		head += ", check " + string(service.Check.Type)
 	}
