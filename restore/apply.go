@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,6 @@ func (h Host) Apply(ctx context.Context, request Request) (Result, error) {
 	}
 	result, err := h.applyProven(ctx, kernel, plan)
 	if err == nil {
-		result.Notes = append(plan.notes, result.Notes...)
 		result.Removed = request.removes()
 		result.deleteStale(ctx, plan.change())
 	}
@@ -115,12 +115,14 @@ func (r Request) removes() iptables.Foreign {
 
 // plan is what Apply and Try begin with.
 type plan struct {
-	wanted   generation.Generation // proven, but for what notes say; with the number and tables of the current one if that serves
+	wanted   generation.Generation // with the number and tables of the current one if that serves
 	overlay  *Overlay              // what to load in place of the tables of wanted; nil for those
 	done     bool                  // the kernel holds it and it is current: there is nothing to do
-	notes    []string              // what the administrator should know
 	observed iptables.Snapshots    // what stands in the kernel
 	change   func() change
+	// proof waits for the end of the proof of wanted, which runs already, and returns what the
+	// administrator should know. It is called once, whatever fails, and before anything is loaded.
+	proof func() (notes []string, err error)
 }
 
 // tables returns what is to be loaded.
@@ -131,7 +133,7 @@ func (p plan) tables() rules.Tables {
 	return p.wanted.Tables
 }
 
-// plan reads what there is and proves what is wanted. While a generation waits to be
+// plan reads what there is and begins to prove what is wanted. While a generation waits to be
 // confirmed nothing is planned.
 func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request) (planned plan, err error) {
 	if err := h.Store().RefusePending(); err != nil {
@@ -151,10 +153,6 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	loaded := planned.wanted
 	loaded.Tables = planned.tables()
 	planned.change = h.changeLater(current, loaded)
-	planned.notes, err = proofOf(kernel, kernel.ProveChange(ctx, proven(current, kernel.Variant), planned.wanted.Tables))
-	if err != nil {
-		return plan{}, unchanged(err)
-	}
 	if request.Exclusive != nil {
 		planned.observed, err = kernel.SnapshotsWhole(ctx, *request.Exclusive, planned.tables())
 	} else {
@@ -163,7 +161,25 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	if err != nil {
 		return plan{}, unchanged(err)
 	}
+	planned.proof = meanwhile(func() ([]string, error) {
+		return proofOf(kernel, kernel.ProveChange(ctx, proven(current, kernel.Variant), planned.wanted.Tables))
+	})
 	return planned, nil
+}
+
+// meanwhile begins something, and returns what waits for its end.
+func meanwhile[T any](do func() (T, error)) (wait func() (T, error)) {
+	var result T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		result, err = do()
+	}()
+	return func() (T, error) {
+		<-done
+		return result, err
+	}
 }
 
 // observed returns the live tables: as recorded, if the kernel still holds what it was last
@@ -236,11 +252,11 @@ func (h Host) inSync(ctx context.Context, kernel iptables.Kernel, wanted generat
 // applyProven takes the steps of Apply that leave traces, and reverts them when one
 // fails. A generation that has a number already is current.
 func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan) (Result, error) {
-	publication, err := h.Store().Prepare(plan.wanted)
+	publication, proven, err := h.prepareProven(plan)
 	if err != nil {
 		return Result{}, unchanged(err)
 	}
-	notes, forget, err := h.keepReplaced(kernel, plan.observed)
+	kept, forget, err := h.keepReplaced(kernel, plan.observed)
 	if err != nil {
 		return Result{}, unchanged(errors.Join(err, publication.Abandon()))
 	}
@@ -270,7 +286,7 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan
 	if err != nil {
 		return Result{}, iptables.Revert(ctx, err, revert)
 	}
-	result := Result{Generation: publication.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: notes}
+	result := Result{Generation: publication.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: append(proven, kept...)}
 	result.open(opened)
 	// The change stands from here on: what is left is housekeeping, and its
 	// failure is reported and reverts nothing.
@@ -279,6 +295,18 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan
 	result.Cleared, err = h.clearOther(ctx, kernel)
 	result.note(err)
 	return result, nil
+}
+
+// prepareProven writes the generation of a plan while it is proven, as a proof leaves the disk
+// alone. Nobody reads what is written as long as it is not current; where the proof fails it is
+// removed, and only the proof's error counts.
+func (h Host) prepareProven(plan plan) (generation.Publication, []string, error) {
+	publication, err := h.Store().Prepare(plan.wanted)
+	notes, failed := plan.proof()
+	if failed != nil && err == nil {
+		failed = errors.Join(failed, publication.Abandon())
+	}
+	return publication, notes, cmp.Or(failed, err)
 }
 
 // note adds an error to a result as a note: the change stands without that step. nil adds none.

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,13 +42,21 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant, Asleep: len(h.dormant(kernel, plan.wanted)) > 0}, err
 	}
 	pending, err := h.found(ctx, kernel)
-	if err != nil {
+	if err == nil {
+		pending.Number, err = h.Store().Write(plan.wanted)
+	}
+	notes, failed := plan.proof()
+	if failed != nil && err == nil {
+		failed = errors.Join(failed, h.Store().ForgetPending())
+	}
+	if err := cmp.Or(failed, err); err != nil {
 		return Result{}, unchanged(err)
 	}
-	if pending.Number, err = h.Store().Write(plan.wanted); err != nil {
-		return Result{}, unchanged(err)
+	result, err := h.tryProven(ctx, kernel, plan, pending, trial)
+	if err == nil {
+		result.Notes = append(notes, result.Notes...)
 	}
-	return h.tryProven(ctx, kernel, plan, pending, trial)
+	return result, err
 }
 
 // tryProven takes the steps of Try that may have to be reverted, and schedules that
@@ -88,7 +97,7 @@ func (h Host) tryProven(ctx context.Context, kernel iptables.Kernel, plan plan, 
 			return errors.Join(swap.Revert(), abandon(ctx))
 		})
 	}
-	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: plan.notes}
+	result := Result{Generation: pending.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed}
 	result.open(opened)
 	result.note(swap.Commit())
 	result.Cleared, err = h.clearOther(ctx, kernel)

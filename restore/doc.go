@@ -53,8 +53,8 @@
 //  1. Proof: the host's own programs load each chain that is new into a scratch network
 //     namespace, and what they read back must be the same. The namespace ends with it.
 //     Without the right to make one 3 and 4 are the proof, as at boot.
-//  2. Generation: its files are written to a directory that has no number yet. To revert
-//     is to remove it.
+//  2. Generation: its files are written to a directory that has no number yet, while 1 goes
+//     on, as a proof leaves the disk alone. To revert is to remove it.
 //  3. Load: one transaction for each table changes natspread's chains and jumps, and nothing
 //     else. To revert is a transaction back to what was read before, however odd that was.
 //  4. Read back: the kernel must hold what it was given, whatever the programs' exit codes

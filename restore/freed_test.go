@@ -76,7 +76,11 @@ func tracking(t testing.TB) []string {
 	var all []string
 	for _, family := range rules.Families() {
 		hosttest.Must(t, flows.Each(t.Context(), family, func(e flows.Entry) {
-			all = append(all, strings.Join([]string{e.Protocol.String(), e.OrigSrc.String(), e.OrigDst.String(), e.ReplySrc.String()}, " "))
+			line := strings.Join([]string{e.Protocol.String(), e.OrigSrc.String(), e.OrigDst.String(), e.ReplySrc.String()}, " ")
+			if e.ReplyDst != e.OrigSrc {
+				line += " " + e.ReplyDst.String()
+			}
+			all = append(all, line)
 		}))
 	}
 	slices.Sort(all)
@@ -93,10 +97,13 @@ func entriesOf(digit int, backend, backend6 string) map[string][]string {
 		}
 		return fmt.Sprintf("%s %s:%d%d %s %s", protocol, client, digit, port, asked, to)
 	}
+	begun := func(protocol string, port int) string { // by the backend: another balancer had it
+		return fmt.Sprintf("%s %s 198.51.100.7:%d%d 198.51.100.7:%[3]d%[4]d 192.0.2.10:80", protocol, backend, digit, port)
+	}
 	return map[string][]string{
-		"open":  {line("tcp", 1001, "192.0.2.10:80", backend), line("tcp", 1001, "[2001:db8::10]:80", backend6)},
+		"open":  {line("tcp", 1001, "192.0.2.10:80", backend), line("tcp", 1001, "[2001:db8::10]:80", backend6), begun("tcp", 1007)},
 		"new":   {line("tcp", 1002, "192.0.2.10:80", backend), line("tcp", 1002, "[2001:db8::10]:80", backend6)},
-		"udp":   {line("udp", 1003, "192.0.2.10:80", backend), line("udp", 1003, "[2001:db8::10]:80", backend6)},
+		"udp":   {line("udp", 1003, "192.0.2.10:80", backend), line("udp", 1003, "[2001:db8::10]:80", backend6), begun("udp", 1008)},
 		"sctp":  {line("sctp", 1004, "192.0.2.10:80", backend)},
 		"other": {line("tcp", 1005, "192.0.2.10:81", "10.0.0.2:80"), line("udp", 1006, "192.0.2.10:81", "10.0.0.2:80")},
 	}

@@ -4,11 +4,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink/nl"
 
 	"natspread/internal/paths"
 	"natspread/internal/program"
@@ -129,4 +132,45 @@ func (l *listener) Write(words []byte) (int, error) {
 		l.once.Do(l.then)
 	}
 	return len(words), nil
+}
+
+// TestDrainTakenOver has connections that other balancers had, of which the backend was the first
+// to say something here: status counts them, drain waits for them, and drain --now ends them.
+func TestDrainTakenOver(t *testing.T) {
+	t.Parallel()
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
+		t.Run(variant, func(t *testing.T) {
+			if isolate(t) {
+				drainTakenOver(t, variant)
+			}
+		})
+	}
+}
+
+// drainTakenOver drains a backend with two such connections.
+func drainTakenOver(t *testing.T, variant string) {
+	root := rootWith(t, strings.Replace(article, `snat = "192.0.2.10"`, "snat = \"none\"\nalgorithm = \"flow\"\ntakeover = true", 1))
+	natspread := func(args ...string) outcome {
+		return inProcess(append([]string{"--root", root, "--live", "--variant", variant}, args...)...)
+	}
+	natspread("apply").want(t, exitDone)
+	netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED,
+		"tcp 10.0.0.1:80 192.0.2.98:1001 192.0.2.98:1001 192.0.2.10:80",
+		"tcp 192.0.2.98:1002 192.0.2.10:80 10.0.0.1:80",
+		"tcp 10.0.0.1:8080 192.0.2.98:1003 192.0.2.98:1003 192.0.2.77:8080", // its own
+		"tcp 10.0.0.2:80 192.0.2.98:1004 192.0.2.98:1004 192.0.2.10:80")
+	if said := natspread("status").want(t, exitDone).out; !regexp.MustCompile(`(?m)^  10\.0\.0\.1:80 .* live 2\b`).MatchString(said) || !strings.Contains(said, ", 3 live\n") {
+		t.Errorf("status: %s", said)
+	}
+	said := natspread("drain", "--wait", "1s", "web", "10.0.0.1:80").want(t, exitFailed).err
+	if !strings.HasSuffix(said, "natspread: 2 connections are still open after 1s: what was drained stays so, and keeps them; --now ends them\n") {
+		t.Errorf("drain: %s", said)
+	}
+	if said := natspread("drain", "--now", "web", "10.0.0.1:80").want(t, exitDone).err; !strings.Contains(said, "deleted 2 connection tracking entries") {
+		t.Errorf("now: %s", said)
+	}
+	natspread("drain", "--wait", "5m", "web", "10.0.0.1:80").want(t, exitDone)
+	if said := natspread("status").want(t, exitDone).out; !strings.Contains(said, ", 1 live\n") {
+		t.Errorf("status afterwards: %s", said)
+	}
 }

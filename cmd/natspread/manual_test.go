@@ -207,7 +207,7 @@ func configKeys(t *testing.T, text string) []string {
 	var wrong config.Errors
 	if errors.As(err, &wrong) {
 		for _, e := range wrong {
-			if list, found := strings.CutPrefix(e.Fix, "use one of "); found {
+			if _, list, found := strings.Cut(e.Fix, " has "); found && strings.HasPrefix(e.Fix, "take it out; ") {
 				return strings.Split(list, ", ")
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"natspread/internal/paths"
 	"natspread/internal/report"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/internal/trace"
 	"natspread/internal/watcher"
@@ -43,6 +44,7 @@ func outputCases(dir string) []outputCase {
 	return []outputCase{
 		{verb: "version", prints: true, silent: true, result: new(versionResult)},
 		{verb: "init", args: []string{"--config", filepath.Join(dir, "new.toml")}, result: new(initResult)},
+		{verb: "edit", result: new(changeResult)}, // which changes nothing
 		{verb: "check", result: new(checkResult)},
 		{verb: "render", prints: true, silent: true, result: new(renderResult)},
 		{verb: "render", args: []string{"--dot"}, prints: true, silent: true, result: new(renderResult)},
@@ -77,6 +79,7 @@ func TestOutput(t *testing.T) {
 			if !isolate(t) {
 				return
 			}
+			hosttest.Must(t, os.Setenv("VISUAL", "true")) // an editor that changes nothing
 			root := rootWith(t, article)
 			netnstest.Self().Command(t, articleNetwork, "ip", "-batch", "-")
 			writeFile(t, filepath.Join(root, "image", paths.Config), article)

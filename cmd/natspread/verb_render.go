@@ -3,17 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/rules"
-	"natspread/restore/generation"
 )
 
 // renderVerb describes render.
@@ -120,26 +116,11 @@ func (o renderOptions) table(plan change.Plan) rules.Table {
 	return plan.Tables.Of(o.family)
 }
 
-// renderFiles writes the rules of both families. When a later file cannot be written,
-// earlier ones that are new are removed again. A part of the filter table that is empty has
-// a file only if there was one: an old one would say something else.
+// renderFiles writes the rules of both families.
 func (s *session) renderFiles(o renderOptions, plan change.Plan) error {
-	var files, fresh []string
-	for _, table := range plan.Tables.All() {
-		path := filepath.Join(o.outDir, generation.RulesFile(table))
-		if _, err := os.Lstat(path); err != nil {
-			if table.Name == rules.Filter && table.Empty() {
-				continue
-			}
-			fresh = append(fresh, path)
-		}
-		if err := atomicfile.WriteFile(path, rules.EncodeFile(table), 0o644); err != nil {
-			for _, path := range fresh {
-				_ = os.Remove(path) // it may not even have come to be
-			}
-			return err
-		}
-		files = append(files, path)
+	files, err := plan.WriteRules(o.outDir)
+	if err != nil {
+		return err
 	}
 	for _, path := range files {
 		s.printf("wrote %s", path)

@@ -187,15 +187,15 @@ func (e Edit) Live(ctx context.Context) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := map[member]int{}
+	of := map[string][]int{}
 	for v, service := range virtual {
-		for i, backend := range service.Backends {
-			at[member{service.Service, backend}] += counts[v][i]
-		}
+		of[service.Service] = append(of[service.Service], v)
 	}
 	live := make([]int, len(e.Backends))
 	for i, b := range e.Backends {
-		live[i] = at[member{b.Service.Name, b.Backend.AddrPort()}]
+		for _, v := range of[b.Service.Name] {
+			live[i] += counts[v][b.place()]
+		}
 	}
 	return live, nil
 }
@@ -204,10 +204,17 @@ func (e Edit) Live(ctx context.Context) ([]int, error) {
 func (e Edit) End(ctx context.Context) (deleted int, err error) {
 	seen := map[netip.AddrPort]bool{}
 	for _, b := range e.Backends {
-		seen[b.Backend.AddrPort()] = true
+		for _, virtual := range render.VirtualServices(b.Service) { // which say its ports
+			seen[virtual.Backends[b.place()]] = true
+		}
 	}
 	backends := slices.Collect(maps.Keys(seen))
 	return flows.DeleteBackends(ctx, render.VirtualServices(e.services()...), backends)
+}
+
+// place returns where the backend stands in its service.
+func (b Backend) place() int {
+	return slices.IndexFunc(b.Service.Backends, func(other config.Backend) bool { return other.AddrPort() == b.Backend.AddrPort() })
 }
 
 // services returns the services of the backends, each once.

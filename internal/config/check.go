@@ -13,6 +13,7 @@ func (s inspection) check(d *draft) {
 	s.checkPresent(d)
 	s.checkFamily(d)
 	s.checkRepeats(d)
+	s.checkPorts(d)
 	s.checkOwnListen(d)
 	s.checkHairpin(d)
 	s.checkTurns(d)
@@ -24,7 +25,7 @@ func (s inspection) check(d *draft) {
 // checkPresent files the keys every service needs. After a syntax error they
 // may be there and unread.
 func (s inspection) checkPresent(d *draft) {
-	for _, name := range []string{"name", "listen", "backends"} {
+	for _, name := range []string{"listen", "backends"} {
 		if _, ok := d.keys.Of(name); !ok && !d.Broken {
 			s.Refuse(d.At, "add "+exampleOf(name), "cannot use %s: it has no %s", d.label(), name)
 		}
@@ -61,7 +62,7 @@ func (s inspection) checkFamily(d *draft) {
 	}
 	verify := func(key string, a netip.Addr, at source.Span) {
 		if a.IsValid() && a.Is6() != six {
-			s.Refuse(at, "make two services, one for each family",
+			s.Refuse(at, d.familyFix(key, six),
 				"cannot use %s %s: it is %s, but line %d makes the service %s",
 				key, s.Show(at), familyName(!six), s.Line(by), familyName(six)).Related = s.Line(by)
 		}
@@ -76,6 +77,23 @@ func (s inspection) checkFamily(d *draft) {
 		verify("hairpin", h.Val.Addr(), h.At)
 	}
 	verify("snat", d.snat.Val.Addr, d.snat.At)
+}
+
+// familyFix is the fix for an address of another family than the service's, which is six or not.
+func (d *draft) familyFix(key string, six bool) string {
+	switch key {
+	case "snat":
+		if d.half {
+			return `write snat = "masquerade"`
+		}
+		return `write snat = "masquerade", or an ` + familyName(six) + " address"
+	case "hairpin":
+		return "take it out, or write a subnet of " + familyName(six)
+	}
+	if key == "backend" {
+		return "take it out, or write a listen address that is " + familyName(!six) + " too"
+	}
+	return "natspread can't translate between the families: write a backend that is " + familyName(!six) + " too"
 }
 
 // familyName is how people call a family.
@@ -108,9 +126,9 @@ func refuseRepeats[T any, ID comparable](s inspection, key string, list []field.
 			seen[id(l.Val)] = l.At
 			continue
 		}
-		fix := "take one of the two out"
+		fix := "take it out"
 		if key == "backend" {
-			fix += "; weight gives a backend a larger share"
+			fix += "; weight = 2 gives a backend twice the share"
 		}
 		s.Refuse(l.At, fix, "cannot use %s %s: it is listed already on line %d",
 			key, s.Show(l.At), s.Line(first)).Related = s.Line(first)
@@ -141,7 +159,7 @@ func (s inspection) checkOwnListen(d *draft) {
 	for _, b := range d.backends {
 		for _, l := range own[b.Val.Addr] {
 			if b.Val.Port == 0 || l.Val.Ports.Contains(b.Val.Port) {
-				s.Refuse(b.At, "write the address of the machine that serves it",
+				s.Refuse(b.At, "natspread can't send it to the listen address itself: write the machine that serves it, or another port of this one",
 					"cannot use backend %s: the service listens there itself, on line %d",
 					s.Show(b.At), s.Line(l.At)).Related = s.Line(l.At)
 				break
@@ -166,7 +184,7 @@ func (s inspection) checkTurns(d *draft) {
 		return
 	}
 	if turns, _ := Turns(values(d.backends)); turns > MaxTurns {
-		s.Refuse(d.algorithm.At, `write smaller weights, or algorithm = "random"`,
+		s.Refuse(d.algorithm.At, `write algorithm = "random", or smaller weights`,
 			"cannot use algorithm %s: the weights make a period of %d turns, and %d are the most",
 			s.Show(d.algorithm.At), turns, MaxTurns)
 	}

@@ -141,7 +141,11 @@ func (s inspection) checkCheckPort(d *draft) {
 	}
 	for _, b := range d.backends {
 		if b.Val.Port == 0 {
-			s.Refuse(b.At, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: it keeps the port the client asked for", s.Show(b.At)).Related = s.Line(c.at)
+			why := "it keeps the port the client asked for"
+			if d.maps() {
+				why = "the service maps its ports"
+			}
+			s.Refuse(b.At, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: %s", s.Show(b.At), why).Related = s.Line(c.at)
 			return
 		}
 	}
@@ -167,7 +171,7 @@ func (s inspection) checkSource(d *draft) {
 	six, by, known := d.family()
 	source := d.check.source
 	if known && source.Val.IsValid() && source.Val.Is6() != six {
-		s.Refuse(source.At, "write an "+familyName(six)+" address of this machine, or take source out",
+		s.Refuse(source.At, "take source out, or write an "+familyName(six)+" address of this machine",
 			"cannot use source %s: it is %s, but line %d makes the service %s",
 			s.Show(source.At), familyName(!six), s.Line(by), familyName(six)).Related = s.Line(by)
 	}
@@ -188,7 +192,7 @@ func (s inspection) checkPrimaries(d *draft) {
 	case all == 0:
 	case primaries == 0:
 		last := d.backends[all-1].At
-		s.Refuse(last, "take backup = true out of one of them", "cannot use backend %s as a backup: all %d backends are backups, and at least one must not be", s.Show(last), all)
+		s.Refuse(last, "take backup out", "cannot use backend %s as a backup: all %d backends are backups, and at least one must not be", s.Show(last), all)
 	case d.minUp.Val > primaries:
 		s.Refuse(d.minUp.At, "write min_up = "+strconv.Itoa(primaries), "cannot use min_up %s: only %d of the %d backends are no backups", s.Show(d.minUp.At), primaries, all)
 	}
@@ -216,7 +220,7 @@ func (s inspection) checkBalanced(drafts []*draft) {
 			if other == nil || other.service == d && !d.check.has("port") {
 				continue // checkOwnListen files the service itself
 			}
-			fix := fmt.Sprintf("write the address of the machine that serves it, or local = false in %s", other.service.label())
+			fix := fmt.Sprintf("write local = false in %s, or the address of the machine that serves it here", other.service.label())
 			s.Refuse(b.At, fix, "cannot use backend %s: its check would be balanced by %s, which listens there on line %d",
 				s.Show(b.At), other.service.label(), s.Line(other.at)).Related = s.Line(other.at)
 		}
@@ -297,7 +301,7 @@ func (s inspection) refuseRate(all []asking) {
 	fix := most.d.check.write("interval", source.Quote(text.Duration(enough)))
 	switch {
 	case enough > maxInterval:
-		fix = "spread the services over several balancers"
+		fix = "natspread can't ask so often: spread the services over several balancers"
 	case len(short) > 1:
 		fix += ", in each check that has a shorter one"
 	}

@@ -60,7 +60,7 @@ var checkKeys = []field.Key[checkDraft]{
 
 // parseCheckType reads the type of a check.
 func parseCheckType(text string) (CheckType, *value.Fault) {
-	return value.OneOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
+	return value.OneOf(checkHabits, CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
 }
 
 // setCheck reads a type, or a table.
@@ -72,7 +72,7 @@ func setCheck(d *draft, f field.Field) {
 		c.short = true
 		field.Set(&c.kind, f, parseCheckType)
 	case source.InlineTable:
-		c.keys = field.ReadPairs(f.Source, "a check", checkKeys, f.Value.Pairs, c)
+		c.keys = field.ReadPairs(f.Source, "a check", checkKeys, f.Value.Pairs, meantCheckKey, c)
 		if _, ok := c.keys.Of("type"); !ok {
 			f.Source.Refuse(c.at, c.write("type", source.Quote(string(c.likelyType()))), "cannot use check: it has no type")
 		}

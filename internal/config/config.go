@@ -38,9 +38,9 @@ func (c Config) CountBackends() int {
 	return n
 }
 
-// Service is one balanced service. Its addresses are all of one family.
+// Service is one balanced service. Its addresses are all of one family: see Written.
 type Service struct {
-	Name      string     // at most 15 of a-z, 0-9 and "-", so it fits a chain's name
+	Name      string     // at most 32 of a-z, 0-9, "-" and "_"
 	Listen    []Listen   // at least one
 	Protocols []Protocol // in file order, at least one
 	SNAT      SNAT
@@ -69,6 +69,20 @@ func (s Service) Is6() bool { return s.Backends[0].Addr.Is6() }
 type Listen struct {
 	Addr  netip.Addr // the zero Addr is "*": every address of the balancer
 	Ports Ports
+	// To is the port where backends answer for the one of Ports, which have no port of their own
+	// then; 0 where the service maps no ports.
+	To uint16
+}
+
+// Answers returns the ports where a backend answers for l.
+func (l Listen) Answers(b Backend) Ports {
+	switch {
+	case b.Port != 0:
+		return Ports{b.Port, b.Port}
+	case l.To != 0:
+		return Ports{l.To, l.To}
+	}
+	return l.Ports
 }
 
 // Any reports whether l stands for every address of the balancer.
@@ -99,7 +113,7 @@ func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.
 // Backend is a server that connections are spread to.
 type Backend struct {
 	Addr   netip.Addr
-	Port   uint16 // 0 keeps the port the client asked for
+	Port   uint16 // 0 keeps the port the client asked for, but for Listen.To
 	Weight int    // 0 to MaxWeight; 0 takes no new connections
 	Drain  bool   // it takes no new connections, and keeps its weight for later
 	Backup bool   // it gets new connections only when too few of the others are up

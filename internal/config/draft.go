@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"natspread/internal/config/field"
@@ -14,12 +15,16 @@ import (
 // checks between them need.
 type draft struct {
 	source.Table
+	half      bool // it is one family's part of a service of both
+	six       bool // with half: that of IPv6
 	keys      field.Places
 	name      field.Located[string]
 	listen    []field.Located[Listen]
+	ports     []portPair // none where the listen addresses have theirs
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
 	backends  []field.Located[Backend]
+	pool      field.Located[string] // "" where the backends are its own
 	algorithm field.Located[Algorithm]
 	slots     field.Located[int] // 0 where it was not given, as is prefix
 	prefix    field.Located[int]
@@ -35,14 +40,25 @@ type draft struct {
 }
 
 // readService reads the pairs below one [[service]] over the defaults.
-func (s inspection) readService(t source.Table) *draft {
+func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d := &draft{Table: t, local: true}
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
-	d.algorithm.Val = Random
-	d.onRemove.Val = Drain
-	d.forward.Val = Leave
-	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, d)
+	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
+	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantServiceKey, d)
+	d.inherit(defaultKeys, defaults)
+	if d.maps() {
+		d.mapPorts()
+	}
 	return d
+}
+
+// inherit adds the places of keys that the service has from another table.
+func (d *draft) inherit(keys []field.Key[draft], from *draft) {
+	for _, key := range keys {
+		if at, given := from.keys.Of(key.Name); given {
+			d.keys = d.keys.With(key.Name, at)
+		}
+	}
 }
 
 // unread tells whether a key has a value that was refused. at is where its value stands, and is
@@ -68,6 +84,9 @@ func (d *draft) service() Service {
 		Forward:   d.forward.Val,
 		Takeover:  d.takeover,
 	}
+	if d.half && d.six {
+		s.Name += sixth
+	}
 	if d.checked() {
 		s.Check, s.MinUp, s.OnDown = d.check.check(), cmp.Or(d.minUp.Val, 1), cmp.Or(d.onDown.Val, Keep)
 	}
@@ -89,54 +108,64 @@ func values[T any](list []field.Located[T]) []T {
 // setBackends reads a list whose items are addresses or tables.
 func setBackends(d *draft, f field.Field) {
 	items := f.List()
-	if f.Value.Kind == source.List && len(items) == 0 {
+	if f.Value.Kind == source.List && len(f.Value.Items) == 0 {
 		f.Refuse(f.Value, value.Fault{Cause: "a service without a backend answers nobody"})
 	}
 	if len(items) > MaxBackends {
 		f.Refuse(items[MaxBackends], value.Fault{
 			Cause: "it is one more than the " + strconv.Itoa(MaxBackends) + " a service may have",
-			Fix:   "spread the backends over several services",
+			Fix:   "natspread can't take more: spread the backends over several services",
 		})
 		items = items[:MaxBackends]
 	}
 	f.Name = "backend"
+	parse := func(text string) (Backend, *value.Fault) {
+		b, why := parseBackend(text)
+		if why != nil && why.Cause == severalPorts && !d.asksFor(text) {
+			why.Fix = "natspread can't shift a range of ports: write a service for each port"
+		}
+		return b, why
+	}
+	weights := readWeights(items)
 	for _, v := range items {
 		if v.Kind == source.InlineTable {
-			d.backends = append(d.backends, readBackend(f, v)...)
+			d.backends = append(d.backends, readBackend(f, v, weights, parse)...)
 			continue
 		}
-		d.backends = append(d.backends, field.Many(f, []source.Value{v}, parseBackend)...)
+		d.backends = append(d.backends, field.Many(f, []source.Value{v}, parse)...)
 	}
+}
+
+// asksFor tells whether clients ask for just the ports that stand behind a backend's address, so
+// that it keeps them without any. The listen addresses need not have been read yet.
+func (d *draft) asksFor(backend string) bool {
+	listen := d.Value("listen")
+	if listen.Kind != source.List {
+		listen = source.Value{Items: []source.Value{listen}}
+	}
+	var asked []string
+	for _, item := range listen.Items {
+		e, _ := value.SplitEndpoint(item.Text)
+		asked = append(asked, meantPorts(e.Ports)...)
+	}
+	e, _ := value.SplitEndpoint(backend)
+	meant := meantPorts(e.Ports)
+	slices.Sort(asked)
+	slices.Sort(meant)
+	return slices.Equal(slices.Compact(asked), slices.Compact(meant))
 }
 
 // readBackend reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no
 // backend in it when its address is missing or wrong.
-func readBackend(f field.Field, v source.Value) []field.Located[Backend] {
-	b := backendDraft{weight: 1}
-	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, &b)
+func readBackend(f field.Field, v source.Value, weights weightFixes, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
+	b := backendDraft{weight: 1, weights: weights, parse: parse}
+	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, meantBackendKey, &b)
 	if _, ok := keys.Of("address"); !ok {
-		f.Source.Refuse(v.At, `write { address = "10.0.0.1:80", weight = 1 }`, "cannot use backend: it has no address")
+		f.Source.Refuse(v.At, `add address = "10.0.0.1:80"`, "cannot use backend: it has no address")
 	}
 	if !b.address.Val.Addr.IsValid() {
 		return nil
 	}
 	b.address.Val.Weight, b.address.Val.Drain, b.address.Val.Backup = b.weight, b.drain, b.backup
 	return []field.Located[Backend]{b.address}
-}
-
-// setWeight reads a whole number from 0 to MaxWeight.
-func setWeight(b *backendDraft, f field.Field) {
-	if f.Value.Kind == source.Float {
-		f.Refuse(f.Value, value.Fault{Cause: "a weight is a whole number", Fix: "write weights whose ratio is the one you want: 3 and 2 for 1.5 and 1"})
-		return
-	}
-	if !f.Has(f.Value, source.Integer) {
-		return
-	}
-	n := f.Whole()
-	if n < 0 || n > MaxWeight {
-		f.Refuse(f.Value, value.Fault{Cause: "a weight is 0 to " + strconv.Itoa(MaxWeight), Fix: "write a smaller ratio, such as weight = 1; 0 drains the backend"})
-		return
-	}
-	b.weight = n
 }

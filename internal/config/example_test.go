@@ -11,7 +11,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	MustHold(t, c)
+	mustHold(t, c)
 	const want = `service web, ipv6 false
   listen 192.0.2.10:80, any false
   protocols [tcp]
@@ -26,7 +26,7 @@ func TestExample(t *testing.T) {
   on_remove drain
   forward leave
 `
-	if got := Dump(c); got != want {
+	if got := dump(c); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for i, line := range strings.Split(example, "\n") {

@@ -20,6 +20,11 @@ func FindBackends(cfg Config, service, backend string) ([]BackendPlace, error) {
 		if err != nil {
 			return nil, err
 		}
+		if meant, why := parseBackend(backend); why == nil && meant.Addr.Is6() && !cfg.Services[i].Is6() {
+			if six, err := findService(cfg, service+sixth); err == nil {
+				i = six
+			}
+		}
 		j, err := findBackend(cfg.Services[i], backend)
 		return []BackendPlace{{i, j}}, err
 	}

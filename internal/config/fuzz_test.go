@@ -25,7 +25,7 @@ func FuzzParse(f *testing.F) {
 		}
 		c, err := Parse("f.toml", data)
 		if err == nil {
-			MustHold(t, c)
+			mustHold(t, c)
 			return
 		}
 		var all source.Errors

@@ -1,31 +1,104 @@
 package config
 
 import (
+	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
+	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
 
 // parseListen reads an address or "*", and the ports that must follow.
 func parseListen(text string) (Listen, *value.Fault) {
+	l, why := readListen(text)
+	if why == nil {
+		return l, nil
+	}
+	return l, orMeant(why, text, func(part string) bool {
+		_, why := readListen(part)
+		return why == nil
+	})
+}
+
+// orMeant gives a fault of a text another fix, where the text is several good ones, or a good one with
+// something around it.
+func orMeant(why *value.Fault, text string, good func(string) bool) *value.Fault {
+	if _, rest, isURL := strings.Cut(text, "://"); isURL {
+		text, _, _ = strings.Cut(rest, "/")
+	}
+	meant := []string{strings.Join(strings.Fields(text), "")}
+	if !good(meant[0]) {
+		meant = strings.FieldsFunc(text, value.Separates)
+	}
+	for _, part := range meant {
+		if !good(part) {
+			return why
+		}
+	}
+	if len(meant) == 0 {
+		return why
+	}
+	return &value.Fault{Cause: why.Cause, Fix: "write " + source.QuoteList(meant)}
+}
+
+// interfaceName is what is more likely an interface than a host: eth0, enp3s0, wg0.
+var interfaceName = regexp.MustCompile(`\A(eth|en[opsx]|wl|ww|ppp|wg|br|bond|team|tun|tap|vlan|ib)[a-z0-9.-]*[0-9][a-z0-9.-]*\z`)
+
+// readListen is parseListen without its fixes for what stands around good values.
+func readListen(text string) (Listen, *value.Fault) {
 	e, why := value.SplitEndpoint(text)
 	if why != nil {
 		return Listen{}, why
 	}
+	if _, isPort := value.ParsePort(text); isPort {
+		e = value.Endpoint{Ports: text, HasPorts: true}
+	}
 	var l Listen
 	if e.Host != "*" {
 		if l.Addr, why = value.ParseUnicast(e.Host); why != nil {
-			if l.Addr.IsUnspecified() {
-				why = &value.Fault{Cause: "it is the unspecified address", Fix: `write "*:` + portOr(e.Ports) + `" for every address of this machine`}
-			}
-			return Listen{}, why
+			return Listen{}, hostFault(e, l, why)
 		}
 	}
 	if !e.HasPorts {
-		return Listen{}, &value.Fault{Cause: "it has no port", Fix: `write "` + Listen{l.Addr, Ports{80, 80}}.String() + `", with the port that clients connect to`}
+		return Listen{}, portlessFault(e.Host, l)
 	}
-	l.Ports, why = parsePorts(e.Ports)
+	if l.Ports, why = parsePorts(e.Ports); why != nil {
+		why.Fix = portsFix(e.Host, e.Ports)
+	}
 	return l, why
+}
+
+// hostFault is the fault of what stands before the ports of a listen address, where that is no
+// address of one machine.
+func hostFault(e value.Endpoint, l Listen, why *value.Fault) *value.Fault {
+	anyHost := fmt.Sprintf("%q", value.Join("*", portOr(e.Ports)))
+	switch {
+	case l.Addr.IsUnspecified():
+		return &value.Fault{Cause: "it is the unspecified address", Fix: "write " + anyHost + " for every address of this machine"}
+	case l.Addr.IsLoopback(), e.Host == "localhost":
+		return &value.Fault{Cause: "it is a loopback address, which never leaves its machine", Fix: "write " + anyHost + ", or another address of this machine"}
+	case e.Host == "":
+		return &value.Fault{Cause: "its address is missing", Fix: "write " + anyHost + " for every address of this machine, or one of them"}
+	case e.Host == "**" || e.Host == "any" || e.Host == "all":
+		return &value.Fault{Cause: "every address of this machine is *", Fix: "write " + anyHost}
+	case interfaceName.MatchString(e.Host):
+		return &value.Fault{Cause: "it is the name of an interface, not an address", Fix: "write " + anyHost + " and interface = " + source.Quote(e.Host)}
+	}
+	return why.WithPorts(e.Ports)
+}
+
+// portlessFault is the fault of a listen address without ports. The last number of an IPv6 address
+// may be meant for one.
+func portlessFault(text string, l Listen) *value.Fault {
+	if last := strings.LastIndex(text, ":"); last > 0 {
+		port, isPort := value.ParsePort(text[last+1:])
+		if address, why := value.ParseUnicast(text[:last]); isPort && why == nil {
+			return &value.Fault{Cause: "it has no port, which stands behind brackets", Fix: fmt.Sprintf("write %q, if %d is the port", Listen{Addr: address, Ports: Ports{port, port}}, port)}
+		}
+	}
+	return &value.Fault{Cause: "it has no port", Fix: fmt.Sprintf("write %q, with the port that clients connect to", Listen{Addr: l.Addr, Ports: Ports{80, 80}})}
 }
 
 // portOr is what was typed for a port, as long as it is one.
@@ -36,30 +109,62 @@ func portOr(ports string) string {
 	return ports
 }
 
+// flaggedBackend is a backend as other programs write it: with its weight, or its state, behind it.
+var flaggedBackend = regexp.MustCompile(`(?i)\A(\S+?)[\s,;]+(?:(weight)\s*[=:]?\s*([0-9]+)|(backup)|(down|drain|maint))\z`)
+
 // parseBackend reads an address and the one port that may follow.
 func parseBackend(text string) (Backend, *value.Fault) {
+	b, why := bareBackend(text)
+	if why == nil {
+		return b, nil
+	}
+	good := func(part string) bool {
+		_, why := bareBackend(part)
+		return why == nil
+	}
+	if m := flaggedBackend.FindStringSubmatch(text); m != nil && good(m[1]) {
+		key := "drain = true"
+		switch {
+		case m[2] != "":
+			key = "weight = " + m[3]
+		case m[4] != "":
+			key = "backup = true"
+		}
+		return b, &value.Fault{Cause: "it has more than an address and a port in it", Fix: "write { address = " + source.Quote(m[1]) + ", " + key + " }"}
+	}
+	return b, orMeant(why, text, good)
+}
+
+// bareBackend is parseBackend without its fixes for what stands around good values.
+func bareBackend(text string) (Backend, *value.Fault) {
 	e, why := value.SplitEndpoint(text)
 	if why != nil {
 		return Backend{}, why
 	}
+	if _, isPort := value.ParsePort(text); isPort {
+		return Backend{}, &value.Fault{Cause: "it has no address", Fix: "write the address of a machine, as in " + source.Quote(value.Join("10.0.0.1", text))}
+	}
 	addr, why := value.ParseUnicast(e.Host)
 	if why != nil {
-		return Backend{}, why
+		return Backend{}, why.WithPorts(e.Ports)
 	}
 	b := Backend{Addr: addr, Weight: 1}
 	if !e.HasPorts {
 		return b, nil
 	}
 	ports, why := parsePorts(e.Ports)
-	switch {
-	case why != nil:
-		return Backend{}, why
-	case ports.First != ports.Last:
-		return Backend{}, &value.Fault{Cause: "a backend has one port", Fix: `write "` + addr.String() + `" to keep the port that the client asked for`}
-	}
 	b.Port = ports.First
-	return b, nil
+	if why == nil && ports.First == ports.Last {
+		return b, nil
+	}
+	if meant := meantPorts(e.Ports); len(meant) > 1 || len(meant) == 1 && strings.Contains(meant[0], "-") {
+		return Backend{}, &value.Fault{Cause: severalPorts, Fix: fmt.Sprintf("write %q, which keeps the port that the client asked for", addr)}
+	}
+	return Backend{}, &value.Fault{Cause: why.Cause, Fix: portsFix(e.Host, e.Ports)}
 }
+
+// severalPorts is why a backend cannot have a range or a list of ports.
+const severalPorts = "a backend has one port"
 
 // parsePorts reads "80" or "8000-8010".
 func parsePorts(text string) (Ports, *value.Fault) {
@@ -71,9 +176,73 @@ func parsePorts(text string) (Ports, *value.Fault) {
 	last, ok2 := value.ParsePort(high)
 	switch {
 	case !ok || !ok2:
-		return Ports{}, &value.Fault{Cause: "its port is not a number from 1 to 65535", Fix: `write the port's number, as in "192.0.2.10:80"`}
+		return Ports{}, &value.Fault{Cause: "its port is not a number from 1 to 65535"}
 	case first > last:
-		return Ports{}, &value.Fault{Cause: "its port range ends before it begins", Fix: "write the smaller port first: " + high + "-" + low}
+		return Ports{}, &value.Fault{Cause: "its port range ends before it begins"}
 	}
 	return Ports{first, last}, nil
+}
+
+// portsFix is the fix for what stands behind an address and is no port.
+func portsFix(host, text string) string {
+	ports, protocol, _ := strings.Cut(text, "/")
+	var meant []string
+	for _, port := range meantPorts(ports) {
+		meant = append(meant, value.Join(host, port))
+	}
+	if len(meant) == 0 {
+		return "write the number of the port, as in " + source.Quote(value.Join(host, "80"))
+	}
+	fix := "write " + source.QuoteList(meant)
+	switch Protocol(protocol) {
+	case TCP, UDP, SCTP:
+		fix += " and protocol = " + source.Quote(protocol)
+	}
+	if ports == "*" {
+		fix += ", which takes the port of sshd, too"
+	}
+	return fix
+}
+
+// meantPorts returns the ports and ranges that a text was likely meant to be, none where that is
+// not known.
+func meantPorts(text string) []string {
+	if text == "*" {
+		return []string{"1-65535"}
+	}
+	var all []string
+	for part := range strings.FieldsFuncSeq(text, value.Separates) {
+		low, high, isRange := strings.Cut(strings.Replace(part, ":", "-", 1), "-")
+		first, ok := meantPort(low, isRange)
+		if !isRange {
+			high = low
+		} else if high == "" {
+			high = "65535"
+		}
+		last, ok2 := meantPort(high, isRange)
+		if !ok || !ok2 {
+			return nil
+		}
+		all = append(all, Ports{min(first, last), max(first, last)}.String())
+	}
+	return all
+}
+
+// namedPorts are the ports that people call by name.
+var namedPorts = map[string]uint16{
+	"http": 80, "https": 443, "ssh": 22, "smtp": 25, "domain": 53, "dns": 53, "ntp": 123, "imap": 143, "ldap": 389, "ldaps": 636,
+	"imaps": 993, "pop3s": 995, "mysql": 3306, "postgresql": 5432, "sip": 5060, "redis": 6379,
+}
+
+// meantPort returns the port that a text was likely meant to be. In a range one that is out of
+// bounds is the nearest port.
+func meantPort(text string, inRange bool) (uint16, bool) {
+	if port, found := namedPorts[strings.ToLower(text)]; found {
+		return port, true
+	}
+	n, err := strconv.ParseUint(strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", ""), 10, 32)
+	if inRange {
+		n = min(max(n, 1), 65535)
+	}
+	return uint16(n), err == nil && 1 <= n && n <= 65535
 }

@@ -2,12 +2,16 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"sort"
+	"strings"
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 )
 
 // listenKey is one listen address of a service for one protocol.
@@ -19,15 +23,29 @@ type listenKey struct {
 	at       source.Span
 }
 
-// checkNames files every name that an earlier service has.
+// checkNames files every name that an earlier service has, and names that are missing.
 func (s inspection) checkNames(drafts []*draft) {
-	first := make(map[string]source.Span)
+	first, taken, number := make(map[string]source.Span), make(map[string]bool), make(map[string]int)
 	for _, d := range drafts {
-		at, taken := first[d.name.Val]
+		taken[d.name.Val] = true
+	}
+	free := func(name string) string {
+		n := max(number[name], 1)
+		for taken[value.NumberedName(name, n)] {
+			n++
+		}
+		number[name] = n + 1
+		return source.Quote(value.NumberedName(name, n))
+	}
+	for _, d := range drafts {
+		at, twice := first[d.name.Val]
+		_, given := d.keys.Of("name")
 		switch {
-		case d.name.Val == "":
-		case taken:
-			s.Refuse(d.name.At, "give each service a name of its own",
+		case d.name.Val == "" && !given && !d.Broken:
+			s.Refuse(d.At, "add name = "+free("web"), "cannot use this service: it has no name")
+		case d.name.Val == "", d.half && d.six:
+		case twice:
+			s.Refuse(d.name.At, "write "+free(d.name.Val),
 				"cannot use name %q: the service on line %d has it", d.name.Val, s.Line(at)).Related = s.Line(at)
 		default:
 			first[d.name.Val] = d.name.At
@@ -161,8 +179,49 @@ func (s inspection) refuseOverlap(c listenKey, other *listenKey, reported map[[2
 	}
 	if places := [2]int{first.at.Start, second.at.Start}; !reported[places] {
 		reported[places] = true
-		s.Refuse(second.at, "give one of them another address or port, or take one out",
+		s.Refuse(second.at, s.overlapFix(first, second),
 			"cannot use listen %s: %s has %s for %s already on line %d", s.Show(second.at),
 			first.service.label(), s.Show(first.at), first.protocol, s.Line(first.at)).Related = s.Line(first.at)
 	}
+}
+
+// overlapFix is the fix for the later one of two listen addresses: the ports that the other one
+// leaves it, or the other one without its ports, else another port.
+func (s inspection) overlapFix(first, second listenKey) string {
+	if left := withoutPorts(second.listen, first.listen.Ports); len(left) > 0 {
+		return "write " + second.among(left)
+	}
+	if left := withoutPorts(first.listen, second.listen.Ports); len(left) > 0 {
+		return fmt.Sprintf("write %s in place of %s on line %d", first.among(left), s.Show(first.at), s.Line(first.at))
+	}
+	if first.service == second.service {
+		return "take it out"
+	}
+	other := second.listen
+	if other.Ports.Last == math.MaxUint16 {
+		other.Ports.Last = 1023
+	}
+	other.Ports = Ports{other.Ports.Last + 1, other.Ports.Last + 1}
+	return fmt.Sprintf("write another address or port, as in %q", other)
+}
+
+// withoutPorts returns a listen address with those of its ports that are not in a range.
+func withoutPorts(l Listen, taken Ports) []string {
+	var left []string
+	if l.Ports.First < taken.First {
+		left = append(left, Listen{Addr: l.Addr, Ports: Ports{l.Ports.First, min(l.Ports.Last, taken.First-1)}}.String())
+	}
+	if l.Ports.Last > taken.Last {
+		left = append(left, Listen{Addr: l.Addr, Ports: Ports{max(l.Ports.First, taken.Last+1), l.Ports.Last}}.String())
+	}
+	return left
+}
+
+// among writes listen addresses as they stand in place of the key's own: with brackets where it
+// stands alone, and without in a list.
+func (k listenKey) among(list []string) string {
+	if at, _ := k.service.keys.Of("listen"); at == k.at {
+		return source.QuoteList(list)
+	}
+	return strings.Join(source.QuoteAll(list), ", ")
 }

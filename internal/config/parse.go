@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"natspread/internal/config/field"
 	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 	"natspread/internal/suggest"
 )
 
@@ -20,16 +22,16 @@ func Parse(name string, data []byte) (Config, error) {
 		return Config{}, s.Err()
 	}
 	drafts := s.readServices(s.readTables())
+	s.checkNames(drafts)
 	for _, d := range drafts {
 		s.check(d)
 	}
-	s.checkNames(drafts)
 	s.checkOverlaps(drafts)
 	s.checkAnswers(drafts)
 	s.checkBalanced(drafts)
 	s.checkRate(drafts)
 	if len(drafts) == 0 && !s.Faulty() {
-		s.Refuse(source.Span{}, "add a [[service]]; natspread init writes one to start from", "cannot find a service: nothing in the file is one")
+		s.Refuse(source.Span{}, "add a [[service]] with name, listen and backends; natspread init --config - prints one", "cannot find a service: nothing in the file is one")
 	}
 	if err := s.Err(); err != nil {
 		return Config{}, err
@@ -51,37 +53,81 @@ func ParseGeneration(number int, data []byte) (Config, error) {
 // that a slip in a header does not hide the faults below it.
 func (s inspection) readServices(tables []source.Table) []*draft {
 	for _, p := range tables[0].Pairs {
-		s.Refuse(p.At, "write [[service]] on a line above it", "cannot use key %q: it stands before the first [[service]]", source.FirstBytes(p.Name))
+		s.Refuse(p.At, s.strayFix(tables[0].Pairs, p), "cannot use key %q: it stands before the first [[service]]", source.FirstBytes(p.Name))
 	}
+	common := s.readShared(tables[1:])
 	var drafts []*draft
 	for _, t := range tables[1:] {
-		if s.checkHeader(t) {
-			drafts = append(drafts, s.readService(t))
+		if !isShared(t) && s.checkHeader(t) {
+			d := s.readService(t, common.defaults)
+			s.usePool(d, common.pools)
+			drafts = append(drafts, d.halves()...)
 		}
 	}
 	return drafts
 }
 
+// strayFix is the fix for a key before the first service: the header that is missing above it,
+// unless no service has such a key.
+func (s inspection) strayFix(pairs []source.Pair, p source.Pair) string {
+	if hasKey(serviceKeys, strings.ToLower(p.Name)) {
+		return "write [[service]] on a line above it"
+	}
+	key, fix := meantServiceKey(s.Source, pairs, p)
+	switch {
+	case key != "" || suggest.Word(p.Name, field.Names(serviceKeys)) != "":
+		return "write [[service]] on a line above it"
+	case fix != "":
+		return fix
+	}
+	return "take it out"
+}
+
+// headerHabits are the tables that files of other programs have.
+var headerHabits = []suggest.Habit{
+	{Typed: "defaults default global globals settings config main common template", Instead: "write [defaults]"},
+	{Typed: "pool pools upstream upstreams backend backends server servers target targets cluster group", Instead: "write [pool.web]"},
+	{Typed: "include includes import", Instead: "natspread can't read several files: write all services into one"},
+}
+
 // checkHeader files a header that is not [[service]] and reports whether it was
-// meant to be.
+// meant to be: it is nearly that, or what stands below it is what a service has.
 func (s inspection) checkHeader(t source.Table) bool {
 	if t.Name == "service" && t.List {
 		return true
 	}
-	meant := suggest.Word(t.Name, []string{"service"}) != "" && !strings.Contains(t.Name, ".")
-	fix := "write [[service]], and below it its keys"
-	switch t.Name {
-	case "service.backends":
-		fix = "write " + exampleOf("backends") + " below [[service]]"
-	case "service.check":
-		fix = "write it below the keys of a [[service]]"
+	first, _, _ := strings.Cut(strings.ToLower(t.Name), ".")
+	habit, other := suggest.Known(headerHabits, first)
+	meant := first != "pool" && (suggest.Word(t.Name, []string{"service"}) != "" && !strings.Contains(t.Name, ".") || len(t.Value("backends").Items)+len(t.Value("listen").Text) > 0)
+	fix := "natspread can't: take it out"
+	switch {
+	case t.Name == "service.check":
+		s.Refuse(t.At, "write it below the keys of a [[service]]", "cannot use table %q: no service stands above it", t.Name)
+		return false
+	case strings.HasPrefix(t.Name, "service.backend"):
+		fix = "natspread can't read backends from tables of their own: write backends = [{ " + s.inline(t.Pairs) + " }] below [[service]]"
+	case meant && t.Value("name").Text == "" && strings.Contains(t.Name, "."):
+		fix = "write [[service]] and name = " + source.Quote(value.LikelyName(t.Name[strings.LastIndex(t.Name, ".")+1:]))
+	case meant:
+		fix = "write [[service]]"
+	case other:
+		fix = habit.Instead
 	}
 	if t.Name == "service" {
 		s.Refuse(t.At, fix, "cannot use table [service]: there can be several services, so brackets are double")
 		return meant
 	}
-	s.Refuse(t.At, fix, "cannot use table %q: the only tables are [[service]] and [service.check]", source.FirstBytes(t.Name))
+	s.Refuse(t.At, fix, "cannot use table %q: the only tables are [[service]], [service.check], [pool.NAME] and [defaults]", source.FirstBytes(t.Name))
 	return meant
+}
+
+// inline writes pairs as they stand in braces.
+func (s inspection) inline(pairs []source.Pair) string {
+	var all []string
+	for _, p := range pairs {
+		all = append(all, s.Text[p.At.Start:p.Value.At.End])
+	}
+	return strings.Join(all, ", ")
 }
 
 // Error is one fault of a config and its place.

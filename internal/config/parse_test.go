@@ -90,7 +90,7 @@ func TestParseCRLF(t *testing.T) {
 		}
 		c, err := Parse("f.toml", []byte(text))
 		c2, err2 := Parse("f.toml", []byte(strings.ReplaceAll(text, "\n", "\r\n")))
-		if fmt.Sprint(err) != fmt.Sprint(err2) || Dump(c) != Dump(c2) {
+		if fmt.Sprint(err) != fmt.Sprint(err2) || dump(c) != dump(c2) {
 			t.Errorf("%s: with LF:\n%v\nwith CRLF:\n%v", s.path, err, err2)
 		}
 	}
@@ -138,7 +138,7 @@ func TestEveryKeyHasAStory(t *testing.T) {
 	for _, k := range serviceKeys {
 		var lines []string
 		for _, line := range strings.Split(strings.TrimSpace(oneService), "\n") {
-			if !strings.HasPrefix(line, k.Name+" ") {
+			if !strings.HasPrefix(line, k.Name+" ") && !(k.Name == "pool" && strings.HasPrefix(line, "backends ")) {
 				lines = append(lines, line)
 			}
 		}
@@ -148,6 +148,12 @@ func TestEveryKeyHasAStory(t *testing.T) {
 		}
 		if k.Name == "slots" || k.Name == "source_prefix" || k.Name == "takeover" {
 			lines = append(lines, `algorithm = "source"`)
+		}
+		if k.Name == "ports" {
+			lines = strings.Split(strings.ReplaceAll(strings.Join(lines, "\n"), ":80", ""), "\n")
+		}
+		if k.Name == "pool" {
+			lines = append(lines, "[pool.web]", exampleOf("backends"))
 		}
 		if k.Name == "min_up" || k.Name == "on_down" {
 			lines = append(lines, `check = "tcp"`)
@@ -245,9 +251,9 @@ func TestImports(t *testing.T) {
 func TestString(t *testing.T) {
 	four, six := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
 	for want, got := range map[string]fmt.Stringer{
-		"192.0.2.10:80":            Listen{four, Ports{80, 80}},
-		"[2001:db8::10]:8000-8010": Listen{six, Ports{8000, 8010}},
-		"*:80":                     Listen{netip.Addr{}, Ports{80, 80}},
+		"192.0.2.10:80":            Listen{Addr: four, Ports: Ports{80, 80}},
+		"[2001:db8::10]:8000-8010": Listen{Addr: six, Ports: Ports{8000, 8010}},
+		"*:80":                     Listen{Addr: netip.Addr{}, Ports: Ports{80, 80}},
 		"192.0.2.10":               Backend{Addr: four, Weight: 1},
 		"2001:db8::10":             Backend{Addr: six, Weight: 1},
 		"[2001:db8::10]:8080":      Backend{Addr: six, Port: 8080, Weight: 1},

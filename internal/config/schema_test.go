@@ -52,15 +52,28 @@ func TestSchema(t *testing.T) {
 // wholeSchema describes a config.
 func wholeSchema(t *testing.T) schema {
 	t.Helper()
-	service := tableSchema(t, "SERVICE KEYS", serviceKeys, serviceShapes(t), "name", "listen", "backends")
+	service := tableSchema(t, "SERVICE KEYS", serviceKeys, serviceShapes(t), "name", "listen")
+	service["oneOf"] = []schema{{"required": []string{"backends"}}, {"required": []string{"pool"}}}
+	pool := partOf(service, poolKeys)
+	pool["required"] = []string{"backends"}
+	pools := schema{"type": "object", "patternProperties": schema{nameForm: pool}, "additionalProperties": false}
 	return schema{
 		"$schema":              "http://json-schema.org/draft-07/schema#", // the newest that the editors' language server knows
 		"title":                "natspread.toml",
 		"type":                 "object",
-		"properties":           schema{"service": listOf(service, 1)},
+		"properties":           schema{"service": listOf(service, 1), "pool": pools, "defaults": partOf(service, defaultKeys)},
 		"required":             []string{"service"},
 		"additionalProperties": false,
 	}
+}
+
+// partOf describes a table that has some of the keys of a service.
+func partOf(service schema, keys []field.Key[draft]) schema {
+	properties := schema{}
+	for _, key := range keys {
+		properties[key.Name] = service["properties"].(schema)[key.Name]
+	}
+	return schema{"type": "object", "properties": properties, "additionalProperties": false}
 }
 
 // tableSchema describes a table by its keys. What each holds has a shape, and what it is for the manual says.
@@ -145,6 +158,7 @@ func whole(least, most int) schema {
 
 // What cannot be wrong in a string that is an address, an endpoint or a duration.
 const (
+	nameForm     = `^[a-z][a-z0-9_-]{0,31}$`
 	addressForm  = `^[0-9A-Fa-f.:\[\]]+$`
 	listenForm   = `^[0-9A-Fa-f.:\[\]*-]+$`
 	prefixForm   = `^[0-9A-Fa-f.:]+/[0-9]+$`
@@ -163,7 +177,8 @@ func serviceShapes(t *testing.T) map[string]schema {
 		powers = append(powers, n)
 	}
 	return map[string]schema{
-		"name": formed(`^[a-z][a-z0-9-]{0,14}$`), "listen": oneOrMore(formed(listenForm)), "backends": backends,
+		"name": formed(nameForm), "pool": formed(nameForm), "listen": oneOrMore(formed(listenForm)), "backends": backends,
+		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
 		"protocol": oneOrMore(wordOf(TCP, UDP, SCTP)), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
 		"interface": formed(`^[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}$`), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
@@ -276,7 +291,11 @@ func TestSchemaTakes(t *testing.T) {
 		names, configs = append(names, path), append(configs, configOf(t, path))
 	}
 	for _, key := range serviceKeys {
-		names, configs = append(names, key.Name), append(configs, without(oneService, key.Name)+key.Example+"\n")
+		config := without(oneService, key.Name)
+		if key.Name == "pool" {
+			config = without(config, "backends")
+		}
+		names, configs = append(names, key.Name), append(configs, config+key.Example+"\n")
 	}
 	for _, key := range backendKeys {
 		table := "backends = [{ " + key.Example

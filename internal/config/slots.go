@@ -151,7 +151,7 @@ func (s inspection) checkEnoughSlots(d *draft) {
 	for _, i := range ownNone(pool, count) {
 		fix := "write slots = " + strconv.Itoa(enough)
 		if !known {
-			fix = fmt.Sprintf("write weights that are closer to each other: slots = %d and weight = %d or more", slots.Max, leastWeight(pool))
+			fix = fmt.Sprintf("write slots = %d and weight = %d, or more: weights that are closer to each other", slots.Max, leastWeight(pool))
 		}
 		at := d.backends[i].At
 		s.Refuse(at, fix, "cannot use backend %s: with its weight of %d it gets none of %d slots", s.Show(at), pool[i].Weight, count)

@@ -27,7 +27,7 @@ func TestSlotFixes(t *testing.T) {
 		"more than that":   {backends(1025), "", `write algorithm = "random", or spread the backends over several services`, [2]string{`"source"`, `"random"`}},
 		"a light one":      {backends(0, 1, 1000), "", "write slots = 512", [2]string{`"source"`, "\"source\"\nslots = 512"}},
 		"many and light":   {backends(5, 1, 1000), "slots = 16\n", "write slots = 1024", [2]string{"slots = 16", "slots = 1024"}},
-		"too light":        {backends(0, 65535, 1), "", "write weights that are closer to each other: slots = 4096 and weight = 17 or more", [2]string{`weight = 1 }`, "weight = 17 }"}},
+		"too light":        {backends(0, 65535, 1), "", "write slots = 4096 and weight = 17, or more: weights that are closer to each other", [2]string{`weight = 1 }`, "weight = 17 }"}},
 		"none is enough":   {backends(70, 65535, 1), "", "write slots = 4096", [2]string{`"source"`, "\"source\"\nslots = 4096"}},
 		"a drained one":    {strings.Replace(backends(0, 1, 1000), "weight = 1 ", "weight = 1, drain = true ", 1), "", "write slots = 512", [2]string{`"source"`, "\"source\"\nslots = 512"}},
 		"the shorter mask": {backends(3), "source_prefix = 40\n", "write source_prefix = 32", [2]string{"= 40", "= 32"}},

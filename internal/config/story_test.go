@@ -70,11 +70,11 @@ func TestStories(t *testing.T) {
 			}
 			in, want := s.file(t, "natspread.toml"), s.file(t, "want")
 			c, err := Parse(in.Name, in.Data)
-			got := Dump(c)
+			got := dump(c)
 			if err != nil {
 				got = err.Error() + "\n"
 			} else {
-				MustHold(t, c)
+				mustHold(t, c)
 			}
 			if good := strings.HasPrefix(filepath.Base(s.path), "good-"); good != (err == nil) {
 				t.Errorf("the story's name says good is %v, but the error is %v", good, err)
@@ -92,13 +92,16 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// Dump writes all of a Config, one value a line.
-func Dump(c Config) string {
+// dump writes all of a Config, one value a line.
+func dump(c Config) string {
 	var b strings.Builder
 	for _, s := range c.Services {
 		fmt.Fprintf(&b, "service %s, ipv6 %v\n", s.Name, s.Is6())
 		for _, l := range s.Listen {
 			fmt.Fprintf(&b, "  listen %s, any %v\n", l, l.Any())
+			if l.To != 0 {
+				fmt.Fprintf(&b, "    to port %d\n", l.To)
+			}
 		}
 		fmt.Fprintf(&b, "  protocols %v\n  snat %s\n", s.Protocols, s.SNAT)
 		for _, be := range s.Backends {
@@ -129,15 +132,15 @@ func Dump(c Config) string {
 // fields is a Check that shows all that it holds, also what is the default.
 type fields Check
 
-// MustHold fails unless c keeps every promise that a checked Config makes.
-func MustHold(t *testing.T, c Config) {
+// mustHold fails unless c keeps every promise that a checked Config makes.
+func mustHold(t *testing.T, c Config) {
 	t.Helper()
 	if len(c.Services) == 0 {
 		t.Error("a parsed config has no service")
 	}
 	seen := make(map[string]bool)
 	for _, s := range c.Services {
-		if seen[s.Name] || !regexp.MustCompile(`\A[a-z][a-z0-9-]{0,14}\z`).MatchString(s.Name) {
+		if seen[s.Name] || !regexp.MustCompile(`\A[a-z][a-z0-9_-]{0,31}(\.6)?\z`).MatchString(s.Name) {
 			t.Errorf("name %q is taken or malformed", s.Name)
 		}
 		seen[s.Name] = true

@@ -5,6 +5,7 @@ import (
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 )
 
 // checkTakeover files takeover where another balancer would not know which backend has a
@@ -24,22 +25,19 @@ func (s inspection) checkTakeover(d *draft) {
 	}
 	for _, p := range d.protocols {
 		if p.Val == SCTP {
-			s.Refuse(p.At, "make a service of its own for sctp, without takeover", "cannot use protocol %s: connections of sctp are not taken over", s.Show(p.At))
+			s.Refuse(p.At, "natspread can't take sctp over: write a service of its own for it, without takeover", "cannot use protocol %s: connections of sctp are not taken over", s.Show(p.At))
 		}
 	}
 	for _, l := range d.listen {
 		if l.Val.Any() {
-			s.Refuse(l.At, "write the address that clients ask for", "cannot use listen %s: takeover has to know the one address that backends answer for", s.Show(l.At))
+			s.Refuse(l.At, "write the address that clients ask for, as in "+source.Quote(value.Join("192.0.2.10", l.Val.Ports.String())), "cannot use listen %s: takeover has to know the one address that backends answer for", s.Show(l.At))
 		}
 	}
 }
 
 // answerKey returns where a backend answers what is asked of a listen address.
 func answerKey(l Listen, b Backend) Listen {
-	if b.Port != 0 {
-		l.Ports = Ports{b.Port, b.Port}
-	}
-	return Listen{b.Addr, l.Ports}
+	return Listen{Addr: b.Addr, Ports: l.Answers(b)}
 }
 
 // checkAnswers files listen addresses of services with takeover for which one backend answers
@@ -69,7 +67,7 @@ func (s inspection) answerKeys(d *draft) []listenKey {
 	for _, l := range d.listen {
 		narrow := func(b field.Located[Backend]) bool { return b.Val.Port != 0 && l.Val.Ports.First != l.Val.Ports.Last }
 		if i := slices.IndexFunc(d.backends, narrow); i >= 0 {
-			s.Refuse(l.At, "take the ports of the backends out, or list one port", "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
+			s.Refuse(l.At, "take takeover out, or write the backends without their ports", "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
 				s.Show(l.At), s.Show(d.backends[i].At)).Related = s.Line(d.backends[i].At)
 			continue
 		}
@@ -97,7 +95,7 @@ func (s inspection) refuseAnswer(c listenKey, other *listenKey, reported map[sou
 	}
 	if !reported[second.at] {
 		reported[second.at] = true
-		s.Refuse(second.at, "give one of the two other backends, or the same ones at another port, or take takeover out of one",
+		s.Refuse(second.at, "take takeover out, or give one of the two other backends, or the same ones at another port",
 			"cannot use listen %s: a backend at %s would answer for it and for %s on line %d, and takeover cannot tell which",
 			s.Show(second.at), second.listen, s.Show(first.at), s.Line(first.at)).Related = s.Line(first.at)
 	}

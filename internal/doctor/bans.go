@@ -19,12 +19,10 @@ func (e examination) bans() []Finding {
 	var found []Finding
 	for _, r := range e.Rulesets {
 		input, _ := r.Chain("filter", rules.Input)
-		forward, _ := r.Chain("filter", rules.Forward)
 		for _, rule := range input.Rules {
 			chain := rule.JumpsTo()
-			leads := slices.ContainsFunc(forward.Rules, func(other rules.SavedRule) bool { return other.JumpsTo() == chain })
 			services := e.bannedFrom(r.Family, rule)
-			if !strings.HasPrefix(chain, fail2banChain) || leads || len(services) == 0 {
+			if !strings.HasPrefix(chain, fail2banChain) || forwardsTo(r, chain) || len(services) == 0 {
 				continue
 			}
 			found = append(found, Finding{
@@ -34,6 +32,12 @@ func (e examination) bans() []Finding {
 		}
 	}
 	return found
+}
+
+// forwardsTo tells whether FORWARD has a jump to a chain.
+func forwardsTo(r rules.Ruleset, chain string) bool {
+	forward, _ := r.Chain("filter", rules.Forward)
+	return slices.ContainsFunc(forward.Rules, func(rule rules.SavedRule) bool { return rule.JumpsTo() == chain })
 }
 
 // bannedFrom returns the services of a family to whose ports a rule of INPUT applies, by what

@@ -143,6 +143,9 @@ func TestReturnPath(t *testing.T) {
 	if !strings.Contains(found[0].Fix, "via 10.0.0.254 ") || !strings.HasPrefix(found[1].Fix, `snat = "masquerade"`) {
 		t.Errorf("%s", reported(found))
 	}
+	e.Services[0].Takeover = true
+	wantFindings(t, e.returnPath(), "risk: with takeover the answers of 10.0.0.1, 10.0.0.2, 203.0.113.5 must be routed through the balancer that the client asked; doctor")
+	e.Services[0].Takeover = false
 	e.flows[rules.IPv4] = flowsTo(1, flows.TCP, "203.0.113.9")
 	f := &e.flows[rules.IPv4][0]
 	f.ReplyDst = f.OrigSrc

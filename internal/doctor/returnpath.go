@@ -102,8 +102,14 @@ func covered(by []netip.Prefix, subnet netip.Prefix) bool {
 // host cannot see these. Only a tracked connection with a reply shows that they lead here.
 func (e examination) returnPath() []Finding {
 	var unknown groups[netip.Addr, string] // backends by the host's address in their subnet
+	var shared []string
+	ofSeveral := e.backends(func(s config.Service) bool { return s.Takeover }).keys
 	for _, addr := range e.backends(keepsClient).keys {
 		if e.repliedHere(addr) {
+			continue
+		}
+		if slices.Contains(ofSeveral, addr) {
+			shared = append(shared, addr.String())
 			continue
 		}
 		gateway := netip.Addr{}
@@ -115,6 +121,12 @@ func (e examination) returnPath() []Finding {
 	var found []Finding
 	for _, gateway := range unknown.keys {
 		found = append(found, notKnown(unknown.values[gateway], gateway))
+	}
+	if len(shared) > 0 { // no address of one balancer's own will do
+		found = append(found, Finding{
+			Risk, fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; doctor cannot see whether they are", few(shared)),
+			"ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over",
+		})
 	}
 	return found
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -32,20 +31,17 @@ func (e examination) takeover() []Finding {
 	if len(services) == 0 {
 		return nil
 	}
-	const file = "/etc/sysctl.d/60-takeover.conf"
 	loose, liberal := hostfiles.Dotted(tcpLoose), hostfiles.Dotted(tcpLiberal)
 	var found []Finding
 	for _, check := range []struct {
 		key string
 		Finding
 	}{
-		{tcpLoose, Finding{
-			Broken, fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, few(services)),
-			"sysctl -w " + loose + "=1",
-		}},
+		{tcpLoose, Finding{Broken, fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, few(services)), "sysctl -w " + loose + "=1"}},
 		{tcpLiberal, Finding{
 			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, few(services)),
-			fmt.Sprintf("echo %s=1 > %s && sysctl -p %s", liberal, file, file),
+			// Boot reads the file when nothing has loaded the module yet that has the key.
+			"echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo " + liberal + "=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
 		}},
 	} {
 		switch value, err := e.number(check.key); {
@@ -59,50 +55,101 @@ func (e examination) takeover() []Finding {
 	return found
 }
 
-// begun adds what a backend says first in a connection that another balancer had, and the
-// client's answer.
-func (t *travel) begun(service *config.Service, backend netip.AddrPort, protocol config.Protocol, link, in string) {
-	one := packetpath.Packet{Protocol: string(protocol), OrigSrc: backend, Family: rules.FamilyOf(backend.Addr())}
-	first, answer := one, one
-	first.In, first.Out, first.Source, first.SourcePort, first.States = link, in, backend.Addr(), backend.Port(), newStates
-	answer.In, answer.Out, answer.Destination, answer.DestinationPort, answer.States = in, link, backend.Addr(), backend.Port(), []string{"ESTABLISHED", "SNAT"}
-	t.add(first, service)
-	t.add(answer, service)
-}
+// takenOver are the packets that connections of another balancer begin with here: what backends
+// say first, what clients answer, and what clients say first, before and after it is translated.
+type takenOver struct{ begun, answered, resumed, passed travel }
 
-// begun says who drops what backends say first. An accept of what clients asked for does not
-// let it through: nothing was asked here.
-func (f *finder) begun(events []packetpath.Event) {
-	keys, done := f.travel.begun.deeds(events, packetpath.Dropped)
-	for _, key := range keys {
-		v := done[key]
-		slices.Sort(v.names)
-		v.names = slices.Compact(v.names)
-		fix := key.rule.Remove + untilLoaded
-		if !key.rule.Native && key.rule.Table == "filter" && key.rule.OfForward {
-			fix = f.letBegin(key.rule.Variant, *v)
-		}
-		what := fmt.Sprintf("what backends of %s (%s) say first in connections that another balancer had", few(v.services), few(v.names))
-		f.add(key.sure, what+" is dropped: "+quoted(key.rule), "cannot tell whether "+quoted(key.rule)+" drops "+what, fix)
+// add adds those between clients and a backend, by the packet that begins a connection.
+func (t *takenOver) add(service *config.Service, request packetpath.Packet) {
+	first, answer := request.Begun()
+	t.begun.add(first, service)
+	t.answered.add(answer, service)
+	if request, middle := request.Resumed(); middle {
+		t.passed.add(request, service)
 	}
 }
 
-// letBegin is the line after which FORWARD lets through what backends begin.
-func (f *finder) letBegin(variant rules.Variant, v victims) string {
-	begun := f.travel.begun
-	var lines []string
-	for i, p := range begun.packets {
-		service := begun.of[i]
-		if service.Forward == config.Accept && variant == f.Variant && slices.Contains(v.services, service.Name) {
-			return FixApply
-		}
-		if slices.Contains(v.names, begun.name(i)) && p.Source.IsValid() { // else it is the client's answer
-			rule := rules.Rule{
-				ConnectionProtocol: p.Protocol, OriginalSource: netip.PrefixFrom(p.Source, p.Source.BitLen()),
-				OriginalSourcePorts: rules.Ports{First: p.SourcePort, Last: p.SourcePort}, Target: rules.Target{Kind: rules.Accept},
+// hit is whose first packets a rule drops.
+type hit struct {
+	services, backends []string
+	clients            bool
+}
+
+// hits finds the rules that drop them. Those that drop all that clients send are said already.
+func (f *finder) hits(path packetpath.Path) (keys []deed, hits map[deed]*hit) {
+	hits = map[deed]*hit{}
+	begun, _ := path.Return(f.travel.begun.packets)
+	resumed, _ := path.Arrive(f.travel.resumed.packets)
+	for _, part := range []struct {
+		travel
+		events  []packetpath.Event
+		clients bool
+	}{
+		{f.travel.begun, begun, false}, {f.travel.answered, path.Pass(f.travel.answered.packets), false},
+		{f.travel.resumed, resumed, true}, {f.travel.passed, path.Pass(f.travel.passed.packets), true},
+	} {
+		found, done := part.deeds(part.events, packetpath.Dropped)
+		for _, key := range found {
+			if part.clients && f.said[quoted(key.rule)] {
+				continue
 			}
-			lines = append(lines, fmt.Sprintf("%s -I FORWARD %s", rules.Program(f.family, variant, ""), rule.AppendText(nil)))
+			if hits[key] == nil {
+				hits[key], keys = &hit{}, append(keys, key)
+			}
+			h := hits[key]
+			h.services, h.clients = append(h.services, done[key].services...), h.clients || part.clients
+			if !part.clients {
+				h.backends = append(h.backends, done[key].names...)
+			}
 		}
 	}
-	return fmt.Sprintf("%s # until the next boot; for good: forward = \"accept\" in service %s, then: %s", strings.Join(lines, " && "), few(v.services), FixApply)
+	return keys, hits
+}
+
+// another says who drops what is said first in connections that another balancer had. An accept
+// of what clients asked for does not let through what a backend says: nothing was asked here.
+func (f *finder) another(path packetpath.Path) {
+	keys, hits := f.hits(path)
+	for _, key := range keys {
+		h := hits[key]
+		for _, list := range []*[]string{&h.services, &h.backends} {
+			slices.Sort(*list)
+			*list = slices.Compact(*list)
+		}
+		who := fmt.Sprintf("backends of %s (%s)", few(h.services), few(h.backends))
+		switch {
+		case h.backends == nil:
+			who = "clients of " + few(h.services)
+		case h.clients:
+			who += " and their clients"
+		}
+		what := "what " + who + " say first in connections that another balancer had"
+		f.add(key.sure, what+" is dropped: "+quoted(key.rule), "cannot tell whether "+quoted(key.rule)+" drops "+what, f.letBegin(key.rule, *h))
+	}
+}
+
+// letBegin is the line after which a rule drops none of it. In FORWARD natspread's own accepts
+// stand before what closes it, and behind what may be a ban.
+func (f *finder) letBegin(by packetpath.Rule, h hit) string {
+	ours := by.Variant == f.Variant && slices.ContainsFunc(f.Services, func(s config.Service) bool { return s.Forward == config.Accept && slices.Contains(h.services, s.Name) })
+	loaded := func(r rules.Ruleset) bool {
+		return r.Family == f.family && r.Variant == f.Variant && forwardsTo(r, rules.ServiceTakeover)
+	}
+	switch {
+	case by.Native, by.Table != "filter", !by.OfForward, ours && slices.ContainsFunc(f.Rulesets, loaded):
+		return by.Remove + untilLoaded
+	case ours:
+		return FixApply
+	}
+	insert := rules.Program(f.family, by.Variant, "") + " -I FORWARD "
+	var lines []string
+	for i, p := range f.travel.begun.packets {
+		if slices.Contains(h.backends, f.travel.begun.name(i)) {
+			lines = append(lines, fmt.Sprintf("%s-m conntrack --ctproto %d --ctorigsrc %v --ctorigsrcport %d -j ACCEPT", insert, rules.ProtocolNumber(p.Protocol), p.Source, p.SourcePort))
+		}
+	}
+	if h.clients {
+		lines = append(lines, insert+"-m conntrack --ctstate DNAT -j ACCEPT")
+	}
+	return fmt.Sprintf("%s # until the next boot; for good: forward = \"accept\" in service %s, then: %s", strings.Join(lines, " && "), few(h.services), FixApply)
 }

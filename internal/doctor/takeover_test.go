@@ -17,11 +17,15 @@ func takesOver(_ *testing.T, p *patient) { p.Balancer.Services[0].Takeover = tru
 // takeoverFaults keep connections of another balancer from going on here.
 func takeoverFaults() []fault {
 	const ready = "echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose; echo 1 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal\n"
-	const accept = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
-	dropped := func(name, lines, rule string) fault {
+	const begun = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT"
+	const resumed = "iptables-(nft|legacy) -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT"
+	const forGood = " # until the next boot; for good: forward = \"accept\" in service web, then: natspread apply"
+	const noSYN = "-p tcp ! --syn -m conntrack --ctstate NEW -j DROP"
+	const backends, clients = "backends of web \\(10.0.0.1:80\\)", "clients of web"
+	dropped := func(name, lines, who, rule, fix string) fault {
 		return fault{
-			name: "takeover, " + name, variants: true, change: takesOver, lines: ready + lines, severity: Broken, fix: accept,
-			want: "^ipv4: what backends of web \\(10.0.0.1:80\\) say first in connections that another balancer had is dropped: .*" + rule,
+			name: "takeover, " + name, variants: true, change: takesOver, lines: ready + lines, severity: Broken, fix: fix,
+			want: "^ipv4: what " + who + " say first in connections that another balancer had is dropped: .*" + rule,
 		}
 	}
 	return []fault{
@@ -30,9 +34,9 @@ func takeoverFaults() []fault {
 			severity: Broken, want: "^net.netfilter.nf_conntrack_tcp_loose is 0: open connections of web that another balancer had are lost", fix: "sysctl -w net.netfilter.nf_conntrack_tcp_loose=1",
 		},
 		{
-			name: "takeover, not liberal", change: takesOver, lines: ready + "mkdir -p ROOT/etc/sysctl.d; echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
+			name: "takeover, not liberal", change: takesOver, lines: ready + "mkdir -p ROOT/etc/sysctl.d ROOT/etc/modules-load.d; echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal",
 			severity: Risk, want: "^net.netfilter.nf_conntrack_tcp_be_liberal is 0: connections of web that go to another balancer and come back are lost",
-			fix: "echo net.netfilter.nf_conntrack_tcp_be_liberal=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
+			fix: "echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo net.netfilter.nf_conntrack_tcp_be_liberal=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
 		},
 		{
 			name: "takeover, address elsewhere", stops: true, severity: Risk, want: "^192.0.2.10, listen of web, is on no interface: another balancer has it, or nobody$",
@@ -43,8 +47,37 @@ func takeoverFaults() []fault {
 			lines: ready + "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
 			again: func(t *testing.T, p *patient, _ string) { p.sh(t, "ip address add 192.0.2.10/24 dev front") },
 		},
-		dropped("policy", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", "the policy of FORWARD"),
-		dropped("new ones without SYN", "IPTABLES -A FORWARD -p tcp ! --syn -m conntrack --ctstate NEW -j DROP", "--tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"),
+		{
+			name: "takeover, return path", source: config.SNAT{Mode: config.None}, layout: netnstest.Layout{Gateway: true}, stops: true, severity: Risk,
+			prepare: func(t *testing.T, p *patient) {
+				takesOver(t, p)
+				p.sh(t, ready)
+			},
+			change: func(t *testing.T, p *patient) {
+				p.Backends[0].Host.Command(t, "", "ip", "route", "del", "default")
+				flush(t)
+			},
+			want: "^with takeover the answers of 10.0.0.1 must be routed through the balancer that the client asked", fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves .*",
+			again: func(t *testing.T, p *patient, line string) {
+				p.Backends[0].Host.Command(t, strings.Replace(line, "GATEWAY", "10.0.0.254", 1), "sh")
+				p.hold(t)
+			},
+		},
+		dropped("policy", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", backends, "the policy of FORWARD", begun+forGood),
+		dropped("new ones without SYN", "IPTABLES -A FORWARD "+noSYN, backends+" and their clients", "rule 1 of FORWARD ", begun+" && "+resumed+forGood),
+		dropped("those of clients", "IPTABLES -A FORWARD -i front "+noSYN, clients, "rule 1 of FORWARD ", resumed+forGood),
+		dropped("policy, a SYN alone", "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -p tcp --syn -j ACCEPT; IPTABLES -A FORWARD -p tcp --sport 80 -j ACCEPT; IPTABLES -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+			clients, "the policy of FORWARD", resumed+forGood),
+		dropped("before they are tracked", "IPTABLES -t mangle -A PREROUTING "+noSYN, backends+" and their clients", "rule 1 of PREROUTING of the mangle table ", "iptables-(nft|legacy) -t mangle -D PREROUTING .* # until .*"),
+		{
+			name: "takeover, before its accepts", variants: true, severity: Broken, lines: "IPTABLES -I FORWARD " + noSYN, fix: "iptables-(nft|legacy) -t filter -D FORWARD .* # until .*",
+			want: "^ipv4: what " + backends + " and their clients say first in connections that another balancer had is dropped: rule 1 of FORWARD ",
+			prepare: func(t *testing.T, p *patient) {
+				takesOver(t, p)
+				p.Balancer.Services[0].Forward = config.Accept
+				p.sh(t, ready+netnstest.Programs(p.variant, 4).Restore+" --noflush <<'END'\n"+string(takeoverAccepts().Text())+"END")
+			},
+		},
 		{
 			name: "takeover, accepts gone", variants: true, severity: Broken, want: "^ipv4: what backends of web \\(10.0.0.1:80\\) say first in connections that another balancer had is dropped", fix: FixApply,
 			lines: ready + "IPTABLES -P FORWARD DROP; IPTABLES -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT",

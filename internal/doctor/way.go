@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -91,9 +92,11 @@ func (t *travel) name(i int) string {
 }
 
 // travellers are the packets of one family's services: of clients, of the host itself, to the
-// backends, and back; and those that backends begin with, of connections that another balancer
-// had.
-type travellers struct{ arriving, leaving, passing, passingOut, returning, begun travel }
+// backends, and back; and those of connections that another balancer had.
+type travellers struct {
+	arriving, leaving, passing, passingOut, returning travel
+	takenOver
+}
 
 // grow makes room for the packets of services, as these may be many.
 func (t *travellers) grow(services []config.Service) {
@@ -128,6 +131,9 @@ func (e examination) travellers(family rules.Family, out bool) travellers {
 						States: newStates, ToHost: held || listen.Any(), Family: family,
 					}
 					all.arriving.add(one, service)
+					if resumed, middle := one.Resumed(); service.Takeover && middle {
+						all.resumed.add(resumed, service)
+					}
 					if service.Local {
 						one.In = ""
 						all.leaving.add(one, service)
@@ -148,6 +154,16 @@ var (
 	hiddenStates     = []string{"ESTABLISHED", "DNAT", "SNAT"}
 )
 
+// mappedTo returns the port that a service maps another one to, 0 where it maps none.
+func mappedTo(service *config.Service, asked uint16) uint16 {
+	for _, listen := range service.Listen {
+		if listen.Ports.Contains(asked) {
+			return listen.To
+		}
+	}
+	return 0
+}
+
 // forwarded adds what becomes of a packet to an address of a service: those to each backend,
 // and the replies.
 func (e examination) forwarded(all *travellers, service *config.Service, origDst netip.AddrPort, protocol config.Protocol, in string, out bool) {
@@ -156,10 +172,7 @@ func (e examination) forwarded(all *travellers, service *config.Service, origDst
 		if err != nil || to.Local {
 			continue // the check of the routes says so
 		}
-		port := backend.Port
-		if port == 0 { // the client's
-			port = origDst.Port()
-		}
+		port := cmp.Or(backend.Port, mappedTo(service, origDst.Port()), origDst.Port())
 		request := packetpath.Packet{
 			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
 			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),
@@ -175,7 +188,7 @@ func (e examination) forwarded(all *travellers, service *config.Service, origDst
 		all.passing.add(request, service)
 		all.returning.add(reply, service)
 		if service.Takeover {
-			all.begun.begun(service, request.ReplySrc, protocol, to.Link, in)
+			all.takenOver.add(service, request)
 		}
 		if out {
 			request.In = ""

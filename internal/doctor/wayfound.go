@@ -27,7 +27,7 @@ func (f *finder) follow(path packetpath.Path) {
 	answers, back := path.Return(f.travel.returning.packets)
 	f.zones(events, answers, there, back)
 	f.passing(path.Pass(f.travel.passing.packets), answers)
-	f.begun(path.Pass(f.travel.begun.packets))
+	f.another(path)
 	local, _ := path.Leave(f.travel.leaving.packets)
 	f.leaving(f.travel.leaving, local)
 	f.leaving(f.travel.passingOut, path.PassOut(f.travel.passingOut.packets))
@@ -201,7 +201,8 @@ func (f *finder) passing(requests, replies []packetpath.Event) {
 		}
 	}
 	for _, key := range keys {
-		if !f.said[quoted(key.rule)] {
+		if rule := quoted(key.rule); !f.said[rule] {
+			f.said[rule] = true
 			f.dropped(key, *done[key])
 		}
 	}

@@ -27,6 +27,8 @@ type Network struct {
 	subnets  map[netip.Prefix][]Address
 	bits     []int // the lengths of the subnets' prefixes, the longest first
 	defaults map[rules.Family]string
+	refusals map[rules.Family][]refusal
+	regions  *regions
 	handle   *netlink.Handle // nil where nobody can be asked about routes
 }
 
@@ -52,7 +54,8 @@ type Address struct {
 func New(links []Link, addresses []Address) Network {
 	n := Network{
 		Links: links, Addresses: addresses, Known: map[netip.Addr]Lookup{},
-		holders: map[netip.Addr]Address{}, subnets: map[netip.Prefix][]Address{}, defaults: map[rules.Family]string{},
+		holders: map[netip.Addr]Address{}, subnets: map[netip.Prefix][]Address{}, defaults: map[rules.Family]string{}, refusals: map[rules.Family][]refusal{},
+		regions: &regions{},
 	}
 	for _, a := range addresses {
 		if _, known := n.holders[a.Addr]; !known {

@@ -54,27 +54,46 @@ func (n Network) RouteTo(addr netip.Addr) (Route, error) {
 	return known.Route, known.Err
 }
 
-// askRoute asks the kernel for the route to an address.
+// askRoute asks the kernel for the route to an address, if it was not asked of another one in the
+// same region.
 func (n Network) askRoute(addr netip.Addr) (Route, error) {
 	if n.handle == nil {
 		return Route{}, errUnread
 	}
+	region := n.region(addr)
+	if region == nil {
+		region = &answer{}
+	}
+	known := region.route
+	if known == nil {
+		known = n.askKernel(addr)
+		if known.Err == ErrNoRoute || known.Err == nil && !known.Route.Local { // a local address is its own source
+			region.route = known
+		}
+	}
+	to := known.Route
+	to.ByDefault = to.ByDefault && !n.onLink(addr, to)
+	return to, known.Err
+}
+
+// askKernel asks the kernel. ByDefault of its answer tells whether that is the default route.
+func (n Network) askKernel(addr netip.Addr) *Lookup {
 	routes, err := n.handle.RouteGet(addr.AsSlice())
 	switch {
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINVAL):
-		return Route{}, ErrNoRoute
+		return &Lookup{Err: ErrNoRoute}
 	case err != nil:
-		return Route{}, err
+		return &Lookup{Err: err}
 	case len(routes) == 0:
-		return Route{}, ErrNoRoute
+		return &Lookup{Err: ErrNoRoute}
 	}
 	first := routes[0]
 	to := Route{
 		Local: first.Type == unix.RTN_LOCAL, Link: n.Link(first.LinkIndex).Name,
 		Gateway: addrOf(first.Gw), Source: addrOf(first.Src),
 	}
-	to.ByDefault = !to.Local && !n.onLink(addr, to) && n.byDefault(addr)
-	return to, nil
+	to.ByDefault = !to.Local && n.byDefault(addr)
+	return &Lookup{Route: to}
 }
 
 // onLink tells whether a route leads to an address that is beside the host on its interface,
@@ -142,29 +161,48 @@ func (n Network) askDefaultLink(family rules.Family) string {
 }
 
 // Refusing returns the route with the longest prefix that refuses an address, in the words
-// of ip route: "unreachable 10.0.0.0/24".
+// of ip route: "unreachable 10.0.0.0/24". The routes are listed once, for thousands of addresses.
 func (n Network) Refusing(addr netip.Addr) (words string, ok bool) {
-	if n.handle == nil {
-		return "", false
-	}
-	kinds := map[int]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}
-	routes, err := n.handle.RouteList(nil, inFamily(rules.FamilyOf(addr)))
-	if err != nil {
-		return "", false
+	family := rules.FamilyOf(addr)
+	known, found := n.refusals[family]
+	if !found {
+		known = n.askRefusals(family)
+		if n.refusals != nil {
+			n.refusals[family] = known
+		}
 	}
 	longest := -1
-	for _, r := range routes {
-		kind, refuses := kinds[r.Type]
-		if !refuses || r.Dst == nil {
-			continue
-		}
-		bits, _ := r.Dst.Mask.Size()
-		prefix := netip.PrefixFrom(addrOf(r.Dst.IP), bits)
-		if prefix.Contains(addr) && bits > longest {
-			longest, words = bits, kind+" "+prefix.String()
+	for _, r := range known {
+		if r.prefix.Contains(addr) && r.prefix.Bits() > longest {
+			longest, words = r.prefix.Bits(), r.kind+" "+r.prefix.String()
 		}
 	}
 	return words, longest >= 0
+}
+
+// refusal is a route that refuses what goes to a prefix.
+type refusal struct {
+	kind   string
+	prefix netip.Prefix
+}
+
+// askRefusals lists those of a family.
+func (n Network) askRefusals(family rules.Family) (all []refusal) {
+	if n.handle == nil {
+		return nil
+	}
+	kinds := map[int]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}
+	routes, err := n.handle.RouteList(nil, inFamily(family))
+	if err != nil {
+		return nil
+	}
+	for _, r := range routes {
+		if kind, refuses := kinds[r.Type]; refuses && r.Dst != nil {
+			bits, _ := r.Dst.Mask.Size()
+			all = append(all, refusal{kind, netip.PrefixFrom(addrOf(r.Dst.IP), bits)})
+		}
+	}
+	return all
 }
 
 // Gateway returns a router beyond an interface that a route of a family leads to, in

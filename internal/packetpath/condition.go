@@ -120,12 +120,12 @@ func isProtocol(value string, p *Packet) bool {
 }
 
 // tcpFlags asks for the flags of a TCP packet: those that begin a connection, and of a reply
-// those that answer it. What a backend begins is in the middle of one.
+// those that answer it. What another balancer had is in the middle of one.
 func tcpFlags(mask, set []string) condition {
 	return condition{ask: func(p *Packet) answer {
 		flags := []string{"SYN"}
 		switch {
-		case p.OrigSrc.IsValid():
+		case p.Midstream:
 			flags = []string{"ACK"}
 		case p.isReply():
 			flags = append(flags, "ACK")

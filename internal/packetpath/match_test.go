@@ -102,6 +102,36 @@ func TestMatches(t *testing.T) {
 	}
 }
 
+// TestTakenOver has the packets of a connection that another balancer had: each is in the middle
+// of one, from the side that says it.
+func TestTakenOver(t *testing.T) {
+	const noSYN = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"
+	begun, answered := forwarded().Begun()
+	resumed, middle := forwarded().Resumed()
+	for text, want := range map[string][3]answer{
+		noSYN: {yes, no, yes},
+		"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT":               {no, no, no},
+		"-i front -o back -j DROP":                                              {no, yes, yes},
+		"-s 10.0.0.1/32 -p tcp -m tcp --sport 80 -j DROP":                       {yes, no, no},
+		"-d 10.0.0.1/32 -p tcp -m tcp --dport 80 -j DROP":                       {no, yes, yes},
+		"-m conntrack --ctstate DNAT -j DROP":                                   {no, no, yes},
+		"-m conntrack --ctstate SNAT -j DROP":                                   {no, yes, no},
+		"-m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j A": {yes, yes, no},
+	} {
+		r := ruleOf(rules.SavedRule{Text: text}, nil)
+		for i, p := range []Packet{begun, answered, resumed} {
+			if got := r.conditions.all(&p); got != want[i] {
+				t.Errorf("%s, packet %d: %d, not %d", text, i, got, want[i])
+			}
+		}
+	}
+	flow := forwarded()
+	flow.Protocol = "udp"
+	if _, in := flow.Resumed(); in || !middle {
+		t.Errorf("in the middle of a connection: udp %v, tcp %v", in, middle)
+	}
+}
+
 // TestNativeMatches tells of each kind of expression of nftables whether a packet satisfies it.
 func TestNativeMatches(t *testing.T) {
 	for text, want := range map[string]answer{
@@ -136,6 +166,7 @@ func TestNativeMatches(t *testing.T) {
 		`{"match": {"op": "==", "left": {"fib": {"result": "type", "flags": ["daddr"]}}, "right": "local"}}`:                                                                                                     no,
 		`{"match": {"op": "==", "left": {"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, "right": false}}`:                                                                                                 some,
 		`{"match": {"op": "==", "left": {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["fin", "syn", "rst", "ack"]]}, "right": "syn"}}`:                                                             yes,
+		`{"match": {"op": "!=", "left": {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["fin", "syn", "rst", "ack"]]}, "right": "syn"}}`:                                                             no,
 		`{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": {"set": [{"elem": {"val": 80, "comment": "web"}}]}}}`:                                                       yes,
 		`{"limit": {"rate": 3, "burst": 5, "per": "second"}}`:                                                                                                                                                    some,
 		`{"dnat": {"family": "ip", "addr": {"map": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": {"set": [[80, "10.0.0.9"]]}}}}}`:                                                          yes,

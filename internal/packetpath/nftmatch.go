@@ -20,7 +20,10 @@ func (r *nftReader) match(body json.RawMessage) []condition {
 	if json.Unmarshal(body, &m) != nil {
 		return []condition{always(perhaps)}
 	}
-	if flags, known := flagsOf(m.Left, m.Right); known && m.Op == "==" {
+	if flags, known := flagsOf(m.Left, m.Right); known && (m.Op == "==" || m.Op == "!=") {
+		if m.Op == "!=" {
+			flags = inverted(flags)
+		}
 		return []condition{ofProtocol("tcp"), flags}
 	}
 	var name string

@@ -18,12 +18,12 @@ import (
 // are wanted.
 type Paint func(code, text string) string
 
-// The colors, as SGR codes.
+// The colors, as SGR codes: those that are easy to read on white and on black, which yellow and cyan are not.
 const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
+	bold    = "1"
+	red     = "31"
+	green   = "32"
+	magenta = "35"
 )
 
 // Status is what status prints.
@@ -106,7 +106,7 @@ func (r Report) Printed(ctx context.Context) Status {
 // is a summary and those in trouble, and of many findings those that are the worst.
 func (s Status) Text(paint Paint, all bool) string {
 	var written strings.Builder
-	color := map[State]string{InSync: green, Drift: yellow, Impaired: yellow, NotLoaded: red}[s.State]
+	color := map[State]string{InSync: green, Drift: magenta, Impaired: magenta, NotLoaded: red}[s.State]
 	boot := "boot loads nothing"
 	if s.Generation != 0 {
 		boot = fmt.Sprintf("boot loads generation %d", s.Generation)
@@ -145,7 +145,7 @@ func (s Status) outs(all bool) string {
 func FindingsText(findings []Finding, paint Paint) string {
 	var written strings.Builder
 	for _, f := range findings {
-		color := map[doctor.Severity]string{doctor.Broken: red, doctor.AtBoot: yellow, doctor.Risk: cyan}[f.Severity]
+		color := map[doctor.Severity]string{doctor.Broken: red, doctor.AtBoot: magenta, doctor.Risk: magenta}[f.Severity]
 		fmt.Fprintf(&written, "%s: %s\n", paint(color, f.Severity.String()), f.What)
 		if f.Fix != "" {
 			fmt.Fprintf(&written, "  fix: %s\n", f.Fix)

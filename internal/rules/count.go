@@ -4,7 +4,7 @@ package rules
 // rule meets each connection once.
 type Count struct {
 	Family   Family
-	Service  string
+	Service  string // its short name
 	Protocol string // "" for a rule of any
 	Target   Target
 	Packets  uint64

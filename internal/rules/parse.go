@@ -19,26 +19,27 @@ var errRule = errors.New("not a rule that natspread writes")
 // Rule.AppendText: an option more, a quote, another order is an error.
 func ParseRule(text string) (Rule, error) {
 	var rule Rule
-	err := rule.read(text)
-	if err == nil && string(rule.AppendText(nil)) != text {
-		err = fmt.Errorf("%.200q: %w", text, errRule)
-	}
+	_, err := rule.parse(text, nil)
 	return rule, err
 }
 
-// read reads a rule in any order of its options, and in any spelling of its numbers: whoever
-// calls it compares the text of what it read.
-func (r *Rule) read(text string) error {
+// parse reads a rule, and writes it into a buffer that is handed back for the next one.
+func (r *Rule) parse(text string, buffer []byte) ([]byte, error) {
 	reader := ruleReader{rest: text, rule: r}
 	for !reader.done {
 		if err := reader.option(); err != nil {
-			return fmt.Errorf("%.200q: %w", text, err)
+			return buffer, fmt.Errorf("%.200q: %w", text, err)
 		}
 	}
 	if !r.scoped() {
-		return fmt.Errorf("%.200q: %w", text, errRule)
+		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
 	}
-	return nil
+	// The reader takes options in any order and numbers in any spelling; to ask
+	// for the same text back is simpler than to forbid each of these, and stricter.
+	if buffer = r.AppendText(buffer[:0]); string(buffer) != text {
+		return buffer, fmt.Errorf("%.200q: %w", text, errRule)
+	}
+	return buffer, nil
 }
 
 // ruleReader takes a rule apart, word by word.
@@ -142,7 +143,7 @@ func (r *ruleReader) packet() {
 	case "--dport":
 		r.rule.DestinationPorts = r.ports()
 	default:
-		r.rule.Midstream = true // the one spelling that AppendText writes
+		r.rule.Midstream = true // the one spelling that parse takes
 		r.bad = r.bad || option != "!" || r.rule.Protocol != "tcp"
 		for range 3 {
 			r.next()
@@ -245,7 +246,7 @@ func (r *ruleReader) target(name string) {
 	case "CONNMARK":
 		target.Kind = RestoreMark
 		for range 5 {
-			r.next() // the one spelling that AppendText writes
+			r.next() // the one spelling that parse takes
 		}
 	case "REDIRECT":
 		target.Kind = Refuse
@@ -265,7 +266,7 @@ func (r *ruleReader) hash(target *Target) {
 		r.word("0xffff")
 	}
 	r.word("--hmark-rnd")
-	r.next() // the one seed that AppendText writes
+	r.next() // the one seed that parse takes
 	r.word("--hmark-mod")
 	target.Slots = uint16(r.number(16))
 	r.bad = r.bad || target.Prefix == 0 || target.Prefix > 128 || !slots.Valid(int(target.Slots))

@@ -7,6 +7,8 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -118,10 +120,24 @@ func (k TableName) EntryChains(builtIn string) []string {
 	return nil
 }
 
-// ServiceChain returns the name of the chain that picks a service's backend.
-// A service's name has at most 15 bytes, so the chain's stays within the 28 that
-// the kernel takes (XT_EXTENSION_MAXNAMELEN less its NUL).
-func ServiceChain(service string) string { return Prefix + "-" + service }
+// ServiceChain returns the name of the chain that picks a service's backend. It stays within
+// the 28 bytes that the kernel takes (XT_EXTENSION_MAXNAMELEN less its NUL).
+func ServiceChain(service string) string { return Prefix + "-" + ShortName(service) }
+
+// maxShort is the longest short name: MaxChain less Prefix, its dash, and the three bytes of
+// PickChain.
+const maxShort = 15
+
+// ShortName returns what the chains of a service are called by: its name, or for a longer one
+// its first four letters, a point, which no name of a service has there, and letters that stand for
+// all of it. The same name always has the same short one, whatever other services there are.
+func ShortName(service string) string {
+	if len(service) <= maxShort {
+		return service
+	}
+	sum := sha256.Sum256([]byte(service))
+	return service[:4] + "." + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))[:maxShort-5]
+}
 
 // PickChain returns the name of a chain of the tree below a service's: the service's,
 // a capital letter for its level from 0 to 25, which no service's name can hold, and
@@ -131,8 +147,8 @@ func PickChain(service string, level, place int) string {
 	return ServiceChain(service) + string(rune('A'+level)) + digits[1:]
 }
 
-// ServiceOf returns the service whose backends a chain picks from, "" for a chain that
-// picks none.
+// ServiceOf returns the short name of the service whose backends a chain picks from, "" for a
+// chain that picks none.
 func ServiceOf(chain string) string {
 	rest, _ := strings.CutPrefix(chain, Prefix+"-")
 	if i := strings.IndexFunc(rest, func(r rune) bool { return 'A' <= r && r <= 'Z' }); i >= 0 {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Saved is a table as iptables-save printed it, ours and everyone else's, each rule
@@ -68,18 +69,18 @@ func (s Saved) OwnText() []byte {
 		b = appendDeclaration(b, chain.Name, "-")
 	}
 	for _, name := range s.Name.BuiltIn() {
-		b = appendSaved(b, name, s.Jumps(name))
+		b = SavedChain{Name: name, Rules: s.Jumps(name)}.AppendText(b)
 	}
 	for _, chain := range own {
-		b = appendSaved(b, chain.Name, chain.Rules)
+		b = chain.AppendText(b)
 	}
 	return append(b, "COMMIT\n"...)
 }
 
-// appendSaved appends rules of a chain, one "-A CHAIN …" line each.
-func appendSaved(b []byte, chain string, rules []SavedRule) []byte {
-	for _, rule := range rules {
-		b = append(append(b, "-A "...), chain...)
+// AppendText appends the chain's rules, one "-A CHAIN …" line each.
+func (c SavedChain) AppendText(b []byte) []byte {
+	for _, rule := range c.Rules {
+		b = append(append(b, "-A "...), c.Name...)
 		b = append(append(append(b, ' '), rule.Text...), '\n')
 	}
 	return b
@@ -138,25 +139,6 @@ func (r SavedRule) Words() iter.Seq[string] {
 
 // Own reads natspread's part, strictly: see Parse.
 func (s Saved) Own(family Family) (Table, error) {
-	table, err := s.own(family)
-	if err != nil {
-		return Table{}, err
-	}
-	var buffer []byte
-	for at, chain := range s.OwnChains() {
-		for i, rule := range chain.Rules {
-			// own takes options in any order and numbers in any spelling; to ask for the
-			// same text back is simpler than to forbid each of these, and stricter.
-			if buffer = table.Chains[at].Rules[i].AppendText(buffer[:0]); string(buffer) != rule.Text {
-				return Table{}, ruleError(chain.Name, i, fmt.Errorf("%.200q: %w", rule.Text, errRule))
-			}
-		}
-	}
-	return table, nil
-}
-
-// own is Own for those who compare the text of the table that it returns.
-func (s Saved) own(family Family) (Table, error) {
 	chains, count := s.OwnChains(), 0
 	for _, chain := range chains {
 		count += len(chain.Rules)
@@ -167,23 +149,52 @@ func (s Saved) own(family Family) (Table, error) {
 		if !ownChain(chain.Name) {
 			return Table{}, fmt.Errorf("%.60q is no name of an own chain", chain.Name)
 		}
-		rules := all[:len(chain.Rules):len(chain.Rules)]
-		all = all[len(rules):]
-		for i, rule := range chain.Rules {
-			err := rules[i].read(rule.Text)
-			if err == nil && !rules[i].belongs(s.Name) {
-				err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
-			}
-			if err != nil {
-				return Table{}, ruleError(chain.Name, i, err)
-			}
+		n := len(chain.Rules)
+		table.Chains = append(table.Chains, Chain{Name: chain.Name, Rules: all[:n:n]})
+		all = all[n:]
+	}
+	err := inParts(len(chains), count/partRules, func(from, to int) (err error) {
+		var buffer []byte
+		for i := from; i < to && err == nil; i++ {
+			buffer, err = readRules(table.Chains[i].Rules, chains[i], s.Name, buffer)
 		}
-		table.Chains = append(table.Chains, Chain{Name: chain.Name, Rules: rules})
+		return err
+	})
+	if err != nil {
+		return Table{}, err
 	}
 	return table, nil
 }
 
-// ruleError says in which rule of a chain, from 0, an error is.
-func ruleError(chain string, i int, err error) error {
-	return fmt.Errorf("chain %s, rule %d: %w", chain, i+1, err)
+// readRules reads the rules of a chain of a table. The buffer is handed back for the next one.
+func readRules(into []Rule, chain SavedChain, name TableName, buffer []byte) ([]byte, error) {
+	for i, rule := range chain.Rules {
+		var err error
+		if buffer, err = into[i].parse(rule.Text, buffer); err == nil && !into[i].belongs(name) {
+			err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
+		}
+		if err != nil {
+			return buffer, fmt.Errorf("chain %s, rule %d: %w", chain.Name, i+1, err)
+		}
+	}
+	return buffer, nil
+}
+
+// partRules is about how many rules are worth a goroutine of their own, up to mostParts.
+const (
+	partRules = 2000
+	mostParts = 4
+)
+
+// inParts does what there is to do for each of n in so many parts, at least one and at most
+// mostParts, all at the same time, and returns the error of the first part that has one.
+func inParts(n, parts int, do func(from, to int) error) error {
+	parts = max(1, min(parts, mostParts))
+	failed := make([]error, parts)
+	var all sync.WaitGroup
+	for i := range parts {
+		all.Go(func() { failed[i] = do(n*i/parts, n*(i+1)/parts) })
+	}
+	all.Wait()
+	return cmp.Or(failed...)
 }

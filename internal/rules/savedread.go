@@ -175,10 +175,16 @@ func cutCounters(line string) (packets uint64, rest string) {
 	if !ok || !strings.HasPrefix(counters, "[") {
 		return 0, line
 	}
-	number, _, _ := strings.Cut(counters[1:], ":")
-	packets, err := strconv.ParseUint(number, 10, 64)
-	if err != nil {
+	packets, ok = readPackets(counters[1:])
+	if !ok {
 		return 0, line
 	}
 	return packets, rest
+}
+
+// readPackets reads the first number of packets:bytes.
+func readPackets(counters string) (packets uint64, ok bool) {
+	number, _, _ := strings.Cut(counters, ":")
+	packets, err := strconv.ParseUint(number, 10, 64)
+	return packets, err == nil
 }

@@ -79,6 +79,15 @@ func (t Table) Jumps(builtIn string) []Rule {
 // for iptables-restore --noflush: it says nothing of policies, which are not ours.
 func (t Table) Text() []byte {
 	b := make([]byte, 0, 256+110*t.size())
+	b = t.appendTop(b)
+	for _, chain := range t.Chains {
+		b = chain.AppendText(b)
+	}
+	return append(b, "COMMIT\n"...)
+}
+
+// appendTop appends what stands before the rules of own chains.
+func (t Table) appendTop(b []byte) []byte {
 	b = t.appendHead(b)
 	for _, chain := range t.Chains {
 		b = appendDeclaration(b, chain.Name, "-")
@@ -86,10 +95,7 @@ func (t Table) Text() []byte {
 	for _, name := range t.Name.BuiltIn() {
 		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
 	}
-	for _, chain := range t.Chains {
-		b = chain.AppendText(b)
-	}
-	return append(b, "COMMIT\n"...)
+	return b
 }
 
 // appendHead appends what stands before the own chains.
@@ -137,31 +143,33 @@ func Parse(family Family, kind TableName, text []byte) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	table, err := saved.own(family)
+	table, err := saved.Own(family)
 	if err != nil {
 		return Table{}, err
 	}
 	table.CommentedJumps = bytes.Contains(text, []byte(" -m comment --comment "+Comment+" -j "))
-	if line, differ := firstDifference(text, table.Text()); differ {
-		if _, err := saved.Own(family); err != nil { // which says more
-			return Table{}, err
+	part, rest := table.appendTop(nil), text
+	for _, chain := range append(saved.OwnChains(), SavedChain{}) { // whose rules are those of the table
+		behind, same := bytes.CutPrefix(rest, part)
+		if !same {
+			return Table{}, otherForm(text, text[:len(text)-len(rest)], part)
 		}
-		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
+		part, rest = chain.AppendText(part[:0]), behind
+	}
+	if string(rest) != "COMMIT\n" {
+		return Table{}, otherForm(text, text[:len(text)-len(rest)], []byte("COMMIT\n"))
 	}
 	return table, nil
 }
 
-// firstDifference returns the number of the first line, from 1, in which two
-// texts differ.
-func firstDifference(a, b []byte) (line int, differ bool) {
-	if bytes.Equal(a, b) {
-		return 0, false
-	}
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
+// otherForm names the first line in which a text is not a beginning of it and what should
+// follow there.
+func otherForm(text, begin, follows []byte) error {
+	n := len(begin)
+	for n < len(text) && n-len(begin) < len(follows) && text[n] == follows[n-len(begin)] {
 		n++
 	}
-	return 1 + bytes.Count(a[:n], []byte("\n")), true
+	return fmt.Errorf("line %d is not in the form that natspread writes", 1+bytes.Count(text[:n], []byte("\n")))
 }
 
 // Changes returns the chains of another table that this one does not hold, or holds with

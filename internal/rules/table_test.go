@@ -196,6 +196,18 @@ func TestOwnNames(t *testing.T) {
 	}
 }
 
+// TestShortNames holds what chains are called by: what fits as it is, and longer names by letters that
+// are the same for ever, as rules that are loaded have them.
+func TestShortNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"web": "web", "a_name-of-15-let": "a_na.xvikofkezj", "minecraft-bedrock": "mine.bydqyjlic5", "minecraft-bedrocl": "mine.rohurzpb67", strings.Repeat("a", 32): "aaaa.hor7l5b3sj",
+	} {
+		if got := ShortName(name); got != want || !ownChain(PickChain(name, 25, 1295)) || ServiceOf(PickChain(name, 25, 1295)) != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
 // TestPickChains names the chains of a service's tree, and the service by a chain.
 func TestPickChains(t *testing.T) {
 	longest := strings.Repeat("a", 15)

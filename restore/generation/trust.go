@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -49,11 +50,12 @@ func readTrusted(root, path string) ([]byte, error) {
 	case info.Size() > MaxFile:
 		return nil, fmt.Errorf("cannot read %s: it is larger than %d bytes", path, MaxFile)
 	}
-	data, err := io.ReadAll(io.LimitReader(file, MaxFile+1))
-	if err == nil && len(data) > MaxFile {
+	data := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead)) // no copies on the way
+	_, err = data.ReadFrom(io.LimitReader(file, MaxFile+1))
+	if err == nil && data.Len() > MaxFile {
 		err = fmt.Errorf("cannot read %s: it is larger than %d bytes", path, MaxFile)
 	}
-	return data, err
+	return data.Bytes(), err
 }
 
 // openTrusted walks from root to path, one name at a time.

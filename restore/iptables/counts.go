@@ -3,6 +3,8 @@ package iptables
 import (
 	"context"
 	"encoding/binary"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +15,7 @@ import (
 // takes out. Where many chains change, a table that is known without reading it is read: send
 // needs its policies then.
 func (k Kernel) sendCounted(ctx context.Context, table rules.Table, observed Snapshot, transaction []byte) (err error) {
-	if declares(transaction) >= many && len(observed.saved.Chains) == 0 {
+	if len(observed.saved.Chains) == 0 && len(declaredIn(transaction)) >= many {
 		if observed.saved, err = k.Read(ctx, table); err != nil {
 			return err
 		}
@@ -38,7 +40,7 @@ func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte
 	declared := declaredIn(transaction)
 	saved := savedPackets(observed.saved)
 	for _, name := range declared {
-		texts, held := observed.chains[name]
+		lines, held := observed.chains[name]
 		if !held || rules.ServiceOf(name) == "" {
 			continue
 		}
@@ -48,16 +50,21 @@ func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte
 		} else {
 			packets = saved[name]
 		}
-		if len(packets) != len(texts) { // somebody changed it since
+		if len(packets) != strings.Count(lines, "\n") { // somebody changed it since
 			continue
 		}
-		for i, text := range texts {
-			if count, good := rules.CountOf(table.Family, name, text, packets[i]); good {
+		for i, line := range slices.Collect(strings.Lines(lines)) {
+			if count, good := rules.CountOf(table.Family, name, ruleIn(line, name), packets[i]); good {
 				counts = append(counts, count)
 			}
 		}
 	}
 	return counts
+}
+
+// ruleIn returns the text of a rule in an "-A CHAIN …" line.
+func ruleIn(line, chain string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(line, "-A "+chain+" "), "\n")
 }
 
 // savedPackets returns what the rules of each chain counted, as iptables-save printed it.

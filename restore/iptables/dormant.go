@@ -22,7 +22,8 @@ func (d Dormant) String() string {
 // it had.
 func (d Dormant) Fix() string { return "nft add table " + d.table }
 
-// Dormant returns the nat tables of some families that are dormant. Those of the legacy
+// Dormant returns the nat tables of some families that are dormant: the kernel runs nothing of
+// them, and iptables-save shows no sign of that. Those of the legacy
 // variant never are.
 func (k Kernel) Dormant(families ...rules.Family) ([]Dormant, error) {
 	var dormant []Dormant
@@ -30,11 +31,11 @@ func (k Kernel) Dormant(families ...rules.Family) ([]Dormant, error) {
 		return nil, nil
 	}
 	for _, family := range families {
-		sleeps, err := nftSleeps(family, rules.NAT)
+		table, _, err := nftTableOf(family, rules.NAT)
 		if err != nil {
 			return dormant, fmt.Errorf("cannot tell whether the %v nat table is dormant: %w", family, err)
 		}
-		if sleeps {
+		if table.dormant {
 			dormant = append(dormant, Dormant{family, family.NFTWord() + " " + rules.NAT.String()})
 		}
 	}

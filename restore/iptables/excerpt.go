@@ -1,6 +1,10 @@
 package iptables
 
-import "natspread/internal/rules"
+import (
+	"slices"
+
+	"natspread/internal/rules"
+)
 
 // excerpt returns a table that holds just those of the named chains that t holds, the
 // chains on their paths from the built-in ones, and empty ones for all others that these
@@ -38,16 +42,17 @@ func excerpt(t rules.Table, names map[string]bool) rules.Table {
 func withEmpty(t rules.Table, whole []bool) rules.Table {
 	wanted := map[string]bool{}
 	for i, chain := range t.Chains {
-		if !whole[i] {
-			continue
+		for _, rule := range chain.Rules {
+			if whole[i] && rule.Target.Chain != "" {
+				wanted[rule.Target.Chain] = true
+			}
 		}
+	}
+	if slices.Contains(whole, true) {
 		for _, builtIn := range t.Name.BuiltIn() {
 			for _, jump := range t.Jumps(builtIn) {
 				wanted[jump.Target.Chain] = true
 			}
-		}
-		for _, rule := range chain.Rules {
-			wanted[rule.Target.Chain] = true
 		}
 	}
 	part := rules.Table{Family: t.Family, Name: t.Name, CommentedJumps: t.CommentedJumps}

@@ -37,7 +37,7 @@ func (k Kernel) filter(ctx context.Context, family rules.Family) (rules.Ruleset,
 	if err != nil {
 		return rules.Ruleset{}, err
 	}
-	if !k.mayHold(family, rules.Filter) {
+	if k.Variant == rules.Legacy && !k.hasTable(family, rules.Filter.String()) {
 		return rules.ParseRuleset(family, k.Variant, nil), nil
 	}
 	if err := k.rights(); err != nil {

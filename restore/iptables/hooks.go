@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ var hookedTables = []string{"raw", "mangle", "nat", "filter", "security"}
 
 // ReadHooks returns all that decides about packets beside natspread's own rules: of both
 // variants of iptables, and of each table of nftables. Beside what could be read stand the
-// reasons for the rest. It makes no table, and does not read the many chains of natspread's
-// in a nat table where the variant can leave them out.
+// reasons for the rest. It makes no table, and leaves out the many chains of natspread's in a nat
+// table.
 func ReadHooks(ctx context.Context, run program.Runner) (rules.Hooks, error) {
 	n, err := listNftables()
 	reader := hookReader{run: run, nftables: n}
@@ -115,7 +116,34 @@ func (r *hookReader) legacy(ctx context.Context, k Kernel, family rules.Family) 
 	if err := k.rights(); err != nil {
 		return nil, err
 	}
-	return k.Run(ctx, nil, path)
+	text, err := k.Run(ctx, nil, path)
+	return withoutOwnNAT(text), err
+}
+
+// isLeftOut tells whether a chain of a table is not read. Of natspread's in a nat table the one
+// is that tells its connections from others.
+func isLeftOut(table, chain string) bool {
+	return table == rules.NAT.String() && rules.IsOwn(chain) && chain != rules.ServicePost
+}
+
+// withoutOwnNAT returns what iptables-save printed without the chains that are left out.
+func withoutOwnNAT(text []byte) []byte {
+	var left []byte
+	table := ""
+	for line := range bytes.Lines(text) {
+		if line[0] == '*' {
+			table = string(bytes.TrimSpace(line[1:]))
+		}
+		name, declared := bytes.CutPrefix(line, []byte(":"))
+		if !declared {
+			name, _ = bytes.CutPrefix(line, []byte("-A "))
+		}
+		name, _, _ = bytes.Cut(name, []byte(" "))
+		if !isLeftOut(table, string(name)) {
+			left = append(left, line...)
+		}
+	}
+	return left
 }
 
 // nft reads the tables of iptables-nft, all at once. Where one of them cannot be read that
@@ -156,13 +184,12 @@ func (r *hookReader) unreadable(ctx context.Context, family rules.Family, table 
 }
 
 // chainsOf returns the chains that iptables-nft is to list, table by table: by name, as it
-// else reads every chain of the kernel. Of natspread's own in a nat table that is the one
-// which tells its connections from others.
+// else reads every chain of the kernel.
 func (r *hookReader) chainsOf(family rules.Family) []nftChain {
 	var wanted []nftChain
 	for _, name := range hookedTables {
 		for _, c := range r.nftables.chains {
-			left := name == rules.NAT.String() && rules.IsOwn(c.Name) && c.Name != rules.ServicePost || c.hooked && !isBuiltIn(c)
+			left := isLeftOut(name, c.Name) || c.hooked && !isBuiltIn(c)
 			if c.Family == family.NFTWord() && c.Table == name && !left {
 				wanted = append(wanted, c)
 			}

@@ -73,43 +73,81 @@ const saveTries = 3
 
 // save is Save with the text as iptables-save printed it.
 func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved rules.Saved, err error) {
-	for try := 1; ; try++ {
-		if text, err = k.saveText(ctx, table); err != nil {
-			return nil, rules.Saved{}, err
+	err = k.saveShown(ctx, table, func(printed []byte) (own []string, err error) {
+		text = printed
+		saved, err = rules.ParseSaved(table.Name, text)
+		return namesOf(saved.OwnChains()), err
+	})
+	return text, saved, err
+}
+
+// saveAs is Save that tells whether natspread's part of the table is a state, each jump in its
+// place. If it is, to the byte, only what others have in the table is parsed, and returned.
+func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) (saved rules.Saved, same bool, err error) {
+	err = k.saveShown(ctx, table, func(text []byte) (own []string, err error) {
+		if others, cut := rules.CutOwn(text, want.order, want.chains); cut {
+			saved, err = rules.ParseSaved(table.Name, others)
+			if same = err == nil && want.hasJumps(saved); same {
+				return want.order, nil
+			}
 		}
 		saved, err = rules.ParseSaved(table.Name, text)
+		same = err == nil && transaction(stateOfSaved(saved), want) == nil
+		return namesOf(saved.OwnChains()), err
+	})
+	return saved, same, err
+}
+
+// saveShown has a live table read from what iptables-save prints, until all of natspread's
+// chains that are there are among those that were read.
+func (k Kernel) saveShown(ctx context.Context, table rules.Table, read func(text []byte) (own []string, err error)) error {
+	for try := 1; ; try++ {
+		text, err := k.saveText(ctx, table)
+		if err != nil {
+			return err
+		}
+		own, err := read(text)
 		if errors.Is(err, rules.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
-			return nil, rules.Saved{}, fmt.Errorf("cannot read the %v table: %w", table.Name, nativeIn(table.Family, table.Name))
+			return fmt.Errorf("cannot read the %v table: %w", table.Name, nativeIn(table.Family, table.Name))
 		}
 		if err == nil {
-			err = k.showsAll(table.Family, saved)
+			err = k.showsAll(table, own)
 		}
 		if err == nil {
-			return text, saved, nil
+			return nil
 		}
 		if !errors.Is(err, errShowsLess) || try == saveTries {
-			return nil, rules.Saved{}, fmt.Errorf("cannot read the %v table: %s: %w", table.Name, rules.Program(table.Family, k.Variant, "save"), err)
+			return fmt.Errorf("cannot read the %v table: %s: %w", table.Name, rules.Program(table.Family, k.Variant, "save"), err)
 		}
 	}
+}
+
+// namesOf returns the names of chains.
+func namesOf(chains []rules.SavedChain) []string {
+	names := make([]string, len(chains))
+	for i, chain := range chains {
+		names[i] = chain.Name
+	}
+	return names
 }
 
 // errShowsLess says that iptables-save does not show all of natspread's part of a table.
 var errShowsLess = errors.New("it does not show a chain that is there")
 
-// showsAll is an error unless a saved table has every chain of natspread's that is there. To
-// iptables-nft-save, with exit code 0, chains that it cannot get from the kernel are none,
-// and a table without chains is one from which nothing has to be taken out.
-func (k Kernel) showsAll(family rules.Family, saved rules.Saved) error {
+// showsAll is an error unless every chain of natspread's that is in a table is among those that
+// were shown. To iptables-nft-save, with exit code 0, chains that it cannot get from the kernel
+// are none, and a table without chains is one from which nothing has to be taken out.
+func (k Kernel) showsAll(table rules.Table, own []string) error {
 	if k.Variant != rules.NFT {
 		return nil
 	}
-	held, err := nftOwnChains(family, saved.Name)
+	held, err := nftOwnChains(table.Family, table.Name)
 	if err != nil {
 		return fmt.Errorf("cannot list its chains: %w", err)
 	}
-	shown := make(map[string]bool, len(saved.Chains))
-	for _, chain := range saved.Chains {
-		shown[chain.Name] = true
+	shown := make(map[string]bool, len(own))
+	for _, name := range own {
+		shown[name] = true
 	}
 	for _, name := range held {
 		if !shown[name] {
@@ -246,10 +284,14 @@ func (k Kernel) runLocked(ctx context.Context, text []byte, path string, args ..
 }
 
 // mayHold tells whether the variant has a table of that name, without which it holds
-// nothing. To ask iptables-legacy-save itself would create it, and load its modules;
-// the nft variant creates nothing when asked.
+// nothing. To ask iptables-legacy-save itself would create it, and load its modules; the nft
+// variant creates nothing when asked, but the kernel answers in a hundredth of the time.
 func (k Kernel) mayHold(family rules.Family, name rules.TableName) bool {
-	return k.Variant != rules.Legacy || k.hasTable(family, name.String())
+	if k.Variant == rules.Legacy {
+		return k.hasTable(family, name.String())
+	}
+	_, held, err := nftTableOf(family, name)
+	return held || err != nil
 }
 
 // hasTable tells whether iptables-legacy has a table.

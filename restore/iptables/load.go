@@ -173,7 +173,7 @@ func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, tr
 		return k.restore(ctx, table.Family, transaction, "--noflush")
 	case k.Variant == rules.Legacy:
 		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")
-	case declares(transaction) < many:
+	case len(declaredIn(transaction)) < many:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
 	}
 	// Chains that are not there yet are not made any more once all were read.

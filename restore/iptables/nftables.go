@@ -72,17 +72,19 @@ func nftRules(family rules.Family, table, chain string) ([]nftRule, error) {
 		attribute{unix.NFTA_RULE_TABLE, table}, attribute{unix.NFTA_RULE_CHAIN, chain}), unix.NFT_MSG_NEWRULE, ruleAnswer)
 }
 
-// nftSleeps tells whether a table is there and dormant: the kernel runs nothing of it, and
-// iptables-save shows no sign of that.
-func nftSleeps(family rules.Family, name rules.TableName) (bool, error) {
+// nftTableOf returns a table of nftables, if it is there.
+func nftTableOf(family rules.Family, name rules.TableName) (table nftTable, held bool, err error) {
 	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETTABLE, nftFamily(family), attribute{unix.NFTA_TABLE_NAME, name.String()}))
 	if err == nil {
 		err = answerIs(answer, unix.NFT_MSG_NEWTABLE)
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return false, nil
+		return nftTable{}, false, nil
 	}
-	return err == nil && tableAnswer(answer).dormant, err
+	if err != nil {
+		return nftTable{}, false, err
+	}
+	return tableAnswer(answer), true, nil
 }
 
 // nftFamily returns the number of a family.

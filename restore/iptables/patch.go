@@ -115,10 +115,7 @@ func withOnly(table rules.Table, names []string) rules.Table {
 
 // ownNames returns the names of all of natspread's chains in a live table and a wanted one.
 func ownNames(saved rules.Saved, table rules.Table) []string {
-	var names []string
-	for _, chain := range saved.OwnChains() {
-		names = append(names, chain.Name)
-	}
+	names := namesOf(saved.OwnChains())
 	for _, chain := range table.Chains {
 		names = append(names, chain.Name)
 	}
@@ -128,11 +125,10 @@ func ownNames(saved rules.Saved, table rules.Table) []string {
 
 // only returns the part of a state that is named, without jumps.
 func (s ownedState) only(names []string) ownedState {
-	part := ownedState{name: s.name, chains: map[string][]string{}, jumps: map[string][]placed{}}
+	part := newState(s.name)
 	for _, name := range names {
-		if chain, held := s.chains[name]; held {
-			part.order = append(part.order, name)
-			part.chains[name] = chain
+		if lines, held := s.chains[name]; held {
+			part.add(name, lines)
 		}
 	}
 	return part

@@ -101,8 +101,8 @@ func (k Kernel) prove(ctx context.Context, table rules.Table) error {
 		if err := k.restore(ctx, table.Family, transaction(ownedState{}, want)); err != nil {
 			return err
 		}
-		saved, err := k.Save(ctx, table)
-		if err != nil || transaction(stateOfSaved(saved), want) == nil {
+		saved, same, err := k.saveAs(ctx, table, want)
+		if err != nil || same {
 			return err
 		}
 		return Compare(saved, table)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"natspread/internal/rules"
 )
@@ -21,14 +20,14 @@ const few = 256
 // Else it is asked for the whole table.
 func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table rules.Table, want ownedState) (uint32, error) {
 	now := k.RulesetID()
-	if ruleset != 0 && now == ruleset+1 && declares(sent) <= few && !deletes(sent) {
-		if k.holdsChains(ctx, table.Family, declaredIn(sent), want) && k.RulesetID() == now {
+	if ruleset != 0 && now == ruleset+1 && !deletes(sent) {
+		declared := declaredIn(sent)
+		if len(declared) <= few && k.holdsChains(ctx, table.Family, declared, want) && k.RulesetID() == now {
 			return now, nil
 		}
 	}
 	now = k.RulesetID()
-	after, err := k.Save(ctx, table)
-	inPlace := err == nil && transaction(stateOfSaved(after), want) == nil
+	after, inPlace, err := k.saveAs(ctx, table, want)
 	if err == nil && !inPlace {
 		err = Compare(after, table) // a jump that somebody else pushed down meanwhile is no failure
 	}
@@ -41,20 +40,16 @@ func (k Kernel) readBack(ctx context.Context, ruleset uint32, sent []byte, table
 	return now, nil
 }
 
-// declaredIn returns the chains that a transaction declares.
-func declaredIn(transaction []byte) []string {
-	var names []string
-	for line := range strings.Lines(string(transaction)) {
-		if strings.HasPrefix(line, ":") {
-			name, _, _ := strings.Cut(line[1:], " ")
-			names = append(names, name)
-		}
+// declaredIn returns the chains that a transaction declares, all of them behind its first line.
+func declaredIn(transaction []byte) (names []string) {
+	_, rest, _ := bytes.Cut(transaction, []byte("\n"))
+	for bytes.HasPrefix(rest, []byte(":")) {
+		line, behind, _ := bytes.Cut(rest[1:], []byte("\n"))
+		name, _, _ := bytes.Cut(line, []byte(" "))
+		names, rest = append(names, string(name)), behind
 	}
 	return names
 }
-
-// declares counts them.
-func declares(transaction []byte) int { return bytes.Count(transaction, []byte("\n:")) }
 
 // deletes tells whether a transaction deletes chains.
 func deletes(transaction []byte) bool { return bytes.Contains(transaction, []byte("\n-X ")) }
@@ -68,7 +63,7 @@ func (k Kernel) holdsChains(ctx context.Context, family rules.Family, chains []s
 	}
 	held := stateOfSaved(saved)
 	for _, name := range chains {
-		if rules, found := held.chains[name]; !found || !slices.Equal(rules, want.chains[name]) {
+		if lines, found := held.chains[name]; !found || lines != want.chains[name] {
 			return false
 		}
 	}

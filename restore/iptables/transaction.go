@@ -12,7 +12,7 @@ import (
 // from a live one that may have to be loaded again.
 type ownedState struct {
 	name   rules.TableName
-	chains map[string][]string // name to rules
+	chains map[string]string   // name to rules, one "-A CHAIN …" line each
 	order  []string            // names of chains, in order
 	jumps  map[string][]placed // built-in chain to jumps
 }
@@ -26,22 +26,11 @@ type placed struct {
 // stateOf returns the state that a table wants: each jump once, and first in its chain, so
 // that no foreign rule takes a connection before it. In FORWARD the place is given.
 func stateOf(table rules.Table, inForward int) ownedState {
-	want := ownedState{name: table.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
+	want := newState(table.Name)
 	var text []byte
-	var ends []int
 	for _, chain := range table.Chains {
-		text, ends = text[:0], ends[:0]
-		for _, rule := range chain.Rules {
-			text = rule.AppendText(text)
-			ends = append(ends, len(text))
-		}
-		all, from := string(text), 0 // one string for all rules of a chain
-		rules := make([]string, len(chain.Rules))
-		for i, end := range ends {
-			rules[i], from = all[from:end], end
-		}
-		want.order = append(want.order, chain.Name)
-		want.chains[chain.Name] = rules
+		text = chain.AppendText(text[:0])
+		want.add(chain.Name, string(text))
 	}
 	for _, builtIn := range table.Name.BuiltIn() {
 		first := 1
@@ -58,14 +47,11 @@ func stateOf(table rules.Table, inForward int) ownedState {
 // stateOfSaved returns the state that stands in a live table, whatever someone
 // made of it.
 func stateOfSaved(saved rules.Saved) ownedState {
-	live := ownedState{name: saved.Name, chains: map[string][]string{}, jumps: map[string][]placed{}}
+	live := newState(saved.Name)
+	var text []byte
 	for _, chain := range saved.OwnChains() {
-		rules := make([]string, len(chain.Rules))
-		for i, rule := range chain.Rules {
-			rules[i] = rule.Text
-		}
-		live.order = append(live.order, chain.Name)
-		live.chains[chain.Name] = rules
+		text = chain.AppendText(text[:0])
+		live.add(chain.Name, string(text))
 	}
 	for _, builtIn := range saved.Name.BuiltIn() {
 		if jumps := jumpsIn(saved, builtIn); len(jumps) > 0 {
@@ -73,6 +59,24 @@ func stateOfSaved(saved rules.Saved) ownedState {
 		}
 	}
 	return live
+}
+
+// newState returns a state without chains and jumps.
+func newState(name rules.TableName) ownedState {
+	return ownedState{name: name, chains: map[string]string{}, jumps: map[string][]placed{}}
+}
+
+// add adds a chain, whose rules are "-A CHAIN …" lines.
+func (s *ownedState) add(name, lines string) {
+	s.order = append(s.order, name)
+	s.chains[name] = lines
+}
+
+// hasJumps tells whether each jump of a state is in its place in a live table, and no other.
+func (s ownedState) hasJumps(saved rules.Saved) bool {
+	return !slices.ContainsFunc(s.name.BuiltIn(), func(builtIn string) bool {
+		return !slices.Equal(jumpsIn(saved, builtIn), s.jumps[builtIn])
+	})
 }
 
 // begin returns the first line of a transaction.
@@ -113,40 +117,53 @@ func transactionByPlace(live, want ownedState) []byte {
 // compose returns the text of a transaction that takes out what remove does, and makes some
 // chains anew.
 func compose(live, want ownedState, remove []byte, renewed []string) []byte {
-	var declared []string
-	var renew, add, insert, drop []byte
-	for _, name := range renewed {
-		renew = fmt.Appendf(renew, "-X %s\n-N %s\n", name, name)
-	}
+	var changed, gone []string
+	size := len(remove)
 	for _, name := range want.order {
-		rules, held := live.chains[name]
-		if held && slices.Equal(rules, want.chains[name]) && !slices.Contains(renewed, name) {
-			continue
-		}
-		declared = append(declared, name)
-		for _, rule := range want.chains[name] {
-			add = append(append(append(append(append(add, "-A "...), name...), ' '), rule...), '\n')
+		held, found := live.chains[name]
+		if !found || held != want.chains[name] || slices.Contains(renewed, name) {
+			changed = append(changed, name)
+			size += len(want.chains[name]) + 2*len(name)
 		}
 	}
 	for _, name := range live.order {
 		if _, wanted := want.chains[name]; !wanted {
-			declared = append(declared, name)
-			drop = fmt.Appendf(drop, "-X %s\n", name)
+			gone = append(gone, name)
+			size += 3 * len(name)
 		}
 	}
+	head := begin(want.name)
+	text := append(make([]byte, 0, size+1<<10), head...)
+	text = declare(text, slices.Concat(changed, gone))
+	text = append(text, remove...)
+	for _, name := range renewed {
+		text = fmt.Appendf(text, "-X %s\n-N %s\n", name, name)
+	}
+	for _, name := range changed {
+		text = append(text, want.chains[name]...)
+	}
+	text = insertJumps(text, live, want)
+	for _, name := range gone {
+		text = fmt.Appendf(text, "-X %s\n", name)
+	}
+	if len(text) == len(head) {
+		return nil
+	}
+	return append(text, "COMMIT\n"...)
+}
+
+// insertJumps appends the lines that put in the jumps of each built-in chain where they are not
+// what they should be.
+func insertJumps(lines []byte, live, want ownedState) []byte {
 	for _, builtIn := range want.name.BuiltIn() {
 		if slices.Equal(live.jumps[builtIn], want.jumps[builtIn]) {
 			continue
 		}
 		for _, jump := range want.jumps[builtIn] {
-			insert = fmt.Appendf(insert, "-I %s %d %s\n", builtIn, jump.place, jump.text)
+			lines = fmt.Appendf(lines, "-I %s %d %s\n", builtIn, jump.place, jump.text)
 		}
 	}
-	body := slices.Concat(declarations(declared), remove, renew, add, insert, drop)
-	if len(body) == 0 {
-		return nil
-	}
-	return slices.Concat(begin(want.name), body, []byte("COMMIT\n"))
+	return lines
 }
 
 // wrongJumps returns the lines that take out the jumps of each built-in chain where they are
@@ -174,15 +191,14 @@ func deleteByPlace(lines []byte, builtIn string, jump placed) []byte {
 	return fmt.Appendf(lines, "-D %s %d\n", builtIn, jump.place)
 }
 
-// declarations returns the lines that make or empty chains. The kernel keeps chains in
+// declare appends the lines that make or empty chains. The kernel keeps chains in
 // the order in which they were made, and iptables-nft-save sorts them by a quicksort
 // that compares with the first one: sorted before, thousands take a second and more. So
 // of many the middle one comes first, then the middle of either half, and so on.
-func declarations(names []string) []byte {
-	var lines []byte
+func declare(lines []byte, names []string) []byte {
 	if len(names) < many {
 		for _, name := range names {
-			lines = fmt.Appendf(lines, ":%s - [0:0]\n", name)
+			lines = appendDeclaration(lines, name)
 		}
 		return lines
 	}
@@ -193,8 +209,13 @@ func declarations(names []string) []byte {
 			continue
 		}
 		middle := len(part) / 2
-		lines = fmt.Appendf(lines, ":%s - [0:0]\n", part[middle])
+		lines = appendDeclaration(lines, part[middle])
 		parts = append(parts, part[:middle], part[middle+1:])
 	}
 	return lines
+}
+
+// appendDeclaration appends the line that makes or empties a chain.
+func appendDeclaration(lines []byte, name string) []byte {
+	return append(append(append(lines, ':'), name...), " - [0:0]\n"...)
 }

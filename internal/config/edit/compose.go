@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"slices"
 	"strings"
 
 	"natspread/internal/config"
@@ -34,6 +35,7 @@ func Compose(listen, backends []string, snat string) ([]byte, error) {
 
 // replaceValue puts value in place of what a key of the first service, which has it, has.
 func replaceValue(text, key, value string) string {
-	s := newDocument("", []byte(text))
-	return string(s.Replace(s.service(0).Value(key).At, value))
+	d := newDocument("", []byte(text))
+	first := slices.IndexFunc(d.tables, func(t source.Table) bool { return t.Name == "service" })
+	return string(d.replace(replacement{d.tables[first].Value(key).At, value}))
 }

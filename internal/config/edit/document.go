@@ -1,26 +1,78 @@
 package edit
 
-import "natspread/internal/config/source"
+import (
+	"cmp"
+	"slices"
+	"strings"
 
-// document is the text of a config that parses.
-type document struct{ *source.Source }
+	"natspread/internal/config"
+
+	"natspread/internal/config/source"
+)
+
+// document is the text of a config that parses, and its tables.
+type document struct {
+	*source.Source
+	tables []source.Table
+}
 
 // newDocument takes a text that parses.
 func newDocument(name string, text []byte) document {
-	return document{source.New(name, text)}
+	s := source.New(name, text)
+	return document{s, s.ReadTables(func(string) string { return "" })} // it has no syntax error
 }
 
-// service returns the table of the service at a place in the config.
-func (s document) service(place int) source.Table {
-	noExample := func(string) string { return "" } // it has no syntax error
-	for _, t := range s.ReadTables(noExample) {
-		if t.Name != "service" {
-			continue
-		}
-		if place == 0 {
-			return t
-		}
-		place--
+// items returns the values of the backends of each service of the config that the text is. They
+// stand in the service's own list, or its pool's, which may hold those of another family, too.
+func (d document) items(cfg config.Config) [][]source.Value {
+	ofPools := map[string]source.Value{}
+	for _, t := range d.tables {
+		ofPools[t.Name] = t.Value("backends")
 	}
-	return source.Table{}
+	all := make([][]source.Value, 0, len(cfg.Services))
+	for _, t := range d.tables {
+		list := t.Value("backends")
+		if list.Kind == "" {
+			list = ofPools["pool."+t.Value("pool").Text]
+		}
+		for t.Name == "service" && len(all) < len(cfg.Services) && cfg.Services[len(all)].Written() == t.Value("name").Text {
+			all = append(all, ofFamily(list.Items, cfg.Services[len(all)].Is6()))
+		}
+	}
+	return all
+}
+
+// ofFamily returns those of some backends that are of a family.
+func ofFamily(items []source.Value, six bool) []source.Value {
+	var own []source.Value
+	for _, item := range items {
+		address := item.Text
+		for _, p := range item.Pairs {
+			if p.Name == "address" {
+				address = p.Value.Text
+			}
+		}
+		if (strings.Count(address, ":") > 1) == six { // IPv4 has one at most, before the port
+			own = append(own, item)
+		}
+	}
+	return own
+}
+
+// replacement is another text in place of a span.
+type replacement struct {
+	at   source.Span
+	with string
+}
+
+// replace returns the text of the document with replacements that do not overlap.
+func (d document) replace(all ...replacement) []byte {
+	slices.SortFunc(all, func(a, b replacement) int { return cmp.Compare(a.at.Start, b.at.Start) })
+	var text []byte
+	from := 0
+	for _, r := range all {
+		text = append(append(text, d.Text[from:r.at.Start]...), r.with...)
+		from = r.at.End
+	}
+	return append(text, d.Text[from:]...)
 }

@@ -1,7 +1,9 @@
 package edit
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -18,13 +20,11 @@ type Edited struct {
 // SetDrain returns the text of a config in which a backend has drain = true, or has it no
 // more, and all else is as it was, to the byte: comments, layout, order, its weight. The
 // backend is named as the file does, or by its address alone where that is enough; without a
-// service's name it is every backend at that address, in all services. What was edited is
-// returned too. A backend that is as it should be already stays as it is. One that is drained
-// by weight = 0, as natspread 0.1 wrote it, is drained no more with the weight that weightOf
-// returns. A text that does not parse is refused with the error of Parse.
-//
-// Services are edited from the last to the first, so that places in the text before an edit
-// stay true.
+// service's name it is every backend at that address, in all services. A backend of a pool is
+// that of all services with the pool. What was edited is returned too. A backend that is as it
+// should be already stays as it is. One that is drained by weight = 0, as natspread 0.1 wrote it,
+// is drained no more with the weight that weightOf returns. A text that does not parse is refused
+// with the error of Parse.
 func SetDrain(name string, text []byte, service, backend string, drain bool, weightOf func(service string, b config.Backend) int) ([]byte, []Edited, error) {
 	wanted, err := config.Parse(name, text)
 	if err != nil {
@@ -34,17 +34,29 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 	if err != nil {
 		return nil, nil, err
 	}
+	d := newDocument(name, text)
+	items := d.items(wanted)
 	var edited []Edited
-	for _, place := range slices.Backward(places) {
+	var all []replacement
+	weights := map[source.Span]int{} // of the items that were edited
+	for _, place := range sharing(items, places) {
 		found := &wanted.Services[place.Service].Backends[place.Backend]
 		before := Edited{wanted.Services[place.Service].Name, *found}
 		edited = append(edited, before)
+		item := items[place.Service][place.Backend]
+		weight, done := weights[item.At]
 		found.Drain = drain && (found.Drain || found.Weight != 0)
 		if !drain && found.Weight == 0 {
-			found.Weight = weightOf(before.Service, *found)
+			if !done {
+				weight = weightOf(before.Service, *found)
+			}
+			found.Weight = weight
 		}
-		text = newDocument(name, text).write(place, before.Backend, *found)
+		if weights[item.At] = found.Weight; !done {
+			all = append(all, d.write(item, before.Backend, *found)...)
+		}
 	}
+	text = d.replace(all...)
 	// What was written is not believed but read: nothing else may have changed.
 	after, err := config.Parse(name, text)
 	if err != nil {
@@ -53,52 +65,61 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 	if !wanted.Equivalent(after) {
 		return nil, nil, fmt.Errorf("cannot edit %s: write drain for %s by hand", name, backend)
 	}
-	slices.Reverse(edited)
 	return text, edited, nil
 }
 
-// write writes what changed of a backend at its place in a text that parses.
-func (s document) write(place config.BackendPlace, before, after config.Backend) []byte {
-	item := s.backend(place)
-	text := []byte(s.Text)
+// sharing returns places, in order, with those of the same backends in the other services that
+// have them from the same pool.
+func sharing(items [][]source.Value, places []config.BackendPlace) []config.BackendPlace {
+	meant := map[config.BackendPlace]bool{}
+	edited := map[source.Span]bool{}
+	for _, place := range places {
+		edited[items[place.Service][place.Backend].At] = true
+	}
+	for i, backends := range items {
+		for j, item := range backends {
+			if edited[item.At] {
+				meant[config.BackendPlace{Service: i, Backend: j}] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(meant), func(a, b config.BackendPlace) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Backend, b.Backend))
+	})
+}
+
+// write returns what changes of a backend in the text.
+func (d document) write(item source.Value, before, after config.Backend) []replacement {
+	var all []replacement
 	switch {
 	case before.Drain == after.Drain:
 	case item.Kind == source.String:
-		return s.Replace(item.At, "{ address = "+s.Text[item.At.Start:item.At.End]+", drain = true }")
+		return []replacement{{item.At, "{ address = " + d.Text[item.At.Start:item.At.End] + ", drain = true }"}}
 	default:
-		text = s.writeDrain(item, after.Drain)
+		all = writeDrain(item, after.Drain)
 	}
-	if before.Weight == after.Weight {
-		return text
-	}
-	edited := newDocument(s.Name, text)
-	for _, p := range edited.backend(place).Pairs {
-		if p.Name == "weight" {
-			text = edited.Replace(p.Value.At, strconv.Itoa(after.Weight))
+	for _, p := range item.Pairs {
+		if p.Name == "weight" && before.Weight != after.Weight {
+			all = append(all, replacement{p.Value.At, strconv.Itoa(after.Weight)})
 		}
 	}
-	return text
-}
-
-// backend returns the value at a backend's place.
-func (s document) backend(place config.BackendPlace) source.Value {
-	return s.service(place.Service).Value("backends").Items[place.Backend]
+	return all
 }
 
 // writeDrain writes drain = true into a backend that is a table, or takes drain out of it.
-func (s document) writeDrain(item source.Value, drain bool) []byte {
+func writeDrain(item source.Value, drain bool) []replacement {
 	last := len(item.Pairs) - 1
 	at := slices.IndexFunc(item.Pairs, func(p source.Pair) bool { return p.Name == "drain" })
 	switch {
 	case drain && at < 0:
 		end := item.Pairs[last].Value.At.End
-		return s.Replace(source.Span{Start: end, End: end}, ", drain = true")
+		return []replacement{{source.Span{Start: end, End: end}, ", drain = true"}}
 	case drain:
-		return s.Replace(item.Pairs[at].Value.At, "true")
+		return []replacement{{item.Pairs[at].Value.At, "true"}}
 	case at < 0:
-		return []byte(s.Text)
+		return nil
 	case at > 0: // with the comma before it
-		return s.Replace(source.Span{Start: item.Pairs[at-1].Value.At.End, End: item.Pairs[at].Value.At.End}, "")
+		return []replacement{{source.Span{Start: item.Pairs[at-1].Value.At.End, End: item.Pairs[at].Value.At.End}, ""}}
 	}
-	return s.Replace(source.Span{Start: item.Pairs[0].At.Start, End: item.Pairs[1].At.Start}, "")
+	return []replacement{{source.Span{Start: item.Pairs[0].At.Start, End: item.Pairs[1].At.Start}, ""}}
 }

@@ -129,6 +129,88 @@ backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 	}
 }
 
+// TestDrainedPool drains a backend of a pool by one of its services: in all of them, in one place.
+func TestDrainedPool(t *testing.T) {
+	text := `[pool.web]
+backends = ["10.0.0.1", { address = "10.0.0.2", weight = 0 }] # of both
+[[service]]
+name = "a"
+listen = "192.0.2.10:80"
+pool = "web"
+[[service]]
+name = "b"
+listen = "192.0.2.10:81"
+backends = ["10.0.0.1:81"]
+[[service]]
+name = "c"
+listen = "192.0.2.10:443"
+pool = "web"
+`
+	for service, want := range map[string]string{"a": "a c", "c": "a c", "": "a b c", "b": "b"} {
+		got, edited, err := SetDrain("f.toml", []byte(text), service, "10.0.0.1", true, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var services []string
+		for _, e := range edited {
+			services = append(services, e.Service)
+		}
+		if is := strings.Join(services, " "); is != want {
+			t.Errorf("%q: drained in %s, want %s", service, is, want)
+		}
+		if n, places := strings.Count(string(got), "drain = true"), len(strings.Split(strings.Replace(want, "a c", "a", 1), " ")); service != "" && n != places {
+			t.Errorf("%q: %d edits in\n%s", service, n, got)
+		}
+	}
+	asked := 0
+	got, edited, err := SetDrain("f.toml", []byte(text), "", "10.0.0.2", false, func(string, config.Backend) int { asked++; return 5 + asked })
+	if err != nil || len(edited) != 2 || asked != 1 || !strings.Contains(string(got), "weight = 6 }") {
+		t.Errorf("%v, asked %d times, %+v\n%s", err, asked, edited, got)
+	}
+}
+
+// TestDrainedFamilies drains backends of a service of both families, which may stand in any order.
+func TestDrainedFamilies(t *testing.T) {
+	text := `[pool.dual]
+backends = ["[fd00::1]:80", { address = "10.0.0.1:80" }, "fd00::2", "10.0.0.2"]
+[[service]]
+name = "a"
+listen = ["192.0.2.10:80", "[2001:db8::10]:80"]
+pool = "dual"
+[[service]]
+name = "b"
+listen = "[2001:db8::10]:81"
+pool = "dual"
+[[service]]
+name = "c"
+listen = "*:82"
+backends = ["10.0.0.1:82", "[fd00::1]:82"]
+`
+	for _, c := range []struct{ service, backend, want, is string }{
+		{"a", "10.0.0.1", "a", `{ address = "10.0.0.1:80", drain = true }`},
+		{"a", "fd00::2", "a.6 b", `{ address = "fd00::2", drain = true }`},
+		{"a.6", "fd00::1", "a.6 b", `{ address = "[fd00::1]:80", drain = true }`},
+		{"b", "[fd00::1]:80", "a.6 b", `{ address = "[fd00::1]:80", drain = true }`},
+		{"c", "fd00::1", "c.6", `{ address = "[fd00::1]:82", drain = true }`},
+		{"", "10.0.0.1", "a c", `{ address = "10.0.0.1:82", drain = true }`},
+	} {
+		got, edited, err := SetDrain("f.toml", []byte(text), c.service, c.backend, true, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var services []string
+		for _, e := range edited {
+			services = append(services, e.Service)
+		}
+		if is := strings.Join(services, " "); is != c.want || !strings.Contains(string(got), c.is) {
+			t.Errorf("%q %s: drained in %s, want %s\n%s", c.service, c.backend, is, c.want, got)
+		}
+	}
+	if _, _, err := SetDrain("f.toml", []byte(text), "b", "10.0.0.1", true, nil); err == nil {
+		t.Error("drained what a service of IPv6 has not")
+	}
+}
+
 // TestDrainedBackup drains a backup, and the last primary, below a service whose check stands in
 // a table of its own.
 func TestDrainedBackup(t *testing.T) {

@@ -1,9 +1,8 @@
 package field
 
 import (
-	"fmt"
-	"math"
 	"strconv"
+	"strings"
 
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
@@ -24,10 +23,14 @@ type Field struct {
 	Value   source.Value
 }
 
-// Refuse files a fault of v, which is the field's value or an item of it.
+// Refuse files a fault of v, which is the field's value or an item of it. A fix that is a list
+// stands without its brackets where it goes into one.
 func (f Field) Refuse(v source.Value, why value.Fault) {
 	if why.Fix == "" {
 		why.Fix = "write " + f.example
+	}
+	if inside, isList := strings.CutPrefix(why.Fix, `write ["`); isList && v.At != f.Value.At {
+		why.Fix = `write "` + strings.Replace(inside, `"]`, `"`, 1)
 	}
 	f.Source.Refuse(v.At, why.Fix, "cannot use %s %s: %s", f.Name, f.Show(v.At), why.Cause)
 }
@@ -35,9 +38,9 @@ func (f Field) Refuse(v source.Value, why value.Fault) {
 // Has reports whether v is of kind want, and files an error when it is not.
 func (f Field) Has(v source.Value, want source.Kind) bool {
 	if v.Kind != want {
-		why := value.Fault{Cause: "it is " + string(v.Kind) + ", not " + string(want)}
-		if n, err := strconv.ParseFloat(v.Text, 64); want == source.Integer && err == nil && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
-			why.Fix = fmt.Sprintf("write %s = %.0f", f.Name, n)
+		why := kindFault(v, want)
+		if want == source.Integer {
+			why = f.numberFault(v, why)
 		}
 		f.Refuse(v, why)
 	}
@@ -52,10 +55,24 @@ func (f Field) Whole() int {
 
 // List returns the items of a value that must be a list.
 func (f Field) List() []source.Value {
-	if !f.Has(f.Value, source.List) {
-		return nil
+	if f.Value.Kind == source.List {
+		if f.refuseNested() {
+			return nil
+		}
+		return f.Value.Items
 	}
-	return f.Value.Items
+	why := kindFault(f.Value, source.List)
+	switch f.Value.Kind {
+	case source.String:
+		why.Fix = "write " + f.Name + " = [" + strings.Join(source.QuoteAll(strings.FieldsFunc(f.Value.Text, value.Separates)), ", ") + "]"
+	case source.InlineTable:
+		why.Fix = "write " + f.Name + " = [" + f.Text[f.Value.At.Start:f.Value.At.End] + "]"
+	}
+	if f.Value.Text == "" && f.Value.Kind == source.String {
+		why.Fix = ""
+	}
+	f.Refuse(f.Value, why)
+	return nil
 }
 
 // OneOrMore returns the items of a list, or the value itself where no list
@@ -67,14 +84,10 @@ func (f Field) OneOrMore() []source.Value {
 	if len(f.Value.Items) == 0 {
 		f.Refuse(f.Value, value.Fault{Cause: "the list is empty"})
 	}
-	return f.Value.Items
-}
-
-// SetBool puts true or false into place.
-func (f Field) SetBool(place *bool) {
-	if f.Has(f.Value, source.Bool) {
-		*place = f.Value.Text == "true"
+	if f.refuseNested() {
+		return nil
 	}
+	return f.Value.Items
 }
 
 // Set puts the field's string into place if parse accepts it.
@@ -89,7 +102,8 @@ func Set[T any](place *Located[T], f Field, parse func(string) (T, *value.Fault)
 func Many[T any](f Field, list []source.Value, parse func(string) (T, *value.Fault)) []Located[T] {
 	good := make([]Located[T], 0, len(list))
 	for _, v := range list {
-		if !f.Has(v, source.String) {
+		if v.Kind != source.String {
+			refuseKind(f, v, parse)
 			continue
 		}
 		val, why := parse(v.Text)

@@ -29,7 +29,7 @@ func SetNumber(place *Located[int], f Field, least, most int) {
 	case math.MaxInt:
 		why.Cause = fmt.Sprintf("%s is at least %d", f.Name, least)
 	case math.MaxUint16:
-		why.Fix = "write the number of the port, or take port out: then it is the backend's own"
+		why.Fix = "take port out, which is the backend's own then, or write its number"
 	}
 	f.Refuse(f.Value, why)
 }
@@ -48,7 +48,7 @@ var durationForm = regexp.MustCompile(`\A([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)\z`)
 
 // SetDuration reads a duration within bounds: "500ms", "2s", "1m30s".
 func SetDuration(place *Located[time.Duration], f Field, least, most time.Duration) {
-	fix := `write a number and its unit, as in "500ms", "2s" or "1m30s"`
+	fix := "write " + f.example + `: a number and its unit, as in "500ms" or "1m30s"`
 	if m := durationForm.FindStringSubmatch(f.Value.Text); m != nil && units[strings.ToLower(m[2])] != 0 {
 		if n, err := strconv.ParseFloat(m[1], 64); err == nil {
 			unit := units[strings.ToLower(m[2])]

@@ -53,19 +53,23 @@ func (p Places) Of(name string) (at source.Span, ok bool) {
 	return source.Span{}, false
 }
 
-// with adds the place of a key, unless it has one.
-func (p Places) with(name string, at source.Span) Places {
+// With adds the place of a key, unless it has one.
+func (p Places) With(name string, at source.Span) Places {
 	if _, ok := p.Of(name); ok {
 		return p
 	}
 	return append(p, place{name, at})
 }
 
+// Meant returns the key that was meant by one of some pairs that the table does not have, and the
+// fix; "" for each that is not known.
+type Meant func(s *source.Source, pairs []source.Pair, p source.Pair) (key, fix string)
+
 // ReadPairs fills into from the pairs of a table, called what in messages, and
 // returns where each key's value stands, under the name it was likely meant to
 // have: a misspelt key is one error, not also a missing key. Keys are matched by
 // the very letter.
-func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []source.Pair, into *T) Places {
+func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []source.Pair, meant Meant, into *T) Places {
 	seen := make(Places, 0, min(len(pairs), len(keys)))
 	var misspelt []source.Pair // under the names they were meant to have
 	for _, p := range pairs {
@@ -73,36 +77,54 @@ func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []sour
 		first, twice := seen.Of(p.Name)
 		switch {
 		case !known:
-			p.Name = refuseKey(s, what, Names(keys), p)
+			key, fix := meant(s, pairs, p)
+			p.Name = refuseKey(s, what, Names(keys), p, key, fix)
 			misspelt = append(misspelt, p)
 		case twice:
-			s.Refuse(p.At, "keep one of the two lines", "cannot use key %q: %s has it already on line %d",
+			s.Refuse(p.At, againFix(s, k.Example, p, first), "cannot use key %q: %s has it already on line %d",
 				p.Name, what, s.Line(first)).Related = s.Line(first)
 		default:
-			seen = seen.with(p.Name, p.Value.At)
+			seen = seen.With(p.Name, p.Value.At)
 			k.Set(into, Field{Source: s, Name: k.Name, example: k.Example, Value: p.Value})
 		}
 	}
 	for _, p := range misspelt {
-		seen = seen.with(p.Name, p.Value.At)
+		seen = seen.With(p.Name, p.Value.At)
 	}
 	return seen
 }
 
+// againFix is the fix for a key that stands twice: both values in one list, where it takes one.
+func againFix(s *source.Source, example string, p source.Pair, first source.Span) string {
+	before, again := s.Text[first.Start:first.End], s.Text[p.Value.At.Start:p.Value.At.End]
+	if before == again || !strings.Contains(example, "[") && p.Name != "listen" && p.Name != "protocol" || strings.HasPrefix(before+again, "{") {
+		return "take it out, or the other one"
+	}
+	return "write " + p.Name + " = [" + items(before) + ", " + items(again) + "] and take this one out"
+}
+
+// items returns what stands in a list, or the value itself.
+func items(list string) string {
+	if strings.HasPrefix(list, "[") {
+		return strings.Trim(list[1:len(list)-1], ", \t\r\n")
+	}
+	return list
+}
+
 // refuseKey files a key that a table does not have, and returns the one it was
 // likely meant to be, or "".
-func refuseKey(s *source.Source, what string, known []string, p source.Pair) string {
-	fix := "use one of " + strings.Join(known, ", ")
-	guess := suggest.Word(p.Name, known)
-	if guess != "" {
-		fix = "did you mean " + guess + "?"
-		if strings.EqualFold(guess, p.Name) {
-			fix = "write it in lower case: " + guess
+func refuseKey(s *source.Source, what string, known []string, p source.Pair, key, fix string) string {
+	if fix == "" {
+		key = suggest.Word(p.Name, known)
+		switch {
+		case key == "":
+			fix = "take it out; " + what + " has " + strings.Join(known, ", ")
+		case strings.EqualFold(key, p.Name):
+			fix = "write it in lower case: " + key
+		default:
+			fix = "did you mean " + key + "?"
 		}
 	}
-	if of, name, dotted := strings.Cut(p.Name, "."); dotted && of == "check" {
-		fix = "write check = { " + name + " = " + s.Show(p.Value.At) + " }"
-	}
 	s.Refuse(p.At, fix, "cannot use key %q: %s has no such key", source.FirstBytes(p.Name), what)
-	return guess
+	return key
 }

@@ -30,8 +30,7 @@ func New(name string, data []byte) *Source {
 func (s *Source) Refuse(at Span, fix, format string, args ...any) *Error {
 	line := s.Line(at)
 	start := s.lines[line-1]
-	text, _, _ := strings.Cut(s.Text[start:], "\n")
-	text = strings.TrimSuffix(text, "\r")
+	text := s.lineText(line)
 	from := min(at.Start-start, len(text)) // a line's end stands in one place, LF or CRLF
 	to := min(at.End-start, len(text))
 	for to < len(text) && !utf8.RuneStart(text[to]) {
@@ -57,6 +56,16 @@ func (s *Source) Line(at Span) int {
 	return sort.SearchInts(s.lines, at.Start+1)
 }
 
+// lineText returns a line without its end. It looks at the ends of the line alone: a line of a
+// megabyte may have a hundred thousand faults.
+func (s *Source) lineText(line int) string {
+	end := len(s.Text)
+	if line < len(s.lines) {
+		end = s.lines[line] - 1
+	}
+	return strings.TrimSuffix(s.Text[s.lines[line-1]:end], "\r")
+}
+
 // lineStarts lists the offset of each line's first byte.
 func lineStarts(text string) []int {
 	starts := []int{0}
@@ -76,7 +85,8 @@ func (s *Source) Show(at Span) string {
 // Faulty tells whether an error was filed.
 func (s *Source) Faulty() bool { return len(s.errs) > 0 }
 
-// Err returns what was filed, sorted by position, or nil.
+// Err returns what was filed, sorted by position, or nil. What is the same at the same place, as
+// for several services that share a pool, is one error.
 func (s *Source) Err() error {
 	if len(s.errs) == 0 {
 		return nil
@@ -84,5 +94,6 @@ func (s *Source) Err() error {
 	slices.SortStableFunc(s.errs, func(a, b Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+	s.errs = slices.Compact(s.errs)
 	return s.errs
 }

@@ -2,23 +2,81 @@ package source
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// lastKey finds the key whose value a syntax error stands in.
-var lastKey = regexp.MustCompile(`([A-Za-z0-9_-]+)[ \t]*=[^=]*$`)
+// keyForm finds a key and what follows it on a line, with or without what has to stand between
+// them.
+var keyForm = regexp.MustCompile(`(?:^|[{,])\s*([A-Za-z0-9_-]+)(?:\s*(?:=|:=|:|=>)\s*|\s+)([^=]*)$`)
 
-// syntaxFix is the way to write whatever the syntax error stands in: the example of its key, or a
-// form.
+// syntaxFix is the way to write whatever the syntax error stands in: its key with the values
+// that are there, or the example of the key, or a form.
 func (s *Source) syntaxFix(at Span, exampleOf func(key string) string) string {
-	line := s.Text[strings.LastIndexByte(s.Text[:at.Start], '\n')+1 : at.Start]
-	if m := lastKey.FindStringSubmatch(line); m != nil {
+	begin := strings.LastIndexByte(s.Text[:at.Start], '\n') + 1
+	line, _, _ := strings.Cut(s.Text[begin:], "\n")
+	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, "[") && !strings.Contains(line, "=") {
+		if begin > 0 && strings.TrimSpace(line) == "[[service]]" {
+			return "close the list above it with ]"
+		}
+		return "write [[" + strings.Trim(line, "[] \t") + "]]"
+	}
+	if m := keyForm.FindStringSubmatch(line); m != nil {
+		if example := exampleOf(m[1]); example != "" {
+			return "write " + repaired(m[1], m[2], example)
+		}
+	}
+	if m := keyForm.FindStringSubmatch(s.Text[begin:at.Start]); m != nil {
 		if example := exampleOf(m[1]); example != "" {
 			return "write " + example
 		}
 	}
-	if strings.HasPrefix(s.Text[at.Start-len(line):], "[") {
-		return "write [[service]]; if a list above is still open, close it with ]"
+	return `write it as key = "value": strings in quotes, lists as ["one", "two"]`
+}
+
+// word is a string, with or without its quotes, or what else stands alone.
+var word = regexp.MustCompile(`"[^"]*"?|'[^']*'?|[^\s,\[\]{}"'#]+`)
+
+// repaired writes a key with the values that were found behind it, as its example has them: in
+// quotes, and in a list. It returns the example where that is not TOML either.
+func repaired(key, found, example string) string {
+	_, model, _ := strings.Cut(example, " = ")
+	found = strings.NewReplacer("\u201c", `"`, "\u201d", `"`, "\u2019", "'", "\u2018", "'").Replace(found)
+	if !strings.ContainsAny(found, `"'`) {
+		found, _, _ = strings.Cut(found, "#")
 	}
-	return `write key = "value": strings in quotes, lists as ["one", "two"]`
+	values := word.FindAllString(found, -1)
+	quoted := strings.ContainsAny(model, `"`)
+	for i, v := range values {
+		values[i] = strings.Trim(v, `"'`)
+		if quoted {
+			values[i] = Quote(values[i])
+		} else {
+			values[i] = plain(values[i])
+		}
+	}
+	line := key + " = " + strings.Join(values, ", ")
+	if strings.HasPrefix(model, "[") || len(values) > 1 && strings.Contains(found, "[") {
+		line = key + " = [" + strings.Join(values, ", ") + "]"
+	}
+	if values = slices.DeleteFunc(values, func(v string) bool { return v == `""` }); len(values) == 0 || strings.Contains(found, "{") || !isTOML(line) {
+		return example
+	}
+	return line
+}
+
+// plain writes a number or a switch as TOML has it; "" for what is neither.
+func plain(text string) string {
+	switch lower := strings.ToLower(text); lower {
+	case "true", "yes", "on":
+		return "true"
+	case "false", "no", "off":
+		return "false"
+	default:
+		if strings.Trim(lower, "0123456789") != "" {
+			return `""`
+		}
+		return lower
+	}
 }

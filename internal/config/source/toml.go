@@ -57,6 +57,16 @@ type Table struct {
 	Broken bool // a syntax error may have swallowed some of its pairs
 }
 
+// Value returns the value of a key that the table has.
+func (t Table) Value(key string) Value {
+	for _, p := range t.Pairs {
+		if p.Name == key {
+			return p.Value
+		}
+	}
+	return Value{}
+}
+
 // usualPairs is room for the keys most services have.
 const usualPairs = 6
 
@@ -146,6 +156,12 @@ func (r *reader) value(n *unstable.Node, at Span) Value {
 			v.Items = append(v.Items, r.value(it.Node(), r.item(it.Node(), at)))
 		}
 	}
+	if brace := (Span{at.Start, at.Start + 1}); k == InlineTable && at == brace { // which is all that the parser gives for one in a list
+		if n := len(v.Pairs); n > 0 {
+			brace = v.Pairs[n-1].Value.At
+		}
+		v.At.End = brace.End + strings.IndexByte(r.Text[brace.End:], '}') + 1
+	}
 	return v
 }
 
@@ -162,4 +178,14 @@ func (r *reader) item(n *unstable.Node, list Span) Span {
 func (r *reader) span(at unstable.Range) Span {
 	start := r.base + int(at.Offset)
 	return Span{start, start + int(at.Length)}
+}
+
+// isTOML tells whether a text has no syntax error.
+func isTOML(text string) bool {
+	var parser unstable.Parser
+	parser.Reset([]byte(text))
+	for parser.NextExpression() {
+		_ = parser.Expression()
+	}
+	return parser.Error() == nil
 }

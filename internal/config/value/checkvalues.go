@@ -24,8 +24,11 @@ func ParsePath(text string) (string, *Fault) {
 		}
 		return "", &Fault{`a path begins with "/"`, escaped("/" + path)}
 	}
-	space := Fault{"it has a space in it, which ends what is asked for", escaped(text)}
-	return text, lineFault(text, `write a path such as "/healthz"`, space, escaped(text))
+	fix := escaped(text)
+	if len(text) > maxText {
+		fix = `write a path such as "/healthz"`
+	}
+	return text, lineFault(text, fix, Fault{"it has a space in it, which ends what is asked for", fix}, fix)
 }
 
 // lineFault says why a text cannot stand in the head of a request. space is the fault of one with
@@ -66,10 +69,13 @@ func escaped(text string) string {
 // hostForm is a name as DNS has it. DNS lets a name hold _, although the name of a host may not.
 var hostForm = regexp.MustCompile(`\A[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?\z`)
 
+// hostPortForm is a name behind which a port may stand.
+var hostPortForm = regexp.MustCompile(`\A[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?(:[1-9][0-9]{0,4})?\z`)
+
 // ParseHost reads a Host header: a name or an address, and a port that may follow.
 func ParseHost(text string) (string, *Fault) {
-	const fix = `write a name such as "www.example.net"`
-	if why := hostFault(text, fix); why != nil {
+	fix := likelyHost(text)
+	if why := hostFault(text, fix, hostPortForm); why != nil {
 		return "", why
 	}
 	e, why := SplitEndpoint(text)
@@ -89,19 +95,29 @@ func ParseHost(text string) (string, *Fault) {
 	return text, nil
 }
 
-// hostFault says why a text is no name: it is a URL, too long, or not ASCII on one line.
-func hostFault(text, fix string) *Fault {
+// likelyHost is the fix for a text that is no name: a name that a wildcard stands for, or any.
+func likelyHost(text string) string {
+	name := strings.Replace(text, "*", "www", 1)
+	if !hostForm.MatchString(name) || name == text {
+		name = "www.example.net"
+	}
+	return "write a name such as " + source.Quote(name)
+}
+
+// hostFault says why a text is no name: it is a URL, in which there may be one of a form, too long,
+// or not ASCII on one line.
+func hostFault(text, fix string, form *regexp.Regexp) *Fault {
 	_, rest, isURL := strings.Cut(text, "://")
 	if !isURL {
 		rest = text
 	}
 	if name, _, found := strings.Cut(rest, "/"); isURL || found {
-		if hostForm.MatchString(name) {
+		if form.MatchString(name) {
 			fix = "write " + source.Quote(name)
 		}
 		return &Fault{"it is a URL, not a name", fix}
 	}
-	why := lineFault(text, fix, Fault{"it has a space in it", fix}, `write the name as DNS has it, with "xn--"`)
+	why := lineFault(text, fix, Fault{"it has a space in it", fix}, `write the name as DNS has it, as in "xn--bcher-kva.example"`)
 	if why == nil && len(text) > maxHost {
 		return &Fault{fmt.Sprintf("it has %d bytes, and a name has at most %d", len(text), maxHost), fix}
 	}
@@ -110,8 +126,8 @@ func hostFault(text, fix string) *Fault {
 
 // ParseTLSName reads the name, or the address, that a certificate must have.
 func ParseTLSName(text string) (string, *Fault) {
-	const fix = `write a name such as "www.example.net"`
-	if why := hostFault(text, fix); why != nil {
+	fix := likelyHost(text)
+	if why := hostFault(text, fix, hostForm); why != nil {
 		return "", why
 	}
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" || hostForm.MatchString(text) {
@@ -130,9 +146,9 @@ func ParseTLSName(text string) (string, *Fault) {
 func ParsePayload(text string) (string, *Fault) {
 	switch {
 	case text == "":
-		return "", &Fault{"it is empty", "take the key out"}
+		return "", &Fault{"it is empty", "take it out"}
 	case len(text) > maxText:
-		return "", &Fault{fmt.Sprintf("it has %d bytes, and %d are the most", len(text), maxText), "write its first part only"}
+		return "", &Fault{fmt.Sprintf("it has %d bytes, and %d are the most", len(text), maxText), "natspread can't compare more than one packet: write its first part only"}
 	}
 	return text, nil
 }

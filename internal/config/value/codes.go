@@ -29,13 +29,26 @@ func ParseCodes(text string) (Codes, *Fault) {
 	case anyOfHundred.MatchString(text):
 		return Codes{}, &Fault{"a range has its first and its last code", fmt.Sprintf("write %q", text[:1]+"00-"+text[:1]+"99")}
 	case strings.Contains(text, ","):
-		return Codes{}, &Fault{"several codes are a list", "write " + source.QuoteList(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }))}
+		return Codes{}, &Fault{"several codes are a list", "write " + source.QuoteList(strings.FieldsFunc(text, Separates))}
 	case !ok || !ok2:
-		return Codes{}, &Fault{"a status code is 100 to 599", `write a code or a range of them, as in "200-299"`}
+		return Codes{}, &Fault{"a status code is 100 to 599", "write a code or a range of them, as in " + source.Quote(likelyCodes(low, high))}
 	case first > last:
 		return Codes{}, &Fault{"the range ends before it begins", fmt.Sprintf("write %q", high+"-"+low)}
 	}
 	return Codes{first, last}, nil
+}
+
+// likelyCodes returns the codes nearest to a range that has others.
+func likelyCodes(low, high string) string {
+	first, err := strconv.Atoi(low)
+	last, err2 := strconv.Atoi(high)
+	if high == "" {
+		last, err2 = 599, nil
+	}
+	if first, last = min(max(first, 100), 599), min(max(last, 100), 599); err != nil || err2 != nil || first >= last {
+		return "200-299"
+	}
+	return fmt.Sprintf("%d-%d", first, last)
 }
 
 // parseCode reads a status code.

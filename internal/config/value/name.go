@@ -3,22 +3,51 @@ package value
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+
+	"natspread/internal/config/source"
 )
 
-// nameForm is what a name may be: it becomes part of a chain's name, which has
-// 28 bytes at most.
-var nameForm = regexp.MustCompile(`\A[a-z][a-z0-9-]{0,14}\z`)
+// nameForm is what a name may be: chains are called by it.
+var nameForm = regexp.MustCompile(`\A[a-z][a-z0-9_-]{0,31}\z`)
+
+// mostName is the longest name.
+const mostName = 32
 
 // ParseName reads a service's name.
 func ParseName(text string) (string, *Fault) {
 	if nameForm.MatchString(text) {
 		return text, nil
 	}
-	return "", &Fault{
-		"a name is 1 to 15 of a-z, 0-9 and -, and begins with a letter",
-		`write a name such as "web" or "web-2"`,
+	cause := "a name is 1 to 32 of a-z, 0-9, - and _, and begins with a letter"
+	if len(text) > mostName && strings.Trim(text, nameLetters) == "" {
+		cause = fmt.Sprintf("it has %d letters, and a name has at most %d", len(text), mostName)
 	}
+	return "", &Fault{cause, "write " + source.Quote(LikelyName(text))}
+}
+
+// nameLetters are those that a name may have.
+const nameLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// LikelyName returns a name that is as much like a text as one can be.
+func LikelyName(text string) string {
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == '-' || !strings.ContainsRune(nameLetters, r) })
+	name := strings.TrimLeft(strings.Join(words, "-"), "0123456789-")
+	if name == "" {
+		return "web"
+	}
+	return strings.TrimRight(name[:min(len(name), mostName)], "-")
+}
+
+// NumberedName returns a name with a number behind it that tells it from others like it; the
+// first one needs none.
+func NumberedName(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	number := "-" + strconv.Itoa(n)
+	return strings.TrimRight(name[:min(len(name), mostName-len(number))], "-") + number
 }
 
 // interfaceForm is what an interface may be called here. The kernel takes more,
@@ -36,8 +65,16 @@ func ParseInterface(text string) (string, *Fault) {
 			fmt.Sprintf("write %q, or listen on that address", device),
 		}
 	}
-	return "", &Fault{
-		"an interface has 1 to 15 letters, digits and . _ @ -",
-		"write a name that `ip link` shows, such as \"eth0\"",
+	const cause = "an interface has 1 to 15 letters, digits and . _ @ -"
+	switch plain := strings.TrimSpace(text); {
+	case plain != text && interfaceForm.MatchString(plain):
+		return "", &Fault{cause, "write " + source.Quote(plain)}
+	case strings.ContainsFunc(plain, Separates):
+		return "", &Fault{"a service has one interface", "natspread can't take several: write a service for each, or take interface out, which is any"}
+	case strings.ContainsAny(plain, "+*?"):
+		return "", &Fault{"it is a pattern", "natspread can't take one: write the one name that `ip link` shows, or take interface out, which is any"}
+	case strings.HasPrefix(plain, "!"):
+		return "", &Fault{"it excludes an interface", "natspread can't exclude one: write the one that packets come in by, or take interface out, which is any"}
 	}
+	return "", &Fault{cause, "write a name that `ip link` shows, as in \"eth0\""}
 }

@@ -119,7 +119,7 @@ func arrows() map[string][]string {
 	all := map[string][]string{
 		"cmd/natspread": {
 			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/trace", "internal/watcher",
-			"internal/cmdline", "internal/image", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
+			"internal/cmdline", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
 		},
 		"internal/cmdline":       {"internal/suggest", "internal/text"},
 		"internal/change":        {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
@@ -136,7 +136,9 @@ func arrows() map[string][]string {
 		"internal/network":       {"internal/rules"},
 		"units":                  {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":        {"internal/config"},
+		"internal/failure":       {"restore", "restore/iptables", "units", "internal/config", "internal/text"},
 		"internal/image":         {"internal/atomicfile", "internal/program"},
+		"internal/install":       {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/probe":         nil,
 		"internal/watcher":       {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/compare":       {"internal/config", "internal/text"},

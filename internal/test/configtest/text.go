@@ -12,14 +12,11 @@ func Text(cfg config.Config) []byte {
 	var b strings.Builder
 	for _, service := range cfg.Services {
 		fmt.Fprintf(&b, "[[service]]\nname = %q\n", service.Name)
-		fmt.Fprintf(&b, "listen = %s\n", list(service.Listen))
+		b.WriteString(listenText(service))
 		fmt.Fprintf(&b, "protocol = %s\n", list(service.Protocols))
 		fmt.Fprintf(&b, "snat = %q\n", service.SNAT)
-		b.WriteString("backends = [\n")
-		for _, backend := range service.Backends {
-			fmt.Fprintf(&b, "  { address = %q, weight = %d, drain = %v, backup = %v },\n", backend, backend.Weight, backend.Drain, backend.Backup)
-		}
-		fmt.Fprintf(&b, "]\nalgorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\n",
+		b.WriteString(backendsText(service.Backends))
+		fmt.Fprintf(&b, "algorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\n",
 			service.Algorithm, service.Local, service.OnRemove, service.Forward, service.Takeover)
 		if service.Slots != 0 {
 			fmt.Fprintf(&b, "slots = %d\n", service.Slots)
@@ -36,6 +33,63 @@ func Text(cfg config.Config) []byte {
 		b.WriteString(checkText(service)) // last, as it ends in a table
 	}
 	return []byte(b.String())
+}
+
+// listenText writes what a service listens on, and the ports that it maps.
+func listenText(service config.Service) string {
+	first := service.Listen[0]
+	if first.To == 0 {
+		return fmt.Sprintf("listen = %s\n", list(service.Listen))
+	}
+	address := "*"
+	if !first.Any() {
+		address = first.Addr.String()
+	}
+	var pairs []string
+	for _, listen := range service.Listen {
+		pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
+	}
+	return fmt.Sprintf("listen = %q\nports = { %s }\n", address, strings.Join(pairs, ", "))
+}
+
+// backendsText writes the list of backends.
+func backendsText(all []config.Backend) string {
+	var b strings.Builder
+	b.WriteString("backends = [\n")
+	for _, backend := range all {
+		fmt.Fprintf(&b, "  { address = %q, weight = %d, drain = %v, backup = %v },\n", backend, backend.Weight, backend.Drain, backend.Backup)
+	}
+	b.WriteString("]\n")
+	return b.String()
+}
+
+// SharedText writes what Text writes with a pool for each list of backends, and with the
+// defaults of the first service.
+func SharedText(cfg config.Config) []byte {
+	text := string(Text(cfg))
+	var pools strings.Builder
+	known := map[string]string{} // the names of pools by their lists
+	for _, service := range cfg.Services {
+		list := backendsText(service.Backends)
+		if known[list] == "" {
+			known[list] = fmt.Sprintf("p%d", len(known))
+			fmt.Fprintf(&pools, "[pool.%s]\n%s", known[list], list)
+		}
+	}
+	for list, name := range known {
+		text = strings.ReplaceAll(text, list, fmt.Sprintf("pool = %q\n", name))
+	}
+	first := cfg.Services[0]
+	var defaults strings.Builder
+	defaults.WriteString("[defaults]\n")
+	for _, line := range []string{
+		fmt.Sprintf("snat = %q\n", first.SNAT), fmt.Sprintf("algorithm = %q\n", first.Algorithm),
+		fmt.Sprintf("on_remove = %q\n", first.OnRemove), fmt.Sprintf("forward = %q\n", first.Forward),
+	} {
+		text = strings.ReplaceAll(text, "\n"+line, "\n")
+		defaults.WriteString(line)
+	}
+	return []byte(defaults.String() + pools.String() + text)
 }
 
 // list writes a list of strings.

@@ -1,0 +1,201 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// fixRow is what people write, in place of lines of oneService or besides, what they are told, and
+// what then stands there; "" where natspread can't.
+type fixRow struct{ written, fix, then string }
+
+// fixRows are habits of other programs, of other files, and of a hurry.
+var fixRows = []fixRow{
+	// Weights.
+	{`backends = [{ address = "10.0.0.1:80", weight = "2" }]`, `write weight = 2`, `backends = [{ address = "10.0.0.1:80", weight = 2 }]`},
+	{`backends = [{ address = "10.0.0.1:80", weight = "70%" }, { address = "10.0.0.2:80", weight = "30%" }]`, `write weight = 70`, `backends = [{ address = "10.0.0.1:80", weight = 70 }, { address = "10.0.0.2:80", weight = 30 }]`},
+	{`backends = [{ address = "10.0.0.1:80", weight = 0.7 }, { address = "10.0.0.2:80", weight = 0.3 }]`, `write weight = 7`, `backends = [{ address = "10.0.0.1:80", weight = 7 }, { address = "10.0.0.2:80", weight = 3 }]`},
+	{`backends = [{ address = "10.0.0.1:80", weight = "0.25" }, { address = "10.0.0.2:80", weight = 0.75 }]`, `write weight = 1`, `backends = [{ address = "10.0.0.1:80", weight = 1 }, { address = "10.0.0.2:80", weight = 3 }]`},
+	{`backends = [{ address = "10.0.0.1:80", weight = 1.5 }, { address = "10.0.0.2:80", weight = 1 }]`, `write weight = 3, and weight = 2 for 1`, `backends = [{ address = "10.0.0.1:80", weight = 3 }, { address = "10.0.0.2:80", weight = 1 }]`},
+	{`backends = [{ address = "10.0.0.1:80", weight = 0.5 }, "10.0.0.2:80"]`, `write weight = 1, and weight = 2 where there is none`, `backends = [{ address = "10.0.0.1:80", weight = 1 }, "10.0.0.2:80"]`},
+	{`backends = [{ address = "10.0.0.1:80", weight = 131070 }, { address = "10.0.0.2:80", weight = 65536 }]`, `write weight = 65535`, `backends = [{ address = "10.0.0.1:80", weight = 65535 }, { address = "10.0.0.2:80", weight = 32768 }]`},
+	{`backends = [{ address = "10.0.0.1:80", weight = -1 }]`, `write weight = 1; drain = true is for a backend that gets no new connections`, `backends = ["10.0.0.1:80"]`},
+
+	// Switches and words.
+	{`local = "no"`, `write local = false`, `local = false`},
+	{`local = "off"`, `write local = false`, `local = false`},
+	{`local = 1`, `write local = true`, `local = true`},
+	{`local = yes`, `write local = true`, `local = true`},
+	{`local = "perhaps"`, `write local = true, or local = false`, `local = true`},
+	{`forward = "yes"`, `write "accept", to let them through`, `forward = "accept"`},
+	{`forward = true`, `write "accept", to let them through`, `forward = "accept"`},
+	{`forward = "drop"`, `natspread can't drop packets: write "leave", and let a rule of your own in FORWARD drop them`, ``},
+	{`protocol = "tcp+udp"`, `write ["tcp", "udp"]`, `protocol = ["tcp", "udp"]`},
+	{`protocol = "udp+tcp"`, `write ["tcp", "udp"]`, `protocol = ["tcp", "udp"]`},
+	{`protocol = "tcp,udp"`, `write ["tcp", "udp"]`, `protocol = ["tcp", "udp"]`},
+	{`protocol = ["tcp, udp"]`, `write "tcp", "udp"`, `protocol = ["tcp", "udp"]`},
+	{`protocol = "all"`, `write ["tcp", "udp"]`, `protocol = ["tcp", "udp"]`},
+	{`protocol = "TCP"`, `did you mean "tcp"?`, `protocol = "tcp"`},
+	{`protocol = 17`, `write "udp"`, `protocol = "udp"`},
+	{`protocol = "https"`, `write "tcp"`, `protocol = "tcp"`},
+	{`protocol = "gre"`, `natspread can't: it balances tcp, udp and sctp only`, ``},
+	{`protocol = "icmp"`, `natspread can't: it balances tcp, udp and sctp only`, ``},
+	{`algorithm = "leastconn"`, `natspread can't count open connections: write "random" or "round-robin"`, ``},
+	{`algorithm = "ip_hash"`, `write "source"`, `algorithm = "source"`},
+	{`algorithm = "Sticky"`, `write "source"`, `algorithm = "source"`},
+	{`algorithm = "wrr"`, `write "round-robin"`, `algorithm = "round-robin"`},
+	{`algorithm = ["random"]`, `write "random"`, `algorithm = "random"`},
+	{`on_remove = "cut"`, `write "reset"`, `on_remove = "reset"`},
+	{`on_remove = "keep"`, `write "drain"`, `on_remove = "drain"`},
+	{`snat = "A-B"`, `write one of "masquerade", "none"`, `snat = "masquerade"`},
+	{`snat = "192.0.2.10-192.0.2.20"`, `natspread can't use several: write "192.0.2.10", which is enough for 64,512 connections to each backend`, ``},
+	{`snat = ["192.0.2.10", "192.0.2.11"]`, `natspread can't use several: write "192.0.2.10", which is enough for 64,512 connections to each backend`, ``},
+	{`snat = ["192.0.2.10"]`, `write "192.0.2.10"`, `snat = "192.0.2.10"`},
+	{`snat = { mode = "none" }`, `write "none"`, `snat = "none"`},
+	{`snat = false`, `write "none", where the backends answer by way of this machine`, `snat = "none"`},
+	{`snat = "auto"`, `write "masquerade"`, `snat = "masquerade"`},
+	{`snat = "192.0.2.10/32"`, `write "192.0.2.10"`, `snat = "192.0.2.10"`},
+	{`interface = ["eth0", "eth1"]`, `natspread can't take several: write a service for each, or take interface out, which is any`, ``},
+	{`interface = "eth0,eth1"`, `natspread can't take several: write a service for each, or take interface out, which is any`, ``},
+	{`interface = "eth+"`, "natspread can't take one: write the one name that `ip link` shows, or take interface out, which is any", ``},
+	{`interface = " eth0"`, `write "eth0"`, `interface = "eth0"`},
+
+	// Listen addresses.
+	{`listen = "2001:db8::10:80"
+backends = ["[2001:db8::1]:80"]`, `write "[2001:db8::10]:80", if 80 is the port`, `listen = "[2001:db8::10]:80"
+backends = ["[2001:db8::1]:80"]`},
+	{`listen = "192.0.2.10:25,465,587"`, `write ["192.0.2.10:25", "192.0.2.10:465", "192.0.2.10:587"]`, `listen = ["192.0.2.10:25", "192.0.2.10:465", "192.0.2.10:587"]`},
+	{`listen = ["192.0.2.10:25, 465"]`, `write "192.0.2.10:25", "192.0.2.10:465"`, `listen = ["192.0.2.10:25", "192.0.2.10:465"]`},
+	{`listen = "192.0.2.10:80:90"`, `write "192.0.2.10:80-90"`, `listen = "192.0.2.10:80-90"`},
+	{`listen = "192.0.2.10:*"`, `write "192.0.2.10:1-65535", which takes the port of sshd, too`, `listen = "192.0.2.10:1-65535"`},
+	{`listen = "192.0.2.10:443/tcp"`, `write "192.0.2.10:443" and protocol = "tcp"`, `listen = "192.0.2.10:443"`},
+	{`listen = "192.0.2.10:53/udp"`, `write "192.0.2.10:53" and protocol = "udp"`, "listen = \"192.0.2.10:53\"\nprotocol = \"udp\""},
+	{`listen = "192.0.2.10:https"`, `write "192.0.2.10:443"`, `listen = "192.0.2.10:443"`},
+	{`listen = ":80"`, `write "*:80" for every address of this machine, or one of them`, `listen = "*:80"`},
+	{`listen = "80"`, `write "*:80" for every address of this machine, or one of them`, `listen = "*:80"`},
+	{`listen = 80`, `write "*:80" for every address of this machine, or one of them`, `listen = "*:80"`},
+	{`listen = [80, 443]`, `write "*:80" for every address of this machine, or one of them`, `listen = ["*:80", "*:443"]`},
+	{`listen = "0.0.0.0:8080"`, `write "*:8080" for every address of this machine`, `listen = "*:8080"`},
+	{`listen = "192.0.2.0/28:80"`, `natspread can't tell which of its addresses are meant: list them, as in ["10.0.0.1:80", "10.0.0.2:80"]`, ``},
+	{`listen = "eth0:80"`, `write "*:80" and interface = "eth0"`, "listen = \"*:80\"\ninterface = \"eth0\""},
+	{`listen = "http://192.0.2.10:80/"`, `write "192.0.2.10:80"`, `listen = "192.0.2.10:80"`},
+	{`listen = "192.0.2.10:80, 192.0.2.11:80"`, `write ["192.0.2.10:80", "192.0.2.11:80"]`, `listen = ["192.0.2.10:80", "192.0.2.11:80"]`},
+	{"listen = \"192.0.2.10:80\"\nlisten = \"192.0.2.10:443\"", `write listen = ["192.0.2.10:80", "192.0.2.10:443"] and take this one out`, `listen = ["192.0.2.10:80", "192.0.2.10:443"]`},
+	{`listen: "192.0.2.10:80"`, `write listen = "192.0.2.10:80"`, ``},
+	{`listen = 192.0.2.10:8080`, `write listen = "192.0.2.10:8080"`, `listen = "192.0.2.10:8080"`},
+
+	// Backends.
+	{`backends = ["10.0.0.0/29:80"]`, `natspread can't tell which of its addresses are meant: list them, as in ["10.0.0.1:80", "10.0.0.2:80"]`, ``},
+	{`backends = ["10.0.0.1-10.0.0.3:80"]`, `write "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"`, `backends = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]`},
+	{`backends = ["10.0.0.1-3:80"]`, `write "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"`, `backends = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]`},
+	{`backends = ["10.0.0.1-10.0.9.3:80"]`, `natspread can't take a range: list its addresses, as in ["10.0.0.1:80", "10.0.0.2:80"]`, ``},
+	{`backends = ["cp1:6443"]`, `write the address that the name stands for, as in "10.0.0.1:6443"`, `backends = ["10.0.0.1:6443"]`},
+	{`backends = ["10.0.0.1:8443 weight 2"]`, `write { address = "10.0.0.1:8443", weight = 2 }`, `backends = [{ address = "10.0.0.1:8443", weight = 2 }]`},
+	{`backends = ["10.0.0.1:80", 2]`, `write the address of a machine, as in "10.0.0.1:2"`, `backends = ["10.0.0.1:80", "10.0.0.1:2"]`},
+	{`backends = [["10.0.0.1:80", 2]]`, `write backends = [{ address = "10.0.0.1:80", weight = 2 }]`, `backends = [{ address = "10.0.0.1:80", weight = 2 }]`},
+	{`backends = [["10.0.0.1:80", "10.0.0.2:80"]]`, `write backends = ["10.0.0.1:80", "10.0.0.2:80"]`, `backends = ["10.0.0.1:80", "10.0.0.2:80"]`},
+	{`backends = ["10.0.0.1:80", "10.0.0.2:80 down"]`, `write { address = "10.0.0.2:80", drain = true }`, `backends = ["10.0.0.1:80", { address = "10.0.0.2:80", drain = true }]`},
+	{`backends = [{ address = "10.0.0.2", port = 8443 }]`, `write address = "10.0.0.2:8443" and take port out`, `backends = ["10.0.0.2:8443"]`},
+	{`backends = "10.0.0.1:80"`, `write backends = ["10.0.0.1:80"]`, `backends = ["10.0.0.1:80"]`},
+	{`backends = "10.0.0.1:80, 10.0.0.2:80"`, `write backends = ["10.0.0.1:80", "10.0.0.2:80"]`, `backends = ["10.0.0.1:80", "10.0.0.2:80"]`},
+	{`backends = { address = "10.0.0.1:80" }`, `write backends = [{ address = "10.0.0.1:80" }]`, `backends = ["10.0.0.1:80"]`},
+	{"listen = \"192.0.2.10:8000-8010\"\nbackends = [\"10.0.0.1:9000-9010\"]", `natspread can't shift a range of ports: write a service for each port`, ``},
+	{"listen = \"192.0.2.10:8000-8010\"\nbackends = [\"10.0.0.1:8000-8010\"]", `write "10.0.0.1", which keeps the port that the client asked for`, "listen = \"192.0.2.10:8000-8010\"\nbackends = [\"10.0.0.1\"]"},
+	{`backends = ["10.0.0.1 backup", "10.0.0.2"]`, `write { address = "10.0.0.1", backup = true }`, `backends = [{ address = "10.0.0.1", backup = true }, "10.0.0.2"]
+check = { type = "tcp", port = 80 }`},
+	{`backends = ["[10.0.0.1:80"]`, `write "10.0.0.1:80"`, `backends = ["10.0.0.1:80"]`},
+	{"listen = \"*:80\"\nbackends = [\"[web]:80\"]", `write it as in "[2001:db8::10]:80"`, "listen = \"*:80\"\nbackends = [\"[2001:db8::10]:80\"]"},
+	{"listen = \"*:80\"\nbackends = [\"fd00::1%eth0\"]", `write "fd00::1"; interface = says where traffic comes in`, "listen = \"*:80\"\nbackends = [\"fd00::1\"]"},
+	{`snat = "192.0.2.10 none"`, `natspread can't use several: write "192.0.2.10", which is enough for 64,512 connections to each backend`, ``},
+	{`check = { type = "tcp", source = "10.0.0.254, 10.0.0.253" }`, `write one address, as in "10.0.0.254"`, `check = { type = "tcp", source = "10.0.0.254" }`},
+	{`backends = ["[fe80::1%eth1]:80"]`, `natspread can't use it: write another address of that machine, as in "[2001:db8::1]:80" or "[fd00::1]:80"`, ``},
+	{`backends = ["127.0.0.1:80"]`, `write another address of this machine, as in "10.0.0.1:80"`, `backends = ["10.0.0.1:80"]`},
+	{`backends = ["http://10.0.0.1:80/app"]`, `write "10.0.0.1:80"`, `backends = ["10.0.0.1:80"]`},
+	{`backends = ["10.0.0.1:http"]`, `write "10.0.0.1:80"`, `backends = ["10.0.0.1:80"]`},
+	{`backends = [10.0.0.1:80, 10.0.0.2:80]`, `write backends = ["10.0.0.1:80", "10.0.0.2:80"]`, `backends = ["10.0.0.1:80", "10.0.0.2:80"]`},
+
+	// Keys.
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", state = "drain" }]`, `write drain = true`, `backends = ["10.0.0.1:80", { address = "10.0.0.2:80", drain = true }]`},
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", enabled = false }]`, `write drain = true`, `backends = ["10.0.0.1:80", { address = "10.0.0.2:80", drain = true }]`},
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", undrain = true }]`, `take it out; a backend has address, weight, drain, backup`, `backends = ["10.0.0.1:80", "10.0.0.2:80"]`},
+	{`healthcheck = true`, `write check = "tcp"`, `check = "tcp"`},
+	{`check = true`, `write check = "tcp"`, `check = "tcp"`},
+	{`check = "no"`, `take check out`, ``},
+	{`health_check = "http"`, `did you mean check?`, `check = "http"`},
+	{`interval = "5s"`, `write check = { type = "tcp", interval = "5s" }`, `check = { type = "tcp", interval = "5s" }`},
+	{"check = \"http\"\ninterval = \"5s\"", `write check = { type = "http", interval = "5s" } and take interval out`, `check = { type = "http", interval = "5s" }`},
+	{`check = { type = "https", verify = false }`, `write insecure = true`, `check = { type = "https", insecure = true }`},
+	{`check = { type = "https", secure = true }`, `take it out; a check has type, path, host, expect, port, tls_name, insecure, send, receive, interval, timeout, fall, rise, source`, `check = "https"`},
+	{`sticky = true`, `write algorithm = "source"`, `algorithm = "source"`},
+	{`sticky = false`, `take sticky out`, ``},
+	{`balance = "roundrobin"`, `did you mean algorithm?`, `algorithm = "round-robin"`},
+	{`mode = "source"`, `did you mean algorithm?`, `algorithm = "source"`},
+	{`mode = "udp"`, `did you mean protocol?`, `protocol = "udp"`},
+	{`max_conn = 100`, `natspread can't limit connections: take it out; a rule of your own in mangle PREROUTING can, by -m connlimit or -m hashlimit`, ``},
+	{`source = "198.51.100.0/24"`, `natspread can't choose by the client's address: take it out; a rule of your own in mangle PREROUTING can: -s ADDRESS -j DROP`, ``},
+	{`allow = ["198.51.100.0/24"]`, `natspread can't choose by the client's address: take it out; a rule of your own in mangle PREROUTING can: -s ADDRESS -j DROP`, ``},
+	{`include = "conf.d/*.toml"`, `natspread can't read several files: write all services into one`, ``},
+	{`masquerade = false`, `write snat = "none"`, `snat = "none"`},
+	{`nolocal = true`, `take it out; a service has name, listen, ports, protocol, snat, backends, pool, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down`, ``},
+	{`port = 443`, `write listen = "192.0.2.10:443" and take port out`, `listen = "192.0.2.10:443"`},
+	{`weight = 2`, `take weight out; a backend has it: { address = "10.0.0.1:80", weight = 2 }`, ``},
+	{`servers = ["10.0.0.9:80"]`, `did you mean backends?`, `backends = ["10.0.0.9:80"]`},
+	{`ports = [80, 443]`, `write listen = ["192.0.2.10:80", "192.0.2.10:443"] and take ports out`, `listen = ["192.0.2.10:80", "192.0.2.10:443"]`},
+	{"check = { type = \"http\", fall = 2 }\npath = \"/ok\"", `write check = { type = "http", fall = 2, path = "/ok" } and take path out`, `check = { type = "http", fall = 2, path = "/ok" }`},
+	{"path = \"/ok\"\n[service.check]\ntype = \"http\"", `write it below [service.check]`, `check = { type = "http", path = "/ok" }`},
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", state = "up" }]`, `take state out`, `backends = ["10.0.0.1:80", "10.0.0.2:80"]`},
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", enabled = true }]`, `take enabled out`, `backends = ["10.0.0.1:80", "10.0.0.2:80"]`},
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", disabled = false }]`, `take disabled out`, `backends = ["10.0.0.1:80", "10.0.0.2:80"]`},
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", down = true }]`, `write drain = true`, `backends = ["10.0.0.1:80", { address = "10.0.0.2:80", drain = true }]`},
+	{`backends = ["10.0.0.1:80", { ip = "10.0.0.2:80", share = 2 }]`, `did you mean address?`, `backends = ["10.0.0.1:80", { address = "10.0.0.2:80", weight = 2 }]`},
+	{`backends = ["10.0.0.1:80", { address = "10.0.0.2:80", max_fails = 2 }]`, `natspread can't: take it out`, ``},
+	{`check = { type = "https", verify = true }`, `take verify out`, `check = "https"`},
+	{`check = { type = "http", uri = "/ok", status = "200", inter = 5 }`, `did you mean path?`, `check = { type = "http", path = "/ok", expect = "200", interval = "5s" }`},
+	{`comment = "the web"`, `write it behind a #`, ``},
+	{`wieght = 2`, `take it out; a service has name, listen, ports, protocol, snat, backends, pool, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down`, ``},
+	{`local = "True"`, `write local = true`, ``},
+	{`local = True`, `write local = true`, ``},
+	{`local false`, `write local = false`, `local = false`},
+	{`snat = 192.0.2.10 # ours`, `write snat = "192.0.2.10"`, `snat = "192.0.2.10"`},
+	{"hairpin = [\u201c10.0.0.0/24\u201d]\nsnat = \"none\"", `write hairpin = ["10.0.0.0/24"]`, "snat = \"none\"\nhairpin = [\"10.0.0.0/24\"]"},
+	{"hairpin = \"\"\nsnat = \"none\"", `write hairpin = ["10.0.0.0/24"]`, "snat = \"none\"\nhairpin = [\"10.0.0.0/24\"]"},
+	{"hairpin = [\"10.0.0.0/255.255.0.0\"]\nsnat = \"none\"", `write a subnet, as in "10.0.0.0/16"`, "snat = \"none\"\nhairpin = [\"10.0.0.0/16\"]"},
+
+	// Names.
+	{`name = "minecraft-bedrock-of-the-village-2"`, `write "minecraft-bedrock-of-the-village"`, `name = "minecraft-bedrock-of-the-village"`},
+	{`name = "kube.api"`, `write "kube-api"`, `name = "kube-api"`},
+	{`name = "Web Server"`, `write "web-server"`, `name = "web-server"`},
+}
+
+// TestFixRows tells people what they meant, and what is pasted is that.
+func TestFixRows(t *testing.T) {
+	for _, row := range fixRows {
+		text := withLines(row.written)
+		all := faultsOf(text)
+		if len(all) == 0 || all[0].Fix != row.fix {
+			t.Errorf("%s\nwant %s\ngot %v", row.written, row.fix, all)
+			continue
+		}
+		if strings.HasPrefix(row.fix, cannot) {
+			continue
+		}
+		text = pasteAll(text)
+		got, err := Parse("f.toml", []byte(text))
+		want, wrong := Parse("f.toml", []byte(withLines(row.then)))
+		if wrong != nil || err != nil || !got.Equivalent(want) {
+			t.Errorf("%s\nafter %s it is\n%s\n%v %v", row.written, row.fix, text, err, wrong)
+		}
+	}
+}
+
+// withLines returns oneService with some lines in place of those with the same key, or below them.
+func withLines(lines string) string {
+	var kept []string
+	for _, line := range strings.Split(strings.TrimSpace(oneService), "\n") {
+		key, _, _ := strings.Cut(line, " = ")
+		if !strings.HasPrefix(lines, key+" ") && !strings.Contains(lines, "\n"+key+" ") && !(key == "backends" && strings.HasPrefix(lines, "servers")) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.TrimSpace(strings.Join(append(kept, lines), "\n")) + "\n"
+}

@@ -1,0 +1,79 @@
+package network
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// regions are the parts that the routes of IPv4 divide its addresses into. What the kernel
+// answers of one address is true of all addresses in the same region: all of its rules but
+// those that ask for a destination, and its tables, find the same for them. There are none
+// where a route has several ways, of which the kernel chooses one by the address, and none of
+// IPv6, where it chooses the source by the address.
+type regions struct {
+	bits  []int                    // the lengths of the routes' prefixes, the longest first
+	known map[netip.Prefix]*answer // by the longest prefix that has the address
+	none  *answer                  // of addresses that no route has
+}
+
+// answer is what the kernel answered in a region; nil before it was asked.
+type answer struct{ route *Lookup }
+
+// manyAddresses is from how many addresses on the routes are listed, at most mostRoutes.
+const (
+	manyAddresses = 64
+	mostRoutes    = 10_000
+)
+
+// region returns where the answer about an address is kept, nil where it may be true of that
+// address only.
+func (n Network) region(addr netip.Addr) *answer {
+	if n.regions == nil || !addr.Is4() || !addr.IsGlobalUnicast() || len(n.Known) < manyAddresses {
+		return nil
+	}
+	if n.regions.known == nil {
+		n.regions.read(n.handle)
+	}
+	for _, bits := range n.regions.bits {
+		if found, is := n.regions.known[netip.PrefixFrom(addr, bits).Masked()]; is {
+			return found
+		}
+	}
+	return n.regions.none
+}
+
+// read lists the routes. Where the regions cannot be told there are none.
+func (r *regions) read(handle *netlink.Handle) {
+	r.known = map[netip.Prefix]*answer{}
+	policy, err := handle.RuleList(netlink.FAMILY_V4)
+	if err != nil || slices.ContainsFunc(policy, func(rule netlink.Rule) bool { return rule.Dst != nil }) {
+		return
+	}
+	known, bits, several := map[netip.Prefix]*answer{}, map[int]bool{}, false
+	err = handle.RouteListFilteredIter(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE, func(route netlink.Route) bool {
+		prefix := destination(route)
+		known[prefix], bits[prefix.Bits()] = &answer{}, true
+		several = several || len(route.MultiPath) > 0
+		return !several && len(known) <= mostRoutes
+	})
+	if err != nil || several || len(known) > mostRoutes {
+		return
+	}
+	for length := range bits {
+		r.bits = append(r.bits, length)
+	}
+	slices.SortFunc(r.bits, func(a, b int) int { return b - a })
+	r.known, r.none = known, &answer{}
+}
+
+// destination returns the prefix that a route of IPv4 leads to.
+func destination(route netlink.Route) netip.Prefix {
+	if route.Dst == nil {
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	}
+	bits, _ := route.Dst.Mask.Size()
+	return netip.PrefixFrom(addrOf(route.Dst.IP), bits).Masked()
+}

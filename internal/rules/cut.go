@@ -1,0 +1,90 @@
+package rules
+
+import (
+	"bytes"
+	"strings"
+)
+
+// CutOwn takes natspread's chains out of one table as iptables-save printed it, if they are
+// declared by these names, in this order, and then hold these rules: the "-A CHAIN …" lines of
+// each chain by its name. What is left is what others have there, and the jumps. Counters
+// count for nothing. Where anything is different same is false; then ParseSaved tells what it is.
+func CutOwn(text []byte, names []string, lines map[string]string) (others []byte, same bool) {
+	cutter := ownCutter{undeclared: names, unfilled: names, lines: lines}
+	begun, inside := false, false
+	for line := range bytes.Lines(text) {
+		own, next := cutter.line(line)
+		switch {
+		case own && !(next && inside), line[0] == '*' && begun:
+			return nil, false
+		case own:
+			continue
+		case line[0] == '*':
+			begun, inside = true, true
+		case string(line) == "COMMIT\n":
+			inside = false
+		}
+		others = append(others, line...)
+	}
+	return others, cutter.done()
+}
+
+// ownCutter compares natspread's lines of a table, one after the other, with those that should
+// be there.
+type ownCutter struct {
+	undeclared []string          // the chains that are not declared yet
+	unfilled   []string          // the chains whose rules have not begun
+	missing    string            // the lines of the chain before these that are not there yet
+	lines      map[string]string // of all chains
+}
+
+// line takes one line, with its end: whether it is one of natspread's, and then whether it is
+// the next one.
+func (c *ownCutter) line(line []byte) (own, next bool) {
+	if line[0] == ':' {
+		name, rest, _ := bytes.Cut(line[1:], []byte(" "))
+		if !bytes.HasPrefix(name, []byte(Prefix)) || !IsOwn(string(name)) {
+			return false, false
+		}
+		if len(c.undeclared) == 0 || c.undeclared[0] != string(name) {
+			return true, false
+		}
+		c.undeclared = c.undeclared[1:]
+		return true, bytes.HasPrefix(rest, []byte("- ["))
+	}
+	rule := uncounted(line)
+	if !bytes.HasPrefix(rule, []byte("-A "+Prefix)) {
+		return false, false
+	}
+	c.fill()
+	if len(c.undeclared) == 0 && len(rule) <= len(c.missing) && c.missing[:len(rule)] == string(rule) {
+		c.missing = c.missing[len(rule):]
+		return true, true
+	}
+	name, _, _ := strings.Cut(strings.TrimSuffix(string(rule), "\n")[len("-A "):], " ")
+	return IsOwn(name), false
+}
+
+// fill goes on to the next chain that has rules.
+func (c *ownCutter) fill() {
+	for c.missing == "" && len(c.unfilled) > 0 {
+		c.missing, c.unfilled = c.lines[c.unfilled[0]], c.unfilled[1:]
+	}
+}
+
+// done tells whether nothing is missing.
+func (c *ownCutter) done() bool {
+	c.fill()
+	return c.missing == "" && len(c.unfilled)+len(c.undeclared) == 0
+}
+
+// uncounted returns the line of a rule without its counters.
+func uncounted(line []byte) []byte {
+	counters, rest, ok := bytes.Cut(line, []byte("] "))
+	if line[0] == '[' && ok {
+		if _, ok = readPackets(string(counters[1:])); ok {
+			return rest
+		}
+	}
+	return line
+}
