@@ -20,6 +20,7 @@ type draft struct {
 	keys      field.Places
 	name      field.Located[string]
 	listen    []field.Located[Listen]
+	ports     []portPair // none where the listen addresses have theirs
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
 	backends  []field.Located[Backend]
@@ -45,6 +46,9 @@ func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantServiceKey, d)
 	d.inherit(defaultKeys, defaults)
+	if d.maps() {
+		d.mapPorts()
+	}
 	return d
 }
 

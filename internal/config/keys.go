@@ -11,7 +11,8 @@ import (
 // serviceKeys are the keys below [[service]].
 var serviceKeys = []field.Key[draft]{
 	{Name: "name", Example: `name = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.name, f, value.ParseName) }},
-	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Set: func(d *draft, f field.Field) { d.listen = field.Many(f, f.OneOrMore(), parseListen) }},
+	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Set: setListen},
+	{Name: "ports", Example: portsExample, Set: setPorts},
 	{Name: "protocol", Example: `protocol = "tcp"`, Set: func(d *draft, f field.Field) {
 		d.protocols = field.Many(f, f.OneOrMore(), value.OneOf(habits.Protocols, TCP, UDP, SCTP))
 	}},

@@ -109,10 +109,10 @@ func portlessFault(text string, l Listen) *value.Fault {
 	if last := strings.LastIndex(text, ":"); last > 0 {
 		port, isPort := value.ParsePort(text[last+1:])
 		if address, why := value.ParseUnicast(text[:last]); isPort && why == nil {
-			return &value.Fault{Cause: "it has no port, which stands behind brackets", Fix: fmt.Sprintf("write %q, if %d is the port", Listen{address, Ports{port, port}}, port)}
+			return &value.Fault{Cause: "it has no port, which stands behind brackets", Fix: fmt.Sprintf("write %q, if %d is the port", Listen{Addr: address, Ports: Ports{port, port}}, port)}
 		}
 	}
-	return &value.Fault{Cause: "it has no port", Fix: fmt.Sprintf("write %q, with the port that clients connect to", Listen{l.Addr, Ports{80, 80}})}
+	return &value.Fault{Cause: "it has no port", Fix: fmt.Sprintf("write %q, with the port that clients connect to", Listen{Addr: l.Addr, Ports: Ports{80, 80}})}
 }
 
 // portOr is what was typed for a port, as long as it is one.

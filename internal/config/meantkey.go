@@ -29,7 +29,7 @@ func meantServiceKey(s *source.Source, pairs []source.Pair, p source.Pair) (key,
 		return renamed("protocol")
 	case name == "mode":
 		return renamed("algorithm")
-	case name == "port" || name == "ports":
+	case name == "port":
 		return "listen", portKeyFix(pairs, p)
 	case said && !meant && habit.Instead != "snat" && habit.Instead != "" && !strings.HasPrefix(habit.Instead, "natspread can't"):
 		return "", "take " + p.Name + " out"
