@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -14,7 +15,7 @@ import (
 // TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
 // in the filter table only.
 func (l limits) serviceChains(service config.Service) []rules.Chain {
-	s := selector{limits: l, service: service.Name}
+	s := selector{limits: l, service: service.Name, pairs: portPairs(service)}
 	for _, protocol := range service.Protocols {
 		s.protocols = append(s.protocols, string(protocol))
 	}
@@ -31,6 +32,7 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 	case service.Algorithm == config.RoundRobin:
 		list = s.roundRobin(backends)
 	default:
+		s.leads = s.mappedChains(service)
 		list = s.random(backends)
 	}
 	return append(s.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list})
@@ -41,7 +43,9 @@ type selector struct {
 	limits    limits
 	service   string
 	protocols []string
-	sum       uint64 // of the weights of all backends
+	sum       uint64                      // of the weights of all backends
+	pairs     []config.Listen             // of the ports that are mapped, by the first listen address; none where none is
+	leads     map[netip.Addr]rules.Target // with pairs: what leads to the chain of a backend
 	chains    []rules.Chain
 }
 
@@ -111,6 +115,12 @@ func (p *selector) draw(backends []config.Backend, at interval) []rules.Rule {
 	list := make([]rules.Rule, len(backends))
 	for i, backend := range backends {
 		list[i] = rules.Rule{Statistic: probabilities[i], Target: dnat(backend)}
+		if p.leads != nil {
+			list[i].Target = p.leads[backend.Addr]
+		}
+	}
+	if p.leads != nil {
+		return list // the pick is one for all ports and protocols
 	}
 	return p.each(list...)
 }
@@ -165,15 +175,27 @@ func weightsOf(backends []config.Backend) []uint64 {
 // turns, for each protocol its own.
 func (p *selector) roundRobin(backends []config.Backend) []rules.Rule {
 	order := turns(backends)
-	period := make([]rules.Target, len(order))
-	for i, turn := range order {
-		period[i] = dnat(backends[turn])
-	}
 	var rules []rules.Rule
 	for _, protocol := range p.protocols {
-		rules = append(rules, p.turn(protocol, period, 0, 0)...)
+		if len(p.pairs) > 0 {
+			rules = append(rules, p.mappedTurns(protocol, backends, order)...)
+			continue
+		}
+		rules = append(rules, p.turn(protocol, inTurn(backends, order, 0), 0, 0)...)
 	}
 	return rules
+}
+
+// inTurn returns where connections go in the order of turns: to the backends, at a port of all or,
+// for 0, at their own.
+func inTurn(backends []config.Backend, order []int, to uint16) []rules.Target {
+	period := make([]rules.Target, len(order))
+	for i, turn := range order {
+		backend := backends[turn]
+		backend.Port = cmp.Or(to, backend.Port)
+		period[i] = dnat(backend)
+	}
+	return period
 }
 
 // turn returns the rules of a chain that sends connections to targets in turn. While

@@ -67,7 +67,7 @@ func byAnswer(services []config.Service, wanted func(s config.Service, b config.
 				if !wanted(service, backend, entry.protocol) {
 					continue
 				}
-				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(backend, entry.ports)}
+				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(entry.listen, backend)}
 				complete(&answer, entry)
 				entries = append(entries, answer)
 			}

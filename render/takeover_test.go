@@ -51,7 +51,7 @@ func (p place) asked(services []config.Service) (by config.Service, listen confi
 	for _, s := range services {
 		for _, l := range s.Listen {
 			at := func(b config.Backend) bool {
-				return b.Addr == p.addr && (b.Port == p.port || b.Port == 0 && l.Ports.Contains(p.port))
+				return b.Addr == p.addr && l.Answers(b).Contains(p.port)
 			}
 			i := slices.IndexFunc(s.Backends, at)
 			if s.Takeover && slices.Contains(s.Protocols, p.protocol) && i >= 0 {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -103,6 +104,18 @@ func counted(live rules.Saved) counts {
 	return sums
 }
 
+// answerPorts returns the ports that the rules of a service send the connections of a backend to,
+// each once; 0 where they keep the one that was asked.
+func answerPorts(service config.Service, backend config.Backend) []uint16 {
+	var all []uint16
+	for _, listen := range service.Listen {
+		if port := cmp.Or(backend.Port, listen.To); !slices.Contains(all, port) {
+			all = append(all, port)
+		}
+	}
+	return all
+}
+
 // describe describes one service with the connections that each target got.
 func describe(service config.Service, counts map[rules.Target]uint64, watched watched) Service {
 	described := Service{
@@ -117,7 +130,10 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 	owned := standing.Owned()
 	shares := standing.Shares(owned)
 	for i, backend := range service.Backends {
-		connections := counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
+		connections := uint64(0)
+		for _, port := range answerPorts(service, backend) {
+			connections += counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: port}]
+		}
 		described.Connections += connections
 		out, _ := watched.out(service, backend)
 		described.Backends[i] = Backend{
@@ -187,6 +203,9 @@ func headOf(service config.Service) string {
 		listens = append(listens[:mostListens-1:mostListens-1], fmt.Sprintf("and %d more", n-mostListens+1))
 	}
 	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(listens, " "), algorithmText(service), service.SNAT)
+	if ports := service.PortMap(); ports != "" {
+		head += ", ports " + ports
+	}
 	if service.Checked() {
 		head += ", check " + string(service.Check.Type)
 	}
