@@ -29,6 +29,7 @@ type draft struct {
 	prefix    field.Located[int]
 	iface     field.Located[string]
 	hairpin   []field.Located[netip.Prefix]
+	gate      gateDraft
 	local     bool
 	onRemove  field.Located[OnRemove]
 	forward   field.Located[Forward]
@@ -80,6 +81,7 @@ func (d *draft) service() Service {
 		Forward:   d.forward.Val,
 		Takeover:  d.takeover,
 	}
+	d.gate.fill(&s)
 	if d.half && d.six {
 		s.Name += sixth
 	}

@@ -59,6 +59,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	made.Listen = listens(t, made, others)
 	if takesOver && takeOver(&made, others) {
 		made.Hairpin = hairpins(t, six)
+		gate(t, &made, six)
 		return made
 	}
 	made.SNAT.Mode = rapid.SampledFrom([]config.SNATMode{config.Masquerade, config.Address, config.None}).Draw(t, "snat")
@@ -68,6 +69,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	case config.None:
 		made.Hairpin = hairpins(t, six)
 	}
+	gate(t, &made, six)
 	return made
 }
 
