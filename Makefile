@@ -13,7 +13,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots image-test crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ boot-test: ## the package in a Debian that is really booted, killed, damaged and
 boots: ## boot that Debian BOOTS times (50) with each variant; each boot must load the rules
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
 	@BOOTS='$(BOOTS)' internal/lab/boot/container boots
+
+image-test: ## an image of mmdebstrap that boots, and one for arm64
+	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap systemd-container iproute2
+	@internal/lab/boot/container mmdebstrap
 
 crash-test: ## power cuts under apply, on a real ext4 and xfs
 	@.ci/need go iptables e2fsprogs xfsprogs

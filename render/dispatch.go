@@ -21,6 +21,7 @@ type dispatchEntry struct {
 	protocol string
 	ports    rules.Ports
 	rules    []rules.Rule
+	listen   config.Listen // what it was made from; zero where that is several
 }
 
 // String writes what is claimed.
@@ -57,7 +58,7 @@ func asked(service config.Service) iter.Seq[dispatchEntry] {
 	return func(yield func(dispatchEntry) bool) {
 		for _, listen := range service.Listen {
 			for _, protocol := range service.Protocols {
-				if !yield(dispatchEntry{side: both, address: listen.Addr, protocol: string(protocol), ports: ports(listen)}) {
+				if !yield(dispatchEntry{side: both, address: listen.Addr, protocol: string(protocol), ports: ports(listen), listen: listen}) {
 					return
 				}
 			}
@@ -147,7 +148,7 @@ func translated(services []config.Service) []dispatchEntry {
 			for _, backend := range service.Active() {
 				entry.address = backend.Addr
 				rule.Destination = host(backend.Addr)
-				rule.DestinationPorts = rules.Ports{First: backend.Port, Last: backend.Port}
+				rule.DestinationPorts = rules.Ports{First: answerPort(entry.listen, backend), Last: answerPort(entry.listen, backend)}
 				entry.side, entry.rules = backendSource, complete(rule, sources)
 				entries = append(entries, entry)
 			}
@@ -183,7 +184,7 @@ func forwarded(services []config.Service) []dispatchEntry {
 			rule.Target = rules.Target{Kind: rules.Accept}
 			for _, backend := range service.Backends {
 				entry.address = backend.Addr
-				rule.ReplySource, rule.ReplyPorts = host(backend.Addr), answersAt(backend, entry.ports)
+				rule.ReplySource, rule.ReplyPorts = host(backend.Addr), answersAt(entry.listen, backend)
 				entry.side, entry.rules = backendForward, []rules.Rule{rule}
 				entries = append(entries, entry)
 			}
@@ -192,13 +193,16 @@ func forwarded(services []config.Service) []dispatchEntry {
 	return entries
 }
 
-// answersAt returns the ports where a backend answers what was asked of some ports. One
-// without a port of its own answers at those.
-func answersAt(backend config.Backend, asked rules.Ports) rules.Ports {
-	if backend.Port != 0 {
-		return rules.Ports{First: backend.Port, Last: backend.Port}
-	}
-	return asked
+// answersAt returns the ports where a backend answers what was asked of a listen address.
+func answersAt(listen config.Listen, backend config.Backend) rules.Ports {
+	at := listen.Answers(backend)
+	return rules.Ports{First: at.First, Last: at.Last}
+}
+
+// answerPort returns the port where a backend answers what was asked of a listen address, 0 where
+// it keeps the one that was asked.
+func answerPort(listen config.Listen, backend config.Backend) uint16 {
+	return cmp.Or(backend.Port, listen.To)
 }
 
 // answered returns entries of what the chain of a service in the filter table accepts: the
@@ -206,10 +210,10 @@ func answersAt(backend config.Backend, asked rules.Ports) rules.Ports {
 // rule for each address that clients may ask for and each backend is as many as their sum,
 // not their product.
 func answered(service config.Service) []dispatchEntry {
-	var asked []rules.Ports
+	var asked []config.Listen
 	for _, listen := range service.Listen {
 		if !listen.Any() { // else forwarded accepts it by itself
-			asked = append(asked, ports(listen))
+			asked = append(asked, listen)
 		}
 	}
 	var order []netip.Addr
@@ -218,8 +222,8 @@ func answered(service config.Service) []dispatchEntry {
 		if _, known := at[backend.Addr]; !known {
 			order = append(order, backend.Addr)
 		}
-		for _, ports := range asked {
-			at[backend.Addr] = append(at[backend.Addr], answersAt(backend, ports))
+		for _, listen := range asked {
+			at[backend.Addr] = append(at[backend.Addr], answersAt(listen, backend))
 		}
 	}
 	var entries []dispatchEntry
@@ -227,7 +231,7 @@ func answered(service config.Service) []dispatchEntry {
 		for _, address := range order {
 			for _, ports := range union(at[address]) {
 				rule := rules.Rule{ConnectionProtocol: string(protocol), ReplySource: host(address), ReplyPorts: ports, Target: rules.Target{Kind: rules.Accept}}
-				entries = append(entries, dispatchEntry{answer, service.Name, address, string(protocol), ports, []rules.Rule{rule}})
+				entries = append(entries, dispatchEntry{side: answer, service: service.Name, address: address, protocol: string(protocol), ports: ports, rules: []rules.Rule{rule}})
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
 // in the filter table only.
 func (l limits) serviceChains(service config.Service) []rules.Chain {
-	s := selector{limits: l, service: service.Name}
+	s := selector{limits: l, service: service.Name, pairs: portPairs(service)}
 	for _, protocol := range service.Protocols {
 		s.protocols = append(s.protocols, string(protocol))
 	}
@@ -31,6 +31,7 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 	case service.Algorithm == config.RoundRobin:
 		list = s.roundRobin(backends)
 	default:
+		s.leads = s.mappedChains(service)
 		list = s.random(backends)
 	}
 	return append(s.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list})
@@ -41,7 +42,9 @@ type selector struct {
 	limits    limits
 	service   string
 	protocols []string
-	sum       uint64 // of the weights of all backends
+	sum       uint64                      // of the weights of all backends
+	pairs     []config.Listen             // of the ports that are mapped, by the first listen address; none where none is
+	leads     map[netip.Addr]rules.Target // with pairs: what leads to the chain of a backend
 	chains    []rules.Chain
 }
 
@@ -111,6 +114,12 @@ func (p *selector) draw(backends []config.Backend, at interval) []rules.Rule {
 	list := make([]rules.Rule, len(backends))
 	for i, backend := range backends {
 		list[i] = rules.Rule{Statistic: probabilities[i], Target: dnat(backend)}
+		if p.leads != nil {
+			list[i].Target = p.leads[backend.Addr]
+		}
+	}
+	if p.leads != nil {
+		return list // the pick is one for all ports and protocols
 	}
 	return p.each(list...)
 }

@@ -116,7 +116,7 @@ func (p *selector) backendChains(service config.Service, owners []int) []rules.T
 	targets := make([]rules.Target, len(service.Backends))
 	for i, place := range slots.Places(service.SlotBackends(), chainPlaces) {
 		if owns[i] {
-			list := append([]rules.Rule{restoreMark()}, p.each(rules.Rule{Target: dnat(service.Backends[i])})...)
+			list := append([]rules.Rule{restoreMark()}, p.translate(service.Backends[i])...)
 			targets[i] = p.addChain(levelBackends, place, list)
 		}
 	}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"slices"
@@ -91,9 +92,7 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 			for _, protocol := range []string{"tcp", "udp", "sctp"} {
 				for _, backend := range few {
 					packet := rules.Packet{Protocol: protocol, Destination: backend.Addr, Port: backend.Port, OriginalAddress: asked, OriginalPort: port}
-					if packet.Port == 0 {
-						packet.Port = port
-					}
+					packet.Port = cmp.Or(packet.Port, listen.To, port)
 					packets[packet] = true
 					packet.Port ^= 1
 					packets[packet] = true
@@ -154,6 +153,8 @@ func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, rewritt
 			first, last := b.Port, b.Port
 			switch {
 			case b.Port != 0:
+			case listen.To != 0:
+				first, last = listen.To, listen.To
 			case rewritten:
 				last = math.MaxUint16
 			default:
@@ -168,11 +169,10 @@ func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, rewritt
 // answers tells whether a packet goes to a backend of the service, at a port where that
 // answers: one without a port at any that clients may ask for at an address.
 func (o *owner) answers(packet rules.Packet) bool {
-	listens := slices.ContainsFunc(o.Listen, func(l config.Listen) bool {
-		return !l.Any() && l.Ports.Contains(packet.Port)
-	})
-	return slices.ContainsFunc(o.Backends, func(b config.Backend) bool {
-		return b.Addr == packet.Destination && (b.Port == 0 && listens || b.Port != 0 && b.Port == packet.Port)
+	return slices.ContainsFunc(o.Listen, func(l config.Listen) bool {
+		return !l.Any() && slices.ContainsFunc(o.Backends, func(b config.Backend) bool {
+			return b.Addr == packet.Destination && l.Answers(b).Contains(packet.Port)
+		})
 	})
 }
 

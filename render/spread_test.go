@@ -36,10 +36,10 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			case owner != nil && builtIn == rules.Prerouting && !owner.Serves(packet.Source):
 				mustTurnAway(t, owner.Service, packet, outcomes)
 			case owner != nil:
-				mustHaveShares(t, owner.Service, outcomes, packet.Source)
+				mustHaveShares(t, mapping(owner.Service, packet.Port), outcomes, packet.Source)
 				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] && (builtIn == rules.Output || !owner.Gated()) {
 					seen[whole] = true
-					mustHaveShares(t, owner.Service, walkedByAll(t, table, builtIn, packet), netip.Addr{})
+					mustHaveShares(t, mapping(owner.Service, packet.Port), walkedByAll(t, table, builtIn, packet), netip.Addr{})
 				}
 			case len(outcomes) != 0:
 				t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
@@ -206,6 +206,19 @@ func walkedByAll(t rapid.TB, table rules.Table, builtIn string, packet rules.Pac
 		t.Fatal(err)
 	}
 	return outcomes
+}
+
+// mapping returns a service whose backends have the ports to which it maps one.
+func mapping(service config.Service, asked uint16) config.Service {
+	service.Backends = slices.Clone(service.Backends)
+	for _, listen := range service.Listen {
+		for i := range service.Backends {
+			if listen.To != 0 && listen.Ports.Contains(asked) {
+				service.Backends[i].Port = listen.To
+			}
+		}
+	}
+	return service
 }
 
 // mustHaveShares fails unless the outcomes of a client, or of any, are the service's backends

@@ -16,8 +16,10 @@ func leavingEntries(services []config.Service) []dispatchEntry {
 // saidFirst returns entries of what a backend says first, with the rules that give it the
 // address and port that its client had asked. Such a packet comes after another balancer had the
 // connection: connection tracking takes whoever sends the first packet here for the one that began.
+// A backend whose connections are cut has none: its next packet would begin the connection anew.
 func saidFirst(services []config.Service) []dispatchEntry {
-	return byAnswer(services, func(e *dispatchEntry, asked dispatchEntry) {
+	speaks := func(s config.Service, b config.Backend, protocol string) bool { return !b.Out || !cuts(s, protocol) }
+	return byAnswer(services, speaks, func(e *dispatchEntry, asked dispatchEntry) {
 		target := rules.Target{Kind: rules.SNAT, Address: asked.address}
 		if asked.ports.First == asked.ports.Last {
 			target.Port = asked.ports.First // of several each is kept
@@ -27,11 +29,22 @@ func saidFirst(services []config.Service) []dispatchEntry {
 	})
 }
 
+// cuts tells whether the connections of a service's backend do not stay where they are when it goes down.
+func cuts(service config.Service, protocol string) bool {
+	return protocol == string(config.UDP) || service.OnDown == config.ResetDown
+}
+
+// silences tells whether POST depends on which backends of a service are down.
+func silences(service config.Service) bool {
+	cut := func(p config.Protocol) bool { return cuts(service, string(p)) }
+	return service.Takeover && slices.ContainsFunc(service.Protocols, cut)
+}
+
 // begunByBackends returns entries of the same connections, which FORWARD is to let through. For
 // connection tracking the backend began them, so no accept for what clients asked matches them.
 func begunByBackends(services []config.Service) []dispatchEntry {
-	closed := func(s config.Service) bool { return s.Forward != config.Accept }
-	return byAnswer(slices.DeleteFunc(slices.Clone(services), closed), func(e *dispatchEntry, _ dispatchEntry) {
+	open := func(s config.Service, _ config.Backend, _ string) bool { return s.Forward == config.Accept }
+	return byAnswer(services, open, func(e *dispatchEntry, _ dispatchEntry) {
 		e.side = backendBegan
 		e.rules = []rules.Rule{{
 			ConnectionProtocol: e.protocol, OriginalSource: host(e.address), OriginalSourcePorts: e.ports,
@@ -41,9 +54,9 @@ func begunByBackends(services []config.Service) []dispatchEntry {
 }
 
 // byAnswer returns an entry for each address and port where a backend of a service with takeover
-// answers, a drained one too. complete fills the entry, and gets what the backend answers for there:
-// config refuses two such listen addresses.
-func byAnswer(services []config.Service, complete func(e *dispatchEntry, asked dispatchEntry)) []dispatchEntry {
+// answers, a drained one too, if it is wanted. complete fills the entry, and gets what the backend
+// answers for there: config refuses two such listen addresses.
+func byAnswer(services []config.Service, wanted func(s config.Service, b config.Backend, protocol string) bool, complete func(e *dispatchEntry, asked dispatchEntry)) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
 		if !service.Takeover {
@@ -51,7 +64,10 @@ func byAnswer(services []config.Service, complete func(e *dispatchEntry, asked d
 		}
 		for entry := range asked(service) {
 			for _, backend := range service.Backends {
-				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(backend, entry.ports)}
+				if !wanted(service, backend, entry.protocol) {
+					continue
+				}
+				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(entry.listen, backend)}
 				complete(&answer, entry)
 				entries = append(entries, answer)
 			}

@@ -12,7 +12,8 @@ import (
 // which of their backends get new connections and by what weights. Another version may have
 // planned the tables before. The result is what New returns, but it takes no longer than the
 // services that changed need: all other chains are those of the tables before, with the same
-// Rules. For a service on "*" it looks at all others, too.
+// Rules. For a service on "*", and for one with takeover that does not keep all connections of a
+// backend that is down, it looks at all others, too.
 //
 // The filter tables let through what goes to any backend, so they stay as they are.
 func Update(before rules.Tables, cfg config.Config, changed []int) rules.Tables {
@@ -31,7 +32,7 @@ func (l limits) update(before rules.Tables, cfg config.Config, changed []int) ru
 				p.service(l, service)
 			}
 		}
-		if p.star || p.emptied {
+		if p.star || p.sourcesChange {
 			p.sources(l, cfg.Services)
 		}
 		part.nat.Chains = p.chains()
@@ -41,11 +42,13 @@ func (l limits) update(before rules.Tables, cfg config.Config, changed []int) ru
 
 // patch is what changes of a table.
 type patch struct {
-	table   rules.Table
-	gone    []stretch
-	added   []rules.Chain
-	star    bool // a service that listens on "*" changes: POST tells its connections by the backends
-	emptied bool // a service begins to reach a backend, or ends: POST has no rules for one that reaches none
+	table rules.Table
+	gone  []stretch
+	added []rules.Chain
+	star  bool // a service that listens on "*" changes: POST tells its connections by the backends
+	// sourcesChange is true where a service begins to reach a backend, or ends, since POST has no
+	// rules for one that reaches none, and where POST has none for what backends that are down say.
+	sourcesChange bool
 }
 
 // stretch is where some chains stand in a row in a table: at from, and before to.
@@ -56,8 +59,9 @@ func (p *patch) service(l limits, service config.Service) {
 	name := rules.ServiceChain(service.Name)
 	if chain, found := p.table.Chain(name); found {
 		reached := slices.ContainsFunc(chain.Rules, func(r rules.Rule) bool { return r.Target.Kind != rules.Refuse })
-		p.emptied = p.emptied || reached != reaches(service)
+		p.sourcesChange = p.sourcesChange || reached != reaches(service)
 	}
+	p.sourcesChange = p.sourcesChange || silences(service)
 	p.star = p.star || onStar(service)
 	p.drop(name, name+"\x00")
 	// The chains below it: "[" follows on "Z". The gate, whose names end in "G", "GA" and "GR", stays.
@@ -74,7 +78,7 @@ func (p *patch) sources(l limits, services []config.Service) {
 	isList := len(post.Rules) <= l.sources && !slices.ContainsFunc(post.Rules, func(r rules.Rule) bool { return r.Target.Chain != "" })
 	p.drop(post.Name, post.Name+"\x00")
 	p.dropSide(backendSource)
-	if isList || p.emptied || p.sourcesFit(l, services) {
+	if isList || p.sourcesChange || p.sourcesFit(l, services) {
 		p.dropSide(source)
 		p.dropSide(backendFirst)
 		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources, 0})...)

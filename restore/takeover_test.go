@@ -13,9 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/render"
+	"natspread/restore"
 	"natspread/restore/flows"
 )
 
@@ -196,6 +201,52 @@ func TestTakeover(t *testing.T) {
 		result := apply(t, host, takeoverService(family, quoted(family, 1, "")...))
 		if left := begunBy(t, families[family], flows.TCP, backend(family, 1)); result.DeletedEntries != want[1] || left != 0 {
 			t.Errorf("%d entries of what was taken out are deleted, not %d, and %d are left", result.DeletedEntries, want[1], left)
+		}
+	})
+}
+
+// TestTakeoverDown has a backend go down while its server and its client are both alive, and the
+// server says something first. With on_down = "keep" the client hears it. With "reset" it does not,
+// and its own next packet is answered by a reset.
+func TestTakeoverDown(t *testing.T) {
+	eachFamily(t, func(t *testing.T, variant rules.Variant, family int) {
+		for _, onDown := range []config.OnDown{config.Keep, config.ResetDown} {
+			t.Run(string(onDown), func(t *testing.T) {
+				n := netnstest.NewNetwork(t, netnstest.Layout{Gateway: true})
+				host := newHost(t, variant)
+				closeForward(t, variant)
+				n.Balancer.Sysctl(t, "net.netfilter.nf_conntrack_tcp_loose", "1")
+				toml := takeoverService(family, quoted(family, -1, "")...) + fmt.Sprintf("check = \"tcp\"\non_down = %q\n", onDown)
+				apply(t, host, toml)
+				open := connect(t, n, listenAll(t, n, family, 8080), at(netnstest.VIP(family), 80), 20)
+
+				cfg := hosttest.Config(t, toml)
+				cfg.Services[0].Backends[1].Out = true
+				down := overlay(t, host, toml)
+				down.Tables = render.New(cfg)
+				freed := restore.Freed{Before: used(t, toml), After: used(t, without(toml, at(backend(family, 1), 8080)))}
+				freed.After[0].Reset = onDown == config.ResetDown
+				_, err := host.LoadOverlay(t.Context(), down, freed)
+				hosttest.Must(t, err)
+				at := [3]int{}
+				for i, c := range open {
+					at[c.place]++
+					if c.place != 1 || onDown == config.Keep {
+						if err := errors.Join(says(c.server, c.client), says(c.client, c.server)); err != nil {
+							t.Errorf("connection %d at backend %d: %v", i, c.place, err)
+						}
+						continue
+					}
+					_, err := c.server.Write([]byte("x\n"))
+					hosttest.Must(t, err)
+					if err := says(c.client, c.client); !errors.Is(err, unix.ECONNRESET) {
+						t.Errorf("the client of connection %d is not cut: %v", i, err)
+					}
+				}
+				if at[1] == 0 {
+					t.Fatalf("the backends have %v connections", at)
+				}
+			})
 		}
 	})
 }

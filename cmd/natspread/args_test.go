@@ -41,7 +41,7 @@ func parse(args ...string) (got typed, err error) {
 func readers() map[string]func(*cli.Context) (any, error) {
 	none := reader(cmdline.ReadNone)
 	return map[string]func(*cli.Context) (any, error){
-		"init": reader(readInit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
+		"init": reader(readInit), "edit": reader(readEdit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
 		"confirm": none, "drain": reader(readDrain), "undrain": reader(readUndrain), "history": none, "rollback": reader(readRollback), "restore": none,
 		"status": reader(readStatus), "doctor": none, "health": reader(readHealth), "stop": none, "install": reader(readInstall), "uninstall": none, "version": none,
 	}

@@ -9,6 +9,7 @@ import (
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/failure"
 	"natspread/internal/namespace"
 	"natspread/internal/program"
 	"natspread/restore/iptables"
@@ -71,11 +72,11 @@ func needRights(verb string) error {
 	if iptables.HasNetAdmin() {
 		return nil
 	}
-	here, fix := "", fixSign+"sudo natspread "+verb
+	here, fix := "", failure.Sign+"sudo natspread "+verb
 	if os.Geteuid() == 0 {
 		here, fix = ": root here does not have it (a container?)", ""
 		if verb == "install" {
-			fix = fixSign + "natspread install --offline # for an image"
+			fix = failure.Sign + "natspread install --offline # for an image"
 		}
 	}
 	return cmdline.Coded(exitNoRights, fmt.Errorf("%s needs root's rights over the network (CAP_NET_ADMIN)%s; nothing was changed%s", verb, here, fix))

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/failure"
 	"natspread/internal/paths"
 	"natspread/internal/test/netnstest"
 )
@@ -145,7 +146,7 @@ func routeAgain(t *testing.T, _ string) {
 // something, else its errors, with the words of standard error.
 func wantFailure(t *testing.T, name string, got outcome) {
 	t.Helper()
-	var failed failure
+	var failed failure.Failure
 	decoder := json.NewDecoder(strings.NewReader(got.out))
 	if err := decoder.Decode(&failed); err != nil || decoder.More() {
 		t.Errorf("%s: %v: it prints %q", name, err, got.out)

@@ -23,7 +23,7 @@ func (s *session) explain(o renderOptions, plan change.Plan) error {
 	if err != nil {
 		return err
 	}
-	return s.answer(question.Result(explained), question.Text(explained, s.verbose))
+	return s.answer(question.Result(explained), question.Text(explained, s.verbose, s.paint))
 }
 
 // question reads from the flags what is asked. The balancer's own addresses are not known

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -25,8 +24,15 @@ func TestVerbHelp(t *testing.T) {
 			t.Errorf("%s: help is not data: %q", command.Name, help.err)
 		}
 		wantNarrow(t, help.out)
-		for _, flag := range append(slices.Concat(command.Flags, commonFlags()), &cli.BoolFlag{Name: "help", Aliases: []string{"h"}}) {
+		for _, flag := range command.Flags {
 			wantFlag(t, command.Name, help.out, flag)
+		}
+		_, common, _ := strings.Cut(help.out, "\nFlags of every verb, which natspread --help explains:\n")
+		for _, flag := range append(commonFlags(), &cli.BoolFlag{Name: "help", Aliases: []string{"h"}}) {
+			names := strings.Join(cmdline.Described([]cli.Flag{flag})[0].Names, " or ")
+			if !strings.Contains(" "+strings.Join(strings.Fields(common), " "), " "+names) {
+				t.Errorf("%s: help does not name %s", command.Name, names)
+			}
 		}
 		_, example, found := strings.Cut(help.out, "\nExample:\n")
 		example, _, _ = strings.Cut(example, "\n\n")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/failure"
 	"natspread/internal/report"
 	"natspread/internal/test/promtest"
 	"natspread/internal/trace"
@@ -22,12 +23,12 @@ import (
 // verbShapes are what the verbs print with --json, by the headings of docs/json.md.
 func verbShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
-		"apply, confirm, restore, rollback, stop": reflect.TypeFor[changeResult](),
+		"apply, confirm, edit, restore, rollback, stop": reflect.TypeFor[changeResult](),
 		"check":                 reflect.TypeFor[checkResult](),
 		"diff":                  reflect.TypeFor[report.Diff](),
 		"doctor":                reflect.TypeFor[doctorResult](),
 		"drain, undrain":        reflect.TypeFor[drainResult](),
-		"every verb that fails": reflect.TypeFor[failure](),
+		"every verb that fails": reflect.TypeFor[failure.Failure](),
 		"health":                reflect.TypeFor[watcher.Report](),
 		"history":               reflect.TypeFor[report.History](),
 		"init":                  reflect.TypeFor[initResult](),
@@ -46,10 +47,11 @@ func objectShapes() map[string]reflect.Type {
 		"backend change":     reflect.TypeFor[report.BackendChange](),
 		"backend health":     reflect.TypeFor[report.Health](),
 		"chain":              reflect.TypeFor[trace.ChainResult](),
+		"changes":            reflect.TypeFor[report.Changes](),
 		"check of a backend": reflect.TypeFor[watcher.Checked](),
 		"clients moved":      reflect.TypeFor[report.ClientsMoved](),
 		"drained backend":    reflect.TypeFor[drainedBackend](),
-		"error":              reflect.TypeFor[problem](),
+		"error":              reflect.TypeFor[failure.Problem](),
 		"finding":            reflect.TypeFor[report.Finding](),
 		"flow":               reflect.TypeFor[trace.FlowResult](),
 		"generation":         reflect.TypeFor[report.HistoryEntry](),
@@ -246,7 +248,7 @@ func TestManualShapes(t *testing.T) {
 		"doctor":  {reflect.TypeFor[doctorResult](), 4, texts["doctor"]},
 		"drain":   {reflect.TypeFor[drainResult](), 3, texts["drain"]},
 		"health":  {reflect.TypeFor[watcher.Report](), 8, texts["health"]},
-		"history": {reflect.TypeFor[report.History](), 12, texts["history"]},
+		"history": {reflect.TypeFor[report.History](), 16, texts["history"]},
 		"status":  {reflect.TypeFor[report.Status](), 10, texts["status"]},
 	} {
 		keys := jsonKeys(c.shape)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/failure"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/units"
@@ -53,7 +54,7 @@ func (o outcome) want(t testing.TB, code int) outcome {
 // what it had done before or has to note: one line at least, if one is given. Standard error has these lines, too.
 func (o outcome) wantHalfway(t testing.TB, changed bool, line string) {
 	t.Helper()
-	var failed failure
+	var failed failure.Failure
 	err := json.Unmarshal([]byte(o.out), &failed)
 	said := slices.Concat(failed.Done, failed.Notes)
 	if o.code == exitDone || err != nil || failed.ExitCode != o.code || len(failed.Errors) == 0 || failed.Changed != changed {

@@ -9,34 +9,24 @@ import (
 	"strings"
 
 	"natspread/internal/cmdline"
-	"natspread/internal/config"
+	"natspread/internal/failure"
 	"natspread/internal/program"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
 	"natspread/units"
 )
 
-// complain says what went wrong, on standard error, and last the line that fixes it, where
-// that is known. What a config gets is printed as it stands: each error in it begins with
-// its place, as editors want it.
+// complain says what went wrong, on standard error.
 func (s *session) complain(err error) {
 	if err == nil || errors.Is(err, cmdline.ErrSilent) {
 		return
 	}
 	s.line.Clear()
-	what, fix := wordsOf(err)
-	words := "natspread: " + what
-	if fix != "" {
-		words += fixSign + fix
-	}
-	if wrong := (config.Errors)(nil); errors.As(err, &wrong) {
-		words = strings.TrimRight(err.Error(), "\n")
-	}
 	priority := ""
 	if s.inJournal() {
 		priority = units.PriorityError
 	}
-	for line := range strings.Lines(words) {
+	for line := range strings.Lines(failure.Text(err)) {
 		fmt.Fprintln(s.err, priority+strings.TrimSuffix(line, "\n"))
 	}
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+
+	"natspread/internal/failure"
 	"natspread/internal/report"
 	"natspread/restore"
 )
@@ -34,5 +37,13 @@ func (s *session) printNotes(result restore.Result) { s.printLines(report.NoteLi
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(result restore.Result) error {
 	s.printNotes(result)
-	return s.answer(resultOf(result), "")
+	return stands(result, s.answer(resultOf(result), ""))
+}
+
+// stands adds to an error of what was to be printed of a result that this changes nothing of it.
+func stands(result restore.Result, err error) error {
+	if err == nil || !result.Changed {
+		return err
+	}
+	return failure.Halfway(result, nil, fmt.Errorf("%w; what was changed stays", err))
 }

@@ -61,7 +61,7 @@ func wholeSchema(t *testing.T) schema {
 		first, others, _ := strings.Cut(heading, ", ")
 		meaning := maps.Clone(meanings[heading])
 		if heading == "drain, undrain" {
-			maps.Copy(meaning, meanings["apply, confirm, restore, rollback, stop"])
+			maps.Copy(meaning, meanings["apply, confirm, edit, restore, rollback, stop"])
 		}
 		definitions[definition(first)] = objectSchema(t, shapes[heading], meaning)
 		either = append(either, reference(first))

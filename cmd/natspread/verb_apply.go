@@ -37,6 +37,7 @@ func (s *session) applyVerb() *cli.Command {
 // applyOptions are the flags of apply.
 type applyOptions struct {
 	dryRun, exclusive, yes bool
+	edited                 bool          // by edit: the file was written just before
 	confirm                time.Duration // 0 without
 }
 
@@ -78,7 +79,7 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	if err != nil {
 		return err
 	}
-	return s.applyRequest(ctx, plan, request, unlock)
+	return s.applyRequest(ctx, o, plan, request, unlock)
 }
 
 // applyConfirmed asks whether to apply a config, and does so if nobody edited it meanwhile.
@@ -98,12 +99,12 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown chan
 	if now, err := s.readConfig(); s.config != "-" && (err != nil || !bytes.Equal(now, shown.Text)) {
 		return fmt.Errorf("%s was edited while the question waited; nothing was changed: apply again", s.config)
 	}
-	return s.applyRequest(ctx, shown, request, unlock)
+	return s.applyRequest(ctx, o, shown, request, unlock)
 }
 
 // applyRequest applies what is requested of a config, and says so. It gives back the lock of
 // those who edit once the rules are loaded.
-func (s *session) applyRequest(ctx context.Context, plan change.Plan, request restore.Request, unlock func()) error {
+func (s *session) applyRequest(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request, unlock func()) error {
 	moves := s.reportHost().Moves(plan.Config)
 	s.doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), request)
@@ -115,6 +116,7 @@ func (s *session) applyRequest(ctx context.Context, plan change.Plan, request re
 	unlock() // nobody need wait for systemd
 	s.printApplied(plan, result)
 	s.startUnit(ctx, plan.Config, &result)
+	result.Changed = result.Changed || o.edited
 	return s.printResult(result)
 }
 
@@ -201,7 +203,7 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 	}
 	s.printNotes(result)
 	if err := s.answer(printed, ""); err != nil {
-		return err
+		return stands(result, err)
 	}
 	if result.Changed {
 		s.printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))

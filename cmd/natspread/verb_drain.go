@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/failure"
 	"natspread/internal/paths"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
@@ -119,9 +120,9 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	s.printNotes(result)
 	live, err := s.awaitDrained(ctx, o.wait, edit)
 	if err != nil {
-		return halfway(result, nil, err)
+		return failure.Halfway(result, nil, err)
 	}
-	return s.answer(drainResultOf(edit, result, live), "")
+	return stands(result, s.answer(drainResultOf(edit, result, live), ""))
 }
 
 // awaitDrained waits, if it was asked to, until no connection is left at the backends of an edit,
@@ -201,7 +202,7 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 	s.doing("proving and loading %s", edit.Plan.Summary())
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
-		return change.Edit{}, restore.Result{}, halfway(result, nil, err)
+		return change.Edit{}, restore.Result{}, failure.Halfway(result, nil, err)
 	}
 	result.NoteIfChanged(moves)
 	s.noteRemaining(ctx, edit.Config, edit.Tables, &result)

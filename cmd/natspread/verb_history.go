@@ -32,5 +32,5 @@ func (s *session) history(_ context.Context, _ cmdline.None) error {
 		return nil
 	}
 	history := report.HistoryOf(entries)
-	return s.answer(history, history.Text())
+	return s.answer(history, history.Text(s.paint))
 }

@@ -3,19 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/install"
 	"natspread/internal/namespace"
-	"natspread/internal/paths"
-	"natspread/internal/program"
 	"natspread/internal/report"
 	"natspread/internal/rules"
 	"natspread/restore"
@@ -171,13 +168,11 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 // installUnits puts program, config and units in place once the rules are, and starts the units.
 // What was done is returned beside an error, too.
 func (s *session) installUnits(ctx context.Context, running systemd, o installOptions, plan change.Plan) (done []string, err error) {
-	copied, err := s.programToCopy(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
+	program := ""
+	copied, err := install.Running(ctx, s.root, s.runner)
+	if err == nil {
+		program, done, err = install.Live(ctx, running, s.root, copied, plan.Text)
 	}
-	program, done, err := s.installFiles(plan, copied, func(program string) ([]string, error) {
-		return units.Install(ctx, running, s.root, program)
-	})
 	if err != nil {
 		return done, fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
 	}
@@ -191,64 +186,14 @@ func (s *session) installUnits(ctx context.Context, running systemd, o installOp
 	return append(done, more...), err
 }
 
-// copied is the program that install copies, or the one that it leaves where it is.
-type copied struct {
-	file  string
-	stays bool
-}
-
-// installFiles puts program, config and units in place once the rules are. What was done is
-// returned beside an error, too.
-func (s *session) installFiles(plan change.Plan, from copied, install func(program string) ([]string, error)) (program string, done []string, err error) {
-	program = from.file
-	if !from.stays {
-		if program, done, err = units.InstallProgram(s.root, from.file); err != nil {
-			return "", nil, err
-		}
-	}
-	kept, err := s.keepConfig(plan)
-	done = append(done, kept...)
-	if err != nil {
-		return "", done, err
-	}
-	changed, err := install(program)
-	return program, append(done, changed...), err
-}
-
-// programToCopy returns the running program. It stays where it is if a package owns it or ships
-// the unit: a copy would stand before the package's program in PATH, and age there.
-func (s *session) programToCopy(ctx context.Context) (copied, error) {
-	self, err := program.Path()
-	if err != nil {
-		return copied{}, fmt.Errorf("cannot find the running program: %w", err)
-	}
-	packaged, err := units.Packaged(s.root)
-	return copied{self, packaged || s.root == "/" && units.Owned(ctx, s.runner, self)}, err
-}
-
-// keepConfig puts the config that was installed where the next apply reads it,
-// unless there is one already.
-func (s *session) keepConfig(plan change.Plan) (done []string, err error) {
-	path, err := atomicfile.Place(s.root, paths.Config)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return nil, nil
-	}
-	if err := change.Create(path, plan.Text); err != nil {
-		return nil, err
-	}
-	return []string{"config " + path}, nil
-}
-
 // printInstalled says what was done, and the notes of a result.
 func (s *session) printInstalled(result restore.Result, done []string) error {
 	s.printLines(done)
 	s.printNotes(result)
-	return s.answer(installResult{
-		Changed: result.Changed || units.Changed(done), Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes,
-	}, "")
+	result.Changed = result.Changed || units.Changed(done)
+	return stands(result, s.answer(installResult{
+		Changed: result.Changed, Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes,
+	}, ""))
 }
 
 // noteRouter adds to the notes of an install who is let through the host. What cannot be

@@ -3,17 +3,15 @@ package main
 import (
 	"cmp"
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/atomicfile"
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/failure"
 	"natspread/internal/rules"
-	"natspread/restore/generation"
+	"natspread/restore"
 )
 
 // renderVerb describes render.
@@ -85,11 +83,12 @@ func (o renderOptions) forms() []string {
 
 // renderResult is what render prints with --json.
 type renderResult struct {
-	Family string   `json:"family,omitempty"` // of the rules
-	Rules  string   `json:"rules,omitempty"`  // a whole rules file
-	Files  []string `json:"files,omitempty"`  // with -o instead of rules: what was written
-	Dot    string   `json:"dot,omitempty"`    // with --dot instead of rules
-	SVG    string   `json:"svg,omitempty"`    // with --svg instead of rules
+	Changed bool     `json:"changed"`          // with -o: whether a file has other bytes than before
+	Family  string   `json:"family,omitempty"` // of the rules
+	Rules   string   `json:"rules,omitempty"`  // a whole rules file
+	Files   []string `json:"files,omitempty"`  // with -o instead of rules: what was written
+	Dot     string   `json:"dot,omitempty"`    // with --dot instead of rules
+	SVG     string   `json:"svg,omitempty"`    // with --svg instead of rules
 }
 
 // render prints or writes the rules, or what is asked of them.
@@ -120,29 +119,14 @@ func (o renderOptions) table(plan change.Plan) rules.Table {
 	return plan.Tables.Of(o.family)
 }
 
-// renderFiles writes the rules of both families. When a later file cannot be written,
-// earlier ones that are new are removed again. A part of the filter table that is empty has
-// a file only if there was one: an old one would say something else.
+// renderFiles writes the rules of both families.
 func (s *session) renderFiles(o renderOptions, plan change.Plan) error {
-	var files, fresh []string
-	for _, table := range plan.Tables.All() {
-		path := filepath.Join(o.outDir, generation.RulesFile(table))
-		if _, err := os.Lstat(path); err != nil {
-			if table.Name == rules.Filter && table.Empty() {
-				continue
-			}
-			fresh = append(fresh, path)
-		}
-		if err := atomicfile.WriteFile(path, rules.EncodeFile(table), 0o644); err != nil {
-			for _, path := range fresh {
-				_ = os.Remove(path) // it may not even have come to be
-			}
-			return err
-		}
-		files = append(files, path)
+	files, changed, err := plan.WriteRules(o.outDir)
+	if err != nil {
+		return failure.Halfway(restore.Result{Changed: changed}, nil, err)
 	}
 	for _, path := range files {
 		s.printf("wrote %s", path)
 	}
-	return s.answer(renderResult{Files: files}, "")
+	return s.answer(renderResult{Changed: changed, Files: files}, "")
 }

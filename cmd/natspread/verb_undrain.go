@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/failure"
 )
 
 // undrainVerb describes undrain.
@@ -52,7 +53,7 @@ func (s *session) undrain(ctx context.Context, o drainOptions) error {
 	}
 	live, err := edit.Live(ctx)
 	if err != nil {
-		return halfway(result, nil, fmt.Errorf("undrained, but the connections cannot be counted: %w", err))
+		return failure.Halfway(result, nil, fmt.Errorf("undrained, but the connections cannot be counted: %w", err))
 	}
-	return s.printJSON(drainResultOf(edit, result, live))
+	return stands(result, s.printJSON(drainResultOf(edit, result, live)))
 }

@@ -121,6 +121,14 @@ func CreateFile(path string, data []byte, perm fs.FileMode) error {
 	})
 }
 
+// CreateAll is CreateFile, and makes the directories that are missing above it.
+func CreateAll(path string, data []byte, perm fs.FileMode) error {
+	if err := MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return CreateFile(path, data, perm)
+}
+
 // Symlink makes path a symlink to target in one step, whether or not there is a symlink already. Anything
 // else at path is left alone and is an error: it may be somebody's data.
 func Symlink(target, path string) error {

@@ -2,17 +2,21 @@ package change
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/config"
 	"natspread/internal/config/edit"
+	"natspread/internal/rules"
 	"natspread/render"
 	"natspread/restore"
 	"natspread/restore/flows"
@@ -55,9 +59,10 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 	if err := store.RefusePending(); err != nil { // as the apply would, but before the file is edited
 		return Edit{}, err
 	}
+	weights := sync.OnceValue(func() map[member]int { return lastWeights(store) })
 	rewrite := func(name string, text []byte) ([]byte, []edit.Edited, error) {
 		return edit.SetDrain(name, text, target.Service, target.Backend, drain, func(service string, b config.Backend) int {
-			return lastWeight(store, service, b)
+			return cmp.Or(weights()[member{service, b.AddrPort()}], 1)
 		})
 	}
 	planned := Edit{command: "undrain " + target.String(), before: plan.Text}
@@ -74,37 +79,40 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 	if planned.path, err = filepath.EvalSymlinks(plan.Name); err != nil {
 		return Edit{}, fmt.Errorf("cannot find %s: %w", plan.Name, atomicfile.Cause(err))
 	}
+	services := make(map[string]config.Service, len(planned.Config.Services))
+	for _, s := range planned.Config.Services {
+		services[s.Name] = s
+	}
 	for _, e := range edited {
-		for _, s := range planned.Config.Services {
-			if s.Name == e.Service {
-				planned.Backends = append(planned.Backends, Backend{Service: s, Backend: e.Backend})
-			}
-		}
+		planned.Backends = append(planned.Backends, Backend{Service: services[e.Service], Backend: e.Backend})
 	}
 	return planned, planned.changesNothingElse(store, rewrite)
 }
 
-// lastWeight returns the weight that a backend had in the newest generation that gave it
-// one, 1 where none did.
-func lastWeight(store generation.Store, service string, backend config.Backend) int {
-	entries, err := store.History()
-	if err != nil {
-		return 1
-	}
-	for _, entry := range entries {
+// member is a backend of a service.
+type member struct {
+	service string
+	backend netip.AddrPort
+}
+
+// lastWeights returns the weight that each backend had in the newest generation that gave it one.
+func lastWeights(store generation.Store) map[member]int {
+	weights := map[member]int{}
+	entries, _ := store.History() // without one nothing is known
+	for _, entry := range slices.Backward(entries) {
 		cfg, err := config.ParseGeneration(entry.Number, entry.Config)
 		if err != nil {
 			continue
 		}
 		for _, s := range cfg.Services {
 			for _, b := range s.Backends {
-				if s.Name == service && b.AddrPort() == backend.AddrPort() && b.Weight > 0 {
-					return b.Weight
+				if b.Weight > 0 {
+					weights[member{s.Name, b.AddrPort()}] = b.Weight
 				}
 			}
 		}
 	}
-	return 1
+	return weights
 }
 
 // changesNothingElse is an error when to apply the config would change more than the
@@ -180,31 +188,50 @@ func (e Edit) Live(ctx context.Context) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
+	open := map[string][]int{} // by service, and there by the places of its backends
+	for v, service := range virtual {
+		if open[service.Service] == nil {
+			open[service.Service] = make([]int, len(counts[v]))
+		}
+		for i, count := range counts[v] {
+			open[service.Service][i] += count
+		}
+	}
 	live := make([]int, len(e.Backends))
 	for i, b := range e.Backends {
-		for v, service := range virtual {
-			if service.Service == b.Service.Name {
-				live[i] += counts[v][slices.Index(service.Backends, b.Backend.AddrPort())]
-			}
-		}
+		live[i] = open[b.Service.Name][b.place()]
 	}
 	return live, nil
 }
 
 // End deletes the connection tracking entries of the backends, for their services.
 func (e Edit) End(ctx context.Context) (deleted int, err error) {
-	var backends []netip.AddrPort
-	for _, b := range e.Backends {
-		backends = append(backends, b.Backend.AddrPort())
+	all := render.VirtualServices(e.services()...)
+	virtual := map[string][]rules.VirtualService{} // which say the backends' ports
+	for _, service := range all {
+		virtual[service.Service] = append(virtual[service.Service], service)
 	}
-	return flows.DeleteBackends(ctx, render.VirtualServices(e.services()...), backends)
+	backends := map[netip.AddrPort]bool{}
+	for _, b := range e.Backends {
+		for _, service := range virtual[b.Service.Name] {
+			backends[service.Backends[b.place()]] = true
+		}
+	}
+	return flows.DeleteBackends(ctx, all, slices.Collect(maps.Keys(backends)))
+}
+
+// place returns where the backend stands in its service.
+func (b Backend) place() int {
+	return slices.IndexFunc(b.Service.Backends, func(other config.Backend) bool { return other.AddrPort() == b.Backend.AddrPort() })
 }
 
 // services returns the services of the backends, each once.
 func (e Edit) services() []config.Service {
 	var services []config.Service
+	seen := map[string]bool{}
 	for _, b := range e.Backends {
-		if !slices.ContainsFunc(services, func(s config.Service) bool { return s.Name == b.Service.Name }) {
+		if !seen[b.Service.Name] {
+			seen[b.Service.Name] = true
 			services = append(services, b.Service)
 		}
 	}

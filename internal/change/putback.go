@@ -41,11 +41,8 @@ func PutBack(store generation.Store, name string, back generation.Generation) (k
 
 // Create writes a config file that must not exist yet.
 func Create(name string, text []byte) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, err)
-	}
-	err := atomicfile.CreateFile(name, text, 0o644)
-	if errors.Is(err, fs.ErrExist) {
+	err := atomicfile.CreateAll(name, text, 0o644)
+	if _, there := os.Lstat(name); there == nil && errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s exists already: edit it, or move it away first", name)
 	}
 	return err

@@ -29,7 +29,7 @@ func PlanRuntime(host restore.Host, target Target, drain bool) (Edit, error) {
 	if err != nil {
 		return Edit{}, err
 	}
-	note := noteOf(wanted)
+	backends := map[string][]string{}
 	for _, p := range places {
 		s := cfg.Services[p.Service]
 		b := s.Backends[p.Backend]
@@ -37,10 +37,10 @@ func PlanRuntime(host restore.Host, target Target, drain bool) (Edit, error) {
 			return Edit{}, fmt.Errorf("backend %s of service %s is drained in the config; fix: natspread undrain %s %s", b, s.Name, s.Name, b)
 		}
 		if !b.Drained() { // else it stays drained
-			note = note.SetDrained(generation.SinceBoot(), s.Name, b.String(), drain)
+			backends[s.Name] = append(backends[s.Name], b.String())
 		}
 	}
-	return planOverlay(host, wanted, cfg, note, places)
+	return planOverlay(host, wanted, cfg, noteOf(wanted).SetDrained(generation.SinceBoot(), backends, drain), places)
 }
 
 // noteOf returns what the overlay that stands says of itself. One that natspread did not write

@@ -23,7 +23,7 @@ func (p Program) help() string {
 	}
 	writeColumns(&text, verbs)
 	text.WriteString("\nFlags of every verb, before it or behind it:\n")
-	writeColumns(&text, flagLines(p.Flags))
+	writeColumns(&text, append(flagLines(p.Flags), helpLine()))
 	text.WriteString("\nExit codes:\n")
 	writeColumns(&text, codes)
 	fmt.Fprintf(&text, "\nMore on a verb: %s VERB --help\n", p.Name)
@@ -35,8 +35,19 @@ func (p Program) verbHelp(verb *cli.Command) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s: %s\n\nUsage: ", p.Name, verb.Name, verb.Usage)
 	fmt.Fprintln(&text, strings.Join(strings.Fields(p.Name+" "+verb.Name+" "+verb.ArgsUsage+" [flags]"), " "))
-	fmt.Fprintf(&text, "\n%s\n\nFlags:\n", verb.Description)
-	writeColumns(&text, flagLines(p.flags(verb)))
+	fmt.Fprintf(&text, "\n%s\n", verb.Description)
+	if len(verb.Flags) > 0 {
+		text.WriteString("\nFlags:\n")
+		writeColumns(&text, flagLines(verb.Flags))
+	}
+	var typed []string
+	for _, line := range append(flagLines(p.Flags), helpLine()) {
+		typed = append(typed, strings.ReplaceAll(line[0], ", ", " or "))
+	}
+	fmt.Fprintf(&text, "\nFlags of every verb, which %s --help explains:\n", p.Name)
+	for _, line := range wrap(strings.Join(typed, ", "), helpWidth-2) {
+		fmt.Fprintf(&text, "  %s\n", line)
+	}
 	return text.String()
 }
 
@@ -50,8 +61,11 @@ func flagLines(flags []cli.Flag) [][2]string {
 		typed := strings.TrimSpace(strings.Join(flag.Names, ", ") + " " + flag.Value)
 		lines = append(lines, [2]string{typed, flag.Words})
 	}
-	return append(lines, [2]string{"--help, -h", "print this help"})
+	return lines
 }
+
+// helpLine is the flag that is no one's.
+func helpLine() [2]string { return [2]string{"--help, -h", "print this help"} }
 
 // writeColumns writes two columns, the second one wrapped at helpWidth.
 func writeColumns(text *strings.Builder, lines [][2]string) {

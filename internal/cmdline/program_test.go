@@ -29,7 +29,7 @@ func sailor(said *bytes.Buffer) cmdline.Program {
 			return cmdline.RefuseIf(quiet && speed != "", "--speed and --quiet exclude each other")
 		},
 		Verbs: []*cli.Command{
-			cmdline.Verb(&cli.Command{Name: "sail", ArgsUsage: "FROM [TO]", Usage: "sails there"}, "sailor sail A B",
+			cmdline.Verb(&cli.Command{Name: "sail", ArgsUsage: "FROM [TO]", Usage: "sails there", Flags: []cli.Flag{&cli.BoolFlag{Name: "far", Usage: "goes far"}}}, "sailor sail A B",
 				func(c *cli.Context) (string, error) { return strings.Join(c.Args().Slice(), ","), nil },
 				func(_ context.Context, args string) error {
 					fmt.Fprintf(said, "sail %s speed=%s quiet=%t", args, speed, quiet)
@@ -108,10 +108,12 @@ func TestHelp(t *testing.T) {
 	flags := "  --speed KNOTS  sail at so many KNOTS\n  --quiet, -q    say nothing\n  --config FILE  read FILE\n  --help, -h     print this help\n"
 	program := "sailor: sails\n\nUsage: sailor VERB [flags]\n\nA ship.\n\nVerbs:\n  sail    sails there\n  anchor  stays\n\n" +
 		"Flags of every verb, before it or behind it:\n" + flags + "\nExit codes:\n  0  there\n  2  wrong usage\n\nMore on a verb: sailor VERB --help\n"
-	sail := "sailor sail: sails there\n\nUsage: sailor sail FROM [TO] [flags]\n\nExample:\n  sailor sail A B\n\nFlags:\n" + flags
+	const common = "\nFlags of every verb, which sailor --help explains:\n  --speed KNOTS, --quiet or -q, --config FILE, --help or -h\n"
+	sail := "sailor sail: sails there\n\nUsage: sailor sail FROM [TO] [flags]\n\nExample:\n  sailor sail A B\n\nFlags:\n  --far  goes far\n" + common
+	anchor := "sailor anchor: stays\n\nUsage: sailor anchor [flags]\n\nExample:\n  sailor anchor\n" + common
 	for typed, want := range map[string]string{
 		"--help": program, "-h": program, "help": program, "help help": program, "-q --help": program,
-		"sail --help": sail, "help sail": sail, "-h sail A B": sail,
+		"sail --help": sail, "help sail": sail, "anchor --help": anchor, "-h sail A B": sail,
 	} {
 		var said bytes.Buffer
 		help, err := sailor(&said).Run(t.Context(), strings.Fields(typed))

@@ -22,6 +22,7 @@ func settings(s config.Service) []setting {
 	}
 	return []setting{
 		{"listen", list(s.Listen)},
+		{"ports", cmp.Or(s.PortMap(), "none")},
 		{"protocol", list(s.Protocols)},
 		{"snat", s.SNAT.String()},
 		{"algorithm", string(s.Algorithm)},

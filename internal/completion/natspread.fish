@@ -17,6 +17,7 @@ end
 
 complete -c natspread -f
 complete -c natspread -n "__natspread_verb ''" -a init -d 'write a commented config, from flags or as an example'
+complete -c natspread -n "__natspread_verb ''" -a edit -d 'edit a copy of the config, check it, and apply it'
 complete -c natspread -n "__natspread_verb ''" -a check -d 'check the config and prove its rules; changes nothing'
 complete -c natspread -n "__natspread_verb ''" -a render -d 'print the rules as iptables-restore takes them'
 complete -c natspread -n "__natspread_verb ''" -a diff -d 'compare the kernel\'s rules with what the config wants'
@@ -47,6 +48,7 @@ complete -c natspread -l help -s h -d 'print the help'
 complete -c natspread -n '__natspread_verb init' -l listen -x -d 'listen on ADDRESS:PORT; may be given again'
 complete -c natspread -n '__natspread_verb init' -l backend -x -d 'send connections to ADDRESS:PORT; may be given again'
 complete -c natspread -n '__natspread_verb init' -l snat -x -a 'masquerade none' -d 'rewrite the source: masquerade, none or an ADDRESS'
+complete -c natspread -n '__natspread_verb edit' -l yes -d 'ask nothing: apply a good config, and leave a wrong one where it was edited'
 complete -c natspread -n '__natspread_verb render' -s 4 -d 'print IPv4'
 complete -c natspread -n '__natspread_verb render' -s 6 -d 'print IPv6'
 complete -c natspread -n '__natspread_verb render' -l filter -d 'print the part of the filter table instead of the nat table'
@@ -82,4 +84,4 @@ complete -c natspread -n '__natspread_verb install' -l program -r -F -d 'for an 
 complete -c natspread -n '__natspread_verb install' -l volatile -d 'for an image whose /var begins empty at each boot: keep the generation below /usr'
 complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'check backends, and have metrics written into FILE as health --prometheus does'
 complete -c natspread -n '__natspread_verb uninstall' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
-complete -c natspread -n '__natspread_verb help' -a 'init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version'
+complete -c natspread -n '__natspread_verb help' -a 'init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version'

@@ -6,6 +6,7 @@ _natspread() {
     local -a verbs flags
     verbs=(
         'init:write a commented config, from flags or as an example'
+        'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
@@ -50,6 +51,11 @@ _natspread() {
         '*--listen=[listen on ADDRESS:PORT; may be given again]:value: '
         '*--backend=[send connections to ADDRESS:PORT; may be given again]:value: '
         '*--snat=[rewrite the source: masquerade, none or an ADDRESS]:value:(masquerade none)'
+        )
+        ;;
+    behind:edit)
+        flags+=(
+        '*--yes[ask nothing: apply a good config, and leave a wrong one where it was edited]'
         )
         ;;
     behind:render)
@@ -132,7 +138,7 @@ _natspread() {
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version)'
         return
         ;;
     esac

@@ -13,6 +13,7 @@ func (s inspection) check(d *draft) {
 	s.checkPresent(d)
 	s.checkFamily(d)
 	s.checkRepeats(d)
+	s.checkPorts(d)
 	s.checkOwnListen(d)
 	s.checkHairpin(d)
 	s.checkGate(d)

@@ -141,7 +141,11 @@ func (s inspection) checkCheckPort(d *draft) {
 	}
 	for _, b := range d.backends {
 		if b.Val.Port == 0 {
-			s.Refuse(b.At, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: it keeps the port the client asked for", s.Show(b.At)).Related = s.Line(c.at)
+			why := "it keeps the port the client asked for"
+			if d.maps() {
+				why = "the service maps its ports"
+			}
+			s.Refuse(b.At, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: %s", s.Show(b.At), why).Related = s.Line(c.at)
 			return
 		}
 	}

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strconv"
+	"strings"
 )
 
 // Bounds of what one file may ask for. They keep the rules that follow from it
@@ -68,10 +70,39 @@ type Service struct {
 // has no family of its own.
 func (s Service) Is6() bool { return s.Backends[0].Addr.Is6() }
 
+// PortMap writes the ports that the service maps, as the config does: "{ 80 = 8080, 443 = 8443 }".
+// It is "" where it maps none.
+func (s Service) PortMap() string {
+	var pairs []string
+	for _, listen := range s.Listen {
+		if listen.To != 0 && listen.Addr == s.Listen[0].Addr { // all have the same
+			pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
+		}
+	}
+	if pairs == nil {
+		return ""
+	}
+	return "{ " + strings.Join(pairs, ", ") + " }"
+}
+
 // Listen is what clients connect to.
 type Listen struct {
 	Addr  netip.Addr // the zero Addr is "*": every address of the balancer
 	Ports Ports
+	// To is the port where backends answer for the one of Ports, which have no port of their own
+	// then; 0 where the service maps no ports.
+	To uint16
+}
+
+// Answers returns the ports where a backend answers for l.
+func (l Listen) Answers(b Backend) Ports {
+	switch {
+	case b.Port != 0:
+		return Ports{b.Port, b.Port}
+	case l.To != 0:
+		return Ports{l.To, l.To}
+	}
+	return l.Ports
 }
 
 // Any reports whether l stands for every address of the balancer.
@@ -102,7 +133,7 @@ func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.
 // Backend is a server that connections are spread to.
 type Backend struct {
 	Addr   netip.Addr
-	Port   uint16 // 0 keeps the port the client asked for
+	Port   uint16 // 0 keeps the port the client asked for, but for Listen.To
 	Weight int    // 0 to MaxWeight; 0 takes no new connections
 	Drain  bool   // it takes no new connections, and keeps its weight for later
 	Backup bool   // it gets new connections only when too few of the others are up

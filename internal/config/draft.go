@@ -20,6 +20,7 @@ type draft struct {
 	keys      field.Places
 	name      field.Located[string]
 	listen    []field.Located[Listen]
+	ports     []portPair // none where the listen addresses have theirs
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
 	backends  []field.Located[Backend]
@@ -46,6 +47,9 @@ func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantServiceKey, d)
 	d.inherit(defaultKeys, defaults)
+	if d.maps() {
+		d.mapPorts()
+	}
 	return d
 }
 
@@ -117,9 +121,16 @@ func setBackends(d *draft, f field.Field) {
 		items = items[:MaxBackends]
 	}
 	f.Name = "backend"
+	var asked []string // only known once a backend has several ports
 	parse := func(text string) (Backend, *value.Fault) {
 		b, why := parseBackend(text)
-		if why != nil && why.Cause == severalPorts && !d.asksFor(text) {
+		if why == nil || why.Cause != severalPorts {
+			return b, why
+		}
+		if asked == nil {
+			asked = d.asked()
+		}
+		if e, _ := value.SplitEndpoint(text); !slices.Equal(asked, ordered(value.MeantPorts(e.Ports))) {
 			why.Fix = "natspread can't shift a range of ports: write a service for each port"
 		}
 		return b, why
@@ -134,23 +145,25 @@ func setBackends(d *draft, f field.Field) {
 	}
 }
 
-// asksFor tells whether clients ask for just the ports that stand behind a backend's address, so
-// that it keeps them without any. The listen addresses need not have been read yet.
-func (d *draft) asksFor(backend string) bool {
+// asked returns the ports that clients ask for, as they were written: the listen addresses need not
+// have been read yet. A backend that has just these needs none.
+func (d *draft) asked() []string {
 	listen := d.Value("listen")
 	if listen.Kind != source.List {
 		listen = source.Value{Items: []source.Value{listen}}
 	}
-	var asked []string
+	asked := []string{}
 	for _, item := range listen.Items {
 		e, _ := value.SplitEndpoint(item.Text)
-		asked = append(asked, meantPorts(e.Ports)...)
+		asked = append(asked, value.MeantPorts(e.Ports)...)
 	}
-	e, _ := value.SplitEndpoint(backend)
-	meant := meantPorts(e.Ports)
-	slices.Sort(asked)
-	slices.Sort(meant)
-	return slices.Equal(slices.Compact(asked), slices.Compact(meant))
+	return ordered(asked)
+}
+
+// ordered returns each of some ports once, in order.
+func ordered(ports []string) []string {
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 // readBackend reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no

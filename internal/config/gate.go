@@ -7,7 +7,6 @@ import (
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/value"
-	"natspread/internal/suggest"
 )
 
 // MaxClients is the most subnets of allow, and of deny: each costs a rule.
@@ -21,13 +20,6 @@ const (
 	Reject Refused = "reject" // a refusal, as by a port where nobody listens; the default
 	ToHost Refused = "host"   // what the host itself has there, as if there were no service
 )
-
-// refusedHabits are what other programs call the kinds of Refused.
-var refusedHabits = []suggest.Habit{
-	{Typed: "refuse refused rst reset tcp-reset icmp icmp-port-unreachable unreachable deny close yes on true", Instead: `write "reject"`},
-	{Typed: "return accept pass local self own bypass skip continue next", Instead: `write "host"`},
-	{Typed: "drop silent silence ignore blackhole timeout none no off false", Instead: `natspread can't drop packets: write "reject"`},
-}
 
 // Gated tells whether the service serves some clients only.
 func (s Service) Gated() bool { return len(s.Allow)+len(s.Deny) > 0 }

@@ -41,6 +41,7 @@ func (s inspection) checkNames(drafts []*draft) {
 		at, twice := first[d.name.Val]
 		_, given := d.keys.Of("name")
 		switch {
+		case strings.Contains(d.Table.Name, "."): // whose fix names it
 		case d.name.Val == "" && !given && !d.Broken:
 			s.Refuse(d.At, "add name = "+free("web"), "cannot use this service: it has no name")
 		case d.name.Val == "", d.half && d.six:
@@ -209,10 +210,10 @@ func (s inspection) overlapFix(first, second listenKey) string {
 func withoutPorts(l Listen, taken Ports) []string {
 	var left []string
 	if l.Ports.First < taken.First {
-		left = append(left, Listen{l.Addr, Ports{l.Ports.First, min(l.Ports.Last, taken.First-1)}}.String())
+		left = append(left, Listen{Addr: l.Addr, Ports: Ports{l.Ports.First, min(l.Ports.Last, taken.First-1)}}.String())
 	}
 	if l.Ports.Last > taken.Last {
-		left = append(left, Listen{l.Addr, Ports{max(l.Ports.First, taken.Last+1), l.Ports.Last}}.String())
+		left = append(left, Listen{Addr: l.Addr, Ports: Ports{max(l.Ports.First, taken.Last+1), l.Ports.Last}}.String())
 	}
 	return left
 }

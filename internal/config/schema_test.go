@@ -179,6 +179,7 @@ func serviceShapes(t *testing.T) map[string]schema {
 	}
 	return map[string]schema{
 		"name": formed(nameForm), "pool": formed(nameForm), "listen": oneOrMore(formed(listenForm)), "backends": backends,
+		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
 		"protocol": oneOrMore(wordOf(TCP, UDP, SCTP)), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
 		"interface": formed(`^[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}$`), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),

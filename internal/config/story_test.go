@@ -99,6 +99,9 @@ func dump(c Config) string {
 		fmt.Fprintf(&b, "service %s, ipv6 %v\n", s.Name, s.Is6())
 		for _, l := range s.Listen {
 			fmt.Fprintf(&b, "  listen %s, any %v\n", l, l.Any())
+			if l.To != 0 {
+				fmt.Fprintf(&b, "    to port %d\n", l.To)
+			}
 		}
 		fmt.Fprintf(&b, "  protocols %v\n  snat %s\n", s.Protocols, s.SNAT)
 		for _, be := range s.Backends {

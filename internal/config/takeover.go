@@ -37,10 +37,7 @@ func (s inspection) checkTakeover(d *draft) {
 
 // answerKey returns where a backend answers what is asked of a listen address.
 func answerKey(l Listen, b Backend) Listen {
-	if b.Port != 0 {
-		l.Ports = Ports{b.Port, b.Port}
-	}
-	return Listen{b.Addr, l.Ports}
+	return Listen{Addr: b.Addr, Ports: l.Answers(b)}
 }
 
 // checkAnswers files listen addresses of services with takeover for which one backend answers

@@ -146,13 +146,10 @@ func (e examination) ownBackend(service config.Service, backend config.Backend, 
 
 // portsAt returns the ports that connections arrive at a backend on.
 func portsAt(service config.Service, backend config.Backend) []config.Ports {
-	if backend.Port != 0 {
-		return []config.Ports{{First: backend.Port, Last: backend.Port}}
-	}
 	var all []config.Ports
 	for _, listen := range service.Listen {
-		if !slices.Contains(all, listen.Ports) {
-			all = append(all, listen.Ports)
+		if at := listen.Answers(backend); !slices.Contains(all, at) {
+			all = append(all, at)
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -153,6 +154,16 @@ var (
 	hiddenStates     = []string{"ESTABLISHED", "DNAT", "SNAT"}
 )
 
+// mappedTo returns the port that a service maps another one to, 0 where it maps none.
+func mappedTo(service *config.Service, asked uint16) uint16 {
+	for _, listen := range service.Listen {
+		if listen.Ports.Contains(asked) {
+			return listen.To
+		}
+	}
+	return 0
+}
+
 // forwarded adds what becomes of a packet to an address of a service: those to each backend,
 // and the replies.
 func (e examination) forwarded(all *travellers, service *config.Service, origDst netip.AddrPort, protocol config.Protocol, in string, out bool) {
@@ -161,10 +172,7 @@ func (e examination) forwarded(all *travellers, service *config.Service, origDst
 		if err != nil || to.Local {
 			continue // the check of the routes says so
 		}
-		port := backend.Port
-		if port == 0 { // the client's
-			port = origDst.Port()
-		}
+		port := cmp.Or(backend.Port, mappedTo(service, origDst.Port()), origDst.Port())
 		request := packetpath.Packet{
 			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
 			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),

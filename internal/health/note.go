@@ -1,6 +1,7 @@
 package health
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -116,36 +117,39 @@ func (n Note) Of(service string) (said ServiceNote, found bool) {
 	return n.Services[i], true
 }
 
-// put returns the note with what is to be said of a service in place of what was.
-func (n Note) put(said ServiceNote) Note {
-	made := Note{slices.Clone(n.Services)}
-	i := slices.IndexFunc(made.Services, func(s ServiceNote) bool { return s.Name == said.Name })
-	switch {
-	case i < 0 && said.worth():
-		made.Services = append(made.Services, said)
-	case i >= 0 && said.worth():
-		made.Services[i] = said
-	case i >= 0:
-		made.Services = slices.Delete(made.Services, i, i+1)
+// SetDrained returns the note with some backends of services drained by hand, or no longer. Overlay
+// makes of that note what the services use then.
+func (n Note) SetDrained(now time.Duration, backends map[string][]string, drained bool) Note {
+	var said []ServiceNote
+	more := maps.Clone(backends)
+	for _, s := range n.Services {
+		said = append(said, s.setDrained(now, more[s.Name], drained))
+		delete(more, s.Name)
 	}
-	return made
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		said = append(said, ServiceNote{Name: name, Mode: Normal}.setDrained(now, more[name], drained))
+	}
+	return NoteOf(said)
 }
 
-// SetDrained returns the note with a backend of a service drained by hand, or no longer. Overlay
-// makes of that note what the services use then.
-func (n Note) SetDrained(now time.Duration, service, backend string, drained bool) Note {
-	said, found := n.Of(service)
-	if !found {
-		said = ServiceNote{Name: service, Mode: Normal}
+// setDrained is SetDrained for one service. One that is down is drained, too, when it is asked for.
+func (s ServiceNote) setDrained(now time.Duration, backends []string, drained bool) ServiceNote {
+	asked := map[string]bool{}
+	for _, backend := range backends {
+		asked[backend] = true
 	}
-	i := slices.IndexFunc(said.Out, func(out OutNote) bool { return out.Backend == backend })
-	byHand := i >= 0 && said.Out[i].Reason == ByHand
-	if byHand == drained {
-		return n
+	var outs []OutNote
+	for _, out := range s.Out {
+		if byHand := out.Reason == ByHand; !asked[out.Backend] || byHand == drained {
+			outs = append(outs, out)
+			delete(asked, out.Backend)
+		}
 	}
-	said.Out = slices.DeleteFunc(slices.Clone(said.Out), func(out OutNote) bool { return out.Backend == backend })
-	if drained {
-		said.Out = append(said.Out, OutNote{backend, now, ByHand})
+	for _, backend := range backends {
+		if drained && asked[backend] {
+			outs = append(outs, OutNote{backend, now, ByHand})
+		}
 	}
-	return n.put(said)
+	s.Out = outs
+	return s
 }

@@ -92,46 +92,31 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// TestPut changes what a note says of one service.
-func TestPut(t *testing.T) {
-	out := []OutNote{{"10.0.0.1:80", 3, "status 500"}}
-	var n Note
-	n = n.put(ServiceNote{Name: "web", Mode: Normal})
-	if n.Services != nil {
-		t.Errorf("%+v", n)
-	}
-	n = n.put(ServiceNote{Name: "web", Mode: Normal, Out: out}).put(ServiceNote{Name: "dns", Mode: FailOpen})
-	before := fmt.Sprint(n)
-	if m := n.put(ServiceNote{Name: "web", Mode: Backup, Joined: []string{"10.0.0.2:80"}}); fmt.Sprint(m) != "{[{web backup [] [10.0.0.2:80]} {dns fail_open [] []}]}" {
-		t.Error(m)
-	}
-	if m := n.put(ServiceNote{Name: "web", Mode: Normal}); fmt.Sprint(m) != "{[{dns fail_open [] []}]}" {
-		t.Error(m)
-	}
-	if fmt.Sprint(n) != before {
-		t.Error("put changed the note that it was given")
-	}
-}
-
 // TestSetDrained drains by hand and takes it back, also one that is down.
 func TestSetDrained(t *testing.T) {
-	const web, one, two = "web", "10.0.0.1:80", "10.0.0.2:80"
+	const web = "web"
+	const one, two = "10.0.0.1:80", "10.0.0.2:80"
+	backend := func(name string) map[string][]string { return map[string][]string{web: {name}} }
 	down := Note{Services: []ServiceNote{{Name: web, Mode: Normal, Out: []OutNote{{one, 3, "status 500"}}}}}
 	for _, test := range []struct {
 		name string
 		got  Note
 		want string
 	}{
-		{"a first one", Note{}.SetDrained(5, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
-		{"twice", Note{}.SetDrained(5, web, one, true).SetDrained(6, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
-		{"and back", Note{}.SetDrained(5, web, one, true).SetDrained(6, web, one, false), "{[]}"},
-		{"nothing to take back", Note{}.SetDrained(6, web, one, false), "{[]}"},
-		{"beside one that is down", down.SetDrained(5, web, two, true), "{[{web normal [{10.0.0.1:80 3ns status 500} {10.0.0.2:80 5ns drained}] []}]}"},
-		{"the one that is down", down.SetDrained(5, web, one, true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
-		{"one that is down is not drained", down.SetDrained(5, web, one, false), "{[{web normal [{10.0.0.1:80 3ns status 500}] []}]}"},
+		{"a first one", Note{}.SetDrained(5, backend(one), true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"twice", Note{}.SetDrained(5, backend(one), true).SetDrained(6, backend(one), true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"and back", Note{}.SetDrained(5, backend(one), true).SetDrained(6, backend(one), false), "{[]}"},
+		{"nothing to take back", Note{}.SetDrained(6, backend(one), false), "{[]}"},
+		{"beside one that is down", down.SetDrained(5, backend(two), true), "{[{web normal [{10.0.0.1:80 3ns status 500} {10.0.0.2:80 5ns drained}] []}]}"},
+		{"the one that is down", down.SetDrained(5, backend(one), true), "{[{web normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"both", down.SetDrained(5, map[string][]string{web: {two, one}, "dns": {one}}, true), "{[{web normal [{10.0.0.2:80 5ns drained} {10.0.0.1:80 5ns drained}] []} {dns normal [{10.0.0.1:80 5ns drained}] []}]}"},
+		{"one that is down is not drained", down.SetDrained(5, backend(one), false), "{[{web normal [{10.0.0.1:80 3ns status 500}] []}]}"},
 	} {
 		if got := fmt.Sprint(test.got); got != test.want {
 			t.Errorf("%s: %s", test.name, got)
+		}
+		if fmt.Sprint(down) != "{[{web normal [{10.0.0.1:80 3ns status 500}] []}]}" {
+			t.Errorf("%s changes the note that it was given", test.name)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func mark(change string) (sign, color string) {
 	case "removed":
 		return "-", red
 	case "changed", "weight", "drained", "undrained", "backup", "primary":
-		return "~", yellow
+		return "~", magenta
 	}
 	return " ", ""
 }

@@ -54,19 +54,7 @@ func (d Diff) counted() string {
 	for _, change := range d.Services {
 		counts[change.Change]++
 	}
-	var words []string
-	for _, how := range []string{"added", "removed", "changed"} {
-		switch n := counts[how]; {
-		case n > 0 && len(words) == 0:
-			words = append(words, text.Plural(n, "service")+" "+how)
-		case n > 0:
-			words = append(words, fmt.Sprintf("%d %s", n, how))
-		}
-	}
-	if len(words) == 0 {
-		return "no service changed"
-	}
-	return strings.Join(words, ", ")
+	return Changes{counts["added"], counts["removed"], counts["changed"]}.String()
 }
 
 // Text returns a difference for people: what becomes of the services, what is broken of
@@ -91,7 +79,7 @@ func (d Diff) Text(paint Paint, withRules bool) string {
 func paintDiff(unified string, paint Paint) string {
 	var painted strings.Builder
 	for line := range strings.Lines(unified) {
-		code := map[byte]string{'+': green, '-': red, '@': cyan}[line[0]]
+		code := map[byte]string{'+': green, '-': red, '@': magenta}[line[0]]
 		line = strings.TrimSuffix(line, "\n")
 		if code != "" {
 			line = paint(code, line)

@@ -2,9 +2,11 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"natspread/internal/compare"
 	"natspread/internal/config"
 	"natspread/internal/text"
 	"natspread/restore/generation"
@@ -28,19 +30,49 @@ type HistoryEntry struct {
 	Boot       bool      `json:"boot"`               // boot will end up with it
 	Pending    bool      `json:"pending"`            // it is loaded, and waits to be confirmed
 	Problem    string    `json:"problem,omitempty"`  // why it is not good
+	Changes    *Changes  `json:"changes,omitempty"`  // to the good one before it; absent where one of the two does not say
+}
+
+// Changes are how many services a generation has not in common, or not alike, with another one.
+type Changes struct {
+	Added   int `json:"added"`
+	Removed int `json:"removed"`
+	Changed int `json:"changed"`
+}
+
+// String says it in words: 1 service added, 2 changed.
+func (c Changes) String() string {
+	var words []string
+	for _, one := range []struct {
+		n   int
+		how string
+	}{{c.Added, "added"}, {c.Removed, "removed"}, {c.Changed, "changed"}} {
+		switch {
+		case one.n > 0 && len(words) == 0:
+			words = append(words, text.Plural(one.n, "service")+" "+one.how)
+		case one.n > 0:
+			words = append(words, fmt.Sprintf("%d %s", one.n, one.how))
+		}
+	}
+	if len(words) == 0 {
+		return "no service changed"
+	}
+	return strings.Join(words, ", ")
 }
 
 // HistoryOf describes generations.
 func HistoryOf(entries []generation.Entry) History {
 	history := History{Generations: make([]HistoryEntry, len(entries))}
-	for i, entry := range entries {
-		history.Generations[i] = historyEntryOf(entry)
+	var before *config.Config // of the good one before
+	for i, entry := range slices.Backward(entries) {
+		history.Generations[i] = historyEntryOf(entry, &before)
 	}
 	return history
 }
 
-// historyEntryOf describes a generation, and counts what is in its own config.
-func historyEntryOf(entry generation.Entry) HistoryEntry {
+// historyEntryOf describes a generation, and counts what is in its own config, and what it changed of that
+// before, whose place it takes.
+func historyEntryOf(entry generation.Entry, before **config.Config) HistoryEntry {
 	described := HistoryEntry{
 		Generation: entry.Number, Created: entry.Created, Command: entry.Command,
 		Version: entry.Version, Variant: string(entry.Variant), Current: entry.IsCurrent, Boot: entry.IsBoot,
@@ -50,26 +82,58 @@ func historyEntryOf(entry generation.Entry) HistoryEntry {
 		described.Problem = entry.Problem.Error()
 		return described
 	}
-	if cfg, err := config.ParseGeneration(entry.Number, entry.Config); err == nil {
-		services, backends := len(cfg.Services), cfg.CountBackends()
-		described.Services, described.Backends = &services, &backends
+	cfg, err := config.ParseGeneration(entry.Number, entry.Config)
+	if err != nil {
+		return described
 	}
+	services, backends := len(cfg.Services), cfg.CountBackends()
+	described.Services, described.Backends = &services, &backends
+	if *before != nil {
+		described.Changes = changesOf(**before, cfg)
+	}
+	*before = &cfg
 	return described
 }
 
-// Text returns the history for people, a line for each generation.
-func (h History) Text() string {
-	const columns = "%10v  %-19s  %8s  %8s  %s\n"
-	var written strings.Builder
-	fmt.Fprintf(&written, columns, "generation", "made", "services", "backends", "by")
+// changesOf counts what becomes of the services from one config to another.
+func changesOf(before, after config.Config) *Changes {
+	var counted Changes
+	for _, change := range compare.Configs(before, after) {
+		switch {
+		case change.Before == nil:
+			counted.Added++
+		case change.After == nil:
+			counted.Removed++
+		default:
+			counted.Changed++
+		}
+	}
+	return &counted
+}
+
+// Text returns the history for people: a line for each generation, and below them why some are not good.
+func (h History) Text(paint Paint) string {
+	const columns = "%10v  %-19s  %8s  %8s  %s"
+	lines := []string{paint(bold, fmt.Sprintf(columns, "generation", "made", "services", "backends", "by"))}
+	var problems []string
 	for _, e := range h.Generations {
 		made := "?"
 		if !e.Created.IsZero() {
 			made = e.Created.Local().Format(time.DateTime)
 		}
-		fmt.Fprintf(&written, columns, e.Generation, made, orUnknown(e.Services), orUnknown(e.Backends), e.words())
+		color, line := "", fmt.Sprintf(columns, e.Generation, made, orUnknown(e.Services), orUnknown(e.Backends), e.words())
+		switch {
+		case e.Problem != "":
+			color, problems = red, append(problems, text.OneLine(e.Problem))
+		case e.Current:
+			color = green
+		}
+		if color != "" {
+			line = paint(color, line)
+		}
+		lines = append(lines, line)
 	}
-	return written.String()
+	return strings.Join(append(lines, problems...), "\n") + "\n"
 }
 
 // orUnknown writes a number that may be unknown.
@@ -97,7 +161,10 @@ func (e HistoryEntry) words() string {
 		marks = append(marks, "waits to be confirmed")
 	}
 	if e.Problem != "" {
-		marks = append(marks, text.OneLine(e.Problem))
+		marks = append(marks, "not good")
+	}
+	if e.Changes != nil {
+		by += ": " + e.Changes.String()
 	}
 	if len(marks) == 0 {
 		return text.OneLine(by)

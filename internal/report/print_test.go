@@ -69,7 +69,7 @@ func TestWords(t *testing.T) {
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
-	const text = "<33:at boot>: one; two\\x1b[2J\n  fix: a\\tb\n<36:risk>: three\n"
+	const text = "<35:at boot>: one; two\\x1b[2J\n  fix: a\\tb\n<35:risk>: three\n"
 	if diff := cmp.Diff(text, FindingsText(found, marked)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
@@ -87,7 +87,7 @@ func TestStatusText(t *testing.T) {
 		Findings: []Finding{{Severity: "broken", What: "ipv4: net.ipv4.ip_forward is not 1", Fix: "natspread apply"}}, Notes: []string{"one\nnote"},
 		Rules: "12ab",
 	}
-	const want = "<33:impaired>: boot loads generation 3, by the nft variant of iptables\n" +
+	const want = "<35:impaired>: boot loads generation 3, by the nft variant of iptables\n" +
 		"  <31:broken>: ipv4: net.ipv4.ip_forward is not 1\n    fix: natspread apply\n  note: one; note\n"
 	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: none\n", status.Text(marked, false)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)

@@ -18,12 +18,12 @@ import (
 // are wanted.
 type Paint func(code, text string) string
 
-// The colors, as SGR codes.
+// The colors, as SGR codes: those that are easy to read on white and on black, which yellow and cyan are not.
 const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
+	bold    = "1"
+	red     = "31"
+	green   = "32"
+	magenta = "35"
 )
 
 // Status is what status prints.
@@ -105,8 +105,13 @@ func (r Report) Printed(ctx context.Context) Status {
 // Text returns the status for people. Unless all of it is asked for, of thousands of services it
 // is a summary and those in trouble, and of many findings those that are the worst.
 func (s Status) Text(paint Paint, all bool) string {
+	return s.headText(paint, all) + s.servicesText(all)
+}
+
+// headText returns what stands before the services.
+func (s Status) headText(paint Paint, all bool) string {
 	var written strings.Builder
-	color := map[State]string{InSync: green, Drift: yellow, Impaired: yellow, NotLoaded: red}[s.State]
+	color := map[State]string{InSync: green, Drift: magenta, Impaired: magenta, NotLoaded: red}[s.State]
 	boot := "boot loads nothing"
 	if s.Generation != 0 {
 		boot = fmt.Sprintf("boot loads generation %d", s.Generation)
@@ -123,7 +128,7 @@ func (s Status) Text(paint Paint, all bool) string {
 	if s.Rules != "" {
 		fmt.Fprintf(&written, "  rules: sha256 %s, out: %s\n", s.Rules, s.outs(all))
 	}
-	return written.String() + s.servicesText(all)
+	return written.String()
 }
 
 // outs names all who are out, so that with the sum before one line tells whether balancers with
@@ -145,7 +150,7 @@ func (s Status) outs(all bool) string {
 func FindingsText(findings []Finding, paint Paint) string {
 	var written strings.Builder
 	for _, f := range findings {
-		color := map[doctor.Severity]string{doctor.Broken: red, doctor.AtBoot: yellow, doctor.Risk: cyan}[f.Severity]
+		color := map[doctor.Severity]string{doctor.Broken: red, doctor.AtBoot: magenta, doctor.Risk: magenta}[f.Severity]
 		fmt.Fprintf(&written, "%s: %s\n", paint(color, f.Severity.String()), f.What)
 		if f.Fix != "" {
 			fmt.Fprintf(&written, "  fix: %s\n", f.Fix)

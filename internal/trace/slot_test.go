@@ -123,7 +123,7 @@ func explained(t *testing.T, from string, lines ...string) (text string, result 
 		t.Fatal(err)
 	}
 	question := Question{Packet: packet, Service: "web"}
-	return question.Text(explained, false), question.Result(explained)
+	return question.Text(explained, false, func(_, text string) string { return text }), question.Result(explained)
 }
 
 // TestExplainSlot names the one backend of a client, for people and for programs.

@@ -21,7 +21,7 @@ type Question struct {
 
 // Text returns an explanation for people. Of a service's tree of chains it shows the
 // branches only, unless all of it is asked for.
-func (q Question) Text(explained Explanation, all bool) string {
+func (q Question) Text(explained Explanation, all bool, paint Paint) string {
 	parts := []string{q.head(), pathText(explained.Incoming, all)}
 	if explained.Same() {
 		parts = append(parts, rules.Output+", for connections made on the balancer itself: the same rules, from "+rules.ServiceOut+"\n")
@@ -31,8 +31,18 @@ func (q Question) Text(explained Explanation, all bool) string {
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Forward, all, func(o Outcome) *Path { return o.Forward })...)
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Postrouting, all, func(o Outcome) *Path { return o.After })...)
 	parts = append(parts, outcomesTable(explained), q.slotText(explained)+workText(explained))
+	for i, part := range parts[:len(parts)-1] {
+		heading, below, _ := strings.Cut(part, "\n")
+		parts[i] = paint(bold, heading) + "\n" + below
+	}
 	return strings.Join(parts, "\n")
 }
+
+// Paint puts a text into a color of the terminal, an SGR code, where colors are wanted.
+type Paint func(code, text string) string
+
+// bold is the code of what a heading has.
+const bold = "1"
 
 // head says what is asked.
 func (q Question) head() string {

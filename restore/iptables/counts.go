@@ -38,6 +38,7 @@ func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte
 		return nil
 	}
 	declared := declaredIn(transaction)
+	saved := savedPackets(observed.saved)
 	for _, name := range declared {
 		lines, held := observed.chains[name]
 		if !held || rules.ServiceOf(name) == "" {
@@ -47,7 +48,7 @@ func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte
 		if k.Variant == rules.NFT && len(declared) < many {
 			packets = nftPackets(table.Family, table.Name, name)
 		} else {
-			packets = savedPackets(observed.saved, name)
+			packets = saved[name]
 		}
 		if len(packets) != strings.Count(lines, "\n") { // somebody changed it since
 			continue
@@ -66,14 +67,17 @@ func ruleIn(line, chain string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(line, "-A "+chain+" "), "\n")
 }
 
-// savedPackets returns what the rules of a chain counted, as iptables-save printed it.
-func savedPackets(saved rules.Saved, name string) []uint64 {
-	chain, _ := saved.Chain(name)
-	packets := make([]uint64, len(chain.Rules))
-	for i, rule := range chain.Rules {
-		packets[i] = rule.Packets
+// savedPackets returns what the rules of each chain counted, as iptables-save printed it.
+func savedPackets(saved rules.Saved) map[string][]uint64 {
+	all := make(map[string][]uint64, len(saved.Chains))
+	for _, chain := range saved.Chains {
+		packets := make([]uint64, len(chain.Rules))
+		for i, rule := range chain.Rules {
+			packets[i] = rule.Packets
+		}
+		all[chain.Name] = packets
 	}
-	return packets
+	return all
 }
 
 // nftPackets returns what the rules of a chain counted, as the kernel says.

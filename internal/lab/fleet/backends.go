@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,28 +33,33 @@ const (
 	upBytes   = 8 << 10
 )
 
-// beBackends serves every kind at some addresses of a host, until its standard input ends.
+// beBackends serves every kind at some addresses of a host, until its standard input ends. At each
+// line there it says how many idle connections it has.
 func beBackends(args []string) (err error) {
 	if len(args) < 2 {
 		return errors.New("usage: fleet backends NETWORK ADDRESS [ADDRESS]")
 	}
+	var idling atomic.Int64
 	for _, address := range args[1:] {
 		if args[0] == "udp" {
 			err = errors.Join(err, listenPackets(address))
 		} else {
-			err = errors.Join(err, listen(address))
+			err = errors.Join(err, listen(address, &idling))
 		}
 	}
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		fmt.Println(idling.Load())
+	}
+	return lines.Err()
 }
 
-// listen serves TCP at one address.
-func listen(address string) error {
+// listen serves TCP at one address, and counts idle connections.
+func listen(address string, idling *atomic.Int64) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
@@ -64,7 +70,7 @@ func listen(address string) error {
 			if err != nil {
 				return
 			}
-			go serve(conn)
+			go serve(conn, idling)
 		}
 	}()
 	return nil
@@ -106,7 +112,7 @@ type packetsTo struct {
 func (p packetsTo) Write(packet []byte) (int, error) { return p.conn.WriteTo(packet, p.to) }
 
 // serve answers one connection with lines that name the backend, until the client is gone.
-func serve(conn net.Conn) {
+func serve(conn net.Conn, idling *atomic.Int64) {
 	defer conn.Close()
 	name, _, _ := net.SplitHostPort(conn.LocalAddr().String())
 	input := bufio.NewReaderSize(conn, upBytes)
@@ -124,11 +130,20 @@ func serve(conn net.Conn) {
 				_, err = io.ReadFull(input, piece)
 			}
 		}
+	case kindNames[idle]:
+		idling.Add(1)
+		defer idling.Add(-1)
+		answer(conn, input, line)
 	default:
-		for err == nil {
-			if _, err = conn.Write(line); err == nil {
-				_, err = input.ReadString('\n')
-			}
+		answer(conn, input, line)
+	}
+}
+
+// answer answers each line by another.
+func answer(conn io.Writer, input *bufio.Reader, line []byte) {
+	for err := error(nil); err == nil; {
+		if _, err = conn.Write(line); err == nil {
+			_, err = input.ReadString('\n')
 		}
 	}
 }

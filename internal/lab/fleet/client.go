@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -28,6 +29,7 @@ type connection struct {
 	conn  net.Conn
 	first string       // the backend that answered first
 	heard atomic.Int64 // when it was heard last, in ns
+	ended atomic.Bool  // the client has closed its half
 	lost  atomic.Bool  // reset, or ended
 	moved atomic.Bool  // another backend answered
 }
@@ -37,6 +39,7 @@ type client struct {
 	network string // tcp or udp
 	to      string
 	from    []net.IP
+	port    int // of the connections of the first kind, the next kind's is one more; 0: the kernel chooses
 	open    []*connection
 	began   atomic.Int64 // new connections
 	failed  atomic.Int64 // those that failed
@@ -44,15 +47,17 @@ type client struct {
 
 // beClient opens connections of all kinds from so many addresses, makes new ones beside, and is
 // told on standard input when to count: "PATIENCE" is for how long each open one may yet be
-// silent. It answers by a line of counts.
+// silent. It answers by a line of counts. At the word "close" it closes its half of the idle ones.
 func beClient(args []string) error {
-	if len(args) != 4 {
-		return errors.New("usage: fleet client NETWORK ADDRESS FIRST COUNT")
+	if len(args) != 5 {
+		return errors.New("usage: fleet client NETWORK ADDRESS PORT FIRST COUNT")
 	}
 	c := &client{network: args[0], to: args[1]}
-	first, err := netip.ParseAddr(args[2])
-	count, errCount := strconv.Atoi(args[3])
-	if err := errors.Join(err, errCount); err != nil {
+	first, err := netip.ParseAddr(args[3])
+	count, errCount := strconv.Atoi(args[4])
+	var errPort error
+	c.port, errPort = strconv.Atoi(args[2])
+	if err := errors.Join(err, errCount, errPort); err != nil {
 		return err
 	}
 	for address := first; len(c.from) < count; address = address.Next() {
@@ -64,6 +69,12 @@ func beClient(args []string) error {
 	fmt.Println("ready")
 	go c.keepAsking()
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		if lines.Text() == closeWord {
+			if err := c.closeIdle(); err != nil {
+				return err
+			}
+			continue
+		}
 		patience, err := time.ParseDuration(lines.Text())
 		if err != nil {
 			return err
@@ -73,11 +84,25 @@ func beClient(args []string) error {
 	return nil
 }
 
-// dial connects from one of the addresses.
-func (c *client) dial(i int, patience time.Duration) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: c.from[i%len(c.from)]}, KeepAlive: -1}
+// closeWord is what the client is told before another balancer has taken over.
+const closeWord = "close"
+
+// closeIdle closes the client's half of all idle connections: a FIN is the next that it sends.
+func (c *client) closeIdle() (err error) {
+	for _, s := range c.open {
+		if tcp, ok := s.conn.(*net.TCPConn); ok && s.kind == idle {
+			s.ended.Store(true)
+			err = errors.Join(err, tcp.CloseWrite())
+		}
+	}
+	return err
+}
+
+// dial connects from one of the addresses; port 0 is any.
+func (c *client) dial(i, port int, patience time.Duration) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: c.from[i%len(c.from)], Port: port}, KeepAlive: -1}
 	if c.network == "udp" {
-		dialer.LocalAddr = &net.UDPAddr{IP: c.from[i%len(c.from)]}
+		dialer.LocalAddr = &net.UDPAddr{IP: c.from[i%len(c.from)], Port: port}
 	}
 	return dialer.Dial(c.network, c.to)
 }
@@ -107,7 +132,11 @@ func (c *client) openAll() error {
 // open opens one, and lets it live on.
 func (s *connection) open(c *client, i int) (err error) {
 	const patience = 10 * time.Second
-	if s.conn, err = c.dial(i, patience); err != nil {
+	port := c.port
+	if port != 0 {
+		port += s.kind
+	}
+	if s.conn, err = c.dial(i, port, patience); err != nil {
 		return err
 	}
 	answers := bufio.NewReaderSize(s.conn, downBytes)
@@ -139,6 +168,10 @@ func (s *connection) open(c *client, i int) (err error) {
 func (s *connection) listen(answers *bufio.Reader) {
 	for {
 		line, err := answers.ReadString('\n')
+		if err == io.EOF && s.ended.Load() {
+			s.heard.Store(math.MaxInt64) // as it should be
+			return
+		}
 		if err != nil {
 			s.lost.Store(true)
 			return
@@ -173,7 +206,7 @@ func (c *client) keepAsking() {
 // ask makes one, and ends it by a reset, which frees its port at once.
 func (c *client) ask(i int) error {
 	deadline := time.Now().Add(newPatience)
-	conn, err := c.dial(i, newPatience)
+	conn, err := c.dial(i, 0, newPatience)
 	if err != nil {
 		return err
 	}

@@ -116,6 +116,9 @@ func (s *stage) keepalived(host, text string) error {
 		text = strings.Replace(text, "group {", "notify_backup \"/usr/sbin/conntrack -F\"\n    group {", 1)
 		text = strings.Replace(text, "vrrp_version 3", "vrrp_version 3\n    enable_script_security\n    script_user root", 1)
 	}
+	if s.row.stays {
+		text = strings.ReplaceAll(text, "state BACKUP", "state BACKUP\n    nopreempt")
+	}
 	if err := put(host, "/etc/keepalived/keepalived.conf", text); err != nil {
 		return err
 	}
@@ -177,6 +180,9 @@ func (s *stage) conntrackd(host, text string) error {
 	notify := s.texts[notifyText]
 	if s.row.cache {
 		notify = strings.Replace(notify, "conntrackd -R; conntrackd -B", "conntrackd -c; conntrackd -f; conntrackd -R; conntrackd -B", 1)
+	}
+	if s.row.late {
+		notify = strings.Replace(notify, "conntrackd -c", "sleep 1; conntrackd -c", 1)
 	}
 	if s.row.timer {
 		notify = strings.Replace(notify, "conntrackd -n", "conntrackd -t; conntrackd -n", 1)

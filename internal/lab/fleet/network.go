@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"natspread/internal/lab/netns"
 )
@@ -102,11 +103,11 @@ func swappedLayout(family int) layout {
 	return l
 }
 
-// swap leads client and backends to a balancer.
-func (l layout) swap(balancer int) error {
-	return errors.Join(
-		netns.IP(clientName, fmt.Sprintf("route replace %s via "+l.swapped[0]+"\n", l.vip, balancer)),
-		netns.IP(backendsName, fmt.Sprintf("route replace default via "+l.swapped[1]+"\n", balancer)))
+// swap leads the backends to a balancer, and the client so much later.
+func (l layout) swap(balancer int, later time.Duration) error {
+	err := netns.IP(backendsName, fmt.Sprintf("route replace default via "+l.swapped[1]+"\n", balancer))
+	time.Sleep(later)
+	return errors.Join(err, netns.IP(clientName, fmt.Sprintf("route replace %s via "+l.swapped[0]+"\n", l.vip, balancer)))
 }
 
 // ecmpLayout is balancers between a router and the backends, or between two routers.

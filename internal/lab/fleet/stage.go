@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"natspread/internal/lab/netns"
-	"natspread/internal/paths"
 )
 
 // stage is a fleet between a client and backends, and what runs there.
@@ -25,44 +23,8 @@ type stage struct {
 	backends, client *netns.Part
 }
 
-// config is what a balancer is told: the page's, with what the row has otherwise.
-func (s *stage) config(balancer int) string {
-	r := s.row
-	pairs := []string{"192.0.2.10:80", s.listen()}
-	if r.algorithm != "" {
-		pairs = append(pairs, `"source"`, fmt.Sprintf("%q", r.algorithm))
-	}
-	snat := r.snat
-	if r.engine == conntrackdPair {
-		snat = snatAddress
-	}
-	if snat != "" {
-		pairs = append(pairs, `"none"`, fmt.Sprintf("%q", snat))
-	}
-	if r.rules != byKey || r.engine == conntrackdPair {
-		pairs = append(pairs, "takeover  = true\n", "")
-	}
-	if r.more && balancer == 2 {
-		pairs = append(pairs, `"10.0.0.3:80"`, `"10.0.0.3:80", "10.0.0.4:80"`)
-	}
-	if r.family == 6 {
-		pairs = append(pairs, "10.0.0.1:80", "[fd00::1]:80", "10.0.0.2:80", "[fd00::2]:80", "10.0.0.3:80", "[fd00::3]:80")
-	}
-	text := strings.NewReplacer(pairs...).Replace(s.texts[configText])
-	if r.udp {
-		text += "protocol  = \"udp\"\n"
-	}
-	if r.forward != accepts {
-		text += "forward   = \"accept\"\n"
-	}
-	return text
-}
-
 // listen is where clients ask.
 func (s *stage) listen() string { return net.JoinHostPort(s.vip, "80") }
-
-// snatAddress is the pair's source address.
-const snatAddress = "10.0.0.253"
 
 // play plays the row.
 func (s *stage) play() (result, error) {
@@ -76,6 +38,9 @@ func (s *stage) play() (result, error) {
 	}
 	if err == nil {
 		r.counts, err = s.count()
+	}
+	if err == nil && s.row.closes {
+		r.held, err = s.holding()
 	}
 	if err != nil || !s.row.back {
 		return r, err
@@ -100,7 +65,7 @@ func (s *stage) open() error {
 		return err
 	}
 	for i := 1; i <= s.layout.balancers; i++ {
-		if err := errors.Join(setAll(balancerName(i), s.texts[sysctlText]+s.row.sysctls), s.apply(i, s.config(i)), s.byHand(balancerName(i))); err != nil {
+		if err := errors.Join(setAll(balancerName(i), s.texts[sysctlText]+s.row.sysctls), s.dropForwarded(balancerName(i)), s.apply(i, s.config(i))); err != nil {
 			return err
 		}
 	}
@@ -110,43 +75,13 @@ func (s *stage) open() error {
 	return s.startEngines()
 }
 
-// apply has natspread apply a config on a balancer.
-func (s *stage) apply(balancer int, text string) error {
-	root := filepath.Join("/run/natspread", balancerName(balancer))
-	file := filepath.Join(root, paths.Config)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
-		return err
-	}
-	_, err := command(balancerName(balancer), "", s.program, "--root", root, "--live", "--variant", s.row.variant, "apply")
-	return err
-}
-
-// byHand makes the rules of takeover that natspread was not asked for, and the policy of FORWARD.
-func (s *stage) byHand(host string) error {
-	var lines []string
-	if s.row.forward != accepts {
-		lines = append(lines, "-P FORWARD DROP")
-	}
-	if s.row.rules == byHand {
-		for i := 1; i <= 3; i++ {
-			lines = append(lines, fmt.Sprintf("-t nat -A POSTROUTING -s 10.0.0.%d/32 -p %s --sport 80 -j SNAT --to-source %s:80", i, s.row.protocol(), s.vip))
-		}
-	}
-	for _, line := range lines {
-		if _, err := command(host, "", "iptables-"+s.row.variant, append([]string{"-w", "5"}, strings.Fields(line)...)...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // startEngines starts what moves addresses and routes, and waits until all are where they belong.
 func (s *stage) startEngines() error {
 	if s.row.behindRouter() {
 		return errors.Join(s.startRouter(), s.leadBack())
 	}
 	if s.row.engine == byRoute {
-		return s.swap(1)
+		return s.swap(1, 0)
 	}
 	text := s.texts[pairText]
 	if s.row.engine == conntrackdPair {
@@ -162,12 +97,15 @@ func (s *stage) startEngines() error {
 		}
 		time.Sleep(time.Second) // until the two know each other
 	}
-	for i := 1; i <= 2; i++ {
+	for i := 1; i <= 2; i++ { // l2 must never be the first: it would run notify_master
 		if err := s.keepalived(balancerName(i), of(text, i)); err != nil {
 			return err
 		}
+		if err := netns.Await(soon, "l1 has the addresses", func() bool { return s.owns("l1") && !has("l2", s.vip) }); err != nil {
+			return err
+		}
 	}
-	return netns.Await(soon, "l1 has the addresses", func() bool { return s.owns("l1") && !has("l2", s.vip) })
+	return nil
 }
 
 // owns tells whether a balancer of the pair has both addresses.
@@ -261,27 +199,23 @@ func (s *stage) load() (err error) {
 	if s.backends, err = netns.StartPart(backendsName, served...); err != nil {
 		return err
 	}
-	if s.row.late {
+	if s.row.after {
 		err = s.drain()
 	}
 	if err == nil {
-		s.client, err = netns.StartPart(clientName, append([]string{"client", s.row.protocol(), s.listen()}, s.clients...)...)
+		port := "0"
+		if s.row.samePort {
+			port = "20000" // the kernel chooses none as low
+		}
+		s.client, err = netns.StartPart(clientName, append([]string{"client", s.row.protocol(), s.listen(), port}, s.clients...)...)
 	}
-	if s.row.drained && !s.row.late && err == nil {
+	if s.row.drained > 0 && !s.row.after && err == nil {
 		err = s.drain()
 	}
 	if s.row.timer {
 		time.Sleep(6 * time.Second) // the table is emptied 5 s after the word
 	}
 	time.Sleep(2 * time.Second)
-	return err
-}
-
-// drain drains the first backend on all balancers.
-func (s *stage) drain() (err error) {
-	for i := 1; i <= s.layout.balancers && err == nil; i++ {
-		err = s.apply(i, strings.Replace(s.config(i), `"10.0.0.1:80"`, `{ address = "10.0.0.1:80", drain = true }`, 1))
-	}
 	return err
 }
 
@@ -304,6 +238,9 @@ func (s *stage) die() (time.Duration, error) {
 	case killed:
 		err = s.end(balancerName(victim), name, syscall.SIGKILL)
 	}
+	if s.row.closes && err == nil {
+		err = s.client.Tell(closeWord)
+	}
 	if s.row.engine >= staticRouter {
 		time.Sleep(500 * time.Millisecond)
 		err = errors.Join(err, s.byPerson())
@@ -321,21 +258,27 @@ func (s *stage) die() (time.Duration, error) {
 func (s *stage) byPerson() error {
 	switch s.row.engine {
 	case byRoute:
-		return s.swap(2)
+		return s.swap(2, s.row.apart)
 	case staticRouter:
 		return s.script(routerName, s.texts[deadText])
 	}
 	return errors.Join(s.script(routerName, notResilient(s.texts[deadText])), s.script(beyondName, s.texts[beyondDeadText]))
 }
 
-// revive gives the dead balancer its cables back, and waits until it is what it was.
+// revive gives the dead balancer its cables back, and waits until all is where it belongs then.
 func (s *stage) revive() error {
 	victim, back := 1, func() bool { return s.owns("l1") && !has("l2", s.vip) }
+	if s.row.stays {
+		back = func() bool { return s.owns("l2") && !has("l1", s.vip) }
+	}
 	if s.row.behindRouter() {
 		victim, back = 2, func() bool { return s.routed(2) && has("l2", "10.0.0.202") }
 	}
 	err := errors.Join(plug(victim, "up"), netns.Await(soon, "the dead one is back", back))
 	time.Sleep(time.Second)
+	if err == nil && !back() {
+		return errors.New("the addresses moved once more")
+	}
 	return err
 }
 
@@ -356,9 +299,23 @@ func (s *stage) count() (counts, error) {
 	return readCounts(s.client.Said()[before])
 }
 
+// holding asks the backends how many idle connections they have.
+func (s *stage) holding() (int, error) {
+	said := func() []string { return s.backends.Said() }
+	err := s.backends.Tell("")
+	if err == nil {
+		err = netns.Await(soon, "the backends count", func() bool { return len(said()) > 0 })
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(said()[0])
+}
+
 // result is what a death cost.
 type result struct {
 	took time.Duration
+	held int // idle connections that backends have at the end; asked for where clients close them
 	counts
 }
 
@@ -377,6 +334,9 @@ func (r result) cells() string {
 func (r result) judge(of row) error {
 	if r.moved > 0 {
 		return fmt.Errorf("%d connections were answered by another backend", r.moved)
+	}
+	if of.closes && r.held != perKind {
+		return fmt.Errorf("the backends have %d idle connections, not %d", r.held, perKind)
 	}
 	for _, kind := range of.loses {
 		if r.lost[kind] == 0 {

@@ -13,21 +13,26 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestJudge takes nothing lost, and of a row that must lose some of each kind.
+// TestJudge takes nothing lost, and of a row that must lose some of each kind. Where clients close
+// what nobody takes up the backends' sockets stay.
 func TestJudge(t *testing.T) {
 	losing := row{loses: []int{echo, up}}
+	closing := row{closes: true, loses: []int{idle}}
 	for _, c := range []struct {
 		of   row
 		n    counts
+		held int
 		good bool
 	}{
-		{row{}, counts{failed: 9, began: 9}, true},
-		{row{}, counts{lost: [kinds]int{down: 1}}, false},
-		{row{}, counts{moved: 1}, false},
-		{losing, counts{lost: [kinds]int{echo: 1, up: 1, down: 3}}, true},
-		{losing, counts{lost: [kinds]int{echo: 60}}, false},
+		{row{}, counts{failed: 9, began: 9}, 0, true},
+		{row{}, counts{lost: [kinds]int{down: 1}}, 0, false},
+		{row{}, counts{moved: 1}, 0, false},
+		{losing, counts{lost: [kinds]int{echo: 1, up: 1, down: 3}}, 0, true},
+		{losing, counts{lost: [kinds]int{echo: 60}}, 0, false},
+		{closing, counts{lost: [kinds]int{idle: 60}}, 60, true},
+		{closing, counts{lost: [kinds]int{idle: 60}}, 0, false},
 	} {
-		if err := (result{counts: c.n}).judge(c.of); (err == nil) != c.good {
+		if err := (result{counts: c.n, held: c.held}).judge(c.of); (err == nil) != c.good {
 			t.Errorf("%v of %v: %v", c.n, c.of.loses, err)
 		}
 	}

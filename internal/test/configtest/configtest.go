@@ -41,6 +41,10 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	}
 	made.Backends = backends(t, six)
 	takesOver := rapid.IntRange(0, 3).Draw(t, "takeover") == 0
+	maps := !takesOver && made.Algorithm != config.RoundRobin && rapid.IntRange(0, 3).Draw(t, "maps ports") == 0
+	if maps {
+		made.Backends = withoutPorts(made.Backends)
+	}
 	if takesOver {
 		forTakeover(&made)
 	}
@@ -57,6 +61,9 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		made.SourcePrefix = sourcePrefix(t, made)
 	}
 	made.Listen = listens(t, made, others)
+	if maps {
+		made.Listen = mapped(t, made.Listen)
+	}
 	if takesOver && takeOver(&made, others) {
 		made.Hairpin = hairpins(t, six)
 		gate(t, &made, six)
@@ -130,6 +137,29 @@ func backends(t *rapid.T, six bool) []config.Backend {
 		}
 		if !slices.ContainsFunc(all, func(b config.Backend) bool { return sameBackend(b, made) }) {
 			all = append(all, made)
+		}
+	}
+	return all
+}
+
+// withoutPorts returns backends without their ports, each address once.
+func withoutPorts(backends []config.Backend) []config.Backend {
+	var all []config.Backend
+	for _, b := range backends {
+		b.Port = 0
+		if !slices.Contains(all, b) {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// mapped returns those listen addresses that are the first one's, each with one port, and maps it.
+func mapped(t *rapid.T, listens []config.Listen) []config.Listen {
+	var all []config.Listen
+	for _, l := range listens {
+		if l.Addr == listens[0].Addr && len(all) < 16 {
+			all = append(all, config.Listen{Addr: l.Addr, Ports: config.Ports{First: l.Ports.First, Last: l.Ports.First}, To: port(t)})
 		}
 	}
 	return all

@@ -12,7 +12,7 @@ func Text(cfg config.Config) []byte {
 	var b strings.Builder
 	for _, service := range cfg.Services {
 		fmt.Fprintf(&b, "[[service]]\nname = %q\n", service.Name)
-		fmt.Fprintf(&b, "listen = %s\n", list(service.Listen))
+		b.WriteString(listenText(service))
 		fmt.Fprintf(&b, "protocol = %s\n", list(service.Protocols))
 		fmt.Fprintf(&b, "snat = %q\n", service.SNAT)
 		b.WriteString(backendsText(service.Backends))
@@ -42,6 +42,23 @@ func Text(cfg config.Config) []byte {
 		b.WriteString(checkText(service)) // last, as it ends in a table
 	}
 	return []byte(b.String())
+}
+
+// listenText writes what a service listens on, and the ports that it maps.
+func listenText(service config.Service) string {
+	first := service.Listen[0]
+	if first.To == 0 {
+		return fmt.Sprintf("listen = %s\n", list(service.Listen))
+	}
+	address := "*"
+	if !first.Any() {
+		address = first.Addr.String()
+	}
+	var pairs []string
+	for _, listen := range service.Listen {
+		pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
+	}
+	return fmt.Sprintf("listen = %q\nports = { %s }\n", address, strings.Join(pairs, ", "))
 }
 
 // backendsText writes the list of backends.

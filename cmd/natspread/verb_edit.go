@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os/signal"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/internal/change"
+	"natspread/internal/cmdline"
+	"natspread/internal/failure"
+	"natspread/internal/program"
+	"natspread/internal/rules"
+	"natspread/restore"
+)
+
+// editVerb describes edit.
+func (s *session) editVerb() *cli.Command {
+	return cmdline.Verb(&cli.Command{
+		Name:  "edit",
+		Usage: "edit a copy of the config, check it, and apply it",
+		Description: "Opens a copy in $VISUAL or $EDITOR, else in the editor of the system. Only a\n" +
+			"good one takes the place of the config, which keeps its owner and its mode. Then\n" +
+			"it shows what apply would change, and asks whether to apply it. Where the copy\n" +
+			"is wrong it says so, and asks whether to edit it again.",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "ask nothing: apply a good config, and leave a wrong one where it was edited"}},
+	}, "natspread edit", readEdit, cmdline.Guarded(s.needKernel, "edit", s.editConfig))
+}
+
+// editOptions are the flags of edit.
+type editOptions struct{ yes bool }
+
+// readEdit reads them.
+func readEdit(c *cli.Context) (editOptions, error) {
+	return editOptions{yes: c.Bool("yes")}, cmdline.RefuseIf(c.String("config") == "-", "edit edits the config, which cannot be standard input: name its file")
+}
+
+// editConfig edits the config.
+func (s *session) editConfig(ctx context.Context, o editOptions) error {
+	copied, err := change.NewCopy(s.config)
+	if err != nil {
+		return nothingChanged(err)
+	}
+	ctx, stop, plan, changed, err := s.editCopy(ctx, o, copied)
+	defer stop()
+	if err == nil && changed {
+		err = s.saveCopy(ctx, copied, plan)
+	}
+	if err != nil {
+		return s.stopHalfway(restore.Result{Notes: []string{"nothing was changed; what was edited is in " + copied.File}}, nil, err)
+	}
+	copied.Remove()
+	if !changed {
+		s.printf("no change: %s is as it was", s.config)
+		return s.answer(changeResult{}, "")
+	}
+	s.printf("wrote %s", s.config)
+	if err := s.wantsEdit(ctx, o, plan); errors.Is(err, errNotConfirmed) || errors.Is(err, errNotAsked) {
+		s.printf("it is not applied: natspread apply does that")
+		return s.answer(changeResult{Changed: true}, "")
+	} else if err != nil {
+		return failure.Halfway(restore.Result{Changed: true}, nil, err)
+	}
+	return s.apply(ctx, applyOptions{yes: o.yes, edited: true})
+}
+
+// editCopy has the copy edited until it is good, or nobody wants to go on. The context that it returns ends by an
+// interruption that comes later: what comes before is the editor's.
+func (s *session) editCopy(ctx context.Context, o editOptions, copied change.Copy) (_ context.Context, stop func(), plan change.Plan, changed bool, err error) {
+	for stop = func() {}; ; {
+		err = program.Edit(copied.File, s.in, s.out, s.err)
+		stop()
+		ctx, stop = signal.NotifyContext(context.WithoutCancel(ctx), interruptions()...)
+		if err == nil {
+			plan, changed, err = copied.Load()
+		}
+		if err == nil || o.yes || !s.asks() {
+			return ctx, stop, plan, changed, err
+		}
+		s.complain(err)
+		if s.ask(ctx, "edit it again?", nil) != nil {
+			return ctx, stop, plan, false, cmdline.ExitSilently(exitCode(err))
+		}
+	}
+}
+
+// saveCopy puts what was edited into the config.
+func (s *session) saveCopy(ctx context.Context, copied change.Copy, plan change.Plan) error {
+	unlock, err := s.host().LockEdit(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return copied.Save(plan.Text)
+}
+
+// errNotAsked says that nobody was there to ask.
+var errNotAsked = errors.New("not asked")
+
+// wantsEdit shows what apply would change, and asks whether to apply it.
+func (s *session) wantsEdit(ctx context.Context, o editOptions, plan change.Plan) error {
+	changes, err := s.reportHost().Diff(ctx, wantedOf(plan, rules.Families()))
+	if err != nil {
+		return err
+	}
+	if !s.json {
+		if err := s.print(changes.Text(s.paint, s.verbose)); err != nil {
+			return err
+		}
+	}
+	s.printLines(changes.Summary("apply would bring"))
+	if o.yes {
+		return nil
+	}
+	return s.ask(ctx, "apply it?", errNotAsked)
+}

@@ -1,0 +1,127 @@
+// Package install puts the program, the config and the units where a boot finds them, on a running machine or in an
+// image. The rules are there before.
+package install
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"natspread/internal/atomicfile"
+	"natspread/internal/image"
+	"natspread/internal/paths"
+	"natspread/internal/program"
+	"natspread/internal/rules"
+	"natspread/units"
+)
+
+// Program is the program that goes below a root, or the one that stays where it is.
+type Program struct {
+	file  string
+	stays bool
+}
+
+// Running returns the running program. It stays where it is if a package owns it or ships the unit: a copy would stand
+// before the package's program in PATH, and age there.
+func Running(ctx context.Context, root string, run program.Runner) (Program, error) {
+	self, err := program.Path()
+	if err != nil {
+		return Program{}, fmt.Errorf("cannot find the running program: %w", err)
+	}
+	packaged, err := units.Packaged(root)
+	return Program{self, packaged || root == "/" && units.Owned(ctx, run, self)}, err
+}
+
+// ForImage returns the program that goes into an image, file or else the running one, and what the image lacks for it.
+// One that could not run there is an error.
+func ForImage(ctx context.Context, root, file string, run program.Runner) (chosen Program, missing []string, err error) {
+	chosen = Program{file: file}
+	if file == "" {
+		if chosen, err = Running(ctx, root, run); err != nil || chosen.stays {
+			return chosen, nil, err
+		}
+	}
+	if missing, err = image.CheckProgram(root, chosen.file); err != nil {
+		err = fmt.Errorf("the image could not run natspread: %w", err)
+	}
+	return chosen, missing, err
+}
+
+// Live installs for the running systemd and starts the unit. It returns where the program is; what was done is returned
+// beside an error, too.
+func Live(ctx context.Context, manager units.Manager, root string, from Program, config []byte) (place string, done []string, err error) {
+	place, done, err = files(root, from, config)
+	if err != nil {
+		return "", done, err
+	}
+	more, err := units.Install(ctx, manager, root, place)
+	return place, append(done, more...), err
+}
+
+// Image is what an image is to have beside its rules.
+type Image struct {
+	Root       string
+	Config     []byte
+	Volatile   bool   // its /var is empty at each boot
+	Watched    bool   // its backends are checked
+	Prometheus string // the file of the watcher's metrics; "" for none
+}
+
+// Install installs into an image. What was done is returned beside an error, too.
+func (i Image) Install(from Program) (done []string, err error) {
+	place, done, err := files(i.Root, from, i.Config)
+	steps := []struct {
+		wanted bool
+		take   func() ([]string, error)
+	}{
+		{true, func() ([]string, error) { return units.InstallOffline(i.Root, place) }},
+		{i.Volatile, func() ([]string, error) { return units.InstallFactory(i.Root) }},
+		{i.Watched, func() ([]string, error) { return units.InstallHealthOffline(i.Root, place, i.Prometheus) }},
+	}
+	for _, step := range steps {
+		if err == nil && step.wanted {
+			var more []string
+			more, err = step.take()
+			done = append(done, more...)
+		}
+	}
+	return done, err
+}
+
+// files puts program and config in place. What was done is returned beside an error, too.
+func files(root string, from Program, config []byte) (place string, done []string, err error) {
+	place = from.file
+	if !from.stays {
+		if place, done, err = units.InstallProgram(root, from.file); err != nil {
+			return "", nil, err
+		}
+	}
+	kept, err := keepConfig(root, config)
+	return place, append(done, kept...), err
+}
+
+// keepConfig puts the config that was installed where the next apply reads it, unless there is one already.
+func keepConfig(root string, config []byte) (done []string, err error) {
+	path, err := atomicfile.Place(root, paths.Config)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil, nil
+	}
+	if err := atomicfile.CreateAll(path, config, 0o644); err != nil {
+		return nil, err
+	}
+	return []string{"config " + path}, nil
+}
+
+// ProgramsAtBoot names the programs of iptables that boot runs for tables.
+func ProgramsAtBoot(tables rules.Tables, variant rules.Variant) []string {
+	names := []string{rules.Program(rules.IPv4, "", "restore")} // by which boot knows the variant
+	for _, family := range rules.Families() {
+		if !tables.Of(family).Empty() {
+			names = append(names, rules.Program(family, variant, "restore"), rules.Program(family, variant, "save"))
+		}
+	}
+	return names
+}

@@ -1,0 +1,58 @@
+package render
+
+import (
+	"net/netip"
+
+	"natspread/internal/config"
+	"natspread/internal/rules"
+	"natspread/internal/slots"
+)
+
+// portPairs returns the pairs of ports that a service maps, as those of its first listen address:
+// all have the same. None where it maps none.
+func portPairs(service config.Service) []config.Listen {
+	var pairs []config.Listen
+	for _, listen := range service.Listen {
+		if listen.To != 0 && listen.Addr == service.Listen[0].Addr {
+			pairs = append(pairs, listen)
+		}
+	}
+	return pairs
+}
+
+// translate returns the rules that lead a connection to a backend, once one is picked. Where ports
+// are mapped there is one for each: all that come here asked for one of them, so the last is not
+// looked for.
+func (p *selector) translate(backend config.Backend) []rules.Rule {
+	if len(p.pairs) == 0 {
+		return p.each(rules.Rule{Target: dnat(backend)})
+	}
+	list := make([]rules.Rule, len(p.pairs))
+	for i, pair := range p.pairs {
+		backend.Port = pair.To
+		list[i].Target = dnat(backend)
+		if i < len(p.pairs)-1 {
+			list[i].DestinationPorts = ports(pair)
+		}
+	}
+	return p.each(list...)
+}
+
+// mappedChains adds a chain for each backend that gets connections, where ports are mapped, and
+// returns what leads there: so there is one pick for all ports, and each connection counts for its
+// backend in one place.
+func (p *selector) mappedChains(service config.Service) map[netip.Addr]rules.Target {
+	if len(p.pairs) == 0 {
+		return nil
+	}
+	places := slots.Places(service.SlotBackends(), chainPlaces)
+	at := make(map[netip.Addr]int, len(places))
+	for i, backend := range service.Backends {
+		at[backend.Addr] = places[i]
+	}
+	leads := make(map[netip.Addr]rules.Target, len(places))
+	for _, backend := range service.Active() {
+		leads[backend.Addr] = p.addChain(levelBackends, at[backend.Addr], p.translate(backend))
+	}
+	return leads
+}
