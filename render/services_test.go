@@ -58,8 +58,8 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 		for _, pool := range VirtualServices(cfg.Services...) {
 			family := rules.FamilyOf(pool.Backends[0].Addr())
 			owner := slices.IndexFunc(cfg.Services, func(s config.Service) bool { return s.Name == pool.Service })
-			client, any := servedClient(cfg.Services[owner])
-			if !any {
+			client, found := servedClient(cfg.Services[owner])
+			if !found {
 				continue
 			}
 			packet := rules.Packet{Protocol: pool.Protocol, Destination: pool.Address, Port: pool.Ports.Last, Source: client}

@@ -126,7 +126,7 @@ func addClients(packets map[rules.Packet]bool, service config.Service, packet ru
 
 // servedClient returns a client that a service is for, if one is at an edge of its subnets, or a
 // stranger.
-func servedClient(service config.Service) (client netip.Addr, any bool) {
+func servedClient(service config.Service) (client netip.Addr, found bool) {
 	packets := map[rules.Packet]bool{{Source: stranger(familyOf(service))}: true}
 	addClients(packets, service, rules.Packet{})
 	for packet := range packets {

@@ -78,8 +78,8 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 	counters := kernel{table: table, seen: map[*rules.Rule]uint32{}}
 	for _, service := range services {
 		active, sum := weighted(service)
-		client, any := servedClient(service)
-		if service.Algorithm != config.RoundRobin || len(active) == 0 || !any {
+		client, found := servedClient(service)
+		if service.Algorithm != config.RoundRobin || len(active) == 0 || !found {
 			continue
 		}
 		divisor := 0
