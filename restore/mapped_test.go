@@ -40,7 +40,7 @@ func TestMappedPorts(t *testing.T) {
 			}
 		}
 		shares := map[int][]float64{4: {1, 2, 0}, 6: {1, 0, 1}}
-		for _, algorithm := range []string{"random", "source"} {
+		for _, algorithm := range []string{"random", "source", "round-robin"} {
 			apply(t, host, fmt.Sprintf(mappedConfig, algorithm))
 			for _, family := range []int{4, 6} {
 				for _, network := range []string{"tcp", "udp"} {
@@ -51,6 +51,9 @@ func TestMappedPorts(t *testing.T) {
 							t.Errorf("IPv%d, %s %d: %d, chi-square %.1f", family, network, asked, counts, x2)
 						}
 						all = append(all, counts)
+					}
+					if third := []int{100 * int(shares[family][0]), 100 * int(shares[family][1]), 100 * int(shares[family][2])}; algorithm == "round-robin" && family == 4 && fmt.Sprint(all) != fmt.Sprint([][]int{third, third}) {
+						t.Errorf("%s: %d in turn, want %d at each port", network, all, third)
 					}
 					if algorithm == "source" && fmt.Sprint(all[0]) != fmt.Sprint(all[1]) {
 						t.Errorf("IPv%d, %s: one client has %d at one port and %d at the other", family, network, all[0], all[1])

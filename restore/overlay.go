@@ -221,7 +221,11 @@ func (f Freed) change(tables rules.Tables) change {
 			continue
 		}
 		delete(old, listenOf(s))
-		if slices.ContainsFunc(was.Backends, func(b netip.AddrPort) bool { return !slices.Contains(s.Backends, b) }) {
+		stays := make(map[netip.AddrPort]bool, len(s.Backends))
+		for _, b := range s.Backends {
+			stays[b] = true
+		}
+		if slices.ContainsFunc(was.Backends, func(b netip.AddrPort) bool { return !stays[b] }) {
 			before, after = append(before, was), append(after, s)
 		}
 	}

@@ -16,7 +16,6 @@ import (
 	"natspread/internal/atomicfile"
 	"natspread/internal/config"
 	"natspread/internal/config/edit"
-	"natspread/internal/rules"
 	"natspread/render"
 	"natspread/restore"
 	"natspread/restore/flows"
@@ -188,36 +187,29 @@ func (e Edit) Live(ctx context.Context) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := map[string][]int{} // by service, and there by the places of its backends
+	of := map[string][]int{}
 	for v, service := range virtual {
-		if open[service.Service] == nil {
-			open[service.Service] = make([]int, len(counts[v]))
-		}
-		for i, count := range counts[v] {
-			open[service.Service][i] += count
-		}
+		of[service.Service] = append(of[service.Service], v)
 	}
 	live := make([]int, len(e.Backends))
 	for i, b := range e.Backends {
-		live[i] = open[b.Service.Name][b.place()]
+		for _, v := range of[b.Service.Name] {
+			live[i] += counts[v][b.place()]
+		}
 	}
 	return live, nil
 }
 
 // End deletes the connection tracking entries of the backends, for their services.
 func (e Edit) End(ctx context.Context) (deleted int, err error) {
-	all := render.VirtualServices(e.services()...)
-	virtual := map[string][]rules.VirtualService{} // which say the backends' ports
-	for _, service := range all {
-		virtual[service.Service] = append(virtual[service.Service], service)
-	}
-	backends := map[netip.AddrPort]bool{}
+	seen := map[netip.AddrPort]bool{}
 	for _, b := range e.Backends {
-		for _, service := range virtual[b.Service.Name] {
-			backends[service.Backends[b.place()]] = true
+		for _, virtual := range render.VirtualServices(b.Service) { // which say its ports
+			seen[virtual.Backends[b.place()]] = true
 		}
 	}
-	return flows.DeleteBackends(ctx, all, slices.Collect(maps.Keys(backends)))
+	backends := slices.Collect(maps.Keys(seen))
+	return flows.DeleteBackends(ctx, render.VirtualServices(e.services()...), backends)
 }
 
 // place returns where the backend stands in its service.

@@ -57,7 +57,7 @@ func readListen(text string) (Listen, *value.Fault) {
 	if why != nil {
 		return Listen{}, why
 	}
-	if _, isPort := value.ParsePort(text); isPort {
+	if isPort(text) {
 		e = value.Endpoint{Ports: text, HasPorts: true}
 	}
 	var l Listen
@@ -73,6 +73,15 @@ func readListen(text string) (Listen, *value.Fault) {
 		why.Fix = value.PortsFix(e.Host, e.Ports)
 	}
 	return l, why
+}
+
+// isPort tells whether a text is a port, and not an address, as nearly all are.
+func isPort(text string) bool {
+	if strings.ContainsAny(text, ".:*") {
+		return false
+	}
+	_, ok := value.ParsePort(text)
+	return ok
 }
 
 // hostFault is the fault of what stands before the ports of a listen address, where that is no
@@ -146,7 +155,7 @@ func bareBackend(text string) (Backend, *value.Fault) {
 	if why != nil {
 		return Backend{}, why
 	}
-	if _, isPort := value.ParsePort(text); isPort {
+	if isPort(text) {
 		return Backend{}, &value.Fault{Cause: "it has no address", Fix: "write the address of a machine, as in " + source.Quote(value.Join("10.0.0.1", text))}
 	}
 	addr, why := value.ParseUnicast(e.Host)

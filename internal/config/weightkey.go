@@ -63,6 +63,9 @@ func readWeights(items []source.Value) weightFixes {
 // hasBadWeight tells whether a backend has a weight that is not a whole number within the bounds.
 func hasBadWeight(backend source.Value) bool {
 	v := source.Table{Pairs: backend.Pairs}.Value("weight")
+	if v.Kind == "" {
+		return false
+	}
 	n, err := strconv.Atoi(v.Text)
-	return v.Kind != "" && (v.Kind != source.Integer || err != nil || n < 0 || n > MaxWeight)
+	return v.Kind != source.Integer || err != nil || n < 0 || n > MaxWeight
 }

@@ -147,8 +147,10 @@ func (e examination) ownBackend(service config.Service, backend config.Backend, 
 // portsAt returns the ports that connections arrive at a backend on.
 func portsAt(service config.Service, backend config.Backend) []config.Ports {
 	var all []config.Ports
+	known := map[config.Ports]bool{}
 	for _, listen := range service.Listen {
-		if at := listen.Answers(backend); !slices.Contains(all, at) {
+		if at := listen.Answers(backend); !known[at] {
+			known[at] = true
 			all = append(all, at)
 		}
 	}

@@ -28,7 +28,11 @@ func (c Choice) Changes() bool { return len(c.Out)+len(c.Joined) > 0 }
 // either, all primaries are used as in the generation: a check that fails everywhere is more
 // likely to be wrong itself. Only a drain by hand can leave a service without any backend.
 func Choose(s config.Service, up func(config.Backend) bool, drained []string) Choice {
-	byHand := func(b config.Backend) bool { return len(drained) > 0 && slices.Contains(drained, b.String()) }
+	out := make(map[string]bool, len(drained))
+	for _, name := range drained {
+		out[name] = true
+	}
+	byHand := func(b config.Backend) bool { return len(out) > 0 && out[b.String()] }
 	p := poolOf(s, byHand)
 	isUp := func(place int) bool { return up(s.Backends[place]) }
 	primaries, backups := filter(p.primaries, isUp), filter(p.backups, isUp)

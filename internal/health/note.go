@@ -15,8 +15,9 @@ const ByHand = "drained"
 // overlay does. Those that are drained by hand stay out.
 func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNote) {
 	drained := make([]string, len(byHand))
+	outs := make(map[string]OutNote, len(byHand))
 	for i, out := range byHand {
-		drained[i] = out.Backend
+		drained[i], outs[out.Backend] = out.Backend, out
 	}
 	choice := Choose(s, func(b config.Backend) bool {
 		check, checked := Of(s, b)
@@ -25,8 +26,8 @@ func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNot
 	note := ServiceNote{Name: s.Name, Mode: choice.Mode}
 	for _, b := range choice.Out {
 		out := OutNote{Backend: b.String()}
-		if i := slices.Index(drained, out.Backend); i >= 0 {
-			out = byHand[i]
+		if said, is := outs[out.Backend]; is {
+			out = said
 		} else if check, checked := Of(s, b); checked {
 			state, _ := m.Of(check)
 			out.Since, out.Reason = state.Since, state.Reason
@@ -79,6 +80,10 @@ func (s ServiceNote) Choice(service config.Service) Choice {
 	for _, out := range s.Out {
 		reasons[out.Backend] = out.Reason
 	}
+	joined := make(map[string]bool, len(s.Joined))
+	for _, backend := range s.Joined {
+		joined[backend] = true
+	}
 	for _, b := range service.Backends {
 		reason, out := reasons[b.String()]
 		switch {
@@ -87,7 +92,7 @@ func (s ServiceNote) Choice(service config.Service) Choice {
 			if reason == ByHand {
 				choice.ByHand = append(choice.ByHand, b)
 			}
-		case slices.Contains(s.Joined, b.String()):
+		case joined[b.String()]:
 			choice.Joined = append(choice.Joined, b)
 		}
 	}

@@ -1,7 +1,6 @@
 package health
 
 import (
-	"slices"
 	"time"
 
 	"natspread/internal/config"
@@ -31,17 +30,21 @@ func (r Record) Standing(now time.Duration, cfg config.Config, loaded Note) (mad
 // hand, is down. A note is never older than the rules. The record of a watcher may be older, or
 // be lost.
 func (n Note) Records(cfg config.Config) []CheckRecord {
-	outs := map[string][]OutNote{}
+	type member struct{ service, backend string }
+	outs := map[member]OutNote{}
 	for _, s := range n.Services {
-		outs[s.Name] = s.Out
+		for _, out := range s.Out {
+			if out.Reason != ByHand {
+				outs[member{s.Name, out.Backend}] = out
+			}
+		}
 	}
 	var all []CheckRecord
 	for _, s := range cfg.Services {
-		out := outs[s.Name]
 		for _, b := range s.Backends {
-			i := slices.IndexFunc(out, func(o OutNote) bool { return o.Reason != ByHand && o.Backend == b.String() })
-			if check, checked := Of(s, b); checked && i >= 0 {
-				all = append(all, CheckRecord{Check: check, State: Down, Since: out[i].Since, Reason: out[i].Reason})
+			out, is := outs[member{s.Name, b.String()}]
+			if check, checked := Of(s, b); checked && is {
+				all = append(all, CheckRecord{Check: check, State: Down, Since: out.Since, Reason: out.Reason})
 			}
 		}
 	}

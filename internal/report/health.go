@@ -160,9 +160,11 @@ func (w watched) unwatched(services []config.Service) (doctor.Watcher, bool) {
 		return doctor.Watcher{}, false
 	}
 	known := doctor.Watcher{Hangs: w.alive, Beat: w.beat(), Now: w.wall}
+	said := map[string]bool{}
 	for _, service := range services {
 		for _, one := range w.notes[service.Name].Out {
-			if one.Reason != health.ByHand && !slices.Contains(known.Out, one.Backend) {
+			if one.Reason != health.ByHand && !said[one.Backend] {
+				said[one.Backend] = true
 				known.Out = append(known.Out, one.Backend)
 			}
 		}

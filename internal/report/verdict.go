@@ -192,12 +192,14 @@ func drift(status restore.Status) []restore.Line {
 // variant in use holds none, one line for each family is enough.
 func otherVariant(status restore.Status) []string {
 	var lines []string
+	said := map[string]bool{}
 	for _, line := range status.OtherVariant {
 		text := line.Text
 		if !status.Loaded {
 			text = fmt.Sprintf("%v: the %s variant of iptables holds rules of natspread, and %s is in use", line.Family, status.Variant.Other(), status.Variant)
 		}
-		if !slices.Contains(lines, text) {
+		if !said[text] {
+			said[text] = true
 			lines = append(lines, text)
 		}
 	}

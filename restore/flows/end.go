@@ -3,7 +3,6 @@ package flows
 import (
 	"context"
 	"net/netip"
-	"slices"
 
 	"natspread/internal/rules"
 )
@@ -13,6 +12,10 @@ import (
 // at once, and a TCP connection ends when another backend resets it.
 func DeleteBackends(ctx context.Context, services []rules.VirtualService, backends []netip.AddrPort) (deleted int, err error) {
 	index := NewIndex(services)
+	ends := make(map[netip.AddrPort]bool, len(backends))
+	for _, backend := range backends {
+		ends[backend] = true
+	}
 	family := rules.FamilyOf(backends[0].Addr())
 	local, err := localAddresses(family)
 	if err != nil {
@@ -25,7 +28,7 @@ func DeleteBackends(ctx context.Context, services []rules.VirtualService, backen
 			return false
 		}
 		place, found := service.backend(e)
-		return found && slices.Contains(backends, service.Backends[place])
+		return found && ends[service.Backends[place]]
 	})
 	return deleted, conntrackError(err)
 }
