@@ -1,0 +1,162 @@
+package linear
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"natspread/internal/paths"
+	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
+	"natspread/internal/test/netnstest"
+)
+
+// few is how large the smaller of two configs is, and more how many times as large the other.
+const (
+	few  = 200
+	more = 4
+)
+
+// most is how many times the work a config may be that is more times as large: a tree has a level
+// more, and what is sorted takes a little longer. The square of more is 16.
+const most = more + 1.5
+
+// small is how many statements are no work worth a comparison.
+const small = 50_000
+
+// shapes are the configs, by what there is much of.
+func shapes() map[string]func(n int) string {
+	list := func(n int, format string) string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprintf(format, i/250, i%250+1))
+		}
+		return strings.Join(all, ", ")
+	}
+	return map[string]func(n int) string{
+		"services": func(n int) string {
+			var toml strings.Builder
+			for i := range n {
+				fmt.Fprintf(&toml, "[[service]]\nname = \"s%d\"\nlisten = \"10.1.%d.%d:80\"\nforward = \"accept\"\nbackends = [\"10.2.%d.%d:80\", \"10.3.0.2:80\"]\n", i, i/250, i%250+1, i/250, i%250+1)
+			}
+			return toml.String()
+		},
+		"listens": func(n int) string {
+			return "[[service]]\nname = \"s7\"\nlisten = [" + list(n, `"10.1.%d.%d:80"`) + "]\nbackends = [\"10.2.0.1:80\", \"10.3.0.2:80\"]\n"
+		},
+		"backends": func(n int) string {
+			return "[[service]]\nname = \"s7\"\nlisten = \"10.1.0.8:80\"\nbackends = [" + list(n, `"10.2.%d.%d:80"`) + ", \"10.3.0.2:80\"]\n"
+		},
+	}
+}
+
+// step is one verb of the life of a config. An empty one is others' hands: they take a rule out of
+// each chain of natspread's.
+type step struct {
+	verb string
+	code int
+}
+
+// steps are that life, with what is found when all of it is in order and when none of it is.
+func steps() []step {
+	return []step{
+		{"check", 0}, {"apply", 0}, {"apply", 0}, {"status", 0}, {"status --all", 0}, {"status --prometheus -", 0}, {"status s7", 0}, {"diff", 0}, {"doctor", 0},
+		{"render", 0}, {"render --dot", 0}, {"render --explain 10.1.0.8:80", 0}, {"history", 0},
+		{"drain --runtime 10.3.0.2", 0}, {"status", 0}, {"doctor", 0}, {"undrain --runtime 10.3.0.2", 0},
+		{"drain 10.3.0.2", 0}, {"diff 1", 1}, {"rollback", 0},
+		{}, {"status --all", 1}, {"diff -v", 1}, {"doctor", 1}, {"restore", 0}, {"stop", 0},
+	}
+}
+
+// TestLinear lives the same life with a small config and with one that is several times as large.
+func TestLinear(t *testing.T) {
+	dir := netnstest.Build(t, "-cover", "-covermode=atomic", "-coverpkg=natspread/...,slices", "natspread/cmd/natspread")
+	for name, shape := range shapes() {
+		for _, variant := range netnstest.VariantsFor(t, name) {
+			t.Run(name+"/"+variant, func(t *testing.T) {
+				if !netnstest.IsolateAsRoot(t) {
+					return
+				}
+				program := filepath.Join(dir, "natspread")
+				one, other := live(t, program, rules.Variant(variant), shape(few)), live(t, program, rules.Variant(variant), shape(few*more))
+				for i, step := range steps() {
+					times := float64(other[i]) / float64(max(one[i], small))
+					t.Logf("%-30s %10d %10d  %.1f", step.verb, one[i], other[i], times)
+					if times > most {
+						t.Errorf("%s: %d statements, and %d for %d times as many %s", step.verb, one[i], other[i], more, name)
+					}
+				}
+			})
+		}
+	}
+}
+
+// live lives the life of a config, and returns how many statements each step of it ran.
+func live(t *testing.T, program string, variant rules.Variant, toml string) []int {
+	t.Helper()
+	hosttest.Boot(t, variant)
+	root := hosttest.Root(t)
+	config := filepath.Join(root, paths.Config)
+	hosttest.Must(t, os.MkdirAll(filepath.Dir(config), 0o755))
+	hosttest.Must(t, os.WriteFile(config, []byte(toml), 0o644))
+	netnstest.Self().Command(t, "", "ip", "route", "replace", "local", "10.0.0.0/8", "dev", "lo")
+	var counts []int
+	for _, step := range steps() {
+		if step.verb == "" {
+			spoil(t, variant)
+			counts = append(counts, 0)
+			continue
+		}
+		covered := t.TempDir()
+		cmd := exec.Command(program, append([]string{"--root", root, "--live", "--variant", string(variant)}, strings.Fields(step.verb)...)...)
+		cmd.Env = append(os.Environ(), "GOCOVERDIR="+covered)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != step.code {
+			t.Fatalf("natspread %s ends with %v, not %d: %.2000s", step.verb, err, step.code, out)
+		}
+		counts = append(counts, count(t, covered))
+	}
+	return counts
+}
+
+// spoil takes a rule out of each chain of natspread's that picks a backend.
+func spoil(t *testing.T, variant rules.Variant) {
+	t.Helper()
+	var kept []string
+	for line := range strings.Lines(hosttest.SaveNAT(t, variant, rules.IPv4)) {
+		if !strings.Contains(line, "10.3.0.2") {
+			kept = append(kept, line)
+		}
+	}
+	hosttest.Put(t, variant, rules.IPv4, strings.Join(kept, ""))
+}
+
+// count returns how many statements a run executed, by what it left: a line for each block, with
+// how many statements it has and how often it ran.
+func count(t *testing.T, covered string) (statements int) {
+	t.Helper()
+	profile := filepath.Join(covered, "profile")
+	if out, err := exec.Command("go", "tool", "covdata", "textfmt", "-i="+covered, "-o="+profile).CombinedOutput(); err != nil {
+		t.Fatalf("go tool covdata: %v: %s", err, out)
+	}
+	text, err := os.ReadFile(profile)
+	hosttest.Must(t, err)
+	for line := range bytes.Lines(text) {
+		words := strings.Fields(string(line))
+		if len(words) != 3 {
+			continue
+		}
+		size, _ := strconv.Atoi(words[1])
+		times, _ := strconv.Atoi(words[2])
+		statements += size * times
+	}
+	if statements == 0 {
+		t.Fatal("nothing was counted")
+	}
+	return statements
+}
