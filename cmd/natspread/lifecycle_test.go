@@ -212,7 +212,7 @@ func (l *lifecycle) shrinks(out, busy int) {
 // rollsBack reads what was done, and rolls the last change back.
 func (l *lifecycle) rollsBack(out int) {
 	l.wantHistory("apply", "drain web "+l.web[out], "apply", "apply")
-	l.natspread(exitDone, "history").says(`^ +5 .* 2 +5  apply  \(current\)$`)
+	l.natspread(exitDone, "history").says(`^ +5 .* 2 +5  apply: 2 services changed  \(current\)$`)
 	said := l.natspread(exitDone, "rollback").says("^rolled back to generation 4, which is generation 6 now$")
 	l.inSync(6)
 	l.leads("web", others(l.web, out)...)

@@ -196,6 +196,7 @@ func TestWatchInterrupted(t *testing.T) {
 		return
 	}
 	root := rootWith(t, article)
+	inProcess("--root", root, "--live", "--variant", "nft", "apply", "-q").want(t, exitDone) // the kernel alone tells that nothing is there
 	begun := hangingPrograms(t)
 	hanging := watch(t, false, "--root", root, "--live", "--variant", "nft")
 	eventually(t, "the run of the program", exists(begun))
