@@ -38,6 +38,24 @@ func (p *selector) translate(backend config.Backend) []rules.Rule {
 	return p.each(list...)
 }
 
+// mappedTurns returns the rules that lead each port that is mapped to turns of its own: those of all
+// ports together would give a client that asks two of them in turn one backend for each. The last
+// port is not looked for.
+func (p *selector) mappedTurns(protocol string, backends []config.Backend, order []int) []rules.Rule {
+	list := make([]rules.Rule, len(p.pairs))
+	for i, pair := range p.pairs {
+		turns := p.turn(protocol, inTurn(backends, order, pair.To), 0, i)
+		list[i] = turns[0] // of one backend
+		if len(turns) > 1 {
+			list[i] = rules.Rule{Protocol: protocol, Target: p.addChain(levelPairs+lowest(protocol)/pickDepth, i, turns)}
+		}
+		if i < len(p.pairs)-1 {
+			list[i].DestinationPorts = ports(pair)
+		}
+	}
+	return list
+}
+
 // mappedChains adds a chain for each backend that gets connections, where ports are mapped, and
 // returns what leads there: so there is one pick for all ports, and each connection counts for its
 // backend in one place.

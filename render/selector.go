@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -174,15 +175,27 @@ func weightsOf(backends []config.Backend) []uint64 {
 // turns, for each protocol its own.
 func (p *selector) roundRobin(backends []config.Backend) []rules.Rule {
 	order := turns(backends)
-	period := make([]rules.Target, len(order))
-	for i, turn := range order {
-		period[i] = dnat(backends[turn])
-	}
 	var rules []rules.Rule
 	for _, protocol := range p.protocols {
-		rules = append(rules, p.turn(protocol, period, 0, 0)...)
+		if len(p.pairs) > 0 {
+			rules = append(rules, p.mappedTurns(protocol, backends, order)...)
+			continue
+		}
+		rules = append(rules, p.turn(protocol, inTurn(backends, order, 0), 0, 0)...)
 	}
 	return rules
+}
+
+// inTurn returns where connections go in the order of turns: to the backends, at a port of all or,
+// for 0, at their own.
+func inTurn(backends []config.Backend, order []int, to uint16) []rules.Target {
+	period := make([]rules.Target, len(order))
+	for i, turn := range order {
+		backend := backends[turn]
+		backend.Port = cmp.Or(to, backend.Port)
+		period[i] = dnat(backend)
+	}
+	return period
 }
 
 // turn returns the rules of a chain that sends connections to targets in turn. While

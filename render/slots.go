@@ -12,10 +12,11 @@ import (
 // that a chain looks at some bits of the mark.
 const slotFan = 16
 
-// The levels of a tree of slots, by their letters in the names of chains. Chains for a random
-// pick and for turns have lower ones.
+// The levels of chains by their letters in their names. Chains for a random pick and for turns have
+// lower ones.
 const (
 	levelRefused  = int('R' - 'A') // the chain that refuses
+	levelPairs    = int('P' - 'A') // chains for the turns of a mapped port, a level for each protocol
 	levelSixteens = int('S' - 'A') // chains for slotFan leaves
 	levelLeaves   = int('T' - 'A') // chains for slotFan slots
 	levelBackends = int('Z' - 'A') // chains for a backend

@@ -77,7 +77,7 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 	t.Helper()
 	counters := kernel{table: table, seen: map[*rules.Rule]uint32{}}
 	for _, service := range services {
-		active, sum := weighted(service)
+		active, sum := weighted(mapping(service, service.Listen[0].Ports.Last))
 		if service.Algorithm != config.RoundRobin || len(active) == 0 {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"natspread/internal/program"
@@ -121,7 +122,7 @@ type plan struct {
 	observed iptables.Snapshots    // what stands in the kernel
 	change   func() change
 	// proof waits for the end of the proof of wanted, which runs already, and returns what the
-	// administrator should know. It is called once, whatever fails, and before anything is loaded.
+	// administrator should know. It is called whatever fails, and before anything is loaded.
 	proof func() (notes []string, err error)
 }
 
@@ -161,25 +162,12 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	if err != nil {
 		return plan{}, unchanged(err)
 	}
-	planned.proof = meanwhile(func() ([]string, error) {
-		return proofOf(kernel, kernel.ProveChange(ctx, proven(current, kernel.Variant), planned.wanted.Tables))
+	tables := planned.wanted.Tables
+	planned.proof = sync.OnceValues(func() ([]string, error) {
+		return proofOf(kernel, kernel.ProveChange(ctx, proven(current, kernel.Variant), tables))
 	})
+	go planned.proof()
 	return planned, nil
-}
-
-// meanwhile begins something, and returns what waits for its end.
-func meanwhile[T any](do func() (T, error)) (wait func() (T, error)) {
-	var result T
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		result, err = do()
-	}()
-	return func() (T, error) {
-		<-done
-		return result, err
-	}
 }
 
 // observed returns the live tables: as recorded, if the kernel still holds what it was last

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -259,12 +260,12 @@ func afterLoad(f rules.Family, change func(after []byte) ([]byte, error)) func(p
 
 // lieInProof is a seam in which a proof reads back a rule less than it loaded.
 func lieInProof(run program.Runner) program.Runner {
-	proving := false
+	var proving atomic.Bool // tables are proven at the same time
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		out, err := run(ctx, stdin, name, args...)
 		if strings.HasSuffix(name, "-restore") && !slices.Contains(args, "--noflush") {
-			proving = true
-		} else if proving {
+			proving.Store(true)
+		} else if proving.Load() {
 			return withoutServiceRule(out), err
 		}
 		return out, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,9 +141,13 @@ func TestTryCannotRevert(t *testing.T) {
 		host := newHost(t, variant)
 		apply(t, host, hosttest.Article)
 		before := state(t, host)
-		failing, timer, stuck := host, &revertTimer{}, false
+		failing, timer := host, &revertTimer{}
+		var stuck atomic.Bool // tables are proven at the same time
 		failing.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
-			if stuck = stuck || isLoad(rules.IPv6, name, args); stuck && slices.Contains(args, "--noflush") {
+			if isLoad(rules.IPv6, name, args) {
+				stuck.Store(true)
+			}
+			if stuck.Load() && slices.Contains(args, "--noflush") {
 				return nil, errSeam
 			}
 			return host.Run(ctx, stdin, name, args...)

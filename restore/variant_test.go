@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,10 +27,10 @@ func TestOtherVariant(t *testing.T) {
 		apply(t, host, hosttest.Article)
 		changed := host
 		changed.Variant = variant.Other()
-		proofs := 0
+		var proofs atomic.Int32 // at the same time
 		changed.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			if strings.HasSuffix(name, "-restore") && strings.Join(args, " ") == "-w 5" {
-				proofs++
+				proofs.Add(1)
 			}
 			return host.Run(ctx, stdin, name, args...)
 		}
@@ -37,9 +38,9 @@ func TestOtherVariant(t *testing.T) {
 			t.Errorf("loaded %v, and these differ: %q", s.Loaded, lines(s))
 		}
 		result, err := changed.Restore(t.Context())
-		if err != nil || !result.Loaded || !result.Cleared || proofs != 2 ||
+		if err != nil || !result.Loaded || !result.Cleared || proofs.Load() != 2 ||
 			len(result.Notes) != 1 || !strings.Contains(result.Notes[0], "was made for the "+string(variant)+" variant") {
-			t.Errorf("%d proofs: %+v, %v", proofs, result, err)
+			t.Errorf("%d proofs: %+v, %v", proofs.Load(), result, err)
 		}
 		hosttest.WantLoaded(t, changed.Variant, hosttest.Article)
 		if left := hosttest.SaveNAT(t, variant, rules.IPv4) + hosttest.SaveNAT(t, variant, rules.IPv6); strings.Contains(left, rules.Prefix) {
@@ -108,15 +109,15 @@ func TestImage(t *testing.T) {
 				t.Errorf("%+v, %v", written, err)
 			}
 		}
-		proofs := 0
+		var proofs atomic.Int32 // at the same time
 		host.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 			if strings.HasSuffix(name, "-restore") && strings.Join(args, " ") == "-w 5" {
-				proofs++
+				proofs.Add(1)
 			}
 			return program.Exec()(ctx, stdin, name, args...)
 		}
-		if result, err := host.Restore(t.Context()); err != nil || result.Generation != 1 || proofs != 2 || len(result.Notes) != len(result.Opened) {
-			t.Errorf("%d proofs: %+v, %v", proofs, result, err)
+		if result, err := host.Restore(t.Context()); err != nil || result.Generation != 1 || proofs.Load() != 2 || len(result.Notes) != len(result.Opened) {
+			t.Errorf("%d proofs: %+v, %v", proofs.Load(), result, err)
 		}
 		hosttest.WantLoaded(t, variant, hosttest.Article)
 	})

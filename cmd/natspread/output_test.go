@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,10 +85,17 @@ func TestOutput(t *testing.T) {
 			netnstest.Self().Command(t, articleNetwork, "ip", "-batch", "-")
 			writeFile(t, filepath.Join(root, "image", paths.Config), article)
 			tried := map[string]bool{}
+			var printed []printedAs
 			for _, c := range outputCases(root) {
 				tried[c.verb] = true
 				args := append([]string{"--root", root, "--live", "--variant", "nft", c.verb}, append(c.args, flags...)...)
-				c.check(t, inProcess(args...), flags)
+				got := inProcess(args...)
+				c.check(t, got, flags)
+				printed = append(printed, printedAs{c.definition(), json.RawMessage(got.out)})
+			}
+			if slices.Contains(flags, "--json") {
+				failed := inProcess("--root", root, "--live", "check", "--json", "--config", "missing").want(t, exitConfig)
+				fitSchema(t, append(printed, printedAs{definition("every verb that fails"), json.RawMessage(failed.out)}))
 			}
 			for _, command := range (&session{}).program().Verbs {
 				if !tried[command.Name] {
@@ -95,6 +103,42 @@ func TestOutput(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// printedAs is what a verb printed with --json, and what of docs/json.schema.json describes it.
+type printedAs struct {
+	Definition string          `json:"definition"`
+	Object     json.RawMessage `json:"object"`
+}
+
+// definition is that of the verb, or of what it prints in place of that.
+func (c outputCase) definition() string {
+	if slices.Contains(c.args, "--explain") {
+		return definition("render --explain")
+	}
+	return definition(c.verb)
+}
+
+// schemaJudge names each object that a JSON Schema does not take by its definition, and says why.
+const schemaJudge = `
+import json, sys, jsonschema
+schema = json.load(open(sys.argv[1]))
+for printed in json.load(sys.stdin):
+    judge = jsonschema.Draft202012Validator({"$ref": "#/$defs/" + printed["definition"], "$defs": schema["$defs"]})
+    for error in judge.iter_errors(printed["object"]):
+        print(printed["definition"], error.message)
+`
+
+// fitSchema has another program compare what was printed with the JSON Schema.
+func fitSchema(t *testing.T, printed []printedAs) {
+	t.Helper()
+	data, err := json.Marshal(printed)
+	hosttest.Must(t, err)
+	command := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", schemaJudge, filepath.Join(house, "docs/json.schema.json"))
+	command.Stdin = bytes.NewReader(data)
+	if said, err := command.CombinedOutput(); err != nil || len(said) > 0 {
+		t.Errorf("%v: the schema does not take what was printed: %s", err, said)
 	}
 }
 

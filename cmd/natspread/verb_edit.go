@@ -56,13 +56,18 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 		return s.answer(changeResult{}, "")
 	}
 	s.printf("wrote %s", s.config)
-	if err := s.wantsEdit(ctx, o, plan); errors.Is(err, errNotConfirmed) || errors.Is(err, errNotAsked) {
+	err = s.wantsEdit(ctx, o, plan)
+	if errors.Is(err, errNotConfirmed) || errors.Is(err, errNotAsked) {
 		s.printf("it is not applied: natspread apply does that")
 		return s.answer(changeResult{Changed: true}, "")
-	} else if err != nil {
-		return failure.Halfway(restore.Result{Changed: true}, nil, err)
 	}
-	return s.apply(ctx, applyOptions{yes: o.yes, edited: true})
+	if err == nil {
+		err = s.apply(ctx, applyOptions{yes: o.yes, edited: true})
+	}
+	if err != nil && !failure.Of(err, 0).Changed {
+		return s.stopHalfway(restore.Result{Changed: true, Notes: []string{"the config is written all the same, and not applied: " + s.config}}, nil, err)
+	}
+	return err
 }
 
 // editCopy has the copy edited until it is good, or nobody wants to go on. The context that it returns ends by an

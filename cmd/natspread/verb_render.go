@@ -9,7 +9,9 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/failure"
 	"natspread/internal/rules"
+	"natspread/restore"
 )
 
 // renderVerb describes render.
@@ -81,11 +83,12 @@ func (o renderOptions) forms() []string {
 
 // renderResult is what render prints with --json.
 type renderResult struct {
-	Family string   `json:"family,omitempty"` // of the rules
-	Rules  string   `json:"rules,omitempty"`  // a whole rules file
-	Files  []string `json:"files,omitempty"`  // with -o instead of rules: what was written
-	Dot    string   `json:"dot,omitempty"`    // with --dot instead of rules
-	SVG    string   `json:"svg,omitempty"`    // with --svg instead of rules
+	Changed bool     `json:"changed"`          // with -o: whether a file has other bytes than before
+	Family  string   `json:"family,omitempty"` // of the rules
+	Rules   string   `json:"rules,omitempty"`  // a whole rules file
+	Files   []string `json:"files,omitempty"`  // with -o instead of rules: what was written
+	Dot     string   `json:"dot,omitempty"`    // with --dot instead of rules
+	SVG     string   `json:"svg,omitempty"`    // with --svg instead of rules
 }
 
 // render prints or writes the rules, or what is asked of them.
@@ -118,12 +121,12 @@ func (o renderOptions) table(plan change.Plan) rules.Table {
 
 // renderFiles writes the rules of both families.
 func (s *session) renderFiles(o renderOptions, plan change.Plan) error {
-	files, err := plan.WriteRules(o.outDir)
+	files, changed, err := plan.WriteRules(o.outDir)
 	if err != nil {
-		return err
+		return failure.Halfway(restore.Result{Changed: changed}, nil, err)
 	}
 	for _, path := range files {
 		s.printf("wrote %s", path)
 	}
-	return s.answer(renderResult{Files: files}, "")
+	return s.answer(renderResult{Changed: changed, Files: files}, "")
 }

@@ -58,7 +58,11 @@ func (s *session) show(status report.Status, o statusOptions, now time.Time) err
 		}
 		return s.print(string(text) + "\n")
 	case terminal.Is(s.out):
-		return s.refresh(status.Text(s.paint, o.all || o.service != ""), now)
+		text := status.Text(s.paint, o.all || o.service != "")
+		if !o.all && o.service == "" && terminal.SizeOf(s.out).Fit("\n"+text) != "\n"+text { // below the time
+			text = status.Brief(s.paint)
+		}
+		return s.refresh(text, now)
 	}
 	return s.print(status.Lines(now))
 }

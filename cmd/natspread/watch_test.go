@@ -223,6 +223,7 @@ func TestWatchTrouble(t *testing.T) {
 		t.Errorf("a closed pipe: %v after %v", err, time.Since(began))
 	}
 	writer.Close()
+	inProcess("--root", root, "--live", "--variant", "nft", "apply", "-q").want(t, exitDone) // the kernel alone tells that nothing is there
 	hidePrograms(t, root)
 	inProcess("--root", root, "--live", "--variant", "nft", "status", "--watch").want(t, exitMissing).oneComplaint(t)
 }

@@ -3,7 +3,6 @@ package compare
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +22,7 @@ func settings(s config.Service) []setting {
 	}
 	return []setting{
 		{"listen", list(s.Listen)},
-		{"ports", mapped(s.Listen)},
+		{"ports", cmp.Or(s.PortMap(), "none")},
 		{"protocol", list(s.Protocols)},
 		{"snat", s.SNAT.String()},
 		{"algorithm", string(s.Algorithm)},
@@ -39,20 +38,6 @@ func settings(s config.Service) []setting {
 		{"min_up", orNone(s.MinUp)},
 		{"on_down", cmp.Or(string(s.OnDown), "none")},
 	}
-}
-
-// mapped writes the ports that a service maps, as the config does; "none" is none.
-func mapped(listens []config.Listen) string {
-	var pairs []string
-	for _, listen := range listens {
-		if pair := fmt.Sprintf("%s = %d", listen.Ports, listen.To); listen.To != 0 && !slices.Contains(pairs, pair) {
-			pairs = append(pairs, pair)
-		}
-	}
-	if len(pairs) == 0 {
-		return "none"
-	}
-	return "{ " + strings.Join(pairs, ", ") + " }"
 }
 
 // orNone writes a number; "none" is 0.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/habits"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -60,7 +61,7 @@ var checkKeys = []field.Key[checkDraft]{
 
 // parseCheckType reads the type of a check.
 func parseCheckType(text string) (CheckType, *value.Fault) {
-	return value.OneOf(checkHabits, CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
+	return value.OneOf(habits.Checks, CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP)(text)
 }
 
 // setCheck reads a type, or a table.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/habits"
 	"natspread/internal/config/source"
 	"natspread/internal/suggest"
 )
@@ -51,15 +52,15 @@ func (s inspection) ownerOf(t source.Table, below bool) string {
 		return "" // as nearly all are: no need to look for what was meant
 	}
 	name := strings.TrimPrefix(t.Name, "service.")
-	if habit, _ := suggest.Known(serviceKeyHabits, name); habit.Instead != "check" && suggest.Word(name, []string{"check"}) == "" {
+	if habit, _ := suggest.Known(habits.ServiceKeys, name); habit.Instead != "check" && suggest.Word(name, []string{"check"}) == "" {
 		return ""
 	}
 	s.Refuse(t.At, "write [service.check]", "cannot use table %q: a service has one check, and it is [service.check]", source.FirstBytes(t.Name))
 	return "service"
 }
 
-// refuseStray files a key of the service, or of the pool, that stands below its check, and tells
-// whether it is one.
+// refuseStray files a key of the service, or of the pool, that stands below its check, or one that
+// was meant to be such a key, and tells whether it is one.
 func (s inspection) refuseStray(p source.Pair, owner string) bool {
 	keys, header := serviceKeys, "[service.check]"
 	if strings.HasPrefix(owner, poolPrefix) {

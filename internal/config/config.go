@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strconv"
+	"strings"
 )
 
 // Bounds of what one file may ask for. They keep the rules that follow from it
@@ -64,6 +66,21 @@ type Service struct {
 // Is6 reports whether the service is IPv6. The backends decide, because "*"
 // has no family of its own.
 func (s Service) Is6() bool { return s.Backends[0].Addr.Is6() }
+
+// PortMap writes the ports that the service maps, as the config does: "{ 80 = 8080, 443 = 8443 }".
+// It is "" where it maps none.
+func (s Service) PortMap() string {
+	var pairs []string
+	for _, listen := range s.Listen {
+		if listen.To != 0 && listen.Addr == s.Listen[0].Addr { // all have the same
+			pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
+		}
+	}
+	if pairs == nil {
+		return ""
+	}
+	return "{ " + strings.Join(pairs, ", ") + " }"
+}
 
 // Listen is what clients connect to.
 type Listen struct {

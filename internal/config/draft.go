@@ -119,9 +119,16 @@ func setBackends(d *draft, f field.Field) {
 		items = items[:MaxBackends]
 	}
 	f.Name = "backend"
+	var asked []string // only known once a backend has several ports
 	parse := func(text string) (Backend, *value.Fault) {
 		b, why := parseBackend(text)
-		if why != nil && why.Cause == severalPorts && !d.asksFor(text) {
+		if why == nil || why.Cause != severalPorts {
+			return b, why
+		}
+		if asked == nil {
+			asked = d.asked()
+		}
+		if e, _ := value.SplitEndpoint(text); !slices.Equal(asked, ordered(value.MeantPorts(e.Ports))) {
 			why.Fix = "natspread can't shift a range of ports: write a service for each port"
 		}
 		return b, why
@@ -136,23 +143,25 @@ func setBackends(d *draft, f field.Field) {
 	}
 }
 
-// asksFor tells whether clients ask for just the ports that stand behind a backend's address, so
-// that it keeps them without any. The listen addresses need not have been read yet.
-func (d *draft) asksFor(backend string) bool {
+// asked returns the ports that clients ask for, as they were written: the listen addresses need not
+// have been read yet. A backend that has just these needs none.
+func (d *draft) asked() []string {
 	listen := d.Value("listen")
 	if listen.Kind != source.List {
 		listen = source.Value{Items: []source.Value{listen}}
 	}
-	var asked []string
+	asked := []string{}
 	for _, item := range listen.Items {
 		e, _ := value.SplitEndpoint(item.Text)
-		asked = append(asked, meantPorts(e.Ports)...)
+		asked = append(asked, value.MeantPorts(e.Ports)...)
 	}
-	e, _ := value.SplitEndpoint(backend)
-	meant := meantPorts(e.Ports)
-	slices.Sort(asked)
-	slices.Sort(meant)
-	return slices.Equal(slices.Compact(asked), slices.Compact(meant))
+	return ordered(asked)
+}
+
+// ordered returns each of some ports once, in order.
+func ordered(ports []string) []string {
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 // readBackend reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no

@@ -66,6 +66,21 @@ func TestEveryFix(t *testing.T) {
 	}
 }
 
+// TestFixesOfBytes does what is said of bytes that are no text.
+func TestFixesOfBytes(t *testing.T) {
+	for name, text := range map[string]string{
+		"byte order mark": "\ufeff" + oneService, "control": strings.Replace(oneService, "web", "w\x01eb", 1), "delete": oneService + "#\x7f\n",
+		"broken UTF-8": oneService + "# \xc3(\n", "carriage return": strings.ReplaceAll(oneService, "\n", "\r"),
+	} {
+		after := pasteAll(text)
+		got, err := Parse("f.toml", []byte(after))
+		want, _ := Parse("f.toml", []byte(oneService))
+		if err != nil || !got.Equivalent(want) {
+			t.Errorf("%s: %v\n%q", name, err, after)
+		}
+	}
+}
+
 // count counts the errors with the message of one.
 func count(all Errors, e Error) int {
 	n := 0

@@ -3,6 +3,8 @@ package config
 import (
 	"strings"
 	"testing"
+
+	"natspread/internal/config/field"
 )
 
 // fixRow is what people write, in place of lines of oneService or besides, what they are told, and
@@ -76,7 +78,7 @@ backends = ["[2001:db8::1]:80"]`},
 	{`listen = 80`, `write "*:80" for every address of this machine, or one of them`, `listen = "*:80"`},
 	{`listen = [80, 443]`, `write "*:80" for every address of this machine, or one of them`, `listen = ["*:80", "*:443"]`},
 	{`listen = "0.0.0.0:8080"`, `write "*:8080" for every address of this machine`, `listen = "*:8080"`},
-	{`listen = "192.0.2.0/28:80"`, `natspread can't tell which of its addresses are meant: list them, as in ["10.0.0.1:80", "10.0.0.2:80"]`, ``},
+	{`listen = "192.0.2.0/28:80"`, `natspread can't tell which of its addresses are meant: list them, as in ["192.0.2.1:80", "192.0.2.2:80"]`, ``},
 	{`listen = "eth0:80"`, `write "*:80" and interface = "eth0"`, "listen = \"*:80\"\ninterface = \"eth0\""},
 	{`listen = "http://192.0.2.10:80/"`, `write "192.0.2.10:80"`, `listen = "192.0.2.10:80"`},
 	{`listen = "192.0.2.10:80, 192.0.2.11:80"`, `write ["192.0.2.10:80", "192.0.2.11:80"]`, `listen = ["192.0.2.10:80", "192.0.2.11:80"]`},
@@ -104,7 +106,8 @@ backends = ["[2001:db8::1]:80"]`},
 	{`backends = ["10.0.0.1 backup", "10.0.0.2"]`, `write { address = "10.0.0.1", backup = true }`, `backends = [{ address = "10.0.0.1", backup = true }, "10.0.0.2"]
 check = { type = "tcp", port = 80 }`},
 	{`backends = ["[10.0.0.1:80"]`, `write "10.0.0.1:80"`, `backends = ["10.0.0.1:80"]`},
-	{"listen = \"*:80\"\nbackends = [\"[web]:80\"]", `write it as in "[2001:db8::10]:80"`, "listen = \"*:80\"\nbackends = [\"[2001:db8::10]:80\"]"},
+	{`backends = ["[web]:80"]`, `write "web:80"`, `backends = ["10.0.0.1:80"]`},
+	{"listen = \"*:80\"\nbackends = [\"[2001:zz::1]80\"]", `write it as in "[2001:db8::10]:80"`, "listen = \"*:80\"\nbackends = [\"[2001:db8::10]:80\"]"},
 	{"listen = \"*:80\"\nbackends = [\"fd00::1%eth0\"]", `write "fd00::1"; interface = says where traffic comes in`, "listen = \"*:80\"\nbackends = [\"fd00::1\"]"},
 	{`snat = "192.0.2.10 none"`, `natspread can't use several: write "192.0.2.10", which is enough for 64,512 connections to each backend`, ``},
 	{`check = { type = "tcp", source = "10.0.0.254, 10.0.0.253" }`, `write one address, as in "10.0.0.254"`, `check = { type = "tcp", source = "10.0.0.254" }`},
@@ -136,7 +139,7 @@ check = { type = "tcp", port = 80 }`},
 	{`allow = ["198.51.100.0/24"]`, `natspread can't choose by the client's address: take it out; a rule of your own in mangle PREROUTING can: -s ADDRESS -j DROP`, ``},
 	{`include = "conf.d/*.toml"`, `natspread can't read several files: write all services into one`, ``},
 	{`masquerade = false`, `write snat = "none"`, `snat = "none"`},
-	{`nolocal = true`, `take it out; a service has name, listen, ports, protocol, snat, backends, pool, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down`, ``},
+	{`nolocal = true`, "take it out; a service has " + strings.Join(field.Names(serviceKeys), ", "), ``},
 	{`port = 443`, `write listen = "192.0.2.10:443" and take port out`, `listen = "192.0.2.10:443"`},
 	{`weight = 2`, `take weight out; a backend has it: { address = "10.0.0.1:80", weight = 2 }`, ``},
 	{`servers = ["10.0.0.9:80"]`, `did you mean backends?`, `backends = ["10.0.0.9:80"]`},
@@ -152,7 +155,7 @@ check = { type = "tcp", port = 80 }`},
 	{`check = { type = "https", verify = true }`, `take verify out`, `check = "https"`},
 	{`check = { type = "http", uri = "/ok", status = "200", inter = 5 }`, `did you mean path?`, `check = { type = "http", path = "/ok", expect = "200", interval = "5s" }`},
 	{`comment = "the web"`, `write it behind a #`, ``},
-	{`wieght = 2`, `take it out; a service has name, listen, ports, protocol, snat, backends, pool, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down`, ``},
+	{`wieght = 2`, "take it out; a service has " + strings.Join(field.Names(serviceKeys), ", "), ``},
 	{`local = "True"`, `write local = true`, ``},
 	{`local = True`, `write local = true`, ``},
 	{`local false`, `write local = false`, `local = false`},

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/habits"
 	"natspread/internal/config/value"
 )
 
@@ -13,25 +14,25 @@ var serviceKeys = []field.Key[draft]{
 	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Set: setListen},
 	{Name: "ports", Example: portsExample, Set: setPorts},
 	{Name: "protocol", Example: `protocol = "tcp"`, Set: func(d *draft, f field.Field) {
-		d.protocols = field.Many(f, f.OneOrMore(), value.OneOf(protocolHabits, TCP, UDP, SCTP))
+		d.protocols = field.Many(f, f.OneOrMore(), value.OneOf(habits.Protocols, TCP, UDP, SCTP))
 	}},
 	{Name: "snat", Example: `snat = "masquerade"`, Set: func(d *draft, f field.Field) { field.Set(&d.snat, f, parseSNAT) }},
 	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Set: setBackends},
 	{Name: "pool", Example: `pool = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.pool, f, value.ParseName) }},
 	{Name: "algorithm", Example: `algorithm = "random"`, Set: func(d *draft, f field.Field) {
-		field.Set(&d.algorithm, f, value.OneOf(algorithmHabits, Random, RoundRobin, Source, Flow))
+		field.Set(&d.algorithm, f, value.OneOf(habits.Algorithms, Random, RoundRobin, Source, Flow))
 	}},
 	{Name: "slots", Example: `slots = 256`, Set: setSlots},
 	{Name: "source_prefix", Example: `source_prefix = 24`, Set: setSourcePrefix},
 	{Name: "interface", Example: `interface = "eth0"`, Set: func(d *draft, f field.Field) { field.Set(&d.iface, f, value.ParseInterface) }},
 	{Name: "hairpin", Example: `hairpin = ["10.0.0.0/24"]`, Set: func(d *draft, f field.Field) { d.hairpin = field.Many(f, f.List(), value.ParsePrefix) }},
 	{Name: "local", Example: `local = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.local) }},
-	{Name: "on_remove", Example: `on_remove = "drain"`, Set: func(d *draft, f field.Field) { field.Set(&d.onRemove, f, value.OneOf(onRemoveHabits, Drain, Reset)) }},
-	{Name: "forward", Example: `forward = "leave"`, Set: func(d *draft, f field.Field) { field.Set(&d.forward, f, value.OneOf(forwardHabits, Leave, Accept)) }},
+	{Name: "on_remove", Example: `on_remove = "drain"`, Set: func(d *draft, f field.Field) { field.Set(&d.onRemove, f, value.OneOf(habits.OnRemove, Drain, Reset)) }},
+	{Name: "forward", Example: `forward = "leave"`, Set: func(d *draft, f field.Field) { field.Set(&d.forward, f, value.OneOf(habits.Forward, Leave, Accept)) }},
 	{Name: "takeover", Example: `takeover = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.takeover) }},
 	{Name: "check", Example: `check = "tcp"`, Set: setCheck},
 	{Name: "min_up", Example: `min_up = 1`, Set: func(d *draft, f field.Field) { field.SetNumber(&d.minUp, f, 1, math.MaxInt) }},
-	{Name: "on_down", Example: `on_down = "keep"`, Set: func(d *draft, f field.Field) { field.Set(&d.onDown, f, value.OneOf(onDownHabits, Keep, ResetDown)) }},
+	{Name: "on_down", Example: `on_down = "keep"`, Set: func(d *draft, f field.Field) { field.Set(&d.onDown, f, value.OneOf(habits.OnDown, Keep, ResetDown)) }},
 }
 
 // poolKeys are the keys below [pool.NAME]: what services may share.

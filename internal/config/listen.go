@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"natspread/internal/config/source"
@@ -22,9 +21,15 @@ func parseListen(text string) (Listen, *value.Fault) {
 	})
 }
 
+// longestMeant is how long a text may be that is taken apart to see what was meant.
+const longestMeant = 2048
+
 // orMeant gives a fault of a text another fix, where the text is several good ones, or a good one with
 // something around it.
 func orMeant(why *value.Fault, text string, good func(string) bool) *value.Fault {
+	if len(text) > longestMeant {
+		return why
+	}
 	if _, rest, isURL := strings.Cut(text, "://"); isURL {
 		text, _, _ = strings.Cut(rest, "/")
 	}
@@ -52,7 +57,7 @@ func readListen(text string) (Listen, *value.Fault) {
 	if why != nil {
 		return Listen{}, why
 	}
-	if _, isPort := value.ParsePort(text); isPort {
+	if isPort(text) {
 		e = value.Endpoint{Ports: text, HasPorts: true}
 	}
 	var l Listen
@@ -65,9 +70,18 @@ func readListen(text string) (Listen, *value.Fault) {
 		return Listen{}, portlessFault(e.Host, l)
 	}
 	if l.Ports, why = parsePorts(e.Ports); why != nil {
-		why.Fix = portsFix(e.Host, e.Ports)
+		why.Fix = value.PortsFix(e.Host, e.Ports)
 	}
 	return l, why
+}
+
+// isPort tells whether a text is a port, and not an address, as nearly all are.
+func isPort(text string) bool {
+	if strings.ContainsAny(text, ".:*") {
+		return false
+	}
+	_, ok := value.ParsePort(text)
+	return ok
 }
 
 // hostFault is the fault of what stands before the ports of a listen address, where that is no
@@ -141,7 +155,7 @@ func bareBackend(text string) (Backend, *value.Fault) {
 	if why != nil {
 		return Backend{}, why
 	}
-	if _, isPort := value.ParsePort(text); isPort {
+	if isPort(text) {
 		return Backend{}, &value.Fault{Cause: "it has no address", Fix: "write the address of a machine, as in " + source.Quote(value.Join("10.0.0.1", text))}
 	}
 	addr, why := value.ParseUnicast(e.Host)
@@ -157,10 +171,10 @@ func bareBackend(text string) (Backend, *value.Fault) {
 	if why == nil && ports.First == ports.Last {
 		return b, nil
 	}
-	if meant := meantPorts(e.Ports); len(meant) > 1 || len(meant) == 1 && strings.Contains(meant[0], "-") {
+	if meant := value.MeantPorts(e.Ports); len(meant) > 1 || len(meant) == 1 && strings.Contains(meant[0], "-") {
 		return Backend{}, &value.Fault{Cause: severalPorts, Fix: fmt.Sprintf("write %q, which keeps the port that the client asked for", addr)}
 	}
-	return Backend{}, &value.Fault{Cause: why.Cause, Fix: portsFix(e.Host, e.Ports)}
+	return Backend{}, &value.Fault{Cause: why.Cause, Fix: value.PortsFix(e.Host, e.Ports)}
 }
 
 // severalPorts is why a backend cannot have a range or a list of ports.
@@ -181,68 +195,4 @@ func parsePorts(text string) (Ports, *value.Fault) {
 		return Ports{}, &value.Fault{Cause: "its port range ends before it begins"}
 	}
 	return Ports{first, last}, nil
-}
-
-// portsFix is the fix for what stands behind an address and is no port.
-func portsFix(host, text string) string {
-	ports, protocol, _ := strings.Cut(text, "/")
-	var meant []string
-	for _, port := range meantPorts(ports) {
-		meant = append(meant, value.Join(host, port))
-	}
-	if len(meant) == 0 {
-		return "write the number of the port, as in " + source.Quote(value.Join(host, "80"))
-	}
-	fix := "write " + source.QuoteList(meant)
-	switch Protocol(protocol) {
-	case TCP, UDP, SCTP:
-		fix += " and protocol = " + source.Quote(protocol)
-	}
-	if ports == "*" {
-		fix += ", which takes the port of sshd, too"
-	}
-	return fix
-}
-
-// meantPorts returns the ports and ranges that a text was likely meant to be, none where that is
-// not known.
-func meantPorts(text string) []string {
-	if text == "*" {
-		return []string{"1-65535"}
-	}
-	var all []string
-	for part := range strings.FieldsFuncSeq(text, value.Separates) {
-		low, high, isRange := strings.Cut(strings.Replace(part, ":", "-", 1), "-")
-		first, ok := meantPort(low, isRange)
-		if !isRange {
-			high = low
-		} else if high == "" {
-			high = "65535"
-		}
-		last, ok2 := meantPort(high, isRange)
-		if !ok || !ok2 {
-			return nil
-		}
-		all = append(all, Ports{min(first, last), max(first, last)}.String())
-	}
-	return all
-}
-
-// namedPorts are the ports that people call by name.
-var namedPorts = map[string]uint16{
-	"http": 80, "https": 443, "ssh": 22, "smtp": 25, "domain": 53, "dns": 53, "ntp": 123, "imap": 143, "ldap": 389, "ldaps": 636,
-	"imaps": 993, "pop3s": 995, "mysql": 3306, "postgresql": 5432, "sip": 5060, "redis": 6379,
-}
-
-// meantPort returns the port that a text was likely meant to be. In a range one that is out of
-// bounds is the nearest port.
-func meantPort(text string, inRange bool) (uint16, bool) {
-	if port, found := namedPorts[strings.ToLower(text)]; found {
-		return port, true
-	}
-	n, err := strconv.ParseUint(strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", ""), 10, 32)
-	if inRange {
-		n = min(max(n, 1), 65535)
-	}
-	return uint16(n), err == nil && 1 <= n && n <= 65535
 }

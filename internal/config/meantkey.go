@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/habits"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 	"natspread/internal/suggest"
@@ -15,7 +16,7 @@ func meantServiceKey(s *source.Source, pairs []source.Pair, p source.Pair) (key,
 	name := strings.ToLower(p.Name)
 	whole := s.Text[p.Value.At.Start:p.Value.At.End]
 	of, rest, dotted := strings.Cut(name, ".")
-	habit, _ := suggest.Known(serviceKeyHabits, name)
+	habit, _ := suggest.Known(habits.ServiceKeys, name)
 	_, ofCheck := field.Find(checkKeys, name)
 	_, ofBackend := field.Find(backendKeys, name)
 	meant, said := switched(p.Value)
@@ -59,8 +60,8 @@ func switched(v source.Value) (meant, said bool) {
 
 // isProtocol tells whether a text is a protocol, or what runs over one.
 func isProtocol(text string) bool {
-	_, why := value.OneOf(protocolHabits, TCP, UDP, SCTP)(text)
-	_, found := suggest.Known(protocolHabits, text)
+	_, why := value.OneOf(habits.Protocols, TCP, UDP, SCTP)(text)
+	_, found := suggest.Known(habits.Protocols, text)
 	return why == nil || found
 }
 
@@ -109,7 +110,9 @@ func checkKeyFix(s *source.Source, pairs []source.Pair, p source.Pair) string {
 func likelyTypeOf(pairs []source.Pair) CheckType {
 	c := checkDraft{}
 	for _, p := range pairs {
-		c.keys = c.keys.With(p.Name, p.At)
+		if hasKey(checkKeys, p.Name) {
+			c.keys = c.keys.With(p.Name, p.At)
+		}
 	}
 	return c.likelyType()
 }
@@ -117,7 +120,7 @@ func likelyTypeOf(pairs []source.Pair) CheckType {
 // meantBackendKey is meantServiceKey for a key of a backend.
 func meantBackendKey(s *source.Source, pairs []source.Pair, p source.Pair) (key, fix string) {
 	name := strings.ToLower(p.Name)
-	habit, _ := suggest.Known(backendKeyHabits, name)
+	habit, _ := suggest.Known(habits.BackendKeys, name)
 	meant, said := switched(p.Value)
 	text := strings.ToLower(p.Value.Text)
 	address := source.Table{Pairs: pairs}.Value("address")
@@ -149,7 +152,7 @@ func meantCheckKey(_ *source.Source, _ []source.Pair, p source.Pair) (key, fix s
 		}
 		return "insecure", "write insecure = true"
 	}
-	habit, _ := suggest.Known(checkKeyHabits, name)
+	habit, _ := suggest.Known(habits.CheckKeys, name)
 	if habit.Instead != "" && !strings.Contains(habit.Instead, " ") {
 		return renamed(habit.Instead)
 	}

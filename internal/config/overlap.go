@@ -41,6 +41,7 @@ func (s inspection) checkNames(drafts []*draft) {
 		at, twice := first[d.name.Val]
 		_, given := d.keys.Of("name")
 		switch {
+		case strings.Contains(d.Table.Name, "."): // whose fix names it
 		case d.name.Val == "" && !given && !d.Broken:
 			s.Refuse(d.At, "add name = "+free("web"), "cannot use this service: it has no name")
 		case d.name.Val == "", d.half && d.six:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -83,10 +84,10 @@ func (s inspection) strayFix(pairs []source.Pair, p source.Pair) string {
 	return "take it out"
 }
 
-// headerHabits are the tables that files of other programs have.
+// headerHabits are the tables that files of other programs have, and ours for the same.
 var headerHabits = []suggest.Habit{
-	{Typed: "defaults default global globals settings config main common template", Instead: "write [defaults]"},
-	{Typed: "pool pools upstream upstreams backend backends server servers target targets cluster group", Instead: "write [pool.web]"},
+	{Typed: "default global globals settings config main common template", Instead: defaultsHeader},
+	{Typed: "pool pools upstream upstreams backend backends server servers target targets cluster group", Instead: poolPrefix},
 	{Typed: "include includes import", Instead: "natspread can't read several files: write all services into one"},
 }
 
@@ -96,22 +97,20 @@ func (s inspection) checkHeader(t source.Table) bool {
 	if t.Name == "service" && t.List {
 		return true
 	}
-	first, _, _ := strings.Cut(strings.ToLower(t.Name), ".")
-	habit, other := suggest.Known(headerHabits, first)
-	meant := first != "pool" && (suggest.Word(t.Name, []string{"service"}) != "" && !strings.Contains(t.Name, ".") || len(t.Value("backends").Items)+len(t.Value("listen").Text) > 0)
-	fix := "natspread can't: take it out"
-	switch {
-	case t.Name == "service.check":
+	if t.Name == "service.check" {
 		s.Refuse(t.At, "write it below the keys of a [[service]]", "cannot use table %q: no service stands above it", t.Name)
 		return false
-	case strings.HasPrefix(t.Name, "service.backend"):
-		fix = "natspread can't read backends from tables of their own: write backends = [{ " + s.inline(t.Pairs) + " }] below [[service]]"
-	case meant && t.Value("name").Text == "" && strings.Contains(t.Name, "."):
-		fix = "write [[service]] and name = " + source.Quote(value.LikelyName(t.Name[strings.LastIndex(t.Name, ".")+1:]))
-	case meant:
+	}
+	first, _, dotted := strings.Cut(strings.ToLower(t.Name), ".")
+	habit, other := suggest.Known(headerHabits, first)
+	listens, backs := t.Value("listen").Kind != "", t.Value("backends").Kind != ""
+	meant := !dotted && suggest.Word(t.Name, []string{"service"}) != "" || listens || backs && !other
+	fix := s.headerFix(t, habit.Instead)
+	if meant {
 		fix = "write [[service]]"
-	case other:
-		fix = habit.Instead
+		if _, name, dotted := strings.Cut(t.Name, "."); dotted && t.Value("name").Text == "" {
+			fix += " and name = " + source.Quote(value.LikelyName(name))
+		}
 	}
 	if t.Name == "service" {
 		s.Refuse(t.At, fix, "cannot use table [service]: there can be several services, so brackets are double")
@@ -119,6 +118,23 @@ func (s inspection) checkHeader(t source.Table) bool {
 	}
 	s.Refuse(t.At, fix, "cannot use table %q: the only tables are [[service]], [service.check], [pool.NAME] and [defaults]", source.FirstBytes(t.Name))
 	return meant
+}
+
+// headerFix is the fix for a header that was not meant to be a service: ours for the same, where
+// instead names it.
+func (s inspection) headerFix(t source.Table, instead string) string {
+	_, name, _ := strings.Cut(t.Name, ".")
+	switch {
+	case strings.HasPrefix(t.Name, "service.backend"):
+		return "natspread can't read backends from tables of their own: write backends = [{ " + s.inline(t.Pairs) + " }] below [[service]]"
+	case instead == defaultsHeader, suggest.Word(t.Name, []string{defaultsHeader}) != "":
+		return "write [" + defaultsHeader + "]"
+	case instead == poolPrefix:
+		return "write [" + poolPrefix + value.LikelyName(cmp.Or(name, t.Value("name").Text)) + "]"
+	case instead != "":
+		return instead
+	}
+	return "natspread can't: take it out"
 }
 
 // inline writes pairs as they stand in braces.

@@ -70,26 +70,43 @@ func (p *paster) special(e Error) bool {
 	end := begin + len(e.Source)
 	line := source.Span{Start: begin, End: end}
 	header := regexp.MustCompile(`^write (\[\[?[\w.-]+\]?\])( and name = "[a-z0-9-]+")?$`).FindStringSubmatch(e.Fix)
+	moved := regexp.MustCompile(`^write it (above|below) (\[[\w.-]+\])$`).FindStringSubmatch(e.Fix)
+	above := regexp.MustCompile(`^write (\[.*\]) on a line above it$`).FindStringSubmatch(e.Fix)
+	added := regexp.MustCompile(`^add (\[[\w.-]+\]) and below it (.*)$`).FindStringSubmatch(e.Fix)
 	switch {
 	case header != nil:
 		p.replace(line, header[1]+strings.Replace(header[2], " and ", "\n", 1))
-	case e.Fix == "write [[service]] on a line above it":
-		p.replace(source.Span{Start: begin, End: begin}, "[[service]]\n")
-	case strings.HasPrefix(e.Fix, "write it above ["), e.Fix == "write it below [service.check]":
+	case above != nil:
+		p.replace(source.Span{Start: begin, End: begin}, above[1]+"\n")
+	case added != nil:
+		p.text = strings.TrimRight(p.text, "\n") + "\n" + added[1] + "\n" + added[2] + "\n"
+	case moved != nil:
 		p.replace(line, "")
-		at := strings.LastIndex(p.text[:begin], strings.TrimPrefix(e.Fix, "write it above ")+"\n")
-		if e.Fix == "write it below [service.check]" {
-			at = begin + strings.Index(p.text[begin:], "[service.check]\n") + len("[service.check]\n")
+		at := strings.LastIndex(p.text[:begin], moved[2]+"\n")
+		if moved[1] == "below" {
+			at = begin + strings.Index(p.text[begin:], moved[2]+"\n") + len(moved[2]) + 1
 		}
 		p.replace(source.Span{Start: at, End: at}, e.Source+"\n")
+	case e.Fix == "write its keys below the first [defaults]":
+		keys, rest, more := strings.Cut(p.text[end:], "\n[")
+		if more {
+			rest = "\n[" + rest
+		}
+		p.text = strings.Replace(p.text[:begin]+rest, "[defaults]\n", "[defaults]"+keys+"\n", 1)
 	case e.Fix == "write it below the keys of a [[service]]":
 		_, below, _ := strings.Cut(p.text[end:], "[[service]]")
 		table, rest, _ := strings.Cut(p.text[begin:], "[[service]]")
 		p.text = p.text[:begin] + strings.Replace("[[service]]"+rest, "[[service]]"+below, "[[service]]"+strings.TrimRight(below, "\n")+"\n"+table, 1)
-	case e.Fix == "write it behind a #":
+	case strings.HasPrefix(e.Fix, "write it behind a #"):
 		p.replace(line, "# "+e.Source)
 	case e.Fix == "close the list above it with ]":
 		p.replace(source.Span{Start: begin, End: begin}, "]\n")
+	case strings.HasPrefix(e.Fix, "save the file as UTF-8 without"):
+		p.text = strings.TrimPrefix(p.text, "\ufeff")
+	case e.Fix == "save the file with the line ends of Unix":
+		p.text = strings.ReplaceAll(strings.ReplaceAll(p.text, "\r\n", "\n"), "\r", "\n")
+	case e.Fix == "take the character out", strings.HasSuffix(e.Fix, "or take the byte out"):
+		p.replace(source.Span{Start: p.at, End: p.at + 1}, "")
 	case strings.HasPrefix(e.Fix, "add a [[service]]"):
 		p.text += "\n" + string(Example())
 	default:

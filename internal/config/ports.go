@@ -15,7 +15,7 @@ import (
 // each backend has a chain, one deeper than the pick among so many.
 const (
 	maxPairs          = 16
-	maxMappedBackends = 1024
+	maxMappedBackends = 1024 // also the turns of all ports together
 )
 
 // portsExample is how ports are written.
@@ -138,8 +138,9 @@ func (s inspection) checkPorts(d *draft) {
 			s.Refuse(b.At, "write "+source.Quote(b.Val.Addr.String()), "cannot use backend %s: it has a port, and ports has those of the service", s.Show(b.At))
 		}
 	}
-	if d.algorithm.Val == RoundRobin {
-		s.Refuse(d.algorithm.At, `write algorithm = "random", or a service for each port`, "cannot use algorithm %s: with ports its turns would go on from one port to the next", s.Show(d.algorithm.At))
+	turns, _ := Turns(values(d.backends))
+	if turns *= len(d.ports); d.algorithm.Val == RoundRobin && turns > maxMappedBackends {
+		s.Refuse(d.algorithm.At, `write algorithm = "random", or smaller weights`, "cannot use algorithm %s: the weights and ports make %d turns, and with ports %d are the most", s.Show(d.algorithm.At), turns, maxMappedBackends)
 	}
 	if n := len(d.backends); n > maxMappedBackends {
 		s.Refuse(d.backends[maxMappedBackends].At, "natspread can't take more: write a service for each port", "cannot use backend %s: with ports a service has at most %d backends", s.Show(d.backends[maxMappedBackends].At), maxMappedBackends)

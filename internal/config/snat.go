@@ -5,15 +5,9 @@ import (
 	"net/netip"
 	"strings"
 
+	"natspread/internal/config/habits"
 	"natspread/internal/config/value"
-	"natspread/internal/suggest"
 )
-
-// snatHabits are what other programs call the modes of SNAT.
-var snatHabits = []suggest.Habit{
-	{Typed: "yes on true auto automap automatic masq enable enabled interface default", Instead: `write "masquerade"`},
-	{Typed: "no off false disable disabled transparent keep preserve client original", Instead: `write "none", where the backends answer by way of this machine`},
-}
 
 // parseSNAT reads a mode or the address that stands for one.
 func parseSNAT(text string) (SNAT, *value.Fault) {
@@ -23,7 +17,7 @@ func parseSNAT(text string) (SNAT, *value.Fault) {
 	case text == "none":
 		return SNAT{Mode: None}, nil
 	case !strings.ContainsAny(text, ".:"):
-		_, why := value.OneOf(snatHabits, SNAT{Mode: Masquerade}.String(), SNAT{Mode: None}.String())(text)
+		_, why := value.OneOf(habits.SNAT, SNAT{Mode: Masquerade}.String(), SNAT{Mode: None}.String())(text)
 		why.Cause += " or an address"
 		return SNAT{}, why
 	}

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -39,10 +37,13 @@ func setWeight(b *backendDraft, f field.Field) {
 
 // weightFixes are the fixes for the weights of a service, by how they were written: whole numbers
 // in the same ratio. It is empty where all are good.
-type weightFixes map[string]string
+type weightFixes = map[string]string
 
 // readWeights returns the fixes for the weights of some backends.
 func readWeights(items []source.Value) weightFixes {
+	if !slices.ContainsFunc(items, hasBadWeight) {
+		return nil
+	}
 	written, good := map[string]float64{}, map[string]bool{}
 	for _, item := range items {
 		v := source.Table{Pairs: item.Pairs}.Value("weight")
@@ -54,56 +55,17 @@ func readWeights(items []source.Value) weightFixes {
 		case err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n):
 			continue
 		}
-		written[text] = n
-		good[text] = v.Kind == "" || v.Kind == source.Integer && n <= MaxWeight
+		written[text], good[text] = n, !hasBadWeight(item)
 	}
-	if len(written) == len(good) && !slices.Contains(slices.Collect(maps.Values(good)), false) {
-		return nil
-	}
-	return fixWeights(written, good)
+	return value.WeightFixes(written, good, MaxWeight)
 }
 
-// mostDigits is how many digits behind the point of a weight count.
-const mostDigits = 4
-
-// fixWeights returns the fix for each of some weights: whole numbers, as small as they can be, in
-// the same ratio, or nearly so where the greatest is too great. Where good ones have to change
-// too, it says so.
-func fixWeights(written map[string]float64, good map[string]bool) weightFixes {
-	scale, greatest, divisor := 1.0, 0.0, 0
-	for range mostDigits {
-		for _, n := range written {
-			if n*scale != math.Trunc(n*scale) {
-				scale *= 10
-				break
-			}
-		}
+// hasBadWeight tells whether a backend has a weight that is not a whole number within the bounds.
+func hasBadWeight(backend source.Value) bool {
+	v := source.Table{Pairs: backend.Pairs}.Value("weight")
+	if v.Kind == "" {
+		return false
 	}
-	for _, n := range written {
-		greatest = max(greatest, n*scale)
-		divisor = gcd(divisor, int(min(math.Round(n*scale), 1<<53)))
-	}
-	if scale == 1 { // "2" is 2, whatever the others are
-		divisor = 1
-	}
-	per := max(float64(max(divisor, 1)), greatest/MaxWeight)
-	fixes, others := weightFixes{}, ""
-	for _, text := range slices.Sorted(maps.Keys(written)) {
-		whole := int(math.Round(written[text] * scale / per))
-		if written[text] > 0 {
-			whole = max(whole, 1)
-		}
-		fixes[text] = fmt.Sprintf("write weight = %d", whole)
-		switch {
-		case !good[text] || float64(whole) == written[text]:
-		case text == "":
-			others += fmt.Sprintf(", and weight = %d where there is none", whole)
-		default:
-			others += fmt.Sprintf(", and weight = %d for %s", whole, text)
-		}
-	}
-	for text := range fixes {
-		fixes[text] += others
-	}
-	return fixes
+	n, err := strconv.Atoi(v.Text)
+	return v.Kind != source.Integer || err != nil || n < 0 || n > MaxWeight
 }

@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"natspread/internal/config/value"
+)
 
 // Active returns the backends that get new connections, in the order of the file: the
 // primaries that are not drained, and the backups that have joined; where there is no such
@@ -28,16 +32,8 @@ func Turns(backends []Backend) (period, divisor int) {
 	sum := 0
 	for _, b := range backends {
 		sum += b.ActiveWeight()
-		divisor = gcd(divisor, b.ActiveWeight())
+		divisor = value.GCD(divisor, b.ActiveWeight())
 	}
 	divisor = max(1, divisor) // every backend is drained
 	return sum / divisor, divisor
-}
-
-// gcd returns the greatest common divisor; that of 0 and n is n.
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }

@@ -47,6 +47,9 @@ func (e examination) used() groups[netip.Addr, use] {
 func (e examination) addresses() []Finding {
 	var found []Finding
 	used := e.used()
+	if e.Asks {
+		e.network.AskNeighbours(e.placesToAsk(used))
+	}
 	for _, addr := range used.keys {
 		as := used.values[addr]
 		holder, held := e.network.Holder(addr)
@@ -67,11 +70,9 @@ func (e examination) addresses() []Finding {
 // packets all the same, by a route or because it answers neighbours for it.
 //
 // Answers to an address of snat are lost, so that is Broken. For an address of listen it is
-// a Risk: nat needs no interface with it. When it is in a subnet of the host, neighbours
-// ask who has it, and nobody answers, but another host may have it now (VRRP), and some
-// networks, as those of clouds, bring packets here without asking. When it is in another
-// subnet, a router can still send its packets here. With takeover that it is not here is how
-// it is to be at all balancers but one, so there is nothing to fix.
+// a Risk: nat needs no interface with it. With takeover that it is not here is how it is to be at
+// all balancers but one, and with keepalived at all machines but the master, so there is nothing
+// to fix.
 func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 	to, err := e.network.RouteTo(addr)
 	switch {
@@ -84,22 +85,71 @@ func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 	if !slices.ContainsFunc(as, func(u use) bool { return !u.moves }) {
 		return []Finding{{Severity: Risk, What: what + ": another balancer has it, or nobody"}}
 	}
-	found := Finding{Risk, what + ": its packets come here only if somebody sends them", fmt.Sprintf("ip address add %v/%d dev lo", addr, addr.BitLen())}
 	for _, near := range e.network.Beside(addr) {
 		if network.AnswersFor(addr, near.Link) {
 			return nil
 		}
-		if near.Link.Up && !near.Link.NoARP {
-			found.What = fmt.Sprintf("%s, and nobody answers for it in %v on %s, unless another host has it now (VRRP), or the network needs no answer", what, near.Subnet, near.Link.Name)
-			found.Fix = fmt.Sprintf("ip address add %v/%d dev %s", addr, near.Subnet.Bits(), near.Link.Name)
-			break
-		}
 	}
 	if moved := slices.IndexFunc(as, func(u use) bool { return u.snat }); moved >= 0 {
-		found.Severity, found.What = Broken, what+": answers of the backends are sent there and lost"
-		found.Fix = e.withoutAddress(addr, as[moved].service)
+		return []Finding{{Broken, what + ": answers of the backends are sent there and lost", e.withoutAddress(addr, as[moved].service)}}
 	}
-	return []Finding{found}
+	if at, floats := e.files().FloatedBy(addr); floats {
+		return []Finding{{Severity: Risk, What: fmt.Sprintf("%s: keepalived puts it on the machine that is master (%v)", what, at)}}
+	}
+	return []Finding{e.elsewhere(addr, what)}
+}
+
+// elsewhere is the finding of a listen address that the host does not have. In a subnet of the
+// host's neighbours ask who has it. Where another machine answers, to take it from there would
+// break both, so it is asked for first; where nobody does, some networks, as those of clouds,
+// bring packets here all the same. When it is in another subnet, a router can send its packets here.
+func (e examination) elsewhere(addr netip.Addr, what string) Finding {
+	for _, near := range e.network.Beside(addr) {
+		if !near.Link.Up || near.Link.NoARP {
+			continue
+		}
+		known := e.network.NeighbourAt(addr, near.Link)
+		subnet := fmt.Sprintf("in %v on %s", near.Subnet, near.Link.Name)
+		with := netip.PrefixFrom(addr, near.Subnet.Bits())
+		switch {
+		case known.Hardware != "":
+			return Finding{Severity: Risk, What: fmt.Sprintf("%s: another machine %s has it, %s", what, subnet, known.Hardware)}
+		case !known.Asked && e.Asks:
+			return Finding{Severity: Risk, What: fmt.Sprintf("%s, and nobody could be asked who has it %s", what, subnet)}
+		case !known.Asked:
+			return Finding{Risk, fmt.Sprintf("%s, and nobody was asked who has it %s", what, subnet), "natspread doctor # asks"}
+		}
+		return Finding{
+			Risk, fmt.Sprintf("%s, and nobody answers for it %s, unless the network needs no answer", what, subnet),
+			fmt.Sprintf("ip address add %v dev %s # until the next boot; for good: %s", with, near.Link.Name, e.files().KeepAddress(near.Link.Name, with)),
+		}
+	}
+	return Finding{
+		Risk, what + ": its packets come here only if a router sends them",
+		fmt.Sprintf("ip address add %[1]v dev lo # until the next boot, if a router sends %[1]v here", netip.PrefixFrom(addr, addr.BitLen())),
+	}
+}
+
+// mostAsked is how many addresses neighbours are asked for: who lacks more has another fault.
+const mostAsked = 256
+
+// placesToAsk returns where neighbours are to be asked for what the host does not have: addresses of
+// listen that do not move from one machine to another.
+func (e examination) placesToAsk(used groups[netip.Addr, use]) []network.Place {
+	var places []network.Place
+	for _, addr := range used.keys {
+		_, held := e.network.Holder(addr)
+		elsewhere := func(u use) bool { return u.snat || u.moves }
+		if held || len(places) >= mostAsked || slices.ContainsFunc(used.values[addr], elsewhere) {
+			continue
+		}
+		for _, near := range e.network.Beside(addr) {
+			if near.Link.Up && !near.Link.NoARP {
+				places = append(places, network.Place{Addr: addr, On: near.Link})
+			}
+		}
+	}
+	return places
 }
 
 // withoutAddress is the line after which a service needs no address that the host lost: one

@@ -38,6 +38,7 @@ type Host struct {
 	Root    string // the directory that every file is below: "/", or that of an image
 	Sysctls string // where sysctls are files: /proc/sys
 	Proc    string // where the kernel lists sockets and processes: /proc
+	Asks    bool   // ask neighbours who has the addresses that the host has not: that takes a second
 
 	network func() (network.Network, error) // nil reads it anew each time
 }

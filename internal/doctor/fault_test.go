@@ -61,7 +61,7 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 	layout.Backends, layout.Forward = 1, true
 	p := &patient{Network: netnstest.NewNetwork(t, layout), variant: variant, asks: "192.0.2.10:80"}
 	p.Serve(t, "tcp", 4, 80)
-	p.Live = Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
+	p.Live = Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc", Asks: true}
 	text, err := units.Text("/usr/sbin/natspread")
 	if err != nil {
 		t.Fatal(err)

@@ -199,15 +199,31 @@ func networkFaults() []fault {
 		{
 			name: "listen absent", lines: "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front", change: forget, stops: true,
 			severity: Risk, want: "^192.0.2.10, listen of web, is on no interface, and nobody answers for it in 192.0.2.0/24 on front",
-			fix: "ip address add 192.0.2.10/24 dev front",
+			fix: "ip address add 192.0.2.10/24 dev front # until the next boot; for good: 192.0.2.10/24 in whatever sets front up at boot",
+		},
+		{
+			name: "listen at another machine", lines: "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front", stops: true,
+			change: func(t *testing.T, p *patient) {
+				p.Client.Command(t, "ip address add 192.0.2.10/32 dev lo", "sh", "-e")
+				forget(t, p)
+			},
+			severity: Risk, want: "^192.0.2.10, listen of web, is on no interface: another machine in 192.0.2.0/24 on front has it, ([0-9a-f]{2}:){5}[0-9a-f]{2}$",
+		},
+		{
+			name: "listen of keepalived", lines: "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front", stops: true,
+			change: func(t *testing.T, p *patient) {
+				write(t, filepath.Join(p.Live.Root, "etc/keepalived/keepalived.conf"), "vrrp_instance web {\n  virtual_ipaddress {\n    192.0.2.10/24 dev front\n  }\n}\n")
+				forget(t, p)
+			},
+			severity: Risk, want: "^192.0.2.10, listen of web, is on no interface: keepalived puts it on the machine that is master \\(/etc/keepalived/keepalived.conf:3\\)$",
 		},
 		{
 			name: "listen routed", change: listensToo("198.51.100.7"),
-			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if somebody sends them", fix: "ip address add 198.51.100.7/32 dev lo",
+			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if a router sends them", fix: "ip address add 198.51.100.7/32 dev lo # until the next boot, if a router sends 198.51.100.7/32 here",
 		},
 		{
 			name: "listen on a tunnel", change: listensToo("198.51.100.7"), lines: "ip link add tunnel type veth peer name far; ip address add 198.51.100.1/24 dev tunnel; ip link set tunnel arp off up",
-			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if somebody sends them", fix: "ip address add 198.51.100.7/32 dev lo",
+			severity: Risk, want: "^198.51.100.7, listen of web, is on no interface: its packets come here only if a router sends them", fix: "ip address add 198.51.100.7/32 dev lo # until the next boot, if a router sends 198.51.100.7/32 here",
 		},
 		{
 			name: "snat absent", change: forget, stops: true, source: config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")},

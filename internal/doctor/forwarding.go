@@ -38,7 +38,7 @@ func (h Host) Forwarding(services []config.Service, families ...rules.Family) []
 // much it matters that packets which come in by an interface are not forwarded, "" for not
 // at all, and the services for which it may matter.
 func (h Host) forwardingCheck(matters func(name string) (Severity, []string)) forwardingCheck {
-	return forwardingCheck{Host: h, matters: matters, sysctl: h.files().SysctlSystem(), ufw: h.files().UFWSysctl(), networkd: h.networkd()}
+	return forwardingCheck{Host: h, matters: matters, sysctl: h.files().SysctlSystem(), ufw: h.files().UFWSysctl(), networkd: h.files().Networkd()}
 }
 
 // families looks at the switches of some families.
@@ -69,7 +69,7 @@ type forwardingCheck struct {
 	Host
 	matters     func(name string) (Severity, []string)
 	sysctl, ufw hostfiles.Settings
-	networkd    networkd
+	networkd    hostfiles.Networkd
 }
 
 // read returns the value of a sysctl.
@@ -101,7 +101,7 @@ func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, 
 		return nil, false, err
 	}
 	name := hostfiles.Dotted(keys[0])
-	line, byNetworkd := c.networkd.switchesOff(family)
+	line, byNetworkd := c.networkd.SwitchesOff(optionName(family))
 	if value != "1" {
 		places := c.places(keys...)
 		if byNetworkd {
@@ -206,7 +206,7 @@ func (c forwardingCheck) one(name, value string) []Finding {
 // false where it does.
 func (c forwardingCheck) switchedOff(name, value string) (found Finding, off bool) {
 	key := interfaceKey(name)
-	line, sure, byNetworkd := c.networkd.switchesOffInterface(name)
+	line, sure, byNetworkd := c.networkd.SwitchesOffInterface(name, optionName(rules.IPv4))
 	last, set := c.sysctl.Last(key)
 	switch {
 	case value == "0":
@@ -235,4 +235,12 @@ func (c forwardingCheck) newOnes(value string) []Finding {
 	key := interfaceKey("default")
 	what := fmt.Sprintf("%v: %s is 0, so new interfaces will not forward", rules.IPv4, hostfiles.Dotted(key))
 	return []Finding{{Risk, what + setIn(c.places(key)), "sysctl -w " + hostfiles.Dotted(key) + "=1"}}
+}
+
+// optionName returns the name of the option that switches a family's forwarding.
+func optionName(family rules.Family) string {
+	if family == rules.IPv6 {
+		return "IPv6Forwarding"
+	}
+	return "IPv4Forwarding"
 }

@@ -29,7 +29,7 @@ func six(t *testing.T, n *netnstest.Network, variant string) {
 	t.Helper()
 	tools := netnstest.Programs(variant, 6)
 	b := Balancer{Variant: rules.Variant(variant), Services: []config.Service{sixService()}}
-	live := Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc"}
+	live := Host{Root: t.TempDir(), Sysctls: "/proc/sys", Proc: "/proc", Asks: true}
 	step := func(line string, answers bool, want string) {
 		t.Helper()
 		n.Balancer.Command(t, line, "sh", "-e")
@@ -51,8 +51,8 @@ func six(t *testing.T, n *netnstest.Network, variant string) {
 	step(tools.Iptables+" -P FORWARD DROP", false,
 		"broken: ipv6: connections of six to [fd00::1]:80 are dropped by the "+variant+" variant: the policy of FORWARD\n    "+tools.Iptables+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT # until the next boot; for good: forward = \"accept\" in service six, then: natspread apply\n")
 	step(tools.Iptables+" -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", true, "")
-	absent := "risk: 2001:db8::10, listen of six, is on no interface, and nobody answers for it in 2001:db8::/64 on front, unless another host has it now (VRRP), or the network needs no answer\n" +
-		"    ip address add 2001:db8::10/64 dev front\n"
+	absent := "risk: 2001:db8::10, listen of six, is on no interface, and nobody answers for it in 2001:db8::/64 on front, unless the network needs no answer\n" +
+		"    ip address add 2001:db8::10/64 dev front # until the next boot; for good: 2001:db8::10/64 in whatever sets front up at boot\n"
 	step("ip address add 2001:db8::11/64 dev front nodad; ip address del 2001:db8::10/64 dev front", false, absent)
 	step("echo 1 > /proc/sys/net/ipv6/conf/front/proxy_ndp; ip neigh add proxy 2001:db8::10 dev front", true, "")
 	step("ip neigh del proxy 2001:db8::10 dev front; ip address add 2001:db8::10/64 dev front nodad", true, "")

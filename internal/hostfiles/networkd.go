@@ -65,3 +65,58 @@ func matchesAny(patterns []string, name string) bool {
 	}
 	return inverted
 }
+
+// forwardingSince is the first version of systemd whose networkd can switch forwarding
+// off, by IPv4Forwarding= and IPv6Forwarding=. IPForward= of older versions only switches
+// it on, and newer ones ignore it (systemd.network(5), networkd.conf(5)).
+const forwardingSince = 256
+
+// Networkd reads the files of systemd-networkd.
+type Networkd struct {
+	files  Root
+	silent bool // it is not in use, or too old to switch forwarding off
+}
+
+// Networkd returns what sets up the interfaces where systemd does.
+func (r Root) Networkd() Networkd {
+	version, known := r.SystemdVersion()
+	return Networkd{r, !r.NetworkdInUse() || known && version < forwardingSince}
+}
+
+// SwitchesOff returns the line of networkd.conf by which an option switches forwarding off
+// for the whole host. networkd reads only the first of the main files, and all drop-ins
+// (networkd.conf(5)).
+func (n Networkd) SwitchesOff(option string) (Option, bool) {
+	if n.silent {
+		return Option{}, false
+	}
+	file, _ := n.files.First("networkd.conf")
+	last, on, found := n.files.WithDropIns(file, Below("networkd.conf.d")).Boolean("Network", option)
+	return last, found && !on
+}
+
+// SwitchesOffInterface returns the line by which an option switches forwarding off for one
+// interface, in the first .network file that matches it. sure is false when this file, or
+// one before it, matches by more than the name of the interface.
+func (n Networkd) SwitchesOffInterface(name, option string) (line Option, sure, found bool) {
+	if n.silent {
+		return Option{}, false, false
+	}
+	sure = true
+	for _, file := range n.files.InOrder(".network", Below("network")...) {
+		if n.files.Masked(file) {
+			continue
+		}
+		all := n.files.WithDropIns(file, Below("network/"+path.Base(file)+".d"))
+		matches, certain := all.Match(name)
+		if !matches {
+			continue
+		}
+		sure = sure && certain
+		last, on, said := all.Boolean("Network", option)
+		if said && !on || certain {
+			return last, sure, said && !on
+		}
+	}
+	return Option{}, false, false
+}

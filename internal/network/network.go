@@ -30,6 +30,9 @@ type Network struct {
 	refusals map[rules.Family][]refusal
 	regions  *regions
 	handle   *netlink.Handle // nil where nobody can be asked about routes
+
+	neighbours map[int]map[netip.Addr]Neighbour // by the number of the link
+	asked      map[Place]bool                   // which of them the kernel was made to ask for
 }
 
 // Link is an interface.
@@ -55,7 +58,8 @@ func New(links []Link, addresses []Address) Network {
 	n := Network{
 		Links: links, Addresses: addresses, Known: map[netip.Addr]Lookup{},
 		holders: map[netip.Addr]Address{}, subnets: map[netip.Prefix][]Address{}, defaults: map[rules.Family]string{}, refusals: map[rules.Family][]refusal{},
-		regions: &regions{},
+		regions:    &regions{},
+		neighbours: map[int]map[netip.Addr]Neighbour{}, asked: map[Place]bool{},
 	}
 	for _, a := range addresses {
 		if _, known := n.holders[a.Addr]; !known {

@@ -11,11 +11,9 @@ import (
 // Edit lets whoever sits at the terminal edit a file, with the editor of $VISUAL or $EDITOR, as a shell reads it, else the
 // one of the system. Interruptions at the terminal are the editor's, so it runs until it ends.
 func Edit(file string, in io.Reader, out, err io.Writer) error {
-	editor := "vi"
-	for _, name := range []string{"editor", "sensible-editor"} {
-		if found, err := exec.LookPath(name); err == nil {
-			editor = found
-		}
+	editor, missing := exec.LookPath("editor") // of update-alternatives(1)
+	if missing != nil {
+		editor = "vi"
 	}
 	editor = cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), editor)
 	cmd := exec.Command("/bin/sh", "-c", editor+` "$1"`, "sh", file)

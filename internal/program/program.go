@@ -63,18 +63,17 @@ var (
 
 // Exec returns the Runner that really runs programs: in a process group of their own,
 // killed after Timeout, or when this process is killed, with an environment that holds
-// nothing of the caller's but LockVariable. They share no lock.
+// nothing of the caller's but LockVariable, or the lock of WithLock. They share no lock.
 func Exec() Runner { return new(Locks).Exec() }
 
 // Exec is the function Exec for programs that share these locks.
 func (l *Locks) Exec() Runner {
-	environ := append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, LockEnv()...)
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, Timeout)
 		defer cancel()
 		stdout, stderr := &limited{left: maxOutput}, &limited{left: 1 << 16}
 		cmd := exec.CommandContext(ctx, name, args...)
-		cmd.Env = environ
+		cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, lockEnv(ctx)...)
 		cmd.Dir = "/"
 		cmd.Stdin = bytes.NewReader(stdin)
 		cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -117,6 +116,24 @@ func LockEnv() []string {
 		return []string{LockVariable + "=" + lock}
 	}
 	return nil
+}
+
+// lockKey is the key of a context that has the path of another lock of iptables.
+type lockKey struct{}
+
+// WithLock returns a context in which programs take that file for the lock of iptables. It is
+// for a network namespace that nobody else knows: there nothing has to be waited for, and nobody
+// waits.
+func WithLock(ctx context.Context, path string) context.Context {
+	return context.WithValue(ctx, lockKey{}, path)
+}
+
+// lockEnv is LockEnv with the lock of a context, if it has one.
+func lockEnv(ctx context.Context) []string {
+	if path, set := ctx.Value(lockKey{}).(string); set {
+		return []string{LockVariable + "=" + path}
+	}
+	return LockEnv()
 }
 
 // LockWrites returns the directory of that lock, if the variable names one, as a path that a sandbox of systemd's

@@ -61,8 +61,9 @@ func FirstOf(err error) string {
 }
 
 // refusing says which services refuse their clients, because every backend is drained.
-// While a generation waits to be confirmed, undrain is refused; not so undrain --runtime.
-func (w watched) refusing(cfg config.Config, wanted generation.Wanted) []doctor.Finding {
+// While a generation waits to be confirmed, undrain is refused; not so undrain --runtime. Only
+// where a service refuses its clients it is asked what the kernel is to hold.
+func (w watched) refusing(cfg config.Config, wanted func() generation.Wanted) []doctor.Finding {
 	var found []doctor.Finding
 	for _, service := range cfg.Services {
 		if len(w.standing(service).Active()) > 0 {
@@ -71,7 +72,7 @@ func (w watched) refusing(cfg config.Config, wanted generation.Wanted) []doctor.
 		fix := fmt.Sprintf("natspread undrain %s %s", service.Name, shellWord(service.Backends[0].String()))
 		if active := service.Active(); len(active) > 0 {
 			fix = fmt.Sprintf("natspread undrain --runtime %s %s", service.Name, shellWord(active[0].String()))
-		} else if wanted.Pending != nil {
+		} else if wanted().Pending != nil {
 			fix = fixRollback
 		}
 		found = append(found, doctor.Finding{

@@ -80,7 +80,9 @@ func TestRefusing(t *testing.T) {
 		}},
 		"a generation waits": {text: drained, wanted: waits, want: []string{"risk: every backend of service web is drained: clients are refused -> natspread rollback"}},
 	} {
-		t.Run(name, func(t *testing.T) { wantFindings(t, watched{}.refusing(parsed(t, c.text), c.wanted), c.want...) })
+		t.Run(name, func(t *testing.T) {
+			wantFindings(t, watched{}.refusing(parsed(t, c.text), func() generation.Wanted { return c.wanted }), c.want...)
+		})
 	}
 }
 

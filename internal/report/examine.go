@@ -27,6 +27,7 @@ type Judged struct {
 // finds, and what takes longer to find. The worst comes first.
 func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, error) {
 	h.Doctor = h.Doctor.Once()
+	h.Doctor.Asks = true
 	report, err := h.Read(ctx)
 	if err != nil {
 		return nil, err

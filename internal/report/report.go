@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
@@ -94,7 +95,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	}
 	report.Unapplied, report.edited = h.Config.applied(wanted.Generation)
 	if report.Status.Loaded {
-		report.refusing = report.watched.refusing(report.config, wanted)
+		report.refusing = report.watched.refusing(report.config, func() generation.Wanted { return wanted })
 	}
 	if cmp.Or(wanted.Boot.Number, wanted.Current) == 0 { // then there is nothing to load
 		unloaded = nil
@@ -170,10 +171,10 @@ func (h Host) Advice(cfg config.Config) []doctor.Finding {
 // remaining returns what an apply of a config leaves: what keeps its connections of some
 // families from passing although their rules are right, and which files boot refuses
 // whatever is in them.
-func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) (doctor.Way, error) {
+func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family, hooks func() (rules.Hooks, error)) (doctor.Way, error) {
 	h.Doctor = h.Doctor.Once()
 	var read Report
-	read.hooks, read.unread = h.hooks(ctx)
+	read.hooks, read.unread = hooks()
 	way, err := h.way(ctx, read, cfg, families)
 	if err != nil {
 		return doctor.Way{}, err
@@ -191,17 +192,28 @@ func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules
 // this host, and which services refuse their clients now, also beside an error.
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
 	h.Doctor = h.Doctor.Once()
-	way, err := h.remaining(ctx, cfg, familiesOf(tables))
-	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, risks(h.Advice(cfg)), watched{}.refusing(cfg, h.Restore.Store().Wanted()))), err
+	hooks := h.readHooks(ctx)
+	advice := risks(h.Advice(cfg))
+	way, err := h.remaining(ctx, cfg, familiesOf(tables), hooks)
+	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, advice, watched{}.refusing(cfg, h.Restore.Store().Wanted))), err
 }
 
 // NotesBefore returns as notes what will keep the connections of a config from passing once it
 // is applied, and which rules of others will no longer be reached.
 func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
 	h.Doctor = h.Doctor.Once()
-	way, err := h.remaining(ctx, cfg, familiesOf(tables))
+	hooks := h.readHooks(ctx)
+	advice := risks(h.Advice(cfg))
+	way, err := h.remaining(ctx, cfg, familiesOf(tables), hooks)
 	left := slices.DeleteFunc(Broken(way.Found), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
-	return NotesOf(slices.Concat(left, way.Unreached, risks(h.Advice(cfg)))), err
+	return NotesOf(slices.Concat(left, way.Unreached, advice)), err
+}
+
+// readHooks begins to read the hooks, by programs, and returns what waits for them.
+func (h Host) readHooks(ctx context.Context) (wait func() (rules.Hooks, error)) {
+	wait = sync.OnceValues(func() (rules.Hooks, error) { return h.hooks(ctx) })
+	go wait()
+	return wait
 }
 
 // Unwatched says that nobody checks the backends of services that are loaded. It is no part of

@@ -203,6 +203,9 @@ func headOf(service config.Service) string {
 		listens = append(listens[:mostListens-1:mostListens-1], fmt.Sprintf("and %d more", n-mostListens+1))
 	}
 	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(listens, " "), algorithmText(service), service.SNAT)
+	if ports := service.PortMap(); ports != "" {
+		head += ", ports " + ports
+	}
 	if service.Checked() {
 		head += ", check " + string(service.Check.Type)
 	}
@@ -236,16 +239,19 @@ func ratio(part, whole float64) float64 {
 }
 
 // Text returns the service for people: a line of its own and one a backend.
-func (s Service) Text() string {
+func (s Service) Text() string { return s.textOf(s.Backends) }
+
+// textOf is Text with some of the backends.
+func (s Service) textOf(backends []Backend) string {
 	var written strings.Builder
 	fmt.Fprintf(&written, "%s  %s  %s\n", s.Name, strings.Join(append([]string{s.head}, s.modeWords()...), "  "), s.counts())
 	var address, weight, condition, connections, live int // as wide as the widest
 	slots := len(fmt.Sprint(s.Slots))
-	for _, backend := range s.Backends {
+	for _, backend := range backends {
 		address, weight, condition = max(address, len(backend.Address)), max(weight, len(backend.weight())), max(condition, len(backend.Health.words()))
 		connections, live = max(connections, len(fmt.Sprint(backend.Connections))), max(live, len(liveText("%d", backend.Live)))
 	}
-	for _, backend := range s.Backends {
+	for _, backend := range backends {
 		columns := fmt.Sprintf("  %-*s  %-*s", address, backend.Address, weight, backend.weight())
 		if condition > 0 {
 			columns += fmt.Sprintf("  %-*s", condition, backend.Health.words())

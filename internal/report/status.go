@@ -105,6 +105,11 @@ func (r Report) Printed(ctx context.Context) Status {
 // Text returns the status for people. Unless all of it is asked for, of thousands of services it
 // is a summary and those in trouble, and of many findings those that are the worst.
 func (s Status) Text(paint Paint, all bool) string {
+	return s.headText(paint, all) + s.servicesText(all)
+}
+
+// headText returns what stands before the services.
+func (s Status) headText(paint Paint, all bool) string {
 	var written strings.Builder
 	color := map[State]string{InSync: green, Drift: magenta, Impaired: magenta, NotLoaded: red}[s.State]
 	boot := "boot loads nothing"
@@ -123,7 +128,7 @@ func (s Status) Text(paint Paint, all bool) string {
 	if s.Rules != "" {
 		fmt.Fprintf(&written, "  rules: sha256 %s, out: %s\n", s.Rules, s.outs(all))
 	}
-	return written.String() + s.servicesText(all)
+	return written.String()
 }
 
 // outs names all who are out, so that with the sum before one line tells whether balancers with

@@ -37,12 +37,8 @@ func (s Status) Only(name string) (Status, error) {
 // servicesText returns the services for people: all of them, or where they are too many lines a
 // summary.
 func (s Status) servicesText(all bool) string {
-	lines := 0
-	for _, service := range s.Services {
-		lines += 1 + len(service.Backends)
-	}
 	var written strings.Builder
-	if !all && lines > mostLines {
+	if !all && s.lines() > mostLines {
 		written.WriteString(summaryText(s.Services))
 		return written.String()
 	}
@@ -53,6 +49,32 @@ func (s Status) servicesText(all bool) string {
 		}
 	}
 	return written.String()
+}
+
+// Brief returns the status for a terminal that does not show all of Text: the services in trouble
+// first, and each other one on a line. Of too many it is Text, which sums them up.
+func (s Status) Brief(paint Paint) string {
+	if s.lines() > mostLines {
+		return s.Text(paint, false)
+	}
+	troubled, rest := "", "\n"
+	for _, service := range s.Services {
+		if concerned, is := service.troubled(); is {
+			troubled += "\n" + service.textOf(concerned)
+		} else {
+			rest += service.Name + "  " + strings.Join(append(service.modeWords(), service.counts()), "  ") + "\n"
+		}
+	}
+	return s.headText(paint, false) + troubled + rest
+}
+
+// lines is how many lines of services and backends there are.
+func (s Status) lines() int {
+	lines := 0
+	for _, service := range s.Services {
+		lines += 1 + len(service.Backends)
+	}
+	return lines
 }
 
 // summaryText sums services up, and shows those in trouble with the backends that are.
@@ -74,9 +96,9 @@ func summaryText(services []Service) string {
 				drained++
 			}
 		}
-		if part, is := service.troubled(); is {
+		if concerned, is := service.troubled(); is {
 			if troubled++; troubled <= mostTroubled {
-				written.WriteString("\n" + part.Text())
+				written.WriteString("\n" + service.textOf(concerned))
 			}
 		}
 	}
@@ -89,16 +111,14 @@ func summaryText(services []Service) string {
 
 // troubled tells whether a service does not work as its config has it, although the kernel holds
 // what it should: a backend is down or cannot be checked, others had to join, or nobody gets its
-// connections. It returns the service with those of its backends alone that are concerned.
-func (s Service) troubled() (part Service, is bool) {
-	part = s
-	part.Backends = nil
+// connections. It returns those of its backends that are concerned.
+func (s Service) troubled() (concerned []Backend, is bool) {
 	refuses := true
 	for _, backend := range s.Backends {
 		if h := backend.Health; h != nil && (h.State == health.Down || h.State == health.New && h.record.Unable > 0) {
-			part.Backends = append(part.Backends, backend)
+			concerned = append(concerned, backend)
 		}
 		refuses = refuses && backend.Drained
 	}
-	return part, len(part.Backends) > 0 || refuses || s.Health != "" && s.Health != health.Normal
+	return concerned, len(concerned) > 0 || refuses || s.Health != "" && s.Health != health.Normal
 }

@@ -41,10 +41,10 @@ func TestManyServices(t *testing.T) {
 10000 services, 2 in trouble; 30000 backends, 0 drained; 20000 connections, 10000 live
   natspread status --all shows each, natspread status SERVICE one
 
-s0  tcp 192.0.2.1:80  0 of 1 up  2 connections, 1 live
+s0  tcp 192.0.2.1:80  2 of 3 up  2 connections, 1 live
   10.0.0.1:80  weight 1  down 0s: refused  wanted   0.00 %  observed   0.00 %  0
 
-s1  tcp 192.0.2.1:80  0 of 1 up  2 connections, 1 live
+s1  tcp 192.0.2.1:80  2 of 3 up  2 connections, 1 live
   10.0.0.1:80  weight 1  down 0s: refused  wanted   0.00 %  observed   0.00 %  0
 `
 	if text := many.Text(plain, false); text != want {
@@ -55,6 +55,26 @@ s1  tcp 192.0.2.1:80  0 of 1 up  2 connections, 1 live
 	}
 	if text, err := json.Marshal(many); err != nil || strings.Count(string(text), `"address"`) != 30000 {
 		t.Errorf("programs read %d backends, %v", strings.Count(string(text), `"address"`), err)
+	}
+}
+
+// TestBrief has 13 services fit a terminal of 24 rows, those in trouble first.
+func TestBrief(t *testing.T) {
+	status := manyServices(13, 0)
+	status.Services[7] = manyServices(8, 8).Services[7]
+	const want = `in sync: boot loads generation 1, by the nft variant of iptables
+
+s7  tcp 192.0.2.1:80  2 of 3 up  2 connections, 1 live
+  10.0.0.1:80  weight 1  down 0s: refused  wanted   0.00 %  observed   0.00 %  0
+
+s0  3 of 3 up  2 connections, 1 live
+`
+	text := status.Brief(plain)
+	if !strings.HasPrefix(text, want) || strings.Count(text, "\n") != 17 {
+		t.Error(text)
+	}
+	if many := manyServices(10000, 2); many.Brief(plain) != many.Text(plain, false) {
+		t.Error("of 10,000 services there is no summary")
 	}
 }
 
@@ -98,8 +118,8 @@ func TestTroubled(t *testing.T) {
 		"backups":        {Service{Health: health.Backup, Backends: []Backend{{}}}, true, 0},
 		"fail-open":      {Service{Health: health.FailOpen, Backends: []Backend{{}}}, true, 0},
 	} {
-		if part, is := c.service.troubled(); is != c.is || len(part.Backends) != c.backends {
-			t.Errorf("%s: %v, %d backends", name, is, len(part.Backends))
+		if concerned, is := c.service.troubled(); is != c.is || len(concerned) != c.backends {
+			t.Errorf("%s: %v, %d backends", name, is, len(concerned))
 		}
 	}
 }

@@ -47,6 +47,7 @@ var (
 	ErrEmpty   = errors.New("it is empty")
 	ErrForeign = errors.New("its first line is not the one that natspread writes into this file")
 	ErrCut     = errors.New("it was cut: its last line is missing")
+	ErrLonger  = errors.New("it was altered: something stands behind its last line")
 	ErrAltered = errors.New("it was altered: its sha256 is not the one in its first line")
 )
 
@@ -60,7 +61,10 @@ func decode(what string, file []byte, end string) ([]byte, error) {
 		return nil, ErrForeign
 	}
 	text, whole := bytes.CutSuffix(body, []byte(end))
-	if !whole {
+	switch {
+	case !whole && bytes.Contains(file, []byte("\n"+end)):
+		return nil, ErrLonger
+	case !whole:
 		return nil, ErrCut
 	}
 	if !bytes.Equal(file[:len(first)+1], header(what, body)) {

@@ -16,6 +16,9 @@ func Word(word string, candidates []string) string {
 	word = strings.ToLower(word)
 	best, least := "", slips(word)+1
 	for _, c := range candidates {
+		if max(len(word)-len(c), len(c)-len(word)) > least {
+			continue // so many letters would have to be inserted or dropped
+		}
 		switch d := distance(word, c); {
 		case d < least:
 			best, least = c, d

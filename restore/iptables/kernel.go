@@ -77,12 +77,12 @@ func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved
 		text = printed
 		saved, err = rules.ParseSaved(table.Name, text)
 		return namesOf(saved.OwnChains()), err
-	})
+	}, "-c")
 	return text, saved, err
 }
 
-// saveAs is Save that tells whether natspread's part of the table is a state, each jump in its
-// place. If it is, to the byte, only what others have in the table is parsed, and returned.
+// saveAs is Save, without counters, that tells whether natspread's part of the table is a state,
+// each jump in its place. If it is, to the byte, only what others have in the table is parsed, and returned.
 func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) (saved rules.Saved, same bool, err error) {
 	err = k.saveShown(ctx, table, func(text []byte) (own []string, err error) {
 		if others, cut := rules.CutOwn(text, want.order, want.chains); cut {
@@ -98,11 +98,11 @@ func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) 
 	return saved, same, err
 }
 
-// saveShown has a live table read from what iptables-save prints, until all of natspread's
-// chains that are there are among those that were read.
-func (k Kernel) saveShown(ctx context.Context, table rules.Table, read func(text []byte) (own []string, err error)) error {
+// saveShown has a live table read from what iptables-save prints with some options, until all of
+// natspread's chains that are there are among those that were read.
+func (k Kernel) saveShown(ctx context.Context, table rules.Table, read func(text []byte) (own []string, err error), options ...string) error {
 	for try := 1; ; try++ {
-		text, err := k.saveText(ctx, table)
+		text, err := k.saveText(ctx, table, options)
 		if err != nil {
 			return err
 		}
@@ -182,13 +182,13 @@ func nativeIn(family rules.Family, name rules.TableName) error {
 // errNative is what iptables-nft-save says in a comment only, with exit code 0.
 var errNative = errors.New("it holds rules of nft's own, which iptables cannot read")
 
-// saveText returns that table as iptables-save prints it, with counters.
-func (k Kernel) saveText(ctx context.Context, table rules.Table) ([]byte, error) {
+// saveText returns that table as iptables-save prints it.
+func (k Kernel) saveText(ctx context.Context, table rules.Table, options []string) ([]byte, error) {
 	path, err := k.program(ctx, table.Family, "save")
 	if err != nil {
 		return nil, err
 	}
-	text, err := k.Run(ctx, nil, path, "-t", table.Name.String(), "-c")
+	text, err := k.Run(ctx, nil, path, append([]string{"-t", table.Name.String()}, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the %v table: %w", table.Name, err)
 	}

@@ -91,11 +91,14 @@ func (k Kernel) proveParts(ctx context.Context, tables []rules.Table) error {
 	return nil
 }
 
-// prove proves one table in one namespace.
+// prove proves one table in one namespace, which nobody else knows. So its programs wait for no
+// lock of iptables, by which those of the legacy variant would do one proof after the other.
 func (k Kernel) prove(ctx context.Context, table rules.Table) error {
 	if table.Empty() {
 		return nil
 	}
+	ctx, done := k.withOwnLock(ctx)
+	defer done()
 	want := stateOf(table, 1)
 	return inScratchNamespace(func() error {
 		if err := k.restore(ctx, table.Family, transaction(ownedState{}, want)); err != nil {

@@ -1,13 +1,16 @@
 package iptables
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
-	"natspread/internal/program"
-
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/program"
+	"natspread/internal/rules"
 )
 
 // inScratchNamespace runs f on a thread that has a new, empty network namespace
@@ -31,6 +34,24 @@ func inScratchNamespace(f func() error) error {
 		done <- f()
 	}()
 	return <-done
+}
+
+// withOwnLock returns a context for a scratch namespace, in which programs of the legacy variant
+// take a lock of their own: a file in memory, which they open by the descriptor of this process
+// until done is called. Without such a file, or without /proc, they take the one that all take.
+func (k Kernel) withOwnLock(ctx context.Context) (own context.Context, done func()) {
+	if k.Variant != rules.Legacy {
+		return ctx, func() {}
+	}
+	fd, err := unix.MemfdCreate("lock", unix.MFD_CLOEXEC)
+	if err != nil {
+		return ctx, func() {}
+	}
+	path := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd)
+	if _, err := os.Stat(path); err == nil {
+		ctx = program.WithLock(ctx, path)
+	}
+	return ctx, func() { unix.Close(fd) }
 }
 
 // ErrNoNamespace says that nothing could be proven, which is not that a proof failed.

@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -126,6 +127,25 @@ backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 	}
 	if _, _, err := SetDrain("f.toml", text, "", "10.0.0.9", true, nil); err == nil || err.Error() != "no service has a backend 10.0.0.9" {
 		t.Errorf("an address of no backend: %v", err)
+	}
+}
+
+// TestDrainIsLinear counts what is allocated to drain a machine in many services: for four times as
+// many, about four times as much.
+func TestDrainIsLinear(t *testing.T) {
+	allocated := func(n int) float64 {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "[[service]]\nname = \"s%d\"\nlisten = \"192.0.%d.%d:80\"\nbackends = [\"10.0.0.1:80\", \"10.0.0.2:80\"]\n", i, i>>7, 1+i&127)
+		}
+		return testing.AllocsPerRun(1, func() {
+			if _, edited, err := SetDrain("f.toml", []byte(b.String()), "", "10.0.0.1", true, nil); err != nil || len(edited) != n {
+				t.Fatal(len(edited), err)
+			}
+		})
+	}
+	if few, many := allocated(500), allocated(2000); many > 5*few {
+		t.Errorf("%.0f allocations for 500, and %.0f for 2,000", few, many)
 	}
 }
 

@@ -23,6 +23,9 @@ type Field struct {
 	Value   source.Value
 }
 
+// longestFix is how long what was written may be for the fix to have it in it.
+const longestFix = 2048
+
 // Refuse files a fault of v, which is the field's value or an item of it. A fix that is a list
 // stands without its brackets where it goes into one.
 func (f Field) Refuse(v source.Value, why value.Fault) {
@@ -62,14 +65,12 @@ func (f Field) List() []source.Value {
 		return f.Value.Items
 	}
 	why := kindFault(f.Value, source.List)
-	switch f.Value.Kind {
-	case source.String:
+	switch written := f.Value.At; {
+	case written.End-written.Start > longestFix, f.Value.Text == "" && f.Value.Kind == source.String:
+	case f.Value.Kind == source.String:
 		why.Fix = "write " + f.Name + " = [" + strings.Join(source.QuoteAll(strings.FieldsFunc(f.Value.Text, value.Separates)), ", ") + "]"
-	case source.InlineTable:
-		why.Fix = "write " + f.Name + " = [" + f.Text[f.Value.At.Start:f.Value.At.End] + "]"
-	}
-	if f.Value.Text == "" && f.Value.Kind == source.String {
-		why.Fix = ""
+	case f.Value.Kind == source.InlineTable:
+		why.Fix = "write " + f.Name + " = [" + f.Text[written.Start:written.End] + "]"
 	}
 	f.Refuse(f.Value, why)
 	return nil

@@ -91,7 +91,10 @@ func (f Field) refuseNested() bool {
 	if f.Value.Kind != source.List || !hasList(f.Value.Items) {
 		return false
 	}
-	fix := "write " + f.Name + " = [" + strings.Join(f.flat(f.Value.Items), ", ") + "]"
+	fix := "natspread can't read it: write the items of all lists into one"
+	if f.Value.At.End-f.Value.At.Start <= longestFix {
+		fix = "write " + f.Name + " = [" + strings.Join(f.flat(f.Value.Items), ", ") + "]"
+	}
 	f.Refuse(f.Value, value.Fault{Cause: "there is a list in the list", Fix: fix})
 	return true
 }

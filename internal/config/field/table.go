@@ -65,6 +65,10 @@ func (p Places) With(name string, at source.Span) Places {
 // fix; "" for each that is not known.
 type Meant func(s *source.Source, pairs []source.Pair, p source.Pair) (key, fix string)
 
+// mostMeant is how many keys of a table that it does not have are looked at as to what they mean
+// beside its other keys. With more than that it is no table of ours.
+const mostMeant = 100
+
 // ReadPairs fills into from the pairs of a table, called what in messages, and
 // returns where each key's value stands, under the name it was likely meant to
 // have: a misspelt key is one error, not also a missing key. Keys are matched by
@@ -77,7 +81,10 @@ func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []sour
 		first, twice := seen.Of(p.Name)
 		switch {
 		case !known:
-			key, fix := meant(s, pairs, p)
+			key, fix := "", ""
+			if len(misspelt) < mostMeant {
+				key, fix = meant(s, pairs, p)
+			}
 			p.Name = refuseKey(s, what, Names(keys), p, key, fix)
 			misspelt = append(misspelt, p)
 		case twice:
@@ -97,7 +104,7 @@ func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []sour
 // againFix is the fix for a key that stands twice: both values in one list, where it takes one.
 func againFix(s *source.Source, example string, p source.Pair, first source.Span) string {
 	before, again := s.Text[first.Start:first.End], s.Text[p.Value.At.Start:p.Value.At.End]
-	if before == again || !strings.Contains(example, "[") && p.Name != "listen" && p.Name != "protocol" || strings.HasPrefix(before+again, "{") {
+	if len(before)+len(again) > longestFix || before == again || !strings.Contains(example, "[") && p.Name != "listen" && p.Name != "protocol" || strings.HasPrefix(before+again, "{") {
 		return "take it out, or the other one"
 	}
 	return "write " + p.Name + " = [" + items(before) + ", " + items(again) + "] and take this one out"

@@ -22,17 +22,17 @@ func (s *Source) syntaxFix(at Span, exampleOf func(key string) string) string {
 		}
 		return "write [[" + strings.Trim(line, "[] \t") + "]]"
 	}
-	if m := keyForm.FindStringSubmatch(line); m != nil {
-		if example := exampleOf(m[1]); example != "" {
-			return "write " + repaired(m[1], m[2], example)
-		}
+	whole := keyForm.FindStringSubmatch(line)
+	if whole != nil && exampleOf(whole[1]) != "" {
+		return "write " + repaired(whole[1], whole[2], exampleOf(whole[1]))
 	}
-	if m := keyForm.FindStringSubmatch(s.Text[begin:at.Start]); m != nil {
-		if example := exampleOf(m[1]); example != "" {
-			return "write " + example
-		}
+	if m := keyForm.FindStringSubmatch(s.Text[begin:at.Start]); m != nil && exampleOf(m[1]) != "" {
+		return "write " + exampleOf(m[1])
 	}
-	return `write it as key = "value": strings in quotes, lists as ["one", "two"]`
+	if whole != nil {
+		return "write " + repaired(whole[1], whole[2], whole[1]+` = "value"`)
+	}
+	return `write it behind a #, or as key = "value"`
 }
 
 // word is a string, with or without its quotes, or what else stands alone.

@@ -53,7 +53,7 @@ func bracketFix(host, rest string) string {
 	if last := strings.LastIndex(host, ":"); ports == "" && last >= 0 {
 		host, ports = host[:last], host[last+1:]
 	}
-	if _, err := netip.ParseAddr(host); err == nil {
+	if _, err := netip.ParseAddr(host); err == nil || host != "" && !strings.Contains(host, ":") {
 		return "write " + source.Quote(Join(host, ports))
 	}
 	return `write it as in "[2001:db8::10]:80"`
@@ -182,10 +182,15 @@ func Separates(r rune) bool { return strings.ContainsRune(",; \t\r\n|", r) }
 // subnetFault is the fault of a subnet in place of an address.
 func subnetFault(text string) *Fault {
 	const cause = "it is a subnet, not an address"
-	if p, err := netip.ParsePrefix(text); err == nil && p.IsSingleIP() {
+	p, err := netip.ParsePrefix(text)
+	if err == nil && p.IsSingleIP() {
 		return &Fault{cause, fmt.Sprintf("write %q", p.Addr())}
 	}
-	return &Fault{cause, `natspread can't tell which of its addresses are meant: list them, as in ["10.0.0.1", "10.0.0.2"]`}
+	first := netip.AddrFrom4([4]byte{10, 0, 0, 1})
+	if err == nil {
+		first = p.Masked().Addr().Next()
+	}
+	return &Fault{cause, fmt.Sprintf("natspread can't tell which of its addresses are meant: list them, as in [%q, %q]", first, first.Next())}
 }
 
 // mostListed is how many addresses of a range the fix lists.

@@ -28,7 +28,8 @@ type bench struct {
 // sample is one run of one command.
 type sample struct {
 	wall time.Duration
-	peak int64 // largest resident set, in bytes
+	cpu  time.Duration // the processor's time, of the programs that it ran, too
+	peak int64         // largest resident set, in bytes
 }
 
 // command is what is measured.
@@ -81,6 +82,7 @@ func (c command) run() (result sample, err error) {
 	}
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		result.peak = usage.Maxrss << 10
+		result.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 	return result, nil
 }
@@ -101,10 +103,14 @@ func (b bench) inTurns(rounds int, first, second command) (a, z sample, err erro
 	return median(as), median(zs), nil
 }
 
-// median returns the sample in the middle by time.
+// median returns the sample in the middle by time, with the processor's time in the middle.
 func median(samples []sample) sample {
+	slices.SortFunc(samples, func(a, b sample) int { return int(a.cpu - b.cpu) })
+	cpu := samples[len(samples)/2].cpu
 	slices.SortFunc(samples, func(a, b sample) int { return int(a.wall - b.wall) })
-	return samples[len(samples)/2]
+	middle := samples[len(samples)/2]
+	middle.cpu = cpu
+	return middle
 }
 
 // natspread returns a natspread command with a root of its own.
@@ -121,7 +127,7 @@ func (b bench) line(what, figure, target string, met bool) {
 	if !met {
 		verdict = "MISSED"
 	}
-	fmt.Fprintf(b.out, "%-66s %-36s target %-10s %s\n", what, figure, target, verdict)
+	fmt.Fprintf(b.out, "%-66s %-46s target %-10s %s\n", what, figure, target, verdict)
 }
 
 // milliseconds prints a duration.

@@ -1,37 +1,43 @@
-package config
+// Package habits is what other programs call the words and the keys of a config, each with the
+// fix for it. It knows nothing of how a config is read.
+package habits
 
 import "natspread/internal/suggest"
 
 // What other programs call the words of a config, each with the fix for it.
 var (
-	protocolHabits = []suggest.Habit{
+	Protocols = []suggest.Habit{
 		{Typed: "tcp+udp udp+tcp tcp,udp udp,tcp tcp/udp udp/tcp tcp|udp tcpudp tcp_udp tcp-udp tcp&udp both all any * dns", Instead: `write ["tcp", "udp"]`},
 		{Typed: "6 tcp4 tcp6 http https tls ssl tls/ssl ws wss grpc h2 ftp smtp ssh stream l4 layer4", Instead: `write "tcp"`},
 		{Typed: "17 udp4 udp6 quic http3 h3 dtls rtp", Instead: `write "udp"`},
 		{Typed: "132", Instead: `write "sctp"`},
 		{Typed: "icmp icmpv6 icmp6 gre esp ah ipip ip udplite dccp igmp ospf vrrp 1 47 50 51 58 33 136", Instead: "natspread can't: it balances tcp, udp and sctp only"},
 	}
-	algorithmHabits = []suggest.Habit{
+	Algorithms = []suggest.Habit{
 		{Typed: "sticky stickiness session persistent persistence persist affinity source-hash source_hash sourcehash ip-hash ip_hash iphash src-hash hash sh mh maglev consistent consistent-hash ketama clientip client-ip client_ip client source-ip source_ip srcip src", Instead: `write "source"`},
 		{Typed: "rr wrr roundrobin round_robin static-rr weighted-round-robin weighted_round_robin nth", Instead: `write "round-robin"`},
 		{Typed: "rand uniform weighted chance probability statistic default", Instead: `write "random"`},
 		{Typed: "5-tuple five-tuple 5tuple connection flow-hash", Instead: `write "flow"`},
 		{Typed: "leastconn leastconns least-conn least_conn lc wlc sed nq least-connections leastconnections least_connections first least leasttime least_time fastest", Instead: `natspread can't count open connections: write "random" or "round-robin"`},
 	}
-	onRemoveHabits = []suggest.Habit{
+	SNAT = []suggest.Habit{
+		{Typed: "yes on true auto automap automatic masq enable enabled interface default", Instead: `write "masquerade"`},
+		{Typed: "no off false disable disabled transparent keep preserve client original", Instead: `write "none", where the backends answer by way of this machine`},
+	}
+	OnRemove = []suggest.Habit{
 		{Typed: "keep leave wait finish graceful gracefully stay nothing none", Instead: `write "drain"`},
 		{Typed: "cut kill close drop abort end now rst terminate flush delete", Instead: `write "reset"`},
 	}
-	onDownHabits = []suggest.Habit{
+	OnDown = []suggest.Habit{
 		{Typed: "leave drain wait finish stay nothing none", Instead: `write "keep"`},
 		{Typed: "cut kill close drop abort end now rst terminate flush delete", Instead: `write "reset"`},
 	}
-	forwardHabits = []suggest.Habit{
+	Forward = []suggest.Habit{
 		{Typed: "yes on true allow allowed permit pass enable enabled open", Instead: `write "accept", to let them through`},
 		{Typed: "no off false none ignore disable disabled default keep", Instead: `write "leave"`},
 		{Typed: "drop reject deny denied block refuse", Instead: `natspread can't drop packets: write "leave", and let a rule of your own in FORWARD drop them`},
 	}
-	checkHabits = []suggest.Habit{
+	Checks = []suggest.Habit{
 		{Typed: "yes on true connect port syn l4 layer4 enable enabled default mysql redis smtp ssh ldap pgsql tls ssl", Instead: `write "tcp"`},
 		{Typed: "http1 http1.1 http/1.1 web get head http-get httpchk l7 layer7", Instead: `write "http"`},
 		{Typed: "https1 h2 http2 http/2 https-get", Instead: `write "https"`},
@@ -41,7 +47,7 @@ var (
 	}
 
 	// Keys: a single word is the key that was meant.
-	serviceKeyHabits = []suggest.Habit{
+	ServiceKeys = []suggest.Habit{
 		{Typed: "servers server targets target upstream upstreams endpoints endpoint members member nodes node reals real workers hosts backend_servers realservers", Instead: "backends"},
 		{Typed: "bind vip vips frontend address addresses addr ip virtual_address", Instead: "listen"},
 		{Typed: "balance scheduler lb_algorithm lb_algo lb_policy method policy strategy distribution", Instead: "algorithm"},
@@ -56,7 +62,7 @@ var (
 		{Typed: "source sources from allow allow_from allowed allowlist whitelist deny denylist blacklist acl source_ranges permit", Instead: "natspread can't choose by the client's address: take it out; a rule of your own in mangle PREROUTING can: -s ADDRESS -j DROP"},
 		{Typed: "include includes import", Instead: "natspread can't read several files: write all services into one"},
 		{Typed: "defaults default global template extends inherit", Instead: "take it out, and write [defaults], with snat, algorithm, on_remove and forward below it"},
-		{Typed: "pools backend_pool group", Instead: "pool"},
+		{Typed: "pools use_pool backend_pool pool_name group", Instead: "pool"},
 		{Typed: "tls ssl cert certificate key redirect rewrite header headers host path_prefix proxy_protocol send_proxy", Instead: "natspread can't: it passes packets on and reads none; take it out"},
 		{Typed: "timeout_client timeout_server idle_timeout connect_timeout keepalive", Instead: "natspread can't time connections out: take it out; the kernel does, by net.netfilter.nf_conntrack_*_timeout_*"},
 		{Typed: "enabled enable disabled disable active state status", Instead: "natspread can't switch a service off: take it out, or put # before each line of a service that shall not be"},
@@ -64,7 +70,7 @@ var (
 		{Typed: "dns resolver resolvers resolve", Instead: "natspread can't look names up: write addresses"},
 		{Typed: "log logging access_log", Instead: "natspread can't log connections: take it out; conntrack -E shows them"},
 	}
-	backendKeyHabits = []suggest.Habit{
+	BackendKeys = []suggest.Habit{
 		{Typed: "addr ip host hostname server target url endpoint name", Instead: "address"},
 		{Typed: "share ratio priority w", Instead: "weight"},
 		{Typed: "standby spare fallback", Instead: "backup"},
@@ -73,7 +79,7 @@ var (
 		{Typed: "maxconn max_conn max_conns limit max_fails fail_timeout slowstart slow_start", Instead: "natspread can't: take it out"},
 		{Typed: "description comment note id label", Instead: "write it behind a #"},
 	}
-	checkKeyHabits = []suggest.Habit{
+	CheckKeys = []suggest.Habit{
 		{Typed: "uri url endpoint location", Instead: "path"},
 		{Typed: "status codes code expect_status expected_status http_code status_codes statuses", Instead: "expect"},
 		{Typed: "sni server_name servername", Instead: "tls_name"},

@@ -1,0 +1,66 @@
+package hostfiles
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+)
+
+// FloatedBy returns the line of keepalived's config that has an address: keepalived puts it on the
+// machine that is master.
+func (r Root) FloatedBy(addr netip.Addr) (at Place, found bool) {
+	files := append([]string{"/etc/keepalived/keepalived.conf"}, r.InOrder(".conf", "/etc/keepalived/conf.d", "/etc/keepalived/keepalived.conf.d")...)
+	for _, file := range files {
+		for _, line := range r.Lines(file) {
+			text, _, _ := strings.Cut(line.Text, "!") // begins a comment there
+			if slices.ContainsFunc(strings.Fields(text), func(word string) bool { return isAddress(word, addr) }) {
+				return line.At, true
+			}
+		}
+	}
+	return Place{}, false
+}
+
+// isAddress tells whether a word is an address, with or without the length of its subnet.
+func isAddress(word string, addr netip.Addr) bool {
+	host, _, _ := strings.Cut(word, "/")
+	read, err := netip.ParseAddr(host)
+	return err == nil && read == addr
+}
+
+// KeepAddress says what has to be written where, so that an interface has an address after the
+// next boot too, by what sets the host's interfaces up.
+func (r Root) KeepAddress(name string, with netip.Prefix) string {
+	if plans := r.InOrder(".yaml", "/etc/netplan"); len(plans) > 0 {
+		return fmt.Sprintf("%v to the addresses of %s in %s, then netplan apply", with, name, plans[len(plans)-1])
+	}
+	if file, found := r.networkFile(name); found && r.NetworkdInUse() {
+		return fmt.Sprintf("Address=%v below [Network] in %s", with, file)
+	}
+	for _, line := range r.Lines("/etc/network/interfaces") {
+		if words := strings.Fields(line.Text); len(words) > 1 && words[0] == "iface" && words[1] == name {
+			return fmt.Sprintf("up ip address add %v dev %s below %s", with, name, line.At)
+		}
+	}
+	if r.Exists("/run/NetworkManager") || r.Enabled("NetworkManager.service") {
+		family := "ipv4"
+		if with.Addr().Is6() {
+			family = "ipv6"
+		}
+		return fmt.Sprintf("nmcli connection modify CONNECTION +%s.addresses %v", family, with)
+	}
+	return fmt.Sprintf("%v in whatever sets %s up at boot", with, name)
+}
+
+// networkFile returns the file by which networkd sets an interface up.
+func (r Root) networkFile(name string) (file string, found bool) {
+	for _, file := range r.InOrder(".network", Below("network")...) {
+		all := r.WithDropIns(file, Below("network/"+path.Base(file)+".d"))
+		if matches, certain := all.Match(name); matches && certain && !r.Masked(file) {
+			return file, true
+		}
+	}
+	return "", false
+}
