@@ -80,13 +80,16 @@ func toService(c dispatchEntry, service config.Service) rules.Rule {
 // alike tells whether a entry has the same rule for what comes in and for what is
 // made on the balancer itself.
 func alike(c dispatchEntry, service config.Service) bool {
-	return c.address.IsValid() && service.Local && service.Interface == ""
+	return c.address.IsValid() && service.Local && service.Interface == "" && !service.Gated()
 }
 
 // incoming returns what the services entry of the packets that come in.
 func incoming(services []config.Service) []dispatchEntry {
 	return leading(services, incomingOnly, func(rule *rules.Rule, service config.Service) {
 		rule.InInterface = service.Interface
+		if service.Gated() {
+			rule.Target.Chain = rules.GateChain(service.Name)
+		}
 	})
 }
 

@@ -57,7 +57,12 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 		plan := New(cfg)
 		for _, pool := range VirtualServices(cfg.Services...) {
 			family := rules.FamilyOf(pool.Backends[0].Addr())
-			packet := rules.Packet{Protocol: pool.Protocol, Destination: pool.Address, Port: pool.Ports.Last, Source: stranger(family)}
+			owner := slices.IndexFunc(cfg.Services, func(s config.Service) bool { return s.Name == pool.Service })
+			client, found := servedClient(cfg.Services[owner])
+			if !found {
+				continue
+			}
+			packet := rules.Packet{Protocol: pool.Protocol, Destination: pool.Address, Port: pool.Ports.Last, Source: client}
 			if !pool.Address.IsValid() {
 				packet.Destination, packet.Local = stranger(family), true
 			}

@@ -33,9 +33,11 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			}
 			owner := owners.first(packet.Destination, func(o *owner) bool { return o.claims(builtIn, packet) })
 			switch {
+			case owner != nil && builtIn == rules.Prerouting && !owner.Serves(packet.Source):
+				mustTurnAway(t, owner.Service, packet, outcomes)
 			case owner != nil:
 				mustHaveShares(t, mapping(owner.Service, packet.Port), outcomes, packet.Source)
-				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] {
+				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] && (builtIn == rules.Output || !owner.Gated()) {
 					seen[whole] = true
 					mustHaveShares(t, mapping(owner.Service, packet.Port), walkedByAll(t, table, builtIn, packet), netip.Addr{})
 				}
@@ -93,6 +95,9 @@ func probes(services []config.Service, family rules.Family) map[rules.Packet]boo
 				for _, port := range edges(listen.Ports) {
 					for _, protocol := range []string{"tcp", "udp", "sctp"} {
 						to.Source, to.Port, to.Protocol = stranger(family), port, protocol
+						if (listen.Any() || listen.Addr == to.Destination) && to.Local && listen.Ports.First == port {
+							addClients(packets, service, to)
+						}
 						to.InInterface = service.Interface
 						packets[to] = true
 						to.InInterface = "other0"
@@ -103,6 +108,46 @@ func probes(services []config.Service, family rules.Family) map[rules.Packet]boo
 		}
 	}
 	return packets
+}
+
+// addClients adds a packet from each client at an edge of a subnet that the service names for those
+// who may connect.
+func addClients(packets map[rules.Packet]bool, service config.Service, packet rules.Packet) {
+	packet.InInterface = service.Interface
+	for _, subnet := range slices.Concat(service.Allow, service.Deny) {
+		last := lastOf(subnet)
+		for _, packet.Source = range []netip.Addr{subnet.Addr(), subnet.Addr().Prev(), last, last.Next()} {
+			if packet.Source.IsValid() {
+				packets[packet] = true
+			}
+		}
+	}
+}
+
+// servedClient returns a client that a service is for, if one is at an edge of its subnets, or a
+// stranger.
+func servedClient(service config.Service) (client netip.Addr, found bool) {
+	packets := map[rules.Packet]bool{{Source: stranger(familyOf(service))}: true}
+	addClients(packets, service, rules.Packet{})
+	for packet := range packets {
+		if service.Serves(packet.Source) {
+			return packet.Source, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// mustTurnAway fails unless the outcomes of a client whom a service is not for are one refusal, or
+// nothing at all where the host is to answer.
+func mustTurnAway(t rapid.TB, service config.Service, packet rules.Packet, outcomes []end) {
+	t.Helper()
+	if service.Refused == config.ToHost && len(outcomes) == 0 {
+		return
+	}
+	shares, total := shareByTarget(outcomes)
+	if service.Refused == config.ToHost || len(shares) != 1 || outcomes[0].Target.Kind != rules.Refuse || !isOne(total) {
+		t.Fatalf("service %s turns %+v away, but it meets %v", service.Name, packet, outcomes)
+	}
 }
 
 // destinations returns packets to a listen address and those beside it, to another

@@ -96,6 +96,11 @@ func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 		Protocol: "tcp", InInterface: service.Interface, Midstream: true,
 		Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.First,
 	}
+	if service.Gated() { // behind the gate, all clients
+		open := service
+		open.Allow, open.Deny, open.Refused = nil, nil, ""
+		table = New(config.Config{Services: []config.Service{open}}).Of(table.Family)
+	}
 	ends, err := walkTo(table, rules.Prerouting, packet)
 	if err != nil {
 		t.Fatal(err)

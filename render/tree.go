@@ -44,6 +44,7 @@ type treeBuilder struct {
 	parts  map[part][]rules.Rule // the rules at the root of each
 	named  map[string]bool
 	chains []rules.Chain
+	gates  int // chains of gates that may lead to one another below the tree of PRE alone
 }
 
 // root returns the rules of a chain that a jump leads to: all of them while they are
@@ -90,7 +91,11 @@ func comingBack(rule rules.Rule) rules.Rule {
 func (p *treeBuilder) tree(key part, entries []dispatchEntry) []rules.Rule {
 	if _, grown := p.parts[key]; !grown {
 		entries = sortAndJoin(entries)
-		p.parts[key] = p.node(key.side, entries, position{height: height(entries, p.limits.leaf), left: key.side.depth(), root: true})
+		left := key.side.depth()
+		if key.side == incomingOnly {
+			left = max(0, left-p.gates)
+		}
+		p.parts[key] = p.node(key.side, entries, position{height: height(entries, p.limits.leaf), left: left, root: true})
 	}
 	return p.parts[key]
 }

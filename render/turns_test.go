@@ -78,7 +78,8 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 	counters := kernel{table: table, seen: map[*rules.Rule]uint32{}}
 	for _, service := range services {
 		active, sum := weighted(mapping(service, service.Listen[0].Ports.Last))
-		if service.Algorithm != config.RoundRobin || len(active) == 0 {
+		client, found := servedClient(service)
+		if service.Algorithm != config.RoundRobin || len(active) == 0 || !found {
 			continue
 		}
 		divisor := 0
@@ -88,7 +89,7 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 		for _, protocol := range service.Protocols {
 			packet := rules.Packet{
 				Protocol: string(protocol), InInterface: service.Interface, Local: true,
-				Source: stranger(table.Family), Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.Last,
+				Source: client, Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.Last,
 			}
 			if service.Listen[0].Any() {
 				packet.Destination = destinations(service.Listen[0], table.Family)[0].Destination

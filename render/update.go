@@ -64,7 +64,10 @@ func (p *patch) service(l limits, service config.Service) {
 	p.sourcesChange = p.sourcesChange || silences(service)
 	p.star = p.star || onStar(service)
 	p.drop(name, name+"\x00")
-	p.drop(name+"A", name+"[") // the chains below it: "[" follows on "Z"
+	// The chains below it: "[" follows on "Z". The gate, whose names end in "G", "GA" and "GR", stays.
+	p.drop(name+"A", name+"G")
+	p.drop(name+"G0", name+"G:")
+	p.drop(name+"Ga", name+"[")
 	p.added = append(p.added, l.serviceChains(service)...)
 }
 
@@ -78,7 +81,7 @@ func (p *patch) sources(l limits, services []config.Service) {
 	if isList || p.sourcesChange || p.sourcesFit(l, services) {
 		p.dropSide(source)
 		p.dropSide(backendFirst)
-		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources})...)
+		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources, 0})...)
 		return
 	}
 	byBackend := func(r rules.Rule) bool { return !r.OriginalDestination.IsValid() && r.Translated }

@@ -49,7 +49,7 @@ func (o renderOptions) question(cfg config.Config) (trace.Question, error) {
 	if packet.InInterface = o.in; o.in == "" {
 		packet.InInterface = service.Interface
 	}
-	return trace.Question{Packet: packet, Service: service.Name, Any: byAny, Hairpin: service.Hairpin}, nil
+	return trace.Question{Packet: packet, Service: service.Name, Any: byAny, Clients: slices.Concat(service.Hairpin, service.Allow, service.Deny)}, nil
 }
 
 // parsePacket reads ADDRESS:PORT[/PROTOCOL].

@@ -256,6 +256,9 @@ func TestManualDefaults(t *testing.T) {
 			if key.heading == "slots" || key.heading == "source_prefix" {
 				service += "algorithm = \"source\"\n"
 			}
+			if key.heading == "refused" {
+				service += "deny = \"198.51.100.7\"\n"
+			}
 			if key.heading == "min_up" || key.heading == "on_down" || key.heading == "backup" {
 				service += "check = \"tcp\"\n"
 			}
@@ -269,8 +272,8 @@ func TestManualDefaults(t *testing.T) {
 			sameConfig(t, strings.Replace(service, "BACKEND", backend, 1), strings.Replace(with, "BACKEND", one, 1))
 		}
 	}
-	if defaults != 21 {
-		t.Errorf("%d defaults were tried, not 21", defaults)
+	if defaults != 22 {
+		t.Errorf("%d defaults were tried, not 22", defaults)
 	}
 	sameConfig(t, strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\n",
 		strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\nhairpin = []\n")

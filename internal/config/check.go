@@ -16,6 +16,7 @@ func (s inspection) check(d *draft) {
 	s.checkPorts(d)
 	s.checkOwnListen(d)
 	s.checkHairpin(d)
+	s.checkGate(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
 	s.checkTakeover(d)
@@ -76,6 +77,12 @@ func (s inspection) checkFamily(d *draft) {
 	for _, h := range d.hairpin {
 		verify("hairpin", h.Val.Addr(), h.At)
 	}
+	for _, allowed := range d.gate.allow {
+		verify("allow", allowed.Val.Addr(), allowed.At)
+	}
+	for _, denied := range d.gate.deny {
+		verify("deny", denied.Val.Addr(), denied.At)
+	}
 	verify("snat", d.snat.Val.Addr, d.snat.At)
 }
 
@@ -87,7 +94,7 @@ func (d *draft) familyFix(key string, six bool) string {
 			return `write snat = "masquerade"`
 		}
 		return `write snat = "masquerade", or an ` + familyName(six) + " address"
-	case "hairpin":
+	case "hairpin", "allow", "deny":
 		return "take it out, or write a subnet of " + familyName(six)
 	}
 	if key == "backend" {

@@ -54,6 +54,9 @@ type Service struct {
 	SourcePrefix int            // how many first bits of a client's address tell its slot; 0 where Slots is
 	Interface    string         // the interface traffic must come in by; "" is any
 	Hairpin      []netip.Prefix // clients to masquerade although SNAT is None
+	Allow        []netip.Prefix // clients that it is for; none is all that Deny does not have
+	Deny         []netip.Prefix // clients that it is not for
+	Refused      Refused        // what all others get; "" where it is for everybody
 	Local        bool           // connections made on the balancer itself are balanced too
 	OnRemove     OnRemove       // what becomes of the connections of a backend that is taken out
 	Forward      Forward        // whether FORWARD lets the connections through, whatever its other rules say

@@ -30,6 +30,7 @@ type draft struct {
 	prefix    field.Located[int]
 	iface     field.Located[string]
 	hairpin   []field.Located[netip.Prefix]
+	gate      gateDraft
 	local     bool
 	onRemove  field.Located[OnRemove]
 	forward   field.Located[Forward]
@@ -84,6 +85,7 @@ func (d *draft) service() Service {
 		Forward:   d.forward.Val,
 		Takeover:  d.takeover,
 	}
+	d.gate.fill(&s)
 	if d.half && d.six {
 		s.Name += sixth
 	}

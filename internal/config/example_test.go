@@ -52,6 +52,9 @@ func TestExampleCommentedKeys(t *testing.T) {
 		if k.Name == "slots" || k.Name == "source_prefix" || k.Name == "takeover" {
 			text = strings.Replace(text, "\n# algorithm = ", "\nalgorithm = ", 1)
 		}
+		if k.Name == "refused" {
+			text = strings.Replace(text, "\n# allow = ", "\nallow = ", 1)
+		}
 		if k.Name == "min_up" || k.Name == "on_down" {
 			text = strings.Replace(text, "\n# check = ", "\ncheck = ", 1)
 		}
@@ -59,7 +62,7 @@ func TestExampleCommentedKeys(t *testing.T) {
 			t.Errorf("with %s: %v", k.Name, err)
 		}
 	}
-	if found != 13 {
-		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, local, on_remove, forward, takeover, check, min_up, on_down", found)
+	if found != 16 {
+		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, allow, deny, refused, local, on_remove, forward, takeover, check, min_up, on_down", found)
 	}
 }

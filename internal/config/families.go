@@ -40,6 +40,7 @@ func (d *draft) ofFamily(six bool) *draft {
 	half.listen = keepFamily(d.listen, six, func(l Listen) netip.Addr { return l.Addr })
 	half.backends = keepFamily(d.backends, six, func(b Backend) netip.Addr { return b.Addr })
 	half.hairpin = keepFamily(d.hairpin, six, netip.Prefix.Addr)
+	half.gate = d.gate.ofFamily(six)
 	return &half
 }
 

@@ -26,6 +26,11 @@ var serviceKeys = []field.Key[draft]{
 	{Name: "source_prefix", Example: `source_prefix = 24`, Set: setSourcePrefix},
 	{Name: "interface", Example: `interface = "eth0"`, Set: func(d *draft, f field.Field) { field.Set(&d.iface, f, value.ParseInterface) }},
 	{Name: "hairpin", Example: `hairpin = ["10.0.0.0/24"]`, Set: func(d *draft, f field.Field) { d.hairpin = field.Many(f, f.List(), value.ParsePrefix) }},
+	{Name: "allow", Example: `allow = ["198.51.100.0/24"]`, Set: setAllow},
+	{Name: "deny", Example: `deny = ["198.51.100.7/32"]`, Set: setDeny},
+	{Name: "refused", Example: `refused = "reject"`, Set: func(d *draft, f field.Field) {
+		field.Set(&d.gate.refused, f, value.OneOf(habits.Refused, Reject, ToHost))
+	}},
 	{Name: "local", Example: `local = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.local) }},
 	{Name: "on_remove", Example: `on_remove = "drain"`, Set: func(d *draft, f field.Field) { field.Set(&d.onRemove, f, value.OneOf(habits.OnRemove, Drain, Reset)) }},
 	{Name: "forward", Example: `forward = "leave"`, Set: func(d *draft, f field.Field) { field.Set(&d.forward, f, value.OneOf(habits.Forward, Leave, Accept)) }},

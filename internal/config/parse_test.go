@@ -149,6 +149,9 @@ func TestEveryKeyHasAStory(t *testing.T) {
 		if k.Name == "slots" || k.Name == "source_prefix" || k.Name == "takeover" {
 			lines = append(lines, `algorithm = "source"`)
 		}
+		if k.Name == "refused" {
+			lines = append(lines, exampleOf("allow"))
+		}
 		if k.Name == "ports" {
 			lines = strings.Split(strings.ReplaceAll(strings.Join(lines, "\n"), ":80", ""), "\n")
 		}

@@ -162,6 +162,7 @@ const (
 	addressForm  = `^[0-9A-Fa-f.:\[\]]+$`
 	listenForm   = `^[0-9A-Fa-f.:\[\]*-]+$`
 	prefixForm   = `^[0-9A-Fa-f.:]+/[0-9]+$`
+	clientsForm  = `^[0-9A-Fa-f.:]+(/[0-9]+)?$`
 	durationForm = `^\+?([0-9.]+(ns|us|µs|μs|ms|s|m|h))+$`
 )
 
@@ -182,6 +183,7 @@ func serviceShapes(t *testing.T) map[string]schema {
 		"protocol": oneOrMore(wordOf(TCP, UDP, SCTP)), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
 		"interface": formed(`^[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}$`), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
+		"allow": oneOrMore(formed(clientsForm)), "deny": oneOrMore(formed(clientsForm)), "refused": wordOf(Reject, ToHost),
 		"on_remove": wordOf(Drain, Reset), "forward": wordOf(Leave, Accept), "takeover": truth(),
 		"check":  either(wordOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP), tableSchema(t, "CHECK KEYS", checkKeys, checkShapes(), "type")),
 		"min_up": whole(1, math.MaxInt), "on_down": wordOf(Keep, ResetDown),

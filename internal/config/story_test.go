@@ -119,6 +119,9 @@ func dump(c Config) string {
 		}
 		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
 			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
+		if s.Gated() {
+			fmt.Fprintf(&b, "  allow %v\n  deny %v\n  refused %s\n", s.Allow, s.Deny, s.Refused)
+		}
 		if s.Takeover {
 			b.WriteString("  takeover true\n")
 		}

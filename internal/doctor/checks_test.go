@@ -175,6 +175,8 @@ func TestHairpin(t *testing.T) {
 			t.Errorf("%s: %s", hairpin, reported(found))
 		}
 	}
+	service.Allow = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+	wantFindings(t, e.hairpin()) // clients beside the backends are refused
 }
 
 // TestWithoutAddress keeps the other listen addresses of a service.

@@ -43,7 +43,7 @@ func (e examination) lacking(service config.Service) []netip.Prefix {
 	var lacking []netip.Prefix
 	for _, b := range service.Active() {
 		for _, near := range e.network.Beside(b.Addr) {
-			elsewhere := service.Interface != "" && service.Interface != near.Link.Name
+			elsewhere := service.Interface != "" && service.Interface != near.Link.Name || service.ServesNone(near.Subnet)
 			if elsewhere || e.bridgeAsks(near.Link, b.Addr) || covered(service.Hairpin, near.Subnet) || slices.Contains(lacking, near.Subnet) {
 				continue
 			}

@@ -240,6 +240,8 @@ func (r *ruleReader) target(name string) {
 		target.Kind = Masquerade
 	case "ACCEPT":
 		target.Kind = Accept
+	case "RETURN":
+		target.Kind = Return
 	case "HMARK":
 		target.Kind = Hash
 		r.hash(target)

@@ -72,7 +72,7 @@ type TargetKind uint8
 // leads to the first one of the interface that a packet comes in by; one without any
 // drops it. Hash and RestoreMark are no end: the packet goes on with another mark, to the
 // next rule. Hash makes the packet's mark its slot; it overwrites all of it. RestoreMark
-// makes it that of the connection.
+// makes it that of the connection. Return leaves the packet to the rule behind the last Jump.
 const (
 	Jump TargetKind = iota
 	Goto
@@ -83,6 +83,7 @@ const (
 	Accept
 	Hash
 	RestoreMark
+	Return
 )
 
 // Target is the end of a rule.
@@ -219,7 +220,8 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 	return append(b, ' ')
 }
 
-// scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own. An
+// scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own, and a
+// return for some clients. An
 // accept is for connections of one protocol: asked of some address at some port, answered by some
 // backend at some port, or begun by some backend at some port. Else it is for what a helper expects
 // of some backend. The accepts in FORWARD of natspread 0.1 name no backend.
@@ -227,6 +229,8 @@ func (r *Rule) scoped() bool {
 	switch {
 	case r.Target.Kind == SNAT && r.Target.Port != 0:
 		return r.Source.IsValid() && r.SourcePorts != (Ports{})
+	case r.Target.Kind == Return:
+		return r.Source.IsValid()
 	case r.Target.Kind != Accept:
 		return true
 	case r.Expected:
@@ -339,6 +343,8 @@ func (t Target) appendTo(b []byte) []byte {
 		return t.appendHash(b)
 	case RestoreMark:
 		return append(b, restoreMark...)
+	case Return:
+		return append(b, "-j RETURN"...)
 	}
 	if t.Address.IsValid() {
 		return append(appendSocketAddress(append(b, "-j DNAT --to-destination "...), t.Address), '0')

@@ -139,6 +139,19 @@ func ShortName(service string) string {
 	return service[:4] + "." + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))[:maxShort-5]
 }
 
+// GateChain returns the name of the chain that turns away the clients that a service is not for. The
+// names of chains below it are longer by a capital letter, or begin with Prefix, a dash and "G".
+func GateChain(service string) string { return ServiceChain(service) + "G" }
+
+// IsGate tells whether a chain belongs to the gate of some service.
+func IsGate(chain string) bool {
+	if service := ServiceOf(chain); service != "" {
+		rest, gate := strings.CutPrefix(chain, GateChain(service))
+		return gate && (rest == "" || rest == "A" || rest == "R")
+	}
+	return strings.HasPrefix(chain, Prefix+"-G")
+}
+
 // PickChain returns the name of a chain of the tree below a service's: the service's,
 // a capital letter for its level from 0 to 25, which no service's name can hold, and
 // its place in the level, from 0 to 1,295, in two digits of base 36.

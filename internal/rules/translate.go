@@ -6,11 +6,36 @@ import "slices"
 // of ours, by whichever turn of chance. It is asked of packets that are long gone: one whose
 // InInterface is "" may have come in by any.
 func (t Table) CanTranslate(builtIn string, packet Packet) bool {
-	return slices.ContainsFunc(t.Name.EntryChains(builtIn), func(chain string) bool { return t.reaches(chain, packet, len(t.Chains)) })
+	return slices.ContainsFunc(t.Name.EntryChains(builtIn), func(chain string) bool {
+		return t.reaches(chain, packet, len(t.Chains), func(target Target) bool { return target.Chain == "" && target.Kind != Return })
+	})
 }
 
-// reaches is Translates from an own chain on; so many jumps deep is a circle.
-func (t Table) reaches(name string, packet Packet, depth int) bool {
+// TurnsAway tells whether a table leads a packet from a built-in chain to the gate of a service, and
+// not on from there. The packet is as for CanTranslate.
+func (t Table) TurnsAway(builtIn string, packet Packet) bool {
+	var gate string
+	isGate := func(target Target) bool {
+		gate = target.Chain
+		return IsGate(gate)
+	}
+	for _, chain := range t.Name.EntryChains(builtIn) {
+		if t.reaches(chain, packet, len(t.Chains), isGate) {
+			service := ServiceChain(ServiceOf(gate))
+			return !t.reaches(gate, packet, len(t.Chains), func(target Target) bool { return target.Chain == service })
+		}
+	}
+	return false
+}
+
+// Gated tells whether a table has the gate of any service.
+func (t Table) Gated() bool {
+	return slices.ContainsFunc(t.Chains, func(c Chain) bool { return IsGate(c.Name) })
+}
+
+// reaches tells whether a packet gets to a target of a kind, from an own chain on; so many chains
+// deep is a circle.
+func (t Table) reaches(name string, packet Packet, depth int, is func(Target) bool) bool {
 	chain, found := t.Chain(name)
 	if !found || depth == 0 {
 		return false
@@ -22,10 +47,11 @@ func (t Table) reaches(name string, packet Packet, depth int) bool {
 		if !rule.Matches(packet) || !rule.Target.Ends() {
 			continue
 		}
+		chance := rule.Statistic != (Statistic{}) || rule.Mark != (Mark{})
 		switch leads := rule.Target.Chain != ""; {
-		case !leads || t.reaches(rule.Target.Chain, packet, depth-1):
+		case is(rule.Target) || leads && t.reaches(rule.Target.Chain, packet, depth-1, is):
 			return true
-		case rule.Target.Kind == Goto && rule.Statistic == (Statistic{}) && rule.Mark == (Mark{}):
+		case (rule.Target.Kind == Goto || rule.Target.Kind == Return) && !chance:
 			return false // its way back leads behind this chain's own caller
 		}
 	}

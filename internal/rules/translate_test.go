@@ -61,3 +61,42 @@ func TestTranslates(t *testing.T) {
 		t.Error("a circle translates")
 	}
 }
+
+// TestTurnsAway asks the gates of services for whom they are.
+func TestTurnsAway(t *testing.T) {
+	vip, client := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("198.51.100.7")
+	to := func(chain string) Target { return Target{Kind: Goto, Chain: chain} }
+	table := Table{Chains: []Chain{
+		{Name: ServicePre, Rules: []Rule{
+			{Protocol: "udp", DestinationPorts: Ports{80, 80}, Target: to("NATSPREAD-webG")},
+			{Protocol: "udp", DestinationPorts: Ports{81, 81}, Target: to("NATSPREAD-web")},
+		}},
+		{Name: "NATSPREAD-web", Rules: []Rule{{Protocol: "udp", Target: Target{Kind: DNAT, Address: vip.Next()}}}},
+		{Name: "NATSPREAD-webG", Rules: []Rule{
+			{Source: netip.PrefixFrom(client, 32), Target: Target{Kind: Return}},
+			{Source: netip.PrefixFrom(client, 24).Masked(), Target: to("NATSPREAD-Gabc")},
+		}},
+		{Name: "NATSPREAD-Gabc", Rules: []Rule{{Target: to("NATSPREAD-web")}}},
+	}}
+	table.Sort()
+	for name, tt := range map[string]struct {
+		client netip.Addr
+		port   uint16
+		want   bool
+	}{
+		"served": {client.Next(), 80, false}, "denied": {client, 80, true}, "not allowed": {vip, 80, true}, "without a gate": {client, 81, false}, "of nobody": {client, 82, false},
+	} {
+		packet := Packet{Protocol: "udp", Source: tt.client, Destination: vip, Port: tt.port}
+		if got := table.TurnsAway(Prerouting, packet); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for chain, want := range map[string]bool{
+		"NATSPREAD-webG": true, "NATSPREAD-webGA": true, "NATSPREAD-webGR": true, "NATSPREAD-Gabc": true,
+		"NATSPREAD-web": false, "NATSPREAD-webG00": false, "NATSPREAD-PRE": false, "DOCKER": false,
+	} {
+		if IsGate(chain) != want {
+			t.Errorf("%s is a gate: %v", chain, !want)
+		}
+	}
+}

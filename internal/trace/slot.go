@@ -21,15 +21,18 @@ type Slot struct {
 // slotOf returns the slot of the packet's client; nil where the client is not known, where not
 // it alone decides, or where all are refused.
 func slotOf(table rules.Table, incoming *Path, packet rules.Packet) (*Slot, error) {
-	hash := incoming.hash()
+	hashed := incoming.hash()
 	targets := incoming.Targets()
-	if hash == nil || hash.Target.SourcePort || !packet.Source.IsValid() || len(targets) != 1 || targets[0].Kind == rules.Refuse {
+	if hashed == nil || hashed.Hash.Target.SourcePort || !packet.Source.IsValid() || len(targets) != 1 || targets[0].Kind == rules.Refuse {
 		return nil, nil
 	}
-	of := int(hash.Target.Slots)
-	slot := &Slot{Number: slots.Of(packet.Source, int(hash.Target.Prefix), of), Of: of, Backend: targets[0]}
-	packet.Source = netip.Addr{}
-	path, err := Trace(table, rules.Prerouting, packet)
+	hash := hashed.Hash.Target
+	of := int(hash.Slots)
+	slot := &Slot{Number: slots.Of(packet.Source, int(hash.Prefix), of), Of: of, Backend: targets[0]}
+	packet.Source = netip.Addr{} // all clients, and so behind the gate, which may be for some only
+	chain, _ := table.Chain(hashed.Chain)
+	walker := walker{table: table, packet: packet, depth: len(table.Chains)}
+	path, err := walker.chain(chain, Flow{Share: big.NewRat(1, 1)}, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -55,15 +58,15 @@ func (s Slot) backend() string {
 // slotText says which backend a client always gets, or what decides in its place; nothing
 // where connections have no slots, or all are refused.
 func (q Question) slotText(explained Explanation) string {
-	hash := explained.Incoming.hash()
+	hashed := explained.Incoming.hash()
 	goes := func(t rules.Target) bool { return t.Kind != rules.Refuse }
 	switch slot := explained.Slot; {
 	case slot != nil:
 		return fmt.Sprintf("%v is slot %d of %d: %s, always; %d of %d clients\n", q.Packet.Source, slot.Number, slot.Of, slot.backend(), slot.Owned, slot.Of)
-	case hash == nil || !slices.ContainsFunc(explained.Incoming.Targets(), goes):
+	case hashed == nil || !slices.ContainsFunc(explained.Incoming.Targets(), goes):
 		return ""
-	case hash.Target.SourcePort:
-		return fmt.Sprintf("A connection is one of %d slots by its client's address and port: which backend it gets is not said here.\n", hash.Target.Slots)
+	case hashed.Hash.Target.SourcePort:
+		return fmt.Sprintf("A connection is one of %d slots by its client's address and port: which backend it gets is not said here.\n", hashed.Hash.Target.Slots)
 	}
-	return fmt.Sprintf("A client is one of %d slots, and keeps its backend: --from says which one.\n", hash.Target.Slots)
+	return fmt.Sprintf("A client is one of %d slots, and keeps its backend: --from says which one.\n", hashed.Hash.Target.Slots)
 }

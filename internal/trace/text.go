@@ -16,7 +16,7 @@ type Question struct {
 	Packet  rules.Packet   // as PREROUTING would see it; no source is a stranger's
 	Service string         // that listens for it; "" when none does
 	Any     bool           // by "*"
-	Hairpin []netip.Prefix // clients of the service that a rule names
+	Clients []netip.Prefix // of the service, that rules name
 }
 
 // Text returns an explanation for people. Of a service's tree of chains it shows the
@@ -49,8 +49,8 @@ func (q Question) head() string {
 	from, by := "any client", "any interface"
 	if q.Packet.Source.IsValid() {
 		from = q.Packet.Source.String()
-	} else if len(q.Hairpin) > 0 {
-		from = fmt.Sprintf("a client outside of %s (--from asks for another)", strings.Join(text.Strings(q.Hairpin), ", "))
+	} else if len(q.Clients) > 0 {
+		from = fmt.Sprintf("a client outside of %s (--from asks for another)", q.named())
 	}
 	if q.Packet.InInterface != "" {
 		by = q.Packet.InInterface
@@ -64,6 +64,16 @@ func (q Question) head() string {
 	}
 	return fmt.Sprintf("%s %v, from %s, by %s: %s\n", q.Packet.Protocol,
 		netip.AddrPortFrom(q.Packet.Destination, q.Packet.Port), from, by, who)
+}
+
+// named names the clients that rules name, a few of many.
+func (q Question) named() string {
+	const few = 8
+	names := text.Strings(q.Clients)
+	if len(names) > few {
+		names = append(names[:few-1:few-1], fmt.Sprintf("%d more", len(names)-few+1))
+	}
+	return strings.Join(names, ", ")
 }
 
 // pathText returns the tree of a path through a built-in chain.
@@ -112,7 +122,7 @@ func (t *pathTree) hop(path *Path, hop Hop, depth int) {
 	switch {
 	case hop.Into == nil:
 		t.line(depth, "%s: %s", which, rule)
-	case rules.ServiceOf(path.Chain) != "" && !t.all:
+	case rules.ServiceOf(path.Chain) != "" && !rules.IsGate(path.Chain) && !t.all:
 		t.line(depth, "%s: %s (%s)", which, rule, text.Plural(len(hop.Into.Targets()), "backend"))
 	default:
 		t.line(depth, "%s: %s", which, rule)

@@ -30,10 +30,11 @@ type Hash struct {
 	Target rules.Target
 }
 
-// hash returns the rule of a path that puts connections into slots, nil where there is none.
-func (w *Path) hash() *Hash {
+// hash returns the part of a path that begins in the chain with the rule that puts connections into
+// slots, nil where there is none.
+func (w *Path) hash() *Path {
 	if w.Hash != nil {
-		return w.Hash
+		return w
 	}
 	for _, hop := range w.Hops {
 		if hop.Into != nil && hop.Into.hash() != nil {
@@ -47,9 +48,10 @@ func (w *Path) hash() *Hash {
 func (w *Path) Ends() []Hop {
 	var ends []Hop
 	for _, hop := range w.Hops {
-		if hop.Into != nil {
+		switch {
+		case hop.Into != nil:
 			ends = append(ends, hop.Into.Ends()...)
-		} else {
+		case hop.Rule.Target.Kind != rules.Return:
 			ends = append(ends, hop)
 		}
 	}
@@ -91,7 +93,7 @@ type walker struct {
 // chain walks what enters a chain.
 func (w *walker) chain(chain rules.Chain, in Flow, depth int) (*Path, error) {
 	path := &Path{Chain: chain.Name, Rules: len(chain.Rules), Remainder: in}
-	left := none() // by -g, whose way back leads behind this chain's own caller
+	left := none() // by -g or RETURN, whose way back leads behind this chain's own caller
 	for i, rule := range chain.Rules {
 		if path.Remainder.Share.Sign() == 0 {
 			break
@@ -116,6 +118,9 @@ func (w *walker) chain(chain rules.Chain, in Flow, depth int) (*Path, error) {
 		path.Remainder = path.Remainder.Join(passed)
 		if hop.Taken.Share.Sign() == 0 {
 			continue
+		}
+		if rule.Target.Kind == rules.Return {
+			left = left.Join(hop.Taken)
 		}
 		if rule.Target.Chain != "" {
 			into, err := w.into(chain.Name, rule.Target.Chain, hop.Taken, depth+1)

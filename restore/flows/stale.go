@@ -20,11 +20,37 @@ type Change struct {
 	Spare   bool         // TCP and SCTP connections stay, whatever their service says: the load may be reverted
 
 	local [2]locals
+	gated [2]bool // services of the family are for some clients only
 }
 
 // stale tells whether an entry keeps packets from where the rules now lead.
 func (c Change) stale(e Entry) bool {
-	return c.removed(e) || e.Protocol == UDP && (c.missed(e) || c.unknown(e))
+	return c.removed(e) || e.Protocol == UDP && (c.missed(e) || c.unknown(e)) || c.turnedAway(e)
+}
+
+// turnedAway tells whether an entry of a client whom its service is not for does not say so: it goes
+// to a backend, or it was refused where the host itself is to answer now. UDP would stay so for as
+// long as the client keeps talking. TCP goes on, unless what is taken out is to be reset.
+func (c Change) turnedAway(e Entry) bool {
+	e = c.After.begunByClient(e)
+	family := rules.FamilyOf(e.OrigDst.Addr())
+	if !c.gated[family] || !e.Translated() || c.local[family].contain(e.OrigSrc.Addr()) || !c.Tables.Of(family).TurnsAway(rules.Prerouting, c.firstPacket(e)) {
+		return false
+	}
+	if e.Protocol == UDP {
+		return e.ReplySrc.Port() != 0 || !c.translates(c.Tables, e)
+	}
+	service, found := c.After.of(e, c.local[family])
+	return found && service.Reset && !c.Spare && e.ReplySrc.Port() != 0
+}
+
+// firstPacket returns what an entry's first packet looked like in PREROUTING.
+func (c Change) firstPacket(e Entry) rules.Packet {
+	return rules.Packet{
+		Protocol: e.Protocol.String(), Source: e.OrigSrc.Addr(),
+		Destination: e.OrigDst.Addr(), Port: e.OrigDst.Port(),
+		Local: c.local[rules.FamilyOf(e.OrigDst.Addr())].contain(e.OrigDst.Addr()),
+	}
 }
 
 // removed tells whether an entry goes to a backend that was taken out of what it
@@ -94,11 +120,7 @@ func (c Change) translates(tables rules.Tables, e Entry) bool {
 	if c.local[family].contain(e.OrigSrc.Addr()) {
 		builtIn = rules.Output
 	}
-	return tables.Of(family).CanTranslate(builtIn, rules.Packet{
-		Protocol: e.Protocol.String(), Source: e.OrigSrc.Addr(),
-		Destination: e.OrigDst.Addr(), Port: e.OrigDst.Port(),
-		Local: c.local[family].contain(e.OrigDst.Addr()),
-	})
+	return tables.Of(family).CanTranslate(builtIn, c.firstPacket(e))
 }
 
 // DeleteStale deletes the entries that a load has made stale, and returns how many. All
@@ -119,6 +141,7 @@ func (c Change) deleteStale(ctx context.Context, family rules.Family) (deleted i
 	if c.Tables.Of(family).Empty() && c.Unknown.Of(family).Empty() && !c.Before.have(family) {
 		return 0, nil
 	}
+	c.gated[family] = c.Tables.Of(family).Gated()
 	if c.local[family], err = localAddresses(family); err != nil {
 		return 0, err
 	}

@@ -24,6 +24,11 @@ var (
 		{Typed: "yes on true auto automap automatic masq enable enabled interface default", Instead: `write "masquerade"`},
 		{Typed: "no off false disable disabled transparent keep preserve client original", Instead: `write "none", where the backends answer by way of this machine`},
 	}
+	Refused = []suggest.Habit{
+		{Typed: "refuse refused rst reset tcp-reset icmp icmp-port-unreachable unreachable deny close yes on true", Instead: `write "reject"`},
+		{Typed: "return accept pass local self own bypass skip continue next", Instead: `write "host"`},
+		{Typed: "drop silent silence ignore blackhole timeout none no off false", Instead: `natspread can't drop packets: write "reject"`},
+	}
 	OnRemove = []suggest.Habit{
 		{Typed: "keep leave wait finish graceful gracefully stay nothing none", Instead: `write "drain"`},
 		{Typed: "cut kill close drop abort end now rst terminate flush delete", Instead: `write "reset"`},
@@ -59,7 +64,8 @@ var (
 		{Typed: "sticky stickiness session_affinity sessionaffinity affinity persistence persistent sticky_sessions", Instead: `write algorithm = "source"`},
 		{Typed: "transparent preserve_client_ip client_ip", Instead: `write snat = "none"`},
 		{Typed: "maxconn max_conn max_conns maxconns max_connections connlimit limit rate rate_limit ratelimit", Instead: "natspread can't limit connections: take it out; a rule of your own in mangle PREROUTING can, by -m connlimit or -m hashlimit"},
-		{Typed: "source sources from allow allow_from allowed allowlist whitelist deny denylist blacklist acl source_ranges permit", Instead: "natspread can't choose by the client's address: take it out; a rule of your own in mangle PREROUTING can: -s ADDRESS -j DROP"},
+		{Typed: "source sources from allow_from allowed allowlist allow_list whitelist acl source_ranges permit clients", Instead: "allow"},
+		{Typed: "deny_from denied denylist deny_list blacklist blocklist block ban banned", Instead: "deny"},
 		{Typed: "include includes import", Instead: "natspread can't read several files: write all services into one"},
 		{Typed: "defaults default global template extends inherit", Instead: "take it out, and write [defaults], with snat, algorithm, on_remove and forward below it"},
 		{Typed: "pools use_pool backend_pool pool_name group", Instead: "pool"},

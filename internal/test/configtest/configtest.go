@@ -66,6 +66,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	}
 	if takesOver && takeOver(&made, others) {
 		made.Hairpin = hairpins(t, six)
+		gate(t, &made, six)
 		return made
 	}
 	made.SNAT.Mode = rapid.SampledFrom([]config.SNATMode{config.Masquerade, config.Address, config.None}).Draw(t, "snat")
@@ -75,6 +76,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	case config.None:
 		made.Hairpin = hairpins(t, six)
 	}
+	gate(t, &made, six)
 	return made
 }
 

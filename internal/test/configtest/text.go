@@ -30,6 +30,15 @@ func Text(cfg config.Config) []byte {
 		if service.Hairpin != nil {
 			fmt.Fprintf(&b, "hairpin = %s\n", list(service.Hairpin))
 		}
+		if service.Allow != nil {
+			fmt.Fprintf(&b, "allow = %s\n", list(service.Allow))
+		}
+		if service.Deny != nil {
+			fmt.Fprintf(&b, "deny = %s\n", list(service.Deny))
+		}
+		if service.Refused != "" {
+			fmt.Fprintf(&b, "refused = %q\n", service.Refused)
+		}
 		b.WriteString(checkText(service)) // last, as it ends in a table
 	}
 	return []byte(b.String())

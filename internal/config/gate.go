@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"natspread/internal/config/field"
+	"natspread/internal/config/value"
+)
+
+// MaxClients is the most subnets of allow, and of deny: each costs a rule.
+const MaxClients = 4096
+
+// Refused is what a client gets that a service does not serve.
+type Refused string
+
+// The kinds of Refused.
+const (
+	Reject Refused = "reject" // a refusal, as by a port where nobody listens; the default
+	ToHost Refused = "host"   // what the host itself has there, as if there were no service
+)
+
+// Gated tells whether the service serves some clients only.
+func (s Service) Gated() bool { return len(s.Allow)+len(s.Deny) > 0 }
+
+// Serves tells whether the service is for a client that comes in from elsewhere. Deny goes first.
+func (s Service) Serves(client netip.Addr) bool {
+	holds := func(p netip.Prefix) bool { return p.Contains(client) }
+	return !slices.ContainsFunc(s.Deny, holds) && (len(s.Allow) == 0 || slices.ContainsFunc(s.Allow, holds))
+}
+
+// ServesNone tells whether the service is for no client of a subnet.
+func (s Service) ServesNone(clients netip.Prefix) bool {
+	denied := slices.ContainsFunc(s.Deny, func(p netip.Prefix) bool { return within(clients, p) })
+	return denied || len(s.Allow) > 0 && !slices.ContainsFunc(s.Allow, clients.Overlaps)
+}
+
+// within tells whether a subnet holds all of another one.
+func within(inner, outer netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
+}
+
+// gateDraft is what a draft says of who may connect.
+type gateDraft struct {
+	allow, deny []field.Located[netip.Prefix]
+	refused     field.Located[Refused]
+	closed      bool // allow is of the other family only: see ofFamily
+}
+
+// setAllow reads the clients that the service is for.
+func setAllow(d *draft, f field.Field) { d.gate.allow = clients(f) }
+
+// setDeny reads the clients that the service is not for.
+func setDeny(d *draft, f field.Field) { d.gate.deny = clients(f) }
+
+// clients reads one or more subnets of clients.
+func clients(f field.Field) []field.Located[netip.Prefix] {
+	items := f.OneOrMore()
+	if len(items) > MaxClients {
+		f.Refuse(items[MaxClients], value.Fault{
+			Cause: fmt.Sprintf("it is one more than the %d that %s may have", MaxClients, f.Name),
+			Fix:   "natspread can't take more: write larger subnets",
+		})
+		items = items[:MaxClients]
+	}
+	return field.Many(f, items, value.ParseClients)
+}
+
+// ofFamily returns what is of one family in a gate. An allow list that is of the other family only
+// leaves nobody.
+func (g gateDraft) ofFamily(six bool) gateDraft {
+	half := g
+	half.allow = keepFamily(g.allow, six, netip.Prefix.Addr)
+	half.deny = keepFamily(g.deny, six, netip.Prefix.Addr)
+	half.closed = len(g.allow) > 0 && len(half.allow) == 0
+	return half
+}
+
+// checkGate files what of allow, deny and refused goes against itself, or against hairpin.
+func (s inspection) checkGate(d *draft) {
+	refuseRepeats(s, "allow", d.gate.allow, func(p netip.Prefix) netip.Prefix { return p })
+	refuseRepeats(s, "deny", d.gate.deny, func(p netip.Prefix) netip.Prefix { return p })
+	s.checkClosed(d)
+	s.checkDenied(d)
+	_, allow := d.keys.Of("allow")
+	_, deny := d.keys.Of("deny")
+	if at, given := d.keys.Of("refused"); given && !allow && !deny {
+		s.Refuse(at, "take refused out, or write "+exampleOf("allow"), "cannot use refused %s: without allow and deny nobody is refused", s.Show(at))
+	}
+	service := Service{Allow: values(d.gate.allow), Deny: values(d.gate.deny)}
+	for _, h := range d.hairpin {
+		if service.Gated() && service.ServesNone(h.Val) {
+			s.Refuse(h.At, "take it out, or let allow and deny admit it", "cannot use hairpin %s: allow and deny let none of these clients in", s.Show(h.At))
+		}
+	}
+}
+
+// checkClosed files an allow list that leaves one family of a service of both without a client.
+func (s inspection) checkClosed(d *draft) {
+	if at, given := d.keys.Of("allow"); given && d.gate.closed {
+		s.Refuse(at, fmt.Sprintf("natspread can't tell who may connect by %s: add their subnets to allow, or take its listen addresses out", familyName(d.six)),
+			"cannot use allow %s: the service listens on %s too, and nobody of that is allowed", s.Show(at), familyName(d.six))
+	}
+}
+
+// checkDenied files what deny makes of no use: everybody, or a subnet that allow names.
+func (s inspection) checkDenied(d *draft) {
+	for _, denied := range d.gate.deny {
+		if denied.Val.Bits() == 0 {
+			s.Refuse(denied.At, "take it out, and write the subnets that may connect into allow: all others are refused then",
+				"cannot use deny %s: it holds every client there is", s.Show(denied.At))
+			return
+		}
+	}
+	for _, allowed := range d.gate.allow {
+		holds := func(denied field.Located[netip.Prefix]) bool { return within(allowed.Val, denied.Val) }
+		if i := slices.IndexFunc(d.gate.deny, holds); i >= 0 {
+			by := d.gate.deny[i].At
+			s.Refuse(allowed.At, "take it out, or write smaller subnets into deny", "cannot use allow %s: deny has all of it, with %s on line %d, and goes first",
+				s.Show(allowed.At), s.Show(by), s.Line(by)).Related = s.Line(by)
+		}
+	}
+}
+
+// fill gives a service what the gate says.
+func (g gateDraft) fill(s *Service) {
+	s.Allow, s.Deny = values(g.allow), values(g.deny)
+	if s.Refused = g.refused.Val; s.Refused == "" && s.Gated() {
+		s.Refused = Reject
+	}
+}

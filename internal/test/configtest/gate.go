@@ -1,0 +1,48 @@
+package configtest
+
+import (
+	"net/netip"
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"natspread/internal/config"
+)
+
+// gate gives one service of three lists of the clients that it is for, or not for: a few subnets, or
+// more than fit into a plain list. It takes out the hairpin subnets that they turn away.
+func gate(t *rapid.T, made *config.Service, six bool) {
+	if rapid.IntRange(0, 2).Draw(t, "gate") > 0 {
+		return
+	}
+	if made.Deny = subnets(t, six, 12, "deny"); len(made.Deny) == 0 {
+		made.Deny = nil
+	}
+	isDenied := func(allowed netip.Prefix) bool {
+		return slices.ContainsFunc(made.Deny, func(denied netip.Prefix) bool {
+			return denied.Bits() <= allowed.Bits() && denied.Contains(allowed.Addr())
+		})
+	}
+	made.Allow = slices.DeleteFunc(subnets(t, six, 0, "allow"), isDenied)
+	made.Hairpin = slices.DeleteFunc(made.Hairpin, made.ServesNone)
+	if len(made.Hairpin) == 0 {
+		made.Hairpin = nil
+	}
+	if len(made.Allow) == 0 {
+		made.Allow = nil
+	}
+	if made.Gated() {
+		made.Refused = rapid.SampledFrom([]config.Refused{config.Reject, config.ToHost}).Draw(t, "refused")
+	}
+}
+
+// subnets generates none, a few or many subnets, some of them within others, none larger than a number
+// of bits says. Now and then all clients of the family are one of those of allow.
+func subnets(t *rapid.T, six bool, shortest int, name string) []netip.Prefix {
+	most := rapid.SampledFrom([]int{0, 3, 3, 40}).Draw(t, name)
+	one := rapid.Custom(func(t *rapid.T) netip.Prefix {
+		address := address(t, six, clients)
+		return netip.PrefixFrom(address, rapid.IntRange(shortest, address.BitLen()).Draw(t, "bits")).Masked()
+	})
+	return rapid.SliceOfNDistinct(one, 0, most, rapid.ID).Draw(t, name)
+}
