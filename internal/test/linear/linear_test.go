@@ -14,13 +14,14 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/testsize"
 )
 
-// few is how large the smaller of two configs is, and more how many times as large the other.
-const (
-	few  = 200
-	more = 4
-)
+// few returns how large the smaller of two configs is.
+func few() int { return testsize.Of(50, 200) }
+
+// more is how many times as large the other one is.
+const more = 4
 
 // most is how many times the work a config may be that is more times as large: a tree has a level
 // more, and what is sorted takes a little longer. The square of more is 16.
@@ -83,7 +84,7 @@ func TestLinear(t *testing.T) {
 					return
 				}
 				program := filepath.Join(dir, "natspread")
-				one, other := live(t, program, rules.Variant(variant), shape(few)), live(t, program, rules.Variant(variant), shape(few*more))
+				one, other := live(t, program, rules.Variant(variant), shape(few())), live(t, program, rules.Variant(variant), shape(few()*more))
 				for i, step := range steps() {
 					times := float64(other[i]) / float64(max(one[i], small))
 					t.Logf("%-30s %10d %10d  %.1f", step.verb, one[i], other[i], times)
@@ -99,6 +100,8 @@ func TestLinear(t *testing.T) {
 // live lives the life of a config, and returns how many statements each step of it ran.
 func live(t *testing.T, program string, variant rules.Variant, toml string) []int {
 	t.Helper()
+	covdata, err := exec.Command("go", "tool", "-n", "covdata").Output()
+	hosttest.Must(t, err)
 	hosttest.Boot(t, variant)
 	root := hosttest.Root(t)
 	config := filepath.Join(root, paths.Config)
@@ -119,7 +122,7 @@ func live(t *testing.T, program string, variant rules.Variant, toml string) []in
 		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != step.code {
 			t.Fatalf("natspread %s ends with %v, not %d: %.2000s", step.verb, err, step.code, out)
 		}
-		counts = append(counts, count(t, covered))
+		counts = append(counts, count(t, strings.TrimSpace(string(covdata)), covered))
 	}
 	return counts
 }
@@ -138,11 +141,11 @@ func spoil(t *testing.T, variant rules.Variant) {
 
 // count returns how many statements a run executed, by what it left: a line for each block, with
 // how many statements it has and how often it ran.
-func count(t *testing.T, covered string) (statements int) {
+func count(t *testing.T, covdata, covered string) (statements int) {
 	t.Helper()
 	profile := filepath.Join(covered, "profile")
-	if out, err := exec.Command("go", "tool", "covdata", "textfmt", "-i="+covered, "-o="+profile).CombinedOutput(); err != nil {
-		t.Fatalf("go tool covdata: %v: %s", err, out)
+	if out, err := exec.Command(covdata, "textfmt", "-i="+covered, "-o="+profile).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", covdata, err, out)
 	}
 	text, err := os.ReadFile(profile)
 	hosttest.Must(t, err)
