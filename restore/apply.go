@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -285,16 +286,31 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan
 	return result, nil
 }
 
-// prepareProven writes the generation of a plan while it is proven, as a proof leaves the disk
+// prepareProven writes the generation of a plan while it is proven.
+func (h Host) prepareProven(plan plan) (publication generation.Publication, notes []string, err error) {
+	notes, err = h.whileProven(plan, func() (err error) {
+		publication, err = h.Store().Prepare(plan.wanted)
+		return err
+	}, func() error { return publication.Abandon() })
+	return publication, notes, err
+}
+
+// whileProven has the generation of a plan written while it is proven, as a proof leaves the disk
 // alone. Nobody reads what is written as long as it is not current; where the proof fails it is
-// removed, and only the proof's error counts.
-func (h Host) prepareProven(plan plan) (generation.Publication, []string, error) {
-	publication, err := h.Store().Prepare(plan.wanted)
+// removed, with the directories that were not there before, and only the proof's error counts.
+func (h Host) whileProven(plan plan, write, remove func() error) (notes []string, err error) {
+	missing := h.Store().Missing()
+	err = write()
 	notes, failed := plan.proof()
 	if failed != nil && err == nil {
-		failed = errors.Join(failed, publication.Abandon())
+		failed = errors.Join(failed, remove())
 	}
-	return publication, notes, cmp.Or(failed, err)
+	if err = cmp.Or(failed, err); err != nil {
+		for _, dir := range missing {
+			_ = os.Remove(dir) // one that is not empty stays
+		}
+	}
+	return notes, err
 }
 
 // note adds an error to a result as a note: the change stands without that step. nil adds none.

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -122,6 +123,22 @@ func TestApplyReverts(t *testing.T) {
 		}
 		apply(t, host, hosttest.Smaller) // and nothing stands in its way
 		hosttest.WantLoaded(t, variant, hosttest.Smaller)
+	})
+}
+
+// TestFirstProofFails leaves not even a directory of a first generation that is not proven.
+func TestFirstProofFails(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		host.Run = lieInProof(host.Run)
+		_, applied := host.Apply(t.Context(), request(t, hosttest.Article))
+		_, tried := host.Try(t.Context(), request(t, hosttest.Article), (&revertTimer{}).trial())
+		if applied == nil || tried == nil {
+			t.Errorf("apply: %v, a trial: %v", applied, tried)
+		}
+		if missing := host.Store().Missing(); !slices.Contains(missing, filepath.Join(host.Root, paths.State)) {
+			t.Errorf("only %v are missing", missing)
+		}
 	})
 }
 

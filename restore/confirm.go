@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,15 +40,14 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 	if err != nil || plan.done {
 		return Result{Generation: plan.wanted.Number, Variant: kernel.Variant, Asleep: len(h.dormant(kernel, plan.wanted)) > 0}, err
 	}
-	pending, err := h.found(ctx, kernel)
-	if err == nil {
-		pending.Number, err = h.Store().Write(plan.wanted)
-	}
-	notes, failed := plan.proof()
-	if failed != nil && err == nil {
-		failed = errors.Join(failed, h.Store().ForgetPending())
-	}
-	if err := cmp.Or(failed, err); err != nil {
+	var pending generation.Pending
+	notes, err := h.whileProven(plan, func() (err error) {
+		if pending, err = h.found(ctx, kernel); err == nil {
+			pending.Number, err = h.Store().Write(plan.wanted)
+		}
+		return err
+	}, h.Store().ForgetPending)
+	if err != nil {
 		return Result{}, unchanged(err)
 	}
 	result, err := h.tryProven(ctx, kernel, plan, pending, trial)

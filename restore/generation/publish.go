@@ -93,6 +93,18 @@ func (s Store) makeDirectories() error {
 	return atomicfile.MkdirAll(s.directory(paths.Generations), 0o700)
 }
 
+// Missing returns the directories on the way to the generations that are not there yet, the
+// innermost first.
+func (s Store) Missing() []string {
+	var missing []string
+	for dir := s.directory(paths.Generations); ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return missing
+		}
+		missing = append(missing, dir)
+	}
+}
+
 // next returns the number of the next generation: above all that there are, and above the
 // last one that was tried, which people may have read of.
 func (s Store) next() (int, error) {
