@@ -14,7 +14,7 @@ import (
 // "" for each that is not known.
 func meantServiceKey(s *source.Source, pairs []source.Pair, p source.Pair) (key, fix string) {
 	name := strings.ToLower(p.Name)
-	whole := s.Text[p.Value.At.Start:p.Value.At.End]
+	whole := s.Typed(p.Value.At)
 	of, rest, dotted := strings.Cut(name, ".")
 	habit, _ := suggest.Known(habits.ServiceKeys, name)
 	_, ofCheck := field.Find(checkKeys, name)
@@ -74,7 +74,7 @@ func hasKey[T any](keys []field.Key[T], name string) bool {
 // portKeyFix is the fix for a port that stands in a key of its own: behind the listen address.
 func portKeyFix(pairs []source.Pair, p source.Pair) string {
 	host := "*"
-	if listen := (source.Table{Pairs: pairs}).Value("listen"); listen.Kind == source.String {
+	if listen := source.ValueOf(pairs, "listen"); listen.Kind == source.String {
 		e, _ := value.SplitEndpoint(listen.Text)
 		host = e.Host
 	}
@@ -91,11 +91,11 @@ func portKeyFix(pairs []source.Pair, p source.Pair) string {
 
 // checkKeyFix is the fix for a key of the check that stands in the service: into the check with it.
 func checkKeyFix(s *source.Source, pairs []source.Pair, p source.Pair) string {
-	check := source.Table{Pairs: pairs}.Value("check")
-	own := p.Name + " = " + s.Text[p.Value.At.Start:p.Value.At.End]
+	check := source.ValueOf(pairs, "check")
+	own := p.Name + " = " + s.Typed(p.Value.At)
 	switch kind := source.Quote(string(likelyTypeOf(pairs))); {
 	case check.Kind == source.String:
-		return "write check = { type = " + s.Text[check.At.Start:check.At.End] + ", " + own + " } and take " + p.Name + " out"
+		return "write check = { type = " + s.Typed(check.At) + ", " + own + " } and take " + p.Name + " out"
 	case check.Kind == source.InlineTable && s.Text[check.At.Start] == '{':
 		inside := strings.Trim(s.Text[check.At.Start+1:check.At.End-1], " \t")
 		return "write check = { " + inside + ", " + own + " } and take " + p.Name + " out"
@@ -123,7 +123,7 @@ func meantBackendKey(s *source.Source, pairs []source.Pair, p source.Pair) (key,
 	habit, _ := suggest.Known(habits.BackendKeys, name)
 	meant, said := switched(p.Value)
 	text := strings.ToLower(p.Value.Text)
-	address := source.Table{Pairs: pairs}.Value("address")
+	address := source.ValueOf(pairs, "address")
 	switch {
 	case name == "port" && address.Kind == source.String:
 		e, _ := value.SplitEndpoint(address.Text)

@@ -141,7 +141,7 @@ func (s inspection) headerFix(t source.Table, instead string) string {
 func (s inspection) inline(pairs []source.Pair) string {
 	var all []string
 	for _, p := range pairs {
-		all = append(all, s.Text[p.At.Start:p.Value.At.End])
+		all = append(all, s.Typed(source.Span{Start: p.At.Start, End: p.Value.At.End}))
 	}
 	return strings.Join(all, ", ")
 }

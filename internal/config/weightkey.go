@@ -46,7 +46,7 @@ func readWeights(items []source.Value) weightFixes {
 	}
 	written, good := map[string]float64{}, map[string]bool{}
 	for _, item := range items {
-		v := source.Table{Pairs: item.Pairs}.Value("weight")
+		v := source.ValueOf(item.Pairs, "weight")
 		text := strings.TrimSpace(strings.TrimSuffix(v.Text, "%"))
 		n, err := strconv.ParseFloat(text, 64)
 		switch {
@@ -62,7 +62,7 @@ func readWeights(items []source.Value) weightFixes {
 
 // hasBadWeight tells whether a backend has a weight that is not a whole number within the bounds.
 func hasBadWeight(backend source.Value) bool {
-	v := source.Table{Pairs: backend.Pairs}.Value("weight")
+	v := source.ValueOf(backend.Pairs, "weight")
 	if v.Kind == "" {
 		return false
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"natspread/internal/config"
-
 	"natspread/internal/config/source"
 )
 

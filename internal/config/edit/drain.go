@@ -94,7 +94,7 @@ func (d document) write(item source.Value, before, after config.Backend) []repla
 	switch {
 	case before.Drain == after.Drain:
 	case item.Kind == source.String:
-		return []replacement{{item.At, "{ address = " + d.Text[item.At.Start:item.At.End] + ", drain = true }"}}
+		return []replacement{{item.At, "{ address = " + d.Typed(item.At) + ", drain = true }"}}
 	default:
 		all = writeDrain(item, after.Drain)
 	}

@@ -70,7 +70,7 @@ func (f Field) List() []source.Value {
 	case f.Value.Kind == source.String:
 		why.Fix = "write " + f.Name + " = [" + strings.Join(source.QuoteAll(strings.FieldsFunc(f.Value.Text, value.Separates)), ", ") + "]"
 	case f.Value.Kind == source.InlineTable:
-		why.Fix = "write " + f.Name + " = [" + f.Text[written.Start:written.End] + "]"
+		why.Fix = "write " + f.Name + " = [" + f.Typed(written) + "]"
 	}
 	f.Refuse(f.Value, why)
 	return nil

@@ -123,7 +123,7 @@ func (f Field) flat(items []source.Value) []string {
 		case item.Kind == source.String:
 			all = append(all, source.Quote(item.Text))
 		default:
-			all = append(all, f.Text[item.At.Start:item.At.End])
+			all = append(all, f.Typed(item.At))
 		}
 	}
 	return all

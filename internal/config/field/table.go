@@ -103,7 +103,7 @@ func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []sour
 
 // againFix is the fix for a key that stands twice: both values in one list, where it takes one.
 func againFix(s *source.Source, example string, p source.Pair, first source.Span) string {
-	before, again := s.Text[first.Start:first.End], s.Text[p.Value.At.Start:p.Value.At.End]
+	before, again := s.Typed(first), s.Typed(p.Value.At)
 	if len(before)+len(again) > longestFix || before == again || !strings.Contains(example, "[") && p.Name != "listen" && p.Name != "protocol" || strings.HasPrefix(before+again, "{") {
 		return "take it out, or the other one"
 	}

@@ -79,7 +79,12 @@ func lineStarts(text string) []int {
 
 // Show is the text of a span as it was typed, short enough for a message.
 func (s *Source) Show(at Span) string {
-	return FirstBytes(s.Text[at.Start:min(at.End, len(s.Text))])
+	return FirstBytes(s.Typed(at))
+}
+
+// Typed is the whole text of a span as it was typed.
+func (s *Source) Typed(at Span) string {
+	return s.Text[at.Start:min(at.End, len(s.Text))]
 }
 
 // Faulty tells whether an error was filed.

@@ -58,8 +58,11 @@ type Table struct {
 }
 
 // Value returns the value of a key that the table has.
-func (t Table) Value(key string) Value {
-	for _, p := range t.Pairs {
+func (t Table) Value(key string) Value { return ValueOf(t.Pairs, key) }
+
+// ValueOf returns the value of the first pair with a key; one without a kind where there is none.
+func ValueOf(pairs []Pair, key string) Value {
+	for _, p := range pairs {
 		if p.Name == key {
 			return p.Value
 		}
