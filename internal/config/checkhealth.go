@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
 	"natspread/internal/text"
 )
@@ -119,7 +120,7 @@ func (c checkDraft) pointlessFix(key string) string {
 	if c.has("send", "receive") {
 		return "take " + key + " out"
 	}
-	return "write type = " + source.Quote(string(c.likelyType()))
+	return "write type = " + source.Quote(meant.CheckType(c.has))
 }
 
 // checkCheckPort files a check without a port where the port of the backends will not do: they need

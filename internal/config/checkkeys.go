@@ -8,6 +8,7 @@ import (
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/habits"
+	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -73,24 +74,13 @@ func setCheck(d *draft, f field.Field) {
 		c.short = true
 		field.Set(&c.kind, f, parseCheckType)
 	case source.InlineTable:
-		c.keys = field.ReadPairs(f.Source, "a check", checkKeys, f.Value.Pairs, meantCheckKey, c)
+		c.keys = field.ReadPairs(f.Source, "a check", checkKeys, f.Value.Pairs, meant.OfCheck, c)
 		if _, ok := c.keys.Of("type"); !ok {
-			f.Source.Refuse(c.at, c.write("type", source.Quote(string(c.likelyType()))), "cannot use check: it has no type")
+			f.Source.Refuse(c.at, c.write("type", source.Quote(meant.CheckType(c.has))), "cannot use check: it has no type")
 		}
 	default:
 		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not a string or a table"})
 	}
-}
-
-// likelyType returns the type that a check without one is meant to have, by its keys.
-func (c checkDraft) likelyType() CheckType {
-	switch {
-	case c.has("tls_name", "insecure"):
-		return CheckHTTPS
-	case c.has("path", "host", "expect"):
-		return CheckHTTP
-	}
-	return CheckTCP
 }
 
 // has tells whether the check has one of some keys.

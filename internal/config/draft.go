@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -45,7 +46,7 @@ func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d := &draft{Table: t, local: true}
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
-	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantServiceKey, d)
+	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantKeys.OfService, d)
 	d.inherit(defaultKeys, defaults)
 	if d.maps() {
 		d.mapPorts()
@@ -170,7 +171,7 @@ func ordered(ports []string) []string {
 // backend in it when its address is missing or wrong.
 func readBackend(f field.Field, v source.Value, weights weightFixes, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
 	b := backendDraft{weight: 1, weights: weights, parse: parse}
-	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, meantBackendKey, &b)
+	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, meant.OfBackend, &b)
 	if _, ok := keys.Of("address"); !ok {
 		f.Source.Refuse(v.At, `add address = "10.0.0.1:80"`, "cannot use backend: it has no address")
 	}

@@ -5,7 +5,9 @@ import (
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/habits"
+	"natspread/internal/config/meant"
 	"natspread/internal/config/value"
+	"natspread/internal/text"
 )
 
 // serviceKeys are the keys below [[service]].
@@ -61,6 +63,18 @@ var backendKeys = []field.Key[backendDraft]{
 	{Name: "weight", Example: `weight = 1`, Set: setWeight},
 	{Name: "drain", Example: `drain = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.drain) }},
 	{Name: "backup", Example: `backup = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.backup) }},
+}
+
+// hasKey tells whether a key is one of some.
+func hasKey[T any](keys []field.Key[T], name string) bool {
+	_, found := field.Find(keys, name)
+	return found
+}
+
+// meantKeys are all keys, for what was meant by another one.
+var meantKeys = meant.Keys{
+	Service: field.Names(serviceKeys), Backend: field.Names(backendKeys), Check: field.Names(checkKeys),
+	Protocols: text.Strings([]Protocol{TCP, UDP, SCTP}),
 }
 
 // backendDraft is a backend written as a table.

@@ -74,7 +74,7 @@ func (s inspection) strayFix(pairs []source.Pair, p source.Pair) string {
 	if hasKey(serviceKeys, strings.ToLower(p.Name)) {
 		return "write [[service]] on a line above it"
 	}
-	key, fix := meantServiceKey(s.Source, pairs, p)
+	key, fix := meantKeys.OfService(s.Source, pairs, p)
 	switch {
 	case key != "" || suggest.Word(p.Name, field.Names(serviceKeys)) != "":
 		return "write [[service]] on a line above it"

@@ -61,10 +61,10 @@ func (s inspection) readDefaults(t source.Table, into *draft) {
 	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, t.Pairs, meantOf(defaultKeys), into)
 }
 
-// meantOf returns what meantServiceKey does for a table that has some of a service's keys.
+// meantOf returns what meantKeys.OfService does for a table that has some of a service's keys.
 func meantOf(keys []field.Key[draft]) field.Meant {
 	return func(s *source.Source, pairs []source.Pair, p source.Pair) (string, string) {
-		key, fix := meantServiceKey(s, pairs, p)
+		key, fix := meantKeys.OfService(s, pairs, p)
 		if !hasKey(keys, key) {
 			return "", ""
 		}

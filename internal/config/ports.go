@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -27,7 +28,7 @@ type portPair struct{ asked, to uint16 }
 // setPorts reads a table of ports.
 func setPorts(d *draft, f field.Field) {
 	if f.Value.Kind != source.InlineTable {
-		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not a table", Fix: portKeyFix(d.Pairs, source.Pair{Name: f.Name, Value: f.Value})})
+		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not a table", Fix: meant.PortFix(d.Pairs, source.Pair{Name: f.Name, Value: f.Value})})
 		return
 	}
 	switch n := len(f.Value.Pairs); {

@@ -7,6 +7,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/config/source"
+	"natspread/internal/config/value"
 )
 
 // document is the text of a config that parses, and its tables.
@@ -46,12 +47,10 @@ func ofFamily(items []source.Value, six bool) []source.Value {
 	var own []source.Value
 	for _, item := range items {
 		address := item.Text
-		for _, p := range item.Pairs {
-			if p.Name == "address" {
-				address = p.Value.Text
-			}
+		if item.Kind == source.InlineTable {
+			address = source.ValueOf(item.Pairs, "address").Text
 		}
-		if (strings.Count(address, ":") > 1) == six { // IPv4 has one at most, before the port
+		if e, _ := value.SplitEndpoint(address); strings.Contains(e.Host, ":") == six {
 			own = append(own, item)
 		}
 	}

@@ -142,10 +142,11 @@ func arrows() map[string][]string {
 		"internal/probe":         nil,
 		"internal/watcher":       {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/compare":       {"internal/config", "internal/text"},
-		"internal/config":        {"internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
-		"internal/config/edit":   {"internal/config", "internal/config/source"},
+		"internal/config":        {"internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
+		"internal/config/edit":   {"internal/config", "internal/config/source", "internal/config/value"},
 		"internal/config/field":  {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
 		"internal/config/habits": {"internal/suggest"},
+		"internal/config/meant":  {"internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/suggest"},
 		"internal/config/source": nil,
 		"internal/config/value":  {"internal/config/source", "internal/suggest"},
 		"internal/rules":         {"internal/slots"},
@@ -198,9 +199,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
+		"internal/test/configtest": {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
 		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/lab/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/lab/netns"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
@@ -306,6 +307,7 @@ func TestPure(t *testing.T) {
 		"internal/config/source": slices.Concat(files, impure),
 		"internal/config/value":  slices.Concat(files, impure),
 		"internal/config/habits": slices.Concat(files, impure),
+		"internal/config/meant":  slices.Concat(files, impure),
 		"internal/health":        slices.Concat(files, but(impure, "time")), // it is told what time it is
 		"internal/text":          slices.Concat(files, but(impure, "time")), // it writes durations
 		"internal/slots":         slices.Concat(files, impure),
