@@ -96,8 +96,7 @@ func (d *draft) familyFix(key string, six bool) string {
 		return `write snat = "masquerade", or an ` + familyName(six) + " address"
 	case "hairpin", "allow", "deny":
 		return "take it out, or write a subnet of " + familyName(six)
-	}
-	if key == "backend" {
+	case "backend":
 		return "take it out, or write a listen address that is " + familyName(!six) + " too"
 	}
 	return "natspread can't translate between the families: write a backend that is " + familyName(!six) + " too"

@@ -113,17 +113,10 @@ func (c checkDraft) check() Check {
 		made.Path, made.Host, made.Expect = cmp.Or(c.path.Val, "/"), c.host.Val, value.JoinCodes(values(c.expect))
 	}
 	if made.Type == CheckHTTPS {
-		made.TLSName, made.Insecure = cmp.Or(c.tlsName.Val, hostOf(c.host.Val)), c.insecure
+		host, _ := value.SplitEndpoint(c.host.Val) // it is good, or ""
+		made.TLSName, made.Insecure = cmp.Or(c.tlsName.Val, host.Host), c.insecure
 	}
 	return made
-}
-
-// hostOf returns a Host header without its port.
-func hostOf(host string) string {
-	if e, why := value.SplitEndpoint(host); why == nil {
-		return e.Host
-	}
-	return host
 }
 
 // listCodes returns the items of a list of status codes but the numbers, and files those: the fix puts

@@ -71,6 +71,20 @@ func hasKey[T any](keys []field.Key[T], name string) bool {
 	return found
 }
 
+// exampleOf shows how a key is written, or is empty for a key nobody knows.
+func exampleOf(name string) string {
+	if k, ok := field.Find(serviceKeys, name); ok {
+		return k.Example
+	}
+	if k, ok := field.Find(backendKeys, name); ok {
+		return k.Example
+	}
+	if k, ok := field.Find(checkKeys, name); ok {
+		return k.Example
+	}
+	return ""
+}
+
 // meantKeys are all keys, for what was meant by another one.
 var meantKeys = meant.Keys{
 	Service: field.Names(serviceKeys), Backend: field.Names(backendKeys), Check: field.Names(checkKeys),

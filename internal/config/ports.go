@@ -140,7 +140,8 @@ func (s inspection) checkPorts(d *draft) {
 		}
 	}
 	turns, _ := Turns(values(d.backends))
-	if turns *= len(d.ports); d.algorithm.Val == RoundRobin && turns > maxMappedBackends {
+	turns *= len(d.ports)
+	if d.algorithm.Val == RoundRobin && turns > maxMappedBackends {
 		s.Refuse(d.algorithm.At, `write algorithm = "random", or smaller weights`, "cannot use algorithm %s: the weights and ports make %d turns, and with ports %d are the most", s.Show(d.algorithm.At), turns, maxMappedBackends)
 	}
 	if n := len(d.backends); n > maxMappedBackends {

@@ -57,7 +57,7 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 		}
 	}
 	text = d.replace(all...)
-	// What was written is not believed but read: nothing else may have changed.
+	// The edited text is parsed and compared: nothing but the drain may have changed.
 	after, err := config.Parse(name, text)
 	if err != nil {
 		return nil, nil, err
