@@ -99,8 +99,8 @@ func (s inspection) checkGate(d *draft) {
 // checkClosed files an allow list that leaves one family of a service of both without a client.
 func (s inspection) checkClosed(d *draft) {
 	if at, given := d.keys.Of("allow"); given && d.gate.closed {
-		s.Refuse(at, fmt.Sprintf("natspread can't tell who may connect by %s: add their subnets to allow, or take its listen addresses out", familyName(d.six)),
-			"cannot use allow %s: the service listens on %s too, and nobody of that is allowed", s.Show(at), familyName(d.six))
+		s.Refuse(at, fmt.Sprintf("natspread can't tell which clients may connect by %[1]s: add their subnets to allow, or take the %[1]s listen addresses out", familyName(d.six)),
+			"cannot use allow %[1]s: the service listens on %[2]s too, but allow has no subnet of %[2]s", s.Show(at), familyName(d.six))
 	}
 }
 

@@ -247,12 +247,10 @@ func ParsePrefix(text string) (netip.Prefix, *Fault) {
 		if padded, err := netip.ParsePrefix(padZeros(host) + "/" + length); err == nil {
 			return netip.Prefix{}, &Fault{why.Cause, fmt.Sprintf("write %q", padded.Masked())}
 		}
-		likely := `"10.0.0.0/24"`
 		if strings.Contains(host, ":") {
-			likely = `"2001:db8::/64"`
+			return netip.Prefix{}, &Fault{why.Cause, `write a subnet, as in "2001:db8::/64"`}
 		}
-		words := strings.NewReplacer(likely+" or "+likely, likely, "address of that machine", "subnet", "the address", "the subnet", "write an address", "write a subnet")
-		return netip.Prefix{}, &Fault{why.Cause, words.Replace(quotedAddress.ReplaceAllString(why.Fix, likely))}
+		return netip.Prefix{}, &Fault{why.Cause, `write a subnet, as in "10.0.0.0/24"`}
 	}
 	p, err := netip.ParsePrefix(text)
 	switch {
