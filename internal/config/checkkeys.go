@@ -47,7 +47,7 @@ var checkKeys = []field.Key[checkDraft]{
 	{Name: "type", Example: `type = "tcp"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.kind, f, parseCheckType) }},
 	{Name: "path", Example: `path = "/healthz"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.path, f, value.ParsePath) }},
 	{Name: "host", Example: `host = "www.example.net"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.host, f, value.ParseHost) }},
-	{Name: "expect", Example: `expect = ["200-299"]`, Set: func(c *checkDraft, f field.Field) { c.expect = field.Many(f, listCodes(f), value.ParseCodes) }},
+	{Name: "expect", Example: `expect = ["200-299"]`, Lists: true, Set: func(c *checkDraft, f field.Field) { c.expect = field.Many(f, listCodes(f), value.ParseCodes) }},
 	{Name: "port", Example: `port = 8080`, Set: func(c *checkDraft, f field.Field) { field.SetNumber(&c.port, f, 1, math.MaxUint16) }},
 	{Name: "tls_name", Example: `tls_name = "www.example.net"`, Set: func(c *checkDraft, f field.Field) { field.Set(&c.tlsName, f, value.ParseTLSName) }},
 	{Name: "insecure", Example: `insecure = true`, Set: func(c *checkDraft, f field.Field) { f.SetBool(&c.insecure) }},

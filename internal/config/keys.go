@@ -13,13 +13,13 @@ import (
 // serviceKeys are the keys below [[service]].
 var serviceKeys = []field.Key[draft]{
 	{Name: "name", Example: `name = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.name, f, value.ParseName) }},
-	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Set: setListen},
+	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Lists: true, Set: setListen},
 	{Name: "ports", Example: portsExample, Set: setPorts},
-	{Name: "protocol", Example: `protocol = "tcp"`, Set: func(d *draft, f field.Field) {
+	{Name: "protocol", Example: `protocol = "tcp"`, Lists: true, Set: func(d *draft, f field.Field) {
 		d.protocols = field.Many(f, f.OneOrMore(), value.OneOf(habits.Protocols, TCP, UDP, SCTP))
 	}},
 	{Name: "snat", Example: `snat = "masquerade"`, Set: func(d *draft, f field.Field) { field.Set(&d.snat, f, parseSNAT) }},
-	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Set: setBackends},
+	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Lists: true, Set: setBackends},
 	{Name: "pool", Example: `pool = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.pool, f, value.ParseName) }},
 	{Name: "algorithm", Example: `algorithm = "random"`, Set: func(d *draft, f field.Field) {
 		field.Set(&d.algorithm, f, value.OneOf(habits.Algorithms, Random, RoundRobin, Source, Flow))
@@ -27,9 +27,9 @@ var serviceKeys = []field.Key[draft]{
 	{Name: "slots", Example: `slots = 256`, Set: setSlots},
 	{Name: "source_prefix", Example: `source_prefix = 24`, Set: setSourcePrefix},
 	{Name: "interface", Example: `interface = "eth0"`, Set: func(d *draft, f field.Field) { field.Set(&d.iface, f, value.ParseInterface) }},
-	{Name: "hairpin", Example: `hairpin = ["10.0.0.0/24"]`, Set: func(d *draft, f field.Field) { d.hairpin = field.Many(f, f.List(), value.ParsePrefix) }},
-	{Name: "allow", Example: `allow = ["198.51.100.0/24"]`, Set: setAllow},
-	{Name: "deny", Example: `deny = ["198.51.100.7/32"]`, Set: setDeny},
+	{Name: "hairpin", Example: `hairpin = ["10.0.0.0/24"]`, Lists: true, Set: func(d *draft, f field.Field) { d.hairpin = field.Many(f, f.List(), value.ParsePrefix) }},
+	{Name: "allow", Example: `allow = ["198.51.100.0/24"]`, Lists: true, Set: setAllow},
+	{Name: "deny", Example: `deny = ["198.51.100.7/32"]`, Lists: true, Set: setDeny},
 	{Name: "refused", Example: `refused = "reject"`, Set: func(d *draft, f field.Field) {
 		field.Set(&d.gate.refused, f, value.OneOf(habits.Refused, Reject, ToHost))
 	}},

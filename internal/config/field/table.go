@@ -11,6 +11,7 @@ import (
 type Key[T any] struct {
 	Name    string
 	Example string // the line as an administrator would write it
+	Lists   bool   // its value may be a list
 	Set     func(*T, Field)
 }
 
@@ -88,7 +89,7 @@ func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []sour
 			p.Name = refuseKey(s, what, Names(keys), p, key, fix)
 			misspelt = append(misspelt, p)
 		case twice:
-			s.Refuse(p.At, againFix(s, k.Example, p, first), "cannot use key %q: %s has it already on line %d",
+			s.Refuse(p.At, againFix(s, k.Lists, p, first), "cannot use key %q: %s has it already on line %d",
 				p.Name, what, s.Line(first)).Related = s.Line(first)
 		default:
 			seen = seen.With(p.Name, p.Value.At)
@@ -101,10 +102,10 @@ func ReadPairs[T any](s *source.Source, what string, keys []Key[T], pairs []sour
 	return seen
 }
 
-// againFix is the fix for a key that stands twice: both values in one list, where it takes one.
-func againFix(s *source.Source, example string, p source.Pair, first source.Span) string {
+// againFix is the fix for a key that stands twice: both values in one list, where the key takes one.
+func againFix(s *source.Source, lists bool, p source.Pair, first source.Span) string {
 	before, again := s.Typed(first), s.Typed(p.Value.At)
-	if len(before)+len(again) > longestFix || before == again || !strings.Contains(example, "[") && p.Name != "listen" && p.Name != "protocol" || strings.HasPrefix(before+again, "{") {
+	if !lists || before == again || len(before)+len(again) > longestFix || strings.HasPrefix(before, "{") {
 		return "take it out, or the other one"
 	}
 	return "write " + p.Name + " = [" + items(before) + ", " + items(again) + "] and take this one out"
