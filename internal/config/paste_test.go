@@ -72,14 +72,11 @@ func (p *paster) special(e Error) bool {
 	header := regexp.MustCompile(`^write (\[\[?[\w.-]+\]?\])( and name = "[a-z0-9-]+")?$`).FindStringSubmatch(e.Fix)
 	moved := regexp.MustCompile(`^write it (above|below) (\[[\w.-]+\])$`).FindStringSubmatch(e.Fix)
 	above := regexp.MustCompile(`^write (\[.*\]) on a line above it$`).FindStringSubmatch(e.Fix)
-	added := regexp.MustCompile(`^add (\[[\w.-]+\]) and below it (.*)$`).FindStringSubmatch(e.Fix)
 	switch {
 	case header != nil:
 		p.replace(line, header[1]+strings.Replace(header[2], " and ", "\n", 1))
 	case above != nil:
 		p.replace(source.Span{Start: begin, End: begin}, above[1]+"\n")
-	case added != nil:
-		p.text = strings.TrimRight(p.text, "\n") + "\n" + added[1] + "\n" + added[2] + "\n"
 	case moved != nil:
 		p.replace(line, "")
 		at := strings.LastIndex(p.text[:begin], moved[2]+"\n")
@@ -87,12 +84,6 @@ func (p *paster) special(e Error) bool {
 			at = begin + strings.Index(p.text[begin:], moved[2]+"\n") + len(moved[2]) + 1
 		}
 		p.replace(source.Span{Start: at, End: at}, e.Source+"\n")
-	case e.Fix == "write its keys below the first [defaults]":
-		keys, rest, more := strings.Cut(p.text[end:], "\n[")
-		if more {
-			rest = "\n[" + rest
-		}
-		p.text = strings.Replace(p.text[:begin]+rest, "[defaults]\n", "[defaults]"+keys+"\n", 1)
 	case e.Fix == "write it below the keys of a [[service]]":
 		_, below, _ := strings.Cut(p.text[end:], "[[service]]")
 		table, rest, _ := strings.Cut(p.text[begin:], "[[service]]")
@@ -142,12 +133,12 @@ func (p *paster) takeMarked() bool {
 		return true
 	}
 	for _, pair := range t.Pairs {
-		if p.takeItem(pair.Value) || p.takePair(pair, t.Pairs) {
+		if p.takeItem(pair.Value) || p.takePair(pair) {
 			return true
 		}
 		for _, item := range append(pair.Value.Items, pair.Value) {
 			for _, inner := range item.Pairs {
-				if p.takeItem(inner.Value) || p.takePair(inner, item.Pairs) {
+				if p.takeItem(inner.Value) || p.takePair(inner) {
 					return true
 				}
 			}
@@ -159,9 +150,9 @@ func (p *paster) takeMarked() bool {
 // takeItem takes the marked item, or the table that the marked value stands in, out of a list.
 func (p *paster) takeItem(list source.Value) bool {
 	for _, item := range list.Items {
-		at := p.whole(item)
+		at := item.At
 		inside := item.Kind == source.InlineTable && at.Start < p.at && p.at < at.End && !p.isKey
-		if at.Start == p.at && item.At != list.At || inside {
+		if at.Start == p.at && at != list.At || inside {
 			p.cut(at)
 			return true
 		}
@@ -169,18 +160,8 @@ func (p *paster) takeItem(list source.Value) bool {
 	return false
 }
 
-// whole returns where a value stands: of a table in a list only the brace is known.
-func (p *paster) whole(v source.Value) source.Span {
-	at := v.At
-	if len(v.Pairs) > 0 && v.Kind == source.InlineTable {
-		last := v.Pairs[len(v.Pairs)-1].Value.At.End
-		at.End = last + strings.IndexByte(p.text[last:], '}') + 1
-	}
-	return at
-}
-
 // takePair takes a pair out whose key or value is marked.
-func (p *paster) takePair(pair source.Pair, _ []source.Pair) bool {
+func (p *paster) takePair(pair source.Pair) bool {
 	if pair.At.Start != p.at && pair.Value.At.Start != p.at {
 		return false
 	}
@@ -393,8 +374,8 @@ func (p *paster) writeKeys(rest string) bool {
 
 // fixTail returns what else a fix says is to be done.
 func fixTail(tail string) string {
-	rest, _ := strings.CutPrefix(tail, " and ")
-	if !strings.HasPrefix(tail, " and ") {
+	rest, more := strings.CutPrefix(tail, " and ")
+	if !more {
 		return ""
 	}
 	return rest

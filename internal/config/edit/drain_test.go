@@ -94,6 +94,15 @@ func TestUndrained(t *testing.T) {
 	}
 }
 
+// servicesOf names the services of what was edited, in order.
+func servicesOf(edited []Edited) string {
+	names := make([]string, len(edited))
+	for i, e := range edited {
+		names[i] = e.Service
+	}
+	return strings.Join(names, " ")
+}
+
 // TestDrainedEverywhere drains an address in every service that has it.
 func TestDrainedEverywhere(t *testing.T) {
 	text := []byte(`[[service]]
@@ -110,11 +119,7 @@ backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 		if err != nil {
 			t.Fatal(err)
 		}
-		var services []string
-		for _, e := range edited {
-			services = append(services, e.Service)
-		}
-		if is := strings.Join(services, " "); is != want {
+		if is := servicesOf(edited); is != want {
 			t.Errorf("%s: drained in %s, want %s", backend, is, want)
 		}
 		if n := strings.Count(string(got), "drain = true"); n != len(edited) {
@@ -171,11 +176,7 @@ pool = "web"
 		if err != nil {
 			t.Fatal(err)
 		}
-		var services []string
-		for _, e := range edited {
-			services = append(services, e.Service)
-		}
-		if is := strings.Join(services, " "); is != want {
+		if is := servicesOf(edited); is != want {
 			t.Errorf("%q: drained in %s, want %s", service, is, want)
 		}
 		if n, places := strings.Count(string(got), "drain = true"), len(strings.Split(strings.Replace(want, "a c", "a", 1), " ")); service != "" && n != places {
@@ -218,11 +219,7 @@ backends = ["10.0.0.1:82", "[fd00::1]:82"]
 		if err != nil {
 			t.Fatal(err)
 		}
-		var services []string
-		for _, e := range edited {
-			services = append(services, e.Service)
-		}
-		if is := strings.Join(services, " "); is != c.want || !strings.Contains(string(got), c.is) {
+		if is := servicesOf(edited); is != c.want || !strings.Contains(string(got), c.is) {
 			t.Errorf("%q %s: drained in %s, want %s\n%s", c.service, c.backend, is, c.want, got)
 		}
 	}
