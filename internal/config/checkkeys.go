@@ -75,7 +75,7 @@ func setCheck(d *draft, f field.Field) {
 		field.Set(&c.kind, f, parseCheckType)
 	case source.InlineTable:
 		c.keys = field.ReadPairs(f.Source, "a check", checkKeys, f.Value.Pairs, meant.OfCheck, c)
-		if _, ok := c.keys.Of("type"); !ok {
+		if _, ok := c.keys.Of("type"); !ok && !d.Broken {
 			f.Source.Refuse(c.at, c.write("type", source.Quote(meant.CheckType(c.has))), "cannot use check: it has no type")
 		}
 	default:

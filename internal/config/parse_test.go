@@ -274,3 +274,37 @@ func TestString(t *testing.T) {
 type stringer string
 
 func (s stringer) String() string { return string(s) }
+
+// TestBounds holds lists to their bounds: one item more is refused at its place.
+func TestBounds(t *testing.T) {
+	clients := func(n int) string {
+		return oneService + "allow = [\n" + repeated(n, func(i int) string { return fmt.Sprintf("\"198.51.%d.%d\",\n", i>>8, i&255) }) + "]\n"
+	}
+	mapped := func(n int) string {
+		return "[[service]]\nname = \"web\"\nlisten = \"192.0.2.10\"\nports = { 80 = 8080 }\nbackends = [\n" +
+			repeated(n, func(i int) string { return fmt.Sprintf("\"10.0.%d.%d\",\n", i>>7, 1+i&127) }) + "]\n"
+	}
+	for name, tt := range map[string]struct {
+		text  func(n int) string
+		most  int
+		above int // how many lines stand above the items
+	}{
+		"clients":               {clients, MaxClients, 5},
+		"backends behind ports": {mapped, maxMappedBackends, 5},
+	} {
+		if all := faultsOf(tt.text(tt.most)); len(all) > 0 {
+			t.Errorf("%s: %d are refused: %v", name, tt.most, all)
+		}
+		if all := faultsOf(tt.text(tt.most + 1)); len(all) != 1 || all[0].Line != tt.above+tt.most+1 {
+			t.Errorf("%s: one too many: got %v, want one error on line %d", name, all, tt.above+tt.most+1)
+		}
+	}
+}
+
+// TestSyntaxErrorInCheck files no key as missing that may stand behind a syntax error.
+func TestSyntaxErrorInCheck(t *testing.T) {
+	text := "[[service]]\nname = \"web\"\nlisten = \"192.0.2.10:80\"\n[service.check]\ntype = = 1\nbackends = [\"10.0.0.1:80\"]\n"
+	if all := errorsOf(t, text); len(all) != 1 || all[0].Line != 5 {
+		t.Errorf("got %v", all)
+	}
+}
