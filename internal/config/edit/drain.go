@@ -38,23 +38,23 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 	items := d.items(wanted)
 	var edited []Edited
 	var all []replacement
-	weights := map[source.Span]int{} // of the items that were edited
+	written := map[source.Span]config.Backend{} // what each item is after the edit
 	for _, place := range sharing(items, places) {
-		found := &wanted.Services[place.Service].Backends[place.Backend]
-		before := Edited{wanted.Services[place.Service].Name, *found}
-		edited = append(edited, before)
+		service := wanted.Services[place.Service]
+		before := service.Backends[place.Backend]
+		edited = append(edited, Edited{service.Name, before})
 		item := items[place.Service][place.Backend]
-		weight, done := weights[item.At]
-		found.Drain = drain && (found.Drain || found.Weight != 0)
-		if !drain && found.Weight == 0 {
-			if !done {
-				weight = weightOf(before.Service, *found)
+		after, done := written[item.At]
+		if !done {
+			after = before
+			after.Drain = drain && (before.Drain || before.Weight != 0)
+			if !drain && before.Weight == 0 {
+				after.Weight = weightOf(service.Name, before)
 			}
-			found.Weight = weight
+			written[item.At] = after
+			all = append(all, d.write(item, before, after)...)
 		}
-		if weights[item.At] = found.Weight; !done {
-			all = append(all, d.write(item, before.Backend, *found)...)
-		}
+		service.Backends[place.Backend] = after
 	}
 	text = d.replace(all...)
 	// The edited text is parsed and compared: nothing but the drain may have changed.
