@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync"
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/meant"
@@ -122,16 +123,10 @@ func setBackends(d *draft, f field.Field) {
 		items = items[:MaxBackends]
 	}
 	f.Name = "backend"
-	var asked []string // only known once a backend has several ports
+	asked := sync.OnceValue(d.asked) // only needed where a backend has several ports
 	parse := func(text string) (Backend, *value.Fault) {
 		b, why := parseBackend(text)
-		if why == nil || why.Cause != severalPorts {
-			return b, why
-		}
-		if asked == nil {
-			asked = d.asked()
-		}
-		if e, _ := value.SplitEndpoint(text); !slices.Equal(asked, ordered(value.MeantPorts(e.Ports))) {
+		if why != nil && why.Cause == severalPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
 			why.Fix = "natspread can't shift a range of ports: write a service for each port"
 		}
 		return b, why
@@ -153,12 +148,17 @@ func (d *draft) asked() []string {
 	if listen.Kind != source.List {
 		listen = source.Value{Items: []source.Value{listen}}
 	}
-	asked := []string{}
+	var asked []string
 	for _, item := range listen.Items {
-		e, _ := value.SplitEndpoint(item.Text)
-		asked = append(asked, value.MeantPorts(e.Ports)...)
+		asked = append(asked, meantPorts(item.Text)...)
 	}
 	return ordered(asked)
+}
+
+// meantPorts returns the ports that were likely meant behind an address.
+func meantPorts(text string) []string {
+	e, _ := value.SplitEndpoint(text)
+	return value.MeantPorts(e.Ports)
 }
 
 // ordered returns each of some ports once, in order.
