@@ -81,7 +81,7 @@ func (p *patch) sources(l limits, services []config.Service) {
 	if isList || p.sourcesChange || p.sourcesFit(l, services) {
 		p.dropSide(source)
 		p.dropSide(backendFirst)
-		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources, 0})...)
+		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources})...)
 		return
 	}
 	byBackend := func(r rules.Rule) bool { return !r.OriginalDestination.IsValid() && r.Translated }
