@@ -41,7 +41,7 @@ type selector struct {
 	service   string
 	protocols []string
 	sum       uint64                      // of the weights of all backends
-	pairs     []config.Listen             // of the ports that are mapped, by the first listen address; none where none is
+	pairs     []config.Listen             // see portPairs
 	leads     map[netip.Addr]rules.Target // with pairs: what leads to the chain of a backend
 	chains    []rules.Chain
 }
