@@ -9,19 +9,14 @@ import (
 	"natspread/internal/config"
 )
 
-// gate gives one service of three lists of the clients that it is for, or not for: a few subnets, or
-// more than fit into a plain list. It takes out the hairpin subnets that they turn away.
+// gate gives a third of the services lists of the clients that they serve, or do not serve: a few
+// subnets, or more than fit into a plain list. It takes out the hairpin subnets that are not served.
 func gate(t *rapid.T, made *config.Service, six bool) {
 	if rapid.IntRange(0, 2).Draw(t, "gate") > 0 {
 		return
 	}
 	made.Deny = subnets(t, six, 12, "deny")
-	isDenied := func(allowed netip.Prefix) bool {
-		return slices.ContainsFunc(made.Deny, func(denied netip.Prefix) bool {
-			return denied.Bits() <= allowed.Bits() && denied.Contains(allowed.Addr())
-		})
-	}
-	made.Allow = slices.DeleteFunc(subnets(t, six, 0, "allow"), isDenied)
+	made.Allow = slices.DeleteFunc(subnets(t, six, 0, "allow"), made.ServesNone) // which asks deny alone so far
 	made.Hairpin = slices.DeleteFunc(made.Hairpin, made.ServesNone)
 	for _, list := range []*[]netip.Prefix{&made.Allow, &made.Deny, &made.Hairpin} {
 		if len(*list) == 0 {
