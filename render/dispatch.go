@@ -21,7 +21,7 @@ type dispatchEntry struct {
 	protocol string
 	ports    rules.Ports
 	rules    []rules.Rule
-	listen   config.Listen // what it was made from; zero where that is several
+	listen   config.Listen // that it was made from; zero if it was made from several
 }
 
 // String writes what is claimed.
