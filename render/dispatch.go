@@ -21,7 +21,7 @@ type dispatchEntry struct {
 	protocol string
 	ports    rules.Ports
 	rules    []rules.Rule
-	listen   config.Listen // what it was made from; zero where that is several
+	listen   config.Listen // that it was made from; zero if it was made from several
 }
 
 // String writes what is claimed.
@@ -52,7 +52,7 @@ func countRules(entries []dispatchEntry) int {
 	return n
 }
 
-// asked yields, for each listen address and protocol of a service, a entry without
+// asked yields, for each listen address and protocol of a service, an entry without
 // rules.
 func asked(service config.Service) iter.Seq[dispatchEntry] {
 	return func(yield func(dispatchEntry) bool) {
@@ -66,7 +66,7 @@ func asked(service config.Service) iter.Seq[dispatchEntry] {
 	}
 }
 
-// toService returns the rule that sends what a entry asks for to the service's chain.
+// toService returns the rule that sends what an entry asks for to the service's chain.
 func toService(c dispatchEntry, service config.Service) rules.Rule {
 	return rules.Rule{
 		Destination:      host(c.address),
@@ -77,7 +77,7 @@ func toService(c dispatchEntry, service config.Service) rules.Rule {
 	}
 }
 
-// alike tells whether a entry has the same rule for what comes in and for what is
+// alike tells whether an entry has the same rule for what comes in and for what is
 // made on the balancer itself.
 func alike(c dispatchEntry, service config.Service) bool {
 	return c.address.IsValid() && service.Local && service.Interface == "" && !service.Gated()
@@ -148,7 +148,8 @@ func translated(services []config.Service) []dispatchEntry {
 			for _, backend := range service.Active() {
 				entry.address = backend.Addr
 				rule.Destination = host(backend.Addr)
-				rule.DestinationPorts = rules.Ports{First: answerPort(entry.listen, backend), Last: answerPort(entry.listen, backend)}
+				port := answerPort(entry.listen, backend)
+				rule.DestinationPorts = rules.Ports{First: port, Last: port}
 				entry.side, entry.rules = backendSource, complete(rule, sources)
 				entries = append(entries, entry)
 			}

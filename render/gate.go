@@ -10,10 +10,11 @@ import (
 	"natspread/internal/rules"
 )
 
-// The layout of a gate. Sixteen ways are as fast as four, with half the chains on a way.
+// The layout of a gate. With sixteen branches a chain is as fast as with four, and a packet passes
+// half as many chains.
 const (
-	gateFan   = 16 // ways of a chain, and subnets in a plain list
-	gateLeaf  = 4  // subnets that are parted no further, while a chain has ways left
+	gateFan   = 16 // branches of a chain, and subnets in a plain list
+	gateLeaf  = 4  // subnets that are not split, even where a chain may have more branches
 	gateDepth = 2  // chains below the first one of a list
 )
 
@@ -23,47 +24,44 @@ type gateBuilder struct {
 	chains  []rules.Chain
 }
 
-// gateChains plans the gate of a service, none for one that is for everybody. PRE leads there,
-// and the gate to the service's chain. OUT does not: what is made on the balancer has one of its
-// own addresses as source, which no list of clients has.
+// gateChains plans the gate of a service, none for one that is for everybody. PRE leads to the gate,
+// and the gate to the service's chain. OUT leads to the service's chain: what is made on the balancer
+// has one of its own addresses as source, which no list of clients has.
 //
-// Deny goes before allow. No rule leaves a gate by its end but where the host itself is to answer.
+// Deny goes before allow. A packet comes back from a gate only where the host itself is to answer it.
 func (l limits) gateChains(service config.Service) []rules.Chain {
 	if !service.Gated() {
 		return nil
 	}
 	g := gateBuilder{service: service.Name}
-	hit, behind := g.refusal(l, service)
+	listed, others := g.refusal(l, service)
 	served := []rules.Rule{{Target: rules.Target{Kind: rules.Goto, Chain: rules.ServiceChain(service.Name)}}}
 	list := served
 	if len(service.Allow) > 0 {
-		list = g.stage("allow", outermost(service.Allow), served[0], behind)
+		list = g.stage("allow", outermost(service.Allow), served[0], others)
 	}
 	if len(service.Deny) > 0 {
 		denied := outermost(service.Deny)
 		if len(denied) > gateFan {
 			list = g.shortened(rules.GateChain(service.Name)+"A", list)
 		}
-		list = g.stage("deny", denied, hit, list)
+		list = g.stage("deny", denied, listed, list)
 	}
 	return append(g.chains, rules.Chain{Name: rules.GateChain(service.Name), Rules: list})
 }
 
-// refusal returns the rule for a client that deny has, less its subnet, and the rules for all whom
-// allow does not have. They refuse, or leave the connection to the host.
-func (g *gateBuilder) refusal(l limits, service config.Service) (hit rules.Rule, behind []rules.Rule) {
+// refusal returns the rule for the clients of deny, still without a subnet, and the rules for all
+// clients that allow does not list. They refuse the connection, or leave it to the host.
+func (g *gateBuilder) refusal(l limits, service config.Service) (listed rules.Rule, others []rules.Rule) {
 	if service.Refused == config.ToHost {
 		return rules.Rule{Target: rules.Target{Kind: rules.Return}}, nil
 	}
-	s := selector{limits: l, service: service.Name}
-	for _, protocol := range service.Protocols {
-		s.protocols = append(s.protocols, string(protocol))
-	}
-	behind = s.refuse(service.Listen)
+	s := l.selector(service)
+	others = s.refuse(service.Listen)
 	if len(service.Deny) > 0 || len(service.Allow) > gateFan { // there more than one rule leads to it
-		behind = g.shortened(rules.GateChain(service.Name)+"R", behind)
+		others = g.shortened(rules.GateChain(service.Name)+"R", others)
 	}
-	return behind[0], behind
+	return others[0], others
 }
 
 // shortened returns one rule that does what several do, by a chain of their own.
@@ -75,18 +73,18 @@ func (g *gateBuilder) shortened(name string, list []rules.Rule) []rules.Rule {
 	return []rules.Rule{{Target: rules.Target{Kind: rules.Goto, Chain: name}}}
 }
 
-// stage returns the rules of a list of clients: what becomes of those in it, and behind them the
+// stage returns the rules of a list of clients: the listed rule for each subnet of it, and then the
 // rules for all others.
-func (g *gateBuilder) stage(list string, clients []netip.Prefix, hit rules.Rule, behind []rules.Rule) []rules.Rule {
+func (g *gateBuilder) stage(list string, clients []netip.Prefix, listed rules.Rule, others []rules.Rule) []rules.Rule {
 	if clients[0].Bits() == 0 { // which is every client: iptables prints no -s for it
-		return []rules.Rule{hit}
+		return []rules.Rule{listed}
 	}
-	return g.node(list, clients, hit, behind, gateDepth)
+	return g.node(list, clients, listed, others, gateDepth)
 }
 
-// node returns the rules of a chain for some clients, and plants the chains below it. left is how
+// node returns the rules of a chain for some clients, and adds the chains below it. left is how
 // many of these may lead to one another.
-func (g *gateBuilder) node(list string, clients []netip.Prefix, hit rules.Rule, behind []rules.Rule, left int) []rules.Rule {
+func (g *gateBuilder) node(list string, clients []netip.Prefix, listed rules.Rule, others []rules.Rule, left int) []rules.Rule {
 	groups := [][]netip.Prefix{clients}
 	if len(clients) > gateFan && left > 0 {
 		groups = partClients(clients)
@@ -95,18 +93,19 @@ func (g *gateBuilder) node(list string, clients []netip.Prefix, hit rules.Rule, 
 	for _, group := range groups {
 		if len(group) == 1 || len(groups) == 1 {
 			for _, subnet := range group {
-				rule := hit
+				rule := listed
 				rule.Source = subnet
 				all = append(all, rule)
 			}
 			continue
 		}
-		region := holder(group)
-		name := rules.Prefix + "-G" + hash(g.service + " " + list + " " + region.String())[:14]
-		g.chains = append(g.chains, rules.Chain{Name: name, Rules: g.node(list, group, hit, behind, left-1)})
+		region := common(group[0].Addr(), group[len(group)-1].Addr())
+		name := rules.Prefix + "-G" + rules.Digest(g.service + " " + list + " " + region.String())[:14]
+		chain := g.node(list, group, listed, others, left-1)
+		g.chains = append(g.chains, rules.Chain{Name: name, Rules: chain})
 		all = append(all, rules.Rule{Source: region, Target: rules.Target{Kind: rules.Goto, Chain: name}})
 	}
-	return append(all, behind...)
+	return append(all, others...)
 }
 
 // outermost returns subnets in order, without those that another one holds.
@@ -118,57 +117,36 @@ func outermost(subnets []netip.Prefix) []netip.Prefix {
 	return slices.CompactFunc(sorted, func(a, b netip.Prefix) bool { return a.Contains(b.Addr()) })
 }
 
-// holder returns the smallest subnet that holds some, which are in order.
-func holder(subnets []netip.Prefix) netip.Prefix {
-	first, last := subnets[0].Addr(), subnets[len(subnets)-1].Addr()
-	return netip.PrefixFrom(first, commonBits(first, last)).Masked()
-}
-
-// partClients parts subnets, which are in order and none of which holds another, into as many groups
-// as a chain has ways. Each group is all that some subnet holds. The largest group is parted time and
-// again, so that none is large.
+// partClients splits subnets, which are in order and none of which holds another, into as many groups
+// as a chain has branches. Each group is all that some subnet holds. The largest group is split again
+// and again, so that none is large.
 func partClients(subnets []netip.Prefix) [][]netip.Prefix {
 	groups := [][]netip.Prefix{subnets}
 	for len(groups) < gateFan {
-		place := 0
-		for i, group := range groups {
-			if len(group) > len(groups[place]) {
-				place = i
-			}
-		}
-		largest := groups[place]
-		if len(largest) <= gateLeaf {
+		place := largest(groups, func(g []netip.Prefix) int { return len(g) })
+		group := groups[place]
+		if len(group) <= gateLeaf {
 			break
 		}
-		bits := holder(largest).Bits()
-		half := sort.Search(len(largest), func(i int) bool { return commonBits(largest[0].Addr(), largest[i].Addr()) <= bits })
-		groups = slices.Replace(groups, place, place+1, largest[:half], largest[half:])
+		bits := commonBits(group[0].Addr(), group[len(group)-1].Addr())
+		half := sort.Search(len(group), func(i int) bool { return commonBits(group[0].Addr(), group[i].Addr()) <= bits })
+		groups = slices.Replace(groups, place, place+1, group[:half], group[half:])
 	}
 	return groups
 }
 
-// gateLevels returns how many chains of gates may lead to one another before a service's.
+// gateLevels returns how many chains of gates may lead to one another before a service's. Each
+// chain stands behind those that it leads to.
 func gateLevels(chains []rules.Chain) int {
-	leads := map[string][]rules.Rule{}
-	for _, chain := range chains {
-		leads[chain.Name] = chain.Rules
-	}
 	levels := map[string]int{}
-	var below func(name string) int
-	below = func(name string) int {
-		if known, seen := levels[name]; seen || leads[name] == nil {
-			return known
-		}
-		deepest := 0
-		for _, rule := range leads[name] {
-			deepest = max(deepest, below(rule.Target.Chain))
-		}
-		levels[name] = 1 + deepest
-		return levels[name]
-	}
 	deepest := 0
-	for name := range leads {
-		deepest = max(deepest, below(name))
+	for _, chain := range chains {
+		below := 0
+		for _, rule := range chain.Rules {
+			below = max(below, levels[rule.Target.Chain])
+		}
+		levels[chain.Name] = 1 + below
+		deepest = max(deepest, 1+below)
 	}
 	return deepest
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -143,6 +144,29 @@ func TestFullHost(t *testing.T) {
 	mustFit(t, table)
 	mustBeShort(t, table)
 	mustSpread(t, ownersOf(cfg.Services), someOf(cfg.Services, 1, 1), table)
+}
+
+// TestDeepGate has the deepest gate and the most backends behind the deepest way through the tree of
+// PRE, whose addresses part at ever later bits: with the gate that tree has to be flatter.
+func TestDeepGate(t *testing.T) {
+	t.Parallel()
+	cfg := config.Config{Services: slices.Repeat(oneService(config.Random, 1).Services, 18)}
+	for i := range cfg.Services {
+		service := &cfg.Services[i]
+		var address [4]byte
+		binary.BigEndian.PutUint32(address[:], 10<<24|1<<i)
+		service.Name = fmt.Sprint("s", i)
+		service.Listen = []config.Listen{{Addr: netip.AddrFrom4(address), Ports: service.Listen[0].Ports}}
+		service.Refused = config.Reject
+		service.Allow = []netip.Prefix{netip.MustParsePrefix("198.51.0.0/16")}
+	}
+	deep := &cfg.Services[0]
+	deep.Backends = oneService(config.Random, slices.Repeat([]int{1}, config.MaxBackends)...).Services[0].Backends
+	for i := range 300 {
+		deep.Allow = append(deep.Allow, netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i), byte(i >> 8)}), 31))
+		deep.Deny = append(deep.Deny, netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i), byte(i >> 8)}), 32))
+	}
+	mustFit(t, New(cfg).IPv4)
 }
 
 // TestFullService tries the most backends, and the most turns, of every protocol.

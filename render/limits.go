@@ -10,6 +10,7 @@ type limits struct {
 	leaf     int // rules of the last chain of a way through a dispatch tree
 	backends int // backends of a service, or turns of its period, without branches
 	pick     int // backends in the last chain of a way through a service's tree
+	gates    int // chains of gates that may lead to one another below the tree that is PRE's alone
 }
 
 // measured is the layout in which a new connection costs least: see

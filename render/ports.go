@@ -21,8 +21,8 @@ func portPairs(service config.Service) []config.Listen {
 }
 
 // translate returns the rules that lead a connection to a backend, once one is picked. Where ports
-// are mapped there is one for each: all that come here asked for one of them, so the last is not
-// looked for.
+// are mapped there is a rule for each. All connections that get here asked for one of these ports, so
+// the rule of the last one has no condition.
 func (p *selector) translate(backend config.Backend) []rules.Rule {
 	if len(p.pairs) == 0 {
 		return p.each(rules.Rule{Target: dnat(backend)})
@@ -38,9 +38,9 @@ func (p *selector) translate(backend config.Backend) []rules.Rule {
 	return p.each(list...)
 }
 
-// mappedTurns returns the rules that lead each port that is mapped to turns of its own: those of all
-// ports together would give a client that asks two of them in turn one backend for each. The last
-// port is not looked for.
+// mappedTurns returns the rules that give each mapped port turns of its own. If the ports shared their
+// turns, a client that asks one port after the other would get a backend of its own for each. The rule
+// of the last port has no condition.
 func (p *selector) mappedTurns(protocol string, backends []config.Backend, order []int) []rules.Rule {
 	list := make([]rules.Rule, len(p.pairs))
 	for i, pair := range p.pairs {
@@ -57,8 +57,8 @@ func (p *selector) mappedTurns(protocol string, backends []config.Backend, order
 }
 
 // mappedChains adds a chain for each backend that gets connections, where ports are mapped, and
-// returns what leads there: so there is one pick for all ports, and each connection counts for its
-// backend in one place.
+// returns what leads there. So one pick is enough for all ports, and the connections of a backend are
+// counted in one place.
 func (p *selector) mappedChains(service config.Service) map[netip.Addr]rules.Target {
 	if len(p.pairs) == 0 {
 		return nil

@@ -51,10 +51,11 @@ func (l limits) table(family rules.Family, services []config.Service) rules.Tabl
 		gates = append(gates, l.gateChains(service)...)
 	}
 	planned.Chains = append(planned.Chains, gates...)
+	l.gates = gateLevels(gates)
 	planned.Chains = append(planned.Chains, l.buildTrees(
-		root{rules.ServicePre, incoming(services), l.entries, gateLevels(gates)},
-		root{rules.ServiceOut, outgoing(services), l.entries, 0},
-		root{rules.ServicePost, leavingEntries(services), l.sources, 0},
+		root{rules.ServicePre, incoming(services), l.entries},
+		root{rules.ServiceOut, outgoing(services), l.entries},
+		root{rules.ServicePost, leavingEntries(services), l.sources},
 	)...)
 	planned.Sort()
 	return planned
@@ -67,14 +68,14 @@ func (l limits) filter(family rules.Family, services []config.Service) rules.Tab
 	if len(entries) == 0 {
 		return planned
 	}
-	roots := []root{{rules.ServiceForward, entries, l.sources, 0}, {rules.ServiceRelated, related(services), l.sources, 0}}
+	roots := []root{{rules.ServiceForward, entries, l.sources}, {rules.ServiceRelated, related(services), l.sources}}
 	if entries := begunByBackends(services); len(entries) > 0 {
-		roots = append(roots, root{rules.ServiceTakeover, entries, l.sources, 0})
+		roots = append(roots, root{rules.ServiceTakeover, entries, l.sources})
 	}
 	for _, service := range services {
 		_, alone := oneAnswer(service)
 		if entries := answered(service); service.Forward == config.Accept && !alone && len(entries) > 0 {
-			roots = append(roots, root{rules.ServiceChain(service.Name), entries, l.sources, 0})
+			roots = append(roots, root{rules.ServiceChain(service.Name), entries, l.sources})
 		}
 	}
 	planned.Chains = l.buildTrees(roots...)
@@ -87,14 +88,12 @@ type root struct {
 	name    string
 	entries []dispatchEntry
 	most    int // rules without branches
-	gates   int // chains of gates that may lead to one another below it
 }
 
 // buildTrees returns the chains that the jumps lead to, and the trees below them.
 func (l limits) buildTrees(roots ...root) []rules.Chain {
 	trees := treeBuilder{limits: l, parts: map[part][]rules.Rule{}, named: map[string]bool{}}
 	for _, root := range roots {
-		trees.gates = max(trees.gates, root.gates)
 		trees.chains = append(trees.chains, rules.Chain{Name: root.name, Rules: trees.root(root.entries, root.most)})
 	}
 	return trees.chains

@@ -15,10 +15,7 @@ import (
 // TCP with a reset, UDP with "port unreachable" and SCTP with an abort. REJECT exists
 // in the filter table only.
 func (l limits) serviceChains(service config.Service) []rules.Chain {
-	s := selector{limits: l, service: service.Name, pairs: portPairs(service)}
-	for _, protocol := range service.Protocols {
-		s.protocols = append(s.protocols, string(protocol))
-	}
+	s := l.selector(service)
 	backends := service.Active()
 	var list []rules.Rule
 	switch {
@@ -44,9 +41,18 @@ type selector struct {
 	service   string
 	protocols []string
 	sum       uint64                      // of the weights of all backends
-	pairs     []config.Listen             // of the ports that are mapped, by the first listen address; none where none is
+	pairs     []config.Listen             // see portPairs
 	leads     map[netip.Addr]rules.Target // with pairs: what leads to the chain of a backend
 	chains    []rules.Chain
+}
+
+// selector returns the selector of a service, without a chain.
+func (l limits) selector(service config.Service) *selector {
+	s := &selector{limits: l, service: service.Name, pairs: portPairs(service)}
+	for _, protocol := range service.Protocols {
+		s.protocols = append(s.protocols, string(protocol))
+	}
+	return s
 }
 
 // each returns a rule once for each protocol, which a target with a port wants.

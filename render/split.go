@@ -98,13 +98,13 @@ const wide = 8
 func splitBalanced(entries []dispatchEntry) []group {
 	groups := []group{{byAddress, entries, region(entries)}}
 	for len(groups) < wide {
-		i := largest(groups)
+		i := largest(groups, func(g group) int { return len(g.entries) })
 		inner, rest := splitMiddle(groups[i].entries)
 		if len(rest) == 0 {
 			break
 		}
 		groups[i].entries = rest
-		groups = slices.Insert(groups, i, group{byAddress, inner, common(inner)})
+		groups = slices.Insert(groups, i, group{byAddress, inner, common(inner[0].address, inner[len(inner)-1].address)})
 	}
 	if len(groups) == 1 {
 		return splitEvenly(entries)
@@ -126,11 +126,11 @@ func splitEvenly(entries []dispatchEntry) []group {
 	return groups
 }
 
-// largest returns the place of the group with the most entries.
-func largest(groups []group) int {
+// largest returns the place of the largest group, of the first of several.
+func largest[G any](groups []G, size func(G) int) int {
 	place := 0
 	for i, group := range groups {
-		if len(group.entries) > len(groups[place].entries) {
+		if size(group) > size(groups[place]) {
 			place = i
 		}
 	}
@@ -146,7 +146,7 @@ func splitMiddle(entries []dispatchEntry) (inner, rest []dispatchEntry) {
 		if inner[0].address == inner[len(inner)-1].address {
 			break
 		}
-		bits := common(inner).Bits()
+		bits := commonBits(inner[0].address, inner[len(inner)-1].address)
 		half := sort.Search(len(inner), func(i int) bool { return commonBits(inner[0].address, inner[i].address) == bits })
 		if 2*half >= len(inner) {
 			inner = inner[:half]
@@ -158,10 +158,9 @@ func splitMiddle(entries []dispatchEntry) (inner, rest []dispatchEntry) {
 	return inner, slices.Concat(entries[:start], entries[start+len(inner):])
 }
 
-// common returns the smallest prefix that holds the addresses of sorted entries, and
-// unlike region none of the other half that heart cut off.
-func common(entries []dispatchEntry) netip.Prefix {
-	first, last := entries[0].address, entries[len(entries)-1].address
+// common returns the smallest prefix that holds two addresses, and so all that are between them.
+// Unlike region it holds none of the other half that splitMiddle cut off.
+func common(first, last netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(first, commonBits(first, last)).Masked()
 }
 

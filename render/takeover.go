@@ -29,7 +29,7 @@ func saidFirst(services []config.Service) []dispatchEntry {
 	})
 }
 
-// cuts tells whether the connections of a service's backend do not stay where they are when it goes down.
+// cuts tells whether a service ends the connections of a backend that goes down.
 func cuts(service config.Service, protocol string) bool {
 	return protocol == string(config.UDP) || service.OnDown == config.ResetDown
 }

@@ -1,16 +1,13 @@
 package render
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"natspread/internal/rules"
 )
 
-// side says which of the trees a entry belongs to.
+// side says which of the trees an entry belongs to.
 type side byte
 
 // The sides. Each is the letter with which the names of its tree's chains begin, a
@@ -44,7 +41,6 @@ type treeBuilder struct {
 	parts  map[part][]rules.Rule // the rules at the root of each
 	named  map[string]bool
 	chains []rules.Chain
-	gates  int // chains of gates that may lead to one another below the tree of PRE alone
 }
 
 // root returns the rules of a chain that a jump leads to: all of them while they are
@@ -93,7 +89,7 @@ func (p *treeBuilder) tree(key part, entries []dispatchEntry) []rules.Rule {
 		entries = sortAndJoin(entries)
 		left := key.side.depth()
 		if key.side == incomingOnly {
-			left = max(0, left-p.gates)
+			left = max(0, left-p.limits.gates)
 		}
 		p.parts[key] = p.node(key.side, entries, position{height: height(entries, p.limits.leaf), left: left, root: true})
 	}
@@ -243,12 +239,12 @@ func (p *treeBuilder) name(side side, g group) string {
 		}
 	}
 	if first.service != "" {
-		name = fmt.Sprintf("%s-%c%s", rules.Prefix, side, hash(first.service + " " + name)[:14])
+		name = fmt.Sprintf("%s-%c%s", rules.Prefix, side, rules.Digest(first.service + " " + name)[:14])
 	}
 	if p.named[name] {
 		// Balanced cuts the same prefix twice, and the hashes of two may be one.
 		last := g.entries[len(g.entries)-1]
-		name = fmt.Sprintf("%s-%cx%s", rules.Prefix, side, hash(fmt.Sprint(first.service, g.prefix, first, last, len(g.entries)))[:13])
+		name = fmt.Sprintf("%s-%cx%s", rules.Prefix, side, rules.Digest(fmt.Sprint(first.service, g.prefix, first, last, len(g.entries)))[:13])
 	}
 	p.named[name] = true
 	return name
@@ -260,17 +256,11 @@ func regionOf(prefix netip.Prefix) string {
 	case !prefix.IsValid():
 		return "any"
 	case prefix.Addr().Is6():
-		return hash(prefix.String())[:8]
+		return rules.Digest(prefix.String())[:8]
 	case prefix.IsSingleIP():
 		return fmt.Sprintf("%x", prefix.Addr().AsSlice())
 	}
 	return fmt.Sprintf("%x-%02d", prefix.Addr().AsSlice(), prefix.Bits())
-}
-
-// hash returns letters and digits that stand for a text.
-func hash(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
 // height returns how many chains are below one with these entries, parted at fixed

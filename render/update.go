@@ -8,9 +8,9 @@ import (
 	"natspread/internal/rules"
 )
 
-// Update returns the tables of a config whose services changed, at some places, in nothing but
-// which of their backends get new connections and by what weights. Another version may have
-// planned the tables before. The result is what New returns, but it takes no longer than the
+// Update returns the tables of a config in which the services at some places changed, but only in
+// which of their backends get new connections, and by what weights. Another version may have planned
+// the tables before. The result is what New returns, but it takes no longer than the
 // services that changed need: all other chains are those of the tables before, with the same
 // Rules. For a service on "*", and for one with takeover that does not keep all connections of a
 // backend that is down, it looks at all others, too.
@@ -46,8 +46,8 @@ type patch struct {
 	gone  []stretch
 	added []rules.Chain
 	star  bool // a service that listens on "*" changes: POST tells its connections by the backends
-	// sourcesChange is true where a service begins to reach a backend, or ends, since POST has no
-	// rules for one that reaches none, and where POST has none for what backends that are down say.
+	// sourcesChange is true where POST may have other rules now: it has none for a service that
+	// reaches no backend, and none for what a backend sends first that is down and cut off.
 	sourcesChange bool
 }
 
@@ -64,7 +64,7 @@ func (p *patch) service(l limits, service config.Service) {
 	p.sourcesChange = p.sourcesChange || silences(service)
 	p.star = p.star || onStar(service)
 	p.drop(name, name+"\x00")
-	// The chains below it: "[" follows on "Z". The gate, whose names end in "G", "GA" and "GR", stays.
+	// The chains below it: "[" follows on "Z". The gate stays: its names end in "G", "GA" and "GR".
 	p.drop(name+"A", name+"G")
 	p.drop(name+"G0", name+"G:")
 	p.drop(name+"Ga", name+"[")
@@ -81,7 +81,7 @@ func (p *patch) sources(l limits, services []config.Service) {
 	if isList || p.sourcesChange || p.sourcesFit(l, services) {
 		p.dropSide(source)
 		p.dropSide(backendFirst)
-		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources, 0})...)
+		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources})...)
 		return
 	}
 	byBackend := func(r rules.Rule) bool { return !r.OriginalDestination.IsValid() && r.Translated }

@@ -19,14 +19,15 @@ type Packet struct {
 	OrigDst                     netip.AddrPort // what the client sent it to
 	ReplySrc                    netip.AddrPort // the backend
 	OrigSrc                     netip.AddrPort // the backend, where that began it in place of a client
-	Midstream                   bool           // of a TCP connection that another balancer had, and not known here
+	Midstream                   bool           // of a TCP connection that another balancer had, and that conntrack does not know here
 	ToHost                      bool           // the destination is the host's own; false is not known
 	Family                      rules.Family
 	KeepsSource                 bool // natspread leaves the client's address as it is
 }
 
-// Begun returns, by the packet of a client that is on its way to a backend, what the backend says
-// first in such a connection when another balancer had it, and what the client answers.
+// Begun takes the packet of a client that is on its way to a backend. It returns two packets of a
+// connection that another balancer had, and of which this host sees one from the backend first: that
+// packet, and the client's answer.
 func (p Packet) Begun() (first, answer Packet) {
 	one := Packet{Protocol: p.Protocol, OrigSrc: p.ReplySrc, Family: p.Family, Midstream: p.Protocol == "tcp"}
 	first, answer = one, one
@@ -37,8 +38,8 @@ func (p Packet) Begun() (first, answer Packet) {
 	return first, answer
 }
 
-// Resumed returns the packet of a client as the first one that is seen here of such a connection.
-// middle is false where it looks like one that begins a connection.
+// Resumed returns the packet of a client as the first one that this host sees of a connection that
+// another balancer had. middle is false where such a packet looks like one that begins a connection.
 func (p Packet) Resumed() (resumed Packet, middle bool) {
 	p.Midstream = p.Protocol == "tcp"
 	return p, p.Midstream

@@ -1,9 +1,6 @@
 package rules
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // CutOwn takes natspread's chains out of one table as iptables-save printed it, if they are
 // declared by these names, in this order, and then hold these rules: the "-A CHAIN …" lines of
@@ -12,7 +9,7 @@ import (
 func CutOwn(text []byte, names []string, lines map[string]string) (others []byte, same bool) {
 	cutter := ownCutter{undeclared: names, unfilled: names, lines: lines}
 	begun, inside := false, false
-	for line := range bytes.Lines(text) {
+	for line := range strings.Lines(string(text)) {
 		own, next := cutter.line(line)
 		switch {
 		case own && !(next && inside), line[0] == '*' && begun:
@@ -21,7 +18,7 @@ func CutOwn(text []byte, names []string, lines map[string]string) (others []byte
 			continue
 		case line[0] == '*':
 			begun, inside = true, true
-		case string(line) == "COMMIT\n":
+		case line == "COMMIT\n":
 			inside = false
 		}
 		others = append(others, line...)
@@ -40,29 +37,29 @@ type ownCutter struct {
 
 // line takes one line, with its end: whether it is one of natspread's, and then whether it is
 // the next one.
-func (c *ownCutter) line(line []byte) (own, next bool) {
-	if line[0] == ':' {
-		name, rest, _ := bytes.Cut(line[1:], []byte(" "))
-		if !bytes.HasPrefix(name, []byte(Prefix)) || !IsOwn(string(name)) {
+func (c *ownCutter) line(line string) (own, next bool) {
+	if declared, ok := strings.CutPrefix(line, ":"); ok {
+		name, rest, _ := strings.Cut(declared, " ")
+		if !IsOwn(name) {
 			return false, false
 		}
-		if len(c.undeclared) == 0 || c.undeclared[0] != string(name) {
+		if len(c.undeclared) == 0 || c.undeclared[0] != name {
 			return true, false
 		}
 		c.undeclared = c.undeclared[1:]
-		return true, bytes.HasPrefix(rest, []byte("- ["))
+		return true, strings.HasPrefix(rest, "- [")
 	}
-	rule := uncounted(line)
-	if !bytes.HasPrefix(rule, []byte("-A "+Prefix)) {
+	_, line = cutCounters(line)
+	rule, ok := strings.CutPrefix(line, "-A ")
+	if name, _, _ := strings.Cut(strings.TrimSuffix(rule, "\n"), " "); !ok || !IsOwn(name) {
 		return false, false
 	}
 	c.fill()
-	if len(c.undeclared) == 0 && len(rule) <= len(c.missing) && c.missing[:len(rule)] == string(rule) {
-		c.missing = c.missing[len(rule):]
-		return true, true
+	if len(c.undeclared) > 0 {
+		return true, false
 	}
-	name, _, _ := strings.Cut(strings.TrimSuffix(string(rule), "\n")[len("-A "):], " ")
-	return IsOwn(name), false
+	c.missing, next = strings.CutPrefix(c.missing, line)
+	return true, next
 }
 
 // fill goes on to the next chain that has rules.
@@ -76,15 +73,4 @@ func (c *ownCutter) fill() {
 func (c *ownCutter) done() bool {
 	c.fill()
 	return c.missing == "" && len(c.unfilled)+len(c.undeclared) == 0
-}
-
-// uncounted returns the line of a rule without its counters.
-func uncounted(line []byte) []byte {
-	counters, rest, ok := bytes.Cut(line, []byte("] "))
-	if line[0] == '[' && ok {
-		if _, ok = readPackets(string(counters[1:])); ok {
-			return rest
-		}
-	}
-	return line
 }

@@ -220,11 +220,11 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 	return append(b, ' ')
 }
 
-// scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own, and a
-// return for some clients. An
-// accept is for connections of one protocol: asked of some address at some port, answered by some
-// backend at some port, or begun by some backend at some port. Else it is for what a helper expects
-// of some backend. The accepts in FORWARD of natspread 0.1 name no backend.
+// scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own, and
+// whether a return is for some clients only. An accept is for connections of one protocol: asked of
+// some address at some port, answered by some backend at some port, or begun by some backend at some
+// port. Else it is for what a helper expects of some backend. The accepts in FORWARD of natspread 0.1
+// name no backend.
 func (r *Rule) scoped() bool {
 	switch {
 	case r.Target.Kind == SNAT && r.Target.Port != 0:

@@ -135,8 +135,13 @@ func ShortName(service string) string {
 	if len(service) <= maxShort {
 		return service
 	}
-	sum := sha256.Sum256([]byte(service))
-	return service[:4] + "." + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))[:maxShort-5]
+	return service[:4] + "." + Digest(service)[:maxShort-5]
+}
+
+// Digest returns 16 letters and digits that stand for a text in the name of a chain.
+func Digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
 // GateChain returns the name of the chain that turns away the clients that a service is not for. The

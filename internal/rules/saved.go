@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // Saved is a table as iptables-save printed it, ours and everyone else's, each rule
@@ -145,56 +144,23 @@ func (s Saved) Own(family Family) (Table, error) {
 	}
 	table := Table{Family: family, Name: s.Name, Chains: slices.Grow([]Chain(nil), len(chains))}
 	all := make([]Rule, count) // of all chains: one allocation for thousands
+	var buffer []byte
 	for _, chain := range chains {
 		if !ownChain(chain.Name) {
 			return Table{}, fmt.Errorf("%.60q is no name of an own chain", chain.Name)
 		}
-		n := len(chain.Rules)
-		table.Chains = append(table.Chains, Chain{Name: chain.Name, Rules: all[:n:n]})
-		all = all[n:]
-	}
-	err := inParts(len(chains), count/partRules, func(from, to int) (err error) {
-		var buffer []byte
-		for i := from; i < to && err == nil; i++ {
-			buffer, err = readRules(table.Chains[i].Rules, chains[i], s.Name, buffer)
+		rules := all[:len(chain.Rules):len(chain.Rules)]
+		all = all[len(rules):]
+		for i, rule := range chain.Rules {
+			var err error
+			if buffer, err = rules[i].parse(rule.Text, buffer); err == nil && !rules[i].belongs(s.Name) {
+				err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
+			}
+			if err != nil {
+				return Table{}, fmt.Errorf("chain %s, rule %d: %w", chain.Name, i+1, err)
+			}
 		}
-		return err
-	})
-	if err != nil {
-		return Table{}, err
+		table.Chains = append(table.Chains, Chain{Name: chain.Name, Rules: rules})
 	}
 	return table, nil
-}
-
-// readRules reads the rules of a chain of a table. The buffer is handed back for the next one.
-func readRules(into []Rule, chain SavedChain, name TableName, buffer []byte) ([]byte, error) {
-	for i, rule := range chain.Rules {
-		var err error
-		if buffer, err = into[i].parse(rule.Text, buffer); err == nil && !into[i].belongs(name) {
-			err = fmt.Errorf("%.200q: %w", rule.Text, errRule)
-		}
-		if err != nil {
-			return buffer, fmt.Errorf("chain %s, rule %d: %w", chain.Name, i+1, err)
-		}
-	}
-	return buffer, nil
-}
-
-// partRules is about how many rules are worth a goroutine of their own, up to mostParts.
-const (
-	partRules = 2000
-	mostParts = 4
-)
-
-// inParts does what there is to do for each of n in so many parts, at least one and at most
-// mostParts, all at the same time, and returns the error of the first part that has one.
-func inParts(n, parts int, do func(from, to int) error) error {
-	parts = max(1, min(parts, mostParts))
-	failed := make([]error, parts)
-	var all sync.WaitGroup
-	for i := range parts {
-		all.Go(func() { failed[i] = do(n*i/parts, n*(i+1)/parts) })
-	}
-	all.Wait()
-	return cmp.Or(failed...)
 }

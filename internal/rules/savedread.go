@@ -45,7 +45,7 @@ type savedReader struct {
 	other bool        // in another table
 	last  *SavedChain // to which the rule before belongs; nil when a chain was added since
 	rules []SavedRule // of all chains whose rules stand together: one allocation for thousands
-	start int         // where those of last begin there, -1 when they stand alone
+	start int         // where those of last begin there, -1 where last has its rules elsewhere
 }
 
 // notSaved says that a text is no complete table.
@@ -175,16 +175,10 @@ func cutCounters(line string) (packets uint64, rest string) {
 	if !ok || !strings.HasPrefix(counters, "[") {
 		return 0, line
 	}
-	packets, ok = readPackets(counters[1:])
-	if !ok {
+	number, _, _ := strings.Cut(counters[1:], ":")
+	packets, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
 		return 0, line
 	}
 	return packets, rest
-}
-
-// readPackets reads the first number of packets:bytes.
-func readPackets(counters string) (packets uint64, ok bool) {
-	number, _, _ := strings.Cut(counters, ":")
-	packets, err := strconv.ParseUint(number, 10, 64)
-	return packets, err == nil
 }

@@ -148,28 +148,27 @@ func Parse(family Family, kind TableName, text []byte) (Table, error) {
 		return Table{}, err
 	}
 	table.CommentedJumps = bytes.Contains(text, []byte(" -m comment --comment "+Comment+" -j "))
-	part, rest := table.appendTop(nil), text
-	for _, chain := range append(saved.OwnChains(), SavedChain{}) { // whose rules are those of the table
-		behind, same := bytes.CutPrefix(rest, part)
-		if !same {
-			return Table{}, otherForm(text, text[:len(text)-len(rest)], part)
-		}
-		part, rest = chain.AppendText(part[:0]), behind
+	want := table.appendTop(make([]byte, 0, len(text)))
+	for _, chain := range saved.OwnChains() { // Own has compared each of their rules with its text
+		want = chain.AppendText(want)
 	}
-	if string(rest) != "COMMIT\n" {
-		return Table{}, otherForm(text, text[:len(text)-len(rest)], []byte("COMMIT\n"))
+	if line, differ := firstDifference(text, append(want, "COMMIT\n"...)); differ {
+		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
 	}
 	return table, nil
 }
 
-// otherForm names the first line in which a text is not a beginning of it and what should
-// follow there.
-func otherForm(text, begin, follows []byte) error {
-	n := len(begin)
-	for n < len(text) && n-len(begin) < len(follows) && text[n] == follows[n-len(begin)] {
+// firstDifference returns the number of the first line, from 1, in which two
+// texts differ.
+func firstDifference(a, b []byte) (line int, differ bool) {
+	if bytes.Equal(a, b) {
+		return 0, false
+	}
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
 	}
-	return fmt.Errorf("line %d is not in the form that natspread writes", 1+bytes.Count(text[:n], []byte("\n")))
+	return 1 + bytes.Count(a[:n], []byte("\n")), true
 }
 
 // Changes returns the chains of another table that this one does not hold, or holds with

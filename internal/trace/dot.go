@@ -63,7 +63,7 @@ func draw(graph *strings.Builder, chain rules.Chain) {
 			to = fmt.Sprintf("%s %d", chain.Name, i+1)
 			fmt.Fprintf(graph, "\t%s [shape=plain, label=%s];\n", text.Quoted(to), text.Quoted(targetWords(rule.Target)))
 		}
-		fmt.Fprintf(graph, "\t%s -> %s [label=%s%s];\n", text.Quoted(chain.Name), text.Quoted(to), text.Quoted(conditionWords(i+1, rule)), style)
+		fmt.Fprintf(graph, "\t%s -> %s [label=%s%s];\n", text.Quoted(chain.Name), text.Quoted(to), text.Quoted(fmt.Sprintf("%d: %s", i+1, conditionWords(rule))), style)
 	}
 }
 
@@ -75,9 +75,9 @@ func targetWords(target rules.Target) string {
 	return strings.TrimPrefix(words, "DNAT --to-destination ")
 }
 
-// conditionWords returns the place of a rule and its conditions: in iptables' words,
+// conditionWords returns the conditions of a rule in iptables' words,
 // but for the match that spreads connections, whose words say only how many it takes.
-func conditionWords(place int, rule rules.Rule) string {
+func conditionWords(rule rules.Rule) string {
 	statistic := rule.Statistic
 	rule.Statistic, rule.Comment, rule.Target = rules.Statistic{}, "", rules.Target{Kind: rules.Masquerade}
 	words := strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE")
@@ -90,5 +90,5 @@ func conditionWords(place int, rule rules.Rule) string {
 	if words == "" {
 		words = "all"
 	}
-	return fmt.Sprintf("%d: %s", place, strings.TrimSpace(words))
+	return strings.TrimSpace(words)
 }

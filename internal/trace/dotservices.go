@@ -2,7 +2,6 @@ package trace
 
 import (
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 
@@ -19,9 +18,9 @@ const servicesHead = `	graph [layout=osage];
 // fewLines is how many listen addresses, and how many backends, the node of a service names.
 const fewLines = 8
 
-// dotServices returns a table as a graph of its services: for each a node that says where it
-// listens, and which share each of its backends gets; before them the built-in chains, with
-// the number of rules that they lead to.
+// dotServices returns a table as a graph of its services. The node of a service says where the
+// service listens, and which share each of its backends gets. Before them stand the built-in chains,
+// with the number of rules that they lead to.
 func dotServices(table rules.Table) []byte {
 	var graph strings.Builder
 	fmt.Fprintf(&graph, "digraph %s {\n%s", text.Quoted("natspread "+table.String()), servicesHead)
@@ -52,7 +51,7 @@ func dotServices(table rules.Table) []byte {
 	return []byte(graph.String())
 }
 
-// dispatched shows each rule that jumps lead to before a service's own chain, each chain once.
+// dispatched calls show for each rule that jumps lead to before a service's own chain, each chain once.
 func dispatched(table rules.Table, jumps []rules.Rule, show func(rules.Rule)) {
 	seen := map[string]bool{}
 	for todo := jumps; len(todo) > 0; todo = todo[1:] {
@@ -74,8 +73,7 @@ func listenLines(listens []rules.Rule) []string {
 	var lines []string
 	for _, rule := range listens[:min(fewLines, len(listens))] {
 		rule.InInterface = ""
-		_, words, _ := strings.Cut(conditionWords(0, rule), " ")
-		lines = append(lines, words)
+		lines = append(lines, conditionWords(rule))
 	}
 	return append(lines, further(len(listens))...)
 }
@@ -86,17 +84,9 @@ func backendLines(table rules.Table, chain rules.Chain, listens []rules.Rule) []
 	if len(listens) > 0 {
 		packet.Protocol, packet.Port = listens[0].Protocol, listens[0].DestinationPorts.First
 	}
-	walker := walker{table: table, packet: packet, depth: len(table.Chains)}
-	path, err := walker.chain(chain, Flow{Share: big.NewRat(1, 1)}, 0)
+	path, err := traceFrom(table, chain, packet)
 	if err != nil {
 		return []string{err.Error()}
-	}
-	shares := map[rules.Target]Flow{}
-	for _, end := range path.Ends() {
-		if before, known := shares[end.Rule.Target]; known {
-			end.Taken = before.Join(end.Taken)
-		}
-		shares[end.Rule.Target] = end.Taken
 	}
 	var lines []string
 	targets := path.Targets()
@@ -105,7 +95,8 @@ func backendLines(table rules.Table, chain rules.Chain, listens []rules.Rule) []
 		if target.Kind == rules.Refuse {
 			words = "refused"
 		}
-		lines = append(lines, words+"  "+text.Percent(shares[target].Part()))
+		share, _ := path.share(target).Float64()
+		lines = append(lines, words+"  "+text.Percent(share))
 	}
 	return append(lines, further(len(targets))...)
 }

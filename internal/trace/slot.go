@@ -31,17 +31,11 @@ func slotOf(table rules.Table, incoming *Path, packet rules.Packet) (*Slot, erro
 	slot := &Slot{Number: slots.Of(packet.Source, int(hash.Prefix), of), Of: of, Backend: targets[0]}
 	packet.Source = netip.Addr{} // all clients, and so behind the gate, which may be for some only
 	chain, _ := table.Chain(hashed.Chain)
-	walker := walker{table: table, packet: packet, depth: len(table.Chains)}
-	path, err := walker.chain(chain, Flow{Share: big.NewRat(1, 1)}, 0)
+	path, err := traceFrom(table, chain, packet)
 	if err != nil {
 		return nil, err
 	}
-	owned := new(big.Rat)
-	for _, end := range path.Ends() {
-		if end.Rule.Target == slot.Backend {
-			owned.Add(owned, end.Taken.Share)
-		}
-	}
+	owned := path.share(slot.Backend)
 	owned.Mul(owned, big.NewRat(int64(of), 1))
 	slot.Owned = int(owned.Num().Int64())
 	return slot, nil

@@ -71,6 +71,17 @@ func (w *Path) Targets() []rules.Target {
 	return targets
 }
 
+// share returns which part of all connections ends at a target.
+func (w *Path) share(target rules.Target) *big.Rat {
+	share := new(big.Rat)
+	for _, end := range w.Ends() {
+		if end.Rule.Target == target {
+			share.Add(share, end.Taken.Share)
+		}
+	}
+	return share
+}
+
 // Trace sends the first packet of a connection through a built-in chain of a table,
 // and returns its path.
 //
@@ -79,8 +90,13 @@ func (w *Path) Targets() []rules.Target {
 // is in one, and of all others the same number in each. It fails on a table that jumps to a
 // chain that it does not hold, or in a circle, or asks for marks that are not known.
 func Trace(table rules.Table, builtIn string, packet rules.Packet) (*Path, error) {
+	return traceFrom(table, rules.Chain{Name: builtIn, Rules: table.Jumps(builtIn)}, packet)
+}
+
+// traceFrom is Trace from any chain on.
+func traceFrom(table rules.Table, chain rules.Chain, packet rules.Packet) (*Path, error) {
 	walker := walker{table: table, packet: packet, depth: len(table.Chains)}
-	return walker.chain(rules.Chain{Name: builtIn, Rules: table.Jumps(builtIn)}, Flow{Share: big.NewRat(1, 1)}, 0)
+	return walker.chain(chain, Flow{Share: big.NewRat(1, 1)}, 0)
 }
 
 // walker holds what does not change on the way.

@@ -58,6 +58,7 @@ backends = ["[fd00::1]:80"]
 		"udp 198.51.100.7:2003 192.0.2.10:80 192.0.2.10:80", // at the host
 		"udp 203.0.113.1:2004 192.0.2.10:81 10.0.0.1:80",
 		"tcp 203.0.113.1:2005 192.0.2.10:81 10.0.0.1:80",
+		"udp 203.0.113.1:2007 192.0.2.10:81 192.0.2.10:0", // was refused, and is for the host now
 		"udp [2001:db8:2::1]:2006 [2001:db8::10]:80 [fd00::1]:80",
 	}
 	netnstest.TrackAnswered(t, nl.TCP_CONNTRACK_ESTABLISHED, slices.Concat(stays, goes)...)

@@ -28,9 +28,10 @@ func (c Change) stale(e Entry) bool {
 	return c.removed(e) || e.Protocol == UDP && (c.missed(e) || c.unknown(e)) || c.turnedAway(e)
 }
 
-// turnedAway tells whether an entry of a client whom its service is not for does not say so: it goes
-// to a backend, or it was refused where the host itself is to answer now. UDP would stay so for as
-// long as the client keeps talking. TCP goes on, unless what is taken out is to be reset.
+// turnedAway tells whether an entry is of a client that its service does not serve, and leads
+// elsewhere than the rules lead such a client: to a backend, or to a refusal where the host itself is
+// to answer now. A UDP entry would stay for as long as its client keeps sending. A TCP connection goes
+// on, unless its service resets what is taken out.
 func (c Change) turnedAway(e Entry) bool {
 	e = c.After.begunByClient(e)
 	family := rules.FamilyOf(e.OrigDst.Addr())

@@ -9,35 +9,27 @@ import (
 	"natspread/internal/config"
 )
 
-// gate gives one service of three lists of the clients that it is for, or not for: a few subnets, or
-// more than fit into a plain list. It takes out the hairpin subnets that they turn away.
+// gate gives a third of the services lists of the clients that they serve, or do not serve: a few
+// subnets, or more than fit into a plain list. It takes out the hairpin subnets that are not served.
 func gate(t *rapid.T, made *config.Service, six bool) {
 	if rapid.IntRange(0, 2).Draw(t, "gate") > 0 {
 		return
 	}
-	if made.Deny = subnets(t, six, 12, "deny"); len(made.Deny) == 0 {
-		made.Deny = nil
-	}
-	isDenied := func(allowed netip.Prefix) bool {
-		return slices.ContainsFunc(made.Deny, func(denied netip.Prefix) bool {
-			return denied.Bits() <= allowed.Bits() && denied.Contains(allowed.Addr())
-		})
-	}
-	made.Allow = slices.DeleteFunc(subnets(t, six, 0, "allow"), isDenied)
+	made.Deny = subnets(t, six, 12, "deny")
+	made.Allow = slices.DeleteFunc(subnets(t, six, 0, "allow"), made.ServesNone) // which asks deny alone so far
 	made.Hairpin = slices.DeleteFunc(made.Hairpin, made.ServesNone)
-	if len(made.Hairpin) == 0 {
-		made.Hairpin = nil
-	}
-	if len(made.Allow) == 0 {
-		made.Allow = nil
+	for _, list := range []*[]netip.Prefix{&made.Allow, &made.Deny, &made.Hairpin} {
+		if len(*list) == 0 {
+			*list = nil
+		}
 	}
 	if made.Gated() {
 		made.Refused = rapid.SampledFrom([]config.Refused{config.Reject, config.ToHost}).Draw(t, "refused")
 	}
 }
 
-// subnets generates none, a few or many subnets, some of them within others, none larger than a number
-// of bits says. Now and then all clients of the family are one of those of allow.
+// subnets generates none, a few or many subnets, some of them within others, each of so many bits at
+// least. One of 0 bits is every client of the family.
 func subnets(t *rapid.T, six bool, shortest int, name string) []netip.Prefix {
 	most := rapid.SampledFrom([]int{0, 3, 3, 40}).Draw(t, name)
 	one := rapid.Custom(func(t *rapid.T) netip.Prefix {
