@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // Dormant is a nat table of which the kernel runs nothing, as somebody made it dormant by
@@ -31,11 +32,11 @@ func (k Kernel) Dormant(families ...rules.Family) ([]Dormant, error) {
 		return nil, nil
 	}
 	for _, family := range families {
-		table, _, err := nftTableOf(family, rules.NAT)
+		table, _, err := nftables.TableOf(family, rules.NAT)
 		if err != nil {
 			return dormant, fmt.Errorf("cannot tell whether the %v nat table is dormant: %w", family, err)
 		}
-		if table.dormant {
+		if table.Dormant {
 			dormant = append(dormant, Dormant{family, family.NFTWord() + " " + rules.NAT.String()})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // Kernel is the live tables of the network namespace that its programs run in, by
@@ -141,7 +142,7 @@ func (k Kernel) showsAll(table rules.Table, own []string) error {
 	if k.Variant != rules.NFT {
 		return nil
 	}
-	held, err := nftOwnChains(table.Family, table.Name)
+	held, err := nftables.OwnChains(table.Family, table.Name)
 	if err != nil {
 		return fmt.Errorf("cannot list its chains: %w", err)
 	}
@@ -160,19 +161,19 @@ func (k Kernel) showsAll(table rules.Table, own []string) error {
 // nativeIn is errNative with the first rule that may be the one, and the line that takes it out.
 func nativeIn(family rules.Family, name rules.TableName) error {
 	unnamed := fmt.Errorf("%w: give them a table of their own: nft list ruleset", errNative)
-	chains, err := nftChains(nftFamily(family))
+	chains, err := nftables.ChainsOf(family)
 	if err != nil {
 		return unnamed
 	}
 	for _, c := range chains {
-		if c.Table != name.String() || rules.IsOwn(c.Name) || c.hooked && !isBuiltIn(c) {
+		if c.Table != name.String() || rules.IsOwn(c.Name) || c.Hooked && !isBuiltIn(c) {
 			continue
 		}
-		all, _ := nftRules(family, c.Table, c.Name) // without them it is not named
+		all, _ := nftables.Rules(family, c.Table, c.Name) // without them it is not named
 		for i, rule := range all {
-			if !rule.isShown() {
+			if !isShown(rule) {
 				at := fmt.Sprintf("%s %s %s", c.Family, c.Table, c.Name)
-				return fmt.Errorf("%w, as rule %d of chain %s (nft -a list chain %s): give them a table of their own: nft delete rule %s handle %d", errNative, i+1, c.Name, at, at, rule.handle)
+				return fmt.Errorf("%w, as rule %d of chain %s (nft -a list chain %s): give them a table of their own: nft delete rule %s handle %d", errNative, i+1, c.Name, at, at, rule.Handle)
 			}
 		}
 	}
@@ -222,7 +223,7 @@ func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error
 // kernel is asked itself: to iptables a chain that it cannot read is like none.
 func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held bool, err error) {
 	if k.Variant == rules.NFT {
-		held, err = nftHolds(family, rules.Filter, rules.ServiceForward)
+		held, err = nftables.HasChain(family, rules.Filter, rules.ServiceForward)
 	} else {
 		held, err = k.lists(ctx, family, rules.ServiceForward)
 	}
@@ -290,7 +291,7 @@ func (k Kernel) mayHold(family rules.Family, name rules.TableName) bool {
 	if k.Variant == rules.Legacy {
 		return k.hasTable(family, name.String())
 	}
-	_, held, err := nftTableOf(family, name)
+	_, held, err := nftables.TableOf(family, name)
 	return held || err != nil
 }
 
