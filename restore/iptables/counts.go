@@ -36,18 +36,17 @@ func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte
 		return nil
 	}
 	declared := declaredIn(transaction)
-	saved := savedPackets(observed.saved)
+	packetsOf := func(name string) []uint64 { return nftPackets(table.Family, table.Name, name) }
+	if k.Variant == rules.Legacy || len(declared) >= many {
+		saved := savedPackets(observed.saved)
+		packetsOf = func(name string) []uint64 { return saved[name] }
+	}
 	for _, name := range declared {
 		lines, held := observed.chains[name]
 		if !held || rules.ServiceOf(name) == "" {
 			continue
 		}
-		var packets []uint64
-		if k.Variant == rules.NFT && len(declared) < many {
-			packets = nftPackets(table.Family, table.Name, name)
-		} else {
-			packets = saved[name]
-		}
+		packets := packetsOf(name)
 		if len(packets) != strings.Count(lines, "\n") { // somebody changed it since
 			continue
 		}

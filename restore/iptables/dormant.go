@@ -24,8 +24,7 @@ func (d Dormant) String() string {
 func (d Dormant) Fix() string { return "nft add table " + d.table }
 
 // Dormant returns the nat tables of some families that are dormant: the kernel runs nothing of
-// them, and iptables-save shows no sign of that. Those of the legacy
-// variant never are.
+// them, and iptables-save shows no sign of that. Those of the legacy variant never are.
 func (k Kernel) Dormant(families ...rules.Family) ([]Dormant, error) {
 	var dormant []Dormant
 	if k.Variant != rules.NFT {

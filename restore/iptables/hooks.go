@@ -20,8 +20,7 @@ var hookedTables = []string{"raw", "mangle", "nat", "filter", "security"}
 
 // ReadHooks returns all that decides about packets beside natspread's own rules: of both
 // variants of iptables, and of each table of nftables. Beside what could be read stand the
-// reasons for the rest. It makes no table, and leaves out the many chains of natspread's in a nat
-// table.
+// reasons for the rest. It makes no table. Natspread's many chains in a nat table are left out.
 func ReadHooks(ctx context.Context, run program.Runner) (rules.Hooks, error) {
 	n, err := listRuleset()
 	reader := hookReader{run: run, listing: n}
@@ -121,8 +120,8 @@ func (r *hookReader) legacy(ctx context.Context, k Kernel, family rules.Family) 
 	return withoutOwnNAT(text), err
 }
 
-// isLeftOut tells whether a chain of a table is not read. Of natspread's in a nat table the one
-// is that tells its connections from others.
+// isLeftOut tells whether a chain of a table is not read: in a nat table each of natspread's but
+// the one that tells its connections from others.
 func isLeftOut(table, chain string) bool {
 	return table == rules.NAT.String() && rules.IsOwn(chain) && chain != rules.ServicePost
 }

@@ -82,8 +82,9 @@ func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved
 	return text, saved, err
 }
 
-// saveAs is Save, without counters, that tells whether natspread's part of the table is a state,
-// each jump in its place. If it is, to the byte, only what others have in the table is parsed, and returned.
+// saveAs is Save without counters, and tells whether natspread's part of the table is the state
+// that is wanted, with each jump in its place. Where its bytes are the same, they are not parsed:
+// saved is then only what others have in the table.
 func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) (saved rules.Saved, same bool, err error) {
 	err = k.saveShown(ctx, table, func(text []byte) (own []string, err error) {
 		if others, cut := rules.CutOwn(text, want.order, want.chains); cut {
@@ -99,8 +100,9 @@ func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) 
 	return saved, same, err
 }
 
-// saveShown has a live table read from what iptables-save prints with some options, until all of
-// natspread's chains that are there are among those that were read.
+// saveShown gives what iptables-save prints of a live table, with some options, to read, which
+// returns the names of natspread's chains in it. Where the kernel has another one, both are done
+// again.
 func (k Kernel) saveShown(ctx context.Context, table rules.Table, read func(text []byte) (own []string, err error), options ...string) error {
 	for try := 1; ; try++ {
 		text, err := k.saveText(ctx, table, options)
