@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/program"
+	"natspread/internal/test/netnstest"
 )
 
 // TestDumpAnswer reads the messages of a list, and others, without a panic.
@@ -54,6 +55,27 @@ func TestDumpAnswer(t *testing.T) {
 	for _, bad := range [][]byte{nil, two[:15], two[:len(chain)-1], make([]byte, 32)} {
 		if _, _, err := cutMessage(bad); !errors.Is(err, errAnswer) {
 			t.Errorf("%d bytes: %v", len(bad), err)
+		}
+	}
+}
+
+// TestIsMissing asks for a part of netfilter that no kernel has, as one without nftables is asked.
+func TestIsMissing(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	question := request(unix.NFT_MSG_GETGEN, unix.AF_UNSPEC)
+	binary.NativeEndian.PutUint16(question[4:], 127<<8)
+	answer, err := ask(question)
+	if err == nil {
+		err = answerIs(answer, unix.NFT_MSG_NEWGEN)
+	}
+	if !IsMissing(err) {
+		t.Errorf("%v", err)
+	}
+	for _, other := range []error{nil, unix.ENOENT, unix.EPERM, errAnswer} {
+		if IsMissing(other) {
+			t.Errorf("%v: nftables is missing", other)
 		}
 	}
 }
