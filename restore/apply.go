@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -122,8 +121,8 @@ type plan struct {
 	done     bool                  // the kernel holds it and it is current: there is nothing to do
 	observed iptables.Snapshots    // what stands in the kernel
 	change   func() change
-	// proof waits for the end of the proof of wanted, which runs already, and returns what the
-	// administrator should know. It is called whatever fails, and before anything is loaded.
+	// proof waits for the proof of wanted, which runs already, and returns what the administrator
+	// should know. Whatever fails, proof has to be called, and before anything is loaded.
 	proof func() (notes []string, err error)
 }
 
@@ -295,20 +294,18 @@ func (h Host) prepareProven(plan plan) (publication generation.Publication, note
 	return publication, notes, err
 }
 
-// whileProven has the generation of a plan written while it is proven, as a proof leaves the disk
-// alone. Nobody reads what is written as long as it is not current; where the proof fails it is
-// removed, with the directories that were not there before, and only the proof's error counts.
+// whileProven writes the generation of a plan while it is proven, as a proof leaves the disk alone.
+// Nobody reads a generation that is not current. Where the proof fails, the generation is removed
+// with the directories that were made for it, and only the proof's error is returned.
 func (h Host) whileProven(plan plan, write, remove func() error) (notes []string, err error) {
-	missing := h.Store().Missing()
+	revertDirectories := h.Store().RevertDirectories()
 	err = write()
 	notes, failed := plan.proof()
 	if failed != nil && err == nil {
 		failed = errors.Join(failed, remove())
 	}
 	if err = cmp.Or(failed, err); err != nil {
-		for _, dir := range missing {
-			_ = os.Remove(dir) // one that is not empty stays
-		}
+		revertDirectories()
 	}
 	return notes, err
 }

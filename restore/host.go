@@ -63,14 +63,14 @@ func (h Host) forwarding() forwarding.Switches {
 func (h Host) runDir() string { return generation.Store{Root: h.Root}.Path(paths.Run) }
 
 // lock takes natspread's own lock, and has the programs share it that are run until it is
-// given back. Whoever has it first removes what killed runs left where all of them write.
+// given back. It removes what killed runs left in the run directory.
 func (h Host) lock(ctx context.Context) (unlock func(), err error) {
 	return h.lockFor(ctx, LockTimeout)
 }
 
 // lockFor is lock that waits for another time.
 func (h Host) lockFor(ctx context.Context, wait time.Duration) (unlock func(), err error) {
-	file, err := lock(ctx, h.Root, h.runDir(), lockName, wait)
+	file, err := h.lockFile(ctx, lockName, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (h Host) lockFor(ctx context.Context, wait time.Duration) (unlock func(), e
 // first. Apply, which has a lock of its own, can be called meanwhile. It waits 5 s, and is
 // ErrBusy then. To give the lock back twice does no harm.
 func (h Host) LockEdit(ctx context.Context) (unlock func(), err error) {
-	file, err := lock(ctx, h.Root, h.runDir(), "lock-edit", LockTimeout)
+	file, err := h.lockFile(ctx, "lock-edit", LockTimeout)
 	if err != nil {
 		return nil, err
 	}

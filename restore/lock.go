@@ -22,13 +22,14 @@ const lockName = "lock"
 // terminal.
 const LockTimeout = 5 * time.Second
 
-// lock takes the lock of that name, which keeps two natspreads apart, waiting that long at
+// lockFile takes the lock of that name, which keeps two natspreads apart, waiting that long at
 // most, and returns its file. The kernel frees it when the last process that has the file
 // open ends. A root that was removed meanwhile is not made anew.
-func lock(ctx context.Context, root, runDir, name string, wait time.Duration) (*os.File, error) {
-	if _, err := os.Stat(root); err != nil {
+func (h Host) lockFile(ctx context.Context, name string, wait time.Duration) (*os.File, error) {
+	if _, err := os.Stat(h.Root); err != nil {
 		return nil, fmt.Errorf("cannot lock: %w", err)
 	}
+	runDir := h.runDir()
 	if err := atomicfile.MkdirAll(filepath.Dir(runDir), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot lock: %w", err)
 	}

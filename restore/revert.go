@@ -68,9 +68,9 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 	return result, nil
 }
 
-// lockTrial is lock for those who end a trial. Try makes the directory of its record before
-// anybody can wait for its end. Where it is gone, as after a reboot or with the whole root,
-// nothing waits, and nothing is made anew.
+// lockTrial is lock for what ends a trial. Try makes the run directory, for its record. Where
+// that directory is gone, as after a reboot or with the whole root, no trial waits, and the
+// directory is not made anew.
 func (h Host) lockTrial(ctx context.Context) (unlock func(), err error) {
 	for _, path := range []string{h.Root, h.runDir()} {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

@@ -24,7 +24,7 @@ const watcherWait = 500 * time.Millisecond
 // LockWatcher takes the lock of the watcher, and is program.ErrBusy while another one has it.
 // The kernel frees it when the process ends, however it ends.
 func (h Host) LockWatcher() (unlock func(), err error) {
-	file, err := lock(context.Background(), h.Root, h.runDir(), filepath.Base(paths.HealthLock), watcherWait)
+	file, err := h.lockFile(context.Background(), filepath.Base(paths.HealthLock), watcherWait)
 	switch {
 	case errors.Is(err, program.ErrBusy):
 		return nil, fmt.Errorf("natspread health runs already: %w", err)
@@ -37,8 +37,8 @@ func (h Host) LockWatcher() (unlock func(), err error) {
 // WatcherAlive tells whether a watcher holds that lock.
 func (h Host) WatcherAlive() bool { return isLocked(h.runDir(), filepath.Base(paths.HealthLock)) }
 
-// WatcherProcess returns the process that holds that lock, as proc_locks(5) has it; 0 where none
-// does that can be seen from here. A lock that was handed on at exec is that of who took it.
+// WatcherProcess returns the number of the process that took that lock, by /proc/locks
+// (proc_locks(5)); 0 where no process holds it, or only one of another PID namespace.
 func (h Host) WatcherProcess() int {
 	info, err := os.Stat(filepath.Join(h.Root, paths.HealthLock))
 	if err != nil {

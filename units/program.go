@@ -32,9 +32,6 @@ func InstallProgram(root, from string) (path string, done []string, err error) {
 	if err := atomicfile.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return "", nil, err
 	}
-	if err := atomicfile.Sweep(filepath.Dir(target), filepath.Base(target)); err != nil {
-		return "", nil, err
-	}
 	return installedProgram, []string{"program " + target}, atomicfile.WriteFile(target, data, 0o755)
 }
 

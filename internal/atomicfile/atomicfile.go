@@ -47,7 +47,8 @@ func write(path string, data []byte, perm fs.FileMode, finish func(temporary *re
 
 // temporary makes the temporary file of a path. Until unlock is called its lock is held (flock(2)), so Sweep
 // leaves it alone; when the process ends, however it ends, the kernel frees the lock. Sweep may come between
-// the file and its lock: then the file has no name any more, and another one is made.
+// the file and its lock: then the file has no name any more, and another one is made, as where the number is
+// too short for Sweep.
 func temporary(path string, perm fs.FileMode) (pending *renameio.PendingFile, unlock func(), err error) {
 	for {
 		// Left to itself renameio would put the temporary file into /tmp, out of reach of Sweep.
@@ -56,7 +57,7 @@ func temporary(path string, perm fs.FileMode) (pending *renameio.PendingFile, un
 			return nil, nil, err
 		}
 		unlock, named, err := hold(pending.File)
-		if err == nil && named && len(filepath.Base(pending.Name()))-len("."+filepath.Base(path)) >= shortestDigits {
+		if err == nil && named && isTemporaryOf(filepath.Base(path), filepath.Base(pending.Name())) {
 			return pending, unlock, nil
 		}
 		unlock()
@@ -155,7 +156,11 @@ func Symlink(target, path string) error {
 // Sweep has one shape to know.
 func symlinkBeside(target, path string) (string, error) {
 	for {
-		temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+strconv.FormatInt(rand.Int64(), 10))
+		name := "." + filepath.Base(path) + strconv.FormatInt(rand.Int64(), 10)
+		if !isTemporaryOf(filepath.Base(path), name) {
+			continue
+		}
+		temporary := filepath.Join(filepath.Dir(path), name)
 		switch err := os.Symlink(target, temporary); {
 		case err == nil:
 			return temporary, nil

@@ -14,7 +14,7 @@ import (
 )
 
 // shortestDigits keeps dates and versions in other people's dot-files (".notes.20240101120000") from being
-// taken for a temporary. Of random numbers 1 in 9,000 is shorter, and those get no file of ours.
+// taken for a temporary. Of random numbers 1 in 9,000 is shorter: no temporary is named by one of those.
 const shortestDigits = 16
 
 // longestDigits is the length of the largest int64.
@@ -50,10 +50,10 @@ func Sweep(dir string, targets ...string) error {
 	return SyncDir(dir)
 }
 
-// removeUnlocked removes a temporary, unless it is a file that somebody is writing, or that cannot be told.
+// removeUnlocked removes a temporary. A file stays that is being written, or of which that cannot be told.
 func removeUnlocked(path string, kind fs.FileMode) (removed bool, err error) {
 	if kind.IsRegular() {
-		// Should it be another kind by now, as a pipe, it is opened without waiting, and not followed.
+		// By now a pipe or a symlink may have the name: the open does not wait, and does not follow.
 		file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if err != nil {
 			return false, nil
@@ -82,10 +82,13 @@ func isTemporary(entry fs.DirEntry, targets []string) bool {
 	if len(targets) == 0 {
 		return endsRandom(name)
 	}
-	return slices.ContainsFunc(targets, func(target string) bool {
-		digits, ok := strings.CutPrefix(name, target)
-		return ok && len(digits) >= shortestDigits && isRandomNumber(digits)
-	})
+	return slices.ContainsFunc(targets, func(target string) bool { return isTemporaryOf(target, entry.Name()) })
+}
+
+// isTemporaryOf tells whether a name is that of a temporary of one target.
+func isTemporaryOf(target, name string) bool {
+	digits, ok := strings.CutPrefix(name, "."+target)
+	return ok && len(digits) >= shortestDigits && isRandomNumber(digits)
 }
 
 // endsRandom tries each length, because a target's own name may end in a digit, as that of rules.v4 does.

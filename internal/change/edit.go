@@ -204,7 +204,7 @@ func (e Edit) Live(ctx context.Context) ([]int, error) {
 func (e Edit) End(ctx context.Context) (deleted int, err error) {
 	seen := map[netip.AddrPort]bool{}
 	for _, b := range e.Backends {
-		for _, virtual := range render.VirtualServices(b.Service) { // which say its ports
+		for _, virtual := range render.VirtualServices(b.Service) { // they have the ports where it answers
 			seen[virtual.Backends[b.place()]] = true
 		}
 	}

@@ -15,24 +15,26 @@ import (
 // again. A part of the filter table that is empty has a file only if there was one: an old one would say something else.
 func (p Plan) WriteRules(dir string) (files []string, changed bool, err error) {
 	var fresh []string
-	replaced := false // one that was there
+	replaced := false // a file that was there has other bytes
 	for _, table := range p.Tables.All() {
 		path, text := filepath.Join(dir, generation.RulesFile(table)), rules.EncodeFile(table)
-		info, missing := os.Lstat(path)
-		if missing != nil && table.Name == rules.Filter && table.Empty() {
+		info, err := os.Lstat(path)
+		there := err == nil
+		if !there && table.Name == rules.Filter && table.Empty() {
 			continue
 		}
-		same := missing == nil && info.Mode().IsRegular() && holds(path, text)
-		if missing != nil {
+		if !there {
 			fresh = append(fresh, path)
 		}
+		same := there && info.Mode().IsRegular() && holds(path, text)
 		if err := atomicfile.WriteFile(path, text, 0o644); err != nil {
 			for _, path := range fresh {
-				_ = os.Remove(path) // it may not even have come to be
+				_ = os.Remove(path) // the last one may not be there
 			}
 			return nil, replaced, err
 		}
-		files, changed, replaced = append(files, path), changed || !same, replaced || missing == nil && !same
+		files = append(files, path)
+		changed, replaced = changed || !same, replaced || there && !same
 	}
 	return files, changed, nil
 }

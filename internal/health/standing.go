@@ -12,9 +12,9 @@ const MostBeatAge = time.Minute
 
 // Standing returns a config as it is to be rendered at once, by what a living watcher knows,
 // and what that overlay is to say of itself: so a load of a new config sends nothing to
-// backends that are known to be down already. loaded is what the overlay says that stands now,
-// which may be newer than the record. It is not found where the record is too old, and where
-// nobody is down.
+// backends that are known to be down already. loaded is the note of the overlay that is loaded
+// now; it may be newer than the record. found is false where the record is too old, and where no
+// backend is down.
 func (r Record) Standing(now time.Duration, cfg config.Config, loaded Note) (made config.Config, note Note, found bool) {
 	if age := now - r.Beat; age < 0 || age > MostBeatAge {
 		return config.Config{}, Note{}, false

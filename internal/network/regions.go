@@ -22,14 +22,14 @@ type regions struct {
 // answer is what the kernel answered in a region; nil before it was asked.
 type answer struct{ route *Lookup }
 
-// manyAddresses is from how many addresses on the routes are listed, at most mostRoutes.
+// When regions are used: to list the routes costs more than to ask for a few addresses.
 const (
-	manyAddresses = 64
-	mostRoutes    = 10_000
+	manyAddresses = 64     // the kernel was asked for so many addresses already
+	mostRoutes    = 10_000 // and there are no more routes
 )
 
-// region returns where the answer about an address is kept, nil where it may be true of that
-// address only.
+// region returns the answer for the region of an address; nil where the kernel's answer may be
+// true of that address only.
 func (n Network) region(addr netip.Addr) *answer {
 	if n.regions == nil || !addr.Is4() || !addr.IsGlobalUnicast() || len(n.Known) < manyAddresses {
 		return nil

@@ -93,15 +93,20 @@ func (s Store) makeDirectories() error {
 	return atomicfile.MkdirAll(s.directory(paths.Generations), 0o700)
 }
 
-// Missing returns the directories on the way to the generations that are not there yet, the
-// innermost first.
-func (s Store) Missing() []string {
-	var missing []string
+// RevertDirectories returns a function that removes those directories on the way to the
+// generations that are not there yet.
+func (s Store) RevertDirectories() (revert func()) {
+	var missing []string // the innermost first
 	for dir := s.directory(paths.Generations); ; dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-			return missing
+			break
 		}
 		missing = append(missing, dir)
+	}
+	return func() {
+		for _, dir := range missing {
+			_ = os.Remove(dir) // one that is not empty stays
+		}
 	}
 }
 
@@ -204,17 +209,17 @@ func (s Store) remove(number int) error {
 }
 
 // Prune deletes all but the newest generations, of which current is the first. It needs no
-// lock, and should hold none, as it may take long: what it deletes counts for nothing already,
-// and never will again, since current only goes on to higher numbers. Nor is anything synced:
-// what a power cut brings back is deleted by the next.
+// lock, and its caller should hold none, as it may take long. What it deletes counts for nothing,
+// and never will: current only goes on to higher numbers. Nothing is synced: what a power cut
+// brings back is deleted by the next Prune.
 func (s Store) Prune(ctx context.Context) error {
 	once, _, err := s.split()
 	if err != nil {
 		return err
 	}
 	for _, number := range once[min(Keep, len(once)):] {
-		if err := ctx.Err(); err != nil {
-			return nil // the next goes on
+		if ctx.Err() != nil {
+			return nil // the next Prune goes on
 		}
 		if err := os.RemoveAll(s.Path(dir(number))); err != nil {
 			return fmt.Errorf("cannot remove generation %d: %w", number, err)

@@ -139,7 +139,9 @@ func (s Store) split() (once, never []int, err error) {
 	numbers, err := s.numbered()
 	above := 0
 	if current, unknown := s.CurrentNumber(); unknown == nil {
-		above, _ = slices.BinarySearchFunc(numbers, current, func(n, current int) int { return cmp.Compare(current, n) })
+		for above < len(numbers) && numbers[above] > current {
+			above++
+		}
 	}
 	return numbers[above:], numbers[:above], err
 }

@@ -2,13 +2,11 @@ package iptables
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // sendCounted is send, but first tells Counting what those rules counted that the transaction
@@ -38,18 +36,17 @@ func (k Kernel) counted(table rules.Table, observed Snapshot, transaction []byte
 		return nil
 	}
 	declared := declaredIn(transaction)
-	saved := savedPackets(observed.saved)
+	packetsOf := func(name string) []uint64 { return nftPackets(table.Family, table.Name, name) }
+	if k.Variant == rules.Legacy || len(declared) >= many {
+		saved := savedPackets(observed.saved)
+		packetsOf = func(name string) []uint64 { return saved[name] }
+	}
 	for _, name := range declared {
 		lines, held := observed.chains[name]
 		if !held || rules.ServiceOf(name) == "" {
 			continue
 		}
-		var packets []uint64
-		if k.Variant == rules.NFT && len(declared) < many {
-			packets = nftPackets(table.Family, table.Name, name)
-		} else {
-			packets = saved[name]
-		}
+		packets := packetsOf(name)
 		if len(packets) != strings.Count(lines, "\n") { // somebody changed it since
 			continue
 		}
@@ -82,28 +79,13 @@ func savedPackets(saved rules.Saved) map[string][]uint64 {
 
 // nftPackets returns what the rules of a chain counted, as the kernel says.
 func nftPackets(family rules.Family, table rules.TableName, name string) []uint64 {
-	held, err := nftRules(family, table.String(), name)
+	held, err := nftables.Rules(family, table.String(), name)
 	if err != nil {
 		return nil
 	}
 	packets := make([]uint64, len(held))
 	for i, rule := range held {
-		packets[i] = rule.packets()
+		packets[i] = rule.Packets()
 	}
 	return packets
-}
-
-// packets returns what a rule counted.
-func (r nftRule) packets() uint64 {
-	for _, expression := range r.expressions {
-		if expression.name != "counter" {
-			continue
-		}
-		for kind, value := range values([]byte(expression.data)) {
-			if kind == unix.NFTA_COUNTER_PACKETS && len(value) >= 8 {
-				return binary.BigEndian.Uint64(value)
-			}
-		}
-	}
-	return 0
 }

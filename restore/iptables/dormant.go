@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // Dormant is a nat table of which the kernel runs nothing, as somebody made it dormant by
@@ -23,19 +24,18 @@ func (d Dormant) String() string {
 func (d Dormant) Fix() string { return "nft add table " + d.table }
 
 // Dormant returns the nat tables of some families that are dormant: the kernel runs nothing of
-// them, and iptables-save shows no sign of that. Those of the legacy
-// variant never are.
+// them, and iptables-save shows no sign of that. Those of the legacy variant never are.
 func (k Kernel) Dormant(families ...rules.Family) ([]Dormant, error) {
 	var dormant []Dormant
 	if k.Variant != rules.NFT {
 		return nil, nil
 	}
 	for _, family := range families {
-		table, _, err := nftTableOf(family, rules.NAT)
+		table, _, err := nftables.TableOf(family, rules.NAT)
 		if err != nil {
 			return dormant, fmt.Errorf("cannot tell whether the %v nat table is dormant: %w", family, err)
 		}
-		if table.dormant {
+		if table.Dormant {
 			dormant = append(dormant, Dormant{family, family.NFTWord() + " " + rules.NAT.String()})
 		}
 	}

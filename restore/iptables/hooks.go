@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // hookedTables are the tables by which packets of a service come.
@@ -19,11 +20,10 @@ var hookedTables = []string{"raw", "mangle", "nat", "filter", "security"}
 
 // ReadHooks returns all that decides about packets beside natspread's own rules: of both
 // variants of iptables, and of each table of nftables. Beside what could be read stand the
-// reasons for the rest. It makes no table, and leaves out the many chains of natspread's in a nat
-// table.
+// reasons for the rest. It makes no table. Natspread's many chains in a nat table are left out.
 func ReadHooks(ctx context.Context, run program.Runner) (rules.Hooks, error) {
-	n, err := listNftables()
-	reader := hookReader{run: run, nftables: n}
+	n, err := listRuleset()
+	reader := hookReader{run: run, listing: n}
 	if err != nil {
 		reader.failed = append(reader.failed, fmt.Errorf("cannot list the chains of nftables: %w", err))
 	}
@@ -41,29 +41,29 @@ func ReadHooks(ctx context.Context, run program.Runner) (rules.Hooks, error) {
 	return reader.hooks, errors.Join(reader.failed...)
 }
 
-// nftables is what the kernel lists of nftables without its rules.
-type nftables struct {
-	tables []nftTable
-	chains []nftChain
+// listing is what the kernel lists of nftables without its rules.
+type listing struct {
+	tables []nftables.Table
+	chains []nftables.Chain
 }
 
-// listNftables asks the kernel. One that does not know nftables has none.
-func listNftables() (n nftables, err error) {
-	if n.tables, err = nftTables(); err == nil {
-		n.chains, err = nftChains(unix.AF_UNSPEC)
+// listRuleset asks the kernel. One that does not know nftables has none.
+func listRuleset() (n listing, err error) {
+	if n.tables, err = nftables.Tables(); err == nil {
+		n.chains, err = nftables.Chains()
 	}
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) { // what such a kernel says
-		return nftables{}, nil
+	if nftables.IsMissing(err) {
+		return listing{}, nil
 	}
 	return n, err
 }
 
 // hooked returns the chains that the kernel leads packets to.
-func (n nftables) hooked() []rules.BaseChain {
+func (n listing) hooked() []rules.BaseChain {
 	var hooked []rules.BaseChain
 	for _, c := range n.chains {
-		if c.hooked && c.Family != "" {
-			dormant := slices.Contains(n.tables, nftTable{c.Family, c.Table, true})
+		if c.Hooked && c.Family != "" {
+			dormant := slices.Contains(n.tables, nftables.Table{Family: c.Family, Name: c.Table, Dormant: true})
 			hooked = append(hooked, rules.BaseChain{Family: c.Family, Table: c.Table, Name: c.Name, Dormant: dormant})
 		}
 	}
@@ -71,24 +71,24 @@ func (n nftables) hooked() []rules.BaseChain {
 }
 
 // isNative tells whether packets meet chains of a table that iptables does not show.
-func (n nftables) isNative(t nftTable) bool {
-	return !t.dormant && slices.ContainsFunc(n.chains, func(c nftChain) bool {
-		return c.Family != "" && c.hooked && c.Family == t.family && c.Table == t.name && !isBuiltIn(c)
+func (n listing) isNative(t nftables.Table) bool {
+	return !t.Dormant && slices.ContainsFunc(n.chains, func(c nftables.Chain) bool {
+		return c.Family != "" && c.Hooked && c.Family == t.Family && c.Table == t.Name && !isBuiltIn(c)
 	})
 }
 
 // isBuiltIn tells whether a chain is one that iptables-nft made.
-func isBuiltIn(c nftChain) bool {
+func isBuiltIn(c nftables.Chain) bool {
 	return (c.Family == "ip" || c.Family == "ip6") && slices.Contains(hookedTables, c.Table) &&
 		slices.Contains([]string{"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}, c.Name)
 }
 
 // hookReader collects what is read.
 type hookReader struct {
-	run      program.Runner
-	nftables nftables
-	hooks    rules.Hooks
-	failed   []error
+	run     program.Runner
+	listing listing
+	hooks   rules.Hooks
+	failed  []error
 }
 
 // variant reads the tables of a family by one variant.
@@ -120,8 +120,8 @@ func (r *hookReader) legacy(ctx context.Context, k Kernel, family rules.Family) 
 	return withoutOwnNAT(text), err
 }
 
-// isLeftOut tells whether a chain of a table is not read. Of natspread's in a nat table the one
-// is that tells its connections from others.
+// isLeftOut tells whether a chain of a table is not read: in a nat table each of natspread's but
+// the one that tells its connections from others.
 func isLeftOut(table, chain string) bool {
 	return table == rules.NAT.String() && rules.IsOwn(chain) && chain != rules.ServicePost
 }
@@ -160,7 +160,7 @@ func (r *hookReader) nft(ctx context.Context, k Kernel, family rules.Family) ([]
 	text, err := k.listChains(ctx, path, wanted)
 	for rest := wanted; err != nil && len(rest) > 0; {
 		table := rest[0].Table
-		end := slices.IndexFunc(rest, func(c nftChain) bool { return c.Table != table })
+		end := slices.IndexFunc(rest, func(c nftables.Chain) bool { return c.Table != table })
 		if end < 0 {
 			end = len(rest)
 		}
@@ -180,16 +180,16 @@ func (r *hookReader) unreadable(ctx context.Context, family rules.Family, table 
 		r.failed = append(r.failed, fmt.Errorf("cannot read the %v %s table: %w", family, table, err))
 		return
 	}
-	r.native(ctx, nftTable{family: family.NFTWord(), name: table})
+	r.native(ctx, nftables.Table{Family: family.NFTWord(), Name: table})
 }
 
 // chainsOf returns the chains that iptables-nft is to list, table by table: by name, as it
 // else reads every chain of the kernel.
-func (r *hookReader) chainsOf(family rules.Family) []nftChain {
-	var wanted []nftChain
+func (r *hookReader) chainsOf(family rules.Family) []nftables.Chain {
+	var wanted []nftables.Chain
 	for _, name := range hookedTables {
-		for _, c := range r.nftables.chains {
-			left := isLeftOut(name, c.Name) || c.hooked && !isBuiltIn(c)
+		for _, c := range r.listing.chains {
+			left := isLeftOut(name, c.Name) || c.Hooked && !isBuiltIn(c)
 			if c.Family == family.NFTWord() && c.Table == name && !left {
 				wanted = append(wanted, c)
 			}
@@ -200,7 +200,7 @@ func (r *hookReader) chainsOf(family rules.Family) []nftChain {
 
 // listChains lists chains in the form of iptables-save. Each begins with its policy or its
 // name, and nothing says of which table it is: that is known by the order.
-func (k Kernel) listChains(ctx context.Context, path string, wanted []nftChain) ([]byte, error) {
+func (k Kernel) listChains(ctx context.Context, path string, wanted []nftables.Chain) ([]byte, error) {
 	var question, saved []byte
 	for i, c := range wanted {
 		if i == 0 || wanted[i-1].Table != c.Table {
@@ -233,25 +233,25 @@ var shown = []string{"match", "target", "counter", "cmp", "payload", "meta", "im
 
 // isShown tells whether iptables-nft may show all of a rule: it shows no expression that it does
 // not make itself, and no comparison but of what is equal or not.
-func (r nftRule) isShown() bool {
-	return !slices.ContainsFunc(r.expressions, func(e nftExpression) bool {
-		return !slices.Contains(shown, e.name) || e.name == "cmp" && e.number(unix.NFTA_CMP_OP) > unix.NFT_CMP_NEQ
+func isShown(r nftables.Rule) bool {
+	return !slices.ContainsFunc(r.Expressions, func(e nftables.Expression) bool {
+		return !slices.Contains(shown, e.Name) || e.Name == "cmp" && e.Number(unix.NFTA_CMP_OP) > unix.NFT_CMP_NEQ
 	})
 }
 
 // partly notes those rules which have another expression. iptables-nft prints such a rule
 // without it, as if it asked for less.
-func (r *hookReader) partly(family rules.Family, chains []nftChain) {
+func (r *hookReader) partly(family rules.Family, chains []nftables.Chain) {
 	for _, c := range chains {
 		if rules.IsOwn(c.Name) {
 			continue
 		}
-		all, err := nftRules(family, c.Table, c.Name)
+		all, err := nftables.Rules(family, c.Table, c.Name)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			r.failed = append(r.failed, fmt.Errorf("cannot read chain %s of the %v %s table: %w", c.Name, family, c.Table, err))
 		}
 		for i, one := range all {
-			if !one.isShown() {
+			if !isShown(one) {
 				r.hooks.Partly = append(r.hooks.Partly, rules.PartlyShown{Family: family, Table: c.Table, Chain: c.Name, Place: i + 1})
 			}
 		}
@@ -260,20 +260,20 @@ func (r *hookReader) partly(family rules.Family, chains []nftChain) {
 
 // native reads a table by nft, as values and as text: only the text has each rule as people
 // know it.
-func (r *hookReader) native(ctx context.Context, t nftTable) {
+func (r *hookReader) native(ctx context.Context, t nftables.Table) {
 	path := program.Find("/", "nft")
 	if path == "" {
-		r.failed = append(r.failed, fmt.Errorf("cannot read the rules of the nftables table %s %s: %w: install nftables", t.family, t.name, program.ErrMissing))
+		r.failed = append(r.failed, fmt.Errorf("cannot read the rules of the nftables table %s %s: %w: install nftables", t.Family, t.Name, program.ErrMissing))
 		return
 	}
-	values, err := r.run(ctx, nil, path, "-j", "list", "table", t.family, t.name)
+	values, err := r.run(ctx, nil, path, "-j", "list", "table", t.Family, t.Name)
 	var text []byte
 	if err == nil {
-		text, err = r.run(ctx, nil, path, "-a", "list", "table", t.family, t.name)
+		text, err = r.run(ctx, nil, path, "-a", "list", "table", t.Family, t.Name)
 	}
 	if err != nil {
-		r.failed = append(r.failed, fmt.Errorf("cannot read the nftables table %s %s: %w", t.family, t.name, err))
+		r.failed = append(r.failed, fmt.Errorf("cannot read the nftables table %s %s: %w", t.Family, t.Name, err))
 		return
 	}
-	r.hooks.Native = append(r.hooks.Native, rules.NativeTable{Family: t.family, Name: t.name, JSON: values, Text: text})
+	r.hooks.Native = append(r.hooks.Native, rules.NativeTable{Family: t.Family, Name: t.Name, JSON: values, Text: text})
 }

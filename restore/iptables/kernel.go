@@ -13,6 +13,7 @@ import (
 
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // Kernel is the live tables of the network namespace that its programs run in, by
@@ -81,8 +82,9 @@ func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved
 	return text, saved, err
 }
 
-// saveAs is Save, without counters, that tells whether natspread's part of the table is a state,
-// each jump in its place. If it is, to the byte, only what others have in the table is parsed, and returned.
+// saveAs is Save without counters, and tells whether natspread's part of the table is the state
+// that is wanted, with each jump in its place. Where its bytes are the same, they are not parsed:
+// saved is then only what others have in the table.
 func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) (saved rules.Saved, same bool, err error) {
 	err = k.saveShown(ctx, table, func(text []byte) (own []string, err error) {
 		if others, cut := rules.CutOwn(text, want.order, want.chains); cut {
@@ -98,8 +100,9 @@ func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) 
 	return saved, same, err
 }
 
-// saveShown has a live table read from what iptables-save prints with some options, until all of
-// natspread's chains that are there are among those that were read.
+// saveShown gives what iptables-save prints of a live table, with some options, to read, which
+// returns the names of natspread's chains in it. Where the kernel has another one, both are done
+// again.
 func (k Kernel) saveShown(ctx context.Context, table rules.Table, read func(text []byte) (own []string, err error), options ...string) error {
 	for try := 1; ; try++ {
 		text, err := k.saveText(ctx, table, options)
@@ -141,7 +144,7 @@ func (k Kernel) showsAll(table rules.Table, own []string) error {
 	if k.Variant != rules.NFT {
 		return nil
 	}
-	held, err := nftOwnChains(table.Family, table.Name)
+	held, err := nftables.OwnChains(table.Family, table.Name)
 	if err != nil {
 		return fmt.Errorf("cannot list its chains: %w", err)
 	}
@@ -160,19 +163,19 @@ func (k Kernel) showsAll(table rules.Table, own []string) error {
 // nativeIn is errNative with the first rule that may be the one, and the line that takes it out.
 func nativeIn(family rules.Family, name rules.TableName) error {
 	unnamed := fmt.Errorf("%w: give them a table of their own: nft list ruleset", errNative)
-	chains, err := nftChains(nftFamily(family))
+	chains, err := nftables.ChainsOf(family)
 	if err != nil {
 		return unnamed
 	}
 	for _, c := range chains {
-		if c.Table != name.String() || rules.IsOwn(c.Name) || c.hooked && !isBuiltIn(c) {
+		if c.Table != name.String() || rules.IsOwn(c.Name) || c.Hooked && !isBuiltIn(c) {
 			continue
 		}
-		all, _ := nftRules(family, c.Table, c.Name) // without them it is not named
+		all, _ := nftables.Rules(family, c.Table, c.Name) // without them it is not named
 		for i, rule := range all {
-			if !rule.isShown() {
+			if !isShown(rule) {
 				at := fmt.Sprintf("%s %s %s", c.Family, c.Table, c.Name)
-				return fmt.Errorf("%w, as rule %d of chain %s (nft -a list chain %s): give them a table of their own: nft delete rule %s handle %d", errNative, i+1, c.Name, at, at, rule.handle)
+				return fmt.Errorf("%w, as rule %d of chain %s (nft -a list chain %s): give them a table of their own: nft delete rule %s handle %d", errNative, i+1, c.Name, at, at, rule.Handle)
 			}
 		}
 	}
@@ -222,7 +225,7 @@ func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error
 // kernel is asked itself: to iptables a chain that it cannot read is like none.
 func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held bool, err error) {
 	if k.Variant == rules.NFT {
-		held, err = nftHolds(family, rules.Filter, rules.ServiceForward)
+		held, err = nftables.HasChain(family, rules.Filter, rules.ServiceForward)
 	} else {
 		held, err = k.lists(ctx, family, rules.ServiceForward)
 	}
@@ -290,7 +293,7 @@ func (k Kernel) mayHold(family rules.Family, name rules.TableName) bool {
 	if k.Variant == rules.Legacy {
 		return k.hasTable(family, name.String())
 	}
-	_, held, err := nftTableOf(family, name)
+	_, held, err := nftables.TableOf(family, name)
 	return held || err != nil
 }
 

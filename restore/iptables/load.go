@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // loadTries bounds how often a load is tried anew when somebody else changes the
@@ -84,7 +83,7 @@ func (k Kernel) RulesetID() uint32 {
 	if k.Variant != rules.NFT {
 		return 0
 	}
-	id, err := rulesetID()
+	id, err := nftables.RulesetID()
 	if err != nil {
 		return 0
 	}
@@ -363,8 +362,8 @@ func (k Kernel) Clear(ctx context.Context) (cleared bool, err error) {
 // jump can be left.
 func (k Kernel) holdsOwn(ctx context.Context, nothing rules.Table) (bool, error) {
 	if k.Variant == rules.NFT {
-		names, err := nftOwnChains(nothing.Family, nothing.Name)
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) { // what a kernel says that does not know them
+		names, err := nftables.OwnChains(nothing.Family, nothing.Name)
+		if nftables.IsMissing(err) {
 			return false, nil
 		}
 		return len(names) > 0, err

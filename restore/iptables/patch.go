@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // Patch is a change of some of natspread's chains. It leaves all other chains as they are, also
@@ -187,7 +188,7 @@ func (k Kernel) areGone(table rules.Table, want ownedState, names []string) bool
 		if _, wanted := want.chains[name]; wanted {
 			continue
 		}
-		if held, err := nftHolds(table.Family, table.Name, name); err != nil || held {
+		if held, err := nftables.HasChain(table.Family, table.Name, name); err != nil || held {
 			return false
 		}
 	}

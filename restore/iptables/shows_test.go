@@ -1,14 +1,11 @@
 package iptables
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +14,6 @@ import (
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
-	"natspread/internal/test/netnstest"
 )
 
 // ownLines are the lines of natspread's part of a saved table.
@@ -81,88 +77,6 @@ func TestSaveShowsLess(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestOwnChains lists natspread's chains of one table and family, however many there are and
-// whatever is in them.
-func TestOwnChains(t *testing.T) {
-	if !netnstest.Isolate(t) {
-		return
-	}
-	want := func(family rules.Family, kind rules.TableName, want []string) {
-		t.Helper()
-		names, err := nftOwnChains(family, kind)
-		slices.Sort(names)
-		if err != nil || !slices.Equal(names, want) {
-			t.Errorf("%v %v: %d chains, %v; want %d", family, kind, len(names), err, len(want))
-		}
-	}
-	want(rules.IPv4, rules.NAT, nil)
-	if tables := netnstest.Self().Command(t, "", "nft", "list", "tables"); tables != "" {
-		t.Errorf("the question made %s", tables)
-	}
-	var many []string
-	text := "*nat\n"
-	for i := range 500 { // more than fit into one message
-		many = append(many, fmt.Sprintf("NATSPREAD-service%d", i))
-		text += fmt.Sprintf(":%s - [0:0]\n:OTHER%d - [0:0]\n", many[i], i)
-	}
-	slices.Sort(many)
-	hosttest.Put(t, rules.NFT, rules.IPv4, text+"COMMIT\n")
-	hosttest.IPTablesOn(t, rules.NFT, rules.IPv4, rules.Filter, "-N NATSPREAD-FORWARD")
-	hosttest.IPTablesOn(t, rules.NFT, rules.IPv6, rules.NAT, "-N NATSPREAD-six")
-	netnstest.Self().Command(t, "", "nft", "add table ip natspread; add chain ip natspread NATSPREAD-PRE")
-	netnstest.Self().Command(t, "", "nft", "add rule ip filter NATSPREAD-FORWARD ct mark 1 fib saddr type local drop")
-	want(rules.IPv4, rules.NAT, many)
-	want(rules.IPv4, rules.Filter, []string{"NATSPREAD-FORWARD"})
-	want(rules.IPv6, rules.NAT, []string{"NATSPREAD-six"})
-	want(rules.IPv6, rules.Filter, nil)
-}
-
-// TestDumpAnswer reads the messages of a list, and others, without a panic.
-func TestDumpAnswer(t *testing.T) {
-	with := func(message []byte, flags uint16, number int32) []byte {
-		binary.NativeEndian.PutUint16(message[6:], flags)
-		binary.NativeEndian.PutUint32(message[16:], uint32(number))
-		return message
-	}
-	chain := generationMessage(nftType(unix.NFT_MSG_NEWCHAIN), append(attributeOf(1, 'n', 'a', 't', 0), attributeOf(3, 'A', 'B', 0)...)...)
-	for what, c := range map[string]struct {
-		message []byte
-		done    bool
-		want    error
-	}{
-		"a chain":         {chain, false, nil},
-		"the end":         {generationMessage(unix.NLMSG_DONE), true, nil},
-		"an end with EIO": {with(generationMessage(unix.NLMSG_DONE), 0, -int32(unix.EIO)), true, unix.EIO},
-		"a changed list":  {with(bytes.Clone(chain), unix.NLM_F_MULTI|unix.NLM_F_DUMP_INTR, 0), false, errDumpChanged},
-		"a changed end":   {with(generationMessage(unix.NLMSG_DONE), unix.NLM_F_DUMP_INTR, 0), false, errDumpChanged},
-		"no rights":       {with(generationMessage(unix.NLMSG_ERROR), 0, -int32(unix.EPERM)), false, program.ErrNoRights},
-		"something else":  {generationMessage(nftType(unix.NFT_MSG_NEWTABLE)), false, errAnswer},
-		"a header only":   {chain[:16], false, errAnswer},
-		"an end, cut":     {generationMessage(unix.NLMSG_DONE)[:16], true, errAnswer},
-		"an acknowledge":  {generationMessage(unix.NLMSG_ERROR), false, errAnswer},
-	} {
-		if done, err := dumpAnswer(c.message, unix.NFT_MSG_NEWCHAIN); done != c.done || !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
-			t.Errorf("%s: %v, %v; want %v, %v", what, done, err, c.done, c.want)
-		}
-	}
-	if read := chainAnswer(chain); read.Table != "nat" || read.Name != "AB" {
-		t.Errorf("%+v", read)
-	}
-	for end := range len(chain) {
-		_ = chainAnswer(chain[:end])
-	}
-	two := slices.Concat(chain, generationMessage(unix.NLMSG_DONE))
-	first, rest, err := cutMessage(two)
-	if err != nil || !bytes.Equal(first, chain) || len(rest) != 20 {
-		t.Errorf("%d and %d bytes, %v", len(first), len(rest), err)
-	}
-	for _, bad := range [][]byte{nil, two[:15], two[:len(chain)-1], make([]byte, 32)} {
-		if _, _, err := cutMessage(bad); !errors.Is(err, errAnswer) {
-			t.Errorf("%d bytes: %v", len(bad), err)
-		}
-	}
 }
 
 // TestForwardUnreadable cannot tell whether the legacy variant has a chain when its program

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/rules"
+	"natspread/restore/nftables"
 )
 
 // shownWhole is an error unless what iptables-save printed of a family's nat table has all
@@ -21,7 +22,7 @@ func (k Kernel) shownWhole(ctx context.Context, family rules.Family, text []byte
 	if err != nil {
 		return err
 	}
-	var again map[string][]nftRule
+	var again map[string][]nftables.Rule
 	err = inScratchNamespace(func() error {
 		if err := k.restore(ctx, family, loadable(text)); err != nil {
 			return err
@@ -38,9 +39,9 @@ func (k Kernel) shownWhole(ctx context.Context, family rules.Family, text []byte
 			if i >= len(chain.Rules) {
 				return errForeignChanged
 			}
-			whole := rule.isShown()
+			whole := isShown(rule)
 			if whole && !bound(chain.Rules[i].Text) {
-				whole = place < len(again[chain.Name]) && rule.same(again[chain.Name][place])
+				whole = place < len(again[chain.Name]) && sameRule(rule, again[chain.Name][place])
 				place++
 			}
 			if !whole {
@@ -54,11 +55,11 @@ func (k Kernel) shownWhole(ctx context.Context, family rules.Family, text []byte
 // onlyShown is an error where the nat table has a chain, a set or a map that iptables-save does
 // not show: iptables-nft-restore makes the table anew, and so it would take them along.
 func onlyShown(family rules.Family, saved rules.Saved) error {
-	chains, err := nftChains(nftFamily(family))
+	chains, err := nftables.ChainsOf(family)
 	if err != nil {
 		return fmt.Errorf("cannot list the chains of nftables: %w", err)
 	}
-	sets, err := nftSets(family)
+	sets, err := nftables.Sets(family)
 	if err != nil {
 		return fmt.Errorf("cannot list the sets of nftables: %w", err)
 	}
@@ -69,8 +70,8 @@ func onlyShown(family rules.Family, saved rules.Saved) error {
 		}
 	}
 	for _, set := range sets {
-		if set.table == saved.Name.String() {
-			return hidden(family, saved.Name, set.kind, set.name)
+		if set.Table == saved.Name.String() {
+			return hidden(family, saved.Name, set.Kind, set.Name)
 		}
 	}
 	return nil
@@ -84,22 +85,22 @@ func hidden(family rules.Family, table rules.TableName, kind, name string) error
 }
 
 // partlyShown says which rule could not be put back, and what to do about it.
-func partlyShown(family rules.Family, chain string, i int, text string, rule nftRule) error {
+func partlyShown(family rules.Family, chain string, i int, text string, rule nftables.Rule) error {
 	table := family.NFTWord() + " nat"
 	return fmt.Errorf("iptables shows only a part of rule %d of chain %s in the %v nat table (-A %s %s), so it could not be put back: "+
 		"keep it by nft list chain %s %s, take it out by nft delete rule %s %s handle %d, and apply again",
-		i+1, chain, family, chain, text, table, chain, table, chain, rule.handle)
+		i+1, chain, family, chain, text, table, chain, table, chain, rule.Handle)
 }
 
 // foreignRules returns the rules of others as the kernel holds them, by chain.
-func foreignRules(family rules.Family, saved rules.Saved) (map[string][]nftRule, error) {
-	all := map[string][]nftRule{}
+func foreignRules(family rules.Family, saved rules.Saved) (map[string][]nftables.Rule, error) {
+	all := map[string][]nftables.Rule{}
 	for _, chain := range saved.Chains {
 		if rules.IsOwn(chain.Name) || len(chain.Rules) == 0 {
 			continue
 		}
 		var err error
-		if all[chain.Name], err = nftRules(family, rules.NAT.String(), chain.Name); err != nil {
+		if all[chain.Name], err = nftables.Rules(family, rules.NAT.String(), chain.Name); err != nil {
 			return nil, fmt.Errorf("cannot read chain %s: %w", chain.Name, err)
 		}
 	}
@@ -127,10 +128,10 @@ func bound(rule string) bool {
 		func(option string) bool { return strings.Contains(rule, option) })
 }
 
-// same tells whether the kernel runs the same for two rules. How often one was met does not
+// sameRule tells whether the kernel runs the same for two rules. How often one was met does not
 // count.
-func (r nftRule) same(other nftRule) bool {
-	return slices.EqualFunc(r.expressions, other.expressions, func(a, b nftExpression) bool {
-		return a == b || a.name == b.name && slices.Contains([]string{"counter", "last", "quota"}, a.name)
+func sameRule(r, other nftables.Rule) bool {
+	return slices.EqualFunc(r.Expressions, other.Expressions, func(a, b nftables.Expression) bool {
+		return a == b || a.Name == b.Name && slices.Contains([]string{"counter", "last", "quota"}, a.Name)
 	})
 }

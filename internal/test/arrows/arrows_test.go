@@ -125,7 +125,8 @@ func arrows() map[string][]string {
 		"internal/change":        {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
 		"internal/report":        {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
 		"restore":                append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
-		"restore/iptables":       {"internal/rules", "internal/program"},
+		"restore/iptables":       {"restore/nftables", "internal/rules", "internal/program"},
+		"restore/nftables":       {"internal/rules", "internal/program"},
 		"restore/generation":     {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
 		"restore/flows":          {"internal/rules", "internal/program"},
 		"restore/forwarding":     {"internal/rules", "internal/atomicfile", "internal/namespace"},
@@ -233,7 +234,7 @@ func TestBoot(t *testing.T) {
 			}
 		}
 	}
-	if boot != 6 {
+	if boot != 7 {
 		t.Errorf("%d rooms load the rules at boot", boot)
 	}
 }

@@ -1,4 +1,4 @@
-package iptables
+package nftables
 
 import (
 	"encoding/binary"
@@ -29,7 +29,7 @@ func list[T any](question []byte, kind uint16, read func(message []byte) T) (all
 
 // dump hands each message of a list to add.
 func dump(question []byte, kind uint16, add func(message []byte)) error {
-	socket, err := sendNftables(question)
+	socket, err := send(question)
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,9 @@ func dumpAnswer(message []byte, kind uint16) (done bool, err error) {
 // answerTime bounds how long the kernel may take to answer.
 var answerTime = unix.Timeval{Sec: 5}
 
-// askNftables sends a message to nftables and returns the first one of its answer.
-func askNftables(question []byte) ([]byte, error) {
-	socket, err := sendNftables(question)
+// ask sends a message to nftables and returns the first one of its answer.
+func ask(question []byte) ([]byte, error) {
+	socket, err := send(question)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +93,8 @@ func receive(socket int, answer []byte) (n int, err error) {
 	}
 }
 
-// sendNftables sends a message to nftables and returns the socket that gets the answer.
-func sendNftables(question []byte) (socket int, err error) {
+// send sends a message to nftables and returns the socket that gets the answer.
+func send(question []byte) (socket int, err error) {
 	socket, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return -1, err
@@ -112,11 +112,11 @@ func sendNftables(question []byte) (socket int, err error) {
 // The layout of netlink messages, from linux/netlink.h and linux/netfilter/nfnetlink.h.
 const (
 	nfgenmsgSize = 4
-	nftGenID     = 1 // NFTA_GEN_ID, big-endian
+	genID        = 1 // NFTA_GEN_ID, big-endian
 )
 
-// nftType returns the type of a message of nftables.
-func nftType(message uint16) uint16 { return unix.NFNL_SUBSYS_NFTABLES<<8 | message }
+// typeOf returns the type of a message of nftables.
+func typeOf(message uint16) uint16 { return unix.NFNL_SUBSYS_NFTABLES<<8 | message }
 
 // attribute is a text in a message.
 type attribute struct {
@@ -124,8 +124,8 @@ type attribute struct {
 	text string
 }
 
-// nftMessage returns a message that asks nftables for something of a family.
-func nftMessage(message uint16, family byte, attributes ...attribute) []byte {
+// request returns a message that asks nftables for something of a family.
+func request(message uint16, family byte, attributes ...attribute) []byte {
 	b := make([]byte, unix.SizeofNlMsghdr, 128)
 	b = append(b, family, 0, 0, 0) // nfgenmsg: the version and the number of a batch are 0
 	for _, a := range attributes {
@@ -135,7 +135,7 @@ func nftMessage(message uint16, family byte, attributes ...attribute) []byte {
 		b = append(b, make([]byte, -len(b)&3)...)
 	}
 	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
-	binary.NativeEndian.PutUint16(b[4:], nftType(message))
+	binary.NativeEndian.PutUint16(b[4:], typeOf(message))
 	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST)
 	return b
 }
@@ -159,7 +159,7 @@ func answerIs(answer []byte, message uint16) error {
 		return errAnswer
 	}
 	switch binary.NativeEndian.Uint16(answer[4:]) {
-	case nftType(message):
+	case typeOf(message):
 		return nil
 	case unix.NLMSG_ERROR:
 		if err := answerNumber(answer); err != nil {
@@ -184,6 +184,11 @@ func answerNumber(answer []byte) error {
 	default:
 		return err
 	}
+}
+
+// IsMissing tells whether an error is the answer of a kernel that has no nftables.
+func IsMissing(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT)
 }
 
 // errAnswer says that the kernel answered something else.

@@ -1,4 +1,4 @@
-package iptables
+package nftables
 
 import (
 	"encoding/binary"
@@ -12,21 +12,21 @@ import (
 	"natspread/internal/rules"
 )
 
-// rulesetID returns the number that nftables gives to the ruleset of this network
+// RulesetID returns the number that nftables gives to the ruleset of this network
 // namespace. The kernel raises it with every transaction, whoever sends it, so while it
 // stays the same no table, chain or rule has changed (base_seq of
 // net/netfilter/nf_tables_api.c, as NFT_MSG_GETGEN tells it).
-func rulesetID() (uint32, error) {
-	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETGEN, unix.AF_UNSPEC))
+func RulesetID() (uint32, error) {
+	answer, err := ask(request(unix.NFT_MSG_GETGEN, unix.AF_UNSPEC))
 	if err != nil {
 		return 0, fmt.Errorf("cannot ask for the ruleset's number: %w", err)
 	}
 	return rulesetAnswer(answer)
 }
 
-// nftHolds tells whether nftables has a chain, whatever is in it.
-func nftHolds(family rules.Family, name rules.TableName, chain string) (bool, error) {
-	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETCHAIN, nftFamily(family),
+// HasChain tells whether nftables has a chain, whatever is in it.
+func HasChain(family rules.Family, name rules.TableName, chain string) (bool, error) {
+	answer, err := ask(request(unix.NFT_MSG_GETCHAIN, numberOf(family),
 		attribute{unix.NFTA_CHAIN_TABLE, name.String()}, attribute{unix.NFTA_CHAIN_NAME, chain}))
 	if err == nil {
 		err = answerIs(answer, unix.NFT_MSG_NEWCHAIN)
@@ -37,10 +37,10 @@ func nftHolds(family rules.Family, name rules.TableName, chain string) (bool, er
 	return err == nil, err
 }
 
-// nftOwnChains returns the names of natspread's chains that nftables has in a table, whatever
+// OwnChains returns the names of natspread's chains that nftables has in a table, whatever
 // is in them.
-func nftOwnChains(family rules.Family, name rules.TableName) (names []string, err error) {
-	chains, err := nftChains(nftFamily(family))
+func OwnChains(family rules.Family, name rules.TableName) (names []string, err error) {
+	chains, err := ChainsOf(family)
 	for _, c := range chains {
 		if c.Table == name.String() && rules.IsOwn(c.Name) {
 			names = append(names, c.Name)
@@ -49,46 +49,51 @@ func nftOwnChains(family rules.Family, name rules.TableName) (names []string, er
 	return names, err
 }
 
-// nftChains lists the chains of a family, in the order in which they were made; AF_UNSPEC are
-// all families.
-func nftChains(family byte) ([]nftChain, error) {
-	return list(nftMessage(unix.NFT_MSG_GETCHAIN, family), unix.NFT_MSG_NEWCHAIN, chainAnswer)
+// Chains lists all chains in the order in which they were made.
+func Chains() ([]Chain, error) { return chainsOf(unix.AF_UNSPEC) }
+
+// ChainsOf lists the chains of a family in that order.
+func ChainsOf(family rules.Family) ([]Chain, error) { return chainsOf(numberOf(family)) }
+
+// chainsOf is ChainsOf for the number of a family; AF_UNSPEC are all families.
+func chainsOf(family byte) ([]Chain, error) {
+	return list(request(unix.NFT_MSG_GETCHAIN, family), unix.NFT_MSG_NEWCHAIN, chainAnswer)
 }
 
-// nftTables lists all tables in the order in which they were made.
-func nftTables() ([]nftTable, error) {
-	return list(nftMessage(unix.NFT_MSG_GETTABLE, unix.AF_UNSPEC), unix.NFT_MSG_NEWTABLE, tableAnswer)
+// Tables lists all tables in the order in which they were made.
+func Tables() ([]Table, error) {
+	return list(request(unix.NFT_MSG_GETTABLE, unix.AF_UNSPEC), unix.NFT_MSG_NEWTABLE, tableAnswer)
 }
 
-// nftSets lists the sets and maps of a family that have a name of their own.
-func nftSets(family rules.Family) ([]nftSet, error) {
-	all, err := list(nftMessage(unix.NFT_MSG_GETSET, nftFamily(family)), unix.NFT_MSG_NEWSET, setAnswer)
-	return slices.DeleteFunc(all, func(set nftSet) bool { return set.anonymous }), err
+// Sets lists the sets and maps of a family that have a name of their own.
+func Sets(family rules.Family) ([]Set, error) {
+	all, err := list(request(unix.NFT_MSG_GETSET, numberOf(family)), unix.NFT_MSG_NEWSET, setAnswer)
+	return slices.DeleteFunc(all, func(set Set) bool { return set.anonymous }), err
 }
 
-// nftRules lists the rules of a chain, each as the kernel runs it.
-func nftRules(family rules.Family, table, chain string) ([]nftRule, error) {
-	return list(nftMessage(unix.NFT_MSG_GETRULE, nftFamily(family),
+// Rules lists the rules of a chain, each as the kernel runs it.
+func Rules(family rules.Family, table, chain string) ([]Rule, error) {
+	return list(request(unix.NFT_MSG_GETRULE, numberOf(family),
 		attribute{unix.NFTA_RULE_TABLE, table}, attribute{unix.NFTA_RULE_CHAIN, chain}), unix.NFT_MSG_NEWRULE, ruleAnswer)
 }
 
-// nftTableOf returns a table of nftables, if it is there.
-func nftTableOf(family rules.Family, name rules.TableName) (table nftTable, held bool, err error) {
-	answer, err := askNftables(nftMessage(unix.NFT_MSG_GETTABLE, nftFamily(family), attribute{unix.NFTA_TABLE_NAME, name.String()}))
+// TableOf returns a table of nftables, if it is there.
+func TableOf(family rules.Family, name rules.TableName) (table Table, held bool, err error) {
+	answer, err := ask(request(unix.NFT_MSG_GETTABLE, numberOf(family), attribute{unix.NFTA_TABLE_NAME, name.String()}))
 	if err == nil {
 		err = answerIs(answer, unix.NFT_MSG_NEWTABLE)
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return nftTable{}, false, nil
+		return Table{}, false, nil
 	}
 	if err != nil {
-		return nftTable{}, false, err
+		return Table{}, false, err
 	}
 	return tableAnswer(answer), true, nil
 }
 
-// nftFamily returns the number of a family.
-func nftFamily(family rules.Family) byte {
+// numberOf returns the number of a family.
+func numberOf(family rules.Family) byte {
 	if family == rules.IPv6 {
 		return unix.AF_INET6
 	}
@@ -101,7 +106,7 @@ func rulesetAnswer(message []byte) (uint32, error) {
 		return 0, err
 	}
 	for kind, value := range attributes(message) {
-		if kind == nftGenID && len(value) >= 4 {
+		if kind == genID && len(value) >= 4 {
 			return binary.BigEndian.Uint32(value), nil
 		}
 	}
@@ -131,15 +136,15 @@ func familyAnswer(message []byte) string {
 	return familyWord(message[unix.SizeofNlMsghdr])
 }
 
-// nftChain is a chain of nftables.
-type nftChain struct {
+// Chain is a chain of nftables.
+type Chain struct {
 	Family, Table, Name string
-	hooked              bool // the kernel leads packets there
+	Hooked              bool // the kernel leads packets there
 }
 
 // chainAnswer reads a chain out of a message.
-func chainAnswer(message []byte) nftChain {
-	read := nftChain{Family: familyAnswer(message)}
+func chainAnswer(message []byte) Chain {
+	read := Chain{Family: familyAnswer(message)}
 	for kind, value := range attributes(message) {
 		switch kind {
 		case unix.NFTA_CHAIN_TABLE:
@@ -147,53 +152,53 @@ func chainAnswer(message []byte) nftChain {
 		case unix.NFTA_CHAIN_NAME:
 			read.Name = textOf(value)
 		case unix.NFTA_CHAIN_HOOK:
-			read.hooked = true
+			read.Hooked = true
 		}
 	}
 	return read
 }
 
-// nftSet is a set or a map of nftables.
-type nftSet struct {
-	kind        string // nft's word for it: set, map
-	table, name string
+// Set is a set or a map of nftables.
+type Set struct {
+	Kind        string // nft's word for it: set, map
+	Table, Name string
 	anonymous   bool // it belongs to one rule
 }
 
 // setAnswer reads a set out of a message.
-func setAnswer(message []byte) nftSet {
-	read := nftSet{kind: "set"}
+func setAnswer(message []byte) Set {
+	read := Set{Kind: "set"}
 	for kind, value := range attributes(message) {
 		switch {
 		case kind == unix.NFTA_SET_TABLE:
-			read.table = textOf(value)
+			read.Table = textOf(value)
 		case kind == unix.NFTA_SET_NAME:
-			read.name = textOf(value)
+			read.Name = textOf(value)
 		case kind == unix.NFTA_SET_FLAGS && len(value) >= 4:
 			flags := binary.BigEndian.Uint32(value)
 			if read.anonymous = flags&unix.NFT_SET_ANONYMOUS != 0; flags&(unix.NFT_SET_MAP|unix.NFT_SET_OBJECT) != 0 {
-				read.kind = "map"
+				read.Kind = "map"
 			}
 		}
 	}
 	return read
 }
 
-// nftTable is a table of nftables.
-type nftTable struct {
-	family, name string
-	dormant      bool
+// Table is a table of nftables.
+type Table struct {
+	Family, Name string
+	Dormant      bool
 }
 
 // tableAnswer reads a table out of a message.
-func tableAnswer(message []byte) nftTable {
-	read := nftTable{family: familyAnswer(message)}
+func tableAnswer(message []byte) Table {
+	read := Table{Family: familyAnswer(message)}
 	for kind, value := range attributes(message) {
 		switch {
 		case kind == unix.NFTA_TABLE_NAME:
-			read.name = textOf(value)
+			read.Name = textOf(value)
 		case kind == unix.NFTA_TABLE_FLAGS && len(value) >= 4:
-			read.dormant = binary.BigEndian.Uint32(value)&tableDormant != 0
+			read.Dormant = binary.BigEndian.Uint32(value)&tableDormant != 0
 		}
 	}
 	return read
@@ -202,17 +207,17 @@ func tableAnswer(message []byte) nftTable {
 // tableDormant is NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.
 const tableDormant = 1
 
-// nftRule is a rule of nftables.
-type nftRule struct {
-	handle      uint64 // by which nft deletes it
-	expressions []nftExpression
+// Rule is a rule of nftables.
+type Rule struct {
+	Handle      uint64 // by which nft deletes it
+	Expressions []Expression
 }
 
-// nftExpression is one expression of a rule.
-type nftExpression struct{ name, data string }
+// Expression is one expression of a rule.
+type Expression struct{ Name, data string }
 
-// number returns a number of an expression; 0 where there is none.
-func (e nftExpression) number(kind uint16) uint32 {
+// Number returns a number of an expression; 0 where there is none.
+func (e Expression) Number(kind uint16) uint32 {
 	for found, value := range values([]byte(e.data)) {
 		if found == kind && len(value) >= 4 {
 			return binary.BigEndian.Uint32(value)
@@ -221,17 +226,32 @@ func (e nftExpression) number(kind uint16) uint32 {
 	return 0
 }
 
+// Packets returns what a rule counted.
+func (r Rule) Packets() uint64 {
+	for _, expression := range r.Expressions {
+		if expression.Name != "counter" {
+			continue
+		}
+		for kind, value := range values([]byte(expression.data)) {
+			if kind == unix.NFTA_COUNTER_PACKETS && len(value) >= 8 {
+				return binary.BigEndian.Uint64(value)
+			}
+		}
+	}
+	return 0
+}
+
 // ruleAnswer reads a rule out of a message.
-func ruleAnswer(message []byte) (read nftRule) {
+func ruleAnswer(message []byte) (read Rule) {
 	for kind, value := range attributes(message) {
 		switch kind &^ unix.NLA_F_NESTED {
 		case unix.NFTA_RULE_HANDLE:
 			if len(value) >= 8 {
-				read.handle = binary.BigEndian.Uint64(value)
+				read.Handle = binary.BigEndian.Uint64(value)
 			}
 		case unix.NFTA_RULE_EXPRESSIONS:
 			for _, element := range values(value) {
-				read.expressions = append(read.expressions, expressionAnswer(element))
+				read.Expressions = append(read.Expressions, expressionAnswer(element))
 			}
 		}
 	}
@@ -239,11 +259,11 @@ func ruleAnswer(message []byte) (read nftRule) {
 }
 
 // expressionAnswer reads an expression of a rule.
-func expressionAnswer(element []byte) (read nftExpression) {
+func expressionAnswer(element []byte) (read Expression) {
 	for kind, value := range values(element) {
 		switch kind &^ unix.NLA_F_NESTED {
 		case unix.NFTA_EXPR_NAME:
-			read.name = textOf(value)
+			read.Name = textOf(value)
 		case unix.NFTA_EXPR_DATA:
 			read.data = string(value)
 		}

@@ -1,15 +1,16 @@
-package iptables
+package nftables
 
 import (
 	"encoding/binary"
 	"errors"
-	"strings"
+	"fmt"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 )
 
@@ -39,19 +40,19 @@ func TestRulesetAnswer(t *testing.T) {
 	for what, good := range map[string][]byte{
 		"alone": id, "last": append(append([]byte{}, append(pid, name...)...), id...), "first": append(append([]byte{}, id...), name...),
 	} {
-		if got, err := rulesetAnswer(generationMessage(nftType(unix.NFT_MSG_NEWGEN), good...)); err != nil || got != 263 {
+		if got, err := rulesetAnswer(generationMessage(typeOf(unix.NFT_MSG_NEWGEN), good...)); err != nil || got != 263 {
 			t.Errorf("%s: %d, %v", what, got, err)
 		}
 	}
 	for what, bad := range map[string][]byte{
 		"nothing":         {},
-		"a header only":   generationMessage(nftType(unix.NFT_MSG_NEWGEN))[:16],
-		"no attribute":    generationMessage(nftType(unix.NFT_MSG_NEWGEN)),
+		"a header only":   generationMessage(typeOf(unix.NFT_MSG_NEWGEN))[:16],
+		"no attribute":    generationMessage(typeOf(unix.NFT_MSG_NEWGEN)),
 		"an error":        generationMessage(2, id...),
-		"another one":     generationMessage(nftType(unix.NFT_MSG_NEWGEN), name...),
-		"one too short":   generationMessage(nftType(unix.NFT_MSG_NEWGEN), attributeOf(1, 0, 1)...),
-		"one without end": generationMessage(nftType(unix.NFT_MSG_NEWGEN), 255, 0, 1, 0, 0, 0, 0, 7),
-		"one of no size":  generationMessage(nftType(unix.NFT_MSG_NEWGEN), 0, 0, 1, 0, 0, 0, 0, 7),
+		"another one":     generationMessage(typeOf(unix.NFT_MSG_NEWGEN), name...),
+		"one too short":   generationMessage(typeOf(unix.NFT_MSG_NEWGEN), attributeOf(1, 0, 1)...),
+		"one without end": generationMessage(typeOf(unix.NFT_MSG_NEWGEN), 255, 0, 1, 0, 0, 0, 0, 7),
+		"one of no size":  generationMessage(typeOf(unix.NFT_MSG_NEWGEN), 0, 0, 1, 0, 0, 0, 0, 7),
 	} {
 		if got, err := rulesetAnswer(bad); err == nil {
 			t.Errorf("%s: taken for %d", what, got)
@@ -70,11 +71,11 @@ func TestAnswerIs(t *testing.T) {
 		answer []byte
 		want   error
 	}{
-		"the chain":      {generationMessage(nftType(unix.NFT_MSG_NEWCHAIN)), nil},
+		"the chain":      {generationMessage(typeOf(unix.NFT_MSG_NEWCHAIN)), nil},
 		"none":           {refused(-int32(unix.ENOENT)), unix.ENOENT},
 		"no rights":      {refused(-int32(unix.EPERM)), unix.EPERM},
 		"an acknowledge": {refused(0), errAnswer},
-		"another":        {generationMessage(nftType(unix.NFT_MSG_NEWTABLE)), errAnswer},
+		"another":        {generationMessage(typeOf(unix.NFT_MSG_NEWTABLE)), errAnswer},
 		"cut":            {refused(-int32(unix.ENOENT))[:16], errAnswer},
 		"nothing":        {nil, errAnswer},
 	} {
@@ -84,15 +85,15 @@ func TestAnswerIs(t *testing.T) {
 	}
 }
 
-// TestNFTHolds finds a chain, of its family and table only, whatever is in it, and without
+// TestHasChain finds a chain, of its family and table only, whatever is in it, and without
 // making a table.
-func TestNFTHolds(t *testing.T) {
+func TestHasChain(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
 	want := func(family rules.Family, want bool) {
 		t.Helper()
-		if held, err := nftHolds(family, rules.Filter, rules.ServiceForward); held != want || err != nil {
+		if held, err := HasChain(family, rules.Filter, rules.ServiceForward); held != want || err != nil {
 			t.Errorf("%v: %v, %v; want %v", family, held, err, want)
 		}
 	}
@@ -112,34 +113,38 @@ func TestNFTHolds(t *testing.T) {
 	want(rules.IPv6, false)
 }
 
-// TestRulesetID has another number after every change that anybody makes, and the same one
-// as long as nobody does. For the legacy variant there is none.
-func TestRulesetID(t *testing.T) {
+// TestOwnChains lists natspread's chains of one table and family, however many there are and
+// whatever is in them.
+func TestOwnChains(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
 	}
-	kernel := Kernel{Run: program.Exec(), Variant: rules.NFT}
-	last := kernel.RulesetID()
-	if last == 0 || kernel.RulesetID() != last {
-		t.Errorf("%d, then %d", last, kernel.RulesetID())
-	}
-	for _, change := range []struct{ name, program, line string }{
-		{"a rule", "iptables-nft", "-t nat -A PREROUTING -j ACCEPT"},
-		{"a rule of the other family", "ip6tables-nft", "-A FORWARD -j DROP"},
-		{"a table of nft's own", "nft", "add table inet other"},
-	} {
-		netnstest.Self().Command(t, "", change.program, strings.Fields(change.line)...)
-		now := kernel.RulesetID()
-		if now == last {
-			t.Errorf("%s: still %d", change.name, now)
+	want := func(family rules.Family, kind rules.TableName, want []string) {
+		t.Helper()
+		names, err := OwnChains(family, kind)
+		slices.Sort(names)
+		if err != nil || !slices.Equal(names, want) {
+			t.Errorf("%v %v: %d chains, %v; want %d", family, kind, len(names), err, len(want))
 		}
-		last = now
 	}
-	netnstest.Self().Command(t, "", "iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-j", "ACCEPT")
-	if now := kernel.RulesetID(); now != last {
-		t.Errorf("the legacy variant's change made it %d", now)
+	want(rules.IPv4, rules.NAT, nil)
+	if tables := netnstest.Self().Command(t, "", "nft", "list", "tables"); tables != "" {
+		t.Errorf("the question made %s", tables)
 	}
-	if legacy := (Kernel{Run: program.Exec(), Variant: rules.Legacy}).RulesetID(); legacy != 0 {
-		t.Errorf("legacy: %d", legacy)
+	var many []string
+	text := "*nat\n"
+	for i := range 500 { // more than fit into one message
+		many = append(many, fmt.Sprintf("NATSPREAD-service%d", i))
+		text += fmt.Sprintf(":%s - [0:0]\n:OTHER%d - [0:0]\n", many[i], i)
 	}
+	slices.Sort(many)
+	hosttest.Put(t, rules.NFT, rules.IPv4, text+"COMMIT\n")
+	hosttest.IPTablesOn(t, rules.NFT, rules.IPv4, rules.Filter, "-N NATSPREAD-FORWARD")
+	hosttest.IPTablesOn(t, rules.NFT, rules.IPv6, rules.NAT, "-N NATSPREAD-six")
+	netnstest.Self().Command(t, "", "nft", "add table ip natspread; add chain ip natspread NATSPREAD-PRE")
+	netnstest.Self().Command(t, "", "nft", "add rule ip filter NATSPREAD-FORWARD ct mark 1 fib saddr type local drop")
+	want(rules.IPv4, rules.NAT, many)
+	want(rules.IPv4, rules.Filter, []string{"NATSPREAD-FORWARD"})
+	want(rules.IPv6, rules.NAT, []string{"NATSPREAD-six"})
+	want(rules.IPv6, rules.Filter, nil)
 }
