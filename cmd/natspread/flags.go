@@ -58,6 +58,9 @@ func (s *session) readCommon(c *cli.Context) error {
 		color:   c.String("color"),
 		live:    c.Bool("live"),
 	}
+	if s.quiet {
+		s.line = nil
+	}
 	if s.config == "" {
 		s.config = filepath.Join(root, paths.Config)
 	}

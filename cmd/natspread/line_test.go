@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,9 +20,10 @@ func TestSlowWork(t *testing.T) {
 	config := filepath.Join(rootWith(t, article), paths.Config)
 	for _, flags := range [][]string{nil, {"--json"}, {"-q"}, {"-v"}} {
 		user, terminal := openTerminal(t)
-		shown := ""
+		shown, quiet := "", slices.Contains(flags, "-q")
+		shows := !quiet && !slices.Contains(flags, "-v")
 		runner := func(context.Context, []byte, string, ...string) ([]byte, error) {
-			for len(flags) == 0 && !strings.Contains(shown, "drawing...") {
+			for shows && !strings.Contains(shown, "drawing...") {
 				shown += readShown(t, user)
 			}
 			return []byte("<svg/>\n"), nil
@@ -37,12 +39,13 @@ func TestSlowWork(t *testing.T) {
 		if strings.Contains(stdout.String(), "drawing") || !strings.Contains(stdout.String(), "svg/") {
 			t.Errorf("%v: %q is printed", flags, stdout.String())
 		}
+		if quiet != (s.line == nil) {
+			t.Errorf("%v: the line is %v", flags, s.line)
+		}
 		switch {
-		case len(flags) == 0:
-			if !strings.HasSuffix(shown, "drawing...\r\x1b[K") {
-				t.Errorf("it stays on the terminal: %q", shown)
-			}
-		case strings.Contains(shown, "..."):
+		case shows && !strings.HasSuffix(shown, "drawing...\r\x1b[K"):
+			t.Errorf("%v: it stays on the terminal: %q", flags, shown)
+		case !shows && strings.Contains(shown, "..."):
 			t.Errorf("%v: the terminal shows %q", flags, shown)
 		}
 	}

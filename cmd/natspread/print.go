@@ -48,7 +48,7 @@ func (s *session) printf(format string, args ...any) {
 // doing says on a terminal what is being done, once it has taken a second, until something else
 // is printed. The programs that -v prints say as much.
 func (s *session) doing(format string, args ...any) {
-	if !s.quiet && !s.verbose {
+	if !s.verbose {
 		s.line.Doing(text.OneLine(fmt.Sprintf(format, args...)) + "...")
 	}
 }

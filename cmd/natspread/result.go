@@ -37,11 +37,12 @@ func (s *session) printNotes(result restore.Result) { s.printLines(report.NoteLi
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(result restore.Result) error {
 	s.printNotes(result)
-	return stands(result, s.answer(resultOf(result), ""))
+	return unprinted(result, s.answer(resultOf(result), ""))
 }
 
-// stands adds to an error of what was to be printed of a result that this changes nothing of it.
-func stands(result restore.Result, err error) error {
+// unprinted adds to the error of a result that cannot be printed that what was changed stays
+// changed.
+func unprinted(result restore.Result, err error) error {
 	if err == nil || !result.Changed {
 		return err
 	}

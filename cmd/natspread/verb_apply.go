@@ -203,7 +203,7 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 	}
 	s.printNotes(result)
 	if err := s.answer(printed, ""); err != nil {
-		return stands(result, err)
+		return unprinted(result, err)
 	}
 	if result.Changed {
 		s.printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))

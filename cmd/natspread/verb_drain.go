@@ -122,7 +122,7 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	if err != nil {
 		return failure.Halfway(result, nil, err)
 	}
-	return stands(result, s.answer(drainResultOf(edit, result, live), ""))
+	return unprinted(result, s.answer(drainResultOf(edit, result, live), ""))
 }
 
 // awaitDrained waits, if it was asked to, until no connection is left at the backends of an edit,

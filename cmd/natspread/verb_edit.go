@@ -57,7 +57,7 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 	}
 	s.printf("wrote %s", s.config)
 	err = s.wantsEdit(ctx, o, plan)
-	if errors.Is(err, errNotConfirmed) || errors.Is(err, errNotAsked) {
+	if errors.Is(err, errNotConfirmed) {
 		s.printf("it is not applied: natspread apply does that")
 		return s.answer(changeResult{Changed: true}, "")
 	}
@@ -70,8 +70,8 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 	return err
 }
 
-// editCopy has the copy edited until it is good, or nobody wants to go on. The context that it returns ends by an
-// interruption that comes later: what comes before is the editor's.
+// editCopy has the copy edited until it is good, or nobody wants to go on. An interruption while the
+// editor runs is for the editor, so the returned context ends only by a later one.
 func (s *session) editCopy(ctx context.Context, o editOptions, copied change.Copy) (_ context.Context, stop func(), plan change.Plan, changed bool, err error) {
 	for stop = func() {}; ; {
 		err = program.Edit(copied.File, s.in, s.out, s.err)
@@ -100,10 +100,8 @@ func (s *session) saveCopy(ctx context.Context, copied change.Copy, plan change.
 	return copied.Save(plan.Text)
 }
 
-// errNotAsked says that nobody was there to ask.
-var errNotAsked = errors.New("not asked")
-
-// wantsEdit shows what apply would change, and asks whether to apply it.
+// wantsEdit shows what apply would change, and asks whether to apply it. Where nobody can answer it is
+// not confirmed.
 func (s *session) wantsEdit(ctx context.Context, o editOptions, plan change.Plan) error {
 	changes, err := s.reportHost().Diff(ctx, wantedOf(plan, rules.Families()))
 	if err != nil {
@@ -118,5 +116,5 @@ func (s *session) wantsEdit(ctx context.Context, o editOptions, plan change.Plan
 	if o.yes {
 		return nil
 	}
-	return s.ask(ctx, "apply it?", errNotAsked)
+	return s.ask(ctx, "apply it?", errNotConfirmed)
 }

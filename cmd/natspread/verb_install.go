@@ -191,7 +191,7 @@ func (s *session) printInstalled(result restore.Result, done []string) error {
 	s.printLines(done)
 	s.printNotes(result)
 	result.Changed = result.Changed || units.Changed(done)
-	return stands(result, s.answer(installResult{
+	return unprinted(result, s.answer(installResult{
 		Changed: result.Changed, Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes,
 	}, ""))
 }

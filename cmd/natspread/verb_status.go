@@ -31,14 +31,15 @@ func (s *session) statusVerb() *cli.Command {
 
 // statusOptions are the flags of status.
 type statusOptions struct {
-	watch, all bool
+	watch      bool
 	service    string // the one to show; "" for all
+	all        bool   // show the whole of it, as of one service
 	prometheus string // path, or "-"
 }
 
 // readStatus reads them.
 func readStatus(c *cli.Context) (statusOptions, error) {
-	o := statusOptions{watch: c.Bool("watch"), all: c.Bool("all"), service: c.Args().First(), prometheus: c.String("prometheus")}
+	o := statusOptions{watch: c.Bool("watch"), all: c.Bool("all") || c.Args().First() != "", service: c.Args().First(), prometheus: c.String("prometheus")}
 	return o, cmp.Or(
 		cmdline.RefuseIf(o.prometheus != "" && (o.watch || c.Bool("json")), "--prometheus excludes --watch and --json: give one of them"),
 		cmdline.RefuseIf(o.prometheus != "" && o.service != "", "--prometheus writes the metrics of all services: leave the service out"),
@@ -60,7 +61,7 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	case o.prometheus != "":
 		err = report.WriteMetrics(o.prometheus, status.Metrics())
 	default:
-		err = s.answer(status, status.Text(s.paint, o.all || o.service != ""))
+		err = s.answer(status, status.Text(s.paint, o.all))
 	}
 	if err != nil {
 		return err

@@ -55,5 +55,5 @@ func (s *session) undrain(ctx context.Context, o drainOptions) error {
 	if err != nil {
 		return failure.Halfway(result, nil, fmt.Errorf("undrained, but the connections cannot be counted: %w", err))
 	}
-	return stands(result, s.printJSON(drainResultOf(edit, result, live)))
+	return unprinted(result, s.printJSON(drainResultOf(edit, result, live)))
 }

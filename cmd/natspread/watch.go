@@ -58,8 +58,8 @@ func (s *session) show(status report.Status, o statusOptions, now time.Time) err
 		}
 		return s.print(string(text) + "\n")
 	case terminal.Is(s.out):
-		text := status.Text(s.paint, o.all || o.service != "")
-		if !o.all && o.service == "" && terminal.SizeOf(s.out).Fit("\n"+text) != "\n"+text { // below the time
+		text := status.Text(s.paint, o.all)
+		if !o.all && terminal.SizeOf(s.out).Fit("\n"+text) != "\n"+text { // below the time
 			text = status.Brief(s.paint)
 		}
 		return s.refresh(text, now)

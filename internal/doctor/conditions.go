@@ -33,7 +33,7 @@ func (h Host) run(services []config.Service, checks []func(examination) []Findin
 	if err != nil {
 		return []Finding{cannotTell("which interfaces and addresses the host has", err)}
 	}
-	e := examination{Host: h, Balancer: Balancer{Services: services}, network: read, sockets: h.sockets()}
+	e := examination{Host: h, Balancer: Balancer{Services: services}, network: read, sockets: network.NewSockets(h.Proc)}
 	var found []Finding
 	for _, check := range checks {
 		found = append(found, check(e)...)
@@ -120,13 +120,13 @@ func (e examination) ownBackends() []Finding {
 
 // ownBackend looks at who listens for a backend on the host itself.
 func (e examination) ownBackend(service config.Service, backend config.Backend, protocol config.Protocol) []Finding {
-	open, err := e.sockets.of(protocol, rules.FamilyOf(backend.Addr))
+	open, err := e.sockets.Of(string(protocol), rules.FamilyOf(backend.Addr))
 	if err != nil {
 		return []Finding{cannotTell("who listens on "+string(protocol), err)}
 	}
 	var found []Finding
 	for _, ports := range portsAt(service, backend) {
-		here := onPorts(open, ports)
+		here := network.OnPorts(open, ports.First, ports.Last)
 		for _, s := range here {
 			reached := slices.ContainsFunc(here, func(o network.Socket) bool {
 				return o.At.Port() == s.At.Port() && (o.At.Addr() == backend.Addr || o.At.Addr().IsUnspecified())

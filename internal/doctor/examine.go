@@ -14,7 +14,7 @@ type examination struct {
 	Host
 	Balancer
 	network network.Network
-	sockets sockets
+	sockets network.Sockets
 	flows   [2][]flows.Entry // by family, those that have to do with the balancer
 }
 
@@ -33,7 +33,7 @@ func checks() []func(examination) []Finding {
 // Refused find): now, after the next boot, or when something happens that is likely to. The
 // worst comes first. What cannot be read is a finding too, a Risk.
 func (h Host) Examine(b Balancer) []Finding {
-	e := examination{Host: h, Balancer: b, sockets: h.sockets()}
+	e := examination{Host: h, Balancer: b, sockets: network.NewSockets(h.Proc)}
 	var found []Finding
 	var err error
 	if e.network, err = h.readNetwork(); err != nil {

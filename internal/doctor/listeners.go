@@ -3,7 +3,6 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -12,84 +11,25 @@ import (
 	"natspread/internal/rules"
 )
 
-// socketTable is one of the kernel's lists of sockets.
-type socketTable struct {
-	protocol config.Protocol
-	family   rules.Family
-}
-
-// sockets are what processes of the host listen on, as it was read so far.
-type sockets struct {
-	proc      string
-	open      map[socketTable][]network.Socket // ordered by port
-	unread    map[socketTable]error
-	processes *network.Processes
-}
-
-// sockets begins to read those of the host.
-func (h Host) sockets() sockets {
-	return sockets{h.Proc, map[socketTable][]network.Socket{}, map[socketTable]error{}, network.NewProcesses(h.Proc)}
-}
-
-// of returns the sockets that take packets of a protocol and a family. An IPv6 socket for
-// every address takes IPv4, too, unless an option forbids it or an IPv4 socket has that port.
-func (s sockets) of(protocol config.Protocol, family rules.Family) ([]network.Socket, error) {
-	table := socketTable{protocol, family}
-	open, known := s.open[table]
-	if known {
-		return open, s.unread[table]
-	}
-	open, err := network.Sockets(s.proc, string(protocol), family)
-	if err == nil && family == rules.IPv4 {
-		both, _ := s.of(protocol, rules.IPv6) // which a kernel without IPv6 does not have
-		open = withBoth(open, both)
-	}
-	s.open[table], s.unread[table] = open, err
-	return open, err
-}
-
-// withBoth adds to the sockets of IPv4 those of IPv6 that take it, too.
-func withBoth(four, six []network.Socket) []network.Socket {
-	taken := map[uint16]bool{}
-	for _, s := range four {
-		if s.At.Addr().IsUnspecified() {
-			taken[s.At.Port()] = true
-		}
-	}
-	for _, s := range six {
-		if s.At.Addr().Is4() || s.At.Addr().IsUnspecified() && !taken[s.At.Port()] {
-			four = append(four, s)
-		}
-	}
-	slices.SortStableFunc(four, byPort)
-	return four
-}
-
-// byPort orders sockets.
-func byPort(a, b network.Socket) int { return int(a.At.Port()) - int(b.At.Port()) }
-
-// onPorts returns the sockets of some ports.
-func onPorts(open []network.Socket, ports config.Ports) []network.Socket {
-	begin, _ := slices.BinarySearchFunc(open, int(ports.First), func(s network.Socket, port int) int { return int(s.At.Port()) - port })
-	end, _ := slices.BinarySearchFunc(open, int(ports.Last)+1, func(s network.Socket, port int) int { return int(s.At.Port()) - port })
-	return open[begin:end]
-}
-
 // listeners looks for processes of the host that listen where a service does. A packet
 // meets the nat table first, so these processes get no new connections of the service.
 func (e examination) listeners() []Finding {
 	var found []Finding
-	said := map[socketTable]bool{}
+	type list struct {
+		protocol config.Protocol
+		family   rules.Family
+	}
+	said := map[list]bool{}
 	for _, service := range e.Services {
 		for _, protocol := range service.Protocols {
-			table := socketTable{protocol, familyOf(service)}
-			open, err := e.sockets.of(protocol, table.family)
-			if err != nil && !said[table] {
-				said[table] = true
+			of := list{protocol, familyOf(service)}
+			open, err := e.sockets.Of(string(of.protocol), of.family)
+			if err != nil && !said[of] {
+				said[of] = true
 				found = append(found, cannotTell("who listens on "+string(protocol), err))
 			}
 			for _, listen := range service.Listen {
-				found = append(found, e.shadowedBy(service, listen, protocol, onPorts(open, listen.Ports))...)
+				found = append(found, e.shadowedBy(service, listen, protocol, network.OnPorts(open, listen.Ports.First, listen.Ports.Last))...)
 			}
 		}
 	}
@@ -140,7 +80,7 @@ func (e examination) ephemeral(protocol config.Protocol, port uint16) bool {
 
 // holderOf names the process that holds a socket.
 func (e examination) holderOf(s network.Socket) (holder network.Process, known bool, who string) {
-	holder, known = e.sockets.processes.Of(s.Inode)
+	holder, known = e.sockets.Holder(s)
 	if !known {
 		return holder, false, "a process that cannot be seen"
 	}

@@ -3,7 +3,6 @@ package doctor
 import (
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,7 +16,7 @@ import (
 func TestListenersUnreadable(t *testing.T) {
 	e := examination{Host: host(t, nil), Balancer: Balancer{Services: []config.Service{webService()}}}
 	listeners := func() []Finding {
-		e.sockets = e.Host.sockets()
+		e.sockets = network.NewSockets(e.Proc)
 		return e.listeners()
 	}
 	found := listeners()
@@ -41,20 +40,6 @@ func TestListenersUnreadable(t *testing.T) {
 	found = listeners()
 	if len(found) != 1 || found[0].Fix != "systemctl disable --now nginx.service" || found[0].What[:40] != "nginx (process 77) listens on tcp 192.0." {
 		t.Errorf("%s", reported(found))
-	}
-}
-
-// TestWithBoth counts a socket for every address of IPv6 for IPv4 where none of that has its port.
-func TestWithBoth(t *testing.T) {
-	sockets := func(all ...string) (list []network.Socket) {
-		for _, at := range all {
-			list = append(list, network.Socket{At: netip.MustParseAddrPort(at)})
-		}
-		return list
-	}
-	got := withBoth(sockets("0.0.0.0:80", "192.0.2.10:443"), sockets("[::]:22", "[::]:80", "[::]:443", "[2001:db8::1]:53"))
-	if want := sockets("[::]:22", "0.0.0.0:80", "192.0.2.10:443", "[::]:443"); !slices.Equal(got, want) {
-		t.Errorf("%v", got)
 	}
 }
 

@@ -13,11 +13,10 @@ import (
 	"natspread/internal/rules"
 )
 
-// By the first conntrack takes up TCP connections that it did not see begin, by the second it
-// takes packets outside of the window that it knows.
+// The sysctls of conntrack that decide about the TCP connections of another balancer.
 const (
-	tcpLoose   = "net/netfilter/nf_conntrack_tcp_loose"
-	tcpLiberal = "net/netfilter/nf_conntrack_tcp_be_liberal"
+	tcpLoose   = "net/netfilter/nf_conntrack_tcp_loose"      // whether it picks up one that it did not see begin
+	tcpLiberal = "net/netfilter/nf_conntrack_tcp_be_liberal" // whether packets outside of the TCP window are valid
 )
 
 // takeover looks whether conntrack takes up TCP connections that another balancer had.
@@ -40,7 +39,7 @@ func (e examination) takeover() []Finding {
 		{tcpLoose, Finding{Broken, fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, few(services)), "sysctl -w " + loose + "=1"}},
 		{tcpLiberal, Finding{
 			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, few(services)),
-			// Boot reads the file when nothing has loaded the module yet that has the key.
+			// At boot sysctl.d is read before something loads conntrack, without which there is no such key.
 			"echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo " + liberal + "=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
 		}},
 	} {
@@ -69,13 +68,14 @@ func (t *takenOver) add(service *config.Service, request packetpath.Packet) {
 	}
 }
 
-// hit is whose first packets a rule drops.
+// hit names those whose first packets a rule drops.
 type hit struct {
 	services, backends []string
-	clients            bool
+	clients            bool // whether it drops those of clients
 }
 
-// hits finds the rules that drop them. Those that drop all that clients send are said already.
+// hits finds the rules that drop such packets. Of a rule that drops all that clients send there is
+// a finding already.
 func (f *finder) hits(path packetpath.Path) (keys []deed, hits map[deed]*hit) {
 	hits = map[deed]*hit{}
 	begun, _ := path.Return(f.travel.begun.packets)
@@ -106,9 +106,10 @@ func (f *finder) hits(path packetpath.Path) (keys []deed, hits map[deed]*hit) {
 	return keys, hits
 }
 
-// another says who drops what is said first in connections that another balancer had. An accept
-// of what clients asked for does not let through what a backend says: nothing was asked here.
-func (f *finder) another(path packetpath.Path) {
+// firstPackets says which rules drop the first packets that come here of connections that another
+// balancer had. An accept of ESTABLISHED or DNAT does not let through what a backend sends first:
+// this conntrack has seen no packet of the client.
+func (f *finder) firstPackets(path packetpath.Path) {
 	keys, hits := f.hits(path)
 	for _, key := range keys {
 		h := hits[key]
@@ -128,8 +129,9 @@ func (f *finder) another(path packetpath.Path) {
 	}
 }
 
-// letBegin is the line after which a rule drops none of it. In FORWARD natspread's own accepts
-// stand before what closes it, and behind what may be a ban.
+// letBegin is the line after which a rule drops none of these packets. With forward = "accept"
+// natspread has accepts of its own in FORWARD: behind what may be a ban, and before the other rules. A
+// rule that drops although they are loaded is to be taken out.
 func (f *finder) letBegin(by packetpath.Rule, h hit) string {
 	ours := by.Variant == f.Variant && slices.ContainsFunc(f.Services, func(s config.Service) bool { return s.Forward == config.Accept && slices.Contains(h.services, s.Name) })
 	loaded := func(r rules.Ruleset) bool {

@@ -138,7 +138,7 @@ func (e examination) travellers(family rules.Family, out bool) travellers {
 						one.In = ""
 						all.leaving.add(one, service)
 					}
-					e.forwarded(&all, service, netip.AddrPortFrom(listen.Addr, port), protocol, in, out && service.Local)
+					e.forwarded(&all, service, listen, port, protocol, in, out && service.Local)
 				}
 			}
 		}
@@ -154,25 +154,16 @@ var (
 	hiddenStates     = []string{"ESTABLISHED", "DNAT", "SNAT"}
 )
 
-// mappedTo returns the port that a service maps another one to, 0 where it maps none.
-func mappedTo(service *config.Service, asked uint16) uint16 {
-	for _, listen := range service.Listen {
-		if listen.Ports.Contains(asked) {
-			return listen.To
-		}
-	}
-	return 0
-}
-
-// forwarded adds what becomes of a packet to an address of a service: those to each backend,
-// and the replies.
-func (e examination) forwarded(all *travellers, service *config.Service, origDst netip.AddrPort, protocol config.Protocol, in string, out bool) {
+// forwarded adds what becomes of a packet to a listen address and port of a service: those to
+// each backend, and the replies.
+func (e examination) forwarded(all *travellers, service *config.Service, listen config.Listen, asked uint16, protocol config.Protocol, in string, out bool) {
+	origDst := netip.AddrPortFrom(listen.Addr, asked)
 	for _, backend := range service.Active() {
 		to, err := e.network.RouteTo(backend.Addr)
 		if err != nil || to.Local {
 			continue // the check of the routes says so
 		}
-		port := cmp.Or(backend.Port, mappedTo(service, origDst.Port()), origDst.Port())
+		port := cmp.Or(backend.Port, listen.To, asked)
 		request := packetpath.Packet{
 			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
 			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),

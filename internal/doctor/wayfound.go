@@ -27,7 +27,7 @@ func (f *finder) follow(path packetpath.Path) {
 	answers, back := path.Return(f.travel.returning.packets)
 	f.zones(events, answers, there, back)
 	f.passing(path.Pass(f.travel.passing.packets), answers)
-	f.another(path)
+	f.firstPackets(path)
 	local, _ := path.Leave(f.travel.leaving.packets)
 	f.leaving(f.travel.leaving, local)
 	f.leaving(f.travel.passingOut, path.PassOut(f.travel.passingOut.packets))

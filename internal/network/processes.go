@@ -14,19 +14,16 @@ type Process struct {
 	Unit string // the service of systemd that it belongs to, "" where there is none
 }
 
-// Processes finds processes by the sockets that they hold. It walks over all of them once,
+// processes finds processes by the sockets that they hold. It walks over all of them once,
 // and only when somebody asks.
-type Processes struct {
+type processes struct {
 	proc    string            // where the kernel lists them: /proc
 	holders map[string]string // process by inode; nil before the walk
 }
 
-// NewProcesses returns those below a directory: /proc.
-func NewProcesses(proc string) *Processes { return &Processes{proc: proc} }
-
-// Of returns the process that holds a socket. found is false when no process is seen that
+// of returns the process that holds a socket. found is false when no process is seen that
 // does, as when the rights are missing.
-func (p *Processes) Of(inode string) (holder Process, found bool) {
+func (p *processes) of(inode string) (holder Process, found bool) {
 	if p.holders == nil {
 		p.walk()
 	}
@@ -41,7 +38,7 @@ func (p *Processes) Of(inode string) (holder Process, found bool) {
 
 // walk looks at what every process has open. A socket that a process shares with its
 // children counts for the oldest.
-func (p *Processes) walk() {
+func (p *processes) walk() {
 	p.holders = map[string]string{}
 	entries, _ := os.ReadDir(p.proc)
 	for _, entry := range entries {
@@ -61,7 +58,7 @@ func (p *Processes) walk() {
 }
 
 // unitOf returns the service that a process belongs to, from its control group.
-func (p *Processes) unitOf(id string) string {
+func (p *processes) unitOf(id string) string {
 	text, err := os.ReadFile(filepath.Join(p.proc, id, "cgroup"))
 	if err != nil {
 		return ""

@@ -32,15 +32,83 @@ const (
 	stateSCTP    = "10" // stateListens in decimal
 )
 
-// Sockets returns the sockets of a protocol (tcp, udp, sctp) and a family that take packets
-// from any peer, ordered by port. proc is where the kernel lists them: /proc.
-func Sockets(proc, protocol string, family rules.Family) (found []Socket, err error) {
+// Sockets are the sockets of the host that take packets. Each of the kernel's lists is read once,
+// when it is first asked for.
+type Sockets struct {
+	proc      string // where the kernel lists them: /proc
+	open      map[socketList][]Socket
+	unread    map[socketList]error
+	processes *processes
+}
+
+// socketList is one of the kernel's lists of sockets.
+type socketList struct {
+	protocol string
+	family   rules.Family
+}
+
+// NewSockets returns those below a directory: /proc.
+func NewSockets(proc string) Sockets {
+	return Sockets{proc, map[socketList][]Socket{}, map[socketList]error{}, &processes{proc: proc}}
+}
+
+// Of returns the sockets that take packets of a protocol (tcp, udp, sctp) and a family from any
+// peer, ordered by port. An IPv6 socket for every address takes IPv4, too, unless an option
+// forbids it or an IPv4 socket has that port.
+func (s Sockets) Of(protocol string, family rules.Family) ([]Socket, error) {
+	list := socketList{protocol, family}
+	open, known := s.open[list]
+	if known {
+		return open, s.unread[list]
+	}
+	open, err := readSockets(s.proc, protocol, family)
+	if err == nil && family == rules.IPv4 {
+		both, _ := s.Of(protocol, rules.IPv6) // which a kernel without IPv6 does not have
+		open = withBoth(open, both)
+	}
+	s.open[list], s.unread[list] = open, err
+	return open, err
+}
+
+// Holder returns the process that holds a socket. found is false when no process is seen that
+// does, as when the rights are missing.
+func (s Sockets) Holder(of Socket) (holder Process, found bool) { return s.processes.of(of.Inode) }
+
+// withBoth adds to the sockets of IPv4 those of IPv6 that take it, too.
+func withBoth(four, six []Socket) []Socket {
+	taken := map[uint16]bool{}
+	for _, s := range four {
+		if s.At.Addr().IsUnspecified() {
+			taken[s.At.Port()] = true
+		}
+	}
+	for _, s := range six {
+		if s.At.Addr().Is4() || s.At.Addr().IsUnspecified() && !taken[s.At.Port()] {
+			four = append(four, s)
+		}
+	}
+	slices.SortStableFunc(four, byPort)
+	return four
+}
+
+// byPort orders sockets.
+func byPort(a, b Socket) int { return cmp.Compare(a.At.Port(), b.At.Port()) }
+
+// OnPorts returns those of some sockets, ordered by port, that have one of a range of ports.
+func OnPorts(open []Socket, first, last uint16) []Socket {
+	begin, _ := slices.BinarySearchFunc(open, int(first), func(s Socket, port int) int { return int(s.At.Port()) - port })
+	end, _ := slices.BinarySearchFunc(open, int(last)+1, func(s Socket, port int) int { return int(s.At.Port()) - port })
+	return open[begin:end]
+}
+
+// readSockets reads one of the kernel's lists, and orders it by port.
+func readSockets(proc, protocol string, family rules.Family) (found []Socket, err error) {
 	if protocol == "sctp" {
 		found, err = sctpSockets(proc, family)
 	} else {
 		found, err = listedSockets(proc, protocol, family)
 	}
-	slices.SortStableFunc(found, func(a, b Socket) int { return cmp.Compare(a.At.Port(), b.At.Port()) })
+	slices.SortStableFunc(found, byPort)
 	return found, err
 }
 

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +33,7 @@ func TestSockets(t *testing.T) {
 	open(net.ListenPacket("udp6", "[::1]:5354"))
 	open(net.Dial("tcp4", "127.0.0.2:8080"))
 	open(net.Dial("udp4", "127.0.0.3:5353"))
-	processes := NewProcesses("/proc")
+	processes := &processes{proc: "/proc"}
 	for _, c := range []struct {
 		protocol string
 		family   rules.Family
@@ -40,17 +42,17 @@ func TestSockets(t *testing.T) {
 		{"tcp", rules.IPv4, "127.0.0.2:8080"}, {"tcp", rules.IPv6, "[::1]:8081"},
 		{"udp", rules.IPv4, "127.0.0.3:5353"}, {"udp", rules.IPv6, "[::1]:5354"},
 	} {
-		found, err := Sockets("/proc", c.protocol, c.family)
+		found, err := readSockets("/proc", c.protocol, c.family)
 		if err != nil || len(found) != 1 || found[0].At.String() != c.want {
 			t.Errorf("%s %v: %v, %v", c.protocol, c.family, found, err)
 			continue
 		}
-		holder, known := processes.Of(found[0].Inode)
+		holder, known := processes.of(found[0].Inode)
 		if !known || holder.ID != os.Getpid() || holder.Name != "exe" {
 			t.Errorf("%v is held by %+v", found[0], holder)
 		}
 	}
-	if _, known := processes.Of("1"); known {
+	if _, known := processes.of("1"); known {
 		t.Error("a socket that is not there is held by somebody")
 	}
 }
@@ -70,7 +72,7 @@ func TestSocketsSCTP(t *testing.T) {
 		rules.IPv4: "192.0.2.10:80 31337 10.0.0.254:80 31337 ",
 		rules.IPv6: "[2001:db8::10]:82 31339 ",
 	} {
-		found, err := Sockets(proc, "sctp", family)
+		found, err := readSockets(proc, "sctp", family)
 		got := ""
 		for _, s := range found {
 			got += fmt.Sprintln(s.At, s.Inode)
@@ -79,7 +81,21 @@ func TestSocketsSCTP(t *testing.T) {
 			t.Errorf("%v: %s, %v", family, got, err)
 		}
 	}
-	if found, err := Sockets(t.TempDir(), "sctp", rules.IPv4); found != nil || err != nil {
+	if found, err := readSockets(t.TempDir(), "sctp", rules.IPv4); found != nil || err != nil {
 		t.Errorf("%v, %v", found, err)
+	}
+}
+
+// TestWithBoth counts a socket for every address of IPv6 for IPv4 where none of that has its port.
+func TestWithBoth(t *testing.T) {
+	sockets := func(all ...string) (list []Socket) {
+		for _, at := range all {
+			list = append(list, Socket{At: netip.MustParseAddrPort(at)})
+		}
+		return list
+	}
+	got := withBoth(sockets("0.0.0.0:80", "192.0.2.10:443"), sockets("[::]:22", "[::]:80", "[::]:443", "[2001:db8::1]:53"))
+	if want := sockets("[::]:22", "0.0.0.0:80", "192.0.2.10:443", "[::]:443"); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }

@@ -33,7 +33,7 @@ type HistoryEntry struct {
 	Changes    *Changes  `json:"changes,omitempty"`  // to the good one before it; absent where one of the two does not say
 }
 
-// Changes are how many services a generation has not in common, or not alike, with another one.
+// Changes counts the services that differ between two generations.
 type Changes struct {
 	Added   int `json:"added"`
 	Removed int `json:"removed"`
@@ -65,14 +65,21 @@ func HistoryOf(entries []generation.Entry) History {
 	history := History{Generations: make([]HistoryEntry, len(entries))}
 	var before *config.Config // of the good one before
 	for i, entry := range slices.Backward(entries) {
-		history.Generations[i] = historyEntryOf(entry, &before)
+		described, cfg := historyEntryOf(entry)
+		if cfg != nil {
+			if before != nil {
+				described.Changes = changesOf(*before, *cfg)
+			}
+			before = cfg
+		}
+		history.Generations[i] = described
 	}
 	return history
 }
 
-// historyEntryOf describes a generation, and counts what is in its own config, and what it changed of that
-// before, whose place it takes.
-func historyEntryOf(entry generation.Entry, before **config.Config) HistoryEntry {
+// historyEntryOf describes a generation, and counts what is in its own config, which it returns,
+// too; nil where the generation is not good, or its config cannot be read.
+func historyEntryOf(entry generation.Entry) (HistoryEntry, *config.Config) {
 	described := HistoryEntry{
 		Generation: entry.Number, Created: entry.Created, Command: entry.Command,
 		Version: entry.Version, Variant: string(entry.Variant), Current: entry.IsCurrent, Boot: entry.IsBoot,
@@ -80,19 +87,15 @@ func historyEntryOf(entry generation.Entry, before **config.Config) HistoryEntry
 	}
 	if entry.Problem != nil {
 		described.Problem = entry.Problem.Error()
-		return described
+		return described, nil
 	}
 	cfg, err := config.ParseGeneration(entry.Number, entry.Config)
 	if err != nil {
-		return described
+		return described, nil
 	}
 	services, backends := len(cfg.Services), cfg.CountBackends()
 	described.Services, described.Backends = &services, &backends
-	if *before != nil {
-		described.Changes = changesOf(**before, cfg)
-	}
-	*before = &cfg
-	return described
+	return described, &cfg
 }
 
 // changesOf counts what becomes of the services from one config to another.

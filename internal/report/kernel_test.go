@@ -206,7 +206,7 @@ func (s *scene) diff(t *testing.T, families ...rules.Family) Diff {
 func (s *scene) remaining(t *testing.T) []doctor.Finding {
 	t.Helper()
 	plan := s.plan(t)
-	way, err := s.host.remaining(t.Context(), plan.Config, familiesOf(plan.Tables), s.host.readHooks(t.Context()))
+	way, _, err := s.host.remaining(t.Context(), plan.Config, familiesOf(plan.Tables))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,46 +170,42 @@ func (h Host) Advice(cfg config.Config) []doctor.Finding {
 
 // remaining returns what an apply of a config leaves: what keeps its connections of some
 // families from passing although their rules are right, and which files boot refuses
-// whatever is in them.
-func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family, hooks func() (rules.Hooks, error)) (doctor.Way, error) {
+// whatever is in them; and the risks of the config on this host, also beside an error.
+func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) (way doctor.Way, advice []doctor.Finding, err error) {
 	h.Doctor = h.Doctor.Once()
+	hooks := h.readHooks(ctx)
+	advice = risks(h.Advice(cfg))
 	var read Report
 	read.hooks, read.unread = hooks()
-	way, err := h.way(ctx, read, cfg, families)
-	if err != nil {
-		return doctor.Way{}, err
+	if way, err = h.way(ctx, read, cfg, families); err != nil {
+		return doctor.Way{}, advice, err
 	}
 	way.Found = append(way.Found, Broken(h.Doctor.Conditions(servicesOf(cfg, families), false))...)
 	store := h.Restore.Store()
 	if current, none := store.CurrentNumber(); none == nil {
 		way.Found = append(way.Found, Broken(h.Doctor.Refused(store.Files(current)))...)
 	}
-	return way, nil
+	return way, advice, nil
 }
 
 // NotesAfter returns as notes what an apply of a config left that keeps connections from
 // passing, which rules of others are no longer reached, what else is to say of the config on
 // this host, and which services refuse their clients now, also beside an error.
 func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
-	h.Doctor = h.Doctor.Once()
-	hooks := h.readHooks(ctx)
-	advice := risks(h.Advice(cfg))
-	way, err := h.remaining(ctx, cfg, familiesOf(tables), hooks)
+	way, advice, err := h.remaining(ctx, cfg, familiesOf(tables))
 	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, advice, watched{}.refusing(cfg, h.Restore.Store().Wanted))), err
 }
 
 // NotesBefore returns as notes what will keep the connections of a config from passing once it
 // is applied, and which rules of others will no longer be reached.
 func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
-	h.Doctor = h.Doctor.Once()
-	hooks := h.readHooks(ctx)
-	advice := risks(h.Advice(cfg))
-	way, err := h.remaining(ctx, cfg, familiesOf(tables), hooks)
+	way, advice, err := h.remaining(ctx, cfg, familiesOf(tables))
 	left := slices.DeleteFunc(Broken(way.Found), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
 	return NotesOf(slices.Concat(left, way.Unreached, advice)), err
 }
 
-// readHooks begins to read the hooks, by programs, and returns what waits for them.
+// readHooks starts the programs that read the hooks, and returns a function that waits for the
+// answer: other checks go on meanwhile.
 func (h Host) readHooks(ctx context.Context) (wait func() (rules.Hooks, error)) {
 	wait = sync.OnceValues(func() (rules.Hooks, error) { return h.hooks(ctx) })
 	go wait()

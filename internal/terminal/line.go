@@ -13,11 +13,12 @@ const patience = time.Second
 // Line is one line that says what is being done, and is gone when that is done. Only a terminal
 // gets it: a file, a pipe and the journal would keep it. A nil Line shows nothing.
 type Line struct {
-	out   io.Writer
-	mutex sync.Mutex
-	words string      // what is being done; "" when nothing is
-	wait  *time.Timer // until it is shown; nil when nothing is done
-	shown bool
+	out      io.Writer
+	patience time.Duration // how long work takes before it is shown
+	mutex    sync.Mutex
+	words    string      // what is being done; "" when nothing is
+	wait     *time.Timer // until it is shown; nil when nothing is done
+	shown    bool
 }
 
 // NewLine returns the line of a stream, which shows nothing yet; nil where it is no terminal.
@@ -25,7 +26,7 @@ func NewLine(stream io.Writer) *Line {
 	if !Is(stream) {
 		return nil
 	}
-	return &Line{out: stream}
+	return &Line{out: stream, patience: patience}
 }
 
 // Doing says what is being done from now on. It is shown when a second is over since the work
@@ -41,11 +42,11 @@ func (l *Line) Doing(words string) {
 	case l.shown:
 		l.draw()
 	case l.wait == nil:
-		l.wait = time.AfterFunc(patience, l.waited)
+		l.wait = time.AfterFunc(l.patience, l.waited)
 	}
 }
 
-// waited shows the line, unless the work ended meanwhile.
+// waited shows the line, unless the work ended meanwhile: a timer that has fired cannot be stopped.
 func (l *Line) waited() {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

@@ -3,13 +3,14 @@ package terminal
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLine says what is being done once that takes its time, and leaves nothing behind.
 func TestLine(t *testing.T) {
 	t.Parallel()
 	var said strings.Builder
-	line := &Line{out: &said}
+	line := &Line{out: &said, patience: time.Hour}
 	want := func(what, want string) {
 		t.Helper()
 		if said.String() != want {
