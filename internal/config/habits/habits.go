@@ -51,7 +51,7 @@ var (
 		{Typed: "icmp ping arp script exec external command grpc", Instead: `natspread can't ask that way: write "tcp", "http", "https" or "udp"`},
 	}
 
-	// Keys: a single word is the key that was meant.
+	// In the lists of keys a single word is the key that was meant, and all else is the fix.
 	ServiceKeys = []suggest.Habit{
 		{Typed: "servers server targets target upstream upstreams endpoints endpoint members member nodes node reals real workers hosts backend_servers realservers", Instead: "backends"},
 		{Typed: "bind vip vips frontend address addresses addr ip virtual_address", Instead: "listen"},
