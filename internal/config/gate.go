@@ -117,7 +117,7 @@ func (s inspection) checkDenied(d *draft) {
 		holds := func(denied field.Located[netip.Prefix]) bool { return within(allowed.Val, denied.Val) }
 		if i := slices.IndexFunc(d.gate.deny, holds); i >= 0 {
 			by := d.gate.deny[i].At
-			s.Refuse(allowed.At, "take it out, or write smaller subnets into deny", "cannot use allow %s: deny has all of it, with %s on line %d, and goes first",
+			s.Refuse(allowed.At, "take it out, or write smaller subnets into deny", "cannot use allow %s: %s on line %d holds all of it, and deny goes first",
 				s.Show(allowed.At), s.Show(by), s.Line(by)).Related = s.Line(by)
 		}
 	}

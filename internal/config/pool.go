@@ -52,7 +52,7 @@ func (s inspection) readShared(tables []source.Table) shared {
 func (s inspection) readDefaults(t source.Table, into *draft) {
 	switch {
 	case t.List:
-		s.Refuse(t.At, "write [defaults]", "cannot use table %q: there is one, so its brackets are single", t.Name)
+		s.Refuse(t.At, "write [defaults]", "cannot use table %q: there is only one [defaults], so its brackets are single", t.Name)
 	case into.keys != nil:
 		s.Refuse(t.At, "take it out, and write its keys below the first one", "cannot use table %q: line %d has it already", t.Name, s.Line(into.At)).Related = s.Line(into.At)
 		return
@@ -76,7 +76,7 @@ func meantOf(keys []field.Key[draft]) field.Meant {
 func (s inspection) readPool(t source.Table, known pools) {
 	name := strings.TrimPrefix(t.Name, poolPrefix)
 	if owner, isCheck := strings.CutSuffix(name, ".check"); isCheck {
-		s.Refuse(t.At, "take it out, or write ["+poolPrefix+owner+"] above it", "cannot use table %q: there is no pool above it that the check belongs to", source.FirstBytes(t.Name))
+		s.Refuse(t.At, "take it out, or write ["+poolPrefix+owner+"] above it", "cannot use table %q: no pool of that name stands above it", source.FirstBytes(t.Name))
 		return
 	}
 	if why := poolFault(name, t.List); why != nil {

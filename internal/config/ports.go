@@ -57,7 +57,7 @@ func parsePair(p source.Pair) (portPair, *value.Fault) {
 	to, isPort2 := value.ParsePort(p.Value.Text)
 	switch {
 	case strings.Contains(p.Name, "-") || strings.Contains(p.Value.Text, "-") && p.Value.Kind == source.String:
-		return portPair{}, &value.Fault{Cause: "it is a range", Fix: "natspread can't map a range of ports: write each port of it"}
+		return portPair{}, &value.Fault{Cause: "it is a range", Fix: "natspread can't map a range of ports: write each port"}
 	case !isPort:
 		return portPair{}, &value.Fault{Cause: "it is not a number from 1 to 65535"}
 	case !isPort2 || p.Value.Kind != source.Integer:
@@ -106,7 +106,7 @@ func parseListenHost(text string) (Listen, *value.Fault) {
 		if !l.Any() {
 			address = l.Addr.String()
 		}
-		return Listen{}, &value.Fault{Cause: "it has a port, and ports has those of the service", Fix: "write " + source.Quote(address)}
+		return Listen{}, &value.Fault{Cause: "with the key ports it has no port of its own", Fix: "write " + source.Quote(address)}
 	}
 	e, why := value.SplitEndpoint(text)
 	if why != nil {
@@ -136,7 +136,7 @@ func (s inspection) checkPorts(d *draft) {
 	}
 	for _, b := range d.backends {
 		if b.Val.Port != 0 {
-			s.Refuse(b.At, "write "+source.Quote(b.Val.Addr.String()), "cannot use backend %s: it has a port, and ports has those of the service", s.Show(b.At))
+			s.Refuse(b.At, "write "+source.Quote(b.Val.Addr.String()), "cannot use backend %s: with the key ports it has no port of its own", s.Show(b.At))
 		}
 	}
 	turns, _ := Turns(values(d.backends))

@@ -16,7 +16,7 @@ func (s inspection) checkTakeover(d *draft) {
 	}
 	at, _ := d.keys.Of("takeover")
 	if d.snat.Val.Mode != None && !d.unread("snat", d.snat.At) {
-		s.Refuse(at, `write snat = "none", and lead the backends' answers back through the balancer, or take takeover out`,
+		s.Refuse(at, `write snat = "none", and route the backends' answers back through the balancer, or take takeover out`,
 			"cannot use takeover: with snat = %q backends do not see the clients, so no other balancer could tell whose connections these are", d.snat.Val.String())
 	}
 	if !d.hashes() && len(d.backends) > 1 && !d.unread("algorithm", d.algorithm.At) {

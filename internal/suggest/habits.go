@@ -8,9 +8,11 @@ import (
 // Habit is what people type who know other programs, why natspread does not have it, and what
 // to type instead.
 type Habit struct {
-	Typed   string // one or more verbs, or flags, with spaces between them
-	Why     string // "" where Instead says enough
-	Instead string // a command, or a flag with its value: to type as it stands, but for words in capitals
+	Typed string // one or more words, with spaces between them
+	Why   string // "" where Instead says enough
+	// Instead is to be typed as it stands, but for words in capitals: a command, or a flag with its
+	// value. In a config it is the key that was meant, or the fix.
+	Instead string
 }
 
 // Known returns the habit by which somebody typed a word.
@@ -22,7 +24,7 @@ func Known(habits []Habit, typed string) (Habit, bool) {
 	return habits[at], true
 }
 
-// Habits returns all that are known. What is nearest in letters to some of them does something
+// Habits returns those of the command line. What is nearest in letters to some of them does something
 // else: restore is no restart.
 func Habits() []Habit {
 	return []Habit{

@@ -3,6 +3,7 @@ package field
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -88,7 +89,8 @@ func texts(v source.Value) []string {
 // refuseNested files a list in which there is another one, and tells whether it is that. The fix has
 // the items of all lists in one.
 func (f Field) refuseNested() bool {
-	if f.Value.Kind != source.List || !hasList(f.Value.Items) {
+	isList := func(item source.Value) bool { return item.Kind == source.List }
+	if !slices.ContainsFunc(f.Value.Items, isList) {
 		return false
 	}
 	fix := "natspread can't read it: write the items of all lists into one"
@@ -97,16 +99,6 @@ func (f Field) refuseNested() bool {
 	}
 	f.Refuse(f.Value, value.Fault{Cause: "there is a list in the list", Fix: fix})
 	return true
-}
-
-// hasList tells whether one of some values is a list.
-func hasList(items []source.Value) bool {
-	for _, item := range items {
-		if item.Kind == source.List {
-			return true
-		}
-	}
-	return false
 }
 
 // flat writes the items of lists in lists as those of one. An address with a number in a list is a

@@ -51,7 +51,7 @@ var (
 		{Typed: "icmp ping arp script exec external command grpc", Instead: `natspread can't ask that way: write "tcp", "http", "https" or "udp"`},
 	}
 
-	// Keys: a single word is the key that was meant.
+	// In the lists of keys a single word is the key that was meant, and all else is the fix.
 	ServiceKeys = []suggest.Habit{
 		{Typed: "servers server targets target upstream upstreams endpoints endpoint members member nodes node reals real workers hosts backend_servers realservers", Instead: "backends"},
 		{Typed: "bind vip vips frontend address addresses addr ip virtual_address", Instead: "listen"},
@@ -71,7 +71,7 @@ var (
 		{Typed: "pools use_pool backend_pool pool_name group", Instead: "pool"},
 		{Typed: "tls ssl cert certificate key redirect rewrite header headers host path_prefix proxy_protocol send_proxy", Instead: "natspread can't: it passes packets on and reads none; take it out"},
 		{Typed: "timeout_client timeout_server idle_timeout connect_timeout keepalive", Instead: "natspread can't time connections out: take it out; the kernel does, by net.netfilter.nf_conntrack_*_timeout_*"},
-		{Typed: "enabled enable disabled disable active state status", Instead: "natspread can't switch a service off: take it out, or put # before each line of a service that shall not be"},
+		{Typed: "enabled enable disabled disable active state status", Instead: "natspread can't switch a service off: take it out, or put # before each line of the service"},
 		{Typed: "description comment note remark", Instead: "write it behind a #"},
 		{Typed: "dns resolver resolvers resolve", Instead: "natspread can't look names up: write addresses"},
 		{Typed: "log logging access_log", Instead: "natspread can't log connections: take it out; conntrack -E shows them"},

@@ -60,7 +60,8 @@ func repaired(key, found, example string) string {
 	if strings.HasPrefix(model, "[") || len(values) > 1 && strings.Contains(found, "[") {
 		line = key + " = [" + strings.Join(values, ", ") + "]"
 	}
-	if values = slices.DeleteFunc(values, func(v string) bool { return v == `""` }); len(values) == 0 || strings.Contains(found, "{") || !isTOML(line) {
+	some := slices.ContainsFunc(values, func(v string) bool { return v != `""` })
+	if !some || strings.Contains(found, "{") || !isTOML(line) {
 		return example
 	}
 	return line
