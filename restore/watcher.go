@@ -17,7 +17,7 @@ import (
 	"natspread/internal/program"
 )
 
-// watcherWait is for how long a watcher waits for its lock: whoever asks WatcherAlive holds it,
+// watcherWait is how long a watcher waits for its lock: each call of WatcherAlive holds that lock,
 // too, for a moment.
 const watcherWait = 500 * time.Millisecond
 

@@ -11,9 +11,9 @@ import (
 // awaitStep is how often the connections of a drained backend are counted.
 const awaitStep = time.Second
 
-// Await waits, for so long at most, until no connection is left at the backends of an edit. It
-// returns how many are open at each, and says how many in all, "" for none. waiting is told the
-// same each time before it waits, and for how long it will at most.
+// Await waits until no connection is left at the backends of an edit, for so long at most. It
+// returns how many connections are open at each backend, and a sentence on all of them, "" where
+// there is none. Before each pause it calls waiting with that sentence and the time that is left.
 func (e Edit) Await(ctx context.Context, wait time.Duration, waiting func(open string, left time.Duration)) (each []int, open string, err error) {
 	for end := time.Now().Add(wait); ; {
 		if each, err = e.Live(ctx); err != nil {

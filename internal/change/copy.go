@@ -18,8 +18,8 @@ type Copy struct {
 	before []byte
 }
 
-// NewCopy copies a config into a directory that nobody else may look into, under its own name, by which editors know
-// what it is.
+// NewCopy copies a config into a directory that no other user may read. The copy has the name of the file: editors
+// know by the name what is in it.
 func NewCopy(name string) (Copy, error) {
 	before, err := Read(name, nil)
 	if err != nil {

@@ -69,7 +69,7 @@ func keep(path string, text []byte) (kept string, err error) {
 	}
 }
 
-// firstFree returns the first of the names for what is kept beside a file that nothing has yet.
+// firstFree returns the first of the names PATH.unapplied-1, -2, ... that no file has.
 func firstFree(path string) string {
 	for number := 1; ; number++ {
 		name := fmt.Sprintf("%s.unapplied-%d", path, number)

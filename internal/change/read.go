@@ -37,9 +37,9 @@ func Read(name string, stdin io.Reader) (data []byte, err error) {
 	return data, nil
 }
 
-// missingFix returns, behind its sign, what to do about a config that is not there. To begin anew
-// is right only where nothing was there before: the current generation keeps the config that it
-// was made from, and a name that was given may be misspelt.
+// missingFix returns the end of the error about a config that is not there: what to do. init is
+// right only where there was no config before: the current generation keeps the config that it was
+// made from, and a name that was given may be misspelt.
 func missingFix(name string) string {
 	root, usual := strings.CutSuffix(name, paths.Config)
 	kept := filepath.Join(root, paths.Current, filepath.Base(paths.Config))

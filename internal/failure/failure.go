@@ -82,7 +82,7 @@ func words(err error) (what, fix string) {
 	if at < 0 {
 		return what, ""
 	}
-	const left = "; nothing was changed" // whoever says it does not know of the line
+	const left = "; nothing was changed" // callers add it behind the line
 	fix, unchanged := strings.CutSuffix(what[at+len(Sign):], left)
 	if what = what[:at]; unchanged {
 		what += left
@@ -90,11 +90,11 @@ func words(err error) (what, fix string) {
 	return what, fix
 }
 
-// most is how many errors of a config are said to people.
+// most is how many errors of a config Text writes.
 const most = 100
 
-// Text says what went wrong, and last the line that fixes it, where that is known. What a config
-// gets is said as it stands: each error in it begins with its place, as editors want it.
+// Text says what went wrong, and last the line that fixes it, where that is known. The errors of a
+// config are written as they are: each begins with its place, in the form that editors read.
 func Text(err error) string {
 	var wrong config.Errors
 	if errors.As(err, &wrong) {

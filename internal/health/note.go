@@ -41,8 +41,8 @@ func (m *Machine) Choose(s config.Service, byHand []OutNote) (Choice, ServiceNot
 }
 
 // Overlay returns a config as it is to be rendered now, and what its overlay is to say of
-// itself. Who is drained by hand is taken from the note of the overlay before. Services that
-// are used as the config says stay the same values.
+// itself. The backends that are drained by hand are those of the note before. A service that is
+// used as the config says stays the same value.
 func (m *Machine) Overlay(cfg config.Config, before Note) (config.Config, Note) {
 	byHand := map[string][]OutNote{}
 	for _, s := range before.Services {
@@ -137,7 +137,7 @@ func (n Note) SetDrained(now time.Duration, backends map[string][]string, draine
 	return NoteOf(said)
 }
 
-// setDrained is SetDrained for one service. One that is down is drained, too, when it is asked for.
+// setDrained is SetDrained for one service. A backend that is down can be drained, too.
 func (s ServiceNote) setDrained(now time.Duration, backends []string, drained bool) ServiceNote {
 	asked := map[string]bool{}
 	for _, backend := range backends {

@@ -11,7 +11,7 @@ import (
 // seconds since 1970: reproducible-builds.org.
 const epochVariable = "SOURCE_DATE_EPOCH"
 
-// BuildTime returns that time, or now where there is none.
+// BuildTime returns the time that the variable says, or now where it is not set.
 func BuildTime(now time.Time) (time.Time, error) {
 	value, found := os.LookupEnv(epochVariable)
 	if !found {

@@ -1,5 +1,5 @@
 // Package install puts the program, the config and the units where a boot finds them, on a running machine or in an
-// image. The rules are there before.
+// image. The rules were written before.
 package install
 
 import (
@@ -21,8 +21,8 @@ type Program struct {
 	stays bool
 }
 
-// Running returns the running program. It stays where it is if a package owns it or ships the unit: a copy would stand
-// before the package's program in PATH, and age there.
+// Running returns the running program. It stays where it is if a package owns it or ships the unit: a copy would come
+// before the package's program in PATH, and no upgrade of the package would replace it.
 func Running(ctx context.Context, root string, run program.Runner) (Program, error) {
 	self, err := program.Path()
 	if err != nil {

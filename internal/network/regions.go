@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// regions are the parts that the routes of IPv4 divide its addresses into. What the kernel
-// answers of one address is true of all addresses in the same region: all of its rules but
-// those that ask for a destination, and its tables, find the same for them. There are none
-// where a route has several ways, of which the kernel chooses one by the address, and none of
-// IPv6, where it chooses the source by the address.
+// regions are the parts into which the routes of IPv4 divide its addresses. All addresses of a
+// region match the same routes of each table, and the same rules of ip rule, unless a rule asks
+// for a destination: so the kernel has one answer for all of them. There are no regions where a
+// rule does that, where a route has several next hops, of which the kernel chooses one by the
+// address, and in IPv6, where the kernel chooses the source by the address.
 type regions struct {
 	bits  []int                    // the lengths of the routes' prefixes, the longest first
 	known map[netip.Prefix]*answer // by the longest prefix that has the address

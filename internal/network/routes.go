@@ -54,8 +54,7 @@ func (n Network) RouteTo(addr netip.Addr) (Route, error) {
 	return known.Route, known.Err
 }
 
-// askRoute asks the kernel for the route to an address, if it was not asked of another one in the
-// same region.
+// askRoute returns the route to an address. For each region the kernel is asked once.
 func (n Network) askRoute(addr netip.Addr) (Route, error) {
 	if n.handle == nil {
 		return Route{}, errUnread

@@ -121,9 +121,8 @@ func LockEnv() []string {
 // lockKey is the key of a context that has the path of another lock of iptables.
 type lockKey struct{}
 
-// WithLock returns a context in which programs take that file for the lock of iptables. It is
-// for a network namespace that nobody else knows: there nothing has to be waited for, and nobody
-// waits.
+// WithLock returns a context in which programs use that file as the lock of iptables. It is for a
+// network namespace that nothing else uses: there no program has to wait for another.
 func WithLock(ctx context.Context, path string) context.Context {
 	return context.WithValue(ctx, lockKey{}, path)
 }

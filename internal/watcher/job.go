@@ -29,8 +29,8 @@ func (j *job) step(now time.Duration, some bool, begin func(now time.Duration)) 
 	return never
 }
 
-// end says that the job ended. The next one is due after again. Where somebody hurries it, it is
-// due after least, or after factor times what this one took, whichever is longer.
+// end says that the job ended. The next one is due after again. When hurry is called, it is due
+// after least, or after factor times what this one took, whichever is longer.
 func (j *job) end(now, again, least time.Duration, factor int) {
 	j.least = now + max(least, time.Duration(factor)*(now-j.began))
 	j.next = max(now+again, j.least)

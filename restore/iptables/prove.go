@@ -91,8 +91,9 @@ func (k Kernel) proveParts(ctx context.Context, tables []rules.Table) error {
 	return nil
 }
 
-// prove proves one table in one namespace, which nobody else knows. So its programs wait for no
-// lock of iptables, by which those of the legacy variant would do one proof after the other.
+// prove proves one table in a namespace that nothing else uses. So its programs need not take the
+// lock of iptables that all share: with that lock, proofs of the legacy variant would wait for one
+// another.
 func (k Kernel) prove(ctx context.Context, table rules.Table) error {
 	if table.Empty() {
 		return nil
