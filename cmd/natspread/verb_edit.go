@@ -56,7 +56,12 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 		return s.answer(changeResult{}, "")
 	}
 	s.printf("wrote %s", s.config)
-	err = s.wantsEdit(ctx, o, plan)
+	return s.applyEdited(ctx, o, plan)
+}
+
+// applyEdited applies the config that was written, if that is wanted. It stays written in any case.
+func (s *session) applyEdited(ctx context.Context, o editOptions, plan change.Plan) error {
+	err := s.wantsEdit(ctx, o, plan)
 	if errors.Is(err, errNotConfirmed) {
 		s.printf("it is not applied: natspread apply does that")
 		return s.answer(changeResult{Changed: true}, "")
