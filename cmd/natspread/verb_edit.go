@@ -20,11 +20,11 @@ func (s *session) editVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:  "edit",
 		Usage: "edit a copy of the config, check it, and apply it",
-		Description: "Opens a copy in $VISUAL or $EDITOR, else in the editor of the system. Only a\n" +
-			"good one takes the place of the config, which keeps its owner and its mode. Then\n" +
-			"it shows what apply would change, and asks whether to apply it. Where the copy\n" +
-			"is wrong it says so, and asks whether to edit it again.",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "ask nothing: apply a good config, and leave a wrong one where it was edited"}},
+		Description: "Opens a copy in $VISUAL or $EDITOR, else in the editor of the system. If the\n" +
+			"copy is wrong, edit prints its errors, and asks whether to edit it again. A good\n" +
+			"copy replaces the config, which keeps its owner and its mode. Then edit shows\n" +
+			"what apply would change, and asks whether to apply it.",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "ask nothing: apply a good copy, and keep a wrong one"}},
 	}, "natspread edit", readEdit, cmdline.Guarded(s.needKernel, "edit", s.editConfig))
 }
 
@@ -56,7 +56,12 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 		return s.answer(changeResult{}, "")
 	}
 	s.printf("wrote %s", s.config)
-	err = s.wantsEdit(ctx, o, plan)
+	return s.applyEdited(ctx, o, plan)
+}
+
+// applyEdited applies the config that was written, if that is wanted. It stays written in any case.
+func (s *session) applyEdited(ctx context.Context, o editOptions, plan change.Plan) error {
+	err := s.wantsEdit(ctx, o, plan)
 	if errors.Is(err, errNotConfirmed) {
 		s.printf("it is not applied: natspread apply does that")
 		return s.answer(changeResult{Changed: true}, "")

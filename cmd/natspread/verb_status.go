@@ -19,8 +19,9 @@ func (s *session) statusVerb() *cli.Command {
 		Description: "Exits 0 when the kernel holds what it should and nothing keeps it from working,\n" +
 			"1 when tables differ or something is broken, 3 when nothing of natspread is\n" +
 			"loaded; with --watch by what it read last. Counts begin at the last load of a\n" +
-			"service's chain; live is what is open now. Of hundreds of services it is a\n" +
-			"summary and those in trouble; with SERVICE it shows that one alone.",
+			"service's chain; live is what is open now. Where services and backends are more\n" +
+			"than 200 lines, it shows a summary and the services in trouble; with SERVICE it\n" +
+			"shows that one alone.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "show every service, listen address and finding, however many there are"},
 			&cli.BoolFlag{Name: "watch", Usage: "show it every 2 seconds until interrupted; a line a service where there is no terminal"},

@@ -55,7 +55,7 @@ _natspread() {
         ;;
     behind:edit)
         flags+=(
-        '*--yes[ask nothing: apply a good config, and leave a wrong one where it was edited]'
+        '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
         ;;
     behind:render)

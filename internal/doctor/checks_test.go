@@ -302,3 +302,17 @@ func TestDrained(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// TestMappedPort follows packets to the port where a backend answers, and from there.
+func TestMappedPort(t *testing.T) {
+	e := examination{network: twoLinks(), Balancer: Balancer{Services: []config.Service{webService()}}}
+	e.network.Known[netip.MustParseAddr("10.0.0.1")] = network.Lookup{Route: network.Route{Link: "back"}}
+	e.Services[0].Backends[0].Port = 0
+	for to, want := range map[uint16]uint16{0: 80, 8080: 8080} {
+		e.Services[0].Listen[0].To = to
+		all := e.travellers(rules.IPv4, false)
+		if there, back := all.passing.packets[0].DestinationPort, all.returning.packets[0].SourcePort; there != want || back != want {
+			t.Errorf("port 80, mapped to %d: there %d, back %d", to, there, back)
+		}
+	}
+}

@@ -117,6 +117,22 @@ func TestTakeoverHarmless(t *testing.T) {
 	})
 }
 
+// TestTakeoverOnce has one finding of a rule that drops all that clients send, whatever it also drops
+// of connections that another balancer had.
+func TestTakeoverOnce(t *testing.T) {
+	for name, rule := range map[string]string{"as they arrive": "-t mangle -A PREROUTING -d 192.0.2.10/32 -j DROP", "as they are forwarded": "-A FORWARD -m conntrack --ctstate DNAT -j DROP"} {
+		onEach(t, name, true, func(t *testing.T, variant string) {
+			p := newPatient(t, variant, netnstest.Layout{}, config.SNAT{})
+			takesOver(t, p)
+			p.sh(t, netnstest.Programs(variant, 4).Iptables+" "+rule)
+			_, words, _ := strings.Cut(rule, "-A ")
+			if said := reported(p.examine(t)); strings.Count(said, "-A "+words) != 1 {
+				t.Errorf("found\n%s", said)
+			}
+		})
+	}
+}
+
 // TestTakeoverAsked looks at no sysctl without takeover, or without tcp, and says what cannot be
 // read; that nothing tracks connections yet is nothing to say.
 func TestTakeoverAsked(t *testing.T) {

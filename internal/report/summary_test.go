@@ -90,6 +90,9 @@ func TestMuchTrouble(t *testing.T) {
 	if lines := strings.Count(text, "\n"); lines > 200 || len(text) > 10000 {
 		t.Errorf("%d lines, %d bytes", lines, len(text))
 	}
+	if shown := strings.Count(text, "\ns"); shown != mostTroubled {
+		t.Errorf("%d services are shown", shown)
+	}
 	for _, want := range []string{"\n  and 9980 more findings: natspread status --all\n", "10.0.0.1:80 of s19, and 9980 more\n", "10000 services, 10000 in trouble; ", "\nand 9980 more in trouble\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
