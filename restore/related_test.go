@@ -180,11 +180,11 @@ func TestForwardRelated(t *testing.T) {
 	}
 }
 
-// eachFamily runs a test once a variant and family.
+// eachFamily runs a test once a family, with the variants of VariantsAt.
 func eachFamily(t *testing.T, test func(t *testing.T, variant rules.Variant, family int)) {
 	t.Helper()
-	for _, variant := range netnstest.Variants(t) {
-		for _, family := range []int{4, 6} {
+	for i, family := range []int{4, 6} {
+		for _, variant := range netnstest.VariantsAt(t, t.Name(), i) {
 			t.Run(fmt.Sprintf("%s/ipv%d", variant, family), func(t *testing.T) {
 				if netnstest.Isolate(t) {
 					test(t, rules.Variant(variant), family)

@@ -78,15 +78,7 @@ func movedClients(before, after []string, at string) (others, its int) {
 // backend that is drained gives away its own clients, and gets them back; one that is taken
 // out of the file, or comes into it, moves a few others.
 func TestSameBackend(t *testing.T) {
-	for _, variant := range netnstest.Variants(t) {
-		for _, family := range []int{4, 6} {
-			t.Run(fmt.Sprintf("%s/ipv%d", variant, family), func(t *testing.T) {
-				if netnstest.Isolate(t) {
-					sameBackend(t, rules.Variant(variant), family)
-				}
-			})
-		}
-	}
+	eachFamily(t, sameBackend)
 }
 
 // sameBackend is TestSameBackend for one variant and family.

@@ -19,7 +19,7 @@ import (
 // is left is one of the configs, whole, in the kernel and on disk alike.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				applyManyAtOnce(t, variant)

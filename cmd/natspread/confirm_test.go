@@ -56,10 +56,11 @@ func stoppedPrograms(t *testing.T, variant string, after bool) (stopped string) 
 // ends on the old table.
 func TestConfirmAndDie(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
-		for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGKILL} {
-			for _, moment := range []string{"before the load", "after the load", "at the end"} {
-				t.Run(strings.Join([]string{variant, unix.SignalName(sent), moment}, "/"), func(t *testing.T) {
+	for _, sent := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGKILL} {
+		for _, moment := range []string{"before the load", "after the load", "at the end"} {
+			name := unix.SignalName(sent) + "/" + moment
+			for _, variant := range netnstest.VariantsFor(t, name) {
+				t.Run(name+"/"+variant, func(t *testing.T) {
 					if isolate(t) {
 						confirmAndDie(t, variant, sent, moment)
 					}

@@ -24,7 +24,7 @@ algorithm = "round-robin"
 // What status calls observed must be what the backends got, connection by connection.
 func TestStatusCounts(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				countConnections(t, variant)

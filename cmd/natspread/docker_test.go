@@ -30,7 +30,7 @@ func startDocker(t *testing.T, variant string) {
 // does not.
 func TestInstallBesideDocker(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				installBesideDocker(t, liveMachine(t, variant), variant)

@@ -21,7 +21,7 @@ import (
 // drain --wait waits for what is open, no longer than it may, and keeps it.
 func TestDrainWaits(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				drainOpen(t, variant)

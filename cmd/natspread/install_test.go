@@ -167,7 +167,7 @@ func liveMachine(t *testing.T, variant string) *fakeSystemd {
 // The whole life of an installation on a live machine, with each variant.
 func TestInstallLive(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				installLive(t, liveMachine(t, variant))
@@ -179,7 +179,7 @@ func TestInstallLive(t *testing.T) {
 // Status asks the running systemd, says what failed, and does not need an answer.
 func TestStatusOfUnit(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if !isolate(t) {
 				return

@@ -27,7 +27,7 @@ const (
 // of its connections may fail, whatever the administrator does.
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				newLifecycle(t, variant).passes()

@@ -28,7 +28,7 @@ backends = ["10.0.0.1:80"]
 // What status calls live is what is open at that moment, by service and backend.
 func TestStatusLive(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				liveConnections(t, variant)

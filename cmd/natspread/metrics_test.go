@@ -14,7 +14,7 @@ import (
 // TestPrometheus compares what is written for node_exporter with what the backends got.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				exportCounts(t, variant)

@@ -124,7 +124,7 @@ func (o orphan) natspread(variant string, args ...string) outcome {
 // to load when a later verb has said that all is well.
 func TestOrphanIsKilled(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if !isolate(t) {
 				return
@@ -142,7 +142,7 @@ func TestOrphanIsKilled(t *testing.T) {
 // may change. Whoever changes something after it has the last word.
 func TestOrphanIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if !isolate(t) {
 				return
@@ -175,8 +175,8 @@ func TestOrphanIsWaitedFor(t *testing.T) {
 // after it.
 func TestVerbWaitsForOrphan(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
-		for _, verb := range []string{"apply", "restore", "stop"} {
+	for _, verb := range []string{"apply", "restore", "stop"} {
+		for _, variant := range netnstest.VariantsFor(t, verb) {
 			t.Run(variant+"/"+verb, func(t *testing.T) {
 				if !isolate(t) {
 					return

@@ -89,17 +89,17 @@ func TestScripts(t *testing.T) {
 }
 
 // TestKernelScripts runs the scripts that load rules: each in namespaces of its
-// own, with each variant, every file below $WORK/root.
+// own, with the variants of VariantsFor, every file below $WORK/root.
 func TestKernelScripts(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob(kernelScriptDir + "/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts in %s: %v", kernelScriptDir, err)
 	}
-	variants := netnstest.Variants(t)
 	for _, script := range scripts {
-		for _, variant := range variants {
-			t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar")+"/"+variant, func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(script), ".txtar")
+		for _, variant := range netnstest.VariantsFor(t, name) {
+			t.Run(name+"/"+variant, func(t *testing.T) {
 				if isolate(t) {
 					runKernelScript(t, script, variant)
 				}

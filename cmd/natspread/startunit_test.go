@@ -28,7 +28,7 @@ const startedUnit = "started natspread.service\n"
 // trial does not, and neither does what changes nothing or another machine.
 func TestStartsUnit(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				startsUnit(t, liveMachine(t, variant))

@@ -97,7 +97,7 @@ func (w watched) interrupt(t *testing.T) int {
 // by what it read last.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				watchRules(t, variant)

@@ -21,7 +21,7 @@ const noWatcher = "note: health checks are configured, but natspread health does
 // metrics; uninstall stops and removes it. With each variant.
 func TestInstallWatcher(t *testing.T) {
 	t.Parallel()
-	for _, variant := range netnstest.Variants(t) {
+	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
 		t.Run(variant, func(t *testing.T) {
 			if isolate(t) {
 				installWatcher(t, liveMachine(t, variant))

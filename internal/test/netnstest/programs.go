@@ -56,13 +56,20 @@ func Variants(t testing.TB) []string {
 // of a long table each variant gets its part.
 func VariantsFor(t testing.TB, name string) []string {
 	t.Helper()
+	return VariantsAt(t, name, 0)
+}
+
+// VariantsAt is VariantsFor for a case by its place in the table of that name. Neighbours
+// take different variants.
+func VariantsAt(t testing.TB, name string, place int) []string {
+	t.Helper()
 	installed := Variants(t)
 	if testsize.Whole() {
 		return installed
 	}
 	sum := fnv.New32a()
 	sum.Write([]byte(name))
-	i := int(sum.Sum32() % uint32(len(installed)))
+	i := (int(sum.Sum32()) + place) % len(installed)
 	return installed[i : i+1]
 }
 
