@@ -307,13 +307,40 @@ func appendHex(b []byte, n uint16) []byte {
 	return strconv.AppendUint(append(b, "0x"...), uint64(n), 16)
 }
 
-// appendTo appends the match. Eleven digits are what libxt_statistic prints;
-// they tell all 2^31 steps apart.
+// probabilityDigits is how many digits libxt_statistic prints behind the point, which tell all
+// 2^31 steps apart: a step is 5^11 / 2^20 of their last place.
+const (
+	probabilityDigits = 11
+	stepTimes         = 48828125 // 5^11
+	stepShift         = 20
+)
+
+// probabilitySteps returns the step that is nearest to a number of digits.
+func probabilitySteps(digits uint64) uint64 {
+	return (digits<<stepShift + stepTimes/2) / stepTimes
+}
+
+// appendProbability appends a number of steps as printf(3) rounds it: from the middle between two
+// numbers of digits it goes to the even one.
+func appendProbability(b []byte, steps uint32) []byte {
+	product := uint64(steps) * stepTimes
+	digits, rest := product>>stepShift, product&(1<<stepShift-1)
+	if rest > 1<<(stepShift-1) || rest == 1<<(stepShift-1) && digits&1 == 1 {
+		digits++
+	}
+	b = append(b, "0.00000000000"...)
+	for place := len(b) - 1; digits > 0; place-- {
+		b[place] = byte('0' + digits%10)
+		digits /= 10
+	}
+	return b
+}
+
+// appendTo appends the match.
 func (s Statistic) appendTo(b []byte) []byte {
 	switch {
 	case s.Steps != 0:
-		b = append(b, "-m statistic --mode random --probability "...)
-		b = strconv.AppendFloat(b, float64(s.Steps)/ProbabilityScale, 'f', 11, 64)
+		b = appendProbability(append(b, "-m statistic --mode random --probability "...), s.Steps)
 	case s.Every != 0:
 		b = append(b, "-m statistic --mode nth --every "...)
 		b = strconv.AppendUint(b, uint64(s.Every), 10)

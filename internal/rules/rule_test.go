@@ -255,6 +255,26 @@ func TestStatisticDigits(t *testing.T) {
 	})
 }
 
+// TestProbability prints every number of steps as strconv does, that is as printf(3), also those that
+// lie in the middle between two numbers of eleven digits.
+func TestProbability(t *testing.T) {
+	same := func(steps uint32) {
+		t.Helper()
+		want := strconv.FormatFloat(float64(steps)/ProbabilityScale, 'f', probabilityDigits, 64)
+		if got := string(appendProbability(nil, steps)); got != want {
+			t.Errorf("%d steps are %s, want %s", steps, got, want)
+		}
+	}
+	for middle := uint32(1 << 19); middle < ProbabilityScale; middle += 1 << 19 {
+		same(middle - 1)
+		same(middle)
+		same(middle + 1)
+	}
+	same(1)
+	same(ProbabilityScale - 1)
+	rapid.Check(t, func(r *rapid.T) { same(rapid.Uint32Range(1, ProbabilityScale-1).Draw(r, "steps")) })
+}
+
 // TestMatches tries each condition alone, on a packet that meets it and on one
 // that does not.
 func TestMatches(t *testing.T) {
