@@ -74,7 +74,7 @@ func (r *ruleReader) option() error {
 		rule.NotDestination = r.prefix()
 	case "-i":
 		rule.InInterface = r.next()
-		r.bad = !plain(rule.InInterface) || len(rule.InInterface) > maxInterface
+		r.bad = !plain(strings.TrimSuffix(rule.InInterface, "+")) || len(rule.InInterface) > maxInterface
 	case "-p":
 		rule.Protocol = r.next()
 		r.bad = r.bad || ProtocolNumber(rule.Protocol) == 0

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"natspread/internal/slots"
 )
@@ -14,7 +15,7 @@ type Rule struct {
 	Source              netip.Prefix // -s
 	NotDestination      netip.Prefix // ! -d
 	Destination         netip.Prefix // -d
-	InInterface         string       // -i
+	InInterface         string       // -i: a name, or a pattern, which ends in +
 	Protocol            string       // -p: tcp, udp, sctp
 	SourcePorts         Ports        // -m PROTOCOL --sport
 	DestinationPorts    Ports        // -m PROTOCOL --dport
@@ -126,7 +127,7 @@ func (r Rule) Matches(p Packet) bool {
 	return prefixHolds(r.Source, p.Source) &&
 		prefixHolds(r.Destination, p.Destination) &&
 		!(r.NotDestination.IsValid() && r.NotDestination.Contains(p.Destination)) &&
-		(r.InInterface == "" || r.InInterface == p.InInterface) &&
+		(r.InInterface == "" || IsLink(r.InInterface, p.InInterface)) &&
 		(r.Protocol == "" || r.Protocol == p.Protocol) &&
 		r.SourcePorts.contains(p.SourcePort) &&
 		r.DestinationPorts.contains(p.Port) &&
@@ -164,6 +165,15 @@ type Packet struct {
 // prefixHolds tells whether an address satisfies a condition on its prefix.
 func prefixHolds(prefix netip.Prefix, address netip.Addr) bool {
 	return !prefix.IsValid() || prefix.Contains(address)
+}
+
+// IsLink tells whether an interface is the one that a condition names. A + at the end of that one
+// stands for any rest, or none.
+func IsLink(named, link string) bool {
+	if stem, pattern := strings.CutSuffix(named, "+"); pattern {
+		return link != "" && strings.HasPrefix(link, stem)
+	}
+	return link == named
 }
 
 // AppendText appends the rule as iptables-save prints it after "-A CHAIN ".

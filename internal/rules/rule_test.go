@@ -145,7 +145,7 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-j NATSPREAD-web\n-APREROUTING\t-jDNAT",
 			"-j NATSPREAD-web\t--modprobe=/tmp/x", // iptables-restore splits at tabs too
 			"-j NATSPREAD-\"", "-j NATSPREAD-\\", "-j NATSPREAD-a\x00", "-j NATSPREAD-\u00e9", "-j NATSPREAD-\xff",
-			"-i eth0\t--modprobe=/tmp/x -j NATSPREAD-web", "-i \"eth0\" -j NATSPREAD-web", "-i eth+ -j NATSPREAD-web",
+			"-i eth0\t--modprobe=/tmp/x -j NATSPREAD-web", "-i \"eth0\" -j NATSPREAD-web", "-i + -j NATSPREAD-web", "-i eth++ -j NATSPREAD-web", "-i e+h -j NATSPREAD-web", "-i abcdefghijklmno+ -j NATSPREAD-web",
 			"-i -j -j NATSPREAD-web", "-i ! -j NATSPREAD-web", "-i  -j NATSPREAD-web", "-i",
 			"-p tcp -j DNAT --to-destination fe80::1%eth0",
 			"-p tcp -j DNAT --to-destination fe80::1%x\t--modprobe=/tmp/x",
