@@ -20,6 +20,7 @@ func (s inspection) check(d *draft) {
 	s.checkGate(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
+	s.checkClampMSS(d)
 	s.checkTakeover(d)
 	s.checkHealth(d)
 }

@@ -186,8 +186,9 @@ func serviceShapes(t *testing.T) map[string]schema {
 		"interface": oneOrMore(formed(interfaceForm)), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
 		"allow": oneOrMore(formed(clientsForm)), "deny": oneOrMore(formed(clientsForm)), "refused": wordOf(Reject, ToHost),
 		"on_remove": wordOf(Drain, Reset), "forward": wordOf(Leave, Accept), "takeover": truth(),
-		"check":  either(wordOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP), tableSchema(t, "CHECK KEYS", checkKeys, checkShapes(), "type")),
-		"min_up": whole(1, math.MaxInt), "on_down": wordOf(Keep, ResetDown),
+		"clamp_mss": either(truth(), whole(MinSegment, MaxSegment)),
+		"check":     either(wordOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP), tableSchema(t, "CHECK KEYS", checkKeys, checkShapes(), "type")),
+		"min_up":    whole(1, math.MaxInt), "on_down": wordOf(Keep, ResetDown),
 	}
 }
 

@@ -217,6 +217,9 @@ func headOf(service config.Service) string {
 	if service.Forward == config.Accept {
 		head += ", forward accept"
 	}
+	if service.ClampMSS.On {
+		head += ", clamp_mss " + service.ClampMSS.String()
+	}
 	if service.Takeover {
 		head += ", takeover"
 	}

@@ -39,6 +39,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
 	made.Interfaces = interfaces(t)
+	made.ClampMSS = clampMSS(t, made.Protocols)
 	made.Backends = backends(t, six)
 	takesOver := rapid.IntRange(0, 3).Draw(t, "takeover") == 0
 	maps := !takesOver && made.Algorithm != config.RoundRobin && rapid.IntRange(0, 3).Draw(t, "maps ports") == 0
@@ -85,6 +86,14 @@ func protocols(t *rapid.T) []config.Protocol {
 	all := []config.Protocol{config.TCP, config.UDP, config.SCTP}
 	n := rapid.IntRange(1, len(all)).Draw(t, "protocols")
 	return rapid.Permutation(all).Draw(t, "order")[:n]
+}
+
+// clampMSS generates what becomes of segments; nothing without TCP.
+func clampMSS(t *rapid.T, protocols []config.Protocol) config.ClampMSS {
+	if !slices.Contains(protocols, config.TCP) || !rapid.Bool().Draw(t, "clamp_mss") {
+		return config.ClampMSS{}
+	}
+	return config.ClampMSS{On: true, Segment: rapid.OneOf(rapid.Just(0), rapid.IntRange(config.MinSegment, config.MaxSegment)).Draw(t, "segment")}
 }
 
 // use is what an address is for. Addresses for one use are never those for
