@@ -133,6 +133,7 @@ func arrows() map[string][]string {
 		"render":                 {"internal/config", "internal/rules", "internal/slots"},
 		"internal/trace":         {"internal/rules", "internal/slots", "internal/text"},
 		"internal/packetpath":    {"internal/rules"},
+		"internal/adopt":         {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text"},
 		"internal/adopt/walk":    {"internal/rules"},
 		"internal/doctor":        {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":       {"internal/rules"},
@@ -302,6 +303,7 @@ func TestPure(t *testing.T) {
 		"render":                 slices.Concat(files, impure),
 		"internal/trace":         slices.Concat(files, impure),
 		"internal/packetpath":    slices.Concat(files, impure),
+		"internal/adopt":         slices.Concat(files, impure),
 		"internal/adopt/walk":    slices.Concat(files, impure),
 		"internal/compare":       slices.Concat(files, impure),
 		"internal/config":        slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
