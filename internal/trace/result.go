@@ -50,7 +50,7 @@ type OutcomeResult struct {
 	Prerouting  FlowResult   `json:"prerouting"`
 	Output      FlowResult   `json:"output"`
 	Forward     *ChainResult `json:"forward,omitempty"`     // the path through FORWARD, where natspread has rules there
-	Postrouting *FlowResult  `json:"postrouting,omitempty"` // of those that get here; a refused one does not
+	Postrouting *FlowResult  `json:"postrouting,omitempty"` // of those that get here; one that is refused, or stays, does not
 	Source      string       `json:"source,omitempty"`      // SNAT to an address, MASQUERADE, kept
 	Chain       *ChainResult `json:"chain,omitempty"`       // the path through POSTROUTING
 }
@@ -84,6 +84,9 @@ func (q Question) Result(explained Explanation) ExplanationResult {
 		if outcome.Forward != nil {
 			path := chainResultOf(outcome.Forward)
 			one.Forward = &path
+		}
+		if outcome.Stays {
+			one.Source = sourceText(outcome)
 		}
 		if outcome.After != nil {
 			after, chain := flowResultOf(outcome.After.Work()), chainResultOf(outcome.After)
