@@ -15,6 +15,7 @@ func (s inspection) check(d *draft) {
 	s.checkRepeats(d)
 	s.checkPorts(d)
 	s.checkHairpin(d)
+	s.checkInterfaces(d)
 	s.checkGate(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
