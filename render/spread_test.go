@@ -37,10 +37,10 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			case owner != nil && builtIn == rules.Prerouting && !owner.Serves(packet.Source):
 				mustTurnAway(t, owner.Service, packet, outcomes)
 			case owner != nil:
-				mustHaveShares(t, mapping(owner.Service, packet.Port), outcomes, packet.Source)
+				mustHaveShares(t, mapping(owner.Service, packet.Port), arrived(owner.Service, packet, outcomes), packet.Source)
 				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] && (builtIn == rules.Output || !owner.Gated()) {
 					seen[whole] = true
-					mustHaveShares(t, mapping(owner.Service, packet.Port), walkedByAll(t, table, builtIn, packet), netip.Addr{})
+					mustHaveShares(t, mapping(owner.Service, packet.Port), arrived(owner.Service, packet, walkedByAll(t, table, builtIn, packet)), netip.Addr{})
 				}
 			case len(outcomes) != 0:
 				t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
@@ -236,6 +236,22 @@ func mapping(service config.Service, asked uint16) config.Service {
 		}
 	}
 	return service
+}
+
+// arrived returns outcomes with the backend that a packet was sent to in place of an accept, by which it
+// stays there. No mapped port is another one then.
+func arrived(service config.Service, packet rules.Packet, outcomes []end) []end {
+	at := func(b config.Backend) bool {
+		return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
+	}
+	i := slices.IndexFunc(mapping(service, packet.Port).Backends, at)
+	outcomes = slices.Clone(outcomes)
+	for j := range outcomes {
+		if outcomes[j].Target.Kind == rules.Accept && i >= 0 {
+			outcomes[j].Target = dnat(mapping(service, packet.Port).Backends[i])
+		}
+	}
+	return outcomes
 }
 
 // mustHaveShares fails unless the outcomes of a client, or of any, are the service's backends
