@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"natspread/internal/slots"
 )
@@ -14,7 +15,7 @@ type Rule struct {
 	Source              netip.Prefix // -s
 	NotDestination      netip.Prefix // ! -d
 	Destination         netip.Prefix // -d
-	InInterface         string       // -i
+	InInterface         string       // -i: a name, or a pattern, which ends in +
 	Protocol            string       // -p: tcp, udp, sctp
 	SourcePorts         Ports        // -m PROTOCOL --sport
 	DestinationPorts    Ports        // -m PROTOCOL --dport
@@ -105,8 +106,23 @@ type Target struct {
 // leads to.
 func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark && t.Kind != ClampMSS }
 
+// stays tells whether the rule leaves what was asked of one address with the host that has it.
+func (r *Rule) stays() bool {
+	return r.Target.Kind == Accept && r.Protocol != "" && !r.Translated && r.Destination.IsSingleIP()
+}
+
+// Leads returns the target of the rule. An accept of what was asked of one address leads where a DNAT to
+// that address would.
+func (r Rule) Leads() Target {
+	if r.stays() {
+		return Target{Kind: DNAT, Address: r.Destination.Addr()}
+	}
+	return r.Target
+}
+
 // belongs tells whether the rule may stand in a table. An accept in the nat table keeps the
-// rules of others away from what it matches: it may be only for what was translated.
+// rules of others away from what it matches: it may be only for what was translated, or was asked of
+// one address.
 func (r *Rule) belongs(name TableName) bool {
 	switch {
 	case name != Filter && (r.Expected || r.SourceTranslated || r.BeginsOrSNAT || r.OriginalSource.IsValid() || r.OriginalSourcePorts != Ports{}):
@@ -122,7 +138,7 @@ func (r *Rule) belongs(name TableName) bool {
 	case r.Target.Kind != Accept:
 		return name == NAT
 	case name == NAT:
-		return r.Translated
+		return r.Translated || r.stays()
 	}
 	return r.ConnectionProtocol != "" || r.Expected
 }
@@ -134,7 +150,7 @@ func (r Rule) Matches(p Packet) bool {
 	return prefixHolds(r.Source, p.Source) &&
 		prefixHolds(r.Destination, p.Destination) &&
 		!(r.NotDestination.IsValid() && r.NotDestination.Contains(p.Destination)) &&
-		(r.InInterface == "" || r.InInterface == p.InInterface) &&
+		(r.InInterface == "" || IsLink(r.InInterface, p.InInterface)) &&
 		(r.Protocol == "" || r.Protocol == p.Protocol) &&
 		r.SourcePorts.contains(p.SourcePort) &&
 		r.DestinationPorts.contains(p.Port) &&
@@ -173,6 +189,15 @@ type Packet struct {
 // prefixHolds tells whether an address satisfies a condition on its prefix.
 func prefixHolds(prefix netip.Prefix, address netip.Addr) bool {
 	return !prefix.IsValid() || prefix.Contains(address)
+}
+
+// IsLink tells whether an interface is the one that a condition names. A + at the end of that one
+// stands for any rest, or none.
+func IsLink(named, link string) bool {
+	if stem, pattern := strings.CutSuffix(named, "+"); pattern {
+		return link != "" && strings.HasPrefix(link, stem)
+	}
+	return link == named
 }
 
 // AppendText appends the rule as iptables-save prints it after "-A CHAIN ".
@@ -238,9 +263,9 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 // scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own, and
 // whether a return is for some clients only. An accept is for connections of one protocol: asked of
 // some address at some port, answered by some backend at some port, or begun by some backend at some
-// port. Else it is for what a helper expects of some backend. The accepts in FORWARD of natspread 0.1
-// name no backend. What makes segments shorter takes the first packets of such a connection only:
-// iptables itself asks for them in the rule.
+// port. Else it is for what a helper expects of some backend, or for what stays. The accepts in FORWARD
+// of natspread 0.1 name no backend. What makes segments shorter takes the first packets of such a
+// connection only: iptables itself asks for them in the rule.
 func (r *Rule) scoped() bool {
 	switch {
 	case r.Target.Kind == SNAT && r.Target.Port != 0:
@@ -253,6 +278,8 @@ func (r *Rule) scoped() bool {
 		return true
 	case r.Expected:
 		return r.SourceTranslated && r.OriginalSource.IsValid() || r.Translated && r.ReplySource.IsValid()
+	case r.stays():
+		return true
 	}
 	asked, answered := r.OriginalPorts != (Ports{}), r.ReplyPorts != (Ports{})
 	begun := r.OriginalSource.IsValid() && r.OriginalSourcePorts != (Ports{})
@@ -328,13 +355,40 @@ func appendHex(b []byte, n uint16) []byte {
 	return strconv.AppendUint(append(b, "0x"...), uint64(n), 16)
 }
 
-// appendTo appends the match. Eleven digits are what libxt_statistic prints;
-// they tell all 2^31 steps apart.
+// probabilityDigits is how many digits libxt_statistic prints behind the point, which tell all
+// 2^31 steps apart: a step is 5^11 / 2^20 of their last place.
+const (
+	probabilityDigits = 11
+	stepTimes         = 48828125 // 5^11
+	stepShift         = 20
+)
+
+// probabilitySteps returns the step that is nearest to a number of digits.
+func probabilitySteps(digits uint64) uint64 {
+	return (digits<<stepShift + stepTimes/2) / stepTimes
+}
+
+// appendProbability appends a number of steps as printf(3) rounds it: from the middle between two
+// numbers of digits it goes to the even one.
+func appendProbability(b []byte, steps uint32) []byte {
+	product := uint64(steps) * stepTimes
+	digits, rest := product>>stepShift, product&(1<<stepShift-1)
+	if rest > 1<<(stepShift-1) || rest == 1<<(stepShift-1) && digits&1 == 1 {
+		digits++
+	}
+	b = append(b, "0.00000000000"...)
+	for place := len(b) - 1; digits > 0; place-- {
+		b[place] = byte('0' + digits%10)
+		digits /= 10
+	}
+	return b
+}
+
+// appendTo appends the match.
 func (s Statistic) appendTo(b []byte) []byte {
 	switch {
 	case s.Steps != 0:
-		b = append(b, "-m statistic --mode random --probability "...)
-		b = strconv.AppendFloat(b, float64(s.Steps)/ProbabilityScale, 'f', 11, 64)
+		b = appendProbability(append(b, "-m statistic --mode random --probability "...), s.Steps)
 	case s.Every != 0:
 		b = append(b, "-m statistic --mode nth --every "...)
 		b = strconv.AppendUint(b, uint64(s.Every), 10)
