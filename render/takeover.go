@@ -85,6 +85,16 @@ func keepsAny(service config.Service) bool {
 	return service.Takeover && slices.Contains(service.Protocols, config.TCP) && slices.ContainsFunc(service.Backends, keepsOpen)
 }
 
+// keepOpen returns the rules that lead what is in the middle of a connection to a backend.
+func (p *selector) keepOpen(backend config.Backend) []rules.Rule {
+	list := p.translate(backend)
+	list = slices.DeleteFunc(list, func(r rules.Rule) bool { return r.Protocol != string(config.TCP) })
+	for i := range list {
+		list[i].Midstream = true
+	}
+	return list
+}
+
 // reaches tells whether rules lead anything to a backend of a service.
 func reaches(service config.Service) bool { return len(service.Active()) > 0 || keepsAny(service) }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/source"
@@ -14,6 +15,7 @@ func (s inspection) check(d *draft) {
 	s.checkFamily(d)
 	s.checkRepeats(d)
 	s.checkPorts(d)
+	s.checkShift(d)
 	s.checkOwnListen(d)
 	s.checkHairpin(d)
 	s.checkGate(d)
@@ -114,9 +116,12 @@ func familyName(six bool) string {
 func (s inspection) checkRepeats(d *draft) {
 	refuseRepeats(s, "protocol", d.protocols, func(p Protocol) Protocol { return p })
 	refuseRepeats(s, "hairpin", d.hairpin, func(p netip.Prefix) netip.Prefix { return p })
-	port := d.onlyPort()
+	port, asked := d.onlyPort(), d.askedPorts()
 	refuseRepeats(s, "backend", d.backends, func(b Backend) netip.AddrPort {
-		if b.Port == 0 {
+		switch {
+		case b.Last != 0 && len(asked) == 1 && asked[0] == b.Ports():
+			b.Port = 0
+		case b.Port == 0:
 			b.Port = port
 		}
 		return b.AddrPort()
@@ -163,8 +168,12 @@ func (s inspection) checkOwnListen(d *draft) {
 		own[l.Val.Addr] = append(own[l.Val.Addr], l)
 	}
 	for _, b := range d.backends {
+		if own[b.Val.Addr] == nil {
+			continue
+		}
+		answers := d.distinctPorts(func(l Listen) Ports { return l.Answers(b.Val) })
 		for _, l := range own[b.Val.Addr] {
-			if b.Val.Port == 0 || l.Val.Ports.Contains(b.Val.Port) {
+			if slices.ContainsFunc(answers, l.Val.Ports.overlaps) {
 				s.Refuse(b.At, "natspread can't send it to the listen address itself: write the machine that serves it, or another port of this one",
 					"cannot use backend %s: the service listens there itself, on line %d",
 					s.Show(b.At), s.Line(l.At)).Related = s.Line(l.At)

@@ -308,7 +308,11 @@ func mustHoldNoLoop(t *testing.T, s Service) {
 	twice := make(map[Backend]bool)
 	for _, b := range s.Backends {
 		for _, l := range s.Listen {
-			if b.Addr == l.Addr && (b.Port == 0 || l.Ports.Contains(b.Port)) {
+			answersThere := func(asked Listen) bool {
+				at := asked.Answers(b)
+				return at.First <= l.Ports.Last && l.Ports.First <= at.Last
+			}
+			if b.Addr == l.Addr && slices.ContainsFunc(s.Listen, answersThere) {
 				t.Errorf("service %s: backend %s is its own listen %s", s.Name, b, l)
 			}
 		}

@@ -93,6 +93,7 @@ type Target struct {
 	SourcePort bool       // Hash: the source port tells, too
 	Slots      uint16     // Hash: how many slots there are
 	Port       uint16     // DNAT, SNAT; 0 keeps the port of the packet
+	Shift      Shift      // DNAT: Port begins a range
 	Chain      string     // Jump, Goto
 	Address    netip.Addr // DNAT, SNAT; Refuse, where it is an address of the host
 }
@@ -332,7 +333,7 @@ func (t Target) appendTo(b []byte) []byte {
 	case Goto:
 		return append(append(b, "-g "...), t.Chain...)
 	case DNAT:
-		return t.appendSocket(append(b, "-j DNAT --to-destination "...))
+		return t.Shift.appendTo(t.appendSocket(append(b, "-j DNAT --to-destination "...)))
 	case SNAT:
 		return t.appendSocket(append(b, "-j SNAT --to-source "...))
 	case Masquerade:

@@ -101,7 +101,11 @@ func atPort(list []indexed, port uint16) (indexed, bool) {
 
 // backend returns the place of the backend that an entry goes to.
 func (p indexed) backend(e Entry) (place int, found bool) {
-	if place, found = p.backends[e.ReplySrc]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
+	answers := e.ReplySrc
+	if p.Shifted { // back to where it answers for the first port
+		answers = netip.AddrPortFrom(answers.Addr(), answers.Port()-(e.OrigDst.Port()-p.Ports.First))
+	}
+	if place, found = p.backends[answers]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
 		return place, found
 	}
 	place, found = p.backends[netip.AddrPortFrom(e.ReplySrc.Addr(), 0)]
