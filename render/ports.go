@@ -28,16 +28,16 @@ func portPairs(service config.Service) []config.Listen {
 // the rule of the last one has no condition.
 func (p *selector) translate(backend config.Backend) []rules.Rule {
 	if len(p.pairs) == 0 {
-		return p.each(rules.Rule{Target: dnat(p.asked, backend)})
+		return p.each(rules.Rule{Target: p.lead(p.of.Listen[0], backend)})
 	}
 	list := make([]rules.Rule, len(p.pairs))
 	for i, pair := range p.pairs {
-		list[i].Target = dnat(pair, backend)
+		list[i].Target = p.lead(pair, backend)
 		if i < len(p.pairs)-1 {
 			list[i].Destination, list[i].DestinationPorts = p.asks(pair)
 		}
 	}
-	if backend.Port == 0 && p.asked.To == 0 {
+	if backend.Port == 0 && p.of.Listen[0].To == 0 {
 		list = list[:1] // it keeps all ports
 		list[0].Destination, list[0].DestinationPorts = netip.Prefix{}, rules.Ports{}
 	}
@@ -50,7 +50,7 @@ func (p *selector) translate(backend config.Backend) []rules.Rule {
 func (p *selector) mappedTurns(protocol string, backends []config.Backend, order []int) []rules.Rule {
 	list := make([]rules.Rule, len(p.pairs))
 	for i, pair := range p.pairs {
-		turns := p.turn(protocol, inTurn(backends, order, pair), 0, i)
+		turns := p.turn(protocol, p.inTurn(backends, order, pair), 0, i)
 		list[i] = turns[0] // of one backend
 		if len(turns) > 1 {
 			list[i] = rules.Rule{Protocol: protocol, Target: p.addChain(levelPairs+lowest(protocol)/pickDepth, i, turns)}

@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -101,10 +102,9 @@ func probes(services []config.Service, family rules.Family) map[rules.Packet]boo
 						if (listen.Any() || listen.Addr == to.Destination) && to.Local && listen.Ports.First == port {
 							addClients(packets, service, to)
 						}
-						to.InInterface = service.Interface
-						packets[to] = true
-						to.InInterface = "other0"
-						packets[to] = true
+						for _, to.InInterface = range append(links(service), "other0") {
+							packets[to] = true
+						}
 					}
 				}
 			}
@@ -116,15 +116,32 @@ func probes(services []config.Service, family rules.Family) map[rules.Packet]boo
 // addClients adds a packet from each client at an edge of a subnet that the service names for those
 // who may connect.
 func addClients(packets map[rules.Packet]bool, service config.Service, packet rules.Packet) {
-	packet.InInterface = service.Interface
-	for _, subnet := range slices.Concat(service.Allow, service.Deny) {
-		last := lastOf(subnet)
-		for _, packet.Source = range []netip.Addr{subnet.Addr(), subnet.Addr().Prev(), last, last.Next()} {
-			if packet.Source.IsValid() {
-				packets[packet] = true
+	for _, packet.InInterface = range links(service) {
+		for _, subnet := range slices.Concat(service.Allow, service.Deny) {
+			last := lastOf(subnet)
+			for _, packet.Source = range []netip.Addr{subnet.Addr(), subnet.Addr().Prev(), last, last.Next()} {
+				if packet.Source.IsValid() {
+					packets[packet] = true
+				}
 			}
 		}
 	}
+}
+
+// links returns interfaces by which packets come in for a service: one for each that it names, and
+// "" where it names none.
+func links(service config.Service) []string {
+	if len(service.Interfaces) == 0 {
+		return []string{""}
+	}
+	var all []string
+	for _, link := range service.Interfaces {
+		if stem, pattern := strings.CutSuffix(link, "+"); pattern {
+			link = stem + "7"
+		}
+		all = append(all, link)
+	}
+	return all
 }
 
 // servedClient returns a client that a service is for, if one is at an edge of its subnets, or a
@@ -186,7 +203,7 @@ func (o *owner) claims(builtIn string, packet rules.Packet) bool {
 	if builtIn == rules.Output && !o.Local {
 		return false
 	}
-	if builtIn == rules.Prerouting && o.Interface != "" && o.Interface != packet.InInterface {
+	if builtIn == rules.Prerouting && !o.ComesBy(packet.InInterface) {
 		return false
 	}
 	return slices.ContainsFunc(o.Listen, func(listen config.Listen) bool {
@@ -215,10 +232,11 @@ func walkedByAll(t rapid.TB, table rules.Table, builtIn string, packet rules.Pac
 func backendTarget(backend config.Backend) rules.Target { return dnat(config.Listen{}, backend) }
 
 // landed returns the target that stands for a backend, where one leads what asks for a port of the service
-// to the port at which that backend is to answer, and else the target itself.
+// to the port at which that backend is to answer, and else the target itself. An accept leaves it where it
+// was asked.
 func landed(service config.Service, packet rules.Packet, target rules.Target) rules.Target {
 	for _, listen := range service.Listen {
-		if target.Kind != rules.DNAT || !listen.Ports.Contains(packet.Port) || !listen.Any() && listen.Addr != packet.Destination {
+		if !listen.Ports.Contains(packet.Port) || !listen.Any() && listen.Addr != packet.Destination {
 			continue
 		}
 		for _, backend := range service.Backends {
@@ -227,7 +245,8 @@ func landed(service config.Service, packet rules.Packet, target rules.Target) ru
 			if at.First != at.Last {
 				wanted += packet.Port - listen.Ports.First
 			}
-			if backend.Addr == target.Address && target.LandsAt(packet.Port) == wanted {
+			stays := target.Kind == rules.Accept && backend.Addr == packet.Destination && wanted == packet.Port
+			if stays || target.Kind == rules.DNAT && backend.Addr == target.Address && target.LandsAt(packet.Port) == wanted {
 				return backendTarget(backend)
 			}
 		}

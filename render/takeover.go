@@ -64,7 +64,7 @@ func byAnswer(services []config.Service, wanted func(s config.Service, b config.
 		}
 		for entry := range asked(service) {
 			for _, backend := range service.Backends {
-				if !wanted(service, backend, entry.protocol) {
+				if !wanted(service, backend, entry.protocol) || service.Stays(entry.listen, backend) {
 					continue
 				}
 				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(entry.listen, backend)}
@@ -80,19 +80,18 @@ func byAnswer(services []config.Service, wanted func(s config.Service, b config.
 // when another balancer had them. One that is down does not.
 func keepsOpen(b config.Backend) bool { return b.Drain && !b.Out && b.Weight > 0 }
 
-// keepsAny tells whether a service has such a backend.
-func keepsAny(service config.Service) bool {
-	return service.Takeover && slices.Contains(service.Protocols, config.TCP) && slices.ContainsFunc(service.Backends, keepsOpen)
-}
-
-// keepOpen returns the rules that lead what is in the middle of a connection to a backend.
-func (p *selector) keepOpen(backend config.Backend) []rules.Rule {
-	list := p.translate(backend)
-	list = slices.DeleteFunc(list, func(r rules.Rule) bool { return r.Protocol != string(config.TCP) })
+// kept returns the rules by which a backend keeps what is open.
+func (p *selector) kept(backend config.Backend) []rules.Rule {
+	list := slices.DeleteFunc(p.translate(backend), func(r rules.Rule) bool { return r.Protocol != string(config.TCP) })
 	for i := range list {
 		list[i].Midstream = true
 	}
 	return list
+}
+
+// keepsAny tells whether a service has such a backend.
+func keepsAny(service config.Service) bool {
+	return service.Takeover && slices.Contains(service.Protocols, config.TCP) && slices.ContainsFunc(service.Backends, keepsOpen)
 }
 
 // reaches tells whether rules lead anything to a backend of a service.

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/source"
@@ -16,11 +15,12 @@ func (s inspection) check(d *draft) {
 	s.checkRepeats(d)
 	s.checkPorts(d)
 	s.checkShift(d)
-	s.checkOwnListen(d)
 	s.checkHairpin(d)
+	s.checkInterfaces(d)
 	s.checkGate(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
+	s.checkClampMSS(d)
 	s.checkTakeover(d)
 	s.checkHealth(d)
 }
@@ -158,29 +158,6 @@ func (d *draft) onlyPort() uint16 {
 		port = p.First
 	}
 	return port
-}
-
-// checkOwnListen files backends that are the service itself: a connection would
-// be sent back to the balancer.
-func (s inspection) checkOwnListen(d *draft) {
-	own := make(map[netip.Addr][]field.Located[Listen])
-	for _, l := range d.listen {
-		own[l.Val.Addr] = append(own[l.Val.Addr], l)
-	}
-	for _, b := range d.backends {
-		if own[b.Val.Addr] == nil {
-			continue
-		}
-		answers := d.distinctPorts(func(l Listen) Ports { return l.Answers(b.Val) })
-		for _, l := range own[b.Val.Addr] {
-			if slices.ContainsFunc(answers, l.Val.Ports.overlaps) {
-				s.Refuse(b.At, "natspread can't send it to the listen address itself: write the machine that serves it, or another port of this one",
-					"cannot use backend %s: the service listens there itself, on line %d",
-					s.Show(b.At), s.Line(l.At)).Related = s.Line(l.At)
-				break
-			}
-		}
-	}
 }
 
 // checkHairpin files hairpin where every client is rewritten anyway. A snat that

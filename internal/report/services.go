@@ -101,7 +101,7 @@ func counted(live rules.Saved) counts {
 		for _, rule := range chain.Rules {
 			// A rule that somebody else put there is drift, and counts for nobody.
 			if parsed, err := rules.ParseRule(rule.Text); err == nil {
-				sums.add(service, parsed.Target, rule.Packets)
+				sums.add(service, parsed.Leads(), rule.Packets)
 			}
 		}
 	}
@@ -110,10 +110,14 @@ func counted(live rules.Saved) counts {
 
 // answerPorts returns the ports that the rules of a service send the connections of the backend at a
 // place to, each once, and of a range the first one; 0 where they keep the one that was asked.
-func answerPorts(virtual []rules.VirtualService, place int) []uint16 {
+func answerPorts(service config.Service, virtual []rules.VirtualService, place int) []uint16 {
 	var all []uint16
-	for _, service := range virtual {
-		if port := service.Backends[place].Port(); !slices.Contains(all, port) {
+	for i, answers := range virtual {
+		port := answers.Backends[place].Port()
+		if service.Stays(service.Listen[i/len(service.Protocols)], service.Backends[place]) {
+			port = 0
+		}
+		if !slices.Contains(all, port) {
 			all = append(all, port)
 		}
 	}
@@ -136,7 +140,7 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 	shares := standing.Shares(owned)
 	for i, backend := range service.Backends {
 		connections := uint64(0)
-		for _, port := range answerPorts(described.virtual, i) {
+		for _, port := range answerPorts(service, described.virtual, i) {
 			connections += counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: port}]
 		}
 		described.Connections += connections
@@ -216,6 +220,9 @@ func headOf(service config.Service) string {
 	}
 	if service.Forward == config.Accept {
 		head += ", forward accept"
+	}
+	if service.ClampMSS.On {
+		head += ", clamp_mss " + service.ClampMSS.String()
 	}
 	if service.Takeover {
 		head += ", takeover"
