@@ -252,6 +252,7 @@ func judged(t *testing.T, configs []string) []bool {
 // address says, are wrong in each.
 func beyond() []string {
 	return []string{
+		"backend-twice", "backup-slots", "check-all-backups", "check-balanced", "check-missing", "check-no-port",
 		"check-pointless", "check-protocol", "check-rate-several", "check-rate", "check-timeout", "check-udp", "families", "link-local",
 		"long-line", "name-twice", "overlap-ipv6", "overlap-ranges", "overlap-services", "overlap-star", "overlap-within",
 		"round-robin-turns", "slots-few",
