@@ -238,20 +238,26 @@ func mapping(service config.Service, asked uint16) config.Service {
 	return service
 }
 
-// arrived returns outcomes with the backend that a packet was sent to in place of an accept, by which it
-// stays there. No mapped port is another one then.
+// arrived returns outcomes with the backend in place of an accept: see arrivedAt.
 func arrived(service config.Service, packet rules.Packet, outcomes []end) []end {
-	at := func(b config.Backend) bool {
-		return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
-	}
-	i := slices.IndexFunc(mapping(service, packet.Port).Backends, at)
 	outcomes = slices.Clone(outcomes)
-	for j := range outcomes {
-		if outcomes[j].Target.Kind == rules.Accept && i >= 0 {
-			outcomes[j].Target = dnat(mapping(service, packet.Port).Backends[i])
-		}
+	for i := range outcomes {
+		outcomes[i].Target = arrivedAt(service, packet, outcomes[i].Target)
 	}
 	return outcomes
+}
+
+// arrivedAt returns the target that leads to the backend which a packet was sent to, if there is one, in
+// place of an accept, by which it stays there; every other target as it is.
+func arrivedAt(service config.Service, packet rules.Packet, target rules.Target) rules.Target {
+	backends := mapping(service, packet.Port).Backends
+	i := slices.IndexFunc(backends, func(b config.Backend) bool {
+		return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
+	})
+	if target.Kind == rules.Accept && i >= 0 {
+		return dnat(backends[i])
+	}
+	return target
 }
 
 // mustHaveShares fails unless the outcomes of a client, or of any, are the service's backends

@@ -98,7 +98,7 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 			for period := range 3 {
 				order := make([]rules.Target, sum/divisor)
 				for i := range order {
-					order[i] = counters.send(t, rules.ServicePre, packet)
+					order[i] = arrivedAt(service, packet, counters.send(t, rules.ServicePre, packet))
 				}
 				if period > 0 && !slices.Equal(order, first) {
 					t.Fatalf("service %s: period %d has another order", service.Name, period)
