@@ -215,6 +215,9 @@ func (h Host) readHooks(ctx context.Context) (wait func() (rules.Hooks, error)) 
 // Unwatched says that nobody checks the backends of services that are loaded. It is no part of
 // NotesAfter: what checks them may be started after that.
 func (h Host) Unwatched(ctx context.Context, services []config.Service) []doctor.Finding {
+	if !slices.ContainsFunc(services, config.Service.Checked) {
+		return nil // which saves a read of the generation
+	}
 	watched, _ := h.readWatched(h.Restore.Store().Wanted())
 	return h.unwatchedBy(ctx, watched, services)
 }
