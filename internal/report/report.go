@@ -174,13 +174,17 @@ func (h Host) Advice(cfg config.Config) []doctor.Finding {
 func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) (way doctor.Way, advice []doctor.Finding, err error) {
 	h.Doctor = h.Doctor.Once()
 	hooks := h.readHooks(ctx)
-	advice = risks(h.Advice(cfg))
+	conditions := h.Doctor.Conditions(cfg.Services, false)
+	advice = risks(slices.Concat(conditions, h.Doctor.Advice(cfg.Services)))
 	var read Report
 	read.hooks, read.unread = hooks()
 	if way, err = h.way(ctx, read, cfg, families); err != nil {
 		return doctor.Way{}, advice, err
 	}
-	way.Found = append(way.Found, Broken(h.Doctor.Conditions(servicesOf(cfg, families), false))...)
+	if services := servicesOf(cfg, families); len(services) < len(cfg.Services) {
+		conditions = h.Doctor.Conditions(services, false)
+	}
+	way.Found = append(way.Found, Broken(conditions)...)
 	store := h.Restore.Store()
 	if current, none := store.CurrentNumber(); none == nil {
 		way.Found = append(way.Found, Broken(h.Doctor.Refused(store.Files(current)))...)
