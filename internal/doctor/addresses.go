@@ -178,10 +178,10 @@ func (e examination) withoutAddress(addr netip.Addr, name string) string {
 }
 
 // listOf writes values as a list of the config.
-func listOf[T fmt.Stringer](values []T) string {
+func listOf[T any](values []T) string {
 	quoted := make([]string, len(values))
 	for i, value := range values {
-		quoted[i] = fmt.Sprintf("%q", value)
+		quoted[i] = fmt.Sprintf("%q", fmt.Sprint(value))
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
