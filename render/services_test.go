@@ -71,8 +71,9 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 				t.Fatalf("%+v is not translated", packet)
 			}
 			for _, service := range cfg.Services {
-				packet.InInterface = service.Interface
-				mustStayInPool(t, table, packet, pool)
+				for _, packet.InInterface = range links(service) {
+					mustStayInPool(t, table, packet, pool)
+				}
 			}
 		}
 	})

@@ -93,7 +93,7 @@ func mustAnswerAs(t rapid.TB, at place, services []config.Service, table, filter
 func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 	t.Helper()
 	packet := rules.Packet{
-		Protocol: "tcp", InInterface: service.Interface, Midstream: true,
+		Protocol: "tcp", InInterface: links(service)[0], Midstream: true,
 		Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.First,
 	}
 	if service.Gated() { // behind the gate, all clients

@@ -16,6 +16,7 @@ func (s inspection) check(d *draft) {
 	s.checkPorts(d)
 	s.checkOwnListen(d)
 	s.checkHairpin(d)
+	s.checkInterfaces(d)
 	s.checkGate(d)
 	s.checkTurns(d)
 	s.checkSlots(d)

@@ -52,7 +52,7 @@ type Service struct {
 	// where Algorithm is neither Source nor Flow.
 	Slots        int
 	SourcePrefix int            // how many first bits of a client's address tell its slot; 0 where Slots is
-	Interface    string         // the interface traffic must come in by; "" is any
+	Interfaces   []string       // those that traffic must come in by, as names and patterns; none is any
 	Hairpin      []netip.Prefix // clients to masquerade although SNAT is None
 	Allow        []netip.Prefix // clients that it is for; none is all that Deny does not have
 	Deny         []netip.Prefix // clients that it is not for

@@ -30,7 +30,7 @@ type draft struct {
 	algorithm field.Located[Algorithm]
 	slots     field.Located[int] // 0 where it was not given, as is prefix
 	prefix    field.Located[int]
-	iface     field.Located[string]
+	links     []field.Located[string]
 	hairpin   []field.Located[netip.Prefix]
 	gate      gateDraft
 	local     bool
@@ -80,12 +80,13 @@ func (d *draft) service() Service {
 		SNAT:      d.snat.Val,
 		Backends:  values(d.backends),
 		Algorithm: d.algorithm.Val,
-		Interface: d.iface.Val,
 		Hairpin:   values(d.hairpin),
 		Local:     d.local,
 		OnRemove:  d.onRemove.Val,
 		Forward:   d.forward.Val,
 		Takeover:  d.takeover,
+
+		Interfaces: values(d.links),
 	}
 	d.gate.fill(&s)
 	if d.half && d.six {

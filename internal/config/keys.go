@@ -26,7 +26,7 @@ var serviceKeys = []field.Key[draft]{
 	}},
 	{Name: "slots", Example: `slots = 256`, Set: setSlots},
 	{Name: "source_prefix", Example: `source_prefix = 24`, Set: setSourcePrefix},
-	{Name: "interface", Example: `interface = "eth0"`, Set: func(d *draft, f field.Field) { field.Set(&d.iface, f, value.ParseInterface) }},
+	{Name: "interface", Example: `interface = "eth0"`, Lists: true, Set: setInterfaces},
 	{Name: "hairpin", Example: `hairpin = ["10.0.0.0/24"]`, Lists: true, Set: func(d *draft, f field.Field) { d.hairpin = field.Many(f, f.List(), value.ParsePrefix) }},
 	{Name: "allow", Example: `allow = ["198.51.100.0/24"]`, Lists: true, Set: setAllow},
 	{Name: "deny", Example: `deny = ["198.51.100.7/32"]`, Lists: true, Set: setDeny},

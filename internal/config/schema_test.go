@@ -158,12 +158,13 @@ func whole(least, most int) schema {
 
 // What cannot be wrong in a string that is an address, an endpoint or a duration.
 const (
-	nameForm     = `^[a-z][a-z0-9_-]{0,31}$`
-	addressForm  = `^[0-9A-Fa-f.:\[\]]+$`
-	listenForm   = `^[0-9A-Fa-f.:\[\]*-]+$`
-	prefixForm   = `^[0-9A-Fa-f.:]+/[0-9]+$`
-	clientsForm  = `^[0-9A-Fa-f.:]+(/[0-9]+)?$`
-	durationForm = `^\+?([0-9.]+(ns|us|µs|μs|ms|s|m|h))+$`
+	nameForm      = `^[a-z][a-z0-9_-]{0,31}$`
+	addressForm   = `^[0-9A-Fa-f.:\[\]]+$`
+	listenForm    = `^[0-9A-Fa-f.:\[\]*-]+$`
+	prefixForm    = `^[0-9A-Fa-f.:]+/[0-9]+$`
+	clientsForm   = `^[0-9A-Fa-f.:]+(/[0-9]+)?$`
+	interfaceForm = `^[A-Za-z0-9_.@]([A-Za-z0-9_.@-]{0,14}|[A-Za-z0-9_.@-]{0,13}\+)$`
+	durationForm  = `^\+?([0-9.]+(ns|us|µs|μs|ms|s|m|h))+$`
 )
 
 // serviceShapes are what the keys of a service hold.
@@ -182,7 +183,7 @@ func serviceShapes(t *testing.T) map[string]schema {
 		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
 		"protocol": oneOrMore(wordOf(TCP, UDP, SCTP)), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
-		"interface": formed(`^[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}$`), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
+		"interface": oneOrMore(formed(interfaceForm)), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
 		"allow": oneOrMore(formed(clientsForm)), "deny": oneOrMore(formed(clientsForm)), "refused": wordOf(Reject, ToHost),
 		"on_remove": wordOf(Drain, Reset), "forward": wordOf(Leave, Accept), "takeover": truth(),
 		"check":  either(wordOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP), tableSchema(t, "CHECK KEYS", checkKeys, checkShapes(), "type")),

@@ -118,7 +118,7 @@ func dump(c Config) string {
 			fmt.Fprintf(&b, "  slots %d\n  source_prefix %d\n", s.Slots, s.SourcePrefix)
 		}
 		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
-			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
+			s.Algorithm, strings.Join(s.Interfaces, " "), s.Hairpin, s.Local, s.OnRemove, s.Forward)
 		if s.Gated() {
 			fmt.Fprintf(&b, "  allow %v\n  deny %v\n  refused %s\n", s.Allow, s.Deny, s.Refused)
 		}
@@ -150,8 +150,10 @@ func mustHold(t *testing.T, c Config) {
 		if len(s.Listen) == 0 || len(s.Protocols) == 0 || len(s.Backends) == 0 || len(s.Backends) > MaxBackends {
 			t.Fatalf("service %s lacks something: %+v", s.Name, s)
 		}
-		if len(s.Interface) > 15 || strings.ContainsAny(s.Interface, "/ \n\x00\"") || strings.HasPrefix(s.Interface, "-") {
-			t.Errorf("service %s: interface %q", s.Name, s.Interface)
+		for _, link := range s.Interfaces {
+			if len(link) > 15 || link == "+" || strings.ContainsAny(link, "/ \n\x00\"") || strings.HasPrefix(link, "-") || strings.Contains(link[:len(link)-1], "+") {
+				t.Errorf("service %s: interface %q", s.Name, link)
+			}
 		}
 		mustHoldAddresses(t, s)
 		mustHoldNoLoop(t, s)

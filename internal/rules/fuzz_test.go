@@ -37,19 +37,25 @@ func FuzzParseRule(f *testing.F) {
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:@/[],"
 
 // FuzzParseSaved holds the reader of everyone's table to this: no panic; what it
-// takes names each chain once and gives an own text that reads as itself.
+// takes names each chain once and gives an own text that reads as itself. What the reader of the
+// canonical form refuses, it says why.
 func FuzzParseSaved(f *testing.F) {
 	f.Add([]byte(busy))
 	f.Add([]byte(emptyText))
 	f.Add(sampleFilter(IPv4).Text())
+	f.Add(sample(IPv4).Text())
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, kind := range []TableName{NAT, Filter} {
 			saved, err := ParseSaved(kind, text)
 			if err == nil {
 				mustReadAgain(t, saved)
 			}
-			if table, err := Parse(IPv4, kind, text); err == nil && !bytes.Equal(table.Text(), text) {
+			table, err := Parse(IPv4, kind, text)
+			if err == nil && !bytes.Equal(table.Text(), text) {
 				t.Errorf("parsed %q as %q", text, table.Text())
+			}
+			if err == errCanonical {
+				t.Errorf("refused %q without a reason", text)
 			}
 		}
 	})

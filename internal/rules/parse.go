@@ -3,7 +3,6 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,8 +51,12 @@ type ruleReader struct {
 
 // next takes the next word; "" behind the last one.
 func (r *ruleReader) next() string {
-	word, rest, more := strings.Cut(r.rest, " ")
-	r.rest, r.done = rest, !more
+	end := strings.IndexByte(r.rest, ' ')
+	if r.done = end < 0; r.done {
+		end = len(r.rest)
+	}
+	word := r.rest[:end]
+	r.rest = r.rest[min(end+1, len(r.rest)):]
 	return word
 }
 
@@ -71,7 +74,7 @@ func (r *ruleReader) option() error {
 		rule.NotDestination = r.prefix()
 	case "-i":
 		rule.InInterface = r.next()
-		r.bad = !plain(rule.InInterface) || len(rule.InInterface) > maxInterface
+		r.bad = !plain(strings.TrimSuffix(rule.InInterface, "+")) || len(rule.InInterface) > maxInterface
 	case "-p":
 		rule.Protocol = r.next()
 		r.bad = r.bad || ProtocolNumber(rule.Protocol) == 0
@@ -204,9 +207,10 @@ func (r *ruleReader) statistic() {
 	switch r.next() {
 	case "random":
 		r.word("--probability")
-		p, err := strconv.ParseFloat(r.next(), 64)
-		steps := math.Round(p * ProbabilityScale)
-		r.bad = r.bad || err != nil || !(steps >= 1 && steps < ProbabilityScale)
+		fraction, _ := strings.CutPrefix(r.next(), "0.")
+		n, err := strconv.ParseUint(fraction, 10, 64)
+		steps := probabilitySteps(n)
+		r.bad = r.bad || err != nil || len(fraction) != probabilityDigits || steps < 1 || steps >= ProbabilityScale
 		if !r.bad {
 			r.rule.Statistic.Steps = uint32(steps)
 		}

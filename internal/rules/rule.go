@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"natspread/internal/slots"
 )
@@ -14,7 +15,7 @@ type Rule struct {
 	Source              netip.Prefix // -s
 	NotDestination      netip.Prefix // ! -d
 	Destination         netip.Prefix // -d
-	InInterface         string       // -i
+	InInterface         string       // -i: a name, or a pattern, which ends in +
 	Protocol            string       // -p: tcp, udp, sctp
 	SourcePorts         Ports        // -m PROTOCOL --sport
 	DestinationPorts    Ports        // -m PROTOCOL --dport
@@ -126,7 +127,7 @@ func (r Rule) Matches(p Packet) bool {
 	return prefixHolds(r.Source, p.Source) &&
 		prefixHolds(r.Destination, p.Destination) &&
 		!(r.NotDestination.IsValid() && r.NotDestination.Contains(p.Destination)) &&
-		(r.InInterface == "" || r.InInterface == p.InInterface) &&
+		(r.InInterface == "" || IsLink(r.InInterface, p.InInterface)) &&
 		(r.Protocol == "" || r.Protocol == p.Protocol) &&
 		r.SourcePorts.contains(p.SourcePort) &&
 		r.DestinationPorts.contains(p.Port) &&
@@ -164,6 +165,15 @@ type Packet struct {
 // prefixHolds tells whether an address satisfies a condition on its prefix.
 func prefixHolds(prefix netip.Prefix, address netip.Addr) bool {
 	return !prefix.IsValid() || prefix.Contains(address)
+}
+
+// IsLink tells whether an interface is the one that a condition names. A + at the end of that one
+// stands for any rest, or none.
+func IsLink(named, link string) bool {
+	if stem, pattern := strings.CutSuffix(named, "+"); pattern {
+		return link != "" && strings.HasPrefix(link, stem)
+	}
+	return link == named
 }
 
 // AppendText appends the rule as iptables-save prints it after "-A CHAIN ".
@@ -307,13 +317,40 @@ func appendHex(b []byte, n uint16) []byte {
 	return strconv.AppendUint(append(b, "0x"...), uint64(n), 16)
 }
 
-// appendTo appends the match. Eleven digits are what libxt_statistic prints;
-// they tell all 2^31 steps apart.
+// probabilityDigits is how many digits libxt_statistic prints behind the point, which tell all
+// 2^31 steps apart: a step is 5^11 / 2^20 of their last place.
+const (
+	probabilityDigits = 11
+	stepTimes         = 48828125 // 5^11
+	stepShift         = 20
+)
+
+// probabilitySteps returns the step that is nearest to a number of digits.
+func probabilitySteps(digits uint64) uint64 {
+	return (digits<<stepShift + stepTimes/2) / stepTimes
+}
+
+// appendProbability appends a number of steps as printf(3) rounds it: from the middle between two
+// numbers of digits it goes to the even one.
+func appendProbability(b []byte, steps uint32) []byte {
+	product := uint64(steps) * stepTimes
+	digits, rest := product>>stepShift, product&(1<<stepShift-1)
+	if rest > 1<<(stepShift-1) || rest == 1<<(stepShift-1) && digits&1 == 1 {
+		digits++
+	}
+	b = append(b, "0.00000000000"...)
+	for place := len(b) - 1; digits > 0; place-- {
+		b[place] = byte('0' + digits%10)
+		digits /= 10
+	}
+	return b
+}
+
+// appendTo appends the match.
 func (s Statistic) appendTo(b []byte) []byte {
 	switch {
 	case s.Steps != 0:
-		b = append(b, "-m statistic --mode random --probability "...)
-		b = strconv.AppendFloat(b, float64(s.Steps)/ProbabilityScale, 'f', 11, 64)
+		b = appendProbability(append(b, "-m statistic --mode random --probability "...), s.Steps)
 	case s.Every != 0:
 		b = append(b, "-m statistic --mode nth --every "...)
 		b = strconv.AppendUint(b, uint64(s.Every), 10)

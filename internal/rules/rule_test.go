@@ -145,7 +145,7 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-j NATSPREAD-web\n-APREROUTING\t-jDNAT",
 			"-j NATSPREAD-web\t--modprobe=/tmp/x", // iptables-restore splits at tabs too
 			"-j NATSPREAD-\"", "-j NATSPREAD-\\", "-j NATSPREAD-a\x00", "-j NATSPREAD-\u00e9", "-j NATSPREAD-\xff",
-			"-i eth0\t--modprobe=/tmp/x -j NATSPREAD-web", "-i \"eth0\" -j NATSPREAD-web", "-i eth+ -j NATSPREAD-web",
+			"-i eth0\t--modprobe=/tmp/x -j NATSPREAD-web", "-i \"eth0\" -j NATSPREAD-web", "-i + -j NATSPREAD-web", "-i eth++ -j NATSPREAD-web", "-i e+h -j NATSPREAD-web", "-i abcdefghijklmno+ -j NATSPREAD-web",
 			"-i -j -j NATSPREAD-web", "-i ! -j NATSPREAD-web", "-i  -j NATSPREAD-web", "-i",
 			"-p tcp -j DNAT --to-destination fe80::1%eth0",
 			"-p tcp -j DNAT --to-destination fe80::1%x\t--modprobe=/tmp/x",
@@ -253,6 +253,26 @@ func TestStatisticDigits(t *testing.T) {
 			t.Fatalf("a program that reads %s gets %v steps in place of %d", digits, p*ProbabilityScale, steps)
 		}
 	})
+}
+
+// TestProbability prints every number of steps as strconv does, that is as printf(3), also those that
+// lie in the middle between two numbers of eleven digits.
+func TestProbability(t *testing.T) {
+	same := func(steps uint32) {
+		t.Helper()
+		want := strconv.FormatFloat(float64(steps)/ProbabilityScale, 'f', probabilityDigits, 64)
+		if got := string(appendProbability(nil, steps)); got != want {
+			t.Errorf("%d steps are %s, want %s", steps, got, want)
+		}
+	}
+	for middle := uint32(1 << 19); middle < ProbabilityScale; middle += 1 << 19 {
+		same(middle - 1)
+		same(middle)
+		same(middle + 1)
+	}
+	same(1)
+	same(ProbabilityScale - 1)
+	rapid.Check(t, func(r *rapid.T) { same(rapid.Uint32Range(1, ProbabilityScale-1).Draw(r, "steps")) })
 }
 
 // TestMatches tries each condition alone, on a packet that meets it and on one

@@ -34,11 +34,11 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Name:      name,
 		Protocols: protocols(t),
 		Algorithm: rapid.SampledFrom([]config.Algorithm{config.Random, config.RoundRobin, config.Source, config.Flow}).Draw(t, "algorithm"),
-		Interface: interfaceName(t),
 		Local:     rapid.Bool().Draw(t, "local"),
 		OnRemove:  rapid.SampledFrom([]config.OnRemove{config.Drain, config.Reset}).Draw(t, "on_remove"),
 		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
+	made.Interfaces = interfaces(t)
 	made.Backends = backends(t, six)
 	takesOver := rapid.IntRange(0, 3).Draw(t, "takeover") == 0
 	maps := !takesOver && made.Algorithm != config.RoundRobin && rapid.IntRange(0, 3).Draw(t, "maps ports") == 0
@@ -85,14 +85,6 @@ func protocols(t *rapid.T) []config.Protocol {
 	all := []config.Protocol{config.TCP, config.UDP, config.SCTP}
 	n := rapid.IntRange(1, len(all)).Draw(t, "protocols")
 	return rapid.Permutation(all).Draw(t, "order")[:n]
-}
-
-// interfaceName generates the name of an interface, or of none.
-func interfaceName(t *rapid.T) string {
-	if !rapid.Bool().Draw(t, "with interface") {
-		return ""
-	}
-	return rapid.StringMatching(`[A-Za-z0-9_@][A-Za-z0-9_.@-]{0,14}`).Draw(t, "interface")
 }
 
 // use is what an address is for. Addresses for one use are never those for

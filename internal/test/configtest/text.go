@@ -24,8 +24,8 @@ func Text(cfg config.Config) []byte {
 		if service.Algorithm == config.Source {
 			fmt.Fprintf(&b, "source_prefix = %d\n", service.SourcePrefix)
 		}
-		if service.Interface != "" {
-			fmt.Fprintf(&b, "interface = %q\n", service.Interface)
+		if service.Interfaces != nil {
+			fmt.Fprintf(&b, "interface = %s\n", list(service.Interfaces))
 		}
 		if service.Hairpin != nil {
 			fmt.Fprintf(&b, "hairpin = %s\n", list(service.Hairpin))

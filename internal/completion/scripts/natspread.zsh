@@ -3,7 +3,8 @@
 
 _natspread() {
     local curcontext=$curcontext state line
-    local -a verbs flags
+    local -a verbs flags names
+    local argument=' '
     verbs=(
         'init:write a commented config, from flags or as an example'
         'edit:edit a copy of the config, check it, and apply it'
@@ -23,6 +24,8 @@ _natspread() {
         'stop:take natspread'\''s rules out of the kernel'
         'install:apply, and have it restored at every boot'
         'uninstall:stop and disable the unit and remove it'
+        'completion:print the completion for bash, zsh or fish'
+        'man:print the manual, of the program or of natspread.toml'
         'version:print the version'
         'help:print the help, or that of a verb'
     )
@@ -77,6 +80,7 @@ _natspread() {
         '*-6[compare only IPv6]'
         '*--saved=[compare with this FILE of iptables-save; - is standard input]:file:_files'
         )
+        names=(generations) argument=_natspread_names
         ;;
     behind:apply)
         flags+=(
@@ -93,11 +97,13 @@ _natspread() {
         '*--keep-one[refuse to drain the last backend of a service]'
         '*--runtime[only in what is loaded, until the next load of a generation or boot]'
         )
+        names=(services backends) argument=_natspread_names
         ;;
     behind:undrain)
         flags+=(
         '*--runtime[only in what is loaded, what drain --runtime drained]'
         )
+        names=(services backends) argument=_natspread_names
         ;;
     behind:rollback)
         flags+=(
@@ -105,6 +111,7 @@ _natspread() {
         '*--yes[ask nothing: take the port of this ssh connection]'
         '*--overdue[only revert what is not confirmed in time, and wait for that: what the timer runs]'
         )
+        names=(generations) argument=_natspread_names
         ;;
     behind:restore)
         flags+=(
@@ -117,6 +124,7 @@ _natspread() {
         '*--watch[show it every 2 seconds until interrupted; a line a service where there is no terminal]'
         '*--prometheus=[write metrics for node_exporter'\''s textfile collector into FILE, in one step, and print nothing; - prints them]:file:_files'
         )
+        names=(services) argument=_natspread_names
         ;;
     behind:health)
         flags+=(
@@ -137,12 +145,22 @@ _natspread() {
         '*--offline[the root is an image: also inside of it, in a chroot or a container]'
         )
         ;;
+    behind:completion)
+        argument='(bash zsh fish)'
+        ;;
+    behind:man)
+        argument='(natspread natspread.toml)'
+        ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
         return
         ;;
     esac
-    _arguments -S $flags '*:argument: '
+    _arguments -S $flags "*:argument:$argument"
+}
+
+_natspread_names() {
+    compadd "$@" -- ${(f)"$(_call_program names natspread completion $names 2>/dev/null)"}
 }
 
 _natspread "$@"

@@ -1,12 +1,12 @@
-package netnstest
+package traffic
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,15 +16,11 @@ import (
 // which is how it is tested where the kernel has no SCTP.
 const sctp = unix.IPPROTO_SCTP
 
-// NeedSCTP skips a test on a kernel without SCTP sockets, which are a module
-// that many kernels lack; balancing SCTP needs none on the balancer itself.
-func NeedSCTP(t testing.TB) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, sctp)
-	if err != nil {
-		t.Skipf("this kernel has no SCTP sockets: %v", err)
-	}
-	unix.Close(fd)
+// HasSCTP tells whether this kernel has SCTP sockets. They are a module, which many kernels lack,
+// and which the kernel would load for the first socket: this only looks.
+func HasSCTP() bool {
+	protocols, err := os.ReadFile("/proc/net/protocols")
+	return err == nil && bytes.Contains(protocols, []byte("\nSCTP "))
 }
 
 // listenStream listens on a one-to-one socket of any stream protocol. Package

@@ -40,23 +40,43 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
     edit) words+=' --yes' ;;
     render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
-    diff) words+=' -4 -6 --saved' ;;
+    diff) words+=' -4 -6 --saved'
+        [[ $cur == -* ]] || _natspread_names generations ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
-    drain) words+=' --wait --now --keep-one --runtime' ;;
-    undrain) words+=' --runtime' ;;
-    rollback) words+=' --config-too --yes --overdue' ;;
+    drain) words+=' --wait --now --keep-one --runtime'
+        [[ $cur == -* ]] || _natspread_names services backends ;;
+    undrain) words+=' --runtime'
+        [[ $cur == -* ]] || _natspread_names services backends ;;
+    rollback) words+=' --config-too --yes --overdue'
+        [[ $cur == -* ]] || _natspread_names generations ;;
     restore) words+=' --wait' ;;
-    status) words+=' --all --watch --prometheus' ;;
+    status) words+=' --all --watch --prometheus'
+        [[ $cur == -* ]] || _natspread_names services ;;
     health) words+=' --once --prometheus' ;;
     install) words+=' --offline --program --volatile --prometheus' ;;
     uninstall) words+=' --offline' ;;
-    help) [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version' ;;
+    completion) [[ $cur == -* ]] || words='bash zsh fish' ;;
+    man) [[ $cur == -* ]] || words='natspread natspread.toml' ;;
+    help) [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+_natspread_names() {
+    local typed=${COMP_LINE:0:COMP_POINT} before='' name
+    typed=${typed##*[[:space:]]}
+    if [[ $typed == *:* ]]; then
+        before=${typed%:*}:
+        cur=${typed##*:}
+    fi
+    words=''
+    while IFS= read -r name; do
+        [[ $name != "$before"* ]] || words+=" ${name#"$before"}"
+    done < <(natspread completion "$@" 2>/dev/null)
 }
 
 complete -F _natspread natspread

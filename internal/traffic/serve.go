@@ -1,4 +1,4 @@
-package netnstest
+package traffic
 
 import (
 	"bufio"
@@ -7,41 +7,18 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"testing"
 )
 
-// Serve listens on the host until t ends and returns the address, in which a
-// port 0 is replaced. The server answers every new connection and every further
-// line on it, or every datagram, with one line: its own address and port, a
-// space, and the address it saw the asker come from. Network is tcp, udp or
-// sctp; a udp server needs a single address, not all of the host's.
-func Serve(t testing.TB, h *Host, network, addr string) string {
-	t.Helper()
-	var at string
-	var stop func()
-	var err error
-	h.Do(t, func() {
-		if network == "udp" {
-			at, stop, err = serveDatagrams(addr)
-		} else {
-			at, stop, err = serveStreams(network, addr)
-		}
-	})
-	if err != nil {
-		t.Fatalf("cannot serve %s %s: %v", network, addr, err)
+// Serve listens on the network of the calling thread and returns the address, in which a port 0
+// is replaced, and what stops it. The server answers every new connection and every further line
+// on it, or every datagram, with one line: its own address and port, a space, and the address it
+// saw the asker come from. Network is tcp, udp or sctp; a udp server needs a single address, not
+// all of the host's.
+func Serve(network, addr string) (at string, stop func(), err error) {
+	if network == "udp" {
+		return serveDatagrams(addr)
 	}
-	t.Cleanup(stop)
-	return at
-}
-
-// Serve starts a server on every backend and returns their addresses in order.
-func (n *Network) Serve(t testing.TB, network string, family, port int) []string {
-	t.Helper()
-	var at []string
-	for _, b := range n.Backends {
-		at = append(at, Serve(t, b.Host, network, netip.AddrPortFrom(b.Addr(family), uint16(port)).String()))
-	}
-	return at
+	return serveStreams(network, addr)
 }
 
 // serveStreams accepts in the background; stop closes every connection too.

@@ -1,4 +1,4 @@
-package netnstest
+package traffic_test
 
 import (
 	"errors"
@@ -9,24 +9,30 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/test/netnstest"
+	"natspread/internal/traffic"
 )
 
 func TestSCTP(t *testing.T) {
-	NeedSCTP(t)
-	if !Isolate(t) {
+	netnstest.NeedSCTP(t)
+	if !netnstest.Isolate(t) {
 		return
 	}
-	n := NewNetwork(t, Layout{})
+	n := netnstest.NewNetwork(t, netnstest.Layout{})
 	for _, family := range []int{4, 6} {
 		for _, addr := range n.Serve(t, "sctp", family, 80) {
-			wantAnswer(t, n.Balancer, "sctp", addr, Gateway(family))
+			server, seen, err := netnstest.Ask(t, n.Balancer, "sctp", addr, 2*time.Second)
+			if err != nil || server != addr || seen != netnstest.Gateway(family).String() {
+				t.Errorf("%s answered as %q to %q, %v", addr, server, seen, err)
+			}
 		}
 	}
 }
 
 // TestStreamSocket tries the SCTP code with TCP, which every kernel has.
 func TestStreamSocket(t *testing.T) {
-	if !Isolate(t) {
+	if !netnstest.Isolate(t) {
 		return
 	}
 	for _, c := range []struct{ listen, source string }{
@@ -35,7 +41,7 @@ func TestStreamSocket(t *testing.T) {
 		{"[::1]:0", ""},
 		{"[::1]:0", "::1"},
 	} {
-		listener, err := listenStream(unix.IPPROTO_TCP, c.listen)
+		listener, err := traffic.ListenStream(unix.IPPROTO_TCP, c.listen)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +50,7 @@ func TestStreamSocket(t *testing.T) {
 		if c.source != "" {
 			source = netip.MustParseAddr(c.source)
 		}
-		asker, err := dialStream(unix.IPPROTO_TCP, source, listener.Addr().String(), time.Second)
+		asker, err := traffic.DialStream(unix.IPPROTO_TCP, source, listener.Addr().String(), time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,22 +70,22 @@ func TestStreamSocket(t *testing.T) {
 }
 
 func TestStreamSocketErrors(t *testing.T) {
-	if !Isolate(t) {
+	if !netnstest.Isolate(t) {
 		return
 	}
-	n := NewNetwork(t, Layout{})
+	n := netnstest.NewNetwork(t, netnstest.Layout{})
 	n.Client.Command(t, "", "ip", "route", "add", "10.0.0.0/24", "via", "192.0.2.10") // not forwarded
 	var refused, timedOut error
 	n.Client.Do(t, func() {
-		_, refused = dialStream(unix.IPPROTO_TCP, netip.Addr{}, "192.0.2.10:81", time.Second)
-		_, timedOut = dialStream(unix.IPPROTO_TCP, netip.Addr{}, "10.0.0.1:81", 50*time.Millisecond)
+		_, refused = traffic.DialStream(unix.IPPROTO_TCP, netip.Addr{}, "192.0.2.10:81", time.Second)
+		_, timedOut = traffic.DialStream(unix.IPPROTO_TCP, netip.Addr{}, "10.0.0.1:81", 50*time.Millisecond)
 	})
 	for _, c := range []struct{ got, want error }{{refused, unix.ECONNREFUSED}, {timedOut, os.ErrDeadlineExceeded}} {
 		if !errors.Is(c.got, c.want) {
 			t.Errorf("got %v, want %v", c.got, c.want)
 		}
 	}
-	if _, err := listenStream(unix.IPPROTO_TCP, "localhost:80"); err == nil {
+	if _, err := traffic.ListenStream(unix.IPPROTO_TCP, "localhost:80"); err == nil {
 		t.Error("a name was taken for an address")
 	}
 }
