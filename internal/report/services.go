@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -70,6 +69,7 @@ type counts map[string]map[rules.Target]uint64
 
 // add adds connections.
 func (c counts) add(service string, target rules.Target, connections uint64) {
+	target.Shift = rules.Shift{} // one backend, whichever of its ports
 	if c[service] == nil {
 		c[service] = map[rules.Target]uint64{}
 	}
@@ -109,13 +109,13 @@ func counted(live rules.Saved) counts {
 	return sums
 }
 
-// answerPorts returns the ports that the rules of a service send the connections of a backend to,
-// each once; 0 where they keep the one that was asked.
-func answerPorts(service config.Service, backend config.Backend) []uint16 {
+// answerPorts returns the ports that the rules of a service send the connections of the backend at a
+// place to, each once, and of a range the first one; 0 where they keep the one that was asked.
+func answerPorts(service config.Service, virtual []rules.VirtualService, place int) []uint16 {
 	var all []uint16
-	for _, listen := range service.Listen {
-		port := cmp.Or(backend.Port, listen.To)
-		if service.Stays(listen, backend) {
+	for i, answers := range virtual {
+		port := answers.Backends[place].Port()
+		if service.Stays(service.Listen[i/len(service.Protocols)], service.Backends[place]) {
 			port = 0
 		}
 		if !slices.Contains(all, port) {
@@ -144,7 +144,7 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 	shares := standing.Shares(owned)
 	for i, backend := range service.Backends {
 		connections := uint64(0)
-		for _, port := range answerPorts(service, backend) {
+		for _, port := range answerPorts(service, described.virtual, i) {
 			connections += counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: port}]
 		}
 		described.Connections += connections
