@@ -60,7 +60,7 @@ func state(t testing.TB, host restore.Host) string {
 	var b strings.Builder
 	for _, f := range rules.Families() {
 		tables := hosttest.SaveTables(t, host.Variant, f)
-		b.WriteString(tables[rules.NAT] + tables[rules.Filter])
+		b.WriteString(strings.Join(tables[:], ""))
 	}
 	fmt.Fprintf(&b, "forwarding %s\n", hosttest.Forwarding(t))
 	hosttest.Must(t, filepath.WalkDir(host.Root, func(path string, entry os.DirEntry, err error) error {

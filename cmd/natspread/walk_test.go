@@ -114,7 +114,7 @@ func newWalk(t walkTest, variant rules.Variant) *walk {
 // others, and the last one is wrong.
 func walkConfigs() []string {
 	return []string{
-		hosttest.Article, hosttest.Smaller, hosttest.Accepted(hosttest.Article), hosttest.Alone,
+		hosttest.Article, hosttest.Smaller, hosttest.Clamped(hosttest.Accepted(hosttest.Article)), hosttest.Alone,
 		strings.ReplaceAll(hosttest.Article, "10.0.0.", "10.0.1."), hosttest.Article + "[[service]]\n",
 	}
 }
@@ -142,7 +142,7 @@ func (w *walk) read() (now walkKernel) {
 
 // tables returns the tables, whoever's rules are in them.
 func (w *walk) tables() (texts []string) {
-	var saved [2][2]string
+	var saved [2][3]string
 	for _, f := range rules.Families() {
 		saved[f] = hosttest.SaveTables(w, w.variant, f)
 	}

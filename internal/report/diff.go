@@ -183,9 +183,9 @@ func ReadSaved(name string, in io.Reader) ([]byte, error) {
 func DiffSaved(name string, text []byte, wanted Wanted) (Diff, error) {
 	var result Diff
 	for _, family := range wanted.Families {
-		for _, table := range []rules.Table{wanted.Tables.Of(family), wanted.Tables.Filter(family)} {
+		for _, table := range []rules.Table{wanted.Tables.Of(family), wanted.Tables.Filter(family), wanted.Tables.Mangle(family)} {
 			saved, err := rules.ParseSaved(table.Name, text)
-			if table.Name == rules.Filter && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
+			if table.Name != rules.NAT && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
 				saved, err = rules.Saved{Name: table.Name}, nil
 			}
 			if err != nil {

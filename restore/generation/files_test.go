@@ -33,6 +33,7 @@ func TestFiles(t *testing.T) {
 		{old, []string{"manifest", "config/natspread.toml", "rules.v4", "rules.v6"}},
 		{hosttest.Generation(t, rules.NFT, hosttest.Article), hosttest.Members()},
 		{hosttest.Generation(t, rules.NFT, hosttest.Accepted(hosttest.Article)), append([]string{"filter.v4", "filter.v6"}, hosttest.Members()...)},
+		{hosttest.Generation(t, rules.NFT, hosttest.Clamped(hosttest.Article)), append([]string{"mangle.v4", "mangle.v6"}, hosttest.Members()...)},
 		{several, append([]string{"config/conf.d/a.toml", "config/conf.d/b c.toml"}, hosttest.Members()...)},
 	} {
 		number, err := store.Write(c.generation)

@@ -32,6 +32,12 @@ func TestOldGeneration(t *testing.T) {
 	now := hosttest.Tables(t, toml)
 	for i, table := range old.Tables.All() {
 		text := string(table.Text())
+		if table.Name == rules.Mangle { // of which there was nothing
+			if !table.Empty() {
+				t.Errorf("%s: %s", table, text)
+			}
+			continue
+		}
 		if !table.CommentedJumps || !strings.Contains(text, "--comment natspread") {
 			t.Errorf("%s: no comment in\n%s", table, text)
 		}

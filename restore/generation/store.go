@@ -34,11 +34,11 @@ const (
 )
 
 // RulesFile returns the name of a table's file: rules.v4 and rules.v6, the names that
-// iptables-persistent made known, and filter.v4 and filter.v6.
+// iptables-persistent made known, and filter.v4 and mangle.v6, say, for a part of those.
 func RulesFile(table rules.Table) string {
 	name := "rules"
-	if table.Name == rules.Filter {
-		name = "filter"
+	if table.Name != rules.NAT {
+		name = table.Name.String()
 	}
 	if table.Family == rules.IPv6 {
 		return name + ".v6"
@@ -289,11 +289,11 @@ func (s Store) readManifest(dir string, number int) (manifest Manifest, err erro
 	return manifest, nil
 }
 
-// readRules reads the rules of a table, which is given without any. Where the filter
-// table holds nothing it has no file.
+// readRules reads the rules of a table, which is given without any. A table of which natspread
+// has only a part, and none of it, has no file.
 func (s Store) readRules(dir string, manifest Manifest, table rules.Table) (rules.Table, error) {
 	name := RulesFile(table)
-	if _, listed := manifest.SHA256[name]; !listed && table.Name == rules.Filter {
+	if _, listed := manifest.SHA256[name]; !listed && table.Name != rules.NAT {
 		return table, nil
 	}
 	data, err := readTrusted(s.Root, filepath.Join(dir, name))

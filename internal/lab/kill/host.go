@@ -82,11 +82,11 @@ func (h host) must(verb string, codes ...int) error {
 	return nil
 }
 
-// kernel is what the kernel of a machine holds: the four tables, whoever's rules are in
+// kernel is what the kernel of a machine holds: all tables, whoever's rules are in
 // them, with counters, and the forwarding switches.
 type kernel struct {
-	tables     [4]string // as rules.Tables.All has them
-	forwarding string    // "10" is on for IPv4 only
+	tables     [rules.TableCount]string // as rules.Tables.All has them
+	forwarding string                   // "10" is on for IPv4 only
 }
 
 // read reads it by the variant's own programs.
@@ -127,22 +127,19 @@ func (k kernel) uncounted() kernel {
 	return k
 }
 
-// emptyFilter is a filter table in which nobody has anything.
-const emptyFilter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-
 // tableOf returns the text of one table of all that iptables-save printed. One that is not
 // there is an empty one.
 func tableOf(saved string, table rules.Table) string {
 	begin := "*" + table.Name.String() + "\n"
 	_, text, found := strings.Cut(saved, begin)
-	switch {
-	case found:
+	if found {
 		text, _, _ = strings.Cut(text, "COMMIT\n")
 		return begin + text
-	case table.Name == rules.Filter:
-		return emptyFilter
 	}
-	return strings.TrimSuffix(string(rules.Table{Family: table.Family}.Text()), "COMMIT\n")
+	for _, name := range table.Name.BuiltIn() {
+		begin += ":" + name + " ACCEPT [0:0]\n"
+	}
+	return begin
 }
 
 // tool runs a program of the variant: save or restore.

@@ -16,7 +16,7 @@ import (
 	"natspread/restore/generation"
 )
 
-// pattern is a config of both families; PORT and FORWARD are where the two configs differ,
+// pattern is a config of both families; PORT, FORWARD and CLAMP are where the two configs differ,
 // in every table.
 const pattern = `# who edits it by hand keeps this line
 [[service]]
@@ -24,21 +24,25 @@ name = "web"
 listen = "192.0.2.10:80"
 backends = ["10.0.0.1:PORT", "10.0.0.2:PORT", "10.0.0.3:PORT"]
 forward = "FORWARD"
+clamp_mss = CLAMP
 
 [[service]]
 name = "web6"
 listen = "[2001:db8::10]:80"
 backends = ["[2001:db8:1::1]:PORT", "[2001:db8:1::2]:PORT"]
 forward = "FORWARD"
+clamp_mss = CLAMP
 `
 
 // before and after are the two configs.
 func before() string {
-	return strings.NewReplacer("PORT", "8080", "FORWARD", "accept").Replace(pattern)
+	return strings.NewReplacer("PORT", "8080", "FORWARD", "accept", "CLAMP", "true").Replace(pattern)
 }
 
 // after is the other one.
-func after() string { return strings.NewReplacer("PORT", "9090", "FORWARD", "leave").Replace(pattern) }
+func after() string {
+	return strings.NewReplacer("PORT", "9090", "FORWARD", "leave", "CLAMP", "false").Replace(pattern)
+}
 
 // story is what comes before a kill, the verb that is killed, and what brings it to an end.
 type story struct {
@@ -165,7 +169,7 @@ func tried(h host, p point) error {
 	return errors.Join(err, h.must(p.story.verb, done), h.must("confirm", done))
 }
 
-// foreign are rules of others in both tables of a family, with counters; NET is a network.
+// foreign are rules of others in all tables of a family, with counters; NET is a network.
 const foreign = `*nat
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]
@@ -183,6 +187,14 @@ COMMIT
 :THEIRS - [0:0]
 [11:660] -A FORWARD -s NET -j THEIRS
 [13:780] -A THEIRS -j ACCEPT
+COMMIT
+*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+[17:1020] -A FORWARD -s NET -j MARK --set-xmark 0x1/0xffffffff
 COMMIT
 `
 

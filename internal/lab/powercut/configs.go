@@ -14,20 +14,22 @@ import (
 	"natspread/restore/generation"
 )
 
-// pattern is a config of both families; PORT and FORWARD are where the two configs
+// pattern is a config of both families; PORT, FORWARD and CLAMP are where the two configs
 // differ, in each family, so that a mixture of them is seen. With the one a generation
-// has files of the filter table and of conf.d, too, and with the other none.
+// has files of the filter and mangle tables and of conf.d, too, and with the other none.
 const pattern = `[[service]]
 name = "web"
 listen = "192.0.2.10:80"
 backends = ["10.0.0.1:PORT", "10.0.0.2:PORT", "10.0.0.3:PORT"]
 forward = "FORWARD"
+clamp_mss = CLAMP
 
 [[service]]
 name = "web6"
 listen = "[2001:db8::10]:80"
 backends = ["[2001:db8:1::1]:PORT", "[2001:db8:1::2]:PORT"]
 forward = "FORWARD"
+clamp_mss = CLAMP
 `
 
 // choice is one of the two configs that apply alternates between.
@@ -39,8 +41,8 @@ type choice struct {
 
 // writeConfigs writes both configs into a directory.
 func writeConfigs(dir string) (configs [2]choice, err error) {
-	for i, one := range []struct{ port, forward string }{{"8080", "accept"}, {"9090", "leave"}} {
-		text := strings.NewReplacer("PORT", one.port, "FORWARD", one.forward).Replace(pattern)
+	for i, one := range []struct{ port, forward, clamp string }{{"8080", "accept", "true"}, {"9090", "leave", "false"}} {
+		text := strings.NewReplacer("PORT", one.port, "FORWARD", one.forward, "CLAMP", one.clamp).Replace(pattern)
 		c := choice{file: filepath.Join(dir, one.port, configfiles.Main)}
 		c.files = configfiles.Alone(c.file, []byte(text))
 		if second := strings.LastIndex(text, "[[service]]"); one.forward == "accept" {

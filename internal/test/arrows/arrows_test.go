@@ -109,7 +109,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"docs/man", "internal/atomicfile", "internal/completion", "internal/completion/scripts", "internal/configfiles", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text", "internal/nethost", "internal/traffic"}
+	return []string{"docs/man", "internal/atomicfile", "internal/completion", "internal/completion/scripts", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text", "internal/nethost", "internal/traffic", "internal/configfiles"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -133,6 +133,7 @@ func arrows() map[string][]string {
 		"render":                 {"internal/config", "internal/rules", "internal/slots"},
 		"internal/trace":         {"internal/rules", "internal/slots", "internal/text"},
 		"internal/packetpath":    {"internal/rules"},
+		"internal/adopt":         {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text"},
 		"internal/adopt/walk":    {"internal/rules"},
 		"internal/doctor":        {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":       {"internal/rules"},
@@ -201,9 +202,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/configfiles", "internal/slots", "internal/suggest", "internal/text"},
+		"internal/test/configtest": {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/test/netnstest":  {"internal/nethost", "internal/traffic"},
-		"internal/lab/benchnet":    {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/configfiles", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/configfiles"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
@@ -302,6 +303,7 @@ func TestPure(t *testing.T) {
 		"render":                 slices.Concat(files, impure),
 		"internal/trace":         slices.Concat(files, impure),
 		"internal/packetpath":    slices.Concat(files, impure),
+		"internal/adopt":         slices.Concat(files, impure),
 		"internal/adopt/walk":    slices.Concat(files, impure),
 		"internal/compare":       slices.Concat(files, impure),
 		"internal/config":        slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
