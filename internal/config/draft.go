@@ -36,6 +36,7 @@ type draft struct {
 	local     bool
 	onRemove  field.Located[OnRemove]
 	forward   field.Located[Forward]
+	clampMSS  field.Located[ClampMSS]
 	takeover  bool
 	check     checkDraft
 	minUp     field.Located[int] // 0 where it was not given
@@ -48,6 +49,9 @@ func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantKeys.OfService, d)
+	if _, own := d.keys.Of("clamp_mss"); !own && d.hasTCP() {
+		d.clampMSS = defaults.clampMSS
+	}
 	d.inherit(defaultKeys, defaults)
 	if d.maps() {
 		d.mapPorts()
@@ -84,6 +88,7 @@ func (d *draft) service() Service {
 		Local:     d.local,
 		OnRemove:  d.onRemove.Val,
 		Forward:   d.forward.Val,
+		ClampMSS:  d.clampMSS.Val,
 		Takeover:  d.takeover,
 
 		Interfaces: values(d.links),
@@ -128,7 +133,7 @@ func setBackends(d *draft, f field.Field) {
 	parse := func(text string) (Backend, *value.Fault) {
 		b, why := parseBackend(text)
 		if why != nil && why.Cause == severalPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
-			why.Fix = "natspread can't shift a range of ports: write a service for each port"
+			why.Fix = "natspread can't send clients to several ports: write a service for each"
 		}
 		if why != nil {
 			why.Fix = cmp.Or(d.ownFix(text), why.Fix)

@@ -125,6 +125,9 @@ func dump(c Config) string {
 		if s.Takeover {
 			b.WriteString("  takeover true\n")
 		}
+		if s.ClampMSS.On {
+			fmt.Fprintf(&b, "  clamp_mss %s\n", s.ClampMSS)
+		}
 		if s.Checked() {
 			fmt.Fprintf(&b, "  check %+v\n  min_up %d\n  on_down %s\n", fields(s.Check), s.MinUp, s.OnDown)
 		}

@@ -44,8 +44,9 @@ func FuzzParseSaved(f *testing.F) {
 	f.Add([]byte(emptyText))
 	f.Add(sampleFilter(IPv4).Text())
 	f.Add(sample(IPv4).Text())
+	f.Add(sampleMangle(IPv4).Text())
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, kind := range []TableName{NAT, Filter} {
+		for _, kind := range []TableName{NAT, Filter, Mangle} {
 			saved, err := ParseSaved(kind, text)
 			if err == nil {
 				mustReadAgain(t, saved)
@@ -86,10 +87,11 @@ func FuzzDecodeFile(f *testing.F) {
 		f.Add(EncodeFile(sample(family)))
 		f.Add(EncodeFile(Table{Family: family}))
 		f.Add(EncodeFile(sampleFilter(family)))
+		f.Add(EncodeFile(sampleMangle(family)))
 		f.Add(EncodeFile(sampleSlots(family)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		for _, which := range []Table{{}, {Family: IPv6}, {Name: Filter}, {Family: IPv6, Name: Filter}} {
+		for _, which := range []Table{{}, {Family: IPv6}, {Name: Filter}, {Family: IPv6, Name: Filter}, {Name: Mangle}, {Family: IPv6, Name: Mangle}} {
 			_, body, _ := bytes.Cut(file, []byte("\n"))
 			for _, tried := range [][]byte{file, append(header(which.String(), body), body...)} {
 				table, err := DecodeFile(which.Family, which.Name, tried)
@@ -118,7 +120,7 @@ func FuzzParseRuleset(f *testing.F) {
 				seen[chain.Name] = true
 			}
 		}
-		for _, kind := range []TableName{NAT, Filter} {
+		for _, kind := range []TableName{NAT, Filter, Mangle} {
 			if saved, err := ParseSaved(kind, text); err == nil && len(saved.Chains) > len(read.Tables[kind.String()]) {
 				t.Errorf("%d chains of %v, and leniently %d", len(saved.Chains), kind, len(read.Tables[kind.String()]))
 			}

@@ -52,16 +52,19 @@ func (t Table) Chain(name string) (Chain, bool) {
 // Jumps returns the rules that belong into a built-in chain: one or none, or in FORWARD up to
 // three. What natspread did not translate, and no helper expects, never meets its part of the
 // filter table. But with takeover all that begins does: the source of what a backend begins in
-// place of a client is rewritten behind FORWARD only.
+// place of a client is rewritten behind FORWARD only. The mangle table is met by what begins a
+// connection that was translated, and by what answers that.
 func (t Table) Jumps(builtIn string) []Rule {
 	var jumps []Rule
 	for _, chain := range t.Name.EntryChains(builtIn) {
-		jump := Rule{Translated: t.Name == Filter, Target: Target{Kind: Jump, Chain: chain}}
+		jump := Rule{Translated: t.Name != NAT, Target: Target{Kind: Jump, Chain: chain}}
 		switch chain {
 		case ServiceRelated: // not in those of natspread 0.1
 			jump.Translated, jump.Expected = false, true
 		case ServiceTakeover:
 			jump.Translated, jump.BeginsOrSNAT = false, true
+		case ServiceMSS:
+			jump.Protocol, jump.Handshake = "tcp", true
 		}
 		if _, found := t.Chain(chain); t.Empty() || !found && (jump.Expected || jump.BeginsOrSNAT) {
 			continue
@@ -76,7 +79,7 @@ func (t Table) Jumps(builtIn string) []Rule {
 
 // Text returns the table in the canonical form: byte for byte what iptables-save
 // prints after iptables-restore took it on an empty table, less comment lines and
-// with counters at zero. The nat table is complete. Of the filter table it is a part,
+// with counters at zero. The nat table is complete. Of the others it is a part,
 // for iptables-restore --noflush: it says nothing of policies, which are not ours.
 func (t Table) Text() []byte {
 	b := make([]byte, 0, t.Length())

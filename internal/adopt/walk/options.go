@@ -117,6 +117,7 @@ func (r *optionReader) option(name string) {
 	case "-i":
 		r.link(value)
 	case "-o":
+		r.keep(&asks.Out, value)
 		r.add(leaves(value))
 	case "-s", "-d", "--src-range", "--dst-range", "--ctorigdst", "--ctreplsrc":
 		r.address(name, value)
@@ -176,7 +177,7 @@ func (r *optionReader) address(name, value string) {
 	case "-s", "--src-range":
 		of, kept = sourceOf, &asks.Source
 	case "--ctorigdst":
-		of = askedOf
+		of, kept = askedOf, &asks.Original
 	case "--ctreplsrc":
 		kept = &asks.Backend
 	}
@@ -305,20 +306,20 @@ func rangePrefixes(low, high netip.Addr) []netip.Prefix {
 		bits := low.BitLen()
 		for bits > 0 {
 			wider, err := low.Prefix(bits - 1)
-			if err != nil || wider.Addr() != low || lastOf(wider).Compare(high) > 0 {
+			if err != nil || wider.Addr() != low || Last(wider).Compare(high) > 0 {
 				break
 			}
 			bits--
 		}
 		one := netip.PrefixFrom(low, bits)
 		list = append(list, one)
-		low = lastOf(one).Next()
+		low = Last(one).Next()
 	}
 	return list
 }
 
-// lastOf returns the last address of a prefix.
-func lastOf(prefix netip.Prefix) netip.Addr {
+// Last returns the last address of a prefix.
+func Last(prefix netip.Prefix) netip.Addr {
 	bytes := prefix.Addr().AsSlice()
 	for bit := prefix.Bits(); bit < prefix.Addr().BitLen(); bit++ {
 		bytes[bit/8] |= 0x80 >> (bit % 8)

@@ -50,12 +50,13 @@ func (r *Rule) String() string { return strings.TrimSuffix("-A "+r.Chain+" "+r.T
 // Asks is what a rule asks of a packet for sure: only conditions that are not inverted. None of a
 // kind is no condition.
 type Asks struct {
-	In, Protocol string
-	Source       []netip.Prefix
-	Destination  []netip.Prefix
-	Backend      []netip.Prefix // by --ctreplsrc
-	Ports        []rules.Ports
-	NotLinks     []string // of "! -i"
+	In, Out, Protocol string
+	Source            []netip.Prefix
+	Destination       []netip.Prefix
+	Backend           []netip.Prefix // by --ctreplsrc
+	Original          []netip.Prefix // by --ctorigdst
+	Ports             []rules.Ports
+	NotLinks          []string // of "! -i"
 }
 
 // Mode is how a rule takes only some of the connections that reach it.

@@ -9,7 +9,7 @@ import (
 // a text that it did not print may.
 const (
 	mostDepth = 32
-	mostRules = 1 << 17
+	mostRules = 1 << 18
 )
 
 // Outcome is where the connections of one packet end.
@@ -22,6 +22,39 @@ type Outcome struct {
 	Sources []netip.Prefix
 	Links   []string
 	Endless bool // it was given up: chains that lead to one another too often
+}
+
+// Endless tells whether the chains of a table lead to one another in a circle, or so often that a walk would
+// have to be given up. No kernel takes a circle.
+func (s *Ruleset) Endless(table string) bool {
+	known := map[string]int{}
+	for _, name := range s.order[table] {
+		if s.count(table, name, known) > mostRules {
+			return true
+		}
+	}
+	return false
+}
+
+// count returns how many rules a packet may meet in a chain and those below it, at most. In a circle that is
+// more than any walk follows.
+func (s *Ruleset) count(table, name string, known map[string]int) int {
+	chain := s.tables[table][name]
+	if chain == nil {
+		return 0
+	}
+	if n, counted := known[name]; counted {
+		return n
+	}
+	known[name] = mostRules + 1 // until it is counted: whoever comes back here meanwhile is in a circle
+	n := 0
+	for _, rule := range chain.Rules {
+		if n++; rule.Target.Kind == Leads && n <= mostRules {
+			n += s.count(table, rule.Target.Name, known)
+		}
+	}
+	known[name] = n
+	return n
 }
 
 // End is a part of the connections.

@@ -39,6 +39,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
 	made.Interfaces = interfaces(t)
+	made.ClampMSS = clampMSS(t, made.Protocols)
 	made.Backends = backends(t, six)
 	takesOver := rapid.IntRange(0, 3).Draw(t, "takeover") == 0
 	maps := !takesOver && made.Algorithm != config.RoundRobin && rapid.IntRange(0, 3).Draw(t, "maps ports") == 0
@@ -65,6 +66,9 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	if maps {
 		made.Listen = mapped(t, made.Listen)
 	}
+	if !takesOver && !maps && rapid.IntRange(0, 2).Draw(t, "shifts") == 0 {
+		shift(&made)
+	}
 	if takesOver && takeOver(&made, others) {
 		made.Hairpin = hairpins(t, six)
 		gate(t, &made, six)
@@ -86,6 +90,14 @@ func protocols(t *rapid.T) []config.Protocol {
 	all := []config.Protocol{config.TCP, config.UDP, config.SCTP}
 	n := rapid.IntRange(1, len(all)).Draw(t, "protocols")
 	return rapid.Permutation(all).Draw(t, "order")[:n]
+}
+
+// clampMSS generates what becomes of segments; nothing without TCP.
+func clampMSS(t *rapid.T, protocols []config.Protocol) config.ClampMSS {
+	if !slices.Contains(protocols, config.TCP) || !rapid.Bool().Draw(t, "clamp_mss") {
+		return config.ClampMSS{}
+	}
+	return config.ClampMSS{On: true, Segment: rapid.OneOf(rapid.Just(0), rapid.IntRange(config.MinSegment, config.MaxSegment)).Draw(t, "segment")}
 }
 
 // use is what an address is for. Addresses for one use are never those for
@@ -147,12 +159,17 @@ func withoutPorts(backends []config.Backend) []config.Backend {
 	return all
 }
 
-// mapped returns those listen addresses that are the first one's, each with one port, and maps it.
+// mapped returns those listen addresses that are the first one's, some with a range of ports, and maps
+// them.
 func mapped(t *rapid.T, listens []config.Listen) []config.Listen {
 	var all []config.Listen
 	for _, l := range listens {
 		if l.Addr == listens[0].Addr && len(all) < 16 {
-			all = append(all, config.Listen{Addr: l.Addr, Ports: config.Ports{First: l.Ports.First, Last: l.Ports.First}, To: port(t)})
+			if rapid.Bool().Draw(t, "maps one port") {
+				l.Ports.Last = l.Ports.First
+			}
+			l.To = min(port(t), math.MaxUint16-(l.Ports.Last-l.Ports.First))
+			all = append(all, l)
 		}
 	}
 	return all
