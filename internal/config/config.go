@@ -102,7 +102,7 @@ func (l Listen) Answers(b Backend) Ports {
 	case b.Port != 0:
 		return b.Ports()
 	case l.To != 0:
-		return Ports{l.To, l.To + l.Ports.Last - l.Ports.First}
+		return Ports{First: l.To, Last: l.To + l.Ports.Last - l.Ports.First}
 	}
 	return l.Ports
 }
@@ -148,7 +148,7 @@ func (b Backend) ActiveWeight() int {
 }
 
 // Ports returns the backend's own ports, the zero value where it has none.
-func (b Backend) Ports() Ports { return Ports{b.Port, max(b.Port, b.Last)} }
+func (b Backend) Ports() Ports { return Ports{First: b.Port, Last: max(b.Port, b.Last)} }
 
 // String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1",
 // "10.0.0.1:9000-9010".
