@@ -40,7 +40,7 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version help' ;;
+    '') [[ $cur == -* ]] || words='init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version help' ;;
     init) words+=' --listen --backend --snat' ;;
     edit) words+=' --yes' ;;
     render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
@@ -54,7 +54,7 @@ _natspread_words() {
     health) words+=' --once --prometheus' ;;
     install) words+=' --offline --program --volatile --prometheus' ;;
     uninstall) words+=' --offline' ;;
-    help) [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version' ;;
+    help) [[ $cur == -* ]] || words='init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

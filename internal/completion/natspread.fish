@@ -19,6 +19,7 @@ complete -c natspread -f
 complete -c natspread -n "__natspread_verb ''" -a init -d 'write a commented config, from flags or as an example'
 complete -c natspread -n "__natspread_verb ''" -a edit -d 'edit a copy of the config, check it, and apply it'
 complete -c natspread -n "__natspread_verb ''" -a check -d 'check the config and prove its rules; changes nothing'
+complete -c natspread -n "__natspread_verb ''" -a selftest -d 'try the config with real connections, in network namespaces of its own'
 complete -c natspread -n "__natspread_verb ''" -a render -d 'print the rules as iptables-restore takes them'
 complete -c natspread -n "__natspread_verb ''" -a diff -d 'compare the kernel\'s rules with what the config wants'
 complete -c natspread -n "__natspread_verb ''" -a apply -d 'load the config\'s rules now and at every boot'
@@ -84,4 +85,4 @@ complete -c natspread -n '__natspread_verb install' -l program -r -F -d 'for an 
 complete -c natspread -n '__natspread_verb install' -l volatile -d 'for an image whose /var begins empty at each boot: keep the generation below /usr'
 complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'check backends, and have metrics written into FILE as health --prometheus does'
 complete -c natspread -n '__natspread_verb uninstall' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
-complete -c natspread -n '__natspread_verb help' -a 'init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version'
+complete -c natspread -n '__natspread_verb help' -a 'init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version'

@@ -8,6 +8,7 @@ _natspread() {
         'init:write a commented config, from flags or as an example'
         'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
+        'selftest:try the config with real connections, in network namespaces of its own'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:load the config'\''s rules now and at every boot'
@@ -138,7 +139,7 @@ _natspread() {
         )
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version)'
+        _arguments -S $flags '1:verb:(init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall version)'
         return
         ;;
     esac

@@ -118,7 +118,7 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/trace", "internal/watcher",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/selftest", "internal/trace", "internal/watcher",
 			"internal/cmdline", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
 		},
 		"internal/cmdline":       {"internal/suggest", "internal/text"},
@@ -137,6 +137,7 @@ func arrows() map[string][]string {
 		"internal/network":       {"internal/rules"},
 		"units":                  {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":        {"internal/config"},
+		"internal/selftest":      {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/text", "internal/traffic"},
 		"internal/failure":       {"restore", "restore/iptables", "units", "internal/config", "internal/text"},
 		"internal/image":         {"internal/atomicfile", "internal/program"},
 		"internal/install":       {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program"},
