@@ -80,16 +80,16 @@ func toService(c dispatchEntry, service config.Service) rules.Rule {
 // alike tells whether an entry has the same rule for what comes in and for what is
 // made on the balancer itself.
 func alike(c dispatchEntry, service config.Service) bool {
-	return c.address.IsValid() && service.Local && service.Interface == "" && !service.Gated()
+	return c.address.IsValid() && service.Local && len(service.Interfaces) == 0 && !service.Gated()
 }
 
 // incoming returns what the services entry of the packets that come in.
 func incoming(services []config.Service) []dispatchEntry {
-	return leading(services, incomingOnly, func(rule *rules.Rule, service config.Service) {
-		rule.InInterface = service.Interface
+	return leading(services, incomingOnly, func(rule rules.Rule, service config.Service) []rules.Rule {
 		if service.Gated() {
 			rule.Target.Chain = rules.GateChain(service.Name)
 		}
+		return byInterface(rule, service)
 	})
 }
 
@@ -98,22 +98,21 @@ func incoming(services []config.Service) []dispatchEntry {
 // it: the host's own localhost services stay its own.
 func outgoing(services []config.Service) []dispatchEntry {
 	notLocal := func(s config.Service) bool { return !s.Local }
-	return leading(slices.DeleteFunc(slices.Clone(services), notLocal), localOnly, func(rule *rules.Rule, service config.Service) {
+	return leading(slices.DeleteFunc(slices.Clone(services), notLocal), localOnly, func(rule rules.Rule, service config.Service) []rules.Rule {
 		if rule.LocalDestination {
 			rule.NotDestination = loopback(familyOf(service))
 		}
+		return []rules.Rule{rule}
 	})
 }
 
-// leading returns entries with the rule that leads to the service's chain, and what a
-// side changes in that. Those that no side changes are of both.
-func leading(services []config.Service, only side, change func(*rules.Rule, config.Service)) []dispatchEntry {
+// leading returns entries with what a side makes of the rule that leads to the service's chain.
+// Those that no side changes are of both.
+func leading(services []config.Service, only side, rulesFrom func(rules.Rule, config.Service) []rules.Rule) []dispatchEntry {
 	var entries []dispatchEntry
 	for _, service := range services {
 		for entry := range asked(service) {
-			rule := toService(entry, service)
-			change(&rule, service)
-			entry.rules = []rules.Rule{rule}
+			entry.rules = rulesFrom(toService(entry, service), service)
 			if !alike(entry, service) {
 				entry.side = only
 			}

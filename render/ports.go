@@ -25,12 +25,11 @@ func portPairs(service config.Service) []config.Listen {
 // the rule of the last one has no condition.
 func (p *selector) translate(backend config.Backend) []rules.Rule {
 	if len(p.pairs) == 0 {
-		return p.each(rules.Rule{Target: dnat(backend)})
+		return p.each(rules.Rule{Target: p.lead(p.of.Listen[0], backend)})
 	}
 	list := make([]rules.Rule, len(p.pairs))
 	for i, pair := range p.pairs {
-		backend.Port = pair.To
-		list[i].Target = dnat(backend)
+		list[i].Target = p.lead(pair, backend)
 		if i < len(p.pairs)-1 {
 			list[i].DestinationPorts = ports(pair)
 		}
@@ -44,7 +43,7 @@ func (p *selector) translate(backend config.Backend) []rules.Rule {
 func (p *selector) mappedTurns(protocol string, backends []config.Backend, order []int) []rules.Rule {
 	list := make([]rules.Rule, len(p.pairs))
 	for i, pair := range p.pairs {
-		turns := p.turn(protocol, inTurn(backends, order, pair.To), 0, i)
+		turns := p.turn(protocol, p.inTurn(backends, order, pair), 0, i)
 		list[i] = turns[0] // of one backend
 		if len(turns) > 1 {
 			list[i] = rules.Rule{Protocol: protocol, Target: p.addChain(levelPairs+lowest(protocol)/pickDepth, i, turns)}

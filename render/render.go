@@ -1,5 +1,6 @@
 // Package render turns a checked config into the nat tables that spread its
-// connections, and the part of the filter tables that lets them through.
+// connections, the part of the filter tables that lets them through, and that of
+// the mangle tables that makes their segments shorter.
 //
 // It is pure: the same config gives the same bytes. It knows no file, process,
 // clock, environment or systemd.
@@ -23,11 +24,11 @@ func New(cfg config.Config) rules.Tables {
 func (l limits) plan(cfg config.Config) rules.Tables {
 	var plan rules.Tables
 	for _, part := range []struct {
-		family      rules.Family
-		nat, filter *rules.Table
-	}{{rules.IPv4, &plan.IPv4, &plan.FilterIPv4}, {rules.IPv6, &plan.IPv6, &plan.FilterIPv6}} {
+		family              rules.Family
+		nat, filter, mangle *rules.Table
+	}{{rules.IPv4, &plan.IPv4, &plan.FilterIPv4, &plan.MangleIPv4}, {rules.IPv6, &plan.IPv6, &plan.FilterIPv6, &plan.MangleIPv6}} {
 		services := ofFamily(part.family, cfg.Services)
-		*part.nat, *part.filter = l.table(part.family, services), l.filter(part.family, services)
+		*part.nat, *part.filter, *part.mangle = l.table(part.family, services), l.filter(part.family, services), l.mangle(part.family, services)
 	}
 	return plan
 }

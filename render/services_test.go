@@ -67,12 +67,13 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 				packet.Destination, packet.Local = stranger(family), true
 			}
 			table := plan.Of(family)
-			if !table.CanTranslate(rules.Prerouting, packet) {
+			if !table.CanTranslate(rules.Prerouting, packet) && !table.CanStay(rules.Prerouting, packet) {
 				t.Fatalf("%+v is not translated", packet)
 			}
 			for _, service := range cfg.Services {
-				packet.InInterface = service.Interface
-				mustStayInPool(t, table, packet, pool)
+				for _, packet.InInterface = range links(service) {
+					mustStayInPool(t, table, packet, pool)
+				}
 			}
 		}
 	})

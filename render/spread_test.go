@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -36,10 +37,10 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			case owner != nil && builtIn == rules.Prerouting && !owner.Serves(packet.Source):
 				mustTurnAway(t, owner.Service, packet, outcomes)
 			case owner != nil:
-				mustHaveShares(t, mapping(owner.Service, packet.Port), outcomes, packet.Source)
+				mustHaveShares(t, mapping(owner.Service, packet.Port), arrived(owner.Service, packet, outcomes), packet.Source)
 				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] && (builtIn == rules.Output || !owner.Gated()) {
 					seen[whole] = true
-					mustHaveShares(t, mapping(owner.Service, packet.Port), walkedByAll(t, table, builtIn, packet), netip.Addr{})
+					mustHaveShares(t, mapping(owner.Service, packet.Port), arrived(owner.Service, packet, walkedByAll(t, table, builtIn, packet)), netip.Addr{})
 				}
 			case len(outcomes) != 0:
 				t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
@@ -98,10 +99,9 @@ func probes(services []config.Service, family rules.Family) map[rules.Packet]boo
 						if (listen.Any() || listen.Addr == to.Destination) && to.Local && listen.Ports.First == port {
 							addClients(packets, service, to)
 						}
-						to.InInterface = service.Interface
-						packets[to] = true
-						to.InInterface = "other0"
-						packets[to] = true
+						for _, to.InInterface = range append(links(service), "other0") {
+							packets[to] = true
+						}
 					}
 				}
 			}
@@ -113,15 +113,32 @@ func probes(services []config.Service, family rules.Family) map[rules.Packet]boo
 // addClients adds a packet from each client at an edge of a subnet that the service names for those
 // who may connect.
 func addClients(packets map[rules.Packet]bool, service config.Service, packet rules.Packet) {
-	packet.InInterface = service.Interface
-	for _, subnet := range slices.Concat(service.Allow, service.Deny) {
-		last := lastOf(subnet)
-		for _, packet.Source = range []netip.Addr{subnet.Addr(), subnet.Addr().Prev(), last, last.Next()} {
-			if packet.Source.IsValid() {
-				packets[packet] = true
+	for _, packet.InInterface = range links(service) {
+		for _, subnet := range slices.Concat(service.Allow, service.Deny) {
+			last := lastOf(subnet)
+			for _, packet.Source = range []netip.Addr{subnet.Addr(), subnet.Addr().Prev(), last, last.Next()} {
+				if packet.Source.IsValid() {
+					packets[packet] = true
+				}
 			}
 		}
 	}
+}
+
+// links returns interfaces by which packets come in for a service: one for each that it names, and
+// "" where it names none.
+func links(service config.Service) []string {
+	if len(service.Interfaces) == 0 {
+		return []string{""}
+	}
+	var all []string
+	for _, link := range service.Interfaces {
+		if stem, pattern := strings.CutSuffix(link, "+"); pattern {
+			link = stem + "7"
+		}
+		all = append(all, link)
+	}
+	return all
 }
 
 // servedClient returns a client that a service is for, if one is at an edge of its subnets, or a
@@ -183,7 +200,7 @@ func (o *owner) claims(builtIn string, packet rules.Packet) bool {
 	if builtIn == rules.Output && !o.Local {
 		return false
 	}
-	if builtIn == rules.Prerouting && o.Interface != "" && o.Interface != packet.InInterface {
+	if builtIn == rules.Prerouting && !o.ComesBy(packet.InInterface) {
 		return false
 	}
 	return slices.ContainsFunc(o.Listen, func(listen config.Listen) bool {
@@ -219,6 +236,22 @@ func mapping(service config.Service, asked uint16) config.Service {
 		}
 	}
 	return service
+}
+
+// arrived returns outcomes with the backend that a packet was sent to in place of an accept, by which it
+// stays there. No mapped port is another one then.
+func arrived(service config.Service, packet rules.Packet, outcomes []end) []end {
+	at := func(b config.Backend) bool {
+		return b.Addr == packet.Destination && (b.Port == 0 || b.Port == packet.Port)
+	}
+	i := slices.IndexFunc(mapping(service, packet.Port).Backends, at)
+	outcomes = slices.Clone(outcomes)
+	for j := range outcomes {
+		if outcomes[j].Target.Kind == rules.Accept && i >= 0 {
+			outcomes[j].Target = dnat(mapping(service, packet.Port).Backends[i])
+		}
+	}
+	return outcomes
 }
 
 // mustHaveShares fails unless the outcomes of a client, or of any, are the service's backends

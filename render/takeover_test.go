@@ -54,7 +54,7 @@ func (p place) asked(services []config.Service) (by config.Service, listen confi
 				return b.Addr == p.addr && l.Answers(b).Contains(p.port)
 			}
 			i := slices.IndexFunc(s.Backends, at)
-			if s.Takeover && slices.Contains(s.Protocols, p.protocol) && i >= 0 {
+			if s.Takeover && slices.Contains(s.Protocols, p.protocol) && i >= 0 && !s.Stays(l, s.Backends[i]) {
 				return s, l, s.Backends[i].Out && (p.protocol == config.UDP || s.OnDown == config.ResetDown), true
 			}
 		}
@@ -93,7 +93,7 @@ func mustAnswerAs(t rapid.TB, at place, services []config.Service, table, filter
 func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 	t.Helper()
 	packet := rules.Packet{
-		Protocol: "tcp", InInterface: service.Interface, Midstream: true,
+		Protocol: "tcp", InInterface: links(service)[0], Midstream: true,
 		Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.First,
 	}
 	if service.Gated() { // behind the gate, all clients
@@ -105,7 +105,7 @@ func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _ := shareByTarget(ends)
+	got, _ := shareByTarget(arrived(service, packet, ends))
 	keeps := func(b config.Backend) bool { return b.Drain && !b.Out && b.Weight > 0 }
 	base := service
 	base.Backends = slices.Clone(service.Backends)

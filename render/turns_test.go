@@ -88,7 +88,7 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 		}
 		for _, protocol := range service.Protocols {
 			packet := rules.Packet{
-				Protocol: string(protocol), InInterface: service.Interface, Local: true,
+				Protocol: string(protocol), InInterface: links(service)[0], Local: true,
 				Source: client, Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.Last,
 			}
 			if service.Listen[0].Any() {

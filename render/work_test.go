@@ -112,7 +112,7 @@ func workServices(kind string, n int) config.Config {
 			*listen = config.Listen{Addr: netip.AddrFrom4([4]byte{192, byte(i / 7 / 16), byte(i / 7), 10}), Ports: one(80 + 1000*(i%7))}
 			service.Protocols = [][]config.Protocol{{config.TCP}, {config.UDP}, {config.TCP, config.UDP}}[i%3]
 			service.SNAT = []config.SNAT{{}, {Mode: config.Address, Addr: listen.Addr}}[i/7%2]
-			service.Interface = []string{"", "", "", "eth1"}[i%4]
+			service.Interfaces = [][]string{nil, nil, nil, {"eth1"}}[i%4]
 		}
 	}
 	return cfg
@@ -149,7 +149,7 @@ func workOf(t *testing.T, plan rules.Tables, cfg config.Config) (before, after t
 	t.Helper()
 	for _, service := range cfg.Services {
 		packet := rules.Packet{
-			InInterface: service.Interface, Protocol: string(service.Protocols[0]),
+			InInterface: links(service)[0], Protocol: string(service.Protocols[0]),
 			Destination: service.Listen[0].Addr, Port: service.Listen[0].Ports.First,
 		}
 		explained, err := trace.Explain(plan, packet)

@@ -45,11 +45,27 @@ func (o renderOptions) question(cfg config.Config) (trace.Question, error) {
 			return trace.Question{}, cmdline.UsageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
 		}
 	}
-	service, byAny := cfg.Listening(config.Protocol(packet.Protocol), netip.AddrPortFrom(packet.Destination, packet.Port))
-	if packet.InInterface = o.in; o.in == "" {
-		packet.InInterface = service.Interface
+	packet.InInterface = o.in
+	service, byAny := asked(cfg, packet)
+	if o.in == "" && len(service.Interfaces) > 0 {
+		packet.InInterface = service.Interfaces[0]
 	}
 	return trace.Question{Packet: packet, Service: service.Name, Any: byAny, Clients: slices.Concat(service.Hairpin, service.Allow, service.Deny)}, nil
+}
+
+// asked returns the service that a packet is for, and whether it listens by "*". Of several the first
+// one stands for what comes in by any interface, and from any client.
+func asked(cfg config.Config, packet rules.Packet) (asked config.Service, byAny bool) {
+	for service, any := range cfg.Listening(config.Protocol(packet.Protocol), netip.AddrPortFrom(packet.Destination, packet.Port)) {
+		comes := packet.InInterface == "" || service.ComesBy(packet.InInterface)
+		if comes && (!packet.Source.IsValid() || service.Serves(packet.Source)) {
+			return service, any
+		}
+		if asked.Name == "" {
+			asked, byAny = service, any
+		}
+	}
+	return asked, byAny
 }
 
 // parsePacket reads ADDRESS:PORT[/PROTOCOL].

@@ -126,17 +126,3 @@ func rootDir(dir string) (string, error) {
 func (c common) offline() bool {
 	return c.image || c.root != "/" || !c.live && !units.Running() && namespace.Chrooted()
 }
-
-// configBelow returns where the config is below the root, "" where it is not, or no
-// file at all.
-func (c common) configBelow() string {
-	path, err := filepath.Abs(c.config)
-	if err != nil || c.config == "-" {
-		return ""
-	}
-	below, err := filepath.Rel(c.root, path)
-	if err != nil || !filepath.IsLocal(below) {
-		return ""
-	}
-	return below
-}

@@ -39,6 +39,8 @@ func verbShapes() map[string]reflect.Type {
 		"selftest":              reflect.TypeFor[selftest.Result](),
 		"status":                reflect.TypeFor[report.Status](),
 		"version":               reflect.TypeFor[versionResult](),
+		"man":                   reflect.TypeFor[manResult](),
+		"completion":            reflect.TypeFor[completionResult](),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/slots"
 )
 
@@ -300,6 +301,7 @@ func TestManualBounds(t *testing.T) {
 	page := manual(t, "natspread.toml.5")
 	for _, want := range []string{
 		fmt.Sprintf("at most %d MiB", config.MaxSize>>20),
+		fmt.Sprintf("at most %d.", configfiles.Most),
 		fmt.Sprintf("at most %d, each", config.MaxBackends),
 		fmt.Sprintf("at most %d turns", config.MaxTurns),
 		fmt.Sprintf("from 0 to %d", config.MaxWeight),

@@ -16,10 +16,6 @@ type setting struct{ key, value string }
 // settings returns the keys of a service, but for its name and its backends, in the
 // order in which the manual has them.
 func settings(s config.Service) []setting {
-	from := s.Interface
-	if from == "" {
-		from = "any"
-	}
 	return []setting{
 		{"listen", list(s.Listen)},
 		{"ports", cmp.Or(s.PortMap(), "none")},
@@ -28,7 +24,7 @@ func settings(s config.Service) []setting {
 		{"algorithm", string(s.Algorithm)},
 		{"slots", orNone(s.Slots)},
 		{"source_prefix", orNone(s.SourcePrefix)},
-		{"interface", from},
+		{"interface", cmp.Or(strings.Join(s.Interfaces, ", "), "any")},
 		{"hairpin", list(s.Hairpin)},
 		{"allow", cmp.Or(strings.Join(text.Strings(s.Allow), ", "), "all")},
 		{"deny", list(s.Deny)},
@@ -36,6 +32,7 @@ func settings(s config.Service) []setting {
 		{"local", fmt.Sprint(s.Local)},
 		{"on_remove", string(s.OnRemove)},
 		{"forward", string(s.Forward)},
+		{"clamp_mss", s.ClampMSS.String()},
 		{"takeover", fmt.Sprint(s.Takeover)},
 		{"check", s.Check.String()},
 		{"min_up", orNone(s.MinUp)},

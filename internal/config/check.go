@@ -14,11 +14,12 @@ func (s inspection) check(d *draft) {
 	s.checkFamily(d)
 	s.checkRepeats(d)
 	s.checkPorts(d)
-	s.checkOwnListen(d)
 	s.checkHairpin(d)
+	s.checkInterfaces(d)
 	s.checkGate(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
+	s.checkClampMSS(d)
 	s.checkTakeover(d)
 	s.checkHealth(d)
 }
@@ -153,25 +154,6 @@ func (d *draft) onlyPort() uint16 {
 		port = p.First
 	}
 	return port
-}
-
-// checkOwnListen files backends that are the service itself: a connection would
-// be sent back to the balancer.
-func (s inspection) checkOwnListen(d *draft) {
-	own := make(map[netip.Addr][]field.Located[Listen])
-	for _, l := range d.listen {
-		own[l.Val.Addr] = append(own[l.Val.Addr], l)
-	}
-	for _, b := range d.backends {
-		for _, l := range own[b.Val.Addr] {
-			if b.Val.Port == 0 || l.Val.Ports.Contains(b.Val.Port) {
-				s.Refuse(b.At, "natspread can't send it to the listen address itself: write the machine that serves it, or another port of this one",
-					"cannot use backend %s: the service listens there itself, on line %d",
-					s.Show(b.At), s.Line(l.At)).Related = s.Line(l.At)
-				break
-			}
-		}
-	}
 }
 
 // checkHairpin files hairpin where every client is rewritten anyway. A snat that

@@ -218,8 +218,8 @@ func (s inspection) checkBalanced(drafts []*draft) {
 			}
 			asked := listenKey{listen: Listen{Ports: Ports{target.Port(), target.Port()}}}
 			other := listening[balancedKey{d.check.kind.Val.Protocol(), target.Addr()}].overlapping(asked)
-			if other == nil || other.service == d && !d.check.has("port") {
-				continue // checkOwnListen files the service itself
+			if other == nil {
+				continue
 			}
 			fix := fmt.Sprintf("write local = false in %s, or the address of the machine that serves it here", other.service.label())
 			s.Refuse(b.At, fix, "cannot use backend %s: its check would be balanced by %s, which listens there on line %d",

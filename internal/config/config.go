@@ -52,7 +52,7 @@ type Service struct {
 	// where Algorithm is neither Source nor Flow.
 	Slots        int
 	SourcePrefix int            // how many first bits of a client's address tell its slot; 0 where Slots is
-	Interface    string         // the interface traffic must come in by; "" is any
+	Interfaces   []string       // those that traffic must come in by, as names and patterns; none is any
 	Hairpin      []netip.Prefix // clients to masquerade although SNAT is None
 	Allow        []netip.Prefix // clients that it is for; none is all that Deny does not have
 	Deny         []netip.Prefix // clients that it is not for
@@ -60,6 +60,7 @@ type Service struct {
 	Local        bool           // connections made on the balancer itself are balanced too
 	OnRemove     OnRemove       // what becomes of the connections of a backend that is taken out
 	Forward      Forward        // whether FORWARD lets the connections through, whatever its other rules say
+	ClampMSS     ClampMSS       // what becomes of what both ends of a TCP connection say of their segments
 	Takeover     bool           // connections that another balancer with this config had go on here
 	Check        Check          // what its backends are asked; the zero Check where nobody asks
 	MinUp        int            // with a Check: with fewer primaries up, the backups join; else 0

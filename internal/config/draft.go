@@ -30,12 +30,13 @@ type draft struct {
 	algorithm field.Located[Algorithm]
 	slots     field.Located[int] // 0 where it was not given, as is prefix
 	prefix    field.Located[int]
-	iface     field.Located[string]
+	links     []field.Located[string]
 	hairpin   []field.Located[netip.Prefix]
 	gate      gateDraft
 	local     bool
 	onRemove  field.Located[OnRemove]
 	forward   field.Located[Forward]
+	clampMSS  field.Located[ClampMSS]
 	takeover  bool
 	check     checkDraft
 	minUp     field.Located[int] // 0 where it was not given
@@ -48,6 +49,9 @@ func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantKeys.OfService, d)
+	if _, own := d.keys.Of("clamp_mss"); !own && d.hasTCP() {
+		d.clampMSS = defaults.clampMSS
+	}
 	d.inherit(defaultKeys, defaults)
 	if d.maps() {
 		d.mapPorts()
@@ -80,12 +84,14 @@ func (d *draft) service() Service {
 		SNAT:      d.snat.Val,
 		Backends:  values(d.backends),
 		Algorithm: d.algorithm.Val,
-		Interface: d.iface.Val,
 		Hairpin:   values(d.hairpin),
 		Local:     d.local,
 		OnRemove:  d.onRemove.Val,
 		Forward:   d.forward.Val,
+		ClampMSS:  d.clampMSS.Val,
 		Takeover:  d.takeover,
+
+		Interfaces: values(d.links),
 	}
 	d.gate.fill(&s)
 	if d.half && d.six {
@@ -129,6 +135,9 @@ func setBackends(d *draft, f field.Field) {
 		if why != nil && why.Cause == severalPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
 			why.Fix = "natspread can't shift a range of ports: write a service for each port"
 		}
+		if why != nil {
+			why.Fix = cmp.Or(d.ownFix(text), why.Fix)
+		}
 		return b, why
 	}
 	weights := readWeights(items)
@@ -144,15 +153,19 @@ func setBackends(d *draft, f field.Field) {
 // asked returns the ports that clients ask for, as they were written: the listen addresses need not
 // have been read yet. A backend that has just these needs none.
 func (d *draft) asked() []string {
-	listen := d.Value("listen")
-	if listen.Kind != source.List {
-		listen = source.Value{Items: []source.Value{listen}}
-	}
 	var asked []string
-	for _, item := range listen.Items {
+	for _, item := range d.listenItems() {
 		asked = append(asked, meantPorts(item.Text)...)
 	}
 	return ordered(asked)
+}
+
+// listenItems returns the listen addresses as they were written.
+func (d *draft) listenItems() []source.Value {
+	if listen := d.Value("listen"); listen.Kind != source.List {
+		return []source.Value{listen}
+	}
+	return d.Value("listen").Items
 }
 
 // meantPorts returns the ports that were likely meant behind an address.

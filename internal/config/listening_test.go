@@ -36,8 +36,14 @@ backends = ["[fd00::1]:53"]
 		{TCP, "[2001:db8::10]:53", "", false},
 		{UDP, "192.0.2.10:53", "", false}, // "*" is of the family of the backends
 	} {
-		if service, byAny := cfg.Listening(c.protocol, netip.MustParseAddrPort(c.to)); service.Name != c.want || byAny != c.byAny {
-			t.Errorf("%s %s: %q, %v", c.protocol, c.to, service.Name, byAny)
+		var got string
+		for service, byAny := range cfg.Listening(c.protocol, netip.MustParseAddrPort(c.to)) {
+			if got += service.Name; byAny != c.byAny {
+				t.Errorf("%s %s: %q, %v", c.protocol, c.to, service.Name, byAny)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s %s: %q", c.protocol, c.to, got)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func TestParseNoNewlineAtEnd(t *testing.T) {
 // TestParseRelated names the other line where two places clash.
 func TestParseRelated(t *testing.T) {
 	all := errorsOf(t, oneService+strings.Replace(oneService, "10.0.0.1", "10.0.0.2", 1))
-	if len(all) != 2 || all[0].Line != 6 || all[0].Related != 2 || all[1].Line != 7 || all[1].Related != 3 {
+	if len(all) != 2 || all[0].Line != 6 || all[0].Related.Line != 2 || all[1].Line != 7 || all[1].Related.Line != 3 {
 		t.Errorf("got %+v, want line 6 related to 2 and line 7 to 3", all)
 	}
 }
@@ -197,7 +197,7 @@ func TestNoStringLeaves(t *testing.T) {
 		}
 	}
 	walk("Config", reflect.TypeFor[Config]())
-	want := []string{"Config.Services.Name", "Config.Services.Interface"}
+	want := []string{"Config.Services.Name", "Config.Services.Interfaces"}
 	for _, name := range []string{"Path", "Host", "Expect", "TLSName", "Send", "Receive"} {
 		want = append(want, "Config.Services.Check."+name)
 	}

@@ -118,12 +118,15 @@ func dump(c Config) string {
 			fmt.Fprintf(&b, "  slots %d\n  source_prefix %d\n", s.Slots, s.SourcePrefix)
 		}
 		fmt.Fprintf(&b, "  algorithm %s\n  interface %q\n  hairpin %v\n  local %v\n  on_remove %s\n  forward %s\n",
-			s.Algorithm, s.Interface, s.Hairpin, s.Local, s.OnRemove, s.Forward)
+			s.Algorithm, strings.Join(s.Interfaces, " "), s.Hairpin, s.Local, s.OnRemove, s.Forward)
 		if s.Gated() {
 			fmt.Fprintf(&b, "  allow %v\n  deny %v\n  refused %s\n", s.Allow, s.Deny, s.Refused)
 		}
 		if s.Takeover {
 			b.WriteString("  takeover true\n")
+		}
+		if s.ClampMSS.On {
+			fmt.Fprintf(&b, "  clamp_mss %s\n", s.ClampMSS)
 		}
 		if s.Checked() {
 			fmt.Fprintf(&b, "  check %+v\n  min_up %d\n  on_down %s\n", fields(s.Check), s.MinUp, s.OnDown)
@@ -150,11 +153,13 @@ func mustHold(t *testing.T, c Config) {
 		if len(s.Listen) == 0 || len(s.Protocols) == 0 || len(s.Backends) == 0 || len(s.Backends) > MaxBackends {
 			t.Fatalf("service %s lacks something: %+v", s.Name, s)
 		}
-		if len(s.Interface) > 15 || strings.ContainsAny(s.Interface, "/ \n\x00\"") || strings.HasPrefix(s.Interface, "-") {
-			t.Errorf("service %s: interface %q", s.Name, s.Interface)
+		for _, link := range s.Interfaces {
+			if len(link) > 15 || link == "+" || strings.ContainsAny(link, "/ \n\x00\"") || strings.HasPrefix(link, "-") || strings.Contains(link[:len(link)-1], "+") {
+				t.Errorf("service %s: interface %q", s.Name, link)
+			}
 		}
 		mustHoldAddresses(t, s)
-		mustHoldNoLoop(t, s)
+		mustHoldOnce(t, s)
 		mustHoldCheck(t, s)
 	}
 	mustHoldNoOverlap(t, c)
@@ -302,16 +307,11 @@ func mustHoldCheck(t *testing.T, s Service) {
 	}
 }
 
-// mustHoldNoLoop checks that no backend is the service or is listed twice.
-func mustHoldNoLoop(t *testing.T, s Service) {
+// mustHoldOnce checks that no backend is listed twice.
+func mustHoldOnce(t *testing.T, s Service) {
 	t.Helper()
 	twice := make(map[Backend]bool)
 	for _, b := range s.Backends {
-		for _, l := range s.Listen {
-			if b.Addr == l.Addr && (b.Port == 0 || l.Ports.Contains(b.Port)) {
-				t.Errorf("service %s: backend %s is its own listen %s", s.Name, b, l)
-			}
-		}
 		b.Weight = 0
 		if twice[b] {
 			t.Errorf("service %s: backend %s twice", s.Name, b)

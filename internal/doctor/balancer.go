@@ -17,8 +17,8 @@ type Balancer struct {
 	rules.Hooks               // what else decides about packets
 	Unread      error         // why some of that could not be read
 
-	Config    string // path of the config below the root; "" for one that is no file
-	ConfigBad error  // why the services are not those of this config; nil when they are
+	Config    []string // paths of its files, and of the directory of some, below the root; none where it is no file
+	ConfigBad error    // why the services are not those of this config; nil when they are
 }
 
 // families returns those that a balancer has services of.

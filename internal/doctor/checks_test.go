@@ -203,19 +203,20 @@ func TestOwners(t *testing.T) {
 	if !netnstest.IsolateAsRoot(t) {
 		return
 	}
-	h := host(t, []txtar.File{{Name: "var/lib/natspread/generations/1/manifest"}, {Name: "etc/natspread/natspread.toml"}})
+	h := host(t, []txtar.File{{Name: "var/lib/natspread/generations/1/manifest"}, {Name: "etc/natspread/natspread.toml"}, {Name: "etc/natspread/conf.d/web.toml"}})
 	state := []string{"var/lib/natspread/generations/1/manifest", "var/lib/missing"}
-	e := examination{Host: h, Balancer: Balancer{Config: "etc/natspread/natspread.toml"}}
+	e := examination{Host: h, Balancer: Balancer{Config: []string{"etc/natspread/natspread.toml", "etc/natspread/conf.d", "etc/natspread/conf.d/web.toml"}}}
 	both := func() []Finding { return append(h.Refused(state), e.modes()...) }
 	wantFindings(t, both())
-	for _, path := range []string{"var/lib", "etc/natspread/natspread.toml"} {
+	for _, path := range []string{"var/lib", "etc/natspread/natspread.toml", "etc/natspread/conf.d"} {
 		if err := os.Chown(filepath.Join(h.Root, path), 1234, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	found := both()
 	wantFindings(t, found, fmt.Sprintf("at boot: %s/var/lib belongs to user 1234: boot will not load it", h.Root),
-		fmt.Sprintf("risk: %s/etc/natspread/natspread.toml belongs to user 1234: what it says is applied next", h.Root))
+		fmt.Sprintf("risk: %s/etc/natspread/natspread.toml belongs to user 1234: what it says is applied next", h.Root),
+		fmt.Sprintf("risk: %s/etc/natspread/conf.d belongs to user 1234: what it says is applied next", h.Root))
 	for _, f := range found {
 		netnstest.Self().Command(t, f.Fix, "sh", "-e")
 	}

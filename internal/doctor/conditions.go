@@ -44,63 +44,6 @@ func (h Host) run(services []config.Service, checks []func(examination) []Findin
 // inService ends a line that belongs into the config.
 func inService(name string) string { return " # in service " + name + ", then: " + FixApply }
 
-// joining are the kinds of interfaces that take the packets of their parts before iptables
-// sees them (rx_handler in the kernel's drivers): a rule meets the name of the whole.
-var joining = []string{"bridge", "bond", "team"}
-
-// interfaces looks for interfaces of services that are not there, and for those by whose
-// name no packet comes in.
-func (e examination) interfaces() []Finding {
-	var found []Finding
-	for _, service := range e.Services {
-		if service.Interface != "" {
-			found = append(found, e.interfaceOf(service)...)
-		}
-	}
-	return found
-}
-
-// interfaceOf looks at the interface of a service. The nat table meets a packet of a VRF by
-// the interface that it came in by, and only then by the VRF (vrf.rst).
-func (e examination) interfaceOf(service config.Service) []Finding {
-	link, there := e.network.Named(service.Interface)
-	if !there {
-		found := Finding{Severity: Risk, What: fmt.Sprintf("service %s: there is no interface %s, so nothing comes in by it", service.Name, service.Interface)}
-		if likely := e.likelyLink(service); likely != "" {
-			found.Fix = fmt.Sprintf("interface = %q%s", likely, inService(service.Name))
-		}
-		return []Finding{found}
-	}
-	if link.Kind == "vrf" {
-		return []Finding{{Severity: Risk, What: fmt.Sprintf("service %s: %s is a VRF: connections are balanced by the name of the interface that they come in by, which is a part of it", service.Name, link.Name)}}
-	}
-	whole := link
-	for range e.network.Links { // a bond can be a part of a bridge
-		if master := e.network.Link(whole.Master); whole.Master != 0 && slices.Contains(joining, master.Kind) {
-			whole = master
-		}
-	}
-	if whole.Name == link.Name {
-		return nil
-	}
-	return []Finding{{
-		Broken, fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: nothing is balanced", service.Name, link.Name, whole.Kind, whole.Name),
-		fmt.Sprintf("interface = %q%s", whole.Name, inService(service.Name)),
-	}}
-}
-
-// likelyLink returns the interface that connections of a service come in by, whatever the
-// config says; "" where that is not known.
-func (e examination) likelyLink(service config.Service) string {
-	service.Interface = ""
-	for _, listen := range service.Listen {
-		if name := e.comesIn(service, listen); name != "" {
-			return name
-		}
-	}
-	return ""
-}
-
 // ownBackends looks for backends on the host itself whose process listens on a loopback
 // address only: a packet that is sent to another address of the host finds nobody.
 func (e examination) ownBackends() []Finding {

@@ -52,7 +52,7 @@ func forwardingFaults() []fault {
 		},
 		{
 			name: "interface of the config", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
-			change:   func(_ *testing.T, p *patient) { p.Balancer.Services[0].Interface = "front" },
+			change:   func(_ *testing.T, p *patient) { p.Balancer.Services[0].Interfaces = []string{"front"} },
 			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", fix: "sysctl -w net.ipv4.conf.front.forwarding=1",
 		},
 		{
@@ -250,6 +250,19 @@ func networkFaults() []fault {
 			severity: Risk, want: "^service web: there is no interface eth9, so nothing comes in by it$", fix: `interface = "front" # in service web, then: natspread apply`, again: typeInterface,
 		},
 		{
+			name: "interface absent in a list", change: byInterface("front", "eth9"),
+			severity: Risk, want: "^service web: there is no interface eth9, so nothing comes in by it$", fix: `interface = "front" # in service web, then: natspread apply`, again: typeInterface,
+		},
+		{
+			name: "interface like none", change: byInterface("eth9+"), stops: true,
+			severity: Risk, want: `^service web: there is no interface eth9\+, so nothing comes in by it$`, fix: `interface = "front" # in service web, then: natspread apply`, again: typeInterface,
+		},
+		{
+			name: "interfaces, one of a bridge", variants: true, stops: true, change: byInterface("back", "fr+"),
+			lines:    "ip link add br0 type bridge; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",
+			severity: Broken, want: `^service web: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced by the name fr\+$`, fix: `interface = \["back", "br0"\] # in service web, then: natspread apply`, again: typeInterface,
+		},
+		{
 			name: "interface of a bridge", variants: true, stops: true, change: byInterface("front"),
 			lines:    "ip link add br0 type bridge; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",
 			severity: Broken, want: "^service web: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced$", fix: `interface = "br0" # in service web, then: natspread apply`, again: typeInterface,
@@ -335,19 +348,29 @@ func networkFaults() []fault {
 	}
 }
 
-// byInterface balances only what comes in by an interface.
-func byInterface(name string) func(*testing.T, *patient) {
+// byInterface balances only what comes in by some interfaces.
+func byInterface(names ...string) func(*testing.T, *patient) {
 	return func(t *testing.T, p *patient) {
 		t.Helper()
-		p.Balancer.Services[0].Interface = name
-		p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -R NATSPREAD-PRE 1 -d 192.0.2.10 -i "+name+" -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80")
+		p.Balancer.Services[0].Interfaces = names
+		iptables := netnstest.Programs(p.variant, 4).Iptables + " -t nat "
+		p.sh(t, iptables+"-F NATSPREAD-PRE")
+		for _, name := range names {
+			p.sh(t, iptables+"-A NATSPREAD-PRE -d 192.0.2.10 -i "+name+" -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80")
+		}
 	}
 }
 
 // typeInterface writes the interface that a line names.
 func typeInterface(t *testing.T, p *patient, line string) {
 	t.Helper()
-	byInterface(strings.Split(line, `"`)[1])(t, p)
+	var names []string
+	for i, word := range strings.Split(line, `"`) {
+		if i%2 == 1 {
+			names = append(names, word)
+		}
+	}
+	byInterface(names...)(t, p)
 }
 
 // forget makes the neighbours ask for addresses anew, and removes the connections that show
@@ -423,7 +446,7 @@ func connectionFaults() []fault {
 			name: "clients beside the backends", source: none, layout: gateway, severity: Risk,
 			prepare: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Hairpin = hairpins() }, change: byInterface("front"),
 			want: "^service web takes only what comes in by front: clients in 10.0.0.0/24, beside its backends on back, are not balanced$", fix: "take interface out of service web, then: natspread apply",
-			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Interface = "" },
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Interfaces = nil },
 		},
 		{
 			name: "narrow way", variants: true, lines: "ip link set back mtu 1300", severity: Risk,

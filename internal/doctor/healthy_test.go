@@ -53,7 +53,7 @@ ip address add 198.51.100.7/32 dev vip; echo 0 > /proc/sys/net/ipv4/conf/vip/for
 		{name: "on another port", change: listenOn("192.0.2.10:81")},
 		{name: "on another address", change: listenOn("10.0.0.254:80")},
 		{name: "clients of one interface", source: config.SNAT{Mode: config.None}, change: func(_ *testing.T, p *patient) {
-			p.Balancer.Services[0].Hairpin, p.Balancer.Services[0].Interface = nil, "front"
+			p.Balancer.Services[0].Hairpin, p.Balancer.Services[0].Interfaces = nil, []string{"front"}
 		}},
 		{name: "a bridge that asks iptables", source: config.SNAT{Mode: config.None}, lines: bridged + "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables", change: func(t *testing.T, p *patient) {
 			p.Balancer.Services[0].Hairpin = nil

@@ -8,12 +8,12 @@ import (
 )
 
 // ingressLinks returns the interfaces that connections to a listen address come in by: the
-// one in the config, else those in whose subnet the address is, else likely ones. sure is
+// ones in the config, else those in whose subnet the address is, else likely ones. sure is
 // false when connections can come in by others too, as to an address that a router sends
 // here.
 func (e examination) ingressLinks(service config.Service, listen config.Listen) (names []string, sure bool) {
-	if service.Interface != "" {
-		return []string{service.Interface}, true
+	if len(service.Interfaces) > 0 {
+		return e.namedLinks(service), true
 	}
 	add := func(name string) {
 		if name != "" && name != "lo" && !slices.Contains(names, name) {

@@ -92,8 +92,8 @@ func (e examination) holderOf(s network.Socket) (holder network.Process, known b
 func (e examination) shadowed(service config.Service, listen config.Listen, protocol config.Protocol, s network.Socket) Finding {
 	holder, known, who := e.holderOf(s)
 	comes := listen.String()
-	if service.Interface != "" {
-		comes += " by " + service.Interface
+	if len(service.Interfaces) > 0 {
+		comes += " by " + few(service.Interfaces)
 	}
 	found := Finding{Severity: Risk, What: fmt.Sprintf("%s listens on %s %v and is shadowed: what comes for %s goes to service %s", who, protocol, s.At, comes, service.Name)}
 	if s.At.Addr().IsUnspecified() && !listen.Any() {

@@ -32,7 +32,7 @@ func TestListenersUnreadable(t *testing.T) {
 	if diff := cmp.Diff(unseen, reported(listeners())); diff != "" {
 		t.Error(diff)
 	}
-	e.Services[0].Interface = "eth0"
+	e.Services[0].Interfaces = []string{"eth0"}
 	wantFindings(t, listeners(), "risk: a process that cannot be seen listens on tcp 192.0.2.10:80 and is shadowed: what comes for 192.0.2.10:80 by eth0 goes to service web")
 	write(t, filepath.Join(e.Proc, "77/comm"), "nginx\n")
 	write(t, filepath.Join(e.Proc, "77/fd/6"), "-> socket:[4711]")

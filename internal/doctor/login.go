@@ -30,17 +30,14 @@ func (h Host) TakenLogin(process int, services []config.Service) (taken Finding,
 // takesLogin returns the service that takes the port of a connection. In another network
 // namespace than that of sshd the address is not the host's, and "*" does not take it.
 func takesLogin(n network.Network, login network.Login, services []config.Service) (config.Service, bool) {
-	service, byAny := config.Config{Services: services}.Listening(config.TCP, login.Server)
-	if service.Name == "" {
-		return service, false
-	}
 	holder, held := n.Holder(login.Server.Addr())
-	if byAny && !held {
-		return service, false
-	}
-	if service.Interface == "" || service.Interface == holder.Link.Name {
-		return service, true
-	}
 	back, err := n.RouteTo(login.Client.Addr())
-	return service, err != nil || back.Link == service.Interface || back.Local
+	all := config.Config{Services: services}
+	for service, byAny := range all.Listening(config.TCP, login.Server) {
+		comes := service.ComesBy(holder.Link.Name) || err != nil || back.Local || service.ComesBy(back.Link)
+		if comes && (held || !byAny) {
+			return service, true
+		}
+	}
+	return config.Service{}, false
 }

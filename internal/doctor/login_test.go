@@ -30,7 +30,10 @@ func TestTakesLogin(t *testing.T) {
 		{any, "front", "192.0.2.99", "10.0.0.254", true}, {any, "back", "192.0.2.10", "192.0.2.10", true},
 	} {
 		service := webService()
-		service.Listen, service.Interface = []config.Listen{listenOf(netip.Addr{}, 22, 22)}, c.by
+		service.Listen = []config.Listen{listenOf(netip.Addr{}, 22, 22)}
+		if c.by != "" {
+			service.Interfaces = []string{"eth7", c.by}
+		}
 		if c.listen != any {
 			service.Listen[0].Addr = netip.MustParseAddr(c.listen)
 		}

@@ -43,7 +43,7 @@ func (e examination) lacking(service config.Service) []netip.Prefix {
 	var lacking []netip.Prefix
 	for _, b := range service.Active() {
 		for _, near := range e.network.Beside(b.Addr) {
-			elsewhere := service.Interface != "" && service.Interface != near.Link.Name || service.ServesNone(near.Subnet)
+			elsewhere := !service.ComesBy(near.Link.Name) || service.ServesNone(near.Subnet)
 			if elsewhere || e.bridgeAsks(near.Link, b.Addr) || covered(service.Hairpin, near.Subnet) || slices.Contains(lacking, near.Subnet) {
 				continue
 			}
@@ -64,26 +64,26 @@ func (e examination) bridgeAsks(link network.Link, addr netip.Addr) bool {
 	return link.Kind == "bridge" && err == nil && asks == 1
 }
 
-// besideBackends looks for services that take only what comes in by an interface, and that
+// besideBackends looks for services that take only what comes in by some interfaces, and that
 // have clients beside their backends, by another one: these are not balanced. That there are
 // any, hairpin tells: one that was refused leaves no tracked connection (RST after SYN).
 func (e examination) besideBackends() []Finding {
 	var found []Finding
 	for _, service := range e.Services {
-		if service.Interface == "" || len(e.interfaceOf(service)) > 0 { // which says that nothing is balanced
+		if len(service.Interfaces) == 0 || len(e.interfacesOf(service)) > 0 { // which says that nothing is balanced
 			continue
 		}
 		var beside groups[netip.Prefix, string]
 		for _, b := range service.Active() {
 			for _, near := range e.network.Beside(b.Addr) {
-				if near.Link.Name != service.Interface && near.Link.Up && covered(service.Hairpin, near.Subnet) {
+				if !service.ComesBy(near.Link.Name) && near.Link.Up && covered(service.Hairpin, near.Subnet) {
 					beside.add(near.Subnet, near.Link.Name)
 				}
 			}
 		}
 		for _, subnet := range beside.keys {
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, service.Interface, subnet, few(beside.values[subnet])),
+				Risk, fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, few(service.Interfaces), subnet, few(beside.values[subnet])),
 				"take interface out of service " + service.Name + ", then: " + FixApply,
 			})
 		}

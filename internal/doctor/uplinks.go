@@ -26,8 +26,7 @@ func (e examination) uplinks() []Finding {
 		for _, listen := range service.Listen {
 			holder, known := e.network.Holder(listen.Addr)
 			link := holder.Link
-			elsewhere := service.Interface != "" && service.Interface != link.Name
-			if known && link.Up && !link.NoARP && link.Name != "lo" && !elsewhere && !e.leadsToBackend(service, link.Name) {
+			if known && link.Up && !link.NoARP && link.Name != "lo" && service.ComesBy(link.Name) && !e.leadsToBackend(service, link.Name) {
 				held.add(uplink{familyOf(service), link}, listen.Addr)
 			}
 		}

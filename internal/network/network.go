@@ -141,6 +141,17 @@ func (n Network) Named(name string) (Link, bool) {
 	return Link{}, false
 }
 
+// Like returns the interfaces that a name, or a pattern, of a rule stands for.
+func (n Network) Like(named string) []Link {
+	var like []Link
+	for _, l := range n.Links {
+		if rules.IsLink(named, l.Name) {
+			like = append(like, l)
+		}
+	}
+	return like
+}
+
 // Holder returns the entry of an address that the host has.
 func (n Network) Holder(addr netip.Addr) (Address, bool) {
 	a, held := n.holders[addr]

@@ -212,14 +212,10 @@ func trackOption(name, value string) (c condition, known bool) {
 	return condition{}, false
 }
 
-// sameLink compares an interface with that of a rule. A + at the end of that one stands
-// for any rest.
+// sameLink compares an interface with that of a rule.
 func sameLink(pattern, name string) answer {
 	if name == "" {
 		return perhaps
 	}
-	if prefix, any := strings.CutSuffix(pattern, "+"); any {
-		return answerOf(strings.HasPrefix(name, prefix))
-	}
-	return answerOf(pattern == name)
+	return answerOf(rules.IsLink(pattern, name))
 }

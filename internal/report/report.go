@@ -22,7 +22,7 @@ import (
 type Host struct {
 	Restore restore.Host
 	Doctor  doctor.Host
-	Config  ConfigFile // what apply would read
+	Config  ConfigFiles // what apply would read
 	// Scrape is for those who ask all the time: what others' rules do is looked for in the
 	// filter tables only, and routes and sockets are left out.
 	Scrape bool

@@ -101,7 +101,7 @@ func counted(live rules.Saved) counts {
 		for _, rule := range chain.Rules {
 			// A rule that somebody else put there is drift, and counts for nobody.
 			if parsed, err := rules.ParseRule(rule.Text); err == nil {
-				sums.add(service, parsed.Target, rule.Packets)
+				sums.add(service, parsed.Leads(), rule.Packets)
 			}
 		}
 	}
@@ -113,7 +113,11 @@ func counted(live rules.Saved) counts {
 func answerPorts(service config.Service, backend config.Backend) []uint16 {
 	var all []uint16
 	for _, listen := range service.Listen {
-		if port := cmp.Or(backend.Port, listen.To); !slices.Contains(all, port) {
+		port := cmp.Or(backend.Port, listen.To)
+		if service.Stays(listen, backend) {
+			port = 0
+		}
+		if !slices.Contains(all, port) {
 			all = append(all, port)
 		}
 	}
@@ -216,6 +220,9 @@ func headOf(service config.Service) string {
 	}
 	if service.Forward == config.Accept {
 		head += ", forward accept"
+	}
+	if service.ClampMSS.On {
+		head += ", clamp_mss " + service.ClampMSS.String()
 	}
 	if service.Takeover {
 		head += ", takeover"

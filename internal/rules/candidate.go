@@ -121,11 +121,11 @@ func (c *candidate) reachOf(one condition) reach {
 		return always
 	case "-i":
 		if c.leaves && c.toBackend() != "" {
-			return sure(one.named(c.toBackend()))
+			return sure(IsLink(one.value, c.toBackend()) != one.not)
 		}
 		return anybody
 	case "-o":
-		return sure(!c.leaves && c.toBackend() != "" && one.named(c.toBackend()))
+		return sure(!c.leaves && c.toBackend() != "" && IsLink(one.value, c.toBackend()) != one.not)
 	case "-p":
 		return sure((one.value == c.protocol || one.value == "all") != one.not)
 	case "--ctproto":
@@ -162,15 +162,6 @@ func (c *candidate) toBackend() string {
 		return ""
 	}
 	return c.link(c.backend.Addr())
-}
-
-// named tells whether an interface is, or is not, the one that the condition names. A + at
-// its end stands for any rest.
-func (o condition) named(link string) bool {
-	if prefix, any := strings.CutSuffix(o.value, "+"); any {
-		return strings.HasPrefix(link, prefix) != o.not
-	}
-	return (link == o.value) != o.not
 }
 
 // has tells whether the condition names one of some states.

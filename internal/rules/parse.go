@@ -3,7 +3,6 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,8 +51,12 @@ type ruleReader struct {
 
 // next takes the next word; "" behind the last one.
 func (r *ruleReader) next() string {
-	word, rest, more := strings.Cut(r.rest, " ")
-	r.rest, r.done = rest, !more
+	end := strings.IndexByte(r.rest, ' ')
+	if r.done = end < 0; r.done {
+		end = len(r.rest)
+	}
+	word := r.rest[:end]
+	r.rest = r.rest[min(end+1, len(r.rest)):]
 	return word
 }
 
@@ -71,7 +74,7 @@ func (r *ruleReader) option() error {
 		rule.NotDestination = r.prefix()
 	case "-i":
 		rule.InInterface = r.next()
-		r.bad = !plain(rule.InInterface) || len(rule.InInterface) > maxInterface
+		r.bad = !plain(strings.TrimSuffix(rule.InInterface, "+")) || len(rule.InInterface) > maxInterface
 	case "-p":
 		rule.Protocol = r.next()
 		r.bad = r.bad || ProtocolNumber(rule.Protocol) == 0
@@ -142,6 +145,11 @@ func (r *ruleReader) packet() {
 		r.rule.SourcePorts = r.ports()
 	case "--dport":
 		r.rule.DestinationPorts = r.ports()
+	case "--tcp-flags":
+		r.word("SYN,RST")
+		r.word("SYN")
+		r.rule.Handshake = true
+		r.bad = r.bad || r.rule.Protocol != "tcp"
 	default:
 		r.rule.Midstream = true // the one spelling that parse takes
 		r.bad = r.bad || option != "!" || r.rule.Protocol != "tcp"
@@ -204,9 +212,10 @@ func (r *ruleReader) statistic() {
 	switch r.next() {
 	case "random":
 		r.word("--probability")
-		p, err := strconv.ParseFloat(r.next(), 64)
-		steps := math.Round(p * ProbabilityScale)
-		r.bad = r.bad || err != nil || !(steps >= 1 && steps < ProbabilityScale)
+		fraction, _ := strings.CutPrefix(r.next(), "0.")
+		n, err := strconv.ParseUint(fraction, 10, 64)
+		steps := probabilitySteps(n)
+		r.bad = r.bad || err != nil || len(fraction) != probabilityDigits || steps < 1 || steps >= ProbabilityScale
 		if !r.bad {
 			r.rule.Statistic.Steps = uint32(steps)
 		}
@@ -250,6 +259,9 @@ func (r *ruleReader) target(name string) {
 		for range 5 {
 			r.next() // the one spelling that parse takes
 		}
+	case "TCPMSS":
+		target.Kind = ClampMSS
+		r.clamp(target)
 	case "REDIRECT":
 		target.Kind = Refuse
 		r.word("--to-ports")
@@ -272,6 +284,18 @@ func (r *ruleReader) hash(target *Target) {
 	r.word("--hmark-mod")
 	target.Slots = uint16(r.number(16))
 	r.bad = r.bad || target.Prefix == 0 || target.Prefix > 128 || !slots.Valid(int(target.Slots))
+}
+
+// clamp takes the option of -j TCPMSS.
+func (r *ruleReader) clamp(target *Target) {
+	switch r.next() {
+	case "--clamp-mss-to-pmtu":
+	case "--set-mss":
+		target.Segment = uint16(r.number(16))
+		r.bad = r.bad || target.Segment == 0
+	default:
+		r.bad = true
+	}
 }
 
 // ownChain takes the name of a chain of ours.

@@ -104,6 +104,15 @@ func TestRules(t *testing.T) {
 		"-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark 0x2/0xf -g NATSPREAD-webZ07": {
 			Protocol: "tcp", Midstream: true, Mark: Mark{2, 0xf}, Target: Target{Kind: Goto, Chain: "NATSPREAD-webZ07"},
 		},
+		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT -j NATSPREAD-MSS": {Protocol: "tcp", Handshake: true, Translated: true, Target: Target{Chain: ServiceMSS}},
+		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j TCPMSS --clamp-mss-to-pmtu": {
+			Protocol: "tcp", Handshake: true, ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{80, 80},
+			Target: Target{Kind: ClampMSS},
+		},
+		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctreplsrc fd00::1 --ctorigdstport 80 --ctreplsrcport 8080 -j TCPMSS --set-mss 1260": {
+			Protocol: "tcp", Handshake: true, ConnectionProtocol: "tcp", ReplySource: netip.MustParsePrefix("fd00::1/128"), OriginalPorts: Ports{80, 80}, ReplyPorts: Ports{8080, 8080},
+			Target: Target{Kind: ClampMSS, Segment: 1260},
+		},
 		"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 256": {Target: Target{Kind: Hash, Prefix: 32, Slots: 256}},
 		"-j HMARK --hmark-src-prefix 128 --hmark-sport-mask 0xffff --hmark-rnd 0x6e617473 --hmark-mod 4096": {
 			Target: Target{Kind: Hash, Prefix: 128, SourcePort: true, Slots: 4096},
@@ -136,6 +145,7 @@ func TestRules(t *testing.T) {
 // some iptables take, other spellings of the same, and targets of others.
 func TestParseRuleRefuses(t *testing.T) {
 	const dnat = " -j DNAT --to-destination 10.0.0.1:80"
+	const clamped = "-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j "
 	cases := map[string][]string{
 		"quotes, newlines and other bytes": {
 			`-m comment --comment "natspread" -j NATSPREAD-PRE`,
@@ -145,7 +155,7 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-j NATSPREAD-web\n-APREROUTING\t-jDNAT",
 			"-j NATSPREAD-web\t--modprobe=/tmp/x", // iptables-restore splits at tabs too
 			"-j NATSPREAD-\"", "-j NATSPREAD-\\", "-j NATSPREAD-a\x00", "-j NATSPREAD-\u00e9", "-j NATSPREAD-\xff",
-			"-i eth0\t--modprobe=/tmp/x -j NATSPREAD-web", "-i \"eth0\" -j NATSPREAD-web", "-i eth+ -j NATSPREAD-web",
+			"-i eth0\t--modprobe=/tmp/x -j NATSPREAD-web", "-i \"eth0\" -j NATSPREAD-web", "-i + -j NATSPREAD-web", "-i eth++ -j NATSPREAD-web", "-i e+h -j NATSPREAD-web", "-i abcdefghijklmno+ -j NATSPREAD-web",
 			"-i -j -j NATSPREAD-web", "-i ! -j NATSPREAD-web", "-i  -j NATSPREAD-web", "-i",
 			"-p tcp -j DNAT --to-destination fe80::1%eth0",
 			"-p tcp -j DNAT --to-destination fe80::1%x\t--modprobe=/tmp/x",
@@ -205,6 +215,13 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-m conntrack --ctstate NEW,SNAT -j ACCEPT", "-m conntrack --ctstate SNAT,NEW -j NATSPREAD-TAKEOVER", "-m conntrack --ctstate NEW -j NATSPREAD-TAKEOVER",
 			"-m conntrack --ctstate NEW,SNAT --ctstate DNAT -j NATSPREAD-TAKEOVER",
 		},
+		"segments": {
+			"-p tcp -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j TCPMSS --clamp-mss-to-pmtu", "-p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+			clamped + "TCPMSS", clamped + "TCPMSS --set-mss 0", clamped + "TCPMSS --set-mss 01260", clamped + "TCPMSS --set-mss 65536", clamped + "TCPMSS --set-mss", clamped + "TCPMSS --clamp-mss-to-pmtu --set-mss 1260",
+			strings.Replace(clamped, "SYN,RST SYN", "RST,SYN SYN", 1) + "TCPMSS --clamp-mss-to-pmtu", strings.Replace(clamped, "SYN,RST SYN", "SYN,RST SYN,RST", 1) + "TCPMSS --clamp-mss-to-pmtu",
+			strings.Replace(clamped, "tcp-flags", "syn", 1) + "TCPMSS --clamp-mss-to-pmtu", strings.Replace(clamped, "-p tcp -m tcp", "-p udp -m udp", 1) + "TCPMSS --clamp-mss-to-pmtu",
+			strings.Replace(clamped, " --ctorigdst 192.0.2.10", "", 1) + "TCPMSS --clamp-mss-to-pmtu", strings.Replace(clamped, " --ctorigdstport 80", "", 1) + "TCPMSS --clamp-mss-to-pmtu",
+		},
 		"marks": {
 			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617474 --hmark-mod 256", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6E617473 --hmark-mod 256",
 			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 255", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 8192",
@@ -255,6 +272,26 @@ func TestStatisticDigits(t *testing.T) {
 	})
 }
 
+// TestProbability prints every number of steps as strconv does, that is as printf(3), also those that
+// lie in the middle between two numbers of eleven digits.
+func TestProbability(t *testing.T) {
+	same := func(steps uint32) {
+		t.Helper()
+		want := strconv.FormatFloat(float64(steps)/ProbabilityScale, 'f', probabilityDigits, 64)
+		if got := string(appendProbability(nil, steps)); got != want {
+			t.Errorf("%d steps are %s, want %s", steps, got, want)
+		}
+	}
+	for middle := uint32(1 << 19); middle < ProbabilityScale; middle += 1 << 19 {
+		same(middle - 1)
+		same(middle)
+		same(middle + 1)
+	}
+	same(1)
+	same(ProbabilityScale - 1)
+	rapid.Check(t, func(r *rapid.T) { same(rapid.Uint32Range(1, ProbabilityScale-1).Draw(r, "steps")) })
+}
+
 // TestMatches tries each condition alone, on a packet that meets it and on one
 // that does not.
 func TestMatches(t *testing.T) {
@@ -279,6 +316,7 @@ func TestMatches(t *testing.T) {
 		"--sport":         {Rule{SourcePorts: Ports{80, 90}}, Packet{SourcePort: 85}, Packet{SourcePort: 91}},
 		"--sport unknown": {Rule{SourcePorts: Ports{80, 90}}, Packet{SourcePort: 80}, Packet{}},
 		"--tcp-flags":     {Rule{Midstream: true}, Packet{Midstream: true}, Packet{}},
+		"--tcp-flags SYN": {Rule{Handshake: true}, Packet{}, Packet{Midstream: true}},
 		"--ctorigsrc":     {Rule{OriginalSource: net}, Packet{Source: address("10.0.0.9")}, Packet{Source: address("10.0.1.9")}},
 		"--ctorigsrcport": {Rule{OriginalSourcePorts: Ports{80, 80}}, Packet{SourcePort: 80}, Packet{}},
 		"--ctorigdstport": {Rule{OriginalPorts: Ports{1, 2}}, Packet{OriginalPort: 2}, Packet{OriginalPort: 3}},

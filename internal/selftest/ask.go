@@ -30,8 +30,9 @@ type ask struct {
 	scene  *scene
 	client *client
 	target target
-	place  int  // of the target
-	made   bool // it is not where another one of the same clients got no answer
+	place  int    // of the target
+	want   answer // what the client gets of this target
+	made   bool   // it is not where another one of the same clients got no answer
 	server netip.AddrPort
 	seen   netip.Addr // whom the server saw
 	err    error
@@ -50,7 +51,9 @@ func asksOf(s *scene) []*ask {
 		}
 	}
 	for i, t := range s.targets {
-		add := func(c *client) { all = append(all, &ask{scene: s, client: c, target: t, place: i}) }
+		add := func(c *client) {
+			all = append(all, &ask{scene: s, client: c, target: t, place: i, want: s.wantAt(i, c)})
+		}
 		for n := i * s.share / len(s.targets); n < (i+1)*s.share/len(s.targets) && len(counted) > 0 && !s.bySource(); n++ {
 			add(counted[n%len(counted)])
 		}
@@ -69,6 +72,16 @@ func asksOf(s *scene) []*ask {
 		}
 	}
 	return all
+}
+
+// wantAt is what a client gets of a target. A backend of the balancer's own may be what listens at
+// the target itself: whom no rule leads to the service finds it there.
+func (s *scene) wantAt(place int, c *client) answer {
+	_, listens := s.answers[place][s.at(s.targets[place], *c)]
+	if listens && (c.place == other || c.place == itself && !s.service.Local) {
+		return byHost
+	}
+	return c.want
 }
 
 // mute are the clients of one place of a service of which one got no answer. The others are not
@@ -152,6 +165,9 @@ func (a *ask) answer() (got answer, backend int) {
 		return refused, -1
 	case a.err != nil:
 		return "", -1
+	}
+	if a.want == byHost && a.server == a.scene.at(a.target, *a.client) {
+		return byHost, -1
 	}
 	if place, known := a.scene.answers[a.place][a.server]; known {
 		return served, place

@@ -90,7 +90,7 @@ func (j *judgement) clients() {
 func (a *ask) asWanted() bool {
 	got, _ := a.answer()
 	silent := got == "" && (a.err != nil || !a.made)
-	return got == a.client.want || silent && a.client.want == refused
+	return got == a.want || silent && a.want == refused
 }
 
 // wrong finds that a connection came to something else than what is wanted.
@@ -102,7 +102,7 @@ func (j *judgement) wrong(a *ask) {
 			what = "is answered by " + a.server.String() + ", which is no backend"
 		}
 	}
-	want := map[answer]string{served: "", refused: ", and should be refused", byHost: ", and should get what the host itself has there"}[a.client.want]
+	want := map[answer]string{served: "", refused: ", and should be refused", byHost: ", and should get what the host itself has there"}[a.want]
 	why, fix := j.cause(a, got)
 	if why != "" && j.told[why] {
 		return
@@ -129,9 +129,9 @@ func (j *judgement) cause(a *ask, got answer) (why, fix string) {
 	if a.client.want != served {
 		return "", ""
 	}
-	if chained, name := j.chained(a.target); chained.IsValid() {
-		return fmt.Sprintf(": backend %v is where service %s listens, and no connection meets the rules twice", chained, name),
-			fmt.Sprintf("write the backends of %s in place of %v", name, chained)
+	if at, name := j.through(a.target); name != "" {
+		return fmt.Sprintf(": backend %v is where service %s listens, and no connection meets the rules twice", at, name),
+			fmt.Sprintf("write the backends of %s in place of %v", name, at)
 	}
 	address := a.client.address
 	if a.client.place == beside && !j.service.Serves(address) {
@@ -153,13 +153,13 @@ func quoted(subnets []netip.Prefix) string {
 	return strings.Join(words, ", ")
 }
 
-// chained returns a backend of the balancer's own where another service listens for what a target
-// becomes.
-func (j *judgement) chained(t target) (at netip.AddrPort, name string) {
+// through returns a backend where another service listens for what a target becomes, and that
+// service.
+func (j *judgement) through(t target) (at netip.AddrPort, name string) {
 	for _, backend := range j.service.Active() {
 		at := answersAt(t, backend)
-		if other, _ := j.cfg.Listening(t.protocol, at); j.own[at.Addr()] && other.Name != "" {
-			return at, other.Name
+		if name := j.chained(t.protocol, at); name != "" {
+			return at, name
 		}
 	}
 	return netip.AddrPort{}, ""

@@ -84,6 +84,9 @@ func newScene(w *world, service config.Service, share int, sctp bool) *scene {
 	s.addCounted()
 	s.addRefused()
 	s.addBeside()
+	if s.service.ClampMSS != (config.ClampMSS{}) {
+		s.notTried = append(s.notTried, "clamp_mss: all links are of one size here")
+	}
 	want := refused
 	if service.Local && s.inService() {
 		want = served
@@ -146,12 +149,12 @@ func (s *scene) at(t target, c client) netip.AddrPort {
 	return netip.AddrPortFrom(address, t.port)
 }
 
-// entry is the interface by which clients from elsewhere come in.
-func (s *scene) entry() string {
-	if s.service.Interface != "" {
-		return s.service.Interface
+// entries are the interfaces by which clients from elsewhere come in.
+func (s *scene) entries() []string {
+	if len(s.service.Interfaces) == 0 {
+		return []string{linkOut}
 	}
-	return linkOut
+	return named(s.service)
 }
 
 // add adds a client with an address, unless somebody else has it, and tells whether it did.
@@ -159,10 +162,11 @@ func (s *scene) add(address netip.Addr, counted bool) bool {
 	if s.networks[networkOf(address)] {
 		return s.addNeighbour(address, counted)
 	}
-	if !s.settle(address, s.entry()) {
+	by := s.entries()[len(s.clients)%len(s.entries())]
+	if !s.settle(address, by) {
 		return false
 	}
-	s.clients = append(s.clients, client{place: outside, by: s.entry(), address: address, want: s.wantOf(address), counted: counted})
+	s.clients = append(s.clients, client{place: outside, by: by, address: address, want: s.wantOf(address), counted: counted})
 	return true
 }
 
@@ -188,11 +192,12 @@ func (s *scene) addCounted() {
 	if s.bySource() {
 		s.addSources(open)
 	} else {
-		count := 1
+		count := len(s.entries())
 		if len(s.service.Allow) > 0 {
-			count = min(len(open), mostListed)
+			count = max(count, min(len(open), mostListed))
 		}
-		for _, subnet := range some(open, count) {
+		for i := range count {
+			subnet := open[i*max(1, len(open)/count)%len(open)]
 			for range 100 {
 				if s.add(draw(s.chance, subnet), true) {
 					break
@@ -259,7 +264,7 @@ func (s *scene) addRefused() {
 		}
 	}
 	open := clientsOf(s.service.Is6(), s.service.Allow, s.service.Deny)
-	if s.service.Interface == "" || len(open) == 0 {
+	if s.service.ComesBy(linkOther) || len(open) == 0 {
 		return
 	}
 	for range 100 {
@@ -292,7 +297,7 @@ func (s *scene) addNeighbour(address netip.Addr, counted bool) bool {
 	}
 	why := ""
 	switch {
-	case s.service.Interface != "":
+	case len(s.service.Interfaces) > 0:
 		why = "clients beside the backends: the config does not say by which interface they come in"
 	case want == served && s.service.SNAT.Mode == config.None && !named && len(s.service.Allow) == 0 && !s.oneArmed(address):
 		why = `clients beside the backends: with snat = "none" and without hairpin they get no answer`
@@ -325,11 +330,24 @@ func (s *scene) answering(t target) map[netip.AddrPort]int {
 	return places
 }
 
+// chained returns another service that listens where a backend of the balancer's own answers. No
+// connection meets the rules twice, so clients would not reach that service.
+func (s *scene) chained(protocol config.Protocol, at netip.AddrPort) string {
+	if s.own[at.Addr()] {
+		for other := range s.cfg.Listening(protocol, at) {
+			if other.Name != s.service.Name {
+				return other.Name
+			}
+		}
+	}
+	return ""
+}
+
 // answersAt returns where a backend answers what is asked for.
 func answersAt(t target, backend config.Backend) netip.AddrPort {
-	port := t.port
-	if ports := t.listen.Answers(backend); ports != t.listen.Ports {
-		port = ports.First
+	ports := t.listen.Answers(backend)
+	if ports.First != ports.Last {
+		ports.First += t.port - t.listen.Ports.First
 	}
-	return netip.AddrPortFrom(backend.Addr, port)
+	return netip.AddrPortFrom(backend.Addr, ports.First)
 }

@@ -160,7 +160,10 @@ func forward() error {
 func (s *stage) serve(one *scene) error {
 	for i, t := range one.targets {
 		for at := range one.answers[i] {
-			if _, err := s.listen(at, t.protocol); err != nil {
+			if one.chained(t.protocol, at) != "" {
+				continue // no program of the balancer can be meant
+			}
+			if err := s.listen(at, t.protocol); err != nil {
 				return err
 			}
 		}
@@ -175,22 +178,18 @@ func (s *stage) serve(one *scene) error {
 	return nil
 }
 
-// listen starts the server of a backend, unless there is one. Where a service listens there, too,
-// no program of the balancer can be meant: clients would not reach it.
-func (s *stage) listen(at netip.AddrPort, protocol config.Protocol) (there bool, err error) {
-	if !s.own[at.Addr()] {
-		if protocol == config.TCP { // one server for all addresses
-			at = netip.AddrPortFrom(netip.IPv6Unspecified(), at.Port())
-			if !nethost.HasIPv6() {
-				at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
-			}
-		}
-		return true, s.start(s.hosts[linkIn], protocol, at)
+// listen starts the server of a backend.
+func (s *stage) listen(at netip.AddrPort, protocol config.Protocol) error {
+	switch {
+	case s.own[at.Addr()]:
+		return s.start(s.balancer, protocol, at)
+	case protocol != config.TCP:
+	case nethost.HasIPv6(): // one server for all addresses
+		at = netip.AddrPortFrom(netip.IPv6Unspecified(), at.Port())
+	default:
+		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
 	}
-	if service, _ := s.cfg.Listening(protocol, at); service.Name != "" {
-		return false, nil
-	}
-	return true, s.start(s.balancer, protocol, at)
+	return s.start(s.hosts[linkIn], protocol, at)
 }
 
 // start starts a server, unless there is one.

@@ -3,6 +3,7 @@ package selftest
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"natspread/internal/config"
 )
@@ -64,8 +65,10 @@ func newWorld(cfg config.Config, chosen []config.Service) *world {
 				w.needed[backend.Addr] = true
 			}
 		}
-		if service.Interface != "" && !slices.Contains(names, service.Interface) {
-			names = append(names, service.Interface)
+		for _, name := range named(service) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	for _, name := range names {
@@ -77,6 +80,21 @@ func newWorld(cfg config.Config, chosen []config.Service) *world {
 	}
 	return w
 }
+
+// named returns the interfaces that a service names, and for each pattern one that it holds.
+func named(service config.Service) []string {
+	all := make([]string, len(service.Interfaces))
+	for i, name := range service.Interfaces {
+		all[i] = name
+		if begin, isPattern := strings.CutSuffix(name, "+"); isPattern {
+			all[i] = begin[:min(len(begin), maxName-1)] + "0"
+		}
+	}
+	return all
+}
+
+// maxName is how long the name of an interface may be.
+const maxName = 15
 
 // ownedBy returns the addresses that a service takes for the balancer's.
 func ownedBy(service config.Service) []netip.Addr {

@@ -38,6 +38,9 @@ func slotOf(table rules.Table, incoming *Path, packet rules.Packet) (*Slot, erro
 	owned := path.share(slot.Backend)
 	owned.Mul(owned, big.NewRat(int64(of), 1))
 	slot.Owned = int(owned.Num().Int64())
+	if slot.Backend.Address == packet.Destination && slot.Backend.Port == 0 { // it stays there
+		slot.Backend.Port = packet.Port
+	}
 	return slot, nil
 }
 

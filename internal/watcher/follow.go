@@ -149,8 +149,10 @@ func balancedOf(cfg config.Config, checks iter.Seq[health.Check], addresses []ne
 		if !own[check.Target.Addr()] {
 			continue
 		}
-		if s, byAny := cfg.Listening(check.Type.Protocol(), check.Target); byAny && s.Local {
-			balanced[check] = fmt.Sprintf("its check would be balanced by service %q", s.Name)
+		for s, byAny := range cfg.Listening(check.Type.Protocol(), check.Target) {
+			if byAny && s.Local {
+				balanced[check] = fmt.Sprintf("its check would be balanced by service %q", s.Name)
+			}
 		}
 	}
 	return balanced

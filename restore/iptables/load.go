@@ -162,13 +162,13 @@ const listAll = "-S\n"
 
 // send hands a transaction for a table to the kernel, which holds now what was saved.
 // The legacy variant sets the counters of all policies to zero in every change that does
-// not give them, even in iptables -A, so it is given them: but of the filter table a
-// policy that somebody sets to DROP at this moment counts for more than its counter.
+// not give them, even in iptables -A, so it is given them: but where people set policies to
+// DROP, as in the filter table, one that is set at this moment counts for more than its counter.
 func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, transaction []byte) error {
 	text := begin(table.Name)
 	rest := transaction[len(text):]
 	switch {
-	case table.Name == rules.Filter:
+	case table.Name != rules.NAT:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
 	case k.Variant == rules.Legacy:
 		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")

@@ -34,11 +34,12 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Name:      name,
 		Protocols: protocols(t),
 		Algorithm: rapid.SampledFrom([]config.Algorithm{config.Random, config.RoundRobin, config.Source, config.Flow}).Draw(t, "algorithm"),
-		Interface: interfaceName(t),
 		Local:     rapid.Bool().Draw(t, "local"),
 		OnRemove:  rapid.SampledFrom([]config.OnRemove{config.Drain, config.Reset}).Draw(t, "on_remove"),
 		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
+	made.Interfaces = interfaces(t)
+	made.ClampMSS = clampMSS(t, made.Protocols)
 	made.Backends = backends(t, six)
 	takesOver := rapid.IntRange(0, 3).Draw(t, "takeover") == 0
 	maps := !takesOver && made.Algorithm != config.RoundRobin && rapid.IntRange(0, 3).Draw(t, "maps ports") == 0
@@ -53,6 +54,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		backUp(t, made)
 		check(t, &made)
 	}
+	asked := own(t, &made)
 	if choices := slotCounts(made); len(choices) > 0 {
 		if rapid.IntRange(0, 7).Draw(t, "few slots") > 0 { // a rule each
 			choices = choices[:min(2, len(choices))]
@@ -60,7 +62,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		made.Slots = rapid.SampledFrom(choices).Draw(t, "slots")
 		made.SourcePrefix = sourcePrefix(t, made)
 	}
-	made.Listen = listens(t, made, others)
+	made.Listen = listens(t, made, others, asked)
 	if maps {
 		made.Listen = mapped(t, made.Listen)
 	}
@@ -87,16 +89,16 @@ func protocols(t *rapid.T) []config.Protocol {
 	return rapid.Permutation(all).Draw(t, "order")[:n]
 }
 
-// interfaceName generates the name of an interface, or of none.
-func interfaceName(t *rapid.T) string {
-	if !rapid.Bool().Draw(t, "with interface") {
-		return ""
+// clampMSS generates what becomes of segments; nothing without TCP.
+func clampMSS(t *rapid.T, protocols []config.Protocol) config.ClampMSS {
+	if !slices.Contains(protocols, config.TCP) || !rapid.Bool().Draw(t, "clamp_mss") {
+		return config.ClampMSS{}
 	}
-	return rapid.StringMatching(`[A-Za-z0-9_@][A-Za-z0-9_.@-]{0,14}`).Draw(t, "interface")
+	return config.ClampMSS{On: true, Segment: rapid.OneOf(rapid.Just(0), rapid.IntRange(config.MinSegment, config.MaxSegment)).Draw(t, "segment")}
 }
 
 // use is what an address is for. Addresses for one use are never those for
-// another, so no backend is its own service.
+// another; a backend that is its own service has one of numbered.
 type use byte
 
 // The uses, each the first byte of a few IPv4 addresses.
@@ -186,15 +188,18 @@ func weigh(t *rapid.T, service config.Service) {
 }
 
 // listens generates listen addresses that neither each other nor another service
-// claims.
-func listens(t *rapid.T, made config.Service, others []config.Service) []config.Listen {
+// claims, some given ones among them.
+func listens(t *rapid.T, made config.Service, others []config.Service, asked []config.Listen) []config.Listen {
 	add := func(l config.Listen) {
 		free := func(other config.Service) bool { return !claims(other, made, l) }
 		if free(made) && !slices.ContainsFunc(others, func(o config.Service) bool { return !free(o) }) {
 			made.Listen = append(made.Listen, l)
 		}
 	}
-	for range rapid.IntRange(1, 4).Draw(t, "listen") {
+	for _, l := range asked {
+		add(l)
+	}
+	for range rapid.IntRange(1-len(asked), 4).Draw(t, "listen") {
 		add(listen(t, made.Is6()))
 	}
 	// Where all that was drawn is taken some other port is free: all services

@@ -98,7 +98,7 @@ func (f *filler) service(name string) config.Service {
 		made.Forward = config.Accept
 	}
 	if f.IntN(8) == 0 {
-		made.Interface = fmt.Sprint("eth", f.IntN(4))
+		made.Interfaces = []string{fmt.Sprint("eth", f.IntN(4))}
 	}
 	f.listen(&made)
 	f.weigh(made)

@@ -16,16 +16,16 @@ func Text(cfg config.Config) []byte {
 		fmt.Fprintf(&b, "protocol = %s\n", list(service.Protocols))
 		fmt.Fprintf(&b, "snat = %q\n", service.SNAT)
 		b.WriteString(backendsText(service.Backends))
-		fmt.Fprintf(&b, "algorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\n",
-			service.Algorithm, service.Local, service.OnRemove, service.Forward, service.Takeover)
+		fmt.Fprintf(&b, "algorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\nclamp_mss = %s\n",
+			service.Algorithm, service.Local, service.OnRemove, service.Forward, service.Takeover, service.ClampMSS)
 		if service.Slots != 0 {
 			fmt.Fprintf(&b, "slots = %d\n", service.Slots)
 		}
 		if service.Algorithm == config.Source {
 			fmt.Fprintf(&b, "source_prefix = %d\n", service.SourcePrefix)
 		}
-		if service.Interface != "" {
-			fmt.Fprintf(&b, "interface = %q\n", service.Interface)
+		if service.Interfaces != nil {
+			fmt.Fprintf(&b, "interface = %s\n", list(service.Interfaces))
 		}
 		if service.Hairpin != nil {
 			fmt.Fprintf(&b, "hairpin = %s\n", list(service.Hairpin))
@@ -94,6 +94,7 @@ func SharedText(cfg config.Config) []byte {
 	for _, line := range []string{
 		fmt.Sprintf("snat = %q\n", first.SNAT), fmt.Sprintf("algorithm = %q\n", first.Algorithm),
 		fmt.Sprintf("on_remove = %q\n", first.OnRemove), fmt.Sprintf("forward = %q\n", first.Forward),
+		fmt.Sprintf("clamp_mss = %s\n", first.ClampMSS),
 	} {
 		text = strings.ReplaceAll(text, "\n"+line, "\n")
 		defaults.WriteString(line)

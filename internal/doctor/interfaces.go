@@ -1,0 +1,125 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+
+	"natspread/internal/config"
+	"natspread/internal/network"
+	"natspread/internal/rules"
+)
+
+// joining are the kinds of interfaces that take the packets of their parts before iptables
+// sees them (rx_handler in the kernel's drivers): a rule meets the name of the whole.
+var joining = []string{"bridge", "bond", "team"}
+
+// interfaces looks for interfaces of services that are not there, and for those by whose
+// name no packet comes in.
+func (e examination) interfaces() []Finding {
+	var found []Finding
+	for _, service := range e.Services {
+		found = append(found, e.interfacesOf(service)...)
+	}
+	return found
+}
+
+// interfacesOf looks at the interfaces of a service. By one name of a pattern packets come in, or by
+// none.
+func (e examination) interfacesOf(service config.Service) []Finding {
+	var found []Finding
+	for _, named := range service.Interfaces {
+		var of []Finding
+		links := e.network.Like(named)
+		for _, link := range links {
+			if finding, faulty := e.interfaceOf(service, named, link); faulty {
+				of = append(of, finding)
+			}
+		}
+		switch {
+		case len(links) == 0:
+			found = append(found, e.noInterface(service, named))
+		case len(of) == len(links):
+			found = append(found, of[0])
+		}
+	}
+	return found
+}
+
+// noInterface is the finding of a name that no interface has.
+func (e examination) noInterface(service config.Service, named string) Finding {
+	found := Finding{Severity: Risk, What: fmt.Sprintf("service %s: there is no interface %s, so nothing comes in by it", service.Name, named)}
+	if likely := e.likelyLink(service); likely != "" {
+		found.Fix = interfaceFix(service, named, likely)
+	}
+	return found
+}
+
+// interfaceFix is the line that has an interface in place of one that a service names.
+func interfaceFix(service config.Service, named, better string) string {
+	var all []string
+	for _, link := range service.Interfaces {
+		if link == named {
+			link = better
+		}
+		if !slices.Contains(all, link) {
+			all = append(all, link)
+		}
+	}
+	if len(all) == 1 {
+		return fmt.Sprintf("interface = %q%s", all[0], inService(service.Name))
+	}
+	return "interface = " + listOf(all) + inService(service.Name)
+}
+
+// interfaceOf looks at one interface of a service. The nat table meets a packet of a VRF by
+// the interface that it came in by, and only then by the VRF (vrf.rst).
+func (e examination) interfaceOf(service config.Service, named string, link network.Link) (found Finding, faulty bool) {
+	if link.Kind == "vrf" {
+		return Finding{Severity: Risk, What: fmt.Sprintf("service %s: %s is a VRF: connections are balanced by the name of the interface that they come in by, which is a part of it", service.Name, link.Name)}, true
+	}
+	whole := link
+	for range e.network.Links { // a bond can be a part of a bridge
+		if master := e.network.Link(whole.Master); whole.Master != 0 && slices.Contains(joining, master.Kind) {
+			whole = master
+		}
+	}
+	if rules.IsLink(named, whole.Name) {
+		return Finding{}, false
+	}
+	what := "nothing is balanced"
+	if len(service.Interfaces) > 1 {
+		what = "nothing is balanced by the name " + named
+	}
+	return Finding{
+		Broken, fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: %s", service.Name, link.Name, whole.Kind, whole.Name, what),
+		interfaceFix(service, named, whole.Name),
+	}, true
+}
+
+// likelyLink returns the interface that connections of a service come in by, whatever the
+// config says; "" where that is not known.
+func (e examination) likelyLink(service config.Service) string {
+	service.Interfaces = nil
+	for _, listen := range service.Listen {
+		if name := e.comesIn(service, listen); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// namedLinks returns the interfaces that a service names, and those of the host that its patterns
+// stand for.
+func (e examination) namedLinks(service config.Service) []string {
+	var names []string
+	for _, named := range service.Interfaces {
+		links := e.network.Like(named)
+		if len(links) == 0 {
+			names = append(names, named)
+		}
+		for _, link := range links {
+			names = append(names, link.Name)
+		}
+	}
+	return names
+}
