@@ -39,9 +39,9 @@ type selector struct {
 	of        config.Service
 	service   string
 	protocols []string
-	sum       uint64                      // of the weights of all backends
-	pairs     []config.Listen             // see portPairs
-	leads     map[netip.Addr]rules.Target // with pairs: what leads to the chain of a backend
+	sum       uint64                          // of the weights of all backends
+	pairs     []config.Listen                 // see portPairs
+	leads     map[netip.AddrPort]rules.Target // with pairs: what leads to the chain of a backend
 	chains    []rules.Chain
 }
 
@@ -121,7 +121,7 @@ func (p *selector) draw(backends []config.Backend, at interval) []rules.Rule {
 	for i, backend := range backends {
 		list[i].Statistic = probabilities[i]
 		if p.leads != nil {
-			list[i].Target = p.leads[backend.Addr]
+			list[i].Target = p.leads[backend.AddrPort()]
 		} else {
 			list[i].Target = p.lead(p.of.Listen[0], backend)
 		}

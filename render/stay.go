@@ -13,8 +13,7 @@ func (p *selector) lead(listen config.Listen, backend config.Backend) rules.Targ
 	if p.of.Stays(listen, backend) {
 		return rules.Target{Kind: rules.Accept, Address: backend.Addr}
 	}
-	backend.Port = answerPort(listen, backend)
-	return dnat(backend)
+	return dnat(listen, backend)
 }
 
 // stayed makes the address of each accept the condition of its rule. All that gets there was asked of

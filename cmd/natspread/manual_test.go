@@ -162,7 +162,8 @@ func TestManualExamples(t *testing.T) {
 	}
 	lines := 0
 	for _, line := range blocks(manual(t, "natspread.8")) {
-		for _, command := range strings.Split(line, "|") {
+		commands, _, _ := strings.Cut(line, " #")
+		for _, command := range strings.Split(commands, "|") {
 			words := strings.Fields(command)
 			if len(words) == 0 || words[0] != "natspread" {
 				continue

@@ -14,6 +14,7 @@ func (s inspection) check(d *draft) {
 	s.checkFamily(d)
 	s.checkRepeats(d)
 	s.checkPorts(d)
+	s.checkShift(d)
 	s.checkHairpin(d)
 	s.checkInterfaces(d)
 	s.checkGate(d)
@@ -115,9 +116,12 @@ func familyName(six bool) string {
 func (s inspection) checkRepeats(d *draft) {
 	refuseRepeats(s, "protocol", d.protocols, func(p Protocol) Protocol { return p })
 	refuseRepeats(s, "hairpin", d.hairpin, func(p netip.Prefix) netip.Prefix { return p })
-	port := d.onlyPort()
+	port, asked := d.onlyPort(), d.askedPorts()
 	refuseRepeats(s, "backend", d.backends, func(b Backend) netip.AddrPort {
-		if b.Port == 0 {
+		switch {
+		case b.Last != 0 && len(asked) == 1 && asked[0] == b.Ports():
+			b.Port = 0
+		case b.Port == 0:
 			b.Port = port
 		}
 		return b.AddrPort()

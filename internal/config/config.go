@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 	"reflect"
 	"strconv"
@@ -77,7 +76,7 @@ func (s Service) PortMap() string {
 	var pairs []string
 	for _, listen := range s.Listen {
 		if listen.To != 0 && listen.Addr == s.Listen[0].Addr { // all have the same
-			pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
+			pairs = append(pairs, portPair{listen.Ports, listen.Answers(Backend{})}.String())
 		}
 	}
 	if pairs == nil {
@@ -90,8 +89,8 @@ func (s Service) PortMap() string {
 type Listen struct {
 	Addr  netip.Addr // the zero Addr is "*": every address of the balancer
 	Ports Ports
-	// To is the port where backends answer for the one of Ports, which have no port of their own
-	// then; 0 where the service maps no ports.
+	// To is the port where backends answer for the first of Ports, and the next one for the next.
+	// They have no port of their own then. It is 0 where the service maps no ports.
 	To uint16
 }
 
@@ -99,9 +98,9 @@ type Listen struct {
 func (l Listen) Answers(b Backend) Ports {
 	switch {
 	case b.Port != 0:
-		return Ports{b.Port, b.Port}
+		return b.Ports()
 	case l.To != 0:
-		return Ports{l.To, l.To}
+		return Ports{l.To, l.To + l.Ports.Last - l.Ports.First}
 	}
 	return l.Ports
 }
@@ -135,6 +134,7 @@ func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.
 type Backend struct {
 	Addr   netip.Addr
 	Port   uint16 // 0 keeps the port the client asked for, but for Listen.To
+	Last   uint16 // of a range of ports that Port begins; 0 where there is one port, or none
 	Weight int    // 0 to MaxWeight; 0 takes no new connections
 	Drain  bool   // it takes no new connections, and keeps its weight for later
 	Backup bool   // it gets new connections only when too few of the others are up
@@ -146,7 +146,7 @@ type Backend struct {
 	Out bool
 }
 
-// AddrPort returns the backend's address and port.
+// AddrPort returns the backend's address and port, the first one of several.
 func (b Backend) AddrPort() netip.AddrPort { return netip.AddrPortFrom(b.Addr, b.Port) }
 
 // Drained tells whether the backend gets no new connections.
@@ -161,12 +161,16 @@ func (b Backend) ActiveWeight() int {
 	return b.Weight
 }
 
-// String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1".
+// Ports returns the backend's own ports, the zero value where it has none.
+func (b Backend) Ports() Ports { return Ports{b.Port, max(b.Port, b.Last)} }
+
+// String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1",
+// "10.0.0.1:9000-9010".
 func (b Backend) String() string {
 	if b.Port == 0 {
 		return b.Addr.String()
 	}
-	return host(b.Addr) + ":" + strconv.Itoa(int(b.Port))
+	return host(b.Addr) + ":" + b.Ports().String()
 }
 
 // host writes an address the way it stands before a port.

@@ -133,7 +133,7 @@ func setBackends(d *draft, f field.Field) {
 	parse := func(text string) (Backend, *value.Fault) {
 		b, why := parseBackend(text)
 		if why != nil && why.Cause == severalPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
-			why.Fix = "natspread can't shift a range of ports: write a service for each port"
+			why.Fix = "natspread can't send clients to several ports: write a service for each"
 		}
 		if why != nil {
 			why.Fix = cmp.Or(d.ownFix(text), why.Fix)

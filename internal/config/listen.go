@@ -126,7 +126,7 @@ func portOr(ports string) string {
 // flaggedBackend is a backend as other programs write it: with its weight, or its state, behind it.
 var flaggedBackend = regexp.MustCompile(`(?i)\A(\S+?)[\s,;]+(?:(weight)\s*[=:]?\s*([0-9]+)|(backup)|(down|drain|maint))\z`)
 
-// parseBackend reads an address and the one port that may follow.
+// parseBackend reads an address, and the port or the range of ports that may follow.
 func parseBackend(text string) (Backend, *value.Fault) {
 	b, why := bareBackend(text)
 	if why == nil {
@@ -167,18 +167,20 @@ func bareBackend(text string) (Backend, *value.Fault) {
 		return b, nil
 	}
 	ports, why := parsePorts(e.Ports)
-	b.Port = ports.First
-	if why == nil && ports.First == ports.Last {
+	if b.Port = ports.First; ports.First != ports.Last {
+		b.Last = ports.Last
+	}
+	if why == nil {
 		return b, nil
 	}
-	if meant := value.MeantPorts(e.Ports); len(meant) > 1 || len(meant) == 1 && strings.Contains(meant[0], "-") {
+	if len(value.MeantPorts(e.Ports)) > 1 {
 		return Backend{}, &value.Fault{Cause: severalPorts, Fix: fmt.Sprintf("write %q, which keeps the port that the client asked for", addr)}
 	}
 	return Backend{}, &value.Fault{Cause: why.Cause, Fix: value.PortsFix(e.Host, e.Ports)}
 }
 
-// severalPorts is why a backend cannot have a range or a list of ports.
-const severalPorts = "a backend has one port"
+// severalPorts is why a backend cannot have a list of ports.
+const severalPorts = "a backend has one port, or one range"
 
 // parsePorts reads "80" or "8000-8010".
 func parsePorts(text string) (Ports, *value.Fault) {

@@ -22,9 +22,6 @@ const (
 // portsExample is how ports are written.
 const portsExample = "ports = { 80 = 8080, 443 = 8443 }"
 
-// portPair is a port that clients ask for, and the one where the backends answer.
-type portPair struct{ asked, to uint16 }
-
 // setPorts reads a table of ports.
 func setPorts(d *draft, f field.Field) {
 	if f.Value.Kind != source.InlineTable {
@@ -40,8 +37,11 @@ func setPorts(d *draft, f field.Field) {
 	}
 	for _, p := range f.Value.Pairs {
 		pair, why := parsePair(p)
-		if why == nil && slices.ContainsFunc(d.ports, func(other portPair) bool { return other.asked == pair.asked }) {
+		if i := slices.IndexFunc(d.ports, func(other portPair) bool { return other.asked.overlaps(pair.asked) }); why == nil && i >= 0 {
 			why = &value.Fault{Cause: "it is there twice"}
+			if d.ports[i].asked != pair.asked {
+				why.Cause = "it is in " + d.ports[i].asked.String() + ", too"
+			}
 		}
 		if why != nil {
 			f.Source.Refuse(p.At, cmp.Or(why.Fix, pairsFix(f.Value.Pairs)), "cannot use port %q: %s", source.FirstBytes(p.Name), why.Cause)
@@ -51,16 +51,24 @@ func setPorts(d *draft, f field.Field) {
 	}
 }
 
-// parsePair reads 80 = 8080.
+// parsePair reads 80 = 8080, and "8000-8010" = "9000-9010".
 func parsePair(p source.Pair) (portPair, *value.Fault) {
-	asked, isPort := value.ParsePort(p.Name)
-	to, isPort2 := value.ParsePort(p.Value.Text)
+	asked, why := parsePorts(p.Name)
+	to, why2 := parsePorts(p.Value.Text)
+	kind := source.Integer
+	if asked.First != asked.Last {
+		kind = source.String
+	}
 	switch {
-	case strings.Contains(p.Name, "-") || strings.Contains(p.Value.Text, "-") && p.Value.Kind == source.String:
-		return portPair{}, &value.Fault{Cause: "it is a range", Fix: "natspread can't map a range of ports: write each port"}
-	case !isPort:
+	case why != nil && strings.Contains(p.Name, "-"):
+		return portPair{}, &value.Fault{Cause: "it is no range of ports from 1 to 65535"}
+	case why != nil:
 		return portPair{}, &value.Fault{Cause: "it is not a number from 1 to 65535"}
-	case !isPort2 || p.Value.Kind != source.Integer:
+	case kind == source.String && why2 == nil && to.count() != asked.count():
+		return portPair{}, &value.Fault{Cause: fmt.Sprintf("it has %d ports, and %s has %d", asked.count(), to, to.count())}
+	case kind == source.String && (why2 != nil || p.Value.Kind != kind):
+		return portPair{}, &value.Fault{Cause: fmt.Sprintf("%q is no range of ports from 1 to 65535", source.FirstBytes(p.Value.Text))}
+	case why2 != nil || p.Value.Kind != kind:
 		return portPair{}, &value.Fault{Cause: fmt.Sprintf("%q is not a number from 1 to 65535", source.FirstBytes(p.Value.Text))}
 	}
 	return portPair{asked, to}, nil
@@ -69,13 +77,12 @@ func parsePair(p source.Pair) (portPair, *value.Fault) {
 // pairsFix is the fix that writes what is a port of some pairs, each once.
 func pairsFix(pairs []source.Pair) string {
 	var good []string
-	known := map[uint16]bool{}
+	var known []Ports
 	for _, p := range pairs {
-		asked, isPort := value.ParsePort(strings.TrimSpace(p.Name))
-		to, isPort2 := value.ParsePort(strings.TrimSpace(p.Value.Text))
-		if isPort && isPort2 && !known[asked] {
-			known[asked] = true
-			good = append(good, fmt.Sprintf("%d = %d", asked, to))
+		pair, ok := meantPair(p)
+		if ok && !slices.ContainsFunc(known, pair.asked.overlaps) {
+			known = append(known, pair.asked)
+			good = append(good, pair.String())
 		}
 	}
 	if len(good) == 0 {
@@ -122,29 +129,41 @@ func (d *draft) mapPorts() {
 	var all []field.Located[Listen]
 	for _, l := range d.listen {
 		for _, pair := range d.ports {
-			l.Val.Ports, l.Val.To = Ports{pair.asked, pair.asked}, pair.to
+			l.Val.Ports, l.Val.To = pair.asked, pair.to.First
 			all = append(all, l)
 		}
 	}
 	d.listen = all
 }
 
-// checkPorts files what does not go with ports.
+// checkPorts files what does not go with ports, or with several ranges that shift.
 func (s inspection) checkPorts(d *draft) {
-	if !d.maps() {
+	pairs, what := len(d.ports), "with ports"
+	switch {
+	case d.maps():
+		s.checkPortless(d)
+	case d.ranged():
+		if pairs, what = len(PairsToTell(values(d.listen))), "with ranges that shift"; pairs == 0 {
+			return
+		}
+	default:
 		return
 	}
+	turns, _ := Turns(values(d.backends))
+	turns *= pairs
+	if d.algorithm.Val == RoundRobin && turns > maxMappedBackends {
+		s.Refuse(d.algorithm.At, `write algorithm = "random", or smaller weights`, "cannot use algorithm %s: the weights and ports make %d turns, and %s %d are the most", s.Show(d.algorithm.At), turns, what, maxMappedBackends)
+	}
+	if n := len(d.backends); n > maxMappedBackends {
+		s.Refuse(d.backends[maxMappedBackends].At, "natspread can't take more: write a service for each port", "cannot use backend %s: %s a service has at most %d backends", s.Show(d.backends[maxMappedBackends].At), what, maxMappedBackends)
+	}
+}
+
+// checkPortless files backends of a service that maps ports which have a port of their own.
+func (s inspection) checkPortless(d *draft) {
 	for _, b := range d.backends {
 		if b.Val.Port != 0 {
 			s.Refuse(b.At, "write "+source.Quote(b.Val.Addr.String()), "cannot use backend %s: with the key ports it has no port of its own", s.Show(b.At))
 		}
-	}
-	turns, _ := Turns(values(d.backends))
-	turns *= len(d.ports)
-	if d.algorithm.Val == RoundRobin && turns > maxMappedBackends {
-		s.Refuse(d.algorithm.At, `write algorithm = "random", or smaller weights`, "cannot use algorithm %s: the weights and ports make %d turns, and with ports %d are the most", s.Show(d.algorithm.At), turns, maxMappedBackends)
-	}
-	if n := len(d.backends); n > maxMappedBackends {
-		s.Refuse(d.backends[maxMappedBackends].At, "natspread can't take more: write a service for each port", "cannot use backend %s: with ports a service has at most %d backends", s.Show(d.backends[maxMappedBackends].At), maxMappedBackends)
 	}
 }

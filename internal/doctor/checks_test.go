@@ -92,6 +92,16 @@ func TestPortSpace(t *testing.T) {
 	wantFindings(t, e.portSpace())
 }
 
+// TestShiftedPorts is a range that goes to another one: nothing arrives at one port of all.
+func TestShiftedPorts(t *testing.T) {
+	service := webService()
+	service.Listen[0].Ports.Last, service.Backends[0].Last = 90, 90
+	e := examination{Balancer: Balancer{Services: []config.Service{service}}}
+	wantFindings(t, e.ports())
+	service.Backends[0].Last = 0
+	wantFindings(t, e.ports(), "risk: service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1")
+}
+
 // twoLinks is a host between two subnets.
 func twoLinks() network.Network {
 	front, back := network.Link{Index: 1, Name: "front", Up: true, MTU: 1500}, network.Link{Index: 2, Name: "back", Up: true, MTU: 1500}

@@ -98,6 +98,7 @@ type Target struct {
 	Slots      uint16     // Hash: how many slots there are
 	Segment    uint16     // ClampMSS: bytes of the longest segment; 0 is what this host's links and routes take, both ways
 	Port       uint16     // DNAT, SNAT; 0 keeps the port of the packet
+	Shift      Shift      // DNAT: Port begins a range
 	Chain      string     // Jump, Goto
 	Address    netip.Addr // DNAT, SNAT; Refuse, where it is an address of the host
 }
@@ -407,7 +408,7 @@ func (t Target) appendTo(b []byte) []byte {
 	case Goto:
 		return append(append(b, "-g "...), t.Chain...)
 	case DNAT:
-		return t.appendSocket(append(b, "-j DNAT --to-destination "...))
+		return t.Shift.appendTo(t.appendSocket(append(b, "-j DNAT --to-destination "...)))
 	case SNAT:
 		return t.appendSocket(append(b, "-j SNAT --to-source "...))
 	case Masquerade:

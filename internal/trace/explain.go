@@ -110,8 +110,8 @@ func outcomesOf(incoming, local *Path, port uint16) []Outcome {
 	var outcomes []Outcome
 	at := func(end Hop) *Outcome {
 		target := end.Rule.Leads()
-		if target.Kind == rules.DNAT && target.Port == 0 {
-			target.Port = port
+		if target.Kind == rules.DNAT {
+			target.Port, target.Shift = target.LandsAt(port), rules.Shift{}
 		}
 		place, known := places[target]
 		if !known {

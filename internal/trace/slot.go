@@ -49,7 +49,11 @@ func (s Slot) backend() string {
 	if s.Backend.Port == 0 {
 		return s.Backend.Address.String()
 	}
-	return netip.AddrPortFrom(s.Backend.Address, s.Backend.Port).String()
+	name := netip.AddrPortFrom(s.Backend.Address, s.Backend.Port).String()
+	if last := s.Backend.Shift.Last; last != 0 {
+		name += fmt.Sprintf("-%d", last)
+	}
+	return name
 }
 
 // slotText says which backend a client always gets, or what decides in its place; nothing

@@ -105,7 +105,11 @@ func (p indexed) backend(e Entry) (place int, found bool) {
 	if e.ReplySrc.Port() == 0 {
 		return 0, false
 	}
-	if place, found = p.backends[e.ReplySrc]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
+	answers := e.ReplySrc
+	if p.Shifted { // back to where it answers for the first port
+		answers = netip.AddrPortFrom(answers.Addr(), answers.Port()-(e.OrigDst.Port()-p.Ports.First))
+	}
+	if place, found = p.backends[answers]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
 		return place, found
 	}
 	place, found = p.backends[netip.AddrPortFrom(e.ReplySrc.Addr(), 0)]

@@ -31,6 +31,11 @@ backends = [ # all of them
   backends = ["[fd00::1]:80", "fd00::2"]   # one line
   listen = "*:80"
 name = "web6"
+
+[[service]]
+  name = "game"
+  listen = "192.0.2.10:8000-8010"
+  backends = ["10.0.0.1:9000-9010", { address = "10.0.0.2:9000-9010", weight = 2 }]
 `
 
 // TestDrained compares what was edited, the line that is another one.
@@ -49,6 +54,9 @@ func TestDrained(t *testing.T) {
 		"not drained as yet":    {"web", "10.0.0.9:81", "false", "true"},
 		"two on a line":         {"web6", "[fd00::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", drain = true }`},
 		"IPv6 without a port":   {"web6", "fd00::2", `"fd00::2"`, `{ address = "fd00::2", drain = true }`},
+		"a range of ports":      {"game", "10.0.0.1:9000-9010", `"10.0.0.1:9000-9010"`, `{ address = "10.0.0.1:9000-9010", drain = true }`},
+		"a range by its first":  {"game", "10.0.0.1:9000", `"10.0.0.1:9000-9010"`, `{ address = "10.0.0.1:9000-9010", drain = true }`},
+		"a range in a table":    {"game", "10.0.0.2", `weight = 2 }]`, `weight = 2, drain = true }]`},
 		"another spelling":      {"web6", "[fd00:0::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", drain = true }`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,7 +272,7 @@ check = "tcp"
 func TestDrainedRefuses(t *testing.T) {
 	for _, tt := range []struct{ service, backend, want string }{
 		{"wep", "10.0.0.1:80", `there is no service "wep": did you mean web?`},
-		{"nothing-like", "10.0.0.1:80", `there is no service "nothing-like", but web, web6`},
+		{"nothing-like", "10.0.0.1:80", `there is no service "nothing-like", but web, web6, game`},
 		{"web6", "10.0.0.1:80", `service web6 has no backend 10.0.0.1:80, but [fd00::1]:80, fd00::2`},
 		{"web6", "fd00::9", `service web6 has no backend fd00::9, but [fd00::1]:80, fd00::2`},
 		{"web6", "[fd00::2]:80", `service web6 has no backend [fd00::2]:80, but [fd00::1]:80, fd00::2`},

@@ -66,6 +66,9 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	if maps {
 		made.Listen = mapped(t, made.Listen)
 	}
+	if !takesOver && !maps && rapid.IntRange(0, 2).Draw(t, "shifts") == 0 {
+		shift(&made)
+	}
 	if takesOver && takeOver(&made, others) {
 		made.Hairpin = hairpins(t, six)
 		gate(t, &made, six)
@@ -156,12 +159,17 @@ func withoutPorts(backends []config.Backend) []config.Backend {
 	return all
 }
 
-// mapped returns those listen addresses that are the first one's, each with one port, and maps it.
+// mapped returns those listen addresses that are the first one's, some with a range of ports, and maps
+// them.
 func mapped(t *rapid.T, listens []config.Listen) []config.Listen {
 	var all []config.Listen
 	for _, l := range listens {
 		if l.Addr == listens[0].Addr && len(all) < 16 {
-			all = append(all, config.Listen{Addr: l.Addr, Ports: config.Ports{First: l.Ports.First, Last: l.Ports.First}, To: port(t)})
+			if rapid.Bool().Draw(t, "maps one port") {
+				l.Ports.Last = l.Ports.First
+			}
+			l.To = min(port(t), math.MaxUint16-(l.Ports.Last-l.Ports.First))
+			all = append(all, l)
 		}
 	}
 	return all
