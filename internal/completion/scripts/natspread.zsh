@@ -31,9 +31,9 @@ _natspread() {
     )
     flags=(
         '*--config=[read the config from FILE; - is standard input]:file:_files'
-        '*--root=[for images: keep every file below DIR, and change no running kernel]:directory:_files -/'
-        '*--live[change the running kernel, also with another --root, or in a chroot]'
-        '*--variant=[use this VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
+        '*--root=[for images: all files below DIR, no kernel is changed]:directory:_files -/'
+        '*--live[change the running kernel, with --root or in a chroot too]'
+        '*--variant=[the VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
         '*--json[print the result as JSON on standard output]'
         '*--quiet[say nothing but errors]'
         '*-q[say nothing but errors]'
@@ -60,6 +60,7 @@ _natspread() {
         flags+=(
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
+        names=(files) argument=_natspread_names
         ;;
     behind:render)
         flags+=(
