@@ -256,6 +256,7 @@ func landed(service config.Service, packet rules.Packet, target rules.Target) ru
 
 // atBackends returns outcomes with the targets that stand for the service's backends.
 func atBackends(service config.Service, packet rules.Packet, outcomes []end) []end {
+	outcomes = slices.Clone(outcomes)
 	for i := range outcomes {
 		outcomes[i].Target = landed(service, packet, outcomes[i].Target)
 	}

@@ -24,12 +24,13 @@ type Service struct {
 	Algorithm   string   `json:"algorithm"`
 	Slots       int      `json:"slots"` // that the clients are in; 0 where the algorithm has none
 	SNAT        string   `json:"snat"`
-	Forward     string   `json:"forward"`           // leave, accept
-	Allow       []string `json:"allow,omitempty"`   // subnets of clients that it is for; absent: all
-	Deny        []string `json:"deny,omitempty"`    // subnets of clients that it is not for
-	Refused     string   `json:"refused,omitempty"` // what the other clients get: reject, host; absent: there are none
-	Connections uint64   `json:"connections"`       // since the last load
-	Live        *int     `json:"live"`              // open now; null when connection tracking cannot be read
+	Forward     string   `json:"forward"`             // leave, accept
+	ClampMSS    string   `json:"clamp_mss,omitempty"` // true, or bytes of the longest segment; absent where segments stay as they are
+	Allow       []string `json:"allow,omitempty"`     // subnets of clients that it is for; absent: all
+	Deny        []string `json:"deny,omitempty"`      // subnets of clients that it is not for
+	Refused     string   `json:"refused,omitempty"`   // what the other clients get: reject, host; absent: there are none
+	Connections uint64   `json:"connections"`         // since the last load
+	Live        *int     `json:"live"`                // open now; null when connection tracking cannot be read
 	// Health is by which rule it chooses its backends: normal, backup, fail_open, drained; ""
 	// where nobody checks them.
 	Health   health.Mode `json:"health,omitempty"`
@@ -131,6 +132,9 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), Forward: string(service.Forward),
 		Allow: text.Strings(service.Allow), Deny: text.Strings(service.Deny), Refused: string(service.Refused),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
+	}
+	if service.ClampMSS.On {
+		described.ClampMSS = service.ClampMSS.String()
 	}
 	if service.Checked() {
 		described.Health = watched.mode(service)

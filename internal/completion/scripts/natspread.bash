@@ -42,8 +42,9 @@ _natspread_words() {
     case $verb in
     '') [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
-    edit) words+=' --yes' ;;
-    render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
+    edit) words+=' --yes'
+        [[ $cur == -* ]] || _natspread_names files ;;
+    render) words+=' -4 -6 --filter --mangle -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved'
         [[ $cur == -* ]] || _natspread_names generations ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;

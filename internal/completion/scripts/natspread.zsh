@@ -31,9 +31,9 @@ _natspread() {
     )
     flags=(
         '*--config=[read the config from FILE; - is standard input]:file:_files'
-        '*--root=[for images: keep every file below DIR, and change no running kernel]:directory:_files -/'
-        '*--live[change the running kernel, also with another --root, or in a chroot]'
-        '*--variant=[use this VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
+        '*--root=[for images: all files below DIR, no kernel is changed]:directory:_files -/'
+        '*--live[change the running kernel, with --root or in a chroot too]'
+        '*--variant=[the VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
         '*--json[print the result as JSON on standard output]'
         '*--quiet[say nothing but errors]'
         '*-q[say nothing but errors]'
@@ -60,13 +60,15 @@ _natspread() {
         flags+=(
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
+        names=(files) argument=_natspread_names
         ;;
     behind:render)
         flags+=(
         '*-4[print IPv4]'
         '*-6[print IPv6]'
         '*--filter[print the part of the filter table instead of the nat table]'
-        '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead; and filter.v4 and filter.v6, where there are such rules]:directory:_files -/'
+        '*--mangle[print the part of the mangle table instead of the nat table]'
+        '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead; and filter.v4 and mangle.v6, say, where there are such rules]:directory:_files -/'
         '*--explain=[follow a connection to ADDRESS:PORT through the rules, by -v on every path; behind the port may stand /udp or /sctp]:value: '
         '*--in=[explain what comes in by this INTERFACE]:value: '
         '*--from=[explain what comes from the client at SOURCE]:value: '
