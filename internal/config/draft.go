@@ -137,7 +137,7 @@ func setBackends(d *draft, f field.Field) {
 	f.Name = "backend"
 	asked := sync.OnceValue(d.asked) // only needed where a backend has several ports
 	parse := func(text string) (Backend, *value.Fault) {
-		b, why := parseBackend(text)
+		b, why := ParseBackend(text)
 		if why != nil && why.Cause == endpoint.SeveralPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
 			why.Fix = "natspread can't send clients to several ports: write a service for each"
 		}
@@ -207,8 +207,8 @@ func (d *draft) readBackend(f field.Field, v source.Value, weights weightFixes, 
 	return []field.Located[Backend]{b.address}
 }
 
-// parseBackend reads an address, and the port or the range of ports that may follow.
-func parseBackend(text string) (Backend, *value.Fault) {
+// ParseBackend reads an address, and the port or the range of ports that may follow.
+func ParseBackend(text string) (Backend, *value.Fault) {
 	at, why := endpoint.ParseBackend(text)
 	b := Backend{Addr: at.Addr, Port: at.Ports.First, Weight: 1}
 	if at.Ports.First != at.Ports.Last {
