@@ -133,7 +133,7 @@ func meaning(cfg config.Config, clients []netip.Addr) map[string]said {
 				for port := int(l.Ports.First); port <= int(l.Ports.Last); port++ {
 					one := config.Listen{Addr: l.Addr, Ports: config.Ports{First: uint16(port), Last: uint16(port)}, To: l.To}
 					key := fmt.Sprint(protocol, " ", s.Is6(), " ", config.Listen{Addr: one.Addr, Ports: one.Ports})
-					all[key] = said{sharesIn(s, one), fmt.Sprint(s.SNAT, s.Algorithm, s.Interface, s.Local, s.Forward, gate)}
+					all[key] = said{sharesIn(s, one), fmt.Sprint(s.SNAT, s.Algorithm, s.Interfaces, s.Local, s.Forward, gate)}
 				}
 			}
 		}

@@ -31,7 +31,7 @@ func PutBack(store generation.Store, name string, back generation.Generation) (k
 	if back.MadeFrom(now) {
 		return "", false, nil
 	}
-	if !isKept(store, now) {
+	if !IsKept(store, now) {
 		if kept, err = keep(path, now); err != nil {
 			return "", false, err
 		}
@@ -48,8 +48,8 @@ func Create(name string, text []byte) error {
 	return err
 }
 
-// isKept tells whether a generation was made from a text.
-func isKept(store generation.Store, text []byte) bool {
+// IsKept tells whether a generation was made from a text.
+func IsKept(store generation.Store, text []byte) bool {
 	entries, _ := store.History()
 	for _, entry := range entries {
 		if bytes.Equal(entry.Config, text) {

@@ -7,6 +7,7 @@ _natspread() {
     local argument=' '
     verbs=(
         'init:write a commented config, from flags or as an example'
+        'adopt:make a config of the balancing rules that this host has'
         'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
         'render:print the rules as iptables-restore takes them'
@@ -56,6 +57,19 @@ _natspread() {
         '*--snat=[rewrite the source: masquerade, none or an ADDRESS]:value:(masquerade none)'
         )
         ;;
+    behind:adopt)
+        flags+=(
+        '*-4[the file is one of IPv4]'
+        '*-6[the file is one of IPv6]'
+        '*-o[write the config to this FILE, which must not exist]:file:_files'
+        '*--listen=[for rules without -d: ADDRESS or '\''*'\''; may be given again]:value:(masquerade none)'
+        '*--shares=[for rules that make other shares than meant: SHARES is meant or made]:value:(meant made)'
+        '*--snat=[for backends that a rule with -o may be for: masquerade, none or an ADDRESS]:value:(masquerade none)'
+        '*--apply[write the config, load it, and take the old rules out, until natspread confirm for 60s]'
+        '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'
+        '*--yes[with --apply: ask nothing, and keep it]'
+        )
+        ;;
     behind:edit)
         flags+=(
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
@@ -66,7 +80,8 @@ _natspread() {
         '*-4[print IPv4]'
         '*-6[print IPv6]'
         '*--filter[print the part of the filter table instead of the nat table]'
-        '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead; and filter.v4 and filter.v6, where there are such rules]:directory:_files -/'
+        '*--mangle[print the part of the mangle table instead of the nat table]'
+        '*-o[write rules.v4 and rules.v6 into DIR, which must exist, instead; and filter.v4 and mangle.v6, say, where there are such rules]:directory:_files -/'
         '*--explain=[follow a connection to ADDRESS:PORT through the rules, by -v on every path; behind the port may stand /udp or /sctp]:value: '
         '*--in=[explain what comes in by this INTERFACE]:value: '
         '*--from=[explain what comes from the client at SOURCE]:value: '
@@ -152,7 +167,7 @@ _natspread() {
         argument='(natspread natspread.toml)'
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
+        _arguments -S $flags '1:verb:(init adopt edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
         return
         ;;
     esac
