@@ -58,7 +58,7 @@ func (g *gateBuilder) refusal(l limits, service config.Service) (listed rules.Ru
 	}
 	s := l.selector(service)
 	others = s.refuse(service.Listen)
-	if len(service.Deny) > 0 || len(service.Allow) > gateFan { // there more than one rule leads to it
+	if len(service.Deny) > 0 || len(outermost(service.Allow)) > gateFan { // there more than one rule leads to it
 		others = g.shortened(rules.GateChain(service.Name)+"R", others)
 	}
 	return others[0], others

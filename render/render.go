@@ -108,9 +108,14 @@ func familyOf(service config.Service) rules.Family {
 	return rules.IPv4
 }
 
-// dnat returns the target that leads to a backend.
-func dnat(backend config.Backend) rules.Target {
-	return rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}
+// dnat returns the target that leads what asks for a listen address to a backend. A range of ports that
+// is the one that was asked for is kept, as without a port.
+func dnat(asked config.Listen, backend config.Backend) rules.Target {
+	target := rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: answerPort(asked, backend)}
+	if asked.Shifts(backend) {
+		target.Shift = rules.Shift{Last: asked.Answers(backend).Last, Asked: asked.Ports.First}
+	}
+	return target
 }
 
 // ports returns the ports of a listen address.

@@ -181,7 +181,7 @@ func (p *treeBuilder) last(entries []dispatchEntry, at position) ([]rules.Rule, 
 // the root from everyone else's packets.
 func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	var prefix netip.Prefix
-	if root || g.by == byAddress {
+	if (root || g.by == byAddress) && g.prefix.Bits() > 0 { // iptables prints no condition that all have
 		prefix = g.prefix
 	}
 	switch protocol := g.entries[0].protocol; {

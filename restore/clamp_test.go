@@ -330,6 +330,18 @@ func TestClampDrift(t *testing.T) {
 			}
 			hosttest.WantLoaded(t, variant, hosttest.Clamped(hosttest.Article))
 		}
+		// What every packet gets past may stand before it, also when its chain changes, and stays there.
+		hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Mangle, "-D FORWARD -s 203.0.113.9/32 -j ACCEPT")
+		hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Mangle, "-I FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1400")
+		wantInSync(t, host)
+		for _, toml := range []string{strings.ReplaceAll(hosttest.Clamped(hosttest.Article), "= true", "= 1260"), hosttest.Clamped(hosttest.Article)} {
+			apply(t, host, toml)
+			hosttest.WantLoaded(t, variant, toml)
+			wantInSync(t, host)
+			if saved := hosttest.SaveTables(t, variant, rules.IPv4)[rules.Mangle]; !strings.Contains(saved, "--set-mss 1400\n[0:0] -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT -j NATSPREAD-MSS\n") {
+				t.Errorf("the jump was moved:\n%s", saved)
+			}
+		}
 		// What nothing asks for any more, and a kill left behind.
 		apply(t, host, hosttest.Article)
 		hosttest.Put(t, variant, rules.IPv6, string(hosttest.Tables(t, hosttest.Clamped(hosttest.Article)).MangleIPv6.Text()), "--noflush")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -40,7 +41,7 @@ func request(t testing.TB, toml string) restore.Request {
 	t.Helper()
 	return restore.Request{
 		Tables: hosttest.Tables(t, toml), Services: rules.EncodeServices(hosttest.Services(t, toml)),
-		Config: []byte(toml), Command: "apply", Now: hosttest.Day(),
+		Config: configfiles.Alone("natspread.toml", []byte(toml)), Command: "apply", Now: hosttest.Day(),
 	}
 }
 

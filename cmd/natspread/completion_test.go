@@ -83,7 +83,7 @@ func shellValue(t *testing.T, name string) completion.Value {
 	case "WHEN":
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "always", "never"}}
 	case "SHARES":
-		return completion.Value{Kind: completion.Word, Words: []string{"meant", "made"}}
+		return completion.Value{Kind: completion.Word, Words: []string{"meant", "made", "kept"}}
 	case "ADDRESS":
 		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
 	case "DURATION":

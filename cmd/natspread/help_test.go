@@ -97,6 +97,9 @@ func TestProgramHelp(t *testing.T) {
 	t.Parallel()
 	help := inProcess("--help").want(t, exitDone).out
 	wantNarrow(t, help)
+	if lines := strings.Count(help, "\n"); lines > 60 {
+		t.Errorf("%d lines: it is to be read at once", lines)
+	}
 	for _, command := range (&session{}).program().Verbs {
 		if !strings.Contains(help, "\n  "+command.Name+" ") || !strings.Contains(help, command.Usage+"\n") {
 			t.Errorf("the help does not have %s", command.Name)

@@ -51,7 +51,7 @@ func objectShapes() map[string]reflect.Type {
 		"adopted service":    reflect.TypeFor[adopt.Adopted](),
 		"boot line":          reflect.TypeFor[adopt.BootLine](),
 		"difference":         reflect.TypeFor[adopt.Difference](),
-		"kept rules":         reflect.TypeFor[adopt.Kept](),
+		"kept rules":         reflect.TypeFor[adopt.KeptRules](),
 		"question":           reflect.TypeFor[adopt.Question](),
 		"rule":               reflect.TypeFor[adopt.RuleText](),
 		"backend":            reflect.TypeFor[report.Backend](),

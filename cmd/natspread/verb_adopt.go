@@ -29,7 +29,7 @@ func (s *session) adoptVerb() *cli.Command {
 		Flags: append(familyFlags("the file is one of"),
 			&cli.StringFlag{Name: "o", Usage: "write the config to this `FILE`, which must not exist"},
 			&cli.StringSliceFlag{Name: "listen", Usage: "for rules without -d: `ADDRESS` or '*'; may be given again"},
-			&cli.StringFlag{Name: "shares", Usage: "for rules that make other shares than meant: `SHARES` is meant or made"},
+			&cli.StringFlag{Name: "shares", Usage: "for rules that make other shares than meant: `SHARES` is meant, made or kept"},
 			&cli.StringFlag{Name: "snat", Usage: "for backends that a rule with -o may be for: masquerade, none or an `ADDRESS`"},
 			&cli.BoolFlag{Name: "apply", Usage: "write the config, load it, and take the old rules out, until natspread confirm for 60s"},
 			&cli.StringFlag{Name: "confirm", Usage: "with --apply: revert it after this `DURATION`, such as 5m"},
@@ -58,7 +58,7 @@ func readAdopt(c *cli.Context) (o adoptOptions, err error) {
 		return o, err
 	}
 	return o, cmp.Or(
-		cmdline.OneOf("shares", cmp.Or(o.Shares, adopt.Meant), adopt.Meant, adopt.Made),
+		cmdline.OneOf("shares", cmp.Or(o.Shares, adopt.Meant), adopt.Meant, adopt.Made, adopt.Kept),
 		cmdline.RefuseIf(o.apply && o.File != "", "--apply takes the live rules out, and a file has none: give one of them"),
 		cmdline.RefuseIf(o.apply && o.output != "", "--apply writes the config that natspread reads, and -o another one: give one of them"),
 		cmdline.RefuseIf(!o.apply && (o.yes || o.confirm > 0), "--confirm and --yes go with --apply"),
@@ -151,7 +151,7 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 	if err := change.Create(s.config, found.Text); err != nil {
 		return nothingChanged(err)
 	}
-	plan, err := change.Parse(s.config, found.Text)
+	plan, err := s.load() // with the files in conf.d
 	if err == nil {
 		request := plan.Request("adopt")
 		request.TakeOut = found.Taken()

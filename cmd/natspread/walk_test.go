@@ -194,8 +194,8 @@ func (w *walk) check() {
 	now := w.read()
 	store := generation.Store{Root: w.root}
 	boots, _, _ := store.Boot()
-	hosttest.WantSame(w, "what boot loads", w.model.boot(), string(boots.Config))
-	if boots.Number != 0 && !boots.Tables.Equal(hosttest.Tables(w, string(boots.Config))) {
+	hosttest.WantSame(w, "what boot loads", w.model.boot(), string(boots.Config.Main()))
+	if boots.Number != 0 && !boots.Tables.Equal(hosttest.Tables(w, string(boots.Config.Main()))) {
 		w.Errorf("generation %d has not the rules of its config", boots.Number)
 	}
 	text, err := os.ReadFile(filepath.Join(w.root, paths.Config))

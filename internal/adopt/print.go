@@ -9,9 +9,9 @@ type Report struct {
 	Config      string       `json:"config"`         // where it was written; "" for nowhere
 	Text        string       `json:"text,omitempty"` // the config, where it was to be printed
 	Adopted     []Adopted    `json:"services"`
-	Refused     []Kept       `json:"refused"`
+	Refused     []KeptRules       `json:"refused"`
 	Questions   []Question   `json:"questions"`
-	Left        []Kept       `json:"left"`
+	Left        []KeptRules       `json:"left"`
 	Differences []Difference `json:"differences"`
 	TakeOut     []string     `json:"take_out"` // the lines that take out what the config replaces
 	Boot        []BootLine   `json:"boot"`
@@ -47,8 +47,8 @@ type AdoptedTarget struct {
 	ConfigShare float64 `json:"config_share"`
 }
 
-// Kept is rules that stay as they are, and why.
-type Kept struct {
+// KeptRules is rules that stay as they are, and why.
+type KeptRules struct {
 	Why   string     `json:"why"`
 	Rules []RuleText `json:"rules"`
 }
@@ -79,10 +79,10 @@ func (r Result) Report() Report {
 }
 
 // keptOf returns refusals for programs.
-func keptOf(all []Refusal) []Kept {
-	list := []Kept{}
+func keptOf(all []Refusal) []KeptRules {
+	list := []KeptRules{}
 	for _, one := range all {
-		list = append(list, Kept{one.Why, ruleTexts(one.Rules)})
+		list = append(list, KeptRules{one.Why, ruleTexts(one.Rules)})
 	}
 	return list
 }

@@ -138,22 +138,29 @@ func (r *ruleReader) match(name string) {
 	}
 }
 
-// packet takes the one option of -m tcp, udp or sctp.
+// packet takes the options of -m tcp, udp or sctp.
 func (r *ruleReader) packet() {
-	switch option := r.next(); option {
+	switch r.peek() {
 	case "--sport":
+		r.next()
 		r.rule.SourcePorts = r.ports()
 	case "--dport":
+		r.next()
 		r.rule.DestinationPorts = r.ports()
 	case "--tcp-flags":
+		r.next()
 		r.word("SYN,RST")
 		r.word("SYN")
 		r.rule.Handshake = true
 		r.bad = r.bad || r.rule.Protocol != "tcp"
+	case "!":
 	default:
+		r.bad = true
+	}
+	if r.peek() == "!" {
 		r.rule.Midstream = true // the one spelling that parse takes
-		r.bad = r.bad || option != "!" || r.rule.Protocol != "tcp"
-		for range 3 {
+		r.bad = r.bad || r.rule.Protocol != "tcp"
+		for range 4 {
 			r.next()
 		}
 	}
@@ -238,7 +245,8 @@ func (r *ruleReader) target(name string) {
 		target.Kind = DNAT
 		r.word("--to-destination")
 		port := false
-		if target.Address, target.Port, port = r.backend(r.next()); port && target.Port == 0 {
+		socket := r.shift(r.next())
+		if target.Address, target.Port, port = r.backend(socket); port && target.Port == 0 {
 			target.Kind = Refuse
 		}
 	case "SNAT":

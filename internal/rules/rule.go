@@ -98,6 +98,7 @@ type Target struct {
 	Slots      uint16     // Hash: how many slots there are
 	Segment    uint16     // ClampMSS: bytes of the longest segment; 0 is what this host's links and routes take, both ways
 	Port       uint16     // DNAT, SNAT; 0 keeps the port of the packet
+	Shift      Shift      // DNAT: Port begins a range
 	Chain      string     // Jump, Goto
 	Address    netip.Addr // DNAT, SNAT; Refuse, where it is an address of the host
 }
@@ -106,8 +107,23 @@ type Target struct {
 // leads to.
 func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark && t.Kind != ClampMSS }
 
+// stays tells whether the rule leaves what was asked of one address with the host that has it.
+func (r *Rule) stays() bool {
+	return r.Target.Kind == Accept && r.Protocol != "" && !r.Translated && r.Destination.IsSingleIP()
+}
+
+// Leads returns the target of the rule. An accept of what was asked of one address leads where a DNAT to
+// that address would.
+func (r Rule) Leads() Target {
+	if r.stays() {
+		return Target{Kind: DNAT, Address: r.Destination.Addr()}
+	}
+	return r.Target
+}
+
 // belongs tells whether the rule may stand in a table. An accept in the nat table keeps the
-// rules of others away from what it matches: it may be only for what was translated.
+// rules of others away from what it matches: it may be only for what was translated, or was asked of
+// one address.
 func (r *Rule) belongs(name TableName) bool {
 	switch {
 	case name != Filter && (r.Expected || r.SourceTranslated || r.BeginsOrSNAT || r.OriginalSource.IsValid() || r.OriginalSourcePorts != Ports{}):
@@ -123,7 +139,7 @@ func (r *Rule) belongs(name TableName) bool {
 	case r.Target.Kind != Accept:
 		return name == NAT
 	case name == NAT:
-		return r.Translated
+		return r.Translated || r.stays()
 	}
 	return r.ConnectionProtocol != "" || r.Expected
 }
@@ -248,9 +264,9 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 // scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own, and
 // whether a return is for some clients only. An accept is for connections of one protocol: asked of
 // some address at some port, answered by some backend at some port, or begun by some backend at some
-// port. Else it is for what a helper expects of some backend. The accepts in FORWARD of natspread 0.1
-// name no backend. What makes segments shorter takes the first packets of such a connection only:
-// iptables itself asks for them in the rule.
+// port. Else it is for what a helper expects of some backend, or for what stays. The accepts in FORWARD
+// of natspread 0.1 name no backend. What makes segments shorter takes the first packets of such a
+// connection only: iptables itself asks for them in the rule.
 func (r *Rule) scoped() bool {
 	switch {
 	case r.Target.Kind == SNAT && r.Target.Port != 0:
@@ -263,6 +279,8 @@ func (r *Rule) scoped() bool {
 		return true
 	case r.Expected:
 		return r.SourceTranslated && r.OriginalSource.IsValid() || r.Translated && r.ReplySource.IsValid()
+	case r.stays():
+		return true
 	}
 	asked, answered := r.OriginalPorts != (Ports{}), r.ReplyPorts != (Ports{})
 	begun := r.OriginalSource.IsValid() && r.OriginalSourcePorts != (Ports{})
@@ -390,7 +408,7 @@ func (t Target) appendTo(b []byte) []byte {
 	case Goto:
 		return append(append(b, "-g "...), t.Chain...)
 	case DNAT:
-		return t.appendSocket(append(b, "-j DNAT --to-destination "...))
+		return t.Shift.appendTo(t.appendSocket(append(b, "-j DNAT --to-destination "...)))
 	case SNAT:
 		return t.appendSocket(append(b, "-j SNAT --to-source "...))
 	case Masquerade:

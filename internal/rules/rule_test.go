@@ -77,6 +77,15 @@ func TestRules(t *testing.T) {
 		"-p tcp -m statistic --mode nth --every 2 --packet 0 -j DNAT --to-destination [2001:db8::1]:80": {
 			Protocol: "tcp", Statistic: Statistic{Every: 2}, Target: to(DNAT, "2001:db8::1", 80),
 		},
+		"-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/8000": {
+			Protocol: "tcp", Target: Target{Kind: DNAT, Address: netip.MustParseAddr("10.0.0.1"), Port: 9000, Shift: Shift{9010, 8000}},
+		},
+		"-p udp -j DNAT --to-destination [fd00::2]:65534-65535/1": {
+			Protocol: "udp", Target: Target{Kind: DNAT, Address: netip.MustParseAddr("fd00::2"), Port: 65534, Shift: Shift{65535, 1}},
+		},
+		"-p tcp -m tcp --dport 80 ! --tcp-flags FIN,SYN,RST,ACK SYN -j DNAT --to-destination 10.0.0.1:8080": {
+			Protocol: "tcp", DestinationPorts: Ports{80, 80}, Midstream: true, Target: to(DNAT, "10.0.0.1", 8080),
+		},
 		"-p tcp -j DNAT --to-destination 2001:db8::1":   {Protocol: "tcp", Target: to(DNAT, "2001:db8::1", 0)},
 		"-p tcp -j DNAT --to-destination [::1.2.3.4]:1": {Protocol: "tcp", Target: to(DNAT, "::102:304", 1)},
 		"-d 10.96.0.0/12 -p tcp -m tcp --dport 1:1023 -g NATSPREAD-D0a600000-12": {
@@ -198,6 +207,10 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p tcp -j DNAT --to-destination 0.0.0.0", "-p tcp -j DNAT --to-destination 0.0.0.0:80", "-p tcp -j DNAT --to-destination ::", "-j SNAT --to-source 0.0.0.0",
 			"-p tcp -j DNAT --to-destination 10.0.0.1:00", "-p tcp -j DNAT --to-destination [fd00::1]:00", "-p tcp -j DNAT --to-destination :0", "-p tcp -j DNAT --to-destination 10.0.0.1:65536", "-p tcp -j DNAT --to-destination 10.0.0.1:080",
 			"-p tcp -j DNAT --to-destination 10.0.0.1:80-90", "-p tcp -j DNAT --to-destination 10.0.0.1-10.0.0.9", "-p tcp -j DNAT --to-destination :80",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:9000/8000", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9000/8000", "-p tcp -j DNAT --to-destination 10.0.0.1:9010-9000/8000",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/0", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/65530", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/08000",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:0-10/8000", "-p tcp -j DNAT --to-destination 10.0.0.1-9010/8000", "-p tcp -j DNAT --to-destination fd00::1-9010/8000", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/8000-8010",
+			"-p tcp -j SNAT --to-source 10.0.0.1:9000-9010/8000",
 			"-p tcp -j DNAT --to-destination 010.0.0.1", "-p tcp -j DNAT --to-destination 10.1", "-p tcp -j DNAT --to-destination localhost", "-p tcp -j DNAT --to-destination",
 			"-p tcp -j DNAT --to-destination [2001:db8::1]", "-p tcp -j DNAT --to-destination [10.0.0.1]:80", "-j SNAT --to-source 10.0.0.1:80", "-j SNAT --to-source 10.0.0.1-10.0.0.2",
 			"-p tcp -m tcp --dport 0 -j NATSPREAD-web", "-p tcp -m tcp --dport 0:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 90:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80:80 -j NATSPREAD-web",

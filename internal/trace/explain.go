@@ -30,11 +30,12 @@ func (e Explanation) Same() bool {
 type Outcome struct {
 	Target   rules.Target // a backend with its port, or a refusal
 	Taken    bool         // false for those that no rule claims, which have no target
+	Stays    bool         // on this host, as they came: nothing translates them, here or later
 	Incoming Flow         // how many of those that come in
 	Local    Flow         // how many of those made on the balancer itself
 	Mangle   *Path        // through FORWARD of the mangle table; nil as Forward is, and without TCP
 	Forward  *Path        // through FORWARD; nil where natspread has nothing there, and for a refusal
-	After    *Path        // through POSTROUTING; nil for a refusal, which goes nowhere
+	After    *Path        // through POSTROUTING; nil for a refusal, which goes nowhere, and for what stays
 }
 
 // Work returns the connections that come in, with all the rules that the kernel looks
@@ -72,7 +73,7 @@ func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	}
 	for i := range explained.Outcomes {
 		outcome := &explained.Outcomes[i]
-		if outcome.Target.Kind == rules.Refuse {
+		if outcome.Target.Kind == rules.Refuse || outcome.Stays {
 			continue
 		}
 		if outcome.After, err = Trace(table, rules.Postrouting, outcome.packet(packet)); err != nil {
@@ -108,15 +109,15 @@ func outcomesOf(incoming, local *Path, port uint16) []Outcome {
 	places := map[rules.Target]int{}
 	var outcomes []Outcome
 	at := func(end Hop) *Outcome {
-		target := end.Rule.Target
-		if target.Kind == rules.DNAT && target.Port == 0 {
-			target.Port = port
+		target := end.Rule.Leads()
+		if target.Kind == rules.DNAT {
+			target.Port, target.Shift = target.LandsAt(port), rules.Shift{}
 		}
 		place, known := places[target]
 		if !known {
 			place = len(outcomes)
 			places[target] = place
-			outcomes = append(outcomes, Outcome{Target: target, Taken: true, Incoming: none(), Local: none()})
+			outcomes = append(outcomes, Outcome{Target: target, Taken: true, Stays: end.Rule.Target.Kind == rules.Accept, Incoming: none(), Local: none()})
 		}
 		return &outcomes[place]
 	}

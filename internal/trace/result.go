@@ -51,7 +51,7 @@ type OutcomeResult struct {
 	Output      FlowResult   `json:"output"`
 	Mangle      *ChainResult `json:"mangle,omitempty"`      // the path of TCP through FORWARD of the mangle table, where natspread has rules there
 	Forward     *ChainResult `json:"forward,omitempty"`     // the path through FORWARD, where natspread has rules there
-	Postrouting *FlowResult  `json:"postrouting,omitempty"` // of those that get here; a refused one does not
+	Postrouting *FlowResult  `json:"postrouting,omitempty"` // of those that get here; one that is refused, or stays, does not
 	Source      string       `json:"source,omitempty"`      // SNAT to an address, MASQUERADE, kept
 	Chain       *ChainResult `json:"chain,omitempty"`       // the path through POSTROUTING
 }
@@ -90,6 +90,9 @@ func (q Question) Result(explained Explanation) ExplanationResult {
 				path := chainResultOf(way.path)
 				*way.into = &path
 			}
+		}
+		if outcome.Stays {
+			one.Source = sourceText(outcome)
 		}
 		if outcome.After != nil {
 			after, chain := flowResultOf(outcome.After.Work()), chainResultOf(outcome.After)

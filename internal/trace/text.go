@@ -248,7 +248,10 @@ func toText(outcome Outcome) string {
 // sourceText says what POSTROUTING makes of the source: "SNAT to 192.0.2.10",
 // "MASQUERADE", or kept; nothing of what is refused.
 func sourceText(outcome Outcome) string {
-	if outcome.After == nil {
+	switch {
+	case outcome.Stays:
+		return "kept"
+	case outcome.After == nil:
 		return "-"
 	}
 	if targets := outcome.After.Targets(); len(targets) > 0 && targets[0].Kind != rules.Accept {

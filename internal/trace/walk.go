@@ -63,7 +63,7 @@ func (w *Path) Targets() []rules.Target {
 	var targets []rules.Target
 	known := map[rules.Target]bool{}
 	for _, end := range w.Ends() {
-		if target := end.Rule.Target; !known[target] {
+		if target := end.Rule.Leads(); !known[target] {
 			known[target] = true
 			targets = append(targets, target)
 		}
@@ -75,7 +75,7 @@ func (w *Path) Targets() []rules.Target {
 func (w *Path) share(target rules.Target) *big.Rat {
 	share := new(big.Rat)
 	for _, end := range w.Ends() {
-		if end.Rule.Target == target {
+		if end.Rule.Leads() == target {
 			share.Add(share, end.Taken.Share)
 		}
 	}

@@ -30,12 +30,12 @@ type Snapshot struct {
 type Snapshots [rules.TableCount]Snapshot
 
 // SnapshotsOf returns what a read of the live tables gives that hold just these, each jump in
-// its place, in nftables' ruleset of that number. Only where the jumps in FORWARD belong may
-// have changed, with a route: what is there is read.
+// its place, in nftables' ruleset of that number. Only where the jumps in FORWARD stand is not
+// known, or where they belong, as a route may have changed: what is there is read.
 func (k Kernel) SnapshotsOf(ctx context.Context, tables rules.Tables, ruleset uint32) (known Snapshots, err error) {
 	for i, table := range tables.All() {
 		known[i] = Snapshot{ownedState: stateOf(table, 1), ruleset: ruleset}
-		if table.Name != rules.Filter || table.Empty() {
+		if table.Name == rules.NAT || table.Empty() {
 			continue
 		}
 		if known[i], err = k.snapshot(ctx, table); err != nil {
@@ -109,7 +109,7 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 	if observed.whole != nil {
 		return k.replace(ctx, observed, table)
 	}
-	if unread := len(observed.saved.Chains) == 0; unread && table.Name == rules.Filter && transaction(observed.ownedState, stateOf(table, 1)) != nil {
+	if unread := len(observed.saved.Chains) == 0; unread && table.Name != rules.NAT && transaction(observed.ownedState, stateOf(table, 1)) != nil {
 		if observed, err = k.snapshot(ctx, table); err != nil { // for the place in FORWARD
 			return done, err
 		}

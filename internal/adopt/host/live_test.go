@@ -13,6 +13,7 @@ import (
 	"natspread/internal/adopt"
 	"natspread/internal/adopt/host"
 	"natspread/internal/change"
+	"natspread/internal/configfiles"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -76,7 +77,7 @@ func adopted(t *testing.T, variant rules.Variant, choices adopt.Choices) host.Fo
 // request asks to load what was adopted.
 func request(t *testing.T, found host.Found) restore.Request {
 	t.Helper()
-	plan, err := change.Parse("natspread.toml", found.Text)
+	plan, err := change.Parse("natspread.toml", configfiles.Alone("natspread.toml", found.Text))
 	hosttest.Must(t, err)
 	asked := plan.Request("adopt")
 	asked.TakeOut = found.Taken()

@@ -26,7 +26,7 @@ _natspread() {
     --variant) mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
     --snat) mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
-    --shares) mapfile -t COMPREPLY < <(compgen -W 'meant made' -- "$cur") ;;
+    --shares) mapfile -t COMPREPLY < <(compgen -W 'meant made kept' -- "$cur") ;;
     --confirm) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
     --wait) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
     '') _natspread_words ;;

@@ -32,9 +32,9 @@ _natspread() {
     )
     flags=(
         '*--config=[read the config from FILE; - is standard input]:file:_files'
-        '*--root=[for images: keep every file below DIR, and change no running kernel]:directory:_files -/'
-        '*--live[change the running kernel, also with another --root, or in a chroot]'
-        '*--variant=[use this VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
+        '*--root=[for images: all files below DIR, no kernel is changed]:directory:_files -/'
+        '*--live[change the running kernel, with --root or in a chroot too]'
+        '*--variant=[the VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
         '*--json[print the result as JSON on standard output]'
         '*--quiet[say nothing but errors]'
         '*-q[say nothing but errors]'
@@ -63,7 +63,7 @@ _natspread() {
         '*-6[the file is one of IPv6]'
         '*-o[write the config to this FILE, which must not exist]:file:_files'
         '*--listen=[for rules without -d: ADDRESS or '\''*'\''; may be given again]:value:(masquerade none)'
-        '*--shares=[for rules that make other shares than meant: SHARES is meant or made]:value:(meant made)'
+        '*--shares=[for rules that make other shares than meant: SHARES is meant, made or kept]:value:(meant made kept)'
         '*--snat=[for backends that a rule with -o may be for: masquerade, none or an ADDRESS]:value:(masquerade none)'
         '*--apply[write the config, load it, and take the old rules out, until natspread confirm for 60s]'
         '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
@@ -195,16 +194,20 @@ func (h host) isPending() (bool, error) {
 	return err == nil, err
 }
 
-// config returns the config of the machine, and what else an edit has to keep of its file.
-func (h host) config() (text, mode string, err error) {
-	content, err := os.ReadFile(h.at(paths.Config))
-	if err != nil {
-		return "", "", err
+// config returns the files of the config of the machine, and what else an edit has to keep of them.
+func (h host) config() (texts [2]string, modes string, err error) {
+	for i, file := range configs() {
+		content, err := os.ReadFile(h.at(file))
+		if err != nil {
+			return texts, "", err
+		}
+		info, err := os.Lstat(h.at(file))
+		if err != nil {
+			return texts, "", err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		texts[i] = string(content)
+		modes += fmt.Sprintf("%v %d:%d ", info.Mode(), owner.Uid, owner.Gid)
 	}
-	info, err := os.Lstat(h.at(paths.Config))
-	if err != nil {
-		return "", "", err
-	}
-	owner := info.Sys().(*syscall.Stat_t)
-	return string(content), fmt.Sprintf("%v %d:%d", info.Mode(), owner.Uid, owner.Gid), nil
+	return texts, modes, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/rules"
 	"natspread/internal/test/killtest"
 	"natspread/restore/generation"
@@ -44,7 +45,7 @@ func TestJudgeKernel(t *testing.T) {
 // TestJudgeGeneration lets pass the old one and the new one, whole.
 func TestJudgeGeneration(t *testing.T) {
 	numbered := func(number int, config string) generation.Generation {
-		return generation.Generation{Manifest: generation.Manifest{Number: number}, Config: []byte(config)}
+		return generation.Generation{Manifest: generation.Manifest{Number: number}, Config: configfiles.Alone("natspread.toml", []byte(config))}
 	}
 	p := point{clean: &clean{oldGen: numbered(1, "old"), newGen: numbered(2, "new")}}
 	for _, g := range []generation.Generation{p.clean.oldGen, p.clean.newGen} {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
@@ -68,6 +69,7 @@ func stories() []story {
 		{"apply", []func(host) error{applied, edited}, "apply", repeated, done},
 		{"restore", []func(host) error{applied, rebooted}, "restore", repeated, done},
 		{"rollback", []func(host) error{applied, edited, applied}, "rollback 1", repeated, done},
+		{"rollback-config", []func(host) error{applied, edited, applied}, "rollback 1 --config-too", repeated, done},
 		{"try", []func(host) error{applied, edited}, "apply --confirm 1h", tried, done},
 		{"first-try", nil, "apply --confirm 1h", tried, done},
 		{"confirm", []func(host) error{applied, edited, pending}, "confirm", whilePending, done},
@@ -75,6 +77,7 @@ func stories() []story {
 		{"first-revert", []func(host) error{pending}, "rollback", whilePending, notLoaded},
 		{"overdue", []func(host) error{applied, edited, pending, overdue}, "rollback --overdue", repeated, done},
 		{"drain", []func(host) error{applied}, "drain web 10.0.0.1:8080", repeated, done},
+		{"drain-second", []func(host) error{applied}, "drain web6 [2001:db8:1::1]:8080", repeated, done},
 		{"undrain", []func(host) error{applied, verbs("drain web 10.0.0.1:8080")}, "undrain web 10.0.0.1:8080", repeated, done},
 		{"drain-runtime", []func(host) error{applied}, "drain --runtime web 10.0.0.1:8080", repeated, done},
 		{"undrain-runtime", []func(host) error{applied, out}, "undrain --runtime web 10.0.0.1:8080", repeated, done},
@@ -92,13 +95,20 @@ func verbs(verb string) func(h host) error {
 // edited gives the machine the other config.
 func edited(h host) error { return h.writeConfig(after()) }
 
+// configs are the files of the config: the second service is in the second one.
+func configs() [2]string {
+	return [2]string{paths.Config, filepath.Join(filepath.Dir(paths.Config), configfiles.Dir, "web6.toml")}
+}
+
 // writeConfig writes the config of an administrator who is not root.
 func (h host) writeConfig(text string) error {
-	return errors.Join(
-		os.WriteFile(h.at(paths.Config), []byte(text), 0o640),
-		os.Chmod(h.at(paths.Config), 0o640),
-		os.Chown(h.at(paths.Config), 1234, 4321),
-	)
+	second := strings.LastIndex(text, "[[service]]")
+	var err error
+	for i, text := range []string{text[:second], text[second:]} {
+		file := h.at(configs()[i])
+		err = errors.Join(err, os.WriteFile(file, []byte(text), 0o640), os.Chmod(file, 0o640), os.Chown(file, 1234, 4321))
+	}
+	return err
 }
 
 // rebooted leaves what a reboot leaves: no rules, nothing forwarded, nothing in /run. The
@@ -204,7 +214,7 @@ func (h host) boot() error {
 // set makes the machine, and lets happen what comes before the kill.
 func (h host) set(s story) (found kernel, err error) {
 	err = errors.Join(
-		os.MkdirAll(filepath.Dir(h.at(paths.Config)), 0o755),
+		os.MkdirAll(filepath.Dir(h.at(configs()[1])), 0o755),
 		os.Mkdir(h.at("run"), 0o755),
 		h.writeConfig(before()),
 		h.boot(),

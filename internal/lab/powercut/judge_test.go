@@ -18,7 +18,7 @@ func write(t *testing.T, g game, config int, tables rules.Tables) {
 	number, err := store.Write(generation.Generation{
 		Manifest: generation.Manifest{Variant: rules.NFT, Proven: true},
 		Tables:   tables,
-		Config:   g.configs[config].text,
+		Config:   g.configs[config].files,
 	})
 	if err == nil {
 		err = store.SetCurrent(number)

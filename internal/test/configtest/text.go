@@ -54,11 +54,7 @@ func listenText(service config.Service) string {
 	if !first.Any() {
 		address = first.Addr.String()
 	}
-	var pairs []string
-	for _, listen := range service.Listen {
-		pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
-	}
-	return fmt.Sprintf("listen = %q\nports = { %s }\n", address, strings.Join(pairs, ", "))
+	return fmt.Sprintf("listen = %q\nports = %s\n", address, service.PortMap())
 }
 
 // backendsText writes the list of backends.
