@@ -99,19 +99,15 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 // any of them left goes here.
 func fileEdits(before, after configfiles.Set) ([]fileEdit, error) {
 	var edited []fileEdit
-	names := map[string][]string{} // by their directories
+	sweep(before, func(path string) []string { return []string{path} })
 	for i, file := range before {
 		path, err := filepath.EvalSymlinks(file.Path)
 		if err != nil {
 			return nil, fmt.Errorf("cannot find %s: %w", file.Path, atomicfile.Cause(err))
 		}
-		names[filepath.Dir(path)] = append(names[filepath.Dir(path)], filepath.Base(path))
 		if !bytes.Equal(file.Text, after[i].Text) {
 			edited = append(edited, fileEdit{path, file.Text, after[i].Text})
 		}
-	}
-	for dir, targets := range names {
-		_ = atomicfile.Sweep(dir, targets...)
 	}
 	return edited, nil
 }

@@ -21,6 +21,7 @@ func PutBack(store generation.Store, name string, back generation.Generation, re
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, false, err
 	}
+	sweep(now, func(path string) []string { return []string{path, firstFree(path)} })
 	known := knownFiles(store)
 	for _, f := range back.Config {
 		f.Path = Place(name, f.Name)
@@ -54,13 +55,29 @@ func PutBack(store generation.Store, name string, back generation.Generation, re
 	return kept, changed, nil
 }
 
+// sweep removes what killed writers of the files of a config, behind links, or of names beside each left.
+func sweep(files configfiles.Set, written func(path string) []string) {
+	targets := map[string][]string{} // by their directories
+	for _, f := range files {
+		path, err := filepath.EvalSymlinks(f.Path)
+		if err != nil {
+			continue
+		}
+		for _, name := range written(path) {
+			targets[filepath.Dir(path)] = append(targets[filepath.Dir(path)], filepath.Base(name))
+		}
+	}
+	for dir, names := range targets {
+		_ = atomicfile.Sweep(dir, names...) // what stays does no harm
+	}
+}
+
 // putFile puts a text into a file that is there, and tells whether it had another one.
 func putFile(kept []string, known map[string]bool, now configfiles.File, text []byte) (_ []string, changed bool, err error) {
 	path, err := filepath.EvalSymlinks(now.Path)
 	if err != nil {
 		return kept, false, fmt.Errorf("cannot find %s: %w", now.Path, atomicfile.Cause(err))
 	}
-	_ = atomicfile.Sweep(filepath.Dir(path), filepath.Base(path), filepath.Base(firstFree(path))) // also where nothing is written
 	if bytes.Equal(now.Text, text) {
 		return kept, false, nil
 	}

@@ -219,7 +219,7 @@ func (s inspection) checkBalanced(drafts []*draft) {
 			if target.Port() == 0 {
 				continue
 			}
-			asked := listenKey{listen: Listen{Ports: Ports{target.Port(), target.Port()}}}
+			asked := listenKey{listen: Listen{Ports: Ports{First: target.Port(), Last: target.Port()}}}
 			other := listening[balancedKey{d.check.kind.Val.Protocol(), target.Addr()}].overlapping(asked)
 			if other == nil {
 				continue

@@ -3,8 +3,10 @@ package config
 import (
 	"net/netip"
 	"reflect"
-	"strconv"
 	"strings"
+
+	"natspread/internal/config/endpoint"
+	"natspread/internal/config/value"
 )
 
 // Bounds of what one file may ask for. They keep the rules that follow from it
@@ -76,7 +78,7 @@ func (s Service) PortMap() string {
 	var pairs []string
 	for _, listen := range s.Listen {
 		if listen.To != 0 && listen.Addr == s.Listen[0].Addr { // all have the same
-			pairs = append(pairs, portPair{listen.Ports, listen.Answers(Backend{})}.String())
+			pairs = append(pairs, endpoint.Pair{Asked: listen.Ports, To: listen.Answers(Backend{})}.String())
 		}
 	}
 	if pairs == nil {
@@ -100,7 +102,7 @@ func (l Listen) Answers(b Backend) Ports {
 	case b.Port != 0:
 		return b.Ports()
 	case l.To != 0:
-		return Ports{l.To, l.To + l.Ports.Last - l.Ports.First}
+		return Ports{First: l.To, Last: l.To + l.Ports.Last - l.Ports.First}
 	}
 	return l.Ports
 }
@@ -109,26 +111,10 @@ func (l Listen) Answers(b Backend) Ports {
 func (l Listen) Any() bool { return !l.Addr.IsValid() }
 
 // String writes l as the config does: "192.0.2.10:80", "[2001:db8::10]:80-89", "*:80".
-func (l Listen) String() string {
-	if l.Any() {
-		return "*:" + l.Ports.String()
-	}
-	return host(l.Addr) + ":" + l.Ports.String()
-}
+func (l Listen) String() string { return endpoint.Listen{Addr: l.Addr, Ports: l.Ports}.String() }
 
 // Ports is a range with both ends in it; a single port is both ends.
-type Ports struct{ First, Last uint16 }
-
-// String writes "80" or "8000-8010".
-func (p Ports) String() string {
-	if p.First == p.Last {
-		return strconv.Itoa(int(p.First))
-	}
-	return strconv.Itoa(int(p.First)) + "-" + strconv.Itoa(int(p.Last))
-}
-
-// Contains reports whether port is one of p.
-func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.Last }
+type Ports = endpoint.Ports
 
 // Backend is a server that connections are spread to.
 type Backend struct {
@@ -162,7 +148,7 @@ func (b Backend) ActiveWeight() int {
 }
 
 // Ports returns the backend's own ports, the zero value where it has none.
-func (b Backend) Ports() Ports { return Ports{b.Port, max(b.Port, b.Last)} }
+func (b Backend) Ports() Ports { return Ports{First: b.Port, Last: max(b.Port, b.Last)} }
 
 // String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1",
 // "10.0.0.1:9000-9010".
@@ -170,15 +156,7 @@ func (b Backend) String() string {
 	if b.Port == 0 {
 		return b.Addr.String()
 	}
-	return host(b.Addr) + ":" + b.Ports().String()
-}
-
-// host writes an address the way it stands before a port.
-func host(a netip.Addr) string {
-	if a.Is6() {
-		return "[" + a.String() + "]"
-	}
-	return a.String()
+	return value.Join(b.Addr.String(), b.Ports().String())
 }
 
 // Protocol is a transport that has ports.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 
+	"natspread/internal/config/endpoint"
 	"natspread/internal/config/field"
 	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
@@ -22,7 +23,7 @@ type draft struct {
 	keys      field.Places
 	name      field.Located[string]
 	listen    []field.Located[Listen]
-	ports     []portPair // none where the listen addresses have theirs
+	ports     []endpoint.Pair // none where the listen addresses have theirs
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
 	backends  []field.Located[Backend]
@@ -132,7 +133,7 @@ func setBackends(d *draft, f field.Field) {
 	asked := sync.OnceValue(d.asked) // only needed where a backend has several ports
 	parse := func(text string) (Backend, *value.Fault) {
 		b, why := parseBackend(text)
-		if why != nil && why.Cause == severalPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
+		if why != nil && why.Cause == endpoint.SeveralPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
 			why.Fix = "natspread can't send clients to several ports: write a service for each"
 		}
 		if why != nil {
@@ -193,4 +194,14 @@ func readBackend(f field.Field, v source.Value, weights weightFixes, parse func(
 	}
 	b.address.Val.Weight, b.address.Val.Drain, b.address.Val.Backup = b.weight, b.drain, b.backup
 	return []field.Located[Backend]{b.address}
+}
+
+// parseBackend reads an address, and the port or the range of ports that may follow.
+func parseBackend(text string) (Backend, *value.Fault) {
+	at, why := endpoint.ParseBackend(text)
+	b := Backend{Addr: at.Addr, Port: at.Ports.First, Weight: 1}
+	if at.Ports.First != at.Ports.Last {
+		b.Last = at.Ports.Last
+	}
+	return b, why
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"natspread/internal/config/endpoint"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -33,7 +34,7 @@ func (d *draft) ownFix(text string) string {
 	if !a.IsLoopback() && !slices.Contains(thisMachine, strings.ToLower(e.Host)) {
 		return ""
 	}
-	if _, why := parsePorts(e.Ports); why != nil {
+	if _, why := endpoint.ParsePorts(e.Ports); why != nil {
 		e.Ports = ""
 	}
 	for _, item := range d.listenItems() {

@@ -254,9 +254,9 @@ func TestImports(t *testing.T) {
 func TestString(t *testing.T) {
 	four, six := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
 	for want, got := range map[string]fmt.Stringer{
-		"192.0.2.10:80":            Listen{Addr: four, Ports: Ports{80, 80}},
-		"[2001:db8::10]:8000-8010": Listen{Addr: six, Ports: Ports{8000, 8010}},
-		"*:80":                     Listen{Addr: netip.Addr{}, Ports: Ports{80, 80}},
+		"192.0.2.10:80":            Listen{Addr: four, Ports: Ports{First: 80, Last: 80}},
+		"[2001:db8::10]:8000-8010": Listen{Addr: six, Ports: Ports{First: 8000, Last: 8010}},
+		"*:80":                     Listen{Addr: netip.Addr{}, Ports: Ports{First: 80, Last: 80}},
 		"192.0.2.10":               Backend{Addr: four, Weight: 1},
 		"2001:db8::10":             Backend{Addr: six, Weight: 1},
 		"[2001:db8::10]:8080":      Backend{Addr: six, Port: 8080, Weight: 1},

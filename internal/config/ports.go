@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
+	"natspread/internal/config/endpoint"
 	"natspread/internal/config/field"
 	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
@@ -36,63 +36,31 @@ func setPorts(d *draft, f field.Field) {
 		return
 	}
 	for _, p := range f.Value.Pairs {
-		pair, why := parsePair(p)
-		if i := slices.IndexFunc(d.ports, func(other portPair) bool { return other.asked.overlaps(pair.asked) }); why == nil && i >= 0 {
+		pair, why := endpoint.ParsePair(p)
+		if i := slices.IndexFunc(d.ports, func(other endpoint.Pair) bool { return other.Asked.Overlaps(pair.Asked) }); why == nil && i >= 0 {
 			why = &value.Fault{Cause: "it is there twice"}
-			if d.ports[i].asked != pair.asked {
-				why.Cause = "it is in " + d.ports[i].asked.String() + ", too"
+			if d.ports[i].Asked != pair.Asked {
+				why.Cause = "it is in " + d.ports[i].Asked.String() + ", too"
 			}
 		}
 		if why != nil {
-			f.Source.Refuse(p.At, cmp.Or(why.Fix, pairsFix(f.Value.Pairs)), "cannot use port %q: %s", source.FirstBytes(p.Name), why.Cause)
+			f.Source.Refuse(p.At, cmp.Or(why.Fix, pairsFix(f)), "cannot use port %q: %s", source.FirstBytes(p.Name), why.Cause)
 			continue
 		}
 		d.ports = append(d.ports, pair)
 	}
 }
 
-// parsePair reads 80 = 8080, and "8000-8010" = "9000-9010".
-func parsePair(p source.Pair) (portPair, *value.Fault) {
-	asked, why := parsePorts(p.Name)
-	to, why2 := parsePorts(p.Value.Text)
-	kind := source.Integer
-	if asked.First != asked.Last {
-		kind = source.String
-	}
-	switch {
-	case why != nil && strings.Contains(p.Name, "-"):
-		return portPair{}, &value.Fault{Cause: "it is no range of ports from 1 to 65535"}
-	case why != nil:
-		return portPair{}, &value.Fault{Cause: "it is not a number from 1 to 65535"}
-	case kind == source.String && why2 == nil && to.count() != asked.count():
-		return portPair{}, &value.Fault{Cause: fmt.Sprintf("it has %d ports, and %s has %d", asked.count(), to, to.count())}
-	case kind == source.String && (why2 != nil || p.Value.Kind != kind):
-		return portPair{}, &value.Fault{Cause: fmt.Sprintf("%q is no range of ports from 1 to 65535", source.FirstBytes(p.Value.Text))}
-	case why2 != nil || p.Value.Kind != kind:
-		return portPair{}, &value.Fault{Cause: fmt.Sprintf("%q is not a number from 1 to 65535", source.FirstBytes(p.Value.Text))}
-	}
-	return portPair{asked, to}, nil
-}
-
-// pairsFix is the fix that writes what is a port of some pairs, each once.
-func pairsFix(pairs []source.Pair) string {
-	var good []string
-	var known []Ports
-	for _, p := range pairs {
-		pair, ok := meantPair(p)
-		if ok && !slices.ContainsFunc(known, pair.asked.overlaps) {
-			known = append(known, pair.asked)
-			good = append(good, pair.String())
-		}
-	}
-	if len(good) == 0 {
-		return "write " + portsExample
-	}
-	return "write ports = { " + strings.Join(good, ", ") + " }"
-}
-
 // maps tells whether the service has a table of ports, good or not. It need not have been read yet.
 func (d *draft) maps() bool { return d.Value("ports").Kind == source.InlineTable }
+
+// pairsFix is the fix that writes what is a port of some pairs, each once.
+func pairsFix(f field.Field) string {
+	if good := endpoint.MeantPairs(f.Value.Pairs); good != "" {
+		return "write ports = " + good
+	}
+	return "write " + portsExample
+}
 
 // setListen reads the listen addresses, which have no ports where ports has them.
 func setListen(d *draft, f field.Field) {
@@ -103,25 +71,16 @@ func setListen(d *draft, f field.Field) {
 	d.listen = field.Many(f, f.OneOrMore(), parse)
 }
 
+// parseListen reads an address or "*", and the ports that must follow.
+func parseListen(text string) (Listen, *value.Fault) {
+	l, why := endpoint.ParseListen(text)
+	return Listen{Addr: l.Addr, Ports: l.Ports}, why
+}
+
 // parseListenHost reads an address or "*" without ports.
 func parseListenHost(text string) (Listen, *value.Fault) {
-	if text == "*" {
-		return Listen{}, nil
-	}
-	if l, why := parseListen(text); why == nil {
-		address := "*"
-		if !l.Any() {
-			address = l.Addr.String()
-		}
-		return Listen{}, &value.Fault{Cause: "with the key ports it has no port of its own", Fix: "write " + source.Quote(address)}
-	}
-	e, why := value.SplitEndpoint(text)
-	if why != nil {
-		return Listen{}, why
-	}
-	var l Listen
-	l.Addr, why = value.ParseUnicast(e.Host)
-	return l, why
+	addr, why := endpoint.ParseHost(text)
+	return Listen{Addr: addr}, why
 }
 
 // mapPorts gives each listen address all ports. Without a good pair it has none.
@@ -129,7 +88,7 @@ func (d *draft) mapPorts() {
 	var all []field.Located[Listen]
 	for _, l := range d.listen {
 		for _, pair := range d.ports {
-			l.Val.Ports, l.Val.To = pair.asked, pair.to.First
+			l.Val.Ports, l.Val.To = pair.Asked, pair.To.First
 			all = append(all, l)
 		}
 	}

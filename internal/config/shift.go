@@ -1,21 +1,11 @@
 package config
 
 import (
-	"cmp"
-	"fmt"
-	"math"
 	"slices"
-	"strings"
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/source"
 )
-
-// count returns how many ports a range has.
-func (p Ports) count() int { return int(p.Last) - int(p.First) + 1 }
-
-// overlaps tells whether two ranges have a port in common.
-func (p Ports) overlaps(other Ports) bool { return p.First <= other.Last && other.First <= p.Last }
 
 // Shifts tells whether the service sends several ports to as many others: the first one that clients
 // ask for to the first one where a backend answers, and so on.
@@ -41,7 +31,7 @@ func PairsToTell(listens []Listen) []Listen {
 		if slices.ContainsFunc(pairs, func(other Listen) bool { return other.Ports == listen.Ports }) {
 			continue
 		}
-		meets = meets || slices.ContainsFunc(pairs, func(other Listen) bool { return other.Ports.overlaps(listen.Ports) })
+		meets = meets || slices.ContainsFunc(pairs, func(other Listen) bool { return other.Ports.Overlaps(listen.Ports) })
 		if pairs = append(pairs, listen); len(pairs) > maxPairs { // which is refused
 			break
 		}
@@ -70,12 +60,12 @@ func (s inspection) checkShift(d *draft) {
 	}
 	for _, b := range d.backends {
 		own := b.Val.Ports()
-		odd := slices.IndexFunc(d.listen, func(l field.Located[Listen]) bool { return l.Val.Ports.count() != own.count() })
+		odd := slices.IndexFunc(d.listen, func(l field.Located[Listen]) bool { return l.Val.Ports.Count() != own.Count() })
 		switch {
 		case b.Val.Port == 0 || odd < 0:
 		case b.Val.Last != 0:
 			l := d.listen[odd]
-			s.Refuse(b.At, d.shiftFix(b.Val), "cannot use backend %s: it has %d ports, and listen %s has %d", s.Show(b.At), own.count(), s.Show(l.At), l.Val.Ports.count()).Related = s.Line(l.At)
+			s.Refuse(b.At, d.shiftFix(b.Val), "cannot use backend %s: it has %d ports, and listen %s has %d", s.Show(b.At), own.Count(), s.Show(l.At), l.Val.Ports.Count()).Related = s.Line(l.At)
 		default:
 			by := d.backends[ranged].At
 			s.Refuse(b.At, d.shiftFix(b.Val), "cannot use backend %s: it has one port, and backend %s has a range", s.Show(b.At), s.Show(by)).Related = s.Line(by)
@@ -89,13 +79,13 @@ func (s inspection) checkShift(d *draft) {
 // shiftFix is the fix for the ports of a backend that are not as many as clients ask for.
 func (d *draft) shiftFix(b Backend) string {
 	asked := d.askedPorts()
-	n := asked[0].count()
-	if slices.ContainsFunc(asked, func(p Ports) bool { return p.count() != n }) {
+	n := asked[0].Count()
+	if slices.ContainsFunc(asked, func(p Ports) bool { return p.Count() != n }) {
 		return "natspread can't shift ranges of several lengths at once: write a service for each"
 	}
-	if b.Last = 0; n > 1 {
-		b.Port = min(b.Port, uint16(math.MaxUint16-n+1))
-		b.Last = b.Port + uint16(n-1)
+	b.Last = 0
+	if at := asked[0].From(b.Port); n > 1 {
+		b.Port, b.Last = at.First, at.Last
 	}
 	return "write " + source.Quote(b.String())
 }
@@ -116,28 +106,4 @@ func (d *draft) distinctPorts(of func(Listen) Ports) []Ports {
 // askedPorts returns the ranges of ports that clients ask for, each once.
 func (d *draft) askedPorts() []Ports {
 	return d.distinctPorts(func(l Listen) Ports { return l.Ports })
-}
-
-// portPair is a port that clients ask for, and the one where the backends answer; or a range of ports,
-// and one as long.
-type portPair struct{ asked, to Ports }
-
-// String writes p as the config does: `80 = 8080`, `"8000-8010" = "9000-9010"`.
-func (p portPair) String() string {
-	if p.asked.First == p.asked.Last {
-		return p.asked.String() + " = " + p.to.String()
-	}
-	return fmt.Sprintf("%q = %q", p.asked, p.to)
-}
-
-// meantPair returns what was meant by a pair of ports: a range is as long as the one that clients ask
-// for. It is false where that is not known.
-func meantPair(p source.Pair) (portPair, bool) {
-	asked, why := parsePorts(strings.TrimSpace(p.Name))
-	to, why2 := parsePorts(strings.TrimSpace(p.Value.Text))
-	if cmp.Or(why, why2) != nil || int(to.First)+asked.count()-1 > math.MaxUint16 {
-		return portPair{}, false
-	}
-	to.Last = to.First + asked.Last - asked.First
-	return portPair{asked, to}, true
 }

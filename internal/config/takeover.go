@@ -66,7 +66,7 @@ func (s inspection) answerKeys(d *draft) []listenKey {
 	var all []listenKey
 	for _, l := range d.listen {
 		narrow := func(b field.Located[Backend]) bool {
-			return l.Val.Ports.count() > 1 && l.Val.Answers(b.Val) != l.Val.Ports
+			return l.Val.Ports.Count() > 1 && l.Val.Answers(b.Val) != l.Val.Ports
 		}
 		if i := slices.IndexFunc(d.backends, narrow); i >= 0 {
 			fix := "take takeover out, or write the backends without their ports"

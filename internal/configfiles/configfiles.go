@@ -37,22 +37,29 @@ func Alone(path string, text []byte) Set { return Set{{Name: Main, Path: path, T
 
 // Order puts the files into their order.
 func (s Set) Order() {
-	slices.SortFunc(s, func(a, b File) int {
-		return cmp.Or(rank(a.Name)-rank(b.Name), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(s, func(a, b File) int { return compare(a.Name, b.Name) })
 }
 
-// rank puts Main before all others.
-func rank(name string) int {
-	if name == Main {
+// compare puts Main before all others, and these into the order of their bytes.
+func compare(a, b string) int {
+	switch {
+	case a == b:
 		return 0
+	case a == Main:
+		return -1
+	case b == Main:
+		return 1
 	}
-	return 1
+	return cmp.Compare(a, b)
 }
 
 // At returns where the file of a name stands; -1 where there is none.
 func (s Set) At(name string) int {
-	return slices.IndexFunc(s, func(f File) bool { return f.Name == name })
+	i, found := slices.BinarySearchFunc(s, name, func(f File, name string) int { return compare(f.Name, name) })
+	if !found {
+		return -1
+	}
+	return i
 }
 
 // Main returns the text of Main; nil where there is no such file.

@@ -42,7 +42,8 @@ _natspread_words() {
     case $verb in
     '') [[ $cur == -* ]] || words='init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
-    edit) words+=' --yes' ;;
+    edit) words+=' --yes'
+        [[ $cur == -* ]] || _natspread_names files ;;
     selftest)
         [[ $cur == -* ]] || _natspread_names services ;;
     render) words+=' -4 -6 --filter --mangle -o --explain --in --from --dot --svg' ;;

@@ -61,6 +61,7 @@ _natspread() {
         flags+=(
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
+        names=(files) argument=_natspread_names
         ;;
     behind:selftest)
         names=(services) argument=_natspread_names

@@ -1,7 +1,8 @@
-package config
+package endpoint
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 
@@ -9,8 +10,25 @@ import (
 	"natspread/internal/config/value"
 )
 
-// parseListen reads an address or "*", and the ports that must follow.
-func parseListen(text string) (Listen, *value.Fault) {
+// Listen is what clients connect to: an address, the zero Addr for "*", and ports.
+type Listen struct {
+	Addr  netip.Addr
+	Ports Ports
+}
+
+// Any reports whether l stands for every address of the balancer.
+func (l Listen) Any() bool { return !l.Addr.IsValid() }
+
+// String writes l as the config does: "192.0.2.10:80", "[2001:db8::10]:80-89", "*:80".
+func (l Listen) String() string {
+	if l.Any() {
+		return "*:" + l.Ports.String()
+	}
+	return value.Join(l.Addr.String(), l.Ports.String())
+}
+
+// ParseListen reads an address or "*", and the ports that must follow.
+func ParseListen(text string) (Listen, *value.Fault) {
 	l, why := readListen(text)
 	if why == nil {
 		return l, nil
@@ -19,6 +37,25 @@ func parseListen(text string) (Listen, *value.Fault) {
 		_, why := readListen(part)
 		return why == nil
 	})
+}
+
+// ParseHost reads an address or "*" without ports.
+func ParseHost(text string) (netip.Addr, *value.Fault) {
+	if text == "*" {
+		return netip.Addr{}, nil
+	}
+	if l, why := ParseListen(text); why == nil {
+		address := "*"
+		if !l.Any() {
+			address = l.Addr.String()
+		}
+		return netip.Addr{}, &value.Fault{Cause: "with the key ports it has no port of its own", Fix: "write " + source.Quote(address)}
+	}
+	e, why := value.SplitEndpoint(text)
+	if why != nil {
+		return netip.Addr{}, why
+	}
+	return value.ParseUnicast(e.Host)
 }
 
 // longestMeant is how long a text may be that is taken apart to see what was meant.
@@ -51,7 +88,7 @@ func orMeant(why *value.Fault, text string, good func(string) bool) *value.Fault
 // interfaceName is what is more likely an interface than a host: eth0, enp3s0, wg0.
 var interfaceName = regexp.MustCompile(`\A(eth|en[opsx]|wl|ww|ppp|wg|br|bond|team|tun|tap|vlan|ib)[a-z0-9.-]*[0-9][a-z0-9.-]*\z`)
 
-// readListen is parseListen without its fixes for what stands around good values.
+// readListen is ParseListen without its fixes for what stands around good values.
 func readListen(text string) (Listen, *value.Fault) {
 	e, why := value.SplitEndpoint(text)
 	if why != nil {
@@ -69,7 +106,7 @@ func readListen(text string) (Listen, *value.Fault) {
 	if !e.HasPorts {
 		return Listen{}, portlessFault(e.Host, l)
 	}
-	if l.Ports, why = parsePorts(e.Ports); why != nil {
+	if l.Ports, why = ParsePorts(e.Ports); why != nil {
 		why.Fix = value.PortsFix(e.Host, e.Ports)
 	}
 	return l, why
@@ -117,7 +154,7 @@ func portlessFault(text string, l Listen) *value.Fault {
 
 // portOr is what was typed for a port, as long as it is one.
 func portOr(ports string) string {
-	if _, why := parsePorts(ports); why != nil {
+	if _, why := ParsePorts(ports); why != nil {
 		return "80"
 	}
 	return ports
@@ -126,8 +163,14 @@ func portOr(ports string) string {
 // flaggedBackend is a backend as other programs write it: with its weight, or its state, behind it.
 var flaggedBackend = regexp.MustCompile(`(?i)\A(\S+?)[\s,;]+(?:(weight)\s*[=:]?\s*([0-9]+)|(backup)|(down|drain|maint))\z`)
 
-// parseBackend reads an address, and the port or the range of ports that may follow.
-func parseBackend(text string) (Backend, *value.Fault) {
+// Backend is where connections go: an address and its ports, the zero value for those that clients ask for.
+type Backend struct {
+	Addr  netip.Addr
+	Ports Ports
+}
+
+// ParseBackend reads an address, and the port or the range of ports that may follow.
+func ParseBackend(text string) (Backend, *value.Fault) {
 	b, why := bareBackend(text)
 	if why == nil {
 		return b, nil
@@ -149,7 +192,7 @@ func parseBackend(text string) (Backend, *value.Fault) {
 	return b, orMeant(why, text, good)
 }
 
-// bareBackend is parseBackend without its fixes for what stands around good values.
+// bareBackend is ParseBackend without its fixes for what stands around good values.
 func bareBackend(text string) (Backend, *value.Fault) {
 	e, why := value.SplitEndpoint(text)
 	if why != nil {
@@ -162,39 +205,18 @@ func bareBackend(text string) (Backend, *value.Fault) {
 	if why != nil {
 		return Backend{}, why.WithPorts(e.Ports)
 	}
-	b := Backend{Addr: addr, Weight: 1}
+	b := Backend{Addr: addr}
 	if !e.HasPorts {
 		return b, nil
 	}
-	ports, why := parsePorts(e.Ports)
-	if b.Port = ports.First; ports.First != ports.Last {
-		b.Last = ports.Last
-	}
-	if why == nil {
+	if b.Ports, why = ParsePorts(e.Ports); why == nil {
 		return b, nil
 	}
 	if len(value.MeantPorts(e.Ports)) > 1 {
-		return Backend{}, &value.Fault{Cause: severalPorts, Fix: fmt.Sprintf("write %q, which keeps the port that the client asked for", addr)}
+		return Backend{}, &value.Fault{Cause: SeveralPorts, Fix: fmt.Sprintf("write %q, which keeps the port that the client asked for", addr)}
 	}
 	return Backend{}, &value.Fault{Cause: why.Cause, Fix: value.PortsFix(e.Host, e.Ports)}
 }
 
-// severalPorts is why a backend cannot have a list of ports.
-const severalPorts = "a backend has one port, or one range"
-
-// parsePorts reads "80" or "8000-8010".
-func parsePorts(text string) (Ports, *value.Fault) {
-	low, high, isRange := strings.Cut(text, "-")
-	if !isRange {
-		high = low
-	}
-	first, ok := value.ParsePort(low)
-	last, ok2 := value.ParsePort(high)
-	switch {
-	case !ok || !ok2:
-		return Ports{}, &value.Fault{Cause: "its port is not a number from 1 to 65535"}
-	case first > last:
-		return Ports{}, &value.Fault{Cause: "its port range ends before it begins"}
-	}
-	return Ports{first, last}, nil
-}
+// SeveralPorts is why a backend cannot have a list of ports.
+const SeveralPorts = "a backend has one port, or one range"
