@@ -23,10 +23,10 @@ func (s *session) adoptVerb() *cli.Command {
 		Name:      "adopt",
 		Usage:     "make a config of the balancing rules that this host has",
 		ArgsUsage: "[FILE]",
-		Description: "Reads the live rules, or a FILE of iptables-save (- is standard input), and prints\n" +
-			"a config that does the same. What was taken, left and refused stands on standard\n" +
-			"error. Exits 1 when something was refused, or when a choice is open and there is\n" +
-			"no terminal.",
+		Description: "Reads the live rules, or a FILE of iptables-save (- is standard input), and\n" +
+			"prints a config that does the same. What was taken, left and refused stands on\n" +
+			"standard error. Exits 1 when something was refused, or when a choice is open and\n" +
+			"there is no terminal.",
 		Flags: append(familyFlags("the file is one of"),
 			&cli.StringFlag{Name: "o", Usage: "write the config to this `FILE`, which must not exist"},
 			&cli.StringSliceFlag{Name: "listen", Usage: "for rules without -d: `ADDRESS` or '*'; may be given again"},
