@@ -50,7 +50,7 @@ func shellArguments(t *testing.T, usage string) (words, names []string) {
 			words = append(words, "bash", "zsh", "fish")
 		case "PAGE":
 			words = append(words, man.Pages()...)
-		case "M", "NAMES":
+		case "M", "NAMES", "FILE":
 		default:
 			t.Fatalf("what completes an argument %s?", argument)
 		}
@@ -84,6 +84,8 @@ func shellValue(t *testing.T, name string) completion.Value {
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "nft", "legacy"}}
 	case "WHEN":
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "always", "never"}}
+	case "SHARES":
+		return completion.Value{Kind: completion.Word, Words: []string{"meant", "made", "kept"}}
 	case "ADDRESS":
 		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
 	case "DURATION":

@@ -159,9 +159,10 @@ func whole(least, most int) schema {
 const (
 	nameForm      = `^[a-z][a-z0-9_-]{0,31}$`
 	addressForm   = `^[0-9A-Fa-f.:\[\]]+$`
+	protocolsForm = `^([Tt][Cc][Pp]|[Uu][Dd][Pp]|[Ss][Cc][Tt][Pp])(\+([Tt][Cc][Pp]|[Uu][Dd][Pp]|[Ss][Cc][Tt][Pp]))*$`
 	backendForm   = `^[0-9A-Fa-f.:\[\]-]+$`
 	rangeForm     = `^[1-9][0-9]{0,4}-[1-9][0-9]{0,4}$`
-	listenForm    = `^[0-9A-Fa-f.:\[\]*-]+$`
+	listenForm    = `^[0-9A-Fa-f.:\[\]*,-]+$`
 	prefixForm    = `^[0-9A-Fa-f.:]+/[0-9]+$`
 	clientsForm   = `^[0-9A-Fa-f.:]+(/[0-9]+)?$`
 	interfaceForm = `^[A-Za-z0-9_.@]([A-Za-z0-9_.@-]{0,14}|[A-Za-z0-9_.@-]{0,13}\+)$`
@@ -171,10 +172,10 @@ const (
 // serviceShapes are what the keys of a service hold.
 func serviceShapes(t *testing.T) map[string]schema {
 	backend := tableSchema(t, "BACKEND KEYS", backendKeys, map[string]schema{
-		"address": formed(backendForm), "weight": whole(0, MaxWeight), "drain": truth(), "backup": truth(),
+		"address": formed(backendForm), "port": either(whole(1, math.MaxUint16), formed(rangeForm)), "weight": whole(0, MaxWeight), "drain": truth(), "backup": truth(),
 	}, "address")
-	backends := listOf(either(formed(backendForm), backend), 1)
-	backends["maxItems"] = MaxBackends
+	backends := oneOrMore(either(formed(backendForm), backend))
+	backends["anyOf"].([]schema)[1]["maxItems"] = MaxBackends
 	var powers []int
 	for n := slots.Min; n <= slots.Max; n *= 2 {
 		powers = append(powers, n)
@@ -182,7 +183,7 @@ func serviceShapes(t *testing.T) map[string]schema {
 	return map[string]schema{
 		"name": formed(nameForm), "pool": formed(nameForm), "listen": oneOrMore(formed(listenForm)), "backends": backends,
 		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16), rangeForm: formed(rangeForm)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
-		"protocol": oneOrMore(wordOf(TCP, UDP, SCTP)), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
+		"protocol": oneOrMore(either(wordOf(TCP, UDP, SCTP), formed(protocolsForm))), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
 		"interface": oneOrMore(formed(interfaceForm)), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
 		"allow": oneOrMore(formed(clientsForm)), "deny": oneOrMore(formed(clientsForm)), "refused": wordOf(Reject, ToHost),

@@ -9,6 +9,7 @@ _natspread() {
         'init:write a commented config, from flags or as an example'
         'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
+        'selftest:try the config with real connections, in network namespaces of its own'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:load the config'\''s rules now and at every boot'
@@ -61,6 +62,9 @@ _natspread() {
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
         names=(files) argument=_natspread_names
+        ;;
+    behind:selftest)
+        names=(services) argument=_natspread_names
         ;;
     behind:render)
         flags+=(
@@ -154,7 +158,7 @@ _natspread() {
         argument='(natspread natspread.toml)'
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
+        _arguments -S $flags '1:verb:(init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
         return
         ;;
     esac
