@@ -49,11 +49,11 @@ func FindBackends(cfg config.Config, service, backend string) ([]BackendPlace, e
 }
 
 // Named returns the services that the file has under a name, all of them where that is "".
-func Named(cfg Config, name string) ([]Service, error) {
+func Named(cfg config.Config, name string) ([]config.Service, error) {
 	if name == "" {
 		return cfg.Services, nil
 	}
-	var named []Service
+	var named []config.Service
 	for _, service := range cfg.Services {
 		if service.Name == name || service.Written() == name {
 			named = append(named, service)
