@@ -50,7 +50,7 @@ func shellArguments(t *testing.T, usage string) (words, names []string) {
 			words = append(words, "bash", "zsh", "fish")
 		case "PAGE":
 			words = append(words, man.Pages()...)
-		case "M", "NAMES", "FILE":
+		case "M", "NAMES":
 		default:
 			t.Fatalf("what completes an argument %s?", argument)
 		}
