@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/adopt"
 	"natspread/internal/failure"
 	"natspread/internal/report"
 	"natspread/internal/selftest"
@@ -25,6 +26,7 @@ import (
 func verbShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"apply, confirm, edit, restore, rollback, stop": reflect.TypeFor[changeResult](),
+		"adopt":                 reflect.TypeFor[adopt.Report](),
 		"check":                 reflect.TypeFor[checkResult](),
 		"diff":                  reflect.TypeFor[report.Diff](),
 		"doctor":                reflect.TypeFor[doctorResult](),
@@ -47,6 +49,13 @@ func verbShapes() map[string]reflect.Type {
 // objectShapes are what stands in those, by the headings of docs/json.md.
 func objectShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
+		"adopted backend":    reflect.TypeFor[adopt.AdoptedTarget](),
+		"adopted service":    reflect.TypeFor[adopt.Adopted](),
+		"boot line":          reflect.TypeFor[adopt.BootLine](),
+		"difference":         reflect.TypeFor[adopt.Difference](),
+		"kept rules":         reflect.TypeFor[adopt.KeptRules](),
+		"question":           reflect.TypeFor[adopt.Question](),
+		"rule":               reflect.TypeFor[adopt.RuleText](),
 		"backend":            reflect.TypeFor[report.Backend](),
 		"backend change":     reflect.TypeFor[report.BackendChange](),
 		"backend health":     reflect.TypeFor[report.Health](),
