@@ -86,7 +86,7 @@ func (d *draft) service() Service {
 		Forward:   d.forward.Val,
 		Takeover:  d.takeover,
 
-		Interfaces: values(d.links),
+		Audience: d.audience(),
 	}
 	d.gate.fill(&s)
 	if d.half && d.six {
