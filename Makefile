@@ -4,6 +4,9 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 VERSION ?=
+INTO     = $(DESTDIR)$(PREFIX)
+UNITS    = $(INTO)/lib/systemd/system
+ZSHDIR  ?= site-functions
 
 # Nothing of the machine or the day goes into the program, so that two builds of
 # the same source by the same Go are the same bytes.
@@ -13,7 +16,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install man completions deb deb-test boot-test boots image-test crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install uninstall man completions deb deb-test boot-test boots image-test crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,14 +44,25 @@ demo: build ## watch it balance 3,000 connections, and again after a "reboot"
 	@.ci/need iptables iproute2
 	@go run ./internal/lab/demo bin/natspread
 
-install: build ## program, units and the schema of the config into DESTDIR, below PREFIX (/usr/local)
-	install -D -m 0755 bin/natspread $(DESTDIR)$(PREFIX)/sbin/natspread
-	install -D -m 0644 docs/natspread.toml.schema.json $(DESTDIR)$(PREFIX)/share/natspread/natspread.toml.schema.json
-	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system
-	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread.service
-	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread natspread-health.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/natspread-health.service
-	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system/nftables.service.d
-	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread nftables.service.d/natspread.conf > $(DESTDIR)$(PREFIX)/lib/systemd/system/nftables.service.d/natspread.conf
+install: build man ## program, units, manual, completions and the config's schema into DESTDIR, below PREFIX (/usr/local)
+	install -D -m 0755 bin/natspread $(INTO)/sbin/natspread
+	install -D -m 0644 docs/natspread.toml.schema.json $(INTO)/share/natspread/natspread.toml.schema.json
+	install -D -m 0644 bin/man/natspread.8 $(INTO)/share/man/man8/natspread.8
+	install -D -m 0644 bin/man/natspread.toml.5 $(INTO)/share/man/man5/natspread.toml.5
+	install -D -m 0644 internal/completion/scripts/natspread.bash $(INTO)/share/bash-completion/completions/natspread
+	install -D -m 0644 internal/completion/scripts/natspread.zsh $(INTO)/share/zsh/$(ZSHDIR)/_natspread
+	install -D -m 0644 internal/completion/scripts/natspread.fish $(INTO)/share/fish/vendor_completions.d/natspread.fish
+	install -d -m 0755 $(UNITS)/nftables.service.d
+	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(UNITS)/natspread.service
+	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread natspread-health.service > $(UNITS)/natspread-health.service
+	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread nftables.service.d/natspread.conf > $(UNITS)/nftables.service.d/natspread.conf
+
+uninstall: ## take away what make install wrote; natspread uninstall before it stops and disables the units
+	rm -f $(INTO)/sbin/natspread $(INTO)/share/man/man8/natspread.8 $(INTO)/share/man/man5/natspread.toml.5
+	rm -f $(INTO)/share/bash-completion/completions/natspread $(INTO)/share/zsh/$(ZSHDIR)/_natspread $(INTO)/share/fish/vendor_completions.d/natspread.fish
+	rm -f $(UNITS)/natspread.service $(UNITS)/natspread-health.service $(UNITS)/nftables.service.d/natspread.conf
+	rm -rf $(INTO)/share/natspread
+	-rmdir --ignore-fail-on-non-empty $(UNITS)/nftables.service.d
 
 man: bin/man/natspread.8 bin/man/natspread.toml.5 ## bin/man, from docs/man
 

@@ -159,9 +159,8 @@ func translated(services []config.Service) []dispatchEntry {
 			for _, backend := range service.Active() {
 				entry.address = backend.Addr
 				rule.Destination = host(backend.Addr)
-				port := answerPort(entry.listen, backend)
-				rule.DestinationPorts = rules.Ports{First: port, Last: port}
-				if several {
+				rule.DestinationPorts = rules.Ports{}
+				if several || answerPort(entry.listen, backend) != 0 {
 					rule.DestinationPorts = answersAt(entry.listen, backend)
 				}
 				entry.side, entry.rules = backendSource, complete(rule, sources)
@@ -214,9 +213,12 @@ func answersAt(listen config.Listen, backend config.Backend) rules.Ports {
 	return rules.Ports{First: at.First, Last: at.Last}
 }
 
-// answerPort returns the port where a backend answers what was asked of a listen address, 0 where
-// it keeps the one that was asked.
+// answerPort returns the port where a backend answers what was asked of a listen address, or the first
+// one of those, and 0 where it keeps the one that was asked.
 func answerPort(listen config.Listen, backend config.Backend) uint16 {
+	if at := listen.Answers(backend); at.First != at.Last && at == listen.Ports {
+		return 0
+	}
 	return cmp.Or(backend.Port, listen.To)
 }
 

@@ -48,6 +48,12 @@ listen = "192.0.2.10:53"
 protocol = "udp"
 local = false
 backends = [{ address = "10.0.0.3:53", weight = 0 }]
+[[service]]
+name = "game"
+listen = "192.0.2.11:8000-8010"
+interface = "eth1"
+backends = ["10.0.0.4:9000-9010"]
+forward = "accept"
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +70,7 @@ backends = [{ address = "10.0.0.3:53", weight = 0 }]
 		"any address, a client": {packetTo(t, "198.51.100.1:443", "tcp", "eth1", "10.0.0.9"), "10.0.0.1:443", "10.0.0.1:443", "-j MASQUERADE", "-j ACCEPT"},
 		"localhost's own":       {packetTo(t, "127.0.0.1:443", "tcp", "eth1", ""), "10.0.0.1:443", "", "-j ACCEPT", "-j ACCEPT"},
 		"drained, not local":    {packetTo(t, "192.0.2.10:53", "udp", "eth0", ""), "refused", "", "", ""},
+		"shifted":               {packetTo(t, "192.0.2.11:8003", "tcp", "eth1", ""), "10.0.0.4:9003", "10.0.0.4:9003", "-j MASQUERADE", "-j ACCEPT"},
 		"nobody's":              {packetTo(t, "192.0.2.10:53", "tcp", "eth0", ""), "", "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -66,7 +66,7 @@ func refusalChain(service string) string { return rules.GateChain(service) + "R"
 // refuse all clients that allow does not list.
 func (g *gateBuilder) refusal(l limits, service config.Service) (listed rules.Rule, others []rules.Rule) {
 	others = l.selector(service).refuse(service.Listen)
-	if len(service.Deny) > 0 || len(service.Allow) > gateFan { // there more than one rule leads to it
+	if len(service.Deny) > 0 || len(outermost(service.Allow)) > gateFan { // there more than one rule leads to it
 		others = g.shortened(refusalChain(service.Name), others)
 	}
 	return others[0], others

@@ -44,6 +44,7 @@ func TestLargestPromises(t *testing.T) {
 			for _, family := range rules.Families() {
 				mustBeShort(t, plan.Of(family))
 				mustBeShort(t, plan.Filter(family))
+				mustBeShort(t, plan.Mangle(family))
 			}
 		})
 	}
@@ -78,7 +79,7 @@ func TestSameInEveryProcess(t *testing.T) {
 	sums := ""
 	for _, shape := range configtest.Shapes() {
 		plan := New(configtest.Fill(shape, 300, 1))
-		for _, table := range []rules.Table{plan.IPv4, plan.IPv6, plan.FilterIPv4, plan.FilterIPv6} {
+		for _, table := range plan.All() {
 			sums += fmt.Sprintf("%v %s %x\n", shape, table.String(), sha256.Sum256(table.Text()))
 		}
 	}

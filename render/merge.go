@@ -36,26 +36,30 @@ func merge(entries []dispatchEntry, few int) (joined []rules.Rule, ok bool) {
 // sameRule parts entries of one rule each into those whose rules differ in address and
 // ports only. It gives up when there are more than few kinds.
 func sameRule(entries []dispatchEntry, few int) (alike [][]dispatchEntry, ok bool) {
-	kinds := map[rules.Rule]int{}
 	for _, c := range entries {
 		if len(c.rules) != 1 {
 			return nil, false
 		}
-		rule := c.rules[0]
-		prefix, ports := c.side.where(&rule)
-		*prefix, *ports = netip.Prefix{}, rules.Ports{}
-		kind, known := kinds[rule]
-		if !known {
-			if len(kinds) == few {
+		rule := c.placeless()
+		kind := slices.IndexFunc(alike, func(same []dispatchEntry) bool { return same[0].placeless() == rule })
+		if kind < 0 {
+			if len(alike) == few {
 				return nil, false
 			}
-			kind = len(kinds)
-			kinds[rule] = kind
+			kind = len(alike)
 			alike = append(alike, nil)
 		}
 		alike[kind] = append(alike[kind], c)
 	}
 	return alike, true
+}
+
+// placeless returns the first rule of an entry without the address and the ports.
+func (c dispatchEntry) placeless() rules.Rule {
+	rule := c.rules[0]
+	prefix, ports := c.side.where(&rule)
+	*prefix, *ports = netip.Prefix{}, rules.Ports{}
+	return rule
 }
 
 // aggregate returns the rule of sorted entries, which is the same for all, with prefixes

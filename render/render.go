@@ -1,5 +1,6 @@
 // Package render turns a checked config into the nat tables that spread its
-// connections, and the part of the filter tables that lets them through.
+// connections, the part of the filter tables that lets them through, and that of
+// the mangle tables that makes their segments shorter.
 //
 // It is pure: the same config gives the same bytes. It knows no file, process,
 // clock, environment or systemd.
@@ -23,11 +24,11 @@ func New(cfg config.Config) rules.Tables {
 func (l limits) plan(cfg config.Config) rules.Tables {
 	var plan rules.Tables
 	for _, part := range []struct {
-		family      rules.Family
-		nat, filter *rules.Table
-	}{{rules.IPv4, &plan.IPv4, &plan.FilterIPv4}, {rules.IPv6, &plan.IPv6, &plan.FilterIPv6}} {
+		family              rules.Family
+		nat, filter, mangle *rules.Table
+	}{{rules.IPv4, &plan.IPv4, &plan.FilterIPv4, &plan.MangleIPv4}, {rules.IPv6, &plan.IPv6, &plan.FilterIPv6, &plan.MangleIPv6}} {
 		services := ofFamily(part.family, cfg.Services)
-		*part.nat, *part.filter = l.table(part.family, services), l.filter(part.family, services)
+		*part.nat, *part.filter, *part.mangle = l.table(part.family, services), l.filter(part.family, services), l.mangle(part.family, services)
 	}
 	return plan
 }
@@ -111,9 +112,14 @@ func familyOf(service config.Service) rules.Family {
 	return rules.IPv4
 }
 
-// dnat returns the target that leads to a backend.
-func dnat(backend config.Backend) rules.Target {
-	return rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}
+// dnat returns the target that leads what asks for a listen address to a backend. A range of ports that
+// is the one that was asked for is kept, as without a port.
+func dnat(asked config.Listen, backend config.Backend) rules.Target {
+	target := rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: answerPort(asked, backend)}
+	if asked.Shifts(backend) {
+		target.Shift = rules.Shift{Last: asked.Answers(backend).Last, Asked: asked.Ports.First}
+	}
+	return target
 }
 
 // ports returns the ports of a listen address.

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
@@ -24,31 +23,31 @@ func (l limits) serviceChains(service config.Service) []rules.Chain {
 	case service.Slots != 0:
 		list = s.bySlot(service)
 	case len(backends) == 0: // and the one backend keeps what is open
-		kept := rules.Rule{Protocol: string(config.TCP), Midstream: true, Target: dnat(service.Backends[0])}
-		list = append([]rules.Rule{kept}, s.refuse(service.Listen)...)
+		list = append(s.kept(service.Backends[0]), s.refuse(service.Listen)...)
 	case service.Algorithm == config.RoundRobin:
 		list = s.roundRobin(backends)
 	default:
 		s.leads = s.mappedChains(service)
 		list = s.random(backends)
 	}
-	return append(s.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list})
+	return stayed(append(s.chains, rules.Chain{Name: rules.ServiceChain(service.Name), Rules: list}))
 }
 
 // selector grows the tree of one service.
 type selector struct {
 	limits    limits
+	of        config.Service
 	service   string
 	protocols []string
-	sum       uint64                      // of the weights of all backends
-	pairs     []config.Listen             // see portPairs
-	leads     map[netip.Addr]rules.Target // with pairs: what leads to the chain of a backend
+	sum       uint64                          // of the weights of all backends
+	pairs     []config.Listen                 // see portPairs
+	leads     map[netip.AddrPort]rules.Target // with pairs: what leads to the chain of a backend
 	chains    []rules.Chain
 }
 
 // selector returns the selector of a service, without a chain.
 func (l limits) selector(service config.Service) *selector {
-	s := &selector{limits: l, service: service.Name, pairs: portPairs(service)}
+	s := &selector{limits: l, of: service, service: service.Name, pairs: portPairs(service)}
 	for _, protocol := range service.Protocols {
 		s.protocols = append(s.protocols, string(protocol))
 	}
@@ -120,9 +119,11 @@ func (p *selector) draw(backends []config.Backend, at interval) []rules.Rule {
 	probabilities, _ := shares(weightsOf(backends), p.sum, at)
 	list := make([]rules.Rule, len(backends))
 	for i, backend := range backends {
-		list[i] = rules.Rule{Statistic: probabilities[i], Target: dnat(backend)}
+		list[i].Statistic = probabilities[i]
 		if p.leads != nil {
-			list[i].Target = p.leads[backend.Addr]
+			list[i].Target = p.leads[backend.AddrPort()]
+		} else {
+			list[i].Target = p.lead(p.of.Listen[0], backend)
 		}
 	}
 	if p.leads != nil {
@@ -187,19 +188,16 @@ func (p *selector) roundRobin(backends []config.Backend) []rules.Rule {
 			rules = append(rules, p.mappedTurns(protocol, backends, order)...)
 			continue
 		}
-		rules = append(rules, p.turn(protocol, inTurn(backends, order, 0), 0, 0)...)
+		rules = append(rules, p.turn(protocol, p.inTurn(backends, order, p.of.Listen[0]), 0, 0)...)
 	}
 	return rules
 }
 
-// inTurn returns where connections go in the order of turns: to the backends, at a port of all or,
-// for 0, at their own.
-func inTurn(backends []config.Backend, order []int, to uint16) []rules.Target {
+// inTurn returns where what was asked of a listen address goes in the order of turns.
+func (p *selector) inTurn(backends []config.Backend, order []int, listen config.Listen) []rules.Target {
 	period := make([]rules.Target, len(order))
 	for i, turn := range order {
-		backend := backends[turn]
-		backend.Port = cmp.Or(to, backend.Port)
-		period[i] = dnat(backend)
+		period[i] = p.lead(listen, backends[turn])
 	}
 	return period
 }

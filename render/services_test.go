@@ -73,7 +73,7 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 				}
 			}
 			table := plan.Of(family)
-			if !table.CanTranslate(rules.Prerouting, packet) {
+			if !table.CanTranslate(rules.Prerouting, packet) && !table.CanStay(rules.Prerouting, packet) {
 				t.Fatalf("%+v is not translated", packet)
 			}
 			for _, service := range cfg.Services {

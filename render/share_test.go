@@ -69,7 +69,7 @@ func TestRoundingsDoNotAddUp(t *testing.T) {
 		left := walk.chain(rules.ServiceChain(service.Name), number().SetInt64(1))
 		for i, backend := range backends {
 			want := number().Quo(number().SetInt64(int64(weights[i])), number().SetInt64(int64(sum)))
-			if off := number().Sub(walk.shares[dnat(backend)], want); off.Abs(off).Cmp(limit) > 0 {
+			if off := number().Sub(walk.shares[backendTarget(backend)], want); off.Abs(off).Cmp(limit) > 0 {
 				t.Fatalf("backend %d of %d is off by %.3g", i, len(weights), off)
 			}
 		}

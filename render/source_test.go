@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"math"
 	"net/netip"
 	"slices"
@@ -92,8 +91,11 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 		for _, port := range edges(listen.Ports) {
 			for _, protocol := range []string{"tcp", "udp", "sctp"} {
 				for _, backend := range few {
-					packet := rules.Packet{Protocol: protocol, Destination: backend.Addr, Port: backend.Port, OriginalAddress: asked, OriginalPort: port}
-					packet.Port = cmp.Or(packet.Port, listen.To, port)
+					at := listen.Answers(backend)
+					packet := rules.Packet{Protocol: protocol, Destination: backend.Addr, Port: at.First, OriginalAddress: asked, OriginalPort: port}
+					if at.First != at.Last {
+						packet.Port += port - listen.Ports.First
+					}
 					packets[packet] = true
 					packet.Port ^= 1
 					packets[packet] = true
@@ -168,17 +170,11 @@ func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, rewritt
 			return false
 		}
 		toBackend := func(b config.Backend) bool {
-			first, last := b.Port, b.Port
-			switch {
-			case b.Port != 0:
-			case listen.To != 0:
-				first, last = listen.To, listen.To
-			case rewritten && len(o.together[listenPlace{listen.String(), packet.Protocol}]) == 0:
-				last = math.MaxUint16
-			default:
-				first, last = listen.Ports.First, listen.Ports.Last
+			at := listen.Answers(b)
+			if kept := b.Port+listen.To == 0 || at.First != at.Last && at == listen.Ports; kept && rewritten && len(o.together[listenPlace{listen.String(), packet.Protocol}]) == 0 {
+				at = config.Ports{Last: math.MaxUint16} // also what no packet has
 			}
-			return b.Addr == packet.Destination && first <= packet.Port && packet.Port <= last
+			return b.Addr == packet.Destination && at.Contains(packet.Port)
 		}
 		return listen.Addr == packet.OriginalAddress && (rewritten || o.answers(packet)) || listen.Any() && slices.ContainsFunc(backends, toBackend)
 	})

@@ -33,14 +33,17 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 				t.Fatal(err)
 			}
 			owner := owners.of(builtIn, packet)
+			if owner != nil {
+				outcomes = atBackends(owner.Service, packet, outcomes)
+			}
 			switch {
 			case owner != nil && builtIn == rules.Prerouting && !owner.Serves(packet.Source):
 				mustTurnAway(t, owner.Service, packet, outcomes)
 			case owner != nil:
-				mustHaveShares(t, mapping(owner.Service, packet.Port), outcomes, packet.Source)
+				mustHaveShares(t, owner.Service, outcomes, packet.Source)
 				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] && (builtIn == rules.Output || !owner.Gated()) {
 					seen[whole] = true
-					mustHaveShares(t, mapping(owner.Service, packet.Port), walkedByAll(t, table, builtIn, packet), netip.Addr{})
+					mustHaveShares(t, owner.Service, atBackends(owner.Service, packet, walkedByAll(t, table, builtIn, packet)), netip.Addr{})
 				}
 			case len(outcomes) != 0:
 				t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
@@ -238,17 +241,39 @@ func walkedByAll(t rapid.TB, table rules.Table, builtIn string, packet rules.Pac
 	return outcomes
 }
 
-// mapping returns a service whose backends have the ports to which it maps one.
-func mapping(service config.Service, asked uint16) config.Service {
-	service.Backends = slices.Clone(service.Backends)
+// backendTarget is the target that stands for a backend of a service in tests, whatever was asked for.
+func backendTarget(backend config.Backend) rules.Target { return dnat(config.Listen{}, backend) }
+
+// landed returns the target that stands for a backend, where one leads what asks for a port of the service
+// to the port at which that backend is to answer, and else the target itself. An accept leaves it where it
+// was asked.
+func landed(service config.Service, packet rules.Packet, target rules.Target) rules.Target {
 	for _, listen := range service.Listen {
-		for i := range service.Backends {
-			if listen.To != 0 && listen.Ports.Contains(asked) {
-				service.Backends[i].Port = listen.To
+		if !listen.Ports.Contains(packet.Port) || !listen.Any() && listen.Addr != packet.Destination {
+			continue
+		}
+		for _, backend := range service.Backends {
+			at := listen.Answers(backend)
+			wanted := at.First
+			if at.First != at.Last {
+				wanted += packet.Port - listen.Ports.First
+			}
+			stays := target.Kind == rules.Accept && backend.Addr == packet.Destination && wanted == packet.Port
+			if stays || target.Kind == rules.DNAT && backend.Addr == target.Address && target.LandsAt(packet.Port) == wanted {
+				return backendTarget(backend)
 			}
 		}
 	}
-	return service
+	return target
+}
+
+// atBackends returns outcomes with the targets that stand for the service's backends.
+func atBackends(service config.Service, packet rules.Packet, outcomes []end) []end {
+	outcomes = slices.Clone(outcomes)
+	for i := range outcomes {
+		outcomes[i].Target = landed(service, packet, outcomes[i].Target)
+	}
+	return outcomes
 }
 
 // mustHaveShares fails unless the outcomes of a client, or of any, are the service's backends
@@ -274,7 +299,7 @@ func mustHaveShares(t rapid.TB, service config.Service, outcomes []end, client n
 		t.Fatalf("service %s: %d targets for %d backends with a weight", service.Name, len(shares), len(active))
 	}
 	for _, backend := range active {
-		got := shares[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}]
+		got := shares[backendTarget(backend)]
 		if got == nil {
 			t.Fatalf("service %s: nothing goes to %s", service.Name, backend)
 		}
@@ -314,7 +339,7 @@ func mustOwnSlots(t rapid.TB, service config.Service, shares map[rules.Target]*b
 	t.Helper()
 	owners := service.Owners()
 	if service.Algorithm == config.Source && client.IsValid() {
-		owner := dnat(service.Backends[owners[slots.Of(client, service.SourcePrefix, service.Slots)]])
+		owner := backendTarget(service.Backends[owners[slots.Of(client, service.SourcePrefix, service.Slots)]])
 		if len(shares) != 1 || shares[owner] == nil {
 			t.Fatalf("service %s: %v meets %v, not %v alone", service.Name, client, shares, owner)
 		}
@@ -322,17 +347,17 @@ func mustOwnSlots(t rapid.TB, service config.Service, shares map[rules.Target]*b
 	}
 	owned := map[rules.Target]int64{}
 	for _, owner := range owners {
-		owned[dnat(service.Backends[owner])]++
+		owned[backendTarget(service.Backends[owner])]++
 	}
 	active, sum := weighted(service)
-	active = slices.DeleteFunc(active, func(b config.Backend) bool { return b.Joined && owned[dnat(b)] == 0 })
+	active = slices.DeleteFunc(active, func(b config.Backend) bool { return b.Joined && owned[backendTarget(b)] == 0 })
 	if len(owned) != len(shares) || len(active) != len(owned) {
 		t.Fatalf("service %s: %d targets for %d owners and %d backends", service.Name, len(shares), len(owned), len(active))
 	}
 	slot := big.NewRat(1, int64(service.Slots))
 	for _, backend := range active {
-		got := shares[dnat(backend)]
-		if want := big.NewRat(owned[dnat(backend)], int64(service.Slots)); got == nil || got.Cmp(want) != 0 {
+		got := shares[backendTarget(backend)]
+		if want := big.NewRat(owned[backendTarget(backend)], int64(service.Slots)); got == nil || got.Cmp(want) != 0 {
 			t.Fatalf("service %s: %s has %v in place of %v", service.Name, backend, got, want)
 		}
 		off := new(big.Rat).Sub(got, big.NewRat(int64(backend.Weight), int64(sum)))

@@ -67,7 +67,7 @@ func changes(random *rand.Rand, cfg config.Config, at int) map[string]config.Con
 func partsAtFixedPlaces(layout limits, cfg config.Config) bool {
 	for _, family := range rules.Families() {
 		services := servicesOf(cfg, family)
-		for _, entries := range [][]dispatchEntry{incoming(services), outgoing(services), translated(services), forwarded(services), related(services)} {
+		for _, entries := range [][]dispatchEntry{incoming(services), outgoing(services), translated(services), forwarded(services), related(services), clamped(services)} {
 			for _, part := range partsOf(entries) {
 				if height(sortAndJoin(part), layout.leaf) > treeDepth {
 					return false
@@ -89,7 +89,7 @@ func mustChangeLittle(t rapid.TB, how string, layout limits, before, after rules
 				changed++
 			}
 		}
-		changed += len(differing(before.Filter(family), after.Filter(family)))
+		changed += len(differing(before.Filter(family), after.Filter(family))) + len(differing(before.Mangle(family), after.Mangle(family)))
 	}
 	// A list that becomes a tree, and on each way fanOut chains a level: a last chain
 	// whose rules were joined may part all the way down.
@@ -100,7 +100,7 @@ func mustChangeLittle(t rapid.TB, how string, layout limits, before, after rules
 }
 
 // waysTo returns by how many ways dispatch trees lead to a service: from PRE, OUT, POST
-// and FORWARD, in which two a service on "*" is told by its backends. What a helper expects of
+// and FORWARD, that of the mangle table, too, in which three a service on "*" is told by its backends. What a helper expects of
 // a service that FORWARD lets through is told by them, too, each way.
 func waysTo(service config.Service) int {
 	ways, related := 0, 0
@@ -108,9 +108,9 @@ func waysTo(service config.Service) int {
 		related = 2 * len(service.Backends)
 	}
 	for _, listen := range service.Listen {
-		ways += 4
+		ways += 5
 		if listen.Any() {
-			ways += 2 * len(service.Backends)
+			ways += 3 * len(service.Backends)
 		}
 	}
 	return ways*len(service.Protocols) + related

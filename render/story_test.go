@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the rules and walks of testdata
 
 // storyDir holds one txtar per story: a comment with its reason, natspread.toml,
 // the tables of the families that have services as rules.v4 and rules.v6, the parts of
-// the filter tables that are not empty as filter.v4 and filter.v6, and walk, where questions stand
+// the filter and mangle tables that are not empty as filter.v4 and mangle.v6, and walk, where questions stand
 // with their answers indented below. With health, lines of SERVICE out BACKEND or SERVICE joined
 // BACKEND, the tables are those of the overlay in which these backends are that.
 const storyDir = "../testdata/render"
@@ -87,8 +87,10 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 		if !table.Empty() {
 			told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("rules.v%s", family.String()[3:]), Data: table.Text()})
 		}
-		if filter := plan.Filter(family); !filter.Empty() {
-			told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("filter.v%s", family.String()[3:]), Data: filter.Text()})
+		for _, part := range []rules.Table{plan.Filter(family), plan.Mangle(family)} {
+			if !part.Empty() {
+				told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("%v.v%s", part.Name, family.String()[3:]), Data: part.Text()})
+			}
 		}
 	}
 	if walk, ok := files["walk"]; ok {
@@ -137,8 +139,11 @@ func walked(t *testing.T, plan rules.Tables, walk string) []byte {
 		}
 		builtIn, packet := question(t, strings.Fields(line))
 		table := plan.Of(rules.FamilyOf(packet.Destination))
-		if builtIn == rules.Forward {
+		switch builtIn {
+		case rules.Forward:
 			table = plan.Filter(table.Family)
+		case "MANGLE":
+			table, builtIn = plan.Mangle(table.Family), rules.Forward
 		}
 		outcomes, err := walkTo(table, builtIn, packet)
 		if err != nil {
@@ -171,7 +176,7 @@ func fraction(share *big.Rat) string {
 	}
 }
 
-// question reads "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from
+// question reads, for FORWARD of the mangle table with MANGLE as the chain, "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from
 // SOURCE[:PORT]] [asked ADDRESS:PORT] [expected] [midstream]", asked for what the client had asked
 // for, expected for what a helper announced, and midstream for what began at another balancer.
 func question(t *testing.T, words []string) (builtIn string, packet rules.Packet) {

@@ -64,7 +64,7 @@ func byAnswer(services []config.Service, wanted func(s config.Service, b config.
 		}
 		for entry := range asked(service) {
 			for _, backend := range service.Backends {
-				if !wanted(service, backend, entry.protocol) {
+				if !wanted(service, backend, entry.protocol) || service.Stays(entry.listen, backend) {
 					continue
 				}
 				answer := dispatchEntry{address: backend.Addr, protocol: entry.protocol, ports: answersAt(entry.listen, backend)}
@@ -79,6 +79,15 @@ func byAnswer(services []config.Service, wanted func(s config.Service, b config.
 // keepsOpen tells whether a backend that gets nothing that begins keeps its open connections, also
 // when another balancer had them. One that is down does not.
 func keepsOpen(b config.Backend) bool { return b.Drain && !b.Out && b.Weight > 0 }
+
+// kept returns the rules by which a backend keeps what is open.
+func (p *selector) kept(backend config.Backend) []rules.Rule {
+	list := slices.DeleteFunc(p.translate(backend), func(r rules.Rule) bool { return r.Protocol != string(config.TCP) })
+	for i := range list {
+		list[i].Midstream = true
+	}
+	return list
+}
 
 // keepsAny tells whether a service has such a backend.
 func keepsAny(service config.Service) bool {

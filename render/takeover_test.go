@@ -54,7 +54,7 @@ func (p place) asked(services []config.Service) (by config.Service, listen confi
 				return b.Addr == p.addr && l.Answers(b).Contains(p.port)
 			}
 			i := slices.IndexFunc(s.Backends, at)
-			if s.Takeover && slices.Contains(s.Protocols, p.protocol) && i >= 0 {
+			if s.Takeover && slices.Contains(s.Protocols, p.protocol) && i >= 0 && !s.Stays(l, s.Backends[i]) {
 				return s, l, s.Backends[i].Out && (p.protocol == config.UDP || s.OnDown == config.ResetDown), true
 			}
 		}
@@ -105,7 +105,7 @@ func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _ := shareByTarget(ends)
+	got, _ := shareByTarget(atBackends(service, packet, ends))
 	keeps := func(b config.Backend) bool { return b.Drain && !b.Out && b.Weight > 0 }
 	base := service
 	base.Backends = slices.Clone(service.Backends)
@@ -123,9 +123,9 @@ func mustKeepOwners(t rapid.TB, service config.Service, table rules.Table) {
 		target := rules.Target{Kind: rules.Refuse}
 		switch {
 		case keeps(service.Backends[was]):
-			target = dnat(service.Backends[was])
+			target = backendTarget(service.Backends[was])
 		case now != nil:
-			target = dnat(service.Backends[now[i]])
+			target = backendTarget(service.Backends[now[i]])
 		}
 		want[target] = new(big.Rat).Add(cmp.Or(want[target], new(big.Rat)), big.NewRat(1, int64(len(before))))
 	}
@@ -156,7 +156,7 @@ func TestDownKeepsNothing(t *testing.T) {
 		service.Backends[1].Drain, service.Backends[1].Out = test.drain, test.out
 		kept := false
 		for _, chain := range New(cfg).IPv4.Chains {
-			kept = kept || slices.ContainsFunc(chain.Rules, func(r rules.Rule) bool { return r.Target == dnat(service.Backends[1]) })
+			kept = kept || slices.ContainsFunc(chain.Rules, func(r rules.Rule) bool { return r.Target == backendTarget(service.Backends[1]) })
 		}
 		if kept != test.keeps {
 			t.Errorf("%s: its chain is there: %v", name, kept)

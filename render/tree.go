@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"natspread/internal/rules"
 )
@@ -24,6 +25,8 @@ const (
 	relatedTo      side = 'T' // by the backend that answers, for what helpers expect
 	relatedFrom    side = 'Q' // by the backend that began, for what helpers expect
 	backendBegan   side = 'V' // by the backend that began, for FORWARD and takeover
+	clamp          side = 'M' // by what the destination was, for what makes segments shorter
+	backendClamp   side = 'N' // by the backend that answers, for that and the services on "*"
 	answer         side = 'A' // by the backend that answers, for a service's chain in the filter table
 )
 
@@ -52,7 +55,7 @@ func (p *treeBuilder) root(entries []dispatchEntry, most int) []rules.Rule {
 	}
 	of := partsOf(entries)
 	var rules []rules.Rule
-	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendFirst, backendForward, forward, relatedTo, relatedFrom, backendBegan, answer} {
+	for _, side := range []side{incomingOnly, localOnly, backendSource, both, source, backendFirst, backendForward, forward, relatedTo, relatedFrom, backendBegan, backendClamp, clamp, answer} {
 		for _, every := range []bool{true, false} {
 			if key := (part{side, every, entries[0].service}); len(of[key]) > 0 {
 				for i := range rules {
@@ -196,12 +199,12 @@ func passedOn(list []rules.Rule) bool {
 // the root from everyone else's packets.
 func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	var prefix netip.Prefix
-	if root || g.by == byAddress {
+	if (root || g.by == byAddress) && g.prefix.Bits() > 0 { // iptables prints no condition that all have
 		prefix = g.prefix
 	}
 	switch protocol := g.entries[0].protocol; {
 	case g.by == byAddress:
-	case s == forward || s == backendForward || s == backendBegan || s == answer:
+	case s.byConnection():
 		branch.ConnectionProtocol = protocol
 	default:
 		branch.Protocol = protocol
@@ -216,14 +219,19 @@ func (s side) condition(branch rules.Rule, g group, root bool) rules.Rule {
 	return branch
 }
 
+// byConnection tells whether a side tells protocols apart by that of the connection, not of the packet.
+func (s side) byConnection() bool {
+	return slices.Contains([]side{forward, backendForward, backendBegan, clamp, backendClamp, answer}, s)
+}
+
 // where returns the conditions of a rule by which a side tells entries apart.
 func (s side) where(rule *rules.Rule) (*netip.Prefix, *rules.Ports) {
 	switch s {
-	case source, forward:
+	case source, forward, clamp:
 		return &rule.OriginalDestination, &rule.OriginalPorts
 	case backendSource:
 		return &rule.Destination, &rule.OriginalPorts
-	case backendForward:
+	case backendForward, backendClamp:
 		return &rule.ReplySource, &rule.OriginalPorts
 	case answer, relatedTo:
 		return &rule.ReplySource, &rule.ReplyPorts

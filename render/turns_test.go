@@ -77,7 +77,7 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 	t.Helper()
 	counters := kernel{table: table, seen: map[*rules.Rule]uint32{}}
 	for _, service := range services {
-		active, sum := weighted(mapping(service, service.Listen[0].Ports.Last))
+		active, sum := weighted(service)
 		client, found := servedClient(service)
 		if service.Algorithm != config.RoundRobin || len(active) == 0 || !found {
 			continue
@@ -98,7 +98,7 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 			for period := range 3 {
 				order := make([]rules.Target, sum/divisor)
 				for i := range order {
-					order[i] = counters.send(t, rules.ServicePre, packet)
+					order[i] = landed(service, packet, counters.send(t, rules.ServicePre, packet))
 				}
 				if period > 0 && !slices.Equal(order, first) {
 					t.Fatalf("service %s: period %d has another order", service.Name, period)
@@ -118,7 +118,7 @@ func mustLieEvenly(t rapid.TB, order []rules.Target, backends []config.Backend, 
 	for _, backend := range backends {
 		var places []int
 		for place, target := range order {
-			if target == (rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: backend.Port}) {
+			if target == backendTarget(backend) {
 				places = append(places, place)
 			}
 		}

@@ -15,7 +15,8 @@ import (
 // Rules. For a service on "*", and for one with takeover that does not keep all connections of a
 // backend that is down, it looks at all others, too.
 //
-// The filter tables let through what goes to any backend, so they stay as they are.
+// The filter tables let through what goes to any backend, and the mangle tables shorten its segments,
+// so they stay as they are.
 func Update(before rules.Tables, cfg config.Config, changed []int) rules.Tables {
 	return measured.update(before, cfg, changed)
 }

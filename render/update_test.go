@@ -128,7 +128,7 @@ func TestUpdateKeeps(t *testing.T) {
 
 // TestWhoeverIsOut renders what health may make of any config: each packet goes to backends that
 // are in service, at their shares (mustSpread), and none to one that is out, or to a backup that
-// has not joined; and neither the filter tables nor what the generation says of its services
+// has not joined; and neither the filter nor the mangle tables nor what the generation says of its services
 // change.
 func TestWhoeverIsOut(t *testing.T) {
 	t.Parallel()
@@ -139,8 +139,8 @@ func TestWhoeverIsOut(t *testing.T) {
 		made := reseated(random, cfg, random.Perm(len(cfg.Services)))
 		plan, before := mustKeep(t, made, someOf(made.Services, 2, random.Uint64()), layout), layout.plan(cfg)
 		for _, family := range rules.Families() {
-			if !sameTable(plan.Filter(family), before.Filter(family)) {
-				t.Fatalf("the %v filter table is another one", family)
+			if !sameTable(plan.Filter(family), before.Filter(family)) || !sameTable(plan.Mangle(family), before.Mangle(family)) {
+				t.Fatalf("the %v filter or mangle table is another one", family)
 			}
 		}
 		if !reflect.DeepEqual(VirtualServices(cfg.Services...), VirtualServices(made.Services...)) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore/forwarding"
@@ -18,11 +19,11 @@ import (
 // Request is what Apply is to load and keep.
 type Request struct {
 	Tables   rules.Tables
-	Services []byte    // the services file of the tables: rules.EncodeServices
-	Config   []byte    // the text that the tables were made from
-	Command  string    // the verb, for the manifest
-	Now      time.Time // for the manifest
-	DryRun   bool      // prove, and stop before anything is written or loaded
+	Services []byte          // the services file of the tables: rules.EncodeServices
+	Config   configfiles.Set // the files that the tables were made from
+	Command  string          // the verb, for the manifest
+	Now      time.Time       // for the manifest
+	DryRun   bool            // prove, and stop before anything is written or loaded
 	// Standing is what to load in place of Tables, as the overlay of the new generation: Tables
 	// without the backends that are known to be down. Its Base is not read; nil is none.
 	Standing *Overlay

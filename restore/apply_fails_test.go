@@ -334,14 +334,14 @@ func readOnlyButGenerations(t *testing.T, state string) (mend func()) {
 	}
 }
 
-// lastInode leaves room for a generation's directory and its five files, and not
+// lastInode leaves room for a generation's directory, that of its config and its five files, and not
 // for a link more.
 func lastInode(t *testing.T, state string) (mend func()) {
 	t.Helper()
 	var room unix.Statfs_t
 	hosttest.Must(t, unix.Statfs(state, &room))
 	used := room.Files - room.Ffree
-	hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes="+fmt.Sprint(used+6)))
+	hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes="+fmt.Sprint(used+7)))
 	return func() { hosttest.Must(t, unix.Mount("", state, "", unix.MS_REMOUNT, "nr_inodes=100000")) }
 }
 

@@ -278,7 +278,7 @@ func TestConfirm(t *testing.T) {
 					hosttest.WantLoaded(t, variant, want)
 					current, err := generation.Store{Root: host.Root}.Current()
 					hosttest.Must(t, err)
-					hosttest.WantSame(t, "what boot loads", want, string(current.Config))
+					hosttest.WantSame(t, "what boot loads", want, string(current.Config.Main()))
 					if _, err := host.Confirm(t.Context()); !errors.Is(err, generation.ErrNothingPending) {
 						t.Errorf("something waits: %v", err)
 					}

@@ -5,7 +5,7 @@
 //
 // # State
 //
-// The kernel holds natspread's part of four tables, nat and filter of IPv4 and IPv6, by one
+// The kernel holds natspread's part of six tables, nat, filter and mangle of IPv4 and IPv6, by one
 // of the two variants of iptables, and a forwarding switch for each family. A reboot empties
 // all of it.
 //

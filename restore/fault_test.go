@@ -333,6 +333,6 @@ func TestAppliesAtOnce(t *testing.T) {
 		if number != len(configs) {
 			t.Errorf("current is %d of %d", number, len(configs))
 		}
-		hosttest.WantLoaded(t, variant, string(current.Config))
+		hosttest.WantLoaded(t, variant, string(current.Config.Main()))
 	})
 }

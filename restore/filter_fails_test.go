@@ -28,8 +28,10 @@ func loads(t *testing.T, run program.Runner, order *[]string, fails string, afte
 		if isFamily(rules.IPv6, name) {
 			which.Family = rules.IPv6
 		}
-		if strings.HasPrefix(string(stdin), "*filter\n") {
-			which.Name = rules.Filter
+		for _, name := range []rules.TableName{rules.Filter, rules.Mangle} {
+			if strings.HasPrefix(string(stdin), "*"+name.String()+"\n") {
+				which.Name = name
+			}
 		}
 		*order = append(*order, which.String())
 		if which.String() != fails {
@@ -40,7 +42,7 @@ func loads(t *testing.T, run program.Runner, order *[]string, fails string, afte
 			if _, err := run(ctx, stdin, name, args...); err != nil {
 				t.Error(err)
 			}
-			hosttest.IPTablesOn(t, rules.Variant(variantOf(name)), which.Family, rules.Filter, "-F NATSPREAD-FORWARD")
+			hosttest.IPTablesOn(t, rules.Variant(variantOf(name)), which.Family, which.Name, "-F "+which.Name.EntryChains(rules.Forward)[0])
 			return nil, nil
 		}
 		return nil, errSeam

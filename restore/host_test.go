@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -40,7 +41,7 @@ func request(t testing.TB, toml string) restore.Request {
 	t.Helper()
 	return restore.Request{
 		Tables: hosttest.Tables(t, toml), Services: rules.EncodeServices(hosttest.Services(t, toml)),
-		Config: []byte(toml), Command: "apply", Now: hosttest.Day(),
+		Config: configfiles.Alone("natspread.toml", []byte(toml)), Command: "apply", Now: hosttest.Day(),
 	}
 }
 
@@ -59,7 +60,7 @@ func state(t testing.TB, host restore.Host) string {
 	var b strings.Builder
 	for _, f := range rules.Families() {
 		tables := hosttest.SaveTables(t, host.Variant, f)
-		b.WriteString(tables[rules.NAT] + tables[rules.Filter])
+		b.WriteString(strings.Join(tables[:], ""))
 	}
 	fmt.Fprintf(&b, "forwarding %s\n", hosttest.Forwarding(t))
 	hosttest.Must(t, filepath.WalkDir(host.Root, func(path string, entry os.DirEntry, err error) error {

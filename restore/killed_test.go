@@ -103,7 +103,7 @@ func TestKilledApplies(t *testing.T) {
 				wantHistory(t, store, hosttest.Smaller, hosttest.Article)
 				previous, err := store.Previous()
 				hosttest.Must(t, err)
-				hosttest.WantSame(t, "the one before", hosttest.Article, string(previous.Config))
+				hosttest.WantSame(t, "the one before", hosttest.Article, string(previous.Config.Main()))
 				kill(t, host, other4, c.moment)
 				if c.then != nil {
 					hosttest.Must(t, c.then(host))
@@ -130,7 +130,7 @@ func wantHistory(t *testing.T, store generation.Store, want ...string) {
 	hosttest.Must(t, err)
 	var configs []string
 	for _, entry := range entries {
-		configs = append(configs, string(entry.Config))
+		configs = append(configs, string(entry.Config.Main()))
 	}
 	if !slices.Equal(configs, want) || len(numbers) != len(want) {
 		t.Errorf("the history is of %q, numbers %d; want %q", configs, numbers, want)

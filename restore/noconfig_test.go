@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
@@ -16,7 +17,7 @@ import (
 func unreadable(t *testing.T, backend int) restore.Request {
 	t.Helper()
 	asked := request(t, service("web", 4, 80, 0, only(4, backend, 80), `on_remove = "reset"`))
-	asked.Config = fmt.Appendf(nil, "[[service\nbackend %d", backend)
+	asked.Config = configfiles.Alone("", fmt.Appendf(nil, "[[service\nbackend %d", backend))
 	return asked
 }
 

@@ -532,7 +532,7 @@ func TestOverlayForged(t *testing.T) {
 		"another boot":             in("manifest", replaced(`"namespace":"`, `"namespace":"x`)),
 		"another namespace":        in("manifest", replaced(`","base":`, `1","base":`)),
 		"another generation":       in("manifest", replaced(`"generation":1`, `"generation":2`)),
-		"other files of the base":  in("manifest", replaced(`"natspread.toml":"`, `"natspread.toml":"0`)),
+		"other files of the base":  in("manifest", replaced(`"config/natspread.toml":"`, `"config/natspread.toml":"0`)),
 	}
 	hosttest.EachVariantAsRoot(t, func(t *testing.T, variant rules.Variant) {
 		for name, forge := range forgeries {

@@ -31,8 +31,7 @@ func (h Host) changeLater(from, to generation.Generation) func() change {
 func (h Host) change(from, to generation.Generation) change {
 	c := change{Change: flows.Change{Tables: to.Tables}}
 	same := from.Number == to.Number || from.Services != nil && bytes.Equal(from.Services, to.Services)
-	turnsAway := to.Tables.IPv4.Gated() || to.Tables.IPv6.Gated() // then After tells whose connections are reset
-	if from.Number == 0 || same && (!turnsAway || from.Number == to.Number) {
+	if from.Number == 0 || same && from.Number == to.Number {
 		return c // nothing is taken out
 	}
 	before, err := h.services(from)

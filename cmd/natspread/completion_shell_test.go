@@ -10,15 +10,16 @@ import (
 )
 
 // bashAsks calls the completion as bash does, with the line cut into words where
-// COMP_WORDBREAKS cuts it.
+// COMP_WORDBREAKS cuts it, and puts each offer behind what bash leaves of the last word.
 const bashAsks = `
 source "$1"
 while IFS= read -r line; do
     read -ra COMP_WORDS <<<"$(sed 's/[=:]\+/ & /g' <<<"$line")"
     [[ $line != *' ' ]] || COMP_WORDS+=('')
-    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$line COMP_POINT=${#line} left=${line##* }
+    [[ $left == *:* ]] && left=${left%:*}: || left=
     "$(complete -p natspread | sed 's/.* -F \([^ ]*\) .*/\1/')"
-    [[ ${#COMPREPLY[@]} == 0 ]] || printf '%s\n' "${COMPREPLY[@]}"
+    [[ ${#COMPREPLY[@]} == 0 ]] || printf "$left%s\n" "${COMPREPLY[@]}"
     echo .
 done`
 

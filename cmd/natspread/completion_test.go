@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 
+	"natspread/docs/man"
 	"natspread/internal/cmdline"
 	"natspread/internal/completion"
 )
 
 // completionDir holds the completions as they are shipped.
-const completionDir = "../../internal/completion"
+const completionDir = "../../internal/completion/scripts"
 
 // commandTree returns what can be typed, as the completions know it.
 func commandTree(t *testing.T) completion.Tree {
@@ -23,11 +24,36 @@ func commandTree(t *testing.T) completion.Tree {
 	tree := completion.Tree{Flags: shellFlags(t, commonFlags())}
 	tree.Flags = append(tree.Flags, completion.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
 	for _, command := range (&session{}).program().Verbs {
-		tree.Verbs = append(tree.Verbs, completion.Verb{Name: command.Name, Words: command.Usage, Flags: shellFlags(t, command.Flags)})
+		verb := completion.Verb{Name: command.Name, Does: command.Usage, Flags: shellFlags(t, command.Flags)}
+		verb.Words, verb.Names = shellArguments(t, command.ArgsUsage)
+		tree.Verbs = append(tree.Verbs, verb)
 	}
-	help := completion.Verb{Name: "help", Words: "print the help, or that of a verb", Verbs: true}
+	help := completion.Verb{Name: "help", Does: "print the help, or that of a verb", Verbs: true}
 	tree.Verbs = append(tree.Verbs, help)
 	return tree
+}
+
+// shellArguments returns the words that a verb takes as its argument, and the kinds of names.
+func shellArguments(t *testing.T, usage string) (words, names []string) {
+	t.Helper()
+	for argument := range strings.FieldsSeq(usage) {
+		switch strings.Trim(argument, "[]") {
+		case "SERVICE":
+			names = append(names, "services")
+		case "BACKEND":
+			names = append(names, "backends")
+		case "N":
+			names = append(names, "generations")
+		case "SHELL|NAMES":
+			words = append(words, "bash", "zsh", "fish")
+		case "PAGE":
+			words = append(words, man.Pages()...)
+		case "M", "NAMES":
+		default:
+			t.Fatalf("what completes an argument %s?", argument)
+		}
+	}
+	return words, names
 }
 
 // shellFlags describes flags.
@@ -165,6 +191,15 @@ func completionCases(t *testing.T) []completionCase {
 		{"init --listen 192.0.2.10:80 --sn", []string{"--snat"}},
 		{"rollback 3 -", append(names(tree.Flags), "--overdue", "--yes", "--config-too")},
 		{"diff 3 4 --sa", []string{"--saved"}},
+		{"status ", []string{"mail", "web"}},
+		{"status we", []string{"web"}},
+		{"drain web 10.0.0.", []string{"10.0.0.1:80", "10.0.0.2:80"}},
+		{"undrain 10.0.0.2:", []string{"10.0.0.2:80"}},
+		{"drain [fd00::1]:", []string{"[fd00::1]:25"}},
+		{"rollback ", []string{"1"}},
+		{"diff ", []string{"1"}},
+		{"man ", man.Pages()},
+		{"completion ", []string{"bash", "zsh", "fish"}},
 	}
 	for _, verb := range tree.Verbs {
 		flags := slices.Concat(tree.Flags, verb.Flags)
@@ -195,6 +230,33 @@ func valueCases(verb string, flag completion.Flag) []completionCase {
 	return cases
 }
 
+// completionRoot returns a root with a config of two services, and one generation.
+func completionRoot(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	dir := filepath.Join(root, "etc/natspread")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const text = `[[service]]
+name = "web"
+listen = "192.0.2.10:80"
+backends = ["10.0.0.1:80", "10.0.0.2:80"]
+
+[[service]]
+name = "mail"
+listen = "[2001:db8::10]:25"
+backends = ["[fd00::1]:25"]
+`
+	if err := os.WriteFile(filepath.Join(dir, "natspread.toml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := natspreadCommand(t, "natspread", "install", "--root", root, "--offline").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return root
+}
+
 // checkCompletions asks a shell what it offers in each case; offered gets what was
 // typed, all cases at once, and returns a list for each.
 func checkCompletions(t *testing.T, offered func(dir string, typed []string) [][]string) {
@@ -206,6 +268,7 @@ func checkCompletions(t *testing.T, offered func(dir string, typed []string) [][
 	if err := os.WriteFile(filepath.Join(dir, "web.toml"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv(commonFlagsName, "--root "+completionRoot(t))
 	cases := completionCases(t)
 	var typed []string
 	for _, c := range cases {
@@ -217,7 +280,8 @@ func checkCompletions(t *testing.T, offered func(dir string, typed []string) [][
 	}
 	for i, c := range cases {
 		answer, want := slices.Clone(got[i]), slices.Clone(c.want)
-		for i, word := range answer { // fish offers the whole of --root=sub/, the others what is behind
+		for i, word := range answer { // fish offers the whole of --root=sub/, the others what is behind; zsh quotes brackets
+			word = strings.ReplaceAll(word, `\`, "")
 			_, value, found := strings.Cut(word, "=")
 			if !found {
 				value = word

@@ -61,7 +61,7 @@ func applyManyAtOnce(t *testing.T, variant string) {
 		t.Error("none of them came through")
 	}
 	inProcess(append(flags, "status")...).want(t, exitDone)
-	current, err := os.ReadFile(filepath.Join(root, "var/lib/natspread/current/natspread.toml"))
+	current, err := os.ReadFile(filepath.Join(root, "var/lib/natspread/current/config/natspread.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}

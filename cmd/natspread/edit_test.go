@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/change"
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -74,7 +75,7 @@ func TestApplyRevertsNothing(t *testing.T) {
 // wantApplied asks for the config that is current.
 func wantApplied(t *testing.T, root, want string) {
 	t.Helper()
-	got, err := os.ReadFile(filepath.Join(root, "var/lib/natspread/current/natspread.toml"))
+	got, err := os.ReadFile(filepath.Join(root, "var/lib/natspread/current/config/natspread.toml"))
 	if err != nil || string(got) != want {
 		t.Errorf("%v: what is applied is\n%s", err, got)
 	}
@@ -110,7 +111,7 @@ func TestRollbackRevertsNothing(t *testing.T) {
 	awaitWaiting(t, root)
 	other := strings.ReplaceAll(article, "web", "other")
 	host := restore.Host{Root: root, Run: program.Exec(), Variant: rules.NFT}
-	plan, err := change.Parse("other", []byte(other))
+	plan, err := change.Parse("other", configfiles.Alone("other", []byte(other)))
 	if err == nil {
 		_, err = host.Apply(t.Context(), plan.Request("apply"))
 	}

@@ -32,9 +32,9 @@ type common struct {
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "read the config from `FILE`; - is standard input", DefaultText: "/" + paths.Config},
-		&cli.StringFlag{Name: "root", Value: "/", Usage: "for images: keep every file below `DIR`, and change no running kernel"},
-		&cli.BoolFlag{Name: "live", Usage: "change the running kernel, also with another --root, or in a chroot"},
-		&cli.StringFlag{Name: "variant", Value: string(rules.Auto), Usage: "use this `VARIANT` of iptables: auto, nft or legacy"},
+		&cli.StringFlag{Name: "root", Value: "/", Usage: "for images: all files below `DIR`, no kernel is changed"},
+		&cli.BoolFlag{Name: "live", Usage: "change the running kernel, with --root or in a chroot too"},
+		&cli.StringFlag{Name: "variant", Value: string(rules.Auto), Usage: "the `VARIANT` of iptables: auto, nft or legacy"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON on standard output"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say each program that is run, too"},
@@ -125,18 +125,4 @@ func rootDir(dir string) (string, error) {
 // kernel, no systemd. In a chroot they do where no systemd can be reached.
 func (c common) offline() bool {
 	return c.image || c.root != "/" || !c.live && !units.Running() && namespace.Chrooted()
-}
-
-// configBelow returns where the config is below the root, "" where it is not, or no
-// file at all.
-func (c common) configBelow() string {
-	path, err := filepath.Abs(c.config)
-	if err != nil || c.config == "-" {
-		return ""
-	}
-	below, err := filepath.Rel(c.root, path)
-	if err != nil || !filepath.IsLocal(below) {
-		return ""
-	}
-	return below
 }

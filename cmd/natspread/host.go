@@ -8,6 +8,7 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/report"
 	"natspread/restore"
@@ -48,7 +49,7 @@ func (s *session) prune(ctx context.Context) {
 func (s *session) reportHost() report.Host {
 	s.doing("reading what this host holds")
 	host := report.New(s.host())
-	host.Config = report.ConfigFile{Name: s.config, Read: s.readConfig}
+	host.Config = s.readConfig
 	host.ByHand = !s.ownsUnits()
 	if !s.offline() { // the units of another root are not the running systemd's
 		host.Systemd = s.unitState
@@ -56,9 +57,9 @@ func (s *session) reportHost() report.Host {
 	return host
 }
 
-// readConfig reads the file of the config again, to compare it. Standard input, which is
+// readConfig reads the files of the config again, to compare them. Standard input, which is
 // read once, is no file.
-func (s *session) readConfig() ([]byte, error) {
+func (s *session) readConfig() (configfiles.Set, error) {
 	if s.config == "-" {
 		return nil, fs.ErrNotExist
 	}

@@ -37,6 +37,8 @@ func verbShapes() map[string]reflect.Type {
 		"render --explain":      reflect.TypeFor[trace.ExplanationResult](),
 		"status":                reflect.TypeFor[report.Status](),
 		"version":               reflect.TypeFor[versionResult](),
+		"man":                   reflect.TypeFor[manResult](),
+		"completion":            reflect.TypeFor[completionResult](),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/slots"
 )
 
@@ -161,7 +162,8 @@ func TestManualExamples(t *testing.T) {
 	}
 	lines := 0
 	for _, line := range blocks(manual(t, "natspread.8")) {
-		for _, command := range strings.Split(line, "|") {
+		commands, _, _ := strings.Cut(line, " #")
+		for _, command := range strings.Split(commands, "|") {
 			words := strings.Fields(command)
 			if len(words) == 0 || words[0] != "natspread" {
 				continue
@@ -300,6 +302,7 @@ func TestManualBounds(t *testing.T) {
 	page := manual(t, "natspread.toml.5")
 	for _, want := range []string{
 		fmt.Sprintf("at most %d MiB", config.MaxSize>>20),
+		fmt.Sprintf("at most %d.", configfiles.Most),
 		fmt.Sprintf("at most %d, each", config.MaxBackends),
 		fmt.Sprintf("at most %d turns", config.MaxTurns),
 		fmt.Sprintf("from 0 to %d", config.MaxWeight),

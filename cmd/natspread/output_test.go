@@ -44,6 +44,8 @@ func outputCases(dir string) []outputCase {
 	config := filepath.Join(image, paths.Config)
 	return []outputCase{
 		{verb: "version", prints: true, silent: true, result: new(versionResult)},
+		{verb: "man", prints: true, silent: true, result: new(manResult)},
+		{verb: "completion", args: []string{"fish"}, prints: true, silent: true, result: new(completionResult)},
 		{verb: "init", args: []string{"--config", filepath.Join(dir, "new.toml")}, result: new(initResult)},
 		{verb: "edit", result: new(changeResult)}, // which changes nothing
 		{verb: "check", result: new(checkResult)},

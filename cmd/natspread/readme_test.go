@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"html"
 	"io/fs"
 	"net"
 	"net/http"
@@ -17,7 +18,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/test/netnstest"
 )
@@ -48,76 +48,16 @@ func fenced(t *testing.T, language string) []string {
 	return blocks
 }
 
-// tabled returns the first cells, without backquotes, of the table whose header
-// begins with a word, and all of its text.
-func tabled(t *testing.T, header string) (cells []string, text string) {
-	t.Helper()
-	_, text, found := strings.Cut(readme(t), "\n| "+header+" |")
-	if !found {
-		t.Fatalf("the README has no table of %ss", header)
-	}
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, line := range strings.Split(text, "\n")[2:] {
-		cell, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " |")
-		cells = append(cells, strings.Trim(cell, "`"))
-	}
-	return cells, text
-}
-
 // TestREADMEIsShort keeps it readable while standing.
 func TestREADMEIsShort(t *testing.T) {
 	lines := strings.Split(readme(t), "\n")
-	if len(lines) > 121 {
+	if len(lines) > 101 {
 		t.Errorf("%d lines", len(lines)-1)
 	}
 	for i, line := range lines {
 		if len(line) > 100 && !strings.HasPrefix(line, "|") {
 			t.Errorf("line %d is %d columns wide", i+1, len(line))
 		}
-	}
-}
-
-func TestREADMEVerbs(t *testing.T) {
-	var verbs []string
-	for _, command := range (&session{}).program().Verbs {
-		verbs = append(verbs, strings.TrimSpace(command.Name+" "+command.ArgsUsage))
-	}
-	cells, _ := tabled(t, "verb")
-	if diff := cmp.Diff(verbs, cells); diff != "" {
-		t.Errorf("-program +README:\n%s", diff)
-	}
-}
-
-// TestREADMEFlags looks for each flag that the README names in the program.
-func TestREADMEFlags(t *testing.T) {
-	known := typedFlags(commonFlags())
-	for _, command := range (&session{}).program().Verbs {
-		known = append(known, typedFlags(command.Flags)...)
-	}
-	_, text := tabled(t, "verb")
-	_, after, _ := strings.Cut(readme(t), text)
-	common, _, _ := strings.Cut(after, "|---|")
-	for _, match := range regexp.MustCompile("`(--?[a-z0-9-]+)").FindAllStringSubmatch(text+common, -1) {
-		if !slices.Contains(known, match[1]) {
-			t.Errorf("no verb takes %s", match[1])
-		}
-	}
-	for _, flag := range cmdline.Described(commonFlags()) {
-		name := flag.Names[len(flag.Names)-1] // the short one where there is one
-		if !strings.Contains(common, "`"+name) {
-			t.Errorf("the README does not name the common flag %s", name)
-		}
-	}
-}
-
-func TestREADMEExitCodes(t *testing.T) {
-	var codes []string
-	for _, exit := range exitCodes() {
-		codes = append(codes, fmt.Sprint(exit.Code))
-	}
-	cells, _ := tabled(t, "exit code")
-	if diff := cmp.Diff(codes, cells); diff != "" {
-		t.Errorf("-program +README:\n%s", diff)
 	}
 }
 
@@ -181,7 +121,7 @@ func TestREADMETargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, match := range regexp.MustCompile("(?m)(?:^|`|sudo )make ([a-z]+)").FindAllStringSubmatch(readme(t), -1) {
+	for _, match := range regexp.MustCompile("(?m)(?:^|`|sudo )make ([a-z-]+)").FindAllStringSubmatch(readme(t), -1) {
 		if !strings.Contains(string(makefile), "\n"+match[1]+":") {
 			t.Errorf("the Makefile has no target %s", match[1])
 		}
@@ -205,8 +145,33 @@ func TestREADMEConfig(t *testing.T) {
 	}
 }
 
+// TestREADMEPicture holds the picture of a service against the rules of the config that the
+// README shows: each word of the graph is in it.
+func TestREADMEPicture(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "natspread.toml")
+	writeFile(t, path, fenced(t, "toml")[0])
+	dot := inProcess("render", "--dot", "--config", path).want(t, exitDone).out
+	picture, err := os.ReadFile(filepath.Join(house, "docs/service.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := html.UnescapeString(strings.ReplaceAll(string(picture), "&#45;", "-"))
+	labels := regexp.MustCompile(`label="([^"]+)"`).FindAllStringSubmatch(dot, -1)
+	if len(labels) < 10 {
+		t.Errorf("only %d labels", len(labels))
+	}
+	for _, label := range labels {
+		for word := range strings.SplitSeq(label[1], `\n`) {
+			if !strings.Contains(drawn, ">"+word+"<") {
+				t.Errorf("docs/service.svg has no %q; natspread render --svg draws it", word)
+			}
+		}
+	}
+}
+
 // TestREADMELines types the first lines of the README into a shell on a balancer
-// with three web servers behind it, then goes the way out that the README shows.
+// with web servers behind it, and wants what the README says that they print; then it goes the
+// way out that the manual shows.
 // Only the place of the files is not as written: a root of the test's own.
 func TestREADMELines(t *testing.T) {
 	if !isolate(t) {
@@ -220,21 +185,23 @@ func TestREADMELines(t *testing.T) {
 	typedProgram(t, bin, root)
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 
-	lines := fenced(t, "sh")[0]
-	if n := strings.Count(lines, "\n"); n != 6 {
-		t.Errorf("%d lines, not six", n)
+	lines := fenced(t, "sh")[1]
+	commands := regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(lines, "")
+	if n := len(regexp.MustCompile(`(?m)^[a-z]`).FindAllString(commands, -1)); n != 6 {
+		t.Errorf("%d commands, not six", n)
 	}
-	said := network.Balancer.Command(t, lines, "sh", "-ex")
-	if !regexp.MustCompile(`(?s)^10\.0\.0\.[123]\n.*in sync`).MatchString(said) {
-		t.Errorf("the six lines said:\n%s", said)
+	said := network.Balancer.Command(t, "exec 2>&1\n"+commands, "sh", "-e")
+	if !regexp.MustCompile(`(?m)^10\.0\.0\.[12]$`).MatchString(said) {
+		t.Errorf("no backend answered:\n%s", said)
+	}
+	for _, promised := range regexp.MustCompile(`(?m)^# (.*\n)`).FindAllStringSubmatch(lines, -1) {
+		if !strings.Contains(strings.ReplaceAll(said, root, ""), promised[1]) {
+			t.Errorf("%q was not said:\n%s", promised[1], said)
+		}
 	}
 
-	wayOut := regexp.MustCompile("`(iptables-restore < [^`]+)`").FindStringSubmatch(readme(t))
-	if wayOut == nil {
-		t.Fatal("the README shows no way out")
-	}
-	reload := "natspread -q stop\necho 1 > /proc/sys/net/ipv4/ip_forward\n" +
-		strings.ReplaceAll(wayOut[1], " /var/", " "+root+"/var/") + "\ncurl -sS http://192.0.2.10/\n"
+	reload := "natspread -q stop\n" + strings.ReplaceAll(strings.Join(blocks(section(t, manual(t, "natspread.8"), "WITHOUT NATSPREAD"))[:3], "\n"), " /var/", " "+root+"/var/") +
+		"\ncurl -sS \"http://$(hostname -I | cut -d ' ' -f 1)/\"\n"
 	if said := network.Balancer.Command(t, reload, "sh", "-e"); !strings.HasPrefix(said, "10.0.0.") {
 		t.Errorf("after the way out curl said %q", said)
 	}

@@ -85,7 +85,7 @@ func (s *session) program() cmdline.Program {
 			s.initVerb(), s.editVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
 			s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
 			s.doctorVerb(), s.healthVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
-			s.versionVerb(),
+			s.completionVerb(), s.manVerb(), s.versionVerb(),
 		},
 		Flags:  commonFlags(),
 		Read:   s.readCommon,

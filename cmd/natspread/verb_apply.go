@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -96,7 +95,7 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown chan
 		return nothingChanged(err)
 	}
 	defer unlock()
-	if now, err := s.readConfig(); s.config != "-" && (err != nil || !bytes.Equal(now, shown.Text)) {
+	if now, err := s.readConfig(); s.config != "-" && (err != nil || !now.Equal(shown.Files)) {
 		return fmt.Errorf("%s was edited while the question waited; nothing was changed: apply again", s.config)
 	}
 	return s.applyRequest(ctx, o, shown, request, unlock)

@@ -30,6 +30,7 @@ func (s *session) checkVerb() *cli.Command {
 // checkResult is what check prints with --json.
 type checkResult struct {
 	Config   string   `json:"config"`
+	Files    []string `json:"files"` // that were read, in their order
 	Services int      `json:"services"`
 	Backends int      `json:"backends"`
 	Proven   string   `json:"proven"`               // the variant of iptables; "" when not proven
@@ -44,15 +45,15 @@ func (s *session) check(ctx context.Context, _ cmdline.None) error {
 		return err
 	}
 	variant, err := s.prove(ctx, plan)
-	result := checkResult{Config: plan.Name, Services: len(plan.Config.Services), Backends: plan.Config.CountBackends(), Proven: string(variant), Notes: report.RoughShares(plan.Config)}
+	result := checkResult{Config: plan.Name, Files: plan.Files.Paths(), Services: len(plan.Config.Services), Backends: plan.Config.CountBackends(), Proven: string(variant), Notes: append(change.Ignored(s.config), report.RoughShares(plan.Config)...)}
 	switch {
 	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
-		s.printf("%s: %s, good; not proven: %v", plan.Name, plan.Summary(), err)
+		s.printf("%s: %s, good; not proven: %v", plan.Where(), plan.Summary(), err)
 	case err != nil:
 		return err
 	default:
-		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Name, plan.Summary(), variant)
+		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Where(), plan.Summary(), variant)
 		result.Notes = append(result.Notes, s.notesBefore(ctx, plan)...)
 	}
 	s.printNotes(restore.Result{Notes: result.Notes})

@@ -84,7 +84,7 @@ func (s *session) diff(ctx context.Context, o diffOptions) error {
 
 // wantedOf returns what a config asks for, as a side of a comparison.
 func wantedOf(plan change.Plan, families []rules.Family) report.Wanted {
-	return report.Wanted{Name: plan.Name, Config: plan.Config, Text: plan.Text, Tables: plan.Tables, Families: families}
+	return report.Wanted{Name: plan.Name, Config: plan.Config, Files: plan.Files, Tables: plan.Tables, Families: families}
 }
 
 // diffGenerations compares two generations, or one with the current one.

@@ -18,27 +18,32 @@ import (
 // editVerb describes edit.
 func (s *session) editVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
-		Name:  "edit",
-		Usage: "edit a copy of the config, check it, and apply it",
-		Description: "Opens a copy in $VISUAL or $EDITOR, else in the editor of the system. If the\n" +
+		Name:      "edit",
+		Usage:     "edit a copy of the config, check it, and apply it",
+		ArgsUsage: "[FILE]",
+		Description: "Opens a copy in $VISUAL or $EDITOR, else in the editor of the system. FILE is one\n" +
+			"of conf.d, as in conf.d/web.toml; without it natspread.toml is edited. If the\n" +
 			"copy is wrong, edit prints its errors, and asks whether to edit it again. A good\n" +
 			"copy replaces the config, which keeps its owner and its mode. Then edit shows\n" +
 			"what apply would change, and asks whether to apply it.",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "ask nothing: apply a good copy, and keep a wrong one"}},
-	}, "natspread edit", readEdit, cmdline.Guarded(s.needKernel, "edit", s.editConfig))
+	}, "natspread edit\n  natspread edit conf.d/web.toml", readEdit, cmdline.Guarded(s.needKernel, "edit", s.editConfig))
 }
 
 // editOptions are the flags of edit.
-type editOptions struct{ yes bool }
+type editOptions struct {
+	yes  bool
+	file string // of conf.d; "" for natspread.toml
+}
 
 // readEdit reads them.
 func readEdit(c *cli.Context) (editOptions, error) {
-	return editOptions{yes: c.Bool("yes")}, cmdline.RefuseIf(c.String("config") == "-", "edit edits the config, which cannot be standard input: name its file")
+	return editOptions{yes: c.Bool("yes"), file: c.Args().First()}, cmdline.RefuseIf(c.String("config") == "-", "edit edits the config, which cannot be standard input: name its file")
 }
 
 // editConfig edits the config.
 func (s *session) editConfig(ctx context.Context, o editOptions) error {
-	copied, err := change.NewCopy(s.config)
+	copied, err := change.NewCopy(s.config, o.file)
 	if err != nil {
 		return nothingChanged(err)
 	}
@@ -52,10 +57,10 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 	}
 	copied.Remove()
 	if !changed {
-		s.printf("no change: %s is as it was", s.config)
+		s.printf("no change: %s is as it was", copied.Of)
 		return s.answer(changeResult{}, "")
 	}
-	s.printf("wrote %s", s.config)
+	s.printf("wrote %s", copied.Of)
 	return s.applyEdited(ctx, o, plan)
 }
 
@@ -102,7 +107,7 @@ func (s *session) saveCopy(ctx context.Context, copied change.Copy, plan change.
 		return err
 	}
 	defer unlock()
-	return copied.Save(plan.Text)
+	return copied.Save(plan)
 }
 
 // wantsEdit shows what apply would change, and asks whether to apply it. Where nobody can answer it is

@@ -171,7 +171,7 @@ func (s *session) installUnits(ctx context.Context, running systemd, o installOp
 	program := ""
 	copied, err := install.Running(ctx, s.root, s.runner)
 	if err == nil {
-		program, done, err = install.Live(ctx, running, s.root, copied, plan.Text)
+		program, done, err = install.Live(ctx, running, s.root, copied, plan.Files)
 	}
 	if err != nil {
 		return done, fmt.Errorf("the rules are applied, but not restored at boot: %w", err)

@@ -22,12 +22,14 @@ func (s *session) renderVerb() *cli.Command {
 		Description: "Needs no rights, no iptables and no kernel. Without -6 the rules are those of\n" +
 			"IPv4. The output is a complete nat table: on a host without other nat rules,\n" +
 			"plain iptables-restore loads it. Services with forward = \"accept\" have rules in\n" +
-			"the filter table, too: --filter prints these, for iptables-restore -n.\n" +
+			"the filter table, too, and with clamp_mss in the mangle table: --filter and\n" +
+			"--mangle print these, for iptables-restore -n.\n" +
 			"Instead of the rules it prints, when asked, what they make of one connection, or\n" +
 			"a picture of their chains.",
 		Flags: append(familyFlags("print"),
 			&cli.BoolFlag{Name: "filter", Usage: "print the part of the filter table instead of the nat table"},
-			&cli.StringFlag{Name: "o", Usage: "write rules.v4 and rules.v6 into `DIR`, which must exist, instead; and filter.v4 and filter.v6, where there are such rules"},
+			&cli.BoolFlag{Name: "mangle", Usage: "print the part of the mangle table instead of the nat table"},
+			&cli.StringFlag{Name: "o", Usage: "write rules.v4 and rules.v6 into `DIR`, which must exist, instead; and filter.v4 and mangle.v6, say, where there are such rules"},
 			&cli.StringFlag{Name: "explain", Usage: "follow a connection to `ADDRESS:PORT` through the rules, by -v on every path; behind the port may stand /udp or /sctp"},
 			&cli.StringFlag{Name: "in", Usage: "explain what comes in by this `INTERFACE`", DefaultText: "the service's"},
 			&cli.StringFlag{Name: "from", Usage: "explain what comes from the client at `SOURCE`", DefaultText: "a stranger"},
@@ -41,7 +43,8 @@ func (s *session) renderVerb() *cli.Command {
 type renderOptions struct {
 	family   rules.Family // IPv4 unless -6 is given
 	families []rules.Family
-	filter   bool
+	filter   bool // the part of the filter table, as mangle
+	mangle   bool
 	outDir   string
 	explain  string
 	in, from string // of --explain
@@ -55,13 +58,15 @@ func readRender(c *cli.Context) (renderOptions, error) {
 		return renderOptions{}, err
 	}
 	o := renderOptions{
-		family: families[0], families: families, filter: c.Bool("filter"), outDir: c.String("o"),
+		family: families[0], families: families, filter: c.Bool("filter"), mangle: c.Bool("mangle"), outDir: c.String("o"),
 		explain: c.String("explain"), in: c.String("in"), from: c.String("from"), dot: c.Bool("dot"), svg: c.Bool("svg"),
 	}
 	forms := strings.Join(o.forms(), " and ")
 	return o, cmp.Or(
 		cmdline.RefuseIf(len(o.forms()) > 1, forms+" exclude each other: give one of them"),
+		cmdline.RefuseIf(o.filter && o.mangle, "--filter and --mangle exclude each other: give one of them"),
 		cmdline.RefuseIf(o.filter && (o.outDir != "" || o.explain != ""), "--filter says which rules are printed, and "+forms+" is for all of them: leave it out"),
+		cmdline.RefuseIf(o.mangle && (o.outDir != "" || o.explain != ""), "--mangle says which rules are printed, and "+forms+" is for all of them: leave it out"),
 		cmdline.RefuseIf(o.explain == "" && o.in != "", "--in says how a connection comes in: give --explain, too"),
 		cmdline.RefuseIf(o.explain == "" && o.from != "", "--from says whose connection it is: give --explain, too"),
 	)
@@ -105,16 +110,21 @@ func (s *session) render(ctx context.Context, o renderOptions) error {
 		return s.draw(ctx, o, plan)
 	}
 	printed := string(rules.EncodeFile(o.table(plan)))
-	if !o.filter && !plan.Tables.Filter(o.family).Empty() {
-		s.printf("note: there are rules of the filter table, too: natspread render --filter")
+	for _, part := range []rules.Table{plan.Tables.Filter(o.family), plan.Tables.Mangle(o.family)} {
+		if !o.filter && !o.mangle && !part.Empty() {
+			s.printf("note: there are rules of the %[1]v table, too: natspread render --%[1]v", part.Name)
+		}
 	}
 	return s.answer(renderResult{Family: o.family.String(), Rules: printed}, printed)
 }
 
 // table returns the table that was chosen of a config.
 func (o renderOptions) table(plan change.Plan) rules.Table {
-	if o.filter {
+	switch {
+	case o.filter:
 		return plan.Tables.Filter(o.family)
+	case o.mangle:
+		return plan.Tables.Mangle(o.family)
 	}
 	return plan.Tables.Of(o.family)
 }

@@ -102,22 +102,24 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 // that is asked for; else a note says that another config is there.
 func (s *session) configToo(o rollbackOptions, loaded generation.Generation, result *restore.Result) error {
 	if !o.configToo {
-		if text, err := s.readConfig(); err == nil && !loaded.MadeFrom(text) {
+		if files, err := s.readConfig(); err == nil && !loaded.MadeFrom(files) {
 			result.Notes = append(result.Notes, fmt.Sprintf("%s is another config still, which the next apply loads; to put back that of generation %d: natspread rollback %d --config-too",
 				s.config, result.Generation, result.Generation))
 		}
 		return nil
 	}
-	kept, changed, err := change.PutBack(s.store(), s.config, loaded)
-	switch {
-	case err != nil:
-		return fmt.Errorf("the rules are rolled back, but not the config: %w", err)
-	case changed:
-		result.Changed = true
-		s.printf("put back the config %s", s.config)
+	kept, changed, err := change.PutBack(s.store(), s.config, loaded, func(file string) {
+		s.printf("removing %s: the generation's config has no such file", file)
+	})
+	result.Changed = result.Changed || changed
+	for _, file := range kept {
+		result.Notes = append(result.Notes, fmt.Sprintf("the config had changes that were never applied: they are in %s", file))
 	}
-	if kept != "" {
-		result.Notes = append(result.Notes, fmt.Sprintf("the config had changes that were never applied: they are in %s", kept))
+	if err != nil {
+		return fmt.Errorf("the rules are rolled back, but not the config: %w", err)
+	}
+	if changed {
+		s.printf("put back the config %s", s.config)
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func newWalk(t walkTest, variant rules.Variant) *walk {
 // others, and the last one is wrong.
 func walkConfigs() []string {
 	return []string{
-		hosttest.Article, hosttest.Smaller, hosttest.Accepted(hosttest.Article), hosttest.Alone,
+		hosttest.Article, hosttest.Smaller, hosttest.Clamped(hosttest.Accepted(hosttest.Article)), hosttest.Alone,
 		strings.ReplaceAll(hosttest.Article, "10.0.0.", "10.0.1."), hosttest.Article + "[[service]]\n",
 	}
 }
@@ -142,7 +142,7 @@ func (w *walk) read() (now walkKernel) {
 
 // tables returns the tables, whoever's rules are in them.
 func (w *walk) tables() (texts []string) {
-	var saved [2][2]string
+	var saved [2][3]string
 	for _, f := range rules.Families() {
 		saved[f] = hosttest.SaveTables(w, w.variant, f)
 	}
@@ -194,8 +194,8 @@ func (w *walk) check() {
 	now := w.read()
 	store := generation.Store{Root: w.root}
 	boots, _, _ := store.Boot()
-	hosttest.WantSame(w, "what boot loads", w.model.boot(), string(boots.Config))
-	if boots.Number != 0 && !boots.Tables.Equal(hosttest.Tables(w, string(boots.Config))) {
+	hosttest.WantSame(w, "what boot loads", w.model.boot(), string(boots.Config.Main()))
+	if boots.Number != 0 && !boots.Tables.Equal(hosttest.Tables(w, string(boots.Config.Main()))) {
 		w.Errorf("generation %d has not the rules of its config", boots.Number)
 	}
 	text, err := os.ReadFile(filepath.Join(w.root, paths.Config))

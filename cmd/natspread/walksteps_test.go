@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"natspread/internal/config/edit"
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -158,16 +159,16 @@ func (w *walk) drain(verb string) walkVerb {
 	}
 	service, backend, _ := strings.Cut(rapid.SampledFrom(all).Draw(w.drawn, "backend"), " ")
 	args := []string{verb, service, backend}
-	text, _, err := edit.SetDrain("natspread.toml", []byte(w.model.config), service, backend, verb == "drain", nil)
+	text, _, err := edit.SetDrain(configfiles.Alone("natspread.toml", []byte(w.model.config)), service, backend, verb == "drain", nil)
 	hosttest.Must(w, err)
 	if w.model.trial != "" || !w.model.linked {
 		return w.refused(exitFailed, args...)
 	}
-	same, _, err := edit.SetDrain("current", []byte(w.model.boot()), service, backend, verb == "drain", nil)
-	if err != nil || !hosttest.Config(w, string(same)).Equivalent(hosttest.Config(w, string(text))) {
+	same, _, err := edit.SetDrain(configfiles.Alone("current", []byte(w.model.boot())), service, backend, verb == "drain", nil)
+	if err != nil || !hosttest.Config(w, string(same.Main())).Equivalent(hosttest.Config(w, string(text.Main()))) {
 		return w.refused(exitFailed, args...) // there is another change in the file
 	}
-	return w.applied(string(text), string(text), args...)
+	return w.applied(string(text.Main()), string(text.Main()), args...)
 }
 
 // restore loads what boot loads.
@@ -338,7 +339,7 @@ func (w *walk) settleTrial(v walkVerb, now walkSight) {
 		w.model.trial = ""
 		return
 	}
-	switch string(waiting.Config) {
+	switch string(waiting.Config.Main()) {
 	case w.model.trial:
 	case v.then.trial:
 		w.model.trial, w.model.late, w.model.before, w.model.forward = v.then.trial, v.then.late, v.then.before, v.then.forward

@@ -25,16 +25,21 @@ const longestDigits = 19
 // these names go, which is what a directory shared with others needs. What is still being written stays: it
 // is locked until it has its name, and a symlink that goes is made once more. A missing dir holds nothing.
 func Sweep(dir string, targets ...string) error {
-	entries, err := os.ReadDir(dir)
+	opened, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		entries, err = opened.ReadDir(-1) // in no order: to sort them for each file that is written takes longer
+		_ = opened.Close()
 	}
 	if err != nil {
 		return fmt.Errorf("cannot sweep %s: %w", dir, Cause(err))
 	}
 	swept := false
 	for _, entry := range entries {
-		if !isTemporary(entry, targets) {
+		if entry.Name()[0] != '.' || !isTemporary(entry, targets) { // as nearly all are, where many files are written
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
@@ -70,17 +75,14 @@ func removeUnlocked(path string, kind fs.FileMode) (removed bool, err error) {
 	return err == nil, err
 }
 
-// isTemporary judges by kind and name alone: contents cut short say nothing.
+// isTemporary judges a file whose name begins with a dot, by kind and name alone: contents cut short say
+// nothing.
 func isTemporary(entry fs.DirEntry, targets []string) bool {
 	if kind := entry.Type(); kind != 0 && kind != fs.ModeSymlink {
 		return false
 	}
-	name, hasDot := strings.CutPrefix(entry.Name(), ".")
-	if !hasDot {
-		return false
-	}
 	if len(targets) == 0 {
-		return endsRandom(name)
+		return endsRandom(entry.Name()[1:])
 	}
 	return slices.ContainsFunc(targets, func(target string) bool { return isTemporaryOf(target, entry.Name()) })
 }

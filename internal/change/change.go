@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/rules"
 	"natspread/internal/text"
 	"natspread/render"
@@ -15,10 +16,22 @@ import (
 
 // Plan is a config that was read and found good, and what it leads to.
 type Plan struct {
-	Name   string // where it was read
-	Text   []byte
+	Name   string // of the config that was read
+	Files  configfiles.Set
 	Config config.Config
 	Tables rules.Tables
+}
+
+// Where says which files were read: the name, and how many others.
+func (p Plan) Where() string {
+	others := len(p.Files) - 1
+	if p.Files.At(configfiles.Main) < 0 {
+		return text.Plural(len(p.Files), "file") + " of " + Place(p.Name, configfiles.Dir)
+	}
+	if others == 0 {
+		return p.Name
+	}
+	return p.Name + " and " + text.Plural(others, "file") + " of " + configfiles.Dir
 }
 
 // Summary counts what is in the config: 2 services, 5 backends.
@@ -26,10 +39,10 @@ func (p Plan) Summary() string {
 	return text.Plural(len(p.Config.Services), "service") + ", " + text.Plural(p.Config.CountBackends(), "backend")
 }
 
-// Load reads a config from a file, or from stdin for "-", checks it and plans its tables.
+// Load reads a config as Read does, checks it and plans its tables.
 // A config that cannot be read is an *UnreadError, a wrong one config.Errors.
 func Load(path string, stdin io.Reader) (Plan, error) {
-	data, err := Read(path, stdin)
+	files, err := Read(path, stdin)
 	if err != nil {
 		return Plan{}, &UnreadError{err}
 	}
@@ -37,7 +50,7 @@ func Load(path string, stdin io.Reader) (Plan, error) {
 	if name == "-" {
 		name = "stdin"
 	}
-	return Parse(name, data)
+	return Parse(name, files)
 }
 
 // UnreadError says that a config could not be read at all.
@@ -46,13 +59,13 @@ type UnreadError struct{ error }
 // Unwrap returns the error inside.
 func (e *UnreadError) Unwrap() error { return e.error }
 
-// Parse checks the text of a config and plans its tables.
-func Parse(name string, text []byte) (Plan, error) {
-	cfg, err := config.Parse(name, text)
+// Parse checks the files of a config, which people call name, and plans its tables.
+func Parse(name string, files configfiles.Set) (Plan, error) {
+	cfg, err := config.ParseSet(files)
 	if err != nil {
 		return Plan{}, err
 	}
-	return Plan{Name: name, Text: text, Config: cfg, Tables: render.New(cfg)}, nil
+	return Plan{Name: name, Files: files, Config: cfg, Tables: render.New(cfg)}, nil
 }
 
 // Request asks restore to load a config's rules and keep them. The command is the verb, for
@@ -60,6 +73,6 @@ func Parse(name string, text []byte) (Plan, error) {
 func (p Plan) Request(command string) restore.Request {
 	return restore.Request{
 		Tables: p.Tables, Services: rules.EncodeServices(render.VirtualServices(p.Config.Services...)),
-		Config: p.Text, Command: command, Now: time.Now(),
+		Config: p.Files, Command: command, Now: time.Now(),
 	}
 }

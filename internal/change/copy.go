@@ -5,60 +5,103 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/config"
+	"natspread/internal/configfiles"
+	"natspread/internal/suggest"
+	"natspread/internal/text"
 )
 
-// Copy is a config that somebody edits while its file stays as it is.
+// Copy is a file of a config that somebody edits while the file itself stays as it is.
 type Copy struct {
 	File string // what is edited
+	Of   string // the file that it is a copy of
 
-	name   string // of the config
-	path   string // the same, behind links
+	config string // the name of the config
+	name   string // of the file in the config
+	path   string // of the file, behind links
 	before []byte
 }
 
-// NewCopy copies a config into a directory that no other user may read. The copy has the name of the file: editors
+// NewCopy copies a file of a config into a directory that no other user may read. file is its name in the
+// config, or its path, or the end of that; "" is natspread.toml. The copy has the name of the file: editors
 // know by the name what is in it.
-func NewCopy(name string) (Copy, error) {
-	before, err := Read(name, nil)
+func NewCopy(config, file string) (Copy, error) {
+	files, err := Read(config, nil)
 	if err != nil {
 		return Copy{}, &UnreadError{err}
 	}
-	path, err := filepath.EvalSymlinks(name)
+	of, err := choose(files, config, file)
 	if err != nil {
-		return Copy{}, fmt.Errorf("cannot find %s: %w", name, atomicfile.Cause(err))
+		return Copy{}, err
+	}
+	path, err := filepath.EvalSymlinks(of.Path)
+	if err != nil {
+		return Copy{}, fmt.Errorf("cannot find %s: %w", of.Path, atomicfile.Cause(err))
 	}
 	dir, err := os.MkdirTemp("", "natspread-")
-	file := filepath.Join(dir, filepath.Base(path))
+	copied := filepath.Join(dir, filepath.Base(path))
 	if err == nil {
-		err = os.WriteFile(file, before, 0o600)
+		err = os.WriteFile(copied, of.Text, 0o600)
 	}
 	if err != nil {
-		return Copy{}, fmt.Errorf("cannot copy %s: %w", name, err)
+		return Copy{}, fmt.Errorf("cannot copy %s: %w", of.Path, err)
 	}
-	return Copy{File: file, name: name, path: path, before: before}, nil
+	return Copy{File: copied, Of: of.Path, config: config, name: of.Name, path: path, before: of.Text}, nil
 }
 
-// Load checks the copy. Errors name it; the plan is one of the config.
+// choose returns the file of a config that is meant.
+func choose(files configfiles.Set, config, meant string) (configfiles.File, error) {
+	var names, bases []string
+	for _, f := range files {
+		name := f.Name
+		if name == configfiles.Main { // which --config may give another name
+			name = filepath.Base(config)
+		}
+		names, bases = append(names, name), append(bases, filepath.Base(name))
+		if meant == "" && f.Name == configfiles.Main || slices.Contains([]string{name, filepath.Base(name), f.Path}, filepath.Clean(meant)) {
+			return f, nil
+		}
+	}
+	if meant == "" {
+		return configfiles.File{}, fmt.Errorf("%s does not exist; fix: natspread edit %s", text.OneLine(config), text.OneLine(names[0]))
+	}
+	if near := suggest.Word(filepath.Base(meant), bases); near != "" {
+		return configfiles.File{}, fmt.Errorf("the config has no file %s: did you mean %s?", text.OneLine(meant), near)
+	}
+	return configfiles.File{}, fmt.Errorf("the config has no file %s, but %s", text.OneLine(meant), strings.Join(names[:min(len(names), 10)], ", "))
+}
+
+// Load checks the config with the copy in place of its file. Errors of that name the copy; the plan is one
+// of the config.
 func (c Copy) Load() (plan Plan, changed bool, err error) {
-	if plan, err = Load(c.File, nil); err != nil {
+	text, err := readFile(c.File, config.MaxSize)
+	if err != nil {
+		return Plan{}, false, &UnreadError{readError(c.File, err)}
+	}
+	files, err := Read(c.config, nil)
+	if err != nil {
+		return Plan{}, false, &UnreadError{err}
+	}
+	if plan, err = Parse(c.config, files.With(configfiles.File{Name: c.name, Path: c.File, Text: text})); err != nil {
 		return Plan{}, false, err
 	}
-	plan.Name = c.name
-	return plan, !bytes.Equal(plan.Text, c.before), nil
+	return plan, !bytes.Equal(text, c.before), nil
 }
 
-// Save puts a text into the file, unless somebody else changed that since it was copied.
-func (c Copy) Save(text []byte) error {
-	now, err := Read(c.path, nil)
+// Save puts a plan's text of the copy into the file, unless somebody else changed that since it was copied.
+func (c Copy) Save(plan Plan) error {
+	now, err := readFile(c.path, config.MaxSize)
 	if err == nil && !bytes.Equal(now, c.before) {
-		err = fmt.Errorf("%s was edited by somebody else meanwhile", c.name)
+		err = fmt.Errorf("%s was edited by somebody else meanwhile", c.Of)
 	}
 	if err != nil {
 		return err
 	}
-	return atomicfile.ReplaceFile(c.path, text)
+	return atomicfile.ReplaceFile(c.path, plan.Files[plan.Files.At(c.name)].Text)
 }
 
 // Remove removes the copy.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 	"natspread/internal/atomicfile"
 	"natspread/internal/config"
 	"natspread/internal/config/edit"
+	"natspread/internal/configfiles"
 	"natspread/render"
 	"natspread/restore"
 	"natspread/restore/flows"
@@ -29,9 +31,14 @@ type Edit struct {
 	Backends []Backend
 
 	command string
-	path    string           // of the file, behind links
-	before  []byte           // what is in the file
+	edited  []fileEdit
 	overlay *restore.Overlay // of PlanRuntime, which edits no file
+}
+
+// fileEdit is another text for a file.
+type fileEdit struct {
+	path          string // behind links
+	before, after []byte
 }
 
 // Backend is a backend that is drained, or no longer.
@@ -59,24 +66,24 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 		return Edit{}, err
 	}
 	weights := sync.OnceValue(func() map[member]int { return lastWeights(store) })
-	rewrite := func(name string, text []byte) ([]byte, []edit.Edited, error) {
-		return edit.SetDrain(name, text, target.Service, target.Backend, drain, func(service string, b config.Backend) int {
+	rewrite := func(files configfiles.Set) (configfiles.Set, []edit.Edited, error) {
+		return edit.SetDrain(files, target.Service, target.Backend, drain, func(service string, b config.Backend) int {
 			return cmp.Or(weights()[member{service, b.AddrPort()}], 1)
 		})
 	}
-	planned := Edit{command: "undrain " + target.String(), before: plan.Text}
+	planned := Edit{command: "undrain " + target.String()}
 	if drain {
 		planned.command = "drain " + target.String()
 	}
-	text, edited, err := rewrite(plan.Name, plan.Text)
+	files, edited, err := rewrite(plan.Files)
 	if err != nil {
 		return Edit{}, err
 	}
-	if planned.Plan, err = Parse(plan.Name, text); err != nil {
+	if planned.Plan, err = Parse(plan.Name, files); err != nil {
 		return Edit{}, err
 	}
-	if planned.path, err = filepath.EvalSymlinks(plan.Name); err != nil {
-		return Edit{}, fmt.Errorf("cannot find %s: %w", plan.Name, atomicfile.Cause(err))
+	if planned.edited, err = fileEdits(plan.Files, files); err != nil {
+		return Edit{}, err
 	}
 	services := make(map[string]config.Service, len(planned.Config.Services))
 	for _, s := range planned.Config.Services {
@@ -86,6 +93,23 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 		planned.Backends = append(planned.Backends, Backend{Service: services[e.Service], Backend: e.Backend})
 	}
 	return planned, planned.changesNothingElse(store, rewrite)
+}
+
+// fileEdits returns the files of a config that have another text than before. What killed writers of
+// any of them left goes here.
+func fileEdits(before, after configfiles.Set) ([]fileEdit, error) {
+	var edited []fileEdit
+	sweep(before, func(path string) []string { return []string{path} })
+	for i, file := range before {
+		path, err := filepath.EvalSymlinks(file.Path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot find %s: %w", file.Path, atomicfile.Cause(err))
+		}
+		if !bytes.Equal(file.Text, after[i].Text) {
+			edited = append(edited, fileEdit{path, file.Text, after[i].Text})
+		}
+	}
+	return edited, nil
 }
 
 // member is a backend of a service.
@@ -116,19 +140,19 @@ func lastWeights(store generation.Store) map[member]int {
 
 // changesNothingElse is an error when to apply the config would change more than the
 // backends.
-func (e Edit) changesNothingElse(store generation.Store, rewrite func(name string, text []byte) ([]byte, []edit.Edited, error)) error {
+func (e Edit) changesNothingElse(store generation.Store, rewrite func(configfiles.Set) (configfiles.Set, []edit.Edited, error)) error {
 	current, err := store.Current()
 	if err != nil {
 		return err
 	}
-	text, _, err := rewrite("current", current.Config)
+	files, _, err := rewrite(current.Config)
 	if err == nil {
 		var then config.Config
-		if then, err = config.Parse("current", text); err == nil && then.Equivalent(e.Config) {
+		if then, err = config.ParseSet(files); err == nil && then.Equivalent(e.Config) {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s has other changes that are not applied yet: see natspread diff, and apply them or take them out first", e.Name)
+	return errors.New("the config has other changes that are not applied yet: see natspread diff, and apply them or take them out first")
 }
 
 // Empty returns the names of the services of which every backend is drained then, so that
@@ -143,41 +167,46 @@ func (e Edit) Empty() []string {
 	return names
 }
 
-// Apply edits the file and applies it; when that fails the file is what it was. The file
-// comes first: were the program killed in between, the next apply would drain the backend,
+// Apply edits the files and applies them; when that fails they are what they were. The files
+// come first: were the program killed in between, the next apply would drain the backend,
 // and not fill it again.
 func (e Edit) Apply(ctx context.Context, host restore.Host) (restore.Result, error) {
-	edited := !bytes.Equal(e.before, e.Text)
-	_ = atomicfile.Sweep(filepath.Dir(e.path), filepath.Base(e.path)) // also where nothing is written
-	if edited {
-		if err := atomicfile.ReplaceFile(e.path, e.Text); err != nil {
+	for i, file := range e.edited {
+		if err := atomicfile.ReplaceFile(file.path, file.after); err != nil {
+			if failed := e.revert(e.edited[:i]); failed != nil {
+				return restore.Result{Changed: true}, fmt.Errorf("%w, but %w", err, failed)
+			}
 			return restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
 		}
 	}
 	result, err := Apply(ctx, host, e.Request(e.command))
-	if err == nil || !edited {
-		return result, err
+	if err == nil {
+		return result, nil
 	}
-	if failed := e.revert(); failed != nil {
+	if failed := e.revert(e.edited); failed != nil {
 		return result, fmt.Errorf("%w, but %w", err, failed)
 	}
 	return result, err
 }
 
-// revert puts back what was in the file before the edit, if nobody wrote to it since: what
+// revert puts back what was in files before the edit, if nobody wrote to them since: what
 // somebody else saved meanwhile stays, with our edit or without it.
-func (e Edit) revert() error {
-	now, err := os.ReadFile(e.path)
-	if err == nil && !bytes.Equal(now, e.Text) {
-		return fmt.Errorf("%s was edited meanwhile and stays as it is: look whether %s is still in it", e.path, e.command)
+func (e Edit) revert(files []fileEdit) error {
+	var failed error
+	for _, file := range files {
+		now, err := os.ReadFile(file.path)
+		if err == nil && !bytes.Equal(now, file.after) {
+			failed = errors.Join(failed, fmt.Errorf("%s was edited meanwhile and stays as it is: look whether %s is still in it", file.path, e.command))
+			continue
+		}
+		if err == nil {
+			err = atomicfile.ReplaceFile(file.path, file.before)
+		}
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("the config is still edited: cannot put it back: %w", atomicfile.Cause(err)))
+		}
 	}
-	if err == nil {
-		err = atomicfile.ReplaceFile(e.path, e.before)
-	}
-	if err != nil {
-		return fmt.Errorf("the config is still edited: cannot put it back: %w", atomicfile.Cause(err))
-	}
-	return nil
+	return failed
 }
 
 // Live counts the connections that are open at each of the backends, for its service.

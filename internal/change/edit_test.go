@@ -88,8 +88,8 @@ func TestPlanDrain(t *testing.T) {
 				t.Errorf("%v", err)
 			case c.want != "" && err != nil:
 				t.Error(err)
-			case c.want != "" && (string(drain.Text) != c.want || len(drain.Backends) != 1 || drain.Backends[0].Backend.String() != "10.0.0.1:80" || drain.Backends[0].Service.Name != "web" || drain.Empty() != nil):
-				t.Errorf("%+v\n%s", drain, drain.Text)
+			case c.want != "" && (string(drain.Files.Main()) != c.want || len(drain.Backends) != 1 || drain.Backends[0].Backend.String() != "10.0.0.1:80" || drain.Backends[0].Service.Name != "web" || drain.Empty() != nil):
+				t.Errorf("%+v\n%s", drain, drain.Files.Main())
 			}
 			wantFile(t, path, c.file)
 		})
@@ -185,7 +185,7 @@ func TestDrainApplies(t *testing.T) {
 				t.Errorf("%s, %v", target, err)
 			}
 			applied, err := store.Current()
-			if err != nil || string(applied.Config) != drained || applied.Command != "drain web 10.0.0.1:80" {
+			if err != nil || string(applied.Config.Main()) != drained || applied.Command != "drain web 10.0.0.1:80" {
 				t.Errorf("%+v, %v", applied.Manifest, err)
 			}
 			if live, err := drain.Live(t.Context()); err != nil || !slices.Equal(live, []int{0}) {
@@ -334,8 +334,8 @@ func TestPlanUndrain(t *testing.T) {
 				t.Fatal(err)
 			}
 			drain, err := PlanDrain(store, plan, Target{Backend: "10.0.0.1"}, false)
-			if err != nil || string(drain.Text) != c.want {
-				t.Errorf("%v\n%s", err, drain.Text)
+			if err != nil || string(drain.Files.Main()) != c.want {
+				t.Errorf("%v\n%s", err, drain.Files.Main())
 			}
 		})
 	}

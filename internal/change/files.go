@@ -12,7 +12,7 @@ import (
 
 // WriteRules writes the rules of all tables into a directory, returns the files, and tells whether any has other
 // bytes than before, also beside an error. When a later file cannot be written, earlier ones that are new are removed
-// again. A part of the filter table that is empty has a file only if there was one: an old one would say something else.
+// again. A part of the filter or mangle table that is empty has a file only if there was one: an old one would say something else.
 func (p Plan) WriteRules(dir string) (files []string, changed bool, err error) {
 	var fresh []string
 	replaced := false // a file that was there has other bytes
@@ -20,7 +20,7 @@ func (p Plan) WriteRules(dir string) (files []string, changed bool, err error) {
 		path, text := filepath.Join(dir, generation.RulesFile(table)), rules.EncodeFile(table)
 		info, err := os.Lstat(path)
 		there := err == nil
-		if !there && table.Name == rules.Filter && table.Empty() {
+		if !there && table.Name != rules.NAT && table.Empty() {
 			continue
 		}
 		if !there {

@@ -9,34 +9,94 @@ import (
 	"path/filepath"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/configfiles"
 	"natspread/restore/generation"
 )
 
-// PutBack writes the config of a generation into a config file, which keeps its owner and its mode.
-// Where no generation was made from the text that the file had, that text is kept in another file
-// beside it; kept is its name, or "".
-func PutBack(store generation.Store, name string, back generation.Generation) (kept string, changed bool, err error) {
+// PutBack puts the config of a generation in place of the one called name: its files keep their owners and
+// their modes, and those that the generation does not have are removed, after removing said which. A text
+// that no generation was made from is kept in another file beside its own; kept are the names of these.
+func PutBack(store generation.Store, name string, back generation.Generation, removing func(file string)) (kept []string, changed bool, err error) {
 	now, err := Read(name, nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", true, Create(name, back.Config)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, err
 	}
-	if err != nil {
-		return "", false, err
-	}
-	path, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return "", false, fmt.Errorf("cannot find %s: %w", name, atomicfile.Cause(err))
-	}
-	_ = atomicfile.Sweep(filepath.Dir(path), filepath.Base(path), filepath.Base(firstFree(path))) // also where nothing is written
-	if back.MadeFrom(now) {
-		return "", false, nil
-	}
-	if !isKept(store, now) {
-		if kept, err = keep(path, now); err != nil {
-			return "", false, err
+	sweep(now, func(path string) []string { return []string{path, firstFree(path)} })
+	known := knownFiles(store)
+	for _, f := range back.Config {
+		f.Path = Place(name, f.Name)
+		if now.At(f.Name) < 0 {
+			changed, err = true, Create(f.Path, f.Text)
+		} else {
+			var wrote bool
+			kept, wrote, err = putFile(kept, known, now[now.At(f.Name)], f.Text)
+			changed = changed || wrote
+		}
+		if err != nil {
+			return kept, changed, err
 		}
 	}
-	return kept, true, atomicfile.ReplaceFile(path, back.Config)
+	for _, f := range now {
+		if back.Config.At(f.Name) >= 0 {
+			continue
+		}
+		removing(f.Path)
+		if kept, err = keepUnknown(kept, known, f.Path, f); err == nil {
+			err = os.Remove(f.Path)
+		}
+		if err == nil {
+			err = atomicfile.SyncDir(filepath.Dir(f.Path))
+		}
+		if err != nil {
+			return kept, changed, fmt.Errorf("cannot remove %s: %w", f.Path, atomicfile.Cause(err))
+		}
+		changed = true
+	}
+	return kept, changed, nil
+}
+
+// sweep removes what killed writers of the files of a config, behind links, or of names beside each left.
+func sweep(files configfiles.Set, written func(path string) []string) {
+	targets := map[string][]string{} // by their directories
+	for _, f := range files {
+		path, err := filepath.EvalSymlinks(f.Path)
+		if err != nil {
+			continue
+		}
+		for _, name := range written(path) {
+			targets[filepath.Dir(path)] = append(targets[filepath.Dir(path)], filepath.Base(name))
+		}
+	}
+	for dir, names := range targets {
+		_ = atomicfile.Sweep(dir, names...) // what stays does no harm
+	}
+}
+
+// putFile puts a text into a file that is there, and tells whether it had another one.
+func putFile(kept []string, known map[string]bool, now configfiles.File, text []byte) (_ []string, changed bool, err error) {
+	path, err := filepath.EvalSymlinks(now.Path)
+	if err != nil {
+		return kept, false, fmt.Errorf("cannot find %s: %w", now.Path, atomicfile.Cause(err))
+	}
+	if bytes.Equal(now.Text, text) {
+		return kept, false, nil
+	}
+	if kept, err = keepUnknown(kept, known, path, now); err != nil {
+		return kept, false, err
+	}
+	return kept, true, atomicfile.ReplaceFile(path, text)
+}
+
+// keepUnknown keeps the text of a file beside a path if no generation was made from it.
+func keepUnknown(kept []string, known map[string]bool, path string, file configfiles.File) ([]string, error) {
+	if known[string(file.Text)] {
+		return kept, nil
+	}
+	beside, err := keep(path, file.Text)
+	if err != nil {
+		return kept, err
+	}
+	return append(kept, beside), nil
 }
 
 // Create writes a config file that must not exist yet.
@@ -48,15 +108,16 @@ func Create(name string, text []byte) error {
 	return err
 }
 
-// isKept tells whether a generation was made from a text.
-func isKept(store generation.Store, text []byte) bool {
+// knownFiles returns the texts of all files that generations were made from.
+func knownFiles(store generation.Store) map[string]bool {
+	known := map[string]bool{}
 	entries, _ := store.History()
 	for _, entry := range entries {
-		if bytes.Equal(entry.Config, text) {
-			return true
+		for _, f := range entry.Config {
+			known[string(f.Text)] = true
 		}
 	}
-	return false
+	return known
 }
 
 // keep writes a text beside a file, under a name that nothing has yet.

@@ -105,15 +105,15 @@ func TestReadFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{file, link} {
-		if got, err := Read(name, nil); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("Read(%s) returned %d bytes and %v, want %d", name, len(got), err, len(want))
+		if got, err := Read(name, nil); err != nil || !bytes.Equal(got.Main(), want) {
+			t.Errorf("Read(%s) returned %d bytes and %v, want %d", name, got.Size(), err, len(want))
 		}
 	}
 }
 
 // TestReadStdin takes "-" for stdin, and no more of it than config.MaxSize.
 func TestReadStdin(t *testing.T) {
-	if got, err := Read("-", strings.NewReader(oneService)); err != nil || string(got) != oneService {
+	if got, err := Read("-", strings.NewReader(oneService)); err != nil || string(got.Main()) != oneService {
 		t.Errorf("got %q and %v", got, err)
 	}
 	if _, err := Read("-", io.LimitReader(zeros{}, config.MaxSize)); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 	"natspread/render"
@@ -31,7 +32,7 @@ func newStore(t *testing.T) generation.Store {
 // parsed returns the plan of a config that must be good.
 func parsed(t *testing.T, text string) Plan {
 	t.Helper()
-	plan, err := Parse("natspread.toml", []byte(text))
+	plan, err := Parse("natspread.toml", configfiles.Alone("natspread.toml", []byte(text)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func parsed(t *testing.T, text string) Plan {
 func old(t *testing.T, text string) generation.Generation {
 	t.Helper()
 	return generation.Generation{
-		Tables: parsed(t, text).Tables, Config: []byte(text),
+		Tables: parsed(t, text).Tables, Config: configfiles.Alone("natspread.toml", []byte(text)),
 		Manifest: generation.Manifest{Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply", Version: "0.1", Variant: rules.NFT, Proven: true},
 	}
 }
@@ -83,7 +84,7 @@ func TestKnownServices(t *testing.T) {
 	}
 	unread := func(t *testing.T) generation.Generation {
 		g := old(t, oneService)
-		g.Config = []byte("what natspread 0.1 took\n")
+		g.Config = configfiles.Alone("natspread.toml", []byte("what natspread 0.1 took\n"))
 		return g
 	}
 	for name, c := range map[string]struct {
@@ -138,7 +139,7 @@ func TestRequest(t *testing.T) {
 	if want := render.VirtualServices(plan.Config.Services...); err != nil || len(services) != 1 || !reflect.DeepEqual(services, want) {
 		t.Errorf("%+v, not %+v, %v", services, want, err)
 	}
-	if string(request.Config) != oneService || request.Command != "apply --confirm" || time.Since(request.Now) > time.Minute || request.DryRun || request.Exclusive != nil {
+	if string(request.Config.Main()) != oneService || request.Command != "apply --confirm" || time.Since(request.Now) > time.Minute || request.DryRun || request.Exclusive != nil {
 		t.Errorf("%+v", request)
 	}
 }
@@ -148,14 +149,14 @@ func TestRequest(t *testing.T) {
 func TestAgain(t *testing.T) {
 	services := parsed(t, oneService).Request("apply").Services
 	g := old(t, oneService)
-	if request := Again(g, "rollback 1"); !bytes.Equal(request.Services, services) || string(request.Config) != oneService || request.Command != "rollback 1" || !request.Tables.Equal(g.Tables) {
+	if request := Again(g, "rollback 1"); !bytes.Equal(request.Services, services) || string(request.Config.Main()) != oneService || request.Command != "rollback 1" || !request.Tables.Equal(g.Tables) {
 		t.Errorf("%+v", request)
 	}
 	g.Services = []byte("kept as it is")
 	if request := Again(g, "rollback 1"); string(request.Services) != "kept as it is" {
 		t.Errorf("%q", request.Services)
 	}
-	g.Services, g.Config = nil, []byte("what natspread 0.1 took\n")
+	g.Services, g.Config = nil, configfiles.Alone("natspread.toml", []byte("what natspread 0.1 took\n"))
 	if request := Again(g, "rollback 1"); request.Services != nil {
 		t.Errorf("%q", request.Services)
 	}
@@ -164,7 +165,7 @@ func TestAgain(t *testing.T) {
 // TestLoad names the file, or stdin, and tells a config that cannot be read from a wrong one.
 func TestLoad(t *testing.T) {
 	plan, err := Load("-", strings.NewReader(oneService))
-	if err != nil || plan.Name != "stdin" || string(plan.Text) != oneService || plan.Config.CountBackends() != 1 {
+	if err != nil || plan.Name != "stdin" || string(plan.Files.Main()) != oneService || plan.Config.CountBackends() != 1 {
 		t.Errorf("%+v, %v", plan, err)
 	}
 	var unread *UnreadError

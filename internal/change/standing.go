@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/health"
 	"natspread/render"
 	"natspread/restore"
@@ -27,7 +28,7 @@ func Try(ctx context.Context, host restore.Host, request restore.Request, trial 
 // standing returns what the kernel is to hold in place of a config's own tables; nil where it is
 // to hold these, and where nothing is known. No fault here ends a load: the watcher that lives
 // loads within a moment what is missing.
-func standing(host restore.Host, text []byte) *restore.Overlay {
+func standing(host restore.Host, files configfiles.Set) *restore.Overlay {
 	if !host.WatcherAlive() {
 		return nil
 	}
@@ -40,7 +41,7 @@ func standing(host restore.Host, text []byte) *restore.Overlay {
 	if len(loaded.Services) == 0 && !slices.ContainsFunc(record.Checks, isDown) {
 		return nil // as mostly, and to parse the config takes a while
 	}
-	cfg, err := config.Parse("config", text)
+	cfg, err := config.ParseSet(files)
 	if err != nil { // an older generation's
 		return nil
 	}

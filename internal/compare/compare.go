@@ -2,7 +2,6 @@
 package compare
 
 import (
-	"net/netip"
 	"reflect"
 	"slices"
 
@@ -98,13 +97,13 @@ func changeOf(before, after *config.Service) ServiceChange {
 	was, is := shares(before), shares(after)
 	if after != nil {
 		for _, b := range after.Backends {
-			change.Backends = append(change.Backends, BackendChange{b, was[b.AddrPort()], is[b.AddrPort()]})
+			change.Backends = append(change.Backends, BackendChange{b, was[identity(b)], is[identity(b)]})
 		}
 	}
 	if before != nil {
 		for _, b := range before.Backends {
-			if is[b.AddrPort()] == nil {
-				change.Backends = append(change.Backends, BackendChange{b, was[b.AddrPort()], nil})
+			if is[identity(b)] == nil {
+				change.Backends = append(change.Backends, BackendChange{b, was[identity(b)], nil})
 			}
 		}
 	}
@@ -115,25 +114,30 @@ func changeOf(before, after *config.Service) ServiceChange {
 	return change
 }
 
+// identity is what tells a backend from others: its address and its ports.
+func identity(b config.Backend) config.Backend {
+	return config.Backend{Addr: b.Addr, Port: b.Port, Last: b.Last}
+}
+
 // shares returns what each backend of a service has; none where there is no service.
-func shares(service *config.Service) map[netip.AddrPort]*Share {
+func shares(service *config.Service) map[config.Backend]*Share {
 	if service == nil {
 		return nil
 	}
 	shares := service.Shares(service.Owned())
-	all := make(map[netip.AddrPort]*Share, len(service.Backends))
+	all := make(map[config.Backend]*Share, len(service.Backends))
 	for i, b := range service.Backends {
-		all[b.AddrPort()] = &Share{Weight: b.Weight, Drain: b.Drain, Backup: b.Backup, Share: shares[i]}
+		all[identity(b)] = &Share{Weight: b.Weight, Drain: b.Drain, Backup: b.Backup, Share: shares[i]}
 	}
 	return all
 }
 
 // common returns where those backends of a service are that others have too, in its order.
-func common(service config.Service, others map[netip.AddrPort]*Share) []netip.AddrPort {
-	var both []netip.AddrPort
+func common(service config.Service, others map[config.Backend]*Share) []config.Backend {
+	var both []config.Backend
 	for _, b := range service.Backends {
-		if others[b.AddrPort()] != nil {
-			both = append(both, b.AddrPort())
+		if others[identity(b)] != nil {
+			both = append(both, identity(b))
 		}
 	}
 	return both

@@ -65,6 +65,10 @@ web before=true after=false reordered=false
   10.0.0.1:80: 1 is 0.5000, none
   10.0.0.2:80: 1 is 0.5000, none
 `},
+		{"one port becomes a range", strings.Replace(serviceOf(`"10.0.0.1:9000"`), ":80\"", ":8000-8010\"", 1), strings.Replace(serviceOf(`"10.0.0.1:9000-9010"`), ":80\"", ":8000-8010\"", 1), `web before=true after=true reordered=false
+  10.0.0.1:9000-9010: none, 1 is 1.0000
+  10.0.0.1:9000: 1 is 1.0000, none
+`},
 		{"a weight", two, serviceOf(`"10.0.0.1:80", { address = "10.0.0.2:80", weight = 3 }`), `web before=true after=true reordered=false
   10.0.0.1:80: 1 is 0.5000, 1 is 0.2500
   10.0.0.2:80: 1 is 0.5000, 3 is 0.7500

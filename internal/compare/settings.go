@@ -32,6 +32,7 @@ func settings(s config.Service) []setting {
 		{"local", fmt.Sprint(s.Local)},
 		{"on_remove", string(s.OnRemove)},
 		{"forward", string(s.Forward)},
+		{"clamp_mss", s.ClampMSS.String()},
 		{"takeover", fmt.Sprint(s.Takeover)},
 		{"check", s.Check.String()},
 		{"min_up", orNone(s.MinUp)},

@@ -6,7 +6,8 @@ func Bash(t Tree) string { return t.write(bashTemplate) }
 
 // bashTemplate finds the verb and the flag that waits for its value. The words that
 // bash hands over are cut at "=" and ":", both of which may stand in a value. Names of
-// files are offered with a slash behind directories.
+// files are offered with a slash behind directories. Of a name with ":" in it, as backends
+// have, bash replaces what is behind the last one, so only that is offered.
 const bashTemplate = `# bash completion for natspread(8), written by make completions from the command tree.
 
 _natspread() {
@@ -54,11 +55,29 @@ _natspread_words() {
     '') [[ $cur == -* ]] || words='{{join (verbs .Verbs true) " "}}' ;;
     {{- range .Verbs}}{{if .Verbs}}
     {{.Name}}) [[ $cur == -* ]] || words='{{join (verbs $.Verbs false) " "}}' ;;
-    {{- else if .Flags}}
-    {{.Name}}) words+=' {{join (flags .Flags) " "}}' ;;
+    {{- else if not .Plain}}
+    {{.Name}})
+        {{- with .Flags}} words+=' {{join (flags .) " "}}'{{end}}
+        {{- with .Words}} [[ $cur == -* ]] || words='{{join . " "}}'{{end}}
+        {{- with .Names}}
+        [[ $cur == -* ]] || _natspread_names {{join . " "}}
+       {{- end}} ;;
     {{- end}}{{end}}
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+_natspread_names() {
+    local typed=${COMP_LINE:0:COMP_POINT} before='' name
+    typed=${typed##*[[:space:]]}
+    if [[ $typed == *:* ]]; then
+        before=${typed%:*}:
+        cur=${typed##*:}
+    fi
+    words=''
+    while IFS= read -r name; do
+        [[ $name != "$before"* ]] || words+=" ${name#"$before"}"
+    done < <(natspread completion "$@" 2>/dev/null)
 }
 
 complete -F _natspread natspread

@@ -1,7 +1,7 @@
 // Package completion exists so that bash, zsh and fish offer just what the command
 // tree takes; it must not know where the tree comes from.
 //
-// The files beside it are what it writes; make completions writes them anew.
+// The files in scripts are what it writes; make completions writes them anew.
 package completion
 
 import (
@@ -19,10 +19,15 @@ type Tree struct {
 // Verb is one verb, or another word that stands in a verb's place.
 type Verb struct {
 	Name  string
-	Words string // what it does
-	Flags []Flag // those of this verb alone
-	Verbs bool   // it takes another verb as its argument
+	Does  string   // in a few words
+	Flags []Flag   // those of this verb alone
+	Verbs bool     // it takes another verb as its argument
+	Words []string // what it takes as its argument, where that is one of few words
+	Names []string // what it takes as arguments, as natspread completion lists them: services, backends, generations
 }
+
+// Plain tells whether a verb takes nothing that a shell could offer.
+func (v Verb) Plain() bool { return len(v.Flags)+len(v.Words)+len(v.Names) == 0 }
 
 // Flag is one flag under all of its names, dashes included.
 type Flag struct {

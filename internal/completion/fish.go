@@ -26,13 +26,17 @@ end
 
 complete -c natspread -f
 {{- range .Verbs}}
-complete -c natspread -n "__natspread_verb ''" -a {{.Name}} -d {{fishQuoted .Words}}
+complete -c natspread -n "__natspread_verb ''" -a {{.Name}} -d {{fishQuoted .Does}}
 {{- end}}
 {{- range .Flags}}
 complete -c natspread{{template "flag" .}}
 {{- end}}
 {{- range $verb := .Verbs}}{{if .Verbs}}
 complete -c natspread -n '__natspread_verb {{.Name}}' -a '{{join (verbs $.Verbs false) " "}}'
+{{- end}}{{with .Words}}
+complete -c natspread -n '__natspread_verb {{$verb.Name}}' -a '{{join . " "}}'
+{{- end}}{{with .Names}}
+complete -c natspread -n '__natspread_verb {{$verb.Name}}' -a '(natspread completion {{join . " "}} 2>/dev/null)'
 {{- end}}{{range .Flags}}
 complete -c natspread -n '__natspread_verb {{$verb.Name}}'{{template "flag" .}}
 {{- end}}{{end}}

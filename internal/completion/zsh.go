@@ -14,10 +14,11 @@ const zshTemplate = `#compdef natspread
 
 _natspread() {
     local curcontext=$curcontext state line
-    local -a verbs flags
+    local -a verbs flags names
+    local argument=' '
     verbs=(
 {{- range .Verbs}}
-        {{quoted (print .Name ":" .Words)}}
+        {{quoted (print .Name ":" .Does)}}
 {{- end}}
     )
     flags=(
@@ -34,15 +35,25 @@ _natspread() {
         _arguments -S $flags '1:verb:({{join (verbs $.Verbs false) " "}})'
         return
         ;;
-{{- else if .Flags}}
+{{- else if not .Plain}}
     behind:{{.Name}})
+{{- with .Flags}}
         flags+=(
-{{- template "flags" .Flags}}
+{{- template "flags" .}}
         )
+{{- end}}{{with .Words}}
+        argument='({{join . " "}})'
+{{- end}}{{with .Names}}
+        names=({{join . " "}}) argument=_natspread_names
+{{- end}}
         ;;
 {{- end}}{{end}}
     esac
-    _arguments -S $flags '*:argument: '
+    _arguments -S $flags "*:argument:$argument"
+}
+
+_natspread_names() {
+    compadd "$@" -- ${(f)"$(_call_program names natspread completion $names 2>/dev/null)"}
 }
 
 _natspread "$@"

@@ -87,7 +87,7 @@ func (s inspection) alignFix(first, second listenKey) string {
 	if first.listen.Addr != second.listen.Addr || !first.service.apart(second.service) {
 		return ""
 	}
-	same := Listen{Addr: first.listen.Addr, Ports: Ports{max(a.First, b.First), min(a.Last, b.Last)}}.String()
+	same := Listen{Addr: first.listen.Addr, Ports: Ports{First: max(a.First, b.First), Last: min(a.Last, b.Last)}}.String()
 	parts := func(k listenKey, other Ports) string {
 		return k.among(append([]string{same}, withoutPorts(k.listen, other)...))
 	}
@@ -106,7 +106,7 @@ func otherPortFix(l Listen) string {
 	if l.Ports.Last == math.MaxUint16 {
 		l.Ports.Last = 1023
 	}
-	l.Ports = Ports{l.Ports.Last + 1, l.Ports.Last + 1}
+	l.Ports = Ports{First: l.Ports.Last + 1, Last: l.Ports.Last + 1}
 	return fmt.Sprintf("write another address or port, as in %q", l)
 }
 

@@ -14,12 +14,13 @@ func (s inspection) check(d *draft) {
 	s.checkFamily(d)
 	s.checkRepeats(d)
 	s.checkPorts(d)
-	s.checkOwnListen(d)
+	s.checkShift(d)
 	s.checkHairpin(d)
 	s.checkInterfaces(d)
 	s.checkGate(d)
 	s.checkTurns(d)
 	s.checkSlots(d)
+	s.checkClampMSS(d)
 	s.checkTakeover(d)
 	s.checkHealth(d)
 }
@@ -115,9 +116,12 @@ func familyName(six bool) string {
 func (s inspection) checkRepeats(d *draft) {
 	refuseRepeats(s, "protocol", d.protocols, func(p Protocol) Protocol { return p })
 	refuseRepeats(s, "hairpin", d.hairpin, func(p netip.Prefix) netip.Prefix { return p })
-	port := d.onlyPort()
+	port, asked := d.onlyPort(), d.askedPorts()
 	refuseRepeats(s, "backend", d.backends, func(b Backend) netip.AddrPort {
-		if b.Port == 0 {
+		switch {
+		case b.Last != 0 && len(asked) == 1 && asked[0] == b.Ports():
+			b.Port = 0
+		case b.Port == 0:
 			b.Port = port
 		}
 		return b.AddrPort()
@@ -154,25 +158,6 @@ func (d *draft) onlyPort() uint16 {
 		port = p.First
 	}
 	return port
-}
-
-// checkOwnListen files backends that are the service itself: a connection would
-// be sent back to the balancer.
-func (s inspection) checkOwnListen(d *draft) {
-	own := make(map[netip.Addr][]field.Located[Listen])
-	for _, l := range d.listen {
-		own[l.Val.Addr] = append(own[l.Val.Addr], l)
-	}
-	for _, b := range d.backends {
-		for _, l := range own[b.Val.Addr] {
-			if b.Val.Port == 0 || l.Val.Ports.Contains(b.Val.Port) {
-				s.Refuse(b.At, "natspread can't send it to the listen address itself: write the machine that serves it, or another port of this one",
-					"cannot use backend %s: the service listens there itself, on line %d",
-					s.Show(b.At), s.Line(l.At)).Related = s.Line(l.At)
-				break
-			}
-		}
-	}
 }
 
 // checkHairpin files hairpin where every client is rewritten anyway. A snat that

@@ -51,7 +51,7 @@ func (s inspection) checkUnchecked(d *draft) {
 
 // simpleCheck writes a check that goes with the service's other keys.
 func (d *draft) simpleCheck() string {
-	portless := slices.ContainsFunc(d.backends, func(b field.Located[Backend]) bool { return b.Val.Port == 0 })
+	portless := slices.ContainsFunc(d.backends, func(b field.Located[Backend]) bool { return b.Val.Port == 0 || b.Val.Last != 0 })
 	if !portless && (len(d.protocols) == 0 || d.speaks(TCP)) {
 		return exampleOf("check")
 	}
@@ -142,9 +142,12 @@ func (s inspection) checkCheckPort(d *draft) {
 		return
 	}
 	for _, b := range d.backends {
-		if b.Val.Port == 0 {
+		if b.Val.Port == 0 || b.Val.Last != 0 {
 			why := "it keeps the port the client asked for"
-			if d.maps() {
+			switch {
+			case b.Val.Last != 0:
+				why = "it has a range of ports"
+			case d.maps():
 				why = "the service maps its ports"
 			}
 			s.Refuse(b.At, c.write("port", d.likelyPort())+", with the port to check", "cannot check backend %s: %s", s.Show(b.At), why).Related = s.Line(c.at)
@@ -217,10 +220,10 @@ func (s inspection) checkBalanced(drafts []*draft) {
 			if target.Port() == 0 {
 				continue
 			}
-			asked := listenKey{listen: Listen{Ports: Ports{target.Port(), target.Port()}}}
+			asked := listenKey{listen: Listen{Ports: Ports{First: target.Port(), Last: target.Port()}}}
 			other := listening[balancedKey{d.check.kind.Val.Protocol(), target.Addr()}].Overlapping(asked)
-			if other == nil || other.service == d && !d.check.has("port") {
-				continue // checkOwnListen files the service itself
+			if other == nil {
+				continue
 			}
 			fix := fmt.Sprintf("write local = false in %s, or the address of the machine that serves it here", other.service.label())
 			s.Refuse(b.At, fix, "cannot use backend %s: its check would be balanced by %s, which listens there on line %d",

@@ -10,12 +10,16 @@ import (
 )
 
 // readTables reads the tables of the text, with each [service.check] and [pool.NAME.check] as the
-// value of the key check of what it belongs to.
+// value of the key check of what it belongs to, which is above it in the same file.
 func (s inspection) readTables() []source.Table {
-	tables := s.Source.ReadTables(exampleOf)
-	all := tables[:1:1]
+	var all []source.Table
 	owners := map[string]int{} // where what a check may belong to stands in all, by its header
-	for _, t := range tables[1:] {
+	for _, t := range s.Source.ReadTables(exampleOf) {
+		if t.Begins {
+			clear(owners)
+			all = append(all, t)
+			continue
+		}
 		_, some := owners["service"]
 		at, belongs := owners[s.ownerOf(t, some)]
 		if !belongs {

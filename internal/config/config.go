@@ -1,13 +1,13 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"natspread/internal/config/audience"
+	"natspread/internal/config/endpoint"
+	"natspread/internal/config/value"
 )
 
 // Bounds of what one file may ask for. They keep the rules that follow from it
@@ -60,6 +60,7 @@ type Service struct {
 	Local    bool     // connections made on the balancer itself are balanced too
 	OnRemove OnRemove // what becomes of the connections of a backend that is taken out
 	Forward  Forward  // whether FORWARD lets the connections through, whatever its other rules say
+	ClampMSS ClampMSS // what becomes of what both ends of a TCP connection say of their segments
 	Takeover bool     // connections that another balancer with this config had go on here
 	Check    Check    // what its backends are asked; the zero Check where nobody asks
 	MinUp    int      // with a Check: with fewer primaries up, the backups join; else 0
@@ -76,7 +77,7 @@ func (s Service) PortMap() string {
 	var pairs []string
 	for _, listen := range s.Listen {
 		if listen.To != 0 && listen.Addr == s.Listen[0].Addr { // all have the same
-			pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
+			pairs = append(pairs, endpoint.Pair{Asked: listen.Ports, To: listen.Answers(Backend{})}.String())
 		}
 	}
 	if pairs == nil {
@@ -89,8 +90,8 @@ func (s Service) PortMap() string {
 type Listen struct {
 	Addr  netip.Addr // the zero Addr is "*": every address of the balancer
 	Ports Ports
-	// To is the port where backends answer for the one of Ports, which have no port of their own
-	// then; 0 where the service maps no ports.
+	// To is the port where backends answer for the first of Ports, and the next one for the next.
+	// They have no port of their own then. It is 0 where the service maps no ports.
 	To uint16
 }
 
@@ -98,9 +99,9 @@ type Listen struct {
 func (l Listen) Answers(b Backend) Ports {
 	switch {
 	case b.Port != 0:
-		return Ports{b.Port, b.Port}
+		return b.Ports()
 	case l.To != 0:
-		return Ports{l.To, l.To}
+		return Ports{First: l.To, Last: l.To + l.Ports.Last - l.Ports.First}
 	}
 	return l.Ports
 }
@@ -109,31 +110,16 @@ func (l Listen) Answers(b Backend) Ports {
 func (l Listen) Any() bool { return !l.Addr.IsValid() }
 
 // String writes l as the config does: "192.0.2.10:80", "[2001:db8::10]:80-89", "*:80".
-func (l Listen) String() string {
-	if l.Any() {
-		return "*:" + l.Ports.String()
-	}
-	return host(l.Addr) + ":" + l.Ports.String()
-}
+func (l Listen) String() string { return endpoint.Listen{Addr: l.Addr, Ports: l.Ports}.String() }
 
 // Ports is a range with both ends in it; a single port is both ends.
-type Ports struct{ First, Last uint16 }
-
-// String writes "80" or "8000-8010".
-func (p Ports) String() string {
-	if p.First == p.Last {
-		return strconv.Itoa(int(p.First))
-	}
-	return strconv.Itoa(int(p.First)) + "-" + strconv.Itoa(int(p.Last))
-}
-
-// Contains reports whether port is one of p.
-func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.Last }
+type Ports = endpoint.Ports
 
 // Backend is a server that connections are spread to.
 type Backend struct {
 	Addr   netip.Addr
 	Port   uint16 // 0 keeps the port the client asked for, but for Listen.To
+	Last   uint16 // of a range of ports that Port begins; 0 where there is one port, or none
 	Weight int    // 0 to MaxWeight; 0 takes no new connections
 	Drain  bool   // it takes no new connections, and keeps its weight for later
 	Backup bool   // it gets new connections only when too few of the others are up
@@ -145,7 +131,7 @@ type Backend struct {
 	Out bool
 }
 
-// AddrPort returns the backend's address and port.
+// AddrPort returns the backend's address and port, the first one of several.
 func (b Backend) AddrPort() netip.AddrPort { return netip.AddrPortFrom(b.Addr, b.Port) }
 
 // Drained tells whether the backend gets no new connections.
@@ -160,20 +146,16 @@ func (b Backend) ActiveWeight() int {
 	return b.Weight
 }
 
-// String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1".
+// Ports returns the backend's own ports, the zero value where it has none.
+func (b Backend) Ports() Ports { return Ports{First: b.Port, Last: max(b.Port, b.Last)} }
+
+// String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1",
+// "10.0.0.1:9000-9010".
 func (b Backend) String() string {
 	if b.Port == 0 {
 		return b.Addr.String()
 	}
-	return host(b.Addr) + ":" + strconv.Itoa(int(b.Port))
-}
-
-// host writes an address the way it stands before a port.
-func host(a netip.Addr) string {
-	if a.Is6() {
-		return "[" + a.String() + "]"
-	}
-	return a.String()
+	return value.Join(b.Addr.String(), b.Ports().String())
 }
 
 // Protocol is a transport that has ports.

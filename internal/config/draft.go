@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 
+	"natspread/internal/config/endpoint"
 	"natspread/internal/config/field"
 	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
@@ -22,7 +23,7 @@ type draft struct {
 	keys      field.Places
 	name      field.Located[string]
 	listen    []field.Located[Listen]
-	ports     []portPair // none where the listen addresses have theirs
+	ports     []endpoint.Pair // none where the listen addresses have theirs
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
 	backends  []field.Located[Backend]
@@ -36,6 +37,7 @@ type draft struct {
 	local     bool
 	onRemove  field.Located[OnRemove]
 	forward   field.Located[Forward]
+	clampMSS  field.Located[ClampMSS]
 	takeover  bool
 	check     checkDraft
 	minUp     field.Located[int] // 0 where it was not given
@@ -48,6 +50,9 @@ func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantKeys.OfService, d)
+	if _, own := d.keys.Of("clamp_mss"); !own && d.hasTCP() {
+		d.clampMSS = defaults.clampMSS
+	}
 	d.inherit(defaultKeys, defaults)
 	if d.maps() {
 		d.mapPorts()
@@ -84,6 +89,7 @@ func (d *draft) service() Service {
 		Local:     d.local,
 		OnRemove:  d.onRemove.Val,
 		Forward:   d.forward.Val,
+		ClampMSS:  d.clampMSS.Val,
 		Takeover:  d.takeover,
 
 		Audience: d.audience(),
@@ -127,8 +133,11 @@ func setBackends(d *draft, f field.Field) {
 	asked := sync.OnceValue(d.asked) // only needed where a backend has several ports
 	parse := func(text string) (Backend, *value.Fault) {
 		b, why := parseBackend(text)
-		if why != nil && why.Cause == severalPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
-			why.Fix = "natspread can't shift a range of ports: write a service for each port"
+		if why != nil && why.Cause == endpoint.SeveralPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
+			why.Fix = "natspread can't send clients to several ports: write a service for each"
+		}
+		if why != nil {
+			why.Fix = cmp.Or(d.ownFix(text), why.Fix)
 		}
 		return b, why
 	}
@@ -145,15 +154,19 @@ func setBackends(d *draft, f field.Field) {
 // asked returns the ports that clients ask for, as they were written: the listen addresses need not
 // have been read yet. A backend that has just these needs none.
 func (d *draft) asked() []string {
-	listen := d.Value("listen")
-	if listen.Kind != source.List {
-		listen = source.Value{Items: []source.Value{listen}}
-	}
 	var asked []string
-	for _, item := range listen.Items {
+	for _, item := range d.listenItems() {
 		asked = append(asked, meantPorts(item.Text)...)
 	}
 	return ordered(asked)
+}
+
+// listenItems returns the listen addresses as they were written.
+func (d *draft) listenItems() []source.Value {
+	if listen := d.Value("listen"); listen.Kind != source.List {
+		return []source.Value{listen}
+	}
+	return d.Value("listen").Items
 }
 
 // meantPorts returns the ports that were likely meant behind an address.
@@ -181,4 +194,14 @@ func readBackend(f field.Field, v source.Value, weights weightFixes, parse func(
 	}
 	b.address.Val.Weight, b.address.Val.Drain, b.address.Val.Backup = b.weight, b.drain, b.backup
 	return []field.Located[Backend]{b.address}
+}
+
+// parseBackend reads an address, and the port or the range of ports that may follow.
+func parseBackend(text string) (Backend, *value.Fault) {
+	at, why := endpoint.ParseBackend(text)
+	b := Backend{Addr: at.Addr, Port: at.Ports.First, Weight: 1}
+	if at.Ports.First != at.Ports.Last {
+		b.Last = at.Ports.Last
+	}
+	return b, why
 }

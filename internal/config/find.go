@@ -35,7 +35,7 @@ func FindBackends(cfg Config, service, backend string) ([]BackendPlace, error) {
 	var places []BackendPlace
 	for i, s := range cfg.Services {
 		for j, b := range s.Backends {
-			if b.Addr == meant.Addr && (meant.Port == 0 || b.Port == meant.Port) {
+			if b.Addr == meant.Addr && (meant.Port == 0 || b.Port == meant.Port && (meant.Last == 0 || b.Last == meant.Last)) {
 				places = append(places, BackendPlace{i, j})
 			}
 		}
@@ -70,7 +70,9 @@ func findBackend(service Service, text string) (int, error) {
 	if why != nil {
 		return 0, fmt.Errorf("cannot take %q for a backend: %s; service %s has %s", text, why.Cause, service.Name, source.FirstBytes(strings.Join(all, ", ")))
 	}
-	is := func(b Backend) bool { return b.AddrPort() == meant.AddrPort() }
+	is := func(b Backend) bool {
+		return b.AddrPort() == meant.AddrPort() && (meant.Last == 0 || b.Last == meant.Last)
+	}
 	at := slices.IndexFunc(service.Backends, is)
 	if at < 0 && meant.Port == 0 { // its address alone
 		is = func(b Backend) bool { return b.Addr == meant.Addr }

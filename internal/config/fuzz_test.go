@@ -49,7 +49,7 @@ func FuzzParse(f *testing.F) {
 // it should.
 func mustBeLocated(t *testing.T, e source.Error, lines []string) {
 	t.Helper()
-	if e.Line < 1 || e.Line > len(lines) || e.Related < 0 || e.Related > len(lines) {
+	if e.Line < 1 || e.Line > len(lines) || e.Related.Line < 0 || e.Related.Line > len(lines) {
 		t.Fatalf("lines %d and %d of %d", e.Line, e.Related, len(lines))
 	}
 	line := lines[e.Line-1]

@@ -36,6 +36,7 @@ var serviceKeys = []field.Key[draft]{
 	{Name: "local", Example: `local = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.local) }},
 	{Name: "on_remove", Example: `on_remove = "drain"`, Set: func(d *draft, f field.Field) { field.Set(&d.onRemove, f, value.OneOf(habits.OnRemove, Drain, Reset)) }},
 	{Name: "forward", Example: `forward = "leave"`, Set: func(d *draft, f field.Field) { field.Set(&d.forward, f, value.OneOf(habits.Forward, Leave, Accept)) }},
+	{Name: "clamp_mss", Example: `clamp_mss = true`, Set: setClampMSS},
 	{Name: "takeover", Example: `takeover = true`, Set: func(d *draft, f field.Field) { f.SetBool(&d.takeover) }},
 	{Name: "check", Example: `check = "tcp"`, Set: setCheck},
 	{Name: "min_up", Example: `min_up = 1`, Set: func(d *draft, f field.Field) { field.SetNumber(&d.minUp, f, 1, math.MaxInt) }},
@@ -46,7 +47,7 @@ var serviceKeys = []field.Key[draft]{
 var poolKeys = keysOf("backends", "check", "min_up", "on_down")
 
 // defaultKeys are the keys below [defaults].
-var defaultKeys = keysOf("snat", "algorithm", "on_remove", "forward")
+var defaultKeys = keysOf("snat", "algorithm", "on_remove", "forward", "clamp_mss")
 
 // keysOf returns those of serviceKeys that have the names.
 func keysOf(names ...string) []field.Key[draft] {

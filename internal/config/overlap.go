@@ -158,10 +158,10 @@ func (s inspection) overlapFix(first, second listenKey) string {
 func withoutPorts(l Listen, taken Ports) []string {
 	var left []string
 	if l.Ports.First < taken.First {
-		left = append(left, Listen{Addr: l.Addr, Ports: Ports{l.Ports.First, min(l.Ports.Last, taken.First-1)}}.String())
+		left = append(left, Listen{Addr: l.Addr, Ports: Ports{First: l.Ports.First, Last: min(l.Ports.Last, taken.First-1)}}.String())
 	}
 	if l.Ports.Last > taken.Last {
-		left = append(left, Listen{Addr: l.Addr, Ports: Ports{max(l.Ports.First, taken.Last+1), l.Ports.Last}}.String())
+		left = append(left, Listen{Addr: l.Addr, Ports: Ports{First: max(l.Ports.First, taken.Last+1), Last: l.Ports.Last}}.String())
 	}
 	return left
 }

@@ -3,22 +3,28 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
+	"natspread/internal/configfiles"
 	"natspread/internal/suggest"
 )
 
 // inspection is the text of a config under the rules of this package.
 type inspection struct{ *source.Source }
 
-// Parse turns the text of a config into a checked Config. When the text is at
-// fault the error is Errors, which holds every fault there is; name is what
-// they call the file.
+// Parse is ParseSet for the text of one file, which errors call name.
 func Parse(name string, data []byte) (Config, error) {
-	s := inspection{source.New(name, data)}
+	return ParseSet(configfiles.Alone(name, data))
+}
+
+// ParseSet turns the files of a config into a checked Config. When a text is at
+// fault the error is Errors, which holds every fault there is.
+func ParseSet(files configfiles.Set) (Config, error) {
+	s := inspection{source.Join(files)}
 	if !s.CheckText() {
 		return Config{}, s.Err()
 	}
@@ -32,7 +38,11 @@ func Parse(name string, data []byte) (Config, error) {
 	s.checkBalanced(drafts)
 	s.checkRate(drafts)
 	if len(drafts) == 0 && !s.Faulty() {
-		s.Refuse(source.Span{}, "add a [[service]] with name, listen and backends; natspread init --config - prints one", "cannot find a service: nothing in the file is one")
+		why := "nothing in the file is one"
+		if len(files) > 1 {
+			why = "nothing in the files is one"
+		}
+		s.Refuse(source.Span{}, "add a [[service]] with name, listen and backends; natspread init --config - prints one", "cannot find a service: %s", why)
 	}
 	if err := s.Err(); err != nil {
 		return Config{}, err
@@ -44,28 +54,43 @@ func Parse(name string, data []byte) (Config, error) {
 	return c, nil
 }
 
-// ParseGeneration is Parse for the config of a generation. One that another version of
+// ParseGeneration is ParseSet for the config of a generation. One that another version of
 // natspread wrote need not parse; its rules are as good as ever.
-func ParseGeneration(number int, data []byte) (Config, error) {
-	return Parse(fmt.Sprintf("generation %d's config", number), data)
+func ParseGeneration(number int, files configfiles.Set) (Config, error) {
+	named := slices.Clone(files)
+	if len(named) == 0 { // nothing was applied
+		named = configfiles.Alone("", nil)
+	}
+	for i, f := range named {
+		if named[i].Path = fmt.Sprintf("generation %d's %s", number, f.Name); f.Name == configfiles.Main {
+			named[i].Path = fmt.Sprintf("generation %d's config", number)
+		}
+	}
+	return ParseSet(named)
 }
 
 // readServices reads every table as the service it is, or was meant to be, so
 // that a slip in a header does not hide the faults below it.
 func (s inspection) readServices(tables []source.Table) []*draft {
-	for _, p := range tables[0].Pairs {
-		s.Refuse(p.At, s.strayFix(tables[0].Pairs, p), "cannot use key %q: it stands before the first [[service]]", source.FirstBytes(p.Name))
-	}
-	common := s.readShared(tables[1:])
+	common := s.readShared(tables)
 	var drafts []*draft
-	for _, t := range tables[1:] {
-		if !isShared(t) && s.checkHeader(t) {
+	for _, t := range tables {
+		if t.Begins {
+			s.refuseBefore(t.Pairs)
+		} else if !isShared(t) && s.checkHeader(t) {
 			d := s.readService(t, common.defaults)
 			s.usePool(d, common.pools)
 			drafts = append(drafts, d.halves()...)
 		}
 	}
 	return drafts
+}
+
+// refuseBefore files the keys before the first header of a file.
+func (s inspection) refuseBefore(pairs []source.Pair) {
+	for _, p := range pairs {
+		s.Refuse(p.At, s.strayFix(pairs, p), "cannot use key %q: it stands before the first [[service]]", source.FirstBytes(p.Name))
+	}
 }
 
 // strayFix is the fix for a key before the first service: the header that is missing above it,
@@ -88,7 +113,7 @@ func (s inspection) strayFix(pairs []source.Pair, p source.Pair) string {
 var headerHabits = []suggest.Habit{
 	{Typed: "default global globals settings config main common template", Instead: defaultsHeader},
 	{Typed: "pool pools upstream upstreams backend backends server servers target targets cluster group", Instead: poolPrefix},
-	{Typed: "include includes import", Instead: "natspread can't read several files: write all services into one"},
+	{Typed: "include includes import", Instead: "take it out, and put the files into the directory conf.d beside natspread.toml, with names that end in .toml"},
 }
 
 // checkHeader files a header that is not [[service]] and reports whether it was
@@ -149,5 +174,5 @@ func (s inspection) inline(pairs []source.Pair) string {
 // Error is one fault of a config and its place.
 type Error = source.Error
 
-// Errors is every fault of a config, in the order of the file: what Parse returns.
+// Errors is every fault of a config, in the order of the files: what Parse returns.
 type Errors = source.Errors

@@ -106,7 +106,7 @@ func TestParseNoNewlineAtEnd(t *testing.T) {
 // TestParseRelated names the other line where two places clash.
 func TestParseRelated(t *testing.T) {
 	all := errorsOf(t, oneService+strings.Replace(oneService, "10.0.0.1", "10.0.0.2", 1))
-	if len(all) != 2 || all[0].Line != 6 || all[0].Related != 2 || all[1].Line != 7 || all[1].Related != 3 {
+	if len(all) != 2 || all[0].Line != 6 || all[0].Related.Line != 2 || all[1].Line != 7 || all[1].Related.Line != 3 {
 		t.Errorf("got %+v, want line 6 related to 2 and line 7 to 3", all)
 	}
 }
@@ -254,9 +254,9 @@ func TestImports(t *testing.T) {
 func TestString(t *testing.T) {
 	four, six := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
 	for want, got := range map[string]fmt.Stringer{
-		"192.0.2.10:80":            Listen{Addr: four, Ports: Ports{80, 80}},
-		"[2001:db8::10]:8000-8010": Listen{Addr: six, Ports: Ports{8000, 8010}},
-		"*:80":                     Listen{Addr: netip.Addr{}, Ports: Ports{80, 80}},
+		"192.0.2.10:80":            Listen{Addr: four, Ports: Ports{First: 80, Last: 80}},
+		"[2001:db8::10]:8000-8010": Listen{Addr: six, Ports: Ports{First: 8000, Last: 8010}},
+		"*:80":                     Listen{Addr: netip.Addr{}, Ports: Ports{First: 80, Last: 80}},
 		"192.0.2.10":               Backend{Addr: four, Weight: 1},
 		"2001:db8::10":             Backend{Addr: six, Weight: 1},
 		"[2001:db8::10]:8080":      Backend{Addr: six, Port: 8080, Weight: 1},

@@ -23,7 +23,7 @@ type pools map[string]*draft
 
 // shared is what services have in common.
 type shared struct {
-	defaults *draft // of [defaults]: the snat, algorithm, on_remove and forward of services without their own
+	defaults *draft // of [defaults]: snat, algorithm, on_remove, forward and clamp_mss of services without their own
 	pools    pools
 }
 

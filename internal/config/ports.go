@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
+	"natspread/internal/config/endpoint"
 	"natspread/internal/config/field"
 	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
@@ -22,9 +22,6 @@ const (
 // portsExample is how ports are written.
 const portsExample = "ports = { 80 = 8080, 443 = 8443 }"
 
-// portPair is a port that clients ask for, and the one where the backends answer.
-type portPair struct{ asked, to uint16 }
-
 // setPorts reads a table of ports.
 func setPorts(d *draft, f field.Field) {
 	if f.Value.Kind != source.InlineTable {
@@ -39,53 +36,31 @@ func setPorts(d *draft, f field.Field) {
 		return
 	}
 	for _, p := range f.Value.Pairs {
-		pair, why := parsePair(p)
-		if why == nil && slices.ContainsFunc(d.ports, func(other portPair) bool { return other.asked == pair.asked }) {
+		pair, why := endpoint.ParsePair(p)
+		if i := slices.IndexFunc(d.ports, func(other endpoint.Pair) bool { return other.Asked.Overlaps(pair.Asked) }); why == nil && i >= 0 {
 			why = &value.Fault{Cause: "it is there twice"}
+			if d.ports[i].Asked != pair.Asked {
+				why.Cause = "it is in " + d.ports[i].Asked.String() + ", too"
+			}
 		}
 		if why != nil {
-			f.Source.Refuse(p.At, cmp.Or(why.Fix, pairsFix(f.Value.Pairs)), "cannot use port %q: %s", source.FirstBytes(p.Name), why.Cause)
+			f.Source.Refuse(p.At, cmp.Or(why.Fix, pairsFix(f)), "cannot use port %q: %s", source.FirstBytes(p.Name), why.Cause)
 			continue
 		}
 		d.ports = append(d.ports, pair)
 	}
 }
 
-// parsePair reads 80 = 8080.
-func parsePair(p source.Pair) (portPair, *value.Fault) {
-	asked, isPort := value.ParsePort(p.Name)
-	to, isPort2 := value.ParsePort(p.Value.Text)
-	switch {
-	case strings.Contains(p.Name, "-") || strings.Contains(p.Value.Text, "-") && p.Value.Kind == source.String:
-		return portPair{}, &value.Fault{Cause: "it is a range", Fix: "natspread can't map a range of ports: write each port"}
-	case !isPort:
-		return portPair{}, &value.Fault{Cause: "it is not a number from 1 to 65535"}
-	case !isPort2 || p.Value.Kind != source.Integer:
-		return portPair{}, &value.Fault{Cause: fmt.Sprintf("%q is not a number from 1 to 65535", source.FirstBytes(p.Value.Text))}
-	}
-	return portPair{asked, to}, nil
-}
-
-// pairsFix is the fix that writes what is a port of some pairs, each once.
-func pairsFix(pairs []source.Pair) string {
-	var good []string
-	known := map[uint16]bool{}
-	for _, p := range pairs {
-		asked, isPort := value.ParsePort(strings.TrimSpace(p.Name))
-		to, isPort2 := value.ParsePort(strings.TrimSpace(p.Value.Text))
-		if isPort && isPort2 && !known[asked] {
-			known[asked] = true
-			good = append(good, fmt.Sprintf("%d = %d", asked, to))
-		}
-	}
-	if len(good) == 0 {
-		return "write " + portsExample
-	}
-	return "write ports = { " + strings.Join(good, ", ") + " }"
-}
-
 // maps tells whether the service has a table of ports, good or not. It need not have been read yet.
 func (d *draft) maps() bool { return d.Value("ports").Kind == source.InlineTable }
+
+// pairsFix is the fix that writes what is a port of some pairs, each once.
+func pairsFix(f field.Field) string {
+	if good := endpoint.MeantPairs(f.Value.Pairs); good != "" {
+		return "write ports = " + good
+	}
+	return "write " + portsExample
+}
 
 // setListen reads the listen addresses, which have no ports where ports has them.
 func setListen(d *draft, f field.Field) {
@@ -96,25 +71,16 @@ func setListen(d *draft, f field.Field) {
 	d.listen = field.Many(f, f.OneOrMore(), parse)
 }
 
+// parseListen reads an address or "*", and the ports that must follow.
+func parseListen(text string) (Listen, *value.Fault) {
+	l, why := endpoint.ParseListen(text)
+	return Listen{Addr: l.Addr, Ports: l.Ports}, why
+}
+
 // parseListenHost reads an address or "*" without ports.
 func parseListenHost(text string) (Listen, *value.Fault) {
-	if text == "*" {
-		return Listen{}, nil
-	}
-	if l, why := parseListen(text); why == nil {
-		address := "*"
-		if !l.Any() {
-			address = l.Addr.String()
-		}
-		return Listen{}, &value.Fault{Cause: "with the key ports it has no port of its own", Fix: "write " + source.Quote(address)}
-	}
-	e, why := value.SplitEndpoint(text)
-	if why != nil {
-		return Listen{}, why
-	}
-	var l Listen
-	l.Addr, why = value.ParseUnicast(e.Host)
-	return l, why
+	addr, why := endpoint.ParseHost(text)
+	return Listen{Addr: addr}, why
 }
 
 // mapPorts gives each listen address all ports. Without a good pair it has none.
@@ -122,29 +88,41 @@ func (d *draft) mapPorts() {
 	var all []field.Located[Listen]
 	for _, l := range d.listen {
 		for _, pair := range d.ports {
-			l.Val.Ports, l.Val.To = Ports{pair.asked, pair.asked}, pair.to
+			l.Val.Ports, l.Val.To = pair.Asked, pair.To.First
 			all = append(all, l)
 		}
 	}
 	d.listen = all
 }
 
-// checkPorts files what does not go with ports.
+// checkPorts files what does not go with ports, or with several ranges that shift.
 func (s inspection) checkPorts(d *draft) {
-	if !d.maps() {
+	pairs, what := len(d.ports), "with ports"
+	switch {
+	case d.maps():
+		s.checkPortless(d)
+	case d.ranged():
+		if pairs, what = len(PairsToTell(values(d.listen))), "with ranges that shift"; pairs == 0 {
+			return
+		}
+	default:
 		return
 	}
+	turns, _ := Turns(values(d.backends))
+	turns *= pairs
+	if d.algorithm.Val == RoundRobin && turns > maxMappedBackends {
+		s.Refuse(d.algorithm.At, `write algorithm = "random", or smaller weights`, "cannot use algorithm %s: the weights and ports make %d turns, and %s %d are the most", s.Show(d.algorithm.At), turns, what, maxMappedBackends)
+	}
+	if n := len(d.backends); n > maxMappedBackends {
+		s.Refuse(d.backends[maxMappedBackends].At, "natspread can't take more: write a service for each port", "cannot use backend %s: %s a service has at most %d backends", s.Show(d.backends[maxMappedBackends].At), what, maxMappedBackends)
+	}
+}
+
+// checkPortless files backends of a service that maps ports which have a port of their own.
+func (s inspection) checkPortless(d *draft) {
 	for _, b := range d.backends {
 		if b.Val.Port != 0 {
 			s.Refuse(b.At, "write "+source.Quote(b.Val.Addr.String()), "cannot use backend %s: with the key ports it has no port of its own", s.Show(b.At))
 		}
-	}
-	turns, _ := Turns(values(d.backends))
-	turns *= len(d.ports)
-	if d.algorithm.Val == RoundRobin && turns > maxMappedBackends {
-		s.Refuse(d.algorithm.At, `write algorithm = "random", or smaller weights`, "cannot use algorithm %s: the weights and ports make %d turns, and with ports %d are the most", s.Show(d.algorithm.At), turns, maxMappedBackends)
-	}
-	if n := len(d.backends); n > maxMappedBackends {
-		s.Refuse(d.backends[maxMappedBackends].At, "natspread can't take more: write a service for each port", "cannot use backend %s: with ports a service has at most %d backends", s.Show(d.backends[maxMappedBackends].At), maxMappedBackends)
 	}
 }

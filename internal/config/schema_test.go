@@ -160,6 +160,8 @@ func whole(least, most int) schema {
 const (
 	nameForm      = `^[a-z][a-z0-9_-]{0,31}$`
 	addressForm   = `^[0-9A-Fa-f.:\[\]]+$`
+	backendForm   = `^[0-9A-Fa-f.:\[\]-]+$`
+	rangeForm     = `^[1-9][0-9]{0,4}-[1-9][0-9]{0,4}$`
 	listenForm    = `^[0-9A-Fa-f.:\[\]*-]+$`
 	prefixForm    = `^[0-9A-Fa-f.:]+/[0-9]+$`
 	clientsForm   = `^[0-9A-Fa-f.:]+(/[0-9]+)?$`
@@ -170,9 +172,9 @@ const (
 // serviceShapes are what the keys of a service hold.
 func serviceShapes(t *testing.T) map[string]schema {
 	backend := tableSchema(t, "BACKEND KEYS", backendKeys, map[string]schema{
-		"address": formed(addressForm), "weight": whole(0, MaxWeight), "drain": truth(), "backup": truth(),
+		"address": formed(backendForm), "weight": whole(0, MaxWeight), "drain": truth(), "backup": truth(),
 	}, "address")
-	backends := listOf(either(formed(addressForm), backend), 1)
+	backends := listOf(either(formed(backendForm), backend), 1)
 	backends["maxItems"] = MaxBackends
 	var powers []int
 	for n := slots.Min; n <= slots.Max; n *= 2 {
@@ -180,14 +182,15 @@ func serviceShapes(t *testing.T) map[string]schema {
 	}
 	return map[string]schema{
 		"name": formed(nameForm), "pool": formed(nameForm), "listen": oneOrMore(formed(listenForm)), "backends": backends,
-		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
+		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16), rangeForm: formed(rangeForm)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
 		"protocol": oneOrMore(wordOf(TCP, UDP, SCTP)), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
 		"interface": oneOrMore(formed(interfaceForm)), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
 		"allow": oneOrMore(formed(clientsForm)), "deny": oneOrMore(formed(clientsForm)), "refused": wordOf(Reject, ToHost),
 		"on_remove": wordOf(Drain, Reset), "forward": wordOf(Leave, Accept), "takeover": truth(),
-		"check":  either(wordOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP), tableSchema(t, "CHECK KEYS", checkKeys, checkShapes(), "type")),
-		"min_up": whole(1, math.MaxInt), "on_down": wordOf(Keep, ResetDown),
+		"clamp_mss": either(truth(), whole(MinSegment, MaxSegment)),
+		"check":     either(wordOf(CheckTCP, CheckHTTP, CheckHTTPS, CheckUDP), tableSchema(t, "CHECK KEYS", checkKeys, checkShapes(), "type")),
+		"min_up":    whole(1, math.MaxInt), "on_down": wordOf(Keep, ResetDown),
 	}
 }
 
@@ -252,7 +255,7 @@ func judged(t *testing.T, configs []string) []bool {
 // address says, are wrong in each.
 func beyond() []string {
 	return []string{
-		"backend-own-listen", "backend-twice", "backup-slots", "check-all-backups", "check-balanced", "check-missing", "check-no-port",
+		"backend-twice", "backup-slots", "check-all-backups", "check-balanced", "check-missing", "check-no-port",
 		"check-pointless", "check-protocol", "check-rate-several", "check-rate", "check-timeout", "check-udp", "families", "link-local",
 		"long-line", "name-twice", "overlap-ipv6", "overlap-ranges", "overlap-services", "overlap-star", "overlap-within",
 		"round-robin-turns", "slots-few", "together",

@@ -61,14 +61,20 @@ func (s inspection) checkAnswers(drafts []*draft) {
 }
 
 // answerKeys returns where backends answer for the listen addresses of a service with takeover.
-// It files a range of ports for which a backend answers at one port, and leaves out "*", which
-// checkTakeover files.
+// It files a range of ports for which a backend answers at one port, or at others than were asked:
+// SNAT cannot shift them back. It leaves out "*", which checkTakeover files.
 func (s inspection) answerKeys(d *draft) []listenKey {
 	var all []listenKey
 	for _, l := range d.listen {
-		narrow := func(b field.Located[Backend]) bool { return b.Val.Port != 0 && l.Val.Ports.First != l.Val.Ports.Last }
+		narrow := func(b field.Located[Backend]) bool {
+			return l.Val.Ports.Count() > 1 && l.Val.Answers(b.Val) != l.Val.Ports
+		}
 		if i := slices.IndexFunc(d.backends, narrow); i >= 0 {
-			s.Refuse(l.At, "take takeover out, or write the backends without their ports", "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
+			fix := "take takeover out, or write the backends without their ports"
+			if d.maps() {
+				fix = "take takeover out, or write each port of its own in ports"
+			}
+			s.Refuse(l.At, fix, "cannot use listen %s: takeover cannot tell for which of its ports backend %s answers",
 				s.Show(l.At), s.Show(d.backends[i].At)).Related = s.Line(d.backends[i].At)
 			continue
 		}

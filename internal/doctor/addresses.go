@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"natspread/internal/config"
+	"natspread/internal/hostfiles"
 	"natspread/internal/network"
 )
 
@@ -46,7 +48,7 @@ func (e examination) used() groups[netip.Addr, use] {
 // interface that is down.
 func (e examination) addresses() []Finding {
 	var found []Finding
-	used := e.used()
+	used, floating := e.used(), sync.OnceValue(e.files().Floating)
 	if e.Asks {
 		e.network.AskNeighbours(e.placesToAsk(used))
 	}
@@ -60,7 +62,7 @@ func (e examination) addresses() []Finding {
 				"ip link set " + holder.Link.Name + " up",
 			})
 		case !held:
-			found = append(found, e.notHeld(addr, as)...)
+			found = append(found, e.notHeld(addr, as, floating)...)
 		}
 	}
 	return found
@@ -72,8 +74,8 @@ func (e examination) addresses() []Finding {
 // Answers to an address of snat are lost, so that is Broken. For an address of listen it is
 // a Risk: nat needs no interface with it. With takeover that it is not here is how it is to be at
 // all balancers but one, and with keepalived at all machines but the master, so there is nothing
-// to fix.
-func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
+// to fix. floating returns which addresses those of keepalived are.
+func (e examination) notHeld(addr netip.Addr, as []use, floating func() map[netip.Addr]hostfiles.Place) []Finding {
 	to, err := e.network.RouteTo(addr)
 	switch {
 	case err != nil && !errors.Is(err, network.ErrNoRoute):
@@ -93,7 +95,7 @@ func (e examination) notHeld(addr netip.Addr, as []use) []Finding {
 	if moved := slices.IndexFunc(as, func(u use) bool { return u.snat }); moved >= 0 {
 		return []Finding{{Broken, what + ": answers of the backends are sent there and lost", e.withoutAddress(addr, as[moved].service)}}
 	}
-	if at, floats := e.files().FloatedBy(addr); floats {
+	if at, floats := floating()[addr]; floats {
 		return []Finding{{Severity: Risk, What: fmt.Sprintf("%s: keepalived puts it on the machine that is master (%v)", what, at)}}
 	}
 	return []Finding{e.elsewhere(addr, what)}

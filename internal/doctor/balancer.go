@@ -17,8 +17,8 @@ type Balancer struct {
 	rules.Hooks               // what else decides about packets
 	Unread      error         // why some of that could not be read
 
-	Config    string // path of the config below the root; "" for one that is no file
-	ConfigBad error  // why the services are not those of this config; nil when they are
+	Config    []string // paths of its files, and of the directory of some, below the root; none where it is no file
+	ConfigBad error    // why the services are not those of this config; nil when they are
 }
 
 // families returns those that a balancer has services of.
@@ -47,9 +47,11 @@ func (b Balancer) rulesets(family rules.Family) (inUse, other rules.Ruleset) {
 }
 
 // mangles tells whether the mangle table of a family, by either variant, has a rule of a kind.
-func (b Balancer) mangles(family rules.Family, is func(rules.SavedRule) bool) bool {
+func (b Balancer) mangles(family rules.Family, is func(rules.SavedChain, rules.SavedRule) bool) bool {
 	return slices.ContainsFunc(b.Rulesets, func(r rules.Ruleset) bool {
-		return r.Family == family && slices.ContainsFunc(r.Tables["mangle"], func(c rules.SavedChain) bool { return slices.ContainsFunc(c.Rules, is) })
+		return r.Family == family && slices.ContainsFunc(r.Tables["mangle"], func(c rules.SavedChain) bool {
+			return slices.ContainsFunc(c.Rules, func(rule rules.SavedRule) bool { return is(c, rule) })
+		})
 	})
 }
 

@@ -92,6 +92,16 @@ func TestPortSpace(t *testing.T) {
 	wantFindings(t, e.portSpace())
 }
 
+// TestShiftedPorts is a range that goes to another one: nothing arrives at one port of all.
+func TestShiftedPorts(t *testing.T) {
+	service := webService()
+	service.Listen[0].Ports.Last, service.Backends[0].Last = 90, 90
+	e := examination{Balancer: Balancer{Services: []config.Service{service}}}
+	wantFindings(t, e.ports())
+	service.Backends[0].Last = 0
+	wantFindings(t, e.ports(), "risk: service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1")
+}
+
 // twoLinks is a host between two subnets.
 func twoLinks() network.Network {
 	front, back := network.Link{Index: 1, Name: "front", Up: true, MTU: 1500}, network.Link{Index: 2, Name: "back", Up: true, MTU: 1500}
@@ -203,19 +213,20 @@ func TestOwners(t *testing.T) {
 	if !netnstest.IsolateAsRoot(t) {
 		return
 	}
-	h := host(t, []txtar.File{{Name: "var/lib/natspread/generations/1/manifest"}, {Name: "etc/natspread/natspread.toml"}})
+	h := host(t, []txtar.File{{Name: "var/lib/natspread/generations/1/manifest"}, {Name: "etc/natspread/natspread.toml"}, {Name: "etc/natspread/conf.d/web.toml"}})
 	state := []string{"var/lib/natspread/generations/1/manifest", "var/lib/missing"}
-	e := examination{Host: h, Balancer: Balancer{Config: "etc/natspread/natspread.toml"}}
+	e := examination{Host: h, Balancer: Balancer{Config: []string{"etc/natspread/natspread.toml", "etc/natspread/conf.d", "etc/natspread/conf.d/web.toml"}}}
 	both := func() []Finding { return append(h.Refused(state), e.modes()...) }
 	wantFindings(t, both())
-	for _, path := range []string{"var/lib", "etc/natspread/natspread.toml"} {
+	for _, path := range []string{"var/lib", "etc/natspread/natspread.toml", "etc/natspread/conf.d"} {
 		if err := os.Chown(filepath.Join(h.Root, path), 1234, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	found := both()
 	wantFindings(t, found, fmt.Sprintf("at boot: %s/var/lib belongs to user 1234: boot will not load it", h.Root),
-		fmt.Sprintf("risk: %s/etc/natspread/natspread.toml belongs to user 1234: what it says is applied next", h.Root))
+		fmt.Sprintf("risk: %s/etc/natspread/natspread.toml belongs to user 1234: what it says is applied next", h.Root),
+		fmt.Sprintf("risk: %s/etc/natspread/conf.d belongs to user 1234: what it says is applied next", h.Root))
 	for _, f := range found {
 		netnstest.Self().Command(t, f.Fix, "sh", "-e")
 	}

@@ -109,7 +109,7 @@ func (e examination) ports() []Finding {
 		if len(asked) == 1 && asked[0].First == asked[0].Last {
 			continue
 		}
-		if one := slices.IndexFunc(service.Backends, func(b config.Backend) bool { return b.Port != 0 }); one >= 0 {
+		if one := slices.IndexFunc(service.Backends, func(b config.Backend) bool { return b.Port != 0 && b.Last == 0 }); one >= 0 {
 			backend := service.Backends[one]
 			kept, check := backend, ""
 			kept.Port = 0

@@ -82,7 +82,7 @@ func newPatient(t *testing.T, variant string, layout netnstest.Layout, source co
 	}
 	p.Balancer = Balancer{
 		Services: []config.Service{service}, Applied: 1, Variant: rules.Variant(variant),
-		Config: "etc/natspread/natspread.toml",
+		Config: []string{"etc/natspread/natspread.toml"},
 	}
 	p.load(t, netnstest.VIP(4).String()+"/32", source)
 	return p

@@ -451,7 +451,29 @@ func connectionFaults() []fault {
 		{
 			name: "narrow way", variants: true, lines: "ip link set back mtu 1300", severity: Risk,
 			want: "^packets of web come in by front with up to 1500 bytes, and back takes 1300: a connection stands still when the ICMP message about that is lost$",
-			fix:  "iptables-(nft|legacy) -t mangle -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+			fix:  "clamp_mss = true # in service web, then: natspread apply",
+			again: func(t *testing.T, p *patient, _ string) {
+				service := &p.Balancer.Services[0]
+				for _, c := range []struct {
+					clamp config.ClampMSS
+					lines string
+					found int
+				}{
+					{config.ClampMSS{}, "-N NATSPREAD-MSS\n-A NATSPREAD-MSS -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu\n", 1}, // of another service
+					{config.ClampMSS{On: true, Segment: 1261}, "", 1},
+					{config.ClampMSS{On: true, Segment: 1260}, "", 0},
+					{config.ClampMSS{}, "-A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu\n", 0}, // somebody else's
+					{config.ClampMSS{}, "-F FORWARD\n", 1},
+				} {
+					if service.ClampMSS = c.clamp; c.lines != "" {
+						p.sh(t, netnstest.Programs(p.variant, 4).Restore+" -n <<'END'\n*mangle\n"+c.lines+"COMMIT\nEND")
+					}
+					if found := strings.Count(reported(p.examine(t)), "stands still"); found != c.found {
+						t.Errorf("%v, %s%d findings, want %d", c.clamp, c.lines, found, c.found)
+					}
+				}
+				service.ClampMSS.On = true
+			},
 		},
 		{
 			name: "return path", source: none, layout: gateway, stops: true, severity: Risk,

@@ -26,10 +26,12 @@ func (h Host) Refused(files []string) []Finding {
 // modes looks whether somebody else than root may change the config, and so decide what is
 // applied next.
 func (e examination) modes() []Finding {
-	if e.Config == "" {
-		return nil
+	var found []Finding
+	seen := map[string]bool{}
+	for _, path := range e.Config {
+		found = append(found, e.open(path, Risk, "what it says is applied next", seen)...)
 	}
-	return e.open(e.Config, Risk, "what it says is applied next", map[string]bool{})
+	return found
 }
 
 // open returns a finding for each part of a path that not only root may change, without

@@ -19,8 +19,8 @@ type narrowing struct {
 
 // narrower looks for ways to backends that take shorter packets than those by which clients
 // come in. The kernel then tells the sender, by ICMP; where that is lost, and firewalls drop
-// it often, a connection stands still at its first long packet. A rule that corrects what
-// both ends say of their packets (TCPMSS) helps TCP.
+// it often, a connection stands still at its first long packet. What corrects what both ends say of
+// their segments, clamp_mss or a rule of somebody else's (TCPMSS), helps TCP.
 func (e examination) narrower() []Finding {
 	var ways groups[narrowing, string]
 	for _, service := range e.Services {
@@ -32,8 +32,8 @@ func (e examination) narrower() []Finding {
 			for _, backend := range service.Active() {
 				to, err := e.network.RouteTo(backend.Addr)
 				out, there := e.network.Named(to.Link)
-				if known && there && err == nil && !to.Local && out.MTU < in.MTU {
-					ways.add(narrowing{familyOf(service), in, out}, service.Name)
+				if known && there && err == nil && !to.Local && out.MTU < in.MTU && !fits(service, out.MTU) {
+					ways.add(narrowing{familyOf(service), in, out}, service.Written())
 				}
 			}
 		}
@@ -43,13 +43,26 @@ func (e examination) narrower() []Finding {
 		found = append(found, Finding{
 			Risk, fmt.Sprintf("packets of %s come in by %s with up to %d bytes, and %s takes %d: a connection stands still when the ICMP message about that is lost",
 				few(ways.values[way]), way.in.Name, way.in.MTU, way.out.Name, way.out.MTU),
-			rules.Program(way.family, e.Variant, "") + " -t mangle -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+			"clamp_mss = true" + inService(few(ways.values[way])),
 		})
 	}
 	return found
 }
 
-// clamps tells whether a rule of a family corrects the length of segments.
+// fits tells whether clamp_mss of a service keeps its segments within packets of so many bytes.
+func fits(service config.Service, mtu int) bool {
+	headers := 40
+	if service.Is6() {
+		headers = 60
+	}
+	return service.ClampMSS.On && service.ClampMSS.Segment <= mtu-headers
+}
+
+// clamps tells whether a rule of somebody else's corrects the length of segments in a family. Those of
+// natspread's are for some services only.
 func (e examination) clamps(family rules.Family) bool {
-	return e.mangles(family, func(rule rules.SavedRule) bool { return rule.JumpsTo() == "TCPMSS" }) || slices.ContainsFunc(e.Native, func(table rules.NativeTable) bool { return bytes.Contains(table.Text, []byte("maxseg size set")) })
+	corrects := func(chain rules.SavedChain, rule rules.SavedRule) bool {
+		return !rules.IsOwn(chain.Name) && rule.JumpsTo() == "TCPMSS"
+	}
+	return e.mangles(family, corrects) || slices.ContainsFunc(e.Native, func(table rules.NativeTable) bool { return bytes.Contains(table.Text, []byte("maxseg size set")) })
 }

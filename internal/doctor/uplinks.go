@@ -44,7 +44,7 @@ func (e examination) uplinks() []Finding {
 // answersMarked tells whether connections that come in by an interface get a mark, and a
 // mark leads their answers back there.
 func (e examination) answersMarked(up uplink) bool {
-	marks := func(rule rules.SavedRule) bool {
+	marks := func(_ rules.SavedChain, rule rules.SavedRule) bool {
 		words := slices.Collect(rule.Words())
 		at := slices.Index(words, "-i")
 		return rule.JumpsTo() == "CONNMARK" && at >= 0 && at+1 < len(words) && words[at+1] == up.link.Name && !slices.Contains(words, "--restore-mark")

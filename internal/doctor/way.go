@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
@@ -163,7 +162,11 @@ func (e examination) forwarded(all *travellers, service *config.Service, listen 
 		if err != nil || to.Local {
 			continue // the check of the routes says so
 		}
-		port := cmp.Or(backend.Port, listen.To, asked)
+		at := listen.Answers(backend)
+		port := at.First
+		if at.First != at.Last {
+			port += asked - listen.Ports.First
+		}
 		request := packetpath.Packet{
 			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
 			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),

@@ -4,30 +4,27 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
-	"slices"
 	"strings"
 )
 
-// FloatedBy returns the line of keepalived's config that has an address: keepalived puts it on the
-// machine that is master.
-func (r Root) FloatedBy(addr netip.Addr) (at Place, found bool) {
+// Floating returns the addresses in keepalived's config, each with the first line that has it:
+// keepalived puts them on the machine that is master.
+func (r Root) Floating() map[netip.Addr]Place {
+	floating := map[netip.Addr]Place{}
 	files := append([]string{"/etc/keepalived/keepalived.conf"}, r.InOrder(".conf", "/etc/keepalived/conf.d", "/etc/keepalived/keepalived.conf.d")...)
 	for _, file := range files {
 		for _, line := range r.Lines(file) {
 			text, _, _ := strings.Cut(line.Text, "!") // begins a comment there
-			if slices.ContainsFunc(strings.Fields(text), func(word string) bool { return isAddress(word, addr) }) {
-				return line.At, true
+			for word := range strings.FieldsSeq(text) {
+				host, _, _ := strings.Cut(word, "/") // the length of its subnet may stand behind it
+				addr, err := netip.ParseAddr(host)
+				if _, known := floating[addr]; err == nil && !known {
+					floating[addr] = line.At
+				}
 			}
 		}
 	}
-	return Place{}, false
-}
-
-// isAddress tells whether a word is an address, with or without the length of its subnet.
-func isAddress(word string, addr netip.Addr) bool {
-	host, _, _ := strings.Cut(word, "/")
-	read, err := netip.ParseAddr(host)
-	return err == nil && read == addr
+	return floating
 }
 
 // KeepAddress says what has to be written where, so that an interface has an address after the

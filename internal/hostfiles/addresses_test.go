@@ -35,8 +35,8 @@ func TestKeepAddress(t *testing.T) {
 	}
 }
 
-// TestFloatedBy finds an address in keepalived's files, however it is written, and not in comments.
-func TestFloatedBy(t *testing.T) {
+// TestFloating finds an address in keepalived's files, however it is written, and not in comments.
+func TestFloating(t *testing.T) {
 	root := written(t, map[string]string{
 		"etc/keepalived/keepalived.conf":    "# 192.0.2.9\nvirtual_ipaddress {\n  192.0.2.10/24 dev front\n  192.0.2.110\n} ! 192.0.2.8\n",
 		"etc/keepalived/conf.d/second.conf": "virtual_ipaddress { 2001:DB8:0::10/64 }\n",
@@ -45,7 +45,7 @@ func TestFloatedBy(t *testing.T) {
 		"192.0.2.10": "/etc/keepalived/keepalived.conf:3", "192.0.2.110": "/etc/keepalived/keepalived.conf:4", "2001:db8::10": "/etc/keepalived/conf.d/second.conf:1",
 		"192.0.2.1": "", "192.0.2.8": "", "192.0.2.9": "",
 	} {
-		at, found := root.FloatedBy(netip.MustParseAddr(addr))
+		at, found := root.Floating()[netip.MustParseAddr(addr)]
 		if found != (want != "") || found && at.String() != want {
 			t.Errorf("%s: %v %v, want %s", addr, at, found, want)
 		}

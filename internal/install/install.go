@@ -3,11 +3,16 @@
 package install
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/configfiles"
 	"natspread/internal/image"
 	"natspread/internal/paths"
 	"natspread/internal/program"
@@ -49,7 +54,7 @@ func ForImage(ctx context.Context, root, file string, run program.Runner) (chose
 
 // Live installs for the running systemd and starts the unit. It returns where the program is; what was done is returned
 // beside an error, too.
-func Live(ctx context.Context, manager units.Manager, root string, from Program, config []byte) (place string, done []string, err error) {
+func Live(ctx context.Context, manager units.Manager, root string, from Program, config configfiles.Set) (place string, done []string, err error) {
 	place, done, err = files(root, from, config)
 	if err != nil {
 		return "", done, err
@@ -61,7 +66,7 @@ func Live(ctx context.Context, manager units.Manager, root string, from Program,
 // Image is what an image is to have beside its rules.
 type Image struct {
 	Root       string
-	Config     []byte
+	Config     configfiles.Set
 	Volatile   bool   // its /var is empty at each boot
 	Watched    bool   // its backends are checked
 	Prometheus string // the file of the watcher's metrics; "" for none
@@ -89,7 +94,7 @@ func (i Image) Install(from Program) (done []string, err error) {
 }
 
 // files puts program and config in place. What was done is returned beside an error, too.
-func files(root string, from Program, config []byte) (place string, done []string, err error) {
+func files(root string, from Program, config configfiles.Set) (place string, done []string, err error) {
 	place = from.file
 	if !from.stays {
 		if place, done, err = units.InstallProgram(root, from.file); err != nil {
@@ -100,19 +105,62 @@ func files(root string, from Program, config []byte) (place string, done []strin
 	return place, append(done, kept...), err
 }
 
-// keepConfig puts the config that was installed where the next apply reads it, unless there is one already.
-func keepConfig(root string, config []byte) (done []string, err error) {
-	path, err := atomicfile.Place(root, paths.Config)
+// keepConfig puts the files of the config that was installed where the next apply reads them, unless another config is
+// there. One of which some files are there was left by a kill, or has a file more than the last one that was installed.
+func keepConfig(root string, config configfiles.Set) (done []string, err error) {
+	there, err := placed(root)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Lstat(path); err == nil {
-		return nil, nil
+	for name, path := range there {
+		text, err := os.ReadFile(path)
+		if at := config.At(name); err != nil || at < 0 || !bytes.Equal(text, config[at].Text) {
+			return nil, nil
+		}
 	}
-	if err := atomicfile.CreateAll(path, config, 0o644); err != nil {
+	for _, f := range config {
+		if there[f.Name] != "" {
+			continue
+		}
+		path, err := atomicfile.Place(root, filepath.Join(filepath.Dir(paths.Config), f.Name))
+		if err == nil {
+			err = atomicfile.CreateAll(path, f.Text, 0o644)
+		}
+		if err != nil {
+			return done, err
+		}
+		done = append(done, "config "+path)
+	}
+	return done, nil
+}
+
+// placed returns where the files are that apply would read, by their names in the config.
+func placed(root string) (map[string]string, error) {
+	names := []string{configfiles.Main}
+	first, err := atomicfile.Place(root, filepath.Join(filepath.Dir(paths.Config), configfiles.Dir, "x"))
+	if err != nil {
 		return nil, err
 	}
-	return []string{"config " + path}, nil
+	entries, err := os.ReadDir(filepath.Dir(first))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if configfiles.Ignored(entry.Name()) == "" {
+			names = append(names, configfiles.Dir+"/"+entry.Name())
+		}
+	}
+	there := map[string]string{}
+	for _, name := range names {
+		path, err := atomicfile.Place(root, filepath.Join(filepath.Dir(paths.Config), name))
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Lstat(path); err == nil {
+			there[name] = path
+		}
+	}
+	return there, nil
 }
 
 // ProgramsAtBoot names the programs of iptables that boot runs for tables.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -26,7 +27,7 @@ func aProgram(t *testing.T) Program {
 // TestImage installs all that an image can have, and a second time nothing. A config that is there
 // stays.
 func TestImage(t *testing.T) {
-	from, image := aProgram(t), Image{Root: t.TempDir(), Config: []byte("first\n"), Volatile: true, Watched: true, Prometheus: "/run/natspread.prom"}
+	from, image := aProgram(t), Image{Root: t.TempDir(), Config: configfiles.Alone("", []byte("first\n")), Volatile: true, Watched: true, Prometheus: "/run/natspread.prom"}
 	done, err := image.Install(from)
 	for _, wanted := range []string{
 		"program " + image.Root + "/usr/local/sbin/natspread", "config " + image.Root + "/" + paths.Config,
@@ -37,7 +38,7 @@ func TestImage(t *testing.T) {
 			t.Errorf("%q is not done: %q, %v", wanted, done, err)
 		}
 	}
-	image.Config = []byte("second\n")
+	image.Config = configfiles.Alone("", []byte("second\n"))
 	if done, err := image.Install(from); err != nil || len(done) != 0 {
 		t.Errorf("the second time: %q, %v", done, err)
 	}

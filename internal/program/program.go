@@ -4,7 +4,6 @@
 package program
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,10 +19,6 @@ import (
 
 // Timeout bounds each program that natspread runs.
 const Timeout = 30 * time.Second
-
-// maxOutput bounds what a program may print: 10,000 services of three backends
-// are 8 MB.
-const maxOutput = 256 << 20
 
 // Runner runs a program by its absolute path and returns what it printed on
 // standard output. It is the one seam for running programs; a failed program is a
@@ -71,28 +66,32 @@ func (l *Locks) Exec() Runner {
 	return func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, Timeout)
 		defer cancel()
-		stdout, stderr := &limited{left: maxOutput}, &limited{left: 1 << 16}
+		stderr := &limited{left: 1 << 16}
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, lockEnv(ctx)...)
 		cmd.Dir = "/"
-		cmd.Stdin = bytes.NewReader(stdin)
-		cmd.Stdout, cmd.Stderr = stdout, stderr
+		printed, release := connect(cmd, stdin, maxOutput)
+		defer release()
+		cmd.Stderr = stderr
 		cmd.ExtraFiles = l.held()
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		cmd.WaitDelay = time.Second
 		began := time.Now()
 		err := runHere(cmd)
+		stdout, full, unread := printed()
 		switch {
 		case errors.Is(err, exec.ErrWaitDelay): // a child of the program's holds its output
 			_ = cmd.Cancel()
-		case err != nil && (stdout.full || stderr.full):
-			err = errEndless // the program itself saw only a broken pipe
+		case full || err != nil && stderr.full:
+			err = errEndless // the program itself saw only that it could not write, and may have ended well
+		case err == nil:
+			err = unread
 		}
 		if err != nil {
 			return nil, newError(ctx, cmd, time.Since(began), stderr.kept.String(), err)
 		}
-		return stdout.kept.Bytes(), nil
+		return stdout, nil
 	}
 }
 
@@ -142,27 +141,6 @@ func LockWrites() []string {
 		return []string{"-" + filepath.Dir(lock)}
 	}
 	return nil
-}
-
-// errEndless says that a program printed more than it may.
-var errEndless = errors.New("its output is too long")
-
-// limited keeps what is written to it up to a bound, and refuses what is over. The
-// buffer is not embedded: io.Copy would find its ReadFrom and pass by the bound.
-type limited struct {
-	kept bytes.Buffer
-	left int
-	full bool
-}
-
-// Write keeps the bytes, or fails when the bound is reached.
-func (l *limited) Write(p []byte) (int, error) {
-	if len(p) > l.left {
-		l.full = true
-		return 0, errEndless
-	}
-	l.left -= len(p)
-	return l.kept.Write(p)
 }
 
 // newError tells how a program failed after it ran for some time, and which of

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/internal/text"
 	"natspread/restore/generation"
@@ -18,30 +19,27 @@ const (
 	fixCheck = "natspread check # says what to write instead"
 )
 
-// ConfigFile is the file that apply reads.
-type ConfigFile struct {
-	Name string                 // for errors
-	Read func() ([]byte, error) // its text; nil where there is no file to look at
-}
+// ConfigFiles reads the files that apply reads; nil where there is none to look at.
+type ConfigFiles func() (configfiles.Set, error)
 
-// applied tells how a config file stands to the generation that the kernel is to hold:
-// whether its words are others, and what is to say of that. Where nothing was applied, or
-// no file is there, nothing can differ. The text is parsed only if it is another one.
-func (f ConfigFile) applied(given generation.Generation) (unapplied bool, found []doctor.Finding) {
-	if f.Read == nil {
+// applied tells how the config's files stand to the generation that the kernel is to hold:
+// whether their words are others, and what is to say of that. Where nothing was applied, or
+// no file is there, nothing can differ. They are parsed only if they are others.
+func (read ConfigFiles) applied(given generation.Generation) (unapplied bool, found []doctor.Finding) {
+	if read == nil {
 		return false, nil
 	}
-	text, err := f.Read()
+	files, err := read()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
 		return false, []doctor.Finding{{Severity: doctor.Risk, What: fmt.Sprintf("cannot tell whether all of the config is applied: %v", err)}}
-	case given.Number != 0 && given.MadeFrom(text):
+	case given.Number != 0 && given.MadeFrom(files):
 		return false, nil
 	}
 	unapplied = given.Number != 0
-	if _, err := config.Parse(f.Name, text); err != nil {
+	if _, err := config.ParseSet(files); err != nil {
 		return unapplied, []doctor.Finding{{Severity: doctor.Risk, What: "apply refuses the config: " + FirstOf(err), Fix: fixCheck}}
 	}
 	if unapplied {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/restore/generation"
 )
@@ -17,13 +18,13 @@ import (
 // madeFrom returns a generation that was made from a config.
 func madeFrom(number int, text string) generation.Generation {
 	g := numbered(number)
-	g.Config = []byte(text)
+	g.Config = configfiles.Alone("natspread.toml", []byte(text))
 	return g
 }
 
-// TestConfigFileApplied holds what is said of a config file that is, and is not, what the
+// TestConfigFilesApplied holds what is said of a config file that is, and is not, what the
 // loaded generation was made from.
-func TestConfigFileApplied(t *testing.T) {
+func TestConfigFilesApplied(t *testing.T) {
 	t.Parallel()
 	const changed = "risk: the config has changes that are not applied -> natspread diff"
 	bad := web + "[[service]]\nname = \"x\"\nlistn = \"192.0.2.10:81\"\nbackends = [\"10.0.0.1:81\"]\n"
@@ -45,14 +46,16 @@ func TestConfigFileApplied(t *testing.T) {
 		"not to be read":              {err: errors.New("cannot read config x: it is a FIFO"), given: madeFrom(3, web), want: []string{"risk: cannot tell whether all of the config is applied: cannot read config x: it is a FIFO -> "}},
 		"missing, and nothing before": {err: fs.ErrNotExist, given: generation.None()},
 	} {
-		file := ConfigFile{Name: "natspread.toml", Read: func() ([]byte, error) { return []byte(c.text), c.err }}
-		unapplied, found := file.applied(c.given)
+		read := ConfigFiles(func() (configfiles.Set, error) {
+			return configfiles.Alone("natspread.toml", []byte(c.text)), c.err
+		})
+		unapplied, found := read.applied(c.given)
 		if unapplied != c.unapplied {
 			t.Errorf("%s: unapplied is %v", name, unapplied)
 		}
 		t.Run(name, func(t *testing.T) { wantFindings(t, found, c.want...) })
 	}
-	if unapplied, found := (ConfigFile{}).applied(madeFrom(3, web)); unapplied || found != nil {
+	if unapplied, found := ConfigFiles(nil).applied(madeFrom(3, web)); unapplied || found != nil {
 		t.Errorf("no file: %v, %v", unapplied, found)
 	}
 }

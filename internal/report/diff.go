@@ -14,6 +14,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
@@ -44,7 +45,7 @@ var errNoServices = errors.New("a file of rules names no services")
 type Wanted struct {
 	Name     string // of the config
 	Config   config.Config
-	Text     []byte
+	Files    configfiles.Set
 	Tables   rules.Tables
 	Families []rules.Family // that are compared
 }
@@ -61,7 +62,7 @@ func (h Host) Diff(ctx context.Context, wanted Wanted) (Diff, error) {
 	var result Diff
 	given := found.Status.Wanted.Generation
 	result.outdated = given.Outdated(generation.Generation{
-		Tables: wanted.Tables, Config: wanted.Text, Manifest: generation.Manifest{Variant: found.Status.Variant, Proven: true},
+		Tables: wanted.Tables, Config: wanted.Files, Manifest: generation.Manifest{Variant: found.Status.Variant, Proven: true},
 	})
 	if result.outdated == "" { // then apply keeps how natspread 0.1 wrote the jumps
 		wanted.Tables = given.Tables
@@ -182,9 +183,9 @@ func ReadSaved(name string, in io.Reader) ([]byte, error) {
 func DiffSaved(name string, text []byte, wanted Wanted) (Diff, error) {
 	var result Diff
 	for _, family := range wanted.Families {
-		for _, table := range []rules.Table{wanted.Tables.Of(family), wanted.Tables.Filter(family)} {
+		for _, table := range []rules.Table{wanted.Tables.Of(family), wanted.Tables.Filter(family), wanted.Tables.Mangle(family)} {
 			saved, err := rules.ParseSaved(table.Name, text)
-			if table.Name == rules.Filter && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
+			if table.Name != rules.NAT && errors.Is(err, rules.ErrNoTable) { // iptables-save prints what there is
 				saved, err = rules.Saved{Name: table.Name}, nil
 			}
 			if err != nil {

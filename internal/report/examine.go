@@ -19,8 +19,8 @@ import (
 // Judged is the config by which doctor judges a host.
 type Judged struct {
 	Config config.Config
-	Path   string // of its file below the root; "" for one that is no file there
-	Bad    error  // why the services are not those of the config file; nil when they are
+	Paths  []string // of its files, and the directory of some, below the root
+	Bad    error    // why the services are not those of the config file; nil when they are
 }
 
 // Examine returns all that keeps a config's balancer from working on the host: what Read
@@ -72,7 +72,7 @@ func balancerOf(report Report, judged Judged) doctor.Balancer {
 	wanted := report.Status.Wanted
 	return doctor.Balancer{
 		Services: judged.Config.Services, Variant: report.Status.Variant, Applied: cmp.Or(wanted.Boot.Number, wanted.Current),
-		Config: judged.Path, ConfigBad: judged.Bad, Hooks: report.hooks, Unread: report.unread,
+		Config: judged.Paths, ConfigBad: judged.Bad, Hooks: report.hooks, Unread: report.unread,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
@@ -80,7 +81,7 @@ func TestExamineUnreadConfig(t *testing.T) {
 	eachVariant(t, func(t *testing.T, s *scene) {
 		s.config = web
 		request := s.plan(t).Request("apply")
-		request.Config = []byte("written by another natspread\n")
+		request.Config = configfiles.Alone("natspread.toml", []byte("written by another natspread\n"))
 		if _, err := s.host.Restore.Apply(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/health"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
@@ -135,7 +136,7 @@ func load(t *testing.T, s *scene) {
 func oldGeneration(t *testing.T, s *scene) {
 	t.Helper()
 	old := generation.Generation{
-		Tables: s.plan(t).Tables, Config: []byte(s.config),
+		Tables: s.plan(t).Tables, Config: configfiles.Alone("natspread.toml", []byte(s.config)),
 		Manifest: generation.Manifest{Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "apply", Version: "0.1", Variant: s.variant, Proven: true},
 	}
 	for _, table := range old.Tables.Places() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/configfiles"
 	"natspread/restore/generation"
 )
 
@@ -28,9 +29,9 @@ func TestHistoryWords(t *testing.T) {
 		entry generation.Entry
 		want  string
 	}{
-		{"good", generation.Entry{Manifest: made, Config: []byte(article)}, "7 " + when + " 1 3 apply"},
-		{"current", generation.Entry{Manifest: made, Config: []byte(article), IsCurrent: true, IsBoot: true}, "7 " + when + " 1 3 apply (current)"},
-		{"its config no longer parses", generation.Entry{Manifest: made, Config: []byte("wieght = 1\n"), IsBoot: true},
+		{"good", generation.Entry{Manifest: made, Config: configfiles.Alone("natspread.toml", []byte(article))}, "7 " + when + " 1 3 apply"},
+		{"current", generation.Entry{Manifest: made, Config: configfiles.Alone("natspread.toml", []byte(article)), IsCurrent: true, IsBoot: true}, "7 " + when + " 1 3 apply (current)"},
+		{"its config no longer parses", generation.Entry{Manifest: made, Config: configfiles.Alone("natspread.toml", []byte("wieght = 1\n")), IsBoot: true},
 			"7 " + when + " ? ? apply (boot falls back to it)"},
 		{"not good", generation.Entry{Manifest: made, Problem: errors.New("cut\nshort"), IsCurrent: true}, "7 " + when + " ? ? apply (current; not good) cut; short"},
 		{"unreadable", generation.Entry{Manifest: generation.Manifest{Number: 7}, Problem: errors.New("gone")}, "7 ? ? ? ? (not good) gone"},
@@ -49,7 +50,7 @@ func TestHistoryChanges(t *testing.T) {
 	const other = "[[service]]\nname = \"dns\"\nlisten = \"192.0.2.10:53\"\nbackends = [\"10.0.0.1:53\"]\n"
 	var entries []generation.Entry
 	for i, text := range []string{article, article + other, "# the same\n" + article + other, "", other, strings.Replace(article, "10.0.0.3", "10.0.0.4", 1)} {
-		entry := generation.Entry{Manifest: generation.Manifest{Number: i + 1, Command: "apply"}, Config: []byte(text), IsCurrent: i == 5}
+		entry := generation.Entry{Manifest: generation.Manifest{Number: i + 1, Command: "apply"}, Config: configfiles.Alone("natspread.toml", []byte(text)), IsCurrent: i == 5}
 		if text == "" {
 			entry.Problem = errors.New("generation 4 is not good: cut")
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"natspread/internal/change"
+	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/internal/health"
 	"natspread/internal/program"
@@ -73,14 +74,14 @@ func newScene(t *testing.T, variant rules.Variant) *scene {
 			t.Fatal(err)
 		}
 	}
-	s.host.Config = ConfigFile{Name: "natspread.toml", Read: func() ([]byte, error) { return []byte(s.config), nil }}
+	s.host.Config = func() (configfiles.Set, error) { return configfiles.Alone("natspread.toml", []byte(s.config)), nil }
 	return s
 }
 
 // plan returns what the config file leads to.
 func (s *scene) plan(t *testing.T) change.Plan {
 	t.Helper()
-	plan, err := change.Parse("natspread.toml", []byte(s.config))
+	plan, err := change.Parse("natspread.toml", configfiles.Alone("natspread.toml", []byte(s.config)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func (s *scene) diff(t *testing.T, families ...rules.Family) Diff {
 		families = rules.Families()
 	}
 	plan := s.plan(t)
-	diff, err := s.host.Diff(t.Context(), Wanted{Name: plan.Name, Config: plan.Config, Text: plan.Text, Tables: plan.Tables, Families: families})
+	diff, err := s.host.Diff(t.Context(), Wanted{Name: plan.Name, Config: plan.Config, Files: plan.Files, Tables: plan.Tables, Families: families})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
 	"natspread/render"
@@ -140,7 +141,7 @@ func TestSummary(t *testing.T) {
 func TestDiffGenerations(t *testing.T) {
 	of := func(number int, text string) generation.Generation {
 		g := numbered(number)
-		g.Tables, g.Config = render.New(parsed(t, text)), []byte(text)
+		g.Tables, g.Config = render.New(parsed(t, text)), configfiles.Alone("natspread.toml", []byte(text))
 		return g
 	}
 	both := web + "[[service]]\nname = \"six\"\nlisten = \"[2001:db8::10]:80\"\nbackends = [\"[fd00::1]:80\"]\n"

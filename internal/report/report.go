@@ -22,7 +22,7 @@ import (
 type Host struct {
 	Restore restore.Host
 	Doctor  doctor.Host
-	Config  ConfigFile // what apply would read
+	Config  ConfigFiles // what apply would read
 	// Scrape is for those who ask all the time: what others' rules do is looked for in the
 	// filter tables only, and routes and sockets are left out.
 	Scrape bool
@@ -174,13 +174,17 @@ func (h Host) Advice(cfg config.Config) []doctor.Finding {
 func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules.Family) (way doctor.Way, advice []doctor.Finding, err error) {
 	h.Doctor = h.Doctor.Once()
 	hooks := h.readHooks(ctx)
-	advice = risks(h.Advice(cfg))
+	conditions := h.Doctor.Conditions(cfg.Services, false)
+	advice = risks(slices.Concat(conditions, h.Doctor.Advice(cfg.Services)))
 	var read Report
 	read.hooks, read.unread = hooks()
 	if way, err = h.way(ctx, read, cfg, families); err != nil {
 		return doctor.Way{}, advice, err
 	}
-	way.Found = append(way.Found, Broken(h.Doctor.Conditions(servicesOf(cfg, families), false))...)
+	if services := servicesOf(cfg, families); len(services) < len(cfg.Services) {
+		conditions = h.Doctor.Conditions(services, false)
+	}
+	way.Found = append(way.Found, Broken(conditions)...)
 	store := h.Restore.Store()
 	if current, none := store.CurrentNumber(); none == nil {
 		way.Found = append(way.Found, Broken(h.Doctor.Refused(store.Files(current)))...)
@@ -215,6 +219,9 @@ func (h Host) readHooks(ctx context.Context) (wait func() (rules.Hooks, error)) 
 // Unwatched says that nobody checks the backends of services that are loaded. It is no part of
 // NotesAfter: what checks them may be started after that.
 func (h Host) Unwatched(ctx context.Context, services []config.Service) []doctor.Finding {
+	if !slices.ContainsFunc(services, config.Service.Checked) {
+		return nil // which saves a read of the generation
+	}
 	watched, _ := h.readWatched(h.Restore.Store().Wanted())
 	return h.unwatchedBy(ctx, watched, services)
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -27,6 +26,7 @@ type Service struct {
 	SNAT        string   `json:"snat"`
 	Forward     string   `json:"forward"`              // leave, accept
 	Interfaces  []string `json:"interfaces,omitempty"` // names and patterns that clients come in by; absent: any
+	ClampMSS    string   `json:"clamp_mss,omitempty"`  // true, or bytes of the longest segment; absent where segments stay as they are
 	Allow       []string `json:"allow,omitempty"`      // subnets of clients that it is for; absent: all
 	Deny        []string `json:"deny,omitempty"`       // subnets of clients that it is not for
 	Refused     string   `json:"refused,omitempty"`    // what the other clients get: reject, host; absent: there are none
@@ -70,6 +70,7 @@ type counts map[string]map[rules.Target]uint64
 
 // add adds connections.
 func (c counts) add(service string, target rules.Target, connections uint64) {
+	target.Shift = rules.Shift{} // one backend, whichever of its ports
 	if c[service] == nil {
 		c[service] = map[rules.Target]uint64{}
 	}
@@ -102,19 +103,23 @@ func counted(live rules.Saved) counts {
 		for _, rule := range chain.Rules {
 			// A rule that somebody else put there is drift, and counts for nobody.
 			if parsed, err := rules.ParseRule(rule.Text); err == nil {
-				sums.add(service, parsed.Target, rule.Packets)
+				sums.add(service, parsed.Leads(), rule.Packets)
 			}
 		}
 	}
 	return sums
 }
 
-// answerPorts returns the ports that the rules of a service send the connections of a backend to,
-// each once; 0 where they keep the one that was asked.
-func answerPorts(service config.Service, backend config.Backend) []uint16 {
+// answerPorts returns the ports that the rules of a service send the connections of the backend at a
+// place to, each once, and of a range the first one; 0 where they keep the one that was asked.
+func answerPorts(service config.Service, virtual []rules.VirtualService, place int) []uint16 {
 	var all []uint16
-	for _, listen := range service.Listen {
-		if port := cmp.Or(backend.Port, listen.To); !slices.Contains(all, port) {
+	for i, answers := range virtual {
+		port := answers.Backends[place].Port()
+		if service.Stays(service.Listen[i/len(service.Protocols)], service.Backends[place]) {
+			port = 0
+		}
+		if !slices.Contains(all, port) {
 			all = append(all, port)
 		}
 	}
@@ -129,6 +134,9 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 		Interfaces: service.Interfaces, Allow: text.Strings(service.Allow), Deny: text.Strings(service.Deny), Refused: string(service.Refused),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
+	if service.ClampMSS.On {
+		described.ClampMSS = service.ClampMSS.String()
+	}
 	if service.Checked() {
 		described.Health = watched.mode(service)
 	}
@@ -137,7 +145,7 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 	shares := standing.Shares(owned)
 	for i, backend := range service.Backends {
 		connections := uint64(0)
-		for _, port := range answerPorts(service, backend) {
+		for _, port := range answerPorts(service, described.virtual, i) {
 			connections += counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: port}]
 		}
 		described.Connections += connections
@@ -217,6 +225,9 @@ func headOf(service config.Service) string {
 	}
 	if service.Forward == config.Accept {
 		head += ", forward accept"
+	}
+	if service.ClampMSS.On {
+		head += ", clamp_mss " + service.ClampMSS.String()
 	}
 	if service.Takeover {
 		head += ", takeover"

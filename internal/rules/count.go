@@ -19,8 +19,8 @@ func CountOf(family Family, chain, rule string, packets uint64) (Count, bool) {
 		return Count{}, false
 	}
 	parsed, err := ParseRule(rule)
-	if err != nil || parsed.Target.Kind != DNAT {
+	if err != nil || parsed.Leads().Kind != DNAT {
 		return Count{}, false
 	}
-	return Count{family, service, parsed.Protocol, parsed.Target, packets}, true
+	return Count{family, service, parsed.Protocol, parsed.Leads(), packets}, true
 }

@@ -1,6 +1,9 @@
 package rules
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // CutOwn takes natspread's chains out of one table as iptables-save printed it, if they are
 // declared by these names, in this order, and then hold these rules: the "-A CHAIN …" lines of
@@ -9,7 +12,19 @@ import "strings"
 func CutOwn(text []byte, names []string, lines map[string]string) (others []byte, same bool) {
 	cutter := ownCutter{undeclared: names, unfilled: names, lines: lines}
 	begun, inside := false, false
-	for line := range strings.Lines(string(text)) {
+	for len(text) > 0 {
+		if inside {
+			if length := cutter.chain(text); length > 0 {
+				text = text[length:]
+				continue
+			}
+		}
+		length := bytes.IndexByte(text, '\n') + 1
+		if length == 0 {
+			length = len(text)
+		}
+		line := string(text[:length])
+		text = text[length:]
 		own, next := cutter.line(line)
 		switch {
 		case own && !(next && inside), line[0] == '*' && begun:
@@ -60,6 +75,21 @@ func (c *ownCutter) line(line string) (own, next bool) {
 	}
 	c.missing, next = strings.CutPrefix(c.missing, line)
 	return true, next
+}
+
+// chain returns the length of the next lines of a text if they are all of the next chain's, and leaves
+// them out of what is missing; else 0.
+func (c *ownCutter) chain(text []byte) (length int) {
+	if text[0] != '-' || len(c.undeclared) > 0 {
+		return 0
+	}
+	c.fill()
+	length = len(c.missing)
+	if length > len(text) || string(text[:length]) != c.missing {
+		return 0
+	}
+	c.missing = ""
+	return length
 }
 
 // fill goes on to the next chain that has rules.

@@ -12,7 +12,7 @@ import (
 // TestEncodeFile opens what it sealed, and shows the form of the file.
 func TestEncodeFile(t *testing.T) {
 	for _, family := range Families() {
-		for _, table := range []Table{sample(family), {Family: family}, sampleFilter(family), {Family: family, Name: Filter}} {
+		for _, table := range []Table{sample(family), {Family: family}, sampleFilter(family), {Family: family, Name: Filter}, sampleMangle(family), {Family: family, Name: Mangle}} {
 			file := EncodeFile(table)
 			opened, err := DecodeFile(family, table.Name, file)
 			if err != nil {
@@ -161,6 +161,38 @@ func TestDecodeFilterStrictInside(t *testing.T) {
 		}
 		if table, err := DecodeFile(IPv4, Filter, append(header("ipv4 filter", body), body...)); err == nil {
 			t.Errorf("%s: taken as\n%s", name, table.Text())
+		}
+	}
+}
+
+// TestDecodeMangleStrictInside refuses in a file of the mangle table what would change more than the
+// segments of own connections.
+func TestDecodeMangleStrictInside(t *testing.T) {
+	text := string(sampleMangle(IPv4).Text())
+	const jump = "-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT -j"
+	for name, inside := range map[string]string{
+		"a policy":             strings.Replace(text, "*mangle\n", "*mangle\n:FORWARD ACCEPT [0:0]\n", 1),
+		"a foreign rule":       strings.Replace(text, "-A FORWARD", "-A FORWARD -j ACCEPT\n-A FORWARD", 1),
+		"a rule in PREROUTING": strings.Replace(text, "-A FORWARD", "-A PREROUTING", 1),
+		"a jump for everybody": strings.Replace(text, jump, "-A FORWARD -j", 1),
+		"an accept":            strings.Replace(text, "-j TCPMSS --clamp-mss-to-pmtu", "-j ACCEPT", 1),
+		"a mark":               strings.Replace(text, "-j TCPMSS --clamp-mss-to-pmtu", "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff", 1),
+		"any address":          strings.Replace(text, " --ctorigdst 192.0.2.10", "", 1),
+		"what is expected":     strings.Replace(text, "--ctorigdstport 80 -j", "--ctorigdstport 80 --ctstatus EXPECTED -j", 1),
+		"another table":        strings.Replace(text, "*mangle", "*filter", 1),
+	} {
+		body := []byte(inside + endOfRules)
+		if inside == text {
+			t.Errorf("%s: nothing was altered", name)
+		}
+		if table, err := DecodeFile(IPv4, Mangle, append(header("ipv4 mangle", body), body...)); err == nil {
+			t.Errorf("%s: taken as\n%s", name, table.Text())
+		}
+	}
+	body := append(sampleMangle(IPv4).Text(), endOfRules...)
+	for _, name := range []TableName{NAT, Filter} {
+		if _, err := DecodeFile(IPv4, name, append(header(Table{Name: name}.String(), body), body...)); err == nil {
+			t.Errorf("taken as a %v table", name)
 		}
 	}
 }

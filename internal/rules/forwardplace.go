@@ -18,9 +18,14 @@ type ForwardPlacer struct {
 }
 
 // Place returns the place of the first of a table's jumps in FORWARD, from 1 as in iptables -I
-// once all jumps of natspread's are taken out; 1 for every other table.
+// once all jumps of natspread's are taken out; 1 for a table that has none there.
 func (p ForwardPlacer) Place(saved Saved, table Table) int {
-	if saved.Name != Filter || table.Empty() {
+	switch {
+	case table.Empty():
+		return 1
+	case saved.Name == Mangle:
+		return placeInMangle(saved)
+	case saved.Name != Filter:
 		return 1
 	}
 	walk := placeWalk{chains: chainsByName(saved)}
@@ -38,6 +43,22 @@ func (p ForwardPlacer) Place(saved Saved, table Table) int {
 		place++
 	}
 	return place
+}
+
+// placeInMangle returns where the jump in FORWARD of the mangle table stands, if every packet gets past
+// what others have before it, as past a mark; else 1.
+func placeInMangle(saved Saved) int {
+	forward, _ := saved.Chain(Forward)
+	for i, rule := range forward.Rules {
+		target := rule.JumpsTo()
+		if IsOwn(target) {
+			return i + 1
+		}
+		if !Passes(target) {
+			break
+		}
+	}
+	return 1
 }
 
 // chainsByName returns the chains of a table by their names.

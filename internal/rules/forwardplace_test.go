@@ -176,3 +176,29 @@ func TestForwardPlaceElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestPlaceInMangle leaves the jump where it stands, unless a packet may not get there.
+func TestPlaceInMangle(t *testing.T) {
+	const jump = "-A FORWARD -j NATSPREAD-MSS\n"
+	for lines, want := range map[string]int{
+		"":   1,
+		jump: 1,
+		"-A FORWARD -j MARK --set-xmark 0x1/0xffffffff\n":                                 1,
+		"-A FORWARD -j MARK --set-xmark 0x1/0xffffffff\n-A FORWARD -p udp\n" + jump:       3,
+		"-A FORWARD -p tcp -j TCPMSS --set-mss 1400\n" + jump:                             2,
+		"-A FORWARD -p tcp -j ACCEPT\n" + jump:                                            1,
+		"-A FORWARD -j LOG\n-A FORWARD -j QOS\n" + jump:                                   1,
+		"-A FORWARD -p udp -j DROP\n" + jump + "-A FORWARD -j MARK --set-xmark 0x1/0x1\n": 1,
+	} {
+		saved, err := ParseSaved(Mangle, []byte("*mangle\n:QOS - [0:0]\n:NATSPREAD-MSS - [0:0]\n"+lines+"COMMIT\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (ForwardPlacer{}).Place(saved, sampleMangle(IPv4)); got != want {
+			t.Errorf("%s: place %d, want %d", lines, got, want)
+		}
+		if got := (ForwardPlacer{}).Place(saved, Table{Name: Mangle}); got != 1 {
+			t.Errorf("%s: place %d of nothing", lines, got)
+		}
+	}
+}

@@ -37,19 +37,26 @@ func FuzzParseRule(f *testing.F) {
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:@/[],"
 
 // FuzzParseSaved holds the reader of everyone's table to this: no panic; what it
-// takes names each chain once and gives an own text that reads as itself.
+// takes names each chain once and gives an own text that reads as itself. What the reader of the
+// canonical form refuses, it says why.
 func FuzzParseSaved(f *testing.F) {
 	f.Add([]byte(busy))
 	f.Add([]byte(emptyText))
 	f.Add(sampleFilter(IPv4).Text())
+	f.Add(sample(IPv4).Text())
+	f.Add(sampleMangle(IPv4).Text())
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, kind := range []TableName{NAT, Filter} {
+		for _, kind := range []TableName{NAT, Filter, Mangle} {
 			saved, err := ParseSaved(kind, text)
 			if err == nil {
 				mustReadAgain(t, saved)
 			}
-			if table, err := Parse(IPv4, kind, text); err == nil && !bytes.Equal(table.Text(), text) {
+			table, err := Parse(IPv4, kind, text)
+			if err == nil && !bytes.Equal(table.Text(), text) {
 				t.Errorf("parsed %q as %q", text, table.Text())
+			}
+			if err == errCanonical {
+				t.Errorf("refused %q without a reason", text)
 			}
 		}
 	})
@@ -80,10 +87,11 @@ func FuzzDecodeFile(f *testing.F) {
 		f.Add(EncodeFile(sample(family)))
 		f.Add(EncodeFile(Table{Family: family}))
 		f.Add(EncodeFile(sampleFilter(family)))
+		f.Add(EncodeFile(sampleMangle(family)))
 		f.Add(EncodeFile(sampleSlots(family)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		for _, which := range []Table{{}, {Family: IPv6}, {Name: Filter}, {Family: IPv6, Name: Filter}} {
+		for _, which := range []Table{{}, {Family: IPv6}, {Name: Filter}, {Family: IPv6, Name: Filter}, {Name: Mangle}, {Family: IPv6, Name: Mangle}} {
 			_, body, _ := bytes.Cut(file, []byte("\n"))
 			for _, tried := range [][]byte{file, append(header(which.String(), body), body...)} {
 				table, err := DecodeFile(which.Family, which.Name, tried)
@@ -112,7 +120,7 @@ func FuzzParseRuleset(f *testing.F) {
 				seen[chain.Name] = true
 			}
 		}
-		for _, kind := range []TableName{NAT, Filter} {
+		for _, kind := range []TableName{NAT, Filter, Mangle} {
 			if saved, err := ParseSaved(kind, text); err == nil && len(saved.Chains) > len(read.Tables[kind.String()]) {
 				t.Errorf("%d chains of %v, and leniently %d", len(saved.Chains), kind, len(read.Tables[kind.String()]))
 			}

@@ -3,7 +3,6 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,8 +51,12 @@ type ruleReader struct {
 
 // next takes the next word; "" behind the last one.
 func (r *ruleReader) next() string {
-	word, rest, more := strings.Cut(r.rest, " ")
-	r.rest, r.done = rest, !more
+	end := strings.IndexByte(r.rest, ' ')
+	if r.done = end < 0; r.done {
+		end = len(r.rest)
+	}
+	word := r.rest[:end]
+	r.rest = r.rest[min(end+1, len(r.rest)):]
 	return word
 }
 
@@ -135,17 +138,29 @@ func (r *ruleReader) match(name string) {
 	}
 }
 
-// packet takes the one option of -m tcp, udp or sctp.
+// packet takes the options of -m tcp, udp or sctp.
 func (r *ruleReader) packet() {
-	switch option := r.next(); option {
+	switch r.peek() {
 	case "--sport":
+		r.next()
 		r.rule.SourcePorts = r.ports()
 	case "--dport":
+		r.next()
 		r.rule.DestinationPorts = r.ports()
+	case "--tcp-flags":
+		r.next()
+		r.word("SYN,RST")
+		r.word("SYN")
+		r.rule.Handshake = true
+		r.bad = r.bad || r.rule.Protocol != "tcp"
+	case "!":
 	default:
+		r.bad = true
+	}
+	if r.peek() == "!" {
 		r.rule.Midstream = true // the one spelling that parse takes
-		r.bad = r.bad || option != "!" || r.rule.Protocol != "tcp"
-		for range 3 {
+		r.bad = r.bad || r.rule.Protocol != "tcp"
+		for range 4 {
 			r.next()
 		}
 	}
@@ -204,9 +219,10 @@ func (r *ruleReader) statistic() {
 	switch r.next() {
 	case "random":
 		r.word("--probability")
-		p, err := strconv.ParseFloat(r.next(), 64)
-		steps := math.Round(p * ProbabilityScale)
-		r.bad = r.bad || err != nil || !(steps >= 1 && steps < ProbabilityScale)
+		fraction, _ := strings.CutPrefix(r.next(), "0.")
+		n, err := strconv.ParseUint(fraction, 10, 64)
+		steps := probabilitySteps(n)
+		r.bad = r.bad || err != nil || len(fraction) != probabilityDigits || steps < 1 || steps >= ProbabilityScale
 		if !r.bad {
 			r.rule.Statistic.Steps = uint32(steps)
 		}
@@ -229,7 +245,8 @@ func (r *ruleReader) target(name string) {
 		target.Kind = DNAT
 		r.word("--to-destination")
 		port := false
-		if target.Address, target.Port, port = r.backend(r.next()); port && target.Port == 0 {
+		socket := r.shift(r.next())
+		if target.Address, target.Port, port = r.backend(socket); port && target.Port == 0 {
 			target.Kind = Refuse
 		}
 	case "SNAT":
@@ -250,6 +267,9 @@ func (r *ruleReader) target(name string) {
 		for range 5 {
 			r.next() // the one spelling that parse takes
 		}
+	case "TCPMSS":
+		target.Kind = ClampMSS
+		r.clamp(target)
 	case "REDIRECT":
 		target.Kind = Refuse
 		r.word("--to-ports")
@@ -272,6 +292,18 @@ func (r *ruleReader) hash(target *Target) {
 	r.word("--hmark-mod")
 	target.Slots = uint16(r.number(16))
 	r.bad = r.bad || target.Prefix == 0 || target.Prefix > 128 || !slots.Valid(int(target.Slots))
+}
+
+// clamp takes the option of -j TCPMSS.
+func (r *ruleReader) clamp(target *Target) {
+	switch r.next() {
+	case "--clamp-mss-to-pmtu":
+	case "--set-mss":
+		target.Segment = uint16(r.number(16))
+		r.bad = r.bad || target.Segment == 0
+	default:
+		r.bad = true
+	}
 }
 
 // ownChain takes the name of a chain of ours.

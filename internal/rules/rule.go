@@ -20,6 +20,7 @@ type Rule struct {
 	SourcePorts         Ports        // -m PROTOCOL --sport
 	DestinationPorts    Ports        // -m PROTOCOL --dport
 	Midstream           bool         // -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN: no packet that begins a connection
+	Handshake           bool         // -m tcp --tcp-flags SYN,RST SYN: it begins a connection, or is the first answer
 	LocalDestination    bool         // -m addrtype --dst-type LOCAL
 	BeginsOrSNAT        bool         // -m conntrack --ctstate NEW,SNAT: it begins, or its source was rewritten
 	Translated          bool         // -m conntrack --ctstate DNAT: the destination was rewritten
@@ -73,7 +74,8 @@ type TargetKind uint8
 // leads to the first one of the interface that a packet comes in by; one without any
 // drops it. Hash and RestoreMark are no end: the packet goes on with another mark, to the
 // next rule. Hash makes the packet's mark its slot; it overwrites all of it. RestoreMark
-// makes it that of the connection. Return leaves the packet to the rule behind the last Jump.
+// makes it that of the connection. Return leaves the packet to the rule behind the last Jump. ClampMSS
+// is no end either: it lowers what a side of a connection says of the longest segments that it takes.
 const (
 	Jump TargetKind = iota
 	Goto
@@ -85,6 +87,7 @@ const (
 	Hash
 	RestoreMark
 	Return
+	ClampMSS
 )
 
 // Target is the end of a rule.
@@ -93,29 +96,50 @@ type Target struct {
 	Prefix     uint8      // Hash: how many first bits of the source address tell
 	SourcePort bool       // Hash: the source port tells, too
 	Slots      uint16     // Hash: how many slots there are
+	Segment    uint16     // ClampMSS: bytes of the longest segment; 0 is what this host's links and routes take, both ways
 	Port       uint16     // DNAT, SNAT; 0 keeps the port of the packet
+	Shift      Shift      // DNAT: Port begins a range
 	Chain      string     // Jump, Goto
 	Address    netip.Addr // DNAT, SNAT; Refuse, where it is an address of the host
 }
 
 // Ends tells whether a packet goes no further than to the target, or to the chain that it
 // leads to.
-func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark }
+func (t Target) Ends() bool { return t.Kind != Hash && t.Kind != RestoreMark && t.Kind != ClampMSS }
+
+// stays tells whether the rule leaves what was asked of one address with the host that has it.
+func (r *Rule) stays() bool {
+	return r.Target.Kind == Accept && r.Protocol != "" && !r.Translated && r.Destination.IsSingleIP()
+}
+
+// Leads returns the target of the rule. An accept of what was asked of one address leads where a DNAT to
+// that address would.
+func (r Rule) Leads() Target {
+	if r.stays() {
+		return Target{Kind: DNAT, Address: r.Destination.Addr()}
+	}
+	return r.Target
+}
 
 // belongs tells whether the rule may stand in a table. An accept in the nat table keeps the
-// rules of others away from what it matches: it may be only for what was translated.
+// rules of others away from what it matches: it may be only for what was translated, or was asked of
+// one address.
 func (r *Rule) belongs(name TableName) bool {
 	switch {
-	case name == NAT && (r.Expected || r.SourceTranslated || r.BeginsOrSNAT || r.OriginalSource.IsValid() || r.OriginalSourcePorts != Ports{}):
+	case name != Filter && (r.Expected || r.SourceTranslated || r.BeginsOrSNAT || r.OriginalSource.IsValid() || r.OriginalSourcePorts != Ports{}):
 		return false
-	case name == Filter && (r.Midstream || r.SourcePorts != Ports{}):
+	case name != NAT && (r.Midstream || r.SourcePorts != Ports{}):
+		return false
+	case name == Mangle:
+		return r.Target.Chain != "" || r.Target.Kind == ClampMSS
+	case r.Handshake || r.Target.Kind == ClampMSS:
 		return false
 	case r.Target.Chain != "":
 		return true
 	case r.Target.Kind != Accept:
 		return name == NAT
 	case name == NAT:
-		return r.Translated
+		return r.Translated || r.stays()
 	}
 	return r.ConnectionProtocol != "" || r.Expected
 }
@@ -132,6 +156,7 @@ func (r Rule) Matches(p Packet) bool {
 		r.SourcePorts.contains(p.SourcePort) &&
 		r.DestinationPorts.contains(p.Port) &&
 		(!r.Midstream || p.Midstream) &&
+		!(r.Handshake && p.Midstream) &&
 		(!r.LocalDestination || p.Local) &&
 		(!r.Translated || p.OriginalAddress.IsValid()) &&
 		(r.ConnectionProtocol == "" || r.ConnectionProtocol == p.Protocol) &&
@@ -187,12 +212,15 @@ func (r Rule) AppendText(b []byte) []byte {
 	if r.Protocol != "" {
 		b = append(append(append(b, "-p "...), r.Protocol...), ' ')
 	}
-	if r.SourcePorts != (Ports{}) || r.DestinationPorts != (Ports{}) || r.Midstream {
+	if r.SourcePorts != (Ports{}) || r.DestinationPorts != (Ports{}) || r.Midstream || r.Handshake {
 		b = append(append(append(b, "-m "...), r.Protocol...), ' ')
 		b = appendPorts(b, "--sport ", r.SourcePorts)
 		b = appendPorts(b, "--dport ", r.DestinationPorts)
 		if r.Midstream {
 			b = append(b, notSYN+" "...)
+		}
+		if r.Handshake {
+			b = append(b, anySYN+" "...)
 		}
 	}
 	if r.LocalDestination {
@@ -211,6 +239,9 @@ func (r Rule) AppendText(b []byte) []byte {
 
 // notSYN is the condition of Midstream, as iptables prints ! --syn.
 const notSYN = "! --tcp-flags FIN,SYN,RST,ACK SYN"
+
+// anySYN is the condition of Handshake.
+const anySYN = "--tcp-flags SYN,RST SYN"
 
 // appendPorts appends a condition on ports.
 func appendPorts(b []byte, option string, ports Ports) []byte {
@@ -233,24 +264,32 @@ func appendPrefix(b []byte, option string, prefix netip.Prefix) []byte {
 // scoped tells whether an accept, or an SNAT to a port, is for no packets but natspread's own, and
 // whether a return is for some clients only. An accept is for connections of one protocol: asked of
 // some address at some port, answered by some backend at some port, or begun by some backend at some
-// port. Else it is for what a helper expects of some backend. The accepts in FORWARD of natspread 0.1
-// name no backend.
+// port. Else it is for what a helper expects of some backend, or for what stays. The accepts in FORWARD
+// of natspread 0.1 name no backend. What makes segments shorter takes the first packets of such a
+// connection only: iptables itself asks for them in the rule.
 func (r *Rule) scoped() bool {
 	switch {
 	case r.Target.Kind == SNAT && r.Target.Port != 0:
 		return r.Source.IsValid() && r.SourcePorts != (Ports{})
 	case r.Target.Kind == Return:
 		return r.Source.IsValid()
-	case r.Target.Kind != Accept:
+	case r.Target.Kind == ClampMSS && !r.Handshake:
+		return false
+	case r.Target.Kind != Accept && r.Target.Kind != ClampMSS:
 		return true
 	case r.Expected:
 		return r.SourceTranslated && r.OriginalSource.IsValid() || r.Translated && r.ReplySource.IsValid()
+	case r.stays():
+		return true
 	}
 	asked, answered := r.OriginalPorts != (Ports{}), r.ReplyPorts != (Ports{})
 	begun := r.OriginalSource.IsValid() && r.OriginalSourcePorts != (Ports{})
 	return r.ConnectionProtocol != "" && (begun || r.OriginalDestination.IsValid() && asked || r.ReplySource.IsValid() && (asked || answered)) ||
 		r.Protocol != "" && r.Translated && asked && (r.OriginalDestination.IsValid() || r.Destination.IsValid())
 }
+
+// AsksConntrack tells whether the rule has a condition on the connection.
+func (r Rule) AsksConntrack() bool { return len(r.appendConntrack(nil)) > 0 }
 
 // appendConntrack appends the conditions on the connection: on what it asked for
 // before its destination was rewritten, and on who answers it. Without any it appends nothing.
@@ -317,13 +356,40 @@ func appendHex(b []byte, n uint16) []byte {
 	return strconv.AppendUint(append(b, "0x"...), uint64(n), 16)
 }
 
-// appendTo appends the match. Eleven digits are what libxt_statistic prints;
-// they tell all 2^31 steps apart.
+// probabilityDigits is how many digits libxt_statistic prints behind the point, which tell all
+// 2^31 steps apart: a step is 5^11 / 2^20 of their last place.
+const (
+	probabilityDigits = 11
+	stepTimes         = 48828125 // 5^11
+	stepShift         = 20
+)
+
+// probabilitySteps returns the step that is nearest to a number of digits.
+func probabilitySteps(digits uint64) uint64 {
+	return (digits<<stepShift + stepTimes/2) / stepTimes
+}
+
+// appendProbability appends a number of steps as printf(3) rounds it: from the middle between two
+// numbers of digits it goes to the even one.
+func appendProbability(b []byte, steps uint32) []byte {
+	product := uint64(steps) * stepTimes
+	digits, rest := product>>stepShift, product&(1<<stepShift-1)
+	if rest > 1<<(stepShift-1) || rest == 1<<(stepShift-1) && digits&1 == 1 {
+		digits++
+	}
+	b = append(b, "0.00000000000"...)
+	for place := len(b) - 1; digits > 0; place-- {
+		b[place] = byte('0' + digits%10)
+		digits /= 10
+	}
+	return b
+}
+
+// appendTo appends the match.
 func (s Statistic) appendTo(b []byte) []byte {
 	switch {
 	case s.Steps != 0:
-		b = append(b, "-m statistic --mode random --probability "...)
-		b = strconv.AppendFloat(b, float64(s.Steps)/ProbabilityScale, 'f', 11, 64)
+		b = appendProbability(append(b, "-m statistic --mode random --probability "...), s.Steps)
 	case s.Every != 0:
 		b = append(b, "-m statistic --mode nth --every "...)
 		b = strconv.AppendUint(b, uint64(s.Every), 10)
@@ -342,7 +408,7 @@ func (t Target) appendTo(b []byte) []byte {
 	case Goto:
 		return append(append(b, "-g "...), t.Chain...)
 	case DNAT:
-		return t.appendSocket(append(b, "-j DNAT --to-destination "...))
+		return t.Shift.appendTo(t.appendSocket(append(b, "-j DNAT --to-destination "...)))
 	case SNAT:
 		return t.appendSocket(append(b, "-j SNAT --to-source "...))
 	case Masquerade:
@@ -355,6 +421,8 @@ func (t Target) appendTo(b []byte) []byte {
 		return append(b, restoreMark...)
 	case Return:
 		return append(b, "-j RETURN"...)
+	case ClampMSS:
+		return t.appendClamp(b)
 	}
 	if t.Address.IsValid() {
 		return append(appendSocketAddress(append(b, "-j DNAT --to-destination "...), t.Address), '0')
@@ -374,6 +442,14 @@ func (t Target) appendHash(b []byte) []byte {
 	b = append(b, " --hmark-rnd 0x"...)
 	b = strconv.AppendUint(b, slots.Seed, 16)
 	return strconv.AppendUint(append(b, " --hmark-mod "...), uint64(t.Slots), 10)
+}
+
+// appendClamp appends the target ClampMSS with its option.
+func (t Target) appendClamp(b []byte) []byte {
+	if t.Segment == 0 {
+		return append(b, "-j TCPMSS --clamp-mss-to-pmtu"...)
+	}
+	return strconv.AppendUint(append(b, "-j TCPMSS --set-mss "...), uint64(t.Segment), 10)
 }
 
 // appendSocket appends the address of a DNAT or SNAT target; brackets stand around an

@@ -77,6 +77,15 @@ func TestRules(t *testing.T) {
 		"-p tcp -m statistic --mode nth --every 2 --packet 0 -j DNAT --to-destination [2001:db8::1]:80": {
 			Protocol: "tcp", Statistic: Statistic{Every: 2}, Target: to(DNAT, "2001:db8::1", 80),
 		},
+		"-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/8000": {
+			Protocol: "tcp", Target: Target{Kind: DNAT, Address: netip.MustParseAddr("10.0.0.1"), Port: 9000, Shift: Shift{9010, 8000}},
+		},
+		"-p udp -j DNAT --to-destination [fd00::2]:65534-65535/1": {
+			Protocol: "udp", Target: Target{Kind: DNAT, Address: netip.MustParseAddr("fd00::2"), Port: 65534, Shift: Shift{65535, 1}},
+		},
+		"-p tcp -m tcp --dport 80 ! --tcp-flags FIN,SYN,RST,ACK SYN -j DNAT --to-destination 10.0.0.1:8080": {
+			Protocol: "tcp", DestinationPorts: Ports{80, 80}, Midstream: true, Target: to(DNAT, "10.0.0.1", 8080),
+		},
 		"-p tcp -j DNAT --to-destination 2001:db8::1":   {Protocol: "tcp", Target: to(DNAT, "2001:db8::1", 0)},
 		"-p tcp -j DNAT --to-destination [::1.2.3.4]:1": {Protocol: "tcp", Target: to(DNAT, "::102:304", 1)},
 		"-d 10.96.0.0/12 -p tcp -m tcp --dport 1:1023 -g NATSPREAD-D0a600000-12": {
@@ -103,6 +112,15 @@ func TestRules(t *testing.T) {
 		"-m conntrack --ctstate NEW,SNAT -j NATSPREAD-TAKEOVER": {BeginsOrSNAT: true, Target: Target{Chain: ServiceTakeover}},
 		"-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark 0x2/0xf -g NATSPREAD-webZ07": {
 			Protocol: "tcp", Midstream: true, Mark: Mark{2, 0xf}, Target: Target{Kind: Goto, Chain: "NATSPREAD-webZ07"},
+		},
+		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT -j NATSPREAD-MSS": {Protocol: "tcp", Handshake: true, Translated: true, Target: Target{Chain: ServiceMSS}},
+		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j TCPMSS --clamp-mss-to-pmtu": {
+			Protocol: "tcp", Handshake: true, ConnectionProtocol: "tcp", OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{80, 80},
+			Target: Target{Kind: ClampMSS},
+		},
+		"-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctreplsrc fd00::1 --ctorigdstport 80 --ctreplsrcport 8080 -j TCPMSS --set-mss 1260": {
+			Protocol: "tcp", Handshake: true, ConnectionProtocol: "tcp", ReplySource: netip.MustParsePrefix("fd00::1/128"), OriginalPorts: Ports{80, 80}, ReplyPorts: Ports{8080, 8080},
+			Target: Target{Kind: ClampMSS, Segment: 1260},
 		},
 		"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617473 --hmark-mod 256": {Target: Target{Kind: Hash, Prefix: 32, Slots: 256}},
 		"-j HMARK --hmark-src-prefix 128 --hmark-sport-mask 0xffff --hmark-rnd 0x6e617473 --hmark-mod 4096": {
@@ -136,6 +154,7 @@ func TestRules(t *testing.T) {
 // some iptables take, other spellings of the same, and targets of others.
 func TestParseRuleRefuses(t *testing.T) {
 	const dnat = " -j DNAT --to-destination 10.0.0.1:80"
+	const clamped = "-p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j "
 	cases := map[string][]string{
 		"quotes, newlines and other bytes": {
 			`-m comment --comment "natspread" -j NATSPREAD-PRE`,
@@ -188,6 +207,10 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p tcp -j DNAT --to-destination 0.0.0.0", "-p tcp -j DNAT --to-destination 0.0.0.0:80", "-p tcp -j DNAT --to-destination ::", "-j SNAT --to-source 0.0.0.0",
 			"-p tcp -j DNAT --to-destination 10.0.0.1:00", "-p tcp -j DNAT --to-destination [fd00::1]:00", "-p tcp -j DNAT --to-destination :0", "-p tcp -j DNAT --to-destination 10.0.0.1:65536", "-p tcp -j DNAT --to-destination 10.0.0.1:080",
 			"-p tcp -j DNAT --to-destination 10.0.0.1:80-90", "-p tcp -j DNAT --to-destination 10.0.0.1-10.0.0.9", "-p tcp -j DNAT --to-destination :80",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:9000/8000", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9000/8000", "-p tcp -j DNAT --to-destination 10.0.0.1:9010-9000/8000",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/0", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/65530", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/08000",
+			"-p tcp -j DNAT --to-destination 10.0.0.1:0-10/8000", "-p tcp -j DNAT --to-destination 10.0.0.1-9010/8000", "-p tcp -j DNAT --to-destination fd00::1-9010/8000", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/8000-8010",
+			"-p tcp -j SNAT --to-source 10.0.0.1:9000-9010/8000",
 			"-p tcp -j DNAT --to-destination 010.0.0.1", "-p tcp -j DNAT --to-destination 10.1", "-p tcp -j DNAT --to-destination localhost", "-p tcp -j DNAT --to-destination",
 			"-p tcp -j DNAT --to-destination [2001:db8::1]", "-p tcp -j DNAT --to-destination [10.0.0.1]:80", "-j SNAT --to-source 10.0.0.1:80", "-j SNAT --to-source 10.0.0.1-10.0.0.2",
 			"-p tcp -m tcp --dport 0 -j NATSPREAD-web", "-p tcp -m tcp --dport 0:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 90:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80:80 -j NATSPREAD-web",
@@ -204,6 +227,13 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-m conntrack --ctproto 6 --ctorigsrc 10.0.0.1 -j ACCEPT", "-m conntrack --ctproto 6 --ctorigsrcport 80 -j ACCEPT", "-m conntrack --ctorigsrc 10.0.0.1 --ctorigsrcport 80 -j ACCEPT",
 			"-m conntrack --ctstate NEW,SNAT -j ACCEPT", "-m conntrack --ctstate SNAT,NEW -j NATSPREAD-TAKEOVER", "-m conntrack --ctstate NEW -j NATSPREAD-TAKEOVER",
 			"-m conntrack --ctstate NEW,SNAT --ctstate DNAT -j NATSPREAD-TAKEOVER",
+		},
+		"segments": {
+			"-p tcp -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j TCPMSS --clamp-mss-to-pmtu", "-p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+			clamped + "TCPMSS", clamped + "TCPMSS --set-mss 0", clamped + "TCPMSS --set-mss 01260", clamped + "TCPMSS --set-mss 65536", clamped + "TCPMSS --set-mss", clamped + "TCPMSS --clamp-mss-to-pmtu --set-mss 1260",
+			strings.Replace(clamped, "SYN,RST SYN", "RST,SYN SYN", 1) + "TCPMSS --clamp-mss-to-pmtu", strings.Replace(clamped, "SYN,RST SYN", "SYN,RST SYN,RST", 1) + "TCPMSS --clamp-mss-to-pmtu",
+			strings.Replace(clamped, "tcp-flags", "syn", 1) + "TCPMSS --clamp-mss-to-pmtu", strings.Replace(clamped, "-p tcp -m tcp", "-p udp -m udp", 1) + "TCPMSS --clamp-mss-to-pmtu",
+			strings.Replace(clamped, " --ctorigdst 192.0.2.10", "", 1) + "TCPMSS --clamp-mss-to-pmtu", strings.Replace(clamped, " --ctorigdstport 80", "", 1) + "TCPMSS --clamp-mss-to-pmtu",
 		},
 		"marks": {
 			"-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6e617474 --hmark-mod 256", "-j HMARK --hmark-src-prefix 32 --hmark-rnd 0x6E617473 --hmark-mod 256",
@@ -255,6 +285,26 @@ func TestStatisticDigits(t *testing.T) {
 	})
 }
 
+// TestProbability prints every number of steps as strconv does, that is as printf(3), also those that
+// lie in the middle between two numbers of eleven digits.
+func TestProbability(t *testing.T) {
+	same := func(steps uint32) {
+		t.Helper()
+		want := strconv.FormatFloat(float64(steps)/ProbabilityScale, 'f', probabilityDigits, 64)
+		if got := string(appendProbability(nil, steps)); got != want {
+			t.Errorf("%d steps are %s, want %s", steps, got, want)
+		}
+	}
+	for middle := uint32(1 << 19); middle < ProbabilityScale; middle += 1 << 19 {
+		same(middle - 1)
+		same(middle)
+		same(middle + 1)
+	}
+	same(1)
+	same(ProbabilityScale - 1)
+	rapid.Check(t, func(r *rapid.T) { same(rapid.Uint32Range(1, ProbabilityScale-1).Draw(r, "steps")) })
+}
+
 // TestMatches tries each condition alone, on a packet that meets it and on one
 // that does not.
 func TestMatches(t *testing.T) {
@@ -279,6 +329,7 @@ func TestMatches(t *testing.T) {
 		"--sport":         {Rule{SourcePorts: Ports{80, 90}}, Packet{SourcePort: 85}, Packet{SourcePort: 91}},
 		"--sport unknown": {Rule{SourcePorts: Ports{80, 90}}, Packet{SourcePort: 80}, Packet{}},
 		"--tcp-flags":     {Rule{Midstream: true}, Packet{Midstream: true}, Packet{}},
+		"--tcp-flags SYN": {Rule{Handshake: true}, Packet{}, Packet{Midstream: true}},
 		"--ctorigsrc":     {Rule{OriginalSource: net}, Packet{Source: address("10.0.0.9")}, Packet{Source: address("10.0.1.9")}},
 		"--ctorigsrcport": {Rule{OriginalSourcePorts: Ports{80, 80}}, Packet{SourcePort: 80}, Packet{}},
 		"--ctorigdstport": {Rule{OriginalPorts: Ports{1, 2}}, Packet{OriginalPort: 2}, Packet{OriginalPort: 3}},

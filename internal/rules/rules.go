@@ -1,5 +1,5 @@
 // Package rules is natspread's part of iptables' tables as iptables-save prints it,
-// the whole nat table and a few chains of the filter table: typed rules, and their
+// the whole nat table and a few chains of the filter and mangle tables: typed rules, and their
 // canonical text both ways. Rules of others it reads as text.
 //
 // It is the one language that the rooms above share, so it knows no config, no
@@ -52,19 +52,24 @@ func (f Family) NFTWord() string {
 }
 
 // TableName is one of iptables' tables that natspread has a part in. The nat table
-// spreads; the filter table lets through what was spread, where that is asked for.
+// spreads; the filter table lets through what was spread, and the mangle table makes TCP's segments
+// shorter, where that is asked for.
 type TableName uint8
 
-// The tables, in the order in which they are loaded.
+// The tables, in the order of Tables.All.
 const (
 	NAT TableName = iota
 	Filter
+	Mangle
 )
 
 // String returns the name of the table, as in iptables -t.
 func (k TableName) String() string {
-	if k == Filter {
+	switch k {
+	case Filter:
 		return "filter"
+	case Mangle:
+		return "mangle"
 	}
 	return "nat"
 }
@@ -89,6 +94,8 @@ const (
 	ServiceRelated = Prefix + "-RELATED"
 	// ServiceTakeover lets through what backends begin in place of clients.
 	ServiceTakeover = Prefix + "-TAKEOVER"
+	// ServiceMSS corrects what both ends of a connection say of the segments that they take.
+	ServiceMSS = Prefix + "-MSS"
 )
 
 // Comment stood in each jump that natspread 0.1 loaded: see Table.CommentedJumps.
@@ -96,8 +103,11 @@ const Comment = "natspread"
 
 // BuiltIn lists the built-in chains of the table in the order of iptables-save.
 func (k TableName) BuiltIn() []string {
-	if k == Filter {
+	switch k {
+	case Filter:
 		return []string{Input, Forward, Output}
+	case Mangle:
+		return []string{Prerouting, Input, Forward, Output, Postrouting}
 	}
 	return []string{Prerouting, Input, Output, Postrouting}
 }
@@ -108,7 +118,9 @@ func (k TableName) EntryChains(builtIn string) []string {
 	switch {
 	case k == Filter && builtIn == Forward:
 		return []string{ServiceForward, ServiceRelated, ServiceTakeover}
-	case k == Filter:
+	case k == Mangle && builtIn == Forward:
+		return []string{ServiceMSS}
+	case k != NAT:
 		return nil
 	case builtIn == Prerouting:
 		return []string{ServicePre}

@@ -89,7 +89,7 @@ func (r *savedReader) declaration(line string) error {
 	return nil
 }
 
-// rule takes the line of a rule. Only in a part of the filter table may the declaration
+// rule takes the line of a rule. Only in a part of a table, of all but nat, may the declaration
 // of a chain be missing, if it is a built-in one: see Table.Text.
 func (r *savedReader) rule(line string) error {
 	name, rule, ok := readRule(line)
@@ -101,7 +101,7 @@ func (r *savedReader) rule(line string) error {
 	if chain == nil || chain.Name != name {
 		chain = r.find(name)
 	}
-	if chain == nil && r.name == Filter && slices.Contains(Filter.BuiltIn(), name) {
+	if chain == nil && r.name != NAT && slices.Contains(r.name.BuiltIn(), name) {
 		chain = r.add(SavedChain{Name: name})
 	}
 	if chain == nil {

@@ -3,8 +3,10 @@ package rules
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +19,7 @@ type VirtualService struct {
 	Address  netip.Addr       // the zero Addr is every address of the host
 	Ports    Ports            // never the zero value
 	Backends []netip.AddrPort // at least one; port 0 keeps the port that the client asked for
+	Shifted  bool             // the port of a backend is for the first of Ports: the next one is for the next
 	Reset    bool             // connections to a backend that is taken out are cut, not left to end
 }
 
@@ -74,9 +77,12 @@ func (s VirtualService) appendTo(b []byte) []byte {
 	b = append(b, onRemove...)
 	for _, backend := range s.Backends {
 		b = append(b, ' ')
-		if backend.Port() == 0 {
+		switch {
+		case backend.Port() == 0:
 			b = backend.Addr().AppendTo(b)
-		} else {
+		case s.Shifted:
+			b = strconv.AppendUint(append(backend.AppendTo(b), '-'), uint64(backend.Port()+s.Ports.Last-s.Ports.First), 10)
+		default:
 			b = backend.AppendTo(b)
 		}
 	}
@@ -95,7 +101,10 @@ func parseService(line string) (service VirtualService, ok bool) {
 		return VirtualService{}, false
 	}
 	for _, word := range words[4:] {
+		word, _, ranged := strings.Cut(word, "-") // the last port is as the caller wants it, or that finds it
+		service.Shifted = service.Shifted || ranged
 		backend, ok := parseBackend(word)
+		ok = ok && !(ranged && (service.Ports.First == service.Ports.Last || int(backend.Port())+int(service.Ports.Last-service.Ports.First) > math.MaxUint16))
 		if !ok || len(service.Backends) > 0 && backend.Addr().Is4() != service.Backends[0].Addr().Is4() {
 			return VirtualService{}, false
 		}

@@ -25,10 +25,12 @@ func sampleServices() (services []VirtualService, lines string) {
 			{Service: "web", Protocol: "tcp", Address: four, Ports: Ports{80, 80}, Backends: backends("10.0.0.1:8080", "10.0.0.2:8080")},
 			{Service: "web6", Protocol: "sctp", Address: six, Ports: Ports{80, 81}, Backends: backends("[fd00::1]:80"), Reset: true},
 			{Service: "dns", Protocol: "udp", Ports: Ports{1, 65535}, Backends: backends("10.0.0.1", "10.0.0.2:53")},
+			{Service: "game", Protocol: "tcp", Address: four, Ports: Ports{8000, 8010}, Backends: backends("10.0.0.1:9000", "10.0.0.2"), Shifted: true},
 			{Service: "x-1", Protocol: "udp", Ports: Ports{53, 53}, Backends: backends("fd00::1", "::ffff:10.0.0.1"), Reset: true},
 		}, "web tcp 192.0.2.10:80 drain 10.0.0.1:8080 10.0.0.2:8080\n" +
 			"web6 sctp [2001:db8::10]:80-81 reset [fd00::1]:80\n" +
 			"dns udp *:1-65535 drain 10.0.0.1 10.0.0.2:53\n" +
+			"game tcp 192.0.2.10:8000-8010 drain 10.0.0.1:9000-9010 10.0.0.2\n" +
 			"x-1 udp *:53 reset fd00::1 ::ffff:10.0.0.1\n"
 }
 

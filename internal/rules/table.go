@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -51,16 +52,19 @@ func (t Table) Chain(name string) (Chain, bool) {
 // Jumps returns the rules that belong into a built-in chain: one or none, or in FORWARD up to
 // three. What natspread did not translate, and no helper expects, never meets its part of the
 // filter table. But with takeover all that begins does: the source of what a backend begins in
-// place of a client is rewritten behind FORWARD only.
+// place of a client is rewritten behind FORWARD only. The mangle table is met by what begins a
+// connection that was translated, and by what answers that.
 func (t Table) Jumps(builtIn string) []Rule {
 	var jumps []Rule
 	for _, chain := range t.Name.EntryChains(builtIn) {
-		jump := Rule{Translated: t.Name == Filter, Target: Target{Kind: Jump, Chain: chain}}
+		jump := Rule{Translated: t.Name != NAT, Target: Target{Kind: Jump, Chain: chain}}
 		switch chain {
 		case ServiceRelated: // not in those of natspread 0.1
 			jump.Translated, jump.Expected = false, true
 		case ServiceTakeover:
 			jump.Translated, jump.BeginsOrSNAT = false, true
+		case ServiceMSS:
+			jump.Protocol, jump.Handshake = "tcp", true
 		}
 		if _, found := t.Chain(chain); t.Empty() || !found && (jump.Expected || jump.BeginsOrSNAT) {
 			continue
@@ -75,10 +79,10 @@ func (t Table) Jumps(builtIn string) []Rule {
 
 // Text returns the table in the canonical form: byte for byte what iptables-save
 // prints after iptables-restore took it on an empty table, less comment lines and
-// with counters at zero. The nat table is complete. Of the filter table it is a part,
+// with counters at zero. The nat table is complete. Of the others it is a part,
 // for iptables-restore --noflush: it says nothing of policies, which are not ours.
 func (t Table) Text() []byte {
-	b := make([]byte, 0, 256+110*t.size())
+	b := make([]byte, 0, t.Length())
 	b = t.appendTop(b)
 	for _, chain := range t.Chains {
 		b = chain.AppendText(b)
@@ -92,6 +96,11 @@ func (t Table) appendTop(b []byte) []byte {
 	for _, chain := range t.Chains {
 		b = appendDeclaration(b, chain.Name, "-")
 	}
+	return t.appendJumps(b)
+}
+
+// appendJumps appends the rules that lead to own chains.
+func (t Table) appendJumps(b []byte) []byte {
 	for _, name := range t.Name.BuiltIn() {
 		b = Chain{Name: name, Rules: t.Jumps(name)}.AppendText(b)
 	}
@@ -109,13 +118,13 @@ func (t Table) appendHead(b []byte) []byte {
 	return b
 }
 
-// size counts the lines of own chains, for one allocation of the text.
-func (t Table) size() int {
-	n := len(t.Chains)
+// Length is about how many bytes the text has, or a few more, for one allocation of it.
+func (t Table) Length() int {
+	lines := len(t.Chains)
 	for _, chain := range t.Chains {
-		n += len(chain.Rules)
+		lines += len(chain.Rules)
 	}
-	return n
+	return 256 + 110*lines
 }
 
 // appendDeclaration appends the line that makes a chain, or empties it.
@@ -139,23 +148,30 @@ func (c Chain) AppendText(b []byte) []byte {
 // error, also a different spelling of the same rule, so whatever passes is text
 // that Table.Text wrote or could have written.
 func Parse(family Family, kind TableName, text []byte) (Table, error) {
+	if table, ok := readCanonical(family, kind, string(text)); ok {
+		return table, nil
+	}
+	return Table{}, refusal(family, kind, text)
+}
+
+// errCanonical is a refusal without a reason.
+var errCanonical = errors.New("not in the form that natspread writes")
+
+// refusal says why a text is not in the canonical form.
+func refusal(family Family, kind TableName, text []byte) error {
 	saved, err := ParseSaved(kind, text)
 	if err != nil {
-		return Table{}, err
+		return err
 	}
 	table, err := saved.Own(family)
 	if err != nil {
-		return Table{}, err
+		return err
 	}
 	table.CommentedJumps = bytes.Contains(text, []byte(" -m comment --comment "+Comment+" -j "))
-	want := table.appendTop(make([]byte, 0, len(text)))
-	for _, chain := range saved.OwnChains() { // Own has compared each of their rules with its text
-		want = chain.AppendText(want)
+	if line, differ := firstDifference(text, table.Text()); differ {
+		return fmt.Errorf("line %d is %w", line, errCanonical)
 	}
-	if line, differ := firstDifference(text, append(want, "COMMIT\n"...)); differ {
-		return Table{}, fmt.Errorf("line %d is not in the form that natspread writes", line)
-	}
-	return table, nil
+	return errCanonical
 }
 
 // firstDifference returns the number of the first line, from 1, in which two

@@ -93,6 +93,45 @@ COMMIT
 	}
 }
 
+// sampleMangle returns the part of the mangle table for a service on an address and one on "*".
+func sampleMangle(family Family) Table {
+	listen, backend := netip.MustParsePrefix("192.0.2.10/32"), netip.MustParsePrefix("10.0.0.1/32")
+	if family == IPv6 {
+		listen, backend = netip.MustParsePrefix("2001:db8::10/128"), netip.MustParsePrefix("2001:db8:1::1/128")
+	}
+	return Table{Family: family, Name: Mangle, Chains: []Chain{{Name: ServiceMSS, Rules: []Rule{
+		{Protocol: "tcp", Handshake: true, ConnectionProtocol: "tcp", OriginalDestination: listen, OriginalPorts: Ports{80, 80}, Target: Target{Kind: ClampMSS}},
+		{Protocol: "tcp", Handshake: true, ConnectionProtocol: "tcp", ReplySource: backend, OriginalPorts: Ports{53, 54}, ReplyPorts: Ports{53, 53}, Target: Target{Kind: ClampMSS, Segment: 1260}},
+	}}}}
+}
+
+// TestMangleText shows that part: both packets of a handshake meet it, and nothing that was not
+// translated.
+func TestMangleText(t *testing.T) {
+	const want = `*mangle
+:NATSPREAD-MSS - [0:0]
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT -j NATSPREAD-MSS
+-A NATSPREAD-MSS -p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctorigdst 192.0.2.10 --ctorigdstport 80 -j TCPMSS --clamp-mss-to-pmtu
+-A NATSPREAD-MSS -p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctproto 6 --ctreplsrc 10.0.0.1 --ctorigdstport 53:54 --ctreplsrcport 53 -j TCPMSS --set-mss 1260
+COMMIT
+`
+	if diff := cmp.Diff(want, string(sampleMangle(IPv4).Text())); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+// TestOrder loads what makes segments shorter before the rules that it is for, and takes it out
+// behind them; with accepts it is the other way round.
+func TestOrder(t *testing.T) {
+	all := Tables{IPv4: sample(IPv4), FilterIPv4: sampleFilter(IPv4), MangleIPv4: sampleMangle(IPv4)}
+	if diff := cmp.Diff([]int{3, 4, 0, 1, 2, 5}, all.Order()); diff != "" {
+		t.Errorf("loading: want -, got +:\n%s", diff)
+	}
+	if diff := cmp.Diff([]int{2, 3, 0, 1, 4, 5}, NoTables().Order()); diff != "" {
+		t.Errorf("taking out: want -, got +:\n%s", diff)
+	}
+}
+
 // emptyText is the table of a kernel that holds nothing.
 const emptyText = `*nat
 :PREROUTING ACCEPT [0:0]
@@ -113,6 +152,11 @@ func TestText(t *testing.T) {
 			if diff := cmp.Diff(table, parsed, sameAddress); diff != "" {
 				t.Errorf("want -, got +:\n%s", diff)
 			}
+		}
+	}
+	for _, table := range []Table{sampleFilter(IPv4), sampleMangle(IPv6)} {
+		if parsed, err := Parse(table.Family, table.Name, table.Text()); err != nil || !parsed.Chains[0].Equal(table.Chains[0]) {
+			t.Errorf("got %+v, %v", parsed, err)
 		}
 	}
 	if got := string(Table{}.Text()); got != emptyText {

@@ -6,8 +6,21 @@ import "slices"
 // of ours, by whichever turn of chance. It is asked of packets that are long gone: one whose
 // InInterface is "" may have come in by any.
 func (t Table) CanTranslate(builtIn string, packet Packet) bool {
+	return t.canLead(builtIn, packet, func(target Target) bool {
+		return target.Chain == "" && target.Kind != Return && target.Kind != Accept
+	})
+}
+
+// CanStay tells whether a table can lead a packet to a backend that is the listen address itself. The
+// packet is as for CanTranslate.
+func (t Table) CanStay(builtIn string, packet Packet) bool {
+	return t.canLead(builtIn, packet, func(target Target) bool { return target.Kind == Accept })
+}
+
+// canLead tells whether a table can lead a packet from a built-in chain to a target of a kind.
+func (t Table) canLead(builtIn string, packet Packet, is func(Target) bool) bool {
 	return slices.ContainsFunc(t.Name.EntryChains(builtIn), func(chain string) bool {
-		return t.reaches(chain, packet, len(t.Chains), func(target Target) bool { return target.Chain == "" && target.Kind != Return })
+		return t.reaches(chain, packet, len(t.Chains), is)
 	})
 }
 

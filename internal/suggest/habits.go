@@ -48,7 +48,7 @@ func Habits() []Habit {
 		{"add remove rm delete del set replace", "backends and services stand in the config: edit it", "natspread apply"},
 		{"healthcheck probe", "", "natspread health --once"},
 		{"diagnose debug troubleshoot why", "", "natspread doctor"},
-		{"man manual", "", "man natspread"},
+		{"manual", "", "natspread man"},
 		{"-V -version --version", "", "natspread version"},
 		{"-? --usage", "", "--help"},
 		{"-c -f -C --file --conf --cfg --configfile --config-file --conf-file --toml --from-file", "", "--config FILE"},

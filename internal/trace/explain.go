@@ -30,17 +30,19 @@ func (e Explanation) Same() bool {
 type Outcome struct {
 	Target   rules.Target // a backend with its port, or a refusal
 	Taken    bool         // false for those that no rule claims, which have no target
+	Stays    bool         // on this host, as they came: nothing translates them, here or later
 	Incoming Flow         // how many of those that come in
 	Local    Flow         // how many of those made on the balancer itself
+	Mangle   *Path        // through FORWARD of the mangle table; nil as Forward is, and without TCP
 	Forward  *Path        // through FORWARD; nil where natspread has nothing there, and for a refusal
-	After    *Path        // through POSTROUTING; nil for a refusal, which goes nowhere
+	After    *Path        // through POSTROUTING; nil for a refusal, which goes nowhere, and for what stays
 }
 
 // Work returns the connections that come in, with all the rules that the kernel looks
 // at for them.
 func (b Outcome) Work() Flow {
 	work := b.Incoming
-	for _, path := range []*Path{b.Forward, b.After} {
+	for _, path := range []*Path{b.Mangle, b.Forward, b.After} {
 		if path != nil {
 			more := path.Work()
 			work.Mean, work.Worst = work.Mean+more.Mean, work.Worst+more.Worst
@@ -54,7 +56,7 @@ func (b Outcome) Work() Flow {
 // POSTROUTING. It fails as Trace does.
 func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	family := rules.FamilyOf(packet.Destination)
-	table, filter := tables.Of(family), tables.Filter(family)
+	table := tables.Of(family)
 	var explained Explanation
 	var err error
 	if explained.Incoming, err = Trace(table, rules.Prerouting, packet); err != nil {
@@ -71,20 +73,34 @@ func Explain(tables rules.Tables, packet rules.Packet) (Explanation, error) {
 	}
 	for i := range explained.Outcomes {
 		outcome := &explained.Outcomes[i]
-		if outcome.Target.Kind == rules.Refuse {
+		if outcome.Target.Kind == rules.Refuse || outcome.Stays {
 			continue
 		}
 		if outcome.After, err = Trace(table, rules.Postrouting, outcome.packet(packet)); err != nil {
 			return Explanation{}, err
 		}
-		if filter.Empty() || !outcome.Taken || outcome.Incoming.Share.Sign() == 0 { // made here is not forwarded
+		if !outcome.Taken || outcome.Incoming.Share.Sign() == 0 { // made here is not forwarded
 			continue
 		}
-		if outcome.Forward, err = Trace(filter, rules.Forward, outcome.packet(packet)); err != nil {
+		if outcome.Forward, err = traceForward(tables.Filter(family), outcome.packet(packet)); err != nil {
+			return Explanation{}, err
+		}
+		if packet.Protocol != "tcp" {
+			continue
+		}
+		if outcome.Mangle, err = traceForward(tables.Mangle(family), outcome.packet(packet)); err != nil {
 			return Explanation{}, err
 		}
 	}
 	return explained, nil
+}
+
+// traceForward is Trace through FORWARD of a table; nil where natspread has nothing there.
+func traceForward(table rules.Table, packet rules.Packet) (*Path, error) {
+	if table.Empty() {
+		return nil, nil
+	}
+	return Trace(table, rules.Forward, packet)
 }
 
 // outcomesOf joins the ends of both paths by their targets, in the order in which the
@@ -93,15 +109,15 @@ func outcomesOf(incoming, local *Path, port uint16) []Outcome {
 	places := map[rules.Target]int{}
 	var outcomes []Outcome
 	at := func(end Hop) *Outcome {
-		target := end.Rule.Target
-		if target.Kind == rules.DNAT && target.Port == 0 {
-			target.Port = port
+		target := end.Rule.Leads()
+		if target.Kind == rules.DNAT {
+			target.Port, target.Shift = target.LandsAt(port), rules.Shift{}
 		}
 		place, known := places[target]
 		if !known {
 			place = len(outcomes)
 			places[target] = place
-			outcomes = append(outcomes, Outcome{Target: target, Taken: true, Incoming: none(), Local: none()})
+			outcomes = append(outcomes, Outcome{Target: target, Taken: true, Stays: end.Rule.Target.Kind == rules.Accept, Incoming: none(), Local: none()})
 		}
 		return &outcomes[place]
 	}

@@ -49,8 +49,9 @@ type OutcomeResult struct {
 	To          string       `json:"to"` // a backend's address and port, refused, untouched
 	Prerouting  FlowResult   `json:"prerouting"`
 	Output      FlowResult   `json:"output"`
+	Mangle      *ChainResult `json:"mangle,omitempty"`      // the path of TCP through FORWARD of the mangle table, where natspread has rules there
 	Forward     *ChainResult `json:"forward,omitempty"`     // the path through FORWARD, where natspread has rules there
-	Postrouting *FlowResult  `json:"postrouting,omitempty"` // of those that get here; a refused one does not
+	Postrouting *FlowResult  `json:"postrouting,omitempty"` // of those that get here; one that is refused, or stays, does not
 	Source      string       `json:"source,omitempty"`      // SNAT to an address, MASQUERADE, kept
 	Chain       *ChainResult `json:"chain,omitempty"`       // the path through POSTROUTING
 }
@@ -81,9 +82,17 @@ func (q Question) Result(explained Explanation) ExplanationResult {
 	}
 	for _, outcome := range explained.Outcomes {
 		one := OutcomeResult{To: toText(outcome), Prerouting: flowResultOf(outcome.Incoming), Output: flowResultOf(outcome.Local)}
-		if outcome.Forward != nil {
-			path := chainResultOf(outcome.Forward)
-			one.Forward = &path
+		for _, way := range []struct {
+			path *Path
+			into **ChainResult
+		}{{outcome.Mangle, &one.Mangle}, {outcome.Forward, &one.Forward}} {
+			if way.path != nil {
+				path := chainResultOf(way.path)
+				*way.into = &path
+			}
+		}
+		if outcome.Stays {
+			one.Source = sourceText(outcome)
 		}
 		if outcome.After != nil {
 			after, chain := flowResultOf(outcome.After.Work()), chainResultOf(outcome.After)

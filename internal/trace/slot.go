@@ -38,6 +38,9 @@ func slotOf(table rules.Table, incoming *Path, packet rules.Packet) (*Slot, erro
 	owned := path.share(slot.Backend)
 	owned.Mul(owned, big.NewRat(int64(of), 1))
 	slot.Owned = int(owned.Num().Int64())
+	if slot.Backend.Address == packet.Destination && slot.Backend.Port == 0 { // it stays there
+		slot.Backend.Port = packet.Port
+	}
 	return slot, nil
 }
 
@@ -46,7 +49,11 @@ func (s Slot) backend() string {
 	if s.Backend.Port == 0 {
 		return s.Backend.Address.String()
 	}
-	return netip.AddrPortFrom(s.Backend.Address, s.Backend.Port).String()
+	name := netip.AddrPortFrom(s.Backend.Address, s.Backend.Port).String()
+	if last := s.Backend.Shift.Last; last != 0 {
+		name += fmt.Sprintf("-%d", last)
+	}
+	return name
 }
 
 // slotText says which backend a client always gets, or what decides in its place; nothing

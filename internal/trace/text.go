@@ -28,6 +28,7 @@ func (q Question) Text(explained Explanation, all bool, paint Paint) string {
 	} else {
 		parts = append(parts, pathText(explained.Local, all))
 	}
+	parts = append(parts, laterTexts(explained.Outcomes, "FORWARD of the mangle table", all, func(o Outcome) *Path { return o.Mangle })...)
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Forward, all, func(o Outcome) *Path { return o.Forward })...)
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Postrouting, all, func(o Outcome) *Path { return o.After })...)
 	parts = append(parts, outcomesTable(explained), q.slotText(explained)+workText(explained))
@@ -130,9 +131,9 @@ func (t *pathTree) hop(path *Path, hop Hop, depth int) {
 	}
 }
 
-// laterTexts returns the paths through a later built-in chain, of all that take the same
-// path once. Where backends have paths of their own, and they are many, the first stands for all.
-func laterTexts(outcomes []Outcome, builtIn string, all bool, pathOf func(Outcome) *Path) []string {
+// laterTexts returns the paths through a later built-in chain, which is called where, of all that take
+// the same path once. Where backends have paths of their own, and they are many, the first stands for all.
+func laterTexts(outcomes []Outcome, where string, all bool, pathOf func(Outcome) *Path) []string {
 	const few = 4
 	var texts []string
 	whose := map[string][]string{}
@@ -149,11 +150,12 @@ func laterTexts(outcomes []Outcome, builtIn string, all bool, pathOf func(Outcom
 	}
 	more := ""
 	if len(texts) > few && !all {
-		more = fmt.Sprintf("%s: %d others have paths of their own, which -v prints\n", builtIn, len(texts)-1)
+		more = fmt.Sprintf("%s: %d others have paths of their own, which -v prints\n", where, len(texts)-1)
 		texts = texts[:1]
 	}
 	for i, text := range texts {
-		texts[i] = strings.Replace(text, builtIn, builtIn+", "+whoseText(whose[text]), 1)
+		builtIn, _, _ := strings.Cut(where, " ")
+		texts[i] = strings.Replace(text, builtIn, where+", "+whoseText(whose[text]), 1)
 	}
 	if more != "" {
 		texts = append(texts, more)
@@ -246,7 +248,10 @@ func toText(outcome Outcome) string {
 // sourceText says what POSTROUTING makes of the source: "SNAT to 192.0.2.10",
 // "MASQUERADE", or kept; nothing of what is refused.
 func sourceText(outcome Outcome) string {
-	if outcome.After == nil {
+	switch {
+	case outcome.Stays:
+		return "kept"
+	case outcome.After == nil:
 		return "-"
 	}
 	if targets := outcome.After.Targets(); len(targets) > 0 && targets[0].Kind != rules.Accept {

@@ -12,7 +12,7 @@ type Path struct {
 	Chain     string
 	Rules     int   // how many the chain has; of a built-in one only natspread's jump counts
 	Hash      *Hash // the rule that puts them into slots; nil where there is none
-	Hops      []Hop // the rules that take some, in order
+	Hops      []Hop // the rules that take some, or change their segments, in order
 	Remainder Flow  // what no rule took: it goes back, or from a built-in chain on, untouched
 }
 
@@ -63,7 +63,7 @@ func (w *Path) Targets() []rules.Target {
 	var targets []rules.Target
 	known := map[rules.Target]bool{}
 	for _, end := range w.Ends() {
-		if target := end.Rule.Target; !known[target] {
+		if target := end.Rule.Leads(); !known[target] {
 			known[target] = true
 			targets = append(targets, target)
 		}
@@ -75,7 +75,7 @@ func (w *Path) Targets() []rules.Target {
 func (w *Path) share(target rules.Target) *big.Rat {
 	share := new(big.Rat)
 	for _, end := range w.Ends() {
-		if end.Rule.Target == target {
+		if end.Rule.Leads() == target {
 			share.Add(share, end.Taken.Share)
 		}
 	}
@@ -119,7 +119,7 @@ func (w *walker) chain(chain rules.Chain, in Flow, depth int) (*Path, error) {
 			continue
 		}
 		if !rule.Target.Ends() {
-			w.mark(path, i+1, rule.Target)
+			w.goOn(path, i+1, rule)
 			continue
 		}
 		hop := Hop{Place: i + 1, Rule: rule, Taken: path.Remainder}
@@ -156,14 +156,18 @@ func (w *walker) chain(chain rules.Chain, in Flow, depth int) (*Path, error) {
 	return path, nil
 }
 
-// mark gives all that is left of a path the marks of a target.
-func (w *walker) mark(path *Path, place int, target rules.Target) {
-	if target.Kind == rules.RestoreMark {
+// goOn does to all that is left of a path what a rule does that is no end: it gives them marks, or
+// shorter segments.
+func (w *walker) goOn(path *Path, place int, rule rules.Rule) {
+	switch rule.Target.Kind {
+	case rules.RestoreMark:
 		path.Remainder.marks, path.Remainder.mixed = nil, false
-		return
+	case rules.ClampMSS:
+		path.Hops = append(path.Hops, Hop{Place: place, Rule: rule, Taken: path.Remainder})
+	default:
+		path.Hash = &Hash{Place: place, Target: rule.Target}
+		path.Remainder = path.Remainder.hashed(rule.Target, w.packet)
 	}
-	path.Hash = &Hash{Place: place, Target: target}
-	path.Remainder = path.Remainder.hashed(target, w.packet)
 }
 
 // into walks what a rule sends to another chain.

@@ -124,7 +124,7 @@ func read(store generation.Store) (Standing, error) {
 	case number == 0: // nobody's states are to be forgotten for that
 		return Standing{}, wanted.Fallback
 	}
-	cfg, err := config.Parse(store.ConfigFile(number), wanted.Generation.Config)
+	cfg, err := config.ParseSet(wanted.Generation.Config)
 	if err != nil {
 		return Standing{}, fmt.Errorf("cannot read the config of generation %d: %w", number, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/health"
 	"natspread/internal/probe"
 	"natspread/internal/program"
@@ -99,7 +100,7 @@ func newHost(t *testing.T, variant rules.Variant) restore.Host {
 	netnstest.Self().Command(t, "link set lo up\naddr add 10.0.0.1/32 dev lo\naddr add 10.0.0.2/32 dev lo\naddr add fd00::1/128 dev lo nodad\naddr add fd00::2/128 dev lo nodad\n", "ip", "-batch", "-")
 	host := restore.Host{Root: hosttest.Root(t), Run: program.Exec(), Variant: variant}
 	_, err := host.Apply(t.Context(), restore.Request{
-		Tables: hosttest.Tables(t, watched), Services: rules.EncodeServices(hosttest.Services(t, watched)), Config: []byte(watched), Command: "apply", Now: hosttest.Day(),
+		Tables: hosttest.Tables(t, watched), Services: rules.EncodeServices(hosttest.Services(t, watched)), Config: configfiles.Alone("natspread.toml", []byte(watched)), Command: "apply", Now: hosttest.Day(),
 	})
 	hosttest.Must(t, err)
 	return host
@@ -203,7 +204,7 @@ func TestSigns(t *testing.T) {
 			}},
 			{"no overlay", func() error { return os.RemoveAll(store.Path("run/natspread/overlay")) }},
 			{"another generation", func() error {
-				_, err := host.Apply(t.Context(), restore.Request{Tables: hosttest.Tables(t, hosttest.Article), Services: rules.EncodeServices(hosttest.Services(t, hosttest.Article)), Config: []byte(hosttest.Article), Command: "apply", Now: hosttest.Day()})
+				_, err := host.Apply(t.Context(), restore.Request{Tables: hosttest.Tables(t, hosttest.Article), Services: rules.EncodeServices(hosttest.Services(t, hosttest.Article)), Config: configfiles.Alone("natspread.toml", []byte(hosttest.Article)), Command: "apply", Now: hosttest.Day()})
 				return err
 			}},
 		} {

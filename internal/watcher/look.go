@@ -35,7 +35,7 @@ func (w *watcher) watched() flows.Watched {
 	made := flows.Watched{Backends: map[netip.AddrPort]bool{}, Down: map[netip.AddrPort]bool{}}
 	for check, backends := range w.backends {
 		for _, b := range backends {
-			made.Backends[b.AddrPort()] = true
+			made.Backends[watchedAt(b)] = true
 		}
 		if check.Type != config.CheckUDP && !w.machine.Up(check) {
 			made.Down[check.Target] = true
@@ -44,13 +44,21 @@ func (w *watcher) watched() flows.Watched {
 	return made
 }
 
+// watchedAt returns where the connections of a backend are looked for; port 0 is every port.
+func watchedAt(b config.Backend) netip.AddrPort {
+	if b.Last != 0 {
+		b.Port = 0
+	}
+	return b.AddrPort()
+}
+
 // count notes what was seen of each check's backends.
 func (w *watcher) count(seen flows.Seen) {
 	for check, backends := range w.backends {
 		var all flows.Connections
 		for _, b := range backends {
-			all.Answered += seen.Backends[b.AddrPort()].Answered
-			all.Unanswered += seen.Backends[b.AddrPort()].Unanswered
+			all.Answered += seen.Backends[watchedAt(b)].Answered
+			all.Unanswered += seen.Backends[watchedAt(b)].Unanswered
 		}
 		w.machine.Look(check, all.Answered, all.Unanswered)
 		w.noteUnreachable(check, all)

@@ -23,7 +23,9 @@ func TestCountConnections(t *testing.T) {
 		virtualService("udp", "*", 8000, 8010, false, "10.0.0.1:0"),
 		virtualService("sctp", "2001:db8::10", 80, 80, false, "[fd00::1]:80"),
 		virtualService("udp", "2001:db8::10", 53, 53, false, "[fd00::1]:0"),
+		virtualService("tcp", "192.0.2.10", 7000, 7010, false, "10.0.0.1:9000", "10.0.0.2:0", "10.0.0.1:9001"),
 	}
+	services[5].Shifted = true
 	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED,
 		"tcp 192.0.2.99:1 192.0.2.10:80 10.0.0.1:80",
 		"tcp 192.0.2.99:2 192.0.2.10:80 10.0.0.1:80",
@@ -36,6 +38,11 @@ func TestCountConnections(t *testing.T) {
 		"udp 192.0.2.99:4 192.0.2.77:8005 10.0.0.1:8005", // passes through
 		"sctp [2001:db8::99]:1 [2001:db8::10]:80 [fd00::1]:80",
 		"udp [2001:db8::99]:9 [2001:db8::10]:53 [fd00::1]:53",
+		"tcp 192.0.2.99:20 192.0.2.10:7003 10.0.0.1:9003", // each port of a range at its own
+		"tcp 192.0.2.99:21 192.0.2.10:7003 10.0.0.2:7003",
+		"tcp 192.0.2.99:22 192.0.2.10:7003 10.0.0.1:9004", // the third one's
+		"tcp 192.0.2.99:23 192.0.2.10:7003 10.0.0.1:9000", // nobody's of ours
+		"tcp 192.0.2.99:24 192.0.2.10:7003 10.0.0.1:7003", // nor this
 		// The backend was the first to speak here: another balancer had these.
 		"tcp 10.0.0.1:80 192.0.2.98:1 192.0.2.98:1 192.0.2.10:80",
 		"udp 10.0.0.1:80 192.0.2.98:2 192.0.2.98:2 192.0.2.10:80",
@@ -52,7 +59,7 @@ func TestCountConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([][]int{{3, 3}, {1, 1}, {1}, {1}, {2}}, got); diff != "" {
+	if diff := cmp.Diff([][]int{{3, 3}, {1, 1}, {1}, {1}, {2}, {1, 1, 1}}, got); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }

@@ -122,9 +122,17 @@ func named(services []indexed, name string) indexed {
 	return services[0]
 }
 
-// backend returns the place of the backend that an entry goes to.
+// backend returns the place of the backend that an entry goes to. An entry that is not translated is at
+// the backend that is the listen address itself, if there is one. One to port 0 was refused.
 func (p indexed) backend(e Entry) (place int, found bool) {
-	if place, found = p.backends[e.ReplySrc]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
+	if e.ReplySrc.Port() == 0 {
+		return 0, false
+	}
+	answers := e.ReplySrc
+	if p.Shifted { // back to where it answers for the first port
+		answers = netip.AddrPortFrom(answers.Addr(), answers.Port()-(e.OrigDst.Port()-p.Ports.First))
+	}
+	if place, found = p.backends[answers]; found || e.ReplySrc.Port() != e.OrigDst.Port() {
 		return place, found
 	}
 	place, found = p.backends[netip.AddrPortFrom(e.ReplySrc.Addr(), 0)]

@@ -35,12 +35,15 @@ func (c Change) stale(e Entry) bool {
 func (c Change) turnedAway(e Entry) bool {
 	e = c.After.begunByClient(e)
 	family := rules.FamilyOf(e.OrigDst.Addr())
-	if !c.gated[family] || !e.Translated() || c.local[family].contain(e.OrigSrc.Addr()) {
+	if !c.gated[family] || c.local[family].contain(e.OrigSrc.Addr()) {
 		return false
 	}
 	service, leads := backendOf(c.After.of(e, c.local[family]), e)
 	if !c.Tables.Of(family).TurnsAway(rules.Prerouting, c.firstPacket(e), service.Service) {
 		return false
+	}
+	if !e.Translated() && (!c.atBackend(e) || !c.translates(c.Tables, e)) {
+		return false // it is where the rules leave it
 	}
 	if e.Protocol == UDP {
 		return e.ReplySrc.Port() != 0 || !c.translates(c.Tables, e)
@@ -87,12 +90,19 @@ func (c Change) removed(e Entry) bool {
 	return reset && !c.Spare
 }
 
+// atBackend tells whether an entry goes to a backend of what it asked for.
+func (c Change) atBackend(e Entry) bool {
+	_, found := backendOf(c.After.of(e, c.local[rules.FamilyOf(e.OrigDst.Addr())]), e)
+	return found
+}
+
 // missed tells whether the rules would translate an entry that began without them,
 // or while every backend was drained: then it was sent to port 0, see Refuse in
 // package rules. Its packets would go there for as long as its client keeps talking. And packets
-// that a backend began to send would leave untranslated for as long as it keeps sending.
+// that a backend began to send would leave untranslated for as long as it keeps sending. What is at the
+// listen address itself has missed nothing where that is a backend, drained or not.
 func (c Change) missed(e Entry) bool {
-	if e.Translated() && e.ReplySrc.Port() != 0 {
+	if e.Translated() && e.ReplySrc.Port() != 0 || c.atBackend(e) || c.leads(c.Tables, e, rules.Table.CanStay) {
 		return false
 	}
 	return c.translates(c.Tables, e) || e.ReplyDst == e.OrigSrc && answers(c.Tables, e)
@@ -117,12 +127,17 @@ func answers(tables rules.Tables, e Entry) bool {
 
 // translates tells whether tables can rewrite the destination of an entry's first packet.
 func (c Change) translates(tables rules.Tables, e Entry) bool {
+	return c.leads(tables, e, rules.Table.CanTranslate)
+}
+
+// leads asks the table of an entry about its first packet.
+func (c Change) leads(tables rules.Tables, e Entry, can func(rules.Table, string, rules.Packet) bool) bool {
 	family := rules.FamilyOf(e.OrigDst.Addr())
 	builtIn := rules.Prerouting
 	if c.local[family].contain(e.OrigSrc.Addr()) {
 		builtIn = rules.Output
 	}
-	return tables.Of(family).CanTranslate(builtIn, c.firstPacket(e))
+	return can(tables.Of(family), builtIn, c.firstPacket(e))
 }
 
 // DeleteStale deletes the entries that a load has made stale, and returns how many. All

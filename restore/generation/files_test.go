@@ -1,7 +1,7 @@
 package generation_test
 
 import (
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -21,13 +22,19 @@ func TestFiles(t *testing.T) {
 	store := generation.Store{Root: hosttest.Root(t)}
 	old := hosttest.Generation(t, rules.NFT, hosttest.Article)
 	old.Services = nil // as natspread 0.1 wrote them
+	several := hosttest.Generation(t, rules.NFT, hosttest.Article)
+	for _, name := range []string{"conf.d/b c.toml", "conf.d/a.toml"} {
+		several.Config = several.Config.With(configfiles.File{Name: name, Text: []byte("# " + name + "\n")})
+	}
 	for i, c := range []struct {
 		generation generation.Generation
 		want       []string
 	}{
-		{old, []string{"manifest", "natspread.toml", "rules.v4", "rules.v6"}},
+		{old, []string{"manifest", "config/natspread.toml", "rules.v4", "rules.v6"}},
 		{hosttest.Generation(t, rules.NFT, hosttest.Article), hosttest.Members()},
 		{hosttest.Generation(t, rules.NFT, hosttest.Accepted(hosttest.Article)), append([]string{"filter.v4", "filter.v6"}, hosttest.Members()...)},
+		{hosttest.Generation(t, rules.NFT, hosttest.Clamped(hosttest.Article)), append([]string{"mangle.v4", "mangle.v6"}, hosttest.Members()...)},
+		{several, append([]string{"config/conf.d/a.toml", "config/conf.d/b c.toml"}, hosttest.Members()...)},
 	} {
 		number, err := store.Write(c.generation)
 		hosttest.Must(t, err)
@@ -43,9 +50,15 @@ func TestFiles(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the files: want -, have +\n%s", diff)
 		}
-		entries, err := os.ReadDir(store.Path(directory))
-		if err != nil || len(entries) != len(c.want) {
-			t.Errorf("on disk: %v, %v", entries, err)
+		var onDisk []string
+		hosttest.Must(t, filepath.WalkDir(store.Path(directory), func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				onDisk = append(onDisk, path)
+			}
+			return err
+		}))
+		if len(onDisk) != len(c.want) {
+			t.Errorf("on disk: %v", onDisk)
 		}
 	}
 	written, err := store.Read(3)

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"natspread/internal/configfiles"
 )
 
 // Entry is one generation in the history.
 type Entry struct {
-	Manifest         // all that could be read of it; its number always
-	Config    []byte // the config that the rules were made from; nil when it is not good
-	Problem   error  // why it is not good, nil when it is
-	IsCurrent bool   // the one that boot is to load
-	IsBoot    bool   // the one that boot will end up with
-	IsPending bool   // the one that is loaded, and waits to be confirmed
+	Manifest                  // all that could be read of it; its number always
+	Config    configfiles.Set // the config that the rules were made from; nil when it is not good
+	Problem   error           // why it is not good, nil when it is
+	IsCurrent bool            // the one that boot is to load
+	IsBoot    bool            // the one that boot will end up with
+	IsPending bool            // the one that is loaded, and waits to be confirmed
 }
 
 // History returns the generations on disk, the newest first, and before them the one
@@ -114,12 +116,9 @@ func (s Store) Earlier(than Generation) int {
 		if number >= than.Number {
 			continue
 		}
-		if earlier, err := s.Read(number); err == nil && !maps.Equal(earlier.SHA256, than.SHA256) {
+		if earlier, err := s.Read(number); err == nil && !maps.Equal(earlier.sums(), than.sums()) {
 			return number
 		}
 	}
 	return 0
 }
-
-// ConfigFile returns where a generation keeps its config.
-func (s Store) ConfigFile(number int) string { return s.Path(dir(number), configFile) }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -140,7 +141,12 @@ func (s Store) write(generation Generation) (err error) {
 		return err
 	}
 	for name, data := range files {
-		if err := atomicfile.WriteFile(filepath.Join(directory, name), data, 0o600); err != nil {
+		file := filepath.Join(directory, name)
+		err := atomicfile.MkdirAll(filepath.Dir(file), 0o700)
+		if err == nil {
+			err = atomicfile.WriteFile(file, data, 0o600)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -149,7 +155,10 @@ func (s Store) write(generation Generation) (err error) {
 
 // members returns the files of a generation by name, and fills in the checksums.
 func members(generation *Generation) (map[string][]byte, error) {
-	files := map[string][]byte{configFile: generation.Config}
+	files := map[string][]byte{}
+	for _, f := range generation.Config {
+		files[path.Join(configDir, f.Name)] = f.Text
+	}
 	if generation.Services != nil {
 		files[servicesFile] = generation.Services
 	}

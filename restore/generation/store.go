@@ -1,20 +1,23 @@
 package generation
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"natspread/internal/atomicfile"
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
@@ -24,17 +27,18 @@ const Keep = 10
 
 // The files of a generation. The manifest has the checksums of the others.
 const (
-	configFile   = "natspread.toml"
+	configDir    = "config"         // below it the config's files have their own names
+	oldConfig    = "natspread.toml" // the config of a generation that natspread 0.1 wrote
 	servicesFile = "services"
 	manifestFile = "manifest"
 )
 
 // RulesFile returns the name of a table's file: rules.v4 and rules.v6, the names that
-// iptables-persistent made known, and filter.v4 and filter.v6.
+// iptables-persistent made known, and filter.v4 and mangle.v6, say, for a part of those.
 func RulesFile(table rules.Table) string {
 	name := "rules"
-	if table.Name == rules.Filter {
-		name = "filter"
+	if table.Name != rules.NAT {
+		name = table.Name.String()
 	}
 	if table.Family == rules.IPv6 {
 		return name + ".v6"
@@ -58,7 +62,7 @@ type Manifest struct {
 type Generation struct {
 	Manifest
 	Tables rules.Tables
-	Config []byte // the config that the rules were made from
+	Config configfiles.Set // the config that the rules were made from
 	// Services is the file that says what the rules balance, as rules.EncodeServices writes
 	// it; nil in a generation that natspread 0.1 wrote.
 	Services []byte
@@ -231,8 +235,40 @@ func (s Store) readFrom(dir string, number int) (Generation, error) {
 			return Generation{}, err
 		}
 	}
-	generation.Config, err = s.readMember(dir, manifest, configFile)
+	generation.Config, err = s.readConfig(dir, manifest)
 	return generation, err
+}
+
+// readConfig reads the files of the config that a generation was made from.
+func (s Store) readConfig(dir string, manifest Manifest) (files configfiles.Set, err error) {
+	for member := range manifest.SHA256 {
+		name, is := configName(member)
+		switch {
+		case !is:
+			continue
+		case !configfiles.IsName(name):
+			return nil, fmt.Errorf("%s: %q is no name of a config's file", manifestFile, name)
+		}
+		file := configfiles.File{Name: name, Path: s.Path(dir, member)}
+		if file.Text, err = s.readMember(dir, manifest, member); err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	if files == nil {
+		return nil, fmt.Errorf("%s names no config", manifestFile)
+	}
+	files.Order()
+	return files, nil
+}
+
+// configName returns the name that a file of a generation has in the config, and whether it is one
+// of the config.
+func configName(member string) (name string, is bool) {
+	if member == oldConfig {
+		return configfiles.Main, true
+	}
+	return strings.CutPrefix(member, configDir+"/")
 }
 
 // readManifest reads what says where a generation comes from, and what belongs to it.
@@ -253,11 +289,11 @@ func (s Store) readManifest(dir string, number int) (manifest Manifest, err erro
 	return manifest, nil
 }
 
-// readRules reads the rules of a table, which is given without any. Where the filter
-// table holds nothing it has no file.
+// readRules reads the rules of a table, which is given without any. A table of which natspread
+// has only a part, and none of it, has no file.
 func (s Store) readRules(dir string, manifest Manifest, table rules.Table) (rules.Table, error) {
 	name := RulesFile(table)
-	if _, listed := manifest.SHA256[name]; !listed && table.Name == rules.Filter {
+	if _, listed := manifest.SHA256[name]; !listed && table.Name != rules.NAT {
 		return table, nil
 	}
 	data, err := readTrusted(s.Root, filepath.Join(dir, name))
@@ -310,13 +346,23 @@ func (g Generation) Outdated(wanted Generation) string {
 	return ""
 }
 
-// MadeFrom tells whether a config has, to the byte, the text that a generation was made from.
-func (g Generation) MadeFrom(config []byte) bool { return bytes.Equal(g.Config, config) }
+// MadeFrom tells whether a config has, to the byte, the files that a generation was made from.
+func (g Generation) MadeFrom(files configfiles.Set) bool { return g.Config.Equal(files) }
+
+// sums returns the checksums of the files, by the names that natspread gives them now.
+func (m Manifest) sums() map[string]string {
+	sums := maps.Clone(m.SHA256)
+	if sum, old := sums[oldConfig]; old {
+		delete(sums, oldConfig)
+		sums[path.Join(configDir, configfiles.Main)] = sum
+	}
+	return sums
+}
 
 // Files returns where the files of a generation are, below the root, and the link
 // that makes it current.
 func (s Store) Files(number int) []string {
-	files := []string{paths.Current, filepath.Join(dir(number), manifestFile), filepath.Join(dir(number), configFile)}
+	files := append([]string{paths.Current, filepath.Join(dir(number), manifestFile)}, s.configFiles(number)...)
 	optional := []string{servicesFile}
 	for _, table := range rules.NoTables().All() {
 		if table.Name == rules.NAT {
@@ -330,6 +376,24 @@ func (s Store) Files(number int) []string {
 		if _, err := os.Lstat(s.Path(file)); err == nil {
 			files = append(files, file)
 		}
+	}
+	return files
+}
+
+// configFiles returns where the files of the config of a generation are, below the root.
+func (s Store) configFiles(number int) []string {
+	var files []string
+	for _, below := range []string{configDir, path.Join(configDir, configfiles.Dir)} {
+		directory := filepath.Join(dir(number), below)
+		entries, _ := os.ReadDir(s.Path(directory)) // of natspread 0.1 there is none
+		for _, entry := range entries {
+			if !entry.IsDir() {
+				files = append(files, filepath.Join(directory, entry.Name()))
+			}
+		}
+	}
+	if files == nil {
+		files = []string{filepath.Join(dir(number), oldConfig)}
 	}
 	return files
 }

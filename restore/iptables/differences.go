@@ -92,7 +92,7 @@ func JumpsNotFirst(saved rules.Saved, table rules.Table) []string {
 		}
 		for i, jump := range jumpsIn(saved, builtIn) {
 			if i == 0 && jump.place != belongs || i < len(table.Jumps(builtIn)) && jump.place != belongs+i {
-				lines = append(lines, fmt.Sprintf("%v: %s", table.Family, wrongPlace(builtIn, jump.place, belongs+i)))
+				lines = append(lines, fmt.Sprintf("%v: %s", table.Family, wrongPlace(table.Name, builtIn, jump.place, belongs+i)))
 				break
 			}
 		}
@@ -101,8 +101,10 @@ func JumpsNotFirst(saved rules.Saved, table rules.Table) []string {
 }
 
 // wrongPlace says what it means that a jump is not where it belongs.
-func wrongPlace(builtIn string, place, belongs int) string {
+func wrongPlace(table rules.TableName, builtIn string, place, belongs int) string {
 	switch {
+	case table == rules.Mangle:
+		return fmt.Sprintf("the jump in %s of the mangle table is rule %d: the segments of a connection that a rule before it accepts do not become shorter", builtIn, place)
 	case builtIn != rules.Forward:
 		return fmt.Sprintf("the jump in %s is rule %d: a connection that a rule before it accepts or translates does not reach natspread", builtIn, place)
 	case place < belongs:

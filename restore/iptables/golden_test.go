@@ -123,9 +123,10 @@ func comesBack(t *testing.T, variant rules.Variant, table rules.Table) {
 	if table.Name == rules.NAT {
 		hosttest.Put(t, variant, table.Family, want)
 	} else { // a part, which says nothing of policies
-		hosttest.Put(t, variant, table.Family, "*filter\n-F\n-X\nCOMMIT\n"+want, "--noflush")
-		_, chains, _ := strings.Cut(want, "*filter\n")
-		want = strings.TrimSuffix(hosttest.EmptyFilter, "COMMIT\n") + chains
+		empty := map[rules.TableName]string{rules.Filter: hosttest.EmptyFilter, rules.Mangle: hosttest.EmptyMangle}[table.Name]
+		begin, _, _ := strings.Cut(want, "\n")
+		hosttest.Put(t, variant, table.Family, begin+"\n-F\n-X\nCOMMIT\n"+want, "--noflush")
+		want = strings.TrimSuffix(empty, "COMMIT\n") + strings.TrimPrefix(want, begin+"\n")
 	}
 	hosttest.WantSame(t, "the table", want, hosttest.Save(t, variant, table.Family, "-t", table.Name.String()))
 }

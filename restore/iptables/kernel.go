@@ -200,16 +200,16 @@ func (k Kernel) saveText(ctx context.Context, table rules.Table, options []strin
 
 // Read saves the live table of a wanted one's family and name, for comparison with it.
 // A table that does not exist yet is an empty one, and a host without IPv6 programs is
-// no error for a config without IPv6 services. A filter table in which we want nothing
-// and have nothing is not read: it is all others', may be large, and may be one that
+// no error for a config without IPv6 services. A filter or mangle table in which we want
+// nothing and have nothing is not read: it is all others', may be large, and may be one that
 // iptables cannot read.
 func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error) {
 	nothing := rules.Saved{Name: table.Name}
 	if !k.mayHold(table.Family, table.Name) {
 		return nothing, nil
 	}
-	if table.Name == rules.Filter && table.Empty() {
-		if held, err := k.holdsForward(ctx, table.Family); err != nil || !held {
+	if table.Name != rules.NAT && table.Empty() {
+		if held, err := k.holdsForward(ctx, table); err != nil || !held {
 			return nothing, err
 		}
 	}
@@ -220,33 +220,34 @@ func (k Kernel) Read(ctx context.Context, table rules.Table) (rules.Saved, error
 	return saved, err
 }
 
-// holdsForward tells whether a family's filter table has the chain of ours that its jump
+// holdsForward tells whether a live table has the chain of ours that its first jump in FORWARD
 // leads to, in the same time however large the table is, and changes nothing. By nft the
 // kernel is asked itself: to iptables a chain that it cannot read is like none.
-func (k Kernel) holdsForward(ctx context.Context, family rules.Family) (held bool, err error) {
+func (k Kernel) holdsForward(ctx context.Context, table rules.Table) (held bool, err error) {
+	entry := table.Name.EntryChains(rules.Forward)[0]
 	if k.Variant == rules.NFT {
-		held, err = nftables.HasChain(family, rules.Filter, rules.ServiceForward)
+		held, err = nftables.HasChain(table.Family, table.Name, entry)
 	} else {
-		held, err = k.lists(ctx, family, rules.ServiceForward)
+		held, err = k.lists(ctx, table, entry)
 	}
 	if err != nil {
-		return false, fmt.Errorf("cannot read the filter table: %w", err)
+		return false, fmt.Errorf("cannot read the %v table: %w", table.Name, err)
 	}
 	return held, nil
 }
 
-// lists tells whether iptables-restore finds a chain in the filter table. That it does not
+// lists tells whether iptables-restore finds a chain in a table with FORWARD. That it does not
 // is its own refusal, without a reason, in the line that names the chain. All else is no
 // answer: the line before it asks for a chain that is there.
-func (k Kernel) lists(ctx context.Context, family rules.Family, chain string) (bool, error) {
-	path, err := k.program(ctx, family, "restore")
+func (k Kernel) lists(ctx context.Context, table rules.Table, chain string) (bool, error) {
+	path, err := k.program(ctx, table.Family, "restore")
 	if errors.Is(err, program.ErrMissing) {
 		return false, nil // and what cannot be loaded is not there
 	}
 	if err != nil {
 		return false, err
 	}
-	_, err = k.list(ctx, path, []byte("*filter\n-S "+rules.Forward+" 1\n-S "+chain+"\nCOMMIT\n"))
+	_, err = k.list(ctx, path, fmt.Appendf(begin(table.Name), "-S %s 1\n-S %s\nCOMMIT\n", rules.Forward, chain))
 	var failed *program.Error
 	if errors.As(err, &failed) && failed.Code > 0 && strings.Contains(failed.Stderr, "line 3 failed") {
 		return false, nil

@@ -28,12 +28,12 @@ type Snapshot struct {
 type Snapshots [rules.TableCount]Snapshot
 
 // SnapshotsOf returns what a read of the live tables gives that hold just these, each jump in
-// its place, in nftables' ruleset of that number. Only where the jumps in FORWARD belong may
-// have changed, with a route: what is there is read.
+// its place, in nftables' ruleset of that number. Only where the jumps in FORWARD stand is not
+// known, or where they belong, as a route may have changed: what is there is read.
 func (k Kernel) SnapshotsOf(ctx context.Context, tables rules.Tables, ruleset uint32) (known Snapshots, err error) {
 	for i, table := range tables.All() {
 		known[i] = Snapshot{ownedState: stateOf(table, 1), ruleset: ruleset}
-		if table.Name != rules.Filter || table.Empty() {
+		if table.Name == rules.NAT || table.Empty() {
 			continue
 		}
 		if known[i], err = k.snapshot(ctx, table); err != nil {
@@ -107,7 +107,7 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 	if observed.whole != nil {
 		return k.replace(ctx, observed, table)
 	}
-	if unread := len(observed.saved.Chains) == 0; unread && table.Name == rules.Filter && transaction(observed.ownedState, stateOf(table, 1)) != nil {
+	if unread := len(observed.saved.Chains) == 0; unread && table.Name != rules.NAT && transaction(observed.ownedState, stateOf(table, 1)) != nil {
 		if observed, err = k.snapshot(ctx, table); err != nil { // for the place in FORWARD
 			return done, err
 		}
@@ -162,13 +162,13 @@ const listAll = "-S\n"
 
 // send hands a transaction for a table to the kernel, which holds now what was saved.
 // The legacy variant sets the counters of all policies to zero in every change that does
-// not give them, even in iptables -A, so it is given them: but of the filter table a
-// policy that somebody sets to DROP at this moment counts for more than its counter.
+// not give them, even in iptables -A, so it is given them: but where people set policies to
+// DROP, as in the filter table, one that is set at this moment counts for more than its counter.
 func (k Kernel) send(ctx context.Context, table rules.Table, now rules.Saved, transaction []byte) error {
 	text := begin(table.Name)
 	rest := transaction[len(text):]
 	switch {
-	case table.Name == rules.Filter:
+	case table.Name != rules.NAT:
 		return k.restore(ctx, table.Family, transaction, "--noflush")
 	case k.Variant == rules.Legacy:
 		return k.restore(ctx, table.Family, slices.Concat(text, policies(now), rest), "--noflush", "-c")

@@ -13,6 +13,7 @@ import (
 type extension struct {
 	name   string // what iptables calls it
 	module string
+	table  rules.TableName // where it is looked for
 	used   func(rules.Rule) bool
 	probe  rules.Rule // one that has nothing else of the kind
 }
@@ -23,11 +24,14 @@ const nowhere = rules.Prefix + "-probe"
 // extensions are those that the kernels of large distributions keep in a package of their
 // own, and that some do not have at all. The others come with nat itself.
 func extensions() []extension {
+	leads := rules.Target{Chain: nowhere}
 	return []extension{
-		{"target HMARK", "xt_HMARK", func(r rules.Rule) bool { return r.Target.Kind == rules.Hash }, rules.Rule{Target: rules.Target{Kind: rules.Hash, Prefix: 32, Slots: 16}}},
-		{"target CONNMARK", "xt_connmark", func(r rules.Rule) bool { return r.Target.Kind == rules.RestoreMark }, rules.Rule{Target: rules.Target{Kind: rules.RestoreMark}}},
-		{"match mark", "xt_mark", func(r rules.Rule) bool { return r.Mark != rules.Mark{} }, rules.Rule{Mark: rules.Mark{Mask: 1}, Target: rules.Target{Chain: nowhere}}},
-		{"match statistic", "xt_statistic", func(r rules.Rule) bool { return r.Statistic != rules.Statistic{} }, rules.Rule{Statistic: rules.Statistic{Every: 2}, Target: rules.Target{Chain: nowhere}}},
+		{"match conntrack", "xt_conntrack", rules.NAT, rules.Rule.AsksConntrack, rules.Rule{Translated: true, Target: leads}},
+		{"target TCPMSS", "xt_TCPMSS", rules.Mangle, func(r rules.Rule) bool { return r.Target.Kind == rules.ClampMSS }, rules.Rule{Protocol: "tcp", Handshake: true, Target: rules.Target{Kind: rules.ClampMSS}}},
+		{"target HMARK", "xt_HMARK", rules.NAT, func(r rules.Rule) bool { return r.Target.Kind == rules.Hash }, rules.Rule{Target: rules.Target{Kind: rules.Hash, Prefix: 32, Slots: 16}}},
+		{"target CONNMARK", "xt_connmark", rules.NAT, func(r rules.Rule) bool { return r.Target.Kind == rules.RestoreMark }, rules.Rule{Target: rules.Target{Kind: rules.RestoreMark}}},
+		{"match mark", "xt_mark", rules.NAT, func(r rules.Rule) bool { return r.Mark != rules.Mark{} }, rules.Rule{Mark: rules.Mark{Mask: 1}, Target: leads}},
+		{"match statistic", "xt_statistic", rules.NAT, func(r rules.Rule) bool { return r.Statistic != rules.Statistic{} }, rules.Rule{Statistic: rules.Statistic{Every: 2}, Target: leads}},
 	}
 }
 
@@ -70,10 +74,10 @@ func (e *MissingError) Is(target error) bool { return target == program.ErrMissi
 // that rule, too, tell nothing of it.
 func (k Kernel) Missing(ctx context.Context, table rules.Table) error {
 	for _, extension := range extensions() {
-		if !extension.in(table) || !isRefusal(k.prove(ctx, probe(table.Family, extension.probe))) {
+		if !extension.in(table) || !isRefusal(k.prove(ctx, probe(table.Family, extension.table, extension.probe))) {
 			continue
 		}
-		if k.prove(ctx, probe(table.Family)) == nil {
+		if k.prove(ctx, probe(table.Family, extension.table)) == nil {
 			return &MissingError{k.Variant, table.Family, extension.name, extension.module}
 		}
 	}
@@ -81,7 +85,10 @@ func (k Kernel) Missing(ctx context.Context, table rules.Table) error {
 }
 
 // probe is a table that has these rules, and nothing that any iptables could refuse.
-func probe(family rules.Family, list ...rules.Rule) rules.Table {
+func probe(family rules.Family, name rules.TableName, list ...rules.Rule) rules.Table {
+	if name == rules.Mangle {
+		return rules.Table{Family: family, Name: name, Chains: []rules.Chain{{Name: rules.ServiceMSS, Rules: list}}}
+	}
 	return rules.Table{Family: family, Chains: []rules.Chain{
 		{Name: rules.ServiceOut}, {Name: rules.ServicePost}, {Name: rules.ServicePre, Rules: list}, {Name: nowhere},
 	}}

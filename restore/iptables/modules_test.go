@@ -19,6 +19,12 @@ import (
 // bySlots is a service whose clients have slots, beside one of chance.
 const bySlots = hosttest.Article + `
 [[service]]
+name = "short"
+listen = "192.0.2.10:82"
+backends = ["10.0.0.1:80", "10.0.0.2:80"]
+clamp_mss = 1260
+
+[[service]]
 name = "slots"
 listen = "192.0.2.10:81"
 backends = ["10.0.0.1:80", "10.0.0.2:80"]
@@ -68,12 +74,17 @@ func runWith(dir string) program.Runner {
 func TestProofNamesMissing(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		tables := hosttest.Tables(t, bySlots)
+		nothing, err := iptables.Kernel{Run: program.Exec(), Variant: variant}.Snapshots(t.Context(), tables)
+		hosttest.Must(t, err)
 		for _, c := range []struct {
 			name, module string
 			run          program.Runner
 		}{
 			{"no libxt_HMARK.so", "xt_HMARK", runWith(extensionsWithout(t, "libxt_HMARK.so"))},
 			{"no libxt_statistic.so", "xt_statistic", runWith(extensionsWithout(t, "libxt_statistic.so"))},
+			{"no libxt_TCPMSS.so", "xt_TCPMSS", runWith(extensionsWithout(t, "libxt_TCPMSS.so"))},
+			{"no libxt_conntrack.so", "xt_conntrack", runWith(extensionsWithout(t, "libxt_conntrack.so"))},
+			{"a kernel without TCPMSS", "xt_TCPMSS", refusing("TCPMSS")},
 			{"a kernel without HMARK", "xt_HMARK", refusing("HMARK")},
 			{"a kernel without CONNMARK", "xt_connmark", refusing("CONNMARK")},
 		} {
@@ -83,7 +94,7 @@ func TestProofNamesMissing(t *testing.T) {
 			if !errors.Is(err, program.ErrMissing) || !strings.HasSuffix(err.Error(), fix) {
 				t.Errorf("%s: %v, which does not say %q", c.name, err, fix)
 			}
-			if _, err = kernel.Load(t.Context(), iptables.Snapshots{}, tables); err == nil || !strings.Contains(err.Error(), fix) {
+			if _, err = kernel.Load(t.Context(), nothing, tables); err == nil || !strings.Contains(err.Error(), fix) {
 				t.Errorf("%s: a load: %v, which does not say %q", c.name, err, fix)
 			}
 		}

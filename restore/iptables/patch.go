@@ -126,7 +126,7 @@ func ownNames(saved rules.Saved, table rules.Table) []string {
 
 // only returns the part of a state that is named, without jumps.
 func (s ownedState) only(names []string) ownedState {
-	part := newState(s.name)
+	part := newState(s.name, len(names))
 	for _, name := range names {
 		if lines, held := s.chains[name]; held {
 			part.add(name, lines)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"natspread/internal/rules"
@@ -15,7 +16,7 @@ import (
 // Exit codes prove nothing: an empty file restores with 0, and so do rules that the
 // kernel never heard of under --test.
 func (k Kernel) Prove(ctx context.Context, table rules.Table) error {
-	return k.proveParts(ctx, parts(table, inOrder(table)))
+	return k.proveParts(ctx, parts(rules.Table{}, table))
 }
 
 // ProveAll proves all tables.
@@ -30,45 +31,39 @@ func (k Kernel) ProveChange(ctx context.Context, proven, tables rules.Tables) er
 	var all []rules.Table
 	before := proven.All()
 	for i, table := range tables.All() {
-		all = append(all, parts(table, changed(before[i], table))...)
+		all = append(all, parts(before[i], table)...)
 	}
 	return k.proveParts(ctx, all)
 }
 
-// changed returns the names of those chains of a table that another does not hold, or
+// changed returns the places of those chains of a table that another does not hold, or
 // holds with other rules, chains of one way together.
-func changed(before, table rules.Table) []string {
-	var names []string
-	for _, name := range inOrder(table) {
-		chain, _ := table.Chain(name)
-		if held, found := before.Chain(name); !found || !held.Equal(chain) {
-			names = append(names, name)
-		}
-	}
-	return names
+func (p paths) changed(before rules.Table) []int {
+	return slices.DeleteFunc(p.inOrder(), func(i int) bool {
+		held, found := before.Chain(p.table.Chains[i].Name)
+		return found && held.Equal(p.table.Chains[i])
+	})
 }
 
 // proofRules is about how many rules are worth a namespace of their own.
 const proofRules = 5000
 
-// parts returns excerpts of a table that together hold the named chains: one, or for
-// many rules as many as there are processors, since one load keeps one processor busy.
-func parts(table rules.Table, names []string) []rules.Table {
-	list := 0
-	for _, name := range names {
-		chain, _ := table.Chain(name)
-		list += len(chain.Rules)
+// parts returns excerpts of a table that together hold the chains that another does not hold: one,
+// or for many rules as many as there are processors, since one load keeps one processor busy.
+func parts(before, table rules.Table) []rules.Table {
+	paths := pathsOf(table)
+	places, list := paths.changed(before), 0
+	for _, i := range places {
+		list += len(table.Chains[i].Rules)
 	}
 	count := max(1, min(list/proofRules, runtime.GOMAXPROCS(0)))
 	var excerpts []rules.Table
-	part, held := map[string]bool{}, 0
-	for i, name := range names {
-		chain, _ := table.Chain(name)
-		part[name] = true
-		held += len(chain.Rules)
-		if i == len(names)-1 || held*count >= list*(len(excerpts)+1) && len(excerpts) < count-1 {
-			excerpts = append(excerpts, excerpt(table, part))
-			part = map[string]bool{}
+	start, held := 0, 0
+	for n, i := range places {
+		held += len(table.Chains[i].Rules)
+		if n == len(places)-1 || held*count >= list*(len(excerpts)+1) && len(excerpts) < count-1 {
+			excerpts = append(excerpts, paths.excerpt(places[start:n+1]))
+			start = n + 1
 		}
 	}
 	return excerpts

@@ -5,35 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/nethost"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 )
 
 // inScratchNamespace runs f on a thread that has a new, empty network namespace
-// to itself; programs that f starts inherit it. The thread is never given back, so
-// it ends with f and takes the namespace along, whatever f did there. Only the
-// first thread of a process never ends, and /proc/self shows everyone its
-// namespaces, so that one is not taken.
+// to itself; programs that f starts inherit it. The thread ends with f and takes the namespace
+// along, whatever f did there.
 func inScratchNamespace(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and no unlock, but of the first thread
-		if unix.Gettid() == unix.Getpid() {
-			done <- inScratchNamespace(f) // on another, as this one is held
-			runtime.UnlockOSThread()
-			return
-		}
+	return nethost.OnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- noNamespace(err)
-			return
+			return noNamespace(err)
 		}
-		done <- f()
-	}()
-	return <-done
+		return f()
+	})
 }
 
 // withOwnLock returns a context for a scratch namespace, in which programs of the legacy variant

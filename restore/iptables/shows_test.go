@@ -88,25 +88,28 @@ func TestForwardUnreadable(t *testing.T) {
 		}
 		kernel := Kernel{Run: program.Exec(), Variant: variant}
 		for _, f := range rules.Families() {
-			want := func(want bool) {
-				t.Helper()
-				if held, err := kernel.holdsForward(t.Context(), f); held != want || err != nil {
-					t.Errorf("%v: %v, %v; want %v", f, held, err, want)
+			for _, table := range []rules.Table{{Family: f, Name: rules.Filter}, {Family: f, Name: rules.Mangle}} {
+				want := func(want bool) {
+					t.Helper()
+					if held, err := kernel.holdsForward(t.Context(), table); held != want || err != nil {
+						t.Errorf("%s: %v, %v; want %v", table.String(), held, err, want)
+					}
 				}
+				entry := table.Name.EntryChains(rules.Forward)[0]
+				want(false)
+				hosttest.IPTablesOn(t, variant, f, table.Name, "-A FORWARD -p udp -j ACCEPT")
+				want(false)
+				hosttest.IPTablesOn(t, variant, f, table.Name, "-N "+entry)
+				want(true)
+				hosttest.IPTablesOn(t, variant, f, table.Name, "-A FORWARD -j "+entry)
+				want(true)
 			}
-			want(false)
-			hosttest.IPTablesOn(t, variant, f, rules.Filter, "-A FORWARD -p udp -j ACCEPT")
-			want(false)
-			hosttest.IPTablesOn(t, variant, f, rules.Filter, "-N NATSPREAD-FORWARD")
-			want(true)
-			hosttest.IPTablesOn(t, variant, f, rules.Filter, "-A FORWARD -j NATSPREAD-FORWARD")
-			want(true)
 		}
 		for _, said := range []string{"unable to initialize table 'filter'; Error occurred at line: 1", "line 2 failed", ""} {
 			failing := Kernel{Variant: variant, Run: func(_ context.Context, _ []byte, name string, args ...string) ([]byte, error) {
 				return nil, &program.Error{Name: name, Args: args, Code: 1, Stderr: said, Err: errors.New("exit status 1")}
 			}}
-			if held, err := failing.holdsForward(t.Context(), rules.IPv4); held || err == nil || !strings.HasPrefix(err.Error(), "cannot read the filter table: ") {
+			if held, err := failing.holdsForward(t.Context(), rules.Table{Name: rules.Filter}); held || err == nil || !strings.HasPrefix(err.Error(), "cannot read the filter table: ") {
 				t.Errorf("%q: %v, %v", said, held, err)
 			}
 		}

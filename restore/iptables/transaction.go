@@ -3,6 +3,7 @@ package iptables
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"natspread/internal/rules"
 )
@@ -26,11 +27,20 @@ type placed struct {
 // stateOf returns the state that a table wants: each jump once, and first in its chain, so
 // that no foreign rule takes a connection before it. In FORWARD the place is given.
 func stateOf(table rules.Table, inForward int) ownedState {
-	want := newState(table.Name)
+	want := newState(table.Name, len(table.Chains))
+	ends := make([]int, len(table.Chains))
+	var all strings.Builder // of all chains: one allocation for thousands
+	all.Grow(table.Length())
 	var text []byte
-	for _, chain := range table.Chains {
+	for i, chain := range table.Chains {
 		text = chain.AppendText(text[:0])
-		want.add(chain.Name, string(text))
+		all.Write(text)
+		ends[i] = all.Len()
+	}
+	start := 0
+	for i, end := range ends {
+		want.add(table.Chains[i].Name, all.String()[start:end])
+		start = end
 	}
 	for _, builtIn := range table.Name.BuiltIn() {
 		first := 1
@@ -47,7 +57,7 @@ func stateOf(table rules.Table, inForward int) ownedState {
 // stateOfSaved returns the state that stands in a live table, whatever someone
 // made of it.
 func stateOfSaved(saved rules.Saved) ownedState {
-	live := newState(saved.Name)
+	live := newState(saved.Name, len(saved.Chains))
 	var text []byte
 	for _, chain := range saved.OwnChains() {
 		text = chain.AppendText(text[:0])
@@ -61,9 +71,9 @@ func stateOfSaved(saved rules.Saved) ownedState {
 	return live
 }
 
-// newState returns a state without chains and jumps.
-func newState(name rules.TableName) ownedState {
-	return ownedState{name: name, chains: map[string]string{}, jumps: map[string][]placed{}}
+// newState returns a state without chains and jumps, that has room for some.
+func newState(name rules.TableName, chains int) ownedState {
+	return ownedState{name: name, chains: make(map[string]string, chains), order: make([]string, 0, chains), jumps: map[string][]placed{}}
 }
 
 // add adds a chain, whose rules are "-A CHAIN …" lines.

@@ -6,6 +6,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/config/source"
+	"natspread/internal/configfiles"
 )
 
 // Compose returns the example with the given listen addresses, backends and
@@ -35,7 +36,7 @@ func Compose(listen, backends []string, snat string) ([]byte, error) {
 
 // replaceValue puts value in place of what a key of the first service, which has it, has.
 func replaceValue(text, key, value string) string {
-	d := newDocument("", []byte(text))
+	d := newDocument(configfiles.Alone("", []byte(text)))
 	first := slices.IndexFunc(d.tables, func(t source.Table) bool { return t.Name == "service" })
-	return string(d.replace(replacement{d.tables[first].Value(key).At, value}))
+	return string(d.Replace(source.Replacement{At: d.tables[first].Value(key).At, With: value})[0])
 }

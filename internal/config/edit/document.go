@@ -1,24 +1,23 @@
 package edit
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
+	"natspread/internal/configfiles"
 )
 
-// document is the text of a config that parses, and its tables.
+// document is the files of a config that parses, and its tables.
 type document struct {
 	*source.Source
 	tables []source.Table
 }
 
-// newDocument takes a text that parses.
-func newDocument(name string, text []byte) document {
-	s := source.New(name, text)
+// newDocument takes files that parse.
+func newDocument(files configfiles.Set) document {
+	s := source.Join(files)
 	return document{s, s.ReadTables(func(string) string { return "" })} // it has no syntax error
 }
 
@@ -55,22 +54,4 @@ func ofFamily(items []source.Value, six bool) []source.Value {
 		}
 	}
 	return own
-}
-
-// replacement is another text in place of a span.
-type replacement struct {
-	at   source.Span
-	with string
-}
-
-// replace returns the text of the document with replacements that do not overlap.
-func (d document) replace(all ...replacement) []byte {
-	slices.SortFunc(all, func(a, b replacement) int { return cmp.Compare(a.at.Start, b.at.Start) })
-	var text []byte
-	from := 0
-	for _, r := range all {
-		text = append(append(text, d.Text[from:r.at.Start]...), r.with...)
-		from = r.at.End
-	}
-	return append(text, d.Text[from:]...)
 }

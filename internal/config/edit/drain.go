@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/config/source"
+	"natspread/internal/configfiles"
 )
 
 // Edited is a backend whose drain was edited.
@@ -17,16 +18,16 @@ type Edited struct {
 	Backend config.Backend // as it was before
 }
 
-// SetDrain returns the text of a config in which a backend has drain = true, or has it no
+// SetDrain returns the files of a config in which a backend has drain = true, or has it no
 // more, and all else is as it was, to the byte: comments, layout, order, its weight. The
 // backend is named as the file does, or by its address alone where that is enough; without a
 // service's name it is every backend at that address, in all services. A backend of a pool is
 // that of all services with the pool. What was edited is returned too. A backend that is as it
 // should be already stays as it is. One that is drained by weight = 0, as natspread 0.1 wrote it,
-// is drained no more with the weight that weightOf returns. A text that does not parse is refused
-// with the error of Parse.
-func SetDrain(name string, text []byte, service, backend string, drain bool, weightOf func(service string, b config.Backend) int) ([]byte, []Edited, error) {
-	wanted, err := config.Parse(name, text)
+// is drained no more with the weight that weightOf returns. Files that do not parse are refused
+// with the error of ParseSet.
+func SetDrain(files configfiles.Set, service, backend string, drain bool, weightOf func(service string, b config.Backend) int) (configfiles.Set, []Edited, error) {
+	wanted, err := config.ParseSet(files)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -34,10 +35,10 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 	if err != nil {
 		return nil, nil, err
 	}
-	d := newDocument(name, text)
+	d := newDocument(files)
 	items := d.items(wanted)
 	var edited []Edited
-	var all []replacement
+	var all []source.Replacement
 	written := map[source.Span]config.Backend{} // what each item is after the edit
 	for _, place := range sharing(items, places) {
 		service := wanted.Services[place.Service]
@@ -56,16 +57,19 @@ func SetDrain(name string, text []byte, service, backend string, drain bool, wei
 		}
 		service.Backends[place.Backend] = after
 	}
-	text = d.replace(all...)
+	now := slices.Clone(files)
+	for i, text := range d.Replace(all...) {
+		now[i].Text = text
+	}
 	// The edited text is parsed and compared: nothing but the drain may have changed.
-	after, err := config.Parse(name, text)
+	after, err := config.ParseSet(now)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !wanted.Equivalent(after) {
-		return nil, nil, fmt.Errorf("cannot edit %s: write drain for %s by hand", name, backend)
+		return nil, nil, fmt.Errorf("cannot edit the config: write drain for %s by hand", backend)
 	}
-	return text, edited, nil
+	return now, edited, nil
 }
 
 // sharing returns places, in order, with those of the same backends in the other services that
@@ -89,37 +93,37 @@ func sharing(items [][]source.Value, places []config.BackendPlace) []config.Back
 }
 
 // write returns what changes of a backend in the text.
-func (d document) write(item source.Value, before, after config.Backend) []replacement {
-	var all []replacement
+func (d document) write(item source.Value, before, after config.Backend) []source.Replacement {
+	var all []source.Replacement
 	switch {
 	case before.Drain == after.Drain:
 	case item.Kind == source.String:
-		return []replacement{{item.At, "{ address = " + d.Typed(item.At) + ", drain = true }"}}
+		return []source.Replacement{{At: item.At, With: "{ address = " + d.Typed(item.At) + ", drain = true }"}}
 	default:
 		all = writeDrain(item, after.Drain)
 	}
 	for _, p := range item.Pairs {
 		if p.Name == "weight" && before.Weight != after.Weight {
-			all = append(all, replacement{p.Value.At, strconv.Itoa(after.Weight)})
+			all = append(all, source.Replacement{At: p.Value.At, With: strconv.Itoa(after.Weight)})
 		}
 	}
 	return all
 }
 
 // writeDrain writes drain = true into a backend that is a table, or takes drain out of it.
-func writeDrain(item source.Value, drain bool) []replacement {
+func writeDrain(item source.Value, drain bool) []source.Replacement {
 	last := len(item.Pairs) - 1
 	at := slices.IndexFunc(item.Pairs, func(p source.Pair) bool { return p.Name == "drain" })
 	switch {
 	case drain && at < 0:
 		end := item.Pairs[last].Value.At.End
-		return []replacement{{source.Span{Start: end, End: end}, ", drain = true"}}
+		return []source.Replacement{{At: source.Span{Start: end, End: end}, With: ", drain = true"}}
 	case drain:
-		return []replacement{{item.Pairs[at].Value.At, "true"}}
+		return []source.Replacement{{At: item.Pairs[at].Value.At, With: "true"}}
 	case at < 0:
 		return nil
 	case at > 0: // with the comma before it
-		return []replacement{{source.Span{Start: item.Pairs[at-1].Value.At.End, End: item.Pairs[at].Value.At.End}, ""}}
+		return []source.Replacement{{At: source.Span{Start: item.Pairs[at-1].Value.At.End, End: item.Pairs[at].Value.At.End}}}
 	}
-	return []replacement{{source.Span{Start: item.Pairs[0].At.Start, End: item.Pairs[1].At.Start}, ""}}
+	return []source.Replacement{{At: source.Span{Start: item.Pairs[0].At.Start, End: item.Pairs[1].At.Start}}}
 }

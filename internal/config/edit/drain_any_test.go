@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/config/edit"
+	"natspread/internal/configfiles"
 	"natspread/internal/test/configtest"
 )
 
@@ -23,17 +24,17 @@ func TestDrainedAny(t *testing.T) {
 		}
 		service := rapid.SampledFrom(cfg.Services).Draw(t, "service")
 		backend := rapid.SampledFrom(service.Backends).Draw(t, "backend")
-		got, found, err := edit.SetDrain("f.toml", []byte(text), service.Name, backend.String(), true, nil)
+		got, found, err := edit.SetDrain(configfiles.Alone("f.toml", []byte(text)), service.Name, backend.String(), true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(found) != 1 || found[0].Backend != backend || found[0].Service != service.Name {
 			t.Fatalf("drained %+v, not %+v", found, backend)
 		}
-		if lines, now := strings.Split(text, "\n"), strings.Split(string(got), "\n"); len(lines) != len(now) || differing(lines, now) > 1 {
-			t.Fatalf("was\n%s\nis\n%s", text, got)
+		if lines, now := strings.Split(text, "\n"), strings.Split(string(got.Main()), "\n"); len(lines) != len(now) || differing(lines, now) > 1 {
+			t.Fatalf("was\n%s\nis\n%s", text, got.Main())
 		}
-		drained, err := config.Parse("f.toml", got)
+		drained, err := config.ParseSet(got)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +46,7 @@ func TestDrainedAny(t *testing.T) {
 		if backend.Weight == 0 {
 			return // its new weight may be too much for the service
 		}
-		back, _, err := edit.SetDrain("f.toml", got, service.Name, backend.String(), false, func(string, config.Backend) int { panic("not asked") })
+		back, _, err := edit.SetDrain(got, service.Name, backend.String(), false, func(string, config.Backend) int { panic("not asked") })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func TestDrainedAny(t *testing.T) {
 			t.Fatal(err)
 		}
 		want.Services[at].Backends[place].Drain = false
-		if is, err := config.Parse("f.toml", back); err != nil || !is.Equivalent(want) {
+		if is, err := config.ParseSet(back); err != nil || !is.Equivalent(want) {
 			t.Fatalf("%v: was\n%s\nis\n%s", err, text, back)
 		}
 	})

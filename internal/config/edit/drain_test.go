@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 )
 
 // drainText has backends in each form, with a comment at each place.
@@ -30,6 +31,11 @@ backends = [ # all of them
   backends = ["[fd00::1]:80", "fd00::2"]   # one line
   listen = "*:80"
 name = "web6"
+
+[[service]]
+  name = "game"
+  listen = "192.0.2.10:8000-8010"
+  backends = ["10.0.0.1:9000-9010", { address = "10.0.0.2:9000-9010", weight = 2 }]
 `
 
 // TestDrained compares what was edited, the line that is another one.
@@ -48,15 +54,18 @@ func TestDrained(t *testing.T) {
 		"not drained as yet":    {"web", "10.0.0.9:81", "false", "true"},
 		"two on a line":         {"web6", "[fd00::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", drain = true }`},
 		"IPv6 without a port":   {"web6", "fd00::2", `"fd00::2"`, `{ address = "fd00::2", drain = true }`},
+		"a range of ports":      {"game", "10.0.0.1:9000-9010", `"10.0.0.1:9000-9010"`, `{ address = "10.0.0.1:9000-9010", drain = true }`},
+		"a range by its first":  {"game", "10.0.0.1:9000", `"10.0.0.1:9000-9010"`, `{ address = "10.0.0.1:9000-9010", drain = true }`},
+		"a range in a table":    {"game", "10.0.0.2", `weight = 2 }]`, `weight = 2, drain = true }]`},
 		"another spelling":      {"web6", "[fd00:0::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", drain = true }`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, text := range []string{drainText, strings.ReplaceAll(drainText, "\n", "\r\n")} {
-				got, edited, err := SetDrain("f.toml", []byte(text), tt.service, tt.backend, true, nil)
+				got, edited, err := SetDrain(configfiles.Alone("f.toml", []byte(text)), tt.service, tt.backend, true, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(strings.Replace(text, tt.was, tt.is, 1), string(got)); diff != "" {
+				if diff := cmp.Diff(strings.Replace(text, tt.was, tt.is, 1), string(got.Main())); diff != "" {
 					t.Errorf("want -, got +:\n%s", diff)
 				}
 				if len(edited) != 1 || edited[0].Service != tt.service {
@@ -82,12 +91,12 @@ func TestUndrained(t *testing.T) {
 		"drain = false":      {"10.0.0.9:81", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, edited, err := SetDrain("f.toml", []byte(drainText), "web", tt.backend, false, weightOf)
+			got, edited, err := SetDrain(configfiles.Alone("f.toml", []byte(drainText)), "web", tt.backend, false, weightOf)
 			if err != nil || len(edited) != 1 {
 				t.Fatal(edited, err)
 			}
 			want := strings.Replace(drainText, tt.was, tt.is, 1)
-			if diff := cmp.Diff(want, string(got)); diff != "" {
+			if diff := cmp.Diff(want, string(got.Main())); diff != "" {
 				t.Errorf("want -, got +:\n%s", diff)
 			}
 		})
@@ -115,22 +124,22 @@ listen = "192.0.2.10:81"
 backends = ["10.0.0.2:81", { address = "10.0.0.2:82", weight = 2 }]
 `)
 	for backend, want := range map[string]string{"10.0.0.2": "a b b", "10.0.0.2:82": "b", "10.0.0.1": "a"} {
-		got, edited, err := SetDrain("f.toml", text, "", backend, true, nil)
+		got, edited, err := SetDrain(configfiles.Alone("f.toml", text), "", backend, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if is := servicesOf(edited); is != want {
 			t.Errorf("%s: drained in %s, want %s", backend, is, want)
 		}
-		if n := strings.Count(string(got), "drain = true"); n != len(edited) {
-			t.Errorf("%s: %d drained in\n%s", backend, n, got)
+		if n := strings.Count(string(got.Main()), "drain = true"); n != len(edited) {
+			t.Errorf("%s: %d drained in\n%s", backend, n, got.Main())
 		}
-		back, _, err := SetDrain("f.toml", got, "", backend, false, nil)
-		if cfg, e := config.Parse("f.toml", back); e != nil || err != nil || cfg.Services[1].Backends[1].Weight != 2 || strings.Contains(string(back), "drain") {
-			t.Errorf("%v, %v\n%s", err, e, back)
+		back, _, err := SetDrain(got, "", backend, false, nil)
+		if cfg, e := config.ParseSet(back); e != nil || err != nil || cfg.Services[1].Backends[1].Weight != 2 || strings.Contains(string(back.Main()), "drain") {
+			t.Errorf("%v, %v\n%s", err, e, back.Main())
 		}
 	}
-	if _, _, err := SetDrain("f.toml", text, "", "10.0.0.9", true, nil); err == nil || err.Error() != "no service has a backend 10.0.0.9" {
+	if _, _, err := SetDrain(configfiles.Alone("f.toml", text), "", "10.0.0.9", true, nil); err == nil || err.Error() != "no service has a backend 10.0.0.9" {
 		t.Errorf("an address of no backend: %v", err)
 	}
 }
@@ -144,7 +153,7 @@ func TestDrainIsLinear(t *testing.T) {
 			fmt.Fprintf(&b, "[[service]]\nname = \"s%d\"\nlisten = \"192.0.%d.%d:80\"\nbackends = [\"10.0.0.1:80\", \"10.0.0.2:80\"]\n", i, i>>7, 1+i&127)
 		}
 		return testing.AllocsPerRun(1, func() {
-			if _, edited, err := SetDrain("f.toml", []byte(b.String()), "", "10.0.0.1", true, nil); err != nil || len(edited) != n {
+			if _, edited, err := SetDrain(configfiles.Alone("f.toml", []byte(b.String())), "", "10.0.0.1", true, nil); err != nil || len(edited) != n {
 				t.Fatal(len(edited), err)
 			}
 		})
@@ -172,20 +181,20 @@ listen = "192.0.2.10:443"
 pool = "web"
 `
 	for service, want := range map[string]string{"a": "a c", "c": "a c", "": "a b c", "b": "b"} {
-		got, edited, err := SetDrain("f.toml", []byte(text), service, "10.0.0.1", true, nil)
+		got, edited, err := SetDrain(configfiles.Alone("f.toml", []byte(text)), service, "10.0.0.1", true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if is := servicesOf(edited); is != want {
 			t.Errorf("%q: drained in %s, want %s", service, is, want)
 		}
-		if n, places := strings.Count(string(got), "drain = true"), len(strings.Split(strings.Replace(want, "a c", "a", 1), " ")); service != "" && n != places {
-			t.Errorf("%q: %d edits in\n%s", service, n, got)
+		if n, places := strings.Count(string(got.Main()), "drain = true"), len(strings.Split(strings.Replace(want, "a c", "a", 1), " ")); service != "" && n != places {
+			t.Errorf("%q: %d edits in\n%s", service, n, got.Main())
 		}
 	}
 	asked := 0
-	got, edited, err := SetDrain("f.toml", []byte(text), "", "10.0.0.2", false, func(string, config.Backend) int { asked++; return 5 + asked })
-	if err != nil || len(edited) != 2 || asked != 1 || !strings.Contains(string(got), "weight = 6 }") {
+	got, edited, err := SetDrain(configfiles.Alone("f.toml", []byte(text)), "", "10.0.0.2", false, func(string, config.Backend) int { asked++; return 5 + asked })
+	if err != nil || len(edited) != 2 || asked != 1 || !strings.Contains(string(got.Main()), "weight = 6 }") {
 		t.Errorf("%v, asked %d times, %+v\n%s", err, asked, edited, got)
 	}
 }
@@ -215,15 +224,15 @@ backends = ["10.0.0.1:82", "[fd00::1]:82"]
 		{"c", "fd00::1", "c.6", `{ address = "[fd00::1]:82", drain = true }`},
 		{"", "10.0.0.1", "a c", `{ address = "10.0.0.1:82", drain = true }`},
 	} {
-		got, edited, err := SetDrain("f.toml", []byte(text), c.service, c.backend, true, nil)
+		got, edited, err := SetDrain(configfiles.Alone("f.toml", []byte(text)), c.service, c.backend, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if is := servicesOf(edited); is != c.want || !strings.Contains(string(got), c.is) {
+		if is := servicesOf(edited); is != c.want || !strings.Contains(string(got.Main()), c.is) {
 			t.Errorf("%q %s: drained in %s, want %s\n%s", c.service, c.backend, is, c.want, got)
 		}
 	}
-	if _, _, err := SetDrain("f.toml", []byte(text), "b", "10.0.0.1", true, nil); err == nil {
+	if _, _, err := SetDrain(configfiles.Alone("f.toml", []byte(text)), "b", "10.0.0.1", true, nil); err == nil {
 		t.Error("drained what a service of IPv6 has not")
 	}
 }
@@ -248,13 +257,13 @@ check = "tcp"
 		"10.0.0.9": {`backup = true }`, `backup = true, drain = true }`},
 		"10.0.0.1": {`"10.0.0.1:81"`, `{ address = "10.0.0.1:81", drain = true }`},
 	} {
-		got, edited, err := SetDrain("f.toml", []byte(text), "", backend, true, nil)
-		if err != nil || len(edited) != 2 || strings.Count(string(got), "drain = true") != 2 || !strings.Contains(string(got), want[1]) {
+		got, edited, err := SetDrain(configfiles.Alone("f.toml", []byte(text)), "", backend, true, nil)
+		if err != nil || len(edited) != 2 || strings.Count(string(got.Main()), "drain = true") != 2 || !strings.Contains(string(got.Main()), want[1]) {
 			t.Errorf("%s: %v, %+v\n%s", backend, err, edited, got)
 		}
-		back, _, err := SetDrain("f.toml", got, "", backend, false, nil)
-		if cfg, e := config.Parse("f.toml", back); e != nil || err != nil || len(cfg.Services[0].Active()) != 1 || strings.Contains(string(back), "drain") {
-			t.Errorf("%v, %v\n%s", err, e, back)
+		back, _, err := SetDrain(got, "", backend, false, nil)
+		if cfg, e := config.ParseSet(back); e != nil || err != nil || len(cfg.Services[0].Active()) != 1 || strings.Contains(string(back.Main()), "drain") {
+			t.Errorf("%v, %v\n%s", err, e, back.Main())
 		}
 	}
 }
@@ -263,18 +272,18 @@ check = "tcp"
 func TestDrainedRefuses(t *testing.T) {
 	for _, tt := range []struct{ service, backend, want string }{
 		{"wep", "10.0.0.1:80", `there is no service "wep": did you mean web?`},
-		{"nothing-like", "10.0.0.1:80", `there is no service "nothing-like", but web, web6`},
+		{"nothing-like", "10.0.0.1:80", `there is no service "nothing-like", but web, web6, game`},
 		{"web6", "10.0.0.1:80", `service web6 has no backend 10.0.0.1:80, but [fd00::1]:80, fd00::2`},
 		{"web6", "fd00::9", `service web6 has no backend fd00::9, but [fd00::1]:80, fd00::2`},
 		{"web6", "[fd00::2]:80", `service web6 has no backend [fd00::2]:80, but [fd00::1]:80, fd00::2`},
 		{"web", "10.0.0.8", `service web has more than one backend 10.0.0.8: name its port too`},
 		{"web6", "one", `cannot take "one" for a backend: it is not an address, and names are not looked up because DNS may be away at boot; service web6 has [fd00::1]:80, fd00::2`},
 	} {
-		if got, _, err := SetDrain("f.toml", []byte(drainText), tt.service, tt.backend, true, nil); err == nil || err.Error() != tt.want || got != nil {
+		if got, _, err := SetDrain(configfiles.Alone("f.toml", []byte(drainText)), tt.service, tt.backend, true, nil); err == nil || err.Error() != tt.want || got != nil {
 			t.Errorf("%s %s: %v\nwant %s", tt.service, tt.backend, err, tt.want)
 		}
 	}
-	if _, _, err := SetDrain("f.toml", []byte("[[service]]\nnam = 1\n"), "web", "10.0.0.1:80", true, nil); err == nil || !strings.HasPrefix(err.Error(), "f.toml:1:3: ") {
+	if _, _, err := SetDrain(configfiles.Alone("f.toml", []byte("[[service]]\nnam = 1\n")), "web", "10.0.0.1:80", true, nil); err == nil || !strings.HasPrefix(err.Error(), "f.toml:1:3: ") {
 		t.Errorf("a text that does not parse: %v", err)
 	}
 }

@@ -15,7 +15,21 @@ type Error struct {
 	Source  string // the whole line as it stands in the file
 	Message string // what cannot be used, and why
 	Fix     string // what to write instead
-	Related int    // the other line where two places clash, or 0
+	Related Place  // the other line where two places clash
+}
+
+// Place is a line of a file. File is "" for the file that is spoken of.
+type Place struct {
+	File string
+	Line int // from 1
+}
+
+// Format writes the number of the line, and of which file it is.
+func (p Place) Format(f fmt.State, _ rune) {
+	fmt.Fprint(f, p.Line)
+	if p.File != "" {
+		fmt.Fprintf(f, " of %s", p.File)
+	}
 }
 
 // Error writes the place and the message, the source line with carets under the
@@ -40,7 +54,7 @@ func (e Error) excerpt() (line, carets string) {
 	return head + value + tail, strings.Repeat(" ", utf8.RuneCountInString(head)) + strings.Repeat("^", width)
 }
 
-// Errors is every fault found in one run, in the order of the file.
+// Errors is every fault found in one run, in the order of the files.
 type Errors []Error
 
 // Error writes them all, with an empty line between two.

@@ -1,9 +1,13 @@
 package source
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"natspread/internal/configfiles"
 )
 
 // TestManyErrorsOnOneLine files errors on one line, which all of them share: a copy of a line of a
@@ -29,5 +33,36 @@ func TestLineText(t *testing.T) {
 		if e, want := s.Refuse(at, "fix", "wrong"), []string{"one", "", "two", "three"}[i]; e.Source != want || e.Line != i+1 {
 			t.Errorf("line %d is %q, want %q", e.Line, e.Source, want)
 		}
+	}
+}
+
+// TestJoin has errors of several files at the ends of each, with a line feed there and without one,
+// and changes them where they end.
+func TestJoin(t *testing.T) {
+	s := Join(configfiles.Set{{Path: "a", Text: []byte("one")}, {Path: "b"}, {Path: "c", Text: []byte("two\nthree\n")}, {Path: "d", Text: []byte("\nfour")}})
+	for _, at := range []struct {
+		start int
+		want  string
+	}{
+		{0, "a:1:1 one"},
+		{3, "a:1:4 one"},
+		{4, "b:1:1 "},
+		{5, "c:1:1 two"},
+		{9, "c:2:1 three"},
+		{15, "c:3:1 "},
+		{16, "d:1:1 "},
+		{17, "d:2:1 four"},
+		{21, "d:2:5 four"},
+	} {
+		if e := s.Refuse(Span{at.start, at.start + 1}, "fix", "wrong"); fmt.Sprintf("%s:%d:%d %s", e.File, e.Line, e.Column, e.Source) != at.want {
+			t.Errorf("at %d: %s", at.start, e)
+		}
+	}
+	if e := s.Refuse(Span{9, 10}, "fix", "not %d, but %d", s.Line(Span{Start: 5}), s.Line(Span{Start: 17})); e.Message != "not 1, but 2 of d" {
+		t.Errorf("places are written as %q", e.Message)
+	}
+	texts := s.Replace(Replacement{Span{21, 21}, "4"}, Replacement{Span{3, 3}, "1"}, Replacement{Span{4, 4}, "new"}, Replacement{Span{5, 8}, "2"})
+	if got := string(bytes.Join(texts, []byte("|"))); got != "one1|new|2\nthree\n|\nfour4" {
+		t.Errorf("replaced: %q", got)
 	}
 }

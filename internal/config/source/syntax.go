@@ -17,7 +17,7 @@ func (s *Source) syntaxFix(at Span, exampleOf func(key string) string) string {
 	line, _, _ := strings.Cut(s.Text[begin:], "\n")
 	line = strings.TrimSpace(line)
 	if strings.HasPrefix(line, "[") && !strings.Contains(line, "=") {
-		if begin > 0 && line == "[[service]]" {
+		if begin > s.part(at).at.Start && line == "[[service]]" {
 			return "close the list above it with ]"
 		}
 		return "write [[" + strings.Trim(line, "[] \t") + "]]"

@@ -13,21 +13,29 @@ var marks = []struct{ bytes, cause, fix string }{
 }
 
 // CheckText refuses bytes that no config has and reports whether there were
-// none. Only the first is named, since a binary file has thousands.
+// none. Only the first of a file is named, since a binary file has thousands.
 func (s *Source) CheckText() bool {
+	for _, p := range s.parts {
+		s.checkFile(p.at)
+	}
+	return !s.Faulty()
+}
+
+// checkFile refuses the first bytes of a file that no config has.
+func (s *Source) checkFile(at Span) {
+	text := s.Typed(at)
 	for _, m := range marks {
-		if strings.HasPrefix(s.Text, m.bytes) {
-			s.Refuse(Span{0, len(m.bytes)}, m.fix, "cannot read the file as text: %s", m.cause)
-			return false
+		if strings.HasPrefix(text, m.bytes) {
+			s.Refuse(Span{at.Start, at.Start + len(m.bytes)}, m.fix, "cannot read the file as text: %s", m.cause)
+			return
 		}
 	}
-	for i, r := range s.Text {
-		if cause, fix := textFault(s.Text[i:], r); cause != "" {
-			s.Refuse(Span{i, i + 1}, fix, "cannot read the file as text: %s", cause)
-			return false
+	for i, r := range text {
+		if cause, fix := textFault(text[i:], r); cause != "" {
+			s.Refuse(Span{at.Start + i, at.Start + i + 1}, fix, "cannot read the file as text: %s", cause)
+			return
 		}
 	}
-	return true
 }
 
 // textFault says what is wrong with r, the first character of rest, or nothing.

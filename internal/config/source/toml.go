@@ -47,9 +47,10 @@ type Pair struct {
 	Value Value
 }
 
-// Table is a header and the pairs below it; the pairs before the first header
+// Table is a header and the pairs below it; the pairs before the first header of a file
 // are a table without a name.
 type Table struct {
+	Begins bool // it has no header: a file begins with it
 	Name   string
 	List   bool // [[name]] rather than [name]
 	At     Span // of the name
@@ -74,7 +75,7 @@ func ValueOf(pairs []Pair, key string) Value {
 const usualPairs = 6
 
 // reader walks the parser's expressions. Offsets the parser gives count from
-// base, where reading was taken up again after a syntax error.
+// base, where a file begins, or where reading was taken up again after a syntax error.
 type reader struct {
 	*Source
 	parser unstable.Parser
@@ -86,23 +87,32 @@ type reader struct {
 // on at the next [[ that begins a line, so that one run names every fault. example returns how a key
 // is written, or "": it is the fix for a syntax error in the value of that key.
 func (s *Source) ReadTables(example func(key string) string) []Table {
-	r := reader{Source: s, tables: []Table{{}}}
-	data := []byte(s.Text)
-	for {
-		r.parser.Reset(data[r.base:])
+	r := reader{Source: s}
+	for _, p := range s.parts {
+		r.tables = append(r.tables, Table{Begins: true})
+		r.readFile(p.at, example)
+	}
+	return r.tables
+}
+
+// readFile reads the tables of the file that stands at a span.
+func (r *reader) readFile(file Span, example func(key string) string) {
+	data := []byte(r.Text[file.Start:file.End])
+	for r.base = file.Start; ; {
+		r.parser.Reset(data[r.base-file.Start:])
 		for r.parser.NextExpression() {
 			r.add(r.parser.Expression())
 		}
 		var fault *unstable.ParserError
 		if !errors.As(r.parser.Error(), &fault) {
-			return r.tables
+			return
 		}
 		at := r.span(r.parser.Range(fault.Highlight))
 		r.tables[len(r.tables)-1].Broken = true
-		s.Refuse(at, s.syntaxFix(at, example), "cannot read TOML: %s", fault.Message)
-		next := strings.Index(s.Text[at.Start:], "\n[[")
+		r.Refuse(at, r.syntaxFix(at, example), "cannot read TOML: %s", fault.Message)
+		next := strings.Index(r.Text[at.Start:file.End], "\n[[")
 		if next < 0 {
-			return r.tables
+			return
 		}
 		r.base = at.Start + next + 1
 	}

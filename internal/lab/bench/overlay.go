@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/render"
@@ -72,7 +73,7 @@ func (b bench) overlayOf(n int, variant rules.Variant) (change, apply sample, er
 		return sample{}, sample{}, err
 	}
 	begin := time.Now()
-	if _, err := host.Apply(context.Background(), restore.Request{Tables: all.tables, Services: all.services, Config: []byte(text), Command: "apply", Now: begin}); err != nil {
+	if _, err := host.Apply(context.Background(), restore.Request{Tables: all.tables, Services: all.services, Config: configfiles.Alone("bench", []byte(text)), Command: "apply", Now: begin}); err != nil {
 		return sample{}, sample{}, err
 	}
 	apply.wall = time.Since(begin)

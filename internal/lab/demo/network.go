@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"natspread/internal/lab/netns"
+	"natspread/internal/nethost"
+	"natspread/internal/traffic"
 )
 
 const (
@@ -18,35 +20,54 @@ const (
 	inner = "10.0.0.254"
 )
 
-// build lays a cable from the balancer, which is this namespace, to the client
-// and to each backend. A backend knows the way to the balancer alone, so that an
-// answer only comes back when the balancer rewrites the source.
-func build(listen netip.Addr, backends []netip.Addr) error {
-	var hosts, near strings.Builder
-	far := map[string]string{client: fmt.Sprintf("addr add %s/24 dev eth0\nlink set eth0 up\n", clientAddress)}
-	fmt.Fprintf(&hosts, "netns add %s\n", client)
-	fmt.Fprintf(&near, "link add index %d name front type veth peer name eth0 netns %s\n", netns.FirstIndex, client)
-	fmt.Fprintf(&near, "addr add %v/24 dev front\nlink set front up\nlink set lo up\n", listen)
-	for i, backend := range backends {
-		name, cable := backendName(i), fmt.Sprint("back", i+1)
-		fmt.Fprintf(&hosts, "netns add %s\n", name)
-		fmt.Fprintf(&near, "link add index %d name %s type veth peer name eth0 netns %s\n", netns.FirstIndex+1+i, cable, name)
-		fmt.Fprintf(&near, "addr add %s/32 dev %s\nlink set %s up\nroute add %v/32 dev %s\n", inner, cable, cable, backend, cable)
-		far[name] = fmt.Sprintf("addr add %v/24 dev eth0\nlink set eth0 up\nroute add %v/32 via %s\n", backend, listen, inner)
-	}
-	for _, batch := range []string{hosts.String(), near.String()} {
-		if err := netns.IP("", batch); err != nil {
-			return err
-		}
-	}
-	for name, batch := range far {
-		if err := netns.IP(name, batch); err != nil {
-			return err
-		}
-	}
-	// A new namespace copies this from the machine's own.
-	return forward("0")
+// network is the hosts around the balancer, which is this namespace.
+type network struct {
+	client   *nethost.Host
+	backends []*nethost.Host
+	asker    traffic.Asker // of the client
 }
+
+// build lays a cable from the balancer to the client and to each backend. A backend knows the
+// way to the balancer alone, so that an answer only comes back when the balancer rewrites the
+// source.
+func build(listen netip.Addr, backends []netip.Addr) (network, error) {
+	if err := nethost.Settle(); err != nil {
+		return network{}, err
+	}
+	balancer, made := nethost.Self(), network{asker: traffic.NewAsker()}
+	var err error
+	if made.client, err = join(balancer, "front", netip.PrefixFrom(listen, 24), netip.MustParsePrefix(clientAddress+"/24")); err != nil {
+		return made, err
+	}
+	near := netip.MustParseAddr(inner)
+	for i, backend := range backends {
+		cable := fmt.Sprint("back", i+1)
+		host, err := join(balancer, cable, alone(near), netip.PrefixFrom(backend, 24))
+		if err == nil {
+			err = errors.Join(balancer.AddRoutes(cable, backend, alone(backend)), host.AddRoutes("eth0", near, alone(listen)))
+		}
+		if err != nil {
+			return made, err
+		}
+		made.backends = append(made.backends, host)
+	}
+	return made, nil
+}
+
+// join makes a host at the other end of a cable of the balancer's, and gives both ends addresses.
+func join(balancer *nethost.Host, cable string, near, far netip.Prefix) (*nethost.Host, error) {
+	host, err := nethost.New()
+	if err == nil {
+		err = balancer.Connect(cable, host, "eth0")
+	}
+	if err == nil {
+		err = errors.Join(balancer.AddAddresses(cable, near), host.AddAddresses("eth0", far))
+	}
+	return host, err
+}
+
+// alone is the subnet of one address.
+func alone(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, address.BitLen()) }
 
 // backendName is the name of a backend's host, from backend1.
 func backendName(i int) string { return fmt.Sprint("backend", i+1) }

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"natspread/internal/lab/netns"
 	"natspread/internal/paths"
 	"natspread/restore/generation"
 )
@@ -25,7 +24,7 @@ import (
 // soak applies two configs in turn, so many times, while the client makes connections
 // without a pause. No connection may fail, and neither the memory that an apply takes nor
 // the number of files may grow.
-func (s story) soak(applies int) error {
+func (s *story) soak(applies int) error {
 	err := errors.Join(s.stage(), os.Mkdir(processes, 0o755), unix.Mount("proc", processes, "proc", 0, ""))
 	if err != nil {
 		return err
@@ -55,7 +54,7 @@ func (s story) soak(applies int) error {
 }
 
 // applyTurn applies the config of a turn, and tells the most memory that it took, in KiB.
-func (s story) applyTurn(turn int, peak *int) error {
+func (s *story) applyTurn(turn int, peak *int) error {
 	var config strings.Builder
 	fmt.Fprintf(&config, "[[service]]\nname = \"web\"\nlisten = %q\nbackends = [\n", s.listen)
 	for i, backend := range s.service.Backends {
@@ -90,7 +89,7 @@ func (s story) applyTurn(turn int, peak *int) error {
 }
 
 // flags are those of every run.
-func (s story) flags() []string {
+func (s *story) flags() []string {
 	flags := []string{"--root", root, "--live"}
 	if s.variant != "" {
 		flags = append(flags, "--variant", s.variant)
@@ -118,16 +117,16 @@ func memory(pid int) int {
 
 // load makes connections from the client until it is stopped, and counts them; stop returns
 // what failed.
-func (s story) load() (stop func() error, made *atomic.Int64) {
+func (s *story) load() (stop func() error, made *atomic.Int64) {
 	made = new(atomic.Int64)
 	var ended atomic.Bool
 	var wait sync.WaitGroup
 	failures := make([]error, askers)
 	for i := range askers {
 		wait.Go(func() {
-			failures[i] = netns.Within(client, func() error {
+			failures[i] = s.network.client.Do(func() error {
 				for !ended.Load() {
-					if _, err := ask(s.listen); err != nil {
+					if _, err := s.network.ask(s.listen); err != nil {
 						return fmt.Errorf("a connection failed: %w", err)
 					}
 					made.Add(1)
@@ -142,7 +141,7 @@ func (s story) load() (stop func() error, made *atomic.Int64) {
 // judgeSoak is an error if an apply took more memory at the end than in the middle, or if
 // there are more files. Until then the generations that are kept have become as many as they
 // may be, and connection tracking is as full as it gets.
-func (s story) judgeSoak(peaks []int, files int, what string) error {
+func (s *story) judgeSoak(peaks []int, files int, what string) error {
 	part := max(1, len(peaks)/10)
 	first, half, last := median(peaks[:part]), median(peaks[len(peaks)/2:][:part]), median(peaks[len(peaks)-part:])
 	generations, err := generation.Store{Root: root}.Numbers()

@@ -26,6 +26,7 @@ type story struct {
 	connections int
 	service     config.Service
 	listen      string
+	network     network
 }
 
 // inside plays the story in namespaces that are its own, or so many applies instead.
@@ -51,7 +52,7 @@ func inside(left string, s story, applies int) error {
 }
 
 // play plays all acts.
-func (s story) play() error {
+func (s *story) play() error {
 	if err := s.stage(); err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (s story) play() error {
 	if err := reboot(root); err != nil {
 		return err
 	}
-	if err := refused(s.listen); err != nil {
+	if err := s.network.refused(s.listen); err != nil {
 		return fmt.Errorf("after the reboot %w", err)
 	}
 	s.say("\n%s the nat table is empty, ip_forward is 0, a connection is refused.\n", s.paint(bold, `"Reboot":`))
@@ -81,7 +82,7 @@ func (s story) play() error {
 }
 
 // stage builds the network and shows it.
-func (s story) stage() error {
+func (s *story) stage() error {
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
 	}
@@ -90,20 +91,21 @@ func (s story) stage() error {
 		backends = append(backends, backend.Addr)
 	}
 	vip := s.service.Listen[0].Addr
-	if err := build(vip, backends); err != nil {
+	var err error
+	if s.network, err = build(vip, backends); err != nil {
 		return err
 	}
 	s.say("%s the embedded example, in network namespaces of its own.\n", s.paint(bold, "natspread:"))
 	lead := fmt.Sprintf("  %s %s -- %v balancer %s --", client, clientAddress, vip, inner)
 	for i, backend := range s.service.Backends {
-		if err := serve(backendName(i), backend.String()); err != nil {
+		if err := serve(s.network.backends[i], backend.String()); err != nil {
 			return err
 		}
 		s.say("%s %v %s", lead, backend.Addr, backendName(i))
 		lead = strings.Repeat(" ", len(lead)-2) + "--"
 	}
 	s.say("")
-	if err := refused(s.listen); err != nil {
+	if err := s.network.refused(s.listen); err != nil {
 		return fmt.Errorf("before the first rule %w", err)
 	}
 	return nil
@@ -111,7 +113,7 @@ func (s story) stage() error {
 
 // natspread runs one verb of the program, as it would be typed, and shows what it
 // says.
-func (s story) natspread(verb string) error {
+func (s *story) natspread(verb string) error {
 	args := append(s.flags(), verb)
 	s.say("%s", s.paint(bold, "$ natspread "+strings.Join(args, " ")))
 	said, err := exec.Command(s.program, args...).CombinedOutput()
@@ -146,9 +148,9 @@ func sum[T int | float64](all []T) (total T) {
 }
 
 // measure makes the connections and shows the shares.
-func (s story) measure() error {
+func (s *story) measure() error {
 	s.say("\n%d connections from the client to %s:", s.connections, s.listen)
-	counts, err := askMany(s.listen, s.connections)
+	counts, err := s.network.askMany(s.listen, s.connections)
 	if err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (s story) measure() error {
 }
 
 // judge compares what was counted with the weights.
-func (s story) judge(counts map[string]int) (result, error) {
+func (s *story) judge(counts map[string]int) (result, error) {
 	var r result
 	for _, backend := range s.service.Backends {
 		name := backend.String()

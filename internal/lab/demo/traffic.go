@@ -1,16 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"natspread/internal/lab/netns"
+	"natspread/internal/nethost"
+	"natspread/internal/traffic"
 )
 
 const (
@@ -21,54 +19,24 @@ const (
 	askers = 8
 )
 
-// serve accepts connections on a host from now on and says, on each, the address
-// that it serves.
-func serve(host, address string) error {
-	return netns.Within(host, func() error {
-		listener, err := net.Listen("tcp4", address)
-		if err != nil {
-			return fmt.Errorf("cannot serve: %w", err)
-		}
-		go func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				go answer(conn, address)
-			}
-		}()
-		return nil
+// serve accepts connections on a backend's host from now on.
+func serve(host *nethost.Host, address string) error {
+	return host.Do(func() error {
+		_, _, err := traffic.Serve("tcp", address)
+		return err
 	})
 }
 
-// answer leaves the closing to the client.
-func answer(conn net.Conn, address string) {
-	defer conn.Close()
-	if _, err := fmt.Fprintln(conn, address); err == nil {
-		_, _ = conn.Read(make([]byte, 1))
-	}
-}
-
-// ask makes one connection and returns the address that answered. It is reset at
-// the end, which frees its port at once.
-func ask(address string) (backend string, err error) {
-	conn, err := net.DialTimeout("tcp4", address, patience)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	err = errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.SetDeadline(time.Now().Add(patience)))
-	if err != nil {
-		return "", err
-	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	return strings.TrimSpace(line), err
+// ask makes one connection on the client, whose thread this is, and returns the address that
+// answered.
+func (n network) ask(address string) (backend string, err error) {
+	backend, _, err = n.asker.Ask("tcp", address, patience)
+	return backend, err
 }
 
 // askMany makes connections from the client, several at a time, and counts by the
 // address that answered.
-func askMany(address string, connections int) (counts map[string]int, err error) {
+func (n network) askMany(address string, connections int) (counts map[string]int, err error) {
 	counts = map[string]int{}
 	var mu sync.Mutex
 	count := func(backend string) {
@@ -81,9 +49,9 @@ func askMany(address string, connections int) (counts map[string]int, err error)
 	for i := range askers {
 		share := (connections + i) / askers // they add up to connections
 		wait.Go(func() {
-			failures[i] = netns.Within(client, func() error {
+			failures[i] = n.client.Do(func() error {
 				for range share {
-					backend, err := ask(address)
+					backend, err := n.ask(address)
 					if err != nil {
 						return fmt.Errorf("a connection failed: %w", err)
 					}
@@ -104,21 +72,17 @@ func askMany(address string, connections int) (counts map[string]int, err error)
 
 // refused makes sure that nobody takes a connection of the client's: the links
 // work, but nothing balances.
-func refused(address string) error {
+func (n network) refused(address string) error {
 	var backend string
-	var err error
-	for range 20 {
-		_ = netns.Within(client, func() error {
-			backend, err = ask(address)
-			return nil
-		})
-		if err == nil {
-			return fmt.Errorf("%s answered, but nothing is loaded", backend)
-		}
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return nil
-		}
-		time.Sleep(50 * time.Millisecond) // the carrier may come late
+	err := n.client.Do(func() (err error) {
+		backend, err = n.ask(address)
+		return err
+	})
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s answered, but nothing is loaded", backend)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil
 	}
 	return fmt.Errorf("a connection was not refused: %w", err)
 }

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
@@ -83,11 +82,11 @@ func (h host) must(verb string, codes ...int) error {
 	return nil
 }
 
-// kernel is what the kernel of a machine holds: the four tables, whoever's rules are in
+// kernel is what the kernel of a machine holds: all tables, whoever's rules are in
 // them, with counters, and the forwarding switches.
 type kernel struct {
-	tables     [4]string // as rules.Tables.All has them
-	forwarding string    // "10" is on for IPv4 only
+	tables     [rules.TableCount]string // as rules.Tables.All has them
+	forwarding string                   // "10" is on for IPv4 only
 }
 
 // read reads it by the variant's own programs.
@@ -128,22 +127,19 @@ func (k kernel) uncounted() kernel {
 	return k
 }
 
-// emptyFilter is a filter table in which nobody has anything.
-const emptyFilter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-
 // tableOf returns the text of one table of all that iptables-save printed. One that is not
 // there is an empty one.
 func tableOf(saved string, table rules.Table) string {
 	begin := "*" + table.Name.String() + "\n"
 	_, text, found := strings.Cut(saved, begin)
-	switch {
-	case found:
+	if found {
 		text, _, _ = strings.Cut(text, "COMMIT\n")
 		return begin + text
-	case table.Name == rules.Filter:
-		return emptyFilter
 	}
-	return strings.TrimSuffix(string(rules.Table{Family: table.Family}.Text()), "COMMIT\n")
+	for _, name := range table.Name.BuiltIn() {
+		begin += ":" + name + " ACCEPT [0:0]\n"
+	}
+	return begin
 }
 
 // tool runs a program of the variant: save or restore.
@@ -198,16 +194,20 @@ func (h host) isPending() (bool, error) {
 	return err == nil, err
 }
 
-// config returns the config of the machine, and what else an edit has to keep of its file.
-func (h host) config() (text, mode string, err error) {
-	content, err := os.ReadFile(h.at(paths.Config))
-	if err != nil {
-		return "", "", err
+// config returns the files of the config of the machine, and what else an edit has to keep of them.
+func (h host) config() (texts [2]string, modes string, err error) {
+	for i, file := range configs() {
+		content, err := os.ReadFile(h.at(file))
+		if err != nil {
+			return texts, "", err
+		}
+		info, err := os.Lstat(h.at(file))
+		if err != nil {
+			return texts, "", err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		texts[i] = string(content)
+		modes += fmt.Sprintf("%v %d:%d ", info.Mode(), owner.Uid, owner.Gid)
 	}
-	info, err := os.Lstat(h.at(paths.Config))
-	if err != nil {
-		return "", "", err
-	}
-	owner := info.Sys().(*syscall.Stat_t)
-	return string(content), fmt.Sprintf("%v %d:%d", info.Mode(), owner.Uid, owner.Gid), nil
+	return texts, modes, nil
 }

@@ -20,9 +20,9 @@ import (
 type clean struct {
 	calls          []killtest.Call
 	old, new       kernel
-	oldConfig      string // the text of the file
-	newConfig      string
-	mode           string                // of the file, and whose it is
+	oldConfig      [2]string // the texts of the files
+	newConfig      [2]string
+	mode           string                // of the files, and whose they are
 	oldGen, newGen generation.Generation // that boot loads
 }
 
@@ -58,7 +58,7 @@ func (p point) playClean(h host) (err error) {
 }
 
 // all returns what there is on a machine.
-func (h host) all() (k kernel, config string, boots generation.Generation, err error) {
+func (h host) all() (k kernel, config [2]string, boots generation.Generation, err error) {
 	if k, err = h.read(); err != nil {
 		return k, config, boots, err
 	}
@@ -127,8 +127,10 @@ func (p point) judge(h host, run killtest.Run) error {
 	}
 	_, mode, err := h.config()
 	wrong = append(wrong, err, p.judgeKernel(now), p.judgeGeneration(boots), p.judgeStatus(h, now), p.judgeTimer(h, run))
-	if config != p.clean.oldConfig && config != p.clean.newConfig {
-		wrong = append(wrong, fmt.Errorf("the config is neither the old one nor the new one:\n%s", config))
+	for i, text := range config { // one file after the other is written
+		if text != p.clean.oldConfig[i] && text != p.clean.newConfig[i] {
+			wrong = append(wrong, fmt.Errorf("%s is neither the old one nor the new one:\n%s", configs()[i], text))
+		}
 	}
 	if mode != p.clean.mode {
 		wrong = append(wrong, fmt.Errorf("the config is %s, and was %s", mode, p.clean.mode))
@@ -161,7 +163,7 @@ func (p point) judgeKernel(now kernel) error {
 // new one, whole.
 func (p point) judgeGeneration(boots generation.Generation) error {
 	for _, g := range []generation.Generation{p.clean.oldGen, p.clean.newGen} {
-		if boots.Number == g.Number && bytes.Equal(boots.Config, g.Config) && boots.Tables.Equal(g.Tables) {
+		if boots.Number == g.Number && boots.MadeFrom(g.Config) && boots.Tables.Equal(g.Tables) {
 			return nil
 		}
 	}

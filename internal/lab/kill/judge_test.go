@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/rules"
 	"natspread/internal/test/killtest"
 	"natspread/restore/generation"
@@ -15,18 +16,20 @@ import (
 
 // TestJudgeKernel lets pass what is old or new, table by table, and nothing else.
 func TestJudgeKernel(t *testing.T) {
-	old := kernel{tables: [4]string{"a", "b", "c", "d"}, forwarding: "00"}
-	new := kernel{tables: [4]string{"A", "B", "C", "D"}, forwarding: "11"}
+	old := kernel{tables: [rules.TableCount]string{"a", "b", "c", "d", "e", "f"}, forwarding: "00"}
+	new := kernel{tables: [rules.TableCount]string{"A", "B", "C", "D", "E", "F"}, forwarding: "11"}
 	p := point{clean: &clean{old: old, new: new}}
 	for _, c := range []struct {
 		tables     string
 		forwarding string
 		want       string // in the error
 	}{
-		{"abcd", "00", ""}, {"ABCD", "11", ""}, {"ABCD", "10", ""}, {"aBcD", "00", ""},
-		{"abc-", "00", "the table ipv6 filter is neither"},
-		{"abcD", "10", "its rules are not loaded in whole"},
-		{"ABCD", "12", "forwarding is 12"},
+		{"abcdef", "00", ""}, {"ABCDEF", "11", ""}, {"ABCDEF", "10", ""}, {"aBcDef", "00", ""}, {"abcdEf", "00", ""},
+		{"abc-ef", "00", "the table ipv6 filter is neither"},
+		{"abcde-", "00", "the table ipv6 mangle is neither"},
+		{"abcDef", "10", "its rules are not loaded in whole"},
+		{"ABCDEf", "10", "its rules are not loaded in whole"},
+		{"ABCDEF", "12", "forwarding is 12"},
 	} {
 		now := kernel{forwarding: c.forwarding}
 		for i := range now.tables {
@@ -42,7 +45,7 @@ func TestJudgeKernel(t *testing.T) {
 // TestJudgeGeneration lets pass the old one and the new one, whole.
 func TestJudgeGeneration(t *testing.T) {
 	numbered := func(number int, config string) generation.Generation {
-		return generation.Generation{Manifest: generation.Manifest{Number: number}, Config: []byte(config)}
+		return generation.Generation{Manifest: generation.Manifest{Number: number}, Config: configfiles.Alone("natspread.toml", []byte(config))}
 	}
 	p := point{clean: &clean{oldGen: numbered(1, "old"), newGen: numbered(2, "new")}}
 	for _, g := range []generation.Generation{p.clean.oldGen, p.clean.newGen} {
@@ -89,7 +92,8 @@ func TestTableOf(t *testing.T) {
 	}{
 		{saved, filter, "*filter\n:INPUT ACCEPT [1:2]\n"},
 		{saved, nat, "*nat\n:OUTPUT ACCEPT [3:4]\n"},
-		{"", filter, emptyFilter},
+		{"", filter, "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"},
+		{"", rules.NoTables().Mangle(rules.IPv4), "*mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"},
 		{"", nat, "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"},
 	} {
 		if got := tableOf(c.saved, c.table); got != c.want {

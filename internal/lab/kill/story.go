@@ -10,12 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
 )
 
-// pattern is a config of both families; PORT and FORWARD are where the two configs differ,
+// pattern is a config of both families; PORT, FORWARD and CLAMP are where the two configs differ,
 // in every table.
 const pattern = `# who edits it by hand keeps this line
 [[service]]
@@ -23,21 +24,25 @@ name = "web"
 listen = "192.0.2.10:80"
 backends = ["10.0.0.1:PORT", "10.0.0.2:PORT", "10.0.0.3:PORT"]
 forward = "FORWARD"
+clamp_mss = CLAMP
 
 [[service]]
 name = "web6"
 listen = "[2001:db8::10]:80"
 backends = ["[2001:db8:1::1]:PORT", "[2001:db8:1::2]:PORT"]
 forward = "FORWARD"
+clamp_mss = CLAMP
 `
 
 // before and after are the two configs.
 func before() string {
-	return strings.NewReplacer("PORT", "8080", "FORWARD", "accept").Replace(pattern)
+	return strings.NewReplacer("PORT", "8080", "FORWARD", "accept", "CLAMP", "true").Replace(pattern)
 }
 
 // after is the other one.
-func after() string { return strings.NewReplacer("PORT", "9090", "FORWARD", "leave").Replace(pattern) }
+func after() string {
+	return strings.NewReplacer("PORT", "9090", "FORWARD", "leave", "CLAMP", "false").Replace(pattern)
+}
 
 // story is what comes before a kill, the verb that is killed, and what brings it to an end.
 type story struct {
@@ -64,6 +69,7 @@ func stories() []story {
 		{"apply", []func(host) error{applied, edited}, "apply", repeated, done},
 		{"restore", []func(host) error{applied, rebooted}, "restore", repeated, done},
 		{"rollback", []func(host) error{applied, edited, applied}, "rollback 1", repeated, done},
+		{"rollback-config", []func(host) error{applied, edited, applied}, "rollback 1 --config-too", repeated, done},
 		{"try", []func(host) error{applied, edited}, "apply --confirm 1h", tried, done},
 		{"first-try", nil, "apply --confirm 1h", tried, done},
 		{"confirm", []func(host) error{applied, edited, pending}, "confirm", whilePending, done},
@@ -71,6 +77,7 @@ func stories() []story {
 		{"first-revert", []func(host) error{pending}, "rollback", whilePending, notLoaded},
 		{"overdue", []func(host) error{applied, edited, pending, overdue}, "rollback --overdue", repeated, done},
 		{"drain", []func(host) error{applied}, "drain web 10.0.0.1:8080", repeated, done},
+		{"drain-second", []func(host) error{applied}, "drain web6 [2001:db8:1::1]:8080", repeated, done},
 		{"undrain", []func(host) error{applied, verbs("drain web 10.0.0.1:8080")}, "undrain web 10.0.0.1:8080", repeated, done},
 		{"drain-runtime", []func(host) error{applied}, "drain --runtime web 10.0.0.1:8080", repeated, done},
 		{"undrain-runtime", []func(host) error{applied, out}, "undrain --runtime web 10.0.0.1:8080", repeated, done},
@@ -88,13 +95,20 @@ func verbs(verb string) func(h host) error {
 // edited gives the machine the other config.
 func edited(h host) error { return h.writeConfig(after()) }
 
+// configs are the files of the config: the second service is in the second one.
+func configs() [2]string {
+	return [2]string{paths.Config, filepath.Join(filepath.Dir(paths.Config), configfiles.Dir, "web6.toml")}
+}
+
 // writeConfig writes the config of an administrator who is not root.
 func (h host) writeConfig(text string) error {
-	return errors.Join(
-		os.WriteFile(h.at(paths.Config), []byte(text), 0o640),
-		os.Chmod(h.at(paths.Config), 0o640),
-		os.Chown(h.at(paths.Config), 1234, 4321),
-	)
+	second := strings.LastIndex(text, "[[service]]")
+	var err error
+	for i, text := range []string{text[:second], text[second:]} {
+		file := h.at(configs()[i])
+		err = errors.Join(err, os.WriteFile(file, []byte(text), 0o640), os.Chmod(file, 0o640), os.Chown(file, 1234, 4321))
+	}
+	return err
 }
 
 // rebooted leaves what a reboot leaves: no rules, nothing forwarded, nothing in /run. The
@@ -155,7 +169,7 @@ func tried(h host, p point) error {
 	return errors.Join(err, h.must(p.story.verb, done), h.must("confirm", done))
 }
 
-// foreign are rules of others in both tables of a family, with counters; NET is a network.
+// foreign are rules of others in all tables of a family, with counters; NET is a network.
 const foreign = `*nat
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]
@@ -173,6 +187,14 @@ COMMIT
 :THEIRS - [0:0]
 [11:660] -A FORWARD -s NET -j THEIRS
 [13:780] -A THEIRS -j ACCEPT
+COMMIT
+*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+[17:1020] -A FORWARD -s NET -j MARK --set-xmark 0x1/0xffffffff
 COMMIT
 `
 
@@ -192,7 +214,7 @@ func (h host) boot() error {
 // set makes the machine, and lets happen what comes before the kill.
 func (h host) set(s story) (found kernel, err error) {
 	err = errors.Join(
-		os.MkdirAll(filepath.Dir(h.at(paths.Config)), 0o755),
+		os.MkdirAll(filepath.Dir(h.at(configs()[1])), 0o755),
 		os.Mkdir(h.at("run"), 0o755),
 		h.writeConfig(before()),
 		h.boot(),

@@ -9,11 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/nethost"
 )
 
 // Root says whose root a program is in its own namespaces.
@@ -84,33 +85,9 @@ func Settle(left string, root Root) error {
 }
 
 // Within runs a function on a thread in a network namespace that ip(8) made. The
-// thread is never unlocked, so it ends with the function and moves nobody else.
+// thread ends with the function and moves nobody else.
 func Within(namespace string, do func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() { // the first thread cannot end
-			done <- Within(namespace, do)
-			runtime.UnlockOSThread()
-			return
-		}
-		if err := enter("/run/netns/" + namespace); err != nil {
-			done <- fmt.Errorf("cannot enter the namespace of %s: %w", namespace, err)
-			return
-		}
-		done <- do()
-	}()
-	return <-done
-}
-
-// enter moves the calling thread.
-func enter(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return os.NewSyscallError("setns", unix.Setns(int(file.Fd()), unix.CLONE_NEWNET))
+	return nethost.At("/run/netns/" + namespace).Do(do)
 }
 
 // Pipe runs a program with that standard input and returns its standard output.

@@ -27,7 +27,7 @@ func TestWithin(t *testing.T) {
 	if !errors.Is(err, failure) || there == here || network(t) != here {
 		t.Errorf("from %s it ran in %s, back in %s: %v", here, there, network(t), err)
 	}
-	if err := Within("nowhere", func() error { return nil }); err == nil || !strings.Contains(err.Error(), "namespace of nowhere") {
+	if err := Within("nowhere", func() error { return nil }); err == nil || !strings.Contains(err.Error(), "/run/netns/nowhere") {
 		t.Errorf("a namespace that is not there: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,7 +66,7 @@ func alternate(store generation.Store) error {
 		return err
 	}
 	for i := range entries[1:] {
-		if newer, older := entries[i], entries[i+1]; bytes.Equal(newer.Config, older.Config) {
+		if newer, older := entries[i], entries[i+1]; newer.Config.Equal(older.Config) {
 			return fmt.Errorf("generations %d and %d are of the same config: one was never current", older.Number, newer.Number)
 		}
 	}

@@ -18,7 +18,7 @@ func write(t *testing.T, g game, config int, tables rules.Tables) {
 	number, err := store.Write(generation.Generation{
 		Manifest: generation.Manifest{Variant: rules.NFT, Proven: true},
 		Tables:   tables,
-		Config:   g.configs[config].text,
+		Config:   g.configs[config].files,
 	})
 	if err == nil {
 		err = store.SetCurrent(number)
@@ -29,7 +29,7 @@ func write(t *testing.T, g game, config int, tables rules.Tables) {
 }
 
 // TestJudge judges disks on which generation 1 is of config 0 and 2 of config 1; those up to
-// 5 are of config 0, which accepts in FORWARD, each with a table of config 1, and 6 is whole.
+// 7 are of config 0, which accepts in FORWARD and shortens segments, each with a table of config 1, and 8 is whole.
 func TestJudge(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -51,7 +51,9 @@ func TestJudge(t *testing.T) {
 		{name: "mixed families", current: 3, known: report{generation: 3, config: 0}, want: "not the ipv6 rules of its own config"},
 		{name: "ipv4 filter table of the other", current: 4, known: report{generation: 4, config: 0}, want: "not the ipv4 filter rules of its own config"},
 		{name: "ipv6 filter table of the other", current: 5, known: report{generation: 5, config: 0}, want: "not the ipv6 filter rules of its own config"},
-		{name: "twice the same", current: 6, known: report{generation: 6, config: 0}, want: "5 and 6 are of the same config: one was never current"},
+		{name: "ipv4 mangle table of the other", current: 6, known: report{generation: 6, config: 0}, want: "not the ipv4 mangle rules of its own config"},
+		{name: "ipv6 mangle table of the other", current: 7, known: report{generation: 7, config: 0}, want: "not the ipv6 mangle rules of its own config"},
+		{name: "twice the same", current: 8, known: report{generation: 8, config: 0}, want: "7 and 8 are of the same config: one was never current"},
 		{name: "none", current: 2, known: report{generation: 2, config: 1}, want: "no generation has been applied", spoil: func(dir string) error {
 			return os.Remove(filepath.Join(dir, stateDir, "current"))
 		}},
@@ -60,6 +62,9 @@ func TestJudge(t *testing.T) {
 		}},
 		{name: "without its filter table", current: 1, known: report{generation: 1, config: 0}, want: "is not good", spoil: func(dir string) error {
 			return os.Remove(filepath.Join(dir, generations, "1", "filter.v6"))
+		}},
+		{name: "without its mangle table", current: 1, known: report{generation: 1, config: 0}, want: "is not good", spoil: func(dir string) error {
+			return os.Remove(filepath.Join(dir, generations, "1", "mangle.v4"))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -71,9 +76,11 @@ func TestJudge(t *testing.T) {
 			first, second := configs[0].tables, configs[1].tables
 			write(t, g, 0, first)
 			write(t, g, 1, second)
-			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: second.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: first.FilterIPv6})
-			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: second.FilterIPv4, FilterIPv6: first.FilterIPv6})
-			write(t, g, 0, rules.Tables{IPv4: first.IPv4, IPv6: first.IPv6, FilterIPv4: first.FilterIPv4, FilterIPv6: second.FilterIPv6})
+			for _, place := range []int{1, 2, 3, 4, 5} {
+				mixed := first
+				*mixed.Places()[place] = *second.Places()[place]
+				write(t, g, 0, mixed)
+			}
 			write(t, g, 0, first)
 			if err := (generation.Store{Root: g.disk.root}).SetCurrent(c.current); err != nil {
 				t.Fatal(err)

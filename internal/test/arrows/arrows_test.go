@@ -109,7 +109,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"internal/atomicfile", "internal/completion", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text"}
+	return []string{"docs/man", "internal/atomicfile", "internal/completion", "internal/completion/scripts", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text", "internal/nethost", "internal/traffic", "internal/configfiles"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -119,36 +119,39 @@ func arrows() map[string][]string {
 	all := map[string][]string{
 		"cmd/natspread": {
 			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/trace", "internal/watcher",
-			"internal/cmdline", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text",
+			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
 		},
 		"internal/cmdline":         {"internal/suggest", "internal/text"},
-		"internal/change":          {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
-		"internal/report":          {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text"},
-		"restore":                  append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program"),
-		"restore/iptables":         {"restore/nftables", "internal/rules", "internal/program"},
+		"internal/change":          {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/report":          {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text", "internal/configfiles"},
+		"restore":                  append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/configfiles"),
+		"restore/iptables":         {"restore/nftables", "internal/rules", "internal/nethost", "internal/program"},
 		"restore/nftables":         {"internal/rules", "internal/program"},
-		"restore/generation":       {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths"},
+		"restore/generation":       {"restore/forwarding", "internal/rules", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/configfiles"},
 		"restore/flows":            {"internal/rules", "internal/program"},
 		"restore/forwarding":       {"internal/rules", "internal/atomicfile", "internal/namespace"},
 		"render":                   {"internal/config", "internal/rules", "internal/slots"},
 		"internal/trace":           {"internal/rules", "internal/slots", "internal/text"},
 		"internal/packetpath":      {"internal/rules"},
+		"internal/adopt":           {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text"},
+		"internal/adopt/walk":      {"internal/rules"},
 		"internal/doctor":          {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":         {"internal/rules"},
 		"units":                    {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":          {"internal/config"},
 		"internal/failure":         {"restore", "restore/iptables", "units", "internal/config", "internal/text"},
 		"internal/image":           {"internal/atomicfile", "internal/program"},
-		"internal/install":         {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program"},
+		"internal/install":         {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program", "internal/configfiles"},
 		"internal/probe":           nil,
 		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/compare":         {"internal/config", "internal/text"},
-		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
-		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value"},
+		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/configfiles"},
+		"internal/config/endpoint": {"internal/config/source", "internal/config/value"},
 		"internal/config/field":    {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
 		"internal/config/habits":   {"internal/suggest"},
 		"internal/config/meant":    {"internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/suggest"},
-		"internal/config/source":   nil,
+		"internal/config/source":   {"internal/configfiles"},
 		"internal/config/audience": {"internal/config/value"},
 		"internal/config/ranges":   nil,
 		"internal/config/value":    {"internal/config/source", "internal/suggest"},
@@ -202,9 +205,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text"},
-		"internal/test/netnstest":  nil,
-		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/lab/netns"},
+		"internal/test/configtest": {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/test/netnstest":  {"internal/nethost", "internal/traffic"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/configfiles"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
@@ -261,9 +264,9 @@ func TestLibraries(t *testing.T) {
 		"github.com/coreos/go-systemd/v22/dbus":    {"units"},
 		"github.com/coreos/go-systemd/v22/unit":    {"units"},
 		"github.com/godbus/dbus/v5":                {"units"},
-		"github.com/vishvananda/netlink":           {"internal/network", "restore/flows", "restore/iptables", "internal/test/netnstest"},
+		"github.com/vishvananda/netlink":           {"internal/nethost", "internal/network", "restore/flows", "restore/iptables", "internal/test/netnstest"},
 		"github.com/vishvananda/netlink/nl":        {"restore/flows", "internal/test/netnstest"},
-		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "restore", "restore/*", "internal/terminal", "internal/namespace", "internal/test/*", "internal/lab/*"},
+		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "internal/program", "restore", "restore/*", "internal/terminal", "internal/namespace", "internal/test/*", "internal/lab/*", "internal/nethost", "internal/traffic"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
 		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/test/*", "internal/lab/*"},
 	}
@@ -303,9 +306,12 @@ func TestPure(t *testing.T) {
 		"render":                   slices.Concat(files, impure),
 		"internal/trace":           slices.Concat(files, impure),
 		"internal/packetpath":      slices.Concat(files, impure),
+		"internal/adopt":           slices.Concat(files, impure),
+		"internal/adopt/walk":      slices.Concat(files, impure),
 		"internal/compare":         slices.Concat(files, impure),
 		"internal/config":          slices.Concat(but(files, "embed"), but(impure, "time")), // the example; how long a check waits
 		"internal/config/edit":     slices.Concat(files, impure),
+		"internal/config/endpoint": slices.Concat(files, impure),
 		"internal/config/field":    slices.Concat(files, but(impure, "time")),
 		"internal/config/source":   slices.Concat(files, impure),
 		"internal/config/value":    slices.Concat(files, impure),
@@ -319,6 +325,7 @@ func TestPure(t *testing.T) {
 		"internal/suggest":         slices.Concat(files, impure),
 		"internal/paths":           slices.Concat(files, impure),
 		"internal/completion":      slices.Concat(files, impure),
+		"internal/configfiles":     slices.Concat(files, impure),
 	} {
 		if _, found := all[module+room]; !found {
 			t.Errorf("there is no room %s", room)

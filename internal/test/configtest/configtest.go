@@ -39,6 +39,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
 	made.Interfaces = interfaces(t)
+	made.ClampMSS = clampMSS(t, made.Protocols)
 	made.Backends = backends(t, six)
 	takesOver := rapid.IntRange(0, 3).Draw(t, "takeover") == 0
 	maps := !takesOver && made.Algorithm != config.RoundRobin && rapid.IntRange(0, 3).Draw(t, "maps ports") == 0
@@ -53,6 +54,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		backUp(t, made)
 		check(t, &made)
 	}
+	asked := own(t, &made)
 	if choices := slotCounts(made); len(choices) > 0 {
 		if rapid.IntRange(0, 7).Draw(t, "few slots") > 0 { // a rule each
 			choices = choices[:min(2, len(choices))]
@@ -61,10 +63,13 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		made.SourcePrefix = sourcePrefix(t, made)
 	}
 	gate(t, &made, six)
-	made.Listen = listens(t, made, others, !maps)
+	made.Listen = listens(t, made, others, asked, !maps)
 	together(&made, others)
 	if maps {
 		made.Listen = mapped(t, made.Listen)
+	}
+	if !takesOver && !maps && rapid.IntRange(0, 2).Draw(t, "shifts") == 0 {
+		shift(&made)
 	}
 	if takesOver && takeOver(&made, others) {
 		made.Hairpin = served(made, hairpins(t, six))
@@ -87,8 +92,16 @@ func protocols(t *rapid.T) []config.Protocol {
 	return rapid.Permutation(all).Draw(t, "order")[:n]
 }
 
+// clampMSS generates what becomes of segments; nothing without TCP.
+func clampMSS(t *rapid.T, protocols []config.Protocol) config.ClampMSS {
+	if !slices.Contains(protocols, config.TCP) || !rapid.Bool().Draw(t, "clamp_mss") {
+		return config.ClampMSS{}
+	}
+	return config.ClampMSS{On: true, Segment: rapid.OneOf(rapid.Just(0), rapid.IntRange(config.MinSegment, config.MaxSegment)).Draw(t, "segment")}
+}
+
 // use is what an address is for. Addresses for one use are never those for
-// another, so no backend is its own service.
+// another; a backend that is its own service has one of numbered.
 type use byte
 
 // The uses, each the first byte of a few IPv4 addresses.
@@ -146,12 +159,17 @@ func withoutPorts(backends []config.Backend) []config.Backend {
 	return all
 }
 
-// mapped returns those listen addresses that are the first one's, each with one port, and maps it.
+// mapped returns those listen addresses that are the first one's, some with a range of ports, and maps
+// them.
 func mapped(t *rapid.T, listens []config.Listen) []config.Listen {
 	var all []config.Listen
 	for _, l := range listens {
 		if l.Addr == listens[0].Addr && len(all) < 16 {
-			all = append(all, config.Listen{Addr: l.Addr, Ports: config.Ports{First: l.Ports.First, Last: l.Ports.First}, To: port(t)})
+			if rapid.Bool().Draw(t, "maps one port") {
+				l.Ports.Last = l.Ports.First
+			}
+			l.To = min(port(t), math.MaxUint16-(l.Ports.Last-l.Ports.First))
+			all = append(all, l)
 		}
 	}
 	return all
@@ -178,15 +196,18 @@ func weigh(t *rapid.T, service config.Service) {
 }
 
 // listens generates listen addresses that neither each other nor another service claims, unless the
-// service joins another one there.
-func listens(t *rapid.T, made config.Service, others []config.Service, joins bool) []config.Listen {
+// service joins another one there; some given ones are among them.
+func listens(t *rapid.T, made config.Service, others []config.Service, asked []config.Listen, joins bool) []config.Listen {
 	add := func(l config.Listen) {
 		free := func(other config.Service) bool { return !claims(other, made, l) || joins && mayJoin(made, other, l) }
 		if free(made) && !slices.ContainsFunc(others, func(o config.Service) bool { return !free(o) }) {
 			made.Listen = append(made.Listen, l)
 		}
 	}
-	for range rapid.IntRange(1, 4).Draw(t, "listen") {
+	for _, l := range asked {
+		add(l)
+	}
+	for range rapid.IntRange(1-len(asked), 4).Draw(t, "listen") {
 		add(listen(t, made.Is6()))
 	}
 	for _, other := range others {

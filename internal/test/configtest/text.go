@@ -16,8 +16,8 @@ func Text(cfg config.Config) []byte {
 		fmt.Fprintf(&b, "protocol = %s\n", list(service.Protocols))
 		fmt.Fprintf(&b, "snat = %q\n", service.SNAT)
 		b.WriteString(backendsText(service.Backends))
-		fmt.Fprintf(&b, "algorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\n",
-			service.Algorithm, service.Local, service.OnRemove, service.Forward, service.Takeover)
+		fmt.Fprintf(&b, "algorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\nclamp_mss = %s\n",
+			service.Algorithm, service.Local, service.OnRemove, service.Forward, service.Takeover, service.ClampMSS)
 		if service.Slots != 0 {
 			fmt.Fprintf(&b, "slots = %d\n", service.Slots)
 		}
@@ -54,11 +54,7 @@ func listenText(service config.Service) string {
 	if !first.Any() {
 		address = first.Addr.String()
 	}
-	var pairs []string
-	for _, listen := range service.Listen {
-		pairs = append(pairs, fmt.Sprintf("%s = %d", listen.Ports, listen.To))
-	}
-	return fmt.Sprintf("listen = %q\nports = { %s }\n", address, strings.Join(pairs, ", "))
+	return fmt.Sprintf("listen = %q\nports = %s\n", address, service.PortMap())
 }
 
 // backendsText writes the list of backends.
@@ -94,6 +90,7 @@ func SharedText(cfg config.Config) []byte {
 	for _, line := range []string{
 		fmt.Sprintf("snat = %q\n", first.SNAT), fmt.Sprintf("algorithm = %q\n", first.Algorithm),
 		fmt.Sprintf("on_remove = %q\n", first.OnRemove), fmt.Sprintf("forward = %q\n", first.Forward),
+		fmt.Sprintf("clamp_mss = %s\n", first.ClampMSS),
 	} {
 		text = strings.ReplaceAll(text, "\n"+line, "\n")
 		defaults.WriteString(line)

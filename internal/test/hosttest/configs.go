@@ -47,6 +47,11 @@ listen   = "192.0.2.10:53"
 backends = ["10.0.0.1:53", "10.0.0.2:53"]
 `
 
+// Clamped returns a config in which the segments of every service's connections are made shorter.
+func Clamped(toml string) string {
+	return strings.ReplaceAll(toml, "[[service]]\n", "[[service]]\nclamp_mss = true\n")
+}
+
 // Accepted returns a config in which every service asks for FORWARD to let it through.
 func Accepted(toml string) string {
 	return strings.ReplaceAll(toml, "\nbackends", "\nforward = \"accept\"\nbackends")

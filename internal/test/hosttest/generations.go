@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore/generation"
@@ -32,7 +33,7 @@ func Day() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 func Generation(t testing.TB, variant rules.Variant, toml string) generation.Generation {
 	t.Helper()
 	return generation.Generation{
-		Tables: Tables(t, toml), Services: rules.EncodeServices(Services(t, toml)), Config: []byte(toml),
+		Tables: Tables(t, toml), Services: rules.EncodeServices(Services(t, toml)), Config: configfiles.Alone("natspread.toml", []byte(toml)),
 		Manifest: generation.Manifest{Created: Day(), Command: "apply", Version: "test", Variant: variant, Proven: true},
 	}
 }
@@ -50,7 +51,7 @@ func WriteCurrent(t testing.TB, store generation.Store, variant rules.Variant, t
 
 // Members are the files of a generation that has nothing in the filter table.
 func Members() []string {
-	return []string{"manifest", "natspread.toml", "rules.v4", "rules.v6", "services"}
+	return []string{"manifest", "config/natspread.toml", "rules.v4", "rules.v6", "services"}
 }
 
 // Damage is what may become of the current generation, which is the second of two.
@@ -79,7 +80,7 @@ func MemberDamages(name string) []Damage {
 		{"a FIFO", instead(func(path string) error { return unix.Mkfifo(path, 0o600) }), "it is no regular file", false},
 		{"a socket", instead(func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) }), "no such device", false},
 		{"a link to a good one", func(store generation.Store) error {
-			return errors.Join(os.Rename(at(store), at(store)+".good"), os.Symlink(name+".good", at(store)))
+			return errors.Join(os.Rename(at(store), at(store)+".good"), os.Symlink(filepath.Base(name)+".good", at(store)))
 		}, "is a link", false},
 		{"a dangling link", instead(func(path string) error { return os.Symlink("nowhere", path) }), "is a link", false},
 		{"group-writable", func(store generation.Store) error { return os.Chmod(at(store), 0o620) }, "may be written by its group or by others: chmod go-w ", false},

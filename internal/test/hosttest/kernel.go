@@ -72,13 +72,16 @@ func SaveNAT(t testing.TB, variant rules.Variant, f rules.Family, args ...string
 // EmptyFilter is a filter table in which nobody has anything.
 const EmptyFilter = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
 
+// EmptyMangle is a mangle table in which nobody has anything.
+const EmptyMangle = "*mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n"
+
 // SaveTables returns a family's tables with counters, by their names. One that is not
 // there is an empty one, and stays away: only to ask for it by its name makes it.
-func SaveTables(t testing.TB, variant rules.Variant, f rules.Family) (tables [2]string) {
+func SaveTables(t testing.TB, variant rules.Variant, f rules.Family) (tables [3]string) {
 	t.Helper()
 	all := Save(t, variant, f, "-c")
-	tables = [2]string{rules.NAT: string(rules.Table{Family: f}.Text()), rules.Filter: EmptyFilter}
-	for _, name := range []rules.TableName{rules.NAT, rules.Filter} {
+	tables = [3]string{rules.NAT: string(rules.Table{Family: f}.Text()), rules.Filter: EmptyFilter, rules.Mangle: EmptyMangle}
+	for _, name := range []rules.TableName{rules.NAT, rules.Filter, rules.Mangle} {
 		begin := "*" + name.String() + "\n"
 		if _, text, found := strings.Cut(all, begin); found {
 			text, _, _ = strings.Cut(text, "COMMIT\n")
@@ -128,7 +131,7 @@ func WantLoaded(t testing.TB, variant rules.Variant, toml string) {
 // WantTables asks that the live tables hold just these.
 func WantTables(t testing.TB, variant rules.Variant, tables rules.Tables) {
 	t.Helper()
-	var live [2][2]string
+	var live [2][3]string
 	for _, f := range rules.Families() {
 		live[f] = SaveTables(t, variant, f)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/configfiles"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
@@ -30,6 +31,9 @@ const most = more + 1.5
 // small is how many statements are no work worth a comparison.
 const small = 50_000
 
+// another begins another file of a config.
+const another = "# another file\n"
+
 // shapes are the configs, by what there is much of.
 func shapes() map[string]func(n int) string {
 	list := func(n int, format string) string {
@@ -39,14 +43,18 @@ func shapes() map[string]func(n int) string {
 		}
 		return strings.Join(all, ", ")
 	}
-	return map[string]func(n int) string{
-		"services": func(n int) string {
+	services := func(before string) func(n int) string {
+		return func(n int) string {
 			var toml strings.Builder
 			for i := range n {
-				fmt.Fprintf(&toml, "[[service]]\nname = \"s%d\"\nlisten = \"10.1.%d.%d:80\"\nforward = \"accept\"\nbackends = [\"10.2.%d.%d:80\", \"10.3.0.2:80\"]\n", i, i/250, i%250+1, i/250, i%250+1)
+				fmt.Fprintf(&toml, before+"[[service]]\nname = \"s%d\"\nlisten = \"10.1.%d.%d:80\"\nforward = \"accept\"\nbackends = [\"10.2.%d.%d:80\", \"10.3.0.2:80\"]\n", i, i/250, i%250+1, i/250, i%250+1)
 			}
 			return toml.String()
-		},
+		}
+	}
+	return map[string]func(n int) string{
+		"services": services(""),
+		"files":    services(another),
 		"listens": func(n int) string {
 			return "[[service]]\nname = \"s7\"\nlisten = [" + list(n, `"10.1.%d.%d:80"`) + "]\nbackends = [\"10.2.0.1:80\", \"10.3.0.2:80\"]\n"
 		},
@@ -69,7 +77,7 @@ func steps() []step {
 		{"check", 0}, {"apply", 0}, {"apply", 0}, {"status", 0}, {"status --all", 0}, {"status --prometheus -", 0}, {"status s7", 0}, {"diff", 0}, {"doctor", 0},
 		{"render", 0}, {"render --dot", 0}, {"render --explain 10.1.0.8:80", 0}, {"history", 0},
 		{"drain --runtime 10.3.0.2", 0}, {"status", 0}, {"doctor", 0}, {"undrain --runtime 10.3.0.2", 0},
-		{"drain 10.3.0.2", 0}, {"diff 1", 1}, {"rollback", 0},
+		{"drain 10.3.0.2", 0}, {"diff 1", 1}, {"rollback --config-too", 0},
 		{}, {"status --all", 1}, {"diff -v", 1}, {"doctor", 1}, {"restore", 0}, {"stop", 0},
 	}
 }
@@ -105,8 +113,13 @@ func live(t *testing.T, program string, variant rules.Variant, toml string) []in
 	hosttest.Boot(t, variant)
 	root := hosttest.Root(t)
 	config := filepath.Join(root, paths.Config)
-	hosttest.Must(t, os.MkdirAll(filepath.Dir(config), 0o755))
-	hosttest.Must(t, os.WriteFile(config, []byte(toml), 0o644))
+	for i, text := range strings.Split(toml, another) {
+		if i > 0 {
+			config = filepath.Join(root, filepath.Dir(paths.Config), configfiles.Dir, fmt.Sprintf("%d.toml", i))
+		}
+		hosttest.Must(t, os.MkdirAll(filepath.Dir(config), 0o755))
+		hosttest.Must(t, os.WriteFile(config, []byte(text), 0o644))
+	}
 	netnstest.Self().Command(t, "", "ip", "route", "replace", "local", "10.0.0.0/8", "dev", "lo")
 	var counts []int
 	for _, step := range steps() {

@@ -22,7 +22,7 @@ func Converse(t testing.TB, from *Host, network, addr string) *Conversation {
 	t.Helper()
 	var conn net.Conn
 	var err error
-	from.Do(t, func() { conn, err = from.dial(network, addr, askTimeout) })
+	from.Do(t, func() { conn, err = from.asker.Dial(network, addr, askTimeout) })
 	if err != nil {
 		t.Fatalf("cannot converse with %s %s: %v", network, addr, err)
 	}

@@ -1,6 +1,6 @@
 // Package netnstest exists so that tests can change a real kernel's network
 // without touching the machine's own; it must not know what a service, a
-// backend's weight or a rule is, and imports nothing else of this project.
+// backend's weight or a rule is.
 //
 // A test asks for its own namespaces first, then builds hosts and servers:
 //

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/nethost"
 )
 
 const (
@@ -41,7 +43,7 @@ func enter(t *testing.T, mark string, check func(left string) error) {
 	if err := check(left); err != nil {
 		t.Fatalf("cannot isolate %s: %v", t.Name(), err)
 	}
-	if err := errors.Join(mountPrivate(), settleNetwork()); err != nil {
+	if err := errors.Join(mountPrivate(), nethost.Settle()); err != nil {
 		// A security module may let the clone pass and refuse what root does in
 		// it; EROFS is a container's read-only /proc/sys.
 		refuse(t, fmt.Errorf("cannot set up the new namespaces: %w", err), unix.EPERM, unix.EACCES, unix.EROFS)
@@ -143,40 +145,4 @@ func mountPrivate() error {
 		return &fs.PathError{Op: "mount proc on", Path: "/proc", Err: err}
 	}
 	return os.Mkdir(hostsDir, 0o755)
-}
-
-// settleNetwork brings a fresh network namespace to one known state: lo up, and
-// no value left that the kernel copies from the machine's own namespace.
-// Without accept_dad an IPv6 link-local address is usable at once, not after 1 s.
-func settleNetwork() error {
-	return errors.Join(
-		loopbackUp(),
-		writeSysctl("net.ipv4.ip_forward", "0"),
-		writeSysctl("net.ipv4.conf.all.rp_filter", "0"),
-		writeSysctl("net.ipv4.conf.default.rp_filter", "0"),
-		writeSysctl("net.ipv6.conf.all.forwarding", "0"),
-		writeSysctl("net.ipv6.conf.all.accept_dad", "0"),
-		writeSysctl("net.ipv6.conf.default.accept_dad", "0"),
-	)
-}
-
-// writeSysctl sets a value of the calling thread's network namespace.
-func writeSysctl(name, value string) error {
-	path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	return os.WriteFile(path, []byte(value), 0)
-}
-
-// loopbackUp is "ip link set lo up" without a process.
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	request.SetUint16(unix.IFF_UP)
-	return os.NewSyscallError("ioctl SIOCSIFFLAGS lo", unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request))
 }

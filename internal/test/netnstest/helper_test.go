@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"natspread/internal/nethost"
 )
 
 const (
@@ -60,7 +62,7 @@ func TestHelper(t *testing.T) {
 		return
 	}
 	if behaviour == "as root in use" {
-		if err := loopbackUp(); err != nil {
+		if err := nethost.Settle(); err != nil {
 			t.Fatal(err)
 		}
 	}

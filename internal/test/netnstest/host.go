@@ -4,31 +4,28 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/nethost"
+	"natspread/internal/traffic"
 )
 
 // Host is a network namespace in the part of another machine.
 type Host struct {
-	path   string
-	source netip.Addr     // zero: the kernel chooses
-	ports  *atomic.Uint32 // source ports handed out to UDP asks so far
+	*nethost.Host
+	asker traffic.Asker
 }
 
 // Self is the test's own network namespace. Each call counts UDP source ports
 // from the start, so ask from one value of it (a Network's Balancer).
-func Self() *Host {
-	return &Host{path: "/proc/self/ns/net", ports: new(atomic.Uint32)}
-}
+func Self() *Host { return &Host{nethost.Self(), traffic.NewAsker()} }
 
 // NewHost makes a network namespace with lo up that `ip -n NAME` knows too. Only
 // a mount inside the child's mount namespace holds it, so it can't outlive the
@@ -38,53 +35,31 @@ func NewHost(t testing.TB, name string) *Host {
 	if !strings.HasPrefix(os.Getenv(markName), entered+" ") {
 		t.Fatalf("cannot make host %s: Isolate was not called", name)
 	}
-	h := &Host{path: filepath.Join(hostsDir, name), ports: new(atomic.Uint32)}
-	var err error
-	onThread(func() { err = pinNamespace(h.path) })
+	pinned, err := nethost.Pin(filepath.Join(hostsDir, name))
 	if err != nil {
 		t.Fatalf("cannot make host %s: %v", name, err)
 	}
 	t.Cleanup(func() {
-		_ = unix.Unmount(h.path, unix.MNT_DETACH)
-		if err := os.Remove(h.path); err != nil {
+		_ = unix.Unmount(pinned.Path(), unix.MNT_DETACH)
+		if err := os.Remove(pinned.Path()); err != nil {
 			t.Errorf("cannot drop host %s: %v", name, err)
 		}
 	})
-	return h
-}
-
-// pinNamespace moves the calling thread to a new network namespace and holds
-// that by a mount.
-func pinNamespace(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o444)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return os.NewSyscallError("unshare", err)
-	}
-	if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
-		return &fs.PathError{Op: "bind", Path: path, Err: err}
-	}
-	return settleNetwork()
+	return &Host{pinned, traffic.NewAsker()}
 }
 
 // At is the same host, asking from one of its addresses.
-func (h *Host) At(source netip.Addr) *Host {
-	return &Host{path: h.path, source: source, ports: h.ports}
-}
+func (h *Host) At(source netip.Addr) *Host { return &Host{h.Host, h.asker.At(source)} }
 
 // Do runs a function whose system calls, sockets and processes belong to the
 // host. A socket made there stays there and may be used anywhere.
 func (h *Host) Do(t testing.TB, do func()) {
 	t.Helper()
 	finished := false
-	err := h.within(func() {
+	err := h.Host.Do(func() error {
 		do()
 		finished = true
+		return nil
 	})
 	switch {
 	case err != nil:
@@ -94,20 +69,6 @@ func (h *Host) Do(t testing.TB, do func()) {
 	case !finished: // the function ended its goroutine, not the test's
 		t.FailNow()
 	}
-}
-
-// within is Do for any goroutine.
-func (h *Host) within(do func()) error {
-	var err error
-	onThread(func() {
-		if err = enterNetwork(h.path); err == nil {
-			do()
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("cannot enter the network namespace %s: %w", h.path, err)
-	}
-	return nil
 }
 
 // Command runs a program on the host with that standard input and returns its
@@ -126,12 +87,8 @@ func (h *Host) run(ctx context.Context, stdin, name string, args ...string) (str
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
-	var failure error
-	if err := h.within(func() { failure = cmd.Run() }); err != nil {
-		return "", err
-	}
-	if failure != nil {
-		return "", fmt.Errorf("cannot run %s: %w: %s", strings.Join(cmd.Args, " "), failure, strings.TrimSpace(stderr.String()))
+	if err := h.Host.Do(cmd.Run); err != nil {
+		return "", fmt.Errorf("cannot run %s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.String(), nil
 }
@@ -140,35 +97,13 @@ func (h *Host) run(ctx context.Context, stdin, name string, args ...string) (str
 func (h *Host) Sysctl(t testing.TB, name, value string) {
 	t.Helper()
 	var err error
-	h.Do(t, func() { err = writeSysctl(name, value) })
+	h.Do(t, func() { err = nethost.SetSysctl(name, value) })
 	if err != nil {
 		t.Fatalf("cannot set %s: %v", name, err)
 	}
 }
 
-// enterNetwork moves the calling thread.
-func enterNetwork(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return os.NewSyscallError("setns", unix.Setns(int(f.Fd()), unix.CLONE_NEWNET))
-}
-
-// onThread runs a function on a thread that ends with it. Never on the main
-// thread: /proc/self shows that one's namespaces, and it can't end.
-func onThread(do func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onThread(do)
-			runtime.UnlockOSThread()
-			return
-		}
-		do()
-	}()
-	<-done
+// OnThread is nethost.OnThread for a function that fails a test by itself.
+func OnThread(do func()) {
+	_ = nethost.OnThread(func() error { do(); return nil })
 }

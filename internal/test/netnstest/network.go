@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 
-	"natspread/internal/test/await"
+	"golang.org/x/sys/unix"
+
+	"natspread/internal/traffic"
 )
 
 const (
@@ -26,9 +24,6 @@ const (
 
 	// maxClients keeps client addresses within 192.0.2.99-254.
 	maxClients = 150
-
-	// linkWait bounds the wait for a link, which takes well under 10 ms.
-	linkWait = 5 * time.Second
 )
 
 // Layout says what NewNetwork builds.
@@ -94,17 +89,15 @@ func NewNetwork(t testing.TB, l Layout) *Network {
 	}
 	n := &Network{Balancer: Self(), Client: NewHost(t, "client")}
 	n.addBackends(t, l)
-	n.Balancer.Command(t, l.links()+balancerBatch(), "ip", "-batch", "-")
 	t.Cleanup(func() { // links go some time after their namespace: the next ones' names would clash
 		_, err := n.Balancer.run(context.Background(), "link del "+Front+"\nlink del "+Back+"\n", "ip", "-batch", "-")
 		if err != nil {
 			t.Error(err)
 		}
 	})
-	if err := n.configure(t.Context(), l); err != nil {
+	if err := n.configure(l); err != nil {
 		t.Fatal(err)
 	}
-	n.waitForLinks(t)
 	if l.Forward {
 		n.Balancer.Sysctl(t, "net.ipv4.ip_forward", "1")
 		n.Balancer.Sysctl(t, "net.ipv6.conf.all.forwarding", "1")
@@ -129,73 +122,83 @@ func (n *Network) addBackends(t testing.TB, l Layout) {
 	}
 }
 
-// configure gives every host but the balancer its addresses and routes: one
-// run of ip for each, all at once.
-func (n *Network) configure(ctx context.Context, l Layout) error {
-	batches := map[*Host]string{n.Client: clientBatch(l)}
+// configure lays the cables, and gives every host its addresses and routes.
+func (n *Network) configure(l Layout) error {
+	steps := []error{n.Balancer.Connect(Front, n.Client.Host, "eth0"), n.plug()}
+	for _, family := range []int{4, 6} {
+		steps = append(steps, n.Balancer.AddAddresses(Front, subnet(VIP(family))), n.Balancer.AddAddresses(Back, subnet(Gateway(family))))
+		for i := range l.Clients {
+			steps = append(steps, n.Client.AddAddresses("eth0", subnet(ClientAddr(family, i))))
+		}
+		for _, b := range n.Backends {
+			steps = append(steps, b.Host.AddAddresses("eth0", subnet(b.Addr(family))))
+		}
+		for _, h := range n.beyond {
+			if l.Gateway {
+				every := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+				if family == 4 {
+					every = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+				}
+				steps = append(steps, h.AddRoutes("eth0", Gateway(family), every))
+			}
+		}
+	}
+	return errors.Join(steps...)
+}
+
+// plug joins the balancer and the backends, by a switch if there is one.
+func (n *Network) plug() error {
+	if n.bridge == nil {
+		return n.Balancer.Connect(Back, n.beyond[0].Host, "eth0")
+	}
+	ports := []string{"port0"}
+	steps := []error{n.Balancer.Connect(Back, n.bridge.Host, ports[0])}
+	for i, h := range n.beyond {
+		ports = append(ports, fmt.Sprint("port", i+1))
+		steps = append(steps, n.bridge.Connect(ports[i+1], h.Host, "eth0"))
+	}
+	return errors.Join(append(steps, n.bridge.Bridge(ports...))...)
+}
+
+// subnet is an address in its network: /24, or /64 for IPv6.
+func subnet(address netip.Addr) netip.Prefix {
+	if address.Is6() {
+		return netip.PrefixFrom(address, 64)
+	}
+	return netip.PrefixFrom(address, 24)
+}
+
+// Serve serves on the host until t ends, as traffic.Serve does, and returns the address.
+func Serve(t testing.TB, h *Host, network, addr string) string {
+	t.Helper()
+	var at string
+	var stop func()
+	var err error
+	h.Do(t, func() { at, stop, err = traffic.Serve(network, addr) })
+	if err != nil {
+		t.Fatalf("cannot serve %s %s: %v", network, addr, err)
+	}
+	t.Cleanup(stop)
+	return at
+}
+
+// Serve starts a server on every backend and returns their addresses in order.
+func (n *Network) Serve(t testing.TB, network string, family, port int) []string {
+	t.Helper()
+	var at []string
 	for _, b := range n.Backends {
-		batches[b.Host] += addrLine(b.Addr(4), "eth0") + addrLine(b.Addr(6), "eth0")
+		at = append(at, Serve(t, b.Host, network, netip.AddrPortFrom(b.Addr(family), uint16(port)).String()))
 	}
-	for _, h := range n.beyond {
-		batches[h] += "link set eth0 up\n"
-		if l.Gateway {
-			batches[h] += fmt.Sprintf("route add default via %v\nroute add default via %v\n", Gateway(4), Gateway(6))
-		}
-	}
-	if n.bridge != nil {
-		batches[n.bridge] = bridgeBatch(l)
-	}
-	var wait sync.WaitGroup
-	var mu sync.Mutex
-	var failures []error
-	for h, batch := range batches {
-		wait.Go(func() {
-			_, err := h.run(ctx, batch, "ip", "-batch", "-")
-			mu.Lock()
-			defer mu.Unlock()
-			failures = append(failures, err)
-		})
-	}
-	wait.Wait()
-	return errors.Join(failures...)
+	return at
 }
 
-// waitForLinks returns when every interface has its carrier and the link-local
-// address without which the balancer can't look for an IPv6 neighbour.
-func (n *Network) waitForLinks(t testing.TB) {
+// NeedSCTP skips a test on a kernel without SCTP sockets, which are a module
+// that many kernels lack; balancing SCTP needs none on the balancer itself.
+func NeedSCTP(t testing.TB) {
 	t.Helper()
-	waitForLink(t, n.Balancer, Front)
-	waitForLink(t, n.Balancer, Back)
-	waitForLink(t, n.Client, "eth0")
-	for _, h := range n.beyond {
-		waitForLink(t, h, "eth0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
+	if err != nil {
+		t.Skipf("this kernel has no SCTP sockets: %v", err)
 	}
-	if n.bridge != nil {
-		for i := range len(n.beyond) + 1 { // port0 leads to the balancer
-			waitForLink(t, n.bridge, fmt.Sprint("port", i))
-		}
-	}
-}
-
-// waitForLink returns when a host's interface is ready.
-func waitForLink(t testing.TB, h *Host, name string) {
-	t.Helper()
-	h.Do(t, func() {
-		if !await.Within(linkWait, func() bool { return linkReady(name) }) {
-			t.Fatalf("cannot use link %s in %s: not up after %v", name, h.path, linkWait)
-		}
-	})
-}
-
-// linkReady looks at an interface of the calling thread's namespace.
-func linkReady(name string) bool {
-	link, err := net.InterfaceByName(name)
-	if err != nil || link.Flags&net.FlagUp == 0 || link.Flags&net.FlagRunning == 0 {
-		return false
-	}
-	addrs, err := link.Addrs()
-	return err == nil && slices.ContainsFunc(addrs, func(a net.Addr) bool {
-		prefix, ok := a.(*net.IPNet)
-		return ok && prefix.IP.To4() == nil && prefix.IP.IsLinkLocalUnicast()
-	})
+	unix.Close(fd)
 }

@@ -159,11 +159,12 @@ func TestHostsAreApart(t *testing.T) {
 	for _, h := range hosts {
 		for range 50 {
 			wait.Go(func() {
-				if err := h.within(func() {
-					namespace, _ := os.Readlink("/proc/thread-self/ns/net")
+				if err := h.Host.Do(func() error {
+					namespace, err := os.Readlink("/proc/thread-self/ns/net")
 					mu.Lock()
 					defer mu.Unlock()
 					seen[namespace]++
+					return err
 				}); err != nil {
 					t.Error(err)
 				}

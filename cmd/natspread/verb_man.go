@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/docs/man"
+	"natspread/internal/cmdline"
+)
+
+// manVerb describes man.
+func (s *session) manVerb() *cli.Command {
+	return cmdline.Verb(&cli.Command{
+		Name:      "man",
+		Usage:     "print the manual, of the program or of natspread.toml",
+		ArgsUsage: "[PAGE]",
+		Description: "For machines without the package, which has the same pages for man(1): those of\n" +
+			"natspread and natspread.toml.",
+	}, "natspread man natspread.toml", readMan, s.man)
+}
+
+// readMan reads the name of the page.
+func readMan(c *cli.Context) (page string, err error) {
+	if c.Args().Len() == 0 {
+		return man.Pages()[0], nil
+	}
+	page = c.Args().First()
+	if !slices.Contains(man.Pages(), page) {
+		err = cmdline.UsageErrorf("there is no page %q: natspread man, or natspread man natspread.toml", page)
+	}
+	return page, err
+}
+
+// manResult is what man prints with --json.
+type manResult struct {
+	Page string `json:"page"`
+	Text string `json:"text"`
+}
+
+// bold is the SGR code of what stands out.
+const bold = "1"
+
+// man prints a page.
+func (s *session) man(_ context.Context, page string) error {
+	text := man.Text(page, func(heading string) string { return s.paint(bold, heading) })
+	return s.answer(manResult{page, text}, text)
+}

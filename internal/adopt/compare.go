@@ -1,0 +1,209 @@
+package adopt
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"natspread/internal/adopt/walk"
+	"natspread/internal/rules"
+)
+
+// Difference is what the config's rules do otherwise than the old ones, and nobody agreed to.
+type Difference struct {
+	Service string `json:"service"`
+	Packet  string `json:"packet"` // "tcp 192.0.2.10:80 from outside"
+	Old     string `json:"old"`
+	New     string `json:"new"`
+}
+
+// compare follows the same packets through the old rules of a family and the new ones: of each cell that
+// was adopted, from outside, from the backends' subnet and from this host.
+func (r *Result) compare(set *walk.Ruleset, in Input) {
+	before := finder{set: set, in: in, result: &Result{}}
+	before.measure()
+	after := before
+	after.set = renderedSet(r.Tables, set.Family)
+	r.compareStays(after)
+	for _, service := range r.Services {
+		if service.draft.family != set.Family {
+			continue
+		}
+		for _, c := range service.draft.cells {
+			for _, addr := range service.draft.addresses(c) {
+				pair := pair{before, after, service.draft, cell{c.protocol, addr, c.ports}, r}
+				pair.all()
+			}
+		}
+	}
+}
+
+// compareStays looks whether the new rules take packets whose old rules were refused.
+func (r *Result) compareStays(after finder) {
+	for _, one := range r.stays {
+		if one.family != after.set.Family {
+			continue
+		}
+		p := after.packet(one.cell)
+		p.In = one.link
+		now, _ := after.send(rules.Prerouting, p)
+		if len(now.parts) == 0 {
+			continue
+		}
+		c := pair{draft: &draft{name: "what stays"}, result: r}
+		c.differ(p, "from outside", Quote(one.rules[0]), sharesText(c.sharesOf(now, p)))
+	}
+}
+
+// renderedSet reads natspread's own tables like those of others.
+func renderedSet(tables rules.Tables, family rules.Family) *walk.Ruleset {
+	text := string(tables.Of(family).Text()) + string(tables.Filter(family).Text())
+	return walk.Parse(family, []byte(strings.ReplaceAll(text, rules.Prefix, "SPREAD")))
+}
+
+// addresses returns what stands for the address of a cell: itself, or each that was chosen.
+func (d *draft) addresses(c cell) []netip.Addr {
+	if c.destination.IsValid() {
+		return []netip.Addr{c.destination}
+	}
+	var list []netip.Addr
+	if slices.Contains(d.choices.Listen, "*") {
+		return []netip.Addr{{}}
+	}
+	for _, one := range d.choices.Listen {
+		addr, _ := netip.ParseAddr(one)
+		if addr.Is6() == (d.family == rules.IPv6) {
+			list = append(list, addr)
+		}
+	}
+	return list
+}
+
+// pair is the old rules and the new ones for the packets of a cell.
+type pair struct {
+	before, after finder
+	draft         *draft
+	cell          cell
+	result        *Result
+}
+
+// all compares what comes in by any interface of the draft, from all clients that rules name, and what the
+// host makes itself.
+func (c *pair) all() {
+	p := c.before.packet(c.cell)
+	for _, link := range c.links() {
+		p.In = link
+		where := "from outside"
+		if link != "" {
+			where += " by " + link
+		}
+		p.Source = netip.Addr{}
+		c.one(rules.Prerouting, p, where)
+		_, out := c.before.send(rules.Prerouting, p)
+		for _, source := range out.Sources {
+			p.Source = clientOf(source, out.Sources)
+			c.one(rules.Prerouting, p, "from "+source.String())
+		}
+	}
+	p.In, p.Source, p.Made = "", netip.Addr{}, true
+	c.one(rules.Output, p, "from this host")
+}
+
+// links returns the interfaces to compare by: those of the draft, and one that no rule names.
+func (c *pair) links() []string { return append([]string{""}, c.draft.links...) }
+
+// one compares a packet, and what becomes of its source on the way to each backend.
+func (c *pair) one(chain string, p walk.Packet, where string) {
+	old, _ := c.before.send(chain, p)
+	now, _ := c.after.send(chain, p)
+	if len(old.parts)+len(now.parts) == 0 {
+		return
+	}
+	if !c.agreed() || len(old.parts) == 0 || len(now.parts) == 0 {
+		if a, b := c.sharesOf(old, p), c.sharesOf(now, p); !alike(a, b) {
+			c.differ(p, where, sharesText(a), sharesText(b))
+			return
+		}
+	}
+	if chain == rules.Output || c.draft.unsure || c.draft.choices.SNAT != "" {
+		return
+	}
+	for _, part := range old.parts {
+		addr, _, host := backendOf(part.target, p)
+		if host || c.draft.snat == "" {
+			continue
+		}
+		a, b := c.before.translated(p, part.target), c.after.translated(p, part.target)
+		c.source(a, b, where)
+		a.Source, b.Source = addr.Prev(), addr.Prev()
+		c.source(a, b, "from the backends' subnet")
+	}
+}
+
+// agreed tells whether a choice said that the shares are to differ.
+func (c *pair) agreed() bool { return c.draft.slip.meant != nil || c.draft.left > lost }
+
+// source compares what becomes of the source of a translated packet.
+func (c *pair) source(old, now walk.Packet, where string) {
+	a, b := c.before.hide(old), c.after.hide(now)
+	if a.snat != b.snat && len(a.doubt) == 0 {
+		c.differ(old, where+", seen by "+old.Destination.String(), "source "+a.snat, "source "+b.snat)
+	}
+}
+
+// differ files a difference, once.
+func (c *pair) differ(p walk.Packet, where, old, now string) {
+	to := netip.AddrPortFrom(p.Destination, p.Port).String()
+	if p.Asked.IsValid() {
+		to = p.Asked.String()
+	}
+	one := Difference{c.draft.name, fmt.Sprintf("%s %s %s", p.Protocol, to, where), old, now}
+	if !slices.Contains(c.result.Differences, one) {
+		c.result.Differences = append(c.result.Differences, one)
+	}
+}
+
+// sharesOf returns the shares of each address and port. This host has one address as good as another.
+func (c *pair) sharesOf(s spread, p walk.Packet) map[string]float64 {
+	shares := map[string]float64{}
+	for _, part := range s.parts {
+		addr, port, host := backendOf(part.target, p)
+		name := netip.AddrPortFrom(addr, port).String()
+		if host || addr == p.Destination || slices.Contains(c.draft.choices.Listen, addr.String()) {
+			name = fmt.Sprintf("this host:%d", port)
+		}
+		shares[name] += part.share
+	}
+	if s.left > lost {
+		shares["nowhere"] = s.left
+	}
+	return shares
+}
+
+// alike tells whether two lists of shares are the same, to 1 %.
+func alike(a, b map[string]float64) bool {
+	near := func(a, b map[string]float64) bool {
+		for name, share := range a {
+			if math.Abs(share-b[name]) > near+1e-9 {
+				return false
+			}
+		}
+		return true
+	}
+	return near(a, b) && near(b, a)
+}
+
+// sharesText writes shares in the order of their names.
+func sharesText(shares map[string]float64) string {
+	var words []string
+	for name, share := range shares {
+		words = append(words, name+" "+percent(share))
+	}
+	slices.Sort(words)
+	if words == nil {
+		return "not translated"
+	}
+	return strings.Join(words, ", ")
+}

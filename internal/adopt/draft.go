@@ -1,0 +1,257 @@
+package adopt
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"natspread/internal/adopt/walk"
+	"natspread/internal/rules"
+)
+
+// draft is a service on its way: first of one cell, then of all cells that are alike.
+type draft struct {
+	incoming
+	family   rules.Family
+	links    []string // that it is for; none is all
+	cells    []cell
+	local    bool
+	snat     string // "" where all of it is on this host
+	unsure   bool   // a rule with -o may be for it
+	hairpin  []netip.Prefix
+	hiding   []*walk.Rule // that hide the source
+	accepted []*walk.Rule // of FORWARD, for its backends alone
+	dropped  []*walk.Rule // of FORWARD
+	policy   bool         // FORWARD's policy drops it
+	maps     []portPair   // for ports of its own
+	choices  Choices
+
+	name      string
+	protocols []string
+	listen    []string
+	anywhere  bool // a listen is "*", or whatever the choice for that says
+	weights   []int
+	slip      slip
+	notes     []string
+}
+
+// portPair is a port that clients ask for, and where the backends answer.
+type portPair struct{ from, to uint16 }
+
+// key is the same for drafts that one service can say.
+func (d *draft) key() string {
+	return fmt.Sprint(d.incoming.key(), d.links, d.local, d.snat, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
+}
+
+// join puts drafts together that are alike in all but listen and protocol.
+func (f *finder) join(drafts []*draft) []*draft {
+	by := map[string]*draft{}
+	var joined []*draft
+	for _, d := range drafts {
+		into := by[d.key()]
+		if into == nil {
+			by[d.key()] = d
+			joined = append(joined, d)
+			continue
+		}
+		into.cells = append(into.cells, d.cells...)
+		into.list = union(into.list, d.list)
+		into.hiding = union(into.hiding, d.hiding)
+		into.accepted = union(into.accepted, d.accepted)
+		into.dropped = union(into.dropped, d.dropped)
+	}
+	var all []*draft
+	for _, d := range joined {
+		all = append(all, f.byProtocol(d)...)
+	}
+	return all
+}
+
+// union returns the rules of both lists, each once.
+func union(a, b []*walk.Rule) []*walk.Rule {
+	for _, rule := range b {
+		if !slices.Contains(a, rule) {
+			a = append(a, rule)
+		}
+	}
+	return a
+}
+
+// byProtocol divides a draft where it has not the same listen addresses for all its protocols.
+func (f *finder) byProtocol(d *draft) []*draft {
+	var all []*draft
+	for _, protocol := range []string{"tcp", "udp", "sctp"} {
+		cells := slices.DeleteFunc(slices.Clone(d.cells), func(c cell) bool { return c.protocol != protocol })
+		if len(cells) == 0 {
+			continue
+		}
+		one := *d
+		one.cells = cells
+		one.protocols = []string{protocol}
+		one.list = ofProtocol(d.list, protocol)
+		one.setListen()
+		same := slices.IndexFunc(all, func(o *draft) bool { return slices.Equal(o.listen, one.listen) })
+		if same >= 0 {
+			all[same].protocols = append(all[same].protocols, protocol)
+			all[same].cells = append(all[same].cells, cells...)
+			all[same].list = union(all[same].list, one.list)
+			continue
+		}
+		all = append(all, &one)
+	}
+	return all
+}
+
+// ofProtocol returns those rules that may be for a protocol, as far as they say one themselves.
+func ofProtocol(list []*walk.Rule, wanted string) []*walk.Rule {
+	return slices.DeleteFunc(slices.Clone(list), func(r *walk.Rule) bool {
+		return r.Asks.Protocol != "" && protocol(r.Asks.Protocol) != wanted
+	})
+}
+
+// setListen writes the cells of one protocol as a config does. "*" stands for every address.
+func (d *draft) setListen() {
+	everywhere := func(c cell) bool {
+		return c.destination.IsValid() && slices.ContainsFunc(d.cells, func(o cell) bool {
+			return !o.destination.IsValid() && o.ports.First <= c.ports.First && c.ports.Last <= o.ports.Last
+		})
+	}
+	cells := slices.DeleteFunc(slices.Clone(d.cells), everywhere)
+	slices.SortStableFunc(cells, func(a, b cell) int {
+		return cmp.Or(a.destination.Compare(b.destination), cmp.Compare(a.ports.First, b.ports.First))
+	})
+	var merged []cell
+	for _, c := range cells {
+		last := len(merged) - 1
+		if last >= 0 && merged[last].destination == c.destination && int(merged[last].ports.Last)+1 == int(c.ports.First) {
+			merged[last].ports.Last = c.ports.Last
+			continue
+		}
+		merged = append(merged, c)
+	}
+	d.listen, d.anywhere = nil, false
+	for _, c := range merged {
+		d.anywhere = d.anywhere || !c.destination.IsValid()
+		d.listen = append(d.listen, socketText(c.destination, c.ports))
+	}
+}
+
+// socketText writes an address with ports as a config does.
+func socketText(addr netip.Addr, ports rules.Ports) string {
+	switch {
+	case !addr.IsValid():
+		return "*:" + walk.PortsText(ports)
+	case addr.Is6():
+		return "[" + addr.String() + "]:" + walk.PortsText(ports)
+	}
+	return addr.String() + ":" + walk.PortsText(ports)
+}
+
+// mapPorts joins drafts whose backends are the same but for the ports, where each has one port for all
+// backends: one service with ports.
+func mapPorts(drafts []*draft) []*draft {
+	var joined []*draft
+	by := map[string]*draft{}
+	for _, d := range drafts {
+		pair, addresses, key := d.mapKey()
+		into := by[key]
+		switch {
+		case key == "":
+			joined = append(joined, d)
+		case into == nil:
+			by[key] = d
+			d.maps, d.listen = []portPair{pair}, addresses
+			joined = append(joined, d)
+		case len(into.maps) == 16 || slices.ContainsFunc(into.maps, func(p portPair) bool { return p.from == pair.from }):
+			joined = append(joined, d)
+		default:
+			into.maps = append(into.maps, pair)
+			into.cells = append(into.cells, d.cells...)
+			into.list = union(into.list, d.list)
+			into.hiding = union(into.hiding, d.hiding)
+			into.accepted = union(into.accepted, d.accepted)
+		}
+	}
+	for _, d := range joined {
+		d.unmap()
+	}
+	return joined
+}
+
+// unmap says without ports what needs none: one port, which the backends may have, or ports that all stay
+// as they are.
+func (d *draft) unmap() {
+	stay := !slices.ContainsFunc(d.maps, func(p portPair) bool { return p.from != p.to })
+	if len(d.maps) == 0 || len(d.maps) > 1 && !stay {
+		return
+	}
+	addresses := d.listen
+	d.listen = nil
+	for _, addr := range addresses {
+		for _, p := range d.maps {
+			d.listen = append(d.listen, fmt.Sprintf("%s:%d", bracketed(addr), p.from))
+		}
+	}
+	if len(d.maps) > 1 {
+		for i := range d.parts {
+			d.parts[i].target.Ports = rules.Ports{}
+		}
+	}
+	d.maps = nil
+}
+
+// bracketed writes an address as it stands before a port.
+func bracketed(addr string) string {
+	if strings.Contains(addr, ":") {
+		return "[" + addr + "]"
+	}
+	return addr
+}
+
+// mapKey returns the one port of a draft and where its backends answer, its addresses, and what is the same
+// for all drafts that may be joined; "" for one that may not.
+func (d *draft) mapKey() (pair portPair, addresses []string, key string) {
+	var listen []netip.Addr
+	for _, c := range d.cells {
+		if c.ports != d.cells[0].ports || c.ports.First != c.ports.Last || !c.destination.IsValid() {
+			return pair, nil, ""
+		}
+		if !slices.Contains(listen, c.destination) {
+			listen = append(listen, c.destination)
+		}
+	}
+	pair = portPair{d.cells[0].ports.First, d.parts[0].target.Ports.First}
+	kept := pair.to == 0
+	if kept {
+		pair.to = pair.from
+	}
+	bare := d.spread
+	bare.parts = slices.Clone(d.parts)
+	for i, p := range d.parts {
+		if p.target.Ports.First != pair.to && !(kept && p.target.Ports.First == 0) || p.target.Base != 0 || !p.target.Address.IsValid() {
+			return pair, nil, ""
+		}
+		bare.parts[i].target.Ports = rules.Ports{}
+	}
+	for _, addr := range listen {
+		addresses = append(addresses, addr.String())
+	}
+	one := *d
+	one.spread = bare
+	return pair, addresses, fmt.Sprint(d.family, d.protocols, addresses, one.key())
+}
+
+// prefixTexts writes subnets, single addresses without their length.
+func prefixTexts(list []netip.Prefix) []string {
+	var texts []string
+	for _, prefix := range list {
+		if prefix.IsSingleIP() {
+			texts = append(texts, prefix.Addr().String())
+		} else {
+			texts = append(texts, prefix.String())
+		}
+	}
+	return texts
+}

@@ -1,0 +1,130 @@
+package adopt
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"natspread/internal/adopt/walk"
+	"natspread/internal/rules"
+)
+
+// Lines says what was adopted, what was left or refused and why, and what is not the same.
+func (r Result) Lines() []string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	for _, s := range r.Services {
+		add("adopted %s: %s", s.Name, s.asks())
+		for _, t := range s.Targets {
+			add("  %s", t.text(s.Slip != ""))
+		}
+		if s.Left > lost {
+			add("  no rule took %s", percent(s.Left))
+		}
+		for _, rule := range s.Rules {
+			add("  from %s", Quote(rule))
+		}
+	}
+	for _, q := range r.Questions {
+		add("choose for %s: %s: %s", q.Service, q.Text, q.answers())
+	}
+	for _, refusal := range r.Refused {
+		add("refused: %s", refusal.Why)
+		lines = append(lines, quotes(refusal.Rules)...)
+	}
+	for _, left := range r.Left {
+		add("left: %s", left.Why)
+		lines = append(lines, quotes(left.Rules)...)
+	}
+	for _, d := range r.Differences {
+		add("differs: %s, %s: old: %s; new: %s", d.Service, d.Packet, d.Old, d.New)
+	}
+	return lines
+}
+
+// asks says what a service is for.
+func (s Service) asks() string {
+	return strings.Join(s.Protocols, ", ") + " " + strings.Join(s.Listen, ", ")
+}
+
+// text says where connections go, and how many.
+func (t Target) text(slipped bool) string {
+	words := fmt.Sprintf("%s %s", t.To, percent(t.Share))
+	if slipped {
+		words += fmt.Sprintf(", meant %s", percent(t.Meant))
+	}
+	if config := percent(t.Config); config != percent(t.Share) {
+		words += fmt.Sprintf(", with weight %d %s", t.Weight, config)
+	}
+	return words
+}
+
+// answers writes how a question is answered.
+func (q Question) answers() string {
+	var words []string
+	for _, answer := range q.Answers {
+		if answer == "*" {
+			answer = "'*'"
+		}
+		words = append(words, "--"+q.Flag+" "+answer)
+	}
+	return strings.Join(words, ", or ")
+}
+
+// quotes quotes rules, a line each.
+func quotes(list []*walk.Rule) []string {
+	var lines []string
+	for _, rule := range list {
+		lines = append(lines, "  "+Quote(rule))
+	}
+	return lines
+}
+
+// Quote says where a rule stands, and how it reads.
+func Quote(rule *walk.Rule) string {
+	line := ""
+	if rule.Line > 0 {
+		line = fmt.Sprintf("line %d, ", rule.Line)
+	}
+	return fmt.Sprintf("%srule %d of %s: %s", line, rule.Place, chainName(rule.Table, rule.Chain), rule)
+}
+
+// chainName names a chain, with its table where that is not nat.
+func chainName(table, chain string) string {
+	if table == "nat" {
+		return chain
+	}
+	return chain + " (" + table + ")"
+}
+
+// TakeOutLines lists what goes, as iptables does it.
+func (r Result) TakeOutLines() []string {
+	var lines []string
+	for _, one := range r.TakeOut {
+		lines = append(lines, one.Command())
+	}
+	return lines
+}
+
+// Command returns the line that takes out what goes.
+func (r Removal) Command() string {
+	iptables := rules.Program(r.Family, "", "") + " -t nat "
+	if r.Text == "" {
+		return iptables + "-X " + r.Chain
+	}
+	return iptables + "-D " + r.Chain + " " + r.Text
+}
+
+// Backends returns the addresses of all that was adopted, each once: what a file is searched for that has
+// the old rules.
+func (r Result) Backends() []string {
+	var all []string
+	for _, s := range r.Services {
+		for _, p := range s.draft.parts {
+			if addr := p.target.Address; addr.IsValid() && !slices.Contains(all, addr.String()) {
+				all = append(all, addr.String())
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,114 @@
+package adopt
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"natspread/internal/adopt/walk"
+	"natspread/internal/rules"
+)
+
+// update rewrites what the stories want with what they get.
+var update = flag.Bool("update", false, "rewrite the configs and reports of testdata/adopt")
+
+// storyDir holds one txtar per story: a comment with its reason, the rules of a host as old.v4 and old.v6,
+// and choices, a flag and its value a line; then the config, the report, what is taken out, and the new
+// rules.
+const storyDir = "../../testdata/adopt"
+
+// TestStories adopts the rules of each story and compares what comes of it.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	paths, err := filepath.Glob(filepath.Join(storyDir, "*.txtar"))
+	if err != nil || len(paths) < 30 {
+		t.Fatalf("found %d stories in %s: %v", len(paths), storyDir, err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			story, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(strings.TrimSpace(string(story.Comment))) == 0 {
+				t.Error("the story does not say why it exists")
+			}
+			got := retold(story)
+			if *update {
+				if err := os.WriteFile(path, txtar.Format(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(txtar.Format(story)), string(txtar.Format(got))); diff != "" {
+				t.Errorf("want -, got +:\n%s", diff)
+			}
+		})
+	}
+}
+
+// retold returns the story as the code tells it now.
+func retold(story *txtar.Archive) *txtar.Archive {
+	told := &txtar.Archive{Comment: story.Comment}
+	var in Input
+	for _, file := range story.Files {
+		switch file.Name {
+		case "old.v4":
+			in.Rules = append(in.Rules, walk.Parse(rules.IPv4, file.Data))
+		case "old.v6":
+			in.Rules = append(in.Rules, walk.Parse(rules.IPv6, file.Data))
+		case "choices":
+			in.Choices = choicesOf(string(file.Data))
+		default:
+			continue
+		}
+		told.Files = append(told.Files, file)
+	}
+	result := Adopt(in)
+	add := func(name, text string) {
+		if text != "" {
+			told.Files = append(told.Files, txtar.File{Name: name, Data: []byte(text)})
+		}
+	}
+	add("natspread.toml", string(result.Text))
+	add("report", joined(result.Lines()))
+	add("taken out", joined(result.TakeOutLines()))
+	if result.Text != nil {
+		for _, table := range result.Tables.All() {
+			if !table.Empty() {
+				add(map[rules.TableName]string{rules.NAT: "rules", rules.Filter: "filter"}[table.Name]+".v"+table.Family.String()[3:], string(table.Text()))
+			}
+		}
+	}
+	return told
+}
+
+// joined returns lines as a text.
+func joined(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// choicesOf reads the choices of a story.
+func choicesOf(text string) (c Choices) {
+	for line := range strings.Lines(text) {
+		flag, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch flag {
+		case "listen":
+			c.Listen = append(c.Listen, value)
+		case "shares":
+			c.Shares = value
+		case "snat":
+			c.SNAT = value
+		}
+	}
+	return c
+}

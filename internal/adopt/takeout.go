@@ -1,0 +1,146 @@
+package adopt
+
+import (
+	"net/netip"
+	"slices"
+
+	"natspread/internal/adopt/walk"
+	"natspread/internal/rules"
+)
+
+// Removal is a rule of the nat table that the config replaces, or with no Text a chain that is empty then.
+type Removal struct {
+	Family rules.Family
+	Chain  string
+	Place  int // as iptables -L --line-numbers counts
+	Line   int
+	Text   string
+}
+
+// takeOut finds the rules of a family that were adopted, in all that they do, and the chains that are empty
+// without them. Rules that hide the source of more than backends stay: they serve others, too.
+func (r *Result) takeOut(set *walk.Ruleset) {
+	t := taker{set: set, result: r, adopted: map[cell]bool{}, goes: map[*walk.Rule]bool{}}
+	t.finder = finder{set: set, result: &Result{}}
+	t.finder.measure()
+	backends := map[netip.Addr]bool{}
+	for _, service := range r.Services {
+		if service.draft.family != set.Family {
+			continue
+		}
+		for _, c := range service.draft.cells {
+			t.adopted[c] = true
+		}
+		for _, p := range service.draft.parts {
+			backends[p.target.Address] = true
+		}
+	}
+	t.translations()
+	t.hiding(backends)
+	t.chains()
+	t.file()
+}
+
+// taker collects what goes.
+type taker struct {
+	finder  finder
+	set     *walk.Ruleset
+	result  *Result
+	adopted map[cell]bool
+	goes    map[*walk.Rule]bool
+	empty   []string
+}
+
+// translations finds the rules that translate nothing but what was adopted.
+func (t *taker) translations() {
+	stays := map[*walk.Rule]bool{}
+	for _, refusal := range t.result.Refused {
+		for _, rule := range refusal.Rules {
+			stays[rule] = true
+		}
+	}
+	for _, chain := range []string{rules.Prerouting, rules.Output} {
+		for _, key := range t.set.Keys("nat", chain, translates) {
+			cells := t.finder.cells(key)
+			whole := protocol(key.Protocol) != "" && len(cells) > 0 && !slices.ContainsFunc(cells, func(c cell) bool { return !t.covers(c) })
+			stays[key.Rule] = stays[key.Rule] || !whole
+			t.goes[key.Rule] = !stays[key.Rule]
+		}
+	}
+}
+
+// covers tells whether a cell was adopted, by itself or with every address.
+func (t *taker) covers(c cell) bool {
+	return t.adopted[c] || t.adopted[cell{c.protocol, netip.Addr{}, c.ports}]
+}
+
+// hiding finds the rules that hide the source of connections to backends, and of nothing else. One that a
+// rule which stays needs, stays.
+func (t *taker) hiding(backends map[netip.Addr]bool) {
+	needed := map[netip.Addr]bool{}
+	for _, rule := range t.set.Rules("nat") {
+		if rule.Target.Kind == walk.Translate && !t.goes[rule] {
+			needed[rule.Target.Address] = true
+		}
+	}
+	for _, service := range t.result.Services {
+		if service.draft.family != t.set.Family {
+			continue
+		}
+		for _, rule := range service.draft.hiding {
+			alone := len(rule.Asks.Destination)+len(rule.Asks.Original) > 0
+			for _, prefix := range rule.Asks.Destination {
+				alone = alone && prefix.IsSingleIP() && backends[prefix.Addr()] && !needed[prefix.Addr()]
+			}
+			for _, prefix := range rule.Asks.Original {
+				alone = alone && slices.ContainsFunc(service.draft.cells, func(c cell) bool { return prefix.IsSingleIP() && c.destination == prefix.Addr() })
+			}
+			if t.goes[rule] = alone; !alone {
+				t.result.leave("it serves others, too; natspread's rules go before it", rule)
+			}
+		}
+		for _, rule := range service.draft.accepted {
+			t.result.leave("forward = \"accept\" does the same for the service's connections; to take it out: "+rules.Program(t.set.Family, "", "")+" -t filter -D "+rule.Chain+" "+rule.Text, rule)
+		}
+	}
+}
+
+// chains finds the chains in which nothing is left, and the rules that lead there.
+func (t *taker) chains() {
+	for again := true; again; {
+		again = false
+		for _, rule := range t.set.Rules("nat") {
+			if rule.Target.Kind == walk.Leads && !t.goes[rule] && t.emptied(rule.Target.Name) {
+				t.goes[rule], again = true, true
+			}
+		}
+	}
+	for _, rule := range t.set.Rules("nat") {
+		if name := rule.Target.Name; t.goes[rule] && rule.Target.Kind == walk.Leads && !slices.Contains(t.empty, name) && !t.held(name) {
+			t.empty = append(t.empty, name)
+		}
+	}
+}
+
+// emptied tells whether a chain had rules that all go.
+func (t *taker) emptied(name string) bool {
+	chain := t.set.Chain("nat", name)
+	return len(chain.Rules) > 0 && !slices.ContainsFunc(chain.Rules, func(r *walk.Rule) bool { return !t.goes[r] })
+}
+
+// held tells whether a rule that stays leads to a chain.
+func (t *taker) held(name string) bool {
+	return slices.ContainsFunc(t.set.Rules("nat"), func(r *walk.Rule) bool { return r.Target.Name == name && !t.goes[r] })
+}
+
+// file adds what goes to the result, in the order of the chains.
+func (t *taker) file() {
+	for _, rule := range t.set.Rules("nat") {
+		if t.goes[rule] {
+			t.result.TakeOut = append(t.result.TakeOut, Removal{t.set.Family, rule.Chain, rule.Place, rule.Line, rule.Text})
+		}
+	}
+	for _, name := range t.empty {
+		t.result.TakeOut = append(t.result.TakeOut, Removal{Family: t.set.Family, Chain: name})
+	}
+}

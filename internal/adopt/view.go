@@ -1,0 +1,234 @@
+package adopt
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"natspread/internal/adopt/walk"
+	"natspread/internal/rules"
+)
+
+// spread is where the connections of one packet go.
+type spread struct {
+	parts []part
+	left  float64 // what no rule translates
+	list  []*walk.Rule
+	doubt []*walk.Rule
+	turns bool // in turn, and not by chance
+	mixed bool // both
+}
+
+// part is the share of a target.
+type part struct {
+	target walk.Target
+	share  float64
+	rules  []*walk.Rule
+}
+
+// kept returns a target as it is for a port: one with a range of ports, and no base, leaves a port that is
+// in the range as it is.
+func kept(target walk.Target, port uint16) walk.Target {
+	if target.Base == 0 && target.Ports.First < target.Ports.Last && target.Ports.First <= port && port <= target.Ports.Last {
+		target.Ports = rules.Ports{}
+	}
+	return target
+}
+
+// spreadOf sorts an outcome by its targets. The packets ask for a port.
+func spreadOf(o walk.Outcome, port uint16) spread {
+	s := spread{doubt: o.Doubt}
+	random := false
+	for _, end := range o.Ends {
+		rule := end.Rule
+		if rule == nil || rule.Target.Kind != walk.Translate {
+			s.left += end.Part
+			if rule != nil && rule.Target.Kind == walk.Decides {
+				s.doubt = append(s.doubt, rule)
+			}
+			continue
+		}
+		s.list = append(s.list, rule)
+		s.turns = s.turns || rule.Share.Mode == walk.Nth || rule.Share.Mode == walk.Counter
+		random = random || rule.Share.Mode == walk.Random && rule.Share.Part < 1
+		target := kept(rule.Target, port)
+		at := slices.IndexFunc(s.parts, func(p part) bool { return p.target.Same(target) })
+		if at < 0 {
+			s.parts = append(s.parts, part{target: target})
+			at = len(s.parts) - 1
+		}
+		s.parts[at].share += end.Part
+		s.parts[at].rules = append(s.parts[at].rules, rule)
+	}
+	s.mixed = s.turns && random
+	s.turns = s.turns && !random && len(s.parts) > 1
+	return s
+}
+
+// alike tells whether two spreads have the same shares, to a millionth.
+func (s spread) alike(other spread) bool { return s.key() == other.key() }
+
+// key is the same for what is alike.
+func (s spread) key() string {
+	var words []string
+	for _, p := range s.parts {
+		words = append(words, fmt.Sprintf("%s/%d %s %.6f", p.target.Backend(), p.target.Base, strings.Join(p.target.Options, ""), p.share))
+	}
+	slices.Sort(words)
+	return fmt.Sprint(words, s.turns)
+}
+
+// send follows a packet through a chain of the nat table.
+func (f *finder) send(chain string, p walk.Packet) (spread, walk.Outcome) {
+	out := f.set.Send("nat", chain, p)
+	return spreadOf(out, p.Port), out
+}
+
+// incoming is what becomes of a cell's connections that come in by an interface.
+type incoming struct {
+	spread
+	allow, deny []netip.Prefix
+}
+
+// key is the same for what is alike.
+func (i incoming) key() string { return fmt.Sprint(i.spread.key(), i.allow, i.deny) }
+
+// comeIn follows the packets of a cell that come in by an interface, from all clients that rules name.
+// It returns nil where none is translated, and why it cannot be said, if so.
+func (f *finder) comeIn(c cell, link string) (in *incoming, links []string, refusal *Refusal) {
+	p := f.packet(c)
+	p.In = link
+	all, out := f.send(rules.Prerouting, p)
+	links = out.Links
+	if out.Endless {
+		return nil, links, &Refusal{"its chains lead to one another too often", f.first(c)}
+	}
+	in = &incoming{spread: all}
+	open := len(all.parts) > 0
+	for _, source := range out.Sources {
+		if p.Source = clientOf(source, out.Sources); !p.Source.IsValid() {
+			continue
+		}
+		one, _ := f.send(rules.Prerouting, p)
+		serves := len(one.parts) > 0
+		switch {
+		case serves && !open && len(in.allow) == 0:
+			in.spread = one
+		case serves && !one.alike(in.spread):
+			return nil, links, &Refusal{"some clients have other backends than others, and a service has the same for all", slices.Concat(in.list, one.list)}
+		}
+		if serves && !open {
+			in.allow = append(in.allow, source)
+		}
+		if !serves {
+			in.deny = append(in.deny, source)
+		}
+	}
+	if !open { // who is not in allow is turned away anyhow
+		in.deny = slices.DeleteFunc(in.deny, func(p netip.Prefix) bool {
+			return !slices.ContainsFunc(in.allow, func(wide netip.Prefix) bool { return wide.Bits() < p.Bits() && wide.Contains(p.Addr()) })
+		})
+	}
+	if len(in.parts) == 0 {
+		return nil, links, nil
+	}
+	for _, p := range in.parts {
+		if p.target.Base == 0 && p.target.Ports.First < p.target.Ports.Last {
+			return nil, links, &Refusal{"a range of ports, of which the kernel picks one: a backend has one port", in.list}
+		}
+	}
+	if len(in.doubt) > 0 {
+		return nil, links, &Refusal{"natspread can't ask for " + unknown(in.doubt), slices.Concat(in.doubt, in.list)}
+	}
+	return in, links, nil
+}
+
+// first returns the rules that lead to a cell's translation, for a refusal of chains that never end.
+func (f *finder) first(c cell) []*walk.Rule {
+	for _, key := range f.set.Keys("nat", rules.Prerouting, translates) {
+		if slices.Contains(f.cells(key), c) {
+			return []*walk.Rule{key.Rule}
+		}
+	}
+	return nil
+}
+
+// clientOf returns a client in a prefix, and in none of narrower ones; not valid where these are all of it.
+func clientOf(prefix netip.Prefix, all []netip.Prefix) netip.Addr {
+	addr := prefix.Addr()
+	for range len(all) + 1 {
+		at := slices.IndexFunc(all, func(p netip.Prefix) bool { return p.Bits() > prefix.Bits() && p.Contains(addr) })
+		if at < 0 {
+			return addr
+		}
+		if addr = walk.Last(all[at]).Next(); !addr.IsValid() || !prefix.Contains(addr) {
+			break
+		}
+	}
+	return netip.Addr{}
+}
+
+// drafts returns what a cell's connections make: one draft, or where interfaces differ one for each kind.
+func (f *finder) drafts(c cell) []*draft {
+	all, links, refusal := f.comeIn(c, "")
+	var drafts []*draft
+	by := map[string]*draft{}
+	for _, link := range links {
+		if link == "lo" {
+			continue // what the host sends to itself has met OUTPUT already, and meets no nat rule here
+		}
+		one, _, why := f.comeIn(c, link)
+		switch {
+		case why != nil:
+			refusal = why
+		case one == nil && all != nil, one != nil && all != nil && one.key() != all.key():
+			refusal = &Refusal{fmt.Sprintf("what comes in by %s goes elsewhere, and interface says which one, not which one not", link), all.list}
+		case one == nil || all != nil:
+		case by[one.key()] != nil:
+			by[one.key()].links = append(by[one.key()].links, link)
+		default:
+			d := &draft{family: f.set.Family, incoming: *one, links: []string{link}, choices: f.in.Choices}
+			by[one.key()] = d
+			drafts = append(drafts, d)
+		}
+	}
+	if all != nil {
+		drafts = append(drafts, &draft{family: f.set.Family, incoming: *all, choices: f.in.Choices})
+	}
+	if refusal != nil {
+		f.result.refuse(refusal.Why, refusal.Rules...)
+		f.result.stays = append(f.result.stays, stay{f.set.Family, "", c, refusal.Rules})
+		return nil
+	}
+	return slices.DeleteFunc(drafts, func(d *draft) bool {
+		d.cells = []cell{c}
+		why := f.complete(d, c)
+		if why != nil {
+			list := union(slices.Clone(d.list), why.Rules)
+			f.result.refuse(why.Why, list...)
+			f.result.stays = append(f.result.stays, stay{f.set.Family, strings.Join(d.links[:min(1, len(d.links))], ""), c, list})
+		}
+		return why != nil
+	})
+}
+
+// complete adds what the other chains do with the connections of a draft.
+func (f *finder) complete(d *draft, c cell) *Refusal {
+	p := f.packet(c)
+	p.Made = true
+	out, _ := f.send(rules.Output, p)
+	switch {
+	case len(out.doubt) > 0:
+		return &Refusal{"natspread can't ask for " + unknown(out.doubt), out.doubt}
+	case len(out.parts) > 0 && !out.alike(d.spread):
+		return &Refusal{"connections of this host go to other backends, or by other shares, than those that come in: a service has the same for both", slices.Concat(d.list, out.list)}
+	}
+	d.local = len(out.parts) > 0
+	d.list = append(d.list, out.list...)
+	if why := f.sources(d, c); why != nil {
+		return why
+	}
+	f.forward(d, c)
+	return nil
+}
