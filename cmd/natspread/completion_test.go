@@ -40,6 +40,8 @@ func shellArguments(t *testing.T, usage string) (words, names []string) {
 		switch strings.Trim(argument, "[]") {
 		case "SERVICE":
 			names = append(names, "services")
+		case "FILE":
+			names = append(names, "files")
 		case "BACKEND":
 			names = append(names, "backends")
 		case "N":
@@ -82,6 +84,8 @@ func shellValue(t *testing.T, name string) completion.Value {
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "nft", "legacy"}}
 	case "WHEN":
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "always", "never"}}
+	case "SHARES":
+		return completion.Value{Kind: completion.Word, Words: []string{"meant", "made", "kept"}}
 	case "ADDRESS":
 		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
 	case "DURATION":
@@ -198,6 +202,8 @@ func completionCases(t *testing.T) []completionCase {
 		{"drain [fd00::1]:", []string{"[fd00::1]:25"}},
 		{"rollback ", []string{"1"}},
 		{"diff ", []string{"1"}},
+		{"edit ", []string{"natspread.toml", "conf.d/pools.toml"}},
+		{"edit conf", []string{"conf.d/pools.toml"}},
 		{"man ", man.Pages()},
 		{"completion ", []string{"bash", "zsh", "fish"}},
 	}
@@ -235,9 +241,10 @@ func completionRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	dir := filepath.Join(root, "etc/natspread")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "conf.d"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	writeFile(t, filepath.Join(dir, "conf.d/pools.toml"), "# none yet\n")
 	const text = `[[service]]
 name = "web"
 listen = "192.0.2.10:80"

@@ -64,7 +64,7 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	}
 	defer unlock()
 	if o.confirm > 0 {
-		return s.try(ctx, o, plan)
+		return s.try(ctx, o, plan, plan.Request("apply --confirm"))
 	}
 	taken, err := s.takesLogin(ctx, o.yes, plan.Config)
 	if err != nil {
@@ -182,11 +182,11 @@ func (s *session) printDryRun(result restore.Result, changes report.Diff) error 
 }
 
 // try applies for some time, unless it is confirmed.
-func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) error {
+func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request) error {
 	schedule, timer := s.scheduleRevert()
 	moves := s.reportHost().Moves(plan.Config)
 	s.doing("proving and loading %s", plan.Summary())
-	result, err := change.Try(ctx, s.changingHost(), plan.Request("apply --confirm"), restore.Trial{For: o.confirm, Schedule: schedule})
+	result, err := change.Try(ctx, s.changingHost(), request, restore.Trial{For: o.confirm, Schedule: schedule})
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ func (s *session) completionVerb() *cli.Command {
 		Name:      "completion",
 		Usage:     "print the completion for bash, zsh or fish",
 		ArgsUsage: "SHELL|NAMES [NAMES]",
-		Description: "services, backends or generations instead of a shell lists those that there are,\n" +
-			"a line each. The completions ask this way.",
+		Description: "services, backends, files or generations instead of a shell lists those that\n" +
+			"there are, a line each. The completions ask this way.",
 	}, "natspread completion bash\n  natspread completion services", readCompletion, s.completion)
 }
 
@@ -55,10 +55,13 @@ func (s *session) completionLines(of string) ([]string, error) {
 		return s.configNames(func(service config.Service) []string { return []string{service.Name} })
 	case "backends":
 		return s.configNames(func(service config.Service) []string { return text.Strings(service.Backends) })
+	case "files":
+		files, err := s.readConfig()
+		return files.Names(), err
 	case "generations":
 		return s.generationNumbers()
 	}
-	return nil, cmdline.UsageErrorf("completion knows no %q: give bash, zsh, fish, services, backends or generations", of)
+	return nil, cmdline.UsageErrorf("completion knows no %q: give bash, zsh, fish, services, backends, files or generations", of)
 }
 
 // configNames returns what the services of the config have, each name once.

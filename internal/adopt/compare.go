@@ -132,7 +132,7 @@ func (c *pair) one(chain string, p walk.Packet, where string) {
 	}
 	for _, part := range old.parts {
 		addr, _, host := backendOf(part.target, p)
-		if host || c.draft.snat == "" {
+		if host || addr == p.Destination || c.draft.snat == "" {
 			continue
 		}
 		a, b := c.before.translated(p, part.target), c.after.translated(p, part.target)
@@ -176,8 +176,8 @@ func (c *pair) sharesOf(s spread, p walk.Packet) map[string]float64 {
 		}
 		shares[name] += part.share
 	}
-	if s.left > lost {
-		shares["nowhere"] = s.left
+	if s.left > lost { // what nobody translates reaches this host, which has the address
+		shares[fmt.Sprintf("this host:%d", p.Port)] += s.left
 	}
 	return shares
 }

@@ -108,6 +108,9 @@ func Create(name string, text []byte) error {
 	return err
 }
 
+// IsKept tells whether a generation was made from a text.
+func IsKept(store generation.Store, text []byte) bool { return knownFiles(store)[string(text)] }
+
 // knownFiles returns the texts of all files that generations were made from.
 func knownFiles(store generation.Store) map[string]bool {
 	known := map[string]bool{}

@@ -89,7 +89,7 @@ func (s inspection) alignFix(first, second listenKey) string {
 	}
 	same := Listen{Addr: first.listen.Addr, Ports: Ports{First: max(a.First, b.First), Last: min(a.Last, b.Last)}}.String()
 	parts := func(k listenKey, other Ports) string {
-		return k.among(append([]string{same}, withoutPorts(k.listen, other)...))
+		return k.among(append([]string{same}, k.without(other)...))
 	}
 	var fixes []string
 	if a.First < b.First || a.Last > b.Last {

@@ -40,10 +40,13 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
+    '') [[ $cur == -* ]] || words='init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
-    edit) words+=' --yes' ;;
-    render) words+=' -4 -6 --filter -o --explain --in --from --dot --svg' ;;
+    edit) words+=' --yes'
+        [[ $cur == -* ]] || _natspread_names files ;;
+    selftest)
+        [[ $cur == -* ]] || _natspread_names services ;;
+    render) words+=' -4 -6 --filter --mangle -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved'
         [[ $cur == -* ]] || _natspread_names generations ;;
     apply) words+=' --dry-run --confirm --exclusive --yes' ;;
@@ -61,7 +64,7 @@ _natspread_words() {
     uninstall) words+=' --offline' ;;
     completion) [[ $cur == -* ]] || words='bash zsh fish' ;;
     man) [[ $cur == -* ]] || words='natspread natspread.toml' ;;
-    help) [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
+    help) [[ $cur == -* ]] || words='init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

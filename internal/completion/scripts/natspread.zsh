@@ -9,6 +9,7 @@ _natspread() {
         'init:write a commented config, from flags or as an example'
         'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
+        'selftest:try the config with real connections, in network namespaces of its own'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:load the config'\''s rules now and at every boot'
@@ -31,9 +32,9 @@ _natspread() {
     )
     flags=(
         '*--config=[read the config from FILE; - is standard input]:file:_files'
-        '*--root=[for images: keep every file below DIR, and change no running kernel]:directory:_files -/'
-        '*--live[change the running kernel, also with another --root, or in a chroot]'
-        '*--variant=[use this VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
+        '*--root=[for images: all files below DIR, no kernel is changed]:directory:_files -/'
+        '*--live[change the running kernel, with --root or in a chroot too]'
+        '*--variant=[the VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
         '*--json[print the result as JSON on standard output]'
         '*--quiet[say nothing but errors]'
         '*-q[say nothing but errors]'
@@ -60,6 +61,10 @@ _natspread() {
         flags+=(
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
+        names=(files) argument=_natspread_names
+        ;;
+    behind:selftest)
+        names=(services) argument=_natspread_names
         ;;
     behind:render)
         flags+=(
@@ -153,7 +158,7 @@ _natspread() {
         argument='(natspread natspread.toml)'
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
+        _arguments -S $flags '1:verb:(init edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
         return
         ;;
     esac

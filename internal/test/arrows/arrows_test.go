@@ -118,7 +118,7 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/trace", "internal/watcher",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/selftest", "internal/trace", "internal/watcher", "internal/adopt", "internal/adopt/host",
 			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
 		},
 		"internal/cmdline":         {"internal/suggest", "internal/text"},
@@ -135,6 +135,8 @@ func arrows() map[string][]string {
 		"internal/packetpath":      {"internal/rules"},
 		"internal/adopt":           {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text"},
 		"internal/adopt/walk":      {"internal/rules"},
+		"internal/adopt/bootfiles": {"internal/atomicfile", "internal/hostfiles"},
+		"internal/adopt/host":      {"internal/adopt", "internal/adopt/bootfiles", "internal/adopt/walk", "internal/rules", "restore/iptables", "internal/atomicfile", "internal/program"},
 		"internal/doctor":          {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":         {"internal/rules"},
 		"units":                    {"internal/atomicfile", "internal/paths", "internal/program"},
@@ -146,7 +148,7 @@ func arrows() map[string][]string {
 		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/compare":         {"internal/config", "internal/text"},
 		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
-		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/configfiles"},
+		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/suggest", "internal/configfiles"},
 		"internal/config/endpoint": {"internal/config/source", "internal/config/value"},
 		"internal/config/field":    {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
 		"internal/config/habits":   {"internal/suggest"},
@@ -156,6 +158,7 @@ func arrows() map[string][]string {
 		"internal/config/ranges":   nil,
 		"internal/config/value":    {"internal/config/source", "internal/suggest"},
 		"internal/rules":           {"internal/slots"},
+		"internal/selftest":        {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/text", "internal/traffic"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
