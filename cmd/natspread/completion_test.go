@@ -42,13 +42,15 @@ func shellArguments(t *testing.T, usage string) (words, names []string) {
 			names = append(names, "services")
 		case "BACKEND":
 			names = append(names, "backends")
+		case "FILE":
+			names = append(names, "files")
 		case "N":
 			names = append(names, "generations")
 		case "SHELL|NAMES":
 			words = append(words, "bash", "zsh", "fish")
 		case "PAGE":
 			words = append(words, man.Pages()...)
-		case "M", "NAMES", "FILE":
+		case "M", "NAMES", "SAVED":
 		default:
 			t.Fatalf("what completes an argument %s?", argument)
 		}
@@ -200,6 +202,7 @@ func completionCases(t *testing.T) []completionCase {
 		{"drain [fd00::1]:", []string{"[fd00::1]:25"}},
 		{"rollback ", []string{"1"}},
 		{"diff ", []string{"1"}},
+		{"edit ", []string{"natspread.toml"}},
 		{"man ", man.Pages()},
 		{"completion ", []string{"bash", "zsh", "fish"}},
 	}

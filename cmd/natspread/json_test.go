@@ -16,6 +16,7 @@ import (
 	"natspread/internal/adopt"
 	"natspread/internal/failure"
 	"natspread/internal/report"
+	"natspread/internal/selftest"
 	"natspread/internal/test/promtest"
 	"natspread/internal/trace"
 	"natspread/internal/watcher"
@@ -37,6 +38,7 @@ func verbShapes() map[string]reflect.Type {
 		"install, uninstall":    reflect.TypeFor[installResult](),
 		"render":                reflect.TypeFor[renderResult](),
 		"render --explain":      reflect.TypeFor[trace.ExplanationResult](),
+		"selftest":              reflect.TypeFor[selftest.Result](),
 		"status":                reflect.TypeFor[report.Status](),
 		"version":               reflect.TypeFor[versionResult](),
 		"man":                   reflect.TypeFor[manResult](),
@@ -75,7 +77,11 @@ func objectShapes() map[string]reflect.Type {
 		"setting":            reflect.TypeFor[report.SettingChange](),
 		"share":              reflect.TypeFor[report.Share](),
 		"slot":               reflect.TypeFor[trace.SlotResult](),
+		"tried backend":      reflect.TypeFor[selftest.Backend](),
+		"tried clients":      reflect.TypeFor[selftest.Client](),
+		"tried service":      reflect.TypeFor[selftest.Service](),
 		"watcher":            reflect.TypeFor[report.Watcher](),
+		"wrong":              reflect.TypeFor[selftest.Finding](),
 	}
 }
 

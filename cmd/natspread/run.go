@@ -82,7 +82,7 @@ func (s *session) program() cmdline.Program {
 			"Example:\n" +
 			"  natspread init && natspread check && natspread apply && natspread status",
 		Verbs: []*cli.Command{
-			s.initVerb(), s.adoptVerb(), s.editVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
+			s.initVerb(), s.adoptVerb(), s.editVerb(), s.checkVerb(), s.selftestVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
 			s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
 			s.doctorVerb(), s.healthVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 			s.completionVerb(), s.manVerb(), s.versionVerb(),

@@ -22,8 +22,8 @@ func (s *session) adoptVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:      "adopt",
 		Usage:     "make a config of the balancing rules that this host has",
-		ArgsUsage: "[FILE]",
-		Description: "Reads the live rules, or a FILE of iptables-save (- is standard input), and prints a\n" +
+		ArgsUsage: "[SAVED]",
+		Description: "Reads the live rules, or what iptables-save SAVED (- is standard input), and prints a\n" +
 			"config that does the same; what was taken, left and refused stands on standard error.\n" +
 			"Exits 1 when something was refused, or a choice is open and there is no terminal.",
 		Flags: append(familyFlags("the file is one of"),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/completion/scripts"
 	"natspread/internal/config"
@@ -20,8 +21,8 @@ func (s *session) completionVerb() *cli.Command {
 		Name:      "completion",
 		Usage:     "print the completion for bash, zsh or fish",
 		ArgsUsage: "SHELL|NAMES [NAMES]",
-		Description: "services, backends or generations instead of a shell lists those that there are,\n" +
-			"a line each. The completions ask this way.",
+		Description: "services, backends, files or generations instead of a shell lists those that\n" +
+			"there are, a line each. The completions ask this way.",
 	}, "natspread completion bash\n  natspread completion services", readCompletion, s.completion)
 }
 
@@ -55,10 +56,12 @@ func (s *session) completionLines(of string) ([]string, error) {
 		return s.configNames(func(service config.Service) []string { return []string{service.Name} })
 	case "backends":
 		return s.configNames(func(service config.Service) []string { return text.Strings(service.Backends) })
+	case "files":
+		return s.fileNames()
 	case "generations":
 		return s.generationNumbers()
 	}
-	return nil, cmdline.UsageErrorf("completion knows no %q: give bash, zsh, fish, services, backends or generations", of)
+	return nil, cmdline.UsageErrorf("completion knows no %q: give bash, zsh, fish, services, backends, files or generations", of)
 }
 
 // configNames returns what the services of the config have, each name once.
@@ -70,6 +73,16 @@ func (s *session) configNames(of func(config.Service) []string) ([]string, error
 	}
 	slices.Sort(names)
 	return slices.Compact(names), err
+}
+
+// fileNames returns those of the config's files, of which some may be wrong: edit mends them.
+func (s *session) fileNames() ([]string, error) {
+	files, err := change.Read(s.config, s.in)
+	var names []string
+	for _, file := range files {
+		names = append(names, file.Name)
+	}
+	return names, err
 }
 
 // generationNumbers returns those that can be applied again, the newest first.

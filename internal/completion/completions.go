@@ -23,7 +23,7 @@ type Verb struct {
 	Flags []Flag   // those of this verb alone
 	Verbs bool     // it takes another verb as its argument
 	Words []string // what it takes as its argument, where that is one of few words
-	Names []string // what it takes as arguments, as natspread completion lists them: services, backends, generations
+	Names []string // what it takes as arguments, as natspread completion lists them: services, backends, files, generations
 }
 
 // Plain tells whether a verb takes nothing that a shell could offer.

@@ -56,19 +56,19 @@ func (a Asker) Ask(network, addr string, timeout time.Duration) (server, seen st
 
 // hear returns the first line that comes. Datagrams are asked for it again and again.
 func hear(conn net.Conn, deadline time.Time) (line string, err error) {
-	datagrams, isUDP := conn.(*net.UDPConn)
+	_, isUDP := conn.(*net.UDPConn)
 	for {
 		until := deadline
-		if isUDP {
-			if _, err := datagrams.Write([]byte("?\n")); err != nil {
-				return "", err
-			}
-			if next := time.Now().Add(resend); next.Before(deadline) {
-				until = next
-			}
+		if next := time.Now().Add(resend); isUDP && next.Before(deadline) {
+			until = next
 		}
 		if err := conn.SetDeadline(until); err != nil {
 			return "", err
+		}
+		if isUDP {
+			if _, err := conn.Write([]byte("?\n")); err != nil {
+				return "", err
+			}
 		}
 		line, err = bufio.NewReader(conn).ReadString('\n')
 		if !isUDP || !errors.Is(err, os.ErrDeadlineExceeded) || until.Equal(deadline) {

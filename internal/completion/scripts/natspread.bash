@@ -41,10 +41,13 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init adopt edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
+    '') [[ $cur == -* ]] || words='init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
     adopt) words+=' -4 -6 -o --listen --shares --snat --apply --confirm --yes' ;;
-    edit) words+=' --yes' ;;
+    edit) words+=' --yes'
+        [[ $cur == -* ]] || _natspread_names files ;;
+    selftest)
+        [[ $cur == -* ]] || _natspread_names services ;;
     render) words+=' -4 -6 --filter --mangle -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved'
         [[ $cur == -* ]] || _natspread_names generations ;;
@@ -63,7 +66,7 @@ _natspread_words() {
     uninstall) words+=' --offline' ;;
     completion) [[ $cur == -* ]] || words='bash zsh fish' ;;
     man) [[ $cur == -* ]] || words='natspread natspread.toml' ;;
-    help) [[ $cur == -* ]] || words='init adopt edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
+    help) [[ $cur == -* ]] || words='init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

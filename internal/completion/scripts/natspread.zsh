@@ -10,6 +10,7 @@ _natspread() {
         'adopt:make a config of the balancing rules that this host has'
         'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
+        'selftest:try the config with real connections, in network namespaces of its own'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:load the config'\''s rules now and at every boot'
@@ -74,6 +75,10 @@ _natspread() {
         flags+=(
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
+        names=(files) argument=_natspread_names
+        ;;
+    behind:selftest)
+        names=(services) argument=_natspread_names
         ;;
     behind:render)
         flags+=(
@@ -167,7 +172,7 @@ _natspread() {
         argument='(natspread natspread.toml)'
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init adopt edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
+        _arguments -S $flags '1:verb:(init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
         return
         ;;
     esac

@@ -118,7 +118,7 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/adopt", "internal/adopt/host", "internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/trace", "internal/watcher",
+			"internal/adopt", "internal/adopt/host", "internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/selftest", "internal/trace", "internal/watcher",
 			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
 		},
 		"internal/cmdline":         {"internal/suggest", "internal/text"},
@@ -156,6 +156,7 @@ func arrows() map[string][]string {
 		"internal/config/source":   {"internal/configfiles"},
 		"internal/config/value":    {"internal/config/source", "internal/suggest"},
 		"internal/rules":           {"internal/slots"},
+		"internal/selftest":        {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/text", "internal/traffic"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
