@@ -40,10 +40,10 @@ func shellArguments(t *testing.T, usage string) (words, names []string) {
 		switch strings.Trim(argument, "[]") {
 		case "SERVICE":
 			names = append(names, "services")
-		case "BACKEND":
-			names = append(names, "backends")
 		case "FILE":
 			names = append(names, "files")
+		case "BACKEND":
+			names = append(names, "backends")
 		case "N":
 			names = append(names, "generations")
 		case "SHELL|NAMES":
@@ -202,7 +202,8 @@ func completionCases(t *testing.T) []completionCase {
 		{"drain [fd00::1]:", []string{"[fd00::1]:25"}},
 		{"rollback ", []string{"1"}},
 		{"diff ", []string{"1"}},
-		{"edit ", []string{"natspread.toml"}},
+		{"edit ", []string{"natspread.toml", "conf.d/pools.toml"}},
+		{"edit conf", []string{"conf.d/pools.toml"}},
 		{"man ", man.Pages()},
 		{"completion ", []string{"bash", "zsh", "fish"}},
 	}
@@ -240,9 +241,10 @@ func completionRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	dir := filepath.Join(root, "etc/natspread")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "conf.d"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	writeFile(t, filepath.Join(dir, "conf.d/pools.toml"), "# none yet\n")
 	const text = `[[service]]
 name = "web"
 listen = "192.0.2.10:80"

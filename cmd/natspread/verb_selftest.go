@@ -6,7 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
-	"natspread/internal/config"
+	"natspread/internal/config/edit"
 	"natspread/internal/selftest"
 )
 
@@ -34,7 +34,7 @@ func (s *session) selftest(ctx context.Context, service string) error {
 	if err != nil {
 		return err
 	}
-	services, err := config.Named(plan.Config, service)
+	services, err := edit.Named(plan.Config, service)
 	if err != nil {
 		return cmdline.Coded(exitUsage, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"natspread/internal/config"
+	"natspread/internal/config/edit"
 	"natspread/internal/health"
 	"natspread/render"
 	"natspread/restore"
@@ -25,7 +26,7 @@ func PlanRuntime(host restore.Host, target Target, drain bool) (Edit, error) {
 	if err != nil {
 		return Edit{}, err
 	}
-	places, err := config.FindBackends(cfg, target.Service, target.Backend)
+	places, err := edit.FindBackends(cfg, target.Service, target.Backend)
 	if err != nil {
 		return Edit{}, err
 	}
@@ -52,7 +53,7 @@ func noteOf(wanted generation.Wanted) health.Note {
 
 // planOverlay plans an overlay of what is loaded. Those are out that the note says are drained by
 // hand, and those that are down by the record of the last watcher or by the overlay that stands.
-func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config, note health.Note, places []config.BackendPlace) (Edit, error) {
+func planOverlay(host restore.Host, wanted generation.Wanted, cfg config.Config, note health.Note, places []edit.BackendPlace) (Edit, error) {
 	record, _ := healthRecord(host) // it is empty where there was no watcher
 	machine := health.NewMachine(record.Checks)
 	machine.Learn(noteOf(wanted).Records(cfg))

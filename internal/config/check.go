@@ -70,8 +70,10 @@ func (s inspection) checkFamily(d *draft) {
 				key, s.Show(at), familyName(!six), s.Line(by), familyName(six)).Related = s.Line(by)
 		}
 	}
-	for _, l := range d.listen {
-		verify("listen", l.Val.Addr, l.At)
+	for i, l := range d.listen {
+		if i == 0 || d.listen[i-1].At != l.At { // or it has several ports
+			verify("listen", l.Val.Addr, l.At)
+		}
 	}
 	for _, b := range d.backends {
 		verify("backend", b.Val.Addr, b.At)
@@ -129,7 +131,7 @@ func (s inspection) checkRepeats(d *draft) {
 }
 
 // refuseRepeats files the values of a list whose identity came before in it.
-func refuseRepeats[T any, ID comparable](s inspection, key string, list []field.Located[T], id func(T) ID) {
+func refuseRepeats[T, ID comparable](s inspection, key string, list []field.Located[T], id func(T) ID) {
 	seen := make(map[ID]source.Span, len(list))
 	for _, l := range list {
 		first, twice := seen[id(l.Val)]
@@ -137,7 +139,7 @@ func refuseRepeats[T any, ID comparable](s inspection, key string, list []field.
 			seen[id(l.Val)] = l.At
 			continue
 		}
-		fix := "take it out"
+		fix := repeatFix(list, l, first)
 		if key == "backend" {
 			fix += "; weight = 2 gives a backend twice the share"
 		}

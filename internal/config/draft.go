@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"natspread/internal/config/endpoint"
@@ -27,6 +28,7 @@ type draft struct {
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
 	backends  []field.Located[Backend]
+	portKeys  map[source.Span]bool  // backends whose port is a key of its own
 	pool      field.Located[string] // "" where the backends are its own
 	algorithm field.Located[Algorithm]
 	slots     field.Located[int] // 0 where it was not given, as is prefix
@@ -118,7 +120,10 @@ func values[T any](list []field.Located[T]) []T {
 
 // setBackends reads a list whose items are addresses or tables.
 func setBackends(d *draft, f field.Field) {
-	items := f.List()
+	items := []source.Value{f.Value}
+	if several := strings.ContainsFunc(f.Value.Text, value.Separates); several || f.Value.Kind != source.String && f.Value.Kind != source.InlineTable {
+		items = f.List()
+	}
 	if f.Value.Kind == source.List && len(f.Value.Items) == 0 {
 		f.Refuse(f.Value, value.Fault{Cause: "a service without a backend answers nobody"})
 	}
@@ -132,7 +137,7 @@ func setBackends(d *draft, f field.Field) {
 	f.Name = "backend"
 	asked := sync.OnceValue(d.asked) // only needed where a backend has several ports
 	parse := func(text string) (Backend, *value.Fault) {
-		b, why := parseBackend(text)
+		b, why := ParseBackend(text)
 		if why != nil && why.Cause == endpoint.SeveralPorts && !slices.Equal(asked(), ordered(meantPorts(text))) {
 			why.Fix = "natspread can't send clients to several ports: write a service for each"
 		}
@@ -144,7 +149,7 @@ func setBackends(d *draft, f field.Field) {
 	weights := readWeights(items)
 	for _, v := range items {
 		if v.Kind == source.InlineTable {
-			d.backends = append(d.backends, readBackend(f, v, weights, parse)...)
+			d.backends = append(d.backends, d.readBackend(f, v, weights, parse)...)
 			continue
 		}
 		d.backends = append(d.backends, field.Many(f, []source.Value{v}, parse)...)
@@ -181,9 +186,9 @@ func ordered(ports []string) []string {
 	return slices.Compact(ports)
 }
 
-// readBackend reads { address = ..., weight = ..., drain = ..., backup = ... }; there is no
+// readBackend reads { address = ..., port = ..., weight = ..., drain = ..., backup = ... }; there is no
 // backend in it when its address is missing or wrong.
-func readBackend(f field.Field, v source.Value, weights weightFixes, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
+func (d *draft) readBackend(f field.Field, v source.Value, weights weightFixes, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
 	b := backendDraft{weight: 1, weights: weights, parse: parse}
 	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, meant.OfBackend, &b)
 	if _, ok := keys.Of("address"); !ok {
@@ -192,12 +197,18 @@ func readBackend(f field.Field, v source.Value, weights weightFixes, parse func(
 	if !b.address.Val.Addr.IsValid() {
 		return nil
 	}
+	if b.takePort(f); b.port.At != (source.Span{}) {
+		if d.portKeys == nil {
+			d.portKeys = map[source.Span]bool{}
+		}
+		d.portKeys[b.address.At] = true
+	}
 	b.address.Val.Weight, b.address.Val.Drain, b.address.Val.Backup = b.weight, b.drain, b.backup
 	return []field.Located[Backend]{b.address}
 }
 
-// parseBackend reads an address, and the port or the range of ports that may follow.
-func parseBackend(text string) (Backend, *value.Fault) {
+// ParseBackend reads an address, and the port or the range of ports that may follow.
+func ParseBackend(text string) (Backend, *value.Fault) {
 	at, why := endpoint.ParseBackend(text)
 	b := Backend{Addr: at.Addr, Port: at.Ports.First, Weight: 1}
 	if at.Ports.First != at.Ports.Last {

@@ -15,9 +15,7 @@ var serviceKeys = []field.Key[draft]{
 	{Name: "name", Example: `name = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.name, f, value.ParseName) }},
 	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Lists: true, Set: setListen},
 	{Name: "ports", Example: portsExample, Set: setPorts},
-	{Name: "protocol", Example: `protocol = "tcp"`, Lists: true, Set: func(d *draft, f field.Field) {
-		d.protocols = field.Many(f, f.OneOrMore(), value.OneOf(habits.Protocols, TCP, UDP, SCTP))
-	}},
+	{Name: "protocol", Example: `protocol = "tcp"`, Lists: true, Set: setProtocols},
 	{Name: "snat", Example: `snat = "masquerade"`, Set: func(d *draft, f field.Field) { field.Set(&d.snat, f, parseSNAT) }},
 	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Lists: true, Set: setBackends},
 	{Name: "pool", Example: `pool = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.pool, f, value.ParseName) }},
@@ -61,6 +59,7 @@ func keysOf(names ...string) []field.Key[draft] {
 // backendKeys are the keys of a backend that is written as a table.
 var backendKeys = []field.Key[backendDraft]{
 	{Name: "address", Example: `address = "10.0.0.1:80"`, Set: func(b *backendDraft, f field.Field) { field.Set(&b.address, f, b.parse) }},
+	{Name: "port", Example: `port = 80`, Set: setBackendPort},
 	{Name: "weight", Example: `weight = 1`, Set: setWeight},
 	{Name: "drain", Example: `drain = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.drain) }},
 	{Name: "backup", Example: `backup = true`, Set: func(b *backendDraft, f field.Field) { f.SetBool(&b.backup) }},
@@ -95,6 +94,7 @@ var meantKeys = meant.Keys{
 // backendDraft is a backend written as a table.
 type backendDraft struct {
 	address field.Located[Backend]
+	port    field.Located[Ports] // the zero value where it has no key of its own
 	weight  int
 	drain   bool
 	backup  bool

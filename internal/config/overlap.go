@@ -189,10 +189,10 @@ func (s inspection) refuseOverlap(c listenKey, other *listenKey, reported map[[2
 // overlapFix is the fix for the later one of two listen addresses: the ports that the other one
 // leaves it, or the other one without its ports, else another port.
 func (s inspection) overlapFix(first, second listenKey) string {
-	if left := withoutPorts(second.listen, first.listen.Ports); len(left) > 0 {
+	if left := second.without(first.listen.Ports); len(left) > 0 {
 		return "write " + second.among(left)
 	}
-	if left := withoutPorts(first.listen, second.listen.Ports); len(left) > 0 {
+	if left := first.without(second.listen.Ports); len(left) > 0 {
 		return fmt.Sprintf("write %s in place of %s on line %d", first.among(left), s.Show(first.at), s.Line(first.at))
 	}
 	if first.service == second.service {
@@ -204,6 +204,24 @@ func (s inspection) overlapFix(first, second listenKey) string {
 	}
 	other.Ports = Ports{First: other.Ports.Last + 1, Last: other.Ports.Last + 1}
 	return fmt.Sprintf("write another address or port, as in %q", other)
+}
+
+// without returns the listen addresses of a key's string, with those of the key's own ports that are not
+// in a range.
+func (k listenKey) without(taken Ports) []string {
+	var left []string
+	found := false
+	for _, l := range k.service.listen {
+		switch own := l.Val == k.listen && !found; {
+		case l.At != k.at || l.Val.To != 0 && !own:
+		case own:
+			found = true
+			left = append(left, withoutPorts(k.listen, taken)...)
+		default:
+			left = append(left, l.Val.String())
+		}
+	}
+	return left
 }
 
 // withoutPorts returns a listen address with those of its ports that are not in a range.

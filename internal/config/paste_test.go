@@ -50,7 +50,7 @@ func (p *paster) place() {
 		p.service = i
 	}
 	for i, item := range p.read()[p.service].Value("backends").Items {
-		if item.Kind == source.InlineTable && item.At.Start <= p.at {
+		if item.Kind == source.InlineTable && item.At.Start <= p.at && p.at < item.At.End {
 			p.backend = i
 		}
 		if item.Kind != source.InlineTable && item.At.Start == p.at {

@@ -132,7 +132,7 @@ func (s inspection) usePool(d *draft, known pools) {
 		s.refusePool(d, known)
 		return
 	}
-	d.backends = p.backends
+	d.backends, d.portKeys = p.backends, p.portKeys
 	if _, own := d.keys.Of("check"); !own {
 		d.check = p.check
 	}

@@ -62,27 +62,6 @@ func pairsFix(f field.Field) string {
 	return "write " + portsExample
 }
 
-// setListen reads the listen addresses, which have no ports where ports has them.
-func setListen(d *draft, f field.Field) {
-	parse := parseListen
-	if d.maps() {
-		parse = parseListenHost
-	}
-	d.listen = field.Many(f, f.OneOrMore(), parse)
-}
-
-// parseListen reads an address or "*", and the ports that must follow.
-func parseListen(text string) (Listen, *value.Fault) {
-	l, why := endpoint.ParseListen(text)
-	return Listen{Addr: l.Addr, Ports: l.Ports}, why
-}
-
-// parseListenHost reads an address or "*" without ports.
-func parseListenHost(text string) (Listen, *value.Fault) {
-	addr, why := endpoint.ParseHost(text)
-	return Listen{Addr: addr}, why
-}
-
 // mapPorts gives each listen address all ports. Without a good pair it has none.
 func (d *draft) mapPorts() {
 	var all []field.Located[Listen]
@@ -122,7 +101,7 @@ func (s inspection) checkPorts(d *draft) {
 func (s inspection) checkPortless(d *draft) {
 	for _, b := range d.backends {
 		if b.Val.Port != 0 {
-			s.Refuse(b.At, "write "+source.Quote(b.Val.Addr.String()), "cannot use backend %s: with the key ports it has no port of its own", s.Show(b.At))
+			s.Refuse(b.At, d.writeBackend(b, Ports{}), "cannot use backend %s: with the key ports it has no port of its own", s.Show(b.At))
 		}
 	}
 }

@@ -62,7 +62,6 @@ func wholeSchema(t *testing.T) schema {
 		"title":                "natspread.toml",
 		"type":                 "object",
 		"properties":           schema{"service": listOf(service, 1), "pool": pools, "defaults": partOf(service, defaultKeys)},
-		"required":             []string{"service"},
 		"additionalProperties": false,
 	}
 }
@@ -160,9 +159,10 @@ func whole(least, most int) schema {
 const (
 	nameForm      = `^[a-z][a-z0-9_-]{0,31}$`
 	addressForm   = `^[0-9A-Fa-f.:\[\]]+$`
+	protocolsForm = `^([Tt][Cc][Pp]|[Uu][Dd][Pp]|[Ss][Cc][Tt][Pp])(\+([Tt][Cc][Pp]|[Uu][Dd][Pp]|[Ss][Cc][Tt][Pp]))*$`
 	backendForm   = `^[0-9A-Fa-f.:\[\]-]+$`
 	rangeForm     = `^[1-9][0-9]{0,4}-[1-9][0-9]{0,4}$`
-	listenForm    = `^[0-9A-Fa-f.:\[\]*-]+$`
+	listenForm    = `^[0-9A-Fa-f.:\[\]*,-]+$`
 	prefixForm    = `^[0-9A-Fa-f.:]+/[0-9]+$`
 	clientsForm   = `^[0-9A-Fa-f.:]+(/[0-9]+)?$`
 	interfaceForm = `^[A-Za-z0-9_.@]([A-Za-z0-9_.@-]{0,14}|[A-Za-z0-9_.@-]{0,13}\+)$`
@@ -172,10 +172,10 @@ const (
 // serviceShapes are what the keys of a service hold.
 func serviceShapes(t *testing.T) map[string]schema {
 	backend := tableSchema(t, "BACKEND KEYS", backendKeys, map[string]schema{
-		"address": formed(backendForm), "weight": whole(0, MaxWeight), "drain": truth(), "backup": truth(),
+		"address": formed(backendForm), "port": either(whole(1, math.MaxUint16), formed(rangeForm)), "weight": whole(0, MaxWeight), "drain": truth(), "backup": truth(),
 	}, "address")
-	backends := listOf(either(formed(backendForm), backend), 1)
-	backends["maxItems"] = MaxBackends
+	backends := oneOrMore(either(formed(backendForm), backend))
+	backends["anyOf"].([]schema)[1]["maxItems"] = MaxBackends
 	var powers []int
 	for n := slots.Min; n <= slots.Max; n *= 2 {
 		powers = append(powers, n)
@@ -183,7 +183,7 @@ func serviceShapes(t *testing.T) map[string]schema {
 	return map[string]schema{
 		"name": formed(nameForm), "pool": formed(nameForm), "listen": oneOrMore(formed(listenForm)), "backends": backends,
 		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16), rangeForm: formed(rangeForm)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
-		"protocol": oneOrMore(wordOf(TCP, UDP, SCTP)), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
+		"protocol": oneOrMore(either(wordOf(TCP, UDP, SCTP), formed(protocolsForm))), "snat": either(wordOf("masquerade", "none"), formed(addressForm)),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
 		"interface": oneOrMore(formed(interfaceForm)), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),
 		"allow": oneOrMore(formed(clientsForm)), "deny": oneOrMore(formed(clientsForm)), "refused": wordOf(Reject, ToHost),
@@ -252,12 +252,12 @@ func judged(t *testing.T, configs []string) []bool {
 }
 
 // beyond are the stories of wrong configs that a schema takes for good, as only several values together, or what an
-// address says, are wrong in each.
+// address says, are wrong in each. A file of conf.d need not have a service.
 func beyond() []string {
 	return []string{
 		"backend-twice", "backup-slots", "check-all-backups", "check-balanced", "check-missing", "check-no-port",
-		"check-pointless", "check-protocol", "check-rate-several", "check-rate", "check-timeout", "check-udp", "families", "link-local",
-		"long-line", "name-twice", "overlap-ipv6", "overlap-ranges", "overlap-services", "overlap-star", "overlap-within",
+		"check-pointless", "check-protocol", "check-rate-several", "check-rate", "check-timeout", "check-udp", "empty", "families", "link-local",
+		"long-line", "name-twice", "only-comments", "overlap-ipv6", "overlap-ranges", "overlap-services", "overlap-star", "overlap-within",
 		"round-robin-turns", "slots-few",
 	}
 }

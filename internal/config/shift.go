@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"natspread/internal/config/field"
-	"natspread/internal/config/source"
 )
 
 // Shifts tells whether the service sends several ports to as many others: the first one that clients
@@ -65,10 +64,10 @@ func (s inspection) checkShift(d *draft) {
 		case b.Val.Port == 0 || odd < 0:
 		case b.Val.Last != 0:
 			l := d.listen[odd]
-			s.Refuse(b.At, d.shiftFix(b.Val), "cannot use backend %s: it has %d ports, and listen %s has %d", s.Show(b.At), own.Count(), s.Show(l.At), l.Val.Ports.Count()).Related = s.Line(l.At)
+			s.Refuse(b.At, d.shiftFix(b), "cannot use backend %s: it has %d ports, and listen %s has %d", s.Show(b.At), own.Count(), s.Show(l.At), l.Val.Ports.Count()).Related = s.Line(l.At)
 		default:
 			by := d.backends[ranged].At
-			s.Refuse(b.At, d.shiftFix(b.Val), "cannot use backend %s: it has one port, and backend %s has a range", s.Show(b.At), s.Show(by)).Related = s.Line(by)
+			s.Refuse(b.At, d.shiftFix(b), "cannot use backend %s: it has one port, and backend %s has a range", s.Show(b.At), s.Show(by)).Related = s.Line(by)
 		}
 	}
 	if n := len(PairsToTell(values(d.listen))); n > maxPairs {
@@ -77,17 +76,13 @@ func (s inspection) checkShift(d *draft) {
 }
 
 // shiftFix is the fix for the ports of a backend that are not as many as clients ask for.
-func (d *draft) shiftFix(b Backend) string {
+func (d *draft) shiftFix(b field.Located[Backend]) string {
 	asked := d.askedPorts()
 	n := asked[0].Count()
 	if slices.ContainsFunc(asked, func(p Ports) bool { return p.Count() != n }) {
 		return "natspread can't shift ranges of several lengths at once: write a service for each"
 	}
-	b.Last = 0
-	if at := asked[0].From(b.Port); n > 1 {
-		b.Port, b.Last = at.First, at.Last
-	}
-	return "write " + source.Quote(b.String())
+	return d.writeBackend(b, asked[0].From(b.Val.Port))
 }
 
 // distinctPorts returns some ports of the listen addresses, each range once.

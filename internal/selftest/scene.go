@@ -87,12 +87,26 @@ func newScene(w *world, service config.Service, share int, sctp bool) *scene {
 	if s.service.ClampMSS != (config.ClampMSS{}) {
 		s.notTried = append(s.notTried, "clamp_mss: all links are of one size here")
 	}
-	want := refused
-	if service.Local && s.inService() {
-		want = served
-	}
-	s.clients = append(s.clients, client{place: itself, want: want})
+	s.addItself()
 	return s
+}
+
+// addItself adds the balancer as a client, unless another service on the same address and port,
+// which is for other interfaces, may have its connections.
+func (s *scene) addItself() {
+	c := client{place: itself, want: refused}
+	if s.service.Local && s.inService() {
+		c.want = served
+	}
+	for _, t := range s.targets {
+		for other := range s.cfg.Listening(t.protocol, s.at(t, c)) {
+			if other.Name != s.service.Name && other.Local {
+				s.notTried = append(s.notTried, "the balancer itself: service "+other.Name+" listens there, too")
+				return
+			}
+		}
+	}
+	s.clients = append(s.clients, c)
 }
 
 // inService tells whether any backend gets new connections.
@@ -333,14 +347,16 @@ func (s *scene) answering(t target) map[netip.AddrPort]int {
 // chained returns another service that listens where a backend of the balancer's own answers. No
 // connection meets the rules twice, so clients would not reach that service.
 func (s *scene) chained(protocol config.Protocol, at netip.AddrPort) string {
+	name := ""
 	if s.own[at.Addr()] {
 		for other := range s.cfg.Listening(protocol, at) {
-			if other.Name != s.service.Name {
-				return other.Name
+			if other.Name == s.service.Name {
+				return "" // it keeps that share where it came
 			}
+			name = other.Name
 		}
 	}
-	return ""
+	return name
 }
 
 // answersAt returns where a backend answers what is asked for.

@@ -35,10 +35,18 @@ func (d document) items(cfg config.Config) [][]source.Value {
 			list = ofPools["pool."+t.Value("pool").Text]
 		}
 		for t.Name == "service" && len(all) < len(cfg.Services) && cfg.Services[len(all)].Written() == t.Value("name").Text {
-			all = append(all, ofFamily(list.Items, cfg.Services[len(all)].Is6()))
+			all = append(all, ofFamily(itemsOf(list), cfg.Services[len(all)].Is6()))
 		}
 	}
 	return all
+}
+
+// itemsOf returns the items of a list, or the one value that stands without brackets.
+func itemsOf(list source.Value) []source.Value {
+	if list.Kind != source.List {
+		return []source.Value{list}
+	}
+	return list.Items
 }
 
 // ofFamily returns those of some backends that are of a family.

@@ -31,7 +31,7 @@ func SetDrain(files configfiles.Set, service, backend string, drain bool, weight
 	if err != nil {
 		return nil, nil, err
 	}
-	places, err := config.FindBackends(wanted, service, backend)
+	places, err := FindBackends(wanted, service, backend)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,8 +74,8 @@ func SetDrain(files configfiles.Set, service, backend string, drain bool, weight
 
 // sharing returns places, in order, with those of the same backends in the other services that
 // have them from the same pool.
-func sharing(items [][]source.Value, places []config.BackendPlace) []config.BackendPlace {
-	meant := map[config.BackendPlace]bool{}
+func sharing(items [][]source.Value, places []BackendPlace) []BackendPlace {
+	meant := map[BackendPlace]bool{}
 	edited := map[source.Span]bool{}
 	for _, place := range places {
 		edited[items[place.Service][place.Backend].At] = true
@@ -83,11 +83,11 @@ func sharing(items [][]source.Value, places []config.BackendPlace) []config.Back
 	for i, backends := range items {
 		for j, item := range backends {
 			if edited[item.At] {
-				meant[config.BackendPlace{Service: i, Backend: j}] = true
+				meant[BackendPlace{Service: i, Backend: j}] = true
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Keys(meant), func(a, b config.BackendPlace) int {
+	return slices.SortedFunc(maps.Keys(meant), func(a, b BackendPlace) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Backend, b.Backend))
 	})
 }

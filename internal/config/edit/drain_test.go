@@ -36,6 +36,16 @@ name = "web6"
   name = "game"
   listen = "192.0.2.10:8000-8010"
   backends = ["10.0.0.1:9000-9010", { address = "10.0.0.2:9000-9010", weight = 2 }]
+
+[[service]]
+  name = "bare"
+  listen = "192.0.2.10:81"
+  backends = "10.0.0.11:81"
+
+[[service]]
+  name = "table"
+  listen = "192.0.2.10:82"
+  backends = { address = "10.0.0.11", port = 82 }
 `
 
 // TestDrained compares what was edited, the line that is another one.
@@ -57,6 +67,8 @@ func TestDrained(t *testing.T) {
 		"a range of ports":      {"game", "10.0.0.1:9000-9010", `"10.0.0.1:9000-9010"`, `{ address = "10.0.0.1:9000-9010", drain = true }`},
 		"a range by its first":  {"game", "10.0.0.1:9000", `"10.0.0.1:9000-9010"`, `{ address = "10.0.0.1:9000-9010", drain = true }`},
 		"a range in a table":    {"game", "10.0.0.2", `weight = 2 }]`, `weight = 2, drain = true }]`},
+		"one without brackets":  {"bare", "10.0.0.11:81", `"10.0.0.11:81"`, `{ address = "10.0.0.11:81", drain = true }`},
+		"a table without them":  {"table", "10.0.0.11:82", `port = 82 }`, `port = 82, drain = true }`},
 		"another spelling":      {"web6", "[fd00:0::1]:80", `"[fd00::1]:80"`, `{ address = "[fd00::1]:80", drain = true }`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -272,7 +284,7 @@ check = "tcp"
 func TestDrainedRefuses(t *testing.T) {
 	for _, tt := range []struct{ service, backend, want string }{
 		{"wep", "10.0.0.1:80", `there is no service "wep": did you mean web?`},
-		{"nothing-like", "10.0.0.1:80", `there is no service "nothing-like", but web, web6, game`},
+		{"nothing-like", "10.0.0.1:80", `there is no service "nothing-like", but web, web6, game, bare, table`},
 		{"web6", "10.0.0.1:80", `service web6 has no backend 10.0.0.1:80, but [fd00::1]:80, fd00::2`},
 		{"web6", "fd00::9", `service web6 has no backend fd00::9, but [fd00::1]:80, fd00::2`},
 		{"web6", "[fd00::2]:80", `service web6 has no backend [fd00::2]:80, but [fd00::1]:80, fd00::2`},

@@ -27,16 +27,37 @@ func (l Listen) String() string {
 	return value.Join(l.Addr.String(), l.Ports.String())
 }
 
-// ParseListen reads an address or "*", and the ports that must follow.
-func ParseListen(text string) (Listen, *value.Fault) {
+// ParseListen reads an address or "*", and the ports that must follow: one, a range, or several of these with
+// commas between them.
+func ParseListen(text string) ([]Listen, *value.Fault) {
+	if list, several := readSeveral(text); several {
+		return list, nil
+	}
 	l, why := readListen(text)
 	if why == nil {
-		return l, nil
+		return []Listen{l}, nil
 	}
-	return l, orMeant(why, text, func(part string) bool {
+	return nil, orMeant(why, text, func(part string) bool {
 		_, why := readListen(part)
 		return why == nil
 	})
+}
+
+// readSeveral reads an address with a list of ports.
+func readSeveral(text string) ([]Listen, bool) {
+	first, rest, several := strings.Cut(text, ",")
+	l, why := readListen(first)
+	if why != nil || !several {
+		return nil, false
+	}
+	list := []Listen{l}
+	for part := range strings.SplitSeq(rest, ",") {
+		if l.Ports, why = ParsePorts(part); why != nil {
+			return nil, false
+		}
+		list = append(list, l)
+	}
+	return list, true
 }
 
 // ParseHost reads an address or "*" without ports.
@@ -44,10 +65,10 @@ func ParseHost(text string) (netip.Addr, *value.Fault) {
 	if text == "*" {
 		return netip.Addr{}, nil
 	}
-	if l, why := ParseListen(text); why == nil {
+	if list, why := ParseListen(text); why == nil {
 		address := "*"
-		if !l.Any() {
-			address = l.Addr.String()
+		if !list[0].Any() {
+			address = list[0].Addr.String()
 		}
 		return netip.Addr{}, &value.Fault{Cause: "with the key ports it has no port of its own", Fix: "write " + source.Quote(address)}
 	}

@@ -7,7 +7,7 @@ import "natspread/internal/suggest"
 // What other programs call the words of a config, each with the fix for it.
 var (
 	Protocols = []suggest.Habit{
-		{Typed: "tcp+udp udp+tcp tcp,udp udp,tcp tcp/udp udp/tcp tcp|udp tcpudp tcp_udp tcp-udp tcp&udp both all any * dns", Instead: `write ["tcp", "udp"]`},
+		{Typed: "tcp,udp udp,tcp tcp/udp udp/tcp tcp|udp tcpudp tcp_udp tcp-udp tcp&udp both all any * dns", Instead: `write ["tcp", "udp"]`},
 		{Typed: "6 tcp4 tcp6 http https tls ssl tls/ssl ws wss grpc h2 ftp smtp ssh stream l4 layer4", Instead: `write "tcp"`},
 		{Typed: "17 udp4 udp6 quic http3 h3 dtls rtp", Instead: `write "udp"`},
 		{Typed: "132", Instead: `write "sctp"`},

@@ -6,7 +6,6 @@ import (
 
 	"natspread/internal/config/habits"
 	"natspread/internal/config/source"
-	"natspread/internal/config/value"
 )
 
 // upStates are the words for a backend that gets connections.
@@ -18,12 +17,8 @@ func OfBackend(_ *source.Source, pairs []source.Pair, p source.Pair) (key, fix s
 	name := strings.ToLower(p.Name)
 	on, isSwitch := switched(p.Value)
 	key, fix = known(habits.BackendKeys, name)
-	address := source.ValueOf(pairs, "address")
 	var drained bool
 	switch {
-	case name == "port" && address.Kind == source.String:
-		e, _ := value.SplitEndpoint(address.Text)
-		return "", "write address = " + source.Quote(value.Join(e.Host, strings.Trim(p.Value.Text, " "))) + " and take port out"
 	case name == "state", name == "status":
 		drained = !slices.Contains(upStates, strings.ToLower(p.Value.Text))
 	case name == "enabled", name == "active", name == "up":

@@ -118,7 +118,7 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/adopt", "internal/adopt/host", "internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/selftest", "internal/trace", "internal/watcher",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/selftest", "internal/trace", "internal/watcher", "internal/adopt", "internal/adopt/host",
 			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
 		},
 		"internal/cmdline":         {"internal/suggest", "internal/text"},
@@ -148,7 +148,7 @@ func arrows() map[string][]string {
 		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/compare":         {"internal/config", "internal/text"},
 		"internal/config":          {"internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
-		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/configfiles"},
+		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/suggest", "internal/configfiles"},
 		"internal/config/endpoint": {"internal/config/source", "internal/config/value"},
 		"internal/config/field":    {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
 		"internal/config/habits":   {"internal/suggest"},

@@ -1,10 +1,11 @@
-package config
+package edit
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/config/source"
 	"natspread/internal/suggest"
 )
@@ -14,21 +15,22 @@ type BackendPlace struct{ Service, Backend int }
 
 // FindBackends returns the places of the backend that is meant: in one service, or without
 // a name in all that have it.
-func FindBackends(cfg Config, service, backend string) ([]BackendPlace, error) {
+func FindBackends(cfg config.Config, service, backend string) ([]BackendPlace, error) {
 	if service != "" {
 		i, err := findService(cfg, service)
 		if err != nil {
 			return nil, err
 		}
-		if meant, why := parseBackend(backend); why == nil && meant.Addr.Is6() && !cfg.Services[i].Is6() {
-			if six, err := findService(cfg, service+sixth); err == nil {
+		if meant, why := config.ParseBackend(backend); why == nil && meant.Addr.Is6() && !cfg.Services[i].Is6() {
+			is6 := func(s config.Service) bool { return s.Is6() && s.Written() == service }
+			if six := slices.IndexFunc(cfg.Services, is6); six >= 0 {
 				i = six
 			}
 		}
 		j, err := findBackend(cfg.Services[i], backend)
 		return []BackendPlace{{i, j}}, err
 	}
-	meant, why := parseBackend(backend)
+	meant, why := config.ParseBackend(backend)
 	if why != nil {
 		return nil, fmt.Errorf("cannot take %q for a backend: %s", backend, why.Cause)
 	}
@@ -47,11 +49,11 @@ func FindBackends(cfg Config, service, backend string) ([]BackendPlace, error) {
 }
 
 // Named returns the services that the file has under a name, all of them where that is "".
-func Named(cfg Config, name string) ([]Service, error) {
+func Named(cfg config.Config, name string) ([]config.Service, error) {
 	if name == "" {
 		return cfg.Services, nil
 	}
-	var named []Service
+	var named []config.Service
 	for _, service := range cfg.Services {
 		if service.Name == name || service.Written() == name {
 			named = append(named, service)
@@ -65,7 +67,7 @@ func Named(cfg Config, name string) ([]Service, error) {
 }
 
 // findService returns the place of the service of that name.
-func findService(cfg Config, name string) (int, error) {
+func findService(cfg config.Config, name string) (int, error) {
 	names := make([]string, len(cfg.Services))
 	for i, service := range cfg.Services {
 		if names[i] = service.Name; service.Name == name {
@@ -79,21 +81,21 @@ func findService(cfg Config, name string) (int, error) {
 }
 
 // findBackend returns the place of the backend that is meant.
-func findBackend(service Service, text string) (int, error) {
+func findBackend(service config.Service, text string) (int, error) {
 	var all []string
 	for _, b := range service.Backends {
 		all = append(all, b.String())
 	}
-	meant, why := parseBackend(text)
+	meant, why := config.ParseBackend(text)
 	if why != nil {
 		return 0, fmt.Errorf("cannot take %q for a backend: %s; service %s has %s", text, why.Cause, service.Name, source.FirstBytes(strings.Join(all, ", ")))
 	}
-	is := func(b Backend) bool {
+	is := func(b config.Backend) bool {
 		return b.AddrPort() == meant.AddrPort() && (meant.Last == 0 || b.Last == meant.Last)
 	}
 	at := slices.IndexFunc(service.Backends, is)
 	if at < 0 && meant.Port == 0 { // its address alone
-		is = func(b Backend) bool { return b.Addr == meant.Addr }
+		is = func(b config.Backend) bool { return b.Addr == meant.Addr }
 		at = slices.IndexFunc(service.Backends, is)
 		if at >= 0 && slices.ContainsFunc(service.Backends[at+1:], is) {
 			return 0, fmt.Errorf("service %s has more than one backend %s: name its port too", service.Name, text)
