@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -148,8 +149,12 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 		return nothingChanged(err)
 	}
 	defer unlock()
-	if err := change.Create(s.config, found.Text); err != nil {
-		return nothingChanged(err)
+	before, _ := os.ReadFile(s.config)
+	again := bytes.Equal(before, found.Text) // as a trial that was not confirmed left it
+	if !again {
+		if err := change.Create(s.config, found.Text); err != nil {
+			return nothingChanged(err)
+		}
 	}
 	plan, err := s.load() // with the files in conf.d
 	if err == nil {
@@ -161,7 +166,7 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 			err = s.try(ctx, applyOptions{confirm: cmp.Or(o.confirm, time.Minute)}, plan, request)
 		}
 	}
-	if err != nil && !change.IsKept(s.store(), found.Text) { // nothing was loaded
+	if err != nil && !again && !change.IsKept(s.store(), found.Text) { // nothing was loaded
 		err = errors.Join(err, os.Remove(s.config))
 	}
 	return err
