@@ -23,9 +23,10 @@ func (s *session) adoptVerb() *cli.Command {
 		Name:      "adopt",
 		Usage:     "make a config of the balancing rules that this host has",
 		ArgsUsage: "[FILE]",
-		Description: "Reads the live rules, or a FILE of iptables-save (- is standard input), and prints a\n" +
-			"config that does the same; what was taken, left and refused stands on standard error.\n" +
-			"Exits 1 when something was refused, or a choice is open and there is no terminal.",
+		Description: "Reads the live rules, or a FILE of iptables-save (- is standard input), and\n" +
+			"prints a config that does the same. What was taken, left and refused stands on\n" +
+			"standard error. Exits 1 when something was refused, or when a choice is open and\n" +
+			"there is no terminal.",
 		Flags: append(familyFlags("the file is one of"),
 			&cli.StringFlag{Name: "o", Usage: "write the config to this `FILE`, which must not exist"},
 			&cli.StringSliceFlag{Name: "listen", Usage: "for rules without -d: `ADDRESS` or '*'; may be given again"},
@@ -35,7 +36,7 @@ func (s *session) adoptVerb() *cli.Command {
 			&cli.StringFlag{Name: "confirm", Usage: "with --apply: revert it after this `DURATION`, such as 5m"},
 			&cli.BoolFlag{Name: "yes", Usage: "with --apply: ask nothing, and keep it"},
 		),
-	}, "natspread adopt -o natspread.toml\n  iptables-save | natspread adopt - --listen '*'", readAdopt, s.adopt)
+	}, "natspread adopt -o natspread.toml\n  natspread adopt rules.v4 --listen 192.0.2.10", readAdopt, s.adopt)
 }
 
 // adoptOptions are the flags of adopt.
