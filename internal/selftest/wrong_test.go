@@ -2,9 +2,11 @@ package selftest_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
+	"natspread/internal/nethost"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/selftest"
@@ -91,6 +93,22 @@ func TestMany(t *testing.T) {
 		hosttest.Must(t, err)
 		if len(result.Services) != 100 || result.LeftOut != 50 || !result.Good {
 			t.Errorf("%d services, %d left out, good %v", len(result.Services), result.LeftOut, result.Good)
+		}
+	})
+}
+
+// TestHostAddress has a backend at an address of this host, which the config does not tell from
+// others: it is a program here, and sees the clients.
+func TestHostAddress(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		const toml = "[[service]]\nname = \"app\"\nlisten = \"*:80\"\nbackends = [\"192.0.2.10:7701\"]\n"
+		sources := func() string { return strings.Join(try(t, variant, toml).Services[0].Sources, " ") }
+		if got := sources(); got != "the balancer" {
+			t.Errorf("elsewhere it sees %s", got)
+		}
+		hosttest.Must(t, nethost.Self().AddAddresses("lo", netip.MustParsePrefix("192.0.2.10/32")))
+		if got := sources(); got != "the client" {
+			t.Errorf("here it sees %s", got)
 		}
 	})
 }

@@ -70,7 +70,6 @@ _natspread() {
         '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'
         '*--yes[with --apply: ask nothing, and keep it]'
         )
-        names=(files) argument=_natspread_names
         ;;
     behind:edit)
         flags+=(
