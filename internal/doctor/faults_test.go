@@ -336,7 +336,9 @@ func networkFaults() []fault {
 		{
 			name: "a share that nobody answers", severity: Broken, change: addBackend("192.0.2.10"),
 			want: "^backend 192.0.2.10:80 of web is this host, where nobody listens on tcp 80: clients are refused$",
-			again: func(t *testing.T, p *patient, _ string) { netnstest.Serve(t, p.Network.Balancer, "tcp", "192.0.2.10:80") },
+			again: func(t *testing.T, p *patient, _ string) {
+				netnstest.Serve(t, p.Network.Balancer, "tcp", "192.0.2.10:80")
+			},
 		},
 		{
 			name: "shadowed", change: listenOn("192.0.2.10:80"), severity: Risk,
