@@ -9,9 +9,9 @@ type Report struct {
 	Config      string       `json:"config"`         // where it was written; "" for nowhere
 	Text        string       `json:"text,omitempty"` // the config, where it was to be printed
 	Adopted     []Adopted    `json:"services"`
-	Refused     []KeptRules       `json:"refused"`
+	Refused     []KeptRules  `json:"refused"`
 	Questions   []Question   `json:"questions"`
-	Left        []KeptRules       `json:"left"`
+	Left        []KeptRules  `json:"left"`
 	Differences []Difference `json:"differences"`
 	TakeOut     []string     `json:"take_out"` // the lines that take out what the config replaces
 	Boot        []BootLine   `json:"boot"`

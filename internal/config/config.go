@@ -10,10 +10,10 @@ import (
 	"natspread/internal/config/value"
 )
 
-// Bounds of what one file may ask for. They keep the rules that follow from it
+// Bounds of what a config may ask for. They keep the rules that follow from it
 // within what the kernel loads in a blink.
 const (
-	// MaxSize is the most bytes a config may have: ten thousand services take 2 MB.
+	// MaxSize is the most bytes that all files of a config may have together: ten thousand services take 2 MB.
 	MaxSize = 16 << 20
 	// MaxBackends is the most backends of one service.
 	MaxBackends = 4096

@@ -13,7 +13,7 @@ import (
 // Run tries some services of a config with the tables that an apply of it would load.
 func Run(ctx context.Context, kernel iptables.Kernel, cfg config.Config, tables rules.Tables, all []config.Service) (Result, error) {
 	chosen := some(all, maxServices)
-	w := newWorld(cfg, chosen)
+	w := newWorld(cfg, chosen, hostAddresses())
 	var scenes []*scene
 	for _, service := range chosen {
 		scenes = append(scenes, newScene(w, service, connections(service, len(chosen)), traffic.HasSCTP()))

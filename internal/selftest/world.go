@@ -1,6 +1,7 @@
 package selftest
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -43,8 +44,9 @@ func family(six bool) int {
 	return 0
 }
 
-// newWorld returns the world of some services of a config.
-func newWorld(cfg config.Config, chosen []config.Service) *world {
+// newWorld returns the world of some services of a config. A backend with an address of this host is
+// the balancer's, too.
+func newWorld(cfg config.Config, chosen []config.Service, host map[netip.Addr]bool) *world {
 	w := &world{cfg: cfg, own: map[netip.Addr]bool{}, backends: map[netip.Addr]bool{}, needed: map[netip.Addr]bool{}, networks: map[netip.Prefix]bool{}, taken: map[netip.Addr]bool{}, homes: map[netip.Addr]string{}}
 	for _, service := range cfg.Services {
 		for _, address := range ownedBy(service) {
@@ -58,6 +60,7 @@ func newWorld(cfg config.Config, chosen []config.Service) *world {
 		}
 		for _, backend := range service.Backends {
 			w.taken[backend.Addr] = true
+			w.own[backend.Addr] = w.own[backend.Addr] || host[backend.Addr]
 			if !w.own[backend.Addr] {
 				w.backends[backend.Addr] = true
 				w.networks[networkOf(backend.Addr)] = true
@@ -95,6 +98,18 @@ func named(service config.Service) []string {
 
 // maxName is how long the name of an interface may be.
 const maxName = 15
+
+// hostAddresses returns the addresses of this host; none where they cannot be read.
+func hostAddresses() map[netip.Addr]bool {
+	all := map[netip.Addr]bool{}
+	prefixes, _ := net.InterfaceAddrs()
+	for _, one := range prefixes {
+		if prefix, err := netip.ParsePrefix(one.String()); err == nil {
+			all[prefix.Addr()] = true
+		}
+	}
+	return all
+}
 
 // ownedBy returns the addresses that a service takes for the balancer's.
 func ownedBy(service config.Service) []netip.Addr {

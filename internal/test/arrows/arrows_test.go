@@ -119,7 +119,7 @@ func arrows() map[string][]string {
 	all := map[string][]string{
 		"cmd/natspread": {
 			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/selftest", "internal/trace", "internal/watcher", "internal/adopt", "internal/adopt/host",
-			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
+			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/trial", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
 		},
 		"internal/cmdline":         {"internal/suggest", "internal/text"},
 		"internal/change":          {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text", "internal/configfiles"},
@@ -142,6 +142,7 @@ func arrows() map[string][]string {
 		"units":                    {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":          {"internal/config"},
 		"internal/failure":         {"restore", "restore/iptables", "units", "internal/config", "internal/text"},
+		"internal/trial":           {"units", "internal/namespace", "internal/paths", "internal/program"},
 		"internal/image":           {"internal/atomicfile", "internal/program"},
 		"internal/install":         {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program", "internal/configfiles"},
 		"internal/probe":           nil,
