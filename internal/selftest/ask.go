@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -75,9 +76,12 @@ func asksOf(s *scene) []*ask {
 }
 
 // wantAt is what a client gets of a target. A backend of the balancer's own may be what listens at
-// the target itself: whom no rule leads to the service finds it there.
+// the target itself, or what the host has for the clients that the service is not for: whom no rule
+// leads to the service finds it there.
 func (s *scene) wantAt(place int, c *client) answer {
-	_, listens := s.answers[place][s.at(s.targets[place], *c)]
+	at := s.at(s.targets[place], *c)
+	_, listens := s.answers[place][at]
+	listens = listens || slices.ContainsFunc(s.clients, func(one client) bool { return one.want == byHost && s.at(s.targets[place], one) == at })
 	if listens && (c.place == other || c.place == itself && !s.service.Local) {
 		return byHost
 	}

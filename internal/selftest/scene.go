@@ -303,9 +303,9 @@ func (s *scene) addBeside() {
 // addNeighbour adds a client beside the backends, or says why it is not tried.
 func (s *scene) addNeighbour(address netip.Addr, counted bool) bool {
 	want := s.wantOf(address)
-	holds := func(subnet netip.Prefix) bool { return subnet.Contains(address) }
-	// These subnets name it as a client, whatever else keeps it from being one.
-	named := slices.ContainsFunc(s.service.Hairpin, holds) || len(s.service.Hairpin) > 0 && want == served
+	// Hairpin names it as a client, whatever else keeps it from being one; and where it names any
+	// backend, it is for all of them.
+	named := s.hairpins(address) || want == served && slices.ContainsFunc(s.service.Backends, func(b config.Backend) bool { return s.hairpins(b.Addr) })
 	if named && s.inService() {
 		want = served
 	}
@@ -327,6 +327,11 @@ func (s *scene) addNeighbour(address netip.Addr, counted bool) bool {
 	}
 	s.clients = append(s.clients, client{place: beside, by: linkIn, address: address, want: want, counted: counted})
 	return true
+}
+
+// hairpins tells whether hairpin has an address.
+func (s *scene) hairpins(address netip.Addr) bool {
+	return slices.ContainsFunc(s.service.Hairpin, func(subnet netip.Prefix) bool { return subnet.Contains(address) })
 }
 
 // oneArmed tells whether the service listens in the network of an address: clients there are its
