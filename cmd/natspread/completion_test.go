@@ -52,7 +52,7 @@ func shellArguments(t *testing.T, verb, usage string) (words, names []string) {
 			words = append(words, "bash", "zsh", "fish")
 		case "PAGE":
 			words = append(words, man.Pages()...)
-		case "M", "NAMES":
+		case "M", "NAMES", "SAVED":
 		default:
 			t.Fatalf("what completes an argument %s?", argument)
 		}

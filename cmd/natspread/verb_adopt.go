@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -22,8 +23,8 @@ func (s *session) adoptVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:      "adopt",
 		Usage:     "make a config of the balancing rules that this host has",
-		ArgsUsage: "[FILE]",
-		Description: "Reads the live rules, or a FILE of iptables-save (- is standard input), and\n" +
+		ArgsUsage: "[SAVED]",
+		Description: "Reads the live rules, or what iptables-save SAVED (- is standard input), and\n" +
 			"prints a config that does the same. What was taken, left and refused stands on\n" +
 			"standard error. Exits 1 when something was refused, or when a choice is open and\n" +
 			"there is no terminal.",
@@ -149,8 +150,12 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 		return nothingChanged(err)
 	}
 	defer unlock()
-	if err := change.Create(s.config, found.Text); err != nil {
-		return nothingChanged(err)
+	before, _ := os.ReadFile(s.config)
+	again := bytes.Equal(before, found.Text) // as a trial that was not confirmed left it
+	if !again {
+		if err := change.Create(s.config, found.Text); err != nil {
+			return nothingChanged(err)
+		}
 	}
 	plan, err := s.load() // with the files in conf.d
 	if err == nil {
@@ -162,7 +167,7 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 			err = s.try(ctx, applyOptions{confirm: cmp.Or(o.confirm, time.Minute)}, plan, request)
 		}
 	}
-	if err != nil && !change.IsKept(s.store(), found.Text) { // nothing was loaded
+	if err != nil && !again && !change.IsKept(s.store(), found.Text) { // nothing was loaded
 		err = errors.Join(err, os.Remove(s.config))
 	}
 	return err
