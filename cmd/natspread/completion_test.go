@@ -25,7 +25,7 @@ func commandTree(t *testing.T) completion.Tree {
 	tree.Flags = append(tree.Flags, completion.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
 	for _, command := range (&session{}).program().Verbs {
 		verb := completion.Verb{Name: command.Name, Does: command.Usage, Flags: shellFlags(t, command.Flags)}
-		verb.Words, verb.Names = shellArguments(t, command.ArgsUsage)
+		verb.Words, verb.Names = shellArguments(t, command.Name, command.ArgsUsage)
 		tree.Verbs = append(tree.Verbs, verb)
 	}
 	help := completion.Verb{Name: "help", Does: "print the help, or that of a verb", Verbs: true}
@@ -34,14 +34,16 @@ func commandTree(t *testing.T) completion.Tree {
 }
 
 // shellArguments returns the words that a verb takes as its argument, and the kinds of names.
-func shellArguments(t *testing.T, usage string) (words, names []string) {
+func shellArguments(t *testing.T, verb, usage string) (words, names []string) {
 	t.Helper()
 	for argument := range strings.FieldsSeq(usage) {
 		switch strings.Trim(argument, "[]") {
 		case "SERVICE":
 			names = append(names, "services")
-		case "FILE":
-			names = append(names, "files")
+		case "FILE": // of the config; adopt takes any
+			if verb == "edit" {
+				names = append(names, "files")
+			}
 		case "BACKEND":
 			names = append(names, "backends")
 		case "N":
@@ -50,7 +52,7 @@ func shellArguments(t *testing.T, usage string) (words, names []string) {
 			words = append(words, "bash", "zsh", "fish")
 		case "PAGE":
 			words = append(words, man.Pages()...)
-		case "M", "NAMES":
+		case "M", "NAMES", "SAVED":
 		default:
 			t.Fatalf("what completes an argument %s?", argument)
 		}

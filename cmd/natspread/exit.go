@@ -31,7 +31,7 @@ const (
 func exitCodes() []cmdline.Exit {
 	return []cmdline.Exit{
 		{Code: exitDone, Words: "done"},
-		{Code: exitFailed, Words: "failed, saying what was changed; diff: they differ; status, doctor: broken; selftest: wrong"},
+		{Code: exitFailed, Words: "failed, saying what changed; diff, status, doctor, selftest: not as wanted"},
 		{Code: exitUsage, Words: "wrong usage; diff: trouble without a code of its own"},
 		{Code: exitNotLoaded, Words: "status: nothing is loaded"},
 		{Code: exitNoRights, Words: "a right is missing, such as CAP_NET_ADMIN"},

@@ -76,9 +76,8 @@ func (s *session) program() cmdline.Program {
 	return cmdline.Program{
 		Name:  "natspread",
 		Usage: "balance connections with the kernel's nat table, across reboots",
-		Description: "One TOML file names services and their backends. natspread turns it into a\n" +
-			"nat table, proves it in a scratch network namespace, loads it beside everyone\n" +
-			"else's rules, and puts it back at every boot.\n\n" +
+		Description: "One TOML file names services and backends. natspread makes it a nat table,\n" +
+			"proves it, loads it beside the rules of others, and again at every boot.\n\n" +
 			"Example:\n" +
 			"  natspread init && natspread check && natspread apply && natspread status",
 		Verbs: []*cli.Command{

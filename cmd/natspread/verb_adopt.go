@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -22,10 +23,11 @@ func (s *session) adoptVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:      "adopt",
 		Usage:     "make a config of the balancing rules that this host has",
-		ArgsUsage: "[FILE]",
-		Description: "Reads the live rules, or a FILE of iptables-save (- is standard input), and prints a\n" +
-			"config that does the same; what was taken, left and refused stands on standard error.\n" +
-			"Exits 1 when something was refused, or a choice is open and there is no terminal.",
+		ArgsUsage: "[SAVED]",
+		Description: "Reads the live rules, or what iptables-save SAVED (- is standard input), and\n" +
+			"prints a config that does the same. What was taken, left and refused stands on\n" +
+			"standard error. Exits 1 when something was refused, or when a choice is open and\n" +
+			"there is no terminal.",
 		Flags: append(familyFlags("the file is one of"),
 			&cli.StringFlag{Name: "o", Usage: "write the config to this `FILE`, which must not exist"},
 			&cli.StringSliceFlag{Name: "listen", Usage: "for rules without -d: `ADDRESS` or '*'; may be given again"},
@@ -35,7 +37,7 @@ func (s *session) adoptVerb() *cli.Command {
 			&cli.StringFlag{Name: "confirm", Usage: "with --apply: revert it after this `DURATION`, such as 5m"},
 			&cli.BoolFlag{Name: "yes", Usage: "with --apply: ask nothing, and keep it"},
 		),
-	}, "natspread adopt -o natspread.toml\n  iptables-save | natspread adopt - --listen '*'", readAdopt, s.adopt)
+	}, "natspread adopt -o natspread.toml\n  natspread adopt rules.v4 --listen 192.0.2.10", readAdopt, s.adopt)
 }
 
 // adoptOptions are the flags of adopt.
@@ -148,8 +150,12 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 		return nothingChanged(err)
 	}
 	defer unlock()
-	if err := change.Create(s.config, found.Text); err != nil {
-		return nothingChanged(err)
+	before, _ := os.ReadFile(s.config)
+	again := bytes.Equal(before, found.Text) // as a trial that was not confirmed left it
+	if !again {
+		if err := change.Create(s.config, found.Text); err != nil {
+			return nothingChanged(err)
+		}
 	}
 	plan, err := s.load() // with the files in conf.d
 	if err == nil {
@@ -161,7 +167,7 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 			err = s.try(ctx, applyOptions{confirm: cmp.Or(o.confirm, time.Minute)}, plan, request)
 		}
 	}
-	if err != nil && !change.IsKept(s.store(), found.Text) { // nothing was loaded
+	if err != nil && !again && !change.IsKept(s.store(), found.Text) { // nothing was loaded
 		err = errors.Join(err, os.Remove(s.config))
 	}
 	return err

@@ -169,7 +169,7 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 	case err != nil:
 		return s.stopHalfway(result, nil, err)
 	case !o.overdue: // else this is what the timer runs
-		if err := s.cancelRevert(ctx); err != nil {
+		if err := s.revertTimer().Cancel(ctx); err != nil {
 			result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 		}
 	}

@@ -14,7 +14,7 @@ import (
 func (s *session) selftestVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:      "selftest",
-		Usage:     "try the config with real connections, in network namespaces of its own",
+		Usage:     "try the config with real connections, in its own namespaces",
 		ArgsUsage: "[SERVICE]",
 		Description: "Builds the balancer, backends and clients from the config alone, loads the rules\n" +
 			"that apply would load, and connects from outside, from beside the backends and\n" +

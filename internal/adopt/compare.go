@@ -43,7 +43,7 @@ func (r *Result) compare(set *walk.Ruleset, in Input) {
 // compareStays looks whether the new rules take packets whose old rules were refused.
 func (r *Result) compareStays(after finder) {
 	for _, one := range r.stays {
-		if one.family != after.set.Family {
+		if one.family != after.set.Family || len(one.rules) == 0 {
 			continue
 		}
 		p := after.packet(one.cell)

@@ -325,6 +325,9 @@ func (d *draft) comments(b *strings.Builder) {
 // service returns what was written.
 func (d *draft) service() Service {
 	s := Service{Name: d.name, Listen: d.listens(), Protocols: d.protocols, Left: d.left, Slip: d.slip.name, Notes: d.notes, Rules: d.list, draft: d}
+	if s.Left <= lost {
+		s.Left = 0
+	}
 	sum := 0
 	for _, weight := range d.weights {
 		sum += weight

@@ -94,7 +94,7 @@ func (d *draft) service() Service {
 		ClampMSS:  d.clampMSS.Val,
 		Takeover:  d.takeover,
 
-		Interfaces: values(d.links),
+		Audience: d.audience(),
 	}
 	d.gate.fill(&s)
 	if d.half && d.six {
@@ -146,7 +146,7 @@ func setBackends(d *draft, f field.Field) {
 		}
 		return b, why
 	}
-	weights := readWeights(items)
+	weights := value.ReadWeights(items, MaxWeight)
 	for _, v := range items {
 		if v.Kind == source.InlineTable {
 			d.backends = append(d.backends, d.readBackend(f, v, weights, parse)...)
@@ -188,7 +188,7 @@ func ordered(ports []string) []string {
 
 // readBackend reads { address = ..., port = ..., weight = ..., drain = ..., backup = ... }; there is no
 // backend in it when its address is missing or wrong.
-func (d *draft) readBackend(f field.Field, v source.Value, weights weightFixes, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
+func (d *draft) readBackend(f field.Field, v source.Value, weights map[string]string, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
 	b := backendDraft{weight: 1, weights: weights, parse: parse}
 	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, meant.OfBackend, &b)
 	if _, ok := keys.Of("address"); !ok {

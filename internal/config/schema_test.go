@@ -258,7 +258,7 @@ func beyond() []string {
 		"backend-twice", "backup-slots", "check-all-backups", "check-balanced", "check-missing", "check-no-port",
 		"check-pointless", "check-protocol", "check-rate-several", "check-rate", "check-timeout", "check-udp", "empty", "families", "link-local",
 		"long-line", "name-twice", "only-comments", "overlap-ipv6", "overlap-ranges", "overlap-services", "overlap-star", "overlap-within",
-		"round-robin-turns", "slots-few",
+		"round-robin-turns", "slots-few", "together",
 	}
 }
 

@@ -93,7 +93,7 @@ func (t *travel) name(i int) string {
 // travellers are the packets of one family's services: of clients, of the host itself, to the
 // backends, and back; and those of connections that another balancer had.
 type travellers struct {
-	arriving, leaving, passing, passingOut, returning travel
+	arriving, leaving, passing, passingOut, returning, delivered travel
 	takenOver
 }
 
@@ -110,7 +110,7 @@ func (t *travellers) grow(services []config.Service) {
 }
 
 // travellers makes those packets: for a range of ports, to its first port and to its last. To a
-// backend that is the host itself nothing is forwarded. out asks for what the host itself
+// backend that is the host itself nothing is forwarded: it is delivered. out asks for what the host itself
 // sends to backends, too.
 func (e examination) travellers(family rules.Family, out bool) travellers {
 	var all travellers
@@ -159,7 +159,7 @@ func (e examination) forwarded(all *travellers, service *config.Service, listen 
 	origDst := netip.AddrPortFrom(listen.Addr, asked)
 	for _, backend := range service.Active() {
 		to, err := e.network.RouteTo(backend.Addr)
-		if err != nil || to.Local {
+		if err != nil {
 			continue // the check of the routes says so
 		}
 		at := listen.Answers(backend)
@@ -171,6 +171,13 @@ func (e examination) forwarded(all *travellers, service *config.Service, listen 
 			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
 			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),
 			Family: rules.FamilyOf(backend.Addr), KeepsSource: service.SNAT.Mode == config.None,
+		}
+		if to.Local {
+			if request.ToHost = true; origDst == request.ReplySrc {
+				request.States = newStates // it stays
+			}
+			all.delivered.add(request, service)
+			continue
 		}
 		reply := packetpath.Packet{
 			In: to.Link, Out: in, Protocol: string(protocol), Source: backend.Addr, SourcePort: port,

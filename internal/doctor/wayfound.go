@@ -27,6 +27,7 @@ func (f *finder) follow(path packetpath.Path) {
 	answers, back := path.Return(f.travel.returning.packets)
 	f.zones(events, answers, there, back)
 	f.passing(path.Pass(f.travel.passing.packets), answers)
+	f.delivered(path.Deliver(f.travel.delivered.packets))
 	f.firstPackets(path)
 	local, _ := path.Leave(f.travel.leaving.packets)
 	f.leaving(f.travel.leaving, local)
@@ -208,6 +209,27 @@ func (f *finder) passing(requests, replies []packetpath.Event) {
 	}
 	f.unseen(requests)
 	f.lost(replies)
+}
+
+// delivered says what becomes of packets to backends that are the host itself, in INPUT.
+func (f *finder) delivered(events []packetpath.Event) {
+	t := f.travel.delivered
+	for _, event := range events {
+		if event.What != packetpath.Dropped {
+			continue
+		}
+		var v victims
+		var fixes []string
+		for _, i := range event.Packets {
+			v.add(t.of[i].Name, t.name(i))
+			fixes = append(fixes, fmt.Sprintf("%s -I INPUT -d %v -p %s --dport %d -j ACCEPT", rules.Program(f.family, event.Rule.Variant, ""), t.packets[i].Destination, t.packets[i].Protocol, t.packets[i].DestinationPort))
+		}
+		to, by, fix := few(v.services)+" to "+few(v.names)+", which is this host,", quoted(event.Rule), strings.Join(fixes[:min(len(fixes), 4)], " && ")+" # until the next boot"
+		if event.Rule.Native {
+			fix = event.Rule.Remove + untilLoaded
+		}
+		f.add(event.Sure, "connections of "+to+" are dropped by "+by, "cannot tell whether "+by+" drops connections of "+to, fix)
+	}
 }
 
 // drops adds what one rule drops to what is known.

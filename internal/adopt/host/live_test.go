@@ -48,6 +48,31 @@ const byHand = `*nat
 COMMIT
 `
 
+// byHand6 is one of IPv6, with a rule that has the same text twice.
+const byHand6 = `*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -d 2001:db8::77/128 -p ipv6-icmp -j DNAT --to-destination fd00::9
+-A PREROUTING -d 2001:db8::10/128 -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::1]:80
+-A PREROUTING -d 2001:db8::10/128 -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::1]:80
+-A OUTPUT -d 2001:db8::10/128 -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::1]:80
+-A POSTROUTING -j MASQUERADE
+COMMIT
+`
+
+// left6 is what has to be left of that.
+const left6 = `*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -d 2001:db8::77/128 -p ipv6-icmp -j DNAT --to-destination fd00::9
+-A POSTROUTING -j MASQUERADE
+COMMIT
+`
+
 // left is what has to be left of it beside natspread's rules.
 const left = `*nat
 :PREROUTING ACCEPT [0:0]
@@ -146,7 +171,7 @@ func TestTakeOutChanged(t *testing.T) {
 	})
 }
 
-// TestTakeOutFails has the load fail behind the transaction, by a root that takes no generation: the old rules are
+// TestTakeOutReverts has the load fail behind the transaction, by a root that takes no generation: the old rules are
 // back, each in its place.
 func TestTakeOutReverts(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
@@ -178,17 +203,18 @@ func TestTakeOutTrial(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		machine := newHost(t, variant)
 		hosttest.Put(t, variant, rules.IPv4, byHand)
-		before := hosttest.SaveNAT(t, variant, rules.IPv4)
+		hosttest.Put(t, variant, rules.IPv6, byHand6)
+		before := hosttest.SaveNAT(t, variant, rules.IPv4) + hosttest.SaveNAT(t, variant, rules.IPv6)
 		asked := request(t, adopted(t, variant, adopt.Choices{}))
 		trial := restore.Trial{For: time.Hour, Schedule: func(context.Context, time.Duration) (func(context.Context), error) {
 			return func(context.Context) {}, nil
 		}}
 		_, err := machine.Try(t.Context(), asked, trial)
 		hosttest.Must(t, err)
-		hosttest.WantSame(t, "what others have in the trial", left, others(t, variant, rules.IPv4))
+		hosttest.WantSame(t, "what others have in the trial", left+left6, others(t, variant, rules.IPv4)+others(t, variant, rules.IPv6))
 		_, err = machine.Revert(t.Context())
 		hosttest.Must(t, err)
-		hosttest.WantSame(t, "the table", before, hosttest.SaveNAT(t, variant, rules.IPv4))
+		hosttest.WantSame(t, "the tables", before, hosttest.SaveNAT(t, variant, rules.IPv4)+hosttest.SaveNAT(t, variant, rules.IPv6))
 
 		_, err = machine.Try(t.Context(), asked, trial)
 		hosttest.Must(t, err)

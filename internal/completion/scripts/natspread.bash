@@ -43,8 +43,7 @@ _natspread_words() {
     case $verb in
     '') [[ $cur == -* ]] || words='init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
-    adopt) words+=' -4 -6 -o --listen --shares --snat --apply --confirm --yes'
-        [[ $cur == -* ]] || _natspread_names files ;;
+    adopt) words+=' -4 -6 -o --listen --shares --snat --apply --confirm --yes' ;;
     edit) words+=' --yes'
         [[ $cur == -* ]] || _natspread_names files ;;
     selftest)

@@ -10,7 +10,7 @@ _natspread() {
         'adopt:make a config of the balancing rules that this host has'
         'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
-        'selftest:try the config with real connections, in network namespaces of its own'
+        'selftest:try the config with real connections, in its own namespaces'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:load the config'\''s rules now and at every boot'
@@ -32,7 +32,7 @@ _natspread() {
         'help:print the help, or that of a verb'
     )
     flags=(
-        '*--config=[read the config from FILE; - is standard input]:file:_files'
+        '*--config=[read FILE, or -]:file:_files'
         '*--root=[for images: all files below DIR, no kernel is changed]:directory:_files -/'
         '*--live[change the running kernel, with --root or in a chroot too]'
         '*--variant=[the VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
@@ -70,7 +70,6 @@ _natspread() {
         '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'
         '*--yes[with --apply: ask nothing, and keep it]'
         )
-        names=(files) argument=_natspread_names
         ;;
     behind:edit)
         flags+=(
