@@ -270,7 +270,7 @@ func TestLibraries(t *testing.T) {
 		"github.com/coreos/go-systemd/v22/unit":    {"units"},
 		"github.com/godbus/dbus/v5":                {"units"},
 		"github.com/vishvananda/netlink":           {"internal/nethost", "internal/network", "restore/flows", "restore/iptables", "internal/test/netnstest"},
-		"github.com/vishvananda/netlink/nl":        {"restore/flows", "internal/test/netnstest"},
+		"github.com/vishvananda/netlink/nl":        {"internal/network", "restore/flows", "internal/test/netnstest"},
 		"golang.org/x/sys/unix":                    {"internal/atomicfile", "internal/network", "internal/program", "restore", "restore/*", "internal/terminal", "internal/namespace", "internal/test/*", "internal/lab/*", "internal/nethost", "internal/traffic"},
 		"pgregory.net/rapid":                       {"internal/test/configtest"},
 		"os/exec":                                  {"internal/program", "cmd/natspread", "internal/test/*", "internal/lab/*"},
