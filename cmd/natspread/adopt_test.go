@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"natspread/internal/console"
 )
 
 // TestChoose offers the answers of a question one by one, and takes the first that gets a yes.
@@ -14,16 +16,16 @@ func TestChoose(t *testing.T) {
 		if _, err := io.WriteString(user, typed); err != nil {
 			t.Fatal(err)
 		}
-		s := &session{streams: streams{in: terminal, err: terminal}}
-		got, err := s.choose(t.Context(), "web: which shares", []string{"meant", "made"})
+		s := &session{Console: console.Console{In: terminal, Err: terminal}}
+		got, err := s.Choose(t.Context(), "web: which shares", []string{"meant", "made"})
 		if err != nil || got != want {
 			t.Errorf("%q: got %q, %v", typed, got, err)
 		}
 		for shown := ""; !strings.Contains(shown, "web: which shares: meant? [y/N] "); shown += readShown(t, user) {
 		}
 	}
-	nobody := &session{streams: streams{in: strings.NewReader("y\n"), err: io.Discard}}
-	if got, err := nobody.choose(t.Context(), "which", []string{"meant"}); got != "" || err != nil {
+	nobody := &session{Console: console.Console{In: strings.NewReader("y\n"), Err: io.Discard}}
+	if got, err := nobody.Choose(t.Context(), "which", []string{"meant"}); got != "" || err != nil {
 		t.Errorf("nobody chose %q, %v", got, err)
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
+
 	"natspread/internal/cmdline"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/urfave/cli/v2"
 )
 
 // typed is what arguments lead to.
@@ -78,22 +78,22 @@ var flagCases = map[string][]struct {
 		{[]string{"--variant=nft"}, func(o *common) { o.variant = "nft" }},
 	},
 	"json": {
-		{[]string{"--json"}, func(o *common) { o.json = true }},
+		{[]string{"--json"}, func(o *common) { o.print.JSON = true }},
 		{[]string{"--json=false"}, func(*common) {}},
 	},
 	"quiet": {
-		{[]string{"-q"}, func(o *common) { o.quiet = true }},
-		{[]string{"--quiet"}, func(o *common) { o.quiet = true }},
-		{[]string{"-quiet=true"}, func(o *common) { o.quiet = true }},
-		{[]string{"-q", "--quiet"}, func(o *common) { o.quiet = true }},
+		{[]string{"-q"}, func(o *common) { o.print.Quiet = true }},
+		{[]string{"--quiet"}, func(o *common) { o.print.Quiet = true }},
+		{[]string{"-quiet=true"}, func(o *common) { o.print.Quiet = true }},
+		{[]string{"-q", "--quiet"}, func(o *common) { o.print.Quiet = true }},
 	},
 	"verbose": {
-		{[]string{"-v"}, func(o *common) { o.verbose = true }},
-		{[]string{"--verbose"}, func(o *common) { o.verbose = true }},
+		{[]string{"-v"}, func(o *common) { o.print.Verbose = true }},
+		{[]string{"--verbose"}, func(o *common) { o.print.Verbose = true }},
 	},
 	"color": {
-		{[]string{"--color", "always"}, func(o *common) { o.color = "always" }},
-		{[]string{"--color=never"}, func(o *common) { o.color = "never" }},
+		{[]string{"--color", "always"}, func(o *common) { o.print.Color = "always" }},
+		{[]string{"--color=never"}, func(o *common) { o.print.Color = "never" }},
 	},
 }
 
@@ -145,9 +145,9 @@ func wantBeside(t *testing.T, plain typed, args []string, set func(*common), oth
 	t.Helper()
 	want := plain
 	if other[0] == "-v" {
-		want.common.verbose = true
+		want.common.print.Verbose = true
 	} else {
-		want.common.color = other[1]
+		want.common.print.Color = other[1]
 	}
 	set(&want.common)
 	for _, args := range [][]string{

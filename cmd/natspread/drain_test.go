@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 
+	"natspread/internal/console"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/test/netnstest"
@@ -99,7 +100,7 @@ func drainOpen(t *testing.T, variant string) {
 		t.Fatal(err)
 	}
 	wait := func(stderr *listener) int {
-		s := &session{streams: streams{strings.NewReader(""), io.Discard, stderr}, runner: program.Exec(), connect: noSystemd}
+		s := &session{Console: console.Console{In: strings.NewReader(""), Out: io.Discard, Err: stderr}, runner: program.Exec(), connect: noSystemd}
 		return run([]string{"--root", root, "--live", "--variant", variant, "drain", "web", "10.0.0.1:80", "--wait", "5m"}, s)
 	}
 	stderr := &listener{heard: "1 connection is still open\n", then: func() { _ = syscall.Kill(os.Getpid(), syscall.SIGINT) }}

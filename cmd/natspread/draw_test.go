@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/console"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 )
@@ -35,7 +36,7 @@ func TestDrawWithout(t *testing.T) {
 			runner := func(_ context.Context, stdin []byte, program string, _ ...string) ([]byte, error) {
 				return append([]byte("drawn: "), stdin...), test.errs[program]
 			}
-			s := &session{streams: streams{nil, &stdout, &stderr}, runner: runner, connect: noSystemd}
+			s := &session{Console: console.Console{In: nil, Out: &stdout, Err: &stderr}, runner: runner, connect: noSystemd}
 			got := outcome{code: run([]string{"render", "--svg", "--config", config}, s), out: stdout.String(), err: stderr.String()}
 			got.want(t, test.code)
 			if test.says == "" {
@@ -64,7 +65,7 @@ func TestDrawThousands(t *testing.T) {
 		fmt.Fprintf(&toml, "[[service]]\nname = \"s%d\"\nlisten = \"192.0.2.%d:%d\"\nbackends = [\"10.0.0.1:80\", \"10.0.0.2:80\"]\n", i, i/250+1, i%250+1)
 	}
 	var stdout, stderr bytes.Buffer
-	s := &session{streams: streams{nil, &stdout, &stderr}, runner: new(program.Locks).Exec(), connect: noSystemd}
+	s := &session{Console: console.Console{In: nil, Out: &stdout, Err: &stderr}, runner: new(program.Locks).Exec(), connect: noSystemd}
 	got := outcome{code: run([]string{"render", "--svg", "--config", filepath.Join(rootWith(t, toml.String()), paths.Config)}, s), out: stdout.String(), err: stderr.String()}
 	got.want(t, exitDone)
 	if shares := strings.Count(got.out, "50.00 %</text>"); shares != 4000 {

@@ -11,6 +11,7 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/configfiles"
+	"natspread/internal/console"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -137,7 +138,7 @@ func TestEditedWhileAsked(t *testing.T) {
 	netnstest.Self().Command(t, "", "iptables-nft", "-t", "nat", "-N", "OTHERS")
 	for _, edit := range []bool{true, false} {
 		user, terminal := openTerminal(t)
-		s := &session{streams: streams{in: terminal, out: terminal, err: terminal}, runner: program.Exec(), connect: noSystemd}
+		s := &session{Console: console.Console{In: terminal, Out: terminal, Err: terminal}, runner: program.Exec(), connect: noSystemd}
 		ended := make(chan int)
 		go func() {
 			ended <- run([]string{"--root", root, "--live", "--variant", "nft", "apply", "--exclusive"}, s)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/console"
 	"natspread/internal/paths"
 	"natspread/internal/program"
 	"natspread/internal/rules"
@@ -39,7 +40,7 @@ func TestEditAsks(t *testing.T) {
 			_ = os.Remove(editor + ".wrote")
 			user, terminal := openTerminal(t)
 			var stdout bytes.Buffer
-			s := &session{streams: streams{in: terminal, out: &stdout, err: terminal}, runner: program.Exec(), connect: noSystemd}
+			s := &session{Console: console.Console{In: terminal, Out: &stdout, Err: terminal}, runner: program.Exec(), connect: noSystemd}
 			ended := make(chan int)
 			go func() { ended <- run(append(flags, "edit"), s) }()
 			text := ""

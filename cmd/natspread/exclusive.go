@@ -7,7 +7,6 @@ import (
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
-	"natspread/internal/terminal"
 	"natspread/internal/text"
 	"natspread/restore"
 )
@@ -26,9 +25,9 @@ func (s *session) confirmExclusive(ctx context.Context, o applyOptions, plan cha
 	if foreign.Len() == 0 {
 		return request, nil
 	}
-	s.printf("apply --exclusive removes what is not natspread's from the nat table, %s:", text.Plural(foreign.Len(), "line"))
+	s.Printf("apply --exclusive removes what is not natspread's from the nat table, %s:", text.Plural(foreign.Len(), "line"))
 	for _, line := range foreign.Lines() {
-		s.printf("%s", text.OneLine(line))
+		s.Printf("%s", text.OneLine(line))
 	}
 	if o.dryRun || o.yes {
 		return request, nil
@@ -43,8 +42,8 @@ func (s *session) askLogin(ctx context.Context, taken string) error {
 	if taken == "" {
 		return nil
 	}
-	if s.asks() {
-		s.printf("%s", text.OneLine(taken))
+	if s.Asks() {
+		s.Printf("%s", text.OneLine(taken))
 	}
 	return s.ask(ctx, "load it?", fmt.Errorf("%s, and there is no terminal to ask at: try it with natspread apply --confirm 60s, or add --yes; nothing was changed", taken))
 }
@@ -52,17 +51,13 @@ func (s *session) askLogin(ctx context.Context, taken string) error {
 // errNotConfirmed says that the administrator did not want it.
 var errNotConfirmed = errors.New("not confirmed; nothing was changed")
 
-// asks tells whether somebody sees a question and can answer.
-func (s *session) asks() bool { return !s.quiet && terminal.Is(s.in) && terminal.Is(s.err) }
-
 // ask asks a question of one who can answer, and is an error, nobody, where there is none.
 // An interruption is an answer, too.
 func (s *session) ask(ctx context.Context, question string, nobody error) error {
-	if !s.asks() {
+	if !s.Asks() {
 		return nobody
 	}
-	s.line.Clear()
-	yes, err := terminal.Ask(ctx, s.in, s.err, question)
+	yes, err := s.Ask(ctx, question)
 	switch {
 	case err != nil:
 		return nothingChanged(err)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/console"
 )
 
 // errNobody stands for what is said where nobody can be asked.
@@ -29,7 +31,7 @@ func TestAsk(t *testing.T) {
 			if _, err := io.WriteString(user, typed); err != nil {
 				t.Fatal(err)
 			}
-			s := &session{streams: streams{in: terminal, err: terminal}}
+			s := &session{Console: console.Console{In: terminal, Err: terminal}}
 			err := s.ask(t.Context(), "remove them?", errNobody)
 			if (err == nil) != confirmed || err != nil && !strings.HasSuffix(err.Error(), "; nothing was changed") {
 				t.Errorf("confirmed: %v", err)
@@ -47,7 +49,7 @@ func TestAskInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- (&session{streams: streams{in: terminal, err: terminal}}).ask(ctx, "remove them?", errNobody)
+		ended <- (&session{Console: console.Console{In: terminal, Err: terminal}}).ask(ctx, "remove them?", errNobody)
 	}()
 	for shown := ""; !strings.Contains(shown, "remove them? [y/N] "); shown += readShown(t, user) {
 	}
@@ -75,9 +77,9 @@ func TestAskNobody(t *testing.T) {
 		"quiet":             {in: terminal, quiet: true},
 	} {
 		var said bytes.Buffer
-		s := &session{streams: streams{in: c.in, err: &said}, common: common{quiet: c.quiet}}
+		s := &session{Console: console.Console{In: c.in, Err: &said, Flags: console.Flags{Quiet: c.quiet}}}
 		if c.quiet {
-			s.err = terminal
+			s.Err = terminal
 		}
 		if err := s.ask(t.Context(), "remove them?", errNobody); !errors.Is(err, errNobody) || said.Len() > 0 {
 			t.Errorf("%s: %v, said %q", name, err, said.String())
@@ -92,7 +94,7 @@ func TestAskLogin(t *testing.T) {
 	if _, err := io.WriteString(user, "no\n"); err != nil {
 		t.Fatal(err)
 	}
-	s := &session{streams: streams{in: terminal, err: terminal}}
+	s := &session{Console: console.Console{In: terminal, Err: terminal}}
 	if err := s.askLogin(t.Context(), "service ssh takes port 22"); !errors.Is(err, errNotConfirmed) || exitCode(err) != exitFailed {
 		t.Error(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // stopHalfway is failure.Halfway, and says what was done, and the notes.
 func (s *session) stopHalfway(result restore.Result, done []string, err error) error {
-	s.printLines(done)
+	s.PrintLines(done)
 	s.printNotes(result)
 	return failure.Halfway(result, done, err)
 }
@@ -25,14 +25,14 @@ func (s *session) printFailure(args []string, err error) {
 	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
 		args = args[:at]
 	}
-	asked := s.json || slices.ContainsFunc(args, func(arg string) bool {
+	asked := s.JSON || slices.ContainsFunc(args, func(arg string) bool {
 		name, value, _ := strings.Cut(arg, "=")
 		return (name == "--json" || name == "-json") && value != "false"
 	})
 	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked {
 		return
 	}
-	_ = s.printJSON(failure.Of(err, exitCode(err)))
+	_ = s.PrintJSON(failure.Of(err, exitCode(err)))
 }
 
 // printFailureLine is printFailure on a line of its own, for a verb that prints one object
@@ -42,5 +42,5 @@ func (s *session) printFailureLine(err error) error {
 	if jsonErr != nil {
 		return jsonErr
 	}
-	return s.print(string(line) + "\n")
+	return s.Print(string(line) + "\n")
 }

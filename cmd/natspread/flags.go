@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/cmdline"
+	"natspread/internal/console"
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
@@ -20,12 +21,9 @@ type common struct {
 	config  string // path, or "-"
 	root    string // absolute
 	variant rules.Variant
-	json    bool
-	quiet   bool
-	verbose bool
-	color   string // auto, always, never
-	live    bool   // change the running kernel, also from below another root
-	image   bool   // what is below the root is an image, as somebody said
+	print   console.Flags
+	live    bool // change the running kernel, also from below another root
+	image   bool // what is below the root is an image, as somebody said
 }
 
 // commonFlags are those that every verb takes, before it or behind it.
@@ -52,14 +50,12 @@ func (s *session) readCommon(c *cli.Context) error {
 		config:  c.String("config"),
 		root:    root,
 		variant: rules.Variant(c.String("variant")),
-		json:    c.Bool("json"),
-		quiet:   c.Bool("quiet"),
-		verbose: c.Bool("verbose"),
-		color:   c.String("color"),
+		print:   console.Flags{JSON: c.Bool("json"), Quiet: c.Bool("quiet"), Verbose: c.Bool("verbose"), Color: c.String("color")},
 		live:    c.Bool("live"),
 	}
-	if s.quiet {
-		s.line = nil
+	s.Flags = s.common.print
+	if s.Quiet {
+		s.Line = nil
 	}
 	if s.config == "" {
 		s.config = filepath.Join(root, paths.Config)
@@ -67,7 +63,7 @@ func (s *session) readCommon(c *cli.Context) error {
 	if err := cmdline.OneOf("variant", string(s.variant), "auto", "nft", "legacy"); err != nil {
 		return err
 	}
-	return cmdline.OneOf("color", s.color, "auto", "always", "never")
+	return cmdline.OneOf("color", s.Color, "auto", "always", "never")
 }
 
 // familyFlags choose a family for what a verb does.

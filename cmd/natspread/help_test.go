@@ -7,9 +7,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"natspread/internal/cmdline"
-
 	"github.com/urfave/cli/v2"
+
+	"natspread/internal/cmdline"
 )
 
 // Every verb's help must name each of its flags and have an example that can be

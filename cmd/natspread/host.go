@@ -39,15 +39,15 @@ func (s *session) prune(ctx context.Context) {
 	if !s.changes {
 		return
 	}
-	s.doing("removing old generations")
+	s.Doing("removing old generations")
 	if err := s.store().Prune(ctx); err != nil {
-		s.printf("%v", err)
+		s.Printf("%v", err)
 	}
 }
 
 // reportHost returns the machine to read a report of.
 func (s *session) reportHost() report.Host {
-	s.doing("reading what this host holds")
+	s.Doing("reading what this host holds")
 	host := report.New(s.host())
 	host.Config = s.readConfig
 	host.ByHand = !s.ownsUnits()
@@ -85,8 +85,8 @@ func (s *session) unitState(ctx context.Context) (string, error) {
 
 // load reads and checks the config and plans its tables.
 func (s *session) load() (change.Plan, error) {
-	s.doing("reading %s", s.config)
-	return change.Load(s.config, s.in)
+	s.Doing("reading %s", s.config)
+	return change.Load(s.config, s.In)
 }
 
 // loadLocked is load for a verb that applies the config, and takes the lock of those who

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/console"
 	"natspread/internal/paths"
 )
 
@@ -29,7 +30,7 @@ func TestSlowWork(t *testing.T) {
 			return []byte("<svg/>\n"), nil
 		}
 		var stdout bytes.Buffer
-		s := &session{streams: streams{nil, &stdout, terminal}, runner: runner, connect: noSystemd}
+		s := &session{Console: console.Console{In: nil, Out: &stdout, Err: terminal}, runner: runner, connect: noSystemd}
 		if code := run(append([]string{"render", "--svg", "--config", config}, flags...), s); code != exitDone {
 			t.Errorf("%v: exit code %d", flags, code)
 		}
@@ -39,8 +40,8 @@ func TestSlowWork(t *testing.T) {
 		if strings.Contains(stdout.String(), "drawing") || !strings.Contains(stdout.String(), "svg/") {
 			t.Errorf("%v: %q is printed", flags, stdout.String())
 		}
-		if quiet != (s.line == nil) {
-			t.Errorf("%v: the line is %v", flags, s.line)
+		if quiet != (s.Line == nil) {
+			t.Errorf("%v: the line is %v", flags, s.Line)
 		}
 		switch {
 		case shows && !strings.HasSuffix(shown, "drawing...\r\x1b[K"):
@@ -59,8 +60,8 @@ func TestSlowWorkElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	s := &session{streams: streams{nil, io.Discard, file}, connect: noSystemd}
-	if run([]string{"render", "--config", filepath.Join(rootWith(t, article), paths.Config)}, s); s.line != nil {
+	s := &session{Console: console.Console{In: nil, Out: io.Discard, Err: file}, connect: noSystemd}
+	if run([]string{"render", "--config", filepath.Join(rootWith(t, article), paths.Config)}, s); s.Line != nil {
 		t.Error("a file has a line")
 	}
 }

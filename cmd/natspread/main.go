@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"natspread/internal/console"
 	"natspread/internal/program"
 )
 
@@ -24,5 +25,5 @@ func main() {
 	time.AfterFunc(10*time.Second, func() { debug.SetGCPercent(100) })
 	debug.SetMemoryLimit(140 << 20)
 	locks := new(program.Locks)
-	os.Exit(run(os.Args[1:], &session{streams: streams{os.Stdin, os.Stdout, os.Stderr}, runner: locks.Exec(), locks: locks, connect: connectSystemd}))
+	os.Exit(run(os.Args[1:], &session{Console: console.Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, runner: locks.Exec(), locks: locks, connect: connectSystemd}))
 }

@@ -48,7 +48,7 @@ func (s *session) installOffline(ctx context.Context, o installOptions) error {
 		return s.stopHalfway(result, done, fmt.Errorf("the image is not complete: %w", err))
 	}
 	if len(done) == 0 {
-		s.printf("no change: the image has generation %d already", written.Number)
+		s.Printf("no change: the image has generation %d already", written.Number)
 	}
 	result.Notes = append(result.Notes, image.Lacks(s.root, install.ProgramsAtBoot(plan.Tables, variant))...)
 	s.noteRouter(ctx, plan.Tables, &result)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/console"
 	"natspread/internal/failure"
 	"natspread/internal/paths"
 	"natspread/internal/program"
@@ -27,7 +28,7 @@ type outcome struct {
 // that it reaches.
 func natspreadWith(stdin string, connect func(context.Context) (systemd, error), args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	s := &session{streams: streams{strings.NewReader(stdin), &stdout, &stderr}, runner: program.Exec(), connect: connect}
+	s := &session{Console: console.Console{In: strings.NewReader(stdin), Out: &stdout, Err: &stderr}, runner: program.Exec(), connect: connect}
 	code := run(args, s)
 	return outcome{code: code, out: stdout.String(), err: stderr.String()}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/console"
 	"natspread/internal/paths"
 	"natspread/internal/report"
 	"natspread/internal/selftest"
@@ -180,7 +181,7 @@ func (c outputCase) checkJSON(t *testing.T, text string) {
 		t.Errorf("%s: more than one value: %q", c.verb, text)
 	}
 	var again bytes.Buffer
-	_ = (&session{streams: streams{out: &again}}).printJSON(c.result)
+	_ = (&session{Console: console.Console{Out: &again}}).PrintJSON(c.result)
 	if again.String() != text {
 		t.Errorf("%s: some of %q is not in the shape, which gives %q", c.verb, text, again.String())
 	}

@@ -32,12 +32,12 @@ func resultOf(result restore.Result) changeResult {
 }
 
 // printNotes prints what became of connections, and the notes of a result.
-func (s *session) printNotes(result restore.Result) { s.printLines(report.NoteLines(result)) }
+func (s *session) printNotes(result restore.Result) { s.PrintLines(report.NoteLines(result)) }
 
 // printResult prints the notes of a result, and with --json all of it.
 func (s *session) printResult(result restore.Result) error {
 	s.printNotes(result)
-	return unprinted(result, s.answer(resultOf(result), ""))
+	return unprinted(result, s.Answer(resultOf(result), ""))
 }
 
 // unprinted adds to the error of a result that cannot be printed that what was changed stays

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -10,26 +9,20 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/console"
 	"natspread/internal/program"
 	"natspread/internal/suggest"
 	"natspread/internal/terminal"
 )
 
-// streams are standard input, output and error.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
 // session is what the verbs share in one run of the program.
 type session struct {
-	streams
+	console.Console
 	common                                         // the flags that every verb takes
 	runner  program.Runner                         // the one way to run programs
 	locks   *program.Locks                         // those that these programs share; nil in tests without processes
 	connect func(context.Context) (systemd, error) // the one way to the running systemd
 	changes bool                                   // the verb may have made a generation
-	line    *terminal.Line                         // what takes its time, on standard error
 }
 
 // run runs natspread with the arguments behind the program's name and returns the
@@ -43,8 +36,8 @@ func run(args []string, s *session) int {
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
 
-	s.line = terminal.NewLine(s.err)
-	defer s.line.Clear()
+	s.Line = terminal.NewLine(s.Err)
+	defer s.Line.Clear()
 	err := s.dispatch(ctx, args)
 	s.complain(err)
 	s.printFailure(args, err)
@@ -68,7 +61,7 @@ func (s *session) dispatch(ctx context.Context, args []string) error {
 	if err != nil || help == "" {
 		return err
 	}
-	return s.print(help)
+	return s.Print(help)
 }
 
 // program describes the command line.

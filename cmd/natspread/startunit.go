@@ -31,7 +31,7 @@ func (s *session) startUnit(ctx context.Context, cfg config.Config, result *rest
 		case err != nil:
 			result.Notes = append(result.Notes, fmt.Sprintf("%s could not be started: %v; fix: systemctl start natspread", paths.Unit, err))
 		case started:
-			s.printf("started %s", paths.Unit)
+			s.Printf("started %s", paths.Unit)
 		}
 	}
 	s.noteWatcher(ctx, cfg, result)

@@ -11,14 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"natspread/internal/config"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
-
-	"golang.org/x/sys/unix"
 )
 
 // startedUnit is what a verb says that started the unit.

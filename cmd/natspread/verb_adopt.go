@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -79,14 +78,14 @@ func (s *session) adopt(ctx context.Context, o adoptOptions) error {
 	if err != nil {
 		return err
 	}
-	found, err := host.Adopt(ctx, host.Host{Run: s.traced(), Root: s.root, Variant: variant, In: s.in, Choose: s.choose}, o.Source, o.Choices)
+	found, err := host.Adopt(ctx, host.Host{Run: s.traced(), Root: s.root, Variant: variant, In: s.In, Choose: s.Choose}, o.Source, o.Choices)
 	if err != nil {
 		return err
 	}
-	s.printLines(found.Lines())
+	s.PrintLines(found.Lines())
 	switch {
 	case found.Text == nil:
-		err = s.answer(found.Report("", ""), "")
+		err = s.Answer(found.Report("", ""), "")
 	case o.apply:
 		return s.adoptLive(ctx, o, found)
 	default:
@@ -107,30 +106,16 @@ func (s *session) adoptVariant(ctx context.Context, o adoptOptions) (rules.Varia
 	return kernel.Variant, err
 }
 
-// choose asks for one of some answers; "" where nobody can answer.
-func (s *session) choose(ctx context.Context, question string, answers []string) (string, error) {
-	if !s.asks() {
-		return "", nil
-	}
-	for _, answer := range answers {
-		err := s.ask(ctx, fmt.Sprintf("%s: %s?", question, answer), nil)
-		if !errors.Is(err, errNotConfirmed) {
-			return answer, err
-		}
-	}
-	return "", nil
-}
-
 // writeAdopted writes the config, or prints it.
 func (s *session) writeAdopted(o adoptOptions, found host.Found) error {
 	if o.output == "" {
-		return s.answer(found.Report("stdout", string(found.Text)), string(found.Text))
+		return s.Answer(found.Report("stdout", string(found.Text)), string(found.Text))
 	}
 	if err := change.Create(o.output, found.Text); err != nil {
 		return nothingChanged(err)
 	}
-	s.printf("wrote %s: natspread --config %s check", o.output, o.output)
-	return s.answer(found.Report(o.output, ""), "")
+	s.Printf("wrote %s: natspread --config %s check", o.output, o.output)
+	return s.Answer(found.Report(o.output, ""), "")
 }
 
 // adoptLive writes the config, loads it and takes out what it replaces.
@@ -138,9 +123,9 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 	if err := errors.Join(s.needKernel("adopt"), found.CanApply()); err != nil {
 		return nothingChanged(err)
 	}
-	s.printf("these go, in the transaction that loads the config's rules:")
-	s.printLines(found.TakeOutLines())
-	if s.asks() && !o.yes {
+	s.Printf("these go, in the transaction that loads the config's rules:")
+	s.PrintLines(found.TakeOutLines())
+	if s.Asks() && !o.yes {
 		if err := s.ask(ctx, "load the config's rules, and take these out?", nil); err != nil {
 			return err
 		}

@@ -105,7 +105,7 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown chan
 // those who edit once the rules are loaded.
 func (s *session) applyRequest(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request, unlock func()) error {
 	moves := s.reportHost().Moves(plan.Config)
-	s.doing("proving and loading %s", plan.Summary())
+	s.Doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), request)
 	if err != nil {
 		return err
@@ -132,10 +132,10 @@ func (s *session) noteRemaining(ctx context.Context, cfg config.Config, tables r
 // printApplied says what apply did.
 func (s *session) printApplied(plan change.Plan, result restore.Result) {
 	if !result.Changed {
-		s.printf("no change: generation %d is %s", result.Generation, result.There())
+		s.Printf("no change: generation %d is %s", result.Generation, result.There())
 		return
 	}
-	s.printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, plan.Summary(), result.Variant)
+	s.Printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, plan.Summary(), result.Variant)
 }
 
 // dryRun proves the config, and shows what apply would change.
@@ -152,7 +152,7 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 	if request, err = s.confirmExclusive(ctx, o, plan, request); err != nil {
 		return err
 	}
-	s.doing("proving %s", plan.Summary())
+	s.Doing("proving %s", plan.Summary())
 	result, err := s.host().Apply(ctx, request)
 	if err != nil {
 		return err
@@ -168,9 +168,9 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 	if err := s.printDryRun(result, changes); err != nil {
 		return err
 	}
-	s.printLines(changes.Summary("apply would bring"))
+	s.PrintLines(changes.Summary("apply would bring"))
 	s.printNotes(result)
-	s.printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", plan.Summary(), result.Variant)
+	s.Printf("dry run: %s, proven with the %s variant of iptables; nothing was changed", plan.Summary(), result.Variant)
 	return nil
 }
 
@@ -178,14 +178,14 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 func (s *session) printDryRun(result restore.Result, changes report.Diff) error {
 	printed, filled := resultOf(result), changes.Filled()
 	printed.Changed, printed.DryRun, printed.Diff = false, true, &filled
-	return s.answer(printed, changes.Text(s.paint, s.verbose))
+	return s.Answer(printed, changes.Text(s.Paint, s.Verbose))
 }
 
 // try applies for some time, unless it is confirmed.
 func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request) error {
 	timer := s.revertTimer()
 	moves := s.reportHost().Moves(plan.Config)
-	s.doing("proving and loading %s", plan.Summary())
+	s.Doing("proving and loading %s", plan.Summary())
 	result, err := change.Try(ctx, s.changingHost(), request, restore.Trial{For: o.confirm, Schedule: timer.Start})
 	if err != nil {
 		return err
@@ -198,15 +198,15 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan, req
 		s.printApplied(plan, result)
 	} else {
 		printed.ConfirmSeconds = int(o.confirm.Seconds())
-		s.printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), plan.Summary(), result.Variant)
+		s.Printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), plan.Summary(), result.Variant)
 	}
 	s.printNotes(result)
-	if err := s.answer(printed, ""); err != nil {
+	if err := s.Answer(printed, ""); err != nil {
 		return unprinted(result, err)
 	}
 	if result.Changed {
-		s.printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))
-		s.printf("to revert it at once: natspread rollback; else it is reverted by %s", timer)
+		s.Printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))
+		s.Printf("to revert it at once: natspread rollback; else it is reverted by %s", timer)
 	}
 	return nil
 }

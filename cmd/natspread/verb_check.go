@@ -49,15 +49,15 @@ func (s *session) check(ctx context.Context, _ cmdline.None) error {
 	switch {
 	case errors.Is(err, program.ErrNoRights):
 		result.Unproven = err.Error()
-		s.printf("%s: %s, good; not proven: %v", plan.Where(), plan.Summary(), err)
+		s.Printf("%s: %s, good; not proven: %v", plan.Where(), plan.Summary(), err)
 	case err != nil:
 		return err
 	default:
-		s.printf("%s: %s, good; proven with the %s variant of iptables", plan.Where(), plan.Summary(), variant)
+		s.Printf("%s: %s, good; proven with the %s variant of iptables", plan.Where(), plan.Summary(), variant)
 		result.Notes = append(result.Notes, s.notesBefore(ctx, plan)...)
 	}
 	s.printNotes(restore.Result{Notes: result.Notes})
-	return s.answer(result, "")
+	return s.Answer(result, "")
 }
 
 // notesBefore says what this host will do with connections of the config once it is applied,
@@ -78,7 +78,7 @@ func (s *session) prove(ctx context.Context, plan change.Plan) (rules.Variant, e
 	if !iptables.HasNetAdmin() {
 		return "", errUnprivileged
 	}
-	s.doing("proving %s", plan.Summary())
+	s.Doing("proving %s", plan.Summary())
 	kernel, err := s.host().Kernel(ctx)
 	if err != nil {
 		return "", err

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,7 +9,7 @@ import (
 	"natspread/internal/cmdline"
 	"natspread/internal/completion/scripts"
 	"natspread/internal/config"
-	"natspread/internal/text"
+	"natspread/internal/config/edit"
 )
 
 // completionVerb describes completion.
@@ -43,7 +41,7 @@ func (s *session) completion(_ context.Context, of []string) error {
 		}
 		lines = append(lines, names...)
 	}
-	return s.answer(completionResult{lines}, strings.Join(append(lines, ""), "\n"))
+	return s.Answer(completionResult{lines}, strings.Join(append(lines, ""), "\n"))
 }
 
 // completionLines returns the lines of a shell's script, or the names of a kind.
@@ -52,37 +50,20 @@ func (s *session) completionLines(of string) ([]string, error) {
 	case "bash", "zsh", "fish":
 		return strings.Split(strings.TrimSuffix(scripts.Of(of), "\n"), "\n"), nil
 	case "services":
-		return s.configNames(func(service config.Service) []string { return []string{service.Name} })
+		return s.configNames(edit.ServiceNames)
 	case "backends":
-		return s.configNames(func(service config.Service) []string { return text.Strings(service.Backends) })
+		return s.configNames(edit.BackendNames)
 	case "files":
 		files, err := s.readConfig()
 		return files.Names(), err
 	case "generations":
-		return s.generationNumbers()
+		return s.store().GoodNumbers()
 	}
 	return nil, cmdline.UsageErrorf("completion knows no %q: give bash, zsh, fish, services, backends, files or generations", of)
 }
 
-// configNames returns what the services of the config have, each name once.
-func (s *session) configNames(of func(config.Service) []string) ([]string, error) {
+// configNames returns names in the config.
+func (s *session) configNames(of func(config.Config) []string) ([]string, error) {
 	plan, err := s.load()
-	var names []string
-	for _, service := range plan.Config.Services {
-		names = append(names, of(service)...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names), err
-}
-
-// generationNumbers returns those that can be applied again, the newest first.
-func (s *session) generationNumbers() ([]string, error) {
-	entries, err := s.store().History()
-	var numbers []string
-	for _, entry := range entries {
-		if entry.Problem == nil {
-			numbers = append(numbers, strconv.Itoa(entry.Number))
-		}
-	}
-	return numbers, err
+	return of(plan.Config), err
 }

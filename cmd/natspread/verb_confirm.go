@@ -28,7 +28,7 @@ func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
 	if err := s.revertTimer().Cancel(ctx); err != nil {
 		result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 	}
-	s.printf("confirmed: boot loads generation %d now", result.Generation)
+	s.Printf("confirmed: boot loads generation %d now", result.Generation)
 	current, _ := s.store().Find(result.Generation)
 	cfg, _ := config.ParseGeneration(current.Number, current.Config) // it was good when it was applied
 	s.startUnit(ctx, cfg, &result)

@@ -112,7 +112,7 @@ func (s *session) twoGenerations(o diffOptions) (from, to generation.Generation,
 // diffSaved compares a file of iptables-save, which is of one family, with what a config
 // wants.
 func (s *session) diffSaved(o diffOptions, plan change.Plan) (report.Diff, error) {
-	text, err := report.ReadSaved(o.saved, s.in)
+	text, err := report.ReadSaved(o.saved, s.In)
 	if err != nil {
 		return report.Diff{}, fmt.Errorf("cannot read --saved %s: %w", o.saved, err)
 	}
@@ -126,10 +126,10 @@ func (s *session) diffSaved(o diffOptions, plan change.Plan) (report.Diff, error
 // printDiff prints a difference and a summary, and exits as diff(1) does. who brings
 // the change.
 func (s *session) printDiff(who string, result report.Diff) error {
-	if err := s.answer(result.Filled(), result.Text(s.paint, s.verbose)); err != nil {
+	if err := s.Answer(result.Filled(), result.Text(s.Paint, s.Verbose)); err != nil {
 		return troubled(err)
 	}
-	s.printLines(result.Summary(who))
+	s.PrintLines(result.Summary(who))
 	if !result.Differ {
 		return nil
 	}

@@ -44,9 +44,9 @@ func (s *session) examine(ctx context.Context, _ cmdline.None) error {
 	}
 	result, text := doctorResult{Findings: report.FindingsOf(found)}, "nothing found\n"
 	if len(found) > 0 {
-		text = report.FindingsText(result.Findings, s.paint)
+		text = report.FindingsText(result.Findings, s.Paint)
 	}
-	if err := s.answer(result, text); err != nil || len(report.Broken(found)) == 0 {
+	if err := s.Answer(result, text); err != nil || len(report.Broken(found)) == 0 {
 		return err
 	}
 	return cmdline.ExitSilently(exitFailed)

@@ -102,9 +102,9 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	}
 	for _, b := range edit.Backends {
 		if o.runtime {
-			s.printf("drained %v of service %s: it gets no new connections until the next load of a generation, or the next boot", b.Backend, b.Service.Name)
+			s.Printf("drained %v of service %s: it gets no new connections until the next load of a generation, or the next boot", b.Backend, b.Service.Name)
 		} else {
-			s.printf("drained %v of service %s: generation %d gives it no new connections", b.Backend, b.Service.Name, result.Generation)
+			s.Printf("drained %v of service %s: generation %d gives it no new connections", b.Backend, b.Service.Name, result.Generation)
 		}
 	}
 	if o.now { // the drain stands already, so a failure is a note
@@ -122,7 +122,7 @@ func (s *session) drain(ctx context.Context, o drainOptions) error {
 	if err != nil {
 		return failure.Halfway(result, nil, err)
 	}
-	return unprinted(result, s.answer(drainResultOf(edit, result, live), ""))
+	return unprinted(result, s.Answer(drainResultOf(edit, result, live), ""))
 }
 
 // awaitDrained waits, if it was asked to, until no connection is left at the backends of an edit,
@@ -132,10 +132,10 @@ func (s *session) awaitDrained(ctx context.Context, wait time.Duration, edit cha
 	last := ""
 	each, open, err := edit.Await(ctx, wait, func(open string, left time.Duration) {
 		switch {
-		case terminal.Is(s.err):
-			s.line.Show(fmt.Sprintf("%s, waiting for %s more", open, text.Duration(left.Round(time.Second))))
+		case terminal.Is(s.Err):
+			s.Line.Show(fmt.Sprintf("%s, waiting for %s more", open, text.Duration(left.Round(time.Second))))
 		case open != last:
-			s.printf("%s", open)
+			s.Printf("%s", open)
 		}
 		last = open
 	})
@@ -143,9 +143,9 @@ func (s *session) awaitDrained(ctx context.Context, wait time.Duration, edit cha
 	case err != nil:
 		return each, err
 	case open != "":
-		s.printf("%s: natspread status counts them", open)
+		s.Printf("%s: natspread status counts them", open)
 	default:
-		s.printf("no connection there is open")
+		s.Printf("no connection there is open")
 	}
 	return each, nil
 }
@@ -199,7 +199,7 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
 	moves := s.reportHost().Moves(edit.Config)
-	s.doing("proving and loading %s", edit.Plan.Summary())
+	s.Doing("proving and loading %s", edit.Plan.Summary())
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
 		return change.Edit{}, restore.Result{}, failure.Halfway(result, nil, err)

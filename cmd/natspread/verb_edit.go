@@ -57,10 +57,10 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 	}
 	copied.Remove()
 	if !changed {
-		s.printf("no change: %s is as it was", copied.Of)
-		return s.answer(changeResult{}, "")
+		s.Printf("no change: %s is as it was", copied.Of)
+		return s.Answer(changeResult{}, "")
 	}
-	s.printf("wrote %s", copied.Of)
+	s.Printf("wrote %s", copied.Of)
 	return s.applyEdited(ctx, o, plan)
 }
 
@@ -68,8 +68,8 @@ func (s *session) editConfig(ctx context.Context, o editOptions) error {
 func (s *session) applyEdited(ctx context.Context, o editOptions, plan change.Plan) error {
 	err := s.wantsEdit(ctx, o, plan)
 	if errors.Is(err, errNotConfirmed) {
-		s.printf("it is not applied: natspread apply does that")
-		return s.answer(changeResult{Changed: true}, "")
+		s.Printf("it is not applied: natspread apply does that")
+		return s.Answer(changeResult{Changed: true}, "")
 	}
 	if err == nil {
 		err = s.apply(ctx, applyOptions{yes: o.yes, edited: true})
@@ -84,13 +84,13 @@ func (s *session) applyEdited(ctx context.Context, o editOptions, plan change.Pl
 // editor runs is for the editor, so the returned context ends only by a later one.
 func (s *session) editCopy(ctx context.Context, o editOptions, copied change.Copy) (_ context.Context, stop func(), plan change.Plan, changed bool, err error) {
 	for stop = func() {}; ; {
-		err = program.Edit(copied.File, s.in, s.out, s.err)
+		err = program.Edit(copied.File, s.In, s.Out, s.Err)
 		stop()
 		ctx, stop = signal.NotifyContext(context.WithoutCancel(ctx), interruptions()...)
 		if err == nil {
 			plan, changed, err = copied.Load()
 		}
-		if err == nil || o.yes || !s.asks() {
+		if err == nil || o.yes || !s.Asks() {
 			return ctx, stop, plan, changed, err
 		}
 		s.complain(err)
@@ -117,12 +117,12 @@ func (s *session) wantsEdit(ctx context.Context, o editOptions, plan change.Plan
 	if err != nil {
 		return err
 	}
-	if !s.json {
-		if err := s.print(changes.Text(s.paint, s.verbose)); err != nil {
+	if !s.JSON {
+		if err := s.Print(changes.Text(s.Paint, s.Verbose)); err != nil {
 			return err
 		}
 	}
-	s.printLines(changes.Summary("apply would bring"))
+	s.PrintLines(changes.Summary("apply would bring"))
 	if o.yes {
 		return nil
 	}

@@ -53,18 +53,18 @@ const healthMemory = 160 << 20
 // health checks the backends until it is told to end, or once.
 func (s *session) health(ctx context.Context, o healthOptions) error {
 	least := watcher.Info
-	if s.quiet {
+	if s.Quiet {
 		least = watcher.Error
 	}
 	host := s.host()
-	seams, past, err := watcher.On(ctx, host, watcher.Print(s.err, s.inJournal(), least))
+	seams, past, err := watcher.On(ctx, host, watcher.Print(s.Err, s.inJournal(), least))
 	if err != nil {
 		return err
 	}
 	if o.once {
 		return s.healthOnce(ctx, seams)
 	}
-	s.line = nil // it stays, and says itself what it does
+	s.Line = nil // it stays, and says itself what it does
 	unlock, err := host.LockWatcher()
 	if err != nil {
 		return err
@@ -90,9 +90,9 @@ func (s *session) healthOnce(ctx context.Context, seams watcher.Seams) error {
 		return err
 	}
 	if len(found.Checks) == 0 {
-		s.printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", found.Generation)
+		s.Printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", found.Generation)
 	}
-	if err := s.answer(found, found.Text()); err != nil || !found.Bad() {
+	if err := s.Answer(found, found.Text()); err != nil || !found.Bad() {
 		return err
 	}
 	return cmdline.ExitSilently(exitFailed)

@@ -27,10 +27,10 @@ func (s *session) history(_ context.Context, _ cmdline.None) error {
 	if err != nil {
 		return err
 	}
-	if len(entries) == 0 && !s.json {
-		s.printf("%v", generation.ErrNone)
+	if len(entries) == 0 && !s.JSON {
+		s.Printf("%v", generation.ErrNone)
 		return nil
 	}
 	history := report.HistoryOf(entries)
-	return s.answer(history, history.Text(s.paint))
+	return s.Answer(history, history.Text(s.Paint))
 }

@@ -54,13 +54,13 @@ func (s *session) init(_ context.Context, o initOptions) error {
 		return err
 	}
 	if s.config == "-" {
-		return s.answer(initResult{Config: "stdout", Text: string(text)}, string(text))
+		return s.Answer(initResult{Config: "stdout", Text: string(text)}, string(text))
 	}
 	if err := change.Create(s.config, text); err != nil {
 		return nothingChanged(err)
 	}
-	s.printf("wrote %s: %srun natspread check", s.config, o.next())
-	return s.answer(initResult{Changed: true, Config: s.config}, "")
+	s.Printf("wrote %s: %srun natspread check", s.config, o.next())
+	return s.Answer(initResult{Changed: true, Config: s.config}, "")
 }
 
 // next says what is to be done before the new config is checked: nothing where flags said what it

@@ -145,7 +145,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	if err := s.refuseLogin(ctx, plan.Config); err != nil {
 		return err
 	}
-	s.doing("proving and loading %s", plan.Summary())
+	s.Doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), plan.Request("install"))
 	if err != nil {
 		return err
@@ -188,10 +188,10 @@ func (s *session) installUnits(ctx context.Context, running systemd, o installOp
 
 // printInstalled says what was done, and the notes of a result.
 func (s *session) printInstalled(result restore.Result, done []string) error {
-	s.printLines(done)
+	s.PrintLines(done)
 	s.printNotes(result)
 	result.Changed = result.Changed || units.Changed(done)
-	return unprinted(result, s.answer(installResult{
+	return unprinted(result, s.Answer(installResult{
 		Changed: result.Changed, Generation: result.Generation, Done: append([]string{}, done...), Notes: result.Notes,
 	}, ""))
 }

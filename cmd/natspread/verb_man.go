@@ -44,6 +44,6 @@ const bold = "1"
 
 // man prints a page.
 func (s *session) man(_ context.Context, page string) error {
-	text := man.Text(page, func(heading string) string { return s.paint(bold, heading) })
-	return s.answer(manResult{page, text}, text)
+	text := man.Text(page, func(heading string) string { return s.Paint(bold, heading) })
+	return s.Answer(manResult{page, text}, text)
 }

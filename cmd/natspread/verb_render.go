@@ -3,14 +3,18 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
+	"natspread/internal/explain"
 	"natspread/internal/failure"
+	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/trace"
 	"natspread/restore"
 )
 
@@ -112,10 +116,10 @@ func (s *session) render(ctx context.Context, o renderOptions) error {
 	printed := string(rules.EncodeFile(o.table(plan)))
 	for _, part := range []rules.Table{plan.Tables.Filter(o.family), plan.Tables.Mangle(o.family)} {
 		if !o.filter && !o.mangle && !part.Empty() {
-			s.printf("note: there are rules of the %[1]v table, too: natspread render --%[1]v", part.Name)
+			s.Printf("note: there are rules of the %[1]v table, too: natspread render --%[1]v", part.Name)
 		}
 	}
-	return s.answer(renderResult{Family: o.family.String(), Rules: printed}, printed)
+	return s.Answer(renderResult{Family: o.family.String(), Rules: printed}, printed)
 }
 
 // table returns the table that was chosen of a config.
@@ -136,7 +140,37 @@ func (s *session) renderFiles(o renderOptions, plan change.Plan) error {
 		return failure.Halfway(restore.Result{Changed: changed}, nil, err)
 	}
 	for _, path := range files {
-		s.printf("wrote %s", path)
+		s.Printf("wrote %s", path)
 	}
-	return s.answer(renderResult{Changed: changed, Files: files}, "")
+	return s.Answer(renderResult{Changed: changed, Files: files}, "")
+}
+
+// explain prints what happens to a packet.
+func (s *session) explain(o renderOptions, plan change.Plan) error {
+	question, err := explain.Words{To: o.explain, In: o.in, From: o.from, Families: o.families}.Question(plan.Config)
+	if err != nil {
+		return cmdline.Coded(exitUsage, err)
+	}
+	explained, err := trace.Explain(plan.Tables, question.Packet)
+	if err != nil {
+		return err
+	}
+	return s.Answer(question.Result(explained), question.Text(explained, s.Verbose, s.Paint))
+}
+
+// draw prints the chains of a family as a graph or as a picture.
+func (s *session) draw(ctx context.Context, o renderOptions, plan change.Plan) error {
+	result := renderResult{Family: o.family.String()}
+	graph := trace.Dot(o.table(plan))
+	if o.svg {
+		s.Doing("drawing")
+		picture, err := program.Draw(ctx, s.traced(), graph)
+		if err != nil {
+			return fmt.Errorf("cannot draw the chains: %w: natspread render --dot prints the graph itself", err)
+		}
+		result.SVG = string(picture)
+	} else {
+		result.Dot = string(graph)
+	}
+	return s.Answer(result, result.Dot+result.SVG)
 }

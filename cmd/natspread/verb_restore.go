@@ -37,15 +37,15 @@ func readRestore(c *cli.Context) (restoreOptions, error) {
 func (s *session) restore(ctx context.Context, o restoreOptions) error {
 	host := s.host()
 	host.Wait = o.wait
-	s.doing("loading the current generation")
+	s.Doing("loading the current generation")
 	result, err := host.Restore(ctx)
 	if err != nil {
 		return s.stopHalfway(result, nil, err)
 	}
 	if result.Changed {
-		s.printf("restored generation %d by the %s variant of iptables", result.Generation, result.Variant)
+		s.Printf("restored generation %d by the %s variant of iptables", result.Generation, result.Variant)
 	} else {
-		s.printf("generation %d is %s", result.Generation, result.There())
+		s.Printf("generation %d is %s", result.Generation, result.There())
 	}
 	return s.printResult(result)
 }

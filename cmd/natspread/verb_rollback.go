@@ -110,7 +110,7 @@ func (s *session) configToo(o rollbackOptions, loaded generation.Generation, res
 		return nil
 	}
 	kept, changed, err := change.PutBack(s.store(), s.config, loaded, func(file string) {
-		s.printf("removing %s: the generation's config has no such file", file)
+		s.Printf("removing %s: the generation's config has no such file", file)
 	})
 	result.Changed = result.Changed || changed
 	for _, file := range kept {
@@ -120,7 +120,7 @@ func (s *session) configToo(o rollbackOptions, loaded generation.Generation, res
 		return fmt.Errorf("the rules are rolled back, but not the config: %w", err)
 	}
 	if changed {
-		s.printf("put back the config %s", s.config)
+		s.Printf("put back the config %s", s.config)
 	}
 	return nil
 }
@@ -144,13 +144,13 @@ func (s *session) confirmRollback(ctx context.Context, o *rollbackOptions) error
 func (s *session) printRolledBack(result restore.Result, old int) {
 	switch {
 	case result.Changed && result.Generation == old:
-		s.printf("loaded generation %d again, which is current", result.Generation)
+		s.Printf("loaded generation %d again, which is current", result.Generation)
 	case result.Changed:
-		s.printf("rolled back to generation %d, which is generation %d now", old, result.Generation)
+		s.Printf("rolled back to generation %d, which is generation %d now", old, result.Generation)
 	case result.Generation == old:
-		s.printf("no change: generation %d is %s", result.Generation, result.There())
+		s.Printf("no change: generation %d is %s", result.Generation, result.There())
 	default:
-		s.printf("no change: generation %d is the same as %d, and %s", result.Generation, old, result.There())
+		s.Printf("no change: generation %d is the same as %d, and %s", result.Generation, old, result.There())
 	}
 }
 
@@ -164,7 +164,7 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 	result, err := revert(ctx)
 	switch {
 	case o.overdue && errors.Is(err, generation.ErrNothingPending):
-		s.printf("%v", generation.ErrNothingPending)
+		s.Printf("%v", generation.ErrNothingPending)
 		return s.printResult(result)
 	case err != nil:
 		return s.stopHalfway(result, nil, err)
@@ -174,9 +174,9 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 		}
 	}
 	if result.Generation != 0 {
-		s.printf("reverted what was not confirmed: generation %d is loaded", result.Generation)
+		s.Printf("reverted what was not confirmed: generation %d is loaded", result.Generation)
 	} else {
-		s.printf("reverted what was not confirmed: no rule of natspread is loaded, as before")
+		s.Printf("reverted what was not confirmed: no rule of natspread is loaded, as before")
 	}
 	if o.configToo && result.Generation != 0 {
 		loaded, err := s.store().Find(result.Generation)

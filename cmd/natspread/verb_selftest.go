@@ -42,15 +42,15 @@ func (s *session) selftest(ctx context.Context, service string) error {
 	if err != nil {
 		return err
 	}
-	s.doing("trying %s", plan.Summary())
+	s.Doing("trying %s", plan.Summary())
 	result, err := selftest.Run(ctx, kernel, plan.Config, plan.Tables, services)
 	if err != nil {
 		return err
 	}
-	if err := s.answer(result, result.Text(s.paint)); err != nil {
+	if err := s.Answer(result, result.Text(s.Paint)); err != nil {
 		return err
 	}
-	if s.printf("%s", result.Summary()); result.Good {
+	if s.Printf("%s", result.Summary()); result.Good {
 		return nil
 	}
 	return cmdline.ExitSilently(exitFailed)

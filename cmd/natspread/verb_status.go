@@ -58,11 +58,11 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	}
 	switch {
 	case o.prometheus == "-":
-		err = s.print(status.Metrics())
+		err = s.Print(status.Metrics())
 	case o.prometheus != "":
 		err = report.WriteMetrics(o.prometheus, status.Metrics())
 	default:
-		err = s.answer(status, status.Text(s.paint, o.all))
+		err = s.Answer(status, status.Text(s.Paint, o.all))
 	}
 	if err != nil {
 		return err

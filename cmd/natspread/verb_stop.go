@@ -25,9 +25,9 @@ func (s *session) stop(ctx context.Context, _ cmdline.None) error {
 		return s.stopHalfway(result, nil, err)
 	}
 	if result.Changed {
-		s.printf("stopped: the rules of natspread are out of the kernel")
+		s.Printf("stopped: the rules of natspread are out of the kernel")
 	} else {
-		s.printf("no rule of natspread was loaded")
+		s.Printf("no rule of natspread was loaded")
 	}
 	return s.printResult(result)
 }

@@ -39,21 +39,21 @@ func (s *session) undrain(ctx context.Context, o drainOptions) error {
 	}
 	for _, b := range edit.Backends {
 		if o.runtime {
-			s.printf("undrained %v of service %s: it gets new connections, unless its check fails", b.Backend, b.Service.Name)
+			s.Printf("undrained %v of service %s: it gets new connections, unless its check fails", b.Backend, b.Service.Name)
 		} else {
-			s.printf("undrained %v of service %s: generation %d gives it new connections", b.Backend, b.Service.Name, result.Generation)
+			s.Printf("undrained %v of service %s: generation %d gives it new connections", b.Backend, b.Service.Name, result.Generation)
 		}
 	}
 	if !o.runtime {
 		s.startUnit(ctx, edit.Config, &result)
 	}
 	s.printNotes(result)
-	if !s.json {
+	if !s.JSON {
 		return nil
 	}
 	live, err := edit.Live(ctx)
 	if err != nil {
 		return failure.Halfway(result, nil, fmt.Errorf("undrained, but the connections cannot be counted: %w", err))
 	}
-	return unprinted(result, s.printJSON(drainResultOf(edit, result, live)))
+	return unprinted(result, s.PrintJSON(drainResultOf(edit, result, live)))
 }

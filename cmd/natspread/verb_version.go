@@ -29,7 +29,7 @@ type versionResult struct {
 // version prints it.
 func (s *session) version(_ context.Context, _ cmdline.None) error {
 	result := versionResult{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	return s.answer(result, fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))
+	return s.Answer(result, fmt.Sprintf("natspread %s (%s, %s)\n", result.Version, result.Go, result.Platform))
 }
 
 // version returns the version that the build wrote into the program, "devel"

@@ -19,7 +19,7 @@ const watchStep = 2 * time.Second
 // meant to end, so it then exits by what it read last. Trouble is shown, too, and may be
 // gone the next time, unless there is nothing but trouble from the beginning.
 func (s *session) watch(ctx context.Context, o statusOptions) error {
-	s.line = nil // what was read last stays meanwhile
+	s.Line = nil // what was read last stays meanwhile
 	clock := time.NewTicker(watchStep)
 	defer clock.Stop()
 	var last error
@@ -51,30 +51,30 @@ func (s *session) watch(ctx context.Context, o statusOptions) error {
 // show writes what was read: a terminal is drawn anew, to others go lines.
 func (s *session) show(status report.Status, o statusOptions, now time.Time) error {
 	switch {
-	case s.json:
+	case s.JSON:
 		text, err := json.Marshal(status)
 		if err != nil {
 			return fmt.Errorf("cannot print: %w", err)
 		}
-		return s.print(string(text) + "\n")
-	case terminal.Is(s.out):
-		text := status.Text(s.paint, o.all)
-		if !o.all && terminal.SizeOf(s.out).Fit("\n"+text) != "\n"+text { // below the time
-			text = status.Brief(s.paint)
+		return s.Print(string(text) + "\n")
+	case terminal.Is(s.Out):
+		text := status.Text(s.Paint, o.all)
+		if !o.all && terminal.SizeOf(s.Out).Fit("\n"+text) != "\n"+text { // below the time
+			text = status.Brief(s.Paint)
 		}
 		return s.refresh(text, now)
 	}
-	return s.print(status.Lines(now))
+	return s.Print(status.Lines(now))
 }
 
 // showTrouble shows why nothing was read: on the terminal, in the place of the
 // status, and else where errors are.
 func (s *session) showTrouble(trouble error, now time.Time) error {
-	if !s.json && terminal.Is(s.out) {
+	if !s.JSON && terminal.Is(s.Out) {
 		return s.refresh("natspread: "+text.OneLine(trouble.Error())+"\n", now)
 	}
 	s.complain(trouble)
-	if s.json {
+	if s.JSON {
 		return s.printFailureLine(trouble)
 	}
 	return nil
@@ -82,5 +82,5 @@ func (s *session) showTrouble(trouble error, now time.Time) error {
 
 // refresh draws a text on the terminal, as much of it as there is room for.
 func (s *session) refresh(screen string, now time.Time) error {
-	return s.print(terminal.Redraw(terminal.SizeOf(s.out).Fit(now.Format(time.DateTime) + "\n" + screen)))
+	return s.Print(terminal.Redraw(terminal.SizeOf(s.Out).Fit(now.Format(time.DateTime) + "\n" + screen)))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"natspread/internal/configfiles"
 )
@@ -43,6 +44,18 @@ func (s Store) History() ([]Entry, error) {
 		entries = append(entries, entry)
 	}
 	return entries, nil
+}
+
+// GoodNumbers returns the generations that can be loaded again, as they are typed, the newest first.
+func (s Store) GoodNumbers() ([]string, error) {
+	entries, err := s.History()
+	var numbers []string
+	for _, entry := range entries {
+		if entry.Problem == nil {
+			numbers = append(numbers, strconv.Itoa(entry.Number))
+		}
+	}
+	return numbers, err
 }
 
 // entry describes the generation in a directory.

@@ -8,6 +8,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/config/source"
 	"natspread/internal/suggest"
+	"natspread/internal/text"
 )
 
 // BackendPlace is where a backend stands in a Config: in which service, and where there.
@@ -105,4 +106,24 @@ func findBackend(service config.Service, text string) (int, error) {
 		return 0, fmt.Errorf("service %s has no backend %s, but %s", service.Name, text, source.FirstBytes(strings.Join(all, ", ")))
 	}
 	return at, nil
+}
+
+// ServiceNames returns the names of services, each once.
+func ServiceNames(cfg config.Config) []string {
+	return namesOf(cfg, func(s config.Service) []string { return []string{s.Name} })
+}
+
+// BackendNames returns the backends of all services, each once, as they are written.
+func BackendNames(cfg config.Config) []string {
+	return namesOf(cfg, func(s config.Service) []string { return text.Strings(s.Backends) })
+}
+
+// namesOf returns what services have, each once.
+func namesOf(cfg config.Config, of func(config.Service) []string) []string {
+	var names []string
+	for _, service := range cfg.Services {
+		names = append(names, of(service)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -1,53 +1,46 @@
-package main
+// Package explain reads which packet is asked about, and which service it is for.
+package explain
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
 
-	"natspread/internal/change"
-	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/trace"
 )
 
-// explain prints what happens to a packet.
-func (s *session) explain(o renderOptions, plan change.Plan) error {
-	question, err := o.question(plan.Config)
-	if err != nil {
-		return err
-	}
-	explained, err := trace.Explain(plan.Tables, question.Packet)
-	if err != nil {
-		return err
-	}
-	return s.answer(question.Result(explained), question.Text(explained, s.verbose, s.paint))
+// Words are what is typed: the values of --explain, --in and --from, and the families that -4 and -6 choose.
+type Words struct {
+	To, In, From string
+	Families     []rules.Family
 }
 
-// question reads from the flags what is asked. The balancer's own addresses are not known
+// Question reads what is asked of a config. The balancer's own addresses are not known
 // without a kernel, so the one that is asked for is taken for one of them.
-func (o renderOptions) question(cfg config.Config) (trace.Question, error) {
-	packet, err := parsePacket(o.explain)
+func (w Words) Question(cfg config.Config) (trace.Question, error) {
+	packet, err := parsePacket(w.To)
 	if err != nil {
 		return trace.Question{}, err
 	}
 	family := rules.FamilyOf(packet.Destination)
 	switch {
-	case !slices.Contains(o.families, family):
-		return trace.Question{}, cmdline.UsageErrorf("--explain %q is an address of %v: leave -4 and -6 out", o.explain, family)
-	case strings.ContainsFunc(o.in, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
-		return trace.Question{}, cmdline.UsageErrorf("--in %q is no name of an interface", o.in)
-	case o.from != "":
-		packet.Source, err = netip.ParseAddr(o.from)
+	case !slices.Contains(w.Families, family):
+		return trace.Question{}, fmt.Errorf("--explain %q is an address of %v: leave -4 and -6 out", w.To, family)
+	case strings.ContainsFunc(w.In, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
+		return trace.Question{}, fmt.Errorf("--in %q is no name of an interface", w.In)
+	case w.From != "":
+		packet.Source, err = netip.ParseAddr(w.From)
 		if err != nil || rules.FamilyOf(packet.Source) != family {
-			return trace.Question{}, cmdline.UsageErrorf("--from %q is no address of %v: give that of a client", o.from, family)
+			return trace.Question{}, fmt.Errorf("--from %q is no address of %v: give that of a client", w.From, family)
 		}
 	}
-	packet.InInterface = o.in
+	packet.InInterface = w.In
 	service, byAny := asked(cfg, packet)
-	if o.in == "" && len(service.Interfaces) > 0 {
+	if w.In == "" && len(service.Interfaces) > 0 {
 		packet.InInterface = service.Interfaces[0]
 	}
 	return trace.Question{Packet: packet, Service: service.Name, Any: byAny, Clients: slices.Concat(service.Hairpin, service.Allow, service.Deny)}, nil
@@ -76,7 +69,7 @@ func parsePacket(text string) (rules.Packet, error) {
 	}
 	to, err := netip.ParseAddrPort(where)
 	if err != nil || to.Port() == 0 || to.Addr().Zone() != "" || to.Addr().Is4In6() || rules.ProtocolNumber(protocol) == 0 {
-		return rules.Packet{}, cmdline.UsageErrorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
+		return rules.Packet{}, fmt.Errorf("cannot explain %q: give ADDRESS:PORT, and another protocol than tcp behind it: 192.0.2.10:80, [2001:db8::10]:53/udp", text)
 	}
 	return rules.Packet{Protocol: protocol, Destination: to.Addr(), Port: to.Port(), Local: true}, nil
 }

@@ -1,0 +1,131 @@
+// Package console exists so that every verb prints alike: data on standard output, for people or for
+// programs; words on standard error; and a question only where somebody sees it and can answer.
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"natspread/internal/terminal"
+	"natspread/internal/text"
+)
+
+// Console is what a run reads and prints by.
+type Console struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Flags
+	Line *terminal.Line // what takes its time, on standard error; nil shows nothing
+}
+
+// Flags say how to print.
+type Flags struct {
+	JSON    bool   // results are for programs
+	Quiet   bool   // no words but errors
+	Verbose bool   // each program that is run, too
+	Color   string // auto, always, never
+}
+
+// Printf prints a line on standard error, unless it should be quiet.
+func (c *Console) Printf(format string, args ...any) {
+	if !c.Quiet {
+		c.Line.Clear()
+		fmt.Fprintln(c.Err, text.OneLine(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Doing says on a terminal what is being done, once it has taken a second, until something else
+// is printed. The programs that -v prints say as much.
+func (c *Console) Doing(format string, args ...any) {
+	if !c.Verbose {
+		c.Line.Doing(text.OneLine(fmt.Sprintf(format, args...)) + "...")
+	}
+}
+
+// PrintLines prints lines on standard error.
+func (c *Console) PrintLines(lines []string) {
+	for _, line := range lines {
+		c.Printf("%s", line)
+	}
+}
+
+// PrintJSON prints the result of a verb for programs: one object, of the type named
+// after the verb, and the end of a line. A verb that fails prints a failure instead.
+func (c *Console) PrintJSON(value any) error {
+	c.Line.Clear()
+	encoder := json.NewEncoder(c.Out)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("cannot print: %w", err)
+	}
+	return nil
+}
+
+// Answer prints the result of a verb on standard output: with --json for programs, else as
+// text. One without a text has said on standard error what it did.
+func (c *Console) Answer(result any, text string) error {
+	switch {
+	case c.JSON:
+		return c.PrintJSON(result)
+	case text == "":
+		return nil
+	}
+	return c.Print(text)
+}
+
+// Print prints data; a closed pipe or a full disk is an error, unless there is nothing to print.
+func (c *Console) Print(data string) error {
+	if data == "" {
+		return nil
+	}
+	c.Line.Clear()
+	if _, err := io.WriteString(c.Out, data); err != nil {
+		return fmt.Errorf("cannot print: %w", err)
+	}
+	return nil
+}
+
+// Paint puts a text into a color, where standard output gets colors.
+func (c *Console) Paint(code, text string) string {
+	if !c.Colored() {
+		return text
+	}
+	return terminal.Paint(code, text)
+}
+
+// Colored tells whether standard output gets colors: as asked, or on a terminal
+// when NO_COLOR is unset (no-color.org).
+func (c *Console) Colored() bool {
+	switch c.Color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return os.Getenv("NO_COLOR") == "" && terminal.Is(c.Out)
+}
+
+// Asks tells whether somebody sees a question and can answer.
+func (c *Console) Asks() bool { return !c.Quiet && terminal.Is(c.In) && terminal.Is(c.Err) }
+
+// Ask asks a question of one who can answer: see Asks. An interruption is an answer, too.
+func (c *Console) Ask(ctx context.Context, question string) (yes bool, err error) {
+	c.Line.Clear()
+	return terminal.Ask(ctx, c.In, c.Err, question)
+}
+
+// Choose asks for one of some answers; "" where nobody can answer, or wants any of them.
+func (c *Console) Choose(ctx context.Context, question string, answers []string) (string, error) {
+	if !c.Asks() {
+		return "", nil
+	}
+	for _, answer := range answers {
+		if yes, err := c.Ask(ctx, fmt.Sprintf("%s: %s?", question, answer)); yes || err != nil {
+			return answer, err
+		}
+	}
+	return "", nil
+}
