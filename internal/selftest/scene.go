@@ -128,6 +128,19 @@ func (s *scene) addItself() {
 	s.clients = append(s.clients, c)
 }
 
+// anothers tells whether a client, who comes in by an interface, is served by another service on the same
+// address and port. Then it is not for this one to refuse.
+func (s *scene) anothers(address netip.Addr, by string) bool {
+	for _, t := range s.targets {
+		for other := range s.cfg.Listening(t.protocol, s.at(t, client{by: by, address: address})) {
+			if other.Name != s.service.Name && other.Serves(address) && other.ComesBy(by) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // inService tells whether any backend gets new connections.
 func (s *scene) inService() bool { return len(s.service.Active()) > 0 }
 
@@ -200,7 +213,7 @@ func (s *scene) add(address netip.Addr, counted bool) bool {
 		return s.addNeighbour(address, counted)
 	}
 	by := s.entries()[len(s.clients)%len(s.entries())]
-	if !s.settle(address, by) {
+	if s.wantOf(address) != served && s.anothers(address, by) || !s.settle(address, by) {
 		return false
 	}
 	s.clients = append(s.clients, client{place: outside, by: by, address: address, want: s.wantOf(address), counted: counted})
@@ -305,7 +318,7 @@ func (s *scene) addRefused() {
 		return
 	}
 	for range 100 {
-		if address := draw(s.chance, open[0]); !s.networks[networkOf(address)] && s.settle(address, linkOther) {
+		if address := draw(s.chance, open[0]); !s.networks[networkOf(address)] && !s.anothers(address, linkOther) && s.settle(address, linkOther) {
 			s.clients = append(s.clients, client{place: other, by: linkOther, address: address, want: refused})
 			return
 		}
@@ -345,7 +358,7 @@ func (s *scene) addNeighbour(address netip.Addr, counted bool) bool {
 		}
 		return true
 	}
-	if !s.backends[address] && !s.settle(address, linkIn) {
+	if want != served && s.anothers(address, linkIn) || !s.backends[address] && !s.settle(address, linkIn) {
 		return false
 	}
 	s.clients = append(s.clients, client{place: beside, by: linkIn, address: address, want: want, counted: counted})
