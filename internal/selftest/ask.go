@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -75,14 +74,11 @@ func asksOf(s *scene) []*ask {
 	return all
 }
 
-// wantAt is what a client gets of a target. A backend of the balancer's own may be what listens at
-// the target itself, or what the host has for the clients that the service is not for: whom no rule
-// leads to the service finds it there.
+// wantAt is what a client gets of a target. Whom no rule leads to the service finds what the
+// balancer itself has there, if it has a program there.
 func (s *scene) wantAt(place int, c *client) answer {
-	at := s.at(s.targets[place], *c)
-	_, listens := s.answers[place][at]
-	listens = listens || slices.ContainsFunc(s.clients, func(one client) bool { return one.want == byHost && s.at(s.targets[place], one) == at })
-	if listens && (c.place == other || c.place == itself && !s.service.Local) {
+	t := s.targets[place]
+	if s.programs[server{t.protocol, s.at(t, *c)}] && (c.place == other || c.place == itself && !s.service.Local) {
 		return byHost
 	}
 	return c.want
