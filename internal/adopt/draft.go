@@ -27,6 +27,7 @@ type draft struct {
 	policy   bool         // FORWARD's policy drops it
 	maps     []portPair   // for ports of its own
 	choices  Choices
+	apart    bool // others have the same listen address, for other interfaces or clients
 
 	name      string
 	protocols []string
@@ -46,7 +47,7 @@ func (d *draft) key() string {
 	if d.onHost() {
 		at = d.cells[0].destination
 	}
-	return fmt.Sprint(at, d.incoming.key(), d.links, d.local, d.snat, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
+	return fmt.Sprint(at, d.apart, d.incoming.key(), d.links, d.local, d.snat, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
 }
 
 // join puts drafts together that are alike in all but listen and protocol.
@@ -115,7 +116,8 @@ func ofProtocol(list []*walk.Rule, wanted string) []*walk.Rule {
 	})
 }
 
-// setListen writes the cells of one protocol as a config does. "*" stands for every address.
+// setListen writes the cells of one protocol as a config does. "*" stands for every address. Services that are told
+// apart by interfaces or clients must have the same ranges of ports, so theirs are not joined.
 func (d *draft) setListen() {
 	everywhere := func(c cell) bool {
 		return c.destination.IsValid() && slices.ContainsFunc(d.cells, func(o cell) bool {
@@ -129,7 +131,7 @@ func (d *draft) setListen() {
 	var merged []cell
 	for _, c := range cells {
 		last := len(merged) - 1
-		if last >= 0 && merged[last].destination == c.destination && int(merged[last].ports.Last)+1 == int(c.ports.First) {
+		if last >= 0 && !d.apart && merged[last].destination == c.destination && int(merged[last].ports.Last)+1 == int(c.ports.First) {
 			merged[last].ports.Last = c.ports.Last
 			continue
 		}

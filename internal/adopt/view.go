@@ -110,9 +110,10 @@ type incoming struct {
 // key is the same for what is alike.
 func (i incoming) key() string { return fmt.Sprint(i.spread.key(), i.allow, i.deny) }
 
-// comeIn follows the packets of a cell that come in by an interface, from all clients that rules name.
-// It returns nil where none is translated, and why it cannot be said, if so.
-func (f *finder) comeIn(c cell, link string) (in *incoming, links []string, refusal *Refusal) {
+// comeIn follows the packets of a cell that come in by an interface, from all clients that rules name. It returns
+// what becomes of those that are translated, once for all clients with the same backends, and why it cannot be
+// said, if so.
+func (f *finder) comeIn(c cell, link string) (kinds []*incoming, links []string, refusal *Refusal) {
 	p := f.packet(c)
 	p.In = link
 	all, out := f.send(rules.Prerouting, p)
@@ -120,44 +121,73 @@ func (f *finder) comeIn(c cell, link string) (in *incoming, links []string, refu
 	if out.Endless {
 		return nil, links, &Refusal{"its chains lead to one another too often", f.first(c)}
 	}
-	in = &incoming{spread: all}
-	open := len(all.parts) > 0
+	if len(all.parts) > 0 {
+		kinds = append(kinds, &incoming{spread: all})
+	}
+	served := map[netip.Prefix]*incoming{}
 	for _, source := range out.Sources {
 		if p.Source = clientOf(source, out.Sources); !p.Source.IsValid() {
 			continue
 		}
 		one, _ := f.send(rules.Prerouting, p)
-		serves := len(one.parts) > 0
+		served[source] = nil
+		if len(one.parts) == 0 {
+			continue
+		}
+		at := slices.IndexFunc(kinds, func(k *incoming) bool { return k.alike(one) })
+		if at < 0 {
+			kinds, at = append(kinds, &incoming{spread: one}), len(kinds)
+		}
+		served[source] = kinds[at]
+	}
+	for i, kind := range kinds {
+		if why := kind.cannot(); why != nil {
+			return nil, links, why
+		}
+		kind.gate(out.Sources, served, i == 0 && len(all.parts) > 0)
+	}
+	return kinds, links, nil
+}
+
+// cannot returns why a config cannot say where connections go; nil where it may.
+func (i *incoming) cannot() *Refusal {
+	for _, p := range i.parts {
+		if p.target.Base == 0 && p.target.Ports.First < p.target.Ports.Last {
+			return &Refusal{"a range of ports, of which the kernel picks one: a backend has one port", i.list}
+		}
+	}
+	if len(i.doubt) > 0 {
+		return &Refusal{"natspread can't ask for " + unknown(i.doubt), slices.Concat(i.doubt, i.list)}
+	}
+	return nil
+}
+
+// gate sets which clients it is for: open, for all that no rule names and those it serves, else only for these.
+// A client that has other backends, or none, is turned away.
+func (i *incoming) gate(sources []netip.Prefix, served map[netip.Prefix]*incoming, open bool) {
+	for _, source := range sources {
+		kind, known := served[source]
 		switch {
-		case serves && !open && len(in.allow) == 0:
-			in.spread = one
-		case serves && !one.alike(in.spread):
-			return nil, links, &Refusal{"some clients have other backends than others, and a service has the same for all", slices.Concat(in.list, one.list)}
-		}
-		if serves && !open {
-			in.allow = append(in.allow, source)
-		}
-		if !serves {
-			in.deny = append(in.deny, source)
+		case known && kind == i && !open:
+			i.allow = append(i.allow, source)
+		case known && kind != i:
+			i.deny = append(i.deny, source)
 		}
 	}
 	if !open { // who is not in allow is turned away anyhow
-		in.deny = slices.DeleteFunc(in.deny, func(p netip.Prefix) bool {
-			return !slices.ContainsFunc(in.allow, func(wide netip.Prefix) bool { return wide.Bits() < p.Bits() && wide.Contains(p.Addr()) })
+		i.deny = slices.DeleteFunc(i.deny, func(p netip.Prefix) bool {
+			return !slices.ContainsFunc(i.allow, func(wide netip.Prefix) bool { return wide.Bits() < p.Bits() && wide.Contains(p.Addr()) })
 		})
 	}
-	if len(in.parts) == 0 {
-		return nil, links, nil
+}
+
+// keyOf is the same for lists that are alike.
+func keyOf(kinds []*incoming) string {
+	var keys []string
+	for _, kind := range kinds {
+		keys = append(keys, kind.key())
 	}
-	for _, p := range in.parts {
-		if p.target.Base == 0 && p.target.Ports.First < p.target.Ports.Last {
-			return nil, links, &Refusal{"a range of ports, of which the kernel picks one: a backend has one port", in.list}
-		}
-	}
-	if len(in.doubt) > 0 {
-		return nil, links, &Refusal{"natspread can't ask for " + unknown(in.doubt), slices.Concat(in.doubt, in.list)}
-	}
-	return in, links, nil
+	return strings.Join(keys, "; ")
 }
 
 // first returns the rules that lead to a cell's translation, for a refusal of chains that never end.
@@ -185,7 +215,8 @@ func clientOf(prefix netip.Prefix, all []netip.Prefix) netip.Addr {
 	return netip.Addr{}
 }
 
-// drafts returns what a cell's connections make: one draft, or where interfaces differ one for each kind.
+// drafts returns what a cell's connections make: a draft for all clients with the same backends, and where
+// interfaces differ for each kind of them.
 func (f *finder) drafts(c cell) []*draft {
 	all, links, refusal := f.comeIn(c, "")
 	var drafts []*draft
@@ -194,32 +225,40 @@ func (f *finder) drafts(c cell) []*draft {
 		if link == "lo" {
 			continue // what the host sends to itself has met OUTPUT already, and meets no nat rule here
 		}
-		one, _, why := f.comeIn(c, link)
+		kinds, _, why := f.comeIn(c, link)
 		switch {
 		case why != nil:
 			refusal = why
-		case one == nil && all != nil, one != nil && all != nil && one.key() != all.key():
-			refusal = &Refusal{fmt.Sprintf("what comes in by %s goes elsewhere, and interface says which one, not which one not", link), all.list}
-		case one == nil || all != nil:
-		case by[one.key()] != nil:
-			by[one.key()].links = append(by[one.key()].links, link)
-		default:
-			d := &draft{family: f.set.Family, incoming: *one, links: []string{link}, choices: f.in.Choices}
-			by[one.key()] = d
+		case len(all) > 0 && len(kinds) == 0:
+			refusal = &Refusal{fmt.Sprintf("what comes in by %s goes elsewhere, and interface says which one, not which one not", link), all[0].list}
+		case len(all) > 0 && keyOf(kinds) == keyOf(all):
+			continue
+		}
+		for _, kind := range kinds {
+			if d := by[kind.key()]; d != nil {
+				d.links = append(d.links, link)
+				continue
+			}
+			d := &draft{family: f.set.Family, incoming: *kind, links: []string{link}, choices: f.in.Choices}
+			by[kind.key()] = d
 			drafts = append(drafts, d)
 		}
 	}
-	if all != nil {
-		drafts = append(drafts, &draft{family: f.set.Family, incoming: *all, choices: f.in.Choices})
+	for _, kind := range all {
+		drafts = append(drafts, &draft{family: f.set.Family, incoming: *kind, choices: f.in.Choices})
 	}
 	if refusal != nil {
 		f.result.refuse(refusal.Why, refusal.Rules...)
 		f.result.stays = append(f.result.stays, stay{f.set.Family, "", c, refusal.Rules})
 		return nil
 	}
+	kinds := slices.Clone(drafts)
+	shifted := slices.ContainsFunc(kinds, func(d *draft) bool {
+		return slices.ContainsFunc(d.parts, func(p part) bool { return p.target.Base != 0 })
+	})
 	return slices.DeleteFunc(drafts, func(d *draft) bool {
-		d.cells = []cell{c}
-		why := f.complete(d, c)
+		d.cells, d.apart = []cell{c}, len(kinds) > 1 && !shifted
+		why := f.complete(d, kinds, c)
 		if why != nil {
 			list := union(slices.Clone(d.list), why.Rules)
 			f.result.refuse(why.Why, list...)
@@ -229,14 +268,17 @@ func (f *finder) drafts(c cell) []*draft {
 	})
 }
 
-// complete adds what the other chains do with the connections of a draft.
-func (f *finder) complete(d *draft, c cell) *Refusal {
+// complete adds what the other chains do with the connections of a draft, one of those of its cell. What the
+// host makes itself may be for another one of these.
+func (f *finder) complete(d *draft, kinds []*draft, c cell) *Refusal {
 	p := f.packet(c)
 	p.Made = true
 	out, _ := f.send(rules.Output, p)
 	switch {
 	case len(out.doubt) > 0:
 		return &Refusal{"natspread can't ask for " + unknown(out.doubt), out.doubt}
+	case len(out.parts) > 0 && !out.alike(d.spread) && slices.ContainsFunc(kinds, func(o *draft) bool { return out.alike(o.spread) }):
+		out = spread{}
 	case len(out.parts) > 0 && !out.alike(d.spread):
 		return &Refusal{"connections of this host go to other backends, or by other shares, than those that come in: a service has the same for both", slices.Concat(d.list, out.list)}
 	}
