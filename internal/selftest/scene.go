@@ -110,22 +110,32 @@ func (s *scene) addPrograms() {
 	}
 }
 
-// addItself adds the balancer as a client, unless another service on the same address and port,
-// which is for other interfaces, may have its connections.
+// addItself adds the balancer as a client, unless its connections are another service's.
 func (s *scene) addItself() {
-	c := client{place: itself, want: refused}
+	if isLocal := func(o config.Service) bool { return o.Local }; !s.service.Local && s.another(isLocal) {
+		return
+	}
+	want := refused
 	if s.service.Local && s.inService() {
-		c.want = served
+		want = served
 	}
-	for _, t := range s.targets {
-		for other := range s.cfg.Listening(t.protocol, s.at(t, c)) {
-			if other.Name != s.service.Name && other.Local {
-				s.notTried = append(s.notTried, "the balancer itself: service "+other.Name+" listens there, too")
-				return
-			}
-		}
+	s.clients = append(s.clients, client{place: itself, want: want})
+}
+
+// another tells whether a service with a listen address of this one, which interfaces or clients tell
+// apart, is for somebody. What that one gets is not for this service to say.
+func (s *scene) another(isFor func(config.Service) bool) bool {
+	has := func(l config.Listen) bool {
+		return slices.ContainsFunc(s.service.Listen, func(own config.Listen) bool { return own.Addr == l.Addr && own.Ports == l.Ports })
 	}
-	s.clients = append(s.clients, c)
+	return slices.ContainsFunc(s.cfg.Services, func(o config.Service) bool {
+		return o.Name != s.service.Name && o.Is6() == s.service.Is6() && isFor(o) && slices.ContainsFunc(o.Listen, has)
+	})
+}
+
+// anothers tells whether such a service is for a client.
+func (s *scene) anothers(address netip.Addr, by string) bool {
+	return s.another(func(o config.Service) bool { return o.Serves(address) && o.ComesBy(by) })
 }
 
 // anothers tells whether a client, who comes in by an interface, is served by another service on the same
