@@ -138,19 +138,6 @@ func (s *scene) anothers(address netip.Addr, by string) bool {
 	return s.another(func(o config.Service) bool { return o.Serves(address) && o.ComesBy(by) })
 }
 
-// anothers tells whether a client, who comes in by an interface, is served by another service on the same
-// address and port. Then it is not for this one to refuse.
-func (s *scene) anothers(address netip.Addr, by string) bool {
-	for _, t := range s.targets {
-		for other := range s.cfg.Listening(t.protocol, s.at(t, client{by: by, address: address})) {
-			if other.Name != s.service.Name && other.Serves(address) && other.ComesBy(by) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // inService tells whether any backend gets new connections.
 func (s *scene) inService() bool { return len(s.service.Active()) > 0 }
 
