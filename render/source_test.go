@@ -2,6 +2,7 @@ package render
 
 import (
 	"math"
+	"math/big"
 	"net/netip"
 	"slices"
 
@@ -20,12 +21,20 @@ func mustRewriteSources(t rapid.TB, owners owners, packets map[rules.Packet]bool
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, rewritten := owners.rewriting(packet)
-		switch {
-		case !rewritten && len(outcomes) == 0:
-		case rewritten && len(outcomes) == 1 && outcomes[0].Target == want && isOne(outcomes[0].Share):
-		default:
-			t.Fatalf("%+v meets %v; want %v: %v", packet, outcomes, rewritten, want)
+		want := owners.rewriting(packet)
+		total := new(big.Rat)
+		for i, outcome := range outcomes {
+			total.Add(total, outcome.Share)
+			if len(want) == len(outcomes) && outcome.Target == want[i].Target {
+				off := new(big.Rat).Sub(outcome.Share, want[i].Share)
+				if off.Abs(off).Cmp(step) <= 0 {
+					continue
+				}
+			}
+			t.Fatalf("%+v meets %v; want %v", packet, outcomes, want)
+		}
+		if len(want) != len(outcomes) || len(want) > 0 && !isOne(total) {
+			t.Fatalf("%+v meets %v; want %v", packet, outcomes, want)
 		}
 	}
 }
@@ -105,21 +114,29 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 	return packets
 }
 
-// rewriting returns what a packet's source becomes, by what the configs say.
-func (o owners) rewriting(packet rules.Packet) (rules.Target, bool) {
+// rewriting returns what a packet's source becomes, by what the configs say, in the order of the file; nothing
+// of a packet that is nobody's.
+func (o owners) rewriting(packet rules.Packet) []end {
 	owner := o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) })
-	if owner == nil {
-		return rules.Target{}, false
-	}
-	switch owner.SNAT.Mode {
-	case config.Address:
-		return rules.Target{Kind: rules.SNAT, Address: owner.SNAT.Addr}, true
-	case config.None:
-		if !slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }) {
-			return rules.Target{Kind: rules.Accept}, true
+	random := owner != nil && owner.SNATPorts == config.RandomPorts
+	switch {
+	case owner == nil:
+		return nil
+	case owner.SNAT.Mode == config.Address:
+		var ends []end
+		all := owner.SNAT.Addresses()
+		for _, sources := range owner.SNAT.Spread() {
+			target := rules.Target{Kind: rules.SNAT, Address: sources.First, Random: random}
+			if sources.Last != sources.First {
+				target.Last = sources.Last
+			}
+			ends = append(ends, end{target, big.NewRat(int64(len(sources.All())), int64(len(all)))})
 		}
+		return ends
+	case owner.SNAT.Mode == config.None && !slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }):
+		return []end{{rules.Target{Kind: rules.Accept}, big.NewRat(1, 1)}}
 	}
-	return rules.Target{Kind: rules.Masquerade}, true
+	return []end{{rules.Target{Kind: rules.Masquerade, Random: random}, big.NewRat(1, 1)}}
 }
 
 // translates tells whether a packet's connection may be a new one of the service's, or one that is
