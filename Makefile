@@ -41,7 +41,7 @@ fuzz: ## each fuzz target for FUZZTIME (5s)
 	@.ci/fuzz
 
 demo: build ## watch it balance 3,000 connections, and again after a "reboot"
-	@.ci/need iptables iproute2
+	@.ci/need iptables
 	@go run ./internal/lab/demo bin/natspread
 
 install: build man ## program, units, manual, completions and the config's schema into DESTDIR, below PREFIX (/usr/local)

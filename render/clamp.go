@@ -23,6 +23,7 @@ func (l limits) mangle(family rules.Family, services []config.Service) rules.Tab
 // backend that answers does, as in forwarded.
 func clamped(services []config.Service) []dispatchEntry {
 	var entries []dispatchEntry
+	together := togetherOf(services)
 	for _, service := range services {
 		if !service.ClampMSS.On {
 			continue
@@ -38,6 +39,9 @@ func clamped(services []config.Service) []dispatchEntry {
 			}
 			if entry.address.IsValid() {
 				entry.side, entry.rules = clamp, []rules.Rule{rule}
+				if len(together[placeOf(entry)]) > 0 {
+					entry.rules = byBackend(service, entry, rule)
+				}
 				entries = append(entries, entry)
 				continue
 			}

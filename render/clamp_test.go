@@ -45,7 +45,8 @@ func (o *owner) clamps(packet rules.Packet) bool {
 			return b.Addr == packet.Destination && listen.Answers(b).Contains(packet.Port)
 		}
 		return listen.Ports.Contains(packet.OriginalPort) &&
-			(listen.Addr == packet.OriginalAddress || listen.Any() && slices.ContainsFunc(o.Backends, answers))
+			(listen.Addr == packet.OriginalAddress && len(o.together[listenPlace{listen.String(), "tcp"}]) == 0 ||
+				(listen.Any() || listen.Addr == packet.OriginalAddress) && slices.ContainsFunc(o.Backends, answers))
 	})
 }
 

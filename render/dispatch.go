@@ -13,7 +13,8 @@ import (
 
 // dispatchEntry is what one listen address of a service asks for, for one protocol, and the
 // rules that give it: complete ones, which match nothing else, wherever they stand.
-// No two entries of a config meet, so their order is free.
+// No two entries of a config meet, so their order is free, but for those of services that are
+// together at one place.
 type dispatchEntry struct {
 	side     side
 	service  string     // whose chain alone leads there; "" for the trees that all share
@@ -128,7 +129,8 @@ func leading(services []config.Service, only side, rulesFrom func(rules.Rule, co
 // else's; for "*", which is no address to ask for, the backend that they go to does, and is
 // the address of the entry.
 func translated(services []config.Service) []dispatchEntry {
-	var entries []dispatchEntry
+	var entries, lastOnes []dispatchEntry
+	together := togetherOf(services)
 	for _, service := range services {
 		if !reaches(service) {
 			continue
@@ -139,16 +141,26 @@ func translated(services []config.Service) []dispatchEntry {
 				Protocol: entry.protocol, Translated: true,
 				OriginalDestination: host(entry.address), OriginalPorts: entry.ports,
 			}
+			last, several := together.last(entry)
 			if entry.address.IsValid() {
 				entry.side, entry.rules = source, complete(rule, sources)
-				entries = append(entries, entry)
+				switch {
+				case several && service.Name != last.Name:
+					entry.rules = narrowed(service, last, entry, rule)
+				case several:
+					lastOnes = append(lastOnes, entry)
+					continue
+				}
+				if len(entry.rules) > 0 {
+					entries = append(entries, entry)
+				}
 				continue
 			}
 			for _, backend := range service.Active() {
 				entry.address = backend.Addr
 				rule.Destination = host(backend.Addr)
 				rule.DestinationPorts = rules.Ports{}
-				if answerPort(entry.listen, backend) != 0 {
+				if several || answerPort(entry.listen, backend) != 0 {
 					rule.DestinationPorts = answersAt(entry.listen, backend)
 				}
 				entry.side, entry.rules = backendSource, complete(rule, sources)
@@ -156,7 +168,7 @@ func translated(services []config.Service) []dispatchEntry {
 			}
 		}
 	}
-	return entries
+	return append(entries, lastOnes...)
 }
 
 // forwarded returns entries of what FORWARD is to let through: all connections of a service

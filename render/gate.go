@@ -29,12 +29,21 @@ type gateBuilder struct {
 // has one of its own addresses as source, which no list of clients has.
 //
 // Deny goes before allow. A packet comes back from a gate only where the host itself is to answer it.
-func (l limits) gateChains(service config.Service) []rules.Chain {
+//
+// A gate that passes clients on comes back for all whom the service does not serve. What refuses them, if
+// any rule leads there, is a chain of its own.
+func (l limits) gateChains(service config.Service, passes, refuses bool) []rules.Chain {
 	if !service.Gated() {
 		return nil
 	}
 	g := gateBuilder{service: service.Name}
-	listed, others := g.refusal(l, service)
+	listed, others := rules.Rule{Target: rules.Target{Kind: rules.Return}}, []rules.Rule(nil)
+	switch {
+	case !passes && service.Refused == config.Reject:
+		listed, others = g.refusal(l, service)
+	case refuses:
+		g.chains = append(g.chains, rules.Chain{Name: refusalChain(service.Name), Rules: l.selector(service).refuse(service.Listen)})
+	}
 	served := []rules.Rule{{Target: rules.Target{Kind: rules.Goto, Chain: rules.ServiceChain(service.Name)}}}
 	list := served
 	if len(service.Allow) > 0 {
@@ -50,16 +59,15 @@ func (l limits) gateChains(service config.Service) []rules.Chain {
 	return append(g.chains, rules.Chain{Name: rules.GateChain(service.Name), Rules: list})
 }
 
-// refusal returns the rule for the clients of deny, still without a subnet, and the rules for all
-// clients that allow does not list. They refuse the connection, or leave it to the host.
+// refusalChain returns the name of the chain that refuses the clients whom a service does not serve.
+func refusalChain(service string) string { return rules.GateChain(service) + "R" }
+
+// refusal returns the rule that refuses the clients of deny, still without a subnet, and the rules that
+// refuse all clients that allow does not list.
 func (g *gateBuilder) refusal(l limits, service config.Service) (listed rules.Rule, others []rules.Rule) {
-	if service.Refused == config.ToHost {
-		return rules.Rule{Target: rules.Target{Kind: rules.Return}}, nil
-	}
-	s := l.selector(service)
-	others = s.refuse(service.Listen)
+	others = l.selector(service).refuse(service.Listen)
 	if len(service.Deny) > 0 || len(outermost(service.Allow)) > gateFan { // there more than one rule leads to it
-		others = g.shortened(rules.GateChain(service.Name)+"R", others)
+		others = g.shortened(refusalChain(service.Name), others)
 	}
 	return others[0], others
 }

@@ -47,14 +47,18 @@ func (l limits) table(family rules.Family, services []config.Service) rules.Tabl
 	for _, service := range services {
 		planned.Chains = append(planned.Chains, l.serviceChains(service)...)
 	}
+	together := togetherOf(services)
+	passing := together.passing()
+	refusals := together.refusals(services, passing)
+	refusing := ledTo(refusals)
 	var gates []rules.Chain
 	for _, service := range services {
-		gates = append(gates, l.gateChains(service)...)
+		gates = append(gates, l.gateChains(service, passing[service.Name], refusing[refusalChain(service.Name)])...)
 	}
 	planned.Chains = append(planned.Chains, gates...)
 	l.gates = gateLevels(gates)
 	planned.Chains = append(planned.Chains, l.buildTrees(
-		root{rules.ServicePre, incoming(services), l.entries},
+		root{rules.ServicePre, append(incoming(services), refusals...), l.entries},
 		root{rules.ServiceOut, outgoing(services), l.entries},
 		root{rules.ServicePost, leavingEntries(services), l.sources},
 	)...)

@@ -55,7 +55,8 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := configtest.Config().Draw(t, "config")
 		plan := New(cfg)
-		for _, pool := range VirtualServices(cfg.Services...) {
+		all := VirtualServices(cfg.Services...)
+		for _, pool := range all {
 			family := rules.FamilyOf(pool.Backends[0].Addr())
 			owner := slices.IndexFunc(cfg.Services, func(s config.Service) bool { return s.Name == pool.Service })
 			client, found := servedClient(cfg.Services[owner])
@@ -65,6 +66,11 @@ func TestPoolsAndRulesAgree(t *testing.T) {
 			packet := rules.Packet{Protocol: pool.Protocol, Destination: pool.Address, Port: pool.Ports.Last, Source: client}
 			if !pool.Address.IsValid() {
 				packet.Destination, packet.Local = stranger(family), true
+			}
+			for _, other := range all {
+				if other.Service != pool.Service && other.Address == pool.Address && other.Protocol == pool.Protocol && other.Ports == pool.Ports {
+					pool.Backends = slices.Concat(pool.Backends, other.Backends)
+				}
 			}
 			table := plan.Of(family)
 			if !table.CanTranslate(rules.Prerouting, packet) && !table.CanStay(rules.Prerouting, packet) {

@@ -21,7 +21,10 @@ func mustRewriteSources(t rapid.TB, owners owners, packets map[rules.Packet]bool
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := owners.rewriting(packet)
+		want, known := owners.rewriting(packet)
+		if !known {
+			continue
+		}
 		total := new(big.Rat)
 		for i, outcome := range outcomes {
 			total.Add(total, outcome.Share)
@@ -115,28 +118,45 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 }
 
 // rewriting returns what a packet's source becomes, by what the configs say, in the order of the file; nothing
-// of a packet that is nobody's.
-func (o owners) rewriting(packet rules.Packet) []end {
-	owner := o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) })
-	random := owner != nil && owner.SNATPorts == config.RandomPorts
+// of a packet that is nobody's. It is not known of what goes to a backend of nobody, and asked for an address where
+// several services listen.
+func (o owners) rewriting(packet rules.Packet) (ends []end, known bool) {
+	by := o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) })
+	if by == nil {
+		return nil, true
+	}
+	other := o.first(packet.OriginalAddress, func(o *owner) bool { return o.Name != by.Name && o.translates(packet) })
+	if other != nil {
+		by = o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) && o.answersAsked(packet) })
+	}
+	if by == nil {
+		return nil, false
+	}
+	random := by.SNATPorts == config.RandomPorts
 	switch {
-	case owner == nil:
-		return nil
-	case owner.SNAT.Mode == config.Address:
-		var ends []end
-		all := owner.SNAT.Addresses()
-		for _, sources := range owner.SNAT.Spread() {
+	case by.SNAT.Mode == config.Address:
+		all := by.SNAT.Addresses()
+		for _, sources := range by.SNAT.Spread() {
 			target := rules.Target{Kind: rules.SNAT, Address: sources.First, Random: random}
 			if sources.Last != sources.First {
 				target.Last = sources.Last
 			}
 			ends = append(ends, end{target, big.NewRat(int64(len(sources.All())), int64(len(all)))})
 		}
-		return ends
-	case owner.SNAT.Mode == config.None && !slices.ContainsFunc(owner.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }):
-		return []end{{rules.Target{Kind: rules.Accept}, big.NewRat(1, 1)}}
+		return ends, true
+	case by.SNAT.Mode == config.None && !slices.ContainsFunc(by.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }):
+		return []end{{rules.Target{Kind: rules.Accept}, big.NewRat(1, 1)}}, true
 	}
-	return []end{{rules.Target{Kind: rules.Masquerade, Random: random}, big.NewRat(1, 1)}}
+	return []end{{rules.Target{Kind: rules.Masquerade, Random: random}, big.NewRat(1, 1)}}, true
+}
+
+// answersAsked tells whether a packet goes to a backend of the service that answers there for what was asked.
+func (o *owner) answersAsked(packet rules.Packet) bool {
+	return slices.ContainsFunc(o.Listen, func(l config.Listen) bool {
+		return (l.Any() || l.Addr == packet.OriginalAddress) && l.Ports.Contains(packet.OriginalPort) && slices.ContainsFunc(o.Backends, func(b config.Backend) bool {
+			return b.Addr == packet.Destination && l.Answers(b).Contains(packet.Port)
+		})
+	})
 }
 
 // translates tells whether a packet's connection may be a new one of the service's, or one that is
@@ -170,7 +190,7 @@ func (o *owner) askedFor(backends []config.Backend, packet rules.Packet, rewritt
 		}
 		toBackend := func(b config.Backend) bool {
 			at := listen.Answers(b)
-			if kept := b.Port+listen.To == 0 || at.First != at.Last && at == listen.Ports; kept && rewritten {
+			if kept := b.Port+listen.To == 0 || at.First != at.Last && at == listen.Ports; kept && rewritten && len(o.together[listenPlace{listen.String(), packet.Protocol}]) == 0 {
 				at = config.Ports{Last: math.MaxUint16} // also what no packet has
 			}
 			return b.Addr == packet.Destination && at.Contains(packet.Port)

@@ -32,7 +32,7 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			if err != nil {
 				t.Fatal(err)
 			}
-			owner := owners.first(packet.Destination, func(o *owner) bool { return o.claims(builtIn, packet) })
+			owner := owners.of(builtIn, packet)
 			if owner != nil {
 				outcomes = atBackends(owner.Service, packet, outcomes)
 			}
@@ -55,7 +55,8 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 // owner is a service, and those of its backends that have a weight.
 type owner struct {
 	config.Service
-	active []config.Backend
+	active   []config.Backend
+	together together // where others listen, too
 }
 
 // owners are the services of one family by the addresses that they listen on.
@@ -64,9 +65,10 @@ type owners map[netip.Addr][]*owner
 // ownersOf sorts services by their addresses.
 func ownersOf(services []config.Service) owners {
 	owners := owners{}
+	together := togetherOf(services)
 	for _, service := range services {
 		active, _ := weighted(service)
-		own := &owner{service, active}
+		own := &owner{service, active, together}
 		seen := map[netip.Addr]bool{}
 		for _, listen := range service.Listen {
 			if !seen[listen.Addr] {
@@ -88,6 +90,17 @@ func (o owners) first(address netip.Addr, is func(*owner) bool) *owner {
 		}
 	}
 	return nil
+}
+
+// of returns the service that serves a packet, else one that listens for it, or nil.
+func (o owners) of(builtIn string, packet rules.Packet) *owner {
+	serving := o.first(packet.Destination, func(o *owner) bool {
+		return o.claims(builtIn, packet) && (builtIn == rules.Output || o.Serves(packet.Source))
+	})
+	if serving != nil {
+		return serving
+	}
+	return o.first(packet.Destination, func(o *owner) bool { return o.claims(builtIn, packet) })
 }
 
 // probes returns packets at the edges of what the services listen on, each once.

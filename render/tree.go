@@ -170,11 +170,29 @@ func (p *treeBuilder) last(entries []dispatchEntry, at position) ([]rules.Rule, 
 		list = rulesOf(entries)
 	}
 	for i := range list {
-		if list[i].Target.Kind == rules.Jump {
+		if list[i].Target.Kind == rules.Jump && !passedOn(list[i:]) {
 			list[i].Target.Kind = rules.Goto
 		}
 	}
 	return list, true
+}
+
+// passedOn tells whether what comes back from the chain of the first rule may be for that of another one:
+// those behind it which are for the same packets.
+func passedOn(list []rules.Rule) bool {
+	what := func(r rules.Rule) rules.Rule {
+		r.InInterface, r.Target, r.ReplySource, r.ReplyPorts = "", rules.Target{}, netip.Prefix{}, rules.Ports{}
+		return r
+	}
+	for _, rule := range list[1:] {
+		if what(rule) != what(list[0]) {
+			return false
+		}
+		if rule.Target.Chain != list[0].Target.Chain {
+			return true
+		}
+	}
+	return false
 }
 
 // condition gives a branch what tells its group from the others of its chain, and at

@@ -79,10 +79,11 @@ func (p *patch) sources(l limits, services []config.Service) {
 	isList := len(post.Rules) <= l.sources && !slices.ContainsFunc(post.Rules, func(r rules.Rule) bool { return r.Target.Chain != "" })
 	p.drop(post.Name, post.Name+"\x00")
 	p.dropSide(backendSource)
-	if isList || p.sourcesChange || p.sourcesFit(l, services) {
+	family := ofFamily(p.table.Family, services)
+	if isList || p.sourcesChange || len(togetherOf(family)) > 0 || p.sourcesFit(l, services) {
 		p.dropSide(source)
 		p.dropSide(backendFirst)
-		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(ofFamily(p.table.Family, services)), l.sources})...)
+		p.added = append(p.added, l.buildTrees(root{rules.ServicePost, leavingEntries(family), l.sources})...)
 		return
 	}
 	byBackend := func(r rules.Rule) bool { return !r.OriginalDestination.IsValid() && r.Translated }

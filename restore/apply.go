@@ -30,6 +30,8 @@ type Request struct {
 	// Exclusive asks to replace the whole nat table of each family that has rules, and
 	// holds what is confirmed to vanish by that; nil leaves foreign rules as they are.
 	Exclusive *iptables.Foreign
+	// TakeOut are rules of others that go in the transactions that load the tables, which replace them.
+	TakeOut []rules.Taken
 }
 
 // Result says what was done.
@@ -145,7 +147,7 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	before := h.Store().Wanted()
 	current := before.Generation
 	planned.wanted, planned.overlay = h.generation(request, kernel.Variant, true), request.Standing
-	if before.Fallback == nil && current.Outdated(planned.wanted) == "" {
+	if before.Fallback == nil && len(request.TakeOut) == 0 && current.Outdated(planned.wanted) == "" {
 		planned.wanted.Number, planned.wanted.Tables = current.Number, current.Tables
 		alone := request.Exclusive == nil || request.Exclusive.Len() == 0
 		if planned.done = alone && h.inSync(ctx, kernel, before); planned.done {
@@ -155,9 +157,13 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	loaded := planned.wanted
 	loaded.Tables = planned.tables()
 	planned.change = h.changeLater(current, loaded)
-	if request.Exclusive != nil {
+	switch {
+	case request.Exclusive != nil:
 		planned.observed, err = kernel.SnapshotsWhole(ctx, *request.Exclusive, planned.tables())
-	} else {
+	case len(request.TakeOut) > 0:
+		planned.observed, err = kernel.SnapshotsWithout(ctx, request.TakeOut, planned.tables())
+		planned.wanted.TakenOut = planned.observed.Taken()
+	default:
 		planned.observed, err = h.observed(ctx, kernel, before, planned.tables())
 	}
 	if err != nil {
@@ -276,6 +282,7 @@ func (h Host) applyProven(ctx context.Context, kernel iptables.Kernel, plan plan
 		return Result{}, iptables.Revert(ctx, err, revert)
 	}
 	result := Result{Generation: publication.Number, Variant: kernel.Variant, Changed: true, Loaded: load.Changed, Notes: append(proven, kept...)}
+	result.Notes = append(result.Notes, h.Store().TakenOutNotes(publication.Number, kernel.Variant)...)
 	result.open(opened)
 	// The change stands from here on: what is left is housekeeping, and its
 	// failure is reported and reverts nothing.

@@ -43,6 +43,7 @@ func (h Host) Try(ctx context.Context, request Request, trial Trial) (Result, er
 	var pending generation.Pending
 	notes, err := h.whileProven(plan, func() (err error) {
 		if pending, err = h.found(ctx, kernel); err == nil {
+			pending.TakenOut, pending.TakenBy = plan.observed.Taken(), kernel.Variant
 			pending.Number, err = h.Store().Write(plan.wanted)
 		}
 		return err
@@ -157,6 +158,7 @@ func (h Host) Confirm(ctx context.Context) (Result, error) {
 	result.open(opened)
 	result.deleteStale(ctx, h.change(before, tried)) // what the trial did not cut
 	result.note(store.ForgetPending())               // the generation is current all the same
+	result.Notes = append(result.Notes, store.TakenOutNotes(tried.Number, tried.Variant)...)
 	return result, nil
 }
 

@@ -32,8 +32,8 @@ func replacedFile(family rules.Family) string {
 	return "replaced" + filepath.Ext(generation.RulesFile(rules.Table{Family: family}))
 }
 
-// keepReplaced writes down the tables that are to be replaced as a whole, before they
-// are, for a kill half way and for second thoughts, and returns a note of each. forget puts
+// keepReplaced writes down the tables that are to be replaced as a whole, or what is taken out of them,
+// before they are, for a kill half way and for second thoughts, and returns a note of each. forget puts
 // back what was kept before, for where nothing is replaced in the end.
 func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) (notes []string, forget func() error, err error) {
 	var before []func() error
@@ -46,6 +46,10 @@ func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) 
 	}
 	for _, family := range rules.Families() {
 		whole := observed[family].Whole()
+		said := whole != nil // of what is taken out the generation keeps more than this
+		if whole == nil {
+			whole = rules.TakenText(family, observed.Taken())
+		}
 		if whole == nil {
 			continue
 		}
@@ -62,6 +66,9 @@ func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) 
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("cannot keep what is to be replaced: %w", errors.Join(err, forget()))
+		}
+		if !said {
+			continue
 		}
 		notes = append(notes, fmt.Sprintf("what was replaced is kept until the next boot: to have it back, %s -c < %s",
 			rules.Program(family, kernel.Variant, "restore"), path))

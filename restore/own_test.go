@@ -128,6 +128,33 @@ func TestOwnOfSeveral(t *testing.T) {
 	})
 }
 
+// TestOwnFlowsEnd deletes the entry of a connection at the balancer's own service. If the client sends
+// next, another backend gets it: UDP moves there, and TCP is reset.
+func TestOwnFlowsEnd(t *testing.T) {
+	eachConnection(t, func(t *testing.T, variant rules.Variant, family int, network string) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
+		host, vip := newHost(t, variant), netnstest.VIP(family)
+		own := netnstest.Serve(t, n.Balancer, network, at(vip, 80))
+		other := n.Serve(t, network, family, 80)[0]
+		apply(t, host, service("own", family, 80, 1, listing(own)))
+		open := netnstest.Converse(t, n.Client, network, own)
+		if answered, err := open.Ask(2 * time.Second); err != nil || answered != own {
+			t.Fatalf("%q answers, %v", answered, err)
+		}
+		toml := service("own", family, 80, 1, listing("drained "+own, other))
+		apply(t, host, toml)
+		services := slices.DeleteFunc(hosttest.Services(t, toml), func(s rules.VirtualService) bool { return s.Protocol != network })
+		deleted, err := flows.DeleteBackends(t.Context(), services, []netip.AddrPort{netip.MustParseAddrPort(own)})
+		if hosttest.Must(t, err); deleted != 1 {
+			t.Errorf("%d entries are deleted", deleted)
+		}
+		answered, err := open.Ask(2 * time.Second)
+		if network == "udp" && (err != nil || answered != other) || network == "tcp" && err == nil {
+			t.Errorf("%q answers, %v", answered, err)
+		}
+	})
+}
+
 // TestOwnFlows keeps a connection at the balancer's own service open: loads that leave it its backend
 // do not touch it, drained or not, and it counts as one of that backend's. When the backend is taken
 // out, UDP moves on and TCP stays.

@@ -45,6 +45,10 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 		}
 	}
 	kernel := h.kernel(pending.Variant)
+	// First, so that whatever they translated is translated all the time: natspread's jumps stand before them.
+	if err := h.kernel(pending.TakenBy).PutBack(ctx, pending.TakenOut); err != nil {
+		return Result{}, err
+	}
 	load, err := h.loadOwn(ctx, kernel, before.Tables)
 	if err != nil {
 		return Result{}, err
@@ -53,7 +57,8 @@ func (h Host) revert(ctx context.Context, pending generation.Pending) (Result, e
 	if result.Cleared, err = h.clearOther(ctx, kernel); err != nil {
 		return result, err
 	}
-	if tried, err := store.ReadPending(pending.Number); err == nil {
+	// What is put back leads on what the trial's rules led: no connection is to move.
+	if tried, err := store.ReadPending(pending.Number); err == nil && len(pending.TakenOut) == 0 {
 		result.deleteStale(ctx, h.change(tried, before))
 	}
 	if err := h.forwarding().Revert(pending.Forwarding); err != nil {

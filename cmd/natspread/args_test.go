@@ -44,7 +44,7 @@ func readers() map[string]func(*cli.Context) (any, error) {
 		"init": reader(readInit), "edit": reader(readEdit), "check": none, "render": reader(readRender), "diff": reader(readDiff), "apply": reader(readApply),
 		"confirm": none, "drain": reader(readDrain), "undrain": reader(readUndrain), "history": none, "rollback": reader(readRollback), "restore": none,
 		"status": reader(readStatus), "doctor": none, "health": reader(readHealth), "stop": none, "install": reader(readInstall), "uninstall": none, "version": none,
-		"completion": reader(readCompletion), "man": reader(readMan),
+		"completion": reader(readCompletion), "man": reader(readMan), "adopt": reader(readAdopt), "selftest": reader(readService),
 	}
 }
 

@@ -25,7 +25,7 @@ func commandTree(t *testing.T) completion.Tree {
 	tree.Flags = append(tree.Flags, completion.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
 	for _, command := range (&session{}).program().Verbs {
 		verb := completion.Verb{Name: command.Name, Does: command.Usage, Flags: shellFlags(t, command.Flags)}
-		verb.Words, verb.Names = shellArguments(t, command.ArgsUsage)
+		verb.Words, verb.Names = shellArguments(t, command.Name, command.ArgsUsage)
 		tree.Verbs = append(tree.Verbs, verb)
 	}
 	help := completion.Verb{Name: "help", Does: "print the help, or that of a verb", Verbs: true}
@@ -34,23 +34,25 @@ func commandTree(t *testing.T) completion.Tree {
 }
 
 // shellArguments returns the words that a verb takes as its argument, and the kinds of names.
-func shellArguments(t *testing.T, usage string) (words, names []string) {
+func shellArguments(t *testing.T, verb, usage string) (words, names []string) {
 	t.Helper()
 	for argument := range strings.FieldsSeq(usage) {
 		switch strings.Trim(argument, "[]") {
 		case "SERVICE":
 			names = append(names, "services")
+		case "FILE": // of the config; adopt takes any
+			if verb == "edit" {
+				names = append(names, "files")
+			}
 		case "BACKEND":
 			names = append(names, "backends")
-		case "FILE":
-			names = append(names, "files")
 		case "N":
 			names = append(names, "generations")
 		case "SHELL|NAMES":
 			words = append(words, "bash", "zsh", "fish")
 		case "PAGE":
 			words = append(words, man.Pages()...)
-		case "M", "NAMES":
+		case "M", "NAMES", "SAVED":
 		default:
 			t.Fatalf("what completes an argument %s?", argument)
 		}
@@ -84,6 +86,8 @@ func shellValue(t *testing.T, name string) completion.Value {
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "nft", "legacy"}}
 	case "WHEN":
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "always", "never"}}
+	case "SHARES":
+		return completion.Value{Kind: completion.Word, Words: []string{"meant", "made", "kept"}}
 	case "ADDRESS":
 		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
 	case "DURATION":
@@ -200,7 +204,8 @@ func completionCases(t *testing.T) []completionCase {
 		{"drain [fd00::1]:", []string{"[fd00::1]:25"}},
 		{"rollback ", []string{"1"}},
 		{"diff ", []string{"1"}},
-		{"edit ", []string{"natspread.toml"}},
+		{"edit ", []string{"natspread.toml", "conf.d/pools.toml"}},
+		{"edit conf", []string{"conf.d/pools.toml"}},
 		{"man ", man.Pages()},
 		{"completion ", []string{"bash", "zsh", "fish"}},
 	}
@@ -238,9 +243,10 @@ func completionRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	dir := filepath.Join(root, "etc/natspread")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "conf.d"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	writeFile(t, filepath.Join(dir, "conf.d/pools.toml"), "# none yet\n")
 	const text = `[[service]]
 name = "web"
 listen = "192.0.2.10:80"

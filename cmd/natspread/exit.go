@@ -18,7 +18,7 @@ import (
 // The exit codes, as the manual has them.
 const (
 	exitDone      = 0
-	exitFailed    = 1                 // nothing was changed, or the words say what; diff, status, doctor: something is broken or differs
+	exitFailed    = 1                 // nothing was changed, or the words say what; diff, status, doctor, selftest: something is broken or differs
 	exitUsage     = cmdline.ExitUsage // diff: any trouble that has no code of its own
 	exitNotLoaded = 3                 // status
 	exitNoRights  = 4
@@ -31,7 +31,7 @@ const (
 func exitCodes() []cmdline.Exit {
 	return []cmdline.Exit{
 		{Code: exitDone, Words: "done"},
-		{Code: exitFailed, Words: "failed, saying what was changed; diff: they differ; status, doctor: broken"},
+		{Code: exitFailed, Words: "failed, saying what changed; diff, status, doctor, selftest: not as wanted"},
 		{Code: exitUsage, Words: "wrong usage; diff: trouble without a code of its own"},
 		{Code: exitNotLoaded, Words: "status: nothing is loaded"},
 		{Code: exitNoRights, Words: "a right is missing, such as CAP_NET_ADMIN"},

@@ -31,7 +31,7 @@ type common struct {
 // commonFlags are those that every verb takes, before it or behind it.
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "config", Usage: "read the config from `FILE`; - is standard input", DefaultText: "/" + paths.Config},
+		&cli.StringFlag{Name: "config", Usage: "read `FILE`, or -", DefaultText: "/" + paths.Config},
 		&cli.StringFlag{Name: "root", Value: "/", Usage: "for images: all files below `DIR`, no kernel is changed"},
 		&cli.BoolFlag{Name: "live", Usage: "change the running kernel, with --root or in a chroot too"},
 		&cli.StringFlag{Name: "variant", Value: string(rules.Auto), Usage: "the `VARIANT` of iptables: auto, nft or legacy"},

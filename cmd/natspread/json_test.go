@@ -13,8 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"natspread/internal/adopt"
 	"natspread/internal/failure"
 	"natspread/internal/report"
+	"natspread/internal/selftest"
 	"natspread/internal/test/promtest"
 	"natspread/internal/trace"
 	"natspread/internal/watcher"
@@ -24,6 +26,7 @@ import (
 func verbShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"apply, confirm, edit, restore, rollback, stop": reflect.TypeFor[changeResult](),
+		"adopt":                 reflect.TypeFor[adopt.Report](),
 		"check":                 reflect.TypeFor[checkResult](),
 		"diff":                  reflect.TypeFor[report.Diff](),
 		"doctor":                reflect.TypeFor[doctorResult](),
@@ -35,6 +38,7 @@ func verbShapes() map[string]reflect.Type {
 		"install, uninstall":    reflect.TypeFor[installResult](),
 		"render":                reflect.TypeFor[renderResult](),
 		"render --explain":      reflect.TypeFor[trace.ExplanationResult](),
+		"selftest":              reflect.TypeFor[selftest.Result](),
 		"status":                reflect.TypeFor[report.Status](),
 		"version":               reflect.TypeFor[versionResult](),
 		"man":                   reflect.TypeFor[manResult](),
@@ -45,6 +49,13 @@ func verbShapes() map[string]reflect.Type {
 // objectShapes are what stands in those, by the headings of docs/json.md.
 func objectShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
+		"adopted backend":    reflect.TypeFor[adopt.AdoptedTarget](),
+		"adopted service":    reflect.TypeFor[adopt.Adopted](),
+		"boot line":          reflect.TypeFor[adopt.BootLine](),
+		"difference":         reflect.TypeFor[adopt.Difference](),
+		"kept rules":         reflect.TypeFor[adopt.KeptRules](),
+		"question":           reflect.TypeFor[adopt.Question](),
+		"rule":               reflect.TypeFor[adopt.RuleText](),
 		"backend":            reflect.TypeFor[report.Backend](),
 		"backend change":     reflect.TypeFor[report.BackendChange](),
 		"backend health":     reflect.TypeFor[report.Health](),
@@ -66,7 +77,11 @@ func objectShapes() map[string]reflect.Type {
 		"setting":            reflect.TypeFor[report.SettingChange](),
 		"share":              reflect.TypeFor[report.Share](),
 		"slot":               reflect.TypeFor[trace.SlotResult](),
+		"tried backend":      reflect.TypeFor[selftest.Backend](),
+		"tried clients":      reflect.TypeFor[selftest.Client](),
+		"tried service":      reflect.TypeFor[selftest.Service](),
 		"watcher":            reflect.TypeFor[report.Watcher](),
+		"wrong":              reflect.TypeFor[selftest.Finding](),
 	}
 }
 

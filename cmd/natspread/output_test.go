@@ -15,6 +15,7 @@ import (
 
 	"natspread/internal/paths"
 	"natspread/internal/report"
+	"natspread/internal/selftest"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/internal/trace"
@@ -49,6 +50,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "init", args: []string{"--config", filepath.Join(dir, "new.toml")}, result: new(initResult)},
 		{verb: "edit", result: new(changeResult)}, // which changes nothing
 		{verb: "check", result: new(checkResult)},
+		{verb: "selftest", prints: true, result: new(selftest.Result)},
 		{verb: "render", prints: true, silent: true, result: new(renderResult)},
 		{verb: "render", args: []string{"--dot"}, prints: true, silent: true, result: new(renderResult)},
 		{verb: "render", args: []string{"--explain", "192.0.2.10:80"}, prints: true, silent: true, result: new(trace.ExplanationResult)},

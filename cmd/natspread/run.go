@@ -76,13 +76,12 @@ func (s *session) program() cmdline.Program {
 	return cmdline.Program{
 		Name:  "natspread",
 		Usage: "balance connections with the kernel's nat table, across reboots",
-		Description: "One TOML file names services and their backends. natspread turns it into a\n" +
-			"nat table, proves it in a scratch network namespace, loads it beside everyone\n" +
-			"else's rules, and puts it back at every boot.\n\n" +
+		Description: "One TOML file names services and backends. natspread makes it a nat table,\n" +
+			"proves it, loads it beside the rules of others, and again at every boot.\n\n" +
 			"Example:\n" +
 			"  natspread init && natspread check && natspread apply && natspread status",
 		Verbs: []*cli.Command{
-			s.initVerb(), s.editVerb(), s.checkVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
+			s.initVerb(), s.adoptVerb(), s.editVerb(), s.checkVerb(), s.selftestVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
 			s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),
 			s.doctorVerb(), s.healthVerb(), s.stopVerb(), s.installVerb(), s.uninstallVerb(),
 			s.completionVerb(), s.manVerb(), s.versionVerb(),

@@ -11,6 +11,7 @@ import (
 	"natspread/internal/namespace"
 	"natspread/internal/paths"
 	"natspread/internal/report"
+	"natspread/internal/trial"
 	"natspread/restore"
 	"natspread/units"
 )
@@ -70,4 +71,10 @@ func (s *session) noteWatcher(ctx context.Context, cfg config.Config, result *re
 		}
 	}
 	result.Notes = append(result.Notes, report.NotesOf(found)...)
+}
+
+// revertTimer returns what reverts a trial of this run.
+func (s *session) revertTimer() *trial.Timer {
+	connect := func(ctx context.Context) (trial.Systemd, error) { return s.connect(ctx) }
+	return &trial.Timer{Root: s.root, Live: s.live, Connect: connect}
 }

@@ -161,7 +161,7 @@ func TestOtherNetworkNamespace(t *testing.T) {
 		s := &session{connect: machine.connect, common: common{root: "/"}}
 		var result restore.Result
 		s.startUnit(t.Context(), config.Config{}, &result)
-		if err := s.cancelRevert(t.Context()); err != nil || result.Notes != nil {
+		if err := s.revertTimer().Cancel(t.Context()); err != nil || result.Notes != nil {
 			t.Errorf("%v, %q", err, result.Notes)
 		}
 	})

@@ -64,7 +64,7 @@ func (s *session) apply(ctx context.Context, o applyOptions) error {
 	}
 	defer unlock()
 	if o.confirm > 0 {
-		return s.try(ctx, o, plan)
+		return s.try(ctx, o, plan, plan.Request("apply --confirm"))
 	}
 	taken, err := s.takesLogin(ctx, o.yes, plan.Config)
 	if err != nil {
@@ -182,11 +182,11 @@ func (s *session) printDryRun(result restore.Result, changes report.Diff) error 
 }
 
 // try applies for some time, unless it is confirmed.
-func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) error {
-	schedule, timer := s.scheduleRevert()
+func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request) error {
+	timer := s.revertTimer()
 	moves := s.reportHost().Moves(plan.Config)
 	s.doing("proving and loading %s", plan.Summary())
-	result, err := change.Try(ctx, s.changingHost(), plan.Request("apply --confirm"), restore.Trial{For: o.confirm, Schedule: schedule})
+	result, err := change.Try(ctx, s.changingHost(), request, restore.Trial{For: o.confirm, Schedule: timer.Start})
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan) err
 	}
 	if result.Changed {
 		s.printf("to keep it, within %s and from any terminal: natspread confirm", text.Duration(o.confirm))
-		s.printf("to revert it at once: natspread rollback; else it is reverted by %s", timer.words)
+		s.printf("to revert it at once: natspread rollback; else it is reverted by %s", timer)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/completion/scripts"
 	"natspread/internal/config"
@@ -57,7 +56,8 @@ func (s *session) completionLines(of string) ([]string, error) {
 	case "backends":
 		return s.configNames(func(service config.Service) []string { return text.Strings(service.Backends) })
 	case "files":
-		return s.fileNames()
+		files, err := s.readConfig()
+		return files.Names(), err
 	case "generations":
 		return s.generationNumbers()
 	}
@@ -73,16 +73,6 @@ func (s *session) configNames(of func(config.Service) []string) ([]string, error
 	}
 	slices.Sort(names)
 	return slices.Compact(names), err
-}
-
-// fileNames returns those of the config's files, of which some may be wrong: edit mends them.
-func (s *session) fileNames() ([]string, error) {
-	files, err := change.Read(s.config, s.in)
-	var names []string
-	for _, file := range files {
-		names = append(names, file.Name)
-	}
-	return names, err
 }
 
 // generationNumbers returns those that can be applied again, the newest first.

@@ -25,7 +25,7 @@ func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
 	if err != nil {
 		return err
 	}
-	if err := s.cancelRevert(ctx); err != nil {
+	if err := s.revertTimer().Cancel(ctx); err != nil {
 		result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 	}
 	s.printf("confirmed: boot loads generation %d now", result.Generation)

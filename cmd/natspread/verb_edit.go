@@ -23,8 +23,8 @@ func (s *session) editVerb() *cli.Command {
 		ArgsUsage: "[FILE]",
 		Description: "Opens a copy in $VISUAL or $EDITOR, else in the editor of the system. FILE is\n" +
 			"one of conf.d, as in conf.d/web.toml; without it natspread.toml is edited. If\n" +
-			"the copy is wrong, edit prints its errors, and asks whether to edit it again. A good\n" +
-			"copy replaces the config, which keeps its owner and its mode. Then edit shows\n" +
+			"the copy is wrong, edit prints its errors, and asks whether to edit it again. A\n" +
+			"good copy replaces the file, which keeps its owner and its mode. Then edit shows\n" +
 			"what apply would change, and asks whether to apply it.",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "ask nothing: apply a good copy, and keep a wrong one"}},
 	}, "natspread edit\n  natspread edit conf.d/web.toml", readEdit, cmdline.Guarded(s.needKernel, "edit", s.editConfig))

@@ -86,6 +86,7 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	if err := s.configToo(o, old, &result); err != nil {
 		return s.stopHalfway(result, nil, err)
 	}
+	result.Notes = append(result.Notes, s.store().TakenOutSince(old.Number, result.Variant)...)
 	if further := s.store().Earlier(old); further != 0 {
 		result.Notes = append(result.Notes, fmt.Sprintf("one further back: natspread rollback %d", further))
 	}
@@ -168,7 +169,7 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 	case err != nil:
 		return s.stopHalfway(result, nil, err)
 	case !o.overdue: // else this is what the timer runs
-		if err := s.cancelRevert(ctx); err != nil {
+		if err := s.revertTimer().Cancel(ctx); err != nil {
 			result.Notes = append(result.Notes, err.Error()+"; it will find nothing to revert")
 		}
 	}

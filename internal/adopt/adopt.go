@@ -29,7 +29,7 @@ type Input struct {
 // Choices are the answers to what rules do not say. An empty one is open.
 type Choices struct {
 	Listen []string // what services listen on whose rules name no destination: "*", or addresses
-	Shares string   // of rules that are not what their writer meant: Meant or Made
+	Shares string   // of rules that are not what their writer meant: Meant, Made or Kept
 	SNAT   string   // of services where nobody can tell whether a rule with -o is for them, as in a config
 }
 
@@ -37,6 +37,7 @@ type Choices struct {
 const (
 	Meant = "meant"
 	Made  = "made"
+	Kept  = "kept" // as made, and what no rule takes stays at this host
 )
 
 // Question is a choice that is open.

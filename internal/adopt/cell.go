@@ -25,6 +25,7 @@ type finder struct {
 	result *Result
 	edges  []uint16 // where ranges of ports begin that rules ask for, and the port behind each
 	any    netip.Addr
+	asking []walk.Key // how packets that come in, or are made here, reach any rule that names an address
 }
 
 // mostListed is how many addresses of a subnet are listed one by one.
@@ -166,6 +167,13 @@ func (f *finder) measure() {
 	}
 	slices.Sort(f.edges)
 	f.any = unnamed(f.set.Family, named)
+	for _, chain := range []string{rules.Prerouting, rules.Output} {
+		for _, key := range f.set.Keys("nat", chain, func(*walk.Rule) bool { return true }) {
+			if key.Destination != nil {
+				f.asking = append(f.asking, key)
+			}
+		}
+	}
 }
 
 // unnamed returns an address that is in no prefix but that of everything.
@@ -219,11 +227,11 @@ func (f *finder) addresses(key walk.Key) (list []netip.Addr, listed bool) {
 // named returns the single addresses that other rules name for the protocol and ports of a key.
 func (f *finder) named(key walk.Key) []netip.Addr {
 	var list []netip.Addr
-	for _, rule := range f.set.Rules("nat") {
-		if rule.Asks.Protocol != "" && protocol(rule.Asks.Protocol) != protocol(key.Protocol) || rule.Chain == rules.Postrouting || !overlap(rule.Asks.Ports, key.Ports) {
+	for _, other := range f.asking {
+		if other.Protocol != "" && protocol(other.Protocol) != protocol(key.Protocol) || !overlap(other.Ports, key.Ports) {
 			continue
 		}
-		for _, prefix := range rule.Asks.Destination {
+		for _, prefix := range other.Destination {
 			if prefix.IsSingleIP() && !prefix.Addr().IsLoopback() && !slices.Contains(list, prefix.Addr()) && len(list) < mostListed {
 				list = append(list, prefix.Addr())
 			}

@@ -43,7 +43,7 @@ func (r *Result) compare(set *walk.Ruleset, in Input) {
 // compareStays looks whether the new rules take packets whose old rules were refused.
 func (r *Result) compareStays(after finder) {
 	for _, one := range r.stays {
-		if one.family != after.set.Family {
+		if one.family != after.set.Family || len(one.rules) == 0 {
 			continue
 		}
 		p := after.packet(one.cell)
@@ -132,7 +132,7 @@ func (c *pair) one(chain string, p walk.Packet, where string) {
 	}
 	for _, part := range old.parts {
 		addr, _, host := backendOf(part.target, p)
-		if host || c.draft.snat == "" {
+		if host || addr == p.Destination || c.draft.snat == "" {
 			continue
 		}
 		a, b := c.before.translated(p, part.target), c.after.translated(p, part.target)
@@ -176,8 +176,8 @@ func (c *pair) sharesOf(s spread, p walk.Packet) map[string]float64 {
 		}
 		shares[name] += part.share
 	}
-	if s.left > lost {
-		shares["nowhere"] = s.left
+	if s.left > lost { // what nobody translates reaches this host, which has the address
+		shares[fmt.Sprintf("this host:%d", p.Port)] += s.left
 	}
 	return shares
 }

@@ -91,7 +91,9 @@ func reason(err error) string {
 
 // compose returns the text of a service, or false where a question is open.
 func (r *Result) compose(d *draft) (text string, whole bool) {
-	d.slip = findSlip(d.spread)
+	if d.choices.Shares != Kept {
+		d.slip = findSlip(d.spread)
+	}
 	whole = true
 	ask := func(flag, question string, answers ...string) {
 		r.Questions = append(r.Questions, Question{flag, d.name, question, answers})
@@ -104,12 +106,16 @@ func (r *Result) compose(d *draft) (text string, whole bool) {
 	if d.anywhere && len(choices.Listen) > 0 && choices.hostAddress() == "" && d.onHost() {
 		ask("listen", "its rules lead to this host, and a backend needs an address: one of this host's, where its server listens", "ADDRESS")
 	}
+	answers := []string{Meant, Made}
+	if d.left > lost {
+		answers = append(answers, Kept)
+	}
 	switch {
 	case choices.Shares != "":
 	case d.slip.meant != nil:
-		ask("shares", fmt.Sprintf("%s: meant are %s, made are %s%s", d.slip.name, percents(d.slip.meant), percents(d.made()), d.reaches()), Meant, Made)
+		ask("shares", fmt.Sprintf("%s: meant are %s, made are %s%s", d.slip.name, percents(d.slip.meant), percents(d.made()), d.reaches()), answers...)
 	case d.left > lost:
-		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: a config gives them to the backends", percent(d.left)), Made)
+		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: made gives them to the backends, kept lets them stay here", percent(d.left)), Made, Kept)
 	}
 	if d.unsure {
 		ask("snat", "a rule with -o hides the source of what leaves by that interface, and nobody can tell whether the backends are there", masquerade, keeps, "ADDRESS")
@@ -302,7 +308,7 @@ func (d *draft) comments(b *strings.Builder) {
 	if d.mixed {
 		d.notes = append(d.notes, "the old rules spread by chance and in turn: it is by chance now")
 	}
-	if d.onHost() {
+	if slices.ContainsFunc(d.parts, func(p part) bool { return !p.target.Address.IsValid() && !p.target.Same(own) }) {
 		d.notes = append(d.notes, "the old rules led to this host by REDIRECT, or by DNAT to a port: its server has to listen at the address below, not at 127.0.0.1 only")
 	}
 	for _, p := range d.parts {
@@ -319,6 +325,9 @@ func (d *draft) comments(b *strings.Builder) {
 // service returns what was written.
 func (d *draft) service() Service {
 	s := Service{Name: d.name, Listen: d.listens(), Protocols: d.protocols, Left: d.left, Slip: d.slip.name, Notes: d.notes, Rules: d.list, draft: d}
+	if s.Left <= lost {
+		s.Left = 0
+	}
 	sum := 0
 	for _, weight := range d.weights {
 		sum += weight

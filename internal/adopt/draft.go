@@ -42,7 +42,11 @@ type portPair struct{ from, to uint16 }
 
 // key is the same for drafts that one service can say.
 func (d *draft) key() string {
-	return fmt.Sprint(d.incoming.key(), d.links, d.local, d.snat, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
+	at := netip.Addr{} // where this host is a backend, it is so by the address that was asked for
+	if d.onHost() {
+		at = d.cells[0].destination
+	}
+	return fmt.Sprint(at, d.incoming.key(), d.links, d.local, d.snat, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
 }
 
 // join puts drafts together that are alike in all but listen and protocol.

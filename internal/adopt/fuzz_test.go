@@ -73,8 +73,12 @@ func TestRoundTrip(t *testing.T) {
 		for i := range cfg.Services {
 			plain(&cfg.Services[i])
 		}
+		cfg.Services = slices.DeleteFunc(cfg.Services, func(s config.Service) bool { return len(s.Backends) == 0 })
+		if len(cfg.Services) == 0 {
+			return
+		}
 		tables := render.New(cfg)
-		in := Input{Choices: Choices{Listen: []string{"*"}}}
+		in := Input{Choices: Choices{Listen: []string{"*"}, Shares: Made}} // weights 3, 2, 4 look like a slip
 		for _, family := range rules.Families() {
 			if !tables.Of(family).Empty() {
 				in.Rules = append(in.Rules, renderedSet(tables, family))
@@ -104,6 +108,7 @@ func plain(s *config.Service) {
 		s.Algorithm = config.Random
 	}
 	s.Slots, s.SourcePrefix, s.Takeover = 0, 0, false
+	s.ClampMSS = config.ClampMSS{}
 	s.Check, s.MinUp, s.OnDown, s.OnRemove = config.Check{}, 0, "", config.Drain
 	for i := range s.Backends {
 		b := &s.Backends[i]
@@ -112,9 +117,20 @@ func plain(s *config.Service) {
 	if s.Gated() {
 		s.Refused = config.ToHost
 	}
+	own := slices.IndexFunc(s.Backends, func(b config.Backend) bool { return listensAt(*s, b) })
+	if own >= 0 && len(s.Listen) > 1 { // what is for one address only is said by a service for that address
+		s.Backends = slices.DeleteFunc(s.Backends, func(b config.Backend) bool { return listensAt(*s, b) })
+	} else if own >= 0 && len(s.Backends) == 1 { // no rule translates anything
+		s.Backends = nil
+	}
 	if len(s.Backends) == 1 {
 		s.Algorithm = config.Random
 	}
+}
+
+// listensAt tells whether a service listens at the address of a backend.
+func listensAt(s config.Service, b config.Backend) bool {
+	return slices.ContainsFunc(s.Listen, func(l config.Listen) bool { return l.Addr == b.Addr })
 }
 
 // meaning returns what a config says of each listen address and port: one range is as good as its ports.
@@ -131,9 +147,8 @@ func meaning(cfg config.Config, clients []netip.Addr) map[string]said {
 		for _, protocol := range s.Protocols {
 			for _, l := range s.Listen {
 				for port := int(l.Ports.First); port <= int(l.Ports.Last); port++ {
-					one := config.Listen{Addr: l.Addr, Ports: config.Ports{First: uint16(port), Last: uint16(port)}, To: l.To}
-					key := fmt.Sprint(protocol, " ", s.Is6(), " ", config.Listen{Addr: one.Addr, Ports: one.Ports})
-					all[key] = said{sharesIn(s, one), fmt.Sprint(s.SNAT, s.Algorithm, s.Interfaces, s.Local, s.Forward, gate)}
+					key := fmt.Sprint(protocol, " ", s.Is6(), " ", config.Listen{Addr: l.Addr, Ports: config.Ports{First: uint16(port), Last: uint16(port)}})
+					all[key] = said{sharesIn(s, l, uint16(port)), fmt.Sprint(s.SNAT, s.Algorithm, s.Interfaces, s.Local, s.Forward, gate)}
 				}
 			}
 		}
@@ -158,15 +173,19 @@ type said struct {
 	rest   string
 }
 
-// sharesIn returns where a service's backends answer for a port, with their shares.
-func sharesIn(s config.Service, l config.Listen) map[string]float64 {
+// sharesIn returns where a service's backends answer for a port of a listen address, with their shares.
+func sharesIn(s config.Service, l config.Listen, port uint16) map[string]float64 {
 	sum := 0
 	for _, b := range s.Backends {
 		sum += b.Weight
 	}
 	shares := map[string]float64{}
 	for _, b := range s.Backends {
-		shares[fmt.Sprintf("%v:%v", b.Addr, l.Answers(b))] += float64(b.Weight) / float64(sum)
+		at := l.Answers(b)
+		if at.First != at.Last {
+			at.First += port - l.Ports.First
+		}
+		shares[fmt.Sprintf("%v:%d", b.Addr, at.First)] += float64(b.Weight) / float64(sum)
 	}
 	return shares
 }

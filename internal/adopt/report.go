@@ -16,13 +16,13 @@ func (r Result) Lines() []string {
 	for _, s := range r.Services {
 		add("adopted %s: %s", s.Name, s.asks())
 		for _, t := range s.Targets {
-			add("  %s", t.text(s.Slip != ""))
+			add("- %s", t.text(s.Slip != ""))
 		}
 		if s.Left > lost {
-			add("  no rule took %s", percent(s.Left))
+			add("- no rule took %s", percent(s.Left))
 		}
 		for _, rule := range s.Rules {
-			add("  from %s", Quote(rule))
+			add("- from %s", Quote(rule))
 		}
 	}
 	for _, q := range r.Questions {
@@ -75,7 +75,7 @@ func (q Question) answers() string {
 func quotes(list []*walk.Rule) []string {
 	var lines []string
 	for _, rule := range list {
-		lines = append(lines, "  "+Quote(rule))
+		lines = append(lines, "- "+Quote(rule))
 	}
 	return lines
 }

@@ -95,7 +95,7 @@ func (f *finder) sources(d *draft, c cell) *Refusal {
 	}
 	first := true
 	for _, part := range d.parts {
-		if _, _, host := backendOf(part.target, p); host || slices.Contains(f.in.Listen, part.target.Address.String()) {
+		if addr, _, host := backendOf(part.target, p); host || addr == p.Destination || slices.Contains(f.in.Listen, addr.String()) {
 			continue
 		}
 		to := f.translated(p, part.target)
@@ -178,7 +178,7 @@ func (f *finder) forward(d *draft, c cell) {
 		p.In = d.links[0]
 	}
 	for _, part := range d.parts {
-		if _, _, host := backendOf(part.target, p); host {
+		if addr, _, host := backendOf(part.target, p); host || addr == p.Destination {
 			continue
 		}
 		to := f.translated(p, part.target)

@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,4 +112,17 @@ func choicesOf(text string) (c Choices) {
 		}
 	}
 	return c
+}
+
+// TestLink knows by the route to a backend whether a rule with -o is for it.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	text := "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n" +
+		"-A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1\n-A POSTROUTING -o eth1 -j MASQUERADE\nCOMMIT\n"
+	for link, want := range map[string]string{"eth1": "masquerade", "eth2": "none"} {
+		result := Adopt(Input{Rules: []*walk.Ruleset{walk.Parse(rules.IPv4, []byte(text))}, Link: func(netip.Addr) string { return link }})
+		if len(result.Config.Services) != 1 || result.Config.Services[0].SNAT.String() != want || !result.Whole() || len(result.Differences) > 0 {
+			t.Errorf("by %s: %s", link, joined(result.Lines()))
+		}
+	}
 }

@@ -60,13 +60,18 @@ func (t *taker) translations() {
 		}
 	}
 	for _, chain := range []string{rules.Prerouting, rules.Output} {
-		for _, key := range t.set.Keys("nat", chain, translates) {
+		for _, key := range t.set.Keys("nat", chain, t.adopts) {
 			cells := t.finder.cells(key)
 			whole := protocol(key.Protocol) != "" && len(cells) > 0 && !slices.ContainsFunc(cells, func(c cell) bool { return !t.covers(c) })
 			stays[key.Rule] = stays[key.Rule] || !whole
 			t.goes[key.Rule] = !stays[key.Rule]
 		}
 	}
+}
+
+// adopts tells whether a rule translates, or has a share of this host's own in a service.
+func (t *taker) adopts(rule *walk.Rule) bool {
+	return translates(rule) || rule.Target.Kind == walk.Stays && slices.ContainsFunc(t.result.Services, func(s Service) bool { return slices.Contains(s.Rules, rule) })
 }
 
 // covers tells whether a cell was adopted, by itself or with every address.

@@ -36,34 +36,50 @@ func kept(target walk.Target, port uint16) walk.Target {
 	return target
 }
 
-// spreadOf sorts an outcome by its targets. The packets ask for a port.
-func spreadOf(o walk.Outcome, port uint16) spread {
+// own is the share that stays at this host, at the port that was asked for. In a config it is a backend like
+// others.
+var own = walk.Target{Kind: walk.Translate, Name: "ACCEPT"}
+
+// spreadOf sorts an outcome by its targets. The packets ask for a port. What ACCEPT takes beside rules that
+// translate is a share of this host's own, and so is with keepLeft what no rule takes.
+func spreadOf(o walk.Outcome, port uint16, keepLeft bool) spread {
 	s := spread{doubt: o.Doubt}
 	random := false
+	divided := len(o.Taken(walk.Translate)) > 0
 	for _, end := range o.Ends {
-		rule := end.Rule
-		if rule == nil || rule.Target.Kind != walk.Translate {
+		switch rule := end.Rule; {
+		case rule != nil && rule.Target.Kind == walk.Translate:
+			s.add(kept(rule.Target, port), end)
+		case rule != nil && rule.Target.Kind == walk.Stays && divided, divided && keepLeft:
+			s.add(own, end)
+		default:
 			s.left += end.Part
 			if rule != nil && rule.Target.Kind == walk.Decides {
 				s.doubt = append(s.doubt, rule)
 			}
-			continue
 		}
-		s.list = append(s.list, rule)
+	}
+	for _, rule := range s.list {
 		s.turns = s.turns || rule.Share.Mode == walk.Nth || rule.Share.Mode == walk.Counter
 		random = random || rule.Share.Mode == walk.Random && rule.Share.Part < 1
-		target := kept(rule.Target, port)
-		at := slices.IndexFunc(s.parts, func(p part) bool { return p.target.Same(target) })
-		if at < 0 {
-			s.parts = append(s.parts, part{target: target})
-			at = len(s.parts) - 1
-		}
-		s.parts[at].share += end.Part
-		s.parts[at].rules = append(s.parts[at].rules, rule)
 	}
 	s.mixed = s.turns && random
 	s.turns = s.turns && !random && len(s.parts) > 1
 	return s
+}
+
+// add adds what a rule took to the share of a target.
+func (s *spread) add(target walk.Target, end walk.End) {
+	at := slices.IndexFunc(s.parts, func(p part) bool { return p.target.Same(target) })
+	if at < 0 {
+		s.parts = append(s.parts, part{target: target})
+		at = len(s.parts) - 1
+	}
+	s.parts[at].share += end.Part
+	if end.Rule != nil {
+		s.list = append(s.list, end.Rule)
+		s.parts[at].rules = append(s.parts[at].rules, end.Rule)
+	}
 }
 
 // alike tells whether two spreads have the same shares, to a millionth.
@@ -82,7 +98,7 @@ func (s spread) key() string {
 // send follows a packet through a chain of the nat table.
 func (f *finder) send(chain string, p walk.Packet) (spread, walk.Outcome) {
 	out := f.set.Send("nat", chain, p)
-	return spreadOf(out, p.Port), out
+	return spreadOf(out, p.Port, f.in.Shares == Kept), out
 }
 
 // incoming is what becomes of a cell's connections that come in by an interface.

@@ -42,7 +42,7 @@ func PutBack(store generation.Store, name string, back generation.Generation, re
 		}
 		removing(f.Path)
 		if kept, err = keepUnknown(kept, known, f.Path, f); err == nil {
-			err = os.Remove(f.Path)
+			changed, err = true, os.Remove(f.Path)
 		}
 		if err == nil {
 			err = atomicfile.SyncDir(filepath.Dir(f.Path))
@@ -50,7 +50,6 @@ func PutBack(store generation.Store, name string, back generation.Generation, re
 		if err != nil {
 			return kept, changed, fmt.Errorf("cannot remove %s: %w", f.Path, atomicfile.Cause(err))
 		}
-		changed = true
 	}
 	return kept, changed, nil
 }
@@ -107,6 +106,9 @@ func Create(name string, text []byte) error {
 	}
 	return err
 }
+
+// IsKept tells whether a generation was made from a text.
+func IsKept(store generation.Store, text []byte) bool { return knownFiles(store)[string(text)] }
 
 // knownFiles returns the texts of all files that generations were made from.
 func knownFiles(store generation.Store) map[string]bool {

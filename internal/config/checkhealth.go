@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/meant"
+	"natspread/internal/config/ranges"
 	"natspread/internal/config/source"
 	"natspread/internal/text"
 )
@@ -220,7 +221,7 @@ func (s inspection) checkBalanced(drafts []*draft) {
 				continue
 			}
 			asked := listenKey{listen: Listen{Ports: Ports{First: target.Port(), Last: target.Port()}}}
-			other := listening[balancedKey{d.check.kind.Val.Protocol(), target.Addr()}].overlapping(asked)
+			other := listening[balancedKey{d.check.kind.Val.Protocol(), target.Addr()}].Overlapping(asked)
 			if other == nil {
 				continue
 			}
@@ -238,11 +239,11 @@ type balancedKey struct {
 }
 
 // localKeys returns what services listen for of the balancer's own connections.
-func localKeys(drafts []*draft) map[balancedKey]ranges {
+func localKeys(drafts []*draft) map[balancedKey]ranges.Ranges[listenKey] {
 	all := listenKeys(slices.DeleteFunc(slices.Clone(drafts), func(d *draft) bool { return !d.local }))
 	slices.SortFunc(all, compareKeys)
-	by := map[balancedKey]ranges{}
-	for group := range runs(all, func(a, b listenKey) bool {
+	by := map[balancedKey]ranges.Ranges[listenKey]{}
+	for group := range ranges.Runs(all, func(a, b listenKey) bool {
 		return a.family == b.family && a.protocol == b.protocol && a.listen.Addr == b.listen.Addr
 	}) {
 		by[balancedKey{group[0].protocol, group[0].listen.Addr}] = newRanges(group)

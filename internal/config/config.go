@@ -5,14 +5,15 @@ import (
 	"reflect"
 	"strings"
 
+	"natspread/internal/config/audience"
 	"natspread/internal/config/endpoint"
 	"natspread/internal/config/value"
 )
 
-// Bounds of what one file may ask for. They keep the rules that follow from it
+// Bounds of what a config may ask for. They keep the rules that follow from it
 // within what the kernel loads in a blink.
 const (
-	// MaxSize is the most bytes a config may have: ten thousand services take 2 MB.
+	// MaxSize is the most bytes that all files of a config may have together: ten thousand services take 2 MB.
 	MaxSize = 16 << 20
 	// MaxBackends is the most backends of one service.
 	MaxBackends = 4096
@@ -54,19 +55,17 @@ type Service struct {
 	// where Algorithm is neither Source nor Flow.
 	Slots        int
 	SourcePrefix int            // how many first bits of a client's address tell its slot; 0 where Slots is
-	Interfaces   []string       // those that traffic must come in by, as names and patterns; none is any
 	Hairpin      []netip.Prefix // clients to masquerade although SNAT is None
-	Allow        []netip.Prefix // clients that it is for; none is all that Deny does not have
-	Deny         []netip.Prefix // clients that it is not for
-	Refused      Refused        // what all others get; "" where it is for everybody
-	Local        bool           // connections made on the balancer itself are balanced too
-	OnRemove     OnRemove       // what becomes of the connections of a backend that is taken out
-	Forward      Forward        // whether FORWARD lets the connections through, whatever its other rules say
-	ClampMSS     ClampMSS       // what becomes of what both ends of a TCP connection say of their segments
-	Takeover     bool           // connections that another balancer with this config had go on here
-	Check        Check          // what its backends are asked; the zero Check where nobody asks
-	MinUp        int            // with a Check: with fewer primaries up, the backups join; else 0
-	OnDown       OnDown         // with a Check: what becomes of open TCP connections of a backend that goes down; else ""
+	audience.Audience
+	Refused  Refused  // what all others get; "" where it is for everybody
+	Local    bool     // connections made on the balancer itself are balanced too
+	OnRemove OnRemove // what becomes of the connections of a backend that is taken out
+	Forward  Forward  // whether FORWARD lets the connections through, whatever its other rules say
+	ClampMSS ClampMSS // what becomes of what both ends of a TCP connection say of their segments
+	Takeover bool     // connections that another balancer with this config had go on here
+	Check    Check    // what its backends are asked; the zero Check where nobody asks
+	MinUp    int      // with a Check: with fewer primaries up, the backups join; else 0
+	OnDown   OnDown   // with a Check: what becomes of open TCP connections of a backend that goes down; else ""
 }
 
 // Is6 reports whether the service is IPv6. The backends decide, because "*"

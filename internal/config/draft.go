@@ -98,7 +98,7 @@ func (d *draft) service() Service {
 		ClampMSS:  d.clampMSS.Val,
 		Takeover:  d.takeover,
 
-		Interfaces: values(d.links),
+		Audience: d.audience(),
 	}
 	d.gate.fill(&s)
 	if d.half && d.six {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"natspread/internal/config/audience"
 	"natspread/internal/config/field"
 	"natspread/internal/config/value"
 )
@@ -20,26 +21,6 @@ const (
 	Reject Refused = "reject" // a refusal, as by a port where nobody listens; the default
 	ToHost Refused = "host"   // what the host itself has there, as if there were no service
 )
-
-// Gated tells whether the service serves some clients only.
-func (s Service) Gated() bool { return len(s.Allow)+len(s.Deny) > 0 }
-
-// Serves tells whether the service is for a client that comes in from elsewhere. Deny goes first.
-func (s Service) Serves(client netip.Addr) bool {
-	holds := func(p netip.Prefix) bool { return p.Contains(client) }
-	return !slices.ContainsFunc(s.Deny, holds) && (len(s.Allow) == 0 || slices.ContainsFunc(s.Allow, holds))
-}
-
-// ServesNone tells whether the service is for no client of a subnet.
-func (s Service) ServesNone(clients netip.Prefix) bool {
-	denied := slices.ContainsFunc(s.Deny, func(p netip.Prefix) bool { return within(clients, p) })
-	return denied || len(s.Allow) > 0 && !slices.ContainsFunc(s.Allow, clients.Overlaps)
-}
-
-// within tells whether a subnet holds all of another one.
-func within(inner, outer netip.Prefix) bool {
-	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
-}
 
 // gateDraft is what a draft says of who may connect.
 type gateDraft struct {
@@ -88,9 +69,9 @@ func (s inspection) checkGate(d *draft) {
 	if at, given := d.keys.Of("refused"); given && !allow && !deny {
 		s.Refuse(at, "take refused out, or write "+exampleOf("allow"), "cannot use refused %s: without allow and deny nobody is refused", s.Show(at))
 	}
-	service := Service{Allow: values(d.gate.allow), Deny: values(d.gate.deny)}
+	whom := d.audience()
 	for _, h := range d.hairpin {
-		if service.Gated() && service.ServesNone(h.Val) {
+		if whom.Gated() && whom.ServesNone(h.Val) {
 			s.Refuse(h.At, "take it out, or let allow and deny admit it", "cannot use hairpin %s: allow and deny let none of these clients in", s.Show(h.At))
 		}
 	}
@@ -114,7 +95,7 @@ func (s inspection) checkDenied(d *draft) {
 		}
 	}
 	for _, allowed := range d.gate.allow {
-		holds := func(denied field.Located[netip.Prefix]) bool { return within(allowed.Val, denied.Val) }
+		holds := func(denied field.Located[netip.Prefix]) bool { return audience.Within(allowed.Val, denied.Val) }
 		if i := slices.IndexFunc(d.gate.deny, holds); i >= 0 {
 			by := d.gate.deny[i].At
 			s.Refuse(allowed.At, "take it out, or write smaller subnets into deny", "cannot use allow %s: %s on line %d holds all of it, and deny goes first",
@@ -123,9 +104,8 @@ func (s inspection) checkDenied(d *draft) {
 	}
 }
 
-// fill gives a service what the gate says.
+// fill gives a service what becomes of those whom it is not for.
 func (g gateDraft) fill(s *Service) {
-	s.Allow, s.Deny = values(g.allow), values(g.deny)
 	if s.Refused = g.refused.Val; s.Refused == "" && s.Gated() {
 		s.Refused = Reject
 	}

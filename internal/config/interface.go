@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"natspread/internal/config/audience"
 	"natspread/internal/config/field"
 	"natspread/internal/config/value"
 )
@@ -11,10 +12,9 @@ import (
 // maxInterfaces is how many interfaces a service may name: each costs a rule for each listen address.
 const maxInterfaces = 16
 
-// ComesBy tells whether the service takes what comes in by an interface.
-func (s Service) ComesBy(link string) bool {
-	takes := func(named string) bool { return value.InterfacesMeet(named, link) }
-	return len(s.Interfaces) == 0 || slices.ContainsFunc(s.Interfaces, takes)
+// audience returns what a draft says of whom its service is for.
+func (d *draft) audience() audience.Audience {
+	return audience.Audience{Interfaces: values(d.links), Allow: values(d.gate.allow), Deny: values(d.gate.deny)}
 }
 
 // setInterfaces reads one or more names and patterns of interfaces.

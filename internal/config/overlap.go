@@ -3,13 +3,11 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"iter"
-	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/ranges"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -60,20 +58,21 @@ func (s inspection) checkNames(drafts []*draft) {
 func (s inspection) checkOverlaps(drafts []*draft) {
 	all := listenKeys(drafts)
 	slices.SortFunc(all, compareKeys)
-	reported := make(map[[2]int]bool)
-	for kin := range runs(all, func(a, b listenKey) bool { return a.family == b.family && a.protocol == b.protocol }) {
-		var wild ranges // "*" comes first, because the zero address does
-		for group := range runs(kin, func(a, b listenKey) bool { return a.listen.Addr == b.listen.Addr }) {
+	reported, pairs := make(map[[2]int]bool), make(map[pair][]twins)
+	for kin := range ranges.Runs(all, func(a, b listenKey) bool { return a.family == b.family && a.protocol == b.protocol }) {
+		var wild ranges.Ranges[listenKey] // "*" comes first, because the zero address does
+		for group := range ranges.Runs(kin, func(a, b listenKey) bool { return a.listen.Addr == b.listen.Addr }) {
 			same := newRanges(group)
 			if group[0].listen.Any() {
 				wild = same
 			}
 			for i, c := range group {
-				s.refuseOverlap(c, same.among(i, c), reported)
+				s.refuseOverlap(c, meeting(same, i), reported)
 				if !c.listen.Any() {
-					s.refuseOverlap(c, wild.overlapping(c), reported)
+					s.refuseOverlap(c, wild.Overlapping(c), reported)
 				}
 			}
+			s.checkTogether(same, pairs, reported)
 		}
 	}
 }
@@ -114,58 +113,9 @@ func compareKeys(a, b listenKey) int {
 	)
 }
 
-// runs cuts a sorted list where same stops holding.
-func runs(list []listenKey, same func(a, b listenKey) bool) iter.Seq[[]listenKey] {
-	return func(yield func([]listenKey) bool) {
-		for len(list) > 0 {
-			n := 1
-			for n < len(list) && same(list[0], list[n]) {
-				n++
-			}
-			if !yield(list[:n]) {
-				return
-			}
-			list = list[n:]
-		}
-	}
-}
-
-// ranges are keys by first port, with the one that reaches furthest up to
-// each of them.
-type ranges struct {
-	keys     []listenKey
-	furthest []int
-}
-
 // newRanges prepares keys that are sorted by first port.
-func newRanges(sorted []listenKey) ranges {
-	r := ranges{sorted, make([]int, len(sorted))}
-	for i := 1; i < len(sorted); i++ {
-		r.furthest[i] = r.furthest[i-1]
-		if sorted[i].listen.Ports.Last > sorted[r.furthest[i]].listen.Ports.Last {
-			r.furthest[i] = i
-		}
-	}
-	return r
-}
-
-// overlapping returns a key whose ports overlap those of c, or nil.
-func (r ranges) overlapping(c listenKey) *listenKey {
-	return r.among(sort.Search(len(r.keys), func(i int) bool {
-		return r.keys[i].listen.Ports.First > c.listen.Ports.Last
-	}), c)
-}
-
-// among returns that of the first n keys which reaches into the ports of c,
-// all of which begin no later than c ends; or nil.
-func (r ranges) among(n int, c listenKey) *listenKey {
-	if n == 0 {
-		return nil
-	}
-	if other := &r.keys[r.furthest[n-1]]; other.listen.Ports.Last >= c.listen.Ports.First {
-		return other
-	}
-	return nil
+func newRanges(sorted []listenKey) ranges.Ranges[listenKey] {
+	return ranges.New(sorted, func(k listenKey) (first, last uint16) { return k.listen.Ports.First, k.listen.Ports.Last })
 }
 
 // refuseOverlap files two keys at the later of their places, once for all the
@@ -181,14 +131,17 @@ func (s inspection) refuseOverlap(c listenKey, other *listenKey, reported map[[2
 	if places := [2]int{first.at.Start, second.at.Start}; !reported[places] {
 		reported[places] = true
 		s.Refuse(second.at, s.overlapFix(first, second),
-			"cannot use listen %s: %s has %s for %s already on line %d", s.Show(second.at),
-			first.service.label(), s.Show(first.at), first.protocol, s.Line(first.at)).Related = s.Line(first.at)
+			"cannot use listen %s: %s has %s for %s already on line %d%s", s.Show(second.at),
+			first.service.label(), s.Show(first.at), first.protocol, s.Line(first.at), overlapCause(first, second)).Related = s.Line(first.at)
 	}
 }
 
 // overlapFix is the fix for the later one of two listen addresses: the ports that the other one
 // leaves it, or the other one without its ports, else another port.
 func (s inspection) overlapFix(first, second listenKey) string {
+	if fix := s.alignFix(first, second); fix != "" {
+		return fix
+	}
 	if left := second.without(first.listen.Ports); len(left) > 0 {
 		return "write " + second.among(left)
 	}
@@ -198,12 +151,7 @@ func (s inspection) overlapFix(first, second listenKey) string {
 	if first.service == second.service {
 		return "take it out"
 	}
-	other := second.listen
-	if other.Ports.Last == math.MaxUint16 {
-		other.Ports.Last = 1023
-	}
-	other.Ports = Ports{First: other.Ports.Last + 1, Last: other.Ports.Last + 1}
-	return fmt.Sprintf("write another address or port, as in %q", other)
+	return otherPortFix(second.listen)
 }
 
 // without returns the listen addresses of a key's string, with those of the key's own ports that are not

@@ -197,7 +197,7 @@ func TestNoStringLeaves(t *testing.T) {
 		}
 	}
 	walk("Config", reflect.TypeFor[Config]())
-	want := []string{"Config.Services.Name", "Config.Services.Interfaces"}
+	want := []string{"Config.Services.Name", "Config.Services.Audience.Interfaces"}
 	for _, name := range []string{"Path", "Host", "Expect", "TLSName", "Send", "Receive"} {
 		want = append(want, "Config.Services.Check."+name)
 	}

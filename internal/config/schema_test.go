@@ -62,7 +62,6 @@ func wholeSchema(t *testing.T) schema {
 		"title":                "natspread.toml",
 		"type":                 "object",
 		"properties":           schema{"service": listOf(service, 1), "pool": pools, "defaults": partOf(service, defaultKeys)},
-		"required":             []string{"service"},
 		"additionalProperties": false,
 	}
 }
@@ -254,13 +253,13 @@ func judged(t *testing.T, configs []string) []bool {
 }
 
 // beyond are the stories of wrong configs that a schema takes for good, as only several values together, or what an
-// address says, are wrong in each.
+// address says, are wrong in each. A file of conf.d need not have a service.
 func beyond() []string {
 	return []string{
 		"backend-twice", "backup-slots", "check-all-backups", "check-balanced", "check-missing", "check-no-port",
-		"check-pointless", "check-protocol", "check-rate-several", "check-rate", "check-timeout", "check-udp", "families", "link-local",
-		"long-line", "name-twice", "overlap-ipv6", "overlap-ranges", "overlap-services", "overlap-star", "overlap-within",
-		"round-robin-turns", "slots-few",
+		"check-pointless", "check-protocol", "check-rate-several", "check-rate", "check-timeout", "check-udp", "empty", "families", "link-local",
+		"long-line", "name-twice", "only-comments", "overlap-ipv6", "overlap-ranges", "overlap-services", "overlap-star", "overlap-within",
+		"round-robin-turns", "slots-few", "together",
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/ranges"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -51,10 +52,10 @@ func (s inspection) checkAnswers(drafts []*draft) {
 	}
 	slices.SortFunc(all, compareKeys)
 	reported := map[source.Span]bool{}
-	for same := range runs(all, func(a, b listenKey) bool { return a.protocol == b.protocol && a.listen.Addr == b.listen.Addr }) {
+	for same := range ranges.Runs(all, func(a, b listenKey) bool { return a.protocol == b.protocol && a.listen.Addr == b.listen.Addr }) {
 		answers := newRanges(same)
 		for i, c := range same {
-			s.refuseAnswer(c, answers.among(i, c), reported)
+			s.refuseAnswer(c, answers.Among(i, c), reported)
 		}
 	}
 }

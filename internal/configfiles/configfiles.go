@@ -70,6 +70,15 @@ func (s Set) Main() []byte {
 	return nil
 }
 
+// Names returns the names of the files.
+func (s Set) Names() []string {
+	names := make([]string, len(s))
+	for i, f := range s {
+		names[i] = f.Name
+	}
+	return names
+}
+
 // Paths returns where the files are.
 func (s Set) Paths() []string {
 	paths := make([]string, len(s))

@@ -27,11 +27,7 @@ func TestOrder(t *testing.T) {
 		files = files.With(File{Name: name, Text: []byte(name)})
 	}
 	want := []string{"natspread.toml", "conf.d/10.toml", "conf.d/9.toml", "conf.d/Z.toml", "conf.d/a-b.toml", "conf.d/a.toml"}
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = f.Name
-	}
-	if !slices.Equal(names, want) {
+	if names := files.Names(); !slices.Equal(names, want) {
 		t.Errorf("the order is %q", names)
 	}
 	other := files.With(File{Name: "conf.d/9.toml", Path: "elsewhere", Text: []byte("conf.d/9.toml")})

@@ -44,7 +44,7 @@ func (h Host) run(services []config.Service, checks []func(examination) []Findin
 // inService ends a line that belongs into the config.
 func inService(name string) string { return " # in service " + name + ", then: " + FixApply }
 
-// ownBackends looks for backends on the host itself whose process listens on a loopback
+// ownBackends looks for backends on the host itself whose process does not listen, or on a loopback
 // address only: a packet that is sent to another address of the host finds nobody.
 func (e examination) ownBackends() []Finding {
 	var found []Finding
@@ -70,6 +70,9 @@ func (e examination) ownBackend(service config.Service, backend config.Backend, 
 	var found []Finding
 	for _, ports := range portsAt(service, backend) {
 		here := network.OnPorts(open, ports.First, ports.Last)
+		if len(here) == 0 && ports.First == ports.Last {
+			found = append(found, Finding{Severity: Broken, What: fmt.Sprintf("backend %v of %s is this host, where nobody listens on %s %v: clients are refused", backend, service.Name, protocol, ports)})
+		}
 		for _, s := range here {
 			reached := slices.ContainsFunc(here, func(o network.Socket) bool {
 				return o.At.Port() == s.At.Port() && (o.At.Addr() == backend.Addr || o.At.Addr().IsUnspecified())

@@ -334,6 +334,13 @@ func networkFaults() []fault {
 			source: config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")},
 		},
 		{
+			name: "a share that nobody answers", severity: Broken, change: addBackend("192.0.2.10"),
+			want: "^backend 192.0.2.10:80 of web is this host, where nobody listens on tcp 80: clients are refused$",
+			again: func(t *testing.T, p *patient, _ string) {
+				netnstest.Serve(t, p.Network.Balancer, "tcp", "192.0.2.10:80")
+			},
+		},
+		{
 			name: "shadowed", change: listenOn("192.0.2.10:80"), severity: Risk,
 			want: `^doctor.test \(process [0-9]+\) listens on tcp 192.0.2.10:80 and is shadowed: what comes for 192.0.2.10:80 goes to service web$`, fix: "kill [0-9]+",
 		},

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,7 +44,7 @@ func (e examination) shadowedBy(service config.Service, listen config.Listen, pr
 	var found []Finding
 	seen := map[netip.AddrPort]bool{}
 	for _, s := range open {
-		if takesFrom(listen, s.At) && !seen[s.At] && !e.ephemeral(protocol, s.At.Port()) {
+		if takesFrom(listen, s.At) && !seen[s.At] && !e.serves(service, listen, s.At) && !e.ephemeral(protocol, s.At.Port()) {
 			seen[s.At] = true
 			found = append(found, e.shadowed(service, listen, protocol, s))
 		}
@@ -57,6 +58,14 @@ func takesFrom(listen config.Listen, at netip.AddrPort) bool {
 		return false
 	}
 	return listen.Any() || at.Addr() == listen.Addr || at.Addr().IsUnspecified()
+}
+
+// serves tells whether a socket is a backend's: one that is the listen address keeps its connections.
+func (e examination) serves(service config.Service, listen config.Listen, at netip.AddrPort) bool {
+	return slices.ContainsFunc(service.Backends, func(b config.Backend) bool {
+		_, held := e.network.Holder(b.Addr)
+		return (listen.Addr == b.Addr || listen.Any() && held) && listen.Answers(b).Contains(at.Port()) && (at.Addr() == b.Addr || at.Addr().IsUnspecified())
+	})
 }
 
 // ephemeral tells whether the kernel may have picked a UDP port for a client on the host.

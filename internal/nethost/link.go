@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstIndex begins the indexes of a cable's near ends. The kernel numbers the far ends from 2.
+// FirstIndex begins the indexes of a cable's near ends. The kernel numbers the far ends from 2.
 // Where both ends have the same index it takes them for one interface, and reports the carrier up
 // to 1 s late.
-const firstIndex = 1001
+const FirstIndex = 1001
 
 // linkWait bounds the wait for a cable, which takes well under 10 ms.
 const linkWait = 10 * time.Second
@@ -33,7 +33,7 @@ func (h *Host) Connect(name string, other *Host, otherName string) error {
 		if err != nil {
 			return err
 		}
-		cable := netlink.NewVeth(netlink.LinkAttrs{Name: name, Index: firstIndex + len(links), TxQLen: -1})
+		cable := netlink.NewVeth(netlink.LinkAttrs{Name: name, Index: FirstIndex + len(links), TxQLen: -1})
 		cable.PeerName, cable.PeerNamespace = otherName, netlink.NsFd(int(file.Fd()))
 		return netlink.LinkAdd(cable)
 	})

@@ -25,13 +25,14 @@ type Service struct {
 	Slots       int      `json:"slots"` // that the clients are in; 0 where the algorithm has none
 	SNAT        string   `json:"snat"`
 	SNATPorts   string   `json:"snat_ports"`
-	Forward     string   `json:"forward"`             // leave, accept
-	ClampMSS    string   `json:"clamp_mss,omitempty"` // true, or bytes of the longest segment; absent where segments stay as they are
-	Allow       []string `json:"allow,omitempty"`     // subnets of clients that it is for; absent: all
-	Deny        []string `json:"deny,omitempty"`      // subnets of clients that it is not for
-	Refused     string   `json:"refused,omitempty"`   // what the other clients get: reject, host; absent: there are none
-	Connections uint64   `json:"connections"`         // since the last load
-	Live        *int     `json:"live"`                // open now; null when connection tracking cannot be read
+	Forward     string   `json:"forward"`              // leave, accept
+	Interfaces  []string `json:"interfaces,omitempty"` // names and patterns that clients come in by; absent: any
+	ClampMSS    string   `json:"clamp_mss,omitempty"`  // true, or bytes of the longest segment; absent where segments stay as they are
+	Allow       []string `json:"allow,omitempty"`      // subnets of clients that it is for; absent: all
+	Deny        []string `json:"deny,omitempty"`       // subnets of clients that it is not for
+	Refused     string   `json:"refused,omitempty"`    // what the other clients get: reject, host; absent: there are none
+	Connections uint64   `json:"connections"`          // since the last load
+	Live        *int     `json:"live"`                 // open now; null when connection tracking cannot be read
 	// Health is by which rule it chooses its backends: normal, backup, fail_open, drained; ""
 	// where nobody checks them.
 	Health   health.Mode `json:"health,omitempty"`
@@ -131,7 +132,7 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 	described := Service{
 		Name: service.Name, Listen: text.Strings(service.Listen), Protocols: text.Strings(service.Protocols),
 		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), SNATPorts: string(service.SNATPorts), Forward: string(service.Forward),
-		Allow: text.Strings(service.Allow), Deny: text.Strings(service.Deny), Refused: string(service.Refused),
+		Interfaces: service.Interfaces, Allow: text.Strings(service.Allow), Deny: text.Strings(service.Deny), Refused: string(service.Refused),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
 	if service.ClampMSS.On {
@@ -241,6 +242,9 @@ func headOf(service config.Service) string {
 // gateText says whom a service is for; nothing where it is for all.
 func gateText(service config.Service) string {
 	words := ""
+	if len(service.Interfaces) > 0 {
+		words = ", by " + strings.Join(service.Interfaces, " ")
+	}
 	for _, list := range []struct {
 		key     string
 		clients []netip.Prefix

@@ -24,18 +24,19 @@ func (t Table) canLead(builtIn string, packet Packet, is func(Target) bool) bool
 	})
 }
 
-// TurnsAway tells whether a table leads a packet from a built-in chain to the gate of a service, and
-// not on from there. The packet is as for CanTranslate.
-func (t Table) TurnsAway(builtIn string, packet Packet) bool {
-	var gate string
-	isGate := func(target Target) bool {
-		gate = target.Chain
-		return IsGate(gate)
+// TurnsAway tells whether a table leads a packet from a built-in chain to a gate, and from there neither
+// to a service nor, where that is not "", to that one. The packet is as for CanTranslate.
+func (t Table) TurnsAway(builtIn string, packet Packet, service string) bool {
+	leadsOn := func(target Target) bool {
+		if service != "" {
+			return target.Chain == ServiceChain(service)
+		}
+		return target.Chain != "" && target.Chain == ServiceChain(ServiceOf(target.Chain))
 	}
+	isGate := func(target Target) bool { return IsGate(target.Chain) }
 	for _, chain := range t.Name.EntryChains(builtIn) {
 		if t.reaches(chain, packet, len(t.Chains), isGate) {
-			service := ServiceChain(ServiceOf(gate))
-			return !t.reaches(gate, packet, len(t.Chains), func(target Target) bool { return target.Chain == service })
+			return !t.reaches(chain, packet, len(t.Chains), leadsOn)
 		}
 	}
 	return false
@@ -54,13 +55,14 @@ func (t Table) reaches(name string, packet Packet, depth int, is func(Target) bo
 		return false
 	}
 	for _, rule := range chain.Rules {
-		if packet.InInterface == "" {
+		anyLink := packet.InInterface == "" && rule.InInterface != ""
+		if anyLink {
 			rule.InInterface = ""
 		}
 		if !rule.Matches(packet) || !rule.Target.Ends() {
 			continue
 		}
-		chance := rule.Statistic != (Statistic{}) || rule.Mark != (Mark{})
+		chance := anyLink || rule.Statistic != (Statistic{}) || rule.Mark != (Mark{})
 		switch leads := rule.Target.Chain != ""; {
 		case is(rule.Target) || leads && t.reaches(rule.Target.Chain, packet, depth-1, is):
 			return true

@@ -70,7 +70,10 @@ func TestTurnsAway(t *testing.T) {
 		{Name: ServicePre, Rules: []Rule{
 			{Protocol: "udp", DestinationPorts: Ports{80, 80}, Target: to("NATSPREAD-webG")},
 			{Protocol: "udp", DestinationPorts: Ports{81, 81}, Target: to("NATSPREAD-web")},
+			{Protocol: "udp", InInterface: "eth0", DestinationPorts: Ports{83, 83}, Target: Target{Kind: Jump, Chain: "NATSPREAD-webG"}},
+			{Protocol: "udp", InInterface: "eth1", DestinationPorts: Ports{83, 83}, Target: to("NATSPREAD-two")},
 		}},
+		{Name: "NATSPREAD-two", Rules: []Rule{{Protocol: "udp", Target: Target{Kind: DNAT, Address: vip.Next()}}}},
 		{Name: "NATSPREAD-web", Rules: []Rule{{Protocol: "udp", Target: Target{Kind: DNAT, Address: vip.Next()}}}},
 		{Name: "NATSPREAD-webG", Rules: []Rule{
 			{Source: netip.PrefixFrom(client, 32), Target: Target{Kind: Return}},
@@ -80,14 +83,18 @@ func TestTurnsAway(t *testing.T) {
 	}}
 	table.Sort()
 	for name, tt := range map[string]struct {
-		client netip.Addr
-		port   uint16
-		want   bool
+		client  netip.Addr
+		port    uint16
+		service string
+		want    bool
 	}{
-		"served": {client.Next(), 80, false}, "denied": {client, 80, true}, "not allowed": {vip, 80, true}, "without a gate": {client, 81, false}, "of nobody": {client, 82, false},
+		"served": {client.Next(), 80, "", false}, "denied": {client, 80, "", true}, "not allowed": {vip, 80, "web", true},
+		"without a gate": {client, 81, "", false}, "of nobody": {client, 82, "", false},
+		"at another one": {client, 83, "", false}, "not at this one": {client, 83, "web", true}, "at the one of another interface": {client, 83, "two", false},
+		"served here": {client.Next(), 83, "web", false},
 	} {
 		packet := Packet{Protocol: "udp", Source: tt.client, Destination: vip, Port: tt.port}
-		if got := table.TurnsAway(Prerouting, packet); got != tt.want {
+		if got := table.TurnsAway(Prerouting, packet, tt.service); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

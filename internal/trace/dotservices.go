@@ -36,8 +36,10 @@ func dotServices(table rules.Table) []byte {
 		size := 0
 		dispatched(table, jumps, func(rule rules.Rule) {
 			size++
-			if name := rules.ServiceOf(rule.Target.Chain); builtIn == rules.Prerouting && name != "" {
-				listens[name] = append(listens[name], rule)
+			name := rules.ServiceOf(rule.Target.Chain)
+			rule.InInterface = ""
+			if all := listens[name]; builtIn == rules.Prerouting && leadsToService(name, rule) && (len(all) == 0 || all[len(all)-1] != rule) {
+				listens[name] = append(all, rule) // once for all interfaces
 			}
 		})
 		node(builtIn, []string{text.Plural(size, "rule")}, "shape=oval, ")
@@ -49,6 +51,12 @@ func dotServices(table rules.Table) []byte {
 	}
 	graph.WriteString("}\n")
 	return []byte(graph.String())
+}
+
+// leadsToService tells whether a rule leads to the chain of a service, or to its gate: not to what refuses
+// clients behind the gates of several services.
+func leadsToService(name string, rule rules.Rule) bool {
+	return name != "" && (rule.Target.Chain == rules.ServiceChain(name) || rule.Target.Chain == rules.GateChain(name))
 }
 
 // dispatched calls show for each rule that jumps lead to before a service's own chain, each chain once.
@@ -72,7 +80,6 @@ func dispatched(table rules.Table, jumps []rules.Rule, show func(rules.Rule)) {
 func listenLines(listens []rules.Rule) []string {
 	var lines []string
 	for _, rule := range listens[:min(fewLines, len(listens))] {
-		rule.InInterface = ""
 		lines = append(lines, conditionWords(rule))
 	}
 	return append(lines, further(len(listens))...)

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -17,9 +18,9 @@ const (
 	// that no question meets the conntrack entry of an earlier one.
 	firstPort, portCount = 10000, 55000
 
-	// resend is after how long a datagram is sent again: one may be lost, and nobody else sends it
-	// again.
-	resend = time.Second
+	// spell is how long is waited at a time. A datagram is sent again after it: one may be lost, and
+	// nobody else sends it again.
+	spell = 500 * time.Millisecond
 )
 
 // Asker asks servers from one host.
@@ -36,14 +37,14 @@ func (a Asker) At(source netip.Addr) Asker { return Asker{source, a.ports} }
 
 // Ask makes one new connection (tcp, sctp) or sends datagrams from a source port not used before
 // (udp), and returns which server answered and which address of ours it saw. It uses the network
-// of the calling thread.
+// of the calling thread, and waits no longer than the timeout for each step.
 func (a Asker) Ask(network, addr string, timeout time.Duration) (server, seen string, err error) {
 	conn, err := a.Dial(network, addr, timeout)
 	if err != nil {
 		return "", "", err
 	}
 	defer conn.Close()
-	line, err := hear(conn, time.Now().Add(timeout))
+	line, err := hear(conn, timeout)
 	if err != nil {
 		return "", "", err
 	}
@@ -54,27 +55,46 @@ func (a Asker) Ask(network, addr string, timeout time.Duration) (server, seen st
 	return server, seen, nil
 }
 
-// hear returns the first line that comes. Datagrams are asked for it again and again.
-func hear(conn net.Conn, deadline time.Time) (line string, err error) {
-	datagrams, isUDP := conn.(*net.UDPConn)
-	for {
-		until := deadline
-		if isUDP {
-			if _, err := datagrams.Write([]byte("?\n")); err != nil {
-				return "", err
-			}
-			if next := time.Now().Add(resend); next.Before(deadline) {
-				until = next
-			}
-		}
-		if err := conn.SetDeadline(until); err != nil {
+// hear returns the first line that comes. It waits in short spells, as many as there are in the
+// timeout: while this machine stands still, time goes on and packets do not. Datagrams are asked for
+// the line once in each spell.
+func hear(conn net.Conn, timeout time.Duration) (line string, err error) {
+	lines := bufio.NewReader(conn)
+	_, isUDP := conn.(*net.UDPConn)
+	for range spells(timeout) {
+		if err := conn.SetDeadline(time.Now().Add(min(timeout, spell))); err != nil {
 			return "", err
 		}
-		line, err = bufio.NewReader(conn).ReadString('\n')
-		if !isUDP || !errors.Is(err, os.ErrDeadlineExceeded) || until.Equal(deadline) {
-			return line, err
+		if isUDP {
+			if _, err := conn.Write([]byte("?\n")); err != nil {
+				return "", err
+			}
+		}
+		line, err = lines.ReadString('\n')
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
 		}
 	}
+	return line, err
+}
+
+// spells returns how many spells a timeout has.
+func spells(timeout time.Duration) int { return int((timeout + spell - 1) / spell) }
+
+// within returns a context that ends after so many spells as a timeout has.
+func within(timeout time.Duration) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	left := spells(timeout)
+	var timer *time.Timer
+	timer = time.AfterFunc(time.Hour, func() {
+		if left--; left > 0 {
+			timer.Reset(spell)
+		} else {
+			cancel(os.ErrDeadlineExceeded)
+		}
+	})
+	timer.Reset(min(timeout, spell))
+	return ctx, func() { timer.Stop(); cancel(nil) }
 }
 
 // Dial connects. A stream is reset when it is closed, which leaves no TIME_WAIT
@@ -98,11 +118,17 @@ func (a Asker) dialStream(network, addr string, timeout time.Duration) (net.Conn
 	if network == "sctp" {
 		return dialStream(sctp, a.source, addr, timeout)
 	}
-	dialer := net.Dialer{Timeout: timeout}
+	var dialer net.Dialer
 	if a.source.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.source, 0))
 	}
-	return dialer.Dial(network, addr)
+	ctx, done := within(timeout)
+	defer done()
+	conn, err := dialer.DialContext(ctx, network, addr)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	return conn, err
 }
 
 // dialDatagram takes the next source port that nothing else on the host holds.

@@ -9,8 +9,8 @@ import (
 // CountConnections counts, for each virtual service and each of its backends, the
 // connections that are open now, by connection tracking: TCP and SCTP until both ends
 // have closed, UDP until its client has paused for as long as the kernel remembers it
-// (net.netfilter.nf_conntrack_udp_timeout, 30 s, and _stream, 120 s). No two virtual
-// services may overlap.
+// (net.netfilter.nf_conntrack_udp_timeout, 30 s, and _stream, 120 s). The virtual services are
+// as for NewIndex.
 func CountConnections(ctx context.Context, services []rules.VirtualService) ([][]int, error) {
 	counts := make([][]int, len(services))
 	for i, service := range services {
@@ -27,11 +27,8 @@ func CountConnections(ctx context.Context, services []rules.VirtualService) ([][
 		}
 		err = Each(ctx, family, func(e Entry) {
 			e = index.begunByClient(e)
-			service, found := index.of(e, local)
-			if !found || e.Ended() {
-				return
-			}
-			if place, found := service.backend(e); found {
+			if service, leads := backendOf(index.of(e, local), e); leads && !e.Ended() {
+				place, _ := service.backend(e)
 				counts[service.number][place]++
 			}
 		})

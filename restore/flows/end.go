@@ -23,12 +23,12 @@ func DeleteBackends(ctx context.Context, services []rules.VirtualService, backen
 	}
 	deleted, err = deleteEntries(ctx, family, func(e Entry) bool {
 		e = index.begunByClient(e)
-		service, found := index.of(e, local)
-		if !found {
+		service, leads := backendOf(index.of(e, local), e)
+		if !leads {
 			return false
 		}
-		place, found := service.backend(e)
-		return found && ends[service.Backends[place]]
+		place, _ := service.backend(e)
+		return ends[service.Backends[place]]
 	})
 	return deleted, conntrackError(err)
 }

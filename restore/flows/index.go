@@ -9,8 +9,9 @@ import (
 	"natspread/internal/rules"
 )
 
-// Index finds the virtual service that an entry is a connection of: lists by first port,
-// in which no port is twice.
+// Index finds the virtual service that an entry is a connection of: lists by first port. Several
+// virtual services may have the same ports, where interfaces or clients tell them apart. No two of
+// these have a backend in common, so the backend tells whose an entry is.
 type Index map[listKey][]indexed
 
 // listKey is what all virtual services of one list have in common.
@@ -28,7 +29,8 @@ type indexed struct {
 	backends map[netip.AddrPort]int
 }
 
-// NewIndex makes virtual services ready to be searched. No two of them overlap.
+// NewIndex makes virtual services ready to be searched. No two of them overlap, unless they have the
+// same ports and no backend in common.
 func NewIndex(services []rules.VirtualService) Index {
 	all := Index{}
 	for number, service := range services {
@@ -70,33 +72,54 @@ func (x Index) begunByClient(e Entry) Entry {
 	if !ok {
 		return e
 	}
-	service, found := atPort(x[keyOf(inverted)], inverted.OrigDst.Port())
-	if !found {
-		return e
-	}
-	if _, leads := service.backend(inverted); !leads {
+	if _, leads := backendOf(atPort(x[keyOf(inverted)], inverted.OrigDst.Port()), inverted); !leads {
 		return e
 	}
 	return inverted
 }
 
-// of returns the virtual service that an entry is for, by what its client asked for.
-func (x Index) of(e Entry, local locals) (service indexed, found bool) {
+// of returns the virtual services that an entry may be for, by what its client asked for: one, or
+// several where interfaces or clients tell them apart.
+func (x Index) of(e Entry, local locals) []indexed {
 	key := keyOf(e)
-	if service, found = atPort(x[key], e.OrigDst.Port()); found || !local.contain(e.OrigDst.Addr()) {
-		return service, found
+	if list := atPort(x[key], e.OrigDst.Port()); len(list) > 0 || !local.contain(e.OrigDst.Addr()) {
+		return list
 	}
 	key.address = netip.Addr{}
 	return atPort(x[key], e.OrigDst.Port())
 }
 
-// atPort returns the virtual service that has a port, out of a list by first port.
-func atPort(list []indexed, port uint16) (indexed, bool) {
+// atPort returns the virtual services that have a port, out of a list by first port.
+func atPort(list []indexed, port uint16) []indexed {
 	next := sort.Search(len(list), func(i int) bool { return list[i].Ports.First > port })
 	if next == 0 || list[next-1].Ports.Last < port {
-		return indexed{}, false
+		return nil
 	}
-	return list[next-1], true
+	first := next - 1
+	for first > 0 && list[first-1].Ports == list[next-1].Ports {
+		first--
+	}
+	return list[first:next]
+}
+
+// backendOf returns that of some virtual services which has the backend that an entry goes to.
+func backendOf(services []indexed, e Entry) (service indexed, found bool) {
+	for _, service := range services {
+		if _, leads := service.backend(e); leads {
+			return service, true
+		}
+	}
+	return indexed{}, false
+}
+
+// named returns that of some virtual services which has a name, or else the first one.
+func named(services []indexed, name string) indexed {
+	for _, service := range services {
+		if service.Service == name {
+			return service
+		}
+	}
+	return services[0]
 }
 
 // backend returns the place of the backend that an entry goes to. An entry that is not translated is at

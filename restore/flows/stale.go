@@ -35,7 +35,11 @@ func (c Change) stale(e Entry) bool {
 func (c Change) turnedAway(e Entry) bool {
 	e = c.After.begunByClient(e)
 	family := rules.FamilyOf(e.OrigDst.Addr())
-	if !c.gated[family] || c.local[family].contain(e.OrigSrc.Addr()) || !c.Tables.Of(family).TurnsAway(rules.Prerouting, c.firstPacket(e)) {
+	if !c.gated[family] || c.local[family].contain(e.OrigSrc.Addr()) {
+		return false
+	}
+	service, leads := backendOf(c.After.of(e, c.local[family]), e)
+	if !c.Tables.Of(family).TurnsAway(rules.Prerouting, c.firstPacket(e), service.Service) {
 		return false
 	}
 	if !e.Translated() && (!c.atBackend(e) || !c.translates(c.Tables, e)) {
@@ -44,8 +48,7 @@ func (c Change) turnedAway(e Entry) bool {
 	if e.Protocol == UDP {
 		return e.ReplySrc.Port() != 0 || !c.translates(c.Tables, e)
 	}
-	service, found := c.After.of(e, c.local[family])
-	return found && service.Reset && !c.Spare && e.ReplySrc.Port() != 0
+	return leads && service.Reset && !c.Spare
 }
 
 // firstPacket returns what an entry's first packet looked like in PREROUTING.
@@ -65,20 +68,18 @@ func (c Change) firstPacket(e Entry) rules.Packet {
 func (c Change) removed(e Entry) bool {
 	e = c.Before.begunByClient(e)
 	local := c.local[rules.FamilyOf(e.OrigDst.Addr())]
-	old, found := c.Before.of(e, local)
-	if !found {
-		return false
-	}
-	if _, led := old.backend(e); !led {
+	old, led := backendOf(c.Before.of(e, local), e)
+	if !led {
 		return false // somebody else's
 	}
 	reset := old.Reset
-	now, stays := c.After.of(e, local)
+	now := c.After.of(e, local)
+	if _, leads := backendOf(now, e); leads {
+		return false
+	}
+	stays := len(now) > 0
 	if stays {
-		if _, leads := now.backend(e); leads {
-			return false
-		}
-		reset = now.Reset
+		reset = named(now, old.Service).Reset
 	}
 	switch {
 	case e.Protocol == UDP:
@@ -91,10 +92,7 @@ func (c Change) removed(e Entry) bool {
 
 // atBackend tells whether an entry goes to a backend of what it asked for.
 func (c Change) atBackend(e Entry) bool {
-	service, found := c.After.of(e, c.local[rules.FamilyOf(e.OrigDst.Addr())])
-	if found {
-		_, found = service.backend(e)
-	}
+	_, found := backendOf(c.After.of(e, c.local[rules.FamilyOf(e.OrigDst.Addr())]), e)
 	return found
 }
 

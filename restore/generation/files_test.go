@@ -26,6 +26,8 @@ func TestFiles(t *testing.T) {
 	for _, name := range []string{"conf.d/b c.toml", "conf.d/a.toml"} {
 		several.Config = several.Config.With(configfiles.File{Name: name, Text: []byte("# " + name + "\n")})
 	}
+	replacing := hosttest.Generation(t, rules.NFT, hosttest.Article)
+	replacing.TakenOut = []rules.Taken{{Chain: "LB"}, {Chain: "PREROUTING", Place: 1, Text: "-j LB"}}
 	for i, c := range []struct {
 		generation generation.Generation
 		want       []string
@@ -35,6 +37,7 @@ func TestFiles(t *testing.T) {
 		{hosttest.Generation(t, rules.NFT, hosttest.Accepted(hosttest.Article)), append([]string{"filter.v4", "filter.v6"}, hosttest.Members()...)},
 		{hosttest.Generation(t, rules.NFT, hosttest.Clamped(hosttest.Article)), append([]string{"mangle.v4", "mangle.v6"}, hosttest.Members()...)},
 		{several, append([]string{"config/conf.d/a.toml", "config/conf.d/b c.toml"}, hosttest.Members()...)},
+		{replacing, append([]string{"taken-out.v4"}, hosttest.Members()...)},
 	} {
 		number, err := store.Write(c.generation)
 		hosttest.Must(t, err)

@@ -91,6 +91,23 @@ func TestSingleConfig(t *testing.T) {
 	}
 }
 
+// TestGenerationBeforePools reads a generation of before there were pools, port maps, lists of clients,
+// mangle and conf.d. An old config means what it meant: what is written of it now is the same, so an apply
+// of it changes nothing.
+func TestGenerationBeforePools(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	store := generation.Store{Root: hosttest.Root(t)}
+	toml := hosttest.WriteOld(t, store, rules.NFT, "../../testdata/generations/single")
+	old, fallback, err := store.Boot()
+	hosttest.Must(t, errors.Join(fallback, err))
+	wanted := hosttest.Generation(t, rules.NFT, toml)
+	if why := old.Outdated(wanted); why != "" || old.Services == nil || !old.Tables.Equal(wanted.Tables) {
+		t.Errorf("why it does not serve any more: %q", why)
+	}
+}
+
 // TestConfigNames refuses a manifest that names a file of the config which is none, also one that leads
 // elsewhere.
 func TestConfigNames(t *testing.T) {

@@ -28,6 +28,9 @@ type Pending struct {
 	Variant   rules.Variant `json:"variant"`   // by which they were
 	// What Try found, by family; nil for one that the kernel does not have.
 	Forwarding forwarding.States `json:"forwarding"`
+	// Rules of others that Try took out of the nat tables, and by which variant; a revert puts them back.
+	TakenOut []rules.Taken `json:"taken_out,omitempty"`
+	TakenBy  rules.Variant `json:"taken_by,omitempty"`
 }
 
 // Left returns how long it is until the generation is reverted; it is negative

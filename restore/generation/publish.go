@@ -167,6 +167,11 @@ func members(generation *Generation) (map[string][]byte, error) {
 			files[RulesFile(table)] = rules.EncodeFile(table)
 		}
 	}
+	for _, family := range rules.Families() {
+		if text := rules.TakenText(family, generation.TakenOut); text != nil {
+			files[takenOutFile(family)] = text
+		}
+	}
 	generation.SHA256 = map[string]string{}
 	for name, data := range files {
 		generation.SHA256[name] = checksum(data)

@@ -66,6 +66,9 @@ type Generation struct {
 	// Services is the file that says what the rules balance, as rules.EncodeServices writes
 	// it; nil in a generation that natspread 0.1 wrote.
 	Services []byte
+	// TakenOut is what the load of the generation took out of the nat tables of others, for second
+	// thoughts. It is written beside the rules, and never read with them: see Store.TakenOutNotes.
+	TakenOut []rules.Taken
 }
 
 // RulesSum returns one sha256, in hex, for all rules of the generation: the sum of what
@@ -370,6 +373,9 @@ func (s Store) Files(number int) []string {
 		} else {
 			optional = append(optional, RulesFile(table))
 		}
+	}
+	for _, family := range rules.Families() {
+		optional = append(optional, takenOutFile(family))
 	}
 	for _, name := range optional {
 		file := filepath.Join(dir(number), name)

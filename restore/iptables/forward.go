@@ -13,11 +13,11 @@ import (
 // interfaces lead to backends now; before the network is up none does, and rules that name
 // one as -o count as bans.
 func forwardPlace(saved rules.Saved, table rules.Table) int {
-	return rules.ForwardPlacer{Link: linkTo}.Place(saved, table)
+	return rules.ForwardPlacer{Link: LinkTo}.Place(saved, table)
 }
 
-// linkTo returns the interface by which a route leads to an address, "" where none does.
-func linkTo(address netip.Addr) string {
+// LinkTo returns the interface by which a route leads to an address, "" where none does.
+func LinkTo(address netip.Addr) string {
 	routes, err := netlink.RouteGet(address.AsSlice())
 	if err != nil || len(routes) == 0 {
 		return ""

@@ -19,9 +19,11 @@ const loadTries = 3
 // Snapshot is natspread's part of a live table as it was read, and what is known beside it.
 type Snapshot struct {
 	ownedState
-	saved   rules.Saved // the whole table; empty when the state is known without reading it
-	whole   []byte      // the same as iptables-save -c printed it, if all of it is to be replaced; else nil
-	ruleset uint32      // the number of nftables' ruleset in which it was so; 0 is unknown
+	saved   rules.Saved   // the whole table; empty when the state is known without reading it
+	whole   []byte        // the same as iptables-save -c printed it, if all of it is to be replaced; else nil
+	ruleset uint32        // the number of nftables' ruleset in which it was so; 0 is unknown
+	listed  []rules.Taken // rules of others that the load takes out, by their places in the whole chain
+	taken   []rules.Taken // the same as they stand there
 }
 
 // Snapshots are those of all tables, in the order of rules.Tables.All.
@@ -119,6 +121,7 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 		if byPlace {
 			text = transactionByPlace(observed.ownedState, want)
 		}
+		text = withTaken(text, table.Name, observed.taken)
 		if text == nil && try > 1 {
 			return done, nil // the program that failed had done its work
 		}
@@ -128,10 +131,17 @@ func (k Kernel) load(ctx context.Context, observed Snapshot, table rules.Table) 
 		}
 		done.loaded = true
 		if err = k.sendCounted(ctx, table, observed, text); err == nil {
-			done.ruleset, err = k.readBack(ctx, observed.ruleset, text, table, want)
+			if done.ruleset, err = k.readBack(ctx, observed.ruleset, text, table, want); err == nil && observed.taken != nil {
+				err = k.tookOut(ctx, table, observed)
+			}
 			return done, err
 		}
 		now, readErr := k.snapshot(ctx, table)
+		if readErr == nil && observed.taken != nil {
+			if gone := now.takeOut(observed.listed); gone != nil { // or the program that failed had done its work
+				return done, errors.Join(err, gone)
+			}
+		}
 		same := transaction(observed.ownedState, now.ownedState) == nil && transaction(want, now.wanted(table)) == nil
 		byPlace = same && !byPlace && takesOut(text) && isRefusal(err)
 		if try == loadTries || readErr != nil || same && !byPlace {
@@ -228,7 +238,7 @@ func (k Kernel) revert(ctx context.Context, table rules.Table, done change) erro
 	}
 	var sent error
 	for _, lead := range []func(live, want ownedState) []byte{transaction, transactionByPlace} {
-		text := lead(stateOfSaved(now), done.before.ownedState)
+		text := spliced(lead(stateOfSaved(now), done.before.ownedState), table.Name, putBack(now, done.before.jumps, done.before.taken))
 		if text == nil {
 			return nil
 		}
@@ -236,7 +246,7 @@ func (k Kernel) revert(ctx context.Context, table rules.Table, done change) erro
 		if now, err = k.Save(ctx, table); err != nil {
 			return errors.Join(sent, err)
 		}
-		if transaction(stateOfSaved(now), done.before.ownedState) == nil {
+		if transaction(stateOfSaved(now), done.before.ownedState) == nil && putBack(now, done.before.jumps, done.before.taken) == nil {
 			return nil
 		}
 		if !isRefusal(sent) {

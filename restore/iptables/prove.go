@@ -119,3 +119,22 @@ func Compare(saved rules.Saved, table rules.Table) error {
 	}
 	return nil
 }
+
+// LoadNew loads tables into the network namespace of the calling thread, which must be a new one
+// that nothing else uses: so it takes no lock that others take.
+func (k Kernel) LoadNew(ctx context.Context, tables rules.Tables) error {
+	ctx, done := k.withOwnLock(ctx)
+	defer done()
+	k.Counting = nil
+	observed, err := k.Snapshots(ctx, tables)
+	if err != nil {
+		return err
+	}
+	_, err = k.Load(ctx, observed, tables)
+	for _, table := range tables.All() {
+		if named := k.withCause(ctx, table, err); named != err {
+			return named
+		}
+	}
+	return err
+}

@@ -152,11 +152,37 @@ func (s *Ruleset) Tables() []string {
 	return names
 }
 
+// Translates tells whether a rule of the nat table rewrites destinations.
+func (s *Ruleset) Translates() bool {
+	return slices.ContainsFunc(s.Rules("nat"), func(r *Rule) bool { return r.Target.Kind == Translate })
+}
+
 // Parse reads what iptables-save printed. It is lenient, as rules.ParseRuleset is.
 func Parse(family rules.Family, text []byte) *Ruleset {
-	set := &Ruleset{Family: family, tables: map[string]map[string]*Chain{}, order: map[string][]string{}}
-	saved := rules.ParseRuleset(family, "", text)
-	lines := linesOf(text)
+	return read(rules.ParseRuleset(family, "", text), linesOf(text))
+}
+
+// Live takes the rules that one variant of iptables holds. Of those that iptables shows only in part it is
+// not known what they ask for.
+func Live(saved rules.Ruleset, partly []rules.PartlyShown) *Ruleset {
+	set := read(saved, nil)
+	for _, one := range partly {
+		chain := set.Chain(one.Table, one.Chain)
+		if one.Family != saved.Family || saved.Variant != rules.NFT || chain == nil {
+			continue
+		}
+		for _, rule := range chain.Rules {
+			if rule.Place == one.Place {
+				rule.Unknown = append(rule.Unknown, "what nft made and iptables does not show")
+			}
+		}
+	}
+	return set
+}
+
+// read reads all tables, each rule with the line that it stands in, if there are any.
+func read(saved rules.Ruleset, lines map[place][]int) *Ruleset {
+	set := &Ruleset{Family: saved.Family, tables: map[string]map[string]*Chain{}, order: map[string][]string{}}
 	for table, chains := range saved.Tables {
 		set.tables[table] = map[string]*Chain{}
 		for _, chain := range chains {

@@ -10,7 +10,7 @@ _natspread() {
                flag=
            else
                case $word in
-               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--explain|--in|--from|--saved|--confirm|--wait|--prometheus|--program) flag=$word ;;
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--shares|--confirm|--explain|--in|--from|--saved|--wait|--prometheus|--program) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -21,11 +21,12 @@ _natspread() {
 
     COMPREPLY=()
     case $flag in
-    --config|--saved|--prometheus|--program) _natspread_files -f ;;
-    --root|-o) _natspread_files -d ;;
+    --config|-o|--saved|--prometheus|--program) _natspread_files -f ;;
+    --root) _natspread_files -d ;;
     --variant) mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
     --snat) mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
+    --shares) mapfile -t COMPREPLY < <(compgen -W 'meant made kept' -- "$cur") ;;
     --confirm) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
     --wait) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
     '') _natspread_words ;;
@@ -40,10 +41,13 @@ _natspread_files() {
 _natspread_words() {
     local words='--config --root --live --variant --json --quiet -q --verbose -v --color --help -h'
     case $verb in
-    '') [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
+    '') [[ $cur == -* ]] || words='init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
+    adopt) words+=' -4 -6 -o --listen --shares --snat --apply --confirm --yes' ;;
     edit) words+=' --yes'
         [[ $cur == -* ]] || _natspread_names files ;;
+    selftest)
+        [[ $cur == -* ]] || _natspread_names services ;;
     render) words+=' -4 -6 --filter --mangle -o --explain --in --from --dot --svg' ;;
     diff) words+=' -4 -6 --saved'
         [[ $cur == -* ]] || _natspread_names generations ;;
@@ -62,7 +66,7 @@ _natspread_words() {
     uninstall) words+=' --offline' ;;
     completion) [[ $cur == -* ]] || words='bash zsh fish' ;;
     man) [[ $cur == -* ]] || words='natspread natspread.toml' ;;
-    help) [[ $cur == -* ]] || words='init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
+    help) [[ $cur == -* ]] || words='init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -5,7 +5,7 @@ function __natspread_verb
     for word in (commandline -opc)[2..]
         if $value
             set value false
-        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --explain --in --from --saved --confirm --wait --prometheus --program
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --shares --confirm --explain --in --from --saved --wait --prometheus --program
             set value true
         else if not string match -q -- '-*' $word
             test "$word" = "$argv"
@@ -17,8 +17,10 @@ end
 
 complete -c natspread -f
 complete -c natspread -n "__natspread_verb ''" -a init -d 'write a commented config, from flags or as an example'
+complete -c natspread -n "__natspread_verb ''" -a adopt -d 'make a config of the balancing rules that this host has'
 complete -c natspread -n "__natspread_verb ''" -a edit -d 'edit a copy of the config, check it, and apply it'
 complete -c natspread -n "__natspread_verb ''" -a check -d 'check the config and prove its rules; changes nothing'
+complete -c natspread -n "__natspread_verb ''" -a selftest -d 'try the config with real connections, in its own namespaces'
 complete -c natspread -n "__natspread_verb ''" -a render -d 'print the rules as iptables-restore takes them'
 complete -c natspread -n "__natspread_verb ''" -a diff -d 'compare the kernel\'s rules with what the config wants'
 complete -c natspread -n "__natspread_verb ''" -a apply -d 'load the config\'s rules now and at every boot'
@@ -38,7 +40,7 @@ complete -c natspread -n "__natspread_verb ''" -a completion -d 'print the compl
 complete -c natspread -n "__natspread_verb ''" -a man -d 'print the manual, of the program or of natspread.toml'
 complete -c natspread -n "__natspread_verb ''" -a version -d 'print the version'
 complete -c natspread -n "__natspread_verb ''" -a help -d 'print the help, or that of a verb'
-complete -c natspread -l config -r -F -d 'read the config from FILE; - is standard input'
+complete -c natspread -l config -r -F -d 'read FILE, or -'
 complete -c natspread -l root -x -a '(__fish_complete_directories (commandline -ct | string replace -r "^-[^=]*=" ""))' -d 'for images: all files below DIR, no kernel is changed'
 complete -c natspread -l live -d 'change the running kernel, with --root or in a chroot too'
 complete -c natspread -l variant -x -a 'auto nft legacy' -d 'the VARIANT of iptables: auto, nft or legacy'
@@ -50,8 +52,18 @@ complete -c natspread -l help -s h -d 'print the help'
 complete -c natspread -n '__natspread_verb init' -l listen -x -d 'listen on ADDRESS:PORT; may be given again'
 complete -c natspread -n '__natspread_verb init' -l backend -x -d 'send connections to ADDRESS:PORT; may be given again'
 complete -c natspread -n '__natspread_verb init' -l snat -x -a 'masquerade none' -d 'rewrite the source: masquerade, none or an ADDRESS'
+complete -c natspread -n '__natspread_verb adopt' -s 4 -d 'the file is one of IPv4'
+complete -c natspread -n '__natspread_verb adopt' -s 6 -d 'the file is one of IPv6'
+complete -c natspread -n '__natspread_verb adopt' -s o -r -F -d 'write the config to this FILE, which must not exist'
+complete -c natspread -n '__natspread_verb adopt' -l listen -x -a 'masquerade none' -d 'for rules without -d: ADDRESS or \'*\'; may be given again'
+complete -c natspread -n '__natspread_verb adopt' -l shares -x -a 'meant made kept' -d 'for rules that make other shares than meant: SHARES is meant, made or kept'
+complete -c natspread -n '__natspread_verb adopt' -l snat -x -a 'masquerade none' -d 'for backends that a rule with -o may be for: masquerade, none or an ADDRESS'
+complete -c natspread -n '__natspread_verb adopt' -l apply -d 'write the config, load it, and take the old rules out, until natspread confirm for 60s'
+complete -c natspread -n '__natspread_verb adopt' -l confirm -x -a '60s 5m' -d 'with --apply: revert it after this DURATION, such as 5m'
+complete -c natspread -n '__natspread_verb adopt' -l yes -d 'with --apply: ask nothing, and keep it'
 complete -c natspread -n '__natspread_verb edit' -a '(natspread completion files 2>/dev/null)'
 complete -c natspread -n '__natspread_verb edit' -l yes -d 'ask nothing: apply a good copy, and keep a wrong one'
+complete -c natspread -n '__natspread_verb selftest' -a '(natspread completion services 2>/dev/null)'
 complete -c natspread -n '__natspread_verb render' -s 4 -d 'print IPv4'
 complete -c natspread -n '__natspread_verb render' -s 6 -d 'print IPv6'
 complete -c natspread -n '__natspread_verb render' -l filter -d 'print the part of the filter table instead of the nat table'
@@ -95,4 +107,4 @@ complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'chec
 complete -c natspread -n '__natspread_verb uninstall' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
 complete -c natspread -n '__natspread_verb completion' -a 'bash zsh fish'
 complete -c natspread -n '__natspread_verb man' -a 'natspread natspread.toml'
-complete -c natspread -n '__natspread_verb help' -a 'init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version'
+complete -c natspread -n '__natspread_verb help' -a 'init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version'

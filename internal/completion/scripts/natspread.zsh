@@ -7,8 +7,10 @@ _natspread() {
     local argument=' '
     verbs=(
         'init:write a commented config, from flags or as an example'
+        'adopt:make a config of the balancing rules that this host has'
         'edit:edit a copy of the config, check it, and apply it'
         'check:check the config and prove its rules; changes nothing'
+        'selftest:try the config with real connections, in its own namespaces'
         'render:print the rules as iptables-restore takes them'
         'diff:compare the kernel'\''s rules with what the config wants'
         'apply:load the config'\''s rules now and at every boot'
@@ -30,7 +32,7 @@ _natspread() {
         'help:print the help, or that of a verb'
     )
     flags=(
-        '*--config=[read the config from FILE; - is standard input]:file:_files'
+        '*--config=[read FILE, or -]:file:_files'
         '*--root=[for images: all files below DIR, no kernel is changed]:directory:_files -/'
         '*--live[change the running kernel, with --root or in a chroot too]'
         '*--variant=[the VARIANT of iptables: auto, nft or legacy]:value:(auto nft legacy)'
@@ -56,11 +58,27 @@ _natspread() {
         '*--snat=[rewrite the source: masquerade, none or an ADDRESS]:value:(masquerade none)'
         )
         ;;
+    behind:adopt)
+        flags+=(
+        '*-4[the file is one of IPv4]'
+        '*-6[the file is one of IPv6]'
+        '*-o[write the config to this FILE, which must not exist]:file:_files'
+        '*--listen=[for rules without -d: ADDRESS or '\''*'\''; may be given again]:value:(masquerade none)'
+        '*--shares=[for rules that make other shares than meant: SHARES is meant, made or kept]:value:(meant made kept)'
+        '*--snat=[for backends that a rule with -o may be for: masquerade, none or an ADDRESS]:value:(masquerade none)'
+        '*--apply[write the config, load it, and take the old rules out, until natspread confirm for 60s]'
+        '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'
+        '*--yes[with --apply: ask nothing, and keep it]'
+        )
+        ;;
     behind:edit)
         flags+=(
         '*--yes[ask nothing: apply a good copy, and keep a wrong one]'
         )
         names=(files) argument=_natspread_names
+        ;;
+    behind:selftest)
+        names=(services) argument=_natspread_names
         ;;
     behind:render)
         flags+=(
@@ -154,7 +172,7 @@ _natspread() {
         argument='(natspread natspread.toml)'
         ;;
     behind:help)
-        _arguments -S $flags '1:verb:(init edit check render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
+        _arguments -S $flags '1:verb:(init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'
         return
         ;;
     esac

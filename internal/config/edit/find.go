@@ -48,6 +48,24 @@ func FindBackends(cfg config.Config, service, backend string) ([]BackendPlace, e
 	return places, nil
 }
 
+// Named returns the services that the file has under a name, all of them where that is "".
+func Named(cfg config.Config, name string) ([]config.Service, error) {
+	if name == "" {
+		return cfg.Services, nil
+	}
+	var named []config.Service
+	for _, service := range cfg.Services {
+		if service.Name == name || service.Written() == name {
+			named = append(named, service)
+		}
+	}
+	if named == nil {
+		_, err := findService(cfg, name)
+		return nil, err
+	}
+	return named, nil
+}
+
 // findService returns the place of the service of that name.
 func findService(cfg config.Config, name string) (int, error) {
 	names := make([]string, len(cfg.Services))

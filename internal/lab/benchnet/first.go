@@ -26,6 +26,7 @@ func benchFirst(opts options, out io.Writer) error {
 		firstTargets(figures{samples, out}, variant, opts.sizes())
 		slotTargets(figures{samples, out}, variant, opts.sizes())
 		takeoverTargets(figures{samples, out}, variant, opts.sizes())
+		conditionTargets(figures{samples, out}, variant, opts.sizes())
 	}
 	return nil
 }
@@ -91,6 +92,7 @@ func firstProbes(variants []string, size sizes) []probe {
 		probes = append(probes, scaleProbes(variant, size)...)
 		probes = append(probes, slotProbes(variant, size)...)
 		probes = append(probes, takeoverProbes(variant, size)...)
+		probes = append(probes, conditionProbes(variant, size)...)
 	}
 	return probes
 }

@@ -93,8 +93,10 @@ func natspreadText(text []byte) ([]byte, error) {
 	}
 	plan := render.New(cfg)
 	list := plan.Of(rules.IPv4).Text()
-	if filter := plan.Filter(rules.IPv4); !filter.Empty() {
-		list = append(list, filter.Text()...)
+	for _, part := range []rules.Table{plan.Filter(rules.IPv4), plan.Mangle(rules.IPv4)} {
+		if !part.Empty() {
+			list = append(list, part.Text()...)
+		}
 	}
 	return list, nil
 }

@@ -52,6 +52,7 @@ type sizes struct {
 	slots        []int // of each of slotServices services
 	slotServices int
 	takeover     []slotted // of one service each
+	gates        []int     // subnets of clients of one service
 
 	costed, timed, rated int // connections of a sample, for each of its figures
 	bulk                 int // bytes of a sample
@@ -64,14 +65,14 @@ func (o options) sizes() sizes {
 		return sizes{
 			steps: []int{1, 10, 20}, many: 10, most: 20, wide: 50, positions: 2,
 			slotted: []slotted{{3, 16}, {10, 64}}, slots: []int{16}, slotServices: 10,
-			takeover: []slotted{{3, 16}, {40, 256}},
-			costed:   100, timed: 50, rated: 100, bulk: 1 << 20,
+			takeover: []slotted{{3, 16}, {40, 256}}, gates: []int{10, 20},
+			costed: 100, timed: 50, rated: 100, bulk: 1 << 20,
 		}
 	}
 	return sizes{
 		steps: []int{1, 10, 100, 1000, 5000, 10_000}, many: 5000, most: 10_000, wide: 500, positions: 8,
 		slotted: []slotted{{3, 256}, {10, 256}, {100, 1024}}, slots: []int{64, 256}, slotServices: 1000,
-		takeover: []slotted{{3, 256}, {100, 1024}, {1000, 4096}},
-		costed:   8000, timed: 1000, rated: 8000, bulk: 512 << 20,
+		takeover: []slotted{{3, 256}, {100, 1024}, {1000, 4096}}, gates: []int{10, 100, 1000},
+		costed: 8000, timed: 1000, rated: 8000, bulk: 512 << 20,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"natspread/internal/lab/netns"
+	"natspread/internal/nethost"
 )
 
 // The namespaces beside the balancers' l1, l2, l3. The two bridges are in this one.
@@ -148,7 +149,7 @@ func (l layout) build() error {
 			fmt.Fprintf(&batch, "link add %s type bridge\nlink set %s up\n", c.bridge, c.bridge)
 		}
 		fmt.Fprintf(&batch, "link add index %d name %s type veth peer name %s netns %s\nlink set %s master %s\nlink set %s up\n",
-			netns.FirstIndex+i, c.port(), c.link, c.host, c.port(), c.bridge, c.port())
+			nethost.FirstIndex+i, c.port(), c.link, c.host, c.port(), c.bridge, c.port())
 	}
 	if err := netns.IP("", batch.String()); err != nil {
 		return err

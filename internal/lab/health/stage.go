@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"natspread/internal/lab/netns"
+	"natspread/internal/nethost"
 )
 
 // The names of the other namespaces: the balancer is in this one.
@@ -103,8 +104,8 @@ func (s *stage) build() error {
 			return err
 		}
 	}
-	near := fmt.Sprintf("link add index %d name front type veth peer name eth0 netns %s\n", netns.FirstIndex, clientName) +
-		fmt.Sprintf("link add index %d name back type veth peer name eth0 netns %s\n", netns.FirstIndex+1, backendsName) +
+	near := fmt.Sprintf("link add index %d name front type veth peer name eth0 netns %s\n", nethost.FirstIndex, clientName) +
+		fmt.Sprintf("link add index %d name back type veth peer name eth0 netns %s\n", nethost.FirstIndex+1, backendsName) +
 		s.address(s.virtual, "front") + s.address(s.inner, "back") +
 		"link set lo up\nlink set front up\nlink set back up\n" + fmt.Sprintf("route add %s via %v\n", s.network, s.beyond)
 	beyond := s.address(s.beyond, "eth0") + "link set lo up\nlink set eth0 up\n" + fmt.Sprintf("route add local %s dev lo\n", s.network)

@@ -12,11 +12,6 @@ import (
 	"time"
 )
 
-// FirstIndex begins the indexes of a cable's ends in the namespace that makes it. The kernel
-// numbers the other ends from 2. Where both ends have the same index it takes them for one
-// interface, and reports the carrier up to 1 s late.
-const FirstIndex = 1001
-
 // Main plays the part that the first argument names, or else runs the program, and returns the
 // exit code. It is the first that a program does: it keeps the first thread, whose namespaces
 // /proc/self shows.

@@ -118,8 +118,8 @@ func arrows() map[string][]string {
 	below := []string{"restore/iptables", "restore/generation", "restore/flows", "restore/forwarding", "internal/rules"}
 	all := map[string][]string{
 		"cmd/natspread": {
-			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/trace", "internal/watcher",
-			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
+			"internal/change", "internal/report", "restore", "restore/generation", "restore/iptables", "units", "internal/config", "internal/config/edit", "internal/rules", "internal/selftest", "internal/trace", "internal/watcher", "internal/adopt", "internal/adopt/host",
+			"docs/man", "internal/cmdline", "internal/completion/scripts", "internal/failure", "internal/image", "internal/install", "internal/trial", "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/suggest", "internal/terminal", "internal/text", "internal/configfiles",
 		},
 		"internal/cmdline":         {"internal/suggest", "internal/text"},
 		"internal/change":          {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text", "internal/configfiles"},
@@ -135,25 +135,31 @@ func arrows() map[string][]string {
 		"internal/packetpath":      {"internal/rules"},
 		"internal/adopt":           {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text"},
 		"internal/adopt/walk":      {"internal/rules"},
+		"internal/adopt/bootfiles": {"internal/atomicfile", "internal/hostfiles"},
+		"internal/adopt/host":      {"internal/adopt", "internal/adopt/bootfiles", "internal/adopt/walk", "internal/rules", "restore/iptables", "internal/atomicfile", "internal/program"},
 		"internal/doctor":          {"internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
 		"internal/network":         {"internal/rules"},
 		"units":                    {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":          {"internal/config"},
 		"internal/failure":         {"restore", "restore/iptables", "units", "internal/config", "internal/text"},
+		"internal/trial":           {"units", "internal/namespace", "internal/paths", "internal/program"},
 		"internal/image":           {"internal/atomicfile", "internal/program"},
 		"internal/install":         {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program", "internal/configfiles"},
 		"internal/probe":           nil,
 		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
 		"internal/compare":         {"internal/config", "internal/text"},
-		"internal/config":          {"internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/suggest", "internal/configfiles"},
 		"internal/config/endpoint": {"internal/config/source", "internal/config/value"},
 		"internal/config/field":    {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
 		"internal/config/habits":   {"internal/suggest"},
 		"internal/config/meant":    {"internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/suggest"},
 		"internal/config/source":   {"internal/configfiles"},
+		"internal/config/audience": {"internal/config/value"},
+		"internal/config/ranges":   nil,
 		"internal/config/value":    {"internal/config/source", "internal/suggest"},
 		"internal/rules":           {"internal/slots"},
+		"internal/selftest":        {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/text", "internal/traffic"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
@@ -203,9 +209,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/test/configtest": {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/test/netnstest":  {"internal/nethost", "internal/traffic"},
-		"internal/lab/benchnet":    {"internal/config", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/configfiles"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/configfiles"},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
@@ -313,6 +319,8 @@ func TestPure(t *testing.T) {
 		"internal/config/field":    slices.Concat(files, but(impure, "time")),
 		"internal/config/source":   slices.Concat(files, impure),
 		"internal/config/value":    slices.Concat(files, impure),
+		"internal/config/audience": slices.Concat(files, impure),
+		"internal/config/ranges":   slices.Concat(files, impure),
 		"internal/config/habits":   slices.Concat(files, impure),
 		"internal/config/meant":    slices.Concat(files, impure),
 		"internal/health":          slices.Concat(files, but(impure, "time")), // it is told what time it is

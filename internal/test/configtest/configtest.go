@@ -63,7 +63,9 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		made.Slots = rapid.SampledFrom(choices).Draw(t, "slots")
 		made.SourcePrefix = sourcePrefix(t, made)
 	}
-	made.Listen = listens(t, made, others, asked)
+	gate(t, &made, six)
+	made.Listen = listens(t, made, others, asked, !maps)
+	together(&made, others)
 	if maps {
 		made.Listen = mapped(t, made.Listen)
 	}
@@ -71,8 +73,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		shift(&made)
 	}
 	if takesOver && takeOver(&made, others) {
-		made.Hairpin = hairpins(t, six)
-		gate(t, &made, six)
+		made.Hairpin = served(made, hairpins(t, six))
 		return made
 	}
 	made.SNAT.Mode = rapid.SampledFrom([]config.SNATMode{config.Masquerade, config.Address, config.None}).Draw(t, "snat")
@@ -80,9 +81,8 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	case config.Address:
 		made.SNAT = sourcePool(t, six)
 	case config.None:
-		made.Hairpin = hairpins(t, six)
+		made.Hairpin = served(made, hairpins(t, six))
 	}
-	gate(t, &made, six)
 	if (made.SNAT.Mode != config.None || len(made.Hairpin) > 0) && rapid.IntRange(0, 3).Draw(t, "random ports") == 0 {
 		made.SNATPorts = config.RandomPorts
 	}
@@ -199,11 +199,11 @@ func weigh(t *rapid.T, service config.Service) {
 	}
 }
 
-// listens generates listen addresses that neither each other nor another service
-// claims, some given ones among them.
-func listens(t *rapid.T, made config.Service, others []config.Service, asked []config.Listen) []config.Listen {
+// listens generates listen addresses that neither each other nor another service claims, unless the
+// service joins another one there; some given ones are among them.
+func listens(t *rapid.T, made config.Service, others []config.Service, asked []config.Listen, joins bool) []config.Listen {
 	add := func(l config.Listen) {
-		free := func(other config.Service) bool { return !claims(other, made, l) }
+		free := func(other config.Service) bool { return !claims(other, made, l) || joins && mayJoin(made, other, l) }
 		if free(made) && !slices.ContainsFunc(others, func(o config.Service) bool { return !free(o) }) {
 			made.Listen = append(made.Listen, l)
 		}
@@ -213,6 +213,12 @@ func listens(t *rapid.T, made config.Service, others []config.Service, asked []c
 	}
 	for range rapid.IntRange(1-len(asked), 4).Draw(t, "listen") {
 		add(listen(t, made.Is6()))
+	}
+	for _, other := range others {
+		if made.Is6() == other.Is6() && made.Apart(other.Audience) && rapid.Bool().Draw(t, "together") {
+			theirs := rapid.SampledFrom(other.Listen).Draw(t, "their listen address")
+			add(config.Listen{Addr: theirs.Addr, Ports: theirs.Ports})
+		}
 	}
 	// Where all that was drawn is taken some other port is free: all services
 	// together claim a few thousand.

@@ -10,15 +10,14 @@ import (
 )
 
 // gate gives a third of the services lists of the clients that they serve, or do not serve: a few
-// subnets, or more than fit into a plain list. It takes out the hairpin subnets that are not served.
+// subnets, or more than fit into a plain list.
 func gate(t *rapid.T, made *config.Service, six bool) {
 	if rapid.IntRange(0, 2).Draw(t, "gate") > 0 {
 		return
 	}
 	made.Deny = subnets(t, six, 12, "deny")
 	made.Allow = slices.DeleteFunc(subnets(t, six, 0, "allow"), made.ServesNone) // which asks deny alone so far
-	made.Hairpin = slices.DeleteFunc(made.Hairpin, made.ServesNone)
-	for _, list := range []*[]netip.Prefix{&made.Allow, &made.Deny, &made.Hairpin} {
+	for _, list := range []*[]netip.Prefix{&made.Allow, &made.Deny} {
 		if len(*list) == 0 {
 			*list = nil
 		}
@@ -26,6 +25,14 @@ func gate(t *rapid.T, made *config.Service, six bool) {
 	if made.Gated() {
 		made.Refused = rapid.SampledFrom([]config.Refused{config.Reject, config.ToHost}).Draw(t, "refused")
 	}
+}
+
+// served returns those of some subnets that a service serves.
+func served(made config.Service, subnets []netip.Prefix) []netip.Prefix {
+	if subnets = slices.DeleteFunc(subnets, made.ServesNone); len(subnets) == 0 {
+		return nil
+	}
+	return subnets
 }
 
 // subnets generates none, a few or many subnets, some of them within others, each of so many bits at

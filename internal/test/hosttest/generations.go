@@ -123,13 +123,16 @@ func DirectoryDamages() []Damage {
 	}
 }
 
-// WriteOld writes the generation that natspread 0.1 wrote, which is in the directory from,
+// WriteOld writes the generation that an earlier natspread wrote, which is in the directory from,
 // as the first and current one, made for a variant, and returns its config.
 func WriteOld(t testing.TB, store generation.Store, variant rules.Variant, from string) (toml string) {
 	t.Helper()
 	first := store.Path(paths.Generations, "1")
 	Must(t, os.MkdirAll(first, 0o700))
-	for _, name := range []string{"manifest", "natspread.toml", "rules.v4", "rules.v6", "filter.v4", "filter.v6"} {
+	files, err := os.ReadDir(from)
+	Must(t, err)
+	for _, file := range files {
+		name := file.Name()
 		content, err := os.ReadFile(filepath.Join(from, name))
 		Must(t, err)
 		if name == "manifest" {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"natspread/internal/nethost"
+	"natspread/internal/test/testsize"
 )
 
 const (
@@ -43,7 +44,7 @@ func enter(t *testing.T, mark string, check func(left string) error) {
 	if err := check(left); err != nil {
 		t.Fatalf("cannot isolate %s: %v", t.Name(), err)
 	}
-	if err := errors.Join(mountPrivate(), nethost.Settle()); err != nil {
+	if err := errors.Join(mountPrivate(), mountTemporary(os.TempDir()), nethost.Settle()); err != nil {
 		// A security module may let the clone pass and refuse what root does in
 		// it; EROFS is a container's read-only /proc/sys.
 		refuse(t, fmt.Errorf("cannot set up the new namespaces: %w", err), unix.EPERM, unix.EACCES, unix.EROFS)
@@ -128,6 +129,22 @@ func inode(fd int) (uint64, error) {
 		return 0, os.NewSyscallError("fstat", err)
 	}
 	return st.Ino, nil
+}
+
+// mountTemporary has the test keep its own files in memory, so that none waits for a disk; but
+// where tests take their largest cases it is the disk that they are for.
+func mountTemporary(dir string) error {
+	if testsize.Whole() {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if err := unix.Mount("netnstest", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("mode=%o", info.Mode().Perm())); err != nil {
+		return &fs.PathError{Op: "mount tmpfs on", Path: dir, Err: err}
+	}
+	return nil
 }
 
 // mountPrivate hides /run, and with it every daemon's socket, behind an empty

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"natspread/internal/adopt"
+	"natspread/internal/adopt/host"
+	"natspread/internal/change"
+	"natspread/internal/cmdline"
+	"natspread/internal/rules"
+)
+
+// adoptVerb describes adopt.
+func (s *session) adoptVerb() *cli.Command {
+	return cmdline.Verb(&cli.Command{
+		Name:      "adopt",
+		Usage:     "make a config of the balancing rules that this host has",
+		ArgsUsage: "[SAVED]",
+		Description: "Reads the live rules, or what iptables-save SAVED (- is standard input), and\n" +
+			"prints a config that does the same. What was taken, left and refused stands on\n" +
+			"standard error. Exits 1 when something was refused, or when a choice is open and\n" +
+			"there is no terminal.",
+		Flags: append(familyFlags("the file is one of"),
+			&cli.StringFlag{Name: "o", Usage: "write the config to this `FILE`, which must not exist"},
+			&cli.StringSliceFlag{Name: "listen", Usage: "for rules without -d: `ADDRESS` or '*'; may be given again"},
+			&cli.StringFlag{Name: "shares", Usage: "for rules that make other shares than meant: `SHARES` is meant, made or kept"},
+			&cli.StringFlag{Name: "snat", Usage: "for backends that a rule with -o may be for: masquerade, none or an `ADDRESS`"},
+			&cli.BoolFlag{Name: "apply", Usage: "write the config, load it, and take the old rules out, until natspread confirm for 60s"},
+			&cli.StringFlag{Name: "confirm", Usage: "with --apply: revert it after this `DURATION`, such as 5m"},
+			&cli.BoolFlag{Name: "yes", Usage: "with --apply: ask nothing, and keep it"},
+		),
+	}, "natspread adopt -o natspread.toml\n  natspread adopt rules.v4 --listen 192.0.2.10", readAdopt, s.adopt)
+}
+
+// adoptOptions are the flags of adopt.
+type adoptOptions struct {
+	host.Source
+	adopt.Choices
+	output     string
+	apply, yes bool
+	confirm    time.Duration // how long a trial lasts
+}
+
+// readAdopt reads them.
+func readAdopt(c *cli.Context) (o adoptOptions, err error) {
+	o.File, o.output, o.apply, o.yes = c.Args().First(), c.String("o"), c.Bool("apply"), c.Bool("yes")
+	o.Choices = adopt.Choices{Listen: c.StringSlice("listen"), Shares: c.String("shares"), SNAT: c.String("snat")}
+	if o.Families, err = readFamilies(c); err != nil {
+		return o, err
+	}
+	if o.confirm, err = cmdline.Duration(c, "confirm"); err != nil {
+		return o, err
+	}
+	return o, cmp.Or(
+		cmdline.OneOf("shares", cmp.Or(o.Shares, adopt.Meant), adopt.Meant, adopt.Made, adopt.Kept),
+		cmdline.RefuseIf(o.apply && o.File != "", "--apply takes the live rules out, and a file has none: give one of them"),
+		cmdline.RefuseIf(o.apply && o.output != "", "--apply writes the config that natspread reads, and -o another one: give one of them"),
+		cmdline.RefuseIf(!o.apply && (o.yes || o.confirm > 0), "--confirm and --yes go with --apply"),
+		cmdline.RefuseIf(o.yes && o.confirm > 0, "--yes keeps what --confirm would revert: give one of them"),
+	)
+}
+
+// adopt makes a config of the rules.
+func (s *session) adopt(ctx context.Context, o adoptOptions) error {
+	if o.File == "" {
+		if err := needRights("adopt"); err != nil {
+			return err
+		}
+	}
+	variant, err := s.adoptVariant(ctx, o)
+	if err != nil {
+		return err
+	}
+	found, err := host.Adopt(ctx, host.Host{Run: s.traced(), Root: s.root, Variant: variant, In: s.in, Choose: s.choose}, o.Source, o.Choices)
+	if err != nil {
+		return err
+	}
+	s.printLines(found.Lines())
+	switch {
+	case found.Text == nil:
+		err = s.answer(found.Report("", ""), "")
+	case o.apply:
+		return s.adoptLive(ctx, o, found)
+	default:
+		err = s.writeAdopted(o, found)
+	}
+	if err == nil && (found.Text == nil || !found.Whole()) {
+		return cmdline.ExitSilently(exitFailed)
+	}
+	return err
+}
+
+// adoptVariant returns the variant of iptables whose rules are adopted; "" for a file, which needs none.
+func (s *session) adoptVariant(ctx context.Context, o adoptOptions) (rules.Variant, error) {
+	if o.File != "" {
+		return "", nil
+	}
+	kernel, err := s.host().Kernel(ctx)
+	return kernel.Variant, err
+}
+
+// choose asks for one of some answers; "" where nobody can answer.
+func (s *session) choose(ctx context.Context, question string, answers []string) (string, error) {
+	if !s.asks() {
+		return "", nil
+	}
+	for _, answer := range answers {
+		err := s.ask(ctx, fmt.Sprintf("%s: %s?", question, answer), nil)
+		if !errors.Is(err, errNotConfirmed) {
+			return answer, err
+		}
+	}
+	return "", nil
+}
+
+// writeAdopted writes the config, or prints it.
+func (s *session) writeAdopted(o adoptOptions, found host.Found) error {
+	if o.output == "" {
+		return s.answer(found.Report("stdout", string(found.Text)), string(found.Text))
+	}
+	if err := change.Create(o.output, found.Text); err != nil {
+		return nothingChanged(err)
+	}
+	s.printf("wrote %s: natspread --config %s check", o.output, o.output)
+	return s.answer(found.Report(o.output, ""), "")
+}
+
+// adoptLive writes the config, loads it and takes out what it replaces.
+func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Found) error {
+	if err := errors.Join(s.needKernel("adopt"), found.CanApply()); err != nil {
+		return nothingChanged(err)
+	}
+	s.printf("these go, in the transaction that loads the config's rules:")
+	s.printLines(found.TakeOutLines())
+	if s.asks() && !o.yes {
+		if err := s.ask(ctx, "load the config's rules, and take these out?", nil); err != nil {
+			return err
+		}
+	}
+	unlock, err := s.host().LockEdit(ctx)
+	if err != nil {
+		return nothingChanged(err)
+	}
+	defer unlock()
+	before, _ := os.ReadFile(s.config)
+	again := bytes.Equal(before, found.Text) // as a trial that was not confirmed left it
+	if !again {
+		if err := change.Create(s.config, found.Text); err != nil {
+			return nothingChanged(err)
+		}
+	}
+	plan, err := s.load() // with the files in conf.d
+	if err == nil {
+		request := plan.Request("adopt")
+		request.TakeOut = found.Taken()
+		if o.yes {
+			err = s.applyRequest(ctx, applyOptions{}, plan, request, unlock)
+		} else {
+			err = s.try(ctx, applyOptions{confirm: cmp.Or(o.confirm, time.Minute)}, plan, request)
+		}
+	}
+	if err != nil && !again && !change.IsKept(s.store(), found.Text) { // nothing was loaded
+		err = errors.Join(err, os.Remove(s.config))
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+// Package bootfiles finds the lines in a host's files that load rules at boot which lead to given backends.
+//
+// It edits nothing, and follows no link out of the root. What a program makes up at run time it cannot know.
+package bootfiles
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"natspread/internal/atomicfile"
+	"natspread/internal/hostfiles"
+)
+
+// Line is a line of a file that is read at boot.
+type Line struct {
+	From string `json:"from"` // who reads it: netfilter-persistent, ufw
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Text string `json:"text"`
+	// Sure tells that it names a backend. Else it translates by a variable, and may lead to one.
+	Sure bool `json:"sure"`
+}
+
+// source is files that somebody reads at boot.
+type source struct {
+	from  string
+	globs []string
+	names bool // they name scripts, which are read, too
+}
+
+// sources are those that rules were seen in, and their likes.
+var sources = []source{
+	{from: "netfilter-persistent", globs: []string{"/etc/iptables/rules.v[46]", "/etc/iptables/*.rules", "/etc/iptables.*rules", "/etc/iptables.conf"}},
+	{from: "ufw", globs: []string{"/etc/ufw/*.rules"}},
+	{from: "the iptables service", globs: []string{"/etc/sysconfig/iptables", "/etc/sysconfig/ip6tables"}},
+	{from: "nftables", globs: []string{"/etc/nftables.conf", "/etc/nftables.d/*", "/etc/nftables/*", "/etc/sysconfig/nftables.conf"}},
+	{from: "rc.local", globs: []string{"/etc/rc.local", "/etc/rc.d/rc.local"}, names: true},
+	{from: "ifupdown", globs: []string{"/etc/network/interfaces", "/etc/network/interfaces.d/*", "/etc/network/if-*.d/*"}, names: true},
+	{from: "WireGuard", globs: []string{"/etc/wireguard/*.conf"}, names: true},
+	{from: "systemd", globs: []string{"/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf"}, names: true},
+	{from: "cron", globs: []string{"/etc/crontab", "/etc/cron.d/*", "/var/spool/cron/crontabs/*", "/var/spool/cron/*"}, names: true},
+	{from: "init.d", globs: []string{"/etc/init.d/*"}},
+	{from: "NetworkManager", globs: []string{"/etc/NetworkManager/dispatcher.d/*", "/etc/NetworkManager/dispatcher.d/*/*"}},
+	{from: "networkd-dispatcher", globs: []string{"/etc/networkd-dispatcher/*/*"}},
+}
+
+// translating is what a line has that rewrites destinations, in the words of iptables or nft.
+var translating = regexp.MustCompile(`\bDNAT\b|\bREDIRECT\b|\bdnat\b.*\bto\b|\bredirect to\b|--to-destination`)
+
+// script is a path that a line runs.
+var script = regexp.MustCompile(`(?:^|[\s="'!+@-])(/(?:etc|usr|opt|root|home|srv|var)/[\w./@+-]+)`)
+
+// most bounds the lines that are found.
+const most = 100
+
+// Find looks in the files below a root for lines that translate to one of some addresses.
+func Find(root string, backends []string) []Line {
+	f := finder{root: root, backends: backends, read: map[string]bool{}}
+	for _, source := range sources {
+		for _, glob := range source.globs {
+			paths, _ := filepath.Glob(filepath.Join(root, glob))
+			for _, path := range paths {
+				f.file(source.from, below(root, path), source.names)
+			}
+		}
+	}
+	return f.found
+}
+
+// below returns a path as it is below a root.
+func below(root, path string) string { return strings.TrimPrefix(path, strings.TrimSuffix(root, "/")) }
+
+// finder collects lines.
+type finder struct {
+	root     string
+	backends []string
+	read     map[string]bool
+	found    []Line
+}
+
+// file looks in a file, and where it names scripts in these.
+func (f *finder) file(from, name string, names bool) {
+	path, err := atomicfile.Resolve(f.root, name, nil)
+	if err != nil || f.read[path] {
+		return
+	}
+	f.read[path] = true
+	var scripts []string
+	for _, line := range hostfiles.Root(f.root).Lines(below(f.root, path)) {
+		f.line(Line{From: from, File: name, Line: line.At.Line, Text: line.Text})
+		for _, found := range script.FindAllStringSubmatch(line.Text, -1) {
+			scripts = append(scripts, found[1])
+		}
+	}
+	if names {
+		for _, one := range scripts {
+			f.file(from, one, false)
+		}
+	}
+}
+
+// line keeps a line that leads to a backend, or may.
+func (f *finder) line(line Line) {
+	if len(f.found) == most || !translating.MatchString(line.Text) {
+		return
+	}
+	line.Sure = slices.ContainsFunc(f.backends, func(address string) bool { return hasAddress(line.Text, address) })
+	if line.Sure || strings.Contains(line.Text, "$") || strings.Contains(line.Text, "{{") {
+		f.found = append(f.found, line)
+	}
+}
+
+// hasAddress tells whether a text has an address, and not only as a part of a longer one.
+func hasAddress(text, address string) bool {
+	for rest := text; ; {
+		at := strings.Index(rest, address)
+		if at < 0 {
+			return false
+		}
+		before, after := rest[:at], rest[at+len(address):]
+		inside := func(b byte) bool {
+			return b >= '0' && b <= '9' || b == '.' || b >= 'a' && b <= 'f' && strings.Contains(address, ":")
+		}
+		if (before == "" || !inside(before[len(before)-1])) && (after == "" || !inside(after[0])) {
+			return true
+		}
+		rest = after
+	}
+}

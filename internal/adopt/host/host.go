@@ -1,0 +1,213 @@
+// Package host reads what adopt needs from the host: the rules that are live, or those of a file.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"natspread/internal/adopt"
+	"natspread/internal/adopt/bootfiles"
+	"natspread/internal/adopt/walk"
+	"natspread/internal/atomicfile"
+	"natspread/internal/program"
+	"natspread/internal/rules"
+	"natspread/restore/iptables"
+)
+
+// live returns the rules that the kernel holds by a variant of iptables, and as notes what else translates
+// destinations: rules of the other variant, and tables of nftables' own.
+func live(ctx context.Context, run program.Runner, variant rules.Variant) (in adopt.Input, notes []string, err error) {
+	hooks, err := iptables.ReadHooks(ctx, run)
+	if err != nil {
+		return in, nil, err
+	}
+	in.Link = iptables.LinkTo
+	for _, ruleset := range hooks.Rulesets {
+		set := walk.Live(ruleset, hooks.Partly)
+		switch {
+		case ruleset.Variant == variant:
+			in.Rules = append(in.Rules, set)
+		case set.Translates():
+			notes = append(notes, fmt.Sprintf("the %s variant of iptables has %v rules that translate, too: natspread adopt --variant %s", ruleset.Variant, ruleset.Family, ruleset.Variant))
+		}
+	}
+	for _, native := range hooks.Native {
+		if nativeDNAT.Match(native.Text) {
+			notes = append(notes, fmt.Sprintf("the table %s %s of nftables translates, too, and iptables does not show it: nft list table %s %s", native.Family, native.Name, native.Family, native.Name))
+		}
+	}
+	return in, notes, nil
+}
+
+// nativeDNAT is what a rule of nft's has that rewrites destinations.
+var nativeDNAT = regexp.MustCompile(`\b(dnat|redirect)\b.*\bto\b`)
+
+// Source is where rules are read from.
+type Source struct {
+	File     string         // "-" is standard input, "" the kernel
+	Families []rules.Family // one: the file's
+}
+
+// Host is what adopt asks.
+type Host struct {
+	Run     program.Runner
+	Root    string        // below which the files are that boot reads
+	Variant rules.Variant // of the live rules
+	In      io.Reader
+	// Choose asks for one of some answers, and returns "" where nobody can answer.
+	Choose func(ctx context.Context, question string, answers []string) (string, error)
+}
+
+// Found is what came of it.
+type Found struct {
+	adopt.Result
+	Notes []string
+	Boot  []bootfiles.Line
+	Live  bool
+}
+
+// Report returns it for programs, with the name of the file that has the config, and its text.
+func (f Found) Report(config, text string) adopt.Report {
+	report := f.Result.Report()
+	report.Config, report.Text, report.Notes = config, text, f.Notes
+	for _, line := range f.Boot {
+		report.Boot = append(report.Boot, adopt.BootLine(line))
+	}
+	return report
+}
+
+// Adopt reads the rules and makes a config of them. What they do not say is asked, if it is open.
+func Adopt(ctx context.Context, h Host, from Source, choices adopt.Choices) (found Found, err error) {
+	found.Live = from.File == ""
+	var in adopt.Input
+	if found.Live {
+		in, found.Notes, err = live(ctx, h.Run, h.Variant)
+	} else {
+		in, err = from.read(h.In)
+	}
+	if err != nil {
+		return found, err
+	}
+	in.Choices = choices
+	for found.Result = adopt.Adopt(in); len(found.Questions) > 0; found.Result = adopt.Adopt(in) {
+		answered, err := h.ask(ctx, found.Questions[0], &in.Choices)
+		if err != nil {
+			return found, err
+		}
+		if !answered {
+			break
+		}
+	}
+	if backends := found.Backends(); len(backends) > 0 {
+		found.Boot = bootfiles.Find(h.Root, backends)
+	}
+	return found, nil
+}
+
+// ask asks a question, and notes the answer.
+func (h Host) ask(ctx context.Context, q adopt.Question, choices *adopt.Choices) (answered bool, err error) {
+	named := slices.DeleteFunc(slices.Clone(q.Answers), func(answer string) bool { return answer == "ADDRESS" })
+	answer, err := h.Choose(ctx, q.Service+": "+q.Text, named)
+	if err != nil || answer == "" {
+		return false, err
+	}
+	switch q.Flag {
+	case "listen":
+		choices.Listen = append(choices.Listen, answer)
+	case "shares":
+		choices.Shares = answer
+	default:
+		choices.SNAT = answer
+	}
+	return true, nil
+}
+
+// Lines says what came of it, for people.
+func (f Found) Lines() []string {
+	lines := append(f.Result.Lines(), f.Notes...)
+	for _, line := range f.Boot {
+		may := ""
+		if !line.Sure {
+			may = ", if its variable is one of them"
+		}
+		lines = append(lines, fmt.Sprintf("at boot %s has the old rules again%s: take out line %d of %s: %s", line.From, may, line.Line, line.File, line.Text))
+	}
+	switch {
+	case len(f.Services) > 0 && len(f.Boot) == 0:
+		lines = append(lines, "no file was found that loads the old rules at boot")
+	case len(f.Services)+len(f.Refused)+len(f.Questions) == 0:
+		lines = append(lines, "no rule here balances: nothing to adopt")
+	}
+	return lines
+}
+
+// CanApply is an error where not all is said or agreed to that a load would change.
+func (f Found) CanApply() error {
+	switch {
+	case len(f.Questions) > 0:
+		return errors.New("a choice is open: give its flag")
+	case len(f.Differences) > 0:
+		return errors.New("the config's rules would not do the same as the old ones: see the lines that begin with differs")
+	}
+	return nil
+}
+
+// Taken returns what a load takes out.
+func (f Found) Taken() []rules.Taken {
+	var taken []rules.Taken
+	for _, one := range f.TakeOut {
+		taken = append(taken, rules.Taken{Family: one.Family, Chain: one.Chain, Place: one.Place, Text: one.Text})
+	}
+	return taken
+}
+
+// mostSaved is the largest text of iptables-save that is read.
+const mostSaved = 64 << 20
+
+// read reads the rules of a file.
+func (s Source) read(in io.Reader) (adopt.Input, error) {
+	name := "stdin"
+	if s.File != "-" {
+		name = s.File
+		file, err := os.Open(s.File)
+		if err != nil {
+			return adopt.Input{}, fmt.Errorf("cannot read %s: %w", s.File, atomicfile.Cause(err))
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, mostSaved+1))
+	switch {
+	case err != nil:
+	case len(text) > mostSaved:
+		err = fmt.Errorf("it is larger than %d MiB", mostSaved>>20)
+	case strings.Contains(string(text), "`nat' is incompatible"):
+		err = errors.New("its nat table holds rules of nft's own, which iptables-save does not show: give them a table of their own, and save again")
+	default:
+		_, err = rules.ParseSaved(rules.NAT, text)
+	}
+	if err != nil {
+		return adopt.Input{}, fmt.Errorf("cannot read %s: %w: write it with iptables-save", name, err)
+	}
+	return adopt.Input{Rules: []*walk.Ruleset{walk.Parse(s.family(text), text)}}, nil
+}
+
+// ofIPv6 is an IPv6 address in a rule.
+var ofIPv6 = regexp.MustCompile(`(?m)^(\[\d+:\d+\] )?-A .* (-s|-d|--to-destination|--to-source) \[?[0-9a-f]*:[0-9a-f]*:`)
+
+// family returns the family of a file: the one that was given, else that of its addresses.
+func (s Source) family(text []byte) rules.Family {
+	switch {
+	case len(s.Families) == 1:
+		return s.Families[0]
+	case ofIPv6.Match(text):
+		return rules.IPv6
+	}
+	return rules.IPv4
+}

@@ -1,0 +1,66 @@
+package selftest
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+// TestWithout takes subnets out of one, down to nothing.
+func TestWithout(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from   string
+		others []string
+		want   []string
+	}{
+		{"198.51.100.0/24", nil, []string{"198.51.100.0/24"}},
+		{"198.51.100.0/24", []string{"198.51.100.0/25"}, []string{"198.51.100.128/25"}},
+		{"198.51.100.0/24", []string{"198.51.100.0/25", "198.51.100.128/25"}, nil},
+		{"198.51.100.0/24", []string{"198.51.0.0/16"}, nil},
+		{"198.51.100.0/30", []string{"198.51.100.1/32", "203.0.113.0/24"}, []string{"198.51.100.0/32", "198.51.100.2/31"}},
+		{"2001:db8::/126", []string{"2001:db8::3/128"}, []string{"2001:db8::/127", "2001:db8::2/128"}},
+	} {
+		if got := without(netip.MustParsePrefix(c.from), parsePrefixes(c.others...)); !slices.Equal(got, parsePrefixes(c.want...)) {
+			t.Errorf("%s without %v is %v", c.from, c.others, got)
+		}
+	}
+}
+
+// TestDraw stays within the subnets, and reaches both ends of them.
+func TestDraw(t *testing.T) {
+	t.Parallel()
+	from := rand.New(rand.NewPCG(1, 2))
+	for _, subnet := range parsePrefixes("198.51.100.0/31", "198.51.100.7/32", "2001:db8::/127", "0.0.0.0/0") {
+		seen := map[netip.Addr]bool{}
+		for range 100 {
+			address := draw(from, subnet)
+			if !subnet.Contains(address) {
+				t.Fatalf("%v is not in %v", address, subnet)
+			}
+			seen[address] = true
+		}
+		if want := min(100, 1<<(subnet.Addr().BitLen()-subnet.Bits())); len(seen) < want-5 {
+			t.Errorf("%v has %d addresses", subnet, len(seen))
+		}
+	}
+}
+
+// TestClientsOf has clients from anywhere nowhere that a site or the cables have addresses.
+func TestClientsOf(t *testing.T) {
+	t.Parallel()
+	for _, six := range []bool{false, true} {
+		open := clientsOf(six, nil, nil)
+		if len(open) == 0 {
+			t.Errorf("IPv6 %v: nobody", six)
+		}
+		for _, subnet := range open {
+			for _, other := range append(never(), inner()...) {
+				if subnet.Overlaps(other) || subnet.Overlaps(cables(six)) {
+					t.Errorf("%v is in %v", subnet, other)
+				}
+			}
+		}
+	}
+}

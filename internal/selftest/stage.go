@@ -1,0 +1,210 @@
+package selftest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"natspread/internal/config"
+	"natspread/internal/nethost"
+	"natspread/internal/program"
+	"natspread/internal/traffic"
+)
+
+// farLink is the name of a cable's other end.
+const farLink = "eth0"
+
+// stage is the hosts of a world.
+type stage struct {
+	*world
+	balancer *nethost.Host
+	hosts    map[string]*nethost.Host // behind each interface of the balancer
+	askers   map[*nethost.Host]traffic.Asker
+	served   map[string]bool // what a server listens at
+	closers  []func()
+}
+
+// newStage builds the hosts. Close it also after an error.
+func newStage(w *world) (*stage, error) {
+	s := &stage{world: w, hosts: map[string]*nethost.Host{}, askers: map[*nethost.Host]traffic.Asker{}, served: map[string]bool{}}
+	var err error
+	if s.balancer, err = s.newHost(); err != nil {
+		return s, err
+	}
+	for _, one := range w.links {
+		host, err := s.newHost()
+		if err != nil {
+			return s, err
+		}
+		s.hosts[one.name] = host
+		if err := s.balancer.Connect(one.name, host, farLink); err != nil {
+			return s, unable(err)
+		}
+	}
+	return s, unable(cmp.Or(s.addAddresses(), s.addRoutes(), s.balancer.Do(forward)))
+}
+
+// newHost makes a host.
+func (s *stage) newHost() (*nethost.Host, error) {
+	host, err := nethost.New()
+	if err != nil {
+		return nil, unable(err)
+	}
+	s.askers[host] = traffic.NewAsker()
+	s.closers = append(s.closers, host.Close)
+	return host, nil
+}
+
+// close ends the servers, and gives up the hosts.
+func (s *stage) close() {
+	for _, end := range slices.Backward(s.closers) {
+		end()
+	}
+}
+
+// unable is an error of building a host, for which a right may be missing, or a part of the kernel.
+func unable(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w to make network namespaces, which takes CAP_SYS_ADMIN and /proc/sys: %w", program.ErrNoRights, err)
+	case errors.Is(err, syscall.EOPNOTSUPP):
+		return fmt.Errorf("%w: the kernel has no cables between network namespaces; fix: modprobe veth: %w", program.ErrMissing, err)
+	}
+	return fmt.Errorf("cannot build network namespaces: %w", err)
+}
+
+// families returns those that this kernel has, as Is6 tells them.
+func families() []bool {
+	if nethost.HasIPv6() {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
+// addAddresses gives the hosts their addresses. Those that no cable has are on lo.
+func (s *stage) addAddresses() error {
+	for _, one := range s.links {
+		for _, six := range families() {
+			f := family(six)
+			err := cmp.Or(s.balancer.AddAddresses(one.name, alone(one.near[f])), s.hosts[one.name].AddAddresses(farLink, alone(one.far[f])))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.balancer.AddAddresses("lo", subnetsOf(maps.Keys(s.needed))...); err != nil {
+		return err
+	}
+	for name, addresses := range s.dwellers() {
+		if err := s.hosts[name].AddAddresses("lo", addresses...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addRoutes has the balancer reach all others, and these go by the balancer wherever they go.
+func (s *stage) addRoutes() error {
+	dwellers := s.dwellers()
+	for _, one := range s.links {
+		for _, six := range families() {
+			f := family(six)
+			ofFamily := slices.DeleteFunc(slices.Clone(dwellers[one.name]), func(p netip.Prefix) bool { return p.Addr().Is6() != six })
+			err := cmp.Or(s.hosts[one.name].AddRoutes(farLink, one.near[f], every(six)), s.balancer.AddRoutes(one.name, one.far[f], ofFamily...))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dwellers returns who lives behind each interface of the balancer.
+func (s *stage) dwellers() map[string][]netip.Prefix {
+	all := map[string][]netip.Prefix{linkIn: subnetsOf(maps.Keys(s.backends))}
+	for address, by := range s.homes {
+		all[by] = append(all[by], alone(address))
+	}
+	return all
+}
+
+// subnetsOf returns the subnets of addresses that this kernel has the family of.
+func subnetsOf(addresses func(yield func(netip.Addr) bool)) []netip.Prefix {
+	var all []netip.Prefix
+	for address := range addresses {
+		if !address.Is6() || nethost.HasIPv6() {
+			all = append(all, alone(address))
+		}
+	}
+	return all
+}
+
+// forward switches forwarding on for the calling thread, and has every refusal answered: the kernel
+// else leaves out some of those that are not of TCP.
+func forward() error {
+	err := cmp.Or(nethost.SetSysctl("net.ipv4.ip_forward", "1"), nethost.SetSysctl("net.ipv4.icmp_ratelimit", "0"))
+	if err == nil && nethost.HasIPv6() {
+		err = cmp.Or(nethost.SetSysctl("net.ipv6.conf.all.forwarding", "1"), nethost.SetSysctl("net.ipv6.icmp.ratelimit", "0"))
+	}
+	return err
+}
+
+// serve starts the servers of a service: its backends, drained ones too, and the host itself where
+// that is to answer the clients that the service is not for.
+func (s *stage) serve(one *scene) error {
+	for i, t := range one.targets {
+		for at := range one.answers[i] {
+			if one.chained(t.protocol, at) != "" {
+				continue // no program of the balancer can be meant
+			}
+			if err := s.listen(at, t.protocol); err != nil {
+				return err
+			}
+		}
+		for _, c := range one.clients {
+			if c.want == byHost {
+				if err := s.start(s.balancer, t.protocol, one.at(t, c)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// listen starts the server of a backend.
+func (s *stage) listen(at netip.AddrPort, protocol config.Protocol) error {
+	switch {
+	case s.own[at.Addr()]:
+		return s.start(s.balancer, protocol, at)
+	case protocol != config.TCP:
+	case nethost.HasIPv6(): // one server for all addresses
+		at = netip.AddrPortFrom(netip.IPv6Unspecified(), at.Port())
+	default:
+		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
+	}
+	return s.start(s.hosts[linkIn], protocol, at)
+}
+
+// start starts a server, unless there is one.
+func (s *stage) start(host *nethost.Host, protocol config.Protocol, at netip.AddrPort) error {
+	name := fmt.Sprint(host.Path(), protocol, at)
+	if s.served[name] {
+		return nil
+	}
+	s.served[name] = true
+	return host.Do(func() error {
+		_, stop, err := traffic.Serve(string(protocol), at.String())
+		if err != nil {
+			return fmt.Errorf("cannot play the server %s %v: %w", protocol, at, err)
+		}
+		s.closers = append(s.closers, stop)
+		return nil
+	})
+}
