@@ -4,33 +4,27 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"natspread/internal/config/endpoint"
 	"natspread/internal/config/field"
-	"natspread/internal/config/habits"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
 
 // SNAT is whose address a backend sees as the client's.
-type SNAT struct {
-	Mode SNATMode
-	Addr netip.Addr // with mode Address: the only address, or the zero Addr where Pool has several
-	Pool []Sources  // in file order
-}
+type SNAT = endpoint.SNAT
 
 // Sources are source addresses that follow on one another.
 type Sources = endpoint.Sources
 
 // SNATMode is the kind of source address rewriting.
-type SNATMode int
+type SNATMode = endpoint.SNATMode
 
 // The modes of SNAT.
 const (
-	Masquerade SNATMode = iota // the balancer's address on the way out; the default
-	Address                    // fixed addresses
-	None                       // the client's own: backends must route back through the balancer
+	Masquerade = endpoint.Masquerade // the balancer's address on the way out; the default
+	Address    = endpoint.Address    // fixed addresses
+	None       = endpoint.None       // the client's own: backends must route back through the balancer
 )
 
 // SourcePorts is how the source port is picked where the source is rewritten.
@@ -42,58 +36,11 @@ const (
 	RandomPorts SourcePorts = "random-fully" // by chance, so that two CPUs hardly pick the same one
 )
 
-// maxSpread is how many source addresses have a rule of their own each; more are ranges, of which there are
-// as many at most.
-const maxSpread = 16
-
-// String writes s as the config does: "masquerade", "none", the address, or several with blanks between them.
-func (s SNAT) String() string {
-	switch {
-	case s.Mode == None:
-		return "none"
-	case s.Mode == Masquerade:
-		return "masquerade"
-	case s.Pool == nil:
-		return s.Addr.String()
-	}
-	var all []string
-	for _, sources := range s.Pool {
-		all = append(all, sources.String())
-	}
-	return strings.Join(all, " ")
-}
-
-// Addresses returns all addresses of mode Address.
-func (s SNAT) Addresses() []netip.Addr {
-	if s.Addr.IsValid() {
-		return []netip.Addr{s.Addr}
-	}
-	var all []netip.Addr
-	for _, sources := range s.Pool {
-		all = append(all, sources.All()...)
-	}
-	return all
-}
-
-// Spread returns the addresses among which connections are spread, each alone while they are few, and else
-// in ranges, out of which the kernel picks one by the client and the backend.
-func (s SNAT) Spread() []Sources {
-	all := s.Addresses()
-	if len(all) > maxSpread {
-		return endpoint.MergeSources(s.Pool)
-	}
-	single := make([]Sources, len(all))
-	for i, a := range all {
-		single[i] = Sources{First: a, Last: a}
-	}
-	return single
-}
-
 // setSNAT reads a mode, or addresses, which stand for one.
 func setSNAT(d *draft, f field.Field) {
 	d.sources = nil
 	if f.Value.Kind != source.List {
-		field.Set(&d.snat, f, parseSNAT)
+		field.Set(&d.snat, f, endpoint.ParseSNAT)
 	} else if list := field.Many(f, f.OneOrMore(), parseListed); len(list) == len(f.Value.Items) && len(list) > 0 {
 		d.snat = field.Located[SNAT]{Val: SNAT{Mode: Address}, At: f.Value.At}
 		d.sources = list
@@ -108,29 +55,10 @@ func setSNAT(d *draft, f field.Field) {
 
 // parseListed reads an item of a list. A mode stands alone.
 func parseListed(text string) (Sources, *value.Fault) {
-	if mode, why := parseSNAT(text); why == nil && mode.Mode != Address {
+	if mode, why := endpoint.ParseSNAT(text); why == nil && mode.Mode != Address {
 		return Sources{}, &value.Fault{Cause: "it stands in a list, which is for addresses", Fix: "write snat = " + source.Quote(text)}
 	}
 	return endpoint.ParseSources(text)
-}
-
-// parseSNAT reads a mode or the addresses that stand for one.
-func parseSNAT(text string) (SNAT, *value.Fault) {
-	switch {
-	case text == "masquerade":
-		return SNAT{Mode: Masquerade}, nil
-	case text == "none":
-		return SNAT{Mode: None}, nil
-	case !strings.ContainsAny(text, ".:"):
-		_, why := value.OneOf(habits.SNAT, SNAT{Mode: Masquerade}.String(), SNAT{Mode: None}.String())(text)
-		why.Cause += " or an address"
-		return SNAT{}, why
-	}
-	sources, why := endpoint.ParseSources(text)
-	if why != nil {
-		return SNAT{}, why
-	}
-	return SNAT{Mode: Address, Pool: []Sources{sources}}, nil
 }
 
 // poolSources makes the sources of a draft those of its snat.
@@ -163,8 +91,8 @@ func (s inspection) checkSources(d *draft) {
 	}
 	if n := len(d.snat.Val.Addresses()); n > endpoint.MaxSources {
 		s.Refuse(d.snat.At, "natspread can't take more: write fewer of this machine's addresses", "cannot use snat: it has more than %d addresses", endpoint.MaxSources)
-	} else if groups := len(d.snat.Val.Spread()); groups > maxSpread {
-		s.Refuse(d.snat.At, fmt.Sprintf("natspread can't take more: write at most %d addresses, or addresses that follow on one another", maxSpread), "cannot use snat: it has %d addresses in %d groups that follow on one another, and %d are the most", n, groups, maxSpread)
+	} else if groups := len(d.snat.Val.Spread()); groups > endpoint.MaxSpread {
+		s.Refuse(d.snat.At, fmt.Sprintf("natspread can't take more: write at most %d addresses, or addresses that follow on one another", endpoint.MaxSpread), "cannot use snat: it has %d addresses in %d groups that follow on one another, and %d are the most", n, groups, endpoint.MaxSpread)
 	}
 }
 

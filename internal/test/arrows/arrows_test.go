@@ -150,7 +150,7 @@ func arrows() map[string][]string {
 		"internal/compare":         {"internal/config", "internal/text"},
 		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/suggest", "internal/configfiles"},
-		"internal/config/endpoint": {"internal/config/source", "internal/config/value"},
+		"internal/config/endpoint": {"internal/config/habits", "internal/config/source", "internal/config/value"},
 		"internal/config/field":    {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
 		"internal/config/habits":   {"internal/suggest"},
 		"internal/config/meant":    {"internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/suggest"},
