@@ -150,7 +150,7 @@ func setBackends(d *draft, f field.Field) {
 		}
 		return b, why
 	}
-	weights := readWeights(items)
+	weights := value.ReadWeights(items, MaxWeight)
 	for _, v := range items {
 		if v.Kind == source.InlineTable {
 			d.backends = append(d.backends, d.readBackend(f, v, weights, parse)...)
