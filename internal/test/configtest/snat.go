@@ -1,7 +1,6 @@
 package configtest
 
 import (
-	"net/netip"
 	"slices"
 
 	"pgregory.net/rapid"
@@ -46,7 +45,7 @@ func snatText(service config.Service) string {
 func (f *filler) farApart() config.SNAT {
 	made := config.SNAT{Mode: config.Address}
 	for i := range 2 + f.IntN(3) {
-		var a netip.Addr = f.address(sources, 8+2*i)
+		a := f.address(sources, 8+2*i)
 		made.Pool = append(made.Pool, config.Sources{First: a, Last: a})
 	}
 	return made
