@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -149,22 +150,20 @@ func (s inspection) checkTogether(r ranges.Ranges[listenKey], pairs map[pair][]t
 
 // checkPair files what is to be said once of a pair.
 func (s inspection) checkPair(p pair, listen Listen) {
-	if p.first.local && p.second.local {
-		at, given := p.second.keys.Of("local")
-		fix := "write local = false"
-		if !given {
-			at, fix = p.second.At, "add local = false"
+	placeOf := func(key string) (at source.Span, verb string) {
+		if at, given := p.second.keys.Of(key); given {
+			return at, "write "
 		}
-		s.Refuse(at, fix, "cannot use local = true: connections made on this machine to %q are for %s already, and interface and allow do not ask them", listen, p.first.label())
+		return p.second.At, "add "
+	}
+	if p.first.local && p.second.local {
+		at, verb := placeOf("local")
+		s.Refuse(at, verb+"local = false", "cannot use local = true: connections made on this machine to %q are for %s already, and interface and allow do not ask them", listen, p.first.label())
 	}
 	byClients := !p.first.audience().ApartByInterface(p.second.audience())
 	if a, b := p.first.refusal(), p.second.refusal(); byClients && a != b {
-		at, given := p.second.keys.Of("refused")
-		fix := "write " + source.Quote(string(a))
-		if !given {
-			at, fix = p.second.At, "add refused = "+source.Quote(string(a))
-		}
-		s.Refuse(at, fix, "cannot use refused = %q: %s has %q for clients that neither of the two serves", b, p.first.label(), a)
+		at, verb := placeOf("refused")
+		s.Refuse(at, fmt.Sprintf("%srefused = %q", verb, a), "cannot use refused = %q: %s has %q for clients that neither of the two serves", b, p.first.label(), a)
 	}
 }
 
@@ -189,7 +188,7 @@ func (p pair) twins() []twins {
 func (s inspection) checkTwins(all []twins, first, second listenKey) {
 	for _, t := range all {
 		a, b := first.listen.Answers(t[0].Val), second.listen.Answers(t[1].Val)
-		if a.First <= b.Last && b.First <= a.Last {
+		if a.Overlaps(b) {
 			s.Refuse(t[1].At, "natspread can't tell whose connections it gets: write another port or address of that machine, or take it out of one of the two",
 				"cannot use backend %s: %s has it for %q too, on line %d", s.Show(t[1].At), first.service.label(), first.listen, s.Line(t[0].At)).Related = s.Line(t[0].At)
 			return
@@ -198,9 +197,4 @@ func (s inspection) checkTwins(all []twins, first, second listenKey) {
 }
 
 // refusal is what those get whom the service of a draft does not serve.
-func (d *draft) refusal() Refused {
-	if d.gate.refused.Val == "" {
-		return Reject
-	}
-	return d.gate.refused.Val
-}
+func (d *draft) refusal() Refused { return cmp.Or(d.gate.refused.Val, Reject) }

@@ -192,7 +192,7 @@ func ordered(ports []string) []string {
 
 // readBackend reads { address = ..., port = ..., weight = ..., drain = ..., backup = ... }; there is no
 // backend in it when its address is missing or wrong.
-func (d *draft) readBackend(f field.Field, v source.Value, weights weightFixes, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
+func (d *draft) readBackend(f field.Field, v source.Value, weights map[string]string, parse func(string) (Backend, *value.Fault)) []field.Located[Backend] {
 	b := backendDraft{weight: 1, weights: weights, parse: parse}
 	keys := field.ReadPairs(f.Source, "a backend", backendKeys, v.Pairs, meant.OfBackend, &b)
 	if _, ok := keys.Of("address"); !ok {

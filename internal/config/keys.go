@@ -101,6 +101,6 @@ type backendDraft struct {
 	weight  int
 	drain   bool
 	backup  bool
-	weights weightFixes
+	weights map[string]string // the fixes for those of the service, by how they were written
 	parse   func(address string) (Backend, *value.Fault)
 }

@@ -164,22 +164,12 @@ func (k listenKey) without(taken Ports) []string {
 		case l.At != k.at || l.Val.To != 0 && !own:
 		case own:
 			found = true
-			left = append(left, withoutPorts(k.listen, taken)...)
+			for _, ports := range k.listen.Ports.Without(taken) {
+				left = append(left, Listen{Addr: k.listen.Addr, Ports: ports}.String())
+			}
 		default:
 			left = append(left, l.Val.String())
 		}
-	}
-	return left
-}
-
-// withoutPorts returns a listen address with those of its ports that are not in a range.
-func withoutPorts(l Listen, taken Ports) []string {
-	var left []string
-	if l.Ports.First < taken.First {
-		left = append(left, Listen{Addr: l.Addr, Ports: Ports{First: l.Ports.First, Last: min(l.Ports.Last, taken.First-1)}}.String())
-	}
-	if l.Ports.Last > taken.Last {
-		left = append(left, Listen{Addr: l.Addr, Ports: Ports{First: max(l.Ports.First, taken.Last+1), Last: l.Ports.Last}}.String())
 	}
 	return left
 }

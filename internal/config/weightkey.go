@@ -32,7 +32,3 @@ func setWeight(b *backendDraft, f field.Field) {
 	}
 	b.weight = n
 }
-
-// weightFixes are the fixes for the weights of a service, by how they were written: whole numbers
-// in the same ratio. It is empty where all are good.
-type weightFixes = map[string]string

@@ -309,7 +309,7 @@ func TestDrained(t *testing.T) {
 	if e.concerns()(flow) {
 		t.Errorf("%+v is of a drained backend", flow)
 	}
-	if all := e.travellers(rules.IPv4, false); len(all.passing.packets) != 1 || len(all.returning.packets) != 1 || all.passing.packets[0].Destination == far {
+	if all := e.travel(rules.IPv4, false); len(all.Passing.List) != 1 || len(all.Returning.List) != 1 || all.Passing.List[0].Destination == far {
 		t.Errorf("%+v", all)
 	}
 }
@@ -321,8 +321,8 @@ func TestMappedPort(t *testing.T) {
 	e.Services[0].Backends[0].Port = 0
 	for to, want := range map[uint16]uint16{0: 80, 8080: 8080} {
 		e.Services[0].Listen[0].To = to
-		all := e.travellers(rules.IPv4, false)
-		if there, back := all.passing.packets[0].DestinationPort, all.returning.packets[0].SourcePort; there != want || back != want {
+		all := e.travel(rules.IPv4, false)
+		if there, back := all.Passing.List[0].DestinationPort, all.Returning.List[0].SourcePort; there != want || back != want {
 			t.Errorf("port 80, mapped to %d: there %d, back %d", to, there, back)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // here.
 func (e examination) ingressLinks(service config.Service, listen config.Listen) (names []string, sure bool) {
 	if len(service.Interfaces) > 0 {
-		return e.namedLinks(service), true
+		return e.network.Names(service.Interfaces), true
 	}
 	add := func(name string) {
 		if name != "" && name != "lo" && !slices.Contains(names, name) {

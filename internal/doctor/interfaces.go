@@ -9,10 +9,6 @@ import (
 	"natspread/internal/rules"
 )
 
-// joining are the kinds of interfaces that take the packets of their parts before iptables
-// sees them (rx_handler in the kernel's drivers): a rule meets the name of the whole.
-var joining = []string{"bridge", "bond", "team"}
-
 // interfaces looks for interfaces of services that are not there, and for those by whose
 // name no packet comes in.
 func (e examination) interfaces() []Finding {
@@ -77,12 +73,7 @@ func (e examination) interfaceOf(service config.Service, named string, link netw
 	if link.Kind == "vrf" {
 		return Finding{Severity: Risk, What: fmt.Sprintf("service %s: %s is a VRF: connections are balanced by the name of the interface that they come in by, which is a part of it", service.Name, link.Name)}, true
 	}
-	whole := link
-	for range e.network.Links { // a bond can be a part of a bridge
-		if master := e.network.Link(whole.Master); whole.Master != 0 && slices.Contains(joining, master.Kind) {
-			whole = master
-		}
-	}
+	whole := e.network.Whole(link)
 	if rules.IsLink(named, whole.Name) {
 		return Finding{}, false
 	}
@@ -106,20 +97,4 @@ func (e examination) likelyLink(service config.Service) string {
 		}
 	}
 	return ""
-}
-
-// namedLinks returns the interfaces that a service names, and those of the host that its patterns
-// stand for.
-func (e examination) namedLinks(service config.Service) []string {
-	var names []string
-	for _, named := range service.Interfaces {
-		links := e.network.Like(named)
-		if len(links) == 0 {
-			names = append(names, named)
-		}
-		for _, link := range links {
-			names = append(names, link.Name)
-		}
-	}
-	return names
 }

@@ -55,8 +55,8 @@ func (e examination) refusedByLibvirt(family rules.Family) []string {
 	for _, r := range e.Rulesets {
 		read.Rulesets = append(read.Rulesets, withoutJump(r))
 	}
-	travel := e.travellers(family, false).passing
-	keys, done := travel.deeds(packetpath.New(read).Pass(travel.packets), packetpath.Dropped)
+	packets := e.travel(family, false).Passing
+	keys, done := deeds(packets, packetpath.New(read).Pass(packets.List), packetpath.Dropped)
 	var refused []string
 	for _, key := range keys {
 		if strings.HasPrefix(key.rule.Hook, "LIBVIRT_") {

@@ -45,8 +45,17 @@ func pathFaults() []fault {
 		name: "a rule may take it", variants: true, lines: "IPTABLES -t nat -I PREROUTING -s 203.0.113.0/24 -p tcp --dport 80 -j ACCEPT", severity: Risk, fix: "natspread apply", again: withoutFirst,
 		want: `^ipv4: rule 1 of PREROUTING of the nat table \((nft|legacy)\): -A PREROUTING -s 203.0.113.0/24 .* may take what comes for service web \(192.0.2.10:80\)$`,
 	}
+	ownShare := func(t *testing.T, p *patient) {
+		addBackend("192.0.2.10")(t, p)
+		netnstest.Serve(t, p.Network.Balancer, "tcp", "192.0.2.10:80")
+	}
 	faults := []fault{
 		taken, accepted, perhaps,
+		{
+			name: "the share of the host itself", variants: true, prepare: ownShare, lines: "IPTABLES -A INPUT -i front -p tcp --dport 80 -j DROP", severity: Broken,
+			want: `^ipv4: connections of web to 192.0.2.10:80, which is this host, are dropped by rule 1 of INPUT of the filter table \((nft|legacy)\): -A INPUT -i front -p tcp -m tcp --dport 80 -j DROP$`,
+			fix:  "iptables-(nft|legacy) -I INPUT -d 192.0.2.10 -p tcp --dport 80 -j ACCEPT # until the next boot",
+		},
 		each("untracked", "IPTABLES -t raw -I PREROUTING -p tcp --dport 80 -j CT --notrack", gets+`PREROUTING of the raw table .* keeps it from being tracked`,
 			"iptables-(nft|legacy) -t raw -D PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack"+until),
 		each("replies untracked", "IPTABLES -t raw -I PREROUTING -i back -j CT --notrack", `^ipv4: replies of backends of web are not translated back: rule 1 of PREROUTING of the raw table .* keeps them from being tracked$`,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/travel"
 	"natspread/internal/hostfiles"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
@@ -54,20 +55,6 @@ func (e examination) takeover() []Finding {
 	return found
 }
 
-// takenOver are the packets that connections of another balancer begin with here: what backends
-// say first, what clients answer, and what clients say first, before and after it is translated.
-type takenOver struct{ begun, answered, resumed, passed travel }
-
-// add adds those between clients and a backend, by the packet that begins a connection.
-func (t *takenOver) add(service *config.Service, request packetpath.Packet) {
-	first, answer := request.Begun()
-	t.begun.add(first, service)
-	t.answered.add(answer, service)
-	if request, middle := request.Resumed(); middle {
-		t.passed.add(request, service)
-	}
-}
-
 // hit names those whose first packets a rule drops.
 type hit struct {
 	services, backends []string
@@ -78,17 +65,17 @@ type hit struct {
 // a finding already.
 func (f *finder) hits(path packetpath.Path) (keys []deed, hits map[deed]*hit) {
 	hits = map[deed]*hit{}
-	begun, _ := path.Return(f.travel.begun.packets)
-	resumed, _ := path.Arrive(f.travel.resumed.packets)
+	begun, _ := path.Return(f.packets.Begun.List)
+	resumed, _ := path.Arrive(f.packets.Resumed.List)
 	for _, part := range []struct {
-		travel
+		travel.Packets
 		events  []packetpath.Event
 		clients bool
 	}{
-		{f.travel.begun, begun, false}, {f.travel.answered, path.Pass(f.travel.answered.packets), false},
-		{f.travel.resumed, resumed, true}, {f.travel.passed, path.Pass(f.travel.passed.packets), true},
+		{f.packets.Begun, begun, false}, {f.packets.Answered, path.Pass(f.packets.Answered.List), false},
+		{f.packets.Resumed, resumed, true}, {f.packets.Passed, path.Pass(f.packets.Passed.List), true},
 	} {
-		found, done := part.deeds(part.events, packetpath.Dropped)
+		found, done := deeds(part.Packets, part.events, packetpath.Dropped)
 		for _, key := range found {
 			if part.clients && f.said[quoted(key.rule)] {
 				continue
@@ -145,8 +132,8 @@ func (f *finder) letBegin(by packetpath.Rule, h hit) string {
 	}
 	insert := rules.Program(f.family, by.Variant, "") + " -I FORWARD "
 	var lines []string
-	for i, p := range f.travel.begun.packets {
-		if slices.Contains(h.backends, f.travel.begun.name(i)) {
+	for i, p := range f.packets.Begun.List {
+		if slices.Contains(h.backends, f.packets.Begun.Name(i)) {
 			lines = append(lines, fmt.Sprintf("%s-m conntrack --ctproto %d --ctorigsrc %v --ctorigsrcport %d -j ACCEPT", insert, rules.ProtocolNumber(p.Protocol), p.Source, p.SourcePort))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/travel"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
 )
@@ -13,24 +14,25 @@ import (
 // finder turns what happens to packets into findings.
 type finder struct {
 	examination
-	family rules.Family
-	travel travellers
-	found  []Finding
-	behind []Finding
-	said   map[string]bool // rules that a finding was made of, by their words
+	family  rules.Family
+	packets travel.All
+	found   []Finding
+	behind  []Finding
+	said    map[string]bool // rules that a finding was made of, by their words
 }
 
 // follow follows the packets on each part of their way.
 func (f *finder) follow(path packetpath.Path) {
-	events, there := path.Arrive(f.travel.arriving.packets)
-	f.arriving(f.travel.arriving, events)
-	answers, back := path.Return(f.travel.returning.packets)
+	events, there := path.Arrive(f.packets.Arriving.List)
+	f.arriving(f.packets.Arriving, events)
+	answers, back := path.Return(f.packets.Returning.List)
 	f.zones(events, answers, there, back)
-	f.passing(path.Pass(f.travel.passing.packets), answers)
+	f.passing(path.Pass(f.packets.Passing.List), answers)
+	f.delivered(path.Deliver(f.packets.Delivered.List))
 	f.firstPackets(path)
-	local, _ := path.Leave(f.travel.leaving.packets)
-	f.leaving(f.travel.leaving, local)
-	f.leaving(f.travel.passingOut, path.PassOut(f.travel.passingOut.packets))
+	local, _ := path.Leave(f.packets.Leaving.List)
+	f.leaving(f.packets.Leaving, local)
+	f.leaving(f.packets.PassingOut, path.PassOut(f.packets.PassingOut.List))
 }
 
 // deed is what one rule does, and how sure that is.
@@ -45,7 +47,7 @@ type deed struct {
 type victims struct{ services, names []string }
 
 // deeds sorts events by the rule, in the order in which packets meet them.
-func (t travel) deeds(events []packetpath.Event, kinds ...packetpath.Kind) (keys []deed, done map[deed]*victims) {
+func deeds(t travel.Packets, events []packetpath.Event, kinds ...packetpath.Kind) (keys []deed, done map[deed]*victims) {
 	done = map[deed]*victims{}
 	for _, event := range events {
 		if !slices.Contains(kinds, event.What) {
@@ -57,7 +59,7 @@ func (t travel) deeds(events []packetpath.Event, kinds ...packetpath.Kind) (keys
 				done[key] = &victims{}
 				keys = append(keys, key)
 			}
-			done[key].add(t.of[i].Name, t.name(i))
+			done[key].add(t.Of[i].Name, t.Name(i))
 		}
 	}
 	return keys, done
@@ -114,8 +116,8 @@ func (f *finder) add(sure bool, what, unsure, fix string) {
 }
 
 // arriving says what becomes of packets of clients before natspread translates them.
-func (f *finder) arriving(t travel, events []packetpath.Event) {
-	keys, done := t.deeds(events, packetpath.Dropped, packetpath.Taken, packetpath.Untracked, packetpath.Asked)
+func (f *finder) arriving(t travel.Packets, events []packetpath.Event) {
+	keys, done := deeds(t, events, packetpath.Dropped, packetpath.Taken, packetpath.Untracked, packetpath.Asked)
 	for _, key := range keys {
 		to, rule := done[key].String(), quoted(key.rule)
 		f.said[rule] = true
@@ -130,7 +132,7 @@ func (f *finder) arriving(t travel, events []packetpath.Event) {
 			f.add(false, "", "cannot tell what becomes of what comes for "+to+": "+rule+" decides", "")
 		}
 	}
-	keys, done = t.deeds(events, packetpath.Unreached)
+	keys, done = deeds(t, events, packetpath.Unreached)
 	for _, key := range keys {
 		f.behind = append(f.behind, Finding{
 			Risk, fmt.Sprintf("%v: what comes for %s no longer reaches %s", f.family, done[key], quoted(key.rule)),
@@ -152,21 +154,21 @@ func (f *finder) removed(r packetpath.Rule) string {
 // another: there they are taken for what nobody asked for.
 func (f *finder) zones(events, answers []packetpath.Event, there, back []int) {
 	zone, known := map[string]int{}, map[string]bool{}
-	for i, service := range f.travel.arriving.of {
+	for i, service := range f.packets.Arriving.Of {
 		zone[service.Name], known[service.Name] = there[i], true
 	}
 	apart := map[string]bool{} // whether it is sure, by service
-	for i, service := range f.travel.returning.of {
+	for i, service := range f.packets.Returning.Of {
 		if one := zone[service.Name]; known[service.Name] && (one != back[i] || one < 0) {
 			apart[service.Name] = one >= 0 && back[i] >= 0
 		}
 	}
 	said := map[string]bool{}
 	for _, part := range []struct {
-		travel
+		travel.Packets
 		events []packetpath.Event
-	}{{f.travel.arriving, events}, {f.travel.returning, answers}} {
-		keys, done := part.deeds(part.events, packetpath.Zoned)
+	}{{f.packets.Arriving, events}, {f.packets.Returning, answers}} {
+		keys, done := deeds(part.Packets, part.events, packetpath.Zoned)
 		for _, key := range keys {
 			hit := slices.DeleteFunc(slices.Clone(done[key].services), func(name string) bool {
 				_, is := apart[name]
@@ -191,12 +193,12 @@ func (f *finder) passing(requests, replies []packetpath.Event) {
 	var keys []deed
 	done := map[deed]*victims{}
 	for _, part := range []struct {
-		travel
+		travel.Packets
 		events []packetpath.Event
-	}{{f.travel.passing, requests}, {f.travel.returning, replies}} {
+	}{{f.packets.Passing, requests}, {f.packets.Returning, replies}} {
 		for _, event := range part.events {
 			if event.What == packetpath.Dropped {
-				keys = f.drops(part.travel, event, keys, done, seen)
+				keys = f.drops(part.Packets, event, keys, done, seen)
 			}
 		}
 	}
@@ -210,10 +212,31 @@ func (f *finder) passing(requests, replies []packetpath.Event) {
 	f.lost(replies)
 }
 
+// delivered says what becomes of packets to backends that are the host itself, in INPUT.
+func (f *finder) delivered(events []packetpath.Event) {
+	t := f.packets.Delivered
+	for _, event := range events {
+		if event.What != packetpath.Dropped {
+			continue
+		}
+		var v victims
+		var fixes []string
+		for _, i := range event.Packets {
+			v.add(t.Of[i].Name, t.Name(i))
+			fixes = append(fixes, fmt.Sprintf("%s -I INPUT -d %v -p %s --dport %d -j ACCEPT", rules.Program(f.family, event.Rule.Variant, ""), t.List[i].Destination, t.List[i].Protocol, t.List[i].DestinationPort))
+		}
+		to, by, fix := few(v.services)+" to "+few(v.names)+", which is this host,", quoted(event.Rule), strings.Join(fixes[:min(len(fixes), 4)], " && ")+" # until the next boot"
+		if event.Rule.Native {
+			fix = event.Rule.Remove + untilLoaded
+		}
+		f.add(event.Sure, "connections of "+to+" are dropped by "+by, "cannot tell whether "+by+" drops connections of "+to, fix)
+	}
+}
+
 // drops adds what one rule drops to what is known.
-func (f *finder) drops(t travel, event packetpath.Event, keys []deed, done map[deed]*victims, seen map[string]bool) []deed {
+func (f *finder) drops(t travel.Packets, event packetpath.Event, keys []deed, done map[deed]*victims, seen map[string]bool) []deed {
 	for _, i := range event.Packets {
-		service, name := t.of[i], t.name(i)
+		service, name := t.Of[i], t.Name(i)
 		key := deed{event.What, event.Rule, event.Sure, service.Forward == config.Accept && event.Rule.Variant == f.Variant && event.Rule.Table == "filter"}
 		if done[key] == nil {
 			if seen[name] {
@@ -284,7 +307,7 @@ func (f *finder) droppedByNative(d deed, v victims) {
 
 // unseen says who translates the source of clients whose address backends are to see.
 func (f *finder) unseen(requests []packetpath.Event) {
-	keys, done := f.travel.passing.deeds(requests, packetpath.Hidden, packetpath.Asked)
+	keys, done := deeds(f.packets.Passing, requests, packetpath.Hidden, packetpath.Asked)
 	for _, key := range keys {
 		rule, of := quoted(key.rule), few(done[key].services)
 		if f.said[rule] {
@@ -304,7 +327,7 @@ func (f *finder) unseen(requests []packetpath.Event) {
 
 // lost says which replies are not tracked, so that they are not translated back.
 func (f *finder) lost(replies []packetpath.Event) {
-	keys, done := f.travel.returning.deeds(replies, packetpath.Untracked)
+	keys, done := deeds(f.packets.Returning, replies, packetpath.Untracked)
 	for _, key := range keys {
 		rule, of := quoted(key.rule), few(done[key].services)
 		if f.said[rule] {
@@ -317,8 +340,8 @@ func (f *finder) lost(replies []packetpath.Event) {
 
 // leaving says what becomes of connections that the host itself makes to a service. Clients
 // do not notice.
-func (f *finder) leaving(t travel, events []packetpath.Event) {
-	keys, done := t.deeds(events, packetpath.Dropped, packetpath.Taken, packetpath.Untracked)
+func (f *finder) leaving(t travel.Packets, events []packetpath.Event) {
+	keys, done := deeds(t, events, packetpath.Dropped, packetpath.Taken, packetpath.Untracked)
 	for _, key := range keys {
 		if !key.sure {
 			continue

@@ -152,6 +152,36 @@ func (n Network) Like(named string) []Link {
 	return like
 }
 
+// Names returns the names and patterns of rules with the names of the interfaces that each stands for in
+// its place, if there are any.
+func (n Network) Names(named []string) []string {
+	var names []string
+	for _, name := range named {
+		like := n.Like(name)
+		if len(like) == 0 {
+			names = append(names, name)
+		}
+		for _, link := range like {
+			names = append(names, link.Name)
+		}
+	}
+	return names
+}
+
+// joining are the kinds of interfaces that take the packets of their parts before iptables
+// sees them (rx_handler in the kernel's drivers): a rule meets the name of the whole.
+var joining = []string{"bridge", "bond", "team"}
+
+// Whole returns the interface by whose name the packets of one come in.
+func (n Network) Whole(link Link) Link {
+	for range n.Links { // a bond can be a part of a bridge
+		if master := n.Link(link.Master); link.Master != 0 && slices.Contains(joining, master.Kind) {
+			link = master
+		}
+	}
+	return link
+}
+
 // Holder returns the entry of an address that the host has.
 func (n Network) Holder(addr netip.Addr) (Address, bool) {
 	a, held := n.holders[addr]

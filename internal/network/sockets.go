@@ -103,9 +103,15 @@ func OnPorts(open []Socket, first, last uint16) []Socket {
 
 // readSockets reads one of the kernel's lists, and orders it by port.
 func readSockets(proc, protocol string, family rules.Family) (found []Socket, err error) {
-	if protocol == "sctp" {
+	switch {
+	case protocol == "sctp":
 		found, err = sctpSockets(proc, family)
-	} else {
+	case protocol == "tcp" && proc == "/proc":
+		if found, err = listeners(family); err == nil {
+			break
+		}
+		fallthrough // a kernel without inet_diag
+	default:
 		found, err = listedSockets(proc, protocol, family)
 	}
 	slices.SortStableFunc(found, byPort)

@@ -57,6 +57,45 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+// TestListeners has the kernel say the same of sockets that listen as its list in /proc does, whatever
+// they listen on, and beside connections.
+func TestListeners(t *testing.T) {
+	if !netnstest.Isolate(t) {
+		return
+	}
+	for _, at := range [][2]string{
+		{"tcp4", "127.0.0.2:8080"}, {"tcp4", "127.0.0.3:8080"}, {"tcp4", "0.0.0.0:80"}, {"tcp4", ":0"}, {"tcp6", "[::1]:8081"}, {"tcp6", "[::1]:0"},
+		{"tcp6", "[::]:8443"}, {"tcp", "[::]:443"}, {"tcp", "[::ffff:127.0.0.4]:8082"},
+	} {
+		listener, err := net.Listen(at[0], at[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { listener.Close() })
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	for family, count := range map[rules.Family]int{rules.IPv4: 5, rules.IPv6: 4} {
+		asked, err := listeners(family)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed, err := listedSockets("/proc", "tcp", family)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sockets := range [][]Socket{asked, listed} {
+			slices.SortFunc(sockets, func(a, b Socket) int { return strings.Compare(a.Inode, b.Inode) })
+		}
+		if !slices.Equal(asked, listed) || len(asked) != count {
+			t.Errorf("%v: %v, and in /proc %v", family, asked, listed)
+		}
+	}
+}
+
 // TestSocketsSCTP reads the table of a kernel that has SCTP.
 func TestSocketsSCTP(t *testing.T) {
 	table := ` ENDPT     SOCK   STY SST HBKT LPORT   UID INODE LADDRS

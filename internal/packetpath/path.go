@@ -15,6 +15,7 @@ type Point string
 const (
 	Ingress     Point = "ingress"
 	Prerouting  Point = "prerouting"
+	Input       Point = "input"
 	Forward     Point = "forward"
 	Output      Point = "output"
 	Postrouting Point = "postrouting"
@@ -91,6 +92,7 @@ var builtIn = []builtInChain{
 	{"nat", "PREROUTING", Prerouting, natBefore}, {"nat", "OUTPUT", Output, natBefore}, {"nat", "POSTROUTING", Postrouting, natAfter},
 	{"filter", "FORWARD", Forward, 0}, {"filter", "OUTPUT", Output, 0},
 	{"security", "FORWARD", Forward, 50}, {"security", "OUTPUT", Output, 50},
+	{"mangle", "INPUT", Input, -150}, {"filter", "INPUT", Input, 0}, {"security", "INPUT", Input, 50},
 }
 
 // New sorts what was read into the kernel's order.
@@ -230,6 +232,13 @@ func (p Path) Leave(packets []Packet) ([]Event, []int) {
 // those packets are asked about whose source natspread leaves as it is.
 func (p Path) Pass(packets []Packet) []Event {
 	events, _ := follow(packets, p.at(Prerouting, afterNAT), p.at(Forward, filters), p.at(Postrouting, filters), p.at(Postrouting, nats))
+	return events
+}
+
+// Deliver follows packets of clients to a backend that is the host itself: translated ones, and those that
+// stay at the address that they asked for.
+func (p Path) Deliver(packets []Packet) []Event {
+	events, _ := follow(packets, p.at(Prerouting, afterNAT), p.at(Input, filters))
 	return events
 }
 

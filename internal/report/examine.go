@@ -60,7 +60,10 @@ func (h Host) missing(ctx context.Context, cfg config.Config) ([]doctor.Finding,
 	for _, table := range render.New(cfg).All() {
 		var missing *iptables.MissingError
 		if errors.As(kernel.Missing(ctx, table), &missing) {
-			found = append(found, doctor.Finding{Severity: doctor.Broken, What: missing.Error(), Fix: missing.Fix()})
+			one := doctor.Finding{Severity: doctor.Broken, What: missing.Error(), Fix: missing.Fix()}
+			if !slices.Contains(found, one) { // the tables of a family lack the same
+				found = append(found, one)
+			}
 		}
 	}
 	return found, nil

@@ -74,11 +74,11 @@ func asksOf(s *scene) []*ask {
 	return all
 }
 
-// wantAt is what a client gets of a target. A backend of the balancer's own may be what listens at
-// the target itself: whom no rule leads to the service finds it there.
+// wantAt is what a client gets of a target. Whom no rule leads to the service finds what the
+// balancer itself has there, if it has a program there.
 func (s *scene) wantAt(place int, c *client) answer {
-	_, listens := s.answers[place][s.at(s.targets[place], *c)]
-	if listens && (c.place == other || c.place == itself && !s.service.Local) {
+	t := s.targets[place]
+	if s.programs[server{t.protocol, s.at(t, *c)}] && (c.place == other || c.place == itself && !s.service.Local) {
 		return byHost
 	}
 	return c.want

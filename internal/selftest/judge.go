@@ -197,13 +197,12 @@ func (j *judgement) sources() {
 
 // sourceOf returns whom a backend should see as the client of a connection.
 func (j *judgement) sourceOf(a *ask, backend int) netip.Addr {
-	holds := func(subnet netip.Prefix) bool { return subnet.Contains(a.client.address) }
 	switch {
 	case j.own[j.service.Backends[backend].Addr]: // which is not forwarded
 		return a.client.address
 	case j.service.SNAT.Mode == config.Address:
 		return j.service.SNAT.Addr
-	case j.service.SNAT.Mode == config.None && !slices.ContainsFunc(j.service.Hairpin, holds):
+	case j.service.SNAT.Mode == config.None && !j.hairpins(a.client.address):
 		return a.client.address
 	}
 	return j.gateway(linkIn, j.service.Is6())

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"natspread/internal/config"
-	"natspread/internal/nethost"
 	"natspread/internal/rules"
 	"natspread/internal/traffic"
 	"natspread/restore/iptables"
@@ -58,9 +57,6 @@ func play(ctx context.Context, kernel iptables.Kernel, tables rules.Tables, w *w
 	asks := map[*scene][]*ask{}
 	var all []*ask
 	for _, scene := range scenes {
-		if scene.service.Is6() && !nethost.HasIPv6() {
-			scene.targets, scene.notTried = nil, []string{"IPv6: this kernel has it switched off"}
-		}
 		if err := stage.serve(scene); err != nil {
 			return nil, err
 		}

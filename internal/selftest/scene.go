@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/nethost"
 )
 
 // Bounds of what one run does, so that it ends in seconds.
@@ -88,7 +89,25 @@ func newScene(w *world, service config.Service, share int, sctp bool) *scene {
 		s.notTried = append(s.notTried, "clamp_mss: all links are of one size here")
 	}
 	s.addItself()
+	s.addPrograms()
 	return s
+}
+
+// addPrograms adds the programs of the balancer's own: backends, and what the host has for the
+// clients that the service is not for.
+func (s *scene) addPrograms() {
+	for i, t := range s.targets {
+		for at := range s.answers[i] {
+			if s.own[at.Addr()] && s.chained(t.protocol, at) == "" {
+				s.programs[server{t.protocol, at}] = true
+			}
+		}
+		for _, c := range s.clients {
+			if c.want == byHost {
+				s.programs[server{t.protocol, s.at(t, c)}] = true
+			}
+		}
+	}
 }
 
 // addItself adds the balancer as a client, unless another service on the same address and port,
@@ -114,6 +133,10 @@ func (s *scene) inService() bool { return len(s.service.Active()) > 0 }
 
 // addTargets chooses some of what clients may ask for: of a range of ports both ends.
 func (s *scene) addTargets(sctp bool) {
+	if s.service.Is6() && !nethost.HasIPv6() {
+		s.notTried = append(s.notTried, "IPv6: this kernel has it switched off")
+		return
+	}
 	var all []target
 	for _, protocol := range s.service.Protocols {
 		if protocol == config.SCTP && !sctp {
@@ -303,9 +326,9 @@ func (s *scene) addBeside() {
 // addNeighbour adds a client beside the backends, or says why it is not tried.
 func (s *scene) addNeighbour(address netip.Addr, counted bool) bool {
 	want := s.wantOf(address)
-	holds := func(subnet netip.Prefix) bool { return subnet.Contains(address) }
-	// These subnets name it as a client, whatever else keeps it from being one.
-	named := slices.ContainsFunc(s.service.Hairpin, holds) || len(s.service.Hairpin) > 0 && want == served
+	// Hairpin names it as a client, whatever else keeps it from being one; and where it names any
+	// backend, it is for all of them.
+	named := s.hairpins(address) || want == served && slices.ContainsFunc(s.service.Backends, func(b config.Backend) bool { return s.hairpins(b.Addr) })
 	if named && s.inService() {
 		want = served
 	}
@@ -329,6 +352,11 @@ func (s *scene) addNeighbour(address netip.Addr, counted bool) bool {
 	return true
 }
 
+// hairpins tells whether hairpin has an address.
+func (s *scene) hairpins(address netip.Addr) bool {
+	return slices.ContainsFunc(s.service.Hairpin, func(subnet netip.Prefix) bool { return subnet.Contains(address) })
+}
+
 // oneArmed tells whether the service listens in the network of an address: clients there are its
 // neighbours.
 func (s *scene) oneArmed(address netip.Addr) bool {
@@ -344,8 +372,9 @@ func (s *scene) answering(t target) map[netip.AddrPort]int {
 	return places
 }
 
-// chained returns another service that listens where a backend of the balancer's own answers. No
-// connection meets the rules twice, so clients would not reach that service.
+// chained returns another service that listens where a backend of the balancer's own answers, and
+// leaves a program there to nobody. No connection meets the rules twice, so clients would not reach
+// that service.
 func (s *scene) chained(protocol config.Protocol, at netip.AddrPort) string {
 	name := ""
 	if s.own[at.Addr()] {
@@ -353,7 +382,9 @@ func (s *scene) chained(protocol config.Protocol, at netip.AddrPort) string {
 			if other.Name == s.service.Name {
 				return "" // it keeps that share where it came
 			}
-			name = other.Name
+			if other.Local && len(other.Interfaces) == 0 && other.Refused != config.ToHost {
+				name = other.Name
+			}
 		}
 	}
 	return name

@@ -155,54 +155,49 @@ func forward() error {
 	return err
 }
 
-// serve starts the servers of a service: its backends, drained ones too, and the host itself where
-// that is to answer the clients that the service is not for.
+// serve starts the servers: the balancer's own programs, and the backends of a service, drained ones
+// too.
 func (s *stage) serve(one *scene) error {
+	for program := range s.programs {
+		if err := s.start(s.balancer, program); err != nil {
+			return err
+		}
+	}
 	for i, t := range one.targets {
 		for at := range one.answers[i] {
-			if one.chained(t.protocol, at) != "" {
-				continue // no program of the balancer can be meant
+			if s.own[at.Addr()] {
+				continue
 			}
-			if err := s.listen(at, t.protocol); err != nil {
+			if t.protocol == config.TCP { // one server for all addresses
+				at = netip.AddrPortFrom(anyAddress(), at.Port())
+			}
+			if err := s.start(s.hosts[linkIn], server{t.protocol, at}); err != nil {
 				return err
-			}
-		}
-		for _, c := range one.clients {
-			if c.want == byHost {
-				if err := s.start(s.balancer, t.protocol, one.at(t, c)); err != nil {
-					return err
-				}
 			}
 		}
 	}
 	return nil
 }
 
-// listen starts the server of a backend.
-func (s *stage) listen(at netip.AddrPort, protocol config.Protocol) error {
-	switch {
-	case s.own[at.Addr()]:
-		return s.start(s.balancer, protocol, at)
-	case protocol != config.TCP:
-	case nethost.HasIPv6(): // one server for all addresses
-		at = netip.AddrPortFrom(netip.IPv6Unspecified(), at.Port())
-	default:
-		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
+// anyAddress stands for all addresses of a host, of both families if there are two.
+func anyAddress() netip.Addr {
+	if nethost.HasIPv6() {
+		return netip.IPv6Unspecified()
 	}
-	return s.start(s.hosts[linkIn], protocol, at)
+	return netip.IPv4Unspecified()
 }
 
 // start starts a server, unless there is one.
-func (s *stage) start(host *nethost.Host, protocol config.Protocol, at netip.AddrPort) error {
-	name := fmt.Sprint(host.Path(), protocol, at)
+func (s *stage) start(host *nethost.Host, one server) error {
+	name := fmt.Sprint(host.Path(), one)
 	if s.served[name] {
 		return nil
 	}
 	s.served[name] = true
 	return host.Do(func() error {
-		_, stop, err := traffic.Serve(string(protocol), at.String())
+		_, stop, err := traffic.Serve(string(one.protocol), one.at.String())
 		if err != nil {
-			return fmt.Errorf("cannot play the server %s %v: %w", protocol, at, err)
+			return fmt.Errorf("cannot play the server %s %v: %w", one.protocol, one.at, err)
 		}
 		s.closers = append(s.closers, stop)
 		return nil

@@ -25,8 +25,15 @@ type world struct {
 	needed   map[netip.Addr]bool   // of own, by the services that are tried
 	taken    map[netip.Addr]bool   // by the balancer, a backend or a cable
 	homes    map[netip.Addr]string // behind which interface a client is
+	programs map[server]bool       // that the balancer itself has
 	links    []link
 	cabled   int // addresses of cables that were given away, of both families
+}
+
+// server is where a program answers.
+type server struct {
+	protocol config.Protocol
+	at       netip.AddrPort
 }
 
 // link is one of the balancer's interfaces, with the addresses of both ends of its cable by family:
@@ -47,7 +54,7 @@ func family(six bool) int {
 // newWorld returns the world of some services of a config. A backend with an address of this host is
 // the balancer's, too.
 func newWorld(cfg config.Config, chosen []config.Service, host map[netip.Addr]bool) *world {
-	w := &world{cfg: cfg, own: map[netip.Addr]bool{}, backends: map[netip.Addr]bool{}, needed: map[netip.Addr]bool{}, networks: map[netip.Prefix]bool{}, taken: map[netip.Addr]bool{}, homes: map[netip.Addr]string{}}
+	w := &world{cfg: cfg, own: map[netip.Addr]bool{}, backends: map[netip.Addr]bool{}, needed: map[netip.Addr]bool{}, networks: map[netip.Prefix]bool{}, taken: map[netip.Addr]bool{}, homes: map[netip.Addr]string{}, programs: map[server]bool{}}
 	for _, service := range cfg.Services {
 		for _, address := range ownedBy(service) {
 			w.own[address], w.taken[address] = true, true

@@ -29,6 +29,18 @@ func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.
 // Count returns how many ports there are.
 func (p Ports) Count() int { return int(p.Last) - int(p.First) + 1 }
 
+// Without returns those of the ports that are not in another range: up to two ranges.
+func (p Ports) Without(taken Ports) []Ports {
+	var left []Ports
+	if p.First < taken.First {
+		left = append(left, Ports{p.First, min(p.Last, taken.First-1)})
+	}
+	if p.Last > taken.Last {
+		left = append(left, Ports{max(p.First, taken.Last+1), p.Last})
+	}
+	return left
+}
+
 // Overlaps tells whether two ranges have a port in common.
 func (p Ports) Overlaps(other Ports) bool { return p.First <= other.Last && other.First <= p.Last }
 

@@ -5,10 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
-
-	"natspread/internal/config/source"
 )
 
 // mostDigits is how many digits behind the point of a weight count.
@@ -62,37 +58,4 @@ func GCD(a, b int) int {
 		a, b = b, a%b
 	}
 	return a
-}
-
-// ReadWeights returns WeightFixes for the weights of some backends, of which most is the greatest; none where all
-// are good.
-func ReadWeights(items []source.Value, most int) map[string]string {
-	bad := func(item source.Value) bool { return hasBadWeight(item, most) }
-	if !slices.ContainsFunc(items, bad) {
-		return nil
-	}
-	written, good := map[string]float64{}, map[string]bool{}
-	for _, item := range items {
-		v := source.ValueOf(item.Pairs, "weight")
-		text := strings.TrimSpace(strings.TrimSuffix(v.Text, "%"))
-		n, err := strconv.ParseFloat(text, 64)
-		switch {
-		case v.Kind == "":
-			text, n = "", 1
-		case err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n):
-			continue
-		}
-		written[text], good[text] = n, !bad(item)
-	}
-	return WeightFixes(written, good, most)
-}
-
-// hasBadWeight tells whether a backend has a weight that is not a whole number within the bounds.
-func hasBadWeight(backend source.Value, most int) bool {
-	v := source.ValueOf(backend.Pairs, "weight")
-	if v.Kind == "" {
-		return false
-	}
-	n, err := strconv.Atoi(v.Text)
-	return v.Kind != source.Integer || err != nil || n < 0 || n > most
 }
