@@ -313,24 +313,24 @@ func union(all []rules.Ports) []rules.Ports {
 func sourceRules(service config.Service) []rules.Rule {
 	switch service.SNAT.Mode {
 	case config.Address:
-		return []rules.Rule{{Target: rules.Target{Kind: rules.SNAT, Address: service.SNAT.Addr}}}
+		return addressRules(service)
 	case config.None:
 		var list []rules.Rule
 		for _, clients := range service.Hairpin {
-			list = append(list, rules.Rule{Source: clients, Target: rules.Target{Kind: rules.Masquerade}})
+			list = append(list, rules.Rule{Source: clients, Target: masquerade(service)})
 		}
 		return append(list, rules.Rule{Target: rules.Target{Kind: rules.Accept}})
 	}
-	return []rules.Rule{{Target: rules.Target{Kind: rules.Masquerade}}}
+	return []rules.Rule{{Target: masquerade(service)}}
 }
 
-// complete gives the conditions of a rule to each of those that have a source and a
+// complete gives the conditions of a rule to each of those that have a source, a chance and a
 // target only.
 func complete(conditions rules.Rule, list []rules.Rule) []rules.Rule {
 	completed := make([]rules.Rule, len(list))
 	for i, rule := range list {
 		completed[i] = conditions
-		completed[i].Source, completed[i].Target = rule.Source, rule.Target
+		completed[i].Source, completed[i].Statistic, completed[i].Target = rule.Source, rule.Statistic, rule.Target
 	}
 	return completed
 }

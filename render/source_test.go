@@ -2,6 +2,7 @@ package render
 
 import (
 	"math"
+	"math/big"
 	"net/netip"
 	"slices"
 
@@ -20,13 +21,23 @@ func mustRewriteSources(t rapid.TB, owners owners, packets map[rules.Packet]bool
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, rewritten, known := owners.rewriting(packet)
-		switch {
-		case !known:
-		case !rewritten && len(outcomes) == 0:
-		case rewritten && len(outcomes) == 1 && outcomes[0].Target == want && isOne(outcomes[0].Share):
-		default:
-			t.Fatalf("%+v meets %v; want %v: %v", packet, outcomes, rewritten, want)
+		want, known := owners.rewriting(packet)
+		if !known {
+			continue
+		}
+		total := new(big.Rat)
+		for i, outcome := range outcomes {
+			total.Add(total, outcome.Share)
+			if len(want) == len(outcomes) && outcome.Target == want[i].Target {
+				off := new(big.Rat).Sub(outcome.Share, want[i].Share)
+				if off.Abs(off).Cmp(step) <= 0 {
+					continue
+				}
+			}
+			t.Fatalf("%+v meets %v; want %v", packet, outcomes, want)
+		}
+		if len(want) != len(outcomes) || len(want) > 0 && !isOne(total) {
+			t.Fatalf("%+v meets %v; want %v", packet, outcomes, want)
 		}
 	}
 }
@@ -106,29 +117,37 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 	return packets
 }
 
-// rewriting returns what a packet's source becomes, by what the configs say. It is not known of what goes to a
-// backend of nobody, and asked for an address where several services listen.
-func (o owners) rewriting(packet rules.Packet) (target rules.Target, rewritten, known bool) {
+// rewriting returns what a packet's source becomes, by what the configs say, in the order of the file; nothing
+// of a packet that is nobody's. It is not known of what goes to a backend of nobody, and asked for an address where
+// several services listen.
+func (o owners) rewriting(packet rules.Packet) (ends []end, known bool) {
 	by := o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) })
 	if by == nil {
-		return rules.Target{}, false, true
+		return nil, true
 	}
 	other := o.first(packet.OriginalAddress, func(o *owner) bool { return o.Name != by.Name && o.translates(packet) })
 	if other != nil {
 		by = o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) && o.answersAsked(packet) })
 	}
 	if by == nil {
-		return rules.Target{}, false, false
+		return nil, false
 	}
-	switch by.SNAT.Mode {
-	case config.Address:
-		return rules.Target{Kind: rules.SNAT, Address: by.SNAT.Addr}, true, true
-	case config.None:
-		if !slices.ContainsFunc(by.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }) {
-			return rules.Target{Kind: rules.Accept}, true, true
+	random := by.SNATPorts == config.RandomPorts
+	switch {
+	case by.SNAT.Mode == config.Address:
+		all := by.SNAT.Addresses()
+		for _, sources := range by.SNAT.Spread() {
+			target := rules.Target{Kind: rules.SNAT, Address: sources.First, Random: random}
+			if sources.Last != sources.First {
+				target.Last = sources.Last
+			}
+			ends = append(ends, end{target, big.NewRat(int64(len(sources.All())), int64(len(all)))})
 		}
+		return ends, true
+	case by.SNAT.Mode == config.None && !slices.ContainsFunc(by.Hairpin, func(p netip.Prefix) bool { return p.Contains(packet.Source) }):
+		return []end{{rules.Target{Kind: rules.Accept}, big.NewRat(1, 1)}}, true
 	}
-	return rules.Target{Kind: rules.Masquerade}, true, true
+	return []end{{rules.Target{Kind: rules.Masquerade, Random: random}, big.NewRat(1, 1)}}, true
 }
 
 // answersAsked tells whether a packet goes to a backend of the service that answers there for what was asked.

@@ -21,6 +21,7 @@ func settings(s config.Service) []setting {
 		{"ports", cmp.Or(s.PortMap(), "none")},
 		{"protocol", list(s.Protocols)},
 		{"snat", s.SNAT.String()},
+		{"snat_ports", string(s.SNATPorts)},
 		{"algorithm", string(s.Algorithm)},
 		{"slots", orNone(s.Slots)},
 		{"source_prefix", orNone(s.SourcePrefix)},

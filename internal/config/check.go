@@ -16,6 +16,8 @@ func (s inspection) check(d *draft) {
 	s.checkPorts(d)
 	s.checkShift(d)
 	s.checkHairpin(d)
+	s.checkSources(d)
+	s.checkSourcePorts(d)
 	s.checkInterfaces(d)
 	s.checkGate(d)
 	s.checkTurns(d)
@@ -87,13 +89,18 @@ func (s inspection) checkFamily(d *draft) {
 	for _, denied := range d.gate.deny {
 		verify("deny", denied.Val.Addr(), denied.At)
 	}
-	verify("snat", d.snat.Val.Addr, d.snat.At)
+	for _, sources := range d.sources {
+		verify("snat", sources.Val.First, sources.At)
+	}
 }
 
 // familyFix is the fix for an address of another family than the service's, which is six or not.
 func (d *draft) familyFix(key string, six bool) string {
 	switch key {
 	case "snat":
+		if len(d.sources) > 1 {
+			return "take it out"
+		}
 		if d.half {
 			return `write snat = "masquerade"`
 		}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/meant"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 )
@@ -42,31 +42,10 @@ func setClampMSS(d *draft, f field.Field) {
 	case isNumber && MinSegment <= n && n <= MaxSegment:
 		d.clampMSS = field.Located[ClampMSS]{Val: ClampMSS{true, n}, At: f.Value.At}
 	case isNumber:
-		f.Refuse(f.Value, value.Fault{Cause: fmt.Sprintf("the longest segment has %d to %d bytes", MinSegment, MaxSegment), Fix: segmentFix(n)})
+		f.Refuse(f.Value, value.Fault{Cause: fmt.Sprintf("the longest segment has %d to %d bytes", MinSegment, MaxSegment), Fix: meant.SegmentFix(n, MinSegment, MaxSegment)})
 	default:
-		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not true, false or a number of bytes", Fix: clampFix(f.Value.Text)})
+		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not true, false or a number of bytes", Fix: meant.ClampFix(f.Value.Text, MinSegment, MaxSegment)})
 	}
-}
-
-// segmentFix is the fix for a number of bytes that is out of bounds. 0 and 1 are other programs' words
-// for false and true.
-func segmentFix(n int) string {
-	if on, known := field.Switch(strconv.Itoa(n)); known {
-		return fmt.Sprintf("write clamp_mss = %t", on)
-	}
-	return fmt.Sprintf("write clamp_mss = %d", min(max(n, MinSegment), MaxSegment))
-}
-
-// clampFix is the fix for a value that is none.
-func clampFix(text string) string {
-	number, _, _ := strings.Cut(strings.TrimSpace(text), " ") // and not its unit
-	if n, err := strconv.ParseFloat(strings.TrimRight(number, "bBytes"), 64); err == nil {
-		return segmentFix(int(min(max(n, 0), MaxSegment)))
-	}
-	if on, known := field.Switch(text); known {
-		return fmt.Sprintf("write clamp_mss = %t", on)
-	}
-	return "write clamp_mss = true, or the number of bytes that a segment may have, as in clamp_mss = 1260"
 }
 
 // hasTCP tells whether TCP is among the protocols of the service.

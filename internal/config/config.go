@@ -48,7 +48,8 @@ type Service struct {
 	Listen    []Listen   // at least one
 	Protocols []Protocol // in file order, at least one
 	SNAT      SNAT
-	Backends  []Backend // at least one
+	SNATPorts SourcePorts // how the source port is picked where SNAT, or Hairpin, rewrites the source
+	Backends  []Backend   // at least one
 	Algorithm Algorithm
 	// Slots is how many parts of all clients have a backend of their own, a power of two; 0
 	// where Algorithm is neither Source nor Flow.
@@ -199,32 +200,4 @@ type Forward string
 const (
 	Leave  Forward = "leave"  // what its rules and its policy say; the default
 	Accept Forward = "accept" // it lets them through
-)
-
-// SNAT is whose address a backend sees as the client's.
-type SNAT struct {
-	Mode SNATMode
-	Addr netip.Addr // set with mode Address only
-}
-
-// String writes s as the config does: "masquerade", "none" or the address.
-func (s SNAT) String() string {
-	switch s.Mode {
-	case Address:
-		return s.Addr.String()
-	case None:
-		return "none"
-	default:
-		return "masquerade"
-	}
-}
-
-// SNATMode is the kind of source address rewriting.
-type SNATMode int
-
-// The modes of SNAT.
-const (
-	Masquerade SNATMode = iota // the balancer's address on the way out; the default
-	Address                    // one fixed address
-	None                       // the client's own: backends must route back through the balancer
 )

@@ -27,6 +27,8 @@ type draft struct {
 	ports     []endpoint.Pair // none where the listen addresses have theirs
 	protocols []field.Located[Protocol]
 	snat      field.Located[SNAT]
+	sources   []field.Located[Sources] // with mode Address: those of snat
+	snatPorts field.Located[SourcePorts]
 	backends  []field.Located[Backend]
 	portKeys  map[source.Span]bool  // backends whose port is a key of its own
 	pool      field.Located[string] // "" where the backends are its own
@@ -50,6 +52,7 @@ type draft struct {
 func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d := &draft{Table: t, local: true}
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
+	d.sources, d.snatPorts.Val = defaults.sources, KeepPorts
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantKeys.OfService, d)
 	if _, own := d.keys.Of("clamp_mss"); !own && d.hasTCP() {
@@ -85,6 +88,7 @@ func (d *draft) service() Service {
 		Listen:    values(d.listen),
 		Protocols: values(d.protocols),
 		SNAT:      d.snat.Val,
+		SNATPorts: d.snatPorts.Val,
 		Backends:  values(d.backends),
 		Algorithm: d.algorithm.Val,
 		Hairpin:   values(d.hairpin),

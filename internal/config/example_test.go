@@ -62,7 +62,7 @@ func TestExampleCommentedKeys(t *testing.T) {
 			t.Errorf("with %s: %v", k.Name, err)
 		}
 	}
-	if found != 17 {
-		t.Errorf("%d keys stand as comments, want protocol, algorithm, slots, source_prefix, interface, hairpin, allow, deny, refused, local, on_remove, forward, clamp_mss, takeover, check, min_up, on_down", found)
+	if found != 18 {
+		t.Errorf("%d keys stand as comments, want protocol, snat_ports, algorithm, slots, source_prefix, interface, hairpin, allow, deny, refused, local, on_remove, forward, clamp_mss, takeover, check, min_up, on_down", found)
 	}
 }

@@ -20,6 +20,9 @@ func (s Service) Written() string { return strings.TrimSuffix(s.Name, sixth) }
 // service does not listen are not its own.
 func (d *draft) halves() []*draft {
 	four, six := d.ofFamily(false), d.ofFamily(true)
+	if six, _, known := d.family(); known && d.Value("snat").Kind == "" { // that of [defaults] is for both
+		d.sourcesOf(six)
+	}
 	both := len(four.listen)*len(four.backends) > 0 && len(six.listen)*len(six.backends) > 0
 	switch {
 	case both:
@@ -39,6 +42,7 @@ func (d *draft) ofFamily(six bool) *draft {
 	half.six = six
 	half.listen = keepFamily(d.listen, six, func(l Listen) netip.Addr { return l.Addr })
 	half.backends = keepFamily(d.backends, six, func(b Backend) netip.Addr { return b.Addr })
+	half.sourcesOf(six)
 	half.hairpin = keepFamily(d.hairpin, six, netip.Prefix.Addr)
 	half.gate = d.gate.ofFamily(six)
 	return &half

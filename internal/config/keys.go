@@ -16,7 +16,10 @@ var serviceKeys = []field.Key[draft]{
 	{Name: "listen", Example: `listen = "192.0.2.10:80"`, Lists: true, Set: setListen},
 	{Name: "ports", Example: portsExample, Set: setPorts},
 	{Name: "protocol", Example: `protocol = "tcp"`, Lists: true, Set: setProtocols},
-	{Name: "snat", Example: `snat = "masquerade"`, Set: func(d *draft, f field.Field) { field.Set(&d.snat, f, parseSNAT) }},
+	{Name: "snat", Example: `snat = "masquerade"`, Lists: true, Set: setSNAT},
+	{Name: "snat_ports", Example: `snat_ports = "random-fully"`, Set: func(d *draft, f field.Field) {
+		field.Set(&d.snatPorts, f, value.OneOf(habits.SourcePorts, KeepPorts, RandomPorts))
+	}},
 	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Lists: true, Set: setBackends},
 	{Name: "pool", Example: `pool = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.pool, f, value.ParseName) }},
 	{Name: "algorithm", Example: `algorithm = "random"`, Set: func(d *draft, f field.Field) {

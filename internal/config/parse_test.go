@@ -262,7 +262,7 @@ func TestString(t *testing.T) {
 		"[2001:db8::10]:8080":      Backend{Addr: six, Port: 8080, Weight: 1},
 		"masquerade":               SNAT{},
 		"none":                     SNAT{Mode: None},
-		"192.0.2.10 ":              stringer(SNAT{Address, four}.String() + " "),
+		"192.0.2.10 ":              stringer(SNAT{Mode: Address, Addr: four}.String() + " "),
 	} {
 		if got.String() != want {
 			t.Errorf("got %q, want %q", got, want)

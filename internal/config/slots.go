@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"natspread/internal/config/field"
@@ -127,80 +126,29 @@ func (s inspection) checkSourcePrefix(d *draft) {
 	}
 }
 
-// leastSlots is how many slots there are to be for each backend, on average: with fewer the
-// shares are far from the weights.
-const leastSlots = 4
-
 // checkEnoughSlots files too many backends for the slots, and backends that would own none:
 // those that are no backups among themselves, and all while the backups have joined.
 func (s inspection) checkEnoughSlots(d *draft) {
 	pool := Service{Backends: values(d.backends)}.SlotBackends()
 	count := d.slotCount()
-	enough, known := enoughSlots(pool)
-	if n := listed(pool); n > count/leastSlots {
+	enough, known := slots.Enough(pool)
+	if n := slots.Listed(pool); n > count/slots.PerBackend {
 		fix := "write slots = " + strconv.Itoa(enough)
 		switch {
-		case n > slots.Max/leastSlots:
+		case n > slots.Max/slots.PerBackend:
 			fix = `write algorithm = "random", or spread the backends over several services`
 		case !known:
 			fix = "write slots = " + strconv.Itoa(slots.Max)
 		}
-		s.Refuse(cmp.Or(d.slots.At, d.algorithm.At), fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, leastSlots)
+		s.Refuse(cmp.Or(d.slots.At, d.algorithm.At), fix, "cannot use %d slots for %d backends: there are to be %d for each", count, n, slots.PerBackend)
 		return
 	}
-	for _, i := range ownNone(pool, count) {
+	for _, i := range slots.OwnNone(pool, count) {
 		fix := "write slots = " + strconv.Itoa(enough)
 		if !known {
-			fix = fmt.Sprintf("write slots = %d and weight = %d, or more: weights that are closer to each other", slots.Max, leastWeight(pool))
+			fix = fmt.Sprintf("write slots = %d and weight = %d, or more: weights that are closer to each other", slots.Max, slots.LeastWeight(pool))
 		}
 		at := d.backends[i].At
 		s.Refuse(at, fix, "cannot use backend %s: with its weight of %d it gets none of %d slots", s.Show(at), pool[i].Weight, count)
 	}
-}
-
-// listed counts the backends with a weight.
-func listed(pool []slots.Backend) int {
-	n := 0
-	for _, backend := range pool {
-		if backend.Weight > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// enoughSlots returns the smallest number of slots that is enough for the backends, if there
-// is one.
-func enoughSlots(pool []slots.Backend) (count int, known bool) {
-	for count = slots.Min; count <= slots.Max; count *= 2 {
-		if listed(pool) <= count/leastSlots && len(ownNone(pool, count)) == 0 {
-			return count, true
-		}
-	}
-	return slots.Max, false
-}
-
-// ownNone returns the places of the backends with a weight that would own no slot.
-func ownNone(pool []slots.Backend, count int) []int {
-	base, all := slots.Quotas(slots.Primaries(pool), count), slots.Quotas(pool, count)
-	var places []int
-	for i, backend := range pool {
-		if backend.Weight > 0 && (all[i] == 0 || !backend.Backup && base[i] == 0) {
-			places = append(places, i)
-		}
-	}
-	return places
-}
-
-// leastWeight returns a weight with which those that own none of the most slots there are
-// would each own one.
-func leastWeight(pool []slots.Backend) int {
-	heavy := 0
-	none := ownNone(pool, slots.Max)
-	for i, backend := range pool {
-		if !slices.Contains(none, i) {
-			heavy += backend.Weight
-		}
-	}
-	return (heavy + slots.Max - len(none) - 1) / (slots.Max - len(none))
 }

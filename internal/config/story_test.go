@@ -104,6 +104,9 @@ func dump(c Config) string {
 			}
 		}
 		fmt.Fprintf(&b, "  protocols %v\n  snat %s\n", s.Protocols, s.SNAT)
+		if s.SNATPorts != KeepPorts {
+			fmt.Fprintf(&b, "  snat_ports %s\n", s.SNATPorts)
+		}
 		for _, be := range s.Backends {
 			fmt.Fprintf(&b, "  backend %s weight %d", be, be.Weight)
 			if be.Drain {
@@ -224,8 +227,13 @@ func mustHoldAddresses(t *testing.T, s Service) {
 	}
 	mustHoldSlots(t, s)
 	if s.SNAT.Mode == Address {
-		unicast("snat", s.SNAT.Addr)
-	} else if s.SNAT.Addr.IsValid() {
+		for _, a := range s.SNAT.Addresses() {
+			unicast("snat", a)
+		}
+		if n := len(s.SNAT.Spread()); n == 0 || n > 16 {
+			t.Errorf("service %s: %d groups of sources", s.Name, n)
+		}
+	} else if s.SNAT.Addr.IsValid() || s.SNAT.Pool != nil {
 		t.Errorf("service %s: snat %v has an address", s.Name, s.SNAT)
 	}
 	if len(s.Hairpin) > 0 && s.SNAT.Mode != None {

@@ -37,8 +37,8 @@ func (e examination) used() groups[netip.Addr, use] {
 				all.add(listen.Addr, use{service.Name, false, service.Takeover})
 			}
 		}
-		if service.SNAT.Addr.IsValid() {
-			all.add(service.SNAT.Addr, use{service.Name, true, false})
+		for _, addr := range service.SNAT.Addresses() {
+			all.add(addr, use{service.Name, true, false})
 		}
 	}
 	return all
@@ -159,6 +159,9 @@ func (e examination) placesToAsk(used groups[netip.Addr, use]) []network.Place {
 func (e examination) withoutAddress(addr netip.Addr, name string) string {
 	line := fmt.Sprintf("snat = %q", config.SNAT{})
 	for _, service := range e.Services {
+		if others := slices.DeleteFunc(service.SNAT.Addresses(), func(a netip.Addr) bool { return a == addr }); service.Name == name && 0 < len(others) && len(others) <= 16 {
+			line = "snat = " + listOf(others)
+		}
 		listens := slices.Clone(service.Listen)
 		moved := false
 		for i, listen := range listens {

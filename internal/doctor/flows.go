@@ -30,7 +30,9 @@ func (b Balancer) concerns() func(flows.Entry) bool {
 		for _, backend := range service.Active() {
 			ours[backend.Addr] = true
 		}
-		ours[service.SNAT.Addr] = true
+		for _, addr := range service.SNAT.Addresses() {
+			ours[addr] = true
+		}
 	}
 	return func(f flows.Entry) bool {
 		return ours[f.OrigDst.Addr()] || ours[f.ReplySrc.Addr()] || ours[f.ReplyDst.Addr()]

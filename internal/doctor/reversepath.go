@@ -90,7 +90,7 @@ func (e examination) sourcesFor(addr netip.Addr, to network.Route) []netip.Addr 
 			switch {
 			case b.Addr != addr || keepsClient(service):
 			case service.SNAT.Mode == config.Address:
-				seen = append(seen, service.SNAT.Addr)
+				seen = append(seen, service.SNAT.Addresses()...)
 			default:
 				seen = append(seen, to.Source)
 			}

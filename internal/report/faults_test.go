@@ -208,6 +208,10 @@ func passingFaults() []fault {
 			want: []string{`broken: 10.0.0.253, snat of plain, is on no interface: answers of the backends are sent there and lost -> snat = "masquerade" # in service plain, then: natspread apply`},
 		},
 		{
+			name: "one of several sources is gone", state: Impaired, remain: 1, make: edit(`snat = ["10.0.0.253", "10.0.0.254"]`), lines: "ip address del 10.0.0.253/24 dev back",
+			want: []string{`broken: 10.0.0.253, snat of plain, is on no interface: answers of the backends are sent there and lost -> snat = ["10.0.0.254"] # in service plain, then: natspread apply`},
+		},
+		{
 			name: "interface of a bridge", state: Impaired, remain: 1, make: edit(`interface = "front"`),
 			// A bridge that looks after multicast sends packets of its own, which rules count.
 			lines: "ip link add br0 type bridge mcast_snooping 0; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",

@@ -24,6 +24,7 @@ type Service struct {
 	Algorithm   string   `json:"algorithm"`
 	Slots       int      `json:"slots"` // that the clients are in; 0 where the algorithm has none
 	SNAT        string   `json:"snat"`
+	SNATPorts   string   `json:"snat_ports"`
 	Forward     string   `json:"forward"`              // leave, accept
 	Interfaces  []string `json:"interfaces,omitempty"` // names and patterns that clients come in by; absent: any
 	ClampMSS    string   `json:"clamp_mss,omitempty"`  // true, or bytes of the longest segment; absent where segments stay as they are
@@ -130,7 +131,7 @@ func answerPorts(service config.Service, virtual []rules.VirtualService, place i
 func describe(service config.Service, counts map[rules.Target]uint64, watched watched) Service {
 	described := Service{
 		Name: service.Name, Listen: text.Strings(service.Listen), Protocols: text.Strings(service.Protocols),
-		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), Forward: string(service.Forward),
+		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), SNATPorts: string(service.SNATPorts), Forward: string(service.Forward),
 		Interfaces: service.Interfaces, Allow: text.Strings(service.Allow), Deny: text.Strings(service.Deny), Refused: string(service.Refused),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),
 	}
@@ -217,6 +218,9 @@ func headOf(service config.Service) string {
 		listens = append(listens[:mostListens-1:mostListens-1], fmt.Sprintf("and %d more", n-mostListens+1))
 	}
 	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(listens, " "), algorithmText(service), service.SNAT)
+	if service.SNATPorts == config.RandomPorts {
+		head += " " + string(service.SNATPorts)
+	}
 	if ports := service.PortMap(); ports != "" {
 		head += ", ports " + ports
 	}

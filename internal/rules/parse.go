@@ -252,9 +252,14 @@ func (r *ruleReader) target(name string) {
 	case "SNAT":
 		target.Kind = SNAT
 		r.word("--to-source")
-		target.Address, target.Port, _ = r.backend(r.next())
+		first, last, ranged := strings.Cut(r.next(), "-")
+		if target.Address, target.Port, _ = r.backend(first); ranged {
+			target.Last = r.address(last)
+			r.bad = r.bad || target.Port != 0 || target.Address.Is4() != target.Last.Is4() || target.Address.Compare(target.Last) >= 0
+		}
+		target.Random = r.random()
 	case "MASQUERADE":
-		target.Kind = Masquerade
+		target.Kind, target.Random = Masquerade, r.random()
 	case "ACCEPT":
 		target.Kind = Accept
 	case "RETURN":

@@ -99,8 +99,10 @@ type Target struct {
 	Segment    uint16     // ClampMSS: bytes of the longest segment; 0 is what this host's links and routes take, both ways
 	Port       uint16     // DNAT, SNAT; 0 keeps the port of the packet
 	Shift      Shift      // DNAT: Port begins a range
+	Random     bool       // SNAT, Masquerade: the source port is picked by chance (--random-fully)
 	Chain      string     // Jump, Goto
 	Address    netip.Addr // DNAT, SNAT; Refuse, where it is an address of the host
+	Last       netip.Addr // SNAT: of a range that Address begins; zero for one address
 }
 
 // Ends tells whether a packet goes no further than to the target, or to the chain that it
@@ -410,9 +412,9 @@ func (t Target) appendTo(b []byte) []byte {
 	case DNAT:
 		return t.Shift.appendTo(t.appendSocket(append(b, "-j DNAT --to-destination "...)))
 	case SNAT:
-		return t.appendSocket(append(b, "-j SNAT --to-source "...))
+		return t.appendSource(append(b, "-j SNAT --to-source "...))
 	case Masquerade:
-		return append(b, "-j MASQUERADE"...)
+		return t.appendRandom(append(b, "-j MASQUERADE"...))
 	case Accept:
 		return append(b, "-j ACCEPT"...)
 	case Hash:

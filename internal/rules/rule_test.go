@@ -77,6 +77,12 @@ func TestRules(t *testing.T) {
 		"-p tcp -m statistic --mode nth --every 2 --packet 0 -j DNAT --to-destination [2001:db8::1]:80": {
 			Protocol: "tcp", Statistic: Statistic{Every: 2}, Target: to(DNAT, "2001:db8::1", 80),
 		},
+		"-p tcp -m conntrack --ctstate DNAT --ctorigdst 192.0.2.10 --ctorigdstport 80 -m statistic --mode random --probability 0.50000000000 -j SNAT --to-source 192.0.2.10-192.0.2.12 --random-fully": {
+			Protocol: "tcp", Translated: true, OriginalDestination: netip.MustParsePrefix("192.0.2.10/32"), OriginalPorts: Ports{80, 80}, Statistic: Statistic{Steps: ProbabilityScale / 2},
+			Target: Target{Kind: SNAT, Address: netip.MustParseAddr("192.0.2.10"), Last: netip.MustParseAddr("192.0.2.12"), Random: true},
+		},
+		"-j SNAT --to-source fd00::10-fd00::12": {Target: Target{Kind: SNAT, Address: netip.MustParseAddr("fd00::10"), Last: netip.MustParseAddr("fd00::12")}},
+		"-j MASQUERADE --random-fully":          {Target: Target{Kind: Masquerade, Random: true}},
 		"-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/8000": {
 			Protocol: "tcp", Target: Target{Kind: DNAT, Address: netip.MustParseAddr("10.0.0.1"), Port: 9000, Shift: Shift{9010, 8000}},
 		},
@@ -174,7 +180,7 @@ func TestParseRuleRefuses(t *testing.T) {
 		},
 		"options more": {
 			"--modprobe=/tmp/x -p tcp" + dnat, "-p tcp" + dnat + " --modprobe=/tmp/x", "-p tcp" + dnat + " --random", "-p tcp" + dnat + " --persistent",
-			"-j MASQUERADE --random-fully", "-j MASQUERADE --to-ports 1", "-j NATSPREAD-web -j NATSPREAD-web", "-j NATSPREAD-web ", " -j NATSPREAD-web",
+			"-j MASQUERADE --random", "-j MASQUERADE --to-ports 1", "-j NATSPREAD-web -j NATSPREAD-web", "-j NATSPREAD-web ", " -j NATSPREAD-web",
 			"-o eth0 -j MASQUERADE", "-t filter -j NATSPREAD-web", "-f -j NATSPREAD-web", "-p tcp -p udp" + dnat,
 			"-d 10.0.0.1/32 -d 10.0.0.2/32 -j NATSPREAD-web", "! -d 127.0.0.0/8 -d 10.0.0.1/32 -j NATSPREAD-web",
 			"-p tcp -m tcp --sport 1 --dport 80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80 --syn -j NATSPREAD-web", "-p tcp -m multiport --dports 80 -j NATSPREAD-web",
@@ -212,7 +218,8 @@ func TestParseRuleRefuses(t *testing.T) {
 			"-p tcp -j DNAT --to-destination 10.0.0.1:0-10/8000", "-p tcp -j DNAT --to-destination 10.0.0.1-9010/8000", "-p tcp -j DNAT --to-destination fd00::1-9010/8000", "-p tcp -j DNAT --to-destination 10.0.0.1:9000-9010/8000-8010",
 			"-p tcp -j SNAT --to-source 10.0.0.1:9000-9010/8000",
 			"-p tcp -j DNAT --to-destination 010.0.0.1", "-p tcp -j DNAT --to-destination 10.1", "-p tcp -j DNAT --to-destination localhost", "-p tcp -j DNAT --to-destination",
-			"-p tcp -j DNAT --to-destination [2001:db8::1]", "-p tcp -j DNAT --to-destination [10.0.0.1]:80", "-j SNAT --to-source 10.0.0.1:80", "-j SNAT --to-source 10.0.0.1-10.0.0.2",
+			"-p tcp -j DNAT --to-destination [2001:db8::1]", "-p tcp -j DNAT --to-destination [10.0.0.1]:80", "-j SNAT --to-source 10.0.0.1:80", "-j SNAT --to-source 10.0.0.2-10.0.0.1", "-j SNAT --to-source 10.0.0.1-10.0.0.1", "-j SNAT --to-source 10.0.0.1-fd00::1", "-j SNAT --to-source 10.0.0.1-",
+			"-j SNAT --to-source 10.0.0.1 --random", "-j SNAT --to-source 10.0.0.1 --random-fully --persistent", "-j SNAT --random-fully --to-source 10.0.0.1", "-j MASQUERADE --random-fully --random-fully", "-j MASQUERADE --to-ports 1024-65535", "-p tcp -j DNAT --to-destination 10.0.0.1:80 --random-fully",
 			"-p tcp -m tcp --dport 0 -j NATSPREAD-web", "-p tcp -m tcp --dport 0:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 90:80 -j NATSPREAD-web", "-p tcp -m tcp --dport 80:80 -j NATSPREAD-web",
 			"-p tcp -m tcp --dport 65536 -j NATSPREAD-web", "-p tcp -m tcp --dport http -j NATSPREAD-web", "-p tcp -m tcp --dport 80: -j NATSPREAD-web", "-p tcp -m tcp ! --dport 80 -j NATSPREAD-web",
 			"-p icmp -j NATSPREAD-web", "-p all -j NATSPREAD-web", "-p", "-j REDIRECT --to-ports 80", "-j REDIRECT",

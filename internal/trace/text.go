@@ -254,11 +254,24 @@ func sourceText(outcome Outcome) string {
 	case outcome.After == nil:
 		return "-"
 	}
-	if targets := outcome.After.Targets(); len(targets) > 0 && targets[0].Kind != rules.Accept {
-		text := string(rules.Rule{Target: targets[0]}.AppendText(nil))
-		return strings.Replace(strings.TrimPrefix(text, "-j "), "--to-source", "to", 1)
+	targets := outcome.After.Targets()
+	if len(targets) == 0 || targets[0].Kind == rules.Accept {
+		return "kept"
 	}
-	return "kept"
+	ports := ""
+	if targets[0].Random {
+		ports = " --random-fully"
+	}
+	var words []string
+	for _, target := range targets {
+		target.Random = false
+		text := string(rules.Rule{Target: target}.AppendText(nil))
+		words = append(words, strings.TrimPrefix(strings.TrimPrefix(text, "-j "), "SNAT --to-source "))
+	}
+	if targets[0].Kind == rules.SNAT {
+		words[0] = "SNAT to " + words[0]
+	}
+	return strings.Join(words, ", ") + ports
 }
 
 // decimals writes a mean with two decimals, a whole number without.

@@ -85,6 +85,8 @@ func TestSourceText(t *testing.T) {
 		{"kept", Outcome{After: &Path{Chain: rules.Postrouting}}},
 		{"kept", Outcome{After: snat(rules.Target{Kind: rules.Accept})}},
 		{"MASQUERADE", Outcome{After: snat(rules.Target{Kind: rules.Masquerade})}},
+		{"SNAT to 192.0.2.10-192.0.2.12 --random-fully", Outcome{After: snat(rules.Target{Kind: rules.SNAT, Address: netip.MustParseAddr("192.0.2.10"), Last: netip.MustParseAddr("192.0.2.12"), Random: true})}},
+		{"MASQUERADE --random-fully", Outcome{After: snat(rules.Target{Kind: rules.Masquerade, Random: true})}},
 		{"SNAT to 192.0.2.10", Outcome{After: snat(rules.Target{Kind: rules.SNAT, Address: netip.MustParseAddr("192.0.2.10")})}},
 	} {
 		if got := sourceText(c.outcome); got != c.want {

@@ -24,6 +24,10 @@ var (
 		{Typed: "yes on true auto automap automatic masq enable enabled interface default", Instead: `write "masquerade"`},
 		{Typed: "no off false disable disabled transparent keep preserve client original", Instead: `write "none", where the backends answer by way of this machine`},
 	}
+	SourcePorts = []suggest.Habit{
+		{Typed: "random randomize randomized fully-random fully_random random_fully randomfully yes on true enabled", Instead: `write "random-fully"`},
+		{Typed: "no off false none preserve same default persistent", Instead: `write "keep"`},
+	}
 	Refused = []suggest.Habit{
 		{Typed: "refuse refused rst reset tcp-reset icmp icmp-port-unreachable unreachable deny close yes on true", Instead: `write "reject"`},
 		{Typed: "return accept pass local self own bypass skip continue next", Instead: `write "host"`},
@@ -61,6 +65,7 @@ var (
 		{Typed: "proto l4proto transport protocols", Instead: "protocol"},
 		{Typed: "healthcheck health_check healthchecks health_checks health checks probe", Instead: "check"},
 		{Typed: "nat source_nat masq masquerade mask", Instead: "snat"},
+		{Typed: "random_fully fully_random randomize_ports random_ports source_ports", Instead: `write snat_ports = "random-fully"`},
 		{Typed: "sticky stickiness session_affinity sessionaffinity affinity persistence persistent sticky_sessions", Instead: `write algorithm = "source"`},
 		{Typed: "transparent preserve_client_ip client_ip", Instead: `write snat = "none"`},
 		{Typed: "maxconn max_conn max_conns maxconns max_connections connlimit limit rate rate_limit ratelimit", Instead: "natspread can't limit connections: take it out; a rule of your own in mangle PREROUTING can, by -m connlimit or -m hashlimit"},

@@ -36,6 +36,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		Algorithm: rapid.SampledFrom([]config.Algorithm{config.Random, config.RoundRobin, config.Source, config.Flow}).Draw(t, "algorithm"),
 		Local:     rapid.Bool().Draw(t, "local"),
 		OnRemove:  rapid.SampledFrom([]config.OnRemove{config.Drain, config.Reset}).Draw(t, "on_remove"),
+		SNATPorts: config.KeepPorts,
 		Forward:   rapid.SampledFrom([]config.Forward{config.Leave, config.Accept}).Draw(t, "forward"),
 	}
 	made.Interfaces = interfaces(t)
@@ -78,9 +79,12 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 	made.SNAT.Mode = rapid.SampledFrom([]config.SNATMode{config.Masquerade, config.Address, config.None}).Draw(t, "snat")
 	switch made.SNAT.Mode {
 	case config.Address:
-		made.SNAT.Addr = address(t, six, sources)
+		made.SNAT = sourcePool(t, six)
 	case config.None:
 		made.Hairpin = served(made, hairpins(t, six))
+	}
+	if (made.SNAT.Mode != config.None || len(made.Hairpin) > 0) && rapid.IntRange(0, 3).Draw(t, "random ports") == 0 {
+		made.SNATPorts = config.RandomPorts
 	}
 	return made
 }

@@ -92,7 +92,7 @@ func newFiller(shape Shape, random *rand.Rand, six bool) *filler {
 
 // service makes up a service.
 func (f *filler) service(name string) config.Service {
-	made := config.Service{Name: name, Algorithm: config.Random, Local: f.IntN(8) > 0, OnRemove: config.Drain, Forward: config.Leave, Backends: f.backends()}
+	made := config.Service{Name: name, Algorithm: config.Random, Local: f.IntN(8) > 0, OnRemove: config.Drain, Forward: config.Leave, SNATPorts: config.KeepPorts, Backends: f.backends()}
 	made.Algorithm = []config.Algorithm{config.Random, config.Random, config.Random, config.Random, config.Random, config.RoundRobin, config.RoundRobin, config.Source}[f.IntN(8)]
 	if f.IntN(4) == 0 {
 		made.Forward = config.Accept
@@ -108,7 +108,9 @@ func (f *filler) service(name string) config.Service {
 	}
 	switch made.SNAT.Mode = config.SNATMode(f.IntN(3)); made.SNAT.Mode {
 	case config.Address:
-		made.SNAT.Addr = f.address(sources, f.IntN(3))
+		if made.SNAT.Addr = f.address(sources, f.IntN(3)); f.IntN(4) == 0 {
+			made.SNAT = f.farApart()
+		}
 	case config.None:
 		for range f.IntN(4) {
 			made.Hairpin = append(made.Hairpin, f.hairpin(len(made.Hairpin)))

@@ -14,7 +14,10 @@ func Text(cfg config.Config) []byte {
 		fmt.Fprintf(&b, "[[service]]\nname = %q\n", service.Name)
 		b.WriteString(listenText(service))
 		fmt.Fprintf(&b, "protocol = %s\n", list(service.Protocols))
-		fmt.Fprintf(&b, "snat = %q\n", service.SNAT)
+		b.WriteString(snatText(service))
+		if service.SNATPorts != config.KeepPorts {
+			fmt.Fprintf(&b, "snat_ports = %q\n", service.SNATPorts)
+		}
 		b.WriteString(backendsText(service.Backends))
 		fmt.Fprintf(&b, "algorithm = %q\nlocal = %v\non_remove = %q\nforward = %q\ntakeover = %v\nclamp_mss = %s\n",
 			service.Algorithm, service.Local, service.OnRemove, service.Forward, service.Takeover, service.ClampMSS)
@@ -100,7 +103,7 @@ func SharedText(cfg config.Config) []byte {
 	var defaults strings.Builder
 	defaults.WriteString("[defaults]\n")
 	for _, line := range []string{
-		fmt.Sprintf("snat = %q\n", first.SNAT), fmt.Sprintf("algorithm = %q\n", first.Algorithm),
+		snatText(first), fmt.Sprintf("algorithm = %q\n", first.Algorithm),
 		fmt.Sprintf("on_remove = %q\n", first.OnRemove), fmt.Sprintf("forward = %q\n", first.Forward),
 		fmt.Sprintf("clamp_mss = %s\n", first.ClampMSS),
 	} {
