@@ -274,8 +274,8 @@ func TestManualDefaults(t *testing.T) {
 			sameConfig(t, strings.Replace(service, "BACKEND", backend, 1), strings.Replace(with, "BACKEND", one, 1))
 		}
 	}
-	if defaults != 23 {
-		t.Errorf("%d defaults were tried, not 23", defaults)
+	if defaults != 24 {
+		t.Errorf("%d defaults were tried, not 24", defaults)
 	}
 	sameConfig(t, strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\n",
 		strings.Replace(service, "BACKEND", backend, 1)+"snat = \"none\"\nhairpin = []\n")

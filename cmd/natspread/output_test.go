@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"natspread/internal/adopt"
 	"natspread/internal/console"
 	"natspread/internal/paths"
 	"natspread/internal/report"
@@ -50,6 +51,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "completion", args: []string{"fish"}, prints: true, silent: true, result: new(completionResult)},
 		{verb: "init", args: []string{"--config", filepath.Join(dir, "new.toml")}, result: new(initResult)},
 		{verb: "edit", result: new(changeResult)}, // which changes nothing
+		{verb: "adopt", args: []string{filepath.Join(dir, "old.rules"), "--listen", "192.0.2.10"}, prints: true, result: new(adopt.Report)},
 		{verb: "check", result: new(checkResult)},
 		{verb: "selftest", prints: true, result: new(selftest.Result)},
 		{verb: "render", prints: true, silent: true, result: new(renderResult)},
@@ -89,6 +91,8 @@ func TestOutput(t *testing.T) {
 			root := rootWith(t, article)
 			netnstest.Self().Command(t, articleNetwork, "ip", "-batch", "-")
 			writeFile(t, filepath.Join(root, "image", paths.Config), article)
+			writeFile(t, filepath.Join(root, "old.rules"), "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"+
+				"-A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80\nCOMMIT\n")
 			tried := map[string]bool{}
 			var printed []printedAs
 			for _, c := range outputCases(root) {

@@ -1,5 +1,7 @@
 package completion
 
+import "strings"
+
 // Bash returns the completion for bash. It needs nothing of the bash-completion
 // package but to be found by it.
 func Bash(t Tree) string { return t.write(bashTemplate) }
@@ -30,17 +32,14 @@ _natspread() {
     [[ $cur != = ]] || cur=
 
     COMPREPLY=()
-    case $flag in
-    {{- with .Taking "file"}}
-    {{join . "|"}}) _natspread_files -f ;;
+    case "$verb $flag" in
+    {{- range .Special}}
+    {{patterns .Verb .Names}}) {{template "value" .Value}} ;;
     {{- end}}
-    {{- with .Taking "directory"}}
-    {{join . "|"}}) _natspread_files -d ;;
-    {{- end}}
-    {{- range .All}}{{if .Value.Words}}
-    {{join .Names "|"}}) mapfile -t COMPREPLY < <(compgen -W '{{join .Value.Words " "}}' -- "$cur") ;;
+    {{- range .All}}{{if .Value.Kind}}
+    {{patterns "*" .Names}}) {{template "value" .Value}} ;;
     {{- end}}{{end}}
-    '') _natspread_words ;;
+    *' ') _natspread_words ;;
     esac
 }
 
@@ -81,4 +80,24 @@ _natspread_names() {
 }
 
 complete -F _natspread natspread
-`
+` + bashValue
+
+// bashValue offers the values of a flag.
+const bashValue = `{{define "value"}}
+{{- if eq .Kind "file"}}_natspread_files -f
+{{- else if eq .Kind "directory"}}_natspread_files -d
+{{- else if .Words}}mapfile -t COMPREPLY < <(compgen -W '{{join .Words " "}}' -- "$cur")
+{{- else}}:{{end}}{{end}}`
+
+// bashPatterns returns the patterns for flags of a verb, or of "*".
+func bashPatterns(verb string, flags []string) string {
+	var patterns []string
+	for _, flag := range flags {
+		if verb == "*" {
+			patterns = append(patterns, "*' "+flag+"'")
+		} else {
+			patterns = append(patterns, "'"+verb+" "+flag+"'")
+		}
+	}
+	return strings.Join(patterns, "|")
+}

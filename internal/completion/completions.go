@@ -57,7 +57,7 @@ const (
 // write fills a template in. One that cannot be filled in is a fault of this package.
 func (t Tree) write(text string) string {
 	functions := template.FuncMap{
-		"join": strings.Join, "flags": flagNames, "verbs": verbNames,
+		"join": strings.Join, "patterns": bashPatterns, "flags": flagNames, "verbs": verbNames,
 		"quoted": quoted, "fishQuoted": fishQuoted, "option": fishOption, "spec": zshSpec,
 	}
 	var written strings.Builder
@@ -78,6 +78,27 @@ func (t Tree) All() []Flag {
 		}
 	}
 	return flags
+}
+
+// SpecialFlag is a flag that takes another value behind one verb than the flag of that name in All.
+type SpecialFlag struct {
+	Flag
+	Verb string
+}
+
+// Special returns those flags.
+func (t Tree) Special() []SpecialFlag {
+	var special []SpecialFlag
+	all := t.All()
+	for _, verb := range t.Verbs {
+		for _, flag := range verb.Flags {
+			i := slices.IndexFunc(all, func(f Flag) bool { return f.Names[0] == flag.Names[0] })
+			if one, other := flag.Value, all[i].Value; one.Kind != other.Kind || !slices.Equal(one.Words, other.Words) {
+				special = append(special, SpecialFlag{flag, verb.Name})
+			}
+		}
+	}
+	return special
 }
 
 // Taking returns the names of the flags that take a value of one of some kinds, and with

@@ -20,16 +20,27 @@ _natspread() {
     [[ $cur != = ]] || cur=
 
     COMPREPLY=()
-    case $flag in
-    --config|-o|--saved|--prometheus|--program) _natspread_files -f ;;
-    --root) _natspread_files -d ;;
-    --variant) mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
-    --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
-    --snat) mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
-    --shares) mapfile -t COMPREPLY < <(compgen -W 'meant made kept' -- "$cur") ;;
-    --confirm) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
-    --wait) mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
-    '') _natspread_words ;;
+    case "$verb $flag" in
+    'adopt --listen') mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
+    'render -o') _natspread_files -d ;;
+    *' --config') _natspread_files -f ;;
+    *' --root') _natspread_files -d ;;
+    *' --variant') mapfile -t COMPREPLY < <(compgen -W 'auto nft legacy' -- "$cur") ;;
+    *' --color') mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
+    *' --listen') : ;;
+    *' --backend') : ;;
+    *' --snat') mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
+    *' -o') _natspread_files -f ;;
+    *' --shares') mapfile -t COMPREPLY < <(compgen -W 'meant made kept' -- "$cur") ;;
+    *' --confirm') mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
+    *' --explain') : ;;
+    *' --in') : ;;
+    *' --from') : ;;
+    *' --saved') _natspread_files -f ;;
+    *' --wait') mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
+    *' --prometheus') _natspread_files -f ;;
+    *' --program') _natspread_files -f ;;
+    *' ') _natspread_words ;;
     esac
 }
 
