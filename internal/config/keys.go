@@ -48,7 +48,7 @@ var serviceKeys = []field.Key[draft]{
 var poolKeys = keysOf("backends", "check", "min_up", "on_down")
 
 // defaultKeys are the keys below [defaults].
-var defaultKeys = keysOf("snat", "algorithm", "on_remove", "forward", "clamp_mss")
+var defaultKeys = keysOf("snat", "snat_ports", "algorithm", "on_remove", "forward", "clamp_mss")
 
 // keysOf returns those of serviceKeys that have the names.
 func keysOf(names ...string) []field.Key[draft] {

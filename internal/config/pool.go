@@ -23,7 +23,7 @@ type pools map[string]*draft
 
 // shared is what services have in common.
 type shared struct {
-	defaults *draft // of [defaults]: snat, algorithm, on_remove, forward and clamp_mss of services without their own
+	defaults *draft // of [defaults]: what defaultKeys says, for services without their own
 	pools    pools
 }
 
@@ -35,6 +35,7 @@ func isShared(t source.Table) bool {
 // readShared reads the tables that are for all services, wherever they stand.
 func (s inspection) readShared(tables []source.Table) shared {
 	common := shared{&draft{}, pools{}}
+	common.defaults.snatPorts.Val = KeepPorts
 	common.defaults.algorithm.Val, common.defaults.onRemove.Val, common.defaults.forward.Val = Random, Drain, Leave
 	for _, t := range tables {
 		switch {
