@@ -155,14 +155,15 @@ func (e examination) placesToAsk(used groups[netip.Addr, use]) []network.Place {
 }
 
 // withoutAddress is the line after which a service of the file needs no address that the host lost: one
-// that moves, as by DHCP, is best not written. Its other listen addresses stay, but for those that "*" has.
+// that moves, as by DHCP, is best not written. Its other listen addresses stay, but for those that "*" has. All do
+// where another service has them, too: both have to write the same.
 func (e examination) withoutAddress(addr netip.Addr, name string) string {
 	var listens []config.Listen
 	var sources []netip.Addr
 	moved, masquerade := false, false
 	for _, half := range e.halves(name) {
 		for _, listen := range half.Listen {
-			if listen.Addr == addr {
+			if listen.Addr == addr && len(e.beside(half)) == 0 {
 				listen.Addr, moved = netip.Addr{}, true
 			}
 			listens = append(listens, listen)

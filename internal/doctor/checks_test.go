@@ -206,6 +206,12 @@ func TestWithoutAddress(t *testing.T) {
 			t.Errorf("%s", got)
 		}
 	}
+	other := service
+	other.Name = "other"
+	e := examination{Balancer: Balancer{Services: []config.Service{service, other}}}
+	if got := e.withoutAddress(lost, "web"); got != behind {
+		t.Errorf("%s", got)
+	}
 }
 
 // TestFixOfBoth writes for a service of both families what stands once in the file, with the keys that it has.
@@ -233,6 +239,23 @@ snat = ["192.0.2.10", "2001:db8::10"]`: `listen = ["*:80", "*:443"] and snat = "
 	want := `hairpin = ["10.0.0.0/24", "fd00::/64"] # in service web, then: natspread apply`
 	if got := e.noHairpin(e.Services[1], []netip.Prefix{netip.MustParsePrefix("fd00::/64")}).Fix; got != want {
 		t.Error(got)
+	}
+}
+
+// TestInterfaceOfAnother offers no interface that another service at the same address and port has.
+func TestInterfaceOfAnother(t *testing.T) {
+	inside, outside := webService(), webService()
+	inside.Interfaces, outside.Name = []string{"eth9"}, "outside"
+	e := examination{network: twoLinks()}
+	for _, c := range []struct {
+		links []string
+		fix   bool
+	}{{[]string{"eth7"}, true}, {[]string{"front"}, false}, {[]string{"fr+"}, false}} {
+		outside.Interfaces = c.links
+		e.Services = []config.Service{inside, outside}
+		if got := e.noInterface(inside, "eth9").Fix; (got != "") != c.fix {
+			t.Errorf("%v: %q", c.links, got)
+		}
 	}
 }
 
