@@ -59,13 +59,17 @@ func (s inspection) readDefaults(t source.Table, into *draft) {
 		return
 	}
 	into.Table = t
-	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, t.Pairs, meantOf(defaultKeys), into)
+	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, t.Pairs, meantOf(defaultKeys, "it is for"), into)
 }
 
-// meantOf returns what meantKeys.OfService does for a table that has some of a service's keys.
-func meantOf(keys []field.Key[draft]) field.Meant {
+// meantOf returns what meantKeys.OfService does for a table that has some of a service's keys. The others belong into
+// each service of which something is true.
+func meantOf(keys []field.Key[draft], of string) field.Meant {
 	return func(s *source.Source, pairs []source.Pair, p source.Pair) (string, string) {
 		key, fix := meantKeys.OfService(s, pairs, p)
+		if hasKey(serviceKeys, p.Name) {
+			return "", "take it out, and write it into each service that " + of
+		}
 		if !hasKey(keys, key) {
 			return "", ""
 		}
@@ -88,7 +92,7 @@ func (s inspection) readPool(t source.Table, known pools) {
 		return
 	}
 	p := &draft{Table: t}
-	p.keys = field.ReadPairs(s.Source, "a pool", poolKeys, t.Pairs, meantOf(poolKeys), p)
+	p.keys = field.ReadPairs(s.Source, "a pool", poolKeys, t.Pairs, meantOf(poolKeys, "has the pool"), p)
 	if _, given := p.keys.Of("backends"); !given && !t.Broken {
 		s.Refuse(t.At, "add "+exampleOf("backends"), "cannot use pool %q: it has no backends", source.FirstBytes(name))
 	}
