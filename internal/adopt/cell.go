@@ -85,7 +85,7 @@ func (f *finder) canAdopt(key walk.Key) bool {
 	case rule.Target.Last.IsValid():
 		f.result.refuse("a range of backends, of which the kernel picks by a hash of the client: list them as backends, with algorithm = \"source\"", rule)
 	case len(rule.Unknown) > 0 || doubtful(key.Way) != nil:
-		f.result.refuse("natspread can't ask for "+unknown(key.Way), rule)
+		f.result.refuse("no key asks for "+unknown(key.Way), rule)
 	default:
 		return true
 	}

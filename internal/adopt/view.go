@@ -157,7 +157,7 @@ func (i *incoming) cannot() *Refusal {
 		}
 	}
 	if len(i.doubt) > 0 {
-		return &Refusal{"natspread can't ask for " + unknown(i.doubt), slices.Concat(i.doubt, i.list)}
+		return &Refusal{"no key asks for " + unknown(i.doubt), slices.Concat(i.doubt, i.list)}
 	}
 	return nil
 }
@@ -276,7 +276,7 @@ func (f *finder) complete(d *draft, kinds []*draft, c cell) *Refusal {
 	out, _ := f.send(rules.Output, p)
 	switch {
 	case len(out.doubt) > 0:
-		return &Refusal{"natspread can't ask for " + unknown(out.doubt), out.doubt}
+		return &Refusal{"no key asks for " + unknown(out.doubt), out.doubt}
 	case len(out.parts) > 0 && !out.alike(d.spread) && slices.ContainsFunc(kinds, func(o *draft) bool { return out.alike(o.spread) }):
 		out = spread{}
 	case len(out.parts) > 0 && !out.alike(d.spread):
