@@ -275,6 +275,8 @@ func (f *finder) complete(d *draft, kinds []*draft, c cell) *Refusal {
 	p.Made = true
 	out, _ := f.send(rules.Output, p)
 	switch {
+	case slices.ContainsFunc(d.parts, func(p part) bool { return !inShift(p.target, c.ports) }):
+		return &Refusal{"a shifted range that has fewer ports than its rule is for: a backend has as many ports as listen", d.list}
 	case len(out.doubt) > 0:
 		return &Refusal{"no key asks for " + unknown(out.doubt), out.doubt}
 	case len(out.parts) > 0 && !out.alike(d.spread) && slices.ContainsFunc(kinds, func(o *draft) bool { return out.alike(o.spread) }):
