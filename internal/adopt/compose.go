@@ -100,10 +100,13 @@ func (r *Result) compose(d *draft) (text string, whole bool) {
 		whole = false
 	}
 	choices := d.choices
-	if d.anywhere && len(choices.Listen) == 0 {
+	switch {
+	case !d.anywhere:
+	case len(choices.Listen) == 0:
 		ask("listen", "its rules name no destination, so they take transit traffic too; \"*\" is every address of this host, and leaves that alone", "*", "ADDRESS")
-	}
-	if d.anywhere && len(choices.Listen) > 0 && choices.hostAddress() == "" && d.onHost() {
+	case len(d.listens()) == 0:
+		ask("listen", fmt.Sprintf("its rules are %v and name no destination, and no address that was chosen is %v", d.family, d.family), "ADDRESS")
+	case choices.hostAddress() == "" && d.onHost():
 		ask("listen", "its rules lead to this host, and a backend needs an address: one of this host's, where its server listens", "ADDRESS")
 	}
 	answers := []string{Meant, Made}
