@@ -266,10 +266,13 @@ func (f *finder) forward(d *draft, c cell) {
 			continue
 		}
 		to := f.translated(p, part.target)
-		for _, end := range f.set.Send("filter", rules.Forward, to).Ends {
+		out := f.set.Send("filter", rules.Forward, to)
+		known := len(out.Doubt)+len(out.Links) == 0 // else a rule may accept them by the interface
+		for _, end := range out.Ends {
 			switch rule := end.Rule; {
 			case rule != nil && rule.Target.Kind == walk.Stays && named(rule, to):
 				d.accepted = append(d.accepted, rule)
+			case !known:
 			case rule != nil && rule.Target.Kind == walk.Drops:
 				d.dropped = append(d.dropped, rule)
 			case rule == nil && f.set.Chain("filter", rules.Forward) != nil && f.set.Chain("filter", rules.Forward).Policy == "DROP":

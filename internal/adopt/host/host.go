@@ -117,12 +117,18 @@ func (f Found) stays(line bootfiles.Line) bool {
 	})
 }
 
-// ask asks a question, and notes the answer. It is for all services that have the same question.
+// ask asks a question, and notes the answer. It is for all services that have the same question: of these the one
+// is asked that has the most answers.
 func (h Host) ask(ctx context.Context, all []adopt.Question, choices *adopt.Choices) (answered bool, err error) {
 	q := all[0]
+	for _, other := range all {
+		if other.Flag == q.Flag && len(other.Answers) > len(q.Answers) {
+			q = other
+		}
+	}
 	named := slices.DeleteFunc(slices.Clone(q.Answers), func(answer string) bool { return answer == "ADDRESS" })
 	var others []string
-	for _, other := range all[1:] {
+	for _, other := range all {
 		if other.Flag == q.Flag && other.Service != q.Service {
 			others = append(others, other.Service)
 		}
