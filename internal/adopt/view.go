@@ -258,6 +258,7 @@ func (f *finder) drafts(c cell) []*draft {
 	})
 	return slices.DeleteFunc(drafts, func(d *draft) bool {
 		d.cells, d.apart = []cell{c}, len(kinds) > 1 && !shifted
+		d.forHost = f.forHost(c, d)
 		why := f.complete(d, kinds, c)
 		if why != nil {
 			list := union(slices.Clone(d.list), why.Rules)
@@ -266,6 +267,26 @@ func (f *finder) drafts(c cell) []*draft {
 		}
 		return why != nil
 	})
+}
+
+// forHost tells whether rules that name no destination leave transit traffic alone.
+func (f *finder) forHost(c cell, d *draft) bool {
+	p := f.packet(c)
+	p.Local = false
+	for _, link := range append([]string{""}, d.links...) {
+		p.In, p.Source = link, netip.Addr{}
+		kind, out := f.send(rules.Prerouting, p)
+		through := len(kind.parts)
+		for _, source := range out.Sources {
+			p.Source = clientOf(source, out.Sources)
+			kind, _ = f.send(rules.Prerouting, p)
+			through += len(kind.parts)
+		}
+		if through > 0 {
+			return false
+		}
+	}
+	return !c.destination.IsValid()
 }
 
 // complete adds what the other chains do with the connections of a draft, one of those of its cell. What the
