@@ -59,7 +59,7 @@ func readAdopt(c *cli.Context) (o adoptOptions, err error) {
 		return o, err
 	}
 	return o, cmp.Or(
-		cmdline.OneOf("shares", cmp.Or(o.Shares, adopt.Meant), adopt.Meant, adopt.Made, adopt.Kept),
+		cmdline.RefuseIf(o.Wrong() != "", o.Wrong()),
 		cmdline.RefuseIf(o.apply && o.File != "", "--apply takes the live rules out, and a file has none: give one of them"),
 		cmdline.RefuseIf(o.apply && o.output != "", "--apply writes the config that natspread reads, and -o another one: give one of them"),
 		cmdline.RefuseIf(!o.apply && (o.yes || o.confirm > 0), "--confirm and --yes go with --apply"),

@@ -26,6 +26,7 @@ func (s *session) stop(ctx context.Context, _ cmdline.None) error {
 	}
 	if result.Changed {
 		s.Printf("stopped: the rules of natspread are out of the kernel")
+		result.Notes = append(result.Notes, s.store().TakenOutSince(0, result.Variant)...)
 	} else {
 		s.Printf("no rule of natspread was loaded")
 	}

@@ -7,6 +7,7 @@
 package adopt
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -31,6 +32,22 @@ type Choices struct {
 	Listen []string // what services listen on whose rules name no destination: "*", or addresses
 	Shares string   // of rules that are not what their writer meant: Meant, Made or Kept
 	SNAT   string   // of services where nobody can tell whether a rule with -o is for them, as in a config
+}
+
+// Wrong says which answer is none; "" where all are good, or open.
+func (c Choices) Wrong() string {
+	for _, one := range c.Listen {
+		if addr, err := netip.ParseAddr(one); one != "*" && (err != nil || addr.Zone() != "" || addr.IsUnspecified()) {
+			return fmt.Sprintf("--listen %q is not * or an address of this host", one)
+		}
+	}
+	if !slices.Contains([]string{"", Meant, Made, Kept}, c.Shares) {
+		return fmt.Sprintf("--shares %q is none of %s, %s, %s", c.Shares, Meant, Made, Kept)
+	}
+	if !slices.Contains([]string{"", masquerade, keeps}, c.SNAT) && len(poolOf(c.SNAT).Pool) != 1 {
+		return fmt.Sprintf("--snat %q is not %s, %s or an address of this host", c.SNAT, masquerade, keeps)
+	}
+	return ""
 }
 
 // The answers for Shares.

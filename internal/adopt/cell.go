@@ -3,6 +3,7 @@ package adopt
 import (
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -85,7 +86,7 @@ func (f *finder) canAdopt(key walk.Key) bool {
 	case rule.Target.Last.IsValid():
 		f.result.refuse("a range of backends, of which the kernel picks by a hash of the client: list them as backends, with algorithm = \"source\"", rule)
 	case len(rule.Unknown) > 0 || doubtful(key.Way) != nil:
-		f.result.refuse("natspread can't ask for "+unknown(key.Way), rule)
+		f.result.refuse("no key asks for "+unknown(key.Way), rule)
 	default:
 		return true
 	}
@@ -189,18 +190,30 @@ func (f *finder) measure() {
 // anyRule wants every rule.
 func anyRule(*walk.Rule) bool { return true }
 
-// shift adds the ports that clients ask for where a shifted range leads to the ports of edges: rules of
-// POSTROUTING and FORWARD see these.
+// shift adds the ports that clients ask for where a shifted range begins and ends, and where it leads to the ports
+// of edges: rules of POSTROUTING and FORWARD see these.
 func (f *finder) shift(edges map[uint16]bool) {
 	seen := slices.Collect(maps.Keys(edges))
 	for _, rule := range f.set.Rules("nat") {
 		to := rule.Target
+		if to.Base == 0 {
+			continue
+		}
+		edges[to.Base] = true
+		if behind := int(to.Base) + int(to.Ports.Last-to.Ports.First) + 1; behind <= math.MaxUint16 {
+			edges[uint16(behind)] = true
+		}
 		for _, edge := range seen {
-			if to.Base != 0 && to.Ports.First <= edge && edge <= to.Ports.Last {
+			if to.Ports.First <= edge && edge <= to.Ports.Last {
 				edges[edge-to.Ports.First+to.Base] = true
 			}
 		}
 	}
+}
+
+// inShift tells whether a shifted range has a port for each of some ports. For others the kernel begins anew.
+func inShift(target walk.Target, ports rules.Ports) bool {
+	return target.Base == 0 || target.Base <= ports.First && ports.Last-target.Base <= target.Ports.Last-target.Ports.First
 }
 
 // unnamed returns an address that is in no prefix but that of everything.

@@ -72,7 +72,7 @@ func (d *draft) addresses(c cell) []netip.Addr {
 		return []netip.Addr{c.destination}
 	}
 	var list []netip.Addr
-	if slices.Contains(d.choices.Listen, "*") {
+	if d.forHost || slices.Contains(d.choices.Listen, "*") {
 		return []netip.Addr{{}}
 	}
 	for _, one := range d.choices.Listen {

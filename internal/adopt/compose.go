@@ -100,11 +100,16 @@ func (r *Result) compose(d *draft) (text string, whole bool) {
 		whole = false
 	}
 	choices := d.choices
-	if d.anywhere && len(choices.Listen) == 0 {
+	switch {
+	case d.forHost && d.onHost() && choices.hostAddress() == "":
+		ask("listen", needsAddress, "ADDRESS")
+	case !d.anywhere:
+	case len(choices.Listen) == 0:
 		ask("listen", "its rules name no destination, so they take transit traffic too; \"*\" is every address of this host, and leaves that alone", "*", "ADDRESS")
-	}
-	if d.anywhere && len(choices.Listen) > 0 && choices.hostAddress() == "" && d.onHost() {
-		ask("listen", "its rules lead to this host, and a backend needs an address: one of this host's, where its server listens", "ADDRESS")
+	case len(d.listens()) == 0:
+		ask("listen", fmt.Sprintf("its rules are %v and name no destination, and no address that was chosen is %v", d.family, d.family), "ADDRESS")
+	case choices.hostAddress() == "" && d.onHost():
+		ask("listen", needsAddress, "ADDRESS")
 	}
 	answers := []string{Meant, Made}
 	if d.left > lost {
@@ -125,6 +130,9 @@ func (r *Result) compose(d *draft) (text string, whole bool) {
 	}
 	return d.text(), true
 }
+
+// needsAddress is a question of a service that has this host as a backend.
+const needsAddress = "its rules lead to this host, and a backend needs an address: one of this host's, where its server listens"
 
 // reaches says which part no rule takes.
 func (d *draft) reaches() string {
@@ -285,7 +293,7 @@ func (d *draft) listens() []string {
 			all = append(all, one)
 			continue
 		}
-		if slices.Contains(d.choices.Listen, "*") {
+		if d.forHost || slices.Contains(d.choices.Listen, "*") {
 			all = append(all, one)
 			continue
 		}

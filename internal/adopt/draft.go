@@ -34,6 +34,7 @@ type draft struct {
 	protocols []string
 	listen    []string
 	anywhere  bool // a listen is "*", or whatever the choice for that says
+	forHost   bool // its rules name no destination, but ask for addresses of this host: that is "*"
 	weights   []int
 	slip      slip
 	notes     []string
@@ -48,7 +49,7 @@ func (d *draft) key() string {
 	if d.onHost() {
 		at = d.cells[0].destination
 	}
-	return fmt.Sprint(at, d.apart, d.incoming.key(), d.links, d.local, d.snat, d.fully, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
+	return fmt.Sprint(at, d.apart, d.forHost, d.incoming.key(), d.links, d.local, d.snat, d.fully, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
 }
 
 // join puts drafts together that are alike in all but listen and protocol.
@@ -140,7 +141,7 @@ func (d *draft) setListen() {
 	}
 	d.listen, d.anywhere = nil, false
 	for _, c := range merged {
-		d.anywhere = d.anywhere || !c.destination.IsValid()
+		d.anywhere = d.anywhere || !c.destination.IsValid() && !d.forHost
 		d.listen = append(d.listen, socketText(c.destination, c.ports))
 	}
 }

@@ -195,27 +195,37 @@ func (f *finder) sources(d *draft, c cell) *Refusal {
 	return nil
 }
 
-// unsure decides what rules do of which only the interface that packets leave by is not known. A service
-// whose clients come in by that interface has its backends elsewhere.
+// unsure decides what rules do of which only the interface that packets leave by is not known. One that does what
+// is done anyhow makes no difference. A service whose clients come in by that interface has its backends elsewhere.
 func (f *finder) unsure(d *draft, h *hidden) *Refusal {
-	for _, rule := range h.doubt {
+	unsure := slices.DeleteFunc(h.doubt, func(r *walk.Rule) bool {
+		return h.maybe(r) && sourceText(r.Target) == h.snat && isFully(r) == h.fully
+	})
+	h.doubt = nil
+	for _, rule := range unsure {
 		if rule.Target.Kind == walk.Hides && rule.Target.Ports != (rules.Ports{}) {
 			return &Refusal{"snat has no range of source ports: the kernel picks them, and snat_ports says how", []*walk.Rule{rule}}
 		}
-		if len(rule.Unknown) > 0 || rule.Target.Kind != walk.Hides || rule.Share.Mode != walk.All || len(h.rules) > 0 {
+		if !h.maybe(rule) {
 			return &Refusal{"natspread can't tell what it does to the source of the connections", []*walk.Rule{rule}}
 		}
 	}
-	unsure := h.doubt
-	h.rules, h.doubt = nil, nil
 	switch {
+	case len(unsure) == 0:
 	case f.in.SNAT != "":
-		h.snat = f.in.SNAT
+		if h.snat != f.in.SNAT {
+			h.snat, h.rules, h.notes = f.in.SNAT, nil, nil
+		}
 	case !slices.ContainsFunc(unsure, func(r *walk.Rule) bool { return !slices.Contains(d.links, r.Asks.Out) }):
 	default:
 		d.unsure = true
 	}
 	return nil
+}
+
+// maybe tells whether a rule hides the source of all that it meets, and only what it meets is not known.
+func (h *hidden) maybe(rule *walk.Rule) bool {
+	return !slices.Contains(h.rules, rule) && rule.Target.Kind == walk.Hides && rule.Target.Ports == rules.Ports{} && len(rule.Unknown) == 0 && rule.Share.Mode == walk.All
 }
 
 // hairpin returns the clients whose source is hidden although that of others is not. Where it is the
@@ -228,7 +238,7 @@ func (f *finder) hairpin(to walk.Packet, h *hidden) ([]netip.Prefix, *Refusal) {
 		}
 		one := f.hide(to)
 		switch {
-		case len(one.doubt) > 0 || sameSources(one.snat, h.snat) && one.fully == h.fully:
+		case slices.ContainsFunc(one.doubt, func(r *walk.Rule) bool { return !one.maybe(r) }) || sameSources(one.snat, h.snat) && one.fully == h.fully:
 		case h.snat == keeps && one.snat == masquerade && (len(list) == 0 || one.fully == h.fully):
 			h.fully = one.fully
 			list = append(list, source)
@@ -256,10 +266,13 @@ func (f *finder) forward(d *draft, c cell) {
 			continue
 		}
 		to := f.translated(p, part.target)
-		for _, end := range f.set.Send("filter", rules.Forward, to).Ends {
+		out := f.set.Send("filter", rules.Forward, to)
+		known := len(out.Doubt)+len(out.Links) == 0 // else a rule may accept them by the interface
+		for _, end := range out.Ends {
 			switch rule := end.Rule; {
 			case rule != nil && rule.Target.Kind == walk.Stays && named(rule, to):
 				d.accepted = append(d.accepted, rule)
+			case !known:
 			case rule != nil && rule.Target.Kind == walk.Drops:
 				d.dropped = append(d.dropped, rule)
 			case rule == nil && f.set.Chain("filter", rules.Forward) != nil && f.set.Chain("filter", rules.Forward).Policy == "DROP":

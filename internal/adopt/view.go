@@ -157,7 +157,7 @@ func (i *incoming) cannot() *Refusal {
 		}
 	}
 	if len(i.doubt) > 0 {
-		return &Refusal{"natspread can't ask for " + unknown(i.doubt), slices.Concat(i.doubt, i.list)}
+		return &Refusal{"no key asks for " + unknown(i.doubt), slices.Concat(i.doubt, i.list)}
 	}
 	return nil
 }
@@ -258,6 +258,7 @@ func (f *finder) drafts(c cell) []*draft {
 	})
 	return slices.DeleteFunc(drafts, func(d *draft) bool {
 		d.cells, d.apart = []cell{c}, len(kinds) > 1 && !shifted
+		d.forHost = f.forHost(c, d)
 		why := f.complete(d, kinds, c)
 		if why != nil {
 			list := union(slices.Clone(d.list), why.Rules)
@@ -268,6 +269,26 @@ func (f *finder) drafts(c cell) []*draft {
 	})
 }
 
+// forHost tells whether rules that name no destination leave transit traffic alone.
+func (f *finder) forHost(c cell, d *draft) bool {
+	p := f.packet(c)
+	p.Local = false
+	for _, link := range append([]string{""}, d.links...) {
+		p.In, p.Source = link, netip.Addr{}
+		kind, out := f.send(rules.Prerouting, p)
+		through := len(kind.parts)
+		for _, source := range out.Sources {
+			p.Source = clientOf(source, out.Sources)
+			kind, _ = f.send(rules.Prerouting, p)
+			through += len(kind.parts)
+		}
+		if through > 0 {
+			return false
+		}
+	}
+	return !c.destination.IsValid()
+}
+
 // complete adds what the other chains do with the connections of a draft, one of those of its cell. What the
 // host makes itself may be for another one of these.
 func (f *finder) complete(d *draft, kinds []*draft, c cell) *Refusal {
@@ -275,8 +296,10 @@ func (f *finder) complete(d *draft, kinds []*draft, c cell) *Refusal {
 	p.Made = true
 	out, _ := f.send(rules.Output, p)
 	switch {
+	case slices.ContainsFunc(d.parts, func(p part) bool { return !inShift(p.target, c.ports) }):
+		return &Refusal{"a shifted range that has fewer ports than its rule is for: a backend has as many ports as listen", d.list}
 	case len(out.doubt) > 0:
-		return &Refusal{"natspread can't ask for " + unknown(out.doubt), out.doubt}
+		return &Refusal{"no key asks for " + unknown(out.doubt), out.doubt}
 	case len(out.parts) > 0 && !out.alike(d.spread) && slices.ContainsFunc(kinds, func(o *draft) bool { return out.alike(o.spread) }):
 		out = spread{}
 	case len(out.parts) > 0 && !out.alike(d.spread):

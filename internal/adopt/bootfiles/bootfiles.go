@@ -34,7 +34,8 @@ type source struct {
 var sources = []source{
 	{from: "netfilter-persistent", globs: []string{"/etc/iptables/rules.v[46]", "/etc/iptables/*.rules", "/etc/iptables.*rules", "/etc/iptables.conf"}},
 	{from: "ufw", globs: []string{"/etc/ufw/*.rules"}},
-	{from: "the iptables service", globs: []string{"/etc/sysconfig/iptables", "/etc/sysconfig/ip6tables"}},
+	{from: "the iptables service", globs: []string{"/etc/sysconfig/iptables", "/etc/sysconfig/ip6tables", "/etc/iptables/rules*-save", "/var/lib/ip*tables/rules-save"}},
+	{from: "firewalld", globs: []string{"/etc/firewalld/direct.xml"}},
 	{from: "nftables", globs: []string{"/etc/nftables.conf", "/etc/nftables.d/*", "/etc/nftables/*", "/etc/sysconfig/nftables.conf"}},
 	{from: "rc.local", globs: []string{"/etc/rc.local", "/etc/rc.d/rc.local"}, names: true},
 	{from: "ifupdown", globs: []string{"/etc/network/interfaces", "/etc/network/interfaces.d/*", "/etc/network/if-*.d/*"}, names: true},

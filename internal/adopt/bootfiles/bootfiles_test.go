@@ -23,6 +23,8 @@ func TestFind(t *testing.T) {
 		"etc/wireguard/wg0.conf":            "[Interface]\nPostUp = iptables -t nat -A PREROUTING -i %i -j DNAT --to-destination 10.0.0.1\nPostDown = iptables -t nat -D PREROUTING -i %i -j DNAT --to-destination 10.0.0.1\n",
 		"etc/nftables.conf":                 "table ip nat {\n  chain p { tcp dport 80 dnat to 10.0.0.1:80\n}\n}\n",
 		"etc/sysconfig/iptables":            "-A PREROUTING -j DNAT --to-destination 10.0.0.1\n-A PREROUTING -j DNAT --to-destination 10.0.0.10\n",
+		"var/lib/iptables/rules-save":       "[0:0] -A PREROUTING -j DNAT --to-destination 10.0.0.1\n",
+		"etc/firewalld/direct.xml":          "<direct>\n<rule ipv=\"ipv4\" table=\"nat\" chain=\"PREROUTING\" priority=\"0\">-j DNAT --to-destination 10.0.0.1</rule>\n</direct>\n",
 		"etc/systemd/system/lb.service":     "[Service]\nExecStart=-/opt/lb.sh 1\nExecStart=/usr/sbin/iptables -t nat -A PREROUTING -j DNAT --to-destination 10.0.0.1\n",
 		"opt/lb.sh":                         "for n in 1 2; do iptables -t nat -A PREROUTING -j DNAT --to-destination 10.0.0.$n; done\n",
 		"etc/cron.d/lb":                     "@reboot root iptables -t nat -A PREROUTING -j DNAT --to-destination 10.0.0.1\n",
@@ -45,6 +47,8 @@ func TestFind(t *testing.T) {
 netfilter-persistent /etc/iptables/rules.v6:1 true
 ufw /etc/ufw/before.rules:2 true
 the iptables service /etc/sysconfig/iptables:1 true
+the iptables service /var/lib/iptables/rules-save:1 true
+firewalld /etc/firewalld/direct.xml:2 true
 nftables /etc/nftables.conf:2 true
 rc.local /usr/local/bin/fw:1 false
 ifupdown /etc/network/interfaces:2 true

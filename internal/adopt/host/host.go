@@ -96,7 +96,7 @@ func Adopt(ctx context.Context, h Host, from Source, choices adopt.Choices) (fou
 	}
 	in.Choices = choices
 	for found.Result = adopt.Adopt(in); len(found.Questions) > 0; found.Result = adopt.Adopt(in) {
-		answered, err := h.ask(ctx, found.Questions[0], &in.Choices)
+		answered, err := h.ask(ctx, found.Questions, &in.Choices)
 		if err != nil {
 			return found, err
 		}
@@ -105,15 +105,39 @@ func Adopt(ctx context.Context, h Host, from Source, choices adopt.Choices) (fou
 		}
 	}
 	if backends := found.Backends(); len(backends) > 0 {
-		found.Boot = bootfiles.Find(h.Root, backends)
+		found.Boot = slices.DeleteFunc(bootfiles.Find(h.Root, backends), found.stays)
 	}
 	return found, nil
 }
 
-// ask asks a question, and notes the answer.
-func (h Host) ask(ctx context.Context, q adopt.Question, choices *adopt.Choices) (answered bool, err error) {
+// stays tells whether a line is a rule, as iptables-save prints it, that stays because it was refused.
+func (f Found) stays(line bootfiles.Line) bool {
+	return slices.ContainsFunc(f.Refused, func(refusal adopt.Refusal) bool {
+		return slices.ContainsFunc(refusal.Rules, func(rule *walk.Rule) bool { return strings.HasSuffix(line.Text, rule.String()) })
+	})
+}
+
+// ask asks a question, and notes the answer. It is for all services that have the same question: of these the one
+// is asked that has the most answers.
+func (h Host) ask(ctx context.Context, all []adopt.Question, choices *adopt.Choices) (answered bool, err error) {
+	q := all[0]
+	for _, other := range all {
+		if other.Flag == q.Flag && len(other.Answers) > len(q.Answers) {
+			q = other
+		}
+	}
 	named := slices.DeleteFunc(slices.Clone(q.Answers), func(answer string) bool { return answer == "ADDRESS" })
-	answer, err := h.Choose(ctx, q.Service+": "+q.Text, named)
+	var others []string
+	for _, other := range all {
+		if other.Flag == q.Flag && other.Service != q.Service {
+			others = append(others, other.Service)
+		}
+	}
+	text := q.Service + ": " + q.Text
+	if len(others) > 0 {
+		text += "; the answer is for " + strings.Join(others, ", ") + ", too"
+	}
+	answer, err := h.Choose(ctx, text, named)
 	if err != nil || answer == "" {
 		return false, err
 	}
@@ -136,7 +160,7 @@ func (f Found) Lines() []string {
 		if !line.Sure {
 			may = ", if its variable is one of them"
 		}
-		lines = append(lines, fmt.Sprintf("at boot %s has the old rules again%s: take out line %d of %s: %s", line.From, may, line.Line, line.File, line.Text))
+		lines = append(lines, fmt.Sprintf("at boot %s loads the old rules again%s: take out line %d of %s: %s", line.From, may, line.Line, line.File, line.Text))
 	}
 	switch {
 	case len(f.Services) > 0 && len(f.Boot) == 0:
