@@ -19,10 +19,12 @@ const (
 
 // The colors, as SGR codes of a terminal.
 const (
-	bold  = "1"
-	dim   = "2"
-	red   = "31"
-	green = "32"
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
 )
 
 // screen is where the demo shows what happens.
@@ -99,5 +101,17 @@ func (s screen) quote(said string) {
 			line = "    " + line[end+1:]
 		}
 		s.say("%s", s.paint(dim, strings.TrimRight(line, " ")))
+	}
+}
+
+// film shows what each client got, one column after the other.
+func (s screen) film(w *watch, words string) {
+	const label = 15
+	column, happened, rows := w.picture(width - label - 3)
+	s.say("\n  %s; a column is %d ms:\n", words, column.Milliseconds())
+	s.say("  %-*s%s", label, "client", s.paint(bold, happened))
+	colors := strings.NewReplacer(string(failed), s.paint(red, string(failed)), "1", s.paint(cyan, "1"), "2", s.paint(yellow, "2"), "3", s.paint(green, "3"))
+	for i, row := range rows {
+		s.say("  %-*s%s", label, w.names[i], colors.Replace(row))
 	}
 }
