@@ -35,7 +35,7 @@ func (s *story) shares() error {
 		listed += " --backend " + backend.String()
 	}
 	first := s.service.Backends[0]
-	if err := s.run(s.natspread("init") + fmt.Sprintf(" --listen %s --snat none \\\n   %s", s.listen, listed)); err != nil {
+	if err := s.run(s.natspread("init") + fmt.Sprintf(" \\\n    --listen %s --snat none \\\n   %s", s.listen, listed)); err != nil {
 		return err
 	}
 	if err := s.enter(root); err != nil {
@@ -185,8 +185,8 @@ func (s *story) reboot() error {
 
 // takeover has the balancer die under open connections, and another one go on with them.
 func (s *story) takeover() error {
-	s.act("The second balancer takes over", "open connections; the two share nothing but the config")
-	other := "nsenter --net=" + named + "/" + second + " natspread " + strings.Join(s.flags(secondRoot), " ") + " --quiet"
+	s.act("The second balancer takes over", "open connections; nsenter stands for ssh, and ip link for keepalived")
+	other := "nsenter --net=" + named + "/" + second + " \\\n    natspread " + strings.Join(s.flags(secondRoot), " ") + " --quiet"
 	err := s.runAll("echo 'takeover = true' >> natspread.toml", s.natspread("apply"), "cp -r "+root+"/etc "+secondRoot, other+" apply")
 	if err != nil {
 		return err

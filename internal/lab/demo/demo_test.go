@@ -22,6 +22,7 @@ import (
 // TestDemo plays the demo in namespaces: as it should be, with a balancer that is not what
 // it should be, and up to a signal. All of that needs the same two programs.
 func TestDemo(t *testing.T) {
+	netnstest.Need(t, "ip", "iproute2")
 	dir := netnstest.Build(t, "natspread/internal/lab/demo", "natspread/cmd/natspread")
 	demo, natspread := filepath.Join(dir, "demo"), filepath.Join(dir, "natspread")
 	for name, test := range map[string]func(t *testing.T, demo, natspread string){"plays": plays, "notices": notices, "interrupted": interrupted} {
@@ -45,10 +46,10 @@ func wrap(t *testing.T, natspread, script string) string {
 	return path
 }
 
-// play runs the demo with these acts behind the first two, and returns its exit code and everything that it said.
-func play(t *testing.T, demo, program, acts string) (code int, said string) {
+// play runs the demo with these flags and returns its exit code and everything that it said.
+func play(t *testing.T, demo, program string, flags ...string) (code int, said string) {
 	t.Helper()
-	out, err := exec.Command(demo, "-n", "600", "-acts", acts, program).CombinedOutput()
+	out, err := exec.Command(demo, append(append([]string{"-n", "600"}, flags...), program)...).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -106,18 +107,23 @@ func running(t *testing.T, dir string) []string {
 // plays plays the whole demo and looks for what it leaves behind.
 func plays(t *testing.T, demo, natspread string) {
 	t.Helper()
-	before := traces(t)
-	code, said := play(t, demo, natspread, "3456")
-	if code != exitFair || !strings.Contains(said, ": fair") || !strings.Contains(said, "in sync") || strings.Count(said, "\n  192.0.2.120") != 5 {
-		t.Errorf("exit code %d:\n%s", code, said)
-	}
-	for line := range strings.Lines(said) {
-		if n := len([]rune(strings.TrimRight(line, "\n"))); n > width {
-			t.Errorf("%d columns wide: %s", n, line)
+	for _, variant := range netnstest.VariantsFor(t, "the demo") {
+		before := traces(t)
+		code, said := play(t, demo, natspread, "-variant", variant)
+		if code != exitFair || !strings.Contains(said, ": fair") || !strings.Contains(said, "in sync") || strings.Count(said, "\n  192.0.2.120") != 5 {
+			t.Errorf("%s: exit code %d:\n%s", variant, code, said)
 		}
-	}
-	if diff := cmp.Diff(before, traces(t)); diff != "" {
-		t.Errorf("left behind (-before +after):\n%s", diff)
+		if strings.Contains(said, "\x1b") {
+			t.Errorf("%s: colors, and no terminal:\n%s", variant, said)
+		}
+		for line := range strings.Lines(said) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > width {
+				t.Errorf("%s: %d columns wide: %s", variant, n, line)
+			}
+		}
+		if diff := cmp.Diff(before, traces(t)); diff != "" {
+			t.Errorf("%s left behind (-before +after):\n%s", variant, diff)
+		}
 	}
 }
 
@@ -139,7 +145,7 @@ func notices(t *testing.T, demo, natspread string) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
-			code, said := play(t, demo, wrap(t, natspread, test.script), test.acts)
+			code, said := play(t, demo, wrap(t, natspread, test.script), "-acts", test.acts)
 			if code != exitFailed || !strings.Contains(said, test.said) {
 				t.Errorf("exit code %d, and not %q:\n%s", code, test.said, said)
 			}

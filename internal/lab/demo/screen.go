@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -104,14 +105,17 @@ func (s screen) quote(said string) {
 	}
 }
 
+// runs are the parts of a row that have one color each.
+var runs = regexp.MustCompile("1+|2+|3+|x+")
+
 // film shows what each client got, one column after the other.
 func (s screen) film(w *watch, words string) {
 	const label = 15
+	colors := map[byte]string{failed: red, '1': cyan, '2': yellow, '3': green}
 	column, happened, rows := w.picture(width - label - 3)
 	s.say("\n  %s; a column is %d ms:\n", words, column.Milliseconds())
 	s.say("  %-*s%s", label, "client", s.paint(bold, happened))
-	colors := strings.NewReplacer(string(failed), s.paint(red, string(failed)), "1", s.paint(cyan, "1"), "2", s.paint(yellow, "2"), "3", s.paint(green, "3"))
 	for i, row := range rows {
-		s.say("  %-*s%s", label, w.names[i], colors.Replace(row))
+		s.say("  %-*s%s", label, w.names[i], runs.ReplaceAllStringFunc(row, func(run string) string { return s.paint(colors[run[0]], run) }))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"natspread/internal/lab/netns"
@@ -51,6 +52,7 @@ type watch struct {
 	names []string
 	began time.Time
 	marks []mark
+	end   time.Duration // when it was stopped
 	stop  func()
 
 	mu   sync.Mutex
@@ -61,22 +63,17 @@ type watch struct {
 // goes on.
 func start(names []string, ask func(row int) (mark byte)) *watch {
 	w := &watch{names: names, began: time.Now(), rows: make([][]answer, len(names))}
-	ended := make(chan struct{})
+	var ended atomic.Bool
 	var wait sync.WaitGroup
 	for row := range names {
 		wait.Go(func() {
-			for tick := time.NewTicker(pace); ; {
+			for tick := time.NewTicker(pace); !ended.Load(); <-tick.C {
 				asked := time.Since(w.began)
 				w.take(row, answer{asked: asked, mark: ask(row)})
-				select {
-				case <-ended:
-					return
-				case <-tick.C:
-				}
 			}
 		})
 	}
-	w.stop = sync.OnceFunc(func() { close(ended); wait.Wait() })
+	w.stop = sync.OnceFunc(func() { w.end = time.Since(w.began); ended.Store(true); wait.Wait() })
 	return w
 }
 
@@ -153,17 +150,9 @@ func (w *watch) keeps(when time.Duration, home string, of func(row int) bool) er
 	return nil
 }
 
-// picture draws the rows, and what happened for above them. A column is the time of each.
+// picture draws the rows up to the stop, and what happened for above them. A column is the time of each.
 func (w *watch) picture(room int) (column time.Duration, happened string, rows []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var end time.Duration
-	for _, row := range w.rows {
-		for _, a := range row {
-			end = max(end, a.got)
-		}
-	}
-	column = max(end/time.Duration(room)+1, shortest)
+	column = max(w.end/time.Duration(room)+1, shortest)
 	line := []byte(strings.Repeat(" ", room))
 	for _, m := range w.marks {
 		at := min(int(m.at/column), room-1)
@@ -171,7 +160,7 @@ func (w *watch) picture(room int) (column time.Duration, happened string, rows [
 		copy(line[at:], "|"+m.what)
 	}
 	for _, row := range w.rows {
-		rows = append(rows, drawn(row, column, int(end/column)+1))
+		rows = append(rows, drawn(row, column, int(w.end/column)+1))
 	}
 	return column, strings.TrimRight(string(line), " "), rows
 }
@@ -184,7 +173,7 @@ func drawn(row []answer, column time.Duration, columns int) string {
 		if a.got-from > patient {
 			from = a.got
 		}
-		for at := from / column; at <= a.got/column; at++ {
+		for at := from / column; at <= a.got/column && int(at) < columns; at++ {
 			if line[at] != failed {
 				line[at] = a.mark
 			}

@@ -12,6 +12,7 @@ import (
 func seen() *watch {
 	const ms = time.Millisecond
 	return &watch{
+		end:   780 * ms,
 		names: []string{"192.0.2.20", "192.0.2.40"},
 		rows: [][]answer{
 			{{0, 10 * ms, '1'}, {60 * ms, 70 * ms, '1'}, {120 * ms, 130 * ms, failed}, {140 * ms, 149 * ms, '1'}, {760 * ms, 770 * ms, '1'}},
