@@ -16,17 +16,32 @@ func (r *Result) beside(set *walk.Ruleset) {
 			continue
 		}
 		for _, table := range []string{"raw", "mangle"} {
-			for _, key := range set.Keys(table, rules.Prerouting, func(*walk.Rule) bool { return true }) {
+			for _, key := range set.Keys(table, rules.Prerouting, anyRule) {
 				if slices.ContainsFunc(d.cells, func(c cell) bool { return touches(key, c) }) {
-					r.leave("it is in the "+table+" table, which meets the connections of "+d.name+" before: it is not adopted, and goes on", key.Rule)
+					r.leave("it is in the "+table+" table, and sees the connections of "+d.name+" before natspread's rules: adopt leaves it as it is", key.Rule)
 				}
 			}
 		}
+		r.clamps(set, d)
 		if d.accepted == nil {
 			r.leave("FORWARD drops connections of "+d.name+"; forward = \"accept\" would let them through", d.dropped...)
 		}
 		if d.policy && d.accepted == nil {
 			r.leave("FORWARD's policy drops connections of "+d.name+"; forward = \"accept\" would let them through", nil)
+		}
+	}
+}
+
+// clamps files rules that set the size of TCP's segments for connections of a service: it has a key for that.
+func (r *Result) clamps(set *walk.Ruleset, d *draft) {
+	if !slices.Contains(d.protocols, "tcp") {
+		return
+	}
+	for _, chain := range []string{rules.Forward, rules.Postrouting} {
+		for _, key := range set.Keys("mangle", chain, func(rule *walk.Rule) bool { return rule.Target.Name == "TCPMSS" }) {
+			if key.Protocol == "" || protocol(key.Protocol) == "tcp" {
+				r.leave("it sets the MSS of TCP connections, and serves others, too: clamp_mss = true does that for a service's connections only", key.Rule)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -150,27 +151,53 @@ func noProtocol(word string) string {
 func (f *finder) measure() {
 	edges := map[uint16]bool{}
 	var named []netip.Prefix
-	for _, rule := range f.set.Rules("nat") {
-		for _, ports := range rule.Asks.Ports {
+	of := func(rule *walk.Rule) {
+		for _, ports := range rule.Asks.Named {
 			edges[ports.First] = true
 			if ports.Last < 65535 {
 				edges[ports.Last+1] = true
 			}
 		}
+	}
+	for _, rule := range f.set.Rules("nat") {
+		of(rule)
 		if to := rule.Target.Ports; rule.Target.Kind == walk.Translate && to.First < to.Last && to.Last < 65535 {
 			edges[to.First], edges[to.Last+1] = true, true
 		}
-		named = append(named, rule.Asks.Destination...)
+		named = append(append(named, rule.Asks.Destination...), rule.Asks.NotDestination...)
 	}
+	for _, key := range f.set.Keys("filter", rules.Forward, anyRule) {
+		for _, rule := range key.Way {
+			of(rule)
+		}
+	}
+	f.shift(edges)
 	for edge := range edges {
 		f.edges = append(f.edges, edge)
 	}
 	slices.Sort(f.edges)
 	f.any = unnamed(f.set.Family, named)
 	for _, chain := range []string{rules.Prerouting, rules.Output} {
-		for _, key := range f.set.Keys("nat", chain, func(*walk.Rule) bool { return true }) {
-			if key.Destination != nil {
+		for _, key := range f.set.Keys("nat", chain, anyRule) {
+			if len(key.Destination)+len(key.NotFor) > 0 {
 				f.asking = append(f.asking, key)
+			}
+		}
+	}
+}
+
+// anyRule wants every rule.
+func anyRule(*walk.Rule) bool { return true }
+
+// shift adds the ports that clients ask for where a shifted range leads to the ports of edges: rules of
+// POSTROUTING and FORWARD see these.
+func (f *finder) shift(edges map[uint16]bool) {
+	seen := slices.Collect(maps.Keys(edges))
+	for _, rule := range f.set.Rules("nat") {
+		to := rule.Target
+		for _, edge := range seen {
+			if to.Base != 0 && to.Ports.First <= edge && edge <= to.Ports.Last {
+				edges[edge-to.Ports.First+to.Base] = true
 			}
 		}
 	}
@@ -231,7 +258,7 @@ func (f *finder) named(key walk.Key) []netip.Addr {
 		if other.Protocol != "" && protocol(other.Protocol) != protocol(key.Protocol) || !overlap(other.Ports, key.Ports) {
 			continue
 		}
-		for _, prefix := range other.Destination {
+		for _, prefix := range slices.Concat(other.Destination, other.NotFor) {
 			if prefix.IsSingleIP() && !prefix.Addr().IsLoopback() && !slices.Contains(list, prefix.Addr()) && len(list) < mostListed {
 				list = append(list, prefix.Addr())
 			}

@@ -35,6 +35,9 @@ func (r *Result) compare(set *walk.Ruleset, in Input) {
 			for _, addr := range service.draft.addresses(c) {
 				pair := pair{before, after, service.draft, cell{c.protocol, addr, c.ports}, r}
 				pair.all()
+				if !addr.IsValid() {
+					pair.others()
+				}
 			}
 		}
 	}
@@ -111,6 +114,29 @@ func (c *pair) all() {
 	c.one(rules.Output, p, "from this host")
 }
 
+// others compares an address out of each subnet that old rules name, or leave out: "*" may be one of these.
+func (c *pair) others() {
+	var subnets []netip.Prefix
+	for _, key := range c.before.asking {
+		if (key.Protocol == "" || protocol(key.Protocol) == c.cell.protocol) && overlap(key.Ports, []rules.Ports{c.cell.ports}) {
+			subnets = append(append(subnets, key.Destination...), key.NotFor...)
+		}
+	}
+	for _, subnet := range subnets {
+		one := *c
+		one.cell.destination = clientOf(subnet, subnets)
+		if addr := one.cell.destination; addr.IsValid() && !addr.IsLoopback() && !c.result.judges(one.cell) {
+			one.all()
+		}
+	}
+}
+
+// judges tells whether a cell was adopted, or refused: then it is compared anyhow.
+func (r *Result) judges(c cell) bool {
+	return slices.ContainsFunc(r.Services, func(s Service) bool { return slices.Contains(s.draft.cells, c) }) ||
+		slices.ContainsFunc(r.stays, func(s stay) bool { return s.cell == c })
+}
+
 // links returns the interfaces to compare by: those of the draft, and one that no rule names.
 func (c *pair) links() []string { return append([]string{""}, c.draft.links...) }
 
@@ -148,9 +174,17 @@ func (c *pair) agreed() bool { return c.draft.slip.meant != nil || c.draft.left 
 // source compares what becomes of the source of a translated packet.
 func (c *pair) source(old, now walk.Packet, where string) {
 	a, b := c.before.hide(old), c.after.hide(now)
-	if a.snat != b.snat && len(a.doubt) == 0 {
-		c.differ(old, where+", seen by "+old.Destination.String(), "source "+a.snat, "source "+b.snat)
+	if (!sameSources(a.snat, b.snat) || a.fully != b.fully) && len(a.doubt) == 0 {
+		c.differ(old, where+", seen by "+old.Destination.String(), "source "+a.text(), "source "+b.text())
 	}
+}
+
+// text says what becomes of the source.
+func (h hidden) text() string {
+	if h.fully {
+		return h.snat + ", with ports by chance"
+	}
+	return h.snat
 }
 
 // differ files a difference, once.

@@ -176,6 +176,9 @@ func (d *draft) text() string {
 	if d.snat != "" && d.snat != masquerade {
 		key("snat", list(strings.Fields(d.snat)))
 	}
+	if d.fully {
+		key("snat_ports", quote(string(config.RandomPorts)))
+	}
 	if len(d.hairpin) > 0 {
 		key("hairpin", array(text.Strings(d.hairpin)))
 	}

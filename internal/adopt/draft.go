@@ -19,6 +19,7 @@ type draft struct {
 	cells    []cell
 	local    bool
 	snat     string // "" where all of it is on this host
+	fully    bool   // source ports are picked by chance
 	unsure   bool   // a rule with -o may be for it
 	hairpin  []netip.Prefix
 	hiding   []*walk.Rule // that hide the source
@@ -47,7 +48,7 @@ func (d *draft) key() string {
 	if d.onHost() {
 		at = d.cells[0].destination
 	}
-	return fmt.Sprint(at, d.apart, d.incoming.key(), d.links, d.local, d.snat, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
+	return fmt.Sprint(at, d.apart, d.incoming.key(), d.links, d.local, d.snat, d.fully, d.unsure, d.hairpin, len(d.accepted) > 0, int(1e6*d.left+0.5))
 }
 
 // join puts drafts together that are alike in all but listen and protocol.

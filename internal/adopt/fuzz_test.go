@@ -148,7 +148,7 @@ func meaning(cfg config.Config, clients []netip.Addr) map[string]said {
 			for _, l := range s.Listen {
 				for port := int(l.Ports.First); port <= int(l.Ports.Last); port++ {
 					key := fmt.Sprint(protocol, " ", s.Is6(), " ", config.Listen{Addr: l.Addr, Ports: config.Ports{First: uint16(port), Last: uint16(port)}}, s.Interfaces, gate)
-					all[key] = said{sharesIn(s, l, uint16(port)), fmt.Sprint(s.SNAT, s.Algorithm, s.Interfaces, s.Local, s.Forward, gate)}
+					all[key] = said{sharesIn(s, l, uint16(port)), fmt.Sprint(s.SNAT.Mode, addressesOf(s.SNAT.String()), s.SNATPorts, s.Algorithm, s.Interfaces, s.Local, s.Forward, gate)}
 				}
 			}
 		}

@@ -35,6 +35,7 @@ type Adopted struct {
 	Backends  []AdoptedTarget `json:"backends"`
 	Lost      float64         `json:"lost"` // the share that no rule took
 	Slip      string          `json:"slip,omitempty"`
+	Notes     []string        `json:"notes,omitempty"` // the comments that the config has
 	Rules     []RuleText      `json:"rules"`
 }
 
@@ -69,7 +70,7 @@ func (r Result) Report() Report {
 		Differences: append([]Difference{}, r.Differences...), TakeOut: append([]string{}, r.TakeOutLines()...), Boot: []BootLine{},
 	}
 	for _, s := range r.Services {
-		one := Adopted{Name: s.Name, Listen: s.Listen, Protocols: s.Protocols, Backends: []AdoptedTarget{}, Lost: s.Left, Slip: s.Slip, Rules: ruleTexts(s.Rules)}
+		one := Adopted{Name: s.Name, Listen: s.Listen, Protocols: s.Protocols, Backends: []AdoptedTarget{}, Lost: s.Left, Slip: s.Slip, Notes: s.Notes, Rules: ruleTexts(s.Rules)}
 		for _, t := range s.Targets {
 			one.Backends = append(one.Backends, AdoptedTarget{t.To, t.Share, t.Meant, t.Weight, t.Config})
 		}

@@ -21,6 +21,9 @@ func (r Result) Lines() []string {
 		if s.Left > lost {
 			add("- no rule took %s", percent(s.Left))
 		}
+		for _, note := range s.Notes {
+			add("- note: %s", note)
+		}
 		for _, rule := range s.Rules {
 			add("- from %s", Quote(rule))
 		}

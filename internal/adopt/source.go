@@ -2,11 +2,14 @@ package adopt
 
 import (
 	"cmp"
+	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"natspread/internal/adopt/walk"
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
@@ -18,7 +21,9 @@ const (
 
 // hidden is what becomes of the source of connections to a backend.
 type hidden struct {
-	snat  string // as a config has it; "" where several shares differ
+	snat  string // as a config has it, several addresses with blanks between them
+	fully bool   // with ports by chance
+	notes []string
 	rules []*walk.Rule
 	doubt []*walk.Rule
 	asked []netip.Prefix // the clients for whom it may be otherwise
@@ -56,35 +61,97 @@ func (f *finder) hide(p walk.Packet) hidden {
 	p.In = "" // which POSTROUTING does not know
 	out := f.set.Send("nat", rules.Postrouting, p)
 	h := hidden{doubt: out.Doubt, asked: out.Sources}
-	var addresses []string
+	parts := map[string]float64{}
+	var words []string
 	kept, hides := 0.0, 0.0
 	for _, end := range out.Ends {
 		switch {
 		case end.Rule == nil || end.Rule.Target.Kind == walk.Stays || end.Rule.Target.Kind == walk.Returns:
 			kept += end.Part
-		case end.Rule.Target.Kind == walk.Hides && !end.Rule.Target.Last.IsValid():
+		case end.Rule.Target.Kind == walk.Hides && end.Rule.Target.Ports == rules.Ports{}:
 			hides += end.Part
+			word := sourceText(end.Rule.Target)
+			if parts[word] += end.Part; !slices.Contains(words, word) {
+				words = append(words, word)
+			}
 			h.rules = append(h.rules, end.Rule)
-			word := masquerade
-			if end.Rule.Target.Address.IsValid() {
-				word = end.Rule.Target.Address.String()
-			}
-			if !slices.Contains(addresses, word) {
-				addresses = append(addresses, word)
-			}
 		default:
 			h.doubt = append(h.doubt, end.Rule)
 		}
 	}
+	h.fully = slices.ContainsFunc(h.rules, isFully)
 	switch {
 	case hides == 0:
 		h.snat = keeps
-	case kept < 1e-9 && !(len(addresses) > 1 && slices.Contains(addresses, masquerade)):
-		h.snat = strings.Join(addresses, " ")
+	case kept < 1e-9 && !(len(words) > 1 && slices.Contains(words, masquerade)) && !(h.fully && slices.ContainsFunc(h.rules, isNotFully)):
+		h.snat = strings.Join(words, " ")
+		h.tell(words, parts)
 	default:
 		h.doubt = append(h.doubt, h.rules...)
 	}
 	return h
+}
+
+// isFully tells whether a rule picks the source port by chance.
+func isFully(rule *walk.Rule) bool { return slices.Contains(rule.Target.Options, "--random-fully") }
+
+// isNotFully tells whether it does not.
+func isNotFully(rule *walk.Rule) bool { return !isFully(rule) }
+
+// sourceText writes the source that a rule makes as a config does.
+func sourceText(target walk.Target) string {
+	switch {
+	case !target.Address.IsValid():
+		return masquerade
+	case target.Last.IsValid():
+		return target.Address.String() + "-" + target.Last.String()
+	}
+	return target.Address.String()
+}
+
+// tell notes how several addresses are spread otherwise than before: the config spreads a few evenly by chance.
+func (h *hidden) tell(words []string, parts map[string]float64) {
+	all := poolOf(h.snat)
+	few := len(all.Spread()) == len(all.Addresses())
+	for _, word := range words {
+		addresses := poolOf(word).Addresses()
+		switch evenly := float64(len(addresses)) / float64(max(1, len(all.Addresses()))); {
+		case !few || len(addresses) == 0:
+		case math.Abs(parts[word]-evenly) > near:
+			h.notes = append(h.notes, fmt.Sprintf("the old rules gave %s of the connections the source %s: each address gets the same part now", percent(parts[word]), word))
+		case len(addresses) > 1:
+			h.notes = append(h.notes, fmt.Sprintf("the kernel picked one address of %s by the client's address: it is by chance now", word))
+		}
+	}
+}
+
+// poolOf returns the source addresses that snat has; none where it is a mode.
+func poolOf(snat string) config.SNAT {
+	pool := config.SNAT{Mode: config.Address}
+	for _, word := range strings.Fields(snat) {
+		low, high, ranged := strings.Cut(word, "-")
+		if !ranged {
+			high = low
+		}
+		first, err := netip.ParseAddr(low)
+		last, wrong := netip.ParseAddr(high)
+		if err == nil && wrong == nil {
+			pool.Pool = append(pool.Pool, config.Sources{First: first, Last: last})
+		}
+	}
+	return pool
+}
+
+// addressesOf returns the source addresses that snat has, in order; none where it is a mode.
+func addressesOf(snat string) []netip.Addr {
+	all := poolOf(snat).Addresses()
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}
+
+// sameSources tells whether two values of snat have the same mode, or the same addresses.
+func sameSources(a, b string) bool {
+	return a == b || len(addressesOf(a)) > 0 && slices.Equal(addressesOf(a), addressesOf(b))
 }
 
 // sources finds out what backends see as the client's address.
@@ -105,14 +172,17 @@ func (f *finder) sources(d *draft, c cell) *Refusal {
 				return why
 			}
 		}
-		hairpin, why := f.hairpin(to, h)
+		hairpin, why := f.hairpin(to, &h)
 		switch {
 		case why != nil:
 			return why
-		case !first && (h.snat != d.snat || !slices.Equal(hairpin, d.hairpin)):
+		case !first && (!sameSources(h.snat, d.snat) || h.fully != d.fully || !slices.Equal(hairpin, d.hairpin)):
 			return &Refusal{"some backends see another source than others, and snat is the same for all backends of a service", slices.Concat(h.rules, d.hiding)}
 		}
-		d.snat, d.hairpin, first = h.snat, hairpin, false
+		if first {
+			d.notes = append(d.notes, h.notes...)
+		}
+		d.snat, d.fully, d.hairpin, first = h.snat, h.fully, hairpin, false
 		for _, rule := range h.rules {
 			if !slices.Contains(d.hiding, rule) {
 				d.hiding = append(d.hiding, rule)
@@ -129,7 +199,10 @@ func (f *finder) sources(d *draft, c cell) *Refusal {
 // whose clients come in by that interface has its backends elsewhere.
 func (f *finder) unsure(d *draft, h *hidden) *Refusal {
 	for _, rule := range h.doubt {
-		if len(rule.Unknown) > 0 || rule.Target.Kind != walk.Hides || rule.Target.Last.IsValid() || rule.Share.Mode != walk.All || len(h.rules) > 0 {
+		if rule.Target.Kind == walk.Hides && rule.Target.Ports != (rules.Ports{}) {
+			return &Refusal{"snat has no range of source ports: the kernel picks them, and snat_ports says how", []*walk.Rule{rule}}
+		}
+		if len(rule.Unknown) > 0 || rule.Target.Kind != walk.Hides || rule.Share.Mode != walk.All || len(h.rules) > 0 {
 			return &Refusal{"natspread can't tell what it does to the source of the connections", []*walk.Rule{rule}}
 		}
 	}
@@ -147,7 +220,7 @@ func (f *finder) unsure(d *draft, h *hidden) *Refusal {
 
 // hairpin returns the clients whose source is hidden although that of others is not. Where it is the
 // other way round no key says so.
-func (f *finder) hairpin(to walk.Packet, h hidden) ([]netip.Prefix, *Refusal) {
+func (f *finder) hairpin(to walk.Packet, h *hidden) ([]netip.Prefix, *Refusal) {
 	var list []netip.Prefix
 	for _, source := range h.asked {
 		if to.Source = clientOf(source, h.asked); !to.Source.IsValid() {
@@ -155,8 +228,9 @@ func (f *finder) hairpin(to walk.Packet, h hidden) ([]netip.Prefix, *Refusal) {
 		}
 		one := f.hide(to)
 		switch {
-		case len(one.doubt) > 0 || one.snat == h.snat:
-		case h.snat == keeps && one.snat == masquerade:
+		case len(one.doubt) > 0 || sameSources(one.snat, h.snat) && one.fully == h.fully:
+		case h.snat == keeps && one.snat == masquerade && (len(list) == 0 || one.fully == h.fully):
+			h.fully = one.fully
 			list = append(list, source)
 		default:
 			return nil, &Refusal{"clients of " + source.String() + " are seen by another source than others: of that hairpin can only say \"masquerade\" beside snat = \"none\"", one.rules}

@@ -82,12 +82,6 @@ func (t *taker) covers(c cell) bool {
 // hiding finds the rules that hide the source of connections to backends, and of nothing else. One that a
 // rule which stays needs, stays.
 func (t *taker) hiding(backends map[netip.Addr]bool) {
-	needed := map[netip.Addr]bool{}
-	for _, rule := range t.set.Rules("nat") {
-		if rule.Target.Kind == walk.Translate && !t.goes[rule] {
-			needed[rule.Target.Address] = true
-		}
-	}
 	for _, service := range t.result.Services {
 		if service.draft.family != t.set.Family {
 			continue
@@ -95,19 +89,60 @@ func (t *taker) hiding(backends map[netip.Addr]bool) {
 		for _, rule := range service.draft.hiding {
 			alone := len(rule.Asks.Destination)+len(rule.Asks.Original) > 0
 			for _, prefix := range rule.Asks.Destination {
-				alone = alone && prefix.IsSingleIP() && backends[prefix.Addr()] && !needed[prefix.Addr()]
+				alone = alone && prefix.IsSingleIP() && backends[prefix.Addr()] && !t.leadsTo(prefix.Addr())
 			}
 			for _, prefix := range rule.Asks.Original {
-				alone = alone && slices.ContainsFunc(service.draft.cells, func(c cell) bool { return prefix.IsSingleIP() && c.destination == prefix.Addr() })
+				alone = alone && prefix.IsSingleIP() && t.listens(prefix.Addr()) && !t.translates(prefix.Addr())
 			}
 			if t.goes[rule] = alone; !alone {
 				t.result.leave("it serves others, too; natspread's rules go before it", rule)
 			}
 		}
 		for _, rule := range service.draft.accepted {
-			t.result.leave("forward = \"accept\" does the same for the service's connections; to take it out: "+rules.Program(t.set.Family, "", "")+" -t filter -D "+rule.Chain+" "+rule.Text, rule)
+			t.accepted(service, rule)
 		}
 	}
+}
+
+// leadsTo tells whether a rule that stays leads to an address, or nobody knows where.
+func (t *taker) leadsTo(addr netip.Addr) bool {
+	return slices.ContainsFunc(t.set.Rules("nat"), func(rule *walk.Rule) bool {
+		to := rule.Target
+		in := to.Address == addr || to.Last.IsValid() && to.Address.Compare(addr) <= 0 && addr.Compare(to.Last) <= 0
+		return translates(rule) && !t.goes[rule] && (in || to.Kind == walk.Decides)
+	})
+}
+
+// listens tells whether a service listens at an address.
+func (t *taker) listens(addr netip.Addr) bool {
+	for c := range t.adopted {
+		if c.destination == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// translates tells whether a rule that stays translates what an address is asked.
+func (t *taker) translates(addr netip.Addr) bool {
+	stays := func(rule *walk.Rule) bool { return translates(rule) && !t.goes[rule] }
+	return slices.ContainsFunc(t.set.Keys("nat", rules.Prerouting, stays), func(key walk.Key) bool {
+		return key.Destination == nil || slices.ContainsFunc(key.Destination, func(p netip.Prefix) bool { return p.Contains(addr) })
+	})
+}
+
+// accepted says of a rule of FORWARD how to take it out, if it is for the backend's port alone.
+func (t *taker) accepted(service Service, rule *walk.Rule) {
+	why := "forward = \"accept\" does the same for the connections of " + service.Name
+	asks := rule.Asks
+	alone := owner(rule.Chain) == "" && asks.Protocol != "" && len(asks.Named) > 0 && !slices.ContainsFunc(asks.Destination, func(p netip.Prefix) bool { return t.leadsTo(p.Addr()) }) &&
+		!slices.ContainsFunc(asks.Original, func(p netip.Prefix) bool { return t.translates(p.Addr()) })
+	if alone {
+		why += "; to take it out: " + rules.Program(t.set.Family, "", "") + " -t filter -D " + rule.Chain + " " + rule.Text
+	} else {
+		why += ", but this rule serves others, too"
+	}
+	t.result.leave(why, rule)
 }
 
 // chains finds the chains in which nothing is left, and the rules that lead there.

@@ -169,13 +169,13 @@ func (j *judgement) through(t target) (at netip.AddrPort, name string) {
 func (j *judgement) sources() {
 	seen := map[string]bool{}
 	var wrong *ask
-	var want netip.Addr
+	var want []netip.Addr
 	for _, a := range j.asks {
 		got, backend := a.answer()
 		if got != served || a.client.place == itself {
 			continue
 		}
-		expected := j.sourceOf(a, backend)
+		expected := j.sourcesOf(a, backend)
 		word := a.seen.String()
 		switch {
 		case a.seen == a.client.address:
@@ -184,7 +184,7 @@ func (j *judgement) sources() {
 			word = "the balancer"
 		}
 		seen[word] = true
-		if a.seen != expected && wrong == nil {
+		if !slices.Contains(expected, a.seen) && wrong == nil {
 			wrong, want = a, expected
 		}
 	}
@@ -192,20 +192,20 @@ func (j *judgement) sources() {
 	if wrong == nil {
 		return
 	}
-	j.find("", "backend %v sees %v and not %v as its client, with snat = %q", wrong.server, wrong.seen, want, j.service.SNAT.String())
+	j.find("", "backend %v sees %v and not %s as its client, with snat = %q", wrong.server, wrong.seen, strings.Join(text.Strings(want), " or "), j.service.SNAT.String())
 }
 
-// sourceOf returns whom a backend should see as the client of a connection.
-func (j *judgement) sourceOf(a *ask, backend int) netip.Addr {
+// sourcesOf returns whom a backend may see as the client of a connection.
+func (j *judgement) sourcesOf(a *ask, backend int) []netip.Addr {
 	switch {
 	case j.own[j.service.Backends[backend].Addr]: // which is not forwarded
-		return a.client.address
+		return []netip.Addr{a.client.address}
 	case j.service.SNAT.Mode == config.Address:
-		return j.service.SNAT.Addr
+		return j.service.SNAT.Addresses()
 	case j.service.SNAT.Mode == config.None && !j.hairpins(a.client.address):
-		return a.client.address
+		return []netip.Addr{a.client.address}
 	}
-	return j.gateway(linkIn, j.service.Is6())
+	return []netip.Addr{j.gateway(linkIn, j.service.Is6())}
 }
 
 // affinity judges whether each client keeps its backend.

@@ -126,10 +126,7 @@ func ownedBy(service config.Service) []netip.Addr {
 			all = append(all, listen.Addr)
 		}
 	}
-	if service.SNAT.Mode == config.Address {
-		all = append(all, service.SNAT.Addr)
-	}
-	return all
+	return append(all, service.SNAT.Addresses()...)
 }
 
 // cable returns the next free address for an end of a cable.

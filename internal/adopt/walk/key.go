@@ -15,6 +15,7 @@ type Key struct {
 	Protocol    string
 	Destination []netip.Prefix
 	Ports       []rules.Ports
+	NotFor      []netip.Prefix // destinations that some rule on the way leaves out
 }
 
 // mostKeys bounds how many ways to rules are followed.
@@ -81,6 +82,7 @@ func (k Key) with(rule *Rule) (Key, bool) {
 	}
 	k.Destination = bothPrefixes(k.Destination, asks.Destination)
 	k.Ports = bothPorts(k.Ports, asks.Ports)
+	k.NotFor = append(k.NotFor[:len(k.NotFor):len(k.NotFor)], asks.NotDestination...)
 	k.Way = append(k.Way[:len(k.Way):len(k.Way)], rule)
 	return k, possible && (k.Destination == nil || len(k.Destination) > 0) && (k.Ports == nil || len(k.Ports) > 0)
 }

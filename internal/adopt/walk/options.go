@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"slices"
@@ -184,8 +185,11 @@ func (r *optionReader) address(name, value string) {
 	if !r.not {
 		*kept = list
 	}
-	if name == "-s" && r.not { // the clients in it are asked about, too
+	switch {
+	case r.not && name == "-s": // the clients in it are asked about, too
 		asks.Source = append(asks.Source, list...)
+	case r.not && kept == &asks.Destination:
+		asks.NotDestination = append(asks.NotDestination, list...)
 	}
 	r.add(among(list, of))
 }
@@ -199,13 +203,34 @@ func (r *optionReader) port(name, value string) {
 	case name == "--sport" || name == "--sports":
 		r.add(fromPorts(list))
 	case name == "--ctorigdstport":
+		r.rule.Asks.Named = append(r.rule.Asks.Named, list...)
 		r.add(inPorts(list, askedPortOf))
 	default:
-		if !r.not && name != "--ctreplsrcport" {
-			r.rule.Asks.Ports = list
+		r.rule.Asks.Named = append(r.rule.Asks.Named, list...)
+		if name != "--ctreplsrcport" {
+			wanted := list
+			if r.not {
+				wanted = otherPorts(list)
+			}
+			r.rule.Asks.Ports = bothPorts(r.rule.Asks.Ports, wanted)
 		}
 		r.add(inPorts(list, portOf))
 	}
+}
+
+// otherPorts returns the ports that are in none of some ranges.
+func otherPorts(list []rules.Ports) []rules.Ports {
+	others, next := []rules.Ports{}, 0
+	for _, one := range slices.SortedFunc(slices.Values(list), func(a, b rules.Ports) int { return cmp.Compare(a.First, b.First) }) {
+		if int(one.First) > next {
+			others = append(others, rules.Ports{First: uint16(next), Last: one.First - 1})
+		}
+		next = max(next, int(one.Last)+1)
+	}
+	if next <= math.MaxUint16 {
+		others = append(others, rules.Ports{First: uint16(next), Last: math.MaxUint16})
+	}
+	return others
 }
 
 // kind reads what sort of address the source or the destination is to be.

@@ -47,8 +47,8 @@ type Rule struct {
 // String writes the rule as iptables -S does.
 func (r *Rule) String() string { return strings.TrimSuffix("-A "+r.Chain+" "+r.Text, " ") }
 
-// Asks is what a rule asks of a packet for sure: only conditions that are not inverted. None of a
-// kind is no condition.
+// Asks is what a rule asks of a packet for sure. None of a kind is no condition. Of conditions that are inverted
+// it has only ports, as all the others, and those whose name begins with Not.
 type Asks struct {
 	In, Out, Protocol string
 	Source            []netip.Prefix
@@ -56,7 +56,9 @@ type Asks struct {
 	Backend           []netip.Prefix // by --ctreplsrc
 	Original          []netip.Prefix // by --ctorigdst
 	Ports             []rules.Ports
-	NotLinks          []string // of "! -i"
+	Named             []rules.Ports // all that it names, inverted ones and those of the original destination, too
+	NotLinks          []string      // of "! -i"
+	NotDestination    []netip.Prefix
 }
 
 // Mode is how a rule takes only some of the connections that reach it.
