@@ -11,6 +11,7 @@ import (
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/configfiles"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -119,7 +120,9 @@ func (s *session) configToo(o rollbackOptions, loaded generation.Generation, res
 	if err != nil {
 		return fmt.Errorf("the rules are rolled back, but not the config: %w", err)
 	}
-	if changed {
+	if changed && len(loaded.Config) > 1 {
+		s.Printf("put back the config %s with %s", s.config, configfiles.Dir)
+	} else if changed {
 		s.Printf("put back the config %s", s.config)
 	}
 	return nil
