@@ -11,7 +11,6 @@ import (
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
-	"natspread/internal/configfiles"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -120,10 +119,8 @@ func (s *session) configToo(o rollbackOptions, loaded generation.Generation, res
 	if err != nil {
 		return fmt.Errorf("the rules are rolled back, but not the config: %w", err)
 	}
-	if changed && len(loaded.Config) > 1 {
-		s.Printf("put back the config %s with %s", s.config, configfiles.Dir)
-	} else if changed {
-		s.Printf("put back the config %s", s.config)
+	if changed {
+		s.Printf("put back the config %s", loaded.Config.Title(s.config))
 	}
 	return nil
 }
