@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"natspread/internal/config/field"
 	"natspread/internal/config/source"
@@ -89,8 +90,10 @@ func (s inspection) checkFamily(d *draft) {
 	for _, denied := range d.gate.deny {
 		verify("deny", denied.Val.Addr(), denied.At)
 	}
-	for _, sources := range d.sources {
-		verify("snat", sources.Val.First, sources.At)
+	for i, sources := range d.sources {
+		if i == 0 || d.hasSource(six) { // or one fix is for all
+			verify("snat", sources.Val.First, sources.At)
+		}
 	}
 }
 
@@ -98,11 +101,11 @@ func (s inspection) checkFamily(d *draft) {
 func (d *draft) familyFix(key string, six bool) string {
 	switch key {
 	case "snat":
-		if len(d.sources) > 1 {
+		if d.hasSource(six) {
 			return "take it out"
 		}
 		if d.half {
-			return `write snat = "masquerade"`
+			return `write snat = "masquerade", or addresses of both families`
 		}
 		return `write snat = "masquerade", or an ` + familyName(six) + " address"
 	case "hairpin", "allow", "deny":
@@ -111,6 +114,11 @@ func (d *draft) familyFix(key string, six bool) string {
 		return "take it out, or write a listen address that is " + familyName(!six) + " too"
 	}
 	return "natspread can't translate between the families: write a backend that is " + familyName(!six) + " too"
+}
+
+// hasSource tells whether a source address is of a family.
+func (d *draft) hasSource(six bool) bool {
+	return slices.ContainsFunc(d.sources, func(s field.Located[Sources]) bool { return s.Val.First.Is6() == six })
 }
 
 // familyName is how people call a family.

@@ -52,7 +52,7 @@ type draft struct {
 func (s inspection) readService(t source.Table, defaults *draft) *draft {
 	d := &draft{Table: t, local: true}
 	d.protocols = []field.Located[Protocol]{{Val: TCP}}
-	d.sources, d.snatPorts.Val = defaults.sources, KeepPorts
+	d.sources, d.snatPorts = defaults.sources, defaults.snatPorts
 	d.snat, d.algorithm, d.onRemove, d.forward = defaults.snat, defaults.algorithm, defaults.onRemove, defaults.forward
 	d.keys = field.ReadPairs(s.Source, "a service", serviceKeys, t.Pairs, meantKeys.OfService, d)
 	if _, own := d.keys.Of("clamp_mss"); !own && d.hasTCP() {
@@ -88,7 +88,7 @@ func (d *draft) service() Service {
 		Listen:    values(d.listen),
 		Protocols: values(d.protocols),
 		SNAT:      d.snat.Val,
-		SNATPorts: d.snatPorts.Val,
+		SNATPorts: KeepPorts,
 		Backends:  values(d.backends),
 		Algorithm: d.algorithm.Val,
 		Hairpin:   values(d.hairpin),
@@ -101,6 +101,9 @@ func (d *draft) service() Service {
 		Audience: d.audience(),
 	}
 	d.gate.fill(&s)
+	if d.rewrites() {
+		s.SNATPorts = d.snatPorts.Val
+	}
 	if d.half && d.six {
 		s.Name += sixth
 	}

@@ -21,7 +21,7 @@ var serviceKeys = []field.Key[draft]{
 		field.Set(&d.snatPorts, f, value.OneOf(habits.SourcePorts, KeepPorts, RandomPorts))
 	}},
 	{Name: "backends", Example: `backends = ["10.0.0.1:80", "10.0.0.2:80"]`, Lists: true, Set: setBackends},
-	{Name: "pool", Example: `pool = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.pool, f, value.ParseName) }},
+	{Name: "pool", Example: `pool = "web"`, Set: func(d *draft, f field.Field) { field.Set(&d.pool, f, value.ParsePool) }},
 	{Name: "algorithm", Example: `algorithm = "random"`, Set: func(d *draft, f field.Field) {
 		field.Set(&d.algorithm, f, value.OneOf(habits.Algorithms, Random, RoundRobin, Source, Flow))
 	}},
@@ -48,7 +48,7 @@ var serviceKeys = []field.Key[draft]{
 var poolKeys = keysOf("backends", "check", "min_up", "on_down")
 
 // defaultKeys are the keys below [defaults].
-var defaultKeys = keysOf("snat", "algorithm", "on_remove", "forward", "clamp_mss")
+var defaultKeys = keysOf("snat", "snat_ports", "algorithm", "on_remove", "forward", "clamp_mss")
 
 // keysOf returns those of serviceKeys that have the names.
 func keysOf(names ...string) []field.Key[draft] {

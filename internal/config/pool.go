@@ -23,7 +23,7 @@ type pools map[string]*draft
 
 // shared is what services have in common.
 type shared struct {
-	defaults *draft // of [defaults]: snat, algorithm, on_remove, forward and clamp_mss of services without their own
+	defaults *draft // of [defaults]: what defaultKeys says, for services without their own
 	pools    pools
 }
 
@@ -35,6 +35,7 @@ func isShared(t source.Table) bool {
 // readShared reads the tables that are for all services, wherever they stand.
 func (s inspection) readShared(tables []source.Table) shared {
 	common := shared{&draft{}, pools{}}
+	common.defaults.snatPorts.Val = KeepPorts
 	common.defaults.algorithm.Val, common.defaults.onRemove.Val, common.defaults.forward.Val = Random, Drain, Leave
 	for _, t := range tables {
 		switch {
@@ -58,13 +59,17 @@ func (s inspection) readDefaults(t source.Table, into *draft) {
 		return
 	}
 	into.Table = t
-	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, t.Pairs, meantOf(defaultKeys), into)
+	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, t.Pairs, meantOf(defaultKeys, "it is for"), into)
 }
 
-// meantOf returns what meantKeys.OfService does for a table that has some of a service's keys.
-func meantOf(keys []field.Key[draft]) field.Meant {
+// meantOf returns what meantKeys.OfService does for a table that has some of a service's keys. The others belong into
+// each service of which something is true.
+func meantOf(keys []field.Key[draft], of string) field.Meant {
 	return func(s *source.Source, pairs []source.Pair, p source.Pair) (string, string) {
 		key, fix := meantKeys.OfService(s, pairs, p)
+		if hasKey(serviceKeys, p.Name) {
+			return "", "take it out, and write it into each service that " + of
+		}
 		if !hasKey(keys, key) {
 			return "", ""
 		}
@@ -87,7 +92,7 @@ func (s inspection) readPool(t source.Table, known pools) {
 		return
 	}
 	p := &draft{Table: t}
-	p.keys = field.ReadPairs(s.Source, "a pool", poolKeys, t.Pairs, meantOf(poolKeys), p)
+	p.keys = field.ReadPairs(s.Source, "a pool", poolKeys, t.Pairs, meantOf(poolKeys, "has the pool"), p)
 	if _, given := p.keys.Of("backends"); !given && !t.Broken {
 		s.Refuse(t.At, "add "+exampleOf("backends"), "cannot use pool %q: it has no backends", source.FirstBytes(name))
 	}

@@ -25,7 +25,7 @@ const portsExample = "ports = { 80 = 8080, 443 = 8443 }"
 // setPorts reads a table of ports.
 func setPorts(d *draft, f field.Field) {
 	if f.Value.Kind != source.InlineTable {
-		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not a table", Fix: meant.PortFix(d.Pairs, source.Pair{Name: f.Name, Value: f.Value})})
+		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not a table", Fix: cmp.Or(endpoint.PublishedFix(f.Value), meant.PortFix(d.Pairs, source.Pair{Name: f.Name, Value: f.Value}))})
 		return
 	}
 	switch n := len(f.Value.Pairs); {
@@ -51,8 +51,11 @@ func setPorts(d *draft, f field.Field) {
 	}
 }
 
-// maps tells whether the service has a table of ports, good or not. It need not have been read yet.
-func (d *draft) maps() bool { return d.Value("ports").Kind == source.InlineTable }
+// maps tells whether the service has a table of ports, good or not, or means one. It need not have been read yet.
+func (d *draft) maps() bool {
+	ports := d.Value("ports")
+	return ports.Kind == source.InlineTable || endpoint.PublishedFix(ports) != ""
+}
 
 // pairsFix is the fix that writes what is a port of some pairs, each once.
 func pairsFix(f field.Field) string {

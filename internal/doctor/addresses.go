@@ -154,30 +154,56 @@ func (e examination) placesToAsk(used groups[netip.Addr, use]) []network.Place {
 	return places
 }
 
-// withoutAddress is the line after which a service needs no address that the host lost: one
-// that moves, as by DHCP, is best not written. Its other listen addresses stay.
+// withoutAddress is the line after which a service of the file needs no address that the host lost: one
+// that moves, as by DHCP, is best not written. Its other listen addresses stay, but for those that "*" has. All do
+// where another service has them, too: both have to write the same.
 func (e examination) withoutAddress(addr netip.Addr, name string) string {
-	line := fmt.Sprintf("snat = %q", config.SNAT{})
-	for _, service := range e.Services {
-		if others := slices.DeleteFunc(service.SNAT.Addresses(), func(a netip.Addr) bool { return a == addr }); service.Name == name && 0 < len(others) && len(others) <= 16 {
-			line = "snat = " + listOf(others)
-		}
-		listens := slices.Clone(service.Listen)
-		moved := false
-		for i, listen := range listens {
-			if listen.Addr == addr {
-				listens[i].Addr, moved = netip.Addr{}, true
+	var listens []config.Listen
+	var sources []netip.Addr
+	moved, masquerade := false, false
+	for _, half := range e.halves(name) {
+		for _, listen := range half.Listen {
+			if listen.Addr == addr && len(e.beside(half)) == 0 {
+				listen.Addr, moved = netip.Addr{}, true
 			}
+			listens = append(listens, listen)
 		}
-		switch {
-		case service.Name != name || !moved:
-		case len(listens) == 1:
-			line = fmt.Sprintf("listen = %q and %s", listens[0], line)
-		default:
-			line = fmt.Sprintf("listen = %s and %s", listOf(listens), line)
-		}
+		others := slices.DeleteFunc(half.SNAT.Addresses(), func(a netip.Addr) bool { return a == addr })
+		masquerade = masquerade || len(others) == 0
+		sources = append(sources, others...)
+	}
+	line := fmt.Sprintf("snat = %q", config.SNAT{})
+	if n := len(sources); !masquerade && 0 < n && n <= 16 {
+		line = "snat = " + listOf(sources)
+	}
+	if moved {
+		line = "listen = " + listenText(listens) + " and " + line
 	}
 	return line + inService(name)
+}
+
+// listenText writes listen addresses as the config does: each once, and none that "*" has already.
+func listenText(listens []config.Listen) string {
+	var all []string
+	for _, listen := range listens {
+		had := func(o config.Listen) bool { return o.Any() && o.Ports.Overlaps(listen.Ports) }
+		if !listen.Any() && slices.ContainsFunc(listens, had) {
+			continue
+		}
+		written := listen.String()
+		if listen.To != 0 { // its ports are those of the key ports
+			if written = "*"; !listen.Any() {
+				written = listen.Addr.String()
+			}
+		}
+		if !slices.Contains(all, written) {
+			all = append(all, written)
+		}
+	}
+	if len(all) == 1 {
+		return fmt.Sprintf("%q", all[0])
+	}
+	return listOf(all)
 }
 
 // listOf writes values as a list of the config.

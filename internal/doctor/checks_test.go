@@ -206,6 +206,57 @@ func TestWithoutAddress(t *testing.T) {
 			t.Errorf("%s", got)
 		}
 	}
+	other := service
+	other.Name = "other"
+	e := examination{Balancer: Balancer{Services: []config.Service{service, other}}}
+	if got := e.withoutAddress(lost, "web"); got != behind {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestFixOfBoth writes for a service of both families what stands once in the file, with the keys that it has.
+func TestFixOfBoth(t *testing.T) {
+	e := examination{}
+	for text, want := range map[string]string{
+		`listen = ["192.0.2.10", "192.0.2.11", "2001:db8::10"]
+ports = { 80 = 8080, 443 = 8443 }
+snat = ["192.0.2.10", "192.0.2.11", "2001:db8::10"]`: `listen = "*" and snat = ["192.0.2.11", "2001:db8::10"]`,
+		`listen = ["192.0.2.10:80", "192.0.2.10:443", "[2001:db8::10]:80"]
+snat = ["192.0.2.10", "2001:db8::10"]`: `listen = ["*:80", "*:443"] and snat = "masquerade"`,
+	} {
+		cfg, err := config.Parse("f.toml", []byte("[[service]]\nname = \"web\"\nbackends = [\"10.0.0.1\", \"fd00::1\"]\n"+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Services = cfg.Services
+		for _, name := range []string{"web", "web.6"} {
+			if got := e.withoutAddress(netip.MustParseAddr("192.0.2.10"), name); got != want+" # in service web, then: natspread apply" {
+				t.Errorf("%s:\n%s", name, got)
+			}
+		}
+	}
+	e.Services[0].Hairpin = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}
+	want := `hairpin = ["10.0.0.0/24", "fd00::/64"] # in service web, then: natspread apply`
+	if got := e.noHairpin(e.Services[1], []netip.Prefix{netip.MustParsePrefix("fd00::/64")}).Fix; got != want {
+		t.Error(got)
+	}
+}
+
+// TestInterfaceOfAnother offers no interface that another service at the same address and port has.
+func TestInterfaceOfAnother(t *testing.T) {
+	inside, outside := webService(), webService()
+	inside.Interfaces, outside.Name = []string{"eth9"}, "outside"
+	e := examination{network: twoLinks()}
+	for _, c := range []struct {
+		links []string
+		fix   bool
+	}{{[]string{"eth7"}, true}, {[]string{"front"}, false}, {[]string{"fr+"}, false}} {
+		outside.Interfaces = c.links
+		e.Services = []config.Service{inside, outside}
+		if got := e.noInterface(inside, "eth9").Fix; (got != "") != c.fix {
+			t.Errorf("%v: %q", c.links, got)
+		}
+	}
 }
 
 // TestOwners finds files of another user, and directories above a file.

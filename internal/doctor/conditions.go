@@ -41,8 +41,21 @@ func (h Host) run(services []config.Service, checks []func(examination) []Findin
 	return found
 }
 
-// inService ends a line that belongs into the config.
-func inService(name string) string { return " # in service " + name + ", then: " + FixApply }
+// inService ends a line that belongs into the config, below the service that the file has.
+func inService(name string) string {
+	return " # in service " + config.Service{Name: name}.Written() + ", then: " + FixApply
+}
+
+// halves returns what a service of the file became, by any of their names: two where it is of both families.
+func (e examination) halves(name string) []config.Service {
+	var all []config.Service
+	for _, service := range e.Services {
+		if service.Written() == (config.Service{Name: name}).Written() {
+			all = append(all, service)
+		}
+	}
+	return all
+}
 
 // ownBackends looks for backends on the host itself whose process does not listen, or on a loopback
 // address only: a packet that is sent to another address of the host finds nobody.
@@ -124,8 +137,11 @@ func (e examination) ports() []Finding {
 				fmt.Sprintf("write %q for %q, which keeps the port%s%s", kept, backend, check, inService(service.Name)),
 			})
 		}
-		if len(service.Active()) > 1 {
-			found = append(found, Finding{Severity: Risk, What: fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name)})
+		if len(service.Active()) > 1 && service.Algorithm != config.Source {
+			found = append(found, Finding{
+				Risk, fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name),
+				fmt.Sprintf("algorithm = %q%s", config.Source, inService(service.Name)),
+			})
 		}
 	}
 	return found

@@ -295,12 +295,13 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name: "ports and backends", severity: Risk, want: "^service web has several ports: what one client sends to two of them may reach two backends$",
+			name: "ports and backends", severity: Risk, want: "^service web has several ports: what one client sends to two of them may reach two backends$", fix: `algorithm = "source" # in service web, then: natspread apply`,
 			change: func(_ *testing.T, p *patient) {
 				service := &p.Balancer.Services[0]
 				service.Listen = append(service.Listen, listenOf(netnstest.VIP(4), 443, 443))
 				service.Backends = []config.Backend{backendOf(netip.MustParseAddr("10.0.0.1"), 0), backendOf(netip.MustParseAddr("10.0.0.2"), 0)}
 			},
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Algorithm = config.Source },
 		},
 		{
 			name: "front down", lines: "ip link set front down", stops: true,

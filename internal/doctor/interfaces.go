@@ -88,13 +88,33 @@ func (e examination) interfaceOf(service config.Service, named string, link netw
 }
 
 // likelyLink returns the interface that connections of a service come in by, whatever the
-// config says; "" where that is not known.
+// config says; "" where that is not known, or another service at the same address has it.
 func (e examination) likelyLink(service config.Service) string {
 	service.Interfaces = nil
 	for _, listen := range service.Listen {
-		if name := e.comesIn(service, listen); name != "" {
+		if name := e.comesIn(service, listen); name != "" && !e.meetsAnother(service, name) {
 			return name
 		}
 	}
 	return ""
+}
+
+// meetsAnother tells whether a service would meet packets of another one, if it named an interface.
+func (e examination) meetsAnother(service config.Service, link string) bool {
+	service.Interfaces = []string{link}
+	return slices.ContainsFunc(e.beside(service), func(o config.Service) bool { return !o.Apart(service.Audience) })
+}
+
+// beside returns the other services with a listen address of one.
+func (e examination) beside(service config.Service) []config.Service {
+	var all []config.Service
+	for _, o := range e.Services {
+		shares := func(l config.Listen) bool {
+			return slices.ContainsFunc(o.Listen, func(other config.Listen) bool { return other.Addr == l.Addr && other.Ports.Overlaps(l.Ports) })
+		}
+		if o.Name != service.Name && o.Is6() == service.Is6() && slices.ContainsFunc(service.Listen, shares) {
+			all = append(all, o)
+		}
+	}
+	return all
 }

@@ -22,17 +22,21 @@ func (e examination) hairpin() []Finding {
 			continue
 		}
 		if lacking := e.lacking(service); len(lacking) > 0 {
-			found = append(found, noHairpin(service, lacking))
+			found = append(found, e.noHairpin(service, lacking))
 		}
 	}
 	return found
 }
 
 // noHairpin is the finding of subnets that the hairpin of a service lacks.
-func noHairpin(service config.Service, lacking []netip.Prefix) Finding {
+func (e examination) noHairpin(service config.Service, lacking []netip.Prefix) Finding {
+	var had []netip.Prefix
+	for _, half := range e.halves(service.Name) {
+		had = append(had, half.Hairpin...)
+	}
 	return Finding{
 		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, few(lacking)),
-		"hairpin = " + listOf(slices.Concat(service.Hairpin, lacking)) + inService(service.Name),
+		"hairpin = " + listOf(slices.Concat(had, lacking)) + inService(service.Name),
 	}
 }
 

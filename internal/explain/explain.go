@@ -47,11 +47,15 @@ func (w Words) Question(cfg config.Config) (trace.Question, error) {
 }
 
 // asked returns the service that a packet is for, and whether it listens by "*". Of several the first
-// one stands for what comes in by any interface, and from any client.
+// one stands for what comes in by any interface, and for any client the first one without allow.
 func asked(cfg config.Config, packet rules.Packet) (asked config.Service, byAny bool) {
 	for service, any := range cfg.Listening(config.Protocol(packet.Protocol), netip.AddrPortFrom(packet.Destination, packet.Port)) {
 		comes := packet.InInterface == "" || service.ComesBy(packet.InInterface)
-		if comes && (!packet.Source.IsValid() || service.Serves(packet.Source)) {
+		serves := len(service.Allow) == 0
+		if packet.Source.IsValid() {
+			serves = service.Serves(packet.Source)
+		}
+		if comes && serves {
 			return service, any
 		}
 		if asked.Name == "" {

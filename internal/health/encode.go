@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"natspread/internal/config"
 )
 
 // maxRecord is the most bytes that an encoded record or note may have: 30,000 checks take
@@ -159,6 +161,9 @@ func isBackend(name string) bool {
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return addr.Zone() == "" && addr.String() == name
 	}
-	both, err := netip.ParseAddrPort(name)
-	return err == nil && both.Port() != 0 && both.Addr().Zone() == "" && both.String() == name
+	if both, err := netip.ParseAddrPort(name); err == nil {
+		return both.Port() != 0 && both.Addr().Zone() == "" && both.String() == name
+	}
+	ranged, why := config.ParseBackend(name)
+	return why == nil && ranged.Last != 0 && ranged.String() == name
 }

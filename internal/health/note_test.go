@@ -229,7 +229,7 @@ func TestRecordRefused(t *testing.T) {
 // TestNote reads back what was written, and refuses what was forged.
 func TestNote(t *testing.T) {
 	n := Note{Services: []ServiceNote{
-		{Name: "web", Mode: Backup, Out: []OutNote{{"10.0.0.1:80", 7, "status 500"}, {"10.0.0.2", 8, ByHand}}, Joined: []string{"[2001:db8::1]:80"}},
+		{Name: "web", Mode: Backup, Out: []OutNote{{"10.0.0.1:80", 7, "status 500"}, {"10.0.0.2", 8, ByHand}, {"[fd00::3]:9000-9010", 9, ByHand}}, Joined: []string{"[2001:db8::1]:80"}},
 		{Name: "dns", Mode: FailOpen},
 	}}
 	for _, n := range []Note{n, {}} {
@@ -250,6 +250,7 @@ func TestNote(t *testing.T) {
 		{`10.0.0.1:80`, `10.0.0.1:080`},
 		{`10.0.0.1:80`, `10.0.0.1:0`},
 		{`10.0.0.1:80`, `www.example.net:80`},
+		{`9000-9010`, `9010-9000`},
 		{`10.0.0.1:80`, `10.0.0.2`},
 		{`[2001:db8::1]:80`, `10.0.0.2`},
 		{`[2001:db8::1]:80`, `fe80::1%eth0`},

@@ -20,6 +20,7 @@ import (
 type Service struct {
 	Name        string   `json:"name"`
 	Listen      []string `json:"listen"`
+	Ports       string   `json:"ports,omitempty"` // those that it maps, as in { 80 = 8080 }; absent: none
 	Protocols   []string `json:"protocols"`
 	Algorithm   string   `json:"algorithm"`
 	Slots       int      `json:"slots"` // that the clients are in; 0 where the algorithm has none
@@ -130,7 +131,7 @@ func answerPorts(service config.Service, virtual []rules.VirtualService, place i
 // describe describes one service with the connections that each target got.
 func describe(service config.Service, counts map[rules.Target]uint64, watched watched) Service {
 	described := Service{
-		Name: service.Name, Listen: text.Strings(service.Listen), Protocols: text.Strings(service.Protocols),
+		Name: service.Name, Listen: text.Strings(service.Listen), Ports: service.PortMap(), Protocols: text.Strings(service.Protocols),
 		Algorithm: string(service.Algorithm), Slots: service.Slots, SNAT: service.SNAT.String(), SNATPorts: string(service.SNATPorts), Forward: string(service.Forward),
 		Interfaces: service.Interfaces, Allow: text.Strings(service.Allow), Deny: text.Strings(service.Deny), Refused: string(service.Refused),
 		Backends: make([]Backend, len(service.Backends)), virtual: render.VirtualServices(service), head: headOf(service),

@@ -184,7 +184,7 @@ func (j *judgement) sources() {
 			word = "the balancer"
 		}
 		seen[word] = true
-		if wrong == nil && !slices.Contains(expected, a.seen) {
+		if !slices.Contains(expected, a.seen) && wrong == nil {
 			wrong, want = a, expected
 		}
 	}
@@ -192,14 +192,14 @@ func (j *judgement) sources() {
 	if wrong == nil {
 		return
 	}
-	which := "any of these addresses"
+	which := "any of these addresses" // which may be thousands
 	if len(want) == 1 {
 		which = want[0].String()
 	}
 	j.find("", "backend %v sees %v and not %s as its client, with snat = %q", wrong.server, wrong.seen, which, j.service.SNAT.String())
 }
 
-// sourcesOf returns whom a backend may see as the client of a connection: one of several, where snat has them.
+// sourcesOf returns whom a backend may see as the client of a connection.
 func (j *judgement) sourcesOf(a *ask, backend int) []netip.Addr {
 	switch {
 	case j.own[j.service.Backends[backend].Addr]: // which is not forwarded

@@ -112,7 +112,9 @@ func (s *scene) addPrograms() {
 
 // addItself adds the balancer as a client, unless its connections are another service's.
 func (s *scene) addItself() {
-	if isLocal := func(o config.Service) bool { return o.Local }; !s.service.Local && s.another(isLocal) {
+	isLocal := func(o config.Service) bool { return o.Local }
+	if other := s.another(isLocal); !s.service.Local && other != "" {
+		s.notTried = append(s.notTried, "the balancer itself: service "+other+" listens there, too")
 		return
 	}
 	want := refused
@@ -122,20 +124,23 @@ func (s *scene) addItself() {
 	s.clients = append(s.clients, client{place: itself, want: want})
 }
 
-// another tells whether a service with a listen address of this one, which interfaces or clients tell
-// apart, is for somebody. What that one gets is not for this service to say.
-func (s *scene) another(isFor func(config.Service) bool) bool {
+// another returns the service with a listen address of this one, which interfaces or clients tell apart,
+// that is for somebody; "" where there is none. What that one gets is not for this service to say.
+func (s *scene) another(isFor func(config.Service) bool) string {
 	has := func(l config.Listen) bool {
 		return slices.ContainsFunc(s.service.Listen, func(own config.Listen) bool { return own.Addr == l.Addr && own.Ports == l.Ports })
 	}
-	return slices.ContainsFunc(s.cfg.Services, func(o config.Service) bool {
-		return o.Name != s.service.Name && o.Is6() == s.service.Is6() && isFor(o) && slices.ContainsFunc(o.Listen, has)
-	})
+	for _, o := range s.cfg.Services {
+		if o.Name != s.service.Name && o.Is6() == s.service.Is6() && isFor(o) && slices.ContainsFunc(o.Listen, has) {
+			return o.Name
+		}
+	}
+	return ""
 }
 
 // anothers tells whether such a service is for a client.
 func (s *scene) anothers(address netip.Addr, by string) bool {
-	return s.another(func(o config.Service) bool { return o.Serves(address) && o.ComesBy(by) })
+	return s.another(func(o config.Service) bool { return o.Serves(address) && o.ComesBy(by) }) != ""
 }
 
 // inService tells whether any backend gets new connections.

@@ -129,3 +129,17 @@ func MeantPairs(pairs []source.Pair) string {
 	}
 	return "{ " + strings.Join(good, ", ") + " }"
 }
+
+// PublishedFix is the fix for pairs of ports that are strings, as Docker publishes them: "80:8080". It is "" where
+// none is such a pair.
+func PublishedFix(v source.Value) string {
+	var pairs []source.Pair
+	for _, item := range append(v.Items, v) {
+		asked, to, _ := strings.Cut(item.Text, ":")
+		pairs = append(pairs, source.Pair{Name: asked, Value: source.Value{Text: to}})
+	}
+	if good := MeantPairs(pairs); good != "" {
+		return "write ports = " + good
+	}
+	return ""
+}

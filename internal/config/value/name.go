@@ -30,6 +30,14 @@ func ParseName(text string) (string, *Fault) {
 // nameLetters are those that a name may have.
 const nameLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
+// ParsePool reads the name of the pool of a service.
+func ParsePool(text string) (string, *Fault) {
+	if first, _, several := strings.Cut(text, ","); several {
+		return "", &Fault{"a service has one pool", "write " + source.Quote(LikelyName(first)) + ", and the backends of all into that pool"}
+	}
+	return ParseName(text)
+}
+
 // LikelyName returns a name that is as much like a text as one can be.
 func LikelyName(text string) string {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == '-' || !strings.ContainsRune(nameLetters, r) })

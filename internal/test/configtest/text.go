@@ -15,7 +15,7 @@ func Text(cfg config.Config) []byte {
 		b.WriteString(listenText(service))
 		fmt.Fprintf(&b, "protocol = %s\n", list(service.Protocols))
 		b.WriteString(snatText(service))
-		if service.SNATPorts != config.KeepPorts {
+		if service.SNAT.Mode != config.None || service.Hairpin != nil {
 			fmt.Fprintf(&b, "snat_ports = %q\n", service.SNATPorts)
 		}
 		b.WriteString(backendsText(service.Backends))
@@ -105,7 +105,7 @@ func SharedText(cfg config.Config) []byte {
 	for _, line := range []string{
 		snatText(first), fmt.Sprintf("algorithm = %q\n", first.Algorithm),
 		fmt.Sprintf("on_remove = %q\n", first.OnRemove), fmt.Sprintf("forward = %q\n", first.Forward),
-		fmt.Sprintf("clamp_mss = %s\n", first.ClampMSS),
+		fmt.Sprintf("clamp_mss = %s\n", first.ClampMSS), fmt.Sprintf("snat_ports = %q\n", first.SNATPorts),
 	} {
 		text = strings.ReplaceAll(text, "\n"+line, "\n")
 		defaults.WriteString(line)
