@@ -323,15 +323,21 @@ func (f *finder) outputOnly(known map[cell]bool) {
 		if slices.ContainsFunc(key.Way, func(r *walk.Rule) bool { return owner(r.Chain) != "" }) || protocol(key.Protocol) == "" {
 			continue
 		}
-		alone := true
-		for _, one := range f.cells(key) {
-			_, anywhere := known[cell{one.protocol, netip.Addr{}, one.ports}]
-			alone = alone && !known[one] && !anywhere && !f.covered(one)
+		alone := func(one cell) bool {
+			return !known[one] && !known[cell{one.protocol, netip.Addr{}, one.ports}] && !f.covered(one) && f.takes(key.Rule, one)
 		}
-		if alone {
+		if slices.ContainsFunc(f.cells(key), alone) {
 			f.result.refuse("it is for connections of this host only: no key says that", key.Rule)
 		}
 	}
+}
+
+// takes tells whether connections that the host makes itself come to a rule, or may.
+func (f *finder) takes(rule *walk.Rule, c cell) bool {
+	p := f.packet(c)
+	p.Made = true
+	out := f.set.Send("nat", rules.Output, p)
+	return slices.Contains(out.Doubt, rule) || slices.ContainsFunc(out.Ends, func(end walk.End) bool { return end.Rule == rule })
 }
 
 // covered tells whether what comes in is translated for a cell, too.

@@ -59,7 +59,10 @@ func findSlip(s spread) slip {
 // meaning returns a slip, if what was meant is not what is made anyhow.
 func (s spread) meaning(name string, n int, equal bool) slip {
 	found := slip{name: name}
-	differ := s.left > near
+	scale, differ := 1.0, s.left > near
+	if s.list[len(s.list)-1].Share.Part >= 1 { // what is left, other rules took before
+		scale, differ = 1-s.left, false
+	}
 	for _, p := range s.parts {
 		meant := 0.0
 		for _, rule := range p.rules {
@@ -70,7 +73,7 @@ func (s spread) meaning(name string, n int, equal bool) slip {
 			}
 		}
 		found.meant = append(found.meant, meant)
-		differ = differ || math.Abs(meant-p.share) > near
+		differ = differ || math.Abs(meant-p.share/scale) > near
 	}
 	if !differ {
 		return slip{}

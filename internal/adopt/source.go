@@ -243,7 +243,7 @@ func (f *finder) hairpin(to walk.Packet, h *hidden) ([]netip.Prefix, *Refusal) {
 			h.fully = one.fully
 			list = append(list, source)
 		default:
-			return nil, &Refusal{"clients of " + source.String() + " are seen by another source than others: of that hairpin can only say \"masquerade\" beside snat = \"none\"", one.rules}
+			return nil, &Refusal{"clients of " + source.String() + " have another source than others: the config can say that only where these are masqueraded (hairpin), and all others keep their address (snat = \"none\")", one.rules}
 		}
 	}
 	slices.SortFunc(list, func(a, b netip.Prefix) int {
