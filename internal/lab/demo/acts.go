@@ -26,6 +26,15 @@ func is(home string) func(row int, mark byte) bool {
 // nobody wants each client to fail.
 func nobody(_ int, mark byte) bool { return mark == failed }
 
+// step does something while clients are watched, and waits until each gets what it should.
+func (s *story) step(w *watch, what, words string, should func(row int, mark byte) bool, commands ...string) error {
+	when := w.note(what)
+	if err := s.runAll(commands...); err != nil {
+		return err
+	}
+	return w.await(when, words, should)
+}
+
 // shares has the backends get what their weights say.
 func (s *story) shares() error {
 	s.act("Shares", "the first backend gets twice what another gets")
@@ -80,7 +89,7 @@ func (s *story) keep() error {
 
 // death has a backend die under connections, and come back.
 func (s *story) death() error {
-	s.act("A backend dies under load, and comes back", "its clients go to others, and to nobody else's cost")
+	s.act("A backend dies under load, and comes back", "its clients move to the others, and no other client moves")
 	err := s.runAll("echo 'check = { type = \"tcp\", interval = \"500ms\", timeout = \"100ms\" }' \\\n    >> natspread.toml", s.natspread("apply"))
 	if err != nil {
 		return err
@@ -92,19 +101,13 @@ func (s *story) death() error {
 	w := s.watch()
 	defer w.stop()
 	err = w.await(0, "each client is answered by its backend", is(s.home))
+	cable := "ip -n " + joined + " link set " + backendName(dying)
 	if err == nil {
-		w.note("cable out")
-		err = s.run("ip -n " + joined + " link set " + backendName(dying) + " down")
+		err = s.step(w, "cable out", "the others take over the clients of the backend that died",
+			func(_ int, mark byte) bool { return mark != failed && mark != dead }, cable+" down")
 	}
 	if err == nil {
-		err = w.await(w.last(), "the others take over the clients of the backend that died", func(_ int, mark byte) bool { return mark != failed && mark != dead })
-	}
-	if err == nil {
-		w.note("cable in")
-		err = s.run("ip -n " + joined + " link set " + backendName(dying) + " up")
-	}
-	if err == nil {
-		err = w.await(w.last(), "the backend that is back has its clients again", is(s.home))
+		err = s.step(w, "cable in", "the backend that is back has its clients again", is(s.home), cable+" up")
 	}
 	w.stop()
 	err = errors.Join(err, end())
@@ -129,14 +132,10 @@ func (s *story) unconfirmed() error {
 		err = s.run(`sed -i '/^ /s/:80"/:81"/' natspread.toml`)
 	}
 	if err == nil {
-		w.note("apply --confirm 2s")
-		err = s.run(s.natspread("apply") + " --confirm 2s")
+		err = s.step(w, "apply --confirm 3s", "the trial refuses all clients", nobody, s.natspread("apply")+" --confirm 3s")
 	}
 	if err == nil {
-		err = w.await(w.last(), "the trial refuses all clients", nobody)
-	}
-	if err == nil {
-		err = w.await(w.last(), "the mistake is taken back", is(s.home))
+		err = w.await(0, "the mistake is taken back", is(s.home))
 	}
 	w.stop()
 	s.film(w, "x until what was there before is back, by itself")
@@ -154,25 +153,15 @@ func (s *story) reboot() error {
 	defer w.stop()
 	err := w.await(0, "each client is answered by its backend", is(s.home))
 	if err == nil {
-		w.note("reboot")
-		err = s.runAll("for r in "+s.ofVariant("iptables-restore")+" "+s.ofVariant("ip6tables-restore")+"; do \\\n    printf '*nat\\nCOMMIT\\n' | $r; done",
+		err = s.step(w, "reboot", "all connections are refused", nobody,
+			"for r in "+s.ofVariant("iptables-restore")+" "+s.ofVariant("ip6tables-restore")+"; do \\\n    printf '*nat\\nCOMMIT\\n' | $r; done",
 			"echo 0 > /proc/sys/net/ipv4/ip_forward; rm -r "+root+"/run")
 	}
 	if err == nil {
-		err = s.empty()
+		err = errors.Join(s.empty(), s.network.refused(s.listen))
 	}
 	if err == nil {
-		err = w.await(w.last(), "all connections are refused", nobody)
-	}
-	if err == nil {
-		err = s.network.refused(s.listen)
-	}
-	if err == nil {
-		w.note("restore")
-		err = s.run(s.natspread("restore"))
-	}
-	if err == nil {
-		err = w.await(w.last(), "each client has its backend again", is(s.home))
+		err = s.step(w, "restore", "each client has its backend again", is(s.home), s.natspread("restore"))
 	}
 	w.stop()
 	s.film(w, "each client has the backend that it had")
@@ -205,11 +194,8 @@ func (s *story) takeover() error {
 		err = w.silent()
 	}
 	if err == nil {
-		w.note("two takes over")
-		err = s.runAll("ip -n " + second + " link set " + back + " up; ip -n " + second + " link set " + front + " up")
-	}
-	if err == nil {
-		err = w.await(w.last(), "each open connection goes on", is(s.home))
+		err = s.step(w, "two takes over", "each open connection goes on", is(s.home),
+			"ip -n "+second+" link set "+back+" up; ip -n "+second+" link set "+front+" up")
 	}
 	w.stop()
 	s.film(w, "who answers on an open connection of each client")

@@ -77,9 +77,6 @@ func start(names []string, ask func(row int) (mark byte)) *watch {
 	return w
 }
 
-// last is when the last mark was set.
-func (w *watch) last() time.Duration { return w.marks[len(w.marks)-1].at }
-
 // silent waits until nobody got an answer for a while.
 func (w *watch) silent() error {
 	const while = 600 * time.Millisecond
