@@ -40,8 +40,8 @@ bench-net: ## what a connection costs, beside HAProxy, nginx, nftables and other
 fuzz: ## each fuzz target for FUZZTIME (5s)
 	@.ci/fuzz
 
-demo: build ## watch it balance 3,000 connections, and again after a "reboot"
-	@.ci/need iptables
+demo: build ## watch shares, affinity, a dead backend, a trial, a reboot and a takeover, in namespaces
+	@.ci/need iptables iproute2
 	@go run ./internal/lab/demo bin/natspread
 
 install: build man ## program, units, manual, completions and the config's schema into DESTDIR, below PREFIX (/usr/local)

@@ -96,10 +96,14 @@ func TestKernelScripts(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts in %s: %v", kernelScriptDir, err)
 	}
+	name := func(script string) string { return strings.TrimSuffix(filepath.Base(script), ".txtar") }
+	variants := map[string][]string{} // of each script, before one of them hides the programs of iptables
 	for _, script := range scripts {
-		name := strings.TrimSuffix(filepath.Base(script), ".txtar")
-		for _, variant := range netnstest.VariantsFor(t, name) {
-			t.Run(name+"/"+variant, func(t *testing.T) {
+		variants[script] = netnstest.VariantsFor(t, name(script))
+	}
+	for _, script := range scripts {
+		for _, variant := range variants[script] {
+			t.Run(name(script)+"/"+variant, func(t *testing.T) {
 				if isolate(t) {
 					runKernelScript(t, script, variant)
 				}

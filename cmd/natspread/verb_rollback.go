@@ -120,7 +120,7 @@ func (s *session) configToo(o rollbackOptions, loaded generation.Generation, res
 		return fmt.Errorf("the rules are rolled back, but not the config: %w", err)
 	}
 	if changed {
-		s.Printf("put back the config %s", s.config)
+		s.Printf("put back the config %s", loaded.Config.Title(s.config))
 	}
 	return nil
 }

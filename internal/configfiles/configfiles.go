@@ -70,6 +70,14 @@ func (s Set) Main() []byte {
 	return nil
 }
 
+// Title names a config for people by the path of Main, and says whether it has files in Dir.
+func (s Set) Title(path string) string {
+	if len(s) > 1 {
+		return path + " with " + Dir
+	}
+	return path
+}
+
 // Names returns the names of the files.
 func (s Set) Names() []string {
 	names := make([]string, len(s))

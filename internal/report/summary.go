@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/health"
 	"natspread/internal/suggest"
 	"natspread/internal/text"
@@ -16,14 +17,19 @@ const mostLines = 200
 // mostTroubled is how many services in trouble a summary shows.
 const mostTroubled = 20
 
-// Only returns the status with one service alone, as it stands else.
+// Only returns the status with one service of the file alone, both families of it, as it stands else.
 func (s Status) Only(name string) (Status, error) {
 	names := make([]string, len(s.Services))
+	var only []Service
 	for i, service := range s.Services {
-		if names[i] = service.Name; service.Name == name {
-			s.Services = s.Services[i : i+1]
-			return s, nil
+		names[i] = service.Name
+		if service.Name == name || (config.Service{Name: service.Name}).Written() == name {
+			only = append(only, service)
 		}
+	}
+	if only != nil {
+		s.Services = only
+		return s, nil
 	}
 	if len(names) == 0 {
 		return Status{}, fmt.Errorf("there is no service %q: nothing is applied; fix: natspread apply", name)

@@ -192,11 +192,7 @@ func (j *judgement) sources() {
 	if wrong == nil {
 		return
 	}
-	which := "any of these addresses" // which may be thousands
-	if len(want) == 1 {
-		which = want[0].String()
-	}
-	j.find("", "backend %v sees %v and not %s as its client, with snat = %q", wrong.server, wrong.seen, which, j.service.SNAT.String())
+	j.find("", "backend %v sees %v and not %s as its client, with snat = %q", wrong.server, wrong.seen, strings.Join(text.Strings(want), " or "), j.service.SNAT.String())
 }
 
 // sourcesOf returns whom a backend may see as the client of a connection.

@@ -22,6 +22,7 @@ import (
 // TestDemo plays the demo in namespaces: as it should be, with a balancer that is not what
 // it should be, and up to a signal. All of that needs the same two programs.
 func TestDemo(t *testing.T) {
+	netnstest.Need(t, "ip", "iproute2")
 	dir := netnstest.Build(t, "natspread/internal/lab/demo", "natspread/cmd/natspread")
 	demo, natspread := filepath.Join(dir, "demo"), filepath.Join(dir, "natspread")
 	for name, test := range map[string]func(t *testing.T, demo, natspread string){"plays": plays, "notices": notices, "interrupted": interrupted} {
@@ -34,7 +35,7 @@ func TestDemo(t *testing.T) {
 }
 
 // wrap is natspread behind a shell script that may do something else instead; in
-// it, "$real" is the program itself and "$4" the verb.
+// it, "$real" is the program itself, "$2" the balancer's root, and "$4" the verb.
 func wrap(t *testing.T, natspread, script string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "wrapped")
@@ -45,10 +46,10 @@ func wrap(t *testing.T, natspread, script string) string {
 	return path
 }
 
-// play runs the demo and returns its exit code and everything that it said.
-func play(t *testing.T, demo, program string) (code int, said string) {
+// play runs the demo with these flags and returns its exit code and everything that it said.
+func play(t *testing.T, demo, program string, flags ...string) (code int, said string) {
 	t.Helper()
-	out, err := exec.Command(demo, "-n", "600", program).CombinedOutput()
+	out, err := exec.Command(demo, append(append([]string{"-n", "600"}, flags...), program)...).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -106,34 +107,45 @@ func running(t *testing.T, dir string) []string {
 // plays plays the whole demo and looks for what it leaves behind.
 func plays(t *testing.T, demo, natspread string) {
 	t.Helper()
-	before := traces(t)
-	code, said := play(t, demo, natspread)
-	if code != exitFair || strings.Count(said, ": fair") < 2 || !strings.Contains(said, "in sync") {
-		t.Errorf("exit code %d:\n%s", code, said)
-	}
-	for line := range strings.Lines(said) {
-		if n := len([]rune(strings.TrimRight(line, "\n"))); n > width {
-			t.Errorf("%d columns wide: %s", n, line)
+	for _, variant := range netnstest.VariantsFor(t, "the demo") {
+		before := traces(t)
+		code, said := play(t, demo, natspread, "-variant", variant)
+		if code != exitFair || !strings.Contains(said, ": fair") || !strings.Contains(said, "in sync") || strings.Count(said, "\n  192.0.2.120") != 5 {
+			t.Errorf("%s: exit code %d:\n%s", variant, code, said)
 		}
-	}
-	if diff := cmp.Diff(before, traces(t)); diff != "" {
-		t.Errorf("left behind (-before +after):\n%s", diff)
+		if strings.Contains(said, "\x1b") {
+			t.Errorf("%s: colors, and no terminal:\n%s", variant, said)
+		}
+		for line := range strings.Lines(said) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > width {
+				t.Errorf("%s: %d columns wide: %s", variant, n, line)
+			}
+		}
+		if diff := cmp.Diff(before, traces(t)); diff != "" {
+			t.Errorf("%s left behind (-before +after):\n%s", variant, diff)
+		}
 	}
 }
 
 // notices plays with a balancer that is not what it should be.
 func notices(t *testing.T, demo, natspread string) {
 	t.Helper()
-	for _, test := range []struct{ name, script, said string }{
-		{"a wrong share", `[ "$4" = check ] && sed -i 's/"10.0.0.1:80"/{ address = "10.0.0.1:80", weight = 2 }/' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
-		{"a backend without connections", `[ "$4" = check ] && sed -i 's/"10.0.0.3:80",//' $2/etc/natspread/natspread.toml`, "the shares are not what was wanted"},
-		{"an apply that does nothing", `[ "$4" = apply ] && exit`, "connection refused"},
-		{"a restore that does nothing", `[ "$4" = restore ] && exit`, "connection refused"},
-		{"a restore that fails", `[ "$4" = restore ] && exit 1`, "natspread restore failed"},
-		{"a balancer that drifted", `[ "$4" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "natspread status failed"},
+	const config = "$2/etc/natspread/natspread.toml"
+	for _, test := range []struct{ name, acts, script, said string }{
+		{"a wrong share", "", `[ "$4" = check ] && sed -i 's/weight = 2/weight = 9/' ` + config, "the shares are not what was wanted"},
+		{"a backend without connections", "", `[ "$4" = check ] && sed -i 's/"10.0.0.3:80",//' ` + config, "the shares are not what was wanted"},
+		{"an apply that does nothing", "", `[ "$4" = apply ] && exit`, "connection refused"},
+		{"clients that do not keep their backends", "", `[ "$4" = apply ] && sed -i '/^algorithm/d' ` + config, "did not keep backend"},
+		{"a death that nobody notices", "3", `[ "$4" = health ] && exec sleep 60`, "in vain: the others take over"},
+		{"a trial that lasts", "4", `[ "$5" = --confirm ] && exec $real $1 $2 $3 apply`, "in vain: the mistake is taken back"},
+		{"a restore that does nothing", "5", `[ "$4" = restore ] && exit`, "in vain: each client has its backend again"},
+		{"a restore that fails", "5", `[ "$4" = restore ] && exit 1`, "restore: exit status 1"},
+		{"a balancer that drifted", "5", `[ "$4" = status ] && iptables -t nat -I NATSPREAD-PRE -j RETURN`, "status: exit status 1"},
+		{"a second balancer without rules", "6", `[ "$2" = /run/two ] && exit`, "in vain: each open connection goes on"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			code, said := play(t, demo, wrap(t, natspread, test.script))
+			t.Parallel() // most of it is waiting
+			code, said := play(t, demo, wrap(t, natspread, test.script), "-acts", test.acts)
 			if code != exitFailed || !strings.Contains(said, test.said) {
 				t.Errorf("exit code %d, and not %q:\n%s", code, test.said, said)
 			}
@@ -145,13 +157,20 @@ func notices(t *testing.T, demo, natspread string) {
 // end would, and by a signal that it cannot see.
 func interrupted(t *testing.T, demo, natspread string) {
 	t.Helper()
+	const many = "connections from the client"
 	before := traces(t)
 	for _, test := range []struct {
-		signal syscall.Signal
-		code   int
-	}{{syscall.SIGINT, exitInterrupted}, {syscall.SIGTERM, exitInterrupted}, {syscall.SIGHUP, exitInterrupted}, {syscall.SIGKILL, -1}} {
+		signal            syscall.Signal
+		code              int
+		connections, acts string
+		in                string // what the demo said last
+	}{
+		{syscall.SIGINT, exitInterrupted, "1000000", "", many}, {syscall.SIGTERM, exitInterrupted, "1000000", "", many},
+		{syscall.SIGHUP, exitInterrupted, "1000000", "", many}, {syscall.SIGKILL, -1, "1000000", "", many},
+		{syscall.SIGINT, exitInterrupted, "100", "3", "health &"}, {syscall.SIGKILL, -1, "100", "4", "loaded generation"},
+	} {
 		var stderr bytes.Buffer
-		cmd := exec.Command(demo, "-n", "1000000", natspread)
+		cmd := exec.Command(demo, "-n", test.connections, "-acts", test.acts, natspread)
 		cmd.Stderr = &stderr
 		stdout, err := cmd.StdoutPipe()
 		if err != nil {
@@ -161,7 +180,7 @@ func interrupted(t *testing.T, demo, natspread string) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(stdout)
-		for lines.Scan() && !strings.Contains(lines.Text(), "connections from the client") {
+		for lines.Scan() && !strings.Contains(lines.Text(), test.in) {
 		}
 		if err := cmd.Process.Signal(test.signal); err != nil {
 			t.Fatal(err)
@@ -172,7 +191,7 @@ func interrupted(t *testing.T, demo, natspread string) {
 		}
 		// A killed one's namespace goes a little later.
 		if !await.Within(2*time.Second, func() bool { return len(running(t, filepath.Dir(demo))) == 0 }) {
-			t.Errorf("%v left behind: %v", test.signal, running(t, filepath.Dir(demo)))
+			t.Errorf("%v at %q left behind: %v", test.signal, test.in, running(t, filepath.Dir(demo)))
 		}
 	}
 	if diff := cmp.Diff(before, traces(t)); diff != "" {

@@ -1,7 +1,7 @@
-// Command demo exists so that anyone can watch the main job at work, for a few
-// seconds or for a thousand applies: it plays a client and backends in network
-// namespaces of its own and drives the real program between them; it must not know
-// how that program works, only what its config says.
+// Command demo exists so that anyone can watch the program at work, for a quarter of a
+// minute or for a thousand applies: it plays clients, balancers and backends in network
+// namespaces of its own and types at them what a person would type; it must not know how
+// the real program works, only what its config says.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 // The exit codes.
 const (
 	exitFair        = 0
-	exitFailed      = 1 // a share out of bounds, a restore that did not bring it back
+	exitFailed      = 1 // a step did not do what it says
 	exitUsage       = 2
 	exitInterrupted = 130 // what a shell makes of Ctrl-C
 )
@@ -39,10 +39,11 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: demo [-n CONNECTIONS | -applies N] [-variant V] PROGRAM")
+		fmt.Fprintln(stderr, "usage: demo [-n CONNECTIONS] [-acts ACTS] [-variant V] PROGRAM\n       demo -applies N [-variant V] PROGRAM")
 		flags.PrintDefaults()
 	}
-	connections := flags.Int("n", 3000, "how many connections each table counts")
+	connections := flags.Int("n", 3000, "how many connections the table of shares counts")
+	acts := flags.String("acts", "3456", "which acts follow on the first two")
 	applies := flags.Int("applies", 0, "instead apply so many times while connections are made")
 	variant := flags.String("variant", "", "of iptables: nft or legacy; the host's own without it")
 	left := flags.String("inside", "", "set by the demo itself: the network namespace that it left")
@@ -55,9 +56,9 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 	}
 	program, err := filepath.Abs(flags.Arg(0))
 	if err == nil && *left != "" {
-		err = inside(*left, story{screen: newScreen(stdout), program: program, variant: *variant, connections: *connections}, *applies)
+		err = inside(*left, story{screen: newScreen(stdout), program: program, variant: *variant, connections: *connections, acts: *acts}, *applies)
 	} else if err == nil {
-		err = outside(program, stdout, stderr, "-n", fmt.Sprint(*connections), "-applies", fmt.Sprint(*applies), "-variant", *variant)
+		err = outside(program, stdout, stderr, "-n", fmt.Sprint(*connections), "-acts", *acts, "-applies", fmt.Sprint(*applies), "-variant", *variant)
 	}
 	return exitCode(err, stderr)
 }

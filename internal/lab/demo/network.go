@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"strings"
 
 	"natspread/internal/lab/netns"
 	"natspread/internal/nethost"
@@ -13,82 +12,93 @@ import (
 )
 
 const (
-	// client is the name and the address of the one who asks.
-	client, clientAddress = "client", "192.0.2.99"
+	// clientAddress is the first address of the one who asks; in the pictures it has others.
+	clientAddress = "192.0.2.99"
 
-	// inner is the balancer's address beside the backends.
+	// inner is the balancer's address beside the backends, and their way to clients.
 	inner = "10.0.0.254"
+
+	// named is where ip(8) looks for the namespaces that have names.
+	named = "/run/netns"
 )
 
-// network is the hosts around the balancer, which is this namespace.
+// The balancers' interfaces, and the second balancer and the switch by which backends are joined,
+// as commands name them.
+const (
+	front, back = "front", "back"
+	second      = "two"
+	joined      = "switch"
+)
+
+// network is the hosts around the first balancer, which is this namespace.
 type network struct {
-	client   *nethost.Host
-	backends []*nethost.Host
-	asker    traffic.Asker // of the client
+	client, second *nethost.Host
+	backends       []*nethost.Host
+	clients        []netip.Addr  // the client's other addresses
+	asker          traffic.Asker // of the client
 }
 
-// build lays a cable from the balancer to the client and to each backend. A backend knows the
-// way to the balancer alone, so that an answer only comes back when the balancer rewrites the
-// source.
+// build joins the client with both balancers by one switch, and these with the backends by another.
 func build(listen netip.Addr, backends []netip.Addr) (network, error) {
-	if err := nethost.Settle(); err != nil {
-		return network{}, err
+	made := network{asker: traffic.NewAsker()}
+	err := errors.Join(nethost.Settle(), os.Mkdir(named, 0o755))
+	var outer, within *nethost.Host
+	for name, host := range map[string]**nethost.Host{"outer": &outer, joined: &within, second: &made.second, "client": &made.client} {
+		if err == nil {
+			*host, err = nethost.Pin(named + "/" + name)
+		}
 	}
-	balancer, made := nethost.Self(), network{asker: traffic.NewAsker()}
-	var err error
-	if made.client, err = join(balancer, "front", netip.PrefixFrom(listen, 24), netip.MustParsePrefix(clientAddress+"/24")); err != nil {
+	if err != nil {
 		return made, err
 	}
-	near := netip.MustParseAddr(inner)
-	for i, backend := range backends {
-		cable := fmt.Sprint("back", i+1)
-		host, err := join(balancer, cable, alone(near), netip.PrefixFrom(backend, 24))
-		if err == nil {
-			err = errors.Join(balancer.AddRoutes(cable, backend, alone(backend)), host.AddRoutes("eth0", near, alone(listen)))
-		}
-		if err != nil {
+	for i := range byte(6) {
+		made.clients = append(made.clients, netip.AddrFrom4([4]byte{192, 0, 2, 20 * (i + 1)}))
+	}
+	err = errors.Join(
+		outer.Connect("client", made.client, "eth0"), outer.Connect("one", nethost.Self(), front), outer.Connect(second, made.second, front),
+		within.Connect("one", nethost.Self(), back), within.Connect(second, made.second, back),
+		made.client.AddAddresses("eth0", subnet(netip.MustParseAddr(clientAddress))), addresses(nethost.Self(), listen))
+	ports := []string{"one", second}
+	for i, address := range backends {
+		host, errNew := nethost.New()
+		if err = errors.Join(err, errNew); err != nil {
 			return made, err
 		}
-		made.backends = append(made.backends, host)
+		err = errors.Join(within.Connect(backendName(i), host, "eth0"), host.AddAddresses("eth0", subnet(address)),
+			host.AddRoutes("eth0", netip.MustParseAddr(inner), netip.PrefixFrom(netip.IPv4Unspecified(), 0)))
+		made.backends, ports = append(made.backends, host), append(ports, backendName(i))
 	}
-	return made, nil
+	for _, address := range made.clients {
+		err = errors.Join(err, made.client.AddAddresses("eth0", subnet(address)))
+	}
+	return made, errors.Join(err, outer.Bridge("client", "one", second), within.Bridge(ports...), made.standBy(listen))
 }
 
-// join makes a host at the other end of a cable of the balancer's, and gives both ends addresses.
-func join(balancer *nethost.Host, cable string, near, far netip.Prefix) (*nethost.Host, error) {
-	host, err := nethost.New()
-	if err == nil {
-		err = balancer.Connect(cable, host, "eth0")
+// standBy gives the second balancer the addresses of the first one, also those of its network
+// cards, and takes it off the cables. Such an address may move to another port at once where the
+// switches learn nothing.
+func (n network) standBy(listen netip.Addr) error {
+	var err error
+	for name, card := range map[string]string{front: "02:00:00:00:00:01", back: "02:00:00:00:00:02"} {
+		line := "link set " + name + " address " + card + "\n"
+		err = errors.Join(err, netns.IP("", line), netns.IP(second, line+"link set "+name+" down\n"))
 	}
-	if err == nil {
-		err = errors.Join(balancer.AddAddresses(cable, near), host.AddAddresses("eth0", far))
+	for _, host := range []string{"outer", joined} {
+		err = errors.Join(err, netns.IP(host, "link set bridge type bridge ageing_time 0\n"))
 	}
-	return host, err
+	for _, balancer := range []*nethost.Host{nethost.Self(), n.second} {
+		err = errors.Join(err, balancer.Do(func() error { return nethost.SetSysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "1") }))
+	}
+	return errors.Join(err, addresses(n.second, listen))
 }
 
-// alone is the subnet of one address.
-func alone(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, address.BitLen()) }
+// addresses gives a balancer what clients and backends know it by.
+func addresses(balancer *nethost.Host, listen netip.Addr) error {
+	return errors.Join(balancer.AddAddresses(front, subnet(listen)), balancer.AddAddresses(back, subnet(netip.MustParseAddr(inner))))
+}
 
-// backendName is the name of a backend's host, from backend1.
+// subnet is an address with its subnet.
+func subnet(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, 24) }
+
+// backendName is the name of a backend's port of the switch, from backend1.
 func backendName(i int) string { return fmt.Sprint("backend", i+1) }
-
-// ipForward is the switch that a balancer needs.
-const ipForward = "/proc/sys/net/ipv4/ip_forward"
-
-// forward sets it.
-func forward(value string) error { return os.WriteFile(ipForward, []byte(value), 0) }
-
-// reboot leaves of the balancer what a reboot leaves: no rule, no forwarding,
-// nothing in /run, and the files on disk.
-func reboot(root string) error {
-	for _, restore := range []string{"iptables-restore", "ip6tables-restore"} {
-		if _, err := netns.Pipe("*nat\nCOMMIT\n", restore); err != nil {
-			return err
-		}
-	}
-	saved, err := netns.Pipe("", "iptables-save", "-t", "nat")
-	if err == nil && strings.Contains(saved, "\n-A ") {
-		err = errors.New("cannot play a reboot: the nat table still has rules")
-	}
-	return errors.Join(err, forward("0"), os.RemoveAll(root+"/run"))
-}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +20,12 @@ const (
 
 // The colors, as SGR codes of a terminal.
 const (
-	bold  = "1"
-	dim   = "2"
-	red   = "31"
-	green = "32"
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
 )
 
 // screen is where the demo shows what happens.
@@ -99,5 +102,20 @@ func (s screen) quote(said string) {
 			line = "    " + line[end+1:]
 		}
 		s.say("%s", s.paint(dim, strings.TrimRight(line, " ")))
+	}
+}
+
+// runs are the parts of a row that have one color each.
+var runs = regexp.MustCompile("1+|2+|3+|x+")
+
+// film shows what each client got, one column after the other.
+func (s screen) film(w *watch, words string) {
+	const label = 15
+	colors := map[byte]string{failed: red, '1': cyan, '2': yellow, '3': green}
+	column, happened, rows := w.picture(width - label - 3)
+	s.say("\n  %s; a column is %d ms:\n", words, column.Milliseconds())
+	s.say("  %-*s%s", label, "client", s.paint(bold, happened))
+	for i, row := range rows {
+		s.say("  %-*s%s", label, w.names[i], runs.ReplaceAllStringFunc(row, func(run string) string { return s.paint(colors[run[0]], run) }))
 	}
 }

@@ -25,7 +25,7 @@ import (
 // without a pause. No connection may fail, and neither the memory that an apply takes nor
 // the number of files may grow.
 func (s *story) soak(applies int) error {
-	err := errors.Join(s.stage(), os.Mkdir(processes, 0o755), unix.Mount("proc", processes, "proc", 0, ""))
+	err := errors.Join(s.stage(), s.typable(), os.Mkdir(processes, 0o755), unix.Mount("proc", processes, "proc", 0, ""))
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (s *story) applyTurn(turn int, peak *int) error {
 		return err
 	}
 	var said strings.Builder
-	cmd := exec.Command(s.program, append(s.flags(), "apply")...)
+	cmd := exec.Command(s.program, append(s.flags(root), "apply")...)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		return err
@@ -88,8 +88,8 @@ func (s *story) applyTurn(turn int, peak *int) error {
 	}
 }
 
-// flags are those of every run.
-func (s *story) flags() []string {
+// flags are those of every run on the balancer that has its files there.
+func (s *story) flags(root string) []string {
 	flags := []string{"--root", root, "--live"}
 	if s.variant != "" {
 		flags = append(flags, "--variant", s.variant)
@@ -156,7 +156,7 @@ func (s *story) judgeSoak(peaks []int, files int, what string) error {
 	case countFiles(root) > files || len(generations) > generation.Keep:
 		return fmt.Errorf("there are ever more files: %d, and %d at half time", countFiles(root), files)
 	}
-	return s.natspread("status")
+	return s.run(s.natspread("status"))
 }
 
 // median returns the one in the middle.

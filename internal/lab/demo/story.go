@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -14,9 +13,12 @@ import (
 	"natspread/internal/test/netnstest"
 )
 
-// root is where natspread keeps its files in the demo: in memory, since /run is
-// the demo's own.
-const root = "/run/demo"
+// root is where the first balancer keeps its files, and secondRoot the second one: in memory,
+// since /run is the demo's own.
+const (
+	root       = "/run/one"
+	secondRoot = "/run/two"
+)
 
 // story is what is played, in which roles.
 type story struct {
@@ -27,6 +29,9 @@ type story struct {
 	service     config.Service
 	listen      string
 	network     network
+	acts        string // by their numbers, those that follow on the first two
+	number      int    // of the act that is played
+	home        string // the backend of each client, once they keep them
 }
 
 // inside plays the story in namespaces that are its own, or so many applies instead.
@@ -47,43 +52,36 @@ func inside(left string, s story, applies int) error {
 	if err := s.play(); err != nil {
 		return err
 	}
-	s.say("\n%s in %.1f s; nothing is left behind.", s.paint(bold, "Done"), time.Since(began).Seconds())
+	s.say("%s in %.1f s; nothing is left behind.", s.paint(bold, "Done"), time.Since(began).Seconds())
 	return nil
 }
 
 // play plays all acts.
 func (s *story) play() error {
-	if err := s.stage(); err != nil {
+	if err := errors.Join(s.stage(), s.typable()); err != nil {
 		return err
 	}
-	for _, verb := range []string{"init", "check", "apply"} {
-		if err := s.natspread(verb); err != nil {
+	for i, act := range []func() error{s.shares, s.keep, s.death, s.unconfirmed, s.reboot, s.takeover} {
+		s.number = i + 1
+		if !strings.Contains("12"+s.acts, fmt.Sprint(s.number)) {
+			continue
+		}
+		if err := act(); err != nil {
 			return err
 		}
+		s.say("")
 	}
-	if err := s.measure(); err != nil {
-		return err
-	}
-	if err := reboot(root); err != nil {
-		return err
-	}
-	if err := s.network.refused(s.listen); err != nil {
-		return fmt.Errorf("after the reboot %w", err)
-	}
-	s.say("\n%s the nat table is empty, ip_forward is 0, a connection is refused.\n", s.paint(bold, `"Reboot":`))
-	if err := s.natspread("restore"); err != nil {
-		return err
-	}
-	if err := s.measure(); err != nil {
-		return err
-	}
-	s.say("")
-	return s.natspread("status") // fails when the kernel is not in sync
+	return nil
+}
+
+// act begins the act.
+func (s *story) act(title, words string) {
+	s.say("%s\n   %s\n", s.paint(bold, fmt.Sprintf("%d. %s", s.number, title)), words)
 }
 
 // stage builds the network and shows it.
 func (s *story) stage() error {
-	if err := os.Mkdir(root, 0o755); err != nil {
+	if err := errors.Join(os.Mkdir(root, 0o755), os.Mkdir(secondRoot, 0o755)); err != nil {
 		return err
 	}
 	var backends []netip.Addr
@@ -95,8 +93,8 @@ func (s *story) stage() error {
 	if s.network, err = build(vip, backends); err != nil {
 		return err
 	}
-	s.say("%s the embedded example, in network namespaces of its own.\n", s.paint(bold, "natspread:"))
-	lead := fmt.Sprintf("  %s %s -- %v balancer %s --", client, clientAddress, vip, inner)
+	s.say("%s what it does, in network namespaces of its own.\n", s.paint(bold, "natspread:"))
+	lead := fmt.Sprintf("  clients 192.0.2.x -- %v balancer %s --", vip, inner)
 	for i, backend := range s.service.Backends {
 		if err := serve(s.network.backends[i], backend.String()); err != nil {
 			return err
@@ -107,19 +105,6 @@ func (s *story) stage() error {
 	s.say("")
 	if err := s.network.refused(s.listen); err != nil {
 		return fmt.Errorf("before the first rule %w", err)
-	}
-	return nil
-}
-
-// natspread runs one verb of the program, as it would be typed, and shows what it
-// says.
-func (s *story) natspread(verb string) error {
-	args := append(s.flags(), verb)
-	s.say("%s", s.paint(bold, "$ natspread "+strings.Join(args, " ")))
-	said, err := exec.Command(s.program, args...).CombinedOutput()
-	s.quote(string(said))
-	if err != nil {
-		return fmt.Errorf("natspread %s failed: %w", verb, err)
 	}
 	return nil
 }

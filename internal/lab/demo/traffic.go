@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -85,4 +89,79 @@ func (n network) refused(address string) error {
 		return nil
 	}
 	return fmt.Errorf("a connection was not refused: %w", err)
+}
+
+// watch has each of the client's other addresses make one connection after the other.
+func (s *story) watch() *watch {
+	return start(s.clientNames(), func(row int) (mark byte) {
+		_ = s.network.client.Do(func() error {
+			server, _, err := s.network.asker.At(s.network.clients[row]).Ask("tcp", s.listen, impatience)
+			mark = s.markOf(server, err)
+			return nil
+		})
+		return mark
+	})
+}
+
+// watchOpen has each of these addresses ask again and again on a connection that stays open.
+func (s *story) watchOpen() (*watch, error) {
+	lines := make([]*bufio.ReadWriter, len(s.network.clients))
+	var open []io.Closer
+	for i, address := range s.network.clients {
+		var conn net.Conn
+		err := s.network.client.Do(func() (err error) {
+			conn, err = s.network.asker.At(address).Dial("tcp", s.listen, patience)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, conn)
+		lines[i] = bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn))
+		if _, err := lines[i].ReadString('\n'); err != nil { // the answer to a new connection
+			return nil, err
+		}
+		if err := conn.SetDeadline(time.Now().Add(3 * bound)); err != nil {
+			return nil, err
+		}
+	}
+	w := start(s.clientNames(), func(row int) byte {
+		_, err := lines[row].WriteString("who?\n")
+		if err == nil {
+			err = lines[row].Flush()
+		}
+		said := ""
+		if err == nil {
+			said, err = lines[row].ReadString('\n')
+		}
+		server, _, _ := strings.Cut(said, " ")
+		return s.markOf(server, err)
+	})
+	stop := w.stop
+	w.stop = func() {
+		stop()
+		for _, conn := range open {
+			_ = conn.Close() // all is said
+		}
+	}
+	return w, nil
+}
+
+// clientNames are the client's other addresses.
+func (s *story) clientNames() []string {
+	var names []string
+	for _, address := range s.network.clients {
+		names = append(names, address.String())
+	}
+	return names
+}
+
+// markOf is the number of the backend that answered.
+func (s *story) markOf(server string, err error) byte {
+	for i, backend := range s.service.Backends {
+		if err == nil && backend.String() == server {
+			return byte('1' + i)
+		}
+	}
+	return failed
 }
