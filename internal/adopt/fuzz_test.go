@@ -77,6 +77,7 @@ func TestRoundTrip(t *testing.T) {
 		if len(cfg.Services) == 0 {
 			return
 		}
+		forwardAlike(&cfg)
 		tables := render.New(cfg)
 		in := Input{Choices: Choices{Listen: []string{"*"}, Shares: Made}} // weights 3, 2, 4 look like a slip
 		for _, family := range rules.Families() {
@@ -99,6 +100,25 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("got %d listen addresses, want %d:\n%s\n%s", len(got), len(want), configtest.Text(cfg), result.Text)
 		}
 	})
+}
+
+// forwardAlike gives all services the same forward where two have ports in common: FORWARD does not know by which
+// interface a connection came in, so what one accepts may be of the other.
+func forwardAlike(cfg *config.Config) {
+	first := map[uint16]string{}
+	for _, s := range cfg.Services {
+		for _, l := range s.Listen {
+			for port := int(l.Ports.First); port <= int(l.Ports.Last); port++ {
+				if name, known := first[uint16(port)]; known && name != s.Name {
+					for i := range cfg.Services {
+						cfg.Services[i].Forward = cfg.Services[0].Forward
+					}
+					return
+				}
+				first[uint16(port)] = s.Name
+			}
+		}
+	}
 }
 
 // plain takes out of a service what rules do not say, or say in a way that people's rules do not have:
