@@ -2,12 +2,15 @@ package restore_test
 
 import (
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
 	"natspread/internal/rules"
+	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/restore/flows"
 )
 
 // sourcesConfig has services whose connections get several source addresses, for each family its own.
@@ -116,4 +119,63 @@ func TestSourcesStay(t *testing.T) {
 			t.Errorf("a backend sees %v", seen)
 		}
 	})
+}
+
+// TestSourceSpace holds the kernel to what a list is rendered for. With 100 ports an address, one client gets 100
+// flows to one backend through one address, and no more through a range, as it gets one address of that alone;
+// through two addresses by chance it gets the ports of both.
+func TestSourceSpace(t *testing.T) {
+	const first, second = "192.0.2.11", "192.0.2.12"
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1, Gateway: true, Forward: true})
+		addSources(t, n)
+		tracked(t, variant)
+		port := 9000
+		for _, c := range []struct {
+			sources []string // the last one takes what the others leave
+			want    int
+		}{{[]string{first}, 100}, {[]string{first + "-" + second}, 100}, {[]string{first, second}, 200}} {
+			port++
+			text := fmt.Sprintf("*nat\n-A PREROUTING -d 192.0.2.10/32 -p udp -m udp --dport %d -j DNAT --to-destination 10.0.0.1:%d\n", port, port)
+			for i, source := range c.sources {
+				chance := ""
+				if i+1 < len(c.sources) {
+					chance = "-m statistic --mode random --probability 0.5 "
+				}
+				text += fmt.Sprintf("-A POSTROUTING -d 10.0.0.1/32 -p udp -m udp --dport %d %s-j SNAT --to-source %s:1024-1123\n", port, chance, source)
+			}
+			n.Balancer.Command(t, text+"COMMIT\n", netnstest.Programs(string(variant), 4).Restore)
+			send400(t, n, at(netnstest.VIP(4), port))
+			var got int
+			await.True(t, fmt.Sprintf("%d flows through %v", c.want, c.sources), func() bool { got = flowsTo(t, uint16(port)); return got >= c.want })
+			if got != c.want {
+				t.Errorf("%v: %d flows of one client, not %d", c.sources, got, c.want)
+			}
+		}
+	})
+}
+
+// send400 begins 400 flows of one client.
+func send400(t *testing.T, n *netnstest.Network, addr string) {
+	t.Helper()
+	n.Client.Do(t, func() {
+		for range 400 {
+			conn, err := net.Dial("udp", addr)
+			hosttest.Must(t, err)
+			t.Cleanup(func() { conn.Close() })
+			_, err = conn.Write([]byte("?\n"))
+			hosttest.Must(t, err)
+		}
+	})
+}
+
+// flowsTo counts the flows that were asked of a port of the balancer.
+func flowsTo(t *testing.T, port uint16) (count int) {
+	t.Helper()
+	hosttest.Must(t, flows.Each(t.Context(), rules.IPv4, func(e flows.Entry) {
+		if e.OrigDst.Port() == port {
+			count++
+		}
+	}))
+	return count
 }
