@@ -395,11 +395,12 @@ func TestDrained(t *testing.T) {
 
 // TestDrainedElsewhere refuses also where the interface that clients come in by has no
 // address, as the listen address is on lo; and where the host does not have that, as the
-// network brings its packets all the same.
+// network brings its packets all the same. So it does for a client whom deny has.
 func TestDrainedElsewhere(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Backends: 1})
-		apply(t, newHost(t, variant), service("web4", 4, 80, 1, weighted(4, 80, 0))+service("web6", 6, 80, 1, weighted(6, 80, 0)))
+		apply(t, newHost(t, variant), service("web4", 4, 80, 1, weighted(4, 80, 0))+service("web6", 6, 80, 1, weighted(6, 80, 0))+
+			service("denied4", 4, 81, 1, `deny = "192.0.2.0/24"`)+service("denied6", 6, 81, 1, `deny = "2001:db8::/64"`))
 		front, err := net.InterfaceByName(netnstest.Front)
 		if err != nil {
 			t.Fatal(err)
@@ -413,6 +414,7 @@ func TestDrainedElsewhere(t *testing.T) {
 				for _, network := range transports {
 					wantRefused(t, n.Client, network, at(vip, 80))
 				}
+				wantRefused(t, n.Client, "tcp", at(vip, 81))
 			}
 			ready := map[int]string{6: "nodad"}[family]
 			asked(fmt.Sprintf("address flush dev front scope global\nlink set lo up\naddress add %v/%d dev lo %s\nroute add %v/%[2]d dev front\n", vip, length, ready, client))
