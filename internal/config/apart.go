@@ -26,9 +26,10 @@ func (d *draft) apart(other *draft) bool {
 	return d.audience().Apart(other.audience())
 }
 
-// sameListen tells whether two keys are for the same packets.
-func (k listenKey) sameListen(other listenKey) bool {
-	return k.protocol == other.protocol && k.family == other.family && k.listen.Addr == other.listen.Addr && k.listen.Ports == other.listen.Ports
+// shares tells whether two keys are one listen address of two services that are apart.
+func (k listenKey) shares(other listenKey) bool {
+	same := k.protocol == other.protocol && k.family == other.family && k.listen.Addr == other.listen.Addr && k.listen.Ports == other.listen.Ports
+	return same && k.service.apart(other.service)
 }
 
 // meeting returns that of the keys before the one at a place which is for packets of that one, too,
@@ -36,11 +37,11 @@ func (k listenKey) sameListen(other listenKey) bool {
 func meeting(r ranges.Ranges[listenKey], i int) *listenKey {
 	c := r.Keys[i]
 	other := r.Among(i, c)
-	if other == nil || !other.sameListen(c) || !c.service.apart(other.service) {
+	if other == nil || !c.shares(*other) {
 		return other
 	}
 	for _, other := range together(r.Keys[:i], c) {
-		if !other.sameListen(c) || !c.service.apart(other.service) {
+		if !c.shares(other) {
 			return &other
 		}
 	}
@@ -119,20 +120,17 @@ type twins [2]field.Located[Backend]
 
 // checkTogether files what services say against one another that have the same listen address.
 func (s inspection) checkTogether(r ranges.Ranges[listenKey], pairs map[pair][]twins, reported map[[2]int]bool) {
-	for i, second := range r.Keys {
-		others := together(r.Keys[:i], second)
+	for i, c := range r.Keys {
+		others := together(r.Keys[:i], c)
 		if len(others) == maxTogether {
-			s.Refuse(second.at, otherPortFix(second.listen), "cannot use listen %s: %d services have it, and that is the most", s.Show(second.at), maxTogether)
+			s.Refuse(c.at, otherPortFix(c.listen), "cannot use listen %s: %d services have it, and that is the most", s.Show(c.at), maxTogether)
 			continue
 		}
-		for _, first := range others {
-			second := second
-			if first.service.At.Start > second.service.At.Start {
-				first, second = second, first
-			}
-			if !first.sameListen(second) || !first.service.apart(second.service) {
+		for _, other := range others {
+			if !c.shares(other) {
 				continue
 			}
+			first, second := inOrder(other, c)
 			two := pair{first.service, second.service}
 			same, known := pairs[two]
 			if !known {

@@ -118,16 +118,21 @@ func newRanges(sorted []listenKey) ranges.Ranges[listenKey] {
 	return ranges.New(sorted, func(k listenKey) (first, last uint16) { return k.listen.Ports.First, k.listen.Ports.Last })
 }
 
+// inOrder returns two keys in the order of the file.
+func inOrder(a, b listenKey) (first, second listenKey) {
+	if a.at.Start > b.at.Start {
+		return b, a
+	}
+	return a, b
+}
+
 // refuseOverlap files two keys at the later of their places, once for all the
 // protocols they share.
 func (s inspection) refuseOverlap(c listenKey, other *listenKey, reported map[[2]int]bool) {
 	if other == nil {
 		return
 	}
-	first, second := *other, c
-	if first.at.Start > second.at.Start {
-		first, second = second, first
-	}
+	first, second := inOrder(*other, c)
 	if places := [2]int{first.at.Start, second.at.Start}; !reported[places] {
 		reported[places] = true
 		s.Refuse(second.at, s.overlapFix(first, second),

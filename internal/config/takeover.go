@@ -96,10 +96,7 @@ func (s inspection) refuseAnswer(c listenKey, other *listenKey, reported map[sou
 	if other == nil || other.at == c.at || s.Show(other.at) == s.Show(c.at) {
 		return
 	}
-	first, second := *other, c
-	if first.at.Start > second.at.Start {
-		first, second = second, first
-	}
+	first, second := inOrder(*other, c)
 	if !reported[second.at] {
 		reported[second.at] = true
 		s.Refuse(second.at, "take takeover out, or give one of the two other backends, or the same ones at another port",
