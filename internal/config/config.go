@@ -150,6 +150,15 @@ func (b Backend) ActiveWeight() int {
 // Ports returns the backend's own ports, the zero value where it has none.
 func (b Backend) Ports() Ports { return Ports{First: b.Port, Last: max(b.Port, b.Last)} }
 
+// withPorts returns b with other ports of its own, the zero value for none.
+func (b Backend) withPorts(ports Ports) Backend {
+	b.Port, b.Last = ports.First, 0
+	if ports.First != ports.Last {
+		b.Last = ports.Last
+	}
+	return b
+}
+
 // String writes b without its weight, as the config does: "10.0.0.1:80", "2001:db8::1",
 // "10.0.0.1:9000-9010".
 func (b Backend) String() string {

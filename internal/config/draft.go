@@ -217,9 +217,5 @@ func (d *draft) readBackend(f field.Field, v source.Value, weights map[string]st
 // ParseBackend reads an address, and the port or the range of ports that may follow.
 func ParseBackend(text string) (Backend, *value.Fault) {
 	at, why := endpoint.ParseBackend(text)
-	b := Backend{Addr: at.Addr, Port: at.Ports.First, Weight: 1}
-	if at.Ports.First != at.Ports.Last {
-		b.Last = at.Ports.Last
-	}
-	return b, why
+	return Backend{Addr: at.Addr, Weight: 1}.withPorts(at.Ports), why
 }

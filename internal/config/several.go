@@ -75,26 +75,14 @@ func repeatFix[T comparable](list []field.Located[T], l field.Located[T], first 
 // setBackendPort reads the port of a backend that does not stand behind its address, or a range of ports.
 func setBackendPort(b *backendDraft, f field.Field) {
 	ports, why := endpoint.ParsePorts(f.Value.Text)
-	kind := source.Integer
-	if ports.First != ports.Last {
-		kind = source.String
-	}
-	switch {
+	switch kind := ports.Kind(); {
 	case why == nil && f.Value.Kind == kind:
 		b.port = field.Located[Ports]{Val: ports, At: f.Value.At}
 	case why == nil:
-		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not " + string(kind), Fix: "write " + portKey(ports)})
+		f.Refuse(f.Value, value.Fault{Cause: "it is " + string(f.Value.Kind) + ", not " + string(kind), Fix: "write port = " + ports.TOML()})
 	default:
 		f.Refuse(f.Value, value.Fault{Cause: why.Cause, Fix: "write port = 80, with the number of the port"})
 	}
-}
-
-// portKey writes the key port of a backend.
-func portKey(ports Ports) string {
-	if ports.First == ports.Last {
-		return "port = " + ports.String()
-	}
-	return "port = " + source.Quote(ports.String())
 }
 
 // takePort gives a backend the port that stands in a key of its own.
@@ -105,9 +93,7 @@ func (b *backendDraft) takePort(f field.Field) {
 	case address.Port != 0:
 		f.Source.Refuse(b.port.At, "take port out, or write address = "+source.Quote(address.Addr.String()), "cannot use port %s: the address has %s already", f.Show(b.port.At), address.Ports())
 	default:
-		if address.Port = b.port.Val.First; b.port.Val.First != b.port.Val.Last {
-			address.Last = b.port.Val.Last
-		}
+		*address = address.withPorts(b.port.Val)
 	}
 }
 
@@ -117,11 +103,7 @@ func (d *draft) writeBackend(b field.Located[Backend], ports Ports) string {
 	case keyed && ports == Ports{}:
 		return "take port out"
 	case keyed:
-		return "write " + portKey(ports)
+		return "write port = " + ports.TOML()
 	}
-	b.Val.Port, b.Val.Last = ports.First, 0
-	if ports.First != ports.Last {
-		b.Val.Last = ports.Last
-	}
-	return "write " + source.Quote(b.Val.String())
+	return "write " + source.Quote(b.Val.withPorts(ports).String())
 }

@@ -23,6 +23,22 @@ func (p Ports) String() string {
 	return strconv.Itoa(int(p.First)) + "-" + strconv.Itoa(int(p.Last))
 }
 
+// Kind returns how TOML has p: one port as a number, a range as a string.
+func (p Ports) Kind() source.Kind {
+	if p.First == p.Last {
+		return source.Integer
+	}
+	return source.String
+}
+
+// TOML writes p as a value of TOML: 80, or "8000-8010" with the quotes.
+func (p Ports) TOML() string {
+	if p.Kind() == source.Integer {
+		return p.String()
+	}
+	return source.Quote(p.String())
+}
+
 // Contains reports whether port is one of p.
 func (p Ports) Contains(port uint16) bool { return p.First <= port && port <= p.Last }
 
@@ -72,21 +88,13 @@ func ParsePorts(text string) (Ports, *value.Fault) {
 type Pair struct{ Asked, To Ports }
 
 // String writes p as the config does: `80 = 8080`, `"8000-8010" = "9000-9010"`.
-func (p Pair) String() string {
-	if p.Asked.First == p.Asked.Last {
-		return p.Asked.String() + " = " + p.To.String()
-	}
-	return fmt.Sprintf("%q = %q", p.Asked, p.To)
-}
+func (p Pair) String() string { return p.Asked.TOML() + " = " + p.To.TOML() }
 
 // ParsePair reads 80 = 8080, and "8000-8010" = "9000-9010".
 func ParsePair(p source.Pair) (Pair, *value.Fault) {
 	asked, why := ParsePorts(p.Name)
 	to, why2 := ParsePorts(p.Value.Text)
-	kind := source.Integer
-	if asked.First != asked.Last {
-		kind = source.String
-	}
+	kind := asked.Kind()
 	switch {
 	case why != nil && strings.Contains(p.Name, "-"):
 		return Pair{}, &value.Fault{Cause: "it is no range of ports from 1 to 65535"}
