@@ -39,18 +39,13 @@ func clamped(services []config.Service) []dispatchEntry {
 			}
 			if entry.address.IsValid() {
 				entry.side, entry.rules = clamp, []rules.Rule{rule}
-				if len(together[placeOf(entry)]) > 0 {
+				if len(together[placeOf(entry)]) > 0 { // whose services have no backend in common
 					entry.rules = byBackend(service, entry, rule)
 				}
 				entries = append(entries, entry)
 				continue
 			}
-			for _, backend := range service.Backends {
-				entry.address = backend.Addr
-				rule.ReplySource, rule.ReplyPorts = host(backend.Addr), answersAt(entry.listen, backend)
-				entry.side, entry.rules = backendClamp, []rules.Rule{rule}
-				entries = append(entries, entry)
-			}
+			entries = append(entries, backendEntries(service, entry, backendClamp, rule)...)
 		}
 	}
 	return entries

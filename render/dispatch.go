@@ -25,7 +25,7 @@ type dispatchEntry struct {
 	listen   config.Listen // that it was made from; zero if it was made from several
 }
 
-// String writes what is claimed.
+// String writes what the entry asks for.
 func (c dispatchEntry) String() string {
 	return fmt.Sprint(c.address, " ", c.protocol, " ", c.ports.First, "-", c.ports.Last)
 }
@@ -84,7 +84,7 @@ func alike(c dispatchEntry, service config.Service) bool {
 	return c.address.IsValid() && service.Local && len(service.Interfaces) == 0 && !service.Gated()
 }
 
-// incoming returns what the services entry of the packets that come in.
+// incoming returns the entries for what comes in from elsewhere.
 func incoming(services []config.Service) []dispatchEntry {
 	return leading(services, incomingOnly, func(rule rules.Rule, service config.Service) []rules.Rule {
 		if service.Gated() {
@@ -94,9 +94,9 @@ func incoming(services []config.Service) []dispatchEntry {
 	})
 }
 
-// outgoing returns the same for connections made on the balancer itself, which never
-// pass PREROUTING. With "*" the loopback addresses, local as they are, stay out of
-// it: the host's own localhost services stay its own.
+// outgoing returns the entries for connections made on the balancer itself, which never
+// pass PREROUTING. "*" leaves out the loopback addresses, although they are local: what
+// listens there on the host is still reached.
 func outgoing(services []config.Service) []dispatchEntry {
 	notLocal := func(s config.Service) bool { return !s.Local }
 	return leading(slices.DeleteFunc(slices.Clone(services), notLocal), localOnly, func(rule rules.Rule, service config.Service) []rules.Rule {
@@ -196,15 +196,32 @@ func forwarded(services []config.Service) []dispatchEntry {
 				continue
 			}
 			rule.Target = rules.Target{Kind: rules.Accept}
-			for _, backend := range service.Backends {
-				entry.address = backend.Addr
-				rule.ReplySource, rule.ReplyPorts = host(backend.Addr), answersAt(entry.listen, backend)
-				entry.side, entry.rules = backendForward, []rules.Rule{rule}
-				entries = append(entries, entry)
-			}
+			entries = append(entries, backendEntries(service, entry, backendForward, rule)...)
 		}
 	}
 	return entries
+}
+
+// backendEntries returns an entry for each backend of a service, at its address, with a rule that also
+// asks which backend answers.
+func backendEntries(service config.Service, entry dispatchEntry, of side, rule rules.Rule) []dispatchEntry {
+	entries := make([]dispatchEntry, len(service.Backends))
+	for i, rule := range byBackend(service, entry, rule) {
+		entry.address, entry.side, entry.rules = service.Backends[i].Addr, of, []rules.Rule{rule}
+		entries[i] = entry
+	}
+	return entries
+}
+
+// byBackend returns a rule once for each backend of a service, with the condition that this backend
+// answers what an entry asks for.
+func byBackend(service config.Service, entry dispatchEntry, rule rules.Rule) []rules.Rule {
+	list := make([]rules.Rule, len(service.Backends))
+	for i, backend := range service.Backends {
+		list[i] = rule
+		list[i].ReplySource, list[i].ReplyPorts = host(backend.Addr), answersAt(entry.listen, backend)
+	}
+	return list
 }
 
 // answersAt returns the ports where a backend answers what was asked of a listen address.

@@ -63,7 +63,7 @@ func (c dispatchEntry) placeless() rules.Rule {
 }
 
 // aggregate returns the rule of sorted entries, which is the same for all, with prefixes
-// and ranges that hold just what they entry.
+// and ranges that hold just the addresses and ports of the entries.
 func aggregate(entries []dispatchEntry) []rules.Rule {
 	prefixes := map[rules.Ports][]netip.Prefix{}
 	var order []rules.Ports

@@ -78,7 +78,7 @@ func (p *selector) refuse(listen []config.Listen) []rules.Rule {
 	}
 	for _, addr := range addresses {
 		list = append(list, rules.Rule{
-			Destination: netip.PrefixFrom(addr, addr.BitLen()), LocalDestination: true,
+			Destination: host(addr), LocalDestination: true,
 			Target: rules.Target{Kind: rules.Refuse, Address: addr},
 		})
 	}

@@ -134,14 +134,3 @@ func narrowed(service, last config.Service, entry dispatchEntry, rule rules.Rule
 	}
 	return list
 }
-
-// byBackend returns a rule for what clients asked once for each backend of a service, as no two services
-// have one in common there.
-func byBackend(service config.Service, entry dispatchEntry, rule rules.Rule) []rules.Rule {
-	list := make([]rules.Rule, len(service.Backends))
-	for i, backend := range service.Backends {
-		rule.ReplySource, rule.ReplyPorts = host(backend.Addr), answersAt(entry.listen, backend)
-		list[i] = rule
-	}
-	return list
-}

@@ -72,7 +72,7 @@ func (d *draft) poolSources() {
 	}
 }
 
-// sourcesOf returns the draft with those of its sources only that are of a family, if any is.
+// sourcesOf leaves a draft only those of its sources that are of a family, if there are any.
 func (d *draft) sourcesOf(six bool) {
 	if own := keepFamily(d.sources, six, func(s Sources) netip.Addr { return s.First }); len(own) > 0 {
 		d.sources = own
