@@ -35,19 +35,15 @@ func mustClamp(t rapid.TB, owners owners, packets map[rules.Packet]bool, mangle 
 }
 
 // clamps tells whether a packet's connection is one of TCP that asked for the service: by what it had
-// asked for, and with "*" also by where it goes.
+// asked for, and with "*", or where several services listen, also by where it goes.
 func (o *owner) clamps(packet rules.Packet) bool {
 	if packet.Protocol != "tcp" || !packet.OriginalAddress.IsValid() || !slices.Contains(o.Protocols, config.TCP) {
 		return false
 	}
-	return slices.ContainsFunc(o.Listen, func(listen config.Listen) bool {
-		answers := func(b config.Backend) bool {
-			return b.Addr == packet.Destination && listen.Answers(b).Contains(packet.Port)
-		}
-		return listen.Ports.Contains(packet.OriginalPort) &&
-			(listen.Addr == packet.OriginalAddress && len(o.together[listenPlace{listen.String(), "tcp"}]) == 0 ||
-				(listen.Any() || listen.Addr == packet.OriginalAddress) && slices.ContainsFunc(o.Backends, answers))
-	})
+	alone := func(l config.Listen) bool {
+		return l.Addr == packet.OriginalAddress && l.Ports.Contains(packet.OriginalPort) && len(o.together[listenPlace{l.String(), "tcp"}]) == 0
+	}
+	return o.answersAsked(packet) || slices.ContainsFunc(o.Listen, alone)
 }
 
 // TestNobodyClamps plans no mangle table where no service has TCP and asks for it.

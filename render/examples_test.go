@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"natspread/internal/config"
-	"natspread/internal/rules"
 )
 
 // TestExamples renders each config that users may begin with: testdata/examples has its rules. In package
@@ -34,12 +32,7 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustKeepPromises(t, cfg)
-			got := &txtar.Archive{Comment: []byte("The rules of examples/" + name + ".toml.\n")}
-			for _, family := range rules.Families() {
-				if table := New(cfg).Of(family); !table.Empty() {
-					got.Files = append(got.Files, txtar.File{Name: fmt.Sprintf("rules.v%s", family.String()[3:]), Data: table.Text()})
-				}
-			}
+			got := &txtar.Archive{Comment: []byte("The rules of examples/" + name + ".toml.\n"), Files: tableFiles(New(cfg))}
 			golden := filepath.Join("../testdata/examples", name+".txtar")
 			if *update {
 				if err := os.WriteFile(golden, txtar.Format(got), 0o644); err != nil {

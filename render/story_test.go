@@ -84,19 +84,29 @@ func retold(t *testing.T, story *txtar.Archive) *txtar.Archive {
 		if table.Empty() != !hasFamily(cfg, family) {
 			t.Errorf("the %v table is empty: %v", family, table.Empty())
 		}
-		if !table.Empty() {
-			told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("rules.v%s", family.String()[3:]), Data: table.Text()})
-		}
-		for _, part := range []rules.Table{plan.Filter(family), plan.Mangle(family)} {
-			if !part.Empty() {
-				told.Files = append(told.Files, txtar.File{Name: fmt.Sprintf("%v.v%s", part.Name, family.String()[3:]), Data: part.Text()})
-			}
-		}
 	}
+	told.Files = append(told.Files, tableFiles(plan)...)
 	if walk, ok := files["walk"]; ok {
 		told.Files = append(told.Files, txtar.File{Name: "walk", Data: walked(t, plan, string(walk))})
 	}
 	return told
+}
+
+// tableFiles returns the tables of a plan that are not empty, each as a file.
+func tableFiles(plan rules.Tables) []txtar.File {
+	var files []txtar.File
+	for _, family := range rules.Families() {
+		for _, table := range []rules.Table{plan.Of(family), plan.Filter(family), plan.Mangle(family)} {
+			name := table.Name.String()
+			if table.Name == rules.NAT {
+				name = "rules"
+			}
+			if !table.Empty() {
+				files = append(files, txtar.File{Name: fmt.Sprintf("%s.v%s", name, family.String()[3:]), Data: table.Text()})
+			}
+		}
+	}
+	return files
 }
 
 // choose makes of a config what health checks made of it.
