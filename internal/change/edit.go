@@ -95,8 +95,8 @@ func PlanDrain(store generation.Store, plan Plan, target Target, drain bool) (Ed
 	return planned, planned.changesNothingElse(store, rewrite)
 }
 
-// fileEdits returns the files of a config that have another text than before. What killed writers of
-// any of them left goes here.
+// fileEdits returns the files of a config that have another text than before. It first removes what
+// killed writers of any of the files left.
 func fileEdits(before, after configfiles.Set) ([]fileEdit, error) {
 	var edited []fileEdit
 	sweep(before, func(path string) []string { return []string{path} })

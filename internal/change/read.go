@@ -198,7 +198,7 @@ func nearFile(name string) string {
 	all, _ := os.ReadDir(filepath.Dir(name))
 	var names []string
 	for _, entry := range all {
-		if strings.HasSuffix(entry.Name(), ".toml") {
+		if strings.HasSuffix(entry.Name(), configfiles.Suffix) {
 			names = append(names, entry.Name())
 		}
 	}

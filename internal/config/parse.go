@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/config/field"
+	"natspread/internal/config/habits"
 	"natspread/internal/config/source"
 	"natspread/internal/config/value"
 	"natspread/internal/configfiles"
@@ -113,7 +114,7 @@ func (s inspection) strayFix(pairs []source.Pair, p source.Pair) string {
 var headerHabits = []suggest.Habit{
 	{Typed: "default global globals settings config main common template", Instead: defaultsHeader},
 	{Typed: "pool pools upstream upstreams backend backends server servers target targets cluster group", Instead: poolPrefix},
-	{Typed: "include includes import", Instead: "take it out, and put the files into the directory conf.d beside natspread.toml, with names that end in .toml"},
+	{Typed: "include includes import", Instead: habits.Include},
 }
 
 // checkHeader files a header that is not [[service]] and reports whether it was

@@ -73,17 +73,9 @@ func cover(subnets []netip.Prefix, whole netip.Prefix) bool {
 	if len(parts) < 2 { // and so not both halves
 		return false
 	}
-	low := netip.PrefixFrom(whole.Addr(), whole.Bits()+1)
-	high := netip.PrefixFrom(last(low).Next(), low.Bits())
-	return cover(parts, low) && cover(parts, high)
-}
-
-// last returns the last address of a subnet.
-func last(p netip.Prefix) netip.Addr {
-	bytes := p.Addr().AsSlice()
-	for bit := p.Bits(); bit < 8*len(bytes); bit++ {
-		bytes[bit/8] |= 0x80 >> (bit % 8)
-	}
-	last, _ := netip.AddrFromSlice(bytes)
-	return last
+	bit := whole.Bits() // by which the halves differ
+	bytes := whole.Addr().AsSlice()
+	bytes[bit/8] |= 0x80 >> (bit % 8)
+	middle, _ := netip.AddrFromSlice(bytes)
+	return cover(parts, netip.PrefixFrom(whole.Addr(), bit+1)) && cover(parts, netip.PrefixFrom(middle, bit+1))
 }

@@ -4,6 +4,9 @@ package habits
 
 import "natspread/internal/suggest"
 
+// Include is the fix for what names other files to read.
+const Include = "take it out, and put the files into the directory conf.d beside natspread.toml, with names that end in .toml"
+
 // What other programs call the words of a config, each with the fix for it.
 var (
 	Protocols = []suggest.Habit{
@@ -71,7 +74,7 @@ var (
 		{Typed: "maxconn max_conn max_conns maxconns max_connections connlimit limit rate rate_limit ratelimit", Instead: "natspread can't limit connections: take it out; a rule of your own in mangle PREROUTING can, by -m connlimit or -m hashlimit"},
 		{Typed: "source sources from allow_from allowed allowlist allow_list whitelist acl source_ranges permit clients", Instead: "allow"},
 		{Typed: "deny_from denied denylist deny_list blacklist blocklist block ban banned", Instead: "deny"},
-		{Typed: "include includes import", Instead: "take it out, and put the files into the directory conf.d beside natspread.toml, with names that end in .toml"},
+		{Typed: "include includes import", Instead: Include},
 		{Typed: "defaults default global template extends inherit", Instead: "take it out, and write [defaults], with snat, snat_ports, algorithm, on_remove, forward and clamp_mss below it"},
 		{Typed: "port_map portmap port_maps portmaps map maps mapping mappings port_mapping port_mappings", Instead: "ports"},
 		{Typed: "mss mssfix tcp_mss tcpmss max_mss set_mss adjust_mss clamp clamp_mss_to_pmtu clamp_to_pmtu", Instead: "clamp_mss"},

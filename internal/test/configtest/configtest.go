@@ -258,8 +258,7 @@ func claims(service, wants config.Service, l config.Listen) bool {
 		return false
 	}
 	return slices.ContainsFunc(service.Listen, func(has config.Listen) bool {
-		return (has.Any() || l.Any() || has.Addr == l.Addr) &&
-			has.Ports.First <= l.Ports.Last && l.Ports.First <= has.Ports.Last
+		return (has.Any() || l.Any() || has.Addr == l.Addr) && has.Ports.Overlaps(l.Ports)
 	})
 }
 

@@ -32,7 +32,7 @@ func sourcePool(t *rapid.T, six bool) config.SNAT {
 	return made
 }
 
-// snatText writes snat, several source addresses as a list, and snat_ports where a source is rewritten.
+// snatText writes snat, several source addresses as a list.
 func snatText(service config.Service) string {
 	text := "snat = \"" + service.SNAT.String() + "\"\n"
 	if service.SNAT.Pool != nil {

@@ -66,21 +66,13 @@ func backendsText(all []config.Backend) string {
 	b.WriteString("backends = [\n")
 	for i, backend := range all {
 		if backend.Port != 0 && i%2 == 1 { // the port in a key of its own
-			fmt.Fprintf(&b, "  { address = %q, port = %s, weight = %d, drain = %v, backup = %v },\n", backend.Addr, portText(backend.Ports()), backend.Weight, backend.Drain, backend.Backup)
+			fmt.Fprintf(&b, "  { address = %q, port = %s, weight = %d, drain = %v, backup = %v },\n", backend.Addr, backend.Ports().TOML(), backend.Weight, backend.Drain, backend.Backup)
 			continue
 		}
 		fmt.Fprintf(&b, "  { address = %q, weight = %d, drain = %v, backup = %v },\n", backend, backend.Weight, backend.Drain, backend.Backup)
 	}
 	b.WriteString("]\n")
 	return b.String()
-}
-
-// portText writes a port as a number, and a range of them as a string.
-func portText(ports config.Ports) string {
-	if ports.First == ports.Last {
-		return ports.String()
-	}
-	return fmt.Sprintf("%q", ports)
 }
 
 // SharedText writes what Text writes with a pool for each list of backends, and with the

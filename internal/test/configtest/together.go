@@ -12,8 +12,7 @@ func mayJoin(made, other config.Service, l config.Listen) bool {
 	has := func(theirs config.Listen) bool { return theirs == l && l.To == 0 }
 	inCommon := func(b config.Backend) bool {
 		return slices.ContainsFunc(made.Backends, func(mine config.Backend) bool {
-			theirs, mineAt := l.Answers(b), l.Answers(mine)
-			return b.Addr == mine.Addr && theirs.First <= mineAt.Last && mineAt.First <= theirs.Last
+			return b.Addr == mine.Addr && l.Answers(b).Overlaps(l.Answers(mine))
 		})
 	}
 	return slices.ContainsFunc(other.Listen, has) && made.Apart(other.Audience) &&
