@@ -12,8 +12,8 @@ import (
 	"natspread/internal/config"
 )
 
-// TestExamples renders each config that users may begin with: testdata/examples has its rules. In package
-// main a test of the same name asks each of its services in the kernel.
+// TestExamples renders each config that users may begin with: testdata/examples has its rules. In
+// package main a test of the same name asks each of its services in the kernel.
 func TestExamples(t *testing.T) {
 	paths, err := filepath.Glob("../examples/*.toml")
 	if err != nil || len(paths) != 12 {

@@ -30,8 +30,8 @@ type gateBuilder struct {
 //
 // Deny goes before allow. A packet comes back from a gate only where the host itself is to answer it.
 //
-// A gate that passes clients on comes back for all whom the service does not serve. What refuses them, if
-// any rule leads there, is a chain of its own.
+// A gate that passes clients on comes back for all whom the service does not serve. What refuses
+// them, if any rule leads there, is a chain of its own.
 func (l limits) gateChains(service config.Service, passes, refuses bool) []rules.Chain {
 	if !service.Gated() {
 		return nil

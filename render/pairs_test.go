@@ -50,10 +50,11 @@ func hasBackend(s config.Service, is func(config.Backend) bool) bool {
 	return slices.ContainsFunc(s.Backends, is)
 }
 
-// pairs are the traits that touch: two keys that decide about one rule, or about one chain. Any other two
-// write rules that neither knows of. What config refuses together is no pair.
+// pairs are the traits that touch: two keys that decide about one rule, or about one chain. Any
+// other two write rules that neither knows of. What config refuses together is no pair.
 var pairs = map[string][]string{
-	// The pick writes a rule for each turn, slot or draw, of each backend that gets connections, for each protocol.
+	// The pick writes a rule for each turn, slot or draw, of each backend that gets connections,
+	// for each protocol.
 	"round-robin": {"weight", "drain", "backup", "protocols", "ports", "own", "shift"},
 	"source":      {"weight", "drain", "backup", "protocols", "ports", "own", "shift", "source_prefix", "takeover"},
 	"flow":        {"own", "takeover"},
@@ -133,8 +134,8 @@ func traitsOf(service config.Service) []string {
 	return has
 }
 
-// surroundings returns the family of a service, its protocols, and the layout that it is in: a tree where
-// the services of its family, or its own backends, are too many for a list.
+// surroundings returns the family of a service, its protocols, and the layout that it is in: a tree
+// where the services of its family, or its own backends, are too many for a list.
 func surroundings(cfg config.Config, service config.Service) []string {
 	layout := "list"
 	pre, _ := New(cfg).Of(familyOf(service)).Chain(rules.ServicePre)

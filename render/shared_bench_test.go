@@ -32,9 +32,9 @@ func sharedConfig(n int) (shared, written []byte) {
 	return []byte(short.String()), []byte(long.String())
 }
 
-// BenchmarkShared is parse and plan of 10,000 services through pools and defaults, beside the same config
-// written out: at most 1.1 times the time of the processors is wanted. It takes both in turns, and the ratio
-// is the median of the rounds' own, whatever else the machine does.
+// BenchmarkShared is parse and plan of 10,000 services through pools and defaults, beside the same
+// config written out: at most 1.1 times the time of the processors is wanted. It takes both in
+// turns, and the ratio is the median of the rounds' own, whatever else the machine does.
 func BenchmarkShared(b *testing.B) {
 	shared, written := sharedConfig(10_000)
 	plan := func(text []byte) time.Duration {

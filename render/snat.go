@@ -10,9 +10,9 @@ func masquerade(service config.Service) rules.Target {
 	return rules.Target{Kind: rules.Masquerade, Random: service.SNATPorts == config.RandomPorts}
 }
 
-// addressRules returns the rules that spread the connections of a service over its source addresses, each
-// its part. A range in one rule is for more addresses than have a rule each: there one client always gets one
-// address for a backend, also when that one's ports are all in use.
+// addressRules returns the rules that spread the connections of a service over its source
+// addresses, each its part. A range in one rule is for more addresses than have a rule each: there
+// one client always gets one address for a backend, also when that one's ports are all in use.
 func addressRules(service config.Service) []rules.Rule {
 	spread := service.SNAT.Spread()
 	weights := make([]uint64, len(spread))

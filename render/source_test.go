@@ -117,9 +117,9 @@ func translations(service config.Service, elsewhere netip.Addr) map[rules.Packet
 	return packets
 }
 
-// rewriting returns what a packet's source becomes, by what the configs say, in the order of the file; nothing
-// of a packet that is nobody's. It is not known of what goes to a backend of nobody, and asked for an address where
-// several services listen.
+// rewriting returns what a packet's source becomes, by what the configs say, in the order of the
+// file; nothing of a packet that is nobody's. It is not known of what goes to a backend of nobody,
+// and asked for an address where several services listen.
 func (o owners) rewriting(packet rules.Packet) (ends []end, known bool) {
 	by := o.first(packet.OriginalAddress, func(o *owner) bool { return o.translates(packet) })
 	if by == nil {
@@ -150,7 +150,8 @@ func (o owners) rewriting(packet rules.Packet) (ends []end, known bool) {
 	return []end{{rules.Target{Kind: rules.Masquerade, Random: random}, big.NewRat(1, 1)}}, true
 }
 
-// answersAsked tells whether a packet goes to a backend of the service that answers there for what was asked.
+// answersAsked tells whether a packet goes to a backend of the service that answers there for what
+// was asked.
 func (o *owner) answersAsked(packet rules.Packet) bool {
 	return slices.ContainsFunc(o.Listen, func(l config.Listen) bool {
 		return (l.Any() || l.Addr == packet.OriginalAddress) && l.Ports.Contains(packet.OriginalPort) && slices.ContainsFunc(o.Backends, func(b config.Backend) bool {

@@ -244,9 +244,9 @@ func walkedByAll(t rapid.TB, table rules.Table, builtIn string, packet rules.Pac
 // backendTarget is the target that stands for a backend of a service in tests, whatever was asked for.
 func backendTarget(backend config.Backend) rules.Target { return dnat(config.Listen{}, backend) }
 
-// landed returns the target that stands for a backend, where one leads what asks for a port of the service
-// to the port at which that backend is to answer, and else the target itself. An accept leaves it where it
-// was asked.
+// landed returns the target that stands for a backend, where one leads what asks for a port of the
+// service to the port at which that backend is to answer, and else the target itself. An accept
+// leaves it where it was asked.
 func landed(service config.Service, packet rules.Packet, target rules.Target) rules.Target {
 	for _, listen := range service.Listen {
 		if !listen.Ports.Contains(packet.Port) || !listen.Any() && listen.Addr != packet.Destination {

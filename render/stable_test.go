@@ -99,9 +99,9 @@ func mustChangeLittle(t rapid.TB, how string, layout limits, before, after rules
 	}
 }
 
-// waysTo returns by how many ways dispatch trees lead to a service: from PRE, OUT, POST
-// and FORWARD, that of the mangle table, too, in which three a service on "*" is told by its backends. What a helper expects of
-// a service that FORWARD lets through is told by them, too, each way.
+// waysTo returns by how many ways dispatch trees lead to a service: from PRE, OUT, POST, and FORWARD
+// of the filter table and of the mangle table. In the last three the backends tell a service on "*".
+// They also tell what a helper expects of a service that FORWARD lets through, each way.
 func waysTo(service config.Service) int {
 	ways, related := 0, 0
 	if service.Forward == config.Accept {

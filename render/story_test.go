@@ -20,11 +20,11 @@ import (
 // update rewrites what the stories want with what they get.
 var update = flag.Bool("update", false, "rewrite the rules and walks of testdata/render")
 
-// storyDir holds one txtar per story: a comment with its reason, natspread.toml,
-// the tables of the families that have services as rules.v4 and rules.v6, the parts of
-// the filter and mangle tables that are not empty as filter.v4 and mangle.v6, and walk, where questions stand
-// with their answers indented below. With health, lines of SERVICE out BACKEND or SERVICE joined
-// BACKEND, the tables are those of the overlay in which these backends are that.
+// storyDir holds one txtar per story: a comment with its reason, natspread.toml, the tables of the
+// families that have services as rules.v4 and rules.v6, the parts of the filter and mangle tables
+// that are not empty as filter.v4 and mangle.v6, and walk, where questions stand with their answers
+// indented below. With health, lines of SERVICE out BACKEND or SERVICE joined BACKEND, the tables
+// are those of the overlay in which these backends are that.
 const storyDir = "../testdata/render"
 
 // TestStories renders each story and compares tables and walks with what it wants.
@@ -186,9 +186,10 @@ func fraction(share *big.Rat) string {
 	}
 }
 
-// question reads, for FORWARD of the mangle table with MANGLE as the chain, "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from
-// SOURCE[:PORT]] [asked ADDRESS:PORT] [expected] [midstream]", asked for what the client had asked
-// for, expected for what a helper announced, and midstream for what began at another balancer.
+// question reads "CHAIN PROTOCOL DESTINATION:PORT [local] [in INTERFACE] [from SOURCE[:PORT]]
+// [asked ADDRESS:PORT] [expected] [midstream]": asked is what the client had asked for, expected
+// what a helper announced, and midstream what began at another balancer. The chain MANGLE is
+// FORWARD of the mangle table.
 func question(t *testing.T, words []string) (builtIn string, packet rules.Packet) {
 	t.Helper()
 	if len(words) < 3 {

@@ -108,8 +108,9 @@ func ledTo(entries []dispatchEntry) map[string]bool {
 	return names
 }
 
-// last returns the service at the place of an entry whose rules of POST come behind those of the others,
-// and do not ask for the backend: of those that reach a backend, the first one with most of them.
+// last returns the service at the place of an entry whose rules of POST come behind those of the
+// others, and do not ask for the backend: of those that reach a backend, the first one with most of
+// them.
 func (t together) last(entry dispatchEntry) (last config.Service, found bool) {
 	for _, service := range t[placeOf(entry)] {
 		if reaches(service) && len(service.Backends) > len(last.Backends) {
@@ -119,9 +120,9 @@ func (t together) last(entry dispatchEntry) (last config.Service, found bool) {
 	return last, found
 }
 
-// narrowed returns the rules of POST for a service that is not the last one at the place of an entry. They
-// ask for the backend, as no two services have one in common there. It returns none where the rules of the
-// last service do the same.
+// narrowed returns the rules of POST for a service that is not the last one at the place of an
+// entry. They ask for the backend, as no two services have one in common there. It returns none
+// where the rules of the last service do the same.
 func narrowed(service, last config.Service, entry dispatchEntry, rule rules.Rule) []rules.Rule {
 	sources := sourceRules(service)
 	if slices.Equal(sources, sourceRules(last)) {

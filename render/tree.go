@@ -177,8 +177,8 @@ func (p *treeBuilder) last(entries []dispatchEntry, at position) ([]rules.Rule, 
 	return list, true
 }
 
-// passedOn tells whether what comes back from the chain of the first rule may be for that of another one:
-// those behind it which are for the same packets.
+// passedOn tells whether what comes back from the chain of the first rule may be for that of
+// another one: those behind it which are for the same packets.
 func passedOn(list []rules.Rule) bool {
 	what := func(r rules.Rule) rules.Rule {
 		r.InInterface, r.Target, r.ReplySource, r.ReplyPorts = "", rules.Target{}, netip.Prefix{}, rules.Ports{}

@@ -128,8 +128,8 @@ func TestUpdateKeeps(t *testing.T) {
 
 // TestWhoeverIsOut renders what health may make of any config: each packet goes to backends that
 // are in service, at their shares (mustSpread), and none to one that is out, or to a backup that
-// has not joined; and neither the filter nor the mangle tables nor what the generation says of its services
-// change.
+// has not joined; and neither the filter nor the mangle tables nor what the generation says of its
+// services change.
 func TestWhoeverIsOut(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -39,8 +39,9 @@ func loaded(t *testing.T, name string) Plan {
 	return plan
 }
 
-// TestDrainSeveralFiles drains a backend of two files, and puts both back when the apply fails; when the second
-// cannot be written, also before it. What somebody wrote meanwhile into one of them stays.
+// TestDrainSeveralFiles drains a backend of two files, and puts both back when the apply fails;
+// when the second cannot be written, also before it. What somebody wrote meanwhile into one of them
+// stays.
 func TestDrainSeveralFiles(t *testing.T) {
 	for name, c := range map[string]struct {
 		planned func(second string) // done before the files are written
@@ -94,8 +95,8 @@ func TestDrainSeveralFiles(t *testing.T) {
 	}
 }
 
-// TestPutBackAgain puts back the config of a generation of which a killed run had written a part, and what
-// cannot be put back is said.
+// TestPutBackAgain puts back the config of a generation of which a killed run had written a part,
+// and what cannot be put back is said.
 func TestPutBackAgain(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return

@@ -26,9 +26,9 @@ type Copy struct {
 	before []byte
 }
 
-// NewCopy copies a file of a config into a directory that no other user may read. file is its name in the
-// config, or its path, or the end of that; "" is natspread.toml. The copy has the name of the file: editors
-// know by the name what is in it.
+// NewCopy copies a file of a config into a directory that no other user may read. file is its name
+// in the config, or its path, or the end of that; "" is natspread.toml. The copy has the name of
+// the file: editors know by the name what is in it.
 func NewCopy(config, file string) (Copy, error) {
 	files, err := Read(config, nil)
 	if err != nil {
@@ -75,8 +75,8 @@ func choose(files configfiles.Set, config, meant string) (configfiles.File, erro
 	return configfiles.File{}, fmt.Errorf("the config has no file %s, but %s", text.OneLine(meant), strings.Join(names[:min(len(names), 10)], ", "))
 }
 
-// Load checks the config with the copy in place of its file. Errors in the copy name the copy; the plan has
-// the name of the config.
+// Load checks the config with the copy in place of its file. Errors in the copy name the copy; the
+// plan has the name of the config.
 func (c Copy) Load() (plan Plan, changed bool, err error) {
 	text, err := readFile(c.File, config.MaxSize)
 	if err != nil {
@@ -92,7 +92,8 @@ func (c Copy) Load() (plan Plan, changed bool, err error) {
 	return plan, !bytes.Equal(text, c.before), nil
 }
 
-// Save puts a plan's text of the copy into the file, unless somebody else changed the file since it was copied.
+// Save puts a plan's text of the copy into the file, unless somebody else changed the file since it
+// was copied.
 func (c Copy) Save(plan Plan) error {
 	now, err := readFile(c.path, config.MaxSize)
 	if err == nil && !bytes.Equal(now, c.before) {

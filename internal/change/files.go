@@ -10,9 +10,10 @@ import (
 	"natspread/restore/generation"
 )
 
-// WriteRules writes the rules of all tables into a directory, returns the files, and tells whether any has other
-// bytes than before, also beside an error. When a later file cannot be written, earlier ones that are new are removed
-// again. A part of the filter or mangle table that is empty has a file only if there was one: an old one would say something else.
+// WriteRules writes the rules of all tables into a directory, returns the files, and tells whether
+// any has other bytes than before, also beside an error. When a later file cannot be written,
+// earlier ones that are new are removed again. A part of the filter or mangle table that is empty
+// has a file only if there was one: an old one would say something else.
 func (p Plan) WriteRules(dir string) (files []string, changed bool, err error) {
 	var fresh []string
 	replaced := false // a file that was there has other bytes

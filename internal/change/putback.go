@@ -13,9 +13,10 @@ import (
 	"natspread/restore/generation"
 )
 
-// PutBack puts the config of a generation in place of the one called name: its files keep their owners and
-// their modes, and those that the generation does not have are removed, after removing said which. A text
-// that no generation was made from is kept in another file beside its own; kept are the names of these.
+// PutBack puts the config of a generation in place of the one called name: its files keep their
+// owners and their modes. It removes the files that the generation does not have, and calls removing
+// before each. A text that no generation was made from is kept in another file beside its own; kept
+// are the names of these.
 func PutBack(store generation.Store, name string, back generation.Generation, removing func(file string)) (kept []string, changed bool, err error) {
 	now, err := Read(name, nil)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -54,7 +55,8 @@ func PutBack(store generation.Store, name string, back generation.Generation, re
 	return kept, changed, nil
 }
 
-// sweep removes what killed writers of the files of a config, behind links, or of names beside each left.
+// sweep removes what killed writers left of some files: those that written returns for the path of
+// each file of a config. The path is where a link leads.
 func sweep(files configfiles.Set, written func(path string) []string) {
 	targets := map[string][]string{} // by their directories
 	for _, f := range files {

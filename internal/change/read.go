@@ -18,10 +18,10 @@ import (
 	"natspread/internal/text"
 )
 
-// Read returns the files of the config called name: that file, and those of conf.d beside it. "-" is
-// stdin, which has no conf.d. It reads regular files, of at most config.MaxSize bytes in sum, and nothing
-// else: a FIFO would block, and a device may never end. The error where no file exists wraps
-// fs.ErrNotExist.
+// Read returns the files of the config called name: that file, and those of conf.d beside it. "-"
+// is stdin, which has no conf.d. It reads regular files, of at most config.MaxSize bytes in sum,
+// and nothing else: a FIFO would block, and a device may never end. The error where no file exists
+// wraps fs.ErrNotExist.
 func Read(name string, stdin io.Reader) (configfiles.Set, error) {
 	if name == "-" {
 		data, err := readBounded(stdin, config.MaxSize)
@@ -61,8 +61,8 @@ func list(name string) (configfiles.Set, error) {
 	return append(configfiles.Alone(name, nil), files...), nil
 }
 
-// listDir returns the files that count of conf.d beside a config, without their texts. An empty directory
-// is as good as none.
+// listDir returns the files that count of conf.d beside a config, without their texts. An empty
+// directory is as good as none.
 func listDir(name string) (configfiles.Set, error) {
 	dir := Place(name, configfiles.Dir)
 	entries, err := os.ReadDir(dir)
@@ -112,8 +112,8 @@ func Place(name, file string) string {
 	return filepath.Join(filepath.Dir(name), file)
 }
 
-// PathsBelow returns where the files of a config, and the directory of some of them, are below a root. It
-// leaves out what is elsewhere, and is nil for standard input.
+// PathsBelow returns where the files of a config, and the directory of some of them, are below a
+// root. It leaves out what is elsewhere, and is nil for standard input.
 func PathsBelow(root, name string, files configfiles.Set) []string {
 	if name == "-" {
 		return nil

@@ -115,7 +115,8 @@ func otherPortFix(l Listen) string {
 // pair is two services that have a listen address together, the later one in the file second.
 type pair struct{ first, second *draft }
 
-// twins are backends of a pair that have one address: that of the first service, and that of the second.
+// twins are backends of a pair that have one address: that of the first service, and that of the
+// second.
 type twins [2]field.Located[Backend]
 
 // checkTogether files what services say against one another that have the same listen address.

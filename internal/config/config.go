@@ -13,7 +13,8 @@ import (
 // Bounds of what a config may ask for. They keep the rules that follow from it
 // within what the kernel loads in a blink.
 const (
-	// MaxSize is the most bytes that all files of a config may have together: ten thousand services take 2 MB.
+	// MaxSize is the most bytes that all files of a config may have together: ten thousand services
+	// take 2 MB.
 	MaxSize = 16 << 20
 	// MaxBackends is the most backends of one service.
 	MaxBackends = 4096

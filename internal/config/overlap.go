@@ -159,8 +159,8 @@ func (s inspection) overlapFix(first, second listenKey) string {
 	return otherPortFix(second.listen)
 }
 
-// without returns the listen addresses of a key's string, with those of the key's own ports that are not
-// in a range.
+// without returns the listen addresses of a key's string, with those of the key's own ports that
+// are not in a range.
 func (k listenKey) without(taken Ports) []string {
 	var left []string
 	found := false

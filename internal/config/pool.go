@@ -62,8 +62,8 @@ func (s inspection) readDefaults(t source.Table, into *draft) {
 	into.keys = field.ReadPairs(s.Source, "[defaults]", defaultKeys, t.Pairs, meantOf(defaultKeys, "it is for"), into)
 }
 
-// meantOf returns what meantKeys.OfService does for a table that has some of a service's keys. The others belong into
-// each service of which something is true.
+// meantOf returns what meantKeys.OfService does for a table that has some of a service's keys. The
+// others belong into each service of which something is true.
 func meantOf(keys []field.Key[draft], of string) field.Meant {
 	return func(s *source.Source, pairs []source.Pair, p source.Pair) (string, string) {
 		key, fix := meantKeys.OfService(s, pairs, p)

@@ -51,7 +51,8 @@ func setPorts(d *draft, f field.Field) {
 	}
 }
 
-// maps tells whether the service has a table of ports, good or not, or means one. It need not have been read yet.
+// maps tells whether the service has a table of ports, good or not, or means one. It need not have
+// been read yet.
 func (d *draft) maps() bool {
 	ports := d.Value("ports")
 	return ports.Kind == source.InlineTable || endpoint.PublishedFix(ports) != ""

@@ -26,8 +26,8 @@ type schema = map[string]any
 // schemaFile is what editors read, by the line that init writes.
 const schemaFile = "../../docs/natspread.toml.schema.json"
 
-// TestSchema holds the JSON Schema of the config to the tables of keys, and to what the manual says of each;
-// -update writes it.
+// TestSchema holds the JSON Schema of the config to the tables of keys, and to what the manual says
+// of each; -update writes it.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	want, err := json.MarshalIndent(wholeSchema(t), "", "  ")
@@ -75,7 +75,8 @@ func partOf(service schema, keys []field.Key[draft]) schema {
 	return schema{"type": "object", "properties": properties, "additionalProperties": false}
 }
 
-// tableSchema describes a table by its keys. What each holds has a shape, and what it is for the manual says.
+// tableSchema describes a table by its keys. What each holds has a shape, and what it is for the
+// manual says.
 func tableSchema[T any](t *testing.T, section string, keys []field.Key[T], shapes map[string]schema, required ...string) schema {
 	t.Helper()
 	properties := schema{}
@@ -118,7 +119,8 @@ func keyText(t *testing.T, section, key string) string {
 	return text
 }
 
-// firstWords is the first paragraph of a text, without its marks, and without what the schema says itself.
+// firstWords is the first paragraph of a text, without its marks, and without what the schema says
+// itself.
 func firstWords(text string) string {
 	words, _, _ := strings.Cut(strings.TrimSpace(text), "\n\n")
 	words = regexp.MustCompile("(?m)\\s*Default:\\s`[^`]+`").ReplaceAllString(words, "")
@@ -215,8 +217,8 @@ for config in json.load(open(sys.argv[2])):
     print("good" if judge.is_valid(config) else "bad")
 `
 
-// judged tells of configs whether they are good, by the schema and another program. What is no TOML, or nothing that
-// JSON can say, is not.
+// judged tells of configs whether they are good, by the schema and another program. What is no
+// TOML, or nothing that JSON can say, is not.
 func judged(t *testing.T, configs []string) []bool {
 	t.Helper()
 	given := make([]json.RawMessage, len(configs))
@@ -252,8 +254,8 @@ func judged(t *testing.T, configs []string) []bool {
 	return good
 }
 
-// beyond are the stories of wrong configs that a schema takes for good, as only several values together, or what an
-// address says, are wrong in each. A file of conf.d need not have a service.
+// beyond are the stories of wrong configs that a schema takes for good, as only several values
+// together, or what an address says, are wrong in each. A file of conf.d need not have a service.
 func beyond() []string {
 	return []string{
 		"backend-twice", "backup-slots", "check-all-backups", "check-balanced", "check-missing", "check-no-port",
@@ -263,8 +265,9 @@ func beyond() []string {
 	}
 }
 
-// TestSchemaJudges has a JSON Schema validator that is not ours judge the configs of all stories: the good ones are
-// good, and so are those of rules; the bad ones are bad, but those that are beyond it.
+// TestSchemaJudges has a JSON Schema validator that is not ours judge the configs of all stories:
+// the good ones are good, and so are those of rules; the bad ones are bad, but those that are
+// beyond it.
 func TestSchemaJudges(t *testing.T) {
 	t.Parallel()
 	var names, configs []string

@@ -12,8 +12,8 @@ import (
 	"natspread/internal/config/value"
 )
 
-// each returns what the strings of a list mean, of which each may mean several values, with the place of
-// their string.
+// each returns what the strings of a list mean, of which each may mean several values, with the
+// place of their string.
 func each[T any](f field.Field, parse func(string) ([]T, *value.Fault)) []field.Located[T] {
 	var all []field.Located[T]
 	for _, list := range field.Many(f, f.OneOrMore(), parse) {
@@ -41,7 +41,8 @@ func setProtocols(d *draft, f field.Field) {
 	})
 }
 
-// setListen reads the listen addresses, each with a list of ports, and without any where ports has them.
+// setListen reads the listen addresses, each with a list of ports, and without any where ports has
+// them.
 func setListen(d *draft, f field.Field) {
 	d.listen = each(f, func(text string) ([]Listen, *value.Fault) {
 		if d.maps() {
@@ -57,8 +58,8 @@ func setListen(d *draft, f field.Field) {
 	})
 }
 
-// repeatFix is the fix for a value that a list has already, first at a place: the others of its string, if that
-// means several.
+// repeatFix is the fix for a value that a list has already, first at a place: the others of its
+// string, if that means several.
 func repeatFix[T comparable](list []field.Located[T], l field.Located[T], first source.Span) string {
 	var left []string
 	for _, other := range list {
@@ -72,7 +73,8 @@ func repeatFix[T comparable](list []field.Located[T], l field.Located[T], first 
 	return "write " + source.Quote(strings.Join(left, "+"))
 }
 
-// setBackendPort reads the port of a backend that does not stand behind its address, or a range of ports.
+// setBackendPort reads the port of a backend that does not stand behind its address, or a range of
+// ports.
 func setBackendPort(b *backendDraft, f field.Field) {
 	ports, why := endpoint.ParsePorts(f.Value.Text)
 	switch kind := ports.Kind(); {

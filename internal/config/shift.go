@@ -20,9 +20,9 @@ func (l Listen) Shifts(b Backend) bool {
 	return at != l.Ports && at.First != at.Last
 }
 
-// PairsToTell returns those of the listen addresses of a service that shifts ports which each need a rule
-// of their own: one for each range of ports, or all, where two addresses share a port at another place of
-// their ranges. None where all have the same range.
+// PairsToTell returns those of the listen addresses of a service that shifts ports which each need
+// a rule of their own: one for each range of ports, or all, where two addresses share a port at
+// another place of their ranges. None where all have the same range.
 func PairsToTell(listens []Listen) []Listen {
 	var pairs []Listen
 	meets := false

@@ -99,8 +99,8 @@ func (s inspection) checkSources(d *draft) {
 // rewrites tells whether the source of any client is rewritten.
 func (d *draft) rewrites() bool { return d.snat.Val.Mode != None || len(d.hairpin) > 0 }
 
-// checkSourcePorts files snat_ports where no source is rewritten, in neither family. That of [defaults] is not
-// for such a service.
+// checkSourcePorts files snat_ports where no source is rewritten, in neither family. That of
+// [defaults] is not for such a service.
 func (s inspection) checkSourcePorts(d *draft) {
 	at, _ := d.keys.Of("snat_ports")
 	if d.Value("snat_ports").Kind != "" && !d.rewrites() && len(d.Value("hairpin").Items) == 0 && !d.unread("snat", d.snat.At) {

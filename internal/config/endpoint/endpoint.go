@@ -27,8 +27,8 @@ func (l Listen) String() string {
 	return value.Join(l.Addr.String(), l.Ports.String())
 }
 
-// ParseListen reads an address or "*", and the ports that must follow: one, a range, or several of these with
-// commas between them.
+// ParseListen reads an address or "*", and the ports that must follow: one, a range, or several of
+// these with commas between them.
 func ParseListen(text string) ([]Listen, *value.Fault) {
 	if list, several := readSeveral(text); several {
 		return list, nil
@@ -184,7 +184,8 @@ func portOr(ports string) string {
 // flaggedBackend is a backend as other programs write it: with its weight, or its state, behind it.
 var flaggedBackend = regexp.MustCompile(`(?i)\A(\S+?)[\s,;]+(?:(weight)\s*[=:]?\s*([0-9]+)|(backup)|(down|drain|maint))\z`)
 
-// Backend is where connections go: an address and its ports, the zero value for those that clients ask for.
+// Backend is where connections go: an address and its ports, the zero value for those that clients
+// ask for.
 type Backend struct {
 	Addr  netip.Addr
 	Ports Ports

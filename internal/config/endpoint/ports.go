@@ -138,8 +138,8 @@ func MeantPairs(pairs []source.Pair) string {
 	return "{ " + strings.Join(good, ", ") + " }"
 }
 
-// PublishedFix is the fix for pairs of ports that are strings, as Docker publishes them: "80:8080". It is "" where
-// none is such a pair.
+// PublishedFix is the fix for pairs of ports that are strings, as Docker publishes them: "80:8080".
+// It is "" where none is such a pair.
 func PublishedFix(v source.Value) string {
 	var pairs []source.Pair
 	for _, item := range append(v.Items, v) {

@@ -25,11 +25,12 @@ const (
 	None                       // the client's own: backends must route back through the balancer
 )
 
-// MaxSpread is how many source addresses have a rule of their own each; more are ranges, of which there are
-// as many at most.
+// MaxSpread is how many source addresses have a rule of their own each; more are ranges, of which
+// there are as many at most.
 const MaxSpread = 16
 
-// String writes s as the config does: "masquerade", "none", the address, or several with blanks between them.
+// String writes s as the config does: "masquerade", "none", the address, or several with blanks
+// between them.
 func (s SNAT) String() string {
 	switch {
 	case s.Mode == None:
@@ -58,8 +59,8 @@ func (s SNAT) Addresses() []netip.Addr {
 	return all
 }
 
-// Spread returns the addresses among which connections are spread, each alone while they are few, and else
-// in ranges, out of which the kernel picks one by the client and the backend.
+// Spread returns the addresses among which connections are spread, each alone while they are few,
+// and else in ranges, out of which the kernel picks one by the client and the backend.
 func (s SNAT) Spread() []Sources {
 	all := s.Addresses()
 	if len(all) > MaxSpread {

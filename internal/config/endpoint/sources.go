@@ -39,8 +39,8 @@ func (s Sources) Overlaps(other Sources) bool {
 	return s.First.Is4() == other.First.Is4() && s.First.Compare(other.Last) <= 0 && other.First.Compare(s.Last) <= 0
 }
 
-// ParseSources reads one address, or the first and the last one of a range. iptables would take a range that
-// ends before it begins.
+// ParseSources reads one address, or the first and the last one of a range. iptables would take a
+// range that ends before it begins.
 func ParseSources(text string) (Sources, *value.Fault) {
 	if list := severalSources(text); len(list) > 0 && strings.ContainsFunc(text, value.Separates) {
 		return Sources{}, &value.Fault{Cause: "it is more than one value", Fix: "write " + source.QuoteList(list)}

@@ -8,8 +8,8 @@ import (
 	"natspread/internal/config/field"
 )
 
-// SegmentFix is the fix for a number of bytes of clamp_mss that is out of bounds. 0 and 1 are other programs' words
-// for false and true.
+// SegmentFix is the fix for a number of bytes of clamp_mss that is out of bounds. 0 and 1 are other
+// programs' words for false and true.
 func SegmentFix(n, least, most int) string {
 	if on, known := field.Switch(strconv.Itoa(n)); known {
 		return fmt.Sprintf("write clamp_mss = %t", on)

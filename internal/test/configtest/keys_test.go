@@ -47,7 +47,8 @@ func schemaKeys(t *testing.T) []string {
 	return slices.Compact(keys)
 }
 
-// writtenKey is a key in a file, at the begin of a line or in a table on one; heading is that of a table.
+// writtenKey is a key in a file, at the begin of a line or in a table on one; heading is that of a
+// table.
 var (
 	writtenKey = regexp.MustCompile(`(?m)(?:^|[{,])\s*([a-z_]+)\s*=`)
 	heading    = regexp.MustCompile(`(?m)^\[+([a-z0-9_.-]+)\]`)
@@ -72,8 +73,8 @@ func wantKeys(t *testing.T, files string) {
 	}
 }
 
-// TestEveryKeyIsGenerated wants every key of the config in the files of generated configs, or no test by
-// these configs tries it.
+// TestEveryKeyIsGenerated wants every key of the config in the files of generated configs, or no
+// test by these configs tries it.
 func TestEveryKeyIsGenerated(t *testing.T) {
 	var files strings.Builder
 	for seed := range 400 {

@@ -7,9 +7,9 @@ import (
 	"natspread/internal/config"
 )
 
-// shift gives the backends of a service that have a port a range of them, as long as that of the first
-// listen address, and takes the listen addresses out that have another number of ports. It leaves a service
-// alone that would have too many turns then, or a check without a port.
+// shift gives the backends of a service that have a port a range of them, as long as that of the
+// first listen address, and takes the listen addresses out that have another number of ports. It
+// leaves a service alone that would have too many turns then, or a check without a port.
 func shift(made *config.Service) {
 	width := made.Listen[0].Ports.Last - made.Listen[0].Ports.First
 	listens := slices.DeleteFunc(slices.Clone(made.Listen), func(l config.Listen) bool { return l.Ports.Last-l.Ports.First != width })
