@@ -128,21 +128,10 @@ func (r *ruleReader) target(name string) {
 	switch name {
 	case "DNAT":
 		target.Kind = DNAT
-		r.word("--to-destination")
-		port := false
-		socket := r.shift(r.next())
-		if target.Address, target.Port, port = r.backend(socket); port && target.Port == 0 {
-			target.Kind = Refuse
-		}
+		r.destination(target)
 	case "SNAT":
 		target.Kind = SNAT
-		r.word("--to-source")
-		first, last, ranged := strings.Cut(r.next(), "-")
-		if target.Address, target.Port, _ = r.backend(first); ranged {
-			target.Last = r.address(last)
-			r.bad = r.bad || target.Port != 0 || target.Address.Is4() != target.Last.Is4() || target.Address.Compare(target.Last) >= 0
-		}
-		target.Random = r.random()
+		r.source(target)
 	case "MASQUERADE":
 		target.Kind, target.Random = Masquerade, r.random()
 	case "ACCEPT":
@@ -166,6 +155,19 @@ func (r *ruleReader) target(name string) {
 		r.word("0")
 	default:
 		target.Chain = r.ownChain(name)
+	}
+}
+
+// destination takes the option of -j DNAT.
+func (r *ruleReader) destination(target *Target) {
+	r.word("--to-destination")
+	socket, shift, ranged := strings.Cut(r.next(), "-")
+	port := false
+	if target.Address, target.Port, port = r.backend(socket); port && target.Port == 0 {
+		target.Kind = Refuse
+	}
+	if ranged {
+		r.shift(target, shift)
 	}
 }
 
