@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,9 +53,10 @@ func variantOf(name string) string {
 	return strings.Split(filepath.Base(name), "-")[1]
 }
 
-// TestForwardOrder asks that what lets connections through is loaded last and taken out
-// first, each table in a transaction of its own.
-func TestForwardOrder(t *testing.T) {
+// TestPartOrder asks that what lets connections through is loaded last and taken out first, and that what
+// makes segments shorter stands as long as the rules that it is for do, each table in a transaction of its
+// own.
+func TestPartOrder(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		host := newHost(t, variant)
 		run := host.Run
@@ -73,6 +73,10 @@ func TestForwardOrder(t *testing.T) {
 			{applying(hosttest.Accepted(hosttest.Smaller)), []string{"ipv4 filter", "ipv6 filter"}},
 			{applying(hosttest.Accepted(hosttest.Alone)), []string{"ipv6 filter", "ipv4", "ipv6", "ipv4 filter"}},
 			{stop, []string{"ipv4 filter", "ipv4"}},
+			{applying(hosttest.Clamped(hosttest.Accepted(hosttest.Article))), []string{"ipv4 mangle", "ipv6 mangle", "ipv4", "ipv6", "ipv4 filter", "ipv6 filter"}},
+			{applying(hosttest.Smaller), []string{"ipv4 filter", "ipv6 filter", "ipv4", "ipv6", "ipv4 mangle", "ipv6 mangle"}},
+			{applying(hosttest.Clamped(hosttest.Smaller)), []string{"ipv4 mangle", "ipv6 mangle"}},
+			{stop, []string{"ipv4", "ipv6", "ipv4 mangle", "ipv6 mangle"}},
 		} {
 			var order []string
 			host.Run = loads(t, run, &order, "", false)
@@ -142,33 +146,39 @@ func wantKept(t *testing.T, host restore.Host, why string) {
 	}
 }
 
-// TestForwardFails lets each transaction fail, and asks that all is as it was: no accept
-// without the rules that it is for, and no rules without the accepts that were asked for.
-func TestForwardFails(t *testing.T) {
+// TestPartFails lets each transaction fail, and asks that all is as it was: no accept without the rules
+// that it is for, and no rules without the parts that were asked for.
+func TestPartFails(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
-		for _, from := range []string{"", hosttest.Article, hosttest.Accepted(hosttest.Alone)} {
-			hosttest.Boot(t, variant)
+		to := strings.ReplaceAll(hosttest.Clamped(hosttest.Accepted(hosttest.Article)), ":80", ":81")
+		for _, from := range []string{"", hosttest.Article, hosttest.Accepted(hosttest.Alone), hosttest.Clamped(hosttest.Smaller)} {
 			host := newHost(t, variant)
-			putForeignFilter(t, variant)
+			for _, p := range []part{filterPart(), manglePart()} {
+				p.reboot(t, variant)
+				p.putForeign(t, variant)
+			}
 			if from != "" {
 				apply(t, host, from)
 			}
 			before := counted(variant, state(t, host))
-			for _, fails := range []string{"ipv4", "ipv6", "ipv4 filter", "ipv6 filter", "ipv4 filter, emptied", "ipv6 filter, emptied"} {
+			for _, fails := range []string{
+				"ipv4", "ipv6", "ipv4 filter", "ipv6 filter", "ipv4 mangle", "ipv6 mangle",
+				"ipv4 filter, emptied", "ipv6 filter, emptied", "ipv4 mangle, emptied", "ipv6 mangle, emptied",
+			} {
 				t.Run(fmt.Sprintf("%d/%s", len(from), fails), func(t *testing.T) {
 					which, _, emptied := strings.Cut(fails, ",")
 					failing := host
 					var order []string
 					failing.Run = loads(t, host.Run, &order, which, emptied)
-					_, err := failing.Apply(t.Context(), request(t, hosttest.Accepted(hosttest.Smaller)))
+					_, err := failing.Apply(t.Context(), request(t, to))
 					if err == nil || !strings.HasSuffix(err.Error(), "; nothing was changed") || !strings.Contains(err.Error(), which+" rules") {
 						t.Errorf("the error is %v", err)
 					}
 					hosttest.WantSame(t, "the state", before, counted(variant, state(t, host)))
 				})
 			}
-			apply(t, host, hosttest.Accepted(hosttest.Smaller)) // and nothing stands in its way
-			hosttest.WantLoaded(t, variant, hosttest.Accepted(hosttest.Smaller))
+			apply(t, host, to) // and nothing stands in its way
+			hosttest.WantLoaded(t, variant, to)
 		}
 		t.Run("stop", func(t *testing.T) {
 			hosttest.Boot(t, variant)
@@ -184,134 +194,5 @@ func TestForwardFails(t *testing.T) {
 			}
 			hosttest.WantSame(t, "the state", before, state(t, host))
 		})
-	})
-}
-
-// TestForwardAtBoot restores what accepts there are, from files that are checked like
-// the others: a generation whose part of the filter table is lost or another is not good.
-func TestForwardAtBoot(t *testing.T) {
-	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
-		host := newHost(t, variant)
-		apply(t, host, hosttest.Smaller)
-		apply(t, host, hosttest.Accepted(hosttest.Article))
-		hosttest.Boot(t, variant)
-		result, err := host.Restore(t.Context())
-		hosttest.Must(t, err)
-		if result.Generation != 2 || hosttest.Forwarding(t) != "11" {
-			t.Errorf("%+v, forwarding %s", result, hosttest.Forwarding(t))
-		}
-		hosttest.WantLoaded(t, variant, hosttest.Accepted(hosttest.Article))
-
-		file := filepath.Join(host.Root, "var/lib/natspread/generations/2/filter.v4")
-		content, err := os.ReadFile(file)
-		hosttest.Must(t, err)
-		for name, damage := range map[string]func() error{
-			"lost": func() error { return os.Remove(file) },
-			"altered": func() error {
-				return os.WriteFile(file, []byte(strings.Replace(string(content), "80", "81", 1)), 0o600)
-			},
-			"another": func() error {
-				other := rules.EncodeFile(hosttest.Tables(t, hosttest.Accepted(hosttest.Alone)).FilterIPv4)
-				return os.WriteFile(file, other, 0o600)
-			},
-			"everybody's": func() error { return os.Chmod(file, 0o666) },
-		} {
-			t.Run(name, func(t *testing.T) {
-				hosttest.Must(t, damage())
-				hosttest.Boot(t, variant)
-				result, err := host.Restore(t.Context())
-				if err == nil || result.Generation != 1 || !strings.Contains(err.Error(), "filter.v4") {
-					t.Errorf("%+v, %v", result, err)
-				}
-				hosttest.WantLoaded(t, variant, hosttest.Smaller)
-				hosttest.Must(t, os.RemoveAll(file))
-				hosttest.Must(t, os.WriteFile(file, content, 0o600))
-			})
-		}
-	})
-}
-
-// TestForwardOnTrial takes accepts back with all else, and keeps them when they are
-// confirmed.
-func TestForwardOnTrial(t *testing.T) {
-	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
-		host := newHost(t, variant)
-		putForeignFilter(t, variant)
-		apply(t, host, hosttest.Article)
-		before := filters(t, variant)
-		try(t, host, hosttest.Accepted(hosttest.Article))
-		hosttest.WantLoaded(t, variant, hosttest.Accepted(hosttest.Article))
-		_, err := host.Revert(t.Context())
-		hosttest.Must(t, err)
-		hosttest.WantLoaded(t, variant, hosttest.Article)
-		hosttest.WantSame(t, "the filter tables", before, filters(t, variant))
-
-		try(t, host, hosttest.Accepted(hosttest.Article))
-		hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, "-F NATSPREAD-FORWARD")
-		if _, err := host.Confirm(t.Context()); err == nil {
-			t.Error("confirmed what the kernel no longer holds")
-		}
-		_, err = host.Revert(t.Context())
-		hosttest.Must(t, err)
-		try(t, host, hosttest.Accepted(hosttest.Article))
-		_, err = host.Confirm(t.Context())
-		hosttest.Must(t, err)
-		hosttest.Boot(t, variant)
-		_, err = host.Restore(t.Context())
-		hosttest.Must(t, err)
-		hosttest.WantLoaded(t, variant, hosttest.Accepted(hosttest.Article))
-	})
-}
-
-// TestForwardDrift says what became of the accepts, and mends it.
-func TestForwardDrift(t *testing.T) {
-	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
-		host := newHost(t, variant)
-		apply(t, host, hosttest.Accepted(hosttest.Article))
-		for _, c := range []struct{ line, difference string }{
-			{"-F NATSPREAD-FORWARD", "ipv4 filter: chain NATSPREAD-FORWARD is empty: it should have 1 rule"},
-			{"-A NATSPREAD-FORWARD -j ACCEPT", "ipv4 filter: chain NATSPREAD-FORWARD has rule 2, which should not be there: -j ACCEPT"},
-			{"-D FORWARD 1", "ipv4 filter: the jump in FORWARD is missing"},
-			{"-N NATSPREAD-old", "ipv4 filter: chain NATSPREAD-old is left over"},
-			{"-A FORWARD -s 203.0.113.9/32 -j DROP", "ipv4: the jump in FORWARD is rule 1, and belongs at place 2: connections pass the bans between"},
-			{"-I FORWARD -j DROP", "ipv4: the jump in FORWARD is rule 3, and belongs at place 1: a rule between may drop connections"},
-			{"-I FORWARD 2 -j DROP", "ipv4: the jump in FORWARD is rule 3, and belongs at place 2: a rule between may drop connections"},
-		} {
-			hosttest.IPTablesOn(t, variant, rules.IPv4, rules.Filter, c.line)
-			wantLine(t, host, c.difference)
-			if result := apply(t, host, hosttest.Accepted(hosttest.Article)); !result.Loaded || result.Generation != 1 {
-				t.Errorf("%s: %+v", c.line, result)
-			}
-			hosttest.WantLoaded(t, variant, hosttest.Accepted(hosttest.Article))
-		}
-		// Accepts that nothing asks for any more, and that a kill left behind.
-		apply(t, host, hosttest.Article)
-		hosttest.Put(t, variant, rules.IPv6, string(hosttest.Tables(t, hosttest.Accepted(hosttest.Article)).FilterIPv6.Text()), "--noflush")
-		wantLine(t, host, "ipv6 filter: chain NATSPREAD-FORWARD is left over")
-		_, err := host.Restore(t.Context())
-		hosttest.Must(t, err)
-		hosttest.WantLoaded(t, variant, hosttest.Article)
-	})
-}
-
-// TestForwardInOtherVariant takes accepts out of the variant that is no longer in use.
-func TestForwardInOtherVariant(t *testing.T) {
-	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
-		host := newHost(t, variant)
-		apply(t, host, hosttest.Accepted(hosttest.Article))
-		for _, f := range rules.Families() { // as if somebody had taken only these out
-			hosttest.Put(t, variant, f, "*nat\nCOMMIT\n")
-		}
-		host.Variant = variant.Other()
-		if differ := lines(status(t, host)); !slices.Contains(differ, fmt.Sprintf("ipv4 filter: the %s variant holds rules of natspread, too: packets meet both", variant)) {
-			t.Errorf("%q", differ)
-		}
-		if result := apply(t, host, hosttest.Accepted(hosttest.Article)); !result.Cleared {
-			t.Errorf("%+v", result)
-		}
-		for _, f := range rules.Families() {
-			hosttest.WantSame(t, "the filter table of the other variant", hosttest.EmptyFilter, hosttest.SaveFilter(t, variant, f))
-		}
-		hosttest.WantLoaded(t, host.Variant, hosttest.Accepted(hosttest.Article))
 	})
 }

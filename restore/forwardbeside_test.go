@@ -106,7 +106,7 @@ func TestForwardBeside(t *testing.T) {
 				hosttest.Put(t, variant, rules.IPv4, text)
 				before := hosttest.Uncommented(hosttest.SaveFilter(t, variant, rules.IPv4))
 				apply(t, host, toml)
-				if left := ownFilter.ReplaceAllString(hosttest.SaveFilter(t, variant, rules.IPv4), ""); counted(rules.Legacy, left) != counted(rules.Legacy, before) {
+				if left := ownLines.ReplaceAllString(hosttest.SaveFilter(t, variant, rules.IPv4), ""); counted(rules.Legacy, left) != counted(rules.Legacy, before) {
 					hosttest.WantSame(t, "what is others'", before, left)
 				}
 				check("after an apply")
@@ -146,14 +146,14 @@ func TestForwardFollowsRoute(t *testing.T) {
 		hosttest.Put(t, variant, rules.IPv4, beside("-A FORWARD -o front -j DROP\n"))
 		host, toml := newHost(t, variant), service("web", 4, 80, 1, `forward = "accept"`)
 		apply(t, host, toml)
-		if place := jumpPlace(t, variant, rules.IPv4); place != 2 {
+		if place := filterPart().jumpPlace(t, variant, rules.IPv4); place != 2 {
 			t.Errorf("behind what is others' the jump is rule %d", place)
 		}
 		netnstest.Self().Command(t, "", "ip", "route", "add", backend(4, 0).String()+"/32", "dev", netnstest.Front)
 		if result := apply(t, host, toml); !result.Loaded || result.Generation != 1 {
 			t.Errorf("%+v", result)
 		}
-		if place := jumpPlace(t, variant, rules.IPv4); place != 1 {
+		if place := filterPart().jumpPlace(t, variant, rules.IPv4); place != 1 {
 			t.Errorf("once that drops own ones the jump is rule %d", place)
 		}
 	})

@@ -126,15 +126,15 @@ func TestOldRevision(t *testing.T) {
 		} {
 			t.Run(verb.name, func(t *testing.T) {
 				hosttest.Boot(t, variant)
-				putForeignFilter(t, variant)
-				before := filters(t, variant)
+				filterPart().putForeign(t, variant)
+				before := filterPart().save(t, variant)
 				host := newHost(t, variant)
 				apply(t, host, hosttest.Article)
 				for _, f := range rules.Families() {
 					loadOldRevision(t, f, oldForward(t, f))
 				}
 				hosttest.Must(t, verb.do(host))
-				hosttest.WantSame(t, "the filter tables", before, filters(t, variant))
+				hosttest.WantSame(t, "the filter tables", before, filterPart().save(t, variant))
 			})
 		}
 	})
@@ -171,7 +171,7 @@ func TestErrorsBelowLoad(t *testing.T) {
 		for _, call := range calls[variant] {
 			for nth := 1; nth <= points(); nth++ {
 				hosttest.Boot(t, variant)
-				putForeignFilter(t, variant)
+				filterPart().putForeign(t, variant)
 				host := newHost(t, variant)
 				apply(t, host, hosttest.Article)
 				before := state(t, host)

@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +29,7 @@ func (h Host) changeLater(from, to generation.Generation) func() change {
 // nothing.
 func (h Host) change(from, to generation.Generation) change {
 	c := change{Change: flows.Change{Tables: to.Tables}}
-	same := from.Number == to.Number || from.Services != nil && bytes.Equal(from.Services, to.Services)
-	if from.Number == 0 || same && from.Number == to.Number {
+	if from.Number == 0 || from.Number == to.Number {
 		return c // nothing is taken out
 	}
 	before, err := h.services(from)

@@ -47,12 +47,13 @@ func cutDeclarations(text string) (chains []Chain, rest string, ok bool) {
 
 // cutJumps takes the table's jumps from the start of a text, and sets whether they carry a comment.
 func (t *Table) cutJumps(text string) (rest string, ok bool) {
-	for _, t.CommentedJumps = range []bool{true, false} {
-		if rest, ok = strings.CutPrefix(text, string(t.appendJumps(nil))); ok && !t.Empty() {
+	for _, commented := range []bool{false, true} {
+		t.CommentedJumps = commented
+		if rest, ok = strings.CutPrefix(text, string(t.appendJumps(nil))); ok {
 			return rest, true
 		}
 	}
-	return rest, ok
+	return "", false
 }
 
 // cutRules takes the lines of a chain's rules from the start of a text.

@@ -21,12 +21,10 @@ type ForwardPlacer struct {
 // once all jumps of natspread's are taken out; 1 for a table that has none there.
 func (p ForwardPlacer) Place(saved Saved, table Table) int {
 	switch {
-	case table.Empty():
+	case table.Empty() || saved.Name == NAT:
 		return 1
 	case saved.Name == Mangle:
 		return placeInMangle(saved)
-	case saved.Name != Filter:
-		return 1
 	}
 	walk := placeWalk{chains: chainsByName(saved)}
 	own := p.candidates(table)

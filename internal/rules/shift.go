@@ -35,18 +35,12 @@ func (s Shift) appendTo(b []byte) []byte {
 	return strconv.AppendUint(append(b, '/'), uint64(s.Asked), 10)
 }
 
-// shift takes a range off the end of a socket, and returns the socket with the first port.
-func (r *ruleReader) shift(socket string) string {
-	at := strings.LastIndexByte(socket, '-')
-	if at < 0 {
-		return socket
-	}
-	last, asked, _ := strings.Cut(socket[at+1:], "/")
-	r.rule.Target.Shift = Shift{Last: r.port(last), Asked: r.port(asked)}
-	_, first, _ := strings.Cut(socket[strings.LastIndexByte(socket[:at], ']')+1:at], ":")
-	length := int(r.rule.Target.Shift.Last) - int(r.port(first))
-	r.bad = r.bad || length < 1 || int(r.rule.Target.Shift.Asked)+length > math.MaxUint16
-	return socket[:at]
+// shift reads what follows the first port of a range: the last one, and the port that is asked for.
+func (r *ruleReader) shift(target *Target, text string) {
+	last, asked, _ := strings.Cut(text, "/")
+	target.Shift = Shift{Last: r.port(last), Asked: r.port(asked)}
+	length := int(target.Shift.Last) - int(target.Port)
+	r.bad = r.bad || target.Port == 0 || length < 1 || int(target.Shift.Asked)+length > math.MaxUint16
 }
 
 // port reads a port; 0 is none.

@@ -134,15 +134,6 @@ func appendDeclaration(b []byte, chain, policy string) []byte {
 	return append(b, " [0:0]\n"...)
 }
 
-// AppendText appends the chain's rules, one "-A CHAIN …" line each.
-func (c Chain) AppendText(b []byte) []byte {
-	for _, rule := range c.Rules {
-		b = append(append(b, "-A "...), c.Name...)
-		b = append(rule.AppendText(append(b, ' ')), '\n')
-	}
-	return b
-}
-
 // Parse reads the canonical text of a table that holds nothing but natspread's
 // own: known matches and targets, own chains, the jumps. Everything else is an
 // error, also a different spelling of the same rule, so whatever passes is text
