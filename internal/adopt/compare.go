@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/adopt/walk"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // Difference is what the config's rules do otherwise than the old ones, and nobody agreed to.
@@ -233,7 +234,7 @@ func alike(a, b map[string]float64) bool {
 func sharesText(shares map[string]float64) string {
 	var words []string
 	for name, share := range shares {
-		words = append(words, name+" "+percent(share))
+		words = append(words, name+" "+text.Percent(share))
 	}
 	slices.Sort(words)
 	if words == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/adopt/walk"
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
@@ -142,19 +143,8 @@ func (d *draft) setListen() {
 	d.listen, d.anywhere = nil, false
 	for _, c := range merged {
 		d.anywhere = d.anywhere || !c.destination.IsValid() && !d.forHost
-		d.listen = append(d.listen, socketText(c.destination, c.ports))
+		d.listen = append(d.listen, config.Listen{Addr: c.destination, Ports: config.Ports(c.ports)}.String())
 	}
-}
-
-// socketText writes an address with ports as a config does.
-func socketText(addr netip.Addr, ports rules.Ports) string {
-	switch {
-	case !addr.IsValid():
-		return "*:" + walk.PortsText(ports)
-	case addr.Is6():
-		return "[" + addr.String() + "]:" + walk.PortsText(ports)
-	}
-	return addr.String() + ":" + walk.PortsText(ports)
 }
 
 // mapPorts joins drafts whose backends are the same but for the ports, where each has one port for all

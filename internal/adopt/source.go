@@ -11,6 +11,7 @@ import (
 	"natspread/internal/adopt/walk"
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // The sources that backends see, as a config has them.
@@ -118,7 +119,7 @@ func (h *hidden) tell(words []string, parts map[string]float64) {
 		switch evenly := float64(len(addresses)) / float64(max(1, len(all.Addresses()))); {
 		case !few || len(addresses) == 0:
 		case math.Abs(parts[word]-evenly) > near:
-			h.notes = append(h.notes, fmt.Sprintf("the old rules gave %s of the connections the source %s: each address gets the same part now", percent(parts[word]), word))
+			h.notes = append(h.notes, fmt.Sprintf("the old rules gave %s of the connections the source %s: each address gets the same part now", text.Percent(parts[word]), word))
 		case len(addresses) > 1:
 			h.notes = append(h.notes, fmt.Sprintf("the kernel picked one address of %s by the client's address: it is by chance now", word))
 		}
@@ -183,11 +184,7 @@ func (f *finder) sources(d *draft, c cell) *Refusal {
 			d.notes = append(d.notes, h.notes...)
 		}
 		d.snat, d.fully, d.hairpin, first = h.snat, h.fully, hairpin, false
-		for _, rule := range h.rules {
-			if !slices.Contains(d.hiding, rule) {
-				d.hiding = append(d.hiding, rule)
-			}
-		}
+		d.hiding = union(d.hiding, h.rules)
 	}
 	if first { // all of it is on this host, which sees the client
 		d.snat = ""

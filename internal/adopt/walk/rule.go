@@ -122,7 +122,7 @@ func (t Target) Backend() string {
 		name += "-" + t.Last.String()
 	}
 	if t.Ports != (rules.Ports{}) {
-		name += ":" + PortsText(t.Ports)
+		name += ":" + portsText(t.Ports)
 	}
 	return name
 }
@@ -140,18 +140,6 @@ func (s *Ruleset) Rules(table string) []*Rule {
 		all = append(all, s.tables[table][name].Rules...)
 	}
 	return all
-}
-
-// Tables returns the names of the tables that have rules, in order.
-func (s *Ruleset) Tables() []string {
-	var names []string
-	for name := range s.tables {
-		if len(s.Rules(name)) > 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // Translates tells whether a rule of the nat table rewrites destinations.

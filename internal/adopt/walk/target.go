@@ -121,8 +121,8 @@ func (t *Target) portsOf(value string) bool {
 	return true
 }
 
-// PortsText writes ports as a config does: 80, 8000-8010.
-func PortsText(p rules.Ports) string {
+// portsText writes ports as a config does: 80, 8000-8010.
+func portsText(p rules.Ports) string {
 	if p.First == p.Last {
 		return strconv.Itoa(int(p.First))
 	}

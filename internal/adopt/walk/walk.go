@@ -63,17 +63,6 @@ type End struct {
 	Part float64
 }
 
-// Left returns the part that no rule took.
-func (o Outcome) Left() float64 {
-	left := 0.0
-	for _, end := range o.Ends {
-		if end.Rule == nil || end.Rule.Target.Kind == Stays || end.Rule.Target.Kind == Returns {
-			left += end.Part
-		}
-	}
-	return left
-}
-
 // Taken returns the ends of a kind.
 func (o Outcome) Taken(kind Kind) []End {
 	return slices.DeleteFunc(slices.Clone(o.Ends), func(e End) bool { return e.Rule == nil || e.Rule.Target.Kind != kind })
