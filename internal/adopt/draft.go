@@ -12,14 +12,14 @@ import (
 	"natspread/internal/rules"
 )
 
-// draft is a service on its way: first of one cell, then of all cells that are alike.
+// draft is a service that is not written yet: first of one cell, then of all cells that are alike.
 type draft struct {
 	incoming
 	family   rules.Family
 	links    []string // that it is for; none is all
 	cells    []cell
 	local    bool
-	snat     string // "" where all of it is on this host
+	snat     string // "" where all backends are on this host
 	fully    bool   // source ports are picked by chance
 	unsure   bool   // a rule with -o may be for it
 	hairpin  []netip.Prefix
@@ -119,8 +119,9 @@ func ofProtocol(list []*walk.Rule, wanted string) []*walk.Rule {
 	})
 }
 
-// setListen writes the cells of one protocol as a config does. "*" stands for every address. Services that are told
-// apart by interfaces or clients must have the same ranges of ports, so theirs are not joined.
+// setListen writes the cells of one protocol as a config does. "*" stands for every address. Services
+// that are told apart by interfaces or clients must have the same ranges of ports, so theirs are not
+// joined.
 func (d *draft) setListen() {
 	everywhere := func(c cell) bool {
 		return c.destination.IsValid() && slices.ContainsFunc(d.cells, func(o cell) bool {

@@ -134,8 +134,9 @@ func unscheduled() restore.Trial {
 	return restore.Trial{For: time.Hour, Schedule: schedule}
 }
 
-// TestTakeOut adopts rules by hand, loads the config and takes them out: rules of others stay to the byte. What
-// was taken out is kept beside the generation, and comes back by the line that the note has.
+// TestTakeOut adopts rules by hand, loads the config and takes them out: rules of others stay to the
+// byte. What was taken out is kept beside the generation, and comes back by the line that the note
+// has.
 func TestTakeOut(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		machine := newHost(t, variant)
@@ -178,8 +179,8 @@ func TestTakeOutChanged(t *testing.T) {
 	})
 }
 
-// TestTakeOutReverts has the load fail behind the transaction, by a root that takes no generation: the old rules are
-// back, each in its place.
+// TestTakeOutReverts has the load fail behind the transaction, by a root that takes no generation: the
+// old rules are back, each in its place.
 func TestTakeOutReverts(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		machine := newHost(t, variant)
@@ -231,8 +232,8 @@ func TestTakeOutTrial(t *testing.T) {
 	})
 }
 
-// TestAdoptUnderLoad takes the old rules out and puts the new ones in, and back again, under streams that stay
-// open, streams that are made all the time, and datagram flows: nothing of all this fails.
+// TestAdoptUnderLoad takes the old rules out and puts the new ones in, and back again, under streams
+// that stay open, streams that are made all the time, and datagram flows: nothing of all this fails.
 func TestAdoptUnderLoad(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Forward: true})

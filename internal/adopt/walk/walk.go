@@ -49,7 +49,7 @@ func (s *Ruleset) count(table, name string, known map[string]int) int {
 	known[name] = mostRules + 1 // until it is counted: whoever comes back here meanwhile is in a circle
 	n := 0
 	for _, rule := range chain.Rules {
-		if n++; rule.Target.Kind == Leads && n <= mostRules {
+		if n++; rule.Target.Kind == Jumps && n <= mostRules {
 			n += s.count(table, rule.Target.Name, known)
 		}
 	}
@@ -118,7 +118,7 @@ func (w *walker) chain(name string, in float64, depth int) (back float64) {
 		taken := w.part(rule, in)
 		in -= taken
 		switch rule.Target.Kind {
-		case Leads:
+		case Jumps:
 			rest := w.chain(rule.Target.Name, taken, depth+1)
 			if rule.Target.Goto {
 				back += rest
@@ -153,10 +153,10 @@ func (w *walker) part(rule *Rule, in float64) float64 {
 	return min(in, first*rule.Share.Part)
 }
 
-// doubt notes a rule that nobody here can judge. One that leads to a chain in which nothing ends does
+// doubt notes a rule that natspread cannot judge. One that leads to a chain in which nothing ends does
 // no harm.
 func (w *walker) doubt(rule *Rule) {
-	if !slices.Contains(w.out.Doubt, rule) && (rule.Target.Kind != Leads || w.ends(rule.Target.Name, 0)) {
+	if !slices.Contains(w.out.Doubt, rule) && (rule.Target.Kind != Jumps || w.ends(rule.Target.Name, 0)) {
 		w.out.Doubt = append(w.out.Doubt, rule)
 	}
 }
@@ -168,7 +168,7 @@ func (w *walker) ends(name string, depth int) bool {
 		return false
 	}
 	return slices.ContainsFunc(chain.Rules, func(r *Rule) bool {
-		if r.Target.Kind == Leads {
+		if r.Target.Kind == Jumps {
 			return w.ends(r.Target.Name, depth+1)
 		}
 		return r.Target.Kind != Passes && r.Target.Kind != Returns
