@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/test/storytest"
 )
 
 // update rewrites what the stories want with what they get.
@@ -30,35 +29,11 @@ const storyDir = "../testdata/render"
 // TestStories renders each story and compares tables and walks with what it wants.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	paths, err := filepath.Glob(filepath.Join(storyDir, "*.txtar"))
-	if err != nil || len(paths) < 30 {
-		t.Fatalf("found %d stories in %s: %v", len(paths), storyDir, err)
-	}
+	paths := storytest.Paths(t, storyDir, 30)
 	if first := filepath.Base(paths[0]); first != "article.txtar" {
 		t.Errorf("the first story is %s", first)
 	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			story, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(strings.TrimSpace(string(story.Comment))) == 0 {
-				t.Error("the story does not say why it exists")
-			}
-			got := retold(t, story)
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(txtar.Format(story)), string(txtar.Format(got))); diff != "" {
-				t.Errorf("want -, got +:\n%s", diff)
-			}
-		})
-	}
+	storytest.Each(t, paths, *update, retold)
 }
 
 // retold returns the story as the code tells it now.

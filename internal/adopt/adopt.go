@@ -34,7 +34,7 @@ type Choices struct {
 	SNAT   string   // of services where nobody can tell whether a rule with -o is for them, as in a config
 }
 
-// Wrong says which answer is none; "" where all are good, or open.
+// Wrong says which answer is not valid; "" where all are valid, or open.
 func (c Choices) Wrong() string {
 	for _, one := range c.Listen {
 		if addr, err := netip.ParseAddr(one); one != "*" && (err != nil || addr.Zone() != "" || addr.IsUnspecified()) {
@@ -44,8 +44,8 @@ func (c Choices) Wrong() string {
 	if !slices.Contains([]string{"", Meant, Made, Kept}, c.Shares) {
 		return fmt.Sprintf("--shares %q is none of %s, %s, %s", c.Shares, Meant, Made, Kept)
 	}
-	if !slices.Contains([]string{"", masquerade, keeps}, c.SNAT) && len(poolOf(c.SNAT).Pool) != 1 {
-		return fmt.Sprintf("--snat %q is not %s, %s or an address of this host", c.SNAT, masquerade, keeps)
+	if !slices.Contains([]string{"", masquerade, keepsSource}, c.SNAT) && len(poolOf(c.SNAT).Pool) != 1 {
+		return fmt.Sprintf("--snat %q is not %s, %s or an address of this host", c.SNAT, masquerade, keepsSource)
 	}
 	return ""
 }
@@ -71,7 +71,7 @@ type Refusal struct {
 	Rules []*walk.Rule
 }
 
-// Result is what came of it.
+// Result is the config that Adopt made of rules, and what it did not adopt.
 type Result struct {
 	Text      []byte // of the config; nil where no service can be written
 	Config    config.Config
@@ -85,11 +85,11 @@ type Result struct {
 	Differences []Difference
 	TakeOut     []Removal
 
-	stays []stay
+	unadopted []unadoptedCell
 }
 
-// stay is packets whose old rules were refused.
-type stay struct {
+// unadoptedCell is packets whose old rules were not adopted.
+type unadoptedCell struct {
 	family rules.Family
 	link   string
 	cell   cell
@@ -99,7 +99,7 @@ type stay struct {
 // Whole tells whether everything that balances was adopted.
 func (r Result) Whole() bool { return len(r.Refused)+len(r.Questions) == 0 }
 
-// Adopt does it.
+// Adopt makes a config of rules. What it cannot adopt is in the result, with the reason.
 func Adopt(in Input) Result {
 	var result Result
 	var drafts []*draft

@@ -8,7 +8,7 @@ import (
 	"natspread/internal/rules"
 )
 
-// beside files what other tables of a family do with the connections that were adopted: it stays.
+// beside reports what other tables of a family do with the connections that were adopted: it stays.
 func (r *Result) beside(set *walk.Ruleset) {
 	for _, service := range r.Services {
 		d := service.draft
@@ -32,7 +32,8 @@ func (r *Result) beside(set *walk.Ruleset) {
 	}
 }
 
-// clamps files rules that set the size of TCP's segments for connections of a service: it has a key for that.
+// clamps reports rules that set the size of TCP's segments for connections of a service: it has a key
+// for that.
 func (r *Result) clamps(set *walk.Ruleset, d *draft) {
 	if !slices.Contains(d.protocols, "tcp") {
 		return

@@ -46,7 +46,7 @@ func (f *finder) find() []*draft {
 	known := map[cell]bool{}
 	for _, key := range f.set.Keys("nat", rules.Prerouting, translates) {
 		if !f.canAdopt(key) {
-			f.stay(key)
+			f.addUnadopted(key)
 			continue
 		}
 		for _, one := range f.cells(key) {
@@ -66,10 +66,10 @@ func (f *finder) find() []*draft {
 
 // translates tells whether a rule rewrites the destination, or may.
 func translates(r *walk.Rule) bool {
-	return r.Target.Kind == walk.Translate || r.Target.Kind == walk.Decides
+	return r.Target.Kind == walk.Translates || r.Target.Kind == walk.Opaque
 }
 
-// canAdopt tells whether a config may say what a rule does, and else files why not.
+// canAdopt tells whether a config may say what a rule does, and else reports why not.
 func (f *finder) canAdopt(key walk.Key) bool {
 	rule := key.Rule
 	for _, one := range key.Way {
@@ -81,7 +81,7 @@ func (f *finder) canAdopt(key walk.Key) bool {
 	switch {
 	case protocol(key.Protocol) == "":
 		f.result.refuse(noProtocol(key.Protocol), rule)
-	case rule.Target.Kind == walk.Decides:
+	case rule.Target.Kind == walk.Opaque:
 		f.result.refuse(fmt.Sprintf("the target %s: natspread can't say what it does", rule.Target.Name), rule)
 	case rule.Target.Last.IsValid():
 		f.result.refuse("a range of backends, of which the kernel picks by a hash of the client: list them as backends, with algorithm = \"source\"", rule)
@@ -93,19 +93,19 @@ func (f *finder) canAdopt(key walk.Key) bool {
 	return false
 }
 
-// stay keeps in mind the packets of a key whose rule was not adopted: new rules must not take them.
-func (f *finder) stay(key walk.Key) {
+// addUnadopted notes the packets of a key whose rule was not adopted: new rules must not take them.
+func (f *finder) addUnadopted(key walk.Key) {
 	if protocol(key.Protocol) == "" {
 		return
 	}
 	quiet := *f
 	quiet.result = &Result{}
 	for _, one := range quiet.cells(key) {
-		f.result.stays = append(f.result.stays, stay{f.set.Family, key.In, one, []*walk.Rule{key.Rule}})
+		f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, key.In, one, []*walk.Rule{key.Rule}})
 	}
 }
 
-// doubtful returns the first rule that asks for what nobody here can judge.
+// doubtful returns the first rule that asks for what natspread cannot judge.
 func doubtful(way []*walk.Rule) *walk.Rule {
 	for _, rule := range way {
 		if len(rule.Unknown) > 0 {
@@ -115,7 +115,7 @@ func doubtful(way []*walk.Rule) *walk.Rule {
 	return nil
 }
 
-// unknown returns what rules ask for that nobody here can judge.
+// unknown returns what rules ask for that natspread cannot judge.
 func unknown(way []*walk.Rule) string {
 	var words []string
 	holes := ""
@@ -162,7 +162,7 @@ func (f *finder) measure() {
 	}
 	for _, rule := range f.set.Rules("nat") {
 		of(rule)
-		if to := rule.Target.Ports; rule.Target.Kind == walk.Translate && to.First < to.Last && to.Last < 65535 {
+		if to := rule.Target.Ports; rule.Target.Kind == walk.Translates && to.First < to.Last && to.Last < 65535 {
 			edges[to.First], edges[to.Last+1] = true, true
 		}
 		named = append(append(named, rule.Asks.Destination...), rule.Asks.NotDestination...)
@@ -190,8 +190,8 @@ func (f *finder) measure() {
 // anyRule wants every rule.
 func anyRule(*walk.Rule) bool { return true }
 
-// shift adds the ports that clients ask for where a shifted range begins and ends, and where it leads to the ports
-// of edges: rules of POSTROUTING and FORWARD see these.
+// shift adds the ports that clients ask for where a shifted range begins and ends, and where it leads
+// to the ports of edges: rules of POSTROUTING and FORWARD see these.
 func (f *finder) shift(edges map[uint16]bool) {
 	seen := slices.Collect(maps.Keys(edges))
 	for _, rule := range f.set.Rules("nat") {
@@ -342,5 +342,5 @@ func (f *finder) takes(rule *walk.Rule, c cell) bool {
 
 // covered tells whether what comes in is translated for a cell, too.
 func (f *finder) covered(c cell) bool {
-	return len(f.set.Send("nat", rules.Prerouting, f.packet(c)).Taken(walk.Translate)) > 0
+	return len(f.set.Send("nat", rules.Prerouting, f.packet(c)).Taken(walk.Translates)) > 0
 }

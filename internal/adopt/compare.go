@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/adopt/walk"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // Difference is what the config's rules do otherwise than the old ones, and nobody agreed to.
@@ -26,7 +27,7 @@ func (r *Result) compare(set *walk.Ruleset, in Input) {
 	before.measure()
 	after := before
 	after.set = renderedSet(r.Tables, set.Family)
-	r.compareStays(after)
+	r.compareUnadopted(after)
 	for _, service := range r.Services {
 		if service.draft.family != set.Family {
 			continue
@@ -43,9 +44,9 @@ func (r *Result) compare(set *walk.Ruleset, in Input) {
 	}
 }
 
-// compareStays looks whether the new rules take packets whose old rules were refused.
-func (r *Result) compareStays(after finder) {
-	for _, one := range r.stays {
+// compareUnadopted looks whether the new rules take packets whose old rules were not adopted.
+func (r *Result) compareUnadopted(after finder) {
+	for _, one := range r.unadopted {
 		if one.family != after.set.Family || len(one.rules) == 0 {
 			continue
 		}
@@ -131,10 +132,10 @@ func (c *pair) others() {
 	}
 }
 
-// judges tells whether a cell was adopted, or refused: then it is compared anyhow.
+// judges tells whether a cell is compared by itself: it was adopted, or is noted as not adopted.
 func (r *Result) judges(c cell) bool {
 	return slices.ContainsFunc(r.Services, func(s Service) bool { return slices.Contains(s.draft.cells, c) }) ||
-		slices.ContainsFunc(r.stays, func(s stay) bool { return s.cell == c })
+		slices.ContainsFunc(r.unadopted, func(s unadoptedCell) bool { return s.cell == c })
 }
 
 // links returns the interfaces to compare by: those of the draft, and one that no rule names.
@@ -187,7 +188,7 @@ func (h hidden) text() string {
 	return h.snat
 }
 
-// differ files a difference, once.
+// differ adds a difference, once.
 func (c *pair) differ(p walk.Packet, where, old, now string) {
 	to := netip.AddrPortFrom(p.Destination, p.Port).String()
 	if p.Asked.IsValid() {
@@ -233,7 +234,7 @@ func alike(a, b map[string]float64) bool {
 func sharesText(shares map[string]float64) string {
 	var words []string
 	for name, share := range shares {
-		words = append(words, name+" "+percent(share))
+		words = append(words, name+" "+text.Percent(share))
 	}
 	slices.Sort(words)
 	if words == nil {

@@ -89,8 +89,8 @@ func reason(err error) string {
 	return "a config can't say it: " + first
 }
 
-// compose returns the text of a service, or false where a question is open.
-func (r *Result) compose(d *draft) (text string, whole bool) {
+// compose returns a service as the config has it, or false where a question is open.
+func (r *Result) compose(d *draft) (written string, whole bool) {
 	if d.choices.Shares != Kept {
 		d.slip = findSlip(d.spread)
 	}
@@ -120,10 +120,10 @@ func (r *Result) compose(d *draft) (text string, whole bool) {
 	case d.slip.meant != nil:
 		ask("shares", fmt.Sprintf("%s: meant are %s, made are %s%s", d.slip.name, percents(d.slip.meant), percents(d.made()), d.reaches()), answers...)
 	case d.left > lost:
-		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: made gives them to the backends, kept lets them stay here", percent(d.left)), Made, Kept)
+		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: made gives them to the backends, kept lets them stay here", text.Percent(d.left)), Made, Kept)
 	}
 	if d.unsure {
-		ask("snat", "a rule with -o hides the source of what leaves by that interface, and nobody can tell whether the backends are there", masquerade, keeps, "ADDRESS")
+		ask("snat", "a rule with -o hides the source of what leaves by that interface, and nobody can tell whether the backends are there", masquerade, keepsSource, "ADDRESS")
 	}
 	if !whole {
 		return "", false
@@ -139,7 +139,7 @@ func (d *draft) reaches() string {
 	if d.left <= lost {
 		return ""
 	}
-	return fmt.Sprintf(", and %s reach this host, or go where they are routed", percent(d.left))
+	return fmt.Sprintf(", and %s reach this host, or go where they are routed", text.Percent(d.left))
 }
 
 // made returns the shares of all connections.
@@ -151,14 +151,11 @@ func (d *draft) made() []float64 {
 	return list
 }
 
-// percent writes a share: 22.22 %.
-func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
-
 // percents writes shares.
 func percents(shares []float64) string {
 	var words []string
 	for _, share := range shares {
-		words = append(words, percent(share))
+		words = append(words, text.Percent(share))
 	}
 	return strings.Join(words, ", ")
 }
@@ -311,7 +308,7 @@ func (d *draft) comments(b *strings.Builder) {
 	if d.slip.meant != nil {
 		d.notes = append(d.notes, fmt.Sprintf("the old rules made %s%s: %s", percents(d.made()), d.reaches(), d.slip.name))
 	} else if d.left > lost {
-		d.notes = append(d.notes, percent(d.left)+" of the connections were taken by no rule: the backends get them now")
+		d.notes = append(d.notes, text.Percent(d.left)+" of the connections were taken by no rule: the backends get them now")
 	}
 	if d.anywhere {
 		d.notes = append(d.notes, "the old rules named no destination, and took transit traffic too")

@@ -8,17 +8,18 @@ import (
 	"strings"
 
 	"natspread/internal/adopt/walk"
+	"natspread/internal/config"
 	"natspread/internal/rules"
 )
 
-// draft is a service on its way: first of one cell, then of all cells that are alike.
+// draft is a service that is not written yet: first of one cell, then of all cells that are alike.
 type draft struct {
 	incoming
 	family   rules.Family
 	links    []string // that it is for; none is all
 	cells    []cell
 	local    bool
-	snat     string // "" where all of it is on this host
+	snat     string // "" where all backends are on this host
 	fully    bool   // source ports are picked by chance
 	unsure   bool   // a rule with -o may be for it
 	hairpin  []netip.Prefix
@@ -118,8 +119,9 @@ func ofProtocol(list []*walk.Rule, wanted string) []*walk.Rule {
 	})
 }
 
-// setListen writes the cells of one protocol as a config does. "*" stands for every address. Services that are told
-// apart by interfaces or clients must have the same ranges of ports, so theirs are not joined.
+// setListen writes the cells of one protocol as a config does. "*" stands for every address. Services
+// that are told apart by interfaces or clients must have the same ranges of ports, so theirs are not
+// joined.
 func (d *draft) setListen() {
 	everywhere := func(c cell) bool {
 		return c.destination.IsValid() && slices.ContainsFunc(d.cells, func(o cell) bool {
@@ -142,19 +144,8 @@ func (d *draft) setListen() {
 	d.listen, d.anywhere = nil, false
 	for _, c := range merged {
 		d.anywhere = d.anywhere || !c.destination.IsValid() && !d.forHost
-		d.listen = append(d.listen, socketText(c.destination, c.ports))
+		d.listen = append(d.listen, config.Listen{Addr: c.destination, Ports: config.Ports(c.ports)}.String())
 	}
-}
-
-// socketText writes an address with ports as a config does.
-func socketText(addr netip.Addr, ports rules.Ports) string {
-	switch {
-	case !addr.IsValid():
-		return "*:" + walk.PortsText(ports)
-	case addr.Is6():
-		return "[" + addr.String() + "]:" + walk.PortsText(ports)
-	}
-	return addr.String() + ":" + walk.PortsText(ports)
 }
 
 // mapPorts joins drafts whose backends are the same but for the ports, where each has one port for all

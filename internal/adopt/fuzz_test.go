@@ -102,8 +102,8 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// forwardAlike gives all services the same forward where two have ports in common: FORWARD does not know by which
-// interface a connection came in, so what one accepts may be of the other.
+// forwardAlike gives all services the same forward where two have ports in common: FORWARD does not
+// know by which interface a connection came in, so what one accepts may be of the other.
 func forwardAlike(cfg *config.Config) {
 	first := map[uint16]string{}
 	for _, s := range cfg.Services {

@@ -3,22 +3,14 @@ package adopt
 import (
 	"flag"
 	"os"
-	"strconv"
 	"testing"
 
 	"natspread/internal/test/testsize"
 )
 
-// TestMain says how many configs each property is tried with, unless the command line does.
+// TestMain bounds how many configs each property is tried with.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	const checks = "rapid.checks"
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == checks })
-	if !given {
-		if err := flag.Set(checks, strconv.Itoa(testsize.Of(20, 100))); err != nil {
-			panic(err)
-		}
-	}
+	testsize.SetChecks(20, 100)
 	os.Exit(m.Run())
 }

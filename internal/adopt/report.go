@@ -7,6 +7,7 @@ import (
 
 	"natspread/internal/adopt/walk"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // Lines says what was adopted, what was left or refused and why, and what is not the same.
@@ -19,7 +20,7 @@ func (r Result) Lines() []string {
 			add("- %s", t.text(s.Slip != ""))
 		}
 		if s.Left > lost {
-			add("- no rule took %s", percent(s.Left))
+			add("- no rule took %s", text.Percent(s.Left))
 		}
 		for _, note := range s.Notes {
 			add("- note: %s", note)
@@ -52,11 +53,11 @@ func (s Service) asks() string {
 
 // text says where connections go, and how many.
 func (t Target) text(slipped bool) string {
-	words := fmt.Sprintf("%s %s", t.To, percent(t.Share))
+	words := fmt.Sprintf("%s %s", t.To, text.Percent(t.Share))
 	if slipped {
-		words += fmt.Sprintf(", meant %s", percent(t.Meant))
+		words += fmt.Sprintf(", meant %s", text.Percent(t.Meant))
 	}
-	if config := percent(t.Config); config != percent(t.Share) {
+	if config := text.Percent(t.Config); config != text.Percent(t.Share) {
 		words += fmt.Sprintf(", with weight %d %s", t.Weight, config)
 	}
 	return words

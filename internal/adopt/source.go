@@ -11,12 +11,13 @@ import (
 	"natspread/internal/adopt/walk"
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // The sources that backends see, as a config has them.
 const (
-	masquerade = "masquerade"
-	keeps      = "none"
+	masquerade  = "masquerade"
+	keepsSource = "none"
 )
 
 // hidden is what becomes of the source of connections to a backend.
@@ -66,7 +67,7 @@ func (f *finder) hide(p walk.Packet) hidden {
 	kept, hides := 0.0, 0.0
 	for _, end := range out.Ends {
 		switch {
-		case end.Rule == nil || end.Rule.Target.Kind == walk.Stays || end.Rule.Target.Kind == walk.Returns:
+		case end.Rule == nil || end.Rule.Target.Kind == walk.Accepts || end.Rule.Target.Kind == walk.Returns:
 			kept += end.Part
 		case end.Rule.Target.Kind == walk.Hides && end.Rule.Target.Ports == rules.Ports{}:
 			hides += end.Part
@@ -82,7 +83,7 @@ func (f *finder) hide(p walk.Packet) hidden {
 	h.fully = slices.ContainsFunc(h.rules, isFully)
 	switch {
 	case hides == 0:
-		h.snat = keeps
+		h.snat = keepsSource
 	case kept < 1e-9 && !(len(words) > 1 && slices.Contains(words, masquerade)) && !(h.fully && slices.ContainsFunc(h.rules, isNotFully)):
 		h.snat = strings.Join(words, " ")
 		h.tell(words, parts)
@@ -109,7 +110,8 @@ func sourceText(target walk.Target) string {
 	return target.Address.String()
 }
 
-// tell notes how several addresses are spread otherwise than before: the config spreads a few evenly by chance.
+// tell notes how several addresses are spread otherwise than before: the config spreads a few evenly
+// by chance.
 func (h *hidden) tell(words []string, parts map[string]float64) {
 	all := poolOf(h.snat)
 	few := len(all.Spread()) == len(all.Addresses())
@@ -118,7 +120,7 @@ func (h *hidden) tell(words []string, parts map[string]float64) {
 		switch evenly := float64(len(addresses)) / float64(max(1, len(all.Addresses()))); {
 		case !few || len(addresses) == 0:
 		case math.Abs(parts[word]-evenly) > near:
-			h.notes = append(h.notes, fmt.Sprintf("the old rules gave %s of the connections the source %s: each address gets the same part now", percent(parts[word]), word))
+			h.notes = append(h.notes, fmt.Sprintf("the old rules gave %s of the connections the source %s: each address gets the same part now", text.Percent(parts[word]), word))
 		case len(addresses) > 1:
 			h.notes = append(h.notes, fmt.Sprintf("the kernel picked one address of %s by the client's address: it is by chance now", word))
 		}
@@ -183,20 +185,17 @@ func (f *finder) sources(d *draft, c cell) *Refusal {
 			d.notes = append(d.notes, h.notes...)
 		}
 		d.snat, d.fully, d.hairpin, first = h.snat, h.fully, hairpin, false
-		for _, rule := range h.rules {
-			if !slices.Contains(d.hiding, rule) {
-				d.hiding = append(d.hiding, rule)
-			}
-		}
+		d.hiding = union(d.hiding, h.rules)
 	}
-	if first { // all of it is on this host, which sees the client
+	if first { // all backends are on this host, which sees the client
 		d.snat = ""
 	}
 	return nil
 }
 
-// unsure decides what rules do of which only the interface that packets leave by is not known. One that does what
-// is done anyhow makes no difference. A service whose clients come in by that interface has its backends elsewhere.
+// unsure decides what rules do of which only the interface that packets leave by is not known. One
+// that does what is done anyhow makes no difference. A service whose clients come in by that interface
+// has its backends elsewhere.
 func (f *finder) unsure(d *draft, h *hidden) *Refusal {
 	unsure := slices.DeleteFunc(h.doubt, func(r *walk.Rule) bool {
 		return h.maybe(r) && sourceText(r.Target) == h.snat && isFully(r) == h.fully
@@ -239,7 +238,7 @@ func (f *finder) hairpin(to walk.Packet, h *hidden) ([]netip.Prefix, *Refusal) {
 		one := f.hide(to)
 		switch {
 		case slices.ContainsFunc(one.doubt, func(r *walk.Rule) bool { return !one.maybe(r) }) || sameSources(one.snat, h.snat) && one.fully == h.fully:
-		case h.snat == keeps && one.snat == masquerade && (len(list) == 0 || one.fully == h.fully):
+		case h.snat == keepsSource && one.snat == masquerade && (len(list) == 0 || one.fully == h.fully):
 			h.fully = one.fully
 			list = append(list, source)
 		default:
@@ -270,7 +269,7 @@ func (f *finder) forward(d *draft, c cell) {
 		known := len(out.Doubt)+len(out.Links) == 0 // else a rule may accept them by the interface
 		for _, end := range out.Ends {
 			switch rule := end.Rule; {
-			case rule != nil && rule.Target.Kind == walk.Stays && named(rule, to):
+			case rule != nil && rule.Target.Kind == walk.Accepts && named(rule, to):
 				d.accepted = append(d.accepted, rule)
 			case !known:
 			case rule != nil && rule.Target.Kind == walk.Drops:

@@ -3,16 +3,14 @@ package adopt
 import (
 	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"natspread/internal/adopt/walk"
 	"natspread/internal/rules"
+	"natspread/internal/test/storytest"
 )
 
 // update rewrites what the stories want with what they get.
@@ -26,36 +24,11 @@ const storyDir = "../../testdata/adopt"
 // TestStories adopts the rules of each story and compares what comes of it.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	paths, err := filepath.Glob(filepath.Join(storyDir, "*.txtar"))
-	if err != nil || len(paths) < 30 {
-		t.Fatalf("found %d stories in %s: %v", len(paths), storyDir, err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			story, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(strings.TrimSpace(string(story.Comment))) == 0 {
-				t.Error("the story does not say why it exists")
-			}
-			got := retold(story)
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(txtar.Format(story)), string(txtar.Format(got))); diff != "" {
-				t.Errorf("want -, got +:\n%s", diff)
-			}
-		})
-	}
+	storytest.Each(t, storytest.Paths(t, storyDir, 30), *update, retold)
 }
 
 // retold returns the story as the code tells it now.
-func retold(story *txtar.Archive) *txtar.Archive {
+func retold(_ *testing.T, story *txtar.Archive) *txtar.Archive {
 	told := &txtar.Archive{Comment: story.Comment}
 	var in Input
 	for _, file := range story.Files {

@@ -20,7 +20,7 @@ type Removal struct {
 // takeOut finds the rules of a family that were adopted, in all that they do, and the chains that are empty
 // without them. Rules that hide the source of more than backends stay: they serve others, too.
 func (r *Result) takeOut(set *walk.Ruleset) {
-	t := taker{set: set, result: r, adopted: map[cell]bool{}, goes: map[*walk.Rule]bool{}}
+	t := remover{set: set, result: r, adopted: map[cell]bool{}, goes: map[*walk.Rule]bool{}}
 	t.finder = finder{set: set, result: &Result{}}
 	t.finder.measure()
 	backends := map[netip.Addr]bool{}
@@ -38,11 +38,11 @@ func (r *Result) takeOut(set *walk.Ruleset) {
 	t.translations()
 	t.hiding(backends)
 	t.chains()
-	t.file()
+	t.list()
 }
 
-// taker collects what goes.
-type taker struct {
+// remover collects what goes.
+type remover struct {
 	finder  finder
 	set     *walk.Ruleset
 	result  *Result
@@ -52,7 +52,7 @@ type taker struct {
 }
 
 // translations finds the rules that translate nothing but what was adopted.
-func (t *taker) translations() {
+func (t *remover) translations() {
 	stays := map[*walk.Rule]bool{}
 	for _, refusal := range t.result.Refused {
 		for _, rule := range refusal.Rules {
@@ -70,18 +70,18 @@ func (t *taker) translations() {
 }
 
 // adopts tells whether a rule translates, or has a share of this host's own in a service.
-func (t *taker) adopts(rule *walk.Rule) bool {
-	return translates(rule) || rule.Target.Kind == walk.Stays && slices.ContainsFunc(t.result.Services, func(s Service) bool { return slices.Contains(s.Rules, rule) })
+func (t *remover) adopts(rule *walk.Rule) bool {
+	return translates(rule) || rule.Target.Kind == walk.Accepts && slices.ContainsFunc(t.result.Services, func(s Service) bool { return slices.Contains(s.Rules, rule) })
 }
 
 // covers tells whether a cell was adopted, by itself or with every address.
-func (t *taker) covers(c cell) bool {
+func (t *remover) covers(c cell) bool {
 	return t.adopted[c] || t.adopted[cell{c.protocol, netip.Addr{}, c.ports}]
 }
 
 // hiding finds the rules that hide the source of connections to backends, and of nothing else. One that a
 // rule which stays needs, stays.
-func (t *taker) hiding(backends map[netip.Addr]bool) {
+func (t *remover) hiding(backends map[netip.Addr]bool) {
 	for _, service := range t.result.Services {
 		if service.draft.family != t.set.Family {
 			continue
@@ -105,16 +105,16 @@ func (t *taker) hiding(backends map[netip.Addr]bool) {
 }
 
 // leadsTo tells whether a rule that stays leads to an address, or nobody knows where.
-func (t *taker) leadsTo(addr netip.Addr) bool {
+func (t *remover) leadsTo(addr netip.Addr) bool {
 	return slices.ContainsFunc(t.set.Rules("nat"), func(rule *walk.Rule) bool {
 		to := rule.Target
 		in := to.Address == addr || to.Last.IsValid() && to.Address.Compare(addr) <= 0 && addr.Compare(to.Last) <= 0
-		return translates(rule) && !t.goes[rule] && (in || to.Kind == walk.Decides)
+		return translates(rule) && !t.goes[rule] && (in || to.Kind == walk.Opaque)
 	})
 }
 
 // listens tells whether a service listens at an address.
-func (t *taker) listens(addr netip.Addr) bool {
+func (t *remover) listens(addr netip.Addr) bool {
 	for c := range t.adopted {
 		if c.destination == addr {
 			return true
@@ -124,7 +124,7 @@ func (t *taker) listens(addr netip.Addr) bool {
 }
 
 // translates tells whether a rule that stays translates what an address is asked.
-func (t *taker) translates(addr netip.Addr) bool {
+func (t *remover) translates(addr netip.Addr) bool {
 	stays := func(rule *walk.Rule) bool { return translates(rule) && !t.goes[rule] }
 	return slices.ContainsFunc(t.set.Keys("nat", rules.Prerouting, stays), func(key walk.Key) bool {
 		return key.Destination == nil || slices.ContainsFunc(key.Destination, func(p netip.Prefix) bool { return p.Contains(addr) })
@@ -132,7 +132,7 @@ func (t *taker) translates(addr netip.Addr) bool {
 }
 
 // accepted says of a rule of FORWARD how to take it out, if it is for the backend's port alone.
-func (t *taker) accepted(service Service, rule *walk.Rule) {
+func (t *remover) accepted(service Service, rule *walk.Rule) {
 	why := "forward = \"accept\" does the same for the connections of " + service.Name
 	asks := rule.Asks
 	alone := owner(rule.Chain) == "" && asks.Protocol != "" && len(asks.Named) > 0 && !slices.ContainsFunc(asks.Destination, func(p netip.Prefix) bool { return t.leadsTo(p.Addr()) }) &&
@@ -146,35 +146,35 @@ func (t *taker) accepted(service Service, rule *walk.Rule) {
 }
 
 // chains finds the chains in which nothing is left, and the rules that lead there.
-func (t *taker) chains() {
+func (t *remover) chains() {
 	for again := true; again; {
 		again = false
 		for _, rule := range t.set.Rules("nat") {
-			if rule.Target.Kind == walk.Leads && !t.goes[rule] && t.emptied(rule.Target.Name) {
+			if rule.Target.Kind == walk.Jumps && !t.goes[rule] && t.emptied(rule.Target.Name) {
 				t.goes[rule], again = true, true
 			}
 		}
 	}
 	for _, rule := range t.set.Rules("nat") {
-		if name := rule.Target.Name; t.goes[rule] && rule.Target.Kind == walk.Leads && !slices.Contains(t.empty, name) && !t.held(name) {
+		if name := rule.Target.Name; t.goes[rule] && rule.Target.Kind == walk.Jumps && !slices.Contains(t.empty, name) && !t.held(name) {
 			t.empty = append(t.empty, name)
 		}
 	}
 }
 
 // emptied tells whether a chain had rules that all go.
-func (t *taker) emptied(name string) bool {
+func (t *remover) emptied(name string) bool {
 	chain := t.set.Chain("nat", name)
 	return len(chain.Rules) > 0 && !slices.ContainsFunc(chain.Rules, func(r *walk.Rule) bool { return !t.goes[r] })
 }
 
 // held tells whether a rule that stays leads to a chain.
-func (t *taker) held(name string) bool {
+func (t *remover) held(name string) bool {
 	return slices.ContainsFunc(t.set.Rules("nat"), func(r *walk.Rule) bool { return r.Target.Name == name && !t.goes[r] })
 }
 
-// file adds what goes to the result, in the order of the chains.
-func (t *taker) file() {
+// list adds what goes to the result, in the order of the chains.
+func (t *remover) list() {
 	for _, rule := range t.set.Rules("nat") {
 		if t.goes[rule] {
 			t.result.TakeOut = append(t.result.TakeOut, Removal{t.set.Family, rule.Chain, rule.Place, rule.Line, rule.Text})

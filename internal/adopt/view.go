@@ -38,23 +38,23 @@ func kept(target walk.Target, port uint16) walk.Target {
 
 // own is the share that stays at this host, at the port that was asked for. In a config it is a backend like
 // others.
-var own = walk.Target{Kind: walk.Translate, Name: "ACCEPT"}
+var own = walk.Target{Kind: walk.Translates, Name: "ACCEPT"}
 
 // spreadOf sorts an outcome by its targets. The packets ask for a port. What ACCEPT takes beside rules that
 // translate is a share of this host's own, and so is with keepLeft what no rule takes.
 func spreadOf(o walk.Outcome, port uint16, keepLeft bool) spread {
 	s := spread{doubt: o.Doubt}
 	random := false
-	divided := len(o.Taken(walk.Translate)) > 0
+	divided := len(o.Taken(walk.Translates)) > 0
 	for _, end := range o.Ends {
 		switch rule := end.Rule; {
-		case rule != nil && rule.Target.Kind == walk.Translate:
+		case rule != nil && rule.Target.Kind == walk.Translates:
 			s.add(kept(rule.Target, port), end)
-		case rule != nil && rule.Target.Kind == walk.Stays && divided, divided && keepLeft:
+		case rule != nil && rule.Target.Kind == walk.Accepts && divided, divided && keepLeft:
 			s.add(own, end)
 		default:
 			s.left += end.Part
-			if rule != nil && rule.Target.Kind == walk.Decides {
+			if rule != nil && rule.Target.Kind == walk.Opaque {
 				s.doubt = append(s.doubt, rule)
 			}
 		}
@@ -110,9 +110,9 @@ type incoming struct {
 // key is the same for what is alike.
 func (i incoming) key() string { return fmt.Sprint(i.spread.key(), i.allow, i.deny) }
 
-// comeIn follows the packets of a cell that come in by an interface, from all clients that rules name. It returns
-// what becomes of those that are translated, once for all clients with the same backends, and why it cannot be
-// said, if so.
+// comeIn follows the packets of a cell that come in by an interface, from all clients that rules name.
+// It returns what becomes of those that are translated, once for all clients with the same backends,
+// and why it cannot be said, if so.
 func (f *finder) comeIn(c cell, link string) (kinds []*incoming, links []string, refusal *Refusal) {
 	p := f.packet(c)
 	p.In = link
@@ -162,8 +162,8 @@ func (i *incoming) cannot() *Refusal {
 	return nil
 }
 
-// gate sets which clients it is for: open, for all that no rule names and those it serves, else only for these.
-// A client that has other backends, or none, is turned away.
+// gate sets which clients get these backends: open, for all that no rule names and those it serves, else only
+// for these. A client that has other backends, or none, is turned away.
 func (i *incoming) gate(sources []netip.Prefix, served map[netip.Prefix]*incoming, open bool) {
 	for _, source := range sources {
 		kind, known := served[source]
@@ -200,7 +200,7 @@ func (f *finder) first(c cell) []*walk.Rule {
 	return nil
 }
 
-// clientOf returns a client in a prefix, and in none of narrower ones; not valid where these are all of it.
+// clientOf returns a client in a prefix, and in none of narrower ones; not valid where these cover it.
 func clientOf(prefix netip.Prefix, all []netip.Prefix) netip.Addr {
 	addr := prefix.Addr()
 	for range len(all) + 1 {
@@ -249,7 +249,7 @@ func (f *finder) drafts(c cell) []*draft {
 	}
 	if refusal != nil {
 		f.result.refuse(refusal.Why, refusal.Rules...)
-		f.result.stays = append(f.result.stays, stay{f.set.Family, "", c, refusal.Rules})
+		f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, "", c, refusal.Rules})
 		return nil
 	}
 	kinds := slices.Clone(drafts)
@@ -263,7 +263,7 @@ func (f *finder) drafts(c cell) []*draft {
 		if why != nil {
 			list := union(slices.Clone(d.list), why.Rules)
 			f.result.refuse(why.Why, list...)
-			f.result.stays = append(f.result.stays, stay{f.set.Family, strings.Join(d.links[:min(1, len(d.links))], ""), c, list})
+			f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, strings.Join(d.links[:min(1, len(d.links))], ""), c, list})
 		}
 		return why != nil
 	})

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FirstIndex begins the indexes of a cable's near ends. The kernel numbers the far ends from 2.
+// FirstIndex begins the indexes of the near ends of veth pairs. The kernel numbers the far ends from 2.
 // Where both ends have the same index it takes them for one interface, and reports the carrier up
 // to 1 s late.
 const FirstIndex = 1001
 
-// linkWait bounds the wait for a cable, which takes well under 10 ms.
+// linkWait bounds the wait for a veth pair, which takes well under 10 ms.
 const linkWait = 10 * time.Second
 
-// Connect lays a cable from an interface of the host to one of another host. It returns when
+// Connect makes a veth pair from an interface of the host to one of another host. It returns when
 // packets pass.
 func (h *Host) Connect(name string, other *Host, otherName string) error {
 	file, err := os.Open(other.path)
@@ -33,9 +33,9 @@ func (h *Host) Connect(name string, other *Host, otherName string) error {
 		if err != nil {
 			return err
 		}
-		cable := netlink.NewVeth(netlink.LinkAttrs{Name: name, Index: FirstIndex + len(links), TxQLen: -1})
-		cable.PeerName, cable.PeerNamespace = otherName, netlink.NsFd(int(file.Fd()))
-		return netlink.LinkAdd(cable)
+		pair := netlink.NewVeth(netlink.LinkAttrs{Name: name, Index: FirstIndex + len(links), TxQLen: -1})
+		pair.PeerName, pair.PeerNamespace = otherName, netlink.NsFd(int(file.Fd()))
+		return netlink.LinkAdd(pair)
 	})
 	for _, step := range []func() error{
 		func() error { return h.on(name, netlink.LinkSetUp) },
@@ -48,7 +48,7 @@ func (h *Host) Connect(name string, other *Host, otherName string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot lay a cable to %s: %w", name, err)
+		return fmt.Errorf("cannot connect the interface %s: %w", name, err)
 	}
 	return nil
 }

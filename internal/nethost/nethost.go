@@ -1,4 +1,4 @@
-// Package nethost lets network namespaces play hosts that cables join. It must not know what is
+// Package nethost lets network namespaces play hosts that veth pairs join. It must not know what is
 // played there.
 //
 // A host without a name is held by this process alone, and ends with it, however it ends.

@@ -81,10 +81,10 @@ func TestErrors(t *testing.T) {
 	t.Cleanup(host.Close)
 	one := netip.MustParsePrefix("192.0.2.1/24")
 	for want, err := range map[string]error{
-		"cannot find the interface eth9":               host.AddAddresses("eth9", one),
-		"cannot give lo the address 192.0.2.1/24":      errors.Join(host.AddAddresses("lo", one, one)),
-		"cannot lay a cable to a-name-that-is-far-too": host.Connect("a-name-that-is-far-too-long", host, "eth0"),
-		"cannot enter the network namespace /none":     nethost.At("/none").Do(func() error { return nil }),
+		"cannot find the interface eth9":                      host.AddAddresses("eth9", one),
+		"cannot give lo the address 192.0.2.1/24":             errors.Join(host.AddAddresses("lo", one, one)),
+		"cannot connect the interface a-name-that-is-far-too": host.Connect("a-name-that-is-far-too-long", host, "eth0"),
+		"cannot enter the network namespace /none":            nethost.At("/none").Do(func() error { return nil }),
 		"its own": host.Do(func() error { return errors.New("its own") }),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -41,14 +41,14 @@ func never() []netip.Prefix {
 }
 
 // inner are subnets that clients from anywhere have no address of, as they belong to a site, or to
-// the cables.
+// the links.
 func inner() []netip.Prefix {
 	return parsePrefixes("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15", "::/3", "4000::/2", "8000::/1", "2001::/16")
 }
 
-// cables are the subnets of the cables' own addresses, which are for measurements and are on no
+// linkSubnet is the subnet of the links' own addresses, which are for measurements and are on no
 // network (RFC 2544, RFC 5180).
-func cables(six bool) netip.Prefix {
+func linkSubnet(six bool) netip.Prefix {
 	if six {
 		return netip.MustParsePrefix("2001:2::/48")
 	}

@@ -47,7 +47,7 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestClientsOf has clients from anywhere nowhere that a site or the cables have addresses.
+// TestClientsOf has clients from anywhere nowhere that a site or the links have addresses.
 func TestClientsOf(t *testing.T) {
 	t.Parallel()
 	for _, six := range []bool{false, true} {
@@ -57,7 +57,7 @@ func TestClientsOf(t *testing.T) {
 		}
 		for _, subnet := range open {
 			for _, other := range append(never(), inner()...) {
-				if subnet.Overlaps(other) || subnet.Overlaps(cables(six)) {
+				if subnet.Overlaps(other) || subnet.Overlaps(linkSubnet(six)) {
 					t.Errorf("%v is in %v", subnet, other)
 				}
 			}

@@ -27,10 +27,10 @@ const (
 
 // ask is one connection, and what came of it.
 type ask struct {
-	scene  *scene
+	test   *serviceTest
 	client *client
 	target target
-	place  int    // of the target
+	number int    // of the target
 	want   answer // what the client gets of this target
 	made   bool   // it is not where another one of the same clients got no answer
 	server netip.AddrPort
@@ -39,10 +39,10 @@ type ask struct {
 }
 
 // bySource tells whether the address of a client decides its backend.
-func (s *scene) bySource() bool { return s.service.Algorithm == config.Source }
+func (s *serviceTest) bySource() bool { return s.service.Algorithm == config.Source }
 
 // asksOf lists the connections of a service: all of one target together, since turns may go by it.
-func asksOf(s *scene) []*ask {
+func asksOf(s *serviceTest) []*ask {
 	var all []*ask
 	var counted []*client
 	for i := range s.clients {
@@ -52,7 +52,7 @@ func asksOf(s *scene) []*ask {
 	}
 	for i, t := range s.targets {
 		add := func(c *client) {
-			all = append(all, &ask{scene: s, client: c, target: t, place: i, want: s.wantAt(i, c)})
+			all = append(all, &ask{test: s, client: c, target: t, number: i, want: s.wantAt(i, c)})
 		}
 		for n := i * s.share / len(s.targets); n < (i+1)*s.share/len(s.targets) && len(counted) > 0 && !s.bySource(); n++ {
 			add(counted[n%len(counted)])
@@ -76,28 +76,28 @@ func asksOf(s *scene) []*ask {
 
 // wantAt is what a client gets of a target. Whom no rule leads to the service finds what the
 // balancer itself has there, if it has a program there.
-func (s *scene) wantAt(place int, c *client) answer {
-	t := s.targets[place]
+func (s *serviceTest) wantAt(number int, c *client) answer {
+	t := s.targets[number]
 	if s.programs[server{t.protocol, s.at(t, *c)}] && (c.place == other || c.place == itself && !s.service.Local) {
 		return byHost
 	}
 	return c.want
 }
 
-// mute are the clients of one place of a service of which one got no answer. The others are not
+// silentClients are the clients of one place of a service of which one got no answer. The others are not
 // waited for.
-type mute struct{ all sync.Map }
+type silentClients struct{ all sync.Map }
 
-// muteKey names them.
-type muteKey struct {
-	scene *scene
+// silentGroup names such clients.
+type silentGroup struct {
+	test  *serviceTest
 	place place
 }
 
 // run makes connections.
-func (s *stage) run(ctx context.Context, asks []*ask) error {
+func (s *testbed) run(ctx context.Context, asks []*ask) error {
 	var next atomic.Int64
-	var silent mute
+	var silent silentClients
 	failures := make([]error, workers)
 	var wait sync.WaitGroup
 	for i := range workers {
@@ -126,7 +126,7 @@ func (s *stage) run(ctx context.Context, asks []*ask) error {
 }
 
 // hostOf returns where a client is.
-func (s *stage) hostOf(c *client) *nethost.Host {
+func (s *testbed) hostOf(c *client) *nethost.Host {
 	if c.place == itself {
 		return s.balancer
 	}
@@ -134,13 +134,13 @@ func (s *stage) hostOf(c *client) *nethost.Host {
 }
 
 // make makes the connection from the calling thread, which is on the client's host.
-func (a *ask) make(s *stage, host *nethost.Host, silent *mute) {
-	key := muteKey{a.scene, a.client.place}
+func (a *ask) make(s *testbed, host *nethost.Host, silent *silentClients) {
+	key := silentGroup{a.test, a.client.place}
 	if _, known := silent.all.Load(key); known {
 		return
 	}
 	a.made = true
-	server, seen, err := s.askers[host].At(a.client.address).Ask(string(a.target.protocol), a.scene.at(a.target, *a.client).String(), patience)
+	server, seen, err := s.askers[host].At(a.client.address).Ask(string(a.target.protocol), a.test.at(a.target, *a.client).String(), patience)
 	if err == nil {
 		if a.server, err = netip.ParseAddrPort(server); err == nil {
 			a.server = netip.AddrPortFrom(a.server.Addr().Unmap(), a.server.Port())
@@ -166,13 +166,13 @@ func (a *ask) answer() (got answer, backend int) {
 	case a.err != nil:
 		return "", -1
 	}
-	if a.want == byHost && a.server == a.scene.at(a.target, *a.client) {
+	if a.want == byHost && a.server == a.test.at(a.target, *a.client) {
 		return byHost, -1
 	}
-	if place, known := a.scene.answers[a.place][a.server]; known {
+	if place, known := a.test.answers[a.number][a.server]; known {
 		return served, place
 	}
-	if a.server == a.scene.at(a.target, *a.client) {
+	if a.server == a.test.at(a.target, *a.client) {
 		return byHost, -1
 	}
 	return "", -1

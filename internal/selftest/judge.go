@@ -1,8 +1,8 @@
 package selftest
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,13 +13,13 @@ import (
 
 // judge compares what came of a service's connections with what its config says. Each share may
 // fall out on one side by chance with a probability of tail.
-func judge(s *scene, asks []*ask, tail float64) Service {
+func judge(s *serviceTest, asks []*ask, tail float64) Service {
 	service := s.service
 	judged := Service{
 		Name: service.Name, Listen: text.Strings(service.Listen), Protocols: text.Strings(service.Protocols),
 		Algorithm: string(service.Algorithm), SNAT: service.SNAT.String(), Backends: []Backend{}, Clients: []Client{}, Sources: []string{}, NotTried: s.notTried,
 	}
-	j := &judgement{scene: s, asks: asks, result: &judged, told: map[string]bool{}}
+	j := &judgement{serviceTest: s, asks: asks, result: &judged, told: map[string]bool{}}
 	judged.Findings = append([]Finding{}, s.findings...)
 	if len(s.targets) > 0 {
 		j.clients()
@@ -32,7 +32,7 @@ func judge(s *scene, asks []*ask, tail float64) Service {
 
 // judgement is what is judged of one service.
 type judgement struct {
-	*scene
+	*serviceTest
 	asks   []*ask
 	result *Service
 	told   map[string]bool // causes of clients that are not served
@@ -56,7 +56,7 @@ func (j *judgement) clients() {
 		{outside, byHost}, {beside, byHost}, {outside, refused}, {beside, refused}, {other, refused}, {itself, refused},
 	} {
 		came := Client{Place: g.place, Wanted: g.want}
-		for _, c := range j.scene.clients {
+		for _, c := range j.serviceTest.clients {
 			if c.place == g.place && c.want == g.want {
 				if came.Clients++; came.Clients == 1 && c.address.IsValid() {
 					came.Address = c.address.String()
@@ -108,7 +108,7 @@ func (j *judgement) wrong(a *ask) {
 		return
 	}
 	j.told[why] = true
-	j.find(fix, "%s %s at %s %s%s%s", a.client.String(), what, a.target.protocol, a.scene.at(a.target, *a.client), want, why)
+	j.find(fix, "%s %s at %s %s%s%s", a.client.String(), what, a.target.protocol, a.test.at(a.target, *a.client), want, why)
 }
 
 // String says who a client is.
@@ -188,7 +188,8 @@ func (j *judgement) sources() {
 			wrong, want = a, expected
 		}
 	}
-	j.result.Sources = append(j.result.Sources, sortedKeys(seen)...)
+	j.result.Sources = slices.AppendSeq(j.result.Sources, maps.Keys(seen))
+	slices.Sort(j.result.Sources)
 	if wrong == nil {
 		return
 	}
@@ -291,7 +292,7 @@ func (j *judgement) oneNetwork() (clients, prefix int) {
 		return 0, 0
 	}
 	networks := map[netip.Prefix]bool{}
-	for _, c := range j.scene.clients {
+	for _, c := range j.serviceTest.clients {
 		if c.counted {
 			bits, _ := c.address.Prefix(j.service.SourcePrefix)
 			networks[bits] = true
@@ -315,14 +316,4 @@ func (j *judgement) turns(n, backend int) (least, most int) {
 	own := j.service.Backends[backend].Weight / divisor
 	slack := own*len(j.targets) + 2
 	return max(0, n*own/period-slack), min(n, (n*own+period-1)/period+slack)
-}
-
-// sortedKeys returns the keys of a set, in order.
-func sortedKeys[K cmp.Ordered](set map[K]bool) []K {
-	var keys []K
-	for key := range set {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

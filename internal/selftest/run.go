@@ -12,18 +12,18 @@ import (
 // Run tries some services of a config with the tables that an apply of it would load.
 func Run(ctx context.Context, kernel iptables.Kernel, cfg config.Config, tables rules.Tables, all []config.Service) (Result, error) {
 	chosen := some(all, maxServices)
-	w := newWorld(cfg, chosen, hostAddresses())
-	var scenes []*scene
+	w := newTopology(cfg, chosen, hostAddresses())
+	var tests []*serviceTest
 	for _, service := range chosen {
-		scenes = append(scenes, newScene(w, service, connections(service, len(chosen)), traffic.HasSCTP()))
+		tests = append(tests, newServiceTest(w, service, connections(service, len(chosen)), traffic.HasSCTP()))
 	}
-	asks, err := play(ctx, kernel, tables, w, scenes)
+	asks, err := makeConnections(ctx, kernel, tables, w, tests)
 	if err != nil {
 		return Result{}, err
 	}
 	result := Result{Variant: kernel.Variant, Good: true, LeftOut: len(all) - len(chosen)}
-	for _, scene := range scenes {
-		judged := judge(scene, asks[scene], tailOf(scenes))
+	for _, test := range tests {
+		judged := judge(test, asks[test], tailOf(tests))
 		result.Services = append(result.Services, judged)
 		result.Good = result.Good && len(judged.Findings) == 0
 	}
@@ -36,32 +36,32 @@ func connections(service config.Service, services int) int {
 }
 
 // tailOf returns how rarely each share may fall out on one side by chance alone.
-func tailOf(scenes []*scene) float64 {
+func tailOf(tests []*serviceTest) float64 {
 	shares := 0
-	for _, scene := range scenes {
-		shares += len(scene.service.Backends)
+	for _, test := range tests {
+		shares += len(test.service.Backends)
 	}
 	return alarm / float64(2*shares)
 }
 
-// play builds the world, loads the tables, and makes the connections of each service.
-func play(ctx context.Context, kernel iptables.Kernel, tables rules.Tables, w *world, scenes []*scene) (map[*scene][]*ask, error) {
-	stage, err := newStage(w)
-	defer stage.close()
+// makeConnections builds the topology, loads the tables, and makes the connections of each service.
+func makeConnections(ctx context.Context, kernel iptables.Kernel, tables rules.Tables, w *topology, tests []*serviceTest) (map[*serviceTest][]*ask, error) {
+	testbed, err := newTestbed(w)
+	defer testbed.close()
 	if err != nil {
 		return nil, err
 	}
-	if err := stage.balancer.Do(func() error { return kernel.LoadNew(ctx, tables) }); err != nil {
+	if err := testbed.balancer.Do(func() error { return kernel.LoadNew(ctx, tables) }); err != nil {
 		return nil, err
 	}
-	asks := map[*scene][]*ask{}
+	asks := map[*serviceTest][]*ask{}
 	var all []*ask
-	for _, scene := range scenes {
-		if err := stage.serve(scene); err != nil {
+	for _, test := range tests {
+		if err := testbed.serve(test); err != nil {
 			return nil, err
 		}
-		asks[scene] = asksOf(scene)
-		all = append(all, asks[scene]...)
+		asks[test] = asksOf(test)
+		all = append(all, asks[test]...)
 	}
-	return asks, stage.run(ctx, all)
+	return asks, testbed.run(ctx, all)
 }

@@ -26,9 +26,10 @@ import (
 // update rewrites what the stories want with what they get.
 var update = flag.Bool("update", false, "rewrite what the stories of testdata/selftest want")
 
-// storyDir holds one txtar for each story: a comment with its reason, natspread.toml, and what
-// selftest prints, in which "#" stands for what chance decides; without natspread.toml that of an example. The names of those that are not
-// well begin with "wrong"; these have fixed.toml, too: the same with each fix line done.
+// storyDir holds one txtar for each story: a comment with its reason, natspread.toml, and in want what
+// selftest prints, with "#" for what chance decides. A story without natspread.toml has that of the
+// example with its name. The names of configs with a mistake begin with "wrong": these stories have
+// fixed.toml, too, the same config with each fix done.
 const storyDir = "../../testdata/selftest"
 
 // chance finds what chance decides: the share that is seen.

@@ -15,12 +15,12 @@ import (
 
 // Line is a line of a file that is read at boot.
 type Line struct {
-	From string `json:"from"` // who reads it: netfilter-persistent, ufw
-	File string `json:"file"`
-	Line int    `json:"line"`
-	Text string `json:"text"`
+	From string // who reads it: netfilter-persistent, ufw
+	File string
+	Line int
+	Text string
 	// Sure tells that it names a backend. Else it translates by a variable, and may lead to one.
-	Sure bool `json:"sure"`
+	Sure bool
 }
 
 // source is files that somebody reads at boot.

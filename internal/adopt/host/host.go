@@ -64,7 +64,7 @@ type Host struct {
 	Choose func(ctx context.Context, question string, answers []string) (string, error)
 }
 
-// Found is what came of it.
+// Found is the result of an adoption, and what else the host has that translates.
 type Found struct {
 	adopt.Result
 	Notes []string
@@ -117,8 +117,8 @@ func (f Found) stays(line bootfiles.Line) bool {
 	})
 }
 
-// ask asks a question, and notes the answer. It is for all services that have the same question: of these the one
-// is asked that has the most answers.
+// ask asks a question, and notes the answer. It is for all services that have the same question: of
+// these the one is asked that has the most answers.
 func (h Host) ask(ctx context.Context, all []adopt.Question, choices *adopt.Choices) (answered bool, err error) {
 	q := all[0]
 	for _, other := range all {
@@ -152,7 +152,7 @@ func (h Host) ask(ctx context.Context, all []adopt.Question, choices *adopt.Choi
 	return true, nil
 }
 
-// Lines says what came of it, for people.
+// Lines describes the result for people.
 func (f Found) Lines() []string {
 	lines := append(f.Result.Lines(), f.Notes...)
 	for _, line := range f.Boot {
@@ -171,7 +171,8 @@ func (f Found) Lines() []string {
 	return lines
 }
 
-// CanApply is an error where not all is said or agreed to that a load would change.
+// CanApply is an error while a question is open, or while the new rules would do something else than
+// the old ones.
 func (f Found) CanApply() error {
 	switch {
 	case len(f.Questions) > 0:

@@ -2,7 +2,6 @@ package host_test
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"regexp"
@@ -127,8 +126,17 @@ func newHost(t *testing.T, variant rules.Variant) restore.Host {
 	return restore.Host{Root: hosttest.Root(t), Run: program.Exec(), Variant: variant, Version: "test"}
 }
 
-// TestTakeOut adopts rules by hand, loads the config and takes them out: rules of others stay to the byte. What
-// was taken out is kept beside the generation, and comes back by the line that the note has.
+// unscheduled is a trial that only the test ends.
+func unscheduled() restore.Trial {
+	schedule := func(context.Context, time.Duration) (func(context.Context), error) {
+		return func(context.Context) {}, nil
+	}
+	return restore.Trial{For: time.Hour, Schedule: schedule}
+}
+
+// TestTakeOut adopts rules by hand, loads the config and takes them out: rules of others stay to the
+// byte. What was taken out is kept beside the generation, and comes back by the line that the note
+// has.
 func TestTakeOut(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		machine := newHost(t, variant)
@@ -171,8 +179,8 @@ func TestTakeOutChanged(t *testing.T) {
 	})
 }
 
-// TestTakeOutReverts has the load fail behind the transaction, by a root that takes no generation: the old rules are
-// back, each in its place.
+// TestTakeOutReverts has the load fail behind the transaction, by a root that takes no generation: the
+// old rules are back, each in its place.
 func TestTakeOutReverts(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		machine := newHost(t, variant)
@@ -206,17 +214,14 @@ func TestTakeOutTrial(t *testing.T) {
 		hosttest.Put(t, variant, rules.IPv6, byHand6)
 		before := hosttest.SaveNAT(t, variant, rules.IPv4) + hosttest.SaveNAT(t, variant, rules.IPv6)
 		asked := request(t, adopted(t, variant, adopt.Choices{}))
-		trial := restore.Trial{For: time.Hour, Schedule: func(context.Context, time.Duration) (func(context.Context), error) {
-			return func(context.Context) {}, nil
-		}}
-		_, err := machine.Try(t.Context(), asked, trial)
+		_, err := machine.Try(t.Context(), asked, unscheduled())
 		hosttest.Must(t, err)
 		hosttest.WantSame(t, "what others have in the trial", left+left6, others(t, variant, rules.IPv4)+others(t, variant, rules.IPv6))
 		_, err = machine.Revert(t.Context())
 		hosttest.Must(t, err)
 		hosttest.WantSame(t, "the tables", before, hosttest.SaveNAT(t, variant, rules.IPv4)+hosttest.SaveNAT(t, variant, rules.IPv6))
 
-		_, err = machine.Try(t.Context(), asked, trial)
+		_, err = machine.Try(t.Context(), asked, unscheduled())
 		hosttest.Must(t, err)
 		result, err := machine.Confirm(t.Context())
 		hosttest.Must(t, err)
@@ -227,8 +232,8 @@ func TestTakeOutTrial(t *testing.T) {
 	})
 }
 
-// TestAdoptUnderLoad takes the old rules out and puts the new ones in, and back again, under streams that stay
-// open, streams that are made all the time, and datagram flows: nothing of all this fails.
+// TestAdoptUnderLoad takes the old rules out and puts the new ones in, and back again, under streams
+// that stay open, streams that are made all the time, and datagram flows: nothing of all this fails.
 func TestAdoptUnderLoad(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
 		n := netnstest.NewNetwork(t, netnstest.Layout{Forward: true})
@@ -246,11 +251,8 @@ func TestAdoptUnderLoad(t *testing.T) {
 		}
 		load.Connect(n.Client, vip)
 		asked := request(t, adopted(t, variant, adopt.Choices{}))
-		trial := restore.Trial{For: time.Hour, Schedule: func(context.Context, time.Duration) (func(context.Context), error) {
-			return func(context.Context) {}, nil
-		}}
 		for range 3 {
-			result, err := machine.Try(t.Context(), asked, trial)
+			result, err := machine.Try(t.Context(), asked, unscheduled())
 			hosttest.Must(t, err)
 			if result.DeletedEntries != 0 {
 				t.Errorf("%+v", result)
@@ -264,7 +266,7 @@ func TestAdoptUnderLoad(t *testing.T) {
 		if counted := regexp.MustCompile(`\[\d+:\d+\]`).ReplaceAllString(others(t, variant, rules.IPv4), "[0:0]"); counted != left {
 			t.Errorf("others have\n%s", counted)
 		}
-		if fmt.Sprint(len(asked.TakeOut)) != "11" {
+		if len(asked.TakeOut) != 11 {
 			t.Errorf("%d rules and chains were taken out", len(asked.TakeOut))
 		}
 	})

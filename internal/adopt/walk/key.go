@@ -23,13 +23,13 @@ const mostKeys = 1 << 16
 
 // Keys returns how connections reach the rules of a kind below a built-in chain, in their order.
 func (s *Ruleset) Keys(table, chain string, wanted func(*Rule) bool) []Key {
-	k := keeper{set: s, table: table, wanted: wanted}
+	k := keyFinder{set: s, table: table, wanted: wanted}
 	k.chain(chain, Key{}, 0)
 	return k.keys
 }
 
-// keeper collects keys.
-type keeper struct {
+// keyFinder collects keys.
+type keyFinder struct {
 	set    *Ruleset
 	table  string
 	wanted func(*Rule) bool
@@ -38,7 +38,7 @@ type keeper struct {
 }
 
 // chain collects those of a chain that is reached by what a key asks for.
-func (k *keeper) chain(name string, before Key, depth int) {
+func (k *keyFinder) chain(name string, before Key, depth int) {
 	chain := k.set.tables[k.table][name]
 	if chain == nil || depth > mostDepth {
 		return
@@ -47,7 +47,7 @@ func (k *keeper) chain(name string, before Key, depth int) {
 		if k.steps++; k.steps > mostRules || len(k.keys) > mostKeys {
 			return
 		}
-		leads := rule.Target.Kind == Leads
+		leads := rule.Target.Kind == Jumps
 		if !leads && !k.wanted(rule) {
 			continue
 		}

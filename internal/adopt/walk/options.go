@@ -75,7 +75,7 @@ func (r *optionReader) begin(module string) {
 	}
 }
 
-// more adds an option with its values to a match that nobody here can judge.
+// more adds an option with its values to a match that natspread cannot judge.
 func (r *optionReader) more(word string) {
 	last := &r.rule.Unknown[len(r.rule.Unknown)-1]
 	if r.not {
@@ -87,7 +87,7 @@ func (r *optionReader) more(word string) {
 	}
 }
 
-// unknown notes an option that nobody here can judge.
+// unknown notes an option that natspread cannot judge.
 func (r *optionReader) unknown(words ...string) {
 	if r.not {
 		words = append([]string{"!"}, words...)

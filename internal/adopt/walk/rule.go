@@ -37,7 +37,7 @@ type Rule struct {
 	Asks         Asks
 	Share        Share
 	Target       Target
-	// Unknown is what the rule asks for and nobody here can judge, each with its words: "-m recent
+	// Unknown is what the rule asks for and natspread cannot judge, each with its words: "-m recent
 	// --update".
 	Unknown []string
 
@@ -47,8 +47,8 @@ type Rule struct {
 // String writes the rule as iptables -S does.
 func (r *Rule) String() string { return strings.TrimSuffix("-A "+r.Chain+" "+r.Text, " ") }
 
-// Asks is what a rule asks of a packet for sure. None of a kind is no condition. Of conditions that are inverted
-// it has only ports, as all the others, and those whose name begins with Not.
+// Asks is what a rule asks of a packet for sure. None of a kind is no condition. Of conditions that
+// are inverted it has only ports, as all the others, and those whose name begins with Not.
 type Asks struct {
 	In, Out, Protocol string
 	Source            []netip.Prefix
@@ -86,14 +86,14 @@ type Kind int
 
 // The kinds.
 const (
-	Passes    Kind = iota // it goes on to the next rule
-	Stays                 // ACCEPT: no rule of the table changes it
-	Drops                 // DROP, REJECT
-	Returns               // RETURN
-	Leads                 // to a chain
-	Translate             // DNAT, REDIRECT: the destination is rewritten
-	Hides                 // SNAT, MASQUERADE: the source is rewritten
-	Decides               // a target that nobody here knows, or that no config can say
+	Passes     Kind = iota // it goes on to the next rule
+	Accepts                // ACCEPT: no rule of the table changes it
+	Drops                  // DROP, REJECT
+	Returns                // RETURN
+	Jumps                  // to a chain
+	Translates             // DNAT, REDIRECT: the destination is rewritten
+	Hides                  // SNAT, MASQUERADE: the source is rewritten
+	Opaque                 // a target that natspread does not know, or that no config can say
 )
 
 // Target is the end of a rule.
@@ -122,7 +122,7 @@ func (t Target) Backend() string {
 		name += "-" + t.Last.String()
 	}
 	if t.Ports != (rules.Ports{}) {
-		name += ":" + PortsText(t.Ports)
+		name += ":" + portsText(t.Ports)
 	}
 	return name
 }
@@ -142,21 +142,9 @@ func (s *Ruleset) Rules(table string) []*Rule {
 	return all
 }
 
-// Tables returns the names of the tables that have rules, in order.
-func (s *Ruleset) Tables() []string {
-	var names []string
-	for name := range s.tables {
-		if len(s.Rules(name)) > 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // Translates tells whether a rule of the nat table rewrites destinations.
 func (s *Ruleset) Translates() bool {
-	return slices.ContainsFunc(s.Rules("nat"), func(r *Rule) bool { return r.Target.Kind == Translate })
+	return slices.ContainsFunc(s.Rules("nat"), func(r *Rule) bool { return r.Target.Kind == Translates })
 }
 
 // Parse reads what iptables-save printed. It is lenient, as rules.ParseRuleset is.
@@ -214,7 +202,7 @@ func (s *Ruleset) read(table string, chain rules.SavedChain, lines []int) {
 			continue
 		}
 		if _, leads := s.tables[table][rule.Target.Name]; leads && rule.Target.Name != "" {
-			rule.Target.Kind = Leads
+			rule.Target.Kind = Jumps
 		}
 		into.Rules = append(into.Rules, rule)
 	}

@@ -14,18 +14,18 @@ func targetOf(name string, goTo bool, words []string) Target {
 	target := Target{Name: name, Goto: goTo}
 	switch name {
 	case "ACCEPT":
-		target.Kind = Stays
+		target.Kind = Accepts
 	case "DROP", "REJECT", "TARPIT", "STEAL":
 		target.Kind = Drops
 	case "RETURN":
 		target.Kind = Returns
 	case "DNAT", "REDIRECT":
-		target.Kind = Translate
+		target.Kind = Translates
 	case "SNAT", "MASQUERADE":
 		target.Kind = Hides
 	default:
 		if !rules.Passes(name) {
-			target.Kind = Decides
+			target.Kind = Opaque
 		}
 		return target
 	}
@@ -33,8 +33,8 @@ func targetOf(name string, goTo bool, words []string) Target {
 	return target
 }
 
-// options reads what stands behind DNAT, REDIRECT, SNAT or MASQUERADE. What it does not know leaves
-// the decision to what nobody here knows.
+// options reads what stands behind DNAT, REDIRECT, SNAT or MASQUERADE. An option that is not known makes
+// the target Opaque.
 func (t *Target) options(words []string) {
 	for i := 0; i < len(words); i++ {
 		word, value := words[i], ""
@@ -52,15 +52,15 @@ func (t *Target) options(words []string) {
 		case "--random", "--random-fully", "--persistent":
 			t.Options = append(t.Options, word)
 		default:
-			known = t.Kind != Translate && t.Kind != Hides // of REJECT
+			known = t.Kind != Translates && t.Kind != Hides // of REJECT
 		}
 		if !known {
-			t.Kind = Decides
+			t.Kind = Opaque
 			return
 		}
 	}
 	if t.Name == "DNAT" && !t.Address.IsValid() && t.Ports == (rules.Ports{}) || t.Name == "SNAT" && !t.Address.IsValid() {
-		t.Kind = Decides
+		t.Kind = Opaque
 	}
 }
 
@@ -121,8 +121,8 @@ func (t *Target) portsOf(value string) bool {
 	return true
 }
 
-// PortsText writes ports as a config does: 80, 8000-8010.
-func PortsText(p rules.Ports) string {
+// portsText writes ports as a config does: 80, 8000-8010.
+func portsText(p rules.Ports) string {
 	if p.First == p.Last {
 		return strconv.Itoa(int(p.First))
 	}

@@ -49,7 +49,7 @@ func (s *Ruleset) count(table, name string, known map[string]int) int {
 	known[name] = mostRules + 1 // until it is counted: whoever comes back here meanwhile is in a circle
 	n := 0
 	for _, rule := range chain.Rules {
-		if n++; rule.Target.Kind == Leads && n <= mostRules {
+		if n++; rule.Target.Kind == Jumps && n <= mostRules {
 			n += s.count(table, rule.Target.Name, known)
 		}
 	}
@@ -61,17 +61,6 @@ func (s *Ruleset) count(table, name string, known map[string]int) int {
 type End struct {
 	Rule *Rule // that took it; nil where none did, and the chain's policy is what is left
 	Part float64
-}
-
-// Left returns the part that no rule took.
-func (o Outcome) Left() float64 {
-	left := 0.0
-	for _, end := range o.Ends {
-		if end.Rule == nil || end.Rule.Target.Kind == Stays || end.Rule.Target.Kind == Returns {
-			left += end.Part
-		}
-	}
-	return left
 }
 
 // Taken returns the ends of a kind.
@@ -129,7 +118,7 @@ func (w *walker) chain(name string, in float64, depth int) (back float64) {
 		taken := w.part(rule, in)
 		in -= taken
 		switch rule.Target.Kind {
-		case Leads:
+		case Jumps:
 			rest := w.chain(rule.Target.Name, taken, depth+1)
 			if rule.Target.Goto {
 				back += rest
@@ -164,10 +153,10 @@ func (w *walker) part(rule *Rule, in float64) float64 {
 	return min(in, first*rule.Share.Part)
 }
 
-// doubt notes a rule that nobody here can judge. One that leads to a chain in which nothing ends does
+// doubt notes a rule that natspread cannot judge. One that leads to a chain in which nothing ends does
 // no harm.
 func (w *walker) doubt(rule *Rule) {
-	if !slices.Contains(w.out.Doubt, rule) && (rule.Target.Kind != Leads || w.ends(rule.Target.Name, 0)) {
+	if !slices.Contains(w.out.Doubt, rule) && (rule.Target.Kind != Jumps || w.ends(rule.Target.Name, 0)) {
 		w.out.Doubt = append(w.out.Doubt, rule)
 	}
 }
@@ -179,7 +168,7 @@ func (w *walker) ends(name string, depth int) bool {
 		return false
 	}
 	return slices.ContainsFunc(chain.Rules, func(r *Rule) bool {
-		if r.Target.Kind == Leads {
+		if r.Target.Kind == Jumps {
 			return w.ends(r.Target.Name, depth+1)
 		}
 		return r.Target.Kind != Passes && r.Target.Kind != Returns

@@ -122,7 +122,7 @@ func (n *Network) addBackends(t testing.TB, l Layout) {
 	}
 }
 
-// configure lays the cables, and gives every host its addresses and routes.
+// configure connects the hosts, and gives every host its addresses and routes.
 func (n *Network) configure(l Layout) error {
 	steps := []error{n.Balancer.Connect(Front, n.Client.Host, "eth0"), n.plug()}
 	for _, family := range []int{4, 6} {

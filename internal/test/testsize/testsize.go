@@ -5,7 +5,11 @@
 // they are may differ, and in CI a test leaves nothing out.
 package testsize
 
-import "os"
+import (
+	"flag"
+	"os"
+	"strconv"
+)
 
 // CI is the environment variable that machines set which test each change, and .ci/run
 // too. "make test CI=true" is what they run.
@@ -24,4 +28,18 @@ func Of(small, whole int) int {
 		return whole
 	}
 	return small
+}
+
+// SetChecks sets how many cases rapid tries each property with, unless the command line says it: call it
+// from TestMain, when flags are parsed.
+func SetChecks(small, whole int) {
+	const checks = "rapid.checks"
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == checks })
+	if given {
+		return
+	}
+	if err := flag.Set(checks, strconv.Itoa(Of(small, whole))); err != nil {
+		panic(err) // the test does not import rapid
+	}
 }

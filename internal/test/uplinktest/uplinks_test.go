@@ -3,20 +3,16 @@ package uplinktest
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/pagetest"
 )
 
 // The texts of the page, by the files that they are.
@@ -32,32 +28,17 @@ const (
 	hurry    = 10 * time.Second
 )
 
-// fenced is a block with a comment that names its file.
-var fenced = regexp.MustCompile("(?ms)^```(?:toml|sh|ini)\n((?:#!.*?\n)?# (.*?)\n.*?)^```$")
-
 // page returns the texts of docs/uplinks.md.
 func page(t testing.TB) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../../../docs/uplinks.md")
-	hosttest.Must(t, err)
-	texts := map[string]string{}
-	for _, match := range fenced.FindAllStringSubmatch(string(text), -1) {
-		texts[match[2]] = match[1]
-	}
-	return texts
+	return pagetest.Texts(t, "../../../docs/uplinks.md", "toml", "sh", "ini")
 }
 
 // TestPage has no text that the tests here do not know.
 func TestPage(t *testing.T) {
-	var names []string
-	for name := range page(t) {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	if diff := cmp.Diff([]string{configText, unitText, scriptText}, names); diff != "" {
-		t.Errorf("(-known +on the page):\n%s", diff)
-	}
-	if unit := page(t)[unitText]; !strings.Contains(unit, "\nExecStart="+scriptText+"\n") {
+	texts := page(t)
+	pagetest.WantNames(t, texts, configText, scriptText, unitText)
+	if unit := texts[unitText]; !strings.Contains(unit, "\nExecStart="+scriptText+"\n") {
 		t.Errorf("the unit does not run the script:\n%s", unit)
 	}
 }

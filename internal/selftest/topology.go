@@ -16,18 +16,18 @@ const (
 	linkOther = "natspread-other" // towards clients of services that are for other interfaces
 )
 
-// world says who has which address.
-type world struct {
-	cfg      config.Config
-	own      map[netip.Addr]bool   // the balancer's
-	backends map[netip.Addr]bool   // those that are not the balancer's
-	networks map[netip.Prefix]bool // of these backends
-	needed   map[netip.Addr]bool   // of own, by the services that are tried
-	taken    map[netip.Addr]bool   // by the balancer, a backend or a cable
-	homes    map[netip.Addr]string // behind which interface a client is
-	programs map[server]bool       // that the balancer itself has
-	links    []link
-	cabled   int // addresses of cables that were given away, of both families
+// topology is which host has which address.
+type topology struct {
+	cfg           config.Config
+	own           map[netip.Addr]bool   // the balancer's
+	backends      map[netip.Addr]bool   // those that are not the balancer's
+	networks      map[netip.Prefix]bool // of these backends
+	needed        map[netip.Addr]bool   // of own, by the services that are tried
+	taken         map[netip.Addr]bool   // by the balancer, a backend or a link
+	homes         map[netip.Addr]string // behind which interface a client is
+	programs      map[server]bool       // that the balancer itself has
+	links         []link
+	linksNumbered int // addresses of links that were given away, of both families
 }
 
 // server is where a program answers.
@@ -36,7 +36,7 @@ type server struct {
 	at       netip.AddrPort
 }
 
-// link is one of the balancer's interfaces, with the addresses of both ends of its cable by family:
+// link is one of the balancer's interfaces, with the addresses of both ends of its veth pair by family:
 // the IPv6 ones are second.
 type link struct {
 	name      string
@@ -51,10 +51,10 @@ func family(six bool) int {
 	return 0
 }
 
-// newWorld returns the world of some services of a config. A backend with an address of this host is
+// newTopology returns the topology of some services of a config. A backend with an address of this host is
 // the balancer's, too.
-func newWorld(cfg config.Config, chosen []config.Service, host map[netip.Addr]bool) *world {
-	w := &world{cfg: cfg, own: map[netip.Addr]bool{}, backends: map[netip.Addr]bool{}, needed: map[netip.Addr]bool{}, networks: map[netip.Prefix]bool{}, taken: map[netip.Addr]bool{}, homes: map[netip.Addr]string{}, programs: map[server]bool{}}
+func newTopology(cfg config.Config, chosen []config.Service, host map[netip.Addr]bool) *topology {
+	w := &topology{cfg: cfg, own: map[netip.Addr]bool{}, backends: map[netip.Addr]bool{}, needed: map[netip.Addr]bool{}, networks: map[netip.Prefix]bool{}, taken: map[netip.Addr]bool{}, homes: map[netip.Addr]string{}, programs: map[server]bool{}}
 	for _, service := range cfg.Services {
 		for _, address := range ownedBy(service) {
 			w.own[address], w.taken[address] = true, true
@@ -84,7 +84,7 @@ func newWorld(cfg config.Config, chosen []config.Service, host map[netip.Addr]bo
 	for _, name := range names {
 		one := link{name: name}
 		for _, six := range []bool{false, true} {
-			one.near[family(six)], one.far[family(six)] = w.cable(six), w.cable(six)
+			one.near[family(six)], one.far[family(six)] = w.linkAddress(six), w.linkAddress(six)
 		}
 		w.links = append(w.links, one)
 	}
@@ -129,12 +129,12 @@ func ownedBy(service config.Service) []netip.Addr {
 	return append(all, service.SNAT.Addresses()...)
 }
 
-// cable returns the next free address for an end of a cable.
-func (w *world) cable(six bool) netip.Addr {
+// linkAddress returns the next free address for an end of a link.
+func (w *topology) linkAddress(six bool) netip.Addr {
 	for {
-		w.cabled++
-		bytes := cables(six).Addr().AsSlice()
-		bytes[len(bytes)-2], bytes[len(bytes)-1] = byte(w.cabled>>8), byte(w.cabled)
+		w.linksNumbered++
+		bytes := linkSubnet(six).Addr().AsSlice()
+		bytes[len(bytes)-2], bytes[len(bytes)-1] = byte(w.linksNumbered>>8), byte(w.linksNumbered)
 		if address, _ := netip.AddrFromSlice(bytes); !w.taken[address] {
 			w.taken[address] = true
 			return address
@@ -143,15 +143,15 @@ func (w *world) cable(six bool) netip.Addr {
 }
 
 // link returns the interface of a name.
-func (w *world) link(name string) link {
+func (w *topology) link(name string) link {
 	return w.links[slices.IndexFunc(w.links, func(l link) bool { return l.name == name })]
 }
 
 // gateway returns the balancer's own address on an interface.
-func (w *world) gateway(name string, six bool) netip.Addr { return w.link(name).near[family(six)] }
+func (w *topology) gateway(name string, six bool) netip.Addr { return w.link(name).near[family(six)] }
 
-// settle takes an address for a client that comes in by an interface, unless somebody else has it.
-func (w *world) settle(address netip.Addr, by string) bool {
+// placeClient puts a client behind an interface, unless somebody else has its address.
+func (w *topology) placeClient(address netip.Addr, by string) bool {
 	home, known := w.homes[address]
 	if w.taken[address] || known && home != by {
 		return false

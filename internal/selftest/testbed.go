@@ -15,12 +15,12 @@ import (
 	"natspread/internal/traffic"
 )
 
-// farLink is the name of a cable's other end.
+// farLink is the name of the other end of a veth pair.
 const farLink = "eth0"
 
-// stage is the hosts of a world.
-type stage struct {
-	*world
+// testbed is the network namespaces of a topology.
+type testbed struct {
+	*topology
 	balancer *nethost.Host
 	hosts    map[string]*nethost.Host // behind each interface of the balancer
 	askers   map[*nethost.Host]traffic.Asker
@@ -28,9 +28,9 @@ type stage struct {
 	closers  []func()
 }
 
-// newStage builds the hosts. Close it also after an error.
-func newStage(w *world) (*stage, error) {
-	s := &stage{world: w, hosts: map[string]*nethost.Host{}, askers: map[*nethost.Host]traffic.Asker{}, served: map[string]bool{}}
+// newTestbed builds the hosts. Close it also after an error.
+func newTestbed(w *topology) (*testbed, error) {
+	s := &testbed{topology: w, hosts: map[string]*nethost.Host{}, askers: map[*nethost.Host]traffic.Asker{}, served: map[string]bool{}}
 	var err error
 	if s.balancer, err = s.newHost(); err != nil {
 		return s, err
@@ -49,7 +49,7 @@ func newStage(w *world) (*stage, error) {
 }
 
 // newHost makes a host.
-func (s *stage) newHost() (*nethost.Host, error) {
+func (s *testbed) newHost() (*nethost.Host, error) {
 	host, err := nethost.New()
 	if err != nil {
 		return nil, unable(err)
@@ -60,7 +60,7 @@ func (s *stage) newHost() (*nethost.Host, error) {
 }
 
 // close ends the servers, and gives up the hosts.
-func (s *stage) close() {
+func (s *testbed) close() {
 	for _, end := range slices.Backward(s.closers) {
 		end()
 	}
@@ -74,7 +74,7 @@ func unable(err error) error {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w to make network namespaces, which takes CAP_SYS_ADMIN and /proc/sys: %w", program.ErrNoRights, err)
 	case errors.Is(err, syscall.EOPNOTSUPP):
-		return fmt.Errorf("%w: the kernel has no cables between network namespaces; fix: modprobe veth: %w", program.ErrMissing, err)
+		return fmt.Errorf("%w: the kernel has no veth interfaces; fix: modprobe veth: %w", program.ErrMissing, err)
 	}
 	return fmt.Errorf("cannot build network namespaces: %w", err)
 }
@@ -87,8 +87,8 @@ func families() []bool {
 	return []bool{false}
 }
 
-// addAddresses gives the hosts their addresses. Those that no cable has are on lo.
-func (s *stage) addAddresses() error {
+// addAddresses gives the hosts their addresses. Those that no link has are on lo.
+func (s *testbed) addAddresses() error {
 	for _, one := range s.links {
 		for _, six := range families() {
 			f := family(six)
@@ -101,7 +101,7 @@ func (s *stage) addAddresses() error {
 	if err := s.balancer.AddAddresses("lo", subnetsOf(maps.Keys(s.needed))...); err != nil {
 		return err
 	}
-	for name, addresses := range s.dwellers() {
+	for name, addresses := range s.addressesBehind() {
 		if err := s.hosts[name].AddAddresses("lo", addresses...); err != nil {
 			return err
 		}
@@ -110,12 +110,12 @@ func (s *stage) addAddresses() error {
 }
 
 // addRoutes has the balancer reach all others, and these go by the balancer wherever they go.
-func (s *stage) addRoutes() error {
-	dwellers := s.dwellers()
+func (s *testbed) addRoutes() error {
+	addressesBehind := s.addressesBehind()
 	for _, one := range s.links {
 		for _, six := range families() {
 			f := family(six)
-			ofFamily := slices.DeleteFunc(slices.Clone(dwellers[one.name]), func(p netip.Prefix) bool { return p.Addr().Is6() != six })
+			ofFamily := slices.DeleteFunc(slices.Clone(addressesBehind[one.name]), func(p netip.Prefix) bool { return p.Addr().Is6() != six })
 			err := cmp.Or(s.hosts[one.name].AddRoutes(farLink, one.near[f], every(six)), s.balancer.AddRoutes(one.name, one.far[f], ofFamily...))
 			if err != nil {
 				return err
@@ -125,8 +125,8 @@ func (s *stage) addRoutes() error {
 	return nil
 }
 
-// dwellers returns who lives behind each interface of the balancer.
-func (s *stage) dwellers() map[string][]netip.Prefix {
+// addressesBehind returns the addresses of the hosts behind each interface of the balancer.
+func (s *testbed) addressesBehind() map[string][]netip.Prefix {
 	all := map[string][]netip.Prefix{linkIn: subnetsOf(maps.Keys(s.backends))}
 	for address, by := range s.homes {
 		all[by] = append(all[by], alone(address))
@@ -157,14 +157,14 @@ func forward() error {
 
 // serve starts the servers: the balancer's own programs, and the backends of a service, drained ones
 // too.
-func (s *stage) serve(one *scene) error {
+func (s *testbed) serve(test *serviceTest) error {
 	for program := range s.programs {
 		if err := s.start(s.balancer, program); err != nil {
 			return err
 		}
 	}
-	for i, t := range one.targets {
-		for at := range one.answers[i] {
+	for i, t := range test.targets {
+		for at := range test.answers[i] {
 			if s.own[at.Addr()] {
 				continue
 			}
@@ -188,7 +188,7 @@ func anyAddress() netip.Addr {
 }
 
 // start starts a server, unless there is one.
-func (s *stage) start(host *nethost.Host, one server) error {
+func (s *testbed) start(host *nethost.Host, one server) error {
 	name := fmt.Sprint(host.Path(), one)
 	if s.served[name] {
 		return nil
@@ -197,7 +197,7 @@ func (s *stage) start(host *nethost.Host, one server) error {
 	return host.Do(func() error {
 		_, stop, err := traffic.Serve(string(one.protocol), one.at.String())
 		if err != nil {
-			return fmt.Errorf("cannot play the server %s %v: %w", one.protocol, one.at, err)
+			return fmt.Errorf("cannot start the server %s %v: %w", one.protocol, one.at, err)
 		}
 		s.closers = append(s.closers, stop)
 		return nil
