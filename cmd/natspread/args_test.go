@@ -11,14 +11,16 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/console"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 )
 
 // typed is what arguments lead to.
 type typed struct {
-	verb    string
-	common  common
+	verb string
+	common
+	print   console.Flags
 	options any // of the verb
 }
 
@@ -28,7 +30,7 @@ func parse(args ...string) (got typed, err error) {
 	program := s.program()
 	for _, command := range program.Verbs {
 		command.Action = func(c *cli.Context) (err error) {
-			got.verb, got.common = c.Command.Name, s.common
+			got.verb, got.common, got.print = c.Command.Name, s.common, s.Flags
 			got.options, err = readers()[got.verb](c)
 			return err
 		}
@@ -56,44 +58,44 @@ func reader[O any](read func(*cli.Context) (O, error)) func(*cli.Context) (any, 
 // flagCases are ways to give each common flag, and what comes of it.
 var flagCases = map[string][]struct {
 	args []string
-	set  func(*common)
+	set  func(*typed)
 }{
 	"config": {
-		{[]string{"--config", "web.toml"}, func(o *common) { o.config = "web.toml" }},
-		{[]string{"--config=web.toml"}, func(o *common) { o.config = "web.toml" }},
-		{[]string{"-config", "-"}, func(o *common) { o.config = "-" }},
-		{[]string{"--config", "--json"}, func(o *common) { o.config = "--json" }},
-		{[]string{"--config", "apply"}, func(o *common) { o.config = "apply" }},
-		{[]string{"--config", "a=b"}, func(o *common) { o.config = "a=b" }},
+		{[]string{"--config", "web.toml"}, func(o *typed) { o.config = "web.toml" }},
+		{[]string{"--config=web.toml"}, func(o *typed) { o.config = "web.toml" }},
+		{[]string{"-config", "-"}, func(o *typed) { o.config = "-" }},
+		{[]string{"--config", "--json"}, func(o *typed) { o.config = "--json" }},
+		{[]string{"--config", "apply"}, func(o *typed) { o.config = "apply" }},
+		{[]string{"--config", "a=b"}, func(o *typed) { o.config = "a=b" }},
 	},
 	"root": {
-		{[]string{"--root", "/etc"}, func(o *common) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
-		{[]string{"--root=/etc/"}, func(o *common) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
+		{[]string{"--root", "/etc"}, func(o *typed) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
+		{[]string{"--root=/etc/"}, func(o *typed) { o.root = "/etc"; o.config = "/etc/" + paths.Config }},
 	},
 	"live": {
-		{[]string{"--live"}, func(o *common) { o.live = true }},
+		{[]string{"--live"}, func(o *typed) { o.live = true }},
 	},
 	"variant": {
-		{[]string{"--variant", "legacy"}, func(o *common) { o.variant = "legacy" }},
-		{[]string{"--variant=nft"}, func(o *common) { o.variant = "nft" }},
+		{[]string{"--variant", "legacy"}, func(o *typed) { o.variant = "legacy" }},
+		{[]string{"--variant=nft"}, func(o *typed) { o.variant = "nft" }},
 	},
 	"json": {
-		{[]string{"--json"}, func(o *common) { o.print.JSON = true }},
-		{[]string{"--json=false"}, func(*common) {}},
+		{[]string{"--json"}, func(o *typed) { o.print.JSON = true }},
+		{[]string{"--json=false"}, func(*typed) {}},
 	},
 	"quiet": {
-		{[]string{"-q"}, func(o *common) { o.print.Quiet = true }},
-		{[]string{"--quiet"}, func(o *common) { o.print.Quiet = true }},
-		{[]string{"-quiet=true"}, func(o *common) { o.print.Quiet = true }},
-		{[]string{"-q", "--quiet"}, func(o *common) { o.print.Quiet = true }},
+		{[]string{"-q"}, func(o *typed) { o.print.Quiet = true }},
+		{[]string{"--quiet"}, func(o *typed) { o.print.Quiet = true }},
+		{[]string{"-quiet=true"}, func(o *typed) { o.print.Quiet = true }},
+		{[]string{"-q", "--quiet"}, func(o *typed) { o.print.Quiet = true }},
 	},
 	"verbose": {
-		{[]string{"-v"}, func(o *common) { o.print.Verbose = true }},
-		{[]string{"--verbose"}, func(o *common) { o.print.Verbose = true }},
+		{[]string{"-v"}, func(o *typed) { o.print.Verbose = true }},
+		{[]string{"--verbose"}, func(o *typed) { o.print.Verbose = true }},
 	},
 	"color": {
-		{[]string{"--color", "always"}, func(o *common) { o.print.Color = "always" }},
-		{[]string{"--color=never"}, func(o *common) { o.print.Color = "never" }},
+		{[]string{"--color", "always"}, func(o *typed) { o.print.Color = "always" }},
+		{[]string{"--color=never"}, func(o *typed) { o.print.Color = "never" }},
 	},
 }
 
@@ -117,7 +119,7 @@ func TestCommonFlagsAnywhere(t *testing.T) {
 					continue
 				}
 				want := plain
-				c.set(&want.common)
+				c.set(&want)
 				wantParsed(t, want, slices.Concat(c.args, typed))
 				wantParsed(t, want, slices.Concat(typed, c.args))
 				wantParsed(t, want, slices.Concat(typed, c.args, []string{"--"}))
@@ -141,15 +143,15 @@ func withArguments(command *cli.Command) []string {
 }
 
 // wantBeside tries two flags in each order and on each side of a verb.
-func wantBeside(t *testing.T, plain typed, args []string, set func(*common), other, verb []string) {
+func wantBeside(t *testing.T, plain typed, args []string, set func(*typed), other, verb []string) {
 	t.Helper()
 	want := plain
 	if other[0] == "-v" {
-		want.common.print.Verbose = true
+		want.print.Verbose = true
 	} else {
-		want.common.print.Color = other[1]
+		want.print.Color = other[1]
 	}
-	set(&want.common)
+	set(&want)
 	for _, args := range [][]string{
 		slices.Concat(other, args, verb), slices.Concat(other, verb, args), slices.Concat(verb, other, args),
 	} {
@@ -179,10 +181,10 @@ func TestVerbFlagsAnywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inits := typed{"init", plain.common, initOptions{listen: []string{"a", "b"}, backends: []string{"c"}, snat: "none"}}
-	renders := typed{"render", plain.common, renderOptions{family: rules.IPv6, families: []rules.Family{rules.IPv6}, outDir: "out"}}
-	applies := typed{"apply", plain.common, applyOptions{dryRun: true}}
-	applies.common.config = "b"
+	inits := typed{"init", plain.common, plain.print, initOptions{listen: []string{"a", "b"}, backends: []string{"c"}, snat: "none"}}
+	renders := typed{"render", plain.common, plain.print, renderOptions{family: rules.IPv6, families: []rules.Family{rules.IPv6}, outDir: "out"}}
+	applies := typed{"apply", plain.common, plain.print, applyOptions{dryRun: true}}
+	applies.config = "b"
 	for args, want := range map[string]typed{
 		"init --listen a --listen b --backend c --snat none":                inits,
 		"--listen a --listen b --backend c --snat none init":                inits,

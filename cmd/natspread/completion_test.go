@@ -25,7 +25,7 @@ func commandTree(t *testing.T) completion.Tree {
 	tree.Flags = append(tree.Flags, completion.Flag{Names: []string{"--help", "-h"}, Words: "print the help"})
 	for _, command := range (&session{}).program().Verbs {
 		verb := completion.Verb{Name: command.Name, Does: command.Usage, Flags: shellFlags(t, command.Flags)}
-		verb.Words, verb.Names = shellArguments(t, command.Name, command.ArgsUsage)
+		verb.Words, verb.Names = shellArguments(t, command.ArgsUsage)
 		tree.Verbs = append(tree.Verbs, verb)
 	}
 	help := completion.Verb{Name: "help", Does: "print the help, or that of a verb", Verbs: true}
@@ -34,16 +34,14 @@ func commandTree(t *testing.T) completion.Tree {
 }
 
 // shellArguments returns the words that a verb takes as its argument, and the kinds of names.
-func shellArguments(t *testing.T, verb, usage string) (words, names []string) {
+func shellArguments(t *testing.T, usage string) (words, names []string) {
 	t.Helper()
 	for argument := range strings.FieldsSeq(usage) {
 		switch strings.Trim(argument, "[]") {
 		case "SERVICE":
 			names = append(names, "services")
-		case "FILE": // of the config; adopt takes any
-			if verb == "edit" {
-				names = append(names, "files")
-			}
+		case "FILE":
+			names = append(names, "files")
 		case "BACKEND":
 			names = append(names, "backends")
 		case "N":
@@ -88,11 +86,11 @@ func shellValue(t *testing.T, name string) completion.Value {
 		return completion.Value{Kind: completion.Word, Words: []string{"auto", "always", "never"}}
 	case "SHARES":
 		return completion.Value{Kind: completion.Word, Words: []string{"meant", "made", "kept"}}
-	case "ADDRESS":
+	case "SNAT":
 		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
 	case "DURATION":
 		return completion.Value{Kind: completion.Free, Words: []string{"60s", "5m"}}
-	case "ADDRESS:PORT", "INTERFACE", "SOURCE":
+	case "ADDRESS", "ADDRESS:PORT", "INTERFACE", "SOURCE":
 		return completion.Value{Kind: completion.Free}
 	}
 	t.Fatalf("what completes a %s?", name)

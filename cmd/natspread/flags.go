@@ -21,7 +21,6 @@ type common struct {
 	config  string // path, or "-"
 	root    string // absolute
 	variant rules.Variant
-	print   console.Flags
 	live    bool // change the running kernel, also from below another root
 	image   bool // what is below the root is an image, as somebody said
 }
@@ -50,10 +49,9 @@ func (s *session) readCommon(c *cli.Context) error {
 		config:  c.String("config"),
 		root:    root,
 		variant: rules.Variant(c.String("variant")),
-		print:   console.Flags{JSON: c.Bool("json"), Quiet: c.Bool("quiet"), Verbose: c.Bool("verbose"), Color: c.String("color")},
 		live:    c.Bool("live"),
 	}
-	s.Flags = s.common.print
+	s.Flags = console.Flags{JSON: c.Bool("json"), Quiet: c.Bool("quiet"), Verbose: c.Bool("verbose"), Color: c.String("color")}
 	if s.Quiet {
 		s.Line = nil
 	}

@@ -31,7 +31,7 @@ func (s *session) adoptVerb() *cli.Command {
 			&cli.StringFlag{Name: "o", Usage: "write the config to this `FILE`, which must not exist"},
 			&cli.StringSliceFlag{Name: "listen", Usage: "for rules without -d: `ADDRESS` or '*'; may be given again"},
 			&cli.StringFlag{Name: "shares", Usage: "for rules that make other shares than meant: `SHARES` is meant, made or kept"},
-			&cli.StringFlag{Name: "snat", Usage: "for backends that a rule with -o may be for: masquerade, none or an `ADDRESS`"},
+			&cli.StringFlag{Name: "snat", Usage: "for backends that a rule with -o may be for: `SNAT` is masquerade, none or an address"},
 			&cli.BoolFlag{Name: "apply", Usage: "write the config, load it, and take the old rules out, until natspread confirm for 60s"},
 			&cli.StringFlag{Name: "confirm", Usage: "with --apply: revert it after this `DURATION`, such as 5m"},
 			&cli.BoolFlag{Name: "yes", Usage: "with --apply: ask nothing, and keep it"},
@@ -125,7 +125,7 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 	}
 	s.Printf("these go, in the transaction that loads the config's rules:")
 	s.PrintLines(found.TakeOutLines())
-	if s.Asks() && !o.yes {
+	if !o.yes {
 		if err := s.ask(ctx, "load the config's rules, and take these out?", nil); err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func (s *session) initVerb() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDRESS:PORT`; may be given again"},
 			&cli.StringSliceFlag{Name: "backend", Usage: "send connections to `ADDRESS:PORT`; may be given again"},
-			&cli.StringFlag{Name: "snat", Usage: "rewrite the source: masquerade, none or an `ADDRESS`"},
+			&cli.StringFlag{Name: "snat", Usage: "rewrite the source: `SNAT` is masquerade, none or an address"},
 		},
 	}, "natspread init --listen 192.0.2.10:80 --backend 10.0.0.1 --backend 10.0.0.2", readInit, s.init)
 }

@@ -50,8 +50,9 @@ func (s *session) selftest(ctx context.Context, service string) error {
 	if err := s.Answer(result, result.Text(s.Paint)); err != nil {
 		return err
 	}
-	if s.Printf("%s", result.Summary()); result.Good {
-		return nil
+	s.Printf("%s", result.Summary())
+	if !result.Good {
+		return cmdline.ExitSilently(exitFailed)
 	}
-	return cmdline.ExitSilently(exitFailed)
+	return nil
 }

@@ -154,9 +154,12 @@ func (e examination) placesToAsk(used groups[netip.Addr, use]) []network.Place {
 	return places
 }
 
-// withoutAddress is the line after which a service of the file needs no address that the host lost: one
-// that moves, as by DHCP, is best not written. Its other listen addresses stay, but for those that "*" has. All do
-// where another service has them, too: both have to write the same.
+// mostSources is how many source addresses a line writes.
+const mostSources = 16
+
+// withoutAddress is the line after which a service of the file no longer needs an address that the
+// host lost: one that moves, as by DHCP, is best not written. The other listen addresses stay, unless
+// "*" has them. Where another service shares its listen addresses, all stay: both must write the same.
 func (e examination) withoutAddress(addr netip.Addr, name string) string {
 	var listens []config.Listen
 	var sources []netip.Addr
@@ -173,7 +176,7 @@ func (e examination) withoutAddress(addr netip.Addr, name string) string {
 		sources = append(sources, others...)
 	}
 	line := fmt.Sprintf("snat = %q", config.SNAT{})
-	if n := len(sources); !masquerade && 0 < n && n <= 16 {
+	if n := len(sources); !masquerade && 0 < n && n <= mostSources {
 		line = "snat = " + listOf(sources)
 	}
 	if moved {

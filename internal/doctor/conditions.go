@@ -46,7 +46,8 @@ func inService(name string) string {
 	return " # in service " + config.Service{Name: name}.Written() + ", then: " + FixApply
 }
 
-// halves returns what a service of the file became, by any of their names: two where it is of both families.
+// halves returns the services that one of the file became: two where it is of both families. name is
+// that in the file, or that of one of the two.
 func (e examination) halves(name string) []config.Service {
 	var all []config.Service
 	for _, service := range e.Services {

@@ -19,8 +19,8 @@ func (e examination) interfaces() []Finding {
 	return found
 }
 
-// interfacesOf looks at the interfaces of a service. By one name of a pattern packets come in, or by
-// none.
+// interfacesOf looks at the interfaces of a service. A pattern is at fault only if each interface that
+// it stands for is.
 func (e examination) interfacesOf(service config.Service) []Finding {
 	var found []Finding
 	for _, named := range service.Interfaces {
@@ -50,7 +50,7 @@ func (e examination) noInterface(service config.Service, named string) Finding {
 	return found
 }
 
-// interfaceFix is the line that has an interface in place of one that a service names.
+// interfaceFix is the line that replaces one interface of a service by a better one.
 func interfaceFix(service config.Service, named, better string) string {
 	var all []string
 	for _, link := range service.Interfaces {
@@ -99,13 +99,13 @@ func (e examination) likelyLink(service config.Service) string {
 	return ""
 }
 
-// meetsAnother tells whether a service would meet packets of another one, if it named an interface.
+// meetsAnother tells whether a service would take packets of another one if it named an interface.
 func (e examination) meetsAnother(service config.Service, link string) bool {
 	service.Interfaces = []string{link}
 	return slices.ContainsFunc(e.beside(service), func(o config.Service) bool { return !o.Apart(service.Audience) })
 }
 
-// beside returns the other services with a listen address of one.
+// beside returns the other services that share a listen address with one.
 func (e examination) beside(service config.Service) []config.Service {
 	var all []config.Service
 	for _, o := range e.Services {

@@ -56,6 +56,11 @@ func pathFaults() []fault {
 			want: `^ipv4: connections of web to 192.0.2.10:80, which is this host, are dropped by rule 1 of INPUT of the filter table \((nft|legacy)\): -A INPUT -i front -p tcp -m tcp --dport 80 -j DROP$`,
 			fix:  "iptables-(nft|legacy) -I INPUT -d 192.0.2.10 -p tcp --dport 80 -j ACCEPT # until the next boot",
 		},
+		{
+			name: "the share of the host itself, in mangle", variants: true, prepare: ownShare, lines: "IPTABLES -t mangle -A INPUT -i front -p tcp --dport 80 -j DROP", severity: Broken,
+			want: `^ipv4: connections of web to 192.0.2.10:80, which is this host, are dropped by rule 1 of INPUT of the mangle table`,
+			fix:  "iptables-(nft|legacy) -t mangle -D INPUT -i front -p tcp -m tcp --dport 80 -j DROP" + until,
+		},
 		each("untracked", "IPTABLES -t raw -I PREROUTING -p tcp --dport 80 -j CT --notrack", gets+`PREROUTING of the raw table .* keeps it from being tracked`,
 			"iptables-(nft|legacy) -t raw -D PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack"+until),
 		each("replies untracked", "IPTABLES -t raw -I PREROUTING -i back -j CT --notrack", `^ipv4: replies of backends of web are not translated back: rule 1 of PREROUTING of the raw table .* keeps them from being tracked$`,

@@ -223,11 +223,12 @@ func (f *finder) delivered(events []packetpath.Event) {
 		var fixes []string
 		for _, i := range event.Packets {
 			v.add(t.Of[i].Name, t.Name(i))
-			fixes = append(fixes, fmt.Sprintf("%s -I INPUT -d %v -p %s --dport %d -j ACCEPT", rules.Program(f.family, event.Rule.Variant, ""), t.List[i].Destination, t.List[i].Protocol, t.List[i].DestinationPort))
+			fixes = addLast(fixes, fmt.Sprintf("%s -I INPUT -d %v -p %s --dport %d -j ACCEPT", rules.Program(f.family, event.Rule.Variant, ""), t.List[i].Destination, t.List[i].Protocol, t.List[i].DestinationPort))
 		}
-		to, by, fix := few(v.services)+" to "+few(v.names)+", which is this host,", quoted(event.Rule), strings.Join(fixes[:min(len(fixes), 4)], " && ")+" # until the next boot"
-		if event.Rule.Native {
-			fix = event.Rule.Remove + untilLoaded
+		to, by := few(v.services)+" to "+few(v.names)+", which is this host,", quoted(event.Rule)
+		fix := strings.Join(fixes[:min(len(fixes), 4)], " && ") + " # until the next boot"
+		if event.Rule.Native || event.Rule.Table != "filter" { // no accept in filter lets through what these drop
+			fix = f.removed(event.Rule)
 		}
 		f.add(event.Sure, "connections of "+to+" are dropped by "+by, "cannot tell whether "+by+" drops connections of "+to, fix)
 	}

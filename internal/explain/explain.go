@@ -20,7 +20,7 @@ type Words struct {
 }
 
 // Question reads what is asked of a config. The balancer's own addresses are not known
-// without a kernel, so the one that is asked for is taken for one of them.
+// without a kernel, so the address that is asked about counts as one of them.
 func (w Words) Question(cfg config.Config) (trace.Question, error) {
 	packet, err := parsePacket(w.To)
 	if err != nil {
@@ -39,30 +39,31 @@ func (w Words) Question(cfg config.Config) (trace.Question, error) {
 		}
 	}
 	packet.InInterface = w.In
-	service, byAny := asked(cfg, packet)
+	service, byAny := serviceOf(cfg, packet)
 	if w.In == "" && len(service.Interfaces) > 0 {
 		packet.InInterface = service.Interfaces[0]
 	}
 	return trace.Question{Packet: packet, Service: service.Name, Any: byAny, Clients: slices.Concat(service.Hairpin, service.Allow, service.Deny)}, nil
 }
 
-// asked returns the service that a packet is for, and whether it listens by "*". Of several the first
-// one stands for what comes in by any interface, and for any client the first one without allow.
-func asked(cfg config.Config, packet rules.Packet) (asked config.Service, byAny bool) {
-	for service, any := range cfg.Listening(config.Protocol(packet.Protocol), netip.AddrPortFrom(packet.Destination, packet.Port)) {
+// serviceOf returns the service that a packet is for, and whether it listens by "*". A packet without
+// an interface is for each service that listens there, and one without a client for each that has no
+// allow. If it is for none, the first that listens there is returned.
+func serviceOf(cfg config.Config, packet rules.Packet) (first config.Service, byAny bool) {
+	for service, star := range cfg.Listening(config.Protocol(packet.Protocol), netip.AddrPortFrom(packet.Destination, packet.Port)) {
 		comes := packet.InInterface == "" || service.ComesBy(packet.InInterface)
 		serves := len(service.Allow) == 0
 		if packet.Source.IsValid() {
 			serves = service.Serves(packet.Source)
 		}
 		if comes && serves {
-			return service, any
+			return service, star
 		}
-		if asked.Name == "" {
-			asked, byAny = service, any
+		if first.Name == "" {
+			first, byAny = service, star
 		}
 	}
-	return asked, byAny
+	return first, byAny
 }
 
 // parsePacket reads ADDRESS:PORT[/PROTOCOL].

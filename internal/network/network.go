@@ -152,8 +152,8 @@ func (n Network) Like(named string) []Link {
 	return like
 }
 
-// Names returns the names and patterns of rules with the names of the interfaces that each stands for in
-// its place, if there are any.
+// Names replaces each name or pattern of a rule by the names of the interfaces that it stands for. One
+// that stands for none stays.
 func (n Network) Names(named []string) []string {
 	var names []string
 	for _, name := range named {

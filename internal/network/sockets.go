@@ -96,26 +96,34 @@ func byPort(a, b Socket) int { return cmp.Compare(a.At.Port(), b.At.Port()) }
 
 // OnPorts returns those of some sockets, ordered by port, that have one of a range of ports.
 func OnPorts(open []Socket, first, last uint16) []Socket {
-	begin, _ := slices.BinarySearchFunc(open, int(first), func(s Socket, port int) int { return int(s.At.Port()) - port })
-	end, _ := slices.BinarySearchFunc(open, int(last)+1, func(s Socket, port int) int { return int(s.At.Port()) - port })
+	compare := func(s Socket, port int) int { return int(s.At.Port()) - port }
+	begin, _ := slices.BinarySearchFunc(open, int(first), compare)
+	end, _ := slices.BinarySearchFunc(open, int(last)+1, compare)
 	return open[begin:end]
 }
 
 // readSockets reads one of the kernel's lists, and orders it by port.
 func readSockets(proc, protocol string, family rules.Family) (found []Socket, err error) {
-	switch {
-	case protocol == "sctp":
+	switch protocol {
+	case "sctp":
 		found, err = sctpSockets(proc, family)
-	case protocol == "tcp" && proc == "/proc":
-		if found, err = listeners(family); err == nil {
-			break
-		}
-		fallthrough // a kernel without inet_diag
+	case "tcp":
+		found, err = tcpSockets(proc, family)
 	default:
 		found, err = listedSockets(proc, protocol, family)
 	}
 	slices.SortStableFunc(found, byPort)
 	return found, err
+}
+
+// tcpSockets asks the kernel, and reads its list where it has no inet_diag.
+func tcpSockets(proc string, family rules.Family) ([]Socket, error) {
+	if proc == "/proc" {
+		if found, err := listeners(family); err == nil {
+			return found, nil
+		}
+	}
+	return listedSockets(proc, "tcp", family)
 }
 
 // listedSockets reads the list of a protocol. That of TCP begins with those that listen

@@ -1,5 +1,5 @@
-// Package trial exists so that a change which nobody confirms is reverted, also when whatever
-// began it is gone by then.
+// Package trial exists so that a change that nobody confirms is reverted, even if the process that
+// made the change has ended.
 package trial
 
 import (
@@ -29,7 +29,7 @@ type Systemd interface {
 // happens to this process and its terminal, or without systemd a process of its own.
 type Timer struct {
 	Root    string // where the state is
-	Live    bool   // it changes the running kernel, also with another root
+	Live    bool   // the revert changes the running kernel, also with another root
 	Connect func(context.Context) (Systemd, error)
 	words   string
 }
@@ -67,8 +67,8 @@ func (t *Timer) Start(ctx context.Context, after time.Duration) (cancel func(con
 	})
 }
 
-// Cancel stops the timer of a trial that is over, if systemd runs here. Without that it would
-// find nothing to do.
+// Cancel stops the timer of a trial that is over, if systemd runs here. A timer that still runs would
+// find nothing to revert.
 func (t *Timer) Cancel(ctx context.Context) error {
 	if namespace.Network() == namespace.Another { // its timer is that of another trial
 		return nil

@@ -21,7 +21,6 @@ _natspread() {
 
     COMPREPLY=()
     case "$verb $flag" in
-    'adopt --listen') mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
     'render -o') _natspread_files -d ;;
     *' --config') _natspread_files -f ;;
     *' --root') _natspread_files -d ;;

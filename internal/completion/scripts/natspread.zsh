@@ -55,7 +55,7 @@ _natspread() {
         flags+=(
         '*--listen=[listen on ADDRESS:PORT; may be given again]:value: '
         '*--backend=[send connections to ADDRESS:PORT; may be given again]:value: '
-        '*--snat=[rewrite the source: masquerade, none or an ADDRESS]:value:(masquerade none)'
+        '*--snat=[rewrite the source: SNAT is masquerade, none or an address]:value:(masquerade none)'
         )
         ;;
     behind:adopt)
@@ -63,9 +63,9 @@ _natspread() {
         '*-4[the file is one of IPv4]'
         '*-6[the file is one of IPv6]'
         '*-o[write the config to this FILE, which must not exist]:file:_files'
-        '*--listen=[for rules without -d: ADDRESS or '\''*'\''; may be given again]:value:(masquerade none)'
+        '*--listen=[for rules without -d: ADDRESS or '\''*'\''; may be given again]:value: '
         '*--shares=[for rules that make other shares than meant: SHARES is meant, made or kept]:value:(meant made kept)'
-        '*--snat=[for backends that a rule with -o may be for: masquerade, none or an ADDRESS]:value:(masquerade none)'
+        '*--snat=[for backends that a rule with -o may be for: SNAT is masquerade, none or an address]:value:(masquerade none)'
         '*--apply[write the config, load it, and take the old rules out, until natspread confirm for 60s]'
         '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'
         '*--yes[with --apply: ask nothing, and keep it]'
