@@ -33,8 +33,8 @@ func replacedFile(family rules.Family) string {
 }
 
 // keepReplaced writes down the tables that are to be replaced as a whole, or what is taken out of them,
-// before they are, for a kill half way and for second thoughts, and returns a note of each. forget puts
-// back what was kept before, for where nothing is replaced in the end.
+// before they are, for a kill half way and for second thoughts, and returns a note of each whole one. forget
+// puts back what was kept before, for where nothing is replaced in the end.
 func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) (notes []string, forget func() error, err error) {
 	var before []func() error
 	forget = func() error {
@@ -45,12 +45,12 @@ func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) 
 		return failed
 	}
 	for _, family := range rules.Families() {
-		whole := observed[family].Whole()
-		said := whole != nil // of what is taken out the generation keeps more than this
-		if whole == nil {
-			whole = rules.TakenText(family, observed.Taken())
+		text := observed[family].Whole()
+		whole := text != nil
+		if !whole {
+			text = rules.TakenText(family, observed.Taken())
 		}
-		if whole == nil {
+		if text == nil {
 			continue
 		}
 		path := filepath.Join(h.runDir(), replacedFile(family))
@@ -62,16 +62,15 @@ func (h Host) keepReplaced(kernel iptables.Kernel, observed iptables.Snapshots) 
 			before = append(before, func() error { return atomicfile.WriteFile(path, kept, 0o600) })
 		}
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			err = atomicfile.WriteFile(path, whole, 0o600)
+			err = atomicfile.WriteFile(path, text, 0o600)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("cannot keep what is to be replaced: %w", errors.Join(err, forget()))
 		}
-		if !said {
-			continue
+		if whole { // what is taken out is kept with the generation, too, whose notes say so
+			notes = append(notes, fmt.Sprintf("what was replaced is kept until the next boot: to have it back, %s -c < %s",
+				rules.Program(family, kernel.Variant, "restore"), path))
 		}
-		notes = append(notes, fmt.Sprintf("what was replaced is kept until the next boot: to have it back, %s -c < %s",
-			rules.Program(family, kernel.Variant, "restore"), path))
 	}
 	return notes, forget, nil
 }

@@ -114,11 +114,26 @@ func TestDecodeFileRefuses(t *testing.T) {
 	}
 }
 
+// wantRefusedInside asks that a file of a table is refused, though its sum is good, for each way to alter
+// the text.
+func wantRefusedInside(t *testing.T, name TableName, text string, altered map[string]string) {
+	t.Helper()
+	for how, inside := range altered {
+		body := []byte(inside + endOfRules)
+		if inside == text {
+			t.Errorf("%s: nothing was altered", how)
+		}
+		if table, err := DecodeFile(IPv4, name, append(header(Table{Name: name}.String(), body), body...)); err == nil {
+			t.Errorf("%s: taken as\n%s", how, table.Text())
+		}
+	}
+}
+
 // TestDecodeFileStrictInside refuses what has a good sum over rules that are not ours:
 // who can write the file can also write a sum.
 func TestDecodeFileStrictInside(t *testing.T) {
 	text := string(sample(IPv4).Text())
-	for name, inside := range map[string]string{
+	wantRefusedInside(t, NAT, text, map[string]string{
 		"a foreign rule": strings.Replace(text, "-A PREROUTING", "-A PREROUTING -j DNAT --to-destination 203.0.113.6\n-A PREROUTING", 1),
 		"a comment":      "# more\n" + text,
 		"nothing":        "",
@@ -126,19 +141,14 @@ func TestDecodeFileStrictInside(t *testing.T) {
 		"a wide accept":  strings.Replace(text, " --ctorigdst 192.0.2.10 --ctorigdstport 80 -j MASQUERADE", " -j ACCEPT", 1),
 		"a modprobe":     strings.Replace(text, "-j MASQUERADE", "-j MASQUERADE --modprobe=/tmp/x", 1),
 		"a tab":          strings.Replace(text, "-j NATSPREAD-web", "-j NATSPREAD-web\t--modprobe=/tmp/x", 1),
-	} {
-		body := []byte(inside + endOfRules)
-		if table, err := DecodeFile(IPv4, NAT, append(header("ipv4", body), body...)); err == nil {
-			t.Errorf("%s: taken as\n%s", name, table.Text())
-		}
-	}
+	})
 }
 
 // TestDecodeFilterStrictInside refuses in a file of the filter table what would say more
 // than that own connections are let through.
 func TestDecodeFilterStrictInside(t *testing.T) {
 	text := string(sampleFilter(IPv4).Text())
-	for name, inside := range map[string]string{
+	wantRefusedInside(t, Filter, text, map[string]string{
 		"a policy":              strings.Replace(text, "*filter\n", "*filter\n:FORWARD ACCEPT [0:0]\n", 1),
 		"a foreign rule":        strings.Replace(text, "-A FORWARD", "-A FORWARD -j ACCEPT\n-A FORWARD", 1),
 		"a rule in INPUT":       strings.Replace(text, "-A FORWARD", "-A INPUT", 1),
@@ -154,15 +164,7 @@ func TestDecodeFilterStrictInside(t *testing.T) {
 		"all that is expected":  strings.Replace(text, " --ctstate DNAT --ctreplsrc 10.0.0.1 --ctstatus EXPECTED -j", " --ctstatus EXPECTED -j", 1),
 		"a jump of what is not": strings.Replace(text, "-A FORWARD -m conntrack --ctstatus EXPECTED -j", "-A FORWARD -j", 1),
 		"an accept of nat":      strings.Replace(text, "-m conntrack --ctproto 6 ", "-p tcp -m conntrack --ctstate DNAT ", 1),
-	} {
-		body := []byte(inside + endOfRules)
-		if inside == text {
-			t.Errorf("%s: nothing was altered", name)
-		}
-		if table, err := DecodeFile(IPv4, Filter, append(header("ipv4 filter", body), body...)); err == nil {
-			t.Errorf("%s: taken as\n%s", name, table.Text())
-		}
-	}
+	})
 }
 
 // TestDecodeMangleStrictInside refuses in a file of the mangle table what would change more than the
@@ -170,7 +172,7 @@ func TestDecodeFilterStrictInside(t *testing.T) {
 func TestDecodeMangleStrictInside(t *testing.T) {
 	text := string(sampleMangle(IPv4).Text())
 	const jump = "-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -m conntrack --ctstate DNAT -j"
-	for name, inside := range map[string]string{
+	wantRefusedInside(t, Mangle, text, map[string]string{
 		"a policy":             strings.Replace(text, "*mangle\n", "*mangle\n:FORWARD ACCEPT [0:0]\n", 1),
 		"a foreign rule":       strings.Replace(text, "-A FORWARD", "-A FORWARD -j ACCEPT\n-A FORWARD", 1),
 		"a rule in PREROUTING": strings.Replace(text, "-A FORWARD", "-A PREROUTING", 1),
@@ -180,15 +182,7 @@ func TestDecodeMangleStrictInside(t *testing.T) {
 		"any address":          strings.Replace(text, " --ctorigdst 192.0.2.10", "", 1),
 		"what is expected":     strings.Replace(text, "--ctorigdstport 80 -j", "--ctorigdstport 80 --ctstatus EXPECTED -j", 1),
 		"another table":        strings.Replace(text, "*mangle", "*filter", 1),
-	} {
-		body := []byte(inside + endOfRules)
-		if inside == text {
-			t.Errorf("%s: nothing was altered", name)
-		}
-		if table, err := DecodeFile(IPv4, Mangle, append(header("ipv4 mangle", body), body...)); err == nil {
-			t.Errorf("%s: taken as\n%s", name, table.Text())
-		}
-	}
+	})
 	body := append(sampleMangle(IPv4).Text(), endOfRules...)
 	for _, name := range []TableName{NAT, Filter} {
 		if _, err := DecodeFile(IPv4, name, append(header(Table{Name: name}.String(), body), body...)); err == nil {

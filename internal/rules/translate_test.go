@@ -46,6 +46,16 @@ func TestTranslates(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
+	two := Table{Chains: []Chain{
+		{Name: "NATSPREAD-none"}, {Name: "NATSPREAD-web", Rules: []Rule{{Target: backend}}},
+		{Name: ServicePre, Rules: []Rule{{InInterface: "eth0", Target: Target{Kind: Goto, Chain: "NATSPREAD-none"}}, jump("NATSPREAD-web", Rule{})}},
+	}}
+	two.Sort()
+	for link, want := range map[string]bool{"": true, "eth0": false, "eth1": true} {
+		if got := two.CanTranslate(Prerouting, Packet{InInterface: link, Protocol: "udp", Destination: vip}); got != want {
+			t.Errorf("behind what eth0 alone goes to, by %q: %v", link, got)
+		}
+	}
 	if slots := sampleSlots(IPv4); !slots.CanTranslate(Prerouting, Packet{Protocol: "tcp", Destination: vip, Port: 80}) {
 		t.Error("no slot leads anywhere")
 	}

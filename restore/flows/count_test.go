@@ -24,6 +24,7 @@ func TestCountConnections(t *testing.T) {
 		virtualService("sctp", "2001:db8::10", 80, 80, false, "[fd00::1]:80"),
 		virtualService("udp", "2001:db8::10", 53, 53, false, "[fd00::1]:0"),
 		virtualService("tcp", "192.0.2.10", 7000, 7010, false, "10.0.0.1:9000", "10.0.0.2:0", "10.0.0.1:9001"),
+		virtualService("tcp", "192.0.2.10", 443, 443, false, "192.0.2.10:0"),
 	}
 	services[5].Shifted = true
 	netnstest.Track(t, nl.TCP_CONNTRACK_ESTABLISHED,
@@ -43,6 +44,8 @@ func TestCountConnections(t *testing.T) {
 		"tcp 192.0.2.99:22 192.0.2.10:7003 10.0.0.1:9004", // the third one's
 		"tcp 192.0.2.99:23 192.0.2.10:7003 10.0.0.1:9000", // nobody's of ours
 		"tcp 192.0.2.99:24 192.0.2.10:7003 10.0.0.1:7003", // nor this
+		"tcp 192.0.2.99:30 192.0.2.10:443 192.0.2.10:443", // at the listen address itself
+		"tcp 192.0.2.99:31 192.0.2.10:443 192.0.2.10:0",   // was refused
 		// The backend was the first to speak here: another balancer had these.
 		"tcp 10.0.0.1:80 192.0.2.98:1 192.0.2.98:1 192.0.2.10:80",
 		"udp 10.0.0.1:80 192.0.2.98:2 192.0.2.98:2 192.0.2.10:80",
@@ -59,7 +62,7 @@ func TestCountConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([][]int{{3, 3}, {1, 1}, {1}, {1}, {2}, {1, 1, 1}}, got); diff != "" {
+	if diff := cmp.Diff([][]int{{3, 3}, {1, 1}, {1}, {1}, {2}, {1, 1, 1}, {1}}, got); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }

@@ -42,7 +42,7 @@ func (c Change) turnedAway(e Entry) bool {
 	if !c.Tables.Of(family).TurnsAway(rules.Prerouting, c.firstPacket(e), service.Service) {
 		return false
 	}
-	if !e.Translated() && (!c.atBackend(e) || !c.translates(c.Tables, e)) {
+	if !e.Translated() && (!leads || !c.translates(c.Tables, e)) {
 		return false // it is where the rules leave it
 	}
 	if e.Protocol == UDP {

@@ -64,6 +64,11 @@ func TestFiles(t *testing.T) {
 			t.Errorf("on disk: %v", onDisk)
 		}
 	}
+	for number, want := range map[int]int{0: 1, 5: 1, 6: 0} { // generation 6 replaced rules of others
+		if notes := store.TakenOutSince(number, rules.NFT); len(notes) != want {
+			t.Errorf("since generation %d: %q", number, notes)
+		}
+	}
 	written, err := store.Read(3)
 	if err != nil || len(written.SHA256) != 6 || written.SHA256["services"] == "" || written.SHA256["manifest"] != "" {
 		t.Errorf("checksums %v, %v", written.SHA256, err)

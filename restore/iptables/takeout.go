@@ -60,14 +60,18 @@ func placeOf(chain rules.SavedChain, listed rules.Taken) int {
 	return first
 }
 
+// takenOf returns those of some rules that stand in the nat table of a family.
+func takenOf(family rules.Family, list []rules.Taken) []rules.Taken {
+	return slices.DeleteFunc(slices.Clone(list), func(t rules.Taken) bool { return t.Family != family })
+}
+
 // SnapshotsWithout is Snapshots for a load of the nat tables that takes out rules of others.
 func (k Kernel) SnapshotsWithout(ctx context.Context, list []rules.Taken, tables rules.Tables) (read Snapshots, err error) {
 	if read, err = k.Snapshots(ctx, tables); err != nil {
 		return read, err
 	}
 	for _, family := range rules.Families() {
-		own := slices.DeleteFunc(slices.Clone(list), func(t rules.Taken) bool { return t.Family != family })
-		if err := read[family].takeOut(own); err != nil {
+		if err := read[family].takeOut(takenOf(family, list)); err != nil {
 			return read, err
 		}
 	}
@@ -160,7 +164,7 @@ func (k Kernel) tookOut(ctx context.Context, table rules.Table, before Snapshot)
 // PutBack puts rules of others back that a load took out, where they are not there any more.
 func (k Kernel) PutBack(ctx context.Context, list []rules.Taken) error {
 	for _, family := range rules.Families() {
-		own := slices.DeleteFunc(slices.Clone(list), func(t rules.Taken) bool { return t.Family != family })
+		own := takenOf(family, list)
 		if len(own) == 0 {
 			continue
 		}

@@ -121,15 +121,22 @@ func (p point) judge(h host, run killtest.Run) error {
 	if len(run.After) > 0 {
 		wrong = append(wrong, fmt.Errorf("what the dead natspread had begun went on: %v", run.After))
 	}
-	now, config, boots, err := h.all()
+	now, texts, boots, err := h.all()
 	if err != nil {
 		return errors.Join(append(wrong, err)...)
 	}
 	_, mode, err := h.config()
-	wrong = append(wrong, err, p.judgeKernel(now), p.judgeGeneration(boots), p.judgeStatus(h, now), p.judgeTimer(h, run))
-	for i, text := range config { // one file after the other is written
+	wrong = append(wrong, err, p.judgeKernel(now), p.judgeGeneration(boots), p.judgeStatus(h, now), p.judgeTimer(h, run), p.judgeConfig(texts, mode))
+	return errors.Join(wrong...)
+}
+
+// judgeConfig is an error unless each file of the config is the old one or the new one, as one is written
+// after the other, and both have the mode and the owner that they had.
+func (p point) judgeConfig(texts [2]string, mode string) error {
+	var wrong []error
+	for i, text := range texts {
 		if text != p.clean.oldConfig[i] && text != p.clean.newConfig[i] {
-			wrong = append(wrong, fmt.Errorf("%s is neither the old one nor the new one:\n%s", configs()[i], text))
+			wrong = append(wrong, fmt.Errorf("the text of %s is neither the old one nor the new one:\n%s", configs()[i], text))
 		}
 	}
 	if mode != p.clean.mode {

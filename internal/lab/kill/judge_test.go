@@ -42,6 +42,23 @@ func TestJudgeKernel(t *testing.T) {
 	}
 }
 
+// TestJudgeConfig lets pass files of which each is old or new, and nothing else.
+func TestJudgeConfig(t *testing.T) {
+	p := point{clean: &clean{oldConfig: [2]string{"a", "b"}, newConfig: [2]string{"A", "B"}, mode: "0640"}}
+	for _, c := range []struct {
+		texts [2]string
+		mode  string
+		good  bool
+	}{
+		{[2]string{"a", "b"}, "0640", true}, {[2]string{"A", "B"}, "0640", true}, {[2]string{"A", "b"}, "0640", true},
+		{[2]string{"", "b"}, "0640", false}, {[2]string{"a", "A"}, "0640", false}, {[2]string{"a", "b"}, "0600", false},
+	} {
+		if err := p.judgeConfig(c.texts, c.mode); (err == nil) != c.good {
+			t.Errorf("%q, %s: %v", c.texts, c.mode, err)
+		}
+	}
+}
+
 // TestJudgeGeneration lets pass the old one and the new one, whole.
 func TestJudgeGeneration(t *testing.T) {
 	numbered := func(number int, config string) generation.Generation {

@@ -45,7 +45,8 @@ func writeConfigs(dir string) (configs [2]choice, err error) {
 		text := strings.NewReplacer("PORT", one.port, "FORWARD", one.forward, "CLAMP", one.clamp).Replace(pattern)
 		c := choice{file: filepath.Join(dir, one.port, configfiles.Main)}
 		c.files = configfiles.Alone(c.file, []byte(text))
-		if second := strings.LastIndex(text, "[[service]]"); one.forward == "accept" {
+		if one.forward == "accept" {
+			second := strings.LastIndex(text, "[[service]]")
 			name := configfiles.Dir + "/web6.toml"
 			c.files[0].Text = []byte(text[:second])
 			c.files = append(c.files, configfiles.File{Name: name, Path: filepath.Join(dir, one.port, name), Text: []byte(text[second:])})
