@@ -190,6 +190,19 @@ func (d *draft) text() string {
 	if d.turns {
 		key("algorithm", quote(string(config.RoundRobin)))
 	}
+	d.writeClients(key)
+	if !d.local {
+		key("local", "false")
+	}
+	if len(d.accepted) > 0 {
+		key("forward", quote(string(config.Accept)))
+	}
+	d.writeBackends(&b)
+	return b.String()
+}
+
+// writeClients writes for whom the service is.
+func (d *draft) writeClients(key func(name, value string)) {
 	if len(d.links) > 0 {
 		key("interface", list(d.links))
 	}
@@ -202,14 +215,6 @@ func (d *draft) text() string {
 	if len(d.allow)+len(d.deny) > 0 {
 		key("refused", quote(string(config.ToHost)))
 	}
-	if !d.local {
-		key("local", "false")
-	}
-	if len(d.accepted) > 0 {
-		key("forward", quote(string(config.Accept)))
-	}
-	d.writeBackends(&b)
-	return b.String()
 }
 
 // writeBackends writes the backends, each on a line where one has a weight.
