@@ -123,7 +123,7 @@ func (r *Result) compose(d *draft) (written string, whole bool) {
 		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: made gives them to the backends, kept lets them stay here", text.Percent(d.left)), Made, Kept)
 	}
 	if d.unsure {
-		ask("snat", "a rule with -o hides the source of what leaves by that interface, and nobody can tell whether the backends are there", masquerade, keepsSource, "ADDRESS")
+		ask("snat", "a rule with -o rewrites the source of connections that leave by that interface, and natspread can't tell whether the backends are there", masquerade, keepsSource, "ADDRESS")
 	}
 	if !whole {
 		return "", false

@@ -230,7 +230,7 @@ func (f *finder) drafts(c cell) []*draft {
 		case why != nil:
 			refusal = why
 		case len(all) > 0 && len(kinds) == 0:
-			refusal = &Refusal{fmt.Sprintf("what comes in by %s goes elsewhere, and interface says which one, not which one not", link), all[0].list}
+			refusal = &Refusal{fmt.Sprintf("connections that come in by %s go elsewhere, and interface names the interfaces that a service has: it can't leave one out", link), all[0].list}
 		case len(all) > 0 && keyOf(kinds) == keyOf(all):
 			continue
 		}
