@@ -61,7 +61,8 @@ func (r *Result) compareUnadopted(after finder) {
 	}
 }
 
-// renderedSet reads natspread's own tables like those of others.
+// renderedSet reads natspread's own tables. Their chains get another prefix, since walk leaves out rules
+// that lead to natspread's chains.
 func renderedSet(tables rules.Tables, family rules.Family) *walk.Ruleset {
 	text := string(tables.Of(family).Text()) + string(tables.Filter(family).Text())
 	return walk.Parse(family, []byte(strings.ReplaceAll(text, rules.Prefix, "SPREAD")))

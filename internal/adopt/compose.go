@@ -123,7 +123,7 @@ func (r *Result) compose(d *draft) (written string, whole bool) {
 		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: made gives them to the backends, kept lets them stay here", text.Percent(d.left)), Made, Kept)
 	}
 	if d.unsure {
-		ask("snat", "a rule with -o hides the source of what leaves by that interface, and nobody can tell whether the backends are there", masquerade, keepsSource, "ADDRESS")
+		ask("snat", "a rule with -o rewrites the source of connections that leave by that interface, and natspread can't tell whether the backends are there", masquerade, keepsSource, "ADDRESS")
 	}
 	if !whole {
 		return "", false
@@ -190,6 +190,19 @@ func (d *draft) text() string {
 	if d.turns {
 		key("algorithm", quote(string(config.RoundRobin)))
 	}
+	d.writeClients(key)
+	if !d.local {
+		key("local", "false")
+	}
+	if len(d.accepted) > 0 {
+		key("forward", quote(string(config.Accept)))
+	}
+	d.writeBackends(&b)
+	return b.String()
+}
+
+// writeClients writes for whom the service is.
+func (d *draft) writeClients(key func(name, value string)) {
 	if len(d.links) > 0 {
 		key("interface", list(d.links))
 	}
@@ -202,14 +215,6 @@ func (d *draft) text() string {
 	if len(d.allow)+len(d.deny) > 0 {
 		key("refused", quote(string(config.ToHost)))
 	}
-	if !d.local {
-		key("local", "false")
-	}
-	if len(d.accepted) > 0 {
-		key("forward", quote(string(config.Accept)))
-	}
-	d.writeBackends(&b)
-	return b.String()
 }
 
 // writeBackends writes the backends, each on a line where one has a weight.

@@ -163,7 +163,7 @@ func mapPorts(drafts []*draft) []*draft {
 			by[key] = d
 			d.maps, d.listen = []portPair{pair}, addresses
 			joined = append(joined, d)
-		case len(into.maps) == 16 || slices.ContainsFunc(into.maps, func(p portPair) bool { return p.from == pair.from }):
+		case len(into.maps) == config.MaxPairs || slices.ContainsFunc(into.maps, func(p portPair) bool { return p.from == pair.from }):
 			joined = append(joined, d)
 		default:
 			into.maps = append(into.maps, pair)

@@ -95,7 +95,7 @@ func (t *remover) hiding(backends map[netip.Addr]bool) {
 				alone = alone && prefix.IsSingleIP() && t.listens(prefix.Addr()) && !t.translates(prefix.Addr())
 			}
 			if t.goes[rule] = alone; !alone {
-				t.result.leave("it serves others, too; natspread's rules go before it", rule)
+				t.result.leave("it matches other connections, too; natspread's rules stand before it", rule)
 			}
 		}
 		for _, rule := range service.draft.accepted {

@@ -230,7 +230,7 @@ func (f *finder) drafts(c cell) []*draft {
 		case why != nil:
 			refusal = why
 		case len(all) > 0 && len(kinds) == 0:
-			refusal = &Refusal{fmt.Sprintf("what comes in by %s goes elsewhere, and interface says which one, not which one not", link), all[0].list}
+			refusal = &Refusal{fmt.Sprintf("connections that come in by %s go elsewhere, and interface names the interfaces that a service has: it can't leave one out", link), all[0].list}
 		case len(all) > 0 && keyOf(kinds) == keyOf(all):
 			continue
 		}
@@ -248,10 +248,14 @@ func (f *finder) drafts(c cell) []*draft {
 		drafts = append(drafts, &draft{family: f.set.Family, incoming: *kind, choices: f.in.Choices})
 	}
 	if refusal != nil {
-		f.result.refuse(refusal.Why, refusal.Rules...)
-		f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, "", c, refusal.Rules})
+		f.refuseCell(c, "", refusal)
 		return nil
 	}
+	return f.completed(c, drafts)
+}
+
+// completed returns the drafts of a cell with all that they need, without those that no config can say.
+func (f *finder) completed(c cell, drafts []*draft) []*draft {
 	kinds := slices.Clone(drafts)
 	shifted := slices.ContainsFunc(kinds, func(d *draft) bool {
 		return slices.ContainsFunc(d.parts, func(p part) bool { return p.target.Base != 0 })
@@ -261,12 +265,17 @@ func (f *finder) drafts(c cell) []*draft {
 		d.forHost = f.forHost(c, d)
 		why := f.complete(d, kinds, c)
 		if why != nil {
-			list := union(slices.Clone(d.list), why.Rules)
-			f.result.refuse(why.Why, list...)
-			f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, strings.Join(d.links[:min(1, len(d.links))], ""), c, list})
+			link := strings.Join(d.links[:min(1, len(d.links))], "")
+			f.refuseCell(c, link, &Refusal{why.Why, union(slices.Clone(d.list), why.Rules)})
 		}
 		return why != nil
 	})
+}
+
+// refuseCell refuses the rules for a cell's packets, which come in by an interface, and notes the packets.
+func (f *finder) refuseCell(c cell, link string, why *Refusal) {
+	f.result.refuse(why.Why, why.Rules...)
+	f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, link, c, why.Rules})
 }
 
 // forHost tells whether rules that name no destination leave transit traffic alone.

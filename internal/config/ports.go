@@ -15,7 +15,7 @@ import (
 // The bounds of a service that maps ports: each pair is a rule in the chain of each backend, and
 // each backend has a chain, one deeper than the pick among so many.
 const (
-	maxPairs          = 16
+	MaxPairs          = 16
 	maxMappedBackends = 1024 // also the turns of all ports together
 )
 
@@ -31,8 +31,8 @@ func setPorts(d *draft, f field.Field) {
 	switch n := len(f.Value.Pairs); {
 	case n == 0:
 		f.Refuse(f.Value, value.Fault{Cause: "there is no port in it"})
-	case n > maxPairs:
-		f.Refuse(f.Value, value.Fault{Cause: fmt.Sprintf("it has %d ports, and %d are the most", n, maxPairs), Fix: "natspread can't take more: write several services with one pool"})
+	case n > MaxPairs:
+		f.Refuse(f.Value, value.Fault{Cause: fmt.Sprintf("it has %d ports, and %d are the most", n, MaxPairs), Fix: "natspread can't take more: write several services with one pool"})
 		return
 	}
 	for _, p := range f.Value.Pairs {

@@ -185,7 +185,7 @@ func serviceShapes(t *testing.T) map[string]schema {
 	}
 	return map[string]schema{
 		"name": formed(nameForm), "pool": formed(nameForm), "listen": oneOrMore(formed(listenForm)), "backends": backends,
-		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16), rangeForm: formed(rangeForm)}, "minProperties": 1, "maxProperties": maxPairs, "additionalProperties": false},
+		"ports":    {"type": "object", "patternProperties": schema{`^[1-9][0-9]{0,4}$`: whole(1, math.MaxUint16), rangeForm: formed(rangeForm)}, "minProperties": 1, "maxProperties": MaxPairs, "additionalProperties": false},
 		"protocol": oneOrMore(either(wordOf(TCP, UDP, SCTP), formed(protocolsForm))), "snat": either(wordOf("masquerade", "none"), formed(sourcesForm), listOf(formed(sourcesForm), 1)), "snat_ports": wordOf(KeepPorts, RandomPorts),
 		"algorithm": wordOf(Random, RoundRobin, Source, Flow), "slots": {"enum": powers}, "source_prefix": whole(8, 128),
 		"interface": oneOrMore(formed(interfaceForm)), "hairpin": listOf(formed(prefixForm), 0), "local": truth(),

@@ -31,7 +31,7 @@ func PairsToTell(listens []Listen) []Listen {
 			continue
 		}
 		meets = meets || slices.ContainsFunc(pairs, func(other Listen) bool { return other.Ports.Overlaps(listen.Ports) })
-		if pairs = append(pairs, listen); len(pairs) > maxPairs { // which is refused
+		if pairs = append(pairs, listen); len(pairs) > MaxPairs { // which is refused
 			break
 		}
 	}
@@ -70,8 +70,8 @@ func (s inspection) checkShift(d *draft) {
 			s.Refuse(b.At, d.shiftFix(b), "cannot use backend %s: it has one port, and backend %s has a range", s.Show(b.At), s.Show(by)).Related = s.Line(by)
 		}
 	}
-	if n := len(PairsToTell(values(d.listen))); n > maxPairs {
-		s.Refuse(d.backends[ranged].At, "natspread can't take more: write several services with one pool", "cannot use backend %s: its ports shift, and the service has %d ranges of them, of which %d are the most", s.Show(d.backends[ranged].At), n, maxPairs)
+	if n := len(PairsToTell(values(d.listen))); n > MaxPairs {
+		s.Refuse(d.backends[ranged].At, "natspread can't take more: write several services with one pool", "cannot use backend %s: its ports shift, and the service has %d ranges of them, of which %d are the most", s.Show(d.backends[ranged].At), n, MaxPairs)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +110,7 @@ func TestOnThread(t *testing.T) {
 		there, err = os.Readlink("/proc/thread-self/ns/net")
 		return err
 	}))
+	_ = nethost.OnThread(func() error { runtime.Goexit(); return nil }) // does not hang
 	if now, err := os.Readlink("/proc/self/ns/net"); err != nil || now != here || there == here {
 		t.Errorf("from %s to %s, and back in %s, %v", here, there, now, err)
 	}

@@ -18,7 +18,7 @@ import (
 
 // mistakes are what may be wrong in a config that check takes.
 func mistakes() []string {
-	return []string{"beside the backends", "where service", "no client may connect", "takes them for one"}
+	return []string{"beside the backends", "passes the nat rules only once", "no client may connect", "takes them for one"}
 }
 
 // TestAny tries any configs with the rules that render makes of them: what is found is a mistake of

@@ -130,7 +130,7 @@ func (j *judgement) cause(a *ask, got answer) (why, fix string) {
 		return "", ""
 	}
 	if at, name := j.through(a.target); name != "" {
-		return fmt.Sprintf(": backend %v is where service %s listens, and no connection meets the rules twice", at, name),
+		return fmt.Sprintf(": service %s listens at backend %v, and a connection passes the nat rules only once", name, at),
 			fmt.Sprintf("write the backends of %s in place of %v", name, at)
 	}
 	address := a.client.address

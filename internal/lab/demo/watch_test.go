@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"natspread/internal/config"
 )
 
 // seen is a watch in which the first client got 1 1 x 1 and the second waited for its second answer.
@@ -70,7 +74,16 @@ func TestPicture(t *testing.T) {
 
 func TestMarkOf(t *testing.T) {
 	var s story
-	if got := s.markOf("10.0.0.9:80", nil); got != failed {
-		t.Errorf("a backend of nobody's is %q", got)
+	for _, address := range []string{"10.0.0.1", "10.0.0.2"} {
+		s.service.Backends = append(s.service.Backends, config.Backend{Addr: netip.MustParseAddr(address), Port: 80})
+	}
+	for _, test := range []struct {
+		server string
+		err    error
+		want   byte
+	}{{"10.0.0.2:80", nil, '2'}, {"10.0.0.2:80", errors.New("reset"), failed}, {"10.0.0.9:80", nil, failed}} {
+		if got := s.markOf(test.server, test.err); got != test.want {
+			t.Errorf("%s, %v: %q, not %q", test.server, test.err, got, test.want)
+		}
 	}
 }
