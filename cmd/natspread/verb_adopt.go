@@ -142,18 +142,23 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 			return nothingChanged(err)
 		}
 	}
-	plan, err := s.load() // with the files in conf.d
-	if err == nil {
-		request := plan.Request("adopt")
-		request.TakeOut = found.Taken()
-		if o.yes {
-			err = s.applyRequest(ctx, applyOptions{}, plan, request, unlock)
-		} else {
-			err = s.try(ctx, applyOptions{confirm: cmp.Or(o.confirm, time.Minute)}, plan, request)
-		}
-	}
+	err = s.applyAdopted(ctx, o, found, unlock)
 	if err != nil && !again && !change.IsKept(s.store(), found.Text) { // nothing was loaded
 		err = errors.Join(err, os.Remove(s.config))
 	}
 	return err
+}
+
+// applyAdopted loads the config that was written, with the files in conf.d, for a while or to stay.
+func (s *session) applyAdopted(ctx context.Context, o adoptOptions, found host.Found, unlock func()) error {
+	plan, err := s.load()
+	if err != nil {
+		return err
+	}
+	request := plan.Request("adopt")
+	request.TakeOut = found.Taken()
+	if o.yes {
+		return s.applyRequest(ctx, applyOptions{}, plan, request, unlock)
+	}
+	return s.try(ctx, applyOptions{confirm: cmp.Or(o.confirm, time.Minute)}, plan, request)
 }

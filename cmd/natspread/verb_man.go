@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -23,10 +24,7 @@ func (s *session) manVerb() *cli.Command {
 
 // readMan reads the name of the page.
 func readMan(c *cli.Context) (page string, err error) {
-	if c.Args().Len() == 0 {
-		return man.Pages()[0], nil
-	}
-	page = c.Args().First()
+	page = cmp.Or(c.Args().First(), man.Pages()[0])
 	if !slices.Contains(man.Pages(), page) {
 		err = cmdline.UsageErrorf("there is no page %q: natspread man, or natspread man natspread.toml", page)
 	}
@@ -39,11 +37,8 @@ type manResult struct {
 	Text string `json:"text"`
 }
 
-// bold is the SGR code of what stands out.
-const bold = "1"
-
 // man prints a page.
 func (s *session) man(_ context.Context, page string) error {
-	text := man.Text(page, func(heading string) string { return s.Paint(bold, heading) })
+	text := man.Text(page, s.Bold)
 	return s.Answer(manResult{page, text}, text)
 }

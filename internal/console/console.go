@@ -90,15 +90,18 @@ func (c *Console) Print(data string) error {
 
 // Paint puts a text into a color, where standard output gets colors.
 func (c *Console) Paint(code, text string) string {
-	if !c.Colored() {
+	if !c.colored() {
 		return text
 	}
 	return terminal.Paint(code, text)
 }
 
-// Colored tells whether standard output gets colors: as asked, or on a terminal
+// Bold has a text stand out, where standard output gets colors.
+func (c *Console) Bold(text string) string { return c.Paint("1", text) }
+
+// colored tells whether standard output gets colors: as asked, or on a terminal
 // when NO_COLOR is unset (no-color.org).
-func (c *Console) Colored() bool {
+func (c *Console) colored() bool {
 	switch c.Color {
 	case "always":
 		return true

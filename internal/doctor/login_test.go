@@ -38,8 +38,12 @@ func TestTakesLogin(t *testing.T) {
 			service.Listen[0].Addr = netip.MustParseAddr(c.listen)
 		}
 		login := network.Login{Client: netip.AddrPortFrom(netip.MustParseAddr(c.client), 40000), Server: netip.AddrPortFrom(netip.MustParseAddr(c.server), 22)}
-		if _, takes := takesLogin(n, login, []config.Service{service}); takes != c.want {
-			t.Errorf("%+v: %v", c, takes)
+		other := service // that comes in by another interface
+		other.Interfaces = []string{"eth8"}
+		for _, services := range [][]config.Service{{service}, {other, service}} {
+			if _, takes := takesLogin(n, login, services); takes != c.want {
+				t.Errorf("%+v, one of %d services: %v", c, len(services), takes)
+			}
 		}
 	}
 }

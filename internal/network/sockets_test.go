@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
@@ -65,7 +67,7 @@ func TestListeners(t *testing.T) {
 	}
 	for _, at := range [][2]string{
 		{"tcp4", "127.0.0.2:8080"}, {"tcp4", "127.0.0.3:8080"}, {"tcp4", "0.0.0.0:80"}, {"tcp4", ":0"}, {"tcp6", "[::1]:8081"}, {"tcp6", "[::1]:0"},
-		{"tcp6", "[::]:8443"}, {"tcp", "[::]:443"}, {"tcp", "[::ffff:127.0.0.4]:8082"},
+		{"tcp6", "[::]:8443"}, {"tcp", "[::]:443"},
 	} {
 		listener, err := net.Listen(at[0], at[1])
 		if err != nil {
@@ -78,7 +80,8 @@ func TestListeners(t *testing.T) {
 		}
 		t.Cleanup(func() { conn.Close() })
 	}
-	for family, count := range map[rules.Family]int{rules.IPv4: 5, rules.IPv6: 4} {
+	listenMapped(t, "127.0.0.4", 8082)
+	for family, count := range map[rules.Family]int{rules.IPv4: 4, rules.IPv6: 5} {
 		asked, err := listeners(family)
 		if err != nil {
 			t.Fatal(err)
@@ -93,6 +96,20 @@ func TestListeners(t *testing.T) {
 		if !slices.Equal(asked, listed) || len(asked) != count {
 			t.Errorf("%v: %v, and in /proc %v", family, asked, listed)
 		}
+	}
+}
+
+// listenMapped has a socket of IPv6 listen on an address of IPv4, which package net does with one of IPv4.
+func listenMapped(t *testing.T, address string, port int) {
+	t.Helper()
+	socket, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(socket) })
+	at := unix.SockaddrInet6{Port: port, Addr: netip.MustParseAddr(address).As16()}
+	if err := errors.Join(unix.Bind(socket, &at), unix.Listen(socket, 1)); err != nil {
+		t.Fatal(err)
 	}
 }
 
