@@ -79,10 +79,7 @@ func (e *example) ask(t *testing.T, service config.Service, listen config.Listen
 	}
 	var servers []string
 	for _, backend := range service.Active() {
-		at := netip.AddrPortFrom(backend.Addr, listen.Answers(backend).First+port-listen.Ports.First)
-		if backend.Port != 0 && backend.Ports().First == backend.Ports().Last {
-			at = backend.AddrPort()
-		}
+		at := listen.AnswersAt(backend, port)
 		e.serve(t, family, protocol, at)
 		servers = append(servers, at.String())
 	}

@@ -108,6 +108,16 @@ func (l Listen) Answers(b Backend) Ports {
 	return l.Ports
 }
 
+// AnswersAt returns where a backend answers what asks for a port of l: at its one port, or at that of
+// its range that has the same place as the asked one in l.
+func (l Listen) AnswersAt(b Backend, asked uint16) netip.AddrPort {
+	at := l.Answers(b)
+	if at.First != at.Last {
+		return netip.AddrPortFrom(b.Addr, at.First+asked-l.Ports.First)
+	}
+	return netip.AddrPortFrom(b.Addr, at.First)
+}
+
 // Any reports whether l stands for every address of the balancer.
 func (l Listen) Any() bool { return !l.Addr.IsValid() }
 

@@ -157,7 +157,7 @@ func quoted(subnets []netip.Prefix) string {
 // service.
 func (j *judgement) through(t target) (at netip.AddrPort, name string) {
 	for _, backend := range j.service.Active() {
-		at := answersAt(t, backend)
+		at := t.listen.AnswersAt(backend, t.port)
 		if name := j.chained(t.protocol, at); name != "" {
 			return at, name
 		}

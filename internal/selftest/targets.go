@@ -74,16 +74,7 @@ func (s *serviceTest) at(t target, c client) netip.AddrPort {
 func (s *serviceTest) answering(t target) map[netip.AddrPort]int {
 	places := map[netip.AddrPort]int{}
 	for i, backend := range s.service.Backends {
-		places[answersAt(t, backend)] = i
+		places[t.listen.AnswersAt(backend, t.port)] = i
 	}
 	return places
-}
-
-// answersAt returns where a backend answers what is asked for.
-func answersAt(t target, backend config.Backend) netip.AddrPort {
-	ports := t.listen.Answers(backend)
-	if ports.First != ports.Last {
-		ports.First += t.port - t.listen.Ports.First
-	}
-	return netip.AddrPortFrom(backend.Addr, ports.First)
 }

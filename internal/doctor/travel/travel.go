@@ -123,14 +123,10 @@ func (h Host) forwarded(all *All, service *config.Service, listen config.Listen,
 		if err != nil {
 			continue // the check of the routes says so
 		}
-		at := listen.Answers(backend)
-		port := at.First
-		if at.First != at.Last {
-			port += asked - listen.Ports.First
-		}
+		at := listen.AnswersAt(backend, asked)
 		request := packetpath.Packet{
-			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: port,
-			States: translatedStates, OrigDst: origDst, ReplySrc: netip.AddrPortFrom(backend.Addr, port),
+			In: in, Out: to.Link, Protocol: string(protocol), Destination: backend.Addr, DestinationPort: at.Port(),
+			States: translatedStates, OrigDst: origDst, ReplySrc: at,
 			Family: rules.FamilyOf(backend.Addr), KeepsSource: service.SNAT.Mode == config.None,
 		}
 		if to.Local {
@@ -141,7 +137,7 @@ func (h Host) forwarded(all *All, service *config.Service, listen config.Listen,
 			continue
 		}
 		reply := packetpath.Packet{
-			In: to.Link, Out: in, Protocol: string(protocol), Source: backend.Addr, SourcePort: port,
+			In: to.Link, Out: in, Protocol: string(protocol), Source: backend.Addr, SourcePort: at.Port(),
 			States: hiddenStates, OrigDst: origDst, ReplySrc: request.ReplySrc, Family: request.Family,
 		}
 		if request.KeepsSource {
