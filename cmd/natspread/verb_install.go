@@ -145,6 +145,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	if err := s.refuseLogin(ctx, plan.Config); err != nil {
 		return err
 	}
+	ahead := s.reportHost().Ahead(plan.Config)
 	s.Doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), plan.Request("install"))
 	if err != nil {
@@ -152,7 +153,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	}
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
 	unlock() // what follows may take minutes
-	s.printApplied(plan, result)
+	s.printApplied(plan, ahead, result)
 	result.Notes = slices.DeleteFunc(result.Notes, func(note string) bool { return slices.Contains(result.Opened, note) }) // noteRouter says it
 	done, err := s.installUnits(connecting, running, o, plan)
 	if err != nil {
