@@ -109,7 +109,7 @@ func Text(on screen.Screen, err error) string {
 	case on.Columns == 0:
 		return on.Bold(what) + Sign + fix
 	}
-	return on.Wrap(on.Bold(what)) + "\nfix: " + fix
+	return on.Wrap(on.Bold(what)) + "\n" + on.Fix("", fix)
 }
 
 // configText says what is wrong with a config.

@@ -11,7 +11,10 @@ import (
 // changesText writes changes for people.
 func changesText(on screen.Screen, changes []ServiceChange) string {
 	var written strings.Builder
-	for _, change := range changes {
+	for i, change := range changes {
+		if i > 0 {
+			written.WriteString("\n")
+		}
 		change.write(on, &written)
 	}
 	return written.String()
@@ -35,7 +38,11 @@ func mark(on screen.Screen, change string) (sign string, style func(string) stri
 func (c ServiceChange) write(on screen.Screen, to *strings.Builder) {
 	add := func(line string) { to.WriteString(on.Wrap(line) + "\n") }
 	sign, style := mark(on, c.Change)
-	to.WriteString(on.WrapList(style(fmt.Sprintf("%s %s  %s", sign, c.Name, c.head))) + "\n")
+	name := c.Name
+	if c.Change == "changed" {
+		name = on.Bold(name)
+	}
+	to.WriteString(on.WrapList(style(fmt.Sprintf("%s %s  %s", sign, name, c.head))) + "\n")
 	for _, setting := range c.Settings {
 		add(fmt.Sprintf("  ~ %s %s -> %s", setting.Key, setting.Before, setting.After))
 	}

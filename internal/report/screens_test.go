@@ -172,7 +172,7 @@ func screenHistory() History {
 		{"apply", screenIPv4, nil},
 		{"drain", strings.Replace(screenIPv4, "weight = 2", "drain = true", 1), nil},
 		{"apply --confirm", screenAfter, nil},
-		{"apply", "", errors.New("/var/lib/natspread/generations/4/rules.v4 is not good: its sum is not the one that manifest.json has of it")},
+		{"apply", "", errors.New("generation 11 is not good: rules.v4 is not the file that was written: its sum is another one than that in manifest.json")},
 		{"rollback 1", screenIPv4, nil},
 		{"apply", screenBefore, nil},
 	} {

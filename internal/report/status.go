@@ -161,7 +161,7 @@ func findingsText(on screen.Screen, findings []Finding, indent string) string {
 		}
 		written.WriteString(on.Wrap(indent+severity+": "+f.What) + "\n")
 		if f.Fix != "" {
-			fmt.Fprintf(&written, "%s  fix: %s\n", indent, f.Fix)
+			written.WriteString(on.Fix(indent+"  ", f.Fix) + "\n")
 		}
 	}
 	return written.String()

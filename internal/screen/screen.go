@@ -131,13 +131,25 @@ func ending(style string) string {
 // Sign stands in a line of words before the fix.
 const Sign = "; fix: "
 
-// Say writes a line of words. On a terminal its fix gets a line of its own, which stays whole, as it is there to be
-// copied.
+// Fix writes the line that fixes something, behind an indent. It stays whole, as it is there to be copied. Only if it
+// is too long, its comment for the shell goes into lines of its own, each of which is a comment.
+func (s Screen) Fix(indent, fix string) string {
+	line := indent + "fix: " + fix
+	command, comment, found := strings.Cut(line, " # ")
+	if s.Columns == 0 || Width(line) <= s.Columns || !found {
+		return line
+	}
+	before := "\n" + indent + "     # "
+	room := Screen{Columns: s.Columns - len(before) + 1}
+	return command + before + strings.ReplaceAll(room.wrap(comment, 0, " "), "\n", before)
+}
+
+// Say writes a line of words. On a terminal its fix gets a line of its own.
 func (s Screen) Say(line string) string {
 	at := strings.LastIndex(line, Sign)
 	if s.Columns == 0 || at < 0 {
 		return s.Wrap(line)
 	}
 	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
-	return s.Wrap(line[:at]) + "\n" + indent + "  " + strings.TrimPrefix(line[at:], "; ")
+	return s.Wrap(line[:at]) + "\n" + s.Fix(indent+"  ", line[at+len(Sign):])
 }

@@ -62,6 +62,21 @@ func TestSay(t *testing.T) {
 	}
 }
 
+// TestFix breaks no line that is to be copied. What a shell does not read goes below it.
+func TestFix(t *testing.T) {
+	t.Parallel()
+	const fix = "iptables -I FORWARD -j ACCEPT # until the next boot; for good: natspread apply"
+	const below = "  fix: iptables -I FORWARD -j ACCEPT\n       # until the next boot; for good:\n       # natspread apply"
+	for columns, want := range map[int]string{0: "  fix: " + fix, 85: "  fix: " + fix, 41: below} {
+		if got := (Screen{Columns: columns}).Fix("  ", fix); got != want {
+			t.Errorf("%d columns:\n%s", columns, got)
+		}
+	}
+	if got := (Screen{Columns: 20}).Fix("", "systemctl enable natspread.service"); got != "fix: systemctl enable natspread.service" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestStyles has no style where none is to be shown.
 func TestStyles(t *testing.T) {
 	t.Parallel()
@@ -85,7 +100,7 @@ func TestTable(t *testing.T) {
 			{Cells: []string{"10.0.0.22:80", "down 3m", "123456"}, Note: "no answer in one second", Spare: "##########"},
 		},
 	}
-	const wide = `  WHO             STATE     COUNT
+	const wide = `  WHO           STATE     COUNT
   10.0.0.1:80   up            7  #####
   10.0.0.22:80  down 3m  123456  no answer in one second
 `
@@ -93,7 +108,7 @@ func TestTable(t *testing.T) {
 		0:  wide,
 		80: wide,
 		56: wide,
-		55: `  WHO             STATE     COUNT
+		55: `  WHO           STATE     COUNT
   10.0.0.1:80   up            7
   10.0.0.22:80  down 3m  123456
       no answer in one second

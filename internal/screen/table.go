@@ -52,7 +52,7 @@ func (t Table) Text(s Screen) string {
 	var written strings.Builder
 	if names, named := t.names(); named {
 		line := t.line(names, widths, folded)
-		if t.Notes != "" && !folded {
+		if t.Notes != "" {
 			line += gap + t.Notes
 		}
 		written.WriteString(strings.TrimRight(line, " ") + "\n")

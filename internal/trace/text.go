@@ -179,11 +179,14 @@ func whoseText(names []string) string {
 // columns of its own where it differs.
 func outcomesTable(on screen.Screen, explained Explanation) string {
 	local := !explained.Same()
-	table := screen.Table{Columns: []screen.Column{{Name: "BACKEND"}, {Name: "SHARE"}, {Name: "RULES IN " + rules.Prerouting}}}
+	names := []string{"SHARE", rules.Prerouting}
 	if local {
-		table.Columns = append(table.Columns, screen.Column{Name: "LOCAL SHARE"}, screen.Column{Name: "RULES IN " + rules.Output})
+		names = append(names, "LOCAL SHARE", rules.Output)
 	}
-	table.Columns = append(table.Columns, screen.Column{Name: "RULES IN " + rules.Postrouting}, screen.Column{Name: "SOURCE"})
+	table := screen.Table{Columns: []screen.Column{{Name: "BACKEND"}}, Notes: "SOURCE"}
+	for _, name := range append(names, rules.Postrouting) {
+		table.Columns = append(table.Columns, screen.Column{Name: name, Right: true})
+	}
 	for _, outcome := range explained.Outcomes {
 		cells := append([]string{toText(outcome)}, flowCells(outcome.Incoming)...)
 		if local {
@@ -193,9 +196,9 @@ func outcomesTable(on screen.Screen, explained Explanation) string {
 		if outcome.After != nil {
 			after = rulesText(outcome.After.Work())
 		}
-		table.Rows = append(table.Rows, screen.Row{Cells: append(cells, after, sourceText(outcome))})
+		table.Rows = append(table.Rows, screen.Row{Cells: append(cells, after), Note: sourceText(outcome)})
 	}
-	return table.Text(on)
+	return on.Wrap(on.Bold("Backends: their share, and how many rules are looked at in each chain")) + "\n" + table.Text(on)
 }
 
 // flowCells returns a share and the rules that are looked at for it.
