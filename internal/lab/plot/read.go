@@ -65,7 +65,7 @@ func Read(text string) (Chart, error) {
 
 // readRun reads one run.
 func readRun(run string) (Chart, error) {
-	rounds := regexp.MustCompile(`medians of (\d+) rounds, with their quartiles`).FindStringSubmatch(run)
+	rounds := regexp.MustCompile(`medians of (\d+) rounds`).FindStringSubmatch(run)
 	head := strings.SplitN(run, "\n", 5)
 	if rounds == nil || len(head) < 5 {
 		return Chart{}, fmt.Errorf("cannot draw the run of %.20s: it says no number of rounds", run)
