@@ -178,7 +178,7 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 func (s *session) printDryRun(result restore.Result, changes report.Diff) error {
 	printed, filled := resultOf(result), changes.Filled()
 	printed.Changed, printed.DryRun, printed.Diff = false, true, &filled
-	return s.Answer(printed, changes.Text(s.Paint, s.Verbose))
+	return s.Answer(printed, changes.Text(s.Screen(), s.Verbose))
 }
 
 // try applies for some time, unless it is confirmed.
