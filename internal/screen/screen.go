@@ -135,21 +135,28 @@ const Sign = "; fix: "
 // is too long, its comment for the shell goes into lines of its own, each of which is a comment.
 func (s Screen) Fix(indent, fix string) string {
 	line := indent + "fix: " + fix
-	command, comment, found := strings.Cut(line, " # ")
+	typed, comment, found := strings.Cut(line, " # ")
 	if s.Columns == 0 || Width(line) <= s.Columns || !found {
 		return line
 	}
 	before := "\n" + indent + "     # "
 	room := Screen{Columns: s.Columns - len(before) + 1}
-	return command + before + strings.ReplaceAll(room.wrap(comment, 0, " "), "\n", before)
+	return typed + before + strings.ReplaceAll(room.wrap(comment, 0, " "), "\n", before)
 }
 
-// Say writes a line of words. On a terminal its fix gets a line of its own.
+// command stands in a line of words before one that is to be typed.
+const command = ": natspread "
+
+// Say writes a line of words. On a terminal its fix gets a line of its own, and so does a command at its end that has no
+// room in the line.
 func (s Screen) Say(line string) string {
 	at := strings.LastIndex(line, Sign)
-	if s.Columns == 0 || at < 0 {
-		return s.Wrap(line)
-	}
 	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+	switch typed := strings.LastIndex(line, command); {
+	case s.Columns == 0 || at < 0 && (Width(line) <= s.Columns || typed < 0):
+		return s.Wrap(line)
+	case at < 0:
+		return s.Wrap(line[:typed+1]) + "\n" + s.Wrap(indent+strings.Repeat(" ", further)+line[typed+2:])
+	}
 	return s.Wrap(line[:at]) + "\n" + s.Fix(indent+"  ", line[at+len(Sign):])
 }

@@ -57,8 +57,16 @@ func TestSay(t *testing.T) {
 			t.Errorf("%d columns: %q", columns, got)
 		}
 	}
-	if got := (Screen{Columns: 80}).Say("no fix"); got != "no fix" {
-		t.Errorf("%q", got)
+	const typed = "note: one further back, as it was before the last two: natspread rollback 1"
+	for columns, want := range map[int]string{
+		0:  typed,
+		80: typed,
+		60: "note: one further back, as it was before the last two:\n    natspread rollback 1",
+		30: "note: one further back, as it\n    was before the last two:\n    natspread rollback 1",
+	} {
+		if got := (Screen{Columns: columns}).Say(typed); got != want {
+			t.Errorf("%d columns: %q", columns, got)
+		}
 	}
 }
 
