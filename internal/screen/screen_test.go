@@ -127,8 +127,8 @@ func TestTable(t *testing.T) {
       up            7
   10.0.0.22:80
       down 3m  123456
-      no answer in one
-      second
+          no answer in
+          one second
 `,
 	} {
 		if columns == 55 { // there is room for what is spare, but not for the note
