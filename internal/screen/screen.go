@@ -57,9 +57,9 @@ func Width(text string) int {
 // further is by how many columns the rest of a line that was broken stands further in.
 const further = 4
 
-// Wrap breaks a line where it is too long: where two blanks stand, or else between words. What follows stands further
-// in. A word that has no room in a line, as a long name of a file, stays whole.
-func (s Screen) Wrap(line string) string { return s.wrap(line, inner(line), "  ", " ") }
+// Wrap breaks a line where it is too long: where two blanks stand, or else before an option of a rule, or else between
+// words. What follows stands further in. A word that has no room in a line, as a long name of a file, stays whole.
+func (s Screen) Wrap(line string) string { return s.wrap(line, inner(line), "  ", " -", " ") }
 
 // WrapList is Wrap for a line of lists, which is rather broken behind a comma than between words.
 func (s Screen) WrapList(line string) string { return s.wrap(line, inner(line), "  ", ", ", " ") }
@@ -103,8 +103,9 @@ func (w *wrapper) add(before, words string, separators []string) {
 		w.write(words)
 	default:
 		for i, part := range strings.Split(words, separators[0]) {
-			if i > 0 {
-				before = separators[0]
+			if i > 0 { // what stands behind the last blank is of the part
+				blank := strings.LastIndex(separators[0], " ") + 1
+				before, part = separators[0][:blank], separators[0][blank:]+part
 			}
 			w.add(before, part, separators[1:])
 		}
