@@ -150,7 +150,7 @@ func arrows() map[string][]string {
 		"internal/image":           {"internal/atomicfile", "internal/program"},
 		"internal/install":         {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program", "internal/configfiles"},
 		"internal/probe":           nil,
-		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
+		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/screen", "internal/text"},
 		"internal/compare":         {"internal/config", "internal/text"},
 		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/suggest", "internal/configfiles", "internal/text"},
