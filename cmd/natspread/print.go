@@ -22,7 +22,7 @@ func (s *session) complain(err error) {
 	if s.inJournal() {
 		priority = units.PriorityError
 	}
-	for line := range strings.Lines(failure.Text(err)) {
+	for line := range strings.Lines(failure.Text(s.ErrScreen(), err)) {
 		fmt.Fprintln(s.Err, priority+strings.TrimSuffix(line, "\n"))
 	}
 }

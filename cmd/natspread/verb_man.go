@@ -39,6 +39,6 @@ type manResult struct {
 
 // man prints a page.
 func (s *session) man(_ context.Context, page string) error {
-	text := man.Text(page, s.Bold)
+	text := man.Text(page, s.Screen().Bold)
 	return s.Answer(manResult{page, text}, text)
 }

@@ -58,9 +58,9 @@ func (s *session) show(status report.Status, o statusOptions, now time.Time) err
 		}
 		return s.Print(string(text) + "\n")
 	case terminal.Is(s.Out):
-		text := status.Text(s.Paint, o.all)
+		text := status.Text(s.Screen(), o.all)
 		if !o.all && terminal.SizeOf(s.Out).Fit("\n"+text) != "\n"+text { // below the time
-			text = status.Brief(s.Paint)
+			text = status.Brief(s.Screen())
 		}
 		return s.refresh(text, now)
 	}

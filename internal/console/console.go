@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"natspread/internal/screen"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
 )
@@ -33,7 +34,7 @@ type Flags struct {
 func (c *Console) Printf(format string, args ...any) {
 	if !c.Quiet {
 		c.Line.Clear()
-		fmt.Fprintln(c.Err, text.OneLine(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(c.Err, c.ErrScreen().Say(text.OneLine(fmt.Sprintf(format, args...))))
 	}
 }
 
@@ -88,27 +89,20 @@ func (c *Console) Print(data string) error {
 	return nil
 }
 
-// Paint puts a text into a color, where standard output gets colors.
-func (c *Console) Paint(code, text string) string {
-	if !c.colored() {
-		return text
-	}
-	return terminal.Paint(code, text)
-}
+// Screen is what is written to standard output for.
+func (c *Console) Screen() screen.Screen { return c.screenOf(c.Out) }
 
-// Bold has a text stand out, where standard output gets colors.
-func (c *Console) Bold(text string) string { return c.Paint("1", text) }
+// ErrScreen is what is written to standard error for.
+func (c *Console) ErrScreen() screen.Screen { return c.screenOf(c.Err) }
 
-// colored tells whether standard output gets colors: as asked, or on a terminal
-// when NO_COLOR is unset (no-color.org).
-func (c *Console) colored() bool {
-	switch c.Color {
-	case "always":
-		return true
-	case "never":
-		return false
+// screenOf is what is written to a stream for. It has styles as asked, or on a terminal when NO_COLOR is unset
+// (no-color.org), and the terminal is none that has no styles at all.
+func (c *Console) screenOf(stream io.Writer) screen.Screen {
+	shown := screen.Screen{Columns: terminal.SizeOf(stream).Columns, Styled: c.Color == "always"}
+	if c.Color != "always" && c.Color != "never" {
+		shown.Styled = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal.Is(stream)
 	}
-	return os.Getenv("NO_COLOR") == "" && terminal.Is(c.Out)
+	return shown
 }
 
 // Asks tells whether somebody sees a question and can answer.

@@ -46,6 +46,20 @@ func Duration(d time.Duration) string {
 	return written
 }
 
+// Age returns for how long something has been so, by its two largest units: 3m12s, 2h5m, 40d3h.
+func Age(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day:
+		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}
+
 // Quoted writes words in double quotes, as the languages of Graphviz and of Prometheus take
 // them.
 func Quoted(words string) string {
