@@ -94,9 +94,9 @@ boots: ## boot that Debian BOOTS times (50) with each variant; each boot must lo
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
 	@BOOTS='$(BOOTS)' internal/lab/boot/container boots
 
-image-test: ## an image of mmdebstrap that boots, and one for arm64
-	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap systemd-container iproute2
-	@internal/lab/boot/container mmdebstrap
+image-test: ## the recipes for images and for OpenRC, as docs says them: each is built and boots
+	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap buildah live-build systemd-container iproute2
+	@internal/lab/boot/container mmdebstrap recipes openrc
 
 crash-test: ## power cuts under apply, on a real ext4 and xfs
 	@.ci/need go iptables e2fsprogs xfsprogs
