@@ -137,8 +137,8 @@ func TestManualNamesNoOtherFlag(t *testing.T) {
 	for _, verb := range (&session{}).program().Verbs {
 		known = append(known, typedFlags(verb.Flags)...)
 	}
-	foreign := regexp.MustCompile(`(?ms)\*\*(sysctl|conntrack|iptables-restore) [^*]*\*\*|` + "^```.*?^```$")
-	for _, page := range []string{"natspread.8", "natspread.toml.5"} {
+	foreign := regexp.MustCompile(`(?ms)\*\*(sysctl|conntrack|iptables|iptables-restore) [^*]*\*\*|` + "^```.*?^```$")
+	for _, page := range []string{"natspread.8", "natspread.toml.5", "natspread-json.5"} {
 		text := foreign.ReplaceAllString(manual(t, page), "")
 		named := regexp.MustCompile(`(?:^|[\s*\[(])(--?[a-z0-9][a-z0-9-]*)\b`).FindAllStringSubmatch(text, -1)
 		for _, flag := range named {
