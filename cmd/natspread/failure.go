@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"slices"
-	"strings"
 
 	"natspread/internal/cmdline"
 	"natspread/internal/failure"
@@ -22,14 +20,7 @@ func (s *session) stopHalfway(result restore.Result, done []string, err error) e
 // not understood. A verb that has printed its result fails with cmdline.ErrSilent, and prints
 // nothing more. That a failure cannot be printed changes nothing: the exit code tells of it.
 func (s *session) printFailure(args []string, err error) {
-	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
-		args = args[:at]
-	}
-	asked := s.JSON || slices.ContainsFunc(args, func(arg string) bool {
-		name, value, _ := strings.Cut(arg, "=")
-		return (name == "--json" || name == "-json") && value != "false"
-	})
-	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked {
+	if err == nil || errors.Is(err, cmdline.ErrSilent) || !s.JSON && !cmdline.Given(args, "json") {
 		return
 	}
 	_ = s.PrintJSON(failure.Of(err, exitCode(err)))

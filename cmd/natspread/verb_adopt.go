@@ -78,6 +78,7 @@ func (s *session) adopt(ctx context.Context, o adoptOptions) error {
 	if err != nil {
 		return err
 	}
+	s.Doing("comparing the rules with a config that is made of them")
 	found, err := host.Adopt(ctx, host.Host{Run: s.traced(), Root: s.root, Variant: variant, In: s.In, Choose: s.Choose}, o.Source, o.Choices)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/report"
 )
 
 // confirmVerb describes confirm.
@@ -32,5 +33,5 @@ func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
 	current, _ := s.store().Find(result.Generation)
 	cfg, _ := config.ParseGeneration(current.Number, current.Config) // it was good when it was applied
 	s.startUnit(ctx, cfg, &result)
-	return s.printResult(result)
+	return s.printResult(result, report.Ahead{})
 }

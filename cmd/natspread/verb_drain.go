@@ -198,13 +198,13 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 	if err != nil {
 		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
-	moves := s.reportHost().Moves(edit.Config)
+	ahead := s.reportHost().Ahead(edit.Config)
 	s.Doing("proving and loading %s", edit.Plan.Summary())
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
 		return change.Edit{}, restore.Result{}, failure.Halfway(result, nil, err)
 	}
-	result.NoteIfChanged(moves)
+	result.NoteIfChanged(ahead.Moves)
 	s.noteRemaining(ctx, edit.Config, edit.Tables, &result)
 	return edit, result, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/report"
 )
 
 // stopVerb describes stop.
@@ -20,6 +21,7 @@ func (s *session) stopVerb() *cli.Command {
 
 // stop takes the rules out.
 func (s *session) stop(ctx context.Context, _ cmdline.None) error {
+	s.Doing("taking the rules out")
 	result, err := s.changingHost().Stop(ctx)
 	if err != nil {
 		return s.stopHalfway(result, nil, err)
@@ -30,5 +32,5 @@ func (s *session) stop(ctx context.Context, _ cmdline.None) error {
 	} else {
 		s.Printf("no rule of natspread was loaded")
 	}
-	return s.printResult(result)
+	return s.printResult(result, report.Ahead{})
 }

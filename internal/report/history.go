@@ -103,16 +103,21 @@ func historyEntryOf(entry generation.Entry) (HistoryEntry, *config.Config) {
 func changesOf(before, after config.Config) *Changes {
 	var counted Changes
 	for _, change := range compare.Configs(before, after) {
-		switch {
-		case change.Before == nil:
-			counted.Added++
-		case change.After == nil:
-			counted.Removed++
-		default:
-			counted.Changed++
-		}
+		counted.count(change)
 	}
 	return &counted
+}
+
+// count counts one service.
+func (c *Changes) count(change compare.ServiceChange) {
+	switch {
+	case change.Before == nil:
+		c.Added++
+	case change.After == nil:
+		c.Removed++
+	default:
+		c.Changed++
+	}
 }
 
 // Text returns the history for people: a line for each generation, and below them why some are not good.

@@ -103,7 +103,7 @@ complete -c natspread -n '__natspread_verb health' -l prometheus -r -F -d 'write
 complete -c natspread -n '__natspread_verb install' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
 complete -c natspread -n '__natspread_verb install' -l program -r -F -d 'for an image: copy FILE into it, a natspread that is built for its machine'
 complete -c natspread -n '__natspread_verb install' -l volatile -d 'for an image whose /var begins empty at each boot: keep the generation below /usr'
-complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'check backends, and have metrics written into FILE as health --prometheus does'
+complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'have metrics written into FILE: by health --prometheus, or by a timer where nothing is checked'
 complete -c natspread -n '__natspread_verb uninstall' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
 complete -c natspread -n '__natspread_verb completion' -a 'bash zsh fish'
 complete -c natspread -n '__natspread_verb man' -a 'natspread natspread.toml natspread-json'

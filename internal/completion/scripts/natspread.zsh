@@ -157,7 +157,7 @@ _natspread() {
         '*--offline[the root is an image: also inside of it, in a chroot or a container]'
         '*--program=[for an image: copy FILE into it, a natspread that is built for its machine]:file:_files'
         '*--volatile[for an image whose /var begins empty at each boot: keep the generation below /usr]'
-        '*--prometheus=[check backends, and have metrics written into FILE as health --prometheus does]:file:_files'
+        '*--prometheus=[have metrics written into FILE: by health --prometheus, or by a timer where nothing is checked]:file:_files'
         )
         ;;
     behind:uninstall)
