@@ -16,7 +16,7 @@ import (
 func (s *session) manVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
 		Name:        "man",
-		Usage:       "print the manual: of the program, of natspread.toml, or of what --json prints",
+		Usage:       "print the manual: of the program, natspread.toml or JSON",
 		ArgsUsage:   "[PAGE]",
 		Description: "The pages are natspread, natspread.toml and natspread-json, as for man(1).",
 	}, "natspread man natspread.toml", readMan, s.man)

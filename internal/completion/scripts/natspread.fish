@@ -37,7 +37,7 @@ complete -c natspread -n "__natspread_verb ''" -a stop -d 'take natspread\'s rul
 complete -c natspread -n "__natspread_verb ''" -a install -d 'apply, and have it restored at every boot'
 complete -c natspread -n "__natspread_verb ''" -a uninstall -d 'stop and disable the unit and remove it'
 complete -c natspread -n "__natspread_verb ''" -a completion -d 'print the completion for bash, zsh or fish'
-complete -c natspread -n "__natspread_verb ''" -a man -d 'print the manual: of the program, of natspread.toml, or of what --json prints'
+complete -c natspread -n "__natspread_verb ''" -a man -d 'print the manual: of the program, natspread.toml or JSON'
 complete -c natspread -n "__natspread_verb ''" -a version -d 'print the version'
 complete -c natspread -n "__natspread_verb ''" -a help -d 'print the help, or that of a verb'
 complete -c natspread -l config -r -F -d 'read FILE, or -'

@@ -27,7 +27,7 @@ _natspread() {
         'install:apply, and have it restored at every boot'
         'uninstall:stop and disable the unit and remove it'
         'completion:print the completion for bash, zsh or fish'
-        'man:print the manual: of the program, of natspread.toml, or of what --json prints'
+        'man:print the manual: of the program, natspread.toml or JSON'
         'version:print the version'
         'help:print the help, or that of a verb'
     )
