@@ -203,7 +203,7 @@ func (s Service) modeWords() []string {
 
 // counts says how many connections the service got, and how many of all are open.
 func (s Service) counts() string {
-	return fmt.Sprintf("%d connections%s", s.Connections, liveText(", %d live", s.Live))
+	return text.Plural(int(s.Connections), "connection") + liveText(", %d live", s.Live)
 }
 
 // liveText writes a number of live connections, and nothing for one that is unknown.
