@@ -215,7 +215,8 @@ func TestBeside(t *testing.T) {
 	for room, allowed := range map[string][]string{
 		"internal/test/configtest": {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/test/netnstest":  {"internal/nethost", "internal/traffic"},
-		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/configfiles"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/lab/plot", "internal/configfiles"},
+		"internal/lab/plot":        {},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {
