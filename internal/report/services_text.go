@@ -100,9 +100,6 @@ func (s Service) Text(on screen.Screen) string { return s.textOf(on, s.Backends)
 func (s Service) textOf(on screen.Screen, backends []Backend) string {
 	words := append([]string{on.Bold(s.Name), s.head}, append(s.modeWords(), s.counts())...)
 	line := on.WrapList(strings.Join(words, "  ")) + "\n"
-	if len(backends) == 0 {
-		return line
-	}
 	table := screen.Table{Indent: 2, Columns: []screen.Column{
 		{Name: "BACKEND"}, {Name: "STATE"}, {Name: "SLOTS", Right: true}, {Name: "WEIGHT", Right: true}, {Name: "WANTED", Right: true},
 		{Name: "OBSERVED", Right: true}, {Name: "TOTAL", Right: true}, {Name: "LIVE", Right: true},
