@@ -102,7 +102,7 @@ func (w *wrapper) add(before, words string, separators []string) {
 		w.column = w.indent
 		w.write(words)
 	default:
-		for i, part := range strings.Split(words, separators[0]) {
+		for i, part := range split(words, separators[0]) {
 			if i > 0 { // what stands behind the last blank is of the part
 				blank := strings.LastIndex(separators[0], " ") + 1
 				before, part = separators[0][:blank], separators[0][blank:]+part
@@ -110,6 +110,23 @@ func (w *wrapper) add(before, words string, separators []string) {
 			w.add(before, part, separators[1:])
 		}
 	}
+}
+
+// split returns the parts of words. A number is no part of its own: it goes with the word behind it.
+func split(words, separator string) []string {
+	parts := strings.Split(words, separator)
+	if separator != " " {
+		return parts
+	}
+	var glued []string
+	for i, part := range parts {
+		if i > 0 && strings.Trim(parts[i-1], "(0123456789.") == "" {
+			glued[len(glued)-1] += separator + part
+		} else {
+			glued = append(glued, part)
+		}
+	}
+	return glued
 }
 
 // write writes words that have room in this line.

@@ -24,6 +24,7 @@ func TestWrap(t *testing.T) {
 		"parts":             {Screen{Columns: 20}, "one  two three four  five six", "one  two three four\n    five six"},
 		"a long part":       {Screen{Columns: 12}, "one  two three four  five", "one  two\n    three\n    four\n    five"},
 		"a rule":            {Screen{Columns: 30}, "  rule 1: -p tcp -m statistic --probability 0.5 -j DNAT", "  rule 1: -p tcp -m statistic\n      --probability 0.5\n      -j DNAT"},
+		"a number":          {Screen{Columns: 22}, "applied (1 added, 2 changed) at 3.50 %", "applied (1 added,\n    2 changed) at\n    3.50 %"},
 		"letters":           {Screen{Columns: 12}, "äöü äöü äöüß", "äöü äöü äöüß"},
 		"a style":           {styled, styled.Bold("one two three") + " four five", "\x1b[1mone two three\x1b[0m four\n    five"},
 		"a broken style":    {styled, "a " + styled.Red("line of several words") + " and", "a \x1b[31mline of several\x1b[0m\n    \x1b[31mwords\x1b[0m and"},
