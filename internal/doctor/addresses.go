@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor/configfix"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/hostfiles"
 	"natspread/internal/network"
 	"natspread/internal/text"
@@ -178,10 +178,10 @@ func (e examination) withoutAddress(addr netip.Addr, name string) string {
 	}
 	line := fmt.Sprintf("snat = %q", config.SNAT{})
 	if n := len(sources); !masquerade && 0 < n && n <= mostSources {
-		line = "snat = " + configfix.List(sources)
+		line = "snat = " + inconfig.List(sources)
 	}
 	if moved {
-		line = "listen = " + configfix.Listen(listens) + " and " + line
+		line = "listen = " + inconfig.Listen(listens) + " and " + line
 	}
-	return configfix.In(name, line)
+	return inconfig.Line(name, line)
 }

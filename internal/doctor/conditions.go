@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor/configfix"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 )
@@ -131,13 +131,13 @@ func (e examination) ports() []Finding {
 			}
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
-				configfix.In(service.Name, fmt.Sprintf("%q for %q, which keeps the port%s", kept, backend, check)),
+				inconfig.Line(service.Name, fmt.Sprintf("%q for %q, which keeps the port%s", kept, backend, check)),
 			})
 		}
 		if len(service.Active()) > 1 && service.Algorithm != config.Source {
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name),
-				configfix.In(service.Name, fmt.Sprintf("algorithm = %q", config.Source)),
+				inconfig.Line(service.Name, fmt.Sprintf("algorithm = %q", config.Source)),
 			})
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor/configfix"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 )
@@ -51,7 +51,7 @@ func (e examination) noInterface(service config.Service, named string) Finding {
 		found.Severity = Broken
 	}
 	if likely := e.likelyLink(service); likely != "" {
-		found.Fix = configfix.Interface(service, named, likely)
+		found.Fix = inconfig.Interface(service, named, likely)
 	}
 	return found
 }
@@ -72,7 +72,7 @@ func (e examination) interfaceOf(service config.Service, named string, link netw
 	}
 	return Finding{
 		Broken, fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: %s", service.Name, link.Name, whole.Kind, whole.Name, what),
-		configfix.Interface(service, named, whole.Name),
+		inconfig.Interface(service, named, whole.Name),
 	}, true
 }
 

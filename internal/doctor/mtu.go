@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor/configfix"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 	"natspread/internal/text"
@@ -45,7 +45,7 @@ func (e examination) narrower() []Finding {
 		found = append(found, Finding{
 			Risk, fmt.Sprintf("packets of %s come in by %s with up to %d bytes, and %s takes %d: a connection stands still when the ICMP message about that is lost",
 				text.Few(ways.values[way]), way.in.Name, way.in.MTU, way.out.Name, way.out.MTU),
-			configfix.In(text.Few(ways.values[way]), "clamp_mss = true"),
+			inconfig.Line(text.Few(ways.values[way]), "clamp_mss = true"),
 		})
 	}
 	return found

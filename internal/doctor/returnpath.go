@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor/configfix"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/text"
 )
@@ -38,7 +38,7 @@ func (e examination) noHairpin(service config.Service, lacking []netip.Prefix) F
 	}
 	return Finding{
 		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, text.Few(lacking)),
-		configfix.In(service.Name, "hairpin = "+configfix.List(slices.Concat(had, lacking))),
+		inconfig.Line(service.Name, "hairpin = "+inconfig.List(slices.Concat(had, lacking))),
 	}
 }
 
@@ -90,7 +90,7 @@ func (e examination) besideBackends() []Finding {
 		for _, subnet := range beside.keys {
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, text.Few(service.Interfaces), subnet, text.Few(beside.values[subnet])),
-				configfix.In(service.Name, "take interface out"),
+				inconfig.Line(service.Name, "take interface out"),
 			})
 		}
 	}
@@ -146,7 +146,7 @@ func (e examination) returnPath() []Finding {
 func notKnown(backends, services []string, gateway netip.Addr) Finding {
 	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; doctor cannot see whether they are", text.Few(backends))
 	if !gateway.IsValid() {
-		return Finding{Risk, what + ": these backends are on no subnet of this host", configfix.In(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))}
+		return Finding{Risk, what + ": these backends are on no subnet of this host", inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))}
 	}
 	return Finding{Risk, what, fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor/configfix"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/internal/text"
@@ -87,7 +87,7 @@ func (e examination) ownChecks() []Finding {
 		if source := service.Check.Source; source.IsValid() && !e.isOwn(source) {
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s: this host does not have %v, the source of its checks, so nobody is checked", service.Name, source),
-				configfix.In(service.Name, "take source out of the check"),
+				inconfig.Line(service.Name, "take source out of the check"),
 			})
 		}
 		for _, backend := range service.Backends {
@@ -97,7 +97,7 @@ func (e examination) ownChecks() []Finding {
 			}
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s: backend %v is this host, and its check would be balanced by service %s, so it is not checked", service.Name, backend, taker),
-				configfix.In(taker, "local = false"),
+				inconfig.Line(taker, "local = false"),
 			})
 		}
 	}
@@ -147,7 +147,7 @@ func (h Host) NoneAnswered(service config.Service, backend config.Backend, asked
 	if err != nil {
 		return found
 	}
-	found.Fix = configfix.In(service.Name, fmt.Sprintf("snat = %q", config.SNAT{}))
+	found.Fix = inconfig.Line(service.Name, fmt.Sprintf("snat = %q", config.SNAT{}))
 	if near := network.Beside(backend.Addr); len(near) > 0 {
 		found.Fix = fmt.Sprintf("ip route replace default via %v # on %v", near[0].Addr, backend.Addr)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
-	"natspread/internal/doctor/configfix"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 	"natspread/internal/text"
@@ -158,7 +158,7 @@ func (h Host) byDefault(backends []netip.Addr, why cause) Doubt {
 		if guess, likely := h.meant(backends[0], why.near); likely {
 			meant = guess.String()
 		}
-		found.Fix = configfix.In(why.services, fmt.Sprintf("%s for %v", meant, backends[0]))
+		found.Fix = inconfig.Line(why.services, fmt.Sprintf("%s for %v", meant, backends[0]))
 	case why.bare != "":
 		found.What += fmt.Sprintf(": does %s lack an address?", why.bare)
 		first, _, _ := strings.Cut(why.bare, ",")

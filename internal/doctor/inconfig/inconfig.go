@@ -1,6 +1,6 @@
-// Package configfix writes the fixes that belong into the config: the line to type, and what to
+// Package inconfig writes the fixes that belong into the config: the line to type, and what to
 // write there.
-package configfix
+package inconfig
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"natspread/internal/config"
 )
 
-// In returns the line to type for what is to be written into a service of the file. It runs as it
+// Line returns the line to type for what is to be written into a service of the file. It runs as it
 // stands: edit opens the config, and applies what was written.
-func In(service, write string) string {
+func Line(service, write string) string {
 	return fmt.Sprintf("natspread edit # in service %s: %s", config.Service{Name: service}.Written(), write)
 }
 
@@ -28,9 +28,9 @@ func Interface(service config.Service, named, better string) string {
 		}
 	}
 	if len(all) == 1 {
-		return In(service.Name, fmt.Sprintf("interface = %q", all[0]))
+		return Line(service.Name, fmt.Sprintf("interface = %q", all[0]))
 	}
-	return In(service.Name, "interface = "+List(all))
+	return Line(service.Name, "interface = "+List(all))
 }
 
 // Listen writes listen addresses as the config does: each once, and none that "*" has already.
