@@ -24,6 +24,7 @@ check "the first boot: in sync" in_sync article
 check "systemd and cloud-init have nothing to say" expect "$(printf 'running\nstatus: done')" "$(guest systemctl is-system-running; guest cloud-init status)"
 reboot
 check "rebooted" rebooted article
+check "install again changes nothing" sh -c 'natspread install --json | grep -F "\"changed\": false"'
 halt
 echo "instance-id: another" >"$seed/meta-data"
 boot
