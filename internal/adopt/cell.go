@@ -101,7 +101,7 @@ func (f *finder) addUnadopted(key walk.Key) {
 	quiet := *f
 	quiet.result = &Result{}
 	for _, one := range quiet.cells(key) {
-		f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, key.In, one, []*walk.Rule{key.Rule}})
+		f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, key.In, netip.Addr{}, one, []*walk.Rule{key.Rule}})
 	}
 }
 

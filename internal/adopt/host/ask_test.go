@@ -23,7 +23,7 @@ COMMIT
 func TestAskOnce(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	choose := func(_ context.Context, question string, _ []string) (string, error) {
+	choose := func(_ context.Context, question, _, _ string, _ func(string) string) (string, error) {
 		asked = append(asked, question)
 		return adopt.Meant, nil
 	}
