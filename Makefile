@@ -47,11 +47,13 @@ demo: build ## watch shares, affinity, a dead backend, a trial, a reboot and a t
 	@.ci/need iptables iproute2
 	@go run ./internal/lab/demo bin/natspread
 
-install: build man ## program, units, manual, completions and the config's schema into DESTDIR, below PREFIX (/usr/local)
+install: build man ## program, units, manual, completions and the schemas into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 0755 bin/natspread $(INTO)/sbin/natspread
 	install -D -m 0644 docs/natspread.toml.schema.json $(INTO)/share/natspread/natspread.toml.schema.json
+	install -D -m 0644 docs/json.schema.json $(INTO)/share/natspread/json.schema.json
 	install -D -m 0644 bin/man/natspread.8 $(INTO)/share/man/man8/natspread.8
 	install -D -m 0644 bin/man/natspread.toml.5 $(INTO)/share/man/man5/natspread.toml.5
+	install -D -m 0644 bin/man/natspread-json.5 $(INTO)/share/man/man5/natspread-json.5
 	install -D -m 0644 internal/completion/scripts/natspread.bash $(INTO)/share/bash-completion/completions/natspread
 	install -D -m 0644 internal/completion/scripts/natspread.zsh $(INTO)/share/zsh/$(ZSHDIR)/_natspread
 	install -D -m 0644 internal/completion/scripts/natspread.fish $(INTO)/share/fish/vendor_completions.d/natspread.fish
@@ -60,13 +62,13 @@ install: build man ## program, units, manual, completions and the config's schem
 	for file in $(BESIDE); do GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread $$file > $(UNITS)/$$file || exit; done
 
 uninstall: ## take away what make install wrote; natspread uninstall before it stops and disables the units
-	rm -f $(INTO)/sbin/natspread $(INTO)/share/man/man8/natspread.8 $(INTO)/share/man/man5/natspread.toml.5
+	rm -f $(INTO)/sbin/natspread $(INTO)/share/man/man8/natspread.8 $(INTO)/share/man/man5/natspread.toml.5 $(INTO)/share/man/man5/natspread-json.5
 	rm -f $(INTO)/share/bash-completion/completions/natspread $(INTO)/share/zsh/$(ZSHDIR)/_natspread $(INTO)/share/fish/vendor_completions.d/natspread.fish
 	rm -f $(UNITS)/natspread.service $(addprefix $(UNITS)/,$(BESIDE))
 	rm -rf $(INTO)/share/natspread
 	-rmdir --ignore-fail-on-non-empty $(UNITS)/nftables.service.d
 
-man: bin/man/natspread.8 bin/man/natspread.toml.5 ## bin/man, from docs/man
+man: bin/man/natspread.8 bin/man/natspread.toml.5 bin/man/natspread-json.5 ## bin/man, from docs/man
 
 # The writer of roff leaves blocks of code where the words begin.
 bin/man/%: docs/man/%.md
@@ -94,9 +96,9 @@ boots: ## boot that Debian BOOTS times (50) with each variant; each boot must lo
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
 	@BOOTS='$(BOOTS)' internal/lab/boot/container boots
 
-image-test: ## an image of mmdebstrap that boots, and one for arm64
-	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap systemd-container iproute2
-	@internal/lab/boot/container mmdebstrap
+image-test: ## the recipes for images and for OpenRC, as docs says them: each is built and boots
+	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap buildah live-build systemd-container iproute2
+	@internal/lab/boot/container mmdebstrap recipes openrc
 
 crash-test: ## power cuts under apply, on a real ext4 and xfs
 	@.ci/need go iptables e2fsprogs xfsprogs

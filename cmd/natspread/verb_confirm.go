@@ -22,6 +22,7 @@ func (s *session) confirmVerb() *cli.Command {
 
 // confirm makes the pending generation current.
 func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
+	s.Doing("reading what is loaded")
 	result, err := s.changingHost().Confirm(ctx)
 	if err != nil {
 		return err

@@ -56,10 +56,16 @@ func (c *Console) PrintLines(lines []string) {
 
 // PrintJSON prints the result of a verb for programs: one object, of the type named
 // after the verb, and the end of a line. A verb that fails prints a failure instead.
-func (c *Console) PrintJSON(value any) error {
+func (c *Console) PrintJSON(value any) error { return c.printJSON(value, "  ") }
+
+// PrintJSONLine is PrintJSON on one line, for a verb that prints one object after the other.
+func (c *Console) PrintJSONLine(value any) error { return c.printJSON(value, "") }
+
+// printJSON prints an object, with an indent unless that is empty.
+func (c *Console) printJSON(value any, indent string) error {
 	c.Line.Clear()
 	encoder := json.NewEncoder(c.Out)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent("", indent)
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}

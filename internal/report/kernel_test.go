@@ -365,7 +365,8 @@ func (s *scene) typeLine(t *testing.T, line string) {
 		fixRestore: host.Restore, fixRollback: host.Revert, fixConfirm: host.Confirm, fixStop: host.Stop,
 		doctor.FixApply: func(ctx context.Context) (restore.Result, error) { return host.Apply(ctx, s.plan(t).Request("apply")) },
 	}
-	if words, _, inConfig := strings.Cut(line, " # in service "); inConfig {
+	if within, inConfig := strings.CutPrefix(line, "natspread edit # in service "); inConfig {
+		_, words, _ := strings.Cut(within, ": ")
 		key, _, _ := strings.Cut(words, " ")
 		s.config = regexp.MustCompile("(?m)^"+key+" = .*$").ReplaceAllString(s.config, words)
 		line = doctor.FixApply

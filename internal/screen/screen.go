@@ -57,9 +57,9 @@ func Width(text string) int {
 // further is by how many columns the rest of a line that was broken stands further in.
 const further = 4
 
-// Wrap breaks a line where it is too long: where two blanks stand, or else between words. What follows stands further
-// in. A word that has no room in a line, as a long name of a file, stays whole.
-func (s Screen) Wrap(line string) string { return s.wrap(line, inner(line), "  ", " ") }
+// Wrap breaks a line where it is too long: where two blanks stand, or else before an option of a rule, or else between
+// words. What follows stands further in. A word that has no room in a line, as a long name of a file, stays whole.
+func (s Screen) Wrap(line string) string { return s.wrap(line, inner(line), "  ", " -", " ") }
 
 // WrapList is Wrap for a line of lists, which is rather broken behind a comma than between words.
 func (s Screen) WrapList(line string) string { return s.wrap(line, inner(line), "  ", ", ", " ") }
@@ -98,17 +98,42 @@ func (w *wrapper) add(before, words string, separators []string) {
 	case !w.empty && fits(w.column+len(before)):
 		w.write(before + words)
 	case !w.empty && (fits(w.indent) || len(separators) == 0):
-		w.WriteString(strings.TrimRight(before, " ") + ending(w.style) + "\n" + strings.Repeat(" ", w.indent) + w.style)
+		w.WriteString(ending(w.style) + "\n" + strings.Repeat(" ", w.indent) + w.style)
 		w.column = w.indent
 		w.write(words)
 	default:
-		for i, part := range strings.Split(words, separators[0]) {
+		parts, blanks := split(words, separators[0])
+		for i, part := range parts {
 			if i > 0 {
-				before = separators[0]
+				before = blanks
 			}
 			w.add(before, part, separators[1:])
 		}
 	}
+}
+
+// split returns the parts of words, and the blanks between them: what stands before the blanks of a separator is of the
+// part before, and what stands behind them of the part behind. A number is no part of its own: it goes with the word
+// behind it.
+func split(words, separator string) (parts []string, blanks string) {
+	from, to := strings.Index(separator, " "), strings.LastIndex(separator, " ")+1
+	left, blanks, right := separator[:from], separator[from:to], separator[to:]
+	all := strings.Split(words, separator)
+	for i, part := range all {
+		number := i > 0 && separator == " " && strings.Trim(all[i-1], "(0123456789.") == ""
+		if i < len(all)-1 {
+			part += left
+		}
+		switch {
+		case i == 0:
+			parts = append(parts, part)
+		case number:
+			parts[len(parts)-1] += blanks + part
+		default:
+			parts = append(parts, right+part)
+		}
+	}
+	return parts, blanks
 }
 
 // write writes words that have room in this line.
@@ -135,21 +160,28 @@ const Sign = "; fix: "
 // is too long, its comment for the shell goes into lines of its own, each of which is a comment.
 func (s Screen) Fix(indent, fix string) string {
 	line := indent + "fix: " + fix
-	command, comment, found := strings.Cut(line, " # ")
+	typed, comment, found := strings.Cut(line, " # ")
 	if s.Columns == 0 || Width(line) <= s.Columns || !found {
 		return line
 	}
 	before := "\n" + indent + "     # "
 	room := Screen{Columns: s.Columns - len(before) + 1}
-	return command + before + strings.ReplaceAll(room.wrap(comment, 0, " "), "\n", before)
+	return typed + before + strings.ReplaceAll(room.wrap(comment, 0, " "), "\n", before)
 }
 
-// Say writes a line of words. On a terminal its fix gets a line of its own.
+// command stands in a line of words before one that is to be typed.
+const command = ": natspread "
+
+// Say writes a line of words. On a terminal its fix gets a line of its own, and so does a command at its end that has no
+// room in the line.
 func (s Screen) Say(line string) string {
 	at := strings.LastIndex(line, Sign)
-	if s.Columns == 0 || at < 0 {
-		return s.Wrap(line)
-	}
 	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+	switch typed := strings.LastIndex(line, command); {
+	case s.Columns == 0 || at < 0 && (Width(line) <= s.Columns || typed < 0):
+		return s.Wrap(line)
+	case at < 0:
+		return s.Wrap(line[:typed+1]) + "\n" + s.Wrap(indent+strings.Repeat(" ", further)+line[typed+2:])
+	}
 	return s.Wrap(line[:at]) + "\n" + s.Fix(indent+"  ", line[at+len(Sign):])
 }

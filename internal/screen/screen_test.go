@@ -23,6 +23,8 @@ func TestWrap(t *testing.T) {
 		"it begins with it": {Screen{Columns: 8}, "  /etc/natspread now", "  /etc/natspread\n      now"},
 		"parts":             {Screen{Columns: 20}, "one  two three four  five six", "one  two three four\n    five six"},
 		"a long part":       {Screen{Columns: 12}, "one  two three four  five", "one  two\n    three\n    four\n    five"},
+		"a rule":            {Screen{Columns: 30}, "  rule 1: -p tcp -m statistic --probability 0.5 -j DNAT", "  rule 1: -p tcp -m statistic\n      --probability 0.5\n      -j DNAT"},
+		"a number":          {Screen{Columns: 22}, "applied (1 added, 2 changed) at 3.50 %", "applied (1 added,\n    2 changed) at\n    3.50 %"},
 		"letters":           {Screen{Columns: 12}, "äöü äöü äöüß", "äöü äöü äöüß"},
 		"a style":           {styled, styled.Bold("one two three") + " four five", "\x1b[1mone two three\x1b[0m four\n    five"},
 		"a broken style":    {styled, "a " + styled.Red("line of several words") + " and", "a \x1b[31mline of several\x1b[0m\n    \x1b[31mwords\x1b[0m and"},
@@ -57,8 +59,16 @@ func TestSay(t *testing.T) {
 			t.Errorf("%d columns: %q", columns, got)
 		}
 	}
-	if got := (Screen{Columns: 80}).Say("no fix"); got != "no fix" {
-		t.Errorf("%q", got)
+	const typed = "note: one further back, as it was before the last two: natspread rollback 1"
+	for columns, want := range map[int]string{
+		0:  typed,
+		80: typed,
+		60: "note: one further back, as it was before the last two:\n    natspread rollback 1",
+		30: "note: one further back, as it\n    was before the last two:\n    natspread rollback 1",
+	} {
+		if got := (Screen{Columns: columns}).Say(typed); got != want {
+			t.Errorf("%d columns: %q", columns, got)
+		}
 	}
 }
 
@@ -119,8 +129,8 @@ func TestTable(t *testing.T) {
       up            7
   10.0.0.22:80
       down 3m  123456
-      no answer in one
-      second
+          no answer in
+          one second
 `,
 	} {
 		if columns == 55 { // there is room for what is spare, but not for the note

@@ -38,35 +38,51 @@ func (t *Table) Remove(column int) {
 }
 
 // Text writes the table. If a line has no room for all columns, the first one gets a line of its own, and the others
-// stand below it. A table whose columns have no names has no headings.
+// stand below it. A table whose columns have no names has no headings, and one without rows is nothing.
 func (t Table) Text(s Screen) string {
-	widths := t.widths()
-	all := t.Indent - len(gap)
-	for _, width := range widths {
-		all += len(gap) + width
+	if len(t.Rows) == 0 {
+		return ""
 	}
-	folded := s.Columns > 0 && all > s.Columns
-	if folded {
-		all += further - len(gap) - widths[0]
-	}
+	f := t.layout(s)
 	var written strings.Builder
 	if names, named := t.names(); named {
-		line := t.line(names, widths, folded)
+		line := t.line(names, f)
 		if t.Notes != "" {
 			line += gap + t.Notes
 		}
 		written.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	room := s.Columns - all - len(gap)
-	spare := s.Columns == 0 || room >= t.spare()
+	spare := s.Columns == 0 || f.room >= t.spare()
 	for _, row := range t.Rows {
-		line := t.line(row.Cells, widths, folded)
 		if row.Note == "" && spare {
 			row.Note = row.Spare
 		}
-		written.WriteString(t.noted(s, line, row.Note, room) + "\n")
+		written.WriteString(f.noted(s, t.line(row.Cells, f), row.Note) + "\n")
 	}
 	return written.String()
+}
+
+// layout is how a table is written on a screen.
+type layout struct {
+	widths []int // of the columns
+	folded bool  // the first column has a line of its own
+	room   int   // columns that are left behind a row; less than none where s.Columns is 0
+	below  int   // so far in stands a note that has no room there
+}
+
+// layout returns how the table is written.
+func (t Table) layout(s Screen) layout {
+	f := layout{widths: t.widths(), below: t.Indent + further}
+	all := t.Indent - len(gap)
+	for _, width := range f.widths {
+		all += len(gap) + width
+	}
+	if f.folded = s.Columns > 0 && all > s.Columns; f.folded {
+		all += further - len(gap) - f.widths[0]
+		f.below += further
+	}
+	f.room = s.Columns - all - len(gap)
+	return f
 }
 
 // widths returns how wide each column is.
@@ -100,11 +116,11 @@ func (t Table) names() (names []string, named bool) {
 }
 
 // line writes the cells of a row: in one line, or with the first in a line of its own.
-func (t Table) line(cells []string, widths []int, folded bool) string {
+func (t Table) line(cells []string, f layout) string {
 	indent := strings.Repeat(" ", t.Indent)
 	var padded []string
 	for i, cell := range cells {
-		blanks := strings.Repeat(" ", widths[i]-Width(cell))
+		blanks := strings.Repeat(" ", f.widths[i]-Width(cell))
 		if t.Columns[i].Right {
 			cell = blanks + cell
 		} else {
@@ -112,7 +128,7 @@ func (t Table) line(cells []string, widths []int, folded bool) string {
 		}
 		padded = append(padded, cell)
 	}
-	if folded {
+	if f.folded {
 		return indent + strings.TrimRight(padded[0], " ") + "\n" + indent + strings.Repeat(" ", further) + strings.Join(padded[1:], gap)
 	}
 	return indent + strings.Join(padded, gap)
@@ -121,17 +137,16 @@ func (t Table) line(cells []string, widths []int, folded bool) string {
 // narrow is the least room for words: with less they are read more easily below the row.
 const narrow = 24
 
-// noted adds a note to the line of a row that leaves so much room.
-func (t Table) noted(s Screen, line, note string, room int) string {
+// noted adds a note to the line of a row.
+func (f layout) noted(s Screen, line, note string) string {
+	inside := func(indent int) string { return s.wrap(strings.Repeat(" ", indent)+note, indent, "  ", " ") }
 	switch {
 	case note == "":
 		return strings.TrimRight(line, " ")
-	case s.Columns == 0, Width(note) <= room:
+	case s.Columns == 0, Width(note) <= f.room:
 		return line + gap + note
-	case room < narrow:
-		return strings.TrimRight(line, " ") + "\n" + s.wrap(strings.Repeat(" ", t.Indent+further)+note, t.Indent+further, "  ", " ")
+	case f.room < narrow:
+		return strings.TrimRight(line, " ") + "\n" + inside(f.below)
 	}
-	column := s.Columns - room
-	below := s.wrap(strings.Repeat(" ", column)+note, column, "  ", " ")
-	return line + gap + strings.TrimLeft(below, " ")
+	return line + gap + strings.TrimLeft(inside(s.Columns-f.room), " ")
 }

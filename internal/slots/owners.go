@@ -303,18 +303,17 @@ func mix(x uint64) uint64 {
 }
 
 // logarithm returns -log2(u / 2^64) with 32 bits behind the point. A float would not be the
-// same on every machine.
+// same on every machine. There is no branch in the loop: each bit is as good as chance, so a
+// processor would guess every second one wrong.
 func logarithm(u uint64) uint64 {
 	zeros := bits.LeadingZeros64(u)
 	x, fraction := u<<zeros, uint64(0)
 	for range 32 {
 		high, low := bits.Mul64(x, x)
-		fraction <<= 1
-		if high>>63 == 1 {
-			fraction, x = fraction|1, high
-		} else {
-			x = high<<1 | low>>63
-		}
+		bit := high >> 63
+		fraction = fraction<<1 | bit
+		below := bit - 1 // all ones where the square is below 2, and has to move up by a bit
+		x = high + high&below + low>>63&below
 	}
 	return uint64(zeros+1)<<32 - fraction
 }

@@ -92,3 +92,17 @@ func OneLine(words string) string {
 	}
 	return line.String()
 }
+
+// Few joins the words of some values, of the first three of many.
+func Few[T any](values []T) string {
+	const most = 3
+	words := make([]string, min(most, len(values)))
+	for i := range words {
+		words[i] = fmt.Sprint(values[i])
+	}
+	joined := strings.Join(words, ", ")
+	if len(values) > most {
+		return fmt.Sprintf("%s and %d more", joined, len(values)-most)
+	}
+	return joined
+}

@@ -76,7 +76,7 @@ _natspread_words() {
     install) words+=' --offline --program --volatile --prometheus' ;;
     uninstall) words+=' --offline' ;;
     completion) [[ $cur == -* ]] || words='bash zsh fish' ;;
-    man) [[ $cur == -* ]] || words='natspread natspread.toml' ;;
+    man) [[ $cur == -* ]] || words='natspread natspread.toml natspread-json' ;;
     help) [[ $cur == -* ]] || words='init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -27,7 +27,7 @@ _natspread() {
         'install:apply, and have it restored at every boot'
         'uninstall:stop and disable the unit and remove it'
         'completion:print the completion for bash, zsh or fish'
-        'man:print the manual, of the program or of natspread.toml'
+        'man:print the manual: of the program, natspread.toml or JSON'
         'version:print the version'
         'help:print the help, or that of a verb'
     )
@@ -170,7 +170,7 @@ _natspread() {
         argument='(bash zsh fish)'
         ;;
     behind:man)
-        argument='(natspread natspread.toml)'
+        argument='(natspread natspread.toml natspread-json)'
         ;;
     behind:help)
         _arguments -S $flags '1:verb:(init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'

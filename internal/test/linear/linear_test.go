@@ -1,12 +1,10 @@
 package linear
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -28,8 +26,8 @@ const more = 4
 // more, and what is sorted takes a little longer. The square of more is 16.
 const most = more + 1.5
 
-// small is how many statements are no work worth a comparison.
-const small = 50_000
+// small is how many blocks are no work worth a comparison.
+const small = 35_000
 
 // another begins another file of a config.
 const another = "# another file\n"
@@ -97,7 +95,7 @@ func TestLinear(t *testing.T) {
 					times := float64(other[i]) / float64(max(one[i], small))
 					t.Logf("%-30s %10d %10d  %.1f", step.verb, one[i], other[i], times)
 					if times > most {
-						t.Errorf("%s: %d statements, and %d for %d times as many %s", step.verb, one[i], other[i], more, name)
+						t.Errorf("%s: %d blocks, and %d for %d times as many %s", step.verb, one[i], other[i], more, name)
 					}
 				}
 			})
@@ -105,11 +103,9 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// live lives the life of a config, and returns how many statements each step of it ran.
+// live lives the life of a config, and returns how many blocks of statements each step of it ran.
 func live(t *testing.T, program string, variant rules.Variant, toml string) []int {
 	t.Helper()
-	covdata, err := exec.Command("go", "tool", "-n", "covdata").Output()
-	hosttest.Must(t, err)
 	hosttest.Boot(t, variant)
 	root := hosttest.Root(t)
 	config := filepath.Join(root, paths.Config)
@@ -121,6 +117,7 @@ func live(t *testing.T, program string, variant rules.Variant, toml string) []in
 		hosttest.Must(t, os.WriteFile(config, []byte(text), 0o644))
 	}
 	netnstest.Self().Command(t, "", "ip", "route", "replace", "local", "10.0.0.0/8", "dev", "lo")
+	covered := t.TempDir() // one for all: what the counters are of is written once
 	var counts []int
 	for _, step := range steps() {
 		if step.verb == "" {
@@ -128,14 +125,13 @@ func live(t *testing.T, program string, variant rules.Variant, toml string) []in
 			counts = append(counts, 0)
 			continue
 		}
-		covered := t.TempDir()
 		cmd := exec.Command(program, append([]string{"--root", root, "--live", "--variant", string(variant)}, strings.Fields(step.verb)...)...)
 		cmd.Env = append(os.Environ(), "GOCOVERDIR="+covered)
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != step.code {
 			t.Fatalf("natspread %s ends with %v, not %d: %.2000s", step.verb, err, step.code, out)
 		}
-		counts = append(counts, count(t, strings.TrimSpace(string(covdata)), covered))
+		counts = append(counts, count(t, covered))
 	}
 	return counts
 }
@@ -150,29 +146,4 @@ func spoil(t *testing.T, variant rules.Variant) {
 		}
 	}
 	hosttest.Put(t, variant, rules.IPv4, strings.Join(kept, ""))
-}
-
-// count returns how many statements a run executed, by what it left: a line for each block, with
-// how many statements it has and how often it ran.
-func count(t *testing.T, covdata, covered string) (statements int) {
-	t.Helper()
-	profile := filepath.Join(covered, "profile")
-	if out, err := exec.Command(covdata, "textfmt", "-i="+covered, "-o="+profile).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v: %s", covdata, err, out)
-	}
-	text, err := os.ReadFile(profile)
-	hosttest.Must(t, err)
-	for line := range bytes.Lines(text) {
-		words := strings.Fields(string(line))
-		if len(words) != 3 {
-			continue
-		}
-		size, _ := strconv.Atoi(words[1])
-		times, _ := strconv.Atoi(words[2])
-		statements += size * times
-	}
-	if statements == 0 {
-		t.Fatal("nothing was counted")
-	}
-	return statements
 }

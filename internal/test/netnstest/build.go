@@ -21,7 +21,7 @@ func Build(t *testing.T, packages ...string) (dir string) {
 	}
 	dir = t.TempDir()
 	t.Setenv(builtName, dir)
-	out, err := exec.Command("go", append([]string{"build", "-o", dir + "/"}, packages...)...).CombinedOutput()
+	out, err := exec.Command("go", append([]string{"build", "-ldflags=-s -w", "-o", dir + "/"}, packages...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

@@ -40,14 +40,15 @@ func Each(t *testing.T, dir string, update bool, screens map[string]Shown) {
 				}
 				got.Files = append(got.Files, txtar.File{Name: strconv.Itoa(columns), Data: []byte(Readable(text))})
 			}
-			compare(t, filepath.Join(dir, name+".txtar"), update, txtar.Format(got))
+			Compare(t, filepath.Join(dir, name+".txtar"), update, got)
 		})
 	}
 }
 
-// compare compares a golden with what is shown.
-func compare(t *testing.T, path string, update bool, got []byte) {
+// Compare compares a golden with what is shown. With update it becomes that.
+func Compare(t *testing.T, path string, update bool, shown *txtar.Archive) {
 	t.Helper()
+	got := txtar.Format(shown)
 	if update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -73,7 +74,10 @@ func Readable(text string) string { return strings.ReplaceAll(text, "\x1b", `\e`
 
 // Check fails if a line is wider than the terminal, or has a style that is not easy to read on every ground, or does
 // not end its style. A line that fixes something is there to be copied, and so it stays whole.
-func Check(t *testing.T, text string, columns int) {
+func Check(t interface {
+	Helper()
+	Errorf(format string, args ...any)
+}, text string, columns int) {
 	t.Helper()
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")

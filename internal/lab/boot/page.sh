@@ -1,0 +1,18 @@
+# The texts that the pages of docs show, so that stories run what the pages say. Sourced by stories.
+# shellcheck shell=bash disable=SC2154
+
+# text prints a fenced text of a page by the comment in its first line, or behind #! in its second one: text PAGE NAME.
+text() {
+  awk -v want="# $2" '
+    /^```/ { if (on) exit; fenced = !fenced; block = ""; line = 0; next }
+    !fenced { next }
+    { block = block $0 "\n"; line++ }
+    line <= 2 && $0 == want { on = 1; printf "%s", block; next }
+    on' "$here/../../../docs/$1"
+}
+
+# paste writes a text of a page to a file: paste PAGE NAME FILE.
+paste() {
+  mkdir -p "${3%/*}" && text "$1" "$2" >"$3"
+  [[ -s $3 ]] || give_up "docs/$1 has no text $2"
+}
