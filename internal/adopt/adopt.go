@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"natspread/internal/adopt/walk"
 	"natspread/internal/config"
@@ -187,18 +186,4 @@ func add(all *[]Refusal, why string, list []*walk.Rule) {
 			(*all)[at].Rules = append((*all)[at].Rules, rule)
 		}
 	}
-}
-
-// owner returns whose chain it is, by its name; "" for chains that people make.
-func owner(chain string) string {
-	for _, one := range []struct{ prefix, name string }{
-		{"DOCKER", "Docker"}, {"LIBVIRT_", "libvirt"}, {"KUBE-", "Kubernetes"}, {"CNI-", "CNI"}, {"NETAVARK", "Podman"},
-		{"PRE_", "firewalld"}, {"POST_", "firewalld"}, {"PREROUTING_", "firewalld"}, {"POSTROUTING_", "firewalld"}, {"OUTPUT_direct", "firewalld"},
-		{"cali-", "Calico"}, {"ISTIO_", "Istio"}, {"MINIUPNPD", "miniupnpd"}, {"ts-", "Tailscale"}, {"f2b-", "fail2ban"},
-	} {
-		if strings.HasPrefix(chain, one.prefix) {
-			return one.name
-		}
-	}
-	return ""
 }

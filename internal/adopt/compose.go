@@ -340,7 +340,7 @@ func (d *draft) comments(b *strings.Builder) {
 		d.notes = append(d.notes, text.Percent(d.left)+" of the connections were taken by no rule: the backends get them now")
 	}
 	if d.anywhere {
-		d.notes = append(d.notes, "the old rules had no -d, and took also connections that this host only forwards to other hosts")
+		d.notes = append(d.notes, "the old rules named no destination, and took also connections that this host only forwards to other hosts")
 	}
 	if d.mixed {
 		d.notes = append(d.notes, "the old rules spread by chance and in turn: it is by chance now")

@@ -74,3 +74,19 @@ func (q Question) answers() string {
 	}
 	return strings.Join(words, ", or ")
 }
+
+// together puts questions together that are the same for several services.
+func together(all []Question) []Question {
+	var list []Question
+	for _, q := range all {
+		at := slices.IndexFunc(list, func(one Question) bool {
+			return one.Flag == q.Flag && one.Text == q.Text && slices.Equal(one.Answers, q.Answers)
+		})
+		if at < 0 {
+			list = append(list, q)
+		} else {
+			list[at].Service += ", " + q.Service
+		}
+	}
+	return list
+}

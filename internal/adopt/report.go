@@ -10,8 +10,8 @@ import (
 	"natspread/internal/text"
 )
 
-// Lines says what was adopted, what was left or refused and why, and what is not the same. In brief is without the
-// rules that go: TakeOutLines has these.
+// Lines says what was adopted, what was left or refused and why, and what is not the same. In brief is without what
+// the config has as comments, and without the rules that TakeOutLines has.
 func (r Result) Lines(brief bool) []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -24,7 +24,9 @@ func (r Result) Lines(brief bool) []string {
 			add("- no rule took %s", text.Percent(s.Left))
 		}
 		for _, note := range s.Notes {
-			add("- note: %s", note)
+			if !brief {
+				add("- note: %s", note)
+			}
 		}
 		for _, rule := range s.Rules {
 			if !brief || !r.goes(s.draft.family, rule) {
@@ -32,7 +34,7 @@ func (r Result) Lines(brief bool) []string {
 			}
 		}
 	}
-	for _, q := range r.Questions {
+	for _, q := range together(r.Questions) {
 		add("choose for %s: %s: %s", q.Service, q.Text, q.answers())
 	}
 	for _, refusal := range r.Refused {

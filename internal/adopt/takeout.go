@@ -162,7 +162,7 @@ func (t *remover) translates(addr netip.Addr) bool {
 func (t *remover) accepted(service Service, rule *walk.Rule) {
 	why := "forward = \"accept\" does the same for the connections of " + service.Name
 	asks := rule.Asks
-	alone := owner(rule.Chain) == "" && asks.Protocol != "" && len(asks.Named) > 0 && !slices.ContainsFunc(asks.Destination, func(p netip.Prefix) bool { return t.leadsTo(p.Addr()) }) &&
+	alone := walk.Owner(rule.Chain) == "" && asks.Protocol != "" && len(asks.Named) > 0 && !slices.ContainsFunc(asks.Destination, func(p netip.Prefix) bool { return t.leadsTo(p.Addr()) }) &&
 		!slices.ContainsFunc(asks.Original, func(p netip.Prefix) bool { return t.translates(p.Addr()) })
 	if alone {
 		why += "; to take it out: " + rules.Program(t.set.Family, "", "") + " -t filter -D " + rule.Chain + " " + rule.Text

@@ -114,7 +114,7 @@ func (f *finder) file(from, name string, names bool) {
 // line keeps a line that loads a wanted rule, or leads to a backend, or may.
 func (f *finder) line(line Line) {
 	rule := ruleOf(line)
-	if len(f.found) == most || f.stays[meaning(line.family(), rule)] {
+	if len(f.found) == most || hasOwner(rule) || f.stays[meaning(line.family(), rule)] {
 		return
 	}
 	translates := translating.MatchString(line.Text)

@@ -120,6 +120,8 @@ func TestReplaced(t *testing.T) {
 		"iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.2":                     false,
 		"iptables -t nat -A PREROUTING -p tcp --dport $PORT -j DNAT --to-destination 10.0.0.1":                  false,
 		"nft add rule ip nat prerouting tcp dport 80 dnat to 10.0.0.1":                                          true,
+		"-A NATSPREAD-web -p tcp -j DNAT --to-destination 10.0.0.1:80":                                          false,
+		"-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80":                  false,
 		"nft add rule ip nat prerouting tcp dport 180 dnat to 10.0.0.1":                                         false,
 		"iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1 2>/dev/null || exit": true,
 	} {

@@ -41,6 +41,13 @@ func ruleOf(line Line) string {
 	return "-A " + parts[1] + ofTable.ReplaceAllString(" "+text, "")
 }
 
+// hasOwner tells whether a rule is in a chain that a program makes by itself, as natspread does: it was saved with
+// all others, and that program replaces it.
+func hasOwner(rule string) bool {
+	chain, _, _ := strings.Cut(strings.TrimPrefix(rule, "-A "), " ")
+	return rules.IsOwn(chain) || walk.Owner(chain) != ""
+}
+
 // read reads a rule of the nat table; nil where it is none.
 func read(family rules.Family, rule string) *walk.Rule {
 	if rule == "" {
