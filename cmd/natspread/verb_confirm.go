@@ -33,6 +33,7 @@ func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
 	s.Printf("confirmed: boot loads generation %d now", result.Generation)
 	current, _ := s.store().Find(result.Generation)
 	cfg, _ := config.ParseGeneration(current.Number, current.Config) // it was good when it was applied
+	result.Notes = append(result.Notes, s.reportHost().OldRulesNotes(cfg)...)
 	s.startUnit(ctx, cfg, &result)
 	return s.printResult(result, report.Ahead{})
 }
