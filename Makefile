@@ -8,6 +8,9 @@ INTO     = $(DESTDIR)$(PREFIX)
 UNITS    = $(INTO)/lib/systemd/system
 ZSHDIR  ?= site-functions
 
+# What stands beside natspread.service.
+BESIDE = natspread-health.service natspread-metrics.service natspread-metrics.timer nftables.service.d/natspread.conf
+
 # Nothing of the machine or the day goes into the program, so that two builds of
 # the same source by the same Go are the same bytes.
 STATIC  = CGO_ENABLED=0 go build -tags urfave_cli_no_docs -trimpath -buildvcs=false
@@ -16,7 +19,7 @@ LDFLAGS = -s -w -buildid=$(if $(VERSION), -X main.buildVersion=$(VERSION))
 # Where go.dev's installer puts Go, and what Debian gives to no ordinary user.
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help build test lint bench bench-net fuzz demo install uninstall man completions deb deb-test boot-test boots image-test crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
+.PHONY: help build test lint bench bench-net fuzz demo install uninstall man completions deb apt-repo deb-test boot-test boots image-test crash-test kill-test health-test fleet-test fleet-quick fleet-table soak vm-test clean
 
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,27 +47,28 @@ demo: build ## watch shares, affinity, a dead backend, a trial, a reboot and a t
 	@.ci/need iptables iproute2
 	@go run ./internal/lab/demo bin/natspread
 
-install: build man ## program, units, manual, completions and the config's schema into DESTDIR, below PREFIX (/usr/local)
+install: build man ## program, units, manual, completions and the schemas into DESTDIR, below PREFIX (/usr/local)
 	install -D -m 0755 bin/natspread $(INTO)/sbin/natspread
 	install -D -m 0644 docs/natspread.toml.schema.json $(INTO)/share/natspread/natspread.toml.schema.json
+	install -D -m 0644 docs/json.schema.json $(INTO)/share/natspread/json.schema.json
 	install -D -m 0644 bin/man/natspread.8 $(INTO)/share/man/man8/natspread.8
 	install -D -m 0644 bin/man/natspread.toml.5 $(INTO)/share/man/man5/natspread.toml.5
+	install -D -m 0644 bin/man/natspread-json.5 $(INTO)/share/man/man5/natspread-json.5
 	install -D -m 0644 internal/completion/scripts/natspread.bash $(INTO)/share/bash-completion/completions/natspread
 	install -D -m 0644 internal/completion/scripts/natspread.zsh $(INTO)/share/zsh/$(ZSHDIR)/_natspread
 	install -D -m 0644 internal/completion/scripts/natspread.fish $(INTO)/share/fish/vendor_completions.d/natspread.fish
 	install -d -m 0755 $(UNITS)/nftables.service.d
 	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread > $(UNITS)/natspread.service
-	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread natspread-health.service > $(UNITS)/natspread-health.service
-	GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread nftables.service.d/natspread.conf > $(UNITS)/nftables.service.d/natspread.conf
+	for file in $(BESIDE); do GOOS= GOARCH= go run ./units/print $(PREFIX)/sbin/natspread $$file > $(UNITS)/$$file || exit; done
 
 uninstall: ## take away what make install wrote; natspread uninstall before it stops and disables the units
-	rm -f $(INTO)/sbin/natspread $(INTO)/share/man/man8/natspread.8 $(INTO)/share/man/man5/natspread.toml.5
+	rm -f $(INTO)/sbin/natspread $(INTO)/share/man/man8/natspread.8 $(INTO)/share/man/man5/natspread.toml.5 $(INTO)/share/man/man5/natspread-json.5
 	rm -f $(INTO)/share/bash-completion/completions/natspread $(INTO)/share/zsh/$(ZSHDIR)/_natspread $(INTO)/share/fish/vendor_completions.d/natspread.fish
-	rm -f $(UNITS)/natspread.service $(UNITS)/natspread-health.service $(UNITS)/nftables.service.d/natspread.conf
+	rm -f $(UNITS)/natspread.service $(addprefix $(UNITS)/,$(BESIDE))
 	rm -rf $(INTO)/share/natspread
 	-rmdir --ignore-fail-on-non-empty $(UNITS)/nftables.service.d
 
-man: bin/man/natspread.8 bin/man/natspread.toml.5 ## bin/man, from docs/man
+man: bin/man/natspread.8 bin/man/natspread.toml.5 bin/man/natspread-json.5 ## bin/man, from docs/man
 
 # The writer of roff leaves blocks of code where the words begin.
 bin/man/%: docs/man/%.md
@@ -78,20 +82,23 @@ completions: ## for bash, zsh and fish, anew from the command tree
 deb: ## bin/natspread_VERSION_ARCH.deb (ARCH=arm64 builds for another machine)
 	@ARCH=$(ARCH) .ci/deb bin
 
+apt-repo: ## an apt repository in DIR, with the package for amd64 and arm64 (KEY=ID: gpg signs it)
+	@KEY='$(KEY)' .ci/apt-repo '$(DIR)'
+
 deb-test: ## the package: built twice, linted, installed and removed in a chroot
 	@.ci/deb-test
 
 boot-test: ## the package in a Debian that is really booted, killed, damaged and flushed
-	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
+	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2 apt-utils gpg gpg-agent
 	@internal/lab/boot/container
 
 boots: ## boot that Debian BOOTS times (50) with each variant; each boot must load the rules
 	@.ci/need go dpkg-dev debhelper debootstrap systemd-container iproute2
 	@BOOTS='$(BOOTS)' internal/lab/boot/container boots
 
-image-test: ## an image of mmdebstrap that boots, and one for arm64
-	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap systemd-container iproute2
-	@internal/lab/boot/container mmdebstrap
+image-test: ## the recipes for images and for OpenRC, as docs says them: each is built and boots
+	@.ci/need go dpkg-dev debhelper debootstrap mmdebstrap buildah live-build systemd-container iproute2
+	@internal/lab/boot/container mmdebstrap recipes openrc
 
 crash-test: ## power cuts under apply, on a real ext4 and xfs
 	@.ci/need go iptables e2fsprogs xfsprogs

@@ -113,6 +113,9 @@ func (h Host) RevertOverdue(ctx context.Context) (Result, error) {
 
 // revertIfOver reverts the pending generation, or tells how much time is left.
 func (h Host) revertIfOver(ctx context.Context) (Result, time.Duration, error) {
+	if left, err := h.trialLeft(ctx); err != nil || left > 0 {
+		return Result{}, left, err
+	}
 	unlock, err := h.lockTrial(ctx)
 	if err != nil {
 		return Result{}, 0, unchanged(err)
@@ -127,4 +130,16 @@ func (h Host) revertIfOver(ctx context.Context) (Result, time.Duration, error) {
 	}
 	result, err := h.revert(ctx, pending)
 	return result, 0, err
+}
+
+// trialLeft returns how long the pending generation may wait. It does not exclude those who only look:
+// a trial that waits is no natspread at work.
+func (h Host) trialLeft(ctx context.Context) (time.Duration, error) {
+	unlock, err := lockOut(ctx, h.runDir())
+	defer unlock()
+	if err != nil {
+		return 0, unchanged(err)
+	}
+	pending, err := h.Store().Pending()
+	return pending.Left(), err
 }

@@ -46,21 +46,34 @@ type shipped struct {
 	text func(program string) ([]byte, error)
 }
 
-// theUnit returns the unit of boot, theDropIn what it needs of nftables, theHealthUnit the unit of the watcher.
-func theUnit() shipped       { return shipped{paths.Unit, paths.Unit, Text} }
-func theDropIn() shipped     { return shipped{DropInName, paths.Unit, DropIn} }
-func theHealthUnit() shipped { return shipped{paths.HealthUnit, paths.HealthUnit, HealthText} }
+// theUnit returns the unit of boot, theDropIn what it needs of nftables, theHealthUnit the unit of the watcher,
+// theMetricsUnit and theMetricsTimer those that write metrics where there is no watcher.
+func theUnit() shipped        { return shipped{paths.Unit, paths.Unit, Text} }
+func theDropIn() shipped      { return shipped{DropInName, paths.Unit, DropIn} }
+func theHealthUnit() shipped  { return shipped{paths.HealthUnit, paths.HealthUnit, HealthText} }
+func theMetricsUnit() shipped { return shipped{paths.MetricsUnit, paths.MetricsUnit, MetricsText} }
+func theMetricsTimer() shipped {
+	return shipped{paths.MetricsTimer, paths.MetricsTimer, MetricsTimerText}
+}
 
-// theMetrics returns the drop-in that has the watcher, which a command starts, write metrics into a file. No package
-// ships one.
-func theMetrics(command, file string) shipped {
-	return shipped{paths.HealthUnit + ".d/prometheus.conf", paths.HealthUnit, func(string) ([]byte, error) {
-		return prometheus(command, file)
+// theMetrics returns the drop-in that has a unit, which runs a command, write metrics into a file. No package ships
+// one.
+func theMetrics(unit, command, file string) shipped {
+	return shipped{unit + ".d/prometheus.conf", unit, func(string) ([]byte, error) {
+		return prometheus(unit, command, file)
 	}}
 }
 
 // all returns every file that install may have written.
-func all() []shipped { return []shipped{theMetrics("", ""), theHealthUnit(), theUnit(), theDropIn()} }
+func all() []shipped {
+	return []shipped{
+		theMetrics(paths.HealthUnit, "", ""), theHealthUnit(), theMetrics(paths.MetricsUnit, "", ""), theMetricsUnit(), theMetricsTimer(),
+		theUnit(), theDropIn(),
+	}
+}
+
+// switched returns the units that are stopped and disabled, in this order: first those that watch the rules.
+func switched() []string { return []string{paths.HealthUnit, paths.MetricsTimer, paths.Unit} }
 
 // isDropIn tells a drop-in from a unit.
 func (s shipped) isDropIn() bool { return s.name != s.unit }

@@ -16,7 +16,7 @@ import (
 const testMetrics = "/srv/metrics/natspread.prom"
 
 // metricsPath is where install writes the drop-in of the metrics.
-var metricsPath = filepath.Join(administratorDir, theMetrics("", "").name)
+var metricsPath = filepath.Join(administratorDir, theMetrics(paths.HealthUnit, "", "").name)
 
 func TestInstallHealth(t *testing.T) {
 	for _, test := range []struct {
@@ -162,7 +162,7 @@ func testDropIn(t *testing.T, program string) shipped {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return theMetrics(command+" "+healthVerb, testMetrics)
+	return theMetrics(paths.HealthUnit, command+" "+healthVerb, testMetrics)
 }
 
 // Whoever runs install --prometheus, the watcher is the program of the package, or of a unit that was changed by hand.

@@ -80,14 +80,13 @@ func enable(ctx context.Context, manager Manager, unit string) (done []string, e
 // packaged unit, a file changed by hand and drop-ins of others stay. What was done is reported in order, also
 // beside an error; when a stop fails nothing is taken away.
 func Uninstall(ctx context.Context, manager Manager, root string) (done []string, err error) {
-	units := []string{paths.HealthUnit, paths.Unit}
-	for _, unit := range units {
+	for _, unit := range switched() {
 		if err := manager.Stop(ctx, unit); err != nil {
 			return done, err
 		}
 		done = append(done, stopped+unit)
 	}
-	for _, unit := range units {
+	for _, unit := range switched() {
 		changed, err := manager.Disable(ctx, unit)
 		if err != nil {
 			return done, err
@@ -106,7 +105,7 @@ func Uninstall(ctx context.Context, manager Manager, root string) (done []string
 		return done, err
 	}
 	done = append(done, reloaded)
-	for _, unit := range units {
+	for _, unit := range switched() {
 		if err := manager.ResetFailed(ctx, unit); err != nil {
 			return done, err
 		}

@@ -116,14 +116,17 @@ func TestUninstall(t *testing.T) {
 		calls  int
 		done   int
 	}{
-		{"", 7, 7},
+		{"", 10, 9},
 		{"stop natspread-health.service", 1, 0},
-		{"stop natspread.service", 2, 1},
-		{"disable natspread-health.service", 3, 2},
-		{"disable natspread.service", 4, 3},
-		{"reload", 5, 6},
-		{"reset-failed natspread-health.service", 6, 7},
-		{"reset-failed natspread.service", 7, 7},
+		{"stop natspread-metrics.timer", 2, 1},
+		{"stop natspread.service", 3, 2},
+		{"disable natspread-health.service", 4, 3},
+		{"disable natspread-metrics.timer", 5, 4},
+		{"disable natspread.service", 6, 5},
+		{"reload", 7, 8},
+		{"reset-failed natspread-health.service", 8, 9},
+		{"reset-failed natspread-metrics.timer", 9, 9},
+		{"reset-failed natspread.service", 10, 9},
 	} {
 		t.Run(test.failAt, func(t *testing.T) {
 			root := t.TempDir()
@@ -134,11 +137,11 @@ func TestUninstall(t *testing.T) {
 			if (test.failAt == "") != (err == nil) || err != nil && !errors.Is(err, errFake) {
 				t.Errorf("%v", err)
 			}
-			want(t, "done", phrases(root, "stopped natspread-health.service", "stopped natspread.service", "disabled natspread-health.service",
-				"disabled natspread.service", "removed ROOT"+healthPath, "removed ROOT"+administratorPath, "reloaded systemd")[:test.done], append([]string{}, done...))
-			want(t, "calls", []string{"stop natspread-health.service with file", "stop natspread.service with file",
-				"disable natspread-health.service with file", "disable natspread.service with file",
-				"reload", "reset-failed natspread-health.service", "reset-failed natspread.service"}[:test.calls], manager.calls)
+			want(t, "done", phrases(root, "stopped natspread-health.service", "stopped natspread-metrics.timer", "stopped natspread.service", "disabled natspread-health.service",
+				"disabled natspread-metrics.timer", "disabled natspread.service", "removed ROOT"+healthPath, "removed ROOT"+administratorPath, "reloaded systemd")[:test.done], append([]string{}, done...))
+			want(t, "calls", []string{"stop natspread-health.service with file", "stop natspread-metrics.timer with file", "stop natspread.service with file",
+				"disable natspread-health.service with file", "disable natspread-metrics.timer with file", "disable natspread.service with file",
+				"reload", "reset-failed natspread-health.service", "reset-failed natspread-metrics.timer", "reset-failed natspread.service"}[:test.calls], manager.calls)
 		})
 	}
 }
@@ -153,8 +156,8 @@ func TestUninstallPackaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "done", []string{"stopped natspread-health.service", "stopped natspread.service",
-		"disabled natspread-health.service", "disabled natspread.service", "reloaded systemd"}, done)
+	want(t, "done", []string{"stopped natspread-health.service", "stopped natspread-metrics.timer", "stopped natspread.service",
+		"disabled natspread-health.service", "disabled natspread-metrics.timer", "disabled natspread.service", "reloaded systemd"}, done)
 	want(t, "files", before, tree(t, root))
 }
 
@@ -166,6 +169,6 @@ func TestUninstallDangling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "done", phrases(root, "stopped natspread-health.service", "stopped natspread.service",
+	want(t, "done", phrases(root, "stopped natspread-health.service", "stopped natspread-metrics.timer", "stopped natspread.service",
 		"removed ROOT/etc/systemd/system/multi-user.target.wants/natspread.service", "reloaded systemd"), done)
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"natspread/internal/atomicfile"
-	"natspread/internal/paths"
 )
 
 // InstallOffline writes the unit for program into the image at root and makes the symlinks that
@@ -81,7 +80,7 @@ func removeLinks(root string) (done []string, err error) {
 		if !strings.HasSuffix(entry.Name(), ".wants") && !strings.HasSuffix(entry.Name(), ".requires") {
 			continue
 		}
-		for _, unit := range []string{paths.HealthUnit, paths.Unit} {
+		for _, unit := range switched() {
 			removed, err := unlink(root, entry.Name(), unit)
 			done = append(done, removed...)
 			if err != nil {

@@ -173,6 +173,7 @@ func jobError(unit, result string) error {
 		"dependency": "a unit that it needs failed",
 		"canceled":   "another job took the place of this one",
 		"skipped":    "a condition of the unit is not met",
+		"assert":     "what the unit asserts is not so",
 	}[result]
 	if !known {
 		why = "systemd says " + result

@@ -209,15 +209,19 @@ func TestSystemdCalls(t *testing.T) {
 	if _, err = InstallHealth(context.Background(), systemd, root, testProgram, ""); err != nil {
 		t.Fatal(err)
 	}
+	if _, err = InstallMetrics(context.Background(), systemd, root, testProgram, testMetrics); err != nil {
+		t.Fatal(err)
+	}
 	if _, err = Uninstall(context.Background(), systemd, root); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "calls", []string{
 		"enable [natspread.service] false false", "reload", "start natspread.service replace",
 		"enable [natspread-health.service] false false", "reload", "restart natspread-health.service replace",
-		"stop natspread-health.service replace", "stop natspread.service replace",
-		"disable [natspread-health.service] false", "disable [natspread.service] false",
-		"reload", "reset-failed natspread-health.service", "reset-failed natspread.service",
+		"enable [natspread-metrics.timer] false false", "reload", "start natspread-metrics.timer replace", "start natspread-metrics.service replace",
+		"stop natspread-health.service replace", "stop natspread-metrics.timer replace", "stop natspread.service replace",
+		"disable [natspread-health.service] false", "disable [natspread-metrics.timer] false", "disable [natspread.service] false",
+		"reload", "reset-failed natspread-health.service", "reset-failed natspread-metrics.timer", "reset-failed natspread.service",
 	}, fake.called)
 }
 
@@ -251,6 +255,7 @@ func TestSystemdJobResults(t *testing.T) {
 		"dependency": "a unit that it needs failed",
 		"canceled":   "another job took the place of this one",
 		"skipped":    "a condition of the unit is not met",
+		"assert":     "what the unit asserts is not so",
 		"collected":  "systemd says collected",
 	} {
 		systemd := (&fakeSystemd{result: result}).reach(t)

@@ -196,7 +196,7 @@ func serialize(sections []section) ([]byte, error) {
 	for _, section := range sections {
 		for _, line := range section.lines {
 			for _, text := range []string{section.name, line.name, line.value} {
-				if text == "" && line != withdrawn || !printable(text) || strings.HasSuffix(text, `\`) {
+				if text == "" && line.name != withdrawn && line.name != asserted || !printable(text) || strings.HasSuffix(text, `\`) {
 					return nil, fmt.Errorf("cannot write %s= in [%s]: %q does not fit on one line of a unit file",
 						line.name, section.name, text)
 				}
@@ -211,8 +211,12 @@ func serialize(sections []section) ([]byte, error) {
 	return text, nil
 }
 
-// withdrawn is the one line without a value that is written: a drop-in's that takes away what the unit runs.
-var withdrawn = line{"ExecStart", ""}
+// withdrawn and asserted are the lines that are written without a value, too: a drop-in's that takes away what the
+// unit runs, or which directory it needs.
+const (
+	withdrawn = "ExecStart"
+	asserted  = "AssertPathIsDirectory"
+)
 
 // printable reports whether systemd would take text as it stands: UTF-8 without control characters or the
 // two characters that Unicode, too, calls the end of a line.

@@ -26,9 +26,7 @@ func (s *session) confirmExclusive(ctx context.Context, o applyOptions, plan cha
 		return request, nil
 	}
 	s.Printf("apply --exclusive removes what is not natspread's from the nat table, %s:", text.Plural(foreign.Len(), "line"))
-	for _, line := range foreign.Lines() {
-		s.Printf("%s", text.OneLine(line))
-	}
+	s.PrintLines(foreign.Lines())
 	if o.dryRun || o.yes {
 		return request, nil
 	}

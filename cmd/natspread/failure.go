@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"slices"
-	"strings"
 
 	"natspread/internal/cmdline"
 	"natspread/internal/failure"
@@ -22,25 +19,8 @@ func (s *session) stopHalfway(result restore.Result, done []string, err error) e
 // not understood. A verb that has printed its result fails with cmdline.ErrSilent, and prints
 // nothing more. That a failure cannot be printed changes nothing: the exit code tells of it.
 func (s *session) printFailure(args []string, err error) {
-	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
-		args = args[:at]
-	}
-	asked := s.JSON || slices.ContainsFunc(args, func(arg string) bool {
-		name, value, _ := strings.Cut(arg, "=")
-		return (name == "--json" || name == "-json") && value != "false"
-	})
-	if err == nil || errors.Is(err, cmdline.ErrSilent) || !asked {
+	if err == nil || errors.Is(err, cmdline.ErrSilent) || !s.JSON && !cmdline.Given(args, "json") {
 		return
 	}
 	_ = s.PrintJSON(failure.Of(err, exitCode(err)))
-}
-
-// printFailureLine is printFailure on a line of its own, for a verb that prints one object
-// after the other.
-func (s *session) printFailureLine(err error) error {
-	line, jsonErr := json.Marshal(failure.Of(err, exitCode(err)))
-	if jsonErr != nil {
-		return jsonErr
-	}
-	return s.Print(string(line) + "\n")
 }

@@ -120,3 +120,11 @@ func rootDir(dir string) (string, error) {
 func (c common) offline() bool {
 	return c.image || c.root != "/" || !c.live && !units.Running() && namespace.Chrooted()
 }
+
+// configFlag returns the flag, and a space, with which the next command reads the same config.
+func (s *session) configFlag() string {
+	if s.config == filepath.Join(s.root, paths.Config) {
+		return ""
+	}
+	return "--config " + s.config + " "
+}

@@ -66,10 +66,12 @@ func (f *fakeSystemd) ResetFailed(_ context.Context, unit string) error {
 	return f.callFor("reset-failed", unit)
 }
 
-// Start implements units.Manager: the unit restores.
-func (f *fakeSystemd) Start(context.Context, string) error {
-	inProcess("restore").want(f.t, exitDone)
-	return f.call("start")
+// Start implements units.Manager: the unit of boot restores.
+func (f *fakeSystemd) Start(_ context.Context, unit string) error {
+	if unit == paths.Unit {
+		inProcess("restore").want(f.t, exitDone)
+	}
+	return f.callFor("start", unit)
 }
 
 // Restart implements units.Manager.
@@ -246,8 +248,13 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 
 // uninstallCalls are what uninstall asks of systemd, with what it asks before it ends.
 func uninstallCalls(last ...string) []string {
-	const health = " " + paths.HealthUnit
-	calls := []string{"connect", "stop" + health, "stop", "disable" + health, "disable", "reload", "reset-failed" + health, "reset-failed"}
+	calls := []string{"connect"}
+	for _, verb := range []string{"stop", "disable", "reload", "reset-failed"} {
+		if verb != "reload" {
+			calls = append(calls, verb+" "+paths.HealthUnit, verb+" "+paths.MetricsTimer)
+		}
+		calls = append(calls, verb)
+	}
 	return append(append(calls, last...), "close")
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -22,7 +21,7 @@ import (
 	"natspread/internal/watcher"
 )
 
-// verbShapes are what the verbs print with --json, by the headings of docs/json.md.
+// verbShapes are what the verbs print with --json, by the headings of natspread-json(5).
 func verbShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"apply, confirm, edit, restore, rollback, stop": reflect.TypeFor[changeResult](),
@@ -46,7 +45,7 @@ func verbShapes() map[string]reflect.Type {
 	}
 }
 
-// objectShapes are what stands in those, by the headings of docs/json.md.
+// objectShapes are what stands in those, by the headings of natspread-json(5).
 func objectShapes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"adopted backend":    reflect.TypeFor[adopt.AdoptedTarget](),
@@ -85,29 +84,19 @@ func objectShapes() map[string]reflect.Type {
 	}
 }
 
-// jsonPage returns the page on what programs read.
-func jsonPage(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(house, "docs/json.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// TestJSONPage holds each table of the page to the type: its keys in their order, what
+// TestJSONPage holds each part of the page to the type: its keys in their order, what
 // they hold, and whether they may be absent.
 func TestJSONPage(t *testing.T) {
 	t.Parallel()
-	page := jsonPage(t)
-	for heading, shapes := range map[string]map[string]reflect.Type{"Verbs": verbShapes(), "Objects": objectShapes()} {
+	page := manual(t, "natspread-json.5")
+	for heading, shapes := range map[string]map[string]reflect.Type{"VERBS": verbShapes(), "OBJECTS": objectShapes()} {
 		for _, part := range parts(section(t, page, heading), "### ") {
 			shape, known := shapes[part.heading]
 			if !known {
 				t.Errorf("the page has %q, and nothing prints it", part.heading)
 				continue
 			}
-			if diff := cmp.Diff(keysOf(t, shape), keysIn(t, part)); diff != "" {
+			if diff := cmp.Diff(keysOf(t, shape), keysIn(part)); diff != "" {
 				t.Errorf("%s: -program +page:\n%s", part.heading, diff)
 			}
 			delete(shapes, part.heading)
@@ -118,19 +107,15 @@ func TestJSONPage(t *testing.T) {
 	}
 }
 
-// keysIn returns the keys of a table as keysOf does.
-func keysIn(t *testing.T, table part) [][]string {
-	t.Helper()
+// keysIn returns the keys of a part of the page as keysOf does.
+func keysIn(part part) [][]string {
 	var keys [][]string
-	for _, row := range columns(table.text) {
-		key, held, meaning, absent := row[0], row[1], row[2], row[3]
-		if meaning == "" || absent == "" {
-			t.Errorf("%s, %s: something is not said", table.heading, key)
-		}
-		if absent != "never" {
+	for _, entry := range entries(part.text) {
+		absent := "never"
+		if entry.absent != "" {
 			absent = ""
 		}
-		keys = append(keys, []string{key, held, absent})
+		keys = append(keys, []string{entry.key, entry.held, absent})
 	}
 	return keys
 }
@@ -149,7 +134,7 @@ func TestJSONPageVerbs(t *testing.T) {
 	}
 }
 
-// TestJSONPageMetrics holds the table of metrics to what is exported.
+// TestJSONPageMetrics holds the list of metrics to what is exported.
 func TestJSONPageMetrics(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(house, "testdata/monitoring/metrics.prom")) // to which report holds what it writes
@@ -162,13 +147,16 @@ func TestJSONPageMetrics(t *testing.T) {
 	}
 	var want [][]string
 	for series := range exported.Values {
-		name, labels, _ := strings.Cut(series, ",")
-		labels = strings.Join(regexp.MustCompile(`\w+=`).FindAllString(labels, -1), ", ")
-		want = append(want, []string{name, exported.Types[name], strings.ReplaceAll(labels, "=", "")})
+		name, labels, labeled := strings.Cut(series, ",")
+		held := exported.Types[name]
+		if labeled {
+			held += " by " + strings.ReplaceAll(strings.Join(regexp.MustCompile(`\w+=`).FindAllString(labels, -1), ", "), "=", "")
+		}
+		want = append(want, []string{name, held})
 	}
 	var got [][]string
-	for _, row := range columns(section(t, jsonPage(t), "Metrics")) {
-		got = append(got, row[:3])
+	for _, entry := range entries(section(t, manual(t, "natspread-json.5"), "METRICS")) {
+		got = append(got, []string{entry.key, entry.held})
 	}
 	for _, rows := range [][][]string{want, got} {
 		slices.SortFunc(rows, slices.Compare)
@@ -178,18 +166,18 @@ func TestJSONPageMetrics(t *testing.T) {
 	}
 }
 
-// columns returns the rows of the tables in a text, without their heads.
-func columns(text string) [][]string {
-	var rows [][]string
-	for _, row := range regexp.MustCompile("(?m)^\\| (`.*) \\|$").FindAllStringSubmatch(text, -1) {
-		var cells []string
-		for cell := range strings.SplitSeq(row[1], "|") {
-			cells = append(cells, strings.TrimSpace(cell))
-		}
-		cells[0] = strings.Trim(cells[0], "`")
-		rows = append(rows, cells)
+// entry is what the page says of a key, or of a metric.
+type entry struct{ key, held, meaning, absent string }
+
+// entries returns what a part of the page says of each key.
+func entries(text string) []entry {
+	var all []entry
+	for _, said := range regexp.MustCompile(`(?m)^\*\*([^*]+)\*\* (.+)\n:   (.*(?:\n    .*)*)$`).FindAllStringSubmatch(text, -1) {
+		words := strings.NewReplacer("*", "", `\*`, "*").Replace(strings.Join(strings.Fields(said[3]), " "))
+		meaning, absent, _ := strings.Cut(words, ". Absent ")
+		all = append(all, entry{said[1], said[2], strings.TrimSuffix(meaning, "."), absent})
 	}
-	return rows
+	return all
 }
 
 // keysOf returns the keys of a type's objects: what each holds, and "never" for those that
@@ -239,62 +227,10 @@ func heldBy(t *testing.T, held reflect.Type) string {
 	for _, shapes := range []map[string]reflect.Type{verbShapes(), objectShapes()} {
 		for heading, shape := range shapes {
 			if shape == held {
-				return fmt.Sprintf("[%s](#%s)", heading, strings.ReplaceAll(heading, " ", "-"))
+				return "*" + heading + "*"
 			}
 		}
 	}
 	t.Fatalf("the page has no section for a %v", held)
 	return ""
-}
-
-// TestManualShapes looks for each key of the objects that programs read most in the
-// manual's text on the verb; those of a dry run's difference stand in that on diff.
-func TestManualShapes(t *testing.T) {
-	t.Parallel()
-	texts := map[string]string{}
-	for _, p := range parts(section(t, manual(t, "natspread.8"), "VERBS"), "### ") {
-		_, texts[p.heading], _ = strings.Cut(p.text, "\nWith **--json** the ")
-	}
-	for verb, c := range map[string]struct {
-		shape reflect.Type
-		least int
-		text  string
-	}{
-		"apply":   {reflect.TypeFor[changeResult](), 19, texts["apply"] + texts["diff"]},
-		"diff":    {reflect.TypeFor[report.Diff](), 10, texts["diff"]},
-		"doctor":  {reflect.TypeFor[doctorResult](), 4, texts["doctor"]},
-		"drain":   {reflect.TypeFor[drainResult](), 3, texts["drain"]},
-		"health":  {reflect.TypeFor[watcher.Report](), 8, texts["health"]},
-		"history": {reflect.TypeFor[report.History](), 16, texts["history"]},
-		"status":  {reflect.TypeFor[report.Status](), 10, texts["status"]},
-	} {
-		keys := jsonKeys(c.shape)
-		if len(keys) < c.least {
-			t.Errorf("%s: only %d keys", verb, len(keys))
-		}
-		for _, key := range keys {
-			if !strings.Contains(c.text, "**"+key+"**") {
-				t.Errorf("the manual on %s --json does not have %s", verb, key)
-			}
-		}
-	}
-}
-
-// jsonKeys returns the keys of a type's objects, and of those in them.
-func jsonKeys(shape reflect.Type) []string {
-	switch shape.Kind() {
-	case reflect.Pointer, reflect.Slice:
-		return jsonKeys(shape.Elem())
-	case reflect.Struct:
-	default:
-		return nil
-	}
-	var keys []string
-	for i := range shape.NumField() {
-		field := shape.Field(i)
-		if key, _, _ := strings.Cut(field.Tag.Get("json"), ","); key != "" {
-			keys = append(append(keys, key), jsonKeys(field.Type)...)
-		}
-	}
-	return keys
 }

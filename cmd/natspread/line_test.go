@@ -6,12 +6,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"natspread/internal/console"
 	"natspread/internal/paths"
+	"natspread/internal/program"
 )
 
 // TestSlowWork draws for as long as it takes the terminal to show what is being done. That is
@@ -49,6 +53,54 @@ func TestSlowWork(t *testing.T) {
 		case !shows && strings.Contains(shown, "..."):
 			t.Errorf("%v: the terminal shows %q", flags, shown)
 		}
+	}
+}
+
+// TestSlowVerbs has each verb that may take its time run programs that do: what it does is shown, and gone
+// afterwards.
+func TestSlowVerbs(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"adopt --listen 192.0.2.10", "apply", "check", "confirm", "diff", "doctor", "drain web 10.0.0.1:80", "drain --runtime web 10.0.0.1:80", "rollback", "restore", "selftest", "status", "stop"} {
+		t.Run(verb, func(t *testing.T) {
+			if isolate(t) {
+				showsWork(t, verb)
+			}
+		})
+	}
+}
+
+// showsWork runs a verb. The first program that it runs lasts for as long as it takes the terminal to show something.
+func showsWork(t *testing.T, verb string) {
+	root := rootWith(t, article)
+	flags := []string{"--root", root, "--live", "--variant", "nft"}
+	inProcess(append(flags, "apply", "-q")...).want(t, exitDone)
+	if verb == "confirm" || verb == "rollback" {
+		writeFile(t, filepath.Join(root, paths.Config), liveConfig)
+		inProcess(append(flags, "apply", "-q", "--confirm", "1h")...).want(t, exitDone)
+	}
+	user, terminal := openTerminal(t)
+	shown := ""
+	wait := sync.OnceFunc(func() {
+		_ = user.SetReadDeadline(time.Now().Add(hangBound))
+		for some := make([]byte, 4096); !strings.Contains(shown, "..."); {
+			n, err := user.Read(some)
+			if shown += string(some[:n]); err != nil {
+				break
+			}
+		}
+		_ = user.SetReadDeadline(time.Time{})
+	})
+	runner := func(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
+		wait()
+		return program.Exec()(ctx, in, name, args...)
+	}
+	s := &session{Console: console.Console{Out: io.Discard, Err: terminal}, runner: runner, connect: noSystemd}
+	run(append(flags, strings.Fields(verb)...), s)
+	terminal.Close()
+	rest, _ := io.ReadAll(user) // until it is closed, which is an error
+	shown += string(rest)
+	if left := regexp.MustCompile(`(\r\x1b\[K[^\r\n\x1b]*\.\.\.)+\r\x1b\[K`).ReplaceAllString(shown, ""); left == shown || strings.Contains(left, "...") {
+		t.Errorf("%q", shown)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
 	"natspread/internal/configfiles"
+	"natspread/internal/screen"
 	"natspread/internal/slots"
 )
 
@@ -111,6 +112,19 @@ func TestManualVerbs(t *testing.T) {
 	}
 }
 
+// TestManualSynopsis looks for each flag of a verb in the synopsis of that verb.
+func TestManualSynopsis(t *testing.T) {
+	synopsis := section(t, manual(t, "natspread.8"), "SYNOPSIS")
+	for _, verb := range (&session{}).program().Verbs {
+		lines := regexp.MustCompile(`(?m)^\*\*natspread `+verb.Name+`\*\*(.*\n)+?$`).FindAllString(synopsis, -1)
+		for _, flag := range typedFlags(verb.Flags) {
+			if !strings.Contains(strings.Join(lines, ""), "**"+flag+"**") {
+				t.Errorf("the synopsis of %s has no %s", verb.Name, flag)
+			}
+		}
+	}
+}
+
 func TestManualFlags(t *testing.T) {
 	page := manual(t, "natspread.8")
 	common := append(typedFlags(commonFlags()), "--help", "-h")
@@ -137,8 +151,8 @@ func TestManualNamesNoOtherFlag(t *testing.T) {
 	for _, verb := range (&session{}).program().Verbs {
 		known = append(known, typedFlags(verb.Flags)...)
 	}
-	foreign := regexp.MustCompile(`(?ms)\*\*(sysctl|conntrack|iptables-restore) [^*]*\*\*|` + "^```.*?^```$")
-	for _, page := range []string{"natspread.8", "natspread.toml.5"} {
+	foreign := regexp.MustCompile(`(?ms)\*\*(sysctl|conntrack|iptables|iptables-restore) [^*]*\*\*|` + "^```.*?^```$")
+	for _, page := range []string{"natspread.8", "natspread.toml.5", "natspread-json.5"} {
 		text := foreign.ReplaceAllString(manual(t, page), "")
 		named := regexp.MustCompile(`(?:^|[\s*\[(])(--?[a-z0-9][a-z0-9-]*)\b`).FindAllStringSubmatch(text, -1)
 		for _, flag := range named {
@@ -179,13 +193,18 @@ func TestManualExamples(t *testing.T) {
 	}
 }
 
-// TestManualExplains compares the explanation in the manual with that of the program.
+// TestManualExplains compares the explanation in the manual with that of the program, on a terminal on which the
+// manual, further in, has room.
 func TestManualExplains(t *testing.T) {
 	drafted := inProcess("init", "--config", "-", "--listen", "192.0.2.10:80",
 		"--backend", "10.0.0.1:80", "--backend", "10.0.0.2:80", "--backend", "10.0.0.3:80").want(t, exitDone)
 	explained := natspreadWith(drafted.out, noSystemd, "render", "--explain", "192.0.2.10:80", "--config", "-").want(t, exitDone)
-	if !strings.Contains(manual(t, "natspread.8"), "```\n"+explained.out+"```\n") {
-		t.Errorf("the manual does not have:\n%s", explained.out)
+	var shown strings.Builder
+	for line := range strings.Lines(explained.out) {
+		shown.WriteString(screen.Screen{Columns: 67}.Wrap(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	if !strings.Contains(manual(t, "natspread.8"), "```\n"+shown.String()+"```\n") {
+		t.Errorf("the manual does not have:\n%s", shown.String())
 	}
 }
 

@@ -38,7 +38,7 @@ func (s *session) installOffline(ctx context.Context, o installOptions) error {
 	if err != nil {
 		return err
 	}
-	into := install.Image{Root: s.root, Config: plan.Files, Volatile: o.volatile, Watched: o.watches(plan.Config), Prometheus: o.prometheus}
+	into := install.Image{Root: s.root, Config: plan.Files, Volatile: o.volatile, Watched: checked(plan.Config), Prometheus: o.prometheus}
 	done, err := into.Install(program)
 	if written.Changed {
 		done = append([]string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot", written.Number, variant)}, done...)

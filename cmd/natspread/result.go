@@ -20,7 +20,8 @@ type changeResult struct {
 	Notes          []string `json:"notes,omitempty"`           // what the administrator should know, a sentence each
 	ConfirmSeconds int      `json:"confirm_seconds,omitempty"` // apply only: for so long the generation waits to be confirmed
 
-	Diff *report.Diff `json:"diff,omitempty"` // with --dry-run: what apply would change
+	Changes *report.Changes `json:"changes,omitempty"` // apply, edit, rollback: how many services; absent where nothing was loaded before, or nothing changed
+	Diff    *report.Diff    `json:"diff,omitempty"`    // with --dry-run: what apply would change
 }
 
 // resultOf is a result as --json prints it.
@@ -34,10 +35,14 @@ func resultOf(result restore.Result) changeResult {
 // printNotes prints what became of connections, and the notes of a result.
 func (s *session) printNotes(result restore.Result) { s.PrintLines(report.NoteLines(result)) }
 
-// printResult prints the notes of a result, and with --json all of it.
-func (s *session) printResult(result restore.Result) error {
+// printResult prints the notes of a result, and with --json all of it, with what it changed.
+func (s *session) printResult(result restore.Result, ahead report.Ahead) error {
 	s.printNotes(result)
-	return unprinted(result, s.Answer(resultOf(result), ""))
+	printed := resultOf(result)
+	if result.Changed {
+		printed.Changes = ahead.Changes
+	}
+	return unprinted(result, s.Answer(printed, ""))
 }
 
 // unprinted adds to the error of a result that cannot be printed that what was changed stays

@@ -44,11 +44,11 @@ func TestJSONSchema(t *testing.T) {
 func wholeSchema(t *testing.T) schema {
 	t.Helper()
 	meanings := map[string]map[string]string{}
-	for _, heading := range []string{"Verbs", "Objects"} {
-		for _, part := range parts(section(t, jsonPage(t), heading), "### ") {
+	for _, heading := range []string{"VERBS", "OBJECTS"} {
+		for _, part := range parts(section(t, manual(t, "natspread-json.5"), heading), "### ") {
 			meanings[part.heading] = map[string]string{}
-			for _, row := range columns(part.text) {
-				meanings[part.heading][row[0]] = strings.ReplaceAll(row[2], "`", "")
+			for _, entry := range entries(part.text) {
+				meanings[part.heading][entry.key] = entry.meaning
 			}
 		}
 	}
@@ -124,9 +124,8 @@ func valueSchema(t *testing.T, held reflect.Type) schema {
 	switch {
 	case strings.HasPrefix(word, "array of "):
 		return schema{"type": "array", "items": valueSchema(t, held.Elem())}
-	case strings.HasPrefix(word, "["):
-		heading, _, _ := strings.Cut(strings.TrimPrefix(word, "["), "]")
-		first, _, _ := strings.Cut(heading, ", ")
+	case strings.HasPrefix(word, "*"):
+		first, _, _ := strings.Cut(strings.Trim(word, "*"), ", ")
 		return reference(first)
 	}
 	return schema{"type": word}

@@ -104,38 +104,34 @@ func (s *session) applyConfirmed(ctx context.Context, o applyOptions, shown chan
 // applyRequest applies what is requested of a config, and says so. It gives back the lock of
 // those who edit once the rules are loaded.
 func (s *session) applyRequest(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request, unlock func()) error {
-	moves := s.reportHost().Moves(plan.Config)
+	ahead := s.reportHost().Ahead(plan.Config)
 	s.Doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), request)
 	if err != nil {
 		return err
 	}
-	result.NoteIfChanged(moves)
+	result.NoteIfChanged(ahead.Moves)
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
 	unlock() // nobody need wait for systemd
-	s.printApplied(plan, result)
+	s.printApplied(plan, ahead, result)
 	s.startUnit(ctx, plan.Config, &result)
 	result.Changed = result.Changed || o.edited
-	return s.printResult(result)
+	return s.printResult(result, ahead)
 }
 
 // noteRemaining adds to the notes of a result what it could not fix, and which services
 // refuse their clients now.
 func (s *session) noteRemaining(ctx context.Context, cfg config.Config, tables rules.Tables, result *restore.Result) {
-	notes, err := s.reportHost().NotesAfter(ctx, cfg, tables)
-	if err != nil {
-		notes = append(notes, err.Error())
-	}
-	result.Notes = append(result.Notes, notes...)
+	result.Notes = append(result.Notes, s.reportHost().NotesAfter(ctx, cfg, tables)...)
 }
 
 // printApplied says what apply did.
-func (s *session) printApplied(plan change.Plan, result restore.Result) {
+func (s *session) printApplied(plan change.Plan, ahead report.Ahead, result restore.Result) {
 	if !result.Changed {
 		s.Printf("no change: generation %d is %s", result.Generation, result.There())
 		return
 	}
-	s.Printf("applied generation %d: %s, by the %s variant of iptables", result.Generation, plan.Summary(), result.Variant)
+	s.Printf("applied generation %d: %s%v, by the %s variant of iptables", result.Generation, plan.Summary(), ahead, result.Variant)
 }
 
 // dryRun proves the config, and shows what apply would change.
@@ -178,27 +174,27 @@ func (s *session) dryRun(ctx context.Context, o applyOptions) error {
 func (s *session) printDryRun(result restore.Result, changes report.Diff) error {
 	printed, filled := resultOf(result), changes.Filled()
 	printed.Changed, printed.DryRun, printed.Diff = false, true, &filled
-	return s.Answer(printed, changes.Text(s.Paint, s.Verbose))
+	return s.Answer(printed, changes.Text(s.Screen(), s.Verbose))
 }
 
 // try applies for some time, unless it is confirmed.
 func (s *session) try(ctx context.Context, o applyOptions, plan change.Plan, request restore.Request) error {
 	timer := s.revertTimer()
-	moves := s.reportHost().Moves(plan.Config)
+	ahead := s.reportHost().Ahead(plan.Config)
 	s.Doing("proving and loading %s", plan.Summary())
 	result, err := change.Try(ctx, s.changingHost(), request, restore.Trial{For: o.confirm, Schedule: timer.Start})
 	if err != nil {
 		return err
 	}
-	result.NoteIfChanged(moves)
+	result.NoteIfChanged(ahead.Moves)
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
 	s.noteWatcher(ctx, plan.Config, &result)
 	printed := resultOf(result)
 	if !result.Changed {
-		s.printApplied(plan, result)
+		s.printApplied(plan, ahead, result)
 	} else {
-		printed.ConfirmSeconds = int(o.confirm.Seconds())
-		s.Printf("loaded generation %d for %s: %s, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), plan.Summary(), result.Variant)
+		printed.ConfirmSeconds, printed.Changes = int(o.confirm.Seconds()), ahead.Changes
+		s.Printf("loaded generation %d for %s: %s%v, by the %s variant of iptables", result.Generation, text.Duration(o.confirm), plan.Summary(), ahead, result.Variant)
 	}
 	s.printNotes(result)
 	if err := s.Answer(printed, ""); err != nil {

@@ -66,11 +66,7 @@ func (s *session) notesBefore(ctx context.Context, plan change.Plan) []string {
 	if s.needKernel("check") != nil {
 		return nil
 	}
-	notes, err := s.reportHost().NotesBefore(ctx, plan.Config, plan.Tables)
-	if err != nil {
-		notes = append(notes, err.Error())
-	}
-	return notes
+	return s.reportHost().NotesBefore(ctx, plan.Config, plan.Tables)
 }
 
 // prove proves the rules where rights allow.

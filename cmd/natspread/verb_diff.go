@@ -126,7 +126,7 @@ func (s *session) diffSaved(o diffOptions, plan change.Plan) (report.Diff, error
 // printDiff prints a difference and a summary, and exits as diff(1) does. who brings
 // the change.
 func (s *session) printDiff(who string, result report.Diff) error {
-	if err := s.Answer(result.Filled(), result.Text(s.Paint, s.Verbose)); err != nil {
+	if err := s.Answer(result.Filled(), result.Text(s.Screen(), s.Verbose)); err != nil {
 		return troubled(err)
 	}
 	s.PrintLines(result.Summary(who))

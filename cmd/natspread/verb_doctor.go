@@ -44,7 +44,7 @@ func (s *session) examine(ctx context.Context, _ cmdline.None) error {
 	}
 	result, text := doctorResult{Findings: report.FindingsOf(found)}, "nothing found\n"
 	if len(found) > 0 {
-		text = report.FindingsText(result.Findings, s.Paint)
+		text = report.FindingsText(s.Screen(), result.Findings)
 	}
 	if err := s.Answer(result, text); err != nil || len(report.Broken(found)) == 0 {
 		return err

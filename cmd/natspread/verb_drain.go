@@ -153,6 +153,7 @@ func (s *session) awaitDrained(ctx context.Context, wait time.Duration, edit cha
 // setDrain drains backends, or gives them new connections again: in the config, or with
 // --runtime in what is loaded.
 func (s *session) setDrain(ctx context.Context, o drainOptions, drain bool) (change.Edit, restore.Result, error) {
+	s.Doing("reading what is loaded")
 	keepOne := func(edit change.Edit, err error) (change.Edit, error) {
 		if empty := edit.Empty(); err == nil && o.keepOne && len(empty) > 0 {
 			err = fmt.Errorf("no backend of service %s would be left; without --keep-one clients are refused", strings.Join(empty, ", "))
@@ -198,13 +199,13 @@ func (s *session) edit(ctx context.Context, planEdit func(generation.Store, chan
 	if err != nil {
 		return change.Edit{}, restore.Result{}, nothingChanged(err)
 	}
-	moves := s.reportHost().Moves(edit.Config)
+	ahead := s.reportHost().Ahead(edit.Config)
 	s.Doing("proving and loading %s", edit.Plan.Summary())
 	result, err := edit.Apply(ctx, s.changingHost())
 	if err != nil {
 		return change.Edit{}, restore.Result{}, failure.Halfway(result, nil, err)
 	}
-	result.NoteIfChanged(moves)
+	result.NoteIfChanged(ahead.Moves)
 	s.noteRemaining(ctx, edit.Config, edit.Tables, &result)
 	return edit, result, nil
 }

@@ -118,7 +118,7 @@ func (s *session) wantsEdit(ctx context.Context, o editOptions, plan change.Plan
 		return err
 	}
 	if !s.JSON {
-		if err := s.Print(changes.Text(s.Paint, s.Verbose)); err != nil {
+		if err := s.Print(changes.Text(s.Screen(), s.Verbose)); err != nil {
 			return err
 		}
 	}

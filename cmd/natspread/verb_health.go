@@ -92,7 +92,7 @@ func (s *session) healthOnce(ctx context.Context, seams watcher.Seams) error {
 	if len(found.Checks) == 0 {
 		s.Printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", found.Generation)
 	}
-	if err := s.Answer(found, found.Text()); err != nil || !found.Bad() {
+	if err := s.Answer(found, found.Text(s.Screen())); err != nil || !found.Bad() {
 		return err
 	}
 	return cmdline.ExitSilently(exitFailed)

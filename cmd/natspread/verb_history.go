@@ -32,5 +32,5 @@ func (s *session) history(_ context.Context, _ cmdline.None) error {
 		return nil
 	}
 	history := report.HistoryOf(entries)
-	return s.Answer(history, history.Text(s.Paint))
+	return s.Answer(history, history.Text(s.Screen()))
 }

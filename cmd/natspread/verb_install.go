@@ -58,7 +58,7 @@ func (s *session) installVerb() *cli.Command {
 			&cli.BoolFlag{Name: "offline", Usage: "the root is an image: also inside of it, in a chroot or a container"},
 			&cli.StringFlag{Name: "program", Usage: "for an image: copy `FILE` into it, a natspread that is built for its machine"},
 			&cli.BoolFlag{Name: "volatile", Usage: "for an image whose /var begins empty at each boot: keep the generation below /usr"},
-			&cli.StringFlag{Name: "prometheus", Usage: "check backends, and have metrics written into `FILE` as health --prometheus does"},
+			&cli.StringFlag{Name: "prometheus", Usage: "have metrics written into `FILE`: by health --prometheus, or by a timer where nothing is checked"},
 		},
 	}, "natspread install\n  natspread --root ./image install --config ./natspread.toml", readInstall, s.install)
 }
@@ -81,9 +81,6 @@ func readInstall(c *cli.Context) (installOptions, error) {
 	}
 	return o, nil
 }
-
-// watches tells whether the watcher is to run.
-func (o installOptions) watches(cfg config.Config) bool { return o.prometheus != "" || checked(cfg) }
 
 // installResult is what install and uninstall print with --json.
 type installResult struct {
@@ -145,6 +142,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	if err := s.refuseLogin(ctx, plan.Config); err != nil {
 		return err
 	}
+	ahead := s.reportHost().Ahead(plan.Config)
 	s.Doing("proving and loading %s", plan.Summary())
 	result, err := change.Apply(ctx, s.changingHost(), plan.Request("install"))
 	if err != nil {
@@ -152,7 +150,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 	}
 	s.noteRemaining(ctx, plan.Config, plan.Tables, &result)
 	unlock() // what follows may take minutes
-	s.printApplied(plan, result)
+	s.printApplied(plan, ahead, result)
 	result.Notes = slices.DeleteFunc(result.Notes, func(note string) bool { return slices.Contains(result.Opened, note) }) // noteRouter says it
 	done, err := s.installUnits(connecting, running, o, plan)
 	if err != nil {
@@ -176,12 +174,9 @@ func (s *session) installUnits(ctx context.Context, running systemd, o installOp
 	if err != nil {
 		return done, fmt.Errorf("the rules are applied, but not restored at boot: %w", err)
 	}
-	if !o.watches(plan.Config) {
-		return done, nil
-	}
-	more, err := units.InstallHealth(ctx, running, s.root, program, o.prometheus)
+	more, err := install.Watch(ctx, running, s.root, program, checked(plan.Config), o.prometheus)
 	if err != nil {
-		err = fmt.Errorf("the rules are applied, and restored at boot, but backends are not checked: %w", err)
+		err = fmt.Errorf("the rules are applied, and restored at boot, but %w", err)
 	}
 	return append(done, more...), err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,11 +15,10 @@ import (
 // manVerb describes man.
 func (s *session) manVerb() *cli.Command {
 	return cmdline.Verb(&cli.Command{
-		Name:      "man",
-		Usage:     "print the manual, of the program or of natspread.toml",
-		ArgsUsage: "[PAGE]",
-		Description: "For machines without the package, which has the same pages for man(1): those of\n" +
-			"natspread and natspread.toml.",
+		Name:        "man",
+		Usage:       "print the manual: of the program, natspread.toml or JSON",
+		ArgsUsage:   "[PAGE]",
+		Description: "The pages are natspread, natspread.toml and natspread-json, as for man(1).",
 	}, "natspread man natspread.toml", readMan, s.man)
 }
 
@@ -26,7 +26,7 @@ func (s *session) manVerb() *cli.Command {
 func readMan(c *cli.Context) (page string, err error) {
 	page = cmp.Or(c.Args().First(), man.Pages()[0])
 	if !slices.Contains(man.Pages(), page) {
-		err = cmdline.UsageErrorf("there is no page %q: natspread man, or natspread man natspread.toml", page)
+		err = cmdline.UsageErrorf("there is no page %q; the pages are %s", page, strings.Join(man.Pages(), ", "))
 	}
 	return page, err
 }
@@ -39,6 +39,6 @@ type manResult struct {
 
 // man prints a page.
 func (s *session) man(_ context.Context, page string) error {
-	text := man.Text(page, s.Bold)
+	text := man.Text(page, s.Screen().Bold)
 	return s.Answer(manResult{page, text}, text)
 }

@@ -155,7 +155,7 @@ func (s *session) explain(o renderOptions, plan change.Plan) error {
 	if err != nil {
 		return err
 	}
-	return s.Answer(question.Result(explained), question.Text(explained, s.Verbose, s.Paint))
+	return s.Answer(question.Result(explained), question.Text(explained, s.Verbose, s.Screen()))
 }
 
 // draw prints the chains of a family as a graph or as a picture.

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/report"
 )
 
 // restoreVerb describes restore.
@@ -47,5 +48,5 @@ func (s *session) restore(ctx context.Context, o restoreOptions) error {
 	} else {
 		s.Printf("generation %d is %s", result.Generation, result.There())
 	}
-	return s.printResult(result)
+	return s.printResult(result, report.Ahead{})
 }

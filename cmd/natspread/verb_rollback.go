@@ -11,6 +11,7 @@ import (
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
 	"natspread/internal/config"
+	"natspread/internal/report"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -78,11 +79,17 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	if err != nil {
 		return nothingChanged(err)
 	}
+	cfg, unread := config.ParseGeneration(old.Number, old.Config) // that of an older natspread, maybe
+	ahead := report.Ahead{}
+	if unread == nil {
+		ahead = s.reportHost().Ahead(cfg)
+	}
+	s.Doing("proving and loading generation %d", old.Number)
 	result, err := change.Apply(ctx, s.changingHost(), change.Again(old, fmt.Sprintf("rollback %d", old.Number)))
 	if err != nil {
 		return err
 	}
-	s.printRolledBack(result, old.Number)
+	s.printRolledBack(result, ahead, old.Number)
 	if err := s.configToo(o, old, &result); err != nil {
 		return s.stopHalfway(result, nil, err)
 	}
@@ -90,13 +97,12 @@ func (s *session) rollback(ctx context.Context, o rollbackOptions) error {
 	if further := s.store().Earlier(old); further != 0 {
 		result.Notes = append(result.Notes, fmt.Sprintf("one further back: natspread rollback %d", further))
 	}
-	cfg, err := config.ParseGeneration(old.Number, old.Config)
-	if err == nil { // else it is of an older natspread
+	if unread == nil {
 		s.noteRemaining(ctx, cfg, old.Tables, &result)
 	}
 	unlock() // nobody need wait for systemd
 	s.startUnit(ctx, cfg, &result)
-	return s.printResult(result)
+	return s.printResult(result, ahead)
 }
 
 // configToo puts the config of a generation that is loaded now back into the config file, if
@@ -141,12 +147,12 @@ func (s *session) confirmRollback(ctx context.Context, o *rollbackOptions) error
 }
 
 // printRolledBack says what the rollback to a generation did.
-func (s *session) printRolledBack(result restore.Result, old int) {
+func (s *session) printRolledBack(result restore.Result, ahead report.Ahead, old int) {
 	switch {
 	case result.Changed && result.Generation == old:
 		s.Printf("loaded generation %d again, which is current", result.Generation)
 	case result.Changed:
-		s.Printf("rolled back to generation %d, which is generation %d now", old, result.Generation)
+		s.Printf("rolled back to generation %d%v, which is generation %d now", old, ahead, result.Generation)
 	case result.Generation == old:
 		s.Printf("no change: generation %d is %s", result.Generation, result.There())
 	default:
@@ -161,11 +167,12 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 	if o.overdue {
 		revert = host.RevertOverdue
 	}
+	s.Doing("loading what was there before")
 	result, err := revert(ctx)
 	switch {
 	case o.overdue && errors.Is(err, generation.ErrNothingPending):
 		s.Printf("%v", generation.ErrNothingPending)
-		return s.printResult(result)
+		return s.printResult(result, report.Ahead{})
 	case err != nil:
 		return s.stopHalfway(result, nil, err)
 	case !o.overdue: // else this is what the timer runs
@@ -187,7 +194,7 @@ func (s *session) revert(ctx context.Context, o rollbackOptions) error {
 			return s.stopHalfway(result, nil, err)
 		}
 	}
-	return s.printResult(result)
+	return s.printResult(result, report.Ahead{})
 }
 
 // rollbackTo returns the generation that was asked for.

@@ -47,7 +47,7 @@ func (s *session) selftest(ctx context.Context, service string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Answer(result, result.Text(s.Paint)); err != nil {
+	if err := s.Answer(result, result.Text(s.Screen())); err != nil {
 		return err
 	}
 	s.Printf("%s", result.Summary())

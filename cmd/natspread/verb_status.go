@@ -62,7 +62,7 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 	case o.prometheus != "":
 		err = report.WriteMetrics(o.prometheus, status.Metrics())
 	default:
-		err = s.Answer(status, status.Text(s.Paint, o.all))
+		err = s.Answer(status, status.Text(s.Screen(), o.all))
 	}
 	if err != nil {
 		return err

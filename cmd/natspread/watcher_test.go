@@ -17,8 +17,8 @@ var articleChecked = article + "check = \"tcp\"\n"
 // noWatcher is the note where nobody runs health checks.
 const noWatcher = "note: health checks are configured, but natspread health does not run; fix: "
 
-// install enables and starts the watcher's unit where the config has a check, and again with other
-// metrics; uninstall stops and removes it. With each variant.
+// install enables and starts the watcher's unit where the config has a check, with metrics if they are asked for, and
+// else a timer for these; uninstall stops and removes all of it. With each variant.
 func TestInstallWatcher(t *testing.T) {
 	t.Parallel()
 	for _, variant := range netnstest.VariantsFor(t, t.Name()) {
@@ -43,23 +43,31 @@ func installWatcher(t *testing.T, machine *fakeSystemd) {
 	if !strings.Contains(got.err, "enabled natspread-health.service\nstarted natspread-health.service\n") || strings.Contains(got.err, noWatcher) {
 		t.Errorf("install says %q", got.err)
 	}
-	writeFile(t, "/etc/natspread/natspread.toml", article)
 	machine.onMachine("install", "--prometheus", "/srv/natspread.prom").want(t, exitDone)
 	machine.wantCalls(watched...)
 	if text, err := os.ReadFile(dropIn); err != nil || !strings.Contains(string(text), " health --prometheus /srv/natspread.prom\n") {
 		t.Errorf("%v\n%s", err, text)
 	}
+	writeFile(t, "/etc/natspread/natspread.toml", article)
+	machine.onMachine("install", "--prometheus", "/srv/natspread.prom").want(t, exitDone)
+	machine.wantCalls(slices.Concat(plain, []string{"enable " + paths.MetricsTimer, "reload", "start " + paths.MetricsTimer, "start " + paths.MetricsUnit, "close"})...)
 	machine.onMachine("uninstall").want(t, exitDone)
-	for _, path := range []string{unit, dropIn} {
+	for _, path := range []string{unit, dropIn, "/etc/systemd/system/" + paths.MetricsUnit, "/etc/systemd/system/" + paths.MetricsTimer} {
 		if _, err := os.Lstat(path); err == nil {
 			t.Errorf("after uninstall there is %s", path)
 		}
 	}
-	machine.fails = "restart " + paths.HealthUnit
-	got = machine.onMachine("install", "--prometheus", "/srv/natspread.prom").want(t, exitFailed)
-	if !strings.HasSuffix(got.err, "enabled natspread-health.service\nnatspread: the rules are applied, and restored at boot, but backends are not checked: "+errFake.Error()+"\n") {
-		t.Errorf("install says %q", got.err)
+	install := func(fails, says string) {
+		t.Helper()
+		machine.fails = fails
+		got := machine.onMachine("install", "--prometheus", "/srv/natspread.prom").want(t, exitFailed)
+		if !strings.HasSuffix(got.err, "\nnatspread: the rules are applied, and restored at boot, but "+says+": "+errFake.Error()+"\n") {
+			t.Errorf("install says %q", got.err)
+		}
 	}
+	install("start "+paths.MetricsUnit, "metrics are not written")
+	writeFile(t, "/etc/natspread/natspread.toml", articleChecked)
+	install("restart "+paths.HealthUnit, "backends are not checked")
 }
 
 // What makes a config with health checks current notes that no watcher runs, and the line that

@@ -183,10 +183,13 @@ func SyncDir(dir string) error {
 	return nil
 }
 
-// syncParent tells apart the one failure after which the new name is already in place.
+// ErrUnsynced is the one failure after which the new file is already in place.
+var ErrUnsynced = errors.New("is replaced, but may not survive a power cut")
+
+// syncParent makes the new name durable; its error is ErrUnsynced.
 func syncParent(path string) error {
 	if err := SyncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("%s is replaced, but may not survive a power cut: %w", path, err)
+		return fmt.Errorf("%s %w: %w", path, ErrUnsynced, err)
 	}
 	return nil
 }

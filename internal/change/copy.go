@@ -2,6 +2,7 @@ package change
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,7 +103,13 @@ func (c Copy) Save(plan Plan) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.ReplaceFile(c.path, plan.Files[plan.Files.At(c.name)].Text)
+	err = atomicfile.ReplaceFile(c.path, plan.Files[plan.Files.At(c.name)].Text)
+	if errors.Is(err, atomicfile.ErrUnsynced) {
+		if failed := atomicfile.ReplaceFile(c.path, c.before); failed != nil && !errors.Is(failed, atomicfile.ErrUnsynced) {
+			return fmt.Errorf("%w, but it is still edited: cannot put it back: %w", err, atomicfile.Cause(failed))
+		}
+	}
+	return err
 }
 
 // Remove removes the copy.

@@ -172,12 +172,18 @@ func (e Edit) Empty() []string {
 // and not fill it again.
 func (e Edit) Apply(ctx context.Context, host restore.Host) (restore.Result, error) {
 	for i, file := range e.edited {
-		if err := atomicfile.ReplaceFile(file.path, file.after); err != nil {
-			if failed := e.revert(e.edited[:i]); failed != nil {
-				return restore.Result{Changed: true}, fmt.Errorf("%w, but %w", err, failed)
-			}
-			return restore.Result{}, fmt.Errorf("%w; nothing was changed", err)
+		err := atomicfile.ReplaceFile(file.path, file.after)
+		if err == nil {
+			continue
 		}
+		back := ""
+		if errors.Is(err, atomicfile.ErrUnsynced) { // this one has the new text, too
+			i, back = i+1, "; it is put back"
+		}
+		if failed := e.revert(e.edited[:i]); failed != nil {
+			return restore.Result{Changed: true}, fmt.Errorf("%w, but %w", err, failed)
+		}
+		return restore.Result{}, fmt.Errorf("%w%s; nothing was changed", err, back)
 	}
 	result, err := Apply(ctx, host, e.Request(e.command))
 	if err == nil {
@@ -202,7 +208,7 @@ func (e Edit) revert(files []fileEdit) error {
 		if err == nil {
 			err = atomicfile.ReplaceFile(file.path, file.before)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, atomicfile.ErrUnsynced) {
 			failed = errors.Join(failed, fmt.Errorf("the config is still edited: cannot put it back: %w", atomicfile.Cause(err)))
 		}
 	}

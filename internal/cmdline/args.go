@@ -183,14 +183,20 @@ func (p Program) unknownFlag(whose, name string, known map[string]Flag) error {
 	if habit, found := suggest.Known(p.Habits, name); found && takes(known, habit.Instead) {
 		return UsageErrorf("%s has no flag %q; fix: %s", whose, name, habit.Instead)
 	}
-	var names []string
+	var own, all []string
 	for _, flag := range known {
-		if first := strings.TrimLeft(flag.Names[0], "-"); len(first) > 1 { // one letter is like any other
-			names = append(names, first)
+		switch first := strings.TrimLeft(flag.Names[0], "-"); {
+		case len(first) == 1: // one letter is like any other
+		case slices.ContainsFunc(p.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), first) }):
+			all = append(all, first)
+		default:
+			own = append(own, first)
 		}
 	}
-	slices.Sort(names) // a map's order is another one in each run
-	if meant := suggest.Word(strings.TrimLeft(name, "-"), names); meant != "" {
+	slices.Sort(own) // a map's order is another one in each run
+	slices.Sort(all)
+	// Of two that are as near the verb's own is taken.
+	if meant := suggest.Word(strings.TrimLeft(name, "-"), append(own, all...)); meant != "" {
 		return UsageErrorf("%s has no flag %q: did you mean --%s?", whose, name, meant)
 	}
 	return UsageErrorf("%s has no flag %q: see %s --help", whose, name, whose)

@@ -43,6 +43,17 @@ func Described(flags []cli.Flag) []Flag {
 // dashed returns a flag's name as it is typed.
 func dashed(name string) string { return strings.Repeat("-", min(len(name), 2)) + name }
 
+// Given tells whether a flag that takes no value is among arguments, also where they are not understood otherwise.
+func Given(args []string, flag string) bool {
+	if at := slices.Index(args, "--"); at >= 0 { // behind it nothing is a flag
+		args = args[:at]
+	}
+	return slices.ContainsFunc(args, func(arg string) bool {
+		name, value, _ := strings.Cut(arg, "=")
+		return (name == "--"+flag || name == "-"+flag) && value != "false"
+	})
+}
+
 // RefuseIf refuses a combination of flags, if it was given; words say which ones, why, and
 // what to give instead.
 func RefuseIf(given bool, words string) error {

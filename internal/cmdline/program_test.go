@@ -138,3 +138,13 @@ func TestCodes(t *testing.T) {
 		t.Errorf("%v is not silent", err)
 	}
 }
+
+// TestGiven finds a flag where it is one.
+func TestGiven(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]bool{"": false, "diff --json": true, "-json diff": true, "--json=true": true, "--json=false": false, "--jsonx": false, "edit -- --json": false} {
+		if cmdline.Given(strings.Fields(args), "json") != want {
+			t.Errorf("%q", args)
+		}
+	}
+}

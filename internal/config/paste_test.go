@@ -69,12 +69,17 @@ func (p *paster) special(e Error) bool {
 	begin := strings.LastIndexByte(p.text[:p.at], '\n') + 1
 	end := begin + len(e.Source)
 	line := source.Span{Start: begin, End: end}
+	elsewhere := regexp.MustCompile(`^write (.+) on line (\d+)$`).FindStringSubmatch(e.Fix)
 	header := regexp.MustCompile(`^write (\[\[?[\w.-]+\]?\])( and name = "[a-z0-9-]+")?$`).FindStringSubmatch(e.Fix)
 	moved := regexp.MustCompile(`^write it (above|below) (\[[\w.-]+\])$`).FindStringSubmatch(e.Fix)
 	above := regexp.MustCompile(`^write (\[.*\]) on a line above it$`).FindStringSubmatch(e.Fix)
 	switch {
 	case header != nil:
 		p.replace(line, header[1]+strings.Replace(header[2], " and ", "\n", 1))
+	case p.noTOML && elsewhere != nil:
+		p.replaceLine(elsewhere[2], elsewhere[1])
+	case p.noTOML && strings.HasPrefix(e.Fix, `write "`):
+		p.replace(line, strings.TrimPrefix(e.Fix, "write "))
 	case above != nil:
 		p.replace(source.Span{Start: begin, End: begin}, above[1]+"\n")
 	case moved != nil:
@@ -104,6 +109,17 @@ func (p *paster) special(e Error) bool {
 		return false
 	}
 	return true
+}
+
+// replaceLine writes a text in place of the line of that number.
+func (p *paster) replaceLine(number, text string) {
+	lines := strings.SplitAfter(p.text, "\n")
+	for i := range lines {
+		if number == strconv.Itoa(i+1) {
+			lines[i] = text + "\n"
+		}
+	}
+	p.text = strings.Join(lines, "")
 }
 
 // outForm is a fix that begins with what is to be taken out.

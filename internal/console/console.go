@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"natspread/internal/screen"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
 )
@@ -33,7 +35,7 @@ type Flags struct {
 func (c *Console) Printf(format string, args ...any) {
 	if !c.Quiet {
 		c.Line.Clear()
-		fmt.Fprintln(c.Err, text.OneLine(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(c.Err, c.ErrScreen().Say(text.OneLine(fmt.Sprintf(format, args...))))
 	}
 }
 
@@ -54,10 +56,16 @@ func (c *Console) PrintLines(lines []string) {
 
 // PrintJSON prints the result of a verb for programs: one object, of the type named
 // after the verb, and the end of a line. A verb that fails prints a failure instead.
-func (c *Console) PrintJSON(value any) error {
+func (c *Console) PrintJSON(value any) error { return c.printJSON(value, "  ") }
+
+// PrintJSONLine is PrintJSON on one line, for a verb that prints one object after the other.
+func (c *Console) PrintJSONLine(value any) error { return c.printJSON(value, "") }
+
+// printJSON prints an object, with an indent unless that is empty.
+func (c *Console) printJSON(value any, indent string) error {
 	c.Line.Clear()
 	encoder := json.NewEncoder(c.Out)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent("", indent)
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}
@@ -88,27 +96,20 @@ func (c *Console) Print(data string) error {
 	return nil
 }
 
-// Paint puts a text into a color, where standard output gets colors.
-func (c *Console) Paint(code, text string) string {
-	if !c.colored() {
-		return text
-	}
-	return terminal.Paint(code, text)
-}
+// Screen is what is written to standard output for.
+func (c *Console) Screen() screen.Screen { return c.screenOf(c.Out) }
 
-// Bold has a text stand out, where standard output gets colors.
-func (c *Console) Bold(text string) string { return c.Paint("1", text) }
+// ErrScreen is what is written to standard error for.
+func (c *Console) ErrScreen() screen.Screen { return c.screenOf(c.Err) }
 
-// colored tells whether standard output gets colors: as asked, or on a terminal
-// when NO_COLOR is unset (no-color.org).
-func (c *Console) colored() bool {
-	switch c.Color {
-	case "always":
-		return true
-	case "never":
-		return false
+// screenOf is what is written to a stream for. It has styles as asked, or on a terminal when NO_COLOR is unset
+// (no-color.org), and the terminal is none that has no styles at all.
+func (c *Console) screenOf(stream io.Writer) screen.Screen {
+	shown := screen.Screen{Columns: terminal.SizeOf(stream).Columns, Styled: c.Color == "always"}
+	if c.Color != "always" && c.Color != "never" {
+		shown.Styled = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal.Is(stream)
 	}
-	return os.Getenv("NO_COLOR") == "" && terminal.Is(c.Out)
+	return shown
 }
 
 // Asks tells whether somebody sees a question and can answer.
@@ -120,15 +121,28 @@ func (c *Console) Ask(ctx context.Context, question string) (yes bool, err error
 	return terminal.Ask(ctx, c.In, c.Err, question)
 }
 
-// Choose asks for one of some answers; "" where nobody can answer, or wants any of them.
-func (c *Console) Choose(ctx context.Context, question string, answers []string) (string, error) {
+// Choose asks for an answer. A prompt says which there may be, and a yes stands for the proposed one. What is wrong with
+// an answer is said, and it is asked again. The answer is "" where nobody can answer, or wants to.
+func (c *Console) Choose(ctx context.Context, question, prompt, proposed string, wrong func(answer string) string) (string, error) {
 	if !c.Asks() {
 		return "", nil
 	}
-	for _, answer := range answers {
-		if yes, err := c.Ask(ctx, fmt.Sprintf("%s: %s?", question, answer)); yes || err != nil {
-			return answer, err
-		}
+	c.Printf("%s", question)
+	if proposed != "" {
+		prompt += ", or y for " + proposed
 	}
-	return "", nil
+	for {
+		answer, err := terminal.Read(ctx, c.In, c.Err, prompt+"? ")
+		switch word := strings.ToLower(answer); {
+		case err != nil, word == "", word == "n", word == "no":
+			return "", err
+		case proposed != "" && (word == "y" || word == "yes"):
+			return proposed, nil
+		}
+		said := wrong(answer)
+		if said == "" {
+			return answer, nil
+		}
+		c.Printf("%s", said)
+	}
 }

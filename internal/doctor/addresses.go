@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/hostfiles"
 	"natspread/internal/network"
+	"natspread/internal/text"
 )
 
 // use is what an address is used as.
@@ -58,7 +59,7 @@ func (e examination) addresses() []Finding {
 		switch {
 		case held && e.network.IsCut(holder):
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, few(as), holder.Link.Name),
+				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, text.Few(as), holder.Link.Name),
 				"ip link set " + holder.Link.Name + " up",
 			})
 		case !held:
@@ -83,7 +84,7 @@ func (e examination) notHeld(addr netip.Addr, as []use, floating func() map[neti
 	case to.Local:
 		return nil
 	}
-	what := fmt.Sprintf("%v, %s, is on no interface", addr, few(as))
+	what := fmt.Sprintf("%v, %s, is on no interface", addr, text.Few(as))
 	if !slices.ContainsFunc(as, func(u use) bool { return !u.moves }) {
 		return []Finding{{Severity: Risk, What: what + ": another balancer has it, or nobody"}}
 	}
@@ -177,43 +178,10 @@ func (e examination) withoutAddress(addr netip.Addr, name string) string {
 	}
 	line := fmt.Sprintf("snat = %q", config.SNAT{})
 	if n := len(sources); !masquerade && 0 < n && n <= mostSources {
-		line = "snat = " + listOf(sources)
+		line = "snat = " + inconfig.List(sources)
 	}
 	if moved {
-		line = "listen = " + listenText(listens) + " and " + line
+		line = "listen = " + inconfig.Listen(listens) + " and " + line
 	}
-	return line + inService(name)
-}
-
-// listenText writes listen addresses as the config does: each once, and none that "*" has already.
-func listenText(listens []config.Listen) string {
-	var all []string
-	for _, listen := range listens {
-		had := func(o config.Listen) bool { return o.Any() && o.Ports.Overlaps(listen.Ports) }
-		if !listen.Any() && slices.ContainsFunc(listens, had) {
-			continue
-		}
-		written := listen.String()
-		if listen.To != 0 { // its ports are those of the key ports
-			if written = "*"; !listen.Any() {
-				written = listen.Addr.String()
-			}
-		}
-		if !slices.Contains(all, written) {
-			all = append(all, written)
-		}
-	}
-	if len(all) == 1 {
-		return fmt.Sprintf("%q", all[0])
-	}
-	return listOf(all)
-}
-
-// listOf writes values as a list of the config.
-func listOf[T any](values []T) string {
-	quoted := make([]string, len(values))
-	for i, value := range values {
-		quoted[i] = fmt.Sprintf("%q", fmt.Sprint(value))
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
+	return inconfig.Line(name, line)
 }

@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
@@ -53,18 +51,4 @@ func (b Balancer) mangles(family rules.Family, is func(rules.SavedChain, rules.S
 			return slices.ContainsFunc(c.Rules, func(rule rules.SavedRule) bool { return is(c, rule) })
 		})
 	})
-}
-
-// few joins the words of some values, of the first three of many.
-func few[T any](values []T) string {
-	const most = 3
-	words := make([]string, min(most, len(values)))
-	for i := range words {
-		words[i] = fmt.Sprint(values[i])
-	}
-	joined := strings.Join(words, ", ")
-	if len(values) > most {
-		return fmt.Sprintf("%s and %d more", joined, len(values)-most)
-	}
-	return joined
 }

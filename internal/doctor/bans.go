@@ -7,6 +7,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // fail2banChain is what the names of fail2ban's chains begin with.
@@ -26,7 +27,7 @@ func (e examination) bans() []Finding {
 				continue
 			}
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("%v: fail2ban bans in INPUT only, which connections of %s never meet: -A INPUT %s", r.Family, few(services), rule.Text),
+				Risk, fmt.Sprintf("%v: fail2ban bans in INPUT only, which connections of %s never meet: -A INPUT %s", r.Family, text.Few(services), rule.Text),
 				fmt.Sprintf("%s -I FORWARD -j %s # until fail2ban starts again; for good: chain = FORWARD in its jail", rules.Program(r.Family, r.Variant, ""), chain),
 			})
 		}

@@ -150,7 +150,7 @@ func TestReturnPath(t *testing.T) {
 	}
 	found := e.returnPath()
 	wantFindings(t, found, `risk: with snat = "none" the answers of 10.0.0.1, 10.0.0.2 must`, `risk: with snat = "none" the answers of 203.0.113.5 must be routed through this host; doctor cannot see whether they are: these backends are on no subnet`)
-	if !strings.Contains(found[0].Fix, "via 10.0.0.254 ") || !strings.HasPrefix(found[1].Fix, `snat = "masquerade"`) {
+	if !strings.Contains(found[0].Fix, "via 10.0.0.254 ") || found[1].Fix != `natspread edit # in service web: snat = "masquerade"` {
 		t.Errorf("%s", reported(found))
 	}
 	e.Services[0].Takeover = true
@@ -176,8 +176,8 @@ func TestHairpin(t *testing.T) {
 	for hairpin, want := range map[string]string{
 		"10.0.0.0/24":    "",
 		"10.0.0.0/8":     "",
-		"10.0.0.0/25":    `hairpin = ["10.0.0.0/25", "10.0.0.0/24"] # in service web, then: natspread apply`,
-		"203.0.113.0/24": `hairpin = ["203.0.113.0/24", "10.0.0.0/24"] # in service web, then: natspread apply`,
+		"10.0.0.0/25":    `natspread edit # in service web: hairpin = ["10.0.0.0/25", "10.0.0.0/24"]`,
+		"203.0.113.0/24": `natspread edit # in service web: hairpin = ["203.0.113.0/24", "10.0.0.0/24"]`,
 	} {
 		service.Hairpin = []netip.Prefix{netip.MustParsePrefix(hairpin)}
 		found := e.hairpin()
@@ -191,7 +191,7 @@ func TestHairpin(t *testing.T) {
 
 // TestWithoutAddress keeps the other listen addresses of a service.
 func TestWithoutAddress(t *testing.T) {
-	const behind = `snat = "masquerade" # in service web, then: natspread apply`
+	const edit, behind = "natspread edit # in service web: ", `snat = "masquerade"`
 	service := webService()
 	lost := service.Listen[0].Addr
 	for want, more := range map[string][]config.Listen{
@@ -202,14 +202,14 @@ func TestWithoutAddress(t *testing.T) {
 		one := service
 		one.Listen = slices.Concat(service.Listen, more)
 		e := examination{Balancer: Balancer{Services: []config.Service{one}}}
-		if got := e.withoutAddress(lost, "web"); got != want+behind {
+		if got := e.withoutAddress(lost, "web"); got != edit+want+behind {
 			t.Errorf("%s", got)
 		}
 	}
 	other := service
 	other.Name = "other"
 	e := examination{Balancer: Balancer{Services: []config.Service{service, other}}}
-	if got := e.withoutAddress(lost, "web"); got != behind {
+	if got := e.withoutAddress(lost, "web"); got != edit+behind {
 		t.Errorf("%s", got)
 	}
 }
@@ -230,13 +230,13 @@ snat = ["192.0.2.10", "2001:db8::10"]`: `listen = ["*:80", "*:443"] and snat = "
 		}
 		e.Services = cfg.Services
 		for _, name := range []string{"web", "web.6"} {
-			if got := e.withoutAddress(netip.MustParseAddr("192.0.2.10"), name); got != want+" # in service web, then: natspread apply" {
+			if got := e.withoutAddress(netip.MustParseAddr("192.0.2.10"), name); got != "natspread edit # in service web: "+want {
 				t.Errorf("%s:\n%s", name, got)
 			}
 		}
 	}
 	e.Services[0].Hairpin = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}
-	want := `hairpin = ["10.0.0.0/24", "fd00::/64"] # in service web, then: natspread apply`
+	want := `natspread edit # in service web: hairpin = ["10.0.0.0/24", "fd00::/64"]`
 	if got := e.noHairpin(e.Services[1], []netip.Prefix{netip.MustParsePrefix("fd00::/64")}).Fix; got != want {
 		t.Error(got)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 )
@@ -12,7 +13,7 @@ import (
 // Conditions finds what of some services this host does not bear out: interfaces, addresses
 // and routes that are not there, connections that are not taken over, backends on the host
 // itself that nobody reaches, and checks that it cannot make. What may come true later is a
-// Risk. brief leaves out what takes longer than to list interfaces and addresses.
+// Risk, unless a service gets nothing until then. brief leaves out what takes longer than to list interfaces and addresses.
 func (h Host) Conditions(services []config.Service, brief bool) []Finding {
 	checks := []func(examination) []Finding{examination.interfaces, examination.addresses, examination.takeover}
 	if !brief {
@@ -39,11 +40,6 @@ func (h Host) run(services []config.Service, checks []func(examination) []Findin
 		found = append(found, check(e)...)
 	}
 	return found
-}
-
-// inService ends a line that belongs into the config, below the service that the file has.
-func inService(name string) string {
-	return " # in service " + config.Service{Name: name}.Written() + ", then: " + FixApply
 }
 
 // halves returns the services that one of the file became: two where it is of both families. name is
@@ -97,7 +93,7 @@ func (e examination) ownBackend(service config.Service, backend config.Backend, 
 			_, _, who := e.holderOf(s)
 			found = append(found, Finding{
 				Broken, fmt.Sprintf("backend %v of %s is this host, where %s listens on %s %v only: clients are refused", backend, service.Name, who, protocol, s.At),
-				fmt.Sprintf("let it listen on %v, in its own config", backend.Addr),
+				fmt.Sprintf("# let it listen on %v, in its own config", backend.Addr),
 			})
 		}
 	}
@@ -135,13 +131,13 @@ func (e examination) ports() []Finding {
 			}
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
-				fmt.Sprintf("write %q for %q, which keeps the port%s%s", kept, backend, check, inService(service.Name)),
+				inconfig.Line(service.Name, fmt.Sprintf("%q for %q, which keeps the port%s", kept, backend, check)),
 			})
 		}
 		if len(service.Active()) > 1 && service.Algorithm != config.Source {
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name),
-				fmt.Sprintf("algorithm = %q%s", config.Source, inService(service.Name)),
+				inconfig.Line(service.Name, fmt.Sprintf("algorithm = %q", config.Source)),
 			})
 		}
 	}

@@ -193,6 +193,9 @@ func (f fault) check(t *testing.T, variant string) {
 	}
 }
 
+// typed is how a line begins that a shell runs: with a program, or with # where a person is to do something else.
+var typed = regexp.MustCompile(`^(#|natspread|ip|(ip6?tables|nft)(-nft|-legacy)?(-save)?|sysctl|systemctl|sed|chmod|kill|mkdir|printf|echo|sudo) `)
+
 // one fails unless just one finding is new, the one that is wanted, and returns its line.
 func (f fault) one(t *testing.T, before, found []Finding) string {
 	t.Helper()
@@ -205,6 +208,9 @@ func (f fault) one(t *testing.T, before, found []Finding) string {
 	if len(fresh) != 1 || fresh[0].Severity != f.severity || !regexp.MustCompile(f.want).MatchString(fresh[0].What) ||
 		!regexp.MustCompile("^"+f.fix+"$").MatchString(fresh[0].Fix) {
 		t.Fatalf("want %s %s\n    %s\nfound\n%s", f.severity, f.want, f.fix, reported(found))
+	}
+	if fix := fresh[0].Fix; fix != "" && !typed.MatchString(fix) {
+		t.Errorf("%q is no line for a shell: what to write into the config stands behind natspread edit", fix)
 	}
 	return fresh[0].Fix
 }

@@ -228,7 +228,7 @@ func networkFaults() []fault {
 		{
 			name: "snat absent", change: forget, stops: true, source: config.SNAT{Mode: config.Address, Addr: netip.MustParseAddr("10.0.0.254")},
 			lines:    "ip address del 10.0.0.254/24 dev back; ip address add 10.0.0.253/24 dev back",
-			severity: Broken, want: "^10.0.0.254, snat of web, is on no interface: answers of the backends are sent there and lost$", fix: `snat = "masquerade" # in service web, then: natspread apply`,
+			severity: Broken, want: "^10.0.0.254, snat of web, is on no interface: answers of the backends are sent there and lost$", fix: `natspread edit # in service web: snat = "masquerade"`,
 			again: func(t *testing.T, p *patient, _ string) {
 				p.Balancer.Services[0].SNAT = config.SNAT{}
 				p.load(t, "192.0.2.10/32", config.SNAT{})
@@ -238,7 +238,7 @@ func networkFaults() []fault {
 			name: "the host's address moved", change: forget, stops: true, source: config.SNAT{Mode: config.Address, Addr: netnstest.VIP(4)}, layout: netnstest.Layout{Gateway: true},
 			lines:    "ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.11/24 dev front",
 			severity: Broken, want: "^192.0.2.10, listen of web, snat of web, is on no interface: answers of the backends are sent there and lost$",
-			fix: `listen = "\*:80" and snat = "masquerade" # in service web, then: natspread apply`,
+			fix: `natspread edit # in service web: listen = "\*:80" and snat = "masquerade"`,
 			again: func(t *testing.T, p *patient, _ string) {
 				p.Balancer.Services[0].SNAT, p.Balancer.Services[0].Listen = config.SNAT{}, []config.Listen{everywhere()}
 				p.load(t, "192.0.2.11/32", config.SNAT{})
@@ -247,29 +247,29 @@ func networkFaults() []fault {
 		},
 		{
 			name: "interface absent", change: byInterface("eth9"), stops: true,
-			severity: Risk, want: "^service web: there is no interface eth9, so nothing comes in by it$", fix: `interface = "front" # in service web, then: natspread apply`, again: typeInterface,
+			severity: Broken, want: "^service web: there is no interface eth9, so nothing comes in by it$", fix: `natspread edit # in service web: interface = "front"`, again: typeInterface,
 		},
 		{
 			name: "interface absent in a list", change: byInterface("front", "eth9"),
-			severity: Risk, want: "^service web: there is no interface eth9, so nothing comes in by it$", fix: `interface = "front" # in service web, then: natspread apply`, again: typeInterface,
+			severity: Risk, want: "^service web: there is no interface eth9, so nothing comes in by it$", fix: `natspread edit # in service web: interface = "front"`, again: typeInterface,
 		},
 		{
 			name: "interface like none", change: byInterface("eth9+"), stops: true,
-			severity: Risk, want: `^service web: there is no interface eth9\+, so nothing comes in by it$`, fix: `interface = "front" # in service web, then: natspread apply`, again: typeInterface,
+			severity: Risk, want: `^service web: there is no interface eth9\+, so nothing comes in by it$`, fix: `natspread edit # in service web: interface = "front"`, again: typeInterface,
 		},
 		{
 			name: "interfaces, one of a bridge", variants: true, stops: true, change: byInterface("back", "fr+"),
 			lines:    "ip link add br0 type bridge; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",
-			severity: Broken, want: `^service web: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced by the name fr\+$`, fix: `interface = \["back", "br0"\] # in service web, then: natspread apply`, again: typeInterface,
+			severity: Broken, want: `^service web: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced by the name fr\+$`, fix: `natspread edit # in service web: interface = \["back", "br0"\]`, again: typeInterface,
 		},
 		{
 			name: "interface of a bridge", variants: true, stops: true, change: byInterface("front"),
 			lines:    "ip link add br0 type bridge; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",
-			severity: Broken, want: "^service web: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced$", fix: `interface = "br0" # in service web, then: natspread apply`, again: typeInterface,
+			severity: Broken, want: "^service web: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced$", fix: `natspread edit # in service web: interface = "br0"`, again: typeInterface,
 		},
 		{
 			name: "a backend on loopback", stops: true, severity: Broken, want: `^backend 10.0.0.254:8080 of web is this host, where doctor.test \(process [0-9]+\) listens on tcp 127.0.0.1:8080 only: clients are refused$`,
-			fix: "let it listen on 10.0.0.254, in its own config",
+			fix: "# let it listen on 10.0.0.254, in its own config",
 			change: func(t *testing.T, p *patient) {
 				p.Balancer.Services[0].Backends = []config.Backend{backendOf(netip.MustParseAddr("10.0.0.254"), 8080)}
 				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -R NATSPREAD-PRE 1 -p tcp -d 192.0.2.10 --dport 80 -j DNAT --to-destination 10.0.0.254:8080")
@@ -281,12 +281,12 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name: "ports to one", severity: Risk, want: "^service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1$", fix: `write "10.0.0.1" for "10.0.0.1:80", which keeps the port # in service web, then: natspread apply`,
+			name: "ports to one", severity: Risk, want: "^service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1$", fix: `natspread edit # in service web: "10.0.0.1" for "10.0.0.1:80", which keeps the port`,
 			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Listen[0].Ports.Last = 90 },
 			again:  func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Backends[0].Port = 0 },
 		},
 		{
-			name: "ports to one, checked", severity: Risk, want: "^service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1$", fix: `write "10.0.0.1" for "10.0.0.1:80", which keeps the port, and port = 80 in its check # in service web, then: natspread apply`,
+			name: "ports to one, checked", severity: Risk, want: "^service web listens on several ports, and all arrive at port 80 of backend 10.0.0.1$", fix: `natspread edit # in service web: "10.0.0.1" for "10.0.0.1:80", which keeps the port, and port = 80 in its check`,
 			change: func(_ *testing.T, p *patient) {
 				p.Balancer.Services[0].Listen[0].Ports.Last, p.Balancer.Services[0].Check.Type = 90, config.CheckTCP
 			},
@@ -295,7 +295,7 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name: "ports and backends", severity: Risk, want: "^service web has several ports: what one client sends to two of them may reach two backends$", fix: `algorithm = "source" # in service web, then: natspread apply`,
+			name: "ports and backends", severity: Risk, want: "^service web has several ports: what one client sends to two of them may reach two backends$", fix: `natspread edit # in service web: algorithm = "source"`,
 			change: func(_ *testing.T, p *patient) {
 				service := &p.Balancer.Services[0]
 				service.Listen = append(service.Listen, listenOf(netnstest.VIP(4), 443, 443))
@@ -325,9 +325,34 @@ func networkFaults() []fault {
 			again:  func(t *testing.T, p *patient, _ string) { p.sh(t, "ip route add 203.0.113.5 via 10.0.0.1") },
 		},
 		{
-			name: "default route", lines: "ip route add default via 192.0.2.99", change: addBackend("203.0.113.5"),
-			severity: Risk, want: "^203.0.113.5 is on no subnet of the host: only the default route leads there, via 192.0.2.99 dev front$",
-			fix: "ip route add 203.0.113.5/32 via 192.0.2.99 dev front",
+			name: "a mistyped address", lines: "ip route add default via 192.0.2.99", change: addBackend("203.0.113.5"),
+			severity: Risk, want: "^203.0.113.5 is on no subnet of the host, and packets go there as to everybody, via 192.0.2.99 dev front, while 10.0.0.1 of service web is on back: a typing error, or does back lack an address[?]$",
+			fix: "natspread edit # in service web: 10.0.0.5 for 203.0.113.5",
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, "ip route add 203.0.113.5/32 via 192.0.2.99 dev front")
+				if found := reported(p.examine(t)); !strings.Contains(found, "203.0.113.5 is on no subnet") {
+					t.Errorf("a route to the same router hides that nobody is there:\n%s", found)
+				}
+				p.Balancer.Services[0].Backends[1].Addr = netip.MustParseAddr("10.0.0.5")
+			},
+		},
+		{
+			name: "an interface without its address", lines: "ip address del 10.0.0.254/24 dev back; ip route add default via 192.0.2.99; ip route add 10.0.0.0/30 via 192.0.2.99", stops: true,
+			severity: Risk, want: "^10.0.0.1 is on no subnet of the host, and packets go there as to everybody, via 192.0.2.99 dev front: does back lack an address[?]$",
+			fix: "ip address add ADDRESS/LENGTH dev back # one beside 10.0.0.1; for good: in whatever sets back up at boot",
+			again: func(t *testing.T, p *patient, line string) {
+				p.sh(t, "ip route del 10.0.0.0/30 via 192.0.2.99; "+strings.Replace(line, "ADDRESS/LENGTH", "10.0.0.254/24", 1))
+				flush(t)
+			},
+		},
+		{
+			name: "backends behind a router", lines: "ip route add default via 192.0.2.99", change: func(_ *testing.T, p *patient) {
+				p.Balancer.Services[0].Backends[0].Addr = netip.MustParseAddr("203.0.113.5")
+			},
+			severity: Risk, want: "^203.0.113.5 is on no subnet of the host, and packets go there as to everybody, via 192.0.2.99 dev front: if that is not meant, an address or a route is missing$",
+			again: func(_ *testing.T, p *patient, _ string) {
+				p.Balancer.Services[0].Backends[0].Addr = netip.MustParseAddr("10.0.0.1")
+			},
 		},
 		{
 			name: "rp_filter", stops: true, change: asymmetric, severity: Broken,
@@ -436,7 +461,7 @@ func connectionFaults() []fault {
 		{
 			name: "hairpin", source: none, layout: gateway, severity: Risk,
 			change: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Hairpin = nil },
-			want:   "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `hairpin = \["10.0.0.0/24"\] # in service web, then: natspread apply`,
+			want:   "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `natspread edit # in service web: hairpin = \["10.0.0.0/24"\]`,
 			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Hairpin = hairpins() },
 		},
 		{
@@ -447,19 +472,19 @@ func connectionFaults() []fault {
 					t.Error("a client beside the backend is answered")
 				}
 			},
-			want: "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `hairpin = \["10.0.0.0/24"\] # in service web, then: natspread apply`,
+			want: "^service web: clients in 10.0.0.0/24 are in the subnet of backends", fix: `natspread edit # in service web: hairpin = \["10.0.0.0/24"\]`,
 			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Hairpin = hairpins() },
 		},
 		{
 			name: "clients beside the backends", source: none, layout: gateway, severity: Risk,
 			prepare: func(_ *testing.T, p *patient) { p.Balancer.Services[0].Hairpin = hairpins() }, change: byInterface("front"),
-			want: "^service web takes only what comes in by front: clients in 10.0.0.0/24, beside its backends on back, are not balanced$", fix: "take interface out of service web, then: natspread apply",
+			want: "^service web takes only what comes in by front: clients in 10.0.0.0/24, beside its backends on back, are not balanced$", fix: "natspread edit # in service web: take interface out",
 			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Interfaces = nil },
 		},
 		{
 			name: "narrow way", variants: true, lines: "ip link set back mtu 1300", severity: Risk,
 			want: "^packets of web come in by front with up to 1500 bytes, and back takes 1300: a connection stands still when the ICMP message about that is lost$",
-			fix:  "clamp_mss = true # in service web, then: natspread apply",
+			fix:  "natspread edit # in service web: clamp_mss = true",
 			again: func(t *testing.T, p *patient, _ string) {
 				service := &p.Balancer.Services[0]
 				for _, c := range []struct {
@@ -497,7 +522,7 @@ func connectionFaults() []fault {
 		},
 		{
 			name: "a check from nowhere", severity: Risk,
-			want: "^service web: this host does not have 10.0.0.77, the source of its checks, so nobody is checked$", fix: "take source out of the check # in service web, then: natspread apply",
+			want: "^service web: this host does not have 10.0.0.77, the source of its checks, so nobody is checked$", fix: "natspread edit # in service web: take source out of the check",
 			change: func(_ *testing.T, p *patient) {
 				p.Balancer.Services[0].Check = config.Check{Type: config.CheckTCP, Source: netip.MustParseAddr("10.0.0.77")}
 			},
@@ -511,7 +536,7 @@ func connectionFaults() []fault {
 					t.Error("the check is not balanced")
 				}
 			},
-			want: `^service web: backend 10.0.0.254:8080 is this host, and its check would be balanced by service inner, so it is not checked$`, fix: `local = false # in service inner, then: natspread apply`,
+			want: `^service web: backend 10.0.0.254:8080 is this host, and its check would be balanced by service inner, so it is not checked$`, fix: `natspread edit # in service inner: local = false`,
 			again: func(t *testing.T, p *patient, _ string) {
 				p.Balancer.Services[1].Local = false
 				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -t nat -F OUTPUT")

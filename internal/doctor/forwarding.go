@@ -10,6 +10,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/hostfiles"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // Forwarding finds what keeps the host from forwarding packets of some families, now or
@@ -197,7 +198,7 @@ func (c forwardingCheck) one(name, value string) []Finding {
 	}
 	if severity == Risk {
 		found.Severity = Risk
-		found.What += ", and connections of " + few(services) + " may come in there"
+		found.What += ", and connections of " + text.Few(services) + " may come in there"
 	}
 	return []Finding{found}
 }

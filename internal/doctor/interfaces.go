@@ -3,8 +3,10 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 )
@@ -41,30 +43,17 @@ func (e examination) interfacesOf(service config.Service) []Finding {
 	return found
 }
 
-// noInterface is the finding of a name that no interface has.
+// noInterface is the finding of a name that no interface has. Where the service names no other one that is
+// there, nobody is served. A pattern is for those that come and go.
 func (e examination) noInterface(service config.Service, named string) Finding {
 	found := Finding{Severity: Risk, What: fmt.Sprintf("service %s: there is no interface %s, so nothing comes in by it", service.Name, named)}
+	if !slices.ContainsFunc(service.Interfaces, func(name string) bool { return strings.HasSuffix(name, "+") || len(e.network.Like(name)) > 0 }) {
+		found.Severity = Broken
+	}
 	if likely := e.likelyLink(service); likely != "" {
-		found.Fix = interfaceFix(service, named, likely)
+		found.Fix = inconfig.Interface(service, named, likely)
 	}
 	return found
-}
-
-// interfaceFix is the line that replaces one interface of a service by a better one.
-func interfaceFix(service config.Service, named, better string) string {
-	var all []string
-	for _, link := range service.Interfaces {
-		if link == named {
-			link = better
-		}
-		if !slices.Contains(all, link) {
-			all = append(all, link)
-		}
-	}
-	if len(all) == 1 {
-		return fmt.Sprintf("interface = %q%s", all[0], inService(service.Name))
-	}
-	return "interface = " + listOf(all) + inService(service.Name)
 }
 
 // interfaceOf looks at one interface of a service. The nat table meets a packet of a VRF by
@@ -83,7 +72,7 @@ func (e examination) interfaceOf(service config.Service, named string, link netw
 	}
 	return Finding{
 		Broken, fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: %s", service.Name, link.Name, whole.Kind, whole.Name, what),
-		interfaceFix(service, named, whole.Name),
+		inconfig.Interface(service, named, whole.Name),
 	}, true
 }
 

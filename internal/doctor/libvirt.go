@@ -9,6 +9,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // libvirtHook is what libvirt runs when a network of its has started.
@@ -61,7 +62,7 @@ func (e examination) refusedByLibvirt(family rules.Family) []string {
 	for _, key := range keys {
 		if strings.HasPrefix(key.rule.Hook, "LIBVIRT_") {
 			refused = append(refused, fmt.Sprintf("%v: libvirt puts its rules first when it starts, or starts a network, and then refuses connections of %s to %s: %s",
-				family, few(done[key].services), few(done[key].names), quoted(key.rule)))
+				family, text.Few(done[key].services), text.Few(done[key].names), quoted(key.rule)))
 		}
 	}
 	return refused

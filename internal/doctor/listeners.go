@@ -10,6 +10,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/network"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // listeners looks for processes of the host that listen where a service does. A packet
@@ -102,7 +103,7 @@ func (e examination) shadowed(service config.Service, listen config.Listen, prot
 	holder, known, who := e.holderOf(s)
 	comes := listen.String()
 	if len(service.Interfaces) > 0 {
-		comes += " by " + few(service.Interfaces)
+		comes += " by " + text.Few(service.Interfaces)
 	}
 	found := Finding{Severity: Risk, What: fmt.Sprintf("%s listens on %s %v and is shadowed: what comes for %s goes to service %s", who, protocol, s.At, comes, service.Name)}
 	if s.At.Addr().IsUnspecified() && !listen.Any() {

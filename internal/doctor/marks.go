@@ -6,6 +6,7 @@ import (
 
 	"natspread/internal/network"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // marks looks for those who route by the marks of packets, beside a service whose clients
@@ -59,7 +60,7 @@ func (e examination) lostMarks(family rules.Family, words string, services []str
 			continue
 		}
 		return []Finding{{
-			Risk, fmt.Sprintf("%s, which %s sets, and nobody saves with its connection: the first packet of each connection to %s loses it", words, marks, few(services)),
+			Risk, fmt.Sprintf("%s, which %s sets, and nobody saves with its connection: the first packet of each connection to %s loses it", words, marks, text.Few(services)),
 			fmt.Sprintf("%s -t mangle -A %s -m mark ! --mark 0 -j CONNMARK --save-mark", rules.Program(family, ruleset.Variant, ""), chain),
 		}}
 	}
@@ -91,7 +92,7 @@ func marking(ruleset rules.Ruleset) (marks, chain string, saves bool) {
 // mark leads, in place of its backend.
 func strayed(family rules.Family, words string, services []string, preference int) Finding {
 	found := Finding{Severity: Risk, What: fmt.Sprintf(
-		"%s, also the first packet of a connection to %s that has it: away from its backend, as no rule before it looks for a route to that", words, few(services))}
+		"%s, also the first packet of a connection to %s that has it: away from its backend, as no rule before it looks for a route to that", words, text.Few(services))}
 	if preference > 1 { // before the table local there is no place
 		found.Fix = fmt.Sprintf("%s rule add pref %d lookup main suppress_prefixlength 0", ipProgram(family), preference-1)
 	}

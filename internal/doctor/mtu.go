@@ -6,8 +6,10 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // narrowing is two interfaces: packets that come in by one leave by the other, and that one
@@ -42,8 +44,8 @@ func (e examination) narrower() []Finding {
 	for _, way := range ways.keys {
 		found = append(found, Finding{
 			Risk, fmt.Sprintf("packets of %s come in by %s with up to %d bytes, and %s takes %d: a connection stands still when the ICMP message about that is lost",
-				few(ways.values[way]), way.in.Name, way.in.MTU, way.out.Name, way.out.MTU),
-			"clamp_mss = true" + inService(few(ways.values[way])),
+				text.Few(ways.values[way]), way.in.Name, way.in.MTU, way.out.Name, way.out.MTU),
+			inconfig.Line(text.Few(ways.values[way]), "clamp_mss = true"),
 		})
 	}
 	return found

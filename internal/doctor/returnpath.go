@@ -6,7 +6,9 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
+	"natspread/internal/text"
 )
 
 // keepsClient passes services whose backends see the client's own address.
@@ -35,8 +37,8 @@ func (e examination) noHairpin(service config.Service, lacking []netip.Prefix) F
 		had = append(had, half.Hairpin...)
 	}
 	return Finding{
-		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, few(lacking)),
-		"hairpin = " + listOf(slices.Concat(had, lacking)) + inService(service.Name),
+		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, text.Few(lacking)),
+		inconfig.Line(service.Name, "hairpin = "+inconfig.List(slices.Concat(had, lacking))),
 	}
 }
 
@@ -87,8 +89,8 @@ func (e examination) besideBackends() []Finding {
 		}
 		for _, subnet := range beside.keys {
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, few(service.Interfaces), subnet, few(beside.values[subnet])),
-				"take interface out of service " + service.Name + ", then: " + FixApply,
+				Risk, fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, text.Few(service.Interfaces), subnet, text.Few(beside.values[subnet])),
+				inconfig.Line(service.Name, "take interface out"),
 			})
 		}
 	}
@@ -108,7 +110,8 @@ func (e examination) returnPath() []Finding {
 	var unknown groups[netip.Addr, string] // backends by the host's address in their subnet
 	var shared []string
 	ofSeveral := e.backends(func(s config.Service) bool { return s.Takeover }).keys
-	for _, addr := range e.backends(keepsClient).keys {
+	all, of := e.backends(keepsClient), map[netip.Addr][]string{}
+	for _, addr := range all.keys {
 		if e.repliedHere(addr) {
 			continue
 		}
@@ -121,14 +124,17 @@ func (e examination) returnPath() []Finding {
 			gateway = near[0].Addr
 		}
 		unknown.add(gateway, addr.String())
+		of[gateway] = append(of[gateway], all.values[addr]...)
 	}
 	var found []Finding
 	for _, gateway := range unknown.keys {
-		found = append(found, notKnown(unknown.values[gateway], gateway))
+		slices.Sort(of[gateway])
+		of[gateway] = slices.Compact(of[gateway])
+		found = append(found, notKnown(unknown.values[gateway], of[gateway], gateway))
 	}
 	if len(shared) > 0 { // no address of one balancer's own will do
 		found = append(found, Finding{
-			Risk, fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; doctor cannot see whether they are", few(shared)),
+			Risk, fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; doctor cannot see whether they are", text.Few(shared)),
 			"ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over",
 		})
 	}
@@ -137,10 +143,10 @@ func (e examination) returnPath() []Finding {
 
 // notKnown is the finding of backends whose return path is not known. When they are in no
 // subnet of the host, the routers in between have to send replies here, too.
-func notKnown(backends []string, gateway netip.Addr) Finding {
-	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; doctor cannot see whether they are", few(backends))
+func notKnown(backends, services []string, gateway netip.Addr) Finding {
+	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; doctor cannot see whether they are", text.Few(backends))
 	if !gateway.IsValid() {
-		return Finding{Risk, what + ": these backends are on no subnet of this host", `snat = "masquerade" # in the service, then: ` + FixApply}
+		return Finding{Risk, what + ": these backends are on no subnet of this host", inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))}
 	}
 	return Finding{Risk, what, fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
 }

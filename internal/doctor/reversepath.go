@@ -7,6 +7,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/hostfiles"
 	"natspread/internal/network"
+	"natspread/internal/text"
 )
 
 // reversePath looks for backends whose replies can come in by another interface than the
@@ -70,7 +71,7 @@ func (e examination) strict(name string) (bool, error) {
 func (e examination) asymmetric(addr netip.Addr, services []string, to network.Route, near network.Address) Finding {
 	found := Finding{
 		Risk, fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
-			addr, few(services), to.Link, near.Subnet, near.Link.Name),
+			addr, text.Few(services), to.Link, near.Subnet, near.Link.Name),
 		loosen(near.Link.Name),
 	}
 	for _, source := range e.sourcesFor(addr, to) {

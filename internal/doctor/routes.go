@@ -6,7 +6,9 @@ import (
 	"net/netip"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/astray"
 	"natspread/internal/network"
+	"natspread/internal/text"
 )
 
 // backends returns the address of each backend of the services that pass, with the names
@@ -28,12 +30,12 @@ func (e examination) backends(pass func(config.Service) bool) groups[netip.Addr,
 // anyService passes every service.
 func anyService(config.Service) bool { return true }
 
-// routes looks for backends that no route leads to, and for those that only the default
-// route leads to. Nobody may have meant these to be reached that way.
+// routes looks for backends that no route leads to, and for those that packets go to as they go to
+// everybody. Nobody may have meant these to be reached that way.
 func (e examination) routes() []Finding {
 	var found []Finding
-	var far groups[string, netip.Addr] // backends by where the default route leads
-	backends := e.backends(anyService)
+	var far []netip.Addr
+	backends, away := e.backends(anyService), astray.Host{Network: e.network, Services: e.Services}
 	for _, addr := range backends.keys {
 		to, err := e.network.RouteTo(addr)
 		switch {
@@ -41,12 +43,15 @@ func (e examination) routes() []Finding {
 			found = append(found, e.noRoute(addr, backends.values[addr]))
 		case err != nil:
 			found = append(found, cannotTell("the route to "+addr.String(), err))
-		case to.ByDefault:
-			far.add(to.Via(), addr)
+		case !to.Local && away.Away(addr, to):
+			far = append(far, addr)
 		}
 	}
-	for _, via := range far.keys {
-		found = append(found, byDefault(far.values[via], via))
+	if len(far) == 0 {
+		return found
+	}
+	for _, doubt := range away.Find(far, backends.values) {
+		found = append(found, Finding{Risk, doubt.What, doubt.Fix})
 	}
 	return found
 }
@@ -54,7 +59,7 @@ func (e examination) routes() []Finding {
 // noRoute is the finding of a backend that packets cannot go to. Where nothing on the host
 // says which router leads there, the word ROUTER is left to fill in.
 func (e examination) noRoute(addr netip.Addr, services []string) Finding {
-	what := fmt.Sprintf("no route leads to backend %v of %s", addr, few(services))
+	what := fmt.Sprintf("no route leads to backend %v of %s", addr, text.Few(services))
 	if words, refused := e.network.Refusing(addr); refused {
 		return Finding{Broken, what + ": the host has the route " + words, "ip route del " + words}
 	}
@@ -69,25 +74,4 @@ func (e examination) noRoute(addr netip.Addr, services []string) Finding {
 		Broken, what + ", although it is beside " + beside[0].Link.Name,
 		fmt.Sprintf("ip route add %v dev %s", beside[0].Subnet, beside[0].Link.Name),
 	}
-}
-
-// byDefault is the finding of backends that only the default route leads to. With a route of
-// their own, to the smallest prefix that has all of them, the administrator says that this
-// is on purpose.
-func byDefault(backends []netip.Addr, via string) Finding {
-	verb := "is"
-	if len(backends) > 1 {
-		verb = "are"
-	}
-	shared := netip.PrefixFrom(backends[0], backends[0].BitLen())
-	for _, addr := range backends {
-		for !shared.Contains(addr) {
-			shared = netip.PrefixFrom(shared.Addr(), shared.Bits()-1).Masked()
-		}
-	}
-	found := Finding{Severity: Risk, What: fmt.Sprintf("%s %s on no subnet of the host: only the default route leads there, %s", few(backends), verb, via)}
-	if shared.Bits() > 0 {
-		found.Fix = fmt.Sprintf("ip route add %v %s", shared, via)
-	}
-	return found
 }

@@ -12,6 +12,7 @@ import (
 	"natspread/internal/hostfiles"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // The sysctls of conntrack that decide about the TCP connections of another balancer.
@@ -37,9 +38,9 @@ func (e examination) takeover() []Finding {
 		key string
 		Finding
 	}{
-		{tcpLoose, Finding{Broken, fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, few(services)), "sysctl -w " + loose + "=1"}},
+		{tcpLoose, Finding{Broken, fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, text.Few(services)), "sysctl -w " + loose + "=1"}},
 		{tcpLiberal, Finding{
-			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, few(services)),
+			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, text.Few(services)),
 			// At boot sysctl.d is read before something loads conntrack, without which there is no such key.
 			"echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo " + liberal + "=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
 		}},
@@ -104,10 +105,10 @@ func (f *finder) firstPackets(path packetpath.Path) {
 			slices.Sort(*list)
 			*list = slices.Compact(*list)
 		}
-		who := fmt.Sprintf("backends of %s (%s)", few(h.services), few(h.backends))
+		who := fmt.Sprintf("backends of %s (%s)", text.Few(h.services), text.Few(h.backends))
 		switch {
 		case h.backends == nil:
-			who = "clients of " + few(h.services)
+			who = "clients of " + text.Few(h.services)
 		case h.clients:
 			who += " and their clients"
 		}
@@ -140,5 +141,5 @@ func (f *finder) letBegin(by packetpath.Rule, h hit) string {
 	if h.clients {
 		lines = append(lines, insert+"-m conntrack --ctstate DNAT -j ACCEPT")
 	}
-	return fmt.Sprintf("%s # until the next boot; for good: forward = \"accept\" in service %s, then: %s", strings.Join(lines, " && "), few(h.services), FixApply)
+	return fmt.Sprintf("%s # until the next boot; for good: forward = \"accept\" in service %s, then: %s", strings.Join(lines, " && "), text.Few(h.services), FixApply)
 }

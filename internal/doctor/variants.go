@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // variants looks for families of which both variants hold rules of others. Each packet goes through
@@ -26,7 +27,7 @@ func (e examination) variants() []Finding {
 func (e examination) bothHold(family rules.Family, inUse, other rules.Ruleset) Finding {
 	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the nft and the legacy variant both hold rules, and packets go through both; natspread uses %s", family, e.Variant)}
 	if shared := sharedChains(inUse, other); len(shared) > 0 {
-		found.What += fmt.Sprintf("; the chains %s are in both: find out which of them are still in use", few(shared))
+		found.What += fmt.Sprintf("; the chains %s are in both: find out which of them are still in use", text.Few(shared))
 		return found
 	}
 	from, to := rules.Program(family, other.Variant, ""), rules.Program(family, e.Variant, "")

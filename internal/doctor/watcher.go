@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/inconfig"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // Watcher is what is known of natspread health on a host that has checked services, and where
@@ -41,7 +43,7 @@ func (h Host) Unwatched(w Watcher) Finding {
 	if len(w.Out) == 1 {
 		what += fmt.Sprintf(": %s stays out, unless natspread restore lets it in", w.Out[0])
 	} else if len(w.Out) > 1 {
-		what += fmt.Sprintf(": %s stay out, unless natspread restore lets them in", few(w.Out))
+		what += fmt.Sprintf(": %s stay out, unless natspread restore lets them in", text.Few(w.Out))
 	}
 	return Finding{Broken, what, h.watch(w)}
 }
@@ -85,7 +87,7 @@ func (e examination) ownChecks() []Finding {
 		if source := service.Check.Source; source.IsValid() && !e.isOwn(source) {
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s: this host does not have %v, the source of its checks, so nobody is checked", service.Name, source),
-				"take source out of the check" + inService(service.Name),
+				inconfig.Line(service.Name, "take source out of the check"),
 			})
 		}
 		for _, backend := range service.Backends {
@@ -95,7 +97,7 @@ func (e examination) ownChecks() []Finding {
 			}
 			found = append(found, Finding{
 				Risk, fmt.Sprintf("service %s: backend %v is this host, and its check would be balanced by service %s, so it is not checked", service.Name, backend, taker),
-				"local = false" + inService(taker),
+				inconfig.Line(taker, "local = false"),
 			})
 		}
 	}
@@ -145,7 +147,7 @@ func (h Host) NoneAnswered(service config.Service, backend config.Backend, asked
 	if err != nil {
 		return found
 	}
-	found.Fix = fmt.Sprintf("snat = %q", config.SNAT{}) + inService(service.Name)
+	found.Fix = inconfig.Line(service.Name, fmt.Sprintf("snat = %q", config.SNAT{}))
 	if near := network.Beside(backend.Addr); len(near) > 0 {
 		found.Fix = fmt.Sprintf("ip route replace default via %v # on %v", near[0].Addr, backend.Addr)
 	}

@@ -108,7 +108,7 @@ func TestNoneAnswered(t *testing.T) {
 		far := service.Backends[0]
 		far.Addr = netip.MustParseAddr("10.9.0.1")
 		p.Network.Balancer.Do(t, func() { found = p.Live.NoneAnswered(service, far, 40) })
-		if found.Fix != `snat = "masquerade" # in service web, then: natspread apply` {
+		if found.Fix != `natspread edit # in service web: snat = "masquerade"` {
 			t.Errorf("%+v", found)
 		}
 		service.SNAT = config.SNAT{}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"natspread/internal/doctor/travel"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
+	"natspread/internal/text"
 )
 
 // finder turns what happens to packets into findings.
@@ -84,7 +86,7 @@ func (v *victims) String() string {
 	if len(v.services) > 1 {
 		word = "services "
 	}
-	return fmt.Sprintf("%s%s (%s)", word, few(v.services), few(v.names))
+	return fmt.Sprintf("%s%s (%s)", word, text.Few(v.services), text.Few(v.names))
 }
 
 // nothing says that they get nothing.
@@ -134,12 +136,16 @@ func (f *finder) arriving(t travel.Packets, events []packetpath.Event) {
 	}
 	keys, done = deeds(t, events, packetpath.Unreached)
 	for _, key := range keys {
-		f.behind = append(f.behind, Finding{
-			Risk, fmt.Sprintf("%v: what comes for %s no longer reaches %s", f.family, done[key], quoted(key.rule)),
-			key.rule.Remove + untilLoaded,
-		})
+		found := Finding{Severity: Risk, What: fmt.Sprintf("%v: what comes for %s no longer reaches %s", f.family, done[key], quoted(key.rule))}
+		if key.rule.Native || namesPort.MatchString(key.rule.Text) { // else it is there for more than this
+			found.Fix = key.rule.Remove + untilLoaded
+		}
+		f.behind = append(f.behind, found)
 	}
 }
+
+// namesPort finds a rule of iptables that is for some destination ports, or one address.
+var namesPort = regexp.MustCompile(` (--dports?|--destination-ports?|-d) `)
 
 // removed returns the line after which a rule does no harm. Before a rule of its own nat table
 // natspread puts its jump itself.
@@ -179,8 +185,8 @@ func (f *finder) zones(events, answers []packetpath.Event, there, back []int) {
 			if len(hit) == 0 {
 				continue
 			}
-			f.add(apart[hit[0]], fmt.Sprintf("replies of backends of %s are not translated back: %s puts packets one way into another zone of conntrack", few(hit), quoted(key.rule)),
-				fmt.Sprintf("cannot tell whether replies of backends of %s are translated back: %s may put them into another zone of conntrack", few(hit), quoted(key.rule)),
+			f.add(apart[hit[0]], fmt.Sprintf("replies of backends of %s are not translated back: %s puts packets one way into another zone of conntrack", text.Few(hit), quoted(key.rule)),
+				fmt.Sprintf("cannot tell whether replies of backends of %s are translated back: %s may put them into another zone of conntrack", text.Few(hit), quoted(key.rule)),
 				key.rule.Remove+untilLoaded)
 		}
 	}
@@ -225,7 +231,7 @@ func (f *finder) delivered(events []packetpath.Event) {
 			v.add(t.Of[i].Name, t.Name(i))
 			fixes = addLast(fixes, fmt.Sprintf("%s -I INPUT -d %v -p %s --dport %d -j ACCEPT", rules.Program(f.family, event.Rule.Variant, ""), t.List[i].Destination, t.List[i].Protocol, t.List[i].DestinationPort))
 		}
-		to, by := few(v.services)+" to "+few(v.names)+", which is this host,", quoted(event.Rule)
+		to, by := text.Few(v.services)+" to "+text.Few(v.names)+", which is this host,", quoted(event.Rule)
 		fix := strings.Join(fixes[:min(len(fixes), 4)], " && ") + " # until the next boot"
 		if event.Rule.Native || event.Rule.Table != "filter" { // no accept in filter lets through what these drop
 			fix = f.removed(event.Rule)
@@ -273,9 +279,9 @@ func (f *finder) dropped(d deed, v victims) {
 	case d.rule.Variant != f.Variant:
 		fix += " # until the next boot"
 	default:
-		fix += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s", few(v.services), FixApply)
+		fix += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s", text.Few(v.services), FixApply)
 	}
-	to := fmt.Sprintf("connections of %s to %s", few(v.services), few(v.names))
+	to := fmt.Sprintf("connections of %s to %s", text.Few(v.services), text.Few(v.names))
 	f.add(d.sure, to+" are dropped by "+by, fmt.Sprintf("cannot tell whether the %s variant lets %s through, or drops them: %s", d.rule.Variant, to, strings.TrimPrefix(by, "the "+string(d.rule.Variant)+" variant: ")), fix)
 }
 
@@ -293,7 +299,7 @@ func (f *finder) droppedByNative(d deed, v victims) {
 	}
 	switch {
 	case d.rule.Place != 0:
-		to := fmt.Sprintf("connections of %s to %s", few(v.services), few(v.names))
+		to := fmt.Sprintf("connections of %s to %s", text.Few(v.services), text.Few(v.names))
 		found.What = fmt.Sprintf("%v: %s are dropped, also with forward = \"accept\": %s", f.family, to, quoted(d.rule))
 		if !d.sure {
 			found.What = fmt.Sprintf("%v: cannot tell whether %s drops %s; forward = \"accept\" does not change that", f.family, quoted(d.rule), to)
@@ -310,12 +316,12 @@ func (f *finder) droppedByNative(d deed, v victims) {
 func (f *finder) unseen(requests []packetpath.Event) {
 	keys, done := deeds(f.packets.Passing, requests, packetpath.Hidden, packetpath.Asked)
 	for _, key := range keys {
-		rule, of := quoted(key.rule), few(done[key].services)
+		rule, of := quoted(key.rule), text.Few(done[key].services)
 		if f.said[rule] {
 			continue
 		}
 		if key.what == packetpath.Asked {
-			f.add(false, "", fmt.Sprintf("cannot tell what becomes of connections of %s to %s: %s decides", of, few(done[key].names), rule), "")
+			f.add(false, "", fmt.Sprintf("cannot tell what becomes of connections of %s to %s: %s decides", of, text.Few(done[key].names), rule), "")
 			continue
 		}
 		how := "do not see"
@@ -330,7 +336,7 @@ func (f *finder) unseen(requests []packetpath.Event) {
 func (f *finder) lost(replies []packetpath.Event) {
 	keys, done := deeds(f.packets.Returning, replies, packetpath.Untracked)
 	for _, key := range keys {
-		rule, of := quoted(key.rule), few(done[key].services)
+		rule, of := quoted(key.rule), text.Few(done[key].services)
 		if f.said[rule] {
 			continue
 		}

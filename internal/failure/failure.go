@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/screen"
 	"natspread/internal/text"
 	"natspread/restore"
 	"natspread/restore/iptables"
@@ -69,7 +70,7 @@ func Of(err error, code int) Failure {
 }
 
 // Sign stands in an error before the line that fixes it.
-const Sign = "; fix: "
+const Sign = screen.Sign
 
 // words returns what an error says, and the line that fixes it, "" where there is none.
 func words(err error) (what, fix string) {
@@ -93,19 +94,42 @@ func words(err error) (what, fix string) {
 // most is how many errors of a config Text writes.
 const most = 100
 
-// Text says what went wrong, and last the line that fixes it, where that is known. The errors of a
-// config are written as they are: each begins with its place, in the form that editors read.
-func Text(err error) string {
+// Text says what went wrong, and last the line that fixes it, where that is known: on a terminal in a line
+// of its own. The errors of a config begin each with its place, in the form that editors read.
+func Text(on screen.Screen, err error) string {
 	var wrong config.Errors
 	if errors.As(err, &wrong) {
-		if more := len(wrong) - most; more > 0 {
-			return fmt.Sprintf("%s\nnatspread: and %s more", strings.TrimRight(wrong[:most].Error(), "\n"), text.Plural(more, "error"))
-		}
-		return strings.TrimRight(err.Error(), "\n")
+		return configText(on, wrong)
 	}
 	what, fix := words(err)
-	if fix != "" {
-		what += Sign + fix
+	what = "natspread: " + what
+	switch {
+	case fix == "":
+		return on.Wrap(on.Bold(what))
+	case on.Columns == 0:
+		return on.Bold(what) + Sign + fix
 	}
-	return "natspread: " + what
+	return on.Wrap(on.Bold(what)) + "\n" + on.Fix("", fix)
 }
+
+// configText says what is wrong with a config.
+func configText(on screen.Screen, wrong config.Errors) string {
+	room := 0
+	if on.Columns > 0 {
+		room = on.Columns - len(inside)
+	}
+	var all []string
+	for _, one := range wrong[:min(most, len(wrong))] {
+		line, carets := one.Excerpt(room)
+		blanks := carets[:len(carets)-len(strings.TrimLeft(carets, " "))]
+		carets = blanks + on.Red(strings.TrimLeft(carets, " "))
+		all = append(all, fmt.Sprintf("%s\n%s%s\n%s%s\nfix: %s\n", on.Wrap(on.Bold(one.Head())), inside, line, inside, carets, one.Fix))
+	}
+	if more := len(wrong) - most; more > 0 {
+		all = append(all, fmt.Sprintf("natspread: and %s more", text.Plural(more, "error")))
+	}
+	return strings.TrimRight(strings.Join(all, "\n"), "\n")
+}
+
+// inside stands before the lines that an error shows of a config.
+const inside = "    "

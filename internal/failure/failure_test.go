@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"natspread/internal/config"
+	"natspread/internal/screen"
 	"natspread/restore"
 	"natspread/restore/iptables"
 )
@@ -23,7 +24,7 @@ func TestFix(t *testing.T) {
 		{"no route; nothing was changed", "natspread: no route; nothing was changed", "no route; nothing was changed", ""},
 		{"a; fix: b; fix: c", "natspread: a; fix: b; fix: c", "a; fix: b", "c"},
 	} {
-		if text := Text(errors.New(c.err)); text != c.text {
+		if text := Text(screen.Screen{}, errors.New(c.err)); text != c.text {
 			t.Errorf("%q, not %q", text, c.text)
 		}
 		want := Failure{ExitCode: 5, Errors: []Problem{{What: c.what, Fix: c.fix}}}
@@ -33,7 +34,7 @@ func TestFix(t *testing.T) {
 	}
 	odd := errors.New("a\x1b[2J\nb; fix: c\nd")
 	problem := Of(odd, 1).Errors[0]
-	if said := Text(odd) + problem.What + problem.Fix; strings.ContainsAny(said, "\x1b\n") {
+	if said := Text(screen.Screen{}, odd) + problem.What + problem.Fix; strings.ContainsAny(said, "\x1b\n") {
 		t.Errorf("more than one line, or what a terminal obeys: %q", said)
 	}
 }
@@ -46,10 +47,10 @@ func TestConfig(t *testing.T) {
 	if want := (Problem{What: "wrong", Fix: "abc", File: "a.toml", Line: 2, Column: 3}); len(failed.Errors) != most+1 || failed.Errors[most] != want {
 		t.Errorf("%d errors, the last is %+v", len(failed.Errors), failed.Errors[len(failed.Errors)-1])
 	}
-	if text := Text(err); strings.Count(text, "a.toml:2:3: wrong\n") != most || !strings.HasSuffix(text, "\nnatspread: and 1 error more") {
+	if text := Text(screen.Screen{}, err); strings.Count(text, "a.toml:2:3: wrong\n") != most || !strings.HasSuffix(text, "\nnatspread: and 1 error more") {
 		t.Errorf("%s", text)
 	}
-	if text := Text(one); text != one.Error() {
+	if text := Text(screen.Screen{}, one); text != one.Error() {
 		t.Errorf("%q, not %q", text, one.Error())
 	}
 }

@@ -63,13 +63,30 @@ func Live(ctx context.Context, manager units.Manager, root string, from Program,
 	return place, append(done, more...), err
 }
 
+// Watch has the backends of a program's rules checked, if they are to be, and metrics written into a file, unless that
+// is "": by the watcher, or by a timer where there is none. An error says what is not done; what was done is returned
+// beside it, too.
+func Watch(ctx context.Context, manager units.Manager, root, place string, checked bool, metrics string) (done []string, err error) {
+	switch {
+	case checked:
+		if done, err = units.InstallHealth(ctx, manager, root, place, metrics); err != nil {
+			err = fmt.Errorf("backends are not checked: %w", err)
+		}
+	case metrics != "":
+		if done, err = units.InstallMetrics(ctx, manager, root, place, metrics); err != nil {
+			err = fmt.Errorf("metrics are not written: %w", err)
+		}
+	}
+	return done, err
+}
+
 // Image is what an image is to have beside its rules.
 type Image struct {
 	Root       string
 	Config     configfiles.Set
 	Volatile   bool   // its /var is empty at each boot
 	Watched    bool   // its backends are checked
-	Prometheus string // the file of the watcher's metrics; "" for none
+	Prometheus string // the file of metrics, the watcher's if it is watched; "" for none
 }
 
 // Install installs into an image. What was done is returned beside an error, too.
@@ -82,6 +99,7 @@ func (i Image) Install(from Program) (done []string, err error) {
 		{true, func() ([]string, error) { return units.InstallOffline(i.Root, place) }},
 		{i.Volatile, func() ([]string, error) { return units.InstallFactory(i.Root) }},
 		{i.Watched, func() ([]string, error) { return units.InstallHealthOffline(i.Root, place, i.Prometheus) }},
+		{!i.Watched && i.Prometheus != "", func() ([]string, error) { return units.InstallMetricsOffline(i.Root, place, i.Prometheus) }},
 	}
 	for _, step := range steps {
 		if err == nil && step.wanted {

@@ -26,7 +26,7 @@ type Network struct {
 	holders  map[netip.Addr]Address
 	subnets  map[netip.Prefix][]Address
 	bits     []int // the lengths of the subnets' prefixes, the longest first
-	defaults map[rules.Family]string
+	defaults map[rules.Family]Route
 	refusals map[rules.Family][]refusal
 	regions  *regions
 	handle   *netlink.Handle // nil where nobody can be asked about routes
@@ -44,6 +44,7 @@ type Link struct {
 	MTU    int    // how long a packet may be
 	Kind   string // "bridge", "vrf", "bond", "veth"; "" for hardware
 	Master int    // the interface that it is a part of, as of a bridge; 0 for none
+	Parent int    // the interface whose packets it sorts out, as of a VLAN; 0 for none
 }
 
 // Address is an address of the host, with the subnet that it is in.
@@ -57,7 +58,7 @@ type Address struct {
 func New(links []Link, addresses []Address) Network {
 	n := Network{
 		Links: links, Addresses: addresses, Known: map[netip.Addr]Lookup{},
-		holders: map[netip.Addr]Address{}, subnets: map[netip.Prefix][]Address{}, defaults: map[rules.Family]string{}, refusals: map[rules.Family][]refusal{},
+		holders: map[netip.Addr]Address{}, subnets: map[netip.Prefix][]Address{}, defaults: map[rules.Family]Route{}, refusals: map[rules.Family][]refusal{},
 		regions:    &regions{},
 		neighbours: map[int]map[netip.Addr]Neighbour{}, asked: map[Place]bool{},
 	}
@@ -89,7 +90,10 @@ func Read() (Network, error) {
 	links, byIndex := make([]Link, len(listed)), map[int]Link{}
 	for i, l := range listed {
 		a := l.Attrs()
-		links[i] = Link{a.Index, a.Name, a.Flags&net.FlagUp != 0, a.RawFlags&unix.IFF_NOARP != 0, a.MTU, l.Type(), a.MasterIndex}
+		links[i] = Link{a.Index, a.Name, a.Flags&net.FlagUp != 0, a.RawFlags&unix.IFF_NOARP != 0, a.MTU, l.Type(), a.MasterIndex, 0}
+		if slices.Contains(stacked, l.Type()) {
+			links[i].Parent = a.ParentIndex
+		}
 		byIndex[a.Index] = links[i]
 	}
 	found, err := handle.AddrList(nil, netlink.FAMILY_ALL)
@@ -167,6 +171,10 @@ func (n Network) Names(named []string) []string {
 	}
 	return names
 }
+
+// stacked are the kinds of interfaces that stand on another one. Of others, as of veth, the kernel calls the
+// other end a parent, too.
+var stacked = []string{"vlan", "macvlan", "ipvlan", "macsec"}
 
 // joining are the kinds of interfaces that take the packets of their parts before iptables
 // sees them (rx_handler in the kernel's drivers): a rule meets the name of the whole.

@@ -129,34 +129,40 @@ func inFamily(family rules.Family) int {
 	return netlink.FAMILY_V4
 }
 
+// Default returns the default route of a family; found is false where there is none.
+func (n Network) Default(family rules.Family) (to Route, found bool) {
+	known, asked := n.defaults[family]
+	if !asked {
+		known = n.askDefault(family)
+		if n.defaults != nil {
+			n.defaults[family] = known
+		}
+	}
+	return known, known.ByDefault
+}
+
 // DefaultLink returns the interface that the default route of a family leads to, ""
 // where there is none.
 func (n Network) DefaultLink(family rules.Family) string {
-	name, known := n.defaults[family]
-	if !known {
-		name = n.askDefaultLink(family)
-		if n.defaults != nil {
-			n.defaults[family] = name
-		}
-	}
-	return name
+	to, _ := n.Default(family)
+	return to.Link
 }
 
-// askDefaultLink asks the kernel for the interface of the default route.
-func (n Network) askDefaultLink(family rules.Family) string {
+// askDefault asks the kernel for the default route.
+func (n Network) askDefault(family rules.Family) Route {
 	if n.handle == nil {
-		return ""
+		return Route{}
 	}
 	routes, err := n.handle.RouteList(nil, inFamily(family))
 	if err != nil {
-		return ""
+		return Route{}
 	}
 	for _, r := range routes {
 		if isDefault(r) && r.Type == unix.RTN_UNICAST {
-			return n.Link(r.LinkIndex).Name
+			return Route{Link: n.Link(r.LinkIndex).Name, Gateway: addrOf(r.Gw), ByDefault: true}
 		}
 	}
-	return ""
+	return Route{}
 }
 
 // Refusing returns the route with the longest prefix that refuses an address, in the words

@@ -84,6 +84,8 @@ const toWeb = `{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "fi
 // TestArrive finds what happens to a packet of a client before natspread translates it.
 func TestArrive(t *testing.T) {
 	const dnat = "-A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.4:80"
+	share := strings.Replace(dnat, " -j ", " -m statistic --mode random --probability 0.25000000000 -j ", 1)
+	clients := strings.Replace(dnat, " -d ", " -s 203.0.113.0/24 -d ", 1)
 	for _, c := range []struct {
 		name string
 		world
@@ -100,6 +102,9 @@ func TestArrive(t *testing.T) {
 		{"in a chain", world{nft: natTable("-A PREROUTING -m addrtype --dst-type LOCAL -j OTHER\n-A OTHER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80", "")},
 			[]string{"taken: OTHER of the nat table (nft) 1: -A OTHER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80"}},
 		{"behind", world{nft: natTable("", dnat)}, []string{"unreached: PREROUTING of the nat table (nft) 2: " + dnat}},
+		{"behind, a share and some clients", world{nft: natTable("", share+"\n"+clients+"\n"+dnat+"\n"+dnat)}, []string{
+			"unreached perhaps: PREROUTING of the nat table (nft) 2: " + share, "unreached perhaps: PREROUTING of the nat table (nft) 3: " + clients, "unreached: PREROUTING of the nat table (nft) 4: " + dnat,
+		}},
 		{"behind, and accepted before", world{nft: natTable("", "-A PREROUTING -p udp -j ACCEPT\n-A PREROUTING -j RETURN\n"+dnat)}, nil},
 		{"untracked", world{nft: "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack\nCOMMIT\n"}, []string{"untracked: PREROUTING of the raw table (nft) 1: -A PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack"}},
 		{"untracked by legacy", world{legacy: "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j NOTRACK\nCOMMIT\n"}, []string{"untracked: PREROUTING of the raw table (legacy) 1: -A PREROUTING -j NOTRACK"}},

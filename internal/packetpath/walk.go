@@ -197,7 +197,7 @@ func (w *walk) keepSource() set {
 func (w *walk) decide(r *rule, m meeting) {
 	level := m.level()
 	if w.ghosts {
-		if r.verdict == translates && level >= perhaps {
+		if r.verdict == translates && level >= some { // of a share, or for some clients, is as dead as all of it
 			w.events = append(w.events, Event{What: Unreached, Rule: *r.is, Sure: level == yes, Packets: m.packets.members()})
 		}
 		return

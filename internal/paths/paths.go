@@ -24,6 +24,9 @@ const (
 const (
 	Unit       = "natspread.service"        // loads the current generation at boot
 	HealthUnit = "natspread-health.service" // checks backends, and takes those that are down out of the loaded rules
+
+	MetricsUnit  = "natspread-metrics.service" // writes metrics once
+	MetricsTimer = "natspread-metrics.timer"   // has MetricsUnit do so every minute
 )
 
 // InHome tells whether a path, without symlinks, is in a home directory, as ProtectHome= of systemd understands it.

@@ -4,62 +4,62 @@ import (
 	"fmt"
 	"strings"
 
+	"natspread/internal/screen"
 	"natspread/internal/text"
 )
 
-// changesText writes changes for people. A line has a color, an SGR code, or "" for none.
-func changesText(changes []ServiceChange, paint Paint) string {
+// changesText writes changes for people.
+func changesText(on screen.Screen, changes []ServiceChange) string {
 	var written strings.Builder
-	add := func(color, line string) {
-		if color != "" {
-			line = paint(color, line)
+	for i, change := range changes {
+		if i > 0 {
+			written.WriteString("\n")
 		}
-		written.WriteString(line + "\n")
-	}
-	for _, change := range changes {
-		change.addLines(add)
+		change.write(on, &written)
 	}
 	return written.String()
 }
 
-// mark returns what the line of a change begins with, and its color.
-func mark(change string) (sign, color string) {
+// mark returns what the line of a change begins with, and its style.
+func mark(on screen.Screen, change string) (sign string, style func(string) string) {
+	asIs := func(text string) string { return text }
 	switch change {
 	case "added":
-		return "+", green
+		return "+", on.Bold
 	case "removed":
-		return "-", red
+		return "-", on.Red
 	case "changed", "weight", "drained", "undrained", "backup", "primary":
-		return "~", magenta
+		return "~", asIs
 	}
-	return " ", ""
+	return " ", asIs
 }
 
-// addLines adds a line for the service, one for each setting, and those of its backends.
-func (c ServiceChange) addLines(add func(color, line string)) {
-	sign, color := mark(c.Change)
-	add(color, fmt.Sprintf("%s %s  %s", sign, c.Name, c.head))
-	for _, setting := range c.Settings {
-		_, color := mark("changed")
-		add(color, fmt.Sprintf("  ~ %s %s -> %s", setting.Key, setting.Before, setting.After))
+// write writes a line for the service, one for each setting, and those of its backends.
+func (c ServiceChange) write(on screen.Screen, to *strings.Builder) {
+	add := func(line string) { to.WriteString(on.Wrap(line) + "\n") }
+	sign, style := mark(on, c.Change)
+	name := c.Name
+	if c.Change == "changed" {
+		name = on.Bold(name)
 	}
-	addColumns(c.backendRows(), add)
+	to.WriteString(on.WrapList(style(fmt.Sprintf("%s %s  %s", sign, name, c.head))) + "\n")
+	for _, setting := range c.Settings {
+		add(fmt.Sprintf("  ~ %s %s -> %s", setting.Key, setting.Before, setting.After))
+	}
+	to.WriteString(screen.Table{Indent: 2, Columns: make([]screen.Column, 3), Rows: c.backendRows(on)}.Text(on))
 	if c.Reordered {
-		add("", "    the order of its backends changes")
+		add("    the order of its backends changes")
 	}
 	if c.Clients != nil && c.Clients.Moved > 0 {
-		add("", "    "+c.Clients.String())
+		add("    " + c.Clients.String())
 	}
 }
-
-// row is what the line of a backend says, by columns.
-type row struct{ sign, color, who, weight, share string }
 
 // backendRows returns a row for each backend that changes. Those that
 // only have another share, because of the others, share one line where they are many
 // of the same weight.
-func (c ServiceChange) backendRows() []row {
-	var rows []row
+func (c ServiceChange) backendRows(on screen.Screen) []screen.Row {
+	var rows []screen.Row
 	alike := map[Share]int{} // how many have only another share, by what they had
 	for _, b := range c.Backends {
 		if b.Change == "share" {
@@ -71,9 +71,9 @@ func (c ServiceChange) backendRows() []row {
 		switch {
 		case b.Change == "none":
 		case b.Change != "share" || alike[*b.Before] <= few && alike[*b.Before] > 0:
-			rows = append(rows, c.row(b, "backend "+b.Address))
+			rows = append(rows, c.row(on, b, "backend "+b.Address))
 		case alike[*b.Before] > few:
-			rows = append(rows, c.row(b, fmt.Sprintf("%d other backends", alike[*b.Before])))
+			rows = append(rows, c.row(on, b, fmt.Sprintf("%d other backends", alike[*b.Before])))
 			alike[*b.Before] = 0
 		}
 	}
@@ -82,8 +82,8 @@ func (c ServiceChange) backendRows() []row {
 
 // row describes what becomes of a backend. In a service that is added or removed as a
 // whole a backend has no share before, or after, to speak of.
-func (c ServiceChange) row(b BackendChange, who string) row {
-	sign, color := mark(b.Change)
+func (c ServiceChange) row(on screen.Screen, b BackendChange, who string) screen.Row {
+	sign, style := mark(on, b.Change)
 	before, after := b.Before, b.After
 	if before == nil {
 		before = &Share{Weight: after.Weight, Drain: after.Drain, Backup: after.Backup}
@@ -97,10 +97,11 @@ func (c ServiceChange) row(b BackendChange, who string) row {
 	if c.Change == "removed" {
 		after = before
 	}
-	return row{sign, color, who,
-		fromTo("weight", weight(*before), weight(*after)),
-		fromTo("share", text.Percent(before.Share), text.Percent(after.Share)),
+	cells := []string{sign + " " + who, fromTo("weight", weight(*before), weight(*after)), fromTo("share", text.Percent(before.Share), text.Percent(after.Share))}
+	for i, cell := range cells {
+		cells[i] = style(cell)
 	}
+	return screen.Row{Cells: cells}
 }
 
 // weight writes the weight, and whether it counts.
@@ -121,15 +122,4 @@ func fromTo(what, before, after string) string {
 		return what + " " + after
 	}
 	return what + " " + before + " -> " + after
-}
-
-// addColumns adds rows below one another.
-func addColumns(rows []row, add func(color, line string)) {
-	who, weight := 0, 0
-	for _, r := range rows {
-		who, weight = max(who, len(r.who)), max(weight, len(r.weight))
-	}
-	for _, r := range rows {
-		add(r.color, fmt.Sprintf("  %s %-*s  %-*s  %s", r.sign, who, r.who, weight, r.weight, r.share))
-	}
 }

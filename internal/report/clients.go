@@ -72,24 +72,38 @@ func (c ClientsMoved) String() string {
 	return fmt.Sprintf("%s%d of %d clients get another backend, %s of them needlessly", about, c.Moved, c.Of, needless)
 }
 
-// Moves returns as notes how many clients get another backend when a config is applied to what
-// is loaded now, for each service of which some do.
-func (h Host) Moves(cfg config.Config) []string {
+// Ahead is what becomes of the services that are loaded, and of their clients, when another config is.
+type Ahead struct {
+	Changes *Changes // nil where nothing is loaded, or its config cannot be read
+	Moves   []string // notes: how many clients of a service get another backend
+}
+
+// Ahead compares a config with what is loaded now.
+func (h Host) Ahead(cfg config.Config) Ahead {
 	loaded := h.Restore.Store().Wanted().Generation
 	if loaded.Number == 0 {
-		return nil
+		return Ahead{}
 	}
 	before, err := config.ParseGeneration(loaded.Number, loaded.Config)
 	if err != nil {
-		return nil // status says that
+		return Ahead{} // status says that
 	}
-	var notes []string
+	ahead := Ahead{Changes: new(Changes)}
 	for _, change := range compare.Configs(before, cfg) {
+		ahead.Changes.count(change)
 		if moved := clientsMoved(change.Before, change.After); moved != nil && moved.Moved > 0 {
-			notes = append(notes, fmt.Sprintf("service %s: %v", change.Name(), moved))
+			ahead.Moves = append(ahead.Moves, fmt.Sprintf("service %s: %v", change.Name(), moved))
 		}
 	}
-	return notes
+	return ahead
+}
+
+// String says in brackets what changes, as words to put into a line; nothing where that is not known.
+func (a Ahead) String() string {
+	if a.Changes == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%v)", a.Changes)
 }
 
 // RoughShares says as notes which shares of a config are off by more than a tenth of

@@ -54,7 +54,7 @@ func TestClientsMoved(t *testing.T) {
 		"nobody in service": {bySource(t, all, source), ""},
 	} {
 		changes := serviceChanges(ten, test.after, rules.Families())
-		text := changesText(changes, plain)
+		text := changesText(plain(), changes)
 		if test.lines == "" && strings.Contains(text, "another backend") || !strings.Contains(text, test.lines) || len(changes) != 1 {
 			t.Errorf("%s: no %q in\n%s", name, test.lines, text)
 		}
@@ -119,12 +119,13 @@ COMMIT
 		t.Fatal(err)
 	}
 	described := describe(service, counted(saved)["web"], watched{})
-	text := described.Text()
+	text := described.Text(plain())
 	for _, want := range []string{
 		"web  tcp 192.0.2.10:80  source of a /24 in 1024 slots, snat masquerade  5 connections\n",
-		"  10.0.0.1:80  weight 1  slots  512  wanted  50.00 %  observed   0.00 %  0\n",
-		"  10.0.0.2:80  weight 2  slots    0  wanted  drained  observed   0.00 %  0\n",
-		"  10.0.0.3:80  weight 1  slots  512  wanted  50.00 %  observed 100.00 %  5  ####################\n",
+		"  BACKEND      STATE    SLOTS  WEIGHT   WANTED  OBSERVED  TOTAL  LIVE\n",
+		"  10.0.0.1:80  -          512       1  50.00 %    0.00 %      0     -\n",
+		"  10.0.0.2:80  drained      0       2   0.00 %    0.00 %      0     -\n",
+		"  10.0.0.3:80  -          512       1  50.00 %  100.00 %      5     -  ####################\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"natspread/internal/screen"
 	"natspread/internal/text"
 )
 
@@ -59,30 +60,32 @@ func (d Diff) counted() string {
 
 // Text returns a difference for people: what becomes of the services, what is broken of
 // what is loaded, and the rules where they are asked for, or all that is known.
-func (d Diff) Text(paint Paint, withRules bool) string {
-	parts := []string{changesText(d.Services, paint)}
+func (d Diff) Text(on screen.Screen, withRules bool) string {
+	parts := []string{changesText(on, d.Services)}
 	if len(d.Findings) > 0 {
 		head := "found:\n"
 		if d.loaded != 0 {
 			head = fmt.Sprintf("found of generation %d, which is loaded:\n", d.loaded)
 		}
-		parts = append(parts, head+indented(FindingsText(d.Findings, paint)))
+		parts = append(parts, head+findingsText(on, d.Findings, "  "))
 	}
 	if withRules || d.unnamed != nil {
-		parts = append(parts, paintDiff(d.Diff, paint))
+		parts = append(parts, paintDiff(on, d.Diff))
 	}
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	return strings.Join(parts, "\n")
 }
 
-// paintDiff colors the lines of a unified diff.
-func paintDiff(unified string, paint Paint) string {
+// paintDiff gives the lines of a unified diff their styles. They stay whole, as patch(1) takes them.
+func paintDiff(on screen.Screen, unified string) string {
 	var painted strings.Builder
 	for line := range strings.Lines(unified) {
-		code := map[byte]string{'+': green, '-': red, '@': magenta}[line[0]]
 		line = strings.TrimSuffix(line, "\n")
-		if code != "" {
-			line = paint(code, line)
+		switch line[0] {
+		case '+':
+			line = on.Bold(line)
+		case '-':
+			line = on.Red(line)
 		}
 		painted.WriteString(line + "\n")
 	}

@@ -112,7 +112,7 @@ func TestDiffOneFamily(t *testing.T) {
 			s.sh(t, "IPTABLES -P FORWARD ACCEPT; IPTABLES -t nat -D PREROUTING -j RETURN || true; echo 1 > /proc/sys/net/ipv4/conf/front/forwarding")
 			s.apply(t)
 			if four := of(rules.IPv4); four.Differ {
-				t.Fatalf("after %s and apply: %s", lines, four.Text(plain, true))
+				t.Fatalf("after %s and apply: %s", lines, four.Text(plain(), true))
 			}
 		}
 	})

@@ -205,17 +205,17 @@ func passingFaults() []fault {
 		},
 		{
 			name: "the address of snat is gone", state: Impaired, remain: 1, make: edit(`snat = "10.0.0.253"`), lines: "ip address del 10.0.0.253/24 dev back",
-			want: []string{`broken: 10.0.0.253, snat of plain, is on no interface: answers of the backends are sent there and lost -> snat = "masquerade" # in service plain, then: natspread apply`},
+			want: []string{`broken: 10.0.0.253, snat of plain, is on no interface: answers of the backends are sent there and lost -> natspread edit # in service plain: snat = "masquerade"`},
 		},
 		{
 			name: "one of several sources is gone", state: Impaired, remain: 1, make: edit(`snat = ["10.0.0.253", "10.0.0.254"]`), lines: "ip address del 10.0.0.253/24 dev back",
-			want: []string{`broken: 10.0.0.253, snat of plain, is on no interface: answers of the backends are sent there and lost -> snat = ["10.0.0.254"] # in service plain, then: natspread apply`},
+			want: []string{`broken: 10.0.0.253, snat of plain, is on no interface: answers of the backends are sent there and lost -> natspread edit # in service plain: snat = ["10.0.0.254"]`},
 		},
 		{
 			name: "interface of a bridge", state: Impaired, remain: 1, make: edit(`interface = "front"`),
 			// A bridge that looks after multicast sends packets of its own, which rules count.
 			lines: "ip link add br0 type bridge mcast_snooping 0; ip link set br0 up; ip link set front master br0; ip address del 192.0.2.10/24 dev front; ip address add 192.0.2.10/24 dev br0",
-			want:  []string{`broken: service plain: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced -> interface = "br0" # in service plain, then: natspread apply`},
+			want:  []string{`broken: service plain: front is a part of the bridge br0, by whose name its packets come in: nothing is balanced -> natspread edit # in service plain: interface = "br0"`},
 		},
 		{
 			name: "other interface off", state: InSync,

@@ -14,6 +14,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/doctor"
 	"natspread/internal/health"
+	"natspread/internal/screen"
 	"natspread/internal/test/configtest"
 )
 
@@ -100,70 +101,80 @@ func TestHealthText(t *testing.T) {
 	}{
 		"up": {checked, []string{"up", "up", "up"}, health.Note{}, `
 web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
-  10.0.0.1:80  weight 1  up  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  up  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    up  wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE             WEIGHT   WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  up 3m12s               1  50.00 %         -      0     -
+  10.0.0.2:80  up 3m12s               1  50.00 %         -      0     -
+  10.0.0.9:80  up 3m12s, backup       1   0.00 %         -      0     -
 `},
 		"nobody looked yet": {checked, nil, health.Note{}, `
 web  tcp 192.0.2.10:80  random, snat none, check http  0 of 3 up, 3 not checked yet  0 connections
-  10.0.0.1:80  weight 1  not checked yet  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  not checked yet  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    not checked yet  wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE                    WEIGHT   WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  not checked yet               1  50.00 %         -      0     -
+  10.0.0.2:80  not checked yet               1  50.00 %         -      0     -
+  10.0.0.9:80  not checked yet, backup       1   0.00 %         -      0     -
 `},
 		"this host cannot ask": {checked, []string{"up", "unable", "up"}, health.Note{}, `
 web  tcp 192.0.2.10:80  random, snat none, check http  2 of 3 up, 1 not checked yet  0 connections
-  10.0.0.1:80  weight 1  up                 wanted  50.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  cannot be checked  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    up                 wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE              WEIGHT   WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  up 3m12s                1  50.00 %         -      0     -
+  10.0.0.2:80  cannot be checked       1  50.00 %         -      0     -
+  10.0.0.9:80  up 3m12s, backup        1   0.00 %         -      0     -
 `},
 		"one is down": {checked, []string{"up", refused, "up"}, outOf(health.Normal, "10.0.0.2:80"), `note: health: 1 of 3 backends is out
 
 web  tcp 192.0.2.10:80  random, snat none, check http  2 of 3 up  0 connections
-  10.0.0.1:80  weight 1  up                              wanted 100.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  down 3m12s: connection refused  wanted   0.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    up                              wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE             WEIGHT    WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  up 3m12s               1  100.00 %         -      0     -
+  10.0.0.2:80  down 3m12s             1    0.00 %         -      0     -  connection refused
+  10.0.0.9:80  up 3m12s, backup       1    0.00 %         -      0     -
 `},
 		"one is down, and the rules do not know it yet": {checked, []string{"up", refused, "up"}, health.Note{}, `
 web  tcp 192.0.2.10:80  random, snat none, check http  2 of 3 up  0 connections
-  10.0.0.1:80  weight 1  up                              wanted  50.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  down 3m12s: connection refused  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    up                              wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE             WEIGHT   WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  up 3m12s               1  50.00 %         -      0     -
+  10.0.0.2:80  down 3m12s             1  50.00 %         -      0     -  connection refused
+  10.0.0.9:80  up 3m12s, backup       1   0.00 %         -      0     -
 `},
 		"one is out, and its record is gone": {checked, nil, outOf(health.Normal, "10.0.0.2:80"), `note: health: 1 of 3 backends is out
 
 web  tcp 192.0.2.10:80  random, snat none, check http  0 of 3 up, 2 not checked yet  0 connections
-  10.0.0.1:80  weight 1  not checked yet                 wanted 100.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  down 3m12s: connection refused  wanted   0.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    not checked yet                 wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE                    WEIGHT    WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  not checked yet               1  100.00 %         -      0     -
+  10.0.0.2:80  down 3m12s                    1    0.00 %         -      0     -  connection refused
+  10.0.0.9:80  not checked yet, backup       1    0.00 %         -      0     -
 `},
 		"a backup joins": {minUp, []string{"up", refused, "up"}, joined, `note: health: 1 of 3 backends is out
 note: health: web: 1 of 2 up, fewer than min_up = 2: backups join
 
 web  tcp 192.0.2.10:80  random, snat none, check http  2 of 3 up, backups join  0 connections
-  10.0.0.1:80  weight 1  up                              wanted  50.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  down 3m12s: connection refused  wanted   0.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    up                              wanted  50.00 %  observed   0.00 %  0
+  BACKEND      STATE             WEIGHT   WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  up 3m12s               1  50.00 %         -      0     -
+  10.0.0.2:80  down 3m12s             1   0.00 %         -      0     -  connection refused
+  10.0.0.9:80  up 3m12s, backup       1  50.00 %         -      0     -
 `},
 		"none is up": {checked, []string{refused, "status 500", "no answer in 1s"}, health.Note{}, `note: health: web: none of 2 backends is up: all get connections (fail-open)
 
 web  tcp 192.0.2.10:80  random, snat none, check http  0 of 3 up, fail-open: all get connections  0 connections
-  10.0.0.1:80  weight 1  down 3m12s: connection refused  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  down 3m12s: status 500          wanted  50.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    down 3m12s: no answer in 1s     wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE               WEIGHT   WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  down 3m12s               1  50.00 %         -      0     -  connection refused
+  10.0.0.2:80  down 3m12s               1  50.00 %         -      0     -  status 500
+  10.0.0.9:80  down 3m12s, backup       1   0.00 %         -      0     -  no answer in 1s
 `},
 		"too few are up": {minUp, []string{"up", refused, refused}, outOf(health.FailOpen), `note: health: web: 1 of 2 up, fewer than min_up = 2: all get connections (fail-open)
 
 web  tcp 192.0.2.10:80  random, snat none, check http  1 of 3 up, fail-open: all get connections  0 connections
-  10.0.0.1:80  weight 1  up                              wanted  50.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  down 3m12s: connection refused  wanted  50.00 %  observed   0.00 %  0
-  10.0.0.9:80  backup    down 3m12s: connection refused  wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE               WEIGHT   WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  up 3m12s                 1  50.00 %         -      0     -
+  10.0.0.2:80  down 3m12s               1  50.00 %         -      0     -  connection refused
+  10.0.0.9:80  down 3m12s, backup       1   0.00 %         -      0     -  connection refused
 `},
 		"one is drained by hand": {checked, []string{"up", "up", "up"}, byHand, `note: drained until the next load or boot: 10.0.0.2:80 of web
 
 web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
-  10.0.0.1:80  weight 1  up  wanted 100.00 %  observed   0.00 %  0
-  10.0.0.2:80  weight 1  up  wanted  drained  observed   0.00 %  0
-  10.0.0.9:80  backup    up  wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE             WEIGHT    WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  up 3m12s               1  100.00 %         -      0     -
+  10.0.0.2:80  drained 3m12s          1    0.00 %         -      0     -
+  10.0.0.9:80  up 3m12s, backup       1    0.00 %         -      0     -
 `},
 	} {
 		printed := shown(t, c.config, watchedAt(recorded(t, parsed(t, c.config), c.states...), true, c.note))
@@ -176,10 +187,10 @@ web  tcp 192.0.2.10:80  random, snat none, check http  3 of 3 up  0 connections
 		for i := range printed.Services[0].Backends { // whoever runs the test may have no right to count them
 			printed.Services[0].Live, printed.Services[0].Backends[i].Live = nil, nil
 		}
-		if diff := cmp.Diff(c.want, got+"\n"+printed.Services[0].Text()); diff != "" {
+		if diff := cmp.Diff(c.want, got+"\n"+printed.Services[0].Text(plain())); diff != "" {
 			t.Errorf("%s: -wanted +got:\n%s", name, diff)
 		}
-		if plain := printed.Services[1]; plain.Health != "" || plain.Backends[0].Health != nil || strings.Contains(plain.Text(), " up") {
+		if plain := printed.Services[1]; plain.Health != "" || plain.Backends[0].Health != nil || strings.Contains(plain.Text(screen.Screen{}), "STATE") {
 			t.Errorf("%s: nobody checks dns: %+v", name, plain)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"natspread/internal/compare"
 	"natspread/internal/config"
+	"natspread/internal/screen"
 	"natspread/internal/text"
 	"natspread/restore/generation"
 )
@@ -102,41 +103,44 @@ func historyEntryOf(entry generation.Entry) (HistoryEntry, *config.Config) {
 func changesOf(before, after config.Config) *Changes {
 	var counted Changes
 	for _, change := range compare.Configs(before, after) {
-		switch {
-		case change.Before == nil:
-			counted.Added++
-		case change.After == nil:
-			counted.Removed++
-		default:
-			counted.Changed++
-		}
+		counted.count(change)
 	}
 	return &counted
 }
 
+// count counts one service.
+func (c *Changes) count(change compare.ServiceChange) {
+	switch {
+	case change.Before == nil:
+		c.Added++
+	case change.After == nil:
+		c.Removed++
+	default:
+		c.Changed++
+	}
+}
+
 // Text returns the history for people: a line for each generation, and below them why some are not good.
-func (h History) Text(paint Paint) string {
-	const columns = "%10v  %-19s  %8s  %8s  %s"
-	lines := []string{paint(bold, fmt.Sprintf(columns, "generation", "made", "services", "backends", "by"))}
-	var problems []string
+func (h History) Text(on screen.Screen) string {
+	table := screen.Table{Columns: []screen.Column{
+		{Name: "GENERATION", Right: true}, {Name: "MADE"}, {Name: "SERVICES", Right: true}, {Name: "BACKENDS", Right: true},
+	}, Notes: "BY"}
+	problems := ""
 	for _, e := range h.Generations {
 		made := "?"
 		if !e.Created.IsZero() {
 			made = e.Created.Local().Format(time.DateTime)
 		}
-		color, line := "", fmt.Sprintf(columns, e.Generation, made, orUnknown(e.Services), orUnknown(e.Backends), e.words())
+		number, by := fmt.Sprint(e.Generation), e.words()
 		switch {
 		case e.Problem != "":
-			color, problems = red, append(problems, text.OneLine(e.Problem))
+			number, by, problems = on.Red(number), on.Red(by), problems+on.Wrap(text.OneLine(e.Problem))+"\n"
 		case e.Current:
-			color = green
+			number, by = on.Bold(number), on.Bold(by)
 		}
-		if color != "" {
-			line = paint(color, line)
-		}
-		lines = append(lines, line)
+		table.Rows = append(table.Rows, screen.Row{Cells: []string{number, made, orUnknown(e.Services), orUnknown(e.Backends)}, Note: by})
 	}
-	return strings.Join(append(lines, problems...), "\n") + "\n"
+	return table.Text(on) + problems
 }
 
 // orUnknown writes a number that may be unknown.

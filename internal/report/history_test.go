@@ -36,7 +36,7 @@ func TestHistoryWords(t *testing.T) {
 		{"not good", generation.Entry{Manifest: made, Problem: errors.New("cut\nshort"), IsCurrent: true}, "7 " + when + " ? ? apply (current; not good) cut; short"},
 		{"unreadable", generation.Entry{Manifest: generation.Manifest{Number: 7}, Problem: errors.New("gone")}, "7 ? ? ? ? (not good) gone"},
 	} {
-		text := HistoryOf([]generation.Entry{c.entry}).Text(plain)
+		text := HistoryOf([]generation.Entry{c.entry}).Text(plain())
 		_, line, _ := strings.Cut(text, "\n")
 		if got := strings.Join(strings.Fields(line), " "); got != c.want {
 			t.Errorf("%s: %q, not %q", c.name, got, c.want)
@@ -44,7 +44,7 @@ func TestHistoryWords(t *testing.T) {
 	}
 }
 
-// Each generation says what it changed of the good one before it, and what is current or not good has a color.
+// Each generation says what it changed of the good one before it, and what is current or not good has a style.
 func TestHistoryChanges(t *testing.T) {
 	t.Parallel()
 	const other = "[[service]]\nname = \"dns\"\nlisten = \"192.0.2.10:53\"\nbackends = [\"10.0.0.1:53\"]\n"
@@ -58,16 +58,16 @@ func TestHistoryChanges(t *testing.T) {
 	}
 	history := HistoryOf(entries)
 	var by []string
-	for _, line := range strings.Split(history.Text(marked), "\n") {
+	for _, line := range strings.Split(history.Text(plain()), "\n") {
 		_, words, _ := strings.Cut(line, "  apply")
 		by = append(by, words)
 	}
-	want := []string{"", ": 1 service added, 1 removed  (current)>", ": 1 service removed", "  (not good)>", ": no service changed", ": 1 service added", "", "", ""}
+	want := []string{"", ": 1 service added, 1 removed  (current)", ": 1 service removed", "  (not good)", ": no service changed", ": 1 service added", "", "", ""}
 	if diff := cmp.Diff(want, by); diff != "" {
-		t.Errorf("want -, got +:\n%s\n%s", diff, history.Text(marked))
+		t.Errorf("want -, got +:\n%s\n%s", diff, history.Text(styled()))
 	}
-	if text := history.Text(marked); !strings.HasPrefix(text, "<1:generation ") || !strings.Contains(text, "<32:         6 ") ||
-		!strings.Contains(text, "<31:         4 ") || !strings.HasSuffix(text, "\ngeneration 4 is not good: cut\n") {
+	if text := history.Text(styled()); !strings.HasPrefix(text, "GENERATION ") || !strings.Contains(text, "\n         \x1b[1m6\x1b[0m ") ||
+		!strings.Contains(text, "\n         \x1b[31m4\x1b[0m ") || !strings.HasSuffix(text, "\ngeneration 4 is not good: cut\n") {
 		t.Error(text)
 	}
 }

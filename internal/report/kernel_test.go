@@ -233,7 +233,7 @@ func (is seen) agree(t *testing.T, edited bool) {
 		t.Errorf("status says %s, and finds %q", is.report.State, broken)
 	}
 	if is.diff.Differ != (!inSync || edited) {
-		t.Errorf("status says %s, and diff differs: %v\n%s", is.report.State, is.diff.Differ, is.diff.Text(plain, true))
+		t.Errorf("status says %s, and diff differs: %v\n%s", is.report.State, is.diff.Differ, is.diff.Text(plain(), true))
 	}
 	if is.report.Unapplied && !is.diff.Differ && is.diff.outdated == "" {
 		t.Error("status says that changes are not applied, and diff finds none")
@@ -369,7 +369,8 @@ func (s *scene) typeLine(t *testing.T, line string) {
 		fixRestore: host.Restore, fixRollback: host.Revert, fixConfirm: host.Confirm, fixStop: host.Stop,
 		doctor.FixApply: func(ctx context.Context) (restore.Result, error) { return host.Apply(ctx, s.plan(t).Request("apply")) },
 	}
-	if words, _, inConfig := strings.Cut(line, " # in service "); inConfig {
+	if within, inConfig := strings.CutPrefix(line, "natspread edit # in service "); inConfig {
+		_, words, _ := strings.Cut(within, ": ")
 		key, _, _ := strings.Cut(words, " ")
 		s.config = regexp.MustCompile("(?m)^"+key+" = .*$").ReplaceAllString(s.config, words)
 		line = doctor.FixApply
@@ -437,14 +438,14 @@ func TestApplyDoesWhatDiffSays(t *testing.T) {
 				}
 				after := s.diff(t)
 				if after.Added+after.Removed+len(after.Services) > 0 || after.outdated != "" {
-					t.Errorf("apply left a difference:\n%s%s", after.Text(plain, true), after.outdated)
+					t.Errorf("apply left a difference:\n%s%s", after.Text(plain(), true), after.outdated)
 				}
 				if noted := FindingsOf(Broken(s.remaining(t))); !slices.Equal(noted, after.Findings) {
 					t.Errorf("apply would note %v, and diff finds %v", noted, after.Findings)
 				}
 				says := before.Added+before.Removed+len(before.Services) > 0 || before.outdated != "" || len(before.Findings) > len(after.Findings)
 				if result.Changed != says {
-					t.Errorf("apply changed something: %v; diff said: %v\n%s%s", result.Changed, says, before.Text(plain, true), before.outdated)
+					t.Errorf("apply changed something: %v; diff said: %v\n%s%s", result.Changed, says, before.Text(plain(), true), before.outdated)
 				}
 				if again := s.apply(t); again.Changed {
 					t.Errorf("the second apply: %+v", again)

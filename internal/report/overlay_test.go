@@ -72,7 +72,7 @@ func TestOverlay(t *testing.T) {
 		if outs := printed.Out; len(outs) != 2 || outs[0].Service+" "+outs[0].Backend+" "+outs[0].Reason != "web 10.0.0.2:80 connection refused" || outs[0].Since.Before(before) || outs[0].Since.After(time.Now()) {
 			t.Errorf("out: %+v", outs)
 		}
-		if text := printed.Text(plain, false); printed.Rules == "" || !strings.Contains(text, "\n  rules: sha256 "+printed.Rules+", out: 10.0.0.2:80 of web, ") {
+		if text := printed.Text(plain(), false); printed.Rules == "" || !strings.Contains(text, "\n  rules: sha256 "+printed.Rules+", out: 10.0.0.2:80 of web, ") {
 			t.Errorf("%s", text)
 		}
 		if six := printed.Services[2].Backends; six[0].WantedShare != 0 || six[1].WantedShare != 1 {

@@ -13,15 +13,16 @@ import (
 	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/internal/rules"
+	"natspread/internal/screen"
 	"natspread/render"
 	"natspread/restore/generation"
 )
 
-// plain is for a text without colors.
-func plain(_, text string) string { return text }
+// plain is for a text without styles.
+func plain() screen.Screen { return screen.Screen{} }
 
-// marked shows where colors are: <31:broken>.
-func marked(code, text string) string { return "<" + code + ":" + text + ">" }
+// styled is for one with them.
+func styled() screen.Screen { return screen.Screen{Styled: true} }
 
 // TestMetricsGolden holds the names, the labels and the help of all metrics: programs of
 // others read them.
@@ -70,8 +71,8 @@ func TestWords(t *testing.T) {
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
-	const text = "<35:at boot>: one; two\\x1b[2J\n  fix: a\\tb\n<35:risk>: three\n"
-	if diff := cmp.Diff(text, FindingsText(found, marked)); diff != "" {
+	const text = "\x1b[1;31mat boot\x1b[0m: one; two\\x1b[2J\n  fix: a\\tb\n\x1b[1mrisk\x1b[0m: three\n"
+	if diff := cmp.Diff(text, FindingsText(styled(), found)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
 	for state, want := range map[State]string{InSync: "in sync", Drift: "drift", Impaired: "impaired", NotLoaded: "not loaded"} {
@@ -88,17 +89,17 @@ func TestStatusText(t *testing.T) {
 		Findings: []Finding{{Severity: "broken", What: "ipv4: net.ipv4.ip_forward is not 1", Fix: "natspread apply"}}, Notes: []string{"one\nnote"},
 		Rules: "12ab",
 	}
-	const want = "<35:impaired>: boot loads generation 3, by the nft variant of iptables\n" +
-		"  <31:broken>: ipv4: net.ipv4.ip_forward is not 1\n    fix: natspread apply\n  note: one; note\n"
-	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: none\n", status.Text(marked, false)); diff != "" {
+	const want = "\x1b[1;31mimpaired\x1b[0m: boot loads generation 3, by the nft variant of iptables\n" +
+		"  \x1b[1;31mbroken\x1b[0m: ipv4: net.ipv4.ip_forward is not 1\n    fix: natspread apply\n  note: one; note\n"
+	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: none\n", status.Text(styled(), false)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
 	status.Out = []Out{{Service: "web", Backend: "10.0.0.1:80"}, {Service: "dns", Backend: "10.0.0.1:53"}}
-	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: 10.0.0.1:80 of web, 10.0.0.1:53 of dns\n", status.Text(marked, false)); diff != "" {
+	if diff := cmp.Diff(want+"  rules: sha256 12ab, out: 10.0.0.1:80 of web, 10.0.0.1:53 of dns\n", status.Text(styled(), false)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
 	none := Status{State: NotLoaded, Variant: rules.Legacy}
-	if got := none.Text(plain, false); got != "not loaded: boot loads nothing, by the legacy variant of iptables\n" {
+	if got := none.Text(plain(), false); got != "not loaded: boot loads nothing, by the legacy variant of iptables\n" {
 		t.Error(got)
 	}
 }

@@ -90,6 +90,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 		judged.Loaded = true
 	}
 	report.State, report.Findings = judge(judged, h.refused(wanted), left)
+	h.adoptAgain(&report)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
 		report.Notes = append(report.Notes, wanted.Pending.String())
 	}
@@ -194,18 +195,26 @@ func (h Host) remaining(ctx context.Context, cfg config.Config, families []rules
 
 // NotesAfter returns as notes what an apply of a config left that keeps connections from
 // passing, which rules of others are no longer reached, what else is to say of the config on
-// this host, and which services refuse their clients now, also beside an error.
-func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+// this host, and which services refuse their clients now; last why some of that is not known.
+func (h Host) NotesAfter(ctx context.Context, cfg config.Config, tables rules.Tables) []string {
 	way, advice, err := h.remaining(ctx, cfg, familiesOf(tables))
-	return NotesOf(slices.Concat(Broken(way.Found), way.Unreached, advice, watched{}.refusing(cfg, h.Restore.Store().Wanted))), err
+	return withError(NotesOf(slices.Concat(Broken(way.Found), way.Unreached, advice, watched{}.refusing(cfg, h.Restore.Store().Wanted))), err)
+}
+
+// withError adds an error to notes, if there is one.
+func withError(notes []string, err error) []string {
+	if err == nil {
+		return notes
+	}
+	return append(notes, err.Error())
 }
 
 // NotesBefore returns as notes what will keep the connections of a config from passing once it
-// is applied, and which rules of others will no longer be reached.
-func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.Tables) ([]string, error) {
+// is applied, and which rules of others will no longer be reached; last why some of that is not known.
+func (h Host) NotesBefore(ctx context.Context, cfg config.Config, tables rules.Tables) []string {
 	way, advice, err := h.remaining(ctx, cfg, familiesOf(tables))
 	left := slices.DeleteFunc(Broken(way.Found), func(f doctor.Finding) bool { return f.Fix == doctor.FixApply })
-	return NotesOf(slices.Concat(left, way.Unreached, advice)), err
+	return withError(NotesOf(slices.Concat(left, way.Unreached, advice)), err)
 }
 
 // readHooks starts the programs that read the hooks, and returns a function that waits for the

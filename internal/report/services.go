@@ -2,10 +2,7 @@ package report
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"natspread/internal/config"
@@ -55,6 +52,8 @@ type Backend struct {
 	ObservedShare float64 `json:"observed_share"` // the same, as counted
 	Connections   uint64  `json:"connections"`
 	Live          *int    `json:"live"` // open now, also at a drained backend; null as above
+
+	drainedFor time.Duration // so long ago it was drained by hand; 0 where nobody knows
 }
 
 // Health is what is known of a backend that is checked.
@@ -151,10 +150,12 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 			connections += counts[rules.Target{Kind: rules.DNAT, Address: backend.Addr, Port: port}]
 		}
 		described.Connections += connections
-		out, _ := watched.out(service, backend)
 		described.Backends[i] = Backend{
-			Address: backend.String(), Weight: backend.Weight, Drained: backend.Drained() || out.Reason == health.ByHand, Backup: backend.Backup,
+			Address: backend.String(), Weight: backend.Weight, Drained: backend.Drained(), Backup: backend.Backup,
 			Health: watched.healthOf(service, backend), Slots: owned[i], WantedShare: shares[i], Connections: connections,
+		}
+		if out, is := watched.out(service, backend); is && out.Reason == health.ByHand {
+			described.Backends[i].Drained, described.Backends[i].drainedFor = true, watched.now-out.Since
 		}
 	}
 	for i := range described.Backends {
@@ -195,185 +196,10 @@ func (s *Service) addLive(counts [][]int) {
 	}
 }
 
-// mostListens is how many listen addresses the first line of a service names.
-const mostListens = 8
-
-// listenText returns all listen addresses of a service whose first line does not name all, a few
-// in each line.
-func (s Service) listenText() string {
-	if len(s.Listen) <= mostListens {
-		return ""
-	}
-	var written strings.Builder
-	for few := range slices.Chunk(s.Listen, mostListens/2) {
-		written.WriteString("  listens on " + strings.Join(few, " ") + "\n")
-	}
-	return written.String()
-}
-
-// headOf says what kind of service it is: where it listens, how it balances, what
-// backends see, and whether FORWARD lets it through.
-func headOf(service config.Service) string {
-	listens := text.Strings(service.Listen)
-	if n := len(listens); n > mostListens {
-		listens = append(listens[:mostListens-1:mostListens-1], fmt.Sprintf("and %d more", n-mostListens+1))
-	}
-	head := fmt.Sprintf("%s %s  %s, snat %s", strings.Join(text.Strings(service.Protocols), "+"), strings.Join(listens, " "), algorithmText(service), service.SNAT)
-	if service.SNATPorts == config.RandomPorts {
-		head += " " + string(service.SNATPorts)
-	}
-	if ports := service.PortMap(); ports != "" {
-		head += ", ports " + ports
-	}
-	if service.Checked() {
-		head += ", check " + string(service.Check.Type)
-	}
-	if service.Forward == config.Accept {
-		head += ", forward accept"
-	}
-	if service.ClampMSS.On {
-		head += ", clamp_mss " + service.ClampMSS.String()
-	}
-	if service.Takeover {
-		head += ", takeover"
-	}
-	return head + gateText(service)
-}
-
-// gateText says whom a service is for; nothing where it is for all.
-func gateText(service config.Service) string {
-	words := ""
-	if len(service.Interfaces) > 0 {
-		words = ", by " + strings.Join(service.Interfaces, " ")
-	}
-	for _, list := range []struct {
-		key     string
-		clients []netip.Prefix
-	}{{"allow", service.Allow}, {"deny", service.Deny}} {
-		switch n := len(list.clients); {
-		case n > 3:
-			words += fmt.Sprintf(", %s %d subnets", list.key, n)
-		case n > 0:
-			words += ", " + list.key + " " + strings.Join(text.Strings(list.clients), " ")
-		}
-	}
-	if service.Refused == config.ToHost {
-		words += ", others to the host"
-	}
-	return words
-}
-
-// algorithmText names the algorithm of a service, and how many slots its clients are in.
-func algorithmText(service config.Service) string {
-	words := string(service.Algorithm)
-	if service.Slots == 0 {
-		return words
-	}
-	if service.SourcePrefix != service.Backends[0].Addr.BitLen() {
-		words += fmt.Sprintf(" of a /%d", service.SourcePrefix)
-	}
-	return fmt.Sprintf("%s in %d slots", words, service.Slots)
-}
-
 // ratio divides, and is 0 where there is nothing to share.
 func ratio(part, whole float64) float64 {
 	if whole == 0 {
 		return 0
 	}
 	return part / whole
-}
-
-// Text returns the service for people: a line of its own and one a backend.
-func (s Service) Text() string { return s.textOf(s.Backends) }
-
-// textOf is Text with some of the backends.
-func (s Service) textOf(backends []Backend) string {
-	var written strings.Builder
-	fmt.Fprintf(&written, "%s  %s  %s\n", s.Name, strings.Join(append([]string{s.head}, s.modeWords()...), "  "), s.counts())
-	var address, weight, condition, connections, live int // as wide as the widest
-	slots := len(fmt.Sprint(s.Slots))
-	for _, backend := range backends {
-		address, weight, condition = max(address, len(backend.Address)), max(weight, len(backend.weight())), max(condition, len(backend.Health.words()))
-		connections, live = max(connections, len(fmt.Sprint(backend.Connections))), max(live, len(liveText("%d", backend.Live)))
-	}
-	for _, backend := range backends {
-		columns := fmt.Sprintf("  %-*s  %-*s", address, backend.Address, weight, backend.weight())
-		if condition > 0 {
-			columns += fmt.Sprintf("  %-*s", condition, backend.Health.words())
-		}
-		if s.Slots > 0 {
-			columns += fmt.Sprintf("  slots %*d", slots, backend.Slots)
-		}
-		wanted := text.Percent(backend.WantedShare)
-		if backend.Drained {
-			wanted = "drained"
-		}
-		// Last a bar of at most 20 characters.
-		line := fmt.Sprintf("%s  wanted %8s  observed %8s  %*d%s  %s", columns, wanted, text.Percent(backend.ObservedShare), connections, backend.Connections,
-			liveText(fmt.Sprintf("  live %%%dd", live), backend.Live), strings.Repeat("#", int(backend.ObservedShare*20+0.5)))
-		written.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-	return written.String()
-}
-
-// weight says what the backend gets beside the others, or that it does so only for them.
-func (b Backend) weight() string {
-	switch {
-	case b.Backup && b.Weight == 1:
-		return "backup"
-	case b.Backup:
-		return fmt.Sprintf("backup, weight %d", b.Weight)
-	}
-	return fmt.Sprintf("weight %d", b.Weight)
-}
-
-// words returns what is known of a backend for people, and nothing for one that is not checked.
-func (h *Health) words() string {
-	switch {
-	case h == nil:
-		return ""
-	case h.State == health.New && h.record.Unable > 0:
-		return "cannot be checked"
-	case h.State == health.New:
-		return "not checked yet"
-	case h.State == health.Down:
-		return fmt.Sprintf("down %s: %s", text.Duration(h.since.Truncate(time.Second)), text.OneLine(h.Reason))
-	}
-	return string(h.State)
-}
-
-// modeWords says how many backends of a checked service are up, and by which rule it chooses
-// them, unless that is the normal one.
-func (s Service) modeWords() []string {
-	if s.Health == "" {
-		return nil
-	}
-	states := map[health.State]int{}
-	for _, backend := range s.Backends {
-		states[backend.Health.State]++
-	}
-	words := fmt.Sprintf("%d of %d up", states[health.Up], len(s.Backends))
-	if unknown := states[health.New]; unknown > 0 {
-		words += fmt.Sprintf(", %d not checked yet", unknown)
-	}
-	switch s.Health {
-	case health.FailOpen:
-		words += ", fail-open: all get connections"
-	case health.Backup:
-		words += ", backups join"
-	}
-	return []string{words}
-}
-
-// counts says how many connections the service got, and how many of all are open.
-func (s Service) counts() string {
-	return fmt.Sprintf("%d connections%s", s.Connections, liveText(", %d live", s.Live))
-}
-
-// liveText writes a number of live connections, and nothing for one that is unknown.
-func liveText(format string, live *int) string {
-	if live == nil {
-		return ""
-	}
-	return fmt.Sprintf(format, *live)
 }

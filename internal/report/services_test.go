@@ -22,9 +22,9 @@ backends = [
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := describe(cfg.Services[0], nil, watched{}).Text()
+	text := describe(cfg.Services[0], nil, watched{}).Text(plain())
 	for _, want := range []string{
-		"weight 1      wanted 0.0015 %  observed   0.00 % ", "weight 65535  wanted 100.00 %  observed", "weight 0      wanted  drained  observed",
+		"10.0.0.1:80  -             1  0.0015 %         -", "10.0.0.2:80  -         65535  100.00 %         -", "10.0.0.3:80  drained       0    0.00 %         -",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

@@ -10,20 +10,9 @@ import (
 	"natspread/internal/doctor"
 	"natspread/internal/health"
 	"natspread/internal/rules"
+	"natspread/internal/screen"
 	"natspread/internal/text"
 	"natspread/restore"
-)
-
-// Paint puts a text into a color of the terminal, an SGR code such as "31", where colors
-// are wanted.
-type Paint func(code, text string) string
-
-// The colors, as SGR codes: those that are easy to read on white and on black, which yellow and cyan are not.
-const (
-	bold    = "1"
-	red     = "31"
-	green   = "32"
-	magenta = "35"
 )
 
 // Status is what status prints.
@@ -104,31 +93,44 @@ func (r Report) Printed(ctx context.Context) Status {
 
 // Text returns the status for people. Unless all of it is asked for, of thousands of services it
 // is a summary and those in trouble, and of many findings those that are the worst.
-func (s Status) Text(paint Paint, all bool) string {
-	return s.headText(paint, all) + s.servicesText(all)
+func (s Status) Text(on screen.Screen, all bool) string {
+	return s.headText(on, all) + s.servicesText(on, all)
 }
 
 // headText returns what stands before the services.
-func (s Status) headText(paint Paint, all bool) string {
+func (s Status) headText(on screen.Screen, all bool) string {
 	var written strings.Builder
-	color := map[State]string{InSync: green, Drift: magenta, Impaired: magenta, NotLoaded: red}[s.State]
-	boot := "boot loads nothing"
+	state, boot := on.Alarm(s.State.Words()), "boot loads nothing"
+	if s.State == InSync {
+		state = on.Bold(s.State.Words())
+	}
 	if s.Generation != 0 {
 		boot = fmt.Sprintf("boot loads generation %d", s.Generation)
 	}
-	fmt.Fprintf(&written, "%s: %s, by the %s variant of iptables\n", paint(color, s.State.Words()), boot, s.Variant)
+	written.WriteString(on.Wrap(fmt.Sprintf("%s: %s, by the %s variant of iptables", state, boot, s.Variant)) + "\n")
 	findings, more := s.Findings, ""
 	if len(findings) > mostNotes && !all {
 		findings, more = findings[:mostNotes], fmt.Sprintf("  and %d more findings: natspread status --all\n", len(findings)-mostNotes)
 	}
-	written.WriteString(indented(FindingsText(findings, paint)) + more)
+	written.WriteString(findingsText(on, findings, "  ") + more)
 	for _, note := range s.Notes {
-		fmt.Fprintf(&written, "  note: %s\n", text.OneLine(note))
+		written.WriteString(on.Say("  note: "+text.OneLine(note)) + "\n")
 	}
 	if s.Rules != "" {
-		fmt.Fprintf(&written, "  rules: sha256 %s, out: %s\n", s.Rules, s.outs(all))
+		written.WriteString(s.rulesText(on, all) + "\n")
 	}
 	return written.String()
+}
+
+// rulesText says which rules it should be. A terminal that has no room for all of the sum shows its beginning, unless
+// all is asked for.
+func (s Status) rulesText(on screen.Screen, all bool) string {
+	const few = 16
+	line := func(sum string) string { return fmt.Sprintf("  rules: sha256 %s, out: %s", sum, s.outs(all)) }
+	if whole := line(s.Rules); all || on.Columns == 0 || screen.Width(whole) <= on.Columns || len(s.Rules) < few {
+		return on.Wrap(whole)
+	}
+	return on.Wrap(line(s.Rules[:few] + "..."))
 }
 
 // outs names all who are out, so that with the sum before one line tells whether balancers with
@@ -147,23 +149,20 @@ func (s Status) outs(all bool) string {
 
 // FindingsText returns findings for people: a line each, and below it the line that fixes
 // it.
-func FindingsText(findings []Finding, paint Paint) string {
+func FindingsText(on screen.Screen, findings []Finding) string { return findingsText(on, findings, "") }
+
+// findingsText is FindingsText behind an indent.
+func findingsText(on screen.Screen, findings []Finding, indent string) string {
 	var written strings.Builder
 	for _, f := range findings {
-		color := map[doctor.Severity]string{doctor.Broken: red, doctor.AtBoot: magenta, doctor.Risk: magenta}[f.Severity]
-		fmt.Fprintf(&written, "%s: %s\n", paint(color, f.Severity.String()), f.What)
-		if f.Fix != "" {
-			fmt.Fprintf(&written, "  fix: %s\n", f.Fix)
+		severity := on.Alarm(f.Severity.String())
+		if f.Severity == doctor.Risk {
+			severity = on.Bold(f.Severity.String())
 		}
-	}
-	return written.String()
-}
-
-// indented puts two spaces before each line.
-func indented(lines string) string {
-	var written strings.Builder
-	for line := range strings.Lines(lines) {
-		written.WriteString("  " + line)
+		written.WriteString(on.Wrap(indent+severity+": "+f.What) + "\n")
+		if f.Fix != "" {
+			written.WriteString(on.Fix(indent+"  ", f.Fix) + "\n")
+		}
 	}
 	return written.String()
 }

@@ -6,6 +6,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/health"
+	"natspread/internal/screen"
 	"natspread/internal/suggest"
 	"natspread/internal/text"
 )
@@ -42,16 +43,16 @@ func (s Status) Only(name string) (Status, error) {
 
 // servicesText returns the services for people: all of them, or where they are too many lines a
 // summary.
-func (s Status) servicesText(all bool) string {
+func (s Status) servicesText(on screen.Screen, all bool) string {
 	var written strings.Builder
 	if !all && s.lines() > mostLines {
-		written.WriteString(summaryText(s.Services))
+		written.WriteString(summaryText(on, s.Services))
 		return written.String()
 	}
 	for _, service := range s.Services {
-		written.WriteString("\n" + service.Text())
+		written.WriteString("\n" + service.Text(on))
 		if all {
-			written.WriteString(service.listenText())
+			written.WriteString(service.listenText(on))
 		}
 	}
 	return written.String()
@@ -59,19 +60,20 @@ func (s Status) servicesText(all bool) string {
 
 // Brief returns the status for a terminal that does not show all of Text: the services in trouble
 // first, and each other one on a line. Of too many it is Text, which sums them up.
-func (s Status) Brief(paint Paint) string {
+func (s Status) Brief(on screen.Screen) string {
 	if s.lines() > mostLines {
-		return s.Text(paint, false)
+		return s.Text(on, false)
 	}
 	troubled, rest := "", "\n"
 	for _, service := range s.Services {
 		if concerned, is := service.troubled(); is {
-			troubled += "\n" + service.textOf(concerned)
+			troubled += "\n" + service.textOf(on, concerned)
 		} else {
-			rest += service.Name + "  " + strings.Join(append(service.modeWords(), service.counts()), "  ") + "\n"
+			words := append([]string{on.Bold(service.Name)}, append(service.modeWords(), service.counts())...)
+			rest += on.Wrap(strings.Join(words, "  ")) + "\n"
 		}
 	}
-	return s.headText(paint, false) + troubled + rest
+	return s.headText(on, false) + troubled + rest
 }
 
 // lines is how many lines of services and backends there are.
@@ -84,7 +86,7 @@ func (s Status) lines() int {
 }
 
 // summaryText sums services up, and shows those in trouble with the backends that are.
-func summaryText(services []Service) string {
+func summaryText(on screen.Screen, services []Service) string {
 	var backends, drained, troubled int
 	var connections uint64
 	live := new(int)
@@ -104,15 +106,16 @@ func summaryText(services []Service) string {
 		}
 		if concerned, is := service.troubled(); is {
 			if troubled++; troubled <= mostTroubled {
-				written.WriteString("\n" + service.textOf(concerned))
+				written.WriteString("\n" + service.textOf(on, concerned))
 			}
 		}
 	}
 	if troubled > mostTroubled {
 		fmt.Fprintf(&written, "\nand %d more in trouble\n", troubled-mostTroubled)
 	}
-	return fmt.Sprintf("\n%s, %d in trouble; %s, %d drained; %s\n  natspread status --all shows each, natspread status SERVICE one\n",
-		text.Plural(len(services), "service"), troubled, text.Plural(backends, "backend"), drained, Service{Connections: connections, Live: live}.counts()) + written.String()
+	sums := fmt.Sprintf("%s, %d in trouble; %s, %d drained; %s", text.Plural(len(services), "service"), troubled,
+		text.Plural(backends, "backend"), drained, Service{Connections: connections, Live: live}.counts())
+	return "\n" + on.WrapList(sums) + "\n  natspread status --all shows each, natspread status SERVICE one\n" + written.String()
 }
 
 // troubled tells whether a service does not work as its config has it, although the kernel holds

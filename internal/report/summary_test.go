@@ -33,7 +33,7 @@ func manyServices(services, bad int) Status {
 // request, and all of them to programs in any case.
 func TestManyServices(t *testing.T) {
 	few, many := manyServices(50, 1), manyServices(10000, 2)
-	if text := few.Text(plain, false); text != few.Text(plain, true) || strings.Count(text, "\n") != 1+50*5 {
+	if text := few.Text(plain(), false); text != few.Text(plain(), true) || strings.Count(text, "\n") != 1+50*6 {
 		t.Errorf("of 50 services not all are shown:\n%s", text)
 	}
 	const want = `in sync: boot loads generation 1, by the nft variant of iptables
@@ -42,15 +42,17 @@ func TestManyServices(t *testing.T) {
   natspread status --all shows each, natspread status SERVICE one
 
 s0  tcp 192.0.2.1:80  2 of 3 up  2 connections, 1 live
-  10.0.0.1:80  weight 1  down 0s: refused  wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE    WEIGHT  WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  down 0s       1  0.00 %    0.00 %      0     -  refused
 
 s1  tcp 192.0.2.1:80  2 of 3 up  2 connections, 1 live
-  10.0.0.1:80  weight 1  down 0s: refused  wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE    WEIGHT  WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  down 0s       1  0.00 %    0.00 %      0     -  refused
 `
-	if text := many.Text(plain, false); text != want {
+	if text := many.Text(plain(), false); text != want {
 		t.Errorf("%s", text)
 	}
-	if all := many.Text(plain, true); strings.Count(all, "\n") != 1+10000*5 {
+	if all := many.Text(plain(), true); strings.Count(all, "\n") != 1+10000*6 {
 		t.Errorf("--all has %d lines", strings.Count(all, "\n"))
 	}
 	if text, err := json.Marshal(many); err != nil || strings.Count(string(text), `"address"`) != 30000 {
@@ -65,15 +67,16 @@ func TestBrief(t *testing.T) {
 	const want = `in sync: boot loads generation 1, by the nft variant of iptables
 
 s7  tcp 192.0.2.1:80  2 of 3 up  2 connections, 1 live
-  10.0.0.1:80  weight 1  down 0s: refused  wanted   0.00 %  observed   0.00 %  0
+  BACKEND      STATE    WEIGHT  WANTED  OBSERVED  TOTAL  LIVE
+  10.0.0.1:80  down 0s       1  0.00 %    0.00 %      0     -  refused
 
 s0  3 of 3 up  2 connections, 1 live
 `
-	text := status.Brief(plain)
-	if !strings.HasPrefix(text, want) || strings.Count(text, "\n") != 17 {
+	text := status.Brief(plain())
+	if !strings.HasPrefix(text, want) || strings.Count(text, "\n") != 18 {
 		t.Error(text)
 	}
-	if many := manyServices(10000, 2); many.Brief(plain) != many.Text(plain, false) {
+	if many := manyServices(10000, 2); many.Brief(plain()) != many.Text(plain(), false) {
 		t.Error("of 10,000 services there is no summary")
 	}
 }
@@ -86,7 +89,7 @@ func TestMuchTrouble(t *testing.T) {
 		status.Out = append(status.Out, Out{Service: fmt.Sprint("s", i), Backend: "10.0.0.1:80"})
 	}
 	status.Rules = "12ab"
-	text := status.Text(plain, false)
+	text := status.Text(plain(), false)
 	if lines := strings.Count(text, "\n"); lines > 200 || len(text) > 10000 {
 		t.Errorf("%d lines, %d bytes", lines, len(text))
 	}
@@ -98,7 +101,7 @@ func TestMuchTrouble(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if all := status.Text(plain, true); strings.Count(all, "finding ") != 10000 || strings.Contains(all, " more ") {
+	if all := status.Text(plain(), true); strings.Count(all, "finding ") != 10000 || strings.Contains(all, " more ") {
 		t.Error("--all does not show all")
 	}
 }
@@ -137,7 +140,7 @@ func TestManyListens(t *testing.T) {
 		}
 		service := parsed(t, strings.Replace(web, `"192.0.2.10:80"`, "["+strings.Join(listens, ", ")+"]", 1)).Services[0]
 		status := Status{Services: []Service{describe(service, nil, watched{})}}
-		text, all := status.Text(plain, false), status.Text(plain, true)
+		text, all := status.Text(plain(), false), status.Text(plain(), true)
 		for line := range strings.Lines(all) {
 			if len(line) > 250 {
 				t.Errorf("%d listens: a line of %d bytes", n, len(line))

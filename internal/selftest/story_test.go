@@ -14,6 +14,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/program"
+	"natspread/internal/screen"
 	"natspread/internal/selftest"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/traffic"
@@ -45,9 +46,6 @@ func try(t *testing.T, variant rules.Variant, toml string) selftest.Result {
 	hosttest.Must(t, err)
 	return result
 }
-
-// plain paints nothing.
-func plain(_, text string) string { return text }
 
 // TestStories tries the config of each story.
 func TestStories(t *testing.T) {
@@ -84,7 +82,7 @@ func tell(t *testing.T, variant rules.Variant, path string) {
 		files[story.Files[i].Name] = &story.Files[i]
 	}
 	result := try(t, variant, configOf(t, path, files["natspread.toml"]))
-	files["want"].Data = []byte(chance.ReplaceAllString(result.Text(plain), "seen        #"))
+	files["want"].Data = []byte(chance.ReplaceAllString(result.Text(screen.Screen{}), "seen        #"))
 	if *update {
 		hosttest.Must(t, os.WriteFile(path, txtar.Format(story), 0o644))
 	}
@@ -98,7 +96,7 @@ func tell(t *testing.T, variant rules.Variant, path string) {
 	}
 	if isWrong(path) {
 		if fixed := try(t, variant, string(files["fixed.toml"].Data)); !fixed.Good {
-			t.Errorf("it is still wrong:\n%s", fixed.Text(plain))
+			t.Errorf("it is still wrong:\n%s", fixed.Text(screen.Screen{}))
 		}
 	}
 }

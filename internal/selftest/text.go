@@ -4,27 +4,23 @@ import (
 	"fmt"
 	"strings"
 
+	"natspread/internal/screen"
 	"natspread/internal/text"
 )
 
-// Paint puts a text into a color of a terminal.
-type Paint func(code, text string) string
-
-// red is for what is wrong.
-const red = "31"
-
 // Text writes the result for people, a part for each service.
-func (r Result) Text(paint Paint) string {
+func (r Result) Text(on screen.Screen) string {
 	var written strings.Builder
 	for _, service := range r.Services {
-		service.write(&written, paint)
+		service.write(&written, on)
 	}
 	return written.String()
 }
 
 // write writes one service.
-func (s Service) write(to *strings.Builder, paint Paint) {
-	fmt.Fprintf(to, "%s: %s %s, %s, snat %s\n", s.Name, strings.Join(s.Protocols, "+"), listed(s.Listen), s.Algorithm, s.SNAT)
+func (s Service) write(to *strings.Builder, on screen.Screen) {
+	add := func(format string, args ...any) { to.WriteString(on.Wrap(fmt.Sprintf(format, args...)) + "\n") }
+	add("%s: %s %s, %s, snat %s", on.Bold(s.Name), strings.Join(s.Protocols, "+"), listed(s.Listen), s.Algorithm, s.SNAT)
 	width := 0
 	for _, backend := range s.Backends {
 		width = max(width, len(backend.Address))
@@ -34,19 +30,19 @@ func (s Service) write(to *strings.Builder, paint Paint) {
 		if b.LeastShare < b.MostShare {
 			chance = fmt.Sprintf("  (%s to %s is chance)", text.Percent(b.LeastShare), text.Percent(b.MostShare))
 		}
-		fmt.Fprintf(to, "  %-*s  wanted %8s  seen %8s%s\n", width, b.Address, text.Percent(b.WantedShare), text.Percent(b.ObservedShare), chance)
+		add("  %-*s  wanted %8s  seen %8s%s", width, b.Address, text.Percent(b.WantedShare), text.Percent(b.ObservedShare), chance)
 	}
 	for _, client := range s.Clients {
-		fmt.Fprintf(to, "  %s\n", client)
+		add("  %s", client)
 	}
 	if len(s.Sources) > 0 {
-		fmt.Fprintf(to, "  backends see %s\n", strings.Join(s.Sources, ", "))
+		add("  backends see %s", strings.Join(s.Sources, ", "))
 	}
 	for _, words := range s.NotTried {
-		fmt.Fprintf(to, "  not tried: %s\n", words)
+		add("  not tried: %s", words)
 	}
 	for _, finding := range s.Findings {
-		fmt.Fprintf(to, "  %s %s\n", paint(red, "wrong:"), finding.What)
+		add("  %s %s", on.Alarm("wrong:"), finding.What)
 		if finding.Fix != "" {
 			fmt.Fprintf(to, "    fix: %s\n", finding.Fix)
 		}

@@ -9,6 +9,7 @@ import (
 	"natspread/internal/nethost"
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/screen"
 	"natspread/internal/selftest"
 	"natspread/internal/test/hosttest"
 	"natspread/render"
@@ -60,7 +61,7 @@ func TestWrongRules(t *testing.T) {
 				kernel := iptables.Kernel{Run: program.Exec(), Variant: variant}
 				result, err := selftest.Run(t.Context(), kernel, cfg, render.New(loaded), cfg.Services)
 				hosttest.Must(t, err)
-				if said := result.Text(plain); result.Good || !strings.Contains(said, c.want) || !strings.Contains(said, "wrong: ") {
+				if said := result.Text(screen.Screen{}); result.Good || !strings.Contains(said, c.want) || !strings.Contains(said, "wrong: ") {
 					t.Errorf("good %v, without %q:\n%s", result.Good, c.want, said)
 				}
 			})

@@ -1,15 +1,15 @@
 // Package terminal is for whoever sits before one: what a terminal shows at once, the
-// sequences of ECMA-48 that color a text and draw it anew, and a question.
+// sequences of ECMA-48 that draw it anew, and a question.
 package terminal
 
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"natspread/internal/screen"
 )
 
 // Is tells whether a stream is a terminal: somebody reads what is written, or types what is
@@ -25,12 +25,6 @@ func Is(stream any) bool {
 
 // clearLine goes back to the beginning of the line and clears it (CR, EL).
 const clearLine = "\r\x1b[K"
-
-// Paint puts a text into a color: an SGR code such as "31".
-func Paint(code, text string) string { return "\x1b[" + code + "m" + text + "\x1b[0m" }
-
-// painted matches what is written to a terminal and takes no place there.
-var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // Redraw returns a text that takes the place of what is on a terminal: from the top,
 // each line cleared behind its end, and all below the last (CUP, EL, ED). To clear
@@ -59,7 +53,7 @@ func SizeOf(stream any) Size {
 
 // rowsOf returns how many rows a line takes, where what is too long goes on below.
 func (s Size) rowsOf(line string) int {
-	length := utf8.RuneCountInString(painted.ReplaceAllString(line, ""))
+	length := screen.Width(line)
 	if s.Columns == 0 || length == 0 {
 		return 1
 	}

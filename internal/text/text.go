@@ -46,6 +46,20 @@ func Duration(d time.Duration) string {
 	return written
 }
 
+// Age returns for how long something has been so, by its two largest units: 3m12s, 2h5m, 40d3h.
+func Age(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day:
+		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}
+
 // Quoted writes words in double quotes, as the languages of Graphviz and of Prometheus take
 // them.
 func Quoted(words string) string {
@@ -77,4 +91,18 @@ func OneLine(words string) string {
 		}
 	}
 	return line.String()
+}
+
+// Few joins the words of some values, of the first three of many.
+func Few[T any](values []T) string {
+	const most = 3
+	words := make([]string, min(most, len(values)))
+	for i := range words {
+		words[i] = fmt.Sprint(values[i])
+	}
+	joined := strings.Join(words, ", ")
+	if len(values) > most {
+		return fmt.Sprintf("%s and %d more", joined, len(values)-most)
+	}
+	return joined
 }

@@ -62,3 +62,16 @@ func TestDuration(t *testing.T) {
 		}
 	}
 }
+
+// TestAge is short, however old something is.
+func TestAge(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", 999 * time.Millisecond: "0s", 59 * time.Second: "59s", time.Minute: "1m0s", 192 * time.Second: "3m12s",
+		time.Hour: "1h0m", 23*time.Hour + 59*time.Minute + 59*time.Second: "23h59m", 24 * time.Hour: "1d0h", 9000 * time.Hour: "375d0h",
+	} {
+		if got := Age(d); got != want {
+			t.Errorf("%v: %q, not %q", d, got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/screen"
 	"natspread/render"
 )
 
@@ -123,7 +124,7 @@ func explained(t *testing.T, from string, lines ...string) (text string, result 
 		t.Fatal(err)
 	}
 	question := Question{Packet: packet, Service: "web"}
-	return question.Text(explained, false, func(_, text string) string { return text }), question.Result(explained)
+	return question.Text(explained, false, screen.Screen{}), question.Result(explained)
 }
 
 // TestExplainSlot names the one backend of a client, for people and for programs.

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"natspread/internal/rules"
+	"natspread/internal/screen"
 	"natspread/internal/text"
 )
 
@@ -21,7 +21,7 @@ type Question struct {
 
 // Text returns an explanation for people. Of a service's tree of chains it shows the
 // branches only, unless all of it is asked for.
-func (q Question) Text(explained Explanation, all bool, paint Paint) string {
+func (q Question) Text(explained Explanation, all bool, on screen.Screen) string {
 	parts := []string{q.head(), pathText(explained.Incoming, all)}
 	if explained.Same() {
 		parts = append(parts, rules.Output+", for connections made on the balancer itself: the same rules, from "+rules.ServiceOut+"\n")
@@ -31,19 +31,22 @@ func (q Question) Text(explained Explanation, all bool, paint Paint) string {
 	parts = append(parts, laterTexts(explained.Outcomes, "FORWARD of the mangle table", all, func(o Outcome) *Path { return o.Mangle })...)
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Forward, all, func(o Outcome) *Path { return o.Forward })...)
 	parts = append(parts, laterTexts(explained.Outcomes, rules.Postrouting, all, func(o Outcome) *Path { return o.After })...)
-	parts = append(parts, outcomesTable(explained), q.slotText(explained)+workText(explained))
-	for i, part := range parts[:len(parts)-1] {
+	for i, part := range parts {
 		heading, below, _ := strings.Cut(part, "\n")
-		parts[i] = paint(bold, heading) + "\n" + below
+		parts[i] = wrapped(on, on.Bold(heading)+"\n"+below)
 	}
+	parts = append(parts, outcomesTable(on, explained), wrapped(on, q.slotText(explained)+workText(explained)))
 	return strings.Join(parts, "\n")
 }
 
-// Paint puts a text into a color of the terminal, an SGR code, where colors are wanted.
-type Paint func(code, text string) string
-
-// bold is the code of what a heading has.
-const bold = "1"
+// wrapped breaks the lines of a text so that they fit.
+func wrapped(on screen.Screen, lines string) string {
+	var written strings.Builder
+	for line := range strings.Lines(lines) {
+		written.WriteString(on.Wrap(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	return written.String()
+}
 
 // head says what is asked.
 func (q Question) head() string {
@@ -174,16 +177,16 @@ func whoseText(names []string) string {
 
 // outcomesTable returns the table of what happens to the connections. OUTPUT has
 // columns of its own where it differs.
-func outcomesTable(explained Explanation) string {
-	var written strings.Builder
-	table := tabwriter.NewWriter(&written, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
+func outcomesTable(on screen.Screen, explained Explanation) string {
 	local := !explained.Same()
-	head := []string{"BACKEND", "SHARE", "RULES IN " + rules.Prerouting}
+	names := []string{"SHARE", rules.Prerouting}
 	if local {
-		head = append(head, "LOCAL SHARE", "RULES IN "+rules.Output)
+		names = append(names, "LOCAL SHARE", rules.Output)
 	}
-	row(append(head, "RULES IN "+rules.Postrouting, "SOURCE")...)
+	table := screen.Table{Columns: []screen.Column{{Name: "BACKEND"}}, Notes: "SOURCE"}
+	for _, name := range append(names, rules.Postrouting) {
+		table.Columns = append(table.Columns, screen.Column{Name: name, Right: true})
+	}
 	for _, outcome := range explained.Outcomes {
 		cells := append([]string{toText(outcome)}, flowCells(outcome.Incoming)...)
 		if local {
@@ -193,10 +196,9 @@ func outcomesTable(explained Explanation) string {
 		if outcome.After != nil {
 			after = rulesText(outcome.After.Work())
 		}
-		row(append(cells, after, sourceText(outcome))...)
+		table.Rows = append(table.Rows, screen.Row{Cells: append(cells, after), Note: sourceText(outcome)})
 	}
-	table.Flush()
-	return written.String()
+	return on.Wrap(on.Bold("Backends: their share, and how many rules are looked at in each chain")) + "\n" + table.Text(on)
 }
 
 // flowCells returns a share and the rules that are looked at for it.

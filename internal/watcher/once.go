@@ -2,14 +2,12 @@ package watcher
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"natspread/internal/health"
+	"natspread/internal/screen"
 	"natspread/internal/text"
 	"natspread/restore/generation"
 )
@@ -99,22 +97,15 @@ func (r Report) Bad() bool {
 }
 
 // Text writes the report as a table.
-func (r Report) Text() string {
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+func (r Report) Text(on screen.Screen) string {
+	table := screen.Table{Columns: []screen.Column{{Name: "SERVICE"}, {Name: "BACKEND"}, {Name: "CHECK"}, {Name: "RESULT"}, {Name: "TOOK", Right: true}}}
 	for _, c := range r.Checks {
 		took := time.Duration(c.Seconds * float64(time.Second)).Round(100 * time.Microsecond)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%v\t%s\n", c.Service, c.Backend, c.Type, c.Outcome, took, text.OneLine(c.Reason))
+		outcome := string(c.Outcome)
+		if c.Outcome != health.OK {
+			outcome = on.Alarm(outcome)
+		}
+		table.Rows = append(table.Rows, screen.Row{Cells: []string{c.Service, c.Backend, c.Type, outcome, took.String()}, Note: text.OneLine(c.Reason)})
 	}
-	_ = table.Flush() // into memory
-	return trimLines(b.String())
-}
-
-// trimLines takes blanks from the ends of lines.
-func trimLines(table string) string {
-	var b strings.Builder
-	for line := range strings.Lines(table) {
-		b.WriteString(strings.TrimRight(line, " \n") + "\n")
-	}
-	return b.String()
+	return table.Text(on)
 }

@@ -31,6 +31,10 @@ func printed(args []string) ([]byte, error) {
 		return units.DropIn(args[0])
 	case len(args) == 2 && args[1] == paths.HealthUnit:
 		return units.HealthText(args[0])
+	case len(args) == 2 && args[1] == paths.MetricsUnit:
+		return units.MetricsText(args[0])
+	case len(args) == 2 && args[1] == paths.MetricsTimer:
+		return units.MetricsTimerText(args[0])
 	}
-	return nil, fmt.Errorf("usage: print PROGRAM [%s|%s]", units.DropInName, paths.HealthUnit)
+	return nil, fmt.Errorf("usage: print PROGRAM [%s|%s|%s|%s]", units.DropInName, paths.HealthUnit, paths.MetricsUnit, paths.MetricsTimer)
 }

@@ -5,7 +5,7 @@ function __natspread_verb
     for word in (commandline -opc)[2..]
         if $value
             set value false
-        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --shares --confirm --explain --in --from --saved --wait --prometheus --program
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --shares --except --confirm --explain --in --from --saved --wait --prometheus --program
             set value true
         else if not string match -q -- '-*' $word
             test "$word" = "$argv"
@@ -37,7 +37,7 @@ complete -c natspread -n "__natspread_verb ''" -a stop -d 'take natspread\'s rul
 complete -c natspread -n "__natspread_verb ''" -a install -d 'apply, and have it restored at every boot'
 complete -c natspread -n "__natspread_verb ''" -a uninstall -d 'stop and disable the unit and remove it'
 complete -c natspread -n "__natspread_verb ''" -a completion -d 'print the completion for bash, zsh or fish'
-complete -c natspread -n "__natspread_verb ''" -a man -d 'print the manual, of the program or of natspread.toml'
+complete -c natspread -n "__natspread_verb ''" -a man -d 'print the manual: of the program, natspread.toml or JSON'
 complete -c natspread -n "__natspread_verb ''" -a version -d 'print the version'
 complete -c natspread -n "__natspread_verb ''" -a help -d 'print the help, or that of a verb'
 complete -c natspread -l config -r -F -d 'read FILE, or -'
@@ -58,6 +58,7 @@ complete -c natspread -n '__natspread_verb adopt' -s o -r -F -d 'write the confi
 complete -c natspread -n '__natspread_verb adopt' -l listen -x -d 'for rules without -d: ADDRESS or \'*\'; may be given again'
 complete -c natspread -n '__natspread_verb adopt' -l shares -x -a 'meant made kept' -d 'for rules that make other shares than meant: SHARES is meant, made or kept'
 complete -c natspread -n '__natspread_verb adopt' -l snat -x -a 'masquerade none' -d 'for backends that a rule with -o may be for: SNAT is masquerade, none or an address'
+complete -c natspread -n '__natspread_verb adopt' -l except -x -d 'leave the service NAME out: its rules stay; may be given again'
 complete -c natspread -n '__natspread_verb adopt' -l apply -d 'write the config, load it, and take the old rules out, until natspread confirm for 60s'
 complete -c natspread -n '__natspread_verb adopt' -l confirm -x -a '60s 5m' -d 'with --apply: revert it after this DURATION, such as 5m'
 complete -c natspread -n '__natspread_verb adopt' -l yes -d 'with --apply: ask nothing, and keep it'
@@ -103,8 +104,8 @@ complete -c natspread -n '__natspread_verb health' -l prometheus -r -F -d 'write
 complete -c natspread -n '__natspread_verb install' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
 complete -c natspread -n '__natspread_verb install' -l program -r -F -d 'for an image: copy FILE into it, a natspread that is built for its machine'
 complete -c natspread -n '__natspread_verb install' -l volatile -d 'for an image whose /var begins empty at each boot: keep the generation below /usr'
-complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'check backends, and have metrics written into FILE as health --prometheus does'
+complete -c natspread -n '__natspread_verb install' -l prometheus -r -F -d 'have metrics written into FILE: by health --prometheus, or by a timer where nothing is checked'
 complete -c natspread -n '__natspread_verb uninstall' -l offline -d 'the root is an image: also inside of it, in a chroot or a container'
 complete -c natspread -n '__natspread_verb completion' -a 'bash zsh fish'
-complete -c natspread -n '__natspread_verb man' -a 'natspread natspread.toml'
+complete -c natspread -n '__natspread_verb man' -a 'natspread natspread.toml natspread-json'
 complete -c natspread -n '__natspread_verb help' -a 'init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version'

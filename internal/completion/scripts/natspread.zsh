@@ -27,7 +27,7 @@ _natspread() {
         'install:apply, and have it restored at every boot'
         'uninstall:stop and disable the unit and remove it'
         'completion:print the completion for bash, zsh or fish'
-        'man:print the manual, of the program or of natspread.toml'
+        'man:print the manual: of the program, natspread.toml or JSON'
         'version:print the version'
         'help:print the help, or that of a verb'
     )
@@ -66,6 +66,7 @@ _natspread() {
         '*--listen=[for rules without -d: ADDRESS or '\''*'\''; may be given again]:value: '
         '*--shares=[for rules that make other shares than meant: SHARES is meant, made or kept]:value:(meant made kept)'
         '*--snat=[for backends that a rule with -o may be for: SNAT is masquerade, none or an address]:value:(masquerade none)'
+        '*--except=[leave the service NAME out: its rules stay; may be given again]:value: '
         '*--apply[write the config, load it, and take the old rules out, until natspread confirm for 60s]'
         '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'
         '*--yes[with --apply: ask nothing, and keep it]'
@@ -157,7 +158,7 @@ _natspread() {
         '*--offline[the root is an image: also inside of it, in a chroot or a container]'
         '*--program=[for an image: copy FILE into it, a natspread that is built for its machine]:file:_files'
         '*--volatile[for an image whose /var begins empty at each boot: keep the generation below /usr]'
-        '*--prometheus=[check backends, and have metrics written into FILE as health --prometheus does]:file:_files'
+        '*--prometheus=[have metrics written into FILE: by health --prometheus, or by a timer where nothing is checked]:file:_files'
         )
         ;;
     behind:uninstall)
@@ -169,7 +170,7 @@ _natspread() {
         argument='(bash zsh fish)'
         ;;
     behind:man)
-        argument='(natspread natspread.toml)'
+        argument='(natspread natspread.toml natspread-json)'
         ;;
     behind:help)
         _arguments -S $flags '1:verb:(init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version)'

@@ -35,14 +35,19 @@ func (p Place) Format(f fmt.State, _ rune) {
 // Error writes the place and the message, the source line with carets under the
 // value, and the fix. Nothing unprintable of the file reaches a terminal.
 func (e Error) Error() string {
-	line, carets := e.excerpt()
-	return fmt.Sprintf("%s:%d:%d: %s\n    %s\n    %s\nfix: %s",
-		printable(e.File), e.Line, e.Column, e.Message, line, carets, e.Fix)
+	line, carets := e.Excerpt(0)
+	return fmt.Sprintf("%s\n    %s\n    %s\nfix: %s", e.Head(), line, carets, e.Fix)
 }
 
-// excerpt returns the part of the source line around the value and the carets
-// that belong below it.
-func (e Error) excerpt() (line, carets string) {
+// Head returns the place and the message.
+func (e Error) Head() string {
+	return fmt.Sprintf("%s:%d:%d: %s", printable(e.File), e.Line, e.Column, e.Message)
+}
+
+// Excerpt returns the part of the source line around the value and the carets
+// that belong below it. Where there is room for so many characters only, it leaves
+// out what is furthest from the carets; 0 is any number.
+func (e Error) Excerpt(room int) (line, carets string) {
 	at := min(e.Column-1, len(e.Source))
 	before, from := e.Source[:at], e.Source[at:]
 	value, after := from, ""
@@ -50,6 +55,11 @@ func (e Error) excerpt() (line, carets string) {
 		value, after = from[:e.Width], from[e.Width:]
 	}
 	head, value, tail := printable(lastBytes(before)), printable(FirstBytes(value)), printable(FirstBytes(after))
+	if all := utf8.RuneCountInString(head + value + tail); room > 0 && all > room {
+		value = firstRunes(value, room/2)
+		head = lastRunes(head, room-utf8.RuneCountInString(value)-min(utf8.RuneCountInString(tail), room/4))
+		tail = firstRunes(tail, room-utf8.RuneCountInString(head+value))
+	}
 	width := max(1, utf8.RuneCountInString(value))
 	return head + value + tail, strings.Repeat(" ", utf8.RuneCountInString(head)) + strings.Repeat("^", width)
 }

@@ -11,6 +11,9 @@ import (
 // context is how many bytes of a long line are shown on each side of the caret.
 const context = 60
 
+// ellipsis stands for what is left out.
+const ellipsis = "..."
+
 // FirstBytes cuts s after context bytes, between two characters.
 func FirstBytes(s string) string {
 	if len(s) <= context {
@@ -20,7 +23,7 @@ func FirstBytes(s string) string {
 	for n > context-utf8.UTFMax && !utf8.RuneStart(s[n]) {
 		n--
 	}
-	return s[:n] + "..."
+	return s[:n] + ellipsis
 }
 
 // lastBytes keeps the last context bytes of s, from the start of a character.
@@ -32,7 +35,25 @@ func lastBytes(s string) string {
 	for n < len(s)-1 && !utf8.RuneStart(s[n]) {
 		n++
 	}
-	return "..." + s[n:]
+	return ellipsis + s[n:]
+}
+
+// firstRunes cuts s to so many characters.
+func firstRunes(s string, most int) string {
+	runes := []rune(s)
+	if len(runes) <= most {
+		return s
+	}
+	return string(runes[:max(0, most-len(ellipsis))]) + ellipsis
+}
+
+// lastRunes keeps the last characters of s, so many of them.
+func lastRunes(s string, most int) string {
+	runes := []rune(s)
+	if len(runes) <= most {
+		return s
+	}
+	return ellipsis + string(runes[min(len(runes), len(runes)-most+len(ellipsis)):])
 }
 
 // printable escapes what a terminal would obey instead of show; a tab becomes

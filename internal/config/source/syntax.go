@@ -10,9 +10,9 @@ import (
 // them.
 var keyForm = regexp.MustCompile(`(?:^|[{,])\s*([A-Za-z0-9_-]+)(?:\s*(?:=|:=|:|=>)\s*|\s+)([^=]*)$`)
 
-// syntaxFix is the way to write whatever the syntax error stands in: its key with the values
-// that are there, or the example of the key, or a form.
-func (s *Source) syntaxFix(at Span, exampleOf func(key string) string) string {
+// syntaxFix is the way to write whatever the syntax error stands in: with what is missing there, or its
+// key with the values that are there, or the example of the key, or a form.
+func (s *Source) syntaxFix(at Span, fault string, exampleOf func(key string) string) string {
 	begin := strings.LastIndexByte(s.Text[:at.Start], '\n') + 1
 	line, _, _ := strings.Cut(s.Text[begin:], "\n")
 	line = strings.TrimSpace(line)
@@ -21,6 +21,9 @@ func (s *Source) syntaxFix(at Span, exampleOf func(key string) string) string {
 			return "close the list above it with ]"
 		}
 		return "write [[" + strings.Trim(line, "[] \t") + "]]"
+	}
+	if fix := s.missing(at, fault); fix != "" {
+		return fix
 	}
 	whole := keyForm.FindStringSubmatch(line)
 	if whole != nil && exampleOf(whole[1]) != "" {

@@ -109,7 +109,7 @@ func (r *reader) readFile(file Span, example func(key string) string) {
 		}
 		at := r.span(r.parser.Range(fault.Highlight))
 		r.tables[len(r.tables)-1].Broken = true
-		r.Refuse(at, r.syntaxFix(at, example), "cannot read TOML: %s", fault.Message)
+		r.Refuse(at, r.syntaxFix(at, fault.Message, example), "cannot read TOML: %s", fault.Message)
 		next := strings.Index(r.Text[at.Start:file.End], "\n[[")
 		if next < 0 {
 			return
@@ -196,9 +196,24 @@ func (r *reader) span(at unstable.Range) Span {
 // isTOML tells whether a text has no syntax error.
 func isTOML(text string) bool {
 	var parser unstable.Parser
+	return parse(&parser, text) == nil
+}
+
+// parse has a parser go through a text, and returns its syntax error.
+func parse(parser *unstable.Parser, text string) error {
 	parser.Reset([]byte(text))
 	for parser.NextExpression() {
 		_ = parser.Expression()
 	}
-	return parser.Error() == nil
+	return parser.Error()
+}
+
+// brokenAt returns where the parser meets the first syntax error of a text, or a place behind its end.
+func brokenAt(text string) int {
+	var parser unstable.Parser
+	var fault *unstable.ParserError
+	if !errors.As(parse(&parser, text), &fault) {
+		return len(text) + len(`",`)
+	}
+	return int(parser.Range(fault.Highlight).Offset)
 }

@@ -71,7 +71,7 @@ func TestRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	opts := options{rounds: 1, rules: []string{file}, to: "192.0.2.10:80", variant: "legacy", match: regexp.MustCompile("")}
+	opts := options{rounds: 1, files: []string{file}, to: "192.0.2.10:80", variant: "legacy", match: regexp.MustCompile("")}
 	if err := benchRules(opts, &out); err != nil || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("%v, and\n%s", err, &out)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -56,6 +57,7 @@ const (
 	gaps        = "by address with gaps"
 	ports       = "by port"
 	last        = "last"
+	atRandom    = "at random"
 	stranger    = "no service"
 )
 
@@ -79,14 +81,15 @@ func firstProbes(variants []string, size sizes) []probe {
 		through(nameSending, &layout{name: nameSending, variant: closed}, backendAddress(0, 0)),
 		through(nameRouting, &layout{name: nameRouting}, backendAddress(0, 0)),
 	}
-	for _, kind := range []string{addresses, ports} {
-		all := made(kind, size.many)
-		native := &layout{nameMap, "native", func() ([]byte, error) { return nftMap(all), nil }}
-		probes = append(probes, asking(scale(nameMap, size.many, kind, last, "native"), native, all, all[len(all)-1]))
-		if kind == addresses {
-			probes = append(probes, asking(scale(nameMap, size.many, kind, "all in turn", "native"), native, all, all...))
+	for _, n := range size.steps {
+		native, all := many(nameMap, "native", addresses, n, plain(nftMap))
+		probes = append(probes, growth(native, all, nameMap)...)
+		if n == size.many {
+			probes = append(probes, asking(scale(nameMap, n, addresses, "all in turn", native.variant), native, all, all...))
 		}
 	}
+	native, all := many(nameMap, "native", ports, size.many, plain(nftMap))
+	probes = append(probes, asking(scale(nameMap, size.many, ports, last, native.variant), native, all, all[size.many-1]))
 	for _, variant := range variants {
 		probes = append(probes, smallProbes(variant, size)...)
 		probes = append(probes, scaleProbes(variant, size)...)
@@ -95,6 +98,20 @@ func firstProbes(variants []string, size sizes) []probe {
 		probes = append(probes, conditionProbes(variant, size)...)
 	}
 	return probes
+}
+
+// growth are the figures of a layout that internal/lab/plot draws: what the last service costs, and one
+// taken at random. In a list the last one is the worst.
+func growth(l *layout, all []service, name string) []probe {
+	n := len(all)
+	var shuffled []service
+	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
+		shuffled = append(shuffled, all[i])
+	}
+	return []probe{
+		asking(scale(name, n, addresses, last, l.variant), l, all, all[n-1]),
+		asking(scale(name, n, addresses, atRandom, l.variant), l, all, shuffled...),
+	}
 }
 
 // made makes services of a kind.
@@ -162,36 +179,49 @@ func smallProbes(variant string, size sizes) []probe {
 // scaleProbes are the figures of many services.
 func scaleProbes(variant string, size sizes) []probe {
 	var probes []probe
-	add := func(name string, rules func([]service) ([]byte, error), n int, kind string) (*layout, []service) {
-		all := made(kind, n)
-		l := &layout{fmt.Sprintf("%s of %d %s", name, n, kind), variant, func() ([]byte, error) { return rules(all) }}
-		probes = append(probes, asking(scale(name, n, kind, last, variant), l, all, all[n-1]))
+	grown := func(name string, n int, rules func([]service) ([]byte, error)) (*layout, []service) {
+		l, all := many(name, variant, addresses, n, rules)
+		probes = append(probes, growth(l, all, name)...)
 		return l, all
 	}
-	plain := func(rules func([]service) []byte) func([]service) ([]byte, error) {
-		return func(all []service) ([]byte, error) { return rules(all), nil }
-	}
 	for _, n := range size.steps {
-		l, all := add(nameOurs, natspread, n, addresses)
-		if n < size.many {
-			continue
+		l, all := grown(nameOurs, n, natspread)
+		grown(nameFlat, n, plain(flat))
+		grown(nameKube, n, plain(kube))
+		if n >= size.many {
+			probes = append(probes, placeProbes(l, all, size)...)
 		}
-		for i, name := range positionNames(n, size, variant) {
-			probes = append(probes, asking(name, l, all, all[i*n/size.positions]))
-		}
-		probes = append(probes,
-			asking(scale(nameOurs, n, addresses, "all in turn", variant), l, all, all...),
-			through(scale(nameOurs, n, addresses, stranger, variant), l, backendAddress(0, 0)),
-			through(scale(nameOurs, n, addresses, stranger+" but beside them", variant), l, serviceAddress(n)))
 	}
-	add(nameOurs, natspread, size.many, gaps)
-	l, _ := add(nameOurs, natspread, size.many, ports)
-	probes = append(probes, through(scale(nameOurs, size.many, ports, stranger, variant), l, backendAddress(0, 0)))
-	add(nameFlat, plain(flat), size.many, addresses)
-	for _, n := range []int{size.many, size.most} {
-		add(nameKube, plain(kube), n, addresses)
+	l, all := many(nameOurs, variant, gaps, size.many, natspread)
+	probes = append(probes, asking(scale(nameOurs, size.many, gaps, last, variant), l, all, all[size.many-1]))
+	l, all = many(nameOurs, variant, ports, size.many, natspread)
+	return append(probes,
+		asking(scale(nameOurs, size.many, ports, last, variant), l, all, all[size.many-1]),
+		through(scale(nameOurs, size.many, ports, stranger, variant), l, backendAddress(0, 0)))
+}
+
+// many is a layout of so many services.
+func many(name, variant, kind string, n int, rules func([]service) ([]byte, error)) (*layout, []service) {
+	all := made(kind, n)
+	return &layout{fmt.Sprintf("%s of %d %s", name, n, kind), variant, func() ([]byte, error) { return rules(all) }}, all
+}
+
+// plain is a layout that is made without an error.
+func plain(rules func([]service) []byte) func([]service) ([]byte, error) {
+	return func(all []service) ([]byte, error) { return rules(all), nil }
+}
+
+// placeProbes ask for services all over natspread's layout, and for none of them.
+func placeProbes(l *layout, all []service, size sizes) []probe {
+	var probes []probe
+	n := len(all)
+	for i, name := range positionNames(n, size, l.variant) {
+		probes = append(probes, asking(name, l, all, all[i*n/size.positions]))
 	}
-	return probes
+	return append(probes,
+		asking(scale(nameOurs, n, addresses, "all in turn", l.variant), l, all, all...),
+		through(scale(nameOurs, n, addresses, stranger, l.variant), l, backendAddress(0, 0)),
+		through(scale(nameOurs, n, addresses, stranger+" but beside them", l.variant), l, serviceAddress(n)))
 }
 
 // positionNames are the names of figures of single services, evenly spread over the
@@ -235,5 +265,7 @@ func firstTargets(f figures, variant string, size sizes) {
 	}
 	f.ratio(nameNAT+", "+variant, nameTracked+", "+variant, 0)
 	f.ratio("natspread, the article's balancer, "+variant, "the article's rules, "+variant, 0)
-	f.ratio(ours(size.many, addresses, "all in turn"), scale(nameMap, size.many, addresses, "all in turn", "native"), 0)
+	for _, asked := range []string{"all in turn", atRandom} {
+		f.ratio(ours(size.many, addresses, asked), scale(nameMap, size.many, addresses, asked, "native"), 0)
+	}
 }

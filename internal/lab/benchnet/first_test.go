@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"natspread/internal/lab/plot"
 	"natspread/internal/test/netnstest"
 )
 
 // TestFirst takes every figure of the first part once, in small. That it ends well
 // says that the packets of every layout went where they had to: stage.verify looks
-// at them, stage.try counts them.
+// at them, stage.try counts them. The picture is drawn from what is printed.
 func TestFirst(t *testing.T) {
 	if !netnstest.Isolate(t) {
 		return
@@ -25,14 +26,17 @@ func TestFirst(t *testing.T) {
 	}
 	netnstest.Variants(t)
 	opts := options{match: regexp.MustCompile(""), rounds: 1, quick: true}
-	var out bytes.Buffer
-	if err := benchFirst(opts, &out); err != nil {
+	out := bytes.NewBufferString("2026-11-29 09:16 UTC,\nmachine\niptables\nnftables\n")
+	if err := benchFirst(opts, out); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range firstProbes(opts.variants(), opts.sizes()) {
 		if !strings.Contains(out.String(), "\n"+p.name+" ") {
-			t.Errorf("no figure for %s in\n%s", p.name, &out)
+			t.Errorf("no figure for %s in\n%s", p.name, out)
 		}
+	}
+	if _, err := plot.Read(out.String()); err != nil {
+		t.Error(err)
 	}
 }
 

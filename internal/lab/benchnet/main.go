@@ -10,17 +10,16 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
 
 	"natspread/internal/lab/netns"
+	"natspread/internal/lab/plot"
 )
 
 // parts are the parts of the benchmark, in order.
@@ -41,38 +40,19 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run measures, or, in the process that it started for that, is the inside.
+// run measures, or, in the process that it started for that, is the inside, or draws.
 func run(args []string, stdout, stderr io.Writer) int {
-	var opts options
-	flags := flag.NewFlagSet("benchnet", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: benchnet [flags]\n       benchnet [flags] -to ADDRESS:PORT -rules FILE [FILE...]")
-		flags.PrintDefaults()
-	}
-	flags.StringVar(&opts.only, "only", "", "measure one part only: "+partNames())
-	match := flags.String("match", "", "measure only those figures of the first packet whose names match this `regexp`")
-	flags.StringVar(&opts.variant, "variant", "", "measure one variant of iptables only: nft or legacy")
-	flags.IntVar(&opts.rounds, "rounds", 11, "how often each figure is taken; the median is printed")
-	flags.BoolVar(&opts.quick, "quick", false, "measure small layouts, to see that each works; the figures mean nothing")
-	flags.StringVar(&opts.to, "to", "", "the `ADDRESS:PORT` to ask of the rules files")
-	rules := flags.Bool("rules", false, "the arguments are files for iptables-restore, or for nft when so named (*.nft); measure those")
-	left := flags.String("inside", "", "set by benchnet itself: the network namespace that it left")
-	if err := flags.Parse(args); err != nil {
+	opts, err := readOptions(args, stderr)
+	if err != nil {
 		return 2
 	}
-	opts.rules, opts.proxies = flags.Args(), proxies()
-	var err error
-	opts.match, err = regexp.Compile(*match)
-	if err := errors.Join(err, opts.check(*rules)); err != nil {
-		fmt.Fprintf(stderr, "benchnet: %v\n", err)
-		flags.Usage()
-		return 2
-	}
-	if *left == "" {
+	switch {
+	case opts.draw != "":
+		err = draw(opts.draw, opts.files[0])
+	case opts.left == "":
 		err = outside(args, stdout, stderr)
-	} else {
-		err = inside(*left, opts, stdout)
+	default:
+		err = inside(opts.left, opts, stdout)
 	}
 	if err != nil && !errors.Is(err, errSaid) {
 		fmt.Fprintf(stderr, "benchnet: %v\n", err)
@@ -81,6 +61,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// draw draws the picture of what a text has that benchnet printed.
+func draw(picture, printed string) error {
+	text, err := os.ReadFile(printed)
+	if err != nil {
+		return err
+	}
+	chart, err := plot.Read(string(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", printed, err)
+	}
+	return os.WriteFile(picture, chart.SVG(), 0o644)
 }
 
 // partNames lists the parts.
@@ -125,7 +118,7 @@ func inside(left string, opts options, out io.Writer) error {
 	}
 	_ = os.WriteFile("/proc/self/autogroup", []byte("-20"), 0) // ahead of other sessions, if the kernel groups them
 	describe(out)
-	if len(opts.rules) > 0 {
+	if len(opts.files) > 0 {
 		return benchRules(opts, out)
 	}
 	for _, p := range parts() {

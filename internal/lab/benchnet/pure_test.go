@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -114,11 +117,31 @@ func TestUsage(t *testing.T) {
 		{[]string{"-match", "("}, 2, "missing closing"},
 		{[]string{"-rules", "file"}, 2, "without all of"},
 		{[]string{"-to", "192.0.2.10:80"}, 2, "without all of"},
+		{[]string{"-draw", "picture.svg"}, 2, "wants one file"},
+		{[]string{"-draw", "picture.svg", "-rules", "file"}, 2, "wants one file"},
+		{[]string{"-draw", "picture.svg", "layout.go"}, 1, "layout.go: cannot find what benchnet prints"},
 		{[]string{"-inside", "net:[1]"}, 1, "not namespaces of its own"},
 	} {
 		var out, stderr bytes.Buffer
 		if code := run(c.args, &out, &stderr); code != c.code || !strings.Contains(stderr.String(), c.said) {
 			t.Errorf("benchnet %q: exit code %d, said %s", c.args, code, &stderr)
 		}
+	}
+}
+
+// TestDraw draws what an earlier run printed, of which the page has its figures.
+func TestDraw(t *testing.T) {
+	picture := filepath.Join(t.TempDir(), "picture.svg")
+	var stderr bytes.Buffer
+	if code := run([]string{"-draw", picture, "../../../docs/benchmarks.md"}, io.Discard, &stderr); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &stderr)
+	}
+	drawn, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("../../../docs/connection-cost.svg")
+	if err != nil || !bytes.Equal(drawn, want) {
+		t.Errorf("it is not docs/connection-cost.svg: %v", err)
 	}
 }

@@ -16,7 +16,7 @@ func benchRules(opts options, out io.Writer) error {
 		return fmt.Errorf("cannot ask for %q: it is an IPv4 ADDRESS:PORT", opts.to)
 	}
 	probes := []probe{through(nameRouting, &layout{name: nameRouting}, backendAddress(0, 0))}
-	for _, file := range opts.rules {
+	for _, file := range opts.files {
 		variants := opts.variants()
 		if filepath.Ext(file) == ".nft" {
 			variants = []string{"native"}

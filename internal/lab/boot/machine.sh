@@ -14,7 +14,8 @@ furnish() {
     chroot "$1" update-alternatives --set "$program" "/usr/sbin/$program-$variant" >/dev/null
   done
   mkdir "$1/opt/boot"
-  cp "$work"/natspread*.deb "$here"/guest{,-vm,-confirm,-forward,-health,-sandbox,-slots} "$here"/../../../testdata/render/{article,forward-article,two-backends,protocol-udp,source}.txtar "$1/opt/boot"
+  cp "$work"/natspread*.deb "$here"/guest{,-apt,-confirm,-forward,-health,-readme,-sandbox,-slots,-vm} "$here"/../../../testdata/render/{article,forward-article,two-backends,protocol-udp,source}.txtar \
+    "$here"/../../../{README,docs/apt}.md "$1/opt/boot"
 }
 
 # give_up ends the story with what the machine said.

@@ -4,9 +4,9 @@
 
 cache=${BOOT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/natspread-boot}
 
-# perl and e2fsck are there in every Debian; the rest is what natspread meets at boot, and what
-# ufw wants, which stands no netfilter-persistent beside it.
-packages=systemd,systemd-sysv,udev,dbus,procps,kmod,iproute2,iptables,nftables,netfilter-persistent,iptables-persistent,python3,ucf
+# perl and e2fsck are there in every Debian; the rest is what natspread meets at boot, what the README
+# types, and what ufw wants, which stands no netfilter-persistent beside it.
+packages=systemd,systemd-sysv,udev,dbus,procps,kmod,iproute2,iptables,nftables,netfilter-persistent,iptables-persistent,python3,ucf,curl
 
 # mirror prints the suite that this machine runs and where its apt gets it. It is asked for
 # each time, so that no address gets into a file.
@@ -68,19 +68,22 @@ build_root() {
     fetch_units "$root/usr/share/boot-units" && network "$root"
 }
 
+# kept are packages that only some machines get.
+kept=(ufw fail2ban prometheus-node-exporter)
+
 # fetch_units keeps the units of two firewalls, to be booted with /bin/true for a program: their
-# order is the real one. The whole packages of ufw and fail2ban are kept too, for machines
-# that get them.
+# order is the real one. Beside them it keeps whole packages.
 fetch_units() {
-  local dir=$1 from
+  local dir=$1 from name
   mkdir -p "$dir" && from=$(mktemp -d) && (
-    cd "$from" && apt-get -o APT::Sandbox::User=root download -q ufw firewalld fail2ban &&
+    cd "$from" && apt-get -o APT::Sandbox::User=root download -q firewalld "${kept[@]}" &&
       for deb in *.deb; do dpkg-deb -x "$deb" . || exit; done &&
-      find . \( -name ufw.service -o -name firewalld.service \) -exec cp {} "$dir" \; && cp ufw_*.deb "$dir/ufw.deb" && cp fail2ban_*.deb "$dir/fail2ban.deb"
+      find . \( -name ufw.service -o -name firewalld.service \) -exec cp {} "$dir" \; &&
+      for name in "${kept[@]}"; do cp "${name}"_*.deb "$dir/$name.deb" || exit; done
   )
   local rc=$?
   rm -rf "$from"
-  [[ $rc = 0 && -f $dir/ufw.service && -f $dir/ufw.deb && -f $dir/fail2ban.deb && -f $dir/firewalld.service ]]
+  [[ $rc = 0 && -f $dir/ufw.service && -f $dir/firewalld.service ]]
 }
 
 # network gives the machine a network of one interface with the balancer's address and a route

@@ -11,6 +11,13 @@ import (
 	"natspread/internal/paths"
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
+	"natspread/internal/test/pagetest"
+)
+
+// The role of the playbook is on a page of its own.
+const (
+	rolePath = "../../../docs/ansible.md"
+	roleText = "roles/natspread/tasks/main.yml"
 )
 
 // fleet is three balancers that a playbook knows.
@@ -48,7 +55,7 @@ func (f fleet) play() (string, error) {
 	}
 	cmd := exec.Command("ansible-playbook", "-i", "hosts", "fleet.yml")
 	cmd.Dir = f.dir
-	cmd.Env = append(os.Environ(), "ANSIBLE_LOCAL_TEMP="+f.dir, "ANSIBLE_REMOTE_TEMP="+f.dir, "ANSIBLE_HOME="+f.dir, "ANSIBLE_NOCOLOR=1", "LC_ALL=C.UTF-8")
+	cmd.Env = append(os.Environ(), "ANSIBLE_LOCAL_TEMP="+f.dir, "ANSIBLE_REMOTE_TEMP="+f.dir, "ANSIBLE_HOME="+f.dir, "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1", "LC_ALL=C.UTF-8")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -72,11 +79,15 @@ func TestPlaybook(t *testing.T) {
 // playPlaybook tries a change, a config that is wrong, and a balancer that differs.
 func playPlaybook(t *testing.T, f fleet, texts map[string]string) {
 	// On one machine each balancer's natspread and its config are where its host says.
-	playbook := strings.NewReplacer(
-		"dest: /"+paths.Config, `dest: "{{ config }}"`, "validate: natspread --config %s check", `validate: "{{ natspread }} --config %s check"`,
-		"command: natspread apply", `command: "{{ natspread }} apply"`, "command: natspread status --json", `command: "{{ natspread }} status --json"`,
-	).Replace(texts[playbookText])
-	hosttest.Must(t, os.WriteFile(filepath.Join(f.dir, "fleet.yml"), []byte(playbook), 0o644))
+	here := strings.NewReplacer(
+		"path: /"+filepath.Dir(paths.Config), `path: "{{ config | dirname }}"`, "dest: /"+paths.Config, `dest: "{{ config }}"`,
+		"validate: natspread --config %s check", `validate: "{{ natspread }} --config %s check"`, "cmd: natspread --config - diff", `cmd: "{{ natspread }} --config - diff"`,
+		"command: natspread apply --json", `command: "{{ natspread }} apply --json"`, "command: natspread status --json", `command: "{{ natspread }} status --json"`,
+	)
+	role := filepath.Join(f.dir, roleText)
+	hosttest.Must(t, os.MkdirAll(filepath.Dir(role), 0o755))
+	hosttest.Must(t, os.WriteFile(role, []byte(here.Replace(pagetest.Texts(t, rolePath, "yaml")[roleText])), 0o644))
+	hosttest.Must(t, os.WriteFile(filepath.Join(f.dir, "fleet.yml"), []byte(here.Replace(texts[playbookText])), 0o644))
 	for _, host := range []string{"l1", "l2", "l3"} {
 		netnstest.NewHost(t, host).Command(t, "link add e1 type veth peer name e2\naddr add 10.0.0.254/24 dev e1\nlink set e1 up\nlink set e2 up\n", "ip", "-batch", "-") // the way to the backends
 		hosttest.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(f.root(host), paths.Config)), 0o755))

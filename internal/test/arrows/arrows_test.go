@@ -109,7 +109,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"docs/man", "internal/atomicfile", "internal/completion", "internal/completion/scripts", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/suggest", "internal/terminal", "internal/text", "internal/nethost", "internal/traffic", "internal/configfiles"}
+	return []string{"docs/man", "internal/atomicfile", "internal/completion", "internal/completion/scripts", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/screen", "internal/suggest", "internal/text", "internal/nethost", "internal/traffic", "internal/configfiles"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -123,7 +123,7 @@ func arrows() map[string][]string {
 		},
 		"internal/cmdline":         {"internal/suggest", "internal/text"},
 		"internal/change":          {"restore", "restore/generation", "restore/flows", "render", "internal/config", "internal/config/edit", "internal/health", "internal/rules", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text", "internal/configfiles"},
-		"internal/report":          {"restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/report":          {"internal/adopt", "internal/adopt/bootfiles", "internal/adopt/walk", "restore", "restore/generation", "restore/flows", "restore/iptables", "internal/doctor", "render", "internal/compare", "internal/config", "internal/health", "internal/rules", "internal/slots", "internal/atomicfile", "internal/paths", "internal/screen", "internal/suggest", "internal/text", "internal/configfiles"},
 		"restore":                  append(below, "internal/atomicfile", "internal/namespace", "internal/paths", "internal/program", "internal/configfiles"),
 		"restore/iptables":         {"restore/nftables", "internal/rules", "internal/nethost", "internal/program"},
 		"restore/nftables":         {"internal/rules", "internal/program"},
@@ -131,25 +131,28 @@ func arrows() map[string][]string {
 		"restore/flows":            {"internal/rules", "internal/program"},
 		"restore/forwarding":       {"internal/rules", "internal/atomicfile", "internal/namespace"},
 		"render":                   {"internal/config", "internal/rules", "internal/slots"},
-		"internal/trace":           {"internal/rules", "internal/slots", "internal/text"},
+		"internal/trace":           {"internal/rules", "internal/slots", "internal/screen", "internal/text"},
 		"internal/packetpath":      {"internal/rules"},
 		"internal/adopt":           {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text"},
 		"internal/adopt/walk":      {"internal/rules"},
-		"internal/adopt/bootfiles": {"internal/atomicfile", "internal/hostfiles"},
-		"internal/adopt/host":      {"internal/adopt", "internal/adopt/bootfiles", "internal/adopt/walk", "internal/rules", "restore/iptables", "internal/atomicfile", "internal/program"},
-		"internal/doctor":          {"internal/doctor/travel", "internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
+		"internal/adopt/bootfiles": {"internal/adopt/walk", "internal/config", "internal/rules", "internal/atomicfile", "internal/hostfiles"},
+		"internal/adopt/host":      {"internal/adopt", "internal/screen", "internal/adopt/bootfiles", "internal/adopt/walk", "internal/rules", "restore/iptables", "internal/atomicfile", "internal/program"},
+		"internal/doctor":          {"internal/doctor/astray", "internal/doctor/inconfig", "internal/doctor/travel", "internal/text", "internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
+		"internal/doctor/astray":   {"internal/doctor/inconfig", "internal/text", "internal/config", "internal/network", "internal/rules", "restore/flows"},
+		"internal/doctor/inconfig": {"internal/config"},
 		"internal/doctor/travel":   {"internal/config", "internal/network", "internal/packetpath", "internal/rules"},
 		"internal/network":         {"internal/rules"},
 		"units":                    {"internal/atomicfile", "internal/paths", "internal/program"},
 		"internal/health":          {"internal/config"},
-		"internal/failure":         {"restore", "restore/iptables", "units", "internal/config", "internal/text"},
+		"internal/failure":         {"restore", "restore/iptables", "units", "internal/config", "internal/screen", "internal/text"},
 		"internal/trial":           {"units", "internal/namespace", "internal/paths", "internal/program"},
-		"internal/console":         {"internal/terminal", "internal/text"},
+		"internal/console":         {"internal/screen", "internal/terminal", "internal/text"},
+		"internal/terminal":        {"internal/screen"},
 		"internal/explain":         {"internal/config", "internal/rules", "internal/trace"},
 		"internal/image":           {"internal/atomicfile", "internal/program"},
 		"internal/install":         {"units", "internal/image", "internal/rules", "internal/atomicfile", "internal/paths", "internal/program", "internal/configfiles"},
 		"internal/probe":           nil,
-		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/text"},
+		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/screen", "internal/text"},
 		"internal/compare":         {"internal/config", "internal/text"},
 		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/suggest", "internal/configfiles", "internal/text"},
@@ -162,7 +165,7 @@ func arrows() map[string][]string {
 		"internal/config/ranges":   nil,
 		"internal/config/value":    {"internal/config/source", "internal/suggest"},
 		"internal/rules":           {"internal/slots"},
-		"internal/selftest":        {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/text", "internal/traffic"},
+		"internal/selftest":        {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/screen", "internal/text", "internal/traffic"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
@@ -214,7 +217,8 @@ func TestBeside(t *testing.T) {
 	for room, allowed := range map[string][]string{
 		"internal/test/configtest": {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
 		"internal/test/netnstest":  {"internal/nethost", "internal/traffic"},
-		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/configfiles"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/lab/plot", "internal/configfiles"},
+		"internal/lab/plot":        {},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
 		if _, found := all[module+room]; !found {

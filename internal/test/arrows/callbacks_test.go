@@ -38,6 +38,7 @@ func callbacks() map[string]string {
 		"units.Install(manager)":              "systemd, by D-Bus: tests put another in its place",
 		"units.Uninstall(manager)":            "systemd, by D-Bus: tests put another in its place",
 		"units.InstallHealth(manager)":        "systemd, by D-Bus: tests put another in its place",
+		"units.InstallMetrics(manager)":       "systemd, by D-Bus: tests put another in its place",
 	}
 }
 

@@ -13,14 +13,14 @@ import (
 )
 
 // Texts returns the fenced blocks of a page in some languages, by the comment in their first line (behind
-// #! where they have that): it names the file that the block is. Other blocks are left out.
+// #! or #cloud-config where they have that): it names the file that the block is. Other blocks are left out.
 func Texts(t testing.TB, path string, languages ...string) map[string]string {
 	t.Helper()
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fenced := regexp.MustCompile("(?ms)^```(?:" + strings.Join(languages, "|") + ")\n((?:#!.*?\n)?# (.*?)\n.*?)^```$")
+	fenced := regexp.MustCompile("(?ms)^```(?:" + strings.Join(languages, "|") + ")\n((?:#[!a-z].*?\n)?# (.*?)\n.*?)^```$")
 	texts := map[string]string{}
 	for _, match := range fenced.FindAllStringSubmatch(string(page), -1) {
 		texts[match[2]] = match[1]

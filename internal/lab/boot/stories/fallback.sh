@@ -6,8 +6,11 @@ prepare installs natspread.deb
 prepare set_up two-backends
 prepare set_up article
 prepare keep
+prepare same_rules
+prepare systemctl enable netfilter-persistent.service
 reboot
 check "undamaged" rebooted article
+check "netfilter-persistent loads its own file" persistent loaded
 
 # damaged boots after a damage, and expects a reason: damaged HOW GENERATION REASON.
 damaged() {
@@ -22,7 +25,10 @@ damaged link-to-nothing 2 'generation 99 is not good'
 damaged link-elsewhere 2 'which is no generation'
 damaged missing 1 'generation 2 is not good: .*rules.v4: no such file'
 damaged empty 1 'rules.v4: .*empty'
+prepare halve /etc/iptables/rules.v4
 damaged cut 1 'rules.v4: .*cut'
+check "cut: netfilter-persistent ends with exit code 0, and without rules" persistent none
+prepare systemctl disable netfilter-persistent.service
 damaged altered 1 'rules.v4: .*sha256'
 damaged manifest-altered 1 'generation 2 is not good'
 damaged owner 1 'rules.v4 belongs to user'

@@ -20,9 +20,10 @@ check "no connection goes there, and none fails" without 2
 check "SIGKILL: no rule changes, no connection fails, and it starts again" undisturbed signalled KILL
 check "a crash, too" undisturbed signalled ABRT
 check "hung: its watchdog kills it, no rule changes, no connection fails" undisturbed hangs
-check "upgrade: another watcher, no rule changes, no connection fails" undisturbed upgraded natspread-newer.deb
+check "upgrade: another watcher, of the new program, no rule changes, no connection fails" undisturbed upgraded natspread-newer.deb
 check "upgraded" version_is natspread-newer.deb
 check "the backend is still out" out 2
+check "upgrade of a watcher that was stopped: it stays so" rests_on natspread-newer.deb
 check "wrong usage ends it" ends
 check "stopping natspread.service stops it" stopped_with
 check "starting natspread.service starts it" started_with 2

@@ -36,3 +36,5 @@ prepare revert_probes
 check "what the revert of a trial can read and write" sees revert_sees
 prepare watcher_probes
 check "what the watcher can read and write" sees watcher_sees
+prepare metrics_probe
+check "what writes the metrics can read and write" sees metrics_sees
