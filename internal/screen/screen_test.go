@@ -155,3 +155,24 @@ func TestTableNotes(t *testing.T) {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}
 }
+
+// TestNarrow loses no word on a terminal of whatever width.
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	table := Table{Indent: 2, Columns: []Column{{Name: "WHO"}, {Name: "COUNT", Right: true}}, Rows: []Row{{Cells: []string{"10.0.0.1:80", "7"}, Note: "no answer in one second"}}, Notes: "WHY"}
+	const line = "  broken: rule 1 of 3: -p tcp -j DROP  see web, dns and 2 more; fix: iptables -F # until the next boot"
+	words := func(text string) string { // without what stands between them
+		return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \n#;", r) }), " ")
+	}
+	for columns := range 130 {
+		on := Screen{Columns: columns}
+		for text, want := range map[string]string{
+			on.Wrap(line): line, on.WrapList(line): line, on.Say(line): line,
+			table.Text(on): "WHO COUNT WHY 10.0.0.1:80 7 no answer in one second",
+		} {
+			if words(text) != words(want) {
+				t.Errorf("%d columns: %q", columns, text)
+			}
+		}
+	}
+}
