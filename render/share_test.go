@@ -37,7 +37,7 @@ func TestManyBackends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mustHaveShares(t, cfg.Services[0], outcomes, packet.Source)
+			mustHaveShares(t, &owner{Service: cfg.Services[0]}, outcomes, packet.Source)
 		})
 	}
 }

@@ -40,10 +40,10 @@ func mustSpread(t rapid.TB, owners owners, some []config.Service, table rules.Ta
 			case owner != nil && builtIn == rules.Prerouting && !owner.Serves(packet.Source):
 				mustTurnAway(t, owner.Service, packet, outcomes)
 			case owner != nil:
-				mustHaveShares(t, owner.Service, outcomes, packet.Source)
+				mustHaveShares(t, owner, outcomes, packet.Source)
 				if whole := owner.Name + builtIn; owner.Algorithm == config.Source && !seen[whole] && (builtIn == rules.Output || !owner.Gated()) {
 					seen[whole] = true
-					mustHaveShares(t, owner.Service, atBackends(owner.Service, packet, walkedByAll(t, table, builtIn, packet)), netip.Addr{})
+					mustHaveShares(t, owner, atBackends(owner.Service, packet, walkedByAll(t, table, builtIn, packet)), netip.Addr{})
 				}
 			case len(outcomes) != 0:
 				t.Fatalf("%s: %+v, which is nobody's, goes to %v", builtIn, packet, outcomes)
@@ -57,6 +57,15 @@ type owner struct {
 	config.Service
 	active   []config.Backend
 	together together // where others listen, too
+	owned    []int    // what slotOwners returned
+}
+
+// slotOwners returns whose the service's slots are. That takes long, and is asked for each packet.
+func (o *owner) slotOwners() []int {
+	if o.owned == nil {
+		o.owned = o.Owners()
+	}
+	return o.owned
 }
 
 // owners are the services of one family by the addresses that they listen on.
@@ -68,7 +77,7 @@ func ownersOf(services []config.Service) owners {
 	together := togetherOf(services)
 	for _, service := range services {
 		active, _ := weighted(service)
-		own := &owner{service, active, together}
+		own := &owner{Service: service, active: active, together: together}
 		seen := map[netip.Addr]bool{}
 		for _, listen := range service.Listen {
 			if !seen[listen.Addr] {
@@ -278,9 +287,9 @@ func atBackends(service config.Service, packet rules.Packet, outcomes []end) []e
 
 // mustHaveShares fails unless the outcomes of a client, or of any, are the service's backends
 // at their weights over the sum, exactly for round-robin, and leave nothing over.
-func mustHaveShares(t rapid.TB, service config.Service, outcomes []end, client netip.Addr) {
+func mustHaveShares(t rapid.TB, service *owner, outcomes []end, client netip.Addr) {
 	t.Helper()
-	active, sum := weighted(service)
+	active, sum := weighted(service.Service)
 	shares, total := shareByTarget(outcomes)
 	if len(active) == 0 {
 		if len(shares) != 1 || outcomes[0].Target.Kind != rules.Refuse || !isOne(total) {
@@ -335,9 +344,9 @@ func walkTo(table rules.Table, builtIn string, packet rules.Packet) ([]end, erro
 // mustOwnSlots fails unless each backend has exactly its slots, or all of a known client if
 // it owns that one's slot. While nobody is out, its slots are within one of its share. A backup
 // that has joined owns what others left, which may be nothing.
-func mustOwnSlots(t rapid.TB, service config.Service, shares map[rules.Target]*big.Rat, client netip.Addr) {
+func mustOwnSlots(t rapid.TB, service *owner, shares map[rules.Target]*big.Rat, client netip.Addr) {
 	t.Helper()
-	owners := service.Owners()
+	owners := service.slotOwners()
 	if service.Algorithm == config.Source && client.IsValid() {
 		owner := backendTarget(service.Backends[owners[slots.Of(client, service.SourcePrefix, service.Slots)]])
 		if len(shares) != 1 || shares[owner] == nil {
@@ -349,7 +358,7 @@ func mustOwnSlots(t rapid.TB, service config.Service, shares map[rules.Target]*b
 	for _, owner := range owners {
 		owned[backendTarget(service.Backends[owner])]++
 	}
-	active, sum := weighted(service)
+	active, sum := weighted(service.Service)
 	active = slices.DeleteFunc(active, func(b config.Backend) bool { return b.Joined && owned[backendTarget(b)] == 0 })
 	if len(owned) != len(shares) || len(active) != len(owned) {
 		t.Fatalf("service %s: %d targets for %d owners and %d backends", service.Name, len(shares), len(owned), len(active))

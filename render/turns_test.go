@@ -115,13 +115,12 @@ func mustTakeTurns(t rapid.TB, services []config.Service, table rules.Table) {
 func mustLieEvenly(t rapid.TB, order []rules.Target, backends []config.Backend, divisor int) {
 	t.Helper()
 	heaviest := slices.MaxFunc(backends, func(a, b config.Backend) int { return a.Weight - b.Weight })
+	all := map[rules.Target][]int{}
+	for place, target := range order {
+		all[target] = append(all[target], place)
+	}
 	for _, backend := range backends {
-		var places []int
-		for place, target := range order {
-			if target == backendTarget(backend) {
-				places = append(places, place)
-			}
-		}
+		places := all[backendTarget(backend)]
 		if len(places) != backend.Weight/divisor {
 			t.Fatalf("%s has %d turns in place of %d", backend, len(places), backend.Weight/divisor)
 		}

@@ -34,7 +34,7 @@ func points() int {
 	if testsize.Whole() {
 		return 1000
 	}
-	return 5
+	return 3
 }
 
 // injected does something while calls that match a pattern of sh's meet an error of the

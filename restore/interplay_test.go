@@ -16,6 +16,7 @@ import (
 	"natspread/internal/rules"
 	"natspread/internal/test/await"
 	"natspread/internal/test/hosttest"
+	"natspread/internal/test/testsize"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -289,7 +290,7 @@ func TestRace(t *testing.T) {
 		var flapping sync.WaitGroup
 		flapping.Go(func() { flap(ctx, t, host) })
 		random := rand.New(rand.NewPCG(1, uint64(len(variant))))
-		for range 200 {
+		for range testsize.Of(60, 200) {
 			verb(t, host, random.IntN(6))
 		}
 		stop()

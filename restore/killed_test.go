@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/rules"
 	"natspread/internal/test/hosttest"
+	"natspread/internal/test/testsize"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -69,7 +70,7 @@ func number(t *testing.T, host restore.Host) string {
 // kept: what never was current is nothing to go back to, to fall back to or to keep.
 func TestKilledApplies(t *testing.T) {
 	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
-		for _, c := range []struct {
+		for i, c := range []struct {
 			name   string
 			moment func(name string, args []string) bool
 			then   func(host restore.Host) error // what else was done before the kill
@@ -86,7 +87,11 @@ func TestKilledApplies(t *testing.T) {
 				host := newHost(t, variant)
 				store := generation.Store{Root: host.Root}
 				apply(t, host, hosttest.Article)
-				for range generation.Keep + 2 {
+				times := generation.Keep + 2
+				if !testsize.Takes(i, 3) {
+					times = 3 // what is kept is the same at each moment
+				}
+				for range times {
 					_, err := host.Restore(t.Context()) // the next boot, or whoever comes next
 					hosttest.Must(t, err)
 					kill(t, host, hosttest.Smaller, c.moment)

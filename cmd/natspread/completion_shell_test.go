@@ -13,12 +13,16 @@ import (
 // COMP_WORDBREAKS cuts it, and puts each offer behind what bash leaves of the last word.
 const bashAsks = `
 source "$1"
-while IFS= read -r line; do
-    read -ra COMP_WORDS <<<"$(sed 's/[=:]\+/ & /g' <<<"$line")"
+asks=$(complete -p natspread | sed 's/.* -F \([^ ]*\) .*/\1/')
+mapfile -t lines
+mapfile -t cut < <(printf '%s\n' "${lines[@]}" | sed 's/[=:]\+/ & /g')
+for i in "${!lines[@]}"; do
+    line=${lines[i]}
+    read -ra COMP_WORDS <<<"${cut[i]}"
     [[ $line != *' ' ]] || COMP_WORDS+=('')
     COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$line COMP_POINT=${#line} left=${line##* }
     [[ $left == *:* ]] && left=${left%:*}: || left=
-    "$(complete -p natspread | sed 's/.* -F \([^ ]*\) .*/\1/')"
+    "$asks"
     [[ ${#COMPREPLY[@]} == 0 ]] || printf "$left%s\n" "${COMPREPLY[@]}"
     echo .
 done`
@@ -49,8 +53,9 @@ comppostfuncs=(asked)
 offer ready'
 await() {
     local shown
+    local -a hits
     integer waited
-    until [[ -e .functions/offered ]] && (( $(grep -cx $1 .functions/offered) >= $2 )); do
+    until [[ -e .functions/offered ]] && hits=(${(f)"$(<.functions/offered)"}) && hits=(${(M)hits:#$1}) && (( $#hits >= $2 )); do
         zpty -r -t asked shown || zselect -t 1
         (( ++waited < 2000 )) || exit 75
     done
@@ -60,7 +65,7 @@ await ready 1
 integer n
 while IFS= read -r line; do
     zpty -w -n asked $'\C-u'$line$'\t'
-    await '\.' $((++n))
+    await . $((++n))
 done
 cat .functions/offered`
 
@@ -68,7 +73,7 @@ cat .functions/offered`
 const fishAsks = `
 source $argv[1]
 while read -l line
-    complete -C $line | cut -f 1
+    complete -C $line | string replace -r '\t.*' ''
     echo .
 end`
 

@@ -90,7 +90,7 @@ func shellValue(t *testing.T, name string) completion.Value {
 		return completion.Value{Kind: completion.Free, Words: []string{"masquerade", "none"}}
 	case "DURATION":
 		return completion.Value{Kind: completion.Free, Words: []string{"60s", "5m"}}
-	case "ADDRESS", "ADDRESS:PORT", "INTERFACE", "SOURCE":
+	case "ADDRESS", "ADDRESS:PORT", "INTERFACE", "SOURCE", "NAME":
 		return completion.Value{Kind: completion.Free}
 	}
 	t.Fatalf("what completes a %s?", name)

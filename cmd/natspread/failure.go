@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 
 	"natspread/internal/cmdline"
@@ -24,14 +23,4 @@ func (s *session) printFailure(args []string, err error) {
 		return
 	}
 	_ = s.PrintJSON(failure.Of(err, exitCode(err)))
-}
-
-// printFailureLine is printFailure on a line of its own, for a verb that prints one object
-// after the other.
-func (s *session) printFailureLine(err error) error {
-	line, jsonErr := json.Marshal(failure.Of(err, exitCode(err)))
-	if jsonErr != nil {
-		return jsonErr
-	}
-	return s.Print(string(line) + "\n")
 }

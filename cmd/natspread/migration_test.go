@@ -23,7 +23,7 @@ func TestMigrationPage(t *testing.T) {
 		}
 		ran += string(script)
 	}
-	ran = strings.NewReplacer("$IPTABLES", "iptables", "< root/", "< /", "generations/2/", "generations/1/").Replace(ran)
+	ran = strings.NewReplacer("$IPTABLES", "iptables", " root/etc", " /etc").Replace(ran)
 	for line := range strings.Lines(string(page)) {
 		command, indented := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
 		if !indented {

@@ -22,9 +22,7 @@ func (s *session) complain(err error) {
 	if s.inJournal() {
 		priority = units.PriorityError
 	}
-	for line := range strings.Lines(failure.Text(s.ErrScreen(), err)) {
-		fmt.Fprintln(s.Err, priority+strings.TrimSuffix(line, "\n"))
-	}
+	fmt.Fprintln(s.Err, priority+strings.ReplaceAll(failure.Text(s.ErrScreen(), err), "\n", "\n"+priority))
 }
 
 // inJournal tells whether standard error leads to systemd's journal.

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -14,7 +14,6 @@ import (
 	"natspread/internal/adopt/host"
 	"natspread/internal/change"
 	"natspread/internal/cmdline"
-	"natspread/internal/rules"
 )
 
 // adoptVerb describes adopt.
@@ -32,6 +31,7 @@ func (s *session) adoptVerb() *cli.Command {
 			&cli.StringSliceFlag{Name: "listen", Usage: "for rules without -d: `ADDRESS` or '*'; may be given again"},
 			&cli.StringFlag{Name: "shares", Usage: "for rules that make other shares than meant: `SHARES` is meant, made or kept"},
 			&cli.StringFlag{Name: "snat", Usage: "for backends that a rule with -o may be for: `SNAT` is masquerade, none or an address"},
+			&cli.StringSliceFlag{Name: "except", Usage: "leave the service `NAME` out: its rules stay; may be given again"},
 			&cli.BoolFlag{Name: "apply", Usage: "write the config, load it, and take the old rules out, until natspread confirm for 60s"},
 			&cli.StringFlag{Name: "confirm", Usage: "with --apply: revert it after this `DURATION`, such as 5m"},
 			&cli.BoolFlag{Name: "yes", Usage: "with --apply: ask nothing, and keep it"},
@@ -51,7 +51,7 @@ type adoptOptions struct {
 // readAdopt reads them.
 func readAdopt(c *cli.Context) (o adoptOptions, err error) {
 	o.File, o.output, o.apply, o.yes = c.Args().First(), c.String("o"), c.Bool("apply"), c.Bool("yes")
-	o.Choices = adopt.Choices{Listen: c.StringSlice("listen"), Shares: c.String("shares"), SNAT: c.String("snat")}
+	o.Choices = adopt.Choices{Listen: c.StringSlice("listen"), Shares: c.String("shares"), SNAT: c.String("snat"), Except: c.StringSlice("except")}
 	if o.Families, err = readFamilies(c); err != nil {
 		return o, err
 	}
@@ -74,42 +74,30 @@ func (s *session) adopt(ctx context.Context, o adoptOptions) error {
 			return err
 		}
 	}
-	variant, err := s.adoptVariant(ctx, o)
-	if err != nil {
-		return err
-	}
 	s.Doing("comparing the rules with a config that is made of them")
-	found, err := host.Adopt(ctx, host.Host{Run: s.traced(), Root: s.root, Variant: variant, In: s.In, Choose: s.Choose}, o.Source, o.Choices)
+	found, err := host.Adopt(ctx, host.Host{Run: s.traced(), Root: s.root, Kernel: s.host().Kernel, In: s.In, Choose: s.Choose}, o.Source, o.Choices)
 	if err != nil {
 		return err
 	}
-	s.PrintLines(found.Lines())
-	switch {
-	case found.Text == nil:
-		err = s.Answer(found.Report("", ""), "")
-	case o.apply:
+	s.PrintLines(found.Lines(o.apply))
+	if o.apply && found.Text != nil {
 		return s.adoptLive(ctx, o, found)
-	default:
-		err = s.writeAdopted(o, found)
 	}
-	if err == nil && (found.Text == nil || !found.Whole()) {
+	if err = s.writeAdopted(o, found); err == nil && (found.Text == nil || !found.Whole()) {
 		return cmdline.ExitSilently(exitFailed)
 	}
 	return err
 }
 
-// adoptVariant returns the variant of iptables whose rules are adopted; "" for a file, which needs none.
-func (s *session) adoptVariant(ctx context.Context, o adoptOptions) (rules.Variant, error) {
-	if o.File != "" {
-		return "", nil
-	}
-	kernel, err := s.host().Kernel(ctx)
-	return kernel.Variant, err
-}
-
-// writeAdopted writes the config, or prints it.
+// writeAdopted writes the config, or prints it. No file gets one that lacks a service whose choice is open.
 func (s *session) writeAdopted(o adoptOptions, found host.Found) error {
-	if o.output == "" {
+	switch {
+	case found.Text == nil, o.output != "" && len(found.Questions) > 0:
+		if o.output != "" {
+			s.Printf("%s was not written", o.output)
+		}
+		return s.Answer(found.Report("", ""), "")
+	case o.output == "":
 		return s.Answer(found.Report("stdout", string(found.Text)), string(found.Text))
 	}
 	if err := change.Create(o.output, found.Text); err != nil {
@@ -124,8 +112,7 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 	if err := errors.Join(s.needKernel("adopt"), found.CanApply()); err != nil {
 		return nothingChanged(err)
 	}
-	s.Printf("these go, in the transaction that loads the config's rules:")
-	s.PrintLines(found.TakeOutLines())
+	s.PrintLines(found.Proposal(s.config))
 	if !o.yes {
 		if err := s.ask(ctx, "load the config's rules, and take these out?", nil); err != nil {
 			return err
@@ -137,8 +124,12 @@ func (s *session) adoptLive(ctx context.Context, o adoptOptions, found host.Foun
 	}
 	defer unlock()
 	before, _ := os.ReadFile(s.config)
-	again := bytes.Equal(before, found.Text) // as a trial that was not confirmed left it
-	if !again {
+	again := found.IsMade(before) // as a trial that was not confirmed left it
+	switch {
+	case again:
+	case len(before) > 0:
+		return nothingChanged(fmt.Errorf("%s exists already, and adopt would write another one: move it away first (to leave a service out: --except NAME)", s.config))
+	default:
 		if err := change.Create(s.config, found.Text); err != nil {
 			return nothingChanged(err)
 		}

@@ -22,6 +22,7 @@ func (s *session) confirmVerb() *cli.Command {
 
 // confirm makes the pending generation current.
 func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
+	s.Doing("reading what is loaded")
 	result, err := s.changingHost().Confirm(ctx)
 	if err != nil {
 		return err
@@ -32,6 +33,7 @@ func (s *session) confirm(ctx context.Context, _ cmdline.None) error {
 	s.Printf("confirmed: boot loads generation %d now", result.Generation)
 	current, _ := s.store().Find(result.Generation)
 	cfg, _ := config.ParseGeneration(current.Number, current.Config) // it was good when it was applied
+	result.Notes = append(result.Notes, s.reportHost().OldRulesNotes(cfg)...)
 	s.startUnit(ctx, cfg, &result)
 	return s.printResult(result, report.Ahead{})
 }

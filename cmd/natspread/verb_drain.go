@@ -153,6 +153,7 @@ func (s *session) awaitDrained(ctx context.Context, wait time.Duration, edit cha
 // setDrain drains backends, or gives them new connections again: in the config, or with
 // --runtime in what is loaded.
 func (s *session) setDrain(ctx context.Context, o drainOptions, drain bool) (change.Edit, restore.Result, error) {
+	s.Doing("reading what is loaded")
 	keepOne := func(edit change.Edit, err error) (change.Edit, error) {
 		if empty := edit.Empty(); err == nil && o.keepOne && len(empty) > 0 {
 			err = fmt.Errorf("no backend of service %s would be left; without --keep-one clients are refused", strings.Join(empty, ", "))

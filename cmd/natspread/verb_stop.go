@@ -15,7 +15,8 @@ func (s *session) stopVerb() *cli.Command {
 		Name:  "stop",
 		Usage: "take natspread's rules out of the kernel",
 		Description: "Forwarding goes back to what was found before. The generations stay: restore, or\n" +
-			"the next boot, loads the current one again.",
+			"the next boot, loads the current one again. If no other rule is left in the nat\n" +
+			"table, balanced connections that are open end: nothing translates them then.",
 	}, "natspread stop", cmdline.ReadNone, cmdline.Guarded(s.needKernel, "stop", s.stop))
 }
 

@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"natspread/internal/cmdline"
+	"natspread/internal/failure"
 	"natspread/internal/report"
 	"natspread/internal/terminal"
 	"natspread/internal/text"
@@ -52,11 +51,7 @@ func (s *session) watch(ctx context.Context, o statusOptions) error {
 func (s *session) show(status report.Status, o statusOptions, now time.Time) error {
 	switch {
 	case s.JSON:
-		text, err := json.Marshal(status)
-		if err != nil {
-			return fmt.Errorf("cannot print: %w", err)
-		}
-		return s.Print(string(text) + "\n")
+		return s.PrintJSONLine(status)
 	case terminal.Is(s.Out):
 		text := status.Text(s.Screen(), o.all)
 		if !o.all && terminal.SizeOf(s.Out).Fit("\n"+text) != "\n"+text { // below the time
@@ -75,7 +70,7 @@ func (s *session) showTrouble(trouble error, now time.Time) error {
 	}
 	s.complain(trouble)
 	if s.JSON {
-		return s.printFailureLine(trouble)
+		return s.PrintJSONLine(failure.Of(trouble, exitCode(trouble)))
 	}
 	return nil
 }

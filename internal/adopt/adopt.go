@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"natspread/internal/adopt/walk"
 	"natspread/internal/config"
@@ -32,6 +31,27 @@ type Choices struct {
 	Listen []string // what services listen on whose rules name no destination: "*", or addresses
 	Shares string   // of rules that are not what their writer meant: Meant, Made or Kept
 	SNAT   string   // of services where nobody can tell whether a rule with -o is for them, as in a config
+	Except []string // the names of services that are left out: their rules stay
+}
+
+// Flags writes the choices as they are typed, with a blank before each; "" for none.
+func (c Choices) Flags() string {
+	flags := ""
+	add := func(name string, values ...string) {
+		for _, value := range values {
+			if value == "*" {
+				value = "'*'" // which is no pattern for a shell then
+			}
+			if value != "" {
+				flags += " --" + name + " " + value
+			}
+		}
+	}
+	add("listen", c.Listen...)
+	add("shares", c.Shares)
+	add("snat", c.SNAT)
+	add("except", c.Except...)
+	return flags
 }
 
 // Wrong says which answer is not valid; "" where all are valid, or open.
@@ -57,14 +77,6 @@ const (
 	Kept  = "kept" // as made, and what no rule takes stays at this host
 )
 
-// Question is a choice that is open.
-type Question struct {
-	Flag    string   `json:"flag"` // that answers it: listen, shares, snat
-	Service string   `json:"service"`
-	Text    string   `json:"question"`
-	Answers []string `json:"answers"`
-}
-
 // Refusal is rules that cannot be adopted.
 type Refusal struct {
 	Why   string
@@ -84,14 +96,19 @@ type Result struct {
 	// their service.
 	Differences []Difference
 	TakeOut     []Removal
+	Names       []string // of all services that the rules make, those that are left out, too
 
 	unadopted []unadoptedCell
+	excepted  []*walk.Rule // of services that are left out
+	open      []*draft     // that a question is open for
+	sets      []*walk.Ruleset
 }
 
 // unadoptedCell is packets whose old rules were not adopted.
 type unadoptedCell struct {
 	family rules.Family
 	link   string
+	source netip.Addr // not valid is any client that no rule names
 	cell   cell
 	rules  []*walk.Rule
 }
@@ -101,7 +118,7 @@ func (r Result) Whole() bool { return len(r.Refused)+len(r.Questions) == 0 }
 
 // Adopt makes a config of rules. What it cannot adopt is in the result, with the reason.
 func Adopt(in Input) Result {
-	var result Result
+	result := Result{sets: in.Rules}
 	var drafts []*draft
 	for _, set := range in.Rules {
 		f := finder{set: set, in: in, result: &result}
@@ -109,7 +126,8 @@ func Adopt(in Input) Result {
 	}
 	drafts = mapPorts(drafts)
 	name(drafts)
-	result.write(drafts)
+	drafts = result.leaveOut(drafts, in.Except)
+	result.write(drafts, in.Choices)
 	if result.Text == nil {
 		return result
 	}
@@ -120,6 +138,29 @@ func Adopt(in Input) Result {
 		result.takeOut(set)
 	}
 	return result
+}
+
+// leaveOut takes the services out of some drafts that somebody named. Their rules stay, and the new ones must not
+// take their packets.
+func (r *Result) leaveOut(drafts []*draft, except []string) []*draft {
+	return slices.DeleteFunc(drafts, func(d *draft) bool {
+		r.Names = append(r.Names, d.name)
+		if !slices.Contains(except, d.name) {
+			return false
+		}
+		r.leave("it is of "+d.name+", which --except leaves out", d.list...)
+		r.excepted = append(r.excepted, d.list...)
+		source := netip.Addr{}
+		if len(d.allow) > 0 {
+			source = clientOf(d.allow[0], slices.Concat(d.allow, d.deny))
+		}
+		for _, c := range d.cells {
+			for _, link := range append([]string{""}, d.links...)[min(1, len(d.links)):] {
+				r.unadopted = append(r.unadopted, unadoptedCell{d.family, link, source, c, d.list})
+			}
+		}
+		return true
+	})
 }
 
 // refuse adds a refusal, once for the same rules and reason.
@@ -145,18 +186,4 @@ func add(all *[]Refusal, why string, list []*walk.Rule) {
 			(*all)[at].Rules = append((*all)[at].Rules, rule)
 		}
 	}
-}
-
-// owner returns whose chain it is, by its name; "" for chains that people make.
-func owner(chain string) string {
-	for _, one := range []struct{ prefix, name string }{
-		{"DOCKER", "Docker"}, {"LIBVIRT_", "libvirt"}, {"KUBE-", "Kubernetes"}, {"CNI-", "CNI"}, {"NETAVARK", "Podman"},
-		{"PRE_", "firewalld"}, {"POST_", "firewalld"}, {"PREROUTING_", "firewalld"}, {"POSTROUTING_", "firewalld"}, {"OUTPUT_direct", "firewalld"},
-		{"cali-", "Calico"}, {"ISTIO_", "Istio"}, {"MINIUPNPD", "miniupnpd"}, {"ts-", "Tailscale"}, {"f2b-", "fail2ban"},
-	} {
-		if strings.HasPrefix(chain, one.prefix) {
-			return one.name
-		}
-	}
-	return ""
 }

@@ -23,12 +23,22 @@ func (r *Result) beside(set *walk.Ruleset) {
 			}
 		}
 		r.clamps(set, d)
-		if d.accepted == nil {
-			r.leave("FORWARD drops connections of "+d.name+"; forward = \"accept\" would let them through", d.dropped...)
+		r.drops(d)
+	}
+}
+
+// drops reports what FORWARD drops of the connections of a service, where the service does not say that it
+// is to let them through.
+func (r *Result) drops(d *draft) {
+	if d.accepted != nil {
+		return
+	}
+	for _, one := range d.drops {
+		what := "FORWARD"
+		if one.rule == nil {
+			what = "FORWARD's policy"
 		}
-		if d.policy && d.accepted == nil {
-			r.leave("FORWARD's policy drops connections of "+d.name+"; forward = \"accept\" would let them through", nil)
-		}
+		r.leave(what+" drops connections of "+d.name+"; forward = \"accept\" would let them through", one.rule)
 	}
 }
 

@@ -73,7 +73,7 @@ func translates(r *walk.Rule) bool {
 func (f *finder) canAdopt(key walk.Key) bool {
 	rule := key.Rule
 	for _, one := range key.Way {
-		if whose := owner(one.Chain); whose != "" {
+		if whose := walk.Owner(one.Chain); whose != "" {
 			f.result.leave("it is "+whose+"'s own", rule)
 			return false
 		}
@@ -101,7 +101,7 @@ func (f *finder) addUnadopted(key walk.Key) {
 	quiet := *f
 	quiet.result = &Result{}
 	for _, one := range quiet.cells(key) {
-		f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, key.In, one, []*walk.Rule{key.Rule}})
+		f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, key.In, netip.Addr{}, one, []*walk.Rule{key.Rule}})
 	}
 }
 
@@ -320,7 +320,7 @@ func (f *finder) packet(c cell) walk.Packet {
 // outputOnly refuses what only the OUTPUT chain translates.
 func (f *finder) outputOnly(known map[cell]bool) {
 	for _, key := range f.set.Keys("nat", rules.Output, translates) {
-		if slices.ContainsFunc(key.Way, func(r *walk.Rule) bool { return owner(r.Chain) != "" }) || protocol(key.Protocol) == "" {
+		if slices.ContainsFunc(key.Way, func(r *walk.Rule) bool { return walk.Owner(r.Chain) != "" }) || protocol(key.Protocol) == "" {
 			continue
 		}
 		alone := func(one cell) bool {

@@ -51,7 +51,7 @@ func (r *Result) compareUnadopted(after finder) {
 			continue
 		}
 		p := after.packet(one.cell)
-		p.In = one.link
+		p.In, p.Source = one.link, one.source
 		now, _ := after.send(rules.Prerouting, p)
 		if len(now.parts) == 0 {
 			continue
@@ -146,7 +146,7 @@ func (c *pair) links() []string { return append([]string{""}, c.draft.links...) 
 func (c *pair) one(chain string, p walk.Packet, where string) {
 	old, _ := c.before.send(chain, p)
 	now, _ := c.after.send(chain, p)
-	if len(old.parts)+len(now.parts) == 0 {
+	if len(old.parts)+len(now.parts) == 0 || len(now.parts) == 0 && c.result.staysWith(old.list) {
 		return
 	}
 	if !c.agreed() || len(old.parts) == 0 || len(now.parts) == 0 {
@@ -168,6 +168,12 @@ func (c *pair) one(chain string, p walk.Packet, where string) {
 		a.Source, b.Source = addr.Prev(), addr.Prev()
 		c.source(a, b, "from the backends' subnet")
 	}
+}
+
+// staysWith tells whether some rules are all of services that are left out: whatever natspread's rules do not take
+// still comes to these.
+func (r *Result) staysWith(list []*walk.Rule) bool {
+	return !slices.ContainsFunc(list, func(rule *walk.Rule) bool { return !slices.Contains(r.excepted, rule) })
 }
 
 // agreed tells whether a choice said that the shares are to differ.

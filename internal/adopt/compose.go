@@ -1,7 +1,9 @@
 package adopt
 
 import (
+	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,26 +38,48 @@ type Target struct {
 }
 
 // write composes the config of all drafts that a config can say, with their questions answered.
-func (r *Result) write(drafts []*draft) {
+func (r *Result) write(drafts []*draft, choices Choices) {
 	var texts []string
 	for _, d := range drafts {
-		if text, whole := r.compose(d); whole {
-			if _, err := config.Parse("adopt", []byte(text)); err != nil {
-				r.refuse(reason(err), d.list...)
-				continue
-			}
-			r.Services = append(r.Services, d.service())
-			texts = append(texts, text)
+		text, whole := r.compose(d)
+		if !whole {
+			r.open = append(r.open, d)
+			continue
 		}
+		if _, err := config.Parse("adopt", []byte(text)); err != nil {
+			r.refuse(reason(err), d.list...)
+			continue
+		}
+		r.Services = append(r.Services, d.service())
+		texts = append(texts, text)
 	}
-	r.keepApart(texts)
+	r.keepApart(fmt.Sprintf("%s%s from the rules that this host had.\n", madeBy, choices.Flags()), texts)
 }
 
-// head is the first line of the config.
-const head = "# Made by natspread adopt from the rules that this host had.\n"
+// madeBy is how the first line of a config begins that adopt made. The flags that it was made with stand behind it.
+const madeBy = "# Made by natspread adopt"
 
-// keepApart joins the texts of services, without those that do not go with the ones before.
-func (r *Result) keepApart(texts []string) {
+// again matches the first line of a config that adopt made, with its flags.
+var again = regexp.MustCompile(`^` + madeBy + `((?: --(?:listen|shares|snat|except) \S+)*) from the rules that this host had\.\n`)
+
+// Again returns the line that makes a config again that adopt made, and loads it in place of the old rules; "" for any
+// other config.
+func Again(text []byte) string {
+	flags := again.FindSubmatch(text)
+	if flags == nil {
+		return ""
+	}
+	return "natspread adopt --apply" + string(flags[1])
+}
+
+// IsMade tells whether a file is the config that adopt made here, with whatever flags.
+func (r Result) IsMade(file []byte) bool {
+	made := func(text []byte) []byte { return again.ReplaceAll(text, nil) }
+	return Again(file) != "" && bytes.Equal(made(file), made(r.Text))
+}
+
+// keepApart joins the texts of services behind a first line, without those that do not go with the ones before.
+func (r *Result) keepApart(head string, texts []string) {
 	if len(texts) == 0 {
 		return
 	}
@@ -102,14 +126,14 @@ func (r *Result) compose(d *draft) (written string, whole bool) {
 	choices := d.choices
 	switch {
 	case d.forHost && d.onHost() && choices.hostAddress() == "":
-		ask("listen", needsAddress, "ADDRESS")
+		ask("listen", needsAddress, anAddress)
 	case !d.anywhere:
 	case len(choices.Listen) == 0:
-		ask("listen", "its rules name no destination, so they take transit traffic too; \"*\" is every address of this host, and leaves that alone", "*", "ADDRESS")
+		ask("listen", "its rules have no -d, so they take each connection to this port, also one that this host only forwards to another host; * takes what comes to an address of this host", "*", anAddress)
 	case len(d.listens()) == 0:
-		ask("listen", fmt.Sprintf("its rules are %v and name no destination, and no address that was chosen is %v", d.family, d.family), "ADDRESS")
+		ask("listen", fmt.Sprintf("its rules are %v and have no -d, and no address that was chosen is %v", d.family, d.family), anAddress)
 	case choices.hostAddress() == "" && d.onHost():
-		ask("listen", needsAddress, "ADDRESS")
+		ask("listen", needsAddress, anAddress)
 	}
 	answers := []string{Meant, Made}
 	if d.left > lost {
@@ -123,7 +147,7 @@ func (r *Result) compose(d *draft) (written string, whole bool) {
 		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: made gives them to the backends, kept lets them stay here", text.Percent(d.left)), Made, Kept)
 	}
 	if d.unsure {
-		ask("snat", "a rule with -o rewrites the source of connections that leave by that interface, and natspread can't tell whether the backends are there", masquerade, keepsSource, "ADDRESS")
+		ask("snat", "a rule with -o rewrites the source of connections that leave by that interface, and natspread can't tell whether the backends are there", masquerade, keepsSource, anAddress)
 	}
 	if !whole {
 		return "", false
@@ -316,7 +340,7 @@ func (d *draft) comments(b *strings.Builder) {
 		d.notes = append(d.notes, text.Percent(d.left)+" of the connections were taken by no rule: the backends get them now")
 	}
 	if d.anywhere {
-		d.notes = append(d.notes, "the old rules named no destination, and took transit traffic too")
+		d.notes = append(d.notes, "the old rules named no destination, and took also connections that this host only forwards to other hosts")
 	}
 	if d.mixed {
 		d.notes = append(d.notes, "the old rules spread by chance and in turn: it is by chance now")

@@ -25,8 +25,7 @@ type draft struct {
 	hairpin  []netip.Prefix
 	hiding   []*walk.Rule // that hide the source
 	accepted []*walk.Rule // of FORWARD, for its backends alone
-	dropped  []*walk.Rule // of FORWARD
-	policy   bool         // FORWARD's policy drops it
+	drops    []drop       // what FORWARD drops of it
 	maps     []portPair   // for ports of its own
 	choices  Choices
 	apart    bool // others have the same listen address, for other interfaces or clients
@@ -39,6 +38,12 @@ type draft struct {
 	weights   []int
 	slip      slip
 	notes     []string
+}
+
+// drop is what drops connections of a protocol: a rule of FORWARD, or its policy, which is no rule.
+type drop struct {
+	protocol string
+	rule     *walk.Rule
 }
 
 // portPair is a port that clients ask for, and where the backends answer.
@@ -64,11 +69,7 @@ func (f *finder) join(drafts []*draft) []*draft {
 			joined = append(joined, d)
 			continue
 		}
-		into.cells = append(into.cells, d.cells...)
-		into.list = union(into.list, d.list)
-		into.hiding = union(into.hiding, d.hiding)
-		into.accepted = union(into.accepted, d.accepted)
-		into.dropped = union(into.dropped, d.dropped)
+		into.add(d)
 	}
 	var all []*draft
 	for _, d := range joined {
@@ -77,11 +78,20 @@ func (f *finder) join(drafts []*draft) []*draft {
 	return all
 }
 
-// union returns the rules of both lists, each once.
-func union(a, b []*walk.Rule) []*walk.Rule {
-	for _, rule := range b {
-		if !slices.Contains(a, rule) {
-			a = append(a, rule)
+// add adds the connections of another draft, and the rules that are for them.
+func (d *draft) add(other *draft) {
+	d.cells = append(d.cells, other.cells...)
+	d.list = union(d.list, other.list)
+	d.hiding = union(d.hiding, other.hiding)
+	d.accepted = union(d.accepted, other.accepted)
+	d.drops = union(d.drops, other.drops)
+}
+
+// union returns what is in both lists, each once.
+func union[T comparable](a, b []T) []T {
+	for _, one := range b {
+		if !slices.Contains(a, one) {
+			a = append(a, one)
 		}
 	}
 	return a
@@ -99,12 +109,12 @@ func (f *finder) byProtocol(d *draft) []*draft {
 		one.cells = cells
 		one.protocols = []string{protocol}
 		one.list = ofProtocol(d.list, protocol)
+		one.drops = slices.DeleteFunc(slices.Clone(d.drops), func(o drop) bool { return o.protocol != protocol })
 		one.setListen()
 		same := slices.IndexFunc(all, func(o *draft) bool { return slices.Equal(o.listen, one.listen) })
 		if same >= 0 {
 			all[same].protocols = append(all[same].protocols, protocol)
-			all[same].cells = append(all[same].cells, cells...)
-			all[same].list = union(all[same].list, one.list)
+			all[same].add(&one)
 			continue
 		}
 		all = append(all, &one)
@@ -167,10 +177,7 @@ func mapPorts(drafts []*draft) []*draft {
 			joined = append(joined, d)
 		default:
 			into.maps = append(into.maps, pair)
-			into.cells = append(into.cells, d.cells...)
-			into.list = union(into.list, d.list)
-			into.hiding = union(into.hiding, d.hiding)
-			into.accepted = union(into.accepted, d.accepted)
+			into.add(d)
 		}
 	}
 	for _, d := range joined {

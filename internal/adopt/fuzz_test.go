@@ -56,7 +56,7 @@ func FuzzAdopt(f *testing.F) {
 				t.Errorf("%v\n%s", err, result.Text)
 			}
 		}
-		for _, line := range slices.Concat(result.Lines(), result.TakeOutLines()) {
+		for _, line := range slices.Concat(result.Lines(false), result.TakeOutLines()) {
 			if strings.Contains(line, "\n") {
 				t.Errorf("a line of several: %q", line)
 			}
@@ -87,13 +87,13 @@ func TestRoundTrip(t *testing.T) {
 		}
 		result := Adopt(in)
 		if !result.Whole() || len(result.Differences) > 0 {
-			t.Fatalf("not all of it was adopted:\n%s\n%s", joined(result.Lines()), configtest.Text(cfg))
+			t.Fatalf("not all of it was adopted:\n%s\n%s", joined(result.Lines(false)), configtest.Text(cfg))
 		}
 		clients := clientsOf(cfg)
 		want, got := meaning(cfg, clients), meaning(result.Config, clients)
 		for key, service := range want {
 			if got[key].rest != service.rest || !alike(got[key].shares, service.shares) {
-				t.Fatalf("%s\nwant %v\ngot  %v\n%s\n%s\n%s\n%s", key, service, got[key], configtest.Text(cfg), result.Text, joined(result.Lines()), tables.Of(rules.IPv6).Text())
+				t.Fatalf("%s\nwant %v\ngot  %v\n%s\n%s\n%s\n%s", key, service, got[key], configtest.Text(cfg), result.Text, joined(result.Lines(false)), tables.Of(rules.IPv6).Text())
 			}
 		}
 		if len(got) != len(want) {

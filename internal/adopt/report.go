@@ -10,8 +10,9 @@ import (
 	"natspread/internal/text"
 )
 
-// Lines says what was adopted, what was left or refused and why, and what is not the same.
-func (r Result) Lines() []string {
+// Lines says what was adopted, what was left or refused and why, and what is not the same. In brief is without what
+// the config has as comments, and without the rules that TakeOutLines has.
+func (r Result) Lines(brief bool) []string {
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, s := range r.Services {
@@ -23,13 +24,17 @@ func (r Result) Lines() []string {
 			add("- no rule took %s", text.Percent(s.Left))
 		}
 		for _, note := range s.Notes {
-			add("- note: %s", note)
+			if !brief {
+				add("- note: %s", note)
+			}
 		}
 		for _, rule := range s.Rules {
-			add("- from %s", Quote(rule))
+			if !brief || !r.goes(s.draft.family, rule) {
+				add("- from %s", Quote(rule))
+			}
 		}
 	}
-	for _, q := range r.Questions {
+	for _, q := range together(r.Questions) {
 		add("choose for %s: %s: %s", q.Service, q.Text, q.answers())
 	}
 	for _, refusal := range r.Refused {
@@ -44,6 +49,11 @@ func (r Result) Lines() []string {
 		add("differs: %s, %s: old: %s; new: %s", d.Service, d.Packet, d.Old, d.New)
 	}
 	return lines
+}
+
+// goes tells whether a rule is taken out.
+func (r Result) goes(family rules.Family, rule *walk.Rule) bool {
+	return slices.Contains(r.TakeOut, Removal{family, rule.Chain, rule.Place, rule.Line, rule.Text})
 }
 
 // asks says what a service is for.
@@ -61,18 +71,6 @@ func (t Target) text(slipped bool) string {
 		words += fmt.Sprintf(", with weight %d %s", t.Weight, config)
 	}
 	return words
-}
-
-// answers writes how a question is answered.
-func (q Question) answers() string {
-	var words []string
-	for _, answer := range q.Answers {
-		if answer == "*" {
-			answer = "'*'"
-		}
-		words = append(words, "--"+q.Flag+" "+answer)
-	}
-	return strings.Join(words, ", or ")
 }
 
 // quotes quotes rules, a line each.
@@ -119,14 +117,35 @@ func (r Removal) Command() string {
 	return iptables + "-D " + r.Chain + " " + r.Text
 }
 
-// Backends returns the addresses of all that was adopted, each once: what a file is searched for that has
-// the old rules.
+// Backends returns the addresses of all that was adopted, or is as soon as a question is answered, each once: what
+// a file is searched for that has the old rules.
 func (r Result) Backends() []string {
 	var all []string
+	drafts := slices.Clone(r.open)
 	for _, s := range r.Services {
-		for _, p := range s.draft.parts {
+		drafts = append(drafts, s.draft)
+	}
+	for _, d := range drafts {
+		for _, p := range d.parts {
 			if addr := p.target.Address; addr.IsValid() && !slices.Contains(all, addr.String()) {
 				all = append(all, addr.String())
+			}
+		}
+	}
+	return all
+}
+
+// Staying returns the rules that stay although they balance: what was refused, and what is left out.
+func (r Result) Staying() []rules.Taken {
+	staying := slices.Clone(r.excepted)
+	for _, refusal := range r.Refused {
+		staying = append(staying, refusal.Rules...)
+	}
+	var all []rules.Taken
+	for _, set := range r.sets {
+		for _, rule := range set.Rules("nat") {
+			if slices.Contains(staying, rule) {
+				all = append(all, rules.Taken{Family: set.Family, Chain: rule.Chain, Place: rule.Place, Text: rule.Text})
 			}
 		}
 	}

@@ -273,9 +273,9 @@ func (f *finder) forward(d *draft, c cell) {
 				d.accepted = append(d.accepted, rule)
 			case !known:
 			case rule != nil && rule.Target.Kind == walk.Drops:
-				d.dropped = append(d.dropped, rule)
+				d.drops = union(d.drops, []drop{{c.protocol, rule}})
 			case rule == nil && f.set.Chain("filter", rules.Forward) != nil && f.set.Chain("filter", rules.Forward).Policy == "DROP":
-				d.policy = true
+				d.drops = union(d.drops, []drop{{c.protocol, nil}})
 			}
 		}
 	}

@@ -51,7 +51,7 @@ func retold(_ *testing.T, story *txtar.Archive) *txtar.Archive {
 		}
 	}
 	add("natspread.toml", string(result.Text))
-	add("report", joined(result.Lines()))
+	add("report", joined(result.Lines(false)))
 	add("taken out", joined(result.TakeOutLines()))
 	if result.Text != nil {
 		for _, table := range result.Tables.All() {
@@ -75,14 +75,7 @@ func joined(lines []string) string {
 func choicesOf(text string) (c Choices) {
 	for line := range strings.Lines(text) {
 		flag, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch flag {
-		case "listen":
-			c.Listen = append(c.Listen, value)
-		case "shares":
-			c.Shares = value
-		case "snat":
-			c.SNAT = value
-		}
+		c = c.With(flag, value)
 	}
 	return c
 }
@@ -95,7 +88,7 @@ func TestLink(t *testing.T) {
 	for link, want := range map[string]string{"eth1": "masquerade", "eth2": "none"} {
 		result := Adopt(Input{Rules: []*walk.Ruleset{walk.Parse(rules.IPv4, []byte(text))}, Link: func(netip.Addr) string { return link }})
 		if len(result.Config.Services) != 1 || result.Config.Services[0].SNAT.String() != want || !result.Whole() || len(result.Differences) > 0 {
-			t.Errorf("by %s: %s", link, joined(result.Lines()))
+			t.Errorf("by %s: %s", link, joined(result.Lines(false)))
 		}
 	}
 }

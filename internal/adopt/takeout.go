@@ -17,6 +17,30 @@ type Removal struct {
 	Text   string
 }
 
+// Taken returns what a load of the config takes out.
+func (r Result) Taken() []rules.Taken {
+	var taken []rules.Taken
+	for _, one := range r.TakeOut {
+		taken = append(taken, rules.Taken{Family: one.Family, Chain: one.Chain, Place: one.Place, Text: one.Text})
+	}
+	return taken
+}
+
+// TakenWhole returns what a load takes out, once all questions that are open are answered.
+func (r Result) TakenWhole() []rules.Taken {
+	if len(r.open) == 0 {
+		return r.Taken()
+	}
+	whole := Result{Services: slices.Clone(r.Services), Refused: r.Refused, excepted: r.excepted}
+	for _, d := range r.open {
+		whole.Services = append(whole.Services, Service{Name: d.name, Rules: d.list, draft: d})
+	}
+	for _, set := range r.sets {
+		whole.takeOut(set)
+	}
+	return whole.Taken()
+}
+
 // takeOut finds the rules of a family that were adopted, in all that they do, and the chains that are empty
 // without them. Rules that hide the source of more than backends stay: they serve others, too.
 func (r *Result) takeOut(set *walk.Ruleset) {
@@ -54,6 +78,9 @@ type remover struct {
 // translations finds the rules that translate nothing but what was adopted.
 func (t *remover) translations() {
 	stays := map[*walk.Rule]bool{}
+	for _, rule := range t.result.excepted {
+		stays[rule] = true
+	}
 	for _, refusal := range t.result.Refused {
 		for _, rule := range refusal.Rules {
 			stays[rule] = true
@@ -135,7 +162,7 @@ func (t *remover) translates(addr netip.Addr) bool {
 func (t *remover) accepted(service Service, rule *walk.Rule) {
 	why := "forward = \"accept\" does the same for the connections of " + service.Name
 	asks := rule.Asks
-	alone := owner(rule.Chain) == "" && asks.Protocol != "" && len(asks.Named) > 0 && !slices.ContainsFunc(asks.Destination, func(p netip.Prefix) bool { return t.leadsTo(p.Addr()) }) &&
+	alone := walk.Owner(rule.Chain) == "" && asks.Protocol != "" && len(asks.Named) > 0 && !slices.ContainsFunc(asks.Destination, func(p netip.Prefix) bool { return t.leadsTo(p.Addr()) }) &&
 		!slices.ContainsFunc(asks.Original, func(p netip.Prefix) bool { return t.translates(p.Addr()) })
 	if alone {
 		why += "; to take it out: " + rules.Program(t.set.Family, "", "") + " -t filter -D " + rule.Chain + " " + rule.Text

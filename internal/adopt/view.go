@@ -275,7 +275,7 @@ func (f *finder) completed(c cell, drafts []*draft) []*draft {
 // refuseCell refuses the rules for a cell's packets, which come in by an interface, and notes the packets.
 func (f *finder) refuseCell(c cell, link string, why *Refusal) {
 	f.result.refuse(why.Why, why.Rules...)
-	f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, link, c, why.Rules})
+	f.result.unadopted = append(f.result.unadopted, unadoptedCell{f.set.Family, link, netip.Addr{}, c, why.Rules})
 }
 
 // forHost tells whether rules that name no destination leave transit traffic alone.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"natspread/internal/screen"
 	"natspread/internal/terminal"
@@ -55,10 +56,16 @@ func (c *Console) PrintLines(lines []string) {
 
 // PrintJSON prints the result of a verb for programs: one object, of the type named
 // after the verb, and the end of a line. A verb that fails prints a failure instead.
-func (c *Console) PrintJSON(value any) error {
+func (c *Console) PrintJSON(value any) error { return c.printJSON(value, "  ") }
+
+// PrintJSONLine is PrintJSON on one line, for a verb that prints one object after the other.
+func (c *Console) PrintJSONLine(value any) error { return c.printJSON(value, "") }
+
+// printJSON prints an object, with an indent unless that is empty.
+func (c *Console) printJSON(value any, indent string) error {
 	c.Line.Clear()
 	encoder := json.NewEncoder(c.Out)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent("", indent)
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("cannot print: %w", err)
 	}
@@ -114,15 +121,28 @@ func (c *Console) Ask(ctx context.Context, question string) (yes bool, err error
 	return terminal.Ask(ctx, c.In, c.Err, question)
 }
 
-// Choose asks for one of some answers; "" where nobody can answer, or wants any of them.
-func (c *Console) Choose(ctx context.Context, question string, answers []string) (string, error) {
+// Choose asks for an answer. A prompt says which there may be, and a yes stands for the proposed one. What is wrong with
+// an answer is said, and it is asked again. The answer is "" where nobody can answer, or wants to.
+func (c *Console) Choose(ctx context.Context, question, prompt, proposed string, wrong func(answer string) string) (string, error) {
 	if !c.Asks() {
 		return "", nil
 	}
-	for _, answer := range answers {
-		if yes, err := c.Ask(ctx, fmt.Sprintf("%s: %s?", question, answer)); yes || err != nil {
-			return answer, err
-		}
+	c.Printf("%s", question)
+	if proposed != "" {
+		prompt += ", or y for " + proposed
 	}
-	return "", nil
+	for {
+		answer, err := terminal.Read(ctx, c.In, c.Err, prompt+"? ")
+		switch word := strings.ToLower(answer); {
+		case err != nil, word == "", word == "n", word == "no":
+			return "", err
+		case proposed != "" && (word == "y" || word == "yes"):
+			return proposed, nil
+		}
+		said := wrong(answer)
+		if said == "" {
+			return answer, nil
+		}
+		c.Printf("%s", said)
+	}
 }

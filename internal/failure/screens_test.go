@@ -42,3 +42,15 @@ func TestScreens(t *testing.T) {
 			"\n[[service]]\nname = \"" + strings.Repeat("a-long-name-", 8) + "\"\nlisten = \"192.0.2.10:53\"\nbackends = [\"10.0.0.1:53\"]\n")},
 	})
 }
+
+// TestNarrow says all of it on a terminal of whatever width.
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	_, err := config.Parse("natspread.toml", []byte("[[service]]\nname = \"web\"\nlisten = \"192.0.2.10:80\"\nbackends = [\"10.0.0.1:80\", \"10.0.0.300:80\"]\n"))
+	for columns := range 130 {
+		text := Text(screen.Screen{Columns: columns, Styled: true}, err)
+		if !strings.Contains(text, "\x1b[31m^") || !strings.Contains(text, "\nfix: write four numbers") {
+			t.Errorf("%d columns: %q", columns, text)
+		}
+	}
+}

@@ -46,7 +46,7 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 		edited = nil
 	}
 	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing, report.unreached,
-		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))))
+		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))), h.OldRules(judged.Config))
 	if judged.Ask {
 		found = append(found, h.Doctor.Unchecked(judged.Config.Services, found)...)
 	}

@@ -90,6 +90,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 		judged.Loaded = true
 	}
 	report.State, report.Findings = judge(judged, h.refused(wanted), left)
+	h.adoptAgain(&report)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
 		report.Notes = append(report.Notes, wanted.Pending.String())
 	}

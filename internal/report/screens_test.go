@@ -8,11 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
 	"natspread/internal/health"
 	"natspread/internal/rules"
 	"natspread/internal/screen"
+	"natspread/internal/test/configtest"
 	"natspread/internal/test/screentest"
 	"natspread/restore/generation"
 )
@@ -210,5 +213,27 @@ func TestScreens(t *testing.T) {
 		"history": {Why: "Generations of all kinds; one is current, one is not good.", Text: func(on screen.Screen) string {
 			return made.ReplaceAllString(screenHistory().Text(on), "2026-01-02 12:00:00")
 		}},
+	})
+}
+
+// TestAnyScreenFits draws configs, and no line about what is loaded of them, or about what changes from one to the other,
+// is wider than a terminal, or says less without styles.
+func TestAnyScreenFits(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		before, after := configtest.Config().Draw(t, "before"), configtest.Config().Draw(t, "after")
+		var status Status
+		for _, service := range before.Services {
+			status.Services = append(status.Services, describe(service, nil, watched{}))
+		}
+		difference := Diff{Services: serviceChanges(before, after, rules.Families())}
+		shown := func(on screen.Screen) string { return status.Text(on, true) + difference.Text(on, false) }
+		for _, columns := range screentest.Columns() {
+			text := shown(screen.Screen{Columns: columns, Styled: true})
+			screentest.Check(t, text, columns)
+			if screentest.Plain(text) != shown(screen.Screen{Columns: columns}) {
+				t.Error("without styles it says something else")
+			}
+		}
 	})
 }

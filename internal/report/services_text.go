@@ -100,9 +100,6 @@ func (s Service) Text(on screen.Screen) string { return s.textOf(on, s.Backends)
 func (s Service) textOf(on screen.Screen, backends []Backend) string {
 	words := append([]string{on.Bold(s.Name), s.head}, append(s.modeWords(), s.counts())...)
 	line := on.WrapList(strings.Join(words, "  ")) + "\n"
-	if len(backends) == 0 {
-		return line
-	}
 	table := screen.Table{Indent: 2, Columns: []screen.Column{
 		{Name: "BACKEND"}, {Name: "STATE"}, {Name: "SLOTS", Right: true}, {Name: "WEIGHT", Right: true}, {Name: "WANTED", Right: true},
 		{Name: "OBSERVED", Right: true}, {Name: "TOTAL", Right: true}, {Name: "LIVE", Right: true},
@@ -203,7 +200,7 @@ func (s Service) modeWords() []string {
 
 // counts says how many connections the service got, and how many of all are open.
 func (s Service) counts() string {
-	return fmt.Sprintf("%d connections%s", s.Connections, liveText(", %d live", s.Live))
+	return text.Plural(int(s.Connections), "connection") + liveText(", %d live", s.Live)
 }
 
 // liveText writes a number of live connections, and nothing for one that is unknown.

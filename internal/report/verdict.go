@@ -94,6 +94,9 @@ func known(wanted generation.Wanted) bool {
 	return wanted.Boot.Number != 0 || !damaged(wanted)
 }
 
+// notApplied begins what is said of a host that has no generation.
+const notApplied = "nothing was applied yet"
+
 // bootFindings says what is wrong with what boot loads. A pending generation is the current
 // one as soon as it is confirmed, and apply refuses until then.
 func bootFindings(status restore.Status, refused []doctor.Finding) []doctor.Finding {
@@ -112,7 +115,7 @@ func bootFindings(status restore.Status, refused []doctor.Finding) []doctor.Find
 			What: fmt.Sprintf("%v; boot will fall back to generation %d", wanted.Fallback, boot.Number),
 		}}
 	case boot.Number == 0 && wanted.Pending == nil:
-		return []doctor.Finding{{Severity: doctor.Risk, Fix: fix, What: "nothing was applied yet, so nothing is balanced, and boot loads nothing"}}
+		return []doctor.Finding{{Severity: doctor.Risk, Fix: fix, What: notApplied + ", so nothing is balanced, and boot loads nothing"}}
 	case boot.Number != 0 && boot.Variant != status.Variant:
 		return []doctor.Finding{{
 			Severity: doctor.Risk, Fix: fix,

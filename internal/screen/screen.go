@@ -98,18 +98,42 @@ func (w *wrapper) add(before, words string, separators []string) {
 	case !w.empty && fits(w.column+len(before)):
 		w.write(before + words)
 	case !w.empty && (fits(w.indent) || len(separators) == 0):
-		w.WriteString(strings.TrimRight(before, " ") + ending(w.style) + "\n" + strings.Repeat(" ", w.indent) + w.style)
+		w.WriteString(ending(w.style) + "\n" + strings.Repeat(" ", w.indent) + w.style)
 		w.column = w.indent
 		w.write(words)
 	default:
-		for i, part := range strings.Split(words, separators[0]) {
-			if i > 0 { // what stands behind the last blank is of the part
-				blank := strings.LastIndex(separators[0], " ") + 1
-				before, part = separators[0][:blank], separators[0][blank:]+part
+		parts, blanks := split(words, separators[0])
+		for i, part := range parts {
+			if i > 0 {
+				before = blanks
 			}
 			w.add(before, part, separators[1:])
 		}
 	}
+}
+
+// split returns the parts of words, and the blanks between them: what stands before the blanks of a separator is of the
+// part before, and what stands behind them of the part behind. A number is no part of its own: it goes with the word
+// behind it.
+func split(words, separator string) (parts []string, blanks string) {
+	from, to := strings.Index(separator, " "), strings.LastIndex(separator, " ")+1
+	left, blanks, right := separator[:from], separator[from:to], separator[to:]
+	all := strings.Split(words, separator)
+	for i, part := range all {
+		number := i > 0 && separator == " " && strings.Trim(all[i-1], "(0123456789.") == ""
+		if i < len(all)-1 {
+			part += left
+		}
+		switch {
+		case i == 0:
+			parts = append(parts, part)
+		case number:
+			parts[len(parts)-1] += blanks + part
+		default:
+			parts = append(parts, right+part)
+		}
+	}
+	return parts, blanks
 }
 
 // write writes words that have room in this line.

@@ -24,6 +24,7 @@ func TestWrap(t *testing.T) {
 		"parts":             {Screen{Columns: 20}, "one  two three four  five six", "one  two three four\n    five six"},
 		"a long part":       {Screen{Columns: 12}, "one  two three four  five", "one  two\n    three\n    four\n    five"},
 		"a rule":            {Screen{Columns: 30}, "  rule 1: -p tcp -m statistic --probability 0.5 -j DNAT", "  rule 1: -p tcp -m statistic\n      --probability 0.5\n      -j DNAT"},
+		"a number":          {Screen{Columns: 22}, "applied (1 added, 2 changed) at 3.50 %", "applied (1 added,\n    2 changed) at\n    3.50 %"},
 		"letters":           {Screen{Columns: 12}, "äöü äöü äöüß", "äöü äöü äöüß"},
 		"a style":           {styled, styled.Bold("one two three") + " four five", "\x1b[1mone two three\x1b[0m four\n    five"},
 		"a broken style":    {styled, "a " + styled.Red("line of several words") + " and", "a \x1b[31mline of several\x1b[0m\n    \x1b[31mwords\x1b[0m and"},
@@ -152,5 +153,26 @@ func TestTableNotes(t *testing.T) {
 	const want = " \x1b[1m1\x1b[0m  one  words that need a second line,\n         and more\n10  two\n"
 	if diff := cmp.Diff(want, table.Text(styled)); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
+	}
+}
+
+// TestNarrow loses no word on a terminal of whatever width.
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	table := Table{Indent: 2, Columns: []Column{{Name: "WHO"}, {Name: "COUNT", Right: true}}, Rows: []Row{{Cells: []string{"10.0.0.1:80", "7"}, Note: "no answer in one second"}}, Notes: "WHY"}
+	const line = "  broken: rule 1 of 3: -p tcp -j DROP  see web, dns and 2 more; fix: iptables -F # until the next boot"
+	words := func(text string) string { // without what stands between them
+		return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \n#;", r) }), " ")
+	}
+	for columns := range 130 {
+		on := Screen{Columns: columns}
+		for text, want := range map[string]string{
+			on.Wrap(line): line, on.WrapList(line): line, on.Say(line): line,
+			table.Text(on): "WHO COUNT WHY 10.0.0.1:80 7 no answer in one second",
+		} {
+			if words(text) != words(want) {
+				t.Errorf("%d columns: %q", columns, text)
+			}
+		}
 	}
 }

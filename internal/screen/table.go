@@ -38,8 +38,11 @@ func (t *Table) Remove(column int) {
 }
 
 // Text writes the table. If a line has no room for all columns, the first one gets a line of its own, and the others
-// stand below it. A table whose columns have no names has no headings.
+// stand below it. A table whose columns have no names has no headings, and one without rows is nothing.
 func (t Table) Text(s Screen) string {
+	if len(t.Rows) == 0 {
+		return ""
+	}
 	f := t.layout(s)
 	var written strings.Builder
 	if names, named := t.names(); named {

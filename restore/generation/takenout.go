@@ -26,6 +26,24 @@ func (s Store) TakenOutSince(number int, variant rules.Variant) []string {
 	return notes
 }
 
+// TakenOut returns the rules of others that the loads of all generations took out, as far as they are kept. None of
+// them is loaded from here.
+func (s Store) TakenOut() []rules.Taken {
+	numbers, _ := s.Numbers()
+	var all []rules.Taken
+	for _, number := range numbers {
+		for _, family := range rules.Families() {
+			text, _ := os.ReadFile(s.Path(dir(number), takenOutFile(family)))
+			for _, chain := range rules.ParseRuleset(family, "", text).Tables[rules.NAT.String()] {
+				for _, rule := range chain.Rules {
+					all = append(all, rules.Taken{Family: family, Chain: chain.Name, Text: rule.Text})
+				}
+			}
+		}
+	}
+	return all
+}
+
 // TakenOutNotes says where the rules of others are that the load of a generation took out, and how they come
 // back; none where it took out none.
 func (s Store) TakenOutNotes(number int, variant rules.Variant) []string {

@@ -1,4 +1,4 @@
-// Package bootfiles finds the lines in a host's files that load rules at boot which lead to given backends.
+// Package bootfiles finds the lines in a host's files that load rules at boot which natspread replaces.
 //
 // It edits nothing, and follows no link out of the root. What a program makes up at run time it cannot know.
 package bootfiles
@@ -11,6 +11,7 @@ import (
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/hostfiles"
+	"natspread/internal/rules"
 )
 
 // Line is a line of a file that is read at boot.
@@ -47,6 +48,13 @@ var sources = []source{
 	{from: "networkd-dispatcher", globs: []string{"/etc/networkd-dispatcher/*/*"}},
 }
 
+// Wanted is which lines are looked for.
+type Wanted struct {
+	Backends []string      // addresses that they translate to
+	Taken    []rules.Taken // rules that they load, in whatever words
+	Stays    []rules.Taken // rules that stay, although they lead to one of the backends
+}
+
 // translating is what a line has that rewrites destinations, in the words of iptables or nft.
 var translating = regexp.MustCompile(`\bDNAT\b|\bREDIRECT\b|\bdnat\b.*\bto\b|\bredirect to\b|--to-destination`)
 
@@ -56,9 +64,9 @@ var script = regexp.MustCompile(`(?:^|[\s="'!+@-])(/(?:etc|usr|opt|root|home|srv
 // most bounds the lines that are found.
 const most = 100
 
-// Find looks in the files below a root for lines that translate to one of some addresses.
-func Find(root string, backends []string) []Line {
-	f := finder{root: root, backends: backends, read: map[string]bool{}}
+// Find looks in the files below a root for lines that translate to one of some addresses, or load given rules.
+func Find(root string, wanted Wanted) []Line {
+	f := finder{root: root, backends: wanted.Backends, taken: meaningsOf(wanted.Taken), stays: meaningsOf(wanted.Stays), read: map[string]bool{}}
 	for _, source := range sources {
 		for _, glob := range source.globs {
 			paths, _ := filepath.Glob(filepath.Join(root, glob))
@@ -75,10 +83,11 @@ func below(root, path string) string { return strings.TrimPrefix(path, strings.T
 
 // finder collects lines.
 type finder struct {
-	root     string
-	backends []string
-	read     map[string]bool
-	found    []Line
+	root         string
+	backends     []string
+	taken, stays map[string]bool // what rules mean
+	read         map[string]bool
+	found        []Line
 }
 
 // file looks in a file, and where it names scripts in these.
@@ -102,15 +111,23 @@ func (f *finder) file(from, name string, names bool) {
 	}
 }
 
-// line keeps a line that leads to a backend, or may.
+// line keeps a line that loads a wanted rule, or leads to a backend, or may.
 func (f *finder) line(line Line) {
-	if len(f.found) == most || !translating.MatchString(line.Text) {
+	rule := ruleOf(line)
+	if len(f.found) == most || hasOwner(rule) || f.stays[meaning(line.family(), rule)] {
 		return
 	}
-	line.Sure = slices.ContainsFunc(f.backends, func(address string) bool { return hasAddress(line.Text, address) })
-	if line.Sure || strings.Contains(line.Text, "$") || strings.Contains(line.Text, "{{") {
+	translates := translating.MatchString(line.Text)
+	line.Sure = f.taken[meaning(line.family(), rule)] ||
+		translates && slices.ContainsFunc(f.backends, func(address string) bool { return hasAddress(line.Text, address) })
+	if line.Sure || translates && hasVariable(line.Text) {
 		f.found = append(f.found, line)
 	}
+}
+
+// hasVariable tells whether a line has a part that something fills in when it is run.
+func hasVariable(text string) bool {
+	return strings.Contains(text, "$") || strings.Contains(text, "{{")
 }
 
 // hasAddress tells whether a text has an address, and not only as a part of a longer one.

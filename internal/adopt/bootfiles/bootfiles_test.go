@@ -40,7 +40,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	var got []string
-	for _, line := range Find(root, []string{"10.0.0.1", "fd00::1"}) {
+	for _, line := range Find(root, Wanted{Backends: []string{"10.0.0.1", "fd00::1"}}) {
 		got = append(got, fmt.Sprintf("%s %s:%d %v", line.From, line.File, line.Line, line.Sure))
 	}
 	want := `netfilter-persistent /etc/iptables/rules.v4:2 true

@@ -17,6 +17,7 @@ import (
 	"natspread/internal/atomicfile"
 	"natspread/internal/program"
 	"natspread/internal/rules"
+	"natspread/internal/screen"
 	"natspread/restore/iptables"
 )
 
@@ -56,12 +57,12 @@ type Source struct {
 
 // Host is what adopt asks.
 type Host struct {
-	Run     program.Runner
-	Root    string        // below which the files are that boot reads
-	Variant rules.Variant // of the live rules
-	In      io.Reader
-	// Choose asks for one of some answers, and returns "" where nobody can answer.
-	Choose func(ctx context.Context, question string, answers []string) (string, error)
+	Run    program.Runner
+	Root   string                                         // below which the files are that boot reads
+	Kernel func(context.Context) (iptables.Kernel, error) // that has the live rules
+	In     io.Reader
+	// Choose asks for an answer, and returns "" where nobody can answer: see console.Choose.
+	Choose func(ctx context.Context, question, prompt, proposed string, wrong func(string) string) (string, error)
 }
 
 // Found is the result of an adoption, and what else the host has that translates.
@@ -87,7 +88,10 @@ func Adopt(ctx context.Context, h Host, from Source, choices adopt.Choices) (fou
 	found.Live = from.File == ""
 	var in adopt.Input
 	if found.Live {
-		in, found.Notes, err = live(ctx, h.Run, h.Variant)
+		var kernel iptables.Kernel
+		if kernel, err = h.Kernel(ctx); err == nil {
+			in, found.Notes, err = live(ctx, h.Run, kernel.Variant)
+		}
 	} else {
 		in, err = from.read(h.In)
 	}
@@ -104,17 +108,15 @@ func Adopt(ctx context.Context, h Host, from Source, choices adopt.Choices) (fou
 			break
 		}
 	}
+	for _, name := range choices.Except {
+		if !slices.Contains(found.Names, name) {
+			return found, fmt.Errorf("--except %s: no service is called that; there are: %s", name, strings.Join(found.Names, ", "))
+		}
+	}
 	if backends := found.Backends(); len(backends) > 0 {
-		found.Boot = slices.DeleteFunc(bootfiles.Find(h.Root, backends), found.stays)
+		found.Boot = bootfiles.Find(h.Root, bootfiles.Wanted{Backends: backends, Taken: found.TakenWhole(), Stays: found.Staying()})
 	}
 	return found, nil
-}
-
-// stays tells whether a line is a rule, as iptables-save prints it, that stays because it was refused.
-func (f Found) stays(line bootfiles.Line) bool {
-	return slices.ContainsFunc(f.Refused, func(refusal adopt.Refusal) bool {
-		return slices.ContainsFunc(refusal.Rules, func(rule *walk.Rule) bool { return strings.HasSuffix(line.Text, rule.String()) })
-	})
 }
 
 // ask asks a question, and notes the answer. It is for all services that have the same question: of
@@ -126,41 +128,34 @@ func (h Host) ask(ctx context.Context, all []adopt.Question, choices *adopt.Choi
 			q = other
 		}
 	}
-	named := slices.DeleteFunc(slices.Clone(q.Answers), func(answer string) bool { return answer == "ADDRESS" })
 	var others []string
 	for _, other := range all {
 		if other.Flag == q.Flag && other.Service != q.Service {
 			others = append(others, other.Service)
 		}
 	}
-	text := q.Service + ": " + q.Text
+	asked := q.Service + ": " + q.Text
 	if len(others) > 0 {
-		text += "; the answer is for " + strings.Join(others, ", ") + ", too"
+		asked += "; the answer is for " + strings.Join(others, ", ") + ", too"
 	}
-	answer, err := h.Choose(ctx, text, named)
+	prompt, proposed := q.Prompt()
+	answer, err := h.Choose(ctx, asked, prompt, proposed, q.Wrong)
 	if err != nil || answer == "" {
 		return false, err
 	}
-	switch q.Flag {
-	case "listen":
-		choices.Listen = append(choices.Listen, answer)
-	case "shares":
-		choices.Shares = answer
-	default:
-		choices.SNAT = answer
-	}
+	*choices = choices.With(q.Flag, answer)
 	return true, nil
 }
 
-// Lines describes the result for people.
-func (f Found) Lines() []string {
-	lines := append(f.Result.Lines(), f.Notes...)
-	for _, line := range f.Boot {
-		may := ""
-		if !line.Sure {
-			may = ", if its variable is one of them"
+// Lines describes the result for people. In brief is without the rules that Proposal lists.
+func (f Found) Lines(brief bool) []string {
+	lines := append(f.Result.Lines(brief), f.Notes...)
+	for _, file := range bootfiles.Files(f.Boot) {
+		line := fmt.Sprintf("at boot %s", file)
+		if fix := file.Fix(); fix != "" {
+			line += screen.Sign + fix + " # once natspread's rules are to stay"
 		}
-		lines = append(lines, fmt.Sprintf("at boot %s loads the old rules again%s: take out line %d of %s: %s", line.From, may, line.Line, line.File, line.Text))
+		lines = append(lines, line)
 	}
 	switch {
 	case len(f.Services) > 0 && len(f.Boot) == 0:
@@ -168,7 +163,20 @@ func (f Found) Lines() []string {
 	case len(f.Services)+len(f.Refused)+len(f.Questions) == 0:
 		lines = append(lines, "no rule here balances: nothing to adopt")
 	}
+	if flags := f.Missing(); flags != "" {
+		lines = append(lines, "a choice is open: add "+flags+", or another answer of those above")
+	}
 	return lines
+}
+
+// Proposal is what is loaded if somebody agrees: the config, which is written to a file, and what goes.
+func (f Found) Proposal(file string) []string {
+	lines := append([]string{"", file + " will be:", ""}, strings.Split(string(f.Text), "\n")...)
+	if len(f.TakeOut) == 0 {
+		return append(lines, "no rule goes: all of them serve others, too")
+	}
+	lines = append(lines, "these go, in the transaction that loads the config's rules:")
+	return append(lines, f.TakeOutLines()...)
 }
 
 // CanApply is an error while a question is open, or while the new rules would do something else than
@@ -176,20 +184,11 @@ func (f Found) Lines() []string {
 func (f Found) CanApply() error {
 	switch {
 	case len(f.Questions) > 0:
-		return errors.New("a choice is open: give its flag")
+		return errors.New("a choice is open")
 	case len(f.Differences) > 0:
 		return errors.New("the config's rules would not do the same as the old ones: see the lines that begin with differs")
 	}
 	return nil
-}
-
-// Taken returns what a load takes out.
-func (f Found) Taken() []rules.Taken {
-	var taken []rules.Taken
-	for _, one := range f.TakeOut {
-		taken = append(taken, rules.Taken{Family: one.Family, Chain: one.Chain, Place: one.Place, Text: one.Text})
-	}
-	return taken
 }
 
 // mostSaved is the largest text of iptables-save that is read.

@@ -18,6 +18,7 @@ import (
 	"natspread/internal/test/hosttest"
 	"natspread/internal/test/netnstest"
 	"natspread/restore"
+	"natspread/restore/iptables"
 )
 
 // byHand is a nat table as people have it: thirds by hand, with rules and chains of others between them.
@@ -91,8 +92,9 @@ COMMIT
 // adopted adopts the live rules.
 func adopted(t *testing.T, variant rules.Variant, choices adopt.Choices) host.Found {
 	t.Helper()
-	nobody := func(context.Context, string, []string) (string, error) { return "", nil }
-	found, err := host.Adopt(t.Context(), host.Host{Run: program.Exec(), Root: t.TempDir(), Variant: variant, Choose: nobody}, host.Source{}, choices)
+	kernel := func(context.Context) (iptables.Kernel, error) { return iptables.Kernel{Variant: variant}, nil }
+	nobody := func(context.Context, string, string, string, func(string) string) (string, error) { return "", nil }
+	found, err := host.Adopt(t.Context(), host.Host{Run: program.Exec(), Root: t.TempDir(), Kernel: kernel, Choose: nobody}, host.Source{}, choices)
 	hosttest.Must(t, err)
 	hosttest.Must(t, found.CanApply())
 	return found

@@ -10,7 +10,7 @@ _natspread() {
                flag=
            else
                case $word in
-               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--shares|--confirm|--explain|--in|--from|--saved|--wait|--prometheus|--program) flag=$word ;;
+               --config|--root|--variant|--color|--listen|--backend|--snat|-o|--shares|--except|--confirm|--explain|--in|--from|--saved|--wait|--prometheus|--program) flag=$word ;;
                -*) ;;
                *) verb=${verb:-$word} ;;
                esac
@@ -31,6 +31,7 @@ _natspread() {
     *' --snat') mapfile -t COMPREPLY < <(compgen -W 'masquerade none' -- "$cur") ;;
     *' -o') _natspread_files -f ;;
     *' --shares') mapfile -t COMPREPLY < <(compgen -W 'meant made kept' -- "$cur") ;;
+    *' --except') : ;;
     *' --confirm') mapfile -t COMPREPLY < <(compgen -W '60s 5m' -- "$cur") ;;
     *' --explain') : ;;
     *' --in') : ;;
@@ -53,7 +54,7 @@ _natspread_words() {
     case $verb in
     '') [[ $cur == -* ]] || words='init adopt edit check selftest render diff apply confirm drain undrain history rollback restore status doctor health stop install uninstall completion man version help' ;;
     init) words+=' --listen --backend --snat' ;;
-    adopt) words+=' -4 -6 -o --listen --shares --snat --apply --confirm --yes' ;;
+    adopt) words+=' -4 -6 -o --listen --shares --snat --except --apply --confirm --yes' ;;
     edit) words+=' --yes'
         [[ $cur == -* ]] || _natspread_names files ;;
     selftest)

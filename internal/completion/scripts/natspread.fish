@@ -5,7 +5,7 @@ function __natspread_verb
     for word in (commandline -opc)[2..]
         if $value
             set value false
-        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --shares --confirm --explain --in --from --saved --wait --prometheus --program
+        else if contains -- $word --config --root --variant --color --listen --backend --snat -o --shares --except --confirm --explain --in --from --saved --wait --prometheus --program
             set value true
         else if not string match -q -- '-*' $word
             test "$word" = "$argv"
@@ -58,6 +58,7 @@ complete -c natspread -n '__natspread_verb adopt' -s o -r -F -d 'write the confi
 complete -c natspread -n '__natspread_verb adopt' -l listen -x -d 'for rules without -d: ADDRESS or \'*\'; may be given again'
 complete -c natspread -n '__natspread_verb adopt' -l shares -x -a 'meant made kept' -d 'for rules that make other shares than meant: SHARES is meant, made or kept'
 complete -c natspread -n '__natspread_verb adopt' -l snat -x -a 'masquerade none' -d 'for backends that a rule with -o may be for: SNAT is masquerade, none or an address'
+complete -c natspread -n '__natspread_verb adopt' -l except -x -d 'leave the service NAME out: its rules stay; may be given again'
 complete -c natspread -n '__natspread_verb adopt' -l apply -d 'write the config, load it, and take the old rules out, until natspread confirm for 60s'
 complete -c natspread -n '__natspread_verb adopt' -l confirm -x -a '60s 5m' -d 'with --apply: revert it after this DURATION, such as 5m'
 complete -c natspread -n '__natspread_verb adopt' -l yes -d 'with --apply: ask nothing, and keep it'

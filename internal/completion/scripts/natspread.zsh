@@ -66,6 +66,7 @@ _natspread() {
         '*--listen=[for rules without -d: ADDRESS or '\''*'\''; may be given again]:value: '
         '*--shares=[for rules that make other shares than meant: SHARES is meant, made or kept]:value:(meant made kept)'
         '*--snat=[for backends that a rule with -o may be for: SNAT is masquerade, none or an address]:value:(masquerade none)'
+        '*--except=[leave the service NAME out: its rules stay; may be given again]:value: '
         '*--apply[write the config, load it, and take the old rules out, until natspread confirm for 60s]'
         '*--confirm=[with --apply: revert it after this DURATION, such as 5m]:value:(60s 5m)'
         '*--yes[with --apply: ask nothing, and keep it]'

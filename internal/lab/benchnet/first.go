@@ -35,7 +35,7 @@ func benchFirst(opts options, out io.Writer) error {
 // measureProbes measures those of the probes that were asked for.
 func measureProbes(opts options, probes []probe) ([]*stage, map[string][]float64, error) {
 	probes = slices.DeleteFunc(probes, func(p probe) bool { return !opts.match.MatchString(p.name) })
-	stages, err := prepareStages(probes)
+	stages, err := prepareStages(probes, opts.quick)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,3 +16,12 @@ paste() {
   mkdir -p "${3%/*}" && text "$1" "$2" >"$3"
   [[ -s $3 ]] || give_up "docs/$1 has no text $2"
 }
+
+# bring_program puts the package's program into a directory.
+bring_program() { dpkg-deb --fsys-tarfile "$work/natspread.deb" | tar --extract --directory "$1" --strip-components=3 ./usr/sbin/natspread; }
+
+# bring_config puts the config of the article into a directory.
+bring_config() {
+  mkdir -p "$1"
+  awk '/^-- natspread.toml --$/ { on = 1; next } /^-- .* --$/ { on = 0 } on' "$here/../../../testdata/render/article.txtar" >"$1/natspread.toml"
+}

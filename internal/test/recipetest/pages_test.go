@@ -1,6 +1,7 @@
 package recipetest
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +18,9 @@ const (
 	docs    = "../../../docs"
 	stories = "../../lab/boot/stories"
 )
+
+// pastes finds what a story takes from a page, by its name: the file that it pastes, or the Dockerfile that it builds.
+var pastes = regexp.MustCompile(`(?m)^ *(?:build_page|paste) (?:\$page|\S+\.md)(?:$| (?:"([^"]+)"|(\S+)) )`)
 
 // page returns the texts of a page of docs.
 func page(t testing.TB, name string) map[string]string {
@@ -35,8 +39,8 @@ func TestTextsOfStories(t *testing.T) {
 		for _, file := range story {
 			text, err := os.ReadFile(filepath.Join(stories, file))
 			hosttest.Must(t, err)
-			for _, match := range regexp.MustCompile(`(?m)^ *paste (?:\$page|\S+\.md) (?:"([^"]+)"|(\S+)) `).FindAllStringSubmatch(string(text), -1) {
-				pasted = append(pasted, match[1]+match[2])
+			for _, match := range pastes.FindAllStringSubmatch(string(text), -1) {
+				pasted = append(pasted, cmp.Or(match[1]+match[2], "Dockerfile"))
 			}
 		}
 		pagetest.WantNames(t, page(t, name), pasted...)

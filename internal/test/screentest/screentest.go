@@ -74,7 +74,10 @@ func Readable(text string) string { return strings.ReplaceAll(text, "\x1b", `\e`
 
 // Check fails if a line is wider than the terminal, or has a style that is not easy to read on every ground, or does
 // not end its style. A line that fixes something is there to be copied, and so it stays whole.
-func Check(t *testing.T, text string, columns int) {
+func Check(t interface {
+	Helper()
+	Errorf(format string, args ...any)
+}, text string, columns int) {
 	t.Helper()
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")

@@ -30,6 +30,11 @@ func Of(small, whole int) int {
 	return small
 }
 
+// Takes tells whether a test takes a case of a table of two kinds or more, each with each: one of
+// every so many by the sum of its places in both, so that each kind has its cases, and all of them
+// where tests take their largest cases.
+func Takes(places, every int) bool { return Whole() || places%every == 0 }
+
 // SetChecks sets how many cases rapid tries each property with, unless the command line says it: call it
 // from TestMain, when flags are parsed.
 func SetChecks(small, whole int) {

@@ -13,5 +13,10 @@ func TestWhole(t *testing.T) {
 		if Whole() != whole || Of(1, 2) != want {
 			t.Errorf("%s=%s: %v, %d", CI, value, Whole(), Of(1, 2))
 		}
+		for place := range 6 {
+			if Takes(place, 3) != (whole || place == 0 || place == 3) {
+				t.Errorf("%s=%s: case %d of 6 is taken: %v", CI, value, place, Takes(place, 3))
+			}
+		}
 	}
 }

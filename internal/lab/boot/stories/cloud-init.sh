@@ -8,7 +8,7 @@ base=$(cloud_dir)
 # with_user_data makes a machine with the program, whose seed of NoCloud has the page's user data.
 with_user_data() {
   machine
-  dpkg-deb --fsys-tarfile "$work/natspread.deb" | tar --extract --directory "$disk/usr/local/sbin" --strip-components=3 ./usr/sbin/natspread
+  bring_program "$disk/usr/local/sbin"
   seed=$disk/var/lib/cloud/seed/nocloud
   paste cloud-init.md user-data "$seed/user-data"
   echo "instance-id: $story" >"$seed/meta-data"
@@ -16,7 +16,7 @@ with_user_data() {
 
 with_user_data
 cp "$seed/user-data" "$disk/root/user-data"
-awk '/^-- natspread.toml --$/ { on = 1; next } /^-- .* --$/ { on = 0 } on' "$disk/opt/boot/article.txtar" >"$disk/root/natspread.toml"
+bring_config "$disk/root"
 paste cloud-init.md "before: the user data and the config in it" "$disk/root/before"
 verdict "$(chroot "$disk" sh -ec 'cd /root && . ./before' >"$disk.before" 2>&1 && grep -q '^Valid cloud-config' "$disk.before"; echo $?)" "cloud-init finds the user data right, and natspread the config"
 boot
@@ -24,6 +24,7 @@ check "the first boot: in sync" in_sync article
 check "systemd and cloud-init have nothing to say" expect "$(printf 'running\nstatus: done')" "$(guest systemctl is-system-running; guest cloud-init status)"
 reboot
 check "rebooted" rebooted article
+check "install again changes nothing" sh -c 'natspread install --json | grep -F "\"changed\": false"'
 halt
 echo "instance-id: another" >"$seed/meta-data"
 boot

@@ -5,8 +5,8 @@
 dir=$work/$story
 mkdir -p "$dir"
 read -r suite url <<<"$(mirror)"
-awk '/^-- natspread.toml --$/ { on = 1; next } /^-- .* --$/ { on = 0 } on' "$here/../../../testdata/render/article.txtar" >"$dir/natspread.toml"
-dpkg-deb --fsys-tarfile "$work/natspread.deb" | tar --extract --directory "$dir" --strip-components=3 ./usr/sbin/natspread
+bring_config "$dir"
+bring_program "$dir"
 (cd "$here/../../.." && GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$dir/natspread.arm64" ./cmd/natspread)
 
 # make_image makes an image in a directory, by options of mmdebstrap: make_image DIR PROGRAM... OPTION...

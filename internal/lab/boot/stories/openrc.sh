@@ -1,18 +1,19 @@
 # No systemd: OpenRC starts the rules and the checks, by the services of docs/no-systemd.md, and after that its script is
-# process 1 of a container.
+# process 1 of a container, whose image buildah builds.
 . "$here/root.sh"
 . "$here/page.sh"
 . "$here/openrc.sh"
-page=no-systemd.md disk=$work/$story
+. "$here/buildah.sh"
+page=no-systemd.md dir=$work/$story disk=$work/$story
+mkdir -p "$dir"
 base=$(openrc_dir)
 
 # put_in makes a machine with the program, a config, and a network that OpenRC brings up.
 put_in() {
   machine
-  dpkg-deb --fsys-tarfile "$work/natspread.deb" | tar --extract --directory "$disk/usr/local/sbin" --strip-components=3 ./usr/sbin/natspread
+  bring_program "$disk/usr/local/sbin"
   cp "$here/guest-openrc" "$disk/opt/boot"
-  mkdir "$disk/etc/natspread"
-  awk '/^-- natspread.toml --$/ { on = 1; next } /^-- .* --$/ { on = 0 } on' "$disk/opt/boot/article.txtar" >"$disk/etc/natspread/natspread.toml"
+  bring_config "$disk/etc/natspread"
   printf '%s\n' 'auto lb0' 'iface lb0 inet static' 'address 192.0.2.10/24' 'pre-up ip link add lb0 type bridge' 'up ip route add 10.0.0.0/8 dev lb0' >"$disk/etc/network/interfaces"
 }
 
@@ -49,11 +50,14 @@ verdict "$(grep -q 'fell back to generation' "$disk.console"; echo $?)" "and the
 verdict "$(grep -q 'ERROR: natspread failed to start' "$disk.console"; echo $?)" "as OpenRC does"
 halt
 
-put_in
-paste $page /usr/local/sbin/balancer "$disk/usr/local/sbin/balancer"
-chmod 0755 "$disk/usr/local/sbin/balancer"
-chroot "$disk" natspread install --offline >"$disk.install" 2>&1 || give_up "install: $(tail -n 1 "$disk.install")"
-how=(/usr/local/sbin/balancer)
+machine
+cp "$here/guest-openrc" "$disk/opt/boot"
+bring_program "$dir"
+bring_config "$dir"
+paste $page /usr/local/sbin/balancer "$dir/balancer"
+chmod 0755 "$dir/balancer"
+build_page $page
+how=($(sed -n 's/^CMD \["\(.*\)"\]$/\1/p' "$dir/Dockerfile"))
 start balancer guest /opt/boot/guest . /opt/boot/guest-openrc watchers >/dev/null
 look "without any init the script of the page is process 1: the rules are loaded" loaded article
 run wire

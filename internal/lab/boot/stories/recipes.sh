@@ -2,17 +2,11 @@
 # its includes and hooks. Each image boots into a balancer.
 . "$here/root.sh"
 . "$here/page.sh"
+. "$here/buildah.sh"
 page=images.md dir=$work/$story disk=$work/$story
 mkdir -p "$dir"
-dpkg-deb --fsys-tarfile "$work/natspread.deb" | tar --extract --directory "$dir" --strip-components=3 ./usr/sbin/natspread
-awk '/^-- natspread.toml --$/ { on = 1; next } /^-- .* --$/ { on = 0 } on' "$here/../../../testdata/render/article.txtar" >"$dir/natspread.toml"
-read -r suite url <<<"$(mirror)"
-
-# fetches lets apt in the disk fetch from the mirror of this machine.
-fetches() {
-  cp -L /etc/resolv.conf "$disk/etc/resolv.conf"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $url $suite main" >"$disk/etc/apt/sources.list"
-}
+bring_program "$dir"
+bring_config "$dir"
 
 # tried boots the disk that a recipe made: tried RECIPE LOG.
 tried() {
@@ -22,16 +16,8 @@ tried() {
   halt
 }
 
-# as_layer has buildah work below this directory, without a daemon and without a registry.
-as_layer() { BUILDAH_ISOLATION=chroot buildah --root "$dir/images" --runroot "$dir/run" --storage-driver vfs "$@"; }
-
 machine
-fetches
-paste $page Dockerfile "$dir/Dockerfile"
-from=$(as_layer from scratch) && as_layer add -q "$from" "$disk" / >/dev/null && as_layer commit -q --rm "$from" docker.io/library/debian:bookworm >"$dir/from.log" 2>&1 &&
-  as_layer build --pull-never --layers=false -t balancer "$dir" >"$dir/build.log" 2>&1 && built=$(as_layer mount "$(as_layer from --pull-never localhost/balancer)") ||
-  give_up "buildah: $(tail -n 1 "$dir/build.log")"
-disk=$built
+build_page $page
 tried Dockerfile "$dir/build.log"
 
 machine
@@ -45,7 +31,7 @@ machine
 mkdir -p "$dir/live/chroot"
 mount --bind "$disk" "$dir/live/chroot"
 cd "$dir/live"
-lb config --distribution "$suite" >"$dir/live.log" 2>&1
+lb config --distribution bookworm >"$dir/live.log" 2>&1
 install -D -m 0755 "$dir/natspread" config/includes.chroot/usr/local/sbin/natspread
 install -D -m 0644 "$dir/natspread.toml" config/includes.chroot/etc/natspread/natspread.toml
 paste $page config/hooks/normal/5000-natspread.hook.chroot config/hooks/normal/5000-natspread.hook.chroot
