@@ -56,7 +56,7 @@ func (s *session) examine(ctx context.Context, _ cmdline.None) error {
 // and there is none or it is bad, that of the generation that boot ends up with.
 func (s *session) judged() (report.Judged, error) {
 	plan, err := s.load()
-	judged := report.Judged{Config: plan.Config, Paths: change.PathsBelow(s.root, s.config, plan.Files)}
+	judged := report.Judged{Ask: true, Config: plan.Config, Paths: change.PathsBelow(s.root, s.config, plan.Files)}
 	if err == nil || s.config != filepath.Join(s.root, paths.Config) {
 		return judged, err
 	}

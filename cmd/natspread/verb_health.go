@@ -89,8 +89,8 @@ func (s *session) healthOnce(ctx context.Context, seams watcher.Seams) error {
 	if err != nil {
 		return err
 	}
-	if len(found.Checks) == 0 {
-		s.Printf("generation %d checks no backend: add check = \"tcp\" to a service, and natspread apply", found.Generation)
+	if said := found.Unchecked(); said != "" {
+		s.Printf("%s", said)
 	}
 	if err := s.Answer(found, found.Text(s.Screen())); err != nil || !found.Bad() {
 		return err

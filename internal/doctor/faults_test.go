@@ -171,7 +171,7 @@ IPTABLES -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j A
 			fix: "iptables-(nft|legacy)-save .*",
 			again: func(t *testing.T, p *patient, line string) {
 				t.Helper()
-				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -P INPUT DROP") // is not to be undone by the other's ACCEPT
+				p.sh(t, netnstest.Programs(p.variant, 4).Iptables+" -P INPUT DROP; "+netnstest.Programs(p.variant, 4).Iptables+" -I INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT") // is not to be undone by the other's ACCEPT
 				p.sh(t, strings.ReplaceAll(ownRules, "IPTABLES", netnstest.Programs(otherVariant(p.variant), 4).Iptables))
 				p.sh(t, line)
 				saved := p.sh(t, netnstest.Programs(p.variant, 4).Save)
@@ -296,10 +296,11 @@ func networkFaults() []fault {
 		},
 		{
 			name: "ports and backends", severity: Risk, want: "^service web has several ports: what one client sends to two of them may reach two backends$", fix: `natspread edit # in service web: algorithm = "source"`,
-			change: func(_ *testing.T, p *patient) {
+			change: func(t *testing.T, p *patient) {
 				service := &p.Balancer.Services[0]
 				service.Listen = append(service.Listen, listenOf(netnstest.VIP(4), 443, 443))
 				service.Backends = []config.Backend{backendOf(netip.MustParseAddr("10.0.0.1"), 0), backendOf(netip.MustParseAddr("10.0.0.2"), 0)}
+				serveAlso(t, p, "10.0.0.2")
 			},
 			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Algorithm = config.Source },
 		},
@@ -322,7 +323,10 @@ func networkFaults() []fault {
 		{
 			name: "nowhere", severity: Broken, want: "^no route leads to backend 203.0.113.5 of web$", fix: "ip route add 203.0.113.5 via ROUTER",
 			change: addBackend("203.0.113.5"),
-			again:  func(t *testing.T, p *patient, _ string) { p.sh(t, "ip route add 203.0.113.5 via 10.0.0.1") },
+			again: func(t *testing.T, p *patient, _ string) {
+				p.sh(t, "ip route add 203.0.113.5 via 10.0.0.1")
+				serveAlso(t, p, "203.0.113.5")
+			},
 		},
 		{
 			name: "a mistyped address", lines: "ip route add default via 192.0.2.99", change: addBackend("203.0.113.5"),
@@ -334,6 +338,7 @@ func networkFaults() []fault {
 					t.Errorf("a route to the same router hides that nobody is there:\n%s", found)
 				}
 				p.Balancer.Services[0].Backends[1].Addr = netip.MustParseAddr("10.0.0.5")
+				serveAlso(t, p, "10.0.0.5")
 			},
 		},
 		{
@@ -364,6 +369,24 @@ func networkFaults() []fault {
 			want: "^backend 192.0.2.10:80 of web is this host, where nobody listens on tcp 80: clients are refused$",
 			again: func(t *testing.T, p *patient, _ string) {
 				netnstest.Serve(t, p.Network.Balancer, "tcp", "192.0.2.10:80")
+			},
+		},
+		{
+			name: "a dead backend that nobody checks", change: addDead("10.0.0.2"), severity: Broken,
+			want:  "^1 of 2 backends of web accepts no connections, and no check takes it out: 10.0.0.2:80 \\(connection refused\\)$",
+			fix:   "natspread drain web 10.0.0.2:80 # until it answers; for good: natspread edit, in service web: check = \"tcp\"",
+			again: func(_ *testing.T, p *patient, _ string) { p.Balancer.Services[0].Backends[1].Drain = true },
+		},
+		{
+			name: "a service that cannot be asked", severity: Risk, change: func(_ *testing.T, p *patient) {
+				dns := webService()
+				dns.Name, dns.Protocols, dns.Listen[0].Ports = "dns", []config.Protocol{config.UDP}, config.Ports{First: 53, Last: 53}
+				p.Balancer.Services = append(p.Balancer.Services, dns)
+			},
+			want: "^nobody knows whether the backends of dns answer: there is no check, and doctor cannot ask them$",
+			fix:  `natspread edit # in service dns: check = { type = "TYPE", port = PORT }, of what answers there`,
+			again: func(_ *testing.T, p *patient, _ string) {
+				p.Balancer.Services[1].Check = config.Check{Type: config.CheckTCP, Port: 80}
 			},
 		},
 		{

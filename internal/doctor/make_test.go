@@ -58,6 +58,22 @@ func addBackend(addr string) func(*testing.T, *patient) {
 	}
 }
 
+// serveAlso gives the backend's host another address, and answers there.
+func serveAlso(t *testing.T, p *patient, addr string) {
+	t.Helper()
+	p.Backends[0].Host.Command(t, "", "ip", "address", "add", addr+"/24", "dev", "eth0")
+	netnstest.Serve(t, p.Backends[0].Host, "tcp", addr+":80")
+}
+
+// addDead adds one whose host is there, and where nobody listens.
+func addDead(addr string) func(*testing.T, *patient) {
+	return func(t *testing.T, p *patient) {
+		t.Helper()
+		p.Backends[0].Host.Command(t, "", "ip", "address", "add", addr+"/24", "dev", "eth0")
+		addBackend(addr)(t, p)
+	}
+}
+
 // listenerName is the environment variable that makes this test binary listen.
 const listenerName = "DOCTOR_LISTENER"
 
@@ -133,6 +149,7 @@ func track(t *testing.T, n int) {
 // findAll returns all that doctor finds of a balancer and of the files that boot loads.
 func findAll(h Host, b Balancer, state ...string) []Finding {
 	found := slices.Concat(h.Forwarding(b.Services, b.families()...), h.Way(b).Found, h.Refused(state), h.Examine(b))
+	found = append(found, h.Unchecked(b.Services, found)...)
 	Sort(found)
 	return found
 }

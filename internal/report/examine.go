@@ -21,6 +21,7 @@ type Judged struct {
 	Config config.Config
 	Paths  []string // of its files, and the directory of some, below the root
 	Bad    error    // why the services are not those of the config file; nil when they are
+	Ask    bool     // connect to backends that have no check
 }
 
 // Examine returns all that keeps a config's balancer from working on the host: what Read
@@ -50,6 +51,9 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	}
 	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing, report.unreached,
 		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))), old)
+	if judged.Ask {
+		found = append(found, h.Doctor.Unchecked(judged.Config.Services, found)...)
+	}
 	doctor.Sort(found)
 	return found, nil
 }
