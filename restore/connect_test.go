@@ -137,7 +137,7 @@ func TestShares(t *testing.T) {
 			return netnstest.AskMany(t, n.Client, network, at(netnstest.VIP(family), 80), count, 8).Of(servers)
 		}
 		apply(t, host, service("web", family, 80, 3, weighted(family, 80, 1, 2, 3)))
-		counts := ask(testsize.Of(1200, 3000))
+		counts := ask(testsize.Of(800, 3000))
 		if x2, ok := netnstest.ChiSquare(counts, []float64{1, 2, 3}); !ok {
 			t.Errorf("random: %d, chi-square %.1f", counts, x2)
 		}

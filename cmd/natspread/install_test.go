@@ -238,10 +238,14 @@ func installLive(t *testing.T, machine *fakeSystemd) {
 		t.Errorf("the program is %v, %v", info, err)
 	}
 
+	writeFile(t, "/etc/iptables/rules.v4", "*nat\n-A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80\nCOMMIT\n")
 	got = machine.onMachine("install", "--json", "-q").want(t, exitDone)
 	var result installResult
 	if err := json.Unmarshal([]byte(got.out), &result); err != nil || result.Generation != 1 || !slices.Contains(result.Done, "started natspread.service") {
 		t.Errorf("a second install: %v, %+v", err, result)
+	}
+	if !slices.Contains(result.Notes, "at boot netfilter-persistent loads the old rules again: line 2 of /etc/iptables/rules.v4; fix: sed -i '2d' /etc/iptables/rules.v4") {
+		t.Errorf("nothing of the old rules: %q", result.Notes)
 	}
 	uninstallLive(t, machine)
 }

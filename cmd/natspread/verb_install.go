@@ -160,6 +160,7 @@ func (s *session) install(ctx context.Context, o installOptions) error {
 		result.Notes = append(result.Notes, "the rules are loaded in this network namespace; at boot the unit loads them in that of PID 1")
 	}
 	s.noteRouter(ctx, plan.Tables, &result)
+	result.Notes = append(result.Notes, s.reportHost().OldRulesNotes(plan.Config)...)
 	return s.printInstalled(result, done)
 }
 

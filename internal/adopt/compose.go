@@ -142,7 +142,11 @@ func (r *Result) compose(d *draft) (written string, whole bool) {
 	switch {
 	case choices.Shares != "":
 	case d.slip.meant != nil:
-		ask("shares", fmt.Sprintf("%s: meant are %s, made are %s%s", d.slip.name, percents(d.slip.meant), percents(d.made()), d.reaches()), answers...)
+		question := fmt.Sprintf("%s: meant are %s, made are %s%s", d.slip.name, percents(d.slip.meant), percents(d.made()), d.reaches())
+		if d.left > lost {
+			question += ": made gives these to the backends, kept lets them stay here"
+		}
+		ask("shares", question, answers...)
 	case d.left > lost:
 		ask("shares", fmt.Sprintf("%s of the connections reach this host, or go where they are routed, as no rule takes them: made gives them to the backends, kept lets them stay here", text.Percent(d.left)), Made, Kept)
 	}

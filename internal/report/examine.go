@@ -45,8 +45,12 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 	if judged.Bad != nil { // which doctor says with whose config it uses instead
 		edited = nil
 	}
+	var old []doctor.Finding
+	if report.Status.Loaded { // else the old rules may be what is wanted again
+		old = h.OldRules(judged.Config)
+	}
 	found := slices.Concat(report.Findings, missing, waiting(report.Status.Wanted), ahead, edited, report.refusing, report.unreached,
-		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))), h.OldRules(judged.Config))
+		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))), old)
 	if judged.Ask {
 		found = append(found, h.Doctor.Unchecked(judged.Config.Services, found)...)
 	}

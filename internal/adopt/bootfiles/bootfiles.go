@@ -62,7 +62,7 @@ var translating = regexp.MustCompile(`\bDNAT\b|\bREDIRECT\b|\bdnat\b.*\bto\b|\br
 var script = regexp.MustCompile(`(?:^|[\s="'!+@-])(/(?:etc|usr|opt|root|home|srv|var)/[\w./@+-]+)`)
 
 // most bounds the lines that are found.
-const most = 100
+const most = 10000
 
 // Find looks in the files below a root for lines that translate to one of some addresses, or load given rules.
 func Find(root string, wanted Wanted) []Line {

@@ -26,13 +26,14 @@ reboot
 check "rebooted" rebooted article
 check "install again changes nothing" sh -c 'natspread install --json | grep -F "\"changed\": false"'
 halt
+
+[[ $variant == nft ]] || return 0
 echo "instance-id: another" >"$seed/meta-data"
 boot
 check "another instance: rebooted" rebooted article
 check "its install changed nothing" test ! -e /var/lib/natspread/generations/2
 halt
 
-[[ $variant == nft ]] || return 0
 with_user_data
 sed -i 's/10.0.0.3:80/10.0.0.3:0/' "$seed/user-data"
 boot
