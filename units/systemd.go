@@ -115,7 +115,7 @@ func (s *Systemd) ResetFailed(ctx context.Context, unit string) error {
 }
 
 // State returns the state of a unit in systemd's word, as active or failed. One that is not
-// there is inactive.
+// there is inactive; one that systemd is to start when others are up is activating already.
 func (s *Systemd) State(ctx context.Context, unit string) (string, error) {
 	property, err := s.conn.GetUnitPropertyContext(ctx, unit, "ActiveState")
 	if err != nil {
@@ -124,6 +124,11 @@ func (s *Systemd) State(ctx context.Context, unit string) (string, error) {
 	state, isString := property.Value.Value().(string)
 	if !isString {
 		return "", fmt.Errorf("cannot read the state of %s: systemd says %v", unit, property.Value)
+	}
+	if state == "inactive" {
+		if waits, err := s.readState(ctx, unit); err == nil && waits.queued {
+			return "activating", nil
+		}
 	}
 	return state, nil
 }

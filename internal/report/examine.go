@@ -142,7 +142,7 @@ func configFamilies(cfg config.Config) []rules.Family {
 func (h Host) Router(ctx context.Context, tables rules.Tables, image bool) (found []doctor.Finding, err error) {
 	if image {
 		for _, family := range familiesOf(tables) {
-			found = append(found, h.Doctor.Router(family, ""))
+			found = append(found, h.Doctor.Router(family, "")...)
 		}
 		return found, nil
 	}
@@ -157,7 +157,7 @@ func (h Host) Router(ctx context.Context, tables rules.Tables, image bool) (foun
 			found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("%v: cannot tell the policy of FORWARD: %v", family, unread)})
 			continue
 		}
-		found = append(found, h.Doctor.Router(family, policy))
+		found = append(found, h.Doctor.Router(family, policy)...)
 	}
 	return found, nil
 }

@@ -18,7 +18,7 @@ func (h Host) unit(ctx context.Context, files doctor.Unit) doctor.Unit {
 	if h.Systemd == nil {
 		return files
 	}
-	said, err := h.Systemd(ctx)
+	said, err := h.Systemd(ctx, paths.Unit)
 	if state := doctor.Unit(said); err == nil && (state == failed || files == doctor.Enabled) {
 		return state
 	}
