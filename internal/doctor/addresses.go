@@ -59,8 +59,8 @@ func (e examination) addresses() []Finding {
 		switch {
 		case held && e.network.IsCut(holder):
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, text.Few(as), holder.Link.Name),
-				"ip link set " + holder.Link.Name + " up",
+				Severity: Broken, What: fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, text.Few(as), holder.Link.Name),
+				Fix: "ip link set " + holder.Link.Name + " up",
 			})
 		case !held:
 			found = append(found, e.notHeld(addr, as, floating)...)
@@ -94,7 +94,7 @@ func (e examination) notHeld(addr netip.Addr, as []use, floating func() map[neti
 		}
 	}
 	if moved := slices.IndexFunc(as, func(u use) bool { return u.snat }); moved >= 0 {
-		return []Finding{{Broken, what + ": answers of the backends are sent there and lost", e.withoutAddress(addr, as[moved].service)}}
+		return []Finding{{Severity: Broken, What: what + ": answers of the backends are sent there and lost", Fix: e.withoutAddress(addr, as[moved].service)}}
 	}
 	if at, floats := floating()[addr]; floats {
 		return []Finding{{Severity: Risk, What: fmt.Sprintf("%s: keepalived puts it on the machine that is master (%v)", what, at)}}
@@ -120,16 +120,16 @@ func (e examination) elsewhere(addr netip.Addr, what string) Finding {
 		case !known.Asked && e.Asks:
 			return Finding{Severity: Risk, What: fmt.Sprintf("%s, and nobody could be asked who has it %s", what, subnet)}
 		case !known.Asked:
-			return Finding{Risk, fmt.Sprintf("%s, and nobody was asked who has it %s", what, subnet), "natspread doctor # asks"}
+			return Finding{Severity: Risk, What: fmt.Sprintf("%s, and nobody was asked who has it %s", what, subnet), Fix: "natspread doctor # asks"}
 		}
 		return Finding{
-			Risk, fmt.Sprintf("%s, and nobody answers for it %s, unless the network needs no answer", what, subnet),
-			fmt.Sprintf("ip address add %v dev %s # until the next boot; for good: %s", with, near.Link.Name, e.files().KeepAddress(near.Link.Name, with)),
+			Severity: Risk, What: fmt.Sprintf("%s, and nobody answers for it %s, unless the network needs no answer", what, subnet),
+			Fix: fmt.Sprintf("ip address add %v dev %s # until the next boot; for good: %s", with, near.Link.Name, e.files().KeepAddress(near.Link.Name, with)),
 		}
 	}
 	return Finding{
-		Risk, what + ": its packets come here only if a router sends them",
-		fmt.Sprintf("ip address add %[1]v dev lo # until the next boot, if a router sends %[1]v here", netip.PrefixFrom(addr, addr.BitLen())),
+		Severity: Risk, What: what + ": its packets come here only if a router sends them",
+		Fix: fmt.Sprintf("ip address add %[1]v dev lo # until the next boot, if a router sends %[1]v here", netip.PrefixFrom(addr, addr.BitLen())),
 	}
 }
 

@@ -98,8 +98,8 @@ func (e examination) ownBackend(service config.Service, backend config.Backend, 
 			}
 			_, _, who := e.holderOf(s)
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("backend %v of %s is this host, where %s listens on %s %v only: clients are refused", backend, service.Name, who, protocol, s.At),
-				fmt.Sprintf("# let it listen on %v, in its own config", backend.Addr),
+				Severity: Broken, What: fmt.Sprintf("backend %v of %s is this host, where %s listens on %s %v only: clients are refused", backend, service.Name, who, protocol, s.At),
+				Fix: fmt.Sprintf("# let it listen on %v, in its own config", backend.Addr),
 			})
 		}
 	}
@@ -136,14 +136,14 @@ func (e examination) ports() []Finding {
 				check = fmt.Sprintf(", and port = %d in its check", backend.Port)
 			}
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
-				inconfig.Line(service.Name, fmt.Sprintf("%q for %q, which keeps the port%s", kept, backend, check)),
+				Severity: Risk, What: fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
+				Fix: inconfig.Line(service.Name, fmt.Sprintf("%q for %q, which keeps the port%s", kept, backend, check)),
 			})
 		}
 		if len(service.Active()) > 1 && service.Algorithm != config.Source {
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name),
-				inconfig.Line(service.Name, fmt.Sprintf("algorithm = %q", config.Source)),
+				Severity: Risk, What: fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name),
+				Fix: inconfig.Line(service.Name, fmt.Sprintf("algorithm = %q", config.Source)),
 			})
 		}
 	}

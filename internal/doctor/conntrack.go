@@ -38,8 +38,8 @@ func (e examination) tableUse() []Finding {
 		return nil
 	}
 	found := Finding{
-		Risk, fmt.Sprintf("%d of at most %d connections are tracked, %d %%: new ones are dropped when net.netfilter.nf_conntrack_max is reached", count, most, count*100/most),
-		fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*most),
+		Severity: Risk, What: fmt.Sprintf("%d of at most %d connections are tracked, %d %%: new ones are dropped when net.netfilter.nf_conntrack_max is reached", count, most, count*100/most),
+		Fix: fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*most),
 	}
 	if count >= most {
 		found.Severity = Broken
@@ -94,9 +94,9 @@ func (e examination) portSpace() []Finding {
 // address.
 func (p pair) full(used, waiting int) Finding {
 	found := Finding{
-		Risk, fmt.Sprintf("%v uses %d of the %d connections that it can have to backend %v over %v, %d of them closed and waiting for a timeout: when all are in use, clients time out",
+		Severity: Risk, What: fmt.Sprintf("%v uses %d of the %d connections that it can have to backend %v over %v, %d of them closed and waiting for a timeout: when all are in use, clients time out",
 			p.source, used, portsOfSource, p.backend, p.protocol, waiting),
-		"sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10",
+		Fix: "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=10",
 	}
 	switch {
 	case p.protocol == flows.UDP:

@@ -77,7 +77,7 @@ func (e examination) config() []Finding {
 		return nil
 	}
 	return []Finding{{
-		Risk, fmt.Sprintf("apply refuses the config, so the other checks use the config of generation %d: %v", e.Applied, e.ConfigBad),
-		"natspread check # says what to write instead",
+		Severity: Risk, What: fmt.Sprintf("apply refuses the config, so the other checks use the config of generation %d: %v", e.Applied, e.ConfigBad),
+		Fix: "natspread check # says what to write instead",
 	}}
 }

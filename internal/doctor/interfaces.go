@@ -71,8 +71,8 @@ func (e examination) interfaceOf(service config.Service, named string, link netw
 		what = "nothing is balanced by the name " + named
 	}
 	return Finding{
-		Broken, fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: %s", service.Name, link.Name, whole.Kind, whole.Name, what),
-		inconfig.Interface(service, named, whole.Name),
+		Severity: Broken, What: fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: %s", service.Name, link.Name, whole.Kind, whole.Name, what),
+		Fix: inconfig.Interface(service, named, whole.Name),
 	}, true
 }
 

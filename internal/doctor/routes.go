@@ -51,7 +51,7 @@ func (e examination) routes() []Finding {
 		return found
 	}
 	for _, doubt := range away.Find(far, backends.values) {
-		found = append(found, Finding{Risk, doubt.What, doubt.Fix})
+		found = append(found, Finding{Severity: Risk, What: doubt.What, Fix: doubt.Fix})
 	}
 	return found
 }
@@ -61,17 +61,17 @@ func (e examination) routes() []Finding {
 func (e examination) noRoute(addr netip.Addr, services []string) Finding {
 	what := fmt.Sprintf("no route leads to backend %v of %s", addr, text.Few(services))
 	if words, refused := e.network.Refusing(addr); refused {
-		return Finding{Broken, what + ": the host has the route " + words, "ip route del " + words}
+		return Finding{Severity: Broken, What: what + ": the host has the route " + words, Fix: "ip route del " + words}
 	}
 	beside := e.network.Beside(addr)
 	switch {
 	case len(beside) == 0:
-		return Finding{Broken, what, fmt.Sprintf("ip route add %v via ROUTER", addr)}
+		return Finding{Severity: Broken, What: what, Fix: fmt.Sprintf("ip route add %v via ROUTER", addr)}
 	case !beside[0].Link.Up:
-		return Finding{Broken, what + ": " + beside[0].Link.Name + " is down", "ip link set " + beside[0].Link.Name + " up"}
+		return Finding{Severity: Broken, What: what + ": " + beside[0].Link.Name + " is down", Fix: "ip link set " + beside[0].Link.Name + " up"}
 	}
 	return Finding{
-		Broken, what + ", although it is beside " + beside[0].Link.Name,
-		fmt.Sprintf("ip route add %v dev %s", beside[0].Subnet, beside[0].Link.Name),
+		Severity: Broken, What: what + ", although it is beside " + beside[0].Link.Name,
+		Fix: fmt.Sprintf("ip route add %v dev %s", beside[0].Subnet, beside[0].Link.Name),
 	}
 }

@@ -49,7 +49,7 @@ func (h Host) Unwatched(w Watcher) Finding {
 	} else if len(w.Out) > 1 {
 		what += fmt.Sprintf(": %s stay out, unless natspread restore lets them in", text.Few(w.Out))
 	}
-	return Finding{Broken, what, h.watch(w)}
+	return Finding{Severity: Broken, What: what, Fix: h.watch(w)}
 }
 
 // watch is the line after which backends are checked. What hangs holds a lock, by which it is
@@ -90,8 +90,8 @@ func (e examination) ownChecks() []Finding {
 		}
 		if source := service.Check.Source; source.IsValid() && !e.isOwn(source) {
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s: this host does not have %v, the source of its checks, so nobody is checked", service.Name, source),
-				inconfig.Line(service.Name, "take source out of the check"),
+				Severity: Risk, What: fmt.Sprintf("service %s: this host does not have %v, the source of its checks, so nobody is checked", service.Name, source),
+				Fix: inconfig.Line(service.Name, "take source out of the check"),
 			})
 		}
 		for _, backend := range service.Backends {
@@ -100,8 +100,8 @@ func (e examination) ownChecks() []Finding {
 				continue
 			}
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s: backend %v is this host, and its check would be balanced by service %s, so it is not checked", service.Name, backend, taker),
-				inconfig.Line(taker, "local = false"),
+				Severity: Risk, What: fmt.Sprintf("service %s: backend %v is this host, and its check would be balanced by service %s, so it is not checked", service.Name, backend, taker),
+				Fix: inconfig.Line(taker, "local = false"),
 			})
 		}
 	}
