@@ -7,6 +7,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/doctor/astray"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/network"
 	"natspread/internal/text"
 )
@@ -40,7 +41,9 @@ func (e examination) routes() []Finding {
 		to, err := e.network.RouteTo(addr)
 		switch {
 		case errors.Is(err, network.ErrNoRoute):
-			found = append(found, e.noRoute(addr, backends.values[addr]))
+			one := e.noRoute(addr, backends.values[addr])
+			one.Of = finding.Subject{Kind: "backends have no route that leads to them", Name: addr.String(), Services: backends.values[addr]}
+			found = append(found, one)
 		case err != nil:
 			found = append(found, cannotTell("the route to "+addr.String(), err))
 		case !to.Local && away.Away(addr, to):
@@ -51,7 +54,11 @@ func (e examination) routes() []Finding {
 		return found
 	}
 	for _, doubt := range away.Find(far, backends.values) {
-		found = append(found, Finding{Severity: Risk, What: doubt.What, Fix: doubt.Fix})
+		of := finding.Subject{Kind: "groups of backends are on no subnet of the host", Name: doubt.Backends[0].String()}
+		for _, addr := range doubt.Backends {
+			of.Services = append(of.Services, backends.values[addr]...)
+		}
+		found = append(found, Finding{Severity: Risk, What: doubt.What, Fix: doubt.Fix, Of: of})
 	}
 	return found
 }

@@ -21,7 +21,7 @@ func TestConditions(t *testing.T) {
 		defer listener.Close()
 		s.config = strings.Replace(balanced, "192.0.2.10:80", "192.0.2.20:80", 1) + "interface = \"eth9\"\n" // of the last, six
 		const (
-			absent   = "192.0.2.20, listen of web, is on no interface, and nobody was asked who has it in 192.0.2.0/24 on front; fix: natspread doctor # asks"
+			absent   = "192.0.2.20, listen of web, is on no interface, and natspread did not ask the network who has it in 192.0.2.0/24 on front; fix: natspread doctor # asks"
 			silent   = "192.0.2.20, listen of web, is on no interface, and nobody answers for it in 192.0.2.0/24 on front, unless the network needs no answer; fix: ip address add 192.0.2.20/24 dev front # until the next boot; "
 			missing  = "service six: there is no interface eth9, so nothing comes in by it; fix: natspread edit # in service six: interface = \"front\""
 			shadowed = " and is shadowed: what comes for 192.0.2.10:81 goes to service plain"
