@@ -95,7 +95,7 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	var found []doctor.Finding
 	report.State, found = judge(judged, h.refused(wanted), left)
 	if report.Findings = h.asked(found); len(report.Findings) < len(found) {
-		report.Notes = append(report.Notes, "more was found of other services: natspread status")
+		report.Notes = append(report.Notes, "other services have findings: natspread status shows them")
 	}
 	h.adoptAgain(&report)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
