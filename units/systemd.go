@@ -163,7 +163,7 @@ func runJob(ctx context.Context, unit string, begin begin) error {
 	case word := <-result:
 		return jobError(unit, word)
 	case <-ctx.Done():
-		return fmt.Errorf("systemd has not finished: %w; see: systemctl status %s", ctx.Err(), unit)
+		return fmt.Errorf("systemd has not finished: %w; see: journalctl -b -u %s", ctx.Err(), unit)
 	}
 }
 
@@ -183,5 +183,5 @@ func jobError(unit, result string) error {
 	if !known {
 		why = "systemd says " + result
 	}
-	return fmt.Errorf("%s; see: systemctl status %s", why, unit)
+	return fmt.Errorf("%s; see: journalctl -b -u %s", why, unit)
 }

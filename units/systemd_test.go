@@ -266,7 +266,7 @@ func TestSystemdJobResults(t *testing.T) {
 	} {
 		systemd := (&fakeSystemd{result: result}).reach(t)
 		for verb, job := range map[string]func(context.Context, string) error{"start": systemd.Start, "stop": systemd.Stop} {
-			message := "cannot " + verb + " natspread.service: " + why + "; see: systemctl status natspread.service"
+			message := "cannot " + verb + " natspread.service: " + why + "; see: journalctl -b -u natspread.service"
 			if err := job(context.Background(), paths.Unit); err == nil || err.Error() != message {
 				t.Errorf("%s: %v", result, err)
 			}

@@ -37,5 +37,5 @@ func failedUnit(unit, files doctor.Unit, wanted generation.Wanted) []doctor.Find
 	case wanted.Pending == nil && (files == doctor.Enabled || files == doctor.Disabled):
 		fix += " && systemctl start " + paths.Unit
 	}
-	return []doctor.Finding{{Severity: doctor.Broken, What: paths.Unit + " has failed: systemd neither stops nor reloads it", Fix: fix}}
+	return []doctor.Finding{{Severity: doctor.Broken, What: paths.Unit + " has failed: systemd neither stops nor reloads it; journalctl -b -u " + paths.Unit + " says why", Fix: fix}}
 }

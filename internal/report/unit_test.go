@@ -44,7 +44,7 @@ func TestUnit(t *testing.T) {
 // TestFailedUnit finds a unit that failed, and starts it where that ends no trial.
 func TestFailedUnit(t *testing.T) {
 	t.Parallel()
-	const what = "broken: natspread.service has failed: systemd neither stops nor reloads it -> systemctl reset-failed natspread.service"
+	const what = "broken: natspread.service has failed: systemd neither stops nor reloads it; journalctl -b -u natspread.service says why -> systemctl reset-failed natspread.service"
 	waits := generation.Wanted{Generation: numbered(4), Pending: pendingFor(time.Hour)}
 	for name, c := range map[string]struct {
 		unit   doctor.Unit
@@ -91,7 +91,7 @@ func TestUnitOfHost(t *testing.T) {
 		s.host.Systemd = func(context.Context, string) (string, error) { return "failed", nil }
 		said(failed, Impaired, "")
 		const fix = "systemctl reset-failed natspread.service && systemctl start natspread.service"
-		want := "broken: natspread.service has failed: systemd neither stops nor reloads it -> " + fix
+		want := "broken: natspread.service has failed: systemd neither stops nor reloads it; journalctl -b -u natspread.service says why -> " + fix
 		wantFindings(t, s.read(t).Findings, want)
 		wantFindings(t, s.examined(t, Judged{Config: parsed(t, web)}), want)
 		s.host.Systemd = nil
