@@ -19,7 +19,7 @@ import (
 const (
 	exitDone      = 0
 	exitFailed    = 1                 // nothing was changed, or the words say what; diff, status, doctor, selftest: something is broken or differs
-	exitUsage     = cmdline.ExitUsage // diff: any trouble that has no code of its own
+	exitUsage     = cmdline.ExitUsage // diff: any other error
 	exitNotLoaded = 3                 // status
 	exitNoRights  = 4
 	exitMissing   = 5 // iptables, a match or target of the kernel, or Graphviz's dot
@@ -32,7 +32,7 @@ func exitCodes() []cmdline.Exit {
 	return []cmdline.Exit{
 		{Code: exitDone, Words: "done"},
 		{Code: exitFailed, Words: "failed, saying what changed; diff, status, doctor, selftest: not as wanted"},
-		{Code: exitUsage, Words: "wrong usage; diff: trouble without a code of its own"},
+		{Code: exitUsage, Words: "wrong usage; diff: any other error"},
 		{Code: exitNotLoaded, Words: "status: nothing is loaded"},
 		{Code: exitNoRights, Words: "a right is missing, such as CAP_NET_ADMIN"},
 		{Code: exitMissing, Words: "iptables, a match or target of the kernel, or Graphviz's dot is missing"},

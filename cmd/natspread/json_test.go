@@ -191,6 +191,9 @@ func keysOf(t *testing.T, shape reflect.Type) [][]string {
 			continue
 		}
 		key, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if key == "-" { // it is not printed
+			continue
+		}
 		absent := "never"
 		if options == "omitempty" {
 			absent = ""

@@ -72,7 +72,9 @@ func (s *session) program() cmdline.Program {
 		Description: "One TOML file names services and backends. natspread makes it a nat table,\n" +
 			"proves it, loads it beside the rules of others, and again at every boot.\n\n" +
 			"Example:\n" +
-			"  natspread init && natspread check && natspread apply && natspread status",
+			"  natspread init --listen \"$(hostname -I | cut -d ' ' -f 1):80\" \\\n" +
+			"    --backend 10.0.0.1:80 --backend 10.0.0.2:80\n" +
+			"  natspread check && natspread apply && natspread status",
 		Verbs: []*cli.Command{
 			s.initVerb(), s.adoptVerb(), s.editVerb(), s.checkVerb(), s.selftestVerb(), s.renderVerb(), s.diffVerb(), s.applyVerb(),
 			s.confirmVerb(), s.drainVerb(), s.undrainVerb(), s.historyVerb(), s.rollbackVerb(), s.restoreVerb(), s.statusVerb(),

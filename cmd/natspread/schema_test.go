@@ -101,6 +101,9 @@ func objectSchema(t *testing.T, shape reflect.Type, meanings map[string]string) 
 			continue
 		}
 		key, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if key == "-" { // it is not printed
+			continue
+		}
 		value := valueSchema(t, field.Type)
 		if field.Type.Kind() == reflect.Pointer && options != "omitempty" {
 			value = schema{"anyOf": []schema{value, {"type": "null"}}}

@@ -25,9 +25,10 @@ func (s *session) diffVerb() *cli.Command {
 			"what status reports as broken. With -v a unified diff of the rules follows: - is\n" +
 			"in the kernel, + is what apply would load.\n" +
 			"Exits 0 when there is no difference, 1 when there is one, and 2, or the code of\n" +
-			"the cause, on trouble. With --saved it compares with a file that iptables-save\n" +
-			"wrote, by rules only; that takes no rights, and -6 says that it is one of IPv6.\n" +
-			"With generations it compares these: N with M, or N with the one that is current.",
+			"the cause, after an error. With --saved it compares with a file that\n" +
+			"iptables-save wrote, by rules only; that takes no rights, and -6 says that it is\n" +
+			"one of IPv6. With generations it compares these: N with M, or N with the one\n" +
+			"that is current.",
 		Flags: append(familyFlags("compare only"),
 			&cli.StringFlag{Name: "saved", Usage: "compare with this `FILE` of iptables-save; - is standard input"},
 		),

@@ -34,13 +34,13 @@ func (s *session) statusVerb() *cli.Command {
 type statusOptions struct {
 	watch      bool
 	service    string // the one to show; "" for all
-	all        bool   // show the whole of it, as of one service
+	all        bool   // show the whole of it
 	prometheus string // path, or "-"
 }
 
 // readStatus reads them.
 func readStatus(c *cli.Context) (statusOptions, error) {
-	o := statusOptions{watch: c.Bool("watch"), all: c.Bool("all") || c.Args().First() != "", service: c.Args().First(), prometheus: c.String("prometheus")}
+	o := statusOptions{watch: c.Bool("watch"), all: c.Bool("all"), service: c.Args().First(), prometheus: c.String("prometheus")}
 	return o, cmp.Or(
 		cmdline.RefuseIf(o.prometheus != "" && (o.watch || c.Bool("json")), "--prometheus excludes --watch and --json: give one of them"),
 		cmdline.RefuseIf(o.prometheus != "" && o.service != "", "--prometheus writes the metrics of all services: leave the service out"),
@@ -73,7 +73,7 @@ func (s *session) status(ctx context.Context, o statusOptions) error {
 // collect reads the kernel and the disk, judges, and counts; for a scrape what is soon read.
 func (s *session) collect(ctx context.Context, o statusOptions) (report.Status, error) {
 	host := s.reportHost()
-	host.Scrape = o.prometheus != ""
+	host.Scrape, host.Service = o.prometheus != "", o.service
 	read, err := host.Read(ctx)
 	if err != nil {
 		return report.Status{}, err

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/inconfig"
 	"natspread/internal/hostfiles"
 	"natspread/internal/network"
@@ -59,8 +60,8 @@ func (e examination) addresses() []Finding {
 		switch {
 		case held && e.network.IsCut(holder):
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, text.Few(as), holder.Link.Name),
-				"ip link set " + holder.Link.Name + " up",
+				Severity: Broken, What: fmt.Sprintf("%v, %s, is on the interface %s, which is down", addr, text.Few(as), holder.Link.Name),
+				Fix: "ip link set " + holder.Link.Name + " up", Of: about(addr, as, "addresses are on an interface that is down"),
 			})
 		case !held:
 			found = append(found, e.notHeld(addr, as, floating)...)
@@ -86,7 +87,7 @@ func (e examination) notHeld(addr netip.Addr, as []use, floating func() map[neti
 	}
 	what := fmt.Sprintf("%v, %s, is on no interface", addr, text.Few(as))
 	if !slices.ContainsFunc(as, func(u use) bool { return !u.moves }) {
-		return []Finding{{Severity: Risk, What: what + ": another balancer has it, or nobody"}}
+		return []Finding{{Severity: Risk, What: what + ": another balancer has it, or nobody", Of: about(addr, as, "listen addresses with takeover are on no interface")}}
 	}
 	for _, near := range e.network.Beside(addr) {
 		if network.AnswersFor(addr, near.Link) {
@@ -94,12 +95,23 @@ func (e examination) notHeld(addr netip.Addr, as []use, floating func() map[neti
 		}
 	}
 	if moved := slices.IndexFunc(as, func(u use) bool { return u.snat }); moved >= 0 {
-		return []Finding{{Broken, what + ": answers of the backends are sent there and lost", e.withoutAddress(addr, as[moved].service)}}
+		return []Finding{{Severity: Broken, What: what + ": answers of the backends are sent there and lost", Fix: e.withoutAddress(addr, as[moved].service), Of: about(addr, as, "snat addresses are on no interface")}}
 	}
 	if at, floats := floating()[addr]; floats {
-		return []Finding{{Severity: Risk, What: fmt.Sprintf("%s: keepalived puts it on the machine that is master (%v)", what, at)}}
+		return []Finding{{Severity: Risk, What: fmt.Sprintf("%s: keepalived puts it on the machine that is master (%v)", what, at), Of: about(addr, as, "listen addresses that keepalived moves are on no interface")}}
 	}
-	return []Finding{e.elsewhere(addr, what)}
+	found := e.elsewhere(addr, what)
+	found.Of = about(addr, as, "listen addresses are on no interface")
+	return []Finding{found}
+}
+
+// about is an address that is used, where many can be of a kind.
+func about(addr netip.Addr, as []use, kind string) finding.Subject {
+	of := finding.Subject{Kind: kind, Name: addr.String()}
+	for _, u := range as {
+		of.Services = append(of.Services, u.service)
+	}
+	return of
 }
 
 // elsewhere is the finding of a listen address that the host does not have. In a subnet of the
@@ -118,18 +130,18 @@ func (e examination) elsewhere(addr netip.Addr, what string) Finding {
 		case known.Hardware != "":
 			return Finding{Severity: Risk, What: fmt.Sprintf("%s: another machine %s has it, %s", what, subnet, known.Hardware)}
 		case !known.Asked && e.Asks:
-			return Finding{Severity: Risk, What: fmt.Sprintf("%s, and nobody could be asked who has it %s", what, subnet)}
+			return Finding{Severity: Risk, What: fmt.Sprintf("%s, and natspread could not ask the network who has it %s", what, subnet)}
 		case !known.Asked:
-			return Finding{Risk, fmt.Sprintf("%s, and nobody was asked who has it %s", what, subnet), "natspread doctor # asks"}
+			return Finding{Severity: Risk, What: fmt.Sprintf("%s, and natspread did not ask the network who has it %s", what, subnet), Fix: "natspread doctor # asks"}
 		}
 		return Finding{
-			Risk, fmt.Sprintf("%s, and nobody answers for it %s, unless the network needs no answer", what, subnet),
-			fmt.Sprintf("ip address add %v dev %s # until the next boot; for good: %s", with, near.Link.Name, e.files().KeepAddress(near.Link.Name, with)),
+			Severity: Risk, What: fmt.Sprintf("%s, and nobody answers for it %s, unless the network needs no answer", what, subnet),
+			Fix: fmt.Sprintf("ip address add %v dev %s # until the next boot; for good: %s", with, near.Link.Name, e.files().KeepAddress(near.Link.Name, with)),
 		}
 	}
 	return Finding{
-		Risk, what + ": its packets come here only if a router sends them",
-		fmt.Sprintf("ip address add %[1]v dev lo # until the next boot, if a router sends %[1]v here", netip.PrefixFrom(addr, addr.BitLen())),
+		Severity: Risk, What: what + ": its packets come here only if a router sends them",
+		Fix: fmt.Sprintf("ip address add %[1]v dev lo # until the next boot, if a router sends %[1]v here", netip.PrefixFrom(addr, addr.BitLen())),
 	}
 }
 
@@ -155,33 +167,8 @@ func (e examination) placesToAsk(used groups[netip.Addr, use]) []network.Place {
 	return places
 }
 
-// mostSources is how many source addresses a line writes.
-const mostSources = 16
-
 // withoutAddress is the line after which a service of the file no longer needs an address that the
-// host lost: one that moves, as by DHCP, is best not written. The other listen addresses stay, unless
-// "*" has them. Where another service shares its listen addresses, all stay: both must write the same.
+// host lost. Where another service shares its listen addresses, all stay: both must write the same.
 func (e examination) withoutAddress(addr netip.Addr, name string) string {
-	var listens []config.Listen
-	var sources []netip.Addr
-	moved, masquerade := false, false
-	for _, half := range e.halves(name) {
-		for _, listen := range half.Listen {
-			if listen.Addr == addr && len(e.beside(half)) == 0 {
-				listen.Addr, moved = netip.Addr{}, true
-			}
-			listens = append(listens, listen)
-		}
-		others := slices.DeleteFunc(half.SNAT.Addresses(), func(a netip.Addr) bool { return a == addr })
-		masquerade = masquerade || len(others) == 0
-		sources = append(sources, others...)
-	}
-	line := fmt.Sprintf("snat = %q", config.SNAT{})
-	if n := len(sources); !masquerade && 0 < n && n <= mostSources {
-		line = "snat = " + inconfig.List(sources)
-	}
-	if moved {
-		line = "listen = " + inconfig.Listen(listens) + " and " + line
-	}
-	return inconfig.Line(name, line)
+	return inconfig.WithoutAddress(name, addr, e.halves(name), func(half config.Service) bool { return len(e.beside(half)) > 0 })
 }

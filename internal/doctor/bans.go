@@ -27,8 +27,8 @@ func (e examination) bans() []Finding {
 				continue
 			}
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("%v: fail2ban bans in INPUT only, which connections of %s never meet: -A INPUT %s", r.Family, text.Few(services), rule.Text),
-				fmt.Sprintf("%s -I FORWARD -j %s # until fail2ban starts again; for good: chain = FORWARD in its jail", rules.Program(r.Family, r.Variant, ""), chain),
+				Severity: Risk, What: fmt.Sprintf("%v: fail2ban bans in INPUT only, which connections of %s never meet: -A INPUT %s", r.Family, text.Few(services), rule.Text),
+				Fix: fmt.Sprintf("%s -I FORWARD -j %s # until fail2ban starts again; for good: chain = FORWARD in its jail", rules.Program(r.Family, r.Variant, ""), chain),
 			})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
@@ -87,7 +88,7 @@ func (e examination) ownBackend(service config.Service, backend config.Backend, 
 	for _, ports := range portsAt(service, backend) {
 		here := network.OnPorts(open, ports.First, ports.Last)
 		if len(here) == 0 && ports.First == ports.Last {
-			found = append(found, Finding{Severity: Broken, What: fmt.Sprintf("backend %v of %s is this host, where nobody listens on %s %v: clients are refused", backend, service.Name, protocol, ports)})
+			found = append(found, Finding{Severity: Broken, What: fmt.Sprintf("backend %v of %s is this host, where nobody listens on %s %v: clients are refused", backend, service.Name, protocol, ports), Of: finding.Subject{Kind: "backends are this host, where nobody listens for them", Name: backend.String(), Services: []string{service.Name}}})
 		}
 		for _, s := range here {
 			reached := slices.ContainsFunc(here, func(o network.Socket) bool {
@@ -98,8 +99,8 @@ func (e examination) ownBackend(service config.Service, backend config.Backend, 
 			}
 			_, _, who := e.holderOf(s)
 			found = append(found, Finding{
-				Broken, fmt.Sprintf("backend %v of %s is this host, where %s listens on %s %v only: clients are refused", backend, service.Name, who, protocol, s.At),
-				fmt.Sprintf("# let it listen on %v, in its own config", backend.Addr),
+				Severity: Broken, What: fmt.Sprintf("backend %v of %s is this host, where %s listens on %s %v only: clients are refused", backend, service.Name, who, protocol, s.At),
+				Fix: fmt.Sprintf("# let it listen on %v, in its own config", backend.Addr), Of: finding.Subject{Kind: "backends are this host, where a process listens for them at another address only", Name: backend.String(), Services: []string{service.Name}},
 			})
 		}
 	}
@@ -136,14 +137,14 @@ func (e examination) ports() []Finding {
 				check = fmt.Sprintf(", and port = %d in its check", backend.Port)
 			}
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
-				inconfig.Line(service.Name, fmt.Sprintf("%q for %q, which keeps the port%s", kept, backend, check)),
+				Severity: Risk, What: fmt.Sprintf("service %s listens on several ports, and all arrive at port %d of backend %v", service.Name, backend.Port, backend.Addr),
+				Fix: inconfig.Line(service.Name, fmt.Sprintf("%q for %q, which keeps the port%s", kept, backend, check)), Of: finding.Subject{Kind: "services listen on several ports, and all arrive at one of a backend", Name: "", Services: []string{service.Name}},
 			})
 		}
 		if len(service.Active()) > 1 && service.Algorithm != config.Source {
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name),
-				inconfig.Line(service.Name, fmt.Sprintf("algorithm = %q", config.Source)),
+				Severity: Risk, What: fmt.Sprintf("service %s has several ports: what one client sends to two of them may reach two backends", service.Name),
+				Fix: inconfig.Line(service.Name, fmt.Sprintf("algorithm = %q", config.Source)), Of: finding.Subject{Kind: "services have several ports, and what one client sends to two of them may reach two backends", Name: "", Services: []string{service.Name}},
 			})
 		}
 	}

@@ -29,8 +29,8 @@ func (e examination) tableUse() []Finding {
 		return nil
 	}
 	found := Finding{
-		Risk, fmt.Sprintf("%d of at most %d connections are tracked, %d %%: new ones are dropped when net.netfilter.nf_conntrack_max is reached", count, most, count*100/most),
-		fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*most),
+		Severity: Risk, What: fmt.Sprintf("%d of at most %d connections are tracked, %d %%: new ones are dropped when net.netfilter.nf_conntrack_max is reached", count, most, count*100/most),
+		Fix: fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*most),
 	}
 	if count >= most {
 		found.Severity = Broken
@@ -58,7 +58,7 @@ func (e examination) portSpace() []Finding {
 				severity = Broken
 			}
 			if use.Used*100 > portuse.Ports*fullAt {
-				found = append(found, Finding{severity, use.String(), use.Fix()})
+				found = append(found, Finding{Severity: severity, What: use.String(), Fix: use.Fix()})
 			}
 		}
 	}

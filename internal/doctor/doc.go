@@ -6,32 +6,25 @@
 package doctor
 
 import (
-	"strings"
 	"sync"
 
+	"natspread/internal/doctor/finding"
 	"natspread/internal/hostfiles"
 	"natspread/internal/network"
 )
 
 // Severity is how much a finding matters.
-type Severity string
+type Severity = finding.Severity
 
 // The severities.
 const (
-	Broken Severity = "broken"  // it keeps the balancer from working now
-	AtBoot Severity = "at_boot" // all works now, and will not after the next boot
-	Risk   Severity = "risk"    // all works until what the finding names happens
+	Broken = finding.Broken
+	AtBoot = finding.AtBoot
+	Risk   = finding.Risk
 )
 
-// String returns the severity for people: "at boot".
-func (s Severity) String() string { return strings.ReplaceAll(string(s), "_", " ") }
-
-// Finding is one thing that was found, as --json prints it, too.
-type Finding struct {
-	Severity Severity `json:"severity"`
-	What     string   `json:"what"` // one line: what is wrong, and in which FILE:LINE where that is known
-	Fix      string   `json:"fix"`  // the exact line to type; "" where there is none
-}
+// Finding is one thing that was found.
+type Finding = finding.Finding
 
 // Host is where to look.
 type Host struct {

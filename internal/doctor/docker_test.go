@@ -3,7 +3,7 @@ package doctor
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -21,9 +21,9 @@ func TestRouter(t *testing.T) {
 		"":       "the policy of FORWARD is ACCEPT when this image boots, and Docker leaves it so: Docker sets",
 	} {
 		for family, program := range map[rules.Family]string{rules.IPv4: "iptables", rules.IPv6: "ip6tables"} {
-			wanted := map[string][]Finding{"ACCEPT": {{Risk, family.String() + ": the host forwards packets for everybody from now on, unless FORWARD drops them", rules.CloseForward(family)}},
-				"": {{Risk, family.String() + ": the host forwards packets for everybody when this image boots, unless FORWARD drops them", ""}}}[policy]
-			if without := host(t, nil).Router(family, policy); !slices.Equal(without, wanted) { // a policy of DROP is nobody's fault
+			wanted := map[string][]Finding{"ACCEPT": {{Severity: Risk, What: family.String() + ": the host forwards packets for everybody from now on, unless FORWARD drops them", Fix: rules.CloseForward(family)}},
+				"": {{Severity: Risk, What: family.String() + ": the host forwards packets for everybody when this image boots, unless FORWARD drops them"}}}[policy]
+			if without := host(t, nil).Router(family, policy); !reflect.DeepEqual(without, wanted) { // a policy of DROP is nobody's fault
 				t.Errorf("%q without Docker: %+v", policy, without)
 			}
 			for _, file := range dockerFiles {

@@ -2,8 +2,8 @@ package doctor
 
 import (
 	"fmt"
-	"slices"
 
+	"natspread/internal/doctor/finding"
 	"natspread/internal/network"
 	"natspread/restore/flows"
 )
@@ -50,16 +50,8 @@ func (h Host) Examine(b Balancer) []Finding {
 	for _, check := range checks() {
 		found = append(found, check(e)...)
 	}
-	Sort(found)
+	finding.Sort(found)
 	return found
-}
-
-// Sort puts the worst findings first, and leaves those of one severity in their order.
-func Sort(found []Finding) {
-	rank := []Severity{Broken, AtBoot, Risk}
-	slices.SortStableFunc(found, func(a, b Finding) int {
-		return slices.Index(rank, a.Severity) - slices.Index(rank, b.Severity)
-	})
 }
 
 // cannotTell is the finding of something that could not be read.
@@ -77,7 +69,7 @@ func (e examination) config() []Finding {
 		return nil
 	}
 	return []Finding{{
-		Risk, fmt.Sprintf("apply refuses the config, so the other checks use the config of generation %d: %v", e.Applied, e.ConfigBad),
-		"natspread check # says what to write instead",
+		Severity: Risk, What: fmt.Sprintf("apply refuses the config, so the other checks use the config of generation %d: %v", e.Applied, e.ConfigBad),
+		Fix: "natspread check # says what to write instead",
 	}}
 }

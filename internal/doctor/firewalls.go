@@ -36,16 +36,16 @@ const (
 func (h Host) Loader() (Unit, []Finding) {
 	files := h.files()
 	if !files.Exists("/run/systemd/system") && !files.Exists("/usr/lib/systemd/systemd") && !files.Exists("/lib/systemd/systemd") {
-		return NoSystemd, []Finding{{Risk, "cannot tell what loads the rules at boot: there is no systemd", ""}}
+		return NoSystemd, []Finding{{Severity: Risk, What: "cannot tell what loads the rules at boot: there is no systemd", Fix: ""}}
 	}
 	file, present := files.First("system/" + unit)
 	switch {
 	case !present:
-		return Missing, []Finding{{Risk, "nothing loads the rules at boot: there is no " + unit, "natspread install"}}
+		return Missing, []Finding{{Severity: Risk, What: "nothing loads the rules at boot: there is no " + unit, Fix: "natspread install"}}
 	case files.Masked(file):
-		return Masked, []Finding{{Risk, "nothing loads the rules at boot: " + unit + " is masked by " + file, "systemctl unmask " + unit}}
+		return Masked, []Finding{{Severity: Risk, What: "nothing loads the rules at boot: " + unit + " is masked by " + file, Fix: "systemctl unmask " + unit}}
 	case !files.Enabled(unit):
-		return Disabled, []Finding{{Risk, "nothing loads the rules at boot: " + unit + " is not enabled", "systemctl enable " + unit}}
+		return Disabled, []Finding{{Severity: Risk, What: "nothing loads the rules at boot: " + unit + " is not enabled", Fix: "systemctl enable " + unit}}
 	}
 	return Enabled, nil
 }
@@ -86,18 +86,18 @@ func (e examination) flusher(name, file string) []Finding {
 	case restores, name == "nftables.service" && e.Variant == rules.Legacy: // nft leaves legacy's tables alone
 		return nil
 	case after && name == "nftables.service":
-		return []Finding{{Risk, "a restart or reload of " + name + " empties the nat table, and nothing loads natspread's rules again", "natspread install"}}
+		return []Finding{{Severity: Risk, What: "a restart or reload of " + name + " empties the nat table, and nothing loads natspread's rules again", Fix: "natspread install"}}
 	case after && name == "netfilter-persistent.service" && !files.Exists(plugin):
 		return []Finding{{
-			Risk, "netfilter-persistent reload empties the nat table, and nothing loads natspread's rules again",
-			fmt.Sprintf(`printf '#!/bin/sh\n[ "$1" != start ] || [ ! -d /run/natspread ] || exec %[2]s restore\n' > %[1]s && chmod 755 %[1]s`, plugin, programOf(ours)),
+			Severity: Risk, What: "netfilter-persistent reload empties the nat table, and nothing loads natspread's rules again",
+			Fix: fmt.Sprintf(`printf '#!/bin/sh\n[ "$1" != start ] || [ ! -d /run/natspread ] || exec %[2]s restore\n' > %[1]s && chmod 755 %[1]s`, plugin, programOf(ours)),
 		}}
 	case after:
 		return nil
 	}
 	return []Finding{{
-		AtBoot, fmt.Sprintf("%s empties the nat table when it starts, and %s does not wait for it (After= in %s)", name, unit, file),
-		fmt.Sprintf("mkdir -p /etc/systemd/system/%[1]s.d && printf '[Service]\\nExecStartPost=-%[2]s restore\\n' > /etc/systemd/system/%[1]s.d/natspread.conf && systemctl daemon-reload", name, programOf(ours)),
+		Severity: AtBoot, What: fmt.Sprintf("%s empties the nat table when it starts, and %s does not wait for it (After= in %s)", name, unit, file),
+		Fix: fmt.Sprintf("mkdir -p /etc/systemd/system/%[1]s.d && printf '[Service]\\nExecStartPost=-%[2]s restore\\n' > /etc/systemd/system/%[1]s.d/natspread.conf && systemctl daemon-reload", name, programOf(ours)),
 	}}
 }
 

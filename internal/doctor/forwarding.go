@@ -112,7 +112,7 @@ func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, 
 		}
 		what := fmt.Sprintf("%v: %s is not 1, so nothing is forwarded", family, name)
 		off, fix := c.shut(keys[0])
-		return []Finding{{Broken, what + setIn(places) + off, fix}}, true, nil
+		return []Finding{{Severity: Broken, What: what + setIn(places) + off, Fix: fix}}, true, nil
 	}
 	if byNetworkd {
 		found = append(found, atBoot(family, name, line))
@@ -165,18 +165,18 @@ func setIn(places []hostfiles.Place) string {
 // atBoot is the finding of a line of networkd's that the next boot reads.
 func atBoot(family rules.Family, name string, line hostfiles.Option) Finding {
 	return Finding{
-		AtBoot,
-		fmt.Sprintf("%v: the next boot switches %s off: %s=%s in %s", family, name, line.Name, line.Value, line.At),
-		fmt.Sprintf("sed -i '%ds/=.*/=yes/' %s", line.At.Line, line.At.File),
+		Severity: AtBoot,
+		What:     fmt.Sprintf("%v: the next boot switches %s off: %s=%s in %s", family, name, line.Name, line.Value, line.At),
+		Fix:      fmt.Sprintf("sed -i '%ds/=.*/=yes/' %s", line.At.Line, line.At.File),
 	}
 }
 
 // risk is the finding of a line that takes effect when a command is run.
 func risk(family rules.Family, command, name string, last hostfiles.Setting) Finding {
 	return Finding{
-		Risk,
-		fmt.Sprintf("%v: %s would switch %s off: %s = %s in %s", family, command, name, hostfiles.Dotted(last.Key), last.Value, last.At),
-		fmt.Sprintf("sed -i '%ds/=.*/= 1/' %s", last.At.Line, last.At.File),
+		Severity: Risk,
+		What:     fmt.Sprintf("%v: %s would switch %s off: %s = %s in %s", family, command, name, hostfiles.Dotted(last.Key), last.Value, last.At),
+		Fix:      fmt.Sprintf("sed -i '%ds/=.*/= 1/' %s", last.At.Line, last.At.File),
 	}
 }
 
@@ -235,7 +235,7 @@ func (c forwardingCheck) switchedOff(name, value string) (found Finding, off boo
 			places = append(places, line.At)
 		}
 		what := fmt.Sprintf("%v: %s is 0, so what comes in by %s is not forwarded", rules.IPv4, hostfiles.Dotted(key), name)
-		return Finding{Broken, what + setIn(places), "sysctl -w " + hostfiles.Dotted(key) + "=1"}, true
+		return Finding{Severity: Broken, What: what + setIn(places), Fix: "sysctl -w " + hostfiles.Dotted(key) + "=1"}, true
 	case byNetworkd && sure:
 		return atBoot(rules.IPv4, hostfiles.Dotted(key), line), true
 	case set && last.Off():
@@ -251,7 +251,7 @@ func (c forwardingCheck) newOnes(value string) []Finding {
 	}
 	key := interfaceKey("default")
 	what := fmt.Sprintf("%v: %s is 0, so new interfaces will not forward", rules.IPv4, hostfiles.Dotted(key))
-	return []Finding{{Risk, what + setIn(c.places(key)), "sysctl -w " + hostfiles.Dotted(key) + "=1"}}
+	return []Finding{{Severity: Risk, What: what + setIn(c.places(key)), Fix: "sysctl -w " + hostfiles.Dotted(key) + "=1"}}
 }
 
 // optionName returns the name of the option that switches a family's forwarding.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/rules"
@@ -46,7 +47,7 @@ func (e examination) interfacesOf(service config.Service) []Finding {
 // noInterface is the finding of a name that no interface has. Where the service names no other one that is
 // there, nobody is served. A pattern is for those that come and go.
 func (e examination) noInterface(service config.Service, named string) Finding {
-	found := Finding{Severity: Risk, What: fmt.Sprintf("service %s: there is no interface %s, so nothing comes in by it", service.Name, named)}
+	found := Finding{Severity: Risk, What: fmt.Sprintf("service %s: there is no interface %s, so nothing comes in by it", service.Name, named), Of: finding.Subject{Kind: "interfaces of services do not exist", Name: named, Services: []string{service.Name}}}
 	if !slices.ContainsFunc(service.Interfaces, func(name string) bool { return strings.HasSuffix(name, "+") || len(e.network.Like(name)) > 0 }) {
 		found.Severity = Broken
 	}
@@ -60,7 +61,7 @@ func (e examination) noInterface(service config.Service, named string) Finding {
 // the interface that it came in by, and only then by the VRF (vrf.rst).
 func (e examination) interfaceOf(service config.Service, named string, link network.Link) (found Finding, faulty bool) {
 	if link.Kind == "vrf" {
-		return Finding{Severity: Risk, What: fmt.Sprintf("service %s: %s is a VRF: connections are balanced by the name of the interface that they come in by, which is a part of it", service.Name, link.Name)}, true
+		return Finding{Severity: Risk, What: fmt.Sprintf("service %s: %s is a VRF: connections are balanced by the name of the interface that they come in by, which is a part of it", service.Name, link.Name), Of: finding.Subject{Kind: "interfaces of services are VRFs", Name: link.Name, Services: []string{service.Name}}}, true
 	}
 	whole := e.network.Whole(link)
 	if rules.IsLink(named, whole.Name) {
@@ -71,8 +72,8 @@ func (e examination) interfaceOf(service config.Service, named string, link netw
 		what = "nothing is balanced by the name " + named
 	}
 	return Finding{
-		Broken, fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: %s", service.Name, link.Name, whole.Kind, whole.Name, what),
-		inconfig.Interface(service, named, whole.Name),
+		Severity: Broken, What: fmt.Sprintf("service %s: %s is a part of the %s %s, by whose name its packets come in: %s", service.Name, link.Name, whole.Kind, whole.Name, what),
+		Fix: inconfig.Interface(service, named, whole.Name), Of: finding.Subject{Kind: "interfaces of services are parts of another one", Name: link.Name, Services: []string{service.Name}},
 	}, true
 }
 

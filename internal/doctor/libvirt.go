@@ -27,8 +27,8 @@ func (e examination) libvirt() []Finding {
 	for _, family := range e.families() {
 		for _, refused := range e.refusedByLibvirt(family) {
 			found = append(found, Finding{
-				AtBoot, refused,
-				fmt.Sprintf(`mkdir -p /etc/libvirt/hooks/network.d && printf '#!/bin/sh\n[ "$2" != started ] || %[1]s restore --quiet\n' > %[2]s && chmod 755 %[2]s && `+
+				Severity: AtBoot, What: refused,
+				Fix: fmt.Sprintf(`mkdir -p /etc/libvirt/hooks/network.d && printf '#!/bin/sh\n[ "$2" != started ] || %[1]s restore --quiet\n' > %[2]s && chmod 755 %[2]s && `+
 					`mkdir -p /etc/systemd/system/%[3]s.d && printf '[Service]\nExecStartPost=-%[1]s restore\n' > /etc/systemd/system/%[3]s.d/natspread.conf && systemctl daemon-reload`,
 					programOf(e.files().UnitOptions(unit)), libvirtHook, daemon),
 			})

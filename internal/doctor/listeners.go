@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 	"natspread/internal/text"
@@ -105,7 +106,7 @@ func (e examination) shadowed(service config.Service, listen config.Listen, prot
 	if len(service.Interfaces) > 0 {
 		comes += " by " + text.Few(service.Interfaces)
 	}
-	found := Finding{Severity: Risk, What: fmt.Sprintf("%s listens on %s %v and is shadowed: what comes for %s goes to service %s", who, protocol, s.At, comes, service.Name)}
+	found := Finding{Severity: Risk, What: fmt.Sprintf("%s listens on %s %v and is shadowed: what comes for %s goes to service %s", who, protocol, s.At, comes, service.Name), Of: finding.Subject{Kind: "processes are shadowed by services", Name: s.At.String(), Services: []string{service.Name}}}
 	if s.At.Addr().IsUnspecified() && !listen.Any() {
 		found.What += "; it still gets what comes for other addresses"
 	}

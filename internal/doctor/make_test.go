@@ -17,6 +17,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
 )
@@ -150,7 +151,7 @@ func track(t *testing.T, n int) {
 func findAll(h Host, b Balancer, state ...string) []Finding {
 	found := slices.Concat(h.Forwarding(b.Services, b.families()...), h.Way(b).Found, h.Refused(state), h.Examine(b))
 	found = append(found, h.Unchecked(b.Services, found)...)
-	Sort(found)
+	finding.Sort(found)
 	return found
 }
 

@@ -60,8 +60,8 @@ func (e examination) lostMarks(family rules.Family, words string, services []str
 			continue
 		}
 		return []Finding{{
-			Risk, fmt.Sprintf("%s, which %s sets, and nobody saves with its connection: the first packet of each connection to %s loses it", words, marks, text.Few(services)),
-			fmt.Sprintf("%s -t mangle -A %s -m mark ! --mark 0 -j CONNMARK --save-mark", rules.Program(family, ruleset.Variant, ""), chain),
+			Severity: Risk, What: fmt.Sprintf("%s, which %s sets, and nobody saves with its connection: the first packet of each connection to %s loses it", words, marks, text.Few(services)),
+			Fix: fmt.Sprintf("%s -t mangle -A %s -m mark ! --mark 0 -j CONNMARK --save-mark", rules.Program(family, ruleset.Variant, ""), chain),
 		}}
 	}
 	return nil

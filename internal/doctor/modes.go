@@ -58,11 +58,11 @@ func (h Host) open(path string, severity Severity, so string, seen map[string]bo
 			continue
 		}
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
-			found = append(found, Finding{severity, fmt.Sprintf("%s belongs to user %d: %s", full, stat.Uid, so), "chown root " + full})
+			found = append(found, Finding{Severity: severity, What: fmt.Sprintf("%s belongs to user %d: %s", full, stat.Uid, so), Fix: "chown root " + full})
 		}
 		above := severity == Risk || !slices.Contains(steps[:i+1], filepath.Base(paths.State))
 		if sticky := above && info.IsDir() && info.Mode()&os.ModeSticky != 0; info.Mode().Perm()&0o022 != 0 && !sticky {
-			found = append(found, Finding{severity, fmt.Sprintf("%s may be changed by its group or by others: %s", full, so), "chmod go-w " + full})
+			found = append(found, Finding{Severity: severity, What: fmt.Sprintf("%s may be changed by its group or by others: %s", full, so), Fix: "chmod go-w " + full})
 		}
 	}
 	return found

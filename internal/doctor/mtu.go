@@ -43,9 +43,9 @@ func (e examination) narrower() []Finding {
 	var found []Finding
 	for _, way := range ways.keys {
 		found = append(found, Finding{
-			Risk, fmt.Sprintf("packets of %s come in by %s with up to %d bytes, and %s takes %d: a connection stands still when the ICMP message about that is lost",
+			Severity: Risk, What: fmt.Sprintf("packets of %s come in by %s with up to %d bytes, and %s takes %d: a connection stands still when the ICMP message about that is lost",
 				text.Few(ways.values[way]), way.in.Name, way.in.MTU, way.out.Name, way.out.MTU),
-			inconfig.Line(text.Few(ways.values[way]), "clamp_mss = true"),
+			Fix: inconfig.Line(text.Few(ways.values[way]), "clamp_mss = true"),
 		})
 	}
 	return found

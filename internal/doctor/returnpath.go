@@ -37,8 +37,8 @@ func (e examination) noHairpin(service config.Service, lacking []netip.Prefix) F
 		had = append(had, half.Hairpin...)
 	}
 	return Finding{
-		Risk, fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, text.Few(lacking)),
-		inconfig.Line(service.Name, "hairpin = "+inconfig.List(slices.Concat(had, lacking))),
+		Severity: Risk, What: fmt.Sprintf("service %s: clients in %s are in the subnet of backends, which answer them directly: without hairpin these clients time out", service.Name, text.Few(lacking)),
+		Fix: inconfig.Line(service.Name, "hairpin = "+inconfig.List(slices.Concat(had, lacking))),
 	}
 }
 
@@ -89,8 +89,8 @@ func (e examination) besideBackends() []Finding {
 		}
 		for _, subnet := range beside.keys {
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, text.Few(service.Interfaces), subnet, text.Few(beside.values[subnet])),
-				inconfig.Line(service.Name, "take interface out"),
+				Severity: Risk, What: fmt.Sprintf("service %s takes only what comes in by %s: clients in %v, beside its backends on %s, are not balanced", service.Name, text.Few(service.Interfaces), subnet, text.Few(beside.values[subnet])),
+				Fix: inconfig.Line(service.Name, "take interface out"),
 			})
 		}
 	}
@@ -134,8 +134,8 @@ func (e examination) returnPath() []Finding {
 	}
 	if len(shared) > 0 { // no address of one balancer's own will do
 		found = append(found, Finding{
-			Risk, fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; this host cannot see whether they are", text.Few(shared)),
-			"ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over",
+			Severity: Risk, What: fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; this host cannot see whether they are", text.Few(shared)),
+			Fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over",
 		})
 	}
 	return found
@@ -146,7 +146,7 @@ func (e examination) returnPath() []Finding {
 func notKnown(backends, services []string, gateway netip.Addr) Finding {
 	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; this host cannot see whether they are", text.Few(backends))
 	if !gateway.IsValid() {
-		return Finding{Risk, what + ": these backends are on no subnet of this host", inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))}
+		return Finding{Severity: Risk, What: what + ": these backends are on no subnet of this host", Fix: inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))}
 	}
-	return Finding{Risk, what, fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
+	return Finding{Severity: Risk, What: what, Fix: fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
 }

@@ -70,9 +70,9 @@ func (e examination) strict(name string) (bool, error) {
 // subnet, too. Otherwise the backend's own routes decide where its replies come in.
 func (e examination) asymmetric(addr netip.Addr, services []string, to network.Route, near network.Address) Finding {
 	found := Finding{
-		Risk, fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
+		Severity: Risk, What: fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
 			addr, text.Few(services), to.Link, near.Subnet, near.Link.Name),
-		loosen(near.Link.Name),
+		Fix: loosen(near.Link.Name),
 	}
 	for _, source := range e.sourcesFor(addr, to) {
 		if near.Subnet.Contains(source) && !e.network.Holds(to.Link, near.Subnet) {

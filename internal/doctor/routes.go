@@ -7,6 +7,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/doctor/astray"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/network"
 	"natspread/internal/text"
 )
@@ -40,7 +41,9 @@ func (e examination) routes() []Finding {
 		to, err := e.network.RouteTo(addr)
 		switch {
 		case errors.Is(err, network.ErrNoRoute):
-			found = append(found, e.noRoute(addr, backends.values[addr]))
+			one := e.noRoute(addr, backends.values[addr])
+			one.Of = finding.Subject{Kind: "backends have no route that leads to them", Name: addr.String(), Services: backends.values[addr]}
+			found = append(found, one)
 		case err != nil:
 			found = append(found, cannotTell("the route to "+addr.String(), err))
 		case !to.Local && away.Away(addr, to):
@@ -51,7 +54,11 @@ func (e examination) routes() []Finding {
 		return found
 	}
 	for _, doubt := range away.Find(far, backends.values) {
-		found = append(found, Finding{Risk, doubt.What, doubt.Fix})
+		of := finding.Subject{Kind: "groups of backends are on no subnet of the host", Name: doubt.Backends[0].String()}
+		for _, addr := range doubt.Backends {
+			of.Services = append(of.Services, backends.values[addr]...)
+		}
+		found = append(found, Finding{Severity: Risk, What: doubt.What, Fix: doubt.Fix, Of: of})
 	}
 	return found
 }
@@ -61,17 +68,17 @@ func (e examination) routes() []Finding {
 func (e examination) noRoute(addr netip.Addr, services []string) Finding {
 	what := fmt.Sprintf("no route leads to backend %v of %s", addr, text.Few(services))
 	if words, refused := e.network.Refusing(addr); refused {
-		return Finding{Broken, what + ": the host has the route " + words, "ip route del " + words}
+		return Finding{Severity: Broken, What: what + ": the host has the route " + words, Fix: "ip route del " + words}
 	}
 	beside := e.network.Beside(addr)
 	switch {
 	case len(beside) == 0:
-		return Finding{Broken, what, fmt.Sprintf("ip route add %v via ROUTER", addr)}
+		return Finding{Severity: Broken, What: what, Fix: fmt.Sprintf("ip route add %v via ROUTER", addr)}
 	case !beside[0].Link.Up:
-		return Finding{Broken, what + ": " + beside[0].Link.Name + " is down", "ip link set " + beside[0].Link.Name + " up"}
+		return Finding{Severity: Broken, What: what + ": " + beside[0].Link.Name + " is down", Fix: "ip link set " + beside[0].Link.Name + " up"}
 	}
 	return Finding{
-		Broken, what + ", although it is beside " + beside[0].Link.Name,
-		fmt.Sprintf("ip route add %v dev %s", beside[0].Subnet, beside[0].Link.Name),
+		Severity: Broken, What: what + ", although it is beside " + beside[0].Link.Name,
+		Fix: fmt.Sprintf("ip route add %v dev %s", beside[0].Subnet, beside[0].Link.Name),
 	}
 }

@@ -38,11 +38,11 @@ func (e examination) takeover() []Finding {
 		key string
 		Finding
 	}{
-		{tcpLoose, Finding{Broken, fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, text.Few(services)), "sysctl -w " + loose + "=1"}},
+		{tcpLoose, Finding{Severity: Broken, What: fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, text.Few(services)), Fix: "sysctl -w " + loose + "=1"}},
 		{tcpLiberal, Finding{
-			Risk, fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, text.Few(services)),
+			Severity: Risk, What: fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, text.Few(services)),
 			// At boot sysctl.d is read before something loads conntrack, without which there is no such key.
-			"echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo " + liberal + "=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
+			Fix: "echo nf_conntrack > /etc/modules-load.d/60-takeover.conf && echo " + liberal + "=1 > /etc/sysctl.d/60-takeover.conf && sysctl -p /etc/sysctl.d/60-takeover.conf",
 		}},
 	} {
 		switch value, err := e.number(check.key); {

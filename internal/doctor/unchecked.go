@@ -36,7 +36,7 @@ func (h Host) Unchecked(services []config.Service, said []Finding) []Finding {
 			left = append(left, service.Name)
 		}
 		if len(service.Silent) > 0 {
-			found = append(found, Finding{Broken, service.What(), service.Fix()})
+			found = append(found, Finding{Severity: Broken, What: service.What(), Fix: service.Fix()})
 			if keepsClient(service.Service) || !service.Refuse() { // who lets clients in may drop what this host sends
 				found[len(found)-1].Severity = Risk
 			}
@@ -44,8 +44,8 @@ func (h Host) Unchecked(services []config.Service, said []Finding) []Finding {
 	}
 	if len(left) > 0 {
 		found = append(found, Finding{
-			Risk, fmt.Sprintf("nobody knows whether the backends of %s answer: there is no check, and doctor cannot ask them", text.Few(left)),
-			inconfig.Line(left[0], `check = { type = "TYPE", port = PORT }, of what answers there`),
+			Severity: Risk, What: fmt.Sprintf("nobody knows whether the backends of %s answer: there is no check, and doctor cannot ask them", text.Few(left)),
+			Fix: inconfig.Line(left[0], `check = { type = "TYPE", port = PORT }, of what answers there`),
 		})
 	}
 	return found

@@ -101,5 +101,5 @@ func (e examination) otherUplink(up uplink, out string, addrs []netip.Addr) Find
 	if strict, err := e.strict(up.link.Name); up.family == rules.IPv4 && err == nil && strict { // it would drop what comes in there
 		fix += " && " + loosen(up.link.Name)
 	}
-	return Finding{Risk, fmt.Sprintf("%s is on %s, and answers to clients that are not beside it leave by %s", text.Few(addrs), up.link.Name, out), fix}
+	return Finding{Severity: Risk, What: fmt.Sprintf("%s is on %s, and answers to clients that are not beside it leave by %s", text.Few(addrs), up.link.Name, out), Fix: fix}
 }

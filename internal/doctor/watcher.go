@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/inconfig"
 	"natspread/internal/paths"
 	"natspread/internal/rules"
@@ -49,7 +50,7 @@ func (h Host) Unwatched(w Watcher) Finding {
 	} else if len(w.Out) > 1 {
 		what += fmt.Sprintf(": %s stay out, unless natspread restore lets them in", text.Few(w.Out))
 	}
-	return Finding{Broken, what, h.watch(w)}
+	return Finding{Severity: Broken, What: what, Fix: h.watch(w)}
 }
 
 // watch is the line after which backends are checked. What hangs holds a lock, by which it is
@@ -90,8 +91,8 @@ func (e examination) ownChecks() []Finding {
 		}
 		if source := service.Check.Source; source.IsValid() && !e.isOwn(source) {
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s: this host does not have %v, the source of its checks, so nobody is checked", service.Name, source),
-				inconfig.Line(service.Name, "take source out of the check"),
+				Severity: Risk, What: fmt.Sprintf("service %s: this host does not have %v, the source of its checks, so nobody is checked", service.Name, source),
+				Fix: inconfig.Line(service.Name, "take source out of the check"), Of: finding.Subject{Kind: "services have a source of checks that this host does not have", Name: source.String(), Services: []string{service.Name}},
 			})
 		}
 		for _, backend := range service.Backends {
@@ -100,8 +101,8 @@ func (e examination) ownChecks() []Finding {
 				continue
 			}
 			found = append(found, Finding{
-				Risk, fmt.Sprintf("service %s: backend %v is this host, and its check would be balanced by service %s, so it is not checked", service.Name, backend, taker),
-				inconfig.Line(taker, "local = false"),
+				Severity: Risk, What: fmt.Sprintf("service %s: backend %v is this host, and its check would be balanced by service %s, so it is not checked", service.Name, backend, taker),
+				Fix: inconfig.Line(taker, "local = false"), Of: finding.Subject{Kind: "backends of this host are not checked, because a service would balance the check", Name: backend.String(), Services: []string{service.Name}},
 			})
 		}
 	}
@@ -142,7 +143,7 @@ func takesLocal(service config.Service, protocol config.Protocol, port uint16) b
 // to it is answered. Where it sees the clients' own addresses, its answers most likely leave by
 // another router. It is a Risk: forged packets look like that, too.
 func (h Host) NoneAnswered(service config.Service, backend config.Backend, asked int) Finding {
-	found := Finding{Severity: Risk, What: fmt.Sprintf("backend %v of service %s passes its check, but none of %d connections to it was answered", backend, service.Name, asked)}
+	found := Finding{Severity: Risk, What: fmt.Sprintf("backend %v of service %s passes its check, but none of %d connections to it was answered", backend, service.Name, asked), Of: finding.Subject{Kind: "backends pass their check, but none of the connections to them is answered", Name: backend.String(), Services: []string{service.Name}}}
 	if !keepsClient(service) {
 		return found
 	}

@@ -111,9 +111,9 @@ const untilLoaded = " # until what made it makes it again: take it out there, to
 // add adds a finding. What is not sure is a Risk, in other words.
 func (f *finder) add(sure bool, what, unsure, fix string) {
 	if sure {
-		f.found = append(f.found, Finding{Broken, fmt.Sprintf("%v: %s", f.family, what), fix})
+		f.found = append(f.found, Finding{Severity: Broken, What: fmt.Sprintf("%v: %s", f.family, what), Fix: fix})
 	} else {
-		f.found = append(f.found, Finding{Risk, fmt.Sprintf("%v: %s", f.family, unsure), fix})
+		f.found = append(f.found, Finding{Severity: Risk, What: fmt.Sprintf("%v: %s", f.family, unsure), Fix: fix})
 	}
 }
 

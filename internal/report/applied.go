@@ -9,6 +9,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/configfiles"
 	"natspread/internal/doctor"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/text"
 	"natspread/restore/generation"
 )
@@ -76,6 +77,7 @@ func (w watched) refusing(cfg config.Config, wanted func() generation.Wanted) []
 		found = append(found, doctor.Finding{
 			Severity: doctor.Risk, Fix: fix,
 			What: fmt.Sprintf("every backend of service %s is drained: clients are refused", service.Name),
+			Of:   finding.Subject{Kind: "services have no backend that is not drained: clients are refused", Services: []string{service.Name}},
 		})
 	}
 	return found

@@ -1,10 +1,13 @@
 package report
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"natspread/internal/doctor"
 )
@@ -21,7 +24,7 @@ func TestConditions(t *testing.T) {
 		defer listener.Close()
 		s.config = strings.Replace(balanced, "192.0.2.10:80", "192.0.2.20:80", 1) + "interface = \"eth9\"\n" // of the last, six
 		const (
-			absent   = "192.0.2.20, listen of web, is on no interface, and nobody was asked who has it in 192.0.2.0/24 on front; fix: natspread doctor # asks"
+			absent   = "192.0.2.20, listen of web, is on no interface, and natspread did not ask the network who has it in 192.0.2.0/24 on front; fix: natspread doctor # asks"
 			silent   = "192.0.2.20, listen of web, is on no interface, and nobody answers for it in 192.0.2.0/24 on front, unless the network needs no answer; fix: ip address add 192.0.2.20/24 dev front # until the next boot; "
 			missing  = "service six: there is no interface eth9, so nothing comes in by it; fix: natspread edit # in service six: interface = \"front\""
 			shadowed = " and is shadowed: what comes for 192.0.2.10:81 goes to service plain"
@@ -51,6 +54,58 @@ func TestConditions(t *testing.T) {
 		examined := s.examined(t, Judged{Config: plan.Config})
 		said("doctor", NotesOf(risks(examined)), silent, shadowed)
 		said("doctor", NotesOf(Broken(examined)), missing)
+	})
+}
+
+// TestManyOfAKind says once what is true of many services, and of one service what is its own. doctor names
+// each.
+func TestManyOfAKind(t *testing.T) {
+	eachVariant(t, func(t *testing.T, s *scene) {
+		var text strings.Builder
+		for i := range 5 {
+			fmt.Fprintf(&text, "[[service]]\nname = \"s%d\"\nlisten = \"192.0.2.%d:80\"\ninterface = \"eth%[1]d\"\nbackends = [\"10.0.0.1:80\"]\n", i, 20+i)
+		}
+		s.config = text.String()
+		const (
+			absent = "5 listen addresses are on no interface, 192.0.2.20 of s0 first; fix: natspread doctor # asks"
+			eth    = "5 interfaces of services do not exist, eth0 of s0 first"
+			alone  = "192.0.2.23, listen of s3, is on no interface, and natspread did not ask the network who has it in 192.0.2.0/24 on front; fix: natspread doctor # asks"
+			others = "other services have findings: natspread status shows them"
+		)
+		plan := s.plan(t)
+		noted := func(who string, notes []string, want ...string) {
+			t.Helper()
+			if diff := cmp.Diff(want, notes); diff != "" {
+				t.Errorf("%s: %s", who, diff)
+			}
+		}
+		noted("check", NotesOf(s.host.Advice(plan.Config)), eth+"; fix: natspread doctor # names each", absent)
+		s.apply(t)
+		noted("apply", s.host.NotesAfter(t.Context(), plan.Config, plan.Tables), eth+"; fix: natspread doctor # names each", absent)
+		all := s.read(t)
+		noted("status", all.Notes, absent)
+		screen := all.Printed(t.Context()).Text(plain(), false)
+		if want := "  broken: " + eth + "\n    fix: natspread status --all # names each\n  note: "; !strings.Contains(screen, want) || strings.Contains(screen, "there is no") {
+			t.Errorf("status: %s", screen)
+		}
+		if screen := all.Printed(t.Context()).Text(plain(), true); strings.Count(screen, "there is no interface eth") != 5 {
+			t.Errorf("status --all: %s", screen)
+		}
+		difference := s.diff(t)
+		noted("diff", difference.Filled().Notes, absent)
+		if screen := difference.Text(plain(), false); strings.Count(screen, eth) != 1 || strings.Contains(screen, "there is no") {
+			t.Errorf("diff: %s", screen)
+		}
+		s.host.Service = "s3"
+		one := s.read(t)
+		noted("status s3", one.Notes, others, alone)
+		if len(one.Findings) != 1 || !strings.HasPrefix(one.Findings[0].What, "service s3: there is no interface eth3") || one.State != Impaired {
+			t.Errorf("status s3: %s, %v", one.State, one.Findings)
+		}
+		s.host.Service = ""
+		if examined := s.examined(t, Judged{Config: plan.Config}); len(examined) < 10 {
+			t.Errorf("doctor: %v", examined)
+		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"natspread/internal/doctor/finding"
 	"natspread/internal/screen"
 	"natspread/internal/text"
 )
@@ -67,7 +68,7 @@ func (d Diff) Text(on screen.Screen, withRules bool) string {
 		if d.loaded != 0 {
 			head = fmt.Sprintf("found of generation %d, which is loaded:\n", d.loaded)
 		}
-		parts = append(parts, head+findingsText(on, d.Findings, "  "))
+		parts = append(parts, head+findingsText(on, finding.Fold(d.Findings, "natspread doctor # names each"), "  "))
 	}
 	if withRules || d.unnamed != nil {
 		parts = append(parts, paintDiff(on, d.Diff))

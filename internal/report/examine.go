@@ -10,6 +10,7 @@ import (
 	"natspread/internal/compare"
 	"natspread/internal/config"
 	"natspread/internal/doctor"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/rules"
 	"natspread/render"
 	"natspread/restore/generation"
@@ -55,7 +56,7 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 		found = append(found, h.Doctor.Unchecked(judged.Config.Services, found)...)
 		found = append(found, h.Doctor.Outside(judged.Config.Services)...)
 	}
-	doctor.Sort(found)
+	finding.Sort(found)
 	return found, nil
 }
 
@@ -70,7 +71,7 @@ func (h Host) missing(ctx context.Context, cfg config.Config) ([]doctor.Finding,
 		var missing *iptables.MissingError
 		if errors.As(kernel.Missing(ctx, table), &missing) {
 			one := doctor.Finding{Severity: doctor.Broken, What: missing.Error(), Fix: missing.Fix()}
-			if !slices.Contains(found, one) { // the tables of a family lack the same
+			if !slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.What == one.What }) { // the tables of a family lack the same
 				found = append(found, one)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/health"
 	"natspread/internal/text"
 	"natspread/restore/generation"
@@ -191,16 +192,17 @@ func (w watched) unreached(host doctor.Host, services []config.Service) []doctor
 // lines says, for the notes of a report, who is out, and which services do not choose among
 // those of their primaries that are up.
 func (w watched) lines(services []config.Service) []string {
-	var lines, hand []string
+	var found, hand []doctor.Finding
 	out, of := 0, 0
 	for _, service := range services {
 		if service.Checked() {
 			of += len(service.Backends)
-			lines = append(lines, w.modeLine(service)...)
+			found = append(found, w.modeNote(service)...)
 		}
 		for _, one := range w.notes[service.Name].Out {
 			if one.Reason == health.ByHand {
-				hand = append(hand, one.Backend+" of "+service.Name)
+				of := finding.Subject{Kind: "backends are drained until the next load or boot", Name: one.Backend, Services: []string{service.Name}}
+				hand = append(hand, doctor.Finding{What: "drained until the next load or boot: " + of.String(), Of: of})
 			} else {
 				out++
 			}
@@ -211,19 +213,13 @@ func (w watched) lines(services []config.Service) []string {
 		if out == 1 {
 			are = "is"
 		}
-		lines = slices.Insert(lines, 0, fmt.Sprintf("health: %d of %s %s out", out, text.Plural(of, "backend"), are))
+		found = slices.Insert(found, 0, doctor.Finding{What: fmt.Sprintf("health: %d of %s %s out", out, text.Plural(of, "backend"), are)})
 	}
-	for _, one := range hand {
-		lines = append(lines, "drained until the next load or boot: "+one)
-	}
-	if len(lines) > mostNotes {
-		lines = append(lines[:mostNotes], fmt.Sprintf("and %d more: natspread status --json", len(lines)-mostNotes))
-	}
-	return lines
+	return NotesOf(finding.Fold(append(found, hand...), "natspread status --all # names each"))
 }
 
-// modeLine says why backups join, or why a service lets in also those that are down.
-func (w watched) modeLine(service config.Service) []string {
+// modeNote says why backups join, or why a service lets in also those that are down.
+func (w watched) modeNote(service config.Service) []doctor.Finding {
 	mode := w.mode(service)
 	if mode != health.Backup && mode != health.FailOpen {
 		return nil
@@ -232,10 +228,14 @@ func (w watched) modeLine(service config.Service) []string {
 	if mode == health.FailOpen {
 		does = "all get connections (fail-open)"
 	}
-	if choice.Up == 0 && mode == health.FailOpen {
-		return []string{fmt.Sprintf("health: %s: none of %s is up: %s", service.Name, text.Plural(choice.Of, "backend"), does)}
+	note := doctor.Finding{
+		What: fmt.Sprintf("health: %s: %d of %d up, fewer than min_up = %d: %s", service.Name, choice.Up, choice.Of, service.MinUp, does),
+		Of:   finding.Subject{Kind: "services have fewer backends up than min_up: " + does, Services: []string{service.Name}},
 	}
-	return []string{fmt.Sprintf("health: %s: %d of %d up, fewer than min_up = %d: %s", service.Name, choice.Up, choice.Of, service.MinUp, does)}
+	if choice.Up == 0 && mode == health.FailOpen {
+		note.What = fmt.Sprintf("health: %s: none of %s is up: %s", service.Name, text.Plural(choice.Of, "backend"), does)
+	}
+	return []doctor.Finding{note}
 }
 
 // readWatched reads what is known of the health of what the kernel is to hold. What cannot be

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -440,7 +441,7 @@ func TestApplyDoesWhatDiffSays(t *testing.T) {
 				if after.Added+after.Removed+len(after.Services) > 0 || after.outdated != "" {
 					t.Errorf("apply left a difference:\n%s%s", after.Text(plain(), true), after.outdated)
 				}
-				if noted := FindingsOf(Broken(s.remaining(t))); !slices.Equal(noted, after.Findings) {
+				if noted := FindingsOf(Broken(s.remaining(t))); !reflect.DeepEqual(noted, after.Findings) {
 					t.Errorf("apply would note %v, and diff finds %v", noted, after.Findings)
 				}
 				says := before.Added+before.Removed+len(before.Services) > 0 || before.outdated != "" || len(before.Findings) > len(after.Findings)

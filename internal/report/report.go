@@ -27,7 +27,10 @@ type Host struct {
 	// Scrape is for those who ask all the time: what others' rules do is looked for in the
 	// filter tables only, and routes and sockets are left out.
 	Scrape bool
-	Ends   bool // natspread health, which asks, is about to end
+	// Service is the one service, as the file names it, whose findings and notes are wanted beside those
+	// of the host; "" for all. The state is that of all.
+	Service string
+	Ends    bool // natspread health, which asks, is about to end
 	// ByHand tells that no unit works on what is reported: it is below another root, or in
 	// another network namespace than the running systemd.
 	ByHand bool
@@ -89,7 +92,11 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if wanted.Generation.Number != 0 && len(wantedFamilies(wanted, families)) == 0 { // nothing of these is missing
 		judged.Loaded = true
 	}
-	report.State, report.Findings = judge(judged, h.refused(wanted), left)
+	var found []doctor.Finding
+	report.State, found = judge(judged, h.refused(wanted), left)
+	if report.Findings = h.asked(found); len(report.Findings) < len(found) {
+		report.Notes = append(report.Notes, "other services have findings: natspread status shows them")
+	}
 	h.adoptAgain(&report)
 	if wanted.Pending != nil && wanted.Pending.Left() > 0 {
 		report.Notes = append(report.Notes, wanted.Pending.String())
@@ -101,9 +108,19 @@ func (h Host) read(ctx context.Context, families []rules.Family) (Report, error)
 	if cmp.Or(wanted.Boot.Number, wanted.Current) == 0 { // then there is nothing to load
 		unloaded = nil
 	}
-	report.Notes = append(report.Notes, NotesOf(slices.Concat(report.edited, report.refusing, report.unreached, unloaded, risks(conditions)))...)
+	report.Notes = append(report.Notes, NotesOf(h.asked(slices.Concat(report.edited, report.refusing, report.unreached, unloaded, risks(conditions))))...)
 	return report, nil
 }
+
+// asked returns those findings that are about the service that is asked for, or about the host.
+func (h Host) asked(found []doctor.Finding) []doctor.Finding {
+	return slices.DeleteFunc(slices.Clone(found), func(f doctor.Finding) bool {
+		return len(f.Of.Services) > 0 && !slices.ContainsFunc(f.Of.Services, h.asks)
+	})
+}
+
+// asks tells whether a service is asked for, of both families if it has both.
+func (h Host) asks(name string) bool { return h.Service == "" || isNamed(name, h.Service) }
 
 // health adds to a report the health of its services, and returns what is to say of those of
 // some families that are loaded.
@@ -114,7 +131,8 @@ func (h Host) health(ctx context.Context, report *Report, families []rules.Famil
 	if !report.Status.Loaded || len(services) == 0 {
 		return nil
 	}
-	report.Notes = append(report.Notes, report.watched.lines(services)...)
+	mine := slices.DeleteFunc(slices.Clone(services), func(s config.Service) bool { return !h.asks(s.Name) })
+	report.Notes = append(report.Notes, report.watched.lines(mine)...)
 	report.unreached = report.watched.unreached(h.Doctor, services)
 	return append(unread, h.unwatchedBy(ctx, report.watched, services)...)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"natspread/internal/doctor"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/health"
 	"natspread/internal/rules"
 	"natspread/internal/screen"
@@ -32,6 +33,8 @@ type Status struct {
 	Watcher    *Watcher      `json:"watcher,omitempty"` // natspread health; absent where it does not run, and nobody wants it to
 	Services   []Service     `json:"services"`          // of the generation that the kernel is to hold
 	Version    string        `json:"version"`           // of natspread
+
+	only bool // of one service alone, which is shown in whole
 }
 
 // Out is a backend that the rules leave out now, in the output of status.
@@ -64,7 +67,7 @@ type Finding = doctor.Finding
 func FindingsOf(found []doctor.Finding) []Finding {
 	printed := make([]Finding, len(found))
 	for i, f := range found {
-		printed[i] = Finding{Severity: f.Severity, What: text.OneLine(f.What), Fix: text.OneLine(f.Fix)}
+		printed[i] = Finding{Severity: f.Severity, What: text.OneLine(f.What), Fix: text.OneLine(f.Fix), Of: f.Of}
 	}
 	return printed
 }
@@ -109,7 +112,10 @@ func (s Status) headText(on screen.Screen, all bool) string {
 	}
 	written.WriteString(on.Wrap(fmt.Sprintf("%s: %s, by the %s variant of iptables", state, boot, s.Variant)) + "\n")
 	findings, more := s.Findings, ""
-	if len(findings) > mostNotes && !all {
+	if !all && !s.only {
+		findings = finding.Fold(findings, "natspread status --all # names each")
+	}
+	if len(findings) > mostNotes && !all && !s.only {
 		findings, more = findings[:mostNotes], fmt.Sprintf("  and %d more findings: natspread status --all\n", len(findings)-mostNotes)
 	}
 	written.WriteString(findingsText(on, findings, "  ") + more)
@@ -198,17 +204,18 @@ func NoteLines(result restore.Result) []string {
 // mostNotes is how many findings become notes: with thousands of services nobody reads all.
 const mostNotes = 20
 
-// NotesOf returns findings as notes of a result, a line each, and says how many more there
-// are.
+// NotesOf returns findings as notes of a result, a line each, of many of one kind a line for all, and
+// says how many more there are.
 func NotesOf(found []doctor.Finding) []string {
 	var notes []string
-	for i, finding := range found {
+	found = finding.Fold(found, "natspread doctor # names each")
+	for i, one := range found {
 		if i == mostNotes {
 			return append(notes, fmt.Sprintf("and %d more: natspread doctor", len(found)-i))
 		}
-		note := finding.What
-		if finding.Fix != "" {
-			note += "; fix: " + finding.Fix
+		note := one.What
+		if one.Fix != "" {
+			note += "; fix: " + one.Fix
 		}
 		notes = append(notes, note)
 	}

@@ -24,12 +24,12 @@ func (s Status) Only(name string) (Status, error) {
 	var only []Service
 	for i, service := range s.Services {
 		names[i] = service.Name
-		if service.Name == name || (config.Service{Name: service.Name}).Written() == name {
+		if isNamed(service.Name, name) {
 			only = append(only, service)
 		}
 	}
 	if only != nil {
-		s.Services = only
+		s.Services, s.only = only, true
 		return s, nil
 	}
 	if len(names) == 0 {
@@ -41,11 +41,16 @@ func (s Status) Only(name string) (Status, error) {
 	return Status{}, fmt.Errorf("there is no service %q; fix: natspread status --all", name)
 }
 
+// isNamed tells whether a service has a name, or one of the file has it that the service is a half of.
+func isNamed(service, name string) bool {
+	return service == name || (config.Service{Name: service}).Written() == name
+}
+
 // servicesText returns the services for people: all of them, or where they are too many lines a
 // summary.
 func (s Status) servicesText(on screen.Screen, all bool) string {
 	var written strings.Builder
-	if !all && s.lines() > mostLines {
+	if all = all || s.only; !all && s.lines() > mostLines {
 		written.WriteString(summaryText(on, s.Services))
 		return written.String()
 	}
@@ -61,7 +66,7 @@ func (s Status) servicesText(on screen.Screen, all bool) string {
 // Brief returns the status for a terminal that does not show all of Text: the services in trouble
 // first, and each other one on a line. Of too many it is Text, which sums them up.
 func (s Status) Brief(on screen.Screen) string {
-	if s.lines() > mostLines {
+	if s.only || s.lines() > mostLines {
 		return s.Text(on, false)
 	}
 	troubled, rest := "", "\n"

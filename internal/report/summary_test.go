@@ -8,6 +8,7 @@ import (
 
 	"natspread/internal/doctor"
 	"natspread/internal/health"
+	"natspread/internal/screen"
 )
 
 // manyServices returns the status of so many services of three backends, the first bad of which
@@ -161,6 +162,13 @@ func TestOnly(t *testing.T) {
 	only, err := status.Only("s7")
 	if err != nil || len(only.Services) != 1 || only.Services[0].Name != "s7" || len(status.Services) != 300 {
 		t.Errorf("%+v, %v", only, err)
+	}
+	only.Rules = strings.Repeat("0123456789abcdef", 4)
+	if text := only.Text(screen.Screen{Columns: 80}, false); !strings.Contains(text, "sha256 0123456789abcdef..., out: none\n") {
+		t.Errorf("the beginning of the sum, at 80 columns: %s", text)
+	}
+	if text := only.Text(screen.Screen{Columns: 80}, true); strings.Contains(text, "...") {
+		t.Errorf("the whole sum with --all: %s", text)
 	}
 	for name, want := range map[string]string{"s77x": "did you mean s77?", "wwwwww": `there is no service "wwwwww"; fix: natspread status --all`} {
 		if _, err := status.Only(name); err == nil || !strings.Contains(err.Error(), want) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/doctor"
+	"natspread/internal/doctor/finding"
 	"natspread/restore"
 	"natspread/restore/generation"
 )
@@ -53,7 +54,7 @@ func judge(status restore.Status, refused, left []doctor.Finding) (State, []doct
 		}
 		found = append(found, finding)
 	}
-	doctor.Sort(found)
+	finding.Sort(found)
 	return stateOf(status, found), found
 }
 

@@ -25,8 +25,9 @@ type Host struct {
 
 // Doubt is what is to be said of some backends.
 type Doubt struct {
-	What string
-	Fix  string // the line to type; "" where there is none
+	Backends []netip.Addr
+	What     string
+	Fix      string // the line to type; "" where there is none
 }
 
 // cause is why it may be wrong that only the default route leads to some backends.
@@ -150,7 +151,7 @@ func (h Host) byDefault(backends []netip.Addr, why cause) Doubt {
 	if len(backends) > 1 {
 		verb = "are"
 	}
-	found := Doubt{What: fmt.Sprintf("%s %s on no subnet of the host, and packets go there as to everybody, %s", text.Few(backends), verb, why.via)}
+	found := Doubt{Backends: backends, What: fmt.Sprintf("%s %s on no subnet of the host, and packets go there as to everybody, %s", text.Few(backends), verb, why.via)}
 	switch {
 	case why.near.Addr.IsValid():
 		found.What += fmt.Sprintf(", while %v of service %s is on %s: a typing error, or does %[3]s lack an address?", why.like, why.services, why.near.Link.Name)

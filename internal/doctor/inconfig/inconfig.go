@@ -4,6 +4,7 @@ package inconfig
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -31,6 +32,37 @@ func Interface(service config.Service, named, better string) string {
 		return Line(service.Name, fmt.Sprintf("interface = %q", all[0]))
 	}
 	return Line(service.Name, "interface = "+List(all))
+}
+
+// mostSources is how many source addresses a line writes.
+const mostSources = 16
+
+// WithoutAddress is the line after which a service, of one half for each family, no longer needs an
+// address that the host lost: one that moves, as by DHCP, is best not written. The other listen
+// addresses stay, unless "*" has them. keeps tells of which halves all of them stay.
+func WithoutAddress(name string, addr netip.Addr, halves []config.Service, keeps func(config.Service) bool) string {
+	var listens []config.Listen
+	var sources []netip.Addr
+	moved, masquerade := false, false
+	for _, half := range halves {
+		for _, listen := range half.Listen {
+			if listen.Addr == addr && !keeps(half) {
+				listen.Addr, moved = netip.Addr{}, true
+			}
+			listens = append(listens, listen)
+		}
+		others := slices.DeleteFunc(half.SNAT.Addresses(), func(a netip.Addr) bool { return a == addr })
+		masquerade = masquerade || len(others) == 0
+		sources = append(sources, others...)
+	}
+	line := fmt.Sprintf("snat = %q", config.SNAT{})
+	if n := len(sources); !masquerade && 0 < n && n <= mostSources {
+		line = "snat = " + List(sources)
+	}
+	if moved {
+		line = "listen = " + Listen(listens) + " and " + line
+	}
+	return Line(name, line)
 }
 
 // Listen writes listen addresses as the config does: each once, and none that "*" has already.

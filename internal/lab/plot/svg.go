@@ -24,8 +24,8 @@ const (
 	below, above  = 0.5, 1.15 // how far the scale of costs goes on, so that labels are beside lines
 )
 
-// style is for light and dark grounds. A reader may have his program show the picture on either; it brings
-// its own ground. Each colour of a line is also that of its label.
+// style is for light and dark backgrounds. A reader may have his program show the picture on either; it brings
+// its own background. Each colour of a line is also that of its label.
 const style = `
 text { font-family: -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; font-size: 14px }
 .title { font-size: 21px; font-weight: 600 }

@@ -1,5 +1,5 @@
 // Package screentest compares what a terminal shows with goldens, of 80 and of 120 columns. There is one golden for
-// a dark and for a light ground: a screen has only styles that are easy to read on both.
+// a dark and for a light background: a screen has only styles that are easy to read on both.
 package screentest
 
 import (
