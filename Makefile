@@ -66,7 +66,7 @@ uninstall: ## take away what make install wrote; natspread uninstall before it s
 	rm -f $(INTO)/share/bash-completion/completions/natspread $(INTO)/share/zsh/$(ZSHDIR)/_natspread $(INTO)/share/fish/vendor_completions.d/natspread.fish
 	rm -f $(UNITS)/natspread.service $(addprefix $(UNITS)/,$(BESIDE))
 	rm -rf $(INTO)/share/natspread
-	-rmdir --ignore-fail-on-non-empty $(UNITS)/nftables.service.d
+	[ ! -d $(UNITS)/nftables.service.d ] || rmdir --ignore-fail-on-non-empty $(UNITS)/nftables.service.d
 
 man: bin/man/natspread.8 bin/man/natspread.toml.5 bin/man/natspread-json.5 ## bin/man, from docs/man
 

@@ -50,7 +50,7 @@ func eachFound(t *testing.T, test func(t *testing.T, host restore.Host, opened [
 				var opened []string
 				for i, links := range c.opened {
 					if links != "" {
-						opened = append(opened, fmt.Sprintf("%v: this host forwards packets for everybody from now on, by %s: set a policy for FORWARD", rules.Family(i), links))
+						opened = append(opened, fmt.Sprintf("%v: this host forwards packets for everybody from now on, by %s, unless FORWARD drops them; fix: %s", rules.Family(i), links, rules.CloseForward(rules.Family(i))))
 					}
 				}
 				test(t, newHost(t, variant), opened)

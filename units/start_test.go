@@ -81,7 +81,7 @@ func TestRuns(t *testing.T) {
 func TestStartEnabledFails(t *testing.T) {
 	failing := &fakeSystemd{result: "failed", properties: unitIn("enabled", "inactive", 0)}
 	started, err := failing.reach(t).StartEnabled(context.Background())
-	if started || err == nil || err.Error() != "its program failed; see: systemctl status natspread.service" {
+	if started || err == nil || err.Error() != "its program failed; see: journalctl -b -u natspread.service" {
 		t.Errorf("%v, %v", started, err)
 	}
 	refusal := bus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"permission denied"})

@@ -115,7 +115,7 @@ func (s *Systemd) ResetFailed(ctx context.Context, unit string) error {
 }
 
 // State returns the state of a unit in systemd's word, as active or failed. One that is not
-// there is inactive.
+// there is inactive; one that systemd is to start when others are up is activating already.
 func (s *Systemd) State(ctx context.Context, unit string) (string, error) {
 	property, err := s.conn.GetUnitPropertyContext(ctx, unit, "ActiveState")
 	if err != nil {
@@ -124,6 +124,11 @@ func (s *Systemd) State(ctx context.Context, unit string) (string, error) {
 	state, isString := property.Value.Value().(string)
 	if !isString {
 		return "", fmt.Errorf("cannot read the state of %s: systemd says %v", unit, property.Value)
+	}
+	if state == "inactive" {
+		if waits, err := s.readState(ctx, unit); err == nil && waits.queued {
+			return "activating", nil
+		}
 	}
 	return state, nil
 }
@@ -158,7 +163,7 @@ func runJob(ctx context.Context, unit string, begin begin) error {
 	case word := <-result:
 		return jobError(unit, word)
 	case <-ctx.Done():
-		return fmt.Errorf("systemd has not finished: %w; see: systemctl status %s", ctx.Err(), unit)
+		return fmt.Errorf("systemd has not finished: %w; see: journalctl -b -u %s", ctx.Err(), unit)
 	}
 }
 
@@ -178,5 +183,5 @@ func jobError(unit, result string) error {
 	if !known {
 		why = "systemd says " + result
 	}
-	return fmt.Errorf("%s; see: systemctl status %s", why, unit)
+	return fmt.Errorf("%s; see: journalctl -b -u %s", why, unit)
 }

@@ -232,10 +232,12 @@ func TestSystemdState(t *testing.T) {
 	if state, err := systemd.State(context.Background(), paths.Unit); err == nil {
 		t.Errorf("a systemd that does not answer says %q", state)
 	}
+	says := "failed"
 	properties := map[string]any{
 		"Get": func(of, property string) (bus.Variant, *bus.Error) {
-			return bus.MakeVariant("failed"), fake.note("get %s %s", of, property)
+			return bus.MakeVariant(says), fake.note("get %s %s", of, property)
 		},
+		"GetAll": func(string) (map[string]bus.Variant, *bus.Error) { return unitIn("enabled", says, 7), nil },
 	}
 	for _, conn := range fake.conns {
 		if err := conn.ExportMethodTable(properties, managerPath+"/unit/natspread_2eservice", "org.freedesktop.DBus.Properties"); err != nil {
@@ -246,6 +248,10 @@ func TestSystemdState(t *testing.T) {
 		t.Errorf("%q, %v", state, err)
 	}
 	want(t, "calls", []string{"get org.freedesktop.systemd1.Unit ActiveState"}, fake.called)
+	says = "inactive" // it is queued behind others
+	if state, err := systemd.State(context.Background(), paths.Unit); err != nil || state != "activating" {
+		t.Errorf("%q, %v", state, err)
+	}
 }
 
 func TestSystemdJobResults(t *testing.T) {
@@ -260,7 +266,7 @@ func TestSystemdJobResults(t *testing.T) {
 	} {
 		systemd := (&fakeSystemd{result: result}).reach(t)
 		for verb, job := range map[string]func(context.Context, string) error{"start": systemd.Start, "stop": systemd.Stop} {
-			message := "cannot " + verb + " natspread.service: " + why + "; see: systemctl status natspread.service"
+			message := "cannot " + verb + " natspread.service: " + why + "; see: journalctl -b -u natspread.service"
 			if err := job(context.Background(), paths.Unit); err == nil || err.Error() != message {
 				t.Errorf("%s: %v", result, err)
 			}

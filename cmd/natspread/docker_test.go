@@ -55,10 +55,10 @@ func installBesideDocker(t *testing.T, machine *fakeSystemd, variant string) {
 			t.Errorf("-q leaves %q", quiet.err)
 		}
 	}
-	says("the host forwards packets for everybody from now on: set a policy for FORWARD\n", "")
+	const fix = "; fix: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP # until the next boot\n"
+	says("the host forwards packets for everybody from now on, unless FORWARD drops them"+fix, fix)
 	machine.onMachine("uninstall").want(t, exitDone)
 
-	const fix = "; fix: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && iptables -P FORWARD DROP # until the next boot\n"
 	writeFile(t, "/etc/systemd/system/docker.service", "[Service]\nExecStart=/usr/bin/dockerd\n")
 	startDocker(t, variant)
 	says("the policy of FORWARD is DROP now, but ACCEPT after a boot where only Docker sets it: ", fix)

@@ -84,14 +84,13 @@ func needRights(verb string) error {
 
 // needKernel is needRights for a verb that changes the kernel, and refuses to change one
 // that is not the root's own: with a --root other than /, or in a chroot, the kernel is the
-// running machine's. In a network namespace that is not PID 1's, or where that cannot be told,
-// nothing is refused.
+// running machine's. In a network namespace that is known not to be PID 1's nothing is refused.
 func (s *session) needKernel(verb string) error {
 	if err := needRights(verb); err != nil {
 		return err
 	}
-	foreign := s.root != "/" || namespace.Root() == namespace.Another
-	if !foreign || s.live || namespace.Network() != namespace.Inits {
+	foreign := s.root != "/" || namespace.Chrooted()
+	if !foreign || s.live || namespace.Network() == namespace.Another {
 		return nil
 	}
 	return cmdline.UsageErrorf("natspread %s would change the running kernel, not the image: natspread install --offline writes the image, as natspread --root IMAGE install does from outside; --live changes the running kernel all the same; nothing was changed", verb)

@@ -9,7 +9,6 @@ import (
 	"natspread/internal/change"
 	"natspread/internal/config"
 	"natspread/internal/configfiles"
-	"natspread/internal/paths"
 	"natspread/internal/report"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -78,9 +77,9 @@ func (s *session) takesLogin(ctx context.Context, yes bool, cfg config.Config) (
 // stateTimeout bounds how long a report waits for systemd, which answers at once.
 const stateTimeout = 2 * time.Second
 
-// unitState asks the running systemd for the state of natspread's unit.
-func (s *session) unitState(ctx context.Context) (string, error) {
-	return askSystemd(ctx, s, stateTimeout, func(ctx context.Context, running systemd) (string, error) { return running.State(ctx, paths.Unit) })
+// unitState asks the running systemd for the state of a unit.
+func (s *session) unitState(ctx context.Context, unit string) (string, error) {
+	return askSystemd(ctx, s, stateTimeout, func(ctx context.Context, running systemd) (string, error) { return running.State(ctx, unit) })
 }
 
 // load reads and checks the config and plans its tables.

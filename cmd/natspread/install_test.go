@@ -37,7 +37,7 @@ type fakeSystemd struct {
 var _ systemd = (*fakeSystemd)(nil)
 
 // errFake is how a call fails.
-var errFake = errors.New("cannot do it: its program failed; see: systemctl status natspread.service")
+var errFake = errors.New("cannot do it: its program failed; see: journalctl -b -u natspread.service")
 
 // call remembers a call and tells how it ends.
 func (f *fakeSystemd) call(name string) error {
@@ -195,7 +195,7 @@ func TestStatusOfUnit(t *testing.T) {
 			machine.onMachine("status").want(t, exitDone)
 			machine.fails, machine.state = "", "failed"
 			got := machine.onMachine("status").want(t, exitFailed)
-			if !strings.Contains(got.out, "impaired: ") || !strings.Contains(got.out, "\n  broken: natspread.service has failed: systemd neither stops nor reloads it\n    fix: systemctl reset-failed natspread.service") {
+			if !strings.Contains(got.out, "impaired: ") || !strings.Contains(got.out, "\n  broken: natspread.service has failed: systemd neither stops nor reloads it; journalctl -b -u natspread.service says why\n    fix: systemctl reset-failed natspread.service") {
 				t.Error(got.out)
 			}
 			if got := machine.onMachine("status", "--json").want(t, exitFailed); !strings.Contains(got.out, `"unit": "failed"`) {

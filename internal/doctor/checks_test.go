@@ -140,6 +140,25 @@ func TestReversePath(t *testing.T) {
 	}
 }
 
+// TestReturnAdvice says at an apply what backends have to be told that see their clients.
+func TestReturnAdvice(t *testing.T) {
+	onEach(t, "advice", false, func(t *testing.T, variant string) {
+		p := newPatient(t, variant, netnstest.Layout{Gateway: true}, config.SNAT{Mode: config.None})
+		var found []Finding
+		look := func() { p.Network.Balancer.Do(t, func() { found = p.Live.Advice(p.Balancer.Services) }) }
+		if look(); len(found) != 1 || found[0].Fix != "ip route replace default via 10.0.0.254 # on each of them" {
+			t.Errorf("%s", reported(found))
+		}
+		p.hold(t)
+		look()
+		wantFindings(t, found)
+		p.Balancer.Services[0].SNAT.Mode = config.Masquerade
+		flush(t)
+		look()
+		wantFindings(t, found)
+	})
+}
+
 // TestReturnPath groups backends by their subnet, and takes a reply as proof.
 func TestReturnPath(t *testing.T) {
 	e := examination{network: twoLinks()}
@@ -149,12 +168,12 @@ func TestReturnPath(t *testing.T) {
 		e.Services[0].Backends = append(e.Services[0].Backends, backendOf(netip.MustParseAddr(addr), 80))
 	}
 	found := e.returnPath()
-	wantFindings(t, found, `risk: with snat = "none" the answers of 10.0.0.1, 10.0.0.2 must`, `risk: with snat = "none" the answers of 203.0.113.5 must be routed through this host; doctor cannot see whether they are: these backends are on no subnet`)
+	wantFindings(t, found, `risk: with snat = "none" the answers of 10.0.0.1, 10.0.0.2 must`, `risk: with snat = "none" the answers of 203.0.113.5 must be routed through this host; this host cannot see whether they are: these backends are on no subnet`)
 	if !strings.Contains(found[0].Fix, "via 10.0.0.254 ") || found[1].Fix != `natspread edit # in service web: snat = "masquerade"` {
 		t.Errorf("%s", reported(found))
 	}
 	e.Services[0].Takeover = true
-	wantFindings(t, e.returnPath(), "risk: with takeover the answers of 10.0.0.1, 10.0.0.2, 203.0.113.5 must be routed through the balancer that the client asked; doctor")
+	wantFindings(t, e.returnPath(), "risk: with takeover the answers of 10.0.0.1, 10.0.0.2, 203.0.113.5 must be routed through the balancer that the client asked; this host")
 	e.Services[0].Takeover = false
 	e.flows[rules.IPv4] = flowsTo(1, flows.TCP, "203.0.113.9")
 	f := &e.flows[rules.IPv4][0]

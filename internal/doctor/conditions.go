@@ -23,9 +23,10 @@ func (h Host) Conditions(services []config.Service, brief bool) []Finding {
 }
 
 // Advice finds what whoever writes services may not have meant: processes of the host that
-// they take connections from, and ports that several of theirs share.
+// they take connections from, ports that several of theirs share, and what backends that see their clients
+// have to be told.
 func (h Host) Advice(services []config.Service) []Finding {
-	return h.run(services, []func(examination) []Finding{examination.listeners, examination.ports})
+	return h.run(services, []func(examination) []Finding{examination.listeners, examination.ports, examination.returnPath})
 }
 
 // run runs checks that need no more than services and the network.
@@ -35,6 +36,11 @@ func (h Host) run(services []config.Service, checks []func(examination) []Findin
 		return []Finding{cannotTell("which interfaces and addresses the host has", err)}
 	}
 	e := examination{Host: h, Balancer: Balancer{Services: services}, network: read, sockets: network.NewSockets(h.Proc)}
+	if slices.ContainsFunc(services, keepsClient) {
+		for _, family := range e.families() { // where it is not known who answered, nobody did
+			e.flows[family], _ = readFlows(family, e.concerns())
+		}
+	}
 	var found []Finding
 	for _, check := range checks {
 		found = append(found, check(e)...)

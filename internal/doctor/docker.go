@@ -18,19 +18,31 @@ var dockerFiles = []string{
 	"/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd",
 }
 
-// Router finds who can send packets through a host that forwards a family from now on.
+// Router finds who can send packets through a host that forwards a family from now on. Where the policy is DROP
+// only Docker changes that.
+func (h Host) Router(family rules.Family, policy string) []Finding {
+	if policy == "DROP" && !h.hasDocker() {
+		return nil
+	}
+	return []Finding{h.lets(family, policy)}
+}
+
+// lets is the finding of a host that forwards for everybody.
 // policy is the policy of its FORWARD chain now, ACCEPT or DROP, and "" for an image,
 // which has none yet. Docker sets the policy to DROP only when Docker itself switches
 // forwarding on (moby#50566). After a boot in which natspread comes first, Docker does not
 // set it, even where it is DROP now. Before Docker 28 its own rules need that policy to
 // drop packets for ports that are not published.
-func (h Host) Router(family rules.Family, policy string) Finding {
+func (h Host) lets(family rules.Family, policy string) Finding {
 	from := "from now on"
 	if policy == "" {
 		from = "when this image boots"
 	}
-	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the host forwards packets for everybody %s: set a policy for FORWARD", family, from)}
+	found := Finding{Severity: Risk, What: fmt.Sprintf("%v: the host forwards packets for everybody %s, unless FORWARD drops them", family, from)}
 	if !h.hasDocker() {
+		if policy != "" {
+			found.Fix = rules.CloseForward(family)
+		}
 		return found
 	}
 	now := fmt.Sprintf("%s now, but ACCEPT after a boot where only Docker sets it", policy)
@@ -42,7 +54,7 @@ func (h Host) Router(family rules.Family, policy string) Finding {
 	}
 	found.What = fmt.Sprintf("%v: the policy of FORWARD is %s: Docker sets DROP only when it finds forwarding off (moby#50566), "+
 		"and natspread comes first; the host then forwards for everybody, before Docker 28 to containers' ports that are not published, too", family, now)
-	found.Fix = fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP # until the next boot", rules.Program(family, "", ""))
+	found.Fix = rules.CloseForward(family)
 	return found
 }
 
@@ -61,7 +73,7 @@ func (e examination) docker() []Finding {
 		if policy == "DROP" && e.dockerCloses(family) {
 			continue
 		}
-		one := e.Router(family, policy)
+		one := e.lets(family, policy)
 		if _, present := e.files().First("system/" + dockerUnit); present && e.allAccepted(family) {
 			one.Fix = closing(family)
 		}

@@ -194,7 +194,7 @@ func (f fault) check(t *testing.T, variant string) {
 }
 
 // typed is how a line begins that a shell runs: with a program, or with # where a person is to do something else.
-var typed = regexp.MustCompile(`^(#|natspread|ip|(ip6?tables|nft)(-nft|-legacy)?(-save)?|sysctl|systemctl|sed|chmod|kill|mkdir|printf|echo|sudo) `)
+var typed = regexp.MustCompile(`^(#|natspread|ip|(ip6?tables|nft)(-nft|-legacy)?(-save)?|sysctl|systemctl|mount|sed|chmod|kill|mkdir|printf|echo|sudo) `)
 
 // one fails unless just one finding is new, the one that is wanted, and returns its line.
 func (f fault) one(t *testing.T, before, found []Finding) string {

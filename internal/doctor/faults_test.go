@@ -43,6 +43,15 @@ func forwardingFaults() []fault {
 			again: func(t *testing.T, p *patient, _ string) { p.sh(t, "echo 1 > /proc/sys/net/ipv4/ip_forward") },
 		},
 		{
+			name: "ip_forward in a container", stops: true,
+			lines:    "echo 0 > /proc/sys/net/ipv4/ip_forward; mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys",
+			severity: Broken, want: "^ipv4: net.ipv4.ip_forward is not 1, so nothing is forwarded; /proc/sys is read-only here, so whoever starts the container sets it: docker run --sysctl net.ipv4.ip_forward=1$",
+			fix: "mount -o remount,rw /proc/sys && natspread apply # needs CAP_SYS_ADMIN",
+			again: func(t *testing.T, p *patient, line string) {
+				p.sh(t, strings.Replace(line, "natspread apply", "echo 1 > /proc/sys/net/ipv4/ip_forward", 1))
+			},
+		},
+		{
 			name: "interface forwarding", lines: "echo 0 > /proc/sys/net/ipv4/conf/front/forwarding", stops: true,
 			severity: Broken, want: "net.ipv4.conf.front.forwarding is 0", fix: "sysctl -w net.ipv4.conf.front.forwarding=1",
 		},

@@ -1,11 +1,13 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"natspread/internal/config"
 	"natspread/internal/hostfiles"
@@ -109,7 +111,8 @@ func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, 
 			places = append(places, line.At)
 		}
 		what := fmt.Sprintf("%v: %s is not 1, so nothing is forwarded", family, name)
-		return []Finding{{Broken, what + setIn(places), FixApply}}, true, nil
+		off, fix := c.shut(keys[0])
+		return []Finding{{Broken, what + setIn(places) + off, fix}}, true, nil
 	}
 	if byNetworkd {
 		found = append(found, atBoot(family, name, line))
@@ -121,6 +124,19 @@ func (c forwardingCheck) whole(family rules.Family) (found []Finding, off bool, 
 		found = append(found, risk(family, "ufw reload", name, last))
 	}
 	return found, false, nil
+}
+
+// writeOK asks access(2) whether something may be written.
+const writeOK = 2
+
+// shut returns what keeps a switch from being set, and the line that sets it. In a container /proc/sys is often
+// read-only, and then each apply fails.
+func (h Host) shut(key string) (off, fix string) {
+	if err := syscall.Access(filepath.Join(h.Sysctls, key), writeOK); !errors.Is(err, syscall.EROFS) {
+		return "", FixApply
+	}
+	return fmt.Sprintf("; %s is read-only here, so whoever starts the container sets it: docker run --sysctl %s=1", h.Sysctls, hostfiles.Dotted(key)),
+		fmt.Sprintf("mount -o remount,rw %s && %s # needs CAP_SYS_ADMIN", h.Sysctls, FixApply)
 }
 
 // places returns the lines of sysctl.d and ufw that switch these keys off.

@@ -134,7 +134,7 @@ func (e examination) returnPath() []Finding {
 	}
 	if len(shared) > 0 { // no address of one balancer's own will do
 		found = append(found, Finding{
-			Risk, fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; doctor cannot see whether they are", text.Few(shared)),
+			Risk, fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; this host cannot see whether they are", text.Few(shared)),
 			"ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over",
 		})
 	}
@@ -144,7 +144,7 @@ func (e examination) returnPath() []Finding {
 // notKnown is the finding of backends whose return path is not known. When they are in no
 // subnet of the host, the routers in between have to send replies here, too.
 func notKnown(backends, services []string, gateway netip.Addr) Finding {
-	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; doctor cannot see whether they are", text.Few(backends))
+	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; this host cannot see whether they are", text.Few(backends))
 	if !gateway.IsValid() {
 		return Finding{Risk, what + ": these backends are on no subnet of this host", inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))}
 	}

@@ -24,11 +24,15 @@ type Watcher struct {
 	Now    time.Time
 	Out    []string // the backends that it took out
 	ByHand bool     // no unit can start it here
+	Starts bool     // systemd is to start it when others are up, as the network
 }
 
 // Unwatched says that nobody checks the backends, and which of them stay out for that: Broken,
 // as one that dies keeps its share, and one that is back gets nothing.
 func (h Host) Unwatched(w Watcher) Finding {
+	if w.Starts && !w.Hangs { // most units wait for the network at boot, for a minute or two
+		return Finding{Severity: Risk, What: "health checks do not run yet: systemd starts natspread health when what it waits for is up, as the network"}
+	}
 	since := w.Beat.Format("15:04")
 	if w.Now.Sub(w.Beat) > 12*time.Hour {
 		since = w.Beat.Format("2006-01-02 15:04")

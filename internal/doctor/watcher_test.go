@@ -37,6 +37,12 @@ func TestUnwatchedFix(t *testing.T) {
 	wants(true, "systemctl restart natspread-health")
 	write(t, filepath.Join(h.Root, "etc/systemd/system/natspread-health.service"), "-> /dev/null")
 	wants(false, "systemctl unmask natspread-health && systemctl enable --now natspread-health")
+	if soon := h.Unwatched(Watcher{Starts: true}); soon.Severity != Risk || soon.Fix != "" { // it is enabled, and waits for the network
+		t.Errorf("%+v", soon)
+	}
+	if stuck := h.Unwatched(Watcher{Starts: true, Hangs: true}); stuck.Severity != Broken {
+		t.Errorf("%+v", stuck)
+	}
 	if line := h.Unwatched(Watcher{ByHand: true}).Fix; line != "natspread health # runs in the foreground" {
 		t.Error(line)
 	}

@@ -21,7 +21,7 @@ type Judged struct {
 	Config config.Config
 	Paths  []string // of its files, and the directory of some, below the root
 	Bad    error    // why the services are not those of the config file; nil when they are
-	Ask    bool     // connect to backends that have no check
+	Ask    bool     // look beyond the host: connect to backends that have no check, and ask who reaches clients outside
 }
 
 // Examine returns all that keeps a config's balancer from working on the host: what Read
@@ -53,6 +53,7 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))), old)
 	if judged.Ask {
 		found = append(found, h.Doctor.Unchecked(judged.Config.Services, found)...)
+		found = append(found, h.Doctor.Outside(judged.Config.Services)...)
 	}
 	doctor.Sort(found)
 	return found, nil
@@ -142,7 +143,7 @@ func configFamilies(cfg config.Config) []rules.Family {
 func (h Host) Router(ctx context.Context, tables rules.Tables, image bool) (found []doctor.Finding, err error) {
 	if image {
 		for _, family := range familiesOf(tables) {
-			found = append(found, h.Doctor.Router(family, ""))
+			found = append(found, h.Doctor.Router(family, "")...)
 		}
 		return found, nil
 	}
@@ -157,7 +158,7 @@ func (h Host) Router(ctx context.Context, tables rules.Tables, image bool) (foun
 			found = append(found, doctor.Finding{Severity: doctor.Risk, What: fmt.Sprintf("%v: cannot tell the policy of FORWARD: %v", family, unread)})
 			continue
 		}
-		found = append(found, h.Doctor.Router(family, policy))
+		found = append(found, h.Doctor.Router(family, policy)...)
 	}
 	return found, nil
 }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -37,7 +39,8 @@ func (h Host) OldRulesNotes(cfg config.Config) []string {
 }
 
 // adoptAgain says of a host where nothing was applied that adopt has to be run again, where it made the config, and
-// the rules stand in the kernel that it was made from: apply would load the new ones in front of these.
+// the rules stand in the kernel that it was made from: apply would load the new ones in front of these. Without a config
+// there is one to be made first.
 func (h Host) adoptAgain(report *Report) {
 	at := slices.IndexFunc(report.Findings, func(f doctor.Finding) bool {
 		return f.Fix == doctor.FixApply && strings.HasPrefix(f.What, notApplied)
@@ -46,6 +49,9 @@ func (h Host) adoptAgain(report *Report) {
 		return
 	}
 	files, err := h.Config()
+	if errors.Is(err, fs.ErrNotExist) { // apply would only say that there is no config
+		report.Findings[at].Fix = "natspread init"
+	}
 	if err != nil || len(files) == 0 {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/doctor"
+	"natspread/internal/paths"
 	"natspread/internal/rules"
 	"natspread/restore"
 	"natspread/restore/generation"
@@ -30,9 +31,8 @@ type Host struct {
 	// ByHand tells that no unit works on what is reported: it is below another root, or in
 	// another network namespace than the running systemd.
 	ByHand bool
-	// Systemd asks the running systemd for the state of natspread's unit, as active; nil
-	// where none runs the host.
-	Systemd func(context.Context) (string, error)
+	// Systemd asks the running systemd for the state of a unit, as active; nil where none runs the host.
+	Systemd func(ctx context.Context, unit string) (string, error)
 }
 
 // New returns the host that restore works on. The switches and sockets are the kernel's and
@@ -247,8 +247,8 @@ func (h Host) unwatchedBy(ctx context.Context, watched watched, services []confi
 		unwatched.Holder = h.Restore.WatcherProcess()
 	}
 	if h.Systemd != nil && !h.ByHand {
-		_, err := h.Systemd(ctx)
-		unwatched.ByHand = err != nil
+		state, err := h.Systemd(ctx, paths.HealthUnit)
+		unwatched.ByHand, unwatched.Starts = err != nil, state == "activating"
 	}
 	return []doctor.Finding{h.Doctor.Unwatched(unwatched)}
 }

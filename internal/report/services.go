@@ -36,8 +36,9 @@ type Service struct {
 	Health   health.Mode `json:"health,omitempty"`
 	Backends []Backend   `json:"backends"`
 
-	virtual []rules.VirtualService
-	head    string // what kind of service it is, for people
+	unwatched bool // natspread health does not run, so what it knew may be old
+	virtual   []rules.VirtualService
+	head      string // what kind of service it is, for people
 }
 
 // Backend is one backend of a Service.
@@ -139,7 +140,7 @@ func describe(service config.Service, counts map[rules.Target]uint64, watched wa
 		described.ClampMSS = service.ClampMSS.String()
 	}
 	if service.Checked() {
-		described.Health = watched.mode(service)
+		described.Health, described.unwatched = watched.mode(service), !watched.alive || watched.stale()
 	}
 	standing := watched.standing(service)
 	owned := standing.Owned()

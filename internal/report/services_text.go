@@ -186,6 +186,9 @@ func (s Service) modeWords() []string {
 		states[backend.Health.State]++
 	}
 	words := fmt.Sprintf("%d of %d up", states[health.Up], len(s.Backends))
+	if s.unwatched && states[health.New] < len(s.Backends) { // checks do not run
+		words += " when last checked"
+	}
 	if unknown := states[health.New]; unknown > 0 {
 		words += fmt.Sprintf(", %d not checked yet", unknown)
 	}

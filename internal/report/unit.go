@@ -18,7 +18,7 @@ func (h Host) unit(ctx context.Context, files doctor.Unit) doctor.Unit {
 	if h.Systemd == nil {
 		return files
 	}
-	said, err := h.Systemd(ctx)
+	said, err := h.Systemd(ctx, paths.Unit)
 	if state := doctor.Unit(said); err == nil && (state == failed || files == doctor.Enabled) {
 		return state
 	}
@@ -37,5 +37,5 @@ func failedUnit(unit, files doctor.Unit, wanted generation.Wanted) []doctor.Find
 	case wanted.Pending == nil && (files == doctor.Enabled || files == doctor.Disabled):
 		fix += " && systemctl start " + paths.Unit
 	}
-	return []doctor.Finding{{Severity: doctor.Broken, What: paths.Unit + " has failed: systemd neither stops nor reloads it", Fix: fix}}
+	return []doctor.Finding{{Severity: doctor.Broken, What: paths.Unit + " has failed: systemd neither stops nor reloads it; journalctl -b -u " + paths.Unit + " says why", Fix: fix}}
 }

@@ -31,7 +31,7 @@ func TestUnit(t *testing.T) {
 		"no answer":             {files: doctor.Enabled, err: errors.New("cannot reach systemd"), want: "enabled"},
 		"no answer, no systemd": {files: doctor.NoSystemd, err: errors.New("cannot reach systemd"), want: ""},
 	} {
-		host := Host{Systemd: func(context.Context) (string, error) { return c.said, c.err }}
+		host := Host{Systemd: func(context.Context, string) (string, error) { return c.said, c.err }}
 		if unit := host.unit(t.Context(), c.files); unit != c.want {
 			t.Errorf("%s: %q, not %q", name, unit, c.want)
 		}
@@ -44,7 +44,7 @@ func TestUnit(t *testing.T) {
 // TestFailedUnit finds a unit that failed, and starts it where that ends no trial.
 func TestFailedUnit(t *testing.T) {
 	t.Parallel()
-	const what = "broken: natspread.service has failed: systemd neither stops nor reloads it -> systemctl reset-failed natspread.service"
+	const what = "broken: natspread.service has failed: systemd neither stops nor reloads it; journalctl -b -u natspread.service says why -> systemctl reset-failed natspread.service"
 	waits := generation.Wanted{Generation: numbered(4), Pending: pendingFor(time.Hour)}
 	for name, c := range map[string]struct {
 		unit   doctor.Unit
@@ -88,13 +88,22 @@ func TestUnitOfHost(t *testing.T) {
 		}
 		said(doctor.Enabled, InSync, "")
 
-		s.host.Systemd = func(context.Context) (string, error) { return "failed", nil }
+		s.host.Systemd = func(context.Context, string) (string, error) { return "failed", nil }
 		said(failed, Impaired, "")
 		const fix = "systemctl reset-failed natspread.service && systemctl start natspread.service"
-		want := "broken: natspread.service has failed: systemd neither stops nor reloads it -> " + fix
+		want := "broken: natspread.service has failed: systemd neither stops nor reloads it; journalctl -b -u natspread.service says why -> " + fix
 		wantFindings(t, s.read(t).Findings, want)
 		wantFindings(t, s.examined(t, Judged{Config: parsed(t, web)}), want)
 		s.host.Systemd = nil
+
+		s.config = checkedBalanced // boot: its unit waits for the network, which is no fault
+		s.apply(t)
+		s.host.Systemd = func(context.Context, string) (string, error) { return "activating", nil }
+		wantFindings(t, s.read(t).Findings, "risk: health checks do not run yet: systemd starts natspread health when what it waits for is up, as the network")
+		s.host.Systemd = nil
+		wantFindings(t, s.read(t).Findings, "broken: health checks are configured, but natspread health does not run -> systemctl enable --now natspread-health")
+		s.config = web
+		s.apply(t)
 
 		s.sh(t, "rm ROOT/etc/systemd/system/sysinit.target.wants/natspread.service")
 		said(doctor.Disabled, InSync, "nothing loads the rules at boot: natspread.service is not enabled; fix: systemctl enable natspread.service")

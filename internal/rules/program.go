@@ -1,5 +1,7 @@
 package rules
 
+import "fmt"
+
 // Program returns the name of one of iptables' programs for a family: of the restore
 // program of the variant nft, iptables-nft-restore. Without a variant it is the name
 // behind which the host chose one, without a verb that of iptables itself.
@@ -14,4 +16,9 @@ func Program(family Family, variant Variant, verb string) string {
 		}
 	}
 	return name
+}
+
+// CloseForward is the line after which a host forwards what is balanced, and else only what FORWARD has an accept for.
+func CloseForward(family Family) string {
+	return fmt.Sprintf("%[1]s -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT && %[1]s -P FORWARD DROP # until the next boot", Program(family, "", ""))
 }

@@ -26,7 +26,7 @@ func (o Opened) String() string {
 	case n > 1:
 		by = ", by " + strings.Join(o.Links[:n-1], ", ") + " and " + o.Links[n-1]
 	}
-	return fmt.Sprintf("%v: this host forwards packets for everybody from now on%s: set a policy for FORWARD", o.Family, by)
+	return fmt.Sprintf("%v: this host forwards packets for everybody from now on%s, unless FORWARD drops them; fix: %s", o.Family, by, rules.CloseForward(o.Family))
 }
 
 // maxNamed bounds how many interfaces are named: a host with containers has many.

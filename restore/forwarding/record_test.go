@@ -185,11 +185,11 @@ func TestOpened(t *testing.T) {
 		opened Opened
 		want   string
 	}{
-		{Opened{Family: rules.IPv4}, "ipv4: this host forwards packets for everybody from now on: set a policy for FORWARD"},
-		{Opened{rules.IPv6, []string{"eth0"}}, "ipv6: this host forwards packets for everybody from now on, by eth0: set a policy for FORWARD"},
-		{Opened{rules.IPv4, []string{"eth0", "eth1"}}, "ipv4: this host forwards packets for everybody from now on, by eth0 and eth1: set a policy for FORWARD"},
-		{Opened{rules.IPv4, []string{"a", "b", "c", "d", "e", "f"}}, "ipv4: this host forwards packets for everybody from now on, by a, b, c, d, e and f: set a policy for FORWARD"},
-		{Opened{rules.IPv4, []string{"a", "b", "c", "d", "e", "f", "g"}}, "ipv4: this host forwards packets for everybody from now on, by a, b, c, d, e and 2 more interfaces: set a policy for FORWARD"},
+		{Opened{Family: rules.IPv4}, "ipv4: this host forwards packets for everybody from now on, unless FORWARD drops them; fix: " + rules.CloseForward(rules.IPv4)},
+		{Opened{rules.IPv6, []string{"eth0"}}, "ipv6: this host forwards packets for everybody from now on, by eth0, unless FORWARD drops them; fix: " + rules.CloseForward(rules.IPv6)},
+		{Opened{rules.IPv4, []string{"eth0", "eth1"}}, "ipv4: this host forwards packets for everybody from now on, by eth0 and eth1, unless FORWARD drops them; fix: " + rules.CloseForward(rules.IPv4)},
+		{Opened{rules.IPv4, []string{"a", "b", "c", "d", "e", "f"}}, "ipv4: this host forwards packets for everybody from now on, by a, b, c, d, e and f, unless FORWARD drops them; fix: " + rules.CloseForward(rules.IPv4)},
+		{Opened{rules.IPv4, []string{"a", "b", "c", "d", "e", "f", "g"}}, "ipv4: this host forwards packets for everybody from now on, by a, b, c, d, e and 2 more interfaces, unless FORWARD drops them; fix: " + rules.CloseForward(rules.IPv4)},
 	} {
 		if got := c.opened.String(); got != c.want {
 			t.Errorf("have %s\nwant %s", got, c.want)
