@@ -62,8 +62,8 @@ func (h Host) Outside(services []config.Service) []Finding {
 			continue
 		}
 		found = append(found, Finding{
-			Risk, fmt.Sprintf("%v: there is no default route: clients of %s that no other route leads to get no answer", family, text.Few(names)),
-			fmt.Sprintf("%s route add default via GATEWAY # or, where there are no such clients: allow = SUBNETS in service %s, then: %s", ipProgram(family), names[0], FixApply),
+			Severity: Risk, What: fmt.Sprintf("%v: there is no default route: clients of %s that no other route leads to get no answer", family, text.Few(names)),
+			Fix: fmt.Sprintf("%s route add default via GATEWAY # or, where there are no such clients: allow = SUBNETS in service %s, then: %s", ipProgram(family), names[0], FixApply),
 		})
 	}
 	return found
