@@ -24,9 +24,9 @@ export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 help: ## list these targets
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## bin/natspread, one static program (VERSION=1.2.3 names it)
+build: ## bin/natspread, one static program (VERSION=1.2.3 names it; ARCH=arm64 makes bin/natspread-arm64)
 	@.ci/need go
-	$(STATIC) -ldflags '$(LDFLAGS)' -o bin/natspread ./cmd/natspread
+	$(if $(ARCH),GOARCH=$(ARCH) )$(STATIC) -ldflags '$(LDFLAGS)' -o bin/natspread$(addprefix -,$(ARCH)) ./cmd/natspread
 
 test: ## install what the tests need, run them all, count and print the skips
 	@.ci/test

@@ -121,10 +121,13 @@ func (c common) offline() bool {
 	return c.image || c.root != "/" || !c.live && !units.Running() && namespace.Chrooted()
 }
 
-// configFlag returns the flag, and a space, with which the next command reads the same config.
-func (s *session) configFlag() string {
-	if s.config == filepath.Join(s.root, paths.Config) {
-		return ""
+// sameFlags returns the flags, and a space, with which the next command reads the same config.
+func (s *session) sameFlags() string {
+	switch {
+	case s.config != filepath.Join(s.root, paths.Config):
+		return "--config " + s.config + " "
+	case s.root != "/":
+		return "--root " + s.root + " "
 	}
-	return "--config " + s.config + " "
+	return ""
 }

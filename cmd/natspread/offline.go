@@ -41,9 +41,12 @@ func (s *session) installOffline(ctx context.Context, o installOptions) error {
 	into := install.Image{Root: s.root, Config: plan.Files, Volatile: o.volatile, Watched: checked(plan.Config), Prometheus: o.prometheus}
 	done, err := into.Install(program)
 	if written.Changed {
-		done = append([]string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot", written.Number, variant)}, done...)
+		done = append([]string{fmt.Sprintf("wrote generation %d for the %s variant of iptables, to be proven at boot: %s", written.Number, variant, plan.Summary())}, done...)
 	}
 	result := restore.Result{Generation: written.Number, Notes: append(written.Notes, missing...)}
+	if other := install.OtherConfig(s.root, plan.Files); other != "" {
+		result.Notes = append(result.Notes, other+" is of another config, and stays: the next install or apply there takes that one")
+	}
 	if err != nil {
 		return s.stopHalfway(result, done, fmt.Errorf("the image is not complete: %w", err))
 	}

@@ -61,7 +61,7 @@ func outputCases(dir string) []outputCase {
 		{verb: "apply", result: new(changeResult)},
 		{verb: "diff", prints: true, result: new(report.Diff)},
 		{verb: "status", prints: true, silent: true, result: new(report.Status)},
-		{verb: "health", args: []string{"--once"}, result: new(watcher.Report)}, // nothing is checked, which is said
+		{verb: "health", args: []string{"--once"}, prints: true, result: new(watcher.Report)}, // that there is no check is said
 		{verb: "doctor", prints: true, silent: true, result: new(doctorResult)},
 		{verb: "stop", result: new(changeResult)},
 		{verb: "apply", args: []string{"--confirm", "1h"}, result: new(changeResult)},
@@ -90,6 +90,10 @@ func TestOutput(t *testing.T) {
 			hosttest.Must(t, os.Setenv("VISUAL", "true")) // an editor that changes nothing
 			root := rootWith(t, article)
 			netnstest.Self().Command(t, articleNetwork, "ip", "-batch", "-")
+			for _, backend := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
+				netnstest.Self().Command(t, "", "ip", "route", "add", "local", backend, "dev", "lo")
+				netnstest.Serve(t, netnstest.Self(), "tcp", backend+":80")
+			}
 			writeFile(t, filepath.Join(root, "image", paths.Config), article)
 			writeFile(t, filepath.Join(root, "old.rules"), "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"+
 				"-A PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:80\nCOMMIT\n")

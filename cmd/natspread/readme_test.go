@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -147,7 +148,7 @@ func TestREADMEConfig(t *testing.T) {
 }
 
 // TestREADMEPicture holds the picture of a service against the rules of the config that the
-// README shows: each word of the graph is in it.
+// README shows: each line of the graph is in it, and can be read at the width of a page.
 func TestREADMEPicture(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "natspread.toml")
 	writeFile(t, path, fenced(t, "toml")[0])
@@ -157,15 +158,23 @@ func TestREADMEPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	drawn := html.UnescapeString(strings.ReplaceAll(string(picture), "&#45;", "-"))
-	labels := regexp.MustCompile(`label="([^"]+)"`).FindAllStringSubmatch(dot, -1)
-	if len(labels) < 10 {
-		t.Errorf("only %d labels", len(labels))
-	}
-	for _, label := range labels {
-		for word := range strings.SplitSeq(label[1], `\n`) {
-			if !strings.Contains(drawn, ">"+word+"<") {
-				t.Errorf("docs/service.svg has no %q; natspread render --svg draws it", word)
+	lines := 0
+	for _, label := range regexp.MustCompile(`label="([^"]+)"`).FindAllStringSubmatch(dot, -1) {
+		for _, line := range regexp.MustCompile(`(?:\\[nl]|\|<\d+>)+`).Split(strings.TrimSuffix(label[1], `\l`), -1) {
+			lines++
+			if !strings.Contains(drawn, ">"+line+"<") {
+				t.Errorf("docs/service.svg has no %q; natspread render --svg draws it", line)
 			}
+		}
+	}
+	if lines < 15 {
+		t.Errorf("only %d lines", lines)
+	}
+	const page, readable = 846, 11 // of README.md on a screen, in its pixels
+	width, _ := strconv.ParseFloat(regexp.MustCompile(`viewBox="0.00 0.00 ([0-9.]+) `).FindStringSubmatch(drawn)[1], 64)
+	for _, size := range regexp.MustCompile(`font-size="([0-9.]+)"`).FindAllStringSubmatch(drawn, -1) {
+		if points, _ := strconv.ParseFloat(size[1], 64); points*page/width < readable {
+			t.Errorf("letters of docs/service.svg are %.1f pixels high, less than %d", points*page/width, readable)
 		}
 	}
 }

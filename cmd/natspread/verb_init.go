@@ -59,7 +59,7 @@ func (s *session) init(_ context.Context, o initOptions) error {
 	if err := change.Create(s.config, text); err != nil {
 		return nothingChanged(err)
 	}
-	s.Printf("wrote %s: %srun natspread %scheck", s.config, o.next(), s.configFlag())
+	s.Printf("wrote %s: %srun natspread %scheck", s.config, o.next(), s.sameFlags())
 	return s.Answer(initResult{Changed: true, Config: s.config}, "")
 }
 

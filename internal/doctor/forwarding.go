@@ -7,7 +7,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-
 	"syscall"
 
 	"natspread/internal/config"

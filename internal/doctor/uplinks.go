@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"natspread/internal/config"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 	"natspread/internal/text"
@@ -38,6 +39,32 @@ func (e examination) uplinks() []Finding {
 		if out != "" && out != up.link.Name && !e.answersMarked(up) {
 			found = append(found, e.otherUplink(up, out, held.values[up]))
 		}
+	}
+	return found
+}
+
+// Outside finds families whose services are for everybody on a host without a default route: who is on none of
+// its subnets gets no answer.
+func (h Host) Outside(services []config.Service) []Finding {
+	read, err := h.readNetwork()
+	if err != nil {
+		return nil
+	}
+	var found []Finding
+	for _, family := range (Balancer{Services: services}).families() {
+		var names []string
+		for _, service := range services {
+			if familyOf(service) == family && len(service.Allow) == 0 {
+				names = append(names, service.Name)
+			}
+		}
+		if _, there := read.Default(family); there || len(names) == 0 {
+			continue
+		}
+		found = append(found, Finding{
+			Severity: Risk, What: fmt.Sprintf("%v: there is no default route: clients of %s that no other route leads to get no answer", family, text.Few(names)),
+			Fix: fmt.Sprintf("%s route add default via GATEWAY # or, where there are no such clients: allow = SUBNETS in service %s, then: %s", ipProgram(family), names[0], FixApply),
+		})
 	}
 	return found
 }

@@ -65,3 +65,21 @@ IPTABLES -t nat -A NATSPREAD-PRE -d SUBNET.20 -p tcp --dport 80 -j DNAT --to-des
 		}
 	})
 }
+
+// TestOutside finds that clients outside get no answer without a default route, unless there are none.
+func TestOutside(t *testing.T) {
+	onEach(t, "no default route", false, func(t *testing.T, variant string) {
+		p := newPatient(t, variant, netnstest.Layout{}, config.SNAT{})
+		var found []Finding
+		look := func() { p.Network.Balancer.Do(t, func() { found = p.Live.Outside(p.Balancer.Services) }) }
+		look()
+		wantFindings(t, found, "risk: ipv4: there is no default route: clients of web that no other route leads to get no answer")
+		p.sh(t, strings.Replace(found[0].Fix, "GATEWAY", "192.0.2.99", 1))
+		look()
+		wantFindings(t, found)
+		p.sh(t, "ip route del default")
+		p.Balancer.Services[0].Allow = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		look()
+		wantFindings(t, found)
+	})
+}

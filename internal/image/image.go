@@ -5,7 +5,9 @@ package image
 import (
 	"debug/buildinfo"
 	"debug/elf"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +21,11 @@ import (
 // the image: built for its machine, and with the loader and the C library that it needs. Of a root that is no system
 // yet nothing can be told, and nothing is refused: what would be missing there is returned.
 func CheckProgram(root, file string) (missing []string, err error) {
-	if info, err := buildinfo.ReadFile(file); err != nil || info.Main.Path != "natspread" {
+	info, err := buildinfo.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s does not exist", file)
+	}
+	if err != nil || info.Main.Path != "natspread" {
 		return nil, fmt.Errorf("%s is not natspread", file)
 	}
 	binary, err := elf.Open(file)

@@ -74,8 +74,8 @@ func TestNotNatspread(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"/bin/sh", "/missing", script} {
-		if _, err := CheckProgram("/", file); err == nil || err.Error() != file+" is not natspread" {
+	for file, want := range map[string]string{"/bin/sh": "is not natspread", "/missing": "does not exist", script: "is not natspread"} {
+		if _, err := CheckProgram("/", file); err == nil || err.Error() != file+" "+want {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

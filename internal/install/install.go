@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"natspread/internal/atomicfile"
 	"natspread/internal/configfiles"
@@ -127,14 +129,8 @@ func files(root string, from Program, config configfiles.Set) (place string, don
 // there. One of which some files are there was left by a kill, or has a file more than the last one that was installed.
 func keepConfig(root string, config configfiles.Set) (done []string, err error) {
 	there, err := placed(root)
-	if err != nil {
+	if err != nil || firstOther(there, config) != "" {
 		return nil, err
-	}
-	for name, path := range there {
-		text, err := os.ReadFile(path)
-		if at := config.At(name); err != nil || at < 0 || !bytes.Equal(text, config[at].Text) {
-			return nil, nil
-		}
 	}
 	for _, f := range config {
 		if there[f.Name] != "" {
@@ -150,6 +146,27 @@ func keepConfig(root string, config configfiles.Set) (done []string, err error) 
 		done = append(done, "config "+path)
 	}
 	return done, nil
+}
+
+// OtherConfig returns the first file of another config than the installed one that is where the next apply reads it, ""
+// for none.
+func OtherConfig(root string, config configfiles.Set) string {
+	there, err := placed(root)
+	if err != nil {
+		return ""
+	}
+	return firstOther(there, config)
+}
+
+// firstOther returns the first of some files, by their names in the config, which the config does not have so.
+func firstOther(there map[string]string, config configfiles.Set) string {
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		text, err := os.ReadFile(there[name])
+		if at := config.At(name); err != nil || at < 0 || !bytes.Equal(text, config[at].Text) {
+			return there[name]
+		}
+	}
+	return ""
 }
 
 // placed returns where the files are that apply would read, by their names in the config.

@@ -22,7 +22,7 @@ type Judged struct {
 	Config config.Config
 	Paths  []string // of its files, and the directory of some, below the root
 	Bad    error    // why the services are not those of the config file; nil when they are
-	Ask    bool     // connect to backends that have no check
+	Ask    bool     // look beyond the host: connect to backends that have no check, and ask who reaches clients outside
 }
 
 // Examine returns all that keeps a config's balancer from working on the host: what Read
@@ -54,6 +54,7 @@ func (h Host) Examine(ctx context.Context, judged Judged) ([]doctor.Finding, err
 		unsaid(report.Findings, h.Doctor.Examine(balancerOf(report, judged))), old)
 	if judged.Ask {
 		found = append(found, h.Doctor.Unchecked(judged.Config.Services, found)...)
+		found = append(found, h.Doctor.Outside(judged.Config.Services)...)
 	}
 	finding.Sort(found)
 	return found, nil

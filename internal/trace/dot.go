@@ -2,16 +2,18 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"natspread/internal/rules"
 	"natspread/internal/text"
 )
 
-// How the graph is drawn: from left to right, a chain's rules from the top down.
-const dotHead = `	graph [rankdir=LR, ordering=out];
-	node [shape=box, fontname="monospace"];
-	edge [fontname="monospace", fontsize=10];
+// How the graph is drawn: from left to right, a chain's rules from the top down. The boxes have a
+// margin for readers whose font is wider than that of Graphviz.
+const dotHead = `	graph [rankdir=LR];
+	node [shape=record, margin="0.2,0.055", fontname="monospace"];
 `
 
 // manyRules is how many rules are drawn one by one. Graphviz draws so many within a second, and
@@ -19,12 +21,12 @@ const dotHead = `	graph [rankdir=LR, ordering=out];
 // can read them.
 const manyRules = 1000
 
-// Dot returns a table as a directed graph in the language of Graphviz (dot(1)): a
-// node for each chain with the number of its rules, and an edge for each rule with its
-// place and its conditions, to a chain or to an end like a backend. A dashed edge is a
-// jump that comes back when the chain has nothing for a packet (-j), or a target that only
-// marks it; from others there is no way back (-g). A table of too many rules is drawn by
-// service.
+// Dot returns a table as a directed graph in the language of Graphviz (dot(1)): a node for each
+// chain with a row for each rule, and an edge for each rule that leads to a chain. The row of a
+// rule has its place, its conditions and its target; in the chains that pick a backend also the
+// share of the service's new connections that it takes. A dashed edge is a jump that comes back
+// when the chain has nothing for a packet (-j); from others there is no way back (-g). A table of
+// too many rules is drawn by service.
 func Dot(table rules.Table) []byte {
 	size := 0
 	for _, chain := range table.Chains {
@@ -33,38 +35,105 @@ func Dot(table rules.Table) []byte {
 	if size > manyRules {
 		return dotServices(table)
 	}
-	var graph strings.Builder
+	graph := drawing{shares: sharesOf(table)}
 	fmt.Fprintf(&graph, "digraph %s {\n%s", text.Quoted("natspread "+table.String()), dotHead)
-	for _, builtIn := range table.Name.BuiltIn() {
+	builtIns := table.Name.BuiltIn()
+	last := len(builtIns) - 1 // of a packet; Graphviz draws below the others what comes first
+	for _, builtIn := range slices.Concat(builtIns[last:], builtIns[:last]) {
 		if jumps := table.Jumps(builtIn); len(jumps) > 0 {
-			fmt.Fprintf(&graph, "\t%s [shape=oval];\n", text.Quoted(builtIn))
-			draw(&graph, rules.Chain{Name: builtIn, Rules: jumps})
+			graph.chain(rules.Chain{Name: builtIn, Rules: jumps}, builtIn, "style=rounded, ")
 		}
 	}
 	for _, chain := range table.Chains {
-		words := chain.Name + "\n" + text.Plural(len(chain.Rules), "rule")
-		fmt.Fprintf(&graph, "\t%s [label=%s];\n", text.Quoted(chain.Name), text.Quoted(words))
-		draw(&graph, chain)
+		graph.chain(chain, chain.Name+`\n`+text.Plural(len(chain.Rules), "rule"), "")
 	}
 	graph.WriteString("}\n")
 	return []byte(graph.String())
 }
 
-// draw writes the edges of a chain. Each rule that leads to no chain has a node of its own.
-func draw(graph *strings.Builder, chain rules.Chain) {
+// drawing is a graph that is written.
+type drawing struct {
+	strings.Builder
+	shares map[row]float64
+}
+
+// chain writes the node of a chain, and the edges from its rows.
+func (d *drawing) chain(chain rules.Chain, heading, style string) {
+	var edges strings.Builder
+	fmt.Fprintf(d, "\t%s [%slabel=\"%s", text.Quoted(chain.Name), style, heading)
 	for i, rule := range chain.Rules {
-		to, style := rule.Target.Chain, ""
-		if rule.Target.Kind == rules.Jump || !rule.Target.Ends() {
-			style = ", style=dashed"
+		fmt.Fprintf(d, "|<%d>%s", i+1, rowLines(i+1, d.words(row{chain.Name, i + 1}, rule)))
+		line := ""
+		if rule.Target.Kind == rules.Jump {
+			line = " [style=dashed]"
 		}
-		switch rule.Target.Kind {
-		case rules.Jump, rules.Goto:
-		default:
-			to = fmt.Sprintf("%s %d", chain.Name, i+1)
-			fmt.Fprintf(graph, "\t%s [shape=plain, label=%s];\n", text.Quoted(to), text.Quoted(targetWords(rule.Target)))
+		if rule.Target.Chain != "" {
+			fmt.Fprintf(&edges, "\t%s:%d -> %s%s;\n", text.Quoted(chain.Name), i+1, text.Quoted(rule.Target.Chain), line)
 		}
-		fmt.Fprintf(graph, "\t%s -> %s [label=%s%s];\n", text.Quoted(chain.Name), text.Quoted(to), text.Quoted(fmt.Sprintf("%d: %s", i+1, conditionWords(rule))), style)
 	}
+	d.WriteString("\"];\n" + edges.String())
+}
+
+// words returns what the row of a rule says, in parts that stay together: its conditions, its
+// share, and its target but for a chain, to which an edge leads.
+func (d *drawing) words(at row, rule rules.Rule) []string {
+	parts := optionsOf(conditionWords(rule))
+	if share, known := d.shares[at]; known {
+		if len(parts) > 0 {
+			parts[len(parts)-1] += ","
+		}
+		parts = append(parts, text.Percent(share))
+	}
+	switch {
+	case rule.Target.Kind == rules.DNAT:
+		parts = append(parts, "to "+targetWords(rule.Target))
+	case rule.Target.Chain == "":
+		target := string(rules.Rule{Target: rule.Target}.AppendText(nil))
+		if len(target) <= widestLine {
+			parts = append(parts, target)
+		} else {
+			parts = append(parts, optionsOf(target)...)
+		}
+	case len(parts) == 0:
+		parts = []string{"all"}
+	}
+	return parts
+}
+
+// optionsOf divides words of iptables before each option, with the ! before it.
+func optionsOf(words string) []string {
+	words = strings.ReplaceAll(strings.ReplaceAll(words, " -", "\n-"), "!\n-", "! -")
+	words = strings.ReplaceAll(words, " ! -", "\n! -")
+	return strings.FieldsFunc(words, func(r rune) bool { return r == '\n' })
+}
+
+// widestLine is how many letters a line of a row may have: three chains side by side fit a page.
+const widestLine = 46
+
+// rowLines returns the row of a rule by its place and its parts, broken between them where it
+// gets too wide. What shape=record takes for the end of a row stands behind a backslash.
+func rowLines(number int, parts []string) string {
+	lines := []string{fmt.Sprintf("%d:", number)}
+	for i, part := range parts {
+		last := lines[len(lines)-1] + " " + part
+		if i > 0 && utf8.RuneCountInString(last) > widestLine {
+			lines = append(lines, part)
+		} else {
+			lines[len(lines)-1] = last
+		}
+	}
+	var row strings.Builder
+	for _, letter := range strings.Join(lines, "\n") + "\n" {
+		switch {
+		case letter == '\n':
+			row.WriteString(`\l`)
+		case strings.ContainsRune(`\"{}|<>`, letter):
+			row.WriteString(`\` + string(letter))
+		default:
+			row.WriteRune(letter)
+		}
+	}
+	return row.String()
 }
 
 // targetWords returns a target that is an end, in iptables' words but for a backend,
@@ -75,20 +144,9 @@ func targetWords(target rules.Target) string {
 	return strings.TrimPrefix(words, "DNAT --to-destination ")
 }
 
-// conditionWords returns the conditions of a rule in iptables' words,
-// but for the match that spreads connections, whose words say only how many it takes.
+// conditionWords returns the conditions of a rule in iptables' words, but for the match that
+// spreads connections: its probability is one of what the rules before it left.
 func conditionWords(rule rules.Rule) string {
-	statistic := rule.Statistic
 	rule.Statistic, rule.Comment, rule.Target = rules.Statistic{}, "", rules.Target{Kind: rules.Masquerade}
-	words := strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE")
-	switch {
-	case statistic.Steps != 0:
-		words += fmt.Sprintf("%.4g %%", 100*float64(statistic.Steps)/rules.ProbabilityScale)
-	case statistic.Every != 0:
-		words += fmt.Sprintf("1 of %d", statistic.Every)
-	}
-	if words == "" {
-		words = "all"
-	}
-	return strings.TrimSpace(words)
+	return strings.TrimSpace(strings.TrimSuffix(string(rule.AppendText(nil)), "-j MASQUERADE"))
 }

@@ -10,7 +10,7 @@ bring_config "$dir"
 
 # tried boots the disk that a recipe made: tried RECIPE LOG.
 tried() {
-  verdict "$(grep -q '^wrote generation 1 for the .* to be proven at boot$' "$2" && ! grep -q '^note: the image has no' "$2"; echo $?)" "$1: install finds that it is an image, which lacks nothing"
+  verdict "$(grep -q '^wrote generation 1 for the .* to be proven at boot: ' "$2" && ! grep -q '^note: the image has no' "$2"; echo $?)" "$1: install finds that it is an image, which lacks nothing"
   boot
   check "$1: it boots into a balancer" rebooted article
   halt
