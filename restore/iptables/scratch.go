@@ -27,7 +27,7 @@ func inScratchNamespace(f func() error) error {
 
 // withOwnLock returns a context for a scratch namespace, in which programs of the legacy variant
 // take a lock of their own: a file in memory, which they open by the descriptor of this process
-// until done is called. Without such a file, or without /proc, they take the one that all take.
+// until done is called. Without such a file, or without a /proc that shows it, they take the one that all take.
 func (k Kernel) withOwnLock(ctx context.Context) (own context.Context, done func()) {
 	if k.Variant != rules.Legacy {
 		return ctx, func() {}
@@ -37,10 +37,17 @@ func (k Kernel) withOwnLock(ctx context.Context) (own context.Context, done func
 		return ctx, func() {}
 	}
 	path := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd)
-	if _, err := os.Stat(path); err == nil {
+	if leadsTo(path, fd) {
 		ctx = program.WithLock(ctx, path)
 	}
 	return ctx, func() { unix.Close(fd) }
+}
+
+// leadsTo tells whether a path leads to the file of a descriptor. Where /proc is that of another process
+// namespace, a path there may lead to a file of somebody else.
+func leadsTo(path string, fd int) bool {
+	var there, own unix.Stat_t
+	return unix.Stat(path, &there) == nil && unix.Fstat(fd, &own) == nil && there.Dev == own.Dev && there.Ino == own.Ino
 }
 
 // ErrNoNamespace says that nothing could be proven, which is not that a proof failed.

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 
@@ -34,4 +35,26 @@ func TestProveBesideLock(t *testing.T) {
 			t.Errorf("beside the lock: %v", err)
 		}
 	})
+}
+
+// TestLeadsTo is true of the descriptor's own file alone, not of another one that has its number elsewhere.
+func TestLeadsTo(t *testing.T) {
+	lock, err := unix.MemfdCreate("lock", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(lock)
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	for path, want := range map[string]bool{
+		fmt.Sprintf("/proc/self/fd/%d", lock): true, fmt.Sprintf("/proc/self/fd/%d", pipe[0]): false, "/proc/self/fd/999999": false,
+	} {
+		if leadsTo(path, lock) != want {
+			t.Errorf("%s: %v", path, !want)
+		}
+	}
 }
