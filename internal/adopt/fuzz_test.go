@@ -64,20 +64,26 @@ func FuzzAdopt(f *testing.F) {
 	})
 }
 
+// adoptable draws a config with what rules can tell of one; it may have no services.
+func adoptable(t *rapid.T) config.Config {
+	cfg := configtest.Config().Draw(t, "config")
+	for i := range cfg.Services {
+		plain(&cfg.Services[i])
+	}
+	cfg.Services = slices.DeleteFunc(cfg.Services, func(s config.Service) bool { return len(s.Backends) == 0 })
+	forwardAlike(&cfg)
+	return cfg
+}
+
 // TestRoundTrip adopts the rules of any config, and gets a config that says the same of every packet: names,
 // and what no rule says, are the writer's own.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		cfg := configtest.Config().Draw(t, "config")
-		for i := range cfg.Services {
-			plain(&cfg.Services[i])
-		}
-		cfg.Services = slices.DeleteFunc(cfg.Services, func(s config.Service) bool { return len(s.Backends) == 0 })
+		cfg := adoptable(t)
 		if len(cfg.Services) == 0 {
 			return
 		}
-		forwardAlike(&cfg)
 		tables := render.New(cfg)
 		in := Input{Choices: Choices{Listen: []string{"*"}, Shares: Made}} // weights 3, 2, 4 look like a slip
 		for _, family := range rules.Families() {
@@ -215,15 +221,10 @@ func sharesIn(s config.Service, l config.Listen, port uint16) map[string]float64
 func TestExcept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		cfg := configtest.Config().Draw(t, "config")
-		for i := range cfg.Services {
-			plain(&cfg.Services[i])
-		}
-		cfg.Services = slices.DeleteFunc(cfg.Services, func(s config.Service) bool { return len(s.Backends) == 0 })
+		cfg := adoptable(t)
 		if len(cfg.Services) == 0 {
 			return
 		}
-		forwardAlike(&cfg)
 		tables := render.New(cfg)
 		in := Input{Choices: Choices{Listen: []string{"*"}, Shares: Made}}
 		for _, family := range rules.Families() {
