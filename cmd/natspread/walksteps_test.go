@@ -335,7 +335,10 @@ func (w *walk) settleTrial(v walkVerb, now walkSight) {
 	}
 	waiting, err := store.ReadPending(pending.Number)
 	if err != nil { // the disk took no more of its files away: there is the record, to do it again
-		w.natspread("rollback").want(w, w.fallback())
+		if w.model.trial == "" { // a try that failed, and went back
+			w.model.before = v.then.before
+		}
+		w.natspread("rollback").want(w, w.reverted().code)
 		w.model.trial = ""
 		return
 	}

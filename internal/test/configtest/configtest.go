@@ -70,7 +70,7 @@ func service(t *rapid.T, name string, others []config.Service) config.Service {
 		made.Listen = mapped(t, made.Listen)
 	}
 	if !takesOver && !maps && rapid.IntRange(0, 2).Draw(t, "shifts") == 0 {
-		shift(&made)
+		shift(&made, others)
 	}
 	if takesOver && takeOver(&made, others) {
 		made.Hairpin = served(made, hairpins(t, six))
