@@ -181,13 +181,9 @@ func (i *incoming) gate(sources []netip.Prefix, served map[netip.Prefix]*incomin
 	}
 }
 
-// keyOf is the same for lists that are alike.
-func keyOf(kinds []*incoming) string {
-	var keys []string
-	for _, kind := range kinds {
-		keys = append(keys, kind.key())
-	}
-	return strings.Join(keys, "; ")
+// has tells whether one of a list is alike.
+func has(kinds []*incoming, one *incoming) bool {
+	return slices.ContainsFunc(kinds, func(o *incoming) bool { return o.key() == one.key() })
 }
 
 // first returns the rules that lead to a cell's translation, for a refusal of chains that never end.
@@ -226,13 +222,13 @@ func (f *finder) drafts(c cell) []*draft {
 			continue // what the host sends to itself has met OUTPUT already, and meets no nat rule here
 		}
 		kinds, _, why := f.comeIn(c, link)
+		gone := slices.IndexFunc(all, func(kind *incoming) bool { return !has(kinds, kind) })
+		kinds = slices.DeleteFunc(kinds, func(kind *incoming) bool { return has(all, kind) })
 		switch {
 		case why != nil:
 			refusal = why
-		case len(all) > 0 && len(kinds) == 0:
-			refusal = &Refusal{fmt.Sprintf("connections that come in by %s go elsewhere, and interface names the interfaces that a service has: it can't leave one out", link), all[0].list}
-		case len(all) > 0 && keyOf(kinds) == keyOf(all):
-			continue
+		case len(kinds) == 0 && gone >= 0:
+			refusal = &Refusal{fmt.Sprintf("connections that come in by %s go elsewhere, and interface names the interfaces that a service has: it can't leave one out", link), all[gone].list}
 		}
 		for _, kind := range kinds {
 			if d := by[kind.key()]; d != nil {
