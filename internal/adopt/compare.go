@@ -94,11 +94,14 @@ type pair struct {
 	result        *Result
 }
 
-// all compares what comes in by any interface of the draft, from all clients that rules name, and what the
-// host makes itself.
+// all compares what comes in by any interface, from all clients that rules name, and what the host makes
+// itself.
 func (c *pair) all() {
 	p := c.before.packet(c.cell)
-	for _, link := range c.links() {
+	sources, links := c.before.asked(p)
+	newSources, newLinks := c.after.asked(p)
+	sources = union(sources, newSources)
+	for _, link := range slices.Concat([]string{""}, union(links, newLinks)) {
 		p.In = link
 		where := "from outside"
 		if link != "" {
@@ -106,10 +109,10 @@ func (c *pair) all() {
 		}
 		p.Source = netip.Addr{}
 		c.one(rules.Prerouting, p, where)
-		_, out := c.before.send(rules.Prerouting, p)
-		for _, source := range out.Sources {
-			p.Source = clientOf(source, out.Sources)
-			c.one(rules.Prerouting, p, "from "+source.String())
+		for _, source := range sources {
+			if p.Source = clientOf(source, sources); p.Source.IsValid() {
+				c.one(rules.Prerouting, p, "from "+source.String())
+			}
 		}
 	}
 	p.In, p.Source, p.Made = "", netip.Addr{}, true
@@ -138,9 +141,6 @@ func (r *Result) judges(c cell) bool {
 	return slices.ContainsFunc(r.Services, func(s Service) bool { return slices.Contains(s.draft.cells, c) }) ||
 		slices.ContainsFunc(r.unadopted, func(s unadoptedCell) bool { return s.cell == c })
 }
-
-// links returns the interfaces to compare by: those of the draft, and one that no rule names.
-func (c *pair) links() []string { return append([]string{""}, c.draft.links...) }
 
 // one compares a packet, and what becomes of its source on the way to each backend.
 func (c *pair) one(chain string, p walk.Packet, where string) {

@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"natspread/internal/adopt/walk"
 	"natspread/internal/rules"
+	"natspread/internal/subnet"
 )
 
 // spread is where the connections of one packet go.
@@ -110,23 +112,61 @@ type incoming struct {
 // key is the same for what is alike.
 func (i incoming) key() string { return fmt.Sprint(i.spread.key(), i.allow, i.deny) }
 
+// way is how a packet comes to a host.
+type way struct {
+	link   string
+	client netip.Addr
+}
+
+// asked returns the clients and the interfaces that rules ask for on the way of a packet, whoever sent it and by
+// whichever interface it comes: those rules, too, that only some packets come to.
+func (f *finder) asked(p walk.Packet) (sources []netip.Prefix, links []string) {
+	gone := map[way]bool{}
+	known := map[netip.Prefix]bool{}
+	for more := true; more; {
+		more = false
+		clients := clients(sources)
+		for _, link := range append([]string{""}, links...) {
+			for _, client := range clients {
+				if gone[way{link, client}] {
+					continue
+				}
+				gone[way{link, client}], more = true, true
+				p.In, p.Source = link, client
+				_, out := f.send(rules.Prerouting, p)
+				links = union(links, slices.DeleteFunc(out.Links, isLoopback))
+				for _, source := range out.Sources {
+					if !known[source] {
+						known[source] = true
+						sources = append(sources, source)
+					}
+				}
+			}
+		}
+	}
+	return sources, links
+}
+
+// isLoopback tells whether what comes in by an interface is the host's own: it has met OUTPUT already, and meets
+// no nat rule here.
+func isLoopback(link string) bool { return link == "lo" }
+
 // comeIn follows the packets of a cell that come in by an interface, from all clients that rules name.
 // It returns what becomes of those that are translated, once for all clients with the same backends,
 // and why it cannot be said, if so.
-func (f *finder) comeIn(c cell, link string) (kinds []*incoming, links []string, refusal *Refusal) {
+func (f *finder) comeIn(c cell, link string, sources []netip.Prefix) (kinds []*incoming, refusal *Refusal) {
 	p := f.packet(c)
 	p.In = link
 	all, out := f.send(rules.Prerouting, p)
-	links = out.Links
 	if out.Endless {
-		return nil, links, &Refusal{"its chains lead to one another too often", f.first(c)}
+		return nil, &Refusal{"its chains lead to one another too often", f.first(c)}
 	}
 	if len(all.parts) > 0 {
 		kinds = append(kinds, &incoming{spread: all})
 	}
 	served := map[netip.Prefix]*incoming{}
-	for _, source := range out.Sources {
-		if p.Source = clientOf(source, out.Sources); !p.Source.IsValid() {
+	for _, source := range sources {
+		if p.Source = clientOf(source, sources); !p.Source.IsValid() {
 			continue
 		}
 		one, _ := f.send(rules.Prerouting, p)
@@ -142,11 +182,11 @@ func (f *finder) comeIn(c cell, link string) (kinds []*incoming, links []string,
 	}
 	for i, kind := range kinds {
 		if why := kind.cannot(); why != nil {
-			return nil, links, why
+			return nil, why
 		}
-		kind.gate(out.Sources, served, i == 0 && len(all.parts) > 0)
+		kind.gate(served, i == 0 && len(all.parts) > 0)
 	}
-	return kinds, links, nil
+	return kinds, nil
 }
 
 // cannot returns why a config cannot say where connections go; nil where it may.
@@ -163,22 +203,48 @@ func (i *incoming) cannot() *Refusal {
 }
 
 // gate sets which clients get these backends: open, for all that no rule names and those it serves, else only
-// for these. A client that has other backends, or none, is turned away.
-func (i *incoming) gate(sources []netip.Prefix, served map[netip.Prefix]*incoming, open bool) {
-	for _, source := range sources {
-		kind, known := served[source]
-		switch {
-		case known && kind == i && !open:
-			i.allow = append(i.allow, source)
-		case known && kind != i:
-			i.deny = append(i.deny, source)
+// for these. A client that has other backends, or none, is turned away. As deny goes before allow, deny is what
+// is left around clients that are served.
+func (i *incoming) gate(served map[netip.Prefix]*incoming, open bool) {
+	var taken, turned []netip.Prefix
+	for source, kind := range served {
+		if kind == i {
+			taken = append(taken, source)
+		} else {
+			turned = append(turned, source)
 		}
 	}
-	if !open { // who is not in allow is turned away anyhow
-		i.deny = slices.DeleteFunc(i.deny, func(p netip.Prefix) bool {
-			return !slices.ContainsFunc(i.allow, func(wide netip.Prefix) bool { return wide.Bits() < p.Bits() && wide.Contains(p.Addr()) })
-		})
+	for _, source := range inOrder(taken) {
+		if !open && narrowest(taken, source) < 0 {
+			i.allow = append(i.allow, source)
+		}
 	}
+	for _, source := range inOrder(turned) {
+		yes, no := narrowest(taken, source), narrowest(turned, source)
+		if yes > no || yes == no && open {
+			around := func(p netip.Prefix) bool { return subnet.Within(source, p) }
+			i.deny = append(i.deny, subnet.Without(source, slices.DeleteFunc(slices.Clone(taken), around))...)
+		}
+	}
+}
+
+// inOrder returns subnets in the order of their addresses.
+func inOrder(list []netip.Prefix) []netip.Prefix {
+	slices.SortFunc(list, func(p, q netip.Prefix) int {
+		return cmp.Or(p.Addr().Compare(q.Addr()), cmp.Compare(p.Bits(), q.Bits()))
+	})
+	return list
+}
+
+// narrowest returns the length of the narrowest subnet around another one, -1 where there is none.
+func narrowest(list []netip.Prefix, inner netip.Prefix) int {
+	bits := -1
+	for _, p := range list {
+		if p != inner && subnet.Within(inner, p) {
+			bits = max(bits, p.Bits())
+		}
+	}
+	return bits
 }
 
 // has tells whether one of a list is alike.
@@ -204,24 +270,33 @@ func clientOf(prefix netip.Prefix, all []netip.Prefix) netip.Addr {
 		if at < 0 {
 			return addr
 		}
-		if addr = walk.Last(all[at]).Next(); !addr.IsValid() || !prefix.Contains(addr) {
+		if addr = subnet.Last(all[at]).Next(); !addr.IsValid() || !prefix.Contains(addr) {
 			break
 		}
 	}
 	return netip.Addr{}
 }
 
+// clients returns a client that is in none of some prefixes, and one for each of them.
+func clients(prefixes []netip.Prefix) []netip.Addr {
+	all := []netip.Addr{{}}
+	for _, prefix := range prefixes {
+		if client := clientOf(prefix, prefixes); client.IsValid() {
+			all = append(all, client)
+		}
+	}
+	return all
+}
+
 // drafts returns what a cell's connections make: a draft for all clients with the same backends, and where
 // interfaces differ for each kind of them.
 func (f *finder) drafts(c cell) []*draft {
-	all, links, refusal := f.comeIn(c, "")
+	sources, links := f.asked(f.packet(c))
+	all, refusal := f.comeIn(c, "", sources)
 	var drafts []*draft
 	by := map[string]*draft{}
 	for _, link := range links {
-		if link == "lo" {
-			continue // what the host sends to itself has met OUTPUT already, and meets no nat rule here
-		}
-		kinds, _, why := f.comeIn(c, link)
+		kinds, why := f.comeIn(c, link, sources)
 		gone := slices.IndexFunc(all, func(kind *incoming) bool { return !has(kinds, kind) })
 		kinds = slices.DeleteFunc(kinds, func(kind *incoming) bool { return has(all, kind) })
 		switch {
@@ -278,17 +353,13 @@ func (f *finder) refuseCell(c cell, link string, why *Refusal) {
 func (f *finder) forHost(c cell, d *draft) bool {
 	p := f.packet(c)
 	p.Local = false
+	sources, _ := f.asked(p)
 	for _, link := range append([]string{""}, d.links...) {
-		p.In, p.Source = link, netip.Addr{}
-		kind, out := f.send(rules.Prerouting, p)
-		through := len(kind.parts)
-		for _, source := range out.Sources {
-			p.Source = clientOf(source, out.Sources)
-			kind, _ = f.send(rules.Prerouting, p)
-			through += len(kind.parts)
-		}
-		if through > 0 {
-			return false
+		for _, client := range clients(sources) {
+			p.In, p.Source = link, client
+			if through, _ := f.send(rules.Prerouting, p); len(through.parts) > 0 {
+				return false
+			}
 		}
 	}
 	return !c.destination.IsValid()

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"natspread/internal/config/audience"
 	"natspread/internal/config/field"
 	"natspread/internal/config/value"
+	"natspread/internal/subnet"
 )
 
 // MaxClients is the most subnets of allow, and of deny: each costs a rule.
@@ -95,7 +95,7 @@ func (s inspection) checkDenied(d *draft) {
 		}
 	}
 	for _, allowed := range d.gate.allow {
-		holds := func(denied field.Located[netip.Prefix]) bool { return audience.Within(allowed.Val, denied.Val) }
+		holds := func(denied field.Located[netip.Prefix]) bool { return subnet.Within(allowed.Val, denied.Val) }
 		if i := slices.IndexFunc(d.gate.deny, holds); i >= 0 {
 			by := d.gate.deny[i].At
 			s.Refuse(allowed.At, "take it out, or write smaller subnets into deny", "cannot use allow %s: %s on line %d holds all of it, and deny goes first",

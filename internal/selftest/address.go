@@ -2,6 +2,7 @@ package selftest
 
 import (
 	"math/rand/v2"
+	"natspread/internal/subnet"
 	"net/netip"
 	"slices"
 )
@@ -55,33 +56,6 @@ func linkSubnet(six bool) netip.Prefix {
 	return netip.MustParsePrefix("198.18.0.0/15")
 }
 
-// without returns what is left of a subnet without others.
-func without(subnet netip.Prefix, others []netip.Prefix) []netip.Prefix {
-	var within []netip.Prefix
-	for _, other := range others {
-		switch {
-		case !other.Overlaps(subnet):
-		case other.Bits() <= subnet.Bits():
-			return nil
-		default:
-			within = append(within, other)
-		}
-	}
-	if len(within) == 0 {
-		return []netip.Prefix{subnet}
-	}
-	low, high := halves(subnet)
-	return append(without(low, within), without(high, within)...)
-}
-
-// halves returns the two halves of a subnet.
-func halves(subnet netip.Prefix) (low, high netip.Prefix) {
-	bytes := subnet.Addr().AsSlice()
-	bytes[subnet.Bits()/8] |= 1 << (7 - subnet.Bits()%8)
-	upper, _ := netip.AddrFromSlice(bytes)
-	return netip.PrefixFrom(subnet.Addr(), subnet.Bits()+1), netip.PrefixFrom(upper, subnet.Bits()+1)
-}
-
 // clientsOf returns the subnets of the clients that some subnets hold and others do not; where the
 // first are none, of clients from anywhere.
 func clientsOf(six bool, allowed, denied []netip.Prefix) []netip.Prefix {
@@ -90,8 +64,8 @@ func clientsOf(six bool, allowed, denied []netip.Prefix) []netip.Prefix {
 		allowed, denied = []netip.Prefix{every(six)}, append(denied, inner()...)
 	}
 	var open []netip.Prefix
-	for _, subnet := range allowed {
-		open = append(open, without(subnet, denied)...)
+	for _, one := range allowed {
+		open = append(open, subnet.Without(one, denied)...)
 	}
 	return open
 }

@@ -3,30 +3,8 @@ package selftest
 import (
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"testing"
 )
-
-// TestWithout takes subnets out of one, down to nothing.
-func TestWithout(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		from   string
-		others []string
-		want   []string
-	}{
-		{"198.51.100.0/24", nil, []string{"198.51.100.0/24"}},
-		{"198.51.100.0/24", []string{"198.51.100.0/25"}, []string{"198.51.100.128/25"}},
-		{"198.51.100.0/24", []string{"198.51.100.0/25", "198.51.100.128/25"}, nil},
-		{"198.51.100.0/24", []string{"198.51.0.0/16"}, nil},
-		{"198.51.100.0/30", []string{"198.51.100.1/32", "203.0.113.0/24"}, []string{"198.51.100.0/32", "198.51.100.2/31"}},
-		{"2001:db8::/126", []string{"2001:db8::3/128"}, []string{"2001:db8::/127", "2001:db8::2/128"}},
-	} {
-		if got := without(netip.MustParsePrefix(c.from), parsePrefixes(c.others...)); !slices.Equal(got, parsePrefixes(c.want...)) {
-			t.Errorf("%s without %v is %v", c.from, c.others, got)
-		}
-	}
-}
 
 // TestDraw stays within the subnets, and reaches both ends of them.
 func TestDraw(t *testing.T) {

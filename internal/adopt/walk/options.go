@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"natspread/internal/rules"
+	"natspread/internal/subnet"
 )
 
 // optionReader reads the words of a rule.
@@ -331,26 +332,16 @@ func rangePrefixes(low, high netip.Addr) []netip.Prefix {
 		bits := low.BitLen()
 		for bits > 0 {
 			wider, err := low.Prefix(bits - 1)
-			if err != nil || wider.Addr() != low || Last(wider).Compare(high) > 0 {
+			if err != nil || wider.Addr() != low || subnet.Last(wider).Compare(high) > 0 {
 				break
 			}
 			bits--
 		}
 		one := netip.PrefixFrom(low, bits)
 		list = append(list, one)
-		low = Last(one).Next()
+		low = subnet.Last(one).Next()
 	}
 	return list
-}
-
-// Last returns the last address of a prefix.
-func Last(prefix netip.Prefix) netip.Addr {
-	bytes := prefix.Addr().AsSlice()
-	for bit := prefix.Bits(); bit < prefix.Addr().BitLen(); bit++ {
-		bytes[bit/8] |= 0x80 >> (bit % 8)
-	}
-	last, _ := netip.AddrFromSlice(bytes)
-	return last
 }
 
 // unquoted returns a word without the quotes that iptables-save puts around it.

@@ -70,7 +70,7 @@ func (o Outcome) Taken(kind Kind) []End {
 
 // Send sends a packet through a built-in chain.
 func (s *Ruleset) Send(table, chain string, p Packet) Outcome {
-	w := walker{set: s, table: table, packet: &p, counters: map[string]float64{}}
+	w := walker{set: s, table: table, packet: &p, counters: map[string]float64{}, sources: map[netip.Prefix]bool{}}
 	if left := w.chain(chain, 1, 0); left > tiny {
 		w.out.Ends = append(w.out.Ends, End{nil, left})
 	}
@@ -85,7 +85,8 @@ type walker struct {
 	set      *Ruleset
 	table    string
 	packet   *Packet
-	counters map[string]float64 // what reached the first rule of a counter that several share
+	counters map[string]float64    // what reached the first rule of a counter that several share
+	sources  map[netip.Prefix]bool // that are among those of out
 	steps    int
 	out      Outcome
 }
@@ -189,7 +190,8 @@ func (w *walker) ask(rule *Rule) {
 				continue
 			}
 			for _, one := range rule.Asks.Source {
-				if !slices.Contains(w.out.Sources, one) {
+				if !w.sources[one] {
+					w.sources[one] = true
 					w.out.Sources = append(w.out.Sources, one)
 				}
 			}

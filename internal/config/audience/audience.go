@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"natspread/internal/config/value"
+	"natspread/internal/subnet"
 )
 
 // Audience is whom a service is for. The zero Audience is everybody.
@@ -34,7 +35,7 @@ func (a Audience) Serves(client netip.Addr) bool {
 
 // ServesNone tells whether the service is for no client of a subnet.
 func (a Audience) ServesNone(clients netip.Prefix) bool {
-	return cover(a.Deny, clients) || len(a.Allow) > 0 && !slices.ContainsFunc(a.Allow, clients.Overlaps)
+	return subnet.Covered(clients, a.Deny) || len(a.Allow) > 0 && !slices.ContainsFunc(a.Allow, clients.Overlaps)
 }
 
 // Apart tells whether no packet is for both of two services that listen for the same: they name
@@ -52,30 +53,4 @@ func (a Audience) ApartByInterface(other Audience) bool {
 func (a Audience) apartByClients(other Audience) bool {
 	serves := func(clients netip.Prefix) bool { return !other.ServesNone(clients) }
 	return len(a.Allow) > 0 && !slices.ContainsFunc(a.Allow, serves)
-}
-
-// Within tells whether a subnet holds all of another one.
-func Within(inner, outer netip.Prefix) bool {
-	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
-}
-
-// cover tells whether subnets together hold all of another one.
-func cover(subnets []netip.Prefix, whole netip.Prefix) bool {
-	var parts []netip.Prefix
-	for _, p := range subnets {
-		switch {
-		case Within(whole, p):
-			return true
-		case Within(p, whole):
-			parts = append(parts, p)
-		}
-	}
-	if len(parts) < 2 { // and so not both halves
-		return false
-	}
-	bit := whole.Bits() // by which the halves differ
-	bytes := whole.Addr().AsSlice()
-	bytes[bit/8] |= 0x80 >> (bit % 8)
-	middle, _ := netip.AddrFromSlice(bytes)
-	return cover(parts, netip.PrefixFrom(whole.Addr(), bit+1)) && cover(parts, netip.PrefixFrom(middle, bit+1))
 }

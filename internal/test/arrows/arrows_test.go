@@ -109,7 +109,7 @@ func (h house) reach(importPath string) map[string]bool {
 
 // tools are the small rooms that know none of the others.
 func tools() []string {
-	return []string{"docs/man", "internal/atomicfile", "internal/completion", "internal/completion/scripts", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/screen", "internal/suggest", "internal/text", "internal/nethost", "internal/traffic", "internal/configfiles"}
+	return []string{"docs/man", "internal/atomicfile", "internal/completion", "internal/completion/scripts", "internal/hostfiles", "internal/namespace", "internal/paths", "internal/program", "internal/slots", "internal/screen", "internal/subnet", "internal/suggest", "internal/text", "internal/nethost", "internal/traffic", "internal/configfiles"}
 }
 
 // arrows names, for each room of the product, all the others that it may import itself. Of
@@ -133,8 +133,8 @@ func arrows() map[string][]string {
 		"render":                   {"internal/config", "internal/rules", "internal/slots"},
 		"internal/trace":           {"internal/rules", "internal/slots", "internal/screen", "internal/text"},
 		"internal/packetpath":      {"internal/rules"},
-		"internal/adopt":           {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text"},
-		"internal/adopt/walk":      {"internal/rules"},
+		"internal/adopt":           {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text", "internal/subnet"},
+		"internal/adopt/walk":      {"internal/rules", "internal/subnet"},
 		"internal/adopt/bootfiles": {"internal/adopt/walk", "internal/config", "internal/rules", "internal/atomicfile", "internal/hostfiles"},
 		"internal/adopt/host":      {"internal/adopt", "internal/screen", "internal/adopt/bootfiles", "internal/adopt/walk", "internal/rules", "restore/iptables", "internal/atomicfile", "internal/program"},
 		"internal/doctor":          {"internal/doctor/asked", "internal/doctor/astray", "internal/doctor/finding", "internal/doctor/inconfig", "internal/doctor/portuse", "internal/doctor/travel", "internal/text", "internal/config", "internal/hostfiles", "internal/network", "internal/packetpath", "internal/rules", "restore/flows", "internal/paths"},
@@ -157,18 +157,18 @@ func arrows() map[string][]string {
 		"internal/probe":           nil,
 		"internal/watcher":         {"internal/config", "internal/health", "internal/probe", "internal/rules", "render", "restore", "restore/flows", "restore/generation", "restore/iptables", "internal/paths", "internal/program", "internal/screen", "internal/text"},
 		"internal/compare":         {"internal/config", "internal/text"},
-		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/config":          {"internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles", "internal/subnet"},
 		"internal/config/edit":     {"internal/config", "internal/config/source", "internal/config/value", "internal/suggest", "internal/configfiles", "internal/text"},
 		"internal/config/endpoint": {"internal/config/source", "internal/config/value", "internal/config/habits"},
 		"internal/config/field":    {"internal/config/source", "internal/config/value", "internal/suggest", "internal/text"},
 		"internal/config/habits":   {"internal/suggest"},
 		"internal/config/meant":    {"internal/config/field", "internal/config/habits", "internal/config/source", "internal/config/value", "internal/suggest"},
 		"internal/config/source":   {"internal/configfiles"},
-		"internal/config/audience": {"internal/config/value"},
+		"internal/config/audience": {"internal/config/value", "internal/subnet"},
 		"internal/config/ranges":   nil,
 		"internal/config/value":    {"internal/config/source", "internal/suggest"},
 		"internal/rules":           {"internal/slots"},
-		"internal/selftest":        {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/screen", "internal/text", "internal/traffic"},
+		"internal/selftest":        {"internal/config", "internal/rules", "restore/iptables", "internal/nethost", "internal/program", "internal/screen", "internal/text", "internal/traffic", "internal/subnet"},
 	}
 	for _, tool := range tools() {
 		all[tool] = nil
@@ -218,9 +218,9 @@ func TestRooms(t *testing.T) {
 func TestBeside(t *testing.T) {
 	all := load(t)
 	for room, allowed := range map[string][]string{
-		"internal/test/configtest": {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles"},
+		"internal/test/configtest": {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/slots", "internal/suggest", "internal/text", "internal/configfiles", "internal/subnet"},
 		"internal/test/netnstest":  {"internal/nethost", "internal/traffic"},
-		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/lab/plot", "internal/configfiles"},
+		"internal/lab/benchnet":    {"internal/config", "internal/config/audience", "internal/config/ranges", "internal/config/endpoint", "internal/config/field", "internal/config/habits", "internal/config/meant", "internal/config/source", "internal/config/value", "internal/rules", "render", "internal/slots", "internal/suggest", "internal/text", "internal/nethost", "internal/lab/netns", "internal/lab/plot", "internal/configfiles", "internal/subnet"},
 		"internal/lab/plot":        {},
 		"units/print":              {"units", "internal/atomicfile", "internal/paths", "internal/program"},
 	} {
@@ -337,6 +337,7 @@ func TestPure(t *testing.T) {
 		"internal/text":            slices.Concat(files, but(impure, "time")), // it writes durations
 		"internal/slots":           slices.Concat(files, impure),
 		"internal/suggest":         slices.Concat(files, impure),
+		"internal/subnet":          slices.Concat(files, impure),
 		"internal/paths":           slices.Concat(files, impure),
 		"internal/completion":      slices.Concat(files, impure),
 		"internal/configfiles":     slices.Concat(files, impure),
