@@ -150,8 +150,11 @@ func (h Host) plan(ctx context.Context, kernel iptables.Kernel, request Request)
 	if before.Fallback == nil && len(request.TakeOut) == 0 && current.Outdated(planned.wanted) == "" {
 		planned.wanted.Number, planned.wanted.Tables = current.Number, current.Tables
 		alone := request.Exclusive == nil || request.Exclusive.Len() == 0
-		if planned.done = alone && h.inSync(ctx, kernel, before); planned.done {
-			return planned, nil
+		if alone {
+			planned.done, err = h.inSync(ctx, kernel, before)
+		}
+		if planned.done || err != nil {
+			return planned, unchanged(err)
 		}
 	}
 	loaded := planned.wanted
@@ -233,15 +236,14 @@ func unchanged(err error) error {
 }
 
 // inSync tells whether the kernel holds what it is to hold and forwards it, so that a load
-// would change nothing: also each jump in its place, before foreign rules. A kernel that
-// cannot be read is for the load to fail on.
-func (h Host) inSync(ctx context.Context, kernel iptables.Kernel, wanted generation.Wanted) bool {
+// would change nothing: also each jump in its place, before foreign rules.
+func (h Host) inSync(ctx context.Context, kernel iptables.Kernel, wanted generation.Wanted) (bool, error) {
 	observed, err := h.observed(ctx, kernel, wanted, wanted.Tables())
 	if err != nil || !observed.Hold(wanted.Tables()) {
-		return false
+		return false, err
 	}
 	ours, _ := h.otherHolds(ctx, kernel)
-	return len(ours)+len(h.notForwarded(wanted.Tables())) == 0
+	return len(ours)+len(h.notForwarded(wanted.Tables())) == 0, nil
 }
 
 // applyProven takes the steps of Apply that leave traces, and reverts them when one

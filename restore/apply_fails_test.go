@@ -143,6 +143,40 @@ func TestFirstProofFails(t *testing.T) {
 	})
 }
 
+// TestUnreadOnce asks for what is loaded and current already, and the kernel cannot be read once: whether
+// anything would change is not known, so nothing does.
+func TestUnreadOnce(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		host := newHost(t, variant)
+		apply(t, host, hosttest.Article)
+		putForeign(t, variant) // so that the record of what was read last no longer holds
+		before := state(t, host)
+		for name, change := range map[string]func(failing restore.Host) error{
+			"apply": func(failing restore.Host) error {
+				_, err := failing.Apply(t.Context(), request(t, hosttest.Article))
+				return err
+			},
+			"a trial": func(failing restore.Host) error {
+				_, err := failing.Try(t.Context(), request(t, hosttest.Article), (&revertTimer{}).trial())
+				return err
+			},
+		} {
+			failing, failed := host, atomic.Bool{}
+			failing.Run = func(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+				if isSave(rules.IPv4, name) && !failed.Swap(true) {
+					return nil, errSeam
+				}
+				return host.Run(ctx, stdin, name, args...)
+			}
+			err := change(failing)
+			wantUnchanged(t, host, before, err, nil)
+			if !errors.Is(err, errSeam) {
+				t.Errorf("%s: the cause is lost: %v", name, err)
+			}
+		}
+	})
+}
+
 // TestRevertIsJudgedByTheKernel has the program that reverts fail in two ways: one
 // that did its work all the same, and one that claims to have done it.
 func TestRevertIsJudgedByTheKernel(t *testing.T) {
