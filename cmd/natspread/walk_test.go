@@ -222,7 +222,7 @@ func (w *walk) diffCode(now walkKernel) int {
 	switch {
 	case isWrong(w.model.config):
 		return exitConfig
-	case w.statusCode(now) == exitDone && w.model.config == w.model.wanted():
+	case w.statusCode(now) == exitDone && hosttest.Config(w, w.model.config).Equivalent(hosttest.Config(w, w.model.wanted())):
 		return exitDone
 	}
 	return exitFailed

@@ -74,10 +74,10 @@ const saveTries = 3
 
 // save is Save with the text as iptables-save printed it.
 func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved rules.Saved, err error) {
-	err = k.saveShown(ctx, table, func(printed []byte) (own []string, err error) {
+	err = k.saveShown(ctx, table, func(printed []byte) (_ rules.Saved, own []string, err error) {
 		text = printed
 		saved, err = rules.ParseSaved(table.Name, text)
-		return namesOf(saved.OwnChains()), err
+		return saved, namesOf(saved.OwnChains()), err
 	}, "-c")
 	return text, saved, err
 }
@@ -86,35 +86,35 @@ func (k Kernel) save(ctx context.Context, table rules.Table) (text []byte, saved
 // that is wanted, with each jump in its place. Where its bytes are the same, they are not parsed:
 // saved is then only what others have in the table.
 func (k Kernel) saveAs(ctx context.Context, table rules.Table, want ownedState) (saved rules.Saved, same bool, err error) {
-	err = k.saveShown(ctx, table, func(text []byte) (own []string, err error) {
+	err = k.saveShown(ctx, table, func(text []byte) (_ rules.Saved, own []string, err error) {
 		if others, cut := rules.CutOwn(text, want.order, want.chains); cut {
 			saved, err = rules.ParseSaved(table.Name, others)
 			if same = err == nil && want.hasJumps(saved); same {
-				return want.order, nil
+				return saved, want.order, nil
 			}
 		}
 		saved, err = rules.ParseSaved(table.Name, text)
 		same = err == nil && transaction(stateOfSaved(saved), want) == nil
-		return namesOf(saved.OwnChains()), err
+		return saved, namesOf(saved.OwnChains()), err
 	})
 	return saved, same, err
 }
 
 // saveShown gives what iptables-save prints of a live table, with some options, to read, which
-// returns the names of natspread's chains in it. Where the kernel has another one, both are done
-// again.
-func (k Kernel) saveShown(ctx context.Context, table rules.Table, read func(text []byte) (own []string, err error), options ...string) error {
+// returns what it read and the names of natspread's chains in it. Where the kernel has more, both are
+// done again.
+func (k Kernel) saveShown(ctx context.Context, table rules.Table, read func(text []byte) (saved rules.Saved, own []string, err error), options ...string) error {
 	for try := 1; ; try++ {
 		text, err := k.saveText(ctx, table, options)
 		if err != nil {
 			return err
 		}
-		own, err := read(text)
+		saved, own, err := read(text)
 		if errors.Is(err, rules.ErrNoTable) && bytes.Contains(text, []byte("is incompatible")) {
 			return fmt.Errorf("cannot read the %v table: %w", table.Name, nativeIn(table.Family, table.Name))
 		}
 		if err == nil {
-			err = k.showsAll(table, own)
+			err = k.showsAll(table, saved, own)
 		}
 		if err == nil {
 			return nil
@@ -134,13 +134,15 @@ func namesOf(chains []rules.SavedChain) []string {
 	return names
 }
 
-// errShowsLess says that iptables-save does not show all of natspread's part of a table.
-var errShowsLess = errors.New("it does not show a chain that is there")
+// errShowsLess says that iptables-save does not show all of a table that natspread goes by.
+var errShowsLess = errors.New("it does not show all that is there")
 
 // showsAll is an error unless every chain of natspread's that is in a table is among those that
-// were shown. To iptables-nft-save, with exit code 0, chains that it cannot get from the kernel
-// are none, and a table without chains is one from which nothing has to be taken out.
-func (k Kernel) showsAll(table rules.Table, own []string) error {
+// were shown, and all rules of the built-in chains that have its jumps. To iptables-nft-save, with
+// exit code 0, chains that it cannot get from the kernel are none, and so are the rules of a chain:
+// a table without chains is one from which nothing has to be taken out, and a chain without rules
+// one that lacks its jump.
+func (k Kernel) showsAll(table rules.Table, saved rules.Saved, own []string) error {
 	if k.Variant != rules.NFT {
 		return nil
 	}
@@ -154,7 +156,23 @@ func (k Kernel) showsAll(table rules.Table, own []string) error {
 	}
 	for _, name := range held {
 		if !shown[name] {
-			return fmt.Errorf("%w: %s", errShowsLess, name)
+			return fmt.Errorf("%w: the chain %s", errShowsLess, name)
+		}
+	}
+	doubtful := slices.DeleteFunc(table.Name.BuiltIn(), func(name string) bool { return len(table.Name.EntryChains(name)) == 0 })
+	for _, chain := range saved.Chains {
+		if rules.IsOwn(chain.Name) && len(chain.Rules) == 0 {
+			doubtful = append(doubtful, chain.Name)
+		}
+	}
+	for _, name := range doubtful {
+		chain, _ := saved.Chain(name)
+		count, err := nftables.RuleCount(table.Family, table.Name.String(), name)
+		if err != nil {
+			return fmt.Errorf("cannot count the rules of %s: %w", name, err)
+		}
+		if count != len(chain.Rules) {
+			return fmt.Errorf("%w: %d of %d rules of %s", errShowsLess, len(chain.Rules), count, name)
 		}
 	}
 	return nil

@@ -79,6 +79,55 @@ func TestSaveShowsLess(t *testing.T) {
 	})
 }
 
+// TestSaveShowsNoRules reads a table anew that is shown without the rules of a chain, and if that does
+// not help, fails: a jump that is there is not taken for missing, nor a chain for empty.
+func TestSaveShowsNoRules(t *testing.T) {
+	hosttest.EachVariant(t, func(t *testing.T, variant rules.Variant) {
+		if variant != rules.NFT {
+			return // iptables-legacy-save fails where it gets no table
+		}
+		good := Kernel{Run: program.Exec(), Variant: variant}
+		want := hosttest.Tables(t, hosttest.Clamped(hosttest.Accepted(hosttest.Article)))
+		_, err := loadTables(t, good, want)
+		hosttest.Must(t, err)
+		for _, table := range want.All() {
+			if table.Empty() {
+				continue
+			}
+			saved, err := good.Save(t.Context(), table)
+			hosttest.Must(t, err)
+			hidden := 0
+			for _, chain := range saved.Chains {
+				if len(chain.Rules) == 0 {
+					continue
+				}
+				hidden++
+				lines := regexp.MustCompile(`(?m)^(\[\d+:\d+\] )?-A ` + chain.Name + ` .*\n`)
+				blind := func(times int) Kernel {
+					kernel := good
+					kernel.Run = func(ctx context.Context, stdin []byte, path string, args ...string) ([]byte, error) {
+						out, err := good.Run(ctx, stdin, path, args...)
+						if times--; times >= 0 {
+							out = lines.ReplaceAll(out, nil)
+						}
+						return out, err
+					}
+					return kernel
+				}
+				if _, err := blind(100).Save(t.Context(), table); !errors.Is(err, errShowsLess) || !strings.HasSuffix(err.Error(), " rules of "+chain.Name) {
+					t.Errorf("%s without the rules of %s: %v", table.String(), chain.Name, err)
+				}
+				if saved, err := blind(2).Save(t.Context(), table); err != nil || Compare(saved, table) != nil {
+					t.Errorf("%s, shown in the end: %v, %v", table.String(), err, Compare(saved, table))
+				}
+			}
+			if hidden < 2 {
+				t.Errorf("%s has %d chains with rules only", table.String(), hidden)
+			}
+		}
+	})
+}
+
 // TestForwardUnreadable cannot tell whether the legacy variant has a chain when its program
 // fails for another reason than that there is none.
 func TestForwardUnreadable(t *testing.T) {

@@ -71,10 +71,21 @@ func Sets(family rules.Family) ([]Set, error) {
 	return slices.DeleteFunc(all, func(set Set) bool { return set.anonymous }), err
 }
 
-// Rules lists the rules of a chain, each as the kernel runs it.
+// Rules lists the rules of a chain, each as the kernel runs it; of a chain that is not there, none.
 func Rules(family rules.Family, table, chain string) ([]Rule, error) {
+	return listRules(family, table, chain, ruleAnswer)
+}
+
+// RuleCount returns how many rules a chain has.
+func RuleCount(family rules.Family, table, chain string) (int, error) {
+	all, err := listRules(family, table, chain, func([]byte) struct{} { return struct{}{} })
+	return len(all), err
+}
+
+// listRules lists the rules of a chain, each read.
+func listRules[T any](family rules.Family, table, chain string, read func(message []byte) T) ([]T, error) {
 	return list(request(unix.NFT_MSG_GETRULE, numberOf(family),
-		attribute{unix.NFTA_RULE_TABLE, table}, attribute{unix.NFTA_RULE_CHAIN, chain}), unix.NFT_MSG_NEWRULE, ruleAnswer)
+		attribute{unix.NFTA_RULE_TABLE, table}, attribute{unix.NFTA_RULE_CHAIN, chain}), unix.NFT_MSG_NEWRULE, read)
 }
 
 // TableOf returns a table of nftables, if it is there.
