@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -84,6 +85,9 @@ func TestJudge(t *testing.T) {
 		{os.ErrDeadlineExceeded, time.Minute, "unable: this process was held up"},
 	} {
 		want(t, judge(test.err, time.Second, test.took), test.want)
+	}
+	if refused := call("connect", syscall.ECONNREFUSED); !errors.Is(judge(refused, time.Second, 0), syscall.ECONNREFUSED) {
+		t.Error("who asks cannot tell a refusal from another failure")
 	}
 	if long := printable(strings.Repeat("n", 1<<16)); len(long) > maxReason+len("…") {
 		t.Errorf("a reason of %d bytes", len(long))

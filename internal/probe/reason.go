@@ -35,11 +35,14 @@ const heldUp = time.Second
 // process that was stopped for a while finds each deadline over, and does not know who answered
 // in time.
 func judge(err error, timeout, took time.Duration) error {
+	var errno syscall.Errno
 	switch {
 	case err == nil:
 		return nil
 	case isOwn(err):
 		return &Unable{wordsOf(err)}
+	case !isTimeout(err) && errors.As(err, &errno):
+		return errno
 	case !isTimeout(err):
 		return errors.New(wordsOf(err))
 	case took > 2*timeout+heldUp:

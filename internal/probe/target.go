@@ -37,7 +37,7 @@ type Target struct {
 
 // Do asks once. Nil means that the backend is fine; *Unable means that this host could not ask,
 // and nothing is known of the backend; any other error is a failure of the backend, in
-// words for people.
+// words for people. Where the kernel gave an errno it is that: syscall.ECONNREFUSED.
 func (t Target) Do(ctx context.Context) error {
 	began := time.Now()
 	err := t.ask(ctx, began.Add(t.Timeout))

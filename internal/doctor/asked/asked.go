@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"natspread/internal/config"
 	"natspread/internal/health"
@@ -32,7 +33,7 @@ type Service struct {
 // Silent is a backend that did not accept a connection.
 type Silent struct {
 	Backend config.Backend
-	Reason  string
+	Reason  error
 }
 
 // All asks the backends that get connections of all services without checks, except those that pass keeps out: what
@@ -62,16 +63,16 @@ func All(ctx context.Context, services []config.Service, pass func(config.Servic
 		for _, backend := range all[i].Active() {
 			check, _ := health.Plain(all[i].Service, backend)
 			if err := asked[check]; err != nil {
-				all[i].Silent = append(all[i].Silent, Silent{backend, err.Error()})
+				all[i].Silent = append(all[i].Silent, Silent{backend, err})
 			}
 		}
 	}
 	return all
 }
 
-// Refuse tells whether one said so. Silence may also be that of a firewall for this host alone.
+// Refuse tells whether one refused. Silence may also be that of a firewall for this host alone.
 func (s Service) Refuse() bool {
-	return slices.ContainsFunc(s.Silent, func(one Silent) bool { return strings.Contains(one.Reason, "refused") })
+	return slices.ContainsFunc(s.Silent, func(one Silent) bool { return errors.Is(one.Reason, syscall.ECONNREFUSED) })
 }
 
 // What says who did not accept.
