@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/program"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
@@ -208,6 +209,9 @@ func (f fault) one(t *testing.T, before, found []Finding) string {
 	if len(fresh) != 1 || fresh[0].Severity != f.severity || !regexp.MustCompile(f.want).MatchString(fresh[0].What) ||
 		!regexp.MustCompile("^"+f.fix+"$").MatchString(fresh[0].Fix) {
 		t.Fatalf("want %s %s\n    %s\nfound\n%s", f.severity, f.want, f.fix, reported(found))
+	}
+	if f.severity == Broken && regexp.MustCompile(`\bweb\b`).MatchString(fresh[0].What) && !finding.Lost(fresh).Has("web", netip.Addr{}) {
+		t.Errorf("%s names the service, and its Loss does not", reported(fresh))
 	}
 	if fix := fresh[0].Fix; fix != "" && !typed.MatchString(fix) {
 		t.Errorf("%q is no line for a shell: what to write into the config stands behind natspread edit", fix)

@@ -62,7 +62,7 @@ func (e examination) refusedByLibvirt(family rules.Family) []string {
 	for _, key := range keys {
 		if strings.HasPrefix(key.rule.Hook, "LIBVIRT_") {
 			refused = append(refused, fmt.Sprintf("%v: libvirt puts its rules first when it starts, or starts a network, and then refuses connections of %s to %s: %s",
-				family, text.Few(done[key].services), text.Few(done[key].names), quoted(key.rule)))
+				family, text.Few(done[key].Services), text.Few(done[key].names), quoted(key.rule)))
 		}
 	}
 	return refused

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/inconfig"
 	"natspread/internal/network"
 	"natspread/internal/text"
@@ -107,8 +108,8 @@ func covered(by []netip.Prefix, subnet netip.Prefix) bool {
 // returnPath names backends whose replies to clients take the backends' own routes. The
 // host cannot see these. Only a tracked connection with a reply shows that they lead here.
 func (e examination) returnPath() []Finding {
-	var unknown groups[netip.Addr, string] // backends by the host's address in their subnet
-	var shared []string
+	var unknown groups[netip.Addr, netip.Addr] // backends by the host's address in their subnet
+	var shared []netip.Addr
 	ofSeveral := e.backends(func(s config.Service) bool { return s.Takeover }).keys
 	all, of := e.backends(keepsClient), map[netip.Addr][]string{}
 	for _, addr := range all.keys {
@@ -116,14 +117,14 @@ func (e examination) returnPath() []Finding {
 			continue
 		}
 		if slices.Contains(ofSeveral, addr) {
-			shared = append(shared, addr.String())
+			shared = append(shared, addr)
 			continue
 		}
 		gateway := netip.Addr{}
 		if near := e.network.Beside(addr); len(near) > 0 {
 			gateway = near[0].Addr
 		}
-		unknown.add(gateway, addr.String())
+		unknown.add(gateway, addr)
 		of[gateway] = append(of[gateway], all.values[addr]...)
 	}
 	var found []Finding
@@ -135,7 +136,7 @@ func (e examination) returnPath() []Finding {
 	if len(shared) > 0 { // no address of one balancer's own will do
 		found = append(found, Finding{
 			Severity: Risk, What: fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; this host cannot see whether they are", text.Few(shared)),
-			Fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over",
+			Fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over", Loss: finding.Loss{Backends: shared, Route: true},
 		})
 	}
 	return found
@@ -143,10 +144,13 @@ func (e examination) returnPath() []Finding {
 
 // notKnown is the finding of backends whose return path is not known. When they are in no
 // subnet of the host, the routers in between have to send replies here, too.
-func notKnown(backends, services []string, gateway netip.Addr) Finding {
-	what := fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; this host cannot see whether they are", text.Few(backends))
-	if !gateway.IsValid() {
-		return Finding{Severity: Risk, What: what + ": these backends are on no subnet of this host", Fix: inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))}
+func notKnown(backends []netip.Addr, services []string, gateway netip.Addr) Finding {
+	found := Finding{
+		Severity: Risk, What: fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; this host cannot see whether they are", text.Few(backends)),
+		Fix: fmt.Sprintf("ip route replace default via %v # on each of them", gateway), Loss: finding.Loss{Backends: backends, Route: true},
 	}
-	return Finding{Severity: Risk, What: what, Fix: fmt.Sprintf("ip route replace default via %v # on each of them", gateway)}
+	if !gateway.IsValid() {
+		found.What, found.Fix = found.What+": these backends are on no subnet of this host", inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))
+	}
+	return found
 }

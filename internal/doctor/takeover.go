@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/travel"
 	"natspread/internal/hostfiles"
 	"natspread/internal/packetpath"
@@ -38,7 +39,7 @@ func (e examination) takeover() []Finding {
 		key string
 		Finding
 	}{
-		{tcpLoose, Finding{Severity: Broken, What: fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, text.Few(services)), Fix: "sysctl -w " + loose + "=1"}},
+		{tcpLoose, Finding{Severity: Broken, What: fmt.Sprintf("%s is 0: open connections of %s that another balancer had are lost when they come here", loose, text.Few(services)), Fix: "sysctl -w " + loose + "=1", Loss: finding.Loss{Services: services}}},
 		{tcpLiberal, Finding{
 			Severity: Risk, What: fmt.Sprintf("%s is 0: connections of %s that go to another balancer and come back are lost, as their packets are invalid then", liberal, text.Few(services)),
 			// At boot sysctl.d is read before something loads conntrack, without which there is no such key.
@@ -58,8 +59,8 @@ func (e examination) takeover() []Finding {
 
 // hit names those whose first packets a rule drops.
 type hit struct {
-	services, backends []string
-	clients            bool // whether it drops those of clients
+	victims      // by the names of backends
+	clients bool // whether it drops those of clients
 }
 
 // hits finds the rules that drop such packets. Of a rule that drops all that clients send there is
@@ -85,9 +86,9 @@ func (f *finder) hits(path packetpath.Path) (keys []deed, hits map[deed]*hit) {
 				hits[key], keys = &hit{}, append(keys, key)
 			}
 			h := hits[key]
-			h.services, h.clients = append(h.services, done[key].services...), h.clients || part.clients
+			h.Services, h.clients = append(h.Services, done[key].Services...), h.clients || part.clients
 			if !part.clients {
-				h.backends = append(h.backends, done[key].names...)
+				h.names, h.Backends = append(h.names, done[key].names...), append(h.Backends, done[key].Backends...)
 			}
 		}
 	}
@@ -101,19 +102,19 @@ func (f *finder) firstPackets(path packetpath.Path) {
 	keys, hits := f.hits(path)
 	for _, key := range keys {
 		h := hits[key]
-		for _, list := range []*[]string{&h.services, &h.backends} {
+		for _, list := range []*[]string{&h.Services, &h.names} {
 			slices.Sort(*list)
 			*list = slices.Compact(*list)
 		}
-		who := fmt.Sprintf("backends of %s (%s)", text.Few(h.services), text.Few(h.backends))
+		who := fmt.Sprintf("backends of %s (%s)", text.Few(h.Services), text.Few(h.names))
 		switch {
-		case h.backends == nil:
-			who = "clients of " + text.Few(h.services)
+		case h.names == nil:
+			who = "clients of " + text.Few(h.Services)
 		case h.clients:
 			who += " and their clients"
 		}
 		what := "what " + who + " say first in connections that another balancer had"
-		f.add(key.sure, what+" is dropped: "+quoted(key.rule), "cannot tell whether "+quoted(key.rule)+" drops "+what, f.letBegin(key.rule, *h))
+		f.add(key.sure, what+" is dropped: "+quoted(key.rule), "cannot tell whether "+quoted(key.rule)+" drops "+what, f.letBegin(key.rule, *h), h.Loss)
 	}
 }
 
@@ -121,7 +122,7 @@ func (f *finder) firstPackets(path packetpath.Path) {
 // natspread has accepts of its own in FORWARD: behind what may be a ban, and before the other rules. A
 // rule that drops although they are loaded is to be taken out.
 func (f *finder) letBegin(by packetpath.Rule, h hit) string {
-	ours := by.Variant == f.Variant && slices.ContainsFunc(f.Services, func(s config.Service) bool { return s.Forward == config.Accept && slices.Contains(h.services, s.Name) })
+	ours := by.Variant == f.Variant && slices.ContainsFunc(f.Services, func(s config.Service) bool { return s.Forward == config.Accept && slices.Contains(h.Services, s.Name) })
 	loaded := func(r rules.Ruleset) bool {
 		return r.Family == f.family && r.Variant == f.Variant && forwardsTo(r, rules.ServiceTakeover)
 	}
@@ -134,12 +135,12 @@ func (f *finder) letBegin(by packetpath.Rule, h hit) string {
 	insert := rules.Program(f.family, by.Variant, "") + " -I FORWARD "
 	var lines []string
 	for i, p := range f.packets.Begun.List {
-		if slices.Contains(h.backends, f.packets.Begun.Name(i)) {
+		if slices.Contains(h.names, f.packets.Begun.Name(i)) {
 			lines = append(lines, fmt.Sprintf("%s-m conntrack --ctproto %d --ctorigsrc %v --ctorigsrcport %d -j ACCEPT", insert, rules.ProtocolNumber(p.Protocol), p.Source, p.SourcePort))
 		}
 	}
 	if h.clients {
 		lines = append(lines, insert+"-m conntrack --ctstate DNAT -j ACCEPT")
 	}
-	return fmt.Sprintf("%s # until the next boot; for good: forward = \"accept\" in service %s, then: %s", strings.Join(lines, " && "), text.Few(h.services), FixApply)
+	return fmt.Sprintf("%s # until the next boot; for good: forward = \"accept\" in service %s, then: %s", strings.Join(lines, " && "), text.Few(h.Services), FixApply)
 }

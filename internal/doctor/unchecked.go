@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"natspread/internal/config"
 	"natspread/internal/doctor/asked"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/inconfig"
 	"natspread/internal/text"
 )
@@ -24,10 +24,10 @@ func (h Host) Unchecked(services []config.Service, said []Finding) []Finding {
 	if err != nil {
 		return nil
 	}
-	words := wordsOf(said)
+	lost := finding.Lost(said)
 	ask := func(service config.Service, addr netip.Addr) bool {
 		to, err := read.RouteTo(addr)
-		return err == nil && to.Link != loopback && !words[addr.String()] && !words[service.Name] && !words["every"] // balanced connection is dropped
+		return err == nil && to.Link != loopback && !lost.Has(service.Name, addr)
 	}
 	var found []Finding
 	var left []string
@@ -36,7 +36,7 @@ func (h Host) Unchecked(services []config.Service, said []Finding) []Finding {
 			left = append(left, service.Name)
 		}
 		if len(service.Silent) > 0 {
-			found = append(found, Finding{Severity: Broken, What: service.What(), Fix: service.Fix()})
+			found = append(found, Finding{Severity: Broken, What: service.What(), Fix: service.Fix(), Loss: finding.Loss{Services: []string{service.Name}}})
 			if keepsClient(service.Service) || !service.Refuse() { // who lets clients in may drop what this host sends
 				found[len(found)-1].Severity = Risk
 			}
@@ -49,22 +49,4 @@ func (h Host) Unchecked(services []config.Service, said []Finding) []Finding {
 		})
 	}
 	return found
-}
-
-// wordsOf returns the words of findings, those of addresses without the port. What is only a risk says nothing
-// about now, unless it is about the route there.
-func wordsOf(found []Finding) map[string]bool {
-	words := map[string]bool{}
-	for _, f := range found {
-		for _, word := range strings.Fields(f.What) {
-			word = strings.Trim(word, ",:;()")
-			if at, err := netip.ParseAddrPort(word); err == nil {
-				word = at.Addr().String()
-			}
-			if _, err := netip.ParseAddr(word); err == nil || f.Severity == Broken {
-				words[word] = true
-			}
-		}
-	}
-	return words
 }

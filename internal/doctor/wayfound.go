@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/doctor/travel"
 	"natspread/internal/packetpath"
 	"natspread/internal/rules"
@@ -46,7 +47,10 @@ type deed struct {
 }
 
 // victims are those that a rule does it to.
-type victims struct{ services, names []string }
+type victims struct {
+	finding.Loss
+	names []string
+}
 
 // deeds sorts events by the rule, in the order in which packets meet them.
 func deeds(t travel.Packets, events []packetpath.Event, kinds ...packetpath.Kind) (keys []deed, done map[deed]*victims) {
@@ -61,37 +65,38 @@ func deeds(t travel.Packets, events []packetpath.Event, kinds ...packetpath.Kind
 				done[key] = &victims{}
 				keys = append(keys, key)
 			}
-			done[key].add(t.Of[i].Name, t.Name(i))
+			done[key].add(t, i)
 		}
 	}
 	return keys, done
 }
 
-// add adds a victim. What one service adds comes in one go.
-func (v *victims) add(service, name string) {
-	v.services, v.names = addLast(v.services, service), addLast(v.names, name)
+// add adds the service and the backend of a packet. What one service adds comes in one go.
+func (v *victims) add(t travel.Packets, i int) {
+	v.Services, v.Backends = addLast(v.Services, t.Of[i].Name), addLast(v.Backends, t.Backend(i).Addr())
+	v.names = addLast(v.names, t.Name(i))
 }
 
-// addLast adds a word, unless it is the last one already.
-func addLast(list []string, word string) []string {
-	if len(list) > 0 && list[len(list)-1] == word {
+// addLast adds a value, unless it is the last one already.
+func addLast[T comparable](list []T, value T) []T {
+	if len(list) > 0 && list[len(list)-1] == value {
 		return list
 	}
-	return append(list, word)
+	return append(list, value)
 }
 
 // String names the services with the addresses.
 func (v *victims) String() string {
 	word := "service "
-	if len(v.services) > 1 {
+	if len(v.Services) > 1 {
 		word = "services "
 	}
-	return fmt.Sprintf("%s%s (%s)", word, text.Few(v.services), text.Few(v.names))
+	return fmt.Sprintf("%s%s (%s)", word, text.Few(v.Services), text.Few(v.names))
 }
 
 // nothing says that they get nothing.
 func (v *victims) nothing() string {
-	if len(v.services) > 1 {
+	if len(v.Services) > 1 {
 		return v.String() + " get nothing"
 	}
 	return v.String() + " gets nothing"
@@ -109,12 +114,12 @@ func quoted(r packetpath.Rule) string {
 const untilLoaded = " # until what made it makes it again: take it out there, too"
 
 // add adds a finding. What is not sure is a Risk, in other words.
-func (f *finder) add(sure bool, what, unsure, fix string) {
-	if sure {
-		f.found = append(f.found, Finding{Severity: Broken, What: fmt.Sprintf("%v: %s", f.family, what), Fix: fix})
-	} else {
-		f.found = append(f.found, Finding{Severity: Risk, What: fmt.Sprintf("%v: %s", f.family, unsure), Fix: fix})
+func (f *finder) add(sure bool, what, unsure, fix string, loss finding.Loss) {
+	found := Finding{Severity: Broken, What: fmt.Sprintf("%v: %s", f.family, what), Fix: fix, Loss: loss}
+	if !sure {
+		found.Severity, found.What = Risk, fmt.Sprintf("%v: %s", f.family, unsure)
 	}
+	f.found = append(f.found, found)
 }
 
 // arriving says what becomes of packets of clients before natspread translates them.
@@ -125,13 +130,13 @@ func (f *finder) arriving(t travel.Packets, events []packetpath.Event) {
 		f.said[rule] = true
 		switch key.what {
 		case packetpath.Dropped:
-			f.add(key.sure, done[key].nothing()+": "+rule+" drops it", "cannot tell whether "+rule+" drops what comes for "+to, f.removed(key.rule))
+			f.add(key.sure, done[key].nothing()+": "+rule+" drops it", "cannot tell whether "+rule+" drops what comes for "+to, f.removed(key.rule), done[key].Loss)
 		case packetpath.Taken:
-			f.add(key.sure, done[key].nothing()+": "+rule+" takes it", rule+" may take what comes for "+to, f.removed(key.rule))
+			f.add(key.sure, done[key].nothing()+": "+rule+" takes it", rule+" may take what comes for "+to, f.removed(key.rule), done[key].Loss)
 		case packetpath.Untracked:
-			f.add(key.sure, done[key].nothing()+": "+rule+" keeps it from being tracked, so it is not translated", rule+" may keep what comes for "+to+" from being tracked, so that it is not translated", f.removed(key.rule))
+			f.add(key.sure, done[key].nothing()+": "+rule+" keeps it from being tracked, so it is not translated", rule+" may keep what comes for "+to+" from being tracked, so that it is not translated", f.removed(key.rule), done[key].Loss)
 		case packetpath.Asked:
-			f.add(false, "", "cannot tell what becomes of what comes for "+to+": "+rule+" decides", "")
+			f.add(false, "", "cannot tell what becomes of what comes for "+to+": "+rule+" decides", "", done[key].Loss)
 		}
 	}
 	keys, done = deeds(t, events, packetpath.Unreached)
@@ -176,7 +181,7 @@ func (f *finder) zones(events, answers []packetpath.Event, there, back []int) {
 	}{{f.packets.Arriving, events}, {f.packets.Returning, answers}} {
 		keys, done := deeds(part.Packets, part.events, packetpath.Zoned)
 		for _, key := range keys {
-			hit := slices.DeleteFunc(slices.Clone(done[key].services), func(name string) bool {
+			hit := slices.DeleteFunc(slices.Clone(done[key].Services), func(name string) bool {
 				_, is := apart[name]
 				again := said[name]
 				said[name] = said[name] || is
@@ -187,7 +192,7 @@ func (f *finder) zones(events, answers []packetpath.Event, there, back []int) {
 			}
 			f.add(apart[hit[0]], fmt.Sprintf("replies of backends of %s are not translated back: %s puts packets one way into another zone of conntrack", text.Few(hit), quoted(key.rule)),
 				fmt.Sprintf("cannot tell whether replies of backends of %s are translated back: %s may put them into another zone of conntrack", text.Few(hit), quoted(key.rule)),
-				key.rule.Remove+untilLoaded)
+				key.rule.Remove+untilLoaded, finding.Loss{Services: hit})
 		}
 	}
 }
@@ -228,15 +233,15 @@ func (f *finder) delivered(events []packetpath.Event) {
 		var v victims
 		var fixes []string
 		for _, i := range event.Packets {
-			v.add(t.Of[i].Name, t.Name(i))
+			v.add(t, i)
 			fixes = addLast(fixes, fmt.Sprintf("%s -I INPUT -d %v -p %s --dport %d -j ACCEPT", rules.Program(f.family, event.Rule.Variant, ""), t.List[i].Destination, t.List[i].Protocol, t.List[i].DestinationPort))
 		}
-		to, by := text.Few(v.services)+" to "+text.Few(v.names)+", which is this host,", quoted(event.Rule)
+		to, by := text.Few(v.Services)+" to "+text.Few(v.names)+", which is this host,", quoted(event.Rule)
 		fix := strings.Join(fixes[:min(len(fixes), 4)], " && ") + " # until the next boot"
 		if event.Rule.Native || event.Rule.Table != "filter" { // no accept in filter lets through what these drop
 			fix = f.removed(event.Rule)
 		}
-		f.add(event.Sure, "connections of "+to+" are dropped by "+by, "cannot tell whether "+by+" drops connections of "+to, fix)
+		f.add(event.Sure, "connections of "+to+" are dropped by "+by, "cannot tell whether "+by+" drops connections of "+to, fix, v.Loss)
 	}
 }
 
@@ -254,9 +259,9 @@ func (f *finder) drops(t travel.Packets, event packetpath.Event, keys []deed, do
 		}
 		if !seen[name] {
 			seen[name] = true
-			done[key].names = append(done[key].names, name)
+			done[key].names, done[key].Backends = append(done[key].names, name), append(done[key].Backends, t.Backend(i).Addr())
 		}
-		done[key].services = addLast(done[key].services, service.Name)
+		done[key].Services = addLast(done[key].Services, service.Name)
 	}
 	return keys
 }
@@ -279,10 +284,10 @@ func (f *finder) dropped(d deed, v victims) {
 	case d.rule.Variant != f.Variant:
 		fix += " # until the next boot"
 	default:
-		fix += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s", text.Few(v.services), FixApply)
+		fix += fmt.Sprintf(" # until the next boot; for good: forward = \"accept\" in service %s, then: %s", text.Few(v.Services), FixApply)
 	}
-	to := fmt.Sprintf("connections of %s to %s", text.Few(v.services), text.Few(v.names))
-	f.add(d.sure, to+" are dropped by "+by, fmt.Sprintf("cannot tell whether the %s variant lets %s through, or drops them: %s", d.rule.Variant, to, strings.TrimPrefix(by, "the "+string(d.rule.Variant)+" variant: ")), fix)
+	to := fmt.Sprintf("connections of %s to %s", text.Few(v.Services), text.Few(v.names))
+	f.add(d.sure, to+" are dropped by "+by, fmt.Sprintf("cannot tell whether the %s variant lets %s through, or drops them: %s", d.rule.Variant, to, strings.TrimPrefix(by, "the "+string(d.rule.Variant)+" variant: ")), fix, v.Loss)
 }
 
 // droppedByNative is that of a chain of nft's own. No rule of iptables can let through what
@@ -290,7 +295,7 @@ func (f *finder) dropped(d deed, v victims) {
 // priority of raw, replies are not tracked yet.
 func (f *finder) droppedByNative(d deed, v victims) {
 	chain := strings.TrimPrefix(d.rule.Hook, "the nftables chain ")
-	found := Finding{Severity: Broken, Fix: d.rule.Remove + untilLoaded}
+	found := Finding{Severity: Broken, Fix: d.rule.Remove + untilLoaded, Loss: v.Loss}
 	if !d.sure {
 		found.Severity = Risk
 	}
@@ -299,12 +304,13 @@ func (f *finder) droppedByNative(d deed, v victims) {
 	}
 	switch {
 	case d.rule.Place != 0:
-		to := fmt.Sprintf("connections of %s to %s", text.Few(v.services), text.Few(v.names))
+		to := fmt.Sprintf("connections of %s to %s", text.Few(v.Services), text.Few(v.names))
 		found.What = fmt.Sprintf("%v: %s are dropped, also with forward = \"accept\": %s", f.family, to, quoted(d.rule))
 		if !d.sure {
 			found.What = fmt.Sprintf("%v: cannot tell whether %s drops %s; forward = \"accept\" does not change that", f.family, quoted(d.rule), to)
 		}
 	case d.sure:
+		found.Loss.All = true
 		found.What = fmt.Sprintf("the nftables chain %s drops every balanced connection, also with forward = \"accept\": its policy is drop, and no rule accepts", chain)
 	default:
 		found.What = fmt.Sprintf("cannot tell whether the nftables chain %s, whose policy is drop, lets balanced connections through; forward = \"accept\" does not change that", chain)
@@ -316,19 +322,19 @@ func (f *finder) droppedByNative(d deed, v victims) {
 func (f *finder) unseen(requests []packetpath.Event) {
 	keys, done := deeds(f.packets.Passing, requests, packetpath.Hidden, packetpath.Asked)
 	for _, key := range keys {
-		rule, of := quoted(key.rule), text.Few(done[key].services)
+		rule, of := quoted(key.rule), text.Few(done[key].Services)
 		if f.said[rule] {
 			continue
 		}
 		if key.what == packetpath.Asked {
-			f.add(false, "", fmt.Sprintf("cannot tell what becomes of connections of %s to %s: %s decides", of, text.Few(done[key].names), rule), "")
+			f.add(false, "", fmt.Sprintf("cannot tell what becomes of connections of %s to %s: %s decides", of, text.Few(done[key].names), rule), "", done[key].Loss)
 			continue
 		}
 		how := "do not see"
 		if !key.sure {
 			how = "may not see"
 		}
-		f.add(false, "", fmt.Sprintf("backends of %s %s the client's address, although snat is \"none\": %s translates it", of, how, rule), key.rule.Remove+untilLoaded)
+		f.add(false, "", fmt.Sprintf("backends of %s %s the client's address, although snat is \"none\": %s translates it", of, how, rule), key.rule.Remove+untilLoaded, finding.Loss{})
 	}
 }
 
@@ -336,12 +342,12 @@ func (f *finder) unseen(requests []packetpath.Event) {
 func (f *finder) lost(replies []packetpath.Event) {
 	keys, done := deeds(f.packets.Returning, replies, packetpath.Untracked)
 	for _, key := range keys {
-		rule, of := quoted(key.rule), text.Few(done[key].services)
+		rule, of := quoted(key.rule), text.Few(done[key].Services)
 		if f.said[rule] {
 			continue
 		}
 		f.add(key.sure, fmt.Sprintf("replies of backends of %s are not translated back: %s keeps them from being tracked", of, rule),
-			fmt.Sprintf("replies of backends of %s may not be translated back: %s may keep them from being tracked", of, rule), key.rule.Remove+untilLoaded)
+			fmt.Sprintf("replies of backends of %s may not be translated back: %s may keep them from being tracked", of, rule), key.rule.Remove+untilLoaded, finding.Loss{Services: done[key].Services})
 	}
 }
 
@@ -354,6 +360,6 @@ func (f *finder) leaving(t travel.Packets, events []packetpath.Event) {
 			continue
 		}
 		what := map[packetpath.Kind]string{packetpath.Dropped: "are dropped", packetpath.Taken: "are not balanced", packetpath.Untracked: "are not balanced"}[key.what]
-		f.add(false, "", fmt.Sprintf("connections that this host itself makes to %s %s: %s", done[key], what, quoted(key.rule)), f.removed(key.rule))
+		f.add(false, "", fmt.Sprintf("connections that this host itself makes to %s %s: %s", done[key], what, quoted(key.rule)), f.removed(key.rule), finding.Loss{})
 	}
 }

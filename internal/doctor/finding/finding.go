@@ -27,6 +27,7 @@ type Finding struct {
 	What     string   `json:"what"` // one line: what is wrong, and in which FILE:LINE where that is known
 	Fix      string   `json:"fix"`  // the exact line to type; "" where there is none
 	Of       Subject  `json:"-"`    // what it is about; the zero Subject where it is about the host
+	Loss     Loss     `json:"-"`    // which connections it keeps from their backends, or may
 }
 
 // Subject is what a finding is about that can come once for each service or backend, so that a

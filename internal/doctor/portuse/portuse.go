@@ -20,7 +20,7 @@ const Ports = 64512
 // pair is a source and a destination between which source ports can run out.
 type pair struct {
 	protocol flows.Protocol
-	backend  netip.AddrPort
+	Backend  netip.AddrPort
 	source   netip.Addr // the address of the host that the backend sees
 }
 
@@ -44,7 +44,7 @@ func Count(entries []flows.Entry, backend func(netip.Addr) bool) []Use {
 	}
 	var all []Use
 	for _, p := range slices.SortedFunc(maps.Keys(used), func(a, b pair) int {
-		return cmp.Or(a.backend.Compare(b.backend), cmp.Compare(a.protocol, b.protocol), a.source.Compare(b.source))
+		return cmp.Or(a.Backend.Compare(b.Backend), cmp.Compare(a.protocol, b.protocol), a.source.Compare(b.source))
 	}) {
 		all = append(all, Use{p, used[p], waiting[p]})
 	}
@@ -54,7 +54,7 @@ func Count(entries []flows.Entry, backend func(netip.Addr) bool) []Use {
 // String says how many are in use.
 func (u Use) String() string {
 	return fmt.Sprintf("%v uses %d of the %d connections that it can have to backend %v over %v, %d of them closed and waiting for a timeout: when all are in use, clients time out",
-		u.source, u.Used, Ports, u.backend, u.protocol, u.waiting)
+		u.source, u.Used, Ports, u.Backend, u.protocol, u.waiting)
 }
 
 // Fix is the line after which there are more. The kernel keeps the port of a closed connection until a

@@ -25,13 +25,19 @@ func (t *Packets) add(p packetpath.Packet, service *config.Service) {
 	t.Of = append(t.Of, service)
 }
 
+// Backend returns the backend that a packet goes to, or comes from; the zero AddrPort before it is translated.
+func (t *Packets) Backend(i int) netip.AddrPort {
+	if to := t.List[i].ReplySrc; to.IsValid() {
+		return to
+	}
+	return t.List[i].OrigSrc
+}
+
 // Name returns what a packet is for: the backend, or the listen address.
 func (t *Packets) Name(i int) string {
 	p := t.List[i]
-	for _, backend := range []netip.AddrPort{p.ReplySrc, p.OrigSrc} {
-		if backend.IsValid() {
-			return backend.String()
-		}
+	if backend := t.Backend(i); backend.IsValid() {
+		return backend.String()
 	}
 	for _, listen := range t.Of[i].Listen {
 		if listen.Addr == p.Destination && listen.Ports.Contains(p.DestinationPort) {
