@@ -23,7 +23,7 @@ func named(name string, port uint16, backend string) config.Service {
 func TestUncheckedNames(t *testing.T) {
 	const drops = "IPTABLES -A FORWARD -d 10.0.0.1 -p tcp --dport 81 -m comment --comment 'risk for every backend at 10.0.0.2:82 , or not' -j DROP"
 	for name, broken := range map[string]string{"the words of a rule": "web", "every": "every", "risk": "risk", "backend": "backend"} {
-		onEach(t, name, false, func(t *testing.T, variant string) {
+		onEach(t, name, true, func(t *testing.T, variant string) {
 			p := newPatient(t, variant, netnstest.Layout{}, config.SNAT{})
 			addDead("10.0.0.2")(t, p)
 			p.Balancer.Services = []config.Service{named(broken, 81, "10.0.0.1")}
@@ -59,7 +59,7 @@ func TestUncheckedLost(t *testing.T) {
 		"the way back": {source: config.SNAT{Mode: config.None}},
 		"a way out":    {lines: "ip address del 10.0.0.254/24 dev back; ip route add default via 192.0.2.99; ip address flush dev back"},
 	} {
-		onEach(t, name, false, func(t *testing.T, variant string) {
+		onEach(t, name, true, func(t *testing.T, variant string) {
 			p := newPatient(t, variant, netnstest.Layout{Gateway: true}, c.source)
 			addDead("10.0.0.2")(t, p)
 			p.Balancer.Services[0].Backends = p.Balancer.Services[0].Backends[1:]
