@@ -11,6 +11,6 @@ import (
 // TestMain bounds how many configs each property is tried with.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testsize.SetChecks(60, 100)
+	testsize.SetChecks(40, 100)
 	os.Exit(m.Run())
 }

@@ -198,7 +198,8 @@ func playRace(s *stage) (string, error) {
 		return "", err
 	}
 	_, _ = s.natspread("confirm") // where none waits it fails
-	err = errors.Join(s.apply(), s.refuse(0, true), s.awaitDeath(1, soon), s.inSync(), s.askMany(100))
+	// The backend is back, and the watcher may not have seen that yet: it is not to die before.
+	err = errors.Join(s.apply(), s.awaitBack(soon), s.refuse(0, true), s.awaitDeath(1, soon), s.inSync(), s.askMany(100))
 	err = errors.Join(err, s.refuse(0, false), s.awaitBack(soon), s.inSync(), s.askMany(100))
 	return fmt.Sprint(ran, ": in sync after each death and return"), err
 }
