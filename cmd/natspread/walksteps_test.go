@@ -272,10 +272,10 @@ func (w *walk) isFaulty(v walkVerb) {
 	if got.code != exitDone && strings.Contains(got.err, "nothing was changed") {
 		v.then, v.loads = w.model, nil
 	}
-	w.settle(v, before)
-	if got.code == exitDone {
+	if got.code == exitDone { // first: a trial that cannot be read is ended below, which loads what was before it
 		w.wantLoaded(v, before.walkKernel)
 	}
+	w.settle(v, before)
 }
 
 // walkSight is what is seen of a host before a verb that may not come to its end.
