@@ -59,7 +59,7 @@ func (e examination) portSpace() []Finding {
 				severity = Broken
 			}
 			if use.Used*100 > portuse.Ports*fullAt {
-				found = append(found, Finding{Severity: severity, What: use.String(), Fix: use.Fix(), Loss: finding.Loss{Backends: []netip.Addr{use.Backend.Addr()}}})
+				found = append(found, Finding{Severity: severity, What: use.String(), Fix: use.Fix(), Loss: finding.Loss{Backends: []netip.Addr{use.Backend.Addr()}, AtRisk: true}})
 			}
 		}
 	}

@@ -136,7 +136,7 @@ func (e examination) returnPath() []Finding {
 	if len(shared) > 0 { // no address of one balancer's own will do
 		found = append(found, Finding{
 			Severity: Risk, What: fmt.Sprintf("with takeover the answers of %s must be routed through the balancer that the client asked; this host cannot see whether they are", text.Few(shared)),
-			Fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over", Loss: finding.Loss{Backends: shared, Route: true},
+			Fix: "ip route replace default via GATEWAY # on each of them; GATEWAY is the address that moves to the balancer that takes over", Loss: finding.Loss{Backends: shared, AtRisk: true},
 		})
 	}
 	return found
@@ -147,7 +147,7 @@ func (e examination) returnPath() []Finding {
 func notKnown(backends []netip.Addr, services []string, gateway netip.Addr) Finding {
 	found := Finding{
 		Severity: Risk, What: fmt.Sprintf("with snat = \"none\" the answers of %s must be routed through this host; this host cannot see whether they are", text.Few(backends)),
-		Fix: fmt.Sprintf("ip route replace default via %v # on each of them", gateway), Loss: finding.Loss{Backends: backends, Route: true},
+		Fix: fmt.Sprintf("ip route replace default via %v # on each of them", gateway), Loss: finding.Loss{Backends: backends, AtRisk: true},
 	}
 	if !gateway.IsValid() {
 		found.What, found.Fix = found.What+": these backends are on no subnet of this host", inconfig.Line(text.Few(services), fmt.Sprintf("snat = %q", config.SNAT{}))

@@ -73,7 +73,7 @@ func (e examination) asymmetric(addr netip.Addr, services []string, to network.R
 	found := Finding{
 		Severity: Risk, What: fmt.Sprintf("packets to backend %v of %s go out by %s, but the backend is in %v on %s, where rp_filter is strict: answers that come in there are dropped",
 			addr, text.Few(services), to.Link, near.Subnet, near.Link.Name),
-		Fix: loosen(near.Link.Name), Loss: finding.Loss{Services: services, Backends: []netip.Addr{addr}, Route: true},
+		Fix: loosen(near.Link.Name), Loss: finding.Loss{Services: services, Backends: []netip.Addr{addr}, AtRisk: true},
 	}
 	for _, source := range e.sourcesFor(addr, to) {
 		if near.Subnet.Contains(source) && !e.network.Holds(to.Link, near.Subnet) {

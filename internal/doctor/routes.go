@@ -58,7 +58,7 @@ func (e examination) routes() []Finding {
 		for _, addr := range doubt.Backends {
 			of.Services = append(of.Services, backends.values[addr]...)
 		}
-		found = append(found, Finding{Severity: Risk, What: doubt.What, Fix: doubt.Fix, Of: of, Loss: finding.Loss{Backends: doubt.Backends, Route: true}})
+		found = append(found, Finding{Severity: Risk, What: doubt.What, Fix: doubt.Fix, Of: of, Loss: finding.Loss{Backends: doubt.Backends, AtRisk: true}})
 	}
 	return found
 }

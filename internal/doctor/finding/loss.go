@@ -8,7 +8,7 @@ type Loss struct {
 	All      bool         // every balanced connection
 	Services []string     // those of these services
 	Backends []netip.Addr // those to these addresses
-	Route    bool         // for want of a route to these addresses, or back
+	AtRisk   bool         // those to these addresses also where it is a risk only: for want of a route, or of a free port
 }
 
 // Losses are the connections that some findings are about.
@@ -18,7 +18,7 @@ type Losses struct {
 	backends map[netip.Addr]bool
 }
 
-// Lost returns which connections are lost now. What is only a risk says nothing about now, unless it is about a route.
+// Lost returns which connections are lost now. What is only a risk says nothing about now, but for AtRisk.
 func Lost(found []Finding) Losses {
 	lost := Losses{services: map[string]bool{}, backends: map[netip.Addr]bool{}}
 	for _, f := range found {
@@ -30,7 +30,7 @@ func Lost(found []Finding) Losses {
 				}
 			}
 		}
-		if f.Severity == Broken || f.Loss.Route {
+		if f.Severity == Broken || f.Loss.AtRisk {
 			for _, addr := range f.Loss.Backends {
 				lost.backends[addr] = true
 			}

@@ -12,20 +12,20 @@ func TestLost(t *testing.T) {
 	const what = "no route leads to backend 10.0.0.2 of every service: risk, web, mail"
 	loss := Loss{Services: []string{"web"}, Backends: []netip.Addr{here}}
 	routed := loss
-	routed.Route = true
+	routed.AtRisk = true
 	for name, c := range map[string]struct {
 		Finding
 		service, backend, both bool // whether it is about web; about 10.0.0.1; about mail and 10.0.0.2
 	}{
-		"words alone":       {Finding: Finding{Severity: Broken}},
-		"broken":            {Finding: Finding{Severity: Broken, Loss: loss}, service: true, backend: true},
-		"its subject":       {Finding: Finding{Severity: Broken, Of: Subject{Name: "10.0.0.1", Services: []string{"web"}}}, service: true},
-		"every connection":  {Finding: Finding{Severity: Broken, Loss: Loss{All: true}}, service: true, backend: true, both: true},
-		"at boot":           {Finding: Finding{Severity: AtBoot, Loss: loss}},
-		"a risk":            {Finding: Finding{Severity: Risk, Loss: loss}},
-		"a risk of all":     {Finding: Finding{Severity: Risk, Loss: Loss{All: true}}},
-		"a risk of a route": {Finding: Finding{Severity: Risk, Loss: routed}, backend: true},
-		"no route":          {Finding: Finding{Severity: Broken, Loss: routed}, service: true, backend: true},
+		"words alone":      {Finding: Finding{Severity: Broken}},
+		"broken":           {Finding: Finding{Severity: Broken, Loss: loss}, service: true, backend: true},
+		"its subject":      {Finding: Finding{Severity: Broken, Of: Subject{Name: "10.0.0.1", Services: []string{"web"}}}, service: true},
+		"every connection": {Finding: Finding{Severity: Broken, Loss: Loss{All: true}}, service: true, backend: true, both: true},
+		"at boot":          {Finding: Finding{Severity: AtBoot, Loss: loss}},
+		"a risk":           {Finding: Finding{Severity: Risk, Loss: loss}},
+		"a risk of all":    {Finding: Finding{Severity: Risk, Loss: Loss{All: true}}},
+		"a risk of now":    {Finding: Finding{Severity: Risk, Loss: routed}, backend: true},
+		"no route":         {Finding: Finding{Severity: Broken, Loss: routed}, service: true, backend: true},
 	} {
 		c.What = what
 		lost := Lost([]Finding{{Severity: Broken, What: what}, c.Finding})
