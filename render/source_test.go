@@ -10,6 +10,7 @@ import (
 
 	"natspread/internal/config"
 	"natspread/internal/rules"
+	"natspread/internal/subnet"
 )
 
 // mustRewriteSources sends translated packets through POSTROUTING and fails unless each
@@ -65,21 +66,11 @@ func leaving(services []config.Service, family rules.Family) map[rules.Packet]bo
 // clientsOf returns a stranger and those at the edges of the hairpin subnets.
 func clientsOf(service config.Service, family rules.Family) []netip.Addr {
 	all := []netip.Addr{stranger(family)}
-	for _, subnet := range service.Hairpin {
-		last := lastOf(subnet)
-		all = append(all, subnet.Addr(), subnet.Addr().Prev(), last, last.Next())
+	for _, hairpin := range service.Hairpin {
+		last := subnet.Last(hairpin)
+		all = append(all, hairpin.Addr(), hairpin.Addr().Prev(), last, last.Next())
 	}
 	return slices.DeleteFunc(all, func(a netip.Addr) bool { return !a.IsValid() })
-}
-
-// lastOf returns the last address of a subnet.
-func lastOf(subnet netip.Prefix) netip.Addr {
-	raw := subnet.Addr().AsSlice()
-	for bit := subnet.Bits(); bit < len(raw)*8; bit++ {
-		raw[bit/8] |= 0x80 >> (bit % 8)
-	}
-	last, _ := netip.AddrFromSlice(raw)
-	return last
 }
 
 // translations returns packets to a few backends of a service, and to a machine

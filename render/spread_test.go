@@ -11,6 +11,7 @@ import (
 	"natspread/internal/config"
 	"natspread/internal/rules"
 	"natspread/internal/slots"
+	"natspread/internal/subnet"
 	"natspread/internal/trace"
 )
 
@@ -139,9 +140,9 @@ func probes(services []config.Service, family rules.Family) map[rules.Packet]boo
 // who may connect.
 func addClients(packets map[rules.Packet]bool, service config.Service, packet rules.Packet) {
 	for _, packet.InInterface = range links(service) {
-		for _, subnet := range slices.Concat(service.Allow, service.Deny) {
-			last := lastOf(subnet)
-			for _, packet.Source = range []netip.Addr{subnet.Addr(), subnet.Addr().Prev(), last, last.Next()} {
+		for _, clients := range slices.Concat(service.Allow, service.Deny) {
+			last := subnet.Last(clients)
+			for _, packet.Source = range []netip.Addr{clients.Addr(), clients.Addr().Prev(), last, last.Next()} {
 				if packet.Source.IsValid() {
 					packets[packet] = true
 				}

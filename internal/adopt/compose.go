@@ -1,9 +1,7 @@
 package adopt
 
 import (
-	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,28 +52,6 @@ func (r *Result) write(drafts []*draft, choices Choices) {
 		texts = append(texts, text)
 	}
 	r.keepApart(fmt.Sprintf("%s%s from the rules that this host had.\n", madeBy, choices.Flags()), texts)
-}
-
-// madeBy is how the first line of a config begins that adopt made. The flags that it was made with stand behind it.
-const madeBy = "# Made by natspread adopt"
-
-// again matches the first line of a config that adopt made, with its flags.
-var again = regexp.MustCompile(`^` + madeBy + `((?: --(?:listen|shares|snat|except) \S+)*) from the rules that this host had\.\n`)
-
-// Again returns the line that makes a config again that adopt made, and loads it in place of the old rules; "" for any
-// other config.
-func Again(text []byte) string {
-	flags := again.FindSubmatch(text)
-	if flags == nil {
-		return ""
-	}
-	return "natspread adopt --apply" + string(flags[1])
-}
-
-// IsMade tells whether a file is the config that adopt made here, with whatever flags.
-func (r Result) IsMade(file []byte) bool {
-	made := func(text []byte) []byte { return again.ReplaceAll(text, nil) }
-	return Again(file) != "" && bytes.Equal(made(file), made(r.Text))
 }
 
 // keepApart joins the texts of services behind a first line, without those that do not go with the ones before.

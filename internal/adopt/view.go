@@ -125,9 +125,9 @@ func (f *finder) asked(p walk.Packet) (sources []netip.Prefix, links []string) {
 	known := map[netip.Prefix]bool{}
 	for more := true; more; {
 		more = false
-		clients := clients(sources)
+		senders := clients(sources)
 		for _, link := range append([]string{""}, links...) {
-			for _, client := range clients {
+			for _, client := range senders {
 				if gone[way{link, client}] {
 					continue
 				}

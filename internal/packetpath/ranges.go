@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"natspread/internal/rules"
+	"natspread/internal/subnet"
 )
 
 // firstFree is the first port of clients: only root can use a lower one.
@@ -62,7 +63,7 @@ func between(addr netip.Addr, ends [2]netip.Addr) bool {
 
 // isEverything tells whether a range holds every address of its family.
 func isEverything(ends [2]netip.Addr) bool {
-	return ends[0].IsUnspecified() && lastOf(netip.PrefixFrom(ends[0], 0)) == ends[1]
+	return ends[0].IsUnspecified() && subnet.Last(netip.PrefixFrom(ends[0], 0)) == ends[1]
 }
 
 // rangeOf reads ADDRESS or ADDRESS/BITS; not a mask with holes.
@@ -72,15 +73,5 @@ func rangeOf(text string) (ends [2]netip.Addr, ok bool) {
 		one, err := netip.ParseAddr(text)
 		return [2]netip.Addr{one, one}, err == nil
 	}
-	return [2]netip.Addr{prefix.Masked().Addr(), lastOf(prefix)}, true
-}
-
-// lastOf returns the last address of a prefix.
-func lastOf(prefix netip.Prefix) netip.Addr {
-	bytes := prefix.Addr().AsSlice()
-	for bit := prefix.Bits(); bit < prefix.Addr().BitLen(); bit++ {
-		bytes[bit/8] |= 0x80 >> (bit % 8)
-	}
-	last, _ := netip.AddrFromSlice(bytes)
-	return last
+	return [2]netip.Addr{prefix.Masked().Addr(), subnet.Last(prefix)}, true
 }

@@ -10,17 +10,9 @@ func Within(inner, outer netip.Prefix) bool {
 
 // Covered tells whether subnets together hold all of another one.
 func Covered(whole netip.Prefix, by []netip.Prefix) bool {
-	var inside []netip.Prefix
-	for _, one := range by {
-		switch {
-		case Within(whole, one):
-			return true
-		case Within(one, whole):
-			inside = append(inside, one)
-		}
-	}
-	if len(inside) < 2 { // and so not both halves
-		return false
+	inside, all := meet(whole, by)
+	if all || len(inside) < 2 { // which are not both halves
+		return all
 	}
 	low, high := halves(whole)
 	return Covered(low, inside) && Covered(high, inside)
@@ -29,20 +21,28 @@ func Covered(whole netip.Prefix, by []netip.Prefix) bool {
 // Without returns what is left of a subnet without others, in order and in as few subnets as say it;
 // none where the others hold all of it.
 func Without(whole netip.Prefix, others []netip.Prefix) []netip.Prefix {
-	var inside []netip.Prefix
-	for _, other := range others {
-		switch {
-		case Within(whole, other):
-			return nil
-		case Within(other, whole):
-			inside = append(inside, other)
-		}
-	}
-	if len(inside) == 0 {
+	inside, all := meet(whole, others)
+	switch {
+	case all:
+		return nil
+	case len(inside) == 0:
 		return []netip.Prefix{whole}
 	}
 	low, high := halves(whole)
 	return append(Without(low, inside), Without(high, inside)...)
+}
+
+// meet returns those subnets that are in another one, or tells that one of them holds all of it.
+func meet(whole netip.Prefix, others []netip.Prefix) (inside []netip.Prefix, all bool) {
+	for _, other := range others {
+		switch {
+		case Within(whole, other):
+			return nil, true
+		case Within(other, whole):
+			inside = append(inside, other)
+		}
+	}
+	return inside, false
 }
 
 // halves returns the two halves of a subnet.

@@ -132,7 +132,7 @@ func arrows() map[string][]string {
 		"restore/forwarding":       {"internal/rules", "internal/atomicfile", "internal/namespace"},
 		"render":                   {"internal/config", "internal/rules", "internal/slots"},
 		"internal/trace":           {"internal/rules", "internal/slots", "internal/screen", "internal/text"},
-		"internal/packetpath":      {"internal/rules"},
+		"internal/packetpath":      {"internal/rules", "internal/subnet"},
 		"internal/adopt":           {"internal/adopt/walk", "internal/config", "render", "internal/rules", "internal/text", "internal/subnet"},
 		"internal/adopt/walk":      {"internal/rules", "internal/subnet"},
 		"internal/adopt/bootfiles": {"internal/adopt/walk", "internal/config", "internal/rules", "internal/atomicfile", "internal/hostfiles"},
