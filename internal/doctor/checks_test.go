@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"natspread/internal/config"
+	"natspread/internal/doctor/finding"
 	"natspread/internal/network"
 	"natspread/internal/rules"
 	"natspread/internal/test/netnstest"
@@ -85,6 +86,9 @@ func TestPortSpace(t *testing.T) {
 	found := e.portSpace()
 	wantFindings(t, found, "risk: 10.0.0.254 uses 51610 of the 64512 connections that it can have to backend 10.0.0.1:80 over tcp, 0 of them",
 		"broken: 10.0.0.254 uses 64512 of the 64512 connections that it can have to backend 10.0.0.1:80 over udp")
+	if lost := finding.Lost(found[:1]); !lost.Has("", netip.MustParseAddr("10.0.0.1")) {
+		t.Error("a backend is asked to which hardly a port is left: that may get no answer")
+	}
 	if !strings.Contains(found[1].Fix, "nf_conntrack_udp_timeout=10 ") {
 		t.Error(found[1].Fix)
 	}
